@@ -1,0 +1,30 @@
+'use strict';
+
+// Tests run on the TypeScript sources: `@graft/x` is that package's src/index.ts. Only end-to-end tests use the build.
+const swc = [
+  '@swc/jest',
+  {
+    jsc: {
+      parser: { syntax: 'typescript', decorators: true },
+      transform: { legacyDecorator: true, decoratorMetadata: false },
+      target: 'es2022',
+    },
+    module: { type: 'commonjs' },
+    sourceMaps: 'inline',
+  },
+];
+
+module.exports = {
+  testEnvironment: 'node',
+  roots: ['<rootDir>/packages', '<rootDir>/plugins', '<rootDir>/test', '<rootDir>/examples'],
+  testMatch: ['**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(process.env.GRAFT_SLOW ? [] : ['\\.slow\\.test\\.ts$'])],
+  modulePathIgnorePatterns: ['/dist/', '<rootDir>/examples/.*/node_modules/'],
+  transform: { '^.+\\.ts$': swc },
+  moduleNameMapper: {
+    '^@graft/(engine|checkpoint|core|report)$': '<rootDir>/packages/$1/src/index.ts',
+    '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow)$': '<rootDir>/plugins/$1/src/index.ts',
+    '^graft$': '<rootDir>/packages/cli/src/index.ts',
+  },
+  testTimeout: 120_000,
+};

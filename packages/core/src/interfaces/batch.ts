@@ -1,0 +1,39 @@
+import type { tf } from '@graft/engine';
+
+export type FieldDtype = 'int32' | 'float32';
+
+/** One named array of an example or a batch, declared as data and checked at both ends. */
+export interface FieldSpec {
+  readonly name: string;
+  readonly dtype: FieldDtype;
+  /** Number of dimensions: 1 = [length] in an example, 2 = [batch, length] in a batch. */
+  readonly rank: number;
+  readonly optional?: boolean;
+  /** One clause for humans: what the numbers mean. */
+  readonly meaning?: string;
+}
+
+/** A dense array on the host, row-major. */
+export interface HostArray {
+  readonly dtype: FieldDtype;
+  readonly shape: readonly number[];
+  readonly values: Int32Array | Float32Array;
+}
+
+/** Named host arrays: one example (as the Dataset gives it) or one batch (as the model takes it). */
+export type HostFields = Readonly<Record<string, HostArray>>;
+
+/** The same on the engine. */
+export type BatchTensors = Readonly<Record<string, tf.Tensor>>;
+
+/** Batch fields with the Hugging Face names; see docs/batches.md. */
+export const FIELDS = {
+  inputIds: 'input_ids',
+  attentionMask: 'attention_mask',
+  decoderInputIds: 'decoder_input_ids',
+  decoderAttentionMask: 'decoder_attention_mask',
+  labels: 'labels',
+} as const;
+
+/** A label that no loss looks at. */
+export const IGNORED_LABEL = -100;

@@ -1,0 +1,146 @@
+import type { tf } from '@graft/engine';
+import type { BatchTensors, FieldSpec, HostFields } from './batch';
+import type { Model, Parameters } from './model';
+import type { RandomStream } from '../random';
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
+
+/** Builds models of one family. The config's `model:` section holds its options (presets, sizes, switches). */
+export interface ModelFamily {
+  /** `checkpointConfig`: a Hugging Face config.json that the initializer brings; the options override it field by field. */
+  build(checkpointConfig?: Record<string, unknown>): Model;
+}
+
+/** Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never holds two models. */
+export interface Initializer {
+  /** The config.json that the parameters dictate; undefined when the config's `model:` section alone decides. */
+  checkpointConfig(): Promise<Record<string, unknown> | undefined>;
+  /** Yields every parameter of the model once, in any order. The consumer owns the tensors. */
+  parameters(model: Model, random: RandomStream): AsyncIterable<readonly [name: string, value: tf.Tensor]>;
+}
+
+/** What an Objective is given for one step: single sequences to be collated, or a batch that is ready. */
+export type ObjectiveSource =
+  | { readonly kind: 'examples'; readonly examples: readonly HostFields[] }
+  | { readonly kind: 'batch'; readonly batch: HostFields };
+
+export interface ObjectiveContext {
+  /** Differs for every step and is the same after a resume. */
+  readonly random: RandomStream;
+  readonly model: Model;
+}
+
+export interface LossOutput {
+  /** Scalar, float32. */
+  loss: tf.Scalar;
+  /** Scalars to log beside it. */
+  metrics?: Record<string, tf.Scalar>;
+}
+
+/** Turns token sequences into model inputs (on the host), and model outputs into a loss and metrics (inside the compiled step). */
+export interface Objective {
+  /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
+  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined;
+  /** Fields of the batch that `prepare` returns and `loss` gets. */
+  readonly gives: readonly FieldSpec[];
+  /** Pads, shifts right, makes masks. The only place where the shift to the right happens. */
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
+  /** Traceable: pure tf code. */
+  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput;
+  /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
+  countTokens?(batch: HostFields): number;
+}
+
+/** Tensors by name, e.g. `adamw.m/<parameter>`. Keyed by parameter name, never by position. */
+export type OptimizerState = Record<string, tf.Tensor>;
+
+export interface OptimizerUpdate {
+  readonly gradients: Parameters;
+  readonly parameters: Parameters;
+  readonly state: OptimizerState;
+  /** Steps done before this one, float32 scalar. */
+  readonly step: tf.Scalar;
+  /** Learning rate of this step, float32 scalar: the base rate times the schedule's factor. */
+  readonly learningRate: tf.Scalar;
+  /** Global L2 norm of the gradients before clipping, float32 scalar. */
+  readonly gradientNorm: tf.Scalar;
+}
+
+/** Turns gradients into new parameters and state. Pure, so that it is compiled into the step. */
+export interface Optimizer {
+  /** Base learning rate that a Schedule scales. */
+  readonly learningRate: number;
+  init(parameters: Parameters): OptimizerState;
+  update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
+}
+
+/** Scales the learning rate by step. */
+export interface Schedule {
+  /** `step`: steps done before this one, from 0; `totalSteps`: of the run. Returns a factor >= 0, usually <= 1. */
+  factor(step: number, totalSteps: number): number;
+}
+
+/** An async-iterable of examples whose position can be saved and restored exactly. */
+export interface Dataset extends AsyncIterable<HostFields> {
+  /** `examples`: one sequence an item, batched by the Objective; `batch`: an item is a ready batch. */
+  readonly kind: ObjectiveSource['kind'];
+  readonly fields: readonly FieldSpec[];
+  /** Items in one pass, where known. */
+  readonly length?: number;
+  /** JSON of where the next item comes from. */
+  position(): JsonValue;
+  restore(position: JsonValue): Promise<void>;
+  dispose?(): void;
+}
+
+export interface EvaluationContext {
+  readonly model: Model;
+  readonly parameters: Parameters;
+  /** Steps done so far. */
+  readonly step: number;
+  readonly random: RandomStream;
+}
+
+/** Measures a model on something and returns named numbers. */
+export interface Evaluator {
+  evaluate(context: EvaluationContext): Promise<Record<string, number>>;
+  dispose?(): void;
+}
+
+export interface Tokenizer {
+  readonly vocabularySize: number;
+  readonly padId: number;
+  readonly bosId: number;
+  readonly eosId: number;
+  /** Ids of the text alone: no bos, no eos. */
+  encode(text: string): Int32Array;
+  decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string;
+}
+
+export interface RunInfo {
+  readonly name: string;
+  readonly id: string;
+  readonly folder: string;
+  readonly config: JsonValue;
+}
+
+/** Carries metrics out of the process. One that fails never stops a run. */
+export interface Tracker {
+  start(run: RunInfo): Promise<void>;
+  log(step: number, metrics: Readonly<Record<string, number>>): void;
+  finish(status: 'finished' | 'interrupted' | 'failed'): Promise<void>;
+}
+
+export interface StepInfo {
+  readonly step: number;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly parameters: Parameters;
+  readonly run: RunInfo;
+}
+
+/** Called by the training loop at its joints. */
+export interface Callback {
+  onStart?(run: RunInfo): Promise<void> | void;
+  onStep?(info: StepInfo): Promise<void> | void;
+  onFinish?(run: RunInfo): Promise<void> | void;
+}

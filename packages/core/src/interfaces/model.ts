@@ -1,0 +1,60 @@
+import type { tf } from '@graft/engine';
+import type { BatchTensors } from './batch';
+
+/** Parameters by their Hugging Face tensor name. A plain object, so that it is a tree for `jit` and for gradients. */
+export type Parameters = Record<string, tf.Tensor>;
+
+/** Which part of the model a parameter belongs to; freezing and warm-up choose by it or by name. */
+export type ParameterGroup = 'encoder' | 'decoder' | 'cross-attention' | 'embedding' | 'head';
+
+export interface ParameterSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly group: ParameterGroup;
+  /** How a random initializer fills it: `normal` (std from the initializer) or `zeros` (norm weights; the gain is 1 + w). */
+  readonly initial: 'normal' | 'zeros';
+}
+
+export interface ForwardOptions {
+  /** true while training (dropout applies). Default false. */
+  training?: boolean;
+  /** int32 [2] key for dropout; needed when `training` and the model has dropout. */
+  randomKey?: tf.Tensor;
+}
+
+export interface ModelOutputs {
+  /** [batch, targetLength, vocabulary], after the final soft cap, float32. */
+  logits: tf.Tensor3D;
+  /** [batch, sourceLength, encoderHidden], after the final norm; encoder-decoder models only. */
+  encoderStates?: tf.Tensor3D;
+}
+
+/** Token ids that the model's checkpoints fix. */
+export interface SpecialTokens {
+  readonly pad: number;
+  /** The token that starts a decoder's input (bos). */
+  readonly start: number;
+  readonly eos: readonly number[];
+}
+
+/** Encoder states ready for decoding, or whatever a model keeps between decoding steps: a tree of tensors. */
+export type DecodingState = Record<string, tf.Tensor>;
+
+/** A model is a set of parameter names and pure functions of them: it owns no tensors. */
+export interface Model {
+  readonly kind: 'encoder-decoder' | 'decoder-only';
+  readonly vocabularySize: number;
+  readonly specialTokens: SpecialTokens;
+  /** Every parameter in file order. Tied tensors appear once. */
+  readonly parameters: readonly ParameterSpec[];
+  /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */
+  readonly checkpointConfig: Record<string, unknown>;
+  /** Floating point operations of one training step (forward and backward matmuls) on such a batch; for reports. */
+  flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
+  /**
+   * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones when missing):
+   * encoder-decoder: input_ids, attention_mask [batch, sourceLength], decoder_input_ids, decoder_attention_mask [batch, targetLength];
+   * decoder-only: input_ids, attention_mask.
+   */
+  forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
+}

@@ -1,0 +1,47 @@
+export interface GraftErrorOptions {
+  /** Stable, machine-readable: `checkpoint.truncated`, `config.unknown-key`. */
+  code?: string;
+  /** What the command exits with: 1 for a failure while working, 2 for a mistake in how it was asked. */
+  exitCode?: 1 | 2;
+  /** What to do about it, one sentence; printed on a line of its own. */
+  hint?: string;
+  cause?: unknown;
+}
+
+/** An error that a user can act on: its message alone says what, where and what was expected. */
+export class GraftError extends Error {
+  readonly code: string;
+  readonly exitCode: 1 | 2;
+  readonly hint?: string;
+
+  constructor(message: string, options: GraftErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = new.target.name;
+    this.code = options.code ?? 'graft';
+    this.exitCode = options.exitCode ?? 1;
+    this.hint = options.hint;
+  }
+}
+
+/** The native library or the compiled program. */
+export class EngineError extends GraftError {}
+/** A checkpoint, a safetensors file, a run snapshot. */
+export class CheckpointError extends GraftError {}
+/** Data that does not fit its contract. */
+export class DataError extends GraftError {}
+/** A plugin that cannot be loaded, or two that clash. */
+export class PluginError extends GraftError {}
+
+/** A config that says something wrong. */
+export class ConfigError extends GraftError {
+  constructor(message: string, options: GraftErrorOptions = {}) {
+    super(message, { exitCode: 2, ...options });
+  }
+}
+
+/** A command line that says something wrong. */
+export class UsageError extends GraftError {
+  constructor(message: string, options: GraftErrorOptions = {}) {
+    super(message, { exitCode: 2, ...options });
+  }
+}

@@ -1,0 +1,7 @@
+export * from './errors';
+export * from './types';
+export { tf } from './tf';
+export { openEngine } from './open';
+export { withPrecision, currentPrecision } from './precision';
+export { random, type RandomKey } from './random';
+export { treeLeaves, treeMap } from './jit/tree';

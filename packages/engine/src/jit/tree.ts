@@ -1,0 +1,57 @@
+import { EngineError } from '../errors';
+import { tf } from '../tf';
+import type { Tree } from '../types';
+
+function isPlainObject(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== 'object' || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** The tensors of a tree, in the order in which `treeMap` visits them. */
+export function treeLeaves(tree: unknown): tf.Tensor[] {
+  const leaves: tf.Tensor[] = [];
+  collect(tree, leaves);
+  return leaves;
+}
+
+function collect(tree: unknown, leaves: tf.Tensor[]): void {
+  if (tree instanceof tf.Tensor) leaves.push(tree);
+  else if (Array.isArray(tree)) for (const branch of tree) collect(branch, leaves);
+  else if (isPlainObject(tree)) for (const key in tree) collect(tree[key], leaves);
+}
+
+/** The same tree with each tensor replaced; static leaves are kept. */
+export function treeMap<T extends Tree>(tree: T, replace: (leaf: tf.Tensor, position: number) => tf.Tensor): T {
+  let position = 0;
+  const visit = (branch: unknown): unknown => {
+    if (branch instanceof tf.Tensor) return replace(branch, position++);
+    if (Array.isArray(branch)) return branch.map(visit);
+    if (isPlainObject(branch)) return Object.fromEntries(Object.entries(branch).map(([key, value]) => [key, visit(value)]));
+    return branch;
+  };
+  return visit(tree) as T;
+}
+
+/**
+ * Collects the tensors of `tree` into `leaves` and returns a text that is equal for trees of equal structure, shapes,
+ * dtypes and static values: the key under which a trace is kept.
+ */
+export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): string {
+  if (tree instanceof tf.Tensor) {
+    leaves.push(tree);
+    return `${tree.dtype}[${tree.shape.join()}]`;
+  }
+  if (Array.isArray(tree)) return `(${tree.map((branch) => signatureOf(branch, leaves, where)).join(';')})`;
+  if (isPlainObject(tree)) {
+    let text = '{';
+    for (const key in tree) text += `${key}:${signatureOf(tree[key], leaves, where)};`;
+    return `${text}}`;
+  }
+  if (tree === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof tree)) return `${typeof tree} ${String(tree as string)}`;
+  const kind = typeof tree === 'object' ? (tree as object).constructor.name : typeof tree;
+  throw new EngineError(`${where} was given a ${kind}; it takes tensors, arrays and plain objects of them, numbers, strings and booleans.`, {
+    code: 'engine.jit-argument',
+    hint: 'Make arrays of numbers into tensors first, or close over the value.',
+  });
+}

@@ -1,0 +1,88 @@
+import type { GraftBackend } from '../native/backend';
+import type { KoffiBinding } from '../native/binding';
+import { TF } from '../native/dtypes';
+import type { OpAttribute } from '../native/runtime';
+import { tf } from '../tf';
+import { philoxBits } from './philox';
+
+/** Names of the two kernels behind `random`; every backend registers both. Input `key` int32 [2], attribute `shape`. */
+export const RANDOM_KERNELS = {
+  /** float32 in [0, 1): the upper 24 bits of each word. */
+  uniform: 'GraftRandomUniform',
+  /** int32, every bit random. */
+  bits: 'GraftRandomBits',
+} as const;
+
+interface RandomInputs {
+  key: tf.TensorInfo;
+}
+
+/** TensorFlow's number for Philox: named, because the default differs between devices and compilers. */
+const PHILOX = 1;
+
+/**
+ * Raw Philox words are the same in eager execution and under XLA; the float distributions of the two are not (one takes
+ * a word's lower bits, the other its upper). So only words are drawn by TensorFlow.
+ */
+function nativeDraw(backend: GraftBackend, key: tf.TensorInfo, shape: readonly number[], uniform: boolean): tf.TensorInfo {
+  const binding = backend.binding as unknown as KoffiBinding;
+  const temporary: number[] = [];
+  const keep = (id: number): number => {
+    temporary.push(id);
+    return id;
+  };
+  const dtype = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
+  const [words, counter] = binding.executeOp('StatelessRandomGetKeyCounter', [dtype('Tseed', TF.INT32)], backend.ids([key]), 2);
+  keep(words.id);
+  keep(counter.id);
+  const shapeId = keep(binding.createTensor([shape.length], TF.INT32, Int32Array.from(shape)));
+  const algorithm = keep(binding.createTensor([], TF.INT32, Int32Array.of(PHILOX)));
+  const type = uniform ? TF.UINT32 : TF.INT32;
+  let [result] = binding.executeOp(
+    'StatelessRandomUniformFullIntV2',
+    [dtype('dtype', type), dtype('Tshape', TF.INT32)],
+    [shapeId, words.id, counter.id, algorithm],
+    1,
+  );
+  if (uniform) {
+    const eight = keep(binding.createTensor([], TF.UINT32, Int32Array.of(8)));
+    const upper = binding.executeOp('RightShift', [dtype('T', TF.UINT32)], [keep(result.id), eight], 1)[0].id;
+    const float = binding.executeOp('Cast', [dtype('SrcT', TF.UINT32), dtype('DstT', TF.FLOAT)], [keep(upper)], 1)[0].id;
+    const scale = keep(binding.createTensor([], TF.FLOAT, Float32Array.of(2 ** -24)));
+    [result] = binding.executeOp('Mul', [dtype('T', TF.FLOAT)], [keep(float), scale], 1);
+  }
+  for (const id of temporary) binding.deleteTensor(id);
+  return backend.wrap(result);
+}
+
+export const nativeRandomKernels: tf.KernelConfig[] = Object.values(RANDOM_KERNELS).map((kernelName) => ({
+  kernelName,
+  backendName: 'tensorflow',
+  kernelFunc: ({ inputs, backend, attrs }) =>
+    nativeDraw(
+      backend as GraftBackend,
+      (inputs as unknown as RandomInputs).key,
+      (attrs as unknown as { shape: number[] }).shape,
+      kernelName === RANDOM_KERNELS.uniform,
+    ),
+}));
+
+/** The same numbers computed here, for tfjs's own backends. */
+export function portableRandomKernels(backendName: string): tf.KernelConfig[] {
+  return Object.values(RANDOM_KERNELS).map((kernelName) => ({
+    kernelName,
+    backendName,
+    kernelFunc: ({ inputs, backend, attrs }) => {
+      const { key } = inputs as unknown as RandomInputs;
+      const { shape } = attrs as unknown as { shape: number[] };
+      const store = backend as tf.KernelBackend;
+      const bits = philoxBits(store.readSync(key.dataId) as Int32Array, tf.util.sizeFromShape(shape));
+      if (kernelName === RANDOM_KERNELS.bits) {
+        const values = new Int32Array(bits.buffer);
+        return { dataId: store.write(values, shape, 'int32'), shape, dtype: 'int32' };
+      }
+      const values = Float32Array.from(bits, (word) => (word >>> 8) * 2 ** -24);
+      return { dataId: store.write(values, shape, 'float32'), shape, dtype: 'float32' };
+    },
+  }));
+}

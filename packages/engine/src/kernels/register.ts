@@ -1,0 +1,100 @@
+import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels';
+import { withKernelName } from '../native/binding';
+import type { GraftBackend } from '../native/backend';
+import { TF } from '../native/dtypes';
+import type { OpAttribute } from '../native/runtime';
+import { currentPrecision } from '../precision';
+import { tf } from '../tf';
+import { nativeRandomKernels } from './random';
+
+export const NATIVE_BACKEND = 'tensorflow';
+
+const dtypeAttribute = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
+const flag = (name: string, value: boolean): OpAttribute => ({ name, type: 3, value });
+
+interface MatMulInputs {
+  a: tf.TensorInfo;
+  b: tf.TensorInfo;
+}
+
+/**
+ * Matrix multiplication under the precision policy: bfloat16 operands are casts around the operation, so master weights
+ * and everything else stay float32. Rank 2 takes MatMul, which TensorFlow's graph executor runs faster than the batched one.
+ */
+function matMul(backend: GraftBackend, { a, b }: MatMulInputs, transposeA: boolean, transposeB: boolean): tf.TensorInfo {
+  const flat = a.shape.length === 2 && b.shape.length === 2;
+  const op = flat ? 'MatMul' : 'BatchMatMulV2';
+  const transposes = [flag(flat ? 'transpose_a' : 'adj_x', transposeA), flag(flat ? 'transpose_b' : 'adj_y', transposeB)];
+  if (currentPrecision() === 'float32' || a.dtype !== 'float32' || b.dtype !== 'float32') {
+    const type = a.dtype === 'int32' ? TF.INT32 : a.dtype === 'complex64' ? TF.COMPLEX64 : TF.FLOAT;
+    return backend.run(op, [dtypeAttribute('T', type), ...transposes], [a, b])[0];
+  }
+  const binding = backend.binding as unknown as import('../native/binding').KoffiBinding;
+  const cast = (id: number, from: number, to: number): number =>
+    binding.executeOp('Cast', [dtypeAttribute('SrcT', from), dtypeAttribute('DstT', to), flag('Truncate', false)], [id], 1)[0].id;
+  const [aId, bId] = backend.ids([a, b]);
+  const a16 = cast(aId, TF.FLOAT, TF.BFLOAT16);
+  const b16 = cast(bId, TF.FLOAT, TF.BFLOAT16);
+  const product = binding.executeOp(op, [dtypeAttribute('T', TF.BFLOAT16), ...transposes], [a16, b16], 1)[0].id;
+  const [result] = binding.executeOp(
+    'Cast',
+    [dtypeAttribute('SrcT', TF.BFLOAT16), dtypeAttribute('DstT', TF.FLOAT), flag('Truncate', false)],
+    [product],
+    1,
+  );
+  for (const id of [a16, b16, product]) binding.deleteTensor(id);
+  return backend.wrap(result);
+}
+
+const overrides: tf.KernelConfig[] = [
+  {
+    kernelName: tf.BatchMatMul,
+    backendName: NATIVE_BACKEND,
+    kernelFunc: ({ inputs, backend, attrs }) => {
+      const { transposeA, transposeB } = attrs as unknown as tf.BatchMatMulAttrs;
+      return matMul(backend as GraftBackend, inputs as unknown as MatMulInputs, transposeA, transposeB);
+    },
+  },
+  {
+    // tfjs-node's own kernel reads the indices on the host to check their range, which a trace cannot.
+    kernelName: tf.GatherV2,
+    backendName: NATIVE_BACKEND,
+    kernelFunc: ({ inputs, backend, attrs }) => {
+      const { x, indices } = inputs as unknown as { x: tf.TensorInfo; indices: tf.TensorInfo };
+      const { axis, batchDims } = attrs as unknown as tf.GatherV2Attrs;
+      const native = backend as GraftBackend;
+      const axisTensor = tf.scalar(axis, 'int32');
+      const [result] = native.run(
+        'GatherV2',
+        [
+          { name: 'batch_dims', type: 1, value: batchDims },
+          dtypeAttribute('Tparams', native.getDTypeInteger(x.dtype)),
+          dtypeAttribute('Tindices', TF.INT32),
+          dtypeAttribute('Taxis', TF.INT32),
+        ],
+        [x, indices, axisTensor],
+      );
+      axisTensor.dispose();
+      return result;
+    },
+  },
+];
+
+let registered = false;
+
+/** Registers tfjs-node's kernels with ours in place of some, each knowing its name for error messages. */
+export function registerNativeKernels(): void {
+  if (registered) return;
+  registered = true;
+  for (const kernel of [...overrides, ...nativeRandomKernels]) {
+    if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
+    tf.registerKernel(kernel);
+  }
+  for (const kernel of tf.getKernelsForBackend(NATIVE_BACKEND)) {
+    tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
+    tf.registerKernel({
+      ...kernel,
+      kernelFunc: (parameters) => withKernelName(kernel.kernelName, () => kernel.kernelFunc(parameters)),
+    });
+  }
+}

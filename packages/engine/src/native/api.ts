@@ -1,0 +1,248 @@
+import * as koffi from 'koffi';
+import { EngineError } from '../errors';
+
+/** A pointer into native memory; 0n is null. */
+export type Pointer = bigint;
+
+/** An output of a graph operation, passed by value. */
+export interface GraphOutput {
+  oper: Pointer;
+  index: number;
+}
+
+/* eslint-disable @typescript-eslint/no-explicit-any -- koffi's functions are untyped; the interface below types them */
+
+/**
+ * The part of TensorFlow's C API that Graft calls: `TFE_*` executes eagerly, `TF_*` builds graphs and functions.
+ * Sizes are in bytes, dims are int64, `status` is a TF_Status that the caller checks.
+ */
+export interface TensorFlowApi {
+  TF_Version(): string;
+  TF_NewStatus(): Pointer;
+  TF_DeleteStatus(status: Pointer): void;
+  TF_GetCode(status: Pointer): number;
+  TF_Message(status: Pointer): string;
+  TF_GetAllOpList(): Pointer;
+  TF_DeleteBuffer(buffer: Pointer): void;
+
+  TFE_NewContextOptions(): Pointer;
+  TFE_ContextOptionsSetConfig(options: Pointer, proto: Uint8Array, length: number, status: Pointer): void;
+  TFE_DeleteContextOptions(options: Pointer): void;
+  TFE_NewContext(options: Pointer, status: Pointer): Pointer;
+  TFE_ContextAddFunction(context: Pointer, fn: Pointer, status: Pointer): void;
+  TFE_ContextRemoveFunction(context: Pointer, name: string, status: Pointer): void;
+
+  TF_AllocateTensor(dtype: number, dims: BigInt64Array, rank: number, bytes: number): Pointer;
+  TF_TensorData(tensor: Pointer): Pointer;
+  TF_TensorByteSize(tensor: Pointer): number;
+  TF_DeleteTensor(tensor: Pointer): void;
+
+  TFE_NewTensorHandle(tensor: Pointer, status: Pointer): Pointer;
+  TFE_DeleteTensorHandle(handle: Pointer): void;
+  TFE_TensorHandleResolve(handle: Pointer, status: Pointer): Pointer;
+  TFE_TensorHandleNumDims(handle: Pointer, status: Pointer): number;
+  TFE_TensorHandleDim(handle: Pointer, axis: number, status: Pointer): number;
+  TFE_TensorHandleDataType(handle: Pointer): number;
+
+  TFE_NewOp(context: Pointer, name: string, status: Pointer): Pointer;
+  TFE_DeleteOp(op: Pointer): void;
+  TFE_OpAddInput(op: Pointer, handle: Pointer, status: Pointer): void;
+  TFE_OpSetAttrString(op: Pointer, name: string, value: string, length: number): void;
+  TFE_OpSetAttrInt(op: Pointer, name: string, value: number): void;
+  TFE_OpSetAttrFloat(op: Pointer, name: string, value: number): void;
+  TFE_OpSetAttrBool(op: Pointer, name: string, value: number): void;
+  TFE_OpSetAttrType(op: Pointer, name: string, value: number): void;
+  TFE_OpSetAttrShape(op: Pointer, name: string, dims: BigInt64Array, rank: number, status: Pointer): void;
+  TFE_OpSetAttrIntList(op: Pointer, name: string, values: BigInt64Array, count: number): void;
+  TFE_OpSetAttrTypeList(op: Pointer, name: string, values: Int32Array, count: number): void;
+  TFE_Execute: ((op: Pointer, outputs: BigUint64Array, count: Int32Array, status: Pointer) => void) & {
+    async(op: Pointer, outputs: BigUint64Array, count: Int32Array, status: Pointer, done: (error: unknown) => void): void;
+  };
+
+  TF_NewGraph(): Pointer;
+  TF_DeleteGraph(graph: Pointer): void;
+  TF_NewOperation(graph: Pointer, type: string, name: string): Pointer;
+  TF_AddInput(description: Pointer, input: GraphOutput): void;
+  TF_AddInputList(description: Pointer, inputs: readonly GraphOutput[], count: number): void;
+  TF_SetAttrString(description: Pointer, name: string, value: string, length: number): void;
+  TF_SetAttrInt(description: Pointer, name: string, value: number): void;
+  TF_SetAttrFloat(description: Pointer, name: string, value: number): void;
+  TF_SetAttrBool(description: Pointer, name: string, value: number): void;
+  TF_SetAttrType(description: Pointer, name: string, value: number): void;
+  TF_SetAttrShape(description: Pointer, name: string, dims: BigInt64Array, rank: number): void;
+  TF_SetAttrIntList(description: Pointer, name: string, values: BigInt64Array, count: number): void;
+  TF_SetAttrTypeList(description: Pointer, name: string, values: Int32Array, count: number): void;
+  TF_SetAttrTensor(description: Pointer, name: string, tensor: Pointer, status: Pointer): void;
+  TF_FinishOperation(description: Pointer, status: Pointer): Pointer;
+  TF_OperationOutputType(output: GraphOutput): number;
+  TF_GraphGetTensorNumDims(graph: Pointer, output: GraphOutput, status: Pointer): number;
+  TF_GraphGetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
+  TF_GraphToFunction(
+    graph: Pointer,
+    name: string,
+    appendHash: number,
+    operationCount: number,
+    operations: null,
+    inputCount: number,
+    inputs: readonly GraphOutput[],
+    outputCount: number,
+    outputs: readonly GraphOutput[],
+    outputNames: null,
+    options: null,
+    description: string,
+    status: Pointer,
+  ): Pointer;
+  TF_DeleteFunction(fn: Pointer): void;
+}
+
+const DECLARATIONS = [
+  'const char *TF_Version()',
+  'void *TF_NewStatus()',
+  'void TF_DeleteStatus(void *)',
+  'int TF_GetCode(void *)',
+  'const char *TF_Message(void *)',
+  'void *TF_GetAllOpList()',
+  'void TF_DeleteBuffer(void *)',
+  'void *TFE_NewContextOptions()',
+  'void TFE_ContextOptionsSetConfig(void *, const uint8_t *, size_t, void *)',
+  'void TFE_DeleteContextOptions(void *)',
+  'void *TFE_NewContext(void *, void *)',
+  'void TFE_ContextAddFunction(void *, void *, void *)',
+  'void TFE_ContextRemoveFunction(void *, const char *, void *)',
+  'void *TF_AllocateTensor(int, const int64_t *, int, size_t)',
+  'void *TF_TensorData(void *)',
+  'size_t TF_TensorByteSize(void *)',
+  'void TF_DeleteTensor(void *)',
+  'void *TFE_NewTensorHandle(void *, void *)',
+  'void TFE_DeleteTensorHandle(void *)',
+  'void *TFE_TensorHandleResolve(void *, void *)',
+  'int TFE_TensorHandleNumDims(void *, void *)',
+  'int64_t TFE_TensorHandleDim(void *, int, void *)',
+  'int TFE_TensorHandleDataType(void *)',
+  'void *TFE_NewOp(void *, const char *, void *)',
+  'void TFE_DeleteOp(void *)',
+  'void TFE_OpAddInput(void *, void *, void *)',
+  'void TFE_OpSetAttrString(void *, const char *, const char *, size_t)',
+  'void TFE_OpSetAttrInt(void *, const char *, int64_t)',
+  'void TFE_OpSetAttrFloat(void *, const char *, float)',
+  'void TFE_OpSetAttrBool(void *, const char *, uint8_t)',
+  'void TFE_OpSetAttrType(void *, const char *, int)',
+  'void TFE_OpSetAttrShape(void *, const char *, const int64_t *, int, void *)',
+  'void TFE_OpSetAttrIntList(void *, const char *, const int64_t *, int)',
+  'void TFE_OpSetAttrTypeList(void *, const char *, const int *, int)',
+  'void TFE_Execute(void *, void *, void *, void *)',
+  'void *TF_NewGraph()',
+  'void TF_DeleteGraph(void *)',
+  'void *TF_NewOperation(void *, const char *, const char *)',
+  'void TF_AddInput(void *, TF_Output)',
+  'void TF_AddInputList(void *, const TF_Output *, int)',
+  'void TF_SetAttrString(void *, const char *, const char *, size_t)',
+  'void TF_SetAttrInt(void *, const char *, int64_t)',
+  'void TF_SetAttrFloat(void *, const char *, float)',
+  'void TF_SetAttrBool(void *, const char *, uint8_t)',
+  'void TF_SetAttrType(void *, const char *, int)',
+  'void TF_SetAttrShape(void *, const char *, const int64_t *, int)',
+  'void TF_SetAttrIntList(void *, const char *, const int64_t *, int)',
+  'void TF_SetAttrTypeList(void *, const char *, const int *, int)',
+  'void TF_SetAttrTensor(void *, const char *, void *, void *)',
+  'void *TF_FinishOperation(void *, void *)',
+  'int TF_OperationOutputType(TF_Output)',
+  'int TF_GraphGetTensorNumDims(void *, TF_Output, void *)',
+  'void TF_GraphGetTensorShape(void *, TF_Output, void *, int, void *)',
+  'void *TF_GraphToFunction(void *, const char *, uint8_t, int, void *, int, const TF_Output *, int, const TF_Output *, void *, void *, const char *, void *)',
+  'void TF_DeleteFunction(void *)',
+];
+
+const RTLD_NOW = 0x2;
+const RTLD_GLOBAL = 0x100;
+const RTLD_NODELETE = 0x1000;
+
+let typesDeclared = false;
+
+/**
+ * XLA compiles on the calling stack, and koffi gives native calls a stack of its own, too small for that by default.
+ * The sizes can only be set before the first library is loaded.
+ */
+function prepareKoffi(): void {
+  if (typesDeclared) return;
+  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2 });
+  koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
+  typesDeclared = true;
+}
+
+/**
+ * Keeps a library mapped until the process is gone. TensorFlow's own threads outlive koffi's unloading at exit; without
+ * this, Node segfaults at a natural end of the program.
+ */
+function pinLibrary(path: string): void {
+  const libc = koffi.load(null);
+  let dlopen: (path: string, flags: number) => Pointer;
+  let dlerror: () => string | null;
+  try {
+    dlopen = libc.func('void *dlopen(const char *, int)') as any;
+    dlerror = libc.func('const char *dlerror()') as any;
+  } catch {
+    // glibc before 2.34 keeps the two in a library of their own.
+    const libdl = koffi.load('libdl.so.2');
+    dlopen = libdl.func('void *dlopen(const char *, int)') as any;
+    dlerror = libdl.func('const char *dlerror()') as any;
+  }
+  if (!dlopen(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE)) {
+    throw new EngineError(`The native library ${path} cannot be loaded: ${dlerror() ?? 'no reason given'}.`, {
+      code: 'engine.library-unloadable',
+      hint: 'Run `graft doctor` to see what is missing, or `graft engine install` to fetch it anew.',
+    });
+  }
+}
+
+/**
+ * Loads the two TensorFlow libraries and declares the functions that Graft calls.
+ * Throws EngineError when a library cannot be loaded or lacks a function.
+ */
+export function loadTensorFlowApi(frameworkPath: string, ccPath: string): TensorFlowApi {
+  prepareKoffi();
+  pinLibrary(frameworkPath);
+  pinLibrary(ccPath);
+  const framework = koffi.load(frameworkPath, { global: true });
+  const cc = koffi.load(ccPath, { global: true });
+  const api: Record<string, unknown> = {};
+  for (const declaration of DECLARATIONS) {
+    const name = /(\w+)\(/.exec(declaration)![1];
+    try {
+      api[name] = cc.func(declaration);
+    } catch {
+      try {
+        // Part of the C API lives in the framework library; which part differs between releases.
+        api[name] = framework.func(declaration);
+      } catch (cause) {
+        throw new EngineError(`The native library ${ccPath} has no function ${name}; it is not a TensorFlow 2 that Graft can use.`, {
+          code: 'engine.library-version',
+          hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.',
+          cause,
+        });
+      }
+    }
+  }
+  return api as unknown as TensorFlowApi;
+}
+
+/** A view (no copy) of native memory. Valid only while the native owner lives. */
+export function viewBytes(pointer: Pointer, length: number): Uint8Array {
+  return length === 0 ? new Uint8Array(0) : new Uint8Array(koffi.view(pointer, length));
+}
+
+/** Reads a TF_Buffer { const void *data; size_t length; ... } into memory of our own. */
+export function copyBuffer(buffer: Pointer): Uint8Array {
+  const fields = new BigUint64Array(koffi.view(buffer, 16));
+  return viewBytes(fields[0], Number(fields[1])).slice();
+}
+
+/** Calls glibc's mallopt; returns false where the C library has none. */
+export function mallopt(parameter: number, value: number): boolean {
+  try {
+    const fn = koffi.load(null).func('int mallopt(int, int)') as (parameter: number, value: number) => number;
+    return fn(parameter, value) === 1;
+  } catch {
+    return false;
+  }
+}

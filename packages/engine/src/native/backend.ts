@@ -1,0 +1,125 @@
+import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
+import { EngineError } from '../errors';
+import { tf } from '../tf';
+import type { Value } from '../trace/program';
+import type { Tracer } from '../trace/tracer';
+import type { KoffiBinding, TensorMetadata } from './binding';
+import type { NativeTensor, OpAttribute } from './runtime';
+
+/** What NodeJSKernelBackend keeps for each tensor. */
+interface TensorData {
+  shape: number[];
+  dtype: number;
+  /** Host values that are not uploaded yet, or null. */
+  values: ArrayLike<number | bigint | boolean> | null;
+  id: number;
+  refCount: number;
+  /** The trace during which host values were given; they are constants of that trace alone. */
+  writtenIn?: Tracer;
+}
+
+/** Private members of NodeJSKernelBackend that this class builds on; the pinned version 4.22.0 is the last one. */
+interface Internals {
+  tensorMap: { get(dataId: object): TensorData; has(dataId: object): boolean };
+  createOutputTensor(metadata: TensorMetadata): tf.Tensor;
+  getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
+}
+
+/** Where a captured tensor's present value is found: a variable follows assignments, a plain tensor stays what it is. */
+export interface CaptureSource {
+  dataId: object;
+  variable?: tf.Variable;
+}
+
+/** tfjs-node's backend, aware of traces. */
+export class GraftBackend extends NodeJSKernelBackend {
+  /** Ids standing for captured tensors in the active trace. */
+  private captureIds = new Map<object, number>();
+  private readonly koffi: KoffiBinding;
+
+  constructor(binding: KoffiBinding) {
+    // TFJSBinding's declaration names classes of the C++ addon that no kernel touches.
+    super(binding as unknown as ConstructorParameters<typeof NodeJSKernelBackend>[0], '@tensorflow/tfjs-node-gpu');
+    this.koffi = binding;
+    const internals = this.internals;
+    const inherited = internals.getInputTensorIds.bind(this);
+    internals.getInputTensorIds = (tensors) => {
+      const tracer = this.koffi.activeTracer;
+      return tracer ? tensors.map((tensor) => this.idInTrace(tensor, tracer, inherited)) : inherited(tensors);
+    };
+  }
+
+  private get internals(): Internals {
+    return this as unknown as Internals;
+  }
+
+  override move(dataId: object, values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType, refCount: number): void {
+    super.move(dataId, values, shape, dtype, refCount);
+    const tracer = this.koffi.activeTracer;
+    if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
+  }
+
+  /** Runs an operation by its TensorFlow name, for kernels of our own. */
+  run(op: string, attributes: readonly OpAttribute[], inputs: readonly tf.TensorInfo[], outputCount = 1): tf.Tensor[] {
+    return this.koffi
+      .executeOp(op, attributes, this.internals.getInputTensorIds(inputs), outputCount)
+      .map((metadata) => this.internals.createOutputTensor(metadata));
+  }
+
+  /** Ids of tensors, for kernels that chain operations on dtypes which tfjs does not know. */
+  ids(inputs: readonly tf.TensorInfo[]): number[] {
+    return this.internals.getInputTensorIds(inputs);
+  }
+
+  /** The tensor behind an id of the binding. */
+  wrap(metadata: TensorMetadata): tf.Tensor {
+    return this.internals.createOutputTensor(metadata);
+  }
+
+  /** The native tensor behind a tfjs tensor; host values are uploaded first. */
+  nativeOf(dataId: object, operation: string): NativeTensor {
+    const { tensorMap } = this.internals;
+    if (!tensorMap.has(dataId)) {
+      throw new EngineError(`${operation} uses a tensor that has been disposed.`, { code: 'engine.disposed' });
+    }
+    const data = tensorMap.get(dataId);
+    this.upload(data);
+    return this.koffi.native(data.id, operation);
+  }
+
+  /** The value of the active trace behind a tensor; outside tensors become captures. */
+  traceValue(tensor: tf.TensorInfo, tracer: Tracer): Value {
+    return this.koffi.value(this.internals.getInputTensorIds([tensor])[0], 'return', tracer);
+  }
+
+  /** Runs `fn` recording into `tracer`. */
+  tracing<T>(tracer: Tracer, fn: () => T): T {
+    const outer = this.captureIds;
+    this.captureIds = new Map();
+    try {
+      return this.koffi.tracing(tracer, fn);
+    } finally {
+      for (const id of this.captureIds.values()) this.koffi.deleteTensor(id);
+      this.captureIds = outer;
+    }
+  }
+
+  private upload(data: TensorData): void {
+    if (data.values === null) return;
+    data.id = this.koffi.createNativeTensor(data.shape, data.dtype, data.values);
+    data.values = null;
+  }
+
+  private idInTrace(tensor: tf.TensorInfo, tracer: Tracer, inherited: (tensors: readonly tf.TensorInfo[]) => number[]): number {
+    const known = this.captureIds.get(tensor.dataId);
+    if (known !== undefined) return known;
+    const data = this.internals.tensorMap.has(tensor.dataId) ? this.internals.tensorMap.get(tensor.dataId) : undefined;
+    // Made in this trace (host values become a constant), an int64 helper of tfjs-node, or disposed: the usual way.
+    if (!data || (data.values !== null && data.writtenIn === tracer) || this.koffi.isTraced(data.id)) return inherited([tensor])[0];
+    this.upload(data);
+    const value = tracer.capture(tensor.dataId, { dtype: data.dtype, shape: [...tensor.shape] });
+    const id = this.koffi.addValue(value, tracer).id;
+    this.captureIds.set(tensor.dataId, id);
+    return id;
+  }
+}

@@ -1,0 +1,184 @@
+import { EngineError } from '../errors';
+import type { Value } from '../trace/program';
+import type { Tracer } from '../trace/tracer';
+import { fromBytes, TF, toBytes } from './dtypes';
+import type { NativeRuntime, NativeTensor, OpAttribute } from './runtime';
+
+/** What a kernel gets back for each output of an operation. */
+export interface TensorMetadata {
+  id: number;
+  dtype: number;
+  shape: number[];
+}
+
+/** A tensor id stands for a native tensor, or, while a function is traced, for a value of the trace. */
+type Entry = { readonly native: NativeTensor } | { readonly value: Value; readonly tracer: Tracer };
+
+/** The kernel that is running, for error messages; tfjs gives bindings no other way to know. */
+let currentKernel: string | undefined;
+
+export function withKernelName<T>(name: string, fn: () => T): T {
+  const outer = currentKernel;
+  // The outermost name is the operation that the caller wrote.
+  currentKernel ??= name;
+  try {
+    return fn();
+  } finally {
+    currentKernel = outer;
+  }
+}
+
+/**
+ * tfjs-node's binding (`TFJSBinding`: ten methods and some constants) over koffi. While a Tracer is active, operations
+ * are recorded instead of executed; kernels do not notice.
+ */
+export class KoffiBinding {
+  readonly TF_FLOAT = TF.FLOAT;
+  readonly TF_INT32 = TF.INT32;
+  readonly TF_INT64 = TF.INT64;
+  readonly TF_BOOL = TF.BOOL;
+  readonly TF_COMPLEX64 = TF.COMPLEX64;
+  readonly TF_STRING = TF.STRING;
+  readonly TF_RESOURCE = TF.RESOURCE;
+  readonly TF_UINT8 = TF.UINT8;
+  readonly TF_ATTR_STRING = 0;
+  readonly TF_ATTR_INT = 1;
+  readonly TF_ATTR_FLOAT = 2;
+  readonly TF_ATTR_BOOL = 3;
+  readonly TF_ATTR_TYPE = 4;
+  readonly TF_ATTR_SHAPE = 5;
+  readonly TF_ATTR_RESOURCE = 6;
+  readonly TF_Version: string;
+
+  private readonly entries = new Map<number, Entry>();
+  private nextId = 1;
+  private tracer: Tracer | undefined;
+
+  constructor(readonly runtime: NativeRuntime) {
+    this.TF_Version = runtime.version;
+  }
+
+  get activeTracer(): Tracer | undefined {
+    return this.tracer;
+  }
+
+  /** Makes `tracer` record everything that `fn` executes. */
+  tracing<T>(tracer: Tracer, fn: () => T): T {
+    const outer = this.tracer;
+    this.tracer = tracer;
+    try {
+      return fn();
+    } finally {
+      this.tracer = outer;
+    }
+  }
+
+  isUsingGpuDevice(): boolean {
+    return false;
+  }
+
+  getNumOfTensors(): number {
+    return this.entries.size;
+  }
+
+  getNumOfSavedModels(): number {
+    return 0;
+  }
+
+  createTensor(shape: readonly number[], dtype: number, values: ArrayLike<number | bigint | boolean>): number {
+    const bytes = toBytes(values, dtype);
+    const tracer = this.tracer;
+    return this.add(
+      tracer
+        ? { value: tracer.constant({ dtype, shape: [...shape] }, bytes), tracer }
+        : { native: this.runtime.createTensor(shape, dtype, bytes) },
+    );
+  }
+
+  /** As `createTensor`, but a real tensor even while tracing: for values that existed before the trace. */
+  createNativeTensor(shape: readonly number[], dtype: number, values: ArrayLike<number | bigint | boolean>): number {
+    return this.add({ native: this.runtime.createTensor(shape, dtype, toBytes(values, dtype)) });
+  }
+
+  deleteTensor(id: number): void {
+    const entry = this.entries.get(id);
+    if (!entry) return;
+    this.entries.delete(id);
+    if ('native' in entry) this.runtime.deleteTensor(entry.native);
+  }
+
+  tensorDataSync(id: number): ReturnType<typeof fromBytes> {
+    const entry = this.entry(id);
+    if ('value' in entry) {
+      const by = currentKernel ? `${currentKernel} reads` : 'dataSync(), data(), array() or print() read';
+      throw new EngineError(`${by} the value of a tensor inside jit "${entry.tracer.name}", where tensors have no values yet.`, {
+        code: 'engine.value-in-trace',
+        hint: 'Return the tensor and read it outside, or choose with tf.where instead of an if.',
+      });
+    }
+    return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
+  }
+
+  executeOp(name: string, attributes: readonly OpAttribute[], inputIds: readonly number[], outputCount: number): TensorMetadata[] {
+    const tracer = this.tracer;
+    if (!tracer) {
+      const outputs = this.runtime.execute(name, attributes, inputIds.map((id) => this.native(id, name)), outputCount);
+      return outputs.map((native) => this.describe(native.dtype, native.shape, { native }));
+    }
+    const inputs = inputIds.map((id) => this.value(id, name, tracer));
+    return tracer
+      .operation(name, attributes, inputs, outputCount)
+      .map((value) => this.describe(value.dtype, [...value.shape], { value, tracer }));
+  }
+
+  adopt(native: NativeTensor): TensorMetadata {
+    return this.describe(native.dtype, native.shape, { native });
+  }
+
+  /** An id for a value of the active trace. */
+  addValue(value: Value, tracer: Tracer): TensorMetadata {
+    return this.describe(value.dtype, [...value.shape], { value, tracer });
+  }
+
+  /** Whether the id stands for a value of a trace. */
+  isTraced(id: number): boolean {
+    const entry = this.entries.get(id);
+    return entry !== undefined && 'value' in entry;
+  }
+
+  native(id: number, operation: string): NativeTensor {
+    const entry = this.entry(id);
+    if ('native' in entry) return entry.native;
+    throw new EngineError(`${operation} was given a tensor from inside jit "${entry.tracer.name}", which has ended.`, {
+      code: 'engine.escaped-tensor',
+      hint: 'A compiled function hands tensors out by returning them; storing one elsewhere keeps a name without a value.',
+    });
+  }
+
+  value(id: number, operation: string, tracer: Tracer): Value {
+    const entry = this.entry(id);
+    if ('value' in entry) {
+      if (entry.tracer === tracer) return entry.value;
+      throw new EngineError(`${operation} inside jit "${tracer.name}" was given a tensor of jit "${entry.tracer.name}".`, {
+        code: 'engine.escaped-tensor',
+      });
+    }
+    throw new EngineError(`${operation} inside jit "${tracer.name}" was given a native tensor by its id.`, { code: 'engine.raw-capture' });
+  }
+
+  private entry(id: number): Entry {
+    const entry = this.entries.get(id);
+    if (!entry) throw new EngineError('A tensor was used after it was disposed.', { code: 'engine.disposed' });
+    return entry;
+  }
+
+  private add(entry: Entry): number {
+    const id = this.nextId++;
+    this.entries.set(id, entry);
+    return id;
+  }
+
+  private describe(dtype: number, shape: number[], entry: Entry): TensorMetadata {
+    return { id: this.add(entry), dtype, shape };
+  }
+}

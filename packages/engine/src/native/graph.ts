@@ -1,0 +1,144 @@
+import { EngineError } from '../errors';
+import type { GraphOutput, Pointer } from './api';
+import { int64Array } from './dtypes';
+import { readOpSignatures, type OpInput } from './opdefs';
+import { unsupportedAttribute, type NativeRuntime, type OpAttribute } from './runtime';
+import type { ValueType } from '../trace/program';
+
+const signaturesOf = new WeakMap<NativeRuntime, Map<string, readonly OpInput[]>>();
+
+function signatures(runtime: NativeRuntime): Map<string, readonly OpInput[]> {
+  let known = signaturesOf.get(runtime);
+  if (!known) signaturesOf.set(runtime, (known = readOpSignatures(runtime.api)));
+  return known;
+}
+
+/** A TF_Graph under construction. `dispose` frees it; functions made of it live on. */
+export class GraphBuilder {
+  private readonly graph: Pointer;
+  private count = 0;
+
+  constructor(private readonly runtime: NativeRuntime) {
+    this.graph = runtime.api.TF_NewGraph();
+  }
+
+  dispose(): void {
+    this.runtime.api.TF_DeleteGraph(this.graph);
+  }
+
+  placeholder({ dtype, shape }: ValueType): GraphOutput {
+    const { api } = this.runtime;
+    const description = this.begin('Placeholder');
+    api.TF_SetAttrType(description, 'dtype', dtype);
+    api.TF_SetAttrShape(description, 'shape', int64Array(shape), shape.length);
+    return { oper: this.finish(description, 'Placeholder'), index: 0 };
+  }
+
+  constant({ dtype, shape }: ValueType, bytes: Uint8Array): GraphOutput {
+    const { api } = this.runtime;
+    const tensor = this.runtime.createHostTensor(shape, dtype, bytes);
+    const description = this.begin('Const');
+    api.TF_SetAttrType(description, 'dtype', dtype);
+    api.TF_SetAttrTensor(description, 'value', tensor, this.runtime.sharedStatus);
+    api.TF_DeleteTensor(tensor);
+    return { oper: this.finish(description, 'Const'), index: 0 };
+  }
+
+  /** Adds an operation; returns it with index 0, its other outputs differ in the index alone. */
+  operation(op: string, attributes: readonly OpAttribute[], inputs: readonly GraphOutput[]): GraphOutput {
+    const { api } = this.runtime;
+    const signature = signatures(this.runtime).get(op);
+    if (!signature) throw new EngineError(`TensorFlow ${this.runtime.version} has no operation ${op}.`, { code: 'engine.unknown-operation' });
+    const implied = new Set<string>();
+    const description = this.begin(op);
+    let next = 0;
+    for (const { countAttribute, typesAttribute } of signature) {
+      const listAttribute = countAttribute ?? typesAttribute;
+      if (listAttribute === undefined) {
+        if (next >= inputs.length) break;
+        api.TF_AddInput(description, inputs[next++]);
+        continue;
+      }
+      implied.add(listAttribute);
+      const value = attributes.find(({ name }) => name === listAttribute)?.value;
+      // Without the attribute the list takes what the other inputs leave.
+      const length =
+        typeof value === 'number' ? value : Array.isArray(value) ? value.length : inputs.length - next - (signature.length - 1 - signature.findIndex((s) => (s.countAttribute ?? s.typesAttribute) === listAttribute));
+      api.TF_AddInputList(description, inputs.slice(next, next + length), length);
+      next += length;
+    }
+    for (const attribute of attributes) if (!implied.has(attribute.name)) this.setAttribute(description, attribute, op);
+    return { oper: this.finish(description, op), index: 0 };
+  }
+
+  /** Shape and dtype of an output; `shape` is undefined where TensorFlow cannot infer all of it. */
+  typeOf(output: GraphOutput): { dtype: number; shape: number[] | undefined } {
+    const { api, sharedStatus } = this.runtime;
+    const dtype = api.TF_OperationOutputType(output);
+    const rank = api.TF_GraphGetTensorNumDims(this.graph, output, sharedStatus);
+    this.runtime.check('shape inference');
+    if (rank < 0) return { dtype, shape: undefined };
+    const dims = new BigInt64Array(rank);
+    if (rank > 0) {
+      api.TF_GraphGetTensorShape(this.graph, output, dims, rank, sharedStatus);
+      this.runtime.check('shape inference');
+    }
+    const shape = Array.from(dims, Number);
+    return { dtype, shape: shape.some((size) => size < 0) ? undefined : shape };
+  }
+
+  /** A TF_Function of this graph; the caller deletes it. */
+  toFunction(name: string, inputs: readonly GraphOutput[], outputs: readonly GraphOutput[]): Pointer {
+    const fn = this.runtime.api.TF_GraphToFunction(
+      this.graph,
+      name,
+      0,
+      -1,
+      null,
+      inputs.length,
+      inputs,
+      outputs.length,
+      outputs,
+      null,
+      null,
+      name,
+      this.runtime.sharedStatus,
+    );
+    this.runtime.check(`building ${name}`);
+    return fn;
+  }
+
+  private begin(op: string): Pointer {
+    return this.runtime.api.TF_NewOperation(this.graph, op, `${op.replace(/^_+/, '')}_${this.count++}`);
+  }
+
+  private finish(description: Pointer, op: string): Pointer {
+    const operation = this.runtime.api.TF_FinishOperation(description, this.runtime.sharedStatus);
+    this.runtime.check(op);
+    return operation;
+  }
+
+  private setAttribute(description: Pointer, { name, type, value }: OpAttribute, op: string): void {
+    const { api } = this.runtime;
+    switch (type) {
+      case 0:
+        return api.TF_SetAttrString(description, name, value as string, Buffer.byteLength(value as string));
+      case 1:
+        return Array.isArray(value)
+          ? api.TF_SetAttrIntList(description, name, int64Array(value as number[]), value.length)
+          : api.TF_SetAttrInt(description, name, value as number);
+      case 2:
+        return api.TF_SetAttrFloat(description, name, value as number);
+      case 3:
+        return api.TF_SetAttrBool(description, name, value ? 1 : 0);
+      case 4:
+        return Array.isArray(value)
+          ? api.TF_SetAttrTypeList(description, name, Int32Array.from(value as number[]), value.length)
+          : api.TF_SetAttrType(description, name, value as number);
+      case 5:
+        return api.TF_SetAttrShape(description, name, int64Array(value as number[]), (value as number[]).length);
+      default:
+        throw unsupportedAttribute(op, name, type);
+    }
+  }
+}

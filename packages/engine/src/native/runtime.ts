@@ -1,0 +1,263 @@
+import { EngineError } from '../errors';
+import type { NativeLibrary } from '../setup';
+import { loadTensorFlowApi, mallopt, viewBytes, type Pointer, type TensorFlowApi } from './api';
+import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
+
+/** One attribute of an operation, in the shape that tfjs-node's kernels use. */
+export interface OpAttribute {
+  name: string;
+  /** 0 string, 1 int, 2 float, 3 bool, 4 dtype, 5 shape. */
+  type: number;
+  value: unknown;
+}
+
+/** A native tensor: the handle and what is known about it. */
+export interface NativeTensor {
+  handle: Pointer;
+  dtype: number;
+  shape: number[];
+  bytes: number;
+}
+
+/** First and last release whose C API and function runtime Graft has been run with. */
+const SUPPORTED = { from: [2, 10], before: [3, 0] } as const;
+
+function checkVersion(version: string, library: NativeLibrary): void {
+  const [major, minor] = version.split('.').map(Number);
+  const known = major > SUPPORTED.from[0] || (major === SUPPORTED.from[0] && minor >= SUPPORTED.from[1]);
+  if (!known || major >= SUPPORTED.before[0]) {
+    throw new EngineError(
+      `The native library in ${library.folder} is TensorFlow ${version}; Graft needs ${SUPPORTED.from.join('.')} or newer, below ${SUPPORTED.before[0]}.`,
+      { code: 'engine.library-version', hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.' },
+    );
+  }
+}
+
+/** ConfigProto { 2: intra_op_parallelism_threads, 5: inter_op_parallelism_threads }, by hand: two varints. */
+function configProto(threads: number): Uint8Array {
+  const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >> 7)]);
+  return Uint8Array.from([0x10, ...varint(threads), 0x28, ...varint(threads)]);
+}
+
+/** glibc parameter numbers: keep large freed blocks instead of giving each back to the kernel, which costs page faults. */
+const M_TRIM_THRESHOLD = -1;
+const M_MMAP_THRESHOLD = -3;
+const M_TOP_PAD = -2;
+
+/**
+ * TensorFlow in this process: one C API, one eager context. Every method that makes native memory returns its owner,
+ * and counts it; `liveTensors` and `liveBytes` are exact.
+ */
+export class NativeRuntime {
+  readonly version: string;
+  liveTensors = 0;
+  liveBytes = 0;
+  private readonly status: Pointer;
+  readonly context: Pointer;
+
+  private constructor(
+    readonly api: TensorFlowApi,
+    readonly library: NativeLibrary,
+    readonly threads: number,
+  ) {
+    this.version = api.TF_Version();
+    checkVersion(this.version, library);
+    this.status = api.TF_NewStatus();
+    const options = api.TFE_NewContextOptions();
+    const proto = configProto(threads);
+    api.TFE_ContextOptionsSetConfig(options, proto, proto.length, this.status);
+    this.check('setting the thread count');
+    this.context = api.TFE_NewContext(options, this.status);
+    this.check('making an execution context');
+    api.TFE_DeleteContextOptions(options);
+  }
+
+  static load(library: NativeLibrary, threads: number): NativeRuntime {
+    // Read by the library while it loads: 2 leaves its errors, without the notes on processor features.
+    process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+    const runtime = new NativeRuntime(loadTensorFlowApi(library.framework, library.cc), library, threads);
+    mallopt(M_MMAP_THRESHOLD, 1 << 30);
+    mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1);
+    mallopt(M_TOP_PAD, 64 << 20);
+    return runtime;
+  }
+
+  /** Throws what the last call left in the shared status, naming the operation. */
+  check(operation: string, status: Pointer = this.status): void {
+    const code = this.api.TF_GetCode(status);
+    if (code === 0) return;
+    throw tensorFlowError(operation, code, this.api.TF_Message(status));
+  }
+
+  get sharedStatus(): Pointer {
+    return this.status;
+  }
+
+  /** A native tensor with these bytes. */
+  createTensor(shape: readonly number[], dtype: number, bytes: Uint8Array): NativeTensor {
+    const tensor = this.createHostTensor(shape, dtype, bytes);
+    const handle = this.api.TFE_NewTensorHandle(tensor, this.status);
+    this.api.TF_DeleteTensor(tensor);
+    this.check('creating a tensor');
+    return this.own(handle, dtype, [...shape]);
+  }
+
+  /** A TF_Tensor that the caller deletes. */
+  createHostTensor(shape: readonly number[], dtype: number, bytes: Uint8Array): Pointer {
+    const expected = elementCount(shape) * dtypeBytes(dtype);
+    if (bytes.byteLength !== expected) {
+      throw new EngineError(
+        `A ${dtypeName(dtype)} tensor of shape [${shape.join(', ')}] takes ${expected} bytes, but ${bytes.byteLength} were given.`,
+        { code: 'engine.tensor-size' },
+      );
+    }
+    const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, expected);
+    if (!tensor) throw outOfMemory('creating a tensor', expected);
+    if (expected > 0) viewBytes(this.api.TF_TensorData(tensor), expected).set(bytes);
+    return tensor;
+  }
+
+  /** A copy of the tensor's bytes. Waits until the value is there. */
+  readTensor(tensor: NativeTensor): Uint8Array {
+    const resolved = this.api.TFE_TensorHandleResolve(tensor.handle, this.status);
+    this.check('reading a tensor');
+    const bytes = viewBytes(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved)).slice();
+    this.api.TF_DeleteTensor(resolved);
+    return bytes;
+  }
+
+  deleteTensor(tensor: NativeTensor): void {
+    this.api.TFE_DeleteTensorHandle(tensor.handle);
+    this.liveTensors--;
+    this.liveBytes -= tensor.bytes;
+  }
+
+  /** Runs one operation (or function) now. */
+  execute(name: string, attributes: readonly OpAttribute[], inputs: readonly NativeTensor[], outputCount: number): NativeTensor[] {
+    const op = this.prepare(name, attributes, inputs, this.status);
+    const outputs = new BigUint64Array(Math.max(1, outputCount));
+    const count = Int32Array.of(outputCount);
+    try {
+      this.api.TFE_Execute(op, outputs, count, this.status);
+      this.check(name);
+    } finally {
+      this.api.TFE_DeleteOp(op);
+    }
+    return this.collect(outputs, count[0]);
+  }
+
+  /** As `execute`, on a thread of its own. Inputs may be disposed as soon as this returns: the operation holds them. */
+  async executeAsync(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly NativeTensor[],
+    outputCount: number,
+  ): Promise<NativeTensor[]> {
+    // The status is written by another thread, so it cannot be the shared one.
+    const status = this.api.TF_NewStatus();
+    try {
+      const op = this.prepare(name, attributes, inputs, status);
+      const outputs = new BigUint64Array(Math.max(1, outputCount));
+      const count = Int32Array.of(outputCount);
+      try {
+        await new Promise<void>((resolve, reject) => {
+          this.api.TFE_Execute.async(op, outputs, count, status, (error) => {
+            if (error) reject(error instanceof Error ? error : new EngineError(`${name} could not be started: ${String(error as string)}`));
+            else resolve();
+          });
+        });
+        this.check(name, status);
+      } finally {
+        this.api.TFE_DeleteOp(op);
+      }
+      return this.collect(outputs, count[0]);
+    } finally {
+      this.api.TF_DeleteStatus(status);
+    }
+  }
+
+  private prepare(name: string, attributes: readonly OpAttribute[], inputs: readonly NativeTensor[], status: Pointer): Pointer {
+    const op = this.api.TFE_NewOp(this.context, name, status);
+    this.check(name, status);
+    try {
+      for (const attribute of attributes) this.setAttribute(op, attribute, name, status);
+      for (const input of inputs) {
+        this.api.TFE_OpAddInput(op, input.handle, status);
+        if (this.api.TF_GetCode(status) !== 0) this.check(name, status);
+      }
+    } catch (error) {
+      this.api.TFE_DeleteOp(op);
+      throw error;
+    }
+    return op;
+  }
+
+  private setAttribute(op: Pointer, { name, type, value }: OpAttribute, operation: string, status: Pointer): void {
+    const api = this.api;
+    switch (type) {
+      case 0:
+        return api.TFE_OpSetAttrString(op, name, value as string, Buffer.byteLength(value as string));
+      case 1:
+        return Array.isArray(value)
+          ? api.TFE_OpSetAttrIntList(op, name, int64Array(value as number[]), value.length)
+          : api.TFE_OpSetAttrInt(op, name, value as number);
+      case 2:
+        return api.TFE_OpSetAttrFloat(op, name, value as number);
+      case 3:
+        return api.TFE_OpSetAttrBool(op, name, value ? 1 : 0);
+      case 4:
+        return Array.isArray(value)
+          ? api.TFE_OpSetAttrTypeList(op, name, Int32Array.from(value as number[]), value.length)
+          : api.TFE_OpSetAttrType(op, name, value as number);
+      case 5:
+        api.TFE_OpSetAttrShape(op, name, int64Array(value as number[]), (value as number[]).length, status);
+        return this.check(operation, status);
+      default:
+        throw unsupportedAttribute(operation, name, type);
+    }
+  }
+
+  private collect(outputs: BigUint64Array, count: number): NativeTensor[] {
+    const tensors: NativeTensor[] = [];
+    for (let i = 0; i < count; i++) {
+      const handle = outputs[i];
+      const rank = this.api.TFE_TensorHandleNumDims(handle, this.status);
+      const shape = new Array<number>(rank);
+      for (let axis = 0; axis < rank; axis++) shape[axis] = Number(this.api.TFE_TensorHandleDim(handle, axis, this.status));
+      tensors.push(this.own(handle, this.api.TFE_TensorHandleDataType(handle), shape));
+    }
+    return tensors;
+  }
+
+  private own(handle: Pointer, dtype: number, shape: number[]): NativeTensor {
+    const bytes = elementCount(shape) * dtypeBytes(dtype);
+    this.liveTensors++;
+    this.liveBytes += bytes;
+    return { handle, dtype, shape, bytes };
+  }
+}
+
+export function unsupportedAttribute(operation: string, name: string, type: number): EngineError {
+  return new EngineError(`${operation}: attribute "${name}" is of a kind (${type}) that the binding does not know.`, {
+    code: 'engine.attribute',
+  });
+}
+
+function outOfMemory(operation: string, bytes: number): EngineError {
+  return new EngineError(`${operation}: no memory for ${(bytes / 2 ** 20).toFixed(0)} MiB.`, {
+    code: 'engine.out-of-memory',
+    hint: 'Lower train.batchSize or the sequence length.',
+  });
+}
+
+const RESOURCE_EXHAUSTED = 8;
+
+/** TensorFlow's own message, cut to its first sentence-like part: what follows is graph dumps and C++ stack frames. */
+function tensorFlowError(operation: string, code: number, message: string): EngineError {
+  const first = message.split('\n')[0].replace(/\[Op:.*$/, '').trim();
+  return new EngineError(`${operation}: ${first || `TensorFlow error ${code}`}`, {
+    code: code === RESOURCE_EXHAUSTED ? 'engine.out-of-memory' : 'engine.tensorflow',
+    hint: code === RESOURCE_EXHAUSTED ? 'Lower train.batchSize or the sequence length.' : undefined,
+    cause: message === first ? undefined : message,
+  });
+}

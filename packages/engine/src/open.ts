@@ -1,0 +1,107 @@
+import { availableParallelism } from 'node:os';
+import { EngineError } from './errors';
+import { makeJit, type NativeSide } from './jit/jit';
+import { preparePortableBackend } from './portable';
+import { findNativeLibrary, unsupportedPlatformReason } from './setup';
+import { tf } from './tf';
+import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision } from './types';
+
+const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'portable'];
+
+/** The one native side of this process: the library cannot be loaded twice, nor unloaded. */
+let nativeSide: NativeSide | undefined;
+
+async function loadNative(options: EngineOptions): Promise<NativeSide | string> {
+  const unsupported = unsupportedPlatformReason();
+  if (unsupported) return unsupported;
+  if (!nativeSide) {
+    const library = await findNativeLibrary({ libraryPath: options.libraryPath });
+    if (!library) return 'The native library is not installed (`graft engine install` fetches it).';
+    shimNodeUtil();
+    // Loaded on demand: the portable engine must work where koffi has no build for the machine.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
+    const { makeNativeSide } = require('./native/side') as typeof import('./native/side');
+    nativeSide = makeNativeSide(library, options.threads ?? availableParallelism());
+  }
+  return nativeSide;
+}
+
+/** tfjs-node's kernels call two helpers of `util` that Node 23 removed. */
+function shimNodeUtil(): void {
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- the shim must change the module object itself
+  const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean };
+  util.isNullOrUndefined ??= (value) => value === null || value === undefined;
+  util.isArray ??= Array.isArray;
+}
+
+function executorFor(mode: EngineMode, precision: Precision): Executor {
+  // Measured (npm run bench): XLA's CPU code gains nothing from bfloat16, oneDNN's matmuls in a graph do.
+  if (mode === 'auto') return precision === 'bfloat16' ? 'graph' : 'xla';
+  return mode;
+}
+
+/**
+ * Opens the engine: native TensorFlow where it can be had, tfjs's wasm or JavaScript backend otherwise (`auto`) or on
+ * demand (`portable`). tfjs has one backend a process, so the newest opening decides where plain `tf` calls run.
+ * Throws EngineError when native execution was asked for (`eager`, `xla`, `graph`, or a libraryPath) and cannot be had.
+ */
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  const mode = options.mode ?? 'auto';
+  const precision = options.precision ?? 'float32';
+  if (!MODES.includes(mode)) {
+    throw new EngineError(`engine mode "${String(mode)}" is unknown; expected one of ${MODES.join(', ')}.`, { code: 'engine.mode', exitCode: 2 });
+  }
+  if (mode === 'portable') return portableEngine(precision);
+  let native: NativeSide | string;
+  try {
+    native = await loadNative(options);
+  } catch (error) {
+    if (mode !== 'auto' || options.libraryPath !== undefined || !(error instanceof EngineError)) throw error;
+    native = error.message;
+  }
+  if (typeof native === 'string') {
+    if (mode === 'auto' && options.libraryPath === undefined) return portableEngine(precision, native);
+    throw new EngineError(`engine mode "${mode}" needs the native TensorFlow library. ${native}`, {
+      code: 'engine.library-missing',
+      hint: 'Run `graft engine install`, or use `--engine portable`, which is slower and needs no library.',
+    });
+  }
+  return nativeEngine(native, executorFor(mode, precision), precision);
+}
+
+async function nativeEngine(native: NativeSide, executor: Executor, precision: Precision): Promise<Engine> {
+  await tf.setBackend('tensorflow');
+  const { runtime } = native.binding;
+  return {
+    executor,
+    precision,
+    backend: 'tensorflow',
+    description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
+    jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, native, { executor, precision }, jitOptions),
+    memory: () => ({
+      tensors: tf.memory().numTensors,
+      handles: runtime.liveTensors,
+      bytes: runtime.liveBytes,
+      residentBytes: process.memoryUsage.rss(),
+    }),
+  };
+}
+
+async function portableEngine(precision: Precision, fallbackReason?: string): Promise<Engine> {
+  const backend = await preparePortableBackend();
+  await tf.setBackend(backend);
+  return {
+    executor: 'portable',
+    precision,
+    backend,
+    fallbackReason,
+    description: `portable (tfjs ${tf.version_core}, ${backend})`,
+    jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, undefined, { executor: 'portable', precision }, jitOptions),
+    memory: () => ({
+      tensors: tf.memory().numTensors,
+      handles: 0,
+      bytes: tf.memory().numBytes,
+      residentBytes: process.memoryUsage.rss(),
+    }),
+  };
+}

@@ -1,0 +1,59 @@
+import { tf } from './tf';
+import { portableRandomKernels } from './kernels/random';
+
+/** A kernel of tfjs's JavaScript backend run for the wasm one: values are copied across, the result is correct, and slower. */
+function borrowed(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
+  return {
+    kernelName: kernel.kernelName,
+    backendName: 'wasm',
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const wasm = backend as tf.KernelBackend;
+      const lent: tf.TensorInfo[] = [];
+      const lend = (info: tf.TensorInfo): tf.TensorInfo => {
+        const dataId = cpu.write(wasm.readSync(info.dataId), info.shape, info.dtype);
+        const copy = { dataId, shape: info.shape, dtype: info.dtype };
+        lent.push(copy);
+        return copy;
+      };
+      const given = Object.fromEntries(
+        Object.entries(inputs).map(([name, info]) => [name, Array.isArray(info) ? info.map(lend) : info == null ? info : lend(info)]),
+      ) as tf.NamedTensorInfoMap;
+      const result = kernel.kernelFunc({ inputs: given, attrs, backend: cpu });
+      const bring = (info: tf.TensorInfo): tf.TensorInfo => {
+        const values = cpu.readSync(info.dataId).slice() as tf.backend_util.BackendValues;
+        if (!lent.some(({ dataId }) => dataId === info.dataId)) cpu.disposeData(info.dataId, true);
+        return { dataId: wasm.write(values, info.shape, info.dtype), shape: info.shape, dtype: info.dtype };
+      };
+      const brought = Array.isArray(result) ? result.map(bring) : bring(result);
+      for (const { dataId } of lent) cpu.disposeData(dataId, true);
+      return brought;
+    },
+  };
+}
+
+let prepared: Promise<string> | undefined;
+
+/**
+ * Makes tfjs's own backends ready: wasm where it starts, else plain JavaScript. Kernels that wasm lacks (segment sums, on
+ * which the gradient of `gather` stands, among them) are borrowed from the JavaScript backend.
+ */
+export function preparePortableBackend(): Promise<string> {
+  prepared ??= prepare();
+  return prepared;
+}
+
+async function prepare(): Promise<string> {
+  // tfjs greets Node users with advice to install tfjs-node at the first use of this backend; the engine says it better.
+  (tf.findBackend('cpu') as tf.KernelBackend & { firstUse: boolean }).firstUse = false;
+  for (const kernel of portableRandomKernels('cpu')) tf.registerKernel(kernel);
+  const wasm = await import('@tensorflow/tfjs-backend-wasm').catch(() => undefined);
+  if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
+    await tf.setBackend('cpu');
+    return 'cpu';
+  }
+  const cpu = tf.findBackend('cpu') as tf.KernelBackend;
+  for (const kernel of tf.getKernelsForBackend('cpu')) {
+    if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));
+  }
+  return 'wasm';
+}

@@ -1,0 +1,19 @@
+import type { Precision } from './types';
+
+let inForce: Precision = 'float32';
+
+/** The precision of matrix multiplications at this moment. */
+export function currentPrecision(): Precision {
+  return inForce;
+}
+
+/** Runs `fn` (synchronously) with that precision for the operands of matrix multiplications, gradients included. */
+export function withPrecision<T>(precision: Precision, fn: () => T): T {
+  const before = inForce;
+  inForce = precision;
+  try {
+    return fn();
+  } finally {
+    inForce = before;
+  }
+}

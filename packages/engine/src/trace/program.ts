@@ -1,0 +1,135 @@
+import type { OpAttribute } from '../native/runtime';
+
+/** What is known of a value at trace time. Shapes are static: dims are all known. */
+export interface ValueType {
+  /** TF_DataType. */
+  readonly dtype: number;
+  readonly shape: readonly number[];
+}
+
+/** Output `index` of `producer`. */
+export interface Value extends ValueType {
+  readonly producer: Producer;
+  readonly index: number;
+}
+
+/** An argument of the traced function, by its place among the tensor leaves. */
+export interface ArgumentNode {
+  readonly kind: 'argument';
+  readonly position: number;
+  readonly outputs: readonly Value[];
+}
+
+/** A tensor that existed before the trace. `source` finds its present native tensor at each call. */
+export interface CaptureNode {
+  readonly kind: 'capture';
+  readonly source: unknown;
+  readonly outputs: readonly Value[];
+}
+
+/** Host values that the traced code made. */
+export interface ConstantNode {
+  readonly kind: 'constant';
+  readonly bytes: Uint8Array;
+  readonly outputs: readonly Value[];
+}
+
+export interface OperationNode {
+  readonly kind: 'operation';
+  readonly op: string;
+  readonly attributes: readonly OpAttribute[];
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+}
+
+export type Producer = ArgumentNode | CaptureNode | ConstantNode | OperationNode;
+
+/**
+ * What a traced function computes, as data: operations in the order of the trace, with static shapes. It says nothing
+ * of how it is run; a lowering (see lower/) builds something executable out of it.
+ */
+export interface Program {
+  readonly name: string;
+  readonly arguments: readonly ArgumentNode[];
+  readonly captures: readonly CaptureNode[];
+  /** Constants and operations, each after what it reads. */
+  readonly nodes: readonly (ConstantNode | OperationNode)[];
+  readonly results: readonly Value[];
+}
+
+/** The program without what no result needs. */
+export function withoutDeadCode(program: Program): Program {
+  const live = new Set<Producer>();
+  const pending: Producer[] = program.results.map((value) => value.producer);
+  while (pending.length > 0) {
+    const producer = pending.pop()!;
+    if (live.has(producer)) continue;
+    live.add(producer);
+    if (producer.kind === 'operation') for (const input of producer.inputs) pending.push(input.producer);
+  }
+  return {
+    ...program,
+    captures: program.captures.filter((node) => live.has(node)),
+    nodes: program.nodes.filter((node) => live.has(node)),
+  };
+}
+
+/** Operations whose repetition is wanted: two draws of a stateful operation are two draws. */
+const STATEFUL = /^(Random|Multinomial|TruncatedNormal|Collective|.*Variable|Print|Assert)/;
+
+/** The program with equal operations on equal inputs (and equal small constants) computed once. */
+export function withoutRepetition(program: Program): Program {
+  const replacement = new Map<Value, Value>();
+  const known = new Map<string, Producer>();
+  const numbers = new Map<Producer, number>();
+  const numberOf = (producer: Producer): number => {
+    let number = numbers.get(producer);
+    if (number === undefined) numbers.set(producer, (number = numbers.size));
+    return number;
+  };
+  const resolve = (value: Value): Value => replacement.get(value) ?? value;
+  const nodes: (ConstantNode | OperationNode)[] = [];
+  for (const node of program.nodes) {
+    let key: string | undefined;
+    let kept: ConstantNode | OperationNode = node;
+    if (node.kind === 'constant') {
+      if (node.bytes.length <= 256) {
+        const type = node.outputs[0];
+        key = `c${type.dtype}[${type.shape.join()}]${Buffer.from(node.bytes).toString('base64')}`;
+      }
+    } else {
+      const inputs = node.inputs.map(resolve);
+      if (inputs.some((input, i) => input !== node.inputs[i])) kept = rebuild(node, inputs, replacement);
+      if (!STATEFUL.test(node.op)) {
+        const attributes = node.attributes.map(({ name, value }) => `${name}=${String(value)}`).join();
+        key = `${node.op}(${inputs.map((input) => `${numberOf(input.producer)}:${input.index}`).join()}){${attributes}}`;
+      }
+    }
+    const twin = key === undefined ? undefined : known.get(key);
+    if (twin) {
+      node.outputs.forEach((value, i) => replacement.set(value, twin.outputs[i]));
+      continue;
+    }
+    if (key !== undefined) known.set(key, kept);
+    nodes.push(kept);
+  }
+  return { ...program, nodes, results: program.results.map(resolve) };
+}
+
+function rebuild(node: OperationNode, inputs: readonly Value[], replacement: Map<Value, Value>): OperationNode {
+  const outputs: Value[] = [];
+  const copy: OperationNode = { ...node, inputs, outputs };
+  node.outputs.forEach((value, index) => {
+    const output: Value = { dtype: value.dtype, shape: value.shape, producer: copy, index };
+    outputs.push(output);
+    replacement.set(value, output);
+  });
+  return copy;
+}
+
+/** How often each operation occurs, most frequent first; for profiles and tests. */
+export function countOperations(program: Program): [op: string, count: number][] {
+  const counts = new Map<string, number>();
+  for (const node of program.nodes) if (node.kind === 'operation') counts.set(node.op, (counts.get(node.op) ?? 0) + 1);
+  return [...counts].sort((a, b) => b[1] - a[1]);
+}

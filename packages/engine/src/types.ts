@@ -1,0 +1,81 @@
+import type * as tf from '@tensorflow/tfjs-core';
+
+/** What a user may ask for. `auto`: native if the library is there (XLA, or a graph for bfloat16), else portable. */
+export type EngineMode = 'auto' | 'eager' | 'xla' | 'graph' | 'portable';
+
+/** What runs a jitted function: one of the two compilers, op by op on native TensorFlow, or tfjs's own JavaScript/wasm. */
+export type Executor = 'eager' | 'xla' | 'graph' | 'portable';
+
+/** Precision of the operands of matrix multiplications; everything else stays float32. */
+export type Precision = 'float32' | 'bfloat16';
+
+/**
+ * A tree of tensors: a tensor, an array of trees or a plain object of trees. Leaves that are no tensors (numbers, strings,
+ * booleans, null, undefined) are static: they belong to the key under which a trace is kept.
+ */
+export type Tree = tf.Tensor | number | string | boolean | null | undefined | readonly Tree[] | { readonly [key: string]: Tree };
+
+export interface JitOptions {
+  /** Shown in errors and statistics. Default: the function's own name. */
+  name?: string;
+  /** Default: the engine's executor. `eager` calls the function as it is. */
+  executor?: Executor;
+  /** Precision of the matrix multiplications inside. Default: the one in force where it is traced. */
+  precision?: Precision;
+}
+
+export interface JitStatistics {
+  /** Distinct signatures (shapes, dtypes, static values) traced so far. */
+  traces: number;
+  /** Milliseconds of tracing and building, all traces together. */
+  traceMs: number;
+  /** Milliseconds of the first execution of each trace (XLA compiles there), all traces together. */
+  firstRunMs: number;
+  /** Operations in the newest trace. */
+  operations: number;
+}
+
+/** A compiled function. Outputs are new tensors that the caller disposes; they join the open `tf.tidy` scope as usual. */
+export interface Jitted<A extends readonly unknown[], R> {
+  (...args: A): R;
+  /** As the plain call, but the computation runs on another thread and the event loop stays free. */
+  async(...args: A): Promise<R>;
+  readonly statistics: JitStatistics;
+  /** Frees the compiled functions. A later call traces again. */
+  dispose(): void;
+}
+
+export interface EngineMemory {
+  /** Tensors alive in tfjs (global to the process). */
+  tensors: number;
+  /** Native TensorFlow handles alive; 0 on the portable engine. */
+  handles: number;
+  /** Bytes behind those handles (tfjs's count on the portable engine). */
+  bytes: number;
+  /** Resident memory of the process, bytes. */
+  residentBytes: number;
+}
+
+export interface EngineOptions {
+  mode?: EngineMode;
+  /** Decides `auto` (XLA for float32, a graph for bfloat16) and is the precision in force inside `engine.jit`. Default float32. */
+  precision?: Precision;
+  /** A folder with the two native libraries, or a file in it. Default: the cache, then what is installed. */
+  libraryPath?: string;
+  /** Threads for one operation. Default: the cores. Read when the process loads the library for the first time. */
+  threads?: number;
+}
+
+/** An opened engine. The native library is loaded once a process; engines are cheap views on it. */
+export interface Engine {
+  readonly executor: Executor;
+  readonly precision: Precision;
+  /** tfjs backend behind `tf`: `tensorflow`, `wasm` or `cpu`. */
+  readonly backend: string;
+  /** One line for logs: library, version, executor, threads. */
+  readonly description: string;
+  /** A sentence on why the portable engine serves, where a native one was not to be had; otherwise undefined. */
+  readonly fallbackReason?: string;
+  jit<A extends readonly unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
+  memory(): EngineMemory;
+}
