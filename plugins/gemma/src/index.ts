@@ -1,0 +1,6 @@
+export * from './sizes';
+export * from './config';
+export * from './parameters';
+export { GemmaModel } from './model';
+export * from './load-model';
+export * from './run-forward';

@@ -1,0 +1,50 @@
+/** Attention masks: 0 where a key is seen, the lowest float32 where not. Shapes as in layers.ts; [B, 1, 1, T, S]. */
+import { tf } from '@graft/engine';
+import type { EncoderWindow } from './config';
+
+/** What the published implementation adds to a score that must not count (quirk 3). */
+export const UNSEEN = -3.4028234663852886e38;
+
+/** Positions pairs as a host-made constant: `seen(i, j)` for query i and key j. */
+function positionMask(queries: number, keys: number, seen: (query: number, key: number) => boolean): tf.Tensor {
+  const values = new Float32Array(queries * keys);
+  for (let i = 0; i < queries; i++) for (let j = 0; j < keys; j++) if (!seen(i, j)) values[i * keys + j] = UNSEEN;
+  return tf.tensor(values, [1, 1, 1, queries, keys]);
+}
+
+/** [B, S] ones and zeros as [B, 1, 1, 1, S]. */
+export function paddingMask(attentionMask: tf.Tensor): tf.Tensor {
+  const [batch, keys] = attentionMask.shape;
+  return tf.mul(tf.equal(attentionMask, 0).toFloat(), UNSEEN).reshape([batch, 1, 1, 1, keys]);
+}
+
+/** Of two masks the lower: adding them would leave the range of float32. */
+function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
+  return a && b ? tf.minimum(a, b) : (a ?? b);
+}
+
+/** Masks by kind of layer; undefined where every key is seen. */
+export interface SideMasks {
+  full_attention: tf.Tensor | undefined;
+  sliding_attention: tf.Tensor | undefined;
+}
+
+/**
+ * Bidirectional self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
+ * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
+ */
+export function encoderMasks(length: number, window: number, rule: EncoderWindow, attentionMask: tf.Tensor | undefined): SideMasks {
+  const padding = attentionMask && paddingMask(attentionMask);
+  const reach = rule === 'strict' ? window - 1 : window;
+  const near = reach < length - 1 ? positionMask(length, length, (i, j) => Math.abs(i - j) <= reach) : undefined;
+  return { full_attention: padding, sliding_attention: combine(padding, near) };
+}
+
+/** Causal self-attention; sliding layers see the query itself and the window - 1 keys before it (quirk 2). */
+export function decoderMasks(length: number, window: number, attentionMask: tf.Tensor | undefined): SideMasks {
+  const padding = attentionMask && paddingMask(attentionMask);
+  const causal = combine(padding, length > 1 ? positionMask(length, length, (i, j) => j <= i) : undefined);
+  const sliding =
+    window < length ? combine(padding, positionMask(length, length, (i, j) => j <= i && j > i - window)) : causal;
+  return { full_attention: causal, sliding_attention: sliding };
+}

@@ -1,0 +1,110 @@
+import type { ParameterGroup, ParameterSpec } from '@graft/core';
+import type { GemmaConfig, SideConfig } from './config';
+
+/** Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
+export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
+export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
+export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';
+
+type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial']];
+
+/** `keyValueWidth`: width of what keys and values are made from (the encoder's, for cross-attention). */
+function attentionRows(prefix: string, side: SideConfig, keyValueWidth: number): Row[] {
+  const queries = side.heads * side.headDim;
+  const keys = side.keyValueHeads * side.headDim;
+  return [
+    [`${prefix}.q_proj.weight`, [queries, side.hidden], 'normal'],
+    [`${prefix}.k_proj.weight`, [keys, keyValueWidth], 'normal'],
+    [`${prefix}.v_proj.weight`, [keys, keyValueWidth], 'normal'],
+    [`${prefix}.o_proj.weight`, [side.hidden, queries], 'normal'],
+  ];
+}
+
+function feedForwardRows(side: SideConfig): Row[] {
+  return [
+    ['mlp.gate_proj.weight', [side.feedForward, side.hidden], 'normal'],
+    ['mlp.up_proj.weight', [side.feedForward, side.hidden], 'normal'],
+    ['mlp.down_proj.weight', [side.hidden, side.feedForward], 'normal'],
+  ];
+}
+
+const normRow = (name: string, side: SideConfig): Row => [`${name}.weight`, [side.hidden], 'zeros'];
+
+function specs(prefix: string, rows: readonly Row[], group: ParameterGroup): ParameterSpec[] {
+  return rows.map(([suffix, shape, initial]) => ({
+    name: `${prefix}.${suffix}`,
+    shape,
+    initial,
+    group: suffix.includes('cross_attn') ? 'cross-attention' : group,
+  }));
+}
+
+/** Every parameter of the model, layer by layer. The output projection is tied to the decoder's embedding (quirk table). */
+export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
+  const { decoder } = config;
+  const embedding = (name: string, side: SideConfig): ParameterSpec => ({
+    name,
+    shape: [side.vocabularySize, side.hidden],
+    group: 'embedding',
+    initial: 'normal',
+  });
+  if (config.kind === 'decoder-only') {
+    const layer = (l: number): ParameterSpec[] =>
+      specs(
+        `model.layers.${l}`,
+        [
+          ...attentionRows('self_attn', decoder, decoder.hidden),
+          ...feedForwardRows(decoder),
+          ...['input_layernorm', 'post_attention_layernorm', 'pre_feedforward_layernorm', 'post_feedforward_layernorm'].map((name) =>
+            normRow(name, decoder),
+          ),
+        ],
+        'decoder',
+      );
+    return [
+      embedding(DECODER_ONLY_EMBEDDING, decoder),
+      ...range(decoder.layers).flatMap(layer),
+      ...specs('model', [normRow('norm', decoder)], 'decoder'),
+    ];
+  }
+  const { encoder } = config;
+  const norms = ['pre_self_attn_layernorm', 'post_self_attn_layernorm', 'pre_feedforward_layernorm', 'post_feedforward_layernorm'];
+  const encoderLayer = (l: number): ParameterSpec[] =>
+    specs(
+      `model.encoder.layers.${l}`,
+      [
+        ...attentionRows('self_attn', encoder, encoder.hidden),
+        ...feedForwardRows(encoder),
+        ...norms.map((name) => normRow(name, encoder)),
+      ],
+      'encoder',
+    );
+  const decoderLayer = (l: number): ParameterSpec[] =>
+    specs(
+      `model.decoder.layers.${l}`,
+      [
+        ...attentionRows('self_attn', decoder, decoder.hidden),
+        ...attentionRows('cross_attn', decoder, encoder.hidden),
+        ...feedForwardRows(decoder),
+        ...[...norms, 'pre_cross_attn_layernorm', 'post_cross_attn_layernorm'].map((name) => normRow(name, decoder)),
+      ],
+      'decoder',
+    );
+  return [
+    ...(config.tieEncoderEmbedding ? [] : [embedding(ENCODER_EMBEDDING, encoder)]),
+    ...range(encoder.layers).flatMap(encoderLayer),
+    ...specs('model.encoder', [normRow('norm', encoder)], 'encoder'),
+    embedding(DECODER_EMBEDDING, decoder),
+    ...range(decoder.layers).flatMap(decoderLayer),
+    ...specs('model.decoder', [normRow('norm', decoder)], 'decoder'),
+  ];
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, i) => i);
+}
+
+/** Parameters in all, as the published totals count them (tied tensors once). */
+export function parameterCount(specs_: readonly ParameterSpec[]): number {
+  return specs_.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+}

@@ -1,0 +1,34 @@
+/** One side of a model (an encoder, a decoder or a decoder-only model), by the numbers that name its size. */
+export interface Size {
+  readonly layers: number;
+  readonly hidden: number;
+  readonly feedForward: number;
+  readonly heads: number;
+  readonly headDim: number;
+  readonly keyValueHeads: number;
+}
+
+const size = (layers: number, hidden: number, feedForward: number, heads: number, keyValueHeads: number, headDim: number): Size => ({
+  layers,
+  hidden,
+  feedForward,
+  heads,
+  headDim,
+  keyValueHeads,
+});
+
+/** Gemma 2's two sizes and the five mT5-like ones (paper, section 4, and the published configurations). */
+export const SIZES: Readonly<Record<string, Size>> = {
+  '2b': size(26, 2304, 9216, 8, 4, 256),
+  '9b': size(42, 3584, 14336, 16, 8, 256),
+  s: size(8, 512, 1024, 8, 8, 64),
+  b: size(12, 768, 2048, 12, 12, 64),
+  l: size(24, 1024, 2816, 16, 16, 64),
+  ml: size(26, 1152, 6912, 4, 4, 256),
+  xl: size(24, 2048, 5120, 32, 32, 64),
+};
+
+/** The pairs that were published; any other pair of sizes (`s-b`) works too. */
+export const NAMED_PAIRS = ['2b-2b', '9b-2b', '9b-9b', 's-s', 'b-b', 'l-l', 'ml-ml', 'xl-xl'] as const;
+
+export const VOCABULARY_SIZE = 256_000;
