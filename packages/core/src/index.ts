@@ -1,2 +1,25 @@
+import 'reflect-metadata';
+
+export { inject, injectable } from 'tsyringe';
+export {
+  GraftError,
+  EngineError,
+  CheckpointError,
+  DataError,
+  PluginError,
+  ConfigError,
+  UsageError,
+  type GraftErrorOptions,
+} from '@graft/engine';
 export * from './interfaces';
 export * from './random';
+export * from './tokens';
+export * from './logger';
+export * from './plugin';
+export * from './registry';
+export * from './components';
+export * from './batch';
+export * from './suggest';
+export * from './config';
+export * from './run';
+export * from './training';

@@ -1,4 +1,4 @@
-/** Named random streams split from one seed. Placeholder for the real file: see RandomStream's contract. */
+/** A source of random numbers on the host, with a name and a place in a tree of streams. */
 export interface RandomStream {
   readonly name: string;
   /** A stream of its own for that name or index; the same arguments give the same stream, whatever was drawn before. */
@@ -13,4 +13,77 @@ export interface RandomStream {
   normal(): number;
   /** A permutation of 0..length-1. */
   permutation(length: number): Int32Array;
+}
+
+/** Names of the streams that a run splits its one seed into. */
+export const STREAMS = { data: 'data', init: 'init', dropout: 'dropout', sampling: 'sampling' } as const;
+
+/** Mixes a text into a 32-bit state (FNV-1a with a final avalanche). */
+function hash(text: string, basis: number): number {
+  let state = basis >>> 0;
+  for (let i = 0; i < text.length; i++) state = Math.imul(state ^ text.charCodeAt(i), 0x01000193);
+  state = Math.imul(state ^ (state >>> 16), 0x85ebca6b);
+  state = Math.imul(state ^ (state >>> 13), 0xc2b2ae35);
+  return (state ^ (state >>> 16)) >>> 0;
+}
+
+/** xoshiro128** (Blackman and Vigna, 2018), seeded from the stream's path: forks share no state with their parent. */
+class Stream implements RandomStream {
+  private readonly state: Uint32Array;
+
+  constructor(readonly name: string) {
+    this.state = Uint32Array.from([0x811c9dc5, 0x9e3779b9, 0x7f4a7c15, 0x2545f491], (basis) => hash(name, basis));
+    if (this.state.every((word) => word === 0)) this.state[0] = 1;
+  }
+
+  fork(name: string | number): RandomStream {
+    return new Stream(`${this.name}/${typeof name === 'number' ? '#' : ''}${name}`);
+  }
+
+  key(): [number, number] {
+    return [hash(this.name, 0x1b873593) | 0, hash(this.name, 0xe6546b64) | 0];
+  }
+
+  uniform(): number {
+    return ((this.next() >>> 5) * 0x4000000 + (this.next() >>> 6)) / 0x20000000000000;
+  }
+
+  integer(bound: number): number {
+    return Math.floor(this.uniform() * bound);
+  }
+
+  normal(): number {
+    return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  permutation(length: number): Int32Array {
+    const order = Int32Array.from({ length }, (_, i) => i);
+    for (let i = length - 1; i > 0; i--) {
+      const j = this.integer(i + 1);
+      [order[i], order[j]] = [order[j], order[i]];
+    }
+    return order;
+  }
+
+  private next(): number {
+    const s = this.state;
+    const scrambled = Math.imul(rotateLeft(Math.imul(s[1], 5), 7), 9) >>> 0;
+    const shifted = s[1] << 9;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= shifted;
+    s[3] = rotateLeft(s[3], 11);
+    return scrambled;
+  }
+}
+
+function rotateLeft(word: number, bits: number): number {
+  return (word << bits) | (word >>> (32 - bits));
+}
+
+/** The root stream of a seed; a run forks `STREAMS` from it. */
+export function createRandom(seed: number): RandomStream {
+  return new Stream(`seed ${seed}`);
 }

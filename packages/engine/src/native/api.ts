@@ -237,6 +237,37 @@ export function copyBuffer(buffer: Pointer): Uint8Array {
   return viewBytes(fields[0], Number(fields[1])).slice();
 }
 
+/**
+ * Runs `fn` with the process's standard error sent nowhere. The library greets on it through a logger that is not yet
+ * set up and so knows no level; its errors come back as statuses and exceptions.
+ */
+export function withoutNativeChatter<T>(fn: () => T): T {
+  let libc: ReturnType<typeof koffi.load>;
+  let nowhere = -1;
+  let kept = -1;
+  prepareKoffi();
+  try {
+    libc = koffi.load(null);
+    const open = libc.func('int open(const char *, int)') as (path: string, flags: number) => number;
+    const dup = libc.func('int dup(int)') as (descriptor: number) => number;
+    nowhere = open('/dev/null', 1);
+    kept = dup(2);
+  } catch {
+    return fn();
+  }
+  const dup2 = libc.func('int dup2(int, int)') as (from: number, to: number) => number;
+  const close = libc.func('int close(int)') as (descriptor: number) => number;
+  if (nowhere < 0 || kept < 0) return fn();
+  dup2(nowhere, 2);
+  try {
+    return fn();
+  } finally {
+    dup2(kept, 2);
+    close(kept);
+    close(nowhere);
+  }
+}
+
 /** Calls glibc's mallopt; returns false where the C library has none. */
 export function mallopt(parameter: number, value: number): boolean {
   try {

@@ -1,6 +1,6 @@
 import { EngineError } from '../errors';
 import type { NativeLibrary } from '../setup';
-import { loadTensorFlowApi, mallopt, viewBytes, type Pointer, type TensorFlowApi } from './api';
+import { loadTensorFlowApi, mallopt, viewBytes, withoutNativeChatter, type Pointer, type TensorFlowApi } from './api';
 import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
@@ -75,7 +75,9 @@ export class NativeRuntime {
   static load(library: NativeLibrary, threads: number): NativeRuntime {
     // Read by the library while it loads: 2 leaves its errors, without the notes on processor features.
     process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
-    const runtime = new NativeRuntime(loadTensorFlowApi(library.framework, library.cc), library, threads);
+    const runtime = withoutNativeChatter(
+      () => new NativeRuntime(loadTensorFlowApi(library.framework, library.cc), library, threads),
+    );
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 2 ** 31 - 1);
     mallopt(M_TOP_PAD, 64 << 20);

@@ -1,0 +1,176 @@
+import { CheckpointError } from '@graft/engine';
+
+/** Element types as safetensors spells them. Graft computes with the first five; the others pass through as bytes. */
+export type StoredDtype = 'F32' | 'F16' | 'BF16' | 'I32' | 'I64' | 'F64' | 'I16' | 'I8' | 'U8' | 'U16' | 'U32' | 'U64' | 'BOOL';
+
+const WIDTHS: Readonly<Record<StoredDtype, number>> = {
+  F64: 8,
+  I64: 8,
+  U64: 8,
+  F32: 4,
+  I32: 4,
+  U32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  U16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+};
+
+export function isStoredDtype(name: unknown): name is StoredDtype {
+  return typeof name === 'string' && Object.hasOwn(WIDTHS, name);
+}
+
+/** Bytes of one element. */
+export function storedWidth(dtype: StoredDtype): number {
+  return WIDTHS[dtype];
+}
+
+export const STORED_DTYPES = Object.keys(WIDTHS) as readonly StoredDtype[];
+
+/** The spelling that config.json uses (`bfloat16`), and back. */
+const CONFIG_NAMES: Readonly<Partial<Record<StoredDtype, string>>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', F64: 'float64' };
+
+export function configDtypeName(dtype: StoredDtype): string {
+  return CONFIG_NAMES[dtype] ?? dtype.toLowerCase();
+}
+
+/** `float32`, `F32`, `bf16`…: any usual spelling of a float type. Throws CheckpointError for anything else. */
+export function parseFloatDtype(name: string): 'F32' | 'F16' | 'BF16' {
+  switch (name.toLowerCase()) {
+    case 'f32':
+    case 'fp32':
+    case 'float32':
+      return 'F32';
+    case 'f16':
+    case 'fp16':
+    case 'float16':
+      return 'F16';
+    case 'bf16':
+    case 'bfloat16':
+      return 'BF16';
+    default:
+      throw new CheckpointError(`dtype "${name}" is unknown; expected float32, bfloat16 or float16.`, {
+        code: 'checkpoint.dtype',
+        exitCode: 2,
+      });
+  }
+}
+
+/** Four-byte aligned view of the bytes: typed arrays demand it, file offsets do not promise it. */
+function aligned(bytes: Uint8Array, width: number): Uint8Array {
+  return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+}
+
+let halfTable: Float32Array | undefined;
+
+/** Every float16 bit pattern widened once: 65,536 entries, 256 KiB. */
+function float16Table(): Float32Array {
+  if (halfTable) return halfTable;
+  halfTable = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits++) {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 0x3ff;
+    if (exponent === 31) halfTable[bits] = fraction ? NaN : sign * Infinity;
+    else if (exponent === 0) halfTable[bits] = sign * fraction * 2 ** -24;
+    else halfTable[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  }
+  return halfTable;
+}
+
+/** Widens or reads stored floats as float32. `into` saves an allocation when converting in chunks. */
+export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
+  switch (dtype) {
+    case 'F32': {
+      const source = aligned(bytes, 4);
+      return new Float32Array(source.buffer, source.byteOffset, source.byteLength / 4);
+    }
+    case 'BF16': {
+      const source = aligned(bytes, 2);
+      const words = new Uint16Array(source.buffer, source.byteOffset, source.byteLength / 2);
+      const bits = new Uint32Array(words.length);
+      for (let i = 0; i < words.length; i++) bits[i] = words[i] << 16;
+      return new Float32Array(bits.buffer);
+    }
+    case 'F16': {
+      const source = aligned(bytes, 2);
+      const words = new Uint16Array(source.buffer, source.byteOffset, source.byteLength / 2);
+      const table = float16Table();
+      const values = new Float32Array(words.length);
+      for (let i = 0; i < words.length; i++) values[i] = table[words[i]];
+      return values;
+    }
+    case 'F64': {
+      const source = aligned(bytes, 8);
+      return Float32Array.from(new Float64Array(source.buffer, source.byteOffset, source.byteLength / 8));
+    }
+    default:
+      throw new CheckpointError(`${dtype} holds no floating-point numbers; expected F32, F16 or BF16.`, { code: 'checkpoint.dtype' });
+  }
+}
+
+/** Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. */
+export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Array {
+  switch (dtype) {
+    case 'F32':
+      return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    case 'BF16': {
+      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+      const words = new Uint16Array(values.length);
+      for (let i = 0; i < bits.length; i++) {
+        const word = bits[i];
+        // A NaN whose payload sits in the lower half would round to infinity: set a bit that survives.
+        words[i] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+      }
+      return new Uint8Array(words.buffer);
+    }
+    case 'F16': {
+      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+      const words = new Uint16Array(values.length);
+      for (let i = 0; i < bits.length; i++) words[i] = float16Bits(bits[i], values[i]);
+      return new Uint8Array(words.buffer);
+    }
+    default:
+      throw new CheckpointError(`float32 values cannot be stored as ${dtype}; expected F32, F16 or BF16.`, { code: 'checkpoint.dtype' });
+  }
+}
+
+function float16Bits(word: number, value: number): number {
+  const sign = (word >>> 16) & 0x8000;
+  const magnitude = word & 0x7fffffff;
+  if (magnitude > 0x7f800000) return sign | 0x7e00;
+  // 65520 is half-way between the largest float16 and what would follow it.
+  if (magnitude >= 0x477ff000) return sign | 0x7c00;
+  if (magnitude < 0x38800000) {
+    // Subnormal: units of 2^-24. The product is exact, so one rounding remains.
+    const scaled = Math.abs(value) * 2 ** 24;
+    const floor = Math.floor(scaled);
+    const rest = scaled - floor;
+    return sign | (floor + (rest > 0.5 || (rest === 0.5 && floor & 1) ? 1 : 0));
+  }
+  const rounded = magnitude + 0xfff + ((magnitude >>> 13) & 1);
+  return sign | ((rounded - 0x38000000) >>> 13);
+}
+
+/** Integers as int32; int64 beyond its range is an error that names `where`. */
+export function toInt32(bytes: Uint8Array, dtype: StoredDtype, where: string): Int32Array {
+  if (dtype === 'I32') {
+    const source = aligned(bytes, 4);
+    return new Int32Array(source.buffer, source.byteOffset, source.byteLength / 4);
+  }
+  if (dtype === 'I64') {
+    const source = aligned(bytes, 8);
+    const wide = new BigInt64Array(source.buffer, source.byteOffset, source.byteLength / 8);
+    return Int32Array.from(wide, (value) => {
+      const number = Number(value);
+      if (number !== (number | 0)) {
+        throw new CheckpointError(`${where}: ${value} does not fit into 32 bits.`, { code: 'checkpoint.range' });
+      }
+      return number;
+    });
+  }
+  throw new CheckpointError(`${where} holds ${dtype}; expected I32 or I64.`, { code: 'checkpoint.dtype' });
+}

@@ -1,0 +1,41 @@
+import { CheckpointError } from '@graft/engine';
+import { SafetensorsReader } from './reader';
+import { writeSafetensors } from './writer';
+
+/** A whole tensor on the host, in a dtype that Graft computes with. */
+export interface HostTensor {
+  readonly dtype: 'float32' | 'int32';
+  readonly shape: readonly number[];
+  readonly values: Float32Array | Int32Array;
+}
+
+/** Reads a small safetensors file whole: floats as float32, integers as int32. */
+export async function readHostTensors(file: string): Promise<Record<string, HostTensor>> {
+  const reader = await SafetensorsReader.open(file);
+  try {
+    const result: Record<string, HostTensor> = {};
+    for (const { name, dtype, shape } of reader.tensors.values()) {
+      if (dtype === 'I32' || dtype === 'I64') result[name] = { dtype: 'int32', shape, values: await reader.readInt32(name) };
+      else if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
+        result[name] = { dtype: 'float32', shape, values: await reader.readFloat32(name) };
+      } else {
+        throw new CheckpointError(`${file}: "${name}" holds ${dtype}; expected F32, F16, BF16, I32 or I64.`, { code: 'checkpoint.dtype' });
+      }
+    }
+    return result;
+  } finally {
+    await reader.close();
+  }
+}
+
+export async function writeHostTensors(file: string, tensors: Readonly<Record<string, HostTensor>>): Promise<void> {
+  await writeSafetensors(
+    file,
+    Object.entries(tensors).map(([name, { dtype, shape, values }]) => ({
+      name,
+      dtype: dtype === 'int32' ? 'I32' : 'F32',
+      shape,
+      data: () => values,
+    })),
+  );
+}

@@ -1,0 +1,61 @@
+import { DataError } from '@graft/engine';
+import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields } from './interfaces';
+
+/**
+ * Checks arrays against their declaration. `where` begins the sentence: "The batch for step 3".
+ * Throws DataError naming the field, what was expected and what came.
+ */
+export function checkFields(fields: HostFields, specs: readonly FieldSpec[], where: string): void {
+  for (const { name, dtype, rank, optional } of specs) {
+    const array = fields[name];
+    if (!array) {
+      if (optional) continue;
+      const got = Object.keys(fields).join(', ') || 'nothing';
+      throw new DataError(`${where} lacks the field "${name}" (${dtype}, ${rank} dimensions); it has ${got}.`, { code: 'data.missing-field' });
+    }
+    if (array.dtype !== dtype) {
+      throw new DataError(`${where}: field "${name}" should be ${dtype}, but is ${array.dtype}.`, { code: 'data.dtype' });
+    }
+    if (array.shape.length !== rank) {
+      throw new DataError(`${where}: field "${name}" should have ${rank} dimensions, but has shape [${array.shape.join(', ')}].`, {
+        code: 'data.rank',
+      });
+    }
+    const size = array.shape.reduce((product, length) => product * length, 1);
+    if (size !== array.values.length) {
+      throw new DataError(`${where}: field "${name}" has shape [${array.shape.join(', ')}], but ${array.values.length} values.`, {
+        code: 'data.size',
+      });
+    }
+  }
+}
+
+/** Refuses a batch without a single label that counts: its loss would be 0 and teach nothing. */
+export function checkLabels(fields: HostFields, where: string): void {
+  const labels = fields[FIELDS.labels];
+  if (labels?.values.every((label) => label === IGNORED_LABEL)) {
+    throw new DataError(`${where}: every label is ${IGNORED_LABEL} (ignored), so there is nothing to learn from.`, {
+      code: 'data.all-labels-ignored',
+      hint: 'Look at the target lengths, and at what masks the labels.',
+    });
+  }
+}
+
+/** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */
+export function checkContract(given: readonly FieldSpec[], wanted: readonly FieldSpec[], from: string, to: string): void {
+  for (const { name, dtype, rank, optional } of wanted) {
+    const field = given.find((candidate) => candidate.name === name);
+    if (!field) {
+      if (optional) continue;
+      throw new DataError(`${to} wants the field "${name}", which ${from} does not give (it gives ${given.map((f) => f.name).join(', ') || 'none'}).`, {
+        code: 'data.contract',
+      });
+    }
+    if (field.dtype !== dtype || field.rank !== rank) {
+      throw new DataError(
+        `${to} wants "${name}" as ${dtype} of ${rank} dimensions, but ${from} gives ${field.dtype} of ${field.rank}.`,
+        { code: 'data.contract' },
+      );
+    }
+  }
+}

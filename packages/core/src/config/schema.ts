@@ -1,0 +1,98 @@
+import { z } from 'zod';
+import type { ComponentSpec } from '../components';
+import { pathOption } from './markers';
+
+const count = (): z.ZodNumber => z.number().int().nonnegative();
+
+/** Core's own keys; the component sections are checked with their component's schema. */
+export const EngineSection = z.strictObject({
+  mode: z.enum(['auto', 'eager', 'xla', 'graph', 'portable']).default('auto'),
+  libraryPath: pathOption().optional().describe('folder of the native libraries'),
+  threads: z.number().int().positive().optional(),
+});
+
+export const TrainSection = z.strictObject({
+  steps: z.number().int().positive().describe('optimizer steps in all'),
+  batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
+  precision: z.enum(['float32', 'bfloat16']).default('float32').describe('operands of matrix multiplications'),
+  checkpointEvery: count().default(0).describe('steps between checkpoints; 0: only at the end'),
+  keepCheckpoints: z.number().int().positive().default(2).describe('newest checkpoints kept'),
+  logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
+});
+
+/** The sections that each name one component. */
+export const COMPONENT_SECTIONS = ['model', 'initializer', 'objective', 'dataset', 'optimizer', 'schedule'] as const;
+export type ComponentSection = (typeof COMPONENT_SECTIONS)[number];
+
+export const PlainSections = {
+  name: z.string().regex(/^[\w][\w.-]*$/, 'expected letters, digits, ".", "_" and "-"'),
+  seed: z.number().int().default(0),
+  train: TrainSection,
+  runs: pathOption().default('runs'),
+};
+
+export interface EvaluatorSection {
+  /** Prefix of its numbers. Default: the component's id. */
+  readonly name: string;
+  /** Steps between evaluations; 0: only at the end. */
+  readonly every: number;
+  readonly component: ComponentSpec;
+}
+
+/** A config with every default filled and every path absolute. JSON-able, and loadable as a config again. */
+export interface ExperimentConfig {
+  readonly name: string;
+  readonly seed: number;
+  readonly plugins: readonly string[];
+  readonly engine: z.output<typeof EngineSection>;
+  readonly model: ComponentSpec;
+  readonly initializer: ComponentSpec;
+  readonly objective: ComponentSpec;
+  readonly dataset: ComponentSpec;
+  readonly optimizer: ComponentSpec;
+  readonly schedule: ComponentSpec;
+  readonly evaluators: readonly Readonly<Record<string, unknown>>[];
+  readonly trackers: readonly ComponentSpec[];
+  readonly callbacks: readonly ComponentSpec[];
+  readonly train: z.output<typeof TrainSection>;
+  readonly runs: string;
+}
+
+export const TOP_LEVEL_KEYS = [
+  'name',
+  'seed',
+  'plugins',
+  'engine',
+  ...COMPONENT_SECTIONS,
+  'evaluators',
+  'trackers',
+  'callbacks',
+  'train',
+  'runs',
+  'versions',
+] as const;
+
+/** What one may write; every section is checked when it is loaded. For `export default defineExperiment({ … })`. */
+export interface ExperimentInput {
+  extends?: string | readonly string[];
+  name?: string;
+  seed?: number;
+  plugins?: readonly unknown[];
+  engine?: z.input<typeof EngineSection> | z.output<typeof EngineSection>['mode'];
+  model?: Readonly<Record<string, unknown>>;
+  initializer?: ComponentSpec | string;
+  objective?: ComponentSpec | string;
+  dataset?: ComponentSpec | string;
+  optimizer?: ComponentSpec | string;
+  schedule?: ComponentSpec | string;
+  evaluators?: readonly (ComponentSpec | string)[];
+  trackers?: readonly (ComponentSpec | string)[];
+  callbacks?: readonly (ComponentSpec | string)[];
+  train?: z.input<typeof TrainSection> | Partial<z.input<typeof TrainSection>>;
+  runs?: string;
+}
+
+/** Gives a TypeScript config its types. */
+export function defineExperiment(experiment: ExperimentInput): ExperimentInput {
+  return experiment;
+}

@@ -1,0 +1,53 @@
+import type { z } from 'zod';
+import type { ComponentSpec } from '../components';
+import type { InterfaceName } from '../plugin';
+import type { Registry } from '../registry';
+
+/**
+ * The registry against which nested components are checked. Schemas are made before any registry exists, and zod hands
+ * transforms no context of ours; checking is synchronous, so a variable for its duration is enough.
+ */
+let checkingAgainst: Registry | undefined;
+
+export function checkingWith<T>(registry: Registry, check: () => T): T {
+  const outer = checkingAgainst;
+  checkingAgainst = registry;
+  try {
+    return check();
+  } finally {
+    checkingAgainst = outer;
+  }
+}
+
+/** `'bytes'` as `{ use: 'bytes' }`; anything without a name is left as it is, to be complained about. */
+export function asSpec(value: unknown): unknown {
+  return typeof value === 'string' ? { use: value } : value;
+}
+
+/** Checks a component section and fills its defaults; problems go to zod's context with their paths. */
+export function fixComponent(interface_: InterfaceName, value: unknown, context: z.core.$RefinementCtx): ComponentSpec {
+  const spec = asSpec(value) as ComponentSpec;
+  const complain = (message: string, path: PropertyKey[] = []): ComponentSpec => {
+    context.issues.push({ code: 'custom', message, path, input: value });
+    return spec;
+  };
+  if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
+    return complain(`expected a component, e.g. { use: … }, got ${JSON.stringify(value) ?? 'nothing'}`);
+  }
+  if (typeof spec.use !== 'string') return complain(`expected the id of a component for "${interface_}", got ${JSON.stringify(spec.use) ?? 'nothing'}`, ['use']);
+  // Outside of loading a config the options were checked already.
+  if (!checkingAgainst) return spec;
+  let found;
+  try {
+    found = checkingAgainst.find(interface_, spec.use);
+  } catch (error) {
+    return complain((error as Error).message, ['use']);
+  }
+  const { use, ...options } = spec;
+  const parsed = found.definition.options.safeParse(options);
+  if (!parsed.success) {
+    for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: value } as (typeof context.issues)[number]);
+    return spec;
+  }
+  return { use, ...(parsed.data as object) };
+}

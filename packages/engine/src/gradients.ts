@@ -1,0 +1,38 @@
+import { treeMap } from './jit/tree';
+import { tf } from './tf';
+import type { Tree } from './types';
+
+/**
+ * Value and gradients of a scalar function of named tensors, with whatever else the function wants to hand out
+ * (`auxiliary`: logits, metrics). A parameter that the loss does not depend on gets zeros.
+ *
+ * tfjs's own `valueAndGrads` ends the function's scope before anything but the loss can leave it, and refuses unused
+ * parameters.
+ */
+export function valueAndGradients<X extends Tree>(
+  fn: (parameters: Record<string, tf.Tensor>) => { loss: tf.Scalar; auxiliary: X },
+  parameters: Readonly<Record<string, tf.Tensor>>,
+): { loss: tf.Scalar; gradients: Record<string, tf.Tensor>; auxiliary: X } {
+  const names = Object.keys(parameters);
+  const inputs = names.map((name) => parameters[name]);
+  let kept: X | undefined;
+  const { value, grads } = tf.engine().gradients(
+    () => {
+      const { loss, auxiliary } = fn(parameters as Record<string, tf.Tensor>);
+      kept = treeMap(auxiliary, (leaf) => tf.keep(leaf.clone()));
+      return loss;
+    },
+    inputs,
+    undefined,
+    true,
+  );
+  const gradients: Record<string, tf.Tensor> = {};
+  names.forEach((name, i) => (gradients[name] = (grads[i] as tf.Tensor | null) ?? tf.zerosLike(inputs[i])));
+  // From kept tensors, which nobody ends, to tensors of the caller's scope.
+  const auxiliary = treeMap(kept as X, (leaf) => {
+    const own = leaf.clone();
+    leaf.dispose();
+    return own;
+  });
+  return { loss: value as tf.Scalar, gradients, auxiliary };
+}

@@ -1,0 +1,81 @@
+import { ConfigError } from '@graft/core';
+import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
+import { modelOptions, resolveModelConfig } from './model-options';
+import { parameterCount, parameterSpecs } from './parameters';
+import { NAMED_PAIRS } from './sizes';
+
+const resolve = (options: unknown, checkpoint?: Record<string, unknown>) => resolveModelConfig(modelOptions.parse(options), checkpoint);
+const tiny = { layers: 2, hidden: 32, feedForward: 48, heads: 4, keyValueHeads: 2, headDim: 8 };
+
+describe('sizes', () => {
+  // PAPER 1.4's totals; two of them are also the published presets' own counts.
+  const totals: Record<(typeof NAMED_PAIRS)[number], number> = {
+    's-s': 312_517_632,
+    'b-b': 591_490_560,
+    'l-l': 1_241_761_792,
+    'ml-ml': 2_200_345_344,
+    'xl-xl': 3_766_980_608,
+    '2b-2b': 5_596_853_760,
+    '9b-2b': 12_292_375_296,
+    '9b-9b': 20_333_401_088,
+  };
+
+  it.each(Object.entries(totals))('%s has %d parameters', (preset, total) => {
+    expect(parameterCount(parameterSpecs(resolve({ preset })))).toBe(total);
+  });
+
+  it('takes one size for two equal sides, in either case', () => {
+    expect(resolve({ preset: 'S' })).toEqual(resolve({ preset: 's-s' }));
+  });
+
+  it('takes pairs that were never published', () => {
+    const config = resolve({ preset: 'b-s' }) as EncoderDecoderConfig;
+    expect([config.encoder.layers, config.decoder.layers]).toEqual([12, 8]);
+  });
+});
+
+describe('resolveModelConfig', () => {
+  it('gives a side of which nothing is said the sizes of the other', () => {
+    const config = resolve({ decoder: { ...tiny, slidingWindow: 5 } }) as EncoderDecoderConfig;
+    expect(config.encoder).toEqual(config.decoder);
+    expect(config.encoder.slidingWindow).toBe(5);
+  });
+
+  it('overrides a checkpoint field by field', () => {
+    const checkpoint = toCheckpointConfig(resolve({ decoder: tiny, encoderWindow: 'inclusive', vocabularySize: 99 }));
+    const config = resolve({ decoder: { slidingWindow: 7, attentionSoftCap: null } }, checkpoint) as EncoderDecoderConfig;
+    expect(config.decoder).toMatchObject({ ...tiny, slidingWindow: 7, attentionSoftCap: null, vocabularySize: 99 });
+    expect(config.encoder).toMatchObject({ ...tiny, slidingWindow: 4096, attentionSoftCap: 50 });
+    expect(config.encoderWindow).toBe('inclusive');
+    expect((resolve({ encoderWindow: 'strict' }, checkpoint) as EncoderDecoderConfig).encoderWindow).toBe('strict');
+  });
+
+  it('makes decoder-only models', () => {
+    expect(resolve({ kind: 'decoder-only', preset: 's' })).toMatchObject({ kind: 'decoder-only', decoder: { hidden: 512 } });
+  });
+
+  it.each([
+    [{}, /encoder\.layers is missing/],
+    [{ kind: 'decoder-only', preset: '9b-2b' }, /names two sides/],
+    [{ kind: 'decoder-only', decoder: tiny, encoder: tiny }, /has no encoder/],
+    [{ decoder: { ...tiny, keyValueHeads: 3 } }, /keyValueHeads 3 does not divide heads 4/],
+    [{ decoder: { ...tiny, layerTypes: ['full_attention'] } }, /lists 1 layers, but layers is 2/],
+    [{ decoder: tiny, vocabularySize: 2 }, /bosTokenId is 2, but the vocabulary has 2/],
+  ])('%j: %s', (options, message) => {
+    expect(() => resolve(options)).toThrow(ConfigError);
+    expect(() => resolve(options)).toThrow(message);
+  });
+
+  it('names the presets when one is unknown', () => {
+    expect(modelOptions.safeParse({ preset: '3b' }).error?.issues[0].message).toMatch(/2b, 9b, s, b/);
+  });
+
+  it('refuses another kind than the checkpoint holds', () => {
+    const checkpoint = toCheckpointConfig(resolve({ kind: 'decoder-only', decoder: tiny }));
+    expect(() => resolve({ kind: 'encoder-decoder' }, checkpoint)).toThrow(/holds a model that is decoder-only/);
+  });
+
+  it('refuses one table for two widths', () => {
+    expect(() => resolve({ decoder: tiny, encoder: { ...tiny, hidden: 64 }, tieEncoderEmbedding: true })).toThrow(/64.*32/);
+  });
+});

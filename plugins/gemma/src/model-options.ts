@@ -1,0 +1,177 @@
+import { ConfigError } from '@graft/core';
+import { z } from 'zod';
+import {
+  defaultLayerTypes,
+  parseCheckpointConfig,
+  SIDE_DEFAULTS,
+  checkPair,
+  type DecoderOnlyConfig,
+  type EncoderDecoderConfig,
+  type GemmaConfig,
+  type LayerType,
+  type SideConfig,
+} from './config';
+import { NAMED_PAIRS, parsePreset, SIZE_NAMES, type Size } from './sizes';
+
+const count = (): z.ZodNumber => z.int().min(1);
+
+/** Sizes and constants of one side. What is left out comes from the checkpoint, the preset or the published models. */
+const sideOptions = z.strictObject({
+  layers: count().optional().describe('blocks'),
+  hidden: count().optional().describe('width of the residual stream'),
+  feedForward: count().optional().describe('inner width of the feed-forward'),
+  heads: count().optional().describe('query heads'),
+  keyValueHeads: count().optional().describe('key/value heads; divides heads. Default: heads'),
+  headDim: count().multipleOf(2).optional().describe('width of a head. Default: hidden / heads'),
+  slidingWindow: count().optional().describe('reach of sliding layers, tokens. Default: 4096'),
+  layerTypes: z.array(z.enum(['sliding_attention', 'full_attention'])).optional().describe('one a layer. Default: alternating, sliding first'),
+  ropeTheta: z.number().positive().optional().describe('base of the rotary positions. Default: 10000'),
+  attentionSoftCap: z.number().positive().nullable().optional().describe('null: none. Default: 50'),
+  finalLogitSoftCap: z.number().positive().nullable().optional().describe('null: none. Default: 30'),
+  queryPreAttentionScalar: z.number().positive().optional().describe('scores are scaled by its power -1/2. Default: headDim'),
+  rmsNormEpsilon: z.number().positive().optional().describe('Default: 1e-6'),
+  maxPositions: count().optional().describe('written to config.json; nothing is cut off. Default: 8192'),
+});
+
+type SideOptions = z.output<typeof sideOptions>;
+
+export const modelOptions = z.strictObject({
+  kind: z.enum(['encoder-decoder', 'decoder-only']).optional().describe("Default: the checkpoint's, else encoder-decoder"),
+  preset: z
+    .string()
+    .refine((name) => parsePreset(name) !== undefined, {
+      error: `should be a size (${SIZE_NAMES.join(', ')}) or a pair of sizes, encoder first (${NAMED_PAIRS[1]})`,
+    })
+    .optional()
+    .describe('sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides'),
+  encoder: sideOptions.optional().describe("sizes of the encoder; default: the decoder's"),
+  decoder: sideOptions.optional().describe("sizes of the decoder; default: the encoder's"),
+  vocabularySize: count().optional().describe('Default: 256000'),
+  padTokenId: z.int().min(0).optional().describe('Default: 0'),
+  bosTokenId: z.int().min(0).optional().describe('starts a decoder input. Default: 2'),
+  eosTokenId: z.union([z.int().min(0), z.array(z.int().min(0)).min(1)]).optional().describe('one or several. Default: 1'),
+  encoderWindow: z
+    .enum(['strict', 'inclusive'])
+    .optional()
+    .describe('sliding encoder layers see |i - j| < window (strict) or <= window. Default: what the checkpoint says, else strict'),
+  tieEncoderEmbedding: z.boolean().optional().describe('one embedding table for both sides and the output. Default: false'),
+});
+
+export type ModelOptions = z.output<typeof modelOptions>;
+
+function optionError(message: string, hint?: string): ConfigError {
+  return new ConfigError(message, { code: 'gemma.model-options', hint });
+}
+
+/** Options that both sides share. */
+function sharedFields(options: ModelOptions, base: SideConfig | undefined): Pick<SideConfig, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenIds'> {
+  const { eosTokenId } = options;
+  return {
+    vocabularySize: options.vocabularySize ?? base?.vocabularySize ?? SIDE_DEFAULTS.vocabularySize,
+    padTokenId: options.padTokenId ?? base?.padTokenId ?? SIDE_DEFAULTS.padTokenId,
+    bosTokenId: options.bosTokenId ?? base?.bosTokenId ?? SIDE_DEFAULTS.bosTokenId,
+    eosTokenIds: eosTokenId === undefined ? (base?.eosTokenIds ?? SIDE_DEFAULTS.eosTokenIds) : [eosTokenId].flat(),
+  };
+}
+
+/** A config written in JavaScript may hold a key without a value. */
+function withoutUndefined(options: SideOptions): SideOptions {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+}
+
+/** One side out of what is known of it: its options first, then the checkpoint's config, then the preset. */
+function resolveSide(
+  name: 'encoder' | 'decoder',
+  given: SideOptions,
+  options: ModelOptions,
+  checkpoint: SideConfig | undefined,
+  preset: Size | undefined,
+): SideConfig {
+  const size = { ...checkpoint, ...preset, ...withoutUndefined(given) };
+  const needed = (field: 'layers' | 'hidden' | 'feedForward' | 'heads'): number => {
+    const value = size[field];
+    if (value === undefined) {
+      throw optionError(
+        `The model's size is not known: model.${name}.${field} is missing.`,
+        'Name a preset (model.preset: s), give the sizes of one side, or take an initializer that loads a checkpoint.',
+      );
+    }
+    return value;
+  };
+  const [layers, hidden, feedForward, heads] = [needed('layers'), needed('hidden'), needed('feedForward'), needed('heads')];
+  const keyValueHeads = size.keyValueHeads ?? heads;
+  if (heads % keyValueHeads !== 0) {
+    throw optionError(`model.${name}: keyValueHeads ${keyValueHeads} does not divide heads ${heads}.`);
+  }
+  const headDim = size.headDim ?? hidden / heads;
+  if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
+    throw optionError(`model.${name}: headDim is not given, and hidden / heads = ${hidden} / ${heads} is no even integer.`);
+  }
+  // A layer list of another length belongs to the checkpoint's depth, not to the one asked for.
+  const inherited: readonly LayerType[] | undefined = checkpoint?.layerTypes.length === layers ? checkpoint.layerTypes : undefined;
+  const layerTypes = given.layerTypes ?? inherited ?? defaultLayerTypes(layers);
+  if (layerTypes.length !== layers) throw optionError(`model.${name}: layerTypes lists ${layerTypes.length} layers, but layers is ${layers}.`);
+  const shared = sharedFields(options, checkpoint);
+  for (const [option, id] of [['padTokenId', shared.padTokenId] as const, ['bosTokenId', shared.bosTokenId] as const]) {
+    if (id >= shared.vocabularySize) throw optionError(`model.${option} is ${id}, but the vocabulary has ${shared.vocabularySize} tokens.`);
+  }
+  const pick = <K extends keyof SideOptions & keyof SideConfig>(field: K, fallback: SideConfig[K]): SideConfig[K] => {
+    const value = given[field] as SideConfig[K] | undefined;
+    if (value !== undefined) return value;
+    return checkpoint ? checkpoint[field] : fallback;
+  };
+  return {
+    layers,
+    hidden,
+    feedForward,
+    heads,
+    keyValueHeads,
+    headDim,
+    ...shared,
+    layerTypes,
+    rmsNormEpsilon: pick('rmsNormEpsilon', SIDE_DEFAULTS.rmsNormEpsilon),
+    ropeTheta: pick('ropeTheta', SIDE_DEFAULTS.ropeTheta),
+    maxPositions: pick('maxPositions', SIDE_DEFAULTS.maxPositions),
+    slidingWindow: pick('slidingWindow', SIDE_DEFAULTS.slidingWindow),
+    attentionSoftCap: pick('attentionSoftCap', SIDE_DEFAULTS.attentionSoftCap),
+    finalLogitSoftCap: pick('finalLogitSoftCap', SIDE_DEFAULTS.finalLogitSoftCap),
+    queryPreAttentionScalar: pick('queryPreAttentionScalar', headDim),
+  };
+}
+
+/**
+ * The model that a config's `model:` section describes, over the checkpoint's config.json where the initializer brings
+ * one; options override it field by field. Throws ConfigError for sizes that are missing or impossible.
+ */
+export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): GemmaConfig {
+  const checkpoint = checkpointConfig && parseCheckpointConfig(checkpointConfig, options);
+  const kind = options.kind ?? checkpoint?.kind ?? 'encoder-decoder';
+  if (checkpoint && checkpoint.kind !== kind) {
+    throw optionError(`model.kind is ${kind}, but the checkpoint holds a model that is ${checkpoint.kind}.`);
+  }
+  const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
+  if (kind === 'decoder-only') {
+    refuseEncoderOptions(options);
+    if (preset?.pair) throw optionError(`model.preset ${options.preset} names two sides, but the model is decoder-only.`);
+    const decoder = resolveSide('decoder', options.decoder ?? {}, options, checkpoint?.decoder, preset?.decoder);
+    return { kind, decoder } satisfies DecoderOnlyConfig;
+  }
+  const both = checkpoint as EncoderDecoderConfig | undefined;
+  const lone = checkpoint === undefined && preset === undefined;
+  const encoderOptions = options.encoder ?? (lone ? options.decoder : undefined) ?? {};
+  const decoderOptions = options.decoder ?? (lone ? options.encoder : undefined) ?? {};
+  const encoder = resolveSide('encoder', encoderOptions, options, both?.encoder, preset?.encoder);
+  const decoder = resolveSide('decoder', decoderOptions, options, both?.decoder, preset?.decoder);
+  const tieEncoderEmbedding = options.tieEncoderEmbedding ?? both?.tieEncoderEmbedding ?? false;
+  checkPair(encoder, decoder, tieEncoderEmbedding, 'The model');
+  const encoderWindow = options.encoderWindow ?? both?.encoderWindow ?? 'strict';
+  return { kind, encoder, decoder, encoderWindow, tieEncoderEmbedding };
+}
+
+function refuseEncoderOptions(options: ModelOptions): void {
+  for (const field of ['encoder', 'encoderWindow', 'tieEncoderEmbedding'] as const) {
+    if (options[field] !== undefined && options[field] !== false) {
+      throw optionError(`model.${field} is given, but the model is decoder-only and has no encoder.`);
+    }
+  }
+}

@@ -1,0 +1,55 @@
+import { DataError, FIELDS, IGNORED_LABEL, type FieldSpec, type HostArray, type HostFields, type Model } from '@graft/core';
+
+const ids = (name: string, rank: number, meaning: string): FieldSpec => ({ name, dtype: 'int32', rank, meaning });
+
+/** Batch fields, each int32 [batch, length]. */
+export const BATCH_FIELDS = {
+  inputIds: ids(FIELDS.inputIds, 2, 'token ids that the encoder reads, or a decoder-only model'),
+  attentionMask: ids(FIELDS.attentionMask, 2, '1 for a token, 0 for padding'),
+  decoderInputIds: ids(FIELDS.decoderInputIds, 2, 'token ids that the decoder reads'),
+  decoderAttentionMask: ids(FIELDS.decoderAttentionMask, 2, '1 for a token, 0 for padding'),
+  labels: ids(FIELDS.labels, 2, `token ids to predict, one for each position; ${IGNORED_LABEL} is ignored`),
+} as const;
+
+/** Example fields, each int32 [length]. */
+export const EXAMPLE_FIELDS = {
+  tokens: ids('tokens', 1, 'token ids of one piece of text'),
+  source: ids('source', 1, 'token ids to read'),
+  target: ids('target', 1, 'token ids to write, end of sequence included'),
+} as const;
+
+export function optional(spec: FieldSpec): FieldSpec {
+  return { ...spec, optional: true };
+}
+
+/** Throws DataError for a token id that the model's tables do not have: compiled look-ups would quietly take another row. */
+export function checkTokenIds(array: HostArray, name: string, vocabularySize: number, where: string, ignored = false): void {
+  for (const id of array.values) {
+    if ((id >= 0 && id < vocabularySize) || (ignored && id === IGNORED_LABEL)) continue;
+    throw new DataError(`${where}: "${name}" holds ${id}, but the model's vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`, {
+      code: 'data.token-range',
+      hint: id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined,
+    });
+  }
+}
+
+/** Throws DataError unless both arrays have one shape. */
+export function checkSameShape(fields: HostFields, name: string, as: string, where: string): void {
+  const [a, b] = [fields[name], fields[as]];
+  if (a && b && a.shape.join() !== b.shape.join()) {
+    throw new DataError(`${where}: "${name}" has shape [${a.shape.join(', ')}], but "${as}" has [${b.shape.join(', ')}].`, {
+      code: 'data.shape',
+    });
+  }
+}
+
+/** Throws DataError unless the model is of the kind that the objective is for. */
+export function checkModelKind(model: Model, expected: Model['kind'], objective: string, instead: string): void {
+  if (model.kind !== expected) {
+    throw new DataError(`The objective "${objective}" trains ${expected} models, but this model is ${model.kind}.`, {
+      code: 'objective.model-kind',
+      exitCode: 2,
+      hint: instead,
+    });
+  }
+}

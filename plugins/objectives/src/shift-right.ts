@@ -1,0 +1,20 @@
+import { IGNORED_LABEL, type HostArray } from '@graft/core';
+
+/**
+ * Decoder inputs from labels: one to the right behind the start token, ignored labels as pad (quirk 5).
+ * labels int32 [batch, length]; the result has the same shape.
+ *
+ *     labels [[5, 6, 1, -100]], start 2, pad 0   ->   [[2, 5, 6, 1]]
+ */
+export function shiftRight(labels: HostArray, start: number, pad: number): HostArray {
+  const [batch, length] = labels.shape;
+  const values = new Int32Array(batch * length);
+  for (let row = 0; row < batch; row++) {
+    const from = row * length;
+    values[from] = start;
+    for (let i = from + 1; i < from + length; i++) {
+      values[i] = labels.values[i - 1] === IGNORED_LABEL ? pad : labels.values[i - 1];
+    }
+  }
+  return { dtype: 'int32', shape: [batch, length], values };
+}
