@@ -28,7 +28,6 @@ export function maskedCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): Masked
   const weights = tf.div(counted, tf.maximum(count, 1)); // [N]
   // An ignored label has weight 0; any class does for it.
   const classes = tf.maximum(flat, tf.scalar(0, 'int32'));
-  // Pairs instead of flat indices: N * V passes 2^31 at 8,192 tokens of Gemma's vocabulary.
   const places = tf.stack([tf.range(0, flat.size, 1, 'int32'), classes], 1); // [N, 2]
   const rows = tf.reshape(logits.dtype === 'float32' ? logits : logits.toFloat(), [-1, vocabulary]);
   return { loss: weightedCrossEntropy(rows, places, weights), count };
@@ -36,8 +35,9 @@ export function maskedCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): Masked
 
 /** Sum of weights [N] times -log softmax(rows [N, V]) at the places [N, 2]. Only the rows get a gradient. */
 function weightedCrossEntropy(rows: tf.Tensor, places: tf.Tensor, weights: tf.Tensor): tf.Scalar {
-  const withGradient = tf.customGrad((x, last) => {
-    const save = last as unknown as Save;
+  const withGradient = tf.customGrad((...inputs) => {
+    const x = inputs[0] as tf.Tensor;
+    const save = inputs[1] as unknown as Save;
     const peak = tf.max(x, 1, true); // [N, 1]
     const exponentials = tf.exp(tf.sub(x, peak)); // [N, V]
     const total = tf.sum(exponentials, 1); // [N]
@@ -57,5 +57,5 @@ function weightedCrossEntropy(rows: tf.Tensor, places: tf.Tensor, weights: tf.Te
       },
     };
   });
-  return withGradient(rows);
+  return withGradient(rows) as tf.Scalar;
 }

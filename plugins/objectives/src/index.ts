@@ -1,1 +1,10 @@
 export * from './cross-entropy';
+export * from './shift-right';
+export * from './padding';
+export * from './language-model-loss';
+export { Seq2Seq, encoderDecoderBatch, type Seq2SeqOptions } from './seq2seq';
+export { PrefixLm, type PrefixLmOptions } from './prefix-lm';
+export { CausalLm, type CausalLmOptions } from './causal-lm';
+export { LossEvaluator, type LossEvaluatorOptions } from './loss-evaluator';
+export { plugin } from './plugin';
+export { plugin as default } from './plugin';

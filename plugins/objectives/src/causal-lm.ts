@@ -1,0 +1,105 @@
+/** Shapes: B batch, L length. */
+import {
+  DataError,
+  checkFields,
+  checkLabels,
+  defineComponent,
+  IGNORED_LABEL,
+  type BatchTensors,
+  type FieldSpec,
+  type HostFields,
+  type LossOutput,
+  type Model,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+  type Parameters,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
+import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { onesLike, paddingMask, padRows, roundUp } from './padding';
+
+export const causalLmOptions = z.strictObject({
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  padToMultipleOf: z.int().positive().default(32),
+});
+
+export type CausalLmOptions = z.output<typeof causalLmOptions>;
+
+const { inputIds, attentionMask, labels } = BATCH_FIELDS;
+
+/**
+ * Next-token prediction for decoder-only models.
+ *
+ *     tokens [5, 6, 7, 8, 9, 1], pad 0, padToMultipleOf 6
+ *       input_ids      [5, 6, 7, 8, 9, 0]
+ *       attention_mask [1, 1, 1, 1, 1, 0]
+ *       labels         [6, 7, 8, 9, 1, -100]
+ *
+ * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones.
+ */
+export class CausalLm implements Objective {
+  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels];
+
+  constructor(private readonly options: CausalLmOptions) {}
+
+  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : [inputIds, optional(attentionMask), labels];
+  }
+
+  prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
+    checkModelKind(model, 'decoder-only', 'causal-lm', 'Use `prefix-lm` or `seq2seq` for an encoder-decoder.');
+    const batch = source.kind === 'batch' ? this.fromBatch(source.batch) : this.fromExamples(source.examples, model);
+    const where = 'The causal-lm batch';
+    checkTokenIds(batch.input_ids, 'input_ids', model.vocabularySize, where);
+    checkTokenIds(batch.labels, 'labels', model.vocabularySize, where, true);
+    checkLabels(batch, where);
+    return batch;
+  }
+
+  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput {
+    return languageModelLoss(model, parameters, batch, options);
+  }
+
+  countTokens(batch: HostFields): number {
+    return countMaskedTokens(batch);
+  }
+
+  private fromBatch(batch: HostFields): HostFields {
+    const where = 'The ready batch';
+    checkFields(batch, this.takes('batch'), where);
+    checkSameShape(batch, 'attention_mask', 'input_ids', where);
+    checkSameShape(batch, 'labels', 'input_ids', where);
+    return { input_ids: batch.input_ids, attention_mask: batch.attention_mask ?? onesLike(batch.input_ids), labels: batch.labels };
+  }
+
+  private fromExamples(examples: readonly HostFields[], model: Model): HostFields {
+    const rows = examples.map((example, i) => {
+      const where = `Example ${i} of the batch`;
+      checkFields(example, [EXAMPLE_FIELDS.tokens], where);
+      const { values } = example.tokens;
+      if (values.length < 2) {
+        throw new DataError(`${where}: "tokens" has length ${values.length}, but predicting a next token needs at least 2.`, { code: 'data.too-short' });
+      }
+      return values;
+    });
+    const longest = rows.reduce((length, row) => Math.max(length, row.length - 1), 0);
+    const length = roundUp(longest, this.options.padToMultipleOf);
+    const inputs = rows.map((row) => row.subarray(0, -1));
+    return {
+      input_ids: padRows(inputs, length, model.specialTokens.pad), // [B, L]
+      attention_mask: paddingMask(inputs, length), // [B, L]
+      labels: padRows(rows.map((row) => row.subarray(1)), length, IGNORED_LABEL), // [B, L]
+    };
+  }
+}
+
+export const causalLm = defineComponent({
+  interface: 'objective',
+  id: 'causal-lm',
+  description: 'next-token prediction for decoder-only models',
+  options: causalLmOptions,
+  useFactory: ({ options }) => new CausalLm(options),
+});

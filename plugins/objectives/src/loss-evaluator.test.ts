@@ -1,0 +1,75 @@
+import { createRandom, DataError, type Dataset, type HostFields, type JsonValue, type Objective } from '@graft/core';
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { fakeModel, int32 } from '../test-support/fake-model';
+import { CausalLm, causalLmOptions } from './causal-lm';
+import { LossEvaluator } from './loss-evaluator';
+
+/** Items from memory, with the position that a real dataset keeps. */
+function inMemory(items: readonly HostFields[], kind: Dataset['kind'] = 'examples'): Dataset {
+  let at = 0;
+  const next = (): IteratorResult<HostFields, undefined> =>
+    at < items.length ? { value: items[at++], done: false } : { value: undefined, done: true };
+  return {
+    kind,
+    fields: Object.entries(items[0] ?? { tokens: int32([1]) }).map(([name, { dtype, shape }]) => ({ name, dtype, rank: shape.length })),
+    position: () => at,
+    restore: (position: JsonValue) => Promise.resolve(void (at = position as number)),
+    [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(next()) }),
+  };
+}
+
+const model = fakeModel('decoder-only');
+const objective = (): Objective => new CausalLm(causalLmOptions.parse({ padToMultipleOf: 4 }));
+const sequences = Array.from({ length: 10 }, (_, i) => Array.from({ length: 2 + (i % 4) }, (_x, k) => 3 + ((i * 7 + k * 5) % 9)));
+const items = sequences.map((tokens) => ({ tokens: int32(tokens) }));
+
+describe('LossEvaluator', () => {
+  let engine: Engine;
+  let table: tf.Tensor;
+  const evaluator = (dataset: Dataset, batches: number, batchSize: number): LossEvaluator =>
+    new LossEvaluator({ engine, dataset, objective: objective(), random: createRandom(1) }, { batches, batchSize });
+  const evaluate = (it: LossEvaluator, step = 0): Promise<Record<string, number>> =>
+    it.evaluate({ model, parameters: { table }, step, random: createRandom(step) });
+
+  beforeAll(async () => {
+    engine = await openEngine({ mode: 'portable' });
+    table = tf.tensor2d(Array.from({ length: 144 }, (_, i) => Math.sin(i)), [12, 12]);
+  });
+
+  it('measures the mean over target tokens, whatever the batch size', async () => {
+    const logits = await (table as tf.Tensor2D).array();
+    let sum = 0;
+    let tokens = 0;
+    for (const row of sequences) {
+      for (let i = 1; i < row.length; i++, tokens++) {
+        sum += Math.log(logits[row[i - 1]].reduce((total, x) => total + Math.exp(x), 0)) - logits[row[i - 1]][row[i]];
+      }
+    }
+    for (const batchSize of [1, 3, 10, 64]) {
+      const result = await evaluate(evaluator(inMemory(items), 100, batchSize));
+      expect(result.loss).toBeCloseTo(sum / tokens, 5);
+      expect(result.perplexity).toBeCloseTo(Math.exp(sum / tokens), 4);
+      expect(result.tokens).toBe(tokens);
+    }
+  });
+
+  it('sees the same batches every time, stops after as many as asked for, and keeps no tensor', async () => {
+    const it = evaluator(inMemory(items), 2, 2);
+    const first = await evaluate(it, 5);
+    const tensors = engine.memory().tensors;
+    expect(await evaluate(it, 77)).toEqual(first);
+    expect(engine.memory().tensors).toBe(tensors);
+    expect(first.tokens).toBe(sequences.slice(0, 4).reduce((sum, row) => sum + row.length - 1, 0));
+    it.dispose();
+  });
+
+  it('measures ready batches one by one', async () => {
+    const batch = { input_ids: int32([[3, 4]]), labels: int32([[4, -100]]) };
+    expect((await evaluate(evaluator(inMemory([batch, batch], 'batch'), 5, 8))).tokens).toBe(2);
+  });
+
+  it('says so when there is nothing to measure, or nothing that the objective takes', async () => {
+    await expect(evaluate(evaluator(inMemory([]), 2, 2))).rejects.toThrow(DataError);
+    expect(() => evaluator(inMemory([{ text: int32([1]) }]), 1, 1)).toThrow('wants the field "tokens"');
+  });
+});

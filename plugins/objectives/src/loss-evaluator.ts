@@ -1,0 +1,179 @@
+import {
+  DataError,
+  IGNORED_LABEL,
+  PluginError,
+  RUN,
+  checkContract,
+  checkFields,
+  componentOption,
+  defineComponent,
+  uploadBatch,
+  type BatchTensors,
+  type ComponentContext,
+  type ComponentSpec,
+  type Dataset,
+  type EvaluationContext,
+  type Evaluator,
+  type HostFields,
+  type JsonValue,
+  type Model,
+  type Objective,
+  type ObjectiveSource,
+  type Parameters,
+  type RandomStream,
+} from '@graft/core';
+import { tf, type Engine, type Jitted } from '@graft/engine';
+import { z } from 'zod';
+
+export const lossEvaluatorOptions = z.strictObject({
+  /** Where the held-out sequences or batches come from. */
+  dataset: componentOption('dataset'),
+  /** What to measure. Default: the run's own objective. */
+  objective: componentOption('objective').optional(),
+  /** Batches to measure. A dataset that ends earlier is measured whole. */
+  batches: z.int().positive().default(16),
+  /** Sequences in a batch; of no effect on ready batches, nor on the result. */
+  batchSize: z.int().positive().default(8),
+});
+
+export type LossEvaluatorOptions = z.output<typeof lossEvaluatorOptions>;
+
+interface Parts {
+  readonly engine: Engine;
+  readonly dataset: Dataset;
+  readonly objective: Objective;
+  readonly random: RandomStream;
+}
+
+/**
+ * Held-out loss. Gives `loss` (nats a target token), `perplexity` (its exponential) and `tokens` (target tokens
+ * measured). Every evaluation sees the same batches: neither the step nor the state of the training data counts.
+ */
+export class LossEvaluator implements Evaluator {
+  private readonly start: JsonValue;
+  private compiled: { model: Model; loss: Jitted<[Parameters, BatchTensors], tf.Scalar> } | undefined;
+
+  constructor(
+    private readonly parts: Parts,
+    private readonly options: { readonly batches: number; readonly batchSize: number },
+  ) {
+    const { dataset, objective } = parts;
+    const wanted = objective.takes(dataset.kind);
+    if (!wanted) {
+      throw new DataError(
+        `The evaluator's dataset gives ${dataset.kind === 'batch' ? 'ready batches' : 'single sequences'}, which its objective does not take.`,
+        { code: 'data.contract' },
+      );
+    }
+    checkContract(dataset.fields, wanted, "the evaluator's dataset", "the evaluator's objective");
+    this.start = dataset.position();
+  }
+
+  async evaluate({ model, parameters }: EvaluationContext): Promise<Record<string, number>> {
+    const loss = this.lossOf(model);
+    let sum = 0;
+    let tokens = 0;
+    await this.parts.dataset.restore(this.start);
+    for await (const fields of this.batches(model)) {
+      const counted = countTargets(fields);
+      const batch = uploadBatch(fields);
+      let mean: tf.Scalar | undefined;
+      try {
+        mean = await loss.async(parameters, batch);
+        // Weighted by target tokens, so that neither the batch size nor a short last batch moves the result.
+        sum += (await mean.data())[0] * counted;
+        tokens += counted;
+      } finally {
+        mean?.dispose();
+        tf.dispose(batch as tf.NamedTensorMap);
+      }
+    }
+    if (tokens === 0) {
+      throw new DataError("The evaluator's dataset gave no batch, so there is no held-out loss.", {
+        code: 'data.empty',
+        hint: 'Look at its files, and at the fraction held out.',
+      });
+    }
+    return { loss: sum / tokens, perplexity: Math.exp(sum / tokens), tokens };
+  }
+
+  dispose(): void {
+    this.compiled?.loss.dispose();
+    this.compiled = undefined;
+    this.parts.dataset.dispose?.();
+  }
+
+  private lossOf(model: Model): Jitted<[Parameters, BatchTensors], tf.Scalar> {
+    if (this.compiled?.model !== model) {
+      this.compiled?.loss.dispose();
+      const { engine, objective } = this.parts;
+      const loss = engine.jit(
+        (parameters: Parameters, batch: BatchTensors) => objective.loss(model, parameters, batch, { training: false }).loss,
+        { name: 'heldOutLoss' },
+      );
+      this.compiled = { model, loss };
+    }
+    return this.compiled.loss;
+  }
+
+  private async *batches(model: Model): AsyncGenerator<HostFields> {
+    const { dataset, objective, random } = this.parts;
+    const size = dataset.kind === 'batch' ? 1 : this.options.batchSize;
+    let made = 0;
+    const prepare = (items: readonly HostFields[]): HostFields => {
+      const context = { model, random: random.fork('batch').fork(made++) };
+      const source: ObjectiveSource = dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
+      const fields = objective.prepare(source, context);
+      checkFields(fields, objective.gives, `Held-out batch ${made}`);
+      return fields;
+    };
+    let items: HostFields[] = [];
+    for await (const item of dataset) {
+      items.push(item);
+      if (items.length < size) continue;
+      yield prepare(items);
+      items = [];
+      if (made === this.options.batches) return;
+    }
+    if (items.length > 0) yield prepare(items);
+  }
+}
+
+/** Labels that count; a batch without labels counts as one. */
+function countTargets({ labels }: HostFields): number {
+  if (!labels) return 1;
+  let count = 0;
+  for (const label of labels.values) if (label !== IGNORED_LABEL) count++;
+  return count;
+}
+
+/** The objective of the run that the evaluator works for. */
+function runObjective(context: ComponentContext<LossEvaluatorOptions>): ComponentSpec {
+  let config: JsonValue | undefined;
+  try {
+    config = context.resolve(RUN).config;
+  } catch {
+    config = undefined;
+  }
+  const spec = (config as { objective?: ComponentSpec } | undefined)?.objective;
+  if (!spec) {
+    throw new PluginError('The evaluator "loss" has no objective: outside a run its option "objective" must name one.', {
+      code: 'evaluator.objective',
+      exitCode: 2,
+    });
+  }
+  return spec;
+}
+
+export const lossEvaluator = defineComponent({
+  interface: 'evaluator',
+  id: 'loss',
+  description: 'held-out loss and perplexity of an objective',
+  options: lossEvaluatorOptions,
+  useFactory: async (context) => {
+    const { options, components, engine, random } = context;
+    const objective = await components.create('objective', options.objective ?? runObjective(context));
+    const dataset = await components.create('dataset', options.dataset);
+    return new LossEvaluator({ engine, dataset, objective, random }, options);
+  },
+});

@@ -1,0 +1,10 @@
+import { definePlugin } from '@graft/core';
+import { causalLm } from './causal-lm';
+import { lossEvaluator } from './loss-evaluator';
+import { prefixLm } from './prefix-lm';
+import { seq2seq } from './seq2seq';
+
+export const plugin = definePlugin({
+  name: '@graft/objectives',
+  components: [seq2seq, prefixLm, causalLm, lossEvaluator],
+});

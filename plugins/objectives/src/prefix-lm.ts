@@ -1,0 +1,107 @@
+/** Shapes: n tokens of an example, S source length, T target length. */
+import {
+  DataError,
+  checkFields,
+  checkLabels,
+  defineComponent,
+  type BatchTensors,
+  type FieldSpec,
+  type HostFields,
+  type LossOutput,
+  type Model,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+  type Parameters,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
+import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { roundUp } from './padding';
+import { encoderDecoderBatch } from './seq2seq';
+
+export const prefixLmOptions = z.strictObject({
+  /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
+  split: z.enum(['half', 'random']).default('half'),
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  padToMultipleOf: z.int().positive().default(32),
+});
+
+export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
+
+/**
+ * Prefix language modelling for encoder-decoder models: the encoder reads the first part of a sequence, the decoder
+ * predicts the rest. The end of sequence is a token like others here; the Dataset puts it there.
+ *
+ *     tokens [5, 6, 7, 8, 9, 1], pad 0, start 2, padToMultipleOf 1
+ *       input_ids         [5, 6, 7]
+ *       decoder_input_ids [2, 8, 9]
+ *       labels            [8, 9, 1]
+ *
+ * Of an odd number of tokens the target gets the odd one. With `split: random` both sides are padded to the length of
+ * the whole sequence, so that one compiled step serves every split.
+ */
+export class PrefixLm implements Objective {
+  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+
+  constructor(private readonly options: PrefixLmOptions) {}
+
+  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : undefined;
+  }
+
+  prepare(source: ObjectiveSource, { model, random }: ObjectiveContext): HostFields {
+    checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
+    if (source.kind === 'batch') {
+      throw new DataError('The objective "prefix-lm" splits single sequences; it does not take ready batches.', {
+        code: 'objective.source',
+        hint: 'Use `seq2seq` for ready batches.',
+      });
+    }
+    const rows = source.examples.map((example, i) => {
+      const where = `Example ${i} of the batch`;
+      checkFields(example, [EXAMPLE_FIELDS.tokens], where);
+      const { values } = example.tokens;
+      if (values.length < 2) {
+        throw new DataError(`${where}: "tokens" has length ${values.length}, but a prefix and a target need at least 2.`, { code: 'data.too-short' });
+      }
+      checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
+      const n = values.length;
+      const prefix = this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1);
+      return { source: values.subarray(0, prefix), target: values.subarray(prefix), tokens: n };
+    });
+    const longest = (length: (row: (typeof rows)[number]) => number): number =>
+      roundUp(
+        rows.reduce((most, row) => Math.max(most, length(row)), 0),
+        this.options.padToMultipleOf,
+      );
+    const anySplit = longest((row) => row.tokens - 1);
+    const batch = encoderDecoderBatch(
+      rows.map((row) => row.source),
+      rows.map((row) => row.target),
+      model,
+      this.options.split === 'half'
+        ? { sourceLength: longest((row) => row.source.length), targetLength: longest((row) => row.target.length) }
+        : { sourceLength: anySplit, targetLength: anySplit },
+    );
+    checkLabels(batch, 'The prefix-lm batch');
+    return batch;
+  }
+
+  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput {
+    return languageModelLoss(model, parameters, batch, options);
+  }
+
+  countTokens(batch: HostFields): number {
+    return countMaskedTokens(batch);
+  }
+}
+
+export const prefixLm = defineComponent({
+  interface: 'objective',
+  id: 'prefix-lm',
+  description: 'the encoder reads the first part of a sequence, the decoder predicts the rest',
+  options: prefixLmOptions,
+  useFactory: ({ options }) => new PrefixLm(options),
+});

@@ -1,0 +1,159 @@
+/** Shapes: B batch, S source length, T target length. */
+import {
+  DataError,
+  checkFields,
+  checkLabels,
+  defineComponent,
+  IGNORED_LABEL,
+  type BatchTensors,
+  type FieldSpec,
+  type HostFields,
+  type LossOutput,
+  type Model,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+  type Parameters,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
+import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { onesLike, paddingMask, padRows, roundUp } from './padding';
+import { shiftRight } from './shift-right';
+
+export const seq2seqOptions = z.strictObject({
+  /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */
+  maxSourceTokens: z.int().positive().optional(),
+  /** Longest target, in tokens, end of sequence included. Default: no limit. */
+  maxTargetTokens: z.int().positive().optional(),
+  /** Cuts the ends of sources and targets that are too long (a cut target loses its end-of-sequence token). */
+  truncate: z.boolean().default(false),
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  padToMultipleOf: z.int().positive().default(32),
+});
+
+export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
+
+/**
+ * Sequence to sequence for encoder-decoder models.
+ *
+ * From examples: `source` and `target` are padded to the batch's longest, rounded up.
+ *
+ *     source [5, 6, 7], target [8, 9, 1], padToMultipleOf 4, pad 0, start 2
+ *       input_ids              [5, 6, 7, 0]
+ *       attention_mask         [1, 1, 1, 0]
+ *       decoder_input_ids      [2, 8, 9, 1]
+ *       decoder_attention_mask [1, 1, 1, 0]
+ *       labels                 [8, 9, 1, -100]
+ *
+ * From ready batches: a missing mask is all ones; `decoder_input_ids` are taken as they are where present, and otherwise
+ * are the labels shifted right behind the model's start token with pad for -100. Never both.
+ */
+export class Seq2Seq implements Objective {
+  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+
+  constructor(private readonly options: Seq2SeqOptions) {}
+
+  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
+    if (kind === 'examples') return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target];
+    const { inputIds, attentionMask, decoderInputIds, decoderAttentionMask, labels } = BATCH_FIELDS;
+    return [inputIds, optional(attentionMask), optional(decoderInputIds), optional(decoderAttentionMask), labels];
+  }
+
+  prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
+    checkModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
+    const given = source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);
+    const where = 'The seq2seq batch';
+    checkTokenIds(given.input_ids, 'input_ids', model.vocabularySize, where);
+    checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
+    checkTokenIds(given.labels, 'labels', model.vocabularySize, where, true);
+    checkLabels(given, where);
+    return given;
+  }
+
+  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput {
+    return languageModelLoss(model, parameters, batch, options);
+  }
+
+  countTokens(batch: HostFields): number {
+    return countMaskedTokens(batch);
+  }
+
+  private fromBatch(batch: HostFields, model: Model): Record<string, HostFields[string]> {
+    const where = 'The ready batch';
+    checkFields(batch, this.takes('batch'), where);
+    checkSameShape(batch, 'attention_mask', 'input_ids', where);
+    checkSameShape(batch, 'decoder_input_ids', 'labels', where);
+    checkSameShape(batch, 'decoder_attention_mask', 'labels', where);
+    const { input_ids: inputIds, labels } = batch;
+    if (inputIds.shape[0] !== labels.shape[0]) {
+      throw new DataError(`${where} has ${inputIds.shape[0]} rows of "input_ids", but ${labels.shape[0]} of "labels".`, { code: 'data.shape' });
+    }
+    const { start, pad } = model.specialTokens;
+    return {
+      input_ids: inputIds,
+      attention_mask: batch.attention_mask ?? onesLike(inputIds),
+      decoder_input_ids: batch.decoder_input_ids ?? shiftRight(labels, start, pad),
+      decoder_attention_mask: batch.decoder_attention_mask ?? onesLike(labels),
+      labels,
+    };
+  }
+
+  private fromExamples(examples: readonly HostFields[], model: Model): Record<string, HostFields[string]> {
+    const { maxSourceTokens, maxTargetTokens } = this.options;
+    const sources = this.rows(examples, 'source', maxSourceTokens, 'maxSourceTokens');
+    const targets = this.rows(examples, 'target', maxTargetTokens, 'maxTargetTokens');
+    return encoderDecoderBatch(sources, targets, model, {
+      sourceLength: this.paddedLength(sources, maxSourceTokens),
+      targetLength: this.paddedLength(targets, maxTargetTokens),
+    });
+  }
+
+  private rows(examples: readonly HostFields[], name: 'source' | 'target', limit: number | undefined, option: string): ArrayLike<number>[] {
+    return examples.map((example, i) => {
+      const where = `Example ${i} of the batch`;
+      checkFields(example, [EXAMPLE_FIELDS[name]], where);
+      const { values } = example[name];
+      if (values.length === 0) throw new DataError(`${where}: "${name}" is empty.`, { code: 'data.empty' });
+      if (limit === undefined || values.length <= limit) return values;
+      if (this.options.truncate) return values.subarray(0, limit);
+      const longest = Math.max(...examples.map((other) => other[name]?.values.length ?? 0));
+      throw new DataError(`${where}: "${name}" has ${values.length} tokens, but ${option} is ${limit}; this batch needs ${longest}.`, {
+        code: 'data.too-long',
+        hint: `Set ${option} to ${longest} or more, or set truncate: true.`,
+      });
+    });
+  }
+
+  private paddedLength(rows: readonly ArrayLike<number>[], limit: number | undefined): number {
+    const longest = rows.reduce((length, row) => Math.max(length, row.length), 0);
+    return Math.min(roundUp(longest, this.options.padToMultipleOf), limit ?? Infinity);
+  }
+}
+
+/** A whole batch from rows of source and target ids, padded to the given lengths. Shared by the objectives of this plugin. */
+export function encoderDecoderBatch(
+  sources: readonly ArrayLike<number>[],
+  targets: readonly ArrayLike<number>[],
+  model: Model,
+  lengths: { readonly sourceLength: number; readonly targetLength: number },
+): Record<string, HostFields[string]> {
+  const { start, pad } = model.specialTokens;
+  const labels = padRows(targets, lengths.targetLength, IGNORED_LABEL); // [B, T]
+  return {
+    input_ids: padRows(sources, lengths.sourceLength, pad), // [B, S]
+    attention_mask: paddingMask(sources, lengths.sourceLength), // [B, S]
+    decoder_input_ids: shiftRight(labels, start, pad), // [B, T]
+    decoder_attention_mask: paddingMask(targets, lengths.targetLength), // [B, T]
+    labels,
+  };
+}
+
+export const seq2seq = defineComponent({
+  interface: 'objective',
+  id: 'seq2seq',
+  description: 'sequence to sequence, from source and target or from ready batches',
+  options: seq2seqOptions,
+  useFactory: ({ options }) => new Seq2Seq(options),
+});
