@@ -1,0 +1,49 @@
+import type { EngineMode } from '@graft/engine';
+import type { EncoderWindow, ForwardOutput } from '@graft/gemma';
+import type { Command } from 'commander';
+import { openCommandEngine, type CommandContext } from '../context';
+import { encoderWindowOption, engineOption, listOf } from '../options';
+
+interface ForwardCommandOptions {
+  model: string;
+  inputs: string;
+  output: string;
+  with?: ForwardOutput[];
+  encoderWindow?: EncoderWindow;
+  engine?: EngineMode;
+}
+
+export function addForwardCommand(program: Command, context: CommandContext): void {
+  program
+    .command('forward')
+    .description('one forward pass over a ready batch: logits, and on demand encoder states, loss and gradients')
+    .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint')
+    .requiredOption('--inputs <file>', 'safetensors: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels')
+    .requiredOption('--output <file>', 'safetensors to write, float32')
+    .option('--with <list>', 'what to write beside the logits: encoder,loss,gradients', listOf(['encoder', 'loss', 'gradients']))
+    .addOption(encoderWindowOption())
+    .addOption(engineOption())
+    .action(async (options: ForwardCommandOptions) => {
+      const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+      const { loadModel, runForward } = await import('@graft/gemma');
+      const { maskedCrossEntropy } = await import('@graft/objectives');
+      const inputs = await readHostTensors(options.inputs);
+      const engine = await openCommandEngine(context, options.engine ?? 'auto');
+      const { model, parameters, dispose } = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+      try {
+        const outputs = await runForward({
+          engine,
+          model,
+          parameters,
+          inputs,
+          outputs: options.with,
+          loss: (logits, labels) => maskedCrossEntropy(logits, labels).loss,
+          where: options.inputs,
+        });
+        await writeHostTensors(options.output, outputs);
+      } finally {
+        dispose();
+      }
+      context.print(options.output);
+    });
+}

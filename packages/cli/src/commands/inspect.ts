@@ -1,0 +1,85 @@
+import type { CheckpointReader, TensorInfo } from '@graft/checkpoint';
+import type { Command } from 'commander';
+import type { CommandContext } from '../context';
+import { formatBytes, table } from '../table';
+
+export function addInspectCommand(program: Command, context: CommandContext): void {
+  program
+    .command('inspect')
+    .description('what a checkpoint holds: its tensors, totals and the gist of its config')
+    .argument('<checkpoint>', 'a checkpoint folder, a step-N folder of a run, or a safetensors file')
+    .option('--json', 'as JSON')
+    .action(async (path: string, options: { json?: boolean }) => {
+      const { CheckpointReader } = await import('@graft/checkpoint');
+      const reader = await CheckpointReader.open(path);
+      try {
+        const tensors = [...reader.tensors.values()];
+        const config = await reader.config().catch(missingConfig);
+        if (options.json) context.print(JSON.stringify({ ...totals(tensors), config, tensors: tensors.map(plain) }, null, 2));
+        else await printTables(context, reader, tensors, config);
+      } finally {
+        await reader.close();
+      }
+    });
+}
+
+/** A bare safetensors file, or a folder without config.json, can be inspected as well. */
+function missingConfig(error: Error & { code?: string }): undefined {
+  if (error.code === 'checkpoint.no-config' || error.code === 'checkpoint.missing') return undefined;
+  throw error;
+}
+
+const elements = ({ shape }: TensorInfo): number => shape.reduce((product, size) => product * size, 1);
+const plain = ({ name, dtype, shape, byteLength }: TensorInfo): object => ({ name, dtype, shape, bytes: byteLength });
+
+function totals(tensors: readonly TensorInfo[]): { tensorCount: number; parameters: number; bytes: number; dtypes: Record<string, number>; files: number } {
+  const dtypes: Record<string, number> = {};
+  for (const { dtype } of tensors) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
+  return {
+    tensorCount: tensors.length,
+    parameters: tensors.reduce((sum, info) => sum + elements(info), 0),
+    bytes: tensors.reduce((sum, { byteLength }) => sum + byteLength, 0),
+    dtypes,
+    files: new Set(tensors.map(({ file }) => file)).size,
+  };
+}
+
+async function printTables(
+  context: CommandContext,
+  reader: CheckpointReader,
+  tensors: readonly TensorInfo[],
+  config: Record<string, unknown> | undefined,
+): Promise<void> {
+  const rows = tensors.map((info) => [info.name, info.dtype, `[${info.shape.join(', ')}]`, elements(info).toLocaleString('en')]);
+  context.print(table(['tensor', 'dtype', 'shape', 'elements'], rows, { right: [3] }));
+  const { tensorCount, parameters, bytes, dtypes, files } = totals(tensors);
+  context.print('');
+  const kinds = Object.entries(dtypes).map(([dtype, count]) => (Object.keys(dtypes).length === 1 ? dtype : `${count} ${dtype}`));
+  context.print(
+    `${tensorCount} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(bytes)}, ${kinds.join(', ')}, ${files} ${files === 1 ? 'file' : 'files'}`,
+  );
+  if (config) for (const line of await describeConfig(config, `${reader.path}/config.json`)) context.print(line);
+}
+
+async function describeConfig(config: Record<string, unknown>, where: string): Promise<string[]> {
+  const { parseCheckpointConfig } = await import('@graft/gemma');
+  let parsed;
+  try {
+    parsed = parseCheckpointConfig(config, {}, where);
+  } catch {
+    const { architectures, model_type: type } = config;
+    return [`config: ${String((architectures as string[] | undefined)?.[0] ?? type ?? 'of an unknown kind')}; Graft knows no such model`];
+  }
+  const sides = parsed.kind === 'encoder-decoder' ? { encoder: parsed.encoder, decoder: parsed.decoder } : { decoder: parsed.decoder };
+  const lines = Object.entries(sides).map(
+    ([name, side]) =>
+      `${name}: ${side.layers} layers, hidden ${side.hidden}, feed-forward ${side.feedForward}, ${side.heads} heads of ${side.headDim}, ` +
+      `${side.keyValueHeads} key/value heads, window ${side.slidingWindow}`,
+  );
+  const { vocabularySize, padTokenId, bosTokenId, eosTokenIds } = parsed.decoder;
+  const extra = parsed.kind === 'encoder-decoder' && parsed.tieEncoderEmbedding ? ', encoder embedding tied' : '';
+  return [
+    `config: ${parsed.kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}${extra}`,
+    ...lines,
+  ];
+}

@@ -1,0 +1,30 @@
+import type { Command } from 'commander';
+import type { CommandContext } from '../context';
+import { defaultPlugins } from '../default-plugins';
+import { collect } from '../options';
+import { table } from '../table';
+
+export function addPluginsCommand(program: Command, context: CommandContext): void {
+  program
+    .command('plugins')
+    .description('what a config can name, and who provides it')
+    .option('--plugin <name>', 'load this package or file as well; may be repeated', collect)
+    .option('--json', 'as JSON')
+    .action(async (options: { plugin?: string[]; json?: boolean }) => {
+      const { loadRegistry } = await import('@graft/core');
+      const registry = await loadRegistry([...defaultPlugins, ...(options.plugin ?? [])], [process.cwd(), __dirname]);
+      const components = registry.list().map(({ definition, plugin, origin }) => ({
+        interface: definition.interface,
+        id: definition.id,
+        plugin,
+        origin,
+        description: definition.description,
+      }));
+      if (options.json) {
+        context.print(JSON.stringify(components, null, 2));
+        return;
+      }
+      const rows = components.map((component) => [component.interface, component.id, component.origin, component.description]);
+      context.print(table(['interface', 'use', 'from', 'what it is'], rows));
+    });
+}

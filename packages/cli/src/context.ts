@@ -1,0 +1,31 @@
+import type { Logger } from '@graft/core';
+import type { Engine, EngineMode } from '@graft/engine';
+
+export interface GlobalOptions {
+  readonly debug?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** What a command's action works with beside its own options. */
+export interface CommandContext {
+  globals: GlobalOptions;
+  /** What the process exits with when the command ends without an error. */
+  exitCode: number;
+  /** A line of the result, on standard output. */
+  print(line: string): void;
+  /** A line for humans, on standard error; nothing under --quiet. */
+  note(line: string): void;
+}
+
+export async function openLogger({ globals }: CommandContext): Promise<Logger> {
+  const { createLogger } = await import('@graft/core');
+  return createLogger({ level: globals.quiet ? 'error' : globals.debug ? 'debug' : 'info' });
+}
+
+/** The engine of a command that computes; says so once when the slow one serves. */
+export async function openCommandEngine(context: CommandContext, mode: EngineMode): Promise<Engine> {
+  const { openEngine } = await import('@graft/engine');
+  const engine = await openEngine({ mode });
+  if (engine.fallbackReason) context.note(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+  return engine;
+}

@@ -1,0 +1,2 @@
+export { main, type MainStreams } from './program';
+export { defaultPlugins } from './default-plugins';

@@ -1,0 +1,45 @@
+import { InvalidArgumentError, Option } from 'commander';
+
+const MODES = ['auto', 'eager', 'xla', 'graph', 'portable'];
+
+export function engineOption(): Option {
+  return new Option('--engine <mode>', 'what computes; auto: native TensorFlow where it is installed').choices(MODES);
+}
+
+export function encoderWindowOption(): Option {
+  return new Option(
+    '--encoder-window <rule>',
+    'sliding encoder layers see |i - j| < window (strict) or <= window (inclusive); default: what the checkpoint says of itself, else strict',
+  ).choices(['strict', 'inclusive']);
+}
+
+/** For options that may come several times. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+export function integer(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!/^[+-]?\d+$/.test(text) || !Number.isSafeInteger(value) || value < least) {
+      throw new InvalidArgumentError(`Expected an integer of at least ${least}.`);
+    }
+    return value;
+  };
+}
+
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a number above 0.');
+  return value;
+}
+
+/** A comma-separated list of known words. */
+export function listOf<T extends string>(known: readonly T[]): (text: string) => T[] {
+  return (text) => {
+    const words = text.split(',').map((word) => word.trim());
+    const wrong = words.find((word) => !(known as readonly string[]).includes(word));
+    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is unknown; expected a comma-separated list of ${known.join(', ')}.`);
+    return words as T[];
+  };
+}

@@ -1,0 +1,75 @@
+import { Command, CommanderError } from 'commander';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { addAdaptCommand } from './commands/adapt';
+import { addDoctorCommand } from './commands/doctor';
+import { addEngineCommand } from './commands/engine';
+import { addForwardCommand } from './commands/forward';
+import { addGenerateCommand } from './commands/generate';
+import { addInspectCommand } from './commands/inspect';
+import { addPluginsCommand } from './commands/plugins';
+import { addRunCommand } from './commands/run';
+import type { CommandContext } from './context';
+import { describeError } from './report-error';
+
+/** Where the command writes; tests give their own. */
+export interface MainStreams {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+const COMMANDS = [
+  addRunCommand,
+  addAdaptCommand,
+  addForwardCommand,
+  addGenerateCommand,
+  addInspectCommand,
+  addPluginsCommand,
+  addDoctorCommand,
+  addEngineCommand,
+];
+
+function ownVersion(): string {
+  return (JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as { version: string }).version;
+}
+
+function createProgram(context: CommandContext, streams: MainStreams): Command {
+  const program = new Command('graft')
+    .description('Graft decoder-only Gemma checkpoints into encoder-decoders, train them, generate with them.')
+    .version(ownVersion(), '--version', 'print the version')
+    .option('--debug', 'show stacks with errors, and more log lines')
+    .option('--quiet', 'no progress and no log lines')
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => streams.stdout.write(text),
+      writeErr: (text) => streams.stderr.write(text),
+      outputError: (text, write) => write(text.replace(/^error: /, 'graft: ')),
+    })
+    .showHelpAfterError('`graft --help` lists the commands, `graft COMMAND --help` their options.')
+    .exitOverride()
+    .hook('preAction', (root) => {
+      context.globals = root.opts();
+    });
+  for (const add of COMMANDS) add(program, context);
+  return program;
+}
+
+/** Runs one command line (`process.argv`) and returns its exit status: 0, 1 (failure), 2 (usage), 130 (interrupted). */
+export async function main(argv: readonly string[], streams: MainStreams = process): Promise<number> {
+  const context: CommandContext = {
+    globals: {},
+    exitCode: 0,
+    print: (text) => streams.stdout.write(`${text}\n`),
+    note: (text) => context.globals.quiet || streams.stderr.write(`${text}\n`),
+  };
+  try {
+    await createProgram(context, streams).parseAsync([...argv]);
+    return context.exitCode;
+  } catch (error) {
+    // commander has printed its own message already.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    const { text, exitCode } = describeError(error, context.globals.debug ?? false);
+    streams.stderr.write(text);
+    return exitCode;
+  }
+}

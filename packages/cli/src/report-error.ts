@@ -1,0 +1,52 @@
+/** What the library's errors carry. Told by shape: importing the class would load the engine before `--help`. */
+interface ExplainedError extends Error {
+  readonly exitCode: 1 | 2;
+  readonly hint?: string;
+}
+
+function isExplained(error: unknown): error is ExplainedError {
+  return error instanceof Error && 'exitCode' in error && 'code' in error;
+}
+
+const SYSTEM_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'permission is denied',
+  EPERM: 'the operation is not permitted',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is no folder',
+  EMFILE: 'too many files are open',
+};
+
+/** One clear sentence for anything that was thrown, and the status to exit with; the stack on demand. */
+export function describeError(error: unknown, debug: boolean): { text: string; exitCode: number } {
+  const lines = [`graft: ${sentence(error)}`];
+  if (isExplained(error)) {
+    if (error.hint) lines.push(error.hint);
+  } else if (!debug && !isSystemError(error)) {
+    lines.push('This is a mistake in Graft; --debug shows where it happened.');
+  }
+  if (debug) for (const part of stacks(error)) lines.push(part);
+  return { text: `${lines.join('\n')}\n`, exitCode: isExplained(error) ? error.exitCode : 1 };
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+}
+
+function sentence(error: unknown): string {
+  if (isSystemError(error) && !isExplained(error)) {
+    const reason = SYSTEM_REASONS[error.code ?? ''];
+    if (reason) return `${error.path ?? error.syscall}: ${reason}.`;
+  }
+  const message = error instanceof Error ? error.message : String(error);
+  return message.trim() === '' ? 'an error without a message.' : message;
+}
+
+function stacks(error: unknown): string[] {
+  const parts: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) parts.push(`${parts.length > 0 ? 'Caused by: ' : ''}${at.stack ?? at.message}`);
+  return parts;
+}
