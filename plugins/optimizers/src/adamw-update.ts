@@ -1,10 +1,10 @@
-import type { OptimizerState, OptimizerUpdate, Parameters } from '@graft/core';
+import { GraftError, type OptimizerState, type OptimizerUpdate, type Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 
 export interface AdamWSettings {
   /** Decay rates of the two moments, each in [0, 1). */
   readonly betas: readonly [number, number];
-  /** Added to the root of the second moment. */
+  /** Added to the root of the corrected second moment. */
   readonly epsilon: number;
   /** Decoupled weight decay, per step and unit of learning rate. */
   readonly weightDecay: number;
@@ -17,6 +17,7 @@ export interface AdamWSettings {
 const first = (name: string): string => `adamw.m/${name}`;
 const second = (name: string): string => `adamw.v/${name}`;
 
+/** Both moments of every parameter, zero. */
 export function initAdamW(parameters: Parameters): OptimizerState {
   const state: OptimizerState = {};
   for (const [name, parameter] of Object.entries(parameters)) {
@@ -26,34 +27,56 @@ export function initAdamW(parameters: Parameters): OptimizerState {
   return state;
 }
 
+/** 1 - beta^t for a float32 scalar t. The plain difference loses five digits at beta 0.999, t 1. */
+function biasCorrection(beta: number, t: tf.Tensor): tf.Tensor {
+  return beta === 0 ? tf.onesLike(t) : tf.neg(tf.expm1(tf.mul(t, Math.log(beta))));
+}
+
 /**
- * One step of AdamW (Loshchilov and Hutter, 2019) with bias correction, in the order of operations of the common
- * implementation: the root of the corrected second moment plus epsilon divides the first moment.
+ * One step of AdamW (Loshchilov and Hutter, 2019) with the semantics of torch.optim.AdamW behind clip_grad_norm_:
+ *
+ *     g  = gradient * min(1, clipNorm / (norm + 1e-6))
+ *     m  = beta1 m + (1 - beta1) g            v = beta2 v + (1 - beta2) g^2
+ *     p  = p (1 - rate * weightDecay) - rate * m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
+ *
+ * A parameter without a gradient stays as it is, and so do its moments. Traceable.
  */
 export function updateAdamW(update: OptimizerUpdate, settings: AdamWSettings): { parameters: Parameters; state: OptimizerState } {
   const [beta1, beta2] = settings.betas;
   const t = tf.add(update.step, 1);
-  const correction1 = tf.sub(1, tf.pow(beta1, t));
-  const rootCorrection2 = tf.sqrt(tf.sub(1, tf.pow(beta2, t)));
-  const stepSize = tf.div(update.learningRate, correction1);
-  // The clip's 1e-6 is that of the published training code; it decides when a norm is exactly the limit.
-  const scale =
-    settings.clipNorm === undefined ? tf.scalar(1) : tf.minimum(1, tf.div(settings.clipNorm, tf.add(update.gradientNorm, 1e-6)));
-  const scale1 = tf.mul(scale, 1 - beta1);
-  const scale2 = tf.mul(tf.square(scale), 1 - beta2);
+  const rootCorrection2 = tf.sqrt(biasCorrection(beta2, t));
+  // Every factor that is the same for all elements becomes a scalar: what is left is passes over the parameters, and they
+  // are what an update waits for. m / (sqrt(v) / r + epsilon) is r m / (sqrt(v) + r epsilon).
+  const rate = tf.div(tf.mul(update.learningRate, rootCorrection2), biasCorrection(beta1, t));
+  const epsilon = tf.mul(rootCorrection2, settings.epsilon);
+  const clip = clipFactor(update.gradientNorm, settings.clipNorm);
+  const intoFirst = tf.mul(clip, 1 - beta1);
+  const intoSecond = tf.mul(tf.square(clip), 1 - beta2);
   const keep = tf.sub(1, tf.mul(update.learningRate, settings.weightDecay));
 
   const parameters: Parameters = {};
   const state: OptimizerState = {};
   for (const [name, parameter] of Object.entries(update.parameters)) {
     const gradient = update.gradients[name];
-    const m = tf.add(tf.mul(update.state[first(name)], beta1), tf.mul(gradient, scale1));
-    const v = tf.add(tf.mul(update.state[second(name)], beta2), tf.mul(tf.square(gradient), scale2));
-    const denominator = tf.add(tf.div(tf.sqrt(v), rootCorrection2), settings.epsilon);
+    const [m, v] = [update.state[first(name)], update.state[second(name)]];
+    if (!gradient) {
+      parameters[name] = parameter;
+      if (m && v) [state[first(name)], state[second(name)]] = [m, v];
+      continue;
+    }
+    if (!m || !v) throw new GraftError(`AdamW has no moments for the parameter "${name}".`, { code: 'adamw.state' });
+    const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, intoFirst));
+    const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(gradient), intoSecond));
     const decayed = settings.weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
-    parameters[name] = tf.sub(decayed, tf.mul(tf.div(m, denominator), stepSize));
-    state[first(name)] = m;
-    state[second(name)] = v;
+    parameters[name] = tf.sub(decayed, tf.div(tf.mul(nextM, rate), tf.add(tf.sqrt(nextV), epsilon)));
+    state[first(name)] = nextM;
+    state[second(name)] = nextV;
   }
   return { parameters, state };
+}
+
+/** What the gradients are multiplied by; 1e-6 as in torch's clip_grad_norm_, where it decides at a norm of just the limit. */
+function clipFactor(norm: tf.Tensor, clipNorm: number | undefined): tf.Tensor {
+  if (clipNorm === undefined) return tf.scalar(1);
+  return tf.minimum(1, tf.div(clipNorm, tf.add(norm, 1e-6)));
 }

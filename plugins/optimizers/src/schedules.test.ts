@@ -1,0 +1,31 @@
+import { constantOptions, constantSchedule, cosineOptions, cosineSchedule, linearOptions, linearSchedule } from './schedules';
+
+const factors = (schedule: { factor(step: number, total: number): number }, steps: number): number[] =>
+  Array.from({ length: steps }, (_, step) => schedule.factor(step, steps));
+
+it('is constant, after a warm-up that begins above 0', () => {
+  expect(factors(constantSchedule(constantOptions.parse({})), 3)).toEqual([1, 1, 1]);
+  expect(factors(constantSchedule(constantOptions.parse({ warmupSteps: 4 })), 6)).toEqual([0.25, 0.5, 0.75, 1, 1, 1]);
+});
+
+it('falls in a straight line: the docstring example', () => {
+  expect(factors(linearSchedule(linearOptions.parse({ warmupSteps: 2 })), 6)).toEqual([0.5, 1, 1, 0.75, 0.5, 0.25]);
+});
+
+it('falls along half a cosine to its last factor, and stays there', () => {
+  const schedule = cosineSchedule(cosineOptions.parse({ finalFactor: 0.2, decaySteps: 4 }));
+  const expected = [1, 0.2 + 0.8 * (0.5 + Math.SQRT1_2 / 2), 0.6, 0.2 + 0.8 * (0.5 - Math.SQRT1_2 / 2), 0.2, 0.2, 0.2];
+  factors(schedule, 7).forEach((factor, i) => expect(factor).toBeCloseTo(expected[i], 12));
+});
+
+it('takes the rest of the run for the decay, and a run shorter than its warm-up', () => {
+  const schedule = cosineSchedule(cosineOptions.parse({ warmupSteps: 10 }));
+  expect(schedule.factor(9, 30)).toBe(1);
+  expect(schedule.factor(20, 30)).toBeCloseTo(0.5, 12);
+  expect(factors(schedule, 5)).toEqual([0.1, 0.2, 0.3, 0.4, 0.5]);
+  expect(schedule.factor(10, 10)).toBe(1);
+});
+
+it.each([{ warmupSteps: -1 }, { warmupSteps: 1.5 }, { finalFactor: 2 }, { decaySteps: 0 }, { warmup: 3 }])('refuses %j', (options) => {
+  expect(cosineOptions.safeParse(options).success).toBe(false);
+});

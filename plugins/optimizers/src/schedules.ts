@@ -1,0 +1,75 @@
+import { defineComponent, type Schedule } from '@graft/core';
+import { z } from 'zod';
+
+const warmupSteps = z.int().min(0).default(0);
+
+const decayingOptions = z.strictObject({
+  /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last of them 1. */
+  warmupSteps,
+  /** Factor at the end of the decay, and from there on. */
+  finalFactor: z.number().min(0).max(1).default(0),
+  /** Steps of the decay, after the warm-up. Default: the rest of the run. */
+  decaySteps: z.int().positive().optional(),
+});
+
+export const constantOptions = z.strictObject({ warmupSteps });
+export const cosineOptions = decayingOptions;
+export const linearOptions = decayingOptions;
+
+export type ConstantOptions = z.output<typeof constantOptions>;
+export type DecayingOptions = z.output<typeof decayingOptions>;
+
+/**
+ * A warm-up followed by a curve: `shape` maps the fraction of the decay that is done, in [0, 1], to a factor that falls
+ * from 1 to 0. The first step is never wasted on a factor of 0.
+ *
+ *     warmupSteps 2, linear, finalFactor 0, of 6 steps   ->   0.5, 1, 1, 0.75, 0.5, 0.25
+ */
+function decaying({ warmupSteps: warmup, finalFactor, decaySteps }: DecayingOptions, shape: (done: number) => number): Schedule {
+  return {
+    factor: (step, totalSteps) => {
+      if (step < warmup) return (step + 1) / warmup;
+      const length = decaySteps ?? Math.max(1, totalSteps - warmup);
+      return finalFactor + (1 - finalFactor) * shape(Math.min(1, (step - warmup) / length));
+    },
+  };
+}
+
+/** 1 after the warm-up. */
+export function constantSchedule(options: ConstantOptions): Schedule {
+  return decaying({ ...options, finalFactor: 1 }, () => 1);
+}
+
+/** Half a cosine from 1 to `finalFactor` after the warm-up. */
+export function cosineSchedule(options: DecayingOptions): Schedule {
+  return decaying(options, (done) => (1 + Math.cos(Math.PI * done)) / 2);
+}
+
+/** A straight line from 1 to `finalFactor` after the warm-up. */
+export function linearSchedule(options: DecayingOptions): Schedule {
+  return decaying(options, (done) => 1 - done);
+}
+
+export const constant = defineComponent({
+  interface: 'schedule',
+  id: 'constant',
+  description: 'the base learning rate, after a linear warm-up',
+  options: constantOptions,
+  useFactory: ({ options }) => constantSchedule(options),
+});
+
+export const cosine = defineComponent({
+  interface: 'schedule',
+  id: 'cosine',
+  description: 'half a cosine down to a last factor, after a linear warm-up',
+  options: cosineOptions,
+  useFactory: ({ options }) => cosineSchedule(options),
+});
+
+export const linear = defineComponent({
+  interface: 'schedule',
+  id: 'linear',
+  description: 'a straight line down to a last factor, after a linear warm-up',
+  options: linearOptions,
+  useFactory: ({ options }) => linearSchedule(options),
+});
