@@ -1,5 +1,8 @@
 'use strict';
 
+// The native library reads it when it loads, from the real environment: tests have a copy.
+process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
+
 // Tests run on the TypeScript sources: `@graft/x` is that package's src/index.ts. Only end-to-end tests use the build.
 const swc = [
   '@swc/jest',

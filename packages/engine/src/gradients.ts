@@ -36,3 +36,22 @@ export function valueAndGradients<X extends Tree>(
   });
   return { loss: value as tf.Scalar, gradients, auxiliary };
 }
+
+type Save = (tensors: tf.Tensor[]) => void;
+
+/**
+ * A function of tensors with a gradient written by hand. `fn` returns the value and, for the backward pass, one gradient
+ * an input, made of `dy` and of what it handed to `save`. Tensors that the gradient needs must be saved: whatever else
+ * the forward pass made is gone by then.
+ */
+export function withGradient<A extends readonly tf.Tensor[]>(
+  fn: (save: Save, ...inputs: A) => { value: tf.Tensor; gradients: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[] },
+): (...inputs: A) => tf.Tensor {
+  // tfjs types `save` as one of the variadic tensors.
+  const wrapped = tf.customGrad((...all) => {
+    const save = all.pop() as unknown as Save;
+    const { value, gradients } = fn(save, ...(all as unknown as A));
+    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => gradients(dy, saved) };
+  });
+  return (...inputs) => wrapped(...(inputs as unknown as tf.Tensor[]));
+}

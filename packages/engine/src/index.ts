@@ -4,5 +4,5 @@ export { tf } from './tf';
 export { openEngine } from './open';
 export { withPrecision, currentPrecision } from './precision';
 export { random, type RandomKey } from './random';
-export { valueAndGradients } from './gradients';
+export { valueAndGradients, withGradient } from './gradients';
 export { treeLeaves, treeMap } from './jit/tree';

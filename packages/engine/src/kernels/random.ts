@@ -20,6 +20,9 @@ interface RandomInputs {
 /** TensorFlow's number for Philox: named, because the default differs between devices and compilers. */
 const PHILOX = 1;
 
+/** Keys are taken without their sign: eager execution widens a negative seed with its sign, XLA without. */
+const POSITIVE = 0x7fffffff;
+
 /**
  * Raw Philox words are the same in eager execution and under XLA; the float distributions of the two are not (one takes
  * a word's lower bits, the other its upper). So only words are drawn by TensorFlow.
@@ -32,7 +35,9 @@ function nativeDraw(backend: GraftBackend, key: tf.TensorInfo, shape: readonly n
     return id;
   };
   const dtype = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
-  const [words, counter] = binding.executeOp('StatelessRandomGetKeyCounter', [dtype('Tseed', TF.INT32)], backend.ids([key]), 2);
+  const positive = keep(binding.createTensor([], TF.INT32, Int32Array.of(POSITIVE)));
+  const seed = binding.executeOp('BitwiseAnd', [dtype('T', TF.INT32)], [...backend.ids([key]), positive], 1)[0].id;
+  const [words, counter] = binding.executeOp('StatelessRandomGetKeyCounter', [dtype('Tseed', TF.INT32)], [keep(seed)], 2);
   keep(words.id);
   keep(counter.id);
   const shapeId = keep(binding.createTensor([shape.length], TF.INT32, Int32Array.from(shape)));
@@ -76,7 +81,8 @@ export function portableRandomKernels(backendName: string): tf.KernelConfig[] {
       const { key } = inputs as unknown as RandomInputs;
       const { shape } = attrs as unknown as { shape: number[] };
       const store = backend as tf.KernelBackend;
-      const bits = philoxBits(store.readSync(key.dataId) as Int32Array, tf.util.sizeFromShape(shape));
+      const [low, high] = store.readSync(key.dataId) as Int32Array;
+      const bits = philoxBits([low & POSITIVE, high & POSITIVE], tf.util.sizeFromShape(shape));
       if (kernelName === RANDOM_KERNELS.bits) {
         const values = new Int32Array(bits.buffer);
         return { dataId: store.write(values, shape, 'int32'), shape, dtype: 'int32' };

@@ -165,8 +165,13 @@ let typesDeclared = false;
  */
 function prepareKoffi(): void {
   if (typesDeclared) return;
-  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2 });
-  koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
+  try {
+    koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 16 << 20, resident_async_pools: 2 });
+    koffi.struct('TF_Output', { oper: 'void *', index: 'int' });
+  } catch (error) {
+    // Another copy of this module in the process (a test runner's, say) has done both.
+    if (koffi.config().sync_stack_size !== 16 << 20) throw error;
+  }
   typesDeclared = true;
 }
 
@@ -226,15 +231,31 @@ export function loadTensorFlowApi(frameworkPath: string, ccPath: string): Tensor
   return api as unknown as TensorFlowApi;
 }
 
-/** A view (no copy) of native memory. Valid only while the native owner lives. */
-export function viewBytes(pointer: Pointer, length: number): Uint8Array {
-  return length === 0 ? new Uint8Array(0) : new Uint8Array(koffi.view(pointer, length));
+let memcpy: ((to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number) => void) | undefined;
+
+/**
+ * Copies bytes between native memory and ours. A view of native memory would save nothing (the bytes are copied once
+ * either way), and what it holds on to is only released when the event loop turns.
+ */
+function copy(to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number): void {
+  memcpy ??= koffi.load(null).func('void memcpy(void *, const void *, size_t)') as NonNullable<typeof memcpy>;
+  if (length > 0) memcpy(to, from, length);
+}
+
+export function writeNative(to: Pointer, bytes: Uint8Array): void {
+  copy(to, bytes, bytes.byteLength);
+}
+
+export function readNative(from: Pointer, length: number): Uint8Array {
+  const bytes = new Uint8Array(length);
+  copy(bytes, from, length);
+  return bytes;
 }
 
 /** Reads a TF_Buffer { const void *data; size_t length; ... } into memory of our own. */
 export function copyBuffer(buffer: Pointer): Uint8Array {
-  const fields = new BigUint64Array(koffi.view(buffer, 16));
-  return viewBytes(fields[0], Number(fields[1])).slice();
+  const fields = new BigUint64Array(readNative(buffer, 16).buffer);
+  return readNative(fields[0], Number(fields[1]));
 }
 
 /**

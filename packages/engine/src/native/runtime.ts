@@ -1,6 +1,6 @@
 import { EngineError } from '../errors';
 import type { NativeLibrary } from '../setup';
-import { loadTensorFlowApi, mallopt, viewBytes, withoutNativeChatter, type Pointer, type TensorFlowApi } from './api';
+import { loadTensorFlowApi, mallopt, readNative, withoutNativeChatter, writeNative, type Pointer, type TensorFlowApi } from './api';
 import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
@@ -22,7 +22,8 @@ export interface NativeTensor {
 /** First and last release whose C API and function runtime Graft has been run with. */
 const SUPPORTED = { from: [2, 10], before: [3, 0] } as const;
 
-function checkVersion(version: string, library: NativeLibrary): void {
+/** Throws EngineError for a release that Graft has not been made for. */
+export function checkVersion(version: string, library: Pick<NativeLibrary, 'folder'>): void {
   const [major, minor] = version.split('.').map(Number);
   const known = major > SUPPORTED.from[0] || (major === SUPPORTED.from[0] && minor >= SUPPORTED.from[1]);
   if (!known || major >= SUPPORTED.before[0]) {
@@ -115,7 +116,7 @@ export class NativeRuntime {
     }
     const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, expected);
     if (!tensor) throw outOfMemory('creating a tensor', expected);
-    if (expected > 0) viewBytes(this.api.TF_TensorData(tensor), expected).set(bytes);
+    writeNative(this.api.TF_TensorData(tensor), bytes);
     return tensor;
   }
 
@@ -123,7 +124,7 @@ export class NativeRuntime {
   readTensor(tensor: NativeTensor): Uint8Array {
     const resolved = this.api.TFE_TensorHandleResolve(tensor.handle, this.status);
     this.check('reading a tensor');
-    const bytes = viewBytes(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved)).slice();
+    const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
     this.api.TF_DeleteTensor(resolved);
     return bytes;
   }

@@ -1,0 +1,234 @@
+import { existsSync } from 'node:fs';
+import { openEngine, tf, treeLeaves, valueAndGradients, withPrecision, type Engine, type EngineMode } from '../index';
+import { findNativeLibrary } from '../setup';
+import { describeIf } from '../../../../test/support';
+
+let hasLibrary = false;
+beforeAll(async () => {
+  hasLibrary = (await findNativeLibrary()) !== undefined;
+});
+
+const MODES: EngineMode[] = ['xla', 'graph', 'eager', 'portable'];
+
+describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit', () => {
+  describe.each(MODES)('on %s', (mode) => {
+    let engine: Engine;
+    beforeAll(async () => {
+      if (mode !== 'portable') expect(hasLibrary).toBe(true);
+      engine = await openEngine({ mode });
+    });
+    // tfjs has one backend a process: each test runs on the one that its engine opened.
+    beforeEach(() => tf.setBackend(engine.backend));
+
+    const compiles = mode === 'xla' || mode === 'graph';
+
+    test('takes and gives trees of tensors, with static leaves in place', () => {
+      const fn = engine.jit(({ a, list }: { a: tf.Tensor; list: tf.Tensor[] }, factor: number) => ({
+        sum: tf.add(a, list[0]).mul(factor),
+        parts: [list[1].neg()],
+        name: 'kept',
+        factor,
+      }));
+      const [a, b, c] = [tf.tensor1d([1, 2]), tf.tensor1d([10, 20]), tf.scalar(5)];
+      const out = fn({ a, list: [b, c] }, 2);
+      expect(Array.from(out.sum.dataSync())).toEqual([22, 44]);
+      expect(out.parts[0].dataSync()[0]).toBe(-5);
+      expect(out).toMatchObject({ name: 'kept', factor: 2 });
+      tf.dispose([a, b, c, ...treeLeaves(out)]);
+      fn.dispose();
+    });
+
+    test('hands out tensors of its own, even for an argument that it returns', () => {
+      const fn = engine.jit((x: tf.Tensor) => ({ same: x }));
+      const x = tf.tensor1d([1, 2, 3]);
+      const { same } = fn(x);
+      x.dispose();
+      expect(Array.from(same.dataSync())).toEqual([1, 2, 3]);
+      same.dispose();
+      fn.dispose();
+    });
+
+    test('traces once per shape, dtype and static value', () => {
+      const fn = engine.jit((x: tf.Tensor, n: number) => x.mul(n));
+      const run = (x: tf.Tensor, n: number): number => {
+        const out = fn(x, n);
+        const [value] = out.dataSync();
+        tf.dispose([x, out]);
+        return value;
+      };
+      expect(run(tf.ones([2]), 3)).toBe(3);
+      expect(run(tf.ones([2]), 3)).toBe(3);
+      expect(run(tf.ones([4]), 3)).toBe(3);
+      expect(run(tf.ones([2], 'int32'), 3)).toBe(3);
+      expect(run(tf.ones([2]), 4)).toBe(4);
+      expect(fn.statistics.traces).toBe(compiles ? 4 : 0);
+      fn.dispose();
+    });
+
+    test('follows a captured variable when it is assigned', () => {
+      const variable = tf.variable(tf.scalar(2));
+      const constant = tf.scalar(10);
+      const fn = engine.jit((x: tf.Tensor) => x.mul(variable).add(constant));
+      const x = tf.scalar(3);
+      const read = (): number => tf.tidy(() => fn(x).dataSync()[0]);
+      expect(read()).toBe(16);
+      variable.assign(tf.scalar(5));
+      expect(read()).toBe(25);
+      if (compiles) expect(fn.statistics.traces).toBe(1);
+      tf.dispose([variable, constant, x]);
+      fn.dispose();
+    });
+
+    test('one compiled function inside another becomes part of it', () => {
+      const inner = engine.jit((x: tf.Tensor) => x.square());
+      const recursive = engine.jit((x: tf.Tensor, depth: number): tf.Tensor => (depth === 0 ? inner(x) : recursive(x.add(1), depth - 1)));
+      const x = tf.scalar(1);
+      const out = recursive(x, 3);
+      expect(out.dataSync()[0]).toBe(16);
+      expect(inner.statistics.traces).toBe(0);
+      tf.dispose([x, out]);
+      recursive.dispose();
+    });
+
+    test('differentiates inside, and gives way to a tape outside', () => {
+      const cube = engine.jit((x: tf.Tensor) => x.pow(3));
+      const x = tf.scalar(2);
+      const outside = tf.grad((v) => cube(v))(x);
+      expect(outside.dataSync()[0]).toBeCloseTo(12);
+      const inside = engine.jit((v: tf.Tensor) => tf.grad((u) => u.pow(3))(v));
+      const gradient = inside(x);
+      expect(gradient.dataSync()[0]).toBeCloseTo(12);
+      tf.dispose([x, outside, gradient]);
+      inside.dispose();
+    });
+
+    test('the gradient of gather adds up rows that were taken twice', () => {
+      const fn = engine.jit((x: tf.Tensor) => tf.grad((u) => tf.gather(u, [0, 0, 2]).square().sum())(x));
+      const x = tf.tensor1d([1, 2, 3]);
+      const out = fn(x);
+      expect(Array.from(out.dataSync())).toEqual([4, 0, 6]);
+      tf.dispose([x, out]);
+      fn.dispose();
+    });
+
+    test('valueAndGradients hands out auxiliary tensors, and zeros for an unused parameter', () => {
+      const fn = engine.jit((p: Record<string, tf.Tensor>) =>
+        valueAndGradients(({ used }) => ({ loss: used.square().sum(), auxiliary: { doubled: used.mul(2) } }), p),
+      );
+      const before = tf.memory().numTensors;
+      const p = { used: tf.tensor1d([1, 2]), unused: tf.ones([3]) };
+      const out = fn(p);
+      expect(out.loss.dataSync()[0]).toBe(5);
+      expect(Array.from(out.gradients.used.dataSync())).toEqual([2, 4]);
+      expect(Array.from(out.gradients.unused.dataSync())).toEqual([0, 0, 0]);
+      expect(Array.from(out.auxiliary.doubled.dataSync())).toEqual([2, 4]);
+      tf.dispose([p, ...treeLeaves(out)]);
+      expect(tf.memory().numTensors).toBe(before);
+      fn.dispose();
+    });
+
+    test('parallel calls from several tasks do not mix', async () => {
+      const fn = engine.jit((x: tf.Tensor, y: tf.Tensor) => tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D).sum());
+      const tasks = Array.from({ length: 12 }, async (_, i) => {
+        const x = tf.fill([64, 64], i);
+        const y = tf.eye(64);
+        const out = await fn.async(x, y);
+        const [value] = await out.data();
+        tf.dispose([x, y, out]);
+        return value;
+      });
+      expect(await Promise.all(tasks)).toEqual(Array.from({ length: 12 }, (_, i) => i * 64 * 64));
+      fn.dispose();
+    });
+
+    test('inputs may be disposed as soon as an asynchronous call has begun', async () => {
+      const fn = engine.jit((x: tf.Tensor) => x.add(1));
+      const x = tf.ones([1000]);
+      const pending = fn.async(x);
+      x.dispose();
+      const out = await pending;
+      expect(out.dataSync()[999]).toBe(2);
+      out.dispose();
+      fn.dispose();
+    });
+
+    test('refuses a function that returns a promise', () => {
+      const fn = engine.jit(async (x: tf.Tensor) => Promise.resolve(x), { name: 'later' });
+      const x = tf.scalar(1);
+      expect(() => fn(x)).toThrow('jit "later" got a function that returns a promise; it can only compile synchronous code.');
+      x.dispose();
+    });
+
+    if (!compiles) return;
+
+    test('reading a value inside names the function, and leaves nothing behind', () => {
+      const before = { tensors: tf.memory().numTensors, handles: engine.memory().handles };
+      const fn = engine.jit((x: tf.Tensor) => (x.dataSync()[0] > 0 ? x : x.neg()), { name: 'sign' });
+      const x = tf.scalar(1);
+      expect(() => fn(x)).toThrow(/read the value of a tensor inside jit "sign", where tensors have no values yet\./);
+      x.dispose();
+      expect({ tensors: tf.memory().numTensors, handles: engine.memory().handles }).toEqual(before);
+    });
+
+    test('a kernel that reads on the host is named', () => {
+      const fn = engine.jit((x: tf.Tensor) => tf.topk(tf.unique(x as tf.Tensor1D).values, 1).values, { name: 'distinct' });
+      const x = tf.tensor1d([1, 1, 2]);
+      expect(() => fn(x)).toThrow(/inside jit "distinct"/);
+      x.dispose();
+    });
+
+    test('a shape that TensorFlow cannot infer names the operation', () => {
+      const fn = engine.jit((x: tf.Tensor) => tf.unique(x as tf.Tensor1D).values, { name: 'distinct' });
+      const x = tf.tensor1d([1, 1, 2]);
+      expect(() => fn(x)).toThrow(/^Unique\w* inside jit "distinct": the shape of its result depends on values/);
+      x.dispose();
+    });
+
+    test('an operation that does not fit is told with its shapes', () => {
+      const fn = engine.jit((x: tf.Tensor) => tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D), { name: 'product' });
+      const x = tf.ones([2, 3]);
+      expect(() => fn(x)).toThrow(/MatMul inside jit "product", on float\[2, 3\], float\[2, 3\]: Dimensions must be equal/);
+      x.dispose();
+    });
+
+    test('a captured tensor that was disposed is told, not crashed on', () => {
+      const captured = tf.tensor1d([1, 2]);
+      const fn = engine.jit((x: tf.Tensor) => x.add(captured), { name: 'plus' });
+      const x = tf.tensor1d([1, 1]);
+      tf.dispose(fn(x));
+      captured.dispose();
+      expect(() => fn(x)).toThrow('jit "plus" (a captured tensor) uses a tensor that has been disposed.');
+      x.dispose();
+      fn.dispose();
+    });
+
+    test('a tensor smuggled out of a trace is told', () => {
+      let smuggled: tf.Tensor | undefined;
+      const fn = engine.jit((x: tf.Tensor) => {
+        smuggled = tf.keep(x.add(1));
+        return x.mul(2);
+      }, { name: 'leaky' });
+      const x = tf.scalar(1);
+      tf.dispose(fn(x));
+      expect(() => tf.add(smuggled!, 1)).toThrow(/given a tensor from inside jit "leaky", which has ended/);
+      smuggled!.dispose();
+      x.dispose();
+      fn.dispose();
+    });
+
+    test('bfloat16 rounds the operands of matrix multiplications and nothing else', () => {
+      const x = tf.tensor2d([[1.001, 2.003]]);
+      const y = tf.tensor2d([[1], [1]]);
+      const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => ({ product: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D), sum: a.sum() }));
+      const rounded = withPrecision('bfloat16', () => fn(x, y));
+      const exact = fn(x, y);
+      expect(rounded.product.dataSync()[0]).toBe(3);
+      expect(rounded.product.dtype).toBe('float32');
+      expect(rounded.sum.dataSync()[0]).toBeCloseTo(3.004, 5);
+      expect(exact.product.dataSync()[0]).toBeCloseTo(3.004, 5);
+      expect(fn.statistics.traces).toBe(2);
+      tf.dispose([x, y, ...treeLeaves(rounded), ...treeLeaves(exact)]);
+      fn.dispose();
+    });
+  });
+});

@@ -1,0 +1,47 @@
+import { countOperations, withoutDeadCode, withoutRepetition, type ArgumentNode, type ConstantNode, type OperationNode, type Program, type Value } from './program';
+
+const FLOAT = 1;
+type Mutable<T> = { -readonly [K in keyof T]: T[K] };
+
+function output<P extends { outputs: readonly Value[] }>(node: P): P {
+  (node as Mutable<P>).outputs = [{ dtype: FLOAT, shape: [2], producer: node as never, index: 0 }];
+  return node;
+}
+const argument = (position: number): ArgumentNode => output({ kind: 'argument', position, outputs: [] });
+const constant = (value: number): ConstantNode => output({ kind: 'constant', bytes: Uint8Array.of(value), outputs: [] });
+const operation = (op: string, ...inputs: { outputs: readonly Value[] }[]): OperationNode =>
+  output({ kind: 'operation', op, attributes: [], inputs: inputs.map((input) => input.outputs[0]), outputs: [] });
+
+function program(args: ArgumentNode[], nodes: Program['nodes'], ...results: { outputs: readonly Value[] }[]): Program {
+  return { name: 'test', arguments: args, captures: [], nodes, results: results.map((result) => result.outputs[0]) };
+}
+
+test('code that no result needs goes, arguments stay', () => {
+  const x = argument(0);
+  const unused = argument(1);
+  const used = operation('Neg', x);
+  const dead = operation('Exp', unused);
+  const lean = withoutDeadCode(program([x, unused], [used, dead], used));
+  expect(lean.nodes).toEqual([used]);
+  expect(lean.arguments).toHaveLength(2);
+});
+
+test('equal operations on equal inputs are computed once, through a chain', () => {
+  const x = argument(0);
+  const [one, again] = [constant(1), constant(1)];
+  const [a, b] = [operation('Add', x, one), operation('Add', x, again)];
+  const [c, d] = [operation('Neg', a), operation('Neg', b)];
+  const sum = operation('AddV2', c, d);
+  const lean = withoutDeadCode(withoutRepetition(program([x], [one, again, a, b, c, d, sum], sum)));
+  expect(countOperations(lean)).toEqual(expect.arrayContaining([['Add', 1], ['Neg', 1], ['AddV2', 1]]));
+  const last = lean.nodes[lean.nodes.length - 1] as OperationNode;
+  expect(last.inputs[0]).toBe(last.inputs[1]);
+});
+
+test('random draws and different constants are never merged', () => {
+  const [one, two] = [constant(1), constant(2)];
+  const [r, s] = [operation('RandomUniform', one), operation('RandomUniform', one)];
+  const sum = operation('AddN', r, s, two);
+  const lean = withoutRepetition(program([], [one, two, r, s, sum], sum));
+  expect(lean.nodes).toHaveLength(5);
+});

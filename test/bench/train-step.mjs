@@ -1,0 +1,83 @@
+// One training step of an encoder-decoder, timed: node test/bench/train-step.mjs SIZE PRECISION [--mode M] [--steps N]
+// The sizes are those of the peers' benchmark (test/peers/bench_sizes.py). Prints one line of JSON.
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { openEngine, random, tf } from '@graft/engine';
+import { makeTrainStep, uploadBatch } from '@graft/core';
+import { GemmaModel, defaultLayerTypes } from '@graft/gemma';
+import { plugin as objectives } from '@graft/objectives';
+import { initAdamW, updateAdamW } from '@graft/optimizers';
+import { median } from './statistics.mjs';
+
+const { positionals, values } = parseArgs({ allowPositionals: true, options: { mode: { type: 'string' }, steps: { type: 'string' } } });
+const [sizeName = 'tiny', precision = 'float32'] = positionals;
+const size = JSON.parse(readFileSync(new URL('./sizes.json', import.meta.url), 'utf8'))[sizeName];
+const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
+
+const side = {
+  ...size,
+  vocabularySize: size.vocabulary,
+  rmsNormEpsilon: 1e-6,
+  ropeTheta: 10000,
+  maxPositions: 8192,
+  slidingWindow: size.window,
+  layerTypes: defaultLayerTypes(size.layers),
+  attentionSoftCap: 50,
+  finalLogitSoftCap: 30,
+  queryPreAttentionScalar: size.headDim,
+  padTokenId: 0,
+  bosTokenId: 2,
+  eosTokenIds: [1],
+};
+const model = new GemmaModel({ kind: 'encoder-decoder', encoder: side, decoder: side, encoderWindow: 'strict', tieEncoderEmbedding: true });
+let parameters = {};
+model.parameters.forEach(({ name, shape, initial }, i) => {
+  parameters[name] = initial === 'zeros' ? tf.zeros(shape) : random.normal(random.key(i), shape, 0, 0.02);
+});
+let state = initAdamW(parameters);
+const settings = { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, clipNorm: 1, decays: () => true };
+const optimizer = { learningRate: 1e-3, init: initAdamW, update: (update) => updateAdamW(update, settings) };
+const seq2seq = objectives.components.find(({ interface: kind, id }) => kind === 'objective' && id === 'seq2seq');
+const objective = new seq2seq.useClass(seq2seq.options.parse({}));
+
+const ids = (length) => ({
+  dtype: 'int32',
+  shape: [size.batch, length],
+  values: Int32Array.from({ length: size.batch * length }, () => 3 + Math.floor(Math.random() * (size.vocabulary - 3))),
+});
+const fields = objective.prepare({ kind: 'batch', batch: { input_ids: ids(size.source), labels: ids(size.target) } }, { model });
+const batch = uploadBatch(fields);
+
+const step = makeTrainStep(engine, model, objective, optimizer);
+const count = Number(values.steps ?? (sizeName === 'S' ? 6 : 40)) + 2;
+const times = [];
+let loss;
+for (let i = 0; i < count; i++) {
+  const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-3), randomKey: random.key(i), batch };
+  const start = performance.now();
+  const outputs = await step.async({ parameters, state, ...inputs });
+  tf.dispose([parameters, state]);
+  ({ parameters, state } = outputs);
+  [loss] = await outputs.numbers.data();
+  times.push(performance.now() - start);
+  tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey]);
+}
+const steady = times.slice(2);
+const tokens = size.batch * (size.source + size.target);
+console.log(
+  JSON.stringify({
+    kind: 'graft-train',
+    size: sizeName,
+    precision,
+    executor: engine.executor,
+    parameters: model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0),
+    minSeconds: Math.min(...steady) / 1000,
+    medianSeconds: median(steady) / 1000,
+    steps: steady.length,
+    compileSeconds: (step.statistics.traceMs + step.statistics.firstRunMs) / 1000,
+    operations: step.statistics.operations,
+    tokensPerSecond: tokens / (median(steady) / 1000),
+    peakResidentGiB: process.resourceUsage().maxRSS / 2 ** 20,
+    lastLoss: loss,
+  }),
+);

@@ -1,0 +1,32 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+
+/** The repository's root. */
+export const ROOT = resolve(__dirname, '..', '..');
+
+/** Reference data beside the repository, where a developer has them; undefined elsewhere. */
+export const SHARED: string | undefined = ((): string | undefined => {
+  const folder = resolve(ROOT, '..', 'shared');
+  return existsSync(join(folder, 'fixtures')) ? folder : undefined;
+})();
+
+/** `describe`, or its skipped form with the reason in its name where the machine lacks what the tests need. */
+export function describeIf(condition: boolean, reason: string, name: string, body: () => void): void {
+  // eslint-disable-next-line jest/valid-describe-callback, no-restricted-syntax -- the one place where tests are skipped
+  if (condition) describe(name, body);
+  else describe.skip(`${name} (skipped: ${reason})`, body);
+}
+
+const made: string[] = [];
+
+/** A folder that goes when the test file is done. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'graft-test-'));
+  made.push(folder);
+  return folder;
+}
+
+afterAll(() => {
+  for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
