@@ -1,6 +1,16 @@
+export { plugin, plugin as default } from './plugin';
 export * from './sizes';
 export * from './config';
+export * from './model-options';
 export * from './parameters';
-export { GemmaModel } from './model';
+export * from './name-mapping';
+export { GemmaModel, asGemma } from './model';
+export { GemmaFamily } from './family';
 export * from './load-model';
+export { LoadInitializer, loadOptions } from './load-initializer';
+export { AdaptInitializer, adaptOptions } from './adapt-initializer';
+export * from './adapt-checkpoint';
+export { CROSS_ATTENTION_CHOICES, type CrossAttention } from './adapt-plan';
+export * from './generate';
 export * from './run-forward';
+export * from './summary';

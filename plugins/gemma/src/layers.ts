@@ -1,65 +1,52 @@
 /**
- * The arithmetic of a Gemma block. Shapes: B batch, T query positions, S key positions, D hidden width, H query heads,
- * K key/value heads, G = H / K query heads a key head, C head dimension, F feed-forward width, V vocabulary.
+ * The arithmetic of a Gemma block. Shapes: B batch, T query positions, S key positions, N = B*T rows, D hidden width,
+ * H query heads, K key/value heads, G = H / K query heads a key head, C head dimension, F feed-forward width,
+ * V vocabulary.
  *
- * Normalisation, soft-capped attention and the gated feed-forward have hand-written gradients: automatic ones keep and
- * pass over several times as many [B, K, G, T, S] and [B, T, F] tensors, which is what a step on a CPU waits for.
+ * Normalisation, soft-capped attention, rotation and the gated feed-forward have hand-written gradients: automatic ones
+ * keep and pass over several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
+ * what a step on a CPU waits for besides its matrix products.
  */
-import { tf } from '@graft/engine';
+import { tf, withGradient } from '@graft/engine';
 import type { SideConfig } from './config';
 
-type GradSave = (tensors: tf.Tensor[]) => void;
-
-/** tfjs's type of `customGrad` wants `save` among the variadic tensors; this one says what is meant. */
-function withGradient<A extends readonly tf.Tensor[]>(
-  fn: (save: GradSave, ...inputs: A) => { value: tf.Tensor; gradients: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[] },
-): (...inputs: A) => tf.Tensor {
-  const wrapped = tf.customGrad((...all) => {
-    const save = all.pop() as unknown as GradSave;
-    const { value, gradients } = fn(save, ...(all as unknown as A));
-    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => gradients(dy, saved) };
-  });
-  return (...inputs) => wrapped(...(inputs as unknown as tf.Tensor[]));
+/** Rows [N, in] times a stored projection [out, in]: [N, out]. */
+export function linear(rows: tf.Tensor, weight: tf.Tensor): tf.Tensor {
+  return tf.matMul(rows as tf.Tensor2D, weight as tf.Tensor2D, false, true);
 }
 
-/** x [..., in] times a stored projection [out, in]: [..., out]. */
-export function linear(x: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  const rows = x.reshape([-1, x.shape[x.shape.length - 1]]); // [B*T, in]
-  return tf.matMul(rows as tf.Tensor2D, weight as tf.Tensor2D, false, true).reshape([...x.shape.slice(0, -1), weight.shape[0]]);
-}
-
-/** RMS normalisation of the last axis with gain 1 + weight (quirk 7), float32. */
-export function rmsNorm(x: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Tensor {
-  const leading = x.shape.slice(0, -1).map((_, axis) => axis);
-  return withGradient<[tf.Tensor, tf.Tensor]>((save, input, w) => {
-    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(input), -1, true), epsilon)); // [..., 1]
-    const normed = tf.mul(input, inverse);
+/** RMS normalisation of rows [N, D] with gain 1 + weight [D] (quirk 7), float32. */
+export function rmsNorm(rows: tf.Tensor, weight: tf.Tensor, epsilon: number): tf.Tensor {
+  return withGradient<[tf.Tensor, tf.Tensor]>((save, x, w) => {
+    const inverse = tf.rsqrt(tf.add(tf.mean(tf.square(x), 1, true), epsilon)); // [N, 1]
+    const normed = tf.mul(x, inverse);
     const gain = tf.add(w, 1);
     save([normed, inverse, gain]);
     return {
       value: tf.mul(normed, gain),
       gradients: (dy, [n, r, g]) => {
         const dn = tf.mul(dy, g);
-        const dx = tf.mul(r, tf.sub(dn, tf.mul(n, tf.mean(tf.mul(dn, n), -1, true))));
-        return [dx, tf.sum(tf.mul(dy, n), leading)];
+        const dx = tf.mul(r, tf.sub(dn, tf.mul(n, tf.mean(tf.mul(dn, n), 1, true))));
+        return [dx, tf.sum(tf.mul(dy, n), 0)];
       },
     };
-  })(x, weight);
+  })(rows, weight);
 }
 
-/** gelu(gate) * up with the tanh approximation of gelu. */
+const GELU_ROOT = Math.sqrt(2 / Math.PI);
+const GELU_CUBIC = 0.044715;
+
+/** gelu(gate) * up with the tanh approximation of gelu; [N, F] each. */
 export function gatedGelu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
-  const ROOT = Math.sqrt(2 / Math.PI);
-  const CUBIC = 0.044715;
   return withGradient<[tf.Tensor, tf.Tensor]>((save, g, u) => {
-    const t = tf.tanh(tf.mul(g, tf.add(tf.mul(tf.square(g), ROOT * CUBIC), ROOT)));
-    const half = tf.mul(tf.add(t, 1), 0.5); // gelu(g) = g * half
+    const t = tf.tanh(tf.mul(g, tf.add(tf.mul(tf.square(g), GELU_ROOT * GELU_CUBIC), GELU_ROOT)));
+    const half = tf.add(tf.mul(t, 0.5), 0.5); // gelu(g) = g * half
     save([g, u, t, half]);
     return {
       value: tf.mul(tf.mul(g, half), u),
       gradients: (dy, [gs, us, ts, halves]) => {
         // d gelu / dg = half + g/2 * (1 - t^2) * (ROOT + 3 ROOT CUBIC g^2)
-        const slope = tf.add(tf.mul(tf.square(gs), 1.5 * ROOT * CUBIC), 0.5 * ROOT);
+        const slope = tf.add(tf.mul(tf.square(gs), 1.5 * GELU_ROOT * GELU_CUBIC), 0.5 * GELU_ROOT);
         const dGelu = tf.add(halves, tf.mul(tf.mul(gs, tf.sub(1, tf.square(ts))), slope));
         return [tf.mul(tf.mul(dy, us), dGelu), tf.mul(dy, tf.mul(gs, halves))];
       },
@@ -67,16 +54,22 @@ export function gatedGelu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   })(gate, up);
 }
 
-/** Cosines and sines of the rotary positions 0..length-1 (quirk 9): each [length, 1, C/2], computed in double precision. */
-export function ropeTables(length: number, headDim: number, theta: number, start = 0): { cos: tf.Tensor; sin: tf.Tensor } {
+/** Cosines and sines of rotary positions: [T, 1, C/2] each. */
+export interface RopeTables {
+  readonly cos: tf.Tensor;
+  readonly sin: tf.Tensor;
+}
+
+/** Tables for the positions 0..length-1 (quirk 9), made on the host: constants of a trace. */
+export function ropeTables(length: number, headDim: number, theta: number): RopeTables {
   const half = headDim / 2;
   const cos = new Float32Array(length * half);
   const sin = new Float32Array(length * half);
   for (let i = 0; i < half; i++) {
     const frequency = Math.fround(1 / theta ** ((2 * i) / headDim));
     for (let position = 0; position < length; position++) {
-      // Angles in float32, as the published implementation forms them.
-      const angle = Math.fround((start + position) * frequency);
+      // Angles in float32, as the published implementation forms them (quirk 7).
+      const angle = Math.fround(position * frequency);
       cos[position * half + i] = Math.cos(angle);
       sin[position * half + i] = Math.sin(angle);
     }
@@ -94,7 +87,7 @@ function rotate(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor, inverse: boolean):
 }
 
 /** Rotary positions on x [B, T, heads, C], half-split: the first half of C turns with the second. */
-export function rope(x: tf.Tensor, tables: { cos: tf.Tensor; sin: tf.Tensor }): tf.Tensor {
+export function rope(x: tf.Tensor, tables: RopeTables): tf.Tensor {
   return withGradient<[tf.Tensor]>((save, input) => {
     save([tables.cos, tables.sin]);
     return {
@@ -128,60 +121,48 @@ export function cappedSoftmax(scores: tf.Tensor, cap: number | null, mask: tf.Te
   })(scores);
 }
 
-/** x [B, T, heads*C] as [B, T, heads, C]. */
-export function splitHeads(x: tf.Tensor, heads: number): tf.Tensor {
-  const [batch, length, width] = x.shape;
-  return x.reshape([batch, length, heads, width / heads]);
+/** Rows [B*T, heads*C] as [B, T, heads, C]. */
+export function splitHeads(rows: tf.Tensor, batch: number, heads: number): tf.Tensor {
+  const [count, width] = rows.shape;
+  return tf.reshape(rows, [batch, count / batch, heads, width! / heads]);
+}
+
+/** [B, T, heads, C] to [B, heads, T, C]. */
+export function toHeadsFirst(x: tf.Tensor): tf.Tensor {
+  return tf.transpose(x, [0, 2, 1, 3]);
 }
 
 /**
- * Attention proper. q [B, T, H, C], k and v [B, S, K, C] (rotated already where they should be);
- * mask broadcasts to [B, 1, 1, T, S]. Returns [B, T, H*C].
+ * Attention proper. q [B, T, H, C]; keys and values heads first, [B, K, S, C] (rotated already where they should be);
+ * mask broadcasts to [B, 1, 1, T, S]. Returns rows [B*T, H*C]. Keys are never repeated: query heads that share a key
+ * head are more queries of it.
  */
-export function attend(side: SideConfig, q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
+export function attend(side: SideConfig, q: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
   const [batch, queries] = q.shape;
   const { keyValueHeads, heads, headDim, attentionSoftCap } = side;
   const group = heads / keyValueHeads;
+  const sources = keys.shape[2]!;
   // Scaling the queries is cheaper than scaling the scores; the cap's division joins it.
-  const scale = side.queryPreAttentionScalar ** -0.5 / (attentionSoftCap ?? 1);
-  const keys = tf.transpose(k, [0, 2, 1, 3]); // [B, K, S, C]
-  const values = tf.transpose(v, [0, 2, 1, 3]); // [B, K, S, C]
+  const scaled = tf.mul(q, side.queryPreAttentionScalar ** -0.5 / (attentionSoftCap ?? 1));
   const grouped =
     group === 1
-      ? tf.transpose(tf.mul(q, scale), [0, 2, 1, 3]) // [B, K, T, C]
-      : tf
-          .transpose(tf.mul(q, scale).reshape([batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]) // [B, K, G, T, C]
-          .reshape([batch, keyValueHeads, group * queries, headDim]); // [B, K, G*T, C]
-  return mixValues(side, grouped, keys, values, mask, queries);
-}
-
-/** The rest of `attend`, for keys and values [B, K, S, C] that are kept transposed, as a cache does. */
-export function mixValues(
-  side: SideConfig,
-  grouped: tf.Tensor,
-  keys: tf.Tensor,
-  values: tf.Tensor,
-  mask: tf.Tensor | undefined,
-  queries: number,
-): tf.Tensor {
-  const { keyValueHeads, heads, headDim, attentionSoftCap } = side;
-  const group = heads / keyValueHeads;
-  const batch = grouped.shape[0];
-  const sources = keys.shape[2]!;
-  const scores = tf
-    .matMul(grouped as tf.Tensor4D, keys as tf.Tensor4D, false, true) // [B, K, G*T, S]
-    .reshape([batch, keyValueHeads, group, queries, sources]); // [B, K, G, T, S]
-  const weights = cappedSoftmax(scores, attentionSoftCap, mask).reshape([batch, keyValueHeads, group * queries, sources]);
-  const mixed = tf.matMul(weights as tf.Tensor4D, values as tf.Tensor4D); // [B, K, G*T, C]
+      ? toHeadsFirst(scaled) // [B, K, T, C]
+      : tf.reshape(
+          tf.transpose(tf.reshape(scaled, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]), // [B, K, G, T, C]
+          [batch, keyValueHeads, group * queries, headDim],
+        );
+  const scores = tf.matMul(grouped as tf.Tensor4D, keys as tf.Tensor4D, false, true); // [B, K, G*T, S]
+  const weights = cappedSoftmax(tf.reshape(scores, [batch, keyValueHeads, group, queries, sources]), attentionSoftCap, mask);
+  const mixed = tf.matMul(tf.reshape(weights, [batch, keyValueHeads, group * queries, sources]) as tf.Tensor4D, values as tf.Tensor4D); // [B, K, G*T, C]
   const ordered =
     group === 1
       ? tf.transpose(mixed, [0, 2, 1, 3]) // [B, T, K, C]
-      : tf.transpose(mixed.reshape([batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
-  return ordered.reshape([batch, queries, heads * headDim]);
+      : tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
+  return tf.reshape(ordered, [batch * queries, heads * headDim]);
 }
 
 /**
- * Rows of an embedding table times sqrt(D): ids [...] to [..., D]. The pad token's row gets no gradient from here
+ * Rows of an embedding table times sqrt(D): ids [N] to [N, D]. The pad token's row gets no gradient from here
  * (quirk 6); through a tied output it still does.
  */
 export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.Tensor {
@@ -190,11 +171,10 @@ export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.
   return withGradient<[tf.Tensor]>((save, weights) => {
     save([ids]);
     return {
-      value: tf.mul(tf.gather(weights, ids), scale),
+      value: tf.mul(tf.gather(weights, ids as tf.Tensor1D), scale),
       gradients: (dy, [saved]) => {
-        const flat = saved.flatten().toInt();
-        const wanted = tf.mul(tf.notEqual(flat, padTokenId).toFloat(), scale).expandDims(1);
-        return [tf.unsortedSegmentSum(tf.mul(dy.reshape([-1, hidden!]), wanted), flat as tf.Tensor1D, vocabulary!)];
+        const wanted = tf.mul(tf.notEqual(saved, padTokenId).toFloat(), scale).expandDims(1); // [N, 1]
+        return [tf.unsortedSegmentSum(tf.mul(dy, wanted), saved as tf.Tensor1D, vocabulary!)];
       },
     };
   })(table);

@@ -6,6 +6,9 @@ export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
 export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
 export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';
 
+/** The output projection is tied to the (decoder's) embedding; some writers store it all the same. */
+export const TIED_OUTPUT_NAMES: readonly string[] = ['lm_head.out_proj.weight', 'lm_head.weight'];
+
 type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial']];
 
 /** `keyValueWidth`: width of what keys and values are made from (the encoder's, for cross-attention). */

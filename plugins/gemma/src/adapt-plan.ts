@@ -1,0 +1,179 @@
+import { CheckpointReader } from '@graft/checkpoint';
+import { resolve } from 'node:path';
+import { CheckpointError, ConfigError, GraftError, type ParameterSpec, type RandomStream } from '@graft/core';
+import { checkPair, parseCheckpointConfig, type EncoderDecoderConfig, type GemmaOptions, type SideConfig } from './config';
+import { mapName, type Side } from './name-mapping';
+import { parameterSpecs, TIED_OUTPUT_NAMES } from './parameters';
+
+/** `auto`: copied where the two sides agree in width and heads (paper, section 3: "balanced"), otherwise random. */
+export type CrossAttention = 'auto' | 'copy' | 'random';
+
+export const CROSS_ATTENTION_CHOICES: readonly CrossAttention[] = ['auto', 'copy', 'random'];
+
+/** One parameter of the new model and what fills it. */
+export interface AdaptStep {
+  readonly spec: ParameterSpec;
+  /** undefined: random normal numbers. */
+  readonly from?: { readonly side: Side; readonly name: string };
+}
+
+/** The two decoder-only checkpoints that an encoder-decoder is made of. Twice the same one is opened once. */
+export class AdaptSources {
+  private constructor(
+    readonly encoder: CheckpointReader,
+    readonly decoder: CheckpointReader,
+    /** The encoder-decoder's configuration: each side as its source's config.json says. */
+    readonly config: EncoderDecoderConfig,
+  ) {}
+
+  /** Throws when a folder is no decoder-only Gemma 2, or the two do not go together. */
+  static async open(encoderPath: string, decoderPath = encoderPath, options: GemmaOptions = {}): Promise<AdaptSources> {
+    const encoder = await CheckpointReader.open(encoderPath);
+    let decoder = encoder;
+    try {
+      if (resolve(decoderPath) !== resolve(encoderPath)) decoder = await CheckpointReader.open(decoderPath);
+      const config: EncoderDecoderConfig = {
+        kind: 'encoder-decoder',
+        encoder: await readDecoderOnly(encoder),
+        decoder: await readDecoderOnly(decoder),
+        encoderWindow: options.encoderWindow ?? 'strict',
+        tieEncoderEmbedding: options.tieEncoderEmbedding ?? false,
+      };
+      checkPair(config.encoder, config.decoder, config.tieEncoderEmbedding, `${encoderPath} and ${decoderPath} do not go together`);
+      return new AdaptSources(encoder, decoder, config);
+    } catch (error) {
+      await encoder.close();
+      if (decoder !== encoder) await decoder.close();
+      throw error;
+    }
+  }
+
+  get readers(): readonly CheckpointReader[] {
+    return this.encoder === this.decoder ? [this.encoder] : [this.encoder, this.decoder];
+  }
+
+  /** The sources' stored dtype if all their tensors agree, else float32. */
+  get commonDtype(): 'F32' | 'F16' | 'BF16' {
+    const dtypes = new Set(this.readers.flatMap((reader) => [...reader.tensors.values()].map(({ dtype }) => dtype)));
+    const [first] = dtypes;
+    return dtypes.size === 1 && (first === 'F16' || first === 'BF16') ? first : 'F32';
+  }
+
+  async close(): Promise<void> {
+    for (const reader of this.readers) await reader.close();
+  }
+}
+
+async function readDecoderOnly(reader: CheckpointReader): Promise<SideConfig> {
+  const where = `${reader.path}/config.json`;
+  const config = parseCheckpointConfig(await reader.config(), {}, where);
+  if (config.kind === 'decoder-only') return config.decoder;
+  throw new CheckpointError(`${reader.path} holds an encoder-decoder already; adapting takes decoder-only Gemma 2 checkpoints.`, {
+    code: 'gemma.adapt-kind',
+  });
+}
+
+/** Fields in which two sides must be equal for self-attention to serve as cross-attention. */
+const AGREEMENT = [
+  ['hidden', 'hidden size'],
+  ['heads', 'query heads'],
+  ['keyValueHeads', 'key/value heads'],
+  ['headDim', 'head dimension'],
+] as const;
+
+/** How the sides differ, in words; empty when cross-attention can be copied by rule. */
+export function disagreements({ encoder, decoder }: EncoderDecoderConfig): string[] {
+  return AGREEMENT.filter(([field]) => encoder[field] !== decoder[field]).map(
+    ([field, words]) => `${words} ${encoder[field]} (encoder) and ${decoder[field]} (decoder)`,
+  );
+}
+
+/** Whether cross-attention's projections are copied. Throws ConfigError when a copy is demanded that shapes forbid. */
+export function copiesCrossAttention(config: EncoderDecoderConfig, choice: CrossAttention): boolean {
+  if (choice === 'random') return false;
+  if (choice === 'auto') return disagreements(config).length === 0;
+  const { encoder, decoder } = config;
+  if (encoder.hidden !== decoder.hidden) {
+    // Keys and values are made from encoder states; the decoder's own self-attention made them from the decoder's.
+    const rows = decoder.keyValueHeads * decoder.headDim;
+    throw new ConfigError(
+      `Cross-attention cannot be copied from the decoder's self-attention: its keys and values are [${rows}, ${decoder.hidden}], but the encoder's hidden size ${encoder.hidden} wants [${rows}, ${encoder.hidden}].`,
+      { code: 'gemma.cross-attention-copy', hint: 'Take crossAttention random (or auto), and train it first.' },
+    );
+  }
+  return true;
+}
+
+/** What fills each of these parameters (an encoder-decoder's, or some of them). */
+export function planAdaptation(config: EncoderDecoderConfig, choice: CrossAttention, specs: readonly ParameterSpec[] = parameterSpecs(config)): AdaptStep[] {
+  const copies = copiesCrossAttention(config, choice);
+  return specs.map((spec): AdaptStep => {
+    const mapped = mapName(spec.name);
+    if (!mapped) throw new GraftError(`"${spec.name}" is no parameter of an encoder-decoder Gemma.`, { code: 'gemma.adapt-name' });
+    return mapped.crossProjection && !copies ? { spec } : { spec, from: { side: mapped.side, name: mapped.source } };
+  });
+}
+
+/** Refuses a plan whose sources lack a tensor or hold one of another shape; names at most five. */
+export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): void {
+  const problems = plan.flatMap(({ spec, from }) => {
+    if (!from) return [];
+    const reader = sources[from.side];
+    const info = reader.tensors.get(from.name);
+    if (!info) return [`${reader.path} has no "${from.name}"`];
+    if (info.shape.join() === spec.shape.join()) return [];
+    return [`"${from.name}" of ${reader.path} has shape [${info.shape.join(', ')}], but "${spec.name}" should have [${spec.shape.join(', ')}]`];
+  });
+  if (problems.length === 0) return;
+  const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
+  throw new CheckpointError(`The checkpoints do not hold what the model needs: ${problems.slice(0, 5).join('; ')}${more}.`, {
+    code: 'gemma.checkpoint-mismatch',
+  });
+}
+
+/** Tensors of the sources that the plan has no use for; the tied output is no surprise and is left out. */
+export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources): string[] {
+  const used = new Set(plan.flatMap(({ from }) => (from ? [`${sources[from.side].path}\n${from.name}`] : [])));
+  return sources.readers.flatMap((reader) =>
+    [...reader.tensors.keys()].filter((name) => !used.has(`${reader.path}\n${name}`) && !TIED_OUTPUT_NAMES.includes(name)),
+  );
+}
+
+const NORMAL_CHUNK = 1 << 18;
+
+/** Normal numbers for one parameter, in pieces. They depend on the stream and the parameter's name alone. */
+export function* normalChunks(random: RandomStream, { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>, std: number): Generator<Float32Array> {
+  const stream = random.fork(name);
+  let left = shape.reduce((product, size) => product * size, 1);
+  while (left > 0) {
+    const chunk = new Float32Array(Math.min(left, NORMAL_CHUNK));
+    for (let i = 0; i < chunk.length; i++) chunk[i] = std * stream.normal();
+    left -= chunk.length;
+    yield chunk;
+  }
+}
+
+/**
+ * One table for both sides serves only if both sides had one table: compares two stored tables byte by byte.
+ * Throws ConfigError when they differ.
+ */
+export async function checkSharedTable(
+  encoder: { reader: CheckpointReader; name: string },
+  decoder: { reader: CheckpointReader; name: string },
+): Promise<void> {
+  const others = decoder.reader.chunks(decoder.name)[Symbol.asyncIterator]();
+  let equal = encoder.reader.info(encoder.name).dtype === decoder.reader.info(decoder.name).dtype;
+  if (equal) {
+    for await (const chunk of encoder.reader.chunks(encoder.name)) {
+      const other = await others.next();
+      equal = other.done !== true && Buffer.compare(chunk, other.value) === 0;
+      if (!equal) break;
+    }
+  }
+  await others.return?.(undefined);
+  if (equal) return;
+  throw new ConfigError(
+    `tieEncoderEmbedding asks for one embedding table, but the encoder's (${encoder.reader.path}, "${encoder.name}") and the decoder's (${decoder.reader.path}, "${decoder.name}") differ.`,
+    { code: 'gemma.tied-tables', hint: 'Leave tieEncoderEmbedding out: the two tables are then two parameters.' },
+  );
+}

@@ -1,0 +1,90 @@
+/** Checks of what a user hands to a model, on the host. Shapes: B batch, T target length, S source length. */
+import { DataError, IGNORED_LABEL, type HostArray, type HostFields, type Model } from '@graft/core';
+
+function fail(message: string, code = 'gemma.field'): DataError {
+  return new DataError(message, { code });
+}
+
+/** An int32 field [B, length]. Throws DataError naming what is there instead. */
+function integers(fields: HostFields, name: string, where: string, batch?: number): HostArray {
+  const field = fields[name];
+  if (!field) {
+    throw fail(`${where}: the field "${name}" is missing; there is ${Object.keys(fields).join(', ') || 'nothing'}.`);
+  }
+  const { dtype, shape } = field;
+  if (dtype !== 'int32') throw fail(`${where}: "${name}" should hold integers (I32 or I64), but holds ${dtype}.`);
+  if (shape.length !== 2 || shape.some((size) => size < 1) || (batch !== undefined && shape[0] !== batch)) {
+    throw fail(`${where}: "${name}" has shape [${shape.join(', ')}], expected [${batch ?? 'batch'}, length].`);
+  }
+  return field;
+}
+
+function sameShape(field: HostArray, name: string, other: HostArray, otherName: string, where: string): void {
+  if (field.shape.join() !== other.shape.join()) {
+    throw fail(`${where}: "${name}" has shape [${field.shape.join(', ')}], but "${otherName}" has [${other.shape.join(', ')}].`);
+  }
+}
+
+/** Checks ids [B, length] against the vocabulary, and their mask, if there is one, against the ids. */
+export function checkTokenIds(fields: HostFields, idsName: string, maskName: string, model: Model, where: string, batch?: number): void {
+  const ids = integers(fields, idsName, where, batch);
+  const bad = ids.values.findIndex((id) => id < 0 || id >= model.vocabularySize);
+  if (bad >= 0) {
+    throw fail(`${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${model.vocabularySize} tokens.`, 'gemma.token-range');
+  }
+  if (fields[maskName]) sameShape(integers(fields, maskName, where), maskName, ids, idsName, where);
+}
+
+/** Labels [B, T] that belong to logits of the same shape; at least one must count. */
+export function checkLabelIds(fields: HostFields, expected: HostArray, expectedName: string, model: Model, where: string): HostArray {
+  const labels = integers(fields, 'labels', where);
+  sameShape(labels, 'labels', expected, expectedName, where);
+  if (labels.values.every((label) => label === IGNORED_LABEL)) {
+    throw fail(`${where}: every label is ${IGNORED_LABEL} (ignored), so that there is no loss.`, 'gemma.all-labels-ignored');
+  }
+  const bad = labels.values.find((label) => label !== IGNORED_LABEL && (label < 0 || label >= model.vocabularySize));
+  if (bad !== undefined) {
+    throw fail(`${where}: "labels" holds ${bad}, but the vocabulary has ${model.vocabularySize} tokens.`, 'gemma.token-range');
+  }
+  return labels;
+}
+
+/**
+ * Decoder inputs out of labels: one to the right behind the start token, ignored labels as pad (quirk 5).
+ *
+ *     labels [7, 8, 1, -100], start 2, pad 0   ->   [2, 7, 8, 1];   [7, -100, 8], -> [2, 7, 0]
+ */
+export function shiftRight(labels: HostArray, start: number, pad: number): HostArray {
+  const [batch, length] = labels.shape;
+  const values = new Int32Array(batch * length);
+  for (let row = 0; row < batch; row++) {
+    values[row * length] = start;
+    for (let i = 1; i < length; i++) {
+      const label = labels.values[row * length + i - 1];
+      values[row * length + i] = label === IGNORED_LABEL ? pad : label;
+    }
+  }
+  return { dtype: 'int32', shape: labels.shape, values };
+}
+
+/**
+ * The fields that `model.forward` takes, checked and completed: without `decoder_input_ids`, labels are shifted right
+ * behind the start token; with both, `decoder_input_ids` are taken as they are.
+ */
+export function modelFields(model: Model, given: HostFields, where: string): Record<string, HostArray> {
+  checkTokenIds(given, 'input_ids', 'attention_mask', model, where);
+  const fields: Record<string, HostArray> = { input_ids: given.input_ids };
+  if (given.attention_mask) fields.attention_mask = given.attention_mask;
+  if (model.kind === 'decoder-only') return fields;
+  const batch = given.input_ids.shape[0];
+  const { start, pad } = model.specialTokens;
+  if (!given.decoder_input_ids && !given.labels) {
+    throw fail(`${where}: an encoder-decoder needs "decoder_input_ids", or "labels" to make them of; there is ${Object.keys(given).join(', ')}.`);
+  }
+  const target = given.decoder_input_ids ?? shiftRight(integers(given, 'labels', where, batch), start, pad);
+  const decoder = { decoder_input_ids: target, decoder_attention_mask: given.decoder_attention_mask };
+  checkTokenIds(decoder, 'decoder_input_ids', 'decoder_attention_mask', model, where, batch);
+  fields.decoder_input_ids = target;
+  if (decoder.decoder_attention_mask) fields.decoder_attention_mask = decoder.decoder_attention_mask;
+  return fields;
+}

@@ -1,0 +1,43 @@
+import { CheckpointReader } from '@graft/checkpoint';
+import { inject, injectable, LOGGER, OPTIONS, pathOption, type Initializer, type Logger, type Model } from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { checkTensors, readParameters } from './load-model';
+import { asGemma } from './model';
+
+export const loadOptions = z.strictObject({
+  path: pathOption().describe('folder of a Gemma 2 or T5Gemma checkpoint'),
+});
+
+/** Parameters out of a checkpoint folder, as they are. bfloat16 and float16 are widened to float32. */
+@injectable()
+export class LoadInitializer implements Initializer {
+  constructor(
+    @inject(OPTIONS) private readonly options: z.output<typeof loadOptions>,
+    @inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async checkpointConfig(): Promise<Record<string, unknown>> {
+    const reader = await CheckpointReader.open(this.options.path);
+    try {
+      return await reader.config();
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** Throws CheckpointError when the folder does not hold the model; tells of tensors that it does not know. */
+  async *parameters(model: Model): AsyncGenerator<readonly [string, tf.Tensor]> {
+    const gemma = asGemma(model, 'The initializer "load"');
+    const reader = await CheckpointReader.open(this.options.path);
+    try {
+      const unknown = await checkTensors(gemma, reader);
+      if (unknown.length > 0) {
+        this.logger.warn(`${this.options.path} holds ${unknown.length} tensors that the model has no use for: ${unknown.join(', ')}.`);
+      }
+      yield* readParameters(gemma, reader);
+    } finally {
+      await reader.close();
+    }
+  }
+}

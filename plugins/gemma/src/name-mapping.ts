@@ -1,0 +1,60 @@
+/**
+ * Which tensor of a decoder-only checkpoint each parameter of an encoder-decoder comes from (fixtures' table of names;
+ * paper, section 3): a table of names, and nothing else.
+ */
+
+export type Side = 'encoder' | 'decoder';
+
+/** Name within a layer or a stack, in the encoder-decoder and in Gemma 2. */
+const STACK_NAMES: Readonly<Record<string, string>> = {
+  'embed_tokens.weight': 'embed_tokens.weight',
+  'norm.weight': 'norm.weight',
+};
+
+const LAYER_NAMES: Readonly<Record<string, string>> = {
+  'self_attn.q_proj.weight': 'self_attn.q_proj.weight',
+  'self_attn.k_proj.weight': 'self_attn.k_proj.weight',
+  'self_attn.v_proj.weight': 'self_attn.v_proj.weight',
+  'self_attn.o_proj.weight': 'self_attn.o_proj.weight',
+  'mlp.gate_proj.weight': 'mlp.gate_proj.weight',
+  'mlp.up_proj.weight': 'mlp.up_proj.weight',
+  'mlp.down_proj.weight': 'mlp.down_proj.weight',
+  'pre_self_attn_layernorm.weight': 'input_layernorm.weight',
+  'post_self_attn_layernorm.weight': 'post_attention_layernorm.weight',
+  'pre_feedforward_layernorm.weight': 'pre_feedforward_layernorm.weight',
+  'post_feedforward_layernorm.weight': 'post_feedforward_layernorm.weight',
+  // The paper does not say what these two start from; the published adaptation takes self-attention's.
+  'pre_cross_attn_layernorm.weight': 'input_layernorm.weight',
+  'post_cross_attn_layernorm.weight': 'post_attention_layernorm.weight',
+};
+
+/** Copied where the two sides agree, otherwise random. */
+const CROSS_PROJECTIONS: Readonly<Record<string, string>> = {
+  'cross_attn.q_proj.weight': 'self_attn.q_proj.weight',
+  'cross_attn.k_proj.weight': 'self_attn.k_proj.weight',
+  'cross_attn.v_proj.weight': 'self_attn.v_proj.weight',
+  'cross_attn.o_proj.weight': 'self_attn.o_proj.weight',
+};
+
+export interface MappedName {
+  /** Whose checkpoint. */
+  readonly side: Side;
+  /** Tensor of that decoder-only checkpoint. */
+  readonly source: string;
+  /** One of cross-attention's four projections. */
+  readonly crossProjection: boolean;
+}
+
+/** Where an encoder-decoder parameter comes from; undefined for a name that is not the architecture's. */
+export function mapName(target: string): MappedName | undefined {
+  const match = /^model\.(encoder|decoder)\.(?:layers\.(\d+)\.)?(.+)$/.exec(target);
+  if (!match) return undefined;
+  const [, side, layer, rest] = match as unknown as [string, Side, string | undefined, string];
+  if (layer === undefined) {
+    const source = STACK_NAMES[rest];
+    return source === undefined ? undefined : { side, source: `model.${source}`, crossProjection: false };
+  }
+  const crossProjection = Object.hasOwn(CROSS_PROJECTIONS, rest);
+  const source = crossProjection ? CROSS_PROJECTIONS[rest] : LAYER_NAMES[rest];
+  return source === undefined ? undefined : { side, source: `model.layers.${layer}.${source}`, crossProjection };
+}

@@ -1,0 +1,131 @@
+/** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
+import type { Parameters } from '@graft/core';
+import { tf } from '@graft/engine';
+import type { SideConfig } from './config';
+import { attend, gatedGelu, linear, rmsNorm, rope, ropeTables, splitHeads, toHeadsFirst, type RopeTables } from './layers';
+import type { SideMasks } from './masks';
+
+/** Names that differ between the decoder-only checkpoints and the two sides of an encoder-decoder. */
+export interface SideNames {
+  readonly prefix: string;
+  readonly preSelf: string;
+  readonly postSelf: string;
+}
+
+export const DECODER_ONLY_NAMES: SideNames = { prefix: 'model', preSelf: 'input_layernorm', postSelf: 'post_attention_layernorm' };
+export const ENCODER_NAMES: SideNames = { prefix: 'model.encoder', preSelf: 'pre_self_attn_layernorm', postSelf: 'post_self_attn_layernorm' };
+export const DECODER_NAMES: SideNames = { ...ENCODER_NAMES, prefix: 'model.decoder' };
+
+/** Keys and values of one attention, heads first: [B, K, S, C] each. */
+export interface KeysAndValues {
+  readonly keys: tf.Tensor;
+  readonly values: tf.Tensor;
+}
+
+/** Parameters of one layer by their short names. */
+export type LayerWeights = (name: string) => tf.Tensor;
+
+export function layerWeights(parameters: Parameters, names: SideNames, layer: number): LayerWeights {
+  const prefix = `${names.prefix}.layers.${layer}`;
+  return (name) => parameters[`${prefix}.${name}.weight`];
+}
+
+export type AttentionName = 'self_attn' | 'cross_attn';
+
+/** Queries of an attention, rotated where it has positions: rows [B*T, D] to [B, T, H, C]. */
+export function queriesOf(side: SideConfig, batch: number, weights: LayerWeights, name: AttentionName, rows: tf.Tensor, tables?: RopeTables): tf.Tensor {
+  const queries = splitHeads(linear(rows, weights(`${name}.q_proj`)), batch, side.heads);
+  return tables ? rope(queries, tables) : queries;
+}
+
+/** Keys and values out of rows [B*S, D or the encoder's width]; keys are rotated where the attention has positions. */
+export function keysAndValuesOf(
+  side: SideConfig,
+  batch: number,
+  weights: LayerWeights,
+  name: AttentionName,
+  rows: tf.Tensor,
+  tables?: RopeTables,
+): KeysAndValues {
+  const keys = splitHeads(linear(rows, weights(`${name}.k_proj`)), batch, side.keyValueHeads);
+  const values = splitHeads(linear(rows, weights(`${name}.v_proj`)), batch, side.keyValueHeads);
+  return { keys: toHeadsFirst(tables ? rope(keys, tables) : keys), values: toHeadsFirst(values) };
+}
+
+/** x + postNorm(sublayer(preNorm(x))): every sub-layer of Gemma 2 stands between two norms. */
+function residual(
+  x: tf.Tensor,
+  weights: LayerWeights,
+  [pre, post]: readonly [string, string],
+  epsilon: number,
+  sublayer: (normed: tf.Tensor) => tf.Tensor,
+): tf.Tensor {
+  return tf.add(x, rmsNorm(sublayer(rmsNorm(x, weights(pre), epsilon)), weights(post), epsilon));
+}
+
+function feedForward(weights: LayerWeights, x: tf.Tensor): tf.Tensor {
+  const gate = linear(x, weights('mlp.gate_proj')); // [N, F]
+  const up = linear(x, weights('mlp.up_proj')); // [N, F]
+  return linear(gatedGelu(gate, up), weights('mlp.down_proj'));
+}
+
+/** How a layer attends; training, prefill and decoding differ in nothing else. Rows [N, D] to rows [N, H*C]. */
+export interface LayerAttention {
+  self(layer: number, weights: LayerWeights, rows: tf.Tensor): tf.Tensor;
+  /** Absent without an encoder. */
+  cross?(layer: number, weights: LayerWeights, rows: tf.Tensor): tf.Tensor;
+}
+
+/** Runs one side's layers and final norm over embedded tokens, rows [N, D]. */
+export function runLayers(parameters: Parameters, side: SideConfig, names: SideNames, embedded: tf.Tensor, attention: LayerAttention): tf.Tensor {
+  const epsilon = side.rmsNormEpsilon;
+  const { cross } = attention;
+  let x = embedded;
+  for (let layer = 0; layer < side.layers; layer++) {
+    const weights = layerWeights(parameters, names, layer);
+    x = residual(x, weights, [names.preSelf, names.postSelf], epsilon, (h) =>
+      linear(attention.self(layer, weights, h), weights('self_attn.o_proj')),
+    );
+    if (cross) {
+      x = residual(x, weights, ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'], epsilon, (h) =>
+        linear(cross(layer, weights, h), weights('cross_attn.o_proj')),
+      );
+    }
+    x = residual(x, weights, ['pre_feedforward_layernorm', 'post_feedforward_layernorm'], epsilon, (h) => feedForward(weights, h));
+  }
+  return rmsNorm(x, parameters[`${names.prefix}.norm.weight`], epsilon);
+}
+
+/** Encoder states as rows [B*S, E], and the mask of their padding [B, 1, 1, 1, S]. */
+export interface CrossInputs {
+  readonly states: tf.Tensor;
+  readonly mask: tf.Tensor | undefined;
+}
+
+/** Attention over whole sequences of `length` tokens. `onMade` is shown every layer's keys and values, for caches. */
+export function wholeSequenceAttention(
+  side: SideConfig,
+  batch: number,
+  length: number,
+  masks: SideMasks,
+  cross?: CrossInputs,
+  onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
+): LayerAttention {
+  const tables = ropeTables(length, side.headDim, side.ropeTheta);
+  return {
+    self(layer, weights, rows) {
+      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, tables);
+      onMade?.('self_attn', layer, made);
+      const queries = queriesOf(side, batch, weights, 'self_attn', rows, tables);
+      return attend(side, queries, made.keys, made.values, masks[side.layerTypes[layer]]);
+    },
+    // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).
+    cross:
+      cross &&
+      ((layer, weights, rows) => {
+        const made = keysAndValuesOf(side, batch, weights, 'cross_attn', cross.states);
+        onMade?.('cross_attn', layer, made);
+        return attend(side, queriesOf(side, batch, weights, 'cross_attn', rows), made.keys, made.values, cross.mask);
+      }),
+  };
+}

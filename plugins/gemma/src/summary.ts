@@ -1,0 +1,51 @@
+import type { GemmaConfig } from './config';
+import type { GemmaModel } from './model';
+import { parameterCount } from './parameters';
+import type { Size } from './sizes';
+
+/** Parameters by part, counted as the published totals count them: tied tensors once. */
+export interface ParameterSummary {
+  readonly kind: GemmaConfig['kind'];
+  readonly total: number;
+  readonly embedding: number;
+  readonly nonEmbedding: number;
+  /** Without embeddings; 0 for a decoder-only model. */
+  readonly encoder: number;
+  /** Without embeddings, with cross-attention. */
+  readonly decoder: number;
+  /** Cross-attention's projections and norms, part of `decoder`. */
+  readonly crossAttention: number;
+  /** Tensors in all. */
+  readonly tensors: number;
+  readonly sizes: Readonly<Partial<Record<'encoder' | 'decoder', Size>>>;
+}
+
+/** What `graft inspect` shows of a model. */
+export function parameterSummary(model: GemmaModel): ParameterSummary {
+  const inGroup = (...groups: string[]): number => parameterCount(model.parameters.filter(({ group }) => groups.includes(group)));
+  const embedding = inGroup('embedding');
+  const total = parameterCount(model.parameters);
+  const sizeOf = ({ layers, hidden, feedForward, heads, headDim, keyValueHeads }: Size): Size => ({
+    layers,
+    hidden,
+    feedForward,
+    heads,
+    headDim,
+    keyValueHeads,
+  });
+  const { config } = model;
+  return {
+    kind: model.kind,
+    total,
+    embedding,
+    nonEmbedding: total - embedding,
+    encoder: inGroup('encoder'),
+    decoder: inGroup('decoder', 'cross-attention'),
+    crossAttention: inGroup('cross-attention'),
+    tensors: model.parameters.length,
+    sizes: {
+      ...(config.kind === 'encoder-decoder' ? { encoder: sizeOf(config.encoder) } : {}),
+      decoder: sizeOf(config.decoder),
+    },
+  };
+}
