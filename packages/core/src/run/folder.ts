@@ -1,39 +1,48 @@
-import { readJsonObject, writeJson } from '@graft/checkpoint';
-import { GraftError, UsageError } from '@graft/engine';
+import { readJsonObject, TEMPORARY_PREFIX, writeFileAtomically } from '@graft/checkpoint';
+import { CheckpointError, GraftError, UsageError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, rename, symlink, unlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
 import { nearest } from '../suggest';
+import { isAlive, ownIdentity, runId, type ProcessIdentity } from './identity';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 
-/** run.json: what the run is, beside its config. */
+/** run.json: what became of the run. */
 export interface RunRecord {
   name: string;
   id: string;
+  /** A run that was killed stays `running`; its process is gone. */
   status: RunStatus;
   createdAt: string;
   updatedAt: string;
+  /** Steps done when the status was written. */
   steps: number;
   /** One line on what executed it. */
   engine?: string;
+  versions?: Readonly<Record<string, string>>;
   /** The sentence that ended a failed run. */
   error?: string;
+  /** Who works on it, or did last. */
+  process?: ProcessIdentity;
 }
 
 /** One evaluation in evaluations.json. */
 export interface EvaluationRecord {
+  /** Steps done before it. */
   readonly step: number;
   readonly evaluator: string;
   readonly metrics: Readonly<Record<string, number>>;
+  /** How long it took. */
+  readonly seconds: number;
 }
 
-/** `20261123-140501-9f3a`: sorts by time; the suffix tells runs of one second apart. */
-function newRunId(): string {
-  const [day, time] = new Date().toISOString().split('T');
-  return `${day.replaceAll('-', '')}-${time.slice(0, 8).replaceAll(':', '')}-${randomBytes(2).toString('hex')}`;
-}
+/** Runs that this process works on right now; the same process may well have left others behind. */
+const active = new Set<string>();
+
+const LISTED_IDS = 12;
 
 /** `<runs>/<name>/<id>/`: everything that a run leaves, and everything that other tools read. */
 export class RunFolder {
@@ -42,58 +51,66 @@ export class RunFolder {
     readonly record: RunRecord,
   ) {}
 
+  /** A new folder with config.json and run.json, claimed by this process. */
   static async create(runs: string, name: string, config: object): Promise<RunFolder> {
-    for (;;) {
-      const id = newRunId();
-      const path = join(runs, name, id);
-      await mkdir(join(runs, name), { recursive: true }).catch((cause: unknown) => {
-        throw new GraftError(`The run folder ${path} cannot be made: ${(cause as Error).message}.`, { code: 'run.folder', cause });
-      });
-      try {
-        // Not recursive: a folder that is there already belongs to another run.
-        await mkdir(path);
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
-        throw error;
+    const parent = resolve(runs, name);
+    try {
+      await mkdir(parent, { recursive: true });
+      for (;;) {
+        const now = new Date();
+        const id = runId(config, now);
+        const path = join(parent, id);
+        try {
+          // Not recursive: a folder that is there already belongs to another run, begun in the same millisecond.
+          await mkdir(path);
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+          await sleep(1);
+          continue;
+        }
+        const createdAt = now.toISOString();
+        const folder = new RunFolder(path, { name, id, status: 'running', createdAt, updatedAt: createdAt, steps: 0 });
+        await folder.writeConfig(config);
+        await folder.claim();
+        return folder;
       }
-      const now = new Date().toISOString();
-      const folder = new RunFolder(path, { name, id, status: 'running', createdAt: now, updatedAt: now, steps: 0 });
-      await writeJson(join(path, 'config.json'), config);
-      await folder.save();
-      await pointLatest(join(runs, name), id);
-      return folder;
+    } catch (cause) {
+      if (cause instanceof GraftError) throw cause;
+      throw new GraftError(`A run folder cannot be made in ${parent}: ${(cause as Error).message}.`, {
+        code: 'run.folder',
+        hint: 'Set `runs:` to a folder that can be written.',
+        cause,
+      });
     }
-  }
-
-  /** A run by id, or the newest unfinished one of that name. Throws UsageError listing what there is. */
-  static async find(runs: string, name: string, id?: string): Promise<RunFolder> {
-    const parent = join(runs, name);
-    const ids = (await readdir(parent, { withFileTypes: true }).catch(() => []))
-      .filter((entry) => entry.isDirectory())
-      .map((entry) => entry.name)
-      .sort();
-    if (id !== undefined) {
-      if (ids.includes(id)) return RunFolder.open(join(parent, id));
-      const guess = nearest(id, ids);
-      throw new UsageError(
-        `There is no run "${id}" in ${parent}${ids.length > 0 ? `; there ${ids.length === 1 ? 'is' : 'are'} ${ids.join(', ')}` : ''}${guess ? `; did you mean "${guess}"?` : '.'}`,
-        { code: 'run.unknown' },
-      );
-    }
-    for (const candidate of ids.reverse()) {
-      const folder = await RunFolder.open(join(parent, candidate)).catch(() => undefined);
-      if (folder && folder.record.status !== 'finished') return folder;
-    }
-    throw new UsageError(
-      ids.length === 0
-        ? `Nothing to resume: there is no run of "${name}" in ${runs}.`
-        : `Nothing to resume: every run in ${parent} is finished. Name one to go on with it: --resume ${ids[0]}.`,
-      { code: 'run.none' },
-    );
   }
 
   static async open(path: string): Promise<RunFolder> {
     return new RunFolder(path, (await readJsonObject(join(path, 'run.json'))) as unknown as RunRecord);
+  }
+
+  /**
+   * The run to go on with: that of `id`, or else the newest unfinished one of the name, or else the newest that has fewer
+   * steps than `steps` asks for. Throws UsageError listing the runs there are.
+   */
+  static async find(runs: string, name: string, id?: string, steps = 0): Promise<RunFolder> {
+    const parent = resolve(runs, name);
+    const ids = await listRuns(parent);
+    if (id !== undefined) {
+      if (ids.includes(id)) return RunFolder.open(join(parent, id));
+      const guess = nearest(id, ids);
+      throw new UsageError(`There is no run "${id}" in ${parent}; ${listed(ids)}${guess ? `; did you mean "${guess}"?` : '.'}`, {
+        code: 'run.unknown',
+      });
+    }
+    const folders = await Promise.all(ids.map((known) => RunFolder.open(join(parent, known)).catch(() => undefined)));
+    const newestFirst = folders.filter((folder) => folder !== undefined).reverse();
+    const found =
+      newestFirst.find(({ record }) => record.status !== 'finished') ?? newestFirst.find(({ record }) => record.steps < steps);
+    if (found) return found;
+    throw new UsageError(
+      ids.length === 0 ? `Nothing to resume: there is no run in ${parent}.` : `Nothing to resume: every run in ${parent} is finished; ${listed(ids)}.`,
+      { code: 'run.none', hint: 'Start a new run without --resume, or raise train.steps to go on with a finished one.' },
+    );
   }
 
   get checkpoints(): string {
@@ -104,48 +121,98 @@ export class RunFolder {
     return join(this.path, 'metrics.jsonl');
   }
 
+  get evaluationsFile(): string {
+    return join(this.path, 'evaluations.json');
+  }
+
+  /** Takes the run for this process. Throws UsageError when a living process works on it. */
+  async claim(): Promise<void> {
+    const { status, process: owner } = this.record;
+    const busy = active.has(this.path) || (status === 'running' && owner && owner.pid !== process.pid && isAlive(owner));
+    if (busy) {
+      throw new UsageError(`The run ${this.path} is still going on, in process ${owner?.pid ?? process.pid}.`, {
+        code: 'run.busy',
+        hint: 'Stop that process first (Ctrl-C makes it save), or name another run.',
+      });
+    }
+    active.add(this.path);
+    await this.update({ status: 'running', process: ownIdentity(), error: undefined });
+  }
+
+  /** Ends this process's work on it. */
+  release(): void {
+    active.delete(this.path);
+  }
+
+  /** Removes a run that never began, and the name's folder if it was the only one. */
+  async remove(): Promise<void> {
+    this.release();
+    await rm(this.path, { recursive: true, force: true });
+    await rmdir(dirname(this.path)).catch(() => undefined);
+  }
+
+  /** `<runs>/<name>/latest` leads to this run. File systems without links do without. */
+  async becomeLatest(): Promise<void> {
+    const link = join(dirname(this.path), 'latest');
+    const temporary = join(dirname(this.path), `${TEMPORARY_PREFIX}latest-${randomBytes(4).toString('hex')}`);
+    try {
+      // Something else of that name is the user's: leave it.
+      if ((await lstat(link).catch(() => undefined))?.isSymbolicLink() === false) return;
+      await symlink(this.record.id, temporary);
+      await rename(temporary, link);
+    } catch {
+      await unlink(temporary).catch(() => undefined);
+    }
+  }
+
   info(config: RunInfo['config']): RunInfo {
     return { name: this.record.name, id: this.record.id, folder: this.path, config };
   }
 
   async update(changes: Partial<RunRecord>): Promise<void> {
     Object.assign(this.record, changes, { updatedAt: new Date().toISOString() });
-    await this.save();
+    await replaceJson(join(this.path, 'run.json'), this.record);
   }
 
   config(): Promise<Record<string, unknown>> {
     return readJsonObject(join(this.path, 'config.json'));
   }
 
+  async writeConfig(config: object): Promise<void> {
+    await replaceJson(join(this.path, 'config.json'), config);
+  }
+
+  /** What evaluations.json holds. Throws CheckpointError when it holds something else. */
   async evaluations(): Promise<EvaluationRecord[]> {
-    const text = await readFile(join(this.path, 'evaluations.json'), 'utf8').catch(() => '[]');
-    return JSON.parse(text) as EvaluationRecord[];
+    const text = await readFile(this.evaluationsFile, 'utf8').catch(() => '[]');
+    try {
+      const records: unknown = JSON.parse(text);
+      if (Array.isArray(records)) return records as EvaluationRecord[];
+    } catch {
+      // Told below, in the same words as a value of another kind.
+    }
+    throw new CheckpointError(`${this.evaluationsFile} does not hold a JSON list.`, { code: 'run.evaluations' });
   }
 
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {
-    await replaceFile(join(this.path, 'evaluations.json'), `${JSON.stringify(records, null, 2)}\n`);
-  }
-
-  private async save(): Promise<void> {
-    await replaceFile(join(this.path, 'run.json'), `${JSON.stringify(this.record, null, 2)}\n`);
+    await replaceJson(this.evaluationsFile, records);
   }
 }
 
-async function replaceFile(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.tmp`, text);
-  await rename(`${file}.tmp`, file);
+/** Ids in a name's folder, oldest first. Whatever has no run.json is not a run, or is one that is only just being made. */
+async function listRuns(parent: string): Promise<string[]> {
+  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
+  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+  const complete = await Promise.all(folders.map((id) => lstat(join(parent, id, 'run.json')).then(() => true, () => false)));
+  return folders.filter((_, i) => complete[i]).sort();
 }
 
-/** `<runs>/<name>/latest` leads to the newest run. File systems without links do without. */
-async function pointLatest(parent: string, id: string): Promise<void> {
-  const link = join(parent, 'latest');
-  const temporary = join(parent, `.latest-${randomBytes(4).toString('hex')}`);
-  try {
-    // Something else of that name is the user's: leave it.
-    if ((await lstat(link).catch(() => undefined))?.isSymbolicLink() === false) return;
-    await symlink(id, temporary);
-    await rename(temporary, link);
-  } catch {
-    await unlink(temporary).catch(() => undefined);
-  }
+function listed(ids: readonly string[]): string {
+  if (ids.length === 0) return 'there are no runs';
+  const shown = ids.slice(-LISTED_IDS).reverse();
+  return `there ${ids.length === 1 ? 'is' : 'are'} ${shown.join(', ')}${ids.length > shown.length ? ` and ${ids.length - shown.length} older` : ''}`;
+}
+
+async function replaceJson(file: string, value: unknown): Promise<void> {
+  await writeFileAtomically(file, (temporary) => writeFile(temporary, `${JSON.stringify(value, null, 2)}\n`));
 }

@@ -1,4 +1,5 @@
 export { RunFolder, type RunRecord, type RunStatus, type EvaluationRecord } from './folder';
-export { runExperiment, fillParameters, countParameters, type RunOptions, type RunResult } from './experiment';
+export { runExperiment, type RunOptions, type RunResult } from './experiment';
+export { fillParameters, countParameters } from './parameters';
 export { withInterrupt } from './interrupt';
 export { MetricsFile } from './metrics';

@@ -1,20 +1,30 @@
+import { constants } from 'node:os';
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+
+/** One Ctrl-C can arrive twice: from the terminal, and forwarded by npm, which got it too. */
+const ECHO_MS = 400;
+
 /**
  * Runs `fn` with a signal that the first Ctrl-C (or SIGTERM) aborts; a second one ends the process at once.
  * `onFirst` is told of the first.
  */
-export async function withInterrupt<T>(fn: (signal: AbortSignal) => Promise<T>, onFirst?: () => void): Promise<T> {
+export async function withInterrupt<T>(fn: (signal: AbortSignal) => Promise<T>, onFirst?: (signal: string) => void): Promise<T> {
   const controller = new AbortController();
-  const handle = (): void => {
-    if (controller.signal.aborted) process.exit(130);
-    controller.abort();
-    onFirst?.();
+  let first = 0;
+  const handle = (signal: (typeof SIGNALS)[number]): void => {
+    if (!controller.signal.aborted) {
+      first = performance.now();
+      controller.abort(signal);
+      onFirst?.(signal);
+    } else if (performance.now() - first > ECHO_MS) {
+      process.exit(128 + constants.signals[signal]);
+    }
   };
-  process.on('SIGINT', handle);
-  process.on('SIGTERM', handle);
+  for (const signal of SIGNALS) process.on(signal, handle);
   try {
     return await fn(controller.signal);
   } finally {
-    process.off('SIGINT', handle);
-    process.off('SIGTERM', handle);
+    for (const signal of SIGNALS) process.off(signal, handle);
   }
 }

@@ -1,62 +1,93 @@
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { open, readFile, truncate } from 'node:fs/promises';
-import { once } from 'node:events';
+import { CheckpointError, GraftError } from '@graft/engine';
+import { open, readFile, truncate, type FileHandle } from 'node:fs/promises';
 
-/** metrics.jsonl: one object a step, appended in order. Flushed to the disk before a checkpoint, not at every step. */
+/**
+ * metrics.jsonl: one object a step, in order. Lines go to the operating system while the next step runs, and to the disk
+ * before a checkpoint: whatever a checkpoint counts on is there.
+ */
 export class MetricsFile {
-  private readonly stream: WriteStream;
-  private failure: Error | undefined;
+  private pending: string[] = [];
+  private writing: Promise<void> | undefined;
+  private failure: GraftError | undefined;
 
-  private constructor(private readonly file: string) {
-    this.stream = createWriteStream(file, { flags: 'a' });
-    this.stream.on('error', (error) => (this.failure = error));
+  private constructor(
+    private readonly file: string,
+    private readonly handle: FileHandle,
+    /** Length of the whole lines. */
+    private bytes: number,
+  ) {}
+
+  /**
+   * Opens the file for appending after `lines` lines; later ones, which a killed run left, are cut off. Throws
+   * CheckpointError when there are fewer.
+   */
+  static async open(file: string, lines: number): Promise<MetricsFile> {
+    const bytes = await keepLines(file, lines);
+    try {
+      return new MetricsFile(file, await open(file, 'a'), bytes);
+    } catch (cause) {
+      throw unwritable(file, cause);
+    }
   }
 
-  /** Opens the file for appending after step `step`; lines of later steps, which a killed run left, are cut off. */
-  static async open(file: string, step: number): Promise<MetricsFile> {
-    await keepSteps(file, step);
-    return new MetricsFile(file);
-  }
-
+  /** Throws what kept an earlier line from being written. Numbers that JSON does not know become null. */
   append(line: Readonly<Record<string, number>>): void {
     if (this.failure) throw this.failure;
-    this.stream.write(`${JSON.stringify(line)}\n`);
+    this.pending.push(`${JSON.stringify(line)}\n`);
+    this.writing ??= this.drain();
   }
 
+  /** Resolves when everything appended is on the disk. */
   async flush(): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.stream.write('', (error) => (error ? reject(error) : resolve()));
+    await this.writing;
+    if (this.failure) throw this.failure;
+    await this.handle.sync().catch((cause: unknown) => {
+      throw unwritable(this.file, cause);
     });
-    const handle = await open(this.file, 'r+');
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
   }
 
   async close(): Promise<void> {
-    this.stream.end();
-    if (!this.stream.closed) await once(this.stream, 'close');
-    if (this.failure) throw this.failure;
+    await this.writing;
+    await this.handle.close();
+  }
+
+  private async drain(): Promise<void> {
+    try {
+      while (this.pending.length > 0) {
+        const text = this.pending.splice(0).join('');
+        await this.handle.appendFile(text);
+        this.bytes += Buffer.byteLength(text);
+      }
+    } catch (cause) {
+      this.failure = unwritable(this.file, cause);
+      // Half a line would be taken for a broken file.
+      await truncate(this.file, this.bytes).catch(() => undefined);
+    } finally {
+      this.writing = undefined;
+    }
   }
 }
 
-async function keepSteps(file: string, step: number): Promise<void> {
-  const bytes = await readFile(file).catch(() => undefined);
-  if (!bytes) return;
+function unwritable(file: string, cause: unknown): GraftError {
+  const code = (cause as NodeJS.ErrnoException).code;
+  const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : (cause as Error).message;
+  return new GraftError(`${file} could not be written: ${reason}.`, { code: 'run.metrics', cause });
+}
+
+/** Cuts the file after its first `lines` lines and returns how many bytes they are. */
+async function keepLines(file: string, lines: number): Promise<number> {
+  const bytes = await readFile(file).catch(() => Buffer.alloc(0));
   let kept = 0;
-  for (let start = 0; start < bytes.length; ) {
-    const end = bytes.indexOf(0x0a, start);
-    if (end < 0) break;
-    let line: { step?: number };
-    try {
-      line = JSON.parse(bytes.toString('utf8', start, end)) as { step?: number };
-    } catch {
-      break;
+  for (let line = 1; line <= lines; line++) {
+    const end = bytes.indexOf(0x0a, kept);
+    if (end < 0) {
+      throw new CheckpointError(`${file} ends after ${line - 1} lines, but the checkpoint was written after ${lines} steps.`, {
+        code: 'run.metrics-lost',
+        hint: 'Put the file back, or start a new run from the checkpoint.',
+      });
     }
-    if ((line.step ?? Infinity) > step) break;
-    kept = start = end + 1;
+    kept = end + 1;
   }
   if (kept < bytes.length) await truncate(file, kept);
+  return kept;
 }

@@ -1,5 +1,8 @@
-export { makeTrainStep, type TrainStep, type StepInputs, type StepOutputs } from './step';
-export { BatchLoader, uploadBatch, type LoadedBatch } from './loader';
-export { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingSettings } from './loop';
+export { makeTrainStep, globalNorm, type TrainStep, type StepInputs, type StepOutputs } from './step';
+export { BatchLoader, checkSource, uploadBatch, type LoadedBatch } from './loader';
+export { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingSettings, type TrainingStart } from './loop';
+export { TrainingError } from './errors';
+export { type NamedEvaluator } from './evaluations';
+export { findSnapshot, readParameters, readOptimizerState, writeSnapshot, type TrainerState } from './snapshots';
 export { Trackers } from './trackers';
 export { formatDuration } from './progress';

@@ -1,46 +1,44 @@
 import { DataError, tf } from '@graft/engine';
 import { checkContract, checkFields, checkLabels } from '../batch';
-import type { BatchTensors, Dataset, HostFields, JsonValue, Model, Objective } from '../interfaces';
+import { FIELDS, IGNORED_LABEL, type BatchTensors, type Dataset, type HostFields, type JsonValue, type Model, type Objective } from '../interfaces';
 import type { RandomStream } from '../random';
+import { failedAt } from './errors';
 
 /** A batch ready for the step, and where the data stand behind it. */
 export interface LoadedBatch {
   readonly fields: HostFields;
+  /** Tokens that count for tokens/s. */
+  readonly tokens: number;
   readonly position: JsonValue;
 }
 
-/** Turns a dataset and an objective into batches, one ahead of the step that computes. */
+/**
+ * Turns a dataset and an objective into batches, one ahead of the step that computes. A dataset whose iteration ends is
+ * iterated again: it decides whether that begins another pass or yields nothing more.
+ */
 export class BatchLoader {
-  private readonly iterator: AsyncIterator<HostFields>;
-  private ahead: Promise<LoadedBatch | undefined> | undefined;
+  private iterator: AsyncIterator<HostFields>;
+  private ahead: Promise<LoadedBatch> | undefined;
   private nextStep: number;
+  private itemsRead = 0;
 
+  /** Throws DataError when the dataset cannot give what the objective takes. `step`: steps done already. */
   constructor(
     private readonly dataset: Dataset,
     private readonly objective: Objective,
     private readonly model: Model,
     private readonly batchSize: number,
     private readonly random: RandomStream,
-    /** Steps done already. */
     step: number,
   ) {
-    const wanted = objective.takes(dataset.kind);
-    if (!wanted) {
-      throw new DataError(
-        dataset.kind === 'batch'
-          ? 'The objective makes its batches from single sequences, but the dataset gives ready batches.'
-          : 'The objective takes ready batches only, but the dataset gives single sequences.',
-        { code: 'data.contract' },
-      );
-    }
-    checkContract(dataset.fields, wanted, 'the dataset', 'the objective');
+    checkSource(dataset, objective);
     this.iterator = dataset[Symbol.asyncIterator]();
     this.nextStep = step;
   }
 
-  /** The next batch; undefined at the end of the data. */
-  async next(): Promise<LoadedBatch | undefined> {
-    const batch = await (this.ahead ?? this.load());
+  /** The next batch. Throws DataError when the data have ended. */
+  async next(): Promise<LoadedBatch> {
+    const batch = this.ahead ?? this.load();
     this.ahead = undefined;
     return batch;
   }
@@ -56,25 +54,81 @@ export class BatchLoader {
     await this.iterator.return?.();
   }
 
-  private async load(): Promise<LoadedBatch | undefined> {
-    const step = ++this.nextStep;
+  private async load(): Promise<LoadedBatch> {
+    const { dataset, objective, model } = this;
+    const where = `The batch for step ${++this.nextStep}`;
+    const context = { random: this.random.fork(this.nextStep), model };
     const items: HostFields[] = [];
-    const count = this.dataset.kind === 'batch' ? 1 : this.batchSize;
-    while (items.length < count) {
-      const { value, done } = await this.iterator.next();
-      if (done) return undefined;
-      checkFields(value, this.dataset.fields, `The dataset's item for step ${step}`);
-      items.push(value);
+    try {
+      while (items.length < (dataset.kind === 'batch' ? 1 : this.batchSize)) items.push(await this.nextItem());
+      const fields =
+        dataset.kind === 'batch'
+          ? objective.prepare({ kind: 'batch', batch: items[0] }, context)
+          : objective.prepare({ kind: 'examples', examples: items }, context);
+      checkFields(fields, objective.gives, where);
+      checkLabels(fields, where);
+      checkIds(fields, model.vocabularySize, where);
+      const declared = objective.gives.filter(({ name }) => fields[name]);
+      return {
+        // Only what was declared, in that order: a compiled step belongs to one set of fields.
+        fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
+        tokens: objective.countTokens?.(fields) ?? countIds(fields),
+        // A copy: a dataset may hand out an object that it goes on changing.
+        position: structuredClone(dataset.position()),
+      };
+    } catch (error) {
+      throw failedAt(`Making the batch for step ${this.nextStep}`, error);
     }
-    const context = { random: this.random.fork(step), model: this.model };
-    const fields =
-      this.dataset.kind === 'batch'
-        ? this.objective.prepare({ kind: 'batch', batch: items[0] }, context)
-        : this.objective.prepare({ kind: 'examples', examples: items }, context);
-    checkFields(fields, this.objective.gives, `The batch for step ${step}`);
-    checkLabels(fields, `The batch for step ${step}`);
-    return { fields, position: this.dataset.position() };
   }
+
+  private async nextItem(): Promise<HostFields> {
+    let result = await this.iterator.next();
+    if (result.done) {
+      this.iterator = this.dataset[Symbol.asyncIterator]();
+      result = await this.iterator.next();
+    }
+    if (result.done) {
+      throw new DataError(`The data ended at step ${this.nextStep}: the dataset gave ${this.itemsRead} items and has no more.`, {
+        code: 'data.ended',
+        hint: 'Lower train.steps, give more data, or let the dataset repeat.',
+      });
+    }
+    checkFields(result.value, this.dataset.fields, `Item ${++this.itemsRead} of the dataset`);
+    return result.value;
+  }
+}
+
+/** Throws DataError where the declarations alone tell that dataset and objective do not fit. */
+export function checkSource(dataset: Dataset, objective: Objective): void {
+  const wanted = objective.takes(dataset.kind);
+  if (wanted) return checkContract(dataset.fields, wanted, 'the dataset', 'the objective');
+  throw new DataError(
+    dataset.kind === 'batch'
+      ? 'The objective makes its batches from single sequences, but the dataset gives ready batches.'
+      : 'The objective takes ready batches only, but the dataset gives single sequences.',
+    { code: 'data.contract', exitCode: 2, hint: 'Name another dataset or another objective in the config.' },
+  );
+}
+
+/** Ids beyond the embedding: compiled code would silently take another row. */
+function checkIds(fields: HostFields, vocabularySize: number, where: string): void {
+  for (const name of [FIELDS.inputIds, FIELDS.decoderInputIds, FIELDS.labels]) {
+    const array = fields[name];
+    if (array?.dtype !== 'int32') continue;
+    const { values } = array;
+    for (let i = 0; i < values.length; i++) {
+      if (values[i] < vocabularySize && values[i] >= 0) continue;
+      if (name === FIELDS.labels && values[i] === IGNORED_LABEL) continue;
+      throw new DataError(`${where}: field "${name}" holds the id ${values[i]}, but the model's vocabulary has ${vocabularySize} tokens.`, {
+        code: 'data.vocabulary',
+        hint: 'Take the tokenizer that belongs to the checkpoint, or give the model a larger vocabulary.',
+      });
+    }
+  }
+}
+
+function countIds(fields: HostFields): number {
+  return (fields[FIELDS.inputIds]?.values.length ?? 0) + (fields[FIELDS.decoderInputIds]?.values.length ?? 0);
 }
 
 /** The batch on the engine; the caller disposes it. */

@@ -1,14 +1,26 @@
 import { Presets, SingleBar } from 'cli-progress';
 import type { Logger } from '../logger';
 
-/** Shows how far a run is: a bar on a terminal, a line now and then elsewhere. */
+/** Shows how far a run is: a bar on a terminal, a line now and then elsewhere. All of it on standard error. */
 export interface Progress {
   step(step: number, metrics: Readonly<Record<string, number>>): void;
+  /** A line of text that does not run into the bar. */
+  note(text: string): void;
   stop(): void;
 }
 
-export function createProgress(options: { name: string; from: number; to: number; logEvery: number; logger: Logger; quiet: boolean }): Progress {
-  if (options.quiet) return { step: () => undefined, stop: () => undefined };
+export interface ProgressOptions {
+  name: string;
+  /** Steps done before, and in all. */
+  from: number;
+  to: number;
+  logEvery: number;
+  logger: Logger;
+  quiet: boolean;
+}
+
+export function createProgress(options: ProgressOptions): Progress {
+  if (options.quiet) return { step: () => undefined, note: () => undefined, stop: () => undefined };
   return process.stderr.isTTY ? bar(options) : lines(options);
 }
 
@@ -21,36 +33,52 @@ export function formatDuration(seconds: number): string {
   return minutes > 0 ? `${minutes}m${String(rest).padStart(2, '0')}s` : `${rest}s`;
 }
 
-function bar({ name, from, to }: { name: string; from: number; to: number }): Progress {
+/** Estimates the time left by what the steps since the first took: the first one compiles. */
+export function timeLeft(to: number, now: () => number = () => performance.now()): (step: number) => string {
+  let first: { step: number; at: number } | undefined;
+  return (step) => {
+    first ??= { step, at: now() };
+    if (step >= to) return '0s';
+    if (step === first.step) return '?';
+    return formatDuration(((now() - first.at) / 1000 / (step - first.step)) * (to - step));
+  };
+}
+
+function bar({ name, from, to, logger }: ProgressOptions): Progress {
   const view = new SingleBar(
-    { format: `${name} {bar} {value}/{total} | loss {loss} | {rate} tokens/s | {left} left`, stream: process.stderr, hideCursor: true, fps: 5 },
+    {
+      format: `${name} {bar} {value}/{total} | loss {loss} | {rate} tokens/s | {left} left`,
+      stream: process.stderr,
+      // Hidden, it would stay so when a second Ctrl-C ends the process.
+      hideCursor: false,
+      fps: 5,
+    },
     Presets.shades_classic,
   );
-  view.start(to, from, { loss: '-', rate: '-', left: '-' });
-  const start = performance.now();
+  const left = timeLeft(to);
+  view.start(to, from, { loss: '-', rate: '-', left: '?' });
   return {
-    step(step, metrics) {
-      const perStep = (performance.now() - start) / 1000 / (step - from);
-      view.update(step, {
-        loss: metrics.loss?.toFixed(4) ?? '-',
-        rate: compact.format(metrics.tokensPerSecond ?? 0),
-        left: formatDuration(perStep * (to - step)),
-      });
+    step(step, { loss, tokensPerSecond }) {
+      view.update(step, { loss: loss.toFixed(4), rate: compact.format(tokensPerSecond), left: left(step) });
+    },
+    note(text) {
+      process.stderr.write('\r\x1b[K');
+      logger.info(text);
+      view.render();
     },
     stop: () => view.stop(),
   };
 }
 
-function lines({ name, from, to, logEvery, logger }: { name: string; from: number; to: number; logEvery: number; logger: Logger }): Progress {
-  const start = performance.now();
+function lines({ name, from, to, logEvery, logger }: ProgressOptions): Progress {
+  const left = timeLeft(to);
   return {
-    step(step, metrics) {
+    step(step, { loss, tokensPerSecond }) {
+      const remaining = left(step);
       if (step % logEvery !== 0 && step !== to && step !== from + 1) return;
-      const perStep = (performance.now() - start) / 1000 / (step - from);
-      logger.info(
-        `${name}: step ${step}/${to}, loss ${metrics.loss?.toFixed(4)}, ${compact.format(metrics.tokensPerSecond ?? 0)} tokens/s, ${formatDuration(perStep * (to - step))} left`,
-      );
+      logger.info(`${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${compact.format(tokensPerSecond)} tokens/s, ${remaining} left`);
     },
+    note: (text) => logger.info(text),
     stop: () => undefined,
   };
 }

@@ -1,22 +1,34 @@
 import {
+  CheckpointReader,
   listSnapshots,
   loadSnapshotState,
   openSnapshotOptimizer,
-  CheckpointReader,
-  pruneSnapshots,
   saveSnapshot,
   snapshotFolder,
+  TEMPORARY_PREFIX,
   type TensorSource,
 } from '@graft/checkpoint';
 import { CheckpointError, tf } from '@graft/engine';
+import { readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import type { JsonValue, Model, OptimizerState, Parameters } from '../interfaces';
 
 /** What the trainer keeps beside parameters and optimizer state. */
 export interface TrainerState {
+  /** Steps done. With the seed it is the state of every random stream: each step's numbers are drawn from a fork of their own. */
   readonly step: number;
   readonly seed: number;
   /** Where the data stand: the position behind the last batch that was used. */
   readonly data: JsonValue;
+  /** Lines of metrics.jsonl that belong to this state. */
+  readonly metricsLines: number;
+}
+
+export interface SnapshotContents {
+  readonly model: Model;
+  readonly parameters: Parameters;
+  readonly optimizer: OptimizerState;
+  readonly state: TrainerState;
 }
 
 function sources(tensors: Readonly<Record<string, tf.Tensor>>): TensorSource[] {
@@ -28,14 +40,7 @@ function sources(tensors: Readonly<Record<string, tf.Tensor>>): TensorSource[] {
   }));
 }
 
-export interface SnapshotContents {
-  readonly model: Model;
-  readonly parameters: Parameters;
-  readonly optimizer: OptimizerState;
-  readonly state: TrainerState;
-}
-
-/** Writes `checkpoints/step-N` and removes what is beyond the newest `keep`. */
+/** Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. */
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
   const folder = snapshotFolder(checkpoints, contents.state.step);
   await saveSnapshot(folder, {
@@ -43,48 +48,83 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
     optimizer: sources(contents.optimizer),
     state: contents.state,
   });
-  await pruneSnapshots(checkpoints, keep);
+  const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
+  for (const { folder: superseded } of old) await removeWhole(superseded);
   return folder;
 }
 
-/** The newest snapshot that is whole; undefined where there is none. */
-export async function findSnapshot(checkpoints: string): Promise<{ folder: string; state: TrainerState } | undefined> {
+/** By way of another name, so that a reader never finds half a snapshot. */
+async function removeWhole(folder: string): Promise<void> {
+  const doomed = join(dirname(folder), `${TEMPORARY_PREFIX}${basename(folder)}-old`);
+  await rm(doomed, { recursive: true, force: true });
+  await rename(folder, doomed);
+  await rm(doomed, { recursive: true, force: true });
+}
+
+/** Removes what a killed run left half-written, or half-removed. */
+export async function sweepSnapshots(checkpoints: string): Promise<void> {
+  const names = await readdir(checkpoints).catch(() => []);
+  for (const name of names) if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
+}
+
+/** The newest snapshot; undefined where there is none. Throws CheckpointError when a part of it is missing. */
+export async function findSnapshot(checkpoints: string): Promise<{ folder: string; state: TrainerState; config: Record<string, unknown> } | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
-  return { folder: newest.folder, state: (await loadSnapshotState(newest.folder)) as unknown as TrainerState };
+  const state = (await loadSnapshotState(newest.folder)) as unknown as TrainerState;
+  const reader = await CheckpointReader.open(newest.folder);
+  try {
+    return { folder: newest.folder, state, config: await reader.config() };
+  } finally {
+    await reader.close();
+  }
 }
 
-/** Replaces the values of `tensors` (disposing them) by those stored under the same names. */
-async function refill(
-  tensors: Record<string, tf.Tensor>,
-  reader: { tensors: ReadonlyMap<string, { shape: readonly number[]; dtype: string }>; readFloat32(name: string): Promise<Float32Array>; readInt32(name: string): Promise<Int32Array> },
-  where: string,
-): Promise<void> {
-  for (const [name, tensor] of Object.entries(tensors)) {
-    const info = reader.tensors.get(name);
-    if (info?.shape.join() !== tensor.shape.join()) {
-      throw new CheckpointError(
-        `${where}: "${name}" should have shape [${tensor.shape.join(', ')}], but ${info ? `has [${info.shape.join(', ')}]` : 'is missing'}.`,
-        { code: 'checkpoint.snapshot-mismatch', hint: 'Resume with the config that the run was started with.' },
-      );
+type Reader = Pick<CheckpointReader, 'readFloat32' | 'readInt32' | 'close'> & {
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: string }>;
+};
+
+interface Wanted {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32';
+}
+
+/** Exactly the tensors that are wanted; the reader is closed. Throws CheckpointError, leaving no tensor, if they differ. */
+async function readTensors(reader: Reader, wanted: readonly Wanted[], where: string): Promise<Record<string, tf.Tensor>> {
+  const tensors: Record<string, tf.Tensor> = {};
+  const mismatch = (name: string, problem: string): CheckpointError =>
+    new CheckpointError(`${where}: "${name}" ${problem}.`, {
+      code: 'checkpoint.snapshot-mismatch',
+      hint: 'Resume with the config that the run was started with.',
+    });
+  try {
+    for (const { name, shape, dtype } of wanted) {
+      const info = reader.tensors.get(name);
+      if (!info) throw mismatch(name, 'is missing');
+      if (info.shape.join() !== shape.join()) throw mismatch(name, `has shape [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
+      const values = dtype === 'int32' ? await reader.readInt32(name) : await reader.readFloat32(name);
+      tensors[name] = tf.tensor(values, [...shape], dtype);
     }
-    const values = info.dtype === 'I32' ? await reader.readInt32(name) : await reader.readFloat32(name);
-    tensors[name] = tf.tensor(values, tensor.shape, tensor.dtype as 'float32' | 'int32');
-    tensor.dispose();
+    for (const name of reader.tensors.keys()) if (!Object.hasOwn(tensors, name)) throw mismatch(name, 'is unknown to the run');
+    return tensors;
+  } catch (error) {
+    tf.dispose(tensors);
+    throw error;
+  } finally {
+    await reader.close();
   }
 }
 
-export async function readSnapshot(folder: string, parameters: Parameters, optimizer: OptimizerState): Promise<void> {
-  const checkpoint = await CheckpointReader.open(folder);
-  try {
-    await refill(parameters, checkpoint, folder);
-  } finally {
-    await checkpoint.close();
-  }
-  const state = await openSnapshotOptimizer(folder);
-  try {
-    await refill(optimizer, state, folder);
-  } finally {
-    await state.close();
-  }
+/** A model's parameters out of a snapshot, in the model's order; the caller owns them. */
+export async function readParameters(folder: string, model: Model): Promise<Parameters> {
+  const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
+  return readTensors(await CheckpointReader.open(folder), wanted, folder);
+}
+
+/** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */
+export async function readOptimizerState(folder: string, fresh: OptimizerState): Promise<OptimizerState> {
+  const wanted = Object.entries(fresh).map(([name, { shape, dtype }]) => ({ name, shape, dtype: dtype === 'int32' ? dtype : ('float32' as const) }));
+  tf.dispose(fresh);
+  return readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'));
 }

@@ -1,23 +1,29 @@
 import type { RunInfo, Tracker } from '../interfaces';
 import type { Logger } from '../logger';
 
-/** Several trackers as one, none of which can stop the run: what fails is said once and the others go on. */
+/** A tracker that waits for a server longer than this is left behind. */
+const PATIENCE_MS = 30_000;
+
+/** Several trackers as one, none of which can stop or hang the run: what fails is said once, and the others go on. */
 export class Trackers {
   private readonly complained = new Set<Tracker>();
 
   constructor(
     private readonly trackers: readonly Tracker[],
     private readonly logger: Logger,
+    private readonly patienceMs = PATIENCE_MS,
   ) {}
 
   async start(run: RunInfo): Promise<void> {
-    await Promise.all(this.trackers.map((tracker) => this.guard(tracker, () => tracker.start(run))));
+    await this.all((tracker) => tracker.start(run));
   }
 
   log(step: number, metrics: Readonly<Record<string, number>>): void {
     for (const tracker of this.trackers) {
       try {
-        tracker.log(step, metrics);
+        // Declared void, but an async method fits that type, and its failure must not end the process.
+        const result = tracker.log(step, metrics) as unknown;
+        if (result instanceof Promise) result.catch((error: unknown) => this.complain(tracker, error));
       } catch (error) {
         this.complain(tracker, error);
       }
@@ -25,20 +31,31 @@ export class Trackers {
   }
 
   async finish(status: 'finished' | 'interrupted' | 'failed'): Promise<void> {
-    await Promise.all(this.trackers.map((tracker) => this.guard(tracker, () => tracker.finish(status))));
+    await this.all((tracker) => tracker.finish(status));
   }
 
-  private async guard(tracker: Tracker, call: () => Promise<void>): Promise<void> {
-    try {
-      await call();
-    } catch (error) {
-      this.complain(tracker, error);
-    }
+  private async all(call: (tracker: Tracker) => Promise<void>): Promise<void> {
+    await Promise.all(
+      this.trackers.map(async (tracker) => {
+        let timer: NodeJS.Timeout | undefined;
+        const impatience = new Promise<never>((_, reject) => {
+          timer = setTimeout(() => reject(new Error(`no answer in ${this.patienceMs / 1000} s`)), this.patienceMs);
+        });
+        try {
+          await Promise.race([call(tracker), impatience]);
+        } catch (error) {
+          this.complain(tracker, error);
+        } finally {
+          clearTimeout(timer);
+        }
+      }),
+    );
   }
 
   private complain(tracker: Tracker, error: unknown): void {
     if (this.complained.has(tracker)) return;
     this.complained.add(tracker);
-    this.logger.warn(`The tracker ${tracker.constructor.name} failed (${(error as Error).message}); the run goes on without it.`);
+    const reason = error instanceof Error ? error.message : String(error);
+    this.logger.warn(`Tracker ${tracker.constructor.name} failed (${reason}); the run goes on. It will not be said again.`);
   }
 }

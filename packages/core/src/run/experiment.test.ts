@@ -1,0 +1,321 @@
+import { CheckpointReader, listSnapshots } from '@graft/checkpoint';
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { cpSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { events, toyConfig, toyPlugin } from '../../test/toy';
+import { loadConfig } from '../config';
+import { createLogger, type Logger } from '../logger';
+import { runExperiment, type RunOptions, type RunResult } from './experiment';
+
+let engine: Engine;
+let scratch: string;
+let counter = 0;
+
+beforeAll(async () => {
+  engine = await openEngine({ mode: 'portable' });
+  scratch = await mkdtemp(join(tmpdir(), 'graft-run-'));
+});
+afterAll(() => rm(scratch, { recursive: true, force: true }));
+beforeEach(() => void (events.length = 0));
+
+const newRuns = (): string => join(scratch, String(counter++));
+
+async function run(runs: string, sections: Record<string, unknown> = {}, options: RunOptions = {}): Promise<RunResult> {
+  const loaded = await loadConfig({ value: toyConfig(runs, sections), plugins: [toyPlugin] });
+  return runExperiment(loaded, { engine, ...options });
+}
+
+async function failing(promise: Promise<unknown>): Promise<Error & { code: string; exitCode: number; hint?: string }> {
+  return promise.then(
+    () => {
+      throw new Error('expected a failure');
+    },
+    (error: Error & { code: string; exitCode: number }) => error,
+  );
+}
+
+type Line = Record<string, number>;
+const lines = async (folder: string): Promise<Line[]> =>
+  (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Line);
+const losses = async (folder: string): Promise<number[]> => (await lines(folder)).map(({ loss }) => loss);
+const record = async (folder: string): Promise<Record<string, unknown>> =>
+  JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Record<string, unknown>;
+const runsIn = async (runs: string): Promise<string[]> => (await readdir(join(runs, 'toy')).catch(() => [])).filter((name) => name !== 'latest');
+
+/** Aborts after a step. */
+function stopAt(step: number): Pick<RunOptions, 'signal' | 'onStep'> {
+  const controller = new AbortController();
+  return { signal: controller.signal, onStep: (done) => void (done === step && controller.abort()) };
+}
+
+async function finalWeights(folder: string): Promise<Record<string, number[]>> {
+  const newest = (await listSnapshots(join(folder, 'checkpoints'))).pop()!;
+  const weights: Record<string, number[]> = {};
+  for (const path of [newest.folder, join(newest.folder, 'optimizer.safetensors')]) {
+    const reader = await CheckpointReader.open(path);
+    for (const [name, { dtype }] of reader.tensors) weights[name] = [...(dtype === 'I32' ? await reader.readInt32(name) : await reader.readFloat32(name))];
+    await reader.close();
+  }
+  return weights;
+}
+
+describe('a run', () => {
+  it('leaves its folder, its metrics and a checkpoint, and frees its tensors', async () => {
+    const runs = newRuns();
+    const before = tf.memory().numTensors;
+    const result = await run(runs, { train: { steps: 4 }, schedule: { use: 'halving' }, trackers: [{ use: 'list' }], callbacks: [{ use: 'watch' }] });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(result).toMatchObject({ status: 'finished', steps: 4, evaluations: [] });
+    expect(result.folder).toBe(join(runs, 'toy', result.id));
+    expect(await readlink(join(runs, 'toy', 'latest'))).toBe(result.id);
+
+    const metrics = await lines(result.folder);
+    expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
+    expect(metrics.map(({ learningRate }) => learningRate)).toEqual([0.05, 0.025, 0.0125, 0.00625]);
+    for (const line of metrics) {
+      expect(Object.keys(line)).toEqual(['step', 'loss', 'gradNorm', 'learningRate', 'tokensPerSecond', 'meanError', 'seconds', 'waitSeconds']);
+      expect(line.tokensPerSecond).toBeCloseTo(12 / line.seconds, 6);
+      expect(line.gradNorm).toBeGreaterThan(0);
+    }
+    expect(result.lastMetrics).toEqual(metrics[3]);
+
+    const config = JSON.parse(await readFile(join(result.folder, 'config.json'), 'utf8')) as Record<string, unknown>;
+    expect(config).toMatchObject({ name: 'toy', seed: 0, optimizer: { use: 'momentum', learningRate: 0.05 }, train: { steps: 4, precision: 'float32' } });
+    expect(Object.keys(config.versions as object)).toEqual(['graft', 'node', 'engine', 'platform']);
+    expect(await record(result.folder)).toMatchObject({ name: 'toy', id: result.id, status: 'finished', steps: 4, engine: engine.description });
+    expect((await listSnapshots(join(result.folder, 'checkpoints'))).map(({ step }) => step)).toEqual([4]);
+    expect(Object.keys(await finalWeights(result.folder)).sort()).toEqual(
+      ['b', 'momentum.updates', 'momentum/b', 'momentum/unused', 'momentum/w', 'unused', 'w'].sort(),
+    );
+
+    const step = (n: number): string[] => [`log ${n} ${Object.keys(metrics[0]).join(' ')}`, `onStep ${n} w b unused`];
+    expect(events).toEqual(['start toy', 'onStart', ...[1, 2, 3, 4].flatMap(step), 'onFinish', 'finish finished']);
+  });
+
+  it('is the same for the same seed, and another for another', async () => {
+    const runs = newRuns();
+    const first = await losses((await run(runs, { seed: 3 })).folder);
+    expect(await losses((await run(runs, { seed: 3 })).folder)).toEqual(first);
+    expect(await losses((await run(runs, { seed: 4 })).folder)).not.toEqual(first);
+  });
+
+  it('learns', async () => {
+    const { lastMetrics } = await run(newRuns(), { train: { steps: 80 } });
+    expect(lastMetrics.loss).toBeLessThan(0.1);
+  });
+
+  it('takes ready batches as they are, pass after pass', async () => {
+    const result = await run(newRuns(), { dataset: { use: 'points', kind: 'batch', count: 3 }, optimizer: { use: 'momentum', learningRate: 0 } });
+    const seen = (await lines(result.folder)).map(({ gradNorm }) => gradNorm);
+    expect(seen.slice(3, 6)).not.toEqual(seen.slice(0, 3));
+    expect(new Set(seen).size).toBe(10);
+  });
+
+  it('keeps the newest checkpoints, at their steps', async () => {
+    const result = await run(newRuns(), { train: { steps: 9, checkpointEvery: 2, keepCheckpoints: 3 } });
+    expect((await readdir(join(result.folder, 'checkpoints'))).sort()).toEqual(['step-6', 'step-8', 'step-9']);
+  });
+
+  it('evaluates every so often and at the end', async () => {
+    const evaluators = [{ use: 'norm', every: 2 }, { use: 'norm', name: 'last' }];
+    const result = await run(newRuns(), { train: { steps: 5 }, evaluators, trackers: ['list'] });
+    const written = JSON.parse(await readFile(join(result.folder, 'evaluations.json'), 'utf8')) as { step: number; evaluator: string }[];
+    expect(written).toEqual(result.evaluations);
+    expect(written.map(({ step, evaluator }) => [step, evaluator])).toEqual([[2, 'norm'], [4, 'norm'], [5, 'norm'], [5, 'last']]);
+    expect(result.evaluations[0].metrics.norm).toBeGreaterThan(0);
+    expect(events).toContain('log 4 norm/norm');
+  });
+
+  it('keeps the count of tensors flat from step to step', async () => {
+    const counts: number[] = [];
+    await run(newRuns(), { train: { steps: 60, checkpointEvery: 7 } }, { onStep: () => void counts.push(tf.memory().numTensors) });
+    expect(new Set(counts).size).toBe(1);
+  });
+
+  it('goes on when a tracker fails, and warns once', async () => {
+    const warnings: string[] = [];
+    const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, { warn: (text: string) => void warnings.push(text) });
+    const result = await run(newRuns(), { trackers: ['broken', 'list'] }, { logger, quiet: true });
+    expect(result.status).toBe('finished');
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toMatch(/no server/);
+    expect(events.filter((event) => event.startsWith('log'))).toHaveLength(10);
+  });
+});
+
+describe('a run that cannot go on', () => {
+  it('stops at a loss that is not a number and names the last good checkpoint', async () => {
+    const runs = newRuns();
+    const before = tf.memory().numTensors;
+    // Item 22 is in the sixth batch of four.
+    const error = await failing(run(runs, { dataset: { use: 'points', nanAt: 22 }, train: { steps: 10, checkpointEvery: 2 }, trackers: ['list'] }));
+    expect(tf.memory().numTensors).toBe(before);
+    const [id] = await runsIn(runs);
+    const folder = join(runs, 'toy', id);
+    expect(error).toMatchObject({ code: 'training.non-finite', exitCode: 1 });
+    expect(error.message).toBe(
+      `At step 6 (batch 6) the loss is NaN, and training stopped. The last good checkpoint is ${join(folder, 'checkpoints', 'step-4')}.`,
+    );
+    expect(await record(folder)).toMatchObject({ status: 'failed', error: error.message });
+    expect((await readdir(join(folder, 'checkpoints'))).sort()).toEqual(['step-2', 'step-4']);
+    expect((await lines(folder)).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
+    expect(events.at(-1)).toBe('finish failed');
+  });
+
+  it('says so when there is no checkpoint yet', async () => {
+    const error = await failing(run(newRuns(), { dataset: { use: 'points', nanAt: 1 } }));
+    expect(error.message).toMatch(/^At step 1 \(batch 1\) the loss is NaN.*No checkpoint was written before it\.$/);
+  });
+
+  it('tells where the data ended, and keeps the steps done', async () => {
+    const runs = newRuns();
+    const dataset = { use: 'points', count: 14, repeat: false };
+    const error = await failing(run(runs, { dataset }));
+    expect(error).toMatchObject({ code: 'data.ended' });
+    expect(error.message).toBe('The data ended at step 4: the dataset gave 14 items and has no more.');
+    const [id] = await runsIn(runs);
+    expect(await readdir(join(runs, 'toy', id, 'checkpoints'))).toEqual(['step-3']);
+  });
+
+  it.each([
+    ['an evaluator', { evaluators: [{ use: 'norm', every: 3, failAt: 3 }] }, /^Evaluator "norm" at step 3 failed: no norm today\.$/],
+    ['a callback', { callbacks: [{ use: 'watch', failAt: 3 }] }, /^Callback \w+\.onStep at step 3 failed: enough\.$/],
+  ])('keeps the steps done when %s fails', async (_, sections, message) => {
+    const runs = newRuns();
+    const error = await failing(run(runs, sections));
+    expect(error.message).toMatch(message);
+    const [id] = await runsIn(runs);
+    expect(await readdir(join(runs, 'toy', id, 'checkpoints'))).toEqual(['step-3']);
+  });
+
+  it.each([
+    ['missing', '"b" is missing'],
+    ['twice', '"b" came twice'],
+    ['unknown', '"stranger" is no parameter of the model'],
+    ['shape', '"w" has shape [3, 1, 1], expected [3, 1]'],
+    ['dtype', '"unused" is int32, expected float32'],
+  ])('is not begun when the initializer does not fit: %s', async (spoil, message) => {
+    const runs = newRuns();
+    const before = tf.memory().numTensors;
+    const error = await failing(run(runs, { initializer: { use: 'random', spoil } }));
+    expect(error).toMatchObject({ code: 'run.initializer' });
+    expect(error.message).toContain(message);
+    expect(tf.memory().numTensors).toBe(before);
+    expect(await readdir(runs)).toEqual([]);
+  });
+
+  it('is not begun when the dataset lacks a field', async () => {
+    const runs = newRuns();
+    const error = await failing(run(runs, { dataset: { use: 'points', fields: ['x'] } }));
+    expect(error).toMatchObject({ code: 'data.contract' });
+    expect(error.message).toMatch(/wants the field "y"/);
+    expect(await readdir(runs)).toEqual([]);
+  });
+});
+
+describe('resuming', () => {
+  it('100 steps are 50 and 50: losses, weights and optimizer state', async () => {
+    const whole = await run(newRuns(), { train: { steps: 100 } });
+    const runs = newRuns();
+    const half = await run(runs, { train: { steps: 50 } });
+    const other = await run(runs, { train: { steps: 100 } }, { resume: half.id });
+    expect(other).toMatchObject({ id: half.id, folder: half.folder, status: 'finished', steps: 100 });
+    expect(await losses(other.folder)).toEqual(await losses(whole.folder));
+    expect(await finalWeights(other.folder)).toEqual(await finalWeights(whole.folder));
+    const config = JSON.parse(await readFile(join(other.folder, 'config.json'), 'utf8')) as { train: { steps: number } };
+    expect(config.train.steps).toBe(100);
+  });
+
+  it('an interrupted run saves, and goes on', async () => {
+    const whole = await run(newRuns());
+    const runs = newRuns();
+    const stopped = await run(runs, { trackers: ['list'] }, stopAt(4));
+    expect(stopped).toMatchObject({ status: 'interrupted', steps: 4 });
+    expect(await record(stopped.folder)).toMatchObject({ status: 'interrupted', steps: 4 });
+    expect(events.at(-1)).toBe('finish interrupted');
+    const newer = await run(runs, { train: { steps: 2 }, seed: 5 });
+    const resumed = await run(runs, {}, { resume: true });
+    expect(resumed).toMatchObject({ id: stopped.id, status: 'finished', steps: 10 });
+    expect(await readlink(join(runs, 'toy', 'latest'))).toBe(stopped.id);
+    expect(newer.id).not.toBe(stopped.id);
+    expect(await losses(resumed.folder)).toEqual(await losses(whole.folder));
+    expect(await finalWeights(resumed.folder)).toEqual(await finalWeights(whole.folder));
+  });
+
+  it.each([1, 2, 3, 5, 7, 9])('a run killed in step %i is as one never killed', async (step) => {
+    const sections = { train: { steps: 9, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3 }] };
+    const [runs, copies] = [newRuns(), newRuns()];
+    // What a killed process leaves is what lies on the disk at some moment.
+    const whole = await run(runs, sections, { onStep: (done) => void (done === step && cpSync(runs, copies, { recursive: true })) });
+    const killed = join(copies, 'toy', whole.id);
+    await writeFile(join(killed, 'metrics.jsonl'), '{"step":99,"lo', { flag: 'a' });
+    const before = tf.memory().numTensors;
+    const resumed = await run(copies, sections, { resume: true });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(resumed).toMatchObject({ folder: killed, status: 'finished', steps: 9 });
+    expect(await losses(killed)).toEqual(await losses(whole.folder));
+    expect(await finalWeights(killed)).toEqual(await finalWeights(whole.folder));
+    expect(resumed.evaluations.map(({ step: at, metrics }) => [at, metrics])).toEqual(whole.evaluations.map(({ step: at, metrics }) => [at, metrics]));
+  });
+
+  it('makes up for evaluations that a checkpoint was faster than', async () => {
+    const runs = newRuns();
+    const failAt = (at?: number) => ({ train: { steps: 6, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3, failAt: at }] });
+    await failing(run(runs, failAt(3)));
+    events.length = 0;
+    const resumed = await run(runs, failAt(), { resume: true });
+    expect(events).toEqual(['norm 3', 'norm 6']);
+    expect(resumed.evaluations.map(({ step }) => step)).toEqual([3, 6]);
+  });
+
+  it('does not need the initializer, nor the order of the checkpoint', async () => {
+    const runs = newRuns();
+    const stopped = await run(runs, {}, stopAt(4));
+    const config = join(stopped.folder, 'config.json');
+    const text = await readFile(config, 'utf8');
+    await writeFile(config, text.replace('"use": "random"', '"use": "random", "spoil": "missing"'));
+    expect(await run(runs, { initializer: { use: 'random', spoil: 'missing' } }, { resume: true })).toMatchObject({ status: 'finished' });
+  });
+
+  it('refuses another config and names its keys', async () => {
+    const runs = newRuns();
+    await run(runs, {}, stopAt(4));
+    const error = await failing(run(runs, { seed: 1, optimizer: { use: 'momentum', learningRate: 0.5 }, train: { steps: 8 } }, { resume: true }));
+    expect(error).toMatchObject({ code: 'run.changed', exitCode: 2 });
+    expect(error.message).toContain('seed (was 0, is 1), optimizer.learningRate (was 0.05, is 0.5), train.steps (was 10, is 8)');
+    expect(await run(runs, { train: { steps: 12, logEvery: 1 }, trackers: ['list'] }, { resume: true })).toMatchObject({ steps: 12 });
+  });
+
+  it('refuses what is not there, finished, or still going on', async () => {
+    const runs = newRuns();
+    expect((await failing(run(runs, {}, { resume: true }))).message).toMatch(/^Nothing to resume: there is no run in /);
+    const { id, folder } = await run(runs);
+    expect((await failing(run(runs, {}, { resume: true }))).message).toContain(`is finished; there is ${id}`);
+    const unknown = await failing(run(runs, {}, { resume: 'yesterday' }));
+    expect(unknown).toMatchObject({ code: 'run.unknown', exitCode: 2 });
+    expect(unknown.message).toContain(`There is no run "yesterday" in ${join(runs, 'toy')}; there is ${id}`);
+    expect(await failing(run(runs, {}, { resume: id }))).toMatchObject({ code: 'run.finished' });
+    const busy: Promise<unknown>[] = [];
+    await run(runs, { seed: 2 }, { onStep: (step) => void (step === 1 && busy.push(failing(run(runs, { seed: 2 }, { resume: true })))) });
+    expect(await busy[0]).toMatchObject({ code: 'run.busy' });
+    expect(await run(runs, { train: { steps: 11 } }, { resume: id })).toMatchObject({ folder, steps: 11 });
+  });
+
+  it('does not take a broken checkpoint for a whole one', async () => {
+    const runs = newRuns();
+    const { folder } = await run(runs, {}, stopAt(4));
+    await rm(join(folder, 'checkpoints', 'step-4', 'optimizer.safetensors'));
+    const error = await failing(run(runs, {}, { resume: true }));
+    expect(error.message).toMatch(/step-4 is not whole: optimizer\.safetensors/);
+  });
+});
+
+it('two runs started in the same instant have folders of their own', async () => {
+  const runs = newRuns();
+  const results = await Promise.all(Array.from({ length: 8 }, () => run(runs, { train: { steps: 2 } })));
+  expect(new Set(results.map(({ folder }) => folder)).size).toBe(8);
+  expect((await runsIn(runs)).sort()).toEqual(results.map(({ folder }) => basename(folder)).sort());
+  for (const { folder } of results) expect(await lines(folder)).toHaveLength(2);
+});

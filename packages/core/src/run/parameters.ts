@@ -1,0 +1,44 @@
+import { GraftError, tf } from '@graft/engine';
+import type { Initializer, Model, Parameters } from '../interfaces';
+import type { RandomStream } from '../random';
+
+const LISTED_PROBLEMS = 5;
+
+export function countParameters(model: Model): number {
+  return model.parameters.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+}
+
+/**
+ * Collects what an initializer yields, in the model's order. Throws GraftError, leaving no tensor, naming the parameters
+ * that are missing, came twice, are unknown to the model or have another shape or dtype.
+ */
+export async function fillParameters(model: Model, initializer: Initializer, random: RandomStream): Promise<Parameters> {
+  const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
+  const received = new Map<string, tf.Tensor>();
+  const problems: string[] = [];
+  try {
+    for await (const [name, value] of initializer.parameters(model, random)) {
+      const shape = shapes.get(name);
+      const twin = received.has(name);
+      if (!shape) problems.push(`"${name}" is no parameter of the model`);
+      else if (twin) problems.push(`"${name}" came twice`);
+      else if (shape.join() !== value.shape.join()) problems.push(`"${name}" has shape [${value.shape.join(', ')}], expected [${shape.join(', ')}]`);
+      else if (value.dtype !== 'float32') problems.push(`"${name}" is ${value.dtype}, expected float32`);
+      if (!shape || twin) value.dispose();
+      else received.set(name, value);
+    }
+    for (const name of shapes.keys()) if (!received.has(name)) problems.push(`"${name}" is missing`);
+    if (problems.length > 0) {
+      const more = problems.length > LISTED_PROBLEMS ? `; and ${problems.length - LISTED_PROBLEMS} more` : '';
+      throw new GraftError(`The initializer does not fit the model: ${problems.slice(0, LISTED_PROBLEMS).join('; ')}${more}.`, {
+        code: 'run.initializer',
+        hint: 'Compare the `initializer:` and `model:` sections of the config.',
+      });
+    }
+  } catch (error) {
+    for (const tensor of received.values()) tensor.dispose();
+    throw error;
+  }
+  // Whatever the initializer's order: checkpoints are written in the model's.
+  return Object.fromEntries(model.parameters.map(({ name }) => [name, received.get(name)!]));
+}

@@ -1,0 +1,40 @@
+import { UsageError } from '@graft/engine';
+import type { ExperimentConfig } from '../config';
+import type { RunFolder } from './folder';
+
+/** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
+const FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers', 'evaluators', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.logEvery'];
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Paths at which two JSON values differ. */
+function differences(a: Json | undefined, b: Json | undefined, path: string): { path: string; before?: Json; now?: Json }[] {
+  const isTree = (value: Json | undefined): value is { [key: string]: Json } => typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isTree(a) || !isTree(b)) return JSON.stringify(a) === JSON.stringify(b) ? [] : [{ path, before: a, now: b }];
+  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
+  return keys.flatMap((key) => differences(a[key], b[key], path ? `${path}.${key}` : key));
+}
+
+const LONGEST_SHOWN = 60;
+
+function shown(value: Json | undefined): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+}
+
+/** Throws UsageError naming every key whose change would make the resumed run another run. `train.steps` may grow. */
+export async function refuseChanges(config: ExperimentConfig, folder: RunFolder): Promise<void> {
+  const before = (await folder.config()) as Json;
+  // Through JSON, as the one in the folder went.
+  const now = JSON.parse(JSON.stringify(config)) as Json;
+  const changed = differences(before, now, '').filter(
+    ({ path, before: from, now: to }) =>
+      !FREE.some((free) => path === free || path.startsWith(`${free}.`)) && !(path === 'train.steps' && Number(to) > Number(from)),
+  );
+  if (changed.length === 0) return;
+  const list = changed.map(({ path, before: from, now: to }) => `${path} (was ${shown(from)}, is ${shown(to)})`);
+  throw new UsageError(`The run ${folder.path} cannot go on with a changed config: ${list.join(', ')}.`, {
+    code: 'run.changed',
+    hint: 'Resume with the old values (the run folder has them in config.json), or start a new run.',
+  });
+}

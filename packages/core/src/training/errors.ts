@@ -1,0 +1,10 @@
+import { GraftError } from '@graft/engine';
+
+/** Training that cannot go on: numbers that are no longer finite, a component that fails in the middle. */
+export class TrainingError extends GraftError {}
+
+/** An error of a component, with the place where it happened; Graft's own errors say that themselves. */
+export function failedAt(where: string, cause: unknown): unknown {
+  if (cause instanceof GraftError) return cause;
+  return new TrainingError(`${where} failed: ${cause instanceof Error ? cause.message : String(cause)}.`, { code: 'training.component', cause });
+}

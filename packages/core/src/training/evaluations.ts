@@ -1,0 +1,64 @@
+import type { Evaluator, Model, Parameters } from '../interfaces';
+import type { RandomStream } from '../random';
+import type { EvaluationRecord, RunFolder } from '../run/folder';
+import { failedAt } from './errors';
+
+export interface NamedEvaluator {
+  readonly name: string;
+  /** Steps between evaluations; 0: only at the end. */
+  readonly every: number;
+  readonly evaluator: Evaluator;
+}
+
+/** Runs what is due and keeps evaluations.json. */
+export class Evaluations {
+  private constructor(
+    private readonly evaluators: readonly NamedEvaluator[],
+    private readonly totalSteps: number,
+    private readonly model: Model,
+    private readonly random: RandomStream,
+    private readonly folder: RunFolder,
+    readonly records: EvaluationRecord[],
+  ) {}
+
+  /** Records of steps after `step`, which a killed run left, do not count. */
+  static async open(
+    evaluators: readonly NamedEvaluator[],
+    context: { step: number; totalSteps: number; model: Model; random: RandomStream; folder: RunFolder },
+  ): Promise<Evaluations> {
+    const records = (await context.folder.evaluations()).filter((record) => record.step <= context.step);
+    return new Evaluations(evaluators, context.totalSteps, context.model, context.random, context.folder, records);
+  }
+
+  /**
+   * Evaluates what is due after `step` steps and has no record yet: a run killed between its checkpoint and its
+   * evaluations owes them when it is resumed. Aborting leaves the rest owing.
+   */
+  async run(step: number, parameters: Parameters, onRecord: (record: EvaluationRecord) => void, signal?: AbortSignal): Promise<void> {
+    for (const { name, every, evaluator } of this.evaluators) {
+      if (!this.isOwed(name, every, step)) continue;
+      if (signal?.aborted) return;
+      const began = performance.now();
+      let metrics: Record<string, number>;
+      try {
+        // The same stream at every step, so that what changes is the model; `step` is there to fork by.
+        metrics = await evaluator.evaluate({ model: this.model, parameters, step, random: this.random.fork(name) });
+      } catch (error) {
+        throw failedAt(`Evaluator "${name}" at step ${step}`, error);
+      }
+      const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };
+      this.records.push(record);
+      await this.folder.writeEvaluations(this.records);
+      onRecord(record);
+    }
+  }
+
+  owes(step: number): boolean {
+    return this.evaluators.some(({ name, every }) => this.isOwed(name, every, step));
+  }
+
+  private isOwed(name: string, every: number, step: number): boolean {
+    const due = step === this.totalSteps || (every > 0 && step > 0 && step % every === 0);
+    return due && !this.records.some((record) => record.step === step && record.evaluator === name);
+  }
+}
