@@ -50,7 +50,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
     () => context.note('Stopping after this step, with a checkpoint; once more ends at once.'),
   );
   if (result.status === 'interrupted') {
-    context.note(`Stopped at step ${result.step} of ${config.train.steps}; --resume ${result.id} goes on from there.`);
+    context.note(`Stopped at step ${result.steps} of ${config.train.steps}; --resume ${result.id} goes on from there.`);
     context.exitCode = INTERRUPTED;
   }
   context.print(result.folder);

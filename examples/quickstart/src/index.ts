@@ -1,0 +1,1 @@
+export { quickstart, type QuickstartOptions, type QuickstartResult } from './quickstart';

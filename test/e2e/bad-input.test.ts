@@ -1,0 +1,167 @@
+import { readHostTensors, writeHostTensors } from '@graft/checkpoint';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support';
+import { fixture, graft, readJson, readMetrics, trajectoryConfig, write, type Outcome } from './graft';
+
+const folder = temporaryFolder();
+const tiny = fixture('gemma2-tiny');
+
+/** One clear complaint, no stack, and nothing on standard output. */
+function expectComplaint({ status, stdout, stderr }: Outcome, expectedStatus: 1 | 2, message: RegExp): void {
+  expect(stderr).toMatch(message);
+  expect(stderr).toMatch(/^graft: /m);
+  expect(stderr).not.toMatch(/^ +at /m);
+  expect(stderr).not.toContain('mistake in Graft');
+  expect(stdout).toBe('');
+  expect(status).toBe(expectedStatus);
+}
+
+/** A copy of a checkpoint to be spoilt. */
+function copyOf(checkpoint: string, name: string): string {
+  const copy = join(folder, name);
+  cpSync(checkpoint, copy, { recursive: true });
+  return copy;
+}
+
+/** Every entry below a folder. */
+const entries = (at: string): string[] => readdirSync(at, { recursive: true }).map(String).sort();
+
+async function expectAdaptRefuses(source: string, message: RegExp): Promise<void> {
+  const out = join(folder, 'adapted-from-bad');
+  const before = entries(folder);
+  expectComplaint(await graft(['adapt', '--encoder', source, '--out', out], folder), 1, message);
+  expect(existsSync(out)).toBe(false);
+  expect(entries(folder)).toEqual(before);
+}
+
+/** Rewrites the header of a safetensors file, leaving its data. */
+function editHeader(file: string, edit: (header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>) => void): void {
+  const bytes = readFileSync(file);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Parameters<typeof edit>[0];
+  edit(header);
+  const text = Buffer.from(JSON.stringify(header));
+  const size = Buffer.alloc(8);
+  size.writeBigUInt64LE(BigInt(text.length));
+  write(file, Buffer.concat([size, text, bytes.subarray(8 + length)]));
+}
+
+describe('a checkpoint that is not what it says', () => {
+  it('is refused when it was cut short', async () => {
+    const copy = copyOf(tiny, 'truncated');
+    truncateSync(join(copy, 'model.safetensors'), 40_000);
+    await expectAdaptRefuses(copy, /model\.safetensors/);
+  });
+
+  it('is refused when its header lies about offsets', async () => {
+    const copy = copyOf(tiny, 'lying');
+    editHeader(join(copy, 'model.safetensors'), (header) => {
+      header['model.norm.weight'].data_offsets = [0, 8];
+    });
+    await expectAdaptRefuses(copy, /model\.norm\.weight/);
+  });
+
+  it('is refused when its header is absurdly long, or is no JSON', async () => {
+    const copy = copyOf(tiny, 'absurd');
+    const file = join(copy, 'model.safetensors');
+    write(file, Buffer.from([255, 255, 255, 255, 255, 255, 255, 127, 123, 125]));
+    await expectAdaptRefuses(copy, /model\.safetensors/);
+    write(file, Buffer.from([2, 0, 0, 0, 0, 0, 0, 0, 123, 123]));
+    await expectAdaptRefuses(copy, /model\.safetensors/);
+  });
+
+  it('is refused when a shard is missing', async () => {
+    const copy = copyOf(fixture('gemma2-tiny-sharded-bf16'), 'shardless');
+    rmSync(join(copy, 'model-00002-of-00004.safetensors'));
+    await expectAdaptRefuses(copy, /model-00002-of-00004\.safetensors/);
+  });
+
+  it('is refused when a tensor has a dtype that no weight has', async () => {
+    const copy = copyOf(tiny, 'integers');
+    editHeader(join(copy, 'model.safetensors'), (header) => {
+      header['model.norm.weight'].dtype = 'I32';
+    });
+    await expectAdaptRefuses(copy, /model\.norm\.weight.*I32|I32.*model\.norm\.weight/);
+  });
+
+  it('is refused when it is not there', async () => {
+    await expectAdaptRefuses(join(folder, 'nowhere'), /nowhere/);
+  });
+});
+
+describe('inputs that do not fit', () => {
+  const forward = (inputs: string): Promise<Outcome> =>
+    graft(['forward', '--model', tiny, '--inputs', inputs, '--output', join(folder, 'never.safetensors')], folder);
+
+  it.each([
+    ['a float where ids belong', /input_ids.*integers/, { dtype: 'float32', shape: [1, 2], values: Float32Array.of(1, 2) }],
+    ['an id outside of the vocabulary', /input_ids.*512/, { dtype: 'int32', shape: [1, 2], values: Int32Array.of(1, 512) }],
+    ['a rank that is no batch', /input_ids.*shape/, { dtype: 'int32', shape: [2], values: Int32Array.of(1, 2) }],
+  ] as const)('are refused: %s', async (_, message, input_ids) => {
+    const inputs = join(folder, 'inputs.safetensors');
+    await writeHostTensors(inputs, { input_ids });
+    expectComplaint(await forward(inputs), 1, message);
+    expect(existsSync(join(folder, 'never.safetensors'))).toBe(false);
+  });
+
+  it('are refused when the file is missing', async () => {
+    expectComplaint(await forward('missing.safetensors'), 1, /missing\.safetensors/);
+  });
+});
+
+describe('a config that cannot be run', () => {
+  const run = (name: string, text: string, ...args: string[]): Promise<Outcome> =>
+    graft(['run', write(join(folder, `${name}.yaml`), text), ...args], folder);
+
+  it('is refused with every problem at once, and leaves no run folder', async () => {
+    const outcome = await run('unknown-key', trajectoryConfig('sede: 3\n'), '--set', 'optimizer.learningRat=1', '--set', 'train.steps=-1');
+    expectComplaint(outcome, 2, /sede: unknown key; did you mean "seed"\?/);
+    expect(outcome.stderr).toMatch(/optimizer\.learningRat: unknown key; did you mean "learningRate"\?/);
+    expect(outcome.stderr).toMatch(/train\.steps/);
+    expect(existsSync(join(folder, 'runs'))).toBe(false);
+  });
+
+  it('is refused when it is not there, or no YAML', async () => {
+    expectComplaint(await graft(['run', 'nowhere.yaml'], folder), 2, /nowhere\.yaml/);
+    expectComplaint(await run('no-yaml', 'name: [1,'), 2, /no-yaml\.yaml/);
+  });
+
+  it('ends with an error when its data are missing', async () => {
+    const text = trajectoryConfig().replace('batches.safetensors', 'no-such-batches.safetensors');
+    const outcome = await run('no-data', text);
+    expectComplaint(outcome, outcome.status === 2 ? 2 : 1, /no-such-batches\.safetensors/);
+  });
+
+  it('ends with an error at a loss that is no number, and leaves the checkpoints from before it', async () => {
+    // A weight that is infinite makes every logit NaN from the first step on.
+    const model = copyOf(fixture('t5gemma-tiny-balanced'), 'infinite');
+    editHeaderlessWeight(join(model, 'model.safetensors'));
+    const text = trajectoryConfig().replace(/path: .* }/, `path: ${model} }`);
+    const outcome = await run('not-a-number', text, '--set', 'name=not-a-number');
+    expectComplaint(outcome, 1, /Step 1: the loss is NaN/);
+    const latest = join(folder, 'runs', 'not-a-number', 'latest');
+    expect(readJson(join(latest, 'run.json'))).toMatchObject({ status: 'failed' });
+    expect(existsSync(join(latest, 'checkpoints', 'step-1'))).toBe(false);
+  });
+});
+
+/** Puts an infinity into the first value of the decoder's final norm. */
+function editHeaderlessWeight(file: string): void {
+  const bytes = readFileSync(file);
+  const length = Number(bytes.readBigUInt64LE(0));
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, { data_offsets: [number, number] }>;
+  bytes.writeFloatLE(Infinity, 8 + length + header['model.decoder.norm.weight'].data_offsets[0]);
+  write(file, bytes);
+}
+
+describe('data that end too early', () => {
+  it('are told of with the step', async () => {
+    const batches = await readHostTensors(fixture('train-trajectory', 'batches.safetensors'));
+    await writeHostTensors(join(folder, 'two.safetensors'), Object.fromEntries(Object.entries(batches).filter(([name]) => /\.[01]$/.test(name))));
+    const text = trajectoryConfig().replace(/file: .* }/, 'file: two.safetensors }');
+    const outcome = await graft(['run', write(join(folder, 'short.yaml'), text), '--set', 'name=short'], folder);
+    expectComplaint(outcome, 1, /ended after 2 steps/);
+    expect(readMetrics(join(folder, 'runs', 'short', 'latest'))).toHaveLength(2);
+  });
+});

@@ -1,0 +1,186 @@
+import { CheckpointReader, readHostTensors, writeHostTensors, type HostTensor } from '@graft/checkpoint';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support';
+import { fixture, graft, graftSucceeds, readJson } from './graft';
+
+const folder = temporaryFolder();
+
+/** Largest difference; `positions`: a 0/1 mask over all but the last axis. */
+function largestDifference(a: HostTensor, b: HostTensor, positions?: HostTensor): number {
+  expect(a.shape).toEqual(b.shape);
+  const width = positions ? a.values.length / positions.values.length : 1;
+  let largest = 0;
+  a.values.forEach((value, i) => {
+    if (positions && positions.values[Math.floor(i / width)] === 0) return;
+    // Not Math.max, which a NaN on its other side would pass through unseen.
+    const difference = Math.abs(value - b.values[i]);
+    if (!(difference <= largest)) largest = difference;
+  });
+  return largest;
+}
+
+describe('graft forward', () => {
+  it('writes logits alone by default', async () => {
+    const out = join(folder, 'logits.safetensors');
+    const model = fixture('gemma2-tiny');
+    await graftSucceeds(['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out], folder);
+    const written = await readHostTensors(out);
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    expect(Object.keys(written)).toEqual(['logits']);
+    expect(largestDifference(written.logits, expected.logits, expected.attention_mask)).toBeLessThan(1e-4);
+  });
+
+  it('writes encoder states, the loss and every gradient', async () => {
+    const out = join(folder, 'all.safetensors');
+    const model = fixture('t5gemma-tiny-balanced');
+    const { stdout } = await graftSucceeds(
+      // prettier-ignore
+      ['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out,
+        '--with', 'encoder,loss,gradients', '--encoder-window', 'inclusive'],
+      folder,
+    );
+    expect(stdout).toBe(`${out}\n`);
+    const written = await readHostTensors(out);
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    const { loss } = readJson<{ loss: number }>(join(model, 'expected.json'));
+    expect(Object.values(written).every(({ dtype }) => dtype === 'float32')).toBe(true);
+    expect(largestDifference(written.encoder_last_hidden_state, expected.encoder_last_hidden_state, expected.attention_mask)).toBeLessThan(1e-4);
+    expect(largestDifference(written.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThan(1e-4);
+    expect(written.loss.shape).toEqual([]);
+    expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
+    const gradients = await readHostTensors(join(model, 'grads.safetensors'));
+    expect(
+      Object.keys(written)
+        .filter((name) => name.startsWith('grad.'))
+        .map((name) => name.slice('grad.'.length))
+        .sort(),
+    ).toEqual(Object.keys(gradients).sort());
+    for (const [name, gradient] of Object.entries(gradients)) {
+      const peak = gradient.values.reduce((most: number, value) => Math.max(most, Math.abs(value)), 0);
+      expect(largestDifference(written[`grad.${name}`], gradient)).toBeLessThanOrEqual(1e-4 * peak);
+    }
+  });
+
+  it('is strict about the encoder window unless told otherwise, and makes decoder inputs of labels', async () => {
+    const out = join(folder, 'strict.safetensors');
+    const model = fixture('t5gemma-tiny-balanced');
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    const { input_ids, attention_mask, decoder_attention_mask, labels } = expected;
+    const inputs = join(folder, 'no-decoder-inputs.safetensors');
+    await writeHostTensors(inputs, { input_ids, attention_mask, decoder_attention_mask, labels });
+    await graftSucceeds(['forward', '--model', model, '--inputs', inputs, '--output', out, '--with', 'encoder,loss'], folder);
+    const written = await readHostTensors(out);
+    const { loss_strict_window: loss } = readJson<{ loss_strict_window: number }>(join(model, 'expected.json'));
+    expect(largestDifference(written.encoder_last_hidden_state, expected.encoder_last_hidden_state_strict_window, attention_mask)).toBeLessThan(1e-4);
+    expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
+  });
+
+  it('computes the same on the portable engine', async () => {
+    const out = join(folder, 'portable.safetensors');
+    const model = fixture('gemma2-tiny');
+    // prettier-ignore
+    await graftSucceeds(['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out, '--engine', 'portable'], folder);
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    expect(largestDifference((await readHostTensors(out)).logits, expected.logits, expected.attention_mask)).toBeLessThan(1e-4);
+  });
+});
+
+describe('graft generate', () => {
+  const model = fixture('t5gemma-tiny-balanced');
+  const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
+  const expected = readJson<Record<string, Record<string, { sequences: number[][]; eos_token_id: number }>>>(fixture('generation', 'expected.json'))['t5gemma-tiny-balanced'];
+
+  it.each([
+    ['greedy', []],
+    ['greedy_eos', ['--eos', String(expected.greedy_eos.eos_token_id)]],
+  ])('writes the published sequences (%s)', async (name, options) => {
+    const out = join(folder, `${name}.safetensors`);
+    // prettier-ignore
+    await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '24', '--encoder-window', 'inclusive', ...options], folder);
+    const { sequences } = await readHostTensors(out);
+    expect(sequences.dtype).toBe('int32');
+    expect([...sequences.values]).toEqual(expected[name].sequences.flat());
+    expect(sequences.shape).toEqual([3, expected[name].sequences[0].length]);
+  });
+
+  it('wants either a file or a prompt', async () => {
+    const both = await graft(['generate', '--model', model, '--prompt', 'x', '--inputs', inputs, '--max-new-tokens', '2'], folder);
+    const neither = await graft(['generate', '--model', model, '--max-new-tokens', '2'], folder);
+    expect(both.status).toBe(2);
+    expect(neither.status).toBe(2);
+  });
+});
+
+describe('graft adapt', () => {
+  it('makes the published balanced checkpoint, byte for byte', async () => {
+    const out = join(folder, 'adapted');
+    const { stdout } = await graftSucceeds(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
+    expect(stdout).toBe(`${out}\n`);
+    const made = await CheckpointReader.open(out);
+    const published = await CheckpointReader.open(fixture('t5gemma-tiny-balanced'));
+    try {
+      expect([...made.tensors.keys()].sort()).toEqual([...published.tensors.keys()].sort());
+      for (const [name, { dtype, shape }] of published.tensors) {
+        expect(made.tensors.get(name)).toMatchObject({ dtype, shape });
+        const digest = async (reader: CheckpointReader): Promise<string> => createHash('sha256').update(await reader.readBytes(name)).digest('hex');
+        expect([name, await digest(made)]).toEqual([name, await digest(published)]);
+      }
+    } finally {
+      await made.close();
+      await published.close();
+    }
+    const again = await graft(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
+    expect(again.status).not.toBe(0);
+    expect(again.stderr).toContain(out);
+  });
+});
+
+describe('the command', () => {
+  it('shows what a checkpoint holds', async () => {
+    const { stdout } = await graftSucceeds(['inspect', fixture('t5gemma-tiny-balanced')], folder);
+    expect(stdout).toMatch(/^model\.decoder\.layers\.0\.cross_attn\.k_proj\.weight +F32 +\[32, 64\] +2,048$/m);
+    expect(stdout).toMatch(/116 tensors, 412,288 elements/);
+    expect(stdout).toMatch(/encoder-decoder, vocabulary 512/);
+    const json = JSON.parse((await graftSucceeds(['inspect', '--json', fixture('gemma2-tiny', 'model.safetensors')], folder)).stdout) as object;
+    expect(json).toMatchObject({ dtypes: { F32: expect.any(Number) as number }, files: 1 });
+  });
+
+  it('lists the components with who provides them', async () => {
+    const { stdout } = await graftSucceeds(['plugins', '--json'], folder);
+    const components = JSON.parse(stdout) as { interface: string; id: string; origin: string }[];
+    expect(components).toContainEqual(expect.objectContaining({ interface: 'optimizer', id: 'adamw', origin: 'package @graft/optimizers' }));
+    expect(components).toContainEqual(expect.objectContaining({ interface: 'model', id: 'gemma' }));
+  });
+
+  it('helps everywhere', async () => {
+    const { stdout } = await graftSucceeds(['--help'], folder);
+    for (const name of ['run', 'adapt', 'forward', 'generate', 'inspect', 'plugins', 'doctor', 'engine']) {
+      expect(stdout).toContain(`  ${name} `);
+      expect((await graftSucceeds([name, '--help'], folder)).stdout).toMatch(new RegExp(`^Usage: graft ${name} `));
+    }
+  });
+
+  it.each([
+    [['rnu'], /unknown command 'rnu'.*\n?.*run/],
+    [['run', '--stes'], /unknown option '--stes'.*\n?.*--set/],
+    [['adapt', '--encoder', 'x'], /--out/],
+    [['forward', '--model', 'x', '--inputs', 'x', '--output', 'x', '--with', 'logit'], /"logit" is unknown/],
+    [['run', 'x.yaml', '--engine', 'cuda'], /--engine/],
+    [['run', 'x.yaml', '--set', 'steps'], /x\.yaml|--set/],
+  ])('refuses %j with status 2', async (args, message) => {
+    const outcome = await graft(args, folder);
+    expect(outcome).toMatchObject({ status: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(/^graft: /);
+    expect(outcome.stderr).toMatch(message);
+    expect(outcome.stderr).not.toMatch(/^ +at /m);
+  });
+
+  it('shows a stack with --debug only', async () => {
+    const quiet = await graft(['inspect', 'nowhere'], folder);
+    const debug = await graft(['inspect', 'nowhere', '--debug'], folder);
+    expect(quiet.status).toBe(1);
+    expect(quiet.stderr).toMatch(/^graft: nowhere .*there is no such file\.\n$/);
+    expect(debug.stderr).toMatch(/^ +at /m);
+  });
+});

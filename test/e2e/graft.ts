@@ -1,0 +1,93 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ROOT, SHARED } from '../support';
+
+const BINARY = join(ROOT, 'packages', 'cli', 'bin', 'graft.js');
+
+export interface Outcome {
+  /** null: ended by a signal. */
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface StartedCommand {
+  readonly child: ChildProcess;
+  readonly done: Promise<Outcome>;
+}
+
+/** Starts the built command, as a user would. */
+export function startGraft(args: readonly string[], cwd: string): StartedCommand {
+  const child = spawn(process.execPath, [BINARY, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (part: Buffer) => (stdout += part.toString()));
+  child.stderr.on('data', (part: Buffer) => (stderr += part.toString()));
+  const done = new Promise<Outcome>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status) => resolve({ status, stdout, stderr }));
+  });
+  return { child, done };
+}
+
+export function graft(args: readonly string[], cwd: string): Promise<Outcome> {
+  return startGraft(args, cwd).done;
+}
+
+/** Runs a command that must succeed; its standard error is in the failure's message. */
+export async function graftSucceeds(args: readonly string[], cwd: string): Promise<Outcome> {
+  const outcome = await graft(args, cwd);
+  if (outcome.status !== 0) throw new Error(`graft ${args.join(' ')} exited with ${outcome.status}:\n${outcome.stderr}`);
+  return outcome;
+}
+
+/** A fixture of the repository, or of the folder beside it from which the repository's were copied. */
+export function fixture(...path: string[]): string {
+  const own = join(ROOT, 'test', 'golden', 'fixtures', ...path);
+  if (existsSync(own) || SHARED === undefined) return own;
+  return join(SHARED, 'fixtures', ...path);
+}
+
+export function readJson<T>(file: string): T {
+  return JSON.parse(readFileSync(file, 'utf8')) as T;
+}
+
+export interface MetricsLine {
+  readonly step: number;
+  readonly loss: number;
+  readonly gradNorm: number;
+  readonly learningRate: number;
+  readonly tokensPerSecond: number;
+}
+
+export function readMetrics(runFolder: string): MetricsLine[] {
+  const text = readFileSync(join(runFolder, 'metrics.jsonl'), 'utf8');
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as MetricsLine);
+}
+
+/** The run's folder is the last line on standard output. */
+export function runFolderOf({ stdout }: Outcome): string {
+  return stdout.trimEnd().split('\n').pop() ?? '';
+}
+
+export function write(file: string, content: string | Uint8Array): string {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, content);
+  return file;
+}
+
+/** The published trajectory as a config: ten AdamW steps from the adapted checkpoint. */
+export function trajectoryConfig(extra = ''): string {
+  return `name: trajectory
+model: { encoderWindow: inclusive }
+initializer: { use: load, path: ${fixture('t5gemma-tiny-balanced')} }
+objective: { use: seq2seq }
+dataset: { use: tensors, file: ${fixture('train-trajectory', 'batches.safetensors')} }
+optimizer: { use: adamw, learningRate: 0.001, betas: [0.9, 0.95], epsilon: 1.0e-4, weightDecay: 0, clipNorm: 1.0 }
+train: { steps: 10, precision: float32 }
+${extra}`;
+}
