@@ -30,10 +30,20 @@ if (missing.length > 0) {
   if (installed.status !== 0) process.exit(1);
 }
 
-const graft = (size, precision) => run(process.execPath, ['test/bench/train-step.mjs', size, precision]).tokensPerSecond;
-const jax = (size) => run(python, ['test/peers/bench_jax.py', 'train', '--size', size, ...(size === 'tiny' ? ['--steps', '40'] : [])]).tokens_per_s;
+const graft = (size, precision) =>
+  run(process.execPath, ['test/bench/train-step.mjs', size, precision]).tokensPerSecond;
+const jax = (size) =>
+  run(python, ['test/peers/bench_jax.py', 'train', '--size', size, ...(size === 'tiny' ? ['--steps', '40'] : [])])
+    .tokens_per_s;
 const hf = (size, ...more) =>
-  run(python, ['test/peers/bench_hf.py', 'train', '--size', size, ...more, ...(size === 'tiny' ? ['--steps', '40'] : [])]).tokens_per_s;
+  run(python, [
+    'test/peers/bench_hf.py',
+    'train',
+    '--size',
+    size,
+    ...more,
+    ...(size === 'tiny' ? ['--steps', '40'] : []),
+  ]).tokens_per_s;
 
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const cases = [
@@ -51,7 +61,9 @@ for (const [name, ours, theirs] of cases) {
   for (let round = 0; round < ROUNDS; round++) {
     own.push(ours());
     peer.push(theirs());
-    console.log(`${name}, round ${round + 1}: graft ${own[round].toFixed(0)} tokens/s, peer ${peer[round].toFixed(0)} tokens/s`);
+    console.log(
+      `${name}, round ${round + 1}: graft ${own[round].toFixed(0)} tokens/s, peer ${peer[round].toFixed(0)} tokens/s`,
+    );
   }
   ratios.push(`ratio ${name}: ${(median(own) / median(peer)).toFixed(2)}`);
 }

@@ -22,7 +22,9 @@ for (const [mode, precision] of [
   const a = tf.ones([SIZE, SIZE]);
   const b = tf.ones([SIZE, SIZE]);
   // A chain, so that the call itself does not count; the cheap sum keeps what comes back small.
-  const chain = engine.jit((x, y) => tf.sum(tf.matMul(tf.matMul(tf.matMul(tf.matMul(x, y), y), y), y)), { name: 'matmuls' });
+  const chain = engine.jit((x, y) => tf.sum(tf.matMul(tf.matMul(tf.matMul(tf.matMul(x, y), y), y), y)), {
+    name: 'matmuls',
+  });
   const ms = await time(7, async () => {
     const result = await chain.async(a, b);
     await result.data();

@@ -9,7 +9,10 @@ import { plugin as objectives } from '@graft/objectives';
 import { initAdamW, updateAdamW } from '@graft/optimizers';
 import { median } from './statistics.mjs';
 
-const { positionals, values } = parseArgs({ allowPositionals: true, options: { mode: { type: 'string' }, steps: { type: 'string' } } });
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: { mode: { type: 'string' }, steps: { type: 'string' } },
+});
 const [sizeName = 'tiny', precision = 'float32'] = positionals;
 const size = JSON.parse(readFileSync(new URL('./sizes.json', import.meta.url), 'utf8'))[sizeName];
 const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
@@ -29,7 +32,13 @@ const side = {
   bosTokenId: 2,
   eosTokenIds: [1],
 };
-const model = new GemmaModel({ kind: 'encoder-decoder', encoder: side, decoder: side, encoderWindow: 'strict', tieEncoderEmbedding: true });
+const model = new GemmaModel({
+  kind: 'encoder-decoder',
+  encoder: side,
+  decoder: side,
+  encoderWindow: 'strict',
+  tieEncoderEmbedding: true,
+});
 let parameters = {};
 model.parameters.forEach(({ name, shape, initial }, i) => {
   parameters[name] = initial === 'zeros' ? tf.zeros(shape) : random.normal(random.key(i), shape, 0, 0.02);
@@ -45,7 +54,10 @@ const ids = (length) => ({
   shape: [size.batch, length],
   values: Int32Array.from({ length: size.batch * length }, () => 3 + Math.floor(Math.random() * (size.vocabulary - 3))),
 });
-const fields = objective.prepare({ kind: 'batch', batch: { input_ids: ids(size.source), labels: ids(size.target) } }, { model });
+const fields = objective.prepare(
+  { kind: 'batch', batch: { input_ids: ids(size.source), labels: ids(size.target) } },
+  { model },
+);
 const batch = uploadBatch(fields);
 
 const step = makeTrainStep(engine, model, objective, optimizer);

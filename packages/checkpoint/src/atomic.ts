@@ -24,7 +24,10 @@ export async function writeFailure(path: string, cause: unknown): Promise<Checkp
       cause,
     });
   }
-  return new CheckpointError(`${path} could not be written: ${(cause as Error).message}.`, { code: 'checkpoint.unwritable', cause });
+  return new CheckpointError(`${path} could not be written: ${(cause as Error).message}.`, {
+    code: 'checkpoint.unwritable',
+    cause,
+  });
 }
 
 async function sync(path: string): Promise<void> {

@@ -1,7 +1,8 @@
 import { CheckpointError } from '@graft/engine';
 
 /** Element types as safetensors spells them. Graft computes with the first five; the others pass through as bytes. */
-export type StoredDtype = 'F32' | 'F16' | 'BF16' | 'I32' | 'I64' | 'F64' | 'I16' | 'I8' | 'U8' | 'U16' | 'U32' | 'U64' | 'BOOL';
+export type StoredDtype =
+  'F32' | 'F16' | 'BF16' | 'I32' | 'I64' | 'F64' | 'I16' | 'I8' | 'U8' | 'U16' | 'U32' | 'U64' | 'BOOL';
 
 const WIDTHS: Readonly<Record<StoredDtype, number>> = {
   F64: 8,
@@ -31,7 +32,12 @@ export function storedWidth(dtype: StoredDtype): number {
 export const STORED_DTYPES = Object.keys(WIDTHS) as readonly StoredDtype[];
 
 /** The spelling that config.json uses (`bfloat16`), and back. */
-const CONFIG_NAMES: Readonly<Partial<Record<StoredDtype, string>>> = { F32: 'float32', F16: 'float16', BF16: 'bfloat16', F64: 'float64' };
+const CONFIG_NAMES: Readonly<Partial<Record<StoredDtype, string>>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+  F64: 'float64',
+};
 
 export function configDtypeName(dtype: StoredDtype): string {
   return CONFIG_NAMES[dtype] ?? dtype.toLowerCase();
@@ -108,7 +114,9 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
       return Float32Array.from(new Float64Array(source.buffer, source.byteOffset, source.byteLength / 8));
     }
     default:
-      throw new CheckpointError(`${dtype} holds no floating-point numbers; expected F32, F16 or BF16.`, { code: 'checkpoint.dtype' });
+      throw new CheckpointError(`${dtype} holds no floating-point numbers; expected F32, F16 or BF16.`, {
+        code: 'checkpoint.dtype',
+      });
   }
 }
 
@@ -123,7 +131,8 @@ export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Arra
       for (let i = 0; i < bits.length; i++) {
         const word = bits[i];
         // A NaN whose payload sits in the lower half would round to infinity: set a bit that survives.
-        words[i] = (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+        words[i] =
+          (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
       }
       return new Uint8Array(words.buffer);
     }
@@ -134,7 +143,9 @@ export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Arra
       return new Uint8Array(words.buffer);
     }
     default:
-      throw new CheckpointError(`float32 values cannot be stored as ${dtype}; expected F32, F16 or BF16.`, { code: 'checkpoint.dtype' });
+      throw new CheckpointError(`float32 values cannot be stored as ${dtype}; expected F32, F16 or BF16.`, {
+        code: 'checkpoint.dtype',
+      });
   }
 }
 

@@ -49,24 +49,36 @@ export class CheckpointReader {
     for (const shard of shards) {
       if (!(await exists(join(folder, shard)))) {
         const count = places.filter(([, file]) => file === shard).length;
-        throw new CheckpointError(`${folder} lacks the shard ${shard}, in which ${INDEX_FILE} places ${count} tensors.`, {
-          code: 'checkpoint.missing-shard',
-          hint: 'Copy or download the missing file into the folder.',
-        });
+        throw new CheckpointError(
+          `${folder} lacks the shard ${shard}, in which ${INDEX_FILE} places ${count} tensors.`,
+          {
+            code: 'checkpoint.missing-shard',
+            hint: 'Copy or download the missing file into the folder.',
+          },
+        );
       }
     }
-    const reader = await CheckpointReader.fromFiles(folder, folder, shards.map((shard) => join(folder, shard)));
+    const reader = await CheckpointReader.fromFiles(
+      folder,
+      folder,
+      shards.map((shard) => join(folder, shard)),
+    );
     try {
       for (const [name, shard] of places) {
         if (reader.tensors.get(name)?.file !== join(folder, shard)) {
-          throw new CheckpointError(`${indexFile} places "${name}" in ${shard}, which does not hold it.`, { code: 'checkpoint.index' });
+          throw new CheckpointError(`${indexFile} places "${name}" in ${shard}, which does not hold it.`, {
+            code: 'checkpoint.index',
+          });
         }
       }
       const stray = [...reader.tensors.keys()].find((name) => !Object.hasOwn(weightMap, name));
       if (stray !== undefined) {
-        throw new CheckpointError(`${reader.tensors.get(stray)!.file} holds "${stray}", which ${INDEX_FILE} does not name.`, {
-          code: 'checkpoint.index',
-        });
+        throw new CheckpointError(
+          `${reader.tensors.get(stray)!.file} holds "${stray}", which ${INDEX_FILE} does not name.`,
+          {
+            code: 'checkpoint.index',
+          },
+        );
       }
     } catch (error) {
       await reader.close();
@@ -75,7 +87,11 @@ export class CheckpointReader {
     return reader;
   }
 
-  private static async fromFiles(path: string, folder: string | undefined, files: readonly string[]): Promise<CheckpointReader> {
+  private static async fromFiles(
+    path: string,
+    folder: string | undefined,
+    files: readonly string[],
+  ): Promise<CheckpointReader> {
     const readers = new Map<string, SafetensorsReader>();
     const tensors = new Map<string, TensorInfo>();
     try {
@@ -84,7 +100,8 @@ export class CheckpointReader {
         readers.set(file, reader);
         for (const [name, info] of reader.tensors) {
           const twin = tensors.get(name);
-          if (twin) throw new CheckpointError(`"${name}" is in ${twin.file} and in ${file}.`, { code: 'checkpoint.duplicate' });
+          if (twin)
+            throw new CheckpointError(`"${name}" is in ${twin.file} and in ${file}.`, { code: 'checkpoint.duplicate' });
           tensors.set(name, info);
         }
       }
@@ -112,7 +129,8 @@ export class CheckpointReader {
 
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);
-    if (!info) throw new CheckpointError(`${this.path} has no tensor "${name}".`, { code: 'checkpoint.missing-tensor' });
+    if (!info)
+      throw new CheckpointError(`${this.path} has no tensor "${name}".`, { code: 'checkpoint.missing-tensor' });
     return info;
   }
 
@@ -151,7 +169,11 @@ export interface CheckpointContents {
 }
 
 /** Writes a Hugging Face folder that appears whole or not at all. */
-export async function writeCheckpoint(folder: string, contents: CheckpointContents, options: { overwrite?: boolean } = {}): Promise<void> {
+export async function writeCheckpoint(
+  folder: string,
+  contents: CheckpointContents,
+  options: { overwrite?: boolean } = {},
+): Promise<void> {
   await writeFolderAtomically(folder, (temporary) => writeCheckpointInto(temporary, contents), options);
 }
 

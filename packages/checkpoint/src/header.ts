@@ -38,7 +38,8 @@ export function parseHeader(file: string, json: Uint8Array, dataStart: number, f
   } catch {
     throw malformed(file, 'its header is not JSON');
   }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw malformed(file, 'its header is not a JSON object');
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw malformed(file, 'its header is not a JSON object');
   const tensors = new Map<string, TensorInfo>();
   let metadata: Record<string, string> = {};
   for (const [name, entry] of Object.entries(parsed)) {
@@ -50,9 +51,16 @@ export function parseHeader(file: string, json: Uint8Array, dataStart: number, f
 }
 
 function parseEntry(file: string, name: string, entry: unknown, dataStart: number, fileBytes: number): TensorInfo {
-  const { dtype, shape, data_offsets: offsets } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
+  const {
+    dtype,
+    shape,
+    data_offsets: offsets,
+  } = (entry ?? {}) as { dtype?: unknown; shape?: unknown; data_offsets?: unknown };
   if (!isStoredDtype(dtype)) {
-    throw malformed(file, `tensor "${name}" has dtype ${JSON.stringify(dtype)}, expected one of ${STORED_DTYPES.join(', ')}`);
+    throw malformed(
+      file,
+      `tensor "${name}" has dtype ${JSON.stringify(dtype)}, expected one of ${STORED_DTYPES.join(', ')}`,
+    );
   }
   const isSize = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
   if (!Array.isArray(shape) || !shape.every(isSize)) throw malformed(file, `tensor "${name}" has no valid shape`);
@@ -73,10 +81,21 @@ function parseEntry(file: string, name: string, entry: unknown, dataStart: numbe
   return { name, dtype, shape, byteLength, file, offset: dataStart + start };
 }
 
-function checkCoverage(file: string, tensors: ReadonlyMap<string, TensorInfo>, dataStart: number, fileBytes: number): void {
+function checkCoverage(
+  file: string,
+  tensors: ReadonlyMap<string, TensorInfo>,
+  dataStart: number,
+  fileBytes: number,
+): void {
   let at = dataStart;
-  for (const { name, offset, byteLength } of [...tensors.values()].sort((a, b) => a.offset - b.offset || a.byteLength - b.byteLength)) {
-    if (offset !== at) throw malformed(file, `tensor "${name}" starts at byte ${offset}, expected ${at} (${offset < at ? 'an overlap' : 'a hole'})`);
+  for (const { name, offset, byteLength } of [...tensors.values()].sort(
+    (a, b) => a.offset - b.offset || a.byteLength - b.byteLength,
+  )) {
+    if (offset !== at)
+      throw malformed(
+        file,
+        `tensor "${name}" starts at byte ${offset}, expected ${at} (${offset < at ? 'an overlap' : 'a hole'})`,
+      );
     at += byteLength;
   }
   if (at !== fileBytes) throw malformed(file, `its tensors end at byte ${at}, but the file has ${fileBytes}`);

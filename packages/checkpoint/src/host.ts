@@ -15,11 +15,14 @@ export async function readHostTensors(file: string): Promise<Record<string, Host
   try {
     const result: Record<string, HostTensor> = {};
     for (const { name, dtype, shape } of reader.tensors.values()) {
-      if (dtype === 'I32' || dtype === 'I64') result[name] = { dtype: 'int32', shape, values: await reader.readInt32(name) };
+      if (dtype === 'I32' || dtype === 'I64')
+        result[name] = { dtype: 'int32', shape, values: await reader.readInt32(name) };
       else if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
         result[name] = { dtype: 'float32', shape, values: await reader.readFloat32(name) };
       } else {
-        throw new CheckpointError(`${file}: "${name}" holds ${dtype}; expected F32, F16, BF16, I32 or I64.`, { code: 'checkpoint.dtype' });
+        throw new CheckpointError(`${file}: "${name}" holds ${dtype}; expected F32, F16, BF16, I32 or I64.`, {
+          code: 'checkpoint.dtype',
+        });
       }
     }
     return result;

@@ -29,7 +29,8 @@ export class SafetensorsReader {
       const prefix = await readExactly(handle, file, 0, 8, size);
       const headerBytes = Number(new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true));
       if (headerBytes > MAX_HEADER_BYTES) throw malformed(file, `its header claims ${headerBytes} bytes`);
-      if (8 + headerBytes > size) throw malformed(file, `its header claims ${headerBytes} bytes, but the file has ${size}`);
+      if (8 + headerBytes > size)
+        throw malformed(file, `its header claims ${headerBytes} bytes, but the file has ${size}`);
       const json = await readExactly(handle, file, 8, headerBytes, size);
       const { tensors, metadata } = parseHeader(file, json, 8 + headerBytes, size);
       return new SafetensorsReader(file, handle, tensors, metadata);
@@ -42,7 +43,8 @@ export class SafetensorsReader {
   /** Where a tensor lies. Throws CheckpointError naming the file when it has no such tensor. */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);
-    if (!info) throw new CheckpointError(`${this.file} has no tensor "${name}".`, { code: 'checkpoint.missing-tensor' });
+    if (!info)
+      throw new CheckpointError(`${this.file} has no tensor "${name}".`, { code: 'checkpoint.missing-tensor' });
     return info;
   }
 
@@ -78,7 +80,12 @@ export class SafetensorsReader {
 
 export function unreadable(file: string, cause: unknown): CheckpointError {
   const code = (cause as NodeJS.ErrnoException).code;
-  const reason = code === 'ENOENT' ? 'there is no such file' : code === 'EACCES' ? 'permission denied' : ((cause as Error).message ?? String(cause));
+  const reason =
+    code === 'ENOENT'
+      ? 'there is no such file'
+      : code === 'EACCES'
+        ? 'permission denied'
+        : ((cause as Error).message ?? String(cause));
   return new CheckpointError(`${file} cannot be read: ${reason}.`, { code: 'checkpoint.unreadable', cause });
 }
 
@@ -90,7 +97,8 @@ async function readExactly(
   size?: number,
   into?: Uint8Array,
 ): Promise<Uint8Array> {
-  if (size !== undefined && position + length > size) throw malformed(file, `it has ${size} bytes, expected at least ${position + length}`);
+  if (size !== undefined && position + length > size)
+    throw malformed(file, `it has ${size} bytes, expected at least ${position + length}`);
   const buffer = into ?? new Uint8Array(length);
   let done = 0;
   while (done < length) {

@@ -40,9 +40,12 @@ export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<
 export async function loadSnapshotState(folder: string): Promise<Record<string, unknown>> {
   const manifest = await readJsonObject(join(folder, MANIFEST_FILE));
   if (manifest.version !== VERSION) {
-    throw new CheckpointError(`${folder} is a snapshot of version ${String(manifest.version)}; this Graft reads version ${VERSION}.`, {
-      code: 'checkpoint.snapshot-version',
-    });
+    throw new CheckpointError(
+      `${folder} is a snapshot of version ${String(manifest.version)}; this Graft reads version ${VERSION}.`,
+      {
+        code: 'checkpoint.snapshot-version',
+      },
+    );
   }
   for (const [name, bytes] of Object.entries(manifest.files as Record<string, number>)) {
     const found = await stat(join(folder, name)).catch(() => undefined);
@@ -77,5 +80,6 @@ export async function listSnapshots(checkpoints: string): Promise<{ step: number
 /** Removes all but the newest `keep` snapshots. */
 export async function pruneSnapshots(checkpoints: string, keep: number): Promise<void> {
   const snapshots = await listSnapshots(checkpoints);
-  for (const { folder } of snapshots.slice(0, Math.max(0, snapshots.length - keep))) await rm(folder, { recursive: true, force: true });
+  for (const { folder } of snapshots.slice(0, Math.max(0, snapshots.length - keep)))
+    await rm(folder, { recursive: true, force: true });
 }

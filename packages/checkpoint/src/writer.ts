@@ -23,7 +23,8 @@ function buildHeader(sources: readonly TensorSource[], metadata: Readonly<Record
   const names = new Set<string>();
   let at = 0;
   for (const source of sources) {
-    if (names.has(source.name)) throw new CheckpointError(`Tensor "${source.name}" was given twice.`, { code: 'checkpoint.duplicate' });
+    if (names.has(source.name))
+      throw new CheckpointError(`Tensor "${source.name}" was given twice.`, { code: 'checkpoint.duplicate' });
     names.add(source.name);
     const bytes = sourceBytes(source);
     header[source.name] = { dtype: source.dtype, shape: source.shape, data_offsets: [at, at + bytes] };

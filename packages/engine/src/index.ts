@@ -1,7 +1,19 @@
 export * from './errors';
 export * from './types';
 export { tf } from './tf';
-export { openEngine } from './open';
+export { openEngine, doctor } from './open';
+export {
+  cacheFolder,
+  findNativeLibrary,
+  installNativeLibrary,
+  unsupportedPlatformReason,
+  RELEASE,
+  type NativeLibrary,
+  type InstallOptions,
+  type InstallProgress,
+  type DoctorCheck,
+  type DoctorReport,
+} from './setup';
 export { withPrecision, currentPrecision } from './precision';
 export { random, type RandomKey } from './random';
 export { valueAndGradients, withGradient } from './gradients';

@@ -5,7 +5,17 @@ describe.each<EngineMode>(['xla', 'graph', 'eager'])('2,000 steps on %s', (mode)
   test('leave handles, tensors and resident memory where they were', async () => {
     const engine = await openEngine({ mode });
     const step = engine.jit((p: Record<string, tf.Tensor>, x: tf.Tensor) => {
-      const { loss, gradients } = valueAndGradients(({ w }) => ({ loss: tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D).square().mean().asScalar(), auxiliary: [] }), p);
+      const { loss, gradients } = valueAndGradients(
+        ({ w }) => ({
+          loss: tf
+            .matMul(x as tf.Tensor2D, w as tf.Tensor2D)
+            .square()
+            .mean()
+            .asScalar(),
+          auxiliary: [],
+        }),
+        p,
+      );
       return { p: { w: tf.sub(p.w, tf.mul(gradients.w, 0.1)) }, loss };
     });
     let p: Record<string, tf.Tensor> = { w: tf.ones([64, 64]) };

@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { EngineError } from './errors';
 import { makeJit, type NativeSide } from './jit/jit';
 import { preparePortableBackend } from './portable';
-import { findNativeLibrary, unsupportedPlatformReason } from './setup';
+import { examine, findNativeLibrary, unsupportedPlatformReason, type DoctorReport, type NativeLibrary } from './setup';
 import { tf } from './tf';
 import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision } from './types';
 
@@ -14,8 +14,9 @@ let nativeSide: NativeSide | undefined;
 async function loadNative(options: EngineOptions): Promise<NativeSide | string> {
   const unsupported = unsupportedPlatformReason();
   if (unsupported) return unsupported;
-  if (!nativeSide) {
+  if (!nativeSide || options.libraryPath !== undefined) {
     const library = await findNativeLibrary({ libraryPath: options.libraryPath });
+    if (nativeSide) return sameLibrary(nativeSide, library!);
     if (!library) return 'The native library is not installed (`graft engine install` fetches it).';
     shimNodeUtil();
     // Loaded on demand: the portable engine must work where koffi has no build for the machine.
@@ -26,10 +27,25 @@ async function loadNative(options: EngineOptions): Promise<NativeSide | string> 
   return nativeSide;
 }
 
+/** A process has one library: naming another later cannot be obeyed, and is not ignored. */
+function sameLibrary(side: NativeSide, wanted: NativeLibrary): NativeSide {
+  const { folder } = side.binding.runtime.library;
+  if (folder === wanted.folder) return side;
+  throw new EngineError(
+    `engine.libraryPath names ${wanted.folder}, but this process has loaded the library in ${folder} already.`,
+    {
+      code: 'engine.library-loaded',
+    },
+  );
+}
+
 /** tfjs-node's kernels call two helpers of `util` that Node 23 removed. */
 function shimNodeUtil(): void {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- the shim must change the module object itself
-  const util = require('node:util') as { isNullOrUndefined?: (value: unknown) => boolean; isArray?: (value: unknown) => boolean };
+  const util = require('node:util') as {
+    isNullOrUndefined?: (value: unknown) => boolean;
+    isArray?: (value: unknown) => boolean;
+  };
   util.isNullOrUndefined ??= (value) => value === null || value === undefined;
   util.isArray ??= Array.isArray;
 }
@@ -49,7 +65,10 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const mode = options.mode ?? 'auto';
   const precision = options.precision ?? 'float32';
   if (!MODES.includes(mode)) {
-    throw new EngineError(`engine mode "${String(mode)}" is unknown; expected one of ${MODES.join(', ')}.`, { code: 'engine.mode', exitCode: 2 });
+    throw new EngineError(`engine mode "${String(mode)}" is unknown; expected one of ${MODES.join(', ')}.`, {
+      code: 'engine.mode',
+      exitCode: 2,
+    });
   }
   if (mode === 'portable') return portableEngine(precision);
   let native: NativeSide | string;
@@ -104,4 +123,9 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
       residentBytes: process.memoryUsage.rss(),
     }),
   };
+}
+
+/** Looks at what Graft needs on this machine, and whether the native engine opens. */
+export function doctor(): Promise<DoctorReport> {
+  return examine(async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description);
 }

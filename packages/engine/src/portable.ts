@@ -16,7 +16,10 @@ function borrowed(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConf
         return copy;
       };
       const given = Object.fromEntries(
-        Object.entries(inputs).map(([name, info]) => [name, Array.isArray(info) ? info.map(lend) : info == null ? info : lend(info)]),
+        Object.entries(inputs).map(([name, info]) => [
+          name,
+          Array.isArray(info) ? info.map(lend) : info == null ? info : lend(info),
+        ]),
       ) as tf.NamedTensorInfoMap;
       const result = kernel.kernelFunc({ inputs: given, attrs, backend: cpu });
       const bring = (info: tf.TensorInfo): tf.TensorInfo => {

@@ -2,7 +2,10 @@ import { openEngine, random, tf, type Engine, type EngineMode } from './index';
 import { philoxBits } from './kernels/philox';
 
 /** Words that TensorFlow 2.21 draws for the stateless seed [42, 0], shape [7], read once from its own kernel. */
-const SEED_42_UPPER = [0.28375470638275146, 0.23730158805847168, 0.44280362129211426, 0.6172268986701965, 0.6095284819602966, 0.5051299929618835, 0.3842870593070984];
+const SEED_42_UPPER = [
+  0.28375470638275146, 0.23730158805847168, 0.44280362129211426, 0.6172268986701965, 0.6095284819602966,
+  0.5051299929618835, 0.3842870593070984,
+];
 
 test('Philox here draws what TensorFlow draws', () => {
   expect(Array.from(philoxBits([42, 0], 7), (word) => Math.fround((word >>> 8) * 2 ** -24))).toEqual(SEED_42_UPPER);
@@ -29,7 +32,8 @@ describe('random', () => {
     expect(last.uniform).toEqual(SEED_42_UPPER);
     expect(last.integers).toEqual(draws[0].integers);
     expect(last.folded).toEqual(draws[0].folded);
-    for (const name of ['normal', 'truncated']) last[name].forEach((value, i) => expect(value).toBeCloseTo(draws[0][name][i], 5));
+    for (const name of ['normal', 'truncated'])
+      last[name].forEach((value, i) => expect(value).toBeCloseTo(draws[0][name][i], 5));
     expect(Math.max(...last.truncated.map(Math.abs))).toBeLessThanOrEqual(2);
     expect(new Set(last.integers)).toEqual(new Set([-3, -2, -1, 0, 1, 2, 3]));
     expect(last.folded).not.toEqual(last.uniform.slice(0, 5));

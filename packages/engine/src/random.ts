@@ -20,15 +20,21 @@ function standardNormal(key: RandomKey, shape: readonly number[]): tf.Tensor {
 const LOWER_TAIL = 0.022750131948179195;
 /** Giles (2012), "Approximating the erfinv function", central branch, highest power first. */
 const INVERSE_ERF = [
-  2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164, 0.246640727, 1.50140941,
+  2.81022636e-8, 3.43273939e-7, -3.5233877e-6, -4.39150654e-6, 0.00021858087, -0.00125372503, -0.00417768164,
+  0.246640727, 1.50140941,
 ];
 
 /** Standard normal numbers conditioned on |x| <= 2, by the inverse of the distribution function. */
 function standardTruncatedNormal(key: RandomKey, shape: readonly number[]): tf.Tensor {
   // y = 2p - 1 for p uniform between the tails; |y| < 0.955 keeps to the central branch.
-  const y = uniform(key, shape).mul(2 * (1 - 2 * LOWER_TAIL)).sub(1 - 2 * LOWER_TAIL);
+  const y = uniform(key, shape)
+    .mul(2 * (1 - 2 * LOWER_TAIL))
+    .sub(1 - 2 * LOWER_TAIL);
   const w = tf.log(tf.sub(1, y.square())).neg().sub(2.5);
-  const polynomial = INVERSE_ERF.slice(1).reduce<tf.Tensor>((sum, coefficient) => sum.mul(w).add(coefficient), tf.scalar(INVERSE_ERF[0]));
+  const polynomial = INVERSE_ERF.slice(1).reduce<tf.Tensor>(
+    (sum, coefficient) => sum.mul(w).add(coefficient),
+    tf.scalar(INVERSE_ERF[0]),
+  );
   return polynomial.mul(y).mul(Math.SQRT2);
 }
 
@@ -75,6 +81,13 @@ export const random = {
 
   /** int32 in [min, max), for ranges up to 2^24. */
   integers(key: RandomKey, shape: readonly number[], min: number, max: number): tf.Tensor {
-    return tf.tidy(() => uniform(key, shape).mul(max - min).floor().minimum(max - min - 1).add(min).cast('int32'));
+    return tf.tidy(() =>
+      uniform(key, shape)
+        .mul(max - min)
+        .floor()
+        .minimum(max - min - 1)
+        .add(min)
+        .cast('int32'),
+    );
   },
 };

@@ -13,7 +13,8 @@ export type Precision = 'float32' | 'bfloat16';
  * A tree of tensors: a tensor, an array of trees or a plain object of trees. Leaves that are no tensors (numbers, strings,
  * booleans, null, undefined) are static: they belong to the key under which a trace is kept.
  */
-export type Tree = tf.Tensor | number | string | boolean | null | undefined | readonly Tree[] | { readonly [key: string]: Tree };
+export type Tree =
+  tf.Tensor | number | string | boolean | null | undefined | readonly Tree[] | { readonly [key: string]: Tree };
 
 export interface JitOptions {
   /** Shown in errors and statistics. Default: the function's own name. */

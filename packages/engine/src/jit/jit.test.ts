@@ -81,7 +81,9 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
 
     test('one compiled function inside another becomes part of it', () => {
       const inner = engine.jit((x: tf.Tensor) => x.square());
-      const recursive = engine.jit((x: tf.Tensor, depth: number): tf.Tensor => (depth === 0 ? inner(x) : recursive(x.add(1), depth - 1)));
+      const recursive = engine.jit((x: tf.Tensor, depth: number): tf.Tensor =>
+        depth === 0 ? inner(x) : recursive(x.add(1), depth - 1),
+      );
       const x = tf.scalar(1);
       const out = recursive(x, 3);
       expect(out.dataSync()[0]).toBe(16);
@@ -155,7 +157,9 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
     test('refuses a function that returns a promise', () => {
       const fn = engine.jit(async (x: tf.Tensor) => Promise.resolve(x), { name: 'later' });
       const x = tf.scalar(1);
-      expect(() => fn(x)).toThrow('jit "later" got a function that returns a promise; it can only compile synchronous code.');
+      expect(() => fn(x)).toThrow(
+        'jit "later" got a function that returns a promise; it can only compile synchronous code.',
+      );
       x.dispose();
     });
 
@@ -171,7 +175,9 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
     });
 
     test('a kernel that reads on the host is named', () => {
-      const fn = engine.jit((x: tf.Tensor) => tf.topk(tf.unique(x as tf.Tensor1D).values, 1).values, { name: 'distinct' });
+      const fn = engine.jit((x: tf.Tensor) => tf.topk(tf.unique(x as tf.Tensor1D).values, 1).values, {
+        name: 'distinct',
+      });
       const x = tf.tensor1d([1, 1, 2]);
       expect(() => fn(x)).toThrow(/inside jit "distinct"/);
       x.dispose();
@@ -187,7 +193,9 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
     test('an operation that does not fit is told with its shapes', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D), { name: 'product' });
       const x = tf.ones([2, 3]);
-      expect(() => fn(x)).toThrow(/MatMul inside jit "product", on float\[2, 3\], float\[2, 3\]: Dimensions must be equal/);
+      expect(() => fn(x)).toThrow(
+        /MatMul inside jit "product", on float\[2, 3\], float\[2, 3\]: Dimensions must be equal/,
+      );
       x.dispose();
     });
 
@@ -204,10 +212,13 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
 
     test('a tensor smuggled out of a trace is told', () => {
       let smuggled: tf.Tensor | undefined;
-      const fn = engine.jit((x: tf.Tensor) => {
-        smuggled = tf.keep(x.add(1));
-        return x.mul(2);
-      }, { name: 'leaky' });
+      const fn = engine.jit(
+        (x: tf.Tensor) => {
+          smuggled = tf.keep(x.add(1));
+          return x.mul(2);
+        },
+        { name: 'leaky' },
+      );
       const x = tf.scalar(1);
       tf.dispose(fn(x));
       expect(() => tf.add(smuggled!, 1)).toThrow(/given a tensor from inside jit "leaky", which has ended/);
@@ -219,7 +230,10 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
     test('bfloat16 rounds the operands of matrix multiplications and nothing else', () => {
       const x = tf.tensor2d([[1.001, 2.003]]);
       const y = tf.tensor2d([[1], [1]]);
-      const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => ({ product: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D), sum: a.sum() }));
+      const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => ({
+        product: tf.matMul(a as tf.Tensor2D, b as tf.Tensor2D),
+        sum: a.sum(),
+      }));
       const rounded = withPrecision('bfloat16', () => fn(x, y));
       const exact = fn(x, y);
       expect(rounded.product.dataSync()[0]).toBe(3);

@@ -70,7 +70,8 @@ export function makeJit<A extends readonly unknown[], R>(
     }
     const where = `jit "${name}"`;
     const inputs = leaves.map((leaf) => backend.nativeOf(leaf.dataId, where));
-    for (const source of entry.captures) inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
+    for (const source of entry.captures)
+      inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
     return { entry, inputs };
   };
 
@@ -100,7 +101,10 @@ export function makeJit<A extends readonly unknown[], R>(
       for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
       return {
         fn: new TensorFlowFunction(binding.runtime, program, executor === 'xla'),
-        captures: program.captures.map(({ source }) => ({ dataId: source as object, variable: variables.get(source as object) })),
+        captures: program.captures.map(({ source }) => ({
+          dataId: source as object,
+          variable: variables.get(source as object),
+        })),
         rebuild: (outputs) => treeMap(result as Tree, (_, position) => outputs[position]),
         ran: false,
       };
@@ -126,7 +130,11 @@ export function makeJit<A extends readonly unknown[], R>(
     if (!compiles || !native) return eagerly(args);
     const { entry, inputs } = lookUp(args, native);
     const start = performance.now();
-    return deliver(entry, named(() => entry.fn.call(inputs)), start);
+    return deliver(
+      entry,
+      named(() => entry.fn.call(inputs)),
+      start,
+    );
   };
 
   const callAsync = async (...args: A): Promise<R> => {
@@ -144,7 +152,11 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const rename = (error: unknown): unknown =>
     error instanceof EngineError
-      ? new EngineError(`jit "${name}": ${error.message.replace(/^graft_\w+: /, '')}`, { code: error.code, hint: error.hint, cause: error })
+      ? new EngineError(`jit "${name}": ${error.message.replace(/^graft_\w+: /, '')}`, {
+          code: error.code,
+          hint: error.hint,
+          cause: error,
+        })
       : error;
 
   const named = <T>(run: () => T): T => {
@@ -167,8 +179,11 @@ function rejectPromise(result: unknown, name: string): void {
   if (result instanceof Promise) {
     // Nobody will wait for it; without this its failure would end the process.
     result.catch(() => undefined);
-    throw new EngineError(`jit "${name}" got a function that returns a promise; it can only compile synchronous code.`, {
-      code: 'engine.jit-async',
-    });
+    throw new EngineError(
+      `jit "${name}" got a function that returns a promise; it can only compile synchronous code.`,
+      {
+        code: 'engine.jit-async',
+      },
+    );
   }
 }

@@ -27,7 +27,8 @@ export function treeMap<T extends Tree>(tree: T, replace: (leaf: tf.Tensor, posi
   const visit = (branch: unknown): unknown => {
     if (branch instanceof tf.Tensor) return replace(branch, position++);
     if (Array.isArray(branch)) return branch.map(visit);
-    if (isPlainObject(branch)) return Object.fromEntries(Object.entries(branch).map(([key, value]) => [key, visit(value)]));
+    if (isPlainObject(branch))
+      return Object.fromEntries(Object.entries(branch).map(([key, value]) => [key, visit(value)]));
     return branch;
   };
   return visit(tree) as T;
@@ -48,10 +49,14 @@ export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): 
     for (const key in tree) text += `${key}:${signatureOf(tree[key], leaves, where)};`;
     return `${text}}`;
   }
-  if (tree === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof tree)) return `${typeof tree} ${String(tree as string)}`;
+  if (tree === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof tree))
+    return `${typeof tree} ${String(tree as string)}`;
   const kind = typeof tree === 'object' ? (tree as object).constructor.name : typeof tree;
-  throw new EngineError(`${where} was given a ${kind}; it takes tensors, arrays and plain objects of them, numbers, strings and booleans.`, {
-    code: 'engine.jit-argument',
-    hint: 'Make arrays of numbers into tensors first, or close over the value.',
-  });
+  throw new EngineError(
+    `${where} was given a ${kind}; it takes tensors, arrays and plain objects of them, numbers, strings and booleans.`,
+    {
+      code: 'engine.jit-argument',
+      hint: 'Make arrays of numbers into tensors first, or close over the value.',
+    },
+  );
 }

@@ -27,7 +27,12 @@ const POSITIVE = 0x7fffffff;
  * Raw Philox words are the same in eager execution and under XLA; the float distributions of the two are not (one takes
  * a word's lower bits, the other its upper). So only words are drawn by TensorFlow.
  */
-function nativeDraw(backend: GraftBackend, key: tf.TensorInfo, shape: readonly number[], uniform: boolean): tf.TensorInfo {
+function nativeDraw(
+  backend: GraftBackend,
+  key: tf.TensorInfo,
+  shape: readonly number[],
+  uniform: boolean,
+): tf.TensorInfo {
   const binding = backend.binding as unknown as KoffiBinding;
   const temporary: number[] = [];
   const keep = (id: number): number => {
@@ -37,7 +42,12 @@ function nativeDraw(backend: GraftBackend, key: tf.TensorInfo, shape: readonly n
   const dtype = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
   const positive = keep(binding.createTensor([], TF.INT32, Int32Array.of(POSITIVE)));
   const seed = binding.executeOp('BitwiseAnd', [dtype('T', TF.INT32)], [...backend.ids([key]), positive], 1)[0].id;
-  const [words, counter] = binding.executeOp('StatelessRandomGetKeyCounter', [dtype('Tseed', TF.INT32)], [keep(seed)], 2);
+  const [words, counter] = binding.executeOp(
+    'StatelessRandomGetKeyCounter',
+    [dtype('Tseed', TF.INT32)],
+    [keep(seed)],
+    2,
+  );
   keep(words.id);
   keep(counter.id);
   const shapeId = keep(binding.createTensor([shape.length], TF.INT32, Int32Array.from(shape)));
@@ -52,7 +62,8 @@ function nativeDraw(backend: GraftBackend, key: tf.TensorInfo, shape: readonly n
   if (uniform) {
     const eight = keep(binding.createTensor([], TF.UINT32, Int32Array.of(8)));
     const upper = binding.executeOp('RightShift', [dtype('T', TF.UINT32)], [keep(result.id), eight], 1)[0].id;
-    const float = binding.executeOp('Cast', [dtype('SrcT', TF.UINT32), dtype('DstT', TF.FLOAT)], [keep(upper)], 1)[0].id;
+    const float = binding.executeOp('Cast', [dtype('SrcT', TF.UINT32), dtype('DstT', TF.FLOAT)], [keep(upper)], 1)[0]
+      .id;
     const scale = keep(binding.createTensor([], TF.FLOAT, Float32Array.of(2 ** -24)));
     [result] = binding.executeOp('Mul', [dtype('T', TF.FLOAT)], [keep(float), scale], 1);
   }

@@ -21,17 +21,30 @@ interface MatMulInputs {
  * Matrix multiplication under the precision policy: bfloat16 operands are casts around the operation, so master weights
  * and everything else stay float32. Rank 2 takes MatMul, which TensorFlow's graph executor runs faster than the batched one.
  */
-function matMul(backend: GraftBackend, { a, b }: MatMulInputs, transposeA: boolean, transposeB: boolean): tf.TensorInfo {
+function matMul(
+  backend: GraftBackend,
+  { a, b }: MatMulInputs,
+  transposeA: boolean,
+  transposeB: boolean,
+): tf.TensorInfo {
   const flat = a.shape.length === 2 && b.shape.length === 2;
   const op = flat ? 'MatMul' : 'BatchMatMulV2';
-  const transposes = [flag(flat ? 'transpose_a' : 'adj_x', transposeA), flag(flat ? 'transpose_b' : 'adj_y', transposeB)];
+  const transposes = [
+    flag(flat ? 'transpose_a' : 'adj_x', transposeA),
+    flag(flat ? 'transpose_b' : 'adj_y', transposeB),
+  ];
   if (currentPrecision() === 'float32' || a.dtype !== 'float32' || b.dtype !== 'float32') {
     const type = a.dtype === 'int32' ? TF.INT32 : a.dtype === 'complex64' ? TF.COMPLEX64 : TF.FLOAT;
     return backend.run(op, [dtypeAttribute('T', type), ...transposes], [a, b])[0];
   }
   const binding = backend.binding as unknown as import('../native/binding').KoffiBinding;
   const cast = (id: number, from: number, to: number): number =>
-    binding.executeOp('Cast', [dtypeAttribute('SrcT', from), dtypeAttribute('DstT', to), flag('Truncate', false)], [id], 1)[0].id;
+    binding.executeOp(
+      'Cast',
+      [dtypeAttribute('SrcT', from), dtypeAttribute('DstT', to), flag('Truncate', false)],
+      [id],
+      1,
+    )[0].id;
   const [aId, bId] = backend.ids([a, b]);
   const a16 = cast(aId, TF.FLOAT, TF.BFLOAT16);
   const b16 = cast(bId, TF.FLOAT, TF.BFLOAT16);

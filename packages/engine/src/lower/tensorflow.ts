@@ -60,7 +60,11 @@ function build(builder: GraphBuilder, program: Program, name: string): Pointer {
       node,
       node.kind === 'constant'
         ? builder.constant(node.outputs[0], node.bytes)
-        : builder.operation(node.op, node.attributes, node.inputs.map((input) => at(input.producer, input.index))),
+        : builder.operation(
+            node.op,
+            node.attributes,
+            node.inputs.map((input) => at(input.producer, input.index)),
+          ),
     );
   }
   // A function may not return one of its inputs, nor one output twice: each result passes through an identity.

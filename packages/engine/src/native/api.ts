@@ -56,7 +56,13 @@ export interface TensorFlowApi {
   TFE_OpSetAttrIntList(op: Pointer, name: string, values: BigInt64Array, count: number): void;
   TFE_OpSetAttrTypeList(op: Pointer, name: string, values: Int32Array, count: number): void;
   TFE_Execute: ((op: Pointer, outputs: BigUint64Array, count: Int32Array, status: Pointer) => void) & {
-    async(op: Pointer, outputs: BigUint64Array, count: Int32Array, status: Pointer, done: (error: unknown) => void): void;
+    async(
+      op: Pointer,
+      outputs: BigUint64Array,
+      count: Int32Array,
+      status: Pointer,
+      done: (error: unknown) => void,
+    ): void;
   };
 
   TF_NewGraph(): Pointer;
@@ -220,11 +226,14 @@ export function loadTensorFlowApi(frameworkPath: string, ccPath: string): Tensor
         // Part of the C API lives in the framework library; which part differs between releases.
         api[name] = framework.func(declaration);
       } catch (cause) {
-        throw new EngineError(`The native library ${ccPath} has no function ${name}; it is not a TensorFlow 2 that Graft can use.`, {
-          code: 'engine.library-version',
-          hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.',
-          cause,
-        });
+        throw new EngineError(
+          `The native library ${ccPath} has no function ${name}; it is not a TensorFlow 2 that Graft can use.`,
+          {
+            code: 'engine.library-version',
+            hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.',
+            cause,
+          },
+        );
       }
     }
   }

@@ -53,7 +53,13 @@ export class GraftBackend extends NodeJSKernelBackend {
     return this as unknown as Internals;
   }
 
-  override move(dataId: object, values: tf.backend_util.BackendValues, shape: number[], dtype: tf.DataType, refCount: number): void {
+  override move(
+    dataId: object,
+    values: tf.backend_util.BackendValues,
+    shape: number[],
+    dtype: tf.DataType,
+    refCount: number,
+  ): void {
     super.move(dataId, values, shape, dtype, refCount);
     const tracer = this.koffi.activeTracer;
     if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
@@ -110,12 +116,17 @@ export class GraftBackend extends NodeJSKernelBackend {
     data.values = null;
   }
 
-  private idInTrace(tensor: tf.TensorInfo, tracer: Tracer, inherited: (tensors: readonly tf.TensorInfo[]) => number[]): number {
+  private idInTrace(
+    tensor: tf.TensorInfo,
+    tracer: Tracer,
+    inherited: (tensors: readonly tf.TensorInfo[]) => number[],
+  ): number {
     const known = this.captureIds.get(tensor.dataId);
     if (known !== undefined) return known;
     const data = this.internals.tensorMap.has(tensor.dataId) ? this.internals.tensorMap.get(tensor.dataId) : undefined;
     // Made in this trace (host values become a constant), an int64 helper of tfjs-node, or disposed: the usual way.
-    if (!data || (data.values !== null && data.writtenIn === tracer) || this.koffi.isTraced(data.id)) return inherited([tensor])[0];
+    if (!data || (data.values !== null && data.writtenIn === tracer) || this.koffi.isTraced(data.id))
+      return inherited([tensor])[0];
     this.upload(data);
     const value = tracer.capture(tensor.dataId, { dtype: data.dtype, shape: [...tensor.shape] });
     const id = this.koffi.addValue(value, tracer).id;

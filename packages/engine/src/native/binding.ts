@@ -111,18 +111,31 @@ export class KoffiBinding {
     const entry = this.entry(id);
     if ('value' in entry) {
       const by = currentKernel ? `${currentKernel} reads` : 'dataSync(), data(), array() or print() read';
-      throw new EngineError(`${by} the value of a tensor inside jit "${entry.tracer.name}", where tensors have no values yet.`, {
-        code: 'engine.value-in-trace',
-        hint: 'Return the tensor and read it outside, or choose with tf.where instead of an if.',
-      });
+      throw new EngineError(
+        `${by} the value of a tensor inside jit "${entry.tracer.name}", where tensors have no values yet.`,
+        {
+          code: 'engine.value-in-trace',
+          hint: 'Return the tensor and read it outside, or choose with tf.where instead of an if.',
+        },
+      );
     }
     return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
   }
 
-  executeOp(name: string, attributes: readonly OpAttribute[], inputIds: readonly number[], outputCount: number): TensorMetadata[] {
+  executeOp(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputIds: readonly number[],
+    outputCount: number,
+  ): TensorMetadata[] {
     const tracer = this.tracer;
     if (!tracer) {
-      const outputs = this.runtime.execute(name, attributes, inputIds.map((id) => this.native(id, name)), outputCount);
+      const outputs = this.runtime.execute(
+        name,
+        attributes,
+        inputIds.map((id) => this.native(id, name)),
+        outputCount,
+      );
       return outputs.map((native) => this.describe(native.dtype, native.shape, { native }));
     }
     const inputs = inputIds.map((id) => this.value(id, name, tracer));
@@ -159,11 +172,16 @@ export class KoffiBinding {
     const entry = this.entry(id);
     if ('value' in entry) {
       if (entry.tracer === tracer) return entry.value;
-      throw new EngineError(`${operation} inside jit "${tracer.name}" was given a tensor of jit "${entry.tracer.name}".`, {
-        code: 'engine.escaped-tensor',
-      });
+      throw new EngineError(
+        `${operation} inside jit "${tracer.name}" was given a tensor of jit "${entry.tracer.name}".`,
+        {
+          code: 'engine.escaped-tensor',
+        },
+      );
     }
-    throw new EngineError(`${operation} inside jit "${tracer.name}" was given a native tensor by its id.`, { code: 'engine.raw-capture' });
+    throw new EngineError(`${operation} inside jit "${tracer.name}" was given a native tensor by its id.`, {
+      code: 'engine.raw-capture',
+    });
   }
 
   private entry(id: number): Entry {

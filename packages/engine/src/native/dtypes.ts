@@ -71,10 +71,14 @@ export function toBytes(values: ArrayLike<number | bigint | boolean>, dtype: num
       typed = values instanceof Int32Array ? values : Int32Array.from(values as ArrayLike<number>);
       break;
     case TF.INT64:
-      typed = values instanceof BigInt64Array ? values : BigInt64Array.from(Array.from(values as ArrayLike<number>, BigInt));
+      typed =
+        values instanceof BigInt64Array ? values : BigInt64Array.from(Array.from(values as ArrayLike<number>, BigInt));
       break;
     case TF.UINT64:
-      typed = values instanceof BigUint64Array ? values : BigUint64Array.from(Array.from(values as ArrayLike<number>, BigInt));
+      typed =
+        values instanceof BigUint64Array
+          ? values
+          : BigUint64Array.from(Array.from(values as ArrayLike<number>, BigInt));
       break;
     case TF.BOOL:
     case TF.UINT8:
@@ -91,7 +95,10 @@ export function toBytes(values: ArrayLike<number | bigint | boolean>, dtype: num
 }
 
 /** Bytes of a tensor as the typed array that tfjs expects for its dtype. The bytes become the array's own buffer. */
-export function fromBytes(bytes: Uint8Array, dtype: number): Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint16Array {
+export function fromBytes(
+  bytes: Uint8Array,
+  dtype: number,
+): Float32Array | Int32Array | Uint8Array | BigInt64Array | Uint16Array {
   switch (dtype) {
     case TF.FLOAT:
     case TF.COMPLEX64:

@@ -48,7 +48,10 @@ export class GraphBuilder {
   operation(op: string, attributes: readonly OpAttribute[], inputs: readonly GraphOutput[]): GraphOutput {
     const { api } = this.runtime;
     const signature = signatures(this.runtime).get(op);
-    if (!signature) throw new EngineError(`TensorFlow ${this.runtime.version} has no operation ${op}.`, { code: 'engine.unknown-operation' });
+    if (!signature)
+      throw new EngineError(`TensorFlow ${this.runtime.version} has no operation ${op}.`, {
+        code: 'engine.unknown-operation',
+      });
     const implied = new Set<string>();
     const description = this.begin(op);
     let next = 0;
@@ -63,7 +66,15 @@ export class GraphBuilder {
       const value = attributes.find(({ name }) => name === listAttribute)?.value;
       // Without the attribute the list takes what the other inputs leave.
       const length =
-        typeof value === 'number' ? value : Array.isArray(value) ? value.length : inputs.length - next - (signature.length - 1 - signature.findIndex((s) => (s.countAttribute ?? s.typesAttribute) === listAttribute));
+        typeof value === 'number'
+          ? value
+          : Array.isArray(value)
+            ? value.length
+            : inputs.length -
+              next -
+              (signature.length -
+                1 -
+                signature.findIndex((s) => (s.countAttribute ?? s.typesAttribute) === listAttribute));
       api.TF_AddInputList(description, inputs.slice(next, next + length), length);
       next += length;
     }

@@ -1,6 +1,14 @@
 import { EngineError } from '../errors';
 import type { NativeLibrary } from '../setup';
-import { loadTensorFlowApi, mallopt, readNative, withoutNativeChatter, writeNative, type Pointer, type TensorFlowApi } from './api';
+import {
+  loadTensorFlowApi,
+  mallopt,
+  readNative,
+  withoutNativeChatter,
+  writeNative,
+  type Pointer,
+  type TensorFlowApi,
+} from './api';
 import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
@@ -29,7 +37,10 @@ export function checkVersion(version: string, library: Pick<NativeLibrary, 'fold
   if (!known || major >= SUPPORTED.before[0]) {
     throw new EngineError(
       `The native library in ${library.folder} is TensorFlow ${version}; Graft needs ${SUPPORTED.from.join('.')} or newer, below ${SUPPORTED.before[0]}.`,
-      { code: 'engine.library-version', hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.' },
+      {
+        code: 'engine.library-version',
+        hint: 'Run `graft engine install`, which fetches the version that Graft is tested with.',
+      },
     );
   }
 }
@@ -136,7 +147,12 @@ export class NativeRuntime {
   }
 
   /** Runs one operation (or function) now. */
-  execute(name: string, attributes: readonly OpAttribute[], inputs: readonly NativeTensor[], outputCount: number): NativeTensor[] {
+  execute(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly NativeTensor[],
+    outputCount: number,
+  ): NativeTensor[] {
     const op = this.prepare(name, attributes, inputs, this.status);
     const outputs = new BigUint64Array(Math.max(1, outputCount));
     const count = Int32Array.of(outputCount);
@@ -165,7 +181,12 @@ export class NativeRuntime {
       try {
         await new Promise<void>((resolve, reject) => {
           this.api.TFE_Execute.async(op, outputs, count, status, (error) => {
-            if (error) reject(error instanceof Error ? error : new EngineError(`${name} could not be started: ${String(error as string)}`));
+            if (error)
+              reject(
+                error instanceof Error
+                  ? error
+                  : new EngineError(`${name} could not be started: ${String(error as string)}`),
+              );
             else resolve();
           });
         });
@@ -179,7 +200,12 @@ export class NativeRuntime {
     }
   }
 
-  private prepare(name: string, attributes: readonly OpAttribute[], inputs: readonly NativeTensor[], status: Pointer): Pointer {
+  private prepare(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly NativeTensor[],
+    status: Pointer,
+  ): Pointer {
     const op = this.api.TFE_NewOp(this.context, name, status);
     this.check(name, status);
     try {
@@ -226,7 +252,8 @@ export class NativeRuntime {
       const handle = outputs[i];
       const rank = this.api.TFE_TensorHandleNumDims(handle, this.status);
       const shape = new Array<number>(rank);
-      for (let axis = 0; axis < rank; axis++) shape[axis] = Number(this.api.TFE_TensorHandleDim(handle, axis, this.status));
+      for (let axis = 0; axis < rank; axis++)
+        shape[axis] = Number(this.api.TFE_TensorHandleDim(handle, axis, this.status));
       tensors.push(this.own(handle, this.api.TFE_TensorHandleDataType(handle), shape));
     }
     return tensors;
@@ -257,7 +284,10 @@ const RESOURCE_EXHAUSTED = 8;
 
 /** TensorFlow's own message, cut to its first sentence-like part: what follows is graph dumps and C++ stack frames. */
 function tensorFlowError(operation: string, code: number, message: string): EngineError {
-  const first = message.split('\n')[0].replace(/\[Op:.*$/, '').trim();
+  const first = message
+    .split('\n')[0]
+    .replace(/\[Op:.*$/, '')
+    .trim();
   return new EngineError(`${operation}: ${first || `TensorFlow error ${code}`}`, {
     code: code === RESOURCE_EXHAUSTED ? 'engine.out-of-memory' : 'engine.tensorflow',
     hint: code === RESOURCE_EXHAUSTED ? 'Lower train.batchSize or the sequence length.' : undefined,

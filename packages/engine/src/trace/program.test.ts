@@ -1,4 +1,13 @@
-import { countOperations, withoutDeadCode, withoutRepetition, type ArgumentNode, type ConstantNode, type OperationNode, type Program, type Value } from './program';
+import {
+  countOperations,
+  withoutDeadCode,
+  withoutRepetition,
+  type ArgumentNode,
+  type ConstantNode,
+  type OperationNode,
+  type Program,
+  type Value,
+} from './program';
 
 const FLOAT = 1;
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -8,7 +17,8 @@ function output<P extends { outputs: readonly Value[] }>(node: P): P {
   return node;
 }
 const argument = (position: number): ArgumentNode => output({ kind: 'argument', position, outputs: [] });
-const constant = (value: number): ConstantNode => output({ kind: 'constant', bytes: Uint8Array.of(value), outputs: [] });
+const constant = (value: number): ConstantNode =>
+  output({ kind: 'constant', bytes: Uint8Array.of(value), outputs: [] });
 const operation = (op: string, ...inputs: { outputs: readonly Value[] }[]): OperationNode =>
   output({ kind: 'operation', op, attributes: [], inputs: inputs.map((input) => input.outputs[0]), outputs: [] });
 
@@ -33,7 +43,13 @@ test('equal operations on equal inputs are computed once, through a chain', () =
   const [c, d] = [operation('Neg', a), operation('Neg', b)];
   const sum = operation('AddV2', c, d);
   const lean = withoutDeadCode(withoutRepetition(program([x], [one, again, a, b, c, d, sum], sum)));
-  expect(countOperations(lean)).toEqual(expect.arrayContaining([['Add', 1], ['Neg', 1], ['AddV2', 1]]));
+  expect(countOperations(lean)).toEqual(
+    expect.arrayContaining([
+      ['Add', 1],
+      ['Neg', 1],
+      ['AddV2', 1],
+    ]),
+  );
   const last = lean.nodes[lean.nodes.length - 1] as OperationNode;
   expect(last.inputs[0]).toBe(last.inputs[1]);
 });

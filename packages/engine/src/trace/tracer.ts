@@ -3,7 +3,16 @@ import type { GraphOutput } from '../native/api';
 import { dtypeName } from '../native/dtypes';
 import { GraphBuilder } from '../native/graph';
 import type { NativeRuntime, OpAttribute } from '../native/runtime';
-import type { ArgumentNode, CaptureNode, ConstantNode, OperationNode, Producer, Program, Value, ValueType } from './program';
+import type {
+  ArgumentNode,
+  CaptureNode,
+  ConstantNode,
+  OperationNode,
+  Producer,
+  Program,
+  Value,
+  ValueType,
+} from './program';
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
@@ -26,7 +35,9 @@ export class Tracer {
   }
 
   argument(type: ValueType): Value {
-    const value = this.produce<ArgumentNode>({ kind: 'argument', position: this.argumentNodes.length, outputs: [] }, [type]);
+    const value = this.produce<ArgumentNode>({ kind: 'argument', position: this.argumentNodes.length, outputs: [] }, [
+      type,
+    ]);
     this.argumentNodes.push(value.producer as ArgumentNode);
     this.inScratch.set(value.producer, this.scratch.placeholder(type));
     return value;
@@ -49,7 +60,12 @@ export class Tracer {
     return value;
   }
 
-  operation(op: string, attributes: readonly OpAttribute[], inputs: readonly Value[], outputCount: number): readonly Value[] {
+  operation(
+    op: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly Value[],
+    outputCount: number,
+  ): readonly Value[] {
     let operation: GraphOutput;
     try {
       operation = this.scratch.operation(
@@ -59,17 +75,23 @@ export class Tracer {
       );
     } catch (error) {
       const shapes = inputs.map((input) => `${dtypeName(input.dtype)}[${input.shape.join(', ')}]`).join(', ');
-      throw new EngineError(`${op} inside jit "${this.name}", on ${shapes || 'no inputs'}: ${(error as Error).message.replace(/^\w+: /, '')}`, {
-        code: 'engine.trace-operation',
-        cause: error,
-      });
+      throw new EngineError(
+        `${op} inside jit "${this.name}", on ${shapes || 'no inputs'}: ${(error as Error).message.replace(/^\w+: /, '')}`,
+        {
+          code: 'engine.trace-operation',
+          cause: error,
+        },
+      );
     }
     const types = Array.from({ length: outputCount }, (_, index) => {
       const { dtype, shape } = this.scratch.typeOf({ oper: operation.oper, index });
       if (!shape) {
         throw new EngineError(
           `${op} inside jit "${this.name}": the shape of its result depends on values that only the run knows.`,
-          { code: 'engine.dynamic-shape', hint: 'Give sizes as numbers, or compute this part outside the compiled function.' },
+          {
+            code: 'engine.dynamic-shape',
+            hint: 'Give sizes as numbers, or compute this part outside the compiled function.',
+          },
         );
       }
       return { dtype, shape };

@@ -1,0 +1,45 @@
+/** The one release that Graft fetches, with the sizes and hashes of what it takes out of it. */
+export interface LibraryFile {
+  readonly name: string;
+  /** Path inside the wheel. */
+  readonly entry: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface Release {
+  readonly version: string;
+  readonly package: string;
+  /** Any CPython will do: the wheel's C++ libraries do not depend on it. */
+  readonly pythonVersion: string;
+  readonly platforms: readonly string[];
+  readonly wheelSha256: string;
+  readonly wheelBytes: number;
+  readonly files: readonly LibraryFile[];
+}
+
+export const CC_LIBRARY = 'libtensorflow_cc.so.2';
+export const FRAMEWORK_LIBRARY = 'libtensorflow_framework.so.2';
+
+export const RELEASE: Release = {
+  version: '2.21.0',
+  package: 'tensorflow-cpu',
+  pythonVersion: '3.12',
+  platforms: ['manylinux_2_27_x86_64', 'manylinux_2_17_x86_64', 'manylinux2014_x86_64'],
+  wheelSha256: 'dcc8afd32930e42d5296b6ee19078b773706830af4ea97fbe503b9f5e0f820cb',
+  wheelBytes: 274_000_871,
+  files: [
+    {
+      name: CC_LIBRARY,
+      entry: `tensorflow/${CC_LIBRARY}`,
+      bytes: 788_086_608,
+      sha256: '6505a4b9657e62100c6bdacb683957a395cb047725042945aaa50e40a71e429e',
+    },
+    {
+      name: FRAMEWORK_LIBRARY,
+      entry: `tensorflow/${FRAMEWORK_LIBRARY}`,
+      bytes: 65_222_328,
+      sha256: 'f060b323b26ef80add21b9df9428de3aeaf2843d772c5bb098745f7abff3709b',
+    },
+  ],
+};

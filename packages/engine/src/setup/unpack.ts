@@ -1,0 +1,84 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { join } from 'node:path';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { promisify } from 'node:util';
+import { open, type Entry, type ZipFile } from 'yauzl';
+import { EngineError } from '../errors';
+import type { LibraryFile } from './release';
+
+/** SHA-256 of a file, in hex. */
+export async function hashFile(file: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  return hash.digest('hex');
+}
+
+export function hashMismatch(what: string, expected: string, got: string): EngineError {
+  return new EngineError(
+    `${what} has the SHA-256 ${got}, expected ${expected}; it is damaged or not what it should be.`,
+    {
+      code: 'engine.hash',
+      hint: 'Run `graft engine install` again.',
+    },
+  );
+}
+
+/** Streams the wanted files out of a wheel into a folder, checking sizes and hashes on the way. */
+export async function unpackWheel(
+  wheel: string,
+  files: readonly LibraryFile[],
+  folder: string,
+  onBytes?: (bytes: number) => void,
+): Promise<void> {
+  const zip = await promisify<string, object, ZipFile>(open)(wheel, { lazyEntries: true, autoClose: false }).catch(
+    (cause: unknown) => {
+      throw new EngineError(`${wheel} is not a wheel: ${(cause as Error).message}.`, { code: 'engine.wheel', cause });
+    },
+  );
+  const missing = new Set(files.map(({ entry }) => entry));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      zip.on('error', reject);
+      zip.on('end', resolve);
+      zip.on('entry', (entry: Entry) => {
+        const wanted = files.find((file) => file.entry === entry.fileName);
+        if (!wanted) return zip.readEntry();
+        missing.delete(wanted.entry);
+        extract(zip, entry, wanted, folder, onBytes).then(() => zip.readEntry(), reject);
+      });
+      zip.readEntry();
+    });
+  } finally {
+    zip.close();
+  }
+  if (missing.size > 0)
+    throw new EngineError(`${wheel} does not hold ${[...missing].join(', ')}.`, { code: 'engine.wheel' });
+}
+
+async function extract(
+  zip: ZipFile,
+  entry: Entry,
+  wanted: LibraryFile,
+  folder: string,
+  onBytes?: (bytes: number) => void,
+): Promise<void> {
+  const stream = await promisify(
+    zip.openReadStream.bind(zip) as (
+      entry: Entry,
+      done: (error: Error | null, stream: NodeJS.ReadableStream) => void,
+    ) => void,
+  )(entry);
+  const hash = createHash('sha256');
+  const hashing = new Transform({
+    transform(chunk: Buffer, _, done) {
+      hash.update(chunk);
+      onBytes?.(chunk.length);
+      done(null, chunk);
+    },
+  });
+  await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name)));
+  const got = hash.digest('hex');
+  if (got !== wanted.sha256) throw hashMismatch(wanted.entry, wanted.sha256, got);
+}

@@ -1,0 +1,53 @@
+// What `npm start` and `npm test` need before any npm package is there: Node built-ins only.
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+export function fail(sentence) {
+  console.error(sentence);
+  process.exit(1);
+}
+
+const run = (command, args, options = {}) => spawnSync(command, args, { cwd: ROOT, stdio: 'inherit', ...options });
+
+/** npm's own record of what it installed; older than the lock file means that packages changed since. */
+function packagesAreCurrent() {
+  const record = join(ROOT, 'node_modules', '.package-lock.json');
+  return existsSync(record) && statSync(record).mtimeMs >= statSync(join(ROOT, 'package-lock.json')).mtimeMs - 1000;
+}
+
+export function installPackages() {
+  const major = Number(process.versions.node.split('.')[0]);
+  if (major < 20) fail(`Graft needs Node 20 or newer; this is Node ${process.versions.node}.`);
+  if (packagesAreCurrent()) return;
+  console.error('Installing npm packages …');
+  const npm = process.env.npm_execpath ? [process.execPath, [process.env.npm_execpath]] : ['npm', []];
+  const { status } = run(npm[0], [...npm[1], 'ci', '--no-audit', '--no-fund']);
+  if (status !== 0) fail('The npm packages could not be installed (see above); Graft cannot run without them.');
+}
+
+export function build() {
+  const { status } = run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
+  if (status !== 0) fail('The build failed; see above.');
+}
+
+/** The native library, or a sentence on why the portable engine will do the work. */
+export async function installLibrary() {
+  const { createRequire } = await import('node:module');
+  const engine = createRequire(join(ROOT, 'package.json'))('@graft/engine');
+  if (process.env.GRAFT_TENSORFLOW) return;
+  let announced = '';
+  try {
+    await engine.installNativeLibrary({
+      onProgress: ({ stage }) => {
+        if (stage !== announced) console.error(`Native TensorFlow: ${stage} …`);
+        announced = stage;
+      },
+    });
+  } catch (error) {
+    console.error(`${error.message} Going on with the portable engine, which is slower.`);
+  }
+}
