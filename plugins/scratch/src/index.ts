@@ -1,0 +1,3 @@
+export { plugin, plugin as default } from './plugin';
+export { ScratchInitializer, scratchOptions } from './scratch-initializer';
+export { SCRATCH_SIZE_NAMES, SCRATCH_SIZES } from './presets';

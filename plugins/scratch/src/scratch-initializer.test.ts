@@ -1,0 +1,56 @@
+import { createRandom, type Model, type RandomStream } from '@graft/core';
+import { openEngine, tf } from '@graft/engine';
+import { GemmaModel, modelOptions, resolveModelConfig } from '@graft/gemma';
+import { SCRATCH_SIZES } from './presets';
+import { ScratchInitializer, scratchOptions } from './scratch-initializer';
+
+const side = { layers: 2, hidden: 64, feedForward: 96, heads: 4, keyValueHeads: 2, headDim: 16 };
+const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse({ vocabularySize: 300, ...options })));
+
+async function draw(model: Model, random: RandomStream, options: object = {}): Promise<Map<string, number[]>> {
+  const initializer = new ScratchInitializer(scratchOptions.parse(options));
+  const drawn = new Map<string, number[]>();
+  for await (const [name, tensor] of initializer.parameters(model, random)) {
+    drawn.set(name, Array.from(await tensor.data()));
+    tensor.dispose();
+  }
+  return drawn;
+}
+
+describe('scratch', () => {
+  beforeAll(() => openEngine({ mode: 'portable' }));
+
+  it.each([{ kind: 'decoder-only', decoder: side }, { decoder: side }, { decoder: side, tieEncoderEmbedding: true }])(
+    'fills every parameter of %j and leaves nothing behind',
+    async (options) => {
+      const model = gemma(options);
+      const before = tf.memory().numTensors;
+      const drawn = await draw(model, createRandom(1));
+      expect([...drawn.keys()]).toEqual(model.parameters.map(({ name }) => name));
+      expect(tf.memory().numTensors).toBe(before);
+    },
+  );
+
+  it('draws matrices with the given deviation, and starts norms at gain 1', async () => {
+    const drawn = await draw(gemma({ decoder: side }), createRandom(1), { std: 0.05 });
+    const table = drawn.get('model.encoder.embed_tokens.weight')!;
+    const mean = table.reduce((sum, value) => sum + value, 0) / table.length;
+    const std = Math.sqrt(table.reduce((sum, value) => sum + (value - mean) ** 2, 0) / table.length);
+    // 19,200 numbers: the mean's own deviation is 0.00036, the deviation's 0.00026.
+    expect(Math.abs(mean)).toBeLessThan(0.0015);
+    expect(std).toBeGreaterThan(0.0485);
+    expect(std).toBeLessThan(0.0515);
+    expect(new Set(drawn.get('model.decoder.norm.weight'))).toEqual(new Set([0]));
+  });
+
+  it('gives equal numbers for equal seeds, others for others, and keeps them when layers are added', async () => {
+    const name = 'model.decoder.layers.1.cross_attn.k_proj.weight';
+    const first = (await draw(gemma({ decoder: side }), createRandom(1))).get(name);
+    expect((await draw(gemma({ decoder: { ...side, layers: 3 } }), createRandom(1))).get(name)).toEqual(first);
+    expect((await draw(gemma({ decoder: side }), createRandom(2))).get(name)).not.toEqual(first);
+  });
+
+  it('shares its sizes with the presets of the model family', () => {
+    expect(resolveModelConfig(modelOptions.parse({ preset: 'ML' })).decoder).toMatchObject(SCRATCH_SIZES.ml);
+  });
+});

@@ -1,0 +1,39 @@
+import { inject, injectable, OPTIONS, type Initializer, type Model, type RandomStream } from '@graft/core';
+import { random as draws, tf } from '@graft/engine';
+import { z } from 'zod';
+
+export const scratchOptions = z.strictObject({
+  std: z.number().positive().default(0.02).describe('standard deviation of matrices and embeddings; norms start at gain 1'),
+});
+
+/**
+ * Random parameters for any model: normal numbers, and zeros where the model asks for them (norm weights; the gain is
+ * 1 + weight). The paper does not state the standard deviation; 0.02 is the published configurations' own.
+ *
+ * Every parameter's numbers depend on the stream and its name alone, so that adding a layer changes no other.
+ */
+@injectable()
+export class ScratchInitializer implements Initializer {
+  constructor(@inject(OPTIONS) private readonly options: z.output<typeof scratchOptions>) {}
+
+  /** The config's `model:` section alone decides what is built. */
+  checkpointConfig(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
+  // eslint-disable-next-line @typescript-eslint/require-await -- the interface streams; drawing does not wait
+  async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
+    for (const { name, shape, initial } of model.parameters) {
+      if (initial === 'zeros') {
+        yield [name, tf.zeros([...shape])];
+        continue;
+      }
+      const key = draws.key(random.fork(name).key());
+      try {
+        yield [name, draws.normal(key, shape, 0, this.options.std)];
+      } finally {
+        key.dispose();
+      }
+    }
+  }
+}
