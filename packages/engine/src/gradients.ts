@@ -18,7 +18,7 @@ export function valueAndGradients<X extends Tree>(
   let kept: X | undefined;
   const { value, grads } = tf.engine().gradients(
     () => {
-      const { loss, auxiliary } = fn(parameters as Record<string, tf.Tensor>);
+      const { loss, auxiliary } = fn(parameters);
       kept = treeMap(auxiliary, (leaf) => tf.keep(leaf.clone()));
       return loss;
     },
@@ -27,14 +27,14 @@ export function valueAndGradients<X extends Tree>(
     true,
   );
   const gradients: Record<string, tf.Tensor> = {};
-  names.forEach((name, i) => (gradients[name] = (grads[i] as tf.Tensor | null) ?? tf.zerosLike(inputs[i])));
+  names.forEach((name, i) => (gradients[name] = (grads[i]) ?? tf.zerosLike(inputs[i])));
   // From kept tensors, which nobody ends, to tensors of the caller's scope.
   const auxiliary = treeMap(kept as X, (leaf) => {
     const own = leaf.clone();
     leaf.dispose();
     return own;
   });
-  return { loss: value as tf.Scalar, gradients, auxiliary };
+  return { loss: value, gradients, auxiliary };
 }
 
 type Save = (tensors: tf.Tensor[]) => void;

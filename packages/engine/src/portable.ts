@@ -54,7 +54,7 @@ async function prepare(): Promise<string> {
     await tf.setBackend('cpu');
     return 'cpu';
   }
-  const cpu = tf.findBackend('cpu') as tf.KernelBackend;
+  const cpu = tf.findBackend('cpu');
   for (const kernel of tf.getKernelsForBackend('cpu')) {
     if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));
   }

@@ -26,7 +26,7 @@ describe('random', () => {
     const key = random.key(42);
     const out = fn(key);
     draws.push(Object.fromEntries(Object.entries(out).map(([name, tensor]) => [name, Array.from(tensor.dataSync())])));
-    tf.dispose([key, out as unknown as tf.TensorContainer]);
+    tf.dispose([key, out]);
     fn.dispose();
     const last = draws[draws.length - 1];
     expect(last.uniform).toEqual(SEED_42_UPPER);

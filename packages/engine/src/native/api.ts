@@ -273,8 +273,8 @@ export function copyBuffer(buffer: Pointer): Uint8Array {
  */
 export function withoutNativeChatter<T>(fn: () => T): T {
   let libc: ReturnType<typeof koffi.load>;
-  let nowhere = -1;
-  let kept = -1;
+  let nowhere: number;
+  let kept: number;
   prepareKoffi();
   try {
     libc = koffi.load(null);

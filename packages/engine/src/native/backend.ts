@@ -1,6 +1,6 @@
 import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
 import { EngineError } from '../errors';
-import { tf } from '../tf';
+import type { tf } from '../tf';
 import type { Value } from '../trace/program';
 import type { Tracer } from '../trace/tracer';
 import type { KoffiBinding, TensorMetadata } from './binding';

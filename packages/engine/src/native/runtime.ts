@@ -185,7 +185,7 @@ export class NativeRuntime {
               reject(
                 error instanceof Error
                   ? error
-                  : new EngineError(`${name} could not be started: ${String(error as string)}`),
+                  : new EngineError(`${name} could not be started: ${String(error)}`),
               );
             else resolve();
           });
