@@ -4,8 +4,8 @@ import { GemmaModel, modelOptions, resolveModelConfig } from '@graft/gemma';
 import { SCRATCH_SIZES } from './presets';
 import { ScratchInitializer, scratchOptions } from './scratch-initializer';
 
-const side = { layers: 2, hidden: 64, feedForward: 96, heads: 4, keyValueHeads: 2, headDim: 16 };
-const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse({ vocabularySize: 300, ...options })));
+const side = { layers: 2, hidden: 16, feedForward: 24, heads: 2, keyValueHeads: 1, headDim: 8 };
+const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse({ vocabularySize: 20, ...options })));
 
 async function draw(model: Model, random: RandomStream, options: object = {}): Promise<Map<string, number[]>> {
   const initializer = new ScratchInitializer(scratchOptions.parse(options));
@@ -32,7 +32,7 @@ describe('scratch', () => {
   );
 
   it('draws matrices with the given deviation, and starts norms at gain 1', async () => {
-    const drawn = await draw(gemma({ decoder: side }), createRandom(1), { std: 0.05 });
+    const drawn = await draw(gemma({ decoder: side, vocabularySize: 1200 }), createRandom(1), { std: 0.05 });
     const table = drawn.get('model.encoder.embed_tokens.weight')!;
     const mean = table.reduce((sum, value) => sum + value, 0) / table.length;
     const std = Math.sqrt(table.reduce((sum, value) => sum + (value - mean) ** 2, 0) / table.length);
