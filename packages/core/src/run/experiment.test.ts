@@ -1,7 +1,7 @@
 import { CheckpointReader, listSnapshots } from '@graft/checkpoint';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { cpSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { events, toyConfig, toyPlugin } from '../../test/toy';

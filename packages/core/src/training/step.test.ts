@@ -1,0 +1,84 @@
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { toyModel, toyPlugin } from '../../test/toy';
+import type { Objective, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
+import { globalNorm, makeTrainStep, type StepInputs } from './step';
+
+let engine: Engine;
+beforeAll(async () => void (engine = await openEngine({ mode: 'portable' })));
+
+const model = toyModel(2);
+const objective = toyPlugin.components.find(({ id }) => id === 'squares')!.useFactory!({} as never) as Objective;
+
+/** Plain gradient descent that shows what it was given. */
+function descent(update?: (given: OptimizerUpdate) => Parameters): Optimizer {
+  return {
+    learningRate: 1,
+    init: () => ({}),
+    update: (given) => ({
+      state: { seen: tf.stack([given.step, given.learningRate, given.gradientNorm]) },
+      parameters:
+        update?.(given) ??
+        Object.fromEntries(Object.entries(given.parameters).map(([name, value]) => [name, tf.sub(value, tf.mul(given.gradients[name], given.learningRate))])),
+    }),
+  };
+}
+
+function inputs(): StepInputs {
+  return {
+    parameters: { w: tf.tensor2d([1, 2], [2, 1]), b: tf.tensor1d([0.5]), unused: tf.tensor1d([7, 8]) },
+    state: { seen: tf.zeros([3]) },
+    step: tf.scalar(4),
+    learningRate: tf.scalar(0.1),
+    randomKey: tf.tensor1d([0, 0], 'int32'),
+    batch: { x: tf.tensor2d([1, 0, 0, 1], [2, 2]), y: tf.tensor2d([1, 1], [2, 1]) },
+  };
+}
+
+it('computes loss, gradients and their norm before the update, and zeros for what the loss does not see', () => {
+  const given = inputs();
+  const step = makeTrainStep(engine, model, objective, descent());
+  const before = tf.memory().numTensors;
+  const { parameters, state, numbers, names } = step(given);
+  // Errors are 0.5 and 1.5; the gradient of their mean square is (0.5, 1.5) for w and 2 for b.
+  const norm = Math.sqrt(0.25 + 2.25 + 4);
+  expect(names).toEqual(['loss', 'gradNorm', 'meanError']);
+  const values = numbers.arraySync();
+  [1.25, norm, 1].forEach((value, i) => expect(values[i]).toBeCloseTo(value, 5));
+  [4, 0.1, norm].forEach((value, i) => expect((state.seen.arraySync() as number[])[i]).toBeCloseTo(value, 5));
+  expect(Object.keys(parameters)).toEqual(['w', 'b', 'unused']);
+  (parameters.w.arraySync() as number[][]).forEach(([value], i) => expect(value).toBeCloseTo([0.95, 1.85][i], 5));
+  expect(parameters.unused.arraySync()).toEqual([7, 8]);
+  // Three parameters, one state, the numbers: nothing else stays.
+  expect(tf.memory().numTensors).toBe(before + 5);
+  tf.dispose([parameters, state, numbers, given] as unknown as tf.TensorContainer);
+});
+
+it.each<[string, (given: OptimizerUpdate) => Parameters, RegExp]>([
+  ['forgets a parameter', ({ parameters: { w, b } }) => ({ w, b }), /returns nothing for parameters "unused"; expected float32 \[2\]/],
+  ['reshapes one', ({ parameters }) => ({ ...parameters, w: parameters.w.flatten() }), /returns float32 \[2\] for parameters "w"; expected float32 \[2, 1\]/],
+  ['invents one', ({ parameters }) => ({ ...parameters, extra: parameters.b }), /returns parameters "extra", which it was not given/],
+])('refuses an optimizer that %s', (_, update, message) => {
+  const given = inputs();
+  const step = makeTrainStep(engine, model, objective, descent(update));
+  expect(() => step(given)).toThrow(message);
+  tf.dispose(given as unknown as tf.TensorContainer);
+});
+
+it("refuses a metric by one of the loop's own names", () => {
+  const given = inputs();
+  const clashing: Objective = {
+    ...objective,
+    loss: (...args) => {
+      const { loss } = objective.loss(...args);
+      return { loss, metrics: { seconds: loss } };
+    },
+  };
+  expect(() => makeTrainStep(engine, model, clashing, descent())(given)).toThrow(/metric "seconds", which the training loop gives itself/);
+  tf.dispose(given as unknown as tf.TensorContainer);
+});
+
+it('takes the norm over all tensors together', () => {
+  const norm = tf.tidy(() => globalNorm({ a: tf.tensor2d([1, 2], [1, 2]), b: tf.scalar(2) }).arraySync());
+  expect(norm).toBeCloseTo(3, 6);
+  expect(tf.tidy(() => globalNorm({}).arraySync())).toBe(0);
+});
