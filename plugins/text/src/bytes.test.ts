@@ -1,0 +1,34 @@
+import fc from 'fast-check';
+import { BytesTokenizer, bytesOptions } from './bytes';
+
+const tokenizer = new BytesTokenizer();
+
+it('gives the docstring example', () => {
+  expect(Array.from(tokenizer.encode('né'))).toEqual([113, 198, 172]);
+  expect([tokenizer.padId, tokenizer.eosId, tokenizer.bosId, tokenizer.vocabularySize]).toEqual([0, 1, 2, 259]);
+});
+
+it('gives back any text', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'binary' }), (text) => {
+      const ids = tokenizer.encode(text);
+      expect(tokenizer.decode(ids)).toBe(text);
+      expect(ids.every((id) => id >= 3 && id < 259)).toBe(true);
+    }),
+  );
+});
+
+it('leaves special tokens out unless told to keep them, and unused ids always', () => {
+  const ids = [2, 100, 101, 1, 0, 400, -100];
+  expect(tokenizer.decode(ids)).toBe('ab');
+  expect(tokenizer.decode(ids, { keepSpecial: true })).toBe('<bos>ab<eos><pad>');
+});
+
+it('shows bytes that are no text as U+FFFD', () => {
+  expect(tokenizer.decode([0xc3 + 3, 100])).toBe('\ufffda');
+});
+
+it('may claim a larger vocabulary, not a smaller one', () => {
+  expect(new BytesTokenizer(bytesOptions.parse({ vocabularySize: 512 })).vocabularySize).toBe(512);
+  expect(bytesOptions.safeParse({ vocabularySize: 256 }).success).toBe(false);
+});

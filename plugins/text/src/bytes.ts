@@ -1,0 +1,66 @@
+import { defineComponent, type Tokenizer } from '@graft/core';
+import { z } from 'zod';
+
+const PAD = 0;
+const EOS = 1;
+const BOS = 2;
+const FIRST_BYTE = 3;
+const SIZE = FIRST_BYTE + 256;
+
+export const bytesOptions = z.strictObject({
+  /** Size that the tokenizer says it has; more than 259 leaves ids unused, for instance to round a table up. */
+  vocabularySize: z.int().min(SIZE).default(SIZE),
+});
+
+export type BytesOptions = z.output<typeof bytesOptions>;
+
+const SPECIAL = ['<pad>', '<eos>', '<bos>'];
+
+/**
+ * UTF-8 bytes as tokens; needs no file. Ids: pad 0, eos 1, bos 2, byte b is b + 3.
+ *
+ *     'né'   ->   [113, 198, 172]
+ */
+export class BytesTokenizer implements Tokenizer {
+  readonly vocabularySize: number;
+  readonly padId = PAD;
+  readonly eosId = EOS;
+  readonly bosId = BOS;
+  private readonly encoder = new TextEncoder();
+
+  constructor(options: BytesOptions = { vocabularySize: SIZE }) {
+    this.vocabularySize = options.vocabularySize;
+  }
+
+  encode(text: string): Int32Array {
+    return Int32Array.from(this.encoder.encode(text), (byte) => byte + FIRST_BYTE);
+  }
+
+  /** Bytes that are no UTF-8 come out as U+FFFD, unused ids not at all, special tokens only with `keepSpecial`. */
+  decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
+    let text = '';
+    let bytes: number[] = [];
+    const flush = (): void => {
+      text += new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes));
+      bytes = [];
+    };
+    for (let i = 0; i < ids.length; i++) {
+      const id = ids[i];
+      if (id >= FIRST_BYTE && id < SIZE) bytes.push(id - FIRST_BYTE);
+      else if (keepSpecial && id >= 0 && id < FIRST_BYTE) {
+        flush();
+        text += SPECIAL[id];
+      }
+    }
+    flush();
+    return text;
+  }
+}
+
+export const bytes = defineComponent({
+  interface: 'tokenizer',
+  id: 'bytes',
+  description: 'UTF-8 bytes; needs no file',
+  options: bytesOptions,
+  useFactory: ({ options }) => new BytesTokenizer(options),
+});

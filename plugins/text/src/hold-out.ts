@@ -1,0 +1,23 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+
+export const splitOption = z
+  .strictObject({
+    /** Fraction of the documents that is kept from training. */
+    holdOut: z.number().gt(0).lt(1),
+    /** Which documents to give. */
+    part: z.enum(['train', 'heldOut']),
+  })
+  .optional();
+
+export type Split = z.output<typeof splitOption>;
+
+/**
+ * Whether a document belongs to the wanted part. Its bytes alone decide: a document is on the same side on every machine
+ * and under any file name, and two copies of one text never stand on both sides.
+ */
+export function belongs(document: Uint8Array, split: Split): boolean {
+  if (!split) return true;
+  const draw = createHash('sha256').update(document).digest().readUIntBE(0, 6) / 2 ** 48;
+  return draw < split.holdOut === (split.part === 'heldOut');
+}

@@ -1,0 +1,11 @@
+export { BytesTokenizer, type BytesOptions } from './bytes';
+export { HuggingFaceTokenizer, type HuggingFaceOptions } from './huggingface';
+export { type TextOptions } from './text';
+export { type JsonlOptions } from './jsonl';
+export { TensorBatches, type TensorsOptions } from './tensors';
+export { PackedDataset, type PackedOptions } from './packed';
+export { findFiles, fingerprint, type DataFile } from './find-files';
+export { belongs, type Split } from './hold-out';
+export { withEos, type Cursor, type TokenChunk, type TokenSource } from './token-source';
+export { plugin } from './plugin';
+export { plugin as default } from './plugin';

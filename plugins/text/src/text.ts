@@ -1,0 +1,122 @@
+import {
+  componentOption,
+  defineComponent,
+  type ComponentContext,
+  type Dataset,
+  type RandomStream,
+  type Tokenizer,
+} from '@graft/core';
+import { z } from 'zod';
+import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from './find-files';
+import { belongs, splitOption } from './hold-out';
+import { PackedDataset } from './packed';
+import { PieceReader } from './pieces';
+import { withEos, type TokenChunk, type TokenSource } from './token-source';
+
+export const textOptions = z.strictObject({
+  /** Files or globs. */
+  files: filesOption,
+  exclude: excludeOption,
+  tokenizer: componentOption('tokenizer'),
+  /** Tokens in an example. */
+  lengthTokens: z.int().min(2),
+  /** What stands between documents within a file, as in "\n\n". Default: a file is one document. */
+  separator: z.string().min(1).optional(),
+  split: splitOption,
+  /** An end-of-sequence token behind every document. */
+  appendEos: z.boolean().default(true),
+  /** Files in another order in every pass, and windows shuffled in blocks of `shuffleWindows`. */
+  shuffle: z.boolean().default(true),
+  /** Windows that are shuffled among each other, and are in memory together. */
+  shuffleWindows: z.int().positive().default(256),
+  /** Begins again at the end of the files. */
+  repeat: z.boolean().default(true),
+});
+
+export type TextOptions = z.output<typeof textOptions>;
+
+/** Where in the files: `file` counts in the order of that pass. A document that goes on was chosen or left out before. */
+type TextCursor = { readonly epoch: number; readonly file: number; readonly offset: number; readonly document: 'new' | 'kept' | 'left out' };
+
+export interface TextSourceOptions {
+  readonly tokenizer: Tokenizer;
+  readonly reader: PieceReader;
+  readonly random: RandomStream;
+  readonly appendEos: boolean;
+  readonly shuffle: boolean;
+  readonly repeat: boolean;
+  readonly split?: TextOptions['split'];
+}
+
+const NOTHING = new Int32Array(0);
+
+/** Documents out of text files (UTF-8), one after the other, a piece at a time. */
+export class TextSource implements TokenSource<TextCursor> {
+  readonly start: TextCursor = { epoch: 0, file: 0, offset: 0, document: 'new' };
+  private order: { epoch: number; files: Int32Array } | undefined;
+  private readonly decoder = new TextDecoder();
+
+  constructor(
+    private readonly files: readonly DataFile[],
+    private readonly options: TextSourceOptions,
+  ) {}
+
+  async read(cursor: TextCursor): Promise<TokenChunk<TextCursor> | undefined> {
+    if (cursor.file >= this.files.length) {
+      return this.options.repeat ? { tokens: NOTHING, next: { ...this.start, epoch: cursor.epoch + 1 } } : undefined;
+    }
+    const { tokenizer, reader, appendEos, split } = this.options;
+    const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
+    const piece = await reader.read(file, cursor.offset);
+    const text = this.decoder.decode(piece.bytes);
+    const kept = cursor.document === 'new' ? text.trim() !== '' && belongs(piece.bytes, split) : cursor.document === 'kept';
+    const next: TextCursor = !piece.endsDocument
+      ? { ...cursor, offset: piece.next, document: kept ? 'kept' : 'left out' }
+      : piece.next < file.size
+        ? { ...cursor, offset: piece.next, document: 'new' }
+        : { epoch: cursor.epoch, file: cursor.file + 1, offset: 0, document: 'new' };
+    if (!kept) return { tokens: NOTHING, next };
+    const tokens = tokenizer.encode(text);
+    return { tokens: piece.endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, next };
+  }
+
+  /** The files in the order of a pass: a function of the random stream and the pass alone. */
+  private orderOf(epoch: number): Int32Array {
+    if (this.order?.epoch !== epoch) {
+      const { random, shuffle } = this.options;
+      const { length } = this.files;
+      const files = shuffle ? random.fork('files').fork(epoch).permutation(length) : Int32Array.from({ length }, (_, i) => i);
+      this.order = { epoch, files };
+    }
+    return this.order.files;
+  }
+}
+
+/**
+ * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token behind each and
+ * are cut into windows without gaps; a window may hold the end of one document and the beginning of another.
+ *
+ *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
+ */
+async function openText({ options, components, random }: ComponentContext<TextOptions>): Promise<Dataset> {
+  const { lengthTokens, separator, split, appendEos, shuffle, repeat } = options;
+  const files = await findFiles(options.files, options.exclude);
+  const tokenizer = await components.create('tokenizer', options.tokenizer);
+  const reader = new PieceReader(separator === undefined ? undefined : new TextEncoder().encode(separator));
+  const blockWindows = shuffle ? options.shuffleWindows : 1;
+  const source = new TextSource(files, { tokenizer, reader, random, appendEos, shuffle, repeat, split });
+  return new PackedDataset(source, {
+    lengthTokens,
+    blockWindows,
+    random,
+    fingerprint: fingerprint(files, [lengthTokens, separator, split, appendEos, shuffle, blockWindows, tokenizer.vocabularySize]),
+  });
+}
+
+export const text = defineComponent({
+  interface: 'dataset',
+  id: 'text',
+  description: 'text files, streamed and packed into windows',
+  options: textOptions,
+  useFactory: openText,
+});

@@ -1,0 +1,29 @@
+import type { JsonValue } from '@graft/core';
+
+/** Where a source stands: JSON, with the pass over the data that it belongs to. */
+export type Cursor = { readonly epoch: number } & { readonly [key: string]: JsonValue };
+
+export interface TokenChunk<C extends Cursor> {
+  /** May be empty. */
+  readonly tokens: Int32Array;
+  /** Where the chunk after this one begins. */
+  readonly next: C;
+}
+
+/**
+ * A text as one long row of tokens, pass after pass, read in chunks. `read` is a pure function of the cursor: that is what
+ * lets a position be saved anywhere and found again without going through what lies before it.
+ */
+export interface TokenSource<C extends Cursor = Cursor> {
+  readonly start: C;
+  /** Undefined at the end of data that do not repeat. */
+  read(cursor: C): Promise<TokenChunk<C> | undefined>;
+}
+
+/** A document's tokens with the end-of-sequence token behind them. */
+export function withEos(tokens: Int32Array, eosId: number): Int32Array {
+  const result = new Int32Array(tokens.length + 1);
+  result.set(tokens);
+  result[tokens.length] = eosId;
+  return result;
+}

@@ -1,0 +1,46 @@
+import { createComponentFactory, createRandom, Registry, silentLogger, type ComponentFactory, type Dataset, type HostFields } from '@graft/core';
+import type { Engine } from '@graft/engine';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { plugin } from '../src';
+
+/** Components of this plugin; they compute nothing, so they need no engine. */
+export function components(seed = 0): ComponentFactory {
+  const registry = new Registry();
+  registry.register(plugin, 'here');
+  return createComponentFactory(registry, { engine: {} as Engine, random: createRandom(seed), logger: silentLogger() });
+}
+
+export function openDataset(use: string, options: object, seed = 0): Promise<Dataset> {
+  return components(seed).create('dataset', { use, ...options });
+}
+
+const folders: string[] = [];
+afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+/** A folder with these files, for the life of a test file. */
+export function folderWith(files: Readonly<Record<string, string | Uint8Array>>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'graft-text-'));
+  folders.push(folder);
+  for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
+  return folder;
+}
+
+/** The next items, at most `count`. The dataset stands behind the last of them. */
+export async function take(dataset: Dataset, count: number): Promise<HostFields[]> {
+  const items: HostFields[] = [];
+  const iterator = dataset[Symbol.asyncIterator]();
+  while (items.length < count) {
+    const { value, done } = await iterator.next();
+    if (done) break;
+    items.push(value);
+  }
+  await iterator.return?.();
+  return items;
+}
+
+/** One field of the items as plain lists. */
+export function lists(items: readonly HostFields[], field: string): number[][] {
+  return items.map((item) => Array.from(item[field].values));
+}
