@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { openEngine, random, tf } from '@graft/engine';
-import { makeTrainStep, uploadBatch } from '@graft/core';
+import { createComponentFactory, createRandom, makeTrainStep, Registry, silentLogger, uploadBatch } from '@graft/core';
 import { GemmaModel, defaultLayerTypes } from '@graft/gemma';
 import { plugin as objectives } from '@graft/objectives';
-import { initAdamW, updateAdamW } from '@graft/optimizers';
+import { plugin as optimizers } from '@graft/optimizers';
 import { median } from './statistics.mjs';
 
 const { positionals, values } = parseArgs({
@@ -43,11 +43,18 @@ let parameters = {};
 model.parameters.forEach(({ name, shape, initial }, i) => {
   parameters[name] = initial === 'zeros' ? tf.zeros(shape) : random.normal(random.key(i), shape, 0, 0.02);
 });
-let state = initAdamW(parameters);
-const settings = { betas: [0.9, 0.95], epsilon: 1e-8, weightDecay: 0, clipNorm: 1, decays: () => true };
-const optimizer = { learningRate: 1e-3, init: initAdamW, update: (update) => updateAdamW(update, settings) };
-const seq2seq = objectives.components.find(({ interface: kind, id }) => kind === 'objective' && id === 'seq2seq');
-const objective = new seq2seq.useClass(seq2seq.options.parse({}));
+const registry = new Registry();
+registry.register(objectives, 'benchmark');
+registry.register(optimizers, 'benchmark');
+const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
+const objective = await components.create('objective', { use: 'seq2seq' });
+const optimizer = await components.create('optimizer', {
+  use: 'adamw',
+  learningRate: 1e-3,
+  betas: [0.9, 0.95],
+  clipNorm: 1,
+});
+let state = optimizer.init(parameters);
 
 const ids = (length) => ({
   dtype: 'int32',

@@ -27,7 +27,7 @@ export function valueAndGradients<X extends Tree>(
     true,
   );
   const gradients: Record<string, tf.Tensor> = {};
-  names.forEach((name, i) => (gradients[name] = (grads[i]) ?? tf.zerosLike(inputs[i])));
+  names.forEach((name, i) => (gradients[name] = grads[i] ?? tf.zerosLike(inputs[i])));
   // From kept tensors, which nobody ends, to tensors of the caller's scope.
   const auxiliary = treeMap(kept as X, (leaf) => {
     const own = leaf.clone();

@@ -5,7 +5,7 @@ import { tf } from './tf';
 export type RandomKey = tf.Tensor1D;
 
 function uniform(key: RandomKey, shape: readonly number[]): tf.Tensor {
-  return tf.engine().runKernel(RANDOM_KERNELS.uniform, { key }, { shape: [...shape] }) as tf.Tensor;
+  return tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.uniform, { key }, { shape: [...shape] });
 }
 
 /** Standard normal numbers by Box and Muller's cosine branch. */
@@ -60,7 +60,7 @@ export const random = {
     return tf.tidy(() => {
       const shift = typeof data === 'number' ? tf.scalar(data | 0, 'int32') : data;
       const moved = tf.add(key, tf.stack([tf.zerosLike(shift), shift]));
-      return tf.engine().runKernel(RANDOM_KERNELS.bits, { key: moved }, { shape: [2] }) as RandomKey;
+      return tf.engine().runKernel<RandomKey>(RANDOM_KERNELS.bits, { key: moved }, { shape: [2] });
     });
   },
 

@@ -51,7 +51,7 @@ export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): 
   }
   if (tree === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof tree))
     return `${typeof tree} ${String(tree)}`;
-  const kind = typeof tree === 'object' ? (tree).constructor.name : typeof tree;
+  const kind = typeof tree === 'object' ? tree.constructor.name : typeof tree;
   throw new EngineError(
     `${where} was given a ${kind}; it takes tensors, arrays and plain objects of them, numbers, strings and booleans.`,
     {

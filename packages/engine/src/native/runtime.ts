@@ -181,12 +181,7 @@ export class NativeRuntime {
       try {
         await new Promise<void>((resolve, reject) => {
           this.api.TFE_Execute.async(op, outputs, count, status, (error) => {
-            if (error)
-              reject(
-                error instanceof Error
-                  ? error
-                  : new EngineError(`${name} could not be started: ${String(error)}`),
-              );
+            if (error) reject(new EngineError(`${name} could not be started.`, { code: 'engine.start', cause: error }));
             else resolve();
           });
         });
