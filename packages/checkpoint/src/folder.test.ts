@@ -1,0 +1,190 @@
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describeIf, SHARED, temporaryFolder } from '../../../test/support';
+import { CheckpointReader, writeCheckpoint } from './folder';
+import { listSnapshots, loadSnapshotState, openSnapshotOptimizer, pruneSnapshots, saveSnapshot } from './snapshot';
+import type { TensorSource } from './writer';
+
+const source = (name: string, values: number[]): TensorSource => ({
+  name,
+  dtype: 'F32',
+  shape: [values.length],
+  data: () => Float32Array.from(values),
+});
+const TENSORS = [source('a', [1, 2, 3]), source('b', [4, 5]), source('c', [6])];
+
+describe('checkpoint folders', () => {
+  test('one file or shards read the same', async () => {
+    const folder = temporaryFolder();
+    await writeCheckpoint(join(folder, 'one'), { config: { model_type: 'x' }, tensors: TENSORS });
+    await writeCheckpoint(join(folder, 'many'), { config: { model_type: 'x' }, tensors: TENSORS, maxShardBytes: 13 });
+    expect(readdirSync(join(folder, 'many')).sort()).toEqual([
+      'config.json',
+      'model-00001-of-00002.safetensors',
+      'model-00002-of-00002.safetensors',
+      'model.safetensors.index.json',
+    ]);
+    for (const name of ['one', 'many']) {
+      const reader = await CheckpointReader.open(join(folder, name));
+      expect([...reader.tensors.keys()].sort()).toEqual(['a', 'b', 'c']);
+      expect(await reader.readFloat32('b')).toEqual(Float32Array.of(4, 5));
+      expect(await reader.config()).toEqual({ model_type: 'x' });
+      expect(await reader.generationConfig()).toBeUndefined();
+      await reader.close();
+    }
+    expect(readdirSync(folder).sort()).toEqual(['many', 'one']);
+  });
+
+  test('what is there already is not overwritten unasked', async () => {
+    const folder = join(temporaryFolder(), 'model');
+    await writeCheckpoint(folder, { config: { n: 1 }, tensors: TENSORS });
+    await expect(writeCheckpoint(folder, { config: { n: 2 }, tensors: TENSORS })).rejects.toThrow(
+      `${folder} exists already.`,
+    );
+    await writeCheckpoint(folder, { config: { n: 3 }, tensors: TENSORS }, { overwrite: true });
+    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))).toEqual({ n: 3 });
+  });
+
+  test('a writer that fails half-way leaves the old folder, and nothing else', async () => {
+    const parent = temporaryFolder();
+    const folder = join(parent, 'model');
+    await writeCheckpoint(folder, { config: { n: 1 }, tensors: TENSORS });
+    const broken: TensorSource = { ...TENSORS[1], data: () => Promise.reject(new Error('lost')) };
+    await expect(
+      writeCheckpoint(folder, { config: { n: 2 }, tensors: [TENSORS[0], broken] }, { overwrite: true }),
+    ).rejects.toThrow(/lost/);
+    expect(readdirSync(parent)).toEqual(['model']);
+    expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))).toEqual({ n: 1 });
+  });
+
+  test('a full disk is one sentence and leaves nothing (a limit on file size stands for it)', async () => {
+    const parent = temporaryFolder();
+    const script = `
+      const { writeCheckpoint } = require(${JSON.stringify(require.resolve('../dist/index.js'))});
+      process.on('SIGXFSZ', () => undefined);
+      const tensor = { name: 'a', dtype: 'F32', shape: [1 << 20], data: () => new Float32Array(1 << 20) };
+      writeCheckpoint(${JSON.stringify(join(parent, 'model'))}, { config: {}, tensors: [tensor] }).catch((error) => console.log(error.message));`;
+    const { stdout } = spawnSync(
+      'bash',
+      ['-c', 'trap "" XFSZ; ulimit -f 1024; exec "$0" -e "$1"', process.execPath, script],
+      { encoding: 'utf8' },
+    );
+    expect(stdout).toMatch(
+      /model could not be written: the disk is full \(\d+ MiB free\)\.|could not be written: the disk is full/,
+    );
+    expect(readdirSync(parent)).toEqual([]);
+  });
+
+  describe('what contradicts itself is refused', () => {
+    let folder: string;
+    const edit = (change: (index: { weight_map: Record<string, string> }) => void): void => {
+      const file = join(folder, 'model.safetensors.index.json');
+      const index = JSON.parse(readFileSync(file, 'utf8')) as { weight_map: Record<string, string> };
+      change(index);
+      writeFileSync(file, JSON.stringify(index));
+    };
+    beforeEach(async () => {
+      folder = join(temporaryFolder(), 'model');
+      await writeCheckpoint(folder, { config: {}, tensors: TENSORS, maxShardBytes: 13 });
+    });
+
+    test('a missing shard', async () => {
+      rmSync(join(folder, 'model-00002-of-00002.safetensors'));
+      await expect(CheckpointReader.open(folder)).rejects.toThrow(
+        `${folder} lacks the shard model-00002-of-00002.safetensors, in which model.safetensors.index.json places 2 tensors.`,
+      );
+    });
+    test('an index that names a tensor which its shard lacks', async () => {
+      edit(({ weight_map }) => (weight_map.d = 'model-00001-of-00002.safetensors'));
+      await expect(CheckpointReader.open(folder)).rejects.toThrow(
+        /places "d" in model-00001-of-00002\.safetensors, which does not hold it/,
+      );
+    });
+    test('a tensor that the index does not name', async () => {
+      edit(({ weight_map }) => delete weight_map.c);
+      await expect(CheckpointReader.open(folder)).rejects.toThrow(
+        /holds "c", which model\.safetensors\.index\.json does not name/,
+      );
+    });
+    test('a folder without any checkpoint, or without config', async () => {
+      await expect(CheckpointReader.open(temporaryFolder())).rejects.toThrow(
+        /holds no checkpoint: neither model\.safetensors nor/,
+      );
+      rmSync(join(folder, 'config.json'));
+      const reader = await CheckpointReader.open(folder);
+      await expect(reader.config()).rejects.toThrow(/config\.json cannot be read: there is no such file\./);
+      await reader.close();
+    });
+  });
+});
+
+describe('snapshots', () => {
+  const snapshot = {
+    model: { config: { n: 1 }, tensors: TENSORS },
+    optimizer: [source('m/a', [0, 0, 0])],
+    state: { step: 5, data: { at: 3 } },
+  };
+
+  test('come back whole, sorted by step, and are pruned from the oldest', async () => {
+    const checkpoints = join(temporaryFolder(), 'checkpoints');
+    for (const step of [5, 100, 20]) await saveSnapshot(join(checkpoints, `step-${step}`), snapshot);
+    mkdirSync(join(checkpoints, '.graft-tmp-step-300-x'));
+    expect((await listSnapshots(checkpoints)).map(({ step }) => step)).toEqual([5, 20, 100]);
+    const folder = join(checkpoints, 'step-20');
+    expect(await loadSnapshotState(folder)).toEqual(snapshot.state);
+    const optimizer = await openSnapshotOptimizer(folder);
+    expect(await optimizer.readFloat32('m/a')).toEqual(Float32Array.of(0, 0, 0));
+    await optimizer.close();
+    const model = await CheckpointReader.open(folder);
+    expect(await model.readFloat32('a')).toEqual(Float32Array.of(1, 2, 3));
+    await model.close();
+    await pruneSnapshots(checkpoints, 2);
+    expect((await listSnapshots(checkpoints)).map(({ step }) => step)).toEqual([20, 100]);
+  });
+
+  test('that lost a part are refused with its name', async () => {
+    const folder = join(temporaryFolder(), 'step-5');
+    await saveSnapshot(folder, snapshot);
+    const cut = `${folder}-cut`;
+    cpSync(folder, cut, { recursive: true });
+    writeFileSync(join(cut, 'model.safetensors'), 'x');
+    await expect(loadSnapshotState(cut)).rejects.toThrow(
+      /is not whole: model\.safetensors should have \d+ bytes, but has 1/,
+    );
+    rmSync(join(folder, 'optimizer.safetensors'));
+    await expect(loadSnapshotState(folder)).rejects.toThrow(
+      /optimizer\.safetensors should have \d+ bytes, but is missing/,
+    );
+  });
+});
+
+describeIf(
+  SHARED !== undefined,
+  'the reference checkpoints are not beside the repository',
+  'the published checkpoints',
+  () => {
+    const fixtures = join(SHARED ?? '', 'fixtures');
+    const folders = SHARED
+      ? readdirSync(fixtures).filter((name) => existsSync(join(fixtures, name, 'config.json')))
+      : [];
+    test.each(folders)('%s: rewritten in shards, every tensor keeps name, dtype, shape and bytes', async (name) => {
+      const original = await CheckpointReader.open(join(fixtures, name));
+      const copy = join(temporaryFolder(), name);
+      const tensors = [...original.tensors.values()].map((info): TensorSource => ({
+        ...info,
+        data: () => original.chunks(info.name, 1000),
+      }));
+      await writeCheckpoint(copy, { config: await original.config(), tensors, maxShardBytes: 100_000 });
+      const rewritten = await CheckpointReader.open(copy);
+      expect(rewritten.tensors.size).toBe(original.tensors.size);
+      for (const { name: tensor, dtype, shape } of original.tensors.values()) {
+        expect(rewritten.info(tensor)).toMatchObject({ dtype, shape });
+        expect(Buffer.compare(await rewritten.readBytes(tensor), await original.readBytes(tensor))).toBe(0);
+      }
+      expect(await rewritten.config()).toEqual(await original.config());
+      await original.close();
+      await rewritten.close();
+    });
+  },
+);
