@@ -3,7 +3,10 @@ import { createLogger, loadConfig, runExperiment, withInterrupt } from '../src';
 import { toyConfig, toyPlugin } from './toy';
 
 async function main([runs, sections, resume]: string[]): Promise<void> {
-  const loaded = await loadConfig({ value: toyConfig(runs, JSON.parse(sections) as Record<string, unknown>), plugins: [toyPlugin] });
+  const loaded = await loadConfig({
+    value: toyConfig(runs, JSON.parse(sections) as Record<string, unknown>),
+    plugins: [toyPlugin],
+  });
   const result = await withInterrupt(
     (signal) =>
       runExperiment(loaded, {

@@ -34,7 +34,12 @@ export function toyModel(width: number): Model {
       { name: 'unused', shape: [2], group: 'head', initial: 'zeros' },
     ],
     checkpointConfig: { model_type: 'toy', width },
-    forward: (parameters, { x }) => ({ logits: tf.matMul(x as tf.Tensor2D, parameters.w as tf.Tensor2D).add(parameters.b).expandDims(0) }),
+    forward: (parameters, { x }) => ({
+      logits: tf
+        .matMul(x as tf.Tensor2D, parameters.w as tf.Tensor2D)
+        .add(parameters.b)
+        .expandDims(0),
+    }),
   };
 }
 
@@ -63,7 +68,9 @@ export class ToyDataset implements Dataset {
 
   constructor(private readonly options: z.output<typeof DataOptions>) {
     this.kind = options.kind;
-    this.fields = (this.kind === 'batch' ? BATCH_FIELDS : ROW_FIELDS).filter(({ name }) => options.fields.includes(name));
+    this.fields = (this.kind === 'batch' ? BATCH_FIELDS : ROW_FIELDS).filter(({ name }) =>
+      options.fields.includes(name),
+    );
   }
 
   position(): JsonValue {
@@ -85,7 +92,9 @@ export class ToyDataset implements Dataset {
     const rows = this.kind === 'batch' ? 4 : 1;
     const random = createRandom(7).fork(index);
     const x = Float32Array.from({ length: rows * width }, () => random.normal());
-    const y = Float32Array.from({ length: rows }, (_, row) => (index === nanAt ? NaN : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal()));
+    const y = Float32Array.from({ length: rows }, (_, row) =>
+      index === nanAt ? NaN : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
+    );
     const leading = this.kind === 'batch' ? [rows] : [];
     return {
       x: { dtype: 'float32', shape: [...leading, width], values: x },
@@ -104,7 +113,9 @@ const toyObjective: Objective = {
     const join = (name: 'x' | 'y', noise: number) => ({
       dtype: 'float32' as const,
       shape: [examples.length, examples[0][name].shape[0]],
-      values: Float32Array.from(examples.flatMap((row) => [...row[name].values].map((value) => value + noise * random.normal()))),
+      values: Float32Array.from(
+        examples.flatMap((row) => [...row[name].values].map((value) => value + noise * random.normal())),
+      ),
     });
     return { x: join('x', 0.01), y: join('y', 0) };
   },
@@ -113,8 +124,8 @@ const toyObjective: Objective = {
     const error = tf.sub(logits.squeeze([0]), batch.y);
     // Stands for dropout: the loss depends on the step's key.
     const jitter = randomKey ? tf.sum(randomKey.toFloat()).mod(7).mul(0.001) : tf.scalar(0);
-    const loss = tf.mean(tf.square(error)).add(jitter) as tf.Scalar;
-    return { loss, metrics: { meanError: tf.mean(error) as tf.Scalar } };
+    const loss: tf.Scalar = tf.mean(tf.square(error)).add(jitter);
+    return { loss, metrics: { meanError: tf.mean(error) } };
   },
   countTokens: (batch) => batch.x.values.length,
 };
@@ -129,7 +140,10 @@ class Momentum implements Optimizer {
     return state;
   }
 
-  update({ gradients, parameters, state, learningRate }: OptimizerUpdate): { parameters: Parameters; state: OptimizerState } {
+  update({ gradients, parameters, state, learningRate }: OptimizerUpdate): {
+    parameters: Parameters;
+    state: OptimizerState;
+  } {
     const after: Parameters = {};
     const kept: OptimizerState = {};
     for (const name of Object.keys(parameters).reverse()) {
@@ -154,7 +168,9 @@ export const toyPlugin = definePlugin({
       id: 'linear',
       description: 'y = x·w + b',
       options: z.strictObject({ width: z.number().optional() }),
-      useFactory: ({ options }) => ({ build: (checkpoint) => toyModel(options.width ?? (checkpoint?.width as number | undefined) ?? 3) }),
+      useFactory: ({ options }) => ({
+        build: (checkpoint) => toyModel(options.width ?? (checkpoint?.width as number | undefined) ?? 3),
+      }),
     }),
     defineComponent({
       interface: 'initializer',
@@ -167,15 +183,30 @@ export const toyPlugin = definePlugin({
           for (const { name, shape, initial } of [...model.parameters].reverse()) {
             if (spoil === 'missing' && name === 'b') continue;
             const size = shape.reduce((product, length) => product * length, 1);
-            const values = Float32Array.from({ length: size }, () => (initial === 'zeros' ? 0 : random.fork(name).normal()));
-            yield [name, tf.tensor(values, spoil === 'shape' && name === 'w' ? [...shape, 1] : [...shape], spoil === 'dtype' ? 'int32' : 'float32')];
+            const values = Float32Array.from({ length: size }, () =>
+              initial === 'zeros' ? 0 : random.fork(name).normal(),
+            );
+            yield [
+              name,
+              tf.tensor(
+                values,
+                spoil === 'shape' && name === 'w' ? [...shape, 1] : [...shape],
+                spoil === 'dtype' ? 'int32' : 'float32',
+              ),
+            ];
             if (spoil === 'twice' && name === 'b') yield [name, tf.zeros([...shape])];
           }
           if (spoil === 'unknown') yield ['stranger', tf.zeros([1])];
         },
       }),
     }),
-    defineComponent({ interface: 'objective', id: 'squares', description: 'mean squared error', options: empty, useFactory: () => toyObjective }),
+    defineComponent({
+      interface: 'objective',
+      id: 'squares',
+      description: 'mean squared error',
+      options: empty,
+      useFactory: () => toyObjective,
+    }),
     defineComponent({
       interface: 'dataset',
       id: 'points',

@@ -38,11 +38,15 @@ async function failing(promise: Promise<unknown>): Promise<Error & { code: strin
 
 type Line = Record<string, number>;
 const lines = async (folder: string): Promise<Line[]> =>
-  (await readFile(join(folder, 'metrics.jsonl'), 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line) as Line);
+  (await readFile(join(folder, 'metrics.jsonl'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
 const losses = async (folder: string): Promise<number[]> => (await lines(folder)).map(({ loss }) => loss);
 const record = async (folder: string): Promise<Record<string, unknown>> =>
   JSON.parse(await readFile(join(folder, 'run.json'), 'utf8')) as Record<string, unknown>;
-const runsIn = async (runs: string): Promise<string[]> => (await readdir(join(runs, 'toy')).catch(() => [])).filter((name) => name !== 'latest');
+const runsIn = async (runs: string): Promise<string[]> =>
+  (await readdir(join(runs, 'toy')).catch(() => [])).filter((name) => name !== 'latest');
 
 /** Aborts after a step. */
 function stopAt(step: number): Pick<RunOptions, 'signal' | 'onStep'> {
@@ -55,7 +59,8 @@ async function finalWeights(folder: string): Promise<Record<string, number[]>> {
   const weights: Record<string, number[]> = {};
   for (const path of [newest.folder, join(newest.folder, 'optimizer.safetensors')]) {
     const reader = await CheckpointReader.open(path);
-    for (const [name, { dtype }] of reader.tensors) weights[name] = [...(dtype === 'I32' ? await reader.readInt32(name) : await reader.readFloat32(name))];
+    for (const [name, { dtype }] of reader.tensors)
+      weights[name] = [...(dtype === 'I32' ? await reader.readInt32(name) : await reader.readFloat32(name))];
     await reader.close();
   }
   return weights;
@@ -65,7 +70,12 @@ describe('a run', () => {
   it('leaves its folder, its metrics and a checkpoint, and frees its tensors', async () => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
-    const result = await run(runs, { train: { steps: 4 }, schedule: { use: 'halving' }, trackers: [{ use: 'list' }], callbacks: [{ use: 'watch' }] });
+    const result = await run(runs, {
+      train: { steps: 4 },
+      schedule: { use: 'halving' },
+      trackers: [{ use: 'list' }],
+      callbacks: [{ use: 'watch' }],
+    });
     expect(tf.memory().numTensors).toBe(before);
     expect(result).toMatchObject({ status: 'finished', steps: 4, evaluations: [] });
     expect(result.folder).toBe(join(runs, 'toy', result.id));
@@ -75,16 +85,36 @@ describe('a run', () => {
     expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4]);
     expect(metrics.map(({ learningRate }) => learningRate)).toEqual([0.05, 0.025, 0.0125, 0.00625]);
     for (const line of metrics) {
-      expect(Object.keys(line)).toEqual(['step', 'loss', 'gradNorm', 'learningRate', 'tokensPerSecond', 'meanError', 'seconds', 'waitSeconds']);
+      expect(Object.keys(line)).toEqual([
+        'step',
+        'loss',
+        'gradNorm',
+        'learningRate',
+        'tokensPerSecond',
+        'meanError',
+        'seconds',
+        'waitSeconds',
+      ]);
       expect(line.tokensPerSecond).toBeCloseTo(12 / line.seconds, 6);
       expect(line.gradNorm).toBeGreaterThan(0);
     }
     expect(result.lastMetrics).toEqual(metrics[3]);
 
     const config = JSON.parse(await readFile(join(result.folder, 'config.json'), 'utf8')) as Record<string, unknown>;
-    expect(config).toMatchObject({ name: 'toy', seed: 0, optimizer: { use: 'momentum', learningRate: 0.05 }, train: { steps: 4, precision: 'float32' } });
+    expect(config).toMatchObject({
+      name: 'toy',
+      seed: 0,
+      optimizer: { use: 'momentum', learningRate: 0.05 },
+      train: { steps: 4, precision: 'float32' },
+    });
     expect(Object.keys(config.versions as object)).toEqual(['graft', 'node', 'engine', 'platform']);
-    expect(await record(result.folder)).toMatchObject({ name: 'toy', id: result.id, status: 'finished', steps: 4, engine: engine.description });
+    expect(await record(result.folder)).toMatchObject({
+      name: 'toy',
+      id: result.id,
+      status: 'finished',
+      steps: 4,
+      engine: engine.description,
+    });
     expect((await listSnapshots(join(result.folder, 'checkpoints'))).map(({ step }) => step)).toEqual([4]);
     expect(Object.keys(await finalWeights(result.folder)).sort()).toEqual(
       ['b', 'momentum.updates', 'momentum/b', 'momentum/unused', 'momentum/w', 'unused', 'w'].sort(),
@@ -107,7 +137,10 @@ describe('a run', () => {
   });
 
   it('takes ready batches as they are, pass after pass', async () => {
-    const result = await run(newRuns(), { dataset: { use: 'points', kind: 'batch', count: 3 }, optimizer: { use: 'momentum', learningRate: 0 } });
+    const result = await run(newRuns(), {
+      dataset: { use: 'points', kind: 'batch', count: 3 },
+      optimizer: { use: 'momentum', learningRate: 0 },
+    });
     const seen = (await lines(result.folder)).map(({ gradNorm }) => gradNorm);
     expect(seen.slice(3, 6)).not.toEqual(seen.slice(0, 3));
     expect(new Set(seen).size).toBe(10);
@@ -119,24 +152,41 @@ describe('a run', () => {
   });
 
   it('evaluates every so often and at the end', async () => {
-    const evaluators = [{ use: 'norm', every: 2 }, { use: 'norm', name: 'last' }];
+    const evaluators = [
+      { use: 'norm', every: 2 },
+      { use: 'norm', name: 'last' },
+    ];
     const result = await run(newRuns(), { train: { steps: 5 }, evaluators, trackers: ['list'] });
-    const written = JSON.parse(await readFile(join(result.folder, 'evaluations.json'), 'utf8')) as { step: number; evaluator: string }[];
+    const written = JSON.parse(await readFile(join(result.folder, 'evaluations.json'), 'utf8')) as {
+      step: number;
+      evaluator: string;
+    }[];
     expect(written).toEqual(result.evaluations);
-    expect(written.map(({ step, evaluator }) => [step, evaluator])).toEqual([[2, 'norm'], [4, 'norm'], [5, 'norm'], [5, 'last']]);
+    expect(written.map(({ step, evaluator }) => [step, evaluator])).toEqual([
+      [2, 'norm'],
+      [4, 'norm'],
+      [5, 'norm'],
+      [5, 'last'],
+    ]);
     expect(result.evaluations[0].metrics.norm).toBeGreaterThan(0);
     expect(events).toContain('log 4 norm/norm');
   });
 
   it('keeps the count of tensors flat from step to step', async () => {
     const counts: number[] = [];
-    await run(newRuns(), { train: { steps: 60, checkpointEvery: 7 } }, { onStep: () => void counts.push(tf.memory().numTensors) });
+    await run(
+      newRuns(),
+      { train: { steps: 60, checkpointEvery: 7 } },
+      { onStep: () => void counts.push(tf.memory().numTensors) },
+    );
     expect(new Set(counts).size).toBe(1);
   });
 
   it('goes on when a tracker fails, and warns once', async () => {
     const warnings: string[] = [];
-    const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, { warn: (text: string) => void warnings.push(text) });
+    const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, {
+      warn: (text: string) => void warnings.push(text),
+    });
     const result = await run(newRuns(), { trackers: ['broken', 'list'] }, { logger, quiet: true });
     expect(result.status).toBe('finished');
     expect(warnings).toHaveLength(1);
@@ -150,7 +200,13 @@ describe('a run that cannot go on', () => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     // Item 22 is in the sixth batch of four.
-    const error = await failing(run(runs, { dataset: { use: 'points', nanAt: 22 }, train: { steps: 10, checkpointEvery: 2 }, trackers: ['list'] }));
+    const error = await failing(
+      run(runs, {
+        dataset: { use: 'points', nanAt: 22 },
+        train: { steps: 10, checkpointEvery: 2 },
+        trackers: ['list'],
+      }),
+    );
     expect(tf.memory().numTensors).toBe(before);
     const [id] = await runsIn(runs);
     const folder = join(runs, 'toy', id);
@@ -180,7 +236,11 @@ describe('a run that cannot go on', () => {
   });
 
   it.each([
-    ['an evaluator', { evaluators: [{ use: 'norm', every: 3, failAt: 3 }] }, /^Evaluator "norm" at step 3 failed: no norm today\.$/],
+    [
+      'an evaluator',
+      { evaluators: [{ use: 'norm', every: 3, failAt: 3 }] },
+      /^Evaluator "norm" at step 3 failed: no norm today\.$/,
+    ],
     ['a callback', { callbacks: [{ use: 'watch', failAt: 3 }] }, /^Callback \w+\.onStep at step 3 failed: enough\.$/],
   ])('keeps the steps done when %s fails', async (_, sections, message) => {
     const runs = newRuns();
@@ -224,7 +284,9 @@ describe('resuming', () => {
     expect(other).toMatchObject({ id: half.id, folder: half.folder, status: 'finished', steps: 100 });
     expect(await losses(other.folder)).toEqual(await losses(whole.folder));
     expect(await finalWeights(other.folder)).toEqual(await finalWeights(whole.folder));
-    const config = JSON.parse(await readFile(join(other.folder, 'config.json'), 'utf8')) as { train: { steps: number } };
+    const config = JSON.parse(await readFile(join(other.folder, 'config.json'), 'utf8')) as {
+      train: { steps: number };
+    };
     expect(config.train.steps).toBe(100);
   });
 
@@ -248,7 +310,9 @@ describe('resuming', () => {
     const sections = { train: { steps: 9, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3 }] };
     const [runs, copies] = [newRuns(), newRuns()];
     // What a killed process leaves is what lies on the disk at some moment.
-    const whole = await run(runs, sections, { onStep: (done) => void (done === step && cpSync(runs, copies, { recursive: true })) });
+    const whole = await run(runs, sections, {
+      onStep: (done) => void (done === step && cpSync(runs, copies, { recursive: true })),
+    });
     const killed = join(copies, 'toy', whole.id);
     await writeFile(join(killed, 'metrics.jsonl'), '{"step":99,"lo', { flag: 'a' });
     const before = tf.memory().numTensors;
@@ -257,12 +321,17 @@ describe('resuming', () => {
     expect(resumed).toMatchObject({ folder: killed, status: 'finished', steps: 9 });
     expect(await losses(killed)).toEqual(await losses(whole.folder));
     expect(await finalWeights(killed)).toEqual(await finalWeights(whole.folder));
-    expect(resumed.evaluations.map(({ step: at, metrics }) => [at, metrics])).toEqual(whole.evaluations.map(({ step: at, metrics }) => [at, metrics]));
+    expect(resumed.evaluations.map(({ step: at, metrics }) => [at, metrics])).toEqual(
+      whole.evaluations.map(({ step: at, metrics }) => [at, metrics]),
+    );
   });
 
   it('makes up for evaluations that a checkpoint was faster than', async () => {
     const runs = newRuns();
-    const failAt = (at?: number) => ({ train: { steps: 6, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3, failAt: at }] });
+    const failAt = (at?: number) => ({
+      train: { steps: 6, checkpointEvery: 3 },
+      evaluators: [{ use: 'norm', every: 3, failAt: at }],
+    });
     await failing(run(runs, failAt(3)));
     events.length = 0;
     const resumed = await run(runs, failAt(), { resume: true });
@@ -276,16 +345,24 @@ describe('resuming', () => {
     const config = join(stopped.folder, 'config.json');
     const text = await readFile(config, 'utf8');
     await writeFile(config, text.replace('"use": "random"', '"use": "random", "spoil": "missing"'));
-    expect(await run(runs, { initializer: { use: 'random', spoil: 'missing' } }, { resume: true })).toMatchObject({ status: 'finished' });
+    expect(await run(runs, { initializer: { use: 'random', spoil: 'missing' } }, { resume: true })).toMatchObject({
+      status: 'finished',
+    });
   });
 
   it('refuses another config and names its keys', async () => {
     const runs = newRuns();
     await run(runs, {}, stopAt(4));
-    const error = await failing(run(runs, { seed: 1, optimizer: { use: 'momentum', learningRate: 0.5 }, train: { steps: 8 } }, { resume: true }));
+    const error = await failing(
+      run(runs, { seed: 1, optimizer: { use: 'momentum', learningRate: 0.5 }, train: { steps: 8 } }, { resume: true }),
+    );
     expect(error).toMatchObject({ code: 'run.changed', exitCode: 2 });
-    expect(error.message).toContain('seed (was 0, is 1), optimizer.learningRate (was 0.05, is 0.5), train.steps (was 10, is 8)');
-    expect(await run(runs, { train: { steps: 12, logEvery: 1 }, trackers: ['list'] }, { resume: true })).toMatchObject({ steps: 12 });
+    expect(error.message).toContain(
+      'seed (was 0, is 1), optimizer.learningRate (was 0.05, is 0.5), train.steps (was 10, is 8)',
+    );
+    expect(await run(runs, { train: { steps: 12, logEvery: 1 }, trackers: ['list'] }, { resume: true })).toMatchObject({
+      steps: 12,
+    });
   });
 
   it('refuses what is not there, finished, or still going on', async () => {
@@ -298,7 +375,11 @@ describe('resuming', () => {
     expect(unknown.message).toContain(`There is no run "yesterday" in ${join(runs, 'toy')}; there is ${id}`);
     expect(await failing(run(runs, {}, { resume: id }))).toMatchObject({ code: 'run.finished' });
     const busy: Promise<unknown>[] = [];
-    await run(runs, { seed: 2 }, { onStep: (step) => void (step === 1 && busy.push(failing(run(runs, { seed: 2 }, { resume: true })))) });
+    await run(
+      runs,
+      { seed: 2 },
+      { onStep: (step) => void (step === 1 && busy.push(failing(run(runs, { seed: 2 }, { resume: true })))) },
+    );
     expect(await busy[0]).toMatchObject({ code: 'run.busy' });
     expect(await run(runs, { train: { steps: 11 } }, { resume: id })).toMatchObject({ folder, steps: 11 });
   });

@@ -38,7 +38,10 @@ export interface RunResult extends TrainingResult {
  * Runs an experiment, or goes on with one, and leaves its run folder. Frees everything that it made. Throws GraftErrors;
  * a run that fails while being set up leaves no folder, one that fails later is `failed` in its run.json.
  */
-export async function runExperiment({ config, registry }: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
+export async function runExperiment(
+  { config, registry }: LoadedExperiment,
+  options: RunOptions = {},
+): Promise<RunResult> {
   const logger = options.logger ?? silentLogger();
   const quiet = options.quiet ?? options.logger === undefined;
   const say = (text: string): void => (quiet ? undefined : logger.info(text));
@@ -52,12 +55,24 @@ export async function runExperiment({ config, registry }: LoadedExperiment, opti
   try {
     say(`${found ? 'Resuming' : 'Run'} ${folder.path}`);
     say(`Engine: ${engine.description}`);
-    if (engine.fallbackReason && !quiet) logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+    if (engine.fallbackReason && !quiet)
+      logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
     const run = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const own = await Promise.all(config.trackers.map((spec) => components.create('tracker', spec)));
-    const trainer = await prepare({ config, components, engine, folder, run, random, trackers: new Trackers(own, logger), logger, quiet, options });
+    const trainer = await prepare({
+      config,
+      components,
+      engine,
+      folder,
+      run,
+      random,
+      trackers: new Trackers(own, logger),
+      logger,
+      quiet,
+      options,
+    });
     try {
       say(trainer.summary);
       // Only now is it a run that others should find.
@@ -75,7 +90,10 @@ export async function runExperiment({ config, registry }: LoadedExperiment, opti
     }
   } catch (error) {
     const began = found !== undefined || trackers !== undefined;
-    if (began) await folder.update({ status: 'failed', error: error instanceof Error ? error.message : String(error) }).catch(() => undefined);
+    if (began)
+      await folder
+        .update({ status: 'failed', error: error instanceof Error ? error.message : String(error) })
+        .catch(() => undefined);
     else await folder.remove().catch(() => undefined);
     await trackers?.finish('failed');
     throw error;
@@ -85,7 +103,12 @@ export async function runExperiment({ config, registry }: LoadedExperiment, opti
 }
 
 async function findRun(config: ExperimentConfig, resume: true | string): Promise<RunFolder> {
-  const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : resume, config.train.steps);
+  const found = await RunFolder.find(
+    config.runs,
+    config.name,
+    resume === true ? undefined : resume,
+    config.train.steps,
+  );
   await refuseChanges(config, found);
   if (found.record.status === 'finished' && found.record.steps >= config.train.steps) {
     throw new UsageError(`The run ${found.path} is finished: it has done its ${found.record.steps} steps.`, {
@@ -152,7 +175,11 @@ async function prepare(job: Job): Promise<Trainer> {
       callbacks: await Promise.all(config.callbacks.map((spec) => components.create('callback', spec))),
     };
     const start = await begin(parts);
-    const streams = { data: random.fork(STREAMS.data), dropout: random.fork(STREAMS.dropout), sampling: random.fork(STREAMS.sampling) };
+    const streams = {
+      data: random.fork(STREAMS.data),
+      dropout: random.fork(STREAMS.dropout),
+      sampling: random.fork(STREAMS.sampling),
+    };
     const { signal, onStep } = job.options;
     const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, onStep };
     const loop = own(new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start));

@@ -53,7 +53,9 @@ it('finds the newest unfinished run, else the newest with too few steps', async 
   await failed.remove();
   expect((await RunFolder.find(runs, 'a', undefined, 20)).path).toBe(short.path);
   expect((await RunFolder.find(runs, 'a', undefined, 40)).path).toBe(long.path);
-  await expect(RunFolder.find(runs, 'a', undefined, 5)).rejects.toThrow(/^Nothing to resume: every run in .* is finished; there are /);
+  await expect(RunFolder.find(runs, 'a', undefined, 5)).rejects.toThrow(
+    /^Nothing to resume: every run in .* is finished; there are /,
+  );
 });
 
 it('names the nearest run when one is mistyped', async () => {

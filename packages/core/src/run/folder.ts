@@ -98,18 +98,27 @@ export class RunFolder {
     if (id !== undefined) {
       if (ids.includes(id)) return RunFolder.open(join(parent, id));
       const guess = nearest(id, ids);
-      throw new UsageError(`There is no run "${id}" in ${parent}; ${listed(ids)}${guess ? `; did you mean "${guess}"?` : '.'}`, {
-        code: 'run.unknown',
-      });
+      throw new UsageError(
+        `There is no run "${id}" in ${parent}; ${listed(ids)}${guess ? `; did you mean "${guess}"?` : '.'}`,
+        {
+          code: 'run.unknown',
+        },
+      );
     }
     const folders = await Promise.all(ids.map((known) => RunFolder.open(join(parent, known)).catch(() => undefined)));
     const newestFirst = folders.filter((folder) => folder !== undefined).reverse();
     const found =
-      newestFirst.find(({ record }) => record.status !== 'finished') ?? newestFirst.find(({ record }) => record.steps < steps);
+      newestFirst.find(({ record }) => record.status !== 'finished') ??
+      newestFirst.find(({ record }) => record.steps < steps);
     if (found) return found;
     throw new UsageError(
-      ids.length === 0 ? `Nothing to resume: there is no run in ${parent}.` : `Nothing to resume: every run in ${parent} is finished; ${listed(ids)}.`,
-      { code: 'run.none', hint: 'Start a new run without --resume, or raise train.steps to go on with a finished one.' },
+      ids.length === 0
+        ? `Nothing to resume: there is no run in ${parent}.`
+        : `Nothing to resume: every run in ${parent} is finished; ${listed(ids)}.`,
+      {
+        code: 'run.none',
+        hint: 'Start a new run without --resume, or raise train.steps to go on with a finished one.',
+      },
     );
   }
 
@@ -128,7 +137,8 @@ export class RunFolder {
   /** Takes the run for this process. Throws UsageError when a living process works on it. */
   async claim(): Promise<void> {
     const { status, process: owner } = this.record;
-    const busy = active.has(this.path) || (status === 'running' && owner && owner.pid !== process.pid && isAlive(owner));
+    const busy =
+      active.has(this.path) || (status === 'running' && owner && owner.pid !== process.pid && isAlive(owner));
     if (busy) {
       throw new UsageError(`The run ${this.path} is still going on, in process ${owner?.pid ?? process.pid}.`, {
         code: 'run.busy',
@@ -203,7 +213,14 @@ export class RunFolder {
 async function listRuns(parent: string): Promise<string[]> {
   const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
   const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const complete = await Promise.all(folders.map((id) => lstat(join(parent, id, 'run.json')).then(() => true, () => false)));
+  const complete = await Promise.all(
+    folders.map((id) =>
+      lstat(join(parent, id, 'run.json')).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
   return folders.filter((_, i) => complete[i]).sort();
 }
 

@@ -18,9 +18,22 @@ interface Outcome {
   errors: string;
 }
 
-function start(runs: string, steps: number, checkpointEvery: number, resume = false, watch?: (text: string, child: ChildProcess) => void): Promise<Outcome> {
+function start(
+  runs: string,
+  steps: number,
+  checkpointEvery: number,
+  resume = false,
+  watch?: (text: string, child: ChildProcess) => void,
+): Promise<Outcome> {
   const sections = JSON.stringify({ train: { steps, checkpointEvery, logEvery: 100_000 } });
-  const args = ['--require', join(support, 'register-typescript.cjs'), join(support, 'run-toy.ts'), runs, sections, ...(resume ? ['--resume'] : [])];
+  const args = [
+    '--require',
+    join(support, 'register-typescript.cjs'),
+    join(support, 'run-toy.ts'),
+    runs,
+    sections,
+    ...(resume ? ['--resume'] : []),
+  ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let [output, errors] = ['', ''];
   child.stderr.on('data', (chunk: Buffer) => void (errors += chunk.toString()));
@@ -34,7 +47,10 @@ function start(runs: string, steps: number, checkpointEvery: number, resume = fa
 async function losses(runs: string): Promise<number[]> {
   const folder = join(runs, 'toy', 'latest');
   const text = await readFile(join(folder, 'metrics.jsonl'), 'utf8');
-  return text.trimEnd().split('\n').map((line) => (JSON.parse(line) as { loss: number }).loss);
+  return text
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { loss: number }).loss);
 }
 
 async function status(runs: string): Promise<unknown> {
@@ -42,7 +58,10 @@ async function status(runs: string): Promise<unknown> {
 }
 
 /** Sends signals once the output matches. */
-function when(pattern: RegExp, ...signals: [signal: NodeJS.Signals, afterMs: number][]): (output: string, child: ChildProcess) => void {
+function when(
+  pattern: RegExp,
+  ...signals: [signal: NodeJS.Signals, afterMs: number][]
+): (output: string, child: ChildProcess) => void {
   let sent = false;
   return (output, child) => {
     if (sent || !pattern.test(output)) return;
@@ -70,17 +89,20 @@ it('a run that was killed gives the losses of one that was not', async () => {
   expect(await losses(rough)).toEqual(await losses(calm));
 });
 
-it.each(['SIGINT', 'SIGTERM'] as const)('%s finishes the step, saves and stops, even when it comes twice at once', async (signal) => {
-  const runs = join(scratch, signal);
-  const { code, output } = await start(runs, NEVER, 0, false, when(/^step 20$/m, [signal, 0], [signal, 50]));
-  expect(code).toBe(0);
-  expect(output.match(/^stopping$/gm)).toHaveLength(1);
-  expect(output).toMatch(/^interrupted /m);
-  expect(await status(runs)).toBe('interrupted');
-  const steps = (await losses(runs)).length;
-  expect(steps).toBeGreaterThanOrEqual(20);
-  expect(await readdir(join(runs, 'toy', 'latest', 'checkpoints'))).toEqual([`step-${steps}`]);
-});
+it.each(['SIGINT', 'SIGTERM'] as const)(
+  '%s finishes the step, saves and stops, even when it comes twice at once',
+  async (signal) => {
+    const runs = join(scratch, signal);
+    const { code, output } = await start(runs, NEVER, 0, false, when(/^step 20$/m, [signal, 0], [signal, 50]));
+    expect(code).toBe(0);
+    expect(output.match(/^stopping$/gm)).toHaveLength(1);
+    expect(output).toMatch(/^interrupted /m);
+    expect(await status(runs)).toBe('interrupted');
+    const steps = (await losses(runs)).length;
+    expect(steps).toBeGreaterThanOrEqual(20);
+    expect(await readdir(join(runs, 'toy', 'latest', 'checkpoints'))).toEqual([`step-${steps}`]);
+  },
+);
 
 it('a second signal ends the process at once, unless it is an echo of the first', async () => {
   const exit = jest.spyOn(process, 'exit').mockImplementation(() => undefined as never);

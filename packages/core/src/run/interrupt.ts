@@ -9,7 +9,10 @@ const ECHO_MS = 400;
  * Runs `fn` with a signal that the first Ctrl-C (or SIGTERM) aborts; a second one ends the process at once.
  * `onFirst` is told of the first.
  */
-export async function withInterrupt<T>(fn: (signal: AbortSignal) => Promise<T>, onFirst?: (signal: string) => void): Promise<T> {
+export async function withInterrupt<T>(
+  fn: (signal: AbortSignal) => Promise<T>,
+  onFirst?: (signal: string) => void,
+): Promise<T> {
   const controller = new AbortController();
   let first = 0;
   const handle = (signal: (typeof SIGNALS)[number]): void => {

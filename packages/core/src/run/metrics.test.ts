@@ -18,7 +18,10 @@ it('appends in order and flushes', async () => {
     if (step % 100 === 0) await metrics.flush();
   }
   await metrics.close();
-  const steps = (await readFile(file, 'utf8')).trimEnd().split('\n').map((line) => (JSON.parse(line) as { step: number }).step);
+  const steps = (await readFile(file, 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { step: number }).step);
   expect(steps).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
 });
 
@@ -32,18 +35,25 @@ it('cuts off what a killed run left', async () => {
 
 it('misses lines that a checkpoint counts on', async () => {
   await writeFile(file, '{"step":1}\n{"step":2');
-  await expect(MetricsFile.open(file, 2)).rejects.toThrow(`${file} ends after 1 lines, but the checkpoint was written after 2 steps.`);
+  await expect(MetricsFile.open(file, 2)).rejects.toThrow(
+    `${file} ends after 1 lines, but the checkpoint was written after 2 steps.`,
+  );
 });
 
 it('tells what kept a line from being written, once it is asked again', async () => {
   const metrics = await MetricsFile.open(file, 0);
-  const { handle } = metrics as unknown as { handle: { appendFile: (text: string) => Promise<void>; write: (text: string) => Promise<unknown> } };
+  const { handle } = metrics as unknown as {
+    handle: { appendFile: (text: string) => Promise<void>; write: (text: string) => Promise<unknown> };
+  };
   handle.appendFile = async (text) => {
     await handle.write(text.slice(0, 4));
     throw Object.assign(new Error('ENOSPC: no space left on device, write'), { code: 'ENOSPC' });
   };
   metrics.append({ step: 1 });
-  await expect(metrics.flush()).rejects.toMatchObject({ code: 'run.metrics', message: `${file} could not be written: the disk is full.` });
+  await expect(metrics.flush()).rejects.toMatchObject({
+    code: 'run.metrics',
+    message: `${file} could not be written: the disk is full.`,
+  });
   expect(() => metrics.append({ step: 2 })).toThrow('the disk is full');
   await metrics.close();
   expect(await readFile(file, 'utf8')).toBe('');

@@ -81,10 +81,13 @@ async function keepLines(file: string, lines: number): Promise<number> {
   for (let line = 1; line <= lines; line++) {
     const end = bytes.indexOf(0x0a, kept);
     if (end < 0) {
-      throw new CheckpointError(`${file} ends after ${line - 1} lines, but the checkpoint was written after ${lines} steps.`, {
-        code: 'run.metrics-lost',
-        hint: 'Put the file back, or start a new run from the checkpoint.',
-      });
+      throw new CheckpointError(
+        `${file} ends after ${line - 1} lines, but the checkpoint was written after ${lines} steps.`,
+        {
+          code: 'run.metrics-lost',
+          hint: 'Put the file back, or start a new run from the checkpoint.',
+        },
+      );
     }
     kept = end + 1;
   }

@@ -1,4 +1,4 @@
-import { GraftError, tf } from '@graft/engine';
+import { GraftError, type tf } from '@graft/engine';
 import type { Initializer, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random';
 
@@ -12,7 +12,11 @@ export function countParameters(model: Model): number {
  * Collects what an initializer yields, in the model's order. Throws GraftError, leaving no tensor, naming the parameters
  * that are missing, came twice, are unknown to the model or have another shape or dtype.
  */
-export async function fillParameters(model: Model, initializer: Initializer, random: RandomStream): Promise<Parameters> {
+export async function fillParameters(
+  model: Model,
+  initializer: Initializer,
+  random: RandomStream,
+): Promise<Parameters> {
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
   const received = new Map<string, tf.Tensor>();
   const problems: string[] = [];
@@ -22,7 +26,8 @@ export async function fillParameters(model: Model, initializer: Initializer, ran
       const twin = received.has(name);
       if (!shape) problems.push(`"${name}" is no parameter of the model`);
       else if (twin) problems.push(`"${name}" came twice`);
-      else if (shape.join() !== value.shape.join()) problems.push(`"${name}" has shape [${value.shape.join(', ')}], expected [${shape.join(', ')}]`);
+      else if (shape.join() !== value.shape.join())
+        problems.push(`"${name}" has shape [${value.shape.join(', ')}], expected [${shape.join(', ')}]`);
       else if (value.dtype !== 'float32') problems.push(`"${name}" is ${value.dtype}, expected float32`);
       if (!shape || twin) value.dispose();
       else received.set(name, value);
@@ -30,10 +35,13 @@ export async function fillParameters(model: Model, initializer: Initializer, ran
     for (const name of shapes.keys()) if (!received.has(name)) problems.push(`"${name}" is missing`);
     if (problems.length > 0) {
       const more = problems.length > LISTED_PROBLEMS ? `; and ${problems.length - LISTED_PROBLEMS} more` : '';
-      throw new GraftError(`The initializer does not fit the model: ${problems.slice(0, LISTED_PROBLEMS).join('; ')}${more}.`, {
-        code: 'run.initializer',
-        hint: 'Compare the `initializer:` and `model:` sections of the config.',
-      });
+      throw new GraftError(
+        `The initializer does not fit the model: ${problems.slice(0, LISTED_PROBLEMS).join('; ')}${more}.`,
+        {
+          code: 'run.initializer',
+          hint: 'Compare the `initializer:` and `model:` sections of the config.',
+        },
+      );
     }
   } catch (error) {
     for (const tensor of received.values()) tensor.dispose();

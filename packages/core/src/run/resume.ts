@@ -3,13 +3,28 @@ import type { ExperimentConfig } from '../config';
 import type { RunFolder } from './folder';
 
 /** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
-const FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers', 'evaluators', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.logEvery'];
+const FREE = [
+  'runs',
+  'engine',
+  'plugins',
+  'versions',
+  'trackers',
+  'evaluators',
+  'train.checkpointEvery',
+  'train.keepCheckpoints',
+  'train.logEvery',
+];
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Paths at which two JSON values differ. */
-function differences(a: Json | undefined, b: Json | undefined, path: string): { path: string; before?: Json; now?: Json }[] {
-  const isTree = (value: Json | undefined): value is { [key: string]: Json } => typeof value === 'object' && value !== null && !Array.isArray(value);
+function differences(
+  a: Json | undefined,
+  b: Json | undefined,
+  path: string,
+): { path: string; before?: Json; now?: Json }[] {
+  const isTree = (value: Json | undefined): value is { [key: string]: Json } =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
   if (!isTree(a) || !isTree(b)) return JSON.stringify(a) === JSON.stringify(b) ? [] : [{ path, before: a, now: b }];
   const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
   return keys.flatMap((key) => differences(a[key], b[key], path ? `${path}.${key}` : key));
@@ -29,7 +44,8 @@ export async function refuseChanges(config: ExperimentConfig, folder: RunFolder)
   const now = JSON.parse(JSON.stringify(config)) as Json;
   const changed = differences(before, now, '').filter(
     ({ path, before: from, now: to }) =>
-      !FREE.some((free) => path === free || path.startsWith(`${free}.`)) && !(path === 'train.steps' && Number(to) > Number(from)),
+      !FREE.some((free) => path === free || path.startsWith(`${free}.`)) &&
+      !(path === 'train.steps' && Number(to) > Number(from)),
   );
   if (changed.length === 0) return;
   const list = changed.map(({ path, before: from, now: to }) => `${path} (was ${shown(from)}, is ${shown(to)})`);

@@ -6,5 +6,8 @@ export class TrainingError extends GraftError {}
 /** An error of a component, with the place where it happened; Graft's own errors say that themselves. */
 export function failedAt(where: string, cause: unknown): unknown {
   if (cause instanceof GraftError) return cause;
-  return new TrainingError(`${where} failed: ${cause instanceof Error ? cause.message : String(cause)}.`, { code: 'training.component', cause });
+  return new TrainingError(`${where} failed: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+    code: 'training.component',
+    cause,
+  });
 }

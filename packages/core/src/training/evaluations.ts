@@ -34,7 +34,12 @@ export class Evaluations {
    * Evaluates what is due after `step` steps and has no record yet: a run killed between its checkpoint and its
    * evaluations owes them when it is resumed. Aborting leaves the rest owing.
    */
-  async run(step: number, parameters: Parameters, onRecord: (record: EvaluationRecord) => void, signal?: AbortSignal): Promise<void> {
+  async run(
+    step: number,
+    parameters: Parameters,
+    onRecord: (record: EvaluationRecord) => void,
+    signal?: AbortSignal,
+  ): Promise<void> {
     for (const { name, every, evaluator } of this.evaluators) {
       if (!this.isOwed(name, every, step)) continue;
       if (signal?.aborted) return;

@@ -1,6 +1,12 @@
 export { makeTrainStep, globalNorm, type TrainStep, type StepInputs, type StepOutputs } from './step';
 export { BatchLoader, checkSource, uploadBatch, type LoadedBatch } from './loader';
-export { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingSettings, type TrainingStart } from './loop';
+export {
+  TrainingLoop,
+  type TrainingParts,
+  type TrainingResult,
+  type TrainingSettings,
+  type TrainingStart,
+} from './loop';
 export { TrainingError } from './errors';
 export { type NamedEvaluator } from './evaluations';
 export { findSnapshot, readParameters, readOptimizerState, writeSnapshot, type TrainerState } from './snapshots';

@@ -1,3 +1,4 @@
+import { DataError } from '@graft/engine';
 import { ToyDataset, toyModel, toyPlugin } from '../../test/toy';
 import type { Dataset, FieldSpec, HostArray, HostFields, Objective } from '../interfaces';
 import { createRandom } from '../random';
@@ -58,11 +59,17 @@ describe('batches of examples', () => {
 
 describe('contracts', () => {
   it('are compared before anything is read', () => {
-    expect(() => load(points({ fields: ['x'] }))).toThrow(/the objective wants the field "y", which the dataset does not give \(it gives x\)/);
+    expect(() => load(points({ fields: ['x'] }))).toThrow(
+      /the objective wants the field "y", which the dataset does not give \(it gives x\)/,
+    );
     const picky: Objective = { ...squares, takes: (kind) => (kind === 'batch' ? squares.takes(kind) : undefined) };
-    expect(() => load(points(), picky)).toThrow('The objective takes ready batches only, but the dataset gives single sequences.');
+    expect(() => load(points(), picky)).toThrow(
+      'The objective takes ready batches only, but the dataset gives single sequences.',
+    );
     const other: Objective = { ...squares, takes: (kind) => (kind === 'examples' ? squares.takes(kind) : undefined) };
-    expect(() => load(points({ kind: 'batch' }), other)).toThrow(/makes its batches from single sequences, but the dataset gives ready batches/);
+    expect(() => load(points({ kind: 'batch' }), other)).toThrow(
+      /makes its batches from single sequences, but the dataset gives ready batches/,
+    );
   });
 
   it('hold for each item', async () => {
@@ -72,14 +79,32 @@ describe('contracts', () => {
         for await (const item of dataset) yield { ...item, y: { ...item.y, shape: [1, 1] } };
       },
     });
-    await expect(load(lying).next()).rejects.toThrow('Item 1 of the dataset: field "y" should have 1 dimensions, but has shape [1, 1].');
+    await expect(load(lying).next()).rejects.toThrow(
+      'Item 1 of the dataset: field "y" should have 1 dimensions, but has shape [1, 1].',
+    );
   });
 
   it('hold for what the objective makes, of which only the declared fields go on', async () => {
-    const wordy: Objective = { ...squares, prepare: (...args) => ({ extra: squares.prepare(...args).x, ...squares.prepare(...args) }) };
+    const wordy: Objective = {
+      ...squares,
+      prepare: (...args) => ({ extra: squares.prepare(...args).x, ...squares.prepare(...args) }),
+    };
     expect(Object.keys((await load(points(), wordy).next()).fields)).toEqual(['x', 'y']);
     const lazy: Objective = { ...squares, prepare: (...args) => ({ x: squares.prepare(...args).x }) };
     await expect(load(points(), lazy).next()).rejects.toThrow(/^The batch for step 1 lacks the field "y"/);
+  });
+
+  it('name the batch that the objective complains of', async () => {
+    const complaining: Objective = {
+      ...squares,
+      prepare: () => {
+        throw new DataError('There is nothing to learn.', { code: 'data.nothing' });
+      },
+    };
+    await expect(load(points(), complaining, 4, 2).next()).rejects.toMatchObject({
+      code: 'data.nothing',
+      message: 'The batch for step 3: There is nothing to learn.',
+    });
   });
 
   it('tell where a component failed', async () => {
@@ -89,13 +114,19 @@ describe('contracts', () => {
         throw new TypeError('no such thing');
       },
     };
-    await expect(load(points(), broken, 4, 6).next()).rejects.toThrow('Making the batch for step 7 failed: no such thing.');
+    await expect(load(points(), broken, 4, 6).next()).rejects.toThrow(
+      'Making the batch for step 7 failed: no such thing.',
+    );
   });
 });
 
 describe('tokens', () => {
   const fields: readonly FieldSpec[] = ['input_ids', 'labels'].map((name) => ({ name, dtype: 'int32', rank: 2 }));
-  const ids = (...values: number[]): HostArray => ({ dtype: 'int32', shape: [1, values.length], values: Int32Array.from(values) });
+  const ids = (...values: number[]): HostArray => ({
+    dtype: 'int32',
+    shape: [1, values.length],
+    values: Int32Array.from(values),
+  });
   const given = (batch: HostFields): BatchLoader => {
     const dataset: Dataset = {
       kind: 'batch',
@@ -106,7 +137,13 @@ describe('tokens', () => {
         yield batch;
       },
     };
-    const objective: Objective = { ...squares, takes: () => fields, gives: fields, prepare: (source) => (source as { batch: HostFields }).batch, countTokens: undefined };
+    const objective: Objective = {
+      ...squares,
+      takes: () => fields,
+      gives: fields,
+      prepare: (source) => (source as { batch: HostFields }).batch,
+      countTokens: undefined,
+    };
     return load(dataset, objective);
   };
 
@@ -118,11 +155,15 @@ describe('tokens', () => {
     await expect(given({ input_ids: ids(1, 10), labels: ids(1) }).next()).rejects.toThrow(
       'The batch for step 1: field "input_ids" holds the id 10, but the model\'s vocabulary has 10 tokens.',
     );
-    await expect(given({ input_ids: ids(1, -100), labels: ids(1) }).next()).rejects.toThrow(/"input_ids" holds the id -100/);
+    await expect(given({ input_ids: ids(1, -100), labels: ids(1) }).next()).rejects.toThrow(
+      /"input_ids" holds the id -100/,
+    );
     await expect(given({ input_ids: ids(1), labels: ids(-3) }).next()).rejects.toThrow(/"labels" holds the id -3/);
   });
 
   it('must include one label that counts', async () => {
-    await expect(given({ input_ids: ids(1), labels: ids(-100, -100) }).next()).rejects.toThrow(/^The batch for step 1: every label is -100 \(ignored\)/);
+    await expect(given({ input_ids: ids(1), labels: ids(-100, -100) }).next()).rejects.toThrow(
+      /^The batch for step 1: every label is -100 \(ignored\)/,
+    );
   });
 });

@@ -1,6 +1,17 @@
 import { DataError, tf } from '@graft/engine';
 import { checkContract, checkFields, checkLabels } from '../batch';
-import { FIELDS, IGNORED_LABEL, type BatchTensors, type Dataset, type HostFields, type JsonValue, type Model, type Objective } from '../interfaces';
+import {
+  FIELDS,
+  IGNORED_LABEL,
+  type BatchTensors,
+  type Dataset,
+  type HostFields,
+  type JsonValue,
+  type Model,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+} from '../interfaces';
 import type { RandomStream } from '../random';
 import { failedAt } from './errors';
 
@@ -57,14 +68,12 @@ export class BatchLoader {
   private async load(): Promise<LoadedBatch> {
     const { dataset, objective, model } = this;
     const where = `The batch for step ${++this.nextStep}`;
-    const context = { random: this.random.fork(this.nextStep), model };
     const items: HostFields[] = [];
     try {
       while (items.length < (dataset.kind === 'batch' ? 1 : this.batchSize)) items.push(await this.nextItem());
-      const fields =
-        dataset.kind === 'batch'
-          ? objective.prepare({ kind: 'batch', batch: items[0] }, context)
-          : objective.prepare({ kind: 'examples', examples: items }, context);
+      const source: ObjectiveSource =
+        dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
+      const fields = this.prepare(source, { random: this.random.fork(this.nextStep), model }, where);
       checkFields(fields, objective.gives, where);
       checkLabels(fields, where);
       checkIds(fields, model.vocabularySize, where);
@@ -81,6 +90,17 @@ export class BatchLoader {
     }
   }
 
+  private prepare(source: ObjectiveSource, context: ObjectiveContext, where: string): HostFields {
+    try {
+      return this.objective.prepare(source, context);
+    } catch (error) {
+      // The objective does not know which batch it is.
+      if (!(error instanceof DataError)) throw error;
+      const { code, exitCode, hint } = error;
+      throw new DataError(`${where}: ${error.message}`, { code, exitCode, hint, cause: error });
+    }
+  }
+
   private async nextItem(): Promise<HostFields> {
     let result = await this.iterator.next();
     if (result.done) {
@@ -88,10 +108,13 @@ export class BatchLoader {
       result = await this.iterator.next();
     }
     if (result.done) {
-      throw new DataError(`The data ended at step ${this.nextStep}: the dataset gave ${this.itemsRead} items and has no more.`, {
-        code: 'data.ended',
-        hint: 'Lower train.steps, give more data, or let the dataset repeat.',
-      });
+      throw new DataError(
+        `The data ended at step ${this.nextStep}: the dataset gave ${this.itemsRead} items and has no more.`,
+        {
+          code: 'data.ended',
+          hint: 'Lower train.steps, give more data, or let the dataset repeat.',
+        },
+      );
     }
     checkFields(result.value, this.dataset.fields, `Item ${++this.itemsRead} of the dataset`);
     return result.value;
@@ -119,10 +142,13 @@ function checkIds(fields: HostFields, vocabularySize: number, where: string): vo
     for (let i = 0; i < values.length; i++) {
       if (values[i] < vocabularySize && values[i] >= 0) continue;
       if (name === FIELDS.labels && values[i] === IGNORED_LABEL) continue;
-      throw new DataError(`${where}: field "${name}" holds the id ${values[i]}, but the model's vocabulary has ${vocabularySize} tokens.`, {
-        code: 'data.vocabulary',
-        hint: 'Take the tokenizer that belongs to the checkpoint, or give the model a larger vocabulary.',
-      });
+      throw new DataError(
+        `${where}: field "${name}" holds the id ${values[i]}, but the model's vocabulary has ${vocabularySize} tokens.`,
+        {
+          code: 'data.vocabulary',
+          hint: 'Take the tokenizer that belongs to the checkpoint, or give the model a larger vocabulary.',
+        },
+      );
     }
   }
 }

@@ -1,6 +1,18 @@
 import { tf, type Engine, type Precision } from '@graft/engine';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Callback, Dataset, HostFields, JsonValue, Model, Objective, Optimizer, OptimizerState, Parameters, RunInfo, Schedule } from '../interfaces';
+import type {
+  Callback,
+  Dataset,
+  HostFields,
+  JsonValue,
+  Model,
+  Objective,
+  Optimizer,
+  OptimizerState,
+  Parameters,
+  RunInfo,
+  Schedule,
+} from '../interfaces';
 import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
@@ -114,9 +126,22 @@ export class TrainingLoop {
     const open: Open = {
       metrics,
       evaluations,
-      loader: new BatchLoader(parts.dataset, parts.objective, parts.model, settings.batchSize, context.random.data, this.step),
+      loader: new BatchLoader(
+        parts.dataset,
+        parts.objective,
+        parts.model,
+        settings.batchSize,
+        context.random.data,
+        this.step,
+      ),
       trainStep: makeTrainStep(parts.engine, parts.model, parts.objective, parts.optimizer, settings.precision),
-      progress: createProgress({ name: context.run.name, from: this.step, to: settings.steps, ...context, logEvery: settings.logEvery }),
+      progress: createProgress({
+        name: context.run.name,
+        from: this.step,
+        to: settings.steps,
+        ...context,
+        logEvery: settings.logEvery,
+      }),
     };
     try {
       await this.toTheEnd(open);
@@ -148,7 +173,7 @@ export class TrainingLoop {
   }
 
   private async toTheEnd(open: Open): Promise<void> {
-    const { parts, settings, context } = this;
+    const { settings, context } = this;
     await this.callbacks('onStart', (callback) => callback.onStart?.(context.run));
     await this.evaluate(open);
     while (this.step < settings.steps && !this.interrupted) {
@@ -178,7 +203,16 @@ export class TrainingLoop {
     this.checkFinite(loss, gradNorm);
     const seconds = (performance.now() - began) / 1000;
     const tokensPerSecond = batch.tokens / seconds;
-    this.lastMetrics = { step: this.step, loss, gradNorm, learningRate, tokensPerSecond, ...others, seconds, waitSeconds };
+    this.lastMetrics = {
+      step: this.step,
+      loss,
+      gradNorm,
+      learningRate,
+      tokensPerSecond,
+      ...others,
+      seconds,
+      waitSeconds,
+    };
     metrics.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);
     parts.trackers.log(this.step, this.lastMetrics);
@@ -187,7 +221,11 @@ export class TrainingLoop {
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
   }
 
-  private async compute(trainStep: TrainStep, fields: HostFields, whileRunning: () => void): Promise<Record<string, number>> {
+  private async compute(
+    trainStep: TrainStep,
+    fields: HostFields,
+    whileRunning: () => void,
+  ): Promise<Record<string, number>> {
     const { optimizer, schedule } = this.parts;
     const learningRate = optimizer.learningRate * schedule.factor(this.step, this.settings.steps);
     const inputs = {
@@ -207,7 +245,7 @@ export class TrainingLoop {
       outputs.numbers.dispose();
       return { ...Object.fromEntries(outputs.names.map((name, i) => [name, values[i]])), learningRate };
     } finally {
-      tf.dispose(inputs as unknown as tf.TensorContainer);
+      tf.dispose(inputs);
     }
   }
 
@@ -215,7 +253,9 @@ export class TrainingLoop {
     if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
     this.worthSaving = false;
     const what = Number.isFinite(loss) ? `the gradient norm is ${gradNorm}` : `the loss is ${loss}`;
-    const rescue = this.lastCheckpoint ? `The last good checkpoint is ${this.lastCheckpoint}.` : 'No checkpoint was written before it.';
+    const rescue = this.lastCheckpoint
+      ? `The last good checkpoint is ${this.lastCheckpoint}.`
+      : 'No checkpoint was written before it.';
     throw new TrainingError(`At step ${this.step} (batch ${this.step}) ${what}, and training stopped. ${rescue}`, {
       code: 'training.non-finite',
       hint: 'Lower optimizer.learningRate, set optimizer.clipNorm, or look at that batch.',
@@ -259,7 +299,10 @@ export class TrainingLoop {
       this.step,
       this.parameters,
       ({ step, evaluator, metrics }) => {
-        trackers.log(step, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
+        trackers.log(
+          step,
+          Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])),
+        );
         const numbers = Object.entries(metrics).map(([key, value]) => `${key} ${Number(value.toPrecision(6))}`);
         progress.note(`${evaluator} at step ${step}: ${numbers.join(', ')}`);
       },

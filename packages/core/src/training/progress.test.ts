@@ -2,7 +2,14 @@ import { silentLogger, type Logger } from '../logger';
 import { createProgress, formatDuration, timeLeft } from './progress';
 
 it('writes durations', () => {
-  expect([0, 59.6, 61, 3599, 3661, 90000].map(formatDuration)).toEqual(['0s', '1m00s', '1m01s', '59m59s', '1h01m', '25h00m']);
+  expect([0, 59.6, 61, 3599, 3661, 90000].map(formatDuration)).toEqual([
+    '0s',
+    '1m00s',
+    '1m01s',
+    '59m59s',
+    '1h01m',
+    '25h00m',
+  ]);
 });
 
 it('estimates the time left by what steps took after the first, which compiles', () => {
@@ -19,7 +26,9 @@ it('estimates the time left by what steps took after the first, which compiles',
 
 it('without a terminal, writes the first line, every n-th and the last', () => {
   const said: string[] = [];
-  const logger = Object.assign(Object.create(silentLogger()) as Logger, { info: (text: string) => void said.push(text) });
+  const logger = Object.assign(Object.create(silentLogger()) as Logger, {
+    info: (text: string) => void said.push(text),
+  });
   const terminal = process.stderr.isTTY;
   process.stderr.isTTY = false;
   try {

@@ -76,7 +76,9 @@ function lines({ name, from, to, logEvery, logger }: ProgressOptions): Progress 
     step(step, { loss, tokensPerSecond }) {
       const remaining = left(step);
       if (step % logEvery !== 0 && step !== to && step !== from + 1) return;
-      logger.info(`${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${compact.format(tokensPerSecond)} tokens/s, ${remaining} left`);
+      logger.info(
+        `${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${compact.format(tokensPerSecond)} tokens/s, ${remaining} left`,
+      );
     },
     note: (text) => logger.info(text),
     stop: () => undefined,

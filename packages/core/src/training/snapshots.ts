@@ -64,11 +64,14 @@ async function removeWhole(folder: string): Promise<void> {
 /** Removes what a killed run left half-written, or half-removed. */
 export async function sweepSnapshots(checkpoints: string): Promise<void> {
   const names = await readdir(checkpoints).catch(() => []);
-  for (const name of names) if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
+  for (const name of names)
+    if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
 }
 
 /** The newest snapshot; undefined where there is none. Throws CheckpointError when a part of it is missing. */
-export async function findSnapshot(checkpoints: string): Promise<{ folder: string; state: TrainerState; config: Record<string, unknown> } | undefined> {
+export async function findSnapshot(
+  checkpoints: string,
+): Promise<{ folder: string; state: TrainerState; config: Record<string, unknown> } | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
   const state = (await loadSnapshotState(newest.folder)) as unknown as TrainerState;
@@ -91,7 +94,11 @@ interface Wanted {
 }
 
 /** Exactly the tensors that are wanted; the reader is closed. Throws CheckpointError, leaving no tensor, if they differ. */
-async function readTensors(reader: Reader, wanted: readonly Wanted[], where: string): Promise<Record<string, tf.Tensor>> {
+async function readTensors(
+  reader: Reader,
+  wanted: readonly Wanted[],
+  where: string,
+): Promise<Record<string, tf.Tensor>> {
   const tensors: Record<string, tf.Tensor> = {};
   const mismatch = (name: string, problem: string): CheckpointError =>
     new CheckpointError(`${where}: "${name}" ${problem}.`, {
@@ -102,11 +109,13 @@ async function readTensors(reader: Reader, wanted: readonly Wanted[], where: str
     for (const { name, shape, dtype } of wanted) {
       const info = reader.tensors.get(name);
       if (!info) throw mismatch(name, 'is missing');
-      if (info.shape.join() !== shape.join()) throw mismatch(name, `has shape [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
+      if (info.shape.join() !== shape.join())
+        throw mismatch(name, `has shape [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
       const values = dtype === 'int32' ? await reader.readInt32(name) : await reader.readFloat32(name);
       tensors[name] = tf.tensor(values, [...shape], dtype);
     }
-    for (const name of reader.tensors.keys()) if (!Object.hasOwn(tensors, name)) throw mismatch(name, 'is unknown to the run');
+    for (const name of reader.tensors.keys())
+      if (!Object.hasOwn(tensors, name)) throw mismatch(name, 'is unknown to the run');
     return tensors;
   } catch (error) {
     tf.dispose(tensors);
@@ -124,7 +133,11 @@ export async function readParameters(folder: string, model: Model): Promise<Para
 
 /** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */
 export async function readOptimizerState(folder: string, fresh: OptimizerState): Promise<OptimizerState> {
-  const wanted = Object.entries(fresh).map(([name, { shape, dtype }]) => ({ name, shape, dtype: dtype === 'int32' ? dtype : ('float32' as const) }));
+  const wanted = Object.entries(fresh).map(([name, { shape, dtype }]) => ({
+    name,
+    shape,
+    dtype: dtype === 'int32' ? dtype : ('float32' as const),
+  }));
   tf.dispose(fresh);
   return readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'));
 }

@@ -18,7 +18,12 @@ function descent(update?: (given: OptimizerUpdate) => Parameters): Optimizer {
       state: { seen: tf.stack([given.step, given.learningRate, given.gradientNorm]) },
       parameters:
         update?.(given) ??
-        Object.fromEntries(Object.entries(given.parameters).map(([name, value]) => [name, tf.sub(value, tf.mul(given.gradients[name], given.learningRate))])),
+        Object.fromEntries(
+          Object.entries(given.parameters).map(([name, value]) => [
+            name,
+            tf.sub(value, tf.mul(given.gradients[name], given.learningRate)),
+          ]),
+        ),
     }),
   };
 }
@@ -54,9 +59,21 @@ it('computes loss, gradients and their norm before the update, and zeros for wha
 });
 
 it.each<[string, (given: OptimizerUpdate) => Parameters, RegExp]>([
-  ['forgets a parameter', ({ parameters: { w, b } }) => ({ w, b }), /returns nothing for parameters "unused"; expected float32 \[2\]/],
-  ['reshapes one', ({ parameters }) => ({ ...parameters, w: parameters.w.flatten() }), /returns float32 \[2\] for parameters "w"; expected float32 \[2, 1\]/],
-  ['invents one', ({ parameters }) => ({ ...parameters, extra: parameters.b }), /returns parameters "extra", which it was not given/],
+  [
+    'forgets a parameter',
+    ({ parameters: { w, b } }) => ({ w, b }),
+    /returns nothing for parameters "unused"; expected float32 \[2\]/,
+  ],
+  [
+    'reshapes one',
+    ({ parameters }) => ({ ...parameters, w: parameters.w.flatten() }),
+    /returns float32 \[2\] for parameters "w"; expected float32 \[2, 1\]/,
+  ],
+  [
+    'invents one',
+    ({ parameters }) => ({ ...parameters, extra: parameters.b }),
+    /returns parameters "extra", which it was not given/,
+  ],
 ])('refuses an optimizer that %s', (_, update, message) => {
   const given = inputs();
   const step = makeTrainStep(engine, model, objective, descent(update));
@@ -73,7 +90,9 @@ it("refuses a metric by one of the loop's own names", () => {
       return { loss, metrics: { seconds: loss } };
     },
   };
-  expect(() => makeTrainStep(engine, model, clashing, descent())(given)).toThrow(/metric "seconds", which the training loop gives itself/);
+  expect(() => makeTrainStep(engine, model, clashing, descent())(given)).toThrow(
+    /metric "seconds", which the training loop gives itself/,
+  );
   tf.dispose(given as unknown as tf.TensorContainer);
 });
 

@@ -23,10 +23,24 @@ export interface StepOutputs {
 export type TrainStep = Jitted<[StepInputs], StepOutputs>;
 
 /** Numbers that the loop itself gives; an objective's metrics need names of their own. */
-export const LOOP_METRICS = ['step', 'loss', 'gradNorm', 'learningRate', 'tokensPerSecond', 'seconds', 'waitSeconds'] as const;
+export const LOOP_METRICS = [
+  'step',
+  'loss',
+  'gradNorm',
+  'learningRate',
+  'tokensPerSecond',
+  'seconds',
+  'waitSeconds',
+] as const;
 
 /** Forward, backward and update as one compiled function. The caller disposes inputs and outputs. */
-export function makeTrainStep(engine: Engine, model: Model, objective: Objective, optimizer: Optimizer, precision?: Precision): TrainStep {
+export function makeTrainStep(
+  engine: Engine,
+  model: Model,
+  objective: Objective,
+  optimizer: Optimizer,
+  precision?: Precision,
+): TrainStep {
   return engine.jit(
     ({ parameters, state, step, learningRate, randomKey, batch }: StepInputs): StepOutputs => {
       const { loss, gradients, auxiliary } = valueAndGradients((own) => {
@@ -38,12 +52,16 @@ export function makeTrainStep(engine: Engine, model: Model, objective: Objective
       const metrics = auxiliary as Record<string, tf.Tensor>;
       const clash = Object.keys(metrics).find((name) => (LOOP_METRICS as readonly string[]).includes(name));
       if (clash !== undefined) {
-        throw new PluginError(`The objective names a metric "${clash}", which the training loop gives itself.`, { code: 'training.metric-name' });
+        throw new PluginError(`The objective names a metric "${clash}", which the training loop gives itself.`, {
+          code: 'training.metric-name',
+        });
       }
       return {
         parameters: inOrderOf(parameters, updated.parameters, 'parameters'),
         state: inOrderOf(state, updated.state, 'state'),
-        numbers: tf.stack([loss, gradientNorm, ...Object.values(metrics)].map((value) => value.toFloat().reshape([]))) as tf.Tensor1D,
+        numbers: tf.stack(
+          [loss, gradientNorm, ...Object.values(metrics)].map((value) => value.toFloat().reshape([])),
+        ) as tf.Tensor1D,
         names: ['loss', 'gradNorm', ...Object.keys(metrics)],
       };
     },
@@ -61,10 +79,16 @@ export function globalNorm(tensors: Readonly<Record<string, tf.Tensor>>): tf.Sca
  * What the optimizer returns must be what it was given, by name, shape and dtype: the next step and a resumed run feed it
  * back. The order is kept too, because a compiled function belongs to one order of names.
  */
-function inOrderOf(given: Readonly<Record<string, tf.Tensor>>, returned: Readonly<Record<string, tf.Tensor>>, what: string): Record<string, tf.Tensor> {
+function inOrderOf(
+  given: Readonly<Record<string, tf.Tensor>>,
+  returned: Readonly<Record<string, tf.Tensor>>,
+  what: string,
+): Record<string, tf.Tensor> {
   const extra = Object.keys(returned).find((name) => !Object.hasOwn(given, name));
   if (extra !== undefined) {
-    throw new PluginError(`The optimizer's update returns ${what} "${extra}", which it was not given.`, { code: 'training.optimizer' });
+    throw new PluginError(`The optimizer's update returns ${what} "${extra}", which it was not given.`, {
+      code: 'training.optimizer',
+    });
   }
   return Object.fromEntries(
     Object.entries(given).map(([name, before]) => {

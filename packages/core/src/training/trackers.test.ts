@@ -6,7 +6,12 @@ const run: RunInfo = { name: 'n', id: 'i', folder: 'f', config: {} };
 
 function listening(): { logger: Logger; warnings: string[] } {
   const warnings: string[] = [];
-  return { warnings, logger: Object.assign(Object.create(silentLogger()) as Logger, { warn: (text: string) => void warnings.push(text) }) };
+  return {
+    warnings,
+    logger: Object.assign(Object.create(silentLogger()) as Logger, {
+      warn: (text: string) => void warnings.push(text),
+    }),
+  };
 }
 
 function tracker(parts: Partial<Tracker> = {}): Tracker & { calls: unknown[] } {

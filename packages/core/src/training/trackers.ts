@@ -56,6 +56,8 @@ export class Trackers {
     if (this.complained.has(tracker)) return;
     this.complained.add(tracker);
     const reason = error instanceof Error ? error.message : String(error);
-    this.logger.warn(`Tracker ${tracker.constructor.name} failed (${reason}); the run goes on. It will not be said again.`);
+    this.logger.warn(
+      `Tracker ${tracker.constructor.name} failed (${reason}); the run goes on. It will not be said again.`,
+    );
   }
 }
