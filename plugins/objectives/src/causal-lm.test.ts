@@ -4,7 +4,10 @@ import { CausalLm, causalLmOptions } from './causal-lm';
 
 const make = (options: object = {}): CausalLm => new CausalLm(causalLmOptions.parse(options));
 const context = { model: fakeModel('decoder-only'), random: createRandom(0) };
-const examples = (...rows: number[][]): ObjectiveSource => ({ kind: 'examples', examples: rows.map((tokens) => ({ tokens: int32(tokens) })) });
+const examples = (...rows: number[][]): ObjectiveSource => ({
+  kind: 'examples',
+  examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
+});
 
 it('gives the docstring example', () => {
   expect(rowsOf(make({ padToMultipleOf: 6 }).prepare(examples([5, 6, 7, 8, 9, 1]), context))).toEqual({
@@ -16,7 +19,10 @@ it('gives the docstring example', () => {
 
 it('takes ready batches with labels that are aligned already', () => {
   const batch = { input_ids: int32([[5, 6, 0]]), labels: int32([[6, 7, -100]]) };
-  expect(rowsOf(make().prepare({ kind: 'batch', batch }, context))).toEqual({ ...rowsOf(batch), attention_mask: [[1, 1, 1]] });
+  expect(rowsOf(make().prepare({ kind: 'batch', batch }, context))).toEqual({
+    ...rowsOf(batch),
+    attention_mask: [[1, 1, 1]],
+  });
   const masked = { ...batch, attention_mask: int32([[1, 1, 0]]) };
   expect(rowsOf(make().prepare({ kind: 'batch', batch: masked }, context))).toEqual(rowsOf(masked));
 });
@@ -28,6 +34,10 @@ it('names what is wrong', () => {
   );
   expect(prepare(examples([3]))).toThrow('needs at least 2');
   expect(prepare(examples([3, 99]))).toThrow('"labels" holds 99');
-  expect(prepare({ kind: 'batch', batch: { input_ids: int32([[3]]), labels: int32([[-100]]) } })).toThrow('nothing to learn from');
-  expect(prepare({ kind: 'batch', batch: { input_ids: int32([[3, 4]]), labels: int32([[3]]) } })).toThrow('"labels" has shape [1, 1]');
+  expect(prepare({ kind: 'batch', batch: { input_ids: int32([[3]]), labels: int32([[-100]]) } })).toThrow(
+    'nothing to learn from',
+  );
+  expect(prepare({ kind: 'batch', batch: { input_ids: int32([[3, 4]]), labels: int32([[3]]) } })).toThrow(
+    '"labels" has shape [1, 1]',
+  );
 });

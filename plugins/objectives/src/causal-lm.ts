@@ -59,7 +59,12 @@ export class CausalLm implements Objective {
     return batch;
   }
 
-  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput {
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor },
+  ): LossOutput {
     return languageModelLoss(model, parameters, batch, options);
   }
 
@@ -72,7 +77,11 @@ export class CausalLm implements Objective {
     checkFields(batch, this.takes('batch'), where);
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'labels', 'input_ids', where);
-    return { input_ids: batch.input_ids, attention_mask: batch.attention_mask ?? onesLike(batch.input_ids), labels: batch.labels };
+    return {
+      input_ids: batch.input_ids,
+      attention_mask: batch.attention_mask ?? onesLike(batch.input_ids),
+      labels: batch.labels,
+    };
   }
 
   private fromExamples(examples: readonly HostFields[], model: Model): HostFields {
@@ -81,7 +90,10 @@ export class CausalLm implements Objective {
       checkFields(example, [EXAMPLE_FIELDS.tokens], where);
       const { values } = example.tokens;
       if (values.length < 2) {
-        throw new DataError(`${where}: "tokens" has length ${values.length}, but predicting a next token needs at least 2.`, { code: 'data.too-short' });
+        throw new DataError(
+          `${where}: "tokens" has length ${values.length}, but predicting a next token needs at least 2.`,
+          { code: 'data.too-short' },
+        );
       }
       return values;
     });
@@ -91,7 +103,11 @@ export class CausalLm implements Objective {
     return {
       input_ids: padRows(inputs, length, model.specialTokens.pad), // [B, L]
       attention_mask: paddingMask(inputs, length), // [B, L]
-      labels: padRows(rows.map((row) => row.subarray(1)), length, IGNORED_LABEL), // [B, L]
+      labels: padRows(
+        rows.map((row) => row.subarray(1)),
+        length,
+        IGNORED_LABEL,
+      ), // [B, L]
     };
   }
 }

@@ -16,15 +16,26 @@ function reference(logits: number[][], labels: number[]): { loss: number; count:
   return { loss, count, gradient };
 }
 
-const cases = fc.record({ rows: fc.integer({ min: 1, max: 6 }), vocabulary: fc.integer({ min: 2, max: 9 }) }).chain(({ rows, vocabulary }) =>
-  fc.record({
-    logits: fc.array(fc.array(fc.integer({ min: -300, max: 300 }).map((x) => x / 10), { minLength: vocabulary, maxLength: vocabulary }), {
-      minLength: rows,
-      maxLength: rows,
+const cases = fc
+  .record({ rows: fc.integer({ min: 1, max: 6 }), vocabulary: fc.integer({ min: 2, max: 9 }) })
+  .chain(({ rows, vocabulary }) =>
+    fc.record({
+      logits: fc.array(
+        fc.array(
+          fc.integer({ min: -300, max: 300 }).map((x) => x / 10),
+          { minLength: vocabulary, maxLength: vocabulary },
+        ),
+        {
+          minLength: rows,
+          maxLength: rows,
+        },
+      ),
+      labels: fc.array(fc.oneof(fc.integer({ min: 0, max: vocabulary - 1 }), fc.constant(-100)), {
+        minLength: rows,
+        maxLength: rows,
+      }),
     }),
-    labels: fc.array(fc.oneof(fc.integer({ min: 0, max: vocabulary - 1 }), fc.constant(-100)), { minLength: rows, maxLength: rows }),
-  }),
-);
+  );
 
 describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s', (mode) => {
   let engine: Engine;
@@ -33,7 +44,13 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
   });
 
   it('gives the docstring example', () => {
-    const logits = tf.tensor3d([[[0, 0], [0, Math.log(3)], [9, 9]]]);
+    const logits = tf.tensor3d([
+      [
+        [0, 0],
+        [0, Math.log(3)],
+        [9, 9],
+      ],
+    ]);
     const { loss, count } = maskedCrossEntropy(logits, tf.tensor2d([[1, 0, -100]], [1, 3], 'int32'));
     expect(loss.dataSync()[0]).toBeCloseTo((Math.log(2) + Math.log(4)) / 2, 6);
     expect(count.dataSync()[0]).toBe(2);
@@ -57,27 +74,42 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
   });
 
   it('passes the outer gradient on and is finite for logits that a plain exponential would overflow on', () => {
-    const grad = tf.grad((x) => maskedCrossEntropy(x, tf.tensor1d([0], 'int32')).loss.mul(3) as tf.Scalar)(tf.tensor2d([[1000, 1000]]));
+    const grad = tf.grad((x) => maskedCrossEntropy(x, tf.tensor1d([0], 'int32')).loss.mul<tf.Scalar>(3))(
+      tf.tensor2d([[1000, 1000]]),
+    );
     expect(Array.from(grad.dataSync())).toEqual([-1.5, 1.5]);
   });
 
   it('is 0 with gradient 0 where every label is ignored', () => {
-    const { value, grad } = tf.valueAndGrad((x) => maskedCrossEntropy(x, tf.tensor1d([-100, -100], 'int32')).loss)(tf.ones([2, 3]));
+    const { value, grad } = tf.valueAndGrad((x) => maskedCrossEntropy(x, tf.tensor1d([-100, -100], 'int32')).loss)(
+      tf.ones([2, 3]),
+    );
     expect(value.dataSync()[0]).toBe(0);
     expect(Array.from(grad.dataSync())).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
   it('compiles, and keeps no tensor', () => {
-    const logits = tf.tensor2d([[1, 2, 3], [0, 0, 0]]);
+    const logits = tf.tensor2d([
+      [1, 2, 3],
+      [0, 0, 0],
+    ]);
     const labels = tf.tensor1d([2, 1], 'int32');
-    const compiled = engine.jit((x: tf.Tensor, y: tf.Tensor) => tf.valueAndGrad((l) => maskedCrossEntropy(l, y).loss)(x));
+    const compiled = engine.jit((x: tf.Tensor, y: tf.Tensor) =>
+      tf.valueAndGrad((l) => maskedCrossEntropy(l, y).loss)(x),
+    );
     const run = (): number[] => {
       const { value, grad } = compiled(logits, labels);
       const numbers = [...value.dataSync(), ...grad.dataSync()];
       tf.dispose([value, grad]);
       return numbers;
     };
-    const expected = reference([[1, 2, 3], [0, 0, 0]], [2, 1]);
+    const expected = reference(
+      [
+        [1, 2, 3],
+        [0, 0, 0],
+      ],
+      [2, 1],
+    );
     const first = run();
     [expected.loss, ...expected.gradient.flat()].forEach((x, i) => expect(first[i]).toBeCloseTo(x, 6));
     const before = engine.memory().tensors;

@@ -21,10 +21,10 @@ export interface MaskedCrossEntropy {
  * At a vocabulary of 32,000 and more, every pass over such a tensor shows in the time of a step.
  */
 export function maskedCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): MaskedCrossEntropy {
-  const vocabulary = logits.shape[logits.shape.length - 1]!;
+  const vocabulary = logits.shape[logits.shape.length - 1];
   const flat = tf.reshape(labels, [-1]).toInt(); // [N]
   const counted = tf.notEqual(flat, IGNORED_LABEL).toFloat(); // [N]
-  const count = tf.sum(counted) as tf.Scalar;
+  const count = tf.sum<tf.Scalar>(counted);
   const weights = tf.div(counted, tf.maximum(count, 1)); // [N]
   // An ignored label has weight 0; any class does for it.
   const classes = tf.maximum(flat, tf.scalar(0, 'int32'));

@@ -1,4 +1,12 @@
-import { DataError, FIELDS, IGNORED_LABEL, type FieldSpec, type HostArray, type HostFields, type Model } from '@graft/core';
+import {
+  DataError,
+  FIELDS,
+  IGNORED_LABEL,
+  type FieldSpec,
+  type HostArray,
+  type HostFields,
+  type Model,
+} from '@graft/core';
 
 const ids = (name: string, rank: number, meaning: string): FieldSpec => ({ name, dtype: 'int32', rank, meaning });
 
@@ -23,13 +31,23 @@ export function optional(spec: FieldSpec): FieldSpec {
 }
 
 /** Throws DataError for a token id that the model's tables do not have: compiled look-ups would quietly take another row. */
-export function checkTokenIds(array: HostArray, name: string, vocabularySize: number, where: string, ignored = false): void {
+export function checkTokenIds(
+  array: HostArray,
+  name: string,
+  vocabularySize: number,
+  where: string,
+  ignored = false,
+): void {
   for (const id of array.values) {
     if ((id >= 0 && id < vocabularySize) || (ignored && id === IGNORED_LABEL)) continue;
-    throw new DataError(`${where}: "${name}" holds ${id}, but the model's vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`, {
-      code: 'data.token-range',
-      hint: id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined,
-    });
+    throw new DataError(
+      `${where}: "${name}" holds ${id}, but the model's vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
+      {
+        code: 'data.token-range',
+        hint:
+          id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined,
+      },
+    );
   }
 }
 
@@ -37,9 +55,12 @@ export function checkTokenIds(array: HostArray, name: string, vocabularySize: nu
 export function checkSameShape(fields: HostFields, name: string, as: string, where: string): void {
   const [a, b] = [fields[name], fields[as]];
   if (a && b && a.shape.join() !== b.shape.join()) {
-    throw new DataError(`${where}: "${name}" has shape [${a.shape.join(', ')}], but "${as}" has [${b.shape.join(', ')}].`, {
-      code: 'data.shape',
-    });
+    throw new DataError(
+      `${where}: "${name}" has shape [${a.shape.join(', ')}], but "${as}" has [${b.shape.join(', ')}].`,
+      {
+        code: 'data.shape',
+      },
+    );
   }
 }
 

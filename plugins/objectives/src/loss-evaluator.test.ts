@@ -11,7 +11,11 @@ function inMemory(items: readonly HostFields[], kind: Dataset['kind'] = 'example
     at < items.length ? { value: items[at++], done: false } : { value: undefined, done: true };
   return {
     kind,
-    fields: Object.entries(items[0] ?? { tokens: int32([1]) }).map(([name, { dtype, shape }]) => ({ name, dtype, rank: shape.length })),
+    fields: Object.entries(items[0] ?? { tokens: int32([1]) }).map(([name, { dtype, shape }]) => ({
+      name,
+      dtype,
+      rank: shape.length,
+    })),
     position: () => at,
     restore: (position: JsonValue) => Promise.resolve(void (at = position as number)),
     [Symbol.asyncIterator]: () => ({ next: () => Promise.resolve(next()) }),
@@ -20,7 +24,9 @@ function inMemory(items: readonly HostFields[], kind: Dataset['kind'] = 'example
 
 const model = fakeModel('decoder-only');
 const objective = (): Objective => new CausalLm(causalLmOptions.parse({ padToMultipleOf: 4 }));
-const sequences = Array.from({ length: 10 }, (_, i) => Array.from({ length: 2 + (i % 4) }, (_x, k) => 3 + ((i * 7 + k * 5) % 9)));
+const sequences = Array.from({ length: 10 }, (_, i) =>
+  Array.from({ length: 2 + (i % 4) }, (_x, k) => 3 + ((i * 7 + k * 5) % 9)),
+);
 const items = sequences.map((tokens) => ({ tokens: int32(tokens) }));
 
 describe('LossEvaluator', () => {
@@ -33,7 +39,10 @@ describe('LossEvaluator', () => {
 
   beforeAll(async () => {
     engine = await openEngine({ mode: 'portable' });
-    table = tf.tensor2d(Array.from({ length: 144 }, (_, i) => Math.sin(i)), [12, 12]);
+    table = tf.tensor2d(
+      Array.from({ length: 144 }, (_, i) => Math.sin(i)),
+      [12, 12],
+    );
   });
 
   it('measures the mean over target tokens, whatever the batch size', async () => {

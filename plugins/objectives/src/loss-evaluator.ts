@@ -85,7 +85,7 @@ export class LossEvaluator implements Evaluator {
         tokens += counted;
       } finally {
         mean?.dispose();
-        tf.dispose(batch as tf.NamedTensorMap);
+        tf.dispose(batch);
       }
     }
     if (tokens === 0) {
@@ -108,7 +108,8 @@ export class LossEvaluator implements Evaluator {
       this.compiled?.loss.dispose();
       const { engine, objective } = this.parts;
       const loss = engine.jit(
-        (parameters: Parameters, batch: BatchTensors) => objective.loss(model, parameters, batch, { training: false }).loss,
+        (parameters: Parameters, batch: BatchTensors) =>
+          objective.loss(model, parameters, batch, { training: false }).loss,
         { name: 'heldOutLoss' },
       );
       this.compiled = { model, loss };
@@ -122,7 +123,8 @@ export class LossEvaluator implements Evaluator {
     let made = 0;
     const prepare = (items: readonly HostFields[]): HostFields => {
       const context = { model, random: random.fork('batch').fork(made++) };
-      const source: ObjectiveSource = dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
+      const source: ObjectiveSource =
+        dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const fields = objective.prepare(source, context);
       checkFields(fields, objective.gives, `Held-out batch ${made}`);
       return fields;
@@ -157,10 +159,13 @@ function runObjective(context: ComponentContext<LossEvaluatorOptions>): Componen
   }
   const spec = (config as { objective?: ComponentSpec } | undefined)?.objective;
   if (!spec) {
-    throw new PluginError('The evaluator "loss" has no objective: outside a run its option "objective" must name one.', {
-      code: 'evaluator.objective',
-      exitCode: 2,
-    });
+    throw new PluginError(
+      'The evaluator "loss" has no objective: outside a run its option "objective" must name one.',
+      {
+        code: 'evaluator.objective',
+        exitCode: 2,
+      },
+    );
   }
   return spec;
 }

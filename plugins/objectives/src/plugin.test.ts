@@ -32,7 +32,13 @@ function sentences(): Dataset {
 async function factory(config?: JsonValue): Promise<ComponentFactory> {
   const registry = new Registry();
   registry.register(plugin, 'here');
-  const dataset = defineComponent({ interface: 'dataset', id: 'sentences', description: 'one', options: z.strictObject({}), useFactory: sentences });
+  const dataset = defineComponent({
+    interface: 'dataset',
+    id: 'sentences',
+    description: 'one',
+    options: z.strictObject({}),
+    useFactory: sentences,
+  });
   registry.register(definePlugin({ name: 'sentences', components: [dataset] }), 'here');
   return createComponentFactory(registry, {
     engine: await openEngine({ mode: 'portable' }),
@@ -45,7 +51,12 @@ async function factory(config?: JsonValue): Promise<ComponentFactory> {
 const spec = { use: 'loss', dataset: { use: 'sentences' } };
 const measure = async (components: ComponentFactory, options: object = {}): Promise<Record<string, number>> => {
   const evaluator = await components.create('evaluator', { ...spec, ...options });
-  return evaluator.evaluate({ model: fakeModel('decoder-only'), parameters: { table: tf.zeros([12, 12]) }, step: 0, random: createRandom(0) });
+  return evaluator.evaluate({
+    model: fakeModel('decoder-only'),
+    parameters: { table: tf.zeros([12, 12]) },
+    step: 0,
+    random: createRandom(0),
+  });
 };
 
 it("measures the run's objective unless told another", async () => {

@@ -6,7 +6,10 @@ import { PrefixLm, prefixLmOptions } from './prefix-lm';
 const make = (options: object = {}): PrefixLm => new PrefixLm(prefixLmOptions.parse(options));
 const model = fakeModel('encoder-decoder');
 const context = { model, random: createRandom(0) };
-const examples = (...rows: number[][]): ObjectiveSource => ({ kind: 'examples', examples: rows.map((tokens) => ({ tokens: int32(tokens) })) });
+const examples = (...rows: number[][]): ObjectiveSource => ({
+  kind: 'examples',
+  examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
+});
 
 it('gives the docstring example', () => {
   expect(rowsOf(make({ padToMultipleOf: 1 }).prepare(examples([5, 6, 7, 8, 9, 1]), context))).toEqual({
@@ -20,17 +23,34 @@ it('gives the docstring example', () => {
 
 it('gives the odd token to the target and pads shorter rows', () => {
   const batch = rowsOf(make({ padToMultipleOf: 2 }).prepare(examples([3, 4, 5, 6, 7], [8, 9]), context));
-  expect(batch.input_ids).toEqual([[3, 4], [8, 0]]);
-  expect(batch.attention_mask).toEqual([[1, 1], [1, 0]]);
-  expect(batch.labels).toEqual([[5, 6, 7, -100], [9, -100, -100, -100]]);
-  expect(batch.decoder_input_ids).toEqual([[2, 5, 6, 7], [2, 9, 0, 0]]);
+  expect(batch.input_ids).toEqual([
+    [3, 4],
+    [8, 0],
+  ]);
+  expect(batch.attention_mask).toEqual([
+    [1, 1],
+    [1, 0],
+  ]);
+  expect(batch.labels).toEqual([
+    [5, 6, 7, -100],
+    [9, -100, -100, -100],
+  ]);
+  expect(batch.decoder_input_ids).toEqual([
+    [2, 5, 6, 7],
+    [2, 9, 0, 0],
+  ]);
 });
 
 it('loses no token and keeps their order, wherever it splits', () => {
-  const rows = fc.array(fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 2, maxLength: 20 }), { minLength: 1, maxLength: 5 });
+  const rows = fc.array(fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 2, maxLength: 20 }), {
+    minLength: 1,
+    maxLength: 5,
+  });
   fc.assert(
     fc.property(rows, fc.constantFrom('half', 'random'), fc.integer(), (tokens, split, seed) => {
-      const batch = rowsOf(make({ split, padToMultipleOf: 3 }).prepare(examples(...tokens), { model, random: createRandom(seed) }));
+      const batch = rowsOf(
+        make({ split, padToMultipleOf: 3 }).prepare(examples(...tokens), { model, random: createRandom(seed) }),
+      );
       tokens.forEach((row, i) => {
         const source = batch.input_ids[i].filter((_, k) => batch.attention_mask[i][k] === 1);
         const target = batch.labels[i].filter((label) => label !== -100);
@@ -48,16 +68,23 @@ it('splits anywhere with equal chance when random, repeatably, always in one sha
   const prefixes = Array.from({ length: 600 }, (_, seed) => {
     const once = objective.prepare(examples([3, 4, 5, 6]), { model, random: createRandom(seed) });
     expect(objective.prepare(examples([3, 4, 5, 6]), { model, random: createRandom(seed) })).toEqual(once);
-    expect([once.input_ids.shape, once.labels.shape]).toEqual([[1, 3], [1, 3]]);
-    return once.attention_mask.values.reduce((sum: number, one: number) => sum + one, 0);
+    expect([once.input_ids.shape, once.labels.shape]).toEqual([
+      [1, 3],
+      [1, 3],
+    ]);
+    return Array.from(once.attention_mask.values).reduce((sum, one) => sum + one, 0);
   });
   // 200 expected of each; six standard deviations are 70.
   for (const prefix of [1, 2, 3]) expect(Math.abs(prefixes.filter((p) => p === prefix).length - 200)).toBeLessThan(70);
 });
 
 it('refuses single tokens, ready batches and decoder-only models', () => {
-  expect(() => make().prepare(examples([3]), context)).toThrow('"tokens" has length 1, but a prefix and a target need at least 2');
+  expect(() => make().prepare(examples([3]), context)).toThrow(
+    '"tokens" has length 1, but a prefix and a target need at least 2',
+  );
   expect(() => make().prepare({ kind: 'batch', batch: {} }, context)).toThrow('does not take ready batches');
   expect(make().takes('batch')).toBeUndefined();
-  expect(() => make().prepare(examples([3, 4]), { ...context, model: fakeModel('decoder-only') })).toThrow('but this model is decoder-only');
+  expect(() => make().prepare(examples([3, 4]), { ...context, model: fakeModel('decoder-only') })).toThrow(
+    'but this model is decoder-only',
+  );
 });

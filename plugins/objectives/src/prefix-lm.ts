@@ -64,7 +64,10 @@ export class PrefixLm implements Objective {
       checkFields(example, [EXAMPLE_FIELDS.tokens], where);
       const { values } = example.tokens;
       if (values.length < 2) {
-        throw new DataError(`${where}: "tokens" has length ${values.length}, but a prefix and a target need at least 2.`, { code: 'data.too-short' });
+        throw new DataError(
+          `${where}: "tokens" has length ${values.length}, but a prefix and a target need at least 2.`,
+          { code: 'data.too-short' },
+        );
       }
       checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
       const n = values.length;
@@ -89,7 +92,12 @@ export class PrefixLm implements Objective {
     return batch;
   }
 
-  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput {
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor },
+  ): LossOutput {
     return languageModelLoss(model, parameters, batch, options);
   }
 

@@ -13,7 +13,17 @@ const ready = (batch: HostFields): ObjectiveSource => ({ kind: 'batch', batch })
 
 describe('seq2seq from examples', () => {
   it('gives the docstring example', () => {
-    expect(rowsOf(make({ padToMultipleOf: 4 }).prepare(examples([[5, 6, 7], [8, 9, 1]]), context))).toEqual({
+    expect(
+      rowsOf(
+        make({ padToMultipleOf: 4 }).prepare(
+          examples([
+            [5, 6, 7],
+            [8, 9, 1],
+          ]),
+          context,
+        ),
+      ),
+    ).toEqual({
       input_ids: [[5, 6, 7, 0]],
       attention_mask: [[1, 1, 1, 0]],
       decoder_input_ids: [[2, 8, 9, 1]],
@@ -43,7 +53,10 @@ describe('seq2seq from examples', () => {
 
   it('truncates when told to', () => {
     const batch = make({ maxSourceTokens: 2, maxTargetTokens: 2, truncate: true, padToMultipleOf: 1 }).prepare(
-      examples([[3, 4, 5], [6, 7, 1]]),
+      examples([
+        [3, 4, 5],
+        [6, 7, 1],
+      ]),
       context,
     );
     expect(rowsOf(batch)).toMatchObject({ input_ids: [[3, 4]], labels: [[6, 7]], decoder_input_ids: [[2, 6]] });
@@ -51,7 +64,9 @@ describe('seq2seq from examples', () => {
 
   it('refuses empty sources and tokens that the model does not have', () => {
     expect(() => make().prepare(examples([[], [1]]), context)).toThrow('"source" is empty');
-    expect(() => make().prepare(examples([[12], [1]]), context)).toThrow('"input_ids" holds 12, but the model\'s vocabulary has 12 tokens');
+    expect(() => make().prepare(examples([[12], [1]]), context)).toThrow(
+      '"input_ids" holds 12, but the model\'s vocabulary has 12 tokens',
+    );
     expect(() => make().prepare(examples([[3], [-1]]), context)).toThrow('"decoder_input_ids"');
   });
 });
@@ -81,8 +96,16 @@ describe('seq2seq from ready batches', () => {
 
   it.each<[string, HostFields, string]>([
     ['missing labels', { input_ids: inputs.input_ids }, 'lacks the field "labels"'],
-    ['a mask of another shape', { ...inputs, attention_mask: int32([[1, 1]]) }, '"attention_mask" has shape [1, 2], but "input_ids" has [1, 3]'],
-    ['decoder inputs of another length', { ...inputs, decoder_input_ids: int32([[2, 5]]) }, '"decoder_input_ids" has shape [1, 2]'],
+    [
+      'a mask of another shape',
+      { ...inputs, attention_mask: int32([[1, 1]]) },
+      '"attention_mask" has shape [1, 2], but "input_ids" has [1, 3]',
+    ],
+    [
+      'decoder inputs of another length',
+      { ...inputs, decoder_input_ids: int32([[2, 5]]) },
+      '"decoder_input_ids" has shape [1, 2]',
+    ],
     ['another number of rows', { ...inputs, labels: int32([[5], [6]]) }, '1 rows of "input_ids", but 2 of "labels"'],
     ['labels that are all ignored', { ...inputs, labels: int32([[-100, -100]]) }, 'nothing to learn from'],
     ['-100 among the inputs', { ...inputs, input_ids: int32([[3, -100, 4]]) }, '"input_ids" holds -100'],
@@ -105,9 +128,16 @@ it('gives the mean over counted labels and their number, and hands the model no 
   const objective = make({ padToMultipleOf: 4 });
   const fields = objective.prepare(examples([[3], [4, 1]], [[3, 4], [1]]), { ...context, model });
   expect(objective.countTokens(fields)).toBe(3 + 3);
-  const batch = Object.fromEntries(Object.entries(fields).map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]));
+  const batch = Object.fromEntries(
+    Object.entries(fields).map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]),
+  );
   const { loss, metrics } = objective.loss(model, { table: tf.zeros([12, 12]) }, batch, { training: true });
   expect(loss.dataSync()[0]).toBeCloseTo(Math.log(12), 5);
   expect(metrics!.targetTokens.dataSync()[0]).toBe(3);
-  expect(Object.keys(seen[0]).sort()).toEqual(['attention_mask', 'decoder_attention_mask', 'decoder_input_ids', 'input_ids']);
+  expect(Object.keys(seen[0]).sort()).toEqual([
+    'attention_mask',
+    'decoder_attention_mask',
+    'decoder_input_ids',
+    'input_ids',
+  ]);
 });

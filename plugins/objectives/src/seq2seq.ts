@@ -63,7 +63,8 @@ export class Seq2Seq implements Objective {
 
   prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
     checkModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
-    const given = source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);
+    const given =
+      source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);
     const where = 'The seq2seq batch';
     checkTokenIds(given.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
@@ -72,7 +73,12 @@ export class Seq2Seq implements Objective {
     return given;
   }
 
-  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput {
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor },
+  ): LossOutput {
     return languageModelLoss(model, parameters, batch, options);
   }
 
@@ -88,7 +94,10 @@ export class Seq2Seq implements Objective {
     checkSameShape(batch, 'decoder_attention_mask', 'labels', where);
     const { input_ids: inputIds, labels } = batch;
     if (inputIds.shape[0] !== labels.shape[0]) {
-      throw new DataError(`${where} has ${inputIds.shape[0]} rows of "input_ids", but ${labels.shape[0]} of "labels".`, { code: 'data.shape' });
+      throw new DataError(
+        `${where} has ${inputIds.shape[0]} rows of "input_ids", but ${labels.shape[0]} of "labels".`,
+        { code: 'data.shape' },
+      );
     }
     const { start, pad } = model.specialTokens;
     return {
@@ -110,7 +119,12 @@ export class Seq2Seq implements Objective {
     });
   }
 
-  private rows(examples: readonly HostFields[], name: 'source' | 'target', limit: number | undefined, option: string): ArrayLike<number>[] {
+  private rows(
+    examples: readonly HostFields[],
+    name: 'source' | 'target',
+    limit: number | undefined,
+    option: string,
+  ): ArrayLike<number>[] {
     return examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
       checkFields(example, [EXAMPLE_FIELDS[name]], where);
@@ -119,10 +133,13 @@ export class Seq2Seq implements Objective {
       if (limit === undefined || values.length <= limit) return values;
       if (this.options.truncate) return values.subarray(0, limit);
       const longest = Math.max(...examples.map((other) => other[name]?.values.length ?? 0));
-      throw new DataError(`${where}: "${name}" has ${values.length} tokens, but ${option} is ${limit}; this batch needs ${longest}.`, {
-        code: 'data.too-long',
-        hint: `Set ${option} to ${longest} or more, or set truncate: true.`,
-      });
+      throw new DataError(
+        `${where}: "${name}" has ${values.length} tokens, but ${option} is ${limit}; this batch needs ${longest}.`,
+        {
+          code: 'data.too-long',
+          hint: `Set ${option} to ${longest} or more, or set truncate: true.`,
+        },
+      );
     });
   }
 

@@ -41,7 +41,10 @@ function biasCorrection(beta: number, t: tf.Tensor): tf.Tensor {
  *
  * A parameter without a gradient stays as it is, and so do its moments. Traceable.
  */
-export function updateAdamW(update: OptimizerUpdate, settings: AdamWSettings): { parameters: Parameters; state: OptimizerState } {
+export function updateAdamW(
+  update: OptimizerUpdate,
+  settings: AdamWSettings,
+): { parameters: Parameters; state: OptimizerState } {
   const [beta1, beta2] = settings.betas;
   const t = tf.add(update.step, 1);
   const rootCorrection2 = tf.sqrt(biasCorrection(beta2, t));
@@ -67,7 +70,8 @@ export function updateAdamW(update: OptimizerUpdate, settings: AdamWSettings): {
     if (!m || !v) throw new GraftError(`AdamW has no moments for the parameter "${name}".`, { code: 'adamw.state' });
     const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, intoFirst));
     const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(gradient), intoSecond));
-    const decayed = settings.weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
+    const decayed =
+      settings.weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
     parameters[name] = tf.sub(decayed, tf.div(tf.mul(nextM, rate), tf.add(tf.sqrt(nextV), epsilon)));
     state[first(name)] = nextM;
     state[second(name)] = nextV;

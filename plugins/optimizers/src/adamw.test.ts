@@ -13,8 +13,19 @@ const SHAPES: Record<string, number[]> = { 'layer.weight': [2, 3], 'norm.weight'
 const options = (given: object): AdamWOptions => adamwOptions.parse({ learningRate: 0.01, ...given });
 
 /** torch.optim.AdamW behind clip_grad_norm_, in double precision, one element after the other. */
-function referenceStep(before: Reference, gradients: Vectors, step: number, rate: number, o: AdamWOptions, decaying: string[]): Reference {
-  const norm = Math.sqrt(Object.values(gradients).flat().reduce((sum, g) => sum + g * g, 0));
+function referenceStep(
+  before: Reference,
+  gradients: Vectors,
+  step: number,
+  rate: number,
+  o: AdamWOptions,
+  decaying: string[],
+): Reference {
+  const norm = Math.sqrt(
+    Object.values(gradients)
+      .flat()
+      .reduce((sum, g) => sum + g * g, 0),
+  );
   const clip = o.clipNorm === undefined ? 1 : Math.min(1, o.clipNorm / (norm + 1e-6));
   const [beta1, beta2] = o.betas;
   const after: Reference = { parameters: {}, m: {}, v: {} };
@@ -52,18 +63,27 @@ describe.each(['portable', 'auto'] as const)('adamw, engine mode %s', (mode) => 
     const optimizer = new AdamW(o);
     const random = createRandom(5);
     const draw = (scale: number): Vectors =>
-      Object.fromEntries(Object.entries(SHAPES).map(([name, shape]) => [name, Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(scale * random.normal()))]));
+      Object.fromEntries(
+        Object.entries(SHAPES).map(([name, shape]) => [
+          name,
+          Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => Math.fround(scale * random.normal())),
+        ]),
+      );
     const upload = (vectors: Vectors): Record<string, tf.Tensor> =>
       Object.fromEntries(Object.entries(vectors).map(([name, values]) => [name, tf.tensor(values, SHAPES[name])]));
-    const zeros = Object.fromEntries(Object.keys(SHAPES).map((name) => [name, new Array<number>(SHAPES[name].reduce((a, b) => a * b, 1)).fill(0)]));
+    const zeros = Object.fromEntries(
+      Object.keys(SHAPES).map((name) => [name, new Array<number>(SHAPES[name].reduce((a, b) => a * b, 1)).fill(0)]),
+    );
 
     let expected: Reference = { parameters: draw(1), m: zeros, v: zeros };
     let parameters = upload(expected.parameters);
     let state = optimizer.init(parameters);
-    const update = engine.jit((p: typeof parameters, s: typeof state, g: typeof parameters, step: tf.Scalar, learningRate: tf.Scalar) => {
-      const gradientNorm = tf.sqrt(tf.addN(Object.values(g).map((x) => tf.sum(tf.square(x))))) as tf.Scalar;
-      return optimizer.update({ parameters: p, state: s, gradients: g, step, learningRate, gradientNorm });
-    });
+    const update = engine.jit(
+      (p: typeof parameters, s: typeof state, g: typeof parameters, step: tf.Scalar, learningRate: tf.Scalar) => {
+        const gradientNorm = tf.sqrt<tf.Scalar>(tf.addN(Object.values(g).map((x) => tf.sum(tf.square(x)))));
+        return optimizer.update({ parameters: p, state: s, gradients: g, step, learningRate, gradientNorm });
+      },
+    );
     for (let step = 1; step <= 10; step++) {
       const rate = optimizer.learningRate * (step / 10);
       const gradients = draw(10 ** ((step % 4) - 2));
@@ -71,13 +91,21 @@ describe.each(['portable', 'auto'] as const)('adamw, engine mode %s', (mode) => 
       expected = referenceStep(expected, gradients, step, rate, o, decaying);
       for (const name of Object.keys(SHAPES)) {
         const check = (tensor: tf.Tensor, wanted: number[], tolerance: number): void =>
-          tensor.dataSync().forEach((x, i) => expect(Math.abs(x - wanted[i])).toBeLessThan(tolerance * (1e-6 + Math.abs(wanted[i]))));
+          tensor
+            .dataSync()
+            .forEach((x, i) => expect(Math.abs(x - wanted[i])).toBeLessThan(tolerance * (1e-6 + Math.abs(wanted[i]))));
         check(state[`adamw.m/${name}`], expected.m[name], 1e-4);
         check(state[`adamw.v/${name}`], expected.v[name], 1e-5);
-        parameters[name].dataSync().forEach((x, i) => expect(Math.abs(x - expected.parameters[name][i])).toBeLessThan(1e-6 * (1 + Math.abs(x))));
+        parameters[name]
+          .dataSync()
+          .forEach((x, i) => expect(Math.abs(x - expected.parameters[name][i])).toBeLessThan(1e-6 * (1 + Math.abs(x))));
       }
     }
-    expect(Object.keys(state).sort()).toEqual(Object.keys(SHAPES).flatMap((name) => [`adamw.m/${name}`, `adamw.v/${name}`]).sort());
+    expect(Object.keys(state).sort()).toEqual(
+      Object.keys(SHAPES)
+        .flatMap((name) => [`adamw.m/${name}`, `adamw.v/${name}`])
+        .sort(),
+    );
     update.dispose();
   });
 });
@@ -110,20 +138,33 @@ describe('adamw', () => {
     const forward = optimizer.update({ ...update, parameters, state: optimizer.init(parameters) });
     const reversed = { b: parameters.b, a: parameters.a };
     const backward = optimizer.update({ ...update, parameters: reversed, state: optimizer.init(reversed) });
-    for (const name of ['a', 'b'] as const) expect(backward.parameters[name].dataSync()).toEqual(forward.parameters[name].dataSync());
+    for (const name of ['a', 'b'] as const)
+      expect(backward.parameters[name].dataSync()).toEqual(forward.parameters[name].dataSync());
     expect(forward.parameters.a.dataSync()[0]).toBeCloseTo(1.1, 5);
   });
 
   it('says which moments are missing', () => {
     const parameters = { a: tf.tensor1d([1]) };
-    const update = { parameters, gradients: parameters, state: {}, step: one(0), learningRate: one(1), gradientNorm: one(1) };
+    const update = {
+      parameters,
+      gradients: parameters,
+      state: {},
+      step: one(0),
+      learningRate: one(1),
+      gradientNorm: one(1),
+    };
     expect(() => new AdamW(options({})).update(update)).toThrow('AdamW has no moments for the parameter "a".');
   });
 
-  it.each([{ learningRate: 0 }, { learningRate: 'fast' }, { betas: [0.9] }, { betas: [0.9, 1] }, { epsilon: 0 }, { clipNorm: 0 }, { lr: 1 }])(
-    'refuses %j',
-    (given) => {
-      expect(adamwOptions.safeParse({ learningRate: 1e-3, ...given }).success).toBe(false);
-    },
-  );
+  it.each([
+    { learningRate: 0 },
+    { learningRate: 'fast' },
+    { betas: [0.9] },
+    { betas: [0.9, 1] },
+    { epsilon: 0 },
+    { clipNorm: 0 },
+    { lr: 1 },
+  ])('refuses %j', (given) => {
+    expect(adamwOptions.safeParse({ learningRate: 1e-3, ...given }).success).toBe(false);
+  });
 });

@@ -1,4 +1,10 @@
-import { defineComponent, type Optimizer, type OptimizerState, type OptimizerUpdate, type Parameters } from '@graft/core';
+import {
+  defineComponent,
+  type Optimizer,
+  type OptimizerState,
+  type OptimizerUpdate,
+  type Parameters,
+} from '@graft/core';
 import { z } from 'zod';
 import { initAdamW, updateAdamW, type AdamWSettings } from './adamw-update';
 import { matchesName } from './match-name';
@@ -34,7 +40,8 @@ export class AdamW implements Optimizer {
     this.learningRate = learningRate;
     this.settings = {
       ...settings,
-      decays: (name, shape) => (decayVectors || shape.length !== 1) && !noDecay.some((pattern) => matchesName(name, pattern)),
+      decays: (name, shape) =>
+        (decayVectors || shape.length !== 1) && !noDecay.some((pattern) => matchesName(name, pattern)),
     };
   }
 

@@ -16,7 +16,9 @@ it.each([
 
 it('agrees with a regular expression', () => {
   const text = fc.array(fc.constantFrom('a', 'b', '.'), { maxLength: 8 }).map((parts) => parts.join(''));
-  const pattern = fc.array(fc.constantFrom('a', 'b', '.', '*'), { minLength: 1, maxLength: 6 }).map((parts) => parts.join(''));
+  const pattern = fc
+    .array(fc.constantFrom('a', 'b', '.', '*'), { minLength: 1, maxLength: 6 })
+    .map((parts) => parts.join(''));
   fc.assert(
     fc.property(text, pattern, (name, glob) => {
       const expression = new RegExp(`^${glob.replaceAll('.', '\\.').replaceAll('*', '.*')}$`);

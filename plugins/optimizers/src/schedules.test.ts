@@ -1,4 +1,11 @@
-import { constantOptions, constantSchedule, cosineOptions, cosineSchedule, linearOptions, linearSchedule } from './schedules';
+import {
+  constantOptions,
+  constantSchedule,
+  cosineOptions,
+  cosineSchedule,
+  linearOptions,
+  linearSchedule,
+} from './schedules';
 
 const factors = (schedule: { factor(step: number, total: number): number }, steps: number): number[] =>
   Array.from({ length: steps }, (_, step) => schedule.factor(step, steps));
@@ -26,6 +33,9 @@ it('takes the rest of the run for the decay, and a run shorter than its warm-up'
   expect(schedule.factor(10, 10)).toBe(1);
 });
 
-it.each([{ warmupSteps: -1 }, { warmupSteps: 1.5 }, { finalFactor: 2 }, { decaySteps: 0 }, { warmup: 3 }])('refuses %j', (options) => {
-  expect(cosineOptions.safeParse(options).success).toBe(false);
-});
+it.each([{ warmupSteps: -1 }, { warmupSteps: 1.5 }, { finalFactor: 2 }, { decaySteps: 0 }, { warmup: 3 }])(
+  'refuses %j',
+  (options) => {
+    expect(cosineOptions.safeParse(options).success).toBe(false);
+  },
+);

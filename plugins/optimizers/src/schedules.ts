@@ -25,7 +25,10 @@ export type DecayingOptions = z.output<typeof decayingOptions>;
  *
  *     warmupSteps 2, linear, finalFactor 0, of 6 steps   ->   0.5, 1, 1, 0.75, 0.5, 0.25
  */
-function decaying({ warmupSteps: warmup, finalFactor, decaySteps }: DecayingOptions, shape: (done: number) => number): Schedule {
+function decaying(
+  { warmupSteps: warmup, finalFactor, decaySteps }: DecayingOptions,
+  shape: (done: number) => number,
+): Schedule {
   return {
     factor: (step, totalSteps) => {
       if (step < warmup) return (step + 1) / warmup;

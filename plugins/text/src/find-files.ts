@@ -21,11 +21,16 @@ export interface DataFile {
  * The files that match, in an order that depends on their names alone. A pattern that is the name of a file means that
  * file. Throws DataError for a pattern that matches nothing.
  */
-export async function findFiles(patterns: string | readonly string[], exclude: readonly string[] = []): Promise<DataFile[]> {
+export async function findFiles(
+  patterns: string | readonly string[],
+  exclude: readonly string[] = [],
+): Promise<DataFile[]> {
   const found = new Map<string, number>();
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
     const literal = await stat(pattern).catch(() => undefined);
-    const paths = literal?.isFile() ? [pattern] : await glob(pattern, { ignore: [...exclude], absolute: true, onlyFiles: true, cwd: '/' });
+    const paths = literal?.isFile()
+      ? [pattern]
+      : await glob(pattern, { ignore: [...exclude], absolute: true, onlyFiles: true, cwd: '/' });
     if (paths.length === 0) {
       const without = exclude.length > 0 ? ` (without ${exclude.join(', ')})` : '';
       throw new DataError(`No file matches ${pattern}${without}.`, { code: 'data.no-files' });

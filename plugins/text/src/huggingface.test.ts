@@ -6,17 +6,48 @@ import { HuggingFaceTokenizer } from './huggingface';
 
 /** A tokenizer.json like Gemma's in small: BPE over characters, spaces as U+2581, bytes for what the vocabulary lacks. */
 function tokenizerJson(special: readonly string[] = ['<pad>', '<eos>', '<bos>', '<unk>']): object {
-  const byteTokens = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+  const byteTokens = Array.from(
+    { length: 256 },
+    (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+  );
   const merges = ['t h', 'th e', '▁ the', 'a n', 'an d', '▁ and', 'i n'];
-  const tokens = [...special, ...byteTokens, ...'▁abcdefghijklmnopqrstuvwxyz.,', ...merges.map((merge) => merge.replace(' ', ''))];
+  const tokens = [
+    ...special,
+    ...byteTokens,
+    ...'▁abcdefghijklmnopqrstuvwxyz.,',
+    ...merges.map((merge) => merge.replace(' ', '')),
+  ];
   return {
     version: '1.0',
-    added_tokens: special.map((content, id) => ({ id, content, special: true, normalized: false, single_word: false, lstrip: false, rstrip: false })),
+    added_tokens: special.map((content, id) => ({
+      id,
+      content,
+      special: true,
+      normalized: false,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+    })),
     normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
     pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
     post_processor: null,
-    decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '▁' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }] },
-    model: { type: 'BPE', unk_token: special[3], byte_fallback: true, fuse_unk: true, ignore_merges: false, vocab: Object.fromEntries(tokens.map((token, id) => [token, id])), merges },
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+      ],
+    },
+    model: {
+      type: 'BPE',
+      unk_token: special[3],
+      byte_fallback: true,
+      fuse_unk: true,
+      ignore_merges: false,
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+      merges,
+    },
   };
 }
 
@@ -74,8 +105,16 @@ describe('HuggingFaceTokenizer', () => {
     ['an empty folder', {}, 'holds no tokenizer.json'],
     ['half a file', { 'tokenizer.json': '{"model":' }, 'tokenizer.json is no valid JSON file'],
     ['a list', { 'tokenizer.json': '[]' }, 'it holds no object'],
-    ['another model', { 'tokenizer.json': json({ ...tokenizerJson(), model: { type: 'Rules' } }) }, 'Unknown TokenizerModel type: Rules'],
-    ['no padding token', { 'tokenizer.json': json(tokenizerJson(['<p>', '<eos>', '<bos>', '<unk>'])) }, 'has no pad token: "<pad>" is not in its vocabulary'],
+    [
+      'another model',
+      { 'tokenizer.json': json({ ...tokenizerJson(), model: { type: 'Rules' } }) },
+      'Unknown TokenizerModel type: Rules',
+    ],
+    [
+      'no padding token',
+      { 'tokenizer.json': json(tokenizerJson(['<p>', '<eos>', '<bos>', '<unk>'])) },
+      'has no pad token: "<pad>" is not in its vocabulary',
+    ],
   ])('names what is wrong with %s', async (_, files, message) => {
     const path = folderWith(files);
     await expect(HuggingFaceTokenizer.open({ path })).rejects.toThrow(DataError);
@@ -83,6 +122,8 @@ describe('HuggingFaceTokenizer', () => {
   });
 
   it('names a path that does not exist', async () => {
-    await expect(HuggingFaceTokenizer.open({ path: join(folder, 'nowhere') })).rejects.toThrow(`There is no tokenizer at ${join(folder, 'nowhere')}.`);
+    await expect(HuggingFaceTokenizer.open({ path: join(folder, 'nowhere') })).rejects.toThrow(
+      `There is no tokenizer at ${join(folder, 'nowhere')}.`,
+    );
   });
 });

@@ -18,7 +18,11 @@ export const huggingfaceOptions = z.strictObject({
 export type HuggingFaceOptions = z.output<typeof huggingfaceOptions>;
 
 type Special = 'pad' | 'eos' | 'bos';
-const USUAL_NAMES: Record<Special, readonly string[]> = { pad: ['<pad>'], eos: ['<eos>', '</s>'], bos: ['<bos>', '<s>'] };
+const USUAL_NAMES: Record<Special, readonly string[]> = {
+  pad: ['<pad>'],
+  eos: ['<eos>', '</s>'],
+  bos: ['<bos>', '<s>'],
+};
 
 /** A tokenizer.json of the Hugging Face tokenizers library: BPE (byte fallback included), Unigram, WordPiece. */
 export class HuggingFaceTokenizer implements Tokenizer {
@@ -37,7 +41,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
     // The library's own default would eat spaces before full stops.
     this.cleansUp = config.clean_up_tokenization_spaces === true;
     this.vocabularySize = inner.model!.vocab.length;
-    const id = (kind: Special): number => specialId(inner, kind, options[`${kind}Token`], config[`${kind}_token`], file);
+    const id = (kind: Special): number =>
+      specialId(inner, kind, options[`${kind}Token`], config[`${kind}_token`], file);
     this.padId = id('pad');
     this.eosId = id('eos');
     this.bosId = id('bos');
@@ -63,14 +68,19 @@ export class HuggingFaceTokenizer implements Tokenizer {
       const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] };
       inner = new TokenizerJson({ ...absent, ...tokenizer }, config);
     } catch (cause) {
-      throw new DataError(`${file} is no tokenizer that can be used here: ${(cause as Error).message}.`, { code: 'tokenizer.unsupported', cause });
+      throw new DataError(`${file} is no tokenizer that can be used here: ${(cause as Error).message}.`, {
+        code: 'tokenizer.unsupported',
+        cause,
+      });
     }
     return new HuggingFaceTokenizer(inner, config, options, file);
   }
 
   /** Text that spells a special token (`<eos>`) becomes that token, as everywhere with such files. */
   encode(text: string): Int32Array {
-    return text === '' ? new Int32Array(0) : Int32Array.from(this.inner.encode(text, { add_special_tokens: false }).ids);
+    return text === ''
+      ? new Int32Array(0)
+      : Int32Array.from(this.inner.encode(text, { add_special_tokens: false }).ids);
   }
 
   /** Ids outside the vocabulary are left out. */
@@ -88,29 +98,45 @@ async function readJson(file: string): Promise<Record<string, unknown> | undefin
     text = await readFile(file, 'utf8');
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, { code: 'tokenizer.unreadable', cause });
+    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
+      code: 'tokenizer.unreadable',
+      cause,
+    });
   }
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new SyntaxError('it holds no object');
   } catch (cause) {
-    throw new DataError(`${file} is no valid JSON file: ${(cause as Error).message}.`, { code: 'tokenizer.json', cause });
+    throw new DataError(`${file} is no valid JSON file: ${(cause as Error).message}.`, {
+      code: 'tokenizer.json',
+      cause,
+    });
   }
 }
 
 /** The id of a special token: as the option names it, as the config does, or as it is usually called. */
-function specialId(tokenizer: TokenizerJson, kind: Special, option: string | undefined, configured: unknown, file: string): number {
-  const fromConfig = typeof configured === 'string' ? configured : (configured as { content?: string } | null | undefined)?.content;
+function specialId(
+  tokenizer: TokenizerJson,
+  kind: Special,
+  option: string | undefined,
+  configured: unknown,
+  file: string,
+): number {
+  const fromConfig =
+    typeof configured === 'string' ? configured : (configured as { content?: string } | null | undefined)?.content;
   const names = option !== undefined ? [option] : fromConfig !== undefined ? [fromConfig] : USUAL_NAMES[kind];
   for (const name of names) {
     const id = tokenizer.token_to_id(name);
     if (id !== undefined) return id;
   }
-  throw new DataError(`${file} has no ${kind} token: ${names.map((name) => `"${name}"`).join(' and ')} ${names.length > 1 ? 'are' : 'is'} not in its vocabulary.`, {
-    code: 'tokenizer.special-token',
-    hint: `Name it with the option ${kind}Token.`,
-  });
+  throw new DataError(
+    `${file} has no ${kind} token: ${names.map((name) => `"${name}"`).join(' and ')} ${names.length > 1 ? 'are' : 'is'} not in its vocabulary.`,
+    {
+      code: 'tokenizer.special-token',
+      hint: `Name it with the option ${kind}Token.`,
+    },
+  );
 }
 
 export const huggingface = defineComponent({

@@ -8,7 +8,11 @@ const tokenizer = new BytesTokenizer();
 const decode = (rows: number[][]): string[] => rows.map((row) => tokenizer.decode(row, { keepSpecial: true }));
 const jsonLines = (objects: readonly object[]): string => objects.map((object) => JSON.stringify(object)).join('\n');
 
-const rows = Array.from({ length: 23 }, (_, i) => ({ text: `text ${i} ${'é'.repeat(i)}`, question: `q${i}`, answer: `a${i}` }));
+const rows = Array.from({ length: 23 }, (_, i) => ({
+  text: `text ${i} ${'é'.repeat(i)}`,
+  question: `q${i}`,
+  answer: `a${i}`,
+}));
 const folder = folderWith({
   'a.jsonl': jsonLines(rows.slice(0, 11)),
   'b.jsonl': `\n${jsonLines(rows.slice(11)).replaceAll('\n', '\r\n \n')}\n\n`,
@@ -18,19 +22,24 @@ const folder = folderWith({
   'empty.jsonl': '\n \n',
 });
 const files = join(folder, '[ab].jsonl');
-const open = (options: object = {}, seed = 0): Promise<Dataset> => openDataset('jsonl', { files, tokenizer: { use: 'bytes' }, ...options }, seed);
+const open = (options: object = {}, seed = 0): Promise<Dataset> =>
+  openDataset('jsonl', { files, tokenizer: { use: 'bytes' }, ...options }, seed);
 const once = { repeat: false };
 
 describe('jsonl', () => {
   it('gives the docstring example: the end of sequence belongs to the target', async () => {
     const one = folderWith({ 'one.jsonl': '{"question": "ab", "answer": "c"}' });
-    const items = await take(await open({ files: join(one, 'one.jsonl'), source: 'question', target: 'answer', ...once }), 5);
+    const items = await take(
+      await open({ files: join(one, 'one.jsonl'), source: 'question', target: 'answer', ...once }),
+      5,
+    );
     expect(decode(lists(items, 'source'))).toEqual(['ab']);
     expect(decode(lists(items, 'target'))).toEqual(['c<eos>']);
   });
 
   it('gives each line once a pass, in an order that the seed decides', async () => {
-    const texts = async (options: object, seed = 0, count = 1e6): Promise<string[]> => decode(lists(await take(await open(options, seed), count), 'tokens'));
+    const texts = async (options: object, seed = 0, count = 1e6): Promise<string[]> =>
+      decode(lists(await take(await open(options, seed), count), 'tokens'));
     const expected = rows.map(({ text }) => `${text}<eos>`);
     expect(await texts({ ...once, shuffle: false })).toEqual(expected);
     const shuffled = await texts(once);
@@ -75,7 +84,9 @@ describe('jsonl', () => {
 
   it('splits lines into parts that share none and leave none out', async () => {
     const part = async (name: string): Promise<string[]> =>
-      decode(lists(await take(await open({ ...once, shuffle: false, split: { holdOut: 0.4, part: name } }), 1e6), 'tokens'));
+      decode(
+        lists(await take(await open({ ...once, shuffle: false, split: { holdOut: 0.4, part: name } }), 1e6), 'tokens'),
+      );
     const [train, heldOut] = [await part('train'), await part('heldOut')];
     expect([...train, ...heldOut].sort()).toEqual(rows.map(({ text }) => `${text}<eos>`).sort());
     expect(heldOut.length).toBeGreaterThan(0);
@@ -89,15 +100,18 @@ describe('jsonl', () => {
     ['list.jsonl', {}, 'list.jsonl:1 is no JSON object on a line: it is no object.'],
     ['empty.jsonl', {}, 'empty.jsonl holds anything'],
   ])('names file and line of what is wrong: %s %j', async (name, options, message) => {
-    const read = async (): Promise<unknown> => take(await open({ files: join(folder, name), shuffle: false, ...once, ...options }), 10);
+    const read = async (): Promise<unknown> =>
+      take(await open({ files: join(folder, name), shuffle: false, ...once, ...options }), 10);
     await expect(read()).rejects.toThrow(DataError);
     await expect(read()).rejects.toThrow(message);
   });
 
-  it.each([{ source: 'question' }, { text: 'text', source: 'question', target: 'answer' }, { source: 'q', target: 'a', lengthTokens: 8 }, { field: 'text' }])(
-    'refuses %j',
-    async (options) => {
-      await expect(open(options)).rejects.toThrow('options of dataset');
-    },
-  );
+  it.each([
+    { source: 'question' },
+    { text: 'text', source: 'question', target: 'answer' },
+    { source: 'q', target: 'a', lengthTokens: 8 },
+    { field: 'text' },
+  ])('refuses %j', async (options) => {
+    await expect(open(options)).rejects.toThrow('options of dataset');
+  });
 });

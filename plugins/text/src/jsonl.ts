@@ -40,8 +40,12 @@ export const jsonlOptions = z
     /** Begins again after the last line. */
     repeat: z.boolean().default(true),
   })
-  .refine(({ source, target }) => (source === undefined) === (target === undefined), { error: '`source` and `target` belong together' })
-  .refine(({ text, source }) => text === undefined || source === undefined, { error: 'either `text`, or `source` and `target`' })
+  .refine(({ source, target }) => (source === undefined) === (target === undefined), {
+    error: '`source` and `target` belong together',
+  })
+  .refine(({ text, source }) => text === undefined || source === undefined, {
+    error: 'either `text`, or `source` and `target`',
+  })
   .refine(({ lengthTokens, source }) => lengthTokens === undefined || source === undefined, {
     error: 'only `text` can be packed',
     path: ['lengthTokens'],
@@ -80,8 +84,13 @@ class Lines {
     for (const { key, field, eos } of this.columns) {
       const value = Object.hasOwn(object, key) ? object[key] : undefined;
       if (typeof value !== 'string') {
-        const got = value === undefined ? `has only ${Object.keys(object).join(', ') || 'nothing'}` : `holds ${value === null ? 'null' : typeof value} there`;
-        throw new DataError(`${await this.index.describe(line)} should have a text under "${key}", but ${got}.`, { code: 'data.bad-line' });
+        const got =
+          value === undefined
+            ? `has only ${Object.keys(object).join(', ') || 'nothing'}`
+            : `holds ${value === null ? 'null' : typeof value} there`;
+        throw new DataError(`${await this.index.describe(line)} should have a text under "${key}", but ${got}.`, {
+          code: 'data.bad-line',
+        });
       }
       const tokens = this.tokenizer.encode(value);
       example[field] = eos ? withEos(tokens, this.tokenizer.eosId) : tokens;
@@ -98,12 +107,15 @@ class Lines {
     } catch (error) {
       problem = (error as Error).message;
     }
-    throw new DataError(`${await this.index.describe(line)} is no JSON object on a line: ${problem}.`, { code: 'data.bad-line' });
+    throw new DataError(`${await this.index.describe(line)} is no JSON object on a line: ${problem}.`, {
+      code: 'data.bad-line',
+    });
   }
 
   private orderOf(epoch: number): Int32Array | undefined {
     if (!this.random) return undefined;
-    if (this.order?.epoch !== epoch) this.order = { epoch, lines: this.random.fork('lines').fork(epoch).permutation(this.length) };
+    if (this.order?.epoch !== epoch)
+      this.order = { epoch, lines: this.random.fork('lines').fork(epoch).permutation(this.length) };
     return this.order.lines;
   }
 }
@@ -145,7 +157,9 @@ class LineExamples implements Dataset {
       const example = await this.lines.example(this.epoch, this.line);
       this.line++;
       yield Object.fromEntries(
-        Object.entries(example).map(([field, values]) => [field, { dtype: 'int32', shape: [values.length], values }] as const),
+        Object.entries(example).map(
+          ([field, values]) => [field, { dtype: 'int32', shape: [values.length], values }] as const,
+        ),
       );
     }
   }
@@ -182,9 +196,12 @@ async function openJsonl({ options, components, random }: ComponentContext<Jsonl
   const tokenizer = await components.create('tokenizer', options.tokenizer);
   const index = await LineIndex.build(files, split);
   if (index.length === 0) {
-    throw new DataError(`No line of ${[options.files].flat().join(', ')} ${split ? `belongs to the ${split.part} part` : 'holds anything'}.`, {
-      code: 'data.empty',
-    });
+    throw new DataError(
+      `No line of ${[options.files].flat().join(', ')} ${split ? `belongs to the ${split.part} part` : 'holds anything'}.`,
+      {
+        code: 'data.empty',
+      },
+    );
   }
   const columns: Columns =
     source !== undefined && target !== undefined
@@ -195,7 +212,8 @@ async function openJsonl({ options, components, random }: ComponentContext<Jsonl
       : [{ key: text, field: 'tokens', eos: appendEos }];
   const lines = new Lines(index, tokenizer, columns, shuffle ? random : undefined);
   const data = fingerprint(files, [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize]);
-  if (lengthTokens === undefined) return new LineExamples(lines, source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS, repeat, data);
+  if (lengthTokens === undefined)
+    return new LineExamples(lines, source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS, repeat, data);
   // Lines are shuffled over the whole of the data already, so windows need no shuffling among each other.
   return new PackedDataset(new LineSource(lines, repeat), { lengthTokens, blockWindows: 1, random, fingerprint: data });
 }

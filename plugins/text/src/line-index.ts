@@ -59,7 +59,10 @@ export class LineIndex {
         await handle.close();
       }
     } catch (cause) {
-      throw new DataError(`${file.path} cannot be read: ${(cause as Error).message}.`, { code: 'data.unreadable', cause });
+      throw new DataError(`${file.path} cannot be read: ${(cause as Error).message}.`, {
+        code: 'data.unreadable',
+        cause,
+      });
     }
     return new TextDecoder().decode(bytes);
   }

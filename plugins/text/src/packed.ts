@@ -1,9 +1,21 @@
-import { DataError, type Dataset, type FieldSpec, type HostFields, type JsonValue, type RandomStream } from '@graft/core';
+import {
+  DataError,
+  type Dataset,
+  type FieldSpec,
+  type HostFields,
+  type JsonValue,
+  type RandomStream,
+} from '@graft/core';
 import { z } from 'zod';
 import { parsePosition } from './position';
 import type { Cursor, TokenChunk, TokenSource } from './token-source';
 
-export const TOKENS_FIELD: FieldSpec = { name: 'tokens', dtype: 'int32', rank: 1, meaning: 'token ids of one piece of text' };
+export const TOKENS_FIELD: FieldSpec = {
+  name: 'tokens',
+  dtype: 'int32',
+  rank: 1,
+  meaning: 'token ids of one piece of text',
+};
 
 /** A place in a source to the token: a chunk, and how many of its tokens are used up. */
 interface Place<C extends Cursor> {

@@ -7,13 +7,22 @@ import { PieceReader } from './pieces';
 const folder = folderWith({});
 const path = join(folder, 'text');
 
-async function documents(content: Buffer, separator: string | undefined, pieceBytes: number, stretchBytes: number): Promise<{ text: string; pieces: Buffer[] }[]> {
+async function documents(
+  content: Buffer,
+  separator: string | undefined,
+  pieceBytes: number,
+  stretchBytes: number,
+): Promise<{ text: string; pieces: Buffer[] }[]> {
   writeFileSync(path, content);
   const file = { path, size: content.length };
-  const reader = new PieceReader(separator === undefined ? undefined : Buffer.from(separator), pieceBytes, stretchBytes);
+  const reader = new PieceReader(
+    separator === undefined ? undefined : Buffer.from(separator),
+    pieceBytes,
+    stretchBytes,
+  );
   const result: { text: string; pieces: Buffer[] }[] = [];
   let pieces: Buffer[] = [];
-  for (let offset = 0; offset < file.size || offset === 0; ) {
+  for (let offset = 0; offset < file.size || offset === 0;) {
     const piece = await reader.read(file, offset);
     expect(piece.bytes.length).toBeLessThanOrEqual(pieceBytes);
     expect(piece.next > offset || file.size === 0).toBe(true);
@@ -29,17 +38,25 @@ async function documents(content: Buffer, separator: string | undefined, pieceBy
 }
 
 it('gives the documents between separators, whatever the size of the pieces', async () => {
-  const text = fc.array(fc.constantFrom('a', 'é', '漢', '😀', '\n', '\n\n', '--'), { maxLength: 40 }).map((parts) => parts.join(''));
+  const text = fc
+    .array(fc.constantFrom('a', 'é', '漢', '😀', '\n', '\n\n', '--'), { maxLength: 40 })
+    .map((parts) => parts.join(''));
   await fc.assert(
-    fc.asyncProperty(text, fc.constantFrom('\n\n', '--', undefined), fc.integer({ min: 5, max: 40 }), fc.integer({ min: 0, max: 60 }), async (content, separator, piece, more) => {
-      const found = await documents(Buffer.from(content), separator, piece, piece + more);
-      const expected = separator === undefined ? [content] : content.split(separator);
-      // A separator at the very end of a file opens no document.
-      if (separator !== undefined && expected.length > 1 && expected.at(-1) === '') expected.pop();
-      expect(found.map(({ text: document }) => document)).toEqual(expected);
-      // No character is cut in two.
-      for (const { pieces, text: document } of found) expect(pieces.map(String).join('')).toBe(document);
-    }),
+    fc.asyncProperty(
+      text,
+      fc.constantFrom('\n\n', '--', undefined),
+      fc.integer({ min: 5, max: 40 }),
+      fc.integer({ min: 0, max: 60 }),
+      async (content, separator, piece, more) => {
+        const found = await documents(Buffer.from(content), separator, piece, piece + more);
+        const expected = separator === undefined ? [content] : content.split(separator);
+        // A separator at the very end of a file opens no document.
+        if (separator !== undefined && expected.length > 1 && expected.at(-1) === '') expected.pop();
+        expect(found.map(({ text: document }) => document)).toEqual(expected);
+        // No character is cut in two.
+        for (const { pieces, text: document } of found) expect(pieces.map(String).join('')).toBe(document);
+      },
+    ),
     { numRuns: 150 },
   );
 });
@@ -51,6 +68,10 @@ it('cuts long documents behind newlines', async () => {
 
 it('says which file has become shorter or is gone', async () => {
   writeFileSync(path, 'abc');
-  await expect(new PieceReader(undefined).read({ path, size: 10 }, 0)).rejects.toThrow('it has become shorter than the 10 bytes it had');
-  await expect(new PieceReader(undefined).read({ path: `${path}-gone`, size: 10 }, 0)).rejects.toThrow('text-gone cannot be read');
+  await expect(new PieceReader(undefined).read({ path, size: 10 }, 0)).rejects.toThrow(
+    'it has become shorter than the 10 bytes it had',
+  );
+  await expect(new PieceReader(undefined).read({ path: `${path}-gone`, size: 10 }, 0)).rejects.toThrow(
+    'text-gone cannot be read',
+  );
 });

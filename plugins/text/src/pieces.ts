@@ -31,7 +31,8 @@ export class PieceReader {
     const atEnd = offset + bytes.length >= file.size;
     const separator = this.separator;
     const found = separator ? indexOf(bytes, separator) : -1;
-    if (separator && found >= 0) return { bytes: bytes.subarray(0, found), next: offset + found + separator.length, endsDocument: true };
+    if (separator && found >= 0)
+      return { bytes: bytes.subarray(0, found), next: offset + found + separator.length, endsDocument: true };
     if (atEnd) return { bytes, next: file.size, endsDocument: true };
     // A separator may begin in the last bytes that were read; the cut stays before it.
     const end = cutBefore(bytes, bytes.length - (separator ? separator.length - 1 : 0));
@@ -43,7 +44,11 @@ export class PieceReader {
     const length = Math.min(this.pieceBytes, file.size - offset);
     const { held } = this;
     if (!held || held.path !== file.path || offset < held.from || offset + length > held.from + held.bytes.length) {
-      this.held = { path: file.path, from: offset, bytes: await readStretch(file, offset, Math.min(this.stretchBytes, file.size - offset)) };
+      this.held = {
+        path: file.path,
+        from: offset,
+        bytes: await readStretch(file, offset, Math.min(this.stretchBytes, file.size - offset)),
+      };
     }
     const { from, bytes } = this.held!;
     return bytes.subarray(offset - from, offset - from + length);
@@ -55,7 +60,7 @@ async function readStretch(file: DataFile, offset: number, length: number): Prom
   try {
     const handle = await open(file.path);
     try {
-      for (let filled = 0; filled < length; ) {
+      for (let filled = 0; filled < length;) {
         const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
         if (bytesRead === 0) throw new Error(`it has become shorter than the ${file.size} bytes it had`);
         filled += bytesRead;
@@ -64,7 +69,10 @@ async function readStretch(file: DataFile, offset: number, length: number): Prom
       await handle.close();
     }
   } catch (cause) {
-    throw new DataError(`${file.path} cannot be read: ${(cause as Error).message}.`, { code: 'data.unreadable', cause });
+    throw new DataError(`${file.path} cannot be read: ${(cause as Error).message}.`, {
+      code: 'data.unreadable',
+      cause,
+    });
   }
   return bytes;
 }

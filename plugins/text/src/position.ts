@@ -1,22 +1,32 @@
 import { DataError, type JsonValue } from '@graft/core';
-import { z } from 'zod';
+import type { z } from 'zod';
 
 /**
  * A saved position, checked. Throws DataError when it has another form, or belongs to other data (`fingerprint`): going on
  * there would silently repeat some examples and leave others out.
  */
-export function parsePosition<S extends z.ZodType<{ data: string }>>(schema: S, position: JsonValue, fingerprint: string): z.output<S> {
+export function parsePosition<S extends z.ZodType<{ data: string }>>(
+  schema: S,
+  position: JsonValue,
+  fingerprint: string,
+): z.output<S> {
   const data = (position as { data?: unknown } | null)?.data;
   if (typeof data === 'string' && data !== fingerprint) {
-    throw new DataError('The saved data position belongs to other data: files, their sizes or options of the dataset have changed since.', {
-      code: 'data.position-of-other-data',
-      hint: 'Resume with the files and options that the run was started with, or start a new run.',
-    });
+    throw new DataError(
+      'The saved data position belongs to other data: files, their sizes or options of the dataset have changed since.',
+      {
+        code: 'data.position-of-other-data',
+        hint: 'Resume with the files and options that the run was started with, or start a new run.',
+      },
+    );
   }
   const parsed = schema.safeParse(position);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0];
-    throw new DataError(`The saved data position is not of this dataset: ${path.join('.') || 'position'}: ${message}.`, { code: 'data.position' });
+    throw new DataError(
+      `The saved data position is not of this dataset: ${path.join('.') || 'position'}: ${message}.`,
+      { code: 'data.position' },
+    );
   }
   return parsed.data;
 }

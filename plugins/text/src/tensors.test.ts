@@ -3,7 +3,11 @@ import { join } from 'node:path';
 import { folderWith, lists, openDataset, take } from '../test-support/datasets';
 
 const folder = folderWith({});
-const tensor = (values: number[][]): HostTensor => ({ dtype: 'int32', shape: [values.length, values[0].length], values: Int32Array.from(values.flat()) });
+const tensor = (values: number[][]): HostTensor => ({
+  dtype: 'int32',
+  shape: [values.length, values[0].length],
+  values: Int32Array.from(values.flat()),
+});
 let count = 0;
 
 async function file(tensors: Record<string, HostTensor>): Promise<string> {
@@ -13,7 +17,14 @@ async function file(tensors: Record<string, HostTensor>): Promise<string> {
 }
 
 const steps = (): Promise<string> =>
-  file(Object.fromEntries([2, 0, 1, 10, 3, 4, 5, 6, 7, 8, 9].flatMap((step) => [[`input_ids.${step}`, tensor([[step, 5]])], [`labels.${step}`, tensor([[step]])]])));
+  file(
+    Object.fromEntries(
+      [2, 0, 1, 10, 3, 4, 5, 6, 7, 8, 9].flatMap((step) => [
+        [`input_ids.${step}`, tensor([[step, 5]])],
+        [`labels.${step}`, tensor([[step]])],
+      ]),
+    ),
+  );
 
 describe('tensors', () => {
   it('gives batches in the order of their steps, from .0 on', async () => {
@@ -62,17 +73,31 @@ describe('tensors', () => {
   });
 
   it.each<[string, Record<string, HostTensor>, string]>([
-    ['a step that is missing', { 'a.0': tensor([[1]]), 'a.2': tensor([[1]]) }, 'step 1 is missing, though there is a step 2'],
+    [
+      'a step that is missing',
+      { 'a.0': tensor([[1]]), 'a.2': tensor([[1]]) },
+      'step 1 is missing, though there is a step 2',
+    ],
     ['no step 0', { 'a.1': tensor([[1]]) }, 'step 0 is missing'],
     ['uneven steps', { 'a.0': tensor([[1]]), 'a.1': tensor([[1]]), 'b.0': tensor([[1]]) }, 'step 1 has no "b.1"'],
-    ['fields with and without steps', { 'a.0': tensor([[1]]), b: tensor([[1]]) }, '"b" have no step, but "a.0" has one'],
-    ['ranks that change', { 'a.0': tensor([[1]]), 'a.1': { dtype: 'int32', shape: [1], values: Int32Array.from([1]) } }, '"a.1" is I32 [1], but "a.0" is I32 [1, 1]'],
+    [
+      'fields with and without steps',
+      { 'a.0': tensor([[1]]), b: tensor([[1]]) },
+      '"b" have no step, but "a.0" has one',
+    ],
+    [
+      'ranks that change',
+      { 'a.0': tensor([[1]]), 'a.1': { dtype: 'int32', shape: [1], values: Int32Array.from([1]) } },
+      '"a.1" is I32 [1], but "a.0" is I32 [1, 1]',
+    ],
     ['nothing', {}, 'it holds no tensors'],
   ])('names %s', async (_, given, message) => {
     await expect(openDataset('tensors', { file: await file(given) })).rejects.toThrow(message);
   });
 
   it('names a file that does not exist', async () => {
-    await expect(openDataset('tensors', { file: join(folder, 'gone.safetensors') })).rejects.toThrow('gone.safetensors');
+    await expect(openDataset('tensors', { file: join(folder, 'gone.safetensors') })).rejects.toThrow(
+      'gone.safetensors',
+    );
   });
 });

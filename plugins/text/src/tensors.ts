@@ -1,5 +1,14 @@
 import { SafetensorsReader, type TensorInfo } from '@graft/checkpoint';
-import { DataError, defineComponent, pathOption, type Dataset, type FieldSpec, type HostArray, type HostFields, type JsonValue } from '@graft/core';
+import {
+  DataError,
+  defineComponent,
+  pathOption,
+  type Dataset,
+  type FieldSpec,
+  type HostArray,
+  type HostFields,
+  type JsonValue,
+} from '@graft/core';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { parsePosition } from './position';
@@ -103,18 +112,24 @@ function groupByStep(tensors: Iterable<TensorInfo>, file: string): BatchInfo[] {
     if (!steps.has(step)) steps.set(step, new Map());
     steps.get(step)!.set(match[1], tensor);
   }
-  const complain = (problem: string): DataError => new DataError(`${file}: ${problem}.`, { code: 'data.tensor-steps', hint: 'Fields are named <field>.<step>, from .0 on.' });
+  const complain = (problem: string): DataError =>
+    new DataError(`${file}: ${problem}.`, {
+      code: 'data.tensor-steps',
+      hint: 'Fields are named <field>.<step>, from .0 on.',
+    });
   if (steps.size === 0) {
     if (single.size === 0) throw complain('it holds no tensors');
     return [single];
   }
-  if (single.size > 0) throw complain(`"${[...single.keys()].join('", "')}" have no step, but "${firstOf(steps).name}" has one`);
+  if (single.size > 0)
+    throw complain(`"${[...single.keys()].join('", "')}" have no step, but "${firstOf(steps).name}" has one`);
   const last = Math.max(...steps.keys());
   const fields = new Set([...steps.values()].flatMap((batch) => [...batch.keys()]));
   return Array.from({ length: last + 1 }, (_, step) => {
     const batch = steps.get(step);
     if (!batch) throw complain(`step ${step} is missing, though there is a step ${last}`);
-    for (const field of fields) if (!batch.has(field)) throw complain(`step ${step} has no "${field}.${step}", which other steps have`);
+    for (const field of fields)
+      if (!batch.has(field)) throw complain(`step ${step} has no "${field}.${step}", which other steps have`);
     return batch;
   });
 }
@@ -128,7 +143,9 @@ function fieldsOf(batches: readonly BatchInfo[], file: string): FieldSpec[] {
     for (const batch of batches) {
       const tensor = batch.get(name)!;
       if (!isInteger(tensor.dtype) && !['F32', 'F16', 'BF16'].includes(tensor.dtype)) {
-        throw new DataError(`${file}: "${tensor.name}" holds ${tensor.dtype}; expected I32, I64, F32, F16 or BF16.`, { code: 'data.tensor-dtype' });
+        throw new DataError(`${file}: "${tensor.name}" holds ${tensor.dtype}; expected I32, I64, F32, F16 or BF16.`, {
+          code: 'data.tensor-dtype',
+        });
       }
       if (tensor.shape.length !== first.shape.length || isInteger(tensor.dtype) !== isInteger(first.dtype)) {
         throw new DataError(

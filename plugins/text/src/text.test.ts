@@ -12,7 +12,10 @@ const decode = (rows: number[][]): string[] => rows.map((row) => tokenizer.decod
 
 /** 40 files of different lengths; two of them blank. */
 const corpus = Object.fromEntries(
-  Array.from({ length: 40 }, (_, i) => [`doc${String(i).padStart(2, '0')}.txt`, i % 20 === 7 ? ' \n' : `document ${i}: ${'lorem ipsum é\n'.repeat((i * 7) % 11)}end ${i}.`]),
+  Array.from({ length: 40 }, (_, i) => [
+    `doc${String(i).padStart(2, '0')}.txt`,
+    i % 20 === 7 ? ' \n' : `document ${i}: ${'lorem ipsum é\n'.repeat((i * 7) % 11)}end ${i}.`,
+  ]),
 );
 const folder = folderWith(corpus);
 const files = join(folder, '*.txt');
@@ -44,7 +47,8 @@ describe('text', () => {
 
   it('shuffles files and windows by the seed, differently in every pass, and loses none', async () => {
     const options = { files: [join(folder, 'doc1*.txt')], shuffleWindows: 8 };
-    const stream = async (seed: number): Promise<number[][]> => lists(await take(await open(options, seed), 200), 'tokens');
+    const stream = async (seed: number): Promise<number[][]> =>
+      lists(await take(await open(options, seed), 200), 'tokens');
     const [first, again, other] = [await stream(1), await stream(1), await stream(2)];
     expect(again).toEqual(first);
     expect(other).not.toEqual(first);
@@ -99,7 +103,9 @@ describe('text', () => {
   it('splits off held-out documents by their content: the parts share none and leave none out', async () => {
     const part = async (name: string): Promise<string[]> => {
       const dataset = await open({ ...once, shuffle: false, lengthTokens: 2, split: { holdOut: 0.3, part: name } });
-      return decode([lists(await take(dataset, 1e6), 'tokens').flat()])[0].split('<eos>').filter((text) => text.length > 2);
+      return decode([lists(await take(dataset, 1e6), 'tokens').flat()])[0]
+        .split('<eos>')
+        .filter((text) => text.length > 2);
     };
     const [train, heldOut] = [await part('train'), await part('heldOut')];
     const expected = Object.values(corpus).filter((content) => content.trim() !== '');
@@ -109,16 +115,28 @@ describe('text', () => {
     expect(heldOut.length).toBeLessThan(20);
     expect(train.filter((text) => heldOut.includes(text))).toEqual([]);
     // The same content under other names, in another place, falls the same way.
-    const moved = folderWith(Object.fromEntries(Object.values(corpus).map((content, i) => [`${100 - i}.txt`, content])));
-    const again = await open({ files: join(moved, '*.txt'), ...once, shuffle: false, lengthTokens: 2, split: { holdOut: 0.3, part: 'heldOut' } });
-    const texts = decode([lists(await take(again, 1e6), 'tokens').flat()])[0].split('<eos>').filter((text) => text.length > 2);
-    const full = (list: string[]): string[] => list.map((text) => expected.find((document) => document.startsWith(text))!).sort();
+    const moved = folderWith(
+      Object.fromEntries(Object.values(corpus).map((content, i) => [`${100 - i}.txt`, content])),
+    );
+    const again = await open({
+      files: join(moved, '*.txt'),
+      ...once,
+      shuffle: false,
+      lengthTokens: 2,
+      split: { holdOut: 0.3, part: 'heldOut' },
+    });
+    const texts = decode([lists(await take(again, 1e6), 'tokens').flat()])[0]
+      .split('<eos>')
+      .filter((text) => text.length > 2);
+    const full = (list: string[]): string[] =>
+      list.map((text) => expected.find((document) => document.startsWith(text))!).sort();
     expect(full(texts)).toEqual(full(heldOut));
   });
 
   it('finds files by name, pattern and list, without those left out, in one order', async () => {
     const count = async (options: object): Promise<number> =>
-      lists(await take(await open({ ...once, shuffle: false, lengthTokens: 2, ...options }), 1e6), 'tokens').flat().length;
+      lists(await take(await open({ ...once, shuffle: false, lengthTokens: 2, ...options }), 1e6), 'tokens').flat()
+        .length;
     const one = await count({ files: join(folder, 'doc01.txt') });
     expect(await count({ files: [join(folder, 'doc01.txt'), join(folder, 'doc0[1].txt')] })).toBe(one);
     expect(await count({ files: join(folder, 'doc{01,02}.txt'), exclude: ['**/doc02.txt'] })).toBe(one);
@@ -128,8 +146,12 @@ describe('text', () => {
   it('refuses a position of other data or another dataset', async () => {
     const dataset = await open();
     const position = dataset.position();
-    await expect((async () => (await open({ lengthTokens: 33 })).restore(position))()).rejects.toThrow('belongs to other data');
-    await expect((async () => (await open({ files: join(folder, 'doc1*.txt') })).restore(position))()).rejects.toThrow(DataError);
+    await expect((async () => (await open({ lengthTokens: 33 })).restore(position))()).rejects.toThrow(
+      'belongs to other data',
+    );
+    await expect((async () => (await open({ files: join(folder, 'doc1*.txt') })).restore(position))()).rejects.toThrow(
+      DataError,
+    );
     await expect((async () => dataset.restore({ step: 3 }))()).rejects.toThrow('not of this dataset');
   });
 
@@ -143,8 +165,13 @@ describe('text', () => {
 
   it('reads a file that is much longer than a piece', async () => {
     const long = folderWith({ 'long.txt': 'All work and no play.\n'.repeat(20_000) });
-    const windows = lists(await take(await open({ files: join(long, 'long.txt'), ...once, lengthTokens: 1000, shuffle: false }), 1e6), 'tokens');
-    expect(tokenizer.decode(windows.flat())).toBe('All work and no play.\n'.repeat(20_000).slice(0, windows.length * 1000));
+    const windows = lists(
+      await take(await open({ files: join(long, 'long.txt'), ...once, lengthTokens: 1000, shuffle: false }), 1e6),
+      'tokens',
+    );
+    expect(tokenizer.decode(windows.flat())).toBe(
+      'All work and no play.\n'.repeat(20_000).slice(0, windows.length * 1000),
+    );
     expect(windows).toHaveLength(440);
   });
 });
@@ -167,5 +194,9 @@ it('takes relative patterns from the folder of the config that holds them', asyn
   const value = { name: 'x', initializer: none, objective: none, optimizer: none, dataset, train: { steps: 1 } };
   writeFileSync(join(home, 'configs', 'x.json'), JSON.stringify(value));
   const { config } = await loadConfig({ file: join(home, 'configs', 'x.json'), plugins: [plugin, others] });
-  expect(config.dataset).toMatchObject({ files: [join(home, '*.txt')], tokenizer: { use: 'bytes', vocabularySize: 259 }, shuffleWindows: 256 });
+  expect(config.dataset).toMatchObject({
+    files: [join(home, '*.txt')],
+    tokenizer: { use: 'bytes', vocabularySize: 259 },
+    shuffleWindows: 256,
+  });
 });

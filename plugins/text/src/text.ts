@@ -36,7 +36,12 @@ export const textOptions = z.strictObject({
 export type TextOptions = z.output<typeof textOptions>;
 
 /** Where in the files: `file` counts in the order of that pass. A document that goes on was chosen or left out before. */
-type TextCursor = { readonly epoch: number; readonly file: number; readonly offset: number; readonly document: 'new' | 'kept' | 'left out' };
+type TextCursor = {
+  readonly epoch: number;
+  readonly file: number;
+  readonly offset: number;
+  readonly document: 'new' | 'kept' | 'left out';
+};
 
 export interface TextSourceOptions {
   readonly tokenizer: Tokenizer;
@@ -69,7 +74,8 @@ export class TextSource implements TokenSource<TextCursor> {
     const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
     const piece = await reader.read(file, cursor.offset);
     const text = this.decoder.decode(piece.bytes);
-    const kept = cursor.document === 'new' ? text.trim() !== '' && belongs(piece.bytes, split) : cursor.document === 'kept';
+    const kept =
+      cursor.document === 'new' ? text.trim() !== '' && belongs(piece.bytes, split) : cursor.document === 'kept';
     const next: TextCursor = !piece.endsDocument
       ? { ...cursor, offset: piece.next, document: kept ? 'kept' : 'left out' }
       : piece.next < file.size
@@ -85,7 +91,9 @@ export class TextSource implements TokenSource<TextCursor> {
     if (this.order?.epoch !== epoch) {
       const { random, shuffle } = this.options;
       const { length } = this.files;
-      const files = shuffle ? random.fork('files').fork(epoch).permutation(length) : Int32Array.from({ length }, (_, i) => i);
+      const files = shuffle
+        ? random.fork('files').fork(epoch).permutation(length)
+        : Int32Array.from({ length }, (_, i) => i);
       this.order = { epoch, files };
     }
     return this.order.files;
@@ -109,7 +117,15 @@ async function openText({ options, components, random }: ComponentContext<TextOp
     lengthTokens,
     blockWindows,
     random,
-    fingerprint: fingerprint(files, [lengthTokens, separator, split, appendEos, shuffle, blockWindows, tokenizer.vocabularySize]),
+    fingerprint: fingerprint(files, [
+      lengthTokens,
+      separator,
+      split,
+      appendEos,
+      shuffle,
+      blockWindows,
+      tokenizer.vocabularySize,
+    ]),
   });
 }
 

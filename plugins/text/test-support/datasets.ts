@@ -1,4 +1,12 @@
-import { createComponentFactory, createRandom, Registry, silentLogger, type ComponentFactory, type Dataset, type HostFields } from '@graft/core';
+import {
+  createComponentFactory,
+  createRandom,
+  Registry,
+  silentLogger,
+  type ComponentFactory,
+  type Dataset,
+  type HostFields,
+} from '@graft/core';
 import type { Engine } from '@graft/engine';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
