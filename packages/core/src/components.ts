@@ -1,3 +1,4 @@
+import 'reflect-metadata';
 import { GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer, type InjectionToken } from 'tsyringe';
 import type { RunInfo } from './interfaces';
@@ -38,10 +39,12 @@ export class Services {
   provide<T>(token: Token<T>, value: T, by: string): this {
     const earlier = this.providers.get(token);
     if (earlier !== undefined) {
-      throw new PluginError(`${nameOf(token)} is provided by ${earlier} already; ${by} may not replace it.`, { code: 'plugin.duplicate-token' });
+      throw new PluginError(`${nameOf(token)} is provided by ${earlier} already; ${by} may not replace it.`, {
+        code: 'plugin.duplicate-token',
+      });
     }
     this.providers.set(token, by);
-    this.container.register(token as InjectionToken<T>, { useValue: value });
+    this.container.register(token, { useValue: value });
     return this;
   }
 
@@ -63,7 +66,10 @@ export interface RunServices {
 }
 
 /** A factory whose components live in child containers, each with its own options and random stream. */
-export function createComponentFactory(registry: Registry, { engine, random, logger, run }: RunServices): ComponentFactory {
+export function createComponentFactory(
+  registry: Registry,
+  { engine, random, logger, run }: RunServices,
+): ComponentFactory {
   const services = new Services().provide(ENGINE, engine, '@graft/core').provide(LOGGER, logger, '@graft/core');
   if (run) services.provide(RUN, run, '@graft/core');
   return new Factory(registry, services, random);
@@ -82,26 +88,31 @@ class Factory implements ComponentFactory {
     const { use: _use, ...given } = spec;
     const parsed = definition.options.safeParse(given);
     if (!parsed.success) {
-      const problems = parsed.error.issues.map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`).join('; ');
-      throw new PluginError(`The options of ${interface_} "${name}" are wrong: ${problems}.`, { code: 'plugin.options', exitCode: 2 });
+      const problems = parsed.error.issues
+        .map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`)
+        .join('; ');
+      throw new PluginError(`The options of ${interface_} "${name}" are wrong: ${problems}.`, {
+        code: 'plugin.options',
+        exitCode: 2,
+      });
     }
     const options: unknown = parsed.data;
     // Keyed by what the component is, not by when it was made: adding another one changes no stream.
     const random = this.random.fork(`${interface_}:${definition.id}`);
     const nested = new Factory(this.registry, this.services, random);
     const child = this.services.container.createChildContainer();
-    child.register(OPTIONS as InjectionToken<unknown>, { useValue: options });
-    child.register(RANDOM as InjectionToken<RandomStream>, { useValue: random });
-    child.register(COMPONENTS as InjectionToken<ComponentFactory>, { useValue: nested });
+    child.register(OPTIONS, { useValue: options });
+    child.register(RANDOM, { useValue: random });
+    child.register(COMPONENTS, { useValue: nested });
     try {
       if (definition.useClass) return child.resolve(definition.useClass) as ComponentTypes[I];
       return (await definition.useFactory!({
         options,
         random,
         components: nested,
-        engine: child.resolve(ENGINE as InjectionToken<Engine>),
-        logger: child.resolve(LOGGER as InjectionToken<Logger>),
-        resolve: <T>(token: Token<T>) => child.resolve<T>(token as InjectionToken<T>),
+        engine: child.resolve(ENGINE),
+        logger: child.resolve(LOGGER),
+        resolve: <T>(token: Token<T>) => child.resolve<T>(token),
       })) as ComponentTypes[I];
     } catch (error) {
       throw explain(error, `${interface_} "${name}"`);
@@ -114,7 +125,10 @@ function explain(error: unknown, asker: string): unknown {
   if (error instanceof GraftError || !(error instanceof Error)) return error;
   const token = /unregistered dependency token: "?(?:Symbol\()?([\w.]+)/i.exec(error.message)?.[1];
   if (token) {
-    return new PluginError(`${asker} asks for ${token}, which nobody provides here.`, { code: 'plugin.missing-dependency', cause: error });
+    return new PluginError(`${asker} asks for ${token}, which nobody provides here.`, {
+      code: 'plugin.missing-dependency',
+      cause: error,
+    });
   }
   if (/TypeInfo not known/.test(error.message)) {
     return new PluginError(

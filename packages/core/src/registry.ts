@@ -39,11 +39,16 @@ export class Registry {
   /** The component that `use: id` (or `use: plugin/id`) means. Throws PluginError with the known ids and the nearest. */
   find(interface_: InterfaceName, use: string): RegisteredComponent {
     const known = this.components.get(interface_)!;
-    const matches = known.filter(({ definition, plugin }) => definition.id === use || `${plugin}/${definition.id}` === use);
+    const matches = known.filter(
+      ({ definition, plugin }) => definition.id === use || `${plugin}/${definition.id}` === use,
+    );
     if (matches.length === 1) return matches[0];
     if (matches.length > 1) {
       const names = matches.map(({ plugin, definition, origin }) => `"${plugin}/${definition.id}" (${origin})`);
-      throw new PluginError(`${interface_} "${use}" could be ${names.join(' or ')}; use the longer name.`, { code: 'plugin.ambiguous', exitCode: 2 });
+      throw new PluginError(`${interface_} "${use}" could be ${names.join(' or ')}; use the longer name.`, {
+        code: 'plugin.ambiguous',
+        exitCode: 2,
+      });
     }
     throw new PluginError(this.unknown(interface_, use), { code: 'plugin.unknown-component', exitCode: 2 });
   }
@@ -63,11 +68,16 @@ export class Registry {
         { code: 'plugin.interface' },
       );
     }
-    const twins = plugin.components.filter(({ interface: other, id }) => other === definition.interface && id === definition.id);
+    const twins = plugin.components.filter(
+      ({ interface: other, id }) => other === definition.interface && id === definition.id,
+    );
     if (twins.length > 1) {
-      throw new PluginError(`Plugin "${plugin.name}" (${origin}) has two components "${definition.id}" for "${definition.interface}".`, {
-        code: 'plugin.duplicate',
-      });
+      throw new PluginError(
+        `Plugin "${plugin.name}" (${origin}) has two components "${definition.id}" for "${definition.interface}".`,
+        {
+          code: 'plugin.duplicate',
+        },
+      );
     }
   }
 }

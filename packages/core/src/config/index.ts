@@ -53,23 +53,32 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment
   let file = options.file && resolve(workingFolder, options.file);
   if (!file && !options.value) {
     file = await searchConfigFile(workingFolder);
-    if (!file) throw new ConfigError(`No config was named, and no graft.config.yaml (or .json, .ts, .js) is in ${workingFolder}.`, { code: 'config.none' });
+    if (!file)
+      throw new ConfigError(
+        `No config was named, and no graft.config.yaml (or .json, .ts, .js) is in ${workingFolder}.`,
+        { code: 'config.none' },
+      );
   }
   if (file) {
-    if (!existsSync(file)) throw new ConfigError(`${file} cannot be read as a config: there is no such file.`, { code: 'config.unreadable' });
+    if (!existsSync(file))
+      throw new ConfigError(`${file} cannot be read as a config: there is no such file.`, {
+        code: 'config.unreadable',
+      });
     await readConfigFile(file, raw, origins);
   }
   if (options.value) {
     if (!isObject(options.value)) throw new ConfigError('A config should be an object.', { code: 'config.shape' });
-    const { extends: bases, ...own } = options.value as ConfigTree;
-    for (const base of bases === undefined ? [] : [bases].flat()) await readConfigFile(resolve(workingFolder, String(base)), raw, origins);
+    const { extends: bases, ...own } = options.value;
+    for (const base of bases === undefined ? [] : [bases].flat())
+      await readConfigFile(resolve(workingFolder, String(base)), raw, origins);
     mergeConfig(raw, own, { folder: workingFolder, source: 'config' }, origins);
   }
   applyOverrides(raw, options.overrides ?? [], { folder: workingFolder, source: '--set' }, origins);
 
   const configFolder = file ? dirname(file) : workingFolder;
   const named = raw.plugins === undefined ? [] : raw.plugins;
-  if (!Array.isArray(named)) throw new ConfigError(`plugins: expected a list, got ${JSON.stringify(named)}.`, { code: 'config.plugins' });
+  if (!Array.isArray(named))
+    throw new ConfigError(`plugins: expected a list, got ${JSON.stringify(named)}.`, { code: 'config.plugins' });
   const folders = [...new Set([configFolder, workingFolder, __dirname])];
   const registry = new Registry();
   const names: string[] = [];

@@ -22,7 +22,7 @@ export class Origins {
   }
 
   get(path: string): Origin | undefined {
-    for (let at = path; ; ) {
+    for (let at = path; ;) {
       const origin = this.entries.get(at);
       if (origin) return origin;
       const dot = at.lastIndexOf('.');
@@ -42,7 +42,8 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
   for (const [key, value] of Object.entries(source)) {
     const at = join(path, key);
     const present = Object.hasOwn(target, key) ? target[key] : undefined;
-    const sameComponent = !isObject(value) || !isObject(present) || value.use === undefined || value.use === present.use;
+    const sameComponent =
+      !isObject(value) || !isObject(present) || value.use === undefined || value.use === present.use;
     if (isObject(value) && isObject(present) && sameComponent) {
       mergeConfig(present, value, origin, origins, at);
     } else {

@@ -7,18 +7,28 @@ export function parseOverride(text: string): { path: string[]; value: unknown } 
   const equals = text.indexOf('=');
   const path = text.slice(0, equals).trim().split('.');
   if (equals < 1 || path.some((key) => key === '' || /\s/.test(key))) {
-    throw new UsageError(`--set ${text}: expected key.path=value, e.g. --set train.steps=100.`, { code: 'config.override' });
+    throw new UsageError(`--set ${text}: expected key.path=value, e.g. --set train.steps=100.`, {
+      code: 'config.override',
+    });
   }
   const source = text.slice(equals + 1);
   try {
     return { path, value: source.trim() === '' ? '' : load(source) };
   } catch (cause) {
-    throw new UsageError(`--set ${text}: the value is not valid YAML (${(cause as Error).message.split('\n')[0]}).`, { code: 'config.override', cause });
+    throw new UsageError(`--set ${text}: the value is not valid YAML (${(cause as Error).message.split('\n')[0]}).`, {
+      code: 'config.override',
+      cause,
+    });
   }
 }
 
 /** Applies overrides in order; the last one wins. */
-export function applyOverrides(config: ConfigTree, overrides: readonly string[], origin: Origin, origins: Origins): void {
+export function applyOverrides(
+  config: ConfigTree,
+  overrides: readonly string[],
+  origin: Origin,
+  origins: Origins,
+): void {
   for (const text of overrides) {
     const { path, value } = parseOverride(text);
     const last = path.pop()!;
@@ -29,6 +39,8 @@ export function applyOverrides(config: ConfigTree, overrides: readonly string[],
       if (Array.isArray(at)) {
         const index = Number(key);
         if (!Number.isInteger(index) || index < 0 || index >= at.length) throw outOfList(text, walked, at.length);
+        // A component in its short form is one without options.
+        if (typeof at[index] === 'string') at[index] = { use: at[index] };
         at = at[index];
       } else {
         const parent = at as ConfigTree;
@@ -46,7 +58,10 @@ export function applyOverrides(config: ConfigTree, overrides: readonly string[],
       at[index] = value;
       origins.set(full, origin);
     } else {
-      mergeConfig(at as ConfigTree, { [last]: value }, origin, origins, walked);
+      const section = at as ConfigTree;
+      // Another component: the options of the old one are not its options.
+      if (last === 'use' && section.use !== value) for (const key of Object.keys(section)) delete section[key];
+      mergeConfig(section, { [last]: value }, origin, origins, walked);
     }
   }
 }

@@ -57,11 +57,13 @@ export class PathResolver {
         }
         return value;
       case 'array':
-        if (Array.isArray(value)) return value.map((item, i) => this.resolve(definition.element!, item, `${path}.${i}`));
+        if (Array.isArray(value))
+          return value.map((item, i) => this.resolve(definition.element!, item, `${path}.${i}`));
         return value;
       case 'record':
         if (isObject(value)) {
-          for (const key of Object.keys(value)) value[key] = this.resolve(definition.valueType!, value[key], `${path}.${key}`);
+          for (const key of Object.keys(value))
+            value[key] = this.resolve(definition.valueType!, value[key], `${path}.${key}`);
         }
         return value;
       case 'union': {

@@ -19,19 +19,27 @@ function pick(module: unknown, name: string): Plugin {
   const inner = exports?.default as { default?: unknown; plugin?: unknown } | undefined;
   const found = [exports?.plugin, exports?.default, inner?.plugin, inner?.default, module].find(isPlugin);
   if (found) return found;
-  throw new PluginError(`"${name}" is no Graft plugin: it exports neither "plugin" nor a default with a name and components.`, {
-    code: 'plugin.not-a-plugin',
-  });
+  throw new PluginError(
+    `"${name}" is no Graft plugin: it exports neither "plugin" nor a default with a name and components.`,
+    {
+      code: 'plugin.not-a-plugin',
+    },
+  );
 }
 
 /**
  * Loads a plugin: a package (looked for from each of `folders` in turn), a local file relative to the first folder, or a
  * value that is one already. Throws PluginError in one sentence.
  */
-export async function loadPlugin(reference: PluginReference, folders: readonly string[]): Promise<{ plugin: Plugin; origin: string }> {
+export async function loadPlugin(
+  reference: PluginReference,
+  folders: readonly string[],
+): Promise<{ plugin: Plugin; origin: string }> {
   if (typeof reference !== 'string') {
     if (isPlugin(reference)) return { plugin: reference, origin: 'the config itself' };
-    throw new PluginError('`plugins:` holds something that is neither a name nor a plugin.', { code: 'plugin.not-a-plugin' });
+    throw new PluginError('`plugins:` holds something that is neither a name nor a plugin.', {
+      code: 'plugin.not-a-plugin',
+    });
   }
   if (isFile(reference)) {
     const file = resolve(folders[0] ?? '.', reference);
@@ -61,7 +69,11 @@ async function load(file: string, name: string): Promise<unknown> {
     if (!/\.mjs$/.test(file)) return require(file) as unknown;
     return (await import(pathToFileURL(file).href)) as unknown;
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_REQUIRE_ESM') return (await import(pathToFileURL(file).href)) as unknown;
-    throw new PluginError(`Plugin "${name}" fails to load: ${(cause as Error).message.split('\n')[0]}.`, { code: 'plugin.load', cause });
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_REQUIRE_ESM')
+      return (await import(pathToFileURL(file).href)) as unknown;
+    throw new PluginError(`Plugin "${name}" fails to load: ${(cause as Error).message.split('\n')[0]}.`, {
+      code: 'plugin.load',
+      cause,
+    });
   }
 }

@@ -18,7 +18,9 @@ const EXTENSIONS = ['.yaml', '.yml', '.json', '.ts', '.mts', '.cts', '.js', '.mj
 function explorer(): ReturnType<typeof cosmiconfig> {
   return cosmiconfig('graft', {
     searchPlaces: [...EXTENSIONS.map((extension) => `graft.config${extension}`), '.graftrc.yaml', '.graftrc.json'],
-    loaders: Object.fromEntries(EXTENSIONS.map((extension) => [extension, /ya?ml$|json$/.test(extension) ? loadYaml : loadCode])),
+    loaders: Object.fromEntries(
+      EXTENSIONS.map((extension) => [extension, /ya?ml$|json$/.test(extension) ? loadYaml : loadCode]),
+    ),
   });
 }
 
@@ -37,23 +39,36 @@ async function readOne(file: string): Promise<ConfigTree> {
   }
   if (typeof value === 'function') value = await (value as () => unknown)();
   if (!isObject(value)) {
-    throw new ConfigError(`${file} should hold keys and values, but holds ${value === undefined ? 'nothing' : JSON.stringify(value)}.`, {
-      code: 'config.shape',
-    });
+    throw new ConfigError(
+      `${file} should hold keys and values, but holds ${value === undefined ? 'nothing' : JSON.stringify(value)}.`,
+      {
+        code: 'config.shape',
+      },
+    );
   }
   return value;
 }
 
 /** Lays a config file over `target`: first what it extends, in order, then itself. */
-export async function readConfigFile(file: string, target: ConfigTree, origins: Origins, chain: readonly string[] = []): Promise<void> {
+export async function readConfigFile(
+  file: string,
+  target: ConfigTree,
+  origins: Origins,
+  chain: readonly string[] = [],
+): Promise<void> {
   if (chain.includes(file)) {
-    throw new ConfigError(`${[...chain, file].join(' extends ')}: a config cannot extend itself.`, { code: 'config.cycle' });
+    throw new ConfigError(`${[...chain, file].join(' extends ')}: a config cannot extend itself.`, {
+      code: 'config.cycle',
+    });
   }
   const { extends: bases, ...own } = await readOne(file);
   const list = bases === undefined ? [] : Array.isArray(bases) ? (bases as unknown[]) : [bases];
   for (const base of list) {
     if (typeof base !== 'string') {
-      throw new ConfigError(`${file}: "extends" should be a file or a list of files, but holds ${JSON.stringify(base)}.`, { code: 'config.extends' });
+      throw new ConfigError(
+        `${file}: "extends" should be a file or a list of files, but holds ${JSON.stringify(base)}.`,
+        { code: 'config.extends' },
+      );
     }
     await readConfigFile(resolve(dirname(file), base), target, origins, [...chain, file]);
   }

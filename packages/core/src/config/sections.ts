@@ -34,7 +34,11 @@ export function fixComponent(interface_: InterfaceName, value: unknown, context:
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
     return complain(`expected a component, e.g. { use: … }, got ${JSON.stringify(value) ?? 'nothing'}`);
   }
-  if (typeof spec.use !== 'string') return complain(`expected the id of a component for "${interface_}", got ${JSON.stringify(spec.use) ?? 'nothing'}`, ['use']);
+  if (typeof spec.use !== 'string')
+    return complain(
+      `expected the id of a component for "${interface_}", got ${JSON.stringify(spec.use) ?? 'nothing'}`,
+      ['use'],
+    );
   // Outside of loading a config the options were checked already.
   if (!checkingAgainst) return spec;
   let found;
@@ -46,7 +50,8 @@ export function fixComponent(interface_: InterfaceName, value: unknown, context:
   const { use, ...options } = spec;
   const parsed = found.definition.options.safeParse(options);
   if (!parsed.success) {
-    for (const issue of parsed.error.issues) context.issues.push({ ...issue, input: value } as (typeof context.issues)[number]);
+    for (const issue of parsed.error.issues)
+      context.issues.push({ ...issue, input: value } as (typeof context.issues)[number]);
     return spec;
   }
   return { use, ...(parsed.data as object) };

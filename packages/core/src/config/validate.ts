@@ -29,7 +29,9 @@ export interface ConfigIssue {
 export class InvalidConfigError extends ConfigError {
   constructor(readonly issues: readonly ConfigIssue[]) {
     const lines = issues.map(({ source, path, message }) => `  ${source}: ${path}: ${message}`);
-    super(issues.length === 1 ? lines[0].trim() : `${issues.length} problems in the config:\n${lines.join('\n')}`, { code: 'config.invalid' });
+    super(issues.length === 1 ? lines[0].trim() : `${issues.length} problems in the config:\n${lines.join('\n')}`, {
+      code: 'config.invalid',
+    });
   }
 }
 
@@ -88,7 +90,13 @@ class Checker {
           this.complain(`${at}.${key}`, `unknown key${didYouMean(key, known) || list}`);
         }
       } else {
-        this.complain(at, issue.message.replace(/^Invalid (input|option): /, '').replace('received undefined', 'got nothing').replace('received', 'got'));
+        this.complain(
+          at,
+          issue.message
+            .replace(/^Invalid (input|option): /, '')
+            .replace('received undefined', 'got nothing')
+            .replace('received', 'got'),
+        );
       }
     }
   }
@@ -96,13 +104,15 @@ class Checker {
 
 /** Keys of the object schema at a path, for suggestions. */
 function knownKeys(schema: z.core.$ZodType | undefined, path: readonly PropertyKey[]): string[] {
-  let at = schema?._zod.def as { type: string; shape?: Record<string, z.core.$ZodType>; innerType?: z.core.$ZodType; in?: z.core.$ZodType } | undefined;
+  let at = schema?._zod.def as
+    | { type: string; shape?: Record<string, z.core.$ZodType>; innerType?: z.core.$ZodType; in?: z.core.$ZodType }
+    | undefined;
   const unwrap = (): void => {
-    while (at && at.type !== 'object' && (at.innerType ?? at.in)) at = (at.innerType ?? at.in)!._zod.def as typeof at;
+    while (at && at.type !== 'object' && (at.innerType ?? at.in)) at = (at.innerType ?? at.in)!._zod.def;
   };
   unwrap();
   for (const key of path) {
-    at = at?.shape?.[String(key)]?._zod.def as typeof at;
+    at = at?.shape?.[String(key)]?._zod.def;
     unwrap();
   }
   return Object.keys(at?.shape ?? {});
@@ -116,35 +126,52 @@ function list(checker: Checker, value: unknown, path: string): unknown[] {
   return [];
 }
 
-const EVALUATOR_KEYS = z.object({ name: z.string().min(1).optional(), every: z.number().int().nonnegative().default(0) });
+const EVALUATOR_KEYS = z.object({
+  name: z.string().min(1).optional(),
+  every: z.number().int().nonnegative().default(0),
+});
 
 /** Splits core's own keys off an evaluator section. */
 export function evaluatorSection(section: Readonly<Record<string, unknown>>): EvaluatorSection {
   const { name, every, ...component } = section;
   const spec = component as ComponentSpec;
-  return { name: (name as string | undefined) ?? spec.use.split('/').pop()!, every: (every as number | undefined) ?? 0, component: spec };
+  return {
+    name: (name as string | undefined) ?? spec.use.split('/').pop()!,
+    every: (every as number | undefined) ?? 0,
+    component: spec,
+  };
 }
 
 /**
  * Checks a merged config against core's schema and its components' and fills the defaults.
  * Throws InvalidConfigError with everything that is wrong.
  */
-export function validateConfig(raw: ConfigTree, registry: Registry, origins: Origins, pluginNames: readonly string[], workingFolder: string): ExperimentConfig {
+export function validateConfig(
+  raw: ConfigTree,
+  registry: Registry,
+  origins: Origins,
+  pluginNames: readonly string[],
+  workingFolder: string,
+): ExperimentConfig {
   const checker = new Checker(registry, origins, workingFolder);
   for (const key of Object.keys(raw)) {
     if (!(TOP_LEVEL_KEYS as readonly string[]).includes(key)) {
-      checker.complain(key, `unknown key${didYouMean(key, TOP_LEVEL_KEYS) || `; known are ${TOP_LEVEL_KEYS.join(', ')}`}`);
+      checker.complain(
+        key,
+        `unknown key${didYouMean(key, TOP_LEVEL_KEYS) || `; known are ${TOP_LEVEL_KEYS.join(', ')}`}`,
+      );
     }
   }
   const families = registry.list('model');
-  const model = isObject(raw.model) || raw.model === undefined ? { ...(raw.model as ConfigTree | undefined) } : raw.model;
+  const model = isObject(raw.model) || raw.model === undefined ? { ...raw.model } : raw.model;
   // The one family that is loaded needs no naming.
   if (isObject(model) && model.use === undefined && families.length === 1) model.use = families[0].definition.id;
   const sections: ConfigTree = { ...raw, model, schedule: raw.schedule ?? { use: 'constant' } };
 
   const components = {} as Record<(typeof COMPONENT_SECTIONS)[number], ComponentSpec>;
   for (const section of COMPONENT_SECTIONS) {
-    if (sections[section] === undefined) checker.complain(section, `expected a component, e.g. { use: … }, got nothing`);
+    if (sections[section] === undefined)
+      checker.complain(section, `expected a component, e.g. { use: … }, got nothing`);
     else components[section] = checker.component(section, sections[section], section);
   }
   const engine = typeof raw.engine === 'string' ? { mode: raw.engine } : (raw.engine ?? {});
@@ -163,8 +190,12 @@ export function validateConfig(raw: ConfigTree, registry: Registry, origins: Ori
     engine: checker.plain(EngineSection, engine, 'engine'),
     ...components,
     evaluators,
-    trackers: list(checker, raw.trackers, 'trackers').map((value, i) => checker.component('tracker', value, `trackers.${i}`)),
-    callbacks: list(checker, raw.callbacks, 'callbacks').map((value, i) => checker.component('callback', value, `callbacks.${i}`)),
+    trackers: list(checker, raw.trackers, 'trackers').map((value, i) =>
+      checker.component('tracker', value, `trackers.${i}`),
+    ),
+    callbacks: list(checker, raw.callbacks, 'callbacks').map((value, i) =>
+      checker.component('callback', value, `callbacks.${i}`),
+    ),
     train: checker.plain(PlainSections.train, raw.train, 'train'),
     runs: checker.plain(PlainSections.runs, raw.runs, 'runs'),
   };

@@ -1,0 +1,314 @@
+import fc from 'fast-check';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { z } from 'zod';
+import { temporaryFolder } from '../../../../test/support';
+import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../plugin';
+import {
+  componentOption,
+  InvalidConfigError,
+  loadConfig,
+  parseOverride,
+  pathOption,
+  type ExperimentConfig,
+} from './index';
+import { mergeConfig, Origins, type ConfigTree } from './merge';
+
+/** Components that only exist to be named: nothing is made in these tests. */
+const named = (
+  interface_: InterfaceName,
+  id: string,
+  options: z.ZodType = z.strictObject({}),
+): ComponentDefinition => ({
+  ...defineComponent({ interface: interface_, id, description: '', options, useFactory: () => ({}) }),
+});
+
+const PLUGIN = definePlugin({
+  name: 'toys',
+  components: [
+    named(
+      'model',
+      'toy',
+      z.strictObject({
+        width: z.number().int().default(4),
+        encoderWindow: z.enum(['strict', 'inclusive']).default('strict'),
+      }),
+    ),
+    named('initializer', 'zeros'),
+    named('initializer', 'load', z.strictObject({ path: pathOption() })),
+    named('objective', 'squares'),
+    named(
+      'dataset',
+      'lines',
+      z.strictObject({
+        files: z.union([pathOption(), z.array(pathOption())]),
+        tokenizer: componentOption('tokenizer').default({ use: 'bytes' }),
+      }),
+    ),
+    named('tokenizer', 'bytes'),
+    named('tokenizer', 'file', z.strictObject({ path: pathOption() })),
+    named(
+      'optimizer',
+      'sgd',
+      z.strictObject({
+        learningRate: z.number().positive().default(0.1),
+        betas: z.tuple([z.number(), z.number()]).optional(),
+      }),
+    ),
+    named('schedule', 'constant', z.strictObject({ warmupSteps: z.number().int().default(0) })),
+    named('evaluator', 'count', z.strictObject({ of: z.string().default('x') })),
+  ],
+});
+
+const BASE = {
+  name: 'test',
+  initializer: 'zeros',
+  objective: { use: 'squares' },
+  dataset: { use: 'lines', files: 'data.txt' },
+  optimizer: { use: 'sgd' },
+  train: { steps: 3 },
+};
+
+const load = async (value: object, overrides: string[] = [], workingFolder = '/work'): Promise<ExperimentConfig> =>
+  (await loadConfig({ value, overrides, plugins: [PLUGIN], workingFolder })).config;
+
+const issuesOf = async (value: object, overrides: string[] = []): Promise<string[]> => {
+  const error = await load(value, overrides).then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(InvalidConfigError);
+  return (error as InvalidConfigError).issues.map(({ path, message }) => `${path}: ${message}`);
+};
+
+test('defaults are filled and written out whole', async () => {
+  expect(await load(BASE)).toEqual({
+    name: 'test',
+    seed: 0,
+    plugins: ['toys'],
+    engine: { mode: 'auto' },
+    model: { use: 'toy', width: 4, encoderWindow: 'strict' },
+    initializer: { use: 'zeros' },
+    objective: { use: 'squares' },
+    dataset: { use: 'lines', files: '/work/data.txt', tokenizer: { use: 'bytes' } },
+    optimizer: { use: 'sgd', learningRate: 0.1 },
+    schedule: { use: 'constant', warmupSteps: 0 },
+    evaluators: [],
+    trackers: [],
+    callbacks: [],
+    train: { steps: 3, batchSize: 8, precision: 'float32', checkpointEvery: 0, keepCheckpoints: 2, logEvery: 10 },
+    runs: '/work/runs',
+  });
+});
+
+test('a resolved config loads again, to itself', async () => {
+  const once = await load(BASE);
+  const { plugins: _, ...rest } = once;
+  expect(await load({ ...rest, versions: { graft: '0.1.0' } }, [], '/elsewhere')).toEqual(once);
+});
+
+test('every error comes at once, with path, expectation and the nearest name', async () => {
+  const issues = await issuesOf({
+    ...BASE,
+    optimiser: { use: 'sgd' },
+    model: { widht: 3, encoderWindow: 'loose' },
+    dataset: { use: 'lines', files: 'x', tokenizer: { use: 'file', pth: 'y' } },
+    objective: { use: 'squars' },
+    train: { steps: 0, presicion: 'float32' },
+    evaluators: [{ use: 'count', evry: 3, of: 4 }],
+  });
+  expect(issues).toEqual(
+    expect.arrayContaining([
+      'optimiser: unknown key; did you mean "optimizer"?',
+      'model.widht: unknown key; did you mean "width"?',
+      expect.stringMatching(/^model\.encoderWindow: .*"strict"\|"inclusive"/),
+      expect.stringMatching(/^dataset\.tokenizer\.path: expected string, got nothing/),
+      expect.stringMatching(/^dataset\.tokenizer\.pth: unknown key/),
+      'objective.use: There is no objective "squars"; known are "squares"; did you mean "squares"?',
+      expect.stringMatching(/^train\.steps: /),
+      'train.presicion: unknown key; did you mean "precision"?',
+      expect.stringMatching(/^evaluators\.0\.of: expected string, got number/),
+      expect.stringMatching(/^evaluators\.0\.evry: unknown key/),
+    ]),
+  );
+});
+
+test('missing sections and a missing name are told', async () => {
+  const { optimizer: _o, name: _n, ...rest } = BASE;
+  const issues = await issuesOf(rest);
+  expect(issues).toEqual(
+    expect.arrayContaining([
+      'optimizer: expected a component, e.g. { use: … }, got nothing',
+      'name: expected string, got nothing',
+    ]),
+  );
+});
+
+describe('files', () => {
+  const write = (file: string, text: string): string => {
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+    return file;
+  };
+
+  test('a relative path belongs to the file that holds it, through extends too; --set and defaults to the working folder', async () => {
+    const folder = temporaryFolder();
+    write(
+      join(folder, 'base', 'base.yaml'),
+      'dataset: { use: lines, files: [a.txt, sub/b.txt], tokenizer: { use: file, path: t.json } }\ninitializer: { use: load, path: start }\nobjective: squares\noptimizer: sgd\ntrain: { steps: 5 }\n',
+    );
+    const file = write(
+      join(folder, 'exp', 'own.yaml'),
+      'extends: ../base/base.yaml\nname: own\ndataset: { tokenizer: { path: mine.json } }\n',
+    );
+    const { config } = await loadConfig({
+      file,
+      overrides: ['initializer.path=from/cwd'],
+      plugins: [PLUGIN],
+      workingFolder: '/cwd',
+    });
+    expect(config.dataset).toEqual({
+      use: 'lines',
+      files: [join(folder, 'base', 'a.txt'), join(folder, 'base', 'sub', 'b.txt')],
+      tokenizer: { use: 'file', path: join(folder, 'exp', 'mine.json') },
+    });
+    expect(config.initializer.path).toBe('/cwd/from/cwd');
+    expect(config.runs).toBe('/cwd/runs');
+  });
+
+  test('yaml, json, js and ts say the same', async () => {
+    const folder = temporaryFolder();
+    const value = { ...BASE, dataset: { use: 'lines', files: '/abs.txt' } };
+    const files = [
+      write(join(folder, 'a.json'), JSON.stringify(value)),
+      write(
+        join(folder, 'a.yaml'),
+        `name: test\ninitializer: zeros\nobjective: { use: squares }\ndataset: { use: lines, files: /abs.txt }\noptimizer: { use: sgd }\ntrain: { steps: 3 }\n`,
+      ),
+      write(join(folder, 'a.cjs'), `module.exports = ${JSON.stringify(value)};`),
+      write(
+        join(folder, 'a.ts'),
+        `const steps: number = 3;\nexport default { ...${JSON.stringify(value)}, train: { steps } };`,
+      ),
+    ];
+    const configs = await Promise.all(
+      files.map(async (file) => (await loadConfig({ file, plugins: [PLUGIN], workingFolder: '/w' })).config),
+    );
+    for (const config of configs) expect(config).toEqual(configs[0]);
+  });
+
+  test('a cycle, a missing file and a file of another shape are told', async () => {
+    const folder = temporaryFolder();
+    const a = write(join(folder, 'a.yaml'), 'extends: b.yaml\n');
+    write(join(folder, 'b.yaml'), 'extends: a.yaml\n');
+    await expect(loadConfig({ file: a, plugins: [PLUGIN] })).rejects.toThrow(/a config cannot extend itself/);
+    await expect(loadConfig({ file: join(folder, 'none.yaml'), plugins: [PLUGIN] })).rejects.toThrow(
+      /none\.yaml cannot be read as a config: there is no such file/,
+    );
+    await expect(loadConfig({ file: write(join(folder, 'list.yaml'), '- 1\n'), plugins: [PLUGIN] })).rejects.toThrow(
+      /should hold keys and values/,
+    );
+    await expect(loadConfig({ file: write(join(folder, 'bad.yaml'), 'a: [1\n'), plugins: [PLUGIN] })).rejects.toThrow(
+      /bad\.yaml cannot be read as a config/,
+    );
+  });
+
+  test('an error names the file that holds the key', async () => {
+    const folder = temporaryFolder();
+    const base = write(join(folder, 'base.yaml'), 'trian: { steps: 5 }\n');
+    const file = write(join(folder, 'own.yaml'), 'extends: base.yaml\nname: own\n');
+    const error = await loadConfig({ file, plugins: [PLUGIN] }).catch((e: unknown) => e as InvalidConfigError);
+    expect((error as InvalidConfigError).issues).toContainEqual({
+      source: base,
+      path: 'trian',
+      message: 'unknown key; did you mean "train"?',
+    });
+  });
+
+  test('a plugin file next to the config is loaded from there', async () => {
+    const folder = temporaryFolder();
+    write(
+      join(folder, 'mine.cjs'),
+      `const { z } = require(${JSON.stringify(require.resolve('zod'))}); module.exports.plugin = { name: 'mine', components: [{ interface: 'objective', id: 'own', description: '', options: z.strictObject({}), useFactory: () => ({}) }] };`,
+    );
+    const file = write(
+      join(folder, 'c.yaml'),
+      'plugins: [./mine.cjs]\nname: x\ninitializer: zeros\nobjective: own\ndataset: { use: lines, files: x }\noptimizer: sgd\ntrain: { steps: 1 }\n',
+    );
+    const { config } = await loadConfig({ file, plugins: [PLUGIN] });
+    expect(config.objective).toEqual({ use: 'own' });
+    expect(config.plugins).toEqual(['toys', join(folder, 'mine.cjs')]);
+  });
+});
+
+describe('--set', () => {
+  test('values are YAML, lists have places, the last one wins', async () => {
+    const config = await load(BASE, [
+      'train.steps=7',
+      'train.steps=9',
+      'optimizer.betas=[0.1, 0.2]',
+      'optimizer.betas.1=0.5',
+      'evaluators=[count]',
+      'evaluators.0.every=2',
+      'seed=-3',
+    ]);
+    expect(config.train.steps).toBe(9);
+    expect(config.optimizer.betas).toEqual([0.1, 0.5]);
+    expect(config.evaluators).toEqual([{ use: 'count', of: 'x', every: 2 }]);
+    expect(config.seed).toBe(-3);
+  });
+
+  test('another component replaces the options of the old one', async () => {
+    const config = await load({ ...BASE, initializer: { use: 'load', path: 'x' } }, ['initializer.use=zeros']).catch(
+      (e: unknown) => (e as InvalidConfigError).issues,
+    );
+    expect(config).toMatchObject({ initializer: { use: 'zeros' } });
+  });
+
+  test.each(['train', '=3', 'a..b=1', 'a b=1', '.a=2'])('%j is refused', (text) => {
+    expect(() => parseOverride(text)).toThrow(/expected key\.path=value/);
+  });
+
+  test('a value that is no YAML, and a place beyond a list, are told', async () => {
+    expect(() => parseOverride('a=[1')).toThrow(/the value is not valid YAML/);
+    await expect(load({ ...BASE, evaluators: ['count'] }, ['evaluators.5.every=1'])).rejects.toThrow(
+      '--set evaluators.5.every=1: "evaluators.5" is not a place in a list of 1.',
+    );
+  });
+
+  test('any scalar survives the way through --set', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.integer(), fc.boolean(), fc.double({ noNaN: true, noDefaultInfinity: true })),
+        (value) => {
+          // YAML wants a point in a number with an exponent.
+          const text = typeof value === 'boolean' || Number.isInteger(value) ? String(value) : value.toFixed(20);
+          expect(parseOverride(`a.b=${text}`).value).toBe(typeof value === 'boolean' ? value : Number(text));
+        },
+      ),
+    );
+  });
+});
+
+test('merging: objects key by key, the rest replaced, later over earlier', () => {
+  const leaf = fc.oneof(fc.integer(), fc.boolean(), fc.array(fc.integer(), { maxLength: 2 }));
+  const key = fc.constantFrom('a', 'b', 'c');
+  const { tree } = fc.letrec<{ tree: Record<string, unknown> }>((tie) => ({
+    tree: fc.dictionary(key, fc.oneof({ depthSize: 'small' }, leaf, tie('tree'))),
+  }));
+  const isTree = (value: unknown): value is ConfigTree =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const expected = (a: unknown, b: unknown): unknown => {
+    if (!isTree(a) || !isTree(b)) return b;
+    const result: ConfigTree = { ...a };
+    for (const [k, v] of Object.entries(b)) result[k] = Object.hasOwn(a, k) ? expected(a[k], v) : v;
+    return result;
+  };
+  fc.assert(
+    fc.property(tree, tree, (a, b) => {
+      const target = structuredClone(a);
+      mergeConfig(target, b, { folder: '/', source: 's' }, new Origins());
+      expect(target).toEqual(expected(a, b));
+    }),
+  );
+});
