@@ -11,21 +11,31 @@ export function checkFields(fields: HostFields, specs: readonly FieldSpec[], whe
     if (!array) {
       if (optional) continue;
       const got = Object.keys(fields).join(', ') || 'nothing';
-      throw new DataError(`${where} lacks the field "${name}" (${dtype}, ${rank} dimensions); it has ${got}.`, { code: 'data.missing-field' });
+      throw new DataError(`${where} lacks the field "${name}" (${dtype}, ${rank} dimensions); it has ${got}.`, {
+        code: 'data.missing-field',
+      });
     }
     if (array.dtype !== dtype) {
-      throw new DataError(`${where}: field "${name}" should be ${dtype}, but is ${array.dtype}.`, { code: 'data.dtype' });
+      throw new DataError(`${where}: field "${name}" should be ${dtype}, but is ${array.dtype}.`, {
+        code: 'data.dtype',
+      });
     }
     if (array.shape.length !== rank) {
-      throw new DataError(`${where}: field "${name}" should have ${rank} dimensions, but has shape [${array.shape.join(', ')}].`, {
-        code: 'data.rank',
-      });
+      throw new DataError(
+        `${where}: field "${name}" should have ${rank} dimensions, but has shape [${array.shape.join(', ')}].`,
+        {
+          code: 'data.rank',
+        },
+      );
     }
     const size = array.shape.reduce((product, length) => product * length, 1);
     if (size !== array.values.length) {
-      throw new DataError(`${where}: field "${name}" has shape [${array.shape.join(', ')}], but ${array.values.length} values.`, {
-        code: 'data.size',
-      });
+      throw new DataError(
+        `${where}: field "${name}" has shape [${array.shape.join(', ')}], but ${array.values.length} values.`,
+        {
+          code: 'data.size',
+        },
+      );
     }
   }
 }
@@ -42,14 +52,22 @@ export function checkLabels(fields: HostFields, where: string): void {
 }
 
 /** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */
-export function checkContract(given: readonly FieldSpec[], wanted: readonly FieldSpec[], from: string, to: string): void {
+export function checkContract(
+  given: readonly FieldSpec[],
+  wanted: readonly FieldSpec[],
+  from: string,
+  to: string,
+): void {
   for (const { name, dtype, rank, optional } of wanted) {
     const field = given.find((candidate) => candidate.name === name);
     if (!field) {
       if (optional) continue;
-      throw new DataError(`${to} wants the field "${name}", which ${from} does not give (it gives ${given.map((f) => f.name).join(', ') || 'none'}).`, {
-        code: 'data.contract',
-      });
+      throw new DataError(
+        `${to} wants the field "${name}", which ${from} does not give (it gives ${given.map((f) => f.name).join(', ') || 'none'}).`,
+        {
+          code: 'data.contract',
+        },
+      );
     }
     if (field.dtype !== dtype || field.rank !== rank) {
       throw new DataError(

@@ -1,6 +1,6 @@
 import 'reflect-metadata';
 import { GraftError, PluginError, type Engine } from '@graft/engine';
-import { container as rootContainer, type DependencyContainer, type InjectionToken } from 'tsyringe';
+import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import type { RunInfo } from './interfaces';
 import type { Logger } from './logger';
 import type { ComponentTypes, InterfaceName } from './plugin';

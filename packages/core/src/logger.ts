@@ -6,7 +6,13 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
 /** Human-readable lines on standard error; standard output stays free for results. */
 export function createLogger(options: { level?: LogLevel } = {}): Logger {
-  const stream = pretty({ destination: 2, sync: true, ignore: 'pid,hostname,time', messageFormat: '{msg}', colorize: process.stderr.isTTY });
+  const stream = pretty({
+    destination: 2,
+    sync: true,
+    ignore: 'pid,hostname,time',
+    messageFormat: '{msg}',
+    colorize: process.stderr.isTTY,
+  });
   return pino({ level: options.level ?? 'info', base: undefined }, stream);
 }
 

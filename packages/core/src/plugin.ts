@@ -72,9 +72,11 @@ export function defineComponent<I extends InterfaceName, S extends z.ZodType>(
   definition: Omit<ComponentDefinition<I, z.output<S>>, 'options'> & { readonly options: S },
 ): ComponentDefinition<I> {
   if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
-    throw new PluginError(`Component "${definition.id}" should have either useClass or useFactory.`, { code: 'plugin.component' });
+    throw new PluginError(`Component "${definition.id}" should have either useClass or useFactory.`, {
+      code: 'plugin.component',
+    });
   }
-  return definition as unknown as ComponentDefinition<I>;
+  return definition;
 }
 
 export function definePlugin(plugin: Plugin): Plugin {
@@ -84,5 +86,7 @@ export function definePlugin(plugin: Plugin): Plugin {
 /** Whether a value has the shape of a plugin; a plugin may come from another copy of this package. */
 export function isPlugin(value: unknown): value is Plugin {
   const plugin = value as Partial<Plugin> | null | undefined;
-  return typeof plugin === 'object' && plugin !== null && typeof plugin.name === 'string' && Array.isArray(plugin.components);
+  return (
+    typeof plugin === 'object' && plugin !== null && typeof plugin.name === 'string' && Array.isArray(plugin.components)
+  );
 }

@@ -3,8 +3,10 @@ import { closest, distance } from 'fastest-levenshtein';
 /** The known name nearest to a wrong one, if near enough to have been meant. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
-  const best = closest(name.toLowerCase(), known as string[]);
-  return distance(name.toLowerCase(), best.toLowerCase()) <= Math.max(2, Math.floor(name.length / 3)) ? best : undefined;
+  const best = closest(name.toLowerCase(), known);
+  return distance(name.toLowerCase(), best.toLowerCase()) <= Math.max(2, Math.floor(name.length / 3))
+    ? best
+    : undefined;
 }
 
 /** `; did you mean "x"?` or nothing. */

@@ -70,7 +70,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment
     if (!isObject(options.value)) throw new ConfigError('A config should be an object.', { code: 'config.shape' });
     const { extends: bases, ...own } = options.value;
     for (const base of bases === undefined ? [] : [bases].flat())
-      await readConfigFile(resolve(workingFolder, String(base)), raw, origins);
+      await readConfigFile(resolve(workingFolder, base as string), raw, origins);
     mergeConfig(raw, own, { folder: workingFolder, source: 'config' }, origins);
   }
   applyOverrides(raw, options.overrides ?? [], { folder: workingFolder, source: '--set' }, origins);

@@ -190,7 +190,7 @@ describe('a run', () => {
     const result = await run(newRuns(), { trackers: ['broken', 'list'] }, { logger, quiet: true });
     expect(result.status).toBe('finished');
     expect(warnings).toHaveLength(1);
-    expect(warnings[0]).toMatch(/no server/);
+    expect(warnings[0]).toMatch(/^Tracker "broken" failed \(no server\)/);
     expect(events.filter((event) => event.startsWith('log'))).toHaveLength(10);
   });
 });
@@ -241,7 +241,11 @@ describe('a run that cannot go on', () => {
       { evaluators: [{ use: 'norm', every: 3, failAt: 3 }] },
       /^Evaluator "norm" at step 3 failed: no norm today\.$/,
     ],
-    ['a callback', { callbacks: [{ use: 'watch', failAt: 3 }] }, /^Callback \w+\.onStep at step 3 failed: enough\.$/],
+    [
+      'a callback',
+      { callbacks: [{ use: 'watch', failAt: 3 }] },
+      /^Callback "watch" at step 3 \(onStep\) failed: enough\.$/,
+    ],
   ])('keeps the steps done when %s fails', async (_, sections, message) => {
     const runs = newRuns();
     const error = await failing(run(runs, sections));
@@ -270,7 +274,7 @@ describe('a run that cannot go on', () => {
     const runs = newRuns();
     const error = await failing(run(runs, { dataset: { use: 'points', fields: ['x'] } }));
     expect(error).toMatchObject({ code: 'data.contract' });
-    expect(error.message).toMatch(/wants the field "y"/);
+    expect(error.message).toMatch(/^objective "squares" wants the field "y", which dataset "points" does not give/);
     expect(await readdir(runs)).toEqual([]);
   });
 });

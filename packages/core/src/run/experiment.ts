@@ -60,7 +60,9 @@ export async function runExperiment(
     const run = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
-    const own = await Promise.all(config.trackers.map((spec) => components.create('tracker', spec)));
+    const own = await Promise.all(
+      config.trackers.map(async (spec) => ({ name: spec.use, tracker: await components.create('tracker', spec) })),
+    );
     const trainer = await prepare({
       config,
       components,
@@ -155,7 +157,10 @@ async function prepare(job: Job): Promise<Trainer> {
     const family = await components.create('model', config.model);
     const objective = await components.create('objective', config.objective);
     const dataset = own(await components.create('dataset', config.dataset));
-    checkSource(dataset, objective);
+    checkSource(dataset, objective, {
+      dataset: `dataset "${config.dataset.use}"`,
+      objective: `objective "${config.objective.use}"`,
+    });
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
@@ -172,7 +177,9 @@ async function prepare(job: Job): Promise<Trainer> {
       dataset,
       evaluators,
       trackers: job.trackers,
-      callbacks: await Promise.all(config.callbacks.map((spec) => components.create('callback', spec))),
+      callbacks: await Promise.all(
+        config.callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
+      ),
     };
     const start = await begin(parts);
     const streams = {

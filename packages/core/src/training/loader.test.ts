@@ -64,7 +64,7 @@ describe('contracts', () => {
     );
     const picky: Objective = { ...squares, takes: (kind) => (kind === 'batch' ? squares.takes(kind) : undefined) };
     expect(() => load(points(), picky)).toThrow(
-      'The objective takes ready batches only, but the dataset gives single sequences.',
+      'the objective takes ready batches only, but the dataset gives single sequences.',
     );
     const other: Objective = { ...squares, takes: (kind) => (kind === 'examples' ? squares.takes(kind) : undefined) };
     expect(() => load(points({ kind: 'batch' }), other)).toThrow(

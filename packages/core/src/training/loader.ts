@@ -122,13 +122,17 @@ export class BatchLoader {
 }
 
 /** Throws DataError where the declarations alone tell that dataset and objective do not fit. */
-export function checkSource(dataset: Dataset, objective: Objective): void {
+export function checkSource(
+  dataset: Dataset,
+  objective: Objective,
+  names = { dataset: 'the dataset', objective: 'the objective' },
+): void {
   const wanted = objective.takes(dataset.kind);
-  if (wanted) return checkContract(dataset.fields, wanted, 'the dataset', 'the objective');
+  if (wanted) return checkContract(dataset.fields, wanted, names.dataset, names.objective);
   throw new DataError(
     dataset.kind === 'batch'
-      ? 'The objective makes its batches from single sequences, but the dataset gives ready batches.'
-      : 'The objective takes ready batches only, but the dataset gives single sequences.',
+      ? `${names.objective} makes its batches from single sequences, but ${names.dataset} gives ready batches.`
+      : `${names.objective} takes ready batches only, but ${names.dataset} gives single sequences.`,
     { code: 'data.contract', exitCode: 2, hint: 'Name another dataset or another objective in the config.' },
   );
 }

@@ -25,6 +25,12 @@ import { sweepSnapshots, writeSnapshot } from './snapshots';
 import { makeTrainStep, type TrainStep } from './step';
 import type { Trackers } from './trackers';
 
+/** A callback and what the config calls it. */
+export interface NamedCallback {
+  readonly name: string;
+  readonly callback: Callback;
+}
+
 export interface TrainingParts {
   readonly engine: Engine;
   readonly model: Model;
@@ -34,7 +40,7 @@ export interface TrainingParts {
   readonly dataset: Dataset;
   readonly evaluators: readonly NamedEvaluator[];
   readonly trackers: Trackers;
-  readonly callbacks: readonly Callback[];
+  readonly callbacks: readonly NamedCallback[];
 }
 
 export interface TrainingSettings {
@@ -311,11 +317,11 @@ export class TrainingLoop {
   }
 
   private async callbacks(joint: keyof Callback, call: (callback: Callback) => Promise<void> | void): Promise<void> {
-    for (const callback of this.parts.callbacks) {
+    for (const { name, callback } of this.parts.callbacks) {
       try {
         await call(callback);
       } catch (error) {
-        throw failedAt(`Callback ${callback.constructor.name}.${joint} at step ${this.step}`, error);
+        throw failedAt(`Callback "${name}" at step ${this.step} (${joint})`, error);
       }
     }
   }

@@ -1,28 +1,34 @@
 import type { RunInfo, Tracker } from '../interfaces';
 import type { Logger } from '../logger';
 
+/** A tracker and what the config calls it. */
+export interface NamedTracker {
+  readonly name: string;
+  readonly tracker: Tracker;
+}
+
 /** A tracker that waits for a server longer than this is left behind. */
 const PATIENCE_MS = 30_000;
 
 /** Several trackers as one, none of which can stop or hang the run: what fails is said once, and the others go on. */
 export class Trackers {
-  private readonly complained = new Set<Tracker>();
+  private readonly complained = new Set<NamedTracker>();
 
   constructor(
-    private readonly trackers: readonly Tracker[],
+    private readonly trackers: readonly NamedTracker[],
     private readonly logger: Logger,
     private readonly patienceMs = PATIENCE_MS,
   ) {}
 
   async start(run: RunInfo): Promise<void> {
-    await this.all((tracker) => tracker.start(run));
+    await this.all(({ tracker }) => tracker.start(run));
   }
 
   log(step: number, metrics: Readonly<Record<string, number>>): void {
     for (const tracker of this.trackers) {
       try {
         // Declared void, but an async method fits that type, and its failure must not end the process.
-        const result = tracker.log(step, metrics) as unknown;
+        const result = tracker.tracker.log(step, metrics) as unknown;
         if (result instanceof Promise) result.catch((error: unknown) => this.complain(tracker, error));
       } catch (error) {
         this.complain(tracker, error);
@@ -31,10 +37,10 @@ export class Trackers {
   }
 
   async finish(status: 'finished' | 'interrupted' | 'failed'): Promise<void> {
-    await this.all((tracker) => tracker.finish(status));
+    await this.all(({ tracker }) => tracker.finish(status));
   }
 
-  private async all(call: (tracker: Tracker) => Promise<void>): Promise<void> {
+  private async all(call: (tracker: NamedTracker) => Promise<void>): Promise<void> {
     await Promise.all(
       this.trackers.map(async (tracker) => {
         let timer: NodeJS.Timeout | undefined;
@@ -52,12 +58,10 @@ export class Trackers {
     );
   }
 
-  private complain(tracker: Tracker, error: unknown): void {
+  private complain(tracker: NamedTracker, error: unknown): void {
     if (this.complained.has(tracker)) return;
     this.complained.add(tracker);
     const reason = error instanceof Error ? error.message : String(error);
-    this.logger.warn(
-      `Tracker ${tracker.constructor.name} failed (${reason}); the run goes on. It will not be said again.`,
-    );
+    this.logger.warn(`Tracker "${tracker.name}" failed (${reason}); the run goes on. It will not be said again.`);
   }
 }
