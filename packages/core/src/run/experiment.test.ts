@@ -270,6 +270,11 @@ describe('a run that cannot go on', () => {
     expect(await readdir(runs)).toEqual([]);
   });
 
+  it('is not begun when two evaluators have one name', async () => {
+    const error = await failing(run(newRuns(), { evaluators: ['norm', { use: 'norm', every: 2 }] }));
+    expect(error).toMatchObject({ message: 'evaluators: two are called "norm".', exitCode: 2 });
+  });
+
   it('is not begun when the dataset lacks a field', async () => {
     const runs = newRuns();
     const error = await failing(run(runs, { dataset: { use: 'points', fields: ['x'] } }));
