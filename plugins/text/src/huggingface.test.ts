@@ -1,16 +1,29 @@
 import { DataError } from '@graft/core';
+import { Tokenizer as TokenizerJson } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { join } from 'node:path';
 import { folderWith } from '../test-support/datasets';
 import { HuggingFaceTokenizer } from './huggingface';
 
 /** A tokenizer.json like Gemma's in small: BPE over characters, spaces as U+2581, bytes for what the vocabulary lacks. */
-function tokenizerJson(special: readonly string[] = ['<pad>', '<eos>', '<bos>', '<unk>']): object {
+function tokenizerJson(
+  special: readonly string[] = ['<pad>', '<eos>', '<bos>', '<unk>'],
+  ...more: (string | undefined)[]
+): object {
   const byteTokens = Array.from(
     { length: 256 },
     (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
   );
-  const merges = ['t h', 'th e', '▁ the', 'a n', 'an d', '▁ and', 'i n'];
+  const merges = [
+    't h',
+    'th e',
+    '▁ the',
+    'a n',
+    'an d',
+    '▁ and',
+    'i n',
+    ...more.filter((merge) => merge !== undefined),
+  ];
   const tokens = [
     ...special,
     ...byteTokens,
@@ -80,6 +93,29 @@ describe('HuggingFaceTokenizer', () => {
       }),
       { numRuns: 300 },
     );
+  });
+
+  it('gives the very tokens of the library, though it cuts the text at spaces', async () => {
+    const pieces = fc.array(fc.constantFrom(' ', '  ', 'the', 'and', 'th', 'in', 'x', '\n', '.', 'é', '<eos>', '▁'), {
+      maxLength: 25,
+    });
+    const compare = async (merge?: string): Promise<void> => {
+      const file = tokenizerJson(undefined, merge);
+      const ours = await HuggingFaceTokenizer.open({ path: folderWith({ 'tokenizer.json': json(file) }) });
+      const library = new TokenizerJson(file, {});
+      fc.assert(
+        fc.property(pieces, (parts) => {
+          const text = parts.join('');
+          expect(Array.from(ours.encode(text))).toEqual(
+            text === '' ? [] : library.encode(text, { add_special_tokens: false }).ids,
+          );
+        }),
+        { numRuns: 200, examples: [[['x', ' ', 'the', ' ', 'and']]] },
+      );
+    };
+    await compare();
+    // A merge over the beginning of a space, which a cut there would lose.
+    await compare('x ▁the');
   });
 
   it('decodes without special tokens unless told otherwise, and without unknown ids', async () => {

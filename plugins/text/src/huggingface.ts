@@ -73,6 +73,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
         cause,
       });
     }
+    splitAtSpaces(inner, tokenizer.model as BpeModel | undefined);
     return new HuggingFaceTokenizer(inner, config, options, file);
   }
 
@@ -90,6 +91,36 @@ export class HuggingFaceTokenizer implements Tokenizer {
     if (known.length === 0) return '';
     return this.inner.decode(known, { skip_special_tokens: !keepSpecial, clean_up_tokenization_spaces: this.cleansUp });
   }
+}
+
+/** What of tokenizer.json's `model` decides whether words can be taken one by one. */
+interface BpeModel {
+  readonly type?: string;
+  readonly merges?: readonly (string | readonly string[])[];
+  readonly ignore_merges?: boolean;
+  readonly end_of_word_suffix?: string | null;
+  readonly continuing_subword_suffix?: string | null;
+}
+
+const SPACE = '\u2581';
+const BEFORE_SPACES = new RegExp(`(?<=[^${SPACE}])(?=${SPACE})`, 'u');
+
+/**
+ * SentencePiece models, Gemma's among them, turn spaces into U+2581 and cut nothing before BPE: a whole document is one
+ * word, too long for the library's cache of words. Where no merge reaches over the beginning of a space, cutting there
+ * changes no token, and text is encoded many times as fast.
+ */
+function splitAtSpaces(tokenizer: TokenizerJson, model: BpeModel | undefined): void {
+  const { merges } = model ?? {};
+  if (!merges || model?.ignore_merges || model?.end_of_word_suffix || model?.continuing_subword_suffix) return;
+  for (const merge of merges) {
+    const merged = typeof merge === 'string' ? merge.replace(' ', '') : merge.join('');
+    if (BEFORE_SPACES.test(merged)) return;
+  }
+  const before = tokenizer.pre_tokenizer as unknown as ((text: string, options?: object) => string[]) | null;
+  const cut = (text: string, options?: object): string[] =>
+    (before ? before(text, options) : [text]).flatMap((word) => word.split(BEFORE_SPACES));
+  tokenizer.pre_tokenizer = cut as unknown as TokenizerJson['pre_tokenizer'];
 }
 
 async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
