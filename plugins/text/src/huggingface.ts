@@ -120,7 +120,7 @@ function splitAtSpaces(tokenizer: TokenizerJson, model: BpeModel | undefined): v
   const before = tokenizer.pre_tokenizer as unknown as ((text: string, options?: object) => string[]) | null;
   const cut = (text: string, options?: object): string[] =>
     (before ? before(text, options) : [text]).flatMap((word) => word.split(BEFORE_SPACES));
-  tokenizer.pre_tokenizer = cut as unknown as TokenizerJson['pre_tokenizer'];
+  tokenizer.pre_tokenizer = cut;
 }
 
 async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
