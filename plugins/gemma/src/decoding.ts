@@ -4,7 +4,7 @@
  */
 import type { BatchTensors, Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
-import { attend, embed, ropeTables } from './layers';
+import { attend, embed, queryScale, ropeTables, type RopeTables } from './layers';
 import { decoderMasks, paddingMask, UNSEEN, type SideMasks } from './masks';
 import type { GemmaModel } from './model';
 import { keysAndValuesOf, queriesOf, runLayers, wholeSequenceAttention, type CrossInputs, type LayerAttention } from './stack';
@@ -99,9 +99,12 @@ export function continueDecoding(
   const { decoder } = model.config;
   const batch = tokens.shape[0]!;
   const capacity = cache[keysName('self_attn', 0)].shape[2]!;
-  const tables = ropeTables(capacity, decoder.headDim, decoder.ropeTheta);
   const here = tf.reshape(position, [1]) as tf.Tensor1D;
-  const rotation = { cos: tf.gather(tables.cos, here), sin: tf.gather(tables.sin, here) }; // [1, 1, C/2]
+  const rotation = (scale: number): RopeTables => {
+    const { cos, sin } = ropeTables(capacity, decoder.headDim, decoder.ropeTheta, scale);
+    return { cos: tf.gather(cos, here), sin: tf.gather(sin, here) }; // [1, 1, C]
+  };
+  const [keyRotation, queryRotation] = [rotation(1), rotation(queryScale(decoder))];
   const place = tf.reshape(tf.equal(tf.range(0, capacity, 1, 'int32'), position).toFloat(), [1, 1, capacity, 1]);
   const masks = cacheMasks(position, capacity, decoder.slidingWindow, fixed[PROMPT_MASK]);
   const filled: Record<string, tf.Tensor> = {};
@@ -109,10 +112,10 @@ export function continueDecoding(
   const write = (name: string, made: tf.Tensor): tf.Tensor => (filled[name] = tf.add(cache[name], tf.mul(made, place)));
   const attention: LayerAttention = {
     self(layer, weights, rows) {
-      const made = keysAndValuesOf(decoder, batch, weights, 'self_attn', rows, rotation); // [B, K, 1, C]
+      const made = keysAndValuesOf(decoder, batch, weights, 'self_attn', rows, keyRotation); // [B, K, 1, C]
       const keys = write(keysName('self_attn', layer), made.keys);
       const values = write(valuesName('self_attn', layer), made.values);
-      const queries = queriesOf(decoder, batch, weights, 'self_attn', rows, rotation);
+      const queries = queriesOf(decoder, batch, weights, 'self_attn', rows, queryRotation);
       return attend(decoder, queries, keys, values, masks[decoder.layerTypes[layer]]);
     },
     cross:

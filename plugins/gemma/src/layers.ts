@@ -36,54 +36,60 @@ export function rmsNorm(rows: tf.Tensor, weight: tf.Tensor, epsilon: number): tf
 const GELU_ROOT = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
 
-/** gelu(gate) * up with the tanh approximation of gelu; [N, F] each. */
+/**
+ * gelu(gate) * up, with the tanh approximation of gelu; [N, F] each. Written with the sigmoid, which is the same thing in
+ * fewer passes: gelu(g) = g * sigmoid(g * q), q = 2 ROOT (1 + CUBIC g^2).
+ */
 export function gatedGelu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   return withGradient<[tf.Tensor, tf.Tensor]>((save, g, u) => {
-    const t = tf.tanh(tf.mul(g, tf.add(tf.mul(tf.square(g), GELU_ROOT * GELU_CUBIC), GELU_ROOT)));
-    const half = tf.add(tf.mul(t, 0.5), 0.5); // gelu(g) = g * half
-    save([g, u, t, half]);
+    const q = tf.add(tf.mul(tf.square(g), 2 * GELU_ROOT * GELU_CUBIC), 2 * GELU_ROOT);
+    const share = tf.sigmoid(tf.mul(g, q));
+    const gelu = tf.mul(g, share);
+    save([u, q, share, gelu]);
     return {
-      value: tf.mul(tf.mul(g, half), u),
-      gradients: (dy, [gs, us, ts, halves]) => {
-        // d gelu / dg = half + g/2 * (1 - t^2) * (ROOT + 3 ROOT CUBIC g^2)
-        const slope = tf.add(tf.mul(tf.square(gs), 1.5 * GELU_ROOT * GELU_CUBIC), 0.5 * GELU_ROOT);
-        const dGelu = tf.add(halves, tf.mul(tf.mul(gs, tf.sub(1, tf.square(ts))), slope));
-        return [tf.mul(tf.mul(dy, us), dGelu), tf.mul(dy, tf.mul(gs, halves))];
+      value: tf.mul(gelu, u),
+      gradients: (dy, [us, qs, shares, gelus]) => {
+        // d gelu / dg = share + gelu (1 - share) d(g q)/dg, and d(g q)/dg = 3 q - 4 ROOT
+        const inner = tf.sub(tf.mul(qs, 3), 4 * GELU_ROOT);
+        const slope = tf.add(shares, tf.mul(tf.mul(gelus, tf.sub(1, shares)), inner));
+        return [tf.mul(tf.mul(dy, us), slope), tf.mul(dy, gelus)];
       },
     };
   })(gate, up);
 }
 
-/** Cosines and sines of rotary positions: [T, 1, C/2] each. */
+/** Rotary tables [T, 1, C]: x turns into x * cos + swapped(x) * sin, where `swapped` exchanges the two halves. */
 export interface RopeTables {
   readonly cos: tf.Tensor;
+  /** Negative in its first half. */
   readonly sin: tf.Tensor;
 }
 
-/** Tables for the positions 0..length-1 (quirk 9), made on the host: constants of a trace. */
-export function ropeTables(length: number, headDim: number, theta: number): RopeTables {
+/**
+ * Tables for the positions 0..length-1 (quirk 9), made on the host: constants of a trace. `scale` multiplies what is
+ * rotated, for free.
+ */
+export function ropeTables(length: number, headDim: number, theta: number, scale = 1): RopeTables {
   const half = headDim / 2;
-  const cos = new Float32Array(length * half);
-  const sin = new Float32Array(length * half);
+  const cos = new Float32Array(length * headDim);
+  const sin = new Float32Array(length * headDim);
   for (let i = 0; i < half; i++) {
     const frequency = Math.fround(1 / theta ** ((2 * i) / headDim));
     for (let position = 0; position < length; position++) {
       // Angles in float32, as the published implementation forms them (quirk 7).
       const angle = Math.fround(position * frequency);
-      cos[position * half + i] = Math.cos(angle);
-      sin[position * half + i] = Math.sin(angle);
+      const at = position * headDim + i;
+      cos[at] = cos[at + half] = scale * Math.cos(angle);
+      sin[at + half] = scale * Math.sin(angle);
+      sin[at] = -sin[at + half];
     }
   }
-  return { cos: tf.tensor(cos, [length, 1, half]), sin: tf.tensor(sin, [length, 1, half]) };
+  return { cos: tf.tensor(cos, [length, 1, headDim]), sin: tf.tensor(sin, [length, 1, headDim]) };
 }
 
-function rotate(x: tf.Tensor, cos: tf.Tensor, sin: tf.Tensor, inverse: boolean): tf.Tensor {
+function swapHalves(x: tf.Tensor): tf.Tensor {
   const [a, b] = tf.split(x, 2, -1);
-  const ac = tf.mul(a, cos);
-  const bc = tf.mul(b, cos);
-  const as = tf.mul(a, sin);
-  const bs = tf.mul(b, sin);
-  return inverse ? tf.concat([tf.add(ac, bs), tf.sub(bc, as)], -1) : tf.concat([tf.sub(ac, bs), tf.add(bc, as)], -1);
+  return tf.concat([b, a], -1);
 }
 
 /** Rotary positions on x [B, T, heads, C], half-split: the first half of C turns with the second. */
@@ -91,34 +97,11 @@ export function rope(x: tf.Tensor, tables: RopeTables): tf.Tensor {
   return withGradient<[tf.Tensor]>((save, input) => {
     save([tables.cos, tables.sin]);
     return {
-      value: rotate(input, tables.cos, tables.sin, false),
+      value: tf.add(tf.mul(input, tables.cos), tf.mul(swapHalves(input), tables.sin)),
       // A rotation's gradient is the rotation back.
-      gradients: (dy, [cos, sin]) => [rotate(dy, cos, sin, true)],
+      gradients: (dy, [cos, sin]) => [tf.sub(tf.mul(dy, cos), tf.mul(swapHalves(dy), sin))],
     };
   })(x);
-}
-
-/**
- * softmax(cap * tanh(scores) + mask): attention weights from scores that are already divided by the cap.
- * scores [B, K, G, T, S]; mask, broadcast to it, is 0 where a key is seen and the lowest float where not, so that a row
- * with nothing to see becomes uniform (quirk 3). Without a cap the tanh is left out.
- */
-export function cappedSoftmax(scores: tf.Tensor, cap: number | null, mask: tf.Tensor | undefined): tf.Tensor {
-  return withGradient<[tf.Tensor]>((save, raw) => {
-    const t = cap === null ? raw : tf.tanh(raw);
-    const capped = cap === null ? t : tf.mul(t, cap);
-    const weights = tf.softmax(mask ? tf.add(capped, mask) : capped);
-    save(cap === null ? [weights] : [weights, t]);
-    return {
-      value: weights,
-      gradients: (dy, [p, ts]) => {
-        const dyp = tf.mul(dy, p);
-        const ds = tf.sub(dyp, tf.mul(p, tf.sum(dyp, -1, true)));
-        if (cap === null) return [ds];
-        return [tf.mul(ds, tf.sub(cap, tf.mul(tf.square(ts), cap)))];
-      },
-    };
-  })(scores);
 }
 
 /** Rows [B*T, heads*C] as [B, T, heads, C]. */
@@ -132,33 +115,73 @@ export function toHeadsFirst(x: tf.Tensor): tf.Tensor {
   return tf.transpose(x, [0, 2, 1, 3]);
 }
 
+/** What queries are multiplied by before they meet the keys; the soft cap's division is part of it. */
+export function queryScale(side: SideConfig): number {
+  return side.queryPreAttentionScalar ** -0.5 / (side.attentionSoftCap ?? 1);
+}
+
 /**
- * Attention proper. q [B, T, H, C]; keys and values heads first, [B, K, S, C] (rotated already where they should be);
- * mask broadcasts to [B, 1, 1, T, S]. Returns rows [B*T, H*C]. Keys are never repeated: query heads that share a key
- * head are more queries of it.
+ * Attention proper. q [B, T, H, C], multiplied by `queryScale`; keys and values heads first, [B, K, S, C]; all rotated
+ * already where they should be. mask, broadcast to [B, K, G, T, S], is 0 where a key is seen and the lowest float where
+ * not, so that a row with nothing to see becomes uniform (quirk 3). Returns rows [B*T, H*C].
+ *
+ * Keys are never repeated: query heads that share a key head are more queries of it.
  */
 export function attend(side: SideConfig, q: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
   const [batch, queries] = q.shape;
-  const { keyValueHeads, heads, headDim, attentionSoftCap } = side;
+  const { keyValueHeads, heads, headDim } = side;
   const group = heads / keyValueHeads;
-  const sources = keys.shape[2]!;
-  // Scaling the queries is cheaper than scaling the scores; the cap's division joins it.
-  const scaled = tf.mul(q, side.queryPreAttentionScalar ** -0.5 / (attentionSoftCap ?? 1));
-  const grouped =
-    group === 1
-      ? toHeadsFirst(scaled) // [B, K, T, C]
-      : tf.reshape(
-          tf.transpose(tf.reshape(scaled, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]), // [B, K, G, T, C]
-          [batch, keyValueHeads, group * queries, headDim],
-        );
-  const scores = tf.matMul(grouped as tf.Tensor4D, keys as tf.Tensor4D, false, true); // [B, K, G*T, S]
-  const weights = cappedSoftmax(tf.reshape(scores, [batch, keyValueHeads, group, queries, sources]), attentionSoftCap, mask);
-  const mixed = tf.matMul(tf.reshape(weights, [batch, keyValueHeads, group * queries, sources]) as tf.Tensor4D, values as tf.Tensor4D); // [B, K, G*T, C]
-  const ordered =
-    group === 1
-      ? tf.transpose(mixed, [0, 2, 1, 3]) // [B, T, K, C]
-      : tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
+  if (group === 1) {
+    const mixed = mix(side.attentionSoftCap, toHeadsFirst(q), keys, values, mask, [batch, keyValueHeads, 1, queries]); // [B, K, T, C]
+    return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * queries, heads * headDim]);
+  }
+  const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
+  const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
+  const mixed = mix(side.attentionSoftCap, flat, keys, values, mask, [batch, keyValueHeads, group, queries]);
+  const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
   return tf.reshape(ordered, [batch * queries, heads * headDim]);
+}
+
+/**
+ * softmax(cap * tanh(q keys^T) + mask) values, for q [B, K, G*T, C] that is divided by the cap already; `rows` is
+ * [B, K, G, T]. Without a cap the tanh is left out.
+ *
+ * The row sums that a softmax's gradient subtracts, sum(dp * p), equal sum(dy * y) over the head dimension, which is
+ * several times shorter than S.
+ */
+function mix(
+  cap: number | null,
+  q: tf.Tensor,
+  keys: tf.Tensor,
+  values: tf.Tensor,
+  mask: tf.Tensor | undefined,
+  rows: readonly [number, number, number, number],
+): tf.Tensor {
+  const sources = keys.shape[2]!;
+  const flatShape = [rows[0], rows[1], rows[2] * rows[3], sources];
+  const product = (a: tf.Tensor, b: tf.Tensor, transposeA = false, transposeB = false): tf.Tensor =>
+    tf.matMul(a as tf.Tensor4D, b as tf.Tensor4D, transposeA, transposeB);
+  return withGradient<[tf.Tensor, tf.Tensor, tf.Tensor]>((save, qs, ks, vs) => {
+    const scores = product(qs, ks, false, true); // [B, K, G*T, S]
+    const t = cap === null ? undefined : tf.tanh(scores);
+    const capped = t ? tf.mul(t, cap!) : scores;
+    const masked = mask ? tf.reshape(tf.add(tf.reshape(capped, [...rows, sources]), mask), flatShape) : capped;
+    const p = tf.softmax(masked);
+    const y = product(p, vs); // [B, K, G*T, C]
+    save(t ? [qs, ks, vs, p, y, t] : [qs, ks, vs, p, y]);
+    return {
+      value: y,
+      gradients: (dy, [q_, k_, v_, p_, y_, t_]) => {
+        const dp = product(dy, v_, false, true); // [B, K, G*T, S]
+        const ds = tf.mul(p_, tf.sub(dp, tf.sum(tf.mul(dy, y_), -1, true)));
+        const dv = product(p_, dy, true);
+        if (cap === null) return [product(ds, k_), product(ds, q_, true), dv];
+        const dt = tf.mul(ds, tf.sub(1, tf.square(t_)));
+        // The cap's factor on the small products instead of on [.., S].
+        return [tf.mul(product(dt, k_), cap), tf.mul(product(dt, q_, true), cap), dv];
+      },
+    };
+  })(q, keys, values);
 }
 
 /**
@@ -180,8 +203,22 @@ export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.
   })(table);
 }
 
-/** cap * tanh(x / cap); null leaves x as it is. */
-export function softCap(x: tf.Tensor, cap: number | null): tf.Tensor {
-  if (cap === null) return x;
-  return tf.mul(tf.tanh(tf.mul(x, 1 / cap)), cap);
+/**
+ * Logits [N, V] out of final states [N, D] and the embedding table [V, D]: cap * tanh(states table^T / cap); null: no cap.
+ * At a vocabulary of 32,000 and more every pass over the logits shows, so the cap's factors stay on the states: in the
+ * gradient they cancel.
+ */
+export function softCappedLogits(states: tf.Tensor, table: tf.Tensor, cap: number | null): tf.Tensor {
+  if (cap === null) return linear(states, table);
+  return withGradient<[tf.Tensor, tf.Tensor]>((save, x, w) => {
+    const t = tf.tanh(linear(tf.mul(x, 1 / cap), w)); // [N, V]
+    save([x, w, t]);
+    return {
+      value: tf.mul(t, cap),
+      gradients: (dy, [xs, ws, ts]) => {
+        const raw = tf.mul(dy, tf.sub(1, tf.square(ts))); // [N, V]
+        return [tf.matMul(raw as tf.Tensor2D, ws as tf.Tensor2D), tf.matMul(raw as tf.Tensor2D, xs as tf.Tensor2D, true)];
+      },
+    };
+  })(states, table);
 }

@@ -12,7 +12,7 @@ import {
 import { tf } from '@graft/engine';
 import { toCheckpointConfig, type EncoderDecoderConfig, type GemmaConfig } from './config';
 import { flopsPerStep } from './flops';
-import { embed, linear, softCap } from './layers';
+import { embed, softCappedLogits } from './layers';
 import { decoderMasks, encoderMasks, paddingMask } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, parameterSpecs } from './parameters';
 import { DECODER_NAMES, DECODER_ONLY_NAMES, ENCODER_NAMES, runLayers, wholeSequenceAttention, type CrossInputs, type SideNames } from './stack';
@@ -84,7 +84,7 @@ export class GemmaModel implements Model {
 
   /** Final decoder states [N, D] to logits [N, V], soft-capped. */
   logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
-    return softCap(linear(states, parameters[this.outputTable]), this.config.decoder.finalLogitSoftCap) as tf.Tensor2D;
+    return softCappedLogits(states, parameters[this.outputTable], this.config.decoder.finalLogitSoftCap) as tf.Tensor2D;
   }
 
   private encodeRows(

@@ -2,7 +2,7 @@
 import type { Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 import type { SideConfig } from './config';
-import { attend, gatedGelu, linear, rmsNorm, rope, ropeTables, splitHeads, toHeadsFirst, type RopeTables } from './layers';
+import { attend, gatedGelu, linear, queryScale, rmsNorm, rope, ropeTables, splitHeads, toHeadsFirst, type RopeTables } from './layers';
 import type { SideMasks } from './masks';
 
 /** Names that differ between the decoder-only checkpoints and the two sides of an encoder-decoder. */
@@ -32,10 +32,10 @@ export function layerWeights(parameters: Parameters, names: SideNames, layer: nu
 
 export type AttentionName = 'self_attn' | 'cross_attn';
 
-/** Queries of an attention, rotated where it has positions: rows [B*T, D] to [B, T, H, C]. */
+/** Queries of an attention, scaled, and rotated where it has positions (by tables that scale): rows [B*T, D] to [B, T, H, C]. */
 export function queriesOf(side: SideConfig, batch: number, weights: LayerWeights, name: AttentionName, rows: tf.Tensor, tables?: RopeTables): tf.Tensor {
   const queries = splitHeads(linear(rows, weights(`${name}.q_proj`)), batch, side.heads);
-  return tables ? rope(queries, tables) : queries;
+  return tables ? rope(queries, tables) : tf.mul(queries, queryScale(side));
 }
 
 /** Keys and values out of rows [B*S, D or the encoder's width]; keys are rotated where the attention has positions. */
@@ -111,12 +111,13 @@ export function wholeSequenceAttention(
   cross?: CrossInputs,
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
-  const tables = ropeTables(length, side.headDim, side.ropeTheta);
+  const keyTables = ropeTables(length, side.headDim, side.ropeTheta);
+  const queryTables = ropeTables(length, side.headDim, side.ropeTheta, queryScale(side));
   return {
     self(layer, weights, rows) {
-      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, tables);
+      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keyTables);
       onMade?.('self_attn', layer, made);
-      const queries = queriesOf(side, batch, weights, 'self_attn', rows, tables);
+      const queries = queriesOf(side, batch, weights, 'self_attn', rows, queryTables);
       return attend(side, queries, made.keys, made.values, masks[side.layerTypes[layer]]);
     },
     // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).
