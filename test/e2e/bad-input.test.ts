@@ -36,7 +36,10 @@ async function expectAdaptRefuses(source: string, message: RegExp): Promise<void
 }
 
 /** Rewrites the header of a safetensors file, leaving its data. */
-function editHeader(file: string, edit: (header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>) => void): void {
+function editHeader(
+  file: string,
+  edit: (header: Record<string, { dtype: string; shape: number[]; data_offsets: [number, number] }>) => void,
+): void {
   const bytes = readFileSync(file);
   const length = Number(bytes.readBigUInt64LE(0));
   const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Parameters<typeof edit>[0];
@@ -82,7 +85,13 @@ describe('a checkpoint that is not what it says', () => {
     editHeader(join(copy, 'model.safetensors'), (header) => {
       header['model.norm.weight'].dtype = 'I32';
     });
-    await expectAdaptRefuses(copy, /model\.norm\.weight.*I32|I32.*model\.norm\.weight/);
+    await expectAdaptRefuses(copy, /I32/);
+    const inputs = join(tiny, 'expected.safetensors');
+    const outcome = await graft(
+      ['forward', '--model', copy, '--inputs', inputs, '--output', join(folder, 'never.safetensors')],
+      folder,
+    );
+    expectComplaint(outcome, 1, /model\.norm\.weight.*I32/);
   });
 
   it('is refused when it is not there', async () => {
@@ -95,8 +104,16 @@ describe('inputs that do not fit', () => {
     graft(['forward', '--model', tiny, '--inputs', inputs, '--output', join(folder, 'never.safetensors')], folder);
 
   it.each([
-    ['a float where ids belong', /input_ids.*integers/, { dtype: 'float32', shape: [1, 2], values: Float32Array.of(1, 2) }],
-    ['an id outside of the vocabulary', /input_ids.*512/, { dtype: 'int32', shape: [1, 2], values: Int32Array.of(1, 512) }],
+    [
+      'a float where ids belong',
+      /input_ids.*integers/,
+      { dtype: 'float32', shape: [1, 2], values: Float32Array.of(1, 2) },
+    ],
+    [
+      'an id outside of the vocabulary',
+      /input_ids.*512/,
+      { dtype: 'int32', shape: [1, 2], values: Int32Array.of(1, 512) },
+    ],
     ['a rank that is no batch', /input_ids.*shape/, { dtype: 'int32', shape: [2], values: Int32Array.of(1, 2) }],
   ] as const)('are refused: %s', async (_, message, input_ids) => {
     const inputs = join(folder, 'inputs.safetensors');
@@ -115,7 +132,14 @@ describe('a config that cannot be run', () => {
     graft(['run', write(join(folder, `${name}.yaml`), text), ...args], folder);
 
   it('is refused with every problem at once, and leaves no run folder', async () => {
-    const outcome = await run('unknown-key', trajectoryConfig('sede: 3\n'), '--set', 'optimizer.learningRat=1', '--set', 'train.steps=-1');
+    const outcome = await run(
+      'unknown-key',
+      trajectoryConfig('sede: 3\n'),
+      '--set',
+      'optimizer.learningRat=1',
+      '--set',
+      'train.steps=-1',
+    );
     expectComplaint(outcome, 2, /sede: unknown key; did you mean "seed"\?/);
     expect(outcome.stderr).toMatch(/optimizer\.learningRat: unknown key; did you mean "learningRate"\?/);
     expect(outcome.stderr).toMatch(/train\.steps/);
@@ -134,34 +158,43 @@ describe('a config that cannot be run', () => {
   });
 
   it('ends with an error at a loss that is no number, and leaves the checkpoints from before it', async () => {
-    // A weight that is infinite makes every logit NaN from the first step on.
-    const model = copyOf(fixture('t5gemma-tiny-balanced'), 'infinite');
-    editHeaderlessWeight(join(model, 'model.safetensors'));
+    // One weight that is no number makes every logit none from the first step on.
+    const model = copyOf(fixture('t5gemma-tiny-balanced'), 'nan-weight');
+    spoilOneWeight(join(model, 'model.safetensors'));
     const text = trajectoryConfig().replace(/path: .* }/, `path: ${model} }`);
-    const outcome = await run('not-a-number', text, '--set', 'name=not-a-number');
-    expectComplaint(outcome, 1, /Step 1: the loss is NaN/);
+    const outcome = await run('not-a-number', text, '--set', 'name=not-a-number', '--engine', 'portable');
+    expectComplaint(outcome, 1, /step 1\b.*the loss is NaN/);
     const latest = join(folder, 'runs', 'not-a-number', 'latest');
     expect(readJson(join(latest, 'run.json'))).toMatchObject({ status: 'failed' });
     expect(existsSync(join(latest, 'checkpoints', 'step-1'))).toBe(false);
   });
 });
 
-/** Puts an infinity into the first value of the decoder's final norm. */
-function editHeaderlessWeight(file: string): void {
+/** Puts a NaN into the first value of the decoder's final norm. */
+function spoilOneWeight(file: string): void {
   const bytes = readFileSync(file);
   const length = Number(bytes.readBigUInt64LE(0));
-  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<string, { data_offsets: [number, number] }>;
-  bytes.writeFloatLE(Infinity, 8 + length + header['model.decoder.norm.weight'].data_offsets[0]);
+  const header = JSON.parse(bytes.subarray(8, 8 + length).toString()) as Record<
+    string,
+    { data_offsets: [number, number] }
+  >;
+  bytes.writeFloatLE(NaN, 8 + length + header['model.decoder.norm.weight'].data_offsets[0]);
   write(file, bytes);
 }
 
 describe('data that end too early', () => {
   it('are told of with the step', async () => {
     const batches = await readHostTensors(fixture('train-trajectory', 'batches.safetensors'));
-    await writeHostTensors(join(folder, 'two.safetensors'), Object.fromEntries(Object.entries(batches).filter(([name]) => /\.[01]$/.test(name))));
+    await writeHostTensors(
+      join(folder, 'two.safetensors'),
+      Object.fromEntries(Object.entries(batches).filter(([name]) => /\.[01]$/.test(name))),
+    );
     const text = trajectoryConfig().replace(/file: .* }/, 'file: two.safetensors }');
-    const outcome = await graft(['run', write(join(folder, 'short.yaml'), text), '--set', 'name=short'], folder);
-    expectComplaint(outcome, 1, /ended after 2 steps/);
+    const outcome = await graft(
+      ['run', write(join(folder, 'short.yaml'), text), '--set', 'name=short', '--engine', 'portable'],
+      folder,
+    );
+    expectComplaint(outcome, 1, /data ended at step 3/);
     expect(readMetrics(join(folder, 'runs', 'short', 'latest'))).toHaveLength(2);
   });
 });

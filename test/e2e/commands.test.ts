@@ -24,7 +24,10 @@ describe('graft forward', () => {
   it('writes logits alone by default', async () => {
     const out = join(folder, 'logits.safetensors');
     const model = fixture('gemma2-tiny');
-    await graftSucceeds(['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out], folder);
+    await graftSucceeds(
+      ['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out],
+      folder,
+    );
     const written = await readHostTensors(out);
     const expected = await readHostTensors(join(model, 'expected.safetensors'));
     expect(Object.keys(written)).toEqual(['logits']);
@@ -45,7 +48,9 @@ describe('graft forward', () => {
     const expected = await readHostTensors(join(model, 'expected.safetensors'));
     const { loss } = readJson<{ loss: number }>(join(model, 'expected.json'));
     expect(Object.values(written).every(({ dtype }) => dtype === 'float32')).toBe(true);
-    expect(largestDifference(written.encoder_last_hidden_state, expected.encoder_last_hidden_state, expected.attention_mask)).toBeLessThan(1e-4);
+    expect(
+      largestDifference(written.encoder_last_hidden_state, expected.encoder_last_hidden_state, expected.attention_mask),
+    ).toBeLessThan(1e-4);
     expect(largestDifference(written.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThan(1e-4);
     expect(written.loss.shape).toEqual([]);
     expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
@@ -69,10 +74,19 @@ describe('graft forward', () => {
     const { input_ids, attention_mask, decoder_attention_mask, labels } = expected;
     const inputs = join(folder, 'no-decoder-inputs.safetensors');
     await writeHostTensors(inputs, { input_ids, attention_mask, decoder_attention_mask, labels });
-    await graftSucceeds(['forward', '--model', model, '--inputs', inputs, '--output', out, '--with', 'encoder,loss'], folder);
+    await graftSucceeds(
+      ['forward', '--model', model, '--inputs', inputs, '--output', out, '--with', 'encoder,loss'],
+      folder,
+    );
     const written = await readHostTensors(out);
     const { loss_strict_window: loss } = readJson<{ loss_strict_window: number }>(join(model, 'expected.json'));
-    expect(largestDifference(written.encoder_last_hidden_state, expected.encoder_last_hidden_state_strict_window, attention_mask)).toBeLessThan(1e-4);
+    expect(
+      largestDifference(
+        written.encoder_last_hidden_state,
+        expected.encoder_last_hidden_state_strict_window,
+        attention_mask,
+      ),
+    ).toBeLessThan(1e-4);
     expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
   });
 
@@ -82,14 +96,18 @@ describe('graft forward', () => {
     // prettier-ignore
     await graftSucceeds(['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out, '--engine', 'portable'], folder);
     const expected = await readHostTensors(join(model, 'expected.safetensors'));
-    expect(largestDifference((await readHostTensors(out)).logits, expected.logits, expected.attention_mask)).toBeLessThan(1e-4);
+    expect(
+      largestDifference((await readHostTensors(out)).logits, expected.logits, expected.attention_mask),
+    ).toBeLessThan(1e-4);
   });
 });
 
 describe('graft generate', () => {
   const model = fixture('t5gemma-tiny-balanced');
   const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
-  const expected = readJson<Record<string, Record<string, { sequences: number[][]; eos_token_id: number }>>>(fixture('generation', 'expected.json'))['t5gemma-tiny-balanced'];
+  const expected = readJson<Record<string, Record<string, { sequences: number[][]; eos_token_id: number }>>>(
+    fixture('generation', 'expected.json'),
+  )['t5gemma-tiny-balanced'];
 
   it.each([
     ['greedy', []],
@@ -105,7 +123,10 @@ describe('graft generate', () => {
   });
 
   it('wants either a file or a prompt', async () => {
-    const both = await graft(['generate', '--model', model, '--prompt', 'x', '--inputs', inputs, '--max-new-tokens', '2'], folder);
+    const both = await graft(
+      ['generate', '--model', model, '--prompt', 'x', '--inputs', inputs, '--max-new-tokens', '2'],
+      folder,
+    );
     const neither = await graft(['generate', '--model', model, '--max-new-tokens', '2'], folder);
     expect(both.status).toBe(2);
     expect(neither.status).toBe(2);
@@ -123,7 +144,10 @@ describe('graft adapt', () => {
       expect([...made.tensors.keys()].sort()).toEqual([...published.tensors.keys()].sort());
       for (const [name, { dtype, shape }] of published.tensors) {
         expect(made.tensors.get(name)).toMatchObject({ dtype, shape });
-        const digest = async (reader: CheckpointReader): Promise<string> => createHash('sha256').update(await reader.readBytes(name)).digest('hex');
+        const digest = async (reader: CheckpointReader): Promise<string> =>
+          createHash('sha256')
+            .update(await reader.readBytes(name))
+            .digest('hex');
         expect([name, await digest(made)]).toEqual([name, await digest(published)]);
       }
     } finally {
@@ -142,14 +166,18 @@ describe('the command', () => {
     expect(stdout).toMatch(/^model\.decoder\.layers\.0\.cross_attn\.k_proj\.weight +F32 +\[32, 64\] +2,048$/m);
     expect(stdout).toMatch(/116 tensors, 412,288 elements/);
     expect(stdout).toMatch(/encoder-decoder, vocabulary 512/);
-    const json = JSON.parse((await graftSucceeds(['inspect', '--json', fixture('gemma2-tiny', 'model.safetensors')], folder)).stdout) as object;
+    const json = JSON.parse(
+      (await graftSucceeds(['inspect', '--json', fixture('gemma2-tiny', 'model.safetensors')], folder)).stdout,
+    ) as object;
     expect(json).toMatchObject({ dtypes: { F32: expect.any(Number) as number }, files: 1 });
   });
 
   it('lists the components with who provides them', async () => {
     const { stdout } = await graftSucceeds(['plugins', '--json'], folder);
     const components = JSON.parse(stdout) as { interface: string; id: string; origin: string }[];
-    expect(components).toContainEqual(expect.objectContaining({ interface: 'optimizer', id: 'adamw', origin: 'package @graft/optimizers' }));
+    expect(components).toContainEqual(
+      expect.objectContaining({ interface: 'optimizer', id: 'adamw', origin: 'package @graft/optimizers' }),
+    );
     expect(components).toContainEqual(expect.objectContaining({ interface: 'model', id: 'gemma' }));
   });
 

@@ -38,7 +38,8 @@ export function graft(args: readonly string[], cwd: string): Promise<Outcome> {
 /** Runs a command that must succeed; its standard error is in the failure's message. */
 export async function graftSucceeds(args: readonly string[], cwd: string): Promise<Outcome> {
   const outcome = await graft(args, cwd);
-  if (outcome.status !== 0) throw new Error(`graft ${args.join(' ')} exited with ${outcome.status}:\n${outcome.stderr}`);
+  if (outcome.status !== 0)
+    throw new Error(`graft ${args.join(' ')} exited with ${outcome.status}:\n${outcome.stderr}`);
   return outcome;
 }
 

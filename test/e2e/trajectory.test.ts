@@ -1,10 +1,23 @@
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
-import { fixture, graft, graftSucceeds, readJson, readMetrics, runFolderOf, startGraft, trajectoryConfig, write, type MetricsLine } from './graft';
+import {
+  fixture,
+  graft,
+  graftSucceeds,
+  readJson,
+  readMetrics,
+  runFolderOf,
+  startGraft,
+  trajectoryConfig,
+  write,
+  type MetricsLine,
+} from './graft';
 
 const folder = temporaryFolder();
-const expected = readJson<{ loss: number[]; grad_norm_before_clip: number[] }>(fixture('train-trajectory', 'expected.json'));
+const expected = readJson<{ loss: number[]; grad_norm_before_clip: number[] }>(
+  fixture('train-trajectory', 'expected.json'),
+);
 
 const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss }) => loss);
 
@@ -57,9 +70,15 @@ describe('a run of the published trajectory', () => {
     expect(realpathSync(join(folder, 'runs', 'trajectory', 'latest'))).toBe(realpathSync(run));
     expect(readJson(join(run, 'run.json'))).toMatchObject({ status: 'finished', steps: 10 });
     const written = readJson<Record<string, unknown>>(join(run, 'config.json'));
-    expect(written).toMatchObject({ seed: 0, schedule: { use: 'constant' }, train: { steps: 10, precision: 'float32' } });
+    expect(written).toMatchObject({
+      seed: 0,
+      schedule: { use: 'constant' },
+      train: { steps: 10, precision: 'float32' },
+    });
     expect(readdirSync(join(run, 'checkpoints'))).toEqual(['step-10']);
-    expect(readdirSync(join(run, 'checkpoints', 'step-10'))).toEqual(expect.arrayContaining(['config.json', 'model.safetensors']));
+    expect(readdirSync(join(run, 'checkpoints', 'step-10'))).toEqual(
+      expect.arrayContaining(['config.json', 'model.safetensors']),
+    );
   });
 
   it('is not resumed when it is finished, and a changed config is not resumed at all', async () => {

@@ -13,7 +13,12 @@ type Stage = keyof typeof STAGES;
 
 /** Without native code a step takes some twenty times as long: fewer and smaller ones, or nobody would see the end. */
 const PORTABLE: Readonly<Record<Stage, readonly string[]>> = (() => {
-  const all = ['train.batchSize=4', 'dataset.lengthTokens=128', 'evaluators.0.dataset.lengthTokens=128', 'evaluators.0.every=10'];
+  const all = [
+    'train.batchSize=4',
+    'dataset.lengthTokens=128',
+    'evaluators.0.dataset.lengthTokens=128',
+    'evaluators.0.every=10',
+  ];
   const smaller = ['evaluators.0.batches=4', 'evaluators.0.batchSize=4', 'schedule.warmupSteps=5', 'train.logEvery=10'];
   const comparison = [...all, ...smaller, 'train.steps=40'];
   return { pretrain: [...all, ...smaller, 'train.steps=80'], adapted: comparison, scratch: comparison };
@@ -36,37 +41,53 @@ export interface QuickstartResult {
 
 /** Runs the three stages and prints the comparison. undefined: Ctrl-C ended it. */
 export async function quickstart(options: QuickstartOptions = {}): Promise<QuickstartResult | undefined> {
-  const { overrides = [], logger = createLogger(), print = (line: string): void => void process.stdout.write(`${line}\n`) } = options;
-  const engine = await openEngine();
+  const {
+    overrides = [],
+    logger = createLogger(),
+    print = (line: string): void => void process.stdout.write(`${line}\n`),
+  } = options;
+  const engine = await openStageEngine();
   logger.info(`Engine: ${engine.description}`);
   if (engine.fallbackReason) logger.warn(engine.fallbackReason);
-  if (engine.executor === 'portable') logger.warn('On the portable engine the quickstart takes fewer and smaller steps; the comparison is a coarser one.');
+  if (engine.executor === 'portable')
+    logger.warn(
+      'On the portable engine the quickstart takes fewer and smaller steps; the comparison is a coarser one.',
+    );
   const job: Job = { engine, overrides, logger };
 
-  return withInterrupt(async (signal) => {
-    logger.info('1/3: a small decoder-only Gemma learns to go on with a text');
-    const pretrained = await runStage(job, 'pretrain', [], signal);
-    if (pretrained.status === 'interrupted') return undefined;
-    logger.info('2/3: it becomes encoder and decoder, and learns to go on with what the encoder read');
-    const adapted = await runStage(job, 'adapted', [`initializer.encoder=${lastCheckpoint(pretrained)}`], signal);
-    if (adapted.status === 'interrupted') return undefined;
-    logger.info('3/3: an encoder-decoder of the same size learns the same from scratch');
-    const scratch = await runStage(job, 'scratch', [], signal);
-    if (scratch.status === 'interrupted') return undefined;
+  return withInterrupt(
+    async (signal) => {
+      logger.info('1/3: a small decoder-only Gemma learns to go on with a text');
+      const pretrained = await runStage(job, 'pretrain', [], signal);
+      if (pretrained.status === 'interrupted') return undefined;
+      logger.info('2/3: it becomes encoder and decoder, and learns to go on with what the encoder read');
+      const adapted = await runStage(job, 'adapted', [`initializer.encoder=${lastCheckpoint(pretrained)}`], signal);
+      if (adapted.status === 'interrupted') return undefined;
+      logger.info('3/3: an encoder-decoder of the same size learns the same from scratch');
+      const scratch = await runStage(job, 'scratch', [], signal);
+      if (scratch.status === 'interrupted') return undefined;
 
-    const columns: LossColumn[] = [
-      { title: 'adapted', evaluations: adapted.evaluations },
-      { title: 'from scratch', evaluations: scratch.evaluations },
-    ];
-    print('');
-    print(lossTable(columns));
-    const loaded = await loadStage(job, 'adapted', []);
-    const models = { adapted: lastCheckpoint(adapted), 'from scratch': lastCheckpoint(scratch) };
-    for (const line of await sampleText(engine, loaded, models, logger)) print(line);
-    print('');
-    print(`Runs: ${[pretrained, adapted, scratch].map(({ folder }) => folder).join('\n      ')}`);
-    return { adapted: finalLoss(adapted), scratch: finalLoss(scratch) };
-  }, () => logger.warn('Stopping after this step, with a checkpoint.'));
+      const columns: LossColumn[] = [
+        { title: 'adapted', evaluations: adapted.evaluations },
+        { title: 'from scratch', evaluations: scratch.evaluations },
+      ];
+      print('');
+      print(lossTable(columns));
+      const loaded = await loadStage(job, 'adapted', []);
+      const models = { adapted: lastCheckpoint(adapted), 'from scratch': lastCheckpoint(scratch) };
+      for (const line of await sampleText(engine, loaded, models, logger)) print(line);
+      print('');
+      print(`Runs: ${[pretrained, adapted, scratch].map(({ folder }) => folder).join('\n      ')}`);
+      return { adapted: finalLoss(adapted), scratch: finalLoss(scratch) };
+    },
+    () => logger.warn('Stopping after this step, with a checkpoint.'),
+  );
+}
+
+/** Three short runs: compiling each of them with XLA would take longer than it saves. */
+async function openStageEngine(): Promise<Engine> {
+  const engine = await openEngine();
+  return engine.executor === 'portable' ? engine : openEngine({ mode: 'graph' });
 }
 
 interface Job {
@@ -75,7 +96,11 @@ interface Job {
   readonly logger: Logger;
 }
 
-async function loadStage({ engine, overrides }: Job, stage: Stage, own: readonly string[]): ReturnType<typeof loadConfig> {
+async function loadStage(
+  { engine, overrides }: Job,
+  stage: Stage,
+  own: readonly string[],
+): ReturnType<typeof loadConfig> {
   const scaled = engine.executor === 'portable' ? PORTABLE[stage] : [];
   return loadConfig({
     file: join(CONFIGS, STAGES[stage]),
@@ -96,7 +121,10 @@ function stageOverrides(stage: Stage, overrides: readonly string[]): string[] {
     if (first in STAGES) return first === stage ? [override.slice(first.length + 1)] : [];
     if (!override.startsWith('files=')) return [override];
     // One file may be all that there is: its paragraphs are the documents, some of which are held out.
-    return ['dataset', 'evaluators.0.dataset'].flatMap((dataset) => [`${dataset}.${override}`, `${dataset}.separator="\\n\\n"`]);
+    return ['dataset', 'evaluators.0.dataset'].flatMap((dataset) => [
+      `${dataset}.${override}`,
+      `${dataset}.separator="\\n\\n"`,
+    ]);
   });
 }
 

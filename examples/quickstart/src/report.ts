@@ -7,10 +7,13 @@ export interface LossColumn {
 
 /** Held-out loss of several runs side by side, a row for each step at which all of them were evaluated. */
 export function lossTable(columns: readonly LossColumn[]): string {
-  const [first, ...others] = columns.map(({ evaluations }) => new Map(evaluations.map(({ step, metrics }) => [step, metrics.loss])));
+  const [first, ...others] = columns.map(
+    ({ evaluations }) => new Map(evaluations.map(({ step, metrics }) => [step, metrics.loss])),
+  );
   const steps = [...first.keys()].filter((step) => others.every((losses) => losses.has(step)));
   const widths = columns.map(({ title }) => Math.max(title.length, 'perplexity'.length));
-  const line = (label: string, cells: readonly string[]): string => `${label.padEnd(12)}${cells.map((cell, i) => cell.padStart(widths[i] + 2)).join('')}`;
+  const line = (label: string, cells: readonly string[]): string =>
+    `${label.padEnd(12)}${cells.map((cell, i) => cell.padStart(widths[i] + 2)).join('')}`;
   const row = (step: number, label: string, shown: (loss: number) => string): string =>
     line(
       label,

@@ -1,4 +1,11 @@
-import { createComponentFactory, createRandom, evaluatorSection, type ComponentSpec, type LoadedExperiment, type Logger } from '@graft/core';
+import {
+  createComponentFactory,
+  createRandom,
+  evaluatorSection,
+  type ComponentSpec,
+  type LoadedExperiment,
+  type Logger,
+} from '@graft/core';
 import type { Engine } from '@graft/engine';
 import { generate, loadModel } from '@graft/gemma';
 
@@ -19,15 +26,25 @@ export async function sampleText(
   const tokens = value.tokens.values as Int32Array;
   const source = tokens.subarray(0, tokens.length >> 1);
   const show = (ids: Int32Array): string => indent(tokenizer.decode(ids));
-  const lines = ['', 'Given, from a held-out text:', show(source), 'How it goes on:', show(tokens.subarray(source.length))];
+  const lines = [
+    '',
+    'Given, from a held-out text:',
+    show(source),
+    'How it goes on:',
+    show(tokens.subarray(source.length)),
+  ];
   for (const [name, folder] of Object.entries(models)) {
-    const { model, parameters, dispose } = await loadModel(folder);
+    const checkpoint = await loadModel(folder);
+    const { model, parameters } = checkpoint;
     try {
       const fields = { input_ids: { dtype: 'int32' as const, shape: [1, source.length], values: source } };
-      const [sequence] = await generate(engine, model, parameters, { fields, maxNewTokens: Math.min(96, tokens.length - source.length) });
+      const [sequence] = await generate(engine, model, parameters, {
+        fields,
+        maxNewTokens: Math.min(96, tokens.length - source.length),
+      });
       lines.push(`What the model says, ${name}:`, show(sequence.subarray(1)));
     } finally {
-      dispose();
+      checkpoint.dispose();
     }
   }
   return lines;

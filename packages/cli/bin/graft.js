@@ -6,6 +6,8 @@ const main = join(__dirname, '..', 'dist', 'main.js');
 if (existsSync(main)) {
   require(main);
 } else {
-  process.stderr.write('graft: not built yet. Run `npm start`, or `npm ci && npm run build`, in the repository root.\n');
+  process.stderr.write(
+    'graft: not built yet. Run `npm start`, or `npm ci && npm run build`, in the repository root.\n',
+  );
   process.exitCode = 1;
 }

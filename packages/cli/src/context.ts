@@ -26,6 +26,7 @@ export async function openLogger({ globals }: CommandContext): Promise<Logger> {
 export async function openCommandEngine(context: CommandContext, mode: EngineMode): Promise<Engine> {
   const { openEngine } = await import('@graft/engine');
   const engine = await openEngine({ mode });
-  if (engine.fallbackReason) context.note(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+  if (engine.fallbackReason)
+    context.note(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
   return engine;
 }

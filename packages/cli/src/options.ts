@@ -30,7 +30,8 @@ export function integer(least: number): (text: string) => number {
 
 export function positiveNumber(text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a number above 0.');
+  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
+    throw new InvalidArgumentError('Expected a number above 0.');
   return value;
 }
 
@@ -39,7 +40,8 @@ export function listOf<T extends string>(known: readonly T[]): (text: string) =>
   return (text) => {
     const words = text.split(',').map((word) => word.trim());
     const wrong = words.find((word) => !(known as readonly string[]).includes(word));
-    if (wrong !== undefined) throw new InvalidArgumentError(`"${wrong}" is unknown; expected a comma-separated list of ${known.join(', ')}.`);
+    if (wrong !== undefined)
+      throw new InvalidArgumentError(`"${wrong}" is unknown; expected a comma-separated list of ${known.join(', ')}.`);
     return words as T[];
   };
 }

@@ -53,6 +53,7 @@ function sentence(error: unknown): string {
 
 function stacks(error: unknown): string[] {
   const parts: string[] = [];
-  for (let at = error; at instanceof Error; at = at.cause) parts.push(`${parts.length > 0 ? 'Caused by: ' : ''}${at.stack ?? at.message}`);
+  for (let at = error; at instanceof Error; at = at.cause)
+    parts.push(`${parts.length > 0 ? 'Caused by: ' : ''}${at.stack ?? at.message}`);
   return parts;
 }

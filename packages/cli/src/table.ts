@@ -1,6 +1,12 @@
 /** Columns padded with blanks; `right`: columns of numbers. */
-export function table(head: readonly string[], rows: readonly (readonly string[])[], { right = [] }: { right?: readonly number[] } = {}): string {
-  const widths = head.map((title, column) => rows.reduce((width, row) => Math.max(width, row[column].length), title.length));
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  { right = [] }: { right?: readonly number[] } = {},
+): string {
+  const widths = head.map((title, column) =>
+    rows.reduce((width, row) => Math.max(width, row[column].length), title.length),
+  );
   const line = (cells: readonly string[]): string =>
     cells
       .map((cell, column) => (right.includes(column) ? cell.padStart(widths[column]) : cell.padEnd(widths[column])))

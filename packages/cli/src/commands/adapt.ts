@@ -19,7 +19,12 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     )
     .option('--seed <n>', 'of random projections', integer(0), 0)
     .option('--std <x>', 'standard deviation of random projections', positiveNumber)
-    .addOption(new Option('--dtype <dtype>', "of the stored tensors (default: the sources' if they agree, else float32)").choices(DTYPES))
+    .addOption(
+      new Option(
+        '--dtype <dtype>',
+        "of the stored tensors (default: the sources' if they agree, else float32)",
+      ).choices(DTYPES),
+    )
     .action(async (options: Omit<AdaptRequest, 'onProgress'>) => {
       const { adaptCheckpoint } = await import('@graft/gemma');
       const showsProgress = process.stderr.isTTY && !context.globals.quiet;

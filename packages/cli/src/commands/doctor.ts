@@ -1,12 +1,23 @@
 import type { Command } from 'commander';
 import type { CommandContext } from '../context';
 
+const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
+
 export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
     .command('doctor')
-    .description('check this machine: Node, the native library, the engines; says what to do about what is missing')
+    .description('check this machine: Node, disk, Python, the native library; says what to do about what is missing')
     .option('--json', 'as JSON')
-    .action((options: { json?: boolean }) => {
-      context.print(String(options.json));
+    .action(async (options: { json?: boolean }) => {
+      const { doctor } = await import('@graft/engine');
+      const report = await doctor();
+      if (options.json) context.print(JSON.stringify(report, null, 2));
+      else {
+        for (const { name, status, detail, advice } of report.checks) {
+          context.print(`${MARKS[status]}  ${name.padEnd(10)} ${detail}`);
+          if (advice) context.print(`${' '.repeat(17)}${advice}`);
+        }
+      }
+      if (!report.healthy) context.exitCode = 1;
     });
 }

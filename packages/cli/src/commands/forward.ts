@@ -18,9 +18,16 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
     .command('forward')
     .description('one forward pass over a ready batch: logits, and on demand encoder states, loss and gradients')
     .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint')
-    .requiredOption('--inputs <file>', 'safetensors: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels')
+    .requiredOption(
+      '--inputs <file>',
+      'safetensors: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels',
+    )
     .requiredOption('--output <file>', 'safetensors to write, float32')
-    .option('--with <list>', 'what to write beside the logits: encoder,loss,gradients', listOf(['encoder', 'loss', 'gradients']))
+    .option(
+      '--with <list>',
+      'what to write beside the logits: encoder,loss,gradients',
+      listOf(['encoder', 'loss', 'gradients']),
+    )
     .addOption(encoderWindowOption())
     .addOption(engineOption())
     .action(async (options: ForwardCommandOptions) => {
@@ -29,7 +36,8 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       const { maskedCrossEntropy } = await import('@graft/objectives');
       const inputs = await readHostTensors(options.inputs);
       const engine = await openCommandEngine(context, options.engine ?? 'auto');
-      const { model, parameters, dispose } = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+      const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+      const { model, parameters } = checkpoint;
       try {
         const outputs = await runForward({
           engine,
@@ -42,7 +50,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
         });
         await writeHostTensors(options.output, outputs);
       } finally {
-        dispose();
+        checkpoint.dispose();
       }
       context.print(options.output);
     });

@@ -43,7 +43,8 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
 
 function tokenIds(text: string): number[] {
   const ids = text.split(',').map(Number);
-  if (text.trim() === '' || !ids.every((id) => Number.isSafeInteger(id) && id >= 0)) throw new InvalidArgumentError('Expected token ids, e.g. 1 or 1,107.');
+  if (text.trim() === '' || !ids.every((id) => Number.isSafeInteger(id) && id >= 0))
+    throw new InvalidArgumentError('Expected token ids, e.g. 1 or 1,107.');
   return ids;
 }
 
@@ -85,22 +86,33 @@ async function generateRows(
 ): Promise<Int32Array[]> {
   const { generate, loadModel } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const { model, parameters, dispose } = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+  const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+  const { model, parameters } = checkpoint;
   try {
     const fields = await makeFields(model, engine);
     return await generate(engine, model, parameters, { fields, maxNewTokens: options.maxNewTokens, eos: options.eos });
   } finally {
-    dispose();
+    checkpoint.dispose();
   }
 }
 
-async function openTokenizer(context: CommandContext, { tokenizer, model }: GenerateCommandOptions, engine: Engine): Promise<Tokenizer> {
+async function openTokenizer(
+  context: CommandContext,
+  { tokenizer, model }: GenerateCommandOptions,
+  engine: Engine,
+): Promise<Tokenizer> {
   const { createComponentFactory, createRandom, loadRegistry } = await import('@graft/core');
   if (tokenizer === undefined && !existsSync(join(model, 'tokenizer.json'))) {
-    throw new UsageMistake(`${model} holds no tokenizer.json; name a tokenizer with --tokenizer (\`bytes\`, or a tokenizer.json).`);
+    throw new UsageMistake(
+      `${model} holds no tokenizer.json; name a tokenizer with --tokenizer (\`bytes\`, or a tokenizer.json).`,
+    );
   }
   const registry = await loadRegistry(defaultPlugins, [process.cwd(), __dirname]);
-  const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: await openLogger(context) });
+  const components = createComponentFactory(registry, {
+    engine,
+    random: createRandom(0),
+    logger: await openLogger(context),
+  });
   const path = tokenizer ?? model;
   return components.create('tokenizer', path === 'bytes' ? { use: 'bytes' } : { use: 'huggingface', path });
 }

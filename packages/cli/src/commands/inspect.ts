@@ -15,7 +15,8 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
       try {
         const tensors = [...reader.tensors.values()];
         const config = await reader.config().catch(missingConfig);
-        if (options.json) context.print(JSON.stringify({ ...totals(tensors), config, tensors: tensors.map(plain) }, null, 2));
+        if (options.json)
+          context.print(JSON.stringify({ ...totals(tensors), config, tensors: tensors.map(plain) }, null, 2));
         else await printTables(context, reader, tensors, config);
       } finally {
         await reader.close();
@@ -32,7 +33,13 @@ function missingConfig(error: Error & { code?: string }): undefined {
 const elements = ({ shape }: TensorInfo): number => shape.reduce((product, size) => product * size, 1);
 const plain = ({ name, dtype, shape, byteLength }: TensorInfo): object => ({ name, dtype, shape, bytes: byteLength });
 
-function totals(tensors: readonly TensorInfo[]): { tensorCount: number; parameters: number; bytes: number; dtypes: Record<string, number>; files: number } {
+function totals(tensors: readonly TensorInfo[]): {
+  tensorCount: number;
+  parameters: number;
+  bytes: number;
+  dtypes: Record<string, number>;
+  files: number;
+} {
   const dtypes: Record<string, number> = {};
   for (const { dtype } of tensors) dtypes[dtype] = (dtypes[dtype] ?? 0) + 1;
   return {
@@ -50,11 +57,18 @@ async function printTables(
   tensors: readonly TensorInfo[],
   config: Record<string, unknown> | undefined,
 ): Promise<void> {
-  const rows = tensors.map((info) => [info.name, info.dtype, `[${info.shape.join(', ')}]`, elements(info).toLocaleString('en')]);
+  const rows = tensors.map((info) => [
+    info.name,
+    info.dtype,
+    `[${info.shape.join(', ')}]`,
+    elements(info).toLocaleString('en'),
+  ]);
   context.print(table(['tensor', 'dtype', 'shape', 'elements'], rows, { right: [3] }));
   const { tensorCount, parameters, bytes, dtypes, files } = totals(tensors);
   context.print('');
-  const kinds = Object.entries(dtypes).map(([dtype, count]) => (Object.keys(dtypes).length === 1 ? dtype : `${count} ${dtype}`));
+  const kinds = Object.entries(dtypes).map(([dtype, count]) =>
+    Object.keys(dtypes).length === 1 ? dtype : `${count} ${dtype}`,
+  );
   context.print(
     `${tensorCount} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(bytes)}, ${kinds.join(', ')}, ${files} ${files === 1 ? 'file' : 'files'}`,
   );
@@ -67,10 +81,14 @@ async function describeConfig(config: Record<string, unknown>, where: string): P
   try {
     parsed = parseCheckpointConfig(config, {}, where);
   } catch {
-    const { architectures, model_type: type } = config;
-    return [`config: ${String((architectures as string[] | undefined)?.[0] ?? type ?? 'of an unknown kind')}; Graft knows no such model`];
+    const names = Array.isArray(config.architectures) ? config.architectures : [config.model_type];
+    const name: unknown = names[0];
+    return [`config: ${typeof name === 'string' ? name : 'of an unknown kind'}; Graft knows no such model`];
   }
-  const sides = parsed.kind === 'encoder-decoder' ? { encoder: parsed.encoder, decoder: parsed.decoder } : { decoder: parsed.decoder };
+  const sides =
+    parsed.kind === 'encoder-decoder'
+      ? { encoder: parsed.encoder, decoder: parsed.decoder }
+      : { decoder: parsed.decoder };
   const lines = Object.entries(sides).map(
     ([name, side]) =>
       `${name}: ${side.layers} layers, hidden ${side.hidden}, feed-forward ${side.feedForward}, ${side.heads} heads of ${side.headDim}, ` +

@@ -24,7 +24,12 @@ export function addPluginsCommand(program: Command, context: CommandContext): vo
         context.print(JSON.stringify(components, null, 2));
         return;
       }
-      const rows = components.map((component) => [component.interface, component.id, component.origin, component.description]);
+      const rows = components.map((component) => [
+        component.interface,
+        component.id,
+        component.origin,
+        component.description,
+      ]);
       context.print(table(['interface', 'use', 'from', 'what it is'], rows));
     });
 }

@@ -21,14 +21,20 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--set <key=value>', 'override one key of the config, e.g. --set train.steps=100; may be repeated', collect)
     .option('--resume [id]', 'go on with the newest unfinished run of that name, or with the run of that id')
     .addOption(engineOption())
-    .addHelpText('after', '\nCtrl-C finishes the step, writes a checkpoint and stops with status 130; --resume goes on from there.')
+    .addHelpText(
+      'after',
+      '\nCtrl-C finishes the step, writes a checkpoint and stops with status 130; --resume goes on from there.',
+    )
     .action(async (config: string | undefined, options: RunCommandOptions) => {
       await runConfig(context, ...resumeBeforeConfig(config, options));
     });
 }
 
 /** `graft run --resume config.yaml`: the parser takes the file for an id. */
-function resumeBeforeConfig(config: string | undefined, options: RunCommandOptions): [string | undefined, RunCommandOptions] {
+function resumeBeforeConfig(
+  config: string | undefined,
+  options: RunCommandOptions,
+): [string | undefined, RunCommandOptions] {
   if (config === undefined && typeof options.resume === 'string' && existsSync(options.resume)) {
     return [options.resume, { ...options, resume: true }];
   }
