@@ -63,6 +63,39 @@ describe('text', () => {
     expect(Math.abs(sorted(shuffled).length - sorted(straight).length)).toBeLessThan(2);
   });
 
+  it('takes files in another order in every pass, and all of them', async () => {
+    const letters = [...'abcdefghij'];
+    const home = folderWith(Object.fromEntries(letters.map((letter) => [letter, letter])));
+    const dataset = await open({ files: join(home, '*'), lengthTokens: 2, shuffleWindows: 1 });
+    const pass = async (): Promise<string> =>
+      decode(lists(await take(dataset, 10), 'tokens'))
+        .join('')
+        .replaceAll('<eos>', '');
+    const passes = [await pass(), await pass(), await pass()];
+    for (const order of passes) expect([...order].sort()).toEqual(letters);
+    expect(new Set(passes).size).toBe(3);
+  });
+
+  it('shuffles windows within blocks, each block its own way', async () => {
+    const home = folderWith({ a: Array.from({ length: 160 }, (_, i) => String.fromCharCode(33 + (i % 90))).join('') });
+    const dataset = await open({ files: join(home, 'a'), lengthTokens: 2, shuffleWindows: 20, ...once });
+    const straight = lists(
+      await take(await open({ files: join(home, 'a'), lengthTokens: 2, shuffle: false, ...once }), 80),
+      'tokens',
+    );
+    const orders = [];
+    for (let block = 0; block < 4; block++) {
+      const given = lists(await take(dataset, 20), 'tokens').map((window) =>
+        straight.findIndex((other) => String(other) === String(window)),
+      );
+      expect([...given].sort((a, b) => a - b)).toEqual(
+        [...given].map((_, k) => (block * 20 + k) % 45).sort((a, b) => a - b),
+      );
+      orders.push(given.map((place) => (place - block * 20 + 45) % 45).join());
+    }
+    expect(new Set(orders).size).toBe(4);
+  });
+
   it('goes on from any saved position with the very items that would have followed', async () => {
     const options = fc.record({
       shuffle: fc.boolean(),
