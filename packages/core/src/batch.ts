@@ -1,6 +1,9 @@
 import { DataError } from '@graft/engine';
 import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields } from './interfaces';
 
+/** Told by name, not by class: an array may come out of another realm. */
+const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
+
 /**
  * Checks arrays against their declaration. `where` begins the sentence: "The batch for step 3".
  * Throws DataError naming the field, what was expected and what came.
@@ -27,6 +30,12 @@ export function checkFields(fields: HostFields, specs: readonly FieldSpec[], whe
           code: 'data.rank',
         },
       );
+    }
+    const kind = Object.prototype.toString.call(array.values).slice(8, -1);
+    if (kind !== VALUES[dtype]) {
+      throw new DataError(`${where}: field "${name}" says ${dtype}, but its values are a ${kind}.`, {
+        code: 'data.dtype',
+      });
     }
     const size = array.shape.reduce((product, length) => product * length, 1);
     if (size !== array.values.length) {

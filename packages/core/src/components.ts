@@ -1,6 +1,8 @@
 import 'reflect-metadata';
 import { GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
+import { explainIssues } from './config/issues';
+import { checkingWith } from './config/sections';
 import type { RunInfo } from './interfaces';
 import type { Logger } from './logger';
 import type { ComponentTypes, InterfaceName } from './plugin';
@@ -16,7 +18,15 @@ export interface ComponentSpec {
 
 /** Makes components: the same door for a config's sections and for a component's own parts. */
 export interface ComponentFactory {
-  create<I extends InterfaceName>(interface_: I, spec: ComponentSpec): Promise<ComponentTypes[I]>;
+  /**
+   * Throws PluginError when the id is unknown, the options are wrong, or a dependency is missing. `place` tells parts of
+   * the same kind apart, by their name or index: each gets random numbers of its own.
+   */
+  create<I extends InterfaceName>(
+    interface_: I,
+    spec: ComponentSpec | string,
+    place?: string | number,
+  ): Promise<ComponentTypes[I]>;
 }
 
 /** What a component made by a factory function is given. */
@@ -54,8 +64,10 @@ export class Services {
   }
 }
 
+const CORE_PREFIX = /^@graft\/core /;
+
 function nameOf(token: symbol): string {
-  return token.description ?? String(token);
+  return (token.description ?? String(token)).replace(CORE_PREFIX, '');
 }
 
 export interface RunServices {
@@ -82,13 +94,17 @@ class Factory implements ComponentFactory {
     private readonly random: RandomStream,
   ) {}
 
-  async create<I extends InterfaceName>(interface_: I, spec: ComponentSpec): Promise<ComponentTypes[I]> {
-    const { definition, plugin } = this.registry.find(interface_, spec.use);
+  async create<I extends InterfaceName>(
+    interface_: I,
+    spec: ComponentSpec | string,
+    place?: string | number,
+  ): Promise<ComponentTypes[I]> {
+    const { use, ...given } = typeof spec === 'string' ? { use: spec } : spec;
+    const { definition, plugin } = this.registry.find(interface_, use);
     const name = `${plugin}/${definition.id}`;
-    const { use: _use, ...given } = spec;
-    const parsed = definition.options.safeParse(given);
+    const parsed = checkingWith(this.registry, () => definition.options.safeParse(given));
     if (!parsed.success) {
-      const problems = parsed.error.issues
+      const problems = explainIssues(parsed.error.issues, given, () => [])
         .map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`)
         .join('; ');
       throw new PluginError(`The options of ${interface_} "${name}" are wrong: ${problems}.`, {
@@ -98,14 +114,18 @@ class Factory implements ComponentFactory {
     }
     const options: unknown = parsed.data;
     // Keyed by what the component is, not by when it was made: adding another one changes no stream.
-    const random = this.random.fork(`${interface_}:${definition.id}`);
+    const own = this.random.fork(`${interface_}:${definition.id}`);
+    const random = place === undefined ? own : own.fork(place);
     const nested = new Factory(this.registry, this.services, random);
     const child = this.services.container.createChildContainer();
     child.register(OPTIONS, { useValue: options });
     child.register(RANDOM, { useValue: random });
     child.register(COMPONENTS, { useValue: nested });
     try {
-      if (definition.useClass) return child.resolve(definition.useClass) as ComponentTypes[I];
+      if (definition.useClass) {
+        checkParameters(definition.useClass, `${interface_} "${name}"`);
+        return child.resolve(definition.useClass) as ComponentTypes[I];
+      }
       return (await definition.useFactory!({
         options,
         random,
@@ -115,27 +135,42 @@ class Factory implements ComponentFactory {
         resolve: <T>(token: Token<T>) => child.resolve<T>(token),
       })) as ComponentTypes[I];
     } catch (error) {
-      throw explain(error, `${interface_} "${name}"`);
+      throw explain(error, `${interface_} "${name}"`, this.services);
     }
   }
 }
 
+/** Where tsyringe's `@inject` keeps the tokens of a class, by parameter. */
+const INJECTED = 'injectionTokens';
+
+/** A parameter without a token would silently be undefined where the compiler emits no types. */
+function checkParameters(component: { readonly name: string; readonly length: number }, asker: string): void {
+  const tokens = (Reflect.getOwnMetadata(INJECTED, component) ?? {}) as Record<number, unknown>;
+  for (let i = 0; i < component.length; i++) {
+    if (Object.hasOwn(tokens, i)) continue;
+    throw new PluginError(
+      `${asker} cannot be constructed: parameter ${i + 1} of ${component.name}'s constructor lacks @inject(TOKEN).`,
+      { code: 'plugin.not-injectable' },
+    );
+  }
+}
+
 /** tsyringe's errors name constructor positions; a plugin author wants the component and the token. */
-function explain(error: unknown, asker: string): unknown {
+function explain(error: unknown, asker: string, services: Services): unknown {
   if (error instanceof GraftError || !(error instanceof Error)) return error;
-  const token = /unregistered dependency token: "?(?:Symbol\()?([\w.]+)/i.exec(error.message)?.[1];
+  const token = /unregistered dependency token: "?(?:Symbol\()?([^"\n)]+)/i.exec(error.message)?.[1];
   if (token) {
-    return new PluginError(`${asker} asks for ${token}, which nobody provides here.`, {
-      code: 'plugin.missing-dependency',
+    const known = [...services.provenance.map(([name]) => name), 'OPTIONS', 'RANDOM', 'COMPONENTS'].sort();
+    return new PluginError(
+      `${asker} asks for ${token.replace(CORE_PREFIX, '')}, which nobody provides here; there are ${known.join(', ')}.`,
+      { code: 'plugin.missing-dependency', cause: error },
+    );
+  }
+  if (/TypeInfo not known/.test(error.message)) {
+    return new PluginError(`${asker} cannot be constructed: its class lacks @injectable().`, {
+      code: 'plugin.not-injectable',
       cause: error,
     });
   }
-  if (/TypeInfo not known/.test(error.message)) {
-    return new PluginError(
-      `${asker} cannot be constructed: its class lacks @injectable(), or one of its parameters lacks @inject(TOKEN).`,
-      { code: 'plugin.not-injectable', cause: error },
-    );
-  }
-  // tsyringe wraps what a constructor throws into text; the original is what the user should read.
   return error;
 }

@@ -27,6 +27,8 @@ function hash(text: string, basis: number): number {
   return (state ^ (state >>> 16)) >>> 0;
 }
 
+const ESCAPES: Readonly<Record<string, string>> = { '%': '%25', '/': '%2F', '#': '%23' };
+
 /** xoshiro128** (Blackman and Vigna, 2018), seeded from the stream's path: forks share no state with their parent. */
 class Stream implements RandomStream {
   private readonly state: Uint32Array;
@@ -37,7 +39,9 @@ class Stream implements RandomStream {
   }
 
   fork(name: string | number): RandomStream {
-    return new Stream(`${this.name}/${typeof name === 'number' ? '#' : ''}${name}`);
+    // Escaped, so that no name looks like an index or like a path of several names.
+    const step = typeof name === 'number' ? `#${name}` : name.replace(/[%/]|^#/g, (found) => ESCAPES[found]);
+    return new Stream(`${this.name}/${step}`);
   }
 
   key(): [number, number] {

@@ -48,7 +48,7 @@ describe('Registry', () => {
     const registry = new Registry();
     registry.register(definePlugin({ name: 'p', components: [schedule('cosine'), schedule('constant')] }), 'here');
     expect(() => registry.find('schedule', 'cosin')).toThrow(
-      'There is no schedule "cosin"; known are "cosine", "constant"; did you mean "cosine"?',
+      'There is no schedule "cosin"; known are "cosine", "constant"; did you mean "cosine" (from p)?',
     );
     expect(() => registry.find('dataset', 'cosine')).toThrow(
       'There is no dataset "cosine"; no loaded plugin has one; "cosine" is a component for "schedule"',
@@ -147,7 +147,7 @@ describe('components', () => {
 
   test('a token that nobody provides is named with who asked', async () => {
     await expect((await factory()).create('schedule', { use: 'needy' })).rejects.toThrow(
-      'schedule "test/needy" asks for MISSING, which nobody provides here.',
+      'schedule "test/needy" asks for MISSING, which nobody provides here; there are COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM.',
     );
   });
 

@@ -1,7 +1,7 @@
 import { PluginError } from '@graft/engine';
 import type { ComponentDefinition, InterfaceName, Plugin } from './plugin';
 import { INTERFACES } from './plugin';
-import { didYouMean } from './suggest';
+import { nearest } from './suggest';
 
 /** A component and who brought it. */
 export interface RegisteredComponent {
@@ -10,6 +10,11 @@ export interface RegisteredComponent {
   /** Where the plugin came from: a package, a file, or the config itself. */
   readonly origin: string;
 }
+
+/** Keys of a section that are core's: a component's option of that name would never reach it. */
+const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]>>> = {
+  evaluator: ['use', 'name', 'every'],
+};
 
 /** All components of the loaded plugins, by interface and id. */
 export class Registry {
@@ -25,15 +30,29 @@ export class Registry {
         hint: 'Name it once under `plugins:`.',
       });
     }
-    for (const definition of plugin.components) this.check(definition, plugin, origin);
+    for (const definition of plugin.components) checkDefinition(definition, plugin, origin);
     this.plugins.set(plugin.name, origin);
     for (const definition of plugin.components) {
       this.components.get(definition.interface)!.push({ definition, plugin: plugin.name, origin });
     }
   }
 
+  /** Where the plugin of that name came from, if it is registered. */
+  originOf(plugin: string): string | undefined {
+    return this.plugins.get(plugin);
+  }
+
   list(interface_?: InterfaceName): readonly RegisteredComponent[] {
     return interface_ ? this.components.get(interface_)! : [...this.components.values()].flat();
+  }
+
+  /** What a config can write behind `use`: bare ids, and `plugin/id` where two plugins have the same one. */
+  names(interface_: InterfaceName): string[] {
+    const known = this.components.get(interface_)!;
+    const bare = known.map(({ definition }) => definition.id);
+    return known.map(({ definition: { id }, plugin }) =>
+      bare.indexOf(id) === bare.lastIndexOf(id) ? id : `${plugin}/${id}`,
+    );
   }
 
   /** The component that `use: id` (or `use: plugin/id`) means. Throws PluginError with the known ids and the nearest. */
@@ -53,31 +72,50 @@ export class Registry {
     throw new PluginError(this.unknown(interface_, use), { code: 'plugin.unknown-component', exitCode: 2 });
   }
 
-  private unknown(interface_: InterfaceName, use: string): string {
-    const ids = this.components.get(interface_)!.map(({ definition }) => definition.id);
-    const elsewhere = this.list().find(({ definition }) => definition.id === use);
-    const hint = elsewhere ? `; "${use}" is a component for "${elsewhere.definition.interface}"` : didYouMean(use, ids);
-    const list = ids.length > 0 ? `known are ${ids.map((id) => `"${id}"`).join(', ')}` : 'no loaded plugin has one';
-    return `There is no ${interface_} "${use}"; ${list}${hint}`;
+  /** The known name that an unknown one was probably meant to be. */
+  nearest(interface_: InterfaceName, use: string): string | undefined {
+    const long = this.components.get(interface_)!.map(({ plugin, definition }) => `${plugin}/${definition.id}`);
+    return nearest(use, use.includes('/') ? long : this.names(interface_));
   }
 
-  private check(definition: ComponentDefinition, plugin: Plugin, origin: string): void {
-    if (!INTERFACES.includes(definition.interface)) {
-      throw new PluginError(
-        `Plugin "${plugin.name}" (${origin}) has a component "${definition.id}" for the interface "${String(definition.interface)}"; known are ${INTERFACES.join(', ')}.`,
-        { code: 'plugin.interface' },
-      );
-    }
-    const twins = plugin.components.filter(
-      ({ interface: other, id }) => other === definition.interface && id === definition.id,
-    );
-    if (twins.length > 1) {
-      throw new PluginError(
-        `Plugin "${plugin.name}" (${origin}) has two components "${definition.id}" for "${definition.interface}".`,
-        {
-          code: 'plugin.duplicate',
-        },
-      );
-    }
+  private unknown(interface_: InterfaceName, use: string): string {
+    const names = this.names(interface_);
+    const list = names.length > 0 ? `known are ${names.map((id) => `"${id}"`).join(', ')}` : 'no loaded plugin has one';
+    return `There is no ${interface_} "${use}"; ${list}${this.hint(interface_, use)}`;
   }
+
+  private hint(interface_: InterfaceName, use: string): string {
+    const elsewhere = this.list().find(({ definition }) => definition.id === use);
+    if (elsewhere) return `; "${use}" is a component for "${elsewhere.definition.interface}"`;
+    const best = this.nearest(interface_, use);
+    return best === undefined ? '' : `; did you mean "${best}" (from ${this.find(interface_, best).plugin})?`;
+  }
+}
+
+/** Plugins may be written without TypeScript: what the types would say is said here. */
+function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin: string): void {
+  const refuse = (what: string, code = 'plugin.component'): never => {
+    throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });
+  };
+  const { id, interface: interface_ } = definition;
+  if (typeof id !== 'string' || !/^[^\s/]+$/.test(id)) {
+    refuse(`a component with the id ${JSON.stringify(id)}; an id is a word without "/"`);
+  }
+  if (!INTERFACES.includes(interface_)) {
+    refuse(
+      `a component "${id}" for the interface "${String(interface_)}"; known are ${INTERFACES.join(', ')}`,
+      'plugin.interface',
+    );
+  }
+  if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
+    refuse(`a component "${id}" without exactly one of useClass and useFactory`);
+  }
+  if (typeof (definition.options as { safeParse?: unknown } | undefined)?.safeParse !== 'function') {
+    refuse(`a component "${id}" whose options are no zod schema`);
+  }
+  const shape = (definition.options as { shape?: object }).shape ?? {};
+  const lost = (RESERVED_OPTIONS[interface_] ?? ['use']).find((key) => Object.hasOwn(shape, key));
+  if (lost !== undefined) refuse(`a component "${id}" with an option "${lost}", a key that core keeps for itself`);
+  const twins = plugin.components.filter((other) => other.interface === interface_ && other.id === id);
+  if (twins.length > 1) refuse(`two components "${id}" for "${interface_}"`, 'plugin.duplicate');
 }

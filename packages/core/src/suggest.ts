@@ -3,10 +3,14 @@ import { closest, distance } from 'fastest-levenshtein';
 /** The known name nearest to a wrong one, if near enough to have been meant. */
 export function nearest(name: string, known: readonly string[]): string | undefined {
   if (known.length === 0) return undefined;
-  const best = closest(name.toLowerCase(), known);
-  return distance(name.toLowerCase(), best.toLowerCase()) <= Math.max(2, Math.floor(name.length / 3))
-    ? best
-    : undefined;
+  const wanted = name.toLowerCase();
+  const best = closest(
+    wanted,
+    known.map((candidate) => candidate.toLowerCase()),
+  );
+  const reach = name.length < 3 ? 1 : Math.max(2, Math.floor(name.length / 3));
+  if (distance(wanted, best) > reach) return undefined;
+  return known.find((candidate) => candidate.toLowerCase() === best);
 }
 
 /** `; did you mean "x"?` or nothing. */

@@ -7,18 +7,24 @@ import type { RandomStream } from './random';
 /** A dependency's name that knows the dependency's type; usable wherever tsyringe wants a token. */
 export type Token<T> = symbol & { readonly __type?: T };
 
+/** A token for a dependency of a plugin's own. */
 export function createToken<T>(description: string): Token<T> {
   return Symbol(description);
 }
 
+/** Core's own tokens are the same in every copy of this package: a plugin may have been installed with another one. */
+function coreToken<T>(description: string): Token<T> {
+  return Symbol.for(`@graft/core ${description}`);
+}
+
 /** The opened engine. */
-export const ENGINE = createToken<Engine>('ENGINE');
+export const ENGINE = coreToken<Engine>('ENGINE');
 /** The component's own options, checked by its schema. */
-export const OPTIONS = createToken<unknown>('OPTIONS');
+export const OPTIONS = coreToken<unknown>('OPTIONS');
 /** A random stream of the component's own, forked by its place in the config. */
-export const RANDOM = createToken<RandomStream>('RANDOM');
+export const RANDOM = coreToken<RandomStream>('RANDOM');
 /** Makes other components that the options name. */
-export const COMPONENTS = createToken<ComponentFactory>('COMPONENTS');
-export const LOGGER = createToken<Logger>('LOGGER');
+export const COMPONENTS = coreToken<ComponentFactory>('COMPONENTS');
+export const LOGGER = coreToken<Logger>('LOGGER');
 /** The run that the component works for; only inside a run. */
-export const RUN = createToken<RunInfo>('RUN');
+export const RUN = coreToken<RunInfo>('RUN');

@@ -1,17 +1,18 @@
 import { ConfigError } from '@graft/engine';
-import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { Registry } from '../registry';
-import { isObject, mergeConfig, Origins, type ConfigTree } from './merge';
+import type { Registry } from '../registry';
+import { isObject, Origins } from './merge';
 import { applyOverrides } from './overrides';
-import { loadPlugin, type PluginReference } from './plugins';
-import { readConfigFile, searchConfigFile } from './read';
+import { PluginLoader, type PluginReference } from './plugins';
+import { ConfigReader, searchConfigFile } from './read';
 import type { ExperimentConfig } from './schema';
 import { validateConfig } from './validate';
 
 export { pathOption, componentOption } from './markers';
 export { defineExperiment, type ExperimentConfig, type ExperimentInput, type EvaluatorSection } from './schema';
-export { InvalidConfigError, evaluatorSection, type ConfigIssue } from './validate';
+export { InvalidConfigError, type ConfigIssue } from './issues';
+export { evaluatorSection } from './validate';
+export { configJsonSchema } from './json-schema';
 export { loadPlugin, type PluginReference } from './plugins';
 export { parseOverride } from './overrides';
 
@@ -35,12 +36,9 @@ export interface LoadedExperiment {
 
 /** Loads plugins into a registry: `graft plugins` needs no config. */
 export async function loadRegistry(plugins: readonly PluginReference[], folders: readonly string[]): Promise<Registry> {
-  const registry = new Registry();
-  for (const reference of plugins) {
-    const { plugin, origin } = await loadPlugin(reference, folders);
-    registry.register(plugin, origin);
-  }
-  return registry;
+  const loader = new PluginLoader(...folders);
+  for (const reference of plugins) await loader.add(reference);
+  return loader.registry;
 }
 
 /**
@@ -49,49 +47,38 @@ export async function loadRegistry(plugins: readonly PluginReference[], folders:
 export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment> {
   const workingFolder = resolve(options.workingFolder ?? process.cwd());
   const origins = new Origins();
-  const raw: ConfigTree = {};
-  let file = options.file && resolve(workingFolder, options.file);
-  if (!file && !options.value) {
-    file = await searchConfigFile(workingFolder);
-    if (!file)
-      throw new ConfigError(
-        `No config was named, and no graft.config.yaml (or .json, .ts, .js) is in ${workingFolder}.`,
-        { code: 'config.none' },
-      );
-  }
-  if (file) {
-    if (!existsSync(file))
-      throw new ConfigError(`${file} cannot be read as a config: there is no such file.`, {
-        code: 'config.unreadable',
-      });
-    await readConfigFile(file, raw, origins);
-  }
-  if (options.value) {
+  const reader = new ConfigReader(origins);
+  const file = await findConfig(options, workingFolder);
+  if (file !== undefined) await reader.addFile(file);
+  if (options.value !== undefined) {
     if (!isObject(options.value)) throw new ConfigError('A config should be an object.', { code: 'config.shape' });
-    const { extends: bases, ...own } = options.value;
-    for (const base of bases === undefined ? [] : [bases].flat())
-      await readConfigFile(resolve(workingFolder, base as string), raw, origins);
-    mergeConfig(raw, own, { folder: workingFolder, source: 'config' }, origins);
+    await reader.addValue(options.value, { folder: workingFolder, source: 'config' });
   }
+  const raw = reader.config;
   applyOverrides(raw, options.overrides ?? [], { folder: workingFolder, source: '--set' }, origins);
 
-  const configFolder = file ? dirname(file) : workingFolder;
-  const named = raw.plugins === undefined ? [] : raw.plugins;
-  if (!Array.isArray(named))
+  const named = raw.plugins ?? [];
+  if (!Array.isArray(named)) {
     throw new ConfigError(`plugins: expected a list, got ${JSON.stringify(named)}.`, { code: 'config.plugins' });
-  const folders = [...new Set([configFolder, workingFolder, __dirname])];
-  const registry = new Registry();
-  const names: string[] = [];
-  const seen = new Set<unknown>();
-  for (const [i, reference] of [...(options.plugins ?? []), ...(named as PluginReference[])].entries()) {
-    // A resolved config names the default plugins too; loading it again must not register them twice.
-    if (seen.has(reference)) continue;
-    seen.add(reference);
-    const index = i - (options.plugins?.length ?? 0);
-    const home = index >= 0 ? origins.get(`plugins.${index}`)?.folder : undefined;
-    const { plugin, origin } = await loadPlugin(reference, home ? [...new Set([home, ...folders])] : folders);
-    registry.register(plugin, origin);
-    names.push(typeof reference === 'string' ? (origin.startsWith('package ') ? reference : origin) : plugin.name);
   }
+  const configFolder = file === undefined ? workingFolder : dirname(file);
+  const plugins = new PluginLoader(configFolder, workingFolder);
+  for (const reference of options.plugins ?? []) await plugins.add(reference);
+  for (const [i, reference] of (named as PluginReference[]).entries()) {
+    await plugins.add(reference, origins.get(`plugins.${i}`)?.folder);
+  }
+  const { registry, names } = plugins;
   return { config: validateConfig(raw, registry, origins, names, workingFolder), registry };
+}
+
+/** The file to read; undefined when a value alone is. */
+async function findConfig({ file, value }: LoadOptions, workingFolder: string): Promise<string | undefined> {
+  if (file !== undefined) return resolve(workingFolder, file);
+  if (value !== undefined) return undefined;
+  const found = await searchConfigFile(workingFolder);
+  if (found !== undefined) return found;
+  throw new ConfigError(
+    `No config was named, and no graft.config.yaml (or .json, .ts, .js) is in ${workingFolder} or above it.`,
+    { code: 'config.none' },
+  );
 }

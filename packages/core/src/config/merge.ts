@@ -1,6 +1,10 @@
-/** A config value with, for each of its leaves, the folder to which its relative paths belong and the file it came from. */
+import { ConfigError } from '@graft/engine';
+import { isPlugin } from '../plugin';
+
+/** A config as it is read: plain objects, lists and scalars. */
 export type ConfigTree = Record<string, unknown>;
 
+/** Where a value of the config was written. */
 export interface Origin {
   /** Folder that relative paths start from. */
   readonly folder: string;
@@ -12,43 +16,68 @@ export function isObject(value: unknown): value is ConfigTree {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Origins by path (`a.b.0`): a leaf's own entry, or the nearest one above it. */
+/** Origins by path (`a.b.0`): a value's own entry, or the nearest one above it. */
 export class Origins {
   private readonly entries = new Map<string, Origin>();
 
+  /** What was known of places below is forgotten: they were replaced. */
   set(path: string, origin: Origin): void {
     for (const known of this.entries.keys()) if (known.startsWith(`${path}.`)) this.entries.delete(known);
     this.entries.set(path, origin);
   }
 
   get(path: string): Origin | undefined {
-    for (let at = path; ;) {
+    for (let at = path; ; at = at.slice(0, at.lastIndexOf('.'))) {
       const origin = this.entries.get(at);
-      if (origin) return origin;
-      const dot = at.lastIndexOf('.');
-      if (dot < 0) return this.entries.get('');
-      at = at.slice(0, dot);
+      if (origin || !at.includes('.')) return origin;
     }
   }
 }
 
-const join = (path: string, key: string): string => (path === '' ? key : `${path}.${key}`);
+export const joinPath = (path: string, key: string | number): string => (path === '' ? String(key) : `${path}.${key}`);
+
+/** The long form of a section written as one word: `adamw` is `{ use: adamw }`, and the engine's word is its mode. */
+export function longForm(path: string, word: string): ConfigTree {
+  return path === 'engine' ? { mode: word } : { use: word };
+}
+
+/** Copies lists and plain objects; a plugin, a class instance or a function in a config written in code stays itself. */
+function copy(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(copy);
+  if (!isObject(value) || isPlugin(value)) return value;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // Not compared with this realm's Object.prototype: a config may come out of another one.
+  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copy(inner)]));
+}
 
 /**
  * Lays `source` over `target`, in place: objects are merged key by key, everything else replaces. A section that names
- * another component (`use`) replaces the whole section, whose options belonged to the old one.
+ * another component than before (`use`) replaces the whole section, whose options belonged to the old one.
  */
 export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Origin, origins: Origins, path = ''): void {
-  for (const [key, value] of Object.entries(source)) {
-    const at = join(path, key);
-    const present = Object.hasOwn(target, key) ? target[key] : undefined;
-    const sameComponent =
-      !isObject(value) || !isObject(present) || value.use === undefined || value.use === present.use;
-    if (isObject(value) && isObject(present) && sameComponent) {
+  for (const [key, written] of Object.entries(source)) {
+    const at = joinPath(path, key);
+    if (key === '__proto__') {
+      throw new ConfigError(`${origin.source}: ${at}: no key may be called "__proto__".`, { code: 'config.key' });
+    }
+    let value = written;
+    let present = Object.hasOwn(target, key) ? target[key] : undefined;
+    if (typeof value === 'string' && isObject(present) && (present.use !== undefined || at === 'engine')) {
+      value = longForm(at, value);
+    }
+    if (typeof present === 'string' && isObject(value) && !isPlugin(value)) {
+      present = target[key] = longForm(at, present);
+    }
+    if (isObject(value) && isObject(present) && !namesAnother(value, present)) {
       mergeConfig(present, value, origin, origins, at);
     } else {
-      target[key] = structuredClone(value);
+      target[key] = copy(value);
       origins.set(at, origin);
     }
   }
+}
+
+function namesAnother(value: ConfigTree, present: ConfigTree): boolean {
+  return value.use !== undefined && present.use !== undefined && value.use !== present.use;
 }

@@ -1,19 +1,19 @@
 import { UsageError } from '@graft/engine';
-import { load } from 'js-yaml';
-import { isObject, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { isObject, joinPath, longForm, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { parseYaml } from './yaml';
 
 /** One `--set a.b=c`: where, and what. The value is read as YAML, so `3`, `true`, `[1, 2]` and `{ use: x }` mean what they look like. */
 export function parseOverride(text: string): { path: string[]; value: unknown } {
   const equals = text.indexOf('=');
   const path = text.slice(0, equals).trim().split('.');
-  if (equals < 1 || path.some((key) => key === '' || /\s/.test(key))) {
+  if (equals < 1 || path.some((key) => key === '' || key === '__proto__' || /\s/.test(key))) {
     throw new UsageError(`--set ${text}: expected key.path=value, e.g. --set train.steps=100.`, {
       code: 'config.override',
     });
   }
   const source = text.slice(equals + 1);
   try {
-    return { path, value: source.trim() === '' ? '' : load(source) };
+    return { path, value: source.trim() === '' ? '' : parseYaml(source) };
   } catch (cause) {
     throw new UsageError(`--set ${text}: the value is not valid YAML (${(cause as Error).message.split('\n')[0]}).`, {
       code: 'config.override',
@@ -29,43 +29,42 @@ export function applyOverrides(
   origin: Origin,
   origins: Origins,
 ): void {
-  for (const text of overrides) {
-    const { path, value } = parseOverride(text);
+  const parsed = overrides.map((text) => ({ text, ...parseOverride(text) }));
+  // First of all: `--set dataset.files=x --set dataset.use=text` means the same in either order.
+  for (const { path, value } of parsed) if (path.at(-1) === 'use') dropOldOptions(config, path.slice(0, -1), value);
+  for (const { text, path, value } of parsed) {
     const last = path.pop()!;
-    let at: unknown = config;
+    let at = config;
     let walked = '';
-    for (const key of path) {
-      walked = walked === '' ? key : `${walked}.${key}`;
-      if (Array.isArray(at)) {
-        const index = Number(key);
-        if (!Number.isInteger(index) || index < 0 || index >= at.length) throw outOfList(text, walked, at.length);
-        // A component in its short form is one without options.
-        if (typeof at[index] === 'string') at[index] = { use: at[index] };
-        at = at[index];
-      } else {
-        const parent = at as ConfigTree;
-        if (!Array.isArray(parent[key]) && !isObject(parent[key])) {
-          // `dataset: bytes` with `--set dataset.file=x`: the short form is a component without options.
-          parent[key] = typeof parent[key] === 'string' ? { use: parent[key] } : {};
-        }
-        at = parent[key];
-      }
+    for (const [i, key] of path.entries()) {
+      checkIndex(text, at, key, walked);
+      walked = joinPath(walked, key);
+      let next = Object.hasOwn(at, key) ? at[key] : undefined;
+      if (typeof next === 'string') next = longForm(walked, next);
+      // What is not there yet is a list where its first place is named.
+      else if (typeof next !== 'object' || next === null) next = (path[i + 1] ?? last) === '0' ? [] : {};
+      at[key] = next;
+      at = next as ConfigTree;
     }
-    const full = walked === '' ? last : `${walked}.${last}`;
-    if (Array.isArray(at)) {
-      const index = Number(last);
-      if (!Number.isInteger(index) || index < 0 || index > at.length) throw outOfList(text, full, at.length);
-      at[index] = value;
-      origins.set(full, origin);
-    } else {
-      const section = at as ConfigTree;
-      // Another component: the options of the old one are not its options.
-      if (last === 'use' && section.use !== value) for (const key of Object.keys(section)) delete section[key];
-      mergeConfig(section, { [last]: value }, origin, origins, walked);
-    }
+    checkIndex(text, at, last, walked);
+    mergeConfig(at, { [last]: value }, origin, origins, walked);
   }
 }
 
-function outOfList(text: string, path: string, length: number): UsageError {
-  return new UsageError(`--set ${text}: "${path}" is not a place in a list of ${length}.`, { code: 'config.override' });
+/** Where another component is named, the options of the old one go: they are not its options. */
+function dropOldOptions(config: ConfigTree, path: readonly string[], use: unknown): void {
+  let at: unknown = config;
+  for (const key of path) at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) && (at as ConfigTree)[key];
+  if (!isObject(at) || at.use === undefined || at.use === use) return;
+  for (const key of Object.keys(at)) delete at[key];
+  at.use = use;
+}
+
+/** A list has places 0 to its length, which appends; lists are walked like objects with such keys. */
+function checkIndex(text: string, at: ConfigTree, key: string, walked: string): void {
+  if (!Array.isArray(at)) return;
+  if (/^(0|[1-9]\d*)$/.test(key) && Number(key) <= at.length) return;
+  throw new UsageError(`--set ${text}: "${joinPath(walked, key)}" is not a place in a list of ${at.length}.`, {
+    code: 'config.override',
+  });
 }

@@ -3,10 +3,15 @@ import { createJiti } from 'jiti';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { isAbsolute, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isPlugin, type Plugin } from '../plugin';
+import { Registry } from '../registry';
+import { show } from './issues';
 
+/** A package's name, a file, or a plugin itself. */
 export type PluginReference = string | Plugin;
+
+const INLINE = 'the config itself';
 
 /** Whether a name is a file rather than a package. */
 function isFile(name: string): boolean {
@@ -21,9 +26,7 @@ function pick(module: unknown, name: string): Plugin {
   if (found) return found;
   throw new PluginError(
     `"${name}" is no Graft plugin: it exports neither "plugin" nor a default with a name and components.`,
-    {
-      code: 'plugin.not-a-plugin',
-    },
+    { code: 'plugin.not-a-plugin', exitCode: 2 },
   );
 }
 
@@ -36,29 +39,40 @@ export async function loadPlugin(
   folders: readonly string[],
 ): Promise<{ plugin: Plugin; origin: string }> {
   if (typeof reference !== 'string') {
-    if (isPlugin(reference)) return { plugin: reference, origin: 'the config itself' };
-    throw new PluginError('`plugins:` holds something that is neither a name nor a plugin.', {
+    if (isPlugin(reference)) return { plugin: reference, origin: INLINE };
+    throw new PluginError(`plugins: ${show(reference)} is neither the name of a package or file nor a plugin.`, {
       code: 'plugin.not-a-plugin',
+      exitCode: 2,
     });
   }
   if (isFile(reference)) {
     const file = resolve(folders[0] ?? '.', reference);
-    if (!existsSync(file)) throw new PluginError(`Plugin file ${file} does not exist.`, { code: 'plugin.not-found' });
+    if (!existsSync(file)) {
+      throw new PluginError(`Plugin file ${file} does not exist.`, { code: 'plugin.not-found', exitCode: 2 });
+    }
     return { plugin: pick(await load(file, reference), reference), origin: file };
   }
   for (const folder of folders) {
-    let file: string;
-    try {
-      file = createRequire(join(folder, 'noop.js')).resolve(reference);
-    } catch {
-      continue;
-    }
-    return { plugin: pick(await load(file, reference), reference), origin: `package ${reference}` };
+    const file = resolvePackage(reference, folder);
+    if (file) return { plugin: pick(await load(file, reference), reference), origin: `package ${reference}` };
   }
   throw new PluginError(`Plugin "${reference}" is not installed (looked from ${folders.join(', ')}).`, {
     code: 'plugin.not-found',
+    exitCode: 2,
     hint: `Run \`npm install ${reference}\`, or correct the name under \`plugins:\`.`,
   });
+}
+
+function resolvePackage(name: string, folder: string): string | undefined {
+  const from = join(folder, 'noop.js');
+  try {
+    return createRequire(from).resolve(name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_PACKAGE_PATH_NOT_EXPORTED') return undefined;
+    // A package for `import` alone.
+    const url = createJiti(from).esmResolve(name, { try: true, conditions: ['node', 'import'] });
+    return url?.startsWith('file:') ? fileURLToPath(url) : url;
+  }
 }
 
 async function load(file: string, name: string): Promise<unknown> {
@@ -75,5 +89,33 @@ async function load(file: string, name: string): Promise<unknown> {
       code: 'plugin.load',
       cause,
     });
+  }
+}
+
+/** Fills a registry from references, each plugin once. */
+export class PluginLoader {
+  readonly registry = new Registry();
+  /** What the resolved config calls the plugins: packages by name, files by path, values by the plugin's name. */
+  readonly names: string[] = [];
+  private readonly origins = new Set<string>();
+  private readonly folders: readonly string[];
+
+  constructor(...folders: readonly string[]) {
+    // The last place to look is beside this package: where the host's own plugins are.
+    this.folders = [...folders, __dirname];
+  }
+
+  /** `home`: the folder to which a relative file belongs, where it is not the first one. */
+  async add(reference: PluginReference, home?: string): Promise<void> {
+    // A resolved config names the plugins that were given as values, and they are given again.
+    if (typeof reference === 'string' && this.registry.originOf(reference) === INLINE) return;
+    const folders = [...new Set(home === undefined ? this.folders : [home, ...this.folders])];
+    const { plugin, origin } = await loadPlugin(reference, folders);
+    // A resolved config names the default plugins too; loading it again must not register them twice.
+    if (origin !== INLINE && this.origins.has(origin)) return;
+    this.registry.register(plugin, origin);
+    this.origins.add(origin);
+    const isPackage = origin.startsWith('package ');
+    this.names.push(typeof reference !== 'string' ? plugin.name : isPackage ? reference : origin);
   }
 }

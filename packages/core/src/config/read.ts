@@ -1,9 +1,9 @@
 import { ConfigError } from '@graft/engine';
-import { cosmiconfig, type Loader } from 'cosmiconfig';
+import { cosmiconfig, defaultLoaders, type Loader } from 'cosmiconfig';
 import { createJiti } from 'jiti';
-import { load as parseYaml } from 'js-yaml';
-import { dirname, resolve } from 'node:path';
-import { isObject, mergeConfig, type ConfigTree, type Origins } from './merge';
+import { dirname, parse, resolve } from 'node:path';
+import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { parseYaml } from './yaml';
 
 const loadCode: Loader = async (file) => {
   const jiti = createJiti(file, { interopDefault: true });
@@ -12,65 +12,94 @@ const loadCode: Loader = async (file) => {
 
 const loadYaml: Loader = (_, content) => parseYaml(content);
 
-const EXTENSIONS = ['.yaml', '.yml', '.json', '.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'];
+const LOADERS: Record<string, Loader> = {
+  '.yaml': loadYaml,
+  '.yml': loadYaml,
+  '.json': defaultLoaders['.json'],
+  ...Object.fromEntries(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].map((extension) => [extension, loadCode])),
+};
 
-/** Finds `graft.config.*` (and the usual cosmiconfig names) when no file is named. */
-function explorer(): ReturnType<typeof cosmiconfig> {
-  return cosmiconfig('graft', {
-    searchPlaces: [...EXTENSIONS.map((extension) => `graft.config${extension}`), '.graftrc.yaml', '.graftrc.json'],
-    loaders: Object.fromEntries(
-      EXTENSIONS.map((extension) => [extension, /ya?ml$|json$/.test(extension) ? loadYaml : loadCode]),
-    ),
-  });
-}
+const SEARCH_PLACES = [
+  ...Object.keys(LOADERS).map((extension) => `graft.config${extension}`),
+  '.graftrc.yaml',
+  '.graftrc.json',
+];
 
+/** `graft.config.*`, or a `.graftrc`, in the folder or the nearest one above it. */
 export async function searchConfigFile(folder: string): Promise<string | undefined> {
-  return (await explorer().search(folder))?.filepath;
+  // Only the place is wanted here: what the file holds is read, with its errors, like that of any other.
+  const loaders = Object.fromEntries(Object.keys(LOADERS).map((extension) => [extension, () => ({ found: true })]));
+  const explorer = cosmiconfig('graft', { searchPlaces: SEARCH_PLACES, loaders, stopDir: parse(folder).root });
+  return (await explorer.search(folder))?.filepath;
 }
 
-async function readOne(file: string): Promise<ConfigTree> {
+async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
   let value: unknown;
   try {
-    value = (await explorer().load(file))?.config;
+    value = (await cosmiconfig('graft', { searchPlaces: SEARCH_PLACES, loaders: LOADERS }).load(file))?.config;
+    if (typeof value === 'function') value = await (value as () => unknown)();
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'there is no such file' : message.split('\n')[0];
-    throw new ConfigError(`${file} cannot be read as a config: ${reason}.`, { code: 'config.unreadable', cause });
+    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' };
+    const reason = reasons[code ?? ''] ?? message.split('\n')[0].replace(/[.:]$/, '');
+    const by = namedBy === undefined ? '' : ` (${namedBy} extends it)`;
+    throw new ConfigError(`${file} cannot be read as a config: ${reason}${by}.`, { code: 'config.unreadable', cause });
   }
-  if (typeof value === 'function') value = await (value as () => unknown)();
   if (!isObject(value)) {
     throw new ConfigError(
       `${file} should hold keys and values, but holds ${value === undefined ? 'nothing' : JSON.stringify(value)}.`,
-      {
-        code: 'config.shape',
-      },
+      { code: 'config.shape' },
     );
   }
   return value;
 }
 
-/** Lays a config file over `target`: first what it extends, in order, then itself. */
-export async function readConfigFile(
-  file: string,
-  target: ConfigTree,
-  origins: Origins,
-  chain: readonly string[] = [],
-): Promise<void> {
-  if (chain.includes(file)) {
-    throw new ConfigError(`${[...chain, file].join(' extends ')}: a config cannot extend itself.`, {
-      code: 'config.cycle',
-    });
-  }
-  const { extends: bases, ...own } = await readOne(file);
-  const list = bases === undefined ? [] : Array.isArray(bases) ? (bases as unknown[]) : [bases];
-  for (const base of list) {
-    if (typeof base !== 'string') {
-      throw new ConfigError(
-        `${file}: "extends" should be a file or a list of files, but holds ${JSON.stringify(base)}.`,
-        { code: 'config.extends' },
-      );
+/** Lays configs over one another: of each first what it extends, in order, then itself. */
+export class ConfigReader {
+  readonly config: ConfigTree = {};
+  private readonly done = new Set<string>();
+
+  constructor(private readonly origins: Origins) {}
+
+  /** Throws ConfigError when the file, or one that it extends, cannot be read, or extends itself. */
+  async addFile(file: string, chain: readonly string[] = []): Promise<void> {
+    if (chain.includes(file)) {
+      throw new ConfigError(`${[...chain, file].join(' extends ')}: a config cannot extend itself.`, {
+        code: 'config.cycle',
+      });
     }
-    await readConfigFile(resolve(dirname(file), base), target, origins, [...chain, file]);
+    // A base of two bases counts once: laid down again it would undo what the first one changed.
+    if (this.done.has(file)) return;
+    const value = await readOne(file, chain.at(-1));
+    await this.addValue(value, { folder: dirname(file), source: file }, [...chain, file]);
+    this.done.add(file);
   }
-  mergeConfig(target, own, { folder: dirname(file), source: file }, origins);
+
+  async addValue(value: ConfigTree, origin: Origin, chain: readonly string[] = []): Promise<void> {
+    const { extends: bases, plugins, ...own } = value;
+    for (const base of bases === undefined ? [] : Array.isArray(bases) ? (bases as unknown[]) : [bases]) {
+      if (typeof base !== 'string' || base === '') {
+        throw new ConfigError(
+          `${origin.source}: "extends" should be a file or a list of files, but holds ${JSON.stringify(base)}.`,
+          { code: 'config.extends' },
+        );
+      }
+      await this.addFile(resolve(origin.folder, base), chain);
+    }
+    mergeConfig(this.config, own, origin, this.origins);
+    if (plugins !== undefined) this.addPlugins(plugins, origin);
+  }
+
+  /** Plugins add up: the sections that come from a base need the base's plugins. */
+  private addPlugins(plugins: unknown, origin: Origin): void {
+    const known = this.config.plugins;
+    if (!Array.isArray(known) || !Array.isArray(plugins)) {
+      mergeConfig(this.config, { plugins }, origin, this.origins);
+      return;
+    }
+    for (const plugin of plugins as unknown[]) {
+      this.origins.set(joinPath('plugins', known.length), origin);
+      known.push(plugin);
+    }
+  }
 }

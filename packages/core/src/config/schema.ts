@@ -31,6 +31,12 @@ export const PlainSections = {
   runs: pathOption().default('runs'),
 };
 
+/** Core's keys in a section of `evaluators`. */
+export const EvaluatorKeys = z.object({
+  name: z.string().min(1).optional().describe("prefix of its numbers; default: the component's id"),
+  every: count().default(0).describe('steps between evaluations; 0: only at the end'),
+});
+
 export interface EvaluatorSection {
   /** Prefix of its numbers. Default: the component's id. */
   readonly name: string;

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
+import { show, type Finding } from './issues';
 
 /**
  * The registry against which nested components are checked. Schemas are made before any registry exists, and zod hands
@@ -27,25 +28,27 @@ export function asSpec(value: unknown): unknown {
 /** Checks a component section and fills its defaults; problems go to zod's context with their paths. */
 export function fixComponent(interface_: InterfaceName, value: unknown, context: z.core.$RefinementCtx): ComponentSpec {
   const spec = asSpec(value) as ComponentSpec;
-  const complain = (message: string, path: PropertyKey[] = []): ComponentSpec => {
-    context.issues.push({ code: 'custom', message, path, input: value });
+  const complain = (finding: Omit<Finding, 'path'>, path: PropertyKey[] = []): ComponentSpec => {
+    context.issues.push({ code: 'custom', message: finding.message, path, input: value, params: { finding } });
     return spec;
   };
+  const expect = (expected: string, got: unknown, path: PropertyKey[]): ComponentSpec =>
+    complain({ message: `expected ${expected}, got ${show(got)}`, expected, got: show(got) }, path);
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
-    return complain(`expected a component, e.g. { use: … }, got ${JSON.stringify(value) ?? 'nothing'}`);
+    return expect('a component, e.g. { use: … }', value, []);
   }
-  if (typeof spec.use !== 'string')
-    return complain(
-      `expected the id of a component for "${interface_}", got ${JSON.stringify(spec.use) ?? 'nothing'}`,
-      ['use'],
-    );
+  if (typeof spec.use !== 'string') {
+    const known = checkingAgainst?.names(interface_).join(', ');
+    return expect(`the id of a component for "${interface_}"${known ? ` (known are ${known})` : ''}`, spec.use, ['use']);
+  }
   // Outside of loading a config the options were checked already.
   if (!checkingAgainst) return spec;
   let found;
   try {
     found = checkingAgainst.find(interface_, spec.use);
   } catch (error) {
-    return complain((error as Error).message, ['use']);
+    const nearest = checkingAgainst.nearest(interface_, spec.use);
+    return complain({ message: (error as Error).message, got: show(spec.use), nearest }, ['use']);
   }
   const { use, ...options } = spec;
   const parsed = found.definition.options.safeParse(options);

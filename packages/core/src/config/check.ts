@@ -1,0 +1,135 @@
+import { isAbsolute, resolve } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import type { ComponentSpec } from '../components';
+import type { InterfaceName } from '../plugin';
+import type { Registry } from '../registry';
+import { componentOption } from './markers';
+import { isObject, joinPath, type Origins } from './merge';
+import { explainIssues, show, type ConfigIssue, type Finding } from './issues';
+import { asSpec, checkingWith } from './sections';
+import { keysAt, walk, type Schema, type Visitor } from './walk';
+
+/**
+ * Checks parts of a config against their schemas, fills defaults and makes paths absolute: a relative path belongs to
+ * the file that holds it, one from `--set` or a default to the working directory. Collects what is wrong.
+ */
+export class Checker {
+  readonly issues: ConfigIssue[] = [];
+
+  constructor(
+    private readonly registry: Registry,
+    private readonly origins: Origins,
+    private readonly workingFolder: string,
+  ) {}
+
+  complain(path: string, { message, expected, got, nearest }: Omit<Finding, 'path'>): void {
+    if (this.issues.some((known) => known.path === path && known.message === message)) return;
+    const source = this.origins.get(path)?.source ?? 'config';
+    const parts = Object.entries({ expected, got, nearest }).filter(([, part]) => part !== undefined);
+    this.issues.push({ source, path, message, ...Object.fromEntries(parts) });
+  }
+
+  expect(path: string, expected: string, value: unknown): void {
+    this.complain(path, { message: `expected ${expected}, got ${show(value)}`, expected, got: show(value) });
+  }
+
+  /** The value that `schema` makes of it; undefined after a complaint. */
+  plain<S extends z.ZodType>(
+    schema: S,
+    value: unknown,
+    path: string,
+    extraKeys: readonly string[] = [],
+  ): z.output<S> | undefined {
+    return checkingWith(this.registry, () => {
+      const placed = walk(schema, value, path, this.writtenPaths);
+      const parsed = schema.safeParse(placed);
+      if (parsed.success) return walk(schema, parsed.data, path, this.defaults) as z.output<S>;
+      const knownKeys = (at: readonly PropertyKey[]): string[] => [
+        ...keysAt(schema, placed, at, this.sectionOf),
+        ...(at.length === 0 ? extraKeys : []),
+      ];
+      this.collect(explainIssues(parsed.error.issues, asSpec(placed), knownKeys), path);
+      return undefined;
+    });
+  }
+
+  /** A section that names a component. `extraKeys`: keys of ours that were split off it, for suggestions. */
+  component(
+    interface_: InterfaceName,
+    value: unknown,
+    path: string,
+    extraKeys: readonly string[] = [],
+  ): ComponentSpec {
+    const schema = componentOption(interface_);
+    const spec = this.plain(schema, value, path, extraKeys);
+    if (!spec) return asSpec(value) as ComponentSpec;
+    const again = checkingWith(this.registry, () => schema.safeParse(spec));
+    if (!again.success || !isDeepStrictEqual(again.data, spec)) {
+      // A run's config.json is read again when the run is resumed.
+      this.complain(path, {
+        message: `the options of ${interface_} "${spec.use}" change when they are read a second time; its schema should accept what it returns`,
+      });
+    }
+    this.checkJson(spec, path);
+    return spec;
+  }
+
+  private collect(findings: readonly Finding[], path: string): void {
+    for (const finding of findings) this.complain([path, ...finding.path.map(String)].join('.'), finding);
+  }
+
+  /** What is written to config.json should come back as it was. */
+  private checkJson(value: unknown, path: string): void {
+    if (Array.isArray(value)) value.forEach((item, i) => this.checkJson(item, joinPath(path, i)));
+    else if (isObject(value) && String(value) === '[object Object]')
+      for (const [key, item] of Object.entries(value)) this.checkJson(item, joinPath(path, key));
+    else if (
+      value !== undefined &&
+      value !== null &&
+      !['string', 'boolean'].includes(typeof value) &&
+      !Number.isFinite(value)
+    )
+      this.expect(path, 'a value that JSON can hold', value);
+  }
+
+  private readonly sectionOf = (interface_: InterfaceName, value: unknown): Schema | undefined => {
+    const spec = asSpec(value);
+    try {
+      return isObject(spec) && typeof spec.use === 'string'
+        ? this.registry.find(interface_, spec.use).definition.options
+        : undefined;
+    } catch {
+      return undefined; // Parsing complains about it, with everything else.
+    }
+  };
+
+  /** Before parsing: paths that somebody wrote. */
+  private readonly writtenPaths: Visitor = {
+    path: (value, at) => {
+      if (typeof value !== 'string' || value === '' || isAbsolute(value)) return value;
+      return resolve(this.origins.get(at)?.folder ?? this.workingFolder, value);
+    },
+    component: (interface_, value, at) => {
+      const options = this.sectionOf(interface_, value);
+      return options ? walk(options, asSpec(value), at, this.writtenPaths) : value;
+    },
+  };
+
+  /** After parsing: what is still relative came from a default, and zod does not look into a component that did. */
+  private readonly defaults: Visitor = {
+    path: (value) =>
+      typeof value !== 'string' || value === '' || isAbsolute(value) ? value : resolve(this.workingFolder, value),
+    component: (interface_, value, at) => {
+      const parsed = componentOption(interface_).safeParse(value);
+      if (!parsed.success) {
+        const knownKeys = (path: readonly PropertyKey[]): string[] =>
+          keysAt(componentOption(interface_), value, path, this.sectionOf);
+        this.collect(explainIssues(parsed.error.issues, asSpec(value), knownKeys), at);
+        return value;
+      }
+      const options = this.sectionOf(interface_, parsed.data);
+      return options ? walk(options, parsed.data, at, this.defaults) : parsed.data;
+    },
+  };
+}

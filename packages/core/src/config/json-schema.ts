@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { INTERFACES, type InterfaceName } from '../plugin';
+import type { Registry } from '../registry';
+import { markerOf } from './markers';
+import { COMPONENT_SECTIONS, EngineSection, EvaluatorKeys, PlainSections } from './schema';
+
+type JsonSchema = Record<string, unknown>;
+
+/** Options as one writes them; what JSON Schema cannot say is left open. A nested component refers to its interface. */
+function schemaOf(schema: z.ZodType): JsonSchema {
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io: 'input',
+    unrepresentable: 'any',
+    override: ({ zodSchema, jsonSchema }) => {
+      const marker = markerOf(zodSchema);
+      if (marker?.kind !== 'component') return;
+      for (const key of Object.keys(jsonSchema)) delete (jsonSchema as JsonSchema)[key];
+      jsonSchema.$ref = reference(marker.interface).$ref;
+    },
+  });
+  return rest;
+}
+
+const reference = (interface_: InterfaceName): { $ref: string } => ({ $ref: `#/$defs/${interface_}` });
+
+/** `{ use: id, … }` for every component of an interface, or its id alone. */
+function definitionOf(registry: Registry, interface_: InterfaceName, extra: JsonSchema = {}): JsonSchema {
+  const names = registry.names(interface_);
+  const components = registry.list(interface_).map(({ definition, plugin }) => {
+    const { properties, required, ...rest } = schemaOf(definition.options) as {
+      properties?: JsonSchema;
+      required?: string[];
+    };
+    const full = `${plugin}/${definition.id}`;
+    const ids = names.includes(definition.id) ? [definition.id, full] : [full];
+    // The one model family need not be named.
+    const needsUse = interface_ !== 'model' || names.length > 1;
+    return {
+      ...rest,
+      description: definition.description,
+      properties: { use: { enum: ids }, ...extra, ...properties },
+      required: [...(needsUse ? ['use'] : []), ...(required ?? [])],
+    };
+  });
+  const short = { enum: names, description: 'a component with its default options' };
+  return { anyOf: [...(names.length > 0 ? [short] : []), ...components] };
+}
+
+/**
+ * JSON Schema of a whole config with the plugins of a registry, for completion and checks in editors. `--set`, `extends`
+ * and defaults fill what a file leaves out, so no section is required.
+ */
+export function configJsonSchema(registry: Registry): JsonSchema {
+  const list = (items: JsonSchema): JsonSchema => ({ type: 'array', items });
+  const { required: _, ...train } = schemaOf(PlainSections.train);
+  const evaluatorKeys = schemaOf(EvaluatorKeys).properties as JsonSchema;
+  const engine = schemaOf(EngineSection);
+  return {
+    $schema: 'https://json-schema.org/draft/2020-12/schema',
+    title: 'Graft experiment',
+    type: 'object',
+    properties: {
+      extends: { anyOf: [{ type: 'string' }, list({ type: 'string' })], description: 'configs that this one changes' },
+      name: schemaOf(PlainSections.name),
+      seed: schemaOf(PlainSections.seed),
+      plugins: list({ type: 'string', description: 'a package, or a file relative to this one' }),
+      engine: { anyOf: [(engine.properties as JsonSchema).mode, engine] },
+      ...Object.fromEntries(COMPONENT_SECTIONS.map((section) => [section, reference(section)])),
+      evaluators: list(reference('evaluator')),
+      trackers: list(reference('tracker')),
+      callbacks: list(reference('callback')),
+      train,
+      runs: schemaOf(PlainSections.runs),
+      versions: { type: 'object', description: 'written into the config.json of a run' },
+    },
+    additionalProperties: false,
+    $defs: Object.fromEntries(
+      INTERFACES.map((name) => [name, definitionOf(registry, name, name === 'evaluator' ? evaluatorKeys : {})]),
+    ),
+  };
+}
