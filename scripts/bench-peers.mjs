@@ -5,7 +5,6 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from './cache.mjs';
 
-const ROUNDS = 3;
 const venv = process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv');
 const python = join(venv, 'bin', 'python');
 
@@ -30,41 +29,50 @@ if (missing.length > 0) {
   if (installed.status !== 0) process.exit(1);
 }
 
+const steps = (size) => ['--steps', size === 'tiny' ? '40' : '5'];
 const graft = (size, precision) =>
-  run(process.execPath, ['test/bench/train-step.mjs', size, precision]).tokensPerSecond;
-const jax = (size) =>
-  run(python, ['test/peers/bench_jax.py', 'train', '--size', size, ...(size === 'tiny' ? ['--steps', '40'] : [])])
-    .tokens_per_s;
-const hf = (size, ...more) =>
-  run(python, [
-    'test/peers/bench_hf.py',
-    'train',
-    '--size',
-    size,
-    ...more,
-    ...(size === 'tiny' ? ['--steps', '40'] : []),
-  ]).tokens_per_s;
-
+  run(process.execPath, ['test/bench/train-step.mjs', size, precision, ...steps(size)]).tokensPerSecond;
+const peer = (script, size, ...more) =>
+  run(python, [`test/peers/${script}.py`, 'train', '--size', size, ...steps(size), ...more]).tokens_per_s;
 const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
-const cases = [
-  ['S-f32-jax', () => graft('S', 'float32'), () => jax('S')],
-  ['S-bf16-hf', () => graft('S', 'bfloat16'), () => hf('S', '--dtype', 'bf16')],
-  ['tiny-f32-jax', () => graft('tiny', 'float32'), () => jax('tiny')],
-  ['S-f32-hf', () => graft('S', 'float32'), () => hf('S')],
-  ['tiny-f32-hf', () => graft('tiny', 'float32'), () => hf('tiny')],
+
+// Each group is measured back to back, so that a machine whose speed drifts treats its members alike.
+const groups = [
+  [
+    ['graft S-f32', () => graft('S', 'float32')],
+    ['jax S-f32', () => peer('bench_jax', 'S')],
+    ['hf S-f32', () => peer('bench_hf', 'S')],
+  ],
+  [
+    ['graft S-bf16', () => graft('S', 'bfloat16')],
+    ['hf S-bf16', () => peer('bench_hf', 'S', '--dtype', 'bf16')],
+  ],
+  [
+    ['graft tiny-f32', () => graft('tiny', 'float32')],
+    ['jax tiny-f32', () => peer('bench_jax', 'tiny')],
+    ['hf tiny-f32', () => peer('bench_hf', 'tiny')],
+  ],
 ];
-const ratios = [];
-for (const [name, ours, theirs] of cases) {
-  const own = [];
-  const peer = [];
-  // In turn, so that a machine whose speed drifts treats both alike.
-  for (let round = 0; round < ROUNDS; round++) {
-    own.push(ours());
-    peer.push(theirs());
-    console.log(
-      `${name}, round ${round + 1}: graft ${own[round].toFixed(0)} tokens/s, peer ${peer[round].toFixed(0)} tokens/s`,
-    );
+const ROUNDS = 3;
+const LAST_START_MINUTES = 12;
+const began = Date.now();
+const measured = {};
+for (let round = 1; round <= ROUNDS; round++) {
+  if (round > 1 && Date.now() - began > LAST_START_MINUTES * 60_000) break;
+  for (const [name, measure] of groups.flat()) {
+    const tokensPerSecond = measure();
+    (measured[name] ??= []).push(tokensPerSecond);
+    console.log(`round ${round}: ${name} ${tokensPerSecond.toFixed(0)} tokens/s`);
   }
-  ratios.push(`ratio ${name}: ${(median(own) / median(peer)).toFixed(2)}`);
 }
-console.log(ratios.join('\n'));
+for (const [what, who] of [
+  ['S-f32', 'jax'],
+  ['S-bf16', 'hf'],
+  ['tiny-f32', 'jax'],
+  ['S-f32', 'hf'],
+  ['tiny-f32', 'hf'],
+]) {
+  console.log(
+    `ratio ${what}-${who}: ${(median(measured[`graft ${what}`]) / median(measured[`${who} ${what}`])).toFixed(2)}`,
+  );
+}
