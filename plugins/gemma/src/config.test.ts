@@ -1,0 +1,96 @@
+import { CheckpointError } from '@graft/core';
+import { parseCheckpointConfig, toCheckpointConfig, type EncoderDecoderConfig } from './config';
+
+const side = {
+  num_hidden_layers: 3,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  hidden_size: 64,
+  head_dim: 16,
+  intermediate_size: 128,
+  vocab_size: 99,
+};
+const gemma2 = { model_type: 'gemma2', ...side };
+const t5gemma = { model_type: 't5gemma', encoder: side, decoder: { ...side, num_hidden_layers: 2 } };
+
+describe('parseCheckpointConfig', () => {
+  it('fills in what the published implementation means by silence', () => {
+    expect(parseCheckpointConfig(gemma2)).toEqual({
+      kind: 'decoder-only',
+      decoder: {
+        layers: 3,
+        hidden: 64,
+        feedForward: 128,
+        heads: 4,
+        keyValueHeads: 2,
+        headDim: 16,
+        vocabularySize: 99,
+        rmsNormEpsilon: 1e-6,
+        ropeTheta: 10000,
+        maxPositions: 8192,
+        slidingWindow: 4096,
+        layerTypes: ['sliding_attention', 'full_attention', 'sliding_attention'],
+        attentionSoftCap: 50,
+        finalLogitSoftCap: 30,
+        queryPreAttentionScalar: 16,
+        padTokenId: 0,
+        bosTokenId: 2,
+        eosTokenIds: [1],
+      },
+    });
+  });
+
+  it.each([
+    [{ rope_theta: 5000 }, 5000],
+    [{ rope_parameters: { rope_theta: 5000, rope_type: 'default' } }, 5000],
+    [{ rope_parameters: { rope_theta: 7000 }, rope_theta: 5000 }, 7000],
+    [{ rope_scaling: null, rope_theta: 5000 }, 5000],
+  ])('reads theta in either dialect: %j', (fields, theta) => {
+    expect(parseCheckpointConfig({ ...gemma2, ...fields }).decoder.ropeTheta).toBe(theta);
+  });
+
+  it('reads each side from its own section', () => {
+    const config = parseCheckpointConfig(t5gemma) as EncoderDecoderConfig;
+    expect([config.encoder.layers, config.decoder.layers]).toEqual([3, 2]);
+    expect([config.encoderWindow, config.tieEncoderEmbedding]).toEqual(['strict', false]);
+  });
+
+  it('takes soft caps away where the config says null', () => {
+    expect(parseCheckpointConfig({ ...gemma2, attn_logit_softcapping: null }).decoder.attentionSoftCap).toBeNull();
+  });
+
+  it('lets options win over what the checkpoint says of itself', () => {
+    const told = { ...t5gemma, encoder_window: 'inclusive' };
+    expect(parseCheckpointConfig(told)).toMatchObject({ encoderWindow: 'inclusive' });
+    expect(parseCheckpointConfig(told, { encoderWindow: 'strict' })).toMatchObject({ encoderWindow: 'strict' });
+  });
+
+  it.each([
+    [{ ...gemma2, hidden_size: 'wide' }, /"hidden_size" should be an integer of at least 1, but is "wide"/],
+    [{ ...gemma2, intermediate_size: undefined }, /"intermediate_size".*missing/],
+    [{ ...gemma2, num_key_value_heads: 3 }, /"num_key_value_heads" is 3, which does not divide "num_attention_heads" 4/],
+    [{ ...gemma2, head_dim: 15 }, /"head_dim" is 15/],
+    [{ ...gemma2, layer_types: ['full_attention'] }, /"layer_types" should list 3 layers/],
+    [{ ...gemma2, layer_types: ['full_attention', 'full_attention', 'chunked'] }, /not "chunked"/],
+    [{ ...gemma2, rope_parameters: { rope_type: 'yarn' } }, /"yarn"/],
+    [{ ...gemma2, rope_theta: -1 }, /"rope_theta".*-1/],
+    [{ ...gemma2, attention_bias: true }, /"attention_bias" is true/],
+    [{ ...gemma2, tie_word_embeddings: false }, /"tie_word_embeddings" is false/],
+    [{ ...gemma2, pad_token_id: 99 }, /"pad_token_id" is 99, but "vocab_size" is 99/],
+    [{ ...gemma2, model_type: 'llama' }, /"model_type" should be "gemma2" or "t5gemma", but is "llama"/],
+    [{ model_type: 't5gemma', encoder: side }, /"decoder" should be an object/],
+    [{ ...t5gemma, encoder: { ...side, hidden_size: 0 } }, /config\.json, encoder: "hidden_size"/],
+    [{ ...t5gemma, encoder: { ...side, vocab_size: 98 } }, /98 tokens, the decoder's 99/],
+    [{ ...t5gemma, encoder_window: 'wide' }, /"encoder_window" should be "strict" or "inclusive"/],
+  ])('%#: names the field that is wrong', (config, message) => {
+    expect(() => parseCheckpointConfig(config)).toThrow(CheckpointError);
+    expect(() => parseCheckpointConfig(config)).toThrow(message);
+  });
+});
+
+describe('toCheckpointConfig', () => {
+  it.each([gemma2, t5gemma, { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true }])('%#: is read back as it was', (json) => {
+    const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
+    expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
+  });
+});

@@ -1,0 +1,57 @@
+import { openEngine, tf } from '@graft/engine';
+import { decoderMasks, encoderMasks, paddingMask, UNSEEN } from './masks';
+
+/** Per query, the keys it sees, as text: one line a query, x for seen. */
+function drawn(mask: tf.Tensor | undefined, row = 0): string[] | undefined {
+  if (!mask) return undefined;
+  const queries = mask.shape[3]!;
+  const keys = mask.shape[4]!;
+  const values = mask.dataSync();
+  const start = mask.shape[0] === 1 ? 0 : row * queries * keys;
+  return Array.from({ length: queries }, (_, i) =>
+    Array.from({ length: keys }, (_, j) => (values[start + i * keys + j] === 0 ? 'x' : '.')).join(''),
+  );
+}
+
+const ones = (...rows: number[][]): tf.Tensor => tf.tensor2d(rows, undefined, 'int32');
+
+describe('masks', () => {
+  beforeAll(() => openEngine({ mode: 'portable' }));
+
+  it('encoder windows reach both ways: |i - j| < w, or <= w', () => {
+    expect(drawn(encoderMasks(5, 2, 'strict', undefined).sliding_attention)).toEqual(['xx...', 'xxx..', '.xxx.', '..xxx', '...xx']);
+    expect(drawn(encoderMasks(5, 2, 'inclusive', undefined).sliding_attention)).toEqual(['xxx..', 'xxxx.', 'xxxxx', '.xxxx', '..xxx']);
+  });
+
+  it('full encoder layers are masked by padding alone', () => {
+    expect(encoderMasks(5, 2, 'strict', undefined).full_attention).toBeUndefined();
+    expect(drawn(encoderMasks(3, 9, 'strict', ones([0, 1, 1], [1, 1, 0])).full_attention, 1)).toEqual(['xx.']);
+  });
+
+  it('decoders see themselves and what came before, w keys in sliding layers', () => {
+    const masks = decoderMasks(4, 2, undefined);
+    expect(drawn(masks.full_attention)).toEqual(['x...', 'xx..', 'xxx.', 'xxxx']);
+    expect(drawn(masks.sliding_attention)).toEqual(['x...', 'xx..', '.xx.', '..xx']);
+  });
+
+  it('padding joins every pattern, and a row with nothing to see is equal everywhere', () => {
+    const masks = decoderMasks(3, 2, ones([1, 1, 0], [0, 1, 1]));
+    expect(drawn(masks.full_attention, 0)).toEqual(['x..', 'xx.', 'xx.']);
+    expect(drawn(masks.sliding_attention, 0)).toEqual(['x..', 'xx.', '.x.']);
+    expect(drawn(masks.full_attention, 1)).toEqual(['...', '.x.', '.xx']);
+    const first = Array.from(masks.full_attention!.dataSync().slice(9, 12));
+    expect(first).toEqual([Math.fround(UNSEEN), Math.fround(UNSEEN), Math.fround(UNSEEN)]);
+  });
+
+  it('leaves out a window that no two positions are far enough apart for', () => {
+    const masks = decoderMasks(4, 4, undefined);
+    expect(masks.sliding_attention).toBe(masks.full_attention);
+    expect(encoderMasks(4, 4, 'strict', undefined).sliding_attention).toBeUndefined();
+    expect(encoderMasks(5, 4, 'strict', undefined).sliding_attention).toBeDefined();
+    expect(encoderMasks(5, 4, 'inclusive', undefined).sliding_attention).toBeUndefined();
+  });
+
+  it('takes any number but 0 as seen', () => {
+    expect(drawn(paddingMask(ones([1, 0, 7])))).toEqual(['x.x']);
+  });
+});
