@@ -5,4 +5,5 @@ export const defaultPlugins: readonly string[] = [
   '@graft/objectives',
   '@graft/optimizers',
   '@graft/text',
+  '@graft/mlflow',
 ];
