@@ -3,11 +3,19 @@ import {
   createRandom,
   evaluatorSection,
   type ComponentSpec,
+  type Dataset,
+  type HostArray,
   type LoadedExperiment,
   type Logger,
+  type Tokenizer,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
 import { generate, loadModel } from '@graft/gemma';
+
+/** Pieces to choose from. */
+const PIECES = 64;
+/** Tokens of the continuation that the decoder is given: models this small find no beginning of their own. */
+const GIVEN = 16;
 
 /** What each model says to the first half of a held-out piece of text. */
 export async function sampleText(
@@ -20,28 +28,28 @@ export async function sampleText(
   const heldOut = evaluatorSection(config.evaluators[0]).component.dataset as ComponentSpec;
   const dataset = await components.create('dataset', heldOut);
   const tokenizer = await components.create('tokenizer', heldOut.tokenizer as ComponentSpec);
-  const { value } = await dataset[Symbol.asyncIterator]().next();
+  const tokens = await wordiest(dataset, tokenizer);
   dataset.dispose?.();
-  if (!value) return [];
-  const tokens = value.tokens.values as Int32Array;
-  const source = tokens.subarray(0, tokens.length >> 1);
-  const show = (ids: Int32Array): string => indent(tokenizer.decode(ids));
-  const lines = [
-    '',
-    'Given, from a held-out text:',
-    show(source),
-    'How it goes on:',
-    show(tokens.subarray(source.length)),
-  ];
+  if (!tokens) return [];
+  const middle = tokens.length >> 1;
+  const source = tokens.subarray(0, middle);
+  const given = tokens.subarray(middle, middle + GIVEN);
+  const show = (ids: Int32Array): string => tokenizer.decode(ids).replace(/\r/g, '').replace(/^/gm, '  | ');
+  const lines = ['', 'The encoder reads, from a held-out text:', show(source)];
+  lines.push(
+    `How it goes on (the decoder is given "${tokenizer.decode(given).replace(/\s/g, ' ')}"):`,
+    show(tokens.subarray(middle)),
+  );
   for (const [name, folder] of Object.entries(models)) {
     const checkpoint = await loadModel(folder);
-    const { model, parameters } = checkpoint;
+    const { model } = checkpoint;
     try {
-      const fields = { input_ids: { dtype: 'int32' as const, shape: [1, source.length], values: source } };
-      const [sequence] = await generate(engine, model, parameters, {
-        fields,
-        maxNewTokens: Math.min(96, tokens.length - source.length),
-      });
+      const fields = {
+        input_ids: row(source),
+        decoder_input_ids: row(Int32Array.of(model.specialTokens.start, ...given)),
+      };
+      const maxNewTokens = tokens.length - middle - given.length;
+      const [sequence] = await generate(engine, model, checkpoint.parameters, { fields, maxNewTokens });
       lines.push(`What the model says, ${name}:`, show(sequence.subarray(1)));
     } finally {
       checkpoint.dispose();
@@ -50,6 +58,19 @@ export async function sampleText(
   return lines;
 }
 
-function indent(text: string): string {
-  return text.replace(/\r/g, '').replace(/^/gm, '  | ');
+function row(values: Int32Array): HostArray {
+  return { dtype: 'int32', shape: [1, values.length], values };
+}
+
+/** Of the first pieces the one with the most letters: tables and code say little to a reader. */
+async function wordiest(dataset: Dataset, tokenizer: Tokenizer): Promise<Int32Array | undefined> {
+  let best: { tokens: Int32Array; letters: number } | undefined;
+  let left = PIECES;
+  for await (const { tokens } of dataset) {
+    const values = tokens.values as Int32Array;
+    const letters = tokenizer.decode(values).match(/[a-z]/g)?.length ?? 0;
+    if (!best || letters > best.letters) best = { tokens: values, letters };
+    if (--left === 0) break;
+  }
+  return best?.tokens;
 }

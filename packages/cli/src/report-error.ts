@@ -1,11 +1,18 @@
+import { types } from 'node:util';
+
 /** What the library's errors carry. Told by shape: importing the class would load the engine before `--help`. */
 interface ExplainedError extends Error {
   readonly exitCode: 1 | 2;
   readonly hint?: string;
 }
 
+/** `instanceof` fails for errors of another realm, as the system's are in a test runner. */
+function isError(value: unknown): value is Error {
+  return types.isNativeError(value);
+}
+
 function isExplained(error: unknown): error is ExplainedError {
-  return error instanceof Error && 'exitCode' in error && 'code' in error;
+  return isError(error) && 'exitCode' in error && 'code' in error;
 }
 
 /** A mistake on the command line that commander cannot see. The library's UsageError would load the library. */
@@ -39,7 +46,7 @@ export function describeError(error: unknown, debug: boolean): { text: string; e
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+  return isError(error) && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
 function sentence(error: unknown): string {
@@ -47,13 +54,13 @@ function sentence(error: unknown): string {
     const reason = SYSTEM_REASONS[error.code ?? ''];
     if (reason) return `${error.path ?? error.syscall}: ${reason}.`;
   }
-  const message = error instanceof Error ? error.message : String(error);
+  const message = isError(error) ? error.message : String(error);
   return message.trim() === '' ? 'an error without a message.' : message;
 }
 
 function stacks(error: unknown): string[] {
   const parts: string[] = [];
-  for (let at = error; at instanceof Error; at = at.cause)
+  for (let at = error; isError(at); at = at.cause)
     parts.push(`${parts.length > 0 ? 'Caused by: ' : ''}${at.stack ?? at.message}`);
   return parts;
 }

@@ -1,0 +1,60 @@
+import { main } from './program';
+
+async function run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  let stdout = '';
+  let stderr = '';
+  const status = await main(['node', 'graft', ...args], {
+    stdout: { write: (text) => (stdout += text) },
+    stderr: { write: (text) => (stderr += text) },
+  });
+  return { status, stdout, stderr };
+}
+
+const COMMANDS = [
+  ['run'],
+  ['adapt'],
+  ['forward'],
+  ['generate'],
+  ['inspect'],
+  ['plugins'],
+  ['doctor'],
+  ['engine'],
+  ['engine', 'install'],
+];
+
+describe('the command line', () => {
+  it.each(COMMANDS)('helps with %s %s', async (...command) => {
+    const { status, stdout, stderr } = await run(...command, '--help');
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
+    expect(stdout).toContain(`Usage: graft ${command.join(' ')}`);
+    expect(stdout).toContain('--debug');
+  });
+
+  it('tells its version', async () => {
+    expect(await run('--version')).toEqual({
+      status: 0,
+      stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
+      stderr: '',
+    });
+  });
+
+  it.each([
+    [[], /Usage: graft/],
+    [['insepct'], /^graft: unknown command 'insepct'\n\(Did you mean inspect\?\)/],
+    [['inspect'], /^graft: missing required argument 'checkpoint'/],
+    [['inspect', 'a', 'b'], /^graft: too many arguments/],
+    [['adapt', '--encoder', 'a', '--out', 'b', '--cross-attention', 'some'], /Allowed choices are auto, copy, random/],
+    [['adapt', '--encoder', 'a', '--out', 'b', '--std', '-1'], /Expected a number above 0/],
+    [['generate', '--model', 'a', '--max-new-tokens', '0', '--prompt', 'x'], /Expected an integer of at least 1/],
+    [['generate', '--model', 'a', '--max-new-tokens', '4', '--prompt', 'x', '--eos', '1,x'], /Expected token ids/],
+    [
+      ['generate', '--model', 'a', '--max-new-tokens', '4'],
+      /^graft: Give either --inputs and --output, or --prompt\.\n$/,
+    ],
+  ])('refuses %j with status 2 and nothing on standard output', async (args, message) => {
+    const { status, stdout, stderr } = await run(...args);
+    expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+    expect(stderr).toMatch(message);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+});
