@@ -8,7 +8,7 @@ export function nearest(name: string, known: readonly string[]): string | undefi
     wanted,
     known.map((candidate) => candidate.toLowerCase()),
   );
-  const reach = name.length < 3 ? 1 : Math.max(2, Math.floor(name.length / 3));
+  const reach = Math.min(name.length - 1, Math.max(2, Math.floor(name.length / 3)));
   if (distance(wanted, best) > reach) return undefined;
   return known.find((candidate) => candidate.toLowerCase() === best);
 }

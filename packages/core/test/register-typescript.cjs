@@ -21,7 +21,8 @@ Module._extensions['.ts'] = (module, filename) => {
       transform: { legacyDecorator: true, decoratorMetadata: false },
       target: 'es2022',
     },
-    module: { type: 'commonjs' },
+    // `import()` stays one: only so can CommonJS load an ES module.
+    module: { type: 'commonjs', ignoreDynamic: true },
     sourceMaps: false,
   });
   module._compile(code, filename);

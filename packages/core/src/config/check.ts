@@ -55,15 +55,11 @@ export class Checker {
   }
 
   /** A section that names a component. `extraKeys`: keys of ours that were split off it, for suggestions. */
-  component(
-    interface_: InterfaceName,
-    value: unknown,
-    path: string,
-    extraKeys: readonly string[] = [],
-  ): ComponentSpec {
+  component(interface_: InterfaceName, value: unknown, path: string, extraKeys: readonly string[] = []): ComponentSpec {
     const schema = componentOption(interface_);
+    const before = this.issues.length;
     const spec = this.plain(schema, value, path, extraKeys);
-    if (!spec) return asSpec(value) as ComponentSpec;
+    if (!spec || this.issues.length > before) return asSpec(value) as ComponentSpec;
     const again = checkingWith(this.registry, () => schema.safeParse(spec));
     if (!again.success || !isDeepStrictEqual(again.data, spec)) {
       // A run's config.json is read again when the run is resumed.

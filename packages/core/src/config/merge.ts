@@ -42,13 +42,23 @@ export function longForm(path: string, word: string): ConfigTree {
 }
 
 /** Copies lists and plain objects; a plugin, a class instance or a function in a config written in code stays itself. */
-function copy(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(copy);
+function copy(value: unknown, at: string, source: string): unknown {
+  if (Array.isArray(value)) return value.map((item, i) => copy(item, joinPath(at, i), source));
   if (!isObject(value) || isPlugin(value)) return value;
   const prototype = Object.getPrototypeOf(value) as object | null;
   // Not compared with this realm's Object.prototype: a config may come out of another one.
   if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, copy(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => {
+      checkKey(key, joinPath(at, key), source);
+      return [key, copy(inner, joinPath(at, key), source)];
+    }),
+  );
+}
+
+function checkKey(key: string, at: string, source: string): void {
+  if (key !== '__proto__') return;
+  throw new ConfigError(`${source}: ${at}: no key may be called "__proto__".`, { code: 'config.key' });
 }
 
 /**
@@ -58,9 +68,7 @@ function copy(value: unknown): unknown {
 export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Origin, origins: Origins, path = ''): void {
   for (const [key, written] of Object.entries(source)) {
     const at = joinPath(path, key);
-    if (key === '__proto__') {
-      throw new ConfigError(`${origin.source}: ${at}: no key may be called "__proto__".`, { code: 'config.key' });
-    }
+    checkKey(key, at, origin.source);
     let value = written;
     let present = Object.hasOwn(target, key) ? target[key] : undefined;
     if (typeof value === 'string' && isObject(present) && (present.use !== undefined || at === 'engine')) {
@@ -72,7 +80,7 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
     if (isObject(value) && isObject(present) && !namesAnother(value, present)) {
       mergeConfig(present, value, origin, origins, at);
     } else {
-      target[key] = copy(value);
+      target[key] = copy(value, at, origin.source);
       origins.set(at, origin);
     }
   }

@@ -42,7 +42,10 @@ export function applyOverrides(
       let next = Object.hasOwn(at, key) ? at[key] : undefined;
       if (typeof next === 'string') next = longForm(walked, next);
       // What is not there yet is a list where its first place is named.
-      else if (typeof next !== 'object' || next === null) next = (path[i + 1] ?? last) === '0' ? [] : {};
+      else if (typeof next !== 'object' || next === null) {
+        next = (path[i + 1] ?? last) === '0' ? [] : {};
+        origins.set(walked, origin);
+      }
       at[key] = next;
       at = next as ConfigTree;
     }
@@ -54,7 +57,8 @@ export function applyOverrides(
 /** Where another component is named, the options of the old one go: they are not its options. */
 function dropOldOptions(config: ConfigTree, path: readonly string[], use: unknown): void {
   let at: unknown = config;
-  for (const key of path) at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) && (at as ConfigTree)[key];
+  for (const key of path)
+    at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) && (at as ConfigTree)[key];
   if (!isObject(at) || at.use === undefined || at.use === use) return;
   for (const key of Object.keys(at)) delete at[key];
   at.use = use;

@@ -39,7 +39,9 @@ export function fixComponent(interface_: InterfaceName, value: unknown, context:
   }
   if (typeof spec.use !== 'string') {
     const known = checkingAgainst?.names(interface_).join(', ');
-    return expect(`the id of a component for "${interface_}"${known ? ` (known are ${known})` : ''}`, spec.use, ['use']);
+    return expect(`the id of a component for "${interface_}"${known ? ` (known are ${known})` : ''}`, spec.use, [
+      'use',
+    ]);
   }
   // Outside of loading a config the options were checked already.
   if (!checkingAgainst) return spec;

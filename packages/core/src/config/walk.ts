@@ -28,7 +28,8 @@ export const definitionOf = (schema: Schema): Definition => schema._zod.def as u
 /** What a wrapper (`optional`, `default`, a transform, …) wraps; undefined for a schema that wraps nothing. */
 function unwrap(definition: Definition): Schema | undefined {
   // `preprocess` puts the schema behind the transform, `transform` before it.
-  if (definition.type === 'pipe') return definitionOf(definition.in!).type === 'transform' ? definition.out : definition.in;
+  if (definition.type === 'pipe')
+    return definitionOf(definition.in!).type === 'transform' ? definition.out : definition.in;
   if (definition.type === 'lazy') return definition.getter!();
   return definition.innerType;
 }
@@ -107,8 +108,7 @@ export function keysAt(
   if (parts) return [...new Set(parts.flatMap((part) => keysAt(part, value, path, sectionOf)))];
   if (path.length === 0) return Object.keys(definition.shape ?? {});
   const key = String(path[0]);
-  const next =
-    definition.shape?.[key] ?? definition.element ?? definition.valueType ?? definition.items?.[Number(key)];
+  const next = definition.shape?.[key] ?? definition.element ?? definition.valueType ?? definition.items?.[Number(key)];
   if (!next) return [];
   return keysAt(next, (value as ConfigTree | undefined)?.[key], path.slice(1), sectionOf);
 }

@@ -46,7 +46,12 @@ export interface Objective {
   /** Pads, shifts right, makes masks. The only place where the shift to the right happens. */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
   /** Traceable: pure tf code. */
-  loss(model: Model, parameters: Parameters, batch: BatchTensors, options: { training: boolean; randomKey?: tf.Tensor }): LossOutput;
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor },
+  ): LossOutput;
   /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
   countTokens?(batch: HostFields): number;
 }

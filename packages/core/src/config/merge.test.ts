@@ -1,0 +1,60 @@
+import fc from 'fast-check';
+import { mergeConfig, Origins, type ConfigTree } from './merge';
+
+test('merging: objects key by key, the rest replaced, later over earlier', () => {
+  const leaf = fc.oneof(fc.integer(), fc.boolean(), fc.array(fc.integer(), { maxLength: 2 }));
+  const key = fc.constantFrom('a', 'b', 'c');
+  const { tree } = fc.letrec<{ tree: Record<string, unknown> }>((tie) => ({
+    tree: fc.dictionary(key, fc.oneof({ depthSize: 'small' }, leaf, tie('tree'))),
+  }));
+  const isTree = (value: unknown): value is ConfigTree =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  const expected = (a: unknown, b: unknown): unknown => {
+    if (!isTree(a) || !isTree(b)) return b;
+    const result: ConfigTree = { ...a };
+    for (const [k, v] of Object.entries(b)) result[k] = Object.hasOwn(a, k) ? expected(a[k], v) : v;
+    return result;
+  };
+  fc.assert(
+    fc.property(tree, tree, (a, b) => {
+      const target = structuredClone(a);
+      mergeConfig(target, b, { folder: '/', source: 's' }, new Origins());
+      expect(target).toEqual(expected(a, b));
+    }),
+  );
+});
+
+const merged = (...layers: ConfigTree[]): ConfigTree => {
+  const target: ConfigTree = {};
+  for (const layer of layers) mergeConfig(target, layer, { folder: '/', source: 's' }, new Origins());
+  return target;
+};
+
+test('another component replaces the options of the old one; the same one, or none, keeps them', () => {
+  const base = { optimizer: { use: 'adamw', betas: [0, 1] } };
+  expect(merged(base, { optimizer: { use: 'sgd', rate: 1 } })).toEqual({ optimizer: { use: 'sgd', rate: 1 } });
+  expect(merged(base, { optimizer: 'sgd' })).toEqual({ optimizer: { use: 'sgd' } });
+  expect(merged(base, { optimizer: { use: 'adamw', rate: 1 } })).toEqual({
+    optimizer: { use: 'adamw', betas: [0, 1], rate: 1 },
+  });
+  expect(merged(base, { optimizer: 'adamw' })).toEqual(base);
+  expect(merged({ model: { width: 3 } }, { model: { use: 'toy' } })).toEqual({ model: { width: 3, use: 'toy' } });
+  expect(merged({ dataset: { tokenizer: 'file' } }, { dataset: { tokenizer: { path: 'x' } } })).toEqual({
+    dataset: { tokenizer: { use: 'file', path: 'x' } },
+  });
+});
+
+test('what is laid over is not changed, and what was laid over is not shared', () => {
+  const source = { a: { b: [1, { c: 2 }] } };
+  const target = merged(source);
+  (target.a as { b: unknown[] }).b.push(3);
+  expect(source).toEqual({ a: { b: [1, { c: 2 }] } });
+  const instance = new Map();
+  expect(merged({ a: instance }).a).toBe(instance);
+});
+
+test('a key that would reach a prototype is refused', () => {
+  expect(() => merged(JSON.parse('{ "a": { "__proto__": { "x": 1 } } }') as ConfigTree)).toThrow(
+    's: a.__proto__: no key may be called "__proto__".',
+  );
+});

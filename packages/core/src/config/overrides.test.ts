@@ -1,0 +1,124 @@
+import fc from 'fast-check';
+import { BASE, PLUGIN } from '../../test/config-toys';
+import { loadConfig, parseOverride, type ExperimentConfig, type InvalidConfigError } from './index';
+import { Origins, type ConfigTree } from './merge';
+import { applyOverrides } from './overrides';
+
+const load = async (value: object, overrides: string[] = []): Promise<ExperimentConfig> =>
+  (await loadConfig({ value, overrides, plugins: [PLUGIN], workingFolder: '/work' })).config;
+
+describe('--set', () => {
+  test('values are YAML, lists have places, the last one wins', async () => {
+    const config = await load(BASE, [
+      'train.steps=7',
+      'train.steps=9',
+      'optimizer.betas=[0.1, 0.2]',
+      'optimizer.betas.1=0.5',
+      'evaluators=[count]',
+      'evaluators.0.every=2',
+      'seed=-3',
+    ]);
+    expect(config.train.steps).toBe(9);
+    expect(config.optimizer.betas).toEqual([0.1, 0.5]);
+    expect(config.evaluators).toEqual([{ use: 'count', of: 'x', every: 2 }]);
+    expect(config.seed).toBe(-3);
+  });
+
+  test('another component replaces the options of the old one', async () => {
+    const config = await load({ ...BASE, initializer: { use: 'load', path: 'x' } }, ['initializer.use=zeros']).catch(
+      (e: unknown) => (e as InvalidConfigError).issues,
+    );
+    expect(config).toMatchObject({ initializer: { use: 'zeros' } });
+  });
+
+  test.each(['train', '=3', 'a..b=1', 'a b=1', '.a=2'])('%j is refused', (text) => {
+    expect(() => parseOverride(text)).toThrow(/expected key\.path=value/);
+  });
+
+  test('a value that is no YAML, and a place beyond a list, are told', async () => {
+    expect(() => parseOverride('a=[1')).toThrow(/the value is not valid YAML/);
+    await expect(load({ ...BASE, evaluators: ['count'] }, ['evaluators.5.every=1'])).rejects.toThrow(
+      '--set evaluators.5.every=1: "evaluators.5" is not a place in a list of 1.',
+    );
+  });
+
+  test('any scalar survives the way through --set', () => {
+    fc.assert(
+      fc.property(
+        fc.oneof(fc.integer(), fc.boolean(), fc.double({ noNaN: true, noDefaultInfinity: true })),
+        (value) => {
+          // YAML wants a point in a number with an exponent.
+          const text = typeof value === 'boolean' || Number.isInteger(value) ? String(value) : value.toFixed(20);
+          expect(parseOverride(`a.b=${text}`).value).toBe(typeof value === 'boolean' ? value : Number(text));
+        },
+      ),
+    );
+  });
+
+  test('options given beside another component stay, in either order', async () => {
+    const value = { ...BASE, initializer: 'zeros' };
+    const either = [
+      ['initializer.path=/x', 'initializer.use=load'],
+      ['initializer.use=load', 'initializer.path=/x'],
+      ['initializer={ use: load, path: /y }', 'initializer.path=/x'],
+    ];
+    for (const overrides of either) {
+      expect((await load(value, overrides)).initializer).toEqual({ use: 'load', path: '/x' });
+    }
+  });
+
+  test('short forms are sections without options', async () => {
+    const config = await load({ ...BASE, engine: 'graph', optimizer: 'sgd' }, [
+      'engine.threads=2',
+      'optimizer.learningRate=1e-4',
+      'dataset.tokenizer=file',
+      'dataset.tokenizer.path=/t',
+    ]);
+    expect(config.engine).toEqual({ mode: 'graph', threads: 2 });
+    expect(config.optimizer.learningRate).toBe(0.0001);
+    expect(config.dataset.tokenizer).toEqual({ use: 'file', path: '/t' });
+  });
+
+  test('a list begins where its first place is named, and the place behind the last one appends', async () => {
+    const config = await load(BASE, ['evaluators.0.use=count', 'evaluators.1={ use: count, name: two }']);
+    expect(config.evaluators).toEqual([
+      { use: 'count', every: 0, of: 'x' },
+      { use: 'count', every: 0, name: 'two', of: 'x' },
+    ]);
+  });
+
+  test('unknown keys are as wrong as in a file, and nothing reaches prototypes', async () => {
+    await expect(load(BASE, ['train.stpes=3'])).rejects.toThrow(
+      '--set: train.stpes: unknown key; did you mean "steps"?',
+    );
+    await expect(load(BASE, ['__proto__.polluted=1'])).rejects.toThrow(/expected key\.path=value/);
+    await expect(load(BASE, ['constructor.polluted=1'])).rejects.toThrow('--set: constructor: unknown key');
+    expect(({} as { polluted?: number }).polluted).toBeUndefined();
+    await expect(load(BASE, ['train={ __proto__: { steps: 1 } }'])).rejects.toThrow(
+      '--set: train.__proto__: no key may be called "__proto__".',
+    );
+  });
+
+  test('reading back what was set gives the last value of every place', () => {
+    const key = fc.constantFrom('a', 'b', 'c');
+    const path = fc.array(key, { minLength: 1, maxLength: 3 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(path, fc.integer()), { maxLength: 8 }), (pairs) => {
+        const config: ConfigTree = {};
+        const texts = pairs.map(([keys, value]) => `${keys.join('.')}=${value}`);
+        applyOverrides(config, texts, { folder: '/', source: '--set' }, new Origins());
+        pairs.forEach(([keys, value], i) => {
+          const at = keys.join('.');
+          const replaced = pairs
+            .slice(i + 1)
+            .some(
+              ([later]) => `${later.join('.')}.`.startsWith(`${at}.`) || `${at}.`.startsWith(`${later.join('.')}.`),
+            );
+          if (replaced) return;
+          const found = keys.reduce<unknown>((node, k) => (node as ConfigTree)[k], config);
+          expect(found).toBe(value);
+        });
+      }),
+    );
+  });
+});

@@ -1,0 +1,112 @@
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { ROOT, temporaryFolder } from '../../../../test/support';
+import { BASE, named, PLUGIN } from '../../test/config-toys';
+import { definePlugin } from '../plugin';
+import { loadConfig, loadPlugin, loadRegistry } from './index';
+
+const write = (folder: string, files: Record<string, string>): string => {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(folder, name)), { recursive: true });
+    writeFileSync(join(folder, name), text);
+  }
+  return folder;
+};
+
+const plain = (name: string): string => `{ name: '${name}', components: [] }`;
+
+test('packages are looked for beside the config, then in the working folder', async () => {
+  const config = write(temporaryFolder(), { 'node_modules/p/index.js': `exports.plugin = ${plain('near')};` });
+  const working = write(temporaryFolder(), {
+    'node_modules/p/index.js': `exports.plugin = ${plain('far')};`,
+    'node_modules/q/index.js': `module.exports = ${plain('q')};`,
+  });
+  expect((await loadPlugin('p', [config, working])).plugin.name).toBe('near');
+  expect(await loadPlugin('q', [config, working])).toMatchObject({ plugin: { name: 'q' }, origin: 'package q' });
+});
+
+test('default exports, named ones and TypeScript files serve', async () => {
+  const folder = write(temporaryFolder(), {
+    'default.cjs': `exports.__esModule = true; exports.default = ${plain('a')};`,
+    'typed.ts': `const name: string = 'b'; export const plugin = { name, components: [] };`,
+    'broken.cjs': `throw new Error('what a\\npity');`,
+  });
+  expect((await loadPlugin('./default.cjs', [folder])).plugin.name).toBe('a');
+  expect((await loadPlugin('typed.ts', [folder])).plugin.name).toBe('b');
+  await expect(loadPlugin('./broken.cjs', [folder])).rejects.toThrow('Plugin "./broken.cjs" fails to load: what a.');
+});
+
+test('what is no plugin, and what is not there, is a mistake of the config', async () => {
+  const folder = write(temporaryFolder(), { 'no.cjs': 'exports.plugin = 3;' });
+  for (const reference of ['./no.cjs', './gone.cjs', 'gone', 3 as never, { name: 'x' } as never]) {
+    await expect(loadPlugin(reference, [folder])).rejects.toMatchObject({ exitCode: 2, name: 'PluginError' });
+  }
+  await expect(loadPlugin(3 as never, [folder])).rejects.toThrow(
+    'plugins: 3 is neither the name of a package or file nor a plugin.',
+  );
+});
+
+test('plugins of a base are there beside those of the config that extends it, each from its own folder, each once', async () => {
+  const own = (name: string): string =>
+    `const { z } = require(${JSON.stringify(require.resolve('zod'))});
+     exports.plugin = { name: '${name}', components: [{ interface: 'tracker', id: '${name}', description: '', options: z.strictObject({}), useFactory: () => ({}) }] };`;
+  const folder = write(temporaryFolder(), {
+    'base/base.json': JSON.stringify({ ...BASE, plugins: ['./one.cjs'], trackers: ['one'] }),
+    'base/one.cjs': own('one'),
+    'two.cjs': own('two'),
+    'own.yaml': 'extends: base/base.json\nplugins: [./two.cjs, ./base/one.cjs]\ntrackers: [one, two]\n',
+  });
+  const { config, registry } = await loadConfig({ file: join(folder, 'own.yaml'), plugins: [PLUGIN] });
+  expect(config.plugins).toEqual(['toys', join(folder, 'base', 'one.cjs'), join(folder, 'two.cjs')]);
+  expect(registry.find('tracker', 'one').origin).toBe(join(folder, 'base', 'one.cjs'));
+
+  const again = await loadConfig({ value: config, plugins: [PLUGIN], workingFolder: '/elsewhere' });
+  expect(again.config).toEqual(config);
+});
+
+test('a plugin may be written into a config in code', async () => {
+  const folder = write(temporaryFolder(), {
+    'own.ts': `
+      import { z } from ${JSON.stringify(require.resolve('zod'))};
+      const plugin = { name: 'inline', components: [{ interface: 'tracker', id: 'mine', description: '', options: z.strictObject({ n: z.number().default(2) }), useFactory: () => ({}) }] };
+      export default { ...${JSON.stringify(BASE)}, plugins: [plugin], trackers: ['mine'] };`,
+  });
+  const { config, registry } = await loadConfig({ file: join(folder, 'own.ts'), plugins: [PLUGIN] });
+  expect(config.trackers).toEqual([{ use: 'mine', n: 2 }]);
+  expect(registry.find('tracker', 'mine').origin).toBe('the config itself');
+});
+
+test('two plugins of one name are told with where both come from', async () => {
+  const folder = write(temporaryFolder(), { 'other.cjs': `exports.plugin = ${plain('p')};` });
+  await expect(loadRegistry([definePlugin({ name: 'p', components: [] }), './other.cjs'], [folder])).rejects.toThrow(
+    `Plugin "p" is registered twice: by the config itself and by ${join(folder, 'other.cjs')}.`,
+  );
+});
+
+test('an id of two plugins is settled by the longer name', async () => {
+  const other = definePlugin({ name: 'other', components: [named('initializer', 'zeros')] });
+  const load = (value: object): Promise<unknown> =>
+    loadConfig({ value, plugins: [PLUGIN, other], workingFolder: '/w' }).then(({ config }) => config.initializer);
+  await expect(load(BASE)).rejects.toThrow(
+    'initializer.use: initializer "zeros" could be "toys/zeros" (the config itself) or "other/zeros" (the config itself); use the longer name.',
+  );
+  expect(await load({ ...BASE, initializer: 'other/zeros' })).toEqual({ use: 'other/zeros' });
+});
+
+test('ES modules serve, from files and from packages that are for import alone', () => {
+  const folder = write(temporaryFolder(), {
+    'mine.mjs': `export default ${plain('file')};`,
+    'node_modules/only/package.json': JSON.stringify({ type: 'module', exports: { import: './index.js' } }),
+    'node_modules/only/index.js': `export const plugin = ${plain('package')};`,
+  });
+  symlinkSync(join(ROOT, 'node_modules', 'zod'), join(folder, 'node_modules', 'zod'));
+  // A process of its own: jest cannot import ES modules.
+  const script = `
+    const { loadPlugin } = require(${JSON.stringify(join(__dirname, 'plugins.ts'))});
+    Promise.all(['./mine.mjs', 'only'].map((name) => loadPlugin(name, [${JSON.stringify(folder)}])))
+      .then((loaded) => console.log(loaded.map(({ plugin }) => plugin.name).join()));`;
+  const register = join(ROOT, 'packages', 'core', 'test', 'register-typescript.cjs');
+  const output = execFileSync(process.execPath, ['--require', register, '-e', script], { encoding: 'utf8' });
+  expect(output.trim()).toBe('file,package');
+});

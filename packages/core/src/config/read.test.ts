@@ -1,0 +1,102 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { temporaryFolder } from '../../../../test/support';
+import { BASE, PLUGIN } from '../../test/config-toys';
+import { loadConfig, type ExperimentConfig } from './index';
+
+const write = (folder: string, files: Record<string, string>): void => {
+  for (const [name, text] of Object.entries(files)) {
+    const file = join(folder, name);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, text);
+  }
+};
+
+const load = async (folder: string, file?: string): Promise<ExperimentConfig> =>
+  (await loadConfig({ file, plugins: [PLUGIN], workingFolder: folder })).config;
+
+const REST = JSON.stringify({ ...BASE, name: undefined });
+
+test('a config without a name is looked for in the folder and above it', async () => {
+  const folder = temporaryFolder();
+  write(folder, { 'graft.config.json': JSON.stringify(BASE), 'deep/er/note.txt': '' });
+  const config = await load(join(folder, 'deep', 'er'));
+  expect(config.dataset.files).toBe(join(folder, 'data.txt'));
+  expect(config.runs).toBe(join(folder, 'deep', 'er', 'runs'));
+  write(folder, { 'deep/graft.config.yaml': 'a: [1\n' });
+  await expect(load(join(folder, 'deep'))).rejects.toThrow(/deep\/graft\.config\.yaml cannot be read as a config: /);
+  const empty = temporaryFolder();
+  await expect(load(empty)).rejects.toMatchObject({ code: 'config.none', exitCode: 2 });
+});
+
+test('bases are laid down in order, one that two of them share only once', async () => {
+  const folder = temporaryFolder();
+  write(folder, {
+    'root.json': REST.replace('"steps":3', '"steps":3,"batchSize":1,"logEvery":1'),
+    'size.yaml': 'extends: root.json\ntrain: { batchSize: 2, logEvery: 2 }\n',
+    'data.yaml': 'extends: root.json\ntrain: { logEvery: 3 }\n',
+    'own.yaml': 'extends: [size.yaml, data.yaml]\nname: own\n',
+  });
+  expect((await load(folder, 'own.yaml')).train).toMatchObject({ steps: 3, batchSize: 2, logEvery: 3 });
+});
+
+test('a value may extend files too', async () => {
+  const folder = temporaryFolder();
+  write(folder, { 'base/root.json': REST });
+  const value = { extends: 'base/root.json', name: 'x', train: { steps: 9 } };
+  const { config } = await loadConfig({ value, plugins: [PLUGIN], workingFolder: folder });
+  expect(config.train.steps).toBe(9);
+  expect(config.dataset.files).toBe(join(folder, 'base', 'data.txt'));
+  await expect(loadConfig({ value: { extends: 3 }, plugins: [], workingFolder: folder })).rejects.toThrow(
+    'config: "extends" should be a file or a list of files, but holds 3.',
+  );
+});
+
+test('a base that is not there is told with who wants it', async () => {
+  const folder = temporaryFolder();
+  write(folder, { 'own.yaml': 'extends: gone.yaml\n' });
+  await expect(load(folder, 'own.yaml')).rejects.toThrow(
+    `${join(folder, 'gone.yaml')} cannot be read as a config: there is no such file (${join(folder, 'own.yaml')} extends it).`,
+  );
+  await expect(load(folder, '.')).rejects.toThrow(/cannot be read as a config: /);
+});
+
+test('code may give a function, and what it throws is told', async () => {
+  const folder = temporaryFolder();
+  write(folder, {
+    'a.ts': `export default async (): Promise<object> => (${JSON.stringify(BASE)});`,
+    'b.mjs': `export default ${JSON.stringify(BASE)};`,
+    'c.ts': `throw new Error('no luck.\\nmore');`,
+  });
+  expect((await load(folder, 'a.ts')).name).toBe('test');
+  expect((await load(folder, 'b.mjs')).name).toBe('test');
+  await expect(load(folder, 'c.ts')).rejects.toThrow('c.ts cannot be read as a config: no luck.');
+});
+
+test('YAML means what JSON can hold: no dates, numbers in every notation', async () => {
+  const folder = temporaryFolder();
+  write(folder, {
+    'own.yaml': `
+name: 2024-01-01
+initializer: zeros
+objective: squares
+dataset: { use: lines, files: /x }
+optimizer: { use: sgd, learningRate: 1e-4 }
+train: { steps: 10 }
+`,
+    'merged.yaml': `
+extends: own.yaml
+optimizer: { <<: { learningRate: 3.0e-4 }, use: sgd }
+`,
+    'twice.yaml': 'name: a\nname: b\n',
+    'tabs.json': `{\n\t"name": "x",\n\t"name2": 3,\n}`,
+  });
+  const config = await load(folder, 'own.yaml');
+  expect(config.name).toBe('2024-01-01');
+  expect(config.optimizer.learningRate).toBe(0.0001);
+  expect((await load(folder, 'merged.yaml')).optimizer.learningRate).toBe(0.0003);
+  await expect(load(folder, 'twice.yaml')).rejects.toThrow(
+    /twice\.yaml cannot be read as a config: duplicated mapping key/,
+  );
+  await expect(load(folder, 'tabs.json')).rejects.toThrow(/tabs\.json cannot be read as a config: JSON Error/);
+});
