@@ -15,6 +15,11 @@ test.each<[string, Record<string, HostArray>, string]>([
     { ids: { dtype: 'float32', shape: [1, 1], values: new Float32Array(1) } },
     'Here: field "ids" should be int32, but is float32.',
   ],
+  [
+    'a dtype that lies',
+    { ids: { dtype: 'int32', shape: [1, 1], values: new Float32Array(1) } },
+    'Here: field "ids" says int32, but its values are a Float32Array.',
+  ],
   ['a wrong rank', { ids: array([3]) }, 'Here: field "ids" should have 2 dimensions, but has shape [3].'],
   ['a shape that lies', { ids: array([2, 2], new Int32Array(3)) }, 'Here: field "ids" has shape [2, 2], but 3 values.'],
 ])('%s is named', (_, fields, message) => {

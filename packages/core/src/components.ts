@@ -117,13 +117,14 @@ class Factory implements ComponentFactory {
     const own = this.random.fork(`${interface_}:${definition.id}`);
     const random = place === undefined ? own : own.fork(place);
     const nested = new Factory(this.registry, this.services, random);
+    const asker = `${interface_} "${name}"`;
     const child = this.services.container.createChildContainer();
     child.register(OPTIONS, { useValue: options });
     child.register(RANDOM, { useValue: random });
     child.register(COMPONENTS, { useValue: nested });
     try {
       if (definition.useClass) {
-        checkParameters(definition.useClass, `${interface_} "${name}"`);
+        checkParameters(definition.useClass, asker);
         return child.resolve(definition.useClass) as ComponentTypes[I];
       }
       return (await definition.useFactory!({
@@ -132,10 +133,16 @@ class Factory implements ComponentFactory {
         components: nested,
         engine: child.resolve(ENGINE),
         logger: child.resolve(LOGGER),
-        resolve: <T>(token: Token<T>) => child.resolve<T>(token),
+        resolve: <T>(token: Token<T>) => {
+          try {
+            return child.resolve<T>(token);
+          } catch (error) {
+            throw explain(error, asker, this.services);
+          }
+        },
       })) as ComponentTypes[I];
     } catch (error) {
-      throw explain(error, `${interface_} "${name}"`, this.services);
+      throw explain(error, asker, this.services);
     }
   }
 }

@@ -61,6 +61,52 @@ test('uniform, integer and normal have their moments', () => {
   expect([...seen].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
 });
 
+test('no name looks like an index or like several names', () => {
+  const root = createRandom(0);
+  const streams = [
+    root.fork('a/b'),
+    root.fork('a').fork('b'),
+    root.fork('#1'),
+    root.fork(1),
+    root.fork('1'),
+    root.fork('%2F'),
+    root.fork('/'),
+    root.fork('%'),
+  ];
+  expect(new Set(streams.map((stream) => stream.name)).size).toBe(streams.length);
+  expect(new Set(streams.map((stream) => stream.key().join())).size).toBe(streams.length);
+});
+
+test('first numbers of neighbouring streams are as good as numbers of one stream', () => {
+  const root = createRandom(11).fork('steps');
+  const count = 20_000;
+  const bins = 64;
+  const counts = new Float64Array(bins);
+  let product = 0;
+  let last = 0.5;
+  for (let i = 0; i < count; i++) {
+    const value = root.fork(i).uniform();
+    counts[Math.floor(value * bins)]++;
+    product += (value - 0.5) * (last - 0.5);
+    last = value;
+  }
+  const expected = count / bins;
+  const chiSquared = counts.reduce((sum, n) => sum + (n - expected) ** 2 / expected, 0);
+  // 63 degrees of freedom: between 30 and 105 with probability 0.999.
+  expect(chiSquared).toBeGreaterThan(30);
+  expect(chiSquared).toBeLessThan(105);
+  // Serial correlation: standard deviation 1/sqrt(count) = 0.007.
+  expect(Math.abs((product / count) * 12)).toBeLessThan(0.03);
+});
+
+test('keys of 50,000 streams differ, in each word almost always', () => {
+  const root = createRandom(5);
+  const keys = Array.from({ length: 50_000 }, (_, i) => root.fork(i).key());
+  expect(new Set(keys.map((key) => key.join())).size).toBe(keys.length);
+  // 2^32 values: 0.3 pairs alike are expected.
+  for (const word of [0, 1]) expect(new Set(keys.map((key) => key[word])).size).toBeGreaterThan(keys.length - 5);
+});
+
 test('a permutation holds every number once', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat({ max: 200 }), (seed, length) => {

@@ -1,11 +1,11 @@
 import { isAbsolute, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
 import { componentOption } from './markers';
-import { isObject, joinPath, type Origins } from './merge';
+import { isObject, isPlainObject, joinPath, type Origins } from './merge';
 import { explainIssues, show, type ConfigIssue, type Finding } from './issues';
 import { asSpec, checkingWith } from './sections';
 import { keysAt, walk, type Schema, type Visitor } from './walk';
@@ -25,7 +25,7 @@ export class Checker {
 
   complain(path: string, { message, expected, got, nearest }: Omit<Finding, 'path'>): void {
     if (this.issues.some((known) => known.path === path && known.message === message)) return;
-    const source = this.origins.get(path)?.source ?? 'config';
+    const source = this.origins.sourceOf(path);
     const parts = Object.entries({ expected, got, nearest }).filter(([, part]) => part !== undefined);
     this.issues.push({ source, path, message, ...Object.fromEntries(parts) });
   }
@@ -78,7 +78,7 @@ export class Checker {
   /** What is written to config.json should come back as it was. */
   private checkJson(value: unknown, path: string): void {
     if (Array.isArray(value)) value.forEach((item, i) => this.checkJson(item, joinPath(path, i)));
-    else if (isObject(value) && String(value) === '[object Object]')
+    else if (isObject(value) && isPlainObject(value))
       for (const [key, item] of Object.entries(value)) this.checkJson(item, joinPath(path, key));
     else if (
       value !== undefined &&

@@ -1,8 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { temporaryFolder } from '../../../../test/support';
-import { BASE, named, PLUGIN } from '../../test/config-toys';
-import { definePlugin } from '../plugin';
+import { BASE, PLUGIN } from '../../test/config-toys';
 import { InvalidConfigError, loadConfig, type ExperimentConfig } from './index';
 
 const load = async (value: object, overrides: string[] = [], workingFolder = '/work'): Promise<ExperimentConfig> =>
@@ -74,7 +73,7 @@ test('missing sections and a missing name are told', async () => {
   const issues = await issuesOf(rest);
   expect(issues).toEqual(
     expect.arrayContaining([
-      'optimizer: expected a component, e.g. { use: … }, got nothing',
+      'optimizer: expected a component, e.g. { use: sgd }, got nothing',
       'name: expected string, got nothing',
     ]),
   );

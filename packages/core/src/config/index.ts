@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { Registry } from '../registry';
 import { isObject, Origins } from './merge';
 import { applyOverrides } from './overrides';
-import { PluginLoader, type PluginReference } from './plugins';
+import { isFile, PluginLoader, type PluginReference } from './plugins';
 import { ConfigReader, searchConfigFile } from './read';
 import type { ExperimentConfig } from './schema';
 import { validateConfig } from './validate';
@@ -23,7 +23,7 @@ export interface LoadOptions {
   value?: object;
   /** `a.b=c`, applied in order. */
   overrides?: readonly string[];
-  /** Plugins beside those that the config names. */
+  /** Plugins beside those that the config names; relative files belong to `workingFolder`. */
   plugins?: readonly PluginReference[];
   /** Default: the process's. */
   workingFolder?: string;
@@ -46,9 +46,9 @@ export async function loadRegistry(plugins: readonly PluginReference[], folders:
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment> {
   const workingFolder = resolve(options.workingFolder ?? process.cwd());
-  const origins = new Origins();
-  const reader = new ConfigReader(origins);
   const file = await findConfig(options, workingFolder);
+  const origins = new Origins(file);
+  const reader = new ConfigReader(origins);
   if (file !== undefined) await reader.addFile(file);
   if (options.value !== undefined) {
     if (!isObject(options.value)) throw new ConfigError('A config should be an object.', { code: 'config.shape' });
@@ -63,7 +63,11 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment
   }
   const configFolder = file === undefined ? workingFolder : dirname(file);
   const plugins = new PluginLoader(configFolder, workingFolder);
-  for (const reference of options.plugins ?? []) await plugins.add(reference);
+  for (const reference of options.plugins ?? []) {
+    await plugins.add(
+      typeof reference === 'string' && isFile(reference) ? resolve(workingFolder, reference) : reference,
+    );
+  }
   for (const [i, reference] of (named as PluginReference[]).entries()) {
     await plugins.add(reference, origins.get(`plugins.${i}`)?.folder);
   }

@@ -20,6 +20,13 @@ export function isObject(value: unknown): value is ConfigTree {
 export class Origins {
   private readonly entries = new Map<string, Origin>();
 
+  /** `main`: what is said of a place that nobody wrote. */
+  constructor(private readonly main = 'config') {}
+
+  sourceOf(path: string): string {
+    return this.get(path)?.source ?? this.main;
+  }
+
   /** What was known of places below is forgotten: they were replaced. */
   set(path: string, origin: Origin): void {
     for (const known of this.entries.keys()) if (known.startsWith(`${path}.`)) this.entries.delete(known);
@@ -41,13 +48,17 @@ export function longForm(path: string, word: string): ConfigTree {
   return path === 'engine' ? { mode: word } : { use: word };
 }
 
+/** Not an instance of some class. */
+export function isPlainObject(value: object): boolean {
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  // Not compared with this realm's Object.prototype: a config may come out of another one.
+  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'));
+}
+
 /** Copies lists and plain objects; a plugin, a class instance or a function in a config written in code stays itself. */
 function copy(value: unknown, at: string, source: string): unknown {
   if (Array.isArray(value)) return value.map((item, i) => copy(item, joinPath(at, i), source));
-  if (!isObject(value) || isPlugin(value)) return value;
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  // Not compared with this realm's Object.prototype: a config may come out of another one.
-  if (prototype !== null && Object.getPrototypeOf(prototype) !== null) return value;
+  if (!isObject(value) || isPlugin(value) || !isPlainObject(value)) return value;
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => {
       checkKey(key, joinPath(at, key), source);

@@ -14,7 +14,7 @@ export type PluginReference = string | Plugin;
 const INLINE = 'the config itself';
 
 /** Whether a name is a file rather than a package. */
-function isFile(name: string): boolean {
+export function isFile(name: string): boolean {
   return name.startsWith('.') || isAbsolute(name) || /\.[cm]?[jt]s$/.test(name);
 }
 

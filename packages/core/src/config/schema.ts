@@ -57,7 +57,7 @@ export interface ExperimentConfig {
   readonly dataset: ComponentSpec;
   readonly optimizer: ComponentSpec;
   readonly schedule: ComponentSpec;
-  readonly evaluators: readonly Readonly<Record<string, unknown>>[];
+  readonly evaluators: readonly ComponentSpec[];
   readonly trackers: readonly ComponentSpec[];
   readonly callbacks: readonly ComponentSpec[];
   readonly train: z.output<typeof TrainSection>;

@@ -34,8 +34,9 @@ export function fixComponent(interface_: InterfaceName, value: unknown, context:
   };
   const expect = (expected: string, got: unknown, path: PropertyKey[]): ComponentSpec =>
     complain({ message: `expected ${expected}, got ${show(got)}`, expected, got: show(got) }, path);
+  const known = checkingAgainst?.names(interface_) ?? [];
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
-    return expect('a component, e.g. { use: … }', value, []);
+    return expect(`a component, e.g. { use: ${known[0] ?? '…'} }`, value, []);
   }
   if (typeof spec.use !== 'string') {
     const known = checkingAgainst?.names(interface_).join(', ');

@@ -1,4 +1,4 @@
-import { z } from 'zod';
+import type { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';

@@ -23,7 +23,7 @@ interface Definition {
   readonly getter?: () => Schema;
 }
 
-export const definitionOf = (schema: Schema): Definition => schema._zod.def as unknown as Definition;
+export const definitionOf = (schema: Schema): Definition => schema._zod.def;
 
 /** What a wrapper (`optional`, `default`, a transform, …) wraps; undefined for a schema that wraps nothing. */
 function unwrap(definition: Definition): Schema | undefined {

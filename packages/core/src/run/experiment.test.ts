@@ -272,7 +272,11 @@ describe('a run that cannot go on', () => {
 
   it('is not begun when two evaluators have one name', async () => {
     const error = await failing(run(newRuns(), { evaluators: ['norm', { use: 'norm', every: 2 }] }));
-    expect(error).toMatchObject({ message: 'evaluators: two are called "norm".', exitCode: 2 });
+    expect(error).toMatchObject({
+      message:
+        'config: evaluators.1.name: "norm" is what evaluators.0 is called already; give one of them a name of its own',
+      exitCode: 2,
+    });
   });
 
   it('is not begun when the dataset lacks a field', async () => {

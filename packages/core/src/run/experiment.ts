@@ -1,4 +1,4 @@
-import { ConfigError, openEngine, tf, UsageError, type Engine } from '@graft/engine';
+import { openEngine, tf, UsageError, type Engine } from '@graft/engine';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
 import type { Model, ModelFamily, Optimizer, OptimizerState, Parameters, RunInfo } from '../interfaces';
@@ -165,12 +165,6 @@ async function prepare(job: Job): Promise<Trainer> {
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
       const { name, every, component } = evaluatorSection(section);
-      if (evaluators.some((other) => other.name === name)) {
-        throw new ConfigError(`evaluators: two are called "${name}".`, {
-          code: 'config.evaluator-name',
-          hint: 'Give each a `name:` of its own.',
-        });
-      }
       evaluators.push({ name, every, evaluator: own(await components.create('evaluator', component)) });
     }
     const { model, begin } = await findStart(job, family);
