@@ -24,6 +24,11 @@ export function isStoredDtype(name: unknown): name is StoredDtype {
   return typeof name === 'string' && Object.hasOwn(WIDTHS, name);
 }
 
+/** Whether `toFloat32` reads it. */
+export function isFloatDtype(dtype: StoredDtype): boolean {
+  return dtype in CONFIG_NAMES;
+}
+
 /** Bytes of one element. */
 export function storedWidth(dtype: StoredDtype): number {
   return WIDTHS[dtype];

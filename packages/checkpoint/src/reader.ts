@@ -1,6 +1,6 @@
 import { CheckpointError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
-import { toFloat32, toInt32 } from './dtypes';
+import { isFloatDtype, toFloat32, toInt32 } from './dtypes';
 import { malformed, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
@@ -65,8 +65,18 @@ export class SafetensorsReader {
     }
   }
 
+  /** The tensor widened to float32. Throws CheckpointError naming file and tensor when it holds no floats. */
   async readFloat32(name: string): Promise<Float32Array> {
-    return toFloat32(await this.readBytes(name), this.info(name).dtype);
+    const { dtype } = this.info(name);
+    if (!isFloatDtype(dtype)) {
+      throw new CheckpointError(
+        `${this.file}: "${name}" holds ${dtype}, no floating-point numbers; expected F32, F16 or BF16.`,
+        {
+          code: 'checkpoint.dtype',
+        },
+      );
+    }
+    return toFloat32(await this.readBytes(name), dtype);
   }
 
   async readInt32(name: string): Promise<Int32Array> {
