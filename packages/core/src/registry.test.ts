@@ -63,8 +63,8 @@ describe('Registry', () => {
     ['id', { id: undefined }, 'a component with the id undefined; an id is a word without "/"'],
     ['maker', { useClass: class {} }, 'a component "a" without exactly one of useClass and useFactory'],
     ['maker', { useFactory: undefined }, 'a component "a" without exactly one of useClass and useFactory'],
-    ['schema', { options: undefined }, 'a component "a" whose options are no zod schema'],
-    ['schema', { options: { by: 3 } }, 'a component "a" whose options are no zod schema'],
+    ['schema', { options: undefined }, 'a component "a" whose options are no schema of zod 4'],
+    ['schema', { options: { by: 3 } }, 'a component "a" whose options are no schema of zod 4'],
     [
       'option',
       { options: z.strictObject({ use: z.string() }) },

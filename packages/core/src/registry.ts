@@ -110,8 +110,9 @@ function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin
   if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
     refuse(`a component "${id}" without exactly one of useClass and useFactory`);
   }
-  if (typeof (definition.options as { safeParse?: unknown } | undefined)?.safeParse !== 'function') {
-    refuse(`a component "${id}" whose options are no zod schema`);
+  // Schemas of zod 3 have other insides.
+  if (typeof (definition.options as { _zod?: unknown } | undefined)?._zod !== 'object') {
+    refuse(`a component "${id}" whose options are no schema of zod 4`);
   }
   const shape = (definition.options as { shape?: object }).shape ?? {};
   const lost = (RESERVED_OPTIONS[interface_] ?? ['use']).find((key) => Object.hasOwn(shape, key));

@@ -99,6 +99,17 @@ test('what config.json could not give back is refused when it is loaded', async 
   ]);
 });
 
+test('a check that throws is told as one', async () => {
+  const throwing = z.strictObject({}).refine(() => {
+    throw new TypeError('x is not a function');
+  });
+  expect(await issuesWith(throwing, { trackers: ['odd'] })).toMatchObject([
+    { path: 'trackers.0', message: 'the options of "odd" cannot be checked: x is not a function' },
+  ]);
+  const waiting = z.strictObject({}).refine(async () => Promise.resolve(true));
+  expect(await issuesWith(waiting, { trackers: ['odd'] })).toMatchObject([{ path: 'trackers.0' }]);
+});
+
 test('a default that names a component which is not there is told where it would stand', async () => {
   const option = z.strictObject({ inner: componentOption('tokenizer').default({ use: 'byte' }) });
   expect(await issuesWith(option, { trackers: ['odd'] })).toMatchObject([

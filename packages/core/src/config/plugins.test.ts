@@ -14,6 +14,8 @@ const write = (folder: string, files: Record<string, string>): string => {
   return folder;
 };
 
+const REGISTER = join(ROOT, 'packages', 'core', 'test', 'register-typescript.cjs');
+
 const plain = (name: string): string => `{ name: '${name}', components: [] }`;
 
 test('packages are looked for beside the config, then in the working folder', async () => {
@@ -106,7 +108,38 @@ test('ES modules serve, from files and from packages that are for import alone',
     const { loadPlugin } = require(${JSON.stringify(join(__dirname, 'plugins.ts'))});
     Promise.all(['./mine.mjs', 'only'].map((name) => loadPlugin(name, [${JSON.stringify(folder)}])))
       .then((loaded) => console.log(loaded.map(({ plugin }) => plugin.name).join()));`;
-  const register = join(ROOT, 'packages', 'core', 'test', 'register-typescript.cjs');
-  const output = execFileSync(process.execPath, ['--require', register, '-e', script], { encoding: 'utf8' });
+  const output = execFileSync(process.execPath, ['--require', REGISTER, '-e', script], { encoding: 'utf8' });
   expect(output.trim()).toBe('file,package');
+});
+
+test('a config and a plugin with decorators, in TypeScript and outside of any project, find the packages of Graft', () => {
+  const folder = write(temporaryFolder(), {
+    'stairs.ts': `
+      import { defineComponent, definePlugin, inject, injectable, OPTIONS, type Schedule } from '@graft/core';
+      import { z } from 'zod';
+      const options = z.strictObject({ factor: z.number().default(0.5) });
+      @injectable()
+      class Stairs implements Schedule {
+        constructor(@inject(OPTIONS) private readonly options: z.output<typeof options>) {}
+        factor(step: number): number { return this.options.factor ** step; }
+      }
+      export const plugin = definePlugin({
+        name: 'stairs',
+        components: [defineComponent({ interface: 'schedule', id: 'stairs', description: '', options, useClass: Stairs })],
+      });`,
+    'base.json': JSON.stringify(BASE),
+    'own.ts': `
+      import { defineExperiment } from '@graft/core';
+      export default defineExperiment({ extends: 'base.json', plugins: ['./stairs.ts'], schedule: 'stairs' });`,
+  });
+  const script = `
+    const core = require(${JSON.stringify(join(__dirname, '..', 'index.ts'))});
+    const { PLUGIN } = require(${JSON.stringify(join(__dirname, '..', '..', 'test', 'config-toys.ts'))});
+    core.loadConfig({ file: ${JSON.stringify(join(folder, 'own.ts'))}, plugins: [PLUGIN] }).then(async ({ config, registry }) => {
+      const parts = { engine: {}, random: core.createRandom(0), logger: core.silentLogger() };
+      const schedule = await core.createComponentFactory(registry, parts).create('schedule', config.schedule);
+      console.log(JSON.stringify(config.schedule), schedule.factor(3));
+    });`;
+  const output = execFileSync(process.execPath, ['--require', REGISTER, '-e', script], { encoding: 'utf8' });
+  expect(output.trim()).toBe('{"use":"stairs","factor":0.5} 0.125');
 });

@@ -6,6 +6,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isPlugin, type Plugin } from '../plugin';
 import { Registry } from '../registry';
+import { importCode } from './code';
 import { show } from './issues';
 
 /** A package's name, a file, or a plugin itself. */
@@ -77,7 +78,7 @@ function resolvePackage(name: string, folder: string): string | undefined {
 
 async function load(file: string, name: string): Promise<unknown> {
   try {
-    if (/\.[cm]?ts$/.test(file)) return await createJiti(file).import(file);
+    if (/\.[cm]?ts$/.test(file)) return await importCode(file);
     // Plain `require` for CommonJS: plugins must share this process's copy of the engine, and tests their module registry.
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
     if (!/\.mjs$/.test(file)) return require(file) as unknown;

@@ -1,14 +1,11 @@
 import { ConfigError } from '@graft/engine';
 import { cosmiconfig, defaultLoaders, type Loader } from 'cosmiconfig';
-import { createJiti } from 'jiti';
 import { dirname, parse, resolve } from 'node:path';
+import { importCode } from './code';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
 import { parseYaml } from './yaml';
 
-const loadCode: Loader = async (file) => {
-  const jiti = createJiti(file, { interopDefault: true });
-  return jiti.import(file, { default: true });
-};
+const loadCode: Loader = async (file) => importCode(file, { default: true });
 
 const loadYaml: Loader = (_, content) => parseYaml(content);
 

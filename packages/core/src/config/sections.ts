@@ -54,7 +54,15 @@ export function fixComponent(interface_: InterfaceName, value: unknown, context:
     return complain({ message: (error as Error).message, got: show(spec.use), nearest }, ['use']);
   }
   const { use, ...options } = spec;
-  const parsed = found.definition.options.safeParse(options);
+  let parsed;
+  try {
+    parsed = found.definition.options.safeParse(options);
+  } catch (error) {
+    // A check that throws, or one that zod would have to wait for.
+    return complain({
+      message: `the options of "${use}" cannot be checked: ${(error as Error).message.split('\n')[0]}`,
+    });
+  }
   if (!parsed.success) {
     for (const issue of parsed.error.issues)
       context.issues.push({ ...issue, input: value } as (typeof context.issues)[number]);
