@@ -3,7 +3,16 @@ import { openEngine, tf, type Engine, type EngineMode } from '@graft/engine';
 import { loadModel, runForward, type EncoderWindow, type LoadedModel } from '@graft/gemma';
 import { join } from 'node:path';
 import { describeIf } from '../support';
-import { expectedTensors, fixture, largestDifference, largestMagnitude, MISSING, NATIVE_MODES, readJson, TOLERANCE } from './reference';
+import {
+  expectedTensors,
+  fixture,
+  largestDifference,
+  largestMagnitude,
+  MISSING,
+  NATIVE_MODES,
+  readJson,
+  TOLERANCE,
+} from './reference';
 
 interface ExpectedLosses {
   loss: number;
@@ -11,7 +20,12 @@ interface ExpectedLosses {
 }
 
 /** Runs `body` with a loaded fixture and an engine; nothing may be left behind. */
-function withModel(folder: string, mode: EngineMode, window: EncoderWindow, body: (loaded: LoadedModel, engine: Engine) => Promise<void>) {
+function withModel(
+  folder: string,
+  mode: EngineMode,
+  window: EncoderWindow,
+  body: (loaded: LoadedModel, engine: Engine) => Promise<void>,
+) {
   return async () => {
     const engine = await openEngine({ mode });
     const before = tf.memory().numTensors;
@@ -30,25 +44,40 @@ function encoderDecoderCase(name: string, modes: readonly EngineMode[]): void {
   describeIf(folder !== undefined, MISSING, name, () => {
     const losses = readJson<ExpectedLosses>(folder!, 'expected.json');
 
-    test.each(modes)(
-      'inclusive window, %s: states, logits, loss and every gradient',
-      (mode) =>
-        withModel(folder!, mode, 'inclusive', async ({ model, parameters }, engine) => {
-          const expected = await expectedTensors(folder!);
-          const gradients = await readHostTensors(join(folder!, 'grads.safetensors'));
-          const got = await runForward({ engine, model, parameters, inputs: expected, outputs: ['encoder', 'loss', 'gradients'] });
-          const states = largestDifference(got.encoder_last_hidden_state, expected.encoder_last_hidden_state, expected.attention_mask);
-          expect(states).toBeLessThanOrEqual(TOLERANCE.states);
-          expect(largestDifference(got.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThanOrEqual(TOLERANCE.logits);
-          expect(got.loss.shape).toEqual([]);
-          expect(Math.abs(got.loss.values[0] - losses.loss)).toBeLessThanOrEqual(TOLERANCE.loss);
-          const names = Object.keys(got).filter((key) => key.startsWith('grad.'));
-          expect(names.sort()).toEqual(Object.keys(gradients).map((key) => `grad.${key}`).sort());
-          for (const [key, gradient] of Object.entries(gradients)) {
-            const relative = largestDifference(got[`grad.${key}`], gradient) / largestMagnitude(gradient);
-            if (!(relative <= TOLERANCE.gradientOfLargest)) throw new Error(`The gradient of ${key} is off by ${relative} of its largest value.`);
-          }
-        })(),
+    test.each(modes)('inclusive window, %s: states, logits, loss and every gradient', (mode) =>
+      withModel(folder!, mode, 'inclusive', async ({ model, parameters }, engine) => {
+        const expected = await expectedTensors(folder!);
+        const gradients = await readHostTensors(join(folder!, 'grads.safetensors'));
+        const got = await runForward({
+          engine,
+          model,
+          parameters,
+          inputs: expected,
+          outputs: ['encoder', 'loss', 'gradients'],
+        });
+        const states = largestDifference(
+          got.encoder_last_hidden_state,
+          expected.encoder_last_hidden_state,
+          expected.attention_mask,
+        );
+        expect(states).toBeLessThanOrEqual(TOLERANCE.states);
+        expect(largestDifference(got.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThanOrEqual(
+          TOLERANCE.logits,
+        );
+        expect(got.loss.shape).toEqual([]);
+        expect(Math.abs(got.loss.values[0] - losses.loss)).toBeLessThanOrEqual(TOLERANCE.loss);
+        const names = Object.keys(got).filter((key) => key.startsWith('grad.'));
+        expect(names.sort()).toEqual(
+          Object.keys(gradients)
+            .map((key) => `grad.${key}`)
+            .sort(),
+        );
+        for (const [key, gradient] of Object.entries(gradients)) {
+          const relative = largestDifference(got[`grad.${key}`], gradient) / largestMagnitude(gradient);
+          if (!(relative <= TOLERANCE.gradientOfLargest))
+            throw new Error(`The gradient of ${key} is off by ${relative} of its largest value.`);
+        }
+      })(),
     );
 
     test.each(modes)('strict window, %s: states and loss', (mode) =>
@@ -56,7 +85,9 @@ function encoderDecoderCase(name: string, modes: readonly EngineMode[]): void {
         const expected = await expectedTensors(folder!);
         const got = await runForward({ engine, model, parameters, inputs: expected, outputs: ['encoder', 'loss'] });
         const reference = expected.encoder_last_hidden_state_strict_window;
-        expect(largestDifference(got.encoder_last_hidden_state, reference, expected.attention_mask)).toBeLessThanOrEqual(TOLERANCE.states);
+        expect(
+          largestDifference(got.encoder_last_hidden_state, reference, expected.attention_mask),
+        ).toBeLessThanOrEqual(TOLERANCE.states);
         expect(Math.abs(got.loss.values[0] - losses.loss_strict_window)).toBeLessThanOrEqual(TOLERANCE.loss);
       })(),
     );
@@ -77,7 +108,9 @@ function decoderOnlyCase(name: string, modes: readonly EngineMode[], expectedFil
       withModel(folder!, mode, 'strict', async ({ model, parameters }, engine) => {
         const expected = await readHostTensors(join(folder!, expectedFile));
         const got = await runForward({ engine, model, parameters, inputs: expected });
-        expect(largestDifference(got.logits, expected.logits, expected.attention_mask)).toBeLessThanOrEqual(TOLERANCE.logits);
+        expect(largestDifference(got.logits, expected.logits, expected.attention_mask)).toBeLessThanOrEqual(
+          TOLERANCE.logits,
+        );
       })(),
     );
   });

@@ -18,21 +18,28 @@ function generationCase(name: string, modes: readonly EngineMode[]): void {
   describeIf(checkpoint !== undefined, MISSING, name, () => {
     const expected = readJson<Expected>(folder, 'expected.json')[name];
 
-    test.each(modes)('%s: greedy ids, to the end and up to an eos, full, right-padded and left-padded rows', async (mode) => {
-      const engine = await openEngine({ mode });
-      const before = tf.memory().numTensors;
-      const { model, parameters, dispose } = await loadModel(checkpoint!, { encoderWindow: 'inclusive' });
-      try {
-        const fields = await readHostTensors(join(folder, `inputs-${name}.safetensors`));
-        for (const { eos_token_id: eos, sequences } of [expected.greedy, expected.greedy_eos]) {
-          const rows = await generate(engine, model, parameters, { fields, maxNewTokens: expected.max_new_tokens, eos });
-          expect(rows.map((row) => Array.from(row))).toEqual(sequences);
+    test.each(modes)(
+      '%s: greedy ids, to the end and up to an eos, full, right-padded and left-padded rows',
+      async (mode) => {
+        const engine = await openEngine({ mode });
+        const before = tf.memory().numTensors;
+        const { model, parameters, dispose } = await loadModel(checkpoint!, { encoderWindow: 'inclusive' });
+        try {
+          const fields = await readHostTensors(join(folder, `inputs-${name}.safetensors`));
+          for (const { eos_token_id: eos, sequences } of [expected.greedy, expected.greedy_eos]) {
+            const rows = await generate(engine, model, parameters, {
+              fields,
+              maxNewTokens: expected.max_new_tokens,
+              eos,
+            });
+            expect(rows.map((row) => Array.from(row))).toEqual(sequences);
+          }
+        } finally {
+          dispose();
         }
-      } finally {
-        dispose();
-      }
-      expect(tf.memory().numTensors).toBe(before);
-    });
+        expect(tf.memory().numTensors).toBe(before);
+      },
+    );
   });
 }
 

@@ -13,7 +13,6 @@ export const SHARED: string | undefined = ((): string | undefined => {
 
 /** `describe`, or its skipped form with the reason in its name where the machine lacks what the tests need. */
 export function describeIf(condition: boolean, reason: string, name: string, body: () => void): void {
-  // eslint-disable-next-line jest/valid-describe-callback, no-restricted-syntax -- the one place where tests are skipped
   if (condition) describe(name, body);
   else describe.skip(`${name} (skipped: ${reason})`, body);
 }

@@ -4,7 +4,15 @@ import { GemmaModel, modelOptions, resolveModelConfig, toCheckpointConfig, type 
 import { writeCheckpoint } from '@graft/checkpoint';
 
 /** Nothing is a power of two or a divisor of something else by chance: odd layers, one key head, a window of 5. */
-export const ODD_SIDE = { layers: 3, hidden: 20, feedForward: 26, heads: 3, keyValueHeads: 1, headDim: 6, slidingWindow: 5 };
+export const ODD_SIDE = {
+  layers: 3,
+  hidden: 20,
+  feedForward: 26,
+  heads: 3,
+  keyValueHeads: 1,
+  headDim: 6,
+  slidingWindow: 5,
+};
 
 /** A small model; options as in a config's `model:` section. */
 export function tinyGemma(options: object = {}): GemmaModel {
@@ -27,9 +35,18 @@ export function numbers(seed: number, count: number): Float32Array {
 export function tinyParameters(model: GemmaModel, seed = 1): Parameters {
   return Object.fromEntries(
     model.parameters.map(({ name, shape, initial }, i) => {
-      const values = numbers(seed + i, shape.reduce((product, size) => product * size, 1));
+      const values = numbers(
+        seed + i,
+        shape.reduce((product, size) => product * size, 1),
+      );
       const final = /^model\.(\w+\.)?norm\.weight$/.test(name);
-      return [name, tf.tensor(values.map((value) => (final ? 1.5 * value - 1 : value * (initial === 'zeros' ? 0.3 : 0.6))), [...shape])];
+      return [
+        name,
+        tf.tensor(
+          values.map((value) => (final ? 1.5 * value - 1 : value * (initial === 'zeros' ? 0.3 : 0.6))),
+          [...shape],
+        ),
+      ];
     }),
   );
 }
@@ -39,16 +56,25 @@ export function ints(rows: readonly (readonly number[])[]): HostArray {
 }
 
 /** Writes a model with such parameters as a Hugging Face folder, and returns its path. */
-export async function writeTiny(folder: string, options: { config: GemmaConfig; seed?: number; dtype?: 'F32' | 'BF16'; extra?: Record<string, readonly number[]> }): Promise<string> {
+export async function writeTiny(
+  folder: string,
+  options: { config: GemmaConfig; seed?: number; dtype?: 'F32' | 'BF16'; extra?: Record<string, readonly number[]> },
+): Promise<string> {
   const { config, seed = 1, dtype = 'F32', extra = {} } = options;
   const model = new GemmaModel(config);
   const specs = [...model.parameters, ...Object.entries(extra).map(([name, shape]) => ({ name, shape }))];
   await writeCheckpoint(folder, {
     config: toCheckpointConfig(config, dtype === 'F32' ? 'float32' : 'bfloat16'),
     tensors: specs.map(({ name, shape }, i) => {
-      const values = numbers(seed + i, shape.reduce((product, size) => product * size, 1));
+      const values = numbers(
+        seed + i,
+        shape.reduce((product, size) => product * size, 1),
+      );
       // The upper halves of float32 are bfloat16.
-      const bytes = dtype === 'F32' ? values : new Uint8Array(Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16).buffer);
+      const bytes =
+        dtype === 'F32'
+          ? values
+          : new Uint8Array(Uint16Array.from(new Uint32Array(values.buffer), (bits) => bits >>> 16).buffer);
       return { name, dtype, shape, data: () => bytes };
     }),
   });

@@ -12,7 +12,8 @@ import { modelOptions, resolveModelConfig } from './model-options';
 import { mapName } from './name-mapping';
 
 const WIDE = { layers: 2, hidden: 24, feedForward: 10, heads: 4, keyValueHeads: 2, headDim: 4 };
-const decoderOnly = (decoder: object = ODD_SIDE, vocabularySize = 37) => tinyGemma({ kind: 'decoder-only', decoder, vocabularySize }).config;
+const decoderOnly = (decoder: object = ODD_SIDE, vocabularySize = 37) =>
+  tinyGemma({ kind: 'decoder-only', decoder, vocabularySize }).config;
 
 async function allBytes(folder: string): Promise<Record<string, Buffer>> {
   const reader = await CheckpointReader.open(folder);
@@ -26,16 +27,34 @@ describe('mapName', () => {
   it.each([
     ['model.encoder.embed_tokens.weight', 'encoder', 'model.embed_tokens.weight', false],
     ['model.decoder.norm.weight', 'decoder', 'model.norm.weight', false],
-    ['model.encoder.layers.11.pre_self_attn_layernorm.weight', 'encoder', 'model.layers.11.input_layernorm.weight', false],
-    ['model.decoder.layers.0.post_cross_attn_layernorm.weight', 'decoder', 'model.layers.0.post_attention_layernorm.weight', false],
+    [
+      'model.encoder.layers.11.pre_self_attn_layernorm.weight',
+      'encoder',
+      'model.layers.11.input_layernorm.weight',
+      false,
+    ],
+    [
+      'model.decoder.layers.0.post_cross_attn_layernorm.weight',
+      'decoder',
+      'model.layers.0.post_attention_layernorm.weight',
+      false,
+    ],
     ['model.decoder.layers.3.cross_attn.k_proj.weight', 'decoder', 'model.layers.3.self_attn.k_proj.weight', true],
   ])('%s', (target, side, source, crossProjection) => {
     expect(mapName(target)).toEqual({ side, source, crossProjection });
   });
 
   it('knows every parameter of an encoder-decoder, and nothing else', () => {
-    expect(tinyGemma().parameters.map(({ name }) => mapName(name)).every(Boolean)).toBe(true);
-    for (const name of ['model.layers.0.mlp.up_proj.weight', 'model.encoder.layers.0.extra.weight', 'score.out_proj.weight']) {
+    expect(
+      tinyGemma()
+        .parameters.map(({ name }) => mapName(name))
+        .every(Boolean),
+    ).toBe(true);
+    for (const name of [
+      'model.layers.0.mlp.up_proj.weight',
+      'model.encoder.layers.0.extra.weight',
+      'score.out_proj.weight',
+    ]) {
       expect(mapName(name)).toBeUndefined();
     }
   });
@@ -44,11 +63,24 @@ describe('mapName', () => {
 describe('adaptCheckpoint', () => {
   it('converts where another dtype is asked for, and reports what it did', async () => {
     const base = temporaryFolder();
-    const encoder = await writeTiny(join(base, 'source'), { config: decoderOnly(), extra: { 'model.extra.weight': [3] } });
+    const encoder = await writeTiny(join(base, 'source'), {
+      config: decoderOnly(),
+      extra: { 'model.extra.weight': [3] },
+    });
     const seen: AdaptProgress[] = [];
     const out = join(base, 'out');
-    const report = await adaptCheckpoint({ encoder, out, dtype: 'bf16', onProgress: (progress) => seen.push(progress) });
-    expect(report).toMatchObject({ dtype: 'bfloat16', crossAttention: 'copied', random: [], unused: ['model.extra.weight'] });
+    const report = await adaptCheckpoint({
+      encoder,
+      out,
+      dtype: 'bf16',
+      onProgress: (progress) => seen.push(progress),
+    });
+    expect(report).toMatchObject({
+      dtype: 'bfloat16',
+      crossAttention: 'copied',
+      random: [],
+      unused: ['model.extra.weight'],
+    });
     expect(report.bytes).toBe(2 * report.parameters);
     expect(seen).toHaveLength(report.tensors);
     expect(seen.at(-1)).toMatchObject({ doneTensors: report.tensors, doneBytes: report.bytes });
@@ -102,7 +134,10 @@ describe('adaptCheckpoint', () => {
     const done = await writeTiny(join(base, 'done'), { config: tinyGemma().config });
     const lacking = await writeTiny(join(base, 'lacking'), { config: decoderOnly({ ...ODD_SIDE, layers: 2 }) });
     const config = JSON.parse(readFileSync(join(lacking, 'config.json'), 'utf8')) as Record<string, unknown>;
-    writeFileSync(join(lacking, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 3, layer_types: undefined }));
+    writeFileSync(
+      join(lacking, 'config.json'),
+      JSON.stringify({ ...config, num_hidden_layers: 3, layer_types: undefined }),
+    );
     const out = join(base, 'out');
     mkdirSync(join(base, 'taken'));
     const fails = async (request: object, message: RegExp): Promise<void> => {
@@ -124,11 +159,19 @@ describe('the initializer adapt', () => {
 
   const initializer = (options: object): AdaptInitializer => new AdaptInitializer(adaptOptions.parse(options));
 
-  async function build(options: object, model: object = {}): Promise<{ model: GemmaModel; bytes: Record<string, Buffer> }> {
+  async function build(
+    options: object,
+    model: object = {},
+  ): Promise<{ model: GemmaModel; bytes: Record<string, Buffer> }> {
     const made = initializer(options);
     const built = new GemmaModel(resolveModelConfig(modelOptions.parse(model), await made.checkpointConfig()));
     const parameters = await fillParameters(built, made, createRandom(0).fork('adapt'));
-    const bytes = Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, Buffer.from(new Uint8Array(value.dataSync().slice().buffer))]));
+    const bytes = Object.fromEntries(
+      Object.entries(parameters).map(([name, value]) => [
+        name,
+        Buffer.from(new Uint8Array(value.dataSync().slice().buffer)),
+      ]),
+    );
     tf.dispose(parameters);
     return { model: built, bytes };
   }
@@ -150,16 +193,22 @@ describe('the initializer adapt', () => {
     const tied = { tieEncoderEmbedding: true };
     expect(Object.keys((await build({ encoder: one }, tied)).bytes)).not.toContain('model.encoder.embed_tokens.weight');
     await build({ encoder: one, decoder: same }, tied);
-    await expect(build({ encoder: one, decoder: other }, tied)).rejects.toThrow(/asks for one embedding table, but .* differ/);
+    await expect(build({ encoder: one, decoder: other }, tied)).rejects.toThrow(
+      /asks for one embedding table, but .* differ/,
+    );
   });
 
   it('leaves the window to the model section', async () => {
     const encoder = await writeTiny(join(temporaryFolder(), 'one'), { config: decoderOnly() });
-    expect((await build({ encoder }, { encoderWindow: 'inclusive' })).model.config).toMatchObject({ encoderWindow: 'inclusive' });
+    expect((await build({ encoder }, { encoderWindow: 'inclusive' })).model.config).toMatchObject({
+      encoderWindow: 'inclusive',
+    });
   });
 
   it('says which sizes do not fit when the model section changes them', async () => {
     const encoder = await writeTiny(join(temporaryFolder(), 'one'), { config: decoderOnly() });
-    await expect(build({ encoder }, { encoder: { feedForward: 30 } })).rejects.toThrow(/has shape \[26, 20\], but "model\.encoder.* should have \[30, 20\]/);
+    await expect(build({ encoder }, { encoder: { feedForward: 30 } })).rejects.toThrow(
+      /has shape \[26, 20\], but "model\.encoder.* should have \[30, 20\]/,
+    );
   });
 });

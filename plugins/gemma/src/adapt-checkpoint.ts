@@ -1,8 +1,26 @@
-import { configDtypeName, fromFloat32, parseFloatDtype, sourceBytes, toFloat32, writeCheckpoint, type CheckpointReader, type StoredDtype, type TensorSource } from '@graft/checkpoint';
+import {
+  configDtypeName,
+  fromFloat32,
+  parseFloatDtype,
+  sourceBytes,
+  toFloat32,
+  writeCheckpoint,
+  type CheckpointReader,
+  type StoredDtype,
+  type TensorSource,
+} from '@graft/checkpoint';
 import { createRandom, type RandomStream } from '@graft/core';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AdaptSources, checkPlan, normalChunks, planAdaptation, unusedTensors, type AdaptStep, type CrossAttention } from './adapt-plan';
+import {
+  AdaptSources,
+  checkPlan,
+  normalChunks,
+  planAdaptation,
+  unusedTensors,
+  type AdaptStep,
+  type CrossAttention,
+} from './adapt-plan';
 import { toCheckpointConfig } from './config';
 import { parameterCount } from './parameters';
 
@@ -51,7 +69,13 @@ export interface AdaptReport {
 }
 
 /** Files beside the weights that belong to the vocabulary; taken along from the decoder's folder. */
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer.model', 'tokenizer_config.json', 'special_tokens_map.json', 'added_tokens.json'];
+const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'tokenizer.model',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+];
 
 /**
  * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most one chunk of a tensor is
@@ -104,7 +128,13 @@ interface StreamedSource extends TensorSource {
   data(): AsyncIterable<Uint8Array>;
 }
 
-function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDtype, random: RandomStream, std: number): StreamedSource {
+function streamedSource(
+  step: AdaptStep,
+  sources: AdaptSources,
+  dtype: StoredDtype,
+  random: RandomStream,
+  std: number,
+): StreamedSource {
   const { spec, from } = step;
   const data = async function* (): AsyncGenerator<Uint8Array> {
     if (from) yield* converted(sources[from.side], from.name, dtype);
@@ -116,7 +146,8 @@ function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDty
 /** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. */
 async function* converted(reader: CheckpointReader, name: string, dtype: StoredDtype): AsyncGenerator<Uint8Array> {
   const stored = reader.info(name).dtype;
-  for await (const chunk of reader.chunks(name)) yield stored === dtype ? chunk : fromFloat32(toFloat32(chunk, stored), dtype);
+  for await (const chunk of reader.chunks(name))
+    yield stored === dtype ? chunk : fromFloat32(toFloat32(chunk, stored), dtype);
 }
 
 async function tokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {

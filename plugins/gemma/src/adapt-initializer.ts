@@ -1,8 +1,24 @@
-import { inject, injectable, OPTIONS, pathOption, type Initializer, type Model, type ParameterSpec, type RandomStream } from '@graft/core';
+import {
+  inject,
+  injectable,
+  OPTIONS,
+  pathOption,
+  type Initializer,
+  type Model,
+  type ParameterSpec,
+  type RandomStream,
+} from '@graft/core';
 import { tf } from '@graft/engine';
 import { z } from 'zod';
 import { DEFAULT_STD } from './adapt-checkpoint';
-import { AdaptSources, checkPlan, checkSharedTable, CROSS_ATTENTION_CHOICES, normalChunks, planAdaptation } from './adapt-plan';
+import {
+  AdaptSources,
+  checkPlan,
+  checkSharedTable,
+  CROSS_ATTENTION_CHOICES,
+  normalChunks,
+  planAdaptation,
+} from './adapt-plan';
 import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
 import { asGemma } from './model';
 import { DECODER_ONLY_EMBEDDING } from './parameters';

@@ -1,7 +1,13 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import { resolve } from 'node:path';
 import { CheckpointError, ConfigError, GraftError, type ParameterSpec, type RandomStream } from '@graft/core';
-import { checkPair, parseCheckpointConfig, type EncoderDecoderConfig, type GemmaOptions, type SideConfig } from './config';
+import {
+  checkPair,
+  parseCheckpointConfig,
+  type EncoderDecoderConfig,
+  type GemmaOptions,
+  type SideConfig,
+} from './config';
 import { mapName, type Side } from './name-mapping';
 import { parameterSpecs, TIED_OUTPUT_NAMES } from './parameters';
 
@@ -39,7 +45,12 @@ export class AdaptSources {
         encoderWindow: options.encoderWindow ?? 'strict',
         tieEncoderEmbedding: options.tieEncoderEmbedding ?? false,
       };
-      checkPair(config.encoder, config.decoder, config.tieEncoderEmbedding, `${encoderPath} and ${decoderPath} do not go together`);
+      checkPair(
+        config.encoder,
+        config.decoder,
+        config.tieEncoderEmbedding,
+        `${encoderPath} and ${decoderPath} do not go together`,
+      );
       return new AdaptSources(encoder, decoder, config);
     } catch (error) {
       await encoder.close();
@@ -68,9 +79,12 @@ async function readDecoderOnly(reader: CheckpointReader): Promise<SideConfig> {
   const where = `${reader.path}/config.json`;
   const config = parseCheckpointConfig(await reader.config(), {}, where);
   if (config.kind === 'decoder-only') return config.decoder;
-  throw new CheckpointError(`${reader.path} holds an encoder-decoder already; adapting takes decoder-only Gemma 2 checkpoints.`, {
-    code: 'gemma.adapt-kind',
-  });
+  throw new CheckpointError(
+    `${reader.path} holds an encoder-decoder already; adapting takes decoder-only Gemma 2 checkpoints.`,
+    {
+      code: 'gemma.adapt-kind',
+    },
+  );
 }
 
 /** Fields in which two sides must be equal for self-attention to serve as cross-attention. */
@@ -105,11 +119,16 @@ export function copiesCrossAttention(config: EncoderDecoderConfig, choice: Cross
 }
 
 /** What fills each of these parameters (an encoder-decoder's, or some of them). */
-export function planAdaptation(config: EncoderDecoderConfig, choice: CrossAttention, specs: readonly ParameterSpec[] = parameterSpecs(config)): AdaptStep[] {
+export function planAdaptation(
+  config: EncoderDecoderConfig,
+  choice: CrossAttention,
+  specs: readonly ParameterSpec[] = parameterSpecs(config),
+): AdaptStep[] {
   const copies = copiesCrossAttention(config, choice);
   return specs.map((spec): AdaptStep => {
     const mapped = mapName(spec.name);
-    if (!mapped) throw new GraftError(`"${spec.name}" is no parameter of an encoder-decoder Gemma.`, { code: 'gemma.adapt-name' });
+    if (!mapped)
+      throw new GraftError(`"${spec.name}" is no parameter of an encoder-decoder Gemma.`, { code: 'gemma.adapt-name' });
     return mapped.crossProjection && !copies ? { spec } : { spec, from: { side: mapped.side, name: mapped.source } };
   });
 }
@@ -122,27 +141,38 @@ export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): vo
     const info = reader.tensors.get(from.name);
     if (!info) return [`${reader.path} has no "${from.name}"`];
     if (info.shape.join() === spec.shape.join()) return [];
-    return [`"${from.name}" of ${reader.path} has shape [${info.shape.join(', ')}], but "${spec.name}" should have [${spec.shape.join(', ')}]`];
+    return [
+      `"${from.name}" of ${reader.path} has shape [${info.shape.join(', ')}], but "${spec.name}" should have [${spec.shape.join(', ')}]`,
+    ];
   });
   if (problems.length === 0) return;
   const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
-  throw new CheckpointError(`The checkpoints do not hold what the model needs: ${problems.slice(0, 5).join('; ')}${more}.`, {
-    code: 'gemma.checkpoint-mismatch',
-  });
+  throw new CheckpointError(
+    `The checkpoints do not hold what the model needs: ${problems.slice(0, 5).join('; ')}${more}.`,
+    {
+      code: 'gemma.checkpoint-mismatch',
+    },
+  );
 }
 
 /** Tensors of the sources that the plan has no use for; the tied output is no surprise and is left out. */
 export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources): string[] {
   const used = new Set(plan.flatMap(({ from }) => (from ? [`${sources[from.side].path}\n${from.name}`] : [])));
   return sources.readers.flatMap((reader) =>
-    [...reader.tensors.keys()].filter((name) => !used.has(`${reader.path}\n${name}`) && !TIED_OUTPUT_NAMES.includes(name)),
+    [...reader.tensors.keys()].filter(
+      (name) => !used.has(`${reader.path}\n${name}`) && !TIED_OUTPUT_NAMES.includes(name),
+    ),
   );
 }
 
 const NORMAL_CHUNK = 1 << 18;
 
 /** Normal numbers for one parameter, in pieces. They depend on the stream and the parameter's name alone. */
-export function* normalChunks(random: RandomStream, { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>, std: number): Generator<Float32Array> {
+export function* normalChunks(
+  random: RandomStream,
+  { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>,
+  std: number,
+): Generator<Float32Array> {
   const stream = random.fork(name);
   let left = shape.reduce((product, size) => product * size, 1);
   while (left > 0) {

@@ -68,7 +68,10 @@ describe('parseCheckpointConfig', () => {
   it.each([
     [{ ...gemma2, hidden_size: 'wide' }, /"hidden_size" should be an integer of at least 1, but is "wide"/],
     [{ ...gemma2, intermediate_size: undefined }, /"intermediate_size".*missing/],
-    [{ ...gemma2, num_key_value_heads: 3 }, /"num_key_value_heads" is 3, which does not divide "num_attention_heads" 4/],
+    [
+      { ...gemma2, num_key_value_heads: 3 },
+      /"num_key_value_heads" is 3, which does not divide "num_attention_heads" 4/,
+    ],
     [{ ...gemma2, head_dim: 15 }, /"head_dim" is 15/],
     [{ ...gemma2, layer_types: ['full_attention'] }, /"layer_types" should list 3 layers/],
     [{ ...gemma2, layer_types: ['full_attention', 'full_attention', 'chunked'] }, /not "chunked"/],
@@ -89,8 +92,11 @@ describe('parseCheckpointConfig', () => {
 });
 
 describe('toCheckpointConfig', () => {
-  it.each([gemma2, t5gemma, { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true }])('%#: is read back as it was', (json) => {
-    const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
-    expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
-  });
+  it.each([gemma2, t5gemma, { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true }])(
+    '%#: is read back as it was',
+    (json) => {
+      const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
+      expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
+    },
+  );
 });

@@ -103,7 +103,8 @@ class Fields {
 
   positive(field: string, fallback: number): number {
     const value = this.json[field] ?? fallback;
-    if (typeof value !== 'number' || !(value > 0)) throw this.fail(field, `should be a positive number, but is ${shown(value)}`);
+    if (typeof value !== 'number' || !(value > 0))
+      throw this.fail(field, `should be a positive number, but is ${shown(value)}`);
     return value;
   }
 
@@ -126,19 +127,25 @@ class Fields {
     const nested = this.json.rope_parameters ?? this.json.rope_scaling ?? {};
     if (!isObject(nested)) throw this.fail('rope_parameters', `should be an object, but is ${shown(nested)}`);
     const type = nested.rope_type ?? nested.type ?? 'default';
-    if (type !== 'default') throw this.fail('rope_parameters', `asks for rotary positions of type ${shown(type)}; Graft knows "default"`);
+    if (type !== 'default')
+      throw this.fail('rope_parameters', `asks for rotary positions of type ${shown(type)}; Graft knows "default"`);
     const theta = nested.rope_theta ?? this.json.rope_theta ?? SIDE_DEFAULTS.ropeTheta;
-    if (typeof theta !== 'number' || !(theta > 0)) throw this.fail('rope_theta', `should be a positive number, but is ${shown(theta)}`);
+    if (typeof theta !== 'number' || !(theta > 0))
+      throw this.fail('rope_theta', `should be a positive number, but is ${shown(theta)}`);
     return theta;
   }
 
   layerTypes(layers: number): readonly LayerType[] {
     const value = this.json.layer_types ?? defaultLayerTypes(layers);
     if (!Array.isArray(value) || value.length !== layers) {
-      throw this.fail('layer_types', `should list ${layers} layers, one for each of "num_hidden_layers", but is ${shown(value)}`);
+      throw this.fail(
+        'layer_types',
+        `should list ${layers} layers, one for each of "num_hidden_layers", but is ${shown(value)}`,
+      );
     }
     const strange: unknown = value.find((type) => type !== 'sliding_attention' && type !== 'full_attention');
-    if (strange !== undefined) throw this.fail('layer_types', `knows "sliding_attention" and "full_attention", not ${shown(strange)}`);
+    if (strange !== undefined)
+      throw this.fail('layer_types', `knows "sliding_attention" and "full_attention", not ${shown(strange)}`);
     return value as LayerType[];
   }
 
@@ -163,7 +170,10 @@ function parseSide(json: Json, where: string): SideConfig {
   const headDim = fields.size('head_dim', Math.floor(hidden / heads));
   const keyValueHeads = fields.size('num_key_value_heads', heads);
   if (heads % keyValueHeads !== 0) {
-    throw fields.fail('num_key_value_heads', `is ${keyValueHeads}, which does not divide "num_attention_heads" ${heads}`);
+    throw fields.fail(
+      'num_key_value_heads',
+      `is ${keyValueHeads}, which does not divide "num_attention_heads" ${heads}`,
+    );
   }
   if (headDim % 2 !== 0) throw fields.fail('head_dim', `is ${headDim}; rotary positions need an even number`);
   const vocabularySize = fields.size('vocab_size', SIDE_DEFAULTS.vocabularySize);
@@ -221,7 +231,8 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   }
   const section = (field: 'encoder' | 'decoder'): SideConfig => {
     const value = json[field];
-    if (!isObject(value)) throw fail(where, field, `should be an object with that side's configuration, but is ${shown(value)}`);
+    if (!isObject(value))
+      throw fail(where, field, `should be an object with that side's configuration, but is ${shown(value)}`);
     return parseSide(value, `${where}, ${field}`);
   };
   const [encoder, decoder] = [section('encoder'), section('decoder')];
@@ -231,7 +242,13 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   }
   const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
   checkPair(encoder, decoder, tieEncoderEmbedding, where);
-  return { kind: 'encoder-decoder', encoder, decoder, encoderWindow: options.encoderWindow ?? window, tieEncoderEmbedding };
+  return {
+    kind: 'encoder-decoder',
+    encoder,
+    decoder,
+    encoderWindow: options.encoderWindow ?? window,
+    tieEncoderEmbedding,
+  };
 }
 
 const oneOrList = (ids: readonly number[]): number | readonly number[] => (ids.length === 1 ? ids[0] : ids);

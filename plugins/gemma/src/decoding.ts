@@ -7,7 +7,14 @@ import { tf } from '@graft/engine';
 import { attend, embed, queryScale, ropeTables, type RopeTables } from './layers';
 import { decoderMasks, paddingMask, UNSEEN, type SideMasks } from './masks';
 import type { GemmaModel } from './model';
-import { keysAndValuesOf, queriesOf, runLayers, wholeSequenceAttention, type CrossInputs, type LayerAttention } from './stack';
+import {
+  keysAndValuesOf,
+  queriesOf,
+  runLayers,
+  wholeSequenceAttention,
+  type CrossInputs,
+  type LayerAttention,
+} from './stack';
 
 /** What stays the same from token to token: cross-attention's keys and values [B, K, S, C], masks. */
 export type FixedState = Readonly<Record<string, tf.Tensor>>;
@@ -52,26 +59,47 @@ export function startDecoding(
     if (cross.mask) fixed[SOURCE_MASK] = cross.mask;
   }
   // What follows the prompt is no padding.
-  if (promptMask) fixed[PROMPT_MASK] = tf.pad(paddingMask(promptMask), [[0, 0], [0, 0], [0, 0], [0, 0], [0, capacity - length]]); // [B, 1, 1, 1, L]
+  if (promptMask)
+    fixed[PROMPT_MASK] = tf.pad(paddingMask(promptMask), [
+      [0, 0],
+      [0, 0],
+      [0, 0],
+      [0, 0],
+      [0, capacity - length],
+    ]); // [B, 1, 1, 1, L]
   const masks = decoderMasks(length, decoder.slidingWindow, promptMask);
   const attention = wholeSequenceAttention(decoder, batch, length, masks, cross, (name, layer, { keys, values }) => {
     if (name === 'cross_attn') {
       fixed[keysName(name, layer)] = keys;
       fixed[valuesName(name, layer)] = values;
     } else {
-      const room: [number, number][] = [[0, 0], [0, 0], [0, capacity - length], [0, 0]];
+      const room: [number, number][] = [
+        [0, 0],
+        [0, 0],
+        [0, capacity - length],
+        [0, 0],
+      ];
       cache[keysName(name, layer)] = tf.pad(keys, room);
       cache[valuesName(name, layer)] = tf.pad(values, room);
     }
   });
   const embedded = embed(parameters[model.outputTable], tf.reshape(prompt, [-1]), model.specialTokens.pad);
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention); // [B*P, D]
-  const last = tf.slice(tf.reshape(states, [batch, length, decoder.hidden]), [0, length - 1, 0], [batch, 1, decoder.hidden]);
+  const last = tf.slice(
+    tf.reshape(states, [batch, length, decoder.hidden]),
+    [0, length - 1, 0],
+    [batch, 1, decoder.hidden],
+  );
   return { logits: model.logits(parameters, tf.reshape(last, [batch, decoder.hidden])), fixed, cache };
 }
 
 /** Masks [B or 1, 1, 1, 1, L] of a query at `position` (int32 scalar) over the cache. */
-function cacheMasks(position: tf.Tensor, capacity: number, window: number, promptMask: tf.Tensor | undefined): SideMasks {
+function cacheMasks(
+  position: tf.Tensor,
+  capacity: number,
+  window: number,
+  promptMask: tf.Tensor | undefined,
+): SideMasks {
   const places = tf.range(0, capacity, 1, 'int32');
   const hide = (hidden: tf.Tensor): tf.Tensor => {
     const mask = tf.reshape(tf.mul(hidden.toFloat(), UNSEEN), [1, 1, 1, 1, capacity]);

@@ -22,7 +22,10 @@ function feedForward(side: SideConfig, rows: number): number {
  * Floating-point operations of one training step's matrix products, masked ones included (they are computed). For a
  * decoder-only model only `targetLength` counts.
  */
-export function flopsPerStep(config: GemmaConfig, shapes: { batch: number; sourceLength: number; targetLength: number }): number {
+export function flopsPerStep(
+  config: GemmaConfig,
+  shapes: { batch: number; sourceLength: number; targetLength: number },
+): number {
   const { batch, sourceLength, targetLength } = shapes;
   const { decoder } = config;
   const target = batch * targetLength;
@@ -31,7 +34,9 @@ export function flopsPerStep(config: GemmaConfig, shapes: { batch: number; sourc
   if (config.kind === 'encoder-decoder') {
     const side = config.encoder;
     layer += attention(decoder, batch, targetLength, sourceLength, side.hidden);
-    encoder = side.layers * (attention(side, batch, sourceLength, sourceLength, side.hidden) + feedForward(side, batch * sourceLength));
+    encoder =
+      side.layers *
+      (attention(side, batch, sourceLength, sourceLength, side.hidden) + feedForward(side, batch * sourceLength));
   }
   return encoder + decoder.layers * layer + product(target, decoder.hidden, decoder.vocabularySize);
 }

@@ -5,7 +5,10 @@ import { generate, Generator, type TokenEvent } from './generate';
 import type { GemmaModel } from './model';
 import { runForward } from './run-forward';
 
-const SOURCE = [[5, 9, 4, 30, 8, 7, 36, 3, 12], [11, 6, 22, 7, 9, 13, 0, 0, 0]];
+const SOURCE = [
+  [5, 9, 4, 30, 8, 7, 36, 3, 12],
+  [11, 6, 22, 7, 9, 13, 0, 0, 0],
+];
 const SOURCE_MASK = SOURCE.map((row) => row.map((id) => (id === 0 ? 0 : 1)));
 const NEW_TOKENS = 9;
 
@@ -16,7 +19,12 @@ describe('generate', () => {
   });
 
   /** The slow way: a whole forward pass for every token of every row, without a cache and without padding. */
-  async function withoutCache(model: GemmaModel, parameters: Parameters, fields: HostFields, prompts: number[][]): Promise<number[][]> {
+  async function withoutCache(
+    model: GemmaModel,
+    parameters: Parameters,
+    fields: HostFields,
+    prompts: number[][],
+  ): Promise<number[][]> {
     const rows = prompts.map((prompt) => [...prompt]);
     for (const [i, row] of rows.entries()) {
       const one = (name: string) => {
@@ -52,8 +60,15 @@ describe('generate', () => {
   test('encoder-decoder: goes on from a prompt', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
-    const prompts = [[2, 8, 9], [2, 30, 31]];
-    const got = await generate(engine, model, parameters, { fields: { ...fields, decoder_input_ids: ints(prompts) }, maxNewTokens: NEW_TOKENS, eos: [] });
+    const prompts = [
+      [2, 8, 9],
+      [2, 30, 31],
+    ];
+    const got = await generate(engine, model, parameters, {
+      fields: { ...fields, decoder_input_ids: ints(prompts) },
+      maxNewTokens: NEW_TOKENS,
+      eos: [],
+    });
     expect(plain(got)).toEqual(await withoutCache(model, parameters, fields, prompts));
     tf.dispose(parameters);
   });
@@ -61,11 +76,18 @@ describe('generate', () => {
   test.each(['left', 'right'])('decoder-only: prompts of unequal length, padded on the %s', async (where) => {
     const model = tinyGemma({ kind: 'decoder-only', decoder: { ...ODD_SIDE, slidingWindow: 4 } });
     const parameters = tinyParameters(model);
-    const prompts = [[2, 5, 9, 4, 30, 8], [2, 11, 6]];
+    const prompts = [
+      [2, 5, 9, 4, 30, 8],
+      [2, 11, 6],
+    ];
     const padding = [0, 0, 0];
     const padded = [prompts[0], where === 'left' ? [...padding, ...prompts[1]] : [...prompts[1], ...padding]];
     const mask = padded.map((row) => row.map((id) => (id === 0 ? 0 : 1)));
-    const got = await generate(engine, model, parameters, { fields: { input_ids: ints(padded), attention_mask: ints(mask) }, maxNewTokens: NEW_TOKENS, eos: [] });
+    const got = await generate(engine, model, parameters, {
+      fields: { input_ids: ints(padded), attention_mask: ints(mask) },
+      maxNewTokens: NEW_TOKENS,
+      eos: [],
+    });
     const expected = await withoutCache(model, parameters, {}, prompts);
     expect(plain(got)).toEqual([expected[0], [...expected[1], 0, 0, 0]]);
     tf.dispose(parameters);
@@ -78,11 +100,20 @@ describe('generate', () => {
     const eos = [free[0][2], free[1][4]];
     const ends = free.map((row) => row.findIndex((token, i) => i > 0 && eos.includes(token)));
     const events: TokenEvent[] = [];
-    const got = plain(await generate(engine, model, parameters, { fields, maxNewTokens: NEW_TOKENS, eos, onToken: (event) => events.push(event) }));
+    const got = plain(
+      await generate(engine, model, parameters, {
+        fields,
+        maxNewTokens: NEW_TOKENS,
+        eos,
+        onToken: (event) => events.push(event),
+      }),
+    );
     const width = Math.max(...ends) + 1;
     expect(got).toEqual(free.map((row, i) => row.slice(0, width).map((token, at) => (at > ends[i] ? 0 : token))));
     expect(events.map(({ index }) => index)).toEqual(Array.from({ length: width - 1 }, (_, i) => i));
-    expect(events.map(({ tokens }) => Array.from(tokens))).toEqual(Array.from({ length: width - 1 }, (_, i) => got.map((row) => row[i + 1])));
+    expect(events.map(({ tokens }) => Array.from(tokens))).toEqual(
+      Array.from({ length: width - 1 }, (_, i) => got.map((row) => row[i + 1])),
+    );
     expect(events.map(({ ended }) => ended[0])).toEqual(Array.from({ length: width - 1 }, (_, i) => i + 1 > ends[0]));
     tf.dispose(parameters);
   });
@@ -104,7 +135,13 @@ describe('generate', () => {
     const parameters = tinyParameters(model);
     const abort = new AbortController();
     const onToken = ({ index }: TokenEvent): void => (index === 1 ? abort.abort() : undefined);
-    const got = await generate(engine, model, parameters, { fields, maxNewTokens: NEW_TOKENS, eos: [], onToken, signal: abort.signal });
+    const got = await generate(engine, model, parameters, {
+      fields,
+      maxNewTokens: NEW_TOKENS,
+      eos: [],
+      onToken,
+      signal: abort.signal,
+    });
     expect(got[0].length).toBe(3);
     tf.dispose(parameters);
   });
@@ -112,7 +149,9 @@ describe('generate', () => {
   test('refuses prompts that are none', async () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const run = (given: HostFields, maxNewTokens = 2) => generate(engine, model, {}, { fields: given, maxNewTokens });
-    await expect(run({ input_ids: ints([[5, 6]]), attention_mask: ints([[0, 0]]) })).rejects.toThrow(/prompt of row 0 is padding alone/);
+    await expect(run({ input_ids: ints([[5, 6]]), attention_mask: ints([[0, 0]]) })).rejects.toThrow(
+      /prompt of row 0 is padding alone/,
+    );
     await expect(run({ input_ids: ints([[5, 37]]) })).rejects.toThrow(/holds token 37, but the vocabulary has 37/);
     await expect(run({ input_ids: ints([[5, 6]]) }, 0)).rejects.toThrow(/maxNewTokens/);
     await expect(run({})).rejects.toThrow(/"input_ids" is missing/);

@@ -57,13 +57,26 @@ export class Generator {
   ) {
     this.start = engine.jit(
       (parameters: Parameters, prompt: BatchTensors, source: BatchTensors | undefined, capacity: number): Started => {
-        const { logits, fixed, cache }: DecodingStart = startDecoding(model, parameters, prompt.ids, prompt.mask, source, capacity);
+        const { logits, fixed, cache }: DecodingStart = startDecoding(
+          model,
+          parameters,
+          prompt.ids,
+          prompt.mask,
+          source,
+          capacity,
+        );
         return { fixed, cache, next: greedy(logits) };
       },
       { name: 'startDecoding' },
     );
     this.step = engine.jit(
-      (parameters: Parameters, tokens: tf.Tensor1D, position: tf.Scalar, fixed: FixedState, cache: Cache): Continued => {
+      (
+        parameters: Parameters,
+        tokens: tf.Tensor1D,
+        position: tf.Scalar,
+        fixed: FixedState,
+        cache: Cache,
+      ): Continued => {
         const continued = continueDecoding(model, parameters, tokens, position, fixed, cache);
         return { cache: continued.cache, next: greedy(continued.logits) };
       },
@@ -79,7 +92,10 @@ export class Generator {
     const { model } = this;
     const { maxNewTokens, onToken, signal } = options;
     if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1) {
-      throw new DataError(`maxNewTokens should be an integer of at least 1, but is ${maxNewTokens}.`, { code: 'gemma.max-new-tokens', exitCode: 2 });
+      throw new DataError(`maxNewTokens should be an integer of at least 1, but is ${maxNewTokens}.`, {
+        code: 'gemma.max-new-tokens',
+        exitCode: 2,
+      });
     }
     const eos = new Set(options.eos === undefined ? model.specialTokens.eos : [options.eos].flat());
     const { prompt, source } = promptAndSource(model, options.fields);
@@ -105,7 +121,10 @@ export class Generator {
       ({ fixed, cache } = started);
       take(await readAndDispose(started.next), 0);
       for (let index = 1; index < maxNewTokens && ended.includes(false) && !signal?.aborted; index++) {
-        const tokens = tf.tensor1d(Int32Array.from(rows, (row, i) => (ended[i] ? pad : row[row.length - 1])), 'int32');
+        const tokens = tf.tensor1d(
+          Int32Array.from(rows, (row, i) => (ended[i] ? pad : row[row.length - 1])),
+          'int32',
+        );
         const position = tf.scalar(length + index - 1, 'int32');
         const continued = await this.step.async(parameters, tokens, position, fixed, cache);
         tf.dispose([tokens, position, cache] as tf.TensorContainer);
@@ -126,7 +145,12 @@ export class Generator {
 }
 
 /** Greedy decoding with a key/value cache; see Generator, which serves repeated calls without compiling again. */
-export async function generate(engine: Engine, model: GemmaModel, parameters: Parameters, options: GenerateOptions): Promise<Int32Array[]> {
+export async function generate(
+  engine: Engine,
+  model: GemmaModel,
+  parameters: Parameters,
+  options: GenerateOptions,
+): Promise<Int32Array[]> {
   const generator = new Generator(engine, model);
   try {
     return await generator.generate(parameters, options);
@@ -159,10 +183,20 @@ function promptAndSource(model: GemmaModel, fields: HostFields): { prompt: Promp
   const source: HostFields = mask ? { input_ids: ids, attention_mask: mask } : { input_ids: ids };
   if (fields.decoder_input_ids) {
     checkTokenIds(fields, 'decoder_input_ids', 'decoder_attention_mask', model, where);
-    return { prompt: alignRight({ ids: fields.decoder_input_ids, mask: fields.decoder_attention_mask }, model.specialTokens.pad), source };
+    return {
+      prompt: alignRight(
+        { ids: fields.decoder_input_ids, mask: fields.decoder_attention_mask },
+        model.specialTokens.pad,
+      ),
+      source,
+    };
   }
   const batch = ids.shape[0];
-  const start = { dtype: 'int32' as const, shape: [batch, 1], values: new Int32Array(batch).fill(model.specialTokens.start) };
+  const start = {
+    dtype: 'int32' as const,
+    shape: [batch, 1],
+    values: new Int32Array(batch).fill(model.specialTokens.start),
+  };
   return { prompt: { ids: start }, source };
 }
 
@@ -180,9 +214,13 @@ function alignRight({ ids, mask }: Prompt, pad: number): Prompt {
       values[to] = ids.values[i];
       aligned[to] = 1;
     }
-    if (to === (row + 1) * length) throw new DataError(`The prompt of row ${row} is padding alone.`, { code: 'gemma.empty-prompt' });
+    if (to === (row + 1) * length)
+      throw new DataError(`The prompt of row ${row} is padding alone.`, { code: 'gemma.empty-prompt' });
   }
-  return { ids: { dtype: 'int32', shape: ids.shape, values }, mask: { dtype: 'int32', shape: ids.shape, values: aligned } };
+  return {
+    ids: { dtype: 'int32', shape: ids.shape, values },
+    mask: { dtype: 'int32', shape: ids.shape, values: aligned },
+  };
 }
 
 /** The prompts' own tokens. */
@@ -190,7 +228,8 @@ function promptRows({ ids, mask }: Prompt): number[][] {
   const [batch, length] = ids.shape;
   return Array.from({ length: batch }, (_, row) => {
     const tokens: number[] = [];
-    for (let i = row * length; i < (row + 1) * length; i++) if (!mask || mask.values[i] !== 0) tokens.push(ids.values[i]);
+    for (let i = row * length; i < (row + 1) * length; i++)
+      if (!mask || mask.values[i] !== 0) tokens.push(ids.values[i]);
     return tokens;
   });
 }

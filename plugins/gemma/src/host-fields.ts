@@ -21,30 +21,54 @@ function integers(fields: HostFields, name: string, where: string, batch?: numbe
 
 function sameShape(field: HostArray, name: string, other: HostArray, otherName: string, where: string): void {
   if (field.shape.join() !== other.shape.join()) {
-    throw fail(`${where}: "${name}" has shape [${field.shape.join(', ')}], but "${otherName}" has [${other.shape.join(', ')}].`);
+    throw fail(
+      `${where}: "${name}" has shape [${field.shape.join(', ')}], but "${otherName}" has [${other.shape.join(', ')}].`,
+    );
   }
 }
 
 /** Checks ids [B, length] against the vocabulary, and their mask, if there is one, against the ids. */
-export function checkTokenIds(fields: HostFields, idsName: string, maskName: string, model: Model, where: string, batch?: number): void {
+export function checkTokenIds(
+  fields: HostFields,
+  idsName: string,
+  maskName: string,
+  model: Model,
+  where: string,
+  batch?: number,
+): void {
   const ids = integers(fields, idsName, where, batch);
   const bad = ids.values.findIndex((id) => id < 0 || id >= model.vocabularySize);
   if (bad >= 0) {
-    throw fail(`${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${model.vocabularySize} tokens.`, 'gemma.token-range');
+    throw fail(
+      `${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${model.vocabularySize} tokens.`,
+      'gemma.token-range',
+    );
   }
   if (fields[maskName]) sameShape(integers(fields, maskName, where), maskName, ids, idsName, where);
 }
 
 /** Labels [B, T] that belong to logits of the same shape; at least one must count. */
-export function checkLabelIds(fields: HostFields, expected: HostArray, expectedName: string, model: Model, where: string): HostArray {
+export function checkLabelIds(
+  fields: HostFields,
+  expected: HostArray,
+  expectedName: string,
+  model: Model,
+  where: string,
+): HostArray {
   const labels = integers(fields, 'labels', where);
   sameShape(labels, 'labels', expected, expectedName, where);
   if (labels.values.every((label) => label === IGNORED_LABEL)) {
-    throw fail(`${where}: every label is ${IGNORED_LABEL} (ignored), so that there is no loss.`, 'gemma.all-labels-ignored');
+    throw fail(
+      `${where}: every label is ${IGNORED_LABEL} (ignored), so that there is no loss.`,
+      'gemma.all-labels-ignored',
+    );
   }
   const bad = labels.values.find((label) => label !== IGNORED_LABEL && (label < 0 || label >= model.vocabularySize));
   if (bad !== undefined) {
-    throw fail(`${where}: "labels" holds ${bad}, but the vocabulary has ${model.vocabularySize} tokens.`, 'gemma.token-range');
+    throw fail(
+      `${where}: "labels" holds ${bad}, but the vocabulary has ${model.vocabularySize} tokens.`,
+      'gemma.token-range',
+    );
   }
   return labels;
 }
@@ -79,7 +103,9 @@ export function modelFields(model: Model, given: HostFields, where: string): Rec
   const batch = given.input_ids.shape[0];
   const { start, pad } = model.specialTokens;
   if (!given.decoder_input_ids && !given.labels) {
-    throw fail(`${where}: an encoder-decoder needs "decoder_input_ids", or "labels" to make them of; there is ${Object.keys(given).join(', ')}.`);
+    throw fail(
+      `${where}: an encoder-decoder needs "decoder_input_ids", or "labels" to make them of; there is ${Object.keys(given).join(', ')}.`,
+    );
   }
   const target = given.decoder_input_ids ?? shiftRight(integers(given, 'labels', where, batch), start, pad);
   const decoder = { decoder_input_ids: target, decoder_attention_mask: given.decoder_attention_mask };

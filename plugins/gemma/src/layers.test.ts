@@ -1,10 +1,27 @@
 import { openEngine, tf } from '@graft/engine';
 import type { SideConfig } from './config';
-import { attend, embed, gatedGelu, queryScale, rmsNorm, rope, ropeTables, softCappedLogits, toHeadsFirst } from './layers';
+import {
+  attend,
+  embed,
+  gatedGelu,
+  queryScale,
+  rmsNorm,
+  rope,
+  ropeTables,
+  softCappedLogits,
+  toHeadsFirst,
+} from './layers';
 import { paddingMask, UNSEEN } from './masks';
 import { numbers } from '../../../test/support/tiny-gemma';
 
-const tensor = (seed: number, ...shape: number[]): tf.Tensor => tf.tensor(numbers(seed, shape.reduce((a, b) => a * b, 1)), shape);
+const tensor = (seed: number, ...shape: number[]): tf.Tensor =>
+  tf.tensor(
+    numbers(
+      seed,
+      shape.reduce((a, b) => a * b, 1),
+    ),
+    shape,
+  );
 
 type Fn = (...inputs: tf.Tensor[]) => tf.Tensor;
 
@@ -17,7 +34,8 @@ function expectSame(fn: Fn, plain: Fn, inputs: tf.Tensor[], tolerance = 2e-5): v
   for (const [i, [a, b]] of [[value, expected] as const, ...got.map((g, k) => [g, wanted[k]] as const)].entries()) {
     const scale = Math.max(1, ...b.abs().dataSync());
     const worst = Math.max(...a.sub(b).abs().dataSync()) / scale;
-    if (!(worst < tolerance)) throw new Error(`${i === 0 ? 'The value' : `The gradient of input ${i - 1}`} is off by ${worst}.`);
+    if (!(worst < tolerance))
+      throw new Error(`${i === 0 ? 'The value' : `The gradient of input ${i - 1}`} is off by ${worst}.`);
   }
 }
 
@@ -43,9 +61,14 @@ describe('hand-written gradients agree with automatic ones', () => {
     const [length, width] = [5, 6];
     const tables = ropeTables(length, width, 100, 0.7);
     const plain: Fn = (x) => {
-      const angles = tf.range(0, length).reshape([length, 1, 1]).mul(tf.pow(100, tf.tensor1d([0, -2 / 6, -4 / 6]))); // [T, 1, C/2]
+      const angles = tf
+        .range(0, length)
+        .reshape([length, 1, 1])
+        .mul(tf.pow(100, tf.tensor1d([0, -2 / 6, -4 / 6]))); // [T, 1, C/2]
       const [a, b] = tf.split(x, 2, -1);
-      return tf.concat([a.mul(angles.cos()).sub(b.mul(angles.sin())), b.mul(angles.cos()).add(a.mul(angles.sin()))], -1).mul(0.7);
+      return tf
+        .concat([a.mul(angles.cos()).sub(b.mul(angles.sin())), b.mul(angles.cos()).add(a.mul(angles.sin()))], -1)
+        .mul(0.7);
     };
     expectSame((x) => rope(x, tables), plain, [tensor(1, 2, length, 3, width)]);
   });
@@ -57,12 +80,22 @@ describe('hand-written gradients agree with automatic ones', () => {
     [1, null],
   ])('attend, %d query heads a key head, cap %s, with a row that sees nothing', (group, cap) => {
     const [batch, targets, sources, keyHeads, width] = [2, 4, 5, 2, 6];
-    const side = { heads: keyHeads * group, keyValueHeads: keyHeads, headDim: width, attentionSoftCap: cap, queryPreAttentionScalar: 3 } as SideConfig;
+    const side = {
+      heads: keyHeads * group,
+      keyValueHeads: keyHeads,
+      headDim: width,
+      attentionSoftCap: cap,
+      queryPreAttentionScalar: 3,
+    } as SideConfig;
     const padding = tf.tensor2d([1, 1, 0, 1, 1, 0, 0, 0, 0, 0], [2, 5], 'int32');
-    const fn: Fn = (q, k, v) => attend(side, q.mul(queryScale(side)), toHeadsFirst(k), toHeadsFirst(v), paddingMask(padding));
+    const fn: Fn = (q, k, v) =>
+      attend(side, q.mul(queryScale(side)), toHeadsFirst(k), toHeadsFirst(v), paddingMask(padding));
     const plain: Fn = (q, k, v) => {
       // Key head k serves query heads k*group .. k*group + group - 1.
-      const served = tf.range(0, keyHeads * group, 1, 'int32').div(tf.scalar(group, 'int32')).toInt() as tf.Tensor1D;
+      const served = tf
+        .range(0, keyHeads * group, 1, 'int32')
+        .div(tf.scalar(group, 'int32'))
+        .toInt() as tf.Tensor1D;
       const repeated = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.gather(x, served, 2), [0, 2, 1, 3]);
       let scores = tf.matMul(tf.transpose(q, [0, 2, 1, 3]), repeated(k), false, true).mul(3 ** -0.5);
       if (cap !== null) scores = scores.div(cap).tanh().mul(cap);
@@ -72,25 +105,39 @@ describe('hand-written gradients agree with automatic ones', () => {
     };
     // Large scores, so that the cap bends them.
     const q = tensor(1, batch, targets, keyHeads * group, width).mul(9);
-    expectSame(fn, plain, [q, tensor(2, batch, sources, keyHeads, width).mul(9), tensor(3, batch, sources, keyHeads, width)]);
+    expectSame(fn, plain, [
+      q,
+      tensor(2, batch, sources, keyHeads, width).mul(9),
+      tensor(3, batch, sources, keyHeads, width),
+    ]);
   });
 
   test('softCappedLogits', () => {
-    const plain: Fn = (x, w) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true).div(3).tanh().mul(3);
+    const plain: Fn = (x, w) =>
+      tf
+        .matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true)
+        .div(3)
+        .tanh()
+        .mul(3);
     expectSame((x, w) => softCappedLogits(x, w, 3), plain, [tensor(1, 4, 6).mul(3), tensor(2, 11, 6)]);
-    expectSame((x, w) => softCappedLogits(x, w, null), (x, w) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true), [
-      tensor(1, 4, 6),
-      tensor(2, 11, 6),
-    ]);
+    expectSame(
+      (x, w) => softCappedLogits(x, w, null),
+      (x, w) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true),
+      [tensor(1, 4, 6), tensor(2, 11, 6)],
+    );
   });
 
   test('embed gives the pad row no gradient, and every other row the sum over its places', () => {
     const ids = tf.tensor1d([3, 0, 3, 1, 0], 'int32');
     const table = tensor(1, 5, 4);
     const rows = embed(table, ids, 0);
-    expect(Array.from(rows.slice([0, 0], [1, 4]).dataSync())).toEqual(Array.from(table.slice([3, 0], [1, 4]).mul(2).dataSync()));
+    expect(Array.from(rows.slice([0, 0], [1, 4]).dataSync())).toEqual(
+      Array.from(table.slice([3, 0], [1, 4]).mul(2).dataSync()),
+    );
     const upstream = tensor(2, 5, 4);
-    const gradient = tf.grad((t: tf.Tensor) => embed(t, ids, 0))(table, upstream).arraySync() as number[][];
+    const gradient = tf
+      .grad((t: tf.Tensor) => embed(t, ids, 0))(table, upstream)
+      .arraySync() as number[][];
     const up = upstream.arraySync() as number[][];
     expect(gradient[0]).toEqual([0, 0, 0, 0]);
     expect(gradient[2]).toEqual([0, 0, 0, 0]);

@@ -127,7 +127,13 @@ export function queryScale(side: SideConfig): number {
  *
  * Keys are never repeated: query heads that share a key head are more queries of it.
  */
-export function attend(side: SideConfig, q: tf.Tensor, keys: tf.Tensor, values: tf.Tensor, mask: tf.Tensor | undefined): tf.Tensor {
+export function attend(
+  side: SideConfig,
+  q: tf.Tensor,
+  keys: tf.Tensor,
+  values: tf.Tensor,
+  mask: tf.Tensor | undefined,
+): tf.Tensor {
   const [batch, queries] = q.shape;
   const { keyValueHeads, heads, headDim } = side;
   const group = heads / keyValueHeads;
@@ -217,7 +223,10 @@ export function softCappedLogits(states: tf.Tensor, table: tf.Tensor, cap: numbe
       value: tf.mul(t, cap),
       gradients: (dy, [xs, ws, ts]) => {
         const raw = tf.mul(dy, tf.sub(1, tf.square(ts))); // [N, V]
-        return [tf.matMul(raw as tf.Tensor2D, ws as tf.Tensor2D), tf.matMul(raw as tf.Tensor2D, xs as tf.Tensor2D, true)];
+        return [
+          tf.matMul(raw as tf.Tensor2D, ws as tf.Tensor2D),
+          tf.matMul(raw as tf.Tensor2D, xs as tf.Tensor2D, true),
+        ];
       },
     };
   })(states, table);

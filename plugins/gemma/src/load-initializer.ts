@@ -1,5 +1,14 @@
 import { CheckpointReader } from '@graft/checkpoint';
-import { inject, injectable, LOGGER, OPTIONS, pathOption, type Initializer, type Logger, type Model } from '@graft/core';
+import {
+  inject,
+  injectable,
+  LOGGER,
+  OPTIONS,
+  pathOption,
+  type Initializer,
+  type Logger,
+  type Model,
+} from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { checkTensors, readParameters } from './load-model';
@@ -33,7 +42,9 @@ export class LoadInitializer implements Initializer {
     try {
       const unknown = await checkTensors(gemma, reader);
       if (unknown.length > 0) {
-        this.logger.warn(`${this.options.path} holds ${unknown.length} tensors that the model has no use for: ${unknown.join(', ')}.`);
+        this.logger.warn(
+          `${this.options.path} holds ${unknown.length} tensors that the model has no use for: ${unknown.join(', ')}.`,
+        );
       }
       yield* readParameters(gemma, reader);
     } finally {

@@ -34,7 +34,11 @@ export async function checkTensors(model: GemmaModel, reader: CheckpointReader):
     });
   }
   const known = new Set<string>([...model.parameters.map(({ name }) => name), ...TIED_OUTPUT_NAMES]);
-  if (model.config.kind === 'encoder-decoder' && model.config.tieEncoderEmbedding && reader.tensors.has(ENCODER_EMBEDDING)) {
+  if (
+    model.config.kind === 'encoder-decoder' &&
+    model.config.tieEncoderEmbedding &&
+    reader.tensors.has(ENCODER_EMBEDDING)
+  ) {
     await checkSharedTable({ reader, name: ENCODER_EMBEDDING }, { reader, name: DECODER_EMBEDDING });
     known.add(ENCODER_EMBEDDING);
   }
@@ -42,7 +46,10 @@ export async function checkTensors(model: GemmaModel, reader: CheckpointReader):
 }
 
 /** Reads the model's parameters one by one, widened to float32. The consumer owns the tensors. */
-export async function* readParameters(model: GemmaModel, reader: CheckpointReader): AsyncGenerator<readonly [string, tf.Tensor]> {
+export async function* readParameters(
+  model: GemmaModel,
+  reader: CheckpointReader,
+): AsyncGenerator<readonly [string, tf.Tensor]> {
   for (const { name, shape } of model.parameters) {
     yield [name, tf.tensor(await reader.readFloat32(storedName(name, reader)), [...shape], 'float32')];
   }

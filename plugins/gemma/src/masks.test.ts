@@ -19,8 +19,20 @@ describe('masks', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
   it('encoder windows reach both ways: |i - j| < w, or <= w', () => {
-    expect(drawn(encoderMasks(5, 2, 'strict', undefined).sliding_attention)).toEqual(['xx...', 'xxx..', '.xxx.', '..xxx', '...xx']);
-    expect(drawn(encoderMasks(5, 2, 'inclusive', undefined).sliding_attention)).toEqual(['xxx..', 'xxxx.', 'xxxxx', '.xxxx', '..xxx']);
+    expect(drawn(encoderMasks(5, 2, 'strict', undefined).sliding_attention)).toEqual([
+      'xx...',
+      'xxx..',
+      '.xxx.',
+      '..xxx',
+      '...xx',
+    ]);
+    expect(drawn(encoderMasks(5, 2, 'inclusive', undefined).sliding_attention)).toEqual([
+      'xxx..',
+      'xxxx.',
+      'xxxxx',
+      '.xxxx',
+      '..xxx',
+    ]);
   });
 
   it('full encoder layers are masked by padding alone', () => {

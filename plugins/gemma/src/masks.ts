@@ -33,7 +33,12 @@ export interface SideMasks {
  * Bidirectional self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
  * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
  */
-export function encoderMasks(length: number, window: number, rule: EncoderWindow, attentionMask: tf.Tensor | undefined): SideMasks {
+export function encoderMasks(
+  length: number,
+  window: number,
+  rule: EncoderWindow,
+  attentionMask: tf.Tensor | undefined,
+): SideMasks {
   const padding = attentionMask && paddingMask(attentionMask);
   const reach = rule === 'strict' ? window - 1 : window;
   const near = reach < length - 1 ? positionMask(length, length, (i, j) => Math.abs(i - j) <= reach) : undefined;
@@ -45,6 +50,11 @@ export function decoderMasks(length: number, window: number, attentionMask: tf.T
   const padding = attentionMask && paddingMask(attentionMask);
   const causal = combine(padding, length > 1 ? positionMask(length, length, (i, j) => j <= i) : undefined);
   const sliding =
-    window < length ? combine(padding, positionMask(length, length, (i, j) => j <= i && j > i - window)) : causal;
+    window < length
+      ? combine(
+          padding,
+          positionMask(length, length, (i, j) => j <= i && j > i - window),
+        )
+      : causal;
   return { full_attention: causal, sliding_attention: sliding };
 }

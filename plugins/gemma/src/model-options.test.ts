@@ -2,9 +2,10 @@ import { ConfigError } from '@graft/core';
 import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
 import { modelOptions, resolveModelConfig } from './model-options';
 import { parameterCount, parameterSpecs } from './parameters';
-import { NAMED_PAIRS } from './sizes';
+import type { NAMED_PAIRS } from './sizes';
 
-const resolve = (options: unknown, checkpoint?: Record<string, unknown>) => resolveModelConfig(modelOptions.parse(options), checkpoint);
+const resolve = (options: unknown, checkpoint?: Record<string, unknown>) =>
+  resolveModelConfig(modelOptions.parse(options), checkpoint);
 const tiny = { layers: 2, hidden: 32, feedForward: 48, heads: 4, keyValueHeads: 2, headDim: 8 };
 
 describe('sizes', () => {
@@ -43,7 +44,10 @@ describe('resolveModelConfig', () => {
 
   it('overrides a checkpoint field by field', () => {
     const checkpoint = toCheckpointConfig(resolve({ decoder: tiny, encoderWindow: 'inclusive', vocabularySize: 99 }));
-    const config = resolve({ decoder: { slidingWindow: 7, attentionSoftCap: null } }, checkpoint) as EncoderDecoderConfig;
+    const config = resolve(
+      { decoder: { slidingWindow: 7, attentionSoftCap: null } },
+      checkpoint,
+    ) as EncoderDecoderConfig;
     expect(config.decoder).toMatchObject({ ...tiny, slidingWindow: 7, attentionSoftCap: null, vocabularySize: 99 });
     expect(config.encoder).toMatchObject({ ...tiny, slidingWindow: 4096, attentionSoftCap: 50 });
     expect(config.encoderWindow).toBe('inclusive');
@@ -51,7 +55,10 @@ describe('resolveModelConfig', () => {
   });
 
   it('makes decoder-only models', () => {
-    expect(resolve({ kind: 'decoder-only', preset: 's' })).toMatchObject({ kind: 'decoder-only', decoder: { hidden: 512 } });
+    expect(resolve({ kind: 'decoder-only', preset: 's' })).toMatchObject({
+      kind: 'decoder-only',
+      decoder: { hidden: 512 },
+    });
   });
 
   it.each([
@@ -76,6 +83,8 @@ describe('resolveModelConfig', () => {
   });
 
   it('refuses one table for two widths', () => {
-    expect(() => resolve({ decoder: tiny, encoder: { ...tiny, hidden: 64 }, tieEncoderEmbedding: true })).toThrow(/64.*32/);
+    expect(() => resolve({ decoder: tiny, encoder: { ...tiny, hidden: 64 }, tieEncoderEmbedding: true })).toThrow(
+      /64.*32/,
+    );
   });
 });

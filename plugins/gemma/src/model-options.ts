@@ -24,11 +24,18 @@ const sideOptions = z.strictObject({
   keyValueHeads: count().optional().describe('key/value heads; divides heads. Default: heads'),
   headDim: count().multipleOf(2).optional().describe('width of a head. Default: hidden / heads'),
   slidingWindow: count().optional().describe('reach of sliding layers, tokens. Default: 4096'),
-  layerTypes: z.array(z.enum(['sliding_attention', 'full_attention'])).optional().describe('one a layer. Default: alternating, sliding first'),
+  layerTypes: z
+    .array(z.enum(['sliding_attention', 'full_attention']))
+    .optional()
+    .describe('one a layer. Default: alternating, sliding first'),
   ropeTheta: z.number().positive().optional().describe('base of the rotary positions. Default: 10000'),
   attentionSoftCap: z.number().positive().nullable().optional().describe('null: none. Default: 50'),
   finalLogitSoftCap: z.number().positive().nullable().optional().describe('null: none. Default: 30'),
-  queryPreAttentionScalar: z.number().positive().optional().describe('scores are scaled by its power -1/2. Default: headDim'),
+  queryPreAttentionScalar: z
+    .number()
+    .positive()
+    .optional()
+    .describe('scores are scaled by its power -1/2. Default: headDim'),
   rmsNormEpsilon: z.number().positive().optional().describe('Default: 1e-6'),
   maxPositions: count().optional().describe('written to config.json; nothing is cut off. Default: 8192'),
 });
@@ -36,25 +43,38 @@ const sideOptions = z.strictObject({
 type SideOptions = z.output<typeof sideOptions>;
 
 export const modelOptions = z.strictObject({
-  kind: z.enum(['encoder-decoder', 'decoder-only']).optional().describe("Default: the checkpoint's, else encoder-decoder"),
+  kind: z
+    .enum(['encoder-decoder', 'decoder-only'])
+    .optional()
+    .describe("Default: the checkpoint's, else encoder-decoder"),
   preset: z
     .string()
     .refine((name) => parsePreset(name) !== undefined, {
       error: `should be a size (${SIZE_NAMES.join(', ')}) or a pair of sizes, encoder first (${NAMED_PAIRS[1]})`,
     })
     .optional()
-    .describe('sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides'),
+    .describe(
+      'sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides',
+    ),
   encoder: sideOptions.optional().describe("sizes of the encoder; default: the decoder's"),
   decoder: sideOptions.optional().describe("sizes of the decoder; default: the encoder's"),
   vocabularySize: count().optional().describe('Default: 256000'),
   padTokenId: z.int().min(0).optional().describe('Default: 0'),
   bosTokenId: z.int().min(0).optional().describe('starts a decoder input. Default: 2'),
-  eosTokenId: z.union([z.int().min(0), z.array(z.int().min(0)).min(1)]).optional().describe('one or several. Default: 1'),
+  eosTokenId: z
+    .union([z.int().min(0), z.array(z.int().min(0)).min(1)])
+    .optional()
+    .describe('one or several. Default: 1'),
   encoderWindow: z
     .enum(['strict', 'inclusive'])
     .optional()
-    .describe('sliding encoder layers see |i - j| < window (strict) or <= window. Default: what the checkpoint says, else strict'),
-  tieEncoderEmbedding: z.boolean().optional().describe('one embedding table for both sides and the output. Default: false'),
+    .describe(
+      'sliding encoder layers see |i - j| < window (strict) or <= window. Default: what the checkpoint says, else strict',
+    ),
+  tieEncoderEmbedding: z
+    .boolean()
+    .optional()
+    .describe('one embedding table for both sides and the output. Default: false'),
 });
 
 export type ModelOptions = z.output<typeof modelOptions>;
@@ -64,7 +84,10 @@ function optionError(message: string, hint?: string): ConfigError {
 }
 
 /** Options that both sides share. */
-function sharedFields(options: ModelOptions, base: SideConfig | undefined): Pick<SideConfig, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenIds'> {
+function sharedFields(
+  options: ModelOptions,
+  base: SideConfig | undefined,
+): Pick<SideConfig, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenIds'> {
   const { eosTokenId } = options;
   return {
     vocabularySize: options.vocabularySize ?? base?.vocabularySize ?? SIDE_DEFAULTS.vocabularySize,
@@ -98,22 +121,32 @@ function resolveSide(
     }
     return value;
   };
-  const [layers, hidden, feedForward, heads] = [needed('layers'), needed('hidden'), needed('feedForward'), needed('heads')];
+  const [layers, hidden, feedForward, heads] = [
+    needed('layers'),
+    needed('hidden'),
+    needed('feedForward'),
+    needed('heads'),
+  ];
   const keyValueHeads = size.keyValueHeads ?? heads;
   if (heads % keyValueHeads !== 0) {
     throw optionError(`model.${name}: keyValueHeads ${keyValueHeads} does not divide heads ${heads}.`);
   }
   const headDim = size.headDim ?? hidden / heads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
-    throw optionError(`model.${name}: headDim is not given, and hidden / heads = ${hidden} / ${heads} is no even integer.`);
+    throw optionError(
+      `model.${name}: headDim is not given, and hidden / heads = ${hidden} / ${heads} is no even integer.`,
+    );
   }
   // A layer list of another length belongs to the checkpoint's depth, not to the one asked for.
-  const inherited: readonly LayerType[] | undefined = checkpoint?.layerTypes.length === layers ? checkpoint.layerTypes : undefined;
+  const inherited: readonly LayerType[] | undefined =
+    checkpoint?.layerTypes.length === layers ? checkpoint.layerTypes : undefined;
   const layerTypes = given.layerTypes ?? inherited ?? defaultLayerTypes(layers);
-  if (layerTypes.length !== layers) throw optionError(`model.${name}: layerTypes lists ${layerTypes.length} layers, but layers is ${layers}.`);
+  if (layerTypes.length !== layers)
+    throw optionError(`model.${name}: layerTypes lists ${layerTypes.length} layers, but layers is ${layers}.`);
   const shared = sharedFields(options, checkpoint);
   for (const [option, id] of [['padTokenId', shared.padTokenId] as const, ['bosTokenId', shared.bosTokenId] as const]) {
-    if (id >= shared.vocabularySize) throw optionError(`model.${option} is ${id}, but the vocabulary has ${shared.vocabularySize} tokens.`);
+    if (id >= shared.vocabularySize)
+      throw optionError(`model.${option} is ${id}, but the vocabulary has ${shared.vocabularySize} tokens.`);
   }
   const pick = <K extends keyof SideOptions & keyof SideConfig>(field: K, fallback: SideConfig[K]): SideConfig[K] => {
     const value = given[field] as SideConfig[K] | undefined;
@@ -152,7 +185,8 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {
     refuseEncoderOptions(options);
-    if (preset?.pair) throw optionError(`model.preset ${options.preset} names two sides, but the model is decoder-only.`);
+    if (preset?.pair)
+      throw optionError(`model.preset ${options.preset} names two sides, but the model is decoder-only.`);
     const decoder = resolveSide('decoder', options.decoder ?? {}, options, checkpoint?.decoder, preset?.decoder);
     return { kind, decoder } satisfies DecoderOnlyConfig;
   }

@@ -3,8 +3,14 @@ import { openEngine, tf, valueAndGradients } from '@graft/engine';
 import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
 import { asGemma, type GemmaModel } from './model';
 
-const SOURCE = [[5, 9, 4, 30, 8, 7, 36, 3], [11, 6, 22, 7, 9, 13, 8, 2]];
-const TARGET = [[2, 14, 9, 33, 5, 6, 7], [2, 8, 8, 21, 4, 30, 12]];
+const SOURCE = [
+  [5, 9, 4, 30, 8, 7, 36, 3],
+  [11, 6, 22, 7, 9, 13, 8, 2],
+];
+const TARGET = [
+  [2, 14, 9, 33, 5, 6, 7],
+  [2, 8, 8, 21, 4, 30, 12],
+];
 
 function tensors(fields: Record<string, readonly (readonly number[])[]>): BatchTensors {
   return Object.fromEntries(
@@ -18,7 +24,8 @@ function tensors(fields: Record<string, readonly (readonly number[])[]>): BatchT
 /** [batch][position][width] */
 type Rows = number[][][];
 const rowsOf = (tensor: tf.Tensor): Rows => tensor.arraySync() as Rows;
-const distance = (a: readonly number[], b: readonly number[]): number => Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+const distance = (a: readonly number[], b: readonly number[]): number =>
+  Math.max(...a.map((value, i) => Math.abs(value - b[i])));
 
 /** Which positions of row 0 differ. */
 function changed(a: Rows, b: Rows): number[] {
@@ -78,8 +85,14 @@ describe('GemmaModel', () => {
       // Left padding moves positions (quirk 9), which relative rotations do not see.
       const [padded, mask] =
         where === 'right'
-          ? [[...short, 0, 0, 0], [1, 1, 1, 1, 1, 0, 0, 0]]
-          : [[0, 0, 0, ...short], [0, 0, 0, 1, 1, 1, 1, 1]];
+          ? [
+              [...short, 0, 0, 0],
+              [1, 1, 1, 1, 1, 0, 0, 0],
+            ]
+          : [
+              [0, 0, 0, ...short],
+              [0, 0, 0, 1, 1, 1, 1, 1],
+            ];
       const target = [2, 14, 9, 33];
       const together = run(model, parameters, {
         input_ids: [padded, SOURCE[1]],
@@ -104,18 +117,28 @@ describe('GemmaModel', () => {
       const masks = { attention_mask: ones(source), decoder_attention_mask: ones(TARGET) };
       const withMasks = run(model, parameters, { input_ids: source, decoder_input_ids: TARGET, ...masks });
       without.logits[0].forEach((row, i) => expect(distance(row, withMasks.logits[0][i])).toBeLessThan(1e-6));
-      const masked = run(model, parameters, { input_ids: source, decoder_input_ids: TARGET, attention_mask: replaced(ones(source), 0, 7, 0) });
+      const masked = run(model, parameters, {
+        input_ids: source,
+        decoder_input_ids: TARGET,
+        attention_mask: replaced(ones(source), 0, 7, 0),
+      });
       expect(changed(without.logits, masked.logits).length).toBe(7);
     });
 
     test('an example whose source is all padding gives finite logits', () => {
       const model = tinyGemma();
-      const fields = { input_ids: SOURCE, attention_mask: SOURCE.map((row) => row.map(() => 0)), decoder_input_ids: TARGET };
+      const fields = {
+        input_ids: SOURCE,
+        attention_mask: SOURCE.map((row) => row.map(() => 0)),
+        decoder_input_ids: TARGET,
+      };
       expect(run(model, tinyParameters(model), fields).logits.flat(2).every(Number.isFinite)).toBe(true);
     });
 
     test('the sides may differ in every size', () => {
-      const model = tinyGemma({ encoder: { layers: 2, hidden: 14, feedForward: 10, heads: 4, keyValueHeads: 2, headDim: 4, slidingWindow: 3 } });
+      const model = tinyGemma({
+        encoder: { layers: 2, hidden: 14, feedForward: 10, heads: 4, keyValueHeads: 2, headDim: 4, slidingWindow: 3 },
+      });
       const { logits, states } = run(model, tinyParameters(model), { input_ids: SOURCE, decoder_input_ids: TARGET });
       expect([logits.length, logits[0].length, logits[0][0].length]).toEqual([2, 7, 37]);
       expect(states![0][0].length).toBe(14);
@@ -129,7 +152,10 @@ describe('GemmaModel', () => {
       parameters[encoderTable] = parameters[decoderTable].clone();
       const fields = tensors({ input_ids: replaced(SOURCE, 0, 2, 0), decoder_input_ids: replaced(TARGET, 1, 3, 0) });
       const gradientsOf = (model: GemmaModel, own: Parameters): Parameters =>
-        valueAndGradients((p) => ({ loss: model.forward(p, fields).logits.square().mean() as tf.Scalar, auxiliary: [] }), own).gradients;
+        valueAndGradients(
+          (p) => ({ loss: model.forward(p, fields).logits.square().mean() as tf.Scalar, auxiliary: [] }),
+          own,
+        ).gradients;
       const separate = gradientsOf(untied, parameters);
       const { [encoderTable]: _table, ...rest } = parameters;
       expect(tied.parameters.map(({ name }) => name)).toEqual(Object.keys(rest));
@@ -147,18 +173,29 @@ describe('GemmaModel', () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const parameters = tinyParameters(model);
     const before = run(model, parameters, { input_ids: TARGET });
-    expect(changed(before.logits, run(model, parameters, { input_ids: replaced(TARGET, 0, 4, 1) }).logits)).toEqual([4, 5, 6]);
-    const padded = run(model, parameters, { input_ids: [[0, 0, ...TARGET[0]]], attention_mask: [[0, 0, 1, 1, 1, 1, 1, 1, 1]] });
+    expect(changed(before.logits, run(model, parameters, { input_ids: replaced(TARGET, 0, 4, 1) }).logits)).toEqual([
+      4, 5, 6,
+    ]);
+    const padded = run(model, parameters, {
+      input_ids: [[0, 0, ...TARGET[0]]],
+      attention_mask: [[0, 0, 1, 1, 1, 1, 1, 1, 1]],
+    });
     TARGET[0].forEach((_, i) => expect(distance(padded.logits[0][i + 2], before.logits[0][i])).toBeLessThan(2e-5));
   });
 
   test('names the field that a batch lacks', () => {
     const model = tinyGemma();
-    expect(() => model.forward(tinyParameters(model), tensors({ input_ids: SOURCE }))).toThrow(/"decoder_input_ids"; it was given input_ids/);
+    expect(() => model.forward(tinyParameters(model), tensors({ input_ids: SOURCE }))).toThrow(
+      /"decoder_input_ids"; it was given input_ids/,
+    );
   });
 
   test('counts the operations of a step', () => {
-    const model = tinyGemma({ kind: 'decoder-only', decoder: { layers: 1, hidden: 4, feedForward: 8, heads: 1, keyValueHeads: 1, headDim: 4 }, vocabularySize: 10 });
+    const model = tinyGemma({
+      kind: 'decoder-only',
+      decoder: { layers: 1, hidden: 4, feedForward: 8, heads: 1, keyValueHeads: 1, headDim: 4 },
+      vocabularySize: 10,
+    });
     // Multiply-adds of one row at length 1: projections 4*16, scores and mixing 2*4, feed-forward 3*32, logits 40.
     expect(model.flopsPerStep({ batch: 3, sourceLength: 0, targetLength: 1 })).toBe(6 * 3 * (64 + 8 + 96 + 40));
   });
@@ -166,7 +203,11 @@ describe('GemmaModel', () => {
   test('asGemma refuses other families and other kinds', () => {
     const model = tinyGemma();
     expect(asGemma(model, 'This')).toBe(model);
-    expect(() => asGemma(model, 'This', 'decoder-only')).toThrow(/This makes decoder-only models, but the config asks for one that is encoder-decoder/);
-    expect(() => asGemma({ ...model, config: undefined } as never, 'This')).toThrow(/works on the model family "gemma" alone/);
+    expect(() => asGemma(model, 'This', 'decoder-only')).toThrow(
+      /This makes decoder-only models, but the config asks for one that is encoder-decoder/,
+    );
+    expect(() => asGemma({ ...model, config: undefined } as never, 'This')).toThrow(
+      /works on the model family "gemma" alone/,
+    );
   });
 });

@@ -15,7 +15,15 @@ import { flopsPerStep } from './flops';
 import { embed, softCappedLogits } from './layers';
 import { decoderMasks, encoderMasks, paddingMask } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, parameterSpecs } from './parameters';
-import { DECODER_NAMES, DECODER_ONLY_NAMES, ENCODER_NAMES, runLayers, wholeSequenceAttention, type CrossInputs, type SideNames } from './stack';
+import {
+  DECODER_NAMES,
+  DECODER_ONLY_NAMES,
+  ENCODER_NAMES,
+  runLayers,
+  wholeSequenceAttention,
+  type CrossInputs,
+  type SideNames,
+} from './stack';
 
 /** Gemma 2, decoder-only or grafted into an encoder-decoder. Pure functions of its parameters; it owns no tensors. */
 export class GemmaModel implements Model {
@@ -58,7 +66,11 @@ export class GemmaModel implements Model {
     let target: tf.Tensor;
     if (tieEncoderEmbedding) {
       // One look-up for both sides: its gradient is one pass over the table instead of two.
-      const both = embed(parameters[this.outputTable], tf.concat([flat(sourceIds), flat(targetIds)]), encoder.padTokenId);
+      const both = embed(
+        parameters[this.outputTable],
+        tf.concat([flat(sourceIds), flat(targetIds)]),
+        encoder.padTokenId,
+      );
       [source, target] = tf.split(both, [sourceIds.size, targetIds.size], 0);
     } else {
       source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
@@ -74,10 +86,15 @@ export class GemmaModel implements Model {
 
   /** Encoder states [B, S, E] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
   encode(parameters: Parameters, fields: BatchTensors): tf.Tensor3D {
-    if (this.config.kind !== 'encoder-decoder') throw new DataError('A decoder-only model has no encoder.', { code: 'gemma.no-encoder' });
+    if (this.config.kind !== 'encoder-decoder')
+      throw new DataError('A decoder-only model has no encoder.', { code: 'gemma.no-encoder' });
     const { encoder, tieEncoderEmbedding } = this.config;
     const ids = idsOf(fields, 'input_ids');
-    const embedded = embed(parameters[tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING], flat(ids), encoder.padTokenId);
+    const embedded = embed(
+      parameters[tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING],
+      flat(ids),
+      encoder.padTokenId,
+    );
     const states = this.encodeRows(parameters, this.config, embedded, ids.shape, fields.attention_mask);
     return statesOf(states, ids, encoder.hidden);
   }
@@ -95,7 +112,13 @@ export class GemmaModel implements Model {
     attentionMask: tf.Tensor | undefined,
   ): tf.Tensor {
     const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, attentionMask);
-    return runLayers(parameters, encoder, ENCODER_NAMES, embedded, wholeSequenceAttention(encoder, batch, length, masks));
+    return runLayers(
+      parameters,
+      encoder,
+      ENCODER_NAMES,
+      embedded,
+      wholeSequenceAttention(encoder, batch, length, masks),
+    );
   }
 
   private decode(
@@ -107,7 +130,13 @@ export class GemmaModel implements Model {
   ): tf.Tensor3D {
     const { decoder } = this.config;
     const masks = decoderMasks(length, decoder.slidingWindow, attentionMask);
-    const states = runLayers(parameters, decoder, this.decoderNames, embedded, wholeSequenceAttention(decoder, batch, length, masks, cross));
+    const states = runLayers(
+      parameters,
+      decoder,
+      this.decoderNames,
+      embedded,
+      wholeSequenceAttention(decoder, batch, length, masks, cross),
+    );
     return tf.reshape(this.logits(parameters, states), [batch, length, this.vocabularySize]) as tf.Tensor3D;
   }
 }
@@ -121,9 +150,12 @@ const statesOf = (rows: tf.Tensor, { shape: [batch, length] }: tf.Tensor, hidden
 function idsOf(fields: BatchTensors, name: string): tf.Tensor {
   const tensor = fields[name];
   if (!tensor) {
-    throw new DataError(`The model needs the batch field "${name}"; it was given ${Object.keys(fields).join(', ') || 'none'}.`, {
-      code: 'gemma.field',
-    });
+    throw new DataError(
+      `The model needs the batch field "${name}"; it was given ${Object.keys(fields).join(', ') || 'none'}.`,
+      {
+        code: 'gemma.field',
+      },
+    );
   }
   return tensor;
 }
@@ -133,10 +165,16 @@ export function asGemma(model: Model, who: string, kind?: Model['kind']): GemmaM
   // By shape, not by class: a plugin may come from another copy of this package.
   const side = (model as Partial<GemmaModel>).config?.decoder;
   if (typeof side?.queryPreAttentionScalar !== 'number') {
-    throw new GraftError(`${who} works on the model family "gemma" alone.`, { code: 'gemma.other-family', exitCode: 2 });
+    throw new GraftError(`${who} works on the model family "gemma" alone.`, {
+      code: 'gemma.other-family',
+      exitCode: 2,
+    });
   }
   if (kind !== undefined && model.kind !== kind) {
-    throw new GraftError(`${who} makes ${kind} models, but the config asks for one that is ${model.kind}.`, { code: 'gemma.kind', exitCode: 2 });
+    throw new GraftError(`${who} makes ${kind} models, but the config asks for one that is ${model.kind}.`, {
+      code: 'gemma.kind',
+      exitCode: 2,
+    });
   }
   return model as GemmaModel;
 }

@@ -58,9 +58,12 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
         [
           ...attentionRows('self_attn', decoder, decoder.hidden),
           ...feedForwardRows(decoder),
-          ...['input_layernorm', 'post_attention_layernorm', 'pre_feedforward_layernorm', 'post_feedforward_layernorm'].map((name) =>
-            normRow(name, decoder),
-          ),
+          ...[
+            'input_layernorm',
+            'post_attention_layernorm',
+            'pre_feedforward_layernorm',
+            'post_feedforward_layernorm',
+          ].map((name) => normRow(name, decoder)),
         ],
         'decoder',
       );
@@ -71,7 +74,12 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
     ];
   }
   const { encoder } = config;
-  const norms = ['pre_self_attn_layernorm', 'post_self_attn_layernorm', 'pre_feedforward_layernorm', 'post_feedforward_layernorm'];
+  const norms = [
+    'pre_self_attn_layernorm',
+    'post_self_attn_layernorm',
+    'pre_feedforward_layernorm',
+    'post_feedforward_layernorm',
+  ];
   const encoderLayer = (l: number): ParameterSpec[] =>
     specs(
       `model.encoder.layers.${l}`,

@@ -19,11 +19,15 @@ describe('modelFields', () => {
 
   it('takes decoder inputs as they are when both are given', () => {
     const decoder_input_ids = ints([[2, 20, 21, 22, 23]]);
-    expect(modelFields(model, { input_ids: source, labels, decoder_input_ids }, 'X').decoder_input_ids).toBe(decoder_input_ids);
+    expect(modelFields(model, { input_ids: source, labels, decoder_input_ids }, 'X').decoder_input_ids).toBe(
+      decoder_input_ids,
+    );
   });
 
   it('makes them of the labels otherwise', () => {
-    expect(Array.from(modelFields(model, { input_ids: source, labels }, 'X').decoder_input_ids.values)).toEqual([2, 7, 8, 1, 0]);
+    expect(Array.from(modelFields(model, { input_ids: source, labels }, 'X').decoder_input_ids.values)).toEqual([
+      2, 7, 8, 1, 0,
+    ]);
   });
 
   it.each<[HostFields, RegExp]>([
@@ -33,7 +37,10 @@ describe('modelFields', () => {
     [{ input_ids: { ...source, shape: [4] }, labels }, /"input_ids" has shape \[4\], expected \[batch, length\]/],
     [{ input_ids: ints([[5, 37]]), labels }, /token 37, but the vocabulary has 37/],
     [{ input_ids: ints([[5, -1]]), labels }, /token -1/],
-    [{ input_ids: source, attention_mask: ints([[1, 1]]), labels }, /"attention_mask" has shape \[1, 2\], but "input_ids" has \[1, 4\]/],
+    [
+      { input_ids: source, attention_mask: ints([[1, 1]]), labels },
+      /"attention_mask" has shape \[1, 2\], but "input_ids" has \[1, 4\]/,
+    ],
     [{ input_ids: ints([[5], [6]]), labels }, /"labels" has shape \[1, 5\], expected \[2, length\]/],
     [{ input_ids: source, labels, decoder_attention_mask: ints([[1]]) }, /"decoder_attention_mask" has shape \[1, 1\]/],
   ])('%#: names the field that is wrong', (fields, message) => {
@@ -55,13 +62,21 @@ describe('runForward', () => {
     const inputs = { input_ids: source, labels };
     expect(Object.keys(await runForward({ engine, model, parameters, inputs }))).toEqual(['logits']);
     const all = await runForward({ engine, model, parameters, inputs, outputs: ['encoder', 'loss', 'gradients'] });
-    expect(Object.keys(all)).toEqual(['logits', 'encoder_last_hidden_state', 'loss', ...model.parameters.map(({ name }) => `grad.${name}`)]);
+    expect(Object.keys(all)).toEqual([
+      'logits',
+      'encoder_last_hidden_state',
+      'loss',
+      ...model.parameters.map(({ name }) => `grad.${name}`),
+    ]);
     expect(all.encoder_last_hidden_state.shape).toEqual([1, 4, 20]);
     const name = 'model.encoder.layers.1.self_attn.k_proj.weight';
     const gradient = all[`grad.${name}`].values;
     const square = gradient.reduce((sum, value) => sum + value * value, 0);
     const lossAt = async (step: number): Promise<number> => {
-      const moved = { ...parameters, [name]: parameters[name].sub(tf.tensor(gradient, [...all[`grad.${name}`].shape]).mul(step / square)) };
+      const moved = {
+        ...parameters,
+        [name]: parameters[name].sub(tf.tensor(gradient, [...all[`grad.${name}`].shape]).mul(step / square)),
+      };
       const { loss } = await runForward({ engine, model, parameters: moved, inputs, outputs: ['loss'] });
       moved[name].dispose();
       return loss.values[0];
@@ -78,7 +93,13 @@ describe('runForward', () => {
   test('a decoder-only loss takes labels that are aligned already', async () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const parameters = tinyParameters(model);
-    const { logits, loss } = await runForward({ engine, model, parameters, inputs: { input_ids: source, labels: ints([[-100, 3, -100, 6]]) }, outputs: ['loss'] });
+    const { logits, loss } = await runForward({
+      engine,
+      model,
+      parameters,
+      inputs: { input_ids: source, labels: ints([[-100, 3, -100, 6]]) },
+      outputs: ['loss'],
+    });
     const nll = (position: number, label: number): number => {
       const row = Array.from(logits.values.slice(position * 37, (position + 1) * 37));
       return Math.log(row.reduce((sum, value) => sum + Math.exp(value), 0)) - row[label];
@@ -89,10 +110,15 @@ describe('runForward', () => {
 
   test('says what cannot be given', async () => {
     const model = tinyGemma({ kind: 'decoder-only' });
-    const run = (inputs: HostFields, outputs: ('encoder' | 'loss')[]) => runForward({ engine, model, parameters: {}, inputs, outputs });
+    const run = (inputs: HostFields, outputs: ('encoder' | 'loss')[]) =>
+      runForward({ engine, model, parameters: {}, inputs, outputs });
     await expect(run({ input_ids: source }, ['encoder'])).rejects.toThrow(/model is decoder-only/);
     await expect(run({ input_ids: source }, ['loss'])).rejects.toThrow(/"labels" is missing/);
-    await expect(run({ input_ids: source, labels: ints([[-100, -100, -100, -100]]) }, ['loss'])).rejects.toThrow(/every label is -100/);
-    await expect(run({ input_ids: source, labels: ints([[-100, -100, -100, 40]]) }, ['loss'])).rejects.toThrow(/holds 40, but the vocabulary has 37/);
+    await expect(run({ input_ids: source, labels: ints([[-100, -100, -100, -100]]) }, ['loss'])).rejects.toThrow(
+      /every label is -100/,
+    );
+    await expect(run({ input_ids: source, labels: ints([[-100, -100, -100, 40]]) }, ['loss'])).rejects.toThrow(
+      /holds 40, but the vocabulary has 37/,
+    );
   });
 });

@@ -1,5 +1,12 @@
 /** Shapes: B batch, T target length, S source length, V vocabulary. */
-import { DataError, IGNORED_LABEL, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
+import {
+  DataError,
+  IGNORED_LABEL,
+  type BatchTensors,
+  type HostArray,
+  type HostFields,
+  type Parameters,
+} from '@graft/core';
 import { tf, valueAndGradients, type Engine } from '@graft/engine';
 import { checkLabelIds, modelFields } from './host-fields';
 import type { GemmaModel } from './model';
@@ -41,14 +48,26 @@ function meanCrossEntropy(logits: tf.Tensor3D, labels: tf.Tensor2D): tf.Scalar {
  * embedding's. Throws DataError naming the field that is missing or wrong.
  */
 export async function runForward(request: ForwardRequest): Promise<Record<string, HostArray>> {
-  const { engine, model, parameters, inputs, outputs = [], loss: lossOf = meanCrossEntropy, where = 'The inputs' } = request;
+  const {
+    engine,
+    model,
+    parameters,
+    inputs,
+    outputs = [],
+    loss: lossOf = meanCrossEntropy,
+    where = 'The inputs',
+  } = request;
   const [wantsEncoder, wantsLoss, wantsGradients] = FORWARD_OUTPUTS.map((output) => outputs.includes(output));
   if (wantsEncoder && model.kind !== 'encoder-decoder') {
-    throw new DataError('Encoder states were asked for, but the model is decoder-only.', { code: 'gemma.no-encoder', exitCode: 2 });
+    throw new DataError('Encoder states were asked for, but the model is decoder-only.', {
+      code: 'gemma.no-encoder',
+      exitCode: 2,
+    });
   }
   const fields = modelFields(model, inputs, where);
   const outputName = model.kind === 'encoder-decoder' ? 'decoder_input_ids' : 'input_ids';
-  const labels = wantsLoss || wantsGradients ? checkLabelIds(inputs, fields[outputName], outputName, model, where) : undefined;
+  const labels =
+    wantsLoss || wantsGradients ? checkLabelIds(inputs, fields[outputName], outputName, model, where) : undefined;
   const compute = engine.jit(
     (own: Parameters, batch: BatchTensors, y: tf.Tensor2D | undefined): Record<string, tf.Tensor> => {
       const forward = (p: Parameters): { logits: tf.Tensor3D; shown: Record<string, tf.Tensor> } => {

@@ -8,7 +8,14 @@ export interface Size {
   readonly keyValueHeads: number;
 }
 
-const size = (layers: number, hidden: number, feedForward: number, heads: number, keyValueHeads: number, headDim: number): Size => ({
+const size = (
+  layers: number,
+  hidden: number,
+  feedForward: number,
+  heads: number,
+  keyValueHeads: number,
+  headDim: number,
+): Size => ({
   layers,
   hidden,
   feedForward,

@@ -2,7 +2,18 @@
 import type { Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 import type { SideConfig } from './config';
-import { attend, gatedGelu, linear, queryScale, rmsNorm, rope, ropeTables, splitHeads, toHeadsFirst, type RopeTables } from './layers';
+import {
+  attend,
+  gatedGelu,
+  linear,
+  queryScale,
+  rmsNorm,
+  rope,
+  ropeTables,
+  splitHeads,
+  toHeadsFirst,
+  type RopeTables,
+} from './layers';
 import type { SideMasks } from './masks';
 
 /** Names that differ between the decoder-only checkpoints and the two sides of an encoder-decoder. */
@@ -12,8 +23,16 @@ export interface SideNames {
   readonly postSelf: string;
 }
 
-export const DECODER_ONLY_NAMES: SideNames = { prefix: 'model', preSelf: 'input_layernorm', postSelf: 'post_attention_layernorm' };
-export const ENCODER_NAMES: SideNames = { prefix: 'model.encoder', preSelf: 'pre_self_attn_layernorm', postSelf: 'post_self_attn_layernorm' };
+export const DECODER_ONLY_NAMES: SideNames = {
+  prefix: 'model',
+  preSelf: 'input_layernorm',
+  postSelf: 'post_attention_layernorm',
+};
+export const ENCODER_NAMES: SideNames = {
+  prefix: 'model.encoder',
+  preSelf: 'pre_self_attn_layernorm',
+  postSelf: 'post_self_attn_layernorm',
+};
 export const DECODER_NAMES: SideNames = { ...ENCODER_NAMES, prefix: 'model.decoder' };
 
 /** Keys and values of one attention, heads first: [B, K, S, C] each. */
@@ -33,7 +52,14 @@ export function layerWeights(parameters: Parameters, names: SideNames, layer: nu
 export type AttentionName = 'self_attn' | 'cross_attn';
 
 /** Queries of an attention, scaled, and rotated where it has positions (by tables that scale): rows [B*T, D] to [B, T, H, C]. */
-export function queriesOf(side: SideConfig, batch: number, weights: LayerWeights, name: AttentionName, rows: tf.Tensor, tables?: RopeTables): tf.Tensor {
+export function queriesOf(
+  side: SideConfig,
+  batch: number,
+  weights: LayerWeights,
+  name: AttentionName,
+  rows: tf.Tensor,
+  tables?: RopeTables,
+): tf.Tensor {
   const queries = splitHeads(linear(rows, weights(`${name}.q_proj`)), batch, side.heads);
   return tables ? rope(queries, tables) : tf.mul(queries, queryScale(side));
 }
@@ -77,7 +103,13 @@ export interface LayerAttention {
 }
 
 /** Runs one side's layers and final norm over embedded tokens, rows [N, D]. */
-export function runLayers(parameters: Parameters, side: SideConfig, names: SideNames, embedded: tf.Tensor, attention: LayerAttention): tf.Tensor {
+export function runLayers(
+  parameters: Parameters,
+  side: SideConfig,
+  names: SideNames,
+  embedded: tf.Tensor,
+  attention: LayerAttention,
+): tf.Tensor {
   const epsilon = side.rmsNormEpsilon;
   const { cross } = attention;
   let x = embedded;
@@ -91,7 +123,9 @@ export function runLayers(parameters: Parameters, side: SideConfig, names: SideN
         linear(cross(layer, weights, h), weights('cross_attn.o_proj')),
       );
     }
-    x = residual(x, weights, ['pre_feedforward_layernorm', 'post_feedforward_layernorm'], epsilon, (h) => feedForward(weights, h));
+    x = residual(x, weights, ['pre_feedforward_layernorm', 'post_feedforward_layernorm'], epsilon, (h) =>
+      feedForward(weights, h),
+    );
   }
   return rmsNorm(x, parameters[`${names.prefix}.norm.weight`], epsilon);
 }

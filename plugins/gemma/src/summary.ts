@@ -22,7 +22,8 @@ export interface ParameterSummary {
 
 /** What `graft inspect` shows of a model. */
 export function parameterSummary(model: GemmaModel): ParameterSummary {
-  const inGroup = (...groups: string[]): number => parameterCount(model.parameters.filter(({ group }) => groups.includes(group)));
+  const inGroup = (...groups: string[]): number =>
+    parameterCount(model.parameters.filter(({ group }) => groups.includes(group)));
   const embedding = inGroup('embedding');
   const total = parameterCount(model.parameters);
   const sizeOf = ({ layers, hidden, feedForward, heads, headDim, keyValueHeads }: Size): Size => ({

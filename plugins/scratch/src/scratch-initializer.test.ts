@@ -5,7 +5,8 @@ import { SCRATCH_SIZES } from './presets';
 import { ScratchInitializer, scratchOptions } from './scratch-initializer';
 
 const side = { layers: 2, hidden: 16, feedForward: 24, heads: 2, keyValueHeads: 1, headDim: 8 };
-const gemma = (options: object): GemmaModel => new GemmaModel(resolveModelConfig(modelOptions.parse({ vocabularySize: 20, ...options })));
+const gemma = (options: object): GemmaModel =>
+  new GemmaModel(resolveModelConfig(modelOptions.parse({ vocabularySize: 20, ...options })));
 
 async function draw(model: Model, random: RandomStream, options: object = {}): Promise<Map<string, number[]>> {
   const initializer = new ScratchInitializer(scratchOptions.parse(options));

@@ -3,7 +3,11 @@ import { random as draws, tf } from '@graft/engine';
 import { z } from 'zod';
 
 export const scratchOptions = z.strictObject({
-  std: z.number().positive().default(0.02).describe('standard deviation of matrices and embeddings; norms start at gain 1'),
+  std: z
+    .number()
+    .positive()
+    .default(0.02)
+    .describe('standard deviation of matrices and embeddings; norms start at gain 1'),
 });
 
 /**
@@ -21,7 +25,6 @@ export class ScratchInitializer implements Initializer {
     return Promise.resolve(undefined);
   }
 
-  // eslint-disable-next-line @typescript-eslint/require-await -- the interface streams; drawing does not wait
   async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
     for (const { name, shape, initial } of model.parameters) {
       if (initial === 'zeros') {
