@@ -1,8 +1,11 @@
 import { execFile } from 'node:child_process';
-import { readFile, statfs, mkdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, stat, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder, findNativeLibrary, unsupportedPlatformReason, type NativeLibrary } from './find';
+import { cacheFolder, findNativeLibrary, type NativeLibrary } from './find';
+import { currentPlatform, unsupportedPlatformReason } from './platform';
 
 export interface DoctorCheck {
   readonly name: string;
@@ -18,96 +21,143 @@ export interface DoctorReport {
   readonly healthy: boolean;
 }
 
+const OLDEST_NODE = 20;
+/** The wheel and what is taken out of it, at the same time. */
+const INSTALL_BYTES = 1.1 * 2 ** 30;
+/** Loading TensorFlow and compiling a small step take about half of it. */
+const LITTLE_MEMORY = 2 * 2 ** 30;
+
 const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 
 function checkNode(): DoctorCheck {
   const major = Number(process.versions.node.split('.')[0]);
   const detail = `Node ${process.versions.node}`;
-  return major >= 20
+  return major >= OLDEST_NODE
     ? { name: 'node', status: 'ok', detail }
     : { name: 'node', status: 'fail', detail, advice: 'Install Node 20, 22 or 24.' };
 }
 
-async function checkPython(): Promise<DoctorCheck> {
+function checkPlatform(): DoctorCheck {
+  const reason = unsupportedPlatformReason();
+  return reason === undefined
+    ? { name: 'platform', status: 'ok', detail: `${process.platform} on ${process.arch}` }
+    : { name: 'platform', status: 'warn', detail: reason, advice: 'The portable engine serves, slower.' };
+}
+
+function checkProcessor(): DoctorCheck {
+  const { flags } = currentPlatform();
+  const known = ['avx', 'avx2', 'fma', 'avx512f', 'avx512_bf16', 'amx_bf16'].filter((flag) => flags.has(flag));
+  const cores = availableParallelism();
+  const features = flags.size === 0 ? 'vector instructions unknown' : known.join(' ') || 'no vector instructions';
+  return { name: 'processor', status: 'ok', detail: `${cores} ${cores === 1 ? 'core' : 'cores'}, ${features}` };
+}
+
+function checkMemory(): DoctorCheck {
+  // A container may have less than its machine; where it has no limit, the limit reads as 0 or as a huge number.
+  const limit = process.constrainedMemory?.() ?? 0;
+  const total = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
+  const detail = `${gibibytes(total)}, ${gibibytes(Math.min(total, freemem()))} free`;
+  return total >= LITTLE_MEMORY
+    ? { name: 'memory', status: 'ok', detail }
+    : { name: 'memory', status: 'warn', detail, advice: 'Compiling a training step may need more.' };
+}
+
+/** The nearest folder above that exists. */
+async function existing(folder: string): Promise<string> {
+  for (let path = folder; ; path = dirname(path)) {
+    if ((await stat(path).catch(() => undefined)) || dirname(path) === path) return path;
+  }
+}
+
+async function checkCache(): Promise<DoctorCheck> {
+  const folder = cacheFolder();
+  const advice = 'Set GRAFT_CACHE to a folder that can be written.';
   try {
-    const { stdout } = await promisify(execFile)('python3', ['-m', 'pip', '--version'], { timeout: 20_000 });
-    return { name: 'python', status: 'ok', detail: stdout.trim().split(' from ')[0] };
+    const there = await existing(folder);
+    await access(there, constants.W_OK);
+    if (!(await stat(there)).isDirectory())
+      return { name: 'cache', status: 'fail', detail: `${there} is not a folder`, advice };
+    return { name: 'cache', status: 'ok', detail: folder };
+  } catch (error) {
+    return { name: 'cache', status: 'fail', detail: `${folder}: ${(error as Error).message}`, advice };
+  }
+}
+
+async function checkDisk(installed: boolean): Promise<DoctorCheck> {
+  try {
+    const { bavail, bsize, blocks } = await statfs(await existing(cacheFolder()));
+    if (blocks === 0) return { name: 'disk', status: 'ok', detail: 'free space unknown' };
+    const free = bavail * bsize;
+    const detail = `${gibibytes(free)} free where the cache is`;
+    if (installed || free >= INSTALL_BYTES) return { name: 'disk', status: 'ok', detail };
+    const advice = `Installing the native library takes ${gibibytes(INSTALL_BYTES)}.`;
+    return { name: 'disk', status: 'warn', detail, advice };
+  } catch (error) {
+    return { name: 'disk', status: 'warn', detail: (error as Error).message };
+  }
+}
+
+async function checkPython(installed: boolean): Promise<DoctorCheck> {
+  try {
+    const { stdout } = await promisify(execFile)('python3', ['-m', 'pip', '--version'], {
+      timeout: 20_000,
+      env: process.env,
+    });
+    const [, pip, python] = /^(pip \S+).*\(python (\S+)\)/.exec(stdout) ?? [undefined, stdout.trim(), undefined];
+    return { name: 'python', status: 'ok', detail: python === undefined ? pip : `Python ${python}, ${pip}` };
   } catch (error) {
     const none = (error as NodeJS.ErrnoException).code === 'ENOENT';
     return {
       name: 'python',
-      status: 'warn',
-      detail: none ? 'python3 is not there' : 'python3 has no pip',
+      status: installed ? 'ok' : 'warn',
+      detail: none ? 'python3 is not there' : 'python3 has no pip that works',
       advice: 'Needed only to fetch the native library.',
     };
   }
 }
 
-async function checkProcessor(): Promise<DoctorCheck> {
-  const info = await readFile('/proc/cpuinfo', 'utf8').catch(() => '');
-  const flags = new Set(/^flags\s*:(.*)$/m.exec(info)?.[1].trim().split(' ') ?? []);
-  const known = ['avx2', 'fma', 'avx512f', 'avx512_bf16', 'amx_bf16'].filter((flag) => flags.has(flag));
-  const detail = `${availableParallelism()} cores, ${known.length > 0 ? known.join(' ') : 'vector instructions unknown'}`;
-  return { name: 'processor', status: 'ok', detail };
+/** The library that would be used; undefined where there is none, the error where the user named a wrong place. */
+async function lookForLibrary(): Promise<NativeLibrary | Error | undefined> {
+  if (unsupportedPlatformReason() !== undefined) return undefined;
+  return findNativeLibrary().catch((error: unknown) => error as Error);
 }
 
-async function checkDisk(): Promise<DoctorCheck> {
-  const folder = cacheFolder();
-  try {
-    await mkdir(folder, { recursive: true });
-    const { bavail, bsize } = await statfs(folder);
-    const free = bavail * bsize;
-    const detail = `${gibibytes(free)} free for the cache ${folder}`;
-    return free > 1.2 * 2 ** 30
-      ? { name: 'disk', status: 'ok', detail }
-      : { name: 'disk', status: 'warn', detail, advice: 'Installing the native library takes 1.1 GiB.' };
-  } catch (error) {
-    return {
-      name: 'disk',
-      status: 'fail',
-      detail: (error as Error).message,
-      advice: 'Set GRAFT_CACHE to a folder that can be written.',
-    };
+async function checkEngine(
+  found: NativeLibrary | Error | undefined,
+  load: (library: NativeLibrary) => Promise<string>,
+): Promise<DoctorCheck> {
+  if (found instanceof Error) {
+    const { hint } = found as { hint?: string };
+    return { name: 'engine', status: 'fail', detail: found.message, advice: hint };
   }
-}
-
-async function checkLibrary(load: (library: NativeLibrary) => Promise<string>): Promise<DoctorCheck> {
-  const unsupported = unsupportedPlatformReason();
-  if (unsupported)
-    return { name: 'engine', status: 'warn', detail: unsupported, advice: 'The portable engine serves, slower.' };
+  if (!found) {
+    const advice =
+      unsupportedPlatformReason() === undefined
+        ? 'Run `graft engine install`; until then the portable engine serves, slower.'
+        : undefined;
+    return { name: 'engine', status: 'warn', detail: 'no native library; the portable engine serves', advice };
+  }
   try {
-    const library = await findNativeLibrary();
-    if (!library) {
-      return {
-        name: 'engine',
-        status: 'warn',
-        detail: 'no native library',
-        advice: 'Run `graft engine install`; until then the portable engine serves.',
-      };
-    }
-    return {
-      name: 'engine',
-      status: 'ok',
-      detail: `${await load(library)}, from ${library.folder} (${library.origin})`,
-    };
+    return { name: 'engine', status: 'ok', detail: `${await load(found)}, from ${found.folder} (${found.origin})` };
   } catch (error) {
-    return { name: 'engine', status: 'fail', detail: (error as Error).message, advice: 'Run `graft engine install`.' };
+    const { message, hint = 'Run `graft engine install --verify`.' } = error as Error & { hint?: string };
+    return { name: 'engine', status: 'fail', detail: message, advice: hint };
   }
 }
 
 /** Looks at what Graft needs. `load` opens the engine on a library and describes it. */
 export async function examine(load: (library: NativeLibrary) => Promise<string>): Promise<DoctorReport> {
+  const found = await lookForLibrary();
+  const installed = found !== undefined && !(found instanceof Error);
   const checks = [
     checkNode(),
-    {
-      name: 'memory',
-      status: 'ok',
-      detail: `${gibibytes(totalmem())}, ${gibibytes(freemem())} free`,
-    } satisfies DoctorCheck,
-    await checkProcessor(),
-    await checkDisk(),
-    await checkPython(),
-    await checkLibrary(load),
+    checkPlatform(),
+    checkProcessor(),
+    checkMemory(),
+    await checkCache(),
+    await checkDisk(installed),
+    await checkPython(installed),
+    await checkEngine(found, load),
   ];
   return { checks, healthy: checks.every(({ status }) => status !== 'fail') };
 }

