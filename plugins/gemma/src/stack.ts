@@ -97,9 +97,9 @@ function feedForward(weights: LayerWeights, x: tf.Tensor): tf.Tensor {
 
 /** How a layer attends; training, prefill and decoding differ in nothing else. Rows [N, D] to rows [N, H*C]. */
 export interface LayerAttention {
-  self(layer: number, weights: LayerWeights, rows: tf.Tensor): tf.Tensor;
+  readonly self: (layer: number, weights: LayerWeights, rows: tf.Tensor) => tf.Tensor;
   /** Absent without an encoder. */
-  cross?(layer: number, weights: LayerWeights, rows: tf.Tensor): tf.Tensor;
+  readonly cross?: (layer: number, weights: LayerWeights, rows: tf.Tensor) => tf.Tensor;
 }
 
 /** Runs one side's layers and final norm over embedded tokens, rows [N, D]. */
