@@ -19,9 +19,9 @@ const PORTABLE: Readonly<Record<Stage, readonly string[]>> = (() => {
     (x) => `model.decoder.${x}`,
   );
   return {
-    pretrain: [...data, ...pace, ...size, 'train.steps=200'],
-    adapted: [...data, ...pace, 'train.steps=75'],
-    scratch: [...data, ...pace, ...size, 'train.steps=75'],
+    pretrain: [...data, ...pace, ...size, 'train.steps=120'],
+    adapted: [...data, ...pace, 'train.steps=50'],
+    scratch: [...data, ...pace, ...size, 'train.steps=50'],
   };
 })();
 
@@ -47,9 +47,11 @@ export async function quickstart(options: QuickstartOptions = {}): Promise<Quick
     logger = createLogger(),
     print = (line: string): void => void process.stdout.write(`${line}\n`),
   } = options;
-  const engine = await openStageEngine();
+  const opened = await openStageEngine();
+  // Said once, here: the stages would each say it again.
+  const engine = { ...opened, fallbackReason: undefined };
   logger.info(`Engine: ${engine.description}`);
-  if (engine.fallbackReason) logger.warn(engine.fallbackReason);
+  if (opened.fallbackReason) logger.warn(opened.fallbackReason);
   if (engine.executor === 'portable')
     logger.warn(
       'On the portable engine the quickstart trains a smaller model for fewer steps; the comparison is a coarser one.',
