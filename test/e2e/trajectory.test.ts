@@ -1,3 +1,4 @@
+import { findNativeLibrary } from '@graft/engine';
 import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
@@ -33,6 +34,7 @@ async function metricsReach(name: string, lines: number): Promise<void> {
 
 /** Long enough to be caught in the middle: the ten batches over and over would end, so the text is a pattern of bytes. */
 const LONG_STEPS = 400;
+let engine: string;
 const longConfig = (name: string): string => `name: ${name}
 model:
   vocabularySize: 260
@@ -43,6 +45,7 @@ objective: { use: prefix-lm, padToMultipleOf: 8 }
 dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
 optimizer: { use: adamw, learningRate: 0.001 }
 train: { steps: ${LONG_STEPS}, batchSize: 2, checkpointEvery: 20 }
+engine: ${engine}
 `;
 
 describe('a run of the published trajectory', () => {
@@ -89,6 +92,10 @@ describe('a run of the published trajectory', () => {
 });
 
 describe('a run that is stopped', () => {
+  // Not XLA: five short runs would spend their time compiling.
+  beforeAll(async () => {
+    engine = (await findNativeLibrary()) ? 'graph' : 'portable';
+  });
   write(join(folder, 'text.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(800));
   let whole: MetricsLine[];
 
