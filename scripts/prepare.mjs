@@ -24,8 +24,11 @@ export function installPackages() {
   if (major < 20) fail(`Graft needs Node 20 or newer; this is Node ${process.versions.node}.`);
   if (packagesAreCurrent()) return;
   console.error('Installing npm packages …');
-  const npm = process.env.npm_execpath ? [process.execPath, [process.env.npm_execpath]] : ['npm', []];
-  const { status } = run(npm[0], [...npm[1], 'ci', '--no-audit', '--no-fund']);
+  // Under `npm start` npm says where it is; another package manager would say where that is.
+  const itself = process.env.npm_execpath ?? '';
+  const npm = /npm-cli\.c?js$/.test(itself) ? [process.execPath, itself] : ['npm'];
+  // The compiler is a development dependency, which NODE_ENV=production would leave out.
+  const { status } = run(npm[0], [...npm.slice(1), 'ci', '--include=dev', '--no-audit', '--no-fund']);
   if (status !== 0) fail('The npm packages could not be installed (see above); Graft cannot run without them.');
 }
 
@@ -48,6 +51,7 @@ export async function installLibrary() {
       },
     });
   } catch (error) {
-    console.error(`${error.message} Going on with the portable engine, which is slower.`);
+    console.error(`${error.message}${error.hint ? ` ${error.hint}` : ''}`);
+    console.error('Going on without it, on the portable engine, which is slower.');
   }
 }
