@@ -62,7 +62,7 @@ describe('graft forward', () => {
         .sort(),
     ).toEqual(Object.keys(gradients).sort());
     for (const [name, gradient] of Object.entries(gradients)) {
-      const peak = gradient.values.reduce((most: number, value) => Math.max(most, Math.abs(value)), 0);
+      const peak = Array.from(gradient.values).reduce((most: number, value) => Math.max(most, Math.abs(value)), 0);
       expect(largestDifference(written[`grad.${name}`], gradient)).toBeLessThanOrEqual(1e-4 * peak);
     }
   });

@@ -47,5 +47,5 @@ export function largestDifference(got: HostArray, expected: HostArray, mask?: Ho
 }
 
 export function largestMagnitude({ values }: HostArray): number {
-  return values.reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
+  return Array.from(values).reduce((largest, value) => Math.max(largest, Math.abs(value)), 0);
 }

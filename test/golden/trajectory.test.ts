@@ -65,7 +65,7 @@ describe('ten steps of AdamW from the balanced checkpoint, as a run', () => {
       const sample = await readHostTensors(join(fixture('train-trajectory')!, 'final_params_sample.safetensors'));
       for (const [name, { values }] of Object.entries(sample)) {
         const got = await reader.readFloat32(name);
-        const worst = values.reduce((largest, value, i) => Math.max(largest, Math.abs(value - got[i])), 0);
+        const worst = Array.from(values).reduce((largest, value, i) => Math.max(largest, Math.abs(value - got[i])), 0);
         if (!(worst <= 1e-5)) throw new Error(`${name} is off by ${worst} after ten steps.`);
       }
     } finally {

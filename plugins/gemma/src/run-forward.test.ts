@@ -71,7 +71,7 @@ describe('runForward', () => {
     expect(all.encoder_last_hidden_state.shape).toEqual([1, 4, 20]);
     const name = 'model.encoder.layers.1.self_attn.k_proj.weight';
     const gradient = all[`grad.${name}`].values;
-    const square = gradient.reduce((sum, value) => sum + value * value, 0);
+    const square = Array.from(gradient).reduce((sum, value) => sum + value * value, 0);
     const lossAt = async (step: number): Promise<number> => {
       const moved = {
         ...parameters,
