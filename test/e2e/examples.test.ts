@@ -23,7 +23,10 @@ describe('the configs of examples/', () => {
   });
 
   it.each(files)('%s is a config that every schema takes', async (name) => {
-    const { config } = await loadConfig({ file: join(EXAMPLES, name), plugins: [gemma, scratch, objectives, optimizers, text] });
+    const { config } = await loadConfig({
+      file: join(EXAMPLES, name),
+      plugins: [gemma, scratch, objectives, optimizers, text],
+    });
     expect(config.name).toMatch(/^[\w-]+$/);
     expect(config.train.steps).toBeGreaterThan(0);
   });
