@@ -39,15 +39,15 @@ function sameLibrary(side: NativeSide, wanted: NativeLibrary): NativeSide {
   );
 }
 
-/** tfjs-node's kernels call two helpers of `util` that Node 23 removed. */
+/** tfjs-node's kernels call two helpers of `util` that Node 22 warns of and Node 23 removed. */
 function shimNodeUtil(): void {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- the shim must change the module object itself
   const util = require('node:util') as {
     isNullOrUndefined?: (value: unknown) => boolean;
     isArray?: (value: unknown) => boolean;
   };
-  util.isNullOrUndefined ??= (value) => value === null || value === undefined;
-  util.isArray ??= Array.isArray;
+  util.isNullOrUndefined = (value) => value === null || value === undefined;
+  util.isArray = Array.isArray;
 }
 
 function executorFor(mode: EngineMode, precision: Precision): Executor {
