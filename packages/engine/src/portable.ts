@@ -34,6 +34,30 @@ function borrowed(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConf
   };
 }
 
+/**
+ * tfjs's JavaScript kernel passes over the whole batch once for every segment, which for the gradient of an embedding is
+ * once for every row of the vocabulary; this one passes once. Ids outside the range add to nothing, as elsewhere.
+ */
+const segmentSum: tf.KernelConfig = {
+  kernelName: tf.UnsortedSegmentSum,
+  backendName: 'cpu',
+  kernelFunc: ({ inputs, attrs, backend }) => {
+    const { x, segmentIds } = inputs as { x: tf.TensorInfo; segmentIds: tf.TensorInfo };
+    const { numSegments } = attrs as unknown as tf.UnsortedSegmentSumAttrs;
+    const store = backend as tf.KernelBackend;
+    const values = store.readSync(x.dataId) as Float32Array | Int32Array;
+    const ids = store.readSync(segmentIds.dataId) as Int32Array;
+    const shape = [numSegments, ...x.shape.slice(segmentIds.shape.length)];
+    const width = tf.util.sizeFromShape(shape.slice(1));
+    const sums = x.dtype === 'int32' ? new Int32Array(numSegments * width) : new Float32Array(numSegments * width);
+    ids.forEach((segment, row) => {
+      if (segment < 0 || segment >= numSegments) return;
+      for (let column = 0; column < width; column++) sums[segment * width + column] += values[row * width + column];
+    });
+    return { dataId: store.write(sums, shape, x.dtype), shape, dtype: x.dtype };
+  },
+};
+
 let prepared: Promise<string> | undefined;
 
 /**
@@ -48,7 +72,8 @@ export function preparePortableBackend(): Promise<string> {
 async function prepare(): Promise<string> {
   // tfjs greets Node users with advice to install tfjs-node at the first use of this backend; the engine says it better.
   (tf.findBackend('cpu') as tf.KernelBackend & { firstUse: boolean }).firstUse = false;
-  for (const kernel of portableRandomKernels('cpu')) tf.registerKernel(kernel);
+  tf.unregisterKernel(segmentSum.kernelName, 'cpu');
+  for (const kernel of [segmentSum, ...portableRandomKernels('cpu')]) tf.registerKernel(kernel);
   const wasm = await import('@tensorflow/tfjs-backend-wasm').catch(() => undefined);
   if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
     await tf.setBackend('cpu');

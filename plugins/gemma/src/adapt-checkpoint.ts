@@ -1,6 +1,8 @@
 import {
   configDtypeName,
+  CheckpointError,
   fromFloat32,
+  isFloatDtype,
   parseFloatDtype,
   sourceBytes,
   toFloat32,
@@ -145,7 +147,15 @@ function streamedSource(
 
 /** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. */
 async function* converted(reader: CheckpointReader, name: string, dtype: StoredDtype): AsyncGenerator<Uint8Array> {
-  const stored = reader.info(name).dtype;
+  const { dtype: stored, file } = reader.info(name);
+  if (!isFloatDtype(stored)) {
+    throw new CheckpointError(
+      `${file}: "${name}" holds ${stored}, no floating-point numbers; expected F32, F16 or BF16.`,
+      {
+        code: 'checkpoint.dtype',
+      },
+    );
+  }
   for await (const chunk of reader.chunks(name))
     yield stored === dtype ? chunk : fromFloat32(toFloat32(chunk, stored), dtype);
 }

@@ -78,12 +78,21 @@ it('splits anywhere with equal chance when random, repeatably, always in one sha
   for (const prefix of [1, 2, 3]) expect(Math.abs(prefixes.filter((p) => p === prefix).length - 200)).toBeLessThan(70);
 });
 
-it('refuses single tokens, ready batches and decoder-only models', () => {
+it('takes a ready batch as it is', () => {
+  const batch = { input_ids: int32([[5, 6, 7]]), labels: int32([[8, 9, 1]]) };
+  expect(rowsOf(make().prepare({ kind: 'batch', batch }, context))).toEqual({
+    input_ids: [[5, 6, 7]],
+    attention_mask: [[1, 1, 1]],
+    decoder_input_ids: [[2, 8, 9]],
+    decoder_attention_mask: [[1, 1, 1]],
+    labels: [[8, 9, 1]],
+  });
+});
+
+it('refuses single tokens and decoder-only models', () => {
   expect(() => make().prepare(examples([3]), context)).toThrow(
     '"tokens" has length 1, but a prefix and a target need at least 2',
   );
-  expect(() => make().prepare({ kind: 'batch', batch: {} }, context)).toThrow('does not take ready batches');
-  expect(make().takes('batch')).toBeUndefined();
   expect(() => make().prepare(examples([3, 4]), { ...context, model: fakeModel('decoder-only') })).toThrow(
     'but this model is decoder-only',
   );

@@ -14,18 +14,22 @@ import {
   type ObjectiveSource,
   type Parameters,
 } from '@graft/core';
-import type { tf } from '@graft/engine';
+import { tf } from '@graft/engine';
 import { z } from 'zod';
+import { maskedCrossEntropy } from './cross-entropy';
+import { distillationOptions, loadTeacher, TEACHER_FIELDS, type Teacher } from './distillation';
 import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
 import { countMaskedTokens, languageModelLoss } from './language-model-loss';
 import { roundUp } from './padding';
-import { encoderDecoderBatch } from './seq2seq';
+import { encoderDecoderBatch, Seq2Seq, seq2seqOptions } from './seq2seq';
 
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
   split: z.enum(['half', 'random']).default('half'),
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
   padToMultipleOf: z.int().positive().default(32),
+  /** A teacher whose distributions the student learns beside the labels (paper, section 3.3). */
+  distillation: distillationOptions.optional(),
 });
 
 export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
@@ -43,23 +47,56 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  * the whole sequence, so that one compiled step serves every split.
  */
 export class PrefixLm implements Objective {
-  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+  readonly gives: readonly FieldSpec[];
+  /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
+  private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
-  constructor(private readonly options: PrefixLmOptions) {}
-
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : undefined;
+  constructor(
+    private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'>,
+    private readonly teacher?: Teacher,
+  ) {
+    this.gives = [...Object.values(BATCH_FIELDS), ...(teacher ? Object.values(TEACHER_FIELDS) : [])];
   }
 
-  prepare(source: ObjectiveSource, { model, random }: ObjectiveContext): HostFields {
+  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : this.ready.takes('batch');
+  }
+
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    const batch = source.kind === 'batch' ? this.ready.prepare(source, context) : this.split(source.examples, context);
+    if (!this.teacher) return batch;
+    this.teacher.checkStudent(context.model);
+    return { ...batch, ...this.teacher.fields(batch, source.kind === 'batch' ? 1 : this.options.padToMultipleOf) };
+  }
+
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor },
+  ): LossOutput {
+    if (!this.teacher) return languageModelLoss(model, parameters, batch, options);
+    const { alpha } = this.teacher.options;
+    const { logits } = model.forward(parameters, batch, options);
+    const { loss: crossEntropy, count } = maskedCrossEntropy(logits, batch.labels);
+    const divergence = this.teacher.divergence(logits, batch);
+    return {
+      loss: tf.add(tf.mul(crossEntropy, alpha), tf.mul(divergence, 1 - alpha)).asScalar(),
+      metrics: { crossEntropy, divergence, targetTokens: count },
+    };
+  }
+
+  countTokens(batch: HostFields): number {
+    return countMaskedTokens(batch);
+  }
+
+  dispose(): void {
+    this.teacher?.dispose();
+  }
+
+  private split(examples: readonly HostFields[], { model, random }: ObjectiveContext): HostFields {
     checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
-    if (source.kind === 'batch') {
-      throw new DataError('The objective "prefix-lm" splits single sequences; it does not take ready batches.', {
-        code: 'objective.source',
-        hint: 'Use `seq2seq` for ready batches.',
-      });
-    }
-    const rows = source.examples.map((example, i) => {
+    const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
       checkFields(example, [EXAMPLE_FIELDS.tokens], where);
       const { values } = example.tokens;
@@ -91,19 +128,6 @@ export class PrefixLm implements Objective {
     checkLabels(batch, 'The prefix-lm batch');
     return batch;
   }
-
-  loss(
-    model: Model,
-    parameters: Parameters,
-    batch: BatchTensors,
-    options: { training: boolean; randomKey?: tf.Tensor },
-  ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options);
-  }
-
-  countTokens(batch: HostFields): number {
-    return countMaskedTokens(batch);
-  }
 }
 
 export const prefixLm = defineComponent({
@@ -111,5 +135,8 @@ export const prefixLm = defineComponent({
   id: 'prefix-lm',
   description: 'the encoder reads the first part of a sequence, the decoder predicts the rest',
   options: prefixLmOptions,
-  useFactory: ({ options }) => new PrefixLm(options),
+  useFactory: async (context) => {
+    const { distillation } = context.options;
+    return new PrefixLm(context.options, distillation && (await loadTeacher(distillation, context)));
+  },
 });

@@ -54,6 +54,8 @@ export interface Objective {
   ): LossOutput;
   /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
   countTokens?(batch: HostFields): number;
+  /** Frees what the objective owns (a teacher's parameters). The run calls it at its end. */
+  dispose?(): void;
 }
 
 /** Tensors by name, e.g. `adamw.m/<parameter>`. Keyed by parameter name, never by position. */

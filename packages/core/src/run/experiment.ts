@@ -155,7 +155,7 @@ async function prepare(job: Job): Promise<Trainer> {
   };
   try {
     const family = await components.create('model', config.model);
-    const objective = await components.create('objective', config.objective);
+    const objective = own(await components.create('objective', config.objective));
     const dataset = own(await components.create('dataset', config.dataset));
     checkSource(dataset, objective, {
       dataset: `dataset "${config.dataset.use}"`,

@@ -1,0 +1,89 @@
+import { createRandom, type HostFields } from '@graft/core';
+import { openEngine, tf } from '@graft/engine';
+import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { Teacher } from './distillation';
+import { PrefixLm, prefixLmOptions } from './prefix-lm';
+
+const teacherModel = fakeModel('decoder-only');
+const student = fakeModel('encoder-decoder');
+const settings = { alpha: 0.25, temperature: 1 };
+const make = (teacher: Teacher): PrefixLm => new PrefixLm(prefixLmOptions.parse({ padToMultipleOf: 1 }), teacher);
+
+beforeAll(() => openEngine({ mode: 'portable' }));
+
+it('reads source and target without padding between, and predicts each target from the position before it', () => {
+  const teacher = new Teacher(teacherModel, {}, settings);
+  const batch: HostFields = {
+    input_ids: int32([
+      [5, 6, 7],
+      [8, 9, 0],
+    ]),
+    attention_mask: int32([
+      [1, 1, 1],
+      [1, 1, 0],
+    ]),
+    labels: int32([
+      [8, 9, 1],
+      [10, 1, -100],
+    ]),
+  };
+  expect(rowsOf(teacher.fields(batch, 1))).toEqual({
+    teacher_input_ids: [
+      [5, 6, 7, 8, 9],
+      [8, 9, 10, 0, 0],
+    ],
+    teacher_attention_mask: [
+      [1, 1, 1, 1, 1],
+      [1, 1, 1, 0, 0],
+    ],
+    teacher_positions: [
+      [2, 3, 4],
+      [1, 2, 0],
+    ],
+  });
+});
+
+it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {
+  // The fake models look logits up by the token they read, so equal tables see equal tokens at equal places.
+  const table = tf.randomNormal([12, 12], 0, 1, 'float32', 7);
+  const other = tf.randomNormal([12, 12], 0, 1, 'float32', 8);
+  const divergenceOf = (student_: tf.Tensor): { loss: number; crossEntropy: number; divergence: number } => {
+    const objective = make(new Teacher(teacherModel, { table }, settings));
+    // Source ends with the start token, so that the decoder reads what the teacher reads at its first position.
+    const host = objective.prepare(
+      { kind: 'batch', batch: { input_ids: int32([[5, 2]]), labels: int32([[8, 9]]) } },
+      { model: student, random: createRandom(0) },
+    );
+    const batch = Object.fromEntries(
+      Object.entries(host).map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]),
+    );
+    const { loss, metrics } = objective.loss(student, { table: student_ }, batch, { training: true });
+    return {
+      loss: loss.dataSync()[0],
+      crossEntropy: metrics!.crossEntropy.dataSync()[0],
+      divergence: metrics!.divergence.dataSync()[0],
+    };
+  };
+  const same = divergenceOf(table);
+  expect(same.divergence).toBeCloseTo(0, 6);
+  expect(same.loss).toBeCloseTo(0.25 * same.crossEntropy, 5);
+  const apart = divergenceOf(other);
+  expect(apart.divergence).toBeGreaterThan(0.1);
+  expect(apart.loss).toBeCloseTo(0.25 * apart.crossEntropy + 0.75 * apart.divergence, 5);
+});
+
+it('refuses a teacher of another vocabulary or kind, and a target without source', () => {
+  const context = { model: student, random: createRandom(0) };
+  const prepare = (teacher: Teacher, batch: HostFields): HostFields =>
+    make(teacher).prepare({ kind: 'batch', batch }, context);
+  const batch = { input_ids: int32([[5]]), labels: int32([[8]]) };
+  expect(() => prepare(new Teacher({ ...teacherModel, vocabularySize: 13 }, {}, settings), batch)).toThrow(
+    'The teacher has a vocabulary of 13 tokens, the student of 12; distillation needs the same.',
+  );
+  expect(() => prepare(new Teacher(student, {}, settings), batch)).toThrow(
+    'A teacher is a decoder-only model; this one is encoder-decoder.',
+  );
+  expect(() => prepare(new Teacher(teacherModel, {}, settings), { ...batch, attention_mask: int32([[0]]) })).toThrow(
+    /has a target but no source/,
+  );
+});

@@ -1,0 +1,212 @@
+import { createRandom, type ObjectiveSource } from '@graft/core';
+import fc from 'fast-check';
+import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { corrupt, drawSpans, planNoise, randomComposition } from './spans';
+import { Ul2, UL2_PRESETS, ul2Options, type Denoiser } from './ul2';
+
+const VOCABULARY = 1000;
+const model = { ...fakeModel('encoder-decoder'), vocabularySize: VOCABULARY };
+const make = (options: object = {}): Ul2 => new Ul2(ul2Options.parse(options));
+const examples = (...rows: number[][]): ObjectiveSource => ({
+  kind: 'examples',
+  examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
+});
+const counting = (length: number): number[] => Array.from({ length }, (_, i) => 3 + i);
+
+/** Source and target of the first row, without padding. */
+function rowOf(objective: Ul2, tokens: number[], seed = 0): { source: number[]; target: number[] } {
+  const batch = rowsOf(objective.prepare(examples(tokens), { model, random: createRandom(seed) }));
+  return {
+    source: batch.input_ids[0].filter((_, k) => batch.attention_mask[0][k] === 1),
+    target: batch.labels[0].filter((label) => label !== -100),
+  };
+}
+
+/** Puts the target's spans back in the place of their sentinels. */
+function restore(source: number[], target: number[], isSentinel: (id: number) => boolean): number[] {
+  const spans = new Map<number, number[]>();
+  let current: number[] | undefined;
+  for (const id of target) {
+    if (isSentinel(id)) spans.set(id, (current = []));
+    else current!.push(id);
+  }
+  return source.flatMap((id) => (isSentinel(id) ? spans.get(id)! : [id]));
+}
+
+test('corrupt gives the docstring example', () => {
+  const spans = [
+    { start: 1, end: 3 },
+    { start: 4, end: 5 },
+  ];
+  expect(corrupt([5, 6, 7, 8, 9], spans, (i) => 99 - i)).toEqual({ source: [5, 99, 8, 98], target: [99, 6, 7, 98, 9] });
+});
+
+describe('spans', () => {
+  const sizes = fc.tuple(
+    fc.integer({ min: 2, max: 300 }),
+    fc.double({ min: 0.01, max: 0.99, noNaN: true }),
+    fc.double({ min: 1, max: 70, noNaN: true }),
+    fc.integer(),
+  );
+
+  test('lie in order, apart, with text before each, and cover the planned noise', () => {
+    fc.assert(
+      fc.property(sizes, ([length, rate, meanSpan, seed]) => {
+        const plan = planNoise(length, rate, meanSpan);
+        const spans = drawSpans(length, plan, createRandom(seed));
+        expect(spans).toHaveLength(plan.spans);
+        let at = 0;
+        for (const { start, end } of spans) {
+          expect(start).toBeGreaterThan(at);
+          expect(end).toBeGreaterThan(start);
+          at = end;
+        }
+        expect(at).toBe(length);
+        expect(spans.reduce((sum, { start, end }) => sum + end - start, 0)).toBe(plan.noiseTokens);
+      }),
+    );
+  });
+
+  test('noise is the rate within rounding, spans have the mean length where there is room', () => {
+    fc.assert(
+      fc.property(sizes, ([length, rate, meanSpan]) => {
+        const { noiseTokens, spans } = planNoise(length, rate, meanSpan);
+        expect(Math.abs(noiseTokens - length * rate)).toBeLessThanOrEqual(1);
+        expect(spans).toBeLessThanOrEqual(Math.max(1, Math.round(noiseTokens / meanSpan)));
+      }),
+    );
+  });
+
+  test('every composition has the same chance', () => {
+    const random = createRandom(5);
+    const counts = new Map<string, number>();
+    const draws = 6000;
+    for (let i = 0; i < draws; i++) {
+      const key = randomComposition(5, 3, random).join();
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    // Five as a sum of three positive integers: six ways.
+    expect(counts.size).toBe(6);
+    for (const count of counts.values()) expect(Math.abs(count - draws / 6)).toBeLessThan(5 * Math.sqrt(draws / 6));
+  });
+});
+
+describe('Ul2', () => {
+  const denoisers = fc.record({
+    meanSpan: fc.double({ min: 1, max: 20, noNaN: true }),
+    rate: fc.double({ min: 0.05, max: 0.8, noNaN: true }),
+  });
+
+  test('loses nothing, keeps the order, begins each target with a sentinel and uses each sentinel once', () => {
+    fc.assert(
+      fc.property(denoisers, fc.integer({ min: 2, max: 200 }), fc.integer(), (given, length, seed) => {
+        const objective = make({ denoisers: [given], sentinels: { count: 300, first: VOCABULARY - 1 } });
+        const tokens = counting(length);
+        const { source, target } = rowOf(objective, tokens, seed);
+        const isSentinel = (id: number): boolean => id >= VOCABULARY - 300;
+        expect(target[target.length - 1]).toBe(model.specialTokens.eos[0]);
+        const body = target.slice(0, -1);
+        expect(isSentinel(body[0])).toBe(true);
+        expect(restore(source, body, isSentinel)).toEqual(tokens);
+        const used = source.filter(isSentinel);
+        expect(used).toEqual(used.map((_, i) => VOCABULARY - 1 - i));
+        expect(body.filter(isSentinel)).toEqual(used);
+      }),
+    );
+  });
+
+  test('a suffix denoiser is prefix language modelling', () => {
+    expect(rowOf(make({ denoisers: [{ kind: 'suffix', rate: 0.25 }] }), [5, 6, 7, 8, 9, 10, 11, 1])).toEqual({
+      source: [5, 6, 7, 8, 9, 10],
+      target: [11, 1],
+    });
+  });
+
+  test('draws denoisers by their weights, with their mode tokens', () => {
+    const given: Partial<Denoiser>[] = [
+      { meanSpan: 3, rate: 0.15, weight: 1, prefix: 'R' },
+      { meanSpan: 3, rate: 0.5, weight: 0, prefix: 'X' },
+      { kind: 'suffix', rate: 0.5, weight: 3, prefix: 'S' },
+    ];
+    const objective = make({ denoisers: given, modeTokens: { R: 900, X: 901, S: 902 } });
+    const counts = new Map<number, number>();
+    const random = createRandom(1);
+    const draws = 2000;
+    for (let i = 0; i < draws; i++) {
+      const [[mode]] = rowsOf(objective.prepare(examples(counting(20)), { model, random: random.fork(i) })).input_ids;
+      counts.set(mode, (counts.get(mode) ?? 0) + 1);
+    }
+    expect([...counts.keys()].sort()).toEqual([900, 902]);
+    // Within five standard deviations of a quarter.
+    expect(Math.abs(counts.get(900)! - draws / 4)).toBeLessThan(5 * Math.sqrt((draws * 3) / 16));
+  });
+
+  test.each(['ul2', 't5gemma2'] as const)(
+    'the preset %s: one shape for one length, the same for the same seed',
+    (preset) => {
+      const objective = make({ preset });
+      const shapes = new Set<string>();
+      for (let seed = 0; seed < 40; seed++) {
+        const prepare = (): ReturnType<Ul2['prepare']> =>
+          objective.prepare(examples(counting(128)), { model, random: createRandom(seed) });
+        const batch = prepare();
+        shapes.add(`${batch.input_ids.shape.join()} ${batch.labels.shape.join()}`);
+        expect(prepare()).toEqual(batch);
+      }
+      expect(shapes.size).toBe(1);
+    },
+  );
+
+  test('the presets are the published mixtures', () => {
+    expect(
+      UL2_PRESETS.ul2.map(({ kind, meanSpan, rate, weight }) =>
+        kind === 'suffix' ? ['S', rate, weight] : [meanSpan, rate, weight],
+      ),
+    ).toEqual([
+      [3, 0.15, 1],
+      [8, 0.15, 1],
+      [3, 0.5, 1],
+      [8, 0.5, 1],
+      [64, 0.15, 1],
+      [64, 0.5, 1],
+      ['S', 0.25, 1],
+    ]);
+    expect(
+      UL2_PRESETS.t5gemma2.map(({ kind, meanSpan, rate, weight }) =>
+        kind === 'suffix' ? ['S', rate, weight] : [meanSpan, rate, weight],
+      ),
+    ).toEqual([
+      [3, 0.15, 1],
+      [12, 0.5, 1],
+      [32, 0.15, 1],
+      [32, 0.5, 1],
+      ['S', 0.75, 4],
+    ]);
+  });
+
+  test('what does not fit names the length that would', () => {
+    const few = { denoisers: [{ meanSpan: 2, rate: 0.5 }] };
+    expect(() => rowOf(make({ ...few, sentinels: { count: 10 } }), counting(100))).toThrow(
+      'makes 25 spans of 100 tokens, but there are 10 sentinels.',
+    );
+    expect(() => rowOf(make({ ...few, maxSourceTokens: 70 }), counting(100))).toThrow(
+      'The longest source of this mixture takes 75 tokens, but objective.maxSourceTokens is 70.',
+    );
+    expect(() => rowOf(make({ ...few, maxTargetTokens: 70 }), counting(100))).toThrow(
+      'The longest target of this mixture takes 76 tokens, but objective.maxTargetTokens is 70.',
+    );
+    expect(() => rowOf(make({ ...few, sentinels: { first: 5 } }), counting(100))).toThrow(
+      'Sentinel 6 would be token -1, but the vocabulary has 1000 tokens.',
+    );
+    expect(() => rowOf(make(), [5])).toThrow(
+      'Example 0 of the batch: "tokens" has length 1, but denoising needs at least 2.',
+    );
+  });
+
+  test('a mixture that draws nothing, and a prefix without a token, are refused when they are made', () => {
+    expect(() => make({ denoisers: [{ rate: 0.5, weight: 0 }] })).toThrow('objective.denoisers: every weight is 0');
+    expect(() => make({ denoisers: [{ rate: 0.5, prefix: 'R' }] })).toThrow(
+      'the prefix "R" has no id in objective.modeTokens.',
+    );
+  });
+});

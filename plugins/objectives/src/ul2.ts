@@ -1,0 +1,288 @@
+/** Shapes: n tokens of an example. */
+import {
+  DataError,
+  checkFields,
+  checkLabels,
+  defineComponent,
+  type BatchTensors,
+  type FieldSpec,
+  type HostFields,
+  type LossOutput,
+  type Model,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+  type Parameters,
+  type RandomStream,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
+import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { roundUp } from './padding';
+import { encoderDecoderBatch } from './seq2seq';
+import { corrupt, drawSpans, planNoise } from './spans';
+
+const denoiser = z.strictObject({
+  /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM). */
+  kind: z.enum(['span', 'suffix']).default('span'),
+  /** Tokens of a span on average; for `suffix` the rate alone decides. */
+  meanSpan: z.number().positive().default(3),
+  /** Share of the tokens to be predicted. */
+  rate: z.number().gt(0).lt(1),
+  /** Relative chance; 0 leaves the denoiser out. */
+  weight: z.number().nonnegative().default(1),
+  /** Name of its mode token in `modeTokens`; none by default. */
+  prefix: z.string().optional(),
+});
+
+export type Denoiser = z.output<typeof denoiser>;
+
+const span = (meanSpan: number, rate: number, prefix: string): Denoiser => ({
+  kind: 'span',
+  meanSpan,
+  rate,
+  weight: 1,
+  prefix,
+});
+
+/** The published mixtures. */
+export const UL2_PRESETS: Readonly<Record<'ul2' | 't5gemma2', readonly Denoiser[]>> = {
+  // Tay et al. (2022), table 1: seven denoisers, mixed uniformly; S takes the last quarter.
+  ul2: [
+    span(3, 0.15, 'R'),
+    span(8, 0.15, 'R'),
+    span(3, 0.5, 'X'),
+    span(8, 0.5, 'X'),
+    span(64, 0.15, 'X'),
+    span(64, 0.5, 'X'),
+    { kind: 'suffix', meanSpan: 3, rate: 0.25, weight: 1, prefix: 'S' },
+  ],
+  // T5Gemma 2 (2512.14856): five denoisers at 1:1:1:1:4, the last one takes three quarters.
+  t5gemma2: [
+    span(3, 0.15, 'R'),
+    span(12, 0.5, 'X'),
+    span(32, 0.15, 'X'),
+    span(32, 0.5, 'X'),
+    { kind: 'suffix', meanSpan: 3, rate: 0.75, weight: 4, prefix: 'S' },
+  ],
+};
+
+export const ul2Options = z.strictObject({
+  preset: z.enum(['ul2', 't5gemma2']).default('ul2'),
+  /** In the place of the preset's. */
+  denoisers: z.array(denoiser).min(1).optional(),
+  sentinels: z
+    .strictObject({
+      /** Id of the first sentinel; default: the vocabulary's last token. */
+      first: z.int().nonnegative().optional(),
+      /** From one sentinel to the next. */
+      step: z.union([z.literal(-1), z.literal(1)]).default(-1),
+      count: z.int().positive().default(100),
+    })
+    .prefault({}),
+  /** Token ids put before the source, by the denoisers' `prefix`; none by default. */
+  modeTokens: z.record(z.string(), z.int().nonnegative()).default({}),
+  /** Whether the target of a `span` denoiser ends with the model's end token. */
+  appendEos: z.boolean().default(true),
+  /** Longest source and target; what needs more is an error, never cut. */
+  maxSourceTokens: z.int().positive().optional(),
+  maxTargetTokens: z.int().positive().optional(),
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  padToMultipleOf: z.int().positive().default(32),
+});
+
+export type Ul2Options = z.output<typeof ul2Options>;
+
+/**
+ * UL2: a mixture of denoisers. Each example draws one; a span denoiser replaces stretches of the tokens by sentinels and
+ * the decoder writes what they stood for, a suffix denoiser is prefix language modelling.
+ *
+ *     tokens [5, 6, 7, 8, 9], noise at 1..3 and 4..5, sentinels 99, 98, eos 1, mode token 50
+ *       source [50, 5, 99, 8, 98]
+ *       target [99, 6, 7, 98, 9, 1]
+ *
+ * Every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step.
+ */
+export class Ul2 implements Objective {
+  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+  private readonly denoisers: readonly Denoiser[];
+  private readonly totalWeight: number;
+
+  constructor(private readonly options: Ul2Options) {
+    this.denoisers = (options.denoisers ?? UL2_PRESETS[options.preset]).filter(({ weight }) => weight > 0);
+    this.totalWeight = this.denoisers.reduce((sum, { weight }) => sum + weight, 0);
+    if (this.totalWeight === 0) {
+      throw new DataError('objective.denoisers: every weight is 0, so there is nothing to draw.', {
+        code: 'objective.denoisers',
+        exitCode: 2,
+      });
+    }
+    const unknown = (options.denoisers ?? []).find(
+      ({ prefix }) => prefix !== undefined && !(prefix in options.modeTokens),
+    );
+    if (unknown) {
+      throw new DataError(`objective.denoisers: the prefix "${unknown.prefix}" has no id in objective.modeTokens.`, {
+        code: 'objective.mode-token',
+        exitCode: 2,
+      });
+    }
+  }
+
+  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : undefined;
+  }
+
+  prepare(source: ObjectiveSource, { model, random }: ObjectiveContext): HostFields {
+    checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
+    if (source.kind === 'batch') {
+      throw new DataError('The objective "ul2" corrupts single sequences; it does not take ready batches.', {
+        code: 'objective.source',
+        hint: 'Use `seq2seq` for ready batches.',
+      });
+    }
+    let sourceLength = 0;
+    let targetLength = 0;
+    const rows = source.examples.map((example, i) => {
+      const where = `Example ${i} of the batch`;
+      checkFields(example, [EXAMPLE_FIELDS.tokens], where);
+      checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
+      const { values } = example.tokens;
+      if (values.length < 2) {
+        throw new DataError(`${where}: "tokens" has length ${values.length}, but denoising needs at least 2.`, {
+          code: 'data.too-short',
+        });
+      }
+      const needed = this.neededLengths(values.length);
+      sourceLength = Math.max(sourceLength, needed.source);
+      targetLength = Math.max(targetLength, needed.target);
+      return this.denoise(values, this.draw(random), model, random);
+    });
+    this.checkLength('source', 'maxSourceTokens', sourceLength);
+    this.checkLength('target', 'maxTargetTokens', targetLength);
+    const batch = encoderDecoderBatch(
+      rows.map((row) => Int32Array.from(row.source)),
+      rows.map((row) => Int32Array.from(row.target)),
+      model,
+      {
+        sourceLength: roundUp(sourceLength, this.options.padToMultipleOf),
+        targetLength: roundUp(targetLength, this.options.padToMultipleOf),
+      },
+    );
+    checkLabels(batch, 'The ul2 batch');
+    return batch;
+  }
+
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor },
+  ): LossOutput {
+    return languageModelLoss(model, parameters, batch, options);
+  }
+
+  countTokens(batch: HostFields): number {
+    return countMaskedTokens(batch);
+  }
+
+  /** Longest source and target that any denoiser of the mixture makes of `length` tokens. */
+  neededLengths(length: number): { source: number; target: number } {
+    const needs = this.denoisers.map((one) => {
+      const mode = this.modeToken(one) === undefined ? 0 : 1;
+      if (one.kind === 'suffix') {
+        const suffix = suffixLength(length, one.rate);
+        return { source: length - suffix + mode, target: suffix };
+      }
+      const { noiseTokens, spans } = planNoise(length, one.rate, one.meanSpan);
+      return {
+        source: length - noiseTokens + spans + mode,
+        target: noiseTokens + spans + (this.options.appendEos ? 1 : 0),
+      };
+    });
+    return {
+      source: Math.max(...needs.map(({ source }) => source)),
+      target: Math.max(...needs.map(({ target }) => target)),
+    };
+  }
+
+  private draw(random: RandomStream): Denoiser {
+    let left = random.uniform() * this.totalWeight;
+    return this.denoisers.find(({ weight }) => (left -= weight) < 0) ?? this.denoisers[this.denoisers.length - 1];
+  }
+
+  private denoise(
+    tokens: ArrayLike<number>,
+    one: Denoiser,
+    model: Model,
+    random: RandomStream,
+  ): { source: number[]; target: number[] } {
+    const mode = this.modeToken(one);
+    const prefix = mode === undefined ? [] : [mode];
+    if (one.kind === 'suffix') {
+      const cut = tokens.length - suffixLength(tokens.length, one.rate);
+      const all = Array.from(tokens);
+      return { source: [...prefix, ...all.slice(0, cut)], target: all.slice(cut) };
+    }
+    const plan = planNoise(tokens.length, one.rate, one.meanSpan);
+    const { count } = this.options.sentinels;
+    if (plan.spans > count) {
+      throw new DataError(
+        `A denoiser with rate ${one.rate} and meanSpan ${one.meanSpan} makes ${plan.spans} spans of ${tokens.length} tokens, but there are ${count} sentinels.`,
+        {
+          code: 'objective.sentinels',
+          hint: `Set objective.sentinels.count to ${plan.spans} or more, with as many ids to spare, or shorten the sequences.`,
+        },
+      );
+    }
+    const { source, target } = corrupt(tokens, drawSpans(tokens.length, plan, random), (i) => this.sentinel(i, model));
+    return {
+      source: [...prefix, ...source],
+      target: this.options.appendEos ? [...target, model.specialTokens.eos[0]] : target,
+    };
+  }
+
+  private sentinel(index: number, model: Model): number {
+    const { first = model.vocabularySize - 1, step } = this.options.sentinels;
+    const id = first + index * step;
+    if (id < 0 || id >= model.vocabularySize) {
+      throw new DataError(
+        `Sentinel ${index} would be token ${id}, but the vocabulary has ${model.vocabularySize} tokens.`,
+        {
+          code: 'objective.sentinels',
+          hint: 'Change objective.sentinels.first or .step.',
+        },
+      );
+    }
+    return id;
+  }
+
+  private modeToken({ prefix }: Denoiser): number | undefined {
+    return prefix === undefined ? undefined : this.options.modeTokens[prefix];
+  }
+
+  private checkLength(what: string, option: 'maxSourceTokens' | 'maxTargetTokens', needed: number): void {
+    const limit = this.options[option];
+    if (limit === undefined || needed <= limit) return;
+    throw new DataError(
+      `The longest ${what} of this mixture takes ${needed} tokens, but objective.${option} is ${limit}.`,
+      {
+        code: 'objective.too-long',
+        hint: `Set objective.${option} to ${needed}, or give shorter sequences; nothing is cut silently.`,
+      },
+    );
+  }
+}
+
+/** Tokens of the suffix: at least one on each side. */
+function suffixLength(length: number, rate: number): number {
+  return Math.min(Math.max(Math.round(length * rate), 1), length - 1);
+}
+
+export const ul2 = defineComponent({
+  interface: 'objective',
+  id: 'ul2',
+  description: 'a mixture of denoisers: span corruption with sentinels, and prefix language modelling',
+  options: ul2Options,
+  useFactory: ({ options }) => new Ul2(options),
+});
