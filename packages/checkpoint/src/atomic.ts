@@ -1,35 +1,64 @@
 import { CheckpointError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, rm, stat, statfs } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { formatSize, reasonOf, unreadable } from './problems';
 
 /** Names of unfinished files and folders begin so; readers ignore them. */
 export const TEMPORARY_PREFIX = '.graft-tmp-';
 
-export function temporarySibling(path: string): string {
+function temporarySibling(path: string): string {
   return join(dirname(path), `${TEMPORARY_PREFIX}${basename(path)}-${process.pid}-${randomBytes(4).toString('hex')}`);
 }
 
-/** What a failed write means for the user; a full disk above all. */
-export async function writeFailure(path: string, cause: unknown): Promise<CheckpointError> {
-  if (cause instanceof CheckpointError) return cause;
-  const code = (cause as NodeJS.ErrnoException).code;
-  if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-    const free = await statfs(dirname(path))
-      .then(({ bavail, bsize }) => ` (${((bavail * bsize) / 2 ** 20).toFixed(0)} MiB free)`)
-      .catch(() => '');
-    return new CheckpointError(`${path} could not be written: the disk is full${free}.`, {
+/** A failed write on its way to whoever knows what the file would have been called. */
+export class WriteProblem extends Error {
+  constructor(
+    readonly file: string,
+    /** How large the file would have become. */
+    readonly bytes: number,
+    override readonly cause: unknown,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause));
+  }
+}
+
+/** What a failed write means for the user; a full disk above all. To be called when the unfinished parts are gone. */
+async function writeFailure(target: string, temporary: string, error: unknown): Promise<CheckpointError> {
+  if (error instanceof CheckpointError) return error;
+  const problem = error instanceof WriteProblem ? error : undefined;
+  const cause = problem ? problem.cause : error;
+  // Users know files by the names that they were to get.
+  const file = (problem?.file ?? target).replace(temporary, () => target);
+  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
+  const needs = problem ? `; it takes ${formatSize(problem.bytes)}` : '';
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    const free = await statfs(dirname(target)).then(
+      ({ bavail, bsize }) => `${needs ? ', and' : ';'} ${formatSize(bavail * bsize)} are free`,
+      () => '',
+    );
+    const what = code === 'ENOSPC' ? 'the disk is full' : 'the disk quota is used up';
+    return new CheckpointError(`${file} could not be written: ${what}${needs}${free}.`, {
       code: 'checkpoint.disk-full',
       hint: 'Free some space, or write elsewhere. Nothing half-written was left behind.',
       cause,
     });
   }
-  return new CheckpointError(`${path} could not be written: ${(cause as Error).message}.`, {
+  if (code === 'EFBIG') {
+    return new CheckpointError(`${file} could not be written: files may not become that large here${needs}.`, {
+      code: 'checkpoint.file-too-large',
+      hint: 'Raise the limit on file size (ulimit -f), or write smaller shards. Nothing half-written was left behind.',
+      cause,
+    });
+  }
+  const reason = reasonOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+  return new CheckpointError(`${file} could not be written: ${reason.replaceAll(temporary, () => target)}.`, {
     code: 'checkpoint.unwritable',
     cause,
   });
 }
 
+/** Makes a file's bytes, or a folder's entries, survive a power cut. */
 async function sync(path: string): Promise<void> {
   const handle = await open(path, 'r');
   try {
@@ -39,16 +68,25 @@ async function sync(path: string): Promise<void> {
   }
 }
 
+/** Some systems and file systems cannot sync a folder; its entries are then as safe as they make them. */
+async function syncFolder(folder: string): Promise<void> {
+  await sync(folder).catch((error: NodeJS.ErrnoException) => {
+    if (!['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP'].includes(error.code ?? '')) throw error;
+  });
+}
+
 /** Calls `write` with a temporary name beside `file`, which becomes `file` by rename when all went well. */
 export async function writeFileAtomically(file: string, write: (temporary: string) => Promise<void>): Promise<void> {
   const temporary = temporarySibling(file);
   try {
     await mkdir(dirname(file), { recursive: true });
     await write(temporary);
+    await sync(temporary);
     await rename(temporary, file);
+    await syncFolder(dirname(file));
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw await writeFailure(file, error);
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw await writeFailure(file, temporary, error);
   }
 }
 
@@ -61,10 +99,7 @@ export async function writeFolderAtomically(
   write: (temporary: string) => Promise<void>,
   options: { overwrite?: boolean } = {},
 ): Promise<void> {
-  const exists = await stat(folder).then(
-    () => true,
-    () => false,
-  );
+  const exists = await isThere(folder);
   if (exists && !options.overwrite) {
     throw new CheckpointError(`${folder} exists already.`, {
       code: 'checkpoint.exists',
@@ -76,18 +111,55 @@ export async function writeFolderAtomically(
   try {
     await mkdir(temporary, { recursive: true });
     await write(temporary);
-    await sync(temporary);
-    if (exists) {
-      const old = temporarySibling(folder);
-      await rename(folder, old);
-      await rename(temporary, folder);
-      await rm(old, { recursive: true, force: true });
-    } else {
-      await rename(temporary, folder);
-    }
-    await sync(dirname(folder));
+    await syncFolder(temporary);
+    if (exists) await replaceFolder(temporary, folder);
+    else await rename(temporary, folder);
+    await syncFolder(dirname(folder));
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw await writeFailure(folder, error);
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw await writeFailure(folder, temporary, error);
   }
+}
+
+/** Folders cannot be renamed over each other: the old one steps aside, and back if the new one cannot take its place. */
+async function replaceFolder(temporary: string, folder: string): Promise<void> {
+  const old = temporarySibling(folder);
+  await rename(folder, old);
+  try {
+    await rename(temporary, folder);
+  } catch (error) {
+    await rename(old, folder);
+    throw error;
+  }
+  await rm(old, { recursive: true, force: true });
+}
+
+function isThere(path: string): Promise<boolean> {
+  return lstat(path).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Removes a file or folder by way of a temporary name, so that no reader finds half of it. */
+export async function removeAtomically(path: string): Promise<void> {
+  const doomed = temporarySibling(path);
+  try {
+    await rename(path, doomed);
+    await rm(doomed, { recursive: true, force: true });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
+    const reason = reasonOf(cause) ?? (cause as Error).message;
+    throw new CheckpointError(`${path} could not be removed: ${reason}.`, { code: 'checkpoint.unwritable', cause });
+  }
+}
+
+/** Removes what killed processes left half-written in a folder. Nobody else may be writing there. */
+export async function removeTemporaries(folder: string): Promise<void> {
+  const names = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw unreadable(folder, cause);
+  });
+  for (const name of names)
+    if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(folder, name), { recursive: true, force: true });
 }

@@ -70,9 +70,20 @@ export function parseFloatDtype(name: string): 'F32' | 'F16' | 'BF16' {
   }
 }
 
-/** Four-byte aligned view of the bytes: typed arrays demand it, file offsets do not promise it. */
-function aligned(bytes: Uint8Array, width: number): Uint8Array {
-  return bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+/** The elements as a typed array sees them: that demands an aligned start, which file offsets do not promise. */
+function aligned(
+  bytes: Uint8Array,
+  dtype: StoredDtype,
+): { buffer: ArrayBufferLike; byteOffset: number; length: number } {
+  const width = WIDTHS[dtype];
+  if (bytes.byteLength % width !== 0) {
+    throw new CheckpointError(
+      `${bytes.byteLength} bytes are no whole number of ${dtype} elements, which take ${width} bytes each.`,
+      { code: 'checkpoint.tensor-size' },
+    );
+  }
+  const { buffer, byteOffset, byteLength } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
+  return { buffer, byteOffset, length: byteLength / width };
 }
 
 let halfTable: Float32Array | undefined;
@@ -92,66 +103,60 @@ function float16Table(): Float32Array {
   return halfTable;
 }
 
-/** Widens or reads stored floats as float32. `into` saves an allocation when converting in chunks. */
-export function toFloat32(bytes: Uint8Array, dtype: StoredDtype): Float32Array {
-  switch (dtype) {
-    case 'F32': {
-      const source = aligned(bytes, 4);
-      return new Float32Array(source.buffer, source.byteOffset, source.byteLength / 4);
-    }
-    case 'BF16': {
-      const source = aligned(bytes, 2);
-      const words = new Uint16Array(source.buffer, source.byteOffset, source.byteLength / 2);
-      const bits = new Uint32Array(words.length);
-      for (let i = 0; i < words.length; i++) bits[i] = words[i] << 16;
-      return new Float32Array(bits.buffer);
-    }
-    case 'F16': {
-      const source = aligned(bytes, 2);
-      const words = new Uint16Array(source.buffer, source.byteOffset, source.byteLength / 2);
-      const table = float16Table();
-      const values = new Float32Array(words.length);
-      for (let i = 0; i < words.length; i++) values[i] = table[words[i]];
-      return values;
-    }
-    case 'F64': {
-      const source = aligned(bytes, 8);
-      return Float32Array.from(new Float64Array(source.buffer, source.byteOffset, source.byteLength / 8));
-    }
-    default:
-      throw new CheckpointError(`${dtype} holds no floating-point numbers; expected F32, F16 or BF16.`, {
-        code: 'checkpoint.dtype',
-      });
+/**
+ * Widens or reads stored floats as float32. Without `into`, F32 bytes are looked at where they are. `into` has one
+ * element for each stored one; narrower elements may lie at the end of its own memory.
+ */
+export function toFloat32(bytes: Uint8Array, dtype: StoredDtype, into?: Float32Array): Float32Array {
+  if (!isFloatDtype(dtype)) {
+    throw new CheckpointError(`${dtype} holds no floating-point numbers; expected F32, F16 or BF16.`, {
+      code: 'checkpoint.dtype',
+    });
   }
+  const { buffer, byteOffset, length } = aligned(bytes, dtype);
+  if (dtype === 'F32' && !into) return new Float32Array(buffer, byteOffset, length);
+  const values = into ?? new Float32Array(length);
+  if (values.length !== length) {
+    throw new CheckpointError(`${length} ${dtype} elements do not fit into an array of ${values.length}.`, {
+      code: 'checkpoint.tensor-size',
+    });
+  }
+  // From the front on: element i is written over stored elements that were read before, never over later ones.
+  if (dtype === 'BF16') {
+    const words = new Uint16Array(buffer, byteOffset, length);
+    const bits = new Uint32Array(values.buffer, values.byteOffset, length);
+    for (let i = 0; i < length; i++) bits[i] = words[i] << 16;
+  } else if (dtype === 'F16') {
+    const words = new Uint16Array(buffer, byteOffset, length);
+    const table = float16Table();
+    for (let i = 0; i < length; i++) values[i] = table[words[i]];
+  } else {
+    values.set(
+      dtype === 'F32' ? new Float32Array(buffer, byteOffset, length) : new Float64Array(buffer, byteOffset, length),
+    );
+  }
+  return values;
 }
 
-/** Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. */
+/** Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. F32 is looked at where it is. */
 export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Array {
-  switch (dtype) {
-    case 'F32':
-      return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
-    case 'BF16': {
-      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-      const words = new Uint16Array(values.length);
-      for (let i = 0; i < bits.length; i++) {
-        const word = bits[i];
-        // A NaN whose payload sits in the lower half would round to infinity: set a bit that survives.
-        words[i] =
-          (word & 0x7fffffff) > 0x7f800000 ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
-      }
-      return new Uint8Array(words.buffer);
-    }
-    case 'F16': {
-      const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
-      const words = new Uint16Array(values.length);
-      for (let i = 0; i < bits.length; i++) words[i] = float16Bits(bits[i], values[i]);
-      return new Uint8Array(words.buffer);
-    }
-    default:
-      throw new CheckpointError(`float32 values cannot be stored as ${dtype}; expected F32, F16 or BF16.`, {
-        code: 'checkpoint.dtype',
-      });
+  if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  if (dtype !== 'BF16' && dtype !== 'F16') {
+    throw new CheckpointError(`float32 values cannot be stored as ${dtype}; expected F32, F16 or BF16.`, {
+      code: 'checkpoint.dtype',
+    });
   }
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const words = new Uint16Array(values.length);
+  if (dtype === 'F16') for (let i = 0; i < bits.length; i++) words[i] = float16Bits(bits[i], values[i]);
+  else for (let i = 0; i < bits.length; i++) words[i] = bfloat16Bits(bits[i]);
+  return new Uint8Array(words.buffer);
+}
+
+function bfloat16Bits(word: number): number {
+  // A NaN whose payload sits in the lower half would round to infinity: set a bit that survives.
+  if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
+  return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
 }
 
 function float16Bits(word: number, value: number): number {
@@ -171,22 +176,37 @@ function float16Bits(word: number, value: number): number {
   return sign | ((rounded - 0x38000000) >>> 13);
 }
 
+/** Rounds float64 to a stored float type once: to nearest, ties to even. */
+export function fromFloat64(values: Float64Array, dtype: StoredDtype): Uint8Array {
+  if (dtype === 'F64') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+  const single = Float32Array.from(values);
+  if (dtype === 'F32') return fromFloat32(single, dtype);
+  // Rounding twice can miss the nearest. Rounded to odd (towards zero, then the last bit set where that lost something),
+  // float32 keeps on which side of a tie a number lay, and the second rounding decides alone.
+  const bits = new Uint32Array(single.buffer);
+  for (let i = 0; i < bits.length; i++) {
+    if (single[i] === values[i] || Number.isNaN(values[i])) continue;
+    if (Math.abs(single[i]) > Math.abs(values[i])) bits[i]--;
+    bits[i] |= 1;
+  }
+  return fromFloat32(single, dtype);
+}
+
 /** Integers as int32; int64 beyond its range is an error that names `where`. */
 export function toInt32(bytes: Uint8Array, dtype: StoredDtype, where: string): Int32Array {
-  if (dtype === 'I32') {
-    const source = aligned(bytes, 4);
-    return new Int32Array(source.buffer, source.byteOffset, source.byteLength / 4);
+  if (dtype !== 'I32' && dtype !== 'I64')
+    throw new CheckpointError(`${where} holds ${dtype}; expected I32 or I64.`, { code: 'checkpoint.dtype' });
+  const { buffer, byteOffset, length } = aligned(bytes, dtype);
+  if (dtype === 'I32') return new Int32Array(buffer, byteOffset, length);
+  // Lower half, upper half; the upper half of a number that fits repeats the lower one's sign.
+  const halves = new Int32Array(buffer, byteOffset, 2 * length);
+  const values = new Int32Array(length);
+  for (let i = 0; i < length; i++) {
+    values[i] = halves[2 * i];
+    if (halves[2 * i + 1] !== values[i] >> 31) {
+      const value = new BigInt64Array(buffer, byteOffset, length)[i];
+      throw new CheckpointError(`${where}: ${value} does not fit into 32 bits.`, { code: 'checkpoint.range' });
+    }
   }
-  if (dtype === 'I64') {
-    const source = aligned(bytes, 8);
-    const wide = new BigInt64Array(source.buffer, source.byteOffset, source.byteLength / 8);
-    return Int32Array.from(wide, (value) => {
-      const number = Number(value);
-      if (number !== (number | 0)) {
-        throw new CheckpointError(`${where}: ${value} does not fit into 32 bits.`, { code: 'checkpoint.range' });
-      }
-      return number;
-    });
-  }
-  throw new CheckpointError(`${where} holds ${dtype}; expected I32 or I64.`, { code: 'checkpoint.dtype' });
+  return values;
 }

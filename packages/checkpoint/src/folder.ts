@@ -1,14 +1,16 @@
 import { CheckpointError } from '@graft/engine';
-import { readFile, stat, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeFolderAtomically } from './atomic';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import type { TensorInfo } from './header';
-import { SafetensorsReader, unreadable } from './reader';
-import { sourceBytes, writeSafetensorsInto, type TensorSource } from './writer';
+import { readJsonObject } from './json';
+import { unreadable } from './problems';
+import { SafetensorsReader, type ByteRange } from './reader';
+import type { TensorSource } from './writer';
 
 export const SINGLE_FILE = 'model.safetensors';
 export const INDEX_FILE = 'model.safetensors.index.json';
-const DEFAULT_SHARD_BYTES = 5e9;
+export const CONFIG_FILE = 'config.json';
+export const GENERATION_CONFIG_FILE = 'generation_config.json';
 
 /**
  * The tensors of a checkpoint: a Hugging Face folder with one file or with shards and an index, or a bare safetensors
@@ -18,7 +20,8 @@ export class CheckpointReader {
   private constructor(
     /** The folder, or the bare file. */
     readonly path: string,
-    private readonly folder: string | undefined,
+    /** undefined for a bare file. */
+    readonly folder: string | undefined,
     private readonly readers: ReadonlyMap<string, SafetensorsReader>,
     readonly tensors: ReadonlyMap<string, TensorInfo>,
   ) {}
@@ -28,27 +31,21 @@ export class CheckpointReader {
       throw unreadable(path, cause);
     });
     if (!entry.isDirectory()) return CheckpointReader.fromFiles(path, undefined, [path]);
+    // Where both are, other tools take the single file: a folder's shards may be older.
+    if (await exists(join(path, SINGLE_FILE))) return CheckpointReader.fromFiles(path, path, [join(path, SINGLE_FILE)]);
     if (await exists(join(path, INDEX_FILE))) return CheckpointReader.fromIndex(path);
-    if (!(await exists(join(path, SINGLE_FILE)))) {
-      throw new CheckpointError(`${path} holds no checkpoint: neither ${SINGLE_FILE} nor ${INDEX_FILE} is there.`, {
-        code: 'checkpoint.missing',
-      });
-    }
-    return CheckpointReader.fromFiles(path, path, [join(path, SINGLE_FILE)]);
+    throw new CheckpointError(`${path} holds no checkpoint: neither ${SINGLE_FILE} nor ${INDEX_FILE} is there.`, {
+      code: 'checkpoint.missing',
+    });
   }
 
   private static async fromIndex(folder: string): Promise<CheckpointReader> {
     const indexFile = join(folder, INDEX_FILE);
-    const index = await readJsonObject(indexFile);
-    const weightMap = index.weight_map;
-    if (typeof weightMap !== 'object' || weightMap === null) {
-      throw new CheckpointError(`${indexFile} has no "weight_map".`, { code: 'checkpoint.malformed' });
-    }
-    const places = Object.entries(weightMap as Record<string, string>);
-    const shards = [...new Set(places.map(([, shard]) => shard))].sort();
+    const places = await readIndex(indexFile);
+    const shards = [...new Set(places.values())].sort();
     for (const shard of shards) {
       if (!(await exists(join(folder, shard)))) {
-        const count = places.filter(([, file]) => file === shard).length;
+        const count = [...places.values()].filter((file) => file === shard).length;
         throw new CheckpointError(
           `${folder} lacks the shard ${shard}, in which ${INDEX_FILE} places ${count} tensors.`,
           {
@@ -58,27 +55,22 @@ export class CheckpointReader {
         );
       }
     }
-    const reader = await CheckpointReader.fromFiles(
-      folder,
-      folder,
-      shards.map((shard) => join(folder, shard)),
-    );
+    const files = shards.map((shard) => join(folder, shard));
+    const reader = await CheckpointReader.fromFiles(folder, folder, files);
     try {
       for (const [name, shard] of places) {
-        if (reader.tensors.get(name)?.file !== join(folder, shard)) {
-          throw new CheckpointError(`${indexFile} places "${name}" in ${shard}, which does not hold it.`, {
+        const found = reader.tensors.get(name)?.file;
+        if (found === join(folder, shard)) continue;
+        const where = found === undefined ? 'no shard does' : `${basename(found)} does`;
+        throw new CheckpointError(`${indexFile} places "${name}" in ${shard}, which does not hold it; ${where}.`, {
+          code: 'checkpoint.index',
+        });
+      }
+      for (const { name, file } of reader.tensors.values()) {
+        if (!places.has(name))
+          throw new CheckpointError(`${file} holds "${name}", which ${INDEX_FILE} does not name.`, {
             code: 'checkpoint.index',
           });
-        }
-      }
-      const stray = [...reader.tensors.keys()].find((name) => !Object.hasOwn(weightMap, name));
-      if (stray !== undefined) {
-        throw new CheckpointError(
-          `${reader.tensors.get(stray)!.file} holds "${stray}", which ${INDEX_FILE} does not name.`,
-          {
-            code: 'checkpoint.index',
-          },
-        );
       }
     } catch (error) {
       await reader.close();
@@ -115,15 +107,17 @@ export class CheckpointReader {
   /** config.json. Throws CheckpointError when the checkpoint has none. */
   async config(): Promise<Record<string, unknown>> {
     if (this.folder === undefined) {
-      throw new CheckpointError(`${this.path} is a bare file; a checkpoint folder with config.json was expected.`, {
+      throw new CheckpointError(`${this.path} is a bare file; a checkpoint folder with ${CONFIG_FILE} was expected.`, {
         code: 'checkpoint.no-config',
       });
     }
-    return readJsonObject(join(this.folder, 'config.json'));
+    const file = join(this.folder, CONFIG_FILE);
+    if (await exists(file)) return readJsonObject(file);
+    throw new CheckpointError(`${file} cannot be read: there is no such file.`, { code: 'checkpoint.no-config' });
   }
 
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
-    const file = this.folder && join(this.folder, 'generation_config.json');
+    const file = this.folder && join(this.folder, GENERATION_CONFIG_FILE);
     return file && (await exists(file)) ? readJsonObject(file) : undefined;
   }
 
@@ -134,12 +128,21 @@ export class CheckpointReader {
     return info;
   }
 
-  readBytes(name: string, range?: { start: number; end: number }): Promise<Uint8Array> {
+  /** See `SafetensorsReader`, here and below. */
+  readBytes(name: string, range?: ByteRange): Promise<Uint8Array> {
     return this.reader(name).readBytes(name, range);
   }
 
-  chunks(name: string, chunkBytes?: number): AsyncGenerator<Uint8Array> {
+  readInto(name: string, target: Uint8Array, start?: number): Promise<void> {
+    return this.reader(name).readInto(name, target, start);
+  }
+
+  chunks(name: string, chunkBytes?: number): AsyncGenerator<Uint8Array, undefined, undefined> {
     return this.reader(name).chunks(name, chunkBytes);
+  }
+
+  source(name: string): TensorSource {
+    return this.reader(name).source(name);
   }
 
   readFloat32(name: string): Promise<Float32Array> {
@@ -159,79 +162,29 @@ export class CheckpointReader {
   }
 }
 
-export interface CheckpointContents {
-  readonly config: Readonly<Record<string, unknown>>;
-  readonly generationConfig?: Readonly<Record<string, unknown>>;
-  readonly tensors: readonly TensorSource[];
-  /** Largest shard, bytes; more tensors than that make several files and an index. Default 5 GB, as the hub's tools write. */
-  readonly maxShardBytes?: number;
-  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
-}
-
-/** Writes a Hugging Face folder that appears whole or not at all. */
-export async function writeCheckpoint(
-  folder: string,
-  contents: CheckpointContents,
-  options: { overwrite?: boolean } = {},
-): Promise<void> {
-  await writeFolderAtomically(folder, (temporary) => writeCheckpointInto(temporary, contents), options);
-}
-
-/** Writes the files of a checkpoint into a folder that exists. */
-export async function writeCheckpointInto(folder: string, contents: CheckpointContents): Promise<void> {
-  const shards = splitIntoShards(contents.tensors, contents.maxShardBytes ?? DEFAULT_SHARD_BYTES);
-  if (shards.length <= 1) {
-    await writeSafetensorsInto(join(folder, SINGLE_FILE), contents.tensors);
-  } else {
-    const weightMap: Record<string, string> = {};
-    const digits = (value: number): string => String(value).padStart(5, '0');
-    for (const [i, shard] of shards.entries()) {
-      const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
-      await writeSafetensorsInto(join(folder, file), shard);
-      for (const { name } of shard) weightMap[name] = file;
-    }
-    const totalSize = contents.tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
-    await writeJson(join(folder, INDEX_FILE), { metadata: { total_size: totalSize }, weight_map: weightMap });
+/** Tensor name → shard, out of an index that may say anything. */
+async function readIndex(file: string): Promise<Map<string, string>> {
+  const wrong = (problem: string): CheckpointError =>
+    new CheckpointError(`${file} is no index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
+  const { weight_map: weightMap } = await readJsonObject(file, { uniqueKeys: true });
+  if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap))
+    throw wrong('expected an object "weight_map"');
+  const places = new Map<string, string>();
+  for (const [name, shard] of Object.entries(weightMap)) {
+    if (!isPlainFileName(shard))
+      throw wrong(`it places "${name}" in ${JSON.stringify(shard)}, expected the name of a file beside it`);
+    places.set(name, shard);
   }
-  await writeJson(join(folder, 'config.json'), contents.config);
-  if (contents.generationConfig) await writeJson(join(folder, 'generation_config.json'), contents.generationConfig);
-  for (const [name, text] of Object.entries(contents.extraFiles ?? {})) await writeFile(join(folder, name), text);
+  if (places.size === 0) throw wrong('its "weight_map" is empty');
+  return places;
 }
 
-function splitIntoShards(tensors: readonly TensorSource[], maxBytes: number): TensorSource[][] {
-  const shards: TensorSource[][] = [];
-  let room = 0;
-  for (const source of tensors) {
-    const bytes = sourceBytes(source);
-    if (shards.length === 0 || bytes > room) {
-      shards.push([]);
-      room = maxBytes;
-    }
-    shards[shards.length - 1].push(source);
-    room -= bytes;
-  }
-  return shards;
+/** A file right in the folder: an index or a manifest must not lead anywhere else. */
+export function isPlainFileName(name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
 }
 
-export async function writeJson(file: string, value: unknown): Promise<void> {
-  await writeFile(file, `${JSON.stringify(value, null, 2)}\n`);
-}
-
-/** A JSON file that must hold an object. */
-export async function readJsonObject(file: string): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw unreadable(file, cause);
-  });
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-  } catch {
-    // Told below, in the same words as a value of another kind.
-  }
-  throw new CheckpointError(`${file} does not hold a JSON object.`, { code: 'checkpoint.malformed' });
-}
-
-function exists(path: string): Promise<boolean> {
+export function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,

@@ -13,24 +13,26 @@ export interface HostTensor {
 export async function readHostTensors(file: string): Promise<Record<string, HostTensor>> {
   const reader = await SafetensorsReader.open(file);
   try {
-    const result: Record<string, HostTensor> = {};
+    const entries: [string, HostTensor][] = [];
     for (const { name, dtype, shape } of reader.tensors.values()) {
       if (dtype === 'I32' || dtype === 'I64')
-        result[name] = { dtype: 'int32', shape, values: await reader.readInt32(name) };
-      else if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16') {
-        result[name] = { dtype: 'float32', shape, values: await reader.readFloat32(name) };
-      } else {
-        throw new CheckpointError(`${file}: "${name}" holds ${dtype}; expected F32, F16, BF16, I32 or I64.`, {
+        entries.push([name, { dtype: 'int32', shape, values: await reader.readInt32(name) }]);
+      else if (dtype === 'F32' || dtype === 'F16' || dtype === 'BF16')
+        entries.push([name, { dtype: 'float32', shape, values: await reader.readFloat32(name) }]);
+      else {
+        throw new CheckpointError(`${file}: tensor "${name}" holds ${dtype}; expected F32, F16, BF16, I32 or I64.`, {
           code: 'checkpoint.dtype',
         });
       }
     }
-    return result;
+    // Unlike assignment, it takes any name for a name: "__proto__" too.
+    return Object.fromEntries(entries);
   } finally {
     await reader.close();
   }
 }
 
+/** Writes whole tensors as float32 and int32; the file appears whole or not at all. */
 export async function writeHostTensors(file: string, tensors: Readonly<Record<string, HostTensor>>): Promise<void> {
   await writeSafetensors(
     file,

@@ -1,16 +1,35 @@
 export * from './dtypes';
-export { MAX_HEADER_BYTES, type TensorInfo } from './header';
-export { SafetensorsReader } from './reader';
-export { writeSafetensors, writeSafetensorsInto, sourceBytes, type TensorSource } from './writer';
+export { MAX_HEADER_BYTES, sourceBytes, type TensorInfo, type TensorSpec } from './header';
+export { SafetensorsReader, type ByteRange } from './reader';
 export {
-  CheckpointReader,
-  writeCheckpoint,
-  writeCheckpointInto,
-  readJsonObject,
-  writeJson,
-  type CheckpointContents,
-} from './folder';
+  writeSafetensors,
+  writeSafetensorsWith,
+  type SafetensorsOptions,
+  type SafetensorsWriter,
+  type TensorData,
+  type TensorSource,
+} from './writer';
+export { CheckpointReader } from './folder';
+export { writeCheckpoint, type CheckpointContents } from './write-folder';
+export { readJsonObject } from './json';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
-export * from './snapshot';
-export { TEMPORARY_PREFIX, writeFileAtomically, writeFolderAtomically } from './atomic';
+export {
+  checkSnapshot,
+  listSnapshots,
+  loadSnapshotState,
+  openSnapshotOptimizer,
+  pruneSnapshots,
+  saveSnapshot,
+  snapshotFolder,
+  type Snapshot,
+} from './snapshot';
+export { averageCheckpoints, readTokenizerFiles, TOKENIZER_FILES } from './average';
+export { verifyCheckpoint, type VerifyReport } from './verify';
+export {
+  removeAtomically,
+  removeTemporaries,
+  TEMPORARY_PREFIX,
+  writeFileAtomically,
+  writeFolderAtomically,
+} from './atomic';
 export { CheckpointError } from '@graft/engine';

@@ -1,9 +1,18 @@
 import { CheckpointError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
-import { isFloatDtype, toFloat32, toInt32 } from './dtypes';
-import { malformed, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
+import { isFloatDtype, storedWidth, toFloat32, toInt32 } from './dtypes';
+import { describeTensor, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
+import { readFully } from './positional';
+import { malformed, unreadable } from './problems';
+import type { TensorSource } from './writer';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
+
+/** Bytes of a tensor, counted from its start; `end` is the first one left out. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
 
 /** One open safetensors file. Bytes are read when asked for, by position; nothing but the header is held. */
 export class SafetensorsReader {
@@ -16,27 +25,28 @@ export class SafetensorsReader {
 
   /** Throws CheckpointError for a missing, truncated or lying file. */
   static async open(file: string): Promise<SafetensorsReader> {
-    let handle: FileHandle;
-    try {
-      handle = await open(file, 'r');
-    } catch (cause) {
+    const handle = await open(file, 'r').catch((cause: unknown) => {
       throw unreadable(file, cause);
-    }
+    });
     try {
       const stat = await handle.stat();
       if (stat.isDirectory()) throw malformed(file, 'it is a folder');
       const { size } = stat;
-      const prefix = await readExactly(handle, file, 0, 8, size);
-      const headerBytes = Number(new DataView(prefix.buffer, prefix.byteOffset, 8).getBigUint64(0, true));
-      if (headerBytes > MAX_HEADER_BYTES) throw malformed(file, `its header claims ${headerBytes} bytes`);
+      if (size < 8) throw malformed(file, `expected at least 8 bytes, got ${size}`);
+      const prefix = new Uint8Array(8);
+      await readFully(handle, file, prefix, 0);
+      const headerBytes = Number(new DataView(prefix.buffer).getBigUint64(0, true));
+      if (headerBytes > MAX_HEADER_BYTES)
+        throw malformed(file, `its header claims ${headerBytes} bytes, expected at most ${MAX_HEADER_BYTES}`);
       if (8 + headerBytes > size)
         throw malformed(file, `its header claims ${headerBytes} bytes, but the file has ${size}`);
-      const json = await readExactly(handle, file, 8, headerBytes, size);
+      const json = new Uint8Array(headerBytes);
+      await readFully(handle, file, json, 8);
       const { tensors, metadata } = parseHeader(file, json, 8 + headerBytes, size);
       return new SafetensorsReader(file, handle, tensors, metadata);
     } catch (error) {
       await handle.close();
-      throw error;
+      throw unreadable(file, error);
     }
   }
 
@@ -48,37 +58,85 @@ export class SafetensorsReader {
     return info;
   }
 
-  /** The tensor's bytes, or those of a range counted from its start. */
-  async readBytes(name: string, range?: { start: number; end: number }): Promise<Uint8Array> {
-    const { offset, byteLength } = this.info(name);
-    const start = range?.start ?? 0;
-    return readExactly(this.handle, this.file, offset + start, (range?.end ?? byteLength) - start);
+  /** The tensor's bytes, or those of a range. */
+  async readBytes(name: string, range?: ByteRange): Promise<Uint8Array> {
+    const { byteLength } = this.info(name);
+    const { start, end } = range ?? { start: 0, end: byteLength };
+    this.checkRange(name, start, end);
+    const bytes = new Uint8Array(end - start);
+    await this.fill(name, bytes, start);
+    return bytes;
   }
 
-  /** The tensor's bytes in order. Each chunk is valid until the next one is asked for. */
-  async *chunks(name: string, chunkBytes = DEFAULT_CHUNK_BYTES): AsyncGenerator<Uint8Array> {
-    const { offset, byteLength } = this.info(name);
-    const buffer = new Uint8Array(Math.min(chunkBytes, byteLength));
-    for (let start = 0; start < byteLength; start += chunkBytes) {
-      const length = Math.min(chunkBytes, byteLength - start);
-      yield await readExactly(this.handle, this.file, offset + start, length, undefined, buffer);
+  /** Fills `target` with the tensor's bytes from `start` on. */
+  async readInto(name: string, target: Uint8Array, start = 0): Promise<void> {
+    this.checkRange(name, start, start + target.length);
+    await this.fill(name, target, start);
+  }
+
+  /**
+   * The tensor's bytes in order, in pieces of whole elements. A piece is valid until the next one is asked for; while
+   * it is being used, the next one is already being read.
+   */
+  async *chunks(name: string, chunkBytes = DEFAULT_CHUNK_BYTES): AsyncGenerator<Uint8Array, undefined, undefined> {
+    const { byteLength, dtype } = this.info(name);
+    const width = storedWidth(dtype);
+    const size = Math.min(byteLength, Math.max(width, Math.floor(chunkBytes / width) * width));
+    const buffers: Uint8Array[] = [];
+    const read = async (start: number): Promise<Uint8Array> => {
+      const buffer = (buffers[(start / size) % 2] ??= new Uint8Array(Math.min(size, byteLength - start)));
+      const chunk = buffer.subarray(0, Math.min(size, byteLength - start));
+      await this.fill(name, chunk, start);
+      return chunk;
+    };
+    let ahead: Promise<Uint8Array> | undefined;
+    try {
+      for (let start = 0; start < byteLength; start += size) {
+        const chunk: Uint8Array = await (ahead ?? read(start));
+        ahead = start + size < byteLength ? read(start + size) : undefined;
+        // It is awaited in the next round: until then its failure is not a rejection that nobody handles.
+        ahead?.catch(() => undefined);
+        yield chunk;
+      }
+    } finally {
+      // Whoever stops half-way may close the file next.
+      await ahead?.catch(() => undefined);
     }
+    return undefined;
+  }
+
+  /** The tensor as it is, to be written elsewhere; streamed. */
+  source(name: string): TensorSource {
+    const { dtype, shape } = this.info(name);
+    return { name, dtype, shape, data: () => this.chunks(name) };
   }
 
   /** The tensor widened to float32. Throws CheckpointError naming file and tensor when it holds no floats. */
   async readFloat32(name: string): Promise<Float32Array> {
-    const { dtype } = this.info(name);
+    const { dtype, shape, byteLength } = this.info(name);
+    const width = storedWidth(dtype);
     if (!isFloatDtype(dtype)) {
       throw new CheckpointError(
-        `${this.file}: "${name}" holds ${dtype}, no floating-point numbers; expected F32, F16 or BF16.`,
-        {
-          code: 'checkpoint.dtype',
-        },
+        `${this.file}: tensor "${name}" holds ${describeTensor({ dtype, shape })}; expected F32, F16 or BF16.`,
+        { code: 'checkpoint.dtype' },
       );
     }
-    return toFloat32(await this.readBytes(name), dtype);
+    const values = new Float32Array(byteLength / width);
+    if (width > 4) {
+      let at = 0;
+      for await (const chunk of this.chunks(name)) {
+        toFloat32(chunk, dtype, values.subarray(at, at + chunk.length / width));
+        at += chunk.length / width;
+      }
+      return values;
+    }
+    // Narrow floats are read into the end of the result and widened in place: no second buffer of a tensor's size.
+    const stored = new Uint8Array(values.buffer, values.byteLength - byteLength);
+    await this.fill(name, stored, 0);
+    return dtype === 'F32' ? values : toFloat32(stored, dtype, values);
   }
 
+  /** An integer tensor; int64 is narrowed. Throws CheckpointError for another dtype or a number beyond 32 bits. */
   async readInt32(name: string): Promise<Int32Array> {
     return toInt32(await this.readBytes(name), this.info(name).dtype, `${this.file}, tensor "${name}"`);
   }
@@ -86,35 +144,18 @@ export class SafetensorsReader {
   async close(): Promise<void> {
     await this.handle.close();
   }
-}
 
-export function unreadable(file: string, cause: unknown): CheckpointError {
-  const code = (cause as NodeJS.ErrnoException).code;
-  const reason =
-    code === 'ENOENT'
-      ? 'there is no such file'
-      : code === 'EACCES'
-        ? 'permission denied'
-        : ((cause as Error).message ?? String(cause));
-  return new CheckpointError(`${file} cannot be read: ${reason}.`, { code: 'checkpoint.unreadable', cause });
-}
-
-async function readExactly(
-  handle: FileHandle,
-  file: string,
-  position: number,
-  length: number,
-  size?: number,
-  into?: Uint8Array,
-): Promise<Uint8Array> {
-  if (size !== undefined && position + length > size)
-    throw malformed(file, `it has ${size} bytes, expected at least ${position + length}`);
-  const buffer = into ?? new Uint8Array(length);
-  let done = 0;
-  while (done < length) {
-    const { bytesRead } = await handle.read(buffer, done, length - done, position + done);
-    if (bytesRead === 0) throw malformed(file, `it ended at byte ${position + done}, expected ${position + length}`);
-    done += bytesRead;
+  private async fill(name: string, target: Uint8Array, start: number): Promise<void> {
+    await readFully(this.handle, this.file, target, this.info(name).offset + start);
   }
-  return length === buffer.length ? buffer : buffer.subarray(0, length);
+
+  private checkRange(name: string, start: number, end: number): void {
+    const { byteLength } = this.info(name);
+    if (Number.isSafeInteger(start) && Number.isSafeInteger(end) && 0 <= start && start <= end && end <= byteLength)
+      return;
+    throw new CheckpointError(
+      `${this.file}: tensor "${name}" has ${byteLength} bytes; bytes ${start} to ${end} were asked for.`,
+      { code: 'checkpoint.range' },
+    );
+  }
 }

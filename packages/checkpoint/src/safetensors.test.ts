@@ -36,7 +36,7 @@ test.each<[string, () => string, RegExp]>([
   [
     'an unknown dtype',
     () => craft({ a: { dtype: 'F8', shape: [1], data_offsets: [0, 1] } }, Buffer.alloc(1)),
-    /tensor "a" has dtype "F8", expected one of F64/,
+    /tensor "a" has an unknown dtype: expected one of F64.*got "F8"/,
   ],
   ['a negative shape', () => craft({ a: f32([-1], 0, 4) }, Buffer.alloc(4)), /tensor "a" has no valid shape/],
   [
@@ -47,27 +47,32 @@ test.each<[string, () => string, RegExp]>([
   [
     'offsets that contradict the shape',
     () => craft({ a: f32([2], 0, 4) }, Buffer.alloc(4)),
-    /tensor "a" \(F32 \[2\]\) takes 8 bytes, but its data_offsets span 4/,
+    /tensor "a" has data_offsets that contradict its shape: expected 8 bytes for F32 \[2\], got 4/,
   ],
   [
     'offsets beyond the file',
     () => craft({ a: f32([2], 0, 8) }, Buffer.alloc(4)),
-    /tensor "a" should end at byte \d+, but the file has/,
+    /tensor "a" lies outside of the file: expected a file of at least \d+ bytes, got \d+ bytes/,
   ],
   [
     'an overlap',
     () => craft({ a: f32([2], 0, 8), b: f32([2], 4, 12) }, Buffer.alloc(12)),
-    /tensor "b" starts at byte \d+, expected \d+ \(an overlap\)/,
+    /tensor "b" overlaps another: expected to start at byte \d+, got \d+/,
   ],
   [
     'a hole',
     () => craft({ a: f32([1], 0, 4), b: f32([1], 8, 12) }, Buffer.alloc(12)),
-    /tensor "b" starts at byte \d+, expected \d+ \(a hole\)/,
+    /tensor "b" leaves a hole before it: expected to start at byte \d+, got \d+/,
+  ],
+  [
+    'a name given twice, of which JSON.parse would keep the last',
+    () => craft(`{"a":${JSON.stringify(f32([1], 0, 4))},"a":${JSON.stringify(f32([1], 0, 4))}}`, Buffer.alloc(4)),
+    /its header has "a" twice, expected every name once/,
   ],
   [
     'bytes that no tensor claims',
     () => craft({ a: f32([1], 0, 4) }, Buffer.alloc(9)),
-    /its tensors end at byte \d+, but the file has/,
+    /expected \d+ bytes, as its header says, got \d+/,
   ],
 ])('%s is refused in a sentence that names the file', async (_, make, message) => {
   const file = make();

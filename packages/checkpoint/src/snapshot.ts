@@ -1,14 +1,18 @@
 import { CheckpointError } from '@graft/engine';
-import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeFolderAtomically } from './atomic';
-import { readJsonObject, writeCheckpointInto, writeJson, type CheckpointContents } from './folder';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import { removeAtomically, writeFolderAtomically } from './atomic';
+import { CONFIG_FILE, exists, isPlainFileName } from './folder';
+import { readJsonObject, writeJson } from './json';
+import { unreadable } from './problems';
 import { SafetensorsReader } from './reader';
-import { writeSafetensorsInto, type TensorSource } from './writer';
+import { writeCheckpointInto, type CheckpointContents } from './write-folder';
+import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
 
 const OPTIMIZER_FILE = 'optimizer.safetensors';
 const STATE_FILE = 'trainer.json';
-const MANIFEST_FILE = 'manifest.json';
+export const MANIFEST_FILE = 'manifest.json';
+/** Of trainer.json and manifest.json; raised when either changes its meaning. */
 const VERSION = 1;
 
 /** Everything that a run needs to go on: a checkpoint folder that other tools load, and what only the trainer reads. */
@@ -19,44 +23,72 @@ export interface Snapshot {
   readonly state: unknown;
 }
 
-/** Writes a snapshot folder that appears whole or not at all. */
+/** Writes a snapshot folder, called `step-N`, that appears whole or not at all. An older one of that name is replaced. */
 export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<void> {
+  const step = stepOf(basename(resolve(folder)));
+  if (step === undefined) {
+    throw new CheckpointError(`A snapshot's folder must be called step-N, which ${folder} is not.`, {
+      code: 'checkpoint.snapshot-name',
+    });
+  }
   await writeFolderAtomically(
     folder,
     async (temporary) => {
       await writeCheckpointInto(temporary, snapshot.model);
-      await writeSafetensorsInto(join(temporary, OPTIMIZER_FILE), snapshot.optimizer);
-      await writeJson(join(temporary, STATE_FILE), snapshot.state);
+      const { optimizer, state } = snapshot;
+      await writeSafetensorsInto(join(temporary, OPTIMIZER_FILE), optimizer, inOrder(optimizer));
+      await writeJson(join(temporary, STATE_FILE), { version: VERSION, step, state });
       // The list of files with their sizes: a copy that lost one of them is told apart from a whole one.
-      const files: Record<string, number> = {};
-      for (const name of (await readdir(temporary)).sort()) files[name] = (await stat(join(temporary, name))).size;
-      await writeJson(join(temporary, MANIFEST_FILE), { version: VERSION, files });
+      const files: [string, number][] = [];
+      for (const name of (await readdir(temporary)).sort())
+        files.push([name, (await stat(join(temporary, name))).size]);
+      await writeJson(join(temporary, MANIFEST_FILE), { version: VERSION, files: Object.fromEntries(files) });
     },
     { overwrite: true },
   );
 }
 
-/** The trainer's JSON of a snapshot whose files are all there. Throws CheckpointError naming what is missing. */
-export async function loadSnapshotState(folder: string): Promise<Record<string, unknown>> {
-  const manifest = await readJsonObject(join(folder, MANIFEST_FILE));
-  if (manifest.version !== VERSION) {
-    throw new CheckpointError(
-      `${folder} is a snapshot of version ${String(manifest.version)}; this Graft reads version ${VERSION}.`,
-      {
-        code: 'checkpoint.snapshot-version',
-      },
-    );
-  }
-  for (const [name, bytes] of Object.entries(manifest.files as Record<string, number>)) {
+function broken(folder: string, problem: string): CheckpointError {
+  return new CheckpointError(`The snapshot ${folder} is not whole: ${problem}.`, {
+    code: 'checkpoint.snapshot-broken',
+    hint: 'Resume from an older snapshot of the run.',
+  });
+}
+
+function checkVersion(file: string, version: unknown): void {
+  if (version === VERSION) return;
+  throw new CheckpointError(`${file} is of version ${JSON.stringify(version)}; this Graft reads version ${VERSION}.`, {
+    code: 'checkpoint.snapshot-version',
+  });
+}
+
+/** Checks that every file of a snapshot is there, as long as it was written. Throws CheckpointError naming one that is not. */
+export async function checkSnapshot(folder: string): Promise<void> {
+  const manifestFile = join(folder, MANIFEST_FILE);
+  if ((await exists(folder)) && !(await exists(manifestFile))) throw broken(folder, `${MANIFEST_FILE} is missing`);
+  const { version, files } = await readJsonObject(manifestFile, { uniqueKeys: true });
+  checkVersion(manifestFile, version);
+  if (typeof files !== 'object' || files === null || Array.isArray(files))
+    throw broken(folder, `${MANIFEST_FILE} lists no files`);
+  for (const name of [CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE])
+    if (!Object.hasOwn(files, name)) throw broken(folder, `${MANIFEST_FILE} does not list ${name}`);
+  for (const [name, bytes] of Object.entries(files)) {
+    if (!isPlainFileName(name))
+      throw broken(folder, `${MANIFEST_FILE} lists ${JSON.stringify(name)}, which is no file in it`);
     const found = await stat(join(folder, name)).catch(() => undefined);
-    if (found?.size !== bytes) {
-      throw new CheckpointError(
-        `The snapshot ${folder} is not whole: ${name} should have ${bytes} bytes, ${found ? `but has ${found.size}` : 'but is missing'}.`,
-        { code: 'checkpoint.snapshot-broken', hint: 'Resume from an older snapshot of the run.' },
-      );
-    }
+    if (found?.size !== bytes)
+      throw broken(folder, `${name} should have ${bytes} bytes, ${found ? `but has ${found.size}` : 'but is missing'}`);
   }
-  return readJsonObject(join(folder, STATE_FILE));
+}
+
+/** The trainer's JSON of a snapshot whose files are all there. Throws CheckpointError naming what is missing. */
+export async function loadSnapshotState(folder: string): Promise<unknown> {
+  await checkSnapshot(folder);
+  const file = join(folder, STATE_FILE);
+  const { version, state } = await readJsonObject(file);
+  checkVersion(file, version);
+  if (state === undefined) throw broken(folder, `${STATE_FILE} has no "state"`);
+  return state;
 }
 
 export function openSnapshotOptimizer(folder: string): Promise<SafetensorsReader> {
@@ -67,19 +99,28 @@ export function snapshotFolder(checkpoints: string, step: number): string {
   return join(checkpoints, `step-${step}`);
 }
 
-/** Whole snapshots in a run's checkpoints folder, oldest first. */
+function stepOf(name: string): number | undefined {
+  const step = Number(/^step-(0|[1-9]\d*)$/.exec(name)?.[1] ?? NaN);
+  return Number.isSafeInteger(step) ? step : undefined;
+}
+
+/** Snapshots in a run's checkpoints folder, oldest first; none where there is no such folder. */
 export async function listSnapshots(checkpoints: string): Promise<{ step: number; folder: string }[]> {
-  const names = await readdir(checkpoints).catch(() => []);
-  return names
-    .map((name) => /^step-(\d+)$/.exec(name))
-    .filter((match) => match !== null)
-    .map((match) => ({ step: Number(match[1]), folder: join(checkpoints, match[0]) }))
+  const entries = await readdir(checkpoints, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code === 'ENOENT') return [];
+    throw unreadable(checkpoints, cause);
+  });
+  return entries
+    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
+    .flatMap(({ name }) => {
+      const step = stepOf(name);
+      return step === undefined ? [] : [{ step, folder: join(checkpoints, name) }];
+    })
     .sort((a, b) => a.step - b.step);
 }
 
-/** Removes all but the newest `keep` snapshots. */
+/** Removes all but the newest `keep` snapshots, each at once and whole. At least one stays. */
 export async function pruneSnapshots(checkpoints: string, keep: number): Promise<void> {
   const snapshots = await listSnapshots(checkpoints);
-  for (const { folder } of snapshots.slice(0, Math.max(0, snapshots.length - keep)))
-    await rm(folder, { recursive: true, force: true });
+  for (const { folder } of snapshots.slice(0, -Math.max(1, keep))) await removeAtomically(folder);
 }

@@ -1,89 +1,187 @@
 import { CheckpointError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
-import { writeFailure, writeFileAtomically } from './atomic';
-import { storedWidth, type StoredDtype } from './dtypes';
+import { WriteProblem, writeFileAtomically } from './atomic';
+import { buildHeader, describeTensor, sourceBytes, type TensorSpec } from './header';
+import { writeFully } from './positional';
 
-type Chunk = Uint8Array | Float32Array | Int32Array;
+/** Bytes in the tensor's dtype; typed numbers only where they are stored as they are. */
+export type TensorData = Uint8Array | Float32Array | Int32Array;
 
 /** A tensor to be written. `data` is called once, when its turn comes, so that only one tensor is held at a time. */
-export interface TensorSource {
-  readonly name: string;
-  readonly dtype: StoredDtype;
-  readonly shape: readonly number[];
-  /** The bytes in `dtype`, whole or in order of pieces. */
-  data(): Chunk | Promise<Chunk> | AsyncIterable<Chunk>;
+export interface TensorSource extends TensorSpec {
+  /** The bytes in `dtype`, whole or in order of pieces. A piece is written before the next one is asked for. */
+  data(): TensorData | Promise<TensorData> | AsyncIterable<TensorData>;
 }
 
-export function sourceBytes({ dtype, shape }: Pick<TensorSource, 'dtype' | 'shape'>): number {
-  return shape.reduce((product, size) => product * size, storedWidth(dtype));
+export interface SafetensorsOptions {
+  /** Texts that go with the file. Default `{ format: 'pt' }`, which other readers expect. */
+  readonly metadata?: Readonly<Record<string, string>>;
 }
 
-function buildHeader(sources: readonly TensorSource[], metadata: Readonly<Record<string, string>>): Uint8Array {
-  const header: Record<string, unknown> = { __metadata__: metadata };
-  const names = new Set<string>();
-  let at = 0;
-  for (const source of sources) {
-    if (names.has(source.name))
-      throw new CheckpointError(`Tensor "${source.name}" was given twice.`, { code: 'checkpoint.duplicate' });
-    names.add(source.name);
-    const bytes = sourceBytes(source);
-    header[source.name] = { dtype: source.dtype, shape: source.shape, data_offsets: [at, at + bytes] };
-    at += bytes;
+const DEFAULT_METADATA = { format: 'pt' };
+
+interface Place {
+  readonly spec: TensorSpec;
+  /** Position in the file. */
+  readonly offset: number;
+  /** What was written, as [start, end) within the tensor. */
+  readonly written: [number, number][];
+}
+
+/**
+ * A safetensors file being filled: the header is written first, then tensors in any order, in pieces or several at once,
+ * as every byte's position is known. `finish` refuses a file with holes.
+ */
+export class SafetensorsWriter {
+  private constructor(
+    private readonly file: string,
+    private readonly handle: FileHandle,
+    private readonly places: ReadonlyMap<string, Place>,
+    private readonly fileBytes: number,
+  ) {}
+
+  /** Begins a file at exactly this name; use `writeSafetensorsWith` where a reader could come upon it half-way. */
+  static async create(
+    file: string,
+    specs: readonly TensorSpec[],
+    { metadata = DEFAULT_METADATA }: SafetensorsOptions = {},
+  ): Promise<SafetensorsWriter> {
+    const header = buildHeader(specs, metadata);
+    const places = specs.map((spec, i): [string, Place] => [
+      spec.name,
+      { spec, offset: header.offsets[i], written: [] },
+    ]);
+    let handle: FileHandle;
+    try {
+      handle = await open(file, 'w');
+    } catch (cause) {
+      throw new WriteProblem(file, header.fileBytes, cause);
+    }
+    const writer = new SafetensorsWriter(file, handle, new Map(places), header.fileBytes);
+    try {
+      await writer.attempt(() => writeFully(handle, header.bytes, 0));
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+    return writer;
   }
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  // Padded with spaces so that the data begin at a multiple of eight bytes.
-  const padded = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
-  new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
-  padded.set(json, 8);
-  return padded;
+
+  /** Writes a part of a tensor, `start` bytes behind its beginning. Parts may come in any order and at the same time. */
+  async writeAt(name: string, data: TensorData, start = 0): Promise<void> {
+    const place = this.places.get(name);
+    if (!place) throw new CheckpointError(`Tensor "${name}" was not announced.`, { code: 'checkpoint.missing-tensor' });
+    checkKind(place.spec, data);
+    const end = start + data.byteLength;
+    if (!Number.isSafeInteger(start) || start < 0 || end > sourceBytes(place.spec)) {
+      throw sizeProblem(place.spec, `bytes ${start} to ${end} were given`);
+    }
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    await this.attempt(() => writeFully(this.handle, bytes, place.offset + start));
+    place.written.push([start, end]);
+  }
+
+  /** Writes all of a tensor. */
+  async write(source: TensorSource): Promise<void> {
+    const data = source.data();
+    if (!isChunked(data)) return this.writeAt(source.name, await data);
+    let at = 0;
+    for await (const piece of data) {
+      await this.writeAt(source.name, piece, at);
+      at += piece.byteLength;
+    }
+  }
+
+  /** Checks that every tensor is whole, and that the disk has it all. Throws CheckpointError naming one that is not. */
+  async finish(): Promise<void> {
+    for (const { spec, written } of this.places.values()) {
+      let at = 0;
+      for (const [start, end] of written.sort((a, b) => a[0] - b[0])) if (start <= at) at = Math.max(at, end);
+      if (at !== sourceBytes(spec)) throw sizeProblem(spec, `${at} were given`);
+    }
+    await this.attempt(() => this.handle.sync());
+  }
+
+  async close(): Promise<void> {
+    // The system may tell of a failed write only now.
+    await this.attempt(() => this.handle.close());
+  }
+
+  private async attempt(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (cause) {
+      throw new WriteProblem(this.file, this.fileBytes, cause);
+    }
+  }
 }
 
-function isChunked(data: unknown): data is AsyncIterable<Chunk> {
-  return typeof (data as AsyncIterable<Chunk>)[Symbol.asyncIterator] === 'function';
+function isChunked(data: ReturnType<TensorSource['data']>): data is AsyncIterable<TensorData> {
+  return Symbol.asyncIterator in data;
 }
 
-async function writeAll(handle: FileHandle, chunk: Chunk): Promise<number> {
-  const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  let done = 0;
-  while (done < bytes.length) done += (await handle.write(bytes, done, bytes.length - done)).bytesWritten;
-  return done;
+/** Typed numbers are stored as they are: under another dtype's name they would be read as nonsense. */
+function checkKind(spec: TensorSpec, data: TensorData): void {
+  // By name, not by instanceof: arrays made in another realm are arrays too.
+  const kind = data[Symbol.toStringTag];
+  const expected = { Float32Array: 'F32', Int32Array: 'I32', Uint8Array: spec.dtype }[kind];
+  if (expected === spec.dtype) return;
+  throw new CheckpointError(`Tensor "${spec.name}" is to be stored as ${spec.dtype}, but its data are a ${kind}.`, {
+    code: 'checkpoint.dtype',
+    hint: 'Convert them with fromFloat32.',
+  });
 }
 
-/** Writes a file at exactly this name; use `writeSafetensors` where a reader could come upon it half-way. */
+function sizeProblem(spec: TensorSpec, given: string): CheckpointError {
+  return new CheckpointError(
+    `Tensor "${spec.name}" (${describeTensor(spec)}) takes ${sourceBytes(spec)} bytes, but ${given}.`,
+    { code: 'checkpoint.tensor-size' },
+  );
+}
+
+/** Writes a file at exactly this name: for a folder that appears by rename. */
 export async function writeSafetensorsInto(
   file: string,
-  sources: readonly TensorSource[],
-  metadata: Readonly<Record<string, string>> = { format: 'pt' },
+  specs: readonly TensorSpec[],
+  fill: (writer: SafetensorsWriter) => Promise<void>,
+  options?: SafetensorsOptions,
 ): Promise<void> {
-  const header = buildHeader(sources, metadata);
-  const handle = await open(file, 'w');
+  const writer = await SafetensorsWriter.create(file, specs, options);
   try {
-    await writeAll(handle, header);
-    for (const source of sources) {
-      const data = source.data();
-      let written = 0;
-      if (isChunked(data)) for await (const chunk of data) written += await writeAll(handle, chunk);
-      else written = await writeAll(handle, await data);
-      if (written !== sourceBytes(source)) {
-        throw new CheckpointError(
-          `Tensor "${source.name}" (${source.dtype} [${source.shape.join(', ')}]) takes ${sourceBytes(source)} bytes, but ${written} were given.`,
-          { code: 'checkpoint.tensor-size' },
-        );
-      }
-    }
-    await handle.sync();
+    await fill(writer);
+    await writer.finish();
   } catch (error) {
-    throw await writeFailure(file, error);
-  } finally {
-    await handle.close();
+    await writer.close().catch(() => undefined);
+    throw error;
   }
+  await writer.close();
 }
 
-/** Writes a safetensors file that appears whole or not at all. `metadata.format` is `pt`, which other readers expect. */
+/** Fills a writer with sources, one after the other. */
+export function inOrder(sources: readonly TensorSource[]): (writer: SafetensorsWriter) => Promise<void> {
+  return async (writer) => {
+    for (const source of sources) await writer.write(source);
+  };
+}
+
+/**
+ * Writes a safetensors file that appears whole or not at all, in the order that `fill` likes: for copying in parallel.
+ * The file is laid out in the order of `specs`.
+ */
+export async function writeSafetensorsWith(
+  file: string,
+  specs: readonly TensorSpec[],
+  fill: (writer: SafetensorsWriter) => Promise<void>,
+  options?: SafetensorsOptions,
+): Promise<void> {
+  await writeFileAtomically(file, (temporary) => writeSafetensorsInto(temporary, specs, fill, options));
+}
+
+/** Writes a safetensors file that appears whole or not at all; one tensor is asked for at a time. */
 export async function writeSafetensors(
   file: string,
   sources: readonly TensorSource[],
-  options: { metadata?: Readonly<Record<string, string>> } = {},
+  options?: SafetensorsOptions,
 ): Promise<void> {
-  await writeFileAtomically(file, (temporary) => writeSafetensorsInto(temporary, sources, options.metadata));
+  await writeSafetensorsWith(file, sources, inOrder(sources), options);
 }

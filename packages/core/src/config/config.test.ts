@@ -31,7 +31,15 @@ test('defaults are filled and written out whole', async () => {
     evaluators: [],
     trackers: [],
     callbacks: [],
-    train: { steps: 3, batchSize: 8, precision: 'float32', checkpointEvery: 0, keepCheckpoints: 2, logEvery: 10 },
+    train: {
+      steps: 3,
+      batchSize: 8,
+      precision: 'float32',
+      checkpointEvery: 0,
+      crossAttentionWarmupSteps: 0,
+      keepCheckpoints: 2,
+      logEvery: 10,
+    },
     runs: '/work/runs',
   });
 });

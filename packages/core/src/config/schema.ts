@@ -17,6 +17,11 @@ export const TrainSection = z.strictObject({
   precision: z.enum(['float32', 'bfloat16']).default('float32').describe('operands of matrix multiplications'),
   checkpointEvery: count().default(0).describe('steps between checkpoints; 0: only at the end'),
   keepCheckpoints: z.number().int().positive().default(2).describe('newest checkpoints kept'),
+  crossAttentionWarmupSteps: count()
+    .default(0)
+    .describe(
+      'steps at the start in which only cross-attention trains (paper, section 3.1: 1000 for unbalanced pairs)',
+    ),
   logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
 });
 

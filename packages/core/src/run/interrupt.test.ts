@@ -123,6 +123,8 @@ it('a second signal ends the process at once, unless it is an echo of the first'
     );
     expect(exit).toHaveBeenCalledWith(130);
     expect(told).toEqual(['SIGINT']);
+    // An echo may still come: it is heard for a while.
+    await new Promise((resolve) => setTimeout(resolve, 450));
     expect(process.listenerCount('SIGINT')).toBe(listeners);
   } finally {
     exit.mockRestore();

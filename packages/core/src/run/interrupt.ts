@@ -28,6 +28,9 @@ export async function withInterrupt<T>(
   try {
     return await fn(controller.signal);
   } finally {
-    for (const signal of SIGNALS) process.off(signal, handle);
+    const stopListening = (): void => SIGNALS.forEach((signal) => void process.off(signal, handle));
+    // The echo of a signal must not kill a process that has just stopped as it was told.
+    if (controller.signal.aborted) setTimeout(stopListening, ECHO_MS).unref();
+    else stopListening();
   }
 }

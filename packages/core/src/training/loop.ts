@@ -51,6 +51,8 @@ export interface TrainingSettings {
   /** Steps between checkpoints; 0: only at the end. */
   readonly checkpointEvery: number;
   readonly keepCheckpoints: number;
+  /** Steps at the start in which only cross-attention trains. Default 0. */
+  readonly crossAttentionWarmupSteps?: number;
   readonly logEvery: number;
 }
 
@@ -140,7 +142,7 @@ export class TrainingLoop {
         context.random.data,
         this.step,
       ),
-      trainStep: makeTrainStep(parts.engine, parts.model, parts.objective, parts.optimizer, settings.precision),
+      trainStep: makeTrainStep(parts.engine, parts.model, parts.objective, parts.optimizer, settings),
       progress: createProgress({
         name: context.run.name,
         from: this.step,
@@ -240,8 +242,14 @@ export class TrainingLoop {
       randomKey: tf.tensor1d(this.context.random.dropout.fork(this.step).key(), 'int32'),
       batch: uploadBatch(fields),
     };
+    const onlyCrossAttention = this.step < (this.settings.crossAttentionWarmupSteps ?? 0);
     try {
-      const running = trainStep.async({ parameters: this.parameters, state: this.state, ...inputs });
+      const running = trainStep.async({
+        parameters: this.parameters,
+        state: this.state,
+        ...inputs,
+        onlyCrossAttention,
+      });
       whileRunning();
       const outputs = await running;
       this.dispose();

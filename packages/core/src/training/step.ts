@@ -1,5 +1,6 @@
 import { PluginError, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
+import { trainedGroups } from './parameter-groups';
 
 export interface StepInputs {
   readonly parameters: Parameters;
@@ -10,6 +11,8 @@ export interface StepInputs {
   /** int32 [2]. */
   readonly randomKey: tf.Tensor;
   readonly batch: BatchTensors;
+  /** Everything but cross-attention stays as it is (paper, section 3.1). Static: each value is compiled for itself. */
+  readonly onlyCrossAttention?: boolean;
 }
 
 export interface StepOutputs {
@@ -33,22 +36,47 @@ export const LOOP_METRICS = [
   'waitSeconds',
 ] as const;
 
+export interface TrainStepOptions {
+  readonly precision?: Precision;
+  /** Steps at the start in which only cross-attention trains; the caller says with each step whether it is one of them. */
+  readonly crossAttentionWarmupSteps?: number;
+}
+
 /** Forward, backward and update as one compiled function. The caller disposes inputs and outputs. */
 export function makeTrainStep(
   engine: Engine,
   model: Model,
   objective: Objective,
   optimizer: Optimizer,
-  precision?: Precision,
+  { precision, crossAttentionWarmupSteps: warmupSteps = 0 }: TrainStepOptions = {},
 ): TrainStep {
   return engine.jit(
-    ({ parameters, state, step, learningRate, randomKey, batch }: StepInputs): StepOutputs => {
-      const { loss, gradients, auxiliary } = valueAndGradients((own) => {
-        const output = objective.loss(model, own, batch, { training: true, randomKey });
-        return { loss: output.loss, auxiliary: output.metrics ?? {} };
-      }, parameters);
+    ({
+      parameters,
+      state,
+      step,
+      learningRate,
+      randomKey,
+      batch,
+      onlyCrossAttention = false,
+    }: StepInputs): StepOutputs => {
+      const warmup = warmupSteps > 0 ? { steps: warmupSteps, onlyCrossAttention } : undefined;
+      const groups = trainedGroups(model, parameters, state, step, warmup);
+      const { loss, gradients, auxiliary } = valueAndGradients(
+        (trained) => {
+          const output = objective.loss(model, { ...parameters, ...trained }, batch, { training: true, randomKey });
+          return { loss: output.loss, auxiliary: output.metrics ?? {} };
+        },
+        Object.assign({}, ...groups.map((group) => group.parameters)) as Parameters,
+      );
       const gradientNorm = globalNorm(gradients);
-      const updated = optimizer.update({ gradients, parameters, state, step, learningRate, gradientNorm });
+      const updated = { parameters: { ...parameters }, state: { ...state } };
+      for (const group of groups) {
+        const own = Object.fromEntries(Object.keys(group.parameters).map((name) => [name, gradients[name]]));
+        const after = optimizer.update({ ...group, gradients: own, learningRate, gradientNorm });
+        Object.assign(updated.parameters, inOrderOf(group.parameters, after.parameters, 'parameters'));
+        Object.assign(updated.state, inOrderOf(group.state, after.state, 'state'));
+      }
       const metrics = auxiliary as Record<string, tf.Tensor>;
       const clash = Object.keys(metrics).find((name) => (LOOP_METRICS as readonly string[]).includes(name));
       if (clash !== undefined) {
@@ -57,8 +85,7 @@ export function makeTrainStep(
         });
       }
       return {
-        parameters: inOrderOf(parameters, updated.parameters, 'parameters'),
-        state: inOrderOf(state, updated.state, 'state'),
+        ...updated,
         numbers: tf.stack(
           [loss, gradientNorm, ...Object.values(metrics)].map((value) => value.toFloat().reshape([])),
         ) as tf.Tensor1D,

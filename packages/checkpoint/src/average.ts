@@ -1,0 +1,133 @@
+import { CheckpointError } from '@graft/engine';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { fromFloat64, isFloatDtype, storedWidth, toFloat32, type StoredDtype } from './dtypes';
+import { CheckpointReader, exists } from './folder';
+import { describeTensor, type TensorInfo } from './header';
+import { unreadable } from './problems';
+import { writeCheckpoint } from './write-folder';
+import type { TensorSource } from './writer';
+
+/** Files beside the weights that belong to the vocabulary. */
+export const TOKENIZER_FILES: readonly string[] = [
+  'tokenizer.json',
+  'tokenizer.model',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+];
+
+/** The tokenizer files that a checkpoint folder has, by name. */
+export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
+  const files: Record<string, Uint8Array> = {};
+  for (const name of TOKENIZER_FILES) {
+    const file = join(folder, name);
+    if (!(await exists(file))) continue;
+    files[name] = await readFile(file).catch((cause: unknown) => {
+      throw unreadable(file, cause);
+    });
+  }
+  return files;
+}
+
+/** Says who wrote a checkpoint, not what it is. */
+const IRRELEVANT_KEYS = ['_name_or_path', 'transformers_version'];
+
+/**
+ * Writes the mean of checkpoints of one model: of the last snapshots of a run, say. Streams; means are taken in float64
+ * and rounded once to the stored dtype. Config and tokenizer are the first folder's. Throws CheckpointError where
+ * configs, names, dtypes or shapes differ, or where tensors without floats do.
+ */
+export async function averageCheckpoints(
+  folders: readonly string[],
+  out: string,
+  options: { overwrite?: boolean; maxShardBytes?: number } = {},
+): Promise<void> {
+  if (folders.length === 0) {
+    throw new CheckpointError('There are no checkpoints to be averaged.', { code: 'checkpoint.average', exitCode: 2 });
+  }
+  const readers: CheckpointReader[] = [];
+  try {
+    for (const folder of folders) readers.push(await CheckpointReader.open(folder));
+    const [first, ...others] = readers;
+    const config = await first.config();
+    for (const other of others) await checkAgreement(first, other, config);
+    await writeCheckpoint(
+      out,
+      {
+        config,
+        generationConfig: await first.generationConfig(),
+        tensors: [...first.tensors.values()].map((info) => meanOf(info, readers)),
+        maxShardBytes: options.maxShardBytes,
+        extraFiles: await readTokenizerFiles(first.path),
+      },
+      options,
+    );
+  } finally {
+    for (const reader of readers) await reader.close();
+  }
+}
+
+function differ(first: CheckpointReader, other: CheckpointReader, how: string): CheckpointError {
+  return new CheckpointError(`${first.path} and ${other.path} cannot be averaged: ${how}.`, {
+    code: 'checkpoint.average',
+    hint: 'Average checkpoints of one model.',
+  });
+}
+
+async function checkAgreement(
+  first: CheckpointReader,
+  other: CheckpointReader,
+  config: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const otherConfig = await other.config();
+  for (const key of new Set([...Object.keys(config), ...Object.keys(otherConfig)])) {
+    if (IRRELEVANT_KEYS.includes(key) || isDeepStrictEqual(config[key], otherConfig[key])) continue;
+    const [one, two] = [config[key], otherConfig[key]].map((value) => JSON.stringify(value) ?? 'not set');
+    throw differ(first, other, `"${key}" in config.json is ${one} and ${two}`);
+  }
+  for (const info of first.tensors.values()) {
+    const twin = other.tensors.get(info.name);
+    if (!twin) throw differ(first, other, `"${info.name}" is only in the first`);
+    const [one, two] = [describeTensor(info), describeTensor(twin)];
+    if (one !== two) throw differ(first, other, `"${info.name}" is ${one} and ${two}`);
+  }
+  const extra = [...other.tensors.keys()].find((name) => !first.tensors.has(name));
+  if (extra !== undefined) throw differ(first, other, `"${extra}" is only in the second`);
+}
+
+/** The tensor's mean over the readers, chunk by chunk. */
+function meanOf({ name, dtype, shape }: TensorInfo, readers: readonly CheckpointReader[]): TensorSource {
+  const data = async function* (): AsyncGenerator<Uint8Array> {
+    const iterators = readers.slice(1).map((reader) => reader.chunks(name));
+    try {
+      for await (const chunk of readers[0].chunks(name)) {
+        const chunks = [chunk];
+        // They are as long as the first one's: dtypes and shapes agree.
+        for (const iterator of iterators) chunks.push((await iterator.next()).value!);
+        if (isFloatDtype(dtype)) yield fromFloat64(mean(chunks, dtype), dtype);
+        else {
+          const odd = chunks.findIndex((other) => Buffer.compare(chunk, other) !== 0);
+          if (odd > 0)
+            throw differ(readers[0], readers[odd], `"${name}" holds ${dtype}, of which there is no mean, and differs`);
+          yield chunk;
+        }
+      }
+    } finally {
+      for (const iterator of iterators) await iterator.return(undefined);
+    }
+  };
+  return { name, dtype, shape, data };
+}
+
+function mean(chunks: readonly Uint8Array[], dtype: StoredDtype): Float64Array {
+  const sum = new Float64Array(chunks[0].length / storedWidth(dtype));
+  for (const chunk of chunks) {
+    const values =
+      dtype === 'F64' ? new Float64Array(chunk.buffer, chunk.byteOffset, sum.length) : toFloat32(chunk, dtype);
+    for (let i = 0; i < sum.length; i++) sum[i] += values[i];
+  }
+  for (let i = 0; i < sum.length; i++) sum[i] /= chunks.length;
+  return sum;
+}

@@ -1,0 +1,62 @@
+import { join } from 'node:path';
+import type { StoredDtype } from './dtypes';
+import { CheckpointReader, exists } from './folder';
+import { checkSnapshot, MANIFEST_FILE } from './snapshot';
+
+export interface VerifyReport {
+  readonly files: number;
+  readonly tensors: number;
+  readonly bytes: number;
+  /** Names of tensors that hold a NaN or an infinity. */
+  readonly nonFinite: readonly string[];
+}
+
+/**
+ * Reads a checkpoint from end to end: headers, index, config.json, a snapshot's manifest, and every byte. Throws
+ * CheckpointError at the first thing that is not as it should be; numbers that are not finite are only told.
+ */
+export async function verifyCheckpoint(path: string): Promise<VerifyReport> {
+  const reader = await CheckpointReader.open(path);
+  try {
+    if (reader.folder !== undefined) {
+      await reader.config();
+      await reader.generationConfig();
+      if (await exists(join(reader.folder, MANIFEST_FILE))) await checkSnapshot(reader.folder);
+    }
+    const nonFinite: string[] = [];
+    let bytes = 0;
+    for (const { name, dtype } of reader.tensors.values()) {
+      let finite = true;
+      for await (const chunk of reader.chunks(name)) {
+        bytes += chunk.length;
+        finite &&= allFinite(chunk, dtype);
+      }
+      if (!finite) nonFinite.push(name);
+    }
+    const files = new Set([...reader.tensors.values()].map(({ file }) => file)).size;
+    return { files, tensors: reader.tensors.size, bytes, nonFinite };
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Bits of the exponent, all set in NaN and infinities; of a float64, those of its upper half. */
+const EXPONENTS: Readonly<Partial<Record<StoredDtype, number>>> = {
+  F64: 0x7ff00000,
+  F32: 0x7f800000,
+  BF16: 0x7f80,
+  F16: 0x7c00,
+};
+
+function allFinite(chunk: Uint8Array, dtype: StoredDtype): boolean {
+  const exponent = EXPONENTS[dtype];
+  if (exponent === undefined) return true;
+  const narrow = dtype === 'BF16' || dtype === 'F16';
+  // Chunks begin at the start of a buffer of their own.
+  const words = narrow
+    ? new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length / 2)
+    : new Uint32Array(chunk.buffer, chunk.byteOffset, chunk.length / 4);
+  const first = dtype === 'F64' ? 1 : 0;
+  for (let i = first; i < words.length; i += 1 + first) if ((words[i] & exponent) === exponent) return false;
+  return true;
+}

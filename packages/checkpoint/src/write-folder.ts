@@ -1,0 +1,94 @@
+import { CheckpointError } from '@graft/engine';
+import { join } from 'node:path';
+import { writeFolderAtomically } from './atomic';
+import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './folder';
+import { sourceBytes } from './header';
+import { writeJson, writeSmallFile } from './json';
+import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
+
+const DEFAULT_SHARD_BYTES = 5e9;
+
+export interface CheckpointContents {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly generationConfig?: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly TensorSource[];
+  /** Largest shard, bytes; more tensors than that make several files and an index. Default 5 GB, as the hub's tools write. */
+  readonly maxShardBytes?: number;
+  /** Files beside the weights, by name: a tokenizer's. */
+  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+}
+
+/** Writes a Hugging Face folder that appears whole or not at all. */
+export async function writeCheckpoint(
+  folder: string,
+  contents: CheckpointContents,
+  options: { overwrite?: boolean } = {},
+): Promise<void> {
+  await writeFolderAtomically(folder, (temporary) => writeCheckpointInto(temporary, contents), options);
+}
+
+/** Writes the files of a checkpoint into a folder that exists. */
+export async function writeCheckpointInto(folder: string, contents: CheckpointContents): Promise<void> {
+  const { tensors, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
+  checkContents(contents);
+  const shards = splitIntoShards(tensors, maxShardBytes);
+  if (shards.length <= 1) {
+    await writeSafetensorsInto(join(folder, SINGLE_FILE), tensors, inOrder(tensors));
+  } else {
+    const places: [string, string][] = [];
+    const digits = (value: number): string => String(value).padStart(5, '0');
+    for (const [i, shard] of shards.entries()) {
+      const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
+      await writeSafetensorsInto(join(folder, file), shard, inOrder(shard));
+      for (const { name } of shard) places.push([name, file]);
+    }
+    const totalSize = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
+    await writeJson(join(folder, INDEX_FILE), {
+      metadata: { total_size: totalSize },
+      weight_map: Object.fromEntries(places),
+    });
+  }
+  await writeJson(join(folder, CONFIG_FILE), contents.config);
+  if (contents.generationConfig) await writeJson(join(folder, GENERATION_CONFIG_FILE), contents.generationConfig);
+  for (const [name, content] of Object.entries(extraFiles)) await writeSmallFile(join(folder, name), content);
+}
+
+function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: CheckpointContents): void {
+  const names = new Set<string>();
+  for (const { name } of tensors) {
+    // Each file's writer sees its own tensors alone.
+    if (names.has(name))
+      throw new CheckpointError(`Tensor "${name}" was given twice.`, { code: 'checkpoint.duplicate' });
+    names.add(name);
+  }
+  if (!(maxShardBytes > 0)) {
+    throw new CheckpointError(`maxShardBytes is ${maxShardBytes}; expected a number of bytes above 0.`, {
+      code: 'checkpoint.shard-size',
+      exitCode: 2,
+    });
+  }
+  for (const name of Object.keys(extraFiles)) {
+    const taken =
+      name === CONFIG_FILE || name === GENERATION_CONFIG_FILE || /\.safetensors(\.index\.json)?$/.test(name);
+    if (taken || !isPlainFileName(name)) {
+      throw new CheckpointError(`"${name}" cannot be the name of an extra file in a checkpoint.`, {
+        code: 'checkpoint.extra-file',
+      });
+    }
+  }
+}
+
+function splitIntoShards(tensors: readonly TensorSource[], maxBytes: number): TensorSource[][] {
+  const shards: TensorSource[][] = [];
+  let room = 0;
+  for (const source of tensors) {
+    const bytes = sourceBytes(source);
+    if (shards.length === 0 || bytes > room) {
+      shards.push([]);
+      room = maxBytes;
+    }
+    shards[shards.length - 1].push(source);
+    room -= bytes;
+  }
+  return shards;
+}
