@@ -5,5 +5,6 @@ export const defaultPlugins: readonly string[] = [
   '@graft/objectives',
   '@graft/optimizers',
   '@graft/text',
+  '@graft/superglue',
   '@graft/mlflow',
 ];
