@@ -2,8 +2,10 @@ import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAdaptCommand } from './commands/adapt';
+import { addDataCommand } from './commands/data';
 import { addDoctorCommand } from './commands/doctor';
 import { addEngineCommand } from './commands/engine';
+import { addEvaluateCommand } from './commands/evaluate';
 import { addForwardCommand } from './commands/forward';
 import { addGenerateCommand } from './commands/generate';
 import { addInspectCommand } from './commands/inspect';
@@ -20,10 +22,12 @@ export interface MainStreams {
 
 const COMMANDS = [
   addRunCommand,
+  addEvaluateCommand,
   addAdaptCommand,
   addForwardCommand,
   addGenerateCommand,
   addInspectCommand,
+  addDataCommand,
   addPluginsCommand,
   addDoctorCommand,
   addEngineCommand,

@@ -7,6 +7,7 @@ import {
   type ModelOutputs,
   type Parameters,
   type ParameterSpec,
+  type Representation,
   type SpecialTokens,
 } from '@graft/core';
 import { tf } from '@graft/engine';
@@ -99,6 +100,30 @@ export class GemmaModel implements Model {
     return statesOf(states, ids, encoder.hidden);
   }
 
+  /** What a task head reads: the encoder's states, or those of a decoder-only model. */
+  get representation(): Representation {
+    const { config } = this;
+    if (config.kind === 'decoder-only') {
+      return {
+        width: config.decoder.hidden,
+        parameters: this.parameters.map(({ name }) => name),
+        states: (parameters, fields) => {
+          const ids = idsOf(fields, 'input_ids');
+          const embedded = embed(parameters[this.outputTable], flat(ids), this.specialTokens.pad);
+          const states = this.decodeRows(parameters, embedded, ids.shape, fields.attention_mask);
+          return statesOf(states, ids, config.decoder.hidden);
+        },
+      };
+    }
+    const table = config.tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING;
+    const depends = ({ name, group }: ParameterSpec): boolean => group === 'encoder' || name === table;
+    return {
+      width: config.encoder.hidden,
+      parameters: this.parameters.filter(depends).map(({ name }) => name),
+      states: (parameters, fields) => this.encode(parameters, fields),
+    };
+  }
+
   /** Final decoder states [N, D] to logits [N, V], soft-capped. */
   logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
     return softCappedLogits(states, parameters[this.outputTable], this.config.decoder.finalLogitSoftCap) as tf.Tensor2D;
@@ -121,6 +146,19 @@ export class GemmaModel implements Model {
     );
   }
 
+  private decodeRows(
+    parameters: Parameters,
+    embedded: tf.Tensor,
+    [batch, length]: readonly number[],
+    attentionMask: tf.Tensor | undefined,
+    cross?: CrossInputs,
+  ): tf.Tensor {
+    const { decoder } = this.config;
+    const masks = decoderMasks(length, decoder.slidingWindow, attentionMask);
+    const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
+    return runLayers(parameters, decoder, this.decoderNames, embedded, attention);
+  }
+
   private decode(
     parameters: Parameters,
     embedded: tf.Tensor,
@@ -128,15 +166,7 @@ export class GemmaModel implements Model {
     attentionMask: tf.Tensor | undefined,
     cross?: CrossInputs,
   ): tf.Tensor3D {
-    const { decoder } = this.config;
-    const masks = decoderMasks(length, decoder.slidingWindow, attentionMask);
-    const states = runLayers(
-      parameters,
-      decoder,
-      this.decoderNames,
-      embedded,
-      wholeSequenceAttention(decoder, batch, length, masks, cross),
-    );
+    const states = this.decodeRows(parameters, embedded, [batch, length], attentionMask, cross);
     return tf.reshape(this.logits(parameters, states), [batch, length, this.vocabularySize]) as tf.Tensor3D;
   }
 }

@@ -1,4 +1,7 @@
-import { definePlugin } from '@graft/core';
-
-export const plugin = definePlugin({ name: '@graft/superglue', components: [] });
-export default plugin;
+export { plugin, plugin as default } from './plugin';
+export * from './tasks';
+export { SuperGlueEvaluator, superGlueOptions, type SuperGlueOptions } from './evaluator';
+export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
+export { FineTuner, DivergedError, type EpochResult, type FineTuneSettings, type Trial } from './fine-tune';
+export { classify, classificationLoss, initialHead, HEAD_BIAS, HEAD_WEIGHT } from './head';
+export { writeMadeBenchmark, type MadeBenchmarkOptions } from './made';

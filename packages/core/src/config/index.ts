@@ -5,11 +5,17 @@ import { isObject, Origins } from './merge';
 import { applyOverrides } from './overrides';
 import { isFile, PluginLoader, type PluginReference } from './plugins';
 import { ConfigReader, searchConfigFile } from './read';
-import type { ExperimentConfig } from './schema';
-import { validateConfig } from './validate';
+import type { EvaluationConfig, ExperimentConfig } from './schema';
+import { validateConfig, validateEvaluationConfig, type WrittenConfig } from './validate';
 
 export { pathOption, componentOption } from './markers';
-export { defineExperiment, type ExperimentConfig, type ExperimentInput, type EvaluatorSection } from './schema';
+export {
+  defineExperiment,
+  type ExperimentConfig,
+  type EvaluationConfig,
+  type ExperimentInput,
+  type EvaluatorSection,
+} from './schema';
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
@@ -41,10 +47,26 @@ export async function loadRegistry(plugins: readonly PluginReference[], folders:
   return loader.registry;
 }
 
+export interface LoadedEvaluation {
+  readonly config: EvaluationConfig;
+  readonly registry: Registry;
+}
+
 /**
  * Reads, merges, checks and completes a config. Throws ConfigError, with every problem at once where there are several.
  */
 export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment> {
+  const read = await readConfig(options);
+  return { config: validateConfig(read), registry: read.registry };
+}
+
+/** The same for `runEvaluation`: objective, dataset, optimizer, schedule and train may be missing; evaluators may not. */
+export async function loadEvaluationConfig(options: LoadOptions): Promise<LoadedEvaluation> {
+  const read = await readConfig(options);
+  return { config: validateEvaluationConfig(read), registry: read.registry };
+}
+
+async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
   const workingFolder = resolve(options.workingFolder ?? process.cwd());
   const file = await findConfig(options, workingFolder);
   const origins = new Origins(file);
@@ -72,7 +94,7 @@ export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment
     await plugins.add(reference, origins.get(`plugins.${i}`)?.folder);
   }
   const { registry, names } = plugins;
-  return { config: validateConfig(raw, registry, origins, names, workingFolder), registry };
+  return { written: raw, registry, origins, pluginNames: names, workingFolder };
 }
 
 /** The file to read; undefined when a value alone is. */

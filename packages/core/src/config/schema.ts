@@ -69,6 +69,13 @@ export interface ExperimentConfig {
   readonly runs: string;
 }
 
+/** Sections that only training needs; what an evaluation finds of them is checked and kept. */
+export const TRAINING_SECTIONS = ['objective', 'dataset', 'optimizer', 'schedule', 'train'] as const;
+
+/** A config of which only the model, its parameters and the evaluators count. */
+export type EvaluationConfig = Omit<ExperimentConfig, (typeof TRAINING_SECTIONS)[number]> &
+  Partial<Pick<ExperimentConfig, (typeof TRAINING_SECTIONS)[number]>>;
+
 export const TOP_LEVEL_KEYS = [
   'name',
   'seed',

@@ -11,7 +11,9 @@ import {
   EvaluatorKeys,
   PlainSections,
   TOP_LEVEL_KEYS,
+  TRAINING_SECTIONS,
   type ComponentSection,
+  type EvaluationConfig,
   type EvaluatorSection,
   type ExperimentConfig,
 } from './schema';
@@ -71,17 +73,32 @@ function checkModel(checker: Checker, registry: Registry, written: unknown): Com
   return checker.component('model', named, 'model');
 }
 
+/** A merged config that is to be checked. */
+export interface WrittenConfig {
+  readonly written: ConfigTree;
+  readonly registry: Registry;
+  readonly origins: Origins;
+  readonly pluginNames: readonly string[];
+  readonly workingFolder: string;
+}
+
 /**
  * Checks a merged config against core's schema and its components' and fills the defaults.
  * Throws InvalidConfigError with everything that is wrong.
  */
-export function validateConfig(
-  written: ConfigTree,
-  registry: Registry,
-  origins: Origins,
-  pluginNames: readonly string[],
-  workingFolder: string,
-): ExperimentConfig {
+export function validateConfig(config: WrittenConfig): ExperimentConfig {
+  return validate(config, false) as ExperimentConfig;
+}
+
+/** The same for an evaluation: what only training needs may be missing, and an evaluator may not. */
+export function validateEvaluationConfig(config: WrittenConfig): EvaluationConfig {
+  return validate(config, true);
+}
+
+function validate(
+  { written, registry, origins, pluginNames, workingFolder }: WrittenConfig,
+  forEvaluation: boolean,
+): EvaluationConfig {
   const checker = new Checker(registry, origins, workingFolder);
   // `trackers:` with nothing behind it is no trackers, and a way to drop those of a base.
   const raw: ConfigTree = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== null));
@@ -90,6 +107,8 @@ export function validateConfig(
       checker.complain(key, unknownKey(key, [], TOP_LEVEL_KEYS));
     }
   }
+  const mayMiss = (key: string): boolean =>
+    forEvaluation && (TRAINING_SECTIONS as readonly string[]).includes(key) && raw[key] === undefined;
   const section = (name: ComponentSection): ComponentSpec => {
     if (name === 'model') return checkModel(checker, registry, raw.model);
     const value = raw[name] ?? (name === 'schedule' ? { use: 'constant' } : undefined);
@@ -101,22 +120,23 @@ export function validateConfig(
     list(checker, raw[key], key).map((value, i) => checker.component(interface_, value, `${key}.${i}`));
   const engine = typeof raw.engine === 'string' ? longForm('engine', raw.engine) : (raw.engine ?? {});
 
-  // Whatever is undefined below was complained about.
-  const config: ExperimentConfig = {
+  // Whatever is undefined below was complained about, or may be missing.
+  const config: EvaluationConfig = {
     name: plain('name'),
     seed: plain('seed'),
     plugins: pluginNames,
     engine: checker.plain(EngineSection, engine, 'engine') as z.output<typeof EngineSection>,
-    ...(Object.fromEntries(COMPONENT_SECTIONS.map((name) => [name, section(name)])) as Record<
-      ComponentSection,
-      ComponentSpec
-    >),
+    ...(Object.fromEntries(
+      COMPONENT_SECTIONS.filter((name) => !mayMiss(name)).map((name) => [name, section(name)]),
+    ) as Record<ComponentSection, ComponentSpec>),
     evaluators: checkEvaluators(checker, raw.evaluators),
     trackers: components('tracker', 'trackers'),
     callbacks: components('callback', 'callbacks'),
-    train: plain('train'),
+    ...(mayMiss('train') ? {} : { train: plain('train') }),
     runs: plain('runs'),
   };
+  if (forEvaluation && config.evaluators.length === 0)
+    checker.expect('evaluators', 'at least one evaluator', raw.evaluators);
   if (checker.issues.length > 0) throw new InvalidConfigError(checker.issues);
   return config;
 }

@@ -106,6 +106,8 @@ export interface EvaluationContext {
   /** Steps done so far. */
   readonly step: number;
   readonly random: RandomStream;
+  /** Aborted when the user wants to stop. An evaluator that takes long throws then, and owes its numbers. */
+  readonly signal?: AbortSignal;
 }
 
 /** Measures a model on something and returns named numbers. */

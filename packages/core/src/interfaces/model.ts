@@ -40,6 +40,16 @@ export interface SpecialTokens {
 /** Encoder states ready for decoding, or whatever a model keeps between decoding steps: a tree of tensors. */
 export type DecodingState = Record<string, tf.Tensor>;
 
+/** What a task head reads. */
+export interface Representation {
+  /** Width of a state. */
+  readonly width: number;
+  /** Names of the parameters that the states depend on; the others need not be trained, nor be there. */
+  readonly parameters: readonly string[];
+  /** [batch, length, width] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
+  states(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor3D;
+}
+
 /** A model is a set of parameter names and pure functions of them: it owns no tensors. */
 export interface Model {
   readonly kind: 'encoder-decoder' | 'decoder-only';
@@ -57,4 +67,6 @@ export interface Model {
    * decoder-only: input_ids, attention_mask.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
+  /** States of the encoder, or of a decoder-only model itself: what classification stands on (paper, section 4). */
+  readonly representation?: Representation;
 }

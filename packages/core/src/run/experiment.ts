@@ -105,12 +105,9 @@ export async function runExperiment(
 }
 
 async function findRun(config: ExperimentConfig, resume: true | string): Promise<RunFolder> {
-  const found = await RunFolder.find(
-    config.runs,
-    config.name,
-    resume === true ? undefined : resume,
-    config.train.steps,
-  );
+  const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : resume, {
+    steps: config.train.steps,
+  });
   await refuseChanges(config, found);
   if (found.record.status === 'finished' && found.record.steps >= config.train.steps) {
     throw new UsageError(`The run ${found.path} is finished: it has done its ${found.record.steps} steps.`, {

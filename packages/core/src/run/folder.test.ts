@@ -45,15 +45,15 @@ it('finds the newest unfinished run, else the newest with too few steps', async 
   const old = await made('interrupted', 5);
   const short = await made('finished', 10);
   const long = await made('finished', 30);
-  expect((await RunFolder.find(runs, 'a', undefined, 20)).path).toBe(old.path);
+  expect((await RunFolder.find(runs, 'a', undefined, { steps: 20 })).path).toBe(old.path);
   const failed = await made('failed', 7);
-  expect((await RunFolder.find(runs, 'a', undefined, 20)).path).toBe(failed.path);
-  expect((await RunFolder.find(runs, 'a', old.record.id, 20)).path).toBe(old.path);
+  expect((await RunFolder.find(runs, 'a', undefined, { steps: 20 })).path).toBe(failed.path);
+  expect((await RunFolder.find(runs, 'a', old.record.id, { steps: 20 })).path).toBe(old.path);
   await old.update({ status: 'finished' });
   await failed.remove();
-  expect((await RunFolder.find(runs, 'a', undefined, 20)).path).toBe(short.path);
-  expect((await RunFolder.find(runs, 'a', undefined, 40)).path).toBe(long.path);
-  await expect(RunFolder.find(runs, 'a', undefined, 5)).rejects.toThrow(
+  expect((await RunFolder.find(runs, 'a', undefined, { steps: 20 })).path).toBe(short.path);
+  expect((await RunFolder.find(runs, 'a', undefined, { steps: 40 })).path).toBe(long.path);
+  await expect(RunFolder.find(runs, 'a', undefined, { steps: 5 })).rejects.toThrow(
     /^Nothing to resume: every run in .* is finished; there are /,
   );
 });

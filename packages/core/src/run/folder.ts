@@ -14,6 +14,8 @@ export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 export interface RunRecord {
   name: string;
   id: string;
+  /** Absent in runs that train. */
+  kind?: 'evaluation';
   /** A run that was killed stays `running`; its process is gone. */
   status: RunStatus;
   createdAt: string;
@@ -52,7 +54,7 @@ export class RunFolder {
   ) {}
 
   /** A new folder with config.json and run.json, claimed by this process. */
-  static async create(runs: string, name: string, config: object): Promise<RunFolder> {
+  static async create(runs: string, name: string, config: object, kind?: RunRecord['kind']): Promise<RunFolder> {
     const parent = resolve(runs, name);
     try {
       await mkdir(parent, { recursive: true });
@@ -69,7 +71,15 @@ export class RunFolder {
           continue;
         }
         const createdAt = now.toISOString();
-        const folder = new RunFolder(path, { name, id, status: 'running', createdAt, updatedAt: createdAt, steps: 0 });
+        const folder = new RunFolder(path, {
+          name,
+          id,
+          kind,
+          status: 'running',
+          createdAt,
+          updatedAt: createdAt,
+          steps: 0,
+        });
         await folder.writeConfig(config);
         await folder.claim();
         return folder;
@@ -90,13 +100,18 @@ export class RunFolder {
 
   /**
    * The run to go on with: that of `id`, or else the newest unfinished one of the name, or else the newest that has fewer
-   * steps than `steps` asks for. Throws UsageError listing the runs there are.
+   * steps than `steps` asks for. Throws UsageError listing the runs there are. Runs of the other kind do not count.
    */
-  static async find(runs: string, name: string, id?: string, steps = 0): Promise<RunFolder> {
+  static async find(
+    runs: string,
+    name: string,
+    id?: string,
+    { steps = 0, kind }: { steps?: number; kind?: RunRecord['kind'] } = {},
+  ): Promise<RunFolder> {
     const parent = resolve(runs, name);
     const ids = await listRuns(parent);
     if (id !== undefined) {
-      if (ids.includes(id)) return RunFolder.open(join(parent, id));
+      if (ids.includes(id)) return checkKind(await RunFolder.open(join(parent, id)), kind);
       const guess = nearest(id, ids);
       throw new UsageError(
         `There is no run "${id}" in ${parent}; ${listed(ids)}${guess ? `; did you mean "${guess}"?` : '.'}`,
@@ -106,7 +121,7 @@ export class RunFolder {
       );
     }
     const folders = await Promise.all(ids.map((known) => RunFolder.open(join(parent, known)).catch(() => undefined)));
-    const newestFirst = folders.filter((folder) => folder !== undefined).reverse();
+    const newestFirst = folders.filter((folder) => folder?.record.kind === kind).reverse() as RunFolder[];
     const found =
       newestFirst.find(({ record }) => record.status !== 'finished') ??
       newestFirst.find(({ record }) => record.steps < steps);
@@ -207,6 +222,15 @@ export class RunFolder {
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {
     await replaceJson(this.evaluationsFile, records);
   }
+}
+
+function checkKind(folder: RunFolder, kind: RunRecord['kind']): RunFolder {
+  if (folder.record.kind === kind) return folder;
+  const [is, command] = kind === 'evaluation' ? ['trained', 'graft run'] : ['evaluated', 'graft evaluate'];
+  throw new UsageError(`The run ${folder.path} ${is} a model.`, {
+    code: 'run.kind',
+    hint: `Go on with it by \`${command}\`.`,
+  });
 }
 
 /** Ids in a name's folder, oldest first. Whatever has no run.json is not a run, or is one that is only just being made. */

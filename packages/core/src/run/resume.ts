@@ -1,19 +1,13 @@
 import { UsageError } from '@graft/engine';
-import type { ExperimentConfig } from '../config';
+import type { EvaluationConfig } from '../config';
 import type { RunFolder } from './folder';
 
 /** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
-const FREE = [
-  'runs',
-  'engine',
-  'plugins',
-  'versions',
-  'trackers',
-  'evaluators',
-  'train.checkpointEvery',
-  'train.keepCheckpoints',
-  'train.logEvery',
-];
+const ALWAYS_FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers'];
+const FREE = {
+  training: [...ALWAYS_FREE, 'evaluators', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.logEvery'],
+  evaluation: ALWAYS_FREE,
+} as const;
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -38,13 +32,17 @@ function shown(value: Json | undefined): string {
 }
 
 /** Throws UsageError naming every key whose change would make the resumed run another run. `train.steps` may grow. */
-export async function refuseChanges(config: ExperimentConfig, folder: RunFolder): Promise<void> {
+export async function refuseChanges(
+  config: EvaluationConfig,
+  folder: RunFolder,
+  kind: keyof typeof FREE = 'training',
+): Promise<void> {
   const before = (await folder.config()) as Json;
   // Through JSON, as the one in the folder went.
   const now = JSON.parse(JSON.stringify(config)) as Json;
   const changed = differences(before, now, '').filter(
     ({ path, before: from, now: to }) =>
-      !FREE.some((free) => path === free || path.startsWith(`${free}.`)) &&
+      !FREE[kind].some((free) => path === free || path.startsWith(`${free}.`)) &&
       !(path === 'train.steps' && Number(to) > Number(from)),
   );
   if (changed.length === 0) return;

@@ -32,7 +32,7 @@ export class Evaluations {
 
   /**
    * Evaluates what is due after `step` steps and has no record yet: a run killed between its checkpoint and its
-   * evaluations owes them when it is resumed. Aborting leaves the rest owing.
+   * evaluations owes them when it is resumed. Aborting leaves the rest owing, the evaluator at work included.
    */
   async run(
     step: number,
@@ -47,8 +47,15 @@ export class Evaluations {
       let metrics: Record<string, number>;
       try {
         // The same stream at every step, so that what changes is the model; `step` is there to fork by.
-        metrics = await evaluator.evaluate({ model: this.model, parameters, step, random: this.random.fork(name) });
+        metrics = await evaluator.evaluate({
+          model: this.model,
+          parameters,
+          step,
+          random: this.random.fork(name),
+          signal,
+        });
       } catch (error) {
+        if (signal?.aborted) return;
         throw failedAt(`Evaluator "${name}" at step ${step}`, error);
       }
       const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };

@@ -1,0 +1,32 @@
+import type { Command } from 'commander';
+import { resolve } from 'node:path';
+import type { CommandContext } from '../context';
+import { integer } from '../options';
+
+interface MakeOptions {
+  out: string;
+  seed: number;
+  trainRows: number;
+  valRows: number;
+}
+
+export function addDataCommand(program: Command, context: CommandContext): void {
+  const data = program.command('data').description('make data sets for trying things out');
+  data
+    .command('make')
+    .description('write a small made data set that a small model can learn; prints its folder')
+    .addArgument(
+      program
+        .createArgument('<kind>', 'superglue: all eight tasks, in the layout of the benchmark')
+        .choices(['superglue']),
+    )
+    .requiredOption('--out <folder>', 'the new folder; it must not exist')
+    .option('--seed <n>', 'of the random choices', integer(0), 0)
+    .option('--train-rows <n>', 'training rows of each task', integer(1), 400)
+    .option('--val-rows <n>', 'validation rows of each task', integer(1), 100)
+    .action(async (_kind: string, { out, ...options }: MakeOptions) => {
+      const { writeMadeBenchmark } = await import('@graft/superglue');
+      await writeMadeBenchmark(resolve(out), options);
+      context.print(resolve(out));
+    });
+}

@@ -1,0 +1,136 @@
+import { openEngine, tf, UsageError, type Engine } from '@graft/engine';
+import { createComponentFactory } from '../components';
+import { evaluatorSection, type EvaluationConfig, type LoadedEvaluation } from '../config';
+import type { Model, Parameters, RunInfo } from '../interfaces';
+import { silentLogger, type Logger } from '../logger';
+import { createRandom, STREAMS } from '../random';
+import { Evaluations, type NamedEvaluator } from '../training/evaluations';
+import { Trackers } from '../training/trackers';
+import { RunFolder, type EvaluationRecord } from './folder';
+import { countParameters, fillParameters } from './parameters';
+import { refuseChanges } from './resume';
+import { versions } from './versions';
+
+export interface EvaluationRunOptions {
+  /** true: the newest unfinished evaluation of that name; a text: the one of that id. */
+  resume?: boolean | string;
+  /** Aborting it stops the evaluator at work; those that are done keep their numbers. */
+  signal?: AbortSignal;
+  /** An engine opened before; default: one opened as the config says. */
+  engine?: Engine;
+  /** Default: silent. */
+  logger?: Logger;
+}
+
+export interface EvaluationRunResult {
+  readonly status: 'finished' | 'interrupted';
+  readonly id: string;
+  readonly folder: string;
+  readonly evaluations: readonly EvaluationRecord[];
+}
+
+/**
+ * Gives the model its parameters, runs every evaluator once and leaves a run folder without training in it. A config
+ * that also describes a training leaves it beside the training's own, as `<name>-evaluation`.
+ */
+export async function runEvaluation(
+  { config, registry }: LoadedEvaluation,
+  options: EvaluationRunOptions = {},
+): Promise<EvaluationRunResult> {
+  const logger = options.logger ?? silentLogger();
+  const found = options.resume ? await findEvaluation(config, options.resume) : undefined;
+  const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
+  const written = { ...config, versions: versions(engine) };
+  const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
+  if (found) await found.claim();
+  const owned: { dispose?(): void }[] = [];
+  let trackers: Trackers | undefined;
+  try {
+    logger.info(`${found ? 'Resuming' : 'Evaluation'} ${folder.path}`);
+    logger.info(`Engine: ${engine.description}`);
+    if (engine.fallbackReason)
+      logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+    const run = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
+    const random = createRandom(config.seed);
+    const components = createComponentFactory(registry, { engine, random, logger, run });
+    const named = await Promise.all(
+      config.trackers.map(async (spec) => ({ name: spec.use, tracker: await components.create('tracker', spec) })),
+    );
+    const evaluators: NamedEvaluator[] = [];
+    for (const section of config.evaluators) {
+      const { name, component } = evaluatorSection(section);
+      const evaluator = await components.create('evaluator', component);
+      owned.push(evaluator);
+      evaluators.push({ name, every: 0, evaluator });
+    }
+    const family = await components.create('model', config.model);
+    const initializer = await components.create('initializer', config.initializer);
+    const model = family.build(await initializer.checkpointConfig());
+    const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
+    owned.push({ dispose: () => tf.dispose(parameters) });
+    logger.info(`Model: ${model.kind}, ${countParameters(model).toLocaleString('en')} parameters`);
+    if (found) await folder.writeConfig(written);
+    await folder.update({ engine: engine.description, versions: written.versions });
+    await folder.becomeLatest();
+    trackers = new Trackers(named, logger);
+    await trackers.start(run);
+    const evaluations = await evaluateAll(
+      { evaluators, model, parameters, seed: config.seed, folder, trackers },
+      options,
+    );
+    const status = evaluations.owes(0) ? 'interrupted' : 'finished';
+    await folder.update({ status });
+    await trackers.finish(status);
+    return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
+  } catch (error) {
+    if (found !== undefined || trackers !== undefined)
+      await folder
+        .update({ status: 'failed', error: error instanceof Error ? error.message : String(error) })
+        .catch(() => undefined);
+    else await folder.remove().catch(() => undefined);
+    await trackers?.finish('failed');
+    throw error;
+  } finally {
+    for (const resource of owned.reverse()) resource.dispose?.();
+    folder.release();
+  }
+}
+
+interface Job {
+  readonly evaluators: readonly NamedEvaluator[];
+  readonly model: Model;
+  readonly parameters: Parameters;
+  readonly seed: number;
+  readonly folder: RunFolder;
+  readonly trackers: Trackers;
+}
+
+async function evaluateAll(
+  { evaluators, model, parameters, seed, folder, trackers }: Job,
+  { signal, logger }: EvaluationRunOptions,
+): Promise<Evaluations> {
+  // The stream of an evaluator is the same as in training.
+  const random = createRandom(seed).fork(STREAMS.sampling);
+  const evaluations = await Evaluations.open(evaluators, { step: 0, totalSteps: 0, model, random, folder });
+  const onRecord = ({ evaluator, metrics, seconds }: EvaluationRecord): void => {
+    trackers.log(0, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
+    logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);
+  };
+  await evaluations.run(0, parameters, onRecord, signal);
+  return evaluations;
+}
+
+function runName({ name, train }: EvaluationConfig): string {
+  return train ? `${name}-evaluation` : name;
+}
+
+async function findEvaluation(config: EvaluationConfig, resume: true | string): Promise<RunFolder> {
+  const id = resume === true ? undefined : resume;
+  const found = await RunFolder.find(config.runs, runName(config), id, { kind: 'evaluation' });
+  await refuseChanges(config, found, 'evaluation');
+  if (found.record.status !== 'finished') return found;
+  throw new UsageError(`The evaluation ${found.path} is finished.`, {
+    code: 'run.finished',
+    hint: 'Start a new one without --resume.',
+  });
+}

@@ -1,0 +1,94 @@
+import { DataError, type Tokenizer } from '@graft/core';
+import type { ClassificationExample } from './tasks';
+
+/** An example as the encoder reads it. */
+export interface EncodedExample {
+  readonly example: ClassificationExample;
+  readonly tokens: Int32Array;
+}
+
+export interface EncodeOptions {
+  /** The longest sequence, special tokens included. */
+  readonly maxTokens: number;
+  /** `shorten` takes from the end of the passage; `error` refuses. */
+  readonly longInputs: 'shorten' | 'error';
+  readonly prependBos: boolean;
+  readonly appendEos: boolean;
+}
+
+export interface EncodedExamples {
+  readonly encoded: readonly EncodedExample[];
+  /** How many were too long and lost a part of their passage. */
+  readonly shortened: number;
+}
+
+/**
+ * Tokenizes examples. Throws DataError naming the needed length where one does not fit: nothing is ever cut but what the
+ * task calls shortenable, and that only where the options say so.
+ */
+export function encodeExamples(
+  examples: readonly ClassificationExample[],
+  tokenizer: Tokenizer,
+  options: EncodeOptions,
+  where: string,
+): EncodedExamples {
+  const { maxTokens, longInputs, prependBos, appendEos } = options;
+  const room = maxTokens - Number(prependBos) - Number(appendEos);
+  let shortened = 0;
+  const encoded = examples.map((example): EncodedExample => {
+    let tokens = tokenizer.encode(textOf(example));
+    if (tokens.length > room) {
+      const needed = tokens.length + maxTokens - room;
+      if (longInputs === 'error') throw tooLong(where, example, needed, maxTokens, 'or set longInputs: shorten');
+      const fitting = shorten(example, tokenizer, room);
+      if (!fitting)
+        throw tooLong(where, example, needed, maxTokens, 'since what is left without its passage is too long');
+      tokens = fitting;
+      shortened++;
+    }
+    return { example, tokens: withSpecials(tokens, tokenizer, options) };
+  });
+  return { encoded, shortened };
+}
+
+function textOf({ parts }: ClassificationExample, shortenableLength = Infinity): string {
+  return parts.map(({ text, shortenable }) => (shortenable ? text.slice(0, shortenableLength) : text)).join('');
+}
+
+/** The longest beginning of the shortenable part, in whole words, with which the text fits; undefined where none does. */
+function shorten(example: ClassificationExample, tokenizer: Tokenizer, room: number): Int32Array | undefined {
+  const long = example.parts.find(({ shortenable }) => shortenable)?.text ?? '';
+  const ends = [0, ...[...long.matchAll(/\S(?=\s|$)/g)].map(({ index }) => index + 1)];
+  let fitting: Int32Array | undefined;
+  for (let low = 0, high = ends.length - 1; low <= high;) {
+    const middle = (low + high) >> 1;
+    const tokens = tokenizer.encode(textOf(example, ends[middle]));
+    if (tokens.length <= room) {
+      fitting = tokens;
+      low = middle + 1;
+    } else high = middle - 1;
+  }
+  return fitting;
+}
+
+function withSpecials(tokens: Int32Array, tokenizer: Tokenizer, { prependBos, appendEos }: EncodeOptions): Int32Array {
+  const whole = new Int32Array(tokens.length + Number(prependBos) + Number(appendEos));
+  whole.set(tokens, Number(prependBos));
+  if (prependBos) whole[0] = tokenizer.bosId;
+  if (appendEos) whole[whole.length - 1] = tokenizer.eosId;
+  return whole;
+}
+
+function tooLong(
+  where: string,
+  { id }: ClassificationExample,
+  needed: number,
+  maxTokens: number,
+  remedy: string,
+): DataError {
+  return new DataError(`${where}: example ${id} takes ${needed} tokens, but maxTokens is ${maxTokens}.`, {
+    code: 'superglue.too-long',
+    exitCode: 2,
+    hint: `Raise maxTokens to ${needed} or more, ${remedy}.`,
+  });
+}

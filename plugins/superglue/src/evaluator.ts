@@ -1,0 +1,246 @@
+import {
+  componentOption,
+  DataError,
+  defineComponent,
+  GraftError,
+  pathOption,
+  RUN,
+  type ComponentContext,
+  type ComponentSpec,
+  type EvaluationContext,
+  type Evaluator,
+  type Logger,
+  type Optimizer,
+  type RunInfo,
+  type Schedule,
+  type Tokenizer,
+} from '@graft/core';
+import type { Engine } from '@graft/engine';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { encodeExamples, type EncodedExample } from './encode-examples';
+import { DivergedError, FineTuner, type EpochResult, type Trial } from './fine-tune';
+import { choose, grid, type Chosen } from './grid';
+import { readTask, TASKS, type SuperGlueTask } from './tasks';
+import { TrialStore, type TrialRecord } from './trial-store';
+
+const taskIds = TASKS.map(({ id }) => id);
+const listOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).min(1);
+
+export const superGlueOptions = z.strictObject({
+  /** The benchmark's folder: a folder a task, each with train.jsonl and val.jsonl. */
+  folder: pathOption(),
+  tasks: listOf(z.enum(taskIds)).default(taskIds),
+  tokenizer: componentOption('tokenizer'),
+  /** Longest sequence, special tokens included. */
+  maxTokens: z.int().min(8).default(512),
+  /** What becomes of longer ones: their passage loses its end, or it is an error. */
+  longInputs: z.enum(['shorten', 'error']).default('shorten'),
+  prependBos: z.boolean().default(false),
+  /** The end of sequence is then the last token, whose state the head reads. */
+  appendEos: z.boolean().default(true),
+  /** The grid, searched for each task by itself (paper, section 4, which does not give its values). */
+  learningRates: listOf(z.number().positive()).default([1e-5, 3e-5, 1e-4]),
+  batchSizes: listOf(z.int().positive()).default([32]),
+  /** Rates of dropout on the state that the head reads. */
+  dropouts: listOf(z.number().min(0).lt(1)).default([0.1]),
+  /** Passes over a task's training examples. */
+  epochs: z.int().positive().default(10),
+  /** Optimizer steps at most, whatever the epochs. */
+  maxSteps: z.int().positive().optional(),
+  /** The pass whose accuracy counts: a trial's best, or its last. */
+  select: z.enum(['best', 'last']).default('best'),
+  /** Its own learning rate is of no effect: those of the grid are taken. */
+  optimizer: componentOption('optimizer').default({ use: 'adamw', learningRate: 1e-4, clipNorm: 1 }),
+  schedule: componentOption('schedule').default({ use: 'constant' }),
+});
+
+export type SuperGlueOptions = z.output<typeof superGlueOptions>;
+
+interface Parts {
+  readonly engine: Engine;
+  readonly tokenizer: Tokenizer;
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  readonly logger: Logger;
+  readonly run?: RunInfo;
+}
+
+interface TaskData {
+  readonly train: readonly EncodedExample[];
+  readonly val: readonly EncodedExample[];
+}
+
+/**
+ * SuperGLUE in the paper's protocol (section 4): for each task the model's encoder and a fresh head on its last token are
+ * fine-tuned on the training set, for every point of a grid; what counts is the accuracy on the validation set.
+ *
+ * Gives `<task>/accuracy` and the benchmark's own metrics beside it, `<task>/majority` (what always naming the most
+ * frequent class would get), the choice (`<task>/learningRate`, `/batchSize`, `/dropout`, `/epoch`), and `mean`: of the
+ * accuracies of the paper's seven tasks, without ReCoRD; `partialMean` where only some of the seven were evaluated.
+ */
+export class SuperGlueEvaluator implements Evaluator {
+  constructor(
+    private readonly parts: Parts,
+    private readonly options: SuperGlueOptions,
+  ) {}
+
+  async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
+    const { engine, optimizer, schedule, run } = this.parts;
+    const { options } = this;
+    const tasks = TASKS.filter(({ id }) => options.tasks.includes(id));
+    // Everything is read before the first step: a missing file should not be found out after a night.
+    const data = new Map<SuperGlueTask, TaskData>();
+    for (const task of tasks) data.set(task, await this.read(task));
+    const store = new TrialStore(run && join(run.folder, 'superglue'));
+    const tuner = new FineTuner(engine, context.model, optimizer, schedule, options);
+    const numbers: Record<string, number> = {};
+    const counting: number[] = [];
+    try {
+      for (const [task, own] of data) {
+        const chosen = await this.search(task, own, tuner, store, context);
+        Object.assign(numbers, taskNumbers(task, own, chosen));
+        if (task.inMean) counting.push(chosen.epoch.scores.accuracy);
+      }
+    } finally {
+      tuner.dispose();
+    }
+    if (counting.length === 0) return numbers;
+    const mean = counting.reduce((sum, accuracy) => sum + accuracy, 0) / counting.length;
+    const whole = counting.length === TASKS.filter(({ inMean }) => inMean).length;
+    return { ...numbers, [whole ? 'mean' : 'partialMean']: mean };
+  }
+
+  private async read(task: SuperGlueTask): Promise<TaskData> {
+    const { folder } = this.options;
+    const parts: EncodedExample[][] = [];
+    for (const part of ['train', 'val'] as const) {
+      const examples = await readTask(folder, task, part);
+      const where = join(folder, task.folder, `${part}.jsonl`);
+      const { encoded, shortened } = encodeExamples(examples, this.parts.tokenizer, this.options, where);
+      if (encoded.length === 0) throw new DataError(`${where} holds no examples.`, { code: 'superglue.empty' });
+      if (shortened > 0)
+        this.parts.logger.warn(
+          `${where}: ${shortened} of ${encoded.length} examples are longer than ${this.options.maxTokens} tokens; their passage loses its end.`,
+        );
+      parts.push([...encoded]);
+    }
+    return { train: parts[0], val: parts[1] };
+  }
+
+  /** The grid of one task. */
+  private async search(
+    task: SuperGlueTask,
+    data: TaskData,
+    tuner: FineTuner,
+    store: TrialStore,
+    context: EvaluationContext,
+  ): Promise<Chosen> {
+    const records: TrialRecord[] = [];
+    for (const trial of grid(this.options)) {
+      const conditions = this.conditions(task, trial, context);
+      let record = await store.find(task.id, conditions);
+      if (!record) {
+        record = await this.tryOne(task, data, trial, tuner, context);
+        await store.keep(record, conditions);
+      }
+      records.push(record);
+      this.parts.logger.info(describe(record, data));
+    }
+    const chosen = choose(records, this.options.select);
+    if (chosen) return chosen;
+    throw new GraftError(`Fine-tuning on ${task.id} diverged at every point of the grid: ${records[0].diverged}`, {
+      code: 'superglue.diverged',
+      hint: 'Lower learningRates, or clip gradients (optimizer.clipNorm).',
+    });
+  }
+
+  private async tryOne(
+    task: SuperGlueTask,
+    data: TaskData,
+    trial: Trial,
+    tuner: FineTuner,
+    { parameters, random, signal }: EvaluationContext,
+  ): Promise<TrialRecord> {
+    const began = performance.now();
+    const epochs: EpochResult[] = [];
+    let diverged: string | undefined;
+    try {
+      // One stream a task: points of the grid differ by what they say alone.
+      for await (const epoch of tuner.fineTune(parameters, task, data, trial, random.fork(task.id), signal))
+        epochs.push(epoch);
+    } catch (error) {
+      if (!(error instanceof DivergedError)) throw error;
+      diverged = error.message;
+    }
+    return { task: task.id, trial, epochs, diverged, seconds: (performance.now() - began) / 1000 };
+  }
+
+  /** Everything that decides a trial's numbers, but the model's parameters: those belong to the run and the step. */
+  private conditions(task: SuperGlueTask, trial: Trial, { step, random }: EvaluationContext): object {
+    const { tasks, learningRates, batchSizes, dropouts, select, ...settings } = this.options;
+    void [tasks, learningRates, batchSizes, dropouts, select];
+    return { task: task.id, trial, step, random: random.name, ...settings };
+  }
+}
+
+function taskNumbers(
+  { id }: SuperGlueTask,
+  { val }: TaskData,
+  { record, epoch, epochNumber }: Chosen,
+): Record<string, number> {
+  const { trial } = record;
+  const numbers = {
+    accuracy: epoch.scores.accuracy,
+    majority: majority(val),
+    ...epoch.scores,
+    examples: val.length,
+    ...trial,
+    epoch: epochNumber,
+  };
+  return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [`${id}/${name}`, value]));
+}
+
+/** Share of the most frequent class. */
+function majority(examples: readonly EncodedExample[]): number {
+  const counts = new Map<number | undefined, number>();
+  for (const { example } of examples) counts.set(example.label, (counts.get(example.label) ?? 0) + 1);
+  return Math.max(...counts.values()) / examples.length;
+}
+
+function describe({ task, trial, epochs, diverged, seconds }: TrialRecord, { train, val }: TaskData): string {
+  const { learningRate, batchSize, dropout } = trial;
+  const what = `${task} (${train.length} + ${val.length}): learning rate ${learningRate}, batch ${batchSize}, dropout ${dropout}`;
+  if (diverged !== undefined) return `${what}: diverged. ${diverged}`;
+  const accuracies = epochs.map(({ scores }) => scores.accuracy.toFixed(3)).join(' ');
+  return `${what}: accuracy by epoch ${accuracies} (${seconds.toFixed(1)} s)`;
+}
+
+function runOf(context: ComponentContext): RunInfo | undefined {
+  try {
+    return context.resolve(RUN);
+  } catch {
+    return undefined;
+  }
+}
+
+export const superGlue = defineComponent({
+  interface: 'evaluator',
+  id: 'superglue',
+  description: 'fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper',
+  options: superGlueOptions,
+  useFactory: async (context) => {
+    const { options, components, engine, logger } = context;
+    return new SuperGlueEvaluator(
+      {
+        engine,
+        logger,
+        tokenizer: await components.create('tokenizer', options.tokenizer),
+        optimizer: await components.create('optimizer', options.optimizer as ComponentSpec),
+        schedule: await components.create('schedule', options.schedule as ComponentSpec),
+        run: runOf(context),
+      },
+      options,
+    );
+  },
+});

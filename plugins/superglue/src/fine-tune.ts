@@ -1,0 +1,201 @@
+import {
+  globalNorm,
+  GraftError,
+  uploadBatch,
+  type Model,
+  type Optimizer,
+  type OptimizerState,
+  type Parameters,
+  type RandomStream,
+  type Representation,
+  type Schedule,
+} from '@graft/core';
+import { random as engineRandom, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
+import { batches, type ClassificationBatch } from './batches';
+import type { EncodedExample } from './encode-examples';
+import { classificationLoss, classify, initialHead, representationOf } from './head';
+import type { ClassificationResult, SuperGlueTask } from './tasks';
+
+/** One point of the grid. */
+export interface Trial {
+  readonly learningRate: number;
+  readonly batchSize: number;
+  /** Rate of dropout on the state that the head reads. */
+  readonly dropout: number;
+}
+
+export interface FineTuneSettings {
+  /** Passes over the training examples. */
+  readonly epochs: number;
+  /** Ends earlier after so many optimizer steps. */
+  readonly maxSteps?: number;
+  readonly maxTokens: number;
+  readonly precision?: Precision;
+}
+
+/** What a pass over the training examples brought. */
+export interface EpochResult {
+  /** Optimizer steps done. */
+  readonly steps: number;
+  /** Mean over the pass, nats. */
+  readonly trainLoss: number;
+  /** The task's numbers on the validation set. */
+  readonly scores: Readonly<Record<string, number>>;
+}
+
+/** The loss of a trial is not a number any more. Other trials may do better. */
+export class DivergedError extends GraftError {
+  constructor(loss: number, step: number) {
+    super(`The loss is ${loss} at step ${step}.`, { code: 'superglue.diverged' });
+  }
+}
+
+interface StepInputs {
+  readonly parameters: Parameters;
+  readonly state: OptimizerState;
+  readonly step: tf.Scalar;
+  readonly learningRate: tf.Scalar;
+  readonly dropout: tf.Scalar;
+  readonly randomKey: tf.Tensor1D;
+  readonly batch: ClassificationBatch;
+}
+
+interface StepOutputs {
+  readonly parameters: Parameters;
+  readonly state: OptimizerState;
+  readonly loss: tf.Scalar;
+}
+
+/** Fine-tunes copies of one model's parameters, a task and a trial at a time; all of them share the compiled steps. */
+export class FineTuner {
+  private readonly representation: Representation;
+  private readonly trainStep: Jitted<[StepInputs], StepOutputs>;
+  private readonly predictStep: Jitted<[Parameters, ClassificationBatch], tf.Tensor2D>;
+
+  constructor(
+    engine: Engine,
+    private readonly model: Model,
+    private readonly optimizer: Optimizer,
+    private readonly schedule: Schedule,
+    private readonly settings: FineTuneSettings,
+  ) {
+    const representation = representationOf(model);
+    this.representation = representation;
+    const { precision } = settings;
+    this.trainStep = engine.jit(
+      ({ parameters, state, step, learningRate, dropout, randomKey, batch }: StepInputs): StepOutputs => {
+        const { loss, gradients } = valueAndGradients((own) => {
+          const logits = classify(representation, own, batch, { rate: dropout, key: randomKey });
+          return { loss: classificationLoss(logits, batch), auxiliary: {} };
+        }, parameters);
+        const gradientNorm = globalNorm(gradients);
+        const update = { gradients, parameters, state, step, learningRate, gradientNorm };
+        return { ...optimizer.update(update), loss };
+      },
+      { name: 'fineTuneStep', precision },
+    );
+    this.predictStep = engine.jit(
+      (parameters: Parameters, batch: ClassificationBatch): tf.Tensor2D =>
+        tf.softmax(classify(representation, parameters, batch)),
+      { name: 'classify', precision },
+    );
+  }
+
+  /**
+   * Trains all parameters that the head's input depends on, and the head, from `start`, which stays as it is. Yields the
+   * numbers of every pass. Throws DivergedError, and `signal`'s reason when that is aborted.
+   */
+  async *fineTune(
+    start: Parameters,
+    task: SuperGlueTask,
+    { train, val }: { train: readonly EncodedExample[]; val: readonly EncodedExample[] },
+    trial: Trial,
+    random: RandomStream,
+    signal?: AbortSignal,
+  ): AsyncGenerator<EpochResult, undefined> {
+    const { epochs, maxSteps = Infinity } = this.settings;
+    const stepsPerEpoch = Math.ceil(train.length / trial.batchSize);
+    const totalSteps = Math.min(epochs * stepsPerEpoch, maxSteps);
+    let parameters: Parameters = this.copy(start, task.labels.length, random.fork('head'));
+    let state: OptimizerState | undefined;
+    try {
+      state = tf.tidy(() => this.optimizer.init(parameters));
+      let step = 0;
+      for (let epoch = 0; step < totalSteps; epoch++) {
+        let lossSum = 0;
+        const before = step;
+        for (const { fields } of batches(train, this.batching(trial), random.fork('order').fork(epoch))) {
+          if (step === totalSteps) break;
+          signal?.throwIfAborted();
+          const key = engineRandom.key(random.fork('dropout').fork(step).key());
+          const inputs = {
+            step: tf.scalar(step),
+            learningRate: tf.scalar(trial.learningRate * this.schedule.factor(step, totalSteps)),
+            dropout: tf.scalar(trial.dropout),
+            randomKey: key,
+            batch: uploadBatch(fields) as ClassificationBatch,
+          };
+          let outputs: StepOutputs;
+          try {
+            outputs = await this.trainStep.async({ parameters, state, ...inputs });
+          } finally {
+            tf.dispose(inputs);
+          }
+          tf.dispose([parameters, state]);
+          ({ parameters, state } = outputs);
+          const [loss] = await outputs.loss.data();
+          outputs.loss.dispose();
+          if (!Number.isFinite(loss)) throw new DivergedError(loss, step + 1);
+          lossSum += loss;
+          step++;
+        }
+        const results = await this.predict(parameters, val, trial, signal);
+        yield { steps: step, trainLoss: lossSum / (step - before), scores: task.score(results) };
+      }
+    } finally {
+      tf.dispose([parameters, state ?? {}]);
+    }
+    return undefined;
+  }
+
+  dispose(): void {
+    this.trainStep.dispose();
+    this.predictStep.dispose();
+  }
+
+  private async predict(
+    parameters: Parameters,
+    examples: readonly EncodedExample[],
+    trial: Trial,
+    signal?: AbortSignal,
+  ): Promise<ClassificationResult[]> {
+    const results: ClassificationResult[] = [];
+    for (const { examples: own, fields } of batches(examples, this.batching(trial))) {
+      signal?.throwIfAborted();
+      const batch = uploadBatch(fields) as ClassificationBatch;
+      let probabilities: tf.Tensor2D | undefined;
+      try {
+        probabilities = await this.predictStep.async(parameters, batch);
+        const values = await probabilities.data();
+        const classes = probabilities.shape[1];
+        for (const [row, { example }] of own.entries()) {
+          results.push({ example, probabilities: values.slice(row * classes, (row + 1) * classes) });
+        }
+      } finally {
+        probabilities?.dispose();
+        tf.dispose(batch);
+      }
+    }
+    return results;
+  }
+
+  private batching({ batchSize }: Trial): { batchSize: number; maxTokens: number; padId: number } {
+    return { batchSize, maxTokens: this.settings.maxTokens, padId: this.model.specialTokens.pad };
+  }
+
+  private copy(start: Parameters, classes: number, random: RandomStream): Parameters {
+    const { parameters: names, width } = this.representation;
+    const head = initialHead(classes, width, random);
+    return { ...Object.fromEntries(names.map((name) => [name, tf.clone(start[name])])), ...head };
+  }
+}

@@ -1,0 +1,55 @@
+/** Shapes: B batch, T tokens, D width of a state, C classes. */
+import { DataError, type Model, type Parameters, type RandomStream, type Representation } from '@graft/core';
+import { random, tf } from '@graft/engine';
+import type { ClassificationBatch } from './batches';
+
+/** Tensor names of the published classification checkpoints. */
+export const HEAD_WEIGHT = 'score.out_proj.weight';
+export const HEAD_BIAS = 'score.out_proj.bias';
+
+/** The published initializer's standard deviation. */
+const INITIAL_DEVIATION = 0.02;
+
+/** What the model's head reads. Throws DataError where the family offers no states. */
+export function representationOf(model: Model): Representation {
+  if (model.representation) return model.representation;
+  throw new DataError(`This model (${model.kind}) offers no states for a classification head to read.`, {
+    code: 'superglue.no-representation',
+    exitCode: 2,
+    hint: 'Its family should give `representation` (see docs/plugins.md).',
+  });
+}
+
+/** A fresh head: random weights [C, D] and no bias [C]. The caller owns the tensors. */
+export function initialHead(classes: number, width: number, stream: RandomStream): Parameters {
+  return tf.tidy(() => ({
+    [HEAD_WEIGHT]: random.normal(random.key(stream.key()), [classes, width], 0, INITIAL_DEVIATION),
+    [HEAD_BIAS]: tf.zeros([classes]),
+  }));
+}
+
+/**
+ * Class logits [B, C] of the last token's state (paper, section 4). `dropout` drops numbers of that state with this rate
+ * (a float32 scalar), for which it needs a key. Traceable.
+ */
+export function classify(
+  representation: Representation,
+  parameters: Parameters,
+  batch: ClassificationBatch,
+  dropout?: { readonly rate: tf.Scalar; readonly key: tf.Tensor1D },
+): tf.Tensor2D {
+  const { width } = representation;
+  const all = representation.states(parameters, batch, { training: dropout !== undefined, randomKey: dropout?.key }); // [B, T, D]
+  let last = tf.gather(tf.reshape(all, [-1, width]), batch.last_rows); // [B, D]
+  if (dropout) {
+    const kept = tf.greaterEqual(random.uniform(dropout.key, last.shape), dropout.rate).toFloat();
+    last = tf.div(tf.mul(last, kept), tf.sub(1, dropout.rate));
+  }
+  return tf.add(tf.matMul(last, parameters[HEAD_WEIGHT], false, true), parameters[HEAD_BIAS]);
+}
+
+/** Mean cross-entropy in nats, weighted by `weights` [B]: rows that only fill up the batch have weight 0. Traceable. */
+export function classificationLoss(logits: tf.Tensor2D, { labels, weights }: ClassificationBatch): tf.Scalar {
+  const picked = tf.sum(tf.mul(tf.logSoftmax(logits), tf.oneHot(labels, logits.shape[1]).toFloat()), 1); // [B]
+  return tf.neg(tf.div(tf.sum(tf.mul(picked, weights)), tf.sum(weights)));
+}

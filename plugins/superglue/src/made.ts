@@ -1,0 +1,72 @@
+import { writeFolderAtomically } from '@graft/checkpoint';
+import { createRandom, UsageError } from '@graft/core';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { MADE_ROWS } from './made-rows';
+import { TASKS, type SuperGlueTask } from './tasks';
+
+export interface MadeBenchmarkOptions {
+  readonly seed: number;
+  /** Rows of each task's train.jsonl. A row of MultiRC and of ReCoRD makes two examples. */
+  readonly trainRows: number;
+  readonly valRows: number;
+}
+
+/**
+ * Writes a made benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small model can
+ * learn. Classes are balanced, no row comes twice, the same seed gives the same files. The folder appears whole; one that
+ * exists is an error.
+ */
+export async function writeMadeBenchmark(folder: string, options: MadeBenchmarkOptions): Promise<void> {
+  await writeFolderAtomically(folder, async (temporary) => {
+    for (const task of TASKS) {
+      const own = join(temporary, task.folder);
+      await mkdir(own);
+      const rows = madeRows(task, options);
+      await writeFile(join(own, 'train.jsonl'), lines(rows.slice(0, options.trainRows)));
+      await writeFile(join(own, 'val.jsonl'), lines(rows.slice(options.trainRows)));
+    }
+  });
+}
+
+const lines = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+
+/** Draws that must all have been made before until a task counts as used up. */
+const ATTEMPTS = 2000;
+
+/** Rows that all differ, numbered as the benchmark numbers them. */
+function madeRows(task: SuperGlueTask, { seed, trainRows, valRows }: MadeBenchmarkOptions): object[] {
+  const random = createRandom(seed).fork('superglue').fork(task.id);
+  const { classes, make } = MADE_ROWS[task.id];
+  const seen = new Set<string>();
+  const count = trainRows + valRows;
+  for (let attempts = 0; seen.size < count;) {
+    const before = seen.size;
+    seen.add(JSON.stringify(make(before % classes, random)));
+    attempts = seen.size > before ? 0 : attempts + 1;
+    if (attempts === ATTEMPTS) {
+      throw new UsageError(`${count} rows were asked for, but ${task.id} has only about ${seen.size} that differ.`, {
+        code: 'superglue.made-rows',
+        hint: 'Ask for fewer training or validation rows.',
+      });
+    }
+  }
+  return [...seen].map((row, idx) => numbered(JSON.parse(row) as MadeRow, idx));
+}
+
+interface MadeRow {
+  readonly qas?: readonly object[];
+  readonly passage?: { readonly questions?: readonly { readonly answers: readonly object[] }[] };
+}
+
+/** With the benchmark's numbers of the row, its queries, its questions and their answers. */
+function numbered(row: MadeRow, idx: number): object {
+  if (row.qas) return { ...row, qas: row.qas.map((query) => ({ ...query, idx })), idx };
+  if (!row.passage?.questions) return { ...row, idx };
+  const questions = row.passage.questions.map((question) => ({
+    ...question,
+    answers: question.answers.map((answer, i) => ({ ...answer, idx: 2 * idx + i })),
+    idx,
+  }));
+  return { ...row, passage: { ...row.passage, questions }, idx };
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { classOf, FALSE_TRUE, index, parseRow } from './rows';
+import { accuracy, allRight, f1 } from './scores';
+import type { SuperGlueTask } from './task';
+
+const rowSchema = z.looseObject({
+  idx: index,
+  passage: z.looseObject({
+    text: z.string(),
+    questions: z.array(
+      z.looseObject({
+        idx: index,
+        question: z.string(),
+        answers: z.array(z.looseObject({ idx: index, text: z.string(), label: z.unknown().optional() })),
+      }),
+    ),
+  }),
+});
+
+/** Line breaks as blanks, and no bold type around the numbers of sentences. */
+function withoutMarkup(text: string): string {
+  return text.replace(/<br>/g, ' ').replace(/<\/?b>/g, '');
+}
+
+/** Is this one a right answer to the question about the paragraph? Any number of a question's answers may be. */
+export const multirc: SuperGlueTask = {
+  id: 'multirc',
+  folder: 'MultiRC',
+  labels: ['false', 'true'],
+  inMean: true,
+  examples: (row, place, part) => {
+    const { idx, passage } = parseRow(rowSchema, row, place);
+    const paragraph = withoutMarkup(passage.text);
+    return passage.questions.flatMap((question) =>
+      question.answers.map((answer) => ({
+        id: `${idx}/${question.idx}/${answer.idx}`,
+        parts: [
+          {
+            text: `multirc question: ${withoutMarkup(question.question)} answer: ${withoutMarkup(answer.text)} paragraph: `,
+          },
+          { text: paragraph, shortenable: true as const },
+        ],
+        label: classOf(answer.label, FALSE_TRUE, place, part),
+        group: `${idx}/${question.idx}`,
+      })),
+    );
+  },
+  score: (results) => ({ accuracy: accuracy(results), f1: f1(results, 1), exactMatch: allRight(results) }),
+};

@@ -1,0 +1,33 @@
+import { DataError } from '@graft/core';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ClassificationExample, Part, SuperGlueTask } from './task';
+
+/**
+ * The examples of one part of a task. `folder` is the benchmark's: it holds a folder a task, as the benchmark's own
+ * archives do. Throws DataError naming the file that is missing, or the line that is wrong.
+ */
+export async function readTask(folder: string, task: SuperGlueTask, part: Part): Promise<ClassificationExample[]> {
+  const file = join(folder, task.folder, `${part}.jsonl`);
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
+      code: 'superglue.missing',
+      exitCode: 2,
+      hint: `The option "folder" names the benchmark's folder, with ${task.folder}/train.jsonl and ${task.folder}/val.jsonl in it.`,
+      cause,
+    });
+  });
+  return text.split('\n').flatMap((line, i) => {
+    if (line.trim() === '') return [];
+    let row: unknown;
+    try {
+      row = JSON.parse(line);
+    } catch (cause) {
+      throw new DataError(`${file}, line ${i + 1}: no JSON (${(cause as Error).message}).`, {
+        code: 'superglue.bad-row',
+        cause,
+      });
+    }
+    return task.examples(row, { file, line: i + 1 }, part);
+  });
+}

@@ -1,0 +1,62 @@
+import { DataError } from '@graft/core';
+import type { ClassificationResult } from './task';
+
+/** The class with the highest probability; of equals the first. */
+export function predictedClass({ probabilities }: ClassificationResult): number {
+  let best = 0;
+  for (let i = 1; i < probabilities.length; i++) if (probabilities[i] > probabilities[best]) best = i;
+  return best;
+}
+
+function mean(values: readonly number[]): number {
+  if (values.length === 0) throw new DataError('There are no predictions to be scored.', { code: 'superglue.empty' });
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+const isRight = (result: ClassificationResult): boolean => predictedClass(result) === result.example.label;
+
+/** Share of examples whose class was predicted. Throws DataError for an empty set. */
+export function accuracy(results: readonly ClassificationResult[]): number {
+  return mean(results.map((result) => Number(isRight(result))));
+}
+
+/** F1 of one class: the harmonic mean of its precision and recall; 0 where it is neither predicted nor there. */
+export function f1(results: readonly ClassificationResult[], positive: number): number {
+  let both = 0;
+  let either = 0;
+  for (const result of results) {
+    const [said, is] = [predictedClass(result) === positive, result.example.label === positive];
+    both += Number(said && is);
+    either += Number(said) + Number(is);
+  }
+  return either === 0 ? 0 : (2 * both) / either;
+}
+
+/** Mean of the classes' F1, each counting the same. */
+export function meanF1(results: readonly ClassificationResult[], classes: number): number {
+  return mean(Array.from({ length: classes }, (_, positive) => f1(results, positive)));
+}
+
+function groups(results: readonly ClassificationResult[]): ClassificationResult[][] {
+  const byGroup = new Map<string, ClassificationResult[]>();
+  for (const result of results) {
+    const group = result.example.group ?? result.example.id;
+    byGroup.set(group, [...(byGroup.get(group) ?? []), result]);
+  }
+  return [...byGroup.values()];
+}
+
+/** Share of groups of which every example is right. */
+export function allRight(results: readonly ClassificationResult[]): number {
+  return mean(groups(results).map((group) => Number(group.every(isRight))));
+}
+
+/** Share of groups in which the example with the highest probability of class 1 is of that class; of equals the first. */
+export function topIsRight(results: readonly ClassificationResult[]): number {
+  return mean(
+    groups(results).map((group) => {
+      const top = group.reduce((best, result) => (result.probabilities[1] > best.probabilities[1] ? result : best));
+      return Number(top.example.label === 1);
+    }),
+  );
+}

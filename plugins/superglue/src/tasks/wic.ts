@@ -1,0 +1,44 @@
+import { z } from 'zod';
+import { badRow, classOf, FALSE_TRUE, index, parseRow, sliceCodePoints } from './rows';
+import { accuracy } from './scores';
+import type { RowPlace, SuperGlueTask } from './task';
+
+const rowSchema = z.looseObject({
+  word: z.string(),
+  sentence1: z.string(),
+  sentence2: z.string(),
+  start1: index,
+  end1: index,
+  start2: index,
+  end2: index,
+  idx: index,
+  label: z.unknown().optional(),
+});
+
+/** Asterisks around the word: it is the place that the question is about, and a sentence may have the word twice. */
+function mark(sentence: string, start: number, end: number, place: RowPlace, field: string): string {
+  const word = sliceCodePoints(sentence, start, end);
+  if (word.trim() === '') throw badRow(place, `${field}: there is no word from ${start} to ${end}`);
+  return `${sliceCodePoints(sentence, 0, start)}*${word}*${sliceCodePoints(sentence, end, Infinity)}`;
+}
+
+/** Does the word mean the same in both sentences? */
+export const wic: SuperGlueTask = {
+  id: 'wic',
+  folder: 'WiC',
+  labels: ['false', 'true'],
+  inMean: true,
+  examples: (row, place, part) => {
+    const { word, sentence1, sentence2, start1, end1, start2, end2, idx, label } = parseRow(rowSchema, row, place);
+    const first = mark(sentence1, start1, end1, place, 'sentence1');
+    const second = mark(sentence2, start2, end2, place, 'sentence2');
+    return [
+      {
+        id: String(idx),
+        parts: [{ text: `wic sentence1: ${first} sentence2: ${second} word: ${word}` }],
+        label: classOf(label, FALSE_TRUE, place, part),
+      },
+    ];
+  },
+  score: (results) => ({ accuracy: accuracy(results) }),
+};
