@@ -2,8 +2,8 @@ import { quickstart } from './quickstart';
 
 const USAGE = `The paper's story in small, on real text.
   npm start -- [--set KEY=VALUE ...]
-KEY is a config key of every stage (train.batchSize=8), or of one (pretrain.train.steps=500, adapted..., scratch...);
-files=GLOB trains on other texts.
+KEY is a config key of every training stage (train.batchSize=8), or of one (pretrain.train.steps=500; the stages are
+pretrain, pretrain-small, adapted, unbalanced, ul2, scratch and superglue); files=GLOB trains on other texts.
 `;
 
 /** `--set a=b` and `--set=a=b`. */

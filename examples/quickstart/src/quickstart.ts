@@ -1,32 +1,37 @@
-import { createLogger, loadConfig, runExperiment, withInterrupt, type Logger, type RunResult } from '@graft/core';
+import {
+  createLogger,
+  loadConfig,
+  loadEvaluationConfig,
+  runEvaluation,
+  runExperiment,
+  withInterrupt,
+  type LoadedExperiment,
+  type Logger,
+  type RunResult,
+} from '@graft/core';
 import { openEngine, type Engine } from '@graft/engine';
+import { writeReport } from '@graft/report';
+import { writeMadeBenchmark } from '@graft/superglue';
 import { defaultPlugins } from 'graft';
-import { join, resolve } from 'node:path';
-import { lossTable, type LossColumn } from './report';
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { accuracyTable, lossTable, type AccuracyColumn, type LossColumn } from './report';
 import { sampleText } from './sample';
-
-const CONFIGS = resolve(__dirname, '..');
-
-/** The stages by the name that their configs give them. */
-const STAGES = { pretrain: 'pretrain.yaml', adapted: 'prefix-lm.yaml', scratch: 'scratch.yaml' } as const;
-type Stage = keyof typeof STAGES;
-
-/** Without native code a step takes a hundred times as long: a smaller model and fewer steps, or nobody would see the end. */
-const PORTABLE: Readonly<Record<Stage, readonly string[]>> = (() => {
-  const data = ['dataset.lengthTokens=64', 'evaluators.0.dataset.lengthTokens=64', 'train.batchSize=4'];
-  const pace = ['evaluators.0.every=25', 'evaluators.0.batches=4', 'schedule.warmupSteps=5', 'train.logEvery=25'];
-  const size = ['layers=2', 'hidden=64', 'feedForward=128', 'heads=2', 'keyValueHeads=1'].map(
-    (x) => `model.decoder.${x}`,
-  );
-  return {
-    pretrain: [...data, ...pace, ...size, 'train.steps=120'],
-    adapted: [...data, ...pace, 'train.steps=50'],
-    scratch: [...data, ...pace, ...size, 'train.steps=50'],
-  };
-})();
+import {
+  CONFIGS,
+  MADE_ROWS,
+  PORTABLE_SUPERGLUE,
+  portableOverrides,
+  STAGE_NAMES,
+  STAGES,
+  SUPERGLUE_CONFIG,
+  SUPERGLUE_STAGES,
+  type Stage,
+  type StageName,
+} from './stages';
 
 export interface QuickstartOptions {
-  /** `key=value` for every stage, `stage.key=value` for one, `files=glob` for the text. */
+  /** `key=value` for every training stage, `stage.key=value` for one (`superglue` is one too), `files=glob` for the text. */
   readonly overrides?: readonly string[];
   /** Default: on standard error. */
   readonly logger?: Logger;
@@ -35,12 +40,15 @@ export interface QuickstartOptions {
 }
 
 export interface QuickstartResult {
-  /** Held-out loss at the end, nats a target token (a byte). */
-  readonly adapted: number;
-  readonly scratch: number;
+  /** Held-out loss of PrefixLM at the end, nats a target token (a byte), by stage. */
+  readonly losses: Readonly<Partial<Record<StageName, number>>>;
+  /** Accuracies on the made tasks, by stage. */
+  readonly superglue: Readonly<Partial<Record<StageName, Readonly<Record<string, number>>>>>;
+  /** The HTML page. */
+  readonly report: string;
 }
 
-/** Runs the three stages and prints the comparison. undefined: Ctrl-C ended it. */
+/** Runs all stages and prints the comparison. undefined: Ctrl-C ended it. */
 export async function quickstart(options: QuickstartOptions = {}): Promise<QuickstartResult | undefined> {
   const {
     overrides = [],
@@ -54,40 +62,27 @@ export async function quickstart(options: QuickstartOptions = {}): Promise<Quick
   if (opened.fallbackReason) logger.warn(opened.fallbackReason);
   if (engine.executor === 'portable')
     logger.warn(
-      'On the portable engine the quickstart trains a smaller model for fewer steps; the comparison is a coarser one.',
+      'On the portable engine the quickstart trains smaller models for fewer steps; the comparison is coarser.',
     );
-  const job: Job = { engine, overrides, logger };
 
   return withInterrupt(
     async (signal) => {
-      logger.info('1/3: a small decoder-only Gemma learns to go on with a text');
-      const pretrained = await runStage(job, 'pretrain', [], signal);
-      if (pretrained.status === 'interrupted') return undefined;
-      logger.info('2/3: it becomes encoder and decoder, and learns to go on with what the encoder read');
-      const adapted = await runStage(job, 'adapted', [`initializer.encoder=${lastCheckpoint(pretrained)}`], signal);
-      if (adapted.status === 'interrupted') return undefined;
-      logger.info('3/3: an encoder-decoder of the same size learns the same from scratch');
-      const scratch = await runStage(job, 'scratch', [], signal);
-      if (scratch.status === 'interrupted') return undefined;
-
-      const columns: LossColumn[] = [
-        { title: 'adapted', evaluations: adapted.evaluations },
-        { title: 'from scratch', evaluations: scratch.evaluations },
-      ];
-      print('');
-      print(lossTable(columns));
-      const loaded = await loadStage(job, 'adapted', []);
-      const models = { adapted: lastCheckpoint(adapted), 'from scratch': lastCheckpoint(scratch) };
-      for (const line of await sampleText(engine, loaded, models, logger)) print(line);
-      print('');
-      print(`Runs: ${[pretrained, adapted, scratch].map(({ folder }) => folder).join('\n      ')}`);
-      return { adapted: finalLoss(adapted), scratch: finalLoss(scratch) };
+      const job: Job = { engine, overrides, logger, signal, print, runs: new Map() };
+      for (const [i, name] of STAGE_NAMES.entries()) {
+        logger.info(`${i + 1}/${STAGE_NAMES.length + 1}: ${STAGES[name].story}`);
+        const run = await runStage(job, name);
+        if (run.status === 'interrupted') return undefined;
+        job.runs.set(name, run);
+      }
+      logger.info(`${STAGE_NAMES.length + 1}/${STAGE_NAMES.length + 1}: fine-tuning on SuperGLUE's tasks, made small`);
+      const superglue = await evaluateModels(job);
+      return superglue && (await tell(job, superglue));
     },
     () => logger.warn('Stopping after this step, with a checkpoint.'),
   );
 }
 
-/** Three short runs: compiling each of them with XLA would take longer than it saves. */
+/** Short runs: compiling each of them with XLA would take longer than it saves. */
 async function openStageEngine(): Promise<Engine> {
   const engine = await openEngine();
   return engine.executor === 'portable' ? engine : openEngine({ mode: 'graph' });
@@ -97,31 +92,101 @@ interface Job {
   readonly engine: Engine;
   readonly overrides: readonly string[];
   readonly logger: Logger;
+  readonly signal: AbortSignal;
+  readonly print: (line: string) => void;
+  /** What is done. */
+  readonly runs: Map<StageName, RunResult>;
 }
 
-async function loadStage(
-  { engine, overrides }: Job,
-  stage: Stage,
-  own: readonly string[],
-): ReturnType<typeof loadConfig> {
-  const scaled = engine.executor === 'portable' ? PORTABLE[stage] : [];
+function loadStage(job: Job, name: StageName): Promise<LoadedExperiment> {
+  const stage: Stage = STAGES[name];
+  const taken = Object.entries(stage.takes ?? {}).map(
+    ([option, from]) => `${option}=${lastCheckpoint(job.runs.get(from)!)}`,
+  );
+  const scaled = job.engine.executor === 'portable' ? portableOverrides(name) : [];
   return loadConfig({
-    file: join(CONFIGS, STAGES[stage]),
-    overrides: [...scaled, ...own, ...stageOverrides(stage, overrides)],
+    file: join(CONFIGS, stage.config),
+    overrides: [...scaled, ...taken, ...stageOverrides(name, job.overrides)],
     plugins: defaultPlugins,
   });
 }
 
-async function runStage(job: Job, stage: Stage, own: readonly string[], signal: AbortSignal): Promise<RunResult> {
-  const { engine, logger } = job;
-  return runExperiment(await loadStage(job, stage, own), { engine, logger, signal });
+async function runStage(job: Job, name: StageName): Promise<RunResult> {
+  const { engine, logger, signal } = job;
+  return runExperiment(await loadStage(job, name), { engine, logger, signal });
 }
 
-/** What the user set, for one stage. */
-function stageOverrides(stage: Stage, overrides: readonly string[]): string[] {
+interface Evaluated {
+  readonly columns: readonly (AccuracyColumn & { readonly stage: StageName })[];
+  readonly folders: readonly string[];
+}
+
+/** Fine-tunes the models of some stages on the made tasks. undefined: Ctrl-C ended it. */
+async function evaluateModels(job: Job): Promise<Evaluated | undefined> {
+  const { engine, logger, signal } = job;
+  const columns: { stage: StageName; title: string; metrics: Readonly<Record<string, number>> }[] = [];
+  const folders: string[] = [];
+  for (const stage of SUPERGLUE_STAGES) {
+    const run = job.runs.get(stage)!;
+    // Beside the runs of the stages.
+    const made = join(dirname(dirname(run.folder)), `made-superglue-${Object.values(MADE_ROWS).join('-')}`);
+    if (!existsSync(made)) await writeMadeBenchmark(made, MADE_ROWS);
+    const loaded = await loadEvaluationConfig({
+      file: join(CONFIGS, SUPERGLUE_CONFIG),
+      overrides: [
+        ...(engine.executor === 'portable' ? PORTABLE_SUPERGLUE : []),
+        `name=superglue-${stage}`,
+        `runs=${dirname(dirname(run.folder))}`,
+        `initializer.path=${lastCheckpoint(run)}`,
+        `evaluators.0.folder=${made}`,
+        ...stageOverrides('superglue', job.overrides),
+      ],
+      plugins: defaultPlugins,
+    });
+    const result = await runEvaluation(loaded, { engine, logger, signal });
+    if (result.status === 'interrupted') return undefined;
+    columns.push({ stage, title: STAGES[stage].title, metrics: result.evaluations[0].metrics });
+    folders.push(result.folder);
+  }
+  return { columns, folders };
+}
+
+/** Prints what came of it. */
+async function tell(job: Job, superglue: Evaluated): Promise<QuickstartResult> {
+  const { engine, logger, print } = job;
+  const compared = [...job.runs].flatMap(([name, run]) => {
+    const { title, prepares }: Stage = STAGES[name];
+    return prepares ? [] : [{ name, run, title }];
+  });
+  const columns: LossColumn[] = compared.map(({ title, run }) => ({ title, evaluations: run.evaluations }));
+  print('');
+  print(lossTable(columns));
+  print('');
+  print(accuracyTable(superglue.columns));
+  const models = Object.fromEntries(
+    compared.filter(({ name }) => name !== 'ul2').map(({ title, run }) => [title, lastCheckpoint(run)]),
+  );
+  for (const line of await sampleText(engine, await loadStage(job, 'adapted'), models, logger)) print(line);
+
+  const folders = [...[...job.runs.values()].map(({ folder }) => folder), ...superglue.folders];
+  const report = join(dirname(dirname(folders[0])), 'report.html');
+  await writeReport(folders, report);
+  print('');
+  print(`Runs:   ${folders.join('\n        ')}`);
+  print(`Report: ${report}`);
+  return {
+    losses: Object.fromEntries(compared.map(({ name, run }) => [name, finalLoss(run)])),
+    superglue: Object.fromEntries(superglue.columns.map(({ stage, metrics }) => [stage, metrics])),
+    report,
+  };
+}
+
+/** What the user set, for one stage. Sizes and data of the training stages are nothing to SuperGLUE. */
+function stageOverrides(stage: StageName | 'superglue', overrides: readonly string[]): string[] {
   return overrides.flatMap((override) => {
     const [first] = override.split(/[.=]/, 1);
-    if (first in STAGES) return first === stage ? [override.slice(first.length + 1)] : [];
+    if (first in STAGES || first === 'superglue') return first === stage ? [override.slice(first.length + 1)] : [];
+    if (stage === 'superglue') return override.startsWith('seed=') ? [override] : [];
     if (!override.startsWith('files=')) return [override];
     // One file may be all that there is: its paragraphs are the documents, some of which are held out.
     return ['dataset', 'evaluators.0.dataset'].flatMap((dataset) => [

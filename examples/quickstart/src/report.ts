@@ -30,3 +30,39 @@ export function lossTable(columns: readonly LossColumn[]): string {
     row(last, 'perplexity', (loss) => Math.exp(loss).toFixed(2)),
   ].join('\n');
 }
+
+export interface AccuracyColumn {
+  readonly title: string;
+  /** As the evaluator "superglue" gives them. */
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** Accuracies of several models side by side, a row a task, with what naming one class always would get. */
+export function accuracyTable(columns: readonly AccuracyColumn[]): string {
+  const [first] = columns;
+  const tasks = Object.keys(first.metrics)
+    .filter((name) => name.endsWith('/accuracy'))
+    .map((name) => name.slice(0, -'/accuracy'.length));
+  const titles = [...columns.map(({ title }) => title), 'one class'];
+  const line = (label: string, cells: readonly string[]): string =>
+    `${label.padEnd(12)}${cells.map((cell, i) => cell.padStart(Math.max(titles[i].length, 6) + 2)).join('')}`;
+  const row = (label: string, values: readonly number[]): string =>
+    line(
+      label,
+      values.map((value) => value.toFixed(3)),
+    );
+  const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+  const rows = tasks.map((task) => [
+    ...columns.map(({ metrics }) => metrics[`${task}/accuracy`]),
+    first.metrics[`${task}/majority`],
+  ]);
+  return [
+    "Accuracy of a classifier on the last token, fine-tuned on made tasks in SuperGLUE's format",
+    line('task', titles),
+    ...tasks.map((task, i) => row(task, rows[i])),
+    row(
+      'mean',
+      titles.map((_, i) => mean(rows.map((values) => values[i]))),
+    ),
+  ].join('\n');
+}

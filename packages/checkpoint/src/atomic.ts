@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError, GraftError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -24,8 +24,8 @@ export class WriteProblem extends Error {
 }
 
 /** What a failed write means for the user; a full disk above all. To be called when the unfinished parts are gone. */
-async function writeFailure(target: string, temporary: string, error: unknown): Promise<CheckpointError> {
-  if (error instanceof CheckpointError) return error;
+async function writeFailure(target: string, temporary: string, error: unknown): Promise<GraftError> {
+  if (error instanceof GraftError) return error;
   const problem = error instanceof WriteProblem ? error : undefined;
   const cause = problem ? problem.cause : error;
   // Users know files by the names that they were to get.

@@ -9,14 +9,22 @@ test('groups are rows, what a group lacks is blank, and numbers without a group 
     mean: 0.7083,
   };
   expect(evaluationTable(metrics).split('\n')).toEqual([
-    '     accuracy      f1  learningRate',
-    '---  --------  ------  ------------',
-    'cb     0.7500  0.5000',
-    'wic    0.6667               0.00003',
+    '     accuracy  learningRate      f1',
+    '---  --------  ------------  ------',
+    'cb     0.7500                0.5000',
+    'wic    0.6667       0.00003',
     '',
     '       value',
     '----  ------',
     'mean  0.7083',
+  ]);
+});
+
+test('a metric that only some groups have keeps its place, and a column of fractions has no bare 1', () => {
+  const metrics = { 'a/accuracy': 1, 'a/examples': 80, 'b/accuracy': 0.5, 'b/f1': 0, 'b/examples': 90 };
+  expect(evaluationTable(metrics).split('\n').slice(2)).toEqual([
+    'a    1.0000            80',
+    'b    0.5000   0        90',
   ]);
 });
 

@@ -10,18 +10,21 @@ export function evaluationTable(metrics: Readonly<Record<string, number>>): stri
   for (const [name, value] of Object.entries(metrics)) {
     const slash = name.indexOf('/');
     if (slash < 0) {
-      alone.push([name, format(value)]);
+      alone.push([name, format(value, Number.isInteger(value))]);
       continue;
     }
     const [group, metric] = [name.slice(0, slash), name.slice(slash + 1)];
-    if (!groups.has(group)) groups.set(group, new Map());
-    groups.get(group)!.set(metric, value);
-    if (!columns.includes(metric)) columns.push(metric);
+    const own = groups.get(group) ?? new Map<string, number>();
+    // A metric that only later groups have stands where they have it, not at the end.
+    const before = [...own.keys()].pop();
+    if (!columns.includes(metric)) columns.splice(before === undefined ? 0 : columns.indexOf(before) + 1, 0, metric);
+    groups.set(group, own.set(metric, value));
   }
   const numbers = [...columns.keys()].map((column) => column + 1);
+  const whole = columns.map((column) => [...groups.values()].every((own) => Number.isInteger(own.get(column) ?? 0)));
   const rows = [...groups].map(([group, own]) => [
     group,
-    ...columns.map((column) => (own.has(column) ? format(own.get(column)!) : '')),
+    ...columns.map((column, i) => (own.has(column) ? format(own.get(column)!, whole[i]) : '')),
   ]);
   const parts = rows.length > 0 ? [table(['', ...columns], rows, { right: numbers })] : [];
   if (alone.length > 0) parts.push(table(['', 'value'], alone, { right: [1] }));
@@ -29,7 +32,7 @@ export function evaluationTable(metrics: Readonly<Record<string, number>>): stri
 }
 
 /** Counts whole, learning rates as they were written, everything else with four decimals. */
-function format(value: number): string {
-  if (Number.isInteger(value) || !Number.isFinite(value)) return String(value);
-  return Math.abs(value) < 0.01 ? String(Number(value.toPrecision(4))) : value.toFixed(4);
+function format(value: number, whole: boolean): string {
+  if (whole || !Number.isFinite(value)) return String(value);
+  return value !== 0 && Math.abs(value) < 0.01 ? String(Number(value.toPrecision(4))) : value.toFixed(4);
 }

@@ -22,12 +22,12 @@ export interface HostBatch {
   readonly fields: HostFields;
 }
 
-/** Every length is compiled for itself, so there are few: powers of two, and at the end the limit. */
 const SHORTEST_TOKENS = 32;
 
+/** Every length is compiled for itself, so there are few: 32, 48, 64, 96, 128, 192, 256 and so on, at last the limit. */
 export function paddedLength(tokens: number, maxTokens: number): number {
   let length = SHORTEST_TOKENS;
-  while (length < tokens) length *= 2;
+  while (length < tokens) length = length % 3 === 0 ? (length * 4) / 3 : (length * 3) / 2;
   return Math.min(length, maxTokens);
 }
 

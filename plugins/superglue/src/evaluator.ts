@@ -190,14 +190,8 @@ function taskNumbers(
   { record, epoch, epochNumber }: Chosen,
 ): Record<string, number> {
   const { trial } = record;
-  const numbers = {
-    accuracy: epoch.scores.accuracy,
-    majority: majority(val),
-    ...epoch.scores,
-    examples: val.length,
-    ...trial,
-    epoch: epochNumber,
-  };
+  const { accuracy, ...others } = epoch.scores;
+  const numbers = { accuracy, majority: majority(val), ...others, examples: val.length, ...trial, epoch: epochNumber };
   return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [`${id}/${name}`, value]));
 }
 

@@ -3,5 +3,6 @@ export * from './tasks';
 export { SuperGlueEvaluator, superGlueOptions, type SuperGlueOptions } from './evaluator';
 export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
 export { FineTuner, DivergedError, type EpochResult, type FineTuneSettings, type Trial } from './fine-tune';
+export { type ClassificationBatch } from './batches';
 export { classify, classificationLoss, initialHead, HEAD_BIAS, HEAD_WEIGHT } from './head';
 export { writeMadeBenchmark, type MadeBenchmarkOptions } from './made';

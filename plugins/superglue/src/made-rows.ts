@@ -11,7 +11,24 @@ type Row = Record<string, unknown>;
 const pick = <T>(random: RandomStream, from: readonly T[]): T => from[random.integer(from.length)];
 const capital = (text: string): string => text[0].toUpperCase() + text.slice(1);
 
-const PEOPLE = ['Anna', 'Ben', 'Carla', 'David', 'Emma', 'Felix', 'Greta', 'Hugo', 'Ida', 'Jonas', 'Karl', 'Lena'];
+const PEOPLE = [
+  'Anna',
+  'Ben',
+  'Carla',
+  'David',
+  'Emma',
+  'Felix',
+  'Greta',
+  'Hugo',
+  'Ida',
+  'Jonas',
+  'Karl',
+  'Lena',
+  'Mia',
+  'Nils',
+  'Olga',
+  'Paul',
+];
 const PLACES = ['Berlin', 'Lisbon', 'Oslo', 'Paris', 'Rome', 'Vienna', 'Zurich', 'Madrid'];
 const THINGS = ['lamp', 'door', 'chair', 'bridge', 'clock', 'piano', 'boat', 'ladder', 'kettle', 'window'];
 const STATES = ['broken', 'open', 'heavy', 'blue', 'clean', 'loud', 'warm', 'new'];
@@ -147,7 +164,16 @@ export const MADE_ROWS: Readonly<
     // Right answers are people's deeds, wrong ones what no paragraph ever tells.
     make: (_, random) => {
       const [who, place] = [pick(random, PEOPLE), pick(random, PLACES)];
-      const deeds = ['sang', 'read a book', 'met a friend', 'bought bread', 'swam', 'painted'];
+      const deeds = [
+        'sang',
+        'read a book',
+        'met a friend',
+        'bought bread',
+        'swam',
+        'painted',
+        'ran home',
+        'wrote a letter',
+      ];
       const nonsense = ['ate the moon', 'became a fish', 'stole the sea', 'froze the sun', 'drank sand'];
       const deed = pick(random, deeds);
       const answers = [

@@ -14,7 +14,7 @@ export interface MadeBenchmarkOptions {
 
 /**
  * Writes a made benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small model can
- * learn. Classes are balanced, no row comes twice, the same seed gives the same files. The folder appears whole; one that
+ * learn. Classes are balanced, no example comes twice, the same seed gives the same files. The folder appears whole; one that
  * exists is an error.
  */
 export async function writeMadeBenchmark(folder: string, options: MadeBenchmarkOptions): Promise<void> {
@@ -34,24 +34,29 @@ const lines = (rows: readonly object[]): string => rows.map((row) => `${JSON.str
 /** Draws that must all have been made before until a task counts as used up. */
 const ATTEMPTS = 2000;
 
-/** Rows that all differ, numbered as the benchmark numbers them. */
+/** Rows of which no two share an example, numbered as the benchmark numbers them. */
 function madeRows(task: SuperGlueTask, { seed, trainRows, valRows }: MadeBenchmarkOptions): object[] {
   const random = createRandom(seed).fork('superglue').fork(task.id);
   const { classes, make } = MADE_ROWS[task.id];
-  const seen = new Set<string>();
   const count = trainRows + valRows;
-  for (let attempts = 0; seen.size < count;) {
-    const before = seen.size;
-    seen.add(JSON.stringify(make(before % classes, random)));
-    attempts = seen.size > before ? 0 : attempts + 1;
+  const rows: object[] = [];
+  const seen = new Set<string>();
+  for (let attempts = 0; rows.length < count; attempts++) {
     if (attempts === ATTEMPTS) {
-      throw new UsageError(`${count} rows were asked for, but ${task.id} has only about ${seen.size} that differ.`, {
+      throw new UsageError(`${count} rows were asked for, but ${task.id} has only about ${rows.length} that differ.`, {
         code: 'superglue.made-rows',
         hint: 'Ask for fewer training or validation rows.',
       });
     }
+    const row = numbered(make(rows.length % classes, random), rows.length);
+    const place = { file: `made rows of ${task.id}`, line: rows.length + 1 };
+    const texts = task.examples(row, place, 'train').map(({ parts }) => parts.map(({ text }) => text).join(''));
+    if (texts.some((text) => seen.has(text))) continue;
+    texts.forEach((text) => seen.add(text));
+    rows.push(row);
+    attempts = 0;
   }
-  return [...seen].map((row, idx) => numbered(JSON.parse(row) as MadeRow, idx));
+  return rows;
 }
 
 interface MadeRow {

@@ -1,0 +1,169 @@
+import {
+  createComponentFactory,
+  createRandom,
+  Registry,
+  silentLogger,
+  type EvaluationContext,
+  type Evaluator,
+  type Logger,
+  type Parameters,
+} from '@graft/core';
+import { openEngine, tf, type Engine } from '@graft/engine';
+import type { GemmaModel } from '@graft/gemma';
+import { plugin as optimizers } from '@graft/optimizers';
+import { plugin as text } from '@graft/text';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../../test/support';
+import { tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
+import { batches } from './batches';
+import { encodeExamples } from './encode-examples';
+import { classify, initialHead } from './head';
+import { writeMadeBenchmark } from './made';
+import { plugin } from './plugin';
+import { findTask, readTask } from './tasks';
+
+const folder = join(temporaryFolder(), 'made');
+let engine: Engine;
+let model: GemmaModel;
+let parameters: Parameters;
+
+beforeAll(async () => {
+  engine = await openEngine({ mode: 'portable' });
+  model = tinyGemma({ vocabularySize: 259 });
+  parameters = tinyParameters(model);
+  await writeMadeBenchmark(folder, { seed: 0, trainRows: 6, valRows: 5 });
+});
+afterAll(() => tf.dispose(parameters));
+
+const OPTIONS = {
+  folder,
+  tasks: ['cb', 'rte'],
+  tokenizer: 'bytes',
+  learningRates: [0.001],
+  batchSizes: [4],
+  epochs: 2,
+};
+
+async function evaluator(
+  options: object = {},
+  runFolder?: string,
+  logger: Logger = silentLogger(),
+): Promise<Evaluator> {
+  const registry = new Registry();
+  for (const one of [plugin, optimizers, text]) registry.register(one, 'test');
+  const run = runFolder === undefined ? undefined : { name: 'x', id: 'y', folder: runFolder, config: {} };
+  const factory = createComponentFactory(registry, { engine, random: createRandom(0), logger, run });
+  return factory.create('evaluator', { use: 'superglue', ...OPTIONS, ...options });
+}
+
+const context = (changes: Partial<EvaluationContext> = {}): EvaluationContext => ({
+  model,
+  parameters,
+  step: 0,
+  random: createRandom(0),
+  ...changes,
+});
+
+test('gives the numbers of every task, the choice and the mean, and keeps no tensor', async () => {
+  const before = tf.memory().numTensors;
+  const own = await evaluator();
+  const numbers = await own.evaluate(context());
+  expect(tf.memory().numTensors).toBe(before);
+  expect(Object.keys(numbers)).toEqual([
+    ...['accuracy', 'majority', 'examples', 'learningRate', 'batchSize', 'dropout', 'epoch'].map((key) => `rte/${key}`),
+    ...['accuracy', 'majority', 'f1', 'examples', 'learningRate', 'batchSize', 'dropout', 'epoch'].map(
+      (key) => `cb/${key}`,
+    ),
+    'partialMean',
+  ]);
+  expect(numbers).toMatchObject({ 'rte/majority': 0.6, 'cb/majority': 0.4, 'cb/examples': 5, 'cb/batchSize': 4 });
+  expect(numbers.partialMean).toBeCloseTo((numbers['cb/accuracy'] + numbers['rte/accuracy']) / 2, 12);
+  // One seed, one result.
+  expect(await (await evaluator()).evaluate(context())).toEqual(numbers);
+});
+
+test('trials that a run has done are not done again', async () => {
+  const run = temporaryFolder();
+  const options = { learningRates: [0.001, 0.002] };
+  await (await evaluator(options, run)).evaluate(context());
+  const files = readdirSync(join(run, 'superglue')).map((name) => join(run, 'superglue', name));
+  expect(files).toHaveLength(4);
+  // Marked, so that it shows where a number comes from.
+  const records = files.map(
+    (file) => JSON.parse(readFileSync(file, 'utf8')) as { record: { task: string; epochs: unknown } },
+  );
+  for (const [i, stored] of records.entries()) {
+    if (stored.record.task === 'rte') stored.record.epochs = [{ steps: 1, trainLoss: 1, scores: { accuracy: 7 } }];
+    writeFileSync(files[i], JSON.stringify(stored));
+  }
+  rmSync(files[records.findIndex(({ record }) => record.task === 'cb')]);
+  const numbers = await (await evaluator(options, run)).evaluate(context());
+  expect(numbers['rte/accuracy']).toBe(7);
+  expect(numbers['cb/accuracy']).toBeLessThanOrEqual(1);
+  expect(readdirSync(join(run, 'superglue'))).toHaveLength(4);
+  // Other settings are other trials.
+  expect((await (await evaluator({ ...options, epochs: 3 }, run)).evaluate(context()))['rte/accuracy']).toBeLessThan(7);
+});
+
+test('stops when it is told to, and keeps what is done', async () => {
+  const run = temporaryFolder();
+  const stop = new AbortController();
+  const logger = { ...silentLogger(), info: () => stop.abort(new Error('enough')) } as unknown as Logger;
+  const before = tf.memory().numTensors;
+  await expect(
+    (await evaluator({ learningRates: [0.001, 0.002] }, run, logger)).evaluate(context({ signal: stop.signal })),
+  ).rejects.toThrow('enough');
+  expect(readdirSync(join(run, 'superglue'))).toHaveLength(1);
+  expect(tf.memory().numTensors).toBe(before);
+});
+
+test('a point of the grid that diverges is left out; when all do, it says so', async () => {
+  const mad = { optimizer: { use: 'adamw', learningRate: 1 }, tasks: ['rte'] };
+  const numbers = await (await evaluator({ ...mad, learningRates: [1e38, 0.001] })).evaluate(context());
+  expect(numbers['rte/learningRate']).toBe(0.001);
+  await expect((await evaluator({ ...mad, learningRates: [1e38] })).evaluate(context())).rejects.toThrow(
+    /^Fine-tuning on rte diverged at every point of the grid: The loss is NaN at step \d/,
+  );
+});
+
+test('a model without states to read is refused before anything is trained', async () => {
+  const { representation: _, ...without } = {
+    representation: 0,
+    ...Object.assign(Object.create(null), { kind: 'decoder-only' }),
+  } as Record<string, unknown>;
+  await expect((await evaluator()).evaluate(context({ model: without as never }))).rejects.toThrow(
+    'This model (decoder-only) offers no states for a classification head to read.',
+  );
+});
+
+test('what is said of a text does not depend on what else is in the batch', async () => {
+  const tokenizer = { encode: (line: string) => Int32Array.from(Buffer.from(line)), bosId: 257, eosId: 258 };
+  const task = findTask('boolq');
+  const examples = await readTask(folder, task, 'val');
+  const { encoded } = encodeExamples(
+    examples,
+    tokenizer as never,
+    { maxTokens: 200, longInputs: 'error', prependBos: false, appendEos: true },
+    'val',
+  );
+  const head = initialHead(2, model.representation.width, createRandom(5));
+  const logitsOf = (batchSize: number): number[][] =>
+    [...batches(encoded, { batchSize, maxTokens: 200, padId: 0 })].flatMap(({ examples: own, fields }) =>
+      tf.tidy(() => {
+        const batch = Object.fromEntries(
+          Object.entries(fields).map(([name, { values, shape, dtype }]) => [
+            name,
+            tf.tensor(values, [...shape], dtype),
+          ]),
+        );
+        const logits = classify(model.representation, { ...parameters, ...head }, batch as never);
+        return (logits.arraySync() as number[][]).slice(0, own.length);
+      }),
+    );
+  const [alone, together] = [logitsOf(1), logitsOf(3)];
+  expect(alone).toHaveLength(encoded.length);
+  alone.forEach((row, i) => row.forEach((value, j) => expect(together[i][j]).toBeCloseTo(value, 4)));
+  expect(Math.abs(alone[0][0] - alone[1][0])).toBeGreaterThan(1e-4);
+  tf.dispose(head);
+});

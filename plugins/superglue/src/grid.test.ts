@@ -1,0 +1,32 @@
+import { choose, grid } from './grid';
+import type { TrialRecord } from './trial-store';
+
+const record = (learningRate: number, accuracies: number[], diverged?: string): TrialRecord => ({
+  task: 'cb',
+  trial: { learningRate, batchSize: 8, dropout: 0 },
+  epochs: accuracies.map((accuracy, i) => ({ steps: i + 1, trainLoss: 1, scores: { accuracy } })),
+  diverged,
+  seconds: 1,
+});
+
+test('the grid is every combination, once', () => {
+  const trials = grid({ learningRates: [1, 2, 3], batchSizes: [8, 16], dropouts: [0, 0.1] });
+  expect(trials).toHaveLength(12);
+  expect(new Set(trials.map((trial) => JSON.stringify(trial))).size).toBe(12);
+  expect(trials[0]).toEqual({ learningRate: 1, batchSize: 8, dropout: 0 });
+});
+
+test('the best pass of the best trial counts, of equals the earliest', () => {
+  const chosen = choose([record(1, [0.5, 0.7, 0.6]), record(2, [0.7, 0.4])], 'best');
+  expect(chosen).toMatchObject({ epochNumber: 2, record: { trial: { learningRate: 1 } } });
+});
+
+test('or the best of the last passes', () => {
+  const chosen = choose([record(1, [0.9, 0.5]), record(2, [0.4, 0.6]), record(3, [0.8], 'NaN')], 'last');
+  expect(chosen).toMatchObject({ epochNumber: 2, record: { trial: { learningRate: 2 } } });
+});
+
+test('a trial that diverged counts up to there; one that diverged at once does not', () => {
+  expect(choose([record(1, [0.3, 0.8], 'NaN'), record(2, [0.5])], 'best')).toMatchObject({ epochNumber: 2 });
+  expect(choose([record(1, [], 'NaN')], 'best')).toBeUndefined();
+});

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../../test/support';
+import { writeMadeBenchmark } from './made';
+import { readTask, TASKS, type ClassificationExample } from './tasks';
+
+const OPTIONS = { seed: 3, trainRows: 240, valRows: 100 };
+const folder = join(temporaryFolder(), 'made');
+beforeAll(() => writeMadeBenchmark(folder, OPTIONS));
+
+/** Words and pairs of neighbours, each with the last word before it that ends with a colon. */
+function features({ parts }: ClassificationExample): string[] {
+  let heading = '';
+  const words = parts
+    .map(({ text }) => text)
+    .join('')
+    .split(/\s+/);
+  return words.flatMap((word, i) => {
+    if (word.endsWith(':')) heading = word;
+    return [`${heading}${word}`, `${words[i - 1]} ${word}`];
+  });
+}
+
+/** Naive Bayes with add-one smoothing: what can be told from words alone. */
+function accuracyOfWords(train: ClassificationExample[], val: ClassificationExample[], classes: number): number {
+  const counts = Array.from({ length: classes }, () => new Map<string, number>());
+  const totals = new Array<number>(classes).fill(0);
+  for (const example of train) {
+    for (const feature of new Set(features(example))) {
+      counts[example.label!].set(feature, (counts[example.label!].get(feature) ?? 0) + 1);
+    }
+    totals[example.label!]++;
+  }
+  const right = val.filter((example) => {
+    const own = [...new Set(features(example))];
+    const scores = counts.map((count, label) =>
+      own.reduce((sum, feature) => sum + Math.log(((count.get(feature) ?? 0) + 1) / (totals[label] + 2)), 0),
+    );
+    return scores.indexOf(Math.max(...scores)) === example.label;
+  });
+  return right.length / val.length;
+}
+
+test.each(TASKS.map((task) => [task.id, task] as const))(
+  '%s: loads, is balanced, repeats nothing, and can be learned',
+  async (_, task) => {
+    const [train, val] = [await readTask(folder, task, 'train'), await readTask(folder, task, 'val')];
+    for (const examples of [train, val]) {
+      const counts = task.labels.map((_label, label) => examples.filter((example) => example.label === label).length);
+      expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(1);
+    }
+    const texts = [...train, ...val].map(({ parts }) => parts.map(({ text }) => text).join(''));
+    expect(Math.max(...texts.map(({ length }) => length))).toBeLessThan(160);
+    const inTraining = new Set(texts.slice(0, train.length));
+    expect(texts.slice(train.length).filter((text) => inTraining.has(text))).toEqual([]);
+    expect(accuracyOfWords(train, val, task.labels.length)).toBeGreaterThan(0.85);
+  },
+);
+
+test('the same seed gives the same files, another one others', async () => {
+  const [again, other] = [join(temporaryFolder(), 'again'), join(temporaryFolder(), 'other')];
+  await writeMadeBenchmark(again, OPTIONS);
+  await writeMadeBenchmark(other, { ...OPTIONS, seed: 4 });
+  for (const { folder: own } of TASKS) {
+    const file = join(own, 'train.jsonl');
+    expect(readFileSync(join(again, file), 'utf8')).toBe(readFileSync(join(folder, file), 'utf8'));
+    expect(readFileSync(join(other, file), 'utf8')).not.toBe(readFileSync(join(folder, file), 'utf8'));
+  }
+});
+
+test('neither an existing folder nor more rows than there are is taken', async () => {
+  await expect(writeMadeBenchmark(folder, OPTIONS)).rejects.toMatchObject({ code: 'checkpoint.exists', exitCode: 2 });
+  await expect(
+    writeMadeBenchmark(join(temporaryFolder(), 'much'), { ...OPTIONS, trainRows: 1_000_000 }),
+  ).rejects.toMatchObject({ code: 'superglue.made-rows', exitCode: 2 });
+});

@@ -1,0 +1,266 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describeIf, SHARED, temporaryFolder } from '../../../../test/support';
+import { findTask, readTask, TASKS, type ClassificationExample, type TaskId } from './index';
+
+const textOf = ({ parts }: ClassificationExample): string => parts.map(({ text }) => text).join('');
+const place = { file: 'val.jsonl', line: 3 };
+const examplesOf = (id: TaskId, row: unknown): ClassificationExample[] => findTask(id).examples(row, place, 'val');
+/** Text and the name of the class. */
+const shown = (id: TaskId, row: unknown): [string, string | undefined][] =>
+  examplesOf(id, row).map((example) => [
+    textOf(example),
+    example.label === undefined ? undefined : findTask(id).labels[example.label],
+  ]);
+
+const BOOLQ = { question: 'is ghost in the shell a film', passage: 'It is a film.', idx: 7, label: true };
+const CB = { premise: "I don't think she knew.", hypothesis: 'she knew', label: 'contradiction', idx: 49 };
+const WIC = {
+  word: 'stick',
+  sentence1: 'Stick some feathers in.',
+  sentence2: 'A stick to stick with!',
+  idx: 2703,
+  label: false,
+  start1: 0,
+  end1: 5,
+  start2: 11,
+  end2: 16,
+  version: 1.1,
+};
+const WSC = {
+  text: 'Mark told Pete many lies about himself , which Pete included in his book. He should have been more skeptical.',
+  target: { span1_index: 0, span1_text: 'Mark', span2_index: 14, span2_text: 'He' },
+  idx: 0,
+  label: false,
+};
+const MULTIRC = {
+  idx: 6,
+  version: 1.1,
+  passage: {
+    text: '<b>Sent 1: </b>Jason pulled a pistol.<br><b>Sent 2: </b>Kate sang.<br>',
+    questions: [
+      {
+        question: 'Who sang?',
+        answers: [
+          { text: 'Jason', idx: 333, label: 0 },
+          { text: 'Kate', idx: 334, label: 1 },
+        ],
+        idx: 2,
+      },
+    ],
+  },
+};
+const RECORD = {
+  source: 'CNN',
+  passage: {
+    text: 'Bhutto came to Karachi.\n@highlight\nBhutto led',
+    entities: [
+      { start: 0, end: 5 },
+      { start: 15, end: 21 },
+      { start: 35, end: 40 },
+    ],
+  },
+  qas: [{ query: "They sing 'Long live @placeholder'", answers: [{ start: 0, end: 5, text: 'Bhutto' }], idx: 4756 }],
+  idx: 12,
+};
+
+describe('literal rows of the benchmark become texts and classes', () => {
+  test.each<[TaskId, unknown, [string, string][]]>([
+    ['boolq', BOOLQ, [['boolq passage: It is a film. question: is ghost in the shell a film', 'true']]],
+    ['cb', CB, [["cb hypothesis: she knew premise: I don't think she knew.", 'contradiction']]],
+    [
+      'cb',
+      { ...CB, label: 'entailment' },
+      [["cb hypothesis: she knew premise: I don't think she knew.", 'entailment']],
+    ],
+    [
+      'rte',
+      { premise: 'A UFO over Turkey.', hypothesis: 'It was Turkey.', label: 'not_entailment', idx: 654 },
+      [['rte hypothesis: It was Turkey. premise: A UFO over Turkey.', 'not_entailment']],
+    ],
+    [
+      'copa',
+      {
+        premise: 'I ironed my shirt.',
+        choice1: 'It was clean.',
+        choice2: 'It was wrinkled.',
+        question: 'cause',
+        label: 1,
+        idx: 1,
+      },
+      [
+        [
+          'copa choice1: It was clean. choice2: It was wrinkled. premise: I ironed my shirt. question: cause',
+          'choice2',
+        ],
+      ],
+    ],
+    [
+      'wic',
+      WIC,
+      [['wic sentence1: *Stick* some feathers in. sentence2: A stick to *stick* with! word: stick', 'false']],
+    ],
+    [
+      'wsc',
+      WSC,
+      [
+        [
+          'wsc text: *Mark* told Pete many lies about himself , which Pete included in his book. #He# should have been more skeptical.',
+          'false',
+        ],
+      ],
+    ],
+    [
+      'multirc',
+      MULTIRC,
+      [
+        [
+          'multirc question: Who sang? answer: Jason paragraph: Sent 1: Jason pulled a pistol. Sent 2: Kate sang. ',
+          'false',
+        ],
+        [
+          'multirc question: Who sang? answer: Kate paragraph: Sent 1: Jason pulled a pistol. Sent 2: Kate sang. ',
+          'true',
+        ],
+      ],
+    ],
+    [
+      'record',
+      RECORD,
+      [
+        [
+          "record query: They sing 'Long live Bhutto' entity: Bhutto passage: Bhutto came to Karachi. Bhutto led",
+          'true',
+        ],
+        [
+          "record query: They sing 'Long live Karachi' entity: Karachi passage: Bhutto came to Karachi. Bhutto led",
+          'false',
+        ],
+      ],
+    ],
+  ])('%s', (id, row, expected) => expect(shown(id, row)).toEqual(expected));
+
+  test('ids and groups are the numbers of the benchmark', () => {
+    expect(examplesOf('multirc', MULTIRC).map(({ id, group }) => [id, group])).toEqual([
+      ['6/2/333', '6/2'],
+      ['6/2/334', '6/2'],
+    ]);
+    expect(examplesOf('record', RECORD).map(({ id, group }) => [id, group])).toEqual([
+      ['12/4756/0', '12/4756'],
+      ['12/4756/1', '12/4756'],
+    ]);
+  });
+
+  test('labels are booleans, numbers or texts, and none in a test set', () => {
+    expect(examplesOf('boolq', { ...BOOLQ, label: 'false' })[0].label).toBe(0);
+    expect(examplesOf('boolq', { ...BOOLQ, label: 1 })[0].label).toBe(1);
+    const { label: _, ...unlabelled } = BOOLQ;
+    expect(findTask('boolq').examples(unlabelled, place, 'test')[0].label).toBeUndefined();
+    expect(() => examplesOf('boolq', unlabelled)).toThrow(
+      'val.jsonl, line 3: label: expected one of 0, 1, false, true, got nothing.',
+    );
+  });
+
+  test('positions count code points', () => {
+    const row = { ...WIC, sentence1: '😀 stick', start1: 2, end1: 7 };
+    expect(shown('wic', row)[0][0]).toContain('sentence1: 😀 *stick* sentence2');
+  });
+
+  test('a miscounted span is found by its text, the nearest of several; within another one too', () => {
+    const text = 'The cat saw the cat that it liked because it was kind.';
+    const target = { span1_index: 2, span1_text: 'the cat', span2_index: 8, span2_text: 'it' };
+    expect(shown('wsc', { ...WSC, text, target })[0][0]).toBe(
+      'wsc text: The cat saw *the cat* that it liked because #it# was kind.',
+    );
+    const own = { span1_index: 0, span1_text: 'his own dog', span2_index: 0, span2_text: 'his' };
+    expect(shown('wsc', { ...WSC, text: 'Tom fed his own dog.', target: own })[0][0]).toBe(
+      'wsc text: Tom fed *#his# own dog*.',
+    );
+  });
+
+  test.each<[string, TaskId, unknown, RegExp]>([
+    [
+      'another class',
+      'cb',
+      { ...CB, label: 'maybe' },
+      /^val\.jsonl, line 3: label: expected one of entailment, contradiction, neutral, got "maybe"\.$/,
+    ],
+    [
+      'a missing field',
+      'cb',
+      { ...CB, premise: undefined },
+      /^val\.jsonl, line 3: premise: expected string, received undefined\.$/,
+    ],
+    ['a span that is not there', 'wsc', { ...WSC, text: 'Nothing of it.' }, /span1_text: "Mark" is not in the text/],
+    ['no word', 'wic', { ...WIC, start1: 80, end1: 90 }, /sentence1: there is no word from 80 to 90/],
+    [
+      'a query without a gap',
+      'record',
+      { ...RECORD, qas: [{ ...RECORD.qas[0], query: 'Hm' }] },
+      /query 4756 has no @placeholder/,
+    ],
+    ['no object', 'boolq', 7, /line 3: the row: expected object/],
+  ])('%s is an error that names file, line and field', (_, id, row, message) => {
+    expect(() => examplesOf(id, row)).toThrow(message);
+  });
+});
+
+test('the mean is that of the seven tasks of the paper', () => {
+  expect(TASKS.filter(({ inMean }) => inMean).map(({ id }) => id)).toEqual([
+    'copa',
+    'wic',
+    'wsc',
+    'rte',
+    'multirc',
+    'cb',
+    'boolq',
+  ]);
+  expect(() => findTask('boolc')).toThrow(/Did you mean "boolq"\?/);
+});
+
+test('a missing file says what was expected where; a line that is no JSON says its number', async () => {
+  const folder = temporaryFolder();
+  await expect(readTask(folder, findTask('cb'), 'val')).rejects.toMatchObject({
+    message: expect.stringContaining(join(folder, 'CB', 'val.jsonl')) as string,
+    hint: expect.stringContaining('CB/train.jsonl') as string,
+    exitCode: 2,
+  });
+  await mkdir(join(folder, 'CB'));
+  await writeFile(join(folder, 'CB', 'val.jsonl'), `${JSON.stringify(CB)}\n\n{"premise": \n`);
+  await expect(readTask(folder, findTask('cb'), 'val')).rejects.toThrow(/val\.jsonl, line 3: no JSON/);
+});
+
+describeIf(SHARED !== undefined, '../shared/data is not here', 'real rows', () => {
+  type Json = { [key: string]: Json[] & Json } & { label: unknown };
+  const folder = join(SHARED ?? '', 'data', 'superglue');
+
+  test.each(TASKS.map(({ id }) => id))('%s', async (id) => {
+    const task = findTask(id);
+    for (const part of ['train', 'val'] as const) {
+      const file = join(folder, task.folder, `${part}.jsonl`);
+      expect(existsSync(file)).toBe(true);
+      const rows = readFileSync(file, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line) as Json);
+      const examples = await readTask(folder, task, part);
+      expect(new Set(examples.map((example) => example.id)).size).toBe(examples.length);
+      for (const example of examples) expect(textOf(example)).not.toMatch(/undefined|@placeholder|@highlight|<br>|<b>/);
+      // Counted from the raw rows, without the code under test.
+      const labels = rows.flatMap((row): unknown[] => {
+        if (id === 'multirc') return row.passage.questions.flatMap(({ answers }) => answers.map(({ label }) => label));
+        if (id === 'record')
+          return row.qas.flatMap(({ answers }) => [...new Set(answers.map((answer) => answer.text as unknown))]);
+        return [row.label];
+      });
+      if (id === 'record') expect(examples.filter(({ label }) => label === 1)).toHaveLength(labels.length);
+      else {
+        expect(examples).toHaveLength(labels.length);
+        const names = examples.map(({ label }) => task.labels[label!]);
+        const raw = labels.map((label) => (typeof label === 'number' ? task.labels[label] : String(label)));
+        expect(names).toEqual(raw);
+      }
+    }
+  });
+});
