@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAdaptCommand } from './commands/adapt';
+import { addAverageCommand } from './commands/average';
 import { addDataCommand } from './commands/data';
 import { addDoctorCommand } from './commands/doctor';
 import { addEngineCommand } from './commands/engine';
@@ -24,6 +25,7 @@ const COMMANDS = [
   addRunCommand,
   addEvaluateCommand,
   addAdaptCommand,
+  addAverageCommand,
   addForwardCommand,
   addGenerateCommand,
   addInspectCommand,

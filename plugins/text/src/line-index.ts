@@ -43,6 +43,18 @@ export class LineIndex {
     return index;
   }
 
+  /** The same; throws DataError, naming the patterns, where nothing is left. */
+  static async ofSome(
+    files: readonly DataFile[],
+    split: Split,
+    patterns: string | readonly string[],
+  ): Promise<LineIndex> {
+    const index = await LineIndex.build(files, split);
+    if (index.length > 0) return index;
+    const why = split ? `belongs to the ${split.part} part` : 'holds anything';
+    throw new DataError(`No line of ${[patterns].flat().join(', ')} ${why}.`, { code: 'data.empty' });
+  }
+
   get length(): number {
     return this.starts.length;
   }

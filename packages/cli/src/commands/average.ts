@@ -1,0 +1,58 @@
+import type { Command } from 'commander';
+import { join, resolve } from 'node:path';
+import type { CommandContext } from '../context';
+import { integer } from '../options';
+
+interface AverageOptions {
+  out: string;
+  run?: string;
+  last: number;
+}
+
+export function addAverageCommand(program: Command, context: CommandContext): void {
+  program
+    .command('average')
+    .description('write the mean of checkpoints of one model: of several folders, or of the newest ones of a run')
+    .argument('[folders...]', 'checkpoint folders, two at least')
+    .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
+    .option('--run <folder>', "a run's folder, or a name's (its latest run): averages the run's newest checkpoints")
+    .option('--last <n>', 'how many of them', integer(2), 5)
+    .action(async (folders: string[], { out, run, last }: AverageOptions) => {
+      const { averageCheckpoints } = await import('@graft/checkpoint');
+      const chosen = await choose(folders, run, last);
+      context.note(`The mean of ${chosen.length} checkpoints: ${chosen.join(', ')}`);
+      await averageCheckpoints(chosen, resolve(out));
+      context.print(resolve(out));
+    });
+}
+
+async function choose(folders: readonly string[], run: string | undefined, last: number): Promise<readonly string[]> {
+  const { UsageError } = await import('@graft/engine');
+  if ((run === undefined) === (folders.length === 0)) {
+    throw new UsageError('Name either checkpoint folders or --run.', { code: 'average.what' });
+  }
+  if (run === undefined) {
+    if (folders.length > 1) return folders;
+    throw new UsageError(`One checkpoint, ${folders[0]}, has no mean but itself.`, {
+      code: 'average.one',
+      hint: 'Name at least two folders, or a run by --run.',
+    });
+  }
+  const { listSnapshots } = await import('@graft/checkpoint');
+  const places = [run, join(run, 'latest')].map((folder) => join(folder, 'checkpoints'));
+  for (const place of places) {
+    const snapshots = await listSnapshots(place);
+    if (snapshots.length === 0) continue;
+    if (snapshots.length >= last) return snapshots.slice(-last).map(({ folder }) => folder);
+    throw new UsageError(
+      `${place} holds ${snapshots.length} checkpoint${snapshots.length === 1 ? '' : 's'} (${snapshots.map(({ step }) => `step-${step}`).join(', ')}), but ${last} were asked for.`,
+      {
+        code: 'average.too-few',
+        hint: 'Lower --last; how many a run keeps is decided by train.keepCheckpoints and train.checkpointEvery.',
+      },
+    );
+  }
+  throw new UsageError(`${run} is no run: there are no checkpoints in ${places.join(' or ')}.`, {
+    code: 'average.no-run',
+  });
+}
