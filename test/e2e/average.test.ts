@@ -2,7 +2,7 @@ import { CheckpointReader } from '@graft/checkpoint';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
-import { graft, graftSucceeds, runFolderOf, trajectoryConfig, write } from './graft';
+import { fixture, graft, graftSucceeds, runFolderOf, trajectoryConfig, write } from './graft';
 
 const folder = temporaryFolder();
 let checkpoints: string;
@@ -53,6 +53,11 @@ test.each<[string, (out: string) => string[], RegExp]>([
   ],
   ['no run', (out) => ['--run', 'nowhere', '--out', out], /nowhere is no run/],
   ['nothing', (out) => ['--out', out], /Name either checkpoint folders or --run/],
+  [
+    'other models',
+    (out) => [join(checkpoints, 'step-4'), fixture('gemma2-tiny'), '--out', out],
+    /cannot be averaged: "[a-z_]+" in config\.json is/,
+  ],
   ['one folder', (out) => ['runs/x', '--out', out], /One checkpoint, runs\/x, has no mean but itself/],
 ])('%s is a sentence, exit 2, and nothing written', async (name, args, message) => {
   const out = join(folder, `out-${name}`);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
-import { fixture, graftSucceeds, readMetrics, runFolderOf, write } from './graft';
+import { fixture, graft, graftSucceeds, readMetrics, runFolderOf, write } from './graft';
 
 const folder = temporaryFolder();
 const WORDS = ['red', 'blue', 'green', 'black', 'white', 'brown'];
@@ -72,7 +72,6 @@ optimizer: { use: adamw, learningRate: 0.001 }
 train: { steps: 2, batchSize: 2, crossAttentionWarmupSteps: 1 }
 `,
   );
-  const { graft } = await import('./graft');
   const { status, stderr } = await graft(['run', file], folder);
   expect(stderr).toMatch(
     /train\.crossAttentionWarmupSteps trains cross-attention alone, and this model \(decoder-only\) has none\./,

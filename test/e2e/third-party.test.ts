@@ -1,6 +1,6 @@
 import { findNativeLibrary } from '@graft/engine';
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT, temporaryFolder } from '../support';
@@ -32,31 +32,6 @@ const tsc = (args: readonly string[], cwd: string): Promise<unknown> =>
 const graft = async (args: readonly string[]): Promise<string> =>
   (await run(process.execPath, [join(modules, 'graft', 'bin', 'graft.js'), ...args], { cwd: project })).stdout;
 
-async function unpackGraft(): Promise<void> {
-  const workspaces = ['packages', 'plugins'].flatMap((folder) =>
-    readdirSync(join(ROOT, folder)).map((name) => join(folder, name)),
-  );
-  const tarballs = join(home, 'tarballs');
-  mkdirSync(tarballs);
-  const chosen = workspaces.flatMap((folder) => ['--workspace', folder]);
-  const packed = JSON.parse(await npm(['pack', '--json', '--pack-destination', tarballs, ...chosen], ROOT)) as
-    Packed[] | Record<string, Packed>;
-  expect(Object.values(packed)).toHaveLength(workspaces.length);
-  for (const { name, filename } of Object.values(packed)) {
-    const target = join(modules, name);
-    mkdirSync(target, { recursive: true });
-    await run('tar', ['-xzf', join(tarballs, filename), '--strip-components=1', '-C', target]);
-  }
-}
-
-function linkOthers(): void {
-  const own = ['@graft', 'graft', 'graft-quickstart'];
-  for (const name of readdirSync(join(ROOT, 'node_modules'))) {
-    if (name.startsWith('.') || own.includes(name)) continue;
-    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name), 'junction');
-  }
-}
-
 /** What `npm pack --json` tells of one package. */
 interface Packed {
   readonly name: string;
@@ -64,22 +39,58 @@ interface Packed {
   readonly files: readonly { readonly path: string }[];
 }
 
+/** Newer npm gives an object by name, older npm a list. */
+async function pack(args: readonly string[], cwd: string): Promise<Packed[]> {
+  const answer = JSON.parse(await npm(['pack', '--json', ...args], cwd)) as Packed[] | Record<string, Packed>;
+  return Object.values(answer);
+}
+
+/** Folders of the workspaces that are packages of Graft. */
+const workspaces = ['packages', 'plugins'].flatMap((folder) =>
+  readdirSync(join(ROOT, folder)).map((name) => join(folder, name)),
+);
+
+async function unpackGraft(): Promise<void> {
+  const tarballs = join(home, 'tarballs');
+  mkdirSync(tarballs);
+  const chosen = workspaces.flatMap((folder) => ['--workspace', folder]);
+  const packed = await pack(['--pack-destination', tarballs, ...chosen], ROOT);
+  expect(packed).toHaveLength(workspaces.length);
+  for (const { name, filename } of packed) {
+    const target = join(modules, name);
+    mkdirSync(target, { recursive: true });
+    await run('tar', ['-xzf', join(tarballs, filename), '--strip-components=1', '-C', target]);
+  }
+}
+
+/** Links what npm has put into one node_modules folder, Graft's own packages excepted, into another. */
+function linkOthers(from: string, to: string): void {
+  if (!existsSync(from)) return;
+  mkdirSync(to, { recursive: true });
+  for (const name of readdirSync(from)) {
+    if (name.startsWith('.') || ['@graft', 'graft', 'graft-quickstart'].includes(name)) continue;
+    symlinkSync(join(from, name), join(to, name), 'junction');
+  }
+}
+
 describe('a plugin from outside of the repository', () => {
   let packed: Packed;
 
   beforeAll(async () => {
-    mkdirSync(modules);
-    linkOthers();
+    linkOthers(join(ROOT, 'node_modules'), modules);
     await unpackGraft();
+    // Of some packages two versions are needed: the rarer one lies in the workspace that wants it.
+    for (const workspace of workspaces) {
+      const { name } = readJson<{ name: string }>(join(ROOT, workspace, 'package.json'));
+      linkOthers(join(ROOT, workspace, 'node_modules'), join(modules, name, 'node_modules'));
+    }
     cpSync(join(ROOT, 'examples', 'third-party-plugin'), pluginFolder, {
       recursive: true,
       filter: (path) => !path.includes(`${sep}dist`) && !path.includes(`${sep}node_modules`),
     });
     await tsc([], pluginFolder);
     // Scripts may be off in the user's npm, and `prepack` would want a tsc of the plugin's own: it was built above.
-    const answer = JSON.parse(await npm(['pack', '--json', '--ignore-scripts'], pluginFolder)) as
-      Packed[] | Record<string, Packed>;
-    [packed] = Object.values(answer);
+    [packed] = await pack(['--ignore-scripts'], pluginFolder);
     write(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }));
     const flags = ['--offline', '--no-audit', '--no-fund', '--legacy-peer-deps'];
     await npm(['install', ...flags, join(pluginFolder, packed.filename)], project);
@@ -130,8 +141,18 @@ export const [share, rate, name]: [number, TokenMaskingOptions['rate'], string] 
   it('is listed with what it brings', async () => {
     const listed = JSON.parse(await graft(['plugins', '--json', '--plugin', NAME])) as { plugin: string }[];
     expect(listed.filter(({ plugin }) => plugin === NAME)).toEqual([
-      expect.objectContaining({ interface: 'objective', id: 'token-masking', origin: `package ${NAME}` }),
-      expect.objectContaining({ interface: 'evaluator', id: 'repetition', origin: `package ${NAME}` }),
+      expect.objectContaining({
+        interface: 'objective',
+        id: 'token-masking',
+        version: '1.0.0',
+        origin: `package ${NAME}`,
+      }),
+      expect.objectContaining({
+        interface: 'evaluator',
+        id: 'repetition',
+        version: '1.0.0',
+        origin: `package ${NAME}`,
+      }),
     ]);
     expect(listed.some(({ plugin }) => plugin !== NAME)).toBe(true);
   });

@@ -72,6 +72,7 @@ export async function averageCheckpoints(
 function differ(first: CheckpointReader, other: CheckpointReader, how: string): CheckpointError {
   return new CheckpointError(`${first.path} and ${other.path} cannot be averaged: ${how}.`, {
     code: 'checkpoint.average',
+    exitCode: 2,
     hint: 'Average checkpoints of one model.',
   });
 }

@@ -11,6 +11,7 @@ import { addForwardCommand } from './commands/forward';
 import { addGenerateCommand } from './commands/generate';
 import { addInspectCommand } from './commands/inspect';
 import { addPluginsCommand } from './commands/plugins';
+import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
 import type { CommandContext } from './context';
 import { describeError } from './report-error';
@@ -24,6 +25,7 @@ export interface MainStreams {
 const COMMANDS = [
   addRunCommand,
   addEvaluateCommand,
+  addReportCommand,
   addAdaptCommand,
   addAverageCommand,
   addForwardCommand,

@@ -7,6 +7,8 @@ import { nearest } from './suggest';
 export interface RegisteredComponent {
   readonly definition: ComponentDefinition;
   readonly plugin: string;
+  /** As the plugin gives it. */
+  readonly version?: string;
   /** Where the plugin came from: a package, a file, or the config itself. */
   readonly origin: string;
 }
@@ -33,7 +35,9 @@ export class Registry {
     for (const definition of plugin.components) checkDefinition(definition, plugin, origin);
     this.plugins.set(plugin.name, origin);
     for (const definition of plugin.components) {
-      this.components.get(definition.interface)!.push({ definition, plugin: plugin.name, origin });
+      this.components
+        .get(definition.interface)!
+        .push({ definition, plugin: plugin.name, version: plugin.version, origin });
     }
   }
 

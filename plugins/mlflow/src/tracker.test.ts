@@ -1,9 +1,11 @@
 import { silentLogger, type RunInfo } from '@graft/core';
-import { existsSync, mkdirSync } from 'node:fs';
+import fc from 'fast-check';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
+import { toName } from './client';
 import { flatten, MlflowTracker } from './tracker';
 
 interface Call {
@@ -11,44 +13,69 @@ interface Call {
   body: Record<string, unknown>;
 }
 
+interface FakeServer {
+  server: Server;
+  port: number;
+  calls: Call[];
+  /** Called before each answer; may wait, and may give another status than 200. */
+  before: (call: Call) => Promise<number | void>;
+  /** What `/runs/search` finds. */
+  known: object[];
+}
+
 /** A server that speaks the few calls of the protocol and remembers them. */
-async function listen(port = 0, delayMs = 0): Promise<{ server: Server; port: number; calls: Call[] }> {
-  const calls: Call[] = [];
-  const server = createServer((request, response) => {
+async function listen(port = 0): Promise<FakeServer> {
+  const fake: FakeServer = { server: createServer(), port, calls: [], before: async () => undefined, known: [] };
+  const answer = (path: string): object | undefined =>
+    ({
+      '/experiments/create': { experiment_id: '7' },
+      '/runs/search': { runs: fake.known },
+      '/runs/create': { run: { info: { run_id: 'r1' } } },
+      '/runs/log-batch': {},
+      '/runs/update': {},
+    })[path];
+  fake.server.on('request', (request, response) => {
     let text = '';
     request.on('data', (chunk: Buffer) => (text += chunk.toString()));
     request.on('end', () => {
       const path = request.url!.replace('/api/2.0/mlflow', '').replace(/\?.*/, '');
-      calls.push({ path, body: text ? (JSON.parse(text) as Call['body']) : {} });
-      const known: Record<string, object> = {
-        '/experiments/create': { experiment_id: '7' },
-        '/runs/create': { run: { info: { run_id: 'r1' } } },
-        '/runs/log-batch': {},
-        '/runs/update': {},
-      };
-      setTimeout(() => {
-        response.writeHead(known[path] ? 200 : 404, { 'content-type': 'application/json' });
-        response.end(JSON.stringify(known[path] ?? { error_code: 'RESOURCE_DOES_NOT_EXIST' }));
-      }, delayMs);
+      const call = { path, body: text ? (JSON.parse(text) as Call['body']) : {} };
+      fake.calls.push(call);
+      void fake.before(call).then((status) => {
+        response.writeHead(status ?? (answer(path) ? 200 : 404), { 'content-type': 'application/json' });
+        response.end(JSON.stringify(status ? { message: 'No.' } : (answer(path) ?? { message: 'There is none.' })));
+      });
     });
   });
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
-  return { server, port: (server.address() as AddressInfo).port, calls };
+  await new Promise<void>((resolve) => fake.server.listen(port, '127.0.0.1', resolve));
+  fake.port = (fake.server.address() as AddressInfo).port;
+  return fake;
 }
 
-const close = (server: Server): Promise<void> => new Promise((resolve) => server.close(() => resolve()));
+function close({ server }: FakeServer): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
 
-function tracker(port: number): MlflowTracker {
+function tracker(port: number, { finishSeconds = 1, warnings = [] as string[] } = {}): MlflowTracker {
   const options = {
     trackingUri: `http://127.0.0.1:${port}`,
     flushSeconds: 0.05,
     timeoutSeconds: 2,
-    finishSeconds: 1,
+    finishSeconds,
     experiment: undefined,
-    token: undefined,
+    token: 'secret',
   };
-  return new MlflowTracker(options, silentLogger());
+  return new MlflowTracker(options, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
 }
+
+type Sent = { key: string; step: number; value: number };
+
+/** The metrics of all calls to a fake server, in order. */
+const sentTo = ({ calls }: FakeServer): [string, number, number][] =>
+  calls
+    .flatMap(({ body }) => (body.metrics as Sent[] | undefined) ?? [])
+    .map(({ key, step, value }) => [key, step, value]);
 
 function run(folder: string, id = 'one'): RunInfo {
   mkdirSync(join(folder, id), { recursive: true });
@@ -69,64 +96,190 @@ test('a config becomes flat parameters', () => {
   ]);
 });
 
-test('a run arrives: experiment, run, parameters, metrics with steps, end', async () => {
-  const { server, port, calls } = await listen();
-  const sender = tracker(port);
-  await sender.start(run(temporaryFolder()));
+test('a name that MLflow refuses becomes one that it takes, and others stay as they are', () => {
+  expect(['heldOut/loss', 'größe 1:2', 'rate (new)', '/a//../b', 'x'.repeat(300)].map(toName)).toEqual([
+    'heldOut/loss',
+    'größe 1:2',
+    'rate _new_',
+    '_/a/_/__/b',
+    'x'.repeat(250),
+  ]);
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), (key) => {
+      expect(toName(key)).toMatch(/^[\p{L}\p{N}_. :/-]{1,250}$/u);
+      expect(toName(toName(key))).toBe(toName(key));
+    }),
+  );
+});
+
+test('a run arrives: experiment, run, parameters, metrics with steps, end; the token does not', async () => {
+  const fake = await listen();
+  const sender = tracker(fake.port);
+  const info = run(temporaryFolder());
+  await sender.start({
+    ...info,
+    config: { ...(info.config as object), trackers: [{ use: 'mlflow', token: 'secret' }] },
+  });
   for (let step = 1; step <= 3; step++) sender.log(step, { step, loss: 1 / step, gradNorm: NaN });
   await sender.finish('finished');
-  await close(server);
-  const paths = calls.map(({ path }) => path);
-  expect(paths.slice(0, 3)).toEqual(['/experiments/get-by-name', '/experiments/create', '/runs/create']);
-  expect(paths[paths.length - 1]).toBe('/runs/update');
-  const metrics = calls.flatMap(
-    ({ body }) => (body.metrics as { key: string; step: number; value: number }[] | undefined) ?? [],
-  );
-  expect(metrics.map(({ key, step, value }) => [key, step, value])).toEqual([
+  await close(fake);
+  const paths = fake.calls.map(({ path }) => path);
+  expect(paths.slice(0, 4)).toEqual([
+    '/experiments/get-by-name',
+    '/experiments/create',
+    '/runs/search',
+    '/runs/create',
+  ]);
+  expect(sentTo(fake)).toEqual([
     ['loss', 1, 1],
     ['loss', 2, 0.5],
     ['loss', 3, 1 / 3],
   ]);
-  expect(calls.find(({ body }) => body.params)?.body.params).toContainEqual({ key: 'optimizer.use', value: 'adamw' });
-  expect(calls[calls.length - 1].body).toMatchObject({ run_id: 'r1', status: 'FINISHED' });
+  const parameters = fake.calls.find(({ body }) => body.params)?.body.params;
+  expect(parameters).toContainEqual({ key: 'trackers.0.use', value: 'mlflow' });
+  expect(JSON.stringify(fake.calls)).not.toContain('secret');
+  expect(fake.calls[fake.calls.length - 1]).toMatchObject({
+    path: '/runs/update',
+    body: { run_id: 'r1', status: 'FINISHED' },
+  });
 });
 
 test('a server that is down neither stops the run nor loses its metrics: the next run sends them', async () => {
-  const { server, port } = await listen();
-  await close(server);
+  const down = await listen();
+  await close(down);
   const folder = temporaryFolder();
-  const first = tracker(port);
+  const warnings: string[] = [];
+  const first = tracker(down.port, { warnings });
   await first.start(run(folder, 'one'));
   first.log(1, { loss: 5 });
   await first.finish('interrupted');
   const outbox = join(folder, 'one', 'mlflow-outbox.json');
   expect(existsSync(outbox)).toBe(true);
+  expect(warnings).toHaveLength(2);
+  expect(warnings[0]).toMatch(/ECONNREFUSED.*The run goes on/);
+  expect(warnings[1]).toContain(outbox);
 
-  const again = await listen(port);
-  const second = tracker(port);
+  const again = await listen(down.port);
+  const second = tracker(again.port);
   await second.start(run(folder, 'two'));
-  while (existsSync(outbox)) await new Promise((resolve) => setTimeout(resolve, 20));
   await second.finish('finished');
-  await close(again.server);
-  const metrics = again.calls.flatMap(({ body }) => (body.metrics as { value: number }[] | undefined) ?? []);
-  expect(metrics.map(({ value }) => value)).toEqual([5]);
+  await close(again);
+  expect(sentTo(again)).toEqual([['loss', 1, 5]]);
   expect(
     again.calls
       .filter(({ path }) => path === '/runs/update')
       .map(({ body }) => body.status)
       .sort(),
   ).toEqual(['FINISHED', 'KILLED']);
-  expect(existsSync(join(folder, 'two', 'mlflow-outbox.json'))).toBe(false);
+  expect(readdirSync(join(folder, 'one'))).toEqual([]);
+  expect(readdirSync(join(folder, 'two'))).toEqual([]);
 });
 
-test('a slow server does not hold up logging', async () => {
-  const { server, port, calls } = await listen(0, 300);
-  const sender = tracker(port);
-  await sender.start(run(temporaryFolder()));
-  for (let step = 1; step <= 5000; step++) sender.log(step, { loss: step });
-  // Nothing of this waited: the first answers are still out.
-  expect(calls.length).toBeLessThanOrEqual(1);
+test('of two runs that begin together one alone sends what a third left', async () => {
+  const fake = await listen();
+  const folder = temporaryFolder();
+  mkdirSync(join(folder, 'left'));
+  const letter = {
+    experiment: 'trial',
+    runName: 'left',
+    startTime: 1,
+    parameters: [],
+    end: { status: 'KILLED', time: 2 },
+  };
+  const metrics = [{ key: 'loss', value: 5, timestamp: 1, step: 1 }];
+  writeFileSync(join(folder, 'left', 'mlflow-outbox.json'), JSON.stringify({ ...letter, metrics }));
+  const both = [tracker(fake.port), tracker(fake.port)];
+  await Promise.all(both.map((one, i) => one.start(run(folder, String(i)))));
+  await Promise.all(both.map((one) => one.finish('finished')));
+  await close(fake);
+  expect(sentTo(fake)).toEqual([['loss', 1, 5]]);
+  expect(fake.calls.filter(({ path }) => path === '/runs/create')).toHaveLength(3);
+  expect(readdirSync(join(folder, 'left'))).toEqual([]);
+});
+
+test('a resumed run goes on in the same run, with what the server lacks alone', async () => {
+  const fake = await listen();
+  // The server has seen three steps and one parameter; the folder tells of five steps; the run repeats the fifth.
+  fake.known.push({
+    info: { run_id: 'r9' },
+    data: {
+      metrics: [{ key: 'loss', value: 3, timestamp: 1, step: 3 }],
+      params: [{ key: 'seed', value: '0' }],
+    },
+  });
+  const info = run(temporaryFolder());
+  const lines = [1, 2, 3, 4, 5].map((step) => JSON.stringify({ step, loss: step }));
+  writeFileSync(join(info.folder, 'metrics.jsonl'), `${lines.join('\n')}\n{"step":6,"lo`);
+  const evaluation = { step: 4, evaluator: 'heldOut', metrics: { loss: 0.5 }, seconds: 1 };
+  writeFileSync(join(info.folder, 'evaluations.json'), JSON.stringify([evaluation]));
+  const sender = tracker(fake.port);
+  await sender.start(info);
+  for (const step of [5, 6]) sender.log(step, { step, loss: step });
+  while (!fake.calls.some(({ path }) => path === '/runs/update')) await new Promise((resolve) => setImmediate(resolve));
   await sender.finish('finished');
-  server.closeAllConnections();
-  await close(server);
+  await close(fake);
+  expect(sentTo(fake)).toEqual([
+    ['loss', 4, 4],
+    ['loss', 5, 5],
+    ['heldOut/loss', 4, 0.5],
+    ['loss', 6, 6],
+  ]);
+  expect(fake.calls.filter(({ path }) => path === '/runs/create')).toEqual([]);
+  expect(fake.calls.filter(({ path }) => path === '/runs/update').map(({ body }) => body.status)).toEqual([
+    'RUNNING',
+    'FINISHED',
+  ]);
+  expect(JSON.stringify(fake.calls)).not.toContain('"seed"');
+});
+
+test('a resumed run sends its own outbox too, with the times of then', async () => {
+  const fake = await listen();
+  const info = run(temporaryFolder());
+  const metrics = [{ key: 'loss', value: 5, timestamp: 11, step: 1 }];
+  const letter = { experiment: 'trial', runName: 'one', startTime: 7, parameters: [], metrics, runId: 'r1' };
+  writeFileSync(
+    join(info.folder, 'mlflow-outbox.json'),
+    JSON.stringify({ ...letter, end: { status: 'KILLED', time: 12 } }),
+  );
+  const sender = tracker(fake.port);
+  await sender.start(info);
+  sender.log(2, { loss: 6 });
+  await sender.finish('finished');
+  await close(fake);
+  expect(fake.calls.flatMap(({ body }) => body.metrics ?? [])).toMatchObject([metrics[0], { step: 2, value: 6 }]);
+  expect(fake.calls.find(({ path }) => path === '/runs/create')?.body).toMatchObject({ start_time: 7 });
+  expect(fake.calls.filter(({ path }) => path === '/runs/update')).toHaveLength(1);
+  expect(readdirSync(info.folder)).toEqual([]);
+});
+
+test('a refusal is told in the words of the server, and not waited for', async () => {
+  const fake = await listen();
+  fake.before = async ({ path }) => (path === '/runs/log-batch' ? 400 : undefined);
+  const warnings: string[] = [];
+  const sender = tracker(fake.port, { finishSeconds: 25, warnings });
+  const info = run(temporaryFolder());
+  await sender.start(info);
+  sender.log(1, { loss: 5 });
+  await sender.finish('finished');
+  await close(fake);
+  expect(warnings).toEqual([
+    expect.stringMatching(/: 400 No\.\. The run goes on/),
+    expect.stringMatching(/refuses a part; what is left waits in .*mlflow-outbox\.json/),
+  ]);
+  expect(fake.calls.filter(({ path }) => path === '/runs/log-batch').length).toBeLessThan(5);
+});
+
+test('a server that never answers costs the end of a run its limit, and no metric', async () => {
+  const fake = await listen();
+  fake.before = () => new Promise(() => undefined);
+  const sender = tracker(fake.port, { finishSeconds: 0.1 });
+  const info = run(temporaryFolder());
+  await sender.start(info);
+  for (let step = 1; step <= 5000; step++) sender.log(step, { loss: step });
+  // Nothing of this waited: the first answer is still out.
+  expect(fake.calls.length).toBeLessThanOrEqual(1);
+  await sender.finish('finished');
+  await close(fake);
+  const letter = JSON.parse(readFileSync(join(info.folder, 'mlflow-outbox.json'), 'utf8')) as { metrics: Sent[] };
+  expect(letter.metrics.map(({ step }) => step)).toEqual(Array.from({ length: 5000 }, (_, i) => i + 1));
 });

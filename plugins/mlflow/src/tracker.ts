@@ -9,11 +9,11 @@ import {
   type RunInfo,
   type Tracker,
 } from '@graft/core';
-import { readdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { z } from 'zod';
-import { MlflowClient, type Parameter } from './client';
-import { deliver, deliverStored, isEmpty, store, type Letter } from './outbox';
+import { loggedBefore } from './backlog';
+import { isRefusal, MlflowClient, reasonOf, toName, type Parameter } from './client';
+import { deliver, deliverLeftovers, isEmpty, store, takeStored, type Letter } from './outbox';
 
 const Options = z.strictObject({
   trackingUri: z.url().describe('address of the server'),
@@ -24,11 +24,13 @@ const Options = z.strictObject({
   finishSeconds: z
     .number()
     .nonnegative()
+    .max(25)
     .default(15)
     .describe('longest wait at the end of a run for what is not sent yet'),
 });
 
-const OUTBOX_FILE = 'mlflow-outbox.json';
+/** Options that are nobody else's business. */
+const SECRET = /^trackers\.\d+\.token$/;
 const STATUS = { finished: 'FINISHED', failed: 'FAILED', interrupted: 'KILLED' } as const;
 
 /** A config as flat parameters: `optimizer.learningRate` = `0.001`. */
@@ -41,18 +43,33 @@ export function flatten(value: JsonValue, path = ''): Parameter[] {
   );
 }
 
+/** A config as MLflow takes it: names that it allows, each once, and no token. */
+function parametersOf(config: JsonValue): Parameter[] {
+  const byName = new Map<string, Parameter>();
+  for (const { key, value } of flatten(config)) {
+    const name = toName(key);
+    if (!SECRET.test(key) && !byName.has(name)) byName.set(name, { key: name, value });
+  }
+  return [...byName.values()];
+}
+
 /**
  * Sends a run's config, metrics and end to an MLflow server from a queue in the background: training never waits for the
- * server. What cannot be sent stays in the run's folder and is sent by the next run beside it that finds the server up.
+ * server. What cannot be sent stays in the run's folder (`mlflow-outbox.json`) and is sent by the next run beside it that
+ * finds the server up, or by the run itself when it is resumed. A resumed run goes on in the same run of MLflow's.
  */
 @injectable()
 export class MlflowTracker implements Tracker {
   private readonly client: MlflowClient;
   private letter: Letter | undefined;
-  private outbox = '';
+  private folder = '';
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
+  private leftoversSent = false;
+  private refusal: unknown;
   private complained = false;
+  /** The last step of each metric that was put into the queue. */
+  private readonly queuedTo = new Map<string, number>();
 
   constructor(
     @inject(OPTIONS) private readonly options: z.output<typeof Options>,
@@ -66,24 +83,33 @@ export class MlflowTracker implements Tracker {
   }
 
   async start(run: RunInfo): Promise<void> {
-    this.outbox = join(run.folder, OUTBOX_FILE);
+    this.folder = run.folder;
+    const left = await takeStored(run.folder).catch((error: unknown) => void this.complain(error));
+    for (const { key, step } of left?.metrics ?? []) this.queuedTo.set(key, step);
     this.letter = {
-      experiment: this.options.experiment ?? run.name,
+      experiment: left?.experiment ?? this.options.experiment ?? run.name,
       runName: run.id,
-      startTime: Date.now(),
-      parameters: flatten(run.config),
-      metrics: [],
+      startTime: left?.startTime ?? Date.now(),
+      parameters: parametersOf(run.config),
+      metrics: left?.metrics ?? [],
     };
+    // Of a run that goes on: the server says how much of this it has.
+    for await (const { step, metrics } of loggedBefore(run.folder)) this.log(step, metrics);
     this.timer = setInterval(() => void this.send(), this.options.flushSeconds * 1000);
     this.timer.unref();
-    void this.send().then(() => this.sendLeftovers(dirname(run.folder)));
+    void this.send();
   }
 
   log(step: number, metrics: Readonly<Record<string, number>>): void {
     const timestamp = Date.now();
-    for (const [key, value] of Object.entries(metrics)) {
-      // JSON has no NaN; MLflow takes the word.
-      if (key !== 'step' && Number.isFinite(value)) this.letter?.metrics.push({ key, value, timestamp, step });
+    for (const [name, value] of Object.entries(metrics)) {
+      // What is no number has no place in a curve, and JSON has no word for it.
+      if (name === 'step' || !Number.isFinite(value)) continue;
+      const key = toName(name);
+      // A run that was killed repeats the steps behind its last checkpoint.
+      if (step <= (this.queuedTo.get(key) ?? -1)) continue;
+      this.queuedTo.set(key, step);
+      this.letter?.metrics.push({ key, value, timestamp, step });
     }
   }
 
@@ -92,40 +118,53 @@ export class MlflowTracker implements Tracker {
     const { letter } = this;
     if (!letter) return;
     letter.end = { status: STATUS[status], time: Date.now() };
-    const deadline = Date.now() + this.options.finishSeconds * 1000;
-    do {
-      await this.sending;
-      await this.send();
-    } while (!isEmpty(letter) && Date.now() < deadline && (await pause(200)));
+    const deadline = setTimeout(() => this.client.abort(), this.options.finishSeconds * 1000);
+    try {
+      do {
+        await this.sending;
+        this.refusal = undefined;
+        await this.send();
+      } while (!this.isDone && !this.client.aborted && (await pause(200)));
+    } finally {
+      clearTimeout(deadline);
+    }
     if (isEmpty(letter)) return;
-    await store(this.outbox, letter);
+    const outbox = await store(this.folder, letter);
+    const why = this.refusal === undefined ? 'did not take everything in time' : 'refuses a part';
     this.logger.warn(
-      `MLflow at ${this.options.trackingUri} was not reached; what is left waits in ${this.outbox} for the next run.`,
+      `MLflow at ${this.options.trackingUri} ${why}; what is left waits in ${outbox} for the next run of that name.`,
     );
+  }
+
+  /** Nothing is left to do, or nothing that trying again would change. */
+  private get isDone(): boolean {
+    return this.refusal !== undefined || (isEmpty(this.letter!) && this.leftoversSent);
   }
 
   /** One delivery at a time; a failure is said once and tried again. */
   private send(): Promise<void> {
-    this.sending ??= deliver(this.client, this.letter!)
-      .catch((error: unknown) => this.complain(error))
+    this.sending ??= this.deliverAll()
+      .catch((error: unknown) => {
+        if (isRefusal(error)) this.refusal = error;
+        this.complain(error);
+      })
       .finally(() => (this.sending = undefined));
     return this.sending;
   }
 
-  /** What earlier runs of this name could not send. */
-  private async sendLeftovers(runs: string): Promise<void> {
-    for (const name of await readdir(runs).catch(() => [])) {
-      const file = join(runs, name, OUTBOX_FILE);
-      if (name === 'latest' || file === this.outbox || !(await stat(file).catch(() => undefined))) continue;
-      await deliverStored(this.client, file).catch((error: unknown) => this.complain(error));
-    }
+  private async deliverAll(): Promise<void> {
+    await deliver(this.client, this.letter!);
+    if (this.leftoversSent) return;
+    await deliverLeftovers(this.client, dirname(this.folder), this.folder, (error) => this.complain(error));
+    this.leftoversSent = true;
   }
 
   private complain(error: unknown): void {
-    if (this.complained) return;
+    // What the end of the run breaks off is told by `finish`.
+    if (this.complained || this.client.aborted) return;
     this.complained = true;
     this.logger.warn(
-      `MLflow at ${this.options.trackingUri}: ${(error as Error).message}. The run goes on; sending is tried again.`,
+      `MLflow at ${this.options.trackingUri}: ${reasonOf(error)}. The run goes on; sending is tried again.`,
     );
   }
 }

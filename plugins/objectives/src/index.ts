@@ -2,7 +2,7 @@ export * from './cross-entropy';
 export * from './shift-right';
 export * from './padding';
 export * from './language-model-loss';
-export { Seq2Seq, encoderDecoderBatch, type Seq2SeqOptions } from './seq2seq';
+export { Seq2Seq, seq2seqOptions, encoderDecoderBatch, type Seq2SeqOptions } from './seq2seq';
 export { PrefixLm, type PrefixLmOptions } from './prefix-lm';
 export { Teacher, TEACHER_FIELDS, type DistillationOptions } from './distillation';
 export { Ul2, UL2_PRESETS, type Denoiser, type Ul2Options } from './ul2';

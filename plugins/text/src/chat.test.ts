@@ -1,7 +1,9 @@
-import { DataError, type Dataset } from '@graft/core';
+import { createRandom, DataError, type Dataset, type Model } from '@graft/core';
+import { Seq2Seq, seq2seqOptions } from '@graft/objectives';
 import fc from 'fast-check';
 import { join } from 'node:path';
 import { folderWith, lists, openDataset, take } from '../test-support/datasets';
+import { tokenizerJson } from '../test-support/tokenizer-json';
 import { BytesTokenizer } from './bytes';
 
 const tokenizer = new BytesTokenizer();
@@ -98,6 +100,28 @@ test.each<[string, object, RegExp]>([
   const error = await take(dataset, 10).catch((e: unknown) => e);
   expect(error).toBeInstanceOf(DataError);
   expect((error as Error).message).toMatch(message);
+});
+
+test('the loss is on the answer alone', async () => {
+  const [item] = await take(await open([{ messages: [user('2 + 2?'), assistant('4')] }]), 1);
+  const objective = new Seq2Seq(seq2seqOptions.parse({ padToMultipleOf: 1 }));
+  const model = { kind: 'encoder-decoder', vocabularySize: 259, specialTokens: { pad: 0, start: 2, eos: [1] } };
+  const context = { model: model as unknown as Model, random: createRandom(0) };
+  const batch = objective.prepare({ kind: 'examples', examples: [item] }, context);
+  expect(decode(lists([batch], 'labels'))).toEqual(['4<end_of_turn><eos>']);
+  expect(decode(lists([batch], 'input_ids'))[0]).toContain('2 + 2?');
+});
+
+test('markers that the tokenizer knows become a token each', async () => {
+  const special = ['<pad>', '<eos>', '<bos>', '<unk>', '<start_of_turn>', '<end_of_turn>'];
+  const path = folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson(special)) });
+  const dataset = await open([{ messages: [user('and the'), assistant('in')] }], {
+    tokenizer: { use: 'huggingface', path },
+  });
+  const [item] = await take(dataset, 1);
+  const count = (field: string, id: number): number => lists([item], field)[0].filter((token) => token === id).length;
+  expect([count('source', 4), count('source', 5)]).toEqual([2, 1]);
+  expect(lists([item], 'target')[0].slice(-2)).toEqual([5, 1]);
 });
 
 const content = fc.string({ minLength: 1, maxLength: 12 }).filter((text) => text.trim() !== '' && !text.includes('<'));

@@ -13,10 +13,11 @@ export function addPluginsCommand(program: Command, context: CommandContext): vo
     .action(async (options: { plugin?: string[]; json?: boolean }) => {
       const { loadRegistry } = await import('@graft/core');
       const registry = await loadRegistry([...defaultPlugins, ...(options.plugin ?? [])], [process.cwd(), __dirname]);
-      const components = registry.list().map(({ definition, plugin, origin }) => ({
+      const components = registry.list().map(({ definition, plugin, version, origin }) => ({
         interface: definition.interface,
         id: definition.id,
         plugin,
+        version,
         origin,
         description: definition.description,
       }));
@@ -27,7 +28,7 @@ export function addPluginsCommand(program: Command, context: CommandContext): vo
       const rows = components.map((component) => [
         component.interface,
         component.id,
-        component.origin,
+        [component.origin, component.version].filter(Boolean).join(' '),
         component.description,
       ]);
       context.print(table(['interface', 'use', 'from', 'what it is'], rows));

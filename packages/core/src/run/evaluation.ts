@@ -68,9 +68,10 @@ export async function runEvaluation(
     const model = family.build(await initializer.checkpointConfig());
     const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
     owned.push({ dispose: () => tf.dispose(parameters) });
-    logger.info(`Model: ${model.kind}, ${countParameters(model).toLocaleString('en')} parameters`);
+    const count = countParameters(model);
+    logger.info(`Model: ${model.kind}, ${count.toLocaleString('en')} parameters`);
     if (found) await folder.writeConfig(written);
-    await folder.update({ engine: engine.description, versions: written.versions });
+    await folder.update({ engine: engine.description, versions: written.versions, parameters: count });
     await folder.becomeLatest();
     trackers = new Trackers(named, logger);
     await trackers.start(run);

@@ -79,7 +79,8 @@ export async function runExperiment(
       say(trainer.summary);
       // Only now is it a run that others should find.
       if (found) await folder.writeConfig(written);
-      await folder.update({ engine: engine.description, versions: written.versions });
+      const { parameters } = trainer;
+      await folder.update({ engine: engine.description, versions: written.versions, parameters });
       await folder.becomeLatest();
       trackers = trainer.trackers;
       await trackers.start(run);
@@ -134,6 +135,8 @@ interface Job {
 interface Trainer {
   readonly loop: TrainingLoop;
   readonly trackers: Trackers;
+  /** Parameters of the model. */
+  readonly parameters: number;
   /** One line for the log. */
   readonly summary: string;
   dispose(): void;
@@ -187,9 +190,10 @@ async function prepare(job: Job): Promise<Trainer> {
     const { signal, onStep } = job.options;
     const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, onStep };
     const loop = own(new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start));
-    const size = countParameters(model).toLocaleString('en');
+    const count = countParameters(model);
     const from = start.checkpoint ? `, going on after step ${start.step}` : '';
-    return { loop, trackers: job.trackers, summary: `Model: ${model.kind}, ${size} parameters${from}`, dispose };
+    const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${from}`;
+    return { loop, trackers: job.trackers, parameters: count, summary, dispose };
   } catch (error) {
     dispose();
     throw error;

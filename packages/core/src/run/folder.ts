@@ -22,6 +22,8 @@ export interface RunRecord {
   updatedAt: string;
   /** Steps done when the status was written. */
   steps: number;
+  /** Parameters of the model. */
+  parameters?: number;
   /** One line on what executed it. */
   engine?: string;
   versions?: Readonly<Record<string, string>>;

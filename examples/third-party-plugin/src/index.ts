@@ -1,0 +1,13 @@
+import { definePlugin } from '@graft/core';
+import { repetition } from './repetition';
+import { tokenMasking } from './token-masking';
+
+export { Repetition, repeatedShare, repetitionOptions, type RepetitionOptions } from './repetition';
+export { TokenMasking, tokenMaskingOptions, type TokenMaskingOptions } from './token-masking';
+
+/** What Graft looks for in the package that a config names. */
+export const plugin = definePlugin({
+  name: 'graft-plugin-denoising',
+  version: '1.0.0',
+  components: [tokenMasking, repetition],
+});

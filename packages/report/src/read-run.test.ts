@@ -1,0 +1,84 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../../test/support';
+import { readRun, shortTitles } from './read-run';
+
+interface Files {
+  record?: object;
+  config?: object;
+  metrics?: string;
+  evaluations?: object[];
+}
+
+function runFolder({ record = {}, config = {}, metrics, evaluations }: Files = {}): string {
+  const folder = join(temporaryFolder(), 'runs', 'small', 'one');
+  mkdirSync(folder, { recursive: true });
+  const put = (name: string, value: string | object): void =>
+    writeFileSync(join(folder, name), typeof value === 'string' ? value : JSON.stringify(value));
+  put('run.json', { name: 'small', id: 'one', status: 'finished', steps: 2, ...record });
+  put('config.json', config);
+  if (metrics !== undefined) put('metrics.jsonl', metrics);
+  if (evaluations) put('evaluations.json', evaluations);
+  return folder;
+}
+
+const line = (step: number, more: object = {}): string =>
+  `${JSON.stringify({ step, loss: 4 / step, tokensPerSecond: 100, seconds: 0.5, waitSeconds: 0, ...more })}\n`;
+
+test('series carry steps, tokens and seconds; evaluations find theirs by step', async () => {
+  const evaluations = [{ step: 2, evaluator: 'heldOut', metrics: { loss: 2.5 }, seconds: 1 }];
+  const run = await readRun(runFolder({ metrics: line(1) + line(2), evaluations }));
+  expect(run.title).toBe('small/one');
+  expect(run.training).toEqual([
+    { metric: 'loss', steps: [1, 2], tokens: [50, 100], seconds: [0.5, 1], values: [4, 2] },
+    { metric: 'tokensPerSecond', steps: [1, 2], tokens: [50, 100], seconds: [0.5, 1], values: [100, 100] },
+  ]);
+  expect(run.evaluated).toEqual([{ metric: 'heldOut/loss', steps: [2], tokens: [100], seconds: [1], values: [2.5] }]);
+  expect(run.totals).toEqual({ tokens: 100, seconds: 1, tokensPerSecond: 100 });
+});
+
+test('a name leads to its latest run', async () => {
+  const folder = runFolder();
+  const name = join(folder, '..');
+  symlinkSync('one', join(name, 'latest'));
+  expect((await readRun(name)).title).toBe('small/one');
+});
+
+test('a half-written line, a loss that is no number and a metric that comes late are no trouble', async () => {
+  const metrics = `${line(1, { loss: null })}${line(2, { extra: 7 })}{"step": 3, "lo`;
+  const { training } = await readRun(runFolder({ metrics }));
+  expect(training.find(({ metric }) => metric === 'loss')!.values).toEqual([null, 2]);
+  expect(training.find(({ metric }) => metric === 'extra')!.values).toEqual([null, 7]);
+});
+
+test('a run without metrics and without evaluations is one too', async () => {
+  const run = await readRun(runFolder());
+  expect([run.training, run.evaluated, run.evaluations]).toEqual([[], [], []]);
+  expect(run.totals).toEqual({ tokens: 0, seconds: 0, tokensPerSecond: undefined });
+});
+
+test('a long run is thinned, and its spike stays', async () => {
+  const metrics = Array.from({ length: 12_000 }, (_, i) => line(i + 1, { loss: i === 7_777 ? 99 : 1 })).join('');
+  const [loss] = (await readRun(runFolder({ metrics }))).training;
+  expect(loss.values.length).toBeLessThanOrEqual(2000);
+  expect(loss.steps[loss.values.indexOf(99)]).toBe(7_778);
+  expect(loss.steps.at(-1)).toBe(12_000);
+});
+
+test('what is no run is told with what was expected', async () => {
+  const folder = temporaryFolder();
+  await expect(readRun(folder)).rejects.toMatchObject({
+    message: `${folder} is no run: there is no run.json in it, nor in its "latest".`,
+    exitCode: 2,
+  });
+  const broken = runFolder();
+  writeFileSync(join(broken, 'config.json'), '{');
+  await expect(readRun(broken)).rejects.toThrow(/config\.json does not hold JSON/);
+});
+
+test('runs of one name are told apart by their ids', async () => {
+  const runs = await Promise.all(
+    [{ name: 'a' }, { name: 'b', id: 'x' }, { name: 'b', id: 'y' }].map((record) => readRun(runFolder({ record }))),
+  );
+  expect(shortTitles(runs)).toEqual(['a', 'b/x', 'b/y']);
+});
