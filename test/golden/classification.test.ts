@@ -27,40 +27,49 @@ async function readParameters(): Promise<Parameters> {
 const upload = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(values, [...shape], dtype);
 
 describeIf(folder !== undefined, MISSING, 'the published classifier on the encoder', () => {
-  test.each<EngineMode>([...NATIVE_MODES, 'portable'])('%s: logits, loss and the length of every gradient', async (mode) => {
-    const engine = await openEngine({ mode });
-    const config = readJson<Record<string, unknown>>(folder!, 'config.json');
-    const expected = readJson<Expected>(folder!, 'expected.json');
-    const tensors = await expectedTensors(folder!);
-    const model = new GemmaModel(parseCheckpointConfig(config, { encoderWindow: 'inclusive' }));
-    const parameters = await readParameters();
-    const [rows, length] = tensors.input_ids.shape;
-    const batch: ClassificationBatch = {
-      input_ids: upload(tensors.input_ids) as tf.Tensor2D,
-      attention_mask: upload(tensors.attention_mask) as tf.Tensor2D,
-      last_rows: tf.tensor1d(
-        expected.pooled_index.map((index, row) => row * length + index),
-        'int32',
-      ),
-      labels: upload(tensors.labels) as tf.Tensor1D,
-      weights: tf.ones([rows]),
-    };
-    const step = engine.jit((own: Parameters, given: ClassificationBatch) => {
-      const { loss, gradients, auxiliary } = valueAndGradients((trained) => {
-        const logits = classify(model.representation, trained, given);
-        return { loss: classificationLoss(logits, given), auxiliary: { logits } };
-      }, own);
-      const norms = Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [name, tf.norm(gradient)]));
-      return { loss, logits: auxiliary.logits, norms };
-    });
-    const got = await step.async(parameters, batch);
-    const logits: HostArray = { dtype: 'float32', shape: got.logits.shape, values: await got.logits.data<'float32'>() };
-    expect(largestDifference(logits, tensors.logits)).toBeLessThanOrEqual(TOLERANCE.logits);
-    expect(Math.abs((await got.loss.data())[0] - expected.loss)).toBeLessThanOrEqual(TOLERANCE.loss);
-    expect(Object.keys(got.norms).sort()).toEqual(Object.keys(expected.grad_l2).sort());
-    for (const [name, norm] of Object.entries(expected.grad_l2))
-      expect(Math.abs((await got.norms[name].data())[0] / norm - 1)).toBeLessThanOrEqual(TOLERANCE.gradientOfLargest);
-    tf.dispose([parameters, batch, got]);
-    step.dispose();
-  });
+  test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
+    '%s: logits, loss and the length of every gradient',
+    async (mode) => {
+      const engine = await openEngine({ mode });
+      const config = readJson<Record<string, unknown>>(folder!, 'config.json');
+      const expected = readJson<Expected>(folder!, 'expected.json');
+      const tensors = await expectedTensors(folder!);
+      const model = new GemmaModel(parseCheckpointConfig(config, { encoderWindow: 'inclusive' }));
+      const parameters = await readParameters();
+      const [rows, length] = tensors.input_ids.shape;
+      const batch: ClassificationBatch = {
+        input_ids: upload(tensors.input_ids) as tf.Tensor2D,
+        attention_mask: upload(tensors.attention_mask) as tf.Tensor2D,
+        last_rows: tf.tensor1d(
+          expected.pooled_index.map((index, row) => row * length + index),
+          'int32',
+        ),
+        labels: upload(tensors.labels) as tf.Tensor1D,
+        weights: tf.ones([rows]),
+      };
+      const step = engine.jit((own: Parameters, given: ClassificationBatch) => {
+        const { loss, gradients, auxiliary } = valueAndGradients((trained) => {
+          const logits = classify(model.representation, trained, given);
+          return { loss: classificationLoss(logits, given), auxiliary: { logits } };
+        }, own);
+        const norms = Object.fromEntries(
+          Object.entries(gradients).map(([name, gradient]) => [name, tf.norm(gradient)]),
+        );
+        return { loss, logits: auxiliary.logits, norms };
+      });
+      const got = await step.async(parameters, batch);
+      const logits: HostArray = {
+        dtype: 'float32',
+        shape: got.logits.shape,
+        values: await got.logits.data<'float32'>(),
+      };
+      expect(largestDifference(logits, tensors.logits)).toBeLessThanOrEqual(TOLERANCE.logits);
+      expect(Math.abs((await got.loss.data())[0] - expected.loss)).toBeLessThanOrEqual(TOLERANCE.loss);
+      expect(Object.keys(got.norms).sort()).toEqual(Object.keys(expected.grad_l2).sort());
+      for (const [name, norm] of Object.entries(expected.grad_l2))
+        expect(Math.abs((await got.norms[name].data())[0] / norm - 1)).toBeLessThanOrEqual(TOLERANCE.gradientOfLargest);
+      tf.dispose([parameters, batch, got]);
+      step.dispose();
+    },
+  );
 });
