@@ -74,7 +74,9 @@ export async function quickstart(options: QuickstartOptions = {}): Promise<Quick
         if (run.status === 'interrupted') return undefined;
         job.runs.set(name, run);
       }
-      logger.info(`${STAGE_NAMES.length + 1}/${STAGE_NAMES.length + 1}: fine-tuning on SuperGLUE's tasks, made small`);
+      logger.info(
+        `${STAGE_NAMES.length + 1}/${STAGE_NAMES.length + 1}: the adapted encoder on SuperGLUE's eight tasks, made small`,
+      );
       const superglue = await evaluateModels(job);
       return superglue && (await tell(job, superglue));
     },

@@ -51,6 +51,8 @@ export function accuracyTable(columns: readonly AccuracyColumn[]): string {
       label,
       values.map((value) => value.toFixed(3)),
     );
+  // As in the paper: ReCoRD stands beside the mean.
+  const counting = tasks.filter((task) => task !== 'record');
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const rows = tasks.map((task) => [
     ...columns.map(({ metrics }) => metrics[`${task}/accuracy`]),
@@ -61,8 +63,8 @@ export function accuracyTable(columns: readonly AccuracyColumn[]): string {
     line('task', titles),
     ...tasks.map((task, i) => row(task, rows[i])),
     row(
-      'mean',
-      titles.map((_, i) => mean(rows.map((values) => values[i]))),
+      `mean of ${counting.length}`,
+      titles.map((_, i) => mean(counting.map((task) => rows[tasks.indexOf(task)][i]))),
     ),
   ].join('\n');
 }
