@@ -53,6 +53,8 @@ test('an example that does not fit is an error that names the needed length', ()
   expect(() => encode(long, { longInputs: 'error' })).toThrow(
     'val.jsonl: example 7/1 takes 88 tokens, but maxTokens is 30.',
   );
-  expect(() => encode(example('q'.repeat(40), 'a b', ''))).toThrow('takes 44 tokens, but maxTokens is 30.');
-  expect(() => encode({ id: '8', parts: [{ text: 'x'.repeat(30) }] })).toThrow('example 8 takes 31 tokens');
+  expect(() => encode(example('q'.repeat(40), 'a b', ''))).toThrow(
+    'takes 41 tokens without its passage, but maxTokens is 30.',
+  );
+  expect(() => encode({ id: '8', parts: [{ text: 'x'.repeat(30) }] })).toThrow('example 8 takes 31 tokens without');
 });

@@ -38,11 +38,21 @@ export function encodeExamples(
   const encoded = examples.map((example): EncodedExample => {
     let tokens = tokenizer.encode(textOf(example));
     if (tokens.length > room) {
-      const needed = tokens.length + maxTokens - room;
-      if (longInputs === 'error') throw tooLong(where, example, needed, maxTokens, 'or set longInputs: shorten');
+      const specials = maxTokens - room;
+      const needed = tokens.length + specials;
+      if (longInputs === 'error')
+        throw tooLong(
+          where,
+          example,
+          `takes ${needed} tokens`,
+          maxTokens,
+          `${needed} or more, or set longInputs: shorten`,
+        );
       const fitting = shorten(example, tokenizer, room);
-      if (!fitting)
-        throw tooLong(where, example, needed, maxTokens, 'since what is left without its passage is too long');
+      if (!fitting) {
+        const least = tokenizer.encode(textOf(example, 0)).length + specials;
+        throw tooLong(where, example, `takes ${least} tokens without its passage`, maxTokens, `${least} or more`);
+      }
       tokens = fitting;
       shortened++;
     }
@@ -82,13 +92,13 @@ function withSpecials(tokens: Int32Array, tokenizer: Tokenizer, { prependBos, ap
 function tooLong(
   where: string,
   { id }: ClassificationExample,
-  needed: number,
+  takes: string,
   maxTokens: number,
-  remedy: string,
+  raiseTo: string,
 ): DataError {
-  return new DataError(`${where}: example ${id} takes ${needed} tokens, but maxTokens is ${maxTokens}.`, {
+  return new DataError(`${where}: example ${id} ${takes}, but maxTokens is ${maxTokens}.`, {
     code: 'superglue.too-long',
     exitCode: 2,
-    hint: `Raise maxTokens to ${needed} or more, ${remedy}.`,
+    hint: `Raise maxTokens to ${raiseTo}.`,
   });
 }
