@@ -36,6 +36,8 @@ export interface ComponentContext<O = unknown> {
   readonly random: RandomStream;
   readonly components: ComponentFactory;
   readonly logger: Logger;
+  /** The run that the component works for; undefined outside of one. */
+  readonly run?: RunInfo;
   /** Any dependency by its token. */
   resolve<T>(token: Token<T>): T;
 }
@@ -133,6 +135,7 @@ class Factory implements ComponentFactory {
         components: nested,
         engine: child.resolve(ENGINE),
         logger: child.resolve(LOGGER),
+        run: child.isRegistered(RUN, true) ? child.resolve(RUN) : undefined,
         resolve: <T>(token: Token<T>) => {
           try {
             return child.resolve<T>(token);

@@ -2,7 +2,6 @@ import {
   DataError,
   IGNORED_LABEL,
   PluginError,
-  RUN,
   checkContract,
   checkFields,
   componentOption,
@@ -151,13 +150,7 @@ function countTargets({ labels }: HostFields): number {
 
 /** The objective of the run that the evaluator works for. */
 function runObjective(context: ComponentContext<LossEvaluatorOptions>): ComponentSpec {
-  let config: JsonValue | undefined;
-  try {
-    config = context.resolve(RUN).config;
-  } catch {
-    config = undefined;
-  }
-  const spec = (config as { objective?: ComponentSpec } | undefined)?.objective;
+  const spec = (context.run?.config as { objective?: ComponentSpec } | undefined)?.objective;
   if (!spec) {
     throw new PluginError(
       'The evaluator "loss" has no objective: outside a run its option "objective" must name one.',

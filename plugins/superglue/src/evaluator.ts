@@ -4,8 +4,6 @@ import {
   defineComponent,
   GraftError,
   pathOption,
-  RUN,
-  type ComponentContext,
   type ComponentSpec,
   type EvaluationContext,
   type Evaluator,
@@ -210,21 +208,12 @@ function describe({ task, trial, epochs, diverged, seconds }: TrialRecord, { tra
   return `${what}: accuracy by epoch ${accuracies} (${seconds.toFixed(1)} s)`;
 }
 
-function runOf(context: ComponentContext): RunInfo | undefined {
-  try {
-    return context.resolve(RUN);
-  } catch {
-    return undefined;
-  }
-}
-
 export const superGlue = defineComponent({
   interface: 'evaluator',
   id: 'superglue',
   description: 'fine-tunes on SuperGLUE tasks and scores them, in the protocol of the paper',
   options: superGlueOptions,
-  useFactory: async (context) => {
-    const { options, components, engine, logger } = context;
+  useFactory: async ({ options, components, engine, logger, run }) => {
     return new SuperGlueEvaluator(
       {
         engine,
@@ -232,7 +221,7 @@ export const superGlue = defineComponent({
         tokenizer: await components.create('tokenizer', options.tokenizer),
         optimizer: await components.create('optimizer', options.optimizer as ComponentSpec),
         schedule: await components.create('schedule', options.schedule as ComponentSpec),
-        run: runOf(context),
+        run,
       },
       options,
     );
