@@ -1,7 +1,26 @@
 import type { GemmaConfig, SideConfig } from './config';
 
-/** Multiplications and additions of one product [m, k] x [k, n], forward and the two products backward. */
-const product = (m: number, k: number, n: number): number => 3 * 2 * m * k * n;
+/** Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts. */
+export interface BatchShape {
+  readonly batch: number;
+  readonly sourceLength: number;
+  readonly targetLength: number;
+}
+
+/** Floating-point operations by part of the model. */
+export interface FlopsByPart {
+  /** 0 for a decoder-only model. */
+  readonly encoder: number;
+  /** Self-attention and feed-forward. */
+  readonly decoder: number;
+  /** With the keys and values of the source. 0 for a decoder-only model. */
+  readonly crossAttention: number;
+  /** Final states to logits. */
+  readonly output: number;
+}
+
+/** Multiplications and additions of one product [m, k] x [k, n]. */
+const product = (m: number, k: number, n: number): number => 2 * m * k * n;
 
 /** Projections and attention of one attention with `queries` rows of each example looking at `keys` of them. */
 function attention(side: SideConfig, batch: number, queries: number, keys: number, keyValueWidth: number): number {
@@ -18,25 +37,28 @@ function feedForward(side: SideConfig, rows: number): number {
   return 3 * product(rows, side.hidden, side.feedForward);
 }
 
-/**
- * Floating-point operations of one training step's matrix products, masked ones included (they are computed). For a
- * decoder-only model only `targetLength` counts.
- */
-export function flopsPerStep(
-  config: GemmaConfig,
-  shapes: { batch: number; sourceLength: number; targetLength: number },
-): number {
-  const { batch, sourceLength, targetLength } = shapes;
+function stack(side: SideConfig, batch: number, length: number): number {
+  return side.layers * (attention(side, batch, length, length, side.hidden) + feedForward(side, batch * length));
+}
+
+/** Operations of a forward pass's matrix products, masked ones included (they are computed). */
+export function forwardFlops(config: GemmaConfig, { batch, sourceLength, targetLength }: BatchShape): FlopsByPart {
   const { decoder } = config;
-  const target = batch * targetLength;
-  let layer = attention(decoder, batch, targetLength, targetLength, decoder.hidden) + feedForward(decoder, target);
-  let encoder = 0;
-  if (config.kind === 'encoder-decoder') {
-    const side = config.encoder;
-    layer += attention(decoder, batch, targetLength, sourceLength, side.hidden);
-    encoder =
-      side.layers *
-      (attention(side, batch, sourceLength, sourceLength, side.hidden) + feedForward(side, batch * sourceLength));
-  }
-  return encoder + decoder.layers * layer + product(target, decoder.hidden, decoder.vocabularySize);
+  const parts = {
+    decoder: stack(decoder, batch, targetLength),
+    output: product(batch * targetLength, decoder.hidden, decoder.vocabularySize),
+  };
+  if (config.kind === 'decoder-only') return { encoder: 0, crossAttention: 0, ...parts };
+  const { encoder } = config;
+  return {
+    encoder: stack(encoder, batch, sourceLength),
+    crossAttention: decoder.layers * attention(decoder, batch, targetLength, sourceLength, encoder.hidden),
+    ...parts,
+  };
+}
+
+/** Operations of one training step's matrix products: those of the forward pass, and twice as many backward. */
+export function flopsPerStep(config: GemmaConfig, shape: BatchShape): number {
+  const { encoder, decoder, crossAttention, output } = forwardFlops(config, shape);
+  return 3 * (encoder + decoder + crossAttention + output);
 }

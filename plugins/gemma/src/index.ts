@@ -14,3 +14,5 @@ export { CROSS_ATTENTION_CHOICES, type CrossAttention } from './adapt-plan';
 export * from './generate';
 export * from './run-forward';
 export * from './summary';
+export * from './costs';
+export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './flops';

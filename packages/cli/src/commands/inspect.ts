@@ -1,27 +1,54 @@
 import type { CheckpointReader, TensorInfo } from '@graft/checkpoint';
 import type { Command } from 'commander';
 import type { CommandContext } from '../context';
+import { costLines, costs, presetConfig, type CostOptions } from '../model-costs';
+import { integer } from '../options';
 import { formatBytes, table } from '../table';
+
+interface InspectOptions extends CostOptions {
+  json?: boolean;
+  preset?: string;
+}
 
 export function addInspectCommand(program: Command, context: CommandContext): void {
   program
     .command('inspect')
-    .description('what a checkpoint holds: its tensors, totals and the gist of its config')
-    .argument('<checkpoint>', 'a checkpoint folder, a step-N folder of a run, or a safetensors file')
+    .description('what a checkpoint holds, or what a size would: tensors, parameters, bytes, operations')
+    .argument('[checkpoint]', 'a checkpoint folder, a step-N folder of a run, or a safetensors file')
+    .option('--preset <name>', 'a published size or pair (2b, 9b-2b), or any two sizes, instead of a checkpoint')
+    .option('--kind <kind>', 'of a preset: encoder-decoder or decoder-only')
+    .option('--dtype <dtype>', 'in which a preset is counted in bytes: float32 or bfloat16', 'bfloat16')
+    .option('--source-length <n>', 'tokens that the encoder reads, for counting operations', integer(1), 4096)
+    .option('--target-length <n>', 'tokens of the decoder', integer(1), 4096)
     .option('--json', 'as JSON')
-    .action(async (path: string, options: { json?: boolean }) => {
-      const { CheckpointReader } = await import('@graft/checkpoint');
-      const reader = await CheckpointReader.open(path);
-      try {
-        const tensors = [...reader.tensors.values()];
-        const config = await reader.config().catch(missingConfig);
-        if (options.json)
-          context.print(JSON.stringify({ ...totals(tensors), config, tensors: tensors.map(plain) }, null, 2));
-        else await printTables(context, reader, tensors, config);
-      } finally {
-        await reader.close();
+    .action(async (path: string | undefined, options: InspectOptions) => {
+      if ((path === undefined) === (options.preset === undefined)) {
+        const { UsageError } = await import('@graft/engine');
+        throw new UsageError('Name either a checkpoint or --preset.', { code: 'inspect.what' });
       }
+      if (options.preset !== undefined) await inspectPreset(context, options.preset, options);
+      else await inspectCheckpoint(context, path!, options);
     });
+}
+
+async function inspectPreset(context: CommandContext, preset: string, options: InspectOptions): Promise<void> {
+  const config = await presetConfig(preset, options.kind);
+  if (options.json) context.print(JSON.stringify(await costs(config, options), null, 2));
+  else for (const line of await costLines(config, options)) context.print(line);
+}
+
+async function inspectCheckpoint(context: CommandContext, path: string, options: InspectOptions): Promise<void> {
+  const { CheckpointReader } = await import('@graft/checkpoint');
+  const reader = await CheckpointReader.open(path);
+  try {
+    const tensors = [...reader.tensors.values()];
+    const config = await reader.config().catch(missingConfig);
+    if (options.json)
+      context.print(JSON.stringify({ ...totals(tensors), config, tensors: tensors.map(plain) }, null, 2));
+    else await printTables(context, reader, tensors, config, options);
+  } finally {
+    await reader.close();
+  }
 }
 
 /** A bare safetensors file, or a folder without config.json, can be inspected as well. */
@@ -56,6 +83,7 @@ async function printTables(
   reader: CheckpointReader,
   tensors: readonly TensorInfo[],
   config: Record<string, unknown> | undefined,
+  options: CostOptions,
 ): Promise<void> {
   const rows = tensors.map((info) => [
     info.name,
@@ -72,10 +100,14 @@ async function printTables(
   context.print(
     `${tensorCount} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(bytes)}, ${kinds.join(', ')}, ${files} ${files === 1 ? 'file' : 'files'}`,
   );
-  if (config) for (const line of await describeConfig(config, `${reader.path}/config.json`)) context.print(line);
+  if (!config) return;
+  const largest = Object.entries(dtypes).sort((a, b) => b[1] - a[1])[0]?.[0];
+  const dtype = largest === 'F32' ? 'float32' : 'bfloat16';
+  for (const line of await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype }))
+    context.print(line);
 }
 
-async function describeConfig(config: Record<string, unknown>, where: string): Promise<string[]> {
+async function describeConfig(config: Record<string, unknown>, where: string, options: CostOptions): Promise<string[]> {
   const { parseCheckpointConfig } = await import('@graft/gemma');
   let parsed;
   try {
@@ -99,5 +131,7 @@ async function describeConfig(config: Record<string, unknown>, where: string): P
   return [
     `config: ${parsed.kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}${extra}`,
     ...lines,
+    '',
+    ...(await costLines(parsed, options)),
   ];
 }

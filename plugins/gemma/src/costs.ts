@@ -1,0 +1,54 @@
+import type { GemmaConfig } from './config';
+import { forwardFlops, type BatchShape } from './flops';
+import { parameterSpecs } from './parameters';
+
+/** What a part of the model holds and costs. */
+export interface PartCosts {
+  /** Without embeddings. */
+  readonly parameters: number;
+  /** Rows of embedding tables; the output shares the decoder's. */
+  readonly embedding: number;
+  /** Operations of a forward pass for each token of its own side: source tokens for the encoder, target tokens else. */
+  readonly forwardFlopsPerToken: number;
+}
+
+/** Of `decoder`, cross-attention is not a part here. */
+export interface ModelCosts {
+  readonly kind: GemmaConfig['kind'];
+  readonly parts: Readonly<Partial<Record<'encoder' | 'decoder' | 'crossAttention' | 'output', PartCosts>>>;
+  readonly parameters: number;
+  readonly embedding: number;
+  readonly lengths: Pick<BatchShape, 'sourceLength' | 'targetLength'>;
+}
+
+/** Counted from shapes alone: no tensor is made, so that any size can be asked for. */
+export function modelCosts(config: GemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
+  const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
+  const tables = { encoder: 0, decoder: 0 };
+  for (const { name, shape, group } of parameterSpecs(config)) {
+    const count = shape.reduce((product, size) => product * size, 1);
+    sums[group] += count;
+    if (group === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;
+  }
+  const flops = forwardFlops(config, { batch: 1, ...lengths });
+  const { sourceLength, targetLength } = lengths;
+  const part = (parameters: number, embedding: number, operations: number, tokens: number): PartCosts => ({
+    parameters,
+    embedding,
+    forwardFlopsPerToken: operations / tokens,
+  });
+  return {
+    kind: config.kind,
+    parts: {
+      ...(config.kind === 'encoder-decoder' && {
+        encoder: part(sums.encoder, tables.encoder, flops.encoder, sourceLength),
+        crossAttention: part(sums['cross-attention'], 0, flops.crossAttention, targetLength),
+      }),
+      decoder: part(sums.decoder, tables.decoder, flops.decoder, targetLength),
+      output: part(0, 0, flops.output, targetLength),
+    },
+    parameters: sums.encoder + sums.decoder + sums['cross-attention'] + sums.embedding,
+    embedding: sums.embedding,
+    lengths,
+  };
+}
