@@ -1,16 +1,27 @@
 import { readHostTensors } from '@graft/checkpoint';
 import { openEngine, tf, type EngineMode } from '@graft/engine';
-import { generate, loadModel } from '@graft/gemma';
+import { generate, Generator, loadModel } from '@graft/gemma';
 import { join } from 'node:path';
 import { describeIf } from '../support';
 import { fixture, MISSING, NATIVE_MODES, readJson } from './reference';
+
+interface Beams {
+  eos_token_id: number;
+  num_beams: number;
+  length_penalty: number;
+  sequences: number[][];
+  sequences_scores: number[];
+}
 
 interface Greedy {
   eos_token_id: number;
   sequences: number[][];
 }
 
-type Expected = Record<string, { max_new_tokens: number; greedy: Greedy; greedy_eos: Greedy }>;
+type Expected = Record<
+  string,
+  { max_new_tokens: number; greedy: Greedy; greedy_eos: Greedy; beam4: Beams; beam4_eos: Beams; beam4_eos_lp0: Beams }
+>;
 
 function generationCase(name: string, modes: readonly EngineMode[]): void {
   const checkpoint = fixture(name);
@@ -40,10 +51,35 @@ function generationCase(name: string, modes: readonly EngineMode[]): void {
         expect(tf.memory().numTensors).toBe(before);
       },
     );
+
+    test.each(modes)('%s: beam search, its ids and scores, whatever the length penalty', async (mode) => {
+      const engine = await openEngine({ mode });
+      const before = tf.memory().numTensors;
+      const { model, parameters, dispose } = await loadModel(checkpoint!, { encoderWindow: 'inclusive' });
+      const generator = new Generator(engine, model);
+      try {
+        const fields = await readHostTensors(join(folder, `inputs-${name}.safetensors`));
+        for (const beams of [expected.beam4, expected.beam4_eos, expected.beam4_eos_lp0]) {
+          const { sequences, scores } = await generator.search(parameters, {
+            fields,
+            maxNewTokens: expected.max_new_tokens,
+            eos: beams.eos_token_id,
+            beams: beams.num_beams,
+            lengthPenalty: beams.length_penalty,
+          });
+          expect(sequences.map((row) => Array.from(row))).toEqual(beams.sequences);
+          scores.forEach((score, i) => expect(Math.abs(score / beams.sequences_scores[i] - 1)).toBeLessThan(1e-5));
+        }
+      } finally {
+        generator.dispose();
+        dispose();
+      }
+      expect(tf.memory().numTensors).toBe(before);
+    });
   });
 }
 
-describe('the published greedy decoding', () => {
+describe('the published decoding', () => {
   generationCase('t5gemma-tiny-balanced', ['portable', ...NATIVE_MODES]);
   generationCase('t5gemma-tiny-unbalanced', NATIVE_MODES);
 });

@@ -1,8 +1,17 @@
-import { DataError, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
-import { tf, type Engine, type Jitted } from '@graft/engine';
+import {
+  createRandom,
+  STREAMS,
+  type BatchTensors,
+  type HostFields,
+  type Parameters,
+  type RandomStream,
+} from '@graft/core';
+import { random, tf, type Engine, type Jitted } from '@graft/engine';
+import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
 import { continueDecoding, startDecoding, type Cache, type DecodingStart, type FixedState } from './decoding';
-import { checkTokenIds } from './host-fields';
 import type { GemmaModel } from './model';
+import { checkMaxNewTokens, promptAndSource, promptRows, repeatRows, upload } from './prompts';
+import { checkSampling, chooseTokens, draws, type Choice, type Sampling } from './sampling';
 
 export interface GenerateOptions {
   /**
@@ -15,6 +24,12 @@ export interface GenerateOptions {
   readonly maxNewTokens: number;
   /** A row ends with any of these. Default: the model's. An empty list: rows never end early. */
   readonly eos?: number | readonly number[];
+  /** How tokens are chosen. Default: always the most probable one. */
+  readonly sampling?: Sampling;
+  /** Sequences for each row of the fields, one after the other in the result. Default 1. */
+  readonly sequences?: number;
+  /** Says whether a row should end after these new tokens, its stop string being complete, say. */
+  readonly shouldStop?: (newTokens: readonly number[], row: number) => boolean;
   /** Called after every token. Rows that have ended get the pad token. */
   readonly onToken?: (event: TokenEvent) => void;
   /** Aborting it ends the generation with what there is. */
@@ -41,22 +56,28 @@ interface Continued {
   readonly next: tf.Tensor1D;
 }
 
-const greedy = (logits: tf.Tensor2D): tf.Tensor1D => tf.argMax(logits, 1).toInt() as tf.Tensor1D;
-
 /**
  * Generates with one model on one engine; keeps its compiled functions, one pair a shape, for the next call. `dispose`
  * frees them.
  */
 export class Generator {
-  private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number], Started>;
-  private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache], Continued>;
+  private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
+  private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, Choice], Continued>;
+  private readonly beams: BeamSearch;
 
   constructor(
     engine: Engine,
     private readonly model: GemmaModel,
   ) {
+    this.beams = new BeamSearch(engine, model);
     this.start = engine.jit(
-      (parameters: Parameters, prompt: BatchTensors, source: BatchTensors | undefined, capacity: number): Started => {
+      (
+        parameters: Parameters,
+        prompt: BatchTensors,
+        source: BatchTensors | undefined,
+        capacity: number,
+        choice: Choice,
+      ): Started => {
         const { logits, fixed, cache }: DecodingStart = startDecoding(
           model,
           parameters,
@@ -65,7 +86,7 @@ export class Generator {
           source,
           capacity,
         );
-        return { fixed, cache, next: greedy(logits) };
+        return { fixed, cache, next: chooseTokens(logits, choice) };
       },
       { name: 'startDecoding' },
     );
@@ -76,72 +97,138 @@ export class Generator {
         position: tf.Scalar,
         fixed: FixedState,
         cache: Cache,
+        choice: Choice,
       ): Continued => {
         const continued = continueDecoding(model, parameters, tokens, position, fixed, cache);
-        return { cache: continued.cache, next: greedy(continued.logits) };
+        return { cache: continued.cache, next: chooseTokens(continued.logits, choice) };
       },
       { name: 'decodeToken' },
     );
   }
 
   /**
-   * Greedy decoding. Returns one row for each example, all as wide as the longest: the prompt (the start token, or what
-   * was given, without its padding), the new tokens up to and with eos, then the pad token.
+   * Returns one row for each example (and for each of its `sequences`), all as wide as the longest: the prompt (the start
+   * token, or what was given, without its padding), the new tokens up to and with eos, then the pad token.
    */
   async generate(parameters: Parameters, options: GenerateOptions): Promise<Int32Array[]> {
-    const { model } = this;
-    const { maxNewTokens, onToken, signal } = options;
-    if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1) {
-      throw new DataError(`maxNewTokens should be an integer of at least 1, but is ${maxNewTokens}.`, {
-        code: 'gemma.max-new-tokens',
-        exitCode: 2,
-      });
+    const { pad } = this.model.specialTokens;
+    let rows: readonly (readonly number[])[] = [];
+    for await (const event of this.decode(parameters, options)) {
+      rows = event.rows;
+      options.onToken?.(event);
     }
+    const width = Math.max(...rows.map((row) => row.length));
+    return rows.map((row) => Int32Array.from({ length: width }, (_, i) => row[i] ?? pad));
+  }
+
+  /** The tokens as they come, as an async iterator; leaving it early frees what it holds. */
+  async *stream(parameters: Parameters, options: GenerateOptions): AsyncGenerator<TokenEvent, undefined, undefined> {
+    for await (const { index, tokens, ended } of this.decode(parameters, options)) yield { index, tokens, ended };
+    return undefined;
+  }
+
+  /** Beam search; see BeamRow. Returns the best sequence of each example, with its score. */
+  search(parameters: Parameters, options: BeamSearchOptions): Promise<ScoredSequences> {
+    return this.beams.search(parameters, options);
+  }
+
+  private async *decode(
+    parameters: Parameters,
+    options: GenerateOptions,
+  ): AsyncGenerator<TokenEvent & { readonly rows: readonly (readonly number[])[] }, undefined, undefined> {
+    const { model } = this;
+    const { maxNewTokens, signal, sampling = {}, shouldStop } = options;
+    checkMaxNewTokens(maxNewTokens);
+    checkSampling(sampling);
     const eos = new Set(options.eos === undefined ? model.specialTokens.eos : [options.eos].flat());
-    const { prompt, source } = promptAndSource(model, options.fields);
+    const { prompt, source } = promptAndSource(model, repeatRows(options.fields, options.sequences ?? 1));
     const { pad } = model.specialTokens;
     const rows = promptRows(prompt);
+    const promptLengths = rows.map((row) => row.length);
     const ended = rows.map(() => false);
     const length = prompt.ids.shape[1];
-    const take = (next: Int32Array, index: number): void => {
+    const take = (next: Int32Array, index: number): TokenEvent & { rows: number[][] } => {
       const before = [...ended];
       const tokens = next.map((token, row) => (ended[row] ? pad : token));
       tokens.forEach((token, row) => {
         if (ended[row]) return;
         rows[row].push(token);
-        ended[row] = eos.has(token);
+        ended[row] = eos.has(token) || (shouldStop?.(rows[row].slice(promptLengths[row]), row) ?? false);
       });
-      onToken?.({ index, tokens, ended: before });
+      return { index, tokens, ended: before, rows };
     };
+    const chooser = new Chooser(sampling, model.vocabularySize);
     const inputs = { prompt: upload(prompt), source: source && upload(source) };
     let fixed: FixedState = {};
     let cache: Cache = {};
     try {
-      const started = await this.start.async(parameters, inputs.prompt, inputs.source, length + maxNewTokens - 1);
+      const capacity = length + maxNewTokens - 1;
+      const started = await chooser.with(rows, 0, (choice) =>
+        this.start.async(parameters, inputs.prompt, inputs.source, capacity, choice),
+      );
       ({ fixed, cache } = started);
-      take(await readAndDispose(started.next), 0);
+      yield take(await readAndDispose(started.next), 0);
       for (let index = 1; index < maxNewTokens && ended.includes(false) && !signal?.aborted; index++) {
         const tokens = tf.tensor1d(
           Int32Array.from(rows, (row, i) => (ended[i] ? pad : row[row.length - 1])),
           'int32',
         );
         const position = tf.scalar(length + index - 1, 'int32');
-        const continued = await this.step.async(parameters, tokens, position, fixed, cache);
+        const before = cache;
+        const continued = await chooser.with(rows, index, (choice) =>
+          this.step.async(parameters, tokens, position, fixed, before, choice),
+        );
         tf.dispose([tokens, position, cache] as tf.TensorContainer);
         cache = continued.cache;
-        take(await readAndDispose(continued.next), index);
+        yield take(await readAndDispose(continued.next), index);
       }
     } finally {
       tf.dispose([inputs, fixed, cache] as tf.TensorContainer);
     }
-    const width = Math.max(...rows.map((row) => row.length));
-    return rows.map((row) => Int32Array.from({ length: width }, (_, i) => row[i] ?? pad));
+    return undefined;
   }
 
   dispose(): void {
     this.start.dispose();
     this.step.dispose();
+    this.beams.dispose();
   }
+}
+
+/** Makes what the choice of the next token needs beside the logits. */
+class Chooser {
+  private readonly stream: RandomStream;
+
+  constructor(
+    private readonly sampling: Sampling,
+    private readonly vocabularySize: number,
+  ) {
+    this.stream = createRandom(sampling.seed ?? 0).fork(STREAMS.sampling);
+  }
+
+  async with<T>(rows: readonly (readonly number[])[], index: number, use: (choice: Choice) => Promise<T>): Promise<T> {
+    const { sampling, vocabularySize } = this;
+    const { seed: _, ...own } = sampling;
+    const penalized = own.repetitionPenalty !== undefined && own.repetitionPenalty !== 1;
+    const choice: Choice = {
+      sampling: own,
+      seen: penalized ? seenTokens(rows, vocabularySize) : undefined,
+      key: draws(own) ? random.key(this.stream.fork(index).key()) : undefined,
+    };
+    try {
+      return await use(choice);
+    } finally {
+      choice.seen?.dispose();
+      choice.key?.dispose();
+    }
+  }
+}
+
+/** float32 [B, V], 1 for tokens that a row holds. */
+function seenTokens(rows: readonly (readonly number[])[], vocabularySize: number): tf.Tensor2D {
+  const seen = new Float32Array(rows.length * vocabularySize);
+  rows.forEach((row, i) => row.forEach((token) => (seen[i * vocabularySize + token] = 1)));
+  return tf.tensor2d(seen, [rows.length, vocabularySize]);
 }
 
 /** Greedy decoding with a key/value cache; see Generator, which serves repeated calls without compiling again. */
@@ -163,73 +250,4 @@ async function readAndDispose(tensor: tf.Tensor1D): Promise<Int32Array> {
   const values = (await tensor.data()) as Int32Array;
   tensor.dispose();
   return values;
-}
-
-function upload(fields: HostFields | Prompt): Record<string, tf.Tensor> {
-  const entries = Object.entries(fields).filter((entry): entry is [string, HostArray] => entry[1] !== undefined);
-  return Object.fromEntries(entries.map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]));
-}
-
-interface Prompt {
-  readonly ids: HostArray;
-  readonly mask?: HostArray;
-}
-
-function promptAndSource(model: GemmaModel, fields: HostFields): { prompt: Prompt; source?: HostFields } {
-  const where = 'The inputs of generate';
-  checkTokenIds(fields, 'input_ids', 'attention_mask', model, where);
-  const { input_ids: ids, attention_mask: mask } = fields;
-  if (model.kind === 'decoder-only') return { prompt: alignRight({ ids, mask }, model.specialTokens.pad) };
-  const source: HostFields = mask ? { input_ids: ids, attention_mask: mask } : { input_ids: ids };
-  if (fields.decoder_input_ids) {
-    checkTokenIds(fields, 'decoder_input_ids', 'decoder_attention_mask', model, where);
-    return {
-      prompt: alignRight(
-        { ids: fields.decoder_input_ids, mask: fields.decoder_attention_mask },
-        model.specialTokens.pad,
-      ),
-      source,
-    };
-  }
-  const batch = ids.shape[0];
-  const start = {
-    dtype: 'int32' as const,
-    shape: [batch, 1],
-    values: new Int32Array(batch).fill(model.specialTokens.start),
-  };
-  return { prompt: { ids: start }, source };
-}
-
-/** Moves every row's padding to its left, so that all rows go on at the same position (quirk 9: positions count from 0 all the same). */
-function alignRight({ ids, mask }: Prompt, pad: number): Prompt {
-  if (!mask || mask.values.every((seen) => seen !== 0)) return { ids };
-  const [batch, length] = ids.shape;
-  const values = new Int32Array(batch * length).fill(pad);
-  const aligned = new Int32Array(batch * length);
-  for (let row = 0; row < batch; row++) {
-    let to = (row + 1) * length;
-    for (let i = (row + 1) * length - 1; i >= row * length; i--) {
-      if (mask.values[i] === 0) continue;
-      to--;
-      values[to] = ids.values[i];
-      aligned[to] = 1;
-    }
-    if (to === (row + 1) * length)
-      throw new DataError(`The prompt of row ${row} is padding alone.`, { code: 'gemma.empty-prompt' });
-  }
-  return {
-    ids: { dtype: 'int32', shape: ids.shape, values },
-    mask: { dtype: 'int32', shape: ids.shape, values: aligned },
-  };
-}
-
-/** The prompts' own tokens. */
-function promptRows({ ids, mask }: Prompt): number[][] {
-  const [batch, length] = ids.shape;
-  return Array.from({ length: batch }, (_, row) => {
-    const tokens: number[] = [];
-    for (let i = row * length; i < (row + 1) * length; i++)
-      if (!mask || mask.values[i] !== 0) tokens.push(ids.values[i]);
-    return tokens;
-  });
 }

@@ -12,6 +12,8 @@ export { AdaptInitializer, adaptOptions } from './adapt-initializer';
 export * from './adapt-checkpoint';
 export { CROSS_ATTENTION_CHOICES, type CrossAttention } from './adapt-plan';
 export * from './generate';
+export { type BeamSearchOptions, type ScoredSequences } from './beam-search';
+export { type Sampling } from './sampling';
 export * from './run-forward';
 export * from './summary';
 export * from './costs';

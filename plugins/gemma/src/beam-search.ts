@@ -1,0 +1,206 @@
+/** Shapes: B examples, N = B * beams rows, V vocabulary. */
+import { DataError, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
+import { tf, type Engine, type Jitted } from '@graft/engine';
+import { BeamRow, type Candidate } from './beam';
+import { continueDecoding, startDecoding, type Cache, type FixedState } from './decoding';
+import type { GemmaModel } from './model';
+import { checkMaxNewTokens, promptAndSource, promptRows, upload } from './prompts';
+
+export interface BeamSearchOptions {
+  /** As of `GenerateOptions`. */
+  readonly fields: HostFields;
+  /** Tokens after the prompt, at most. */
+  readonly maxNewTokens: number;
+  /** A sequence ends with any of these. Default: the model's. */
+  readonly eos?: number | readonly number[];
+  /** Aborting it ends the search with what there is. */
+  readonly signal?: AbortSignal;
+  /** Sequences that are followed at a time, 2 at least. */
+  readonly beams: number;
+  /** A finished sequence's score is its log-probability over its length's power of this. Default 1. */
+  readonly lengthPenalty?: number;
+}
+
+export interface ScoredSequences {
+  /** The prompt, the new tokens, and behind them the (first) eos, as the published implementation fills up. */
+  readonly sequences: Int32Array[];
+  /** Log-probability of the new tokens, the end included, over their number's power of the length penalty. */
+  readonly scores: Float64Array;
+}
+
+/** The best 2 * beams continuations of each example: [B, 2 * beams], best first. */
+interface Best {
+  readonly sums: tf.Tensor2D;
+  /** beam * V + token. */
+  readonly places: tf.Tensor2D;
+}
+
+interface Started extends Best {
+  /** Already a row a beam. */
+  readonly fixed: FixedState;
+  readonly cache: Cache;
+}
+
+interface StepInputs {
+  readonly parameters: Parameters;
+  /** int32 [N]: what each beam was extended by. */
+  readonly tokens: tf.Tensor1D;
+  /** int32 [N]: the row that each beam goes on from. */
+  readonly rows: tf.Tensor1D;
+  /** float32 [N]: their log-probabilities. */
+  readonly sums: tf.Tensor1D;
+  readonly position: tf.Scalar;
+  readonly fixed: FixedState;
+  readonly cache: Cache;
+}
+
+const gatherRows = <T extends Readonly<Record<string, tf.Tensor>>>(tensors: T, rows: tf.Tensor1D): T =>
+  Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.gather(tensor, rows)])) as unknown as T;
+
+/** The 2 * beams best of log-probabilities [B * beams, V] that start from `sums` [B * beams]. */
+function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, beams: number, perExample: number): Best {
+  const [rows, vocabulary] = logits.shape;
+  const all = sums ? tf.add(tf.logSoftmax(logits), tf.expandDims(sums, 1)) : tf.logSoftmax(logits);
+  const { values, indices } = tf.topk(tf.reshape(all, [rows / perExample, perExample * vocabulary]), 2 * beams);
+  return { sums: values as tf.Tensor2D, places: indices.toInt() as tf.Tensor2D };
+}
+
+/** Beam search with a key/value cache whose rows follow the beams; compiled once a shape. */
+export class BeamSearch {
+  private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number], Started>;
+  private readonly step: Jitted<[StepInputs, number], Best & { readonly cache: Cache }>;
+
+  constructor(
+    engine: Engine,
+    private readonly model: GemmaModel,
+  ) {
+    this.start = engine.jit(
+      (
+        parameters: Parameters,
+        prompt: BatchTensors,
+        source: BatchTensors | undefined,
+        capacity: number,
+        beams: number,
+      ): Started => {
+        const { logits, fixed, cache } = startDecoding(model, parameters, prompt.ids, prompt.mask, source, capacity);
+        const batch = logits.shape[0];
+        const rows = tf.tensor1d(
+          Int32Array.from({ length: batch * beams }, (_, row) => Math.floor(row / beams)),
+          'int32',
+        );
+        const best = bestOf(logits, undefined, beams, 1);
+        return { ...best, fixed: gatherRows(fixed, rows), cache: gatherRows(cache, rows) };
+      },
+      { name: 'startBeams' },
+    );
+    this.step = engine.jit(
+      ({ parameters, tokens, rows, sums, position, fixed, cache }: StepInputs, beams: number) => {
+        const own = gatherRows(cache, rows);
+        const continued = continueDecoding(model, parameters, tokens, position, fixed, own);
+        return { ...bestOf(continued.logits, sums, beams, beams), cache: continued.cache };
+      },
+      { name: 'decodeBeams' },
+    );
+  }
+
+  /** The best sequence of each example. Throws DataError for options out of range. */
+  async search(parameters: Parameters, options: BeamSearchOptions): Promise<ScoredSequences> {
+    const { model } = this;
+    const { beams, lengthPenalty = 1, maxNewTokens, signal } = options;
+    checkMaxNewTokens(maxNewTokens);
+    if (!Number.isSafeInteger(beams) || beams < 2 || 2 * beams > model.vocabularySize) {
+      throw new DataError(
+        `beams should be an integer from 2 to half of the vocabulary (${model.vocabularySize >> 1}), but is ${beams}.`,
+        { code: 'gemma.beams', exitCode: 2 },
+      );
+    }
+    const eos = new Set(options.eos === undefined ? model.specialTokens.eos : [options.eos].flat());
+    const { prompt, source } = promptAndSource(model, options.fields);
+    const length = prompt.ids.shape[1];
+    const prompts = promptRows(prompt);
+    const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
+    const inputs = { prompt: upload(prompt), source: source && upload(source) };
+    let fixed: FixedState = {};
+    let cache: Cache = {};
+    try {
+      const started = await this.start.async(
+        parameters,
+        inputs.prompt,
+        inputs.source,
+        length + maxNewTokens - 1,
+        beams,
+      );
+      ({ fixed, cache } = started);
+      let chosen = await this.advance(examples, started, beams);
+      for (let index = 1; index < maxNewTokens && examples.some(({ done }) => !done) && !signal?.aborted; index++) {
+        const step: StepInputs = {
+          parameters,
+          tokens: tf.tensor1d(chosen.tokens, 'int32'),
+          rows: tf.tensor1d(chosen.rows, 'int32'),
+          sums: tf.tensor1d(chosen.sums),
+          position: tf.scalar(length + index - 1, 'int32'),
+          fixed,
+          cache,
+        };
+        const best = await this.step.async(step, beams);
+        tf.dispose([step.tokens, step.rows, step.sums, step.position, cache] as tf.TensorContainer);
+        cache = best.cache;
+        chosen = await this.advance(examples, best, beams);
+      }
+    } finally {
+      tf.dispose([inputs, fixed, cache] as tf.TensorContainer);
+    }
+    return collect(prompts, examples, [...eos][0] ?? model.specialTokens.pad);
+  }
+
+  dispose(): void {
+    this.start.dispose();
+    this.step.dispose();
+  }
+
+  /** Reads the candidates and lets every example choose among its own; examples that are done stay where they are. */
+  private async advance(examples: readonly BeamRow[], { sums, places }: Best, beams: number): Promise<Chosen> {
+    const [allSums, allPlaces] = await Promise.all([sums.data(), places.data()]);
+    tf.dispose([sums, places]);
+    const { vocabularySize } = this.model;
+    const count = examples.length * beams;
+    const chosen: Chosen = {
+      tokens: new Int32Array(count),
+      rows: new Int32Array(count),
+      sums: new Float32Array(count),
+    };
+    for (const [i, example] of examples.entries()) {
+      const candidates = Array.from({ length: 2 * beams }, (_, rank): Candidate => {
+        const place = allPlaces[2 * beams * i + rank];
+        const token = place % vocabularySize;
+        return { beam: (place - token) / vocabularySize, token, sum: allSums[2 * beams * i + rank] };
+      });
+      const next = example.done ? [] : example.advance(candidates);
+      for (let beam = 0; beam < beams; beam++) {
+        const row = i * beams + beam;
+        // Of an example that is done the numbers do not count, but rows must be there.
+        chosen.tokens[row] = next[beam]?.token ?? this.model.specialTokens.pad;
+        chosen.rows[row] = i * beams + (next[beam]?.beam ?? beam);
+        chosen.sums[row] = next[beam]?.sum ?? 0;
+      }
+    }
+    return chosen;
+  }
+}
+
+/** For each of N rows, what it goes on with. */
+interface Chosen {
+  readonly tokens: Int32Array;
+  readonly rows: Int32Array;
+  readonly sums: Float32Array;
+}
+
+function collect(prompts: readonly number[][], examples: readonly BeamRow[], filler: number): ScoredSequences {
+  const best = examples.map((example) => example.best());
+  const rows = best.map(({ tokens }, i) => [...prompts[i], ...tokens]);
+  const width = Math.max(...rows.map((row) => row.length));
+  return {
+    sequences: rows.map((row) => Int32Array.from({ length: width }, (_, i) => row[i] ?? filler)),
+    scores: Float64Array.from(best, ({ score }) => score),
+  };
+}

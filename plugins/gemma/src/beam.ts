@@ -1,0 +1,78 @@
+/** A sequence that beam search follows or has finished. */
+interface Hypothesis {
+  /** Without the prompt. */
+  readonly tokens: readonly number[];
+  /** Sum of log-probabilities. */
+  readonly sum: number;
+}
+
+/** The best continuations of a row's beams, best first. */
+export interface Candidate {
+  /** Place of the beam among the row's. */
+  readonly beam: number;
+  readonly token: number;
+  /** Sum of log-probabilities, that token included. */
+  readonly sum: number;
+}
+
+export interface BeamOptions {
+  readonly beams: number;
+  /** Sums are divided by the length's power of this: 1 is their mean, 0 favours what is short. */
+  readonly lengthPenalty: number;
+  readonly eos: ReadonlySet<number>;
+}
+
+/**
+ * Beam search over one row, as the published implementation does it: from twice as many candidates as beams, those that
+ * end are kept as finished, the others go on; it is over when no beam can become better than the worst finished one.
+ */
+export class BeamRow {
+  private running: readonly Hypothesis[] = [{ tokens: [], sum: 0 }];
+  private finished: (Hypothesis & { readonly score: number })[] = [];
+  private isDone = false;
+
+  constructor(private readonly options: BeamOptions) {}
+
+  get done(): boolean {
+    return this.isDone;
+  }
+
+  /** Takes the candidates for the next token. Returns for each beam which one it goes on from, and with what. */
+  advance(candidates: readonly Candidate[]): readonly Candidate[] {
+    const { beams, eos } = this.options;
+    const next: Candidate[] = [];
+    for (const [rank, candidate] of candidates.entries()) {
+      if (!eos.has(candidate.token)) next.push(candidate);
+      // One that ends counts only where it would have been a beam.
+      else if (rank < beams) this.finish(this.extend(candidate));
+      if (next.length === beams) break;
+    }
+    this.running = next.map((candidate) => this.extend(candidate));
+    const length = this.running[0].tokens.length;
+    this.isDone =
+      this.finished.length === beams &&
+      this.finished[beams - 1].score >= this.scoreOf(Math.max(...candidates.map(({ sum }) => sum)), length);
+    return next;
+  }
+
+  /** The best sequence and its score, once there are no more tokens to come. */
+  best(): { readonly tokens: readonly number[]; readonly score: number } {
+    if (!this.isDone) for (const hypothesis of this.running) this.finish(hypothesis);
+    return this.finished[0];
+  }
+
+  private extend({ beam, token, sum }: Candidate): Hypothesis {
+    return { tokens: [...this.running[beam].tokens, token], sum };
+  }
+
+  private finish(hypothesis: Hypothesis): void {
+    const score = this.scoreOf(hypothesis.sum, hypothesis.tokens.length);
+    this.finished = [...this.finished, { ...hypothesis, score }]
+      .sort((a, b) => b.score - a.score)
+      .slice(0, this.options.beams);
+  }
+
+  private scoreOf(sum: number, length: number): number {
+    return sum / length ** this.options.lengthPenalty;
+  }
+}

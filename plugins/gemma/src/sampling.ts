@@ -1,0 +1,85 @@
+/** Shapes: B rows, V vocabulary. */
+import { DataError } from '@graft/core';
+import { random, tf, type RandomKey } from '@graft/engine';
+
+/** How the next token is chosen. Everything left out: the most probable one. */
+export interface Sampling {
+  /** Divides the logits before drawing; 0: no drawing, the most probable token. Default: 1 where anything else draws. */
+  readonly temperature?: number;
+  /** Only the k most probable tokens are drawn from. */
+  readonly topK?: number;
+  /** Only the most probable tokens that together have this probability, in (0, 1]. */
+  readonly topP?: number;
+  /** Logits of tokens that the row holds already are divided (negative ones multiplied) by it. Default 1: none. */
+  readonly repetitionPenalty?: number;
+  /** Of the draws. Default 0. */
+  readonly seed?: number;
+}
+
+/** Throws DataError for numbers out of range. */
+export function checkSampling({ temperature, topK, topP, repetitionPenalty }: Sampling): void {
+  const wrong = (name: string, expected: string, got: number): DataError =>
+    new DataError(`${name} should be ${expected}, but is ${got}.`, { code: 'gemma.sampling', exitCode: 2 });
+  if (temperature !== undefined && !(temperature >= 0 && Number.isFinite(temperature)))
+    throw wrong('temperature', 'a number of at least 0', temperature);
+  if (topK !== undefined && !(Number.isSafeInteger(topK) && topK >= 1))
+    throw wrong('topK', 'an integer of at least 1', topK);
+  if (topP !== undefined && !(topP > 0 && topP <= 1)) throw wrong('topP', 'above 0 and at most 1', topP);
+  if (repetitionPenalty !== undefined && !(repetitionPenalty > 0 && Number.isFinite(repetitionPenalty)))
+    throw wrong('repetitionPenalty', 'a number above 0', repetitionPenalty);
+}
+
+/** Whether tokens are drawn, rather than the most probable one taken. */
+export function draws({ temperature, topK, topP }: Sampling): boolean {
+  if (temperature === 0) return false;
+  return temperature !== undefined || topK !== undefined || topP !== undefined;
+}
+
+/** A tree for `jit`: the numbers of `Sampling` are static, so that what is not asked for costs nothing. */
+export interface Choice {
+  readonly sampling: Sampling;
+  /** float32 [B, V], 1 for tokens that the row holds; only with a repetition penalty. */
+  readonly seen?: tf.Tensor;
+  /** int32 [2]; only where tokens are drawn. */
+  readonly key?: tf.Tensor;
+}
+
+const IMPOSSIBLE = -1e30;
+
+/** The next token of each row, int32 [B], by logits [B, V]. Traceable. */
+export function chooseTokens(logits: tf.Tensor2D, { sampling, seen, key }: Choice): tf.Tensor1D {
+  const { temperature = 1, topK, topP, repetitionPenalty } = sampling;
+  let scores: tf.Tensor = logits;
+  if (seen && repetitionPenalty !== undefined) {
+    const penalized = tf.where(
+      tf.greater(scores, 0),
+      tf.div(scores, repetitionPenalty),
+      tf.mul(scores, repetitionPenalty),
+    );
+    scores = tf.where(tf.greater(seen, 0), penalized, scores);
+  }
+  if (key) {
+    scores = tf.div(scores, temperature);
+    scores = keepMostProbable(scores, topK, topP);
+    // Gumbel's trick: the largest of logits with this noise is a draw from their softmax.
+    const uniform = tf.maximum(random.uniform(key as RandomKey, scores.shape), 1e-20);
+    scores = tf.sub(scores, tf.log(tf.neg(tf.log(uniform))));
+  }
+  return tf.argMax(scores, 1).toInt() as tf.Tensor1D;
+}
+
+/** Rows [B, V] with everything but the most probable tokens made impossible. */
+function keepMostProbable(scores: tf.Tensor, topK: number | undefined, topP: number | undefined): tf.Tensor {
+  if (topK === undefined && (topP === undefined || topP === 1)) return scores;
+  const vocabulary = scores.shape[1]!;
+  const count = Math.min(topK ?? vocabulary, vocabulary);
+  const best = tf.topk(scores, count).values; // [B, count], largest first
+  let least = tf.slice(best, [0, count - 1], [-1, 1]); // [B, 1]
+  if (topP !== undefined && topP < 1) {
+    // The smallest set that reaches topP: what is kept are the tokens with less than that before them.
+    const before = tf.cumsum(tf.softmax(best), 1, true); // [B, count]
+    const kept = tf.where(tf.less(before, topP), best, tf.fill(best.shape, -IMPOSSIBLE));
+    least = tf.min(kept, 1, true);
+  }
+  return tf.where(tf.greaterEqual(scores, least), scores, tf.fill(scores.shape, IMPOSSIBLE));
+}
