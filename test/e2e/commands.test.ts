@@ -112,6 +112,8 @@ describe('graft generate', () => {
   it.each([
     ['greedy', []],
     ['greedy_eos', ['--eos', String(expected.greedy_eos.eos_token_id)]],
+    ['beam4', ['--beams', '4']],
+    ['beam4_eos_lp0', ['--beams', '4', '--length-penalty', '0', '--eos', String(expected.beam4_eos_lp0.eos_token_id)]],
   ])('writes the published sequences (%s)', async (name, options) => {
     const out = join(folder, `${name}.safetensors`);
     // prettier-ignore
@@ -122,6 +124,44 @@ describe('graft generate', () => {
     expect(sequences.shape).toEqual([3, expected[name].sequences[0].length]);
   });
 
+  it('draws by a seed, several sequences, streamed or whole', async () => {
+    const text = [
+      'generate',
+      '--model',
+      model,
+      '--prompt',
+      'x',
+      '--tokenizer',
+      'bytes',
+      '--max-new-tokens',
+      '12',
+      '--eos',
+      '500',
+    ];
+    const drawn = [...text, '--temperature', '1.5', '--top-k', '100', '--engine', 'graph'];
+    const print = async (...more: string[]): Promise<string> =>
+      (await graftSucceeds([...drawn, ...more], folder)).stdout;
+    const whole = await print('--seed', '1');
+    expect(await print('--seed', '1', '--stream')).toBe(whole);
+    expect(await print('--seed', '2')).not.toBe(whole);
+    const out = join(folder, 'several.safetensors');
+    // prettier-ignore
+    await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '5', '--sequences', '4', '--top-p', '0.9'], folder);
+    expect((await readHostTensors(out)).sequences.shape).toEqual([12, 6]);
+  });
+
+  it.each([
+    [['--beams', '3', '--top-k', '2'], /--beams follows the most probable sequences/],
+    [['--length-penalty', '0'], /--length-penalty belongs to --beams/],
+    [['--top-p', '2'], /Expected a number above 0 and at most 1/],
+    [['--beams', '99999'], /beams should be an integer from 2 to half of the vocabulary/],
+  ])('refuses %j in a sentence', async (options, message) => {
+    const base = ['generate', '--model', model, '--prompt', 'x', '--tokenizer', 'bytes', '--max-new-tokens', '2'];
+    const { status, stderr } = await graft([...base, ...options], folder);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+
   it('wants either a file or a prompt', async () => {
     const both = await graft(
       ['generate', '--model', model, '--prompt', 'x', '--inputs', inputs, '--max-new-tokens', '2'],
@@ -130,6 +170,17 @@ describe('graft generate', () => {
     const neither = await graft(['generate', '--model', model, '--max-new-tokens', '2'], folder);
     expect(both.status).toBe(2);
     expect(neither.status).toBe(2);
+  });
+});
+
+describe('graft inspect --preset', () => {
+  it('counts every published pair to the last parameter, in parts', async () => {
+    const { stdout } = await graftSucceeds(['inspect', '--preset', '9b-2b'], folder);
+    expect(stdout).toMatch(/^encoder +8,324,201,984 +917,504,000 /m);
+    expect(stdout).toMatch(/^cross-attention +436,327,424 /m);
+    expect(stdout).toContain('12,292,375,296 parameters, 24.6 GB');
+    const json = JSON.parse((await graftSucceeds(['inspect', '--preset', 's-b', '--json'], folder)).stdout) as object;
+    expect(json).toMatchObject({ kind: 'encoder-decoder', dtype: 'bfloat16' });
   });
 });
 
@@ -183,7 +234,20 @@ describe('the command', () => {
 
   it('helps everywhere', async () => {
     const { stdout } = await graftSucceeds(['--help'], folder);
-    for (const name of ['run', 'adapt', 'forward', 'generate', 'inspect', 'plugins', 'doctor', 'engine']) {
+    for (const name of [
+      'run',
+      'evaluate',
+      'report',
+      'adapt',
+      'average',
+      'forward',
+      'generate',
+      'inspect',
+      'data',
+      'plugins',
+      'doctor',
+      'engine',
+    ]) {
       expect(stdout).toContain(`  ${name} `);
       expect((await graftSucceeds([name, '--help'], folder)).stdout).toMatch(new RegExp(`^Usage: graft ${name} `));
     }

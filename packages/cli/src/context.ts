@@ -13,6 +13,8 @@ export interface CommandContext {
   exitCode: number;
   /** A line of the result, on standard output. */
   print(line: string): void;
+  /** A part of a line of the result. */
+  write(text: string): void;
   /** A line for humans, on standard error; nothing under --quiet. */
   note(line: string): void;
 }

@@ -28,12 +28,17 @@ export function integer(least: number): (text: string) => number {
   };
 }
 
-export function positiveNumber(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value) || value <= 0)
-    throw new InvalidArgumentError('Expected a number above 0.');
-  return value;
+/** A number within some range, which `range` names: `above 0`. */
+export function numberOf(range: string, isWithin: (value: number) => boolean): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() === '' || !Number.isFinite(value) || !isWithin(value))
+      throw new InvalidArgumentError(`Expected a number${range && ` ${range}`}.`);
+    return value;
+  };
 }
+
+export const positiveNumber = numberOf('above 0', (value) => value > 0);
 
 /** A comma-separated list of known words. */
 export function listOf<T extends string>(known: readonly T[]): (text: string) => T[] {

@@ -68,6 +68,7 @@ export async function main(argv: readonly string[], streams: MainStreams = proce
     globals: {},
     exitCode: 0,
     print: (text) => streams.stdout.write(`${text}\n`),
+    write: (text) => streams.stdout.write(text),
     note: (text) => context.globals.quiet || streams.stderr.write(`${text}\n`),
   };
   try {

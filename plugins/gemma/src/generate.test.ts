@@ -156,4 +156,101 @@ describe('generate', () => {
     await expect(run({ input_ids: ints([[5, 6]]) }, 0)).rejects.toThrow(/maxNewTokens/);
     await expect(run({})).rejects.toThrow(/"input_ids" is missing/);
   });
+
+  test('sampling: one seed, one result; several sequences of a row differ; ends are kept', async () => {
+    const model = tinyGemma();
+    const parameters = tinyParameters(model);
+    const before = tf.memory().numTensors;
+    const draw = async (seed: number): Promise<number[][]> =>
+      plain(
+        await generate(engine, model, parameters, {
+          fields,
+          maxNewTokens: NEW_TOKENS,
+          eos: [],
+          sequences: 3,
+          sampling: { temperature: 2, topK: 20, seed },
+        }),
+      );
+    const first = await draw(1);
+    expect(first).toHaveLength(6);
+    expect(await draw(1)).toEqual(first);
+    expect(await draw(2)).not.toEqual(first);
+    expect(new Set(first.map((row) => row.join())).size).toBeGreaterThan(3);
+    expect(tf.memory().numTensors).toBe(before);
+    tf.dispose(parameters);
+  });
+
+  test('temperature 0 and top 1 are greedy, also for repeated rows; a penalty ends repetition', async () => {
+    const model = tinyGemma();
+    const parameters = tinyParameters(model);
+    const options = { fields, maxNewTokens: NEW_TOKENS, eos: [] };
+    const greedy = plain(await generate(engine, model, parameters, options));
+    for (const sampling of [{ temperature: 0 }, { topK: 1 }, { topP: 1e-9 }]) {
+      const rows = plain(await generate(engine, model, parameters, { ...options, sampling, sequences: 2 }));
+      expect(rows).toEqual(greedy.flatMap((row) => [row, row]));
+    }
+    const penalized = await generate(engine, model, parameters, { ...options, sampling: { repetitionPenalty: 1e6 } });
+    // As good as forbidden: no token comes twice, the start token included.
+    for (const row of plain(penalized)) expect(new Set(row).size).toBe(row.length);
+    tf.dispose(parameters);
+  });
+
+  test('a stream gives the same tokens, and frees everything when it is left early', async () => {
+    const model = tinyGemma();
+    const parameters = tinyParameters(model);
+    const generator = new Generator(engine, model);
+    const options = { fields, maxNewTokens: NEW_TOKENS, eos: [] };
+    const expected = plain(await generator.generate(parameters, options));
+    const before = tf.memory().numTensors;
+    const streamed: number[][] = [[2], [2]];
+    for await (const { tokens, index } of generator.stream(parameters, options)) {
+      tokens.forEach((token, row) => streamed[row].push(token));
+      if (index === 4) break;
+    }
+    expect(streamed).toEqual(expected.map((row) => row.slice(0, 6)));
+    expect(tf.memory().numTensors).toBe(before);
+    generator.dispose();
+    tf.dispose(parameters);
+  });
+
+  test('a row ends where its caller says so', async () => {
+    const model = tinyGemma();
+    const parameters = tinyParameters(model);
+    const options = { fields, maxNewTokens: NEW_TOKENS, eos: [] };
+    const whole = plain(await generate(engine, model, parameters, options));
+    const stopped = await generate(engine, model, parameters, {
+      ...options,
+      shouldStop: (tokens, row) => row === 1 && tokens.length === 3,
+    });
+    const pad = model.specialTokens.pad;
+    expect(plain(stopped)).toEqual([
+      whole[0],
+      [...whole[1].slice(0, 4), ...new Array<number>(NEW_TOKENS - 3).fill(pad)],
+    ]);
+    tf.dispose(parameters);
+  });
+
+  test('beam search finds what is at least as probable as the greedy sequence', async () => {
+    const model = tinyGemma();
+    const parameters = tinyParameters(model);
+    const generator = new Generator(engine, model);
+    const options = { fields, maxNewTokens: 4, eos: [] };
+    const sum = async (rows: Int32Array[], row: number): Promise<number> => {
+      const source = { input_ids: ints([SOURCE[row]]), attention_mask: ints([SOURCE_MASK[row]]) };
+      const inputs = { ...source, decoder_input_ids: ints([Array.from(rows[row].slice(0, -1))]) };
+      const { logits } = await runForward({ engine, model, parameters, inputs });
+      const all = tf.logSoftmax(tf.tensor(logits.values, [4, model.vocabularySize]));
+      const values = await all.array();
+      all.dispose();
+      return [...rows[row].slice(1)].reduce((total, token, i) => total + (values as number[][])[i][token], 0);
+    };
+    const greedy = await generator.generate(parameters, options);
+    const { sequences, scores } = await generator.search(parameters, { ...options, beams: 5, lengthPenalty: 0 });
+    for (const row of [0, 1]) {
+      expect(scores[row]).toBeCloseTo(await sum(sequences, row), 3);
+      expect(scores[row]).toBeGreaterThanOrEqual((await sum(greedy, row)) - 1e-4);
+    }
+    generator.dispose();
+    tf.dispose(parameters);
+  });
 });

@@ -1,12 +1,13 @@
 import type { HostFields, Tokenizer } from '@graft/core';
 import type { Engine, EngineMode } from '@graft/engine';
-import type { EncoderWindow, GemmaModel } from '@graft/gemma';
+import type { EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, type Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCommandEngine, openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
-import { encoderWindowOption, engineOption, integer } from '../options';
+import { NewText } from '../new-text';
+import { collect, encoderWindowOption, engineOption, integer, numberOf, positiveNumber } from '../options';
 import { UsageMistake } from '../report-error';
 
 interface GenerateCommandOptions {
@@ -17,6 +18,16 @@ interface GenerateCommandOptions {
   tokenizer?: string;
   maxNewTokens: number;
   eos?: number[];
+  temperature?: number;
+  topK?: number;
+  topP?: number;
+  repetitionPenalty?: number;
+  seed: number;
+  sequences: number;
+  beams?: number;
+  lengthPenalty?: number;
+  stop?: string[];
+  stream?: boolean;
   encoderWindow?: EncoderWindow;
   engine?: EngineMode;
 }
@@ -24,7 +35,7 @@ interface GenerateCommandOptions {
 export function addGenerateCommand(program: Command, context: CommandContext): void {
   program
     .command('generate')
-    .description('greedy generation: from a file of token ids, or from a text')
+    .description('generate from a file of token ids, or from a text: greedily, by sampling, or by beam search')
     .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
     .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
     .option('--output <file>', 'safetensors to write: sequences, int32, start token first, filled with pad behind eos')
@@ -32,6 +43,28 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .requiredOption('--max-new-tokens <n>', 'tokens to generate, at most', integer(1))
     .option('--eos <ids>', "token ids that end a sequence, comma-separated (default: the model's)", tokenIds)
+    .option(
+      '--temperature <x>',
+      'draw tokens, from logits divided by this; 0: the most probable one',
+      numberOf('at least 0', (x) => x >= 0),
+    )
+    .option('--top-k <n>', 'draw from the n most probable tokens alone', integer(1))
+    .option(
+      '--top-p <p>',
+      'draw from the most probable tokens that together have this probability',
+      numberOf('above 0 and at most 1', (x) => x > 0 && x <= 1),
+    )
+    .option('--repetition-penalty <x>', 'make tokens that are there already less probable; 1: no', positiveNumber)
+    .option('--seed <n>', 'of the draws', integer(0), 0)
+    .option('--sequences <n>', 'sequences drawn for each input', integer(1), 1)
+    .option('--beams <n>', 'beam search with so many beams', integer(2))
+    .option(
+      '--length-penalty <x>',
+      'of beam search: scores are divided by the length to this power (default: 1)',
+      numberOf('', () => true),
+    )
+    .option('--stop <text>', 'with --prompt: end where this text appears; may be repeated', collect)
+    .option('--stream', 'with --prompt: print the text as it comes')
     .addOption(encoderWindowOption())
     .addOption(engineOption())
     .action(async (options: GenerateCommandOptions) => {
@@ -41,6 +74,8 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     });
 }
 
+const SAMPLING_OPTIONS = ['temperature', 'topK', 'topP', 'repetitionPenalty'] as const;
+
 function tokenIds(text: string): number[] {
   const ids = text.split(',').map(Number);
   if (text.trim() === '' || !ids.every((id) => Number.isSafeInteger(id) && id >= 0))
@@ -48,10 +83,20 @@ function tokenIds(text: string): number[] {
   return ids;
 }
 
-function checkUsage({ inputs, output, prompt }: GenerateCommandOptions): void {
+function checkUsage(options: GenerateCommandOptions): void {
+  const { inputs, output, prompt, beams, lengthPenalty, sequences, stop, stream } = options;
   const fromFile = inputs !== undefined && output !== undefined && prompt === undefined;
   const fromText = prompt !== undefined && inputs === undefined && output === undefined;
   if (!fromFile && !fromText) throw new UsageMistake('Give either --inputs and --output, or --prompt.');
+  if (!fromText && (stop || stream)) throw new UsageMistake('--stop and --stream belong to --prompt.');
+  if (lengthPenalty !== undefined && beams === undefined)
+    throw new UsageMistake('--length-penalty belongs to --beams.');
+  const drawn = SAMPLING_OPTIONS.filter((name) => options[name] !== undefined);
+  if (beams !== undefined && (drawn.length > 0 || sequences > 1 || stop || stream))
+    throw new UsageMistake(
+      '--beams follows the most probable sequences; it does not go with sampling, --sequences, --stop or --stream.',
+    );
+  if (stream && sequences > 1) throw new UsageMistake('--stream prints one sequence; it does not go with --sequences.');
 }
 
 async function generateFile(context: CommandContext, options: GenerateCommandOptions): Promise<void> {
@@ -66,32 +111,47 @@ async function generateFile(context: CommandContext, options: GenerateCommandOpt
 }
 
 async function generateText(context: CommandContext, options: GenerateCommandOptions, prompt: string): Promise<void> {
-  let tokenizer: Tokenizer | undefined;
-  let promptLength = 0;
-  const [row] = await generateRows(context, options, async (model, engine) => {
-    tokenizer = await openTokenizer(context, options, engine);
-    const ids = tokenizer.encode(prompt);
-    // A decoder-only model goes on behind the start token and the prompt; a decoder begins with the start token alone.
-    const values = model.kind === 'decoder-only' ? Int32Array.of(model.specialTokens.start, ...ids) : ids;
-    promptLength = model.kind === 'decoder-only' ? values.length : 1;
-    return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };
-  });
-  context.print(tokenizer!.decode(row.subarray(promptLength)));
+  let text: NewText | undefined;
+  const rows = await generateRows(
+    context,
+    options,
+    async (model, engine) => {
+      const tokenizer = await openTokenizer(context, options, engine);
+      const ids = tokenizer.encode(prompt);
+      // A decoder-only model goes on behind the start token and the prompt; a decoder begins with the start token alone.
+      const values = model.kind === 'decoder-only' ? Int32Array.of(model.specialTokens.start, ...ids) : ids;
+      text = new NewText(tokenizer, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
+      return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };
+    },
+    {
+      shouldStop: (tokens) => text!.isOver(tokens),
+      onToken: options.stream ? ({ tokens }) => context.write(text!.more(tokens[0])) : undefined,
+    },
+  );
+  if (options.stream) context.print(text!.rest());
+  else for (const row of rows) context.print(text!.of(row));
 }
 
 async function generateRows(
   context: CommandContext,
   options: GenerateCommandOptions,
   makeFields: (model: GemmaModel, engine: Engine) => Promise<HostFields>,
+  hooks: Pick<GenerateOptions, 'shouldStop' | 'onToken'> = {},
 ): Promise<Int32Array[]> {
-  const { generate, loadModel } = await import('@graft/gemma');
+  const { Generator, loadModel } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
   const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
   const { model, parameters } = checkpoint;
+  const generator = new Generator(engine, model);
   try {
-    const fields = await makeFields(model, engine);
-    return await generate(engine, model, parameters, { fields, maxNewTokens: options.maxNewTokens, eos: options.eos });
+    const { maxNewTokens, eos, beams, lengthPenalty, sequences, temperature, topK, topP, repetitionPenalty, seed } =
+      options;
+    const common = { fields: await makeFields(model, engine), maxNewTokens, eos };
+    if (beams !== undefined) return (await generator.search(parameters, { ...common, beams, lengthPenalty })).sequences;
+    const sampling = { temperature, topK, topP, repetitionPenalty, seed };
+    return await generator.generate(parameters, { ...common, ...hooks, sequences, sampling });
   } finally {
+    generator.dispose();
     checkpoint.dispose();
   }
 }
