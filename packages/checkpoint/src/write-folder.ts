@@ -14,6 +14,8 @@ export interface CheckpointContents {
   readonly tensors: readonly TensorSource[];
   /** Largest shard, bytes; more tensors than that make several files and an index. Default 5 GB, as the hub's tools write. */
   readonly maxShardBytes?: number;
+  /** Tensors that are asked for and written at a time, for sources that stream from a disk. Default 1. */
+  readonly concurrency?: number;
   /** Files beside the weights, by name: a tokenizer's. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
 }
@@ -33,13 +35,13 @@ export async function writeCheckpointInto(folder: string, contents: CheckpointCo
   checkContents(contents);
   const shards = splitIntoShards(tensors, maxShardBytes);
   if (shards.length <= 1) {
-    await writeSafetensorsInto(join(folder, SINGLE_FILE), tensors, inOrder(tensors));
+    await writeSafetensorsInto(join(folder, SINGLE_FILE), tensors, inOrder(tensors, contents.concurrency));
   } else {
     const places: [string, string][] = [];
     const digits = (value: number): string => String(value).padStart(5, '0');
     for (const [i, shard] of shards.entries()) {
       const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
-      await writeSafetensorsInto(join(folder, file), shard, inOrder(shard));
+      await writeSafetensorsInto(join(folder, file), shard, inOrder(shard, contents.concurrency));
       for (const { name } of shard) places.push([name, file]);
     }
     const totalSize = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);

@@ -157,10 +157,26 @@ export async function writeSafetensorsInto(
   await writer.close();
 }
 
-/** Fills a writer with sources, one after the other. */
-export function inOrder(sources: readonly TensorSource[]): (writer: SafetensorsWriter) => Promise<void> {
+/** Fills a writer with sources, one after the other or several at a time. */
+export function inOrder(
+  sources: readonly TensorSource[],
+  concurrency = 1,
+): (writer: SafetensorsWriter) => Promise<void> {
   return async (writer) => {
-    for (const source of sources) await writer.write(source);
+    let next = 0;
+    let failed = false;
+    const work = async (): Promise<void> => {
+      try {
+        while (next < sources.length && !failed) await writer.write(sources[next++]);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    };
+    // All of them are waited for: whoever fails closes the file next.
+    const results = await Promise.allSettled(Array.from({ length: concurrency }, work));
+    const lost = results.find((result) => result.status === 'rejected');
+    if (lost) throw lost.reason;
   };
 }
 
