@@ -2,6 +2,7 @@ import { CheckpointReader } from '@graft/checkpoint';
 import { createRandom, fillParameters } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import fs from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
 import { ODD_SIDE, tinyGemma, writeTiny } from '../../../test/support/tiny-gemma';
@@ -123,7 +124,65 @@ describe('adaptCheckpoint', () => {
     const encoder = await writeTiny(join(base, 'source'), { config: decoderOnly() });
     writeFileSync(join(encoder, 'tokenizer.json'), '{}');
     await adaptCheckpoint({ encoder, out: join(base, 'out') });
-    expect(readdirSync(join(base, 'out')).sort()).toEqual(['config.json', 'model.safetensors', 'tokenizer.json']);
+    expect(readdirSync(join(base, 'out')).sort()).toEqual([
+      'config.json',
+      'graft.json',
+      'model.safetensors',
+      'tokenizer.json',
+    ]);
+  });
+
+  it('says in graft.json what was made of what, and why', async () => {
+    const base = temporaryFolder();
+    const encoder = await writeTiny(join(base, 'wide'), { config: decoderOnly(WIDE) });
+    const decoder = await writeTiny(join(base, 'odd'), { config: decoderOnly() });
+    const report = await adaptCheckpoint({ encoder, decoder, out: join(base, 'out'), seed: 3 });
+    expect(report.crossAttentionReason).toMatch(/^the two sides differ: hidden size 24 \(encoder\) and 20 \(decoder\)/);
+    expect(JSON.parse(readFileSync(join(base, 'out', 'graft.json'), 'utf8'))).toEqual({
+      adapted: {
+        encoder,
+        decoder,
+        crossAttention: { asked: 'auto', is: 'random', reason: report.crossAttentionReason },
+        random: [],
+        seed: 3,
+        std: 0.02,
+        dtype: 'float32',
+      },
+    });
+  });
+
+  it('leaves parts to chance for ablations: random matrices, norms of gain 1, the rest as it was', async () => {
+    const base = temporaryFolder();
+    const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
+    const out = join(base, 'out');
+    const report = await adaptCheckpoint({ encoder, out, random: ['encoder', 'embedding'], std: 0.5 });
+    const [source, made] = [await allBytes(encoder), await allBytes(out)];
+    expect(report.random).toEqual(
+      Object.keys(made).filter((name) => name.includes('.encoder.') || name.includes('embed_tokens')),
+    );
+    expect(made['model.encoder.norm.weight'].every((byte) => byte === 0)).toBe(true);
+    for (const [name, bytes] of Object.entries(made)) {
+      const mapped = mapName(name)!;
+      const copied = source[mapped.source].equals(bytes);
+      if (!name.endsWith('norm.weight')) expect([name, copied]).toEqual([name, !report.random.includes(name)]);
+    }
+    const again = join(base, 'again');
+    await adaptCheckpoint({ encoder, out: again, random: ['encoder', 'embedding'], std: 0.5 });
+    expect(await allBytes(again)).toEqual(made);
+  });
+
+  it('looks first whether there is room', async () => {
+    const base = temporaryFolder();
+    const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
+    const statfs = jest.spyOn(fs, 'statfs').mockResolvedValue({ bavail: 3, bsize: 1000 } as never);
+    try {
+      await expect(adaptCheckpoint({ encoder, out: join(base, 'deep', 'out') })).rejects.toThrow(
+        /out would take 0\.0 GB, but .*deep has 0\.0 GB left/,
+      );
+    } finally {
+      statfs.mockRestore();
+    }
+    expect(readdirSync(base)).toEqual(['one']);
   });
 
   it('refuses pairs that do not go together, with their numbers, and leaves nothing behind', async () => {

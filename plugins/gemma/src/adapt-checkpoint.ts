@@ -4,6 +4,7 @@ import {
   fromFloat32,
   isFloatDtype,
   parseFloatDtype,
+  readTokenizerFiles,
   sourceBytes,
   toFloat32,
   writeCheckpoint,
@@ -12,16 +13,19 @@ import {
   type TensorSource,
 } from '@graft/checkpoint';
 import { createRandom, type RandomStream } from '@graft/core';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import {
   AdaptSources,
   checkPlan,
+  copiesCrossAttention,
+  crossAttentionReason,
   normalChunks,
   planAdaptation,
   unusedTensors,
   type AdaptStep,
   type CrossAttention,
+  type RandomPart,
 } from './adapt-plan';
 import { toCheckpointConfig } from './config';
 import { parameterCount } from './parameters';
@@ -38,9 +42,11 @@ export interface AdaptRequest {
   out: string;
   /** Default auto. */
   crossAttention?: CrossAttention;
-  /** Of random projections. Default 0. */
+  /** Parts that are not taken from the checkpoints, for ablations. Default: none. */
+  random?: readonly RandomPart[];
+  /** Of what is random. Default 0. */
   seed?: number;
-  /** Standard deviation of random projections. Default 0.02. */
+  /** Standard deviation of what is random. Default 0.02. */
   std?: number;
   /** float32, bfloat16 or float16. Default: the sources' if they agree, else float32. */
   dtype?: string;
@@ -64,6 +70,8 @@ export interface AdaptReport {
   /** As config.json spells it. */
   readonly dtype: string;
   readonly crossAttention: 'copied' | 'random';
+  /** Why: a clause. */
+  readonly crossAttentionReason: string;
   /** Names of the parameters that were drawn at random. */
   readonly random: readonly string[];
   /** Tensors of the sources that the new model has no use for. */
@@ -73,14 +81,36 @@ export interface AdaptReport {
 /** Tensors that are copied at a time: a disk answers several requests sooner than one after the other. */
 const CONCURRENCY = 4;
 
-/** Files beside the weights that belong to the vocabulary; taken along from the decoder's folder. */
-const TOKENIZER_FILES = [
-  'tokenizer.json',
-  'tokenizer.model',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-];
+/** Says beside the weights how they came about. */
+const RECORD_FILE = 'graft.json';
+
+function record(
+  { encoder, decoder = encoder, random = [], seed, std, crossAttention: asked }: AdaptRequest,
+  copies: boolean,
+  reason: string,
+  dtype: string,
+): string {
+  const crossAttention = { asked, is: copies ? 'copied' : 'random', reason };
+  const adapted = { encoder: resolve(encoder), decoder: resolve(decoder), crossAttention, random, seed, std, dtype };
+  return `${JSON.stringify({ adapted }, null, 2)}\n`;
+}
+
+/** Throws CheckpointError where the disk has less room than the new folder takes. */
+async function checkFreeSpace(out: string, bytes: number): Promise<void> {
+  let folder = dirname(resolve(out));
+  // The folder's parents may be made only by writing it.
+  let room = await statfs(folder).catch(() => undefined);
+  while (!room && dirname(folder) !== folder) {
+    folder = dirname(folder);
+    room = await statfs(folder).catch(() => undefined);
+  }
+  if (!room || room.bavail * room.bsize >= bytes) return;
+  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(1)} GB`;
+  throw new CheckpointError(
+    `${out} would take ${gigabytes(bytes)}, but ${folder} has ${gigabytes(room.bavail * room.bsize)} left.`,
+    { code: 'checkpoint.disk-full', hint: 'Free some space, write elsewhere, or store a narrower dtype.' },
+  );
+}
 
 /**
  * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most one chunk of a tensor is
@@ -91,11 +121,15 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
   const sources = await AdaptSources.open(request.encoder, request.decoder);
   try {
     const dtype = request.dtype === undefined ? sources.commonDtype : parseFloatDtype(request.dtype);
-    const plan = planAdaptation(sources.config, crossAttention);
+    const plan = planAdaptation(sources.config, crossAttention, undefined, request.random);
     checkPlan(plan, sources);
     const random = createRandom(seed).fork('adapt');
     const tensors = plan.map((step) => streamedSource(step, sources, dtype, random, std));
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
+    await checkFreeSpace(out, bytes);
+    const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
+    const copies = copiesCrossAttention(sources.config, crossAttention);
+    const reason = crossAttentionReason(sources.config, crossAttention);
     let doneTensors = 0;
     let doneBytes = 0;
     const reported = tensors.map((source) => ({
@@ -111,17 +145,20 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       config: toCheckpointConfig(sources.config, configDtypeName(dtype)),
       generationConfig: await sources.decoder.generationConfig(),
       tensors: reported,
-      extraFiles: await tokenizerFiles(sources.decoder.path),
+      extraFiles: {
+        ...(await readTokenizerFiles(sources.decoder.path)),
+        [RECORD_FILE]: record({ ...request, crossAttention, seed, std }, copies, reason, configDtypeName(dtype)),
+      },
       concurrency: CONCURRENCY,
     });
-    const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
     return {
       out,
       tensors: plan.length,
       parameters: parameterCount(plan.map(({ spec }) => spec)),
       bytes,
       dtype: configDtypeName(dtype),
-      crossAttention: drawn.length > 0 ? 'random' : 'copied',
+      crossAttention: copies ? 'copied' : 'random',
+      crossAttentionReason: reason,
       random: drawn,
       unused: unusedTensors(plan, sources),
     };
@@ -162,16 +199,4 @@ async function* converted(reader: CheckpointReader, name: string, dtype: StoredD
   }
   for await (const chunk of reader.chunks(name))
     yield stored === dtype ? chunk : fromFloat32(toFloat32(chunk, stored), dtype);
-}
-
-async function tokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {
-  const files: Record<string, Uint8Array> = {};
-  for (const name of TOKENIZER_FILES) {
-    const content = await readFile(join(folder, name)).catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
-      throw error;
-    });
-    if (content) files[name] = content;
-  }
-  return files;
 }

@@ -18,6 +18,7 @@ import {
   CROSS_ATTENTION_CHOICES,
   normalChunks,
   planAdaptation,
+  RANDOM_PARTS,
 } from './adapt-plan';
 import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
 import { asGemma } from './model';
@@ -30,7 +31,11 @@ export const adaptOptions = z.strictObject({
     .enum(CROSS_ATTENTION_CHOICES)
     .default('auto')
     .describe("copy: the decoder's self-attention; random: normal numbers; auto: copy where widths and heads agree"),
-  std: z.number().positive().default(DEFAULT_STD).describe('standard deviation of random projections'),
+  std: z.number().positive().default(DEFAULT_STD).describe('standard deviation of what is random'),
+  random: z
+    .array(z.enum(RANDOM_PARTS))
+    .default([])
+    .describe('parts that are not taken from the checkpoints, for ablations: encoder, decoder, embedding'),
 });
 
 /** An encoder-decoder's parameters out of one or two decoder-only checkpoints, tensor by tensor, without a folder between. */
@@ -54,7 +59,7 @@ export class AdaptInitializer implements Initializer {
     const config = asGemma(model, 'The initializer "adapt"', 'encoder-decoder').config as EncoderDecoderConfig;
     const sources = await this.open();
     try {
-      const plan = planAdaptation(config, this.options.crossAttention, model.parameters);
+      const plan = planAdaptation(config, this.options.crossAttention, model.parameters, this.options.random);
       checkPlan(plan, sources);
       if (config.tieEncoderEmbedding && sources.encoder !== sources.decoder) {
         const name = DECODER_ONLY_EMBEDDING;

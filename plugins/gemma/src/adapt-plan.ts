@@ -16,10 +16,14 @@ export type CrossAttention = 'auto' | 'copy' | 'random';
 
 export const CROSS_ATTENTION_CHOICES: readonly CrossAttention[] = ['auto', 'copy', 'random'];
 
+/** Parts that an ablation may leave to chance instead of taking them from the checkpoints. */
+export const RANDOM_PARTS = ['encoder', 'decoder', 'embedding'] as const;
+export type RandomPart = (typeof RANDOM_PARTS)[number];
+
 /** One parameter of the new model and what fills it. */
 export interface AdaptStep {
   readonly spec: ParameterSpec;
-  /** undefined: random normal numbers. */
+  /** undefined: random normal numbers, or zeros where a fresh model has them (norms). */
   readonly from?: { readonly side: Side; readonly name: string };
 }
 
@@ -118,17 +122,28 @@ export function copiesCrossAttention(config: EncoderDecoderConfig, choice: Cross
   return true;
 }
 
-/** What fills each of these parameters (an encoder-decoder's, or some of them). */
+/** Why cross-attention is copied, or is not: a clause for people. */
+export function crossAttentionReason(config: EncoderDecoderConfig, choice: CrossAttention): string {
+  if (choice !== 'auto') return 'as asked for';
+  const differences = disagreements(config);
+  return differences.length === 0
+    ? 'the two sides agree in width and heads'
+    : `the two sides differ: ${differences.join('; ')}`;
+}
+
+/** What fills each of these parameters (an encoder-decoder's, or some of them). `random`: parts left to chance. */
 export function planAdaptation(
   config: EncoderDecoderConfig,
   choice: CrossAttention,
   specs: readonly ParameterSpec[] = parameterSpecs(config),
+  random: readonly RandomPart[] = [],
 ): AdaptStep[] {
   const copies = copiesCrossAttention(config, choice);
   return specs.map((spec): AdaptStep => {
     const mapped = mapName(spec.name);
     if (!mapped)
       throw new GraftError(`"${spec.name}" is no parameter of an encoder-decoder Gemma.`, { code: 'gemma.adapt-name' });
+    if ((random as readonly string[]).includes(spec.group)) return { spec };
     return mapped.crossProjection && !copies ? { spec } : { spec, from: { side: mapped.side, name: mapped.source } };
   });
 }
@@ -167,17 +182,17 @@ export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources)
 
 const NORMAL_CHUNK = 1 << 18;
 
-/** Normal numbers for one parameter, in pieces. They depend on the stream and the parameter's name alone. */
+/** Normal numbers for one parameter, or the zeros of a fresh norm, in pieces. They depend on the stream and the parameter's name alone. */
 export function* normalChunks(
   random: RandomStream,
-  { name, shape }: Pick<ParameterSpec, 'name' | 'shape'>,
+  { name, shape, initial }: Pick<ParameterSpec, 'name' | 'shape' | 'initial'>,
   std: number,
 ): Generator<Float32Array> {
   const stream = random.fork(name);
   let left = shape.reduce((product, size) => product * size, 1);
   while (left > 0) {
     const chunk = new Float32Array(Math.min(left, NORMAL_CHUNK));
-    for (let i = 0; i < chunk.length; i++) chunk[i] = std * stream.normal();
+    if (initial === 'normal') for (let i = 0; i < chunk.length; i++) chunk[i] = std * stream.normal();
     left -= chunk.length;
     yield chunk;
   }

@@ -1,8 +1,9 @@
 import type { AdaptProgress, AdaptRequest } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import type { CommandContext } from '../context';
-import { integer, positiveNumber } from '../options';
+import { integer, listOf, positiveNumber } from '../options';
 
+const PARTS = ['encoder', 'decoder', 'embedding'] as const;
 const DTYPES = ['float32', 'bfloat16', 'float16', 'f32', 'bf16', 'f16'];
 
 export function addAdaptCommand(program: Command, context: CommandContext): void {
@@ -17,8 +18,13 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
         .choices(['auto', 'copy', 'random'])
         .default('auto'),
     )
-    .option('--seed <n>', 'of random projections', integer(0), 0)
-    .option('--std <x>', 'standard deviation of random projections', positiveNumber)
+    .option(
+      '--random <parts>',
+      'parts not taken from the checkpoints, for ablations: encoder, decoder, embedding',
+      listOf(PARTS),
+    )
+    .option('--seed <n>', 'of what is random', integer(0), 0)
+    .option('--std <x>', 'standard deviation of what is random', positiveNumber)
     .addOption(
       new Option(
         '--dtype <dtype>',
@@ -30,7 +36,7 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
       const showsProgress = process.stderr.isTTY && !context.globals.quiet;
       const report = await adaptCheckpoint({ ...options, onProgress: showsProgress ? showProgress : undefined });
       context.note(
-        `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}.`,
+        `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}: ${report.crossAttentionReason}.`,
       );
       if (report.unused.length > 0) context.note(`Not taken along: ${report.unused.join(', ')}.`);
       context.print(report.out);
