@@ -2,7 +2,7 @@ import { CheckpointReader, readHostTensors, writeHostTensors, type HostTensor } 
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
-import { fixture, graft, graftSucceeds, readJson } from './graft';
+import { fixture, graft, graftSucceeds, readJson, write } from './graft';
 
 const folder = temporaryFolder();
 
@@ -170,6 +170,27 @@ describe('graft generate', () => {
     const neither = await graft(['generate', '--model', model, '--max-new-tokens', '2'], folder);
     expect(both.status).toBe(2);
     expect(neither.status).toBe(2);
+  });
+});
+
+describe('graft embed', () => {
+  it('embeds ids and texts', async () => {
+    const model = fixture('t5gemma-tiny-balanced');
+    const out = join(folder, 'embeddings.safetensors');
+    const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
+    await graftSucceeds(['embed', '--model', model, '--inputs', inputs, '--output', out, '--pool', 'last'], folder);
+    expect((await readHostTensors(out)).embeddings.shape).toEqual([3, 64]);
+    const texts = write(join(folder, 'texts.txt'), 'one\ntwo words\nthree\n');
+    const text = ['embed', '--model', model, '--texts', texts, '--tokenizer', 'bytes', '--output', out, '--normalize'];
+    await graftSucceeds([...text, '--batch-size', '2'], folder);
+    const { embeddings } = await readHostTensors(out);
+    expect(embeddings.shape).toEqual([3, 64]);
+    expect(Math.hypot(...embeddings.values.slice(0, 64))).toBeCloseTo(1, 4);
+    write(texts, 'one\n\nthree\n');
+    expect(await graft(text, folder)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('texts.txt:2 is blank') as string,
+    });
   });
 });
 

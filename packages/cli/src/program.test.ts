@@ -17,6 +17,7 @@ const COMMANDS = [
   ['generate'],
   ['inspect'],
   ['evaluate'],
+  ['embed'],
   ['report'],
   ['average'],
   ['data', 'make'],

@@ -5,6 +5,7 @@ import { addAdaptCommand } from './commands/adapt';
 import { addAverageCommand } from './commands/average';
 import { addDataCommand } from './commands/data';
 import { addDoctorCommand } from './commands/doctor';
+import { addEmbedCommand } from './commands/embed';
 import { addEngineCommand } from './commands/engine';
 import { addEvaluateCommand } from './commands/evaluate';
 import { addForwardCommand } from './commands/forward';
@@ -30,6 +31,7 @@ const COMMANDS = [
   addAverageCommand,
   addForwardCommand,
   addGenerateCommand,
+  addEmbedCommand,
   addInspectCommand,
   addDataCommand,
   addPluginsCommand,

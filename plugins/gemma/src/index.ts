@@ -17,4 +17,5 @@ export { type Sampling } from './sampling';
 export * from './run-forward';
 export * from './summary';
 export * from './costs';
+export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './embed';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './flops';

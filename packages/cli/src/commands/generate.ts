@@ -1,12 +1,10 @@
-import type { HostFields, Tokenizer } from '@graft/core';
+import type { HostFields } from '@graft/core';
 import type { Engine, EngineMode } from '@graft/engine';
 import type { EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, type Command } from 'commander';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { openCommandEngine, openLogger, type CommandContext } from '../context';
-import { defaultPlugins } from '../default-plugins';
+import { openCommandEngine, type CommandContext } from '../context';
 import { NewText } from '../new-text';
+import { openTokenizer } from '../open-tokenizer';
 import { collect, encoderWindowOption, engineOption, integer, numberOf, positiveNumber } from '../options';
 import { UsageMistake } from '../report-error';
 
@@ -154,25 +152,4 @@ async function generateRows(
     generator.dispose();
     checkpoint.dispose();
   }
-}
-
-async function openTokenizer(
-  context: CommandContext,
-  { tokenizer, model }: GenerateCommandOptions,
-  engine: Engine,
-): Promise<Tokenizer> {
-  const { createComponentFactory, createRandom, loadRegistry } = await import('@graft/core');
-  if (tokenizer === undefined && !existsSync(join(model, 'tokenizer.json'))) {
-    throw new UsageMistake(
-      `${model} holds no tokenizer.json; name a tokenizer with --tokenizer (\`bytes\`, or a tokenizer.json).`,
-    );
-  }
-  const registry = await loadRegistry(defaultPlugins, [process.cwd(), __dirname]);
-  const components = createComponentFactory(registry, {
-    engine,
-    random: createRandom(0),
-    logger: await openLogger(context),
-  });
-  const path = tokenizer ?? model;
-  return components.create('tokenizer', path === 'bytes' ? { use: 'bytes' } : { use: 'huggingface', path });
 }

@@ -1,0 +1,119 @@
+import type { HostArray, HostFields, Tokenizer } from '@graft/core';
+import type { EngineMode } from '@graft/engine';
+import type { EncoderWindow, Pooling } from '@graft/gemma';
+import { Option, type Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import { openCommandEngine, type CommandContext } from '../context';
+import { openTokenizer } from '../open-tokenizer';
+import { encoderWindowOption, engineOption, integer } from '../options';
+import { UsageMistake } from '../report-error';
+
+interface EmbedCommandOptions {
+  model: string;
+  inputs?: string;
+  texts?: string;
+  output: string;
+  pool: Pooling;
+  normalize?: boolean;
+  tokenizer?: string;
+  batchSize: number;
+  encoderWindow?: EncoderWindow;
+  engine?: EngineMode;
+}
+
+export function addEmbedCommand(program: Command, context: CommandContext): void {
+  program
+    .command('embed')
+    .description("texts to vectors, pooled from the encoder's states, or from a decoder-only model's own")
+    .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
+    .option('--texts <file>', 'a text on each line')
+    .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
+    .requiredOption('--output <file>', 'safetensors to write: embeddings, float32 [texts, width]')
+    .addOption(
+      new Option('--pool <how>', "mean: of all tokens' states; last: the last token's")
+        .choices(['mean', 'last'])
+        .default('mean'),
+    )
+    .option('--normalize', 'scale vectors to length 1')
+    .option('--tokenizer <name>', "for --texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
+    .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
+    .addOption(encoderWindowOption())
+    .addOption(engineOption())
+    .action((options: EmbedCommandOptions) => embed(context, options));
+}
+
+async function embed(context: CommandContext, options: EmbedCommandOptions): Promise<void> {
+  if ((options.texts === undefined) === (options.inputs === undefined))
+    throw new UsageMistake('Give either --texts or --inputs.');
+  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { Embedder, loadModel } = await import('@graft/gemma');
+  const engine = await openCommandEngine(context, options.engine ?? 'auto');
+  const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+  const embedder = new Embedder(engine, checkpoint.model);
+  try {
+    const batches =
+      options.inputs === undefined
+        ? textBatches(await readTexts(options.texts!), await openTokenizer(context, options, engine), options.batchSize)
+        : [await readHostTensors(options.inputs)];
+    const rows: HostArray[] = [];
+    for (const fields of batches) rows.push(await embedder.embed(checkpoint.parameters, fields, options));
+    await writeHostTensors(options.output, { embeddings: stack(rows) });
+  } finally {
+    embedder.dispose();
+    checkpoint.dispose();
+  }
+  context.print(options.output);
+}
+
+async function readTexts(file: string): Promise<string[]> {
+  const { DataError } = await import('@graft/core');
+  const content = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
+      code: 'data.unreadable',
+      exitCode: 2,
+      cause,
+    });
+  });
+  const lines = content.replace(/\r?\n$/, '').split(/\r?\n/);
+  const empty = lines.findIndex((line) => line.trim() === '');
+  if (empty >= 0)
+    throw new DataError(`${file}:${empty + 1} is blank; every line should hold a text.`, {
+      code: 'data.bad-line',
+      exitCode: 2,
+    });
+  return lines;
+}
+
+/** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+const LENGTH_STEP = 32;
+
+function* textBatches(texts: readonly string[], tokenizer: Tokenizer, batchSize: number): Generator<HostFields> {
+  for (let at = 0; at < texts.length; at += batchSize) {
+    const rows = texts.slice(at, at + batchSize).map((text) => tokenizer.encode(text));
+    const longest = rows.reduce((length, row) => Math.max(length, row.length), 1);
+    const length = Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP;
+    const ids = new Int32Array(rows.length * length).fill(tokenizer.padId);
+    const mask = new Int32Array(rows.length * length);
+    rows.forEach((row, i) => {
+      ids.set(row, i * length);
+      mask.fill(1, i * length, i * length + row.length);
+    });
+    const shape = [rows.length, length];
+    yield {
+      input_ids: { dtype: 'int32', shape, values: ids },
+      attention_mask: { dtype: 'int32', shape, values: mask },
+    };
+  }
+}
+
+function stack(batches: readonly HostArray[]): HostArray {
+  const width = batches[0].shape[1];
+  const rows = batches.reduce((sum, { shape }) => sum + shape[0], 0);
+  const values = new Float32Array(rows * width);
+  let at = 0;
+  for (const batch of batches) {
+    values.set(batch.values, at);
+    at += batch.values.length;
+  }
+  return { dtype: 'float32', shape: [rows, width], values };
+}
