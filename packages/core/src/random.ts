@@ -1,3 +1,5 @@
+import { fillNormal } from './ziggurat';
+
 /** A source of random numbers on the host, with a name and a place in a tree of streams. */
 export interface RandomStream {
   readonly name: string;
@@ -11,6 +13,8 @@ export interface RandomStream {
   integer(bound: number): number;
   /** Next normal number. */
   normal(): number;
+  /** Fills `target` with normal numbers of that deviation: many of them faster than one by one, and other ones. */
+  fillNormal(target: Float32Array, standardDeviation: number): void;
   /** A permutation of 0..length-1. */
   permutation(length: number): Int32Array;
 }
@@ -58,6 +62,23 @@ class Stream implements RandomStream {
 
   normal(): number {
     return Math.sqrt(-2 * Math.log(1 - this.uniform())) * Math.cos(2 * Math.PI * this.uniform());
+  }
+
+  fillNormal(target: Float32Array, standardDeviation: number): void {
+    // The state in local variables: millions of numbers are drawn in a loop.
+    let [a, b, c, d] = this.state;
+    fillNormal(target, standardDeviation, () => {
+      const scrambled = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
+      const shifted = b << 9;
+      c ^= a;
+      d ^= b;
+      b ^= c;
+      a ^= d;
+      c ^= shifted;
+      d = rotateLeft(d, 11);
+      return scrambled;
+    });
+    this.state.set([a, b, c, d]);
   }
 
   permutation(length: number): Int32Array {

@@ -192,7 +192,7 @@ export function* normalChunks(
   let left = shape.reduce((product, size) => product * size, 1);
   while (left > 0) {
     const chunk = new Float32Array(Math.min(left, NORMAL_CHUNK));
-    if (initial === 'normal') for (let i = 0; i < chunk.length; i++) chunk[i] = std * stream.normal();
+    if (initial === 'normal') stream.fillNormal(chunk, std);
     left -= chunk.length;
     yield chunk;
   }
