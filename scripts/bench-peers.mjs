@@ -1,32 +1,14 @@
 // npm run bench:peers: Graft beside the peers on this machine, in turn; ends with the ratios of medians.
 // The peers' packages (several GB) go into a virtual environment in Graft's cache, never into the repository.
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
-import { cacheFolder } from './cache.mjs';
+import { installPeers } from './peers.mjs';
 
-const venv = process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv');
-const python = join(venv, 'bin', 'python');
+const { python } = installPeers(['jax', 'optax', 'torch', 'transformers', 'safetensors']);
 
 function run(command, args, options = {}) {
   const result = spawnSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], ...options });
   if (result.status !== 0) throw new Error(`${command} ${args.join(' ')} failed`);
   return JSON.parse(result.stdout.trim().split('\n').pop());
-}
-
-if (!existsSync(python)) {
-  console.log(`Installing the peers into ${venv} …`);
-  const made = spawnSync('python3', ['-m', 'venv', venv], { stdio: 'inherit' });
-  if (made.status !== 0) {
-    console.error("Python's venv module is missing; on Debian, `apt-get install python3-venv` brings it.");
-    process.exit(1);
-  }
-}
-const has = (module) => spawnSync(python, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0;
-const missing = ['jax', 'optax', 'torch', 'transformers', 'safetensors'].filter((module) => !has(module));
-if (missing.length > 0) {
-  const installed = spawnSync(python, ['-m', 'pip', 'install', '--quiet', ...missing], { stdio: 'inherit' });
-  if (installed.status !== 0) process.exit(1);
 }
 
 const steps = (size) => ['--steps', size === 'tiny' ? '40' : '5'];

@@ -47,6 +47,23 @@ describe('checkpoint folders', () => {
     expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))).toEqual({ n: 3 });
   });
 
+  test('config.json has a point in its floats, also where they are whole: other readers refuse them without', async () => {
+    const folder = join(temporaryFolder(), 'model');
+    const side = {
+      attn_logit_softcapping: 50,
+      rope_parameters: { rope_theta: 10000 },
+      attention_dropout: 0,
+      hidden_size: 16,
+    };
+    await writeCheckpoint(folder, { config: { decoder: side, final_logit_softcapping: null }, tensors: TENSORS });
+    const text = readFileSync(join(folder, 'config.json'), 'utf8');
+    expect(text).toMatch(/"attn_logit_softcapping": 50\.0,$/m);
+    expect(text).toMatch(/"rope_theta": 10000\.0$/m);
+    expect(text).toMatch(/"attention_dropout": 0\.0,$/m);
+    expect(text).toMatch(/"hidden_size": 16$/m);
+    expect(JSON.parse(text)).toEqual({ decoder: side, final_logit_softcapping: null });
+  });
+
   test('a writer that fails half-way leaves the old folder, and nothing else', async () => {
     const parent = temporaryFolder();
     const folder = join(parent, 'model');

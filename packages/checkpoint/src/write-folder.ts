@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeFolderAtomically } from './atomic';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './folder';
 import { sourceBytes } from './header';
-import { writeJson, writeSmallFile } from './json';
+import { writeConfig, writeJson, writeSmallFile } from './json';
 import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
 
 const DEFAULT_SHARD_BYTES = 5e9;
@@ -50,7 +50,7 @@ export async function writeCheckpointInto(folder: string, contents: CheckpointCo
       weight_map: Object.fromEntries(places),
     });
   }
-  await writeJson(join(folder, CONFIG_FILE), contents.config);
+  await writeConfig(join(folder, CONFIG_FILE), contents.config);
   if (contents.generationConfig) await writeJson(join(folder, GENERATION_CONFIG_FILE), contents.generationConfig);
   for (const [name, content] of Object.entries(extraFiles)) await writeSmallFile(join(folder, name), content);
 }

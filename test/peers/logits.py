@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""Logits of a checkpoint folder by the published implementation. Fails where a tensor is missing or left over.
+
+  logits.py FOLDER INPUTS.safetensors OUTPUT.safetensors
+"""
+import sys
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig
+
+folder, inputs, output = sys.argv[1:]
+torch.set_num_threads(2)
+kind = AutoConfig.from_pretrained(folder).model_type
+if kind == "t5gemma":
+    from transformers import T5GemmaForConditionalGeneration as Model
+else:
+    from transformers import Gemma2ForCausalLM as Model
+model, report = Model.from_pretrained(folder, output_loading_info=True, attn_implementation="eager", dtype=torch.float32)
+for what in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
+    if report.get(what):
+        sys.exit(f"{what}: {report[what]}")
+fields = {name: tensor.long() for name, tensor in load_file(inputs).items()}
+with torch.no_grad():
+    logits = model.eval()(**fields, use_cache=False).logits
+save_file({"logits": logits.float().contiguous()}, output)
