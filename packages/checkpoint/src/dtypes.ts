@@ -146,7 +146,8 @@ export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Arra
       code: 'checkpoint.dtype',
     });
   }
-  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  // Signed words: sums of unsigned ones would be doubles.
+  const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
   const words = new Uint16Array(values.length);
   if (dtype === 'F16') for (let i = 0; i < bits.length; i++) words[i] = float16Bits(bits[i], values[i]);
   else for (let i = 0; i < bits.length; i++) words[i] = bfloat16Bits(bits[i]);
@@ -156,7 +157,7 @@ export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Arra
 function bfloat16Bits(word: number): number {
   // A NaN whose payload sits in the lower half would round to infinity: set a bit that survives.
   if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
-  return (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  return ((word + 0x7fff + ((word >>> 16) & 1)) | 0) >>> 16;
 }
 
 function float16Bits(word: number, value: number): number {

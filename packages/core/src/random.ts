@@ -1,4 +1,4 @@
-import { fillNormal } from './ziggurat';
+import { fillNormal, next } from './ziggurat';
 
 /** A source of random numbers on the host, with a name and a place in a tree of streams. */
 export interface RandomStream {
@@ -65,20 +65,7 @@ class Stream implements RandomStream {
   }
 
   fillNormal(target: Float32Array, standardDeviation: number): void {
-    // The state in local variables: millions of numbers are drawn in a loop.
-    let [a, b, c, d] = this.state;
-    fillNormal(target, standardDeviation, () => {
-      const scrambled = Math.imul(rotateLeft(Math.imul(b, 5), 7), 9) >>> 0;
-      const shifted = b << 9;
-      c ^= a;
-      d ^= b;
-      b ^= c;
-      a ^= d;
-      c ^= shifted;
-      d = rotateLeft(d, 11);
-      return scrambled;
-    });
-    this.state.set([a, b, c, d]);
+    fillNormal(target, standardDeviation, this.state);
   }
 
   permutation(length: number): Int32Array {
@@ -91,21 +78,8 @@ class Stream implements RandomStream {
   }
 
   private next(): number {
-    const s = this.state;
-    const scrambled = Math.imul(rotateLeft(Math.imul(s[1], 5), 7), 9) >>> 0;
-    const shifted = s[1] << 9;
-    s[2] ^= s[0];
-    s[3] ^= s[1];
-    s[1] ^= s[2];
-    s[0] ^= s[3];
-    s[2] ^= shifted;
-    s[3] = rotateLeft(s[3], 11);
-    return scrambled;
+    return next(this.state);
   }
-}
-
-function rotateLeft(word: number, bits: number): number {
-  return (word << bits) | (word >>> (32 - bits));
 }
 
 /** The root stream of a seed; a run forks `STREAMS` from it. */

@@ -21,32 +21,72 @@ for (let i = 2; i < LAYERS; i++) EDGES[i] = Math.sqrt(-2 * Math.log(AREA / EDGES
 EDGES[LAYERS] = 0;
 for (let i = 0; i < LAYERS; i++) INNER[i] = EDGES[i + 1] / EDGES[i];
 
-/** Fills `target` with normal numbers of that deviation. `next`: uniform 32-bit integers, from 0 up. */
-export function fillNormal(target: Float32Array, standardDeviation: number, next: () => number): void {
-  for (let i = 0; i < target.length; i++) target[i] = standardDeviation * normal(next);
-}
-
-function normal(next: () => number): number {
-  for (;;) {
-    const bits = next();
+/**
+ * Fills `target` with normal numbers of that deviation, from the generator xoshiro128** (see random.ts) whose four words are
+ * `state`; it stands behind the last draw afterwards. The usual case is written out, with the state in local variables:
+ * models have hundreds of millions of numbers.
+ */
+export function fillNormal(target: Float32Array, standardDeviation: number, state: Uint32Array): void {
+  let [a, b, c, d] = [state[0] | 0, state[1] | 0, state[2] | 0, state[3] | 0];
+  for (let i = 0; i < target.length; i++) {
+    const scaled = Math.imul(b, 5);
+    const bits = Math.imul((scaled << 7) | (scaled >>> 25), 9);
+    const shifted = b << 9;
+    c ^= a;
+    d ^= b;
+    b ^= c;
+    a ^= d;
+    c ^= shifted;
+    d = (d << 11) | (d >>> 21);
     const layer = bits & (LAYERS - 1);
     // 25 bits in (-1, 1), symmetric about 0.
     const place = ((bits >>> 7) + 0.5) / 0x1000000 - 1;
+    if (Math.abs(place) < INNER[layer]) {
+      target[i] = standardDeviation * place * EDGES[layer];
+      continue;
+    }
+    [state[0], state[1], state[2], state[3]] = [a, b, c, d];
+    target[i] = standardDeviation * atEdge(layer, place, state);
+    [a, b, c, d] = [state[0] | 0, state[1] | 0, state[2] | 0, state[3] | 0];
+  }
+  [state[0], state[1], state[2], state[3]] = [a, b, c, d];
+}
+
+/** The number for a place that does not lie wholly under the curve: accepted or drawn again. */
+function atEdge(layer: number, place: number, state: Uint32Array): number {
+  for (;;) {
     if (Math.abs(place) < INNER[layer]) return place * EDGES[layer];
-    if (layer === 0) return tail(next, place < 0);
+    if (layer === 0) return tail(place < 0, state);
     const x = place * EDGES[layer];
     const [low, high] = [height(EDGES[layer]), height(EDGES[layer + 1])];
-    if (low + uniform(next) * (high - low) < height(x)) return x;
+    if (low + uniform(state) * (high - low) < height(x)) return x;
+    const bits = next(state);
+    layer = bits & (LAYERS - 1);
+    place = ((bits >>> 7) + 0.5) / 0x1000000 - 1;
   }
 }
 
 /** Beyond the outermost edge, by Marsaglia's rejection. */
-function tail(next: () => number, negative: boolean): number {
+function tail(negative: boolean, state: Uint32Array): number {
   for (;;) {
-    const x = Math.log(uniform(next)) / TAIL;
-    if (-2 * Math.log(uniform(next)) >= x * x) return negative ? x - TAIL : TAIL - x;
+    const x = Math.log(uniform(state)) / TAIL;
+    if (-2 * Math.log(uniform(state)) >= x * x) return negative ? x - TAIL : TAIL - x;
   }
 }
 
 /** In (0, 1). */
-const uniform = (next: () => number): number => (next() + 0.5) / 0x100000000;
+const uniform = (state: Uint32Array): number => (next(state) + 0.5) / 0x100000000;
+
+/** xoshiro128** (Blackman and Vigna, 2018): the next 32 bits, from 0 up. */
+export function next(state: Uint32Array): number {
+  const scaled = Math.imul(state[1], 5);
+  const scrambled = Math.imul((scaled << 7) | (scaled >>> 25), 9) >>> 0;
+  const shifted = state[1] << 9;
+  state[2] ^= state[0];
+  state[3] ^= state[1];
+  state[1] ^= state[2];
+  state[0] ^= state[3];
+  state[2] ^= shifted;
+  state[3] = (state[3] << 11) | (state[3] >>> 21);
+  return scrambled;
+}
