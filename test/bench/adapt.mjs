@@ -1,6 +1,6 @@
 // Adaptation at real scale: random checkpoints with the published shapes in bfloat16 are adapted, every tensor of the
 // result is compared with its source by hash, and the speed stands beside `cp` of the same bytes.
-//   node test/bench/adapt.mjs [--pairs 2b-2b,9b-2b] [--layers-9b 8] [--folder DIR]
+//   node test/bench/adapt.mjs [--pairs 2b-2b,9b-2b] [--layers-9b 16] [--folder DIR]
 // The 9B side is scaled to fewer layers of its true width, or it would take 45 GB of disk.
 import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
 import { GemmaModel, modelOptions, resolveModelConfig, SIZES } from '@graft/gemma';
@@ -15,7 +15,7 @@ import { median } from './statistics.mjs';
 const { values: options } = parseArgs({
   options: {
     pairs: { type: 'string', default: '2b-2b,9b-2b' },
-    'layers-9b': { type: 'string', default: '8' },
+    'layers-9b': { type: 'string', default: '16' },
     folder: { type: 'string', default: tmpdir() },
     rounds: { type: 'string', default: '3' },
   },

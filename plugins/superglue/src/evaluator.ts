@@ -145,7 +145,7 @@ export class SuperGlueEvaluator implements Evaluator {
       records.push(record);
       this.parts.logger.info(describe(record, data));
     }
-    const chosen = choose(records, this.options.select);
+    const chosen = choose(records, this.options.select, task.selectBy);
     if (chosen) return chosen;
     throw new GraftError(`Fine-tuning on ${task.id} diverged at every point of the grid: ${records[0].diverged}`, {
       code: 'superglue.diverged',

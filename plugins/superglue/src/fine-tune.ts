@@ -45,8 +45,8 @@ export interface EpochResult {
 
 /** The loss of a trial is not a number any more. Other trials may do better. */
 export class DivergedError extends GraftError {
-  constructor(loss: number, step: number) {
-    super(`The loss is ${loss} at step ${step}.`, { code: 'superglue.diverged' });
+  constructor(what: string) {
+    super(`${what}.`, { code: 'superglue.diverged' });
   }
 }
 
@@ -145,7 +145,7 @@ export class FineTuner {
           ({ parameters, state } = outputs);
           const [loss] = await outputs.loss.data();
           outputs.loss.dispose();
-          if (!Number.isFinite(loss)) throw new DivergedError(loss, step + 1);
+          if (!Number.isFinite(loss)) throw new DivergedError(`The loss is ${loss} at step ${step + 1}`);
           lossSum += loss;
           step++;
         }
@@ -177,6 +177,8 @@ export class FineTuner {
       try {
         probabilities = await this.predictStep.async(parameters, batch);
         const values = await probabilities.data();
+        // The weights may break after the last loss that was a number.
+        if (!values.every(Number.isFinite)) throw new DivergedError('The predictions are no numbers');
         const classes = probabilities.shape[1];
         for (const [row, { example }] of own.entries()) {
           results.push({ example, probabilities: values.slice(row * classes, (row + 1) * classes) });

@@ -26,7 +26,17 @@ test('or the best of the last passes', () => {
   expect(chosen).toMatchObject({ epochNumber: 2, record: { trial: { learningRate: 2 } } });
 });
 
-test('a trial that diverged counts up to there; one that diverged at once does not', () => {
-  expect(choose([record(1, [0.3, 0.8], 'NaN'), record(2, [0.5])], 'best')).toMatchObject({ epochNumber: 2 });
+test('a trial that diverged does not count', () => {
+  const chosen = choose([record(1, [0.3, 0.8], 'NaN'), record(2, [0.5])], 'best');
+  expect(chosen).toMatchObject({ epochNumber: 1, record: { trial: { learningRate: 2 } } });
   expect(choose([record(1, [], 'NaN')], 'best')).toBeUndefined();
+});
+
+test('another score may decide', () => {
+  const scored = (learningRate: number, accuracy: number, exactMatch: number): TrialRecord => ({
+    ...record(learningRate, []),
+    epochs: [{ steps: 1, trainLoss: 1, scores: { accuracy, exactMatch } }],
+  });
+  const records = [scored(1, 0.88, 0.1), scored(2, 0.86, 0.6)];
+  expect(choose(records, 'best', 'exactMatch')).toMatchObject({ record: { trial: { learningRate: 2 } } });
 });

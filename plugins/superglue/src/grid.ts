@@ -24,18 +24,18 @@ export interface Chosen {
 }
 
 /**
- * The trial, and the pass of it, that counts for a task: the one with the highest accuracy on the validation set, of
- * equals the earliest. `select: last` looks at each trial's last pass alone. undefined where every trial diverged.
+ * The trial, and the pass of it, that counts for a task: the one with the highest score `by` on the validation set, of
+ * equals the earliest. `select: last` looks at each trial's last pass alone. A trial that diverged does not count.
+ * undefined where every one did.
  */
-export function choose(records: readonly TrialRecord[], select: 'best' | 'last'): Chosen | undefined {
+export function choose(records: readonly TrialRecord[], select: 'best' | 'last', by = 'accuracy'): Chosen | undefined {
   let best: Chosen | undefined;
   for (const record of records) {
-    if (select === 'last' && record.diverged !== undefined) continue;
+    if (record.diverged !== undefined) continue;
     const first = select === 'last' ? record.epochs.length - 1 : 0;
     for (let i = Math.max(0, first); i < record.epochs.length; i++) {
       const epoch = record.epochs[i];
-      if (best === undefined || epoch.scores.accuracy > best.epoch.scores.accuracy)
-        best = { record, epoch, epochNumber: i + 1 };
+      if (best === undefined || epoch.scores[by] > best.epoch.scores[by]) best = { record, epoch, epochNumber: i + 1 };
     }
   }
   return best;

@@ -18,6 +18,12 @@ export interface MadeBenchmarkOptions {
  * exists is an error.
  */
 export async function writeMadeBenchmark(folder: string, options: MadeBenchmarkOptions): Promise<void> {
+  for (const name of ['trainRows', 'valRows'] as const) {
+    if (Number.isSafeInteger(options[name]) && options[name] >= 1) continue;
+    throw new UsageError(`${name} should be an integer of at least 1, but is ${options[name]}.`, {
+      code: 'superglue.made-rows',
+    });
+  }
   await writeFolderAtomically(folder, async (temporary) => {
     for (const task of TASKS) {
       const own = join(temporary, task.folder);

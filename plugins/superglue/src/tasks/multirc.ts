@@ -31,8 +31,8 @@ export const multirc: SuperGlueTask = {
   examples: (row, place, part) => {
     const { idx, passage } = parseRow(rowSchema, row, place);
     const paragraph = withoutMarkup(passage.text);
-    return passage.questions.flatMap((question) =>
-      question.answers.map((answer) => ({
+    return passage.questions.flatMap((question, q) =>
+      question.answers.map((answer, a) => ({
         id: `${idx}/${question.idx}/${answer.idx}`,
         parts: [
           {
@@ -40,7 +40,7 @@ export const multirc: SuperGlueTask = {
           },
           { text: paragraph, shortenable: true as const },
         ],
-        label: classOf(answer.label, FALSE_TRUE, place, part),
+        label: classOf(answer.label, FALSE_TRUE, place, part, `passage.questions.${q}.answers.${a}.label`),
         group: `${idx}/${question.idx}`,
       })),
     );

@@ -17,17 +17,20 @@ export async function readTask(folder: string, task: SuperGlueTask, part: Part):
       cause,
     });
   });
-  return text.split('\n').flatMap((line, i) => {
-    if (line.trim() === '') return [];
-    let row: unknown;
-    try {
-      row = JSON.parse(line);
-    } catch (cause) {
-      throw new DataError(`${file}, line ${i + 1}: no JSON (${(cause as Error).message}).`, {
-        code: 'superglue.bad-row',
-        cause,
-      });
-    }
-    return task.examples(row, { file, line: i + 1 }, part);
-  });
+  return text
+    .replace(/^\ufeff/, '')
+    .split('\n')
+    .flatMap((line, i) => {
+      if (line.trim() === '') return [];
+      let row: unknown;
+      try {
+        row = JSON.parse(line);
+      } catch (cause) {
+        throw new DataError(`${file}, line ${i + 1}: no JSON (${(cause as Error).message}).`, {
+          code: 'superglue.bad-row',
+          cause,
+        });
+      }
+      return task.examples(row, { file, line: i + 1 }, part);
+    });
 }

@@ -35,15 +35,21 @@ export const record: SuperGlueTask = {
   folder: 'ReCoRD',
   labels: ['false', 'true'],
   inMean: false,
+  // Most entities are wrong ones: saying so of all of them is accurate, and useless.
+  selectBy: 'exactMatch',
   examples: (row, place, part) => {
     const { idx, passage, qas } = parseRow(rowSchema, row, place);
     const text = withoutHighlights(passage.text);
-    const entities = [
-      ...new Set(passage.entities.map(({ start, end }) => sliceCodePoints(passage.text, start, end + 1))),
-    ].sort();
+    const marked = passage.entities.map(({ start, end }, i) => {
+      const entity = sliceCodePoints(passage.text, start, end + 1);
+      if (entity.trim() === '') throw badRow(place, `passage.entities.${i}: there is no text from ${start} to ${end}`);
+      return entity;
+    });
+    const entities = [...new Set(marked)].sort();
+    if (entities.length === 0) throw badRow(place, 'passage.entities: there are none to choose from');
     return qas.flatMap(({ idx: queryIdx, query, answers }) => {
       if (!query.includes(PLACEHOLDER)) throw badRow(place, `qas: query ${queryIdx} has no ${PLACEHOLDER}`);
-      if (!answers && part !== 'test') throw badRow(place, `qas: query ${queryIdx} has no answers`);
+      if (!answers?.length && part !== 'test') throw badRow(place, `qas: query ${queryIdx} has no answers`);
       const right = new Set(answers?.map((answer) => answer.text));
       return entities.map((entity, i) => ({
         id: `${idx}/${queryIdx}/${i}`,
@@ -52,7 +58,7 @@ export const record: SuperGlueTask = {
           { text: `record query: ${query.replaceAll(PLACEHOLDER, () => entity)} entity: ${entity} passage: ` },
           { text, shortenable: true as const },
         ],
-        label: answers ? Number(right.has(entity)) : undefined,
+        label: answers?.length ? Number(right.has(entity)) : undefined,
         group: `${idx}/${queryIdx}`,
       }));
     });

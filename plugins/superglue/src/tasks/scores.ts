@@ -1,9 +1,10 @@
 import { DataError } from '@graft/core';
 import type { ClassificationResult } from './task';
 
-/** The class with the highest probability; of equals the first. */
+/** The class with the highest probability, of equals the first; -1, which is always wrong, where one is no number. */
 export function predictedClass({ probabilities }: ClassificationResult): number {
   let best = 0;
+  for (let i = 0; i < probabilities.length; i++) if (!Number.isFinite(probabilities[i])) return -1;
   for (let i = 1; i < probabilities.length; i++) if (probabilities[i] > probabilities[best]) best = i;
   return best;
 }
@@ -55,6 +56,7 @@ export function allRight(results: readonly ClassificationResult[]): number {
 export function topIsRight(results: readonly ClassificationResult[]): number {
   return mean(
     groups(results).map((group) => {
+      if (group.some((result) => predictedClass(result) < 0)) return 0;
       const top = group.reduce((best, result) => (result.probabilities[1] > best.probabilities[1] ? result : best));
       return Number(top.example.label === 1);
     }),

@@ -41,6 +41,8 @@ export interface SuperGlueTask {
   readonly labels: readonly string[];
   /** Whether it counts for the paper's mean of seven (section 4): all but ReCoRD. */
   readonly inMean: boolean;
+  /** The score by which the best trial and pass are chosen. Default: accuracy. */
+  readonly selectBy?: string;
   /** The examples that a row becomes. Throws DataError naming file, line and field. */
   examples(row: unknown, place: RowPlace, part: Part): ClassificationExample[];
   /** Numbers of a scored set: `accuracy`, and beside it what the benchmark itself reports. Throws DataError for an empty set. */

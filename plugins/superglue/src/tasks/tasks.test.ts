@@ -158,7 +158,7 @@ describe('literal rows of the benchmark become texts and classes', () => {
     const { label: _, ...unlabelled } = BOOLQ;
     expect(findTask('boolq').examples(unlabelled, place, 'test')[0].label).toBeUndefined();
     expect(() => examplesOf('boolq', unlabelled)).toThrow(
-      'val.jsonl, line 3: label: expected one of 0, 1, false, true, got nothing.',
+      'val.jsonl, line 3: label: expected one of 0, 1, false, true, False, True, got nothing.',
     );
   });
 
@@ -193,17 +193,54 @@ describe('literal rows of the benchmark become texts and classes', () => {
       /^val\.jsonl, line 3: premise: expected string, received undefined\.$/,
     ],
     ['a span that is not there', 'wsc', { ...WSC, text: 'Nothing of it.' }, /span1_text: "Mark" is not in the text/],
-    ['no word', 'wic', { ...WIC, start1: 80, end1: 90 }, /sentence1: there is no word from 80 to 90/],
+    ['no word', 'wic', { ...WIC, start1: 80, end1: 90 }, /sentence1: there is no whole word from 80 to 90/],
     [
       'a query without a gap',
       'record',
       { ...RECORD, qas: [{ ...RECORD.qas[0], query: 'Hm' }] },
       /query 4756 has no @placeholder/,
     ],
+    ['half a word', 'wic', { ...WIC, start1: 1 }, /sentence1: there is no whole word from 1 to 5, but "tick"/],
+    [
+      'a label of an answer',
+      'multirc',
+      JSON.parse(JSON.stringify(MULTIRC).replace('"label":1', '"label":3')),
+      /line 3: passage\.questions\.0\.answers\.1\.label: expected/,
+    ],
+    [
+      'an entity beyond the text',
+      'record',
+      { ...RECORD, passage: { ...RECORD.passage, entities: [{ start: 90, end: 95 }] } },
+      /passage\.entities\.0: there is no text from 90 to 95/,
+    ],
     ['no object', 'boolq', 7, /line 3: the row: expected object/],
   ])('%s is an error that names file, line and field', (_, id, row, message) => {
     expect(() => examplesOf(id, row)).toThrow(message);
   });
+});
+
+test.each([
+  // Rows 234 and 380 of the real training set: a line break in the span where the text has a blank.
+  [
+    'a "willow-towered Canopy Huntertropic wrestles" as it was',
+    'willow-towered Canopy\nHuntertropic wrestles',
+    'a "*willow-towered Canopy Huntertropic wrestles*" as #it# was',
+  ],
+  // Rows 117 and 120 of the real test set: a full stop that the text lacks there.
+  ['Put the traffic light where it is seen', 'The traffic light.', 'Put *the traffic light* where #it# is seen'],
+  ["In Carpenter's poems it rains", "Carpenter's poems.", "In *Carpenter's poems* #it# rains"],
+  ['İzmir fans İİ said Tom lost it .', 'Tom', 'İzmir fans İİ said *Tom* lost #it# .'],
+])('WSC: %s', (text, span, expected) => {
+  const target = { span1_index: 1, span1_text: span, span2_index: 6, span2_text: 'it' };
+  expect(shown('wsc', { ...WSC, text, target })[0][0]).toBe(`wsc text: ${expected}`);
+});
+
+test('WSC: a span of the test set that stands in several places is marked where it is counted', () => {
+  const target = { span1_index: 0, span1_text: 'Kamenev and Zinoviev', span2_index: 6, span2_text: 'they' };
+  const row = { ...WSC, text: 'Kamenev met Zinoviev in Moscow before they left', target, label: undefined };
+  const [example] = findTask('wsc').examples(row, place, 'test');
+  expect(textOf(example)).toBe('wsc text: *Kamenev met Zinoviev* in Moscow before #they# left');
+  expect(() => findTask('wsc').examples({ ...row, label: true }, place, 'val')).toThrow(/is not in the text/);
 });
 
 test('the mean is that of the seven tasks of the paper', () => {

@@ -18,8 +18,11 @@ const rowSchema = z.looseObject({
 /** Asterisks around the word: it is the place that the question is about, and a sentence may have the word twice. */
 function mark(sentence: string, start: number, end: number, place: RowPlace, field: string): string {
   const word = sliceCodePoints(sentence, start, end);
-  if (word.trim() === '') throw badRow(place, `${field}: there is no word from ${start} to ${end}`);
-  return `${sliceCodePoints(sentence, 0, start)}*${word}*${sliceCodePoints(sentence, end, Infinity)}`;
+  const [before, after] = [sliceCodePoints(sentence, 0, start), sliceCodePoints(sentence, end, Infinity)];
+  const isWhole = word.trim() !== '' && !/[\p{L}\p{N}]$/u.test(before) && !/^[\p{L}\p{N}]/u.test(after);
+  if (!isWhole || Array.from(sentence).length < end)
+    throw badRow(place, `${field}: there is no whole word from ${start} to ${end}, but "${word}"`);
+  return `${before}*${word}*${after}`;
 }
 
 /** Does the word mean the same in both sentences? */
