@@ -82,6 +82,12 @@ async function verify(folder, [encoder, decoder], out) {
   return compared;
 }
 
+/** Takes a folder's files out of the page cache, so that adaptation and cp both read from the disk. */
+function evict(folder) {
+  spawnSync('sync');
+  for (const name of readdirSync(folder)) spawnSync('dd', [`if=${join(folder, name)}`, 'iflag=nocache', 'count=0']);
+}
+
 /** Seconds that cp takes for a folder, onto the disk. */
 function copy(from, to) {
   const began = performance.now();
@@ -108,11 +114,11 @@ try {
     let last;
     for (let round = 0; round < Number(options.rounds); round++) {
       rmSync(out, { recursive: true, force: true });
-      spawnSync('sync');
+      for (const name of new Set(pair)) evict(join(folder, name));
       last = adapt(folder, pair, out);
       own.push(last.seconds);
       if (round === 0) last.compared = await verify(folder, pair, out);
-      spawnSync('sync');
+      evict(out);
       theirs.push(copy(out, copied));
       rmSync(copied, { recursive: true, force: true });
     }

@@ -1,12 +1,11 @@
 // One training step of an encoder-decoder, timed: node test/bench/train-step.mjs SIZE PRECISION [--mode M] [--steps N]
 // The sizes are those of the peers' benchmark (test/peers/bench_sizes.py). Prints one line of JSON.
-import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { openEngine, random, tf } from '@graft/engine';
 import { createComponentFactory, createRandom, makeTrainStep, Registry, silentLogger, uploadBatch } from '@graft/core';
-import { GemmaModel, defaultLayerTypes } from '@graft/gemma';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as optimizers } from '@graft/optimizers';
+import { makeModel } from './model.mjs';
 import { median } from './statistics.mjs';
 
 const { positionals, values } = parseArgs({
@@ -14,35 +13,11 @@ const { positionals, values } = parseArgs({
   options: { mode: { type: 'string' }, steps: { type: 'string' } },
 });
 const [sizeName = 'tiny', precision = 'float32'] = positionals;
-const size = JSON.parse(readFileSync(new URL('./sizes.json', import.meta.url), 'utf8'))[sizeName];
 const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
 
-const side = {
-  ...size,
-  vocabularySize: size.vocabulary,
-  rmsNormEpsilon: 1e-6,
-  ropeTheta: 10000,
-  maxPositions: 8192,
-  slidingWindow: size.window,
-  layerTypes: defaultLayerTypes(size.layers),
-  attentionSoftCap: 50,
-  finalLogitSoftCap: 30,
-  queryPreAttentionScalar: size.headDim,
-  padTokenId: 0,
-  bosTokenId: 2,
-  eosTokenIds: [1],
-};
-const model = new GemmaModel({
-  kind: 'encoder-decoder',
-  encoder: side,
-  decoder: side,
-  encoderWindow: 'strict',
-  tieEncoderEmbedding: true,
-});
-let parameters = {};
-model.parameters.forEach(({ name, shape, initial }, i) => {
-  parameters[name] = initial === 'zeros' ? tf.zeros(shape) : random.normal(random.key(i), shape, 0, 0.02);
-});
+const made = makeModel(sizeName);
+const { size, model } = made;
+let { parameters } = made;
 const registry = new Registry();
 registry.register(objectives, 'benchmark');
 registry.register(optimizers, 'benchmark');

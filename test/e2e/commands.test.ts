@@ -265,6 +265,7 @@ describe('the command', () => {
       'generate',
       'inspect',
       'data',
+      'tokenizer',
       'plugins',
       'doctor',
       'engine',

@@ -24,7 +24,12 @@ export class WriteProblem extends Error {
 }
 
 /** What a failed write means for the user; a full disk above all. To be called when the unfinished parts are gone. */
-async function writeFailure(target: string, temporary: string, error: unknown): Promise<GraftError> {
+export async function writeFailure(
+  target: string,
+  temporary: string,
+  error: unknown,
+  left = 'Nothing half-written was left behind.',
+): Promise<GraftError> {
   if (error instanceof GraftError) return error;
   const problem = error instanceof WriteProblem ? error : undefined;
   const cause = problem ? problem.cause : error;
@@ -40,14 +45,14 @@ async function writeFailure(target: string, temporary: string, error: unknown): 
     const what = code === 'ENOSPC' ? 'the disk is full' : 'the disk quota is used up';
     return new CheckpointError(`${file} could not be written: ${what}${needs}${free}.`, {
       code: 'checkpoint.disk-full',
-      hint: 'Free some space, or write elsewhere. Nothing half-written was left behind.',
+      hint: `Free some space, or write elsewhere. ${left}`,
       cause,
     });
   }
   if (code === 'EFBIG') {
     return new CheckpointError(`${file} could not be written: files may not become that large here${needs}.`, {
       code: 'checkpoint.file-too-large',
-      hint: 'Raise the limit on file size (ulimit -f), or write smaller shards. Nothing half-written was left behind.',
+      hint: `Raise the limit on file size (ulimit -f), or write smaller shards. ${left}`,
       cause,
     });
   }
@@ -69,7 +74,7 @@ async function sync(path: string): Promise<void> {
 }
 
 /** Some systems and file systems cannot sync a folder; its entries are then as safe as they make them. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   await sync(folder).catch((error: NodeJS.ErrnoException) => {
     if (!['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP'].includes(error.code ?? '')) throw error;
   });
@@ -134,7 +139,7 @@ async function replaceFolder(temporary: string, folder: string): Promise<void> {
   await rm(old, { recursive: true, force: true });
 }
 
-function isThere(path: string): Promise<boolean> {
+export function isThere(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
     () => false,

@@ -11,6 +11,7 @@ export {
 } from './writer';
 export { CheckpointReader } from './folder';
 export { writeCheckpoint, type CheckpointContents } from './write-folder';
+export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './resumable';
 export { readJsonObject } from './json';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
 export {

@@ -29,19 +29,26 @@ export async function writeCheckpoint(
   await writeFolderAtomically(folder, (temporary) => writeCheckpointInto(temporary, contents), options);
 }
 
+/** Writes one file of tensors. */
+type WriteShard = (file: string, shard: readonly TensorSource[]) => Promise<void>;
+
 /** Writes the files of a checkpoint into a folder that exists. */
-export async function writeCheckpointInto(folder: string, contents: CheckpointContents): Promise<void> {
+export async function writeCheckpointInto(
+  folder: string,
+  contents: CheckpointContents,
+  writeShard: WriteShard = (file, shard) => writeSafetensorsInto(file, shard, inOrder(shard, contents.concurrency)),
+): Promise<void> {
   const { tensors, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
   checkContents(contents);
   const shards = splitIntoShards(tensors, maxShardBytes);
   if (shards.length <= 1) {
-    await writeSafetensorsInto(join(folder, SINGLE_FILE), tensors, inOrder(tensors, contents.concurrency));
+    await writeShard(join(folder, SINGLE_FILE), tensors);
   } else {
     const places: [string, string][] = [];
     const digits = (value: number): string => String(value).padStart(5, '0');
     for (const [i, shard] of shards.entries()) {
       const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
-      await writeSafetensorsInto(join(folder, file), shard, inOrder(shard, contents.concurrency));
+      await writeShard(join(folder, file), shard);
       for (const { name } of shard) places.push([name, file]);
     }
     const totalSize = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);

@@ -14,6 +14,7 @@ import { addInspectCommand } from './commands/inspect';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
+import { addTokenizerCommand } from './commands/tokenizer';
 import type { CommandContext } from './context';
 import { describeError } from './report-error';
 
@@ -34,6 +35,7 @@ const COMMANDS = [
   addEmbedCommand,
   addInspectCommand,
   addDataCommand,
+  addTokenizerCommand,
   addPluginsCommand,
   addDoctorCommand,
   addEngineCommand,

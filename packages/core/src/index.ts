@@ -13,6 +13,7 @@ export {
 } from '@graft/engine';
 export * from './interfaces';
 export * from './random';
+export { NormalPool } from './normal-pool';
 export * from './tokens';
 export * from './logger';
 export * from './plugin';

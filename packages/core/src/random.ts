@@ -5,6 +5,8 @@ export interface RandomStream {
   readonly name: string;
   /** A stream of its own for that name or index; the same arguments give the same stream, whatever was drawn before. */
   fork(name: string | number): RandomStream;
+  /** This stream as it was before anything was drawn from it. */
+  restarted(): RandomStream;
   /** Two int32 words: the key for the engine's stateless random operations. */
   key(): [number, number];
   /** Next uniform number in [0, 1), 53 bits. */
@@ -48,6 +50,10 @@ class Stream implements RandomStream {
     return new Stream(`${this.name}/${step}`);
   }
 
+  restarted(): RandomStream {
+    return new Stream(this.name);
+  }
+
   key(): [number, number] {
     return [hash(this.name, 0x1b873593) | 0, hash(this.name, 0xe6546b64) | 0];
   }
@@ -85,4 +91,9 @@ class Stream implements RandomStream {
 /** The root stream of a seed; a run forks `STREAMS` from it. */
 export function createRandom(seed: number): RandomStream {
   return new Stream(`seed ${seed}`);
+}
+
+/** The stream of that full name, for another thread. */
+export function streamNamed(name: string): RandomStream {
+  return new Stream(name);
 }

@@ -7,13 +7,13 @@ import {
   readTokenizerFiles,
   sourceBytes,
   toFloat32,
-  writeCheckpoint,
+  writeCheckpointResumably,
   type CheckpointReader,
   type StoredDtype,
   type TensorSource,
 } from '@graft/checkpoint';
-import { createRandom, type RandomStream } from '@graft/core';
-import { statfs } from 'node:fs/promises';
+import { createRandom, NormalPool } from '@graft/core';
+import { stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import {
   AdaptSources,
@@ -25,6 +25,7 @@ import {
   unusedTensors,
   type AdaptStep,
   type CrossAttention,
+  type Draws,
   type RandomPart,
 } from './adapt-plan';
 import { toCheckpointConfig } from './config';
@@ -50,7 +51,13 @@ export interface AdaptRequest {
   std?: number;
   /** float32, bfloat16 or float16. Default: the sources' if they agree, else float32. */
   dtype?: string;
-  /** Called after every tensor. */
+  /** Largest file of weights, bytes; finished files outlive an interruption. Default 5 GB. */
+  maxShardBytes?: number;
+  /** Go on with what an interrupted call with the same request left in `<out>.unfinished`; begin where there is nothing. */
+  resume?: boolean;
+  /** Aborting it ends the call with its reason; finished files stay for `resume`. */
+  signal?: AbortSignal;
+  /** Called after every piece that was written, and once for what `resume` found. */
   onProgress?: (progress: AdaptProgress) => void;
 }
 
@@ -79,20 +86,22 @@ export interface AdaptReport {
 }
 
 /** Tensors that are copied at a time: a disk answers several requests sooner than one after the other. */
-const CONCURRENCY = 4;
+const CONCURRENCY = +(process.env.CC||4);
+/** Bytes of a tensor read at a time; twice that is held for each of the tensors being copied. */
+const READ_BYTES = +(process.env.RB||16) << 20;
 
 /** Says beside the weights how they came about. */
 const RECORD_FILE = 'graft.json';
 
-function record(
-  { encoder, decoder = encoder, random = [], seed, std, crossAttention: asked }: AdaptRequest,
-  copies: boolean,
-  reason: string,
-  dtype: string,
-): string {
-  const crossAttention = { asked, is: copies ? 'copied' : 'random', reason };
-  const adapted = { encoder: resolve(encoder), decoder: resolve(decoder), crossAttention, random, seed, std, dtype };
-  return `${JSON.stringify({ adapted }, null, 2)}\n`;
+/** The sources' files, so that what is resumed is what was begun. */
+async function fingerprint(sources: AdaptSources): Promise<string[]> {
+  const files = sources.readers.flatMap((reader) => [...reader.tensors.values()].map(({ file }) => file));
+  return Promise.all(
+    [...new Set(files)].map(async (file) => {
+      const { size, mtimeMs } = await stat(file);
+      return `${resolve(file)}, ${size} bytes, changed ${new Date(mtimeMs).toISOString()}`;
+    }),
+  );
 }
 
 /** Throws CheckpointError where the disk has less room than the new folder takes. */
@@ -119,38 +128,66 @@ async function checkFreeSpace(out: string, bytes: number): Promise<void> {
 export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptReport> {
   const { out, crossAttention = 'auto', seed = 0, std = DEFAULT_STD } = request;
   const sources = await AdaptSources.open(request.encoder, request.decoder);
+  const pool = new NormalPool();
   try {
     const dtype = request.dtype === undefined ? sources.commonDtype : parseFloatDtype(request.dtype);
     const plan = planAdaptation(sources.config, crossAttention, undefined, request.random);
     checkPlan(plan, sources);
     const random = createRandom(seed).fork('adapt');
-    const tensors = plan.map((step) => streamedSource(step, sources, dtype, random, std));
+    const tensors = plan.map((step) => streamedSource(step, sources, dtype, { pool, random, std }));
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
     await checkFreeSpace(out, bytes);
     const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
     const copies = copiesCrossAttention(sources.config, crossAttention);
     const reason = crossAttentionReason(sources.config, crossAttention);
+    const adapted = {
+      encoder: resolve(request.encoder),
+      decoder: resolve(request.decoder ?? request.encoder),
+      crossAttention: { asked: crossAttention, is: copies ? 'copied' : 'random', reason },
+      random: request.random ?? [],
+      seed,
+      std,
+      dtype: configDtypeName(dtype),
+    };
     let doneTensors = 0;
     let doneBytes = 0;
+    const progress = (name: string, moreBytes: number, moreTensors: number): void => {
+      doneBytes += moreBytes;
+      doneTensors += moreTensors;
+      request.onProgress?.({ tensor: name, doneTensors, tensors: tensors.length, doneBytes, bytes });
+    };
     const reported = tensors.map((source) => ({
       ...source,
       data: async function* () {
-        yield* source.data();
-        doneTensors++;
-        doneBytes += sourceBytes(source);
-        request.onProgress?.({ tensor: source.name, doneTensors, tensors: tensors.length, doneBytes, bytes });
+        for await (const piece of source.data()) {
+          request.signal?.throwIfAborted();
+          yield piece;
+          progress(source.name, piece.byteLength, 0);
+        }
+        progress(source.name, 0, 1);
       },
     }));
-    await writeCheckpoint(out, {
-      config: toCheckpointConfig(sources.config, configDtypeName(dtype)),
-      generationConfig: await sources.decoder.generationConfig(),
-      tensors: reported,
-      extraFiles: {
-        ...(await readTokenizerFiles(sources.decoder.path)),
-        [RECORD_FILE]: record({ ...request, crossAttention, seed, std }, copies, reason, configDtypeName(dtype)),
+    await writeCheckpointResumably(
+      out,
+      {
+        config: toCheckpointConfig(sources.config, configDtypeName(dtype)),
+        generationConfig: await sources.decoder.generationConfig(),
+        tensors: reported,
+        maxShardBytes: request.maxShardBytes,
+        extraFiles: {
+          ...(await readTokenizerFiles(sources.decoder.path)),
+          [RECORD_FILE]: `${JSON.stringify({ adapted }, null, 2)}\n`,
+        },
+        concurrency: CONCURRENCY,
       },
-      concurrency: CONCURRENCY,
-    });
+      {
+        plan: { ...adapted, maxShardBytes: request.maxShardBytes, sources: await fingerprint(sources) },
+        resume: request.resume,
+        onKept: (kept) => {
+          for (const source of kept) progress(source.name, sourceBytes(source), 1);
+        },
+      },
+    );
     return {
       out,
       tensors: plan.length,
@@ -163,6 +200,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       unused: unusedTensors(plan, sources),
     };
   } finally {
+    await pool.dispose();
     await sources.close();
   }
 }
@@ -175,13 +213,12 @@ function streamedSource(
   step: AdaptStep,
   sources: AdaptSources,
   dtype: StoredDtype,
-  random: RandomStream,
-  std: number,
+  draws: Draws,
 ): StreamedSource {
   const { spec, from } = step;
   const data = async function* (): AsyncGenerator<Uint8Array> {
     if (from) yield* converted(sources[from.side], from.name, dtype);
-    else for (const chunk of normalChunks(random, spec, std)) yield fromFloat32(chunk, dtype);
+    else for await (const chunk of normalChunks(draws, spec)) yield fromFloat32(chunk, dtype);
   };
   return { name: spec.name, dtype, shape: spec.shape, data };
 }
@@ -197,6 +234,6 @@ async function* converted(reader: CheckpointReader, name: string, dtype: StoredD
       },
     );
   }
-  for await (const chunk of reader.chunks(name))
+  for await (const chunk of reader.chunks(name, READ_BYTES))
     yield stored === dtype ? chunk : fromFloat32(toFloat32(chunk, stored), dtype);
 }

@@ -1,6 +1,7 @@
 import {
   inject,
   injectable,
+  NormalPool,
   OPTIONS,
   pathOption,
   type Initializer,
@@ -19,6 +20,7 @@ import {
   normalChunks,
   planAdaptation,
   RANDOM_PARTS,
+  type Draws,
 } from './adapt-plan';
 import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
 import { asGemma } from './model';
@@ -58,6 +60,7 @@ export class AdaptInitializer implements Initializer {
   async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
     const config = asGemma(model, 'The initializer "adapt"', 'encoder-decoder').config as EncoderDecoderConfig;
     const sources = await this.open();
+    const pool = new NormalPool();
     try {
       const plan = planAdaptation(config, this.options.crossAttention, model.parameters, this.options.random);
       checkPlan(plan, sources);
@@ -65,11 +68,13 @@ export class AdaptInitializer implements Initializer {
         const name = DECODER_ONLY_EMBEDDING;
         await checkSharedTable({ reader: sources.encoder, name }, { reader: sources.decoder, name });
       }
+      const draws = { pool, random, std: this.options.std };
       for (const { spec, from } of plan) {
-        const values = from ? await sources[from.side].readFloat32(from.name) : drawn(random, spec, this.options.std);
+        const values = from ? await sources[from.side].readFloat32(from.name) : await drawn(draws, spec);
         yield [spec.name, tf.tensor(values, [...spec.shape], 'float32')];
       }
     } finally {
+      await pool.dispose();
       await sources.close();
     }
   }
@@ -79,10 +84,10 @@ export class AdaptInitializer implements Initializer {
   }
 }
 
-function drawn(random: RandomStream, spec: ParameterSpec, std: number): Float32Array {
+async function drawn(draws: Draws, spec: ParameterSpec): Promise<Float32Array> {
   const values = new Float32Array(spec.shape.reduce((product, size) => product * size, 1));
   let at = 0;
-  for (const chunk of normalChunks(random, spec, std)) {
+  for await (const chunk of normalChunks(draws, spec)) {
     values.set(chunk, at);
     at += chunk.length;
   }

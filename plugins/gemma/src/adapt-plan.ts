@@ -1,6 +1,6 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import { resolve } from 'node:path';
-import { CheckpointError, ConfigError, GraftError, type ParameterSpec, type RandomStream } from '@graft/core';
+import { CheckpointError, ConfigError, GraftError, type NormalPool, type ParameterSpec, type RandomStream } from '@graft/core';
 import {
   checkPair,
   parseCheckpointConfig,
@@ -180,22 +180,22 @@ export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources)
   );
 }
 
-const NORMAL_CHUNK = 1 << 18;
+/** Where what is random comes from. */
+export interface Draws {
+  readonly pool: NormalPool;
+  readonly random: RandomStream;
+  /** Standard deviation. */
+  readonly std: number;
+}
 
 /** Normal numbers for one parameter, or the zeros of a fresh norm, in pieces. They depend on the stream and the parameter's name alone. */
-export function* normalChunks(
-  random: RandomStream,
+export async function* normalChunks(
+  { pool, random, std }: Draws,
   { name, shape, initial }: Pick<ParameterSpec, 'name' | 'shape' | 'initial'>,
-  std: number,
-): Generator<Float32Array> {
-  const stream = random.fork(name);
-  let left = shape.reduce((product, size) => product * size, 1);
-  while (left > 0) {
-    const chunk = new Float32Array(Math.min(left, NORMAL_CHUNK));
-    if (initial === 'normal') stream.fillNormal(chunk, std);
-    left -= chunk.length;
-    yield chunk;
-  }
+): AsyncGenerator<Float32Array> {
+  const length = shape.reduce((product, size) => product * size, 1);
+  if (initial === 'normal') yield* pool.draw(random.fork(name), length, std);
+  else yield new Float32Array(length);
 }
 
 /**

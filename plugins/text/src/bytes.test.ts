@@ -32,3 +32,13 @@ it('may claim a larger vocabulary, not a smaller one', () => {
   expect(new BytesTokenizer(bytesOptions.parse({ vocabularySize: 512 })).vocabularySize).toBe(512);
   expect(bytesOptions.safeParse({ vocabularySize: 256 }).success).toBe(false);
 });
+
+it('names its tokens', () => {
+  expect([0, 13, 258, 259, -1].map((id) => tokenizer.piece(id))).toEqual([
+    '<pad>',
+    '<0x0A>',
+    '<0xFF>',
+    undefined,
+    undefined,
+  ]);
+});

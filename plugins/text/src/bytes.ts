@@ -16,6 +16,11 @@ export type BytesOptions = z.output<typeof bytesOptions>;
 
 const SPECIAL = ['<pad>', '<eos>', '<bos>'];
 
+/** The name of a byte in vocabularies that fall back to bytes: `<0x0A>`. */
+export function byteToken(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`;
+}
+
 /**
  * UTF-8 bytes as tokens; needs no file. Ids: pad 0, eos 1, bos 2, byte b is b + 3.
  *
@@ -34,6 +39,11 @@ export class BytesTokenizer implements Tokenizer {
 
   encode(text: string): Int32Array {
     return Int32Array.from(this.encoder.encode(text), (byte) => byte + FIRST_BYTE);
+  }
+
+  /** `<pad>`, or `<0x0A>` for a byte; undefined for an id that is not used. */
+  piece(id: number): string | undefined {
+    return id >= FIRST_BYTE && id < SIZE ? byteToken(id - FIRST_BYTE) : SPECIAL[id];
   }
 
   /** Bytes that are no UTF-8 come out as U+FFFD, unused ids not at all, special tokens only with `keepSpecial`. */

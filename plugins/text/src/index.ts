@@ -1,5 +1,12 @@
 export { BytesTokenizer, type BytesOptions } from './bytes';
 export { HuggingFaceTokenizer, type HuggingFaceOptions } from './huggingface';
+export {
+  trainTokenizer,
+  type TrainTokenizerOptions,
+  type TrainTokenizerProgress,
+  type TrainTokenizerReport,
+} from './train-tokenizer';
+export { learnMerges, type LearnedMerges, type LearnOptions } from './bpe-trainer';
 export { type TextOptions } from './text';
 export { type JsonlOptions } from './jsonl';
 export { TensorBatches, type TensorsOptions } from './tensors';

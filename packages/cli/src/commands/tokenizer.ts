@@ -1,0 +1,141 @@
+import type { BytesTokenizer, HuggingFaceTokenizer, TrainTokenizerProgress } from '@graft/text';
+import type { Command } from 'commander';
+import { readFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { CommandContext } from '../context';
+import { integer, numberOf } from '../options';
+import { UsageMistake } from '../report-error';
+import { formatBytes, table } from '../table';
+
+interface TrainCommandOptions {
+  input: string[];
+  exclude?: string[];
+  vocabulary: number;
+  out: string;
+  minFrequency: number;
+  characterCoverage: number;
+  unused: number;
+}
+
+interface EncodeCommandOptions {
+  file?: string;
+  ids?: boolean;
+}
+
+const WHICH = '`bytes`, a tokenizer.json or its folder';
+
+export function addTokenizerCommand(program: Command, context: CommandContext): void {
+  const tokenizer = program.command('tokenizer').description("train a tokenizer on text, or look at a text's tokens");
+  tokenizer
+    .command('train')
+    .description("train a byte-pair-encoding vocabulary of Gemma's kind; prints the folder of its tokenizer.json")
+    .requiredOption('--input <patterns...>', 'text files or globs in quotes, UTF-8; .gz is unpacked')
+    .option('--exclude <patterns...>', "globs of files to leave out, as in '**/CHANGELOG.md'")
+    .requiredOption('--vocabulary <n>', 'tokens in all: special ones, 256 bytes, characters, merges', integer(1))
+    .requiredOption('--out <folder>', 'the new folder; it must not exist')
+    .option('--min-frequency <n>', 'occurrences that a pair needs to be merged', integer(1), 2)
+    .option(
+      '--character-coverage <x>',
+      'share of the text whose characters become tokens; rarer ones are spelled in bytes',
+      numberOf('above 0 and at most 1', (value) => value > 0 && value <= 1),
+      0.9995,
+    )
+    .option(
+      '--unused <n>',
+      "tokens <unused0>, … for sentinels; with 99 all special tokens have Gemma's ids",
+      integer(0),
+      0,
+    )
+    .action((options: TrainCommandOptions) => train(context, options));
+  tokenizer
+    .command('encode')
+    .description('print the tokens of a text, an id and its piece on each line')
+    .argument('<tokenizer>', WHICH)
+    .argument('[text]', 'the text')
+    .option('--file <file>', 'the text of a file instead')
+    .option('--ids', 'the ids alone, on one line')
+    .action((path: string, text: string | undefined, options: EncodeCommandOptions) =>
+      encode(context, path, text, options),
+    );
+  tokenizer
+    .command('decode')
+    .description('print the text of token ids, special tokens included')
+    .argument('<tokenizer>', WHICH)
+    .argument('<ids...>', 'token ids')
+    .action((path: string, ids: string[]) => decode(context, path, ids));
+}
+
+async function train(context: CommandContext, options: TrainCommandOptions): Promise<void> {
+  const { trainTokenizer } = await import('@graft/text');
+  const { input, exclude, vocabulary, minFrequency, characterCoverage, unused } = options;
+  const out = resolve(options.out);
+  const report = await trainTokenizer(out, {
+    files: input.map((pattern) => resolve(pattern)),
+    ...{ exclude, vocabularySize: vocabulary, minFrequency, characterCoverage, unusedTokens: unused },
+    onProgress: process.stderr.isTTY && !context.globals.quiet ? progressLine() : undefined,
+  });
+  const count = (value: number, what: string): string =>
+    `${value.toLocaleString('en')} ${what}${value === 1 ? '' : 's'}`;
+  context.note(
+    `${count(report.files, 'file')}, ${formatBytes(report.bytes)}, ${count(report.wordKinds, 'different word')}: ${count(report.vocabularySize, 'token')}, of them ${count(report.characters, 'character')} and ${count(report.merges, 'merge')}.`,
+  );
+  if (report.droppedWordKinds > 0)
+    context.note(`${count(report.droppedWordKinds, 'rare word')} were left out, to bound the memory.`);
+  if (report.vocabularySize < vocabulary)
+    context.note(
+      `No pair occurs ${count(minFrequency, 'time')} any more, so there are fewer than ${count(vocabulary, 'token')}; more text${minFrequency > 1 ? ' or a lower --min-frequency' : ''} makes more.`,
+    );
+  context.print(out);
+}
+
+/** One line of a terminal, rewritten in place at every per cent. */
+function progressLine(): (progress: TrainTokenizerProgress) => void {
+  let shown = '';
+  return ({ phase, done, total }) => {
+    const line = `${phase} ${total === 0 ? 100 : Math.floor((100 * done) / total)} %`;
+    if (line === shown) return;
+    shown = line;
+    process.stderr.write(`\r${line}\x1b[K${phase === 'merging' && done === total ? '\n' : ''}`);
+  };
+}
+
+async function open(path: string): Promise<BytesTokenizer | HuggingFaceTokenizer> {
+  const { BytesTokenizer, HuggingFaceTokenizer } = await import('@graft/text');
+  return path === 'bytes' ? new BytesTokenizer() : HuggingFaceTokenizer.open({ path: resolve(path) });
+}
+
+async function encode(
+  context: CommandContext,
+  path: string,
+  given: string | undefined,
+  { file, ids: idsAlone }: EncodeCommandOptions,
+): Promise<void> {
+  if ((given === undefined) === (file === undefined)) throw new UsageMistake('Give either a text or --file.');
+  const tokenizer = await open(path);
+  const text = given ?? (await readFile(file!, 'utf8'));
+  const ids = [...tokenizer.encode(text)];
+  if (idsAlone) context.print(ids.join(' '));
+  else
+    context.print(
+      table(
+        ['id', 'piece'],
+        // JSON shows newlines and other signs that a terminal would not.
+        ids.map((id) => [String(id), JSON.stringify(tokenizer.piece(id) ?? '')]),
+        { right: [0] },
+      ),
+    );
+  const bytes = Buffer.byteLength(text);
+  const each = ids.length === 0 ? '' : `, ${(bytes / ids.length).toFixed(2)} bytes a token`;
+  context.note(`${ids.length.toLocaleString('en')} tokens for ${bytes.toLocaleString('en')} bytes${each}.`);
+}
+
+async function decode(context: CommandContext, path: string, words: readonly string[]): Promise<void> {
+  const tokenizer = await open(path);
+  const ids = words.flatMap((word) => word.split(/[\s,]+/)).filter((word) => word !== '');
+  const wrong = ids.find((id) => !/^\d+$/.test(id) || tokenizer.piece(Number(id)) === undefined);
+  if (wrong !== undefined)
+    throw new UsageMistake(
+      `"${wrong}" is no token of ${path}; expected ids from 0 to ${tokenizer.vocabularySize - 1}, as in 2 17 108.`,
+    );
+  context.print(tokenizer.decode(ids.map(Number), { keepSpecial: true }));
+}
