@@ -138,8 +138,11 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype, into?: Float32A
   return values;
 }
 
-/** Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. F32 is looked at where it is. */
-export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Array {
+/**
+ * Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. F32 is looked at where it is. `words` takes
+ * the 16-bit results, as many as there are values; it may lie at the beginning of the values' own memory.
+ */
+export function fromFloat32(values: Float32Array, dtype: StoredDtype, words?: Uint16Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   if (dtype !== 'BF16' && dtype !== 'F16') {
     throw new CheckpointError(`float32 values cannot be stored as ${dtype}; expected F32, F16 or BF16.`, {
@@ -148,10 +151,10 @@ export function fromFloat32(values: Float32Array, dtype: StoredDtype): Uint8Arra
   }
   // Signed words: sums of unsigned ones would be doubles.
   const bits = new Int32Array(values.buffer, values.byteOffset, values.length);
-  const words = new Uint16Array(values.length);
-  if (dtype === 'F16') for (let i = 0; i < bits.length; i++) words[i] = float16Bits(bits[i], values[i]);
-  else for (let i = 0; i < bits.length; i++) words[i] = bfloat16Bits(bits[i]);
-  return new Uint8Array(words.buffer);
+  const out = words ?? new Uint16Array(values.length);
+  if (dtype === 'F16') for (let i = 0; i < bits.length; i++) out[i] = float16Bits(bits[i], values[i]);
+  else for (let i = 0; i < bits.length; i++) out[i] = bfloat16Bits(bits[i]);
+  return new Uint8Array(out.buffer, out.byteOffset, 2 * values.length);
 }
 
 function bfloat16Bits(word: number): number {

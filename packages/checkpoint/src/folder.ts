@@ -1,6 +1,7 @@
 import { CheckpointError } from '@graft/engine';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
+import type { FileRange } from './direct';
 import type { TensorInfo } from './header';
 import { readJsonObject } from './json';
 import { unreadable } from './problems';
@@ -139,6 +140,10 @@ export class CheckpointReader {
 
   chunks(name: string, chunkBytes?: number): AsyncGenerator<Uint8Array, undefined, undefined> {
     return this.reader(name).chunks(name, chunkBytes);
+  }
+
+  ranges(name: string, pieceBytes?: number): Generator<FileRange, undefined, undefined> {
+    return this.reader(name).ranges(name, pieceBytes);
   }
 
   source(name: string): TensorSource {

@@ -1,5 +1,6 @@
 export * from './dtypes';
 export { MAX_HEADER_BYTES, sourceBytes, type TensorInfo, type TensorSpec } from './header';
+export { FileRange } from './direct';
 export { SafetensorsReader, type ByteRange } from './reader';
 export {
   writeSafetensors,

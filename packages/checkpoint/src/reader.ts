@@ -1,5 +1,6 @@
 import { CheckpointError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
+import { FileRange } from './direct';
 import { isFloatDtype, storedWidth, toFloat32, toInt32 } from './dtypes';
 import { describeTensor, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
 import { readFully } from './positional';
@@ -7,6 +8,8 @@ import { malformed, unreadable } from './problems';
 import type { TensorSource } from './writer';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
+/** As much as a disk copies between two signs of progress. */
+const DEFAULT_RANGE_BYTES = 32 << 20;
 
 /** Bytes of a tensor, counted from its start; `end` is the first one left out. */
 export interface ByteRange {
@@ -102,6 +105,14 @@ export class SafetensorsReader {
       // Whoever stops half-way may close the file next.
       await ahead?.catch(() => undefined);
     }
+    return undefined;
+  }
+
+  /** The tensor's bytes in order, in pieces that a writer copies without this process seeing them. */
+  *ranges(name: string, pieceBytes = DEFAULT_RANGE_BYTES): Generator<FileRange, undefined, undefined> {
+    const { offset, byteLength } = this.info(name);
+    for (let start = 0; start < byteLength; start += pieceBytes)
+      yield new FileRange(this.handle, this.file, offset + start, Math.min(pieceBytes, byteLength - start));
     return undefined;
   }
 

@@ -45,7 +45,7 @@ export async function writeCheckpointResumably(
     await begin(partial, plan, resume);
     await writeCheckpointInto(partial, contents, async (file, shard) => {
       if (await isWritten(file, shard)) onKept?.(shard);
-      else await writeSafetensorsWith(file, shard, inOrder(shard, contents.concurrency));
+      else await writeSafetensorsWith(file, shard, inOrder(shard, contents.concurrency), { streams: true });
     });
     await rm(join(partial, PLAN_FILE));
     await syncFolder(partial);

@@ -1,21 +1,26 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError, GraftError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
 import { WriteProblem, writeFileAtomically } from './atomic';
+import { copyRange, DirectOutput, FileRange } from './direct';
 import { buildHeader, describeTensor, sourceBytes, type TensorSpec } from './header';
 import { writeFully } from './positional';
 
-/** Bytes in the tensor's dtype; typed numbers only where they are stored as they are. */
-export type TensorData = Uint8Array | Float32Array | Int32Array;
+/** Bytes in the tensor's dtype, here or in another file; typed numbers only where they are stored as they are. */
+export type TensorData = Uint8Array | Float32Array | Int32Array | FileRange;
 
 /** A tensor to be written. `data` is called once, when its turn comes, so that only one tensor is held at a time. */
 export interface TensorSource extends TensorSpec {
   /** The bytes in `dtype`, whole or in order of pieces. A piece is written before the next one is asked for. */
   data(): TensorData | Promise<TensorData> | AsyncIterable<TensorData>;
+  /** The bytes take a processor's time and no disk's: such tensors are made beside the copying of others. */
+  readonly computed?: boolean;
 }
 
 export interface SafetensorsOptions {
   /** Texts that go with the file. Default `{ format: 'pt' }`, which other readers expect. */
   readonly metadata?: Readonly<Record<string, string>>;
+  /** The file is large and written from other files: what comes in pieces goes past the system's cache. Default false. */
+  readonly streams?: boolean;
 }
 
 const DEFAULT_METADATA = { format: 'pt' };
@@ -38,13 +43,15 @@ export class SafetensorsWriter {
     private readonly handle: FileHandle,
     private readonly places: ReadonlyMap<string, Place>,
     private readonly fileBytes: number,
+    /** Where tensors that come in pieces go, past the system's cache. */
+    private readonly direct: DirectOutput | undefined,
   ) {}
 
   /** Begins a file at exactly this name; use `writeSafetensorsWith` where a reader could come upon it half-way. */
   static async create(
     file: string,
     specs: readonly TensorSpec[],
-    { metadata = DEFAULT_METADATA }: SafetensorsOptions = {},
+    { metadata = DEFAULT_METADATA, streams = false }: SafetensorsOptions = {},
   ): Promise<SafetensorsWriter> {
     const header = buildHeader(specs, metadata);
     const places = specs.map((spec, i): [string, Place] => [
@@ -57,7 +64,8 @@ export class SafetensorsWriter {
     } catch (cause) {
       throw new WriteProblem(file, header.fileBytes, cause);
     }
-    const writer = new SafetensorsWriter(file, handle, new Map(places), header.fileBytes);
+    const direct = streams ? await DirectOutput.open(file, handle, header.fileBytes) : undefined;
+    const writer = new SafetensorsWriter(file, handle, new Map(places), header.fileBytes, direct);
     try {
       await writer.attempt(() => writeFully(handle, header.bytes, 0));
     } catch (error) {
@@ -69,27 +77,49 @@ export class SafetensorsWriter {
 
   /** Writes a part of a tensor, `start` bytes behind its beginning. Parts may come in any order and at the same time. */
   async writeAt(name: string, data: TensorData, start = 0): Promise<void> {
-    const place = this.places.get(name);
-    if (!place) throw new CheckpointError(`Tensor "${name}" was not announced.`, { code: 'checkpoint.missing-tensor' });
-    checkKind(place.spec, data);
-    const end = start + data.byteLength;
-    if (!Number.isSafeInteger(start) || start < 0 || end > sourceBytes(place.spec)) {
-      throw sizeProblem(place.spec, `bytes ${start} to ${end} were given`);
-    }
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    await this.attempt(() => writeFully(this.handle, bytes, place.offset + start));
-    place.written.push([start, end]);
+    const place = this.place(name);
+    checkPiece(place.spec, data, start);
+    const position = place.offset + start;
+    await this.attempt(() =>
+      data instanceof FileRange
+        ? copyRange(data, this.handle, position)
+        : writeFully(this.handle, asBytes(data), position),
+    );
+    place.written.push([start, start + data.byteLength]);
   }
 
   /** Writes all of a tensor. */
   async write(source: TensorSource): Promise<void> {
     const data = source.data();
     if (!isChunked(data)) return this.writeAt(source.name, await data);
+    const { spec, offset, written } = this.place(source.name);
     let at = 0;
-    for await (const piece of data) {
-      await this.writeAt(source.name, piece, at);
-      at += piece.byteLength;
+    if (!this.direct) {
+      for await (const piece of data) {
+        await this.writeAt(source.name, piece, at);
+        at += piece.byteLength;
+      }
+      return;
     }
+    const direct = this.direct;
+    let sourceProblem: { error: unknown } | undefined;
+    const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
+      try {
+        for await (const piece of data) {
+          checkPiece(spec, piece, at);
+          yield piece instanceof FileRange ? piece : asBytes(piece);
+          at += piece.byteLength;
+        }
+      } catch (error) {
+        sourceProblem = { error };
+        throw error;
+      }
+    };
+    await this.attempt(() => direct.write(pieces(), offset)).catch((error: unknown) => {
+      // What its source could not give is no failed write.
+      throw sourceProblem ? sourceProblem.error : error;
+    });
+    written.push([0, at]);
   }
 
   /** Checks that every tensor is whole, and that the disk has it all. Throws CheckpointError naming one that is not. */
@@ -104,17 +134,38 @@ export class SafetensorsWriter {
 
   async close(): Promise<void> {
     // The system may tell of a failed write only now.
-    await this.attempt(() => this.handle.close());
+    await this.attempt(async () => {
+      await this.direct?.close();
+      await this.handle.close();
+    });
+  }
+
+  private place(name: string): Place {
+    const place = this.places.get(name);
+    if (!place) throw new CheckpointError(`Tensor "${name}" was not announced.`, { code: 'checkpoint.missing-tensor' });
+    return place;
   }
 
   private async attempt(action: () => Promise<void>): Promise<void> {
     try {
       await action();
     } catch (cause) {
+      if (cause instanceof GraftError) throw cause;
       throw new WriteProblem(this.file, this.fileBytes, cause);
     }
   }
 }
+
+/** Refuses data of another kind than the tensor's, or beyond its end. */
+function checkPiece(spec: TensorSpec, data: TensorData, start: number): void {
+  checkKind(spec, data);
+  const end = start + data.byteLength;
+  if (!Number.isSafeInteger(start) || start < 0 || end > sourceBytes(spec))
+    throw sizeProblem(spec, `bytes ${start} to ${end} were given`);
+}
+
+const asBytes = (data: Exclude<TensorData, FileRange>): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 function isChunked(data: ReturnType<TensorSource['data']>): data is AsyncIterable<TensorData> {
   return Symbol.asyncIterator in data;
@@ -122,6 +173,7 @@ function isChunked(data: ReturnType<TensorSource['data']>): data is AsyncIterabl
 
 /** Typed numbers are stored as they are: under another dtype's name they would be read as nonsense. */
 function checkKind(spec: TensorSpec, data: TensorData): void {
+  if (data instanceof FileRange) return;
   // By name, not by instanceof: arrays made in another realm are arrays too.
   const kind = data[Symbol.toStringTag];
   const expected = { Float32Array: 'F32', Int32Array: 'I32', Uint8Array: spec.dtype }[kind];
@@ -157,24 +209,28 @@ export async function writeSafetensorsInto(
   await writer.close();
 }
 
-/** Fills a writer with sources, one after the other or several at a time. */
+/** Fills a writer with sources: one after the other, or several at a time, and then computed ones beside the others. */
 export function inOrder(
   sources: readonly TensorSource[],
   concurrency = 1,
 ): (writer: SafetensorsWriter) => Promise<void> {
   return async (writer) => {
-    let next = 0;
     let failed = false;
-    const work = async (): Promise<void> => {
+    const work = async (queue: Iterator<TensorSource, void>): Promise<void> => {
       try {
-        while (next < sources.length && !failed) await writer.write(sources[next++]);
+        for (let next = queue.next(); !next.done && !failed; next = queue.next()) await writer.write(next.value);
       } catch (error) {
         failed = true;
         throw error;
       }
     };
+    const beside = concurrency > 1 ? sources.filter(({ computed }) => computed) : [];
+    const others = (concurrency > 1 ? sources.filter(({ computed }) => !computed) : sources).values();
     // All of them are waited for: whoever fails closes the file next.
-    const results = await Promise.allSettled(Array.from({ length: concurrency }, work));
+    const results = await Promise.allSettled([
+      ...Array.from({ length: concurrency }, () => work(others)),
+      work(beside.values()),
+    ]);
     const lost = results.find((result) => result.status === 'rejected');
     if (lost) throw lost.reason;
   };

@@ -1,3 +1,4 @@
+import { GraftError } from '@graft/engine';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -5,8 +6,8 @@ import { Worker } from 'node:worker_threads';
 import type { DrawReply, DrawRequest } from './normal-worker';
 import type { RandomStream } from './random';
 
-/** Numbers at a time: a megabyte of them. */
-const CHUNK = 1 << 18;
+/** Numbers at a time: half a megabyte of them. */
+const CHUNK = 1 << 17;
 /** Below this many numbers a thread costs more than it saves. */
 const WORTH_A_THREAD = 1 << 20;
 
@@ -15,7 +16,7 @@ const WORKER_FILE = join(__dirname, 'normal-worker.js');
 interface Thread {
   readonly worker: Worker;
   /** Who waits for the next numbers of a sequence. */
-  readonly waiting: Map<number, { resolve(numbers: Float32Array): void; reject(error: unknown): void }>;
+  readonly waiting: Map<number, { resolve(numbers: Float32Array<ArrayBuffer>): void; reject(error: unknown): void }>;
 }
 
 /**
@@ -27,14 +28,21 @@ export class NormalPool {
   private readonly threads: Thread[] = [];
   private sequences = 0;
 
-  constructor(private readonly size = Math.max(1, Math.min(2, availableParallelism() - 1))) {}
+  constructor(
+    private readonly size = Math.max(1, Math.min(2, availableParallelism() - 1)),
+    private readonly workerFile = WORKER_FILE,
+  ) {}
 
-  /** `length` numbers from where `stream` begins, whatever has been drawn from it, in pieces. */
+  /**
+   * `length` numbers from where `stream` begins, whatever has been drawn from it, in pieces. A piece is valid until the
+   * next one is asked for, and may be written over.
+   */
   async *draw(stream: RandomStream, length: number, standardDeviation: number): AsyncGenerator<Float32Array> {
-    if (length < WORTH_A_THREAD || !existsSync(WORKER_FILE)) {
+    if (length < WORTH_A_THREAD || !existsSync(this.workerFile)) {
       const own = stream.restarted();
+      const memory = new Float32Array(Math.min(length, CHUNK));
       for (let left = length; left > 0; left -= CHUNK) {
-        const numbers = new Float32Array(Math.min(left, CHUNK));
+        const numbers = memory.subarray(0, left);
         own.fillNormal(numbers, standardDeviation);
         yield numbers;
       }
@@ -43,21 +51,27 @@ export class NormalPool {
     const id = this.sequences++;
     const thread = this.thread(id);
     let asked = 0;
-    const ask = (): Promise<Float32Array> | undefined => {
+    const ask = (used?: Float32Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> | undefined => {
       if (asked >= length) return undefined;
       const count = Math.min(length - asked, CHUNK);
       asked += count;
-      const request: DrawRequest = { id, stream: stream.name, length: count, standardDeviation, last: asked >= length };
-      const reply = new Promise<Float32Array>((resolve, reject) => thread.waiting.set(id, { resolve, reject }));
+      const memory = used?.buffer ?? new ArrayBuffer(4 * CHUNK);
+      const last = asked >= length;
+      const request: DrawRequest = { id, stream: stream.name, length: count, standardDeviation, last, memory };
+      const reply = new Promise<Float32Array<ArrayBuffer>>((resolve, reject) =>
+        thread.waiting.set(id, { resolve, reject }),
+      );
       // It is awaited a round later: until then its failure is not a rejection that nobody handles.
       reply.catch(() => undefined);
-      thread.worker.postMessage(request);
+      thread.worker.postMessage(request, [memory]);
       return reply;
     };
+    let used: Float32Array<ArrayBuffer> | undefined;
     for (let next = ask(); next;) {
       const numbers = await next;
-      next = ask();
+      next = ask(used);
       yield numbers;
+      used = numbers;
     }
   }
 
@@ -68,21 +82,23 @@ export class NormalPool {
 
   private thread(id: number): Thread {
     const at = id % this.size;
-    return (this.threads[at] ??= startThread());
+    return (this.threads[at] ??= startThread(this.workerFile));
   }
 }
 
-function startThread(): Thread {
-  const worker = new Worker(WORKER_FILE);
+function startThread(file: string): Thread {
+  const worker = new Worker(file);
   const thread: Thread = { worker, waiting: new Map() };
   worker.on('message', ({ id, numbers }: DrawReply) => {
     const waiting = thread.waiting.get(id);
     thread.waiting.delete(id);
     waiting?.resolve(numbers);
   });
-  worker.on('error', (error) => {
+  const fail = (error: unknown): void => {
     for (const { reject } of thread.waiting.values()) reject(error);
     thread.waiting.clear();
-  });
+  };
+  worker.on('error', fail);
+  worker.on('exit', (code) => fail(new GraftError(`A thread that draws random numbers ended with status ${code}.`)));
   return thread;
 }

@@ -11,6 +11,8 @@ export interface DrawRequest {
   readonly standardDeviation: number;
   /** The sequence ends with these numbers. */
   readonly last: boolean;
+  /** Where they go; handed back with them. New memory for each would cost as much as the numbers. */
+  readonly memory: ArrayBuffer;
 }
 
 export interface DrawReply {
@@ -20,11 +22,11 @@ export interface DrawReply {
 
 const streams = new Map<number, RandomStream>();
 
-parentPort?.on('message', ({ id, stream, length, standardDeviation, last }: DrawRequest) => {
+parentPort?.on('message', ({ id, stream, length, standardDeviation, last, memory }: DrawRequest) => {
   const random = streams.get(id) ?? streamNamed(stream);
   if (last) streams.delete(id);
   else streams.set(id, random);
-  const numbers = new Float32Array(length);
+  const numbers = new Float32Array(memory, 0, length);
   random.fillNormal(numbers, standardDeviation);
   parentPort!.postMessage({ id, numbers } satisfies DrawReply, [numbers.buffer]);
 });

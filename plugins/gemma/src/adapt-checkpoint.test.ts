@@ -83,7 +83,8 @@ describe('adaptCheckpoint', () => {
       unused: ['model.extra.weight'],
     });
     expect(report.bytes).toBe(2 * report.parameters);
-    expect(seen).toHaveLength(report.tensors);
+    expect(new Set(seen.map(({ doneTensors }) => doneTensors)).size).toBe(report.tensors + 1);
+    expect(seen.every(({ doneBytes }, i) => i === 0 || doneBytes >= seen[i - 1].doneBytes)).toBe(true);
     expect(seen.at(-1)).toMatchObject({ doneTensors: report.tensors, doneBytes: report.bytes });
     const [before, after] = [await allBytes(encoder), await allBytes(out)];
     const name = 'model.layers.2.mlp.up_proj.weight';
@@ -169,6 +170,53 @@ describe('adaptCheckpoint', () => {
     const again = join(base, 'again');
     await adaptCheckpoint({ encoder, out: again, random: ['encoder', 'embedding'], std: 0.5 });
     expect(await allBytes(again)).toEqual(made);
+  });
+
+  it('stops when told to, keeps finished files, and goes on to the same folder', async () => {
+    const base = temporaryFolder();
+    const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
+    const request = { encoder, random: ['decoder'] as const, maxShardBytes: 20_000 };
+    await adaptCheckpoint({ ...request, out: join(base, 'straight') });
+    const out = join(base, 'out');
+    const controller = new AbortController();
+    const stopped = adaptCheckpoint({
+      ...request,
+      out,
+      signal: controller.signal,
+      onProgress: ({ doneBytes, bytes }) => doneBytes > 0.6 * bytes && controller.abort(),
+    });
+    await expect(stopped).rejects.toMatchObject({
+      code: 'gemma.adapt-interrupted',
+      message: expect.stringMatching(/out was interrupted at 6\d %/) as string,
+    });
+    const kept = readdirSync(`${out}.unfinished`).filter((name) => name.endsWith('.safetensors'));
+    expect(kept.length).toBeGreaterThan(1);
+    await expect(adaptCheckpoint({ ...request, out })).rejects.toThrow(/out\.unfinished holds the unfinished work/);
+    await expect(adaptCheckpoint({ ...request, out, resume: true, seed: 5 })).rejects.toThrow(/seed was 0, is 5/);
+    const seen: AdaptProgress[] = [];
+    await adaptCheckpoint({ ...request, out, resume: true, onProgress: (progress) => seen.push(progress) });
+    expect(seen[0].doneBytes).toBeGreaterThan(0);
+    expect(seen.at(-1)!.doneBytes).toBe(seen[0].bytes);
+    expect(await allBytes(out)).toEqual(await allBytes(join(base, 'straight')));
+    expect(readdirSync(base).sort()).toEqual(['one', 'out', 'straight']);
+  });
+
+  it('does not mix two states of a source', async () => {
+    const base = temporaryFolder();
+    const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
+    const request = { encoder, out: join(base, 'out'), maxShardBytes: 20_000 };
+    const controller = new AbortController();
+    await expect(
+      adaptCheckpoint({
+        ...request,
+        signal: controller.signal,
+        onProgress: ({ doneBytes, bytes }) => doneBytes > 0.6 * bytes && controller.abort(),
+      }),
+    ).rejects.toThrow(/interrupted/);
+    await fs.utimes(join(encoder, 'model.safetensors'), 1, 1);
+    await expect(adaptCheckpoint({ ...request, resume: true })).rejects.toThrow(
+      /begun with other settings or sources: sources changed/,
+    );
   });
 
   it('looks first whether there is room', async () => {

@@ -9,6 +9,7 @@ import {
   toFloat32,
   writeCheckpointResumably,
   type CheckpointReader,
+  type FileRange,
   type StoredDtype,
   type TensorSource,
 } from '@graft/checkpoint';
@@ -55,7 +56,7 @@ export interface AdaptRequest {
   maxShardBytes?: number;
   /** Go on with what an interrupted call with the same request left in `<out>.unfinished`; begin where there is nothing. */
   resume?: boolean;
-  /** Aborting it ends the call with its reason; finished files stay for `resume`. */
+  /** Aborting it ends the call with a CheckpointError, code `gemma.adapt-interrupted`; finished files stay for `resume`. */
   signal?: AbortSignal;
   /** Called after every piece that was written, and once for what `resume` found. */
   onProgress?: (progress: AdaptProgress) => void;
@@ -85,10 +86,10 @@ export interface AdaptReport {
   readonly unused: readonly string[];
 }
 
-/** Tensors that are copied at a time: a disk answers several requests sooner than one after the other. */
-const CONCURRENCY = +(process.env.CC||4);
-/** Bytes of a tensor read at a time; twice that is held for each of the tensors being copied. */
-const READ_BYTES = +(process.env.RB||16) << 20;
+/** Tensors that are copied at a time: one is read while the other is written. */
+const CONCURRENCY = 2;
+/** Bytes of a tensor read at a time where its dtype changes; twice that is held for each tensor being copied. */
+const CONVERTED_BYTES = 1 << 20;
 
 /** Says beside the weights how they came about. */
 const RECORD_FILE = 'graft.json';
@@ -103,6 +104,12 @@ async function fingerprint(sources: AdaptSources): Promise<string[]> {
     }),
   );
 }
+
+const interrupted = (out: string, done: number): CheckpointError =>
+  new CheckpointError(`Adapting into ${out} was interrupted at ${Math.floor(100 * done)} %.`, {
+    code: 'gemma.adapt-interrupted',
+    hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
+  });
 
 /** Throws CheckpointError where the disk has less room than the new folder takes. */
 async function checkFreeSpace(out: string, bytes: number): Promise<void> {
@@ -122,8 +129,9 @@ async function checkFreeSpace(out: string, bytes: number): Promise<void> {
 }
 
 /**
- * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most one chunk of a tensor is
- * in memory. Bytes are copied as they are where dtypes agree. The folder appears whole or not at all.
+ * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most a few chunks of tensors are
+ * in memory. Bytes are copied as they are where dtypes agree. The folder appears whole or not at all; what an
+ * interruption leaves waits in `<out>.unfinished`, which nothing takes for a checkpoint, for `resume`.
  */
 export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptReport> {
   const { out, crossAttention = 'auto', seed = 0, std = DEFAULT_STD } = request;
@@ -160,7 +168,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       ...source,
       data: async function* () {
         for await (const piece of source.data()) {
-          request.signal?.throwIfAborted();
+          if (request.signal?.aborted) throw interrupted(out, doneBytes / bytes);
           yield piece;
           progress(source.name, piece.byteLength, 0);
         }
@@ -206,25 +214,26 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
 }
 
 interface StreamedSource extends TensorSource {
-  data(): AsyncIterable<Uint8Array>;
+  data(): AsyncIterable<Uint8Array | FileRange>;
 }
 
-function streamedSource(
-  step: AdaptStep,
-  sources: AdaptSources,
-  dtype: StoredDtype,
-  draws: Draws,
-): StreamedSource {
+function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDtype, draws: Draws): StreamedSource {
   const { spec, from } = step;
-  const data = async function* (): AsyncGenerator<Uint8Array> {
+  const data = async function* (): AsyncGenerator<Uint8Array | FileRange> {
     if (from) yield* converted(sources[from.side], from.name, dtype);
-    else for await (const chunk of normalChunks(draws, spec)) yield fromFloat32(chunk, dtype);
+    else
+      for await (const chunk of normalChunks(draws, spec))
+        yield fromFloat32(chunk, dtype, new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length));
   };
-  return { name: spec.name, dtype, shape: spec.shape, data };
+  return { name: spec.name, dtype, shape: spec.shape, data, computed: !from };
 }
 
 /** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. */
-async function* converted(reader: CheckpointReader, name: string, dtype: StoredDtype): AsyncGenerator<Uint8Array> {
+async function* converted(
+  reader: CheckpointReader,
+  name: string,
+  dtype: StoredDtype,
+): AsyncGenerator<Uint8Array | FileRange> {
   const { dtype: stored, file } = reader.info(name);
   if (!isFloatDtype(stored)) {
     throw new CheckpointError(
@@ -234,6 +243,7 @@ async function* converted(reader: CheckpointReader, name: string, dtype: StoredD
       },
     );
   }
-  for await (const chunk of reader.chunks(name, READ_BYTES))
-    yield stored === dtype ? chunk : fromFloat32(toFloat32(chunk, stored), dtype);
+  if (stored === dtype) yield* reader.ranges(name);
+  else
+    for await (const chunk of reader.chunks(name, CONVERTED_BYTES)) yield fromFloat32(toFloat32(chunk, stored), dtype);
 }

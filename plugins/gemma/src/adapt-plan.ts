@@ -1,6 +1,13 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import { resolve } from 'node:path';
-import { CheckpointError, ConfigError, GraftError, type NormalPool, type ParameterSpec, type RandomStream } from '@graft/core';
+import {
+  CheckpointError,
+  ConfigError,
+  GraftError,
+  type NormalPool,
+  type ParameterSpec,
+  type RandomStream,
+} from '@graft/core';
 import {
   checkPair,
   parseCheckpointConfig,

@@ -1,9 +1,13 @@
-import type { AdaptProgress, AdaptRequest } from '@graft/gemma';
+import type { CheckpointError } from '@graft/core';
+import type { AdaptRequest } from '@graft/gemma';
 import { Option, type Command } from 'commander';
+import { byteProgress } from '../byte-progress';
 import type { CommandContext } from '../context';
 import { integer, listOf, positiveNumber } from '../options';
 
 const PARTS = ['encoder', 'decoder', 'embedding'] as const;
+/** As shells report a Ctrl-C. */
+const INTERRUPTED = 130;
 const DTYPES = ['float32', 'bfloat16', 'float16', 'f32', 'bf16', 'f16'];
 
 export function addAdaptCommand(program: Command, context: CommandContext): void {
@@ -31,20 +35,40 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
         "of the stored tensors (default: the sources' if they agree, else float32)",
       ).choices(DTYPES),
     )
-    .action(async (options: Omit<AdaptRequest, 'onProgress'>) => {
+    .option(
+      '--shard-gigabytes <x>',
+      'largest file of weights; finished ones outlive an interruption (default: 5)',
+      positiveNumber,
+    )
+    .option('--resume', 'go on with what an interrupted call with the same options left; begin where there is nothing')
+    .addHelpText('after', '\nCtrl-C stops with status 130; finished files are kept, and --resume goes on from there.')
+    .action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & { shardGigabytes?: number }) => {
       const { adaptCheckpoint } = await import('@graft/gemma');
-      const showsProgress = process.stderr.isTTY && !context.globals.quiet;
-      const report = await adaptCheckpoint({ ...options, onProgress: showsProgress ? showProgress : undefined });
-      context.note(
-        `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}: ${report.crossAttentionReason}.`,
-      );
-      if (report.unused.length > 0) context.note(`Not taken along: ${report.unused.join(', ')}.`);
-      context.print(report.out);
+      const { withInterrupt } = await import('@graft/core');
+      const progress = await byteProgress('adapting', context);
+      try {
+        const report = await withInterrupt(
+          (signal) =>
+            adaptCheckpoint({
+              ...options,
+              maxShardBytes: options.shardGigabytes === undefined ? undefined : options.shardGigabytes * 1e9,
+              signal,
+              onProgress: ({ doneBytes, bytes }) => progress.update(doneBytes, bytes),
+            }),
+          () => context.note('Stopping; once more ends at once.'),
+        );
+        progress.stop();
+        context.note(
+          `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}: ${report.crossAttentionReason}.`,
+        );
+        if (report.unused.length > 0) context.note(`Not taken along: ${report.unused.join(', ')}.`);
+        context.print(report.out);
+      } catch (error) {
+        progress.stop();
+        if ((error as { code?: unknown }).code !== 'gemma.adapt-interrupted') throw error;
+        const { message, hint } = error as CheckpointError;
+        context.note(`${message} ${hint}`);
+        context.exitCode = INTERRUPTED;
+      }
     });
-}
-
-/** One line of a terminal, rewritten in place. */
-function showProgress({ doneTensors, tensors, doneBytes, bytes }: AdaptProgress): void {
-  const percent = bytes === 0 ? 100 : Math.floor((100 * doneBytes) / bytes);
-  process.stderr.write(`\r${doneTensors}/${tensors} tensors, ${percent} %${doneTensors === tensors ? '\n' : ''}`);
 }

@@ -1,0 +1,120 @@
+import { constants } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import { readFully, writeFully } from './positional';
+
+/** What direct writes are aligned to, in the file and in memory: the largest block that disks have. */
+const BLOCK = 4096;
+/** Written at a time. */
+const SLAB_BYTES = 4 << 20;
+const WASM_PAGE_BYTES = 64 << 10;
+
+/** Bytes that lie in an open file, to be copied as they are. */
+export class FileRange {
+  constructor(
+    readonly handle: FileHandle,
+    /** The file's name, for messages. */
+    readonly file: string,
+    readonly offset: number,
+    readonly byteLength: number,
+  ) {}
+}
+
+/** Copies a range through a small buffer. */
+export async function copyRange(from: FileRange, to: FileHandle, position: number): Promise<void> {
+  const buffer = new Uint8Array(Math.min(1 << 20, from.byteLength));
+  for (let done = 0; done < from.byteLength; done += buffer.length) {
+    const piece = buffer.subarray(0, from.byteLength - done);
+    await readFully(from.handle, from.file, piece, from.offset + done);
+    await writeFully(to, piece, position + done);
+  }
+}
+
+/** The little that is needed of a global which TypeScript knows in browsers only. */
+declare const WebAssembly: { Memory: new (pages: { initial: number }) => { readonly buffer: ArrayBuffer } };
+
+/** Node gives no aligned memory, but WebAssembly's begins at a page. Taken again and again: each reserves address space. */
+const spareSlabs: Uint8Array[] = [];
+
+const takeSlab = (): Uint8Array =>
+  spareSlabs.pop() ?? new Uint8Array(new WebAssembly.Memory({ initial: SLAB_BYTES / WASM_PAGE_BYTES }).buffer);
+
+/**
+ * A large file being written past the system's cache. Gigabytes that nobody reads soon push everything else out of the
+ * cache, and finding pages for them costs more processor time than all else that copying needs. Where the file system
+ * does not offer it, writes are plain ones.
+ */
+export class DirectOutput {
+  private constructor(
+    private readonly plain: FileHandle,
+    private direct: FileHandle | undefined,
+  ) {}
+
+  /** `plain` is the same file, open for writing; it is made `fileBytes` long, as appending in parallel is slow. */
+  static async open(file: string, plain: FileHandle, fileBytes: number): Promise<DirectOutput> {
+    await plain.truncate(fileBytes);
+    const direct = constants.O_DIRECT
+      ? await open(file, constants.O_WRONLY | constants.O_DIRECT).catch(() => undefined)
+      : undefined;
+    return new DirectOutput(plain, direct);
+  }
+
+  /** Writes pieces one behind the other from `position` on; the next one is asked for while the last is on its way. */
+  async write(pieces: AsyncIterable<Uint8Array | FileRange>, position: number): Promise<void> {
+    let slab = takeSlab();
+    let other = takeSlab();
+    // The slab lies in memory as its bytes will in the file: both at the same distance from a block's beginning.
+    let start = position % BLOCK;
+    let end = start;
+    let slabAt = position - start;
+    let underWay: Promise<void> = Promise.resolve();
+    const flush = async (): Promise<void> => {
+      await underWay;
+      underWay = this.writeSlab(slab, start, end, slabAt);
+      // It is awaited at the next flush: until then its failure is not a rejection that nobody handles.
+      underWay.catch(() => undefined);
+      [slab, other] = [other, slab];
+      slabAt += end;
+      start = end = 0;
+    };
+    try {
+      for await (const piece of pieces) {
+        for (let done = 0; done < piece.byteLength;) {
+          const length = Math.min(piece.byteLength - done, SLAB_BYTES - end);
+          if (piece instanceof FileRange)
+            await readFully(piece.handle, piece.file, slab.subarray(end, end + length), piece.offset + done);
+          else slab.set(piece.subarray(done, done + length), end);
+          done += length;
+          end += length;
+          if (end === SLAB_BYTES) await flush();
+        }
+      }
+      if (end > start) await flush();
+    } finally {
+      await underWay;
+      spareSlabs.push(slab, other);
+    }
+  }
+
+  /** To be called before the plain handle is closed. */
+  async close(): Promise<void> {
+    await this.direct?.close();
+  }
+
+  private async writeSlab(slab: Uint8Array, start: number, end: number, at: number): Promise<void> {
+    const from = Math.ceil(start / BLOCK) * BLOCK;
+    const to = Math.floor(end / BLOCK) * BLOCK;
+    const plainly = (low: number, high: number): Promise<void> =>
+      writeFully(this.plain, slab.subarray(low, high), at + low);
+    if (to <= from || !this.direct) return plainly(start, end);
+    // Blocks shared with a neighbour are not this one's alone to write.
+    if (start < from) await plainly(start, from);
+    if (to < end) await plainly(to, end);
+    try {
+      await writeFully(this.direct, slab.subarray(from, to), at + from);
+    } catch (error) {
+      // Some file systems open such a file and then refuse.
+      if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
+      await plainly(from, to);
+    }
+  }
+}
