@@ -2,7 +2,7 @@
 //   node test/bench/generate.mjs SIZE BATCH [--dtype float32|bfloat16] [--mode auto|xla|graph] [--reps 5] [--new-tokens 64]
 // One process a case, so that peak memory means something. Prints one line of JSON.
 import { parseArgs } from 'node:util';
-import { openEngine } from '@graft/engine';
+import { openEngine, packBfloat16 } from '@graft/engine';
 import { Generator } from '@graft/gemma';
 import { makeModel } from './model.mjs';
 import { median } from './statistics.mjs';
@@ -20,8 +20,16 @@ const { positionals, values } = parseArgs({
 const [sizeName = 'S', batchText = '1'] = positionals;
 const batch = Number(batchText);
 const maxNewTokens = Number(values['new-tokens']);
-const engine = await openEngine({ mode: values.mode });
+const engine = await openEngine({ mode: values.mode, precision: values.dtype });
 const { size, model, parameters } = makeModel(sizeName, { window: Number(values.window) });
+if (values.dtype === 'bfloat16') {
+  for (const [name, weight] of Object.entries(parameters)) {
+    if (weight.rank !== 2) continue;
+    parameters[name] = packBfloat16(weight);
+    weight.dispose();
+  }
+}
+const weightBytes = Object.values(parameters).reduce((sum, { size: count }) => sum + 4 * count, 0);
 const source = {
   dtype: 'int32',
   shape: [batch, size.source],
@@ -52,6 +60,7 @@ console.log(
     batch,
     dtype: values.dtype,
     executor: engine.executor,
+    weightMegabytes: weightBytes / 1e6,
     newTokens: maxNewTokens,
     medianSeconds: median(steady),
     minSeconds: Math.min(...steady),

@@ -1,5 +1,5 @@
 import type { Logger } from '@graft/core';
-import type { Engine, EngineMode } from '@graft/engine';
+import type { Engine, EngineMode, Precision } from '@graft/engine';
 
 export interface GlobalOptions {
   readonly debug?: boolean;
@@ -25,9 +25,13 @@ export async function openLogger({ globals }: CommandContext): Promise<Logger> {
 }
 
 /** The engine of a command that computes; says so once when the slow one serves. */
-export async function openCommandEngine(context: CommandContext, mode: EngineMode): Promise<Engine> {
+export async function openCommandEngine(
+  context: CommandContext,
+  mode: EngineMode,
+  precision?: Precision,
+): Promise<Engine> {
   const { openEngine } = await import('@graft/engine');
-  const engine = await openEngine({ mode });
+  const engine = await openEngine({ mode, precision });
   if (engine.fallbackReason)
     context.note(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
   return engine;

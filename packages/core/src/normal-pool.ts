@@ -13,10 +13,15 @@ const WORTH_A_THREAD = 1 << 20;
 
 const WORKER_FILE = join(__dirname, 'normal-worker.js');
 
+interface Waiting {
+  readonly resolve: (numbers: Float32Array<ArrayBuffer>) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 interface Thread {
   readonly worker: Worker;
   /** Who waits for the next numbers of a sequence. */
-  readonly waiting: Map<number, { resolve(numbers: Float32Array<ArrayBuffer>): void; reject(error: unknown): void }>;
+  readonly waiting: Map<number, Waiting>;
 }
 
 /**

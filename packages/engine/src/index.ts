@@ -15,6 +15,7 @@ export {
   type DoctorReport,
 } from './setup';
 export { withPrecision, currentPrecision } from './precision';
+export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';
 export { valueAndGradients, withGradient } from './gradients';
 export { treeLeaves, treeMap } from './jit/tree';

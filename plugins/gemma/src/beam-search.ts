@@ -2,7 +2,8 @@
 import { DataError, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamRow, type Candidate } from './beam';
-import { continueDecoding, startDecoding, type Cache, type FixedState } from './decoding';
+import { CacheKeeper, type Cache } from './decoder-cache';
+import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
 import { checkMaxNewTokens, promptAndSource, promptRows, upload } from './prompts';
 
@@ -54,6 +55,12 @@ interface StepInputs {
   readonly cache: Cache;
 }
 
+/** A cache whose rows follow the beams. */
+const gatherCache = ({ long, recent }: Cache, rows: tf.Tensor1D): Cache => ({
+  long: gatherRows(long, rows),
+  recent: gatherRows(recent, rows),
+});
+
 const gatherRows = <T extends Readonly<Record<string, tf.Tensor>>>(tensors: T, rows: tf.Tensor1D): T =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.gather(tensor, rows)])) as unknown as T;
 
@@ -68,12 +75,14 @@ function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, beams: numbe
 /** Beam search with a key/value cache whose rows follow the beams; compiled once a shape. */
 export class BeamSearch {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number], Started>;
-  private readonly step: Jitted<[StepInputs, number], Best & { readonly cache: Cache }>;
+  private readonly step: Jitted<[StepInputs, number, number], Best & { readonly cache: Cache }>;
+  private readonly keeper: CacheKeeper;
 
   constructor(
     engine: Engine,
     private readonly model: GemmaModel,
   ) {
+    this.keeper = new CacheKeeper(engine);
     this.start = engine.jit(
       (
         parameters: Parameters,
@@ -89,15 +98,15 @@ export class BeamSearch {
           'int32',
         );
         const best = bestOf(logits, undefined, beams, 1);
-        return { ...best, fixed: gatherRows(fixed, rows), cache: gatherRows(cache, rows) };
+        return { ...best, fixed: gatherRows(fixed, rows), cache: gatherCache(cache, rows) };
       },
       { name: 'startBeams' },
     );
     this.step = engine.jit(
-      ({ parameters, tokens, rows, sums, position, fixed, cache }: StepInputs, beams: number) => {
-        const own = gatherRows(cache, rows);
-        const continued = continueDecoding(model, parameters, tokens, position, fixed, own);
-        return { ...bestOf(continued.logits, sums, beams, beams), cache: continued.cache };
+      ({ parameters, tokens, rows, sums, position, fixed, cache }: StepInputs, capacity: number, beams: number) => {
+        const own = gatherCache(cache, rows);
+        const continued = continueDecoding(model, parameters, tokens, position, fixed, own, capacity);
+        return { ...bestOf(continued.logits, sums, beams, beams), cache: { long: own.long, recent: continued.recent } };
       },
       { name: 'decodeBeams' },
     );
@@ -121,30 +130,26 @@ export class BeamSearch {
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
     const inputs = { prompt: upload(prompt), source: source && upload(source) };
     let fixed: FixedState = {};
-    let cache: Cache = {};
+    const capacity = length + maxNewTokens - 1;
+    let cache: Cache = { long: {}, recent: {} };
     try {
-      const started = await this.start.async(
-        parameters,
-        inputs.prompt,
-        inputs.source,
-        length + maxNewTokens - 1,
-        beams,
-      );
+      const started = await this.start.async(parameters, inputs.prompt, inputs.source, capacity, beams);
       ({ fixed, cache } = started);
       let chosen = await this.advance(examples, started, beams);
       for (let index = 1; index < maxNewTokens && examples.some(({ done }) => !done) && !signal?.aborted; index++) {
+        const at = length + index - 1;
         const step: StepInputs = {
           parameters,
           tokens: tf.tensor1d(chosen.tokens, 'int32'),
           rows: tf.tensor1d(chosen.rows, 'int32'),
           sums: tf.tensor1d(chosen.sums),
-          position: tf.scalar(length + index - 1, 'int32'),
+          position: tf.scalar(at, 'int32'),
           fixed,
           cache,
         };
-        const best = await this.step.async(step, beams);
+        const best = await this.step.async(step, capacity, beams);
         tf.dispose([step.tokens, step.rows, step.sums, step.position, cache] as tf.TensorContainer);
-        cache = best.cache;
+        cache = at + 1 < capacity ? await this.keeper.advance(best.cache, at) : best.cache;
         chosen = await this.advance(examples, best, beams);
       }
     } finally {
@@ -156,6 +161,7 @@ export class BeamSearch {
   dispose(): void {
     this.start.dispose();
     this.step.dispose();
+    this.keeper.dispose();
   }
 
   /** Reads the candidates and lets every example choose among its own; examples that are done stay where they are. */

@@ -8,7 +8,8 @@ import {
 } from '@graft/core';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
-import { continueDecoding, startDecoding, type Cache, type DecodingStart, type FixedState } from './decoding';
+import { CacheKeeper, type Cache } from './decoder-cache';
+import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
 import { checkMaxNewTokens, promptAndSource, promptRows, repeatRows, upload } from './prompts';
 import { checkSampling, chooseTokens, draws, type Choice, type Sampling } from './sampling';
@@ -52,7 +53,7 @@ interface Started {
 }
 
 interface Continued {
-  readonly cache: Cache;
+  readonly recent: Cache['recent'];
   readonly next: tf.Tensor1D;
 }
 
@@ -62,13 +63,15 @@ interface Continued {
  */
 export class Generator {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
-  private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, Choice], Continued>;
+  private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, number, Choice], Continued>;
+  private readonly keeper: CacheKeeper;
   private readonly beams: BeamSearch;
 
   constructor(
     engine: Engine,
     private readonly model: GemmaModel,
   ) {
+    this.keeper = new CacheKeeper(engine);
     this.beams = new BeamSearch(engine, model);
     this.start = engine.jit(
       (
@@ -97,10 +100,11 @@ export class Generator {
         position: tf.Scalar,
         fixed: FixedState,
         cache: Cache,
+        capacity: number,
         choice: Choice,
       ): Continued => {
-        const continued = continueDecoding(model, parameters, tokens, position, fixed, cache);
-        return { cache: continued.cache, next: chooseTokens(continued.logits, choice) };
+        const continued = continueDecoding(model, parameters, tokens, position, fixed, cache, capacity);
+        return { recent: continued.recent, next: chooseTokens(continued.logits, choice) };
       },
       { name: 'decodeToken' },
     );
@@ -159,30 +163,43 @@ export class Generator {
     };
     const chooser = new Chooser(sampling, model.vocabularySize);
     const inputs = { prompt: upload(prompt), source: source && upload(source) };
+    const capacity = length + maxNewTokens - 1;
     let fixed: FixedState = {};
-    let cache: Cache = {};
+    let cache: Cache = { long: {}, recent: {} };
+    let ahead: Promise<tf.Tensor1D> | undefined;
+    /** Feeds the token of that index, which lies behind the prompt's `length` tokens; makes the next one. */
+    const feed = async (index: number, tokens: tf.Tensor1D): Promise<tf.Tensor1D> => {
+      const at = length + index;
+      const position = tf.scalar(at, 'int32');
+      const continued = await chooser.with(rows, index + 1, (choice) =>
+        this.step.async(parameters, tokens, position, fixed, cache, capacity, choice),
+      );
+      tf.dispose([tokens, position, cache.recent] as tf.TensorContainer);
+      cache = { long: cache.long, recent: continued.recent };
+      if (at + 1 < capacity) cache = await this.keeper.advance(cache, at);
+      return continued.next;
+    };
     try {
-      const capacity = length + maxNewTokens - 1;
       const started = await chooser.with(rows, 0, (choice) =>
         this.start.async(parameters, inputs.prompt, inputs.source, capacity, choice),
       );
       ({ fixed, cache } = started);
-      yield take(await readAndDispose(started.next), 0);
-      for (let index = 1; index < maxNewTokens && ended.includes(false) && !signal?.aborted; index++) {
-        const tokens = tf.tensor1d(
-          Int32Array.from(rows, (row, i) => (ended[i] ? pad : row[row.length - 1])),
-          'int32',
-        );
-        const position = tf.scalar(length + index - 1, 'int32');
-        const before = cache;
-        const continued = await chooser.with(rows, index, (choice) =>
-          this.step.async(parameters, tokens, position, fixed, before, choice),
-        );
-        tf.dispose([tokens, position, cache] as tf.TensorContainer);
-        cache = continued.cache;
-        yield take(await readAndDispose(continued.next), index);
+      let { next } = started;
+      for (let index = 0; ; index++) {
+        const last = index + 1 === maxNewTokens || signal?.aborted === true;
+        const values = (await next.data()) as Int32Array;
+        // The next token is being made while this one is looked at; wasted only if this one was the last.
+        if (last) next.dispose();
+        else if (!chooser.readsRows) ahead = quietly(feed(index, next));
+        const event = take(values, index);
+        if (!last && chooser.readsRows) ahead = quietly(feed(index, next));
+        yield event;
+        if (!ahead || !ended.includes(false) || signal?.aborted) break;
+        next = await ahead;
+        ahead = undefined;
       }
     } finally {
+      (await ahead?.catch(() => undefined))?.dispose();
       tf.dispose([inputs, fixed, cache] as tf.TensorContainer);
     }
     return undefined;
@@ -191,6 +208,7 @@ export class Generator {
   dispose(): void {
     this.start.dispose();
     this.step.dispose();
+    this.keeper.dispose();
     this.beams.dispose();
   }
 }
@@ -206,13 +224,18 @@ class Chooser {
     this.stream = createRandom(sampling.seed ?? 0).fork(STREAMS.sampling);
   }
 
+  /** Whether the choice depends on the tokens that the rows hold. */
+  get readsRows(): boolean {
+    const { repetitionPenalty } = this.sampling;
+    return repetitionPenalty !== undefined && repetitionPenalty !== 1;
+  }
+
   async with<T>(rows: readonly (readonly number[])[], index: number, use: (choice: Choice) => Promise<T>): Promise<T> {
     const { sampling, vocabularySize } = this;
     const { seed: _, ...own } = sampling;
-    const penalized = own.repetitionPenalty !== undefined && own.repetitionPenalty !== 1;
     const choice: Choice = {
       sampling: own,
-      seen: penalized ? seenTokens(rows, vocabularySize) : undefined,
+      seen: this.readsRows ? seenTokens(rows, vocabularySize) : undefined,
       key: draws(own) ? random.key(this.stream.fork(index).key()) : undefined,
     };
     try {
@@ -246,8 +269,8 @@ export async function generate(
   }
 }
 
-async function readAndDispose(tensor: tf.Tensor1D): Promise<Int32Array> {
-  const values = (await tensor.data()) as Int32Array;
-  tensor.dispose();
-  return values;
+/** It is awaited a round later: until then its failure is not a rejection that nobody handles. */
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }

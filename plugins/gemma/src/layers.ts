@@ -7,12 +7,16 @@
  * keep and pass over several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
  * what a step on a CPU waits for besides its matrix products.
  */
-import { tf, withGradient } from '@graft/engine';
+import { tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config';
+
+/** Weights may be kept in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
+const isPacked = (weight: tf.Tensor): boolean => weight.dtype === 'int32';
 
 /** Rows [N, in] times a stored projection [out, in]: [N, out]. */
 export function linear(rows: tf.Tensor, weight: tf.Tensor): tf.Tensor {
-  return tf.matMul(rows as tf.Tensor2D, weight as tf.Tensor2D, false, true);
+  const matrix = isPacked(weight) ? unpackBfloat16(weight) : weight;
+  return tf.matMul(rows as tf.Tensor2D, matrix as tf.Tensor2D, false, true);
 }
 
 /** RMS normalisation of rows [N, D] with gain 1 + weight [D] (quirk 7), float32. */
@@ -149,6 +153,36 @@ export function attend(
 }
 
 /**
+ * As `attend`, over keys and values that come in several parts, which are not joined to one: for decoding, where no
+ * gradient is asked for.
+ */
+export function attendParts(
+  side: SideConfig,
+  q: tf.Tensor,
+  parts: readonly { readonly keys: tf.Tensor; readonly values: tf.Tensor; readonly mask: tf.Tensor }[],
+): tf.Tensor {
+  const [batch, queries] = q.shape;
+  const { keyValueHeads, heads, headDim, attentionSoftCap: cap } = side;
+  const group = heads / keyValueHeads;
+  const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
+  const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
+  const scores = parts.map(({ keys, mask }) => {
+    const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, true); // [B, K, G*T, S]
+    const capped = cap === null ? raw : tf.mul(tf.tanh(raw), cap);
+    return tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), mask);
+  });
+  const p = tf.softmax(tf.concat(scores, -1)); // [B, K, G, T, all S]
+  const shares = tf.split(
+    tf.reshape(p, [batch, keyValueHeads, group * queries, -1]),
+    parts.map(({ keys }) => keys.shape[2]!),
+    -1,
+  );
+  const mixed = tf.addN(parts.map(({ values }, i) => tf.matMul(shares[i] as tf.Tensor4D, values as tf.Tensor4D))); // [B, K, G*T, C]
+  const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
+  return tf.reshape(ordered, [batch * queries, heads * headDim]);
+}
+
+/**
  * softmax(cap * tanh(q keys^T) + mask) values, for q [B, K, G*T, C] that is divided by the cap already; `rows` is
  * [B, K, G, T]. Without a cap the tanh is left out.
  *
@@ -195,6 +229,10 @@ function mix(
  * (quirk 6); through a tied output it still does.
  */
 export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.Tensor {
+  if (isPacked(table)) {
+    const rows = unpackBfloat16(tf.gather(table, ids as tf.Tensor1D)); // [N, D]
+    return tf.mul(rows, Math.sqrt(rows.shape[1]!));
+  }
   const [vocabulary, hidden] = table.shape;
   const scale = Math.sqrt(hidden!);
   return withGradient<[tf.Tensor]>((save, weights) => {
@@ -216,6 +254,7 @@ export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.
  */
 export function softCappedLogits(states: tf.Tensor, table: tf.Tensor, cap: number | null): tf.Tensor {
   if (cap === null) return linear(states, table);
+  if (isPacked(table)) return tf.mul(tf.tanh(linear(tf.mul(states, 1 / cap), table)), cap);
   return withGradient<[tf.Tensor, tf.Tensor]>((save, x, w) => {
     const t = tf.tanh(linear(tf.mul(x, 1 / cap), w)); // [N, V]
     save([x, w, t]);

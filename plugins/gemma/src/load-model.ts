@@ -1,6 +1,6 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError, type Parameters } from '@graft/core';
-import { tf } from '@graft/engine';
+import { packBfloat16, tf } from '@graft/engine';
 import { checkSharedTable } from './adapt-plan';
 import { parseCheckpointConfig, type GemmaOptions } from './config';
 import { GemmaModel } from './model';
@@ -45,13 +45,43 @@ export async function checkTensors(model: GemmaModel, reader: CheckpointReader):
   return [...reader.tensors.keys()].filter((name) => !known.has(name));
 }
 
-/** Reads the model's parameters one by one, widened to float32. The consumer owns the tensors. */
+/** How weights are held. bfloat16: matrices take half the bytes; for inference on the native engine. */
+export type WeightPrecision = 'float32' | 'bfloat16';
+
+/**
+ * Reads the model's parameters one by one, widened to float32, or with their matrices in bfloat16. The consumer owns the
+ * tensors.
+ */
 export async function* readParameters(
   model: GemmaModel,
   reader: CheckpointReader,
+  weights: WeightPrecision = 'float32',
 ): AsyncGenerator<readonly [string, tf.Tensor]> {
   for (const { name, shape } of model.parameters) {
-    yield [name, tf.tensor(await reader.readFloat32(storedName(name, reader)), [...shape], 'float32')];
+    const stored = storedName(name, reader);
+    const packs = weights === 'bfloat16' && shape.length === 2 && shape[1] % 2 === 0;
+    yield [name, packs ? await readPacked(reader, stored, shape) : await readWide(reader, stored, shape)];
+  }
+}
+
+const readWide = async (reader: CheckpointReader, name: string, shape: readonly number[]): Promise<tf.Tensor> =>
+  tf.tensor(await reader.readFloat32(name), [...shape], 'float32');
+
+/** int32 [rows, width / 2]: bytes as they are where they are bfloat16 already. */
+async function readPacked(
+  reader: CheckpointReader,
+  name: string,
+  [rows, width]: readonly number[],
+): Promise<tf.Tensor> {
+  if (reader.info(name).dtype === 'BF16') {
+    const bytes = await reader.readBytes(name);
+    return tf.tensor(new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4), [rows, width / 2], 'int32');
+  }
+  const wide = await readWide(reader, name, [rows, width]);
+  try {
+    return packBfloat16(wide);
+  } finally {
+    wide.dispose();
   }
 }
 
@@ -64,8 +94,14 @@ export interface LoadedModel {
   dispose(): void;
 }
 
-/** Loads a Gemma 2 or T5Gemma folder whole, widened to float32. Throws CheckpointError naming what does not fit. */
-export async function loadModel(folder: string, options: GemmaOptions = {}): Promise<LoadedModel> {
+/**
+ * Loads a Gemma 2 or T5Gemma folder whole, widened to float32 or with matrices in bfloat16 (to be run with an engine
+ * whose precision is bfloat16, or they are widened at each use). Throws CheckpointError naming what does not fit.
+ */
+export async function loadModel(
+  folder: string,
+  { weights, ...options }: GemmaOptions & { readonly weights?: WeightPrecision } = {},
+): Promise<LoadedModel> {
   const reader = await CheckpointReader.open(folder);
   const parameters: Parameters = {};
   const dispose = (): void => {
@@ -74,7 +110,7 @@ export async function loadModel(folder: string, options: GemmaOptions = {}): Pro
   try {
     const model = new GemmaModel(parseCheckpointConfig(await reader.config(), options, `${folder}/config.json`));
     const unknownTensors = await checkTensors(model, reader);
-    for await (const [name, value] of readParameters(model, reader)) parameters[name] = value;
+    for await (const [name, value] of readParameters(model, reader, weights)) parameters[name] = value;
     return { model, parameters, unknownTensors, dispose };
   } catch (error) {
     dispose();

@@ -62,7 +62,9 @@ export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt
   checkTokenIds(fields, 'input_ids', 'attention_mask', model, where);
   const { input_ids: ids, attention_mask: mask } = fields;
   if (model.kind === 'decoder-only') return { prompt: alignRight({ ids, mask }, model.specialTokens.pad) };
-  const source: HostFields = mask ? { input_ids: ids, attention_mask: mask } : { input_ids: ids };
+  // A mask that hides nothing would cost a pass over every layer's scores.
+  const hides = mask?.values.some((seen) => seen === 0) ?? false;
+  const source: HostFields = mask && hides ? { input_ids: ids, attention_mask: mask } : { input_ids: ids };
   if (fields.decoder_input_ids) {
     checkTokenIds(fields, 'decoder_input_ids', 'decoder_attention_mask', model, where);
     return {

@@ -1,7 +1,7 @@
 import type { HostFields } from '@graft/core';
-import type { Engine, EngineMode } from '@graft/engine';
+import type { Engine, EngineMode, Precision } from '@graft/engine';
 import type { EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
-import { InvalidArgumentError, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { NewText } from '../new-text';
 import { openTokenizer } from '../open-tokenizer';
@@ -26,6 +26,7 @@ interface GenerateCommandOptions {
   lengthPenalty?: number;
   stop?: string[];
   stream?: boolean;
+  precision: Precision;
   encoderWindow?: EncoderWindow;
   engine?: EngineMode;
 }
@@ -63,6 +64,11 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     )
     .option('--stop <text>', 'with --prompt: end where this text appears; may be repeated', collect)
     .option('--stream', 'with --prompt: print the text as it comes')
+    .addOption(
+      new Option('--precision <p>', 'bfloat16: weights take half the memory, matrix products are narrower')
+        .choices(['float32', 'bfloat16'])
+        .default('float32'),
+    )
     .addOption(encoderWindowOption())
     .addOption(engineOption())
     .action(async (options: GenerateCommandOptions) => {
@@ -137,8 +143,11 @@ async function generateRows(
   hooks: Pick<GenerateOptions, 'shouldStop' | 'onToken'> = {},
 ): Promise<Int32Array[]> {
   const { Generator, loadModel } = await import('@graft/gemma');
-  const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+  const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
+  const checkpoint = await loadModel(options.model, {
+    encoderWindow: options.encoderWindow,
+    weights: options.precision,
+  });
   const { model, parameters } = checkpoint;
   const generator = new Generator(engine, model);
   try {

@@ -77,7 +77,7 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const trace = (args: A, leaves: readonly tf.Tensor[], precision: Precision): Compiled => {
     const { backend, binding } = native!;
-    const tracer = new Tracer(name, binding.runtime);
+    const tracer = new Tracer(name, binding.runtime, executor === 'xla');
     try {
       let result: unknown;
       const values: Value[] = [];

@@ -153,6 +153,15 @@ export class KoffiBinding {
     return this.describe(value.dtype, [...value.shape], { value, tracer });
   }
 
+  /** In a trace: a new id for the value of that dtype which the value behind `id` was widened from. */
+  narrowOrigin(id: number, dtype: number): number | undefined {
+    const entry = this.entry(id);
+    if (!('value' in entry) || entry.tracer !== this.tracer) return undefined;
+    const { producer } = entry.value;
+    if (producer.kind !== 'operation' || producer.op !== 'Cast' || producer.inputs[0].dtype !== dtype) return undefined;
+    return this.addValue(producer.inputs[0], entry.tracer).id;
+  }
+
   /** Whether the id stands for a value of a trace. */
   isTraced(id: number): boolean {
     const entry = this.entries.get(id);

@@ -29,7 +29,9 @@ export class Tracer {
 
   constructor(
     readonly name: string,
-    runtime: NativeRuntime,
+    readonly runtime: NativeRuntime,
+    /** Whether XLA will compile the trace: some operations are best said to it in another way. */
+    readonly forXla = false,
   ) {
     this.scratch = new GraphBuilder(runtime);
   }

@@ -1,0 +1,73 @@
+import { EngineError } from './errors';
+import type { GraftBackend } from './native/backend';
+import type { KoffiBinding } from './native/binding';
+import { TF } from './native/dtypes';
+import type { OpAttribute } from './native/runtime';
+import { tf } from './tf';
+
+/**
+ * bfloat16 in memory. tfjs has no such dtype, so two numbers lie in one int32: a tensor [..., n] is kept as int32
+ * [..., n / 2], half the bytes of float32. Under the precision `bfloat16` a matrix product takes an unpacked operand as
+ * the bfloat16 numbers that it came from; nothing wide is made.
+ */
+
+const type = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
+const CAST_OPTIONS: OpAttribute = { name: 'Truncate', type: 3, value: false };
+
+function nativeBackend(what: string): GraftBackend {
+  const backend = tf.backend() as unknown as GraftBackend;
+  if (tf.getBackend() === 'tensorflow') return backend;
+  throw new EngineError(`${what} needs the native engine; the portable one has no bfloat16.`, {
+    code: 'engine.bfloat16',
+    hint: 'Install it with `graft engine install`, or keep the weights in float32.',
+  });
+}
+
+/** Runs operations one on another, from a tensor to a tensor; what lies between is freed. */
+function chain(
+  backend: GraftBackend,
+  from: tf.Tensor,
+  steps: readonly { op: string; attributes: OpAttribute[]; shape?: number[] }[],
+): tf.Tensor {
+  const binding = backend.binding as unknown as KoffiBinding;
+  let last = { id: backend.ids([from])[0], dtype: 0, shape: from.shape };
+  steps.forEach(({ op, attributes, shape }, i) => {
+    const sizes = shape && binding.createTensor([shape.length], TF.INT32, shape);
+    const inputs = sizes === undefined ? [last.id] : [last.id, sizes];
+    const [next] = binding.executeOp(op, attributes, inputs, 1);
+    if (i > 0) binding.deleteTensor(last.id);
+    if (sizes !== undefined) binding.deleteTensor(sizes);
+    last = next;
+  });
+  return backend.wrap(last);
+}
+
+/** float32 [..., n], n even, rounded to bfloat16 and packed: int32 [..., n / 2]. The caller disposes both. */
+export function packBfloat16(values: tf.Tensor): tf.Tensor {
+  const width = values.shape[values.rank - 1] ?? 1;
+  if (values.dtype !== 'float32' || width % 2 !== 0) {
+    throw new EngineError(
+      `packBfloat16 takes float32 with an even last dimension, but got ${values.dtype} [${values.shape.join(', ')}].`,
+      { code: 'engine.bfloat16' },
+    );
+  }
+  return chain(nativeBackend('packBfloat16'), values, [
+    { op: 'Cast', attributes: [type('SrcT', TF.FLOAT), type('DstT', TF.BFLOAT16), CAST_OPTIONS] },
+    {
+      op: 'Reshape',
+      attributes: [type('T', TF.BFLOAT16), type('Tshape', TF.INT32)],
+      shape: [...values.shape.slice(0, -1), width / 2, 2],
+    },
+    { op: 'Bitcast', attributes: [type('T', TF.BFLOAT16), type('type', TF.INT32)] },
+  ]);
+}
+
+/** The float32 numbers [..., n] of a packed tensor, int32 [..., n / 2]. */
+export function unpackBfloat16(packed: tf.Tensor): tf.Tensor {
+  const shape = [...packed.shape.slice(0, -1), 2 * packed.shape[packed.rank - 1]];
+  return chain(nativeBackend('unpackBfloat16'), packed, [
+    { op: 'Bitcast', attributes: [type('T', TF.INT32), type('type', TF.BFLOAT16)] },
+    { op: 'Reshape', attributes: [type('T', TF.BFLOAT16), type('Tshape', TF.INT32)], shape },
+    { op: 'Cast', attributes: [type('SrcT', TF.BFLOAT16), type('DstT', TF.FLOAT), CAST_OPTIONS] },
+  ]);
+}
