@@ -263,6 +263,8 @@ describe('the command', () => {
       'average',
       'forward',
       'generate',
+      'embed',
+      'classify',
       'inspect',
       'data',
       'tokenizer',
@@ -296,5 +298,32 @@ describe('the command', () => {
     expect(quiet.status).toBe(1);
     expect(quiet.stderr).toMatch(/^graft: nowhere .*there is no such file\.\n$/);
     expect(debug.stderr).toMatch(/^ +at /m);
+  });
+});
+
+describe('graft classify', () => {
+  it('names classes of texts, and writes those of ids', async () => {
+    const folder = temporaryFolder();
+    const model = fixture('seqcls-encdec');
+    const texts = write(join(folder, 'texts.txt'), 'once\nupon\n');
+    const { stdout } = await graftSucceeds(
+      ['classify', '--model', model, '--texts', texts, '--tokenizer', 'bytes'],
+      folder,
+    );
+    expect(stdout.trim().split('\n')).toEqual(Array(2).fill(expect.stringMatching(/^LABEL_\d\t0\.\d{4}$/)));
+    const out = join(folder, 'out.safetensors');
+    const inputs = join(model, 'expected.safetensors');
+    const ids = ['classify', '--model', model, '--inputs', inputs, '--output', out, '--encoder-window', 'inclusive'];
+    await graftSucceeds(ids, folder);
+    const [got, expected] = [await readHostTensors(out), await readHostTensors(inputs)];
+    got.logits.values.forEach((value, i) => expect(value).toBeCloseTo(expected.logits.values[i], 3));
+  });
+
+  it('refuses a language model, and asks for one kind of input', async () => {
+    const folder = temporaryFolder();
+    const plain = await graft(['classify', '--model', fixture('t5gemma-tiny-balanced'), '--text', 'x'], folder);
+    expect([plain.status, plain.stderr]).toEqual([2, expect.stringMatching(/holds no classifier/)]);
+    const none = await graft(['classify', '--model', fixture('seqcls-encdec')], folder);
+    expect([none.status, none.stderr]).toEqual([2, expect.stringMatching(/one of --text, --texts and --inputs/)]);
   });
 });

@@ -10,16 +10,16 @@ from transformers import AutoConfig
 
 folder, inputs, output = sys.argv[1:]
 torch.set_num_threads(2)
-kind = AutoConfig.from_pretrained(folder).model_type
-if kind == "t5gemma":
-    from transformers import T5GemmaForConditionalGeneration as Model
-else:
-    from transformers import Gemma2ForCausalLM as Model
+import transformers
+Model = getattr(transformers, AutoConfig.from_pretrained(folder).architectures[0])
 model, report = Model.from_pretrained(folder, output_loading_info=True, attn_implementation="eager", dtype=torch.float32)
 for what in ("missing_keys", "unexpected_keys", "mismatched_keys", "error_msgs"):
     if report.get(what):
         sys.exit(f"{what}: {report[what]}")
+torch.manual_seed(0)
 fields = {name: tensor.long() for name, tensor in load_file(inputs).items()}
 with torch.no_grad():
-    logits = model.eval()(**fields, use_cache=False).logits
+    # Classifiers switch the cache off by themselves.
+    more = {} if "Classification" in type(model).__name__ else {"use_cache": False}
+    logits = model.eval()(**fields, **more).logits
 save_file({"logits": logits.float().contiguous()}, output)

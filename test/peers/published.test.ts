@@ -1,7 +1,17 @@
 import { readHostTensors, writeCheckpoint, writeHostTensors, type HostTensor } from '@graft/checkpoint';
 import { createRandom, fillParameters, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { cacheFolder, openEngine, tf, type Engine } from '@graft/engine';
-import { adaptCheckpoint, GemmaModel, loadModel, modelOptions, resolveModelConfig, runForward } from '@graft/gemma';
+import {
+  adaptCheckpoint,
+  Classifier,
+  GemmaModel,
+  loadClassifier,
+  loadModel,
+  modelOptions,
+  resolveModelConfig,
+  runForward,
+  saveClassifier,
+} from '@graft/gemma';
 import { ScratchInitializer, scratchOptions } from '@graft/scratch';
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -34,21 +44,35 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     engine = await openEngine();
   });
 
-  /** Largest difference of the two implementations' logits at positions that are no padding. */
-  async function difference(folder: string, inputs: HostFields, seen: HostArray): Promise<number> {
+  function python(...args: string[]): void {
+    const [script, ...rest] = args;
+    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, script), ...rest], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
+  }
+
+  async function publishedLogits(folder: string, inputs: HostFields): Promise<HostArray> {
     const [given, said] = [join(base, 'inputs.safetensors'), join(base, 'logits.safetensors')];
     await writeHostTensors(given, inputs as Record<string, HostTensor>);
-    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'logits.py'), folder, given, said], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
-    const theirs = (await readHostTensors(said)).logits;
+    python('logits.py', folder, given, said);
+    return (await readHostTensors(said)).logits;
+  }
+
+  /** Largest difference of the two implementations' logits at positions that are no padding. */
+  async function difference(folder: string, inputs: HostFields, seen: HostArray): Promise<number> {
+    const theirs = await publishedLogits(folder, inputs);
     const loaded = await loadModel(folder, { encoderWindow: 'inclusive' });
+    expect(loaded.unknownTensors).toEqual([]);
     const { logits } = await runForward({ engine, model: loaded.model, parameters: loaded.parameters, inputs });
     loaded.dispose();
+    return largestOf(logits, theirs, seen);
+  }
+
+  function largestOf(logits: HostArray, theirs: HostArray, seen?: HostArray): number {
     expect(logits.shape).toEqual(theirs.shape);
-    const vocabulary = logits.shape[2];
+    const width = logits.shape[logits.shape.length - 1];
     let largest = 0;
     logits.values.forEach((value, i) => {
-      if (seen.values[Math.floor(i / vocabulary)] === 0) return;
+      if (seen?.values[Math.floor(i / width)] === 0) return;
       const own = Math.abs(value - theirs.values[i]);
       largest = Number.isNaN(own) ? Infinity : Math.max(largest, own);
     });
@@ -90,10 +114,63 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     expect(await difference(out, { input_ids: ids(2, 17), attention_mask: seen }, seen)).toBeLessThan(1e-4);
   });
 
+  test.each([
+    ['T5GemmaForConditionalGeneration', 'tied', '1GB'],
+    ['T5GemmaForConditionalGeneration', 'untied', '40KB'],
+    ['Gemma2ForCausalLM', 'tied', '20KB'],
+    ['Gemma2ForCausalLM', 'untied', '1GB'],
+  ])('%s, %s, in shards of %s: there and back', async (architecture, ties, shardSize) => {
+    const [theirs, ours] = ['theirs', 'ours'].map((name) => join(base, `${architecture}-${ties}-${name}`));
+    python('save.py', architecture, theirs, ties, shardSize);
+    expect(existsSync(join(theirs, 'model.safetensors.index.json'))).toBe(shardSize !== '1GB');
+    const loaded = await loadModel(theirs);
+    await writeParameters(ours, loaded.model, loaded.parameters, 50_000);
+    loaded.dispose();
+    const inputs = architecture.startsWith('T5')
+      ? encoderDecoderInputs()
+      : { input_ids: ids(2, 17), attention_mask: mask([17, 8], 17) };
+    const seen = 'decoder_attention_mask' in inputs ? inputs.decoder_attention_mask : inputs.attention_mask;
+    for (const folder of [theirs, ours]) expect(await difference(folder, inputs, seen)).toBeLessThan(1e-4);
+  });
+
+  test.each([
+    ['sequence', 'encoder'],
+    ['sequence', 'decoder'],
+    ['token', 'encoder'],
+    ['token', 'decoder'],
+  ] as const)('a %s classifier on the %s: there and back', async (task, reads) => {
+    const name = task === 'sequence' ? 'T5GemmaForSequenceClassification' : 'T5GemmaForTokenClassification';
+    const [theirs, ours] = ['theirs', 'ours'].map((who) => join(base, `${task}-${reads}-${who}`));
+    python('save.py', name, theirs, reads);
+    const inputs = { input_ids: ids(3, 20), attention_mask: mask([20, 11, 3], 20) };
+    for (let i = 0; i < 60; i++) if (inputs.attention_mask.values[i] === 0) inputs.input_ids.values[i] = 0;
+    const loaded = await loadClassifier(theirs, { encoderWindow: 'inclusive' });
+    expect(loaded.unknownTensors).toEqual([]);
+    expect(loaded.classifier.config).toMatchObject({ task, reads });
+    await saveClassifier(ours, loaded.classifier, loaded.parameters);
+    const runner = new Classifier(engine, loaded.classifier);
+    const { logits } = await runner.classify(loaded.parameters, inputs);
+    runner.dispose();
+    loaded.dispose();
+    const seen = task === 'token' ? inputs.attention_mask : undefined;
+    for (const folder of [theirs, ours])
+      expect(largestOf(logits, await publishedLogits(folder, inputs), seen)).toBeLessThan(1e-4);
+  });
+
   async function writeScratch(folder: string, config: GemmaModel['config'], maxShardBytes?: number): Promise<void> {
     const model = new GemmaModel(config);
     const initializer = new ScratchInitializer(scratchOptions.parse({ std: 0.3 }));
     const parameters: Parameters = await fillParameters(model, initializer, createRandom(1));
+    await writeParameters(folder, model, parameters, maxShardBytes);
+    tf.dispose(parameters);
+  }
+
+  async function writeParameters(
+    folder: string,
+    model: GemmaModel,
+    parameters: Parameters,
+    maxShardBytes?: number,
+  ): Promise<void> {
     await writeCheckpoint(folder, {
       config: model.checkpointConfig,
       maxShardBytes,
@@ -104,6 +181,5 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
         data: async () => (await parameters[name].data()) as Float32Array,
       })),
     });
-    tf.dispose(parameters);
   }
 });

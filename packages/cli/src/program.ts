@@ -5,6 +5,7 @@ import { addAdaptCommand } from './commands/adapt';
 import { addAverageCommand } from './commands/average';
 import { addDataCommand } from './commands/data';
 import { addDoctorCommand } from './commands/doctor';
+import { addClassifyCommand } from './commands/classify';
 import { addEmbedCommand } from './commands/embed';
 import { addEngineCommand } from './commands/engine';
 import { addEvaluateCommand } from './commands/evaluate';
@@ -33,6 +34,7 @@ const COMMANDS = [
   addForwardCommand,
   addGenerateCommand,
   addEmbedCommand,
+  addClassifyCommand,
   addInspectCommand,
   addDataCommand,
   addTokenizerCommand,

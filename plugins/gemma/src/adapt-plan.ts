@@ -13,7 +13,7 @@ import {
   parseCheckpointConfig,
   type EncoderDecoderConfig,
   type GemmaOptions,
-  type SideConfig,
+  type DecoderOnlyConfig,
 } from './config';
 import { mapName, type Side } from './name-mapping';
 import { parameterSpecs, TIED_OUTPUT_NAMES } from './parameters';
@@ -49,12 +49,14 @@ export class AdaptSources {
     let decoder = encoder;
     try {
       if (resolve(decoderPath) !== resolve(encoderPath)) decoder = await CheckpointReader.open(decoderPath);
+      const target = await readDecoderOnly(decoder);
       const config: EncoderDecoderConfig = {
         kind: 'encoder-decoder',
-        encoder: await readDecoderOnly(encoder),
-        decoder: await readDecoderOnly(decoder),
+        encoder: (await readDecoderOnly(encoder)).decoder,
+        decoder: target.decoder,
         encoderWindow: options.encoderWindow ?? 'strict',
         tieEncoderEmbedding: options.tieEncoderEmbedding ?? false,
+        ...(target.untiedOutput ? { untiedOutput: true } : {}),
       };
       checkPair(
         config.encoder,
@@ -86,10 +88,10 @@ export class AdaptSources {
   }
 }
 
-async function readDecoderOnly(reader: CheckpointReader): Promise<SideConfig> {
+async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyConfig> {
   const where = `${reader.path}/config.json`;
   const config = parseCheckpointConfig(await reader.config(), {}, where);
-  if (config.kind === 'decoder-only') return config.decoder;
+  if (config.kind === 'decoder-only') return config;
   throw new CheckpointError(
     `${reader.path} holds an encoder-decoder already; adapting takes decoder-only Gemma 2 checkpoints.`,
     {

@@ -1,5 +1,6 @@
 import { CheckpointError } from '@graft/core';
 import { parseCheckpointConfig, toCheckpointConfig, type EncoderDecoderConfig } from './config';
+import { outputName, parameterSpecs } from './parameters';
 
 const side = {
   num_hidden_layers: 3,
@@ -59,6 +60,16 @@ describe('parseCheckpointConfig', () => {
     expect(parseCheckpointConfig({ ...gemma2, attn_logit_softcapping: null }).decoder.attentionSoftCap).toBeNull();
   });
 
+  it('knows outputs that are not tied to the embedding, and writes them so', () => {
+    for (const json of [gemma2, t5gemma]) {
+      const untied = parseCheckpointConfig({ ...json, tie_word_embeddings: false });
+      expect(untied.untiedOutput).toBe(true);
+      expect(parseCheckpointConfig(toCheckpointConfig(untied))).toEqual(untied);
+      expect(parameterSpecs(untied).at(-1)).toMatchObject({ name: outputName(untied.kind), shape: [99, 64] });
+      expect(parseCheckpointConfig({ ...json, tie_word_embeddings: true })).not.toHaveProperty('untiedOutput');
+    }
+  });
+
   it('lets options win over what the checkpoint says of itself', () => {
     const told = { ...t5gemma, encoder_window: 'inclusive' };
     expect(parseCheckpointConfig(told)).toMatchObject({ encoderWindow: 'inclusive' });
@@ -78,7 +89,6 @@ describe('parseCheckpointConfig', () => {
     [{ ...gemma2, rope_parameters: { rope_type: 'yarn' } }, /"yarn"/],
     [{ ...gemma2, rope_theta: -1 }, /"rope_theta".*-1/],
     [{ ...gemma2, attention_bias: true }, /"attention_bias" is true/],
-    [{ ...gemma2, tie_word_embeddings: false }, /"tie_word_embeddings" is false/],
     [{ ...gemma2, pad_token_id: 99 }, /"pad_token_id" is 99, but "vocab_size" is 99/],
     [{ ...gemma2, model_type: 'llama' }, /"model_type" should be "gemma2" or "t5gemma", but is "llama"/],
     [{ model_type: 't5gemma', encoder: side }, /"decoder" should be an object/],

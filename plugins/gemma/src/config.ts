@@ -30,11 +30,15 @@ export interface EncoderDecoderConfig {
   readonly encoderWindow: EncoderWindow;
   /** One embedding table for both sides and the output; the published models have two tables. */
   readonly tieEncoderEmbedding: boolean;
+  /** The output projection is a table of its own, not the decoder's embedding. The published models tie the two. */
+  readonly untiedOutput?: boolean;
 }
 
 export interface DecoderOnlyConfig {
   readonly kind: 'decoder-only';
   readonly decoder: SideConfig;
+  /** As above. */
+  readonly untiedOutput?: boolean;
 }
 
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
@@ -162,7 +166,6 @@ function parseSide(json: Json, where: string): SideConfig {
   const fields = new Fields(json, where);
   fields.only('attention_bias', false);
   fields.only('use_bidirectional_attention', false);
-  fields.only('tie_word_embeddings', true);
   fields.only('hidden_activation', 'gelu_pytorch_tanh');
   const layers = fields.size('num_hidden_layers');
   const heads = fields.size('num_attention_heads');
@@ -225,7 +228,9 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
  * Throws CheckpointError naming `where`, the field, and what was expected.
  */
 export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): GemmaConfig {
-  if (json.model_type === 'gemma2') return { kind: 'decoder-only', decoder: parseSide(json, where) };
+  // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
+  const untied = json.tie_word_embeddings === false ? { untiedOutput: true } : {};
+  if (json.model_type === 'gemma2') return { kind: 'decoder-only', decoder: parseSide(json, where), ...untied };
   if (json.model_type !== 't5gemma') {
     throw fail(where, 'model_type', `should be "gemma2" or "t5gemma", but is ${shown(json.model_type)}`);
   }
@@ -248,6 +253,7 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
     decoder,
     encoderWindow: options.encoderWindow ?? window,
     tieEncoderEmbedding,
+    ...untied,
   };
 }
 
@@ -287,7 +293,14 @@ function sideFields(side: SideConfig): Record<string, unknown> {
 /** The config.json that versions 4 and 5 of the published implementation read. `dtype`: of the stored tensors, e.g. `float32`. */
 export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Record<string, unknown> {
   if (config.kind === 'decoder-only') {
-    return { architectures: ['Gemma2ForCausalLM'], model_type: 'gemma2', dtype, ...sideFields(config.decoder) };
+    const ties = { tie_word_embeddings: config.untiedOutput !== true };
+    return {
+      architectures: ['Gemma2ForCausalLM'],
+      model_type: 'gemma2',
+      dtype,
+      ...sideFields(config.decoder),
+      ...ties,
+    };
   }
   const { encoder, decoder } = config;
   const side = { model_type: 't5_gemma_module', dropout_rate: 0 };
@@ -305,7 +318,7 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
     initializer_range: 0.02,
     is_encoder_decoder: true,
     pad_token_id: decoder.padTokenId,
-    tie_word_embeddings: true,
+    tie_word_embeddings: config.untiedOutput !== true,
     vocab_size: decoder.vocabularySize,
     // Ours; other readers ignore them.
     encoder_window: config.encoderWindow,

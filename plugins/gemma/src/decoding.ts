@@ -64,7 +64,7 @@ export function startDecoding(
       fixed[valuesName(name, layer)] = values;
     } else filler.add(layer, { keys, values });
   });
-  const embedded = embed(parameters[model.outputTable], tf.reshape(prompt, [-1]), model.specialTokens.pad);
+  const embedded = embed(parameters[model.inputTable], tf.reshape(prompt, [-1]), model.specialTokens.pad);
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention); // [B*P, D]
   const last = tf.slice(
     tf.reshape(states, [batch, length, decoder.hidden]),
@@ -116,7 +116,7 @@ export function continueDecoding(
             )
         : undefined,
   };
-  const embedded = embed(parameters[model.outputTable], tokens, model.specialTokens.pad); // [B, D]
+  const embedded = embed(parameters[model.inputTable], tokens, model.specialTokens.pad); // [B, D]
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention);
   return { logits: model.logits(parameters, states), recent: step.recent };
 }

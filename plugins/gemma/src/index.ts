@@ -17,5 +17,8 @@ export { type Sampling } from './sampling';
 export * from './run-forward';
 export * from './summary';
 export * from './costs';
+export { GemmaClassifier, SCORE_BIAS, SCORE_WEIGHT, type ClassifierConfig, type ClassifierTask } from './classifier';
+export * from './classifier-folder';
+export { Classifier, type Classified } from './classify';
 export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './embed';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './flops';

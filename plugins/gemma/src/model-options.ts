@@ -75,6 +75,10 @@ export const modelOptions = z.strictObject({
     .boolean()
     .optional()
     .describe('one embedding table for both sides and the output. Default: false'),
+  tieOutput: z
+    .boolean()
+    .optional()
+    .describe("the output projection is the decoder's embedding. Default: what the checkpoint says, else true"),
 });
 
 export type ModelOptions = z.output<typeof modelOptions>;
@@ -182,13 +186,15 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   if (checkpoint && checkpoint.kind !== kind) {
     throw optionError(`model.kind is ${kind}, but the checkpoint holds a model that is ${checkpoint.kind}.`);
   }
+  const tied = options.tieOutput ?? checkpoint?.untiedOutput !== true;
+  const output = tied ? {} : { untiedOutput: true };
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {
     refuseEncoderOptions(options);
     if (preset?.pair)
       throw optionError(`model.preset ${options.preset} names two sides, but the model is decoder-only.`);
     const decoder = resolveSide('decoder', options.decoder ?? {}, options, checkpoint?.decoder, preset?.decoder);
-    return { kind, decoder } satisfies DecoderOnlyConfig;
+    return { kind, decoder, ...output } satisfies DecoderOnlyConfig;
   }
   const both = checkpoint as EncoderDecoderConfig | undefined;
   const lone = checkpoint === undefined && preset === undefined;
@@ -199,7 +205,7 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   const tieEncoderEmbedding = options.tieEncoderEmbedding ?? both?.tieEncoderEmbedding ?? false;
   checkPair(encoder, decoder, tieEncoderEmbedding, 'The model');
   const encoderWindow = options.encoderWindow ?? both?.encoderWindow ?? 'strict';
-  return { kind, encoder, decoder, encoderWindow, tieEncoderEmbedding };
+  return { kind, encoder, decoder, encoderWindow, tieEncoderEmbedding, ...output };
 }
 
 function refuseEncoderOptions(options: ModelOptions): void {

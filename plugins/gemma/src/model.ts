@@ -15,7 +15,7 @@ import { toCheckpointConfig, type EncoderDecoderConfig, type GemmaConfig } from 
 import { flopsPerStep } from './flops';
 import { embed, softCappedLogits } from './layers';
 import { decoderMasks, encoderMasks, paddingMask } from './masks';
-import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, parameterSpecs } from './parameters';
+import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
 import {
   DECODER_NAMES,
   DECODER_ONLY_NAMES,
@@ -34,7 +34,9 @@ export class GemmaModel implements Model {
   readonly parameters: readonly ParameterSpec[];
   /** Names of the decoder's layers; a decoder-only model is a decoder without cross-attention. */
   readonly decoderNames: SideNames;
-  /** The table that embeds the decoder's tokens and, transposed, makes the logits. */
+  /** The table that embeds the decoder's tokens. */
+  readonly inputTable: string;
+  /** The table that, transposed, makes the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
   constructor(readonly config: GemmaConfig) {
@@ -44,7 +46,8 @@ export class GemmaModel implements Model {
     this.specialTokens = { pad: padTokenId, start: bosTokenId, eos: eosTokenIds };
     this.parameters = parameterSpecs(config);
     this.decoderNames = config.kind === 'decoder-only' ? DECODER_ONLY_NAMES : DECODER_NAMES;
-    this.outputTable = config.kind === 'decoder-only' ? DECODER_ONLY_EMBEDDING : DECODER_EMBEDDING;
+    this.inputTable = config.kind === 'decoder-only' ? DECODER_ONLY_EMBEDDING : DECODER_EMBEDDING;
+    this.outputTable = config.untiedOutput ? outputName(config.kind) : this.inputTable;
   }
 
   get checkpointConfig(): Record<string, unknown> {
@@ -56,10 +59,27 @@ export class GemmaModel implements Model {
   }
 
   forward(parameters: Parameters, fields: BatchTensors): ModelOutputs {
+    const { rows, ids, encoderStates } = this.finalRows(parameters, fields);
+    const [batch, length] = ids.shape as [number, number];
+    const logits = tf.reshape(this.logits(parameters, rows), [batch, length, this.vocabularySize]) as tf.Tensor3D;
+    return encoderStates ? { logits, encoderStates } : { logits };
+  }
+
+  /** The decoder's states [B, T, D] after the final norm, before they become logits. Fields as of `forward`. Traceable. */
+  decoderStates(parameters: Parameters, fields: BatchTensors): tf.Tensor3D {
+    const { rows, ids } = this.finalRows(parameters, fields);
+    return statesOf(rows, ids, this.config.decoder.hidden);
+  }
+
+  /** The decoder's final rows [B*T, D], the ids [B, T] that they belong to, and the encoder's states. */
+  private finalRows(
+    parameters: Parameters,
+    fields: BatchTensors,
+  ): { rows: tf.Tensor; ids: tf.Tensor; encoderStates?: tf.Tensor3D } {
     if (this.config.kind === 'decoder-only') {
       const ids = idsOf(fields, 'input_ids');
-      const embedded = embed(parameters[this.outputTable], flat(ids), this.specialTokens.pad);
-      return { logits: this.decode(parameters, embedded, ids.shape, fields.attention_mask) };
+      const embedded = embed(parameters[this.inputTable], flat(ids), this.specialTokens.pad);
+      return { rows: this.decodeRows(parameters, embedded, ids.shape, fields.attention_mask), ids };
     }
     const { encoder, tieEncoderEmbedding } = this.config;
     const [sourceIds, targetIds] = [idsOf(fields, 'input_ids'), idsOf(fields, 'decoder_input_ids')];
@@ -68,19 +88,20 @@ export class GemmaModel implements Model {
     if (tieEncoderEmbedding) {
       // One look-up for both sides: its gradient is one pass over the table instead of two.
       const both = embed(
-        parameters[this.outputTable],
+        parameters[this.inputTable],
         tf.concat([flat(sourceIds), flat(targetIds)]),
         encoder.padTokenId,
       );
       [source, target] = tf.split(both, [sourceIds.size, targetIds.size], 0);
     } else {
       source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
-      target = embed(parameters[this.outputTable], flat(targetIds), this.specialTokens.pad);
+      target = embed(parameters[this.inputTable], flat(targetIds), this.specialTokens.pad);
     }
     const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, fields.attention_mask); // [B*S, E]
     const cross = { states, mask: fields.attention_mask && paddingMask(fields.attention_mask) };
     return {
-      logits: this.decode(parameters, target, targetIds.shape, fields.decoder_attention_mask, cross),
+      rows: this.decodeRows(parameters, target, targetIds.shape, fields.decoder_attention_mask, cross),
+      ids: targetIds,
       encoderStates: statesOf(states, sourceIds, encoder.hidden),
     };
   }
@@ -109,7 +130,7 @@ export class GemmaModel implements Model {
         parameters: this.parameters.map(({ name }) => name),
         states: (parameters, fields) => {
           const ids = idsOf(fields, 'input_ids');
-          const embedded = embed(parameters[this.outputTable], flat(ids), this.specialTokens.pad);
+          const embedded = embed(parameters[this.inputTable], flat(ids), this.specialTokens.pad);
           const states = this.decodeRows(parameters, embedded, ids.shape, fields.attention_mask);
           return statesOf(states, ids, config.decoder.hidden);
         },
@@ -157,17 +178,6 @@ export class GemmaModel implements Model {
     const masks = decoderMasks(length, decoder.slidingWindow, attentionMask);
     const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention);
-  }
-
-  private decode(
-    parameters: Parameters,
-    embedded: tf.Tensor,
-    [batch, length]: readonly number[],
-    attentionMask: tf.Tensor | undefined,
-    cross?: CrossInputs,
-  ): tf.Tensor3D {
-    const states = this.decodeRows(parameters, embedded, [batch, length], attentionMask, cross);
-    return tf.reshape(this.logits(parameters, states), [batch, length, this.vocabularySize]) as tf.Tensor3D;
   }
 }
 

@@ -47,6 +47,9 @@ export interface MappedName {
 
 /** Where an encoder-decoder parameter comes from; undefined for a name that is not the architecture's. */
 export function mapName(target: string): MappedName | undefined {
+  // An output that is not tied to the embedding.
+  if (target === 'lm_head.out_proj.weight')
+    return { side: 'decoder', source: 'lm_head.weight', crossProjection: false };
   const match = /^model\.(encoder|decoder)\.(?:layers\.(\d+)\.)?(.+)$/.exec(target);
   if (!match) return undefined;
   const [, side, layer, rest] = match as unknown as [string, Side, string | undefined, string];

@@ -6,8 +6,12 @@ export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
 export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
 export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';
 
-/** The output projection is tied to the (decoder's) embedding; some writers store it all the same. */
-export const TIED_OUTPUT_NAMES: readonly string[] = ['lm_head.out_proj.weight', 'lm_head.weight'];
+/** The output projection, where it is not tied to the (decoder's) embedding. */
+export const outputName = (kind: GemmaConfig['kind']): string =>
+  kind === 'decoder-only' ? 'lm_head.weight' : 'lm_head.out_proj.weight';
+
+/** Some writers store the output projection although it is tied. */
+export const TIED_OUTPUT_NAMES: readonly string[] = [outputName('encoder-decoder'), outputName('decoder-only')];
 
 type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial']];
 
@@ -42,7 +46,7 @@ function specs(prefix: string, rows: readonly Row[], group: ParameterGroup): Par
   }));
 }
 
-/** Every parameter of the model, layer by layer. The output projection is tied to the decoder's embedding (quirk table). */
+/** Every parameter of the model, layer by layer; the output projection only where it is not the decoder's embedding. */
 export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
   const { decoder } = config;
   const embedding = (name: string, side: SideConfig): ParameterSpec => ({
@@ -51,6 +55,7 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
     group: 'embedding',
     initial: 'normal',
   });
+  const output = config.untiedOutput ? [embedding(outputName(config.kind), decoder)] : [];
   if (config.kind === 'decoder-only') {
     const layer = (l: number): ParameterSpec[] =>
       specs(
@@ -71,6 +76,7 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
       embedding(DECODER_ONLY_EMBEDDING, decoder),
       ...range(decoder.layers).flatMap(layer),
       ...specs('model', [normRow('norm', decoder)], 'decoder'),
+      ...output,
     ];
   }
   const { encoder } = config;
@@ -108,6 +114,7 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
     embedding(DECODER_EMBEDDING, decoder),
     ...range(decoder.layers).flatMap(decoderLayer),
     ...specs('model.decoder', [normRow('norm', decoder)], 'decoder'),
+    ...output,
   ];
 }
 

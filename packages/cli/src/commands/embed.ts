@@ -1,12 +1,12 @@
-import type { HostArray, HostFields, Tokenizer } from '@graft/core';
+import type { HostArray } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 import type { EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
-import { readFile } from 'node:fs/promises';
 import { openCommandEngine, type CommandContext } from '../context';
 import { openTokenizer } from '../open-tokenizer';
 import { encoderWindowOption, engineOption, integer } from '../options';
 import { UsageMistake } from '../report-error';
+import { readTexts, textBatches } from '../texts';
 
 interface EmbedCommandOptions {
   model: string;
@@ -63,47 +63,6 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
     checkpoint.dispose();
   }
   context.print(options.output);
-}
-
-async function readTexts(file: string): Promise<string[]> {
-  const { DataError } = await import('@graft/core');
-  const content = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
-      code: 'data.unreadable',
-      exitCode: 2,
-      cause,
-    });
-  });
-  const lines = content.replace(/\r?\n$/, '').split(/\r?\n/);
-  const empty = lines.findIndex((line) => line.trim() === '');
-  if (empty >= 0)
-    throw new DataError(`${file}:${empty + 1} is blank; every line should hold a text.`, {
-      code: 'data.bad-line',
-      exitCode: 2,
-    });
-  return lines;
-}
-
-/** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
-const LENGTH_STEP = 32;
-
-function* textBatches(texts: readonly string[], tokenizer: Tokenizer, batchSize: number): Generator<HostFields> {
-  for (let at = 0; at < texts.length; at += batchSize) {
-    const rows = texts.slice(at, at + batchSize).map((text) => tokenizer.encode(text));
-    const longest = rows.reduce((length, row) => Math.max(length, row.length), 1);
-    const length = Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP;
-    const ids = new Int32Array(rows.length * length).fill(tokenizer.padId);
-    const mask = new Int32Array(rows.length * length);
-    rows.forEach((row, i) => {
-      ids.set(row, i * length);
-      mask.fill(1, i * length, i * length + row.length);
-    });
-    const shape = [rows.length, length];
-    yield {
-      input_ids: { dtype: 'int32', shape, values: ids },
-      attention_mask: { dtype: 'int32', shape, values: mask },
-    };
-  }
 }
 
 function stack(batches: readonly HostArray[]): HostArray {

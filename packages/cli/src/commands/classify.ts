@@ -1,0 +1,95 @@
+import type { HostArray, HostFields, Tokenizer } from '@graft/core';
+import type { EngineMode } from '@graft/engine';
+import type { EncoderWindow, GemmaClassifier } from '@graft/gemma';
+import type { Command } from 'commander';
+import { openCommandEngine, type CommandContext } from '../context';
+import { openTokenizer } from '../open-tokenizer';
+import { encoderWindowOption, engineOption, integer } from '../options';
+import { UsageMistake } from '../report-error';
+import { readTexts, textBatches } from '../texts';
+
+interface ClassifyOptions {
+  model: string;
+  text?: string;
+  texts?: string;
+  inputs?: string;
+  output?: string;
+  tokenizer?: string;
+  batchSize: number;
+  encoderWindow?: EncoderWindow;
+  engine?: EngineMode;
+}
+
+export function addClassifyCommand(program: Command, context: CommandContext): void {
+  program
+    .command('classify')
+    .description('what class a text, or each of its tokens, belongs to: prints label and probability')
+    .requiredOption('--model <folder>', 'checkpoint of a T5Gemma sequence or token classifier')
+    .option('--text <text>', 'one text')
+    .option('--texts <file>', 'a text on each line')
+    .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
+    .option('--output <file>', 'with --inputs: safetensors to write: logits and probabilities, float32')
+    .option('--tokenizer <name>', "of texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
+    .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
+    .addOption(encoderWindowOption())
+    .addOption(engineOption())
+    .action((options: ClassifyOptions) => classify(context, options));
+}
+
+async function classify(context: CommandContext, options: ClassifyOptions): Promise<void> {
+  if ([options.text, options.texts, options.inputs].filter((given) => given !== undefined).length !== 1)
+    throw new UsageMistake('Give one of --text, --texts and --inputs.');
+  if ((options.inputs === undefined) !== (options.output === undefined))
+    throw new UsageMistake('--inputs and --output belong together.');
+  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { Classifier, loadClassifier } = await import('@graft/gemma');
+  const engine = await openCommandEngine(context, options.engine ?? 'auto');
+  const loaded = await loadClassifier(options.model, { encoderWindow: options.encoderWindow });
+  if (loaded.unknownTensors.length > 0) context.note(`Tensors of no use here: ${loaded.unknownTensors.join(', ')}.`);
+  const { classifier, parameters } = loaded;
+  const runner = new Classifier(engine, classifier);
+  try {
+    if (options.inputs !== undefined) {
+      const { logits, probabilities } = await runner.classify(parameters, await readHostTensors(options.inputs));
+      await writeHostTensors(options.output!, { logits, probabilities });
+      context.print(options.output!);
+      return;
+    }
+    const tokenizer = await openTokenizer(context, options, engine);
+    const texts = options.text === undefined ? await readTexts(options.texts!) : [options.text];
+    let first = true;
+    for (const fields of textBatches(texts, tokenizer, options.batchSize)) {
+      const { probabilities } = await runner.classify(parameters, fields);
+      const rows = describe(classifier, fields, probabilities, tokenizer);
+      for (const lines of rows) {
+        // Tokens of several texts are told apart by a blank line.
+        if (classifier.config.task === 'token' && !first) context.print('');
+        first = false;
+        for (const line of lines) context.print(line);
+      }
+    }
+  } finally {
+    runner.dispose();
+    loaded.dispose();
+  }
+}
+
+/** The lines of each text: one, or one a token with its piece of the text. */
+function describe(
+  { config: { labels, task } }: GemmaClassifier,
+  { input_ids: ids, attention_mask: mask }: HostFields,
+  { values }: HostArray,
+  tokenizer: Tokenizer,
+): string[][] {
+  const [texts, length] = ids.shape;
+  const best = (at: number): string => {
+    const own = values.subarray(at * labels.length, (at + 1) * labels.length) as Float32Array;
+    const probability = Math.max(...own);
+    return `${labels[own.indexOf(probability)]}\t${probability.toFixed(4)}`;
+  };
+  return Array.from({ length: texts }, (_, text) => {
+    if (task === 'sequence') return [best(text)];
+    const places = Array.from({ length }, (__, i) => text * length + i).filter((at) => mask.values[at] !== 0);
+    return places.map((at) => `${JSON.stringify(tokenizer.decode([ids.values[at]]))}\t${best(at)}`);
+  });
+}
