@@ -1,7 +1,9 @@
 import { CheckpointReader, readHostTensors, writeHostTensors, type HostTensor } from '@graft/checkpoint';
+import { openEngine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
+import { tinyGemma, writeTiny } from '../support/tiny-gemma';
 import { fixture, graft, graftSucceeds, readJson, write } from './graft';
 
 const folder = temporaryFolder();
@@ -325,5 +327,28 @@ describe('graft classify', () => {
     expect([plain.status, plain.stderr]).toEqual([2, expect.stringMatching(/holds no classifier/)]);
     const none = await graft(['classify', '--model', fixture('seqcls-encdec')], folder);
     expect([none.status, none.stderr]).toEqual([2, expect.stringMatching(/one of --text, --texts and --inputs/)]);
+  });
+});
+
+describe('tensors that a model has no use for', () => {
+  it('are named on standard error, by every command that loads one', async () => {
+    const folder = temporaryFolder();
+    await openEngine({ mode: 'portable' });
+    const model = await writeTiny(join(folder, 'model'), {
+      config: tinyGemma().config,
+      extra: { 'adapter.left': [2, 3] },
+    });
+    const inputs = join(folder, 'in.safetensors');
+    const ids = { dtype: 'int32' as const, shape: [1, 3], values: Int32Array.of(4, 5, 6) };
+    await writeHostTensors(inputs, { input_ids: ids, decoder_input_ids: ids });
+    const io = ['--model', model, '--inputs', inputs, '--output', join(folder, 'out.safetensors')];
+    for (const args of [
+      ['forward', ...io],
+      ['generate', ...io, '--max-new-tokens', '2'],
+      ['embed', ...io],
+    ]) {
+      const { stderr } = await graftSucceeds([...args, '--engine', 'portable'], folder);
+      expect(stderr).toMatch(/holds 1 tensors that the model has no use for: adapter\.left\./);
+    }
   });
 });

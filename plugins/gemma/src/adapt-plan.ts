@@ -115,6 +115,8 @@ export function disagreements({ encoder, decoder }: EncoderDecoderConfig): strin
   );
 }
 
+const COPY_HINT = 'Take crossAttention random (or auto), and train it first (train.crossAttentionWarmupSteps).';
+
 /** Whether cross-attention's projections are copied. Throws ConfigError when a copy is demanded that shapes forbid. */
 export function copiesCrossAttention(config: EncoderDecoderConfig, choice: CrossAttention): boolean {
   if (choice === 'random') return false;
@@ -125,7 +127,14 @@ export function copiesCrossAttention(config: EncoderDecoderConfig, choice: Cross
     const rows = decoder.keyValueHeads * decoder.headDim;
     throw new ConfigError(
       `Cross-attention cannot be copied from the decoder's self-attention: its keys and values are [${rows}, ${decoder.hidden}], but the encoder's hidden size ${encoder.hidden} wants [${rows}, ${encoder.hidden}].`,
-      { code: 'gemma.cross-attention-copy', hint: 'Take crossAttention random (or auto), and train it first.' },
+      { code: 'gemma.cross-attention-copy', hint: COPY_HINT },
+    );
+  }
+  const differences = disagreements(config);
+  if (differences.length > 0) {
+    throw new ConfigError(
+      `Cross-attention should be copied from the decoder's self-attention, but the two sides differ: ${differences.join('; ')}.`,
+      { code: 'gemma.cross-attention-copy', hint: COPY_HINT },
     );
   }
   return true;
@@ -157,6 +166,24 @@ export function planAdaptation(
   });
 }
 
+/** Layers that these names of Gemma 2 belong to. */
+function layersIn(names: Iterable<string>): number {
+  let layers = 0;
+  for (const name of names) layers = Math.max(layers, 1 + Number(/^model\.layers\.(\d+)\./.exec(name)?.[1] ?? -1));
+  return layers;
+}
+
+/** Refuses a side that is deeper than the checkpoint which it should come from. */
+function checkDepth(side: Side, wanted: number, { path, tensors }: CheckpointReader): void {
+  const there = layersIn(tensors.keys());
+  if (wanted <= there) return;
+  throw new CheckpointError(`The model's ${side} should have ${wanted} layers, but ${path} has ${there}.`, {
+    code: 'gemma.depth',
+    exitCode: 2,
+    hint: `Ask for at most ${there} layers (model.${side}.layers), take a deeper checkpoint, or leave that side to chance (random: [${side}]).`,
+  });
+}
+
 /** Refuses a plan whose sources lack a tensor or hold one of another shape; names at most five. */
 export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): void {
   const problems = plan.flatMap(({ spec, from }) => {
@@ -170,6 +197,10 @@ export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): vo
     ];
   });
   if (problems.length === 0) return;
+  for (const side of ['encoder', 'decoder'] as const) {
+    const wanted = layersIn(plan.flatMap(({ from }) => (from?.side === side ? [from.name] : [])));
+    checkDepth(side, wanted, sources[side]);
+  }
   const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
   throw new CheckpointError(
     `The checkpoints do not hold what the model needs: ${problems.slice(0, 5).join('; ')}${more}.`,

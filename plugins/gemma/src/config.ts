@@ -212,7 +212,11 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
   if (encoder.vocabularySize !== decoder.vocabularySize) {
     throw new CheckpointError(
       `${where}: the encoder's vocabulary has ${encoder.vocabularySize} tokens, the decoder's ${decoder.vocabularySize}; they should be one vocabulary.`,
-      { code: 'gemma.vocabulary' },
+      {
+        code: 'gemma.vocabulary',
+        exitCode: 2,
+        hint: 'Take two checkpoints that were made with one tokenizer; vocabularies cannot be joined.',
+      },
     );
   }
   if (tieEncoderEmbedding && encoder.hidden !== decoder.hidden) {

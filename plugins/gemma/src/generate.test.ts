@@ -73,7 +73,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test.each(['left', 'right'])('decoder-only: prompts of unequal length, padded on the %s', async (where) => {
+  test.each(['left', 'right', 'middle'])('decoder-only: prompts of unequal length, padded on the %s', async (where) => {
     const model = tinyGemma({ kind: 'decoder-only', decoder: { ...ODD_SIDE, slidingWindow: 4 } });
     const parameters = tinyParameters(model);
     const prompts = [
@@ -81,7 +81,9 @@ describe('generate', () => {
       [2, 11, 6],
     ];
     const padding = [0, 0, 0];
-    const padded = [prompts[0], where === 'left' ? [...padding, ...prompts[1]] : [...prompts[1], ...padding]];
+    const before = { left: 0, middle: 1, right: 3 }[where]!;
+    const short = [...prompts[1].slice(0, before), ...padding, ...prompts[1].slice(before)];
+    const padded = [prompts[0], short];
     const mask = padded.map((row) => row.map((id) => (id === 0 ? 0 : 1)));
     const got = await generate(engine, model, parameters, {
       fields: { input_ids: ints(padded), attention_mask: ints(mask) },

@@ -3,6 +3,7 @@ import type { EngineMode } from '@graft/engine';
 import type { EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
+import { openModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
 import { encoderWindowOption, engineOption, integer } from '../options';
 import { UsageMistake } from '../report-error';
@@ -46,9 +47,9 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   if ((options.texts === undefined) === (options.inputs === undefined))
     throw new UsageMistake('Give either --texts or --inputs.');
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
-  const { Embedder, loadModel } = await import('@graft/gemma');
+  const { Embedder } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+  const checkpoint = await openModel(context, options.model, { encoderWindow: options.encoderWindow });
   const embedder = new Embedder(engine, checkpoint.model);
   try {
     const batches =

@@ -2,6 +2,7 @@ import type { EngineMode } from '@graft/engine';
 import type { EncoderWindow, ForwardOutput } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
+import { openModel } from '../open-model';
 import { encoderWindowOption, engineOption, listOf } from '../options';
 
 interface ForwardCommandOptions {
@@ -32,11 +33,11 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
     .addOption(engineOption())
     .action(async (options: ForwardCommandOptions) => {
       const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
-      const { loadModel, runForward } = await import('@graft/gemma');
+      const { runForward } = await import('@graft/gemma');
       const { maskedCrossEntropy } = await import('@graft/objectives');
       const inputs = await readHostTensors(options.inputs);
       const engine = await openCommandEngine(context, options.engine ?? 'auto');
-      const checkpoint = await loadModel(options.model, { encoderWindow: options.encoderWindow });
+      const checkpoint = await openModel(context, options.model, { encoderWindow: options.encoderWindow });
       const { model, parameters } = checkpoint;
       try {
         const outputs = await runForward({

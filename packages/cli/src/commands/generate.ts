@@ -4,6 +4,7 @@ import type { EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { NewText } from '../new-text';
+import { openModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
 import { collect, encoderWindowOption, engineOption, integer, numberOf, positiveNumber } from '../options';
 import { UsageMistake } from '../report-error';
@@ -142,9 +143,9 @@ async function generateRows(
   makeFields: (model: GemmaModel, engine: Engine) => Promise<HostFields>,
   hooks: Pick<GenerateOptions, 'shouldStop' | 'onToken'> = {},
 ): Promise<Int32Array[]> {
-  const { Generator, loadModel } = await import('@graft/gemma');
+  const { Generator } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
-  const checkpoint = await loadModel(options.model, {
+  const checkpoint = await openModel(context, options.model, {
     encoderWindow: options.encoderWindow,
     weights: options.precision,
   });
