@@ -40,7 +40,7 @@ const TITLES = {
   encoder: 'encoder',
   decoder: 'decoder',
   crossAttention: 'cross-attention',
-  output: 'output (tied)',
+  output: 'output',
 } as const;
 
 /** 4.05e9 → `4.05 G` */
@@ -61,7 +61,8 @@ export async function costLines(config: GemmaConfig, options: CostOptions): Prom
   };
   const rows = (['encoder', 'decoder', 'crossAttention', 'output'] as const).flatMap((name) => {
     const part = parts[name];
-    return part ? [row(TITLES[name], part, operations(part.forwardFlopsPerToken))] : [];
+    const title = name === 'output' && part?.embedding === 0 ? 'output (tied)' : TITLES[name];
+    return part ? [row(title, part, operations(part.forwardFlopsPerToken))] : [];
   });
   rows.push(row('total', { parameters: parameters - embedding, embedding }, ''));
   const { sourceLength, targetLength } = lengths;

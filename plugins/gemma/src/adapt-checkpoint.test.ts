@@ -219,6 +219,18 @@ describe('adaptCheckpoint', () => {
     );
   });
 
+  it('leaves cross-attention to chance, norms included, where it is a random part', async () => {
+    const base = temporaryFolder();
+    const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
+    const out = join(base, 'out');
+    const report = await adaptCheckpoint({ encoder, out, random: ['cross-attention'] });
+    expect([report.crossAttention, report.crossAttentionReason]).toEqual(['random', 'as asked for']);
+    expect(report.random).toHaveLength(6 * ODD_SIDE.layers);
+    expect(report.random.every((name) => name.includes('cross_attn'))).toBe(true);
+    const made = await allBytes(out);
+    expect(made['model.decoder.layers.0.pre_cross_attn_layernorm.weight'].every((byte) => byte === 0)).toBe(true);
+  });
+
   it('looks first whether there is room', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });

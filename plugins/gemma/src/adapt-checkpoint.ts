@@ -20,6 +20,7 @@ import {
   AdaptSources,
   checkPlan,
   copiesCrossAttention,
+  crossAttentionChoice,
   crossAttentionReason,
   normalChunks,
   planAdaptation,
@@ -146,8 +147,9 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
     await checkFreeSpace(out, bytes);
     const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
-    const copies = copiesCrossAttention(sources.config, crossAttention);
-    const reason = crossAttentionReason(sources.config, crossAttention);
+    const choice = crossAttentionChoice(crossAttention, request.random);
+    const copies = copiesCrossAttention(sources.config, choice);
+    const reason = crossAttentionReason(sources.config, choice);
     const adapted = {
       encoder: resolve(request.encoder),
       decoder: resolve(request.decoder ?? request.encoder),

@@ -24,7 +24,7 @@ export type CrossAttention = 'auto' | 'copy' | 'random';
 export const CROSS_ATTENTION_CHOICES: readonly CrossAttention[] = ['auto', 'copy', 'random'];
 
 /** Parts that an ablation may leave to chance instead of taking them from the checkpoints. */
-export const RANDOM_PARTS = ['encoder', 'decoder', 'embedding'] as const;
+export const RANDOM_PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
 export type RandomPart = (typeof RANDOM_PARTS)[number];
 
 /** One parameter of the new model and what fills it. */
@@ -149,6 +149,10 @@ export function crossAttentionReason(config: EncoderDecoderConfig, choice: Cross
     : `the two sides differ: ${differences.join('; ')}`;
 }
 
+/** Cross-attention among the random parts is random, whatever else was chosen; its norms then begin at gain 1 too. */
+export const crossAttentionChoice = (choice: CrossAttention, random: readonly RandomPart[] = []): CrossAttention =>
+  random.includes('cross-attention') ? 'random' : choice;
+
 /** What fills each of these parameters (an encoder-decoder's, or some of them). `random`: parts left to chance. */
 export function planAdaptation(
   config: EncoderDecoderConfig,
@@ -156,7 +160,7 @@ export function planAdaptation(
   specs: readonly ParameterSpec[] = parameterSpecs(config),
   random: readonly RandomPart[] = [],
 ): AdaptStep[] {
-  const copies = copiesCrossAttention(config, choice);
+  const copies = copiesCrossAttention(config, crossAttentionChoice(choice, random));
   return specs.map((spec): AdaptStep => {
     const mapped = mapName(spec.name);
     if (!mapped)

@@ -48,3 +48,12 @@ test('a tied table is counted once', () => {
   expect(tied.parts.encoder!.embedding).toBe(0);
   expect(tied.parameters).toBe(costs({ preset: 's-s' }).parameters - 256_000 * 512);
 });
+
+test('an output of its own is counted with the embeddings, and apart', () => {
+  const untied = costs({ preset: 's-s', tieOutput: false });
+  const tied = costs({ preset: 's-s' });
+  expect(untied.parts.output?.embedding).toBe(131_072_000);
+  expect(tied.parts.output?.embedding).toBe(0);
+  expect(untied.parameters - tied.parameters).toBe(131_072_000);
+  expect(untied.parts.decoder).toEqual(tied.parts.decoder);
+});

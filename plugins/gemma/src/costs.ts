@@ -1,12 +1,12 @@
 import type { GemmaConfig } from './config';
 import { forwardFlops, type BatchShape } from './flops';
-import { parameterSpecs } from './parameters';
+import { outputName, parameterSpecs } from './parameters';
 
 /** What a part of the model holds and costs. */
 export interface PartCosts {
   /** Without embeddings. */
   readonly parameters: number;
-  /** Rows of embedding tables; the output shares the decoder's. */
+  /** Rows of embedding tables; an output that is tied shares the decoder's. */
   readonly embedding: number;
   /** Operations of a forward pass for each token of its own side: source tokens for the encoder, target tokens else. */
   readonly forwardFlopsPerToken: number;
@@ -24,11 +24,12 @@ export interface ModelCosts {
 /** Counted from shapes alone: no tensor is made, so that any size can be asked for. */
 export function modelCosts(config: GemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
   const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
-  const tables = { encoder: 0, decoder: 0 };
+  const tables = { encoder: 0, decoder: 0, output: 0 };
   for (const { name, shape, group } of parameterSpecs(config)) {
     const count = shape.reduce((product, size) => product * size, 1);
     sums[group] += count;
-    if (group === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;
+    if (name === outputName(config.kind)) tables.output += count;
+    else if (group === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;
   }
   const flops = forwardFlops(config, { batch: 1, ...lengths });
   const { sourceLength, targetLength } = lengths;
@@ -45,7 +46,7 @@ export function modelCosts(config: GemmaConfig, lengths: ModelCosts['lengths']):
         crossAttention: part(sums['cross-attention'], 0, flops.crossAttention, targetLength),
       }),
       decoder: part(sums.decoder, tables.decoder, flops.decoder, targetLength),
-      output: part(0, 0, flops.output, targetLength),
+      output: part(0, tables.output, flops.output, targetLength),
     },
     parameters: sums.encoder + sums.decoder + sums['cross-attention'] + sums.embedding,
     embedding: sums.embedding,

@@ -1,5 +1,6 @@
 import { GraftError, type OptimizerState, type OptimizerUpdate, type Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
+import { clipFactor } from './common';
 
 export interface AdamWSettings {
   /** Decay rates of the two moments, each in [0, 1). */
@@ -77,10 +78,4 @@ export function updateAdamW(
     state[second(name)] = nextV;
   }
   return { parameters, state };
-}
-
-/** What the gradients are multiplied by; 1e-6 as in torch's clip_grad_norm_, where it decides at a norm of just the limit. */
-function clipFactor(norm: tf.Tensor, clipNorm: number | undefined): tf.Tensor {
-  if (clipNorm === undefined) return tf.scalar(1);
-  return tf.minimum(1, tf.div(clipNorm, tf.add(norm, 1e-6)));
 }

@@ -1,9 +1,12 @@
 export * from './adamw-update';
 export { AdamW, type AdamWOptions } from './adamw';
+export { Adafactor, type AdafactorOptions } from './adafactor';
+export { Lion, type LionOptions } from './lion';
 export { matchesName } from './match-name';
 export {
   constantSchedule,
   cosineSchedule,
+  inverseSquareRootSchedule,
   linearSchedule,
   type ConstantOptions,
   type DecayingOptions,

@@ -1,5 +1,10 @@
 import { definePlugin } from '@graft/core';
+import { adafactor } from './adafactor';
 import { adamw } from './adamw';
-import { constant, cosine, linear } from './schedules';
+import { lion } from './lion';
+import { constant, cosine, inverseSquareRoot, linear } from './schedules';
 
-export const plugin = definePlugin({ name: '@graft/optimizers', components: [adamw, constant, cosine, linear] });
+export const plugin = definePlugin({
+  name: '@graft/optimizers',
+  components: [adamw, adafactor, lion, constant, cosine, inverseSquareRoot, linear],
+});

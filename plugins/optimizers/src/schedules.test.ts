@@ -3,6 +3,7 @@ import {
   constantSchedule,
   cosineOptions,
   cosineSchedule,
+  inverseSquareRootSchedule,
   linearOptions,
   linearSchedule,
 } from './schedules';
@@ -23,6 +24,15 @@ it('falls along half a cosine to its last factor, and stays there', () => {
   const schedule = cosineSchedule(cosineOptions.parse({ finalFactor: 0.2, decaySteps: 4 }));
   const expected = [1, 0.2 + 0.8 * (0.5 + Math.SQRT1_2 / 2), 0.6, 0.2 + 0.8 * (0.5 - Math.SQRT1_2 / 2), 0.2, 0.2, 0.2];
   factors(schedule, 7).forEach((factor, i) => expect(factor).toBeCloseTo(expected[i], 12));
+});
+
+it('falls with the root of the steps, whatever the length of the run: the docstring example', () => {
+  const schedule = inverseSquareRootSchedule(constantOptions.parse({ warmupSteps: 4 }));
+  const factor = (step: number, total: number): number => schedule.factor(step, total);
+  expect([0, 1, 2, 3].map((step) => factor(step, 9))).toEqual([0.25, 0.5, 0.75, 1]);
+  expect(factor(4, 9)).toBeCloseTo(0.894, 3);
+  expect([factor(15, 20), factor(15, 2000)]).toEqual([0.5, 0.5]);
+  expect(factors(inverseSquareRootSchedule(constantOptions.parse({})), 4)[3]).toBe(0.5);
 });
 
 it('takes the rest of the run for the decay, and a run shorter than its warm-up', () => {

@@ -53,6 +53,17 @@ export function linearSchedule(options: DecayingOptions): Schedule {
   return decaying(options, (done) => 1 - done);
 }
 
+/**
+ * sqrt(warmupSteps / steps done) after the warm-up (T5's schedule), where a `warmupSteps` of 0 counts as 1; it does not
+ * depend on the length of the run.
+ *
+ *     warmupSteps 4   ->   0.25, 0.5, 0.75, 1, 0.894 (5 steps done), ..., 0.5 (16 steps done)
+ */
+export function inverseSquareRootSchedule({ warmupSteps: warmup }: ConstantOptions): Schedule {
+  const peak = Math.max(1, warmup);
+  return { factor: (step) => (step < warmup ? (step + 1) / warmup : Math.sqrt(peak / Math.max(peak, step + 1))) };
+}
+
 export const constant = defineComponent({
   interface: 'schedule',
   id: 'constant',
@@ -67,6 +78,14 @@ export const cosine = defineComponent({
   description: 'half a cosine down to a last factor, after a linear warm-up',
   options: cosineOptions,
   useFactory: ({ options }) => cosineSchedule(options),
+});
+
+export const inverseSquareRoot = defineComponent({
+  interface: 'schedule',
+  id: 'inverse-sqrt',
+  description: 'falls with the root of the steps done, after a linear warm-up, whatever the length of the run',
+  options: constantOptions,
+  useFactory: ({ options }) => inverseSquareRootSchedule(options),
 });
 
 export const linear = defineComponent({

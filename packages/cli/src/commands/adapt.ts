@@ -5,7 +5,7 @@ import { byteProgress } from '../byte-progress';
 import type { CommandContext } from '../context';
 import { integer, listOf, positiveNumber } from '../options';
 
-const PARTS = ['encoder', 'decoder', 'embedding'] as const;
+const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
 /** As shells report a Ctrl-C. */
 const INTERRUPTED = 130;
 const DTYPES = ['float32', 'bfloat16', 'float16', 'f32', 'bf16', 'f16'];
@@ -24,7 +24,7 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     )
     .option(
       '--random <parts>',
-      'parts not taken from the checkpoints, for ablations: encoder, decoder, embedding',
+      'parts not taken from the checkpoints, for ablations: encoder, decoder, cross-attention, embedding',
       listOf(PARTS),
     )
     .option('--seed <n>', 'of what is random', integer(0), 0)

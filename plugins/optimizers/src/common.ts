@@ -1,0 +1,33 @@
+import { tf } from '@graft/engine';
+import { z } from 'zod';
+import { matchesName } from './match-name';
+
+/** Options that every optimizer has. */
+export const commonOptions = {
+  /** Base learning rate; a schedule scales it by step. */
+  learningRate: z.number().positive(),
+  /** Decoupled weight decay: each step takes learningRate * weightDecay of a parameter away. */
+  weightDecay: z.number().min(0).default(0),
+  /** Norms and other vectors (tensors of rank 1) do not decay unless this is true. */
+  decayVectors: z.boolean().default(false),
+  /** Names of more parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`. */
+  noDecay: z.array(z.string().min(1)).default([]),
+  /** Global norm that gradients are scaled down to. Default: no clipping. */
+  clipNorm: z.number().positive().optional(),
+};
+
+export const decayRate = z.number().min(0).lt(1);
+
+/** Whether a parameter decays. */
+export type Decays = (name: string, shape: readonly number[]) => boolean;
+
+export const decaysBy =
+  ({ decayVectors, noDecay }: { readonly decayVectors: boolean; readonly noDecay: readonly string[] }): Decays =>
+  (name, shape) =>
+    (decayVectors || shape.length !== 1) && !noDecay.some((pattern) => matchesName(name, pattern));
+
+/** What the gradients are multiplied by; 1e-6 as in torch's clip_grad_norm_, where it decides at a norm of just the limit. */
+export function clipFactor(norm: tf.Tensor, clipNorm: number | undefined): tf.Tensor {
+  if (clipNorm === undefined) return tf.scalar(1);
+  return tf.minimum(1, tf.div(clipNorm, tf.add(norm, 1e-6)));
+}

@@ -1,0 +1,56 @@
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../../../test/support/optimizers';
+import { Lion, lionOptions, type LionOptions } from './lion';
+
+const options = (given: object): LionOptions => lionOptions.parse({ learningRate: 0.01, ...given });
+
+function reference(o: LionOptions, decaying: readonly string[]): ReferenceStep {
+  const [beta1, beta2] = o.betas;
+  const m: Record<string, number[]> = {};
+  return (parameters, gradients, _, rate) => {
+    const clip = o.clipNorm === undefined ? 1 : Math.min(1, o.clipNorm / (norm(gradients) + 1e-6));
+    return Object.fromEntries(
+      Object.entries(parameters).map(([name, values]) => {
+        const before = m[name] ?? values.map(() => 0);
+        const g = gradients[name].map((x) => x * clip);
+        m[name] = before.map((x, i) => beta2 * x + (1 - beta2) * g[i]);
+        const keep = decaying.includes(name) ? 1 - rate * o.weightDecay : 1;
+        return [name, values.map((p, i) => p * keep - rate * Math.sign(beta1 * before[i] + (1 - beta1) * g[i]))];
+      }),
+    );
+  };
+}
+
+describe.each(['portable', 'auto'] as const)('lion, engine mode %s', (mode) => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openEngine({ mode });
+  });
+
+  it.each<[string, object, string[]]>([
+    ['defaults', {}, []],
+    ['no momentum', { betas: [0, 0] }, []],
+    ['clipping', { clipNorm: 0.5 }, []],
+    ['weight decay, not of vectors', { weightDecay: 0.3 }, ['layer.weight', 'embed_tokens.weight']],
+    ['weight decay of vectors too', { weightDecay: 0.3, decayVectors: true }, Object.keys(SHAPES)],
+    ['weight decay but for named ones', { weightDecay: 0.3, noDecay: ['embed*'] }, ['layer.weight']],
+  ])('follows double precision for ten steps: %s', (_, given, decaying) => {
+    const o = options(given);
+    follow(engine, new Lion(o), reference(o, decaying));
+  });
+});
+
+describe('lion', () => {
+  beforeAll(() => openEngine({ mode: 'portable' }));
+
+  it('leaves a parameter without a gradient alone', () => leavesAlone(new Lion(options({ weightDecay: 1 }))));
+
+  it('keeps one number for each of the parameters', () => {
+    const state = new Lion(options({})).init({ a: tf.zeros([2, 3]) });
+    expect(Object.entries(state).map(([name, { shape }]) => [name, shape])).toEqual([['lion.m/a', [2, 3]]]);
+  });
+
+  it.each([{ learningRate: 0 }, { betas: [1, 0.9] }, { clipNorm: -1 }, { epsilon: 1 }])('refuses %j', (given) => {
+    expect(lionOptions.safeParse({ learningRate: 1, ...given }).success).toBe(false);
+  });
+});
