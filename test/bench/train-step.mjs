@@ -10,7 +10,7 @@ import { median } from './statistics.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { mode: { type: 'string' }, steps: { type: 'string' } },
+  options: { mode: { type: 'string' }, steps: { type: 'string' }, consume: { type: 'string' } },
 });
 const [sizeName = 'tiny', precision = 'float32'] = positionals;
 const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
@@ -42,7 +42,7 @@ const fields = objective.prepare(
 );
 const batch = uploadBatch(fields);
 
-const step = makeTrainStep(engine, model, objective, optimizer);
+const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
 const count = Number(values.steps ?? (sizeName === 'S' ? 6 : 40)) + 2;
 const times = [];
 let loss;
@@ -50,7 +50,7 @@ for (let i = 0; i < count; i++) {
   const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-3), randomKey: random.key(i), batch };
   const start = performance.now();
   const outputs = await step.async({ parameters, state, ...inputs });
-  tf.dispose([parameters, state]);
+  if (values.consume === 'no') tf.dispose([parameters, state]);
   ({ parameters, state } = outputs);
   [loss] = await outputs.numbers.data();
   times.push(performance.now() - start);

@@ -126,6 +126,12 @@ describe('graft generate', () => {
     expect(sequences.shape).toEqual([3, expected[name].sequences[0].length]);
   });
 
+  it('prints the ids where no file is asked for', async () => {
+    // prettier-ignore
+    const { stdout } = await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--max-new-tokens', '24', '--encoder-window', 'inclusive'], folder);
+    expect(stdout.trimEnd().split('\n').map((line) => line.split(' ').map(Number))).toEqual(expected.greedy.sequences);
+  });
+
   it('draws by a seed, several sequences, streamed or whole', async () => {
     const text = [
       'generate',

@@ -22,6 +22,7 @@ export {
   openSnapshotOptimizer,
   pruneSnapshots,
   saveSnapshot,
+  averageFolder,
   snapshotFolder,
   type Snapshot,
 } from './snapshot';

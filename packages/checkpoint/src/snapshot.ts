@@ -1,6 +1,6 @@
 import { CheckpointError } from '@graft/engine';
-import { readdir, stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { mkdir, readdir, stat } from 'node:fs/promises';
+import { basename, join, relative, resolve, sep } from 'node:path';
 import { removeAtomically, writeFolderAtomically } from './atomic';
 import { CONFIG_FILE, exists, isPlainFileName } from './folder';
 import { readJsonObject, writeJson } from './json';
@@ -19,6 +19,8 @@ const VERSION = 1;
 export interface Snapshot {
   readonly model: CheckpointContents;
   readonly optimizer: readonly TensorSource[];
+  /** Averaged parameters, a checkpoint of its own in the folder `average`. */
+  readonly average?: CheckpointContents;
   /** JSON: step, data position, random state. */
   readonly state: unknown;
 }
@@ -35,13 +37,21 @@ export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<
     folder,
     async (temporary) => {
       await writeCheckpointInto(temporary, snapshot.model);
-      const { optimizer, state } = snapshot;
+      const { optimizer, average, state } = snapshot;
+      if (average) {
+        await mkdir(averageFolder(temporary));
+        await writeCheckpointInto(averageFolder(temporary), average);
+      }
       await writeSafetensorsInto(join(temporary, OPTIMIZER_FILE), optimizer, inOrder(optimizer));
       await writeJson(join(temporary, STATE_FILE), { version: VERSION, step, state });
       // The list of files with their sizes: a copy that lost one of them is told apart from a whole one.
       const files: [string, number][] = [];
-      for (const name of (await readdir(temporary)).sort())
-        files.push([name, (await stat(join(temporary, name))).size]);
+      for (const entry of await readdir(temporary, { recursive: true, withFileTypes: true })) {
+        if (!entry.isFile()) continue;
+        const path = join(entry.parentPath, entry.name);
+        files.push([relative(temporary, path).split(sep).join('/'), (await stat(path)).size]);
+      }
+      files.sort(([a], [b]) => (a < b ? -1 : 1));
       await writeJson(join(temporary, MANIFEST_FILE), { version: VERSION, files: Object.fromEntries(files) });
     },
     { overwrite: true },
@@ -73,7 +83,7 @@ export async function checkSnapshot(folder: string): Promise<void> {
   for (const name of [CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE])
     if (!Object.hasOwn(files, name)) throw broken(folder, `${MANIFEST_FILE} does not list ${name}`);
   for (const [name, bytes] of Object.entries(files)) {
-    if (!isPlainFileName(name))
+    if (!name.replace(/^average\//, '').split('/').every(isPlainFileName))
       throw broken(folder, `${MANIFEST_FILE} lists ${JSON.stringify(name)}, which is no file in it`);
     const found = await stat(join(folder, name)).catch(() => undefined);
     if (found?.size !== bytes)
@@ -93,6 +103,11 @@ export async function loadSnapshotState(folder: string): Promise<unknown> {
 
 export function openSnapshotOptimizer(folder: string): Promise<SafetensorsReader> {
   return SafetensorsReader.open(join(folder, OPTIMIZER_FILE));
+}
+
+/** Where a snapshot keeps averaged parameters, if it has any. */
+export function averageFolder(snapshot: string): string {
+  return join(snapshot, 'average');
 }
 
 export function snapshotFolder(checkpoints: string, step: number): string {

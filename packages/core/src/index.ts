@@ -21,6 +21,7 @@ export * from './registry';
 export * from './components';
 export * from './batch';
 export * from './suggest';
+export { matchesName } from './match-name';
 export * from './config';
 export * from './run';
 export * from './training';

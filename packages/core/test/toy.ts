@@ -55,8 +55,9 @@ const DataOptions = z.strictObject({
   /** Rows (or batches) in one pass. */
   count: z.number().default(1000),
   repeat: z.boolean().default(true),
-  /** Item whose y is not a number. */
+  /** Item whose y is not a number; the first of many. */
   nanAt: z.number().optional(),
+  nanFrom: z.number().optional(),
   fields: z.array(z.string()).default(['x', 'y']),
 });
 
@@ -88,12 +89,12 @@ export class ToyDataset implements Dataset {
   }
 
   private item(index: number): HostFields {
-    const { width, nanAt } = this.options;
+    const { width, nanAt, nanFrom } = this.options;
     const rows = this.kind === 'batch' ? 4 : 1;
     const random = createRandom(7).fork(index);
     const x = Float32Array.from({ length: rows * width }, () => random.normal());
     const y = Float32Array.from({ length: rows }, (_, row) =>
-      index === nanAt ? NaN : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
+      index === nanAt || index >= (nanFrom ?? Infinity) ? NaN : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
     );
     const leading = this.kind === 'batch' ? [rows] : [];
     return {
@@ -103,7 +104,7 @@ export class ToyDataset implements Dataset {
   }
 }
 
-const toyObjective: Objective = {
+const toyObjective = (withJitter: boolean): Objective => ({
   takes: (kind) => (kind === 'batch' ? BATCH_FIELDS : ROW_FIELDS),
   gives: BATCH_FIELDS,
   prepare(source, { random }) {
@@ -123,12 +124,17 @@ const toyObjective: Objective = {
     const { logits } = model.forward(parameters, batch);
     const error = tf.sub(logits.squeeze([0]), batch.y);
     // Stands for dropout: the loss depends on the step's key.
-    const jitter = randomKey ? tf.sum(randomKey.toFloat()).mod(7).mul(0.001) : tf.scalar(0);
+    const jitter = randomKey && withJitter ? tf.sum(randomKey.toFloat()).mod(7).mul(0.001) : tf.scalar(0);
     const loss: tf.Scalar = tf.mean(tf.square(error)).add(jitter);
-    return { loss, metrics: { meanError: tf.mean(error) } };
+    return {
+      loss,
+      weight: tf.scalar(error.size),
+      metrics: { meanError: tf.mean(error) },
+      sums: { rows: tf.scalar(error.shape[0]!) },
+    };
   },
   countTokens: (batch) => batch.x.values.length,
-};
+});
 
 /** Gradient descent with momentum, and a count of its updates, so that the state matters. */
 class Momentum implements Optimizer {
@@ -204,8 +210,8 @@ export const toyPlugin = definePlugin({
       interface: 'objective',
       id: 'squares',
       description: 'mean squared error',
-      options: empty,
-      useFactory: () => toyObjective,
+      options: z.strictObject({ jitter: z.boolean().default(true) }),
+      useFactory: ({ options }) => toyObjective(options?.jitter ?? true),
     }),
     defineComponent({
       interface: 'dataset',

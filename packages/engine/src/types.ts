@@ -21,6 +21,12 @@ export interface JitOptions {
   name?: string;
   /** Default: the engine's executor. `eager` calls the function as it is. */
   executor?: Executor;
+  /**
+   * Members of the first argument that the call takes over: it disposes their tensors. Where the result has a tensor of the
+   * same shape and dtype at the same place (`parameters.w` for `parameters.w`), it lives in the same memory. When the call
+   * fails while computing, they are gone too.
+   */
+  consumes?: readonly string[];
   /** Precision of the matrix multiplications inside. Default: the one in force where it is traced. */
   precision?: Precision;
 }

@@ -12,7 +12,7 @@ export function languageModelLoss(
   const { labels, ...inputs } = batch;
   const { logits } = model.forward(parameters, inputs, options);
   const { loss, count } = maskedCrossEntropy(logits, labels);
-  return { loss, metrics: { targetTokens: count } };
+  return { loss, weight: count, sums: { targetTokens: count } };
 }
 
 /** Positions of a batch that hold tokens: the ones of its masks. */

@@ -82,7 +82,9 @@ export class PrefixLm implements Objective {
     const divergence = this.teacher.divergence(logits, batch);
     return {
       loss: tf.add(tf.mul(crossEntropy, alpha), tf.mul(divergence, 1 - alpha)).asScalar(),
-      metrics: { crossEntropy, divergence, targetTokens: count },
+      weight: count,
+      metrics: { crossEntropy, divergence },
+      sums: { targetTokens: count },
     };
   }
 

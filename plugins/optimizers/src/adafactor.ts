@@ -63,7 +63,8 @@ export class Adafactor implements Optimizer {
   }
 
   update(update: OptimizerUpdate): { parameters: Parameters; state: OptimizerState } {
-    const { decayExponent, beta1, clipThreshold, scaleParameter, leastScale, weightDecay, clipNorm } = this.options;
+    const { decayExponent, beta1, clipThreshold, scaleParameter, leastScale, clipNorm } = this.options;
+    const weightDecay = this.options.weightDecay * (update.weightDecayFactor ?? 1);
     const clip = clipFactor(update.gradientNorm, clipNorm);
     // 1 - (1 - t^-d): what the new square gets.
     const intoSecond = tf.pow(tf.add(update.step, 1), -decayExponent);

@@ -56,7 +56,8 @@ export function updateAdamW(
   const clip = clipFactor(update.gradientNorm, settings.clipNorm);
   const intoFirst = tf.mul(clip, 1 - beta1);
   const intoSecond = tf.mul(tf.square(clip), 1 - beta2);
-  const keep = tf.sub(1, tf.mul(update.learningRate, settings.weightDecay));
+  const weightDecay = settings.weightDecay * (update.weightDecayFactor ?? 1);
+  const keep = tf.sub(1, tf.mul(update.learningRate, weightDecay));
 
   const parameters: Parameters = {};
   const state: OptimizerState = {};
@@ -72,7 +73,7 @@ export function updateAdamW(
     const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, intoFirst));
     const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(gradient), intoSecond));
     const decayed =
-      settings.weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
+      weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
     parameters[name] = tf.sub(decayed, tf.div(tf.mul(nextM, rate), tf.add(tf.sqrt(nextV), epsilon)));
     state[first(name)] = nextM;
     state[second(name)] = nextV;

@@ -1,6 +1,6 @@
 import { tf } from '@graft/engine';
 import { z } from 'zod';
-import { matchesName } from './match-name';
+import { matchesName } from '@graft/core';
 
 /** Options that every optimizer has. */
 export const commonOptions = {

@@ -2,7 +2,7 @@ export * from './adamw-update';
 export { AdamW, type AdamWOptions } from './adamw';
 export { Adafactor, type AdafactorOptions } from './adafactor';
 export { Lion, type LionOptions } from './lion';
-export { matchesName } from './match-name';
+
 export {
   constantSchedule,
   cosineSchedule,

@@ -44,7 +44,8 @@ export class Lion implements Optimizer {
   }
 
   update(update: OptimizerUpdate): { parameters: Parameters; state: OptimizerState } {
-    const { betas, weightDecay, clipNorm } = this.options;
+    const { betas, clipNorm } = this.options;
+    const weightDecay = this.options.weightDecay * (update.weightDecayFactor ?? 1);
     const [beta1, beta2] = betas;
     const rate = update.learningRate;
     const clip = clipFactor(update.gradientNorm, clipNorm);

@@ -38,7 +38,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .description('generate from a file of token ids, or from a text: greedily, by sampling, or by beam search')
     .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
     .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
-    .option('--output <file>', 'safetensors to write: sequences, int32, start token first, filled with pad behind eos')
+    .option('--output <file>', 'safetensors to write: sequences, int32, start token first, filled with pad behind eos (default: print the ids)')
     .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder says to it)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .requiredOption('--max-new-tokens <n>', 'tokens to generate, at most', integer(1))
@@ -90,9 +90,9 @@ function tokenIds(text: string): number[] {
 
 function checkUsage(options: GenerateCommandOptions): void {
   const { inputs, output, prompt, beams, lengthPenalty, sequences, stop, stream } = options;
-  const fromFile = inputs !== undefined && output !== undefined && prompt === undefined;
-  const fromText = prompt !== undefined && inputs === undefined && output === undefined;
-  if (!fromFile && !fromText) throw new UsageMistake('Give either --inputs and --output, or --prompt.');
+  const fromText = prompt !== undefined;
+  if (fromText === (inputs !== undefined)) throw new UsageMistake('Give either --inputs or --prompt.');
+  if (fromText && output !== undefined) throw new UsageMistake('--output belongs to --inputs.');
   if (!fromText && (stop || stream)) throw new UsageMistake('--stop and --stream belong to --prompt.');
   if (lengthPenalty !== undefined && beams === undefined)
     throw new UsageMistake('--length-penalty belongs to --beams.');
@@ -108,11 +108,15 @@ async function generateFile(context: CommandContext, options: GenerateCommandOpt
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
   const fields = await readHostTensors(options.inputs!);
   const rows = await generateRows(context, options, () => Promise.resolve(fields));
+  if (options.output === undefined) {
+    for (const row of rows) context.print(row.join(' '));
+    return;
+  }
   const width = rows[0].length;
   const values = new Int32Array(rows.length * width);
   rows.forEach((row, i) => values.set(row, i * width));
-  await writeHostTensors(options.output!, { sequences: { dtype: 'int32', shape: [rows.length, width], values } });
-  context.print(options.output!);
+  await writeHostTensors(options.output, { sequences: { dtype: 'int32', shape: [rows.length, width], values } });
+  context.print(options.output);
 }
 
 async function generateText(context: CommandContext, options: GenerateCommandOptions, prompt: string): Promise<void> {

@@ -37,8 +37,12 @@ test('defaults are filled and written out whole', async () => {
       precision: 'float32',
       checkpointEvery: 0,
       crossAttentionWarmupSteps: 0,
+      explodingLossFactor: 10,
+      groups: [],
       keepCheckpoints: 2,
       logEvery: 10,
+      microBatches: 1,
+      nonFinite: 'stop',
     },
     runs: '/work/runs',
   });

@@ -11,9 +11,32 @@ export const EngineSection = z.strictObject({
   threads: z.number().int().positive().optional(),
 });
 
+const factor = (): z.ZodNumber => z.number().nonnegative();
+
+export const ParameterGroupSection = z
+  .strictObject({
+    names: z.array(z.string().min(1)).min(1).optional().describe('parameters by name; `*` stands for any text'),
+    parts: z
+      .array(z.enum(['encoder', 'decoder', 'cross-attention', 'embedding', 'head']))
+      .min(1)
+      .optional()
+      .describe('parameters by part of the model'),
+    learningRateFactor: factor().optional(),
+    weightDecayFactor: factor().optional(),
+    fromStep: count().optional().describe('steps at the start in which they stay as they are'),
+    untilStep: count().optional().describe('step from which on they stay as they are; 0: never trained'),
+  })
+  .refine(({ names, parts }) => names !== undefined || parts !== undefined, 'expected names, parts, or both');
+
 export const TrainSection = z.strictObject({
   steps: z.number().int().positive().describe('optimizer steps in all'),
   batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
+  microBatches: z
+    .number()
+    .int()
+    .positive()
+    .default(1)
+    .describe('parts in which a batch is computed, one after the other: less memory, the same result'),
   precision: z.enum(['float32', 'bfloat16']).default('float32').describe('operands of matrix multiplications'),
   checkpointEvery: count().default(0).describe('steps between checkpoints; 0: only at the end'),
   keepCheckpoints: z.number().int().positive().default(2).describe('newest checkpoints kept'),
@@ -22,6 +45,20 @@ export const TrainSection = z.strictObject({
     .describe(
       'steps at the start in which only cross-attention trains (paper, section 3.1: 1000 for unbalanced pairs)',
     ),
+  groups: z.array(ParameterGroupSection).default([]).describe('rates and freezing by parameter; the first that fits counts'),
+  averageDecay: z
+    .number()
+    .gt(0)
+    .lt(1)
+    .optional()
+    .describe('decay of an exponential moving average of the parameters, which is evaluated and saved beside them'),
+  nonFinite: z
+    .enum(['stop', 'skip'])
+    .default('stop')
+    .describe('what happens at a loss or gradient that is no number'),
+  explodingLossFactor: factor()
+    .default(10)
+    .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),
   logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
 });
 

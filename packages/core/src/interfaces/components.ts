@@ -25,6 +25,10 @@ export type ObjectiveSource =
   | { readonly kind: 'batch'; readonly batch: HostFields };
 
 export interface ObjectiveContext {
+  /** Steps done before this one; undefined in an evaluation. */
+  readonly step?: number;
+  /** What `variantAt` said for this step. */
+  readonly variant?: string;
   /** Differs for every step and is the same after a resume. */
   readonly random: RandomStream;
   readonly model: Model;
@@ -33,8 +37,12 @@ export interface ObjectiveContext {
 export interface LossOutput {
   /** Scalar, float32. */
   loss: tf.Scalar;
-  /** Scalars to log beside it. */
+  /** What the loss is a mean over (labels that count), float32 scalar: micro-batches and workers are weighted by it. Default 1. */
+  weight?: tf.Scalar;
+  /** Scalars to log beside it: means like the loss. */
   metrics?: Record<string, tf.Scalar>;
+  /** Scalars to log that are counts: micro-batches and workers are summed. */
+  sums?: Record<string, tf.Scalar>;
 }
 
 /** Turns token sequences into model inputs (on the host), and model outputs into a loss and metrics (inside the compiled step). */
@@ -50,8 +58,13 @@ export interface Objective {
     model: Model,
     parameters: Parameters,
     batch: BatchTensors,
-    options: { training: boolean; randomKey?: tf.Tensor },
+    options: { training: boolean; randomKey?: tf.Tensor; variant?: string },
   ): LossOutput;
+  /**
+   * Which of several losses a step takes, for objectives that change from step to step: each variant is compiled for itself,
+   * and `prepare` and `loss` are told. `step`: steps done before. A function of its arguments alone.
+   */
+  variantAt?(step: number, random: RandomStream): string | undefined;
   /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
   countTokens?(batch: HostFields): number;
   /** Frees what the objective owns (a teacher's parameters). The run calls it at its end. */
@@ -71,6 +84,8 @@ export interface OptimizerUpdate {
   readonly learningRate: tf.Scalar;
   /** Global L2 norm of the gradients before clipping, float32 scalar. */
   readonly gradientNorm: tf.Scalar;
+  /** What the weight decay of these parameters is multiplied by. Default 1. */
+  readonly weightDecayFactor?: number;
 }
 
 /** Turns gradients into new parameters and state. Pure, so that it is compiled into the step. */

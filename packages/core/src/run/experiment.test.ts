@@ -1,4 +1,4 @@
-import { CheckpointReader, listSnapshots } from '@graft/checkpoint';
+import { CheckpointReader, listSnapshots, readHostTensors } from '@graft/checkpoint';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
@@ -92,6 +92,7 @@ describe('a run', () => {
         'learningRate',
         'tokensPerSecond',
         'meanError',
+        'rows',
         'seconds',
         'waitSeconds',
       ]);
@@ -211,9 +212,12 @@ describe('a run that cannot go on', () => {
     const [id] = await runsIn(runs);
     const folder = join(runs, 'toy', id);
     expect(error).toMatchObject({ code: 'training.non-finite', exitCode: 1 });
+    const kept = join(folder, 'bad-batches', 'step-6.safetensors');
     expect(error.message).toBe(
-      `At step 6 (batch 6) the loss is NaN, and training stopped. The last good checkpoint is ${join(folder, 'checkpoints', 'step-4')}.`,
+      `At step 6 (batch 6, which begins at {"next":20} in the data and is kept in ${kept}) the loss is NaN, and training stopped. The last good checkpoint is ${join(folder, 'checkpoints', 'step-4')}.`,
     );
+    const { y } = await readHostTensors(kept);
+    expect([...y.values].map(Number.isNaN)).toEqual([false, false, true, false]);
     expect(await record(folder)).toMatchObject({ status: 'failed', error: error.message });
     expect((await readdir(join(folder, 'checkpoints'))).sort()).toEqual(['step-2', 'step-4']);
     expect((await lines(folder)).map(({ step }) => step)).toEqual([1, 2, 3, 4, 5]);
@@ -222,7 +226,7 @@ describe('a run that cannot go on', () => {
 
   it('says so when there is no checkpoint yet', async () => {
     const error = await failing(run(newRuns(), { dataset: { use: 'points', nanAt: 1 } }));
-    expect(error.message).toMatch(/^At step 1 \(batch 1\) the loss is NaN.*No checkpoint was written before it\.$/);
+    expect(error.message).toMatch(/^At step 1 \(batch 1, .*\) the loss is NaN.*No checkpoint was written before it\.$/);
   });
 
   it('tells where the data ended, and keeps the steps done', async () => {

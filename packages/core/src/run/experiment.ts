@@ -7,7 +7,8 @@ import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
 import { checkSource } from '../training/loader';
 import { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingStart } from '../training/loop';
-import { findSnapshot, readOptimizerState, readParameters } from '../training/snapshots';
+import { ParameterGroups } from '../training/parameter-groups';
+import { findSnapshot, readAverage, readOptimizerState, readParameters } from '../training/snapshots';
 import { Trackers } from '../training/trackers';
 import { RunFolder } from './folder';
 import { countParameters, fillParameters } from './parameters';
@@ -216,8 +217,10 @@ async function findStart(
         await dataset.restore(data);
         const parameters = await readParameters(snapshot.folder, model);
         return withState(parameters, async () => {
-          const state = await readOptimizerState(snapshot.folder, initialState(optimizer, parameters));
-          return { parameters, state, step, checkpoint: snapshot.folder };
+          const state = await readOptimizerState(snapshot.folder, initialState(optimizer, parameters, model, config));
+          const kept = config.train.averageDecay === undefined ? undefined : await readAverage(snapshot.folder, model);
+          const average = kept ?? initialAverage(parameters, config);
+          return { parameters, state, average, step, checkpoint: snapshot.folder };
         });
       },
     };
@@ -228,13 +231,30 @@ async function findStart(
     model,
     begin: async ({ optimizer }) => {
       const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
-      return withState(parameters, async () => ({ parameters, state: initialState(optimizer, parameters), step: 0 }));
+      return withState(parameters, async () => ({
+        parameters,
+        state: initialState(optimizer, parameters, model, config),
+        average: initialAverage(parameters, config),
+        step: 0,
+      }));
     },
   };
 }
 
-function initialState(optimizer: Optimizer, parameters: Parameters): OptimizerState {
-  return tf.tidy(() => optimizer.init(parameters));
+/** For the parameters that are trained at some step: the others need none. */
+function initialState(
+  optimizer: Optimizer,
+  parameters: Parameters,
+  model: Model,
+  { train }: ExperimentConfig,
+): OptimizerState {
+  const trained = ParameterGroups.of(model, train).everTrained(parameters);
+  return tf.tidy(() => optimizer.init(trained));
+}
+
+function initialAverage(parameters: Parameters, { train }: ExperimentConfig): Parameters {
+  if (train.averageDecay === undefined) return {};
+  return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, value.clone()]));
 }
 
 /** Frees the parameters when there is no optimizer state to go with them. */

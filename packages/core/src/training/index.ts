@@ -1,4 +1,6 @@
-export { makeTrainStep, globalNorm, type TrainStep, type StepInputs, type StepOutputs } from './step';
+export { makeTrainStep, type TrainStep, type StepInputs, type StepOutputs } from './step';
+export { globalNorm } from './update';
+export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 export { BatchLoader, checkSource, uploadBatch, type LoadedBatch } from './loader';
 export {
   TrainingLoop,

@@ -20,6 +20,8 @@ export interface LoadedBatch {
   readonly fields: HostFields;
   /** Tokens that count for tokens/s. */
   readonly tokens: number;
+  /** Where the data stood before it, and stand behind it. */
+  readonly start: JsonValue;
   readonly position: JsonValue;
 }
 
@@ -41,6 +43,8 @@ export class BatchLoader {
     private readonly batchSize: number,
     private readonly random: RandomStream,
     step: number,
+    /** Which of the objective's variants a step takes. */
+    private readonly variantAt: (step: number) => string | undefined = () => undefined,
   ) {
     checkSource(dataset, objective);
     this.iterator = dataset[Symbol.asyncIterator]();
@@ -68,12 +72,22 @@ export class BatchLoader {
   private async load(): Promise<LoadedBatch> {
     const { dataset, objective, model } = this;
     const where = `The batch for step ${++this.nextStep}`;
+    const start = structuredClone(dataset.position());
     const items: HostFields[] = [];
     try {
       while (items.length < (dataset.kind === 'batch' ? 1 : this.batchSize)) items.push(await this.nextItem());
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
-      const fields = this.prepare(source, { random: this.random.fork(this.nextStep), model }, where);
+      const fields = this.prepare(
+        source,
+        {
+          random: this.random.fork(this.nextStep),
+          model,
+          step: this.nextStep - 1,
+          variant: this.variantAt(this.nextStep - 1),
+        },
+        where,
+      );
       checkFields(fields, objective.gives, where);
       checkLabels(fields, where);
       checkIds(fields, model.vocabularySize, where);
@@ -82,6 +96,7 @@ export class BatchLoader {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
         tokens: objective.countTokens?.(fields) ?? countIds(fields),
+        start,
         // A copy: a dataset may hand out an object that it goes on changing.
         position: structuredClone(dataset.position()),
       };
@@ -165,5 +180,32 @@ function countIds(fields: HostFields): number {
 export function uploadBatch(fields: HostFields): BatchTensors {
   return Object.fromEntries(
     Object.entries(fields).map(([name, { values, shape, dtype }]) => [name, tf.tensor(values, [...shape], dtype)]),
+  );
+}
+
+/**
+ * A batch in equal parts of its rows. Throws DataError where the rows cannot be shared out.
+ * `what` says who wants parts: "train.microBatches".
+ */
+export function splitBatch(fields: HostFields, parts: number, what: string): HostFields[] {
+  if (parts === 1) return [fields];
+  const arrays = Object.entries(fields);
+  const rows = arrays[0]?.[1].shape[0];
+  const odd = arrays.find(([, { shape }]) => shape[0] !== rows);
+  if (rows === undefined || odd || rows % parts !== 0) {
+    const problem = odd ? `its field "${odd[0]}" has other rows than the rest` : `it has ${rows ?? 'no'} rows`;
+    throw new DataError(`A batch cannot be shared out into ${parts} equal parts: ${problem}.`, {
+      code: 'data.parts',
+      exitCode: 2,
+      hint: `Make the rows of a batch (train.batchSize, or those of ready batches) a multiple of ${what}.`,
+    });
+  }
+  return Array.from({ length: parts }, (_, part) =>
+    Object.fromEntries(
+      arrays.map(([name, { dtype, shape, values }]) => {
+        const size = values.length / parts;
+        return [name, { dtype, shape: [rows / parts, ...shape.slice(1)], values: values.slice(part * size, (part + 1) * size) }];
+      }),
+    ),
   );
 }

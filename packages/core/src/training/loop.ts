@@ -3,13 +3,10 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type {
   Callback,
   Dataset,
-  HostFields,
   JsonValue,
   Model,
   Objective,
   Optimizer,
-  OptimizerState,
-  Parameters,
   RunInfo,
   Schedule,
 } from '../interfaces';
@@ -17,13 +14,16 @@ import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
 import { MetricsFile } from '../run/metrics';
-import { failedAt, TrainingError } from './errors';
+import { failedAt } from './errors';
 import { Evaluations, type NamedEvaluator } from './evaluations';
-import { BatchLoader, uploadBatch } from './loader';
+import { Health, type HealthSettings } from './health';
+import { BatchLoader, type LoadedBatch } from './loader';
+import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 import { createProgress, type Progress } from './progress';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
-import { makeTrainStep, type TrainStep } from './step';
+import { Stepper, type Workers } from './stepper';
 import type { Trackers } from './trackers';
+import type { TrainingState } from './update';
 
 /** A callback and what the config calls it. */
 export interface NamedCallback {
@@ -43,16 +43,21 @@ export interface TrainingParts {
   readonly callbacks: readonly NamedCallback[];
 }
 
-export interface TrainingSettings {
+export interface TrainingSettings extends HealthSettings {
   readonly seed: number;
   readonly steps: number;
   readonly batchSize: number;
+  /** Parts in which a batch is computed. Default 1. */
+  readonly microBatches?: number;
   readonly precision: Precision;
   /** Steps between checkpoints; 0: only at the end. */
   readonly checkpointEvery: number;
   readonly keepCheckpoints: number;
   /** Steps at the start in which only cross-attention trains. Default 0. */
   readonly crossAttentionWarmupSteps?: number;
+  readonly groups?: readonly ParameterGroupSettings[];
+  /** Of a moving average of the parameters. Default: none is kept. */
+  readonly averageDecay?: number;
   readonly logEvery: number;
 }
 
@@ -63,6 +68,8 @@ export interface TrainingContext {
   readonly logger: Logger;
   readonly quiet: boolean;
   readonly signal?: AbortSignal;
+  /** The processes that train together. Default: this one alone. */
+  readonly workers?: Workers;
   readonly onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
 }
 
@@ -75,9 +82,7 @@ export interface TrainingResult {
 }
 
 /** What training begins with, or goes on with. */
-export interface TrainingStart {
-  readonly parameters: Parameters;
-  readonly state: OptimizerState;
+export interface TrainingStart extends TrainingState {
   readonly step: number;
   /** The snapshot that these come from, if any. */
   readonly checkpoint?: string;
@@ -89,13 +94,13 @@ interface Open {
   readonly metrics: MetricsFile;
   readonly evaluations: Evaluations;
   readonly progress: Progress;
-  readonly trainStep: TrainStep;
+  readonly stepper: Stepper;
 }
 
 /** The optimizer steps of one run. Owns parameters and optimizer state until `dispose`. */
 export class TrainingLoop {
-  private parameters: Parameters;
-  private state: OptimizerState;
+  private trained: TrainingState;
+  private readonly health: Health;
   private step: number;
   /** The step whose state is safe: of the newest checkpoint, or the one that training began with. */
   private savedStep: number;
@@ -112,8 +117,9 @@ export class TrainingLoop {
     private readonly context: TrainingContext,
     start: TrainingStart,
   ) {
-    this.parameters = start.parameters;
-    this.state = start.state;
+    const { parameters, state, average } = start;
+    this.trained = { parameters, state, average };
+    this.health = new Health(settings, Math.log(parts.model.vocabularySize), context.folder.path);
     this.step = this.savedStep = start.step;
     this.lastCheckpoint = start.checkpoint;
     this.position = structuredClone(parts.dataset.position());
@@ -122,6 +128,7 @@ export class TrainingLoop {
   /** Trains to the last step, or until the signal; saves either way. */
   async run(): Promise<TrainingResult> {
     const { parts, settings, context } = this;
+    const groups = ParameterGroups.of(parts.model, settings);
     await sweepSnapshots(context.folder.checkpoints);
     const evaluations = await Evaluations.open(parts.evaluators, {
       step: this.step,
@@ -141,8 +148,18 @@ export class TrainingLoop {
         settings.batchSize,
         context.random.data,
         this.step,
+        (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
       ),
-      trainStep: makeTrainStep(parts.engine, parts.model, parts.objective, parts.optimizer, settings),
+      stepper: new Stepper(
+        parts.engine,
+        parts.model,
+        parts.objective,
+        parts.optimizer,
+        parts.schedule,
+        context.random.dropout,
+        { ...settings, groups, skipNonFinite: settings.nonFinite === 'skip' },
+        context.workers,
+      ),
       progress: createProgress({
         name: context.run.name,
         from: this.step,
@@ -158,7 +175,7 @@ export class TrainingLoop {
       throw error;
     } finally {
       open.progress.stop();
-      open.trainStep.dispose();
+      open.stepper.dispose();
       await metrics.close().catch(() => undefined);
       await open.loader.close().catch(() => undefined);
     }
@@ -172,8 +189,7 @@ export class TrainingLoop {
 
   /** Frees parameters and optimizer state. */
   dispose(): void {
-    tf.dispose(this.parameters);
-    tf.dispose(this.state);
+    tf.dispose(this.trained as unknown as tf.TensorContainer);
   }
 
   private get interrupted(): boolean {
@@ -198,17 +214,17 @@ export class TrainingLoop {
     await this.callbacks('onFinish', (callback) => callback.onFinish?.(context.run));
   }
 
-  private async oneStep({ loader, trainStep, metrics, progress }: Open): Promise<void> {
+  private async oneStep({ loader, stepper, metrics, progress }: Open): Promise<void> {
     const { parts, settings, context } = this;
     const began = performance.now();
     const batch = await loader.next();
     const waitSeconds = (performance.now() - began) / 1000;
-    const { loss, gradNorm, learningRate, ...others } = await this.compute(trainStep, batch.fields, () => {
+    const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
     });
     this.step++;
     this.position = batch.position;
-    this.checkFinite(loss, gradNorm);
+    await this.check({ loss, gradNorm }, batch, progress);
     const seconds = (performance.now() - began) / 1000;
     const tokensPerSecond = batch.tokens / seconds;
     this.lastMetrics = {
@@ -225,55 +241,43 @@ export class TrainingLoop {
     progress.step(this.step, this.lastMetrics);
     parts.trackers.log(this.step, this.lastMetrics);
     context.onStep?.(this.step, this.lastMetrics);
-    const info = { step: this.step, metrics: this.lastMetrics, parameters: this.parameters, run: context.run };
+    const info = {
+      step: this.step,
+      metrics: this.lastMetrics,
+      parameters: this.trained.parameters,
+      run: context.run,
+    };
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
   }
 
   private async compute(
-    trainStep: TrainStep,
-    fields: HostFields,
+    stepper: Stepper,
+    batch: LoadedBatch,
     whileRunning: () => void,
   ): Promise<Record<string, number>> {
-    const { optimizer, schedule } = this.parts;
-    const learningRate = optimizer.learningRate * schedule.factor(this.step, this.settings.steps);
-    const inputs = {
-      step: tf.scalar(this.step),
-      learningRate: tf.scalar(learningRate),
-      randomKey: tf.tensor1d(this.context.random.dropout.fork(this.step).key(), 'int32'),
-      batch: uploadBatch(fields),
-    };
-    const onlyCrossAttention = this.step < (this.settings.crossAttentionWarmupSteps ?? 0);
     try {
-      const running = trainStep.async({
-        parameters: this.parameters,
-        state: this.state,
-        ...inputs,
-        onlyCrossAttention,
-      });
-      whileRunning();
-      const outputs = await running;
-      this.dispose();
-      this.parameters = outputs.parameters;
-      this.state = outputs.state;
-      const values = await outputs.numbers.data();
-      outputs.numbers.dispose();
-      return { ...Object.fromEntries(outputs.names.map((name, i) => [name, values[i]])), learningRate };
-    } finally {
-      tf.dispose(inputs);
+      const { after, values } = await stepper.run(this.trained, this.step, batch.fields, whileRunning);
+      this.trained = after;
+      return values;
+    } catch (error) {
+      // A step that fails while it computes takes what it was given with it.
+      if (Object.values(this.trained.parameters).some((tensor) => tensor.isDisposed)) this.worthSaving = false;
+      throw error;
     }
   }
 
-  private checkFinite(loss: number, gradNorm: number): void {
-    if (Number.isFinite(loss) && Number.isFinite(gradNorm)) return;
-    this.worthSaving = false;
-    const what = Number.isFinite(loss) ? `the gradient norm is ${gradNorm}` : `the loss is ${loss}`;
-    const rescue = this.lastCheckpoint
-      ? `The last good checkpoint is ${this.lastCheckpoint}.`
-      : 'No checkpoint was written before it.';
-    throw new TrainingError(`At step ${this.step} (batch ${this.step}) ${what}, and training stopped. ${rescue}`, {
-      code: 'training.non-finite',
-      hint: 'Lower optimizer.learningRate, set optimizer.clipNorm, or look at that batch.',
-    });
+  private async check(
+    numbers: { loss: number; gradNorm: number },
+    batch: LoadedBatch,
+    progress: Progress,
+  ): Promise<void> {
+    try {
+      const note = await this.health.check(this.step, numbers, batch, this.lastCheckpoint);
+      if (note) progress.note(note);
+    } catch (error) {
+      this.worthSaving = false;
+      throw error;
+    }
   }
 
   private async checkpoint(metrics: MetricsFile): Promise<void> {
@@ -283,8 +287,9 @@ export class TrainingLoop {
       await metrics.flush();
       this.lastCheckpoint = await writeSnapshot(folder.checkpoints, this.settings.keepCheckpoints, {
         model: this.parts.model,
-        parameters: this.parameters,
-        optimizer: this.state,
+        parameters: this.trained.parameters,
+        optimizer: this.trained.state,
+        average: this.trained.average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
       });
     } catch (error) {
@@ -309,9 +314,10 @@ export class TrainingLoop {
 
   private async evaluate({ evaluations, progress }: Open): Promise<void> {
     const { trackers } = this.parts;
+    const { parameters, average } = this.trained;
     await evaluations.run(
       this.step,
-      this.parameters,
+      this.settings.averageDecay === undefined ? parameters : average,
       ({ step, evaluator, metrics }) => {
         trackers.log(
           step,

@@ -1,5 +1,34 @@
 import { ConfigError, tf } from '@graft/engine';
-import type { Model, OptimizerState, Parameters } from '../interfaces';
+import type { Model, OptimizerState, ParameterGroup, Parameters } from '../interfaces';
+import { matchesName } from '../match-name';
+import { nearest } from '../suggest';
+
+/** How some parameters are trained; what is left out is as for all others. */
+export interface ParameterGroupSettings {
+  /** Parameters by name; `*` stands for any text. With `parts`, both must fit. */
+  readonly names?: readonly string[];
+  /** Parameters by the part of the model that they belong to. */
+  readonly parts?: readonly ParameterGroup[];
+  /** Multiplies the learning rate. Default 1. */
+  readonly learningRateFactor?: number;
+  /** Multiplies the weight decay. Default 1. */
+  readonly weightDecayFactor?: number;
+  /** Steps at the start in which they stay as they are. Default 0. */
+  readonly fromStep?: number;
+  /** Step from which on they stay as they are; 0: they are never trained. Default: to the end. */
+  readonly untilStep?: number;
+}
+
+export interface GroupingSettings {
+  /** The first that fits a parameter counts. */
+  readonly groups?: readonly ParameterGroupSettings[];
+  /** Steps at the start in which only cross-attention trains (paper, section 3.1). Default 0. */
+  readonly crossAttentionWarmupSteps?: number;
+}
+
+interface Group extends Required<Omit<ParameterGroupSettings, 'names' | 'parts'>> {
+  readonly names: readonly string[];
+}
 
 /** Parameters that are updated together, with their optimizer state and their own count of steps. */
 export interface TrainedGroup {
@@ -7,49 +36,119 @@ export interface TrainedGroup {
   readonly state: OptimizerState;
   /** Updates that these parameters had before this one, float32 scalar. */
   readonly step: tf.Scalar;
+  readonly learningRateFactor: number;
+  readonly weightDecayFactor: number;
 }
 
 /**
- * What one step trains. During the warm-up of `warmupSteps` steps (paper, section 3.1) that is cross-attention alone.
- * Afterwards everything is trained, in two groups: parameters that begin later count their own steps, or Adam's bias
- * correction would take their moments, still zero, for settled ones and make the first updates three times too large.
- * Throws ConfigError where the model has no cross-attention: nothing would be trained.
+ * Which parameters train at which step, and at which rates. A compiled step belongs to one phase: the set of groups that
+ * train at it.
  */
-export function trainedGroups(
-  model: Model,
-  parameters: Parameters,
-  state: OptimizerState,
-  step: tf.Scalar,
-  warmup?: { readonly steps: number; readonly onlyCrossAttention: boolean },
-): TrainedGroup[] {
-  if (!warmup) return [{ parameters, state, step }];
-  const [early, late] = partition(parameters, crossAttentionNames(model));
-  const belongsToLate = (key: string): boolean =>
-    Object.keys(late).some((name) => key === name || key.endsWith(`/${name}`));
-  const [lateState, earlyState] = partition(state, new Set(Object.keys(state).filter(belongsToLate)));
-  const first = { parameters: early, state: earlyState, step };
-  if (warmup.onlyCrossAttention) return [first];
-  return [first, { parameters: late, state: lateState, step: tf.sub(step, warmup.steps) }];
-}
+export class ParameterGroups {
+  private constructor(private readonly groups: readonly Group[]) {}
 
-function crossAttentionNames(model: Model): Set<string> {
-  const names = model.parameters.filter(({ group }) => group === 'cross-attention').map(({ name }) => name);
-  if (names.length === 0) {
-    throw new ConfigError(
-      `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
-      { code: 'training.no-cross-attention', hint: 'Set it to 0, or train an encoder-decoder model.' },
-    );
+  /** Throws ConfigError where a group fits no parameter, or where there is no cross-attention to warm up. */
+  static of(model: Model, { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings): ParameterGroups {
+    if (warmup > 0 && !model.parameters.some(({ group }) => group === 'cross-attention')) {
+      throw new ConfigError(
+        `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
+        { code: 'training.no-cross-attention', hint: 'Set it to 0, or train an encoder-decoder model.' },
+      );
+    }
+    const fits = ({ names, parts }: ParameterGroupSettings, name: string, part: ParameterGroup): boolean =>
+      (!parts || parts.includes(part)) && (!names || names.some((pattern) => matchesName(name, pattern)));
+    groups.forEach((settings, i) => refuseIdle(settings, i, model, fits));
+    const byTerms = new Map<string, { terms: Omit<Group, 'names'>; names: string[] }>();
+    for (const { name, group: part } of model.parameters) {
+      const settings = groups.find((candidate) => fits(candidate, name, part)) ?? {};
+      const { learningRateFactor = 1, weightDecayFactor = 1, untilStep = Infinity } = settings;
+      const fromStep = Math.max(settings.fromStep ?? 0, part === 'cross-attention' ? 0 : warmup);
+      const terms = { learningRateFactor, weightDecayFactor, fromStep, untilStep };
+      const key = Object.values(terms).join();
+      const known = byTerms.get(key);
+      if (known) known.names.push(name);
+      else byTerms.set(key, { terms, names: [name] });
+    }
+    return new ParameterGroups([...byTerms.values()].map(({ terms, names }) => ({ ...terms, names })));
   }
-  return new Set(names);
+
+  /** Those of the parameters that train at some step: only they need optimizer state. */
+  everTrained(parameters: Parameters): Parameters {
+    const names = this.groups
+      .filter(({ fromStep, untilStep }) => fromStep < untilStep)
+      .flatMap((group) => group.names);
+    const wanted = new Set(names);
+    return Object.fromEntries(Object.entries(parameters).filter(([name]) => wanted.has(name)));
+  }
+
+  /** The phase of the step behind `step` done ones: a letter for each group, `t` if it trains. */
+  phaseAt(step: number): string {
+    return this.groups.map(({ fromStep, untilStep }) => (fromStep <= step && step < untilStep ? 't' : '-')).join('');
+  }
+
+  /**
+   * What a step of that phase trains. Parameters that begin later count their own steps, or Adam's bias correction would
+   * take their moments, still zero, for settled ones and make the first updates three times too large. State that belongs
+   * to no parameter is shown to every group, and taken from the first. Throws ConfigError where nothing is trained.
+   */
+  trained(phase: string, parameters: Parameters, state: OptimizerState, step: tf.Scalar): TrainedGroup[] {
+    const active = this.groups.filter((_, i) => phase[i] === 't');
+    if (active.length === 0) {
+      throw new ConfigError('train.groups leaves no parameter to train at this step.', {
+        code: 'training.all-frozen',
+        hint: 'Give one of the groups an earlier fromStep or a later untilStep.',
+      });
+    }
+    const stateOf = keysByParameter(state, parameters);
+    const shared = stateOf.get(undefined) ?? [];
+    return active.map(({ names, fromStep, learningRateFactor, weightDecayFactor }) => {
+      const keys = [...shared, ...names.flatMap((name) => stateOf.get(name) ?? [])];
+      return {
+        parameters: Object.fromEntries(names.map((name) => [name, parameters[name]])),
+        state: Object.fromEntries(keys.map((key) => [key, state[key]])),
+        step: fromStep === 0 ? step : tf.sub(step, fromStep),
+        learningRateFactor,
+        weightDecayFactor,
+      };
+    });
+  }
 }
 
-function partition<T>(
-  record: Readonly<Record<string, T>>,
-  names: ReadonlySet<string>,
-): [Record<string, T>, Record<string, T>] {
-  const entries = Object.entries(record);
-  return [
-    Object.fromEntries(entries.filter(([name]) => names.has(name))),
-    Object.fromEntries(entries.filter(([name]) => !names.has(name))),
-  ];
+function refuseIdle(
+  settings: ParameterGroupSettings,
+  index: number,
+  model: Model,
+  fits: (settings: ParameterGroupSettings, name: string, part: ParameterGroup) => boolean,
+): void {
+  const names = model.parameters.map(({ name }) => name);
+  for (const pattern of settings.names ?? []) {
+    if (names.some((name) => matchesName(name, pattern))) continue;
+    const best = nearest(pattern, names);
+    throw new ConfigError(`train.groups.${index}.names: no parameter of the model is called "${pattern}".`, {
+      code: 'training.group-empty',
+      hint: best ? `The nearest is "${best}".` : '`graft inspect` lists the names; `*` stands for any text.',
+    });
+  }
+  if (model.parameters.some(({ name, group }) => fits(settings, name, group))) return;
+  const parts = [...new Set(model.parameters.map(({ group }) => group))];
+  throw new ConfigError(`train.groups.${index} fits no parameter of the model.`, {
+    code: 'training.group-empty',
+    hint: `The model's parts are ${parts.join(', ')}.`,
+  });
+}
+
+/** Keys of an optimizer's state by the parameter behind one of their slashes; under undefined those of none. */
+function keysByParameter(state: OptimizerState, parameters: Parameters): Map<string | undefined, string[]> {
+  const found = new Map<string | undefined, string[]>();
+  for (const key of Object.keys(state)) {
+    let name: string | undefined = key;
+    while (name !== undefined && !Object.hasOwn(parameters, name)) {
+      const slash: number = name.indexOf('/');
+      name = slash < 0 ? undefined : name.slice(slash + 1);
+    }
+    const keys = found.get(name);
+    if (keys) keys.push(key);
+    else found.set(name, [key]);
+  }
+  return found;
 }

@@ -1,4 +1,5 @@
 import {
+  averageFolder,
   CheckpointReader,
   listSnapshots,
   loadSnapshotState,
@@ -9,7 +10,7 @@ import {
   type TensorSource,
 } from '@graft/checkpoint';
 import { CheckpointError, tf } from '@graft/engine';
-import { readdir, rename, rm } from 'node:fs/promises';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { JsonValue, Model, OptimizerState, Parameters } from '../interfaces';
 
@@ -28,6 +29,8 @@ export interface SnapshotContents {
   readonly model: Model;
   readonly parameters: Parameters;
   readonly optimizer: OptimizerState;
+  /** The moving average of the parameters; empty where none is kept. */
+  readonly average?: Parameters;
   readonly state: TrainerState;
 }
 
@@ -46,6 +49,10 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
   await saveSnapshot(folder, {
     model: { config: contents.model.checkpointConfig, tensors: sources(contents.parameters) },
     optimizer: sources(contents.optimizer),
+    average:
+      contents.average && Object.keys(contents.average).length > 0
+        ? { config: contents.model.checkpointConfig, tensors: sources(contents.average) }
+        : undefined,
     state: contents.state,
   });
   const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
@@ -129,6 +136,12 @@ async function readTensors(
 export async function readParameters(folder: string, model: Model): Promise<Parameters> {
   const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
   return readTensors(await CheckpointReader.open(folder), wanted, folder);
+}
+
+/** The moving average out of a snapshot; undefined where it has none. */
+export async function readAverage(folder: string, model: Model): Promise<Parameters | undefined> {
+  const average = averageFolder(folder);
+  return (await stat(average).catch(() => undefined)) ? readParameters(average, model) : undefined;
 }
 
 /** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */

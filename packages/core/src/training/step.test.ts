@@ -1,7 +1,8 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { toyModel, toyPlugin } from '../../test/toy';
 import type { Objective, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
-import { globalNorm, makeTrainStep, type StepInputs } from './step';
+import { makeTrainStep, type StepInputs } from './step';
+import { globalNorm } from './update';
 
 let engine: Engine;
 beforeAll(async () => void (engine = await openEngine({ mode: 'portable' })));
@@ -46,9 +47,9 @@ it('computes loss, gradients and their norm before the update, and zeros for wha
   const { parameters, state, numbers, names } = step(given);
   // Errors are 0.5 and 1.5; the gradient of their mean square is (0.5, 1.5) for w and 2 for b.
   const norm = Math.sqrt(0.25 + 2.25 + 4);
-  expect(names).toEqual(['loss', 'gradNorm', 'meanError']);
+  expect(names).toEqual(['loss', 'gradNorm', 'meanError', 'rows']);
   const values = numbers.arraySync();
-  [1.25, norm, 1].forEach((value, i) => expect(values[i]).toBeCloseTo(value, 5));
+  [1.25, norm, 1, 2].forEach((value, i) => expect(values[i]).toBeCloseTo(value, 5));
   [4, 0.1, norm].forEach((value, i) => expect((state.seen.arraySync() as number[])[i]).toBeCloseTo(value, 5));
   expect(Object.keys(parameters)).toEqual(['w', 'b', 'unused']);
   (parameters.w.arraySync() as number[][]).forEach(([value], i) => expect(value).toBeCloseTo([0.95, 1.85][i], 5));

@@ -1,23 +1,25 @@
 import { PluginError, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
-import { trainedGroups } from './parameter-groups';
+import { ParameterGroups } from './parameter-groups';
+import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
 
 export interface StepInputs {
   readonly parameters: Parameters;
   readonly state: OptimizerState;
+  /** The moving average of the parameters. Default: none. */
+  readonly average?: Parameters;
   /** float32 scalars: steps done before this one, and its learning rate. */
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
   /** int32 [2]. */
   readonly randomKey: tf.Tensor;
   readonly batch: BatchTensors;
-  /** Everything but cross-attention stays as it is (paper, section 3.1). Static: each value is compiled for itself. */
-  readonly onlyCrossAttention?: boolean;
+  /** Which groups of parameters train, and which of the objective's variants counts. Static: compiled for each value. */
+  readonly phase?: string;
+  readonly variant?: string;
 }
 
-export interface StepOutputs {
-  readonly parameters: Parameters;
-  readonly state: OptimizerState;
+export interface StepOutputs extends TrainingState {
   /** float32 [names.length]: every number to log, so that one read fetches them all. */
   readonly numbers: tf.Tensor1D;
   readonly names: readonly string[];
@@ -36,98 +38,89 @@ export const LOOP_METRICS = [
   'waitSeconds',
 ] as const;
 
-export interface TrainStepOptions {
+export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' | 'averageDecay' | 'skipNonFinite'>> {
   readonly precision?: Precision;
-  /** Steps at the start in which only cross-attention trains; the caller says with each step whether it is one of them. */
-  readonly crossAttentionWarmupSteps?: number;
+  /** Whether the call takes parameters, state and average over: it disposes them, and uses their memory for the new ones. */
+  readonly consume?: boolean;
 }
 
-/** Forward, backward and update as one compiled function. The caller disposes inputs and outputs. */
+/** Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not consumed. */
 export function makeTrainStep(
   engine: Engine,
   model: Model,
   objective: Objective,
   optimizer: Optimizer,
-  { precision, crossAttentionWarmupSteps: warmupSteps = 0 }: TrainStepOptions = {},
+  { precision, consume = false, groups = ParameterGroups.of(model, {}), ...options }: TrainStepOptions = {},
 ): TrainStep {
+  const settings = { groups, optimizer, ...options };
   return engine.jit(
-    ({
-      parameters,
-      state,
-      step,
-      learningRate,
-      randomKey,
-      batch,
-      onlyCrossAttention = false,
-    }: StepInputs): StepOutputs => {
-      const warmup = warmupSteps > 0 ? { steps: warmupSteps, onlyCrossAttention } : undefined;
-      const groups = trainedGroups(model, parameters, state, step, warmup);
-      const { loss, gradients, auxiliary } = valueAndGradients(
-        (trained) => {
-          const output = objective.loss(model, { ...parameters, ...trained }, batch, { training: true, randomKey });
-          return { loss: output.loss, auxiliary: output.metrics ?? {} };
-        },
-        Object.assign({}, ...groups.map((group) => group.parameters)) as Parameters,
-      );
+    ({ batch, randomKey, variant, average = {}, phase = groups.phaseAt(0), ...inputs }: StepInputs): StepOutputs => {
+      const { loss, gradients, metrics, sums } = lossAndGradients(model, objective, groups, {
+        ...inputs,
+        batch,
+        randomKey,
+        phase,
+        variant,
+      });
       const gradientNorm = globalNorm(gradients);
-      const updated = { parameters: { ...parameters }, state: { ...state } };
-      for (const group of groups) {
-        const own = Object.fromEntries(Object.keys(group.parameters).map((name) => [name, gradients[name]]));
-        const after = optimizer.update({ ...group, gradients: own, learningRate, gradientNorm });
-        Object.assign(updated.parameters, inOrderOf(group.parameters, after.parameters, 'parameters'));
-        Object.assign(updated.state, inOrderOf(group.state, after.state, 'state'));
-      }
-      const metrics = auxiliary as Record<string, tf.Tensor>;
-      const clash = Object.keys(metrics).find((name) => (LOOP_METRICS as readonly string[]).includes(name));
-      if (clash !== undefined) {
-        throw new PluginError(`The objective names a metric "${clash}", which the training loop gives itself.`, {
-          code: 'training.metric-name',
-        });
-      }
+      const all = { ...metrics, ...sums };
       return {
-        ...updated,
-        numbers: tf.stack(
-          [loss, gradientNorm, ...Object.values(metrics)].map((value) => value.toFloat().reshape([])),
-        ) as tf.Tensor1D,
-        names: ['loss', 'gradNorm', ...Object.keys(metrics)],
+        ...updated({ ...inputs, average, gradients, loss, gradientNorm, phase }, settings),
+        numbers: vector([loss, gradientNorm, ...Object.values(all)]),
+        names: ['loss', 'gradNorm', ...Object.keys(all)],
       };
     },
-    { name: 'trainStep', precision },
+    { name: 'trainStep', precision, consumes: consume ? ['parameters', 'state', 'average'] : [] },
   );
 }
 
-/** L2 norm over all tensors together, float32. */
-export function globalNorm(tensors: Readonly<Record<string, tf.Tensor>>): tf.Scalar {
-  const squares = Object.values(tensors).map((tensor) => tf.sum(tf.square(tensor.toFloat())));
-  return (squares.length === 0 ? tf.scalar(0) : tf.sqrt(tf.addN(squares))) as tf.Scalar;
+export interface LossAndGradients {
+  readonly loss: tf.Scalar;
+  /** Of the parameters that the phase trains. */
+  readonly gradients: Parameters;
+  readonly weight: tf.Scalar;
+  readonly metrics: Record<string, tf.Scalar>;
+  readonly sums: Record<string, tf.Scalar>;
 }
 
-/**
- * What the optimizer returns must be what it was given, by name, shape and dtype: the next step and a resumed run feed it
- * back. The order is kept too, because a compiled function belongs to one order of names.
- */
-function inOrderOf(
-  given: Readonly<Record<string, tf.Tensor>>,
-  returned: Readonly<Record<string, tf.Tensor>>,
-  what: string,
-): Record<string, tf.Tensor> {
-  const extra = Object.keys(returned).find((name) => !Object.hasOwn(given, name));
-  if (extra !== undefined) {
-    throw new PluginError(`The optimizer's update returns ${what} "${extra}", which it was not given.`, {
-      code: 'training.optimizer',
+/** The objective's loss and its gradients. Throws PluginError where a metric's name is taken. Traceable. */
+export function lossAndGradients(
+  model: Model,
+  objective: Objective,
+  groups: ParameterGroups,
+  {
+    parameters,
+    batch,
+    randomKey,
+    phase,
+    variant,
+  }: Pick<StepInputs, 'parameters' | 'batch' | 'randomKey' | 'variant'> & { readonly phase: string },
+): LossAndGradients {
+  const trained = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
+  const { loss, gradients, auxiliary } = valueAndGradients(
+    (own) => {
+      const output = objective.loss(model, { ...parameters, ...own }, batch, {
+        training: true,
+        randomKey,
+        variant,
+      });
+      const { weight = tf.scalar(1), metrics = {}, sums = {} } = output;
+      return { loss: output.loss, auxiliary: { weight, metrics, sums } };
+    },
+    Object.assign({}, ...trained) as Parameters,
+  );
+  const { metrics, sums } = auxiliary as Pick<LossAndGradients, 'metrics' | 'sums'>;
+  const clash = [...Object.keys(metrics), ...Object.keys(sums)].find((name) =>
+    (LOOP_METRICS as readonly string[]).includes(name),
+  );
+  if (clash !== undefined) {
+    throw new PluginError(`The objective names a metric "${clash}", which the training loop gives itself.`, {
+      code: 'training.metric-name',
     });
   }
-  return Object.fromEntries(
-    Object.entries(given).map(([name, before]) => {
-      const after = returned[name] as tf.Tensor | undefined;
-      if (after?.shape.join() !== before.shape.join() || after.dtype !== before.dtype) {
-        const got = after ? `${after.dtype} [${after.shape.join(', ')}]` : 'nothing';
-        throw new PluginError(
-          `The optimizer's update returns ${got} for ${what} "${name}"; expected ${before.dtype} [${before.shape.join(', ')}].`,
-          { code: 'training.optimizer' },
-        );
-      }
-      return [name, after];
-    }),
-  );
+  return { loss, gradients, weight: auxiliary.weight, metrics, sums };
 }
+
+/** Scalars as one vector, float32. */
+export const vector = (values: readonly tf.Tensor[]): tf.Tensor1D =>
+  tf.stack(values.map((value) => value.toFloat().reshape([]))) as tf.Tensor1D;

@@ -24,7 +24,9 @@ export class Trackers {
     await this.all(({ tracker }) => tracker.start(run));
   }
 
-  log(step: number, metrics: Readonly<Record<string, number>>): void {
+  /** Numbers that are none stay at home: few servers know them. */
+  log(step: number, all: Readonly<Record<string, number>>): void {
+    const metrics = Object.fromEntries(Object.entries(all).filter(([, value]) => Number.isFinite(value)));
     for (const tracker of this.trackers) {
       try {
         // Declared void, but an async method fits that type, and its failure must not end the process.

@@ -1,14 +1,14 @@
 import { EngineError } from '../errors';
-import { TensorFlowFunction } from '../lower/tensorflow';
+import { TensorFlowFunction, type Replacements } from '../lower/tensorflow';
 import type { CaptureSource, GraftBackend } from '../native/backend';
 import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, withPrecision } from '../precision';
 import { tf } from '../tf';
-import { withoutDeadCode, withoutRepetition, type Value } from '../trace/program';
+import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
 import { Tracer } from '../trace/tracer';
 import type { Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
-import { signatureOf, treeLeaves, treeMap } from './tree';
+import { signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 
 /** The native side that compiled functions run on; undefined on the portable engine. */
 export interface NativeSide {
@@ -19,6 +19,11 @@ export interface NativeSide {
 interface Compiled {
   fn: TensorFlowFunction;
   captures: CaptureSource[];
+  /** Leaves of the arguments that the call takes over, and where their memory, or they themselves, come out again. */
+  consumed: readonly number[];
+  replacements: Replacements;
+  /** Results that are a consumed argument as it came. */
+  passed: ReadonlyMap<number, number>;
   /** The function's result with tensors standing for the outputs, in order; static leaves are in place. */
   rebuild(outputs: readonly tf.Tensor[]): unknown;
   ran: boolean;
@@ -35,6 +40,7 @@ export function makeJit<A extends readonly unknown[], R>(
   defaults: { executor: Executor; precision: Precision },
   options: JitOptions,
 ): Jitted<A, R> {
+  const { consumes = [] } = options;
   const name = options.name ?? (fn.name || 'anonymous');
   const executor = native ? (options.executor ?? defaults.executor) : 'portable';
   const compiled = new Map<string, Compiled>();
@@ -49,14 +55,26 @@ export function makeJit<A extends readonly unknown[], R>(
   const inline = (args: A): R => withPrecision(precisionNow(), () => fn(...args));
 
   /** Uncompiled, with the same ownership: only the results stay, and they are tensors of their own. */
-  const eagerly = (args: A): R =>
-    tf.tidy(() => {
+  const eagerly = (args: A): R => {
+    const results = tf.tidy(() => {
       const result = inline(args);
       rejectPromise(result, name);
       return treeMap(result as Tree, (leaf) => leaf.clone()) as tf.TensorContainer;
     }) as R;
+    for (const leaf of consumedLeaves(args)) leaf.dispose();
+    return results;
+  };
 
-  const lookUp = (args: A, { backend }: NativeSide): { entry: Compiled; inputs: NativeTensor[] } => {
+  const consumedLeaves = (args: A): Set<tf.Tensor> => {
+    const members = args[0] as Record<string, unknown> | undefined;
+    return new Set(consumes.flatMap((member) => treeLeaves(members?.[member])));
+  };
+
+  /** The compiled function, its inputs, and those of them that it took over, by place. */
+  const lookUp = (
+    args: A,
+    { backend }: NativeSide,
+  ): { entry: Compiled; inputs: NativeTensor[]; taken: Map<number, NativeTensor> } => {
     const leaves: tf.Tensor[] = [];
     const precision = precisionNow();
     const key = `${precision} ${signatureOf(args, leaves, `jit "${name}"`)}`;
@@ -72,7 +90,13 @@ export function makeJit<A extends readonly unknown[], R>(
     const inputs = leaves.map((leaf) => backend.nativeOf(leaf.dataId, where));
     for (const source of entry.captures)
       inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
-    return { entry, inputs };
+    // Only now, when nothing can fail any more before the computation itself.
+    const taken = new Map<number, NativeTensor>();
+    for (const position of entry.consumed) {
+      if (leaves[position].isDisposed) throw givenTwice(name);
+      taken.set(position, (inputs[position] = backend.take(leaves[position], where)));
+    }
+    return { entry, inputs, taken };
   };
 
   const trace = (args: A, leaves: readonly tf.Tensor[], precision: Precision): Compiled => {
@@ -95,12 +119,18 @@ export function makeJit<A extends readonly unknown[], R>(
           result = traced;
         });
       });
-      const program = withoutDeadCode(withoutRepetition(tracer.finish(values)));
+      const consumedTensors = consumedLeaves(args);
+      const consumed = leaves.flatMap((leaf, position) => (consumedTensors.has(leaf) ? [position] : []));
+      const whole = withoutDeadCode(withoutRepetition(tracer.finish(values)));
+      const { program, passed, replacements } = reuse(whole, consumed, treePaths(args[0]), treePaths(result));
       statistics.operations = program.nodes.length;
       const variables = new Map<object, tf.Variable>();
       for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
       return {
-        fn: new TensorFlowFunction(binding.runtime, program, executor === 'xla'),
+        fn: new TensorFlowFunction(binding.runtime, program, executor === 'xla', replacements),
+        consumed,
+        replacements,
+        passed,
         captures: program.captures.map(({ source }) => ({
           dataId: source as object,
           variable: variables.get(source as object),
@@ -113,12 +143,18 @@ export function makeJit<A extends readonly unknown[], R>(
     }
   };
 
-  const deliver = (entry: Compiled, outputs: readonly NativeTensor[], start: number): R => {
+  const deliver = (
+    { entry, taken }: ReturnType<typeof lookUp>,
+    returned: readonly NativeTensor[],
+    start: number,
+  ): R => {
     if (!entry.ran) {
       entry.ran = true;
       statistics.firstRunMs += performance.now() - start;
     }
     const { backend, binding } = native!;
+    const outputs = outputsInOrder(entry, returned, taken);
+    for (const left of taken.values()) binding.runtime.deleteTensor(left);
     return entry.rebuild(outputs.map((output) => backend.wrap(binding.adopt(output)))) as R;
   };
 
@@ -128,26 +164,24 @@ export function makeJit<A extends readonly unknown[], R>(
     // Inside another compiled function, this one becomes part of it.
     if (native?.binding.activeTracer || underGradientTape()) return inline(args);
     if (!compiles || !native) return eagerly(args);
-    const { entry, inputs } = lookUp(args, native);
+    const found = lookUp(args, native);
     const start = performance.now();
-    return deliver(
-      entry,
-      named(() => entry.fn.call(inputs)),
-      start,
-    );
+    try {
+      return deliver(found, found.entry.fn.call(found.inputs), start);
+    } catch (error) {
+      throw failed(error, found.taken);
+    }
   };
 
   const callAsync = async (...args: A): Promise<R> => {
     if (!compiles || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
-    const { entry, inputs } = lookUp(args, native);
+    const found = lookUp(args, native);
     const start = performance.now();
-    return deliver(
-      entry,
-      await entry.fn.callAsync(inputs).catch((error: unknown) => {
-        throw rename(error);
-      }),
-      start,
-    );
+    try {
+      return deliver(found, await found.entry.fn.callAsync(found.inputs), start);
+    } catch (error) {
+      throw failed(error, found.taken);
+    }
   };
 
   const rename = (error: unknown): unknown =>
@@ -159,12 +193,9 @@ export function makeJit<A extends readonly unknown[], R>(
         })
       : error;
 
-  const named = <T>(run: () => T): T => {
-    try {
-      return run();
-    } catch (error) {
-      throw rename(error);
-    }
+  const failed = (error: unknown, taken: ReadonlyMap<number, NativeTensor>): unknown => {
+    for (const tensor of taken.values()) native!.binding.runtime.deleteTensor(tensor);
+    return rename(error);
   };
 
   const dispose = (): void => {
@@ -173,6 +204,61 @@ export function makeJit<A extends readonly unknown[], R>(
   };
 
   return Object.assign(call, { async: callAsync, statistics, dispose });
+}
+
+/** What a call of that program does with the arguments that it takes over. */
+function reuse(
+  program: Program,
+  consumed: readonly number[],
+  argumentPaths: readonly string[],
+  resultPaths: readonly string[],
+): { program: Program; passed: Map<number, number>; replacements: Map<number, number> } {
+  const passed = new Map<number, number>();
+  const replacements = new Map<number, number>();
+  const argumentAt = new Map(consumed.map((position) => [argumentPaths[position], position]));
+  const kept: Value[] = [];
+  program.results.forEach((value, i) => {
+    const position = argumentAt.get(resultPaths[i]);
+    const argument = position === undefined ? undefined : program.arguments[position].outputs[0];
+    if (argument && value === argument) {
+      passed.set(i, position!);
+      return;
+    }
+    kept.push(value);
+    if (argument?.dtype === value.dtype && argument.shape.join() === value.shape.join())
+      replacements.set(kept.length - 1, position!);
+  });
+  return { program: { ...program, results: kept }, passed, replacements };
+}
+
+/** All results: those that the function returned, and the arguments that it replaced or passed, which are no longer taken. */
+function outputsInOrder(
+  { passed, replacements }: Pick<Compiled, 'passed' | 'replacements'>,
+  returned: readonly NativeTensor[],
+  taken: Map<number, NativeTensor>,
+): NativeTensor[] {
+  const count = passed.size + replacements.size + returned.length;
+  const outputs: NativeTensor[] = [];
+  let kept = 0;
+  let next = 0;
+  for (let i = 0; i < count; i++) {
+    const position = passed.get(i) ?? replacements.get(kept);
+    if (!passed.has(i)) kept++;
+    if (position === undefined) {
+      outputs.push(returned[next++]);
+      continue;
+    }
+    outputs.push(taken.get(position)!);
+    taken.delete(position);
+  }
+  return outputs;
+}
+
+function givenTwice(name: string): EngineError {
+  return new EngineError(`jit "${name}" was given one tensor twice in what it takes over.`, {
+    code: 'engine.consumed-twice',
+    hint: 'Give it a clone of the tensor at one of the two places.',
+  });
 }
 
 function rejectPromise(result: unknown, name: string): void {

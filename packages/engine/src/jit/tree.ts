@@ -15,6 +15,14 @@ export function treeLeaves(tree: unknown): tf.Tensor[] {
   return leaves;
 }
 
+/** The place of each tensor in the tree, as text, in the order of `treeLeaves`. */
+export function treePaths(tree: unknown, prefix = ''): string[] {
+  if (tree instanceof tf.Tensor) return [prefix];
+  if (Array.isArray(tree)) return tree.flatMap((branch, i) => treePaths(branch, `${prefix}/${i}`));
+  if (!isPlainObject(tree)) return [];
+  return Object.entries(tree).flatMap(([key, branch]) => treePaths(branch, `${prefix}/${key}`));
+}
+
 function collect(tree: unknown, leaves: tf.Tensor[]): void {
   if (tree instanceof tf.Tensor) leaves.push(tree);
   else if (Array.isArray(tree)) for (const branch of tree) collect(branch, leaves);

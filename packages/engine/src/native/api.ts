@@ -83,7 +83,8 @@ export interface TensorFlowApi {
   TF_OperationOutputType(output: GraphOutput): number;
   TF_GraphGetTensorNumDims(graph: Pointer, output: GraphOutput, status: Pointer): number;
   TF_GraphGetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
-  TF_GraphToFunction(
+  TF_AddControlInput(description: Pointer, operation: Pointer): void;
+  TF_GraphToFunctionWithControlOutputs(
     graph: Pointer,
     name: string,
     appendHash: number,
@@ -94,6 +95,9 @@ export interface TensorFlowApi {
     outputCount: number,
     outputs: readonly GraphOutput[],
     outputNames: null,
+    controlCount: number,
+    controls: BigUint64Array,
+    controlNames: null,
     options: null,
     description: string,
     status: Pointer,
@@ -155,7 +159,8 @@ const DECLARATIONS = [
   'int TF_OperationOutputType(TF_Output)',
   'int TF_GraphGetTensorNumDims(void *, TF_Output, void *)',
   'void TF_GraphGetTensorShape(void *, TF_Output, void *, int, void *)',
-  'void *TF_GraphToFunction(void *, const char *, uint8_t, int, void *, int, const TF_Output *, int, const TF_Output *, void *, void *, const char *, void *)',
+  'void TF_AddControlInput(void *, void *)',
+  'void *TF_GraphToFunctionWithControlOutputs(void *, const char *, uint8_t, int, void *, int, const TF_Output *, int, const TF_Output *, void *, int, void *, void *, void *, const char *, void *)',
   'void TF_DeleteFunction(void *)',
 ];
 

@@ -93,6 +93,15 @@ export class GraftBackend extends NodeJSKernelBackend {
     return this.koffi.native(data.id, operation);
   }
 
+  /** The native tensor behind a tfjs tensor, which is disposed: the caller owns it. Shared ones stay, and are not copied. */
+  take(tensor: tf.Tensor, operation: string): NativeTensor {
+    const native = this.nativeOf(tensor.dataId, operation);
+    const data = this.internals.tensorMap.get(tensor.dataId);
+    const own = data.refCount === 1 ? this.koffi.release(data.id) : this.koffi.runtime.share(native);
+    tensor.dispose();
+    return own;
+  }
+
   /** The value of the active trace behind a tensor; outside tensors become captures. */
   traceValue(tensor: tf.TensorInfo, tracer: Tracer): Value {
     return this.koffi.value(this.internals.getInputTensorIds([tensor])[0], 'return', tracer);

@@ -144,6 +144,13 @@ export class KoffiBinding {
       .map((value) => this.describe(value.dtype, [...value.shape], { value, tracer }));
   }
 
+  /** Forgets an id; the native tensor behind it is the caller's. */
+  release(id: number): NativeTensor {
+    const native = this.native(id, 'release');
+    this.entries.delete(id);
+    return native;
+  }
+
   adopt(native: NativeTensor): TensorMetadata {
     return this.describe(native.dtype, native.shape, { native });
   }

@@ -44,8 +44,13 @@ export class GraphBuilder {
     return { oper: this.finish(description, 'Const'), index: 0 };
   }
 
-  /** Adds an operation; returns it with index 0, its other outputs differ in the index alone. */
-  operation(op: string, attributes: readonly OpAttribute[], inputs: readonly GraphOutput[]): GraphOutput {
+  /** Adds an operation; returns it with index 0, its other outputs differ in the index alone. `after`: runs before it. */
+  operation(
+    op: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly GraphOutput[],
+    after?: GraphOutput,
+  ): GraphOutput {
     const { api } = this.runtime;
     const signature = signatures(this.runtime).get(op);
     if (!signature)
@@ -79,6 +84,7 @@ export class GraphBuilder {
       next += length;
     }
     for (const attribute of attributes) if (!implied.has(attribute.name)) this.setAttribute(description, attribute, op);
+    if (after) api.TF_AddControlInput(description, after.oper);
     return { oper: this.finish(description, op), index: 0 };
   }
 
@@ -98,9 +104,14 @@ export class GraphBuilder {
     return { dtype, shape: shape.some((size) => size < 0) ? undefined : shape };
   }
 
-  /** A TF_Function of this graph; the caller deletes it. */
-  toFunction(name: string, inputs: readonly GraphOutput[], outputs: readonly GraphOutput[]): Pointer {
-    const fn = this.runtime.api.TF_GraphToFunction(
+  /** A TF_Function of this graph; the caller deletes it. `effects`: operations that run although no output needs them. */
+  toFunction(
+    name: string,
+    inputs: readonly GraphOutput[],
+    outputs: readonly GraphOutput[],
+    effects: readonly GraphOutput[] = [],
+  ): Pointer {
+    const fn = this.runtime.api.TF_GraphToFunctionWithControlOutputs(
       this.graph,
       name,
       0,
@@ -110,6 +121,9 @@ export class GraphBuilder {
       inputs,
       outputs.length,
       outputs,
+      null,
+      effects.length,
+      BigUint64Array.from(effects, ({ oper }) => oper),
       null,
       null,
       name,

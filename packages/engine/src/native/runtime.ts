@@ -21,7 +21,9 @@ export interface OpAttribute {
 
 /** A native tensor: the handle and what is known about it. */
 export interface NativeTensor {
+  /** Of the value; or of a variable that holds it, whose memory a compiled function may write the next value to. */
   handle: Pointer;
+  inVariable?: boolean;
   dtype: number;
   shape: number[];
   bytes: number;
@@ -44,6 +46,9 @@ export function checkVersion(version: string, library: Pick<NativeLibrary, 'fold
     );
   }
 }
+
+/** The name with which TensorFlow makes a variable that lives as long as its handle. */
+const ANONYMOUS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
 
 /** ConfigProto { 2: intra_op_parallelism_threads, 5: inter_op_parallelism_threads }, by hand: two varints. */
 function configProto(threads: number): Uint8Array {
@@ -133,7 +138,9 @@ export class NativeRuntime {
 
   /** A copy of the tensor's bytes. Waits until the value is there. */
   readTensor(tensor: NativeTensor): Uint8Array {
-    const resolved = this.api.TFE_TensorHandleResolve(tensor.handle, this.status);
+    const handle = tensor.inVariable ? this.readVariable(tensor) : tensor.handle;
+    const resolved = this.api.TFE_TensorHandleResolve(handle, this.status);
+    if (tensor.inVariable) this.api.TFE_DeleteTensorHandle(handle);
     this.check('reading a tensor');
     const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
     this.api.TF_DeleteTensor(resolved);
@@ -146,14 +153,66 @@ export class NativeRuntime {
     this.liveBytes -= tensor.bytes;
   }
 
-  /** Runs one operation (or function) now. */
+  /** A tensor of its own with the same value, which is not copied before one of the two is written to. */
+  share(tensor: NativeTensor): NativeTensor {
+    const [copy] = this.execute('Identity', [{ name: 'T', type: 4, value: tensor.dtype }], [tensor], 1);
+    return copy;
+  }
+
+  /** Puts a tensor's value into a variable, where a function that takes it by reference replaces it. Nothing is copied. */
+  moveToVariable(tensor: NativeTensor): void {
+    if (tensor.inVariable) return;
+    const { dtype, shape } = tensor;
+    const [variable] = this.executeRaw(
+      'VarHandleOp',
+      [
+        { name: 'dtype', type: 4, value: dtype },
+        { name: 'shape', type: 5, value: shape },
+        { name: 'shared_name', type: 0, value: ANONYMOUS },
+      ],
+      [],
+    );
+    this.executeRaw('AssignVariableOp', [{ name: 'dtype', type: 4, value: dtype }], [variable, tensor.handle], 0);
+    this.api.TFE_DeleteTensorHandle(tensor.handle);
+    tensor.handle = variable;
+    tensor.inVariable = true;
+  }
+
+  /** A handle of a variable's value, which the caller deletes. */
+  private readVariable({ handle, dtype }: NativeTensor): Pointer {
+    return this.executeRaw('ReadVariableOp', [{ name: 'dtype', type: 4, value: dtype }], [handle])[0];
+  }
+
+  /** On handles; those of the results are the caller's. */
+  private executeRaw(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly Pointer[],
+    outputCount = 1,
+  ): Pointer[] {
+    const op = this.api.TFE_NewOp(this.context, name, this.status);
+    this.check(name);
+    try {
+      for (const attribute of attributes) this.setAttribute(op, attribute, name, this.status);
+      for (const input of inputs) this.api.TFE_OpAddInput(op, input, this.status);
+      const outputs = new BigUint64Array(Math.max(1, outputCount));
+      this.api.TFE_Execute(op, outputs, Int32Array.of(outputCount), this.status);
+      this.check(name);
+      return [...outputs].slice(0, outputCount);
+    } finally {
+      this.api.TFE_DeleteOp(op);
+    }
+  }
+
+  /** Runs one operation (or function) now. `byReference`: inputs that are given as variables, by their place. */
   execute(
     name: string,
     attributes: readonly OpAttribute[],
     inputs: readonly NativeTensor[],
     outputCount: number,
+    byReference?: ReadonlySet<number>,
   ): NativeTensor[] {
-    const op = this.prepare(name, attributes, inputs, this.status);
+    const op = this.prepare(name, attributes, inputs, this.status, byReference);
     const outputs = new BigUint64Array(Math.max(1, outputCount));
     const count = Int32Array.of(outputCount);
     try {
@@ -171,11 +230,12 @@ export class NativeRuntime {
     attributes: readonly OpAttribute[],
     inputs: readonly NativeTensor[],
     outputCount: number,
+    byReference?: ReadonlySet<number>,
   ): Promise<NativeTensor[]> {
     // The status is written by another thread, so it cannot be the shared one.
     const status = this.api.TF_NewStatus();
     try {
-      const op = this.prepare(name, attributes, inputs, status);
+      const op = this.prepare(name, attributes, inputs, status, byReference);
       const outputs = new BigUint64Array(Math.max(1, outputCount));
       const count = Int32Array.of(outputCount);
       try {
@@ -200,15 +260,20 @@ export class NativeRuntime {
     attributes: readonly OpAttribute[],
     inputs: readonly NativeTensor[],
     status: Pointer,
+    byReference?: ReadonlySet<number>,
   ): Pointer {
     const op = this.api.TFE_NewOp(this.context, name, status);
     this.check(name, status);
     try {
       for (const attribute of attributes) this.setAttribute(op, attribute, name, status);
-      for (const input of inputs) {
-        this.api.TFE_OpAddInput(op, input.handle, status);
+      inputs.forEach((input, i) => {
+        if (byReference?.has(i)) this.moveToVariable(input);
+        const read = input.inVariable && !byReference?.has(i);
+        const handle = read ? this.readVariable(input) : input.handle;
+        this.api.TFE_OpAddInput(op, handle, status);
+        if (read) this.api.TFE_DeleteTensorHandle(handle);
         if (this.api.TF_GetCode(status) !== 0) this.check(name, status);
-      }
+      });
     } catch (error) {
       this.api.TFE_DeleteOp(op);
       throw error;

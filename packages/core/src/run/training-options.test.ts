@@ -1,0 +1,183 @@
+/** What `train` can ask of the loop, seen through whole runs. */
+import { CheckpointReader, listSnapshots } from '@graft/checkpoint';
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { toyConfig, toyPlugin } from '../../test/toy';
+import { loadConfig } from '../config';
+import { createLogger, type Logger } from '../logger';
+import { runExperiment, type RunOptions, type RunResult } from './experiment';
+
+let engine: Engine;
+let scratch: string;
+let counter = 0;
+
+beforeAll(async () => {
+  engine = await openEngine({ mode: 'portable' });
+  scratch = await mkdtemp(join(tmpdir(), 'graft-train-'));
+});
+afterAll(() => rm(scratch, { recursive: true, force: true }));
+
+const newRuns = (): string => join(scratch, String(counter++));
+
+async function run(
+  sections: Record<string, unknown>,
+  { runs = newRuns(), ...options }: RunOptions & { runs?: string } = {},
+): Promise<RunResult> {
+  const loaded = await loadConfig({ value: toyConfig(runs, sections), plugins: [toyPlugin] });
+  const before = tf.memory().numTensors;
+  try {
+    return await runExperiment(loaded, { engine, ...options });
+  } finally {
+    expect(tf.memory().numTensors).toBe(before);
+  }
+}
+
+type Line = Record<string, number>;
+const lines = async (folder: string): Promise<Line[]> =>
+  (await readFile(join(folder, 'metrics.jsonl'), 'utf8'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Line);
+
+async function tensorsOf(path: string): Promise<Record<string, number[]>> {
+  const reader = await CheckpointReader.open(path);
+  const values: Record<string, number[]> = {};
+  for (const [name, { dtype }] of reader.tensors)
+    values[name] = [...(dtype === 'I32' ? await reader.readInt32(name) : await reader.readFloat32(name))];
+  await reader.close();
+  return values;
+}
+const newest = async ({ folder }: { folder: string }): Promise<string> =>
+  (await listSnapshots(join(folder, 'checkpoints'))).pop()!.folder;
+
+describe('micro-batches', () => {
+  it('give the losses of the whole batch, and sum what is counted', async () => {
+    // The toy's jitter stands for dropout, which differs from part to part.
+    const still = { objective: { use: 'squares', jitter: false } };
+    const whole = await lines((await run({ ...still, train: { steps: 6, batchSize: 8 } })).folder);
+    const parts = await lines((await run({ ...still, train: { steps: 6, batchSize: 8, microBatches: 4 } })).folder);
+    whole.forEach((line, i) => {
+      for (const name of ['loss', 'gradNorm', 'meanError', 'rows', 'learningRate'])
+        expect(parts[i][name]).toBeCloseTo(line[name], 5);
+    });
+    expect(parts[0].rows).toBe(8);
+  });
+
+  it('must be equal ones', async () => {
+    await expect(run({ train: { steps: 1, batchSize: 6, microBatches: 4 } })).rejects.toMatchObject({
+      code: 'data.parts',
+      message: 'A batch cannot be shared out into 4 equal parts: it has 6 rows.',
+    });
+  });
+});
+
+describe('groups of parameters', () => {
+  it('freeze some, and scale the rates of others', async () => {
+    const runs = newRuns();
+    const plain = await tensorsOf(await newest(await run({ train: { steps: 1 } }, { runs })));
+    const result = await run(
+      {
+        train: {
+          steps: 1,
+          groups: [
+            { names: ['b'], untilStep: 0 },
+            { parts: ['decoder'], learningRateFactor: 2 },
+          ],
+        },
+      },
+      { runs },
+    );
+    const after = await tensorsOf(await newest(result));
+    const begin = await tensorsOf(
+      await newest(await run({ train: { steps: 1 }, optimizer: { use: 'momentum', learningRate: 0 } }, { runs })),
+    );
+    expect(after.b).toEqual(begin.b);
+    expect(plain.b).not.toEqual(begin.b);
+    after.w.forEach((value, i) => expect(value - begin.w[i]).toBeCloseTo(2 * (plain.w[i] - begin.w[i]), 5));
+    const state = await tensorsOf(join(await newest(result), 'optimizer.safetensors'));
+    expect(Object.keys(state).sort()).toEqual(['momentum.updates', 'momentum/unused', 'momentum/w']);
+    expect(state['momentum.updates']).toEqual([1]);
+  });
+
+  it('go on after a resume, over the step at which one begins', async () => {
+    const train = { steps: 8, groups: [{ names: ['b'], fromStep: 4 }] };
+    const whole = await run({ train });
+    const runs = newRuns();
+    const controller = new AbortController();
+    await run({ train }, { runs, signal: controller.signal, onStep: (step) => void (step === 3 && controller.abort()) });
+    const resumed = await run({ train }, { runs, resume: true });
+    expect(await tensorsOf(await newest(resumed))).toEqual(await tensorsOf(await newest(whole)));
+  });
+});
+
+describe('a moving average', () => {
+  const train = { steps: 6, averageDecay: 0.5 };
+
+  it('is what is evaluated, and is saved beside the parameters', async () => {
+    const runs = newRuns();
+    const result = await run({
+      train: { ...train, steps: 1 },
+      evaluators: ['norm'],
+    });
+    const snapshot = await newest(result);
+    const [raw, kept] = [await tensorsOf(snapshot), await tensorsOf(join(snapshot, 'average'))];
+    const begin = await tensorsOf(
+      await newest(await run({ train: { steps: 1 }, optimizer: { use: 'momentum', learningRate: 0 } }, { runs })),
+    );
+    // At the first step the decay is 1 / 10.
+    kept.w.forEach((value, i) => expect(value).toBeCloseTo(0.1 * begin.w[i] + 0.9 * raw.w[i], 6));
+    expect(result.evaluations[0].metrics.norm).toBeCloseTo(Math.hypot(...kept.w), 5);
+  });
+
+  it('goes on after a resume', async () => {
+    const whole = await run({ train });
+    const runs = newRuns();
+    const controller = new AbortController();
+    await run({ train }, { runs, signal: controller.signal, onStep: (step) => void (step === 2 && controller.abort()) });
+    const resumed = await run({ train }, { runs, resume: true });
+    expect(await tensorsOf(join(await newest(resumed), 'average'))).toEqual(
+      await tensorsOf(join(await newest(whole), 'average')),
+    );
+  });
+});
+
+describe('a loss that is no number', () => {
+  const dataset = { use: 'points', nanAt: 22 };
+
+  it('skips the step where that is wanted, and leaves everything as it was', async () => {
+    const notes: string[] = [];
+    const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, {
+      info: (text: string) => void notes.push(text),
+    });
+    const sections = { dataset, train: { steps: 8, nonFinite: 'skip', checkpointEvery: 1, keepCheckpoints: 9 } };
+    const result = await run(sections, { logger, quiet: false });
+    expect(result.status).toBe('finished');
+    expect(notes.join('\n')).toContain('At step 6 the loss is NaN; the step is skipped.');
+    const at = (step: number): string => join(result.folder, 'checkpoints', `step-${step}`);
+    expect(await tensorsOf(at(6))).toEqual(await tensorsOf(at(5)));
+    expect(await tensorsOf(at(7))).not.toEqual(await tensorsOf(at(6)));
+    const all = await lines(result.folder);
+    expect(all[5].loss).toBeNull();
+    expect(all[7].loss).toEqual(expect.any(Number));
+  });
+
+  it('stops after ten skipped steps in a row', async () => {
+    const error = run({
+      dataset: { use: 'points', nanFrom: 0 },
+      train: { steps: 30, nonFinite: 'skip' },
+    });
+    await expect(error).rejects.toThrow(/At step 11 .* the loss is NaN \(the 10 steps before it were skipped\)/);
+  });
+});
+
+it('stops at a loss that explodes, unless told otherwise', async () => {
+  const optimizer = { use: 'momentum', learningRate: 2 };
+  await expect(run({ optimizer })).rejects.toMatchObject({
+    code: 'training.exploded',
+    message: expect.stringMatching(/^At step \d+ \(batch .*\) the loss has exploded to .* \(more than .*\)/),
+    hint: expect.stringContaining('train.explodingLossFactor'),
+  });
+  expect(await run({ optimizer, train: { steps: 5, explodingLossFactor: 0 } })).toMatchObject({ status: 'finished' });
+});

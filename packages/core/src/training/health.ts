@@ -1,0 +1,86 @@
+import { writeHostTensors } from '@graft/checkpoint';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { LoadedBatch } from './loader';
+import { TrainingError } from './errors';
+
+export interface HealthSettings {
+  readonly nonFinite?: 'stop' | 'skip';
+  /** A loss of so many times that of guessing, or of the first one where that is higher, has exploded; 0: none has. */
+  readonly explodingLossFactor?: number;
+}
+
+/** Steps in a row that may be skipped: more are no accident. */
+const MOST_SKIPPED = 10;
+
+/** Looks at every step's loss and gradient norm. */
+export class Health {
+  private firstLoss: number | undefined;
+  private skippedInARow = 0;
+
+  constructor(
+    private readonly settings: HealthSettings,
+    /** The loss of guessing every token at the same probability. */
+    private readonly guessingLoss: number,
+    /** The run's folder: a batch that broke it is kept there. */
+    private readonly folder: string,
+  ) {}
+
+  /**
+   * What is to be said about a skipped step; undefined where all is well. Throws TrainingError, naming the step, its batch
+   * and the last good checkpoint, where training must stop.
+   */
+  async check(
+    step: number,
+    { loss, gradNorm }: { readonly loss: number; readonly gradNorm: number },
+    batch: LoadedBatch,
+    lastCheckpoint: string | undefined,
+  ): Promise<string | undefined> {
+    const problem = this.problem(loss, gradNorm);
+    if (!problem) {
+      this.firstLoss ??= loss;
+      this.skippedInARow = 0;
+      return undefined;
+    }
+    const { skip, what } = problem;
+    if (skip && ++this.skippedInARow <= MOST_SKIPPED) return `At step ${step} ${what}; the step is skipped.`;
+    const kept = await this.keepBatch(step, batch);
+    const rescue = lastCheckpoint
+      ? `The last good checkpoint is ${lastCheckpoint}.`
+      : 'No checkpoint was written before it.';
+    const again = skip ? ` (the ${MOST_SKIPPED} steps before it were skipped)` : '';
+    throw new TrainingError(
+      `At step ${step} (batch ${step}${kept}) ${what}${again}, and training stopped. ${rescue}`,
+      {
+        code: problem.exploded ? 'training.exploded' : 'training.non-finite',
+        hint: problem.exploded
+          ? 'Lower optimizer.learningRate, warm up longer, or set train.explodingLossFactor higher (0: no limit).'
+          : 'Lower optimizer.learningRate, set optimizer.clipNorm, look at that batch, or set train.nonFinite: skip.',
+      },
+    );
+  }
+
+  private problem(loss: number, gradNorm: number): { what: string; skip: boolean; exploded?: boolean } | undefined {
+    const skip = this.settings.nonFinite === 'skip';
+    if (!Number.isFinite(loss)) return { what: `the loss is ${loss}`, skip };
+    if (!Number.isFinite(gradNorm)) return { what: `the gradient norm is ${gradNorm}`, skip };
+    const { explodingLossFactor: factor = 0 } = this.settings;
+    const usual = Math.max(this.guessingLoss, this.firstLoss ?? loss);
+    if (factor === 0 || loss <= factor * usual) return undefined;
+    const limit = Number((factor * usual).toPrecision(3));
+    return { what: `the loss has exploded to ${Number(loss.toPrecision(4))} (more than ${limit})`, skip: false, exploded: true };
+  }
+
+  /** Keeps the batch as a file for `dataset: { use: tensors }`, and says which it is. */
+  private async keepBatch(step: number, { fields, start }: LoadedBatch): Promise<string> {
+    const folder = join(this.folder, 'bad-batches');
+    const file = join(folder, `step-${step}.safetensors`);
+    try {
+      await mkdir(folder, { recursive: true });
+      await writeHostTensors(file, fields);
+    } catch {
+      return `, which begins at ${JSON.stringify(start)} in the data`;
+    }
+    return `, which begins at ${JSON.stringify(start)} in the data and is kept in ${file}`;
+  }
+}

@@ -1,0 +1,87 @@
+import { openEngine, tf } from '@graft/engine';
+import { toyModel } from '../../test/toy';
+import type { Model } from '../interfaces';
+import { ParameterGroups } from './parameter-groups';
+
+beforeAll(() => openEngine({ mode: 'portable' }));
+
+const model: Model = {
+  ...toyModel(2),
+  kind: 'encoder-decoder',
+  parameters: [
+    { name: 'enc.q', shape: [1], group: 'encoder', initial: 'normal' },
+    { name: 'enc.norm', shape: [1], group: 'encoder', initial: 'zeros' },
+    { name: 'dec.q', shape: [1], group: 'decoder', initial: 'normal' },
+    { name: 'dec.cross', shape: [1], group: 'cross-attention', initial: 'normal' },
+  ],
+};
+const tensors = (prefix = ''): Record<string, tf.Tensor> =>
+  Object.fromEntries(model.parameters.map(({ name }) => [prefix + name, tf.tensor1d([1])]));
+
+const trained = (groups: ParameterGroups, done: number): Record<string, unknown>[] =>
+  groups
+    .trained(groups.phaseAt(done), tensors(), { ...tensors('m/'), shared: tf.scalar(0) }, tf.scalar(done))
+    .map(({ parameters, state, step, ...factors }) => ({
+      names: Object.keys(parameters),
+      state: Object.keys(state),
+      step: step.arraySync(),
+      ...factors,
+    }));
+
+test('without settings everything trains, as one group', () => {
+  expect(trained(ParameterGroups.of(model, {}), 5)).toEqual([
+    {
+      names: ['enc.q', 'enc.norm', 'dec.q', 'dec.cross'],
+      state: ['shared', 'm/enc.q', 'm/enc.norm', 'm/dec.q', 'm/dec.cross'],
+      step: 5,
+      learningRateFactor: 1,
+      weightDecayFactor: 1,
+    },
+  ]);
+});
+
+test('the first group that fits counts; parameters that begin later count their own steps', () => {
+  const groups = ParameterGroups.of(model, {
+    groups: [
+      { names: ['*.norm'], learningRateFactor: 2, weightDecayFactor: 0 },
+      { parts: ['encoder'], fromStep: 3, untilStep: 6 },
+    ],
+    crossAttentionWarmupSteps: 2,
+  });
+  const names = (done: number): unknown[] => trained(groups, done).map((group) => [group.names, group.step]);
+  expect(names(0)).toEqual([[['dec.cross'], 0]]);
+  expect(names(2)).toEqual([
+    [['enc.norm'], 0],
+    [['dec.q'], 0],
+    [['dec.cross'], 2],
+  ]);
+  expect(names(4)).toEqual([
+    [['enc.q'], 1],
+    [['enc.norm'], 2],
+    [['dec.q'], 2],
+    [['dec.cross'], 4],
+  ]);
+  expect(names(6)).toHaveLength(3);
+  expect(trained(groups, 4)[1]).toMatchObject({ learningRateFactor: 2, weightDecayFactor: 0 });
+  expect(new Set([0, 1, 2, 3, 4, 5, 6, 7].map((done) => groups.phaseAt(done))).size).toBe(3);
+});
+
+test('names and parts must both fit; what is never trained needs no state', () => {
+  const groups = ParameterGroups.of(model, { groups: [{ names: ['*.q'], parts: ['encoder'], untilStep: 0 }] });
+  expect(Object.keys(groups.everTrained(tensors()))).toEqual(['enc.norm', 'dec.q', 'dec.cross']);
+  expect(trained(groups, 0)[0].names).toEqual(['enc.norm', 'dec.q', 'dec.cross']);
+});
+
+test.each([
+  [{ names: ['enc.k'] }, 'no parameter of the model is called "enc.k"', 'The nearest is "enc.q".'],
+  [{ parts: ['head' as const] }, 'train.groups.0 fits no parameter', 'encoder, decoder, cross-attention'],
+])('a group that fits nothing is an error: %j', (group, message, hint) => {
+  expect(() => ParameterGroups.of(model, { groups: [group] })).toThrow(
+    expect.objectContaining({ message: expect.stringContaining(message), hint: expect.stringContaining(hint) }),
+  );
+});
+
+test('a step that trains nothing is an error', () => {
+  const groups = ParameterGroups.of(model, { groups: [{ names: ['*'], fromStep: 1 }] });
+  expect(() => trained(groups, 0)).toThrow(/leaves no parameter to train at this step/);
+});

@@ -1,0 +1,140 @@
+import { tf, type Engine, type Precision } from '@graft/engine';
+import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
+import type { ParameterGroups } from './parameter-groups';
+import { lossAndGradients, vector, type StepInputs, type StepOutputs } from './step';
+import { globalNorm, updated, type UpdateSettings } from './update';
+
+/** Sums over micro-batches, or over workers: of weighted gradients and numbers, and of the weights. */
+export interface Sums {
+  readonly gradients: Parameters;
+  /** float32 [3 and more]: the weight; the loss and the metrics times the weight; counts as they are. */
+  readonly numbers: tf.Tensor1D;
+  /** Names of the numbers behind the loss; those from `counts` on are counts. */
+  readonly names: readonly string[];
+  readonly counts: number;
+}
+
+/** Adds what other workers have to a worker's sums. It takes them over, and returns tensors of the caller's. */
+export type Reduce = (sums: Sums) => Promise<Sums>;
+
+export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
+  readonly precision?: Precision;
+  readonly reduce?: Reduce;
+}
+
+export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' | 'phase' | 'average'> {
+  readonly average: Parameters;
+  /** The step's micro-batches, and a random key for each. */
+  readonly microBatches: readonly { readonly batch: BatchTensors; readonly randomKey: tf.Tensor }[];
+  readonly phase: string;
+}
+
+/**
+ * A step whose gradients are summed over micro-batches, and over workers, before the update. Its result is that of one step
+ * over all of them: means are weighted by what each was taken over.
+ */
+export class SplitStep {
+  private readonly gradient;
+  private readonly finish;
+
+  constructor(
+    engine: Engine,
+    model: Model,
+    objective: Objective,
+    optimizer: Optimizer,
+    private readonly options: SplitStepOptions,
+  ) {
+    const { precision, groups } = options;
+    const settings = { ...options, optimizer };
+    this.gradient = engine.jit(
+      (inputs: {
+        parameters: Parameters;
+        batch: BatchTensors;
+        randomKey: tf.Tensor;
+        phase: string;
+        variant?: string;
+        sums: Sums | null;
+      }): Sums => {
+        const { loss, gradients, weight, metrics, sums } = lossAndGradients(model, objective, groups, inputs);
+        const before = inputs.sums;
+        const numbers = vector([
+          weight,
+          ...[loss, ...Object.values(metrics)].map((value) => tf.mul(value.toFloat(), weight)),
+          ...Object.values(sums),
+        ]);
+        const weighted = Object.fromEntries(
+          Object.entries(gradients).map(([name, value]) => {
+            const own = tf.mul(value, weight);
+            return [name, before ? tf.add(own, before.gradients[name]) : own];
+          }),
+        );
+        return {
+          gradients: weighted,
+          numbers: before ? tf.add(numbers, before.numbers) : numbers,
+          names: [...Object.keys(metrics), ...Object.keys(sums)],
+          counts: Object.keys(metrics).length,
+        };
+      },
+      { name: 'gradients', precision, consumes: ['sums'] },
+    );
+    this.finish = engine.jit(
+      (
+        inputs: Omit<SplitStepInputs, 'microBatches' | 'variant'> & { sums: Omit<Sums, 'names'> },
+      ): Omit<StepOutputs, 'names'> => {
+        const { numbers, counts } = inputs.sums;
+        const [weight, loss, ...others] = tf.unstack(numbers) as tf.Scalar[];
+        const perWeight = tf.div(1, tf.maximum(weight, 1e-30));
+        const gradients = Object.fromEntries(
+          Object.entries(inputs.sums.gradients).map(([name, value]) => [name, tf.mul(value, perWeight)]),
+        );
+        const gradientNorm = globalNorm(gradients);
+        const mean: tf.Scalar = tf.mul(loss, perWeight);
+        return {
+          ...updated({ ...inputs, gradients, loss: mean, gradientNorm }, settings),
+          numbers: vector([
+            mean,
+            gradientNorm,
+            ...others.map((value, i) => (i < counts ? tf.mul(value, perWeight) : value)),
+          ]),
+        };
+      },
+      { name: 'update', precision, consumes: ['parameters', 'state', 'average', 'sums'] },
+    );
+  }
+
+  /** Takes parameters, state and average over. The caller disposes the outputs, and the micro-batches. */
+  async async({ microBatches, variant, ...inputs }: SplitStepInputs): Promise<StepOutputs> {
+    let sums: Sums | null = null;
+    try {
+      for (const { batch, randomKey } of microBatches)
+        sums = await this.gradient.async({
+          parameters: inputs.parameters,
+          phase: inputs.phase,
+          variant,
+          batch,
+          randomKey,
+          sums,
+        });
+      if (this.options.reduce) sums = await this.options.reduce(sums!);
+      const { names, ...summed } = sums!;
+      sums = null;
+      return { ...(await this.finish.async({ ...inputs, sums: summed })), names: ['loss', 'gradNorm', ...names] };
+    } catch (error) {
+      tf.dispose(sums as unknown as tf.TensorContainer);
+      throw error;
+    }
+  }
+
+  /** Milliseconds of tracing and compiling so far. */
+  get compileMs(): number {
+    return [this.gradient, this.finish].reduce(
+      (sum, { statistics }) => sum + statistics.traceMs + statistics.firstRunMs,
+      0,
+    );
+  }
+
+  dispose(): void {
+    this.gradient.dispose();
+    this.finish.dispose();
+  }
+}

@@ -1,0 +1,93 @@
+import { tf, type Engine } from '@graft/engine';
+import type { HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
+import type { RandomStream } from '../random';
+import { splitBatch, uploadBatch } from './loader';
+import { ParameterGroups } from './parameter-groups';
+import { SplitStep, type Reduce } from './split-step';
+import { makeTrainStep, type StepOutputs, type TrainStep, type TrainStepOptions } from './step';
+import type { TrainingState } from './update';
+
+export interface StepperSettings extends Omit<TrainStepOptions, 'consume'> {
+  /** Steps of the whole run, for the schedule. */
+  readonly steps: number;
+  readonly microBatches?: number;
+}
+
+/** This process among the ones that train together. */
+export interface Workers {
+  readonly rank: number;
+  readonly count: number;
+  readonly reduce: Reduce;
+}
+
+/** One batch after the other into a model's parameters: in one compiled function, or in parts that are summed. */
+export class Stepper {
+  private readonly whole: TrainStep | undefined;
+  private readonly split: SplitStep | undefined;
+
+  constructor(
+    engine: Engine,
+    model: Model,
+    private readonly objective: Objective,
+    private readonly optimizer: Optimizer,
+    private readonly schedule: Schedule,
+    private readonly random: RandomStream,
+    private readonly settings: StepperSettings,
+    private readonly workers?: Workers,
+  ) {
+    const { groups = ParameterGroups.of(model, {}), microBatches = 1 } = settings;
+    if (microBatches > 1 || workers)
+      this.split = new SplitStep(engine, model, objective, optimizer, { ...settings, groups, reduce: workers?.reduce });
+    else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, consume: true });
+  }
+
+  /**
+   * The step behind `done` ones. Takes the training state over, and gives it back changed. `whileRunning` is called when the
+   * computation has begun.
+   */
+  async run(
+    { parameters, state, average }: TrainingState,
+    done: number,
+    fields: HostFields,
+    whileRunning: () => void,
+  ): Promise<{ after: TrainingState; values: Record<string, number> }> {
+    const { settings, workers } = this;
+    const learningRate = this.optimizer.learningRate * this.schedule.factor(done, settings.steps);
+    const key = this.random.fork(done);
+    const { count, rank } = workers ?? { count: 1, rank: 0 };
+    const { microBatches = 1 } = settings;
+    const first = rank * microBatches;
+    const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
+    const own = splitBatch(fields, count * microBatches, unit).slice(first, first + microBatches);
+    const parts = own.map((part, i) => ({
+      batch: uploadBatch(part),
+      randomKey: tf.tensor1d((this.split ? key.fork(first + i) : key).key(), 'int32'),
+    }));
+    const scalars = { step: tf.scalar(done), learningRate: tf.scalar(learningRate) };
+    try {
+      const inputs = {
+        parameters,
+        state,
+        average,
+        ...scalars,
+        phase: settings.groups?.phaseAt(done),
+        variant: this.objective.variantAt?.(done, this.random.fork('variant')),
+      };
+      const running: Promise<StepOutputs> = this.whole
+        ? this.whole.async({ ...inputs, ...parts[0] })
+        : this.split!.async({ ...inputs, phase: inputs.phase ?? 't', microBatches: parts });
+      whileRunning();
+      const { numbers, names, ...after } = await running;
+      const read = await numbers.data();
+      numbers.dispose();
+      return { after, values: { ...Object.fromEntries(names.map((name, i) => [name, read[i]])), learningRate } };
+    } finally {
+      tf.dispose([scalars, parts] as unknown as tf.TensorContainer);
+    }
+  }
+
+  dispose(): void {
+    this.whole?.dispose();
+    this.split?.dispose();
+  }
+}

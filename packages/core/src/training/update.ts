@@ -1,0 +1,122 @@
+import { PluginError, tf } from '@graft/engine';
+import type { Optimizer, OptimizerState, Parameters } from '../interfaces';
+import type { ParameterGroups } from './parameter-groups';
+
+/** What a run trains, as one tree of tensors. */
+export interface TrainingState {
+  readonly parameters: Parameters;
+  readonly state: OptimizerState;
+  /** The exponential moving average of the parameters; empty where none is kept. */
+  readonly average: Parameters;
+}
+
+export interface UpdateSettings {
+  readonly groups: ParameterGroups;
+  readonly optimizer: Optimizer;
+  /** Decay of the moving average of the parameters. Undefined: none is kept. */
+  readonly averageDecay?: number;
+  /** Whether a step with a loss or gradient norm that is not finite leaves everything as it was. */
+  readonly skipNonFinite?: boolean;
+}
+
+export interface UpdateInputs extends TrainingState {
+  /** Of the parameters that the phase trains. */
+  readonly gradients: Parameters;
+  readonly loss: tf.Scalar;
+  readonly gradientNorm: tf.Scalar;
+  /** float32 scalars: steps done before this one, and its learning rate. */
+  readonly step: tf.Scalar;
+  readonly learningRate: tf.Scalar;
+  readonly phase: string;
+}
+
+/** Parameters, optimizer state and moving average after a step. Traceable. */
+export function updated(inputs: UpdateInputs, settings: UpdateSettings): TrainingState {
+  const { parameters, state, average, gradients, step, gradientNorm, phase } = inputs;
+  const after = { parameters: { ...parameters }, state: { ...state }, average };
+  const taken = new Set<string>();
+  for (const group of settings.groups.trained(phase, parameters, state, step)) {
+    const { learningRateFactor, weightDecayFactor, ...own } = group;
+    const learningRate: tf.Scalar =
+      learningRateFactor === 1 ? inputs.learningRate : tf.mul(inputs.learningRate, learningRateFactor);
+    const result = settings.optimizer.update({
+      ...own,
+      gradients: Object.fromEntries(Object.keys(own.parameters).map((name) => [name, gradients[name]])),
+      learningRate,
+      gradientNorm,
+      weightDecayFactor,
+    });
+    Object.assign(after.parameters, inOrderOf(own.parameters, result.parameters, 'parameters'));
+    for (const [key, value] of Object.entries(inOrderOf(own.state, result.state, 'state'))) {
+      // Shared by several groups: the first one's.
+      if (!taken.has(key)) after.state[key] = value;
+      taken.add(key);
+    }
+  }
+  if (settings.averageDecay !== undefined)
+    after.average = movedAverage(average, after.parameters, step, settings.averageDecay);
+  if (!settings.skipNonFinite) return after;
+  const ok = tf.logicalAnd(tf.isFinite(inputs.loss), tf.isFinite(gradientNorm));
+  const chosen = (before: Parameters, now: Parameters): Parameters =>
+    Object.fromEntries(
+      Object.entries(now).map(([name, value]) => [name, value === before[name] ? value : where(ok, value, before[name])]),
+    );
+  return {
+    parameters: chosen(parameters, after.parameters),
+    state: chosen(state, after.state),
+    average: chosen(average, after.average),
+  };
+}
+
+const where = (condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor =>
+  tf.where(tf.broadcastTo(condition.reshape(yes.shape.map(() => 1)), yes.shape), yes, no);
+
+/**
+ * decay * average + (1 - decay) * parameters. In the first steps the decay is (1 + steps) / (10 + steps) where that is
+ * less, so that the average does not stay near the initial weights.
+ */
+function movedAverage(average: Parameters, parameters: Parameters, step: tf.Scalar, decay: number): Parameters {
+  const share = tf.sub(1, tf.minimum(decay, tf.div(tf.add(step, 1), tf.add(step, 10))));
+  return Object.fromEntries(
+    Object.entries(average).map(([name, value]) => [
+      name,
+      tf.add(value, tf.mul(tf.sub(parameters[name], value), share)),
+    ]),
+  );
+}
+
+/** L2 norm over all tensors together, float32. */
+export function globalNorm(tensors: Readonly<Record<string, tf.Tensor>>): tf.Scalar {
+  const squares = Object.values(tensors).map((tensor) => tf.sum(tf.square(tensor.toFloat())));
+  return (squares.length === 0 ? tf.scalar(0) : tf.sqrt(tf.addN(squares))) as tf.Scalar;
+}
+
+/**
+ * What the optimizer returns must be what it was given, by name, shape and dtype: the next step and a resumed run feed it
+ * back. The order is kept too, because a compiled function belongs to one order of names.
+ */
+function inOrderOf(
+  given: Readonly<Record<string, tf.Tensor>>,
+  returned: Readonly<Record<string, tf.Tensor>>,
+  what: string,
+): Record<string, tf.Tensor> {
+  const extra = Object.keys(returned).find((name) => !Object.hasOwn(given, name));
+  if (extra !== undefined) {
+    throw new PluginError(`The optimizer's update returns ${what} "${extra}", which it was not given.`, {
+      code: 'training.optimizer',
+    });
+  }
+  return Object.fromEntries(
+    Object.entries(given).map(([name, before]) => {
+      const after = returned[name] as tf.Tensor | undefined;
+      if (after?.shape.join() !== before.shape.join() || after.dtype !== before.dtype) {
+        const got = after ? `${after.dtype} [${after.shape.join(', ')}]` : 'nothing';
+        throw new PluginError(
+          `The optimizer's update returns ${got} for ${what} "${name}"; expected ${before.dtype} [${before.shape.join(', ')}].`,
+          { code: 'training.optimizer' },
+        );
+      }
+      return [name, after];
+    }),
+  );
+}
