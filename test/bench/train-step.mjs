@@ -10,7 +10,7 @@ import { median } from './statistics.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { mode: { type: 'string' }, steps: { type: 'string' }, consume: { type: 'string' } },
+  options: { mode: { type: 'string' }, steps: { type: 'string' }, consume: { type: 'string' }, profile: { type: 'string' } },
 });
 const [sizeName = 'tiny', precision = 'float32'] = positionals;
 const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
@@ -43,6 +43,26 @@ const fields = objective.prepare(
 const batch = uploadBatch(fields);
 
 const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
+if (values.profile !== undefined) {
+  const inputs = { step: tf.scalar(0), learningRate: tf.scalar(1e-3), randomKey: random.key(0), batch };
+  step.profile({ parameters, state, ...inputs });
+  const profile = step.profile({ parameters, state, ...inputs });
+  const total = profile.reduce((sum, { milliseconds }) => sum + milliseconds, 0);
+  const byOp = new Map();
+  for (const { op, count, milliseconds } of profile) {
+    const known = byOp.get(op) ?? { count: 0, milliseconds: 0 };
+    byOp.set(op, { count: known.count + count, milliseconds: known.milliseconds + milliseconds });
+  }
+  console.log(`one step of ${sizeName} in ${precision}, operation by operation: ${total.toFixed(0)} ms`);
+  const line = (milliseconds, count, text) =>
+    console.log(`${milliseconds.toFixed(1).padStart(8)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(5)} % ${String(count).padStart(5)}  ${text}`);
+  for (const [op, { count, milliseconds }] of [...byOp].sort((a, b) => b[1].milliseconds - a[1].milliseconds).slice(0, 20))
+    line(milliseconds, count, op);
+  console.log();
+  for (const { op, operands, count, milliseconds } of profile.slice(0, Number(values.profile)))
+    line(milliseconds, count, `${op} ${operands}`);
+  process.exit(0);
+}
 const count = Number(values.steps ?? (sizeName === 'S' ? 6 : 40)) + 2;
 const times = [];
 let loss;

@@ -21,7 +21,7 @@ export const MISSING = 'this case is not copied into the repository, and ../shar
 
 /** Every way of running on native TensorFlow, where there is a build of it. */
 export const NATIVE_MODES: readonly EngineMode[] =
-  process.platform === 'linux' && process.arch === 'x64' ? ['eager', 'xla', 'graph'] : [];
+  process.platform === 'linux' && process.arch === 'x64' ? ['eager', 'xla', 'graph', 'mixed'] : [];
 
 export const TOLERANCE = { states: 1e-4, logits: 1e-4, loss: 1e-5, gradientOfLargest: 1e-4 } as const;
 

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 
-const MODES = ['auto', 'eager', 'xla', 'graph', 'portable'];
+const MODES = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
 
 export function engineOption(): Option {
   return new Option('--engine <mode>', 'what computes; auto: native TensorFlow where it is installed').choices(MODES);

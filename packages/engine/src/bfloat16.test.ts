@@ -26,7 +26,7 @@ describe('bfloat16 in memory', () => {
     });
   });
 
-  test.each(['eager', 'graph', 'xla'] as const)('a product takes the packed numbers as they are: %s', async (mode) => {
+  test.each(['eager', 'graph', 'mixed', 'xla'] as const)('a product takes the packed numbers as they are: %s', async (mode) => {
     const engine = await openEngine({ mode, precision: 'bfloat16' });
     const weights = tf.tensor2d(
       Float32Array.from({ length: 6 * 8 }, (_, i) => Math.sin(i)),

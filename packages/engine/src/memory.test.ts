@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { openEngine, tf, valueAndGradients, type EngineMode } from './index';
 
-describe.each<EngineMode>(['xla', 'graph', 'eager'])('2,000 steps on %s', (mode) => {
+describe.each<EngineMode>(['xla', 'graph', 'mixed', 'eager'])('2,000 steps on %s', (mode) => {
   test('leave handles, tensors and resident memory where they were', async () => {
     const engine = await openEngine({ mode });
     const step = engine.jit((p: Record<string, tf.Tensor>, x: tf.Tensor) => {

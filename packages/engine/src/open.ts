@@ -6,7 +6,7 @@ import { examine, findNativeLibrary, unsupportedPlatformReason, type DoctorRepor
 import { tf } from './tf';
 import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision } from './types';
 
-const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'portable'];
+const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
 
 /** The one native side of this process: the library cannot be loaded twice, nor unloaded. */
 let nativeSide: NativeSide | undefined;
@@ -51,8 +51,8 @@ function shimNodeUtil(): void {
 }
 
 function executorFor(mode: EngineMode, precision: Precision): Executor {
-  // Measured (npm run bench): XLA's CPU code gains nothing from bfloat16, oneDNN's matmuls in a graph do.
-  if (mode === 'auto') return precision === 'bfloat16' ? 'graph' : 'xla';
+  // Measured (npm run bench): XLA's CPU code gains nothing from bfloat16, oneDNN's products in a graph do.
+  if (mode === 'auto') return precision === 'bfloat16' ? 'mixed' : 'xla';
   return mode;
 }
 

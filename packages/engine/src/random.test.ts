@@ -12,7 +12,7 @@ test('Philox here draws what TensorFlow draws', () => {
 });
 
 describe('random', () => {
-  const modes: EngineMode[] = ['portable', 'eager', 'graph', 'xla'];
+  const modes: EngineMode[] = ['portable', 'eager', 'graph', 'mixed', 'xla'];
   const draws: Record<string, number[]>[] = [];
   test.each(modes)('draws on %s', async (mode) => {
     const engine: Engine = await openEngine({ mode });

@@ -1,10 +1,14 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { OperationProfile } from './jit/profile';
 
-/** What a user may ask for. `auto`: native if the library is there (XLA, or a graph for bfloat16), else portable. */
-export type EngineMode = 'auto' | 'eager' | 'xla' | 'graph' | 'portable';
+/** What a user may ask for. `auto`: native if the library is there (XLA, or `mixed` for bfloat16), else portable. */
+export type EngineMode = 'auto' | 'eager' | 'xla' | 'graph' | 'mixed' | 'portable';
 
-/** What runs a jitted function: one of the two compilers, op by op on native TensorFlow, or tfjs's own JavaScript/wasm. */
-export type Executor = 'eager' | 'xla' | 'graph' | 'portable';
+/**
+ * What runs a jitted function: XLA, which compiles it whole; TensorFlow's graph executor; a graph whose products are oneDNN's
+ * and whose rest XLA compiles (`mixed`); op by op on native TensorFlow; or tfjs's own JavaScript and wasm.
+ */
+export type Executor = 'eager' | 'xla' | 'graph' | 'mixed' | 'portable';
 
 /** Precision of the operands of matrix multiplications; everything else stays float32. */
 export type Precision = 'float32' | 'bfloat16';
@@ -47,6 +51,8 @@ export interface Jitted<A extends readonly unknown[], R> {
   (...args: A): R;
   /** As the plain call, but the computation runs on another thread and the event loop stays free. */
   async(...args: A): Promise<R>;
+  /** Runs the function once, operation by operation, and says what each kind took; nothing is consumed. Native engines only. */
+  profile(...args: A): OperationProfile[];
   readonly statistics: JitStatistics;
   /** Frees the compiled functions. A later call traces again. */
   dispose(): void;
@@ -65,7 +71,7 @@ export interface EngineMemory {
 
 export interface EngineOptions {
   mode?: EngineMode;
-  /** Decides `auto` (XLA for float32, a graph for bfloat16) and is the precision in force inside `engine.jit`. Default float32. */
+  /** Decides `auto` (XLA for float32, `mixed` for bfloat16) and is the precision in force inside `engine.jit`. Default float32. */
   precision?: Precision;
   /** A folder with the two native libraries, or a file in it. Default: the cache, then what is installed. */
   libraryPath?: string;

@@ -6,7 +6,7 @@ const count = (): z.ZodNumber => z.number().int().nonnegative();
 
 /** Core's own keys; the component sections are checked with their component's schema. */
 export const EngineSection = z.strictObject({
-  mode: z.enum(['auto', 'eager', 'xla', 'graph', 'portable']).default('auto'),
+  mode: z.enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable']).default('auto'),
   libraryPath: pathOption().optional().describe('folder of the native libraries'),
   threads: z.number().int().positive().optional(),
 });

@@ -8,7 +8,7 @@ beforeAll(async () => {
   hasLibrary = (await findNativeLibrary()) !== undefined;
 });
 
-const MODES: EngineMode[] = ['xla', 'graph', 'eager', 'portable'];
+const MODES: EngineMode[] = ['xla', 'graph', 'mixed', 'eager', 'portable'];
 
 describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit', () => {
   describe.each(MODES)('on %s', (mode) => {
@@ -20,7 +20,7 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
     // tfjs has one backend a process: each test runs on the one that its engine opened.
     beforeEach(() => tf.setBackend(engine.backend));
 
-    const compiles = mode === 'xla' || mode === 'graph';
+    const compiles = mode === 'xla' || mode === 'graph' || mode === 'mixed';
 
     test('takes and gives trees of tensors, with static leaves in place', () => {
       const fn = engine.jit(({ a, list }: { a: tf.Tensor; list: tf.Tensor[] }, factor: number) => ({
@@ -247,7 +247,7 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
   });
 });
 
-describe.each(['xla', 'graph', 'eager', 'portable'] as const)('arguments that a function takes over (%s)', (mode) => {
+describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)('arguments that a function takes over (%s)', (mode) => {
   type State = { w: tf.Tensor; frozen: tf.Tensor; gone: tf.Tensor; [name: string]: tf.Tensor };
   const make = async (): Promise<Jitted<[{ state: State; x: tf.Tensor }], { state: Omit<State, 'gone'>; sum: tf.Tensor }>> =>
     (await openEngine({ mode })).jit(

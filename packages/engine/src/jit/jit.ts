@@ -1,5 +1,6 @@
 import { EngineError } from '../errors';
-import { TensorFlowFunction, type Replacements } from '../lower/tensorflow';
+import type { Replacements } from '../lower/lowering';
+import { TensorFlowFunction } from '../lower/tensorflow';
 import type { CaptureSource, GraftBackend } from '../native/backend';
 import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
@@ -8,6 +9,7 @@ import { tf } from '../tf';
 import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
 import { Tracer } from '../trace/tracer';
 import type { Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
+import { profileProgram, type OperationProfile } from './profile';
 import { signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 
 /** The native side that compiled functions run on; undefined on the portable engine. */
@@ -99,7 +101,12 @@ export function makeJit<A extends readonly unknown[], R>(
     return { entry, inputs, taken };
   };
 
-  const trace = (args: A, leaves: readonly tf.Tensor[], precision: Precision): Compiled => {
+  /** The function as a program, with what it captures and the tree of its results. */
+  const traced = (
+    args: A,
+    leaves: readonly tf.Tensor[],
+    precision: Precision,
+  ): { program: Program; result: unknown; captures: CaptureSource[] } => {
     const { backend, binding } = native!;
     const tracer = new Tracer(name, binding.runtime, executor === 'xla');
     try {
@@ -112,35 +119,44 @@ export function makeJit<A extends readonly unknown[], R>(
             return backend.wrap(binding.addValue(value, tracer));
           });
           const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
-          const traced = withPrecision(precision, () => fn(...symbolic));
-          rejectPromise(traced, name);
-          for (const leaf of treeLeaves(traced)) values.push(backend.traceValue(leaf, tracer));
-          // The tensors in `traced` end with this scope; only their places in the tree are kept.
-          result = traced;
+          const returned = withPrecision(precision, () => fn(...symbolic));
+          rejectPromise(returned, name);
+          for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
+          // The tensors in `returned` end with this scope; only their places in the tree are kept.
+          result = returned;
         });
       });
-      const consumedTensors = consumedLeaves(args);
-      const consumed = leaves.flatMap((leaf, position) => (consumedTensors.has(leaf) ? [position] : []));
-      const whole = withoutDeadCode(withoutRepetition(tracer.finish(values)));
-      const { program, passed, replacements } = reuse(whole, consumed, treePaths(args[0]), treePaths(result));
-      statistics.operations = program.nodes.length;
+      const program = withoutDeadCode(withoutRepetition(tracer.finish(values)));
       const variables = new Map<object, tf.Variable>();
       for (const variable of Object.values(tf.engine().registeredVariables)) variables.set(variable.dataId, variable);
       return {
-        fn: new TensorFlowFunction(binding.runtime, program, executor === 'xla', replacements),
-        consumed,
-        replacements,
-        passed,
+        program,
+        result,
         captures: program.captures.map(({ source }) => ({
           dataId: source as object,
           variable: variables.get(source as object),
         })),
-        rebuild: (outputs) => treeMap(result as Tree, (_, position) => outputs[position]),
-        ran: false,
       };
     } finally {
       tracer.dispose();
     }
+  };
+
+  const trace = (args: A, leaves: readonly tf.Tensor[], precision: Precision): Compiled => {
+    const { program: whole, result, captures } = traced(args, leaves, precision);
+    const consumedTensors = consumedLeaves(args);
+    const consumed = leaves.flatMap((leaf, position) => (consumedTensors.has(leaf) ? [position] : []));
+    const { program, passed, replacements } = reuse(whole, consumed, treePaths(args[0]), treePaths(result));
+    statistics.operations = program.nodes.length;
+    return {
+      fn: new TensorFlowFunction(native!.binding.runtime, program, executor as 'xla' | 'graph' | 'mixed', replacements),
+      captures,
+      consumed,
+      replacements,
+      passed,
+      rebuild: (outputs) => treeMap(result as Tree, (_, position) => outputs[position]),
+      ran: false,
+    };
   };
 
   const deliver = (
@@ -158,7 +174,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return entry.rebuild(outputs.map((output) => backend.wrap(binding.adopt(output)))) as R;
   };
 
-  const compiles = executor === 'xla' || executor === 'graph';
+  const compiles = executor === 'xla' || executor === 'graph' || executor === 'mixed';
 
   const call = (...args: A): R => {
     // Inside another compiled function, this one becomes part of it.
@@ -203,7 +219,22 @@ export function makeJit<A extends readonly unknown[], R>(
     compiled.clear();
   };
 
-  return Object.assign(call, { async: callAsync, statistics, dispose });
+  const profile = (...args: A): OperationProfile[] => {
+    if (!compiles || !native) {
+      throw new EngineError(`jit "${name}" can be profiled on the engines xla and graph alone.`, {
+        code: 'engine.profile',
+      });
+    }
+    const leaves: tf.Tensor[] = [];
+    const precision = precisionNow();
+    signatureOf(args, leaves, `jit "${name}"`);
+    const { program, captures } = traced(args, leaves, precision);
+    const { backend, binding } = native;
+    const inputs = [...leaves, ...captures].map((source) => backend.nativeOf(source.dataId, `jit "${name}"`));
+    return profileProgram(binding.runtime, program, inputs);
+  };
+
+  return Object.assign(call, { async: callAsync, profile, statistics, dispose });
 }
 
 /** What a call of that program does with the arguments that it takes over. */

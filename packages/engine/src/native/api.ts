@@ -83,6 +83,7 @@ export interface TensorFlowApi {
   TF_OperationOutputType(output: GraphOutput): number;
   TF_GraphGetTensorNumDims(graph: Pointer, output: GraphOutput, status: Pointer): number;
   TF_GraphGetTensorShape(graph: Pointer, output: GraphOutput, dims: BigInt64Array, rank: number, status: Pointer): void;
+  TF_SetAttrFuncName(description: Pointer, name: string, value: string, length: number): void;
   TF_AddControlInput(description: Pointer, operation: Pointer): void;
   TF_GraphToFunctionWithControlOutputs(
     graph: Pointer,
@@ -159,6 +160,7 @@ const DECLARATIONS = [
   'int TF_OperationOutputType(TF_Output)',
   'int TF_GraphGetTensorNumDims(void *, TF_Output, void *)',
   'void TF_GraphGetTensorShape(void *, TF_Output, void *, int, void *)',
+  'void TF_SetAttrFuncName(void *, const char *, const char *, size_t)',
   'void TF_AddControlInput(void *, void *)',
   'void *TF_GraphToFunctionWithControlOutputs(void *, const char *, uint8_t, int, void *, int, const TF_Output *, int, const TF_Output *, void *, int, void *, void *, void *, const char *, void *)',
   'void TF_DeleteFunction(void *)',

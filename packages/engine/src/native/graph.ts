@@ -44,12 +44,12 @@ export class GraphBuilder {
     return { oper: this.finish(description, 'Const'), index: 0 };
   }
 
-  /** Adds an operation; returns it with index 0, its other outputs differ in the index alone. `after`: runs before it. */
+  /** Adds an operation; returns it with index 0, its other outputs differ in the index alone. `after`: what runs before it. */
   operation(
     op: string,
     attributes: readonly OpAttribute[],
     inputs: readonly GraphOutput[],
-    after?: GraphOutput,
+    after: readonly GraphOutput[] = [],
   ): GraphOutput {
     const { api } = this.runtime;
     const signature = signatures(this.runtime).get(op);
@@ -84,7 +84,25 @@ export class GraphBuilder {
       next += length;
     }
     for (const attribute of attributes) if (!implied.has(attribute.name)) this.setAttribute(description, attribute, op);
-    if (after) api.TF_AddControlInput(description, after.oper);
+    for (const { oper } of after) api.TF_AddControlInput(description, oper);
+    return { oper: this.finish(description, op), index: 0 };
+  }
+
+  /** Calls a function of that name, which XLA compiles; returns its first output. */
+  call(
+    name: string,
+    inputs: readonly GraphOutput[],
+    outputTypes: readonly number[],
+    after: readonly GraphOutput[] = [],
+  ): GraphOutput {
+    const { api } = this.runtime;
+    const op = 'StatefulPartitionedCall';
+    const description = this.begin(op);
+    api.TF_AddInputList(description, inputs, inputs.length);
+    api.TF_SetAttrTypeList(description, 'Tout', Int32Array.from(outputTypes), outputTypes.length);
+    api.TF_SetAttrFuncName(description, 'f', name, Buffer.byteLength(name));
+    api.TF_SetAttrBool(description, '_XlaMustCompile', 1);
+    for (const { oper } of after) api.TF_AddControlInput(description, oper);
     return { oper: this.finish(description, op), index: 0 };
   }
 
