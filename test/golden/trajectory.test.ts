@@ -35,12 +35,16 @@ runs: runs
 `;
 
 describe('ten steps of AdamW from the balanced checkpoint, as a run', () => {
-  test.each(NATIVE_MODES)('%s: losses, gradient norms and final parameters', async (mode) => {
+  const sparing = ['objective.chunkTokens=10', 'model.rematerialize=block', 'train.microBatches=3'];
+  test.each([
+    ...NATIVE_MODES.map((mode) => [mode, [] as string[]] as const),
+    ...NATIVE_MODES.filter((mode) => mode !== 'eager').map((mode) => [mode, sparing] as const),
+  ])('%s: losses, gradient norms and final parameters %j', async (mode, options) => {
     const base = temporaryFolder();
     writeFileSync(join(base, 'trajectory.yaml'), CONFIG);
     const loaded = await loadConfig({
       file: join(base, 'trajectory.yaml'),
-      overrides: [`engine=${mode}`],
+      overrides: [`engine=${mode}`, ...options],
       plugins: [gemma, objectives, optimizers, text],
     });
     const { folder } = await runExperiment(loaded);

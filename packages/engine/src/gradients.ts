@@ -1,4 +1,5 @@
 import { treeMap } from './jit/tree';
+import { BARRIER } from './kernels/barrier';
 import { tf } from './tf';
 import type { Tree } from './types';
 
@@ -54,4 +55,73 @@ export function withGradient<A extends readonly tf.Tensor[]>(
     return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => gradients(dy, saved) };
   });
   return (...inputs) => wrapped(...(inputs as unknown as tf.Tensor[]));
+}
+
+/** The part of tfjs's engine that says whether and where operations are recorded for gradients. */
+interface TapeState {
+  activeTape: unknown;
+  gradientDepth: number;
+  kernelDepth: number;
+}
+
+/** Runs `fn` as if no gradient were being taken outside: gradients may be taken in it, which nobody else sees. */
+function withoutOuterTape<T>(fn: () => T): T {
+  const { state } = tf.engine() as unknown as { state: TapeState };
+  const { activeTape, gradientDepth, kernelDepth } = state;
+  Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
+  try {
+    return fn();
+  } finally {
+    Object.assign(state, { activeTape, gradientDepth, kernelDepth });
+  }
+}
+
+/**
+ * As `valueAndGradients`, for use inside a function with a gradient of its own (`withGradient`): a gradient that is known
+ * with the value, and only multiplied later.
+ */
+export function innerGradients(
+  fn: (...inputs: tf.Tensor[]) => tf.Scalar,
+  inputs: readonly tf.Tensor[],
+): { value: tf.Scalar; gradients: tf.Tensor[] } {
+  return withoutOuterTape(() => {
+    const named = Object.fromEntries(inputs.map((input, i) => [`_${i}`, input]));
+    const { loss, gradients } = valueAndGradients(
+      (parameters) => ({ loss: fn(...Object.values(parameters)), auxiliary: {} }),
+      named,
+    );
+    return { value: loss, gradients: Object.values(gradients) };
+  });
+}
+
+/**
+ * The same tensors, which a compiled function computes nothing of before it has all of them: keeps parts of a computation one
+ * behind the other that would otherwise be in memory together, or be computed once where twice is wanted.
+ */
+export function inOrder<T extends readonly tf.Tensor[]>(tensors: T): T {
+  const inputs = Object.fromEntries(tensors.map((tensor, i) => [i, tensor]));
+  return tf.engine().runKernel(BARRIER, inputs as unknown as tf.NamedTensorMap) as unknown as T;
+}
+
+/**
+ * `fn` of the inputs, whose intermediate results are computed again for the gradient instead of being kept
+ * (rematerialization). `fixed` are tensors that `fn` needs too and that have no gradient. `fn` closes over no others.
+ */
+export function recomputed(
+  fn: (inputs: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => tf.Tensor,
+  inputs: readonly tf.Tensor[],
+  fixed: readonly tf.Tensor[] = [],
+): tf.Tensor {
+  return withGradient<tf.Tensor[]>((save, ...given) => {
+    save([...given, ...fixed]);
+    return {
+      value: fn(given, fixed),
+      gradients: (dy, saved) => {
+        // Not before dy is there: otherwise it would be the same computation, done once and kept.
+        const [delta, ...again] = inOrder([dy, ...saved]);
+        const [own, others] = [again.slice(0, inputs.length), again.slice(inputs.length)];
+        return innerGradients((...xs) => tf.sum(tf.mul(fn(xs, others), delta)), own).gradients;
+      },
+    };
+  })(...inputs);
 }

@@ -1,4 +1,5 @@
 import { tf } from './tf';
+import { portableBarrier } from './kernels/barrier';
 import { portableRandomKernels } from './kernels/random';
 
 /** A kernel of tfjs's JavaScript backend run for the wasm one: values are copied across, the result is correct, and slower. */
@@ -73,13 +74,14 @@ async function prepare(): Promise<string> {
   // tfjs greets Node users with advice to install tfjs-node at the first use of this backend; the engine says it better.
   (tf.findBackend('cpu') as tf.KernelBackend & { firstUse: boolean }).firstUse = false;
   tf.unregisterKernel(segmentSum.kernelName, 'cpu');
-  for (const kernel of [segmentSum, ...portableRandomKernels('cpu')]) tf.registerKernel(kernel);
+  for (const kernel of [segmentSum, portableBarrier('cpu'), ...portableRandomKernels('cpu')]) tf.registerKernel(kernel);
   const wasm = await import('@tensorflow/tfjs-backend-wasm').catch(() => undefined);
   if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
     await tf.setBackend('cpu');
     return 'cpu';
   }
   const cpu = tf.findBackend('cpu');
+  tf.registerKernel(portableBarrier('wasm'));
   for (const kernel of tf.getKernelsForBackend('cpu')) {
     if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));
   }

@@ -32,6 +32,8 @@ export interface EncoderDecoderConfig {
   readonly tieEncoderEmbedding: boolean;
   /** The output projection is a table of its own, not the decoder's embedding. The published models tie the two. */
   readonly untiedOutput?: boolean;
+  /** Blocks are computed again for the gradient instead of being kept. No matter of a checkpoint. */
+  readonly rematerialize?: boolean;
 }
 
 export interface DecoderOnlyConfig {
@@ -39,6 +41,7 @@ export interface DecoderOnlyConfig {
   readonly decoder: SideConfig;
   /** As above. */
   readonly untiedOutput?: boolean;
+  readonly rematerialize?: boolean;
 }
 
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;

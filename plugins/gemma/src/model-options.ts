@@ -79,6 +79,10 @@ export const modelOptions = z.strictObject({
     .boolean()
     .optional()
     .describe("the output projection is the decoder's embedding. Default: what the checkpoint says, else true"),
+  rematerialize: z
+    .enum(['none', 'block'])
+    .optional()
+    .describe('block: each block is computed again for the gradient instead of being kept; less memory, more time'),
 });
 
 export type ModelOptions = z.output<typeof modelOptions>;
@@ -187,7 +191,10 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
     throw optionError(`model.kind is ${kind}, but the checkpoint holds a model that is ${checkpoint.kind}.`);
   }
   const tied = options.tieOutput ?? checkpoint?.untiedOutput !== true;
-  const output = tied ? {} : { untiedOutput: true };
+  const output = {
+    ...(tied ? {} : { untiedOutput: true }),
+    ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
+  };
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {
     refuseEncoderOptions(options);

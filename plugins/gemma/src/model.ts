@@ -5,6 +5,7 @@ import {
   type BatchTensors,
   type Model,
   type ModelOutputs,
+  type OutputHead,
   type Parameters,
   type ParameterSpec,
   type Representation,
@@ -121,6 +122,15 @@ export class GemmaModel implements Model {
     return statesOf(states, ids, encoder.hidden);
   }
 
+  /** The output layer apart, for losses that do not hold all logits at once. */
+  get head(): OutputHead {
+    return {
+      parameters: [this.outputTable],
+      rows: (parameters, fields) => this.finalRows(parameters, fields).rows as tf.Tensor2D,
+      logits: (parameters, rows) => this.logits(parameters, rows),
+    };
+  }
+
   /** What a task head reads: the encoder's states, or those of a decoder-only model. */
   get representation(): Representation {
     const { config } = this;
@@ -164,6 +174,7 @@ export class GemmaModel implements Model {
       ENCODER_NAMES,
       embedded,
       wholeSequenceAttention(encoder, batch, length, masks),
+      this.config.rematerialize,
     );
   }
 
@@ -177,7 +188,7 @@ export class GemmaModel implements Model {
     const { decoder } = this.config;
     const masks = decoderMasks(length, decoder.slidingWindow, attentionMask);
     const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
-    return runLayers(parameters, decoder, this.decoderNames, embedded, attention);
+    return runLayers(parameters, decoder, this.decoderNames, embedded, attention, this.config.rematerialize);
   }
 }
 

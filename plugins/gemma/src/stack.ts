@@ -1,6 +1,6 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
 import type { Parameters } from '@graft/core';
-import { tf } from '@graft/engine';
+import { recomputed, tf } from '@graft/engine';
 import type { SideConfig } from './config';
 import {
   attend,
@@ -100,34 +100,76 @@ export interface LayerAttention {
   readonly self: (layer: number, weights: LayerWeights, rows: tf.Tensor) => tf.Tensor;
   /** Absent without an encoder. */
   readonly cross?: (layer: number, weights: LayerWeights, rows: tf.Tensor) => tf.Tensor;
+  /** Tensors that these functions read, and the same functions of other ones: for layers that are computed again. */
+  readonly reads?: {
+    /** Those with a gradient: the encoder's states. */
+    readonly inputs: readonly tf.Tensor[];
+    readonly fixed: readonly tf.Tensor[];
+    of(inputs: readonly tf.Tensor[], fixed: readonly tf.Tensor[]): LayerAttention;
+  };
 }
 
-/** Runs one side's layers and final norm over embedded tokens, rows [N, D]. */
+/**
+ * Runs one side's layers and final norm over embedded tokens, rows [N, D]. With `rematerialize` only the rows between layers
+ * are kept for the gradient.
+ */
 export function runLayers(
   parameters: Parameters,
   side: SideConfig,
   names: SideNames,
   embedded: tf.Tensor,
   attention: LayerAttention,
+  rematerialize = false,
 ): tf.Tensor {
-  const epsilon = side.rmsNormEpsilon;
-  const { cross } = attention;
   let x = embedded;
-  for (let layer = 0; layer < side.layers; layer++) {
-    const weights = layerWeights(parameters, names, layer);
-    x = residual(x, weights, [names.preSelf, names.postSelf], epsilon, (h) =>
-      linear(attention.self(layer, weights, h), weights('self_attn.o_proj')),
-    );
-    if (cross) {
-      x = residual(x, weights, ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'], epsilon, (h) =>
-        linear(cross(layer, weights, h), weights('cross_attn.o_proj')),
-      );
-    }
-    x = residual(x, weights, ['pre_feedforward_layernorm', 'post_feedforward_layernorm'], epsilon, (h) =>
-      feedForward(weights, h),
+  for (let layer = 0; layer < side.layers; layer++)
+    x = (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention);
+  return rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon);
+}
+
+function runLayer(
+  parameters: Parameters,
+  { rmsNormEpsilon: epsilon }: SideConfig,
+  names: SideNames,
+  layer: number,
+  rows: tf.Tensor,
+  { self, cross }: LayerAttention,
+): tf.Tensor {
+  const weights = layerWeights(parameters, names, layer);
+  let x = residual(rows, weights, [names.preSelf, names.postSelf], epsilon, (h) =>
+    linear(self(layer, weights, h), weights('self_attn.o_proj')),
+  );
+  if (cross) {
+    x = residual(x, weights, ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'], epsilon, (h) =>
+      linear(cross(layer, weights, h), weights('cross_attn.o_proj')),
     );
   }
-  return rmsNorm(x, parameters[`${names.prefix}.norm.weight`], epsilon);
+  return residual(x, weights, ['pre_feedforward_layernorm', 'post_feedforward_layernorm'], epsilon, (h) =>
+    feedForward(weights, h),
+  );
+}
+
+/** A layer whose inside is computed again for the gradient. */
+function runLayerTwice(
+  parameters: Parameters,
+  side: SideConfig,
+  names: SideNames,
+  layer: number,
+  rows: tf.Tensor,
+  attention: LayerAttention,
+): tf.Tensor {
+  const { reads } = attention;
+  if (!reads) return runLayer(parameters, side, names, layer, rows, attention);
+  const own = Object.keys(parameters).filter((name) => name.startsWith(`${names.prefix}.layers.${layer}.`));
+  const others = reads.inputs.length;
+  return recomputed(
+    ([x, ...given], fixed) => {
+      const weights = Object.fromEntries(own.map((name, i) => [name, given[others + i]]));
+      return runLayer(weights, side, names, layer, x, reads.of(given.slice(0, others), fixed));
+    },
+    [rows, ...reads.inputs, ...own.map((name) => parameters[name])],
+    reads.fixed,
+  );
 }
 
 /** Encoder states as rows [B*S, E], and the mask of their padding [B, 1, 1, 1, S]. */
@@ -145,13 +187,45 @@ export function wholeSequenceAttention(
   cross?: CrossInputs,
   onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
 ): LayerAttention {
-  const keyTables = ropeTables(length, side.headDim, side.ropeTheta);
-  const queryTables = ropeTables(length, side.headDim, side.ropeTheta, queryScale(side));
+  const tables = {
+    keys: ropeTables(length, side.headDim, side.ropeTheta),
+    queries: ropeTables(length, side.headDim, side.ropeTheta, queryScale(side)),
+  };
+  return attentionWith(side, batch, { tables, masks, cross }, onMade);
+}
+
+interface AttentionReads {
+  readonly tables: { readonly keys: RopeTables; readonly queries: RopeTables };
+  readonly masks: SideMasks;
+  readonly cross?: CrossInputs;
+}
+
+function attentionWith(
+  side: SideConfig,
+  batch: number,
+  { tables, masks, cross }: AttentionReads,
+  onMade?: (name: AttentionName, layer: number, made: KeysAndValues) => void,
+): LayerAttention {
+  const { keys, queries: forQueries } = tables;
+  const fixed = [keys.cos, keys.sin, forQueries.cos, forQueries.sin];
+  const optional = [masks.full_attention, masks.sliding_attention, cross?.mask];
   return {
+    reads: {
+      inputs: cross ? [cross.states] : [],
+      fixed: [...fixed, ...optional.filter((mask) => mask !== undefined)],
+      of([states], [keyCos, keySin, queryCos, querySin, ...given]) {
+        const [full, sliding, crossMask] = optional.map((mask) => mask && given.shift());
+        return attentionWith(side, batch, {
+          tables: { keys: { cos: keyCos, sin: keySin }, queries: { cos: queryCos, sin: querySin } },
+          masks: { full_attention: full, sliding_attention: sliding },
+          cross: cross && { states, mask: crossMask },
+        });
+      },
+    },
     self(layer, weights, rows) {
-      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keyTables);
+      const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys);
       onMade?.('self_attn', layer, made);
-      const queries = queriesOf(side, batch, weights, 'self_attn', rows, queryTables);
+      const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries);
       return attend(side, queries, made.keys, made.values, masks[side.layerTypes[layer]]);
     },
     // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).

@@ -18,12 +18,13 @@ import {
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
-import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, roundUp } from './padding';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
   padToMultipleOf: z.int().positive().default(32),
+  ...lossOptions,
 });
 
 export type CausalLmOptions = z.output<typeof causalLmOptions>;
@@ -65,7 +66,7 @@ export class CausalLm implements Objective {
     batch: BatchTensors,
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options);
+    return languageModelLoss(model, parameters, batch, options, this.options);
   }
 
   countTokens(batch: HostFields): number {

@@ -1,17 +1,26 @@
-import { openEngine, tf, type Engine } from '@graft/engine';
+import { openEngine, tf, valueAndGradients, type Engine } from '@graft/engine';
 import fc from 'fast-check';
-import { maskedCrossEntropy } from './cross-entropy';
+import { chunkedCrossEntropy, maskedCrossEntropy } from './cross-entropy';
 
 /** The same in double precision, with its gradient. */
-function reference(logits: number[][], labels: number[]): { loss: number; count: number; gradient: number[][] } {
+function reference(
+  logits: number[][],
+  labels: number[],
+  { labelSmoothing: s = 0, zLoss: z = 0 } = {},
+): { loss: number; count: number; gradient: number[][] } {
   const count = labels.filter((label) => label !== -100).length;
   let loss = 0;
   const gradient = logits.map((row, i) => {
     if (labels[i] === -100) return row.map(() => 0);
     const peak = Math.max(...row);
     const total = row.reduce((sum, x) => sum + Math.exp(x - peak), 0);
-    loss += (Math.log(total) + peak - row[labels[i]]) / count;
-    return row.map((x, k) => (Math.exp(x - peak) / total - (k === labels[i] ? 1 : 0)) / count);
+    const log = Math.log(total) + peak;
+    const mean = row.reduce((sum, x) => sum + x, 0) / row.length;
+    loss += (log - (1 - s) * row[labels[i]] - s * mean + z * log * log) / count;
+    return row.map(
+      (x, k) =>
+        ((Math.exp(x - peak) / total) * (1 + 2 * z * log) - (k === labels[i] ? 1 - s : 0) - s / row.length) / count,
+    );
   });
   return { loss, count, gradient };
 }
@@ -71,6 +80,65 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
       ),
       { numRuns: 25 },
     );
+  });
+
+  it.each([{ labelSmoothing: 0.1 }, { zLoss: 0.01 }, { labelSmoothing: 0.2, zLoss: 0.003 }])(
+    'smooths labels and holds logits back: %j',
+    (settings) => {
+      fc.assert(
+        fc.property(cases, ({ logits, labels }) =>
+          tf.tidy(() => {
+            const expected = reference(logits, labels, settings);
+            const y = tf.tensor1d(labels, 'int32');
+            const { value, grad } = tf.valueAndGrad((x) => maskedCrossEntropy(x, y, settings).loss)(
+              tf.tensor2d(logits),
+            );
+            expect(Math.abs(value.dataSync()[0] - expected.loss)).toBeLessThan(1e-5 * (1 + expected.loss));
+            const flat = expected.gradient.flat();
+            grad.dataSync().forEach((g, i) => expect(Math.abs(g - flat[i])).toBeLessThan(5e-6));
+          }),
+        ),
+        { numRuns: 10 },
+      );
+    },
+  );
+
+  it.each([1, 3, 7, 100])('in chunks of %i tokens it is the same, with the gradients of rows and table', (chunkTokens) => {
+    const [rows, table] = [tf.randomNormal([7, 4], 0, 1, 'float32', 1), tf.randomNormal([9, 4], 0, 1, 'float32', 2)];
+    const labels = tf.tensor1d([0, 8, -100, 3, 3, -100, 1], 'int32');
+    const head = {
+      parameters: ['table'],
+      rows: (_: unknown, { x }: Record<string, tf.Tensor>) => x as tf.Tensor2D,
+      logits: (parameters: Record<string, tf.Tensor>, x: tf.Tensor) =>
+        tf.tanh(tf.matMul(x as tf.Tensor2D, parameters.table as tf.Tensor2D, false, true)).mul<tf.Tensor2D>(3),
+    };
+    const settings = { labelSmoothing: 0.1, zLoss: 0.01 };
+    const make = (chunked: boolean) =>
+      engine.jit((parameters: Record<string, tf.Tensor>, y: tf.Tensor) => {
+        const { loss, gradients } = valueAndGradients(
+          ({ x, ...own }) => ({
+            loss: (chunked
+              ? chunkedCrossEntropy(head, own, x, y, { ...settings, chunkTokens, training: true })
+              : maskedCrossEntropy(head.logits(own, x), y, settings)
+            ).loss.mul<tf.Scalar>(2),
+            auxiliary: {},
+          }),
+          parameters,
+        );
+        const unseen = chunkedCrossEntropy(head, parameters, parameters.x, y, {
+          ...settings,
+          chunkTokens,
+          training: false,
+        }).loss;
+        return { loss, gradients, unseen };
+      });
+    const [plain, chunked] = [make(false), make(true)].map((fn) => fn({ x: rows, table }, labels));
+    expect(chunked.loss.dataSync()[0]).toBeCloseTo(plain.loss.dataSync()[0], 5);
+    expect(chunked.unseen.dataSync()[0] * 2).toBeCloseTo(plain.loss.dataSync()[0], 5);
+    for (const name of ['x', 'table'])
+      plain.gradients[name]
+        .dataSync()
+        .forEach((value, i) => expect(chunked.gradients[name].dataSync()[i]).toBeCloseTo(value, 5));
   });
 
   it('passes the outer gradient on and is finite for logits that a plain exponential would overflow on', () => {

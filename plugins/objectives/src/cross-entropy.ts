@@ -1,8 +1,13 @@
-/** Shapes: N tokens (all axes of the labels flattened), V vocabulary. */
-import { IGNORED_LABEL } from '@graft/core';
-import { tf } from '@graft/engine';
+/** Shapes: N tokens (all axes of the labels flattened), C tokens of a chunk, D hidden width, V vocabulary. */
+import { IGNORED_LABEL, type Model, type Parameters } from '@graft/core';
+import { inOrder, innerGradients, tf, withGradient } from '@graft/engine';
 
-type Save = (tensors: tf.Tensor[]) => void;
+export interface CrossEntropySettings {
+  /** Share of every label's probability that is spread evenly over the vocabulary, in [0, 1). Default 0. */
+  readonly labelSmoothing?: number;
+  /** Adds this times log(Z)^2, Z the softmax's denominator: keeps logits from drifting. Default 0. */
+  readonly zLoss?: number;
+}
 
 export interface MaskedCrossEntropy {
   /** Mean over the labels that count, float32 scalar; 0 when none counts. */
@@ -17,45 +22,117 @@ export interface MaskedCrossEntropy {
  *
  *     logits [[0, 0], [0, ln 3], [9, 9]]   labels [1, 0, -100]   ->   loss (ln 2 + ln 4) / 2, count 2
  *
- * The hand-written gradient, (softmax - one-hot) / count, reuses the forward pass's only temporary of the logits' size.
- * At a vocabulary of 32,000 and more, every pass over such a tensor shows in the time of a step.
+ * With smoothing s and z-loss z each label's loss is log Z - (1 - s) x_label - s mean(x) + z (log Z)^2.
  */
-export function maskedCrossEntropy(logits: tf.Tensor, labels: tf.Tensor): MaskedCrossEntropy {
+export function maskedCrossEntropy(
+  logits: tf.Tensor,
+  labels: tf.Tensor,
+  settings: CrossEntropySettings = {},
+): MaskedCrossEntropy {
   const vocabulary = logits.shape[logits.shape.length - 1];
-  const flat = tf.reshape(labels, [-1]).toInt(); // [N]
-  const counted = tf.notEqual(flat, IGNORED_LABEL).toFloat(); // [N]
-  const count = tf.sum<tf.Scalar>(counted);
-  const weights = tf.div(counted, tf.maximum(count, 1)); // [N]
-  // An ignored label has weight 0; any class does for it.
-  const classes = tf.maximum(flat, tf.scalar(0, 'int32'));
-  const places = tf.stack([tf.range(0, flat.size, 1, 'int32'), classes], 1); // [N, 2]
+  const { count, weights, classes } = counted(labels);
   const rows = tf.reshape(logits.dtype === 'float32' ? logits : logits.toFloat(), [-1, vocabulary]);
-  return { loss: weightedCrossEntropy(rows, places, weights), count };
+  return { loss: weightedCrossEntropy(rows, classes, weights, settings), count };
 }
 
-/** Sum of weights [N] times -log softmax(rows [N, V]) at the places [N, 2]. Only the rows get a gradient. */
-function weightedCrossEntropy(rows: tf.Tensor, places: tf.Tensor, weights: tf.Tensor): tf.Scalar {
-  const withGradient = tf.customGrad((...inputs) => {
-    const x = inputs[0] as tf.Tensor;
-    const save = inputs[1] as unknown as Save;
+/** Which labels count, with what weight [N]; an ignored label has weight 0, and any class does for it. */
+function counted(labels: tf.Tensor): { count: tf.Scalar; weights: tf.Tensor; classes: tf.Tensor } {
+  const flat = tf.reshape(labels, [-1]).toInt(); // [N]
+  const counts = tf.notEqual(flat, IGNORED_LABEL).toFloat(); // [N]
+  const count = tf.sum<tf.Scalar>(counts);
+  return {
+    count,
+    weights: tf.div(counts, tf.maximum(count, 1)), // [N]
+    classes: tf.maximum(flat, tf.scalar(0, 'int32')),
+  };
+}
+
+/**
+ * As `maskedCrossEntropy` of the model's logits for rows [N, D], of which there are never more than those of one chunk: the
+ * logits of 2,048 tokens of a vocabulary of 256,000 take 2 GB, and a step holds three of their size. The gradient is known
+ * with the value, chunk by chunk, and needs no second pass over the output table. `head`: the model's output layer.
+ */
+export function chunkedCrossEntropy(
+  head: NonNullable<Model['head']>,
+  parameters: Parameters,
+  rows: tf.Tensor,
+  labels: tf.Tensor,
+  { chunkTokens, training, ...settings }: CrossEntropySettings & { readonly chunkTokens: number; readonly training: boolean },
+): MaskedCrossEntropy {
+  const { count, weights, classes } = counted(labels);
+  const lossOf = (x: tf.Tensor, own: readonly tf.Tensor[], at: tf.Tensor, w: tf.Tensor): tf.Scalar => {
+    const named = Object.fromEntries(head.parameters.map((name, i) => [name, own[i]]));
+    return weightedCrossEntropy(head.logits({ ...parameters, ...named }, x), at, w, settings);
+  };
+  const total = rows.shape[0]!;
+  const tables = head.parameters.map((name) => parameters[name]);
+  const loss = withGradient<tf.Tensor[]>((save, x, ...own) => {
+    let sum: tf.Tensor = tf.scalar(0);
+    let ownSums: tf.Tensor[] | undefined;
+    const rowGradients: tf.Tensor[] = [];
+    for (let from = 0; from < total; from += chunkTokens) {
+      const size = Math.min(chunkTokens, total - from);
+      // Not before the chunk before is done with: this is what keeps two chunks from being in memory together.
+      const [all, ready] = inOrder([x, sum]);
+      sum = ready;
+      const chunk = tf.slice(all, [from, 0], [size, -1]); // [C, D]
+      const [at, w] = [tf.slice(classes, from, size), tf.slice(weights, from, size)]; // [C]
+      if (!training) {
+        sum = tf.add(sum, lossOf(chunk, own, at, w));
+        continue;
+      }
+      const { value, gradients } = innerGradients((xs, ...ws) => lossOf(xs, ws, at, w), [chunk, ...own]);
+      const [rowGradient, ...ownGradients] = gradients;
+      const added = ownSums ? ownSums.map((before, i) => tf.add(before, ownGradients[i])) : ownGradients;
+      // The next chunk waits for the tables' gradients too.
+      [sum, ...ownSums] = inOrder([tf.add(sum, value), ...added]);
+      rowGradients.push(rowGradient);
+    }
+    if (training) save([tf.concat(rowGradients), ...ownSums!]);
+    return {
+      value: sum,
+      gradients: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
+    };
+  })(rows, ...tables);
+  return { loss: loss as tf.Scalar, count };
+}
+
+/**
+ * Sum of weights [N] times the loss of rows [N, V] at classes [N]. Only the rows get a gradient.
+ *
+ * The hand-written gradient, p (1 + 2 z log Z) - (1 - s) one-hot - s / V, reuses the forward pass's only temporary of the
+ * logits' size. At a vocabulary of 32,000 and more, every pass over such a tensor shows in the time of a step.
+ */
+function weightedCrossEntropy(
+  rows: tf.Tensor,
+  classes: tf.Tensor,
+  weights: tf.Tensor,
+  { labelSmoothing = 0, zLoss = 0 }: CrossEntropySettings,
+): tf.Scalar {
+  const vocabulary = rows.shape[1]!;
+  const places = tf.stack([tf.range(0, classes.size, 1, 'int32'), classes], 1); // [N, 2]
+  return withGradient<[tf.Tensor]>((save, x) => {
     const peak = tf.max(x, 1, true); // [N, 1]
     const exponentials = tf.exp(tf.sub(x, peak)); // [N, V]
     const total = tf.sum(exponentials, 1); // [N]
     const logTotal = tf.add(tf.log(total), tf.reshape(peak, [-1])); // [N]
-    const picked = tf.gatherND(x, places); // [N]
-    save([exponentials, total, places, weights]);
+    let losses = tf.sub(logTotal, tf.mul(tf.gatherND(x, places), 1 - labelSmoothing)); // [N]
+    if (labelSmoothing > 0) losses = tf.sub(losses, tf.mul(tf.mean(x, 1), labelSmoothing));
+    if (zLoss > 0) losses = tf.add(losses, tf.mul(tf.square(logTotal), zLoss));
+    save([exponentials, total, places, weights, logTotal]);
     return {
-      value: tf.sum(tf.mul(tf.sub(logTotal, picked), weights)),
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [e, sums, at, w] = saved;
+      value: tf.sum(tf.mul(losses, weights)),
+      gradients: (dy, [e, sums, at, w, logs]) => {
         const scale = tf.mul(w, dy); // [N]
-        const perTotal = tf.div(scale, sums); // [N]
-        const scaled = tf.mul(e, tf.reshape(perTotal, [-1, 1])); // [N, V]
+        const grown = zLoss > 0 ? tf.mul(scale, tf.add(tf.mul(logs, 2 * zLoss), 1)) : scale;
+        const perTotal = tf.div(grown, sums); // [N]
+        const shift = tf.mul(scale, labelSmoothing / vocabulary); // [N]
+        const plain = tf.mul(e, tf.reshape(perTotal, [-1, 1])); // [N, V]
+        const scaled = labelSmoothing > 0 ? tf.sub(plain, tf.reshape(shift, [-1, 1])) : plain;
         // One write a row, where subtracting a one-hot matrix would be another pass over [N, V].
-        const atLabels = tf.sub(tf.mul(tf.gatherND(e, at), perTotal), scale); // [N]
-        return tf.tensorScatterUpdate(scaled, at, atLabels);
+        const atLabels = tf.sub(tf.mul(tf.gatherND(e, at), perTotal), tf.mul(scale, 1 - labelSmoothing)); // [N]
+        return [tf.tensorScatterUpdate(scaled, at, labelSmoothing > 0 ? tf.sub(atLabels, shift) : atLabels)];
       },
     };
-  });
-  return withGradient(rows) as tf.Scalar;
+  })(rows) as tf.Scalar;
 }

@@ -1,6 +1,23 @@
-import type { BatchTensors, HostFields, LossOutput, Model, Parameters } from '@graft/core';
+import { GraftError, type BatchTensors, type HostFields, type LossOutput, type Model, type Parameters } from '@graft/core';
 import type { tf } from '@graft/engine';
-import { maskedCrossEntropy } from './cross-entropy';
+import { z } from 'zod';
+import { chunkedCrossEntropy, maskedCrossEntropy } from './cross-entropy';
+
+/** Options of every objective whose loss is the cross-entropy of tokens. */
+export const lossOptions = {
+  /** Share of each label's probability that is spread evenly over the vocabulary. */
+  labelSmoothing: z.number().min(0).lt(1).default(0),
+  /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting. */
+  zLoss: z.number().min(0).default(0),
+  /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
+  chunkTokens: z.int().positive().optional(),
+};
+
+export interface LossSettings {
+  readonly labelSmoothing?: number;
+  readonly zLoss?: number;
+  readonly chunkTokens?: number;
+}
 
 /** Mean cross-entropy of the model's logits against `labels`, with the number of labels that counted. */
 export function languageModelLoss(
@@ -8,11 +25,28 @@ export function languageModelLoss(
   parameters: Parameters,
   batch: BatchTensors,
   options: { training: boolean; randomKey?: tf.Tensor },
+  { chunkTokens, ...settings }: LossSettings = {},
 ): LossOutput {
   const { labels, ...inputs } = batch;
-  const { logits } = model.forward(parameters, inputs, options);
-  const { loss, count } = maskedCrossEntropy(logits, labels);
+  const { loss, count } =
+    chunkTokens === undefined
+      ? maskedCrossEntropy(model.forward(parameters, inputs, options).logits, labels, settings)
+      : inChunks(chunkTokens);
   return { loss, weight: count, sums: { targetTokens: count } };
+
+  function inChunks(tokens: number): ReturnType<typeof maskedCrossEntropy> {
+    const { head } = model;
+    if (!head) {
+      throw new GraftError('objective.chunkTokens needs a model that gives its output layer apart; this one does not.', {
+        code: 'objective.chunks',
+        exitCode: 2,
+        hint: 'Leave chunkTokens out.',
+      });
+    }
+    const { training } = options;
+    const rows = head.rows(parameters, inputs, options);
+    return chunkedCrossEntropy(head, parameters, rows, labels, { ...settings, training, chunkTokens: tokens });
+  }
 }
 
 /** Positions of a batch that hold tokens: the ones of its masks. */

@@ -19,7 +19,7 @@ import { z } from 'zod';
 import { maskedCrossEntropy } from './cross-entropy';
 import { distillationOptions, loadTeacher, TEACHER_FIELDS, type Teacher } from './distillation';
 import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
-import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
 import { encoderDecoderBatch, Seq2Seq, seq2seqOptions } from './seq2seq';
 
@@ -30,6 +30,7 @@ export const prefixLmOptions = z.strictObject({
   padToMultipleOf: z.int().positive().default(32),
   /** A teacher whose distributions the student learns beside the labels (paper, section 3.3). */
   distillation: distillationOptions.optional(),
+  ...lossOptions,
 });
 
 export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
@@ -52,7 +53,7 @@ export class PrefixLm implements Objective {
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
   constructor(
-    private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'>,
+    private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
     private readonly teacher?: Teacher,
   ) {
     this.gives = [...Object.values(BATCH_FIELDS), ...(teacher ? Object.values(TEACHER_FIELDS) : [])];
@@ -75,10 +76,17 @@ export class PrefixLm implements Objective {
     batch: BatchTensors,
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
-    if (!this.teacher) return languageModelLoss(model, parameters, batch, options);
+    if (!this.teacher) return languageModelLoss(model, parameters, batch, options, this.options);
+    if (this.options.chunkTokens !== undefined) {
+      throw new DataError('objective.chunkTokens and objective.distillation do not go together: a teacher needs all logits.', {
+        code: 'objective.chunks',
+        exitCode: 2,
+        hint: 'Leave chunkTokens out, or lower train.batchSize (or raise train.microBatches) to save memory.',
+      });
+    }
     const { alpha } = this.teacher.options;
     const { logits } = model.forward(parameters, batch, options);
-    const { loss: crossEntropy, count } = maskedCrossEntropy(logits, batch.labels);
+    const { loss: crossEntropy, count } = maskedCrossEntropy(logits, batch.labels, this.options);
     const divergence = this.teacher.divergence(logits, batch);
     return {
       loss: tf.add(tf.mul(crossEntropy, alpha), tf.mul(divergence, 1 - alpha)).asScalar(),

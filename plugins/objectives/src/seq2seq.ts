@@ -18,7 +18,7 @@ import {
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
-import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, roundUp } from './padding';
 import { shiftRight } from './shift-right';
 
@@ -31,6 +31,7 @@ export const seq2seqOptions = z.strictObject({
   truncate: z.boolean().default(false),
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
   padToMultipleOf: z.int().positive().default(32),
+  ...lossOptions,
 });
 
 export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
@@ -79,7 +80,7 @@ export class Seq2Seq implements Objective {
     batch: BatchTensors,
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options);
+    return languageModelLoss(model, parameters, batch, options, this.options);
   }
 
   countTokens(batch: HostFields): number {

@@ -18,7 +18,7 @@ import {
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
-import { countMaskedTokens, languageModelLoss } from './language-model-loss';
+import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { roundUp } from './padding';
 import { encoderDecoderBatch } from './seq2seq';
 import { corrupt, drawSpans, planNoise } from './spans';
@@ -90,6 +90,7 @@ export const ul2Options = z.strictObject({
   maxTargetTokens: z.int().positive().optional(),
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
   padToMultipleOf: z.int().positive().default(32),
+  ...lossOptions,
 });
 
 export type Ul2Options = z.output<typeof ul2Options>;
@@ -179,7 +180,7 @@ export class Ul2 implements Objective {
     batch: BatchTensors,
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options);
+    return languageModelLoss(model, parameters, batch, options, this.options);
   }
 
   countTokens(batch: HostFields): number {

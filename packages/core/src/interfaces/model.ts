@@ -50,6 +50,16 @@ export interface Representation {
   states(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor3D;
 }
 
+/** A model's output layer apart from the rest, for losses that do not hold all logits at once. */
+export interface OutputHead {
+  /** Names of the parameters that `logits` reads. */
+  readonly parameters: readonly string[];
+  /** Final states [N, width], one row for each position of the labels; fields as of `forward`. Traceable. */
+  rows(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor2D;
+  /** Logits [n, vocabulary] of some of the rows, as `forward` gives them. Traceable. */
+  logits(parameters: Parameters, rows: tf.Tensor): tf.Tensor2D;
+}
+
 /** A model is a set of parameter names and pure functions of them: it owns no tensors. */
 export interface Model {
   readonly kind: 'encoder-decoder' | 'decoder-only';
@@ -67,6 +77,7 @@ export interface Model {
    * decoder-only: input_ids, attention_mask.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
+  readonly head?: OutputHead;
   /** States of the encoder, or of a decoder-only model itself: what classification stands on (paper, section 4). */
   readonly representation?: Representation;
 }

@@ -5,6 +5,7 @@ import { TF } from '../native/dtypes';
 import type { OpAttribute } from '../native/runtime';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
+import { nativeBarrier } from './barrier';
 import { nativeRandomKernels } from './random';
 
 export const NATIVE_BACKEND = 'tensorflow';
@@ -160,7 +161,7 @@ let registered = false;
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
-  for (const kernel of [...overrides, ...nativeRandomKernels]) {
+  for (const kernel of [...overrides, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);
   }

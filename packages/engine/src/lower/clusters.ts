@@ -9,8 +9,11 @@ export interface Cluster {
   readonly outputs: readonly Value[];
 }
 
-/** What TensorFlow's own kernels do better than XLA's code: products, which oneDNN computes. */
-const OWN_KERNEL = /^(Batch)?MatMul/;
+/**
+ * What TensorFlow's own kernels do better than XLA's code: products, which oneDNN computes; and barriers, which keep parts
+ * of a program apart.
+ */
+const OWN_KERNEL = /^(Batch)?MatMul|^IdentityN$/;
 /** Operations that compute nothing: alone they are not worth a compiled function. */
 const FREE = /^(Reshape|Identity|ExpandDims|Squeeze)$/;
 /** Constants up to this size are repeated in each cluster that reads them: shapes and axes must be known to the compiler. */

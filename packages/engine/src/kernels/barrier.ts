@@ -1,0 +1,38 @@
+import type { KoffiBinding } from '../native/binding';
+import type { GraftBackend } from '../native/backend';
+import { tf } from '../tf';
+
+/** Hands its inputs out as they are, none before all of them are there. Inputs `0`, `1` and so on. */
+export const BARRIER = 'GraftBarrier';
+
+/** In order of their names, which are numbers: objects keep such keys sorted. */
+const listOf = (inputs: tf.NamedTensorInfoMap): tf.TensorInfo[] => Object.values(inputs) as tf.TensorInfo[];
+
+export function nativeBarrier(backendName: string): tf.KernelConfig {
+  return {
+    kernelName: BARRIER,
+    backendName,
+    kernelFunc: ({ inputs, backend }) => {
+      const native = backend as GraftBackend;
+      const tensors = listOf(inputs);
+      const types = tensors.map(({ dtype }) => native.getDTypeInteger(dtype));
+      const { activeTracer } = native.binding as unknown as KoffiBinding;
+      // XLA drops identities, and then computes things twice that were to be computed later once.
+      const op = activeTracer?.forXla ? 'XlaOptimizationBarrier' : 'IdentityN';
+      return native.run(op, [{ name: 'T', type: 4, value: types }], tensors, tensors.length);
+    },
+  };
+}
+
+/** Where operations run in the order in which they are called there is nothing to do. */
+export function portableBarrier(backendName: string): tf.KernelConfig {
+  return {
+    kernelName: BARRIER,
+    backendName,
+    kernelFunc: ({ inputs, backend }) =>
+      listOf(inputs).map((tensor) => {
+        (backend as tf.KernelBackend & { incRef(id: object): void }).incRef(tensor.dataId);
+        return { dataId: tensor.dataId, shape: tensor.shape, dtype: tensor.dtype };
+      }),
+  };
+}
