@@ -1,5 +1,6 @@
 import { treeMap } from './jit/tree';
 import { BARRIER } from './kernels/barrier';
+import { isTracedForXla } from './precision';
 import { tf } from './tf';
 import type { Tree } from './types';
 
@@ -95,33 +96,50 @@ export function innerGradients(
 }
 
 /**
- * The same tensors, which a compiled function computes nothing of before it has all of them: keeps parts of a computation one
- * behind the other that would otherwise be in memory together, or be computed once where twice is wanted.
+ * The same tensor, which a compiled function does not have before `others` are computed: keeps parts of a computation one
+ * behind the other that would otherwise be in memory together, or be computed once where twice is wanted. float32.
  */
-export function inOrder<T extends readonly tf.Tensor[]>(tensors: T): T {
-  const inputs = Object.fromEntries(tensors.map((tensor, i) => [i, tensor]));
-  return tf.engine().runKernel(BARRIER, inputs as unknown as tf.NamedTensorMap) as unknown as T;
+export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tensor {
+  if (!isTracedForXla()) {
+    const inputs = Object.fromEntries([tensor, ...others].map((value, i) => [i, value]));
+    return (tf.engine().runKernel(BARRIER, inputs) as unknown as tf.Tensor[])[0];
+  }
+  // XLA's CPU compiler forgets optimization barriers before it decides on an order. Nought times a number is not nought to
+  // it, for the number may not be finite; then nothing else is either.
+  const firsts = others.map((other) => tf.slice(tf.reshape(other, [-1]), 0, 1));
+  return tf.add(tensor, tf.mul(tf.addN(firsts).asScalar(), 0));
+}
+
+/** Tensors that a recomputed function needs beside its inputs. */
+export interface RecomputedOptions {
+  /** With a gradient, and there from the beginning to the end: parameters. */
+  readonly parameters?: readonly tf.Tensor[];
+  /** Without a gradient. */
+  readonly fixed?: readonly tf.Tensor[];
 }
 
 /**
  * `fn` of the inputs, whose intermediate results are computed again for the gradient instead of being kept
- * (rematerialization). `fixed` are tensors that `fn` needs too and that have no gradient. `fn` closes over no others.
+ * (rematerialization). `fn` closes over no other tensors than those that it is given.
  */
 export function recomputed(
-  fn: (inputs: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => tf.Tensor,
+  fn: (inputs: readonly tf.Tensor[], parameters: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => tf.Tensor,
   inputs: readonly tf.Tensor[],
-  fixed: readonly tf.Tensor[] = [],
+  { parameters = [], fixed = [] }: RecomputedOptions = {},
 ): tf.Tensor {
+  const [count, ends] = [inputs.length, inputs.length + parameters.length];
   return withGradient<tf.Tensor[]>((save, ...given) => {
     save([...given, ...fixed]);
     return {
-      value: fn(given, fixed),
+      value: fn(given.slice(0, count), given.slice(count), fixed),
       gradients: (dy, saved) => {
         // Not before dy is there: otherwise it would be the same computation, done once and kept.
-        const [delta, ...again] = inOrder([dy, ...saved]);
-        const [own, others] = [again.slice(0, inputs.length), again.slice(inputs.length)];
-        return innerGradients((...xs) => tf.sum(tf.mul(fn(xs, others), delta)), own).gradients;
+        const again = saved.slice(0, count).map((input) => after(input, [dy]));
+        return innerGradients(
+          (...xs) => tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), saved.slice(ends)), dy)),
+          [...again, ...saved.slice(count, ends)],
+        ).gradients;
       },
     };
-  })(...inputs);
+  })(...inputs, ...parameters);
 }

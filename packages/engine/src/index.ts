@@ -17,6 +17,6 @@ export {
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';
-export { inOrder, innerGradients, recomputed, valueAndGradients, withGradient } from './gradients';
+export { after, innerGradients, recomputed, valueAndGradients, withGradient } from './gradients';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';

@@ -17,3 +17,20 @@ export function withPrecision<T>(precision: Precision, fn: () => T): T {
     inForce = before;
   }
 }
+
+let tracedForXla = false;
+
+/** Whether what runs now is recorded for XLA to compile. */
+export function isTracedForXla(): boolean {
+  return tracedForXla;
+}
+
+export function tracingForXla<T>(forXla: boolean, fn: () => T): T {
+  const before = tracedForXla;
+  tracedForXla = forXla;
+  try {
+    return fn();
+  } finally {
+    tracedForXla = before;
+  }
+}

@@ -161,14 +161,13 @@ function runLayerTwice(
   const { reads } = attention;
   if (!reads) return runLayer(parameters, side, names, layer, rows, attention);
   const own = Object.keys(parameters).filter((name) => name.startsWith(`${names.prefix}.layers.${layer}.`));
-  const others = reads.inputs.length;
   return recomputed(
-    ([x, ...given], fixed) => {
-      const weights = Object.fromEntries(own.map((name, i) => [name, given[others + i]]));
-      return runLayer(weights, side, names, layer, x, reads.of(given.slice(0, others), fixed));
+    ([x, ...given], ofLayer, fixed) => {
+      const weights = Object.fromEntries(own.map((name, i) => [name, ofLayer[i]]));
+      return runLayer(weights, side, names, layer, x, reads.of(given, fixed));
     },
-    [rows, ...reads.inputs, ...own.map((name) => parameters[name])],
-    reads.fixed,
+    [rows, ...reads.inputs],
+    { parameters: own.map((name) => parameters[name]), fixed: reads.fixed },
   );
 }
 

@@ -1,6 +1,6 @@
 /** Shapes: N tokens (all axes of the labels flattened), C tokens of a chunk, D hidden width, V vocabulary. */
 import { IGNORED_LABEL, type Model, type Parameters } from '@graft/core';
-import { inOrder, innerGradients, tf, withGradient } from '@graft/engine';
+import { after, innerGradients, tf, withGradient } from '@graft/engine';
 
 export interface CrossEntropySettings {
   /** Share of every label's probability that is spread evenly over the vocabulary, in [0, 1). Default 0. */
@@ -73,8 +73,7 @@ export function chunkedCrossEntropy(
     for (let from = 0; from < total; from += chunkTokens) {
       const size = Math.min(chunkTokens, total - from);
       // Not before the chunk before is done with: this is what keeps two chunks from being in memory together.
-      const [all, ready] = inOrder([x, sum]);
-      sum = ready;
+      const all = from === 0 ? x : after(x, [sum, ...(ownSums ?? []), ...rowGradients.slice(-1)]);
       const chunk = tf.slice(all, [from, 0], [size, -1]); // [C, D]
       const [at, w] = [tf.slice(classes, from, size), tf.slice(weights, from, size)]; // [C]
       if (!training) {
@@ -83,9 +82,8 @@ export function chunkedCrossEntropy(
       }
       const { value, gradients } = innerGradients((xs, ...ws) => lossOf(xs, ws, at, w), [chunk, ...own]);
       const [rowGradient, ...ownGradients] = gradients;
-      const added = ownSums ? ownSums.map((before, i) => tf.add(before, ownGradients[i])) : ownGradients;
-      // The next chunk waits for the tables' gradients too.
-      [sum, ...ownSums] = inOrder([tf.add(sum, value), ...added]);
+      sum = tf.add(sum, value);
+      ownSums = ownSums ? ownSums.map((before, i) => tf.add(before, ownGradients[i])) : ownGradients;
       rowGradients.push(rowGradient);
     }
     if (training) save([tf.concat(rowGradients), ...ownSums!]);

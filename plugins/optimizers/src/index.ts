@@ -1,5 +1,5 @@
 export * from './adamw-update';
-export { AdamW, type AdamWOptions } from './adamw';
+export { AdamW, adamwOptions, type AdamWOptions } from './adamw';
 export { Adafactor, type AdafactorOptions } from './adafactor';
 export { Lion, type LionOptions } from './lion';
 

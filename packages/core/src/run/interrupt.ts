@@ -29,8 +29,9 @@ export async function withInterrupt<T>(
     return await fn(controller.signal);
   } finally {
     const stopListening = (): void => SIGNALS.forEach((signal) => void process.off(signal, handle));
-    // The echo of a signal must not kill a process that has just stopped as it was told.
-    if (controller.signal.aborted) setTimeout(stopListening, ECHO_MS).unref();
+    // The echo of a signal must not kill a process that has just stopped as it was told, nor one that is about to exit: this
+    // timer keeps it alive until no echo can come.
+    if (controller.signal.aborted) setTimeout(stopListening, first + ECHO_MS - performance.now());
     else stopListening();
   }
 }

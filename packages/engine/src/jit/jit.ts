@@ -4,7 +4,7 @@ import { TensorFlowFunction } from '../lower/tensorflow';
 import type { CaptureSource, GraftBackend } from '../native/backend';
 import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
-import { currentPrecision, withPrecision } from '../precision';
+import { currentPrecision, tracingForXla, withPrecision } from '../precision';
 import { tf } from '../tf';
 import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
 import { Tracer } from '../trace/tracer';
@@ -119,7 +119,7 @@ export function makeJit<A extends readonly unknown[], R>(
             return backend.wrap(binding.addValue(value, tracer));
           });
           const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
-          const returned = withPrecision(precision, () => fn(...symbolic));
+          const returned = tracingForXla(executor === 'xla', () => withPrecision(precision, () => fn(...symbolic)));
           rejectPromise(returned, name);
           for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
           // The tensors in `returned` end with this scope; only their places in the tree are kept.

@@ -1,4 +1,3 @@
-import type { KoffiBinding } from '../native/binding';
 import type { GraftBackend } from '../native/backend';
 import { tf } from '../tf';
 
@@ -16,10 +15,7 @@ export function nativeBarrier(backendName: string): tf.KernelConfig {
       const native = backend as GraftBackend;
       const tensors = listOf(inputs);
       const types = tensors.map(({ dtype }) => native.getDTypeInteger(dtype));
-      const { activeTracer } = native.binding as unknown as KoffiBinding;
-      // XLA drops identities, and then computes things twice that were to be computed later once.
-      const op = activeTracer?.forXla ? 'XlaOptimizationBarrier' : 'IdentityN';
-      return native.run(op, [{ name: 'T', type: 4, value: types }], tensors, tensors.length);
+      return native.run('IdentityN', [{ name: 'T', type: 4, value: types }], tensors, tensors.length);
     },
   };
 }

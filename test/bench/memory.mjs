@@ -1,0 +1,117 @@
+// Memory of a training step, measured. Each variant is a process of its own.
+//   node test/bench/memory.mjs [plain|chunks|chunks+blocks] [--executor xla|mixed|graph]
+// Without a variant: all of them, as a table. The vocabulary is Gemma's; what a step must hold is computed from the shapes.
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { makeTrainStep, uploadBatch } from '@graft/core';
+import { openEngine, random, tf } from '@graft/engine';
+import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
+import { Seq2Seq, seq2seqOptions } from '@graft/objectives';
+import { AdamW, adamwOptions } from '@graft/optimizers';
+
+const { positionals, values } = parseArgs({
+  allowPositionals: true,
+  options: {
+    executor: { type: 'string', default: 'xla' },
+    vocabulary: { type: 'string', default: '256000' },
+    tokens: { type: 'string', default: '512' },
+    consume: { type: 'string' },
+  },
+});
+const VARIANTS = ['plain', 'chunks', 'chunks+blocks'];
+const CHUNK = 128;
+const MIB = 2 ** 20;
+
+if (positionals.length === 0) {
+  console.log('| variant | executor | measured peak, MiB | must be held, MiB | ratio | s/step |\n| --- | --- | --- | --- | --- | --- |');
+  for (const variant of VARIANTS) {
+    const line = execFileSync(process.execPath, [process.argv[1], variant, ...process.argv.slice(2)], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    const r = JSON.parse(line.trim().split('\n').pop());
+    console.log(`| ${r.variant} | ${r.executor} | ${r.peakMiB} | ${r.heldMiB} | ${(r.peakMiB / r.heldMiB).toFixed(2)} | ${r.seconds.toFixed(2)} |`);
+  }
+  process.exit(0);
+}
+
+const [variant] = positionals;
+const status = (key) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+
+const engine = await openEngine({ mode: values.executor });
+const before = status('VmRSS');
+const [batchSize, length, vocabulary] = [4, Number(values.tokens), Number(values.vocabulary)];
+const [layers, hidden, feedForward, heads, headDim] = [4, 256, 1024, 4, 64];
+const side = {
+  layers, hidden, feedForward, heads, keyValueHeads: heads, headDim, vocabularySize: vocabulary,
+  rmsNormEpsilon: 1e-6, ropeTheta: 10000, maxPositions: 8192, slidingWindow: 4096, layerTypes: defaultLayerTypes(layers),
+  attentionSoftCap: 50, finalLogitSoftCap: 30, queryPreAttentionScalar: headDim, padTokenId: 0, bosTokenId: 2, eosTokenIds: [1],
+}; // prettier-ignore
+const model = new GemmaModel({
+  kind: 'encoder-decoder',
+  encoder: side,
+  decoder: side,
+  encoderWindow: 'strict',
+  tieEncoderEmbedding: true,
+  rematerialize: variant.includes('blocks'),
+});
+const objective = new Seq2Seq(
+  seq2seqOptions.parse({ ...(variant.includes('chunks') ? { chunkTokens: CHUNK } : {}) }),
+);
+const optimizer = new AdamW(adamwOptions.parse({ learningRate: 1e-3, clipNorm: 1 }));
+let parameters = {};
+model.parameters.forEach(({ name, shape, initial }) => {
+  parameters[name] = initial === 'zeros' ? tf.zeros(shape) : tf.fill(shape, 0.01);
+});
+let state = optimizer.init(parameters);
+const ids = () => ({
+  dtype: 'int32',
+  shape: [batchSize, length],
+  values: Int32Array.from({ length: batchSize * length }, () => 3 + Math.floor(Math.random() * (vocabulary - 3))),
+});
+const batch = uploadBatch(
+  objective.prepare({ kind: 'batch', batch: { input_ids: ids(), labels: ids() } }, { model }),
+);
+const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
+const times = [];
+async function steps(count) {
+  for (let i = 0; i < count; i++) {
+    const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-3), randomKey: random.key(i), batch };
+    const start = performance.now();
+    const outputs = await step.async({ parameters, state, ...inputs });
+    if (values.consume === 'no') tf.dispose([parameters, state]);
+    ({ parameters, state } = outputs);
+    await outputs.numbers.data();
+    times.push((performance.now() - start) / 1000);
+    tf.dispose([outputs.numbers, inputs.step, inputs.learningRate, inputs.randomKey]);
+  }
+}
+await steps(3);
+// All that came on top of the opened library: compiled code and what freed memory the allocator keeps included.
+const peak = status('VmHWM');
+const rest = before;
+
+const count = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+const rows = batchSize * length;
+const scores = batchSize * heads * length * length;
+// Numbers of one block that its gradient reads: the inputs of norms and products, attention's probabilities and capped scores.
+const attention = 9 * rows * hidden + 2 * scores;
+const inside = { encoder: attention + 3 * rows * hidden + 6 * rows * feedForward, decoder: 2 * attention + 3 * rows * hidden + 6 * rows * feedForward };
+const blocks = variant.includes('blocks')
+  ? layers * 2 * rows * hidden + Math.max(inside.encoder, inside.decoder)
+  : layers * (inside.encoder + inside.decoder);
+// Soft-capped logits, exponentials, and the gradient.
+const logits = 3 * vocabulary * (variant.includes('chunks') ? CHUNK : rows);
+const held = (4 * count + blocks + logits) * 4;
+console.log(
+  JSON.stringify({
+    variant,
+    executor: engine.executor,
+    peakMiB: Math.round(peak - rest),
+    heldMiB: Math.round(held / MIB),
+    parameters: count,
+    seconds: Math.min(...times),
+    restMiB: Math.round(rest),
+  }),
+);
