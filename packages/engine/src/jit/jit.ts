@@ -2,6 +2,7 @@ import { EngineError } from '../errors';
 import type { Replacements } from '../lower/lowering';
 import { TensorFlowFunction } from '../lower/tensorflow';
 import type { CaptureSource, GraftBackend } from '../native/backend';
+import { trimMemory } from '../native/api';
 import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, tracingForXla, withPrecision } from '../precision';
@@ -167,6 +168,8 @@ export function makeJit<A extends readonly unknown[], R>(
     if (!entry.ran) {
       entry.ran = true;
       statistics.firstRunMs += performance.now() - start;
+      // What the compiler's threads needed, hundreds of megabytes for a large step, is not needed again.
+      trimMemory();
     }
     const { backend, binding } = native!;
     const outputs = outputsInOrder(entry, returned, taken);

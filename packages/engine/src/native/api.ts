@@ -314,3 +314,12 @@ export function mallopt(parameter: number, value: number): boolean {
     return false;
   }
 }
+
+/** Gives freed memory back to the system: glibc's malloc_trim, of all threads' arenas. Nothing where there is none. */
+export function trimMemory(): void {
+  try {
+    (koffi.load(null).func('int malloc_trim(size_t)') as (pad: number) => number)(0);
+  } catch {
+    // Another C library; it has its own ways.
+  }
+}
