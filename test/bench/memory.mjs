@@ -24,20 +24,25 @@ const CHUNK = 128;
 const MIB = 2 ** 20;
 
 if (positionals.length === 0) {
-  console.log('| variant | executor | must be held, MiB | peak of steps, MiB | ratio | peak with compiling, MiB | s/step |\n| --- | --- | --- | --- | --- | --- | --- |');
+  console.log(
+    '| variant | executor | must be held, MiB | peak of steps, MiB | ratio | peak with compiling, MiB | s/step |\n| --- | --- | --- | --- | --- | --- | --- |',
+  );
   for (const variant of VARIANTS) {
     const line = execFileSync(process.execPath, [process.argv[1], variant, ...process.argv.slice(2)], {
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     const r = JSON.parse(line.trim().split('\n').pop());
-    console.log(`| ${r.variant} | ${r.executor} | ${r.heldMiB} | ${r.peakMiB} | ${(r.peakMiB / r.heldMiB).toFixed(2)} | ${r.compilingMiB} | ${r.seconds.toFixed(2)} |`);
+    console.log(
+      `| ${r.variant} | ${r.executor} | ${r.heldMiB} | ${r.peakMiB} | ${(r.peakMiB / r.heldMiB).toFixed(2)} | ${r.compilingMiB} | ${r.seconds.toFixed(2)} |`,
+    );
   }
   process.exit(0);
 }
 
 const [variant] = positionals;
-const status = (key) => Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
+const status = (key) =>
+  Number(new RegExp(`${key}:\\s+(\\d+)`).exec(readFileSync('/proc/self/status', 'utf8'))[1]) / 1024;
 
 const engine = await openEngine({ mode: values.executor });
 const before = status('VmRSS');
@@ -56,9 +61,7 @@ const model = new GemmaModel({
   tieEncoderEmbedding: true,
   rematerialize: variant.includes('blocks'),
 });
-const objective = new Seq2Seq(
-  seq2seqOptions.parse({ ...(variant.includes('chunks') ? { chunkTokens: CHUNK } : {}) }),
-);
+const objective = new Seq2Seq(seq2seqOptions.parse({ ...(variant.includes('chunks') ? { chunkTokens: CHUNK } : {}) }));
 const optimizer = new AdamW(adamwOptions.parse({ learningRate: 1e-3, clipNorm: 1 }));
 let parameters = {};
 model.parameters.forEach(({ name, shape, initial }) => {
@@ -70,9 +73,7 @@ const ids = () => ({
   shape: [batchSize, length],
   values: Int32Array.from({ length: batchSize * length }, () => 3 + Math.floor(Math.random() * (vocabulary - 3))),
 });
-const batch = uploadBatch(
-  objective.prepare({ kind: 'batch', batch: { input_ids: ids(), labels: ids() } }, { model }),
-);
+const batch = uploadBatch(objective.prepare({ kind: 'batch', batch: { input_ids: ids(), labels: ids() } }, { model }));
 const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
 const times = [];
 async function steps(count) {
@@ -99,7 +100,10 @@ const rows = batchSize * length;
 const scores = batchSize * heads * length * length;
 // Numbers of one block that its gradient reads: the inputs of norms and products, attention's probabilities and capped scores.
 const attention = 9 * rows * hidden + 2 * scores;
-const inside = { encoder: attention + 3 * rows * hidden + 6 * rows * feedForward, decoder: 2 * attention + 3 * rows * hidden + 6 * rows * feedForward };
+const inside = {
+  encoder: attention + 3 * rows * hidden + 6 * rows * feedForward,
+  decoder: 2 * attention + 3 * rows * hidden + 6 * rows * feedForward,
+};
 const blocks = variant.includes('blocks')
   ? layers * 2 * rows * hidden + Math.max(inside.encoder, inside.decoder)
   : layers * (inside.encoder + inside.decoder);

@@ -10,7 +10,12 @@ import { median } from './statistics.mjs';
 
 const { positionals, values } = parseArgs({
   allowPositionals: true,
-  options: { mode: { type: 'string' }, steps: { type: 'string' }, consume: { type: 'string' }, profile: { type: 'string' } },
+  options: {
+    mode: { type: 'string' },
+    steps: { type: 'string' },
+    consume: { type: 'string' },
+    profile: { type: 'string' },
+  },
 });
 const [sizeName = 'tiny', precision = 'float32'] = positionals;
 const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
@@ -55,8 +60,12 @@ if (values.profile !== undefined) {
   }
   console.log(`one step of ${sizeName} in ${precision}, operation by operation: ${total.toFixed(0)} ms`);
   const line = (milliseconds, count, text) =>
-    console.log(`${milliseconds.toFixed(1).padStart(8)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(5)} % ${String(count).padStart(5)}  ${text}`);
-  for (const [op, { count, milliseconds }] of [...byOp].sort((a, b) => b[1].milliseconds - a[1].milliseconds).slice(0, 20))
+    console.log(
+      `${milliseconds.toFixed(1).padStart(8)} ms ${((100 * milliseconds) / total).toFixed(1).padStart(5)} % ${String(count).padStart(5)}  ${text}`,
+    );
+  for (const [op, { count, milliseconds }] of [...byOp]
+    .sort((a, b) => b[1].milliseconds - a[1].milliseconds)
+    .slice(0, 20))
     line(milliseconds, count, op);
   console.log();
   for (const { op, operands, count, milliseconds } of profile.slice(0, Number(values.profile)))

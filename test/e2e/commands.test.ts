@@ -129,7 +129,12 @@ describe('graft generate', () => {
   it('prints the ids where no file is asked for', async () => {
     // prettier-ignore
     const { stdout } = await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--max-new-tokens', '24', '--encoder-window', 'inclusive'], folder);
-    expect(stdout.trimEnd().split('\n').map((line) => line.split(' ').map(Number))).toEqual(expected.greedy.sequences);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ').map(Number)),
+    ).toEqual(expected.greedy.sequences);
   });
 
   it('draws by a seed, several sequences, streamed or whole', async () => {

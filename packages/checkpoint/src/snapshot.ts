@@ -83,7 +83,12 @@ export async function checkSnapshot(folder: string): Promise<void> {
   for (const name of [CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE])
     if (!Object.hasOwn(files, name)) throw broken(folder, `${MANIFEST_FILE} does not list ${name}`);
   for (const [name, bytes] of Object.entries(files)) {
-    if (!name.replace(/^average\//, '').split('/').every(isPlainFileName))
+    if (
+      !name
+        .replace(/^average\//, '')
+        .split('/')
+        .every(isPlainFileName)
+    )
       throw broken(folder, `${MANIFEST_FILE} lists ${JSON.stringify(name)}, which is no file in it`);
     const found = await stat(join(folder, name)).catch(() => undefined);
     if (found?.size !== bytes)

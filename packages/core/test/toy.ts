@@ -94,7 +94,9 @@ export class ToyDataset implements Dataset {
     const random = createRandom(7).fork(index);
     const x = Float32Array.from({ length: rows * width }, () => random.normal());
     const y = Float32Array.from({ length: rows }, (_, row) =>
-      index === nanAt || index >= (nanFrom ?? Infinity) ? NaN : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
+      index === nanAt || index >= (nanFrom ?? Infinity)
+        ? NaN
+        : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
     );
     const leading = this.kind === 'batch' ? [rows] : [];
     return {

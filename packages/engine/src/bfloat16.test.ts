@@ -26,33 +26,36 @@ describe('bfloat16 in memory', () => {
     });
   });
 
-  test.each(['eager', 'graph', 'mixed', 'xla'] as const)('a product takes the packed numbers as they are: %s', async (mode) => {
-    const engine = await openEngine({ mode, precision: 'bfloat16' });
-    const weights = tf.tensor2d(
-      Float32Array.from({ length: 6 * 8 }, (_, i) => Math.sin(i)),
-      [6, 8],
-    );
-    const rows = tf.tensor2d(
-      Float32Array.from({ length: 3 * 8 }, (_, i) => Math.cos(i)),
-      [3, 8],
-    );
-    const packed = packBfloat16(weights);
-    const product = engine.jit(
-      (x: tf.Tensor, w: tf.Tensor) => tf.matMul(x as tf.Tensor2D, unpackBfloat16(w) as tf.Tensor2D, false, true),
-      { name: 'product' },
-    );
-    const plain = engine.jit(
-      (x: tf.Tensor, w: tf.Tensor) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true),
-      { name: 'plain' },
-    );
-    const [got, expected] = [product(rows, packed), plain(rows, weights)];
-    expect(Array.from(got.dataSync())).toEqual(Array.from(expected.dataSync()));
-    // Compiled, nothing wide is made of the weights: bitcast, reshape with its sizes, the rows' cast, the product, a cast.
-    if (mode !== 'eager') expect(product.statistics.operations).toBe(6);
-    tf.dispose([weights, rows, packed, got, expected]);
-    product.dispose();
-    plain.dispose();
-  });
+  test.each(['eager', 'graph', 'mixed', 'xla'] as const)(
+    'a product takes the packed numbers as they are: %s',
+    async (mode) => {
+      const engine = await openEngine({ mode, precision: 'bfloat16' });
+      const weights = tf.tensor2d(
+        Float32Array.from({ length: 6 * 8 }, (_, i) => Math.sin(i)),
+        [6, 8],
+      );
+      const rows = tf.tensor2d(
+        Float32Array.from({ length: 3 * 8 }, (_, i) => Math.cos(i)),
+        [3, 8],
+      );
+      const packed = packBfloat16(weights);
+      const product = engine.jit(
+        (x: tf.Tensor, w: tf.Tensor) => tf.matMul(x as tf.Tensor2D, unpackBfloat16(w) as tf.Tensor2D, false, true),
+        { name: 'product' },
+      );
+      const plain = engine.jit(
+        (x: tf.Tensor, w: tf.Tensor) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true),
+        { name: 'plain' },
+      );
+      const [got, expected] = [product(rows, packed), plain(rows, weights)];
+      expect(Array.from(got.dataSync())).toEqual(Array.from(expected.dataSync()));
+      // Compiled, nothing wide is made of the weights: bitcast, reshape with its sizes, the rows' cast, the product, a cast.
+      if (mode !== 'eager') expect(product.statistics.operations).toBe(6);
+      tf.dispose([weights, rows, packed, got, expected]);
+      product.dispose();
+      plain.dispose();
+    },
+  );
 
   test('refuses what does not pack, and the portable engine', async () => {
     await openEngine({ mode: 'eager' });

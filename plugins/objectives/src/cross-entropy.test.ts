@@ -103,43 +103,46 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
     },
   );
 
-  it.each([1, 3, 7, 100])('in chunks of %i tokens it is the same, with the gradients of rows and table', (chunkTokens) => {
-    const [rows, table] = [tf.randomNormal([7, 4], 0, 1, 'float32', 1), tf.randomNormal([9, 4], 0, 1, 'float32', 2)];
-    const labels = tf.tensor1d([0, 8, -100, 3, 3, -100, 1], 'int32');
-    const head = {
-      parameters: ['table'],
-      rows: (_: unknown, { x }: Record<string, tf.Tensor>) => x as tf.Tensor2D,
-      logits: (parameters: Record<string, tf.Tensor>, x: tf.Tensor) =>
-        tf.tanh(tf.matMul(x as tf.Tensor2D, parameters.table as tf.Tensor2D, false, true)).mul<tf.Tensor2D>(3),
-    };
-    const settings = { labelSmoothing: 0.1, zLoss: 0.01 };
-    const make = (chunked: boolean) =>
-      engine.jit((parameters: Record<string, tf.Tensor>, y: tf.Tensor) => {
-        const { loss, gradients } = valueAndGradients(
-          ({ x, ...own }) => ({
-            loss: (chunked
-              ? chunkedCrossEntropy(head, own, x, y, { ...settings, chunkTokens, training: true })
-              : maskedCrossEntropy(head.logits(own, x), y, settings)
-            ).loss.mul<tf.Scalar>(2),
-            auxiliary: {},
-          }),
-          parameters,
-        );
-        const unseen = chunkedCrossEntropy(head, parameters, parameters.x, y, {
-          ...settings,
-          chunkTokens,
-          training: false,
-        }).loss;
-        return { loss, gradients, unseen };
-      });
-    const [plain, chunked] = [make(false), make(true)].map((fn) => fn({ x: rows, table }, labels));
-    expect(chunked.loss.dataSync()[0]).toBeCloseTo(plain.loss.dataSync()[0], 5);
-    expect(chunked.unseen.dataSync()[0] * 2).toBeCloseTo(plain.loss.dataSync()[0], 5);
-    for (const name of ['x', 'table'])
-      plain.gradients[name]
-        .dataSync()
-        .forEach((value, i) => expect(chunked.gradients[name].dataSync()[i]).toBeCloseTo(value, 5));
-  });
+  it.each([1, 3, 7, 100])(
+    'in chunks of %i tokens it is the same, with the gradients of rows and table',
+    (chunkTokens) => {
+      const [rows, table] = [tf.randomNormal([7, 4], 0, 1, 'float32', 1), tf.randomNormal([9, 4], 0, 1, 'float32', 2)];
+      const labels = tf.tensor1d([0, 8, -100, 3, 3, -100, 1], 'int32');
+      const head = {
+        parameters: ['table'],
+        rows: (_: unknown, { x }: Record<string, tf.Tensor>) => x as tf.Tensor2D,
+        logits: (parameters: Record<string, tf.Tensor>, x: tf.Tensor) =>
+          tf.tanh(tf.matMul(x as tf.Tensor2D, parameters.table as tf.Tensor2D, false, true)).mul<tf.Tensor2D>(3),
+      };
+      const settings = { labelSmoothing: 0.1, zLoss: 0.01 };
+      const make = (chunked: boolean) =>
+        engine.jit((parameters: Record<string, tf.Tensor>, y: tf.Tensor) => {
+          const { loss, gradients } = valueAndGradients(
+            ({ x, ...own }) => ({
+              loss: (chunked
+                ? chunkedCrossEntropy(head, own, x, y, { ...settings, chunkTokens, training: true })
+                : maskedCrossEntropy(head.logits(own, x), y, settings)
+              ).loss.mul<tf.Scalar>(2),
+              auxiliary: {},
+            }),
+            parameters,
+          );
+          const unseen = chunkedCrossEntropy(head, parameters, parameters.x, y, {
+            ...settings,
+            chunkTokens,
+            training: false,
+          }).loss;
+          return { loss, gradients, unseen };
+        });
+      const [plain, chunked] = [make(false), make(true)].map((fn) => fn({ x: rows, table }, labels));
+      expect(chunked.loss.dataSync()[0]).toBeCloseTo(plain.loss.dataSync()[0], 5);
+      expect(chunked.unseen.dataSync()[0] * 2).toBeCloseTo(plain.loss.dataSync()[0], 5);
+      for (const name of ['x', 'table'])
+        plain.gradients[name]
+          .dataSync()
+          .forEach((value, i) => expect(chunked.gradients[name].dataSync()[i]).toBeCloseTo(value, 5));
+    },
+  );
 
   it('passes the outer gradient on and is finite for logits that a plain exponential would overflow on', () => {
     const grad = tf.grad((x) => maskedCrossEntropy(x, tf.tensor1d([0], 'int32')).loss.mul<tf.Scalar>(3))(

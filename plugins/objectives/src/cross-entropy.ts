@@ -57,7 +57,11 @@ export function chunkedCrossEntropy(
   parameters: Parameters,
   rows: tf.Tensor,
   labels: tf.Tensor,
-  { chunkTokens, training, ...settings }: CrossEntropySettings & { readonly chunkTokens: number; readonly training: boolean },
+  {
+    chunkTokens,
+    training,
+    ...settings
+  }: CrossEntropySettings & { readonly chunkTokens: number; readonly training: boolean },
 ): MaskedCrossEntropy {
   const { count, weights, classes } = counted(labels);
   const lossOf = (x: tf.Tensor, own: readonly tf.Tensor[], at: tf.Tensor, w: tf.Tensor): tf.Scalar => {

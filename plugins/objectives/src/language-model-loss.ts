@@ -1,4 +1,11 @@
-import { GraftError, type BatchTensors, type HostFields, type LossOutput, type Model, type Parameters } from '@graft/core';
+import {
+  GraftError,
+  type BatchTensors,
+  type HostFields,
+  type LossOutput,
+  type Model,
+  type Parameters,
+} from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { chunkedCrossEntropy, maskedCrossEntropy } from './cross-entropy';
@@ -37,11 +44,14 @@ export function languageModelLoss(
   function inChunks(tokens: number): ReturnType<typeof maskedCrossEntropy> {
     const { head } = model;
     if (!head) {
-      throw new GraftError('objective.chunkTokens needs a model that gives its output layer apart; this one does not.', {
-        code: 'objective.chunks',
-        exitCode: 2,
-        hint: 'Leave chunkTokens out.',
-      });
+      throw new GraftError(
+        'objective.chunkTokens needs a model that gives its output layer apart; this one does not.',
+        {
+          code: 'objective.chunks',
+          exitCode: 2,
+          hint: 'Leave chunkTokens out.',
+        },
+      );
     }
     const { training } = options;
     const rows = head.rows(parameters, inputs, options);

@@ -78,11 +78,14 @@ export class PrefixLm implements Objective {
   ): LossOutput {
     if (!this.teacher) return languageModelLoss(model, parameters, batch, options, this.options);
     if (this.options.chunkTokens !== undefined) {
-      throw new DataError('objective.chunkTokens and objective.distillation do not go together: a teacher needs all logits.', {
-        code: 'objective.chunks',
-        exitCode: 2,
-        hint: 'Leave chunkTokens out, or lower train.batchSize (or raise train.microBatches) to save memory.',
-      });
+      throw new DataError(
+        'objective.chunkTokens and objective.distillation do not go together: a teacher needs all logits.',
+        {
+          code: 'objective.chunks',
+          exitCode: 2,
+          hint: 'Leave chunkTokens out, or lower train.batchSize (or raise train.microBatches) to save memory.',
+        },
+      );
     }
     const { alpha } = this.teacher.options;
     const { logits } = model.forward(parameters, batch, options);

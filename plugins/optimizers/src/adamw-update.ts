@@ -72,8 +72,7 @@ export function updateAdamW(
     if (!m || !v) throw new GraftError(`AdamW has no moments for the parameter "${name}".`, { code: 'adamw.state' });
     const nextM = tf.add(tf.mul(m, beta1), tf.mul(gradient, intoFirst));
     const nextV = tf.add(tf.mul(v, beta2), tf.mul(tf.square(gradient), intoSecond));
-    const decayed =
-      weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
+    const decayed = weightDecay !== 0 && settings.decays(name, parameter.shape) ? tf.mul(parameter, keep) : parameter;
     parameters[name] = tf.sub(decayed, tf.div(tf.mul(nextM, rate), tf.add(tf.sqrt(nextV), epsilon)));
     state[first(name)] = nextM;
     state[second(name)] = nextV;

@@ -38,7 +38,10 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .description('generate from a file of token ids, or from a text: greedily, by sampling, or by beam search')
     .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
     .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
-    .option('--output <file>', 'safetensors to write: sequences, int32, start token first, filled with pad behind eos (default: print the ids)')
+    .option(
+      '--output <file>',
+      'safetensors to write: sequences, int32, start token first, filled with pad behind eos (default: print the ids)',
+    )
     .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder says to it)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .requiredOption('--max-new-tokens <n>', 'tokens to generate, at most', integer(1))

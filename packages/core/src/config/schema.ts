@@ -45,17 +45,17 @@ export const TrainSection = z.strictObject({
     .describe(
       'steps at the start in which only cross-attention trains (paper, section 3.1: 1000 for unbalanced pairs)',
     ),
-  groups: z.array(ParameterGroupSection).default([]).describe('rates and freezing by parameter; the first that fits counts'),
+  groups: z
+    .array(ParameterGroupSection)
+    .default([])
+    .describe('rates and freezing by parameter; the first that fits counts'),
   averageDecay: z
     .number()
     .gt(0)
     .lt(1)
     .optional()
     .describe('decay of an exponential moving average of the parameters, which is evaluated and saved beside them'),
-  nonFinite: z
-    .enum(['stop', 'skip'])
-    .default('stop')
-    .describe('what happens at a loss or gradient that is no number'),
+  nonFinite: z.enum(['stop', 'skip']).default('stop').describe('what happens at a loss or gradient that is no number'),
   explodingLossFactor: factor()
     .default(10)
     .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),

@@ -106,7 +106,10 @@ describe('groups of parameters', () => {
     const whole = await run({ train });
     const runs = newRuns();
     const controller = new AbortController();
-    await run({ train }, { runs, signal: controller.signal, onStep: (step) => void (step === 3 && controller.abort()) });
+    await run(
+      { train },
+      { runs, signal: controller.signal, onStep: (step) => void (step === 3 && controller.abort()) },
+    );
     const resumed = await run({ train }, { runs, resume: true });
     expect(await tensorsOf(await newest(resumed))).toEqual(await tensorsOf(await newest(whole)));
   });
@@ -135,7 +138,10 @@ describe('a moving average', () => {
     const whole = await run({ train });
     const runs = newRuns();
     const controller = new AbortController();
-    await run({ train }, { runs, signal: controller.signal, onStep: (step) => void (step === 2 && controller.abort()) });
+    await run(
+      { train },
+      { runs, signal: controller.signal, onStep: (step) => void (step === 2 && controller.abort()) },
+    );
     const resumed = await run({ train }, { runs, resume: true });
     expect(await tensorsOf(join(await newest(resumed), 'average'))).toEqual(
       await tensorsOf(join(await newest(whole), 'average')),

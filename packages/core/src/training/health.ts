@@ -49,15 +49,12 @@ export class Health {
       ? `The last good checkpoint is ${lastCheckpoint}.`
       : 'No checkpoint was written before it.';
     const again = skip ? ` (the ${MOST_SKIPPED} steps before it were skipped)` : '';
-    throw new TrainingError(
-      `At step ${step} (batch ${step}${kept}) ${what}${again}, and training stopped. ${rescue}`,
-      {
-        code: problem.exploded ? 'training.exploded' : 'training.non-finite',
-        hint: problem.exploded
-          ? 'Lower optimizer.learningRate, warm up longer, or set train.explodingLossFactor higher (0: no limit).'
-          : 'Lower optimizer.learningRate, set optimizer.clipNorm, look at that batch, or set train.nonFinite: skip.',
-      },
-    );
+    throw new TrainingError(`At step ${step} (batch ${step}${kept}) ${what}${again}, and training stopped. ${rescue}`, {
+      code: problem.exploded ? 'training.exploded' : 'training.non-finite',
+      hint: problem.exploded
+        ? 'Lower optimizer.learningRate, warm up longer, or set train.explodingLossFactor higher (0: no limit).'
+        : 'Lower optimizer.learningRate, set optimizer.clipNorm, look at that batch, or set train.nonFinite: skip.',
+    });
   }
 
   private problem(loss: number, gradNorm: number): { what: string; skip: boolean; exploded?: boolean } | undefined {
@@ -68,7 +65,11 @@ export class Health {
     const usual = Math.max(this.guessingLoss, this.firstLoss ?? loss);
     if (factor === 0 || loss <= factor * usual) return undefined;
     const limit = Number((factor * usual).toPrecision(3));
-    return { what: `the loss has exploded to ${Number(loss.toPrecision(4))} (more than ${limit})`, skip: false, exploded: true };
+    return {
+      what: `the loss has exploded to ${Number(loss.toPrecision(4))} (more than ${limit})`,
+      skip: false,
+      exploded: true,
+    };
   }
 
   /** Keeps the batch as a file for `dataset: { use: tensors }`, and says which it is. */

@@ -204,7 +204,10 @@ export function splitBatch(fields: HostFields, parts: number, what: string): Hos
     Object.fromEntries(
       arrays.map(([name, { dtype, shape, values }]) => {
         const size = values.length / parts;
-        return [name, { dtype, shape: [rows / parts, ...shape.slice(1)], values: values.slice(part * size, (part + 1) * size) }];
+        return [
+          name,
+          { dtype, shape: [rows / parts, ...shape.slice(1)], values: values.slice(part * size, (part + 1) * size) },
+        ];
       }),
     ),
   );

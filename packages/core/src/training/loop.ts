@@ -1,15 +1,6 @@
 import { tf, type Engine, type Precision } from '@graft/engine';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type {
-  Callback,
-  Dataset,
-  JsonValue,
-  Model,
-  Objective,
-  Optimizer,
-  RunInfo,
-  Schedule,
-} from '../interfaces';
+import type { Callback, Dataset, JsonValue, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
 import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';

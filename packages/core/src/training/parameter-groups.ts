@@ -74,9 +74,7 @@ export class ParameterGroups {
 
   /** Those of the parameters that train at some step: only they need optimizer state. */
   everTrained(parameters: Parameters): Parameters {
-    const names = this.groups
-      .filter(({ fromStep, untilStep }) => fromStep < untilStep)
-      .flatMap((group) => group.names);
+    const names = this.groups.filter(({ fromStep, untilStep }) => fromStep < untilStep).flatMap((group) => group.names);
     const wanted = new Set(names);
     return Object.fromEntries(Object.entries(parameters).filter(([name]) => wanted.has(name)));
   }

@@ -59,7 +59,10 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
   const ok = tf.logicalAnd(tf.isFinite(inputs.loss), tf.isFinite(gradientNorm));
   const chosen = (before: Parameters, now: Parameters): Parameters =>
     Object.fromEntries(
-      Object.entries(now).map(([name, value]) => [name, value === before[name] ? value : where(ok, value, before[name])]),
+      Object.entries(now).map(([name, value]) => [
+        name,
+        value === before[name] ? value : where(ok, value, before[name]),
+      ]),
     );
   return {
     parameters: chosen(parameters, after.parameters),

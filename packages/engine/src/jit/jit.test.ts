@@ -1,5 +1,14 @@
 import { existsSync } from 'node:fs';
-import { openEngine, tf, treeLeaves, valueAndGradients, withPrecision, type Engine, type EngineMode, type Jitted } from '../index';
+import {
+  openEngine,
+  tf,
+  treeLeaves,
+  valueAndGradients,
+  withPrecision,
+  type Engine,
+  type EngineMode,
+  type Jitted,
+} from '../index';
 import { findNativeLibrary } from '../setup';
 import { describeIf } from '../../../../test/support';
 
@@ -247,57 +256,62 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
   });
 });
 
-describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)('arguments that a function takes over (%s)', (mode) => {
-  type State = { w: tf.Tensor; frozen: tf.Tensor; gone: tf.Tensor; [name: string]: tf.Tensor };
-  const make = async (): Promise<Jitted<[{ state: State; x: tf.Tensor }], { state: Omit<State, 'gone'>; sum: tf.Tensor }>> =>
-    (await openEngine({ mode })).jit(
-      ({ state: { w, frozen, gone }, x }: { state: State; x: tf.Tensor }) => ({
-        state: { w: tf.add(tf.mul(w, 2), x), frozen },
-        sum: tf.sum(tf.add(w, gone)),
-      }),
-      { consumes: ['state'] },
-    );
-  const begin = (): { state: State; x: tf.Tensor } => ({
-    state: { w: tf.tensor1d([1, 2]), frozen: tf.scalar(7), gone: tf.tensor1d([10, 20]) },
-    x: tf.tensor1d([100, 200]),
-  });
+describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)(
+  'arguments that a function takes over (%s)',
+  (mode) => {
+    type State = { w: tf.Tensor; frozen: tf.Tensor; gone: tf.Tensor; [name: string]: tf.Tensor };
+    const make = async (): Promise<
+      Jitted<[{ state: State; x: tf.Tensor }], { state: Omit<State, 'gone'>; sum: tf.Tensor }>
+    > =>
+      (await openEngine({ mode })).jit(
+        ({ state: { w, frozen, gone }, x }: { state: State; x: tf.Tensor }) => ({
+          state: { w: tf.add(tf.mul(w, 2), x), frozen },
+          sum: tf.sum(tf.add(w, gone)),
+        }),
+        { consumes: ['state'] },
+      );
+    const begin = (): { state: State; x: tf.Tensor } => ({
+      state: { w: tf.tensor1d([1, 2]), frozen: tf.scalar(7), gone: tf.tensor1d([10, 20]) },
+      x: tf.tensor1d([100, 200]),
+    });
 
-  it('come back with their new values, call after call, and nothing is left over', async () => {
-    const fn = await make();
-    const engine = await openEngine({ mode });
-    const before = engine.memory();
-    const { state: first, x } = begin();
-    let state = first;
-    for (let i = 0; i < 3; i++) {
-      const result = i === 1 ? fn({ state, x }) : await fn.async({ state, x });
-      for (const tensor of Object.values(state)) expect(tensor.isDisposed).toBe(true);
-      expect(result.state.frozen.dataSync()[0]).toBe(7);
-      state = { ...(result.state as State), gone: tf.tensor1d([i, i]) };
-      result.sum.dispose();
-    }
-    expect([...state.w.dataSync()]).toEqual([8 + 700, 16 + 1400]);
-    // As any tensor: into another operation, twice.
-    const twice = tf.add(state.w, state.w);
-    expect([...twice.dataSync()]).toEqual([1416, 2832]);
-    tf.dispose([twice, state, x]);
-    expect(engine.memory()).toMatchObject({ tensors: before.tensors, handles: before.handles });
-    fn.dispose();
-  });
+    it('come back with their new values, call after call, and nothing is left over', async () => {
+      const fn = await make();
+      const engine = await openEngine({ mode });
+      const before = engine.memory();
+      const { state: first, x } = begin();
+      let state = first;
+      for (let i = 0; i < 3; i++) {
+        const result = i === 1 ? fn({ state, x }) : await fn.async({ state, x });
+        for (const tensor of Object.values(state)) expect(tensor.isDisposed).toBe(true);
+        expect(result.state.frozen.dataSync()[0]).toBe(7);
+        state = { ...(result.state as State), gone: tf.tensor1d([i, i]) };
+        result.sum.dispose();
+      }
+      expect([...state.w.dataSync()]).toEqual([8 + 700, 16 + 1400]);
+      // As any tensor: into another operation, twice.
+      const twice = tf.add(state.w, state.w);
+      expect([...twice.dataSync()]).toEqual([1416, 2832]);
+      tf.dispose([twice, state, x]);
+      expect(engine.memory()).toMatchObject({ tensors: before.tensors, handles: before.handles });
+      fn.dispose();
+    });
 
-  it('leave clones alone', async () => {
-    const fn = await make();
-    const given = begin();
-    const clone = given.state.w.clone();
-    const first = fn(given);
-    const held = first.state.w.clone();
-    const second = fn({ state: { ...(first.state as State), gone: tf.tensor1d([0, 0]) }, x: given.x });
-    expect([...clone.dataSync()]).toEqual([1, 2]);
-    expect([...held.dataSync()]).toEqual([102, 204]);
-    expect([...second.state.w.dataSync()]).toEqual([304, 608]);
-    tf.dispose([clone, held, first.sum, second, given.x] as unknown as tf.TensorContainer);
-    fn.dispose();
-  });
-});
+    it('leave clones alone', async () => {
+      const fn = await make();
+      const given = begin();
+      const clone = given.state.w.clone();
+      const first = fn(given);
+      const held = first.state.w.clone();
+      const second = fn({ state: { ...(first.state as State), gone: tf.tensor1d([0, 0]) }, x: given.x });
+      expect([...clone.dataSync()]).toEqual([1, 2]);
+      expect([...held.dataSync()]).toEqual([102, 204]);
+      expect([...second.state.w.dataSync()]).toEqual([304, 608]);
+      tf.dispose([clone, held, first.sum, second, given.x] as unknown as tf.TensorContainer);
+      fn.dispose();
+    });
+  },
+);
 
 test('one tensor cannot be taken over twice', async () => {
   const engine = await openEngine({ mode: 'graph' });

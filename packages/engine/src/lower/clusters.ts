@@ -64,10 +64,7 @@ function append<K, V>(map: Map<K, V[]>, key: K, value: V): void {
   else map.set(key, [value]);
 }
 
-function borders(
-  nodes: readonly OperationNode[],
-  readers: ReadonlyMap<Producer, readonly OperationNode[]>,
-): Cluster {
+function borders(nodes: readonly OperationNode[], readers: ReadonlyMap<Producer, readonly OperationNode[]>): Cluster {
   const inside = new Set<Producer>(nodes);
   const inputs = new Set<Value>();
   const outputs = new Set<Value>();
@@ -85,4 +82,3 @@ function borders(
 export function isSmall(producer: Producer): producer is ConstantNode {
   return producer.kind === 'constant' && producer.bytes.length <= SMALL_BYTES;
 }
-

@@ -69,10 +69,7 @@ export class Lowering {
     const writes = made.flatMap((result) => (replaces.get(result) ?? []).map((variable) => ({ variable, result })));
     const variables = writes.map(({ variable }) => variable);
     const inputs = cluster.inputs.filter((value) => !variables.includes(value));
-    const text = textOf(cluster, inputs, variables, [
-      ...outputs,
-      ...writes.map(({ result }) => result),
-    ]);
+    const text = textOf(cluster, inputs, variables, [...outputs, ...writes.map(({ result }) => result)]);
     let name = this.byText.get(text);
     if (!name) {
       name = `${this.name}_${this.byText.size}`;
