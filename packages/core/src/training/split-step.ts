@@ -1,6 +1,5 @@
 import { tf, type Engine, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
-import type { ParameterGroups } from './parameter-groups';
 import { lossAndGradients, vector, type StepInputs, type StepOutputs } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
 

@@ -1,5 +1,5 @@
 import type { GraftBackend } from '../native/backend';
-import { tf } from '../tf';
+import type { tf } from '../tf';
 
 /** Hands its inputs out as they are, none before all of them are there. Inputs `0`, `1` and so on. */
 export const BARRIER = 'GraftBarrier';
