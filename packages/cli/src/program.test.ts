@@ -54,7 +54,7 @@ describe('the command line', () => {
     [['generate', '--model', 'a', '--max-new-tokens', '4', '--prompt', 'x', '--eos', '1,x'], /Expected token ids/],
     [
       ['generate', '--model', 'a', '--max-new-tokens', '4'],
-      /^graft: Give either --inputs and --output, or --prompt\.\n$/,
+      /^graft: Give either --inputs or --prompt\.\n$/,
     ],
   ])('refuses %j with status 2 and nothing on standard output', async (args, message) => {
     const { status, stdout, stderr } = await run(...args);
