@@ -21,7 +21,7 @@ const [sizeName = 'S', batchText = '1'] = positionals;
 const batch = Number(batchText);
 const maxNewTokens = Number(values['new-tokens']);
 const engine = await openEngine({ mode: values.mode, precision: values.dtype });
-const { size, model, parameters } = makeModel(sizeName, { window: Number(values.window) });
+const { size, model, parameters } = makeModel(sizeName, { window: Number(values.window) }, { fromHost: true });
 if (values.dtype === 'bfloat16') {
   for (const [name, weight] of Object.entries(parameters)) {
     if (weight.rank !== 2) continue;

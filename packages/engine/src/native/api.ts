@@ -305,21 +305,23 @@ export function withoutNativeChatter<T>(fn: () => T): T {
   }
 }
 
+/** A function of the C library by its prototype; undefined where there is none of that name. */
+export function systemFunction<F>(prototype: string): F | undefined {
+  try {
+    return koffi.load(null).func(prototype) as unknown as F;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Calls glibc's mallopt; returns false where the C library has none. */
 export function mallopt(parameter: number, value: number): boolean {
-  try {
-    const fn = koffi.load(null).func('int mallopt(int, int)') as (parameter: number, value: number) => number;
-    return fn(parameter, value) === 1;
-  } catch {
-    return false;
-  }
+  return (
+    systemFunction<(parameter: number, value: number) => number>('int mallopt(int, int)')?.(parameter, value) === 1
+  );
 }
 
 /** Gives freed memory back to the system: glibc's malloc_trim, of all threads' arenas. Nothing where there is none. */
 export function trimMemory(): void {
-  try {
-    (koffi.load(null).func('int malloc_trim(size_t)') as (pad: number) => number)(0);
-  } catch {
-    // Another C library; it has its own ways.
-  }
+  systemFunction<(pad: number) => number>('int malloc_trim(size_t)')?.(0);
 }

@@ -9,6 +9,7 @@ import {
   type Pointer,
   type TensorFlowApi,
 } from './api';
+import { LargePages } from './large-pages';
 import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
@@ -69,6 +70,7 @@ export class NativeRuntime {
   readonly version: string;
   liveTensors = 0;
   liveBytes = 0;
+  private readonly largePages = LargePages.ofSystem();
   private readonly status: Pointer;
   readonly context: Pointer;
 
@@ -132,7 +134,9 @@ export class NativeRuntime {
     }
     const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, expected);
     if (!tensor) throw outOfMemory('creating a tensor', expected);
-    writeNative(this.api.TF_TensorData(tensor), bytes);
+    const data = this.api.TF_TensorData(tensor);
+    this.largePages.prepare(data, expected);
+    writeNative(data, bytes);
     return tensor;
   }
 
