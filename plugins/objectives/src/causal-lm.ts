@@ -42,6 +42,7 @@ const { inputIds, attentionMask, labels } = BATCH_FIELDS;
  * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones.
  */
 export class CausalLm implements Objective {
+  readonly modelKind = 'decoder-only';
   readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels];
 
   constructor(private readonly options: CausalLmOptions) {}

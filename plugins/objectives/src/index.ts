@@ -8,6 +8,7 @@ export { Teacher, TEACHER_FIELDS, type DistillationOptions } from './distillatio
 export { Ul2, UL2_PRESETS, type Denoiser, type Ul2Options } from './ul2';
 export { corrupt, drawSpans, planNoise, type NoisePlan, type Span } from './spans';
 export { CausalLm, type CausalLmOptions } from './causal-lm';
+export { Mixture, type MixtureMember } from './mixture';
 export { LossEvaluator, type LossEvaluatorOptions } from './loss-evaluator';
 export { plugin } from './plugin';
 export { plugin as default } from './plugin';

@@ -48,6 +48,7 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  * the whole sequence, so that one compiled step serves every split.
  */
 export class PrefixLm implements Objective {
+  readonly modelKind = 'encoder-decoder';
   readonly gives: readonly FieldSpec[];
   /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));

@@ -52,6 +52,7 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  * are the labels shifted right behind the model's start token with pad for -100. Never both.
  */
 export class Seq2Seq implements Objective {
+  readonly modelKind = 'encoder-decoder';
   readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
 
   constructor(private readonly options: Seq2SeqOptions) {}
