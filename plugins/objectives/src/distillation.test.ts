@@ -52,7 +52,7 @@ it('is nothing between equals, positive otherwise, and is mixed by alpha', () =>
     // Source ends with the start token, so that the decoder reads what the teacher reads at its first position.
     const host = objective.prepare(
       { kind: 'batch', batch: { input_ids: int32([[5, 2]]), labels: int32([[8, 9]]) } },
-      { model: student, random: createRandom(0) },
+      { model: student, random: createRandom(0), step: 0 },
     );
     const batch = Object.fromEntries(
       Object.entries(host).map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]),
@@ -73,7 +73,7 @@ it('is nothing between equals, positive otherwise, and is mixed by alpha', () =>
 });
 
 it('refuses a teacher of another vocabulary or kind, and a target without source', () => {
-  const context = { model: student, random: createRandom(0) };
+  const context = { model: student, random: createRandom(0), step: 0 };
   const prepare = (teacher: Teacher, batch: HostFields): HostFields =>
     make(teacher).prepare({ kind: 'batch', batch }, context);
   const batch = { input_ids: int32([[5]]), labels: int32([[8]]) };

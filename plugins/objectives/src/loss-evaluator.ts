@@ -23,6 +23,7 @@ import {
 } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
+import { withoutTeachers } from './distillation';
 
 export const lossEvaluatorOptions = z.strictObject({
   /** Where the held-out sequences or batches come from. */
@@ -190,7 +191,9 @@ export const lossEvaluator = defineComponent({
   options: lossEvaluatorOptions,
   useFactory: async (context) => {
     const { options, components, engine, random } = context;
-    const objective = await components.create('objective', options.objective ?? runObjective(context));
+    // Teachers have no part in an evaluation, and a second one would cost as much memory as the first.
+    const { spec } = withoutTeachers(options.objective ?? runObjective(context));
+    const objective = await components.create('objective', spec);
     const dataset = await components.create('dataset', options.dataset);
     return new LossEvaluator({ engine, dataset, objective, random }, options);
   },
