@@ -20,7 +20,13 @@ import {
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
-import { checkTeacher, loadTeacherModel, readByTeacher, withoutTeachers, type DistillationOptions } from './distillation';
+import {
+  checkTeacher,
+  loadTeacherModel,
+  readByTeacher,
+  withoutTeachers,
+  type DistillationOptions,
+} from './distillation';
 import { paddingMask, padRows, roundUp } from './padding';
 import { keyOf, sequencesOf, type Sequence } from './sequences';
 import { teacherFingerprint, type StoredSequence } from './teacher-cache';

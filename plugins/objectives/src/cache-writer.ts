@@ -101,7 +101,11 @@ export class TeacherCacheWriter {
     const { topK, dtype } = this.index;
     const offsets = new Int32Array(waiting.length + 1);
     waiting.forEach(({ stored }, i) => (offsets[i + 1] = offsets[i] + stored.positions));
-    const join_ = <T extends Int32Array | Float32Array>(target: T, width: number, part: (one: StoredSequence) => T): T => {
+    const join_ = <T extends Int32Array | Float32Array>(
+      target: T,
+      width: number,
+      part: (one: StoredSequence) => T,
+    ): T => {
       waiting.forEach(({ stored }, i) => target.set(part(stored), offsets[i] * width));
       return target;
     };

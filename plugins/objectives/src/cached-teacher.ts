@@ -1,11 +1,5 @@
 /** Shapes: B batch, T target length, K tokens kept of a distribution, V vocabulary. */
-import {
-  DataError,
-  type BatchTensors,
-  type FieldSpec,
-  type HostFields,
-  type Model,
-} from '@graft/core';
+import { DataError, type BatchTensors, type FieldSpec, type HostFields, type Model } from '@graft/core';
 import { tf } from '@graft/engine';
 import { labelWeights } from './cross-entropy';
 import type { DistillationOptions, Lessons } from './distillation';

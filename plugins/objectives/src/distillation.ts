@@ -198,7 +198,10 @@ export async function loadTeacher(
 export function withoutTeachers(
   spec: ComponentSpec,
   variant?: string,
-): { readonly spec: ComponentSpec; readonly teachers: readonly { variant?: string; distillation: DistillationOptions }[] } {
+): {
+  readonly spec: ComponentSpec;
+  readonly teachers: readonly { variant?: string; distillation: DistillationOptions }[];
+} {
   const { use } = spec;
   const isOwn = (id: string): boolean => use === id || use === `@graft/objectives/${id}`;
   if (isOwn('prefix-lm')) {
@@ -206,16 +209,16 @@ export function withoutTeachers(
     return { spec: rest, teachers: distillation ? [{ variant, distillation }] : [] };
   }
   if (!isOwn('mixture')) return { spec, teachers: [] };
-  const parts = (spec as ComponentSpec & { objectives: readonly { objective: ComponentSpec; name?: string }[] }).objectives.map(
-    (part) => {
-      const name = part.name ?? part.objective.use.split('/').pop()!;
-      const { spec: objective, teachers } = withoutTeachers(
-        part.objective,
-        variant === undefined ? name : `${variant}/${name}`,
-      );
-      return { part: { ...part, objective }, teachers };
-    },
-  );
+  const parts = (
+    spec as ComponentSpec & { objectives: readonly { objective: ComponentSpec; name?: string }[] }
+  ).objectives.map((part) => {
+    const name = part.name ?? part.objective.use.split('/').pop()!;
+    const { spec: objective, teachers } = withoutTeachers(
+      part.objective,
+      variant === undefined ? name : `${variant}/${name}`,
+    );
+    return { part: { ...part, objective }, teachers };
+  });
   return {
     spec: { ...spec, objectives: parts.map(({ part }) => part) },
     teachers: parts.flatMap(({ teachers }) => teachers),

@@ -104,7 +104,11 @@ export class PrefixLm implements Objective {
     const { labelSmoothing, zLoss } = this.options;
     const { logits } = model.forward(parameters, batch, options);
     const { labels, label_weights: weights } = batch;
-    const { loss: crossEntropy, count, weight } = maskedCrossEntropy(logits, labels, { labelSmoothing, zLoss, weights });
+    const {
+      loss: crossEntropy,
+      count,
+      weight,
+    } = maskedCrossEntropy(logits, labels, { labelSmoothing, zLoss, weights });
     const divergence = this.teacher.divergence(logits, batch);
     return {
       loss: tf.add(tf.mul(crossEntropy, alpha), tf.mul(divergence, 1 - alpha)).asScalar(),

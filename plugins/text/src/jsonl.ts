@@ -107,7 +107,14 @@ async function openJsonl({ options, components, random }: ComponentContext<Jsonl
         ]
       : [{ key: text, field: 'tokens', eos: appendEos }];
   const lines = new JsonLines(index, readColumns(columns, tokenizer, weights), shuffle ? random : undefined);
-  const data = fingerprint(files, [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize, ...(weights ? [weights] : [])]);
+  const data = fingerprint(files, [
+    columns,
+    lengthTokens,
+    split,
+    shuffle,
+    tokenizer.vocabularySize,
+    ...(weights ? [weights] : []),
+  ]);
   if (lengthTokens === undefined) {
     const texts = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
     const fields = weights === undefined ? texts : [...texts, WEIGHTS_FIELD];

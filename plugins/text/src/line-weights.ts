@@ -15,7 +15,12 @@ export const WEIGHTS_FIELD: FieldSpec = {
  *
  *     {"answer": "abc", "weights": [0, 1, 0.5]}, a token for each letter   ->   [0, 1, 0.5, 1]
  */
-export function weightsAt(object: Readonly<Record<string, unknown>>, key: string, tokens: number, eos: boolean): Float32Array {
+export function weightsAt(
+  object: Readonly<Record<string, unknown>>,
+  key: string,
+  tokens: number,
+  eos: boolean,
+): Float32Array {
   const value = valueAt(object, key);
   const list = Array.isArray(value) ? (value as unknown[]) : [value];
   if (!list.every((weight) => typeof weight === 'number' && weight >= 0))

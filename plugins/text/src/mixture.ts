@@ -81,9 +81,7 @@ export class MixtureDataset implements Dataset {
     }
     this.kind = first.kind;
     this.fields = unionOf(members.map(({ dataset }) => dataset.fields));
-    this.variants = [
-      ...new Set(members.flatMap(({ objective, dataset }) => objective ?? dataset.variants ?? [])),
-    ];
+    this.variants = [...new Set(members.flatMap(({ objective, dataset }) => objective ?? dataset.variants ?? []))];
     this.ended = members.map(() => false);
     const identity = JSON.stringify([members.map(({ rate, objective }) => [rate, objective]), atEnd]);
     this.data = createHash('sha256').update(identity).digest('hex').slice(0, 16);

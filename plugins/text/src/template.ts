@@ -13,7 +13,8 @@ export function parseTemplate(text: string): Template {
     if ((char === '{' || char === '}') && text[at + 1] === char) {
       literal += char;
       at++;
-    } else if (char === '}') throw new Error(`"}" at character ${at + 1} closes nothing; a brace itself is written "}}"`);
+    } else if (char === '}')
+      throw new Error(`"}" at character ${at + 1} closes nothing; a brace itself is written "}}"`);
     else if (char === '{') {
       const end = text.indexOf('}', at);
       const key = text.slice(at + 1, end).trim();

@@ -30,15 +30,28 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
     .option('--teacher <folder>', "the teacher's checkpoint (default: distillation.teacher of the config)")
     .option('--out <folder>', 'the cache; what it has is kept and added to (default: distillation.cache of the config)')
     .option('--top-k <n>', 'tokens kept of each distribution', integer(1), 64)
-    .option('--steps <n>', "steps of the run whose sequences are cached (default: the config's train.steps)", integer(1))
-    .addOption(
-      new Option('--dtype <type>', 'how log-probabilities are stored').choices(['float16', 'float32']).default('float16'),
+    .option(
+      '--steps <n>',
+      "steps of the run whose sequences are cached (default: the config's train.steps)",
+      integer(1),
     )
-    .option('--batch-size <n>', 'sequences that the teacher reads at a time (default: those of a micro-batch)', integer(1))
+    .addOption(
+      new Option('--dtype <type>', 'how log-probabilities are stored')
+        .choices(['float16', 'float32'])
+        .default('float16'),
+    )
+    .option(
+      '--batch-size <n>',
+      'sequences that the teacher reads at a time (default: those of a micro-batch)',
+      integer(1),
+    )
     .option('--shard-megabytes <x>', 'written at a time, and held in memory before', positiveNumber, 256)
     .option('--set <key=value>', 'override one key of the config; may be repeated', collect)
     .addOption(engineOption())
-    .addHelpText('after', '\nCtrl-C writes what there is and stops with status 130; the same command goes on from there.')
+    .addHelpText(
+      'after',
+      '\nCtrl-C writes what there is and stops with status 130; the same command goes on from there.',
+    )
     .action((config: string | undefined, options: CacheCommandOptions) => cache(context, config, options));
 }
 
