@@ -3,6 +3,7 @@ import { openEngine, tf } from '@graft/engine';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
 import { Teacher } from './distillation';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
+import { sequencesOf } from './sequences';
 
 const teacherModel = fakeModel('decoder-only');
 const student = fakeModel('encoder-decoder');
@@ -41,6 +42,17 @@ it('reads source and target without padding between, and predicts each target fr
       [1, 2, 0],
     ],
   });
+});
+
+it('knows a label that does not count from what the decoder reads behind it', () => {
+  const batch: HostFields = {
+    input_ids: int32([[5, 6, 7, 0]]),
+    attention_mask: int32([[1, 1, 1, 0]]),
+    decoder_input_ids: int32([[2, 8, 9, 1]]),
+    labels: int32([[-100, 9, 1, -100]]),
+  };
+  expect(sequencesOf(batch)).toEqual([{ source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) }]);
+  expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1)).teacher_input_ids).toEqual([[5, 6, 7, 8, 9]]);
 });
 
 it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {
