@@ -184,9 +184,10 @@ export async function loadTeacherModel(
 /** The teacher of a run. */
 export async function loadTeacher(
   options: DistillationOptions & { readonly teacher: string },
-  { components, random, resolve }: ComponentContext,
+  context: ComponentContext,
 ): Promise<Teacher> {
-  const { model: family } = resolve(RUN).config as unknown as { model: ComponentSpec };
+  const { components, random } = context;
+  const { model: family } = context.resolve(RUN).config as unknown as { model: ComponentSpec };
   const { model, parameters } = await loadTeacherModel(options.teacher, components, family, random);
   return new Teacher(model, parameters, options);
 }
