@@ -61,9 +61,9 @@ async function cache(context: CommandContext, file: string | undefined, options:
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
   const engine = { ...loaded.config.engine, mode: options.engine ?? loaded.config.engine.mode };
   const { logEvery } = loaded.config.train;
-  const began = performance.now();
   const logger = await openLogger(context);
-  let first: number | undefined;
+  // From the end of the first step on: before it the teacher is loaded and compiled.
+  let first: { readonly step: number; readonly at: number } | undefined;
   const result = await withInterrupt(
     (signal) =>
       cacheTeacher(
@@ -79,8 +79,9 @@ async function cache(context: CommandContext, file: string | undefined, options:
           signal,
           logger,
           onStep: (step, steps, sequences) => {
-            first ??= step - 1;
-            const left = ((performance.now() - began) / 1000 / (step - first)) * (steps - step);
+            first ??= { step, at: performance.now() };
+            const seconds = (performance.now() - first.at) / 1000 / Math.max(1, step - first.step);
+            const left = seconds * (steps - step);
             if (step % logEvery === 0 || step === steps)
               context.note(`step ${step}/${steps}, ${sequences} sequences, ${formatDuration(left)} left`);
           },
