@@ -15,6 +15,7 @@ import { addInspectCommand } from './commands/inspect';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
+import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
 import type { CommandContext } from './context';
 import { describeError } from './report-error';
@@ -37,6 +38,7 @@ const COMMANDS = [
   addClassifyCommand,
   addInspectCommand,
   addDataCommand,
+  addTeacherCommand,
   addTokenizerCommand,
   addPluginsCommand,
   addDoctorCommand,

@@ -17,9 +17,20 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
+import {
+  BATCH_FIELDS,
+  checkModelKind,
+  checkSameShape,
+  checkTokenIds,
+  checkWeights,
+  EXAMPLE_FIELDS,
+  EXAMPLE_WEIGHTS,
+  LABEL_WEIGHTS,
+  maskLabels,
+  optional,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
-import { onesLike, paddingMask, padRows, roundUp } from './padding';
+import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
@@ -39,21 +50,28 @@ const { inputIds, attentionMask, labels } = BATCH_FIELDS;
  *       attention_mask [1, 1, 1, 1, 1, 0]
  *       labels         [6, 7, 8, 9, 1, -100]
  *
- * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones.
+ * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones. `weights` of an example say
+ * how much each of its tokens counts as a label (the first is none), `label_weights` of a ready batch the same of each label.
  */
 export class CausalLm implements Objective {
-  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels];
+  readonly modelKind = 'decoder-only';
+  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS];
 
   constructor(private readonly options: CausalLmOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : [inputIds, optional(attentionMask), labels];
+    return kind === 'examples'
+      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS]
+      : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS];
   }
 
   prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
     checkModelKind(model, 'decoder-only', 'causal-lm', 'Use `prefix-lm` or `seq2seq` for an encoder-decoder.');
-    const batch = source.kind === 'batch' ? this.fromBatch(source.batch) : this.fromExamples(source.examples, model);
     const where = 'The causal-lm batch';
+    const batch = maskLabels(
+      source.kind === 'batch' ? this.fromBatch(source.batch) : this.fromExamples(source.examples, model),
+      where,
+    );
     checkTokenIds(batch.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(batch.labels, 'labels', model.vocabularySize, where, true);
     checkLabels(batch, where);
@@ -82,13 +100,15 @@ export class CausalLm implements Objective {
       input_ids: batch.input_ids,
       attention_mask: batch.attention_mask ?? onesLike(batch.input_ids),
       labels: batch.labels,
+      ...(batch.label_weights && { label_weights: batch.label_weights }),
     };
   }
 
   private fromExamples(examples: readonly HostFields[], model: Model): HostFields {
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkFields(example, [EXAMPLE_FIELDS.tokens], where);
+      checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
+      if (example.weights) checkWeights(example.weights, example.tokens.values.length, 'tokens', where);
       const { values } = example.tokens;
       if (values.length < 2) {
         throw new DataError(
@@ -101,14 +121,17 @@ export class CausalLm implements Objective {
     const longest = rows.reduce((length, row) => Math.max(length, row.length - 1), 0);
     const length = roundUp(longest, this.options.padToMultipleOf);
     const inputs = rows.map((row) => row.subarray(0, -1));
+    const mask = paddingMask(inputs, length);
+    const weights = examples.map((example) => example.weights?.values.subarray(1));
     return {
       input_ids: padRows(inputs, length, model.specialTokens.pad), // [B, L]
-      attention_mask: paddingMask(inputs, length), // [B, L]
+      attention_mask: mask, // [B, L]
       labels: padRows(
         rows.map((row) => row.subarray(1)),
         length,
         IGNORED_LABEL,
       ), // [B, L]
+      ...(weights.some((row) => row) && { label_weights: padWeights(weights, mask) }), // [B, L]
     };
   }
 }

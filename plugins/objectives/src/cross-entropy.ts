@@ -9,11 +9,18 @@ export interface CrossEntropySettings {
   readonly zLoss?: number;
 }
 
+export interface CrossEntropyOptions extends CrossEntropySettings {
+  /** float32, the shape of the labels: how much each counts in the mean. Default 1. */
+  readonly weights?: tf.Tensor;
+}
+
 export interface MaskedCrossEntropy {
   /** Mean over the labels that count, float32 scalar; 0 when none counts. */
   loss: tf.Scalar;
   /** How many labels counted, float32 scalar. */
   count: tf.Scalar;
+  /** Sum of their weights, float32 scalar: their number where none were given. */
+  weight: tf.Scalar;
 }
 
 /**
@@ -27,25 +34,33 @@ export interface MaskedCrossEntropy {
 export function maskedCrossEntropy(
   logits: tf.Tensor,
   labels: tf.Tensor,
-  settings: CrossEntropySettings = {},
+  { weights: given, ...settings }: CrossEntropyOptions = {},
 ): MaskedCrossEntropy {
   const vocabulary = logits.shape[logits.shape.length - 1];
-  const { count, weights, classes } = counted(labels);
+  const { count, weight, weights, classes } = labelWeights(labels, given);
   const rows = tf.reshape(logits.dtype === 'float32' ? logits : logits.toFloat(), [-1, vocabulary]);
-  return { loss: weightedCrossEntropy(rows, classes, weights, settings), count };
+  return { loss: weightedCrossEntropy(rows, classes, weights, settings), count, weight };
 }
 
-/** Which labels count, with what weight [N]; an ignored label has weight 0, and any class does for it. */
-function counted(labels: tf.Tensor): { count: tf.Scalar; weights: tf.Tensor; classes: tf.Tensor } {
-  const flat = tf.reshape(labels, [-1]).toInt(); // [N]
-  const counts = tf.notEqual(flat, IGNORED_LABEL).toFloat(); // [N]
+/**
+ * Which labels count, with what share of the mean [N]; an ignored label has share 0, and any class does for it. Traceable.
+ */
+export function labelWeights(
+  labels: tf.Tensor,
+  given?: tf.Tensor,
+): { count: tf.Scalar; weight: tf.Scalar; weights: tf.Tensor1D; classes: tf.Tensor1D } {
+  const flat = tf.reshape(labels, [-1]).toInt() as tf.Tensor1D; // [N]
+  const counts = tf.notEqual(flat, IGNORED_LABEL).toFloat() as tf.Tensor1D; // [N]
   const count = tf.sum<tf.Scalar>(counts);
-  return {
-    count,
-    weights: tf.div(counts, tf.maximum(count, 1)), // [N]
-    classes: tf.maximum(flat, tf.scalar(0, 'int32')),
-  };
+  const classes = tf.maximum<tf.Tensor1D>(flat, tf.scalar(0, 'int32'));
+  if (!given) return { count, weight: count, weights: tf.div(counts, tf.maximum(count, 1)), classes };
+  const own = tf.mul<tf.Tensor1D>(counts, tf.reshape(given, [-1]));
+  const weight = tf.sum<tf.Scalar>(own);
+  return { count, weight, weights: tf.div(own, tf.maximum(weight, LEAST_WEIGHT)), classes };
 }
+
+/** Where no label counts, nothing is divided by it but 0. */
+const LEAST_WEIGHT = 1e-30;
 
 /**
  * As `maskedCrossEntropy` of the model's logits for rows [N, D], of which there are never more than those of one chunk: the
@@ -60,10 +75,11 @@ export function chunkedCrossEntropy(
   {
     chunkTokens,
     training,
+    weights: given,
     ...settings
-  }: CrossEntropySettings & { readonly chunkTokens: number; readonly training: boolean },
+  }: CrossEntropyOptions & { readonly chunkTokens: number; readonly training: boolean },
 ): MaskedCrossEntropy {
-  const { count, weights, classes } = counted(labels);
+  const { count, weight, weights, classes } = labelWeights(labels, given);
   const lossOf = (x: tf.Tensor, own: readonly tf.Tensor[], at: tf.Tensor, w: tf.Tensor): tf.Scalar => {
     const named = Object.fromEntries(head.parameters.map((name, i) => [name, own[i]]));
     return weightedCrossEntropy(head.logits({ ...parameters, ...named }, x), at, w, settings);
@@ -96,7 +112,7 @@ export function chunkedCrossEntropy(
       gradients: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
     };
   })(rows, ...tables);
-  return { loss: loss as tf.Scalar, count };
+  return { loss: loss as tf.Scalar, count, weight };
 }
 
 /**

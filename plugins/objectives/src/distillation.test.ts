@@ -3,6 +3,7 @@ import { openEngine, tf } from '@graft/engine';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
 import { Teacher } from './distillation';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
+import { sequencesOf } from './sequences';
 
 const teacherModel = fakeModel('decoder-only');
 const student = fakeModel('encoder-decoder');
@@ -43,6 +44,17 @@ it('reads source and target without padding between, and predicts each target fr
   });
 });
 
+it('knows a label that does not count from what the decoder reads behind it', () => {
+  const batch: HostFields = {
+    input_ids: int32([[5, 6, 7, 0]]),
+    attention_mask: int32([[1, 1, 1, 0]]),
+    decoder_input_ids: int32([[2, 8, 9, 1]]),
+    labels: int32([[-100, 9, 1, -100]]),
+  };
+  expect(sequencesOf(batch)).toEqual([{ source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) }]);
+  expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1)).teacher_input_ids).toEqual([[5, 6, 7, 8, 9]]);
+});
+
 it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {
   // The fake models look logits up by the token they read, so equal tables see equal tokens at equal places.
   const table = tf.randomNormal([12, 12], 0, 1, 'float32', 7);
@@ -52,7 +64,7 @@ it('is nothing between equals, positive otherwise, and is mixed by alpha', () =>
     // Source ends with the start token, so that the decoder reads what the teacher reads at its first position.
     const host = objective.prepare(
       { kind: 'batch', batch: { input_ids: int32([[5, 2]]), labels: int32([[8, 9]]) } },
-      { model: student, random: createRandom(0) },
+      { model: student, random: createRandom(0), step: 0 },
     );
     const batch = Object.fromEntries(
       Object.entries(host).map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]),
@@ -73,7 +85,7 @@ it('is nothing between equals, positive otherwise, and is mixed by alpha', () =>
 });
 
 it('refuses a teacher of another vocabulary or kind, and a target without source', () => {
-  const context = { model: student, random: createRandom(0) };
+  const context = { model: student, random: createRandom(0), step: 0 };
   const prepare = (teacher: Teacher, batch: HostFields): HostFields =>
     make(teacher).prepare({ kind: 'batch', batch }, context);
   const batch = { input_ids: int32([[5]]), labels: int32([[8]]) };

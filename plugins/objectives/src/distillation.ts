@@ -2,31 +2,54 @@
 import {
   DataError,
   fillParameters,
-  IGNORED_LABEL,
   pathOption,
   RUN,
   type BatchTensors,
   type ComponentContext,
+  type ComponentFactory,
   type ComponentSpec,
   type FieldSpec,
   type HostFields,
   type Model,
   type Parameters,
+  type RandomStream,
 } from '@graft/core';
 import { tf } from '@graft/engine';
 import { z } from 'zod';
+import { labelWeights } from './cross-entropy';
 import { paddingMask, padRows, roundUp } from './padding';
+import { sequencesOf, type Sequence } from './sequences';
 
-export const distillationOptions = z.strictObject({
-  /** Folder of a decoder-only checkpoint with the student's vocabulary. */
-  teacher: pathOption(),
-  /** Weight of cross-entropy; the divergence has the rest. */
-  alpha: z.number().min(0).max(1).default(0.25),
-  /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size. */
-  temperature: z.number().positive().default(1),
-});
+export const distillationOptions = z
+  .strictObject({
+    /** Folder of a decoder-only checkpoint with the student's vocabulary; with `cache`, the one that the cache must be of. */
+    teacher: pathOption().optional(),
+    /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
+    cache: pathOption().optional(),
+    /** Weight of cross-entropy; the divergence has the rest. */
+    alpha: z.number().min(0).max(1).default(0.25),
+    /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size. */
+    temperature: z.number().positive().default(1),
+  })
+  .refine(({ teacher, cache }) => teacher !== undefined || cache !== undefined, {
+    error: 'expected `teacher`, `cache`, or both',
+  });
 
 export type DistillationOptions = z.output<typeof distillationOptions>;
+
+/** Where a student's lessons come from: a teacher in memory, or what one said before. */
+export interface Lessons {
+  readonly options: Pick<DistillationOptions, 'alpha' | 'temperature'>;
+  /** What `fields` adds to a batch. */
+  readonly gives: readonly FieldSpec[];
+  /** Throws DataError unless student and teacher speak of the same tokens. */
+  checkStudent(student: Model): void;
+  /** On the host: what the divergence needs beside the student's own fields. */
+  fields(batch: HostFields, padToMultipleOf: number): HostFields;
+  /** KL(teacher || student), mean over the labels that count, times the temperature's square. logits [B, T, V]. Traceable. */
+  divergence(logits: tf.Tensor3D, batch: BatchTensors): tf.Scalar;
+  dispose(): void;
+}
 
 /** What the teacher reads, beside the student's fields. */
 export const TEACHER_FIELDS = {
@@ -41,7 +64,9 @@ export const TEACHER_FIELDS = {
 } as const satisfies Record<string, FieldSpec>;
 
 /** A decoder-only model whose next-token distributions the student learns from. Owns the teacher's parameters. */
-export class Teacher {
+export class Teacher implements Lessons {
+  readonly gives = Object.values(TEACHER_FIELDS);
+
   constructor(
     readonly model: Model,
     private readonly parameters: Parameters,
@@ -50,18 +75,7 @@ export class Teacher {
 
   /** Throws DataError unless the two models speak of the same tokens. */
   checkStudent(student: Model): void {
-    if (this.model.kind !== 'decoder-only') {
-      throw new DataError(`A teacher is a decoder-only model; this one is ${this.model.kind}.`, {
-        code: 'distillation.teacher-kind',
-        exitCode: 2,
-      });
-    }
-    if (this.model.vocabularySize !== student.vocabularySize) {
-      throw new DataError(
-        `The teacher has a vocabulary of ${this.model.vocabularySize} tokens, the student of ${student.vocabularySize}; distillation needs the same.`,
-        { code: 'distillation.vocabulary', exitCode: 2 },
-      );
-    }
+    checkTeacher(this.model, student);
   }
 
   /**
@@ -73,23 +87,14 @@ export class Teacher {
    *       teacher_positions [2, 3, 4]
    */
   fields(batch: HostFields, padToMultipleOf: number): HostFields {
-    const { input_ids: ids, attention_mask: mask, labels } = batch;
-    const [rows, sourceLength] = ids.shape;
-    const targetLength = labels.shape[1];
-    const inputs: number[][] = [];
+    const { labels } = batch;
+    const [rows, targetLength] = labels.shape;
     const positions = new Int32Array(rows * targetLength);
-    for (let row = 0; row < rows; row++) {
-      const sequence: number[] = [];
-      for (let i = row * sourceLength; i < (row + 1) * sourceLength; i++)
-        if (mask.values[i] !== 0) sequence.push(ids.values[i]);
-      for (let i = row * targetLength; i < (row + 1) * targetLength; i++) {
-        if (labels.values[i] === IGNORED_LABEL) continue;
-        positions[i] = sequence.length - 1;
-        sequence.push(labels.values[i]);
-      }
-      // Nothing is predicted behind the last target.
-      inputs.push(sequence.slice(0, -1));
-    }
+    const sequences = sequencesOf(batch);
+    sequences.forEach(({ source, target }, row) =>
+      target.forEach((_, j) => (positions[row * targetLength + j] = source.length - 1 + j)),
+    );
+    const inputs = sequences.map(readByTeacher);
     if (positions.some((position) => position < 0)) {
       throw new DataError(
         'A row has a target but no source, so the teacher has nothing to predict its first token from.',
@@ -124,8 +129,8 @@ export class Teacher {
     const teacherLog = tf.logSoftmax(tf.mul(taught, 1 / temperature));
     const studentLog = tf.logSoftmax(tf.mul(logits, 1 / temperature));
     const perToken = tf.sum(tf.mul(tf.exp(teacherLog), tf.sub(teacherLog, studentLog)), -1); // [B, T]
-    const counted = tf.notEqual(batch.labels, IGNORED_LABEL).toFloat(); // [B, T]
-    const mean = tf.div(tf.sum(tf.mul(perToken, counted)), tf.maximum(tf.sum(counted), 1));
+    const { weights } = labelWeights(batch.labels, batch.label_weights); // [B T]
+    const mean = tf.sum(tf.mul(perToken.reshape([-1]), weights));
     return tf.mul(mean, temperature * temperature).asScalar();
   }
 
@@ -134,12 +139,89 @@ export class Teacher {
   }
 }
 
-/** Loads the teacher through the same components that a run's own model comes from. */
-export async function loadTeacher(options: DistillationOptions, context: ComponentContext): Promise<Teacher> {
+/** Throws DataError unless the teacher is decoder-only and both speak of the same tokens. */
+export function checkTeacher(teacher: Model, student: Model): void {
+  if (teacher.kind !== 'decoder-only') {
+    throw new DataError(`A teacher is a decoder-only model; this one is ${teacher.kind}.`, {
+      code: 'distillation.teacher-kind',
+      exitCode: 2,
+    });
+  }
+  if (teacher.vocabularySize !== student.vocabularySize) {
+    throw new DataError(
+      `The teacher has a vocabulary of ${teacher.vocabularySize} tokens, the student of ${student.vocabularySize}; distillation needs the same.`,
+      { code: 'distillation.vocabulary', exitCode: 2 },
+    );
+  }
+}
+
+/** Source and target without the last token: nothing is predicted behind it. */
+export function readByTeacher({ source, target }: Sequence): Int32Array {
+  const input = new Int32Array(source.length + Math.max(0, target.length - 1));
+  input.set(source);
+  input.set(target.subarray(0, -1), source.length);
+  return input;
+}
+
+export interface LoadedTeacher {
+  readonly model: Model;
+  readonly parameters: Parameters;
+}
+
+/** Loads a teacher through the same components that a run's own model comes from. The caller disposes the parameters. */
+export async function loadTeacherModel(
+  folder: string,
+  components: ComponentFactory,
+  family: ComponentSpec,
+  random: RandomStream,
+): Promise<LoadedTeacher> {
+  const initializer = await components.create('initializer', { use: 'load', path: folder });
+  const { use } = family;
+  const model = (await components.create('model', { use })).build(await initializer.checkpointConfig());
+  return { model, parameters: await fillParameters(model, initializer, random.fork('teacher')) };
+}
+
+/** The teacher of a run. */
+export async function loadTeacher(
+  options: DistillationOptions & { readonly teacher: string },
+  context: ComponentContext,
+): Promise<Teacher> {
   const { components, random } = context;
-  const { model: spec } = context.resolve(RUN).config as unknown as { model: ComponentSpec };
-  const initializer = await components.create('initializer', { use: 'load', path: options.teacher });
-  const family = await components.create('model', { use: spec.use });
-  const model = family.build(await initializer.checkpointConfig());
-  return new Teacher(model, await fillParameters(model, initializer, random.fork('teacher')), options);
+  const { model: family } = context.resolve(RUN).config as unknown as { model: ComponentSpec };
+  const { model, parameters } = await loadTeacherModel(options.teacher, components, family, random);
+  return new Teacher(model, parameters, options);
+}
+
+/**
+ * An objective's section without its teachers, those of a mixture's parts included; and the distillations that were there, each
+ * with the variant of the objective that it belongs to.
+ */
+export function withoutTeachers(
+  spec: ComponentSpec,
+  variant?: string,
+): {
+  readonly spec: ComponentSpec;
+  readonly teachers: readonly { variant?: string; distillation: DistillationOptions }[];
+} {
+  const { use } = spec;
+  const isOwn = (id: string): boolean => use === id || use === `@graft/objectives/${id}`;
+  if (isOwn('prefix-lm')) {
+    const { distillation, ...rest } = spec as ComponentSpec & { distillation?: DistillationOptions };
+    return { spec: rest, teachers: distillation ? [{ variant, distillation }] : [] };
+  }
+  if (!isOwn('mixture')) return { spec, teachers: [] };
+  const parts = (
+    spec as ComponentSpec & { objectives: readonly { objective: ComponentSpec; name?: string }[] }
+  ).objectives.map((part) => {
+    const name = part.name ?? part.objective.use.split('/').pop()!;
+    const { spec: objective, teachers } = withoutTeachers(
+      part.objective,
+      variant === undefined ? name : `${variant}/${name}`,
+    );
+    return { part: { ...part, objective }, teachers };
+  });
+  return {
+    spec: { ...spec, objectives: parts.map(({ part }) => part) },
+    teachers: parts.flatMap(({ teachers }) => teachers),
+  };
 }

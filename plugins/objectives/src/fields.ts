@@ -19,6 +19,24 @@ export const BATCH_FIELDS = {
   labels: ids(FIELDS.labels, 2, `token ids to predict, one for each position; ${IGNORED_LABEL} is ignored`),
 } as const;
 
+/** How much each label counts; no other loss than that of labels looks at it. */
+export const LABEL_WEIGHTS: FieldSpec = {
+  name: 'label_weights',
+  dtype: 'float32',
+  rank: 2,
+  optional: true,
+  meaning: 'how much each label counts in the mean; 0: not at all',
+};
+
+/** The same in an example: one for each token of `target`, or of `tokens`. */
+export const EXAMPLE_WEIGHTS: FieldSpec = {
+  name: 'weights',
+  dtype: 'float32',
+  rank: 1,
+  optional: true,
+  meaning: 'how much each token counts as a label; 0: not at all',
+};
+
 /** Example fields, each int32 [length]. */
 export const EXAMPLE_FIELDS = {
   tokens: ids('tokens', 1, 'token ids of one piece of text'),
@@ -49,6 +67,37 @@ export function checkTokenIds(
       },
     );
   }
+}
+
+/** Throws DataError unless an example's weights are numbers from 0 on, one for each of `length` tokens. */
+export function checkWeights({ values }: HostArray, length: number, of: string, where: string): void {
+  if (values.length !== length) {
+    throw new DataError(`${where}: "weights" has length ${values.length}, but "${of}" has ${length} tokens.`, {
+      code: 'data.weights',
+    });
+  }
+  checkWeightValues(values, 'weights', where);
+}
+
+/**
+ * A batch whose labels of weight 0 are ignored ones. Behind the shift to the right: what is not learnt is read all the same.
+ * Throws DataError for weights that are no numbers from 0 on, or of another shape than the labels.
+ */
+export function maskLabels<B extends HostFields>(batch: B, where: string): B {
+  const { labels, [LABEL_WEIGHTS.name]: weights } = batch;
+  if (!weights) return batch;
+  checkSameShape(batch, LABEL_WEIGHTS.name, 'labels', where);
+  checkWeightValues(weights.values, LABEL_WEIGHTS.name, where);
+  const values = Int32Array.from(labels.values, (label, i) => (weights.values[i] === 0 ? IGNORED_LABEL : label));
+  return { ...batch, labels: { ...labels, values } };
+}
+
+function checkWeightValues(values: HostArray['values'], name: string, where: string): void {
+  const wrong = values.find((weight) => !(weight >= 0 && Number.isFinite(weight)));
+  if (wrong === undefined) return;
+  throw new DataError(`${where}: "${name}" holds ${wrong}; a weight is a number of at least 0.`, {
+    code: 'data.weights',
+  });
 }
 
 /** Throws DataError unless both arrays have one shape. */

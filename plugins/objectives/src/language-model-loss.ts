@@ -26,20 +26,24 @@ export interface LossSettings {
   readonly chunkTokens?: number;
 }
 
-/** Mean cross-entropy of the model's logits against `labels`, with the number of labels that counted. */
+/**
+ * Mean cross-entropy of the model's logits against `labels`, weighted by `label_weights` where there are some, with the number
+ * of labels that counted. Smoothing and z-loss belong to training: an evaluation is of the cross-entropy alone.
+ */
 export function languageModelLoss(
   model: Model,
   parameters: Parameters,
   batch: BatchTensors,
   options: { training: boolean; randomKey?: tf.Tensor },
-  { chunkTokens, ...settings }: LossSettings = {},
+  { chunkTokens, labelSmoothing, zLoss }: LossSettings = {},
 ): LossOutput {
-  const { labels, ...inputs } = batch;
-  const { loss, count } =
+  const { labels, label_weights: weights, ...inputs } = batch;
+  const settings = options.training ? { labelSmoothing, zLoss, weights } : { weights };
+  const { loss, count, weight } =
     chunkTokens === undefined
       ? maskedCrossEntropy(model.forward(parameters, inputs, options).logits, labels, settings)
       : inChunks(chunkTokens);
-  return { loss, weight: count, sums: { targetTokens: count } };
+  return { loss, weight, sums: { targetTokens: count } };
 
   function inChunks(tokens: number): ReturnType<typeof maskedCrossEntropy> {
     const { head } = model;

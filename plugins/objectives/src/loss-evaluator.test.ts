@@ -3,6 +3,7 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { fakeModel, int32 } from '../test-support/fake-model';
 import { CausalLm, causalLmOptions } from './causal-lm';
 import { LossEvaluator } from './loss-evaluator';
+import { Mixture } from './mixture';
 
 /** Items from memory, with the position that a real dataset keeps. */
 function inMemory(items: readonly HostFields[], kind: Dataset['kind'] = 'examples'): Dataset {
@@ -75,6 +76,36 @@ describe('LossEvaluator', () => {
   it('measures ready batches one by one', async () => {
     const batch = { input_ids: int32([[3, 4]]), labels: int32([[4, -100]]) };
     expect((await evaluate(evaluator(inMemory([batch, batch], 'batch'), 5, 8))).tokens).toBe(2);
+  });
+
+  it('measures each part of a mixture by itself', async () => {
+    const member = { objective: objective(), rate: 1, fromStep: 0 };
+    const parts = new Mixture([
+      { ...member, name: 'all' },
+      { ...member, name: 'never', rate: 0 },
+    ]);
+    const own = new LossEvaluator(
+      { engine, dataset: inMemory(items), objective: parts, random: createRandom(1) },
+      { batches: 2, batchSize: 2 },
+    );
+    const plain = await evaluate(evaluator(inMemory(items), 2, 2));
+    expect(await evaluate(own)).toEqual(
+      Object.fromEntries(
+        ['all', 'never'].flatMap((name) => Object.entries(plain).map(([key, value]) => [`${key}/${name}`, value])),
+      ),
+    );
+  });
+
+  it('weighs labels', async () => {
+    const weighted = { ...int32([[2, 0.5]]), dtype: 'float32' as const, values: Float32Array.of(2, 0.5) };
+    const batch = { input_ids: int32([[3, 4]]), labels: int32([[4, 5]]), label_weights: weighted };
+    const losses = [3, 4].map((id, i) => {
+      const row = Array.from({ length: 12 }, (_, k) => Math.sin(id * 12 + k));
+      return Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - row[4 + i];
+    });
+    const result = await evaluate(evaluator(inMemory([batch], 'batch'), 5, 8));
+    expect(result.loss).toBeCloseTo((2 * losses[0] + 0.5 * losses[1]) / 2.5, 5);
+    expect(result.tokens).toBe(2);
   });
 
   it('says so when there is nothing to measure, or nothing that the objective takes', async () => {

@@ -2,8 +2,8 @@ import {
   DataError,
   IGNORED_LABEL,
   PluginError,
-  checkContract,
   checkFields,
+  checkSource,
   componentOption,
   defineComponent,
   uploadBatch,
@@ -23,6 +23,7 @@ import {
 } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
+import { withoutTeachers } from './distillation';
 
 export const lossEvaluatorOptions = z.strictObject({
   /** Where the held-out sequences or batches come from. */
@@ -37,6 +38,8 @@ export const lossEvaluatorOptions = z.strictObject({
 
 export type LossEvaluatorOptions = z.output<typeof lossEvaluatorOptions>;
 
+type Loss = Jitted<[Parameters, BatchTensors, string | undefined], tf.Scalar>;
+
 interface Parts {
   readonly engine: Engine;
   readonly dataset: Dataset;
@@ -46,42 +49,56 @@ interface Parts {
 
 /**
  * Held-out loss. Gives `loss` (nats a target token), `perplexity` (its exponential) and `tokens` (target tokens
- * measured). Every evaluation sees the same batches: neither the step nor the state of the training data counts.
+ * measured). Every evaluation sees the same batches: neither the step nor the state of the training data counts. Of a mixture
+ * each part is measured by itself, as `loss/<part>` and so on.
  */
 export class LossEvaluator implements Evaluator {
   private readonly start: JsonValue;
-  private compiled: { model: Model; loss: Jitted<[Parameters, BatchTensors], tf.Scalar> } | undefined;
+  private compiled: { model: Model; loss: Loss } | undefined;
 
   constructor(
     private readonly parts: Parts,
     private readonly options: { readonly batches: number; readonly batchSize: number },
   ) {
     const { dataset, objective } = parts;
-    const wanted = objective.takes(dataset.kind);
-    if (!wanted) {
-      throw new DataError(
-        `The evaluator's dataset gives ${dataset.kind === 'batch' ? 'ready batches' : 'single sequences'}, which its objective does not take.`,
-        { code: 'data.contract' },
-      );
-    }
-    checkContract(dataset.fields, wanted, "the evaluator's dataset", "the evaluator's objective");
+    checkSource(dataset, objective, { dataset: "the evaluator's dataset", objective: "the evaluator's objective" });
     this.start = dataset.position();
   }
 
-  async evaluate({ model, parameters }: EvaluationContext): Promise<Record<string, number>> {
+  async evaluate({ model, parameters, signal }: EvaluationContext): Promise<Record<string, number>> {
+    const { variants } = this.parts.objective;
+    if (!variants) return this.measure(model, parameters, undefined, signal);
+    const numbers: [string, number][] = [];
+    for (const variant of variants) {
+      const own = await this.measure(model, parameters, variant, signal);
+      numbers.push(...Object.entries(own).map(([name, value]): [string, number] => [`${name}/${variant}`, value]));
+    }
+    return Object.fromEntries(numbers);
+  }
+
+  private async measure(
+    model: Model,
+    parameters: Parameters,
+    variant: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<Record<string, number>> {
     const loss = this.lossOf(model);
     let sum = 0;
+    let weight = 0;
     let tokens = 0;
     await this.parts.dataset.restore(this.start);
-    for await (const fields of this.batches(model)) {
+    this.parts.dataset.select?.(variant);
+    for await (const fields of this.batches(model, variant)) {
+      signal?.throwIfAborted();
       const counted = countTargets(fields);
       const batch = uploadBatch(fields);
       let mean: tf.Scalar | undefined;
       try {
-        mean = await loss.async(parameters, batch);
+        mean = await loss.async(parameters, batch, variant);
         // Weighted by target tokens, so that neither the batch size nor a short last batch moves the result.
-        sum += (await mean.data())[0] * counted;
-        tokens += counted;
+        sum += (await mean.data())[0] * counted.weight;
+        weight += counted.weight;
+        tokens += counted.labels;
       } finally {
         mean?.dispose();
         tf.dispose(batch);
@@ -93,7 +110,7 @@ export class LossEvaluator implements Evaluator {
         hint: 'Look at its files, and at the fraction held out.',
       });
     }
-    return { loss: sum / tokens, perplexity: Math.exp(sum / tokens), tokens };
+    return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens };
   }
 
   dispose(): void {
@@ -102,13 +119,13 @@ export class LossEvaluator implements Evaluator {
     this.parts.dataset.dispose?.();
   }
 
-  private lossOf(model: Model): Jitted<[Parameters, BatchTensors], tf.Scalar> {
+  private lossOf(model: Model): Loss {
     if (this.compiled?.model !== model) {
       this.compiled?.loss.dispose();
       const { engine, objective } = this.parts;
       const loss = engine.jit(
-        (parameters: Parameters, batch: BatchTensors) =>
-          objective.loss(model, parameters, batch, { training: false }).loss,
+        (parameters: Parameters, batch: BatchTensors, variant: string | undefined) =>
+          objective.loss(model, parameters, batch, { training: false, variant }).loss,
         { name: 'heldOutLoss' },
       );
       this.compiled = { model, loss };
@@ -116,12 +133,12 @@ export class LossEvaluator implements Evaluator {
     return this.compiled.loss;
   }
 
-  private async *batches(model: Model): AsyncGenerator<HostFields> {
+  private async *batches(model: Model, variant: string | undefined): AsyncGenerator<HostFields> {
     const { dataset, objective, random } = this.parts;
     const size = dataset.kind === 'batch' ? 1 : this.options.batchSize;
     let made = 0;
     const prepare = (items: readonly HostFields[]): HostFields => {
-      const context = { model, random: random.fork('batch').fork(made++) };
+      const context = { model, variant, random: random.fork('batch').fork(made++) };
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const fields = objective.prepare(source, context);
@@ -140,12 +157,16 @@ export class LossEvaluator implements Evaluator {
   }
 }
 
-/** Labels that count; a batch without labels counts as one. */
-function countTargets({ labels }: HostFields): number {
-  if (!labels) return 1;
-  let count = 0;
-  for (const label of labels.values) if (label !== IGNORED_LABEL) count++;
-  return count;
+/** Labels that count, and what they weigh together; a batch without labels counts as one. */
+function countTargets({ labels, label_weights: weights }: HostFields): { labels: number; weight: number } {
+  if (!labels) return { labels: 1, weight: 1 };
+  const counted = { labels: 0, weight: 0 };
+  labels.values.forEach((label, i) => {
+    if (label === IGNORED_LABEL) return;
+    counted.labels++;
+    counted.weight += weights ? weights.values[i] : 1;
+  });
+  return counted;
 }
 
 /** The objective of the run that the evaluator works for. */
@@ -170,7 +191,9 @@ export const lossEvaluator = defineComponent({
   options: lossEvaluatorOptions,
   useFactory: async (context) => {
     const { options, components, engine, random } = context;
-    const objective = await components.create('objective', options.objective ?? runObjective(context));
+    // Teachers have no part in an evaluation, and a second one would cost as much memory as the first.
+    const { spec } = withoutTeachers(options.objective ?? runObjective(context));
+    const objective = await components.create('objective', spec);
     const dataset = await components.create('dataset', options.dataset);
     return new LossEvaluator({ engine, dataset, objective, random }, options);
   },

@@ -17,6 +17,14 @@ export function padRows(rows: readonly ArrayLike<number>[], length: number, fill
   return { dtype: 'int32', shape: [rows.length, length], values };
 }
 
+/** The same of weights, float32: filled up with 0; a row that has none counts fully where its mask is 1. */
+export function padWeights(rows: readonly (ArrayLike<number> | undefined)[], mask: HostArray): HostArray {
+  const length = mask.shape[1];
+  const values = Float32Array.from(mask.values);
+  rows.forEach((row, i) => row && values.set(row, i * length));
+  return { dtype: 'float32', shape: mask.shape, values };
+}
+
 /** 1 where `padRows` puts a row's own value, 0 where it fills up: int32 [rows, length]. */
 export function paddingMask(rows: readonly ArrayLike<number>[], length: number): HostArray {
   const values = new Int32Array(rows.length * length);

@@ -16,9 +16,20 @@ import {
 } from '@graft/core';
 import { tf } from '@graft/engine';
 import { z } from 'zod';
+import { openCachedTeacher } from './cached-teacher';
 import { maskedCrossEntropy } from './cross-entropy';
-import { distillationOptions, loadTeacher, TEACHER_FIELDS, type Teacher } from './distillation';
-import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
+import { distillationOptions, loadTeacher, type Lessons } from './distillation';
+import {
+  BATCH_FIELDS,
+  checkModelKind,
+  checkTokenIds,
+  checkWeights,
+  EXAMPLE_FIELDS,
+  EXAMPLE_WEIGHTS,
+  LABEL_WEIGHTS,
+  maskLabels,
+  optional,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
 import { encoderDecoderBatch, Seq2Seq, seq2seqOptions } from './seq2seq';
@@ -44,28 +55,30 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  *       decoder_input_ids [2, 8, 9]
  *       labels            [8, 9, 1]
  *
- * Of an odd number of tokens the target gets the odd one. With `split: random` both sides are padded to the length of
+ * `weights` of an example say how much each of its tokens counts as a label. Of an odd number of tokens the target gets the odd one. With `split: random` both sides are padded to the length of
  * the whole sequence, so that one compiled step serves every split.
  */
 export class PrefixLm implements Objective {
+  readonly modelKind = 'encoder-decoder';
   readonly gives: readonly FieldSpec[];
   /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
   constructor(
     private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
-    private readonly teacher?: Teacher,
+    private readonly teacher?: Lessons,
   ) {
-    this.gives = [...Object.values(BATCH_FIELDS), ...(teacher ? Object.values(TEACHER_FIELDS) : [])];
+    this.gives = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS, ...(teacher?.gives ?? []).map(optional)];
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : this.ready.takes('batch');
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS] : this.ready.takes('batch');
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const batch = source.kind === 'batch' ? this.ready.prepare(source, context) : this.split(source.examples, context);
-    if (!this.teacher) return batch;
+    // An evaluation is of the cross-entropy alone.
+    if (!this.teacher || context.step === undefined) return batch;
     this.teacher.checkStudent(context.model);
     return { ...batch, ...this.teacher.fields(batch, source.kind === 'batch' ? 1 : this.options.padToMultipleOf) };
   }
@@ -76,7 +89,7 @@ export class PrefixLm implements Objective {
     batch: BatchTensors,
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
-    if (!this.teacher) return languageModelLoss(model, parameters, batch, options, this.options);
+    if (!this.teacher || !options.training) return languageModelLoss(model, parameters, batch, options, this.options);
     if (this.options.chunkTokens !== undefined) {
       throw new DataError(
         'objective.chunkTokens and objective.distillation do not go together: a teacher needs all logits.',
@@ -88,12 +101,18 @@ export class PrefixLm implements Objective {
       );
     }
     const { alpha } = this.teacher.options;
+    const { labelSmoothing, zLoss } = this.options;
     const { logits } = model.forward(parameters, batch, options);
-    const { loss: crossEntropy, count } = maskedCrossEntropy(logits, batch.labels, this.options);
+    const { labels, label_weights: weights } = batch;
+    const {
+      loss: crossEntropy,
+      count,
+      weight,
+    } = maskedCrossEntropy(logits, labels, { labelSmoothing, zLoss, weights });
     const divergence = this.teacher.divergence(logits, batch);
     return {
       loss: tf.add(tf.mul(crossEntropy, alpha), tf.mul(divergence, 1 - alpha)).asScalar(),
-      weight: count,
+      weight,
       metrics: { crossEntropy, divergence },
       sums: { targetTokens: count },
     };
@@ -111,7 +130,7 @@ export class PrefixLm implements Objective {
     checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkFields(example, [EXAMPLE_FIELDS.tokens], where);
+      checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
       const { values } = example.tokens;
       if (values.length < 2) {
         throw new DataError(
@@ -122,7 +141,13 @@ export class PrefixLm implements Objective {
       checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
       const n = values.length;
       const prefix = this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1);
-      return { source: values.subarray(0, prefix), target: values.subarray(prefix), tokens: n };
+      if (example.weights) checkWeights(example.weights, n, 'tokens', where);
+      return {
+        source: values.subarray(0, prefix),
+        target: values.subarray(prefix),
+        weights: example.weights?.values.subarray(prefix),
+        tokens: n,
+      };
     });
     const longest = (length: (row: (typeof rows)[number]) => number): number =>
       roundUp(
@@ -134,12 +159,16 @@ export class PrefixLm implements Objective {
       rows.map((row) => row.source),
       rows.map((row) => row.target),
       model,
-      this.options.split === 'half'
-        ? { sourceLength: longest((row) => row.source.length), targetLength: longest((row) => row.target.length) }
-        : { sourceLength: anySplit, targetLength: anySplit },
+      {
+        ...(this.options.split === 'half'
+          ? { sourceLength: longest((row) => row.source.length), targetLength: longest((row) => row.target.length) }
+          : { sourceLength: anySplit, targetLength: anySplit }),
+        weights: rows.map((row) => row.weights),
+      },
     );
-    checkLabels(batch, 'The prefix-lm batch');
-    return batch;
+    const masked = maskLabels(batch, 'The prefix-lm batch');
+    checkLabels(masked, 'The prefix-lm batch');
+    return masked;
   }
 }
 
@@ -150,6 +179,11 @@ export const prefixLm = defineComponent({
   options: prefixLmOptions,
   useFactory: async (context) => {
     const { distillation } = context.options;
-    return new PrefixLm(context.options, distillation && (await loadTeacher(distillation, context)));
+    const { teacher, cache } = distillation ?? {};
+    if (cache !== undefined) return new PrefixLm(context.options, await openCachedTeacher({ ...distillation!, cache }));
+    return new PrefixLm(
+      context.options,
+      teacher === undefined ? undefined : await loadTeacher({ ...distillation!, teacher }, context),
+    );
   },
 });

@@ -17,9 +17,20 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
+import {
+  BATCH_FIELDS,
+  checkModelKind,
+  checkSameShape,
+  checkTokenIds,
+  checkWeights,
+  EXAMPLE_FIELDS,
+  EXAMPLE_WEIGHTS,
+  LABEL_WEIGHTS,
+  maskLabels,
+  optional,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
-import { onesLike, paddingMask, padRows, roundUp } from './padding';
+import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
 import { shiftRight } from './shift-right';
 
 export const seq2seqOptions = z.strictObject({
@@ -50,23 +61,37 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  *
  * From ready batches: a missing mask is all ones; `decoder_input_ids` are taken as they are where present, and otherwise
  * are the labels shifted right behind the model's start token with pad for -100. Never both.
+ *
+ * `weights` of an example, `label_weights` of a ready batch: how much each target token counts. One of weight 0 is read and
+ * not learnt:
+ *
+ *     source [5, 6, 7], target [8, 9, 1], weights [0, 1, 0.5]   ->   decoder_input_ids [2, 8, 9], labels [-100, 9, 1]
  */
 export class Seq2Seq implements Objective {
-  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+  readonly modelKind = 'encoder-decoder';
+  readonly gives: readonly FieldSpec[] = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS];
 
   constructor(private readonly options: Seq2SeqOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    if (kind === 'examples') return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target];
+    if (kind === 'examples') return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target, EXAMPLE_WEIGHTS];
     const { inputIds, attentionMask, decoderInputIds, decoderAttentionMask, labels } = BATCH_FIELDS;
-    return [inputIds, optional(attentionMask), optional(decoderInputIds), optional(decoderAttentionMask), labels];
+    return [
+      inputIds,
+      optional(attentionMask),
+      optional(decoderInputIds),
+      optional(decoderAttentionMask),
+      labels,
+      LABEL_WEIGHTS,
+    ];
   }
 
   prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
     checkModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
-    const given =
-      source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);
     const where = 'The seq2seq batch';
+    const whole =
+      source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);
+    const given = maskLabels(whole, where);
     checkTokenIds(given.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
     checkTokenIds(given.labels, 'labels', model.vocabularySize, where, true);
@@ -107,6 +132,7 @@ export class Seq2Seq implements Objective {
       decoder_input_ids: batch.decoder_input_ids ?? shiftRight(labels, start, pad),
       decoder_attention_mask: batch.decoder_attention_mask ?? onesLike(labels),
       labels,
+      ...(batch.label_weights && { label_weights: batch.label_weights }),
     };
   }
 
@@ -114,9 +140,17 @@ export class Seq2Seq implements Objective {
     const { maxSourceTokens, maxTargetTokens } = this.options;
     const sources = this.rows(examples, 'source', maxSourceTokens, 'maxSourceTokens');
     const targets = this.rows(examples, 'target', maxTargetTokens, 'maxTargetTokens');
+    const weights = examples.map(({ weights: own, target }, i) => {
+      if (!own) return undefined;
+      const where = `Example ${i} of the batch`;
+      checkFields({ weights: own }, [EXAMPLE_WEIGHTS], where);
+      checkWeights(own, target.values.length, 'target', where);
+      return own.values.subarray(0, targets[i].length);
+    });
     return encoderDecoderBatch(sources, targets, model, {
       sourceLength: this.paddedLength(sources, maxSourceTokens),
       targetLength: this.paddedLength(targets, maxTargetTokens),
+      weights,
     });
   }
 
@@ -150,21 +184,33 @@ export class Seq2Seq implements Objective {
   }
 }
 
-/** A whole batch from rows of source and target ids, padded to the given lengths. Shared by the objectives of this plugin. */
+/**
+ * A whole batch from rows of source and target ids, padded to the given lengths; with the weights of target tokens, where some
+ * row has any. Shared by the objectives of this plugin.
+ */
 export function encoderDecoderBatch(
   sources: readonly ArrayLike<number>[],
   targets: readonly ArrayLike<number>[],
   model: Model,
-  lengths: { readonly sourceLength: number; readonly targetLength: number },
+  {
+    weights = [],
+    ...lengths
+  }: {
+    readonly sourceLength: number;
+    readonly targetLength: number;
+    readonly weights?: readonly (ArrayLike<number> | undefined)[];
+  },
 ): Record<string, HostFields[string]> {
   const { start, pad } = model.specialTokens;
   const labels = padRows(targets, lengths.targetLength, IGNORED_LABEL); // [B, T]
+  const decoderMask = paddingMask(targets, lengths.targetLength);
   return {
     input_ids: padRows(sources, lengths.sourceLength, pad), // [B, S]
     attention_mask: paddingMask(sources, lengths.sourceLength), // [B, S]
     decoder_input_ids: shiftRight(labels, start, pad), // [B, T]
-    decoder_attention_mask: paddingMask(targets, lengths.targetLength), // [B, T]
+    decoder_attention_mask: decoderMask, // [B, T]
     labels,
+    ...(weights.some((row) => row) && { label_weights: padWeights(weights, decoderMask) }), // [B, T]
   };
 }
 

@@ -115,6 +115,86 @@ describe('Ul2', () => {
     );
   });
 
+  const mixtures = fc.record({
+    // Any token but the sentinels and mode tokens may come, also several times, also eos and pad in the midst.
+    rows: fc.array(fc.array(fc.integer({ min: 0, max: 600 }), { minLength: 2, maxLength: 120 }), {
+      minLength: 1,
+      maxLength: 5,
+    }),
+    denoisers: fc.array(
+      fc.record({
+        kind: fc.constantFrom('span' as const, 'suffix' as const),
+        meanSpan: fc.double({ min: 1, max: 80, noNaN: true }),
+        rate: fc.double({ min: 0.02, max: 0.95, noNaN: true }),
+        weight: fc.integer({ min: 1, max: 4 }),
+        prefix: fc.constantFrom('R', 'S', 'X'),
+      }),
+      { minLength: 1, maxLength: 4 },
+    ),
+    appendEos: fc.boolean(),
+    seed: fc.integer(),
+  });
+
+  test('on random input: nothing lost, order kept, for every row, denoiser and mode; the same for a seed', () => {
+    const modes = [900, 901, 902];
+    const isSentinel = (id: number): boolean => id >= 700 && id < 900;
+    fc.assert(
+      fc.property(mixtures, ({ rows, seed, ...given }) => {
+        const options = { ...given, modeTokens: { R: 900, X: 901, S: 902 }, sentinels: { first: 899, count: 200 } };
+        const prepare = (): ReturnType<Ul2['prepare']> =>
+          make(options).prepare(examples(...rows), { model, random: createRandom(seed) });
+        const host = prepare();
+        expect(prepare()).toEqual(host);
+        const batch = rowsOf(host);
+        rows.forEach((tokens, i) => {
+          const [mode, ...source] = batch.input_ids[i].filter((_, k) => batch.attention_mask[i][k] === 1);
+          const target = batch.labels[i].filter((label) => label !== -100);
+          // The decoder reads what it writes, one to the right.
+          expect(batch.decoder_input_ids[i].slice(0, target.length)).toEqual([2, ...target.slice(0, -1)]);
+          expect(modes).toContain(mode);
+          if (!isSentinel(target[0])) return expect([...source, ...target]).toEqual(tokens);
+          if (options.appendEos) expect(target.pop()).toBe(1);
+          expect(restore(source, target, isSentinel)).toEqual(tokens);
+        });
+      }),
+    );
+  });
+
+  test('another seed gives other noise', () => {
+    const batches = [...Array(20).keys()].map((seed) => JSON.stringify(rowOf(make(), counting(128), seed)));
+    expect(new Set(batches).size).toBeGreaterThan(15);
+  });
+
+  test('each token is noise with the rate, within sampling error, and spans have the mean length', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...UL2_PRESETS.ul2.filter(({ kind, meanSpan }) => kind === 'span' && meanSpan < 64)),
+        fc.integer(),
+        ({ rate, meanSpan }, seed) => {
+          const [length, draws] = [160, 150];
+          const random = createRandom(seed);
+          const noisy = new Float64Array(length);
+          const lengths: number[] = [];
+          for (let draw = 0; draw < draws; draw++) {
+            for (const { start, end } of drawSpans(length, planNoise(length, rate, meanSpan), random.fork(draw))) {
+              lengths.push(end - start);
+              for (let i = start; i < end; i++) noisy[i]++;
+            }
+          }
+          const share = noisy.reduce((sum, count) => sum + count, 0) / (length * draws);
+          expect(Math.abs(share - rate)).toBeLessThan(0.5 / length + 1e-9);
+          const mean = lengths.reduce((sum, one) => sum + one, 0) / lengths.length;
+          expect(Math.abs(mean - meanSpan)).toBeLessThan(meanSpan / 2);
+          // In the middle, where neither end is near: by place, six standard deviations over draws that are independent.
+          const middle = noisy.slice(length / 4, (3 * length) / 4);
+          for (const count of middle)
+            expect(Math.abs(count / draws - rate)).toBeLessThan(6 * Math.sqrt((rate * (1 - rate)) / draws) + 0.02);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  });
+
   test('a suffix denoiser is prefix language modelling', () => {
     expect(rowOf(make({ denoisers: [{ kind: 'suffix', rate: 0.25 }] }), [5, 6, 7, 8, 9, 10, 11, 1])).toEqual({
       source: [5, 6, 7, 8, 9, 10],

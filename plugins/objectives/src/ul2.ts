@@ -106,6 +106,7 @@ export type Ul2Options = z.output<typeof ul2Options>;
  * Every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step.
  */
 export class Ul2 implements Objective {
+  readonly modelKind = 'encoder-decoder';
   readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
   private readonly denoisers: readonly Denoiser[];
   private readonly totalWeight: number;

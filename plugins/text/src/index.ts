@@ -10,6 +10,7 @@ export { learnMerges, type LearnedMerges, type LearnOptions } from './bpe-traine
 export { type TextOptions } from './text';
 export { type JsonlOptions } from './jsonl';
 export { TensorBatches, type TensorsOptions } from './tensors';
+export { MixtureDataset, type MixtureMember, type MixtureOptions } from './mixture';
 export { PackedDataset, type PackedOptions } from './packed';
 export { findFiles, fingerprint, type DataFile } from './find-files';
 export { belongs, type Split } from './hold-out';

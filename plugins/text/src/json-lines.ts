@@ -10,8 +10,8 @@ import { z } from 'zod';
 import type { LineIndex } from './line-index';
 import { parsePosition } from './position';
 
-/** Token ids by field. */
-export type TokenFields = Readonly<Record<string, Int32Array>>;
+/** Token ids by field, and their weights. */
+export type TokenFields = Readonly<Record<string, Int32Array | Float32Array>>;
 
 /** What is wrong with a line, to follow its place in a sentence: `should have a text under "text"`. */
 export class LineProblem extends Error {}
@@ -124,7 +124,11 @@ export class LineExamples implements Dataset {
         if (isLast) this.line++;
         yield Object.fromEntries(
           Object.entries(examples[next]).map(
-            ([field, values]) => [field, { dtype: 'int32', shape: [values.length], values }] as const,
+            ([field, values]) =>
+              [
+                field,
+                { dtype: values instanceof Float32Array ? 'float32' : 'int32', shape: [values.length], values },
+              ] as const,
           ),
         );
       }

@@ -2,9 +2,11 @@ import { componentOption, defineComponent, type ComponentContext, type Dataset, 
 import { z } from 'zod';
 import { excludeOption, filesOption, findFiles, fingerprint } from './find-files';
 import { splitOption } from './hold-out';
-import { JsonLines, LineExamples, LineProblem, SEQUENCE_FIELDS, type ReadLine } from './json-lines';
+import { JsonLines, LineExamples, SEQUENCE_FIELDS, type ReadLine } from './json-lines';
 import { LineIndex } from './line-index';
+import { WEIGHTS_FIELD, weightsAt } from './line-weights';
 import { PackedDataset, TOKENS_FIELD } from './packed';
+import { templateOption, textReader } from './template';
 import { withEos, type TokenChunk, type TokenSource } from './token-source';
 
 export const jsonlOptions = z
@@ -13,12 +15,14 @@ export const jsonlOptions = z
     files: filesOption,
     exclude: excludeOption,
     tokenizer: componentOption('tokenizer'),
-    /** Key of the text; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
-    text: z.string().min(1).optional(),
-    /** Key of the text to read; with `target`, the examples have `source` and `target`. */
-    source: z.string().min(1).optional(),
-    /** Key of the text to write. */
-    target: z.string().min(1).optional(),
+    /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+    text: templateOption.optional(),
+    /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
+    source: templateOption.optional(),
+    /** Key of the text to write, or a template. */
+    target: templateOption.optional(),
+    /** Key of a number, or of a list with one for each token of the target (of the text): how much it counts in the loss. */
+    weights: z.string().min(1).optional(),
     /** Packs the texts into windows of this many tokens. Default: a line is an example. */
     lengthTokens: z.int().min(2).optional(),
     split: splitOption,
@@ -38,27 +42,27 @@ export const jsonlOptions = z
   .refine(({ lengthTokens, source }) => lengthTokens === undefined || source === undefined, {
     error: 'only `text` can be packed',
     path: ['lengthTokens'],
+  })
+  .refine(({ lengthTokens, weights }) => lengthTokens === undefined || weights === undefined, {
+    error: 'packed texts have no weights',
+    path: ['weights'],
   });
 
 export type JsonlOptions = z.output<typeof jsonlOptions>;
 
-/** What becomes of a line: keys of the JSON object, to fields of the example. */
+/** What becomes of a line: keys of the JSON object, or templates, to fields of the example. */
 type Columns = readonly { readonly key: string; readonly field: string; readonly eos: boolean }[];
 
-function readColumns(columns: Columns, tokenizer: Tokenizer): ReadLine {
+/** `weights`: key of the weights of the last column's tokens. */
+function readColumns(columns: Columns, tokenizer: Tokenizer, weights?: string): ReadLine {
+  const readers = columns.map(({ key, ...column }) => ({ ...column, read: textReader(key) }));
   return (object) => {
-    const example: Record<string, Int32Array> = {};
-    for (const { key, field, eos } of columns) {
-      const value = Object.hasOwn(object, key) ? object[key] : undefined;
-      if (typeof value !== 'string') {
-        const got =
-          value === undefined
-            ? `has only ${Object.keys(object).join(', ') || 'nothing'}`
-            : `holds ${value === null ? 'null' : typeof value} there`;
-        throw new LineProblem(`should have a text under "${key}", but ${got}`);
-      }
-      const tokens = tokenizer.encode(value);
-      example[field] = eos ? withEos(tokens, tokenizer.eosId) : tokens;
+    const example: Record<string, Int32Array | Float32Array> = {};
+    for (const { read, field, eos } of readers) {
+      const text = tokenizer.encode(read(object));
+      const tokens = eos ? withEos(text, tokenizer.eosId) : text;
+      example[field] = tokens;
+      if (weights !== undefined && field !== 'source') example.weights = weightsAt(object, weights, tokens.length, eos);
     }
     return [example];
   };
@@ -80,7 +84,7 @@ class LineSource implements TokenSource<LineCursor> {
       return this.repeat ? { tokens: new Int32Array(0), next: { epoch: epoch + 1, line: 0 } } : undefined;
     }
     const [{ tokens }] = await this.lines.examples(epoch, line);
-    return { tokens, next: { epoch, line: line + 1 } };
+    return { tokens: tokens as Int32Array, next: { epoch, line: line + 1 } };
   }
 }
 
@@ -88,9 +92,10 @@ class LineSource implements TokenSource<LineCursor> {
  * Texts, or pairs of source and target, out of files with a JSON object on each line.
  *
  *     {"question": "ab", "answer": "c"}   with source: question, target: answer   ->   source [a, b], target [c, eos]
+ *                                       with source: 'Q: {question}', target: answer   ->   source [Q, :, ' ', a, b], ...
  */
 async function openJsonl({ options, components, random }: ComponentContext<JsonlOptions>): Promise<Dataset> {
-  const { source, target, text = 'text', lengthTokens, split, appendEos, shuffle, repeat } = options;
+  const { source, target, text = 'text', weights, lengthTokens, split, appendEos, shuffle, repeat } = options;
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
   const index = await LineIndex.ofSome(files, split, options.files);
@@ -101,10 +106,18 @@ async function openJsonl({ options, components, random }: ComponentContext<Jsonl
           { key: target, field: 'target', eos: appendEos },
         ]
       : [{ key: text, field: 'tokens', eos: appendEos }];
-  const lines = new JsonLines(index, readColumns(columns, tokenizer), shuffle ? random : undefined);
-  const data = fingerprint(files, [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize]);
+  const lines = new JsonLines(index, readColumns(columns, tokenizer, weights), shuffle ? random : undefined);
+  const data = fingerprint(files, [
+    columns,
+    lengthTokens,
+    split,
+    shuffle,
+    tokenizer.vocabularySize,
+    ...(weights ? [weights] : []),
+  ]);
   if (lengthTokens === undefined) {
-    const fields = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
+    const texts = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
+    const fields = weights === undefined ? texts : [...texts, WEIGHTS_FIELD];
     return new LineExamples(lines, fields, { repeat, fingerprint: data, perLine: 1 });
   }
   // Lines are shuffled over the whole of the data already, so windows need no shuffling among each other.

@@ -47,8 +47,12 @@ export interface LossOutput {
 
 /** Turns token sequences into model inputs (on the host), and model outputs into a loss and metrics (inside the compiled step). */
 export interface Objective {
+  /** The kind of model that it trains. Default: any. */
+  readonly modelKind?: Model['kind'];
+  /** Everything that `variantAt` may say, where that is known: each is checked against the data, and evaluated for itself. */
+  readonly variants?: readonly string[];
   /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined;
+  takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Fields of the batch that `prepare` returns and `loss` gets. */
   readonly gives: readonly FieldSpec[];
   /** Pads, shifts right, makes masks. The only place where the shift to the right happens. */
@@ -109,6 +113,13 @@ export interface Dataset extends AsyncIterable<HostFields> {
   readonly fields: readonly FieldSpec[];
   /** Items in one pass, where known. */
   readonly length?: number;
+  /** Variants of the objective that some of the items are for alone. */
+  readonly variants?: readonly string[];
+  /**
+   * Turns to the items for a variant of the objective, before those of a batch are read; gives their fields. Throws
+   * DataError where there are none.
+   */
+  select?(variant: string | undefined): readonly FieldSpec[];
   /** JSON of where the next item comes from. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;

@@ -72,20 +72,17 @@ export class BatchLoader {
   private async load(): Promise<LoadedBatch> {
     const { dataset, objective, model } = this;
     const where = `The batch for step ${++this.nextStep}`;
+    const variant = this.variantAt(this.nextStep - 1);
     const start = structuredClone(dataset.position());
     const items: HostFields[] = [];
     try {
+      dataset.select?.(variant);
       while (items.length < (dataset.kind === 'batch' ? 1 : this.batchSize)) items.push(await this.nextItem());
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const fields = this.prepare(
         source,
-        {
-          random: this.random.fork(this.nextStep),
-          model,
-          step: this.nextStep - 1,
-          variant: this.variantAt(this.nextStep - 1),
-        },
+        { random: this.random.fork(this.nextStep), model, step: this.nextStep - 1, variant },
         where,
       );
       checkFields(fields, objective.gives, where);
@@ -142,8 +139,30 @@ export function checkSource(
   objective: Objective,
   names = { dataset: 'the dataset', objective: 'the objective' },
 ): void {
-  const wanted = objective.takes(dataset.kind);
-  if (wanted) return checkContract(dataset.fields, wanted, names.dataset, names.objective);
+  const { variants } = objective;
+  const unknown = dataset.variants?.find((variant) => !variants?.includes(variant));
+  if (unknown !== undefined) {
+    throw new DataError(
+      `${names.dataset} has items for "${unknown}", but ${names.objective} has ${variants ? variants.map((variant) => `"${variant}"`).join(', ') : 'no parts'}.`,
+      { code: 'data.variant', exitCode: 2, hint: 'Name a part of the objective as the objective names it.' },
+    );
+  }
+  for (const variant of variants ?? [undefined])
+    checkPart(dataset, objective, variant, {
+      ...names,
+      objective: variant === undefined ? names.objective : `${names.objective} (${variant})`,
+    });
+}
+
+function checkPart(
+  dataset: Dataset,
+  objective: Objective,
+  variant: string | undefined,
+  names: { dataset: string; objective: string },
+): void {
+  const given = dataset.select?.(variant) ?? dataset.fields;
+  const wanted = objective.takes(dataset.kind, variant);
+  if (wanted) return checkContract(given, wanted, names.dataset, names.objective);
   throw new DataError(
     dataset.kind === 'batch'
       ? `${names.objective} makes its batches from single sequences, but ${names.dataset} gives ready batches.`

@@ -1,0 +1,102 @@
+import type { EngineMode } from '@graft/engine';
+import { Option, type Command } from 'commander';
+import { resolve } from 'node:path';
+import { openLogger, type CommandContext } from '../context';
+import { defaultPlugins } from '../default-plugins';
+import { collect, engineOption, integer, positiveNumber } from '../options';
+
+interface CacheCommandOptions {
+  teacher?: string;
+  out?: string;
+  topK: number;
+  steps?: number;
+  dtype: 'float16' | 'float32';
+  batchSize?: number;
+  shardMegabytes: number;
+  set?: string[];
+  engine?: EngineMode;
+}
+
+const INTERRUPTED = 130;
+
+export function addTeacherCommand(program: Command, context: CommandContext): void {
+  const teacher = program.command('teacher').description('teachers of distillation');
+  teacher
+    .command('cache')
+    .description(
+      "let a teacher read what a config's run will learn from, and keep its most probable tokens on disk; prints the folder",
+    )
+    .argument('[config]', "yaml, json, ts or js, with prefix-lm's `distillation: { cache: FOLDER }`")
+    .option('--teacher <folder>', "the teacher's checkpoint (default: distillation.teacher of the config)")
+    .option('--out <folder>', 'the cache; what it has is kept and added to (default: distillation.cache of the config)')
+    .option('--top-k <n>', 'tokens kept of each distribution', integer(1), 64)
+    .option(
+      '--steps <n>',
+      "steps of the run whose sequences are cached (default: the config's train.steps)",
+      integer(1),
+    )
+    .addOption(
+      new Option('--dtype <type>', 'how log-probabilities are stored')
+        .choices(['float16', 'float32'])
+        .default('float16'),
+    )
+    .option(
+      '--batch-size <n>',
+      'sequences that the teacher reads at a time (default: those of a micro-batch)',
+      integer(1),
+    )
+    .option('--shard-megabytes <x>', 'written at a time, and held in memory before', positiveNumber, 256)
+    .option('--set <key=value>', 'override one key of the config; may be repeated', collect)
+    .addOption(engineOption())
+    .addHelpText(
+      'after',
+      '\nCtrl-C writes what there is and stops with status 130; the same command goes on from there.',
+    )
+    .action((config: string | undefined, options: CacheCommandOptions) => cache(context, config, options));
+}
+
+async function cache(context: CommandContext, file: string | undefined, options: CacheCommandOptions): Promise<void> {
+  const { formatDuration, loadConfig, withInterrupt } = await import('@graft/core');
+  const { cacheTeacher } = await import('@graft/objectives');
+  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
+  const engine = { ...loaded.config.engine, mode: options.engine ?? loaded.config.engine.mode };
+  const { logEvery } = loaded.config.train;
+  const logger = await openLogger(context);
+  // From the end of the first step on: before it the teacher is loaded and compiled.
+  let first: { readonly step: number; readonly at: number } | undefined;
+  const result = await withInterrupt(
+    (signal) =>
+      cacheTeacher(
+        { ...loaded, config: { ...loaded.config, engine } },
+        {
+          teacher: options.teacher && resolve(options.teacher),
+          folder: options.out && resolve(options.out),
+          topK: options.topK,
+          steps: options.steps,
+          dtype: options.dtype === 'float16' ? 'F16' : 'F32',
+          batchSize: options.batchSize,
+          shardBytes: options.shardMegabytes * 1e6,
+          signal,
+          logger,
+          onStep: (step, steps, sequences) => {
+            first ??= { step, at: performance.now() };
+            const seconds = (performance.now() - first.at) / 1000 / Math.max(1, step - first.step);
+            const left = seconds * (steps - step);
+            if (step % logEvery === 0 || step === steps)
+              context.note(`step ${step}/${steps}, ${sequences} sequences, ${formatDuration(left)} left`);
+          },
+        },
+      ),
+    () => context.note('Stopping after this step; once more ends at once.'),
+  );
+  const { sequences, added, positions, bytesPerPosition, steps } = result;
+  const size = ((positions * bytesPerPosition) / 1e6).toFixed(1);
+  context.note(
+    `${sequences} sequences (${added} new) with ${positions} positions, ${bytesPerPosition} bytes each: ${size} MB.`,
+  );
+  if (result.status === 'interrupted') {
+    context.note(`Stopped at step ${steps}; the same command goes on from there.`);
+    context.exitCode = INTERRUPTED;
+  }
+  context.print(result.folder);
+}

@@ -1,0 +1,149 @@
+import { fromFloat32, storedWidth, writeSafetensors } from '@graft/checkpoint';
+import { DataError, type JsonValue } from '@graft/core';
+import { join } from 'node:path';
+import { mismatch } from './cached-teacher';
+import { KEY_BYTES } from './sequences';
+import {
+  readCacheIndex,
+  TeacherCache,
+  writeCacheIndex,
+  type StoredSequence,
+  type TeacherCacheIndex,
+} from './teacher-cache';
+
+/** What a cache is of; nothing else may be added to it. */
+export type CacheIdentity = Pick<TeacherCacheIndex, 'teacher' | 'vocabulary' | 'topK' | 'temperature' | 'dtype'>;
+
+/** Fills a cache, shard by shard: what a shard holds is safe, however the process ends. */
+export class TeacherCacheWriter {
+  private readonly waiting: { readonly key: string; readonly stored: StoredSequence }[] = [];
+  private waitingPositions = 0;
+
+  private constructor(
+    private readonly folder: string,
+    private index: TeacherCacheIndex,
+    private readonly known: Set<string>,
+    private readonly shardBytes: number,
+  ) {}
+
+  /** A new cache, or one that is gone on with. Throws DataError where that is of something else. */
+  static async open(folder: string, identity: CacheIdentity, shardBytes: number): Promise<TeacherCacheWriter> {
+    const found = await readCacheIndex(folder);
+    if (!found) {
+      const index = { format: 'graft-teacher-cache', version: 1, ...identity, shards: [], progress: {} } as const;
+      const fresh: TeacherCacheIndex = { ...index, shards: [] };
+      await writeCacheIndex(folder, fresh);
+      return new TeacherCacheWriter(folder, fresh, new Set(), shardBytes);
+    }
+    const { teacher, ...numbers } = identity;
+    if (found.teacher.fingerprint !== teacher.fingerprint)
+      throw mismatch(folder, `the teacher that lay in ${found.teacher.path}, which ${teacher.path} is not`);
+    for (const [name, value] of Object.entries(numbers) as [keyof typeof numbers, string | number][])
+      if (found[name] !== value) throw mismatch(folder, `${name} ${found[name]}, not ${value}`);
+    const cache = await TeacherCache.open(folder);
+    const known = new Set(cache.keys());
+    cache.dispose();
+    return new TeacherCacheWriter(folder, found, known, shardBytes);
+  }
+
+  /** Sequences in it, those that are not on the disk yet included. */
+  get sequences(): number {
+    return this.known.size;
+  }
+
+  get positions(): number {
+    return this.index.shards.reduce((sum, { positions }) => sum + positions, this.waitingPositions);
+  }
+
+  has(key: string): boolean {
+    return this.known.has(key);
+  }
+
+  progressOf(config: string): { readonly step: number; readonly data: JsonValue } | undefined {
+    return this.index.progress[config];
+  }
+
+  add(key: string, stored: StoredSequence): void {
+    this.known.add(key);
+    this.waiting.push({ key, stored });
+    this.waitingPositions += stored.positions;
+  }
+
+  /** Between two steps: writes a shard where there is enough for one. */
+  async stepDone(config: string, step: number, data: JsonValue): Promise<void> {
+    if (this.waitingPositions * bytesPerPosition(this.index) >= this.shardBytes) await this.flush(config, step, data);
+  }
+
+  /** Writes what is waiting, and how far that config is. */
+  async flush(config: string, step: number, data: JsonValue): Promise<void> {
+    const onDisk = await readCacheIndex(this.folder);
+    if (onDisk?.shards.length !== this.index.shards.length) {
+      throw new DataError(`Another process writes to the teacher's cache ${this.folder}.`, {
+        code: 'distillation.cache-shared',
+        hint: 'Let one process at a time fill a cache, or give each a folder of its own.',
+      });
+    }
+    const shards = [...this.index.shards];
+    if (this.waiting.length > 0) {
+      const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
+      await this.writeShard(file);
+      shards.push({ file, sequences: this.waiting.length, positions: this.waitingPositions });
+    }
+    const progress = { ...this.index.progress, [config]: { step, data: structuredClone(data) as never } };
+    this.index = { ...this.index, shards, progress };
+    await writeCacheIndex(this.folder, this.index);
+    this.waiting.length = 0;
+    this.waitingPositions = 0;
+  }
+
+  private async writeShard(file: string): Promise<void> {
+    const { waiting, waitingPositions: positions } = this;
+    const { topK, dtype } = this.index;
+    const offsets = new Int32Array(waiting.length + 1);
+    waiting.forEach(({ stored }, i) => (offsets[i + 1] = offsets[i] + stored.positions));
+    const join_ = <T extends Int32Array | Float32Array>(
+      target: T,
+      width: number,
+      part: (one: StoredSequence) => T,
+    ): T => {
+      waiting.forEach(({ stored }, i) => target.set(part(stored), offsets[i] * width));
+      return target;
+    };
+    await writeSafetensors(join(this.folder, file), [
+      {
+        name: 'keys',
+        dtype: 'U8',
+        shape: [waiting.length, KEY_BYTES],
+        data: () => Uint8Array.from(Buffer.from(waiting.map(({ key }) => key).join(''), 'latin1')),
+      },
+      { name: 'offsets', dtype: 'I32', shape: [waiting.length + 1], data: () => offsets },
+      {
+        name: 'tokens',
+        dtype: 'I32',
+        shape: [positions, topK],
+        data: () => join_(new Int32Array(positions * topK), topK, ({ tokens }) => tokens),
+      },
+      {
+        name: 'log_probabilities',
+        dtype,
+        shape: [positions, topK],
+        data: () =>
+          fromFloat32(
+            join_(new Float32Array(positions * topK), topK, ({ logProbabilities }) => logProbabilities),
+            dtype,
+          ),
+      },
+      {
+        name: 'log_rest',
+        dtype: 'F32',
+        shape: [positions],
+        data: () => join_(new Float32Array(positions), 1, ({ logRest }) => logRest),
+      },
+    ]);
+  }
+}
+
+/** Bytes on the disk for each position of a target. */
+export function bytesPerPosition({ topK, dtype }: Pick<TeacherCacheIndex, 'topK' | 'dtype'>): number {
+  return topK * (4 + storedWidth(dtype)) + 4;
+}

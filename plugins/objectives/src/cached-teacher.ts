@@ -1,0 +1,123 @@
+/** Shapes: B batch, T target length, K tokens kept of a distribution, V vocabulary. */
+import { DataError, type BatchTensors, type FieldSpec, type HostFields, type Model } from '@graft/core';
+import { tf } from '@graft/engine';
+import { labelWeights } from './cross-entropy';
+import type { DistillationOptions, Lessons } from './distillation';
+import { keyOf, sequencesOf } from './sequences';
+import { TeacherCache, teacherFingerprint } from './teacher-cache';
+import { topKDivergence } from './top-k-divergence';
+
+/** What a cache adds to a student's batch. */
+export const CACHE_FIELDS = {
+  tokens: { name: 'teacher_tokens', dtype: 'int32', rank: 3, meaning: "the teacher's most probable tokens" },
+  logProbabilities: { name: 'teacher_log_probabilities', dtype: 'float32', rank: 3, meaning: 'of these tokens' },
+  logRest: { name: 'teacher_log_rest', dtype: 'float32', rank: 2, meaning: 'of all other tokens together' },
+} as const satisfies Record<string, FieldSpec>;
+
+/** A log-probability that is none: nothing is nothing, and no infinity. */
+const NONE = -80;
+
+/** A teacher that was asked beforehand. Owns the cache. */
+export class CachedTeacher implements Lessons {
+  readonly gives = Object.values(CACHE_FIELDS);
+
+  constructor(
+    private readonly cache: TeacherCache,
+    readonly options: Pick<DistillationOptions, 'alpha' | 'temperature'>,
+  ) {}
+
+  checkStudent(student: Model): void {
+    const { vocabulary } = this.cache.index;
+    if (vocabulary === student.vocabularySize) return;
+    throw new DataError(
+      `The cache ${this.cache.folder} is of a vocabulary of ${vocabulary} tokens, the student has ${student.vocabularySize}; distillation needs the same.`,
+      { code: 'distillation.vocabulary', exitCode: 2 },
+    );
+  }
+
+  /** What is stored of each row. Throws DataError where there is nothing of one. */
+  fields(batch: HostFields): HostFields {
+    const { topK } = this.cache.index;
+    const [rows, length] = batch.labels.shape;
+    // What no label asks for may be anything finite with different tokens.
+    const tokens = Int32Array.from({ length: rows * length * topK }, (_, i) => i % topK);
+    const logProbabilities = new Float32Array(rows * length * topK).fill(-Math.log(topK));
+    const logRest = new Float32Array(rows * length).fill(NONE);
+    sequencesOf(batch).forEach((sequence, row) => {
+      if (sequence.target.length === 0) return;
+      const stored = this.cache.read(keyOf(sequence));
+      if (stored?.positions !== sequence.target.length) throw missing(this.cache, row);
+      const at = row * length;
+      tokens.set(stored.tokens, at * topK);
+      logProbabilities.set(stored.logProbabilities, at * topK);
+      logRest.set(stored.logRest, at);
+    });
+    return {
+      teacher_tokens: { dtype: 'int32', shape: [rows, length, topK], values: tokens },
+      teacher_log_probabilities: { dtype: 'float32', shape: [rows, length, topK], values: logProbabilities },
+      teacher_log_rest: { dtype: 'float32', shape: [rows, length], values: logRest },
+    };
+  }
+
+  divergence(logits: tf.Tensor3D, batch: BatchTensors): tf.Scalar {
+    const { temperature } = this.options;
+    const [rows, length, vocabulary] = logits.shape;
+    const { topK } = this.cache.index;
+    const { weights } = labelWeights(batch.labels, batch.label_weights);
+    const divergence = topKDivergence(
+      tf.mul(logits, 1 / temperature).reshape([rows * length, vocabulary]),
+      {
+        tokens: batch.teacher_tokens.reshape([rows * length, topK]),
+        logProbabilities: batch.teacher_log_probabilities.reshape([rows * length, topK]),
+        logRest: batch.teacher_log_rest.reshape([rows * length]),
+      },
+      weights,
+    );
+    return tf.mul(divergence, temperature * temperature);
+  }
+
+  dispose(): void {
+    this.cache.dispose();
+  }
+}
+
+function missing({ folder, size }: TeacherCache, row: number): DataError {
+  return new DataError(
+    `Row ${row} of the batch is none of the ${size.toLocaleString('en')} sequences in the teacher's cache ${folder}.`,
+    {
+      code: 'distillation.not-cached',
+      exitCode: 2,
+      hint: 'Run `graft teacher cache` with this very config (its data, objective, seed, batch size and steps): it adds what is missing.',
+    },
+  );
+}
+
+/** Opens the cache of a run. Throws DataError where it is of another teacher or temperature than the options say. */
+export async function openCachedTeacher(
+  options: DistillationOptions & { readonly cache: string },
+): Promise<CachedTeacher> {
+  const cache = await TeacherCache.open(options.cache);
+  try {
+    const { temperature, teacher } = cache.index;
+    if (temperature !== options.temperature)
+      throw mismatch(
+        options.cache,
+        `temperature ${temperature}, but distillation.temperature is ${options.temperature}`,
+      );
+    if (options.teacher !== undefined && (await teacherFingerprint(options.teacher)) !== teacher.fingerprint)
+      throw mismatch(options.cache, `the teacher that lay in ${teacher.path}, which ${options.teacher} is not`);
+    return new CachedTeacher(cache, options);
+  } catch (error) {
+    cache.dispose();
+    throw error;
+  }
+}
+
+/** `what` follows "is of". */
+export function mismatch(folder: string, what: string): DataError {
+  return new DataError(`The teacher's cache ${folder} is of ${what}.`, {
+    code: 'distillation.cache-mismatch',
+    exitCode: 2,
+    hint: 'Name what it was made with, or make another one in another folder.',
+  });
+}

@@ -1,0 +1,130 @@
+import { createRandom, type HostFields, type Objective } from '@graft/core';
+import { openEngine, tf } from '@graft/engine';
+import fc from 'fast-check';
+import { fakeModel, int32 } from '../test-support/fake-model';
+import { CausalLm, causalLmOptions } from './causal-lm';
+import { Mixture, type MixtureMember } from './mixture';
+import { PrefixLm, prefixLmOptions } from './prefix-lm';
+import { Seq2Seq, seq2seqOptions } from './seq2seq';
+import { Ul2, ul2Options } from './ul2';
+
+const model = { ...fakeModel('encoder-decoder'), vocabularySize: 1000 };
+const random = createRandom(3);
+const prefixLm = (): Objective => new PrefixLm(prefixLmOptions.parse({ padToMultipleOf: 4 }));
+const ul2 = (): Objective => new Ul2(ul2Options.parse({ padToMultipleOf: 4 }));
+const member = (name: string, objective: Objective, more: Partial<MixtureMember> = {}): MixtureMember => ({
+  name,
+  objective,
+  rate: 1,
+  fromStep: 0,
+  ...more,
+});
+const names = (mixture: Mixture, steps: number, from = 0, stream = random): string[] =>
+  Array.from({ length: steps }, (_, i) => mixture.variantAt(from + i, stream));
+const tokens = { tokens: int32([5, 6, 7, 8, 9, 10, 11, 1]) };
+
+beforeAll(() => openEngine({ mode: 'portable' }));
+
+it('switches by step: the docstring example', () => {
+  const mixture = new Mixture([
+    member('prefix-lm', prefixLm(), { untilStep: 900 }),
+    member('ul2', ul2(), { fromStep: 900 }),
+  ]);
+  expect(names(mixture, 901)).toEqual([...Array<string>(900).fill('prefix-lm'), 'ul2']);
+});
+
+it('draws by the rates, and each step the same whatever was drawn before', () => {
+  fc.assert(
+    fc.property(
+      fc
+        .array(fc.integer({ min: 0, max: 5 }), { minLength: 1, maxLength: 4 })
+        .filter((rates) => rates.some((r) => r > 0)),
+      fc.integer(),
+      fc.integer({ min: 0, max: 400 }),
+      (rates, seed, from) => {
+        const mixture = new Mixture(rates.map((rate, i) => member(`m${i}`, prefixLm(), { rate })));
+        const steps = 600;
+        const drawn = names(mixture, steps, 0, createRandom(seed));
+        expect(names(mixture, 100, from, createRandom(seed))).toEqual(
+          names(mixture, from + 100, 0, createRandom(seed)).slice(from),
+        );
+        const total = rates.reduce((sum, rate) => sum + rate, 0);
+        rates.forEach((rate, i) => {
+          const share = rate / total;
+          const count = drawn.filter((name) => name === `m${i}`).length;
+          // Six standard deviations.
+          expect(Math.abs(count - steps * share)).toBeLessThanOrEqual(6 * Math.sqrt(steps * share * (1 - share)));
+        });
+      },
+    ),
+    { numRuns: 20 },
+  );
+});
+
+it('hands batches and losses to the member, and says whose they were', () => {
+  const small = fakeModel('encoder-decoder');
+  const mixture = new Mixture([
+    member('lm', prefixLm()),
+    member('pairs', new Seq2Seq(seq2seqOptions.parse({ padToMultipleOf: 4 }))),
+  ]);
+  const context = { model: small, random, step: 0 };
+  const batch = mixture.prepare({ kind: 'examples', examples: [tokens] }, { ...context, variant: 'lm' });
+  expect(batch).toEqual(prefixLm().prepare({ kind: 'examples', examples: [tokens] }, context));
+  expect(mixture.countTokens(batch)).toBe(8);
+  const upload = (fields: HostFields): Record<string, tf.Tensor> =>
+    Object.fromEntries(
+      Object.entries(fields).map(([k, { values, shape }]) => [k, tf.tensor(values, [...shape], 'int32')]),
+    );
+  const { loss, metrics, sums } = mixture.loss(small, { table: tf.zeros([12, 12]) }, upload(batch), {
+    training: true,
+    variant: 'lm',
+  });
+  expect(loss.dataSync()[0]).toBeCloseTo(Math.log(12), 5);
+  expect(Object.keys(metrics!)).toEqual(['loss/lm']);
+  expect(sums!.targetTokens.dataSync()[0]).toBe(4);
+  expect(mixture.takes('examples', 'pairs')!.map(({ name }) => name)).toEqual(['source', 'target', 'weights']);
+  expect(() => mixture.prepare({ kind: 'examples', examples: [tokens] }, context)).toThrow(
+    'asked for a batch without being told which of its parts it is for (lm, pairs)',
+  );
+});
+
+it('gives every field of any member', () => {
+  const { gives } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
+  expect(gives.find(({ name }) => name === 'labels')!.optional).toBeFalsy();
+  expect(gives.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
+});
+
+it('may be a member itself', () => {
+  const inner = new Mixture([member('a', prefixLm(), { untilStep: 2 }), member('b', ul2(), { fromStep: 2 })]);
+  const outer = new Mixture([member('in', inner)]);
+  expect(outer.variants).toEqual(['in/a', 'in/b']);
+  expect(names(outer, 3)).toEqual(['in/a', 'in/a', 'in/b']);
+  const batch = outer.prepare({ kind: 'examples', examples: [tokens] }, { model, random, step: 0, variant: 'in/a' });
+  expect(batch.labels.shape).toEqual([1, 4]);
+});
+
+it.each<[string, () => Mixture, string]>([
+  [
+    'models of two kinds',
+    () => new Mixture([member('lm', prefixLm()), member('next', new CausalLm(causalLmOptions.parse({})))]),
+    '"lm" trains encoder-decoder models, "next" decoder-only models',
+  ],
+  ['one name twice', () => new Mixture([member('lm', prefixLm()), member('lm', ul2())]), 'two parts are called "lm"'],
+  ['rates of 0', () => new Mixture([member('lm', prefixLm(), { rate: 0 })]), 'after 0 steps there is no part'],
+  [
+    'a gap between two parts',
+    () => new Mixture([member('lm', prefixLm(), { untilStep: 5 }), member('ul2', ul2(), { fromStep: 7 })], 10),
+    'after 5 steps there is no part',
+  ],
+  [
+    'an end before that of the run',
+    () => new Mixture([member('lm', prefixLm(), { untilStep: 9 })], 10),
+    'after 9 steps there is no part',
+  ],
+])('refuses %s', (_, make, message) => {
+  expect(make).toThrow(message);
+});
+
+it('may end where the run ends', () => {
+  expect(() => new Mixture([member('lm', prefixLm(), { untilStep: 10 })], 10)).not.toThrow();
+});

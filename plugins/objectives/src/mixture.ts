@@ -1,0 +1,216 @@
+import {
+  checkFields,
+  componentOption,
+  DataError,
+  defineComponent,
+  type BatchTensors,
+  type FieldSpec,
+  type HostFields,
+  type LossOutput,
+  type Model,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+  type Parameters,
+  type RandomStream,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { optional } from './fields';
+import { countMaskedTokens } from './language-model-loss';
+
+export const mixtureOptions = z.strictObject({
+  objectives: z
+    .array(
+      z.strictObject({
+        objective: componentOption('objective'),
+        /** In metrics, and where a dataset names it. Default: the objective's id. */
+        name: z
+          .string()
+          .regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" and "-"')
+          .optional(),
+        /** Relative chance of a step. */
+        rate: z.number().nonnegative().default(1),
+        /** Steps at the start that never have it. */
+        fromStep: z.int().nonnegative().default(0),
+        /** Step from which on none has it. */
+        untilStep: z.int().nonnegative().optional(),
+      }),
+    )
+    .min(1),
+});
+
+export interface MixtureMember {
+  readonly name: string;
+  readonly objective: Objective;
+  readonly rate: number;
+  readonly fromStep: number;
+  readonly untilStep?: number;
+}
+
+/** From a member's name to a variant of its own, where it has them. */
+const SEPARATOR = '/';
+
+/**
+ * Several objectives, of which each step draws one by its rate: a function of the seed and the step alone, so that a resumed
+ * run draws the same. Owns its members.
+ *
+ *     prefix-lm untilStep 900, ul2 fromStep 900   ->   steps 1 to 900 are prefix-lm, the others ul2
+ */
+export class Mixture implements Objective {
+  readonly modelKind: Model['kind'] | undefined;
+  readonly variants: readonly string[] | undefined;
+  readonly gives: readonly FieldSpec[];
+  /** Which member made a batch: counting its tokens is that member's affair. */
+  private readonly makers = new WeakMap<HostFields, Objective>();
+
+  /** `totalSteps`: of the run, where that is known. Throws DataError where members clash, or a step would have none. */
+  constructor(
+    private readonly members: readonly MixtureMember[],
+    totalSteps = Infinity,
+  ) {
+    checkNames(members);
+    this.modelKind = commonKind(members);
+    this.variants = members.some(({ objective }) => objective.variantAt && !objective.variants)
+      ? undefined
+      : members.flatMap(({ name, objective }) =>
+          objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
+        );
+    this.gives = union(members.map(({ objective }) => objective.gives));
+    checkSteps(members, totalSteps);
+  }
+
+  takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined {
+    if (variant !== undefined) {
+      const { member, inner } = this.find(variant);
+      return member.objective.takes(kind, inner);
+    }
+    const wanted = this.members.map(({ objective }) => objective.takes(kind));
+    return wanted.every((fields) => fields !== undefined) ? union(wanted) : undefined;
+  }
+
+  variantAt(step: number, random: RandomStream): string {
+    const active = this.members.filter((member) => isActive(member, step));
+    const draws = random.fork(step);
+    let left = draws.uniform() * active.reduce((sum, { rate }) => sum + rate, 0);
+    const drawn = active.find(({ rate }) => (left -= rate) < 0) ?? active.at(-1);
+    if (!drawn) throw noneAt(step);
+    const inner = drawn.objective.variantAt?.(step, random.fork(drawn.name));
+    return inner === undefined ? drawn.name : `${drawn.name}${SEPARATOR}${inner}`;
+  }
+
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    const { member, inner } = this.find(context.variant);
+    const { objective, name } = member;
+    const batch = objective.prepare(source, { ...context, variant: inner });
+    checkFields(batch, objective.gives, `The batch of "${name}"`);
+    this.makers.set(batch, objective);
+    return batch;
+  }
+
+  loss(
+    model: Model,
+    parameters: Parameters,
+    batch: BatchTensors,
+    options: { training: boolean; randomKey?: tf.Tensor; variant?: string },
+  ): LossOutput {
+    const { member, inner } = this.find(options.variant);
+    const output = member.objective.loss(model, parameters, batch, { ...options, variant: inner });
+    const own = { loss: output.loss, ...output.metrics };
+    return {
+      ...output,
+      metrics: Object.fromEntries(Object.entries(own).map(([key, value]) => [`${key}/${member.name}`, value])),
+    };
+  }
+
+  countTokens(batch: HostFields): number {
+    return this.makers.get(batch)?.countTokens?.(batch) ?? countMaskedTokens(batch);
+  }
+
+  dispose(): void {
+    for (const { objective } of this.members) objective.dispose?.();
+  }
+
+  private find(variant: string | undefined): { member: MixtureMember; inner?: string } {
+    const at = variant?.indexOf(SEPARATOR) ?? -1;
+    const wanted = at < 0 ? variant : variant!.slice(0, at);
+    const member = this.members.find(({ name }) => name === wanted);
+    if (member) return { member, inner: at < 0 ? undefined : variant!.slice(at + 1) };
+    const names = this.members.map(({ name }) => name).join(', ');
+    throw new DataError(
+      wanted === undefined
+        ? `The objective "mixture" is asked for a batch without being told which of its parts it is for (${names}).`
+        : `The objective "mixture" has no part "${wanted}"; there are ${names}.`,
+      { code: 'objective.mixture-part', exitCode: 2, hint: 'Name one of the parts as an objective of its own.' },
+    );
+  }
+}
+
+const isActive = ({ rate, fromStep, untilStep = Infinity }: MixtureMember, step: number): boolean =>
+  rate > 0 && step >= fromStep && step < untilStep;
+
+function noneAt(step: number): DataError {
+  return new DataError(`objective.objectives: after ${step} steps there is no part with a rate above 0 to draw.`, {
+    code: 'objective.mixture-steps',
+    exitCode: 2,
+    hint: 'Look at rate, fromStep and untilStep: together the parts must cover every step.',
+  });
+}
+
+/** What may be drawn changes only where a part begins or ends. */
+function checkSteps(members: readonly MixtureMember[], totalSteps: number): void {
+  const changes = [0, ...members.flatMap(({ fromStep, untilStep = 0 }) => [fromStep, untilStep])];
+  const gap = changes
+    .sort((a, b) => a - b)
+    .find((step) => step < totalSteps && !members.some((member) => isActive(member, step)));
+  if (gap !== undefined) throw noneAt(gap);
+}
+
+function checkNames(members: readonly MixtureMember[]): void {
+  const names = members.map(({ name }) => name);
+  const twin = names.find((name, i) => names.indexOf(name) !== i);
+  if (twin === undefined) return;
+  throw new DataError(`objective.objectives: two parts are called "${twin}".`, {
+    code: 'objective.mixture-names',
+    exitCode: 2,
+    hint: 'Give one of them a `name` of its own.',
+  });
+}
+
+function commonKind(members: readonly MixtureMember[]): Model['kind'] | undefined {
+  const known = members.filter(({ objective }) => objective.modelKind !== undefined);
+  const other = known.find(({ objective }) => objective.modelKind !== known[0].objective.modelKind);
+  if (!other) return known[0]?.objective.modelKind;
+  throw new DataError(
+    `objective.objectives: "${known[0].name}" trains ${known[0].objective.modelKind} models, "${other.name}" ${other.objective.modelKind} models; one model cannot serve both.`,
+    { code: 'objective.model-kind', exitCode: 2 },
+  );
+}
+
+/** Every field of some list; one that is not in all of them is optional. */
+function union(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {
+  const found = new Map<string, FieldSpec>();
+  for (const list of lists) for (const spec of list) if (!found.has(spec.name)) found.set(spec.name, spec);
+  return [...found.values()].map((spec) =>
+    lists.every((list) => list.some(({ name, optional: may }) => name === spec.name && !may)) ? spec : optional(spec),
+  );
+}
+
+export const mixture = defineComponent({
+  interface: 'objective',
+  id: 'mixture',
+  description: 'several objectives, of which each step draws one by its rate; switches by step',
+  options: mixtureOptions,
+  useFactory: async ({ options, components, run }) => {
+    const members: MixtureMember[] = [];
+    const config = run?.config as { train?: { steps?: number } } | undefined;
+    try {
+      for (const { objective: spec, name = spec.use.split('/').pop()!, ...when } of options.objectives)
+        members.push({ name, objective: await components.create('objective', spec, name), ...when });
+      return new Mixture(members, config?.train?.steps);
+    } catch (error) {
+      for (const { objective } of members) objective.dispose?.();
+      throw error;
+    }
+  },
+});

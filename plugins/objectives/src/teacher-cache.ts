@@ -1,0 +1,227 @@
+/**
+ * What a teacher said, on disk: for each sequence and each position of its target the k most probable tokens, their
+ * log-probabilities at the temperature, and the logarithm of what all others have together.
+ *
+ *     index.json             what it is of, and the list of shards
+ *     shard-00000.safetensors
+ *       keys                 U8 [sequences, 16]: a hash of source and target
+ *       offsets              I32 [sequences + 1]: where a sequence's positions begin
+ *       tokens               I32 [positions, k]
+ *       log_probabilities    F16 or F32 [positions, k]
+ *       log_rest             F32 [positions]
+ */
+import {
+  CheckpointError,
+  CheckpointReader,
+  readJsonObject,
+  SafetensorsReader,
+  storedWidth,
+  toFloat32,
+  writeFileAtomically,
+  type TensorInfo,
+} from '@graft/checkpoint';
+import { DataError } from '@graft/core';
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { KEY_BYTES } from './sequences';
+
+const count = z.int().nonnegative();
+
+const indexSchema = z.strictObject({
+  format: z.literal('graft-teacher-cache'),
+  version: z.literal(1),
+  /** `path` is where the teacher lay, for humans; the fingerprint tells which it was. */
+  teacher: z.strictObject({ fingerprint: z.string(), path: z.string() }),
+  vocabulary: count,
+  topK: z.int().positive(),
+  temperature: z.number().positive(),
+  dtype: z.enum(['F16', 'F32']),
+  shards: z.array(z.strictObject({ file: z.string(), sequences: count, positions: count })),
+  /** By config: steps whose sequences are all here, and where the data stood behind them. */
+  progress: z.record(z.string(), z.strictObject({ step: count, data: z.json() })).default({}),
+});
+
+export type TeacherCacheIndex = z.output<typeof indexSchema>;
+
+const INDEX_FILE = 'index.json';
+
+/** undefined where the folder holds no cache. Throws DataError for one that is not ours or of another version. */
+export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex | undefined> {
+  const file = join(folder, INDEX_FILE);
+  if (!existsSync(file)) return undefined;
+  const parsed = indexSchema.safeParse(await readJsonObject(file));
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0];
+  throw new DataError(`${file} is no index of a teacher's cache: ${path.join('.') || 'it'}: ${message}.`, {
+    code: 'distillation.cache-index',
+    exitCode: 2,
+  });
+}
+
+export async function writeCacheIndex(folder: string, index: TeacherCacheIndex): Promise<void> {
+  await writeFileAtomically(join(folder, INDEX_FILE), (file) => writeFile(file, `${JSON.stringify(index, null, 2)}\n`));
+}
+
+/** Bytes at the beginning of each tensor that count for the fingerprint: enough to tell trained weights apart. */
+const FINGERPRINT_BYTES = 4096;
+
+/** Tells one checkpoint from another: names, shapes, dtypes, the first 4 KiB of each tensor, and config.json. */
+export async function teacherFingerprint(folder: string): Promise<string> {
+  const reader = await CheckpointReader.open(folder);
+  try {
+    const hash = createHash('sha256').update(JSON.stringify(await reader.config()));
+    for (const { name, dtype, shape, byteLength } of [...reader.tensors.values()].sort((a, b) =>
+      a.name < b.name ? -1 : 1,
+    )) {
+      hash.update(JSON.stringify([name, dtype, shape]));
+      hash.update(await reader.readBytes(name, { start: 0, end: Math.min(byteLength, FINGERPRINT_BYTES) }));
+    }
+    return hash.digest('hex').slice(0, 32);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** What is stored of one sequence. */
+export interface StoredSequence {
+  readonly positions: number;
+  /** [positions, k], [positions, k], [positions]. */
+  readonly tokens: Int32Array;
+  readonly logProbabilities: Float32Array;
+  readonly logRest: Float32Array;
+}
+
+interface Shard {
+  readonly file: string;
+  readonly tokens: TensorInfo;
+  readonly logProbabilities: TensorInfo;
+  readonly logRest: TensorInfo;
+}
+
+/** Files that are open at a time: a cache may have more of them than a process may open. */
+const OPEN_FILES = 64;
+
+/** A cache to look sequences up in. Keys are held in memory, the rest is read when it is asked for. Owns open files. */
+export class TeacherCache {
+  private readonly open = new Map<string, number>();
+
+  private constructor(
+    readonly folder: string,
+    readonly index: TeacherCacheIndex,
+    private readonly shards: readonly Shard[],
+    /** Shard, first position and number of positions of each key. */
+    private readonly places: ReadonlyMap<string, number>,
+    private readonly table: Int32Array,
+  ) {}
+
+  /** Throws DataError where there is no cache, CheckpointError where one of its files is broken. */
+  static async open(folder: string): Promise<TeacherCache> {
+    const index = await readCacheIndex(folder);
+    if (!index) {
+      throw new DataError(`${folder} holds no teacher's cache: there is no ${INDEX_FILE}.`, {
+        code: 'distillation.no-cache',
+        exitCode: 2,
+        hint: 'Make it with `graft teacher cache CONFIG --teacher FOLDER`.',
+      });
+    }
+    const table = new Int32Array(3 * index.shards.reduce((sum, { sequences }) => sum + sequences, 0));
+    const places = new Map<string, number>();
+    const shards: Shard[] = [];
+    for (const { file, sequences } of index.shards) {
+      const reader = await SafetensorsReader.open(join(folder, file));
+      try {
+        const keys = Buffer.from(await reader.readBytes('keys'));
+        const offsets = await reader.readInt32('offsets');
+        if (keys.length !== sequences * KEY_BYTES || offsets.length !== sequences + 1) throw contradicts(folder, file);
+        for (let i = 0; i < sequences; i++) {
+          const place = places.size;
+          table.set([shards.length, offsets[i], offsets[i + 1] - offsets[i]], 3 * place);
+          places.set(keys.toString('latin1', i * KEY_BYTES, (i + 1) * KEY_BYTES), place);
+          if (places.size === place) throw contradicts(folder, file);
+        }
+        const [tokens, logProbabilities, logRest] = ['tokens', 'log_probabilities', 'log_rest'].map((name) =>
+          reader.info(name),
+        );
+        if (tokens.shape[1] !== index.topK || logProbabilities.dtype !== index.dtype) throw contradicts(folder, file);
+        shards.push({ file: join(folder, file), tokens, logProbabilities, logRest });
+      } finally {
+        await reader.close();
+      }
+    }
+    return new TeacherCache(folder, index, shards, places, table);
+  }
+
+  /** Sequences that it holds. */
+  get size(): number {
+    return this.places.size;
+  }
+
+  keys(): IterableIterator<string> {
+    return this.places.keys();
+  }
+
+  has(key: string): boolean {
+    return this.places.has(key);
+  }
+
+  /** What is stored of a sequence; undefined where there is nothing. Blocks for the read: batches are made synchronously. */
+  read(key: string): StoredSequence | undefined {
+    const place = this.places.get(key);
+    if (place === undefined) return undefined;
+    const [at, first, positions] = this.table.subarray(3 * place, 3 * place + 3);
+    const { file, tokens, logProbabilities, logRest } = this.shards[at];
+    const rows = (tensor: TensorInfo): Uint8Array => {
+      const width = storedWidth(tensor.dtype) * (tensor.shape[1] ?? 1);
+      const bytes = new Uint8Array(positions * width);
+      this.fill(file, bytes, tensor.offset + first * width);
+      return bytes;
+    };
+    const ids = rows(tokens);
+    return {
+      positions,
+      tokens: new Int32Array(ids.buffer),
+      logProbabilities: toFloat32(rows(logProbabilities), logProbabilities.dtype),
+      logRest: toFloat32(rows(logRest), logRest.dtype),
+    };
+  }
+
+  dispose(): void {
+    for (const descriptor of this.open.values()) closeSync(descriptor);
+    this.open.clear();
+  }
+
+  private fill(file: string, bytes: Uint8Array, position: number): void {
+    let descriptor = this.open.get(file);
+    try {
+      descriptor ??= openSync(file, 'r');
+      this.open.delete(file);
+      this.open.set(file, descriptor); // As the one used last.
+      for (const [oldest, unused] of this.open) {
+        if (this.open.size <= OPEN_FILES) break;
+        this.open.delete(oldest);
+        closeSync(unused);
+      }
+      let done = 0;
+      while (done < bytes.length) {
+        const read = readSync(descriptor, bytes, done, bytes.length - done, position + done);
+        if (read === 0) throw new Error('it ends too early');
+        done += read;
+      }
+    } catch (cause) {
+      throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, {
+        code: 'checkpoint.unreadable',
+        cause,
+      });
+    }
+  }
+}
+
+function contradicts(folder: string, file: string): CheckpointError {
+  return new CheckpointError(`${join(folder, file)} is not what ${INDEX_FILE} says of it.`, {
+    code: 'distillation.cache-shard',
+    hint: 'Make the cache again, in another folder.',
+  });
+}

@@ -1,0 +1,62 @@
+/** Shapes: N labels, V vocabulary, K of its tokens. */
+import { tf, withGradient } from '@graft/engine';
+
+/** A teacher's distribution of which the K most probable tokens are known, and what the others have together. */
+export interface TopK {
+  /** int32 [N, K], no token twice. */
+  readonly tokens: tf.Tensor2D;
+  /** float32 [N, K]. Together with the rest they make 1, but for rounding, which is levelled here. */
+  readonly logProbabilities: tf.Tensor2D;
+  /** float32 [N]: logarithm of the probability of all other tokens; very negative where there are none. */
+  readonly logRest: tf.Tensor1D;
+}
+
+/** exp of it is nothing that counts, and its logarithm is finite. */
+const LEAST = 1e-37;
+
+/**
+ * Sum of `weights` [N] times KL(teacher || student) over K + 1 outcomes: the K tokens one by one, all others as one. That is
+ * the true divergence where K = V, and never more than it otherwise. logits: the student's [N, V], with the temperature in
+ * them already. Only they get a gradient. Traceable.
+ *
+ *     teacher 0.5, 0.25 and a rest of 0.25; student 0.25 for each of four tokens
+ *       ->   0.5 ln(0.5 / 0.25) + 0.25 ln(0.25 / 0.25) + 0.25 ln(0.25 / 0.5)
+ */
+export function topKDivergence(logits: tf.Tensor2D, teacher: TopK, weights: tf.Tensor1D): tf.Scalar {
+  const [rows, k] = teacher.tokens.shape;
+  const likely = tf.exp(teacher.logProbabilities); // [N, K]
+  const rest = tf.exp(teacher.logRest); // [N]
+  const all = tf.add(tf.sum(likely, 1), rest); // [N]
+  const p = tf.div(likely, tf.expandDims(all, 1)); // [N, K]
+  const pRest = tf.div(rest, all); // [N]
+  const logOf = (x: tf.Tensor): tf.Tensor => tf.log(tf.maximum(x, LEAST));
+  const entropies = tf.add(tf.sum(tf.mul(p, logOf(p)), 1), tf.mul(pRest, logOf(pRest))); // [N], negative
+  const row = tf.range(0, rows, 1, 'int32').expandDims(1).tile([1, k]).reshape([-1]);
+  const places = tf.stack([row, teacher.tokens.reshape([-1])], 1); // [N K, 2]
+  return withGradient<[tf.Tensor]>((save, x) => {
+    const peak = tf.max(x, 1, true); // [N, 1]
+    const e = tf.exp(tf.sub(x, peak)); // [N, V]
+    const top = tf.gatherND(e, places as tf.Tensor2D).reshape([rows, k]); // [N, K]
+    // The tail is summed by itself: 1 less what the others have would be rounding errors where they have nearly all.
+    const tail = tf.tensorScatterUpdate(e, places as tf.Tensor2D, tf.zeros([rows * k])); // [N, V]
+    const tailSum = tf.sum(tail, 1); // [N]
+    const total = tf.add(tailSum, tf.sum(top, 1)); // [N]
+    const logTotal = tf.log(total); // [N]
+    const logTop = tf.sub(tf.gatherND(x, places as tf.Tensor2D).reshape([rows, k]), peak); // [N, K]
+    const known = tf.sum(tf.mul(p, tf.sub(logTop, logTotal.expandDims(1))), 1); // [N]
+    const unknown = tf.mul(pRest, tf.sub(logOf(tailSum), logTotal)); // [N]
+    const divergences = tf.sub(entropies, tf.add(known, unknown)); // [N]
+    save([tail, top, total, tailSum, p, pRest, places, weights]);
+    return {
+      value: tf.sum(tf.mul(divergences, weights)),
+      gradients: (dy, [others, own, sums, otherSum, taught, taughtRest, at, w]) => {
+        const scale = tf.mul(w, dy); // [N]
+        // Of a token of the tail e (1 / total - pRest / tailSum), of another e / total - p.
+        const share = tf.sub(tf.div(1, sums), tf.div(taughtRest, tf.maximum(otherSum, LEAST))); // [N]
+        const plain = tf.mul(others, tf.mul(share, scale).expandDims(1)); // [N, V]
+        const ours = tf.mul(tf.sub(tf.div(own, sums.expandDims(1)), taught), scale.expandDims(1)); // [N, K]
+        return [tf.tensorScatterUpdate(plain, at, ours.reshape([-1]))];
+      },
+    };
+  })(logits) as tf.Scalar;
+}

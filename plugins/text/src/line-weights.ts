@@ -1,0 +1,34 @@
+import type { FieldSpec } from '@graft/core';
+import { LineProblem } from './json-lines';
+import { valueAt } from './template';
+
+export const WEIGHTS_FIELD: FieldSpec = {
+  name: 'weights',
+  dtype: 'float32',
+  rank: 1,
+  meaning: 'how much each token counts as a label; 0: not at all',
+};
+
+/**
+ * Weights of a text's tokens: under `key` a number for all of them, or a list with one for each, for the end of sequence too
+ * or without it (then that counts 1). Throws LineProblem.
+ *
+ *     {"answer": "abc", "weights": [0, 1, 0.5]}, a token for each letter   ->   [0, 1, 0.5, 1]
+ */
+export function weightsAt(
+  object: Readonly<Record<string, unknown>>,
+  key: string,
+  tokens: number,
+  eos: boolean,
+): Float32Array {
+  const value = valueAt(object, key);
+  const list = Array.isArray(value) ? (value as unknown[]) : [value];
+  if (!list.every((weight) => typeof weight === 'number' && weight >= 0))
+    throw new LineProblem(`should have a number of at least 0, or a list of them, under "${key}"`);
+  const weights = list as number[];
+  if (!Array.isArray(value)) return new Float32Array(tokens).fill(weights[0]);
+  if (eos && weights.length === tokens - 1) return Float32Array.of(...weights, 1);
+  if (weights.length === tokens) return Float32Array.from(weights);
+  const expected = eos ? `${tokens - 1} tokens and an end of sequence` : `${tokens} tokens`;
+  throw new LineProblem(`has ${weights.length} weights under "${key}" for ${expected}`);
+}

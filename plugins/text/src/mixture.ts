@@ -1,0 +1,207 @@
+import {
+  componentOption,
+  DataError,
+  defineComponent,
+  type Dataset,
+  type FieldSpec,
+  type HostFields,
+  type JsonValue,
+  type RandomStream,
+} from '@graft/core';
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { parsePosition } from './position';
+
+export const mixtureOptions = z.strictObject({
+  datasets: z
+    .array(
+      z.strictObject({
+        dataset: componentOption('dataset'),
+        /** Relative chance of an item. */
+        rate: z.number().positive().default(1),
+        /** The part of the objective `mixture` that alone learns from it. Default: all do. */
+        objective: z.string().min(1).optional(),
+        /** Tells its random numbers from those of the others, whatever the order. Default: its place in the list. */
+        name: z.string().min(1).optional(),
+      }),
+    )
+    .min(1),
+  /** When a dataset without `repeat` ends: the mixture ends with it, or goes on with the others until none is left. */
+  atEnd: z.enum(['stop', 'continue']).default('stop'),
+});
+
+export type MixtureOptions = z.output<typeof mixtureOptions>;
+
+export interface MixtureMember {
+  readonly dataset: Dataset;
+  readonly rate: number;
+  readonly objective?: string;
+}
+
+const positionSchema = z.strictObject({
+  data: z.string(),
+  /** Items given so far. */
+  given: z.int().min(0),
+  members: z.array(z.json()),
+  ended: z.array(z.boolean()),
+});
+
+interface Iteration {
+  iterator: AsyncIterator<HostFields>;
+}
+
+/**
+ * Several datasets, of which each item draws one by its rate: a function of the random stream and the item's number alone.
+ * A position is the positions of all. Owns its members.
+ */
+export class MixtureDataset implements Dataset {
+  readonly kind: Dataset['kind'];
+  readonly fields: readonly FieldSpec[];
+  readonly variants: readonly string[];
+  private readonly data: string;
+  private given = 0;
+  private ended: boolean[];
+  private variant: string | undefined;
+  private readonly open = new Map<number, Iteration>();
+
+  /** Throws DataError where some members give ready batches and others single sequences. */
+  constructor(
+    private readonly members: readonly MixtureMember[],
+    private readonly atEnd: MixtureOptions['atEnd'],
+    private readonly random: RandomStream,
+  ) {
+    const [{ dataset: first }] = members;
+    const other = members.findIndex(({ dataset }) => dataset.kind !== first.kind);
+    if (other > 0) {
+      const says = ({ kind }: Dataset): string => (kind === 'batch' ? 'ready batches' : 'single sequences');
+      throw new DataError(
+        `dataset.datasets: the first one gives ${says(first)}, number ${other + 1} ${says(members[other].dataset)}; a mixture needs the same of all.`,
+        { code: 'data.mixture-kind', exitCode: 2 },
+      );
+    }
+    this.kind = first.kind;
+    this.fields = unionOf(members.map(({ dataset }) => dataset.fields));
+    this.variants = [...new Set(members.flatMap(({ objective, dataset }) => objective ?? dataset.variants ?? []))];
+    this.ended = members.map(() => false);
+    const identity = JSON.stringify([members.map(({ rate, objective }) => [rate, objective]), atEnd]);
+    this.data = createHash('sha256').update(identity).digest('hex').slice(0, 16);
+  }
+
+  select(variant: string | undefined): readonly FieldSpec[] {
+    this.variant = variant;
+    const fields = this.members
+      .filter((member) => serves(member, variant))
+      .map(({ dataset }) => dataset.select?.(variant) ?? dataset.fields);
+    if (fields.length > 0) return unionOf(fields);
+    throw new DataError(
+      `The dataset "mixture" has nothing for "${variant}": each of its datasets is for another objective.`,
+      { code: 'data.variant', exitCode: 2, hint: 'Add a dataset for it, or one without `objective`.' },
+    );
+  }
+
+  position(): JsonValue {
+    const members = this.members.map(({ dataset }) => dataset.position());
+    return { data: this.data, given: this.given, members, ended: [...this.ended] };
+  }
+
+  async restore(position: JsonValue): Promise<void> {
+    const { given, members, ended } = parsePosition(positionSchema, position, this.data);
+    await this.close();
+    for (const [i, { dataset }] of this.members.entries()) await dataset.restore(members[i]);
+    this.given = given;
+    this.ended = ended;
+  }
+
+  dispose(): void {
+    for (const { dataset } of this.members) dataset.dispose?.();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<HostFields, undefined, undefined> {
+    try {
+      for (let item = await this.next(); item; item = await this.next()) yield item;
+      return undefined;
+    } finally {
+      await this.close();
+    }
+  }
+
+  private async next(): Promise<HostFields | undefined> {
+    const draws = this.random.fork('draw').fork(this.given);
+    for (;;) {
+      const left = this.members
+        .map((member, i) => ({ member, i }))
+        .filter(({ member, i }) => serves(member, this.variant) && !this.ended[i]);
+      if (left.length === 0) return undefined;
+      let point = draws.uniform() * left.reduce((sum, { member }) => sum + member.rate, 0);
+      const { i } = left.find(({ member }) => (point -= member.rate) < 0) ?? left[left.length - 1];
+      const item = await this.nextOf(i);
+      if (item) {
+        this.given++;
+        return item;
+      }
+      if (this.atEnd === 'stop') return undefined;
+      this.ended[i] = true;
+    }
+  }
+
+  /** A dataset whose iteration ends is iterated once more: it decides whether that begins another pass. */
+  private async nextOf(i: number): Promise<HostFields | undefined> {
+    for (let attempt = 0; attempt < 2; attempt++) {
+      const iteration = this.open.get(i) ?? { iterator: this.members[i].dataset[Symbol.asyncIterator]() };
+      this.open.set(i, iteration);
+      const result = await iteration.iterator.next();
+      if (!result.done) return result.value;
+      this.open.delete(i);
+    }
+    return undefined;
+  }
+
+  private async close(): Promise<void> {
+    const open = [...this.open.values()];
+    this.open.clear();
+    for (const { iterator } of open) await iterator.return?.();
+  }
+}
+
+const serves = ({ objective }: MixtureMember, variant: string | undefined): boolean =>
+  objective === undefined || variant === undefined || objective === variant;
+
+/** Every field of some dataset; one that not all give is optional. Throws DataError where two disagree about one. */
+function unionOf(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {
+  const found = new Map<string, FieldSpec>();
+  for (const list of lists) {
+    for (const spec of list) {
+      const before = found.get(spec.name);
+      if (before && (before.dtype !== spec.dtype || before.rank !== spec.rank)) {
+        throw new DataError(
+          `dataset.datasets: one gives "${spec.name}" as ${before.dtype} of ${before.rank} dimensions, another as ${spec.dtype} of ${spec.rank}.`,
+          { code: 'data.mixture-fields', exitCode: 2 },
+        );
+      }
+      if (!before) found.set(spec.name, spec);
+    }
+  }
+  return [...found.values()].map((spec) =>
+    lists.every((list) => list.some(({ name, optional }) => name === spec.name && !optional))
+      ? spec
+      : { ...spec, optional: true },
+  );
+}
+
+export const mixture = defineComponent({
+  interface: 'dataset',
+  id: 'mixture',
+  description: 'several datasets, of which each item draws one by its rate',
+  options: mixtureOptions,
+  useFactory: async ({ options, components, random }) => {
+    const members: MixtureMember[] = [];
+    try {
+      for (const [i, { dataset, name = i, rate, objective }] of options.datasets.entries())
+        members.push({ dataset: await components.create('dataset', dataset, name), rate, objective });
+      return new MixtureDataset(members, options.atEnd, random);
+    } catch (error) {
+      for (const { dataset } of members) dataset.dispose?.();
+      throw error;
+    }
+  },
+});

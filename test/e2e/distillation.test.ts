@@ -1,0 +1,148 @@
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support';
+import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write, type MetricsLine } from './graft';
+
+const folder = temporaryFolder();
+const WORDS = ['red', 'blue', 'green', 'black', 'white', 'brown'];
+const lines = Array.from({ length: 10 }, (_, i) => ({
+  text: `${WORDS[i % 6]} and ${WORDS[(i * 5 + 1) % 6]} make ${i}`,
+}));
+write(join(folder, 'texts.jsonl'), lines.map((line) => JSON.stringify(line)).join('\n'));
+
+const SIZE = '{ layers: 1, hidden: 32, feedForward: 64, heads: 2, keyValueHeads: 1, slidingWindow: 32 }';
+function config(name: string, kind: string, objective: string, more = ''): string {
+  return write(
+    join(folder, `${name}.yaml`),
+    `name: ${name}
+engine: graph
+model: { kind: ${kind}, vocabularySize: 259, decoder: ${SIZE} }
+initializer: { use: scratch, std: 0.1 }
+objective: ${objective}
+dataset: { use: jsonl, files: texts.jsonl, tokenizer: bytes }
+optimizer: { use: adamw, learningRate: 0.01 }
+train: { steps: 6, batchSize: 4 }
+runs: ${folder}/runs
+${more}`,
+  );
+}
+
+type Line = MetricsLine & { readonly crossEntropy: number; readonly divergence: number };
+const run = async (file: string, ...set: string[]): Promise<{ folder: string; metrics: Line[] }> => {
+  const args = set.flatMap((one) => ['--set', one]);
+  const where = runFolderOf(await graftSucceeds(['run', file, ...args], folder));
+  return { folder: where, metrics: readMetrics(where) as Line[] };
+};
+
+let teacher: string;
+let inStep: Line[];
+const student = config(
+  'student',
+  'encoder-decoder',
+  '{ use: prefix-lm, distillation: { cache: cache, alpha: 0.4, temperature: 2 } }',
+  `evaluators: [{ use: loss, batches: 2, dataset: { use: jsonl, files: texts.jsonl, tokenizer: bytes } }]\n`,
+);
+const exact = ['--top-k', '259', '--dtype', 'float32'];
+
+beforeAll(async () => {
+  teacher = join((await run(config('teacher', 'decoder-only', 'causal-lm'))).folder, 'checkpoints', 'step-6');
+  const taught = `{ use: prefix-lm, distillation: { teacher: ${teacher}, alpha: 0.4, temperature: 2 } }`;
+  inStep = (await run(config('in-step', 'encoder-decoder', taught))).metrics;
+});
+
+test('from a cache of all tokens: the losses and gradients of the teacher itself; nothing is computed twice', async () => {
+  const cached = ['teacher', 'cache', student, '--teacher', teacher, ...exact];
+  // In two parts, as after an interruption.
+  const first = await graftSucceeds([...cached, '--steps', '1'], folder);
+  expect(first.stdout.trim()).toBe(join(folder, 'cache'));
+  expect(first.stderr).toContain('4 sequences (4 new)');
+  expect((await graftSucceeds(cached, folder)).stderr).toContain('10 sequences (6 new)');
+  expect((await graftSucceeds(cached, folder)).stderr).toContain('10 sequences (0 new)');
+  expect(readdirSync(join(folder, 'cache')).sort()).toEqual([
+    'index.json',
+    'shard-00000.safetensors',
+    'shard-00001.safetensors',
+  ]);
+  const fromCache = await run(student);
+  fromCache.metrics.forEach((line, i) => {
+    const other = inStep[i];
+    for (const name of ['loss', 'crossEntropy', 'divergence', 'gradNorm'] as const)
+      expect(Math.abs(line[name] / other[name] - 1)).toBeLessThan(2e-5);
+  });
+  // An evaluation is of the cross-entropy, without a teacher.
+  const [{ loss, perplexity }] = readJson<Record<string, number>[]>(join(fromCache.folder, 'evaluations.json')).map(
+    (record) => (record as unknown as { metrics: Record<string, number> }).metrics,
+  );
+  expect(perplexity).toBeCloseTo(Math.exp(loss), 6);
+});
+
+test('of few tokens: a divergence that is less, in a fraction of the room', async () => {
+  const small = ['--set', 'objective.distillation.cache=small'];
+  await graftSucceeds(['teacher', 'cache', student, '--teacher', teacher, '--top-k', '8', ...small], folder);
+  const { metrics } = await run(student, 'objective.distillation.cache=small');
+  const [whole] = inStep;
+  expect(metrics[0].crossEntropy).toBeCloseTo(whole.crossEntropy, 5);
+  expect(metrics[0].divergence).toBeLessThan(whole.divergence);
+  expect(metrics[0].divergence).toBeGreaterThan(0);
+});
+
+test.each<[string, () => string[], RegExp]>([
+  [
+    'another temperature',
+    () => ['run', student, '--set', 'objective.distillation.temperature=1'],
+    /cache .*cache is of temperature 2, but distillation\.temperature is 1\./,
+  ],
+  [
+    'another k',
+    () => ['teacher', 'cache', student, '--teacher', teacher, '--top-k', '5'],
+    /cache is of topK 259, not 5\./,
+  ],
+  [
+    'sequences that it does not hold',
+    () => ['run', student, '--set', 'objective.split=random'],
+    /The batch for step 1: Row \d of the batch is none of the 10 sequences in the teacher's cache .*\n.*graft teacher cache/,
+  ],
+  [
+    'no cache at all',
+    () => ['run', student, '--set', 'objective.distillation.cache=nowhere'],
+    /nowhere holds no teacher's cache/,
+  ],
+  ['no teacher', () => ['teacher', 'cache', student], /Neither the config nor the command names a teacher\./],
+  [
+    'a student of another vocabulary',
+    () => ['run', student, '--set', 'model.vocabularySize=300'],
+    /is of a vocabulary of 259 tokens, the student has 300/,
+  ],
+])('says what does not fit: %s', async (_, args, message) => {
+  const { status, stderr } = await graft(args(), folder);
+  expect(stderr).toMatch(message);
+  expect(status).toBe(2);
+});
+
+test('refuses another teacher, whether to add to a cache or to learn from it', async () => {
+  const other = join((await run(join(folder, 'teacher.yaml'), 'seed=1')).folder, 'checkpoints', 'step-6');
+  const added = await graft(['teacher', 'cache', student, '--teacher', other, ...exact], folder);
+  expect(added.stderr).toMatch(/is of the teacher that lay in .*, which .* is not\./);
+  const named = `objective.distillation.teacher=${other}`;
+  expect((await graft(['run', student, '--set', named], folder)).stderr).toMatch(/which .* is not\./);
+  expect((await graft(['run', student, '--set', `objective.distillation.teacher=${teacher}`], folder)).status).toBe(0);
+});
+
+test('a part of a mixture may be taught, and then only its steps are cached', async () => {
+  const mixed = config(
+    'mixed',
+    'encoder-decoder',
+    `
+  use: mixture
+  objectives:
+    - { objective: { use: prefix-lm, distillation: { cache: mixed-cache } }, untilStep: 2 }
+    - { objective: { use: ul2, sentinels: { count: 20 } }, fromStep: 2 }`,
+  );
+  rmSync(join(folder, 'mixed-cache'), { recursive: true, force: true });
+  const { stderr } = await graftSucceeds(['teacher', 'cache', mixed, '--teacher', teacher, '--top-k', '4'], folder);
+  expect(stderr).toContain('8 sequences (8 new)');
+  const { metrics } = await run(mixed);
+  const own = metrics.map((line) => Object.keys(line).filter((name) => name.includes('/')));
+  expect(own.slice(0, 2)).toEqual(Array(2).fill(['loss/prefix-lm', 'crossEntropy/prefix-lm', 'divergence/prefix-lm']));
+  expect(own.slice(2)).toEqual(Array(4).fill(['loss/ul2']));
+});
