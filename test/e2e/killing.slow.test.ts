@@ -20,7 +20,11 @@ const KILLS_PER_RUN = 5;
 const VARIANTS: readonly Variant[] = [
   { name: 'graph', engine: 'graph' },
   { name: 'xla', engine: 'xla' },
-  { name: 'eager', engine: 'eager', train: ', groups: [{ parts: [embedding], fromStep: 11, learningRateFactor: 0.5 }]' },
+  {
+    name: 'eager',
+    engine: 'eager',
+    train: ', groups: [{ parts: [embedding], fromStep: 11, learningRateFactor: 0.5 }]',
+  },
   { name: 'micro-batches', engine: 'graph', train: ', microBatches: 2, crossAttentionWarmupSteps: 7' },
 ];
 

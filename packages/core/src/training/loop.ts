@@ -10,6 +10,7 @@ import { Evaluations, type NamedEvaluator } from './evaluations';
 import { Health, type HealthSettings } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
 import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
+import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { createProgress, type Progress } from './progress';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
 import { Stepper, type Workers } from './stepper';
@@ -148,7 +149,12 @@ export class TrainingLoop {
         parts.optimizer,
         parts.schedule,
         context.random.dropout,
-        { ...settings, groups, skipNonFinite: settings.nonFinite === 'skip' },
+        {
+          ...settings,
+          groups,
+          skipNonFinite: settings.nonFinite === 'skip',
+          onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
+        },
         context.workers,
       ),
       progress: createProgress({
@@ -253,8 +259,15 @@ export class TrainingLoop {
     } catch (error) {
       // A step that fails while it computes takes what it was given with it.
       if (Object.values(this.trained.parameters).some((tensor) => tensor.isDisposed)) this.worthSaving = false;
-      throw error;
+      throw explainOutOfMemory(error, this.step + 1, batch.fields, memoryAdvice(this.settings));
     }
+  }
+
+  private warnOfMemory(temporaryBytes: number): void {
+    const { parameters, state, average } = this.trained;
+    const held = { parameters, 'optimizer state': state, 'moving average': average };
+    const warning = stepWarning({ held, temporaryBytes }, memoryAdvice(this.settings));
+    if (warning) this.context.logger.warn(warning);
   }
 
   private async check(
