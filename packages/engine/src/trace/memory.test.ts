@@ -49,12 +49,14 @@ it.each<EngineMode>(['eager', 'graph', 'xla'])(
   'memory that the system refuses is an error of its own, %s',
   async (mode) => {
     if (!(await findNativeLibrary())) return;
-    const engine = await openEngine({ mode });
+    const engine = await openEngine({ mode: 'graph' });
     const before = tf.memory().numTensors;
     const handles = engine.memory().handles;
     const step = engine.jit(
       ({ w }: { w: tf.Tensor }) => {
-        const square = tf.matMul(tf.mul(tf.ones([ABSURD, 1]), w.sum()), tf.ones([1, ABSURD]));
+        const long = tf.broadcastTo(tf.reshape(w, [1, 100]), [ABSURD / 100, 100]).reshape([ABSURD, 1]);
+      const sides = tf.concat([long, tf.sin(long)], 1) as tf.Tensor2D;
+      const square = tf.matMul(sides, sides, false, true).softmax();
         return { w: tf.add(w, square.sin().sum()) };
       },
       { consumes: ['w'] },
