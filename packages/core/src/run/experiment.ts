@@ -251,7 +251,7 @@ function initialState(
   model: Model,
   { train }: ExperimentConfig,
 ): OptimizerState {
-  const trained = ParameterGroups.of(model, train).everTrained(parameters);
+  const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
   return tf.tidy(() => optimizer.init(trained));
 }
 

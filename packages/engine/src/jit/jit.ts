@@ -218,7 +218,8 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const failed = (error: unknown, taken: ReadonlyMap<number, NativeTensor>): unknown => {
     // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
-    for (const tensor of taken.values()) native!.binding.runtime[executor === 'xla' ? 'giveUp' : 'deleteTensor'](tensor);
+    for (const tensor of taken.values())
+      native!.binding.runtime[executor === 'xla' ? 'giveUp' : 'deleteTensor'](tensor);
     return rename(error);
   };
 
