@@ -28,6 +28,11 @@ describe('describeError', () => {
     });
   });
 
+  it('knows what V8 says when memory has run out', () => {
+    const { text } = describeError(new RangeError('Array buffer allocation failed'), false);
+    expect(text).toMatch(/^graft: there is not enough memory \(Array buffer allocation failed\)\.\nEnd other programs/);
+  });
+
   it('admits a mistake, and shows stacks and causes on demand only', () => {
     const error = new TypeError('x is not a function', { cause: new Error('deeper') });
     const short = describeError(error, false);

@@ -38,6 +38,8 @@ export function describeError(error: unknown, debug: boolean): { text: string; e
   const lines = [`graft: ${sentence(error)}`];
   if (isExplained(error)) {
     if (error.hint) lines.push(error.hint);
+  } else if (isOutOfMemory(error)) {
+    lines.push('End other programs, raise the limit on memory (ulimit -v), or compute less at once.');
   } else if (!debug && !isSystemError(error)) {
     lines.push('This is a mistake in Graft; --debug shows where it happened.');
   }
@@ -49,7 +51,13 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return isError(error) && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
+/** What the system would not give, told by V8 in its own words. */
+function isOutOfMemory(error: unknown): error is Error {
+  return isError(error) && !isExplained(error) && /out of memory|allocation failed/i.test(error.message);
+}
+
 function sentence(error: unknown): string {
+  if (isOutOfMemory(error)) return `there is not enough memory (${error.message.replace(/\.$/, '')}).`;
   if (isSystemError(error) && !isExplained(error)) {
     const reason = SYSTEM_REASONS[error.code ?? ''];
     if (reason) return `${error.path ?? error.syscall}: ${reason}.`;

@@ -4,8 +4,9 @@ import { readFile } from 'node:fs/promises';
 /** A text on each line. Throws DataError for a file that cannot be read, and for a blank line. */
 export async function readTexts(file: string): Promise<string[]> {
   const { DataError } = await import('@graft/core');
-  const content = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
+  const content = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
+    throw new DataError(`${file} cannot be read: ${reason}.`, {
       code: 'data.unreadable',
       exitCode: 2,
       cause,

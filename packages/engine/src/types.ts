@@ -33,6 +33,11 @@ export interface JitOptions {
   consumes?: readonly string[];
   /** Precision of the matrix multiplications inside. Default: the one in force where it is traced. */
   precision?: Precision;
+  /**
+   * Called with each new trace, before it is compiled and run. `temporaryBytes`: what it needs beside its arguments, estimated
+   * from shapes; executors reorder and fuse operations.
+   */
+  onTrace?: (trace: { readonly temporaryBytes: number }) => void;
 }
 
 export interface JitStatistics {

@@ -26,7 +26,11 @@ export const ParameterGroupSection = z
     fromStep: count().optional().describe('steps at the start in which they stay as they are'),
     untilStep: count().optional().describe('step from which on they stay as they are; 0: never trained'),
   })
-  .refine(({ names, parts }) => names !== undefined || parts !== undefined, 'expected names, parts, or both');
+  .refine(({ names, parts }) => names !== undefined || parts !== undefined, 'expected names, parts, or both')
+  .refine(
+    ({ fromStep = 0, untilStep = Infinity }) => untilStep === 0 || fromStep < untilStep,
+    'expected fromStep below untilStep; untilStep: 0 freezes for good',
+  );
 
 export const TrainSection = z.strictObject({
   steps: z.number().int().positive().describe('optimizer steps in all'),

@@ -7,6 +7,7 @@ import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
 import { checkSource } from '../training/loader';
 import { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingStart } from '../training/loop';
+import { loadWarning } from '../training/memory';
 import { ParameterGroups } from '../training/parameter-groups';
 import { findSnapshot, readAverage, readOptimizerState, readParameters } from '../training/snapshots';
 import { Trackers } from '../training/trackers';
@@ -169,6 +170,8 @@ async function prepare(job: Job): Promise<Trainer> {
       evaluators.push({ name, every, evaluator: own(await components.create('evaluator', component)) });
     }
     const { model, begin } = await findStart(job, family);
+    const tight = loadWarning(model, config.train.averageDecay !== undefined);
+    if (tight) job.logger.warn(tight);
     const parts: TrainingParts = {
       engine: job.engine,
       model,
@@ -248,7 +251,7 @@ function initialState(
   model: Model,
   { train }: ExperimentConfig,
 ): OptimizerState {
-  const trained = ParameterGroups.of(model, train).everTrained(parameters);
+  const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
   return tf.tidy(() => optimizer.init(trained));
 }
 

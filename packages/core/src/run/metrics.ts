@@ -68,6 +68,17 @@ export class MetricsFile {
   }
 }
 
+/** The loss of the run's first step; undefined before it, and where it was no number. */
+export async function firstLoss(file: string): Promise<number | undefined> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  for (const line of text.split('\n')) {
+    if (line === '') return undefined;
+    const { loss } = JSON.parse(line) as { loss?: unknown };
+    if (typeof loss === 'number') return loss;
+  }
+  return undefined;
+}
+
 function unwritable(file: string, cause: unknown): GraftError {
   const code = (cause as NodeJS.ErrnoException).code;
   const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : (cause as Error).message;

@@ -15,7 +15,6 @@ const MOST_SKIPPED = 10;
 
 /** Looks at every step's loss and gradient norm. */
 export class Health {
-  private firstLoss: number | undefined;
   private skippedInARow = 0;
 
   constructor(
@@ -24,6 +23,8 @@ export class Health {
     private readonly guessingLoss: number,
     /** The run's folder: a batch that broke it is kept there. */
     private readonly folder: string,
+    /** Of the run's first step, where that was before a resume: the limit must not depend on when a run was stopped. */
+    private firstLoss?: number,
   ) {}
 
   /**

@@ -1,15 +1,17 @@
 import { tf, type Engine, type Precision } from '@graft/engine';
+import { removeTemporaries } from '@graft/checkpoint';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Callback, Dataset, JsonValue, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
 import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
-import { MetricsFile } from '../run/metrics';
+import { firstLoss, MetricsFile } from '../run/metrics';
 import { failedAt } from './errors';
 import { Evaluations, type NamedEvaluator } from './evaluations';
 import { Health, type HealthSettings } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
 import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
+import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { createProgress, type Progress } from './progress';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
 import { Stepper, type Workers } from './stepper';
@@ -91,7 +93,7 @@ interface Open {
 /** The optimizer steps of one run. Owns parameters and optimizer state until `dispose`. */
 export class TrainingLoop {
   private trained: TrainingState;
-  private readonly health: Health;
+  private health: Health;
   private step: number;
   /** The step whose state is safe: of the newest checkpoint, or the one that training began with. */
   private savedStep: number;
@@ -110,7 +112,7 @@ export class TrainingLoop {
   ) {
     const { parameters, state, average } = start;
     this.trained = { parameters, state, average };
-    this.health = new Health(settings, Math.log(parts.model.vocabularySize), context.folder.path);
+    this.health = this.newHealth();
     this.step = this.savedStep = start.step;
     this.lastCheckpoint = start.checkpoint;
     this.position = structuredClone(parts.dataset.position());
@@ -119,8 +121,9 @@ export class TrainingLoop {
   /** Trains to the last step, or until the signal; saves either way. */
   async run(): Promise<TrainingResult> {
     const { parts, settings, context } = this;
-    const groups = ParameterGroups.of(parts.model, settings);
+    const groups = ParameterGroups.of(parts.model, settings, settings.steps);
     await sweepSnapshots(context.folder.checkpoints);
+    await removeTemporaries(context.folder.path);
     const evaluations = await Evaluations.open(parts.evaluators, {
       step: this.step,
       totalSteps: settings.steps,
@@ -129,6 +132,7 @@ export class TrainingLoop {
       folder: context.folder,
     });
     const metrics = await MetricsFile.open(context.folder.metricsFile, this.step);
+    this.health = this.newHealth(await firstLoss(context.folder.metricsFile));
     const open: Open = {
       metrics,
       evaluations,
@@ -148,7 +152,12 @@ export class TrainingLoop {
         parts.optimizer,
         parts.schedule,
         context.random.dropout,
-        { ...settings, groups, skipNonFinite: settings.nonFinite === 'skip' },
+        {
+          ...settings,
+          groups,
+          skipNonFinite: settings.nonFinite === 'skip',
+          onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
+        },
         context.workers,
       ),
       progress: createProgress({
@@ -181,6 +190,11 @@ export class TrainingLoop {
   /** Frees parameters and optimizer state. */
   dispose(): void {
     tf.dispose(this.trained as unknown as tf.TensorContainer);
+  }
+
+  private newHealth(first?: number): Health {
+    const { model } = this.parts;
+    return new Health(this.settings, Math.log(model.vocabularySize), this.context.folder.path, first);
   }
 
   private get interrupted(): boolean {
@@ -253,8 +267,15 @@ export class TrainingLoop {
     } catch (error) {
       // A step that fails while it computes takes what it was given with it.
       if (Object.values(this.trained.parameters).some((tensor) => tensor.isDisposed)) this.worthSaving = false;
-      throw error;
+      throw explainOutOfMemory(error, this.step + 1, batch.fields, memoryAdvice(this.settings));
     }
+  }
+
+  private warnOfMemory(temporaryBytes: number): void {
+    const { parameters, state, average } = this.trained;
+    const held = { parameters, 'optimizer state': state, 'moving average': average };
+    const warning = stepWarning({ held, temporaryBytes }, memoryAdvice(this.settings));
+    if (warning) this.context.logger.warn(warning);
   }
 
   private async check(

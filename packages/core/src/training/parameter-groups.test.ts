@@ -81,6 +81,21 @@ test.each([
   );
 });
 
+test('a group that earlier ones leave nothing is an error', () => {
+  const groups = [{ names: ['*.q'] }, { names: ['enc.q', 'dec.q'], untilStep: 0 }];
+  expect(() => ParameterGroups.of(model, { groups })).toThrow(
+    /train\.groups\.1 is never used: earlier groups take all of its 2 parameters/,
+  );
+});
+
+test('steps that would train nothing are told before the first of them', () => {
+  const frozen = { groups: [{ names: ['*'], untilStep: 4 }] };
+  expect(() => ParameterGroups.of(model, frozen, 5)).toThrow(/leaves no parameter to train at step 5\./);
+  expect(() => ParameterGroups.of(model, frozen, 4)).not.toThrow();
+  const idle = { groups: [{ parts: ['cross-attention' as const], untilStep: 0 }], crossAttentionWarmupSteps: 3 };
+  expect(() => ParameterGroups.of(model, idle, 9)).toThrow(/at step 1\./);
+});
+
 test('a step that trains nothing is an error', () => {
   const groups = ParameterGroups.of(model, { groups: [{ names: ['*'], fromStep: 1 }] });
   expect(() => trained(groups, 0)).toThrow(/leaves no parameter to train at this step/);

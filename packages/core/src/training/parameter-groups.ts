@@ -47,8 +47,15 @@ export interface TrainedGroup {
 export class ParameterGroups {
   private constructor(private readonly groups: readonly Group[]) {}
 
-  /** Throws ConfigError where a group fits no parameter, or where there is no cross-attention to warm up. */
-  static of(model: Model, { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings): ParameterGroups {
+  /**
+   * Throws ConfigError where a group fits no parameter, where there is no cross-attention to warm up, or where one of the
+   * first `steps` steps would train nothing.
+   */
+  static of(
+    model: Model,
+    { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
+    steps = 0,
+  ): ParameterGroups {
     if (warmup > 0 && !model.parameters.some(({ group }) => group === 'cross-attention')) {
       throw new ConfigError(
         `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
@@ -57,7 +64,7 @@ export class ParameterGroups {
     }
     const fits = ({ names, parts }: ParameterGroupSettings, name: string, part: ParameterGroup): boolean =>
       (!parts || parts.includes(part)) && (!names || names.some((pattern) => matchesName(name, pattern)));
-    groups.forEach((settings, i) => refuseIdle(settings, i, model, fits));
+    groups.forEach((settings, i) => refuseIdle(settings, i, model, groups.slice(0, i), fits));
     const byTerms = new Map<string, { terms: Omit<Group, 'names'>; names: string[] }>();
     for (const { name, group: part } of model.parameters) {
       const settings = groups.find((candidate) => fits(candidate, name, part)) ?? {};
@@ -69,7 +76,11 @@ export class ParameterGroups {
       if (known) known.names.push(name);
       else byTerms.set(key, { terms, names: [name] });
     }
-    return new ParameterGroups([...byTerms.values()].map(({ terms, names }) => ({ ...terms, names })));
+    const made = new ParameterGroups([...byTerms.values()].map(({ terms, names }) => ({ ...terms, names })));
+    const changes = [0, ...made.groups.flatMap(({ fromStep, untilStep }) => [fromStep, untilStep])];
+    const idle = changes.filter((step) => step < steps && !made.phaseAt(step).includes('t'));
+    if (idle.length > 0) throw allFrozen(`step ${Math.min(...idle) + 1}`);
+    return made;
   }
 
   /** Those of the parameters that train at some step: only they need optimizer state. */
@@ -91,12 +102,7 @@ export class ParameterGroups {
    */
   trained(phase: string, parameters: Parameters, state: OptimizerState, step: tf.Scalar): TrainedGroup[] {
     const active = this.groups.filter((_, i) => phase[i] === 't');
-    if (active.length === 0) {
-      throw new ConfigError('train.groups leaves no parameter to train at this step.', {
-        code: 'training.all-frozen',
-        hint: 'Give one of the groups an earlier fromStep or a later untilStep.',
-      });
-    }
+    if (active.length === 0) throw allFrozen('this step');
     const stateOf = keysByParameter(state, parameters);
     const shared = stateOf.get(undefined) ?? [];
     return active.map(({ names, fromStep, learningRateFactor, weightDecayFactor }) => {
@@ -112,10 +118,18 @@ export class ParameterGroups {
   }
 }
 
+function allFrozen(when: string): ConfigError {
+  return new ConfigError(`train.groups leaves no parameter to train at ${when}.`, {
+    code: 'training.all-frozen',
+    hint: 'Give one of the groups an earlier fromStep or a later untilStep, or end crossAttentionWarmupSteps earlier.',
+  });
+}
+
 function refuseIdle(
   settings: ParameterGroupSettings,
   index: number,
   model: Model,
+  earlier: readonly ParameterGroupSettings[],
   fits: (settings: ParameterGroupSettings, name: string, part: ParameterGroup) => boolean,
 ): void {
   const names = model.parameters.map(({ name }) => name);
@@ -127,7 +141,17 @@ function refuseIdle(
       hint: best ? `The nearest is "${best}".` : '`graft inspect` lists the names; `*` stands for any text.',
     });
   }
-  if (model.parameters.some(({ name, group }) => fits(settings, name, group))) return;
+  const own = model.parameters.filter(({ name, group }) => fits(settings, name, group));
+  if (own.some(({ name, group }) => !earlier.some((other) => fits(other, name, group)))) return;
+  if (own.length > 0) {
+    throw new ConfigError(
+      `train.groups.${index} is never used: earlier groups take all of its ${own.length} parameters.`,
+      {
+        code: 'training.group-hidden',
+        hint: 'The first group that fits a parameter counts: put the narrower groups first.',
+      },
+    );
+  }
   const parts = [...new Set(model.parameters.map(({ group }) => group))];
   throw new ConfigError(`train.groups.${index} fits no parameter of the model.`, {
     code: 'training.group-empty',

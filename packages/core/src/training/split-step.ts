@@ -1,4 +1,4 @@
-import { tf, type Engine, type Precision } from '@graft/engine';
+import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
 import { lossAndGradients, vector, type StepInputs, type StepOutputs } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
@@ -19,6 +19,7 @@ export type Reduce = (sums: Sums) => Promise<Sums>;
 export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
   readonly precision?: Precision;
   readonly reduce?: Reduce;
+  readonly onTrace?: JitOptions['onTrace'];
 }
 
 export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' | 'phase' | 'average'> {
@@ -43,7 +44,7 @@ export class SplitStep {
     optimizer: Optimizer,
     private readonly options: SplitStepOptions,
   ) {
-    const { precision, groups } = options;
+    const { precision, groups, onTrace } = options;
     const settings = { ...options, optimizer };
     this.gradient = engine.jit(
       (inputs: {
@@ -74,7 +75,7 @@ export class SplitStep {
           counts: Object.keys(metrics).length,
         };
       },
-      { name: 'gradients', precision, consumes: ['sums'] },
+      { name: 'gradients', precision, onTrace, consumes: ['sums'] },
     );
     this.finish = engine.jit(
       (
@@ -97,7 +98,7 @@ export class SplitStep {
           ]),
         };
       },
-      { name: 'update', precision, consumes: ['parameters', 'state', 'average', 'sums'] },
+      { name: 'update', precision, onTrace, consumes: ['parameters', 'state', 'average', 'sums'] },
     );
   }
 

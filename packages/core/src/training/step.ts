@@ -1,4 +1,12 @@
-import { PluginError, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
+import {
+  PluginError,
+  tf,
+  valueAndGradients,
+  type Engine,
+  type JitOptions,
+  type Jitted,
+  type Precision,
+} from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
 import { ParameterGroups } from './parameter-groups';
 import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
@@ -42,6 +50,8 @@ export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' 
   readonly precision?: Precision;
   /** Whether the call takes parameters, state and average over: it disposes them, and uses their memory for the new ones. */
   readonly consume?: boolean;
+  /** Told what each new kind of step needs, before it runs. */
+  readonly onTrace?: JitOptions['onTrace'];
 }
 
 /** Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not consumed. */
@@ -50,7 +60,7 @@ export function makeTrainStep(
   model: Model,
   objective: Objective,
   optimizer: Optimizer,
-  { precision, consume = false, groups = ParameterGroups.of(model, {}), ...options }: TrainStepOptions = {},
+  { precision, onTrace, consume = false, groups = ParameterGroups.of(model, {}), ...options }: TrainStepOptions = {},
 ): TrainStep {
   const settings = { groups, optimizer, ...options };
   return engine.jit(
@@ -70,7 +80,7 @@ export function makeTrainStep(
         names: ['loss', 'gradNorm', ...Object.keys(all)],
       };
     },
-    { name: 'trainStep', precision, consumes: consume ? ['parameters', 'state', 'average'] : [] },
+    { name: 'trainStep', precision, onTrace, consumes: consume ? ['parameters', 'state', 'average'] : [] },
   );
 }
 

@@ -7,6 +7,7 @@ import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, tracingForXla, withPrecision } from '../precision';
 import { tf } from '../tf';
+import { estimateMemory } from '../trace/memory';
 import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
 import { Tracer } from '../trace/tracer';
 import type { Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
@@ -149,6 +150,9 @@ export function makeJit<A extends readonly unknown[], R>(
     const consumed = leaves.flatMap((leaf, position) => (consumedTensors.has(leaf) ? [position] : []));
     const { program, passed, replacements } = reuse(whole, consumed, treePaths(args[0]), treePaths(result));
     statistics.operations = program.nodes.length;
+    options.onTrace?.({
+      temporaryBytes: estimateMemory(program, new Set([...replacements.keys()].map((at) => program.results[at]))),
+    });
     return {
       fn: new TensorFlowFunction(native!.binding.runtime, program, executor as 'xla' | 'graph' | 'mixed', replacements),
       captures,
@@ -213,7 +217,9 @@ export function makeJit<A extends readonly unknown[], R>(
       : error;
 
   const failed = (error: unknown, taken: ReadonlyMap<number, NativeTensor>): unknown => {
-    for (const tensor of taken.values()) native!.binding.runtime.deleteTensor(tensor);
+    // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
+    for (const tensor of taken.values())
+      native!.binding.runtime[executor === 'xla' ? 'giveUp' : 'deleteTensor'](tensor);
     return rename(error);
   };
 

@@ -157,6 +157,13 @@ export class NativeRuntime {
     this.liveBytes -= tensor.bytes;
   }
 
+  /** After a failure that leaves it open whether a variable's memory is still its own: it is not touched again. */
+  giveUp(tensor: NativeTensor): void {
+    if (!tensor.inVariable) return this.deleteTensor(tensor);
+    this.liveTensors--;
+    this.liveBytes -= tensor.bytes;
+  }
+
   /** A tensor of its own with the same value, which is not copied before one of the two is written to. */
   share(tensor: NativeTensor): NativeTensor {
     const [copy] = this.execute('Identity', [{ name: 'T', type: 4, value: tensor.dtype }], [tensor], 1);
@@ -337,10 +344,13 @@ export function unsupportedAttribute(operation: string, name: string, type: numb
   });
 }
 
+/** Who knows more (a training loop) says more. */
+const OUT_OF_MEMORY_HINT = 'Compute less at once: smaller batches or shorter sequences.';
+
 function outOfMemory(operation: string, bytes: number): EngineError {
   return new EngineError(`${operation}: no memory for ${(bytes / 2 ** 20).toFixed(0)} MiB.`, {
     code: 'engine.out-of-memory',
-    hint: 'Lower train.batchSize or the sequence length.',
+    hint: OUT_OF_MEMORY_HINT,
   });
 }
 
@@ -351,10 +361,12 @@ function tensorFlowError(operation: string, code: number, message: string): Engi
   const first = message
     .split('\n')[0]
     .replace(/\[Op:.*$/, '')
+    .replace(/^(\{\{[^}]*\}\} ?)+/, '')
+    .replace(/ on \/job:\S+ by allocator \S+$/, '')
     .trim();
   return new EngineError(`${operation}: ${first || `TensorFlow error ${code}`}`, {
     code: code === RESOURCE_EXHAUSTED ? 'engine.out-of-memory' : 'engine.tensorflow',
-    hint: code === RESOURCE_EXHAUSTED ? 'Lower train.batchSize or the sequence length.' : undefined,
+    hint: code === RESOURCE_EXHAUSTED ? OUT_OF_MEMORY_HINT : undefined,
     cause: message === first ? undefined : message,
   });
 }

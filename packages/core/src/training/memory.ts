@@ -1,0 +1,94 @@
+import { EngineError, type tf } from '@graft/engine';
+import { readFileSync } from 'node:fs';
+import { freemem } from 'node:os';
+import type { HostFields, Model } from '../interfaces';
+
+/** Bytes that this process may still take: of the machine, or of its control group where that has less. */
+export function availableMemory(): number {
+  const read = (file: string): string | undefined => {
+    try {
+      return readFileSync(`/sys/fs/cgroup/${file}`, 'utf8');
+    } catch {
+      return undefined;
+    }
+  };
+  const limit = Number(read('memory.max') ?? NaN);
+  if (!Number.isFinite(limit)) return freemem();
+  // Files' pages count as used, and are given up for whoever needs memory.
+  const files = Number(/^inactive_file (\d+)$/m.exec(read('memory.stat') ?? '')?.[1] ?? 0);
+  return Math.min(freemem(), limit - Number(read('memory.current') ?? 0) + files);
+}
+
+/** `2.3 GiB`, `210 MiB`. */
+export function formatMemory(bytes: number): string {
+  const gib = bytes / 2 ** 30;
+  return gib >= 0.95 ? `${gib.toFixed(1)} GiB` : `${Math.ceil(bytes / 2 ** 20)} MiB`;
+}
+
+const bytesOf = (shapes: readonly (readonly number[])[]): number =>
+  4 * shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
+
+/**
+ * A warning before anything is loaded, where parameters and gradients alone will not fit; undefined where they do. Bytes from
+ * shapes; the optimizer's state and the activations come on top.
+ */
+export function loadWarning(model: Model, keepsAverage: boolean, available = availableMemory()): string | undefined {
+  const parameters = bytesOf(model.parameters.map(({ shape }) => shape));
+  const copies = keepsAverage ? 3 : 2;
+  if (copies * parameters <= available) return undefined;
+  const what = keepsAverage ? 'their moving average and their gradients' : 'their gradients';
+  return `Parameters, ${what} take ${formatMemory(copies * parameters)} of memory, and ${formatMemory(available)} are free: the system may kill the run. Train a smaller model, or on a machine with more memory.`;
+}
+
+export interface StepMemory {
+  /** What is there already: parameters, optimizer state, moving average. */
+  readonly held: Readonly<Record<string, Readonly<Record<string, tf.Tensor>>>>;
+  /** Gradients and activations, estimated from shapes. */
+  readonly temporaryBytes: number;
+}
+
+/** A warning before the first step of a kind, where it will not fit; undefined where it does. */
+export function stepWarning(
+  { held, temporaryBytes }: StepMemory,
+  advice: string,
+  available = availableMemory(),
+): string | undefined {
+  if (temporaryBytes <= available) return undefined;
+  const parts = Object.entries(held)
+    .map(([what, tensors]) => [what, bytesOf(Object.values(tensors).map(({ shape }) => shape))] as const)
+    .filter(([, bytes]) => bytes > 0);
+  const there = parts.map(([what, bytes]) => `${what} ${formatMemory(bytes)}`).join(', ');
+  return `A step needs about ${formatMemory(temporaryBytes)} of memory for gradients and activations, beside what is there (${there}), and ${formatMemory(available)} are free: the system may kill the run. ${advice}`;
+}
+
+/** What to lower, with what is set now. */
+export function memoryAdvice({ batchSize, microBatches = 1 }: { batchSize: number; microBatches?: number }): string {
+  const more = [
+    `lower train.batchSize (now ${batchSize})`,
+    `raise train.microBatches (now ${microBatches})`,
+    'make the sequences shorter (dataset.lengthTokens, objective.maxSourceTokens)',
+    'set model.rematerialize: block or objective.chunkTokens',
+  ];
+  const text = `${more.slice(0, -1).join(', ')}, or ${more.at(-1)!}.`;
+  return `${text[0].toUpperCase()}${text.slice(1)}`;
+}
+
+/** V8's errors for what the system refused to give: RangeErrors without a code. */
+const NO_MEMORY = /allocation failed|out of memory|invalid typed array length/i;
+
+const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof EngineError
+    ? error.code === 'engine.out-of-memory'
+    : error instanceof Error && error.name === 'RangeError' && NO_MEMORY.test(error.message);
+
+/** An error of a step, with its batch and with what to lower where memory was at fault. */
+export function explainOutOfMemory(error: unknown, step: number, fields: HostFields, advice: string): unknown {
+  if (!isOutOfMemory(error)) return error;
+  const shapes = Object.entries(fields).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`);
+  const message = (error as Error).message.replace(/\.$/, '');
+  return new EngineError(`Memory ran out at step ${step}: ${message}. Its batch is ${shapes.join(', ')}.`, {
+    code: 'engine.out-of-memory',
+    hint: advice,
+    cause: error,
+  });
+}

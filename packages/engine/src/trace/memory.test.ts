@@ -1,0 +1,73 @@
+import { findNativeLibrary, openEngine, tf, type EngineMode } from '../index';
+
+const KIB = 1024;
+
+/** What a trace of `fn` at x [16, 16] (1 KiB) is said to need. */
+async function needs(mode: EngineMode, fn: (x: tf.Tensor) => tf.Tensor, consume = false): Promise<number> {
+  const engine = await openEngine({ mode });
+  let told = NaN;
+  const step = engine.jit(({ x }: { x: tf.Tensor }) => ({ x: fn(x) }), {
+    consumes: consume ? ['x'] : [],
+    onTrace: ({ temporaryBytes }) => (told = temporaryBytes),
+  });
+  const x = tf.ones([16, 16]);
+  tf.dispose([x, step({ x })]);
+  step.dispose();
+  return told;
+}
+
+describe.each<EngineMode>(['graph', 'xla'])('estimated memory, %s', (mode) => {
+  let native: boolean;
+  beforeAll(async () => {
+    native = (await findNativeLibrary()) !== undefined;
+  });
+  const check = async (expected: number, ...args: [(x: tf.Tensor) => tf.Tensor, boolean?]): Promise<void> => {
+    if (native) expect(await needs(mode, ...args)).toBe(expected);
+  };
+
+  it('counts values as long as they are read', async () => {
+    await check(KIB, (x) => tf.exp(x));
+    // Each goes when the next is there.
+    await check(2 * KIB, (x) => tf.exp(tf.exp(tf.exp(tf.exp(x)))));
+    // The first is read by the last.
+    await check(3 * KIB, (x) => {
+      const first = tf.exp(x);
+      return tf.mul(tf.exp(tf.sin(first)), first);
+    });
+  });
+
+  it('counts neither views nor what is written over an argument', async () => {
+    await check(2 * KIB, (x) => tf.exp(tf.reshape(tf.exp(x), [256])).reshape([16, 16]));
+    await check(KIB, (x) => tf.exp(tf.exp(x)), true);
+  });
+});
+
+/** More than there are addresses: refused on every machine, however generous its kernel is. */
+const ABSURD = 1e7;
+
+// In a graph alone: its allocator tries for ten seconds before it gives up. XLA has an end-to-end test.
+it('memory that the system refuses is an error of its own', async () => {
+  if (!(await findNativeLibrary())) return;
+  const engine = await openEngine({ mode: 'graph' });
+  const before = tf.memory().numTensors;
+  const handles = engine.memory().handles;
+  const step = engine.jit(
+    ({ w }: { w: tf.Tensor }) => {
+      const long = tf.broadcastTo(tf.reshape(w, [1, 100]), [ABSURD / 100, 100]).reshape([ABSURD, 1]);
+      const sides = tf.concat([long, tf.sin(long)], 1) as tf.Tensor2D;
+      const square = tf.matMul(sides, sides, false, true).softmax();
+      return { w: tf.add(w, square.sin().sum()) };
+    },
+    { consumes: ['w'] },
+  );
+  const w = tf.ones([100]);
+  await expect(step.async({ w })).rejects.toMatchObject({
+    code: 'engine.out-of-memory',
+    message: expect.not.stringMatching(/function_node|job:localhost/),
+    hint: expect.stringContaining('smaller batches'),
+  });
+  step.dispose();
+  if (!w.isDisposed) w.dispose();
+  expect(tf.memory().numTensors).toBe(before);
+  expect(engine.memory().handles).toBe(handles);
+});

@@ -1,0 +1,51 @@
+import { dtypeBytes, elementCount } from '../native/dtypes';
+import type { Producer, Program, Value, ValueType } from './program';
+
+/** Operations whose result is their input's memory, seen otherwise. */
+const VIEWS = new Set(['Reshape', 'Identity', 'ExpandDims', 'Squeeze', 'StopGradient', 'ReadVariableOp']);
+/** Operations that XLA makes part of the one that reads them. Their result is never there as a whole. */
+const BROADCASTS = new Set(['BroadcastTo', 'Fill', 'ZerosLike', 'OnesLike', 'Tile']);
+
+const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * dtypeBytes(dtype);
+
+/**
+ * Bytes that a program needs beside its arguments and captures, when its operations are computed in the order of the trace
+ * and each value goes with its last reader. From shapes alone: an estimate, as executors reorder and fuse operations.
+ * `inPlace`: results that are written over an argument.
+ */
+export function estimateMemory(program: Program, inPlace: ReadonlySet<Value> = new Set()): number {
+  /** Whose memory a value lies in; undefined: an argument's, or nobody's. */
+  const homes = new Map<Value, Value | undefined>();
+  const homeOf = (value: Value): Value | undefined => homes.get(value);
+  const lastReader = new Map<Value, number>();
+  program.nodes.forEach((node, at) => {
+    if (node.kind === 'operation')
+      for (const input of node.inputs) {
+        const home = homeOf(input);
+        if (home) lastReader.set(home, at);
+      }
+    for (const output of node.outputs) {
+      const seen = node.kind === 'operation' && VIEWS.has(node.op) ? node.inputs[0] : undefined;
+      const none = node.kind === 'operation' && BROADCASTS.has(node.op);
+      const home = seen ? homeOf(seen) : none || inPlace.has(output) ? undefined : output;
+      homes.set(output, home);
+      if (home && !seen) lastReader.set(home, at);
+    }
+  });
+  const kept = new Set(program.results.map(homeOf));
+  const ending = new Map<number, Value[]>();
+  for (const [value, at] of lastReader) {
+    if (kept.has(value)) continue;
+    const values = ending.get(at);
+    if (values) values.push(value);
+    else ending.set(at, [value]);
+  }
+  let now = 0;
+  let most = 0;
+  program.nodes.forEach((node: Producer, at) => {
+    for (const output of node.outputs) if (homes.get(output) === output) now += bytesOf(output);
+    most = Math.max(most, now);
+    for (const value of ending.get(at) ?? []) now -= bytesOf(value);
+  });
+  return most;
+}
