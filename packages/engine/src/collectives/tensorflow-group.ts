@@ -79,8 +79,8 @@ export class TensorFlowGroup implements WorkerGroup {
     }
   }
 
-  async exchange<T extends Message>(value: T): Promise<T[]> {
-    return (await this.channel.exchange(value)) as T[];
+  async exchange<T>(value: T): Promise<T[]> {
+    return (await this.channel.exchange(value as Message)) as T[];
   }
 
   async sum(tensors: readonly tf.Tensor[]): Promise<tf.Tensor[]> {

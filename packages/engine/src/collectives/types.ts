@@ -33,8 +33,8 @@ export interface WorkerGroup {
   readonly addresses: readonly string[];
   /** Aborted, with the WorkersError, once a worker is gone. */
   readonly lost: AbortSignal;
-  /** Everybody's value, in the order of ranks. Also a barrier. */
-  exchange<T extends Message>(value: T): Promise<T[]>;
+  /** Everybody's value, in the order of ranks. It travels as JSON, by the channel that is not made for tensors. Also a barrier. */
+  exchange<T>(value: T): Promise<T[]>;
   /** Sums over all workers. Takes the float32 tensors over, and returns new ones of the same shapes. */
   sum(tensors: readonly tf.Tensor[]): Promise<tf.Tensor[]>;
   /** At `from` tensors, which stay and are returned; elsewhere what they are, and new tensors with their values are returned. */
