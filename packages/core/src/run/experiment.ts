@@ -1,7 +1,7 @@
-import { openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
+import { openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
-import type { RunInfo } from '../interfaces';
+import type { OptimizerState, RunInfo } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
@@ -116,7 +116,12 @@ async function lead(
       // Only now is it a run that others should find.
       if (found) await folder.writeConfig(written);
       const { parameters } = trainer;
-      await folder.update({ engine: engine.description, versions: written.versions, parameters });
+      await folder.update({
+        engine: engine.description,
+        versions: written.versions,
+        parameters,
+        workers: group?.count,
+      });
       await folder.becomeLatest();
       trackers = trainer.trackers;
       await trackers.start(run);
@@ -195,6 +200,13 @@ async function findRun(config: ExperimentConfig, resume: true | string): Promise
     });
   }
   return found;
+}
+
+/** How much of the optimizer's state this worker keeps. */
+function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
+  const bytes = (tensors: readonly TensorSpec[]): number =>
+    tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1), 0);
+  return `${bytes(Object.values(own)).toLocaleString('en')} of ${bytes(all).toLocaleString('en')} bytes here`;
 }
 
 interface Job {
@@ -276,7 +288,8 @@ async function prepare(job: Job): Promise<Trainer> {
     const loop = own(new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start));
     const count = countParameters(model);
     const from = start.step > 0 ? `, going on after step ${start.step}` : '';
-    const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${from}`;
+    const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, start.state)}`;
+    const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`;
     return { loop, trackers: job.trackers, parameters: count, summary, dispose };
   } catch (error) {
     dispose();
