@@ -212,6 +212,17 @@ describe('workers that do not fit', () => {
     expect(existsSync(join(folder, 'runs', 'misfit'))).toBe(false);
   });
 
+  test('a batch that cannot be shared out is refused before there is a run', async () => {
+    config('odd');
+    const { status, stderr } = await graft(
+      ['run', 'odd.yaml', '--local-workers', '2', '--set', 'train.batchSize=3'],
+      folder,
+    );
+    expect(stderr).toContain('graft: train.batchSize is 3, which 2 workers cannot share out evenly.');
+    expect(status).toBe(2);
+    expect(existsSync(join(folder, 'runs', 'odd'))).toBe(false);
+  });
+
   test('a worker that never comes is named', async () => {
     config('lonely');
     const list = await addresses(2);

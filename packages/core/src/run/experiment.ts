@@ -1,4 +1,4 @@
-import { openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
 import type { OptimizerState, RunInfo } from '../interfaces';
@@ -202,6 +202,16 @@ async function findRun(config: ExperimentConfig, resume: true | string): Promise
   return found;
 }
 
+/** Now rather than at the first step. Ready batches tell their size only then. */
+function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig, workers: number): void {
+  if (batchSize % (workers * microBatches) === 0) return;
+  const parts = microBatches > 1 ? `${workers} workers with ${microBatches} micro-batches each` : `${workers} workers`;
+  throw new ConfigError(`train.batchSize is ${batchSize}, which ${parts} cannot share out evenly.`, {
+    code: 'workers.batch-size',
+    hint: `Make it a multiple of ${workers * microBatches}.`,
+  });
+}
+
 /** How much of the optimizer's state this worker keeps. */
 function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
   const bytes = (tensors: readonly TensorSpec[]): number =>
@@ -253,6 +263,7 @@ async function prepare(job: Job): Promise<Trainer> {
       dataset: `dataset "${config.dataset.use}"`,
       objective: `objective "${config.objective.use}"`,
     });
+    if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
