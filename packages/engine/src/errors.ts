@@ -32,6 +32,9 @@ export class DataError extends GraftError {}
 /** A plugin that cannot be loaded, or two that clash. */
 export class PluginError extends GraftError {}
 
+/** The processes that work together: one that is gone, that does not come, or that does not fit. */
+export class WorkersError extends GraftError {}
+
 /** A config that says something wrong. */
 export class ConfigError extends GraftError {
   constructor(message: string, options: GraftErrorOptions = {}) {

@@ -14,6 +14,7 @@ export {
   type DoctorCheck,
   type DoctorReport,
 } from './setup';
+export * from './collectives';
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Collectives } from './collectives';
 import type { OperationProfile } from './jit/profile';
 
 /** What a user may ask for. `auto`: native if the library is there (XLA, or `mixed` for bfloat16), else portable. */
@@ -94,6 +95,8 @@ export interface Engine {
   readonly description: string;
   /** A sentence on why the portable engine serves, where a native one was not to be had; otherwise undefined. */
   readonly fallbackReason?: string;
+  /** How processes work together; undefined on the portable engine. */
+  readonly collectives?: Collectives;
   jit<A extends readonly unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
   memory(): EngineMemory;
 }

@@ -1,14 +1,22 @@
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
-import { collect, engineOption } from '../options';
+import { endWithWorker0, LocalWorkers } from '../local-workers';
+import { collect, engineOption, integer } from '../options';
+import { UsageMistake } from '../report-error';
+import type { WorkerOptions } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 
 interface RunCommandOptions {
   set?: string[];
   resume?: string | true;
   engine?: EngineMode;
+  workers?: string;
+  rank?: number;
+  localWorkers?: number;
+  workerTimeout?: number;
 }
 
 const INTERRUPTED = 130;
@@ -21,6 +29,14 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--set <key=value>', 'override one key of the config, e.g. --set train.steps=100; may be repeated', collect)
     .option('--resume [id]', 'go on with the newest unfinished run of that name, or with the run of that id')
     .addOption(engineOption())
+    .option('--workers <list>', 'train together with other processes: host:port of all of them, with commas, in order')
+    .option(
+      '--rank <number>',
+      "this process's place in that list, from 0; worker 0 writes the run's folder",
+      integer(0),
+    )
+    .option('--local-workers <number>', 'train in so many processes on this machine, which are started', integer(1))
+    .option('--worker-timeout <seconds>', 'how long the other workers may take to come; default: 300', integer(1))
     .addHelpText(
       'after',
       '\nCtrl-C finishes the step, writes a checkpoint and stops with status 130; --resume goes on from there.',
@@ -42,22 +58,84 @@ function resumeBeforeConfig(
 }
 
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
+  checkWorkerOptions(options);
+  if (options.workers !== undefined || (options.localWorkers ?? 1) > 1) {
+    // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
+    if (!context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+    endWithWorker0();
+  }
   const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
   const { config } = loaded;
   const engine = { ...config.engine, mode: options.engine ?? config.engine.mode };
   const logger = await openLogger(context);
-  const result = await withInterrupt(
-    (signal) =>
-      runExperiment(
-        { ...loaded, config: { ...config, engine } },
-        { resume: options.resume, signal, logger, quiet: context.globals.quiet ?? false },
-      ),
-    () => context.note('Stopping after this step, with a checkpoint; once more ends at once.'),
-  );
-  if (result.status === 'interrupted') {
-    context.note(`Stopped at step ${result.steps} of ${config.train.steps}; --resume ${result.id} goes on from there.`);
-    context.exitCode = INTERRUPTED;
+  const local = await startLocalWorkers(context, file, options, engine.threads);
+  const workers = local ? { addresses: local.addresses, rank: 0, signal: local.ended } : workersOf(options);
+  let outcome: 'done' | 'failed' = 'failed';
+  try {
+    await withInterrupt(
+      async (signal) => {
+        const result = await runExperiment(
+          { ...loaded, config: { ...config, engine } },
+          {
+            resume: options.resume,
+            signal,
+            logger,
+            quiet: context.globals.quiet ?? false,
+            threads: local && threadsEach(options.localWorkers!),
+            workers: workers && { ...workers, timeoutMs: options.workerTimeout && options.workerTimeout * 1000 },
+          },
+        );
+        if (result.status === 'interrupted') {
+          context.note(
+            `Stopped at step ${result.steps} of ${config.train.steps}; --resume ${result.id} goes on from there.`,
+          );
+          context.exitCode = INTERRUPTED;
+        }
+        // Of the others' folder nothing is known here: it may be on another machine.
+        if (!workers?.rank) context.print(result.folder);
+        outcome = 'done';
+      },
+      () => context.note('Stopping after this step, with a checkpoint; once more ends at once.'),
+    );
+  } finally {
+    await local?.close(outcome);
   }
-  context.print(result.folder);
+}
+
+function checkWorkerOptions({ workers, rank, localWorkers }: RunCommandOptions): void {
+  if (workers !== undefined && localWorkers !== undefined)
+    throw new UsageMistake('--local-workers starts a group of its own; give it, or --workers with --rank.');
+  if ((workers === undefined) !== (rank === undefined))
+    throw new UsageMistake('--workers and --rank belong together: the list of all, and the place of this one in it.');
+}
+
+function workersOf({ workers, rank }: RunCommandOptions): WorkerOptions | undefined {
+  if (workers === undefined) return undefined;
+  const addresses = workers.split(',').map((address) => address.trim());
+  return { addresses, rank: rank! };
+}
+
+/** So that workers on one machine do not fight for its cores. */
+const threadsEach = (count: number): number => Math.max(1, Math.floor(availableParallelism() / count));
+
+async function startLocalWorkers(
+  context: CommandContext,
+  file: string | undefined,
+  { localWorkers: count = 1, set = [], engine }: RunCommandOptions,
+  threads: number | undefined,
+): Promise<LocalWorkers | undefined> {
+  if (count === 1) return undefined;
+  const overrides = threads === undefined ? [`engine.threads=${threadsEach(count)}`, ...set] : set;
+  return LocalWorkers.start({
+    count,
+    arguments: [
+      ...(context.globals.debug ? ['--debug'] : ['--quiet']),
+      'run',
+      ...(file === undefined ? [] : [file]),
+      ...overrides.flatMap((override) => ['--set', override]),
+      ...(engine === undefined ? [] : ['--engine', engine]),
+    ],
+    onLine: (line) => context.note(line),
+  });
 }

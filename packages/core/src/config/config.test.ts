@@ -43,6 +43,7 @@ test('defaults are filled and written out whole', async () => {
       logEvery: 10,
       microBatches: 1,
       nonFinite: 'stop',
+      shardOptimizer: false,
     },
     runs: '/work/runs',
   });

@@ -59,6 +59,10 @@ export const TrainSection = z.strictObject({
     .lt(1)
     .optional()
     .describe('decay of an exponential moving average of the parameters, which is evaluated and saved beside them'),
+  shardOptimizer: z
+    .boolean()
+    .default(false)
+    .describe('with several workers: each keeps the optimizer state of a share of the parameters, and updates those'),
   nonFinite: z.enum(['stop', 'skip']).default('stop').describe('what happens at a loss or gradient that is no number'),
   explodingLossFactor: factor()
     .default(10)

@@ -1,19 +1,19 @@
-import { openEngine, tf, UsageError, type Engine } from '@graft/engine';
+import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
-import type { Model, ModelFamily, Optimizer, OptimizerState, Parameters, RunInfo } from '../interfaces';
+import type { OptimizerState, RunInfo } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
 import { checkSource } from '../training/loader';
-import { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingStart } from '../training/loop';
+import { TrainingLoop, type TrainingParts, type TrainingResult } from '../training/loop';
 import { loadWarning } from '../training/memory';
-import { ParameterGroups } from '../training/parameter-groups';
-import { findSnapshot, readAverage, readOptimizerState, readParameters } from '../training/snapshots';
 import { Trackers } from '../training/trackers';
 import { RunFolder } from './folder';
-import { countParameters, fillParameters } from './parameters';
+import { joinGroup, type WorkerOptions } from './group';
+import { countParameters } from './parameters';
 import { refuseChanges } from './resume';
+import { findStart } from './start';
 import { versions } from './versions';
 
 export interface RunOptions {
@@ -23,6 +23,10 @@ export interface RunOptions {
   signal?: AbortSignal;
   /** An engine opened before; default: one opened as the config says. */
   engine?: Engine;
+  /** Threads of the engine where the config names no number. Default: the cores. */
+  threads?: number;
+  /** The processes that train together, each of which calls this. Default: this one alone. */
+  workers?: WorkerOptions;
   /** Default: silent. */
   logger?: Logger;
   /** No progress, no lines but warnings. Default: true when there is no logger. */
@@ -40,16 +44,44 @@ export interface RunResult extends TrainingResult {
  * Runs an experiment, or goes on with one, and leaves its run folder. Frees everything that it made. Throws GraftErrors;
  * a run that fails while being set up leaves no folder, one that fails later is `failed` in its run.json.
  */
-export async function runExperiment(
+export async function runExperiment(loaded: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
+  const { config } = loaded;
+  const { workers } = options;
+  // Before an engine is opened: it is the quickest to know.
+  const found = options.resume && !workers?.rank ? await findRun(config, options.resume) : undefined;
+  const { threads = options.threads, ...engineOptions } = config.engine;
+  const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
+  const group = workers && (await joinGroup(engine, config, workers));
+  try {
+    const result = group?.rank
+      ? await assist(loaded, options, engine, group)
+      : await lead(loaded, options, engine, found, group);
+    await group?.leave();
+    return result;
+  } catch (error) {
+    await group?.fail(error instanceof Error ? error.message : String(error));
+    throw error;
+  }
+}
+
+/** What worker 0 tells the others of the run. */
+interface Announced {
+  readonly name: string;
+  readonly id: string;
+  readonly folder: string;
+}
+
+/** A run's only process, or worker 0. */
+async function lead(
   { config, registry }: LoadedExperiment,
-  options: RunOptions = {},
+  options: RunOptions,
+  engine: Engine,
+  found: RunFolder | undefined,
+  group: WorkerGroup | undefined,
 ): Promise<RunResult> {
   const logger = options.logger ?? silentLogger();
   const quiet = options.quiet ?? options.logger === undefined;
   const say = (text: string): void => (quiet ? undefined : logger.info(text));
-
-  const found = options.resume ? await findRun(config, options.resume) : undefined;
-  const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, config.name, written));
   if (found) await found.claim();
@@ -59,7 +91,9 @@ export async function runExperiment(
     say(`Engine: ${engine.description}`);
     if (engine.fallbackReason && !quiet)
       logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
-    const run = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
+    if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
+    const run = folder.info(plain(config));
+    await group?.exchange<Announced | null>({ name: run.name, id: run.id, folder: run.folder });
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const own = await Promise.all(
@@ -69,6 +103,7 @@ export async function runExperiment(
       config,
       components,
       engine,
+      group,
       folder,
       run,
       random,
@@ -82,11 +117,17 @@ export async function runExperiment(
       // Only now is it a run that others should find.
       if (found) await folder.writeConfig(written);
       const { parameters } = trainer;
-      await folder.update({ engine: engine.description, versions: written.versions, parameters });
+      await folder.update({
+        engine: engine.description,
+        versions: written.versions,
+        parameters,
+        workers: group?.count,
+      });
       await folder.becomeLatest();
       trackers = trainer.trackers;
       await trackers.start(run);
       const result = await trainer.loop.run();
+      await group?.exchange(result.status);
       await folder.update({ status: result.status, steps: result.steps });
       await trackers.finish(result.status);
       return { ...result, id: folder.record.id, folder: folder.path };
@@ -107,6 +148,47 @@ export async function runExperiment(
   }
 }
 
+/** Any other worker: it computes, and leaves no trace. */
+async function assist(
+  { config, registry }: LoadedExperiment,
+  options: RunOptions,
+  engine: Engine,
+  group: WorkerGroup,
+): Promise<RunResult> {
+  const logger = options.logger ?? silentLogger();
+  const [announced] = await group.exchange<Announced | null>(null);
+  const run: RunInfo = { ...announced!, config: plain(config) };
+  const random = createRandom(config.seed);
+  const components = createComponentFactory(registry, { engine, random, logger, run });
+  const trackers = new Trackers([], logger);
+  const quiet = options.quiet ?? options.logger === undefined;
+  if (!quiet)
+    logger.info(
+      `Worker ${group.rank} of ${group.count} (${group.addresses[group.rank]}), run ${run.folder} of worker 0`,
+    );
+  const trainer = await prepare({
+    config: { ...config, evaluators: [], callbacks: [] },
+    components,
+    engine,
+    group,
+    run,
+    random,
+    trackers,
+    logger,
+    quiet: true,
+    options,
+  });
+  try {
+    const result = await trainer.loop.run();
+    const [status] = await group.exchange(result.status);
+    return { ...result, status, id: run.id, folder: run.folder };
+  } finally {
+    trainer.dispose();
+  }
+}
+
+const plain = (config: ExperimentConfig): RunInfo['config'] => JSON.parse(JSON.stringify(config)) as RunInfo['config'];
+
 async function findRun(config: ExperimentConfig, resume: true | string): Promise<RunFolder> {
   const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : resume, {
     steps: config.train.steps,
@@ -121,11 +203,30 @@ async function findRun(config: ExperimentConfig, resume: true | string): Promise
   return found;
 }
 
+/** Now rather than at the first step. Ready batches tell their size only then. */
+function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig, workers: number): void {
+  if (batchSize % (workers * microBatches) === 0) return;
+  const parts = microBatches > 1 ? `${workers} workers with ${microBatches} micro-batches each` : `${workers} workers`;
+  throw new ConfigError(`train.batchSize is ${batchSize}, which ${parts} cannot share out evenly.`, {
+    code: 'workers.batch-size',
+    hint: `Make it a multiple of ${workers * microBatches}.`,
+  });
+}
+
+/** How much of the optimizer's state this worker keeps. */
+function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
+  const bytes = (tensors: readonly TensorSpec[]): number =>
+    tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1), 0);
+  return `${bytes(Object.values(own)).toLocaleString('en')} of ${bytes(all).toLocaleString('en')} bytes here`;
+}
+
 interface Job {
   readonly config: ExperimentConfig;
   readonly components: ComponentFactory;
   readonly engine: Engine;
-  readonly folder: RunFolder;
+  readonly group?: WorkerGroup;
+  /** Of worker 0, who alone writes. */
+  readonly folder?: RunFolder;
   readonly run: RunInfo;
   readonly random: RandomStream;
   readonly trackers: Trackers;
@@ -146,7 +247,7 @@ interface Trainer {
 
 /** Everything up to the first step; what it made goes again when it throws. */
 async function prepare(job: Job): Promise<Trainer> {
-  const { config, components, folder, run, random } = job;
+  const { config, components, folder, run, random, group } = job;
   const owned: { dispose?(): void }[] = [];
   const own = <T extends { dispose?(): void }>(resource: T): T => {
     owned.push(resource);
@@ -163,13 +264,17 @@ async function prepare(job: Job): Promise<Trainer> {
       dataset: `dataset "${config.dataset.use}"`,
       objective: `objective "${config.objective.use}"`,
     });
+    if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
       const { name, every, component } = evaluatorSection(section);
       evaluators.push({ name, every, evaluator: own(await components.create('evaluator', component)) });
     }
-    const { model, begin } = await findStart(job, family);
+    const { model, begin } = await findStart(
+      { config, components, random, group, checkpoints: folder?.checkpoints },
+      family,
+    );
     const tight = loadWarning(model, config.train.averageDecay !== undefined);
     if (tight) job.logger.warn(tight);
     const parts: TrainingParts = {
@@ -192,80 +297,16 @@ async function prepare(job: Job): Promise<Trainer> {
       sampling: random.fork(STREAMS.sampling),
     };
     const { signal, onStep } = job.options;
-    const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, onStep };
+    const { workers } = start;
+    const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, workers, onStep };
     const loop = own(new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start));
     const count = countParameters(model);
-    const from = start.checkpoint ? `, going on after step ${start.step}` : '';
-    const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${from}`;
+    const from = start.step > 0 ? `, going on after step ${start.step}` : '';
+    const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, start.state)}`;
+    const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`;
     return { loop, trackers: job.trackers, parameters: count, summary, dispose };
   } catch (error) {
     dispose();
-    throw error;
-  }
-}
-
-/** The model, and how its parameters and the optimizer's state come about: from the run's newest snapshot, or afresh. */
-async function findStart(
-  { config, components, folder, random }: Job,
-  family: ModelFamily,
-): Promise<{ model: Model; begin: (parts: TrainingParts) => Promise<TrainingStart> }> {
-  const snapshot = await findSnapshot(folder.checkpoints);
-  if (snapshot) {
-    // The run's own checkpoint, not the initializer's: that may be gone or changed by now.
-    const model = family.build(snapshot.config);
-    const { step, data } = snapshot.state;
-    return {
-      model,
-      begin: async ({ dataset, optimizer }) => {
-        await dataset.restore(data);
-        const parameters = await readParameters(snapshot.folder, model);
-        return withState(parameters, async () => {
-          const state = await readOptimizerState(snapshot.folder, initialState(optimizer, parameters, model, config));
-          const kept = config.train.averageDecay === undefined ? undefined : await readAverage(snapshot.folder, model);
-          const average = kept ?? initialAverage(parameters, config);
-          return { parameters, state, average, step, checkpoint: snapshot.folder };
-        });
-      },
-    };
-  }
-  const initializer = await components.create('initializer', config.initializer);
-  const model = family.build(await initializer.checkpointConfig());
-  return {
-    model,
-    begin: async ({ optimizer }) => {
-      const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
-      return withState(parameters, async () => ({
-        parameters,
-        state: initialState(optimizer, parameters, model, config),
-        average: initialAverage(parameters, config),
-        step: 0,
-      }));
-    },
-  };
-}
-
-/** For the parameters that are trained at some step: the others need none. */
-function initialState(
-  optimizer: Optimizer,
-  parameters: Parameters,
-  model: Model,
-  { train }: ExperimentConfig,
-): OptimizerState {
-  const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
-  return tf.tidy(() => optimizer.init(trained));
-}
-
-function initialAverage(parameters: Parameters, { train }: ExperimentConfig): Parameters {
-  if (train.averageDecay === undefined) return {};
-  return Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, value.clone()]));
-}
-
-/** Frees the parameters when there is no optimizer state to go with them. */
-async function withState(parameters: Parameters, make: () => Promise<TrainingStart>): Promise<TrainingStart> {
-  try {
-    return await make();
-  } catch (error) {
-    tf.dispose(parameters);
     throw error;
   }
 }

@@ -24,6 +24,8 @@ export interface RunRecord {
   steps: number;
   /** Parameters of the model. */
   parameters?: number;
+  /** Processes that trained it together, where there were several. */
+  workers?: number;
   /** One line on what executed it. */
   engine?: string;
   versions?: Readonly<Record<string, string>>;

@@ -1,5 +1,6 @@
 export { RunFolder, type RunRecord, type RunStatus, type EvaluationRecord } from './folder';
 export { runExperiment, type RunOptions, type RunResult } from './experiment';
+export type { WorkerOptions } from './group';
 export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './evaluation';
 export { fillParameters, countParameters } from './parameters';
 export { withInterrupt } from './interrupt';

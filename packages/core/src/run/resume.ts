@@ -3,16 +3,23 @@ import type { EvaluationConfig } from '../config';
 import type { RunFolder } from './folder';
 
 /** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
-const ALWAYS_FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers'];
+export const ALWAYS_FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers'];
 const FREE = {
-  training: [...ALWAYS_FREE, 'evaluators', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.logEvery'],
+  training: [
+    ...ALWAYS_FREE,
+    'evaluators',
+    'train.checkpointEvery',
+    'train.keepCheckpoints',
+    'train.logEvery',
+    'train.shardOptimizer',
+  ],
   evaluation: ALWAYS_FREE,
 } as const;
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Paths at which two JSON values differ. */
-function differences(
+export function differences(
   a: Json | undefined,
   b: Json | undefined,
   path: string,
@@ -26,7 +33,7 @@ function differences(
 
 const LONGEST_SHOWN = 60;
 
-function shown(value: Json | undefined): string {
+export function shown(value: Json | undefined): string {
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
 }

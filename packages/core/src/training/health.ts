@@ -21,8 +21,8 @@ export class Health {
     private readonly settings: HealthSettings,
     /** The loss of guessing every token at the same probability. */
     private readonly guessingLoss: number,
-    /** The run's folder: a batch that broke it is kept there. */
-    private readonly folder: string,
+    /** The run's folder, if this process writes to it: a batch that broke it is kept there. */
+    private readonly folder: string | undefined,
     /** Of the run's first step, where that was before a resume: the limit must not depend on when a run was stopped. */
     private firstLoss?: number,
   ) {}
@@ -75,6 +75,7 @@ export class Health {
 
   /** Keeps the batch as a file for `dataset: { use: tensors }`, and says which it is. */
   private async keepBatch(step: number, { fields, start }: LoadedBatch): Promise<string> {
+    if (this.folder === undefined) return '';
     const folder = join(this.folder, 'bad-batches');
     const file = join(folder, `step-${step}.safetensors`);
     try {

@@ -1,5 +1,8 @@
 export { makeTrainStep, type TrainStep, type StepInputs, type StepOutputs } from './step';
 export { globalNorm } from './update';
+export { Stepper, type StepperSettings } from './stepper';
+export { Shares, shareOut } from './shares';
+export { workersOf, type Workers } from './workers';
 export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 export { BatchLoader, checkSource, uploadBatch, type LoadedBatch } from './loader';
 export {

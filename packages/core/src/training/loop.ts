@@ -1,7 +1,17 @@
 import { tf, type Engine, type Precision } from '@graft/engine';
 import { removeTemporaries } from '@graft/checkpoint';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { Callback, Dataset, JsonValue, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
+import type {
+  Callback,
+  Dataset,
+  JsonValue,
+  Model,
+  Objective,
+  Optimizer,
+  Parameters,
+  RunInfo,
+  Schedule,
+} from '../interfaces';
 import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
@@ -13,10 +23,12 @@ import { BatchLoader, type LoadedBatch } from './loader';
 import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { createProgress, type Progress } from './progress';
+import type { StatePlace } from './shares';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
-import { Stepper, type Workers } from './stepper';
+import { Stepper } from './stepper';
 import type { Trackers } from './trackers';
 import type { TrainingState } from './update';
+import type { Workers } from './workers';
 
 /** A callback and what the config calls it. */
 export interface NamedCallback {
@@ -55,7 +67,8 @@ export interface TrainingSettings extends HealthSettings {
 }
 
 export interface TrainingContext {
-  readonly folder: RunFolder;
+  /** Undefined in workers that leave writing and evaluating to worker 0. */
+  readonly folder?: RunFolder;
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
   readonly logger: Logger;
@@ -84,8 +97,9 @@ export interface TrainingStart extends TrainingState {
 /** What is open while the loop runs. */
 interface Open {
   readonly loader: BatchLoader;
-  readonly metrics: MetricsFile;
-  readonly evaluations: Evaluations;
+  /** Of worker 0 alone. */
+  readonly metrics?: MetricsFile;
+  readonly evaluations?: Evaluations;
   readonly progress: Progress;
   readonly stepper: Stepper;
 }
@@ -122,17 +136,22 @@ export class TrainingLoop {
   async run(): Promise<TrainingResult> {
     const { parts, settings, context } = this;
     const groups = ParameterGroups.of(parts.model, settings, settings.steps);
-    await sweepSnapshots(context.folder.checkpoints);
-    await removeTemporaries(context.folder.path);
-    const evaluations = await Evaluations.open(parts.evaluators, {
-      step: this.step,
-      totalSteps: settings.steps,
-      model: parts.model,
-      random: context.random.sampling,
-      folder: context.folder,
-    });
-    const metrics = await MetricsFile.open(context.folder.metricsFile, this.step);
-    this.health = this.newHealth(await firstLoss(context.folder.metricsFile));
+    const { folder } = context;
+    if (folder) {
+      await sweepSnapshots(folder.checkpoints);
+      await removeTemporaries(folder.path);
+    }
+    const evaluations =
+      folder &&
+      (await Evaluations.open(parts.evaluators, {
+        step: this.step,
+        totalSteps: settings.steps,
+        model: parts.model,
+        random: context.random.sampling,
+        folder,
+      }));
+    const metrics = folder && (await MetricsFile.open(folder.metricsFile, this.step));
+    this.health = this.newHealth(folder && (await firstLoss(folder.metricsFile)));
     const open: Open = {
       metrics,
       evaluations,
@@ -176,14 +195,14 @@ export class TrainingLoop {
     } finally {
       open.progress.stop();
       open.stepper.dispose();
-      await metrics.close().catch(() => undefined);
+      await metrics?.close().catch(() => undefined);
       await open.loader.close().catch(() => undefined);
     }
     return {
-      status: this.step < settings.steps || evaluations.owes(this.step) ? 'interrupted' : 'finished',
+      status: this.step < settings.steps || evaluations?.owes(this.step) ? 'interrupted' : 'finished',
       steps: this.step,
       lastMetrics: this.lastMetrics,
-      evaluations: evaluations.records,
+      evaluations: evaluations?.records ?? [],
     };
   }
 
@@ -194,18 +213,21 @@ export class TrainingLoop {
 
   private newHealth(first?: number): Health {
     const { model } = this.parts;
-    return new Health(this.settings, Math.log(model.vocabularySize), this.context.folder.path, first);
+    return new Health(this.settings, Math.log(model.vocabularySize), this.context.folder?.path, first);
   }
 
-  private get interrupted(): boolean {
-    return this.context.signal?.aborted ?? false;
+  /** Whether the user wants to stop: any of the workers' users, and all workers know it at the same step. */
+  private async interrupted(): Promise<boolean> {
+    const own = this.context.signal?.aborted ?? false;
+    const { workers } = this.context;
+    return workers ? (await workers.group.exchange(own)).includes(true) : own;
   }
 
   private async toTheEnd(open: Open): Promise<void> {
     const { settings, context } = this;
     await this.callbacks('onStart', (callback) => callback.onStart?.(context.run));
     await this.evaluate(open);
-    while (this.step < settings.steps && !this.interrupted) {
+    while (this.step < settings.steps && !(await this.interrupted())) {
       await this.oneStep(open);
       const due = settings.checkpointEvery > 0 && this.step % settings.checkpointEvery === 0;
       // Before the evaluations, which may fail or take long; a resumed run makes up for them.
@@ -242,7 +264,7 @@ export class TrainingLoop {
       seconds,
       waitSeconds,
     };
-    metrics.append(this.lastMetrics);
+    metrics?.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);
     parts.trackers.log(this.step, this.lastMetrics);
     context.onStep?.(this.step, this.lastMetrics);
@@ -292,16 +314,26 @@ export class TrainingLoop {
     }
   }
 
-  private async checkpoint(metrics: MetricsFile): Promise<void> {
+  private async checkpoint(metrics: MetricsFile | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { folder } = this.context;
+    const { folder, workers } = this.context;
+    const { model } = this.parts;
+    const { parameters, state, average } = this.trained;
+    const averagePlaces = this.averagePlaces();
+    if (!folder) {
+      if (averagePlaces) await workers?.sharded?.shares.sendToWorker0(averagePlaces, average);
+      if (workers?.sharded) await workers.sharded.shares.sendToWorker0(workers.sharded.state, state);
+      this.savedStep = this.step;
+      return;
+    }
+    const whole = workers?.sharded;
     try {
-      await metrics.flush();
+      await metrics?.flush();
       this.lastCheckpoint = await writeSnapshot(folder.checkpoints, this.settings.keepCheckpoints, {
-        model: this.parts.model,
-        parameters: this.trained.parameters,
-        optimizer: this.trained.state,
-        average: this.trained.average,
+        model,
+        parameters,
+        optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
+        average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
       });
     } catch (error) {
@@ -315,7 +347,9 @@ export class TrainingLoop {
   /** A run that fails for a reason outside of its parameters keeps the steps that it did. */
   private async rescue({ metrics, progress }: Open): Promise<void> {
     progress.stop();
-    if (!this.worthSaving || this.savedStep === this.step) return;
+    // State that is shared out cannot be brought together without the others.
+    if (!this.worthSaving || this.savedStep === this.step || !this.context.folder || this.context.workers?.sharded)
+      return;
     try {
       await this.checkpoint(metrics);
       progress.note(`Saved at step ${this.step}.`);
@@ -324,12 +358,42 @@ export class TrainingLoop {
     }
   }
 
-  private async evaluate({ evaluations, progress }: Open): Promise<void> {
-    const { trackers } = this.parts;
+  /** Where the moving average is, if it is shared out. */
+  private averagePlaces(): StatePlace[] | undefined {
+    const { workers } = this.context;
+    return this.settings.averageDecay === undefined
+      ? undefined
+      : workers?.sharded?.shares.averagePlaces(this.parts.model);
+  }
+
+  private async evaluate(open: Open): Promise<void> {
+    const { workers, folder } = this.context;
     const { parameters, average } = this.trained;
-    await evaluations.run(
+    const places = this.averagePlaces();
+    if (!workers?.sharded || !places)
+      return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
+    const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
+    if (!owes) return;
+    const { shares } = workers.sharded;
+    if (!folder) return shares.sendToWorker0(places, average);
+    const remote = new Map<string, tf.Tensor>();
+    try {
+      for (const [name, stored] of Object.entries(shares.atWorker0(places, average)))
+        if ('fetch' in stored) remote.set(name, await stored.fetch());
+      const whole = places.map(({ name }) => [name, remote.get(name) ?? average[name]] as const);
+      await this.evaluateOn(Object.fromEntries(whole), open);
+    } finally {
+      for (const tensor of remote.values()) tensor.dispose();
+    }
+  }
+
+  private async evaluateOn(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
+    const { trackers } = this.parts;
+    const { signal, workers } = this.context;
+    const signals = [signal, workers?.group.lost].filter((one) => one !== undefined);
+    await evaluations?.run(
       this.step,
-      this.settings.averageDecay === undefined ? parameters : average,
+      parameters,
       ({ step, evaluator, metrics }) => {
         trackers.log(
           step,
@@ -338,7 +402,7 @@ export class TrainingLoop {
         const numbers = Object.entries(metrics).map(([key, value]) => `${key} ${Number(value.toPrecision(6))}`);
         progress.note(`${evaluator} at step ${step}: ${numbers.join(', ')}`);
       },
-      this.context.signal,
+      AbortSignal.any(signals),
     );
   }
 

@@ -98,14 +98,20 @@ export class ParameterGroups {
   /**
    * What a step of that phase trains. Parameters that begin later count their own steps, or Adam's bias correction would
    * take their moments, still zero, for settled ones and make the first updates three times too large. State that belongs
-   * to no parameter is shown to every group, and taken from the first. Throws ConfigError where nothing is trained.
+   * to no parameter is shown to every group, and taken from the first. Throws ConfigError where nothing is trained. Of
+   * parameters that are not given (another worker's) nothing is said; the first group stays even when it has none left.
    */
   trained(phase: string, parameters: Parameters, state: OptimizerState, step: tf.Scalar): TrainedGroup[] {
     const active = this.groups.filter((_, i) => phase[i] === 't');
     if (active.length === 0) throw allFrozen('this step');
     const stateOf = keysByParameter(state, parameters);
     const shared = stateOf.get(undefined) ?? [];
-    return active.map(({ names, fromStep, learningRateFactor, weightDecayFactor }) => {
+    const given = active.map((group) => ({
+      ...group,
+      names: group.names.filter((name) => Object.hasOwn(parameters, name)),
+    }));
+    const left = given.filter(({ names }, i) => i === 0 || names.length > 0);
+    return left.map(({ names, fromStep, learningRateFactor, weightDecayFactor }) => {
       const keys = [...shared, ...names.flatMap((name) => stateOf.get(name) ?? [])];
       return {
         parameters: Object.fromEntries(names.map((name) => [name, parameters[name]])),

@@ -13,6 +13,7 @@ import { CheckpointError, tf } from '@graft/engine';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { JsonValue, Model, OptimizerState, Parameters } from '../interfaces';
+import type { StoredTensor } from './shares';
 
 /** What the trainer keeps beside parameters and optimizer state. */
 export interface TrainerState {
@@ -28,19 +29,30 @@ export interface TrainerState {
 export interface SnapshotContents {
   readonly model: Model;
   readonly parameters: Parameters;
-  readonly optimizer: OptimizerState;
+  readonly optimizer: Readonly<Record<string, StoredTensor>>;
   /** The moving average of the parameters; empty where none is kept. */
-  readonly average?: Parameters;
+  readonly average?: Readonly<Record<string, StoredTensor>>;
   readonly state: TrainerState;
 }
 
-function sources(tensors: Readonly<Record<string, tf.Tensor>>): TensorSource[] {
+function sources(tensors: Readonly<Record<string, StoredTensor>>): TensorSource[] {
   return Object.entries(tensors).map(([name, tensor]) => ({
     name,
     dtype: tensor.dtype === 'int32' ? 'I32' : 'F32',
     shape: tensor.shape,
-    data: () => tensor.data() as Promise<Float32Array | Int32Array>,
+    data: () => valuesOf(tensor),
   }));
+}
+
+async function valuesOf(stored: StoredTensor): Promise<Float32Array | Int32Array> {
+  if (!('fetch' in stored)) return (await stored.data()) as Float32Array | Int32Array;
+  // Only now: one of them at a time is here.
+  const tensor = await stored.fetch();
+  try {
+    return (await tensor.data()) as Float32Array | Int32Array;
+  } finally {
+    tensor.dispose();
+  }
 }
 
 /** Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. */
@@ -100,12 +112,17 @@ interface Wanted {
   readonly dtype: 'float32' | 'int32';
 }
 
+/** Looks at each tensor when it has been read, and says whether it stays. */
+type Deal<W extends Wanted> = (wanted: W, tensor: tf.Tensor) => Promise<boolean>;
+
 /** Exactly the tensors that are wanted; the reader is closed. Throws CheckpointError, leaving no tensor, if they differ. */
-async function readTensors(
+async function readTensors<W extends Wanted>(
   reader: Reader,
-  wanted: readonly Wanted[],
+  wanted: readonly W[],
   where: string,
+  deal?: Deal<W>,
 ): Promise<Record<string, tf.Tensor>> {
+  const known = new Set(wanted.map(({ name }) => name));
   const tensors: Record<string, tf.Tensor> = {};
   const mismatch = (name: string, problem: string): CheckpointError =>
     new CheckpointError(`${where}: "${name}" ${problem}.`, {
@@ -113,16 +130,19 @@ async function readTensors(
       hint: 'Resume with the config that the run was started with.',
     });
   try {
-    for (const { name, shape, dtype } of wanted) {
+    for (const place of wanted) {
+      const { name, shape, dtype } = place;
       const info = reader.tensors.get(name);
       if (!info) throw mismatch(name, 'is missing');
       if (info.shape.join() !== shape.join())
         throw mismatch(name, `has shape [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
       const values = dtype === 'int32' ? await reader.readInt32(name) : await reader.readFloat32(name);
       tensors[name] = tf.tensor(values, [...shape], dtype);
+      if (!deal || (await deal(place, tensors[name]))) continue;
+      tensors[name].dispose();
+      delete tensors[name];
     }
-    for (const name of reader.tensors.keys())
-      if (!Object.hasOwn(tensors, name)) throw mismatch(name, 'is unknown to the run');
+    for (const name of reader.tensors.keys()) if (!known.has(name)) throw mismatch(name, 'is unknown to the run');
     return tensors;
   } catch (error) {
     tf.dispose(tensors);
@@ -140,8 +160,24 @@ export async function readParameters(folder: string, model: Model): Promise<Para
 
 /** The moving average out of a snapshot; undefined where it has none. */
 export async function readAverage(folder: string, model: Model): Promise<Parameters | undefined> {
-  const average = averageFolder(folder);
-  return (await stat(average).catch(() => undefined)) ? readParameters(average, model) : undefined;
+  return (await hasAverage(folder)) ? readParameters(averageFolder(folder), model) : undefined;
+}
+
+/** Whether a snapshot keeps a moving average. */
+export async function hasAverage(folder: string): Promise<boolean> {
+  return (await stat(averageFolder(folder)).catch(() => undefined)) !== undefined;
+}
+
+/** The optimizer's state, or with `average` the moving average, out of a snapshot, tensor by tensor; `deal` says what stays. */
+export async function dealOut<W extends Wanted>(
+  folder: string,
+  what: 'optimizer' | 'average',
+  wanted: readonly W[],
+  deal: Deal<W>,
+): Promise<Record<string, tf.Tensor>> {
+  return what === 'optimizer'
+    ? readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), deal)
+    : readTensors(await CheckpointReader.open(averageFolder(folder)), wanted, averageFolder(folder), deal);
 }
 
 /** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */

@@ -1,5 +1,6 @@
 import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
+import type { Shares } from './shares';
 import { lossAndGradients, vector, type StepInputs, type StepOutputs } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
 
@@ -20,6 +21,8 @@ export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
   readonly precision?: Precision;
   readonly reduce?: Reduce;
   readonly onTrace?: JitOptions['onTrace'];
+  /** Where this worker updates a share of the parameters: state and average are of that share alone. */
+  readonly shares?: Shares;
 }
 
 export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' | 'phase' | 'average'> {
@@ -118,7 +121,13 @@ export class SplitStep {
       if (this.options.reduce) sums = await this.options.reduce(sums!);
       const { names, ...summed } = sums!;
       sums = null;
-      return { ...(await this.finish.async({ ...inputs, sums: summed })), names: ['loss', 'gradNorm', ...names] };
+      const { shares } = this.options;
+      const parameters = shares ? shares.own(inputs.parameters) : inputs.parameters;
+      const changed = Object.keys(summed.gradients);
+      const outputs = await this.finish.async({ ...inputs, parameters, sums: summed });
+      const all = { ...outputs, names: ['loss', 'gradNorm', ...names] };
+      if (!shares) return all;
+      return { ...all, parameters: await shares.gather(inputs.parameters, outputs.parameters, changed) };
     } catch (error) {
       tf.dispose(sums as unknown as tf.TensorContainer);
       throw error;

@@ -3,21 +3,15 @@ import type { HostFields, Model, Objective, Optimizer, Schedule } from '../inter
 import type { RandomStream } from '../random';
 import { splitBatch, uploadBatch } from './loader';
 import { ParameterGroups } from './parameter-groups';
-import { SplitStep, type Reduce } from './split-step';
+import { SplitStep } from './split-step';
 import { makeTrainStep, type StepOutputs, type TrainStep, type TrainStepOptions } from './step';
 import type { TrainingState } from './update';
+import type { Workers } from './workers';
 
 export interface StepperSettings extends Omit<TrainStepOptions, 'consume'> {
   /** Steps of the whole run, for the schedule. */
   readonly steps: number;
   readonly microBatches?: number;
-}
-
-/** This process among the ones that train together. */
-export interface Workers {
-  readonly rank: number;
-  readonly count: number;
-  readonly reduce: Reduce;
 }
 
 /** One batch after the other into a model's parameters: in one compiled function, or in parts that are summed. */
@@ -37,7 +31,12 @@ export class Stepper {
   ) {
     const { groups = ParameterGroups.of(model, {}), microBatches = 1 } = settings;
     if (microBatches > 1 || workers)
-      this.split = new SplitStep(engine, model, objective, optimizer, { ...settings, groups, reduce: workers?.reduce });
+      this.split = new SplitStep(engine, model, objective, optimizer, {
+        ...settings,
+        groups,
+        reduce: workers?.reduce,
+        shares: workers?.sharded?.shares,
+      });
     else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, consume: true });
   }
 

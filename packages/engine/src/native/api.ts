@@ -21,6 +21,7 @@ export interface TensorFlowApi {
   TF_NewStatus(): Pointer;
   TF_DeleteStatus(status: Pointer): void;
   TF_GetCode(status: Pointer): number;
+  TF_SetStatus(status: Pointer, code: number, message: string): void;
   TF_Message(status: Pointer): string;
   TF_GetAllOpList(): Pointer;
   TF_DeleteBuffer(buffer: Pointer): void;
@@ -31,6 +32,8 @@ export interface TensorFlowApi {
   TFE_NewContext(options: Pointer, status: Pointer): Pointer;
   TFE_ContextAddFunction(context: Pointer, fn: Pointer, status: Pointer): void;
   TFE_ContextRemoveFunction(context: Pointer, name: string, status: Pointer): void;
+  TFE_EnableCollectiveOps(context: Pointer, proto: Uint8Array, length: number, status: Pointer): void;
+  TFE_AbortCollectiveOps(context: Pointer, status: Pointer): void;
 
   TF_AllocateTensor(dtype: number, dims: BigInt64Array, rank: number, bytes: number): Pointer;
   TF_TensorData(tensor: Pointer): Pointer;
@@ -111,6 +114,7 @@ const DECLARATIONS = [
   'void *TF_NewStatus()',
   'void TF_DeleteStatus(void *)',
   'int TF_GetCode(void *)',
+  'void TF_SetStatus(void *, int, const char *)',
   'const char *TF_Message(void *)',
   'void *TF_GetAllOpList()',
   'void TF_DeleteBuffer(void *)',
@@ -120,6 +124,8 @@ const DECLARATIONS = [
   'void *TFE_NewContext(void *, void *)',
   'void TFE_ContextAddFunction(void *, void *, void *)',
   'void TFE_ContextRemoveFunction(void *, const char *, void *)',
+  'void TFE_EnableCollectiveOps(void *, const uint8_t *, size_t, void *)',
+  'void TFE_AbortCollectiveOps(void *, void *)',
   'void *TF_AllocateTensor(int, const int64_t *, int, size_t)',
   'void *TF_TensorData(void *)',
   'size_t TF_TensorByteSize(void *)',

@@ -1,0 +1,86 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+const BINARY = join(__dirname, '..', 'bin', 'graft.js');
+const LOOPBACK = '127.0.0.1';
+/** How long the others may take to end after worker 0; they have nothing to save. After a failure they may never have met. */
+const PATIENCE_MS = { done: 10_000, failed: 1000 } as const;
+/** Set for processes that worker 0 started: they end when it does. */
+const STARTED_BY_WORKER_0 = 'GRAFT_LOCAL_WORKER';
+
+export interface LocalWorkersOptions {
+  /** All workers, this process included. */
+  readonly count: number;
+  /** What follows `graft` for every worker, without its place in the group. */
+  readonly arguments: readonly string[];
+  /** Takes a line that another worker wrote on standard error. */
+  readonly onLine: (line: string) => void;
+}
+
+/** The workers of one machine: this process is worker 0, and starts the others. */
+export class LocalWorkers {
+  private readonly died = new AbortController();
+
+  private constructor(
+    readonly addresses: readonly string[],
+    private readonly children: readonly ChildProcess[],
+  ) {
+    children.forEach((child, i) => {
+      const fail = (how: string): void =>
+        this.died.abort(Object.assign(new Error(`Worker ${i + 1} ended before it was there (${how}).`), EXPLAINED));
+      child.on('error', (error) => fail(error.message));
+      child.on('exit', (code, signal) => fail(code === null ? `signal ${signal}` : `status ${code}`));
+    });
+  }
+
+  static async start({ count, arguments: given, onLine }: LocalWorkersOptions): Promise<LocalWorkers> {
+    const { freePort } = await import('@graft/engine');
+    const addresses: string[] = [];
+    // One after the other, a port may come twice.
+    while (addresses.length < count) {
+      const address = `${LOOPBACK}:${await freePort(LOOPBACK)}`;
+      if (!addresses.includes(address)) addresses.push(address);
+    }
+    const children = addresses.slice(1).map((_, i) => {
+      const rank = i + 1;
+      const own = ['--workers', addresses.join(','), '--rank', String(rank)];
+      const child = spawn(process.execPath, [...process.execArgv, BINARY, ...given, ...own], {
+        // The channel breaks when this process ends, however it does.
+        stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+        env: { ...process.env, [STARTED_BY_WORKER_0]: '1' },
+      });
+      createInterface({ input: child.stderr! }).on('line', (line) => onLine(`[worker ${rank}] ${line}`));
+      return child;
+    });
+    return new LocalWorkers(addresses, children);
+  }
+
+  /** Aborted when one of them ends. Once the group is complete, the group notices that itself. */
+  get ended(): AbortSignal {
+    return this.died.signal;
+  }
+
+  /** Waits until the others have ended; those that do not are ended. */
+  async close(outcome: keyof typeof PATIENCE_MS): Promise<void> {
+    await Promise.all(
+      this.children.map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
+        const exit = new Promise((resolve) => child.once('exit', resolve));
+        const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS[outcome]);
+        await exit;
+        clearTimeout(timer);
+      }),
+    );
+  }
+}
+
+const EXPLAINED = { code: 'workers.start', exitCode: 1, hint: 'What it said is above.' } as const;
+
+/** In a process that worker 0 started: ends it when worker 0 is gone. */
+export function endWithWorker0(): void {
+  if (process.env[STARTED_BY_WORKER_0] === undefined || !process.channel) return;
+  process.on('disconnect', () => process.exit(1));
+  // It alone shall not keep the process.
+  process.channel.unref();
+}

@@ -1,0 +1,49 @@
+import { ConfigError, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
+import type { ExperimentConfig } from '../config';
+import { ALWAYS_FREE, differences, shown, type Json } from './resume';
+
+/** The processes that a run is shared out to. */
+export interface WorkerOptions {
+  /** `host:port` of every worker, in the order of ranks. */
+  readonly addresses: readonly string[];
+  /** This process's place among them. Worker 0 writes the run's folder. */
+  readonly rank: number;
+  /** How long the others may take to come. Default 300 s. */
+  readonly timeoutMs?: number;
+  /** Aborting it ends the wait for the others, with its reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** Waits for the other workers, and sees that they have the same experiment. Throws WorkersError or ConfigError. */
+export async function joinGroup(
+  engine: Engine,
+  config: ExperimentConfig,
+  { addresses, ...options }: WorkerOptions,
+): Promise<WorkerGroup> {
+  if (!engine.collectives) {
+    throw new UsageError(
+      'Several workers need the native TensorFlow library, and this worker has the portable engine.',
+      {
+        code: 'workers.portable',
+        hint: '`graft engine install` fetches the library.',
+      },
+    );
+  }
+  const group = await engine.collectives.join({ workers: addresses, ...options });
+  const common = Object.fromEntries(
+    Object.entries(config).filter(([key]) => !(ALWAYS_FREE as readonly string[]).includes(key)),
+  );
+  const own = JSON.parse(JSON.stringify({ ...common, 'engine.mode': engine.executor })) as { [key: string]: Json };
+  const all = await group.exchange(own);
+  for (const [rank, theirs] of all.entries()) {
+    const changed = differences(all[0], theirs, '');
+    if (changed.length === 0) continue;
+    const list = changed.map(({ path, before, now }) => `${path} is ${shown(now)}, worker 0 has ${shown(before)}`);
+    await group.leave();
+    throw new ConfigError(`Worker ${rank} (${addresses[rank]}) has another config: ${list.join('; ')}.`, {
+      code: 'workers.config',
+      hint: 'Start all workers with the same config and the same --set.',
+    });
+  }
+  return group;
+}

@@ -1,0 +1,198 @@
+import { tf, type WorkerGroup } from '@graft/engine';
+import type { ComponentFactory } from '../components';
+import type { ExperimentConfig } from '../config';
+import type { JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
+import type { RandomStream } from '../random';
+import { STREAMS } from '../random';
+import type { TrainingParts, TrainingStart } from '../training/loop';
+import { ParameterGroups } from '../training/parameter-groups';
+import { Shares, type StatePlace } from '../training/shares';
+import {
+  dealOut,
+  findSnapshot,
+  hasAverage,
+  readAverage,
+  readOptimizerState,
+  readParameters,
+} from '../training/snapshots';
+import { workersOf, type Workers } from '../training/workers';
+import { fillParameters } from './parameters';
+
+/** What the beginning of a run depends on. */
+export interface StartContext {
+  readonly config: ExperimentConfig;
+  readonly components: ComponentFactory;
+  readonly random: RandomStream;
+  /** Where the run's snapshots are; undefined in workers that get everything from worker 0. */
+  readonly checkpoints?: string;
+  readonly group?: WorkerGroup;
+}
+
+export interface Begun extends TrainingStart {
+  readonly workers?: Workers;
+}
+
+export interface Start {
+  readonly model: Model;
+  /** Parameters and optimizer state: from the run's newest snapshot, or afresh. */
+  readonly begin: (parts: Pick<TrainingParts, 'dataset' | 'optimizer'>) => Promise<Begun>;
+}
+
+/** Where a run stands, as worker 0 tells the others. */
+interface Standing {
+  /** The model's checkpoint config, if it comes out of a checkpoint. */
+  readonly checkpoint: JsonValue;
+  readonly step: number;
+  readonly data: JsonValue;
+  readonly average: boolean;
+}
+
+/**
+ * The model of a run, and what its training begins with. Worker 0 reads or makes everything and the others get it from
+ * there: they are equal to the last bit, and need no checkpoints of their own.
+ */
+export async function findStart(context: StartContext, family: ModelFamily): Promise<Start> {
+  const { checkpoints, components, config, group } = context;
+  if (checkpoints === undefined) {
+    const [standing] = await group!.exchange<Standing | null>(null);
+    const model = family.build(fromJson(standing!.checkpoint));
+    return { model, begin: (parts) => begin(context, model, parts, standing!) };
+  }
+  const snapshot = await findSnapshot(checkpoints);
+  // The run's own checkpoint, not the initializer's: that may be gone or changed by now.
+  const initializer = snapshot ? undefined : await components.create('initializer', config.initializer);
+  const checkpoint = snapshot ? snapshot.config : await initializer!.checkpointConfig();
+  const model = family.build(checkpoint);
+  const standing: Standing = {
+    checkpoint: (checkpoint ?? null) as JsonValue,
+    step: snapshot?.state.step ?? 0,
+    data: snapshot?.state.data ?? null,
+    average: snapshot !== undefined && (await hasAverage(snapshot.folder)),
+  };
+  if (group) await group.exchange<Standing | null>(standing);
+  return {
+    model,
+    begin: (parts) =>
+      begin(context, model, parts, standing, {
+        folder: snapshot?.folder,
+        parameters: () =>
+          snapshot
+            ? readParameters(snapshot.folder, model)
+            : fillParameters(model, initializer!, context.random.fork(STREAMS.init)),
+      }),
+  };
+}
+
+const fromJson = (checkpoint: JsonValue): Record<string, unknown> | undefined =>
+  (checkpoint ?? undefined) as Record<string, unknown> | undefined;
+
+/** What worker 0, or a run without others, begins with. */
+interface Source {
+  readonly folder?: string;
+  parameters(): Promise<Parameters>;
+}
+
+async function begin(
+  { config, group }: StartContext,
+  model: Model,
+  { dataset, optimizer }: Pick<TrainingParts, 'dataset' | 'optimizer'>,
+  { step, data, average: averageKept }: Standing,
+  source?: Source,
+): Promise<Begun> {
+  const { train } = config;
+  if (step > 0) await dataset.restore(data);
+  const own = source && (await source.parameters());
+  const parameters = group ? await shared(group, model, own) : own!;
+  const owned: tf.TensorContainer[] = [parameters];
+  try {
+    const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
+    const shares =
+      group && train.shardOptimizer
+        ? Shares.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
+        : undefined;
+    const fresh = tf.tidy(() => optimizer.init(shares ? shares.own(trained) : trained));
+    owned.push(fresh);
+    const places = await shares?.places(fresh);
+    const workers = group && workersOf(group, shares && { shares, state: places! });
+    const state = step === 0 ? fresh : await resumedState({ fresh, places, workers, folder: source?.folder });
+    owned.push(state);
+    const average =
+      train.averageDecay === undefined
+        ? {}
+        : step > 0 && averageKept
+          ? await resumedAverage({ model, workers, folder: source?.folder })
+          : copies(shares ? shares.own(parameters) : parameters);
+    return { parameters, state, average, step, checkpoint: source?.folder, workers };
+  } catch (error) {
+    tf.dispose(owned);
+    throw error;
+  }
+}
+
+/** Worker 0's parameters in all workers. */
+async function shared(group: WorkerGroup, model: Model, own: Parameters | undefined): Promise<Parameters> {
+  const specs = model.parameters.map(({ name, shape }) => own?.[name] ?? { shape, dtype: 'float32' as const });
+  try {
+    const tensors = await group.broadcast(specs, 0);
+    return Object.fromEntries(model.parameters.map(({ name }, i) => [name, tensors[i]]));
+  } catch (error) {
+    if (own) tf.dispose(own);
+    throw error;
+  }
+}
+
+interface Resumed {
+  readonly workers?: Workers;
+  /** The snapshot; undefined in workers that get everything from worker 0. */
+  readonly folder?: string;
+}
+
+/** Takes `fresh`, the state as the optimizer begins, over. */
+async function resumedState({
+  fresh,
+  places,
+  workers,
+  folder,
+}: Resumed & { fresh: OptimizerState; places?: readonly StatePlace[] }): Promise<OptimizerState> {
+  if (!workers) return readOptimizerState(folder!, fresh);
+  const { sharded, group } = workers;
+  if (sharded) {
+    tf.dispose(fresh);
+    const tensors = await dealt(sharded.shares, places!, 'optimizer', folder);
+    return tensors;
+  }
+  const names = Object.keys(fresh);
+  if (folder === undefined) {
+    const tensors = await group.broadcast(Object.values(fresh), 0);
+    tf.dispose(fresh);
+    return Object.fromEntries(names.map((name, i) => [name, tensors[i]]));
+  }
+  const state = await readOptimizerState(folder, fresh);
+  await group.broadcast(
+    names.map((name) => state[name]),
+    0,
+  );
+  return state;
+}
+
+async function resumedAverage({ model, workers, folder }: Resumed & { model: Model }): Promise<Parameters> {
+  if (!workers) return (await readAverage(folder!, model))!;
+  const { sharded, group } = workers;
+  if (sharded) return dealt(sharded.shares, sharded.shares.averagePlaces(model), 'average', folder);
+  return shared(group, model, folder === undefined ? undefined : await readAverage(folder, model));
+}
+
+function dealt(
+  shares: Shares,
+  places: readonly StatePlace[],
+  what: 'optimizer' | 'average',
+  folder: string | undefined,
+): Promise<Record<string, tf.Tensor>> {
+  return folder === undefined
+    ? shares.receiveDealt(places)
+    : dealOut(folder, what, places, (place, tensor) => shares.deal(place, tensor));
+}
+
+/** For the moving average, which begins as the parameters are. */
+const copies = (parameters: Parameters): Parameters =>
+  Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, value.clone()]));

@@ -1,0 +1,153 @@
+import { tf, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import type { Model, OptimizerState, Parameters } from '../interfaces';
+
+/** A tensor of the optimizer's state, and the workers that keep it. */
+export interface StatePlace extends TensorSpec {
+  readonly name: string;
+  readonly dtype: 'float32' | 'int32';
+  readonly ranks: readonly number[];
+}
+
+type Sized = Pick<Model['parameters'][number], 'name' | 'shape'>;
+
+/** The owner of each parameter: the largest first, each to the worker that has least; frozen ones for themselves. */
+export function shareOut(
+  parameters: readonly Sized[],
+  isTrained: (name: string) => boolean,
+  count: number,
+): Map<string, number> {
+  const owners = new Map<string, number>();
+  for (const trained of [true, false]) {
+    const loads = new Array<number>(count).fill(0);
+    const sized = parameters
+      .filter(({ name }) => isTrained(name) === trained)
+      .map(({ name, shape }) => ({ name, size: tf.util.sizeFromShape([...shape]) }))
+      .sort((a, b) => b.size - a.size);
+    for (const { name, size } of sized) {
+      const owner = loads.indexOf(Math.min(...loads));
+      loads[owner] += size;
+      owners.set(name, owner);
+    }
+  }
+  return owners;
+}
+
+/**
+ * Who keeps the optimizer's state and the moving average of which parameters, and updates them: the first stage of ZeRO.
+ * Parameters are whole, and the same, in every worker.
+ */
+export class Shares {
+  private constructor(
+    private readonly group: WorkerGroup,
+    private readonly owners: ReadonlyMap<string, number>,
+  ) {}
+
+  static of(group: WorkerGroup, parameters: readonly Sized[], isTrained: (name: string) => boolean): Shares {
+    return new Shares(group, shareOut(parameters, isTrained, group.count));
+  }
+
+  /** What belongs to this worker's parameters, of tensors by parameter name. */
+  own<T>(byParameter: Readonly<Record<string, T>>): Record<string, T> {
+    const { rank } = this.group;
+    return Object.fromEntries(Object.entries(byParameter).filter(([name]) => this.owners.get(name) === rank));
+  }
+
+  /**
+   * All parameters after an update: the own ones from here, what others have `changed` from their owners. Takes both over.
+   */
+  async gather(before: Parameters, own: Parameters, changed: readonly string[]): Promise<Parameters> {
+    const { group } = this;
+    const after: Parameters = { ...before, ...own };
+    const gathering = Array.from({ length: group.count }, async (_, owner) => {
+      const names = changed.filter((name) => this.owners.get(name) === owner);
+      if (names.length === 0) return;
+      if (owner === group.rank) {
+        await group.broadcast(
+          names.map((name) => after[name]),
+          owner,
+        );
+        return;
+      }
+      const specs = names.map((name): TensorSpec => ({ shape: before[name].shape, dtype: before[name].dtype }));
+      for (const name of names) before[name].dispose();
+      const arrived = await group.broadcast(specs, owner);
+      names.forEach((name, i) => (after[name] = arrived[i]));
+    });
+    const failed = (await Promise.allSettled(gathering)).find((result) => result.status === 'rejected');
+    if (!failed) return after;
+    tf.dispose(after);
+    throw failed.reason;
+  }
+
+  /** Where each tensor of the optimizer's state is: worker by worker, what several keep at the first of them. */
+  async places(own: OptimizerState): Promise<StatePlace[]> {
+    const specs = Object.entries(own).map(([name, { shape, dtype }]) => ({
+      name,
+      shape,
+      dtype: dtype === 'int32' ? dtype : ('float32' as const),
+    }));
+    const places = new Map<string, StatePlace & { ranks: number[] }>();
+    for (const [rank, theirs] of (await this.group.exchange(specs)).entries()) {
+      for (const spec of theirs) {
+        const known = places.get(spec.name);
+        if (known) known.ranks.push(rank);
+        else places.set(spec.name, { ...spec, ranks: [rank] });
+      }
+    }
+    return [...places.values()];
+  }
+
+  /** Where the moving average of each parameter is. */
+  averagePlaces({ parameters }: Model): StatePlace[] {
+    return parameters.map(({ name, shape }) => ({
+      name,
+      shape,
+      dtype: 'float32',
+      ranks: [this.owners.get(name)!],
+    }));
+  }
+
+  /** Worker 0's view of tensors that are shared out: its own, and others that come when they are asked for, in this order. */
+  atWorker0(places: readonly StatePlace[], own: Readonly<Record<string, tf.Tensor>>): Record<string, StoredTensor> {
+    return Object.fromEntries(
+      places.map((place) => [
+        place.name,
+        place.ranks[0] === 0
+          ? own[place.name]
+          : { shape: place.shape, dtype: place.dtype, fetch: () => this.group.receive(place, place.ranks[0]) },
+      ]),
+    );
+  }
+
+  /** The other side of `atWorker0`: sends what it asks for. */
+  async sendToWorker0(places: readonly StatePlace[], own: Readonly<Record<string, tf.Tensor>>): Promise<void> {
+    for (const { name, ranks } of places) if (ranks[0] === this.group.rank) await this.group.send(own[name], 0);
+  }
+
+  /** Worker 0 deals a tensor out to those who keep it. Says whether it is one of them. */
+  async deal(place: StatePlace, tensor: tf.Tensor): Promise<boolean> {
+    for (const rank of place.ranks) if (rank !== 0) await this.group.send(tensor, rank);
+    return place.ranks.includes(0);
+  }
+
+  /** The other side of `deal`, for all of them. */
+  async receiveDealt(places: readonly StatePlace[]): Promise<Record<string, tf.Tensor>> {
+    const tensors: Record<string, tf.Tensor> = {};
+    try {
+      for (const place of places)
+        if (place.ranks.includes(this.group.rank)) tensors[place.name] = await this.group.receive(place, 0);
+      return tensors;
+    } catch (error) {
+      tf.dispose(tensors);
+      throw error;
+    }
+  }
+}
+
+/** A tensor that another worker has. */
+export interface RemoteTensor extends TensorSpec {
+  /** The caller owns it. */
+  fetch(): Promise<tf.Tensor>;
+}
+
+export type StoredTensor = tf.Tensor | RemoteTensor;

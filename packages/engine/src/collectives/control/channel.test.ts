@@ -1,0 +1,156 @@
+import { connect, createServer, type Server } from 'node:net';
+import { WorkersError } from '../../errors';
+import { freePort } from '../join';
+import { ControlChannel } from './channel';
+import type { ControlOptions } from './messages';
+
+const VERSIONS = { Graft: '1', TensorFlow: '2' };
+let workers: string[];
+let open: ControlChannel[];
+
+beforeEach(async () => {
+  workers = [];
+  while (workers.length < 3) {
+    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
+    if (!workers.includes(address)) workers.push(address);
+  }
+  open = [];
+});
+afterEach(() => Promise.all(open.map((channel) => channel.close({ command: 'leave' }))));
+
+function start(rank: number, options: Partial<ControlOptions> = {}): ControlChannel {
+  const channel = new ControlChannel({
+    workers,
+    rank,
+    versions: VERSIONS,
+    dataPort: 100 + rank,
+    timeoutMs: 20_000,
+    ...options,
+  });
+  open.push(channel);
+  return channel;
+}
+
+const all = (options?: Partial<ControlOptions>): ControlChannel[] => workers.map((_, rank) => start(rank, options));
+
+const failureOf = (promise: Promise<unknown>): Promise<WorkersError> =>
+  promise.then(
+    () => {
+      throw new Error('expected a failure');
+    },
+    (error: WorkersError) => error,
+  );
+
+const lost = (channel: ControlChannel): Promise<WorkersError> =>
+  new Promise((resolve) => {
+    const tell = (): void => resolve(channel.lost.reason as WorkersError);
+    if (channel.lost.aborted) tell();
+    channel.lost.addEventListener('abort', tell);
+  });
+
+test('workers meet in any order, learn each other’s ports, and exchange values in the order of ranks', async () => {
+  const late = start(2);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  const channels = [start(0), start(1), late];
+  for (const { joined } of channels) expect(await joined).toEqual([100, 101, 102]);
+  for (let round = 0; round < 3; round++) {
+    const values = await Promise.all(channels.map((channel, rank) => channel.exchange({ rank, round })));
+    for (const seen of values) expect(seen).toEqual([0, 1, 2].map((rank) => ({ rank, round })));
+  }
+});
+
+test('a worker that does not come is named, by its address, in all of them', async () => {
+  const channels = [start(0, { timeoutMs: 300 }), start(1, { timeoutMs: 300 })];
+  for (const { joined } of channels) {
+    const error = await failureOf(joined);
+    expect(error).toBeInstanceOf(WorkersError);
+    expect(error.message).toBe(`Worker 2 (${workers[2]}) did not come within 0.3 s.`);
+  }
+});
+
+test('a worker that stops with an error tells the others why, those that wait as well', async () => {
+  const channels = all();
+  await Promise.all(channels.map(({ joined }) => joined));
+  const waiting = failureOf(channels[2].exchange(1));
+  await channels[1].close({ command: 'fail', reason: 'No disk.' });
+  const sentence = `Worker 1 (${workers[1]}) stopped with an error: No disk.`;
+  expect((await waiting).message).toBe(sentence);
+  expect((await lost(channels[0])).message).toBe(sentence);
+  expect((await failureOf(channels[0].exchange(1))).message).toBe(sentence);
+});
+
+test('worker 0’s own error reaches the others too', async () => {
+  const channels = all();
+  await Promise.all(channels.map(({ joined }) => joined));
+  await channels[0].close({ command: 'fail', reason: 'No disk.' });
+  for (const other of channels.slice(1))
+    expect((await lost(other)).message).toBe(`Worker 0 (${workers[0]}) stopped with an error: No disk.`);
+});
+
+test('a worker of whom nothing is heard is given up, by all', async () => {
+  const quick = { heartbeatMs: 40, silenceMs: 400 };
+  // Worker 2 says nothing of itself.
+  const channels = [start(0, quick), start(1, quick), start(2, { heartbeatMs: 60_000 })];
+  await Promise.all(channels.map(({ joined }) => joined));
+  for (const channel of channels.slice(0, 2))
+    expect((await lost(channel)).message).toMatch(`Worker 2 (${workers[2]}) is gone: nothing was heard of it`);
+});
+
+test('who leaves is missed only by those who still want something', async () => {
+  const channels = all();
+  await Promise.all(channels.map(({ joined }) => joined));
+  await channels[1].close({ command: 'leave' });
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(channels.map((channel) => channel.lost.aborted)).toEqual([false, false, false]);
+  expect((await failureOf(channels[2].exchange(1))).message).toBe(
+    `Worker 1 (${workers[1]}) has ended before the others.`,
+  );
+});
+
+test('another version, another list and a rank that is taken are refused with what differs', async () => {
+  const hub = start(0);
+  const other = start(1, { versions: { ...VERSIONS, TensorFlow: '3' } });
+  const sentence = `Worker 1 (${workers[1]}) runs TensorFlow 3, worker 0 runs 2.`;
+  expect((await failureOf(other.joined)).message).toBe(sentence);
+  expect((await failureOf(hub.joined)).message).toBe(sentence);
+});
+
+test('a list of workers of its own', async () => {
+  const hub = start(0);
+  const other = start(1, { workers: workers.slice(0, 2) });
+  expect((await failureOf(other.joined)).message).toMatch(/^Worker 1 has another list of workers: \[.*worker 0 has \[/);
+  await failureOf(hub.joined);
+});
+
+test('a rank that is taken hurts nobody but its second owner', async () => {
+  const [hub, first] = [start(0), start(1)];
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  const second = start(1);
+  expect((await failureOf(second.joined)).message).toMatch(/is there already/);
+  const last = start(2);
+  await Promise.all([hub.joined, first.joined, last.joined]);
+});
+
+test('a port in use is named', async () => {
+  const port = Number(workers[0].split(':')[1]);
+  const other = await new Promise<Server>((resolve) => {
+    const server = createServer().listen(port, '127.0.0.1', () => resolve(server));
+  });
+  const error = await failureOf(start(0).joined);
+  other.close();
+  expect(error.code).toBe('workers.port-in-use');
+  expect(error.message).toContain(`port ${port} is in use`);
+});
+
+test('strangers at the port do no harm', async () => {
+  const hub = start(0);
+  const port = Number(workers[0].split(':')[1]);
+  for (const text of ['GET / HTTP/1.1\r\n\r\n', '{"t":"value","id":0,"value":1}\n', 'null\n', '{"t":"hello"'])
+    await new Promise<void>((resolve) => {
+      const socket = connect(port, '127.0.0.1', () => socket.end(text));
+      socket.on('close', () => resolve());
+      socket.on('error', () => resolve());
+    });
+  const others = [start(1), start(2)];
+  await Promise.all([hub, ...others].map(({ joined }) => joined));
+});

@@ -1,0 +1,3 @@
+export * from './types';
+export { parseAddress } from './addresses';
+export { freePort } from './join';

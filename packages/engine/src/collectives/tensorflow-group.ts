@@ -1,0 +1,296 @@
+import { WorkersError } from '../errors';
+import type { NativeSide } from '../jit/jit';
+import { TF } from '../native/dtypes';
+import type { NativeTensor, OpAttribute } from '../native/runtime';
+import { tf } from '../tf';
+import { planBuckets, type Bucket } from './buckets';
+import type { ControlChannel } from './control/channel';
+import { OrderedQueue } from './ordered-queue';
+import type { Message, TensorSpec, WorkerGroup } from './types';
+
+/** Collective operations under way at a time: one travels while another is packed. Each takes one of Node's four threads. */
+const AT_A_TIME = 2;
+const EVERYBODY = 1;
+const FLOAT_BYTES = 4;
+const UNAVAILABLE = 14;
+/** Instance keys of different groups must differ; a group of two counts its own from here on. */
+const KEYS_A_GROUP = 1 << 20;
+
+const DTYPES = { float32: TF.FLOAT, int32: TF.INT32 } as const;
+type Dtype = keyof typeof DTYPES;
+
+/** Which processes take part in an operation, by TensorFlow's keys. */
+interface Circle {
+  readonly key: number;
+  readonly size: number;
+}
+
+/** A group over TensorFlow's collective operations: ring all-reduce, tree broadcast. */
+export class TensorFlowGroup implements WorkerGroup {
+  readonly rank: number;
+  readonly addresses: readonly string[];
+  private readonly bucketElements: number;
+  private readonly queue = new OrderedQueue(AT_A_TIME);
+  /** An operation that comes again keeps its key: TensorFlow has the circle's members agree on each new one. */
+  private readonly instances = new Map<string, number>();
+  private readonly counters = new Map<number, number>();
+  private timeoutSeconds = 0;
+
+  constructor(
+    private readonly native: NativeSide,
+    private readonly channel: ControlChannel,
+    { workers, rank, bucketBytes }: { workers: readonly string[]; rank: number; bucketBytes: number },
+  ) {
+    this.rank = rank;
+    this.addresses = workers;
+    this.bucketElements = Math.max(1, Math.floor(bucketBytes / FLOAT_BYTES));
+    channel.lost.addEventListener('abort', () => this.releaseOperations((channel.lost.reason as Error).message), {
+      once: true,
+    });
+  }
+
+  get count(): number {
+    return this.addresses.length;
+  }
+
+  get lost(): AbortSignal {
+    return this.channel.lost;
+  }
+
+  /** Workers that have met may still not reach each other's ports for tensors. */
+  async firstContact(timeoutSeconds: number): Promise<void> {
+    this.timeoutSeconds = timeoutSeconds;
+    const one = tf.scalar(1);
+    try {
+      const [sum] = await this.sum([one]);
+      sum.dispose();
+    } catch (cause) {
+      if (this.lost.aborted) throw cause;
+      throw new WorkersError(
+        `Worker ${this.rank} (${this.addresses[this.rank]}) reaches no other's tensors: ${(cause as Error).message}`,
+        {
+          code: 'workers.unreachable',
+          hint: 'Tensors travel between any two workers, to the listed ports and to a free one of worker 0; no firewall may be between them.',
+          cause,
+        },
+      );
+    } finally {
+      this.timeoutSeconds = 0;
+    }
+  }
+
+  async exchange<T>(value: T): Promise<T[]> {
+    return (await this.channel.exchange(value as Message)) as T[];
+  }
+
+  async sum(tensors: readonly tf.Tensor[]): Promise<tf.Tensor[]> {
+    try {
+      this.channel.check();
+      const odd = tensors.find(({ dtype }) => dtype !== 'float32');
+      if (odd) throw new WorkersError(`Workers sum float32 tensors, not ${odd.dtype}.`, { code: 'workers.dtype' });
+    } catch (error) {
+      tf.dispose([...tensors]);
+      throw error;
+    }
+    const circle = { key: EVERYBODY, size: this.count };
+    const sums: tf.Tensor[] = tensors.map((tensor) => (tensor.size === 0 ? tensor.clone() : tensor));
+    const buckets = this.buckets(tensors);
+    const keys = buckets.map((bucket, i) => this.instance(circle, `sum ${i} ${bucket.elements}`));
+    try {
+      await this.all(
+        buckets.map((bucket, i) => async () => {
+          const packed = pack(bucket, tensors);
+          for (const member of bucket.members) tensors[member].dispose();
+          const summed = await this.operation(
+            'CollectiveReduceV2',
+            [
+              { name: 'T', type: 4, value: TF.FLOAT },
+              { name: 'merge_op', type: 0, value: 'Add' },
+              { name: 'final_op', type: 0, value: 'Id' },
+            ],
+            circle,
+            keys[i],
+            packed,
+          );
+          unpack(summed, bucket, tensors, sums);
+        }),
+      );
+      return sums;
+    } catch (error) {
+      tf.dispose([...tensors, ...sums]);
+      throw error;
+    }
+  }
+
+  async broadcast<T extends TensorSpec>(tensors: readonly T[], from: number): Promise<tf.Tensor[]> {
+    return this.transfer(tensors, from, { key: EVERYBODY, size: this.count });
+  }
+
+  async send(tensor: tf.Tensor, to: number): Promise<void> {
+    await this.transfer([tensor], this.rank, this.pair(this.rank, to));
+  }
+
+  async receive(spec: TensorSpec, from: number): Promise<tf.Tensor> {
+    const [tensor] = await this.transfer([spec], from, this.pair(from, this.rank));
+    return tensor;
+  }
+
+  async fail(reason: string): Promise<void> {
+    await this.channel.close({ command: 'fail', reason });
+  }
+
+  async leave(): Promise<void> {
+    await this.queue.drained();
+    await this.channel.close({ command: 'leave' });
+  }
+
+  private async transfer(specs: readonly TensorSpec[], from: number, circle: Circle): Promise<tf.Tensor[]> {
+    this.channel.check();
+    const sends = from === this.rank;
+    const buckets = this.buckets(specs);
+    const keys = buckets.map(({ elements, members }, i) =>
+      this.instance(circle, `from ${from} ${i} ${specs[members[0]].dtype} ${elements}`),
+    );
+    const arrived: tf.Tensor[] = specs.map((spec) => (sends ? (spec as unknown as tf.Tensor) : tf.zeros([0])));
+    try {
+      await this.all(
+        buckets.map((bucket, i) => async () => {
+          const dtype = DTYPES[specs[bucket.members[0]].dtype as Dtype];
+          const type: OpAttribute = { name: 'T', type: 4, value: dtype };
+          if (sends) {
+            const packed = pack(bucket, specs as unknown as tf.Tensor[]);
+            const echo = await this.operation('CollectiveBcastSendV2', [type], circle, keys[i], packed);
+            echo.dispose();
+          } else {
+            const attributes = [type, { name: 'Tshape', type: 4, value: TF.INT32 }];
+            const received = await this.operation(
+              'CollectiveBcastRecvV2',
+              attributes,
+              circle,
+              keys[i],
+              bucket.elements,
+            );
+            unpack(received, bucket, specs, arrived);
+          }
+        }),
+      );
+    } catch (error) {
+      if (!sends) tf.dispose(arrived);
+      throw error;
+    }
+    if (sends) return arrived;
+    return arrived.map((tensor, i) => (tensor.size === 0 ? reshaped(tensor, specs[i]) : tensor));
+  }
+
+  /** Every task ends, or has failed, before this does. Throws why the group has ended, rather than how an operation did. */
+  private async all(tasks: readonly (() => Promise<void>)[]): Promise<void> {
+    const results = await Promise.allSettled(tasks.map((task) => this.queue.run(task)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (!failed) return;
+    // TensorFlow's connections and the control channel break at the same time; the channel's word is the clear one.
+    for (let waited = 0; waited < 40 && !this.lost.aborted; waited++)
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    this.channel.check();
+    throw failed.reason;
+  }
+
+  /** Runs a collective operation in another thread. `input` is taken over; a number is the length to be received. */
+  private async operation(
+    name: string,
+    attributes: readonly OpAttribute[],
+    circle: Circle,
+    instance: number,
+    input: tf.Tensor | number,
+  ): Promise<tf.Tensor> {
+    const { backend, binding } = this.native;
+    const { runtime } = binding;
+    const made: NativeTensor[] = [];
+    const int32 = (shape: number[], value: number): NativeTensor => {
+      const tensor = runtime.createTensor(shape, TF.INT32, new Uint8Array(Int32Array.of(value).buffer));
+      made.push(tensor);
+      return tensor;
+    };
+    let running: Promise<NativeTensor[]>;
+    try {
+      if (this.lost.aborted) throw this.lost.reason;
+      const group = [int32([], circle.size), int32([], circle.key), int32([], instance)];
+      const inputs =
+        typeof input === 'number' ? [...group, int32([1], input)] : [backend.nativeOf(input.dataId, name), ...group];
+      const settings: OpAttribute[] = [
+        { name: 'communication_hint', type: 0, value: 'auto' },
+        { name: 'timeout_seconds', type: 2, value: this.timeoutSeconds },
+      ];
+      running = runtime.executeAsync(name, [...attributes, ...settings], inputs, 1);
+    } finally {
+      for (const tensor of made) runtime.deleteTensor(tensor);
+      if (typeof input !== 'number') input.dispose();
+    }
+    const [output] = await running;
+    return backend.wrap(binding.adopt(output));
+  }
+
+  private buckets(specs: readonly TensorSpec[]): Bucket[] {
+    return planBuckets(
+      specs.map(({ shape }) => tf.util.sizeFromShape([...shape])),
+      this.bucketElements,
+      specs.map(({ dtype }) => dtype),
+    );
+  }
+
+  private pair(a: number, b: number): Circle {
+    return { key: EVERYBODY + 1 + Math.min(a, b) * this.count + Math.max(a, b), size: 2 };
+  }
+
+  private instance({ key }: Circle, operation: string): number {
+    const name = `${key} ${operation}`;
+    let instance = this.instances.get(name);
+    if (instance === undefined) {
+      const next = this.counters.get(key) ?? 0;
+      this.counters.set(key, next + 1);
+      this.instances.set(name, (instance = key * KEYS_A_GROUP + next));
+    }
+    return instance;
+  }
+
+  /** Operations that wait for a worker that is gone would wait for ever. */
+  private releaseOperations(reason: string): void {
+    const { api, context } = this.native.binding.runtime;
+    const status = api.TF_NewStatus();
+    api.TF_SetStatus(status, UNAVAILABLE, reason);
+    api.TFE_AbortCollectiveOps(context, status);
+    api.TF_DeleteStatus(status);
+  }
+}
+
+/** The bucket's tensors as one vector, which the caller disposes. */
+function pack({ members }: Bucket, tensors: readonly tf.Tensor[]): tf.Tensor {
+  return tf.tidy(() => {
+    const flat = members.map((member) => tensors[member].flatten());
+    return flat.length === 1 ? flat[0] : tf.concat1d(flat as tf.Tensor1D[]);
+  });
+}
+
+/** Puts a vector's parts, shaped like the bucket's members, in their places. Takes the vector over. */
+function unpack(vector: tf.Tensor, { members }: Bucket, specs: readonly TensorSpec[], places: tf.Tensor[]): void {
+  const shapes = members.map((member) => [...specs[member].shape]);
+  const parts = tf.tidy(() =>
+    members.length === 1
+      ? [vector.reshape(shapes[0])]
+      : tf
+          .split(
+            vector,
+            shapes.map((shape) => tf.util.sizeFromShape(shape)),
+          )
+          .map((part, i) => part.reshape(shapes[i])),
+  );
+  vector.dispose();
+  members.forEach((member, i) => {
+    places[member].dispose();
+    places[member] = parts[i];
+  });
+}
+
+function reshaped(empty: tf.Tensor, { shape, dtype }: TensorSpec): tf.Tensor {
+  empty.dispose();
+  return tf.zeros([...shape], dtype as Dtype);
+}

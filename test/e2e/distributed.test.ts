@@ -1,0 +1,251 @@
+import { cacheFolder, findNativeLibrary, freePort } from '@graft/engine';
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../support';
+import {
+  graft,
+  graftSucceeds,
+  readJson,
+  readMetrics,
+  runFolderOf,
+  startGraft,
+  write,
+  type MetricsLine,
+  type Outcome,
+  type StartedCommand,
+} from './graft';
+
+const folder = temporaryFolder();
+const STEPS = 10;
+
+// Answers of all lengths: the halves of a batch differ in the labels that count.
+const WORDS = ['a', 'grey', 'ultramarine blue', 'red', 'chartreuse, or so', 'b', 'teal', 'off-white', 'x', 'umber'];
+write(
+  join(folder, 'pairs.jsonl'),
+  WORDS.map((answer, i) => JSON.stringify({ question: `colour ${i}?`, answer })).join('\n'),
+);
+
+const config = (name: string, train = ''): string =>
+  write(
+    join(folder, `${name}.yaml`),
+    `name: ${name}
+model:
+  vocabularySize: 260
+  encoder: { layers: 2, hidden: 16, feedForward: 32, heads: 2 }
+  decoder: { layers: 2, hidden: 16, feedForward: 32, heads: 2 }
+initializer: { use: scratch, std: 0.1 }
+objective: { use: seq2seq, padToMultipleOf: 8 }
+dataset: { use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes }
+optimizer: { use: adamw, learningRate: 0.01, clipNorm: 1 }
+train: { steps: ${STEPS}, batchSize: 4, checkpointEvery: 5${train} }
+engine: graph
+runs: ${folder}/runs
+`,
+  );
+
+const run = async (name: string, ...more: string[]): Promise<MetricsLine[]> =>
+  readMetrics(runFolderOf(await graftSucceeds(['run', `${name}.yaml`, ...more], folder)));
+
+function expectSameLosses(lines: readonly MetricsLine[], expected: readonly MetricsLine[]): void {
+  expect(lines.map(({ step }) => step)).toEqual(expected.map(({ step }) => step));
+  lines.forEach(({ loss, gradNorm }, i) => {
+    expect(Math.abs(loss - expected[i].loss)).toBeLessThan(1e-5);
+    expect(Math.abs(gradNorm / expected[i].gradNorm - 1)).toBeLessThan(1e-4);
+  });
+}
+
+async function addresses(count: number): Promise<string> {
+  const list = new Set<string>();
+  while (list.size < count) list.add(`127.0.0.1:${await freePort('127.0.0.1')}`);
+  return [...list].join(',');
+}
+
+/** Worker 0 and worker 1, each started as on a machine of its own. */
+async function twoWorkers(name: string, ...more: string[]): Promise<[StartedCommand, StartedCommand]> {
+  const list = await addresses(2);
+  const start = (rank: number): StartedCommand =>
+    startGraft(['run', `${name}.yaml`, '--workers', list, '--rank', String(rank), ...more], folder);
+  return [start(0), start(1)];
+}
+
+async function metricsReach(name: string, lines: number): Promise<void> {
+  const file = join(folder, 'runs', name, 'latest', 'metrics.jsonl');
+  for (let waited = 0; waited < 1000; waited++) {
+    if (existsSync(file) && readFileSync(file, 'utf8').split('\n').length > lines) return;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`${file} has not got ${lines} lines.`);
+}
+
+/** A test that needs the native library passes over where there is none: workers are refused there. */
+let native: boolean;
+beforeAll(async () => {
+  native = (await findNativeLibrary()) !== undefined;
+  if (!native) console.warn(`No native library in ${cacheFolder()}: runs over several workers are not tested.`);
+});
+const test = (name: string, body: () => Promise<void>): void =>
+  it(name, async () => {
+    if (native) await body();
+  });
+
+describe('two workers', () => {
+  let whole: MetricsLine[];
+  beforeAll(async () => {
+    config('whole');
+    if (native) whole = await run('whole');
+  });
+
+  test('with half the batch each have the losses of one with the whole', async () => {
+    config('halves');
+    const outcome = await graftSucceeds(['run', 'halves.yaml', '--local-workers', '2'], folder);
+    const lines = readMetrics(runFolderOf(outcome));
+    expectSameLosses(lines, whole);
+    expect(readJson(join(runFolderOf(outcome), 'run.json'))).toMatchObject({ status: 'finished', workers: 2 });
+  });
+
+  test('may share out the optimizer’s state, and one worker goes on with their run', async () => {
+    config('shares', ', shardOptimizer: true, averageDecay: 0.9, microBatches: 2');
+    config('average', ', averageDecay: 0.9');
+    const data =
+      '{"use":"jsonl","files":"pairs.jsonl","source":"question","target":"answer","tokenizer":"bytes","repeat":false}';
+    const half = ['--set', 'train.steps=5', '--set', `evaluators=[{"use":"loss","dataset":${data},"batchSize":5}]`];
+    const first = await graftSucceeds(['run', 'shares.yaml', '--local-workers', '2', ...half], folder);
+    const [, here, all] = /optimizer state ([\d,]+) of ([\d,]+) bytes here/.exec(first.stderr)!;
+    const share = Number(here.replaceAll(',', '')) / Number(all.replaceAll(',', ''));
+    expect(share).toBeGreaterThan(0.4);
+    expect(share).toBeLessThan(0.6);
+    expectSameLosses(await run('shares', '--resume'), whole);
+    await run('average', ...half);
+    const evaluations = ['shares', 'average'].map(
+      (name) =>
+        readJson<{ metrics: Record<string, number> }[]>(join(folder, 'runs', name, 'latest', 'evaluations.json'))[0]
+          .metrics,
+    );
+    for (const [name, value] of Object.entries(evaluations[0])) expect(value).toBeCloseTo(evaluations[1][name], 4);
+  });
+
+  test('go on with a run of one, with state in shares', async () => {
+    config('one', ', averageDecay: 0.9');
+    await run('one', '--set', 'train.steps=5');
+    expectSameLosses(await run('one', '--resume', '--local-workers', '2', '--set', 'train.shardOptimizer=true'), whole);
+  });
+});
+
+describe('a worker that ends', () => {
+  const LONG = ['--set', 'train.steps=100000'];
+
+  async function timed(outcome: Promise<Outcome>): Promise<Outcome> {
+    const began = performance.now();
+    const result = await outcome;
+    // What is promised to users.
+    expect(performance.now() - began).toBeLessThan(30_000);
+    return result;
+  }
+
+  test('stops the other when it is killed, and the run goes on without it', async () => {
+    config('killed');
+    const [zero, one] = await twoWorkers('killed', ...LONG);
+    await metricsReach('killed', 12);
+    one.child.kill('SIGKILL');
+    const { status, stderr } = await timed(zero.done);
+    expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) is gone: its process has ended\b/);
+    expect(stderr).toContain('--resume');
+    expect(status).toBe(1);
+    const steps = STEPS * 1000;
+    expect(readJson(join(folder, 'runs', 'killed', 'latest', 'run.json'))).toMatchObject({ status: 'failed' });
+    // It was saved at the step that it had done; alone it goes on as it would have gone on.
+    const before = readMetrics(realpathSync(join(folder, 'runs', 'killed', 'latest')));
+    const resumed = startGraft(['run', 'killed.yaml', '--resume', '--set', `train.steps=${steps * 10}`], folder);
+    await metricsReach('killed', before.length + 3);
+    resumed.child.kill('SIGINT');
+    expect((await resumed.done).status).toBe(130);
+    const after = readMetrics(realpathSync(join(folder, 'runs', 'killed', 'latest')));
+    config('unbroken');
+    const unbroken = startGraft(['run', 'unbroken.yaml', ...LONG], folder);
+    await metricsReach('unbroken', after.length);
+    unbroken.child.kill('SIGKILL');
+    await unbroken.done;
+    const expected = readMetrics(realpathSync(join(folder, 'runs', 'unbroken', 'latest'))).slice(0, after.length);
+    // Later, rounding has had time to grow.
+    expectSameLosses(after.slice(0, 20), expected.slice(0, 20));
+    expect(after.length).toBe(expected.length);
+  });
+
+  test('stops the other when it is worker 0', async () => {
+    config('headless');
+    const [zero, one] = await twoWorkers('headless', ...LONG);
+    await metricsReach('headless', 2);
+    zero.child.kill('SIGKILL');
+    const { status, stderr } = await timed(one.done);
+    expect(stderr).toMatch(/graft: Worker 0 \(127\.0\.0\.1:\d+\) is gone/);
+    expect(status).toBe(1);
+  });
+
+  test('by Ctrl-C stops both, with a checkpoint, at the same step', async () => {
+    config('stopped');
+    const [zero, one] = await twoWorkers('stopped', ...LONG);
+    await metricsReach('stopped', 3);
+    one.child.kill('SIGINT');
+    const outcomes = await Promise.all([zero.done, one.done]);
+    expect(outcomes.map(({ status }) => status)).toEqual([130, 130]);
+    const stopped = outcomes.map(({ stderr }) => /Stopped at step (\d+)/.exec(stderr)![1]);
+    expect(stopped[0]).toBe(stopped[1]);
+    const [own, others] = outcomes.map(({ stdout }) => stdout);
+    expect(existsSync(join(own.trimEnd(), 'checkpoints', `step-${stopped[0]}`, 'manifest.json'))).toBe(true);
+    expect(others).toBe('');
+  });
+});
+
+describe('workers that do not fit', () => {
+  test('another config is refused by both, with what differs', async () => {
+    config('misfit');
+    const list = await addresses(2);
+    const start = (rank: number, batchSize: number): Promise<Outcome> =>
+      graft(
+        ['run', 'misfit.yaml', '--workers', list, '--rank', String(rank), '--set', `train.batchSize=${batchSize}`],
+        folder,
+      );
+    for (const { status, stderr } of await Promise.all([start(0, 4), start(1, 8)])) {
+      expect(stderr).toMatch(/Worker 1 \(.*\) has another config: train\.batchSize is 8, worker 0 has 4\./);
+      expect(status).toBe(2);
+    }
+    expect(existsSync(join(folder, 'runs', 'misfit'))).toBe(false);
+  });
+
+  test('a batch that cannot be shared out is refused before there is a run', async () => {
+    config('odd');
+    const { status, stderr } = await graft(
+      ['run', 'odd.yaml', '--local-workers', '2', '--set', 'train.batchSize=3'],
+      folder,
+    );
+    expect(stderr).toContain('graft: train.batchSize is 3, which 2 workers cannot share out evenly.');
+    expect(status).toBe(2);
+    expect(existsSync(join(folder, 'runs', 'odd'))).toBe(false);
+  });
+
+  test('a worker that never comes is named', async () => {
+    config('lonely');
+    const list = await addresses(2);
+    const { status, stderr } = await graft(
+      ['run', 'lonely.yaml', '--workers', list, '--rank', '0', '--worker-timeout', '1'],
+      folder,
+    );
+    expect(stderr).toContain(`graft: Worker 1 (${list.split(',')[1]}) did not come within 1 s.`);
+    expect(status).toBe(1);
+  });
+
+  it('places on the command line that cannot be', async () => {
+    const refused = async (...options: string[]): Promise<string> => {
+      const { status, stderr } = await graft(['run', 'whole.yaml', ...options], folder);
+      expect(status).toBe(2);
+      return stderr;
+    };
+    expect(await refused('--workers', 'a:1,b:2')).toContain('--workers and --rank belong together');
+    expect(await refused('--workers', 'a:1,b:2', '--rank', '0', '--local-workers', '2')).toContain(
+      'a group of its own',
+    );
+    if (!native) return;
+    expect(await refused('--workers', 'a:1,b', '--rank', '0')).toContain('"b" is no address of a worker');
+    expect(await refused('--workers', 'a:1,b:2', '--rank', '2')).toContain("Rank 2 is none of the 2 workers'");
+  });
+});
