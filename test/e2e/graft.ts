@@ -17,9 +17,12 @@ export interface StartedCommand {
   readonly done: Promise<Outcome>;
 }
 
-/** Starts the built command, as a user would. */
-export function startGraft(args: readonly string[], cwd: string): StartedCommand {
-  const child = spawn(process.execPath, [BINARY, ...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+type Environment = Readonly<Record<string, string>>;
+
+/** Starts the built command, as a user would. `environment`: beside this process's own. */
+export function startGraft(args: readonly string[], cwd: string, environment: Environment = {}): StartedCommand {
+  const env = { ...process.env, ...environment };
+  const child = spawn(process.execPath, [BINARY, ...args], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (part: Buffer) => (stdout += part.toString()));
@@ -31,13 +34,13 @@ export function startGraft(args: readonly string[], cwd: string): StartedCommand
   return { child, done };
 }
 
-export function graft(args: readonly string[], cwd: string): Promise<Outcome> {
-  return startGraft(args, cwd).done;
+export function graft(args: readonly string[], cwd: string, environment?: Environment): Promise<Outcome> {
+  return startGraft(args, cwd, environment).done;
 }
 
 /** Runs a command that must succeed; its standard error is in the failure's message. */
-export async function graftSucceeds(args: readonly string[], cwd: string): Promise<Outcome> {
-  const outcome = await graft(args, cwd);
+export async function graftSucceeds(args: readonly string[], cwd: string, environment?: Environment): Promise<Outcome> {
+  const outcome = await graft(args, cwd, environment);
   if (outcome.status !== 0)
     throw new Error(`graft ${args.join(' ')} exited with ${outcome.status}:\n${outcome.stderr}`);
   return outcome;

@@ -3,7 +3,14 @@ import { tensorFlowCollectives } from './collectives/join';
 import { EngineError } from './errors';
 import { makeJit, type NativeSide } from './jit/jit';
 import { preparePortableBackend } from './portable';
-import { examine, findNativeLibrary, unsupportedPlatformReason, type DoctorReport, type NativeLibrary } from './setup';
+import {
+  examine,
+  findNativeLibrary,
+  unsupportedPlatformReason,
+  useCompileCache,
+  type DoctorReport,
+  type NativeLibrary,
+} from './setup';
 import { tf } from './tf';
 import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision } from './types';
 
@@ -23,7 +30,8 @@ async function loadNative(options: EngineOptions): Promise<NativeSide | string> 
     // Loaded on demand: the portable engine must work where koffi has no build for the machine.
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
     const { makeNativeSide } = require('./native/side') as typeof import('./native/side');
-    nativeSide = makeNativeSide(library, options.threads ?? availableParallelism());
+    const compileCache = options.compileCache ? useCompileCache(library) : undefined;
+    nativeSide = { ...makeNativeSide(library, options.threads ?? availableParallelism()), compileCache };
   }
   return nativeSide;
 }

@@ -83,6 +83,11 @@ export interface EngineOptions {
   libraryPath?: string;
   /** Threads for one operation. Default: the cores. Read when the process loads the library for the first time. */
   threads?: number;
+  /**
+   * Whether what XLA compiles is kept in Graft's cache for later processes. Compiling anew is spared, not tracing; see
+   * docs/engine.md for what it costs. Read when the process loads the library for the first time. Default false.
+   */
+  compileCache?: boolean;
 }
 
 /** An opened engine. The native library is loaded once a process; engines are cheap views on it. */

@@ -18,6 +18,8 @@ import { signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 export interface NativeSide {
   backend: GraftBackend;
   binding: KoffiBinding;
+  /** Where compiled programs are kept for later processes, if they are. */
+  compileCache?: string;
 }
 
 interface Compiled {
@@ -192,7 +194,7 @@ export function makeJit<A extends readonly unknown[], R>(
     try {
       return deliver(found, found.entry.fn.call(found.inputs), start);
     } catch (error) {
-      throw failed(error, found.taken);
+      throw failed(error, found);
     }
   };
 
@@ -203,24 +205,29 @@ export function makeJit<A extends readonly unknown[], R>(
     try {
       return deliver(found, await found.entry.fn.callAsync(found.inputs), start);
     } catch (error) {
-      throw failed(error, found.taken);
+      throw failed(error, found);
     }
   };
 
-  const rename = (error: unknown): unknown =>
-    error instanceof EngineError
-      ? new EngineError(`jit "${name}": ${error.message.replace(/^graft_\w+: /, '')}`, {
-          code: error.code,
-          hint: error.hint,
-          cause: error,
-        })
-      : error;
+  const rename = (error: unknown, { ran }: Compiled): unknown => {
+    if (!(error instanceof EngineError)) return error;
+    const kept = native?.compileCache;
+    const damaged =
+      kept && !ran
+        ? `If it says so again, remove ${kept}, where compiled programs are kept (engine.compileCache): one may be damaged.`
+        : undefined;
+    return new EngineError(`jit "${name}": ${error.message.replace(/^graft_\w+: /, '')}`, {
+      code: error.code,
+      hint: error.hint ?? damaged,
+      cause: error,
+    });
+  };
 
-  const failed = (error: unknown, taken: ReadonlyMap<number, NativeTensor>): unknown => {
+  const failed = (error: unknown, { entry, taken }: ReturnType<typeof lookUp>): unknown => {
     // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
     for (const tensor of taken.values())
       native!.binding.runtime[executor === 'xla' ? 'giveUp' : 'deleteTensor'](tensor);
-    return rename(error);
+    return rename(error, entry);
   };
 
   const dispose = (): void => {
