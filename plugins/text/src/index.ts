@@ -9,6 +9,7 @@ export {
 export { learnMerges, type LearnedMerges, type LearnOptions } from './bpe-trainer';
 export { type TextOptions } from './text';
 export { type JsonlOptions } from './jsonl';
+export { type ParquetOptions } from './parquet';
 export { TensorBatches, type TensorsOptions } from './tensors';
 export { PackedDataset, type PackedOptions } from './packed';
 export { findFiles, fingerprint, type DataFile } from './find-files';

@@ -96,7 +96,7 @@ export interface PackedOptions {
  */
 export class PackedDataset<C extends Cursor> implements Dataset {
   readonly kind = 'examples';
-  readonly fields = [TOKENS_FIELD];
+  readonly fields: readonly FieldSpec[] = [TOKENS_FIELD];
   private block = 0;
   private done = 0;
   private start: Place<C>;

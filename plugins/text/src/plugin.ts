@@ -3,10 +3,11 @@ import { bytes } from './bytes';
 import { chat } from './chat';
 import { huggingface } from './huggingface';
 import { jsonl } from './jsonl';
+import { parquet } from './parquet';
 import { tensors } from './tensors';
 import { text } from './text';
 
 export const plugin = definePlugin({
   name: '@graft/text',
-  components: [bytes, huggingface, text, jsonl, chat, tensors],
+  components: [bytes, huggingface, text, jsonl, parquet, chat, tensors],
 });

@@ -7,6 +7,7 @@ import {
   type Tokenizer,
 } from '@graft/core';
 import { z } from 'zod';
+import { decodeUtf8 } from './file-bytes';
 import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from './find-files';
 import { belongs, splitOption } from './hold-out';
 import { PackedDataset } from './packed';
@@ -59,7 +60,6 @@ const NOTHING = new Int32Array(0);
 export class TextSource implements TokenSource<TextCursor> {
   readonly start: TextCursor = { epoch: 0, file: 0, offset: 0, document: 'new' };
   private order: { epoch: number; files: Int32Array } | undefined;
-  private readonly decoder = new TextDecoder();
 
   constructor(
     private readonly files: readonly DataFile[],
@@ -68,22 +68,28 @@ export class TextSource implements TokenSource<TextCursor> {
 
   async read(cursor: TextCursor): Promise<TokenChunk<TextCursor> | undefined> {
     if (cursor.file >= this.files.length) {
-      return this.options.repeat ? { tokens: NOTHING, next: { ...this.start, epoch: cursor.epoch + 1 } } : undefined;
+      const next = { ...this.start, epoch: cursor.epoch + 1 };
+      return this.options.repeat ? { tokens: NOTHING, endsDocument: true, next } : undefined;
     }
     const { tokenizer, reader, appendEos, split } = this.options;
     const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
     const piece = await reader.read(file, cursor.offset);
-    const text = this.decoder.decode(piece.bytes);
+    const text = decodeUtf8(piece.bytes, () => `${file.path} (the ${piece.bytes.length} bytes from ${cursor.offset} on)`);
     const kept =
       cursor.document === 'new' ? text.trim() !== '' && belongs(piece.bytes, split) : cursor.document === 'kept';
     const next: TextCursor = !piece.endsDocument
       ? { ...cursor, offset: piece.next, document: kept ? 'kept' : 'left out' }
-      : piece.next < file.size
+      : !piece.endsFile
         ? { ...cursor, offset: piece.next, document: 'new' }
         : { epoch: cursor.epoch, file: cursor.file + 1, offset: 0, document: 'new' };
-    if (!kept) return { tokens: NOTHING, next };
+    const { endsDocument } = piece;
+    if (!kept) return { tokens: NOTHING, endsDocument, next };
     const tokens = tokenizer.encode(text);
-    return { tokens: piece.endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, next };
+    return { tokens: endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, endsDocument, next };
+  }
+
+  dispose(): void {
+    this.options.reader.dispose();
   }
 
   /** The files in the order of a pass: a function of the random stream and the pass alone. */

@@ -6,6 +6,8 @@ export type Cursor = { readonly epoch: number } & { readonly [key: string]: Json
 export interface TokenChunk<C extends Cursor> {
   /** May be empty. */
   readonly tokens: Int32Array;
+  /** Whether a document ends with it. */
+  readonly endsDocument: boolean;
   /** Where the chunk after this one begins. */
   readonly next: C;
 }
@@ -18,6 +20,7 @@ export interface TokenSource<C extends Cursor = Cursor> {
   readonly start: C;
   /** Undefined at the end of data that do not repeat. */
   read(cursor: C): Promise<TokenChunk<C> | undefined>;
+  dispose?(): void;
 }
 
 /** A document's tokens with the end-of-sequence token behind them. */

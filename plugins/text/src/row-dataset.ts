@@ -1,0 +1,106 @@
+import { componentOption, didYouMean, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
+import { z } from 'zod';
+import { excludeOption, filesOption, findFiles, fingerprint } from './find-files';
+import { splitOption } from './hold-out';
+import { openRows, type RowsWanted } from './open-rows';
+import { PackedDataset, TOKENS_FIELD } from './packed';
+import { RowExamples, RowSource } from './row-examples';
+import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
+import { withEos } from './token-source';
+
+/** Rows that are shuffled among each other where they cannot be read singly. */
+export const shuffleRowsOption = z.int().positive().default(8192);
+
+/** Options of data sets whose rows hold texts. */
+export const rowOptions = z
+  .strictObject({
+    /** Files or globs. */
+    files: filesOption,
+    exclude: excludeOption,
+    tokenizer: componentOption('tokenizer'),
+    /** Key of the text; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+    text: z.string().min(1).optional(),
+    /** Key of the text to read; with `target`, the examples have `source` and `target`. */
+    source: z.string().min(1).optional(),
+    /** Key of the text to write. */
+    target: z.string().min(1).optional(),
+    /** Packs the texts into windows of this many tokens. Default: a row is an example. */
+    lengthTokens: z.int().min(2).optional(),
+    split: splitOption,
+    /** An end-of-sequence token behind every text or target. */
+    appendEos: z.boolean().default(true),
+    /** Rows in another order in every pass. */
+    shuffle: z.boolean().default(true),
+    /** Rows that are shuffled among each other, and are in memory together, where rows cannot be read singly (gzip, Parquet). */
+    shuffleRows: shuffleRowsOption,
+    /** Begins again after the last row. */
+    repeat: z.boolean().default(true),
+  })
+  .refine(({ source, target }) => (source === undefined) === (target === undefined), {
+    error: '`source` and `target` belong together',
+  })
+  .refine(({ text, source }) => text === undefined || source === undefined, {
+    error: 'either `text`, or `source` and `target`',
+  })
+  .refine(({ lengthTokens, source }) => lengthTokens === undefined || source === undefined, {
+    error: 'only `text` can be packed',
+    path: ['lengthTokens'],
+  });
+
+export type RowOptions = z.output<typeof rowOptions>;
+
+/** What becomes of a row: its keys, to fields of the example. */
+type Columns = readonly { readonly key: string; readonly field: string; readonly eos: boolean }[];
+
+function readColumns(columns: Columns, tokenizer: Tokenizer): ReadRow {
+  return (row) => {
+    const example: Record<string, Int32Array> = {};
+    for (const { key, field, eos } of columns) {
+      const value = Object.hasOwn(row, key) ? row[key] : undefined;
+      if (typeof value !== 'string') {
+        const keys = Object.keys(row);
+        const got =
+          value === undefined
+            ? `has only ${keys.join(', ') || 'nothing'}${didYouMean(key, keys).replace(/\?$/, '')}`
+            : `holds ${value === null ? 'null' : typeof value} there`;
+        throw new RowProblem(`should have a text under "${key}", but ${got}`);
+      }
+      const tokens = tokenizer.encode(value);
+      example[field] = eos ? withEos(tokens, tokenizer.eosId) : tokens;
+    }
+    return [example];
+  };
+}
+
+/** Texts, or pairs of source and target, out of the rows of files. */
+export async function openRowDataset(
+  { options, components, random }: ComponentContext<RowOptions>,
+  only: RowsWanted['only'],
+): Promise<Dataset> {
+  const { source, target, text = 'text', lengthTokens, split, appendEos, shuffle, shuffleRows, repeat } = options;
+  const files = await findFiles(options.files, options.exclude);
+  const tokenizer = await components.create('tokenizer', options.tokenizer);
+  const columns: Columns =
+    source !== undefined && target !== undefined
+      ? [
+          { key: source, field: 'source', eos: false },
+          { key: target, field: 'target', eos: appendEos },
+        ]
+      : [{ key: text, field: 'tokens', eos: appendEos }];
+  const keys = columns.map(({ key }) => key);
+  const rows = await openRows(files, { columns: keys, split, patterns: options.files, only });
+  const ordered = new OrderedRows(rows, readColumns(columns, tokenizer), shuffle ? random : undefined, shuffleRows);
+  const buffered = rows.stretches ? shuffleRows : undefined;
+  const data = fingerprint(files, [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize, buffered]);
+  if (lengthTokens === undefined) {
+    const fields = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
+    return new RowExamples(ordered, fields, { repeat, fingerprint: data, perRow: 1 });
+  }
+  // Rows are shuffled already, so windows need no shuffling among each other.
+  return new PackedDataset(new RowSource(ordered, repeat), {
+    lengthTokens,
+    blockWindows: 1,
+    random,
+    fingerprint: data,
+  });
+}
