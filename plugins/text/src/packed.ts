@@ -124,6 +124,17 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     return Promise.resolve();
   }
 
+  /** Reads what it passes over: where a window begins depends on the tokens before it. */
+  async skip(items: number): Promise<number> {
+    let skipped = 0;
+    while (skipped < items && (await this.next())) skipped++;
+    return skipped;
+  }
+
+  dispose(): void {
+    this.source.dispose?.();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<HostFields, undefined, undefined> {
     for (let window = await this.next(); window; window = await this.next()) {
       yield { tokens: { dtype: 'int32', shape: [window.length], values: window } };

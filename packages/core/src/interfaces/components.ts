@@ -112,6 +112,11 @@ export interface Dataset extends AsyncIterable<HostFields> {
   /** JSON of where the next item comes from. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;
+  /**
+   * Passes over the next items without making them: other workers and threads make those. Returns how many; fewer only where
+   * iteration would end. An iteration under way goes on behind them. Default: they are read and dropped.
+   */
+  skip?(items: number): Promise<number>;
   dispose?(): void;
 }
 
