@@ -1,5 +1,6 @@
 import { DataError } from '@graft/engine';
-import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields } from './interfaces';
+import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from './interfaces';
+import type { RandomStream } from './random';
 
 /** Told by name, not by class: an array may come out of another realm. */
 const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
@@ -85,4 +86,12 @@ export function checkContract(
       );
     }
   }
+}
+
+/**
+ * The stream for what an objective draws for the `index`-th example it was given: the same whichever worker has the example,
+ * and however many examples stand before it.
+ */
+export function exampleRandom({ random, firstExample = 0 }: ObjectiveContext, index: number): RandomStream {
+  return random.fork(firstExample + index);
 }

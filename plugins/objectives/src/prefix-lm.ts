@@ -4,6 +4,7 @@ import {
   checkFields,
   checkLabels,
   defineComponent,
+  exampleRandom,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -107,7 +108,8 @@ export class PrefixLm implements Objective {
     this.teacher?.dispose();
   }
 
-  private split(examples: readonly HostFields[], { model, random }: ObjectiveContext): HostFields {
+  private split(examples: readonly HostFields[], context: ObjectiveContext): HostFields {
+    const { model } = context;
     checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
@@ -121,7 +123,7 @@ export class PrefixLm implements Objective {
       }
       checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
       const n = values.length;
-      const prefix = this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1);
+      const prefix = this.options.split === 'half' ? Math.floor(n / 2) : 1 + exampleRandom(context, i).integer(n - 1);
       return { source: values.subarray(0, prefix), target: values.subarray(prefix), tokens: n };
     });
     const longest = (length: (row: (typeof rows)[number]) => number): number =>

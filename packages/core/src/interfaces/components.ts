@@ -29,8 +29,10 @@ export interface ObjectiveContext {
   readonly step?: number;
   /** What `variantAt` said for this step. */
   readonly variant?: string;
-  /** Differs for every step and is the same after a resume. */
+  /** Differs for every step and is the same after a resume. For draws of one example see `exampleRandom`. */
   readonly random: RandomStream;
+  /** Place of the first example in the whole batch, of which other workers may have other parts. Default 0. */
+  readonly firstExample?: number;
   readonly model: Model;
 }
 
