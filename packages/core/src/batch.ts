@@ -68,6 +68,13 @@ export function checkContract(
   from: string,
   to: string,
 ): void {
+  const lost = given.find(({ name, binding }) => binding && !wanted.some((field) => field.name === name));
+  if (lost) {
+    throw new DataError(
+      `${from} gives the field "${lost.name}" (${lost.meaning ?? lost.dtype}), without which the others mean something else, but ${to} does not take it.`,
+      { code: 'data.contract', exitCode: 2, hint: 'Change the option of the dataset that makes it, or the objective.' },
+    );
+  }
   for (const { name, dtype, rank, optional } of wanted) {
     const field = given.find((candidate) => candidate.name === name);
     if (!field) {

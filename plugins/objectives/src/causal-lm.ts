@@ -17,9 +17,19 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
+import {
+  BATCH_FIELDS,
+  BATCH_SEGMENTS,
+  checkModelKind,
+  checkSameShape,
+  checkTokenIds,
+  EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
+  optional,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, roundUp } from './padding';
+import { checkSegments, segmentsMask, segmentsOf } from './segments';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
@@ -30,6 +40,7 @@ export const causalLmOptions = z.strictObject({
 export type CausalLmOptions = z.output<typeof causalLmOptions>;
 
 const { inputIds, attentionMask, labels } = BATCH_FIELDS;
+const { segmentIds } = BATCH_SEGMENTS;
 
 /**
  * Next-token prediction for decoder-only models.
@@ -39,15 +50,19 @@ const { inputIds, attentionMask, labels } = BATCH_FIELDS;
  *       attention_mask [1, 1, 1, 1, 1, 0]
  *       labels         [6, 7, 8, 9, 1, -100]
  *
+ * A row with `segments` predicts within each of them: nothing is predicted over a border.
+ *
  * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones.
  */
 export class CausalLm implements Objective {
-  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels];
+  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels, segmentIds];
 
   constructor(private readonly options: CausalLmOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : [inputIds, optional(attentionMask), labels];
+    return kind === 'examples'
+      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_SEGMENTS.tokens]
+      : [inputIds, optional(attentionMask), labels, segmentIds];
   }
 
   prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
@@ -57,6 +72,7 @@ export class CausalLm implements Objective {
     checkTokenIds(batch.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(batch.labels, 'labels', model.vocabularySize, where, true);
     checkLabels(batch, where);
+    checkSegments(batch, model);
     return batch;
   }
 
@@ -78,10 +94,13 @@ export class CausalLm implements Objective {
     checkFields(batch, this.takes('batch'), where);
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'labels', 'input_ids', where);
+    checkSameShape(batch, 'segment_ids', 'input_ids', where);
+    const { segment_ids: segments } = batch;
     return {
       input_ids: batch.input_ids,
-      attention_mask: batch.attention_mask ?? onesLike(batch.input_ids),
+      attention_mask: batch.attention_mask ?? (segments ? segmentsMask(segments) : onesLike(batch.input_ids)),
       labels: batch.labels,
+      ...(segments ? { segment_ids: segments } : {}),
     };
   }
 
@@ -101,15 +120,26 @@ export class CausalLm implements Objective {
     const longest = rows.reduce((length, row) => Math.max(length, row.length - 1), 0);
     const length = roundUp(longest, this.options.padToMultipleOf);
     const inputs = rows.map((row) => row.subarray(0, -1));
-    return {
-      input_ids: padRows(inputs, length, model.specialTokens.pad), // [B, L]
-      attention_mask: paddingMask(inputs, length), // [B, L]
-      labels: padRows(
-        rows.map((row) => row.subarray(1)),
-        length,
-        IGNORED_LABEL,
-      ), // [B, L]
-    };
+    const nexts = padRows(
+      rows.map((row) => row.subarray(1)),
+      length,
+      IGNORED_LABEL,
+    ); // [B, L]
+    const input_ids = padRows(inputs, length, model.specialTokens.pad); // [B, L]
+    const segments = examples.map((example, i) => segmentsOf(example, 'tokens', `Example ${i} of the batch`));
+    if (segments.every((row) => row === undefined))
+      return { input_ids, attention_mask: paddingMask(inputs, length), labels: nexts };
+    const numbered = segments.map((row, i) => row ?? new Int32Array(rows[i].length).fill(1));
+    const segment_ids = padRows(
+      numbered.map((row) => row.subarray(0, -1)),
+      length,
+      0,
+    );
+    numbered.forEach((row, i) => {
+      for (let at = 0; at + 1 < row.length; at++)
+        if (row[at] === 0 || row[at + 1] !== row[at]) nexts.values[i * length + at] = IGNORED_LABEL;
+    });
+    return { input_ids, attention_mask: segmentsMask(segment_ids), labels: nexts, segment_ids };
   }
 }
 

@@ -16,6 +16,7 @@ import {
 import { tf } from '@graft/engine';
 import { z } from 'zod';
 import { paddingMask, padRows, roundUp } from './padding';
+import { checkSegments } from './segments';
 
 export const distillationOptions = z.strictObject({
   /** Folder of a decoder-only checkpoint with the student's vocabulary. */
@@ -38,6 +39,7 @@ export const TEACHER_FIELDS = {
     rank: 2,
     meaning: 'for each label, the position at which the teacher predicts it',
   },
+  segmentIds: { name: 'teacher_segment_ids', dtype: 'int32', rank: 2, optional: true, meaning: 'as segment_ids' },
 } as const satisfies Record<string, FieldSpec>;
 
 /** A decoder-only model whose next-token distributions the student learns from. Owns the teacher's parameters. */
@@ -68,6 +70,8 @@ export class Teacher {
    * The teacher's fields for a student's batch: it reads source ++ target[:-1] without padding between, and predicts
    * target j at the position before it.
    *
+   * Of a row with segments each is such a sequence, one behind the other.
+   *
    *     source [5, 6, 7], target [8, 9, 1]
    *       teacher_input_ids [5, 6, 7, 8, 9]
    *       teacher_positions [2, 3, 4]
@@ -77,18 +81,28 @@ export class Teacher {
     const [rows, sourceLength] = ids.shape;
     const targetLength = labels.shape[1];
     const inputs: number[][] = [];
+    const inputSegments: number[][] = [];
     const positions = new Int32Array(rows * targetLength);
+    const { segment_ids: segments, decoder_segment_ids: targetSegments } = batch;
+    if (segments) checkSegments({ segment_ids: segments }, this.model);
     for (let row = 0; row < rows; row++) {
       const sequence: number[] = [];
-      for (let i = row * sourceLength; i < (row + 1) * sourceLength; i++)
-        if (mask.values[i] !== 0) sequence.push(ids.values[i]);
-      for (let i = row * targetLength; i < (row + 1) * targetLength; i++) {
-        if (labels.values[i] === IGNORED_LABEL) continue;
-        positions[i] = sequence.length - 1;
-        sequence.push(labels.values[i]);
+      const numbers: number[] = [];
+      const ofRow = segments?.values.subarray(row * sourceLength, (row + 1) * sourceLength);
+      for (const id of new Set(ofRow ? [...ofRow].filter((one) => one !== 0) : [1])) {
+        const begins = sequence.length;
+        for (let i = row * sourceLength; i < (row + 1) * sourceLength; i++)
+          if (mask.values[i] !== 0 && (segments?.values[i] ?? id) === id) sequence.push(ids.values[i]);
+        for (let i = row * targetLength; i < (row + 1) * targetLength; i++) {
+          if (labels.values[i] === IGNORED_LABEL || (targetSegments?.values[i] ?? id) !== id) continue;
+          positions[i] = sequence.length > begins ? sequence.length - 1 : -1;
+          sequence.push(labels.values[i]);
+        }
+        while (numbers.length < sequence.length) numbers.push(id);
       }
       // Nothing is predicted behind the last target.
       inputs.push(sequence.slice(0, -1));
+      inputSegments.push(numbers.slice(0, -1));
     }
     if (positions.some((position) => position < 0)) {
       throw new DataError(
@@ -103,6 +117,7 @@ export class Teacher {
       teacher_input_ids: padRows(inputs, length, this.model.specialTokens.pad), // [B, L]
       teacher_attention_mask: paddingMask(inputs, length), // [B, L]
       teacher_positions: { dtype: 'int32', shape: labels.shape, values: positions }, // [B, T]
+      ...(segments ? { teacher_segment_ids: padRows(inputSegments, length, 0) } : {}), // [B, L]
     };
   }
 
@@ -115,6 +130,7 @@ export class Teacher {
     const { logits: all } = this.model.forward(this.parameters, {
       input_ids: batch.teacher_input_ids,
       attention_mask: batch.teacher_attention_mask,
+      ...(batch.teacher_segment_ids ? { segment_ids: batch.teacher_segment_ids } : {}),
     }); // [B, L, V]
     // Rows of all sequences in one table: tfjs's wasm backend gathers wrongly along a batch axis.
     const [rows, length, vocabulary] = all.shape;

@@ -19,9 +19,17 @@ import { tf } from '@graft/engine';
 import { z } from 'zod';
 import { maskedCrossEntropy } from './cross-entropy';
 import { distillationOptions, loadTeacher, TEACHER_FIELDS, type Teacher } from './distillation';
-import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
+import {
+  BATCH_FIELDS,
+  BATCH_SEGMENTS,
+  checkModelKind,
+  checkTokenIds,
+  EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
+import { checkSegments, segmentsOf, stretchesOf } from './segments';
 import { encoderDecoderBatch, Seq2Seq, seq2seqOptions } from './seq2seq';
 
 export const prefixLmOptions = z.strictObject({
@@ -45,7 +53,8 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  *       decoder_input_ids [2, 8, 9]
  *       labels            [8, 9, 1]
  *
- * Of an odd number of tokens the target gets the odd one. With `split: random` both sides are padded to the length of
+ * Of an odd number of tokens the target gets the odd one. A row with `segments` is split segment by segment; one of a single
+ * token has nothing to predict and is left out. With `split: random` both sides are padded to the length of
  * the whole sequence, so that one compiled step serves every split.
  */
 export class PrefixLm implements Objective {
@@ -57,11 +66,12 @@ export class PrefixLm implements Objective {
     private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
     private readonly teacher?: Teacher,
   ) {
-    this.gives = [...Object.values(BATCH_FIELDS), ...(teacher ? Object.values(TEACHER_FIELDS) : [])];
+    const own = [...Object.values(BATCH_FIELDS), ...Object.values(BATCH_SEGMENTS)];
+    this.gives = [...own, ...(teacher ? Object.values(TEACHER_FIELDS) : [])];
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : this.ready.takes('batch');
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens, EXAMPLE_SEGMENTS.tokens] : this.ready.takes('batch');
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -122,9 +132,25 @@ export class PrefixLm implements Objective {
         );
       }
       checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
-      const n = values.length;
-      const prefix = this.options.split === 'half' ? Math.floor(n / 2) : 1 + exampleRandom(context, i).integer(n - 1);
-      return { source: values.subarray(0, prefix), target: values.subarray(prefix), tokens: n };
+      const segments = segmentsOf(example, 'tokens', where);
+      const whole = { id: 1, start: 0, end: values.length };
+      const parts = segments ? stretchesOf(segments).filter(({ start, end }) => end - start >= 2) : [whole];
+      if (parts.length === 0)
+        throw new DataError(`${where} has no segment of at least 2 tokens.`, { code: 'data.too-short' });
+      const random = exampleRandom(context, i);
+      const cuts = parts.map(({ start, end }) => {
+        const n = end - start;
+        return start + (this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1));
+      });
+      return {
+        source: join(parts.map(({ start }, k) => values.subarray(start, cuts[k]))),
+        target: join(parts.map(({ end }, k) => values.subarray(cuts[k], end))),
+        segments: segments && {
+          source: join(parts.map(({ start }, k) => new Int32Array(cuts[k] - start).fill(k + 1))),
+          target: join(parts.map(({ end }, k) => new Int32Array(end - cuts[k]).fill(k + 1))),
+        },
+        tokens: values.length,
+      };
     });
     const longest = (length: (row: (typeof rows)[number]) => number): number =>
       roundUp(
@@ -132,17 +158,38 @@ export class PrefixLm implements Objective {
         this.options.padToMultipleOf,
       );
     const anySplit = longest((row) => row.tokens - 1);
+    const packed = rows.some(({ segments }) => segments);
+    // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
+    const half = (side: 'source' | 'target'): number =>
+      longest((row) => Math.max(row[side].length, packed ? Math.floor(row.tokens / 2) : 0));
     const batch = encoderDecoderBatch(
       rows.map((row) => row.source),
       rows.map((row) => row.target),
       model,
       this.options.split === 'half'
-        ? { sourceLength: longest((row) => row.source.length), targetLength: longest((row) => row.target.length) }
+        ? { sourceLength: half('source'), targetLength: half('target') }
         : { sourceLength: anySplit, targetLength: anySplit },
+      packed
+        ? {
+            sources: rows.map(({ segments, source }) => segments?.source ?? new Int32Array(source.length).fill(1)),
+            targets: rows.map(({ segments, target }) => segments?.target ?? new Int32Array(target.length).fill(1)),
+          }
+        : {},
     );
+    checkSegments(batch, model);
     checkLabels(batch, 'The prefix-lm batch');
     return batch;
   }
+}
+
+function join(parts: readonly (Int32Array | Float32Array)[]): Int32Array {
+  const joined = new Int32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
 }
 
 export const prefixLm = defineComponent({

@@ -17,9 +17,19 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { BATCH_FIELDS, checkModelKind, checkSameShape, checkTokenIds, EXAMPLE_FIELDS, optional } from './fields';
+import {
+  BATCH_FIELDS,
+  BATCH_SEGMENTS,
+  checkModelKind,
+  checkSameShape,
+  checkTokenIds,
+  EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
+  optional,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, roundUp } from './padding';
+import { checkSegments, segmentsMask, segmentsOf } from './segments';
 import { shiftRight } from './shift-right';
 
 export const seq2seqOptions = z.strictObject({
@@ -52,14 +62,24 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  * are the labels shifted right behind the model's start token with pad for -100. Never both.
  */
 export class Seq2Seq implements Objective {
-  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+  readonly gives: readonly FieldSpec[] = [...Object.values(BATCH_FIELDS), ...Object.values(BATCH_SEGMENTS)];
 
   constructor(private readonly options: Seq2SeqOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    if (kind === 'examples') return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target];
+    if (kind === 'examples') {
+      const { source, target } = EXAMPLE_SEGMENTS;
+      return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target, source, target];
+    }
     const { inputIds, attentionMask, decoderInputIds, decoderAttentionMask, labels } = BATCH_FIELDS;
-    return [inputIds, optional(attentionMask), optional(decoderInputIds), optional(decoderAttentionMask), labels];
+    return [
+      inputIds,
+      optional(attentionMask),
+      optional(decoderInputIds),
+      optional(decoderAttentionMask),
+      labels,
+      ...Object.values(BATCH_SEGMENTS),
+    ];
   }
 
   prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
@@ -71,6 +91,7 @@ export class Seq2Seq implements Objective {
     checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
     checkTokenIds(given.labels, 'labels', model.vocabularySize, where, true);
     checkLabels(given, where);
+    checkSegments(given, model);
     return given;
   }
 
@@ -93,6 +114,8 @@ export class Seq2Seq implements Objective {
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'decoder_input_ids', 'labels', where);
     checkSameShape(batch, 'decoder_attention_mask', 'labels', where);
+    checkSameShape(batch, 'segment_ids', 'input_ids', where);
+    checkSameShape(batch, 'decoder_segment_ids', 'labels', where);
     const { input_ids: inputIds, labels } = batch;
     if (inputIds.shape[0] !== labels.shape[0]) {
       throw new DataError(
@@ -101,12 +124,16 @@ export class Seq2Seq implements Objective {
       );
     }
     const { start, pad } = model.specialTokens;
+    const { segment_ids: segments, decoder_segment_ids: decoderSegments } = batch;
     return {
       input_ids: inputIds,
-      attention_mask: batch.attention_mask ?? onesLike(inputIds),
-      decoder_input_ids: batch.decoder_input_ids ?? shiftRight(labels, start, pad),
-      decoder_attention_mask: batch.decoder_attention_mask ?? onesLike(labels),
+      attention_mask: batch.attention_mask ?? (segments ? segmentsMask(segments) : onesLike(inputIds)),
+      decoder_input_ids: batch.decoder_input_ids ?? shiftRight(labels, start, pad, decoderSegments),
+      decoder_attention_mask:
+        batch.decoder_attention_mask ?? (decoderSegments ? segmentsMask(decoderSegments) : onesLike(labels)),
       labels,
+      ...(segments ? { segment_ids: segments } : {}),
+      ...(decoderSegments ? { decoder_segment_ids: decoderSegments } : {}),
     };
   }
 
@@ -114,9 +141,13 @@ export class Seq2Seq implements Objective {
     const { maxSourceTokens, maxTargetTokens } = this.options;
     const sources = this.rows(examples, 'source', maxSourceTokens, 'maxSourceTokens');
     const targets = this.rows(examples, 'target', maxTargetTokens, 'maxTargetTokens');
-    return encoderDecoderBatch(sources, targets, model, {
+    const lengths = {
       sourceLength: this.paddedLength(sources, maxSourceTokens),
       targetLength: this.paddedLength(targets, maxTargetTokens),
+    };
+    return encoderDecoderBatch(sources, targets, model, lengths, {
+      sources: segmentRows(examples, 'source'),
+      targets: segmentRows(examples, 'target'),
     });
   }
 
@@ -132,13 +163,16 @@ export class Seq2Seq implements Objective {
       const { values } = example[name];
       if (values.length === 0) throw new DataError(`${where}: "${name}" is empty.`, { code: 'data.empty' });
       if (limit === undefined || values.length <= limit) return values;
-      if (this.options.truncate) return values.subarray(0, limit);
+      const packed = segmentsOf(example, name, where) !== undefined;
+      if (this.options.truncate && !packed) return values.subarray(0, limit);
       const longest = Math.max(...examples.map((other) => other[name]?.values.length ?? 0));
       throw new DataError(
         `${where}: "${name}" has ${values.length} tokens, but ${option} is ${limit}; this batch needs ${longest}.`,
         {
           code: 'data.too-long',
-          hint: `Set ${option} to ${longest} or more, or set truncate: true.`,
+          hint: packed
+            ? `Set ${option} to ${longest} or more, or pack the dataset's rows shorter: packed rows are not cut.`
+            : `Set ${option} to ${longest} or more, or set truncate: true.`,
         },
       );
     });
@@ -156,9 +190,27 @@ export function encoderDecoderBatch(
   targets: readonly ArrayLike<number>[],
   model: Model,
   lengths: { readonly sourceLength: number; readonly targetLength: number },
+  /** Of rows that hold several sequences. */
+  segments: { readonly sources?: readonly Int32Array[]; readonly targets?: readonly Int32Array[] } = {},
 ): Record<string, HostFields[string]> {
   const { start, pad } = model.specialTokens;
   const labels = padRows(targets, lengths.targetLength, IGNORED_LABEL); // [B, T]
+  if (segments.sources && segments.targets) {
+    const sourceIds = padRows(segments.sources, lengths.sourceLength, 0); // [B, S]
+    const targetIds = padRows(segments.targets, lengths.targetLength, 0); // [B, T]
+    labels.values.forEach((_, i) => {
+      if (targetIds.values[i] === 0) labels.values[i] = IGNORED_LABEL;
+    });
+    return {
+      input_ids: padRows(sources, lengths.sourceLength, pad),
+      attention_mask: segmentsMask(sourceIds),
+      decoder_input_ids: shiftRight(labels, start, pad, targetIds),
+      decoder_attention_mask: segmentsMask(targetIds),
+      labels,
+      segment_ids: sourceIds,
+      decoder_segment_ids: targetIds,
+    };
+  }
   return {
     input_ids: padRows(sources, lengths.sourceLength, pad), // [B, S]
     attention_mask: paddingMask(sources, lengths.sourceLength), // [B, S]
@@ -166,6 +218,17 @@ export function encoderDecoderBatch(
     decoder_attention_mask: paddingMask(targets, lengths.targetLength), // [B, T]
     labels,
   };
+}
+
+/** Segments of every example, or of none. */
+function segmentRows(examples: readonly HostFields[], field: 'source' | 'target'): Int32Array[] | undefined {
+  const rows = examples.map((example, i) => segmentsOf(example, field, `Example ${i} of the batch`));
+  const without = rows.indexOf(undefined);
+  if (without < 0) return rows as Int32Array[];
+  if (rows.every((row) => row === undefined)) return undefined;
+  throw new DataError(`Example ${without} of the batch: "${field}" has no segments, but other examples have.`, {
+    code: 'data.segments',
+  });
 }
 
 export const seq2seq = defineComponent({

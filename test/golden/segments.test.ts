@@ -1,0 +1,152 @@
+/** Several sequences in one row: each gives what it gives alone, and none shows in another. */
+import type { HostArray, HostFields, Parameters } from '@graft/core';
+import { createRandom } from '@graft/core';
+import { openEngine, tf, valueAndGradients, type Engine, type EngineMode } from '@graft/engine';
+import type { GemmaModel } from '@graft/gemma';
+import { CausalLm, PrefixLm, Seq2Seq } from '@graft/objectives';
+import { tinyGemma, tinyParameters } from '../support/tiny-gemma';
+
+
+/** float32: rounding of rotations, whose angles are larger further on in a row, and of sums over other lengths. */
+const TOLERANCE = 2e-5;
+
+const ids = (...values: number[]): HostArray => ({ dtype: 'int32', shape: [values.length], values: Int32Array.from(values) });
+const PAIRS = [
+  { source: [5, 6, 7, 8, 9, 10, 11, 12], target: [13, 14, 15, 1] },
+  { source: [20], target: [21, 22, 23, 24, 25, 26, 1] },
+  { source: [30, 31, 32, 30, 31, 32, 30], target: [33, 1] },
+];
+const numbered = (lists: readonly (readonly number[])[]): number[] => lists.flatMap((list, i) => list.map(() => i + 1));
+const sources = PAIRS.map(({ source }) => source);
+const targets = PAIRS.map(({ target }) => target);
+/** Three positions at the end of each side are filling. */
+const packed: HostFields = {
+  source: ids(...sources.flat(), 0, 0, 0),
+  source_segments: ids(...numbered(sources), 0, 0, 0),
+  target: ids(...targets.flat(), 0, 0, 0),
+  target_segments: ids(...numbered(targets), 0, 0, 0),
+};
+const alone: HostFields[] = PAIRS.map(({ source, target }) => ({ source: ids(...source), target: ids(...target) }));
+const texts = [...sources.map((source, i) => [...source, ...targets[i]])];
+const packedText: HostFields = { tokens: ids(...texts.flat(), 0, 0), segments: ids(...numbered(texts), 0, 0) };
+const textsAlone: HostFields[] = texts.map((tokens) => ({ tokens: ids(...tokens) }));
+
+const upload = (fields: HostFields): Record<string, tf.Tensor> =>
+  Object.fromEntries(
+    Object.entries(fields).map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]),
+  );
+
+interface Seen {
+  readonly loss: number;
+  readonly tokens: number;
+  readonly logits: number[][];
+  readonly gradients: Record<string, Float32Array>;
+}
+
+const EXACT = { padToMultipleOf: 1, labelSmoothing: 0, zLoss: 0 };
+const OBJECTIVES = {
+  seq2seq: {
+    objective: new Seq2Seq({ ...EXACT, truncate: false }),
+    ...{ packed, alone, kind: 'encoder-decoder' },
+  },
+  'prefix-lm': {
+    objective: new PrefixLm({ ...EXACT, split: 'half' }),
+    ...{ packed: packedText, alone: textsAlone, kind: 'encoder-decoder' },
+  },
+  'causal-lm': {
+    objective: new CausalLm(EXACT),
+    ...{ packed: packedText, alone: textsAlone, kind: 'decoder-only' },
+  },
+} as const;
+
+/** One compiled forward and backward pass over examples; logits of the labels that count, in order. */
+async function look(
+  engine: Engine,
+  model: GemmaModel,
+  parameters: Parameters,
+  objective: (typeof OBJECTIVES)[keyof typeof OBJECTIVES]['objective'],
+  examples: readonly HostFields[],
+): Promise<Seen> {
+  const fields = objective.prepare({ kind: 'examples', examples }, { model, random: createRandom(0) });
+  const batch = upload(fields);
+  const compute = engine.jit(
+    (own: Parameters, given: Record<string, tf.Tensor>) => {
+      const { loss, gradients } = valueAndGradients(
+        (p) => ({ loss: objective.loss(model, p, given, { training: true }).loss, auxiliary: {} }),
+        own,
+      );
+      const { labels: _, ...inputs } = given;
+      return { loss, gradients, logits: model.forward(own, inputs).logits };
+    },
+    { name: 'packed' },
+  );
+  const { loss, gradients, logits } = await compute.async(parameters, batch);
+  const labels = fields.labels.values;
+  const flat = (await logits.data()) as Float32Array;
+  const width = model.vocabularySize;
+  const counted = [...labels.keys()].filter((i) => labels[i] !== -100);
+  const seen = {
+    loss: (await loss.data())[0],
+    tokens: counted.length,
+    logits: counted.map((i) => [...flat.subarray(i * width, (i + 1) * width)]),
+    gradients: Object.fromEntries(
+      await Promise.all(
+        Object.entries(gradients).map(async ([name, value]) => [name, (await value.data()) as Float32Array] as const),
+      ),
+    ),
+  };
+  tf.dispose([loss, gradients, logits, batch] as unknown as tf.TensorContainer);
+  compute.dispose();
+  return seen;
+}
+
+const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
+  Array.from(a).reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), a.length === b.length ? 0 : Infinity);
+
+describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
+  ['portable', 'seq2seq', false],
+  ['graph', 'seq2seq', false],
+  ['graph', 'prefix-lm', true],
+  ['graph', 'causal-lm', false],
+  ['xla', 'seq2seq', false],
+])('on the engine %s, %s (rematerialized: %s)', (mode, name, rematerialize) => {
+  let engine: Engine;
+  let model: GemmaModel;
+  let parameters: Parameters;
+  const { objective, packed: row, alone: rows, kind } = OBJECTIVES[name];
+
+  beforeAll(async () => {
+    engine = await openEngine({ mode });
+    model = tinyGemma({ kind, rematerialize: rematerialize ? 'block' : 'none' });
+    parameters = tinyParameters(model);
+  });
+  afterAll(() => tf.dispose(parameters));
+
+  it('a packed row gives the logits, loss and gradients of its sequences one by one', async () => {
+    const together = await look(engine, model, parameters, objective, [row]);
+    const each: Seen[] = [];
+    for (const example of rows) each.push(await look(engine, model, parameters, objective, [example]));
+    const tokens = each.reduce((sum, one) => sum + one.tokens, 0);
+    const mean = (of: (one: Seen) => number): number => each.reduce((sum, one) => sum + one.tokens * of(one), 0) / tokens;
+    expect(together.tokens).toBe(tokens);
+    expect(Math.abs(together.loss - mean(({ loss }) => loss))).toBeLessThan(TOLERANCE);
+    expect(farthest(together.logits.flat(), each.flatMap(({ logits }) => logits.flat()))).toBeLessThan(50 * TOLERANCE);
+    for (const [parameter, gradient] of Object.entries(together.gradients)) {
+      const expected = gradient.map((_, i) => mean(({ gradients }) => gradients[parameter][i]));
+      const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
+      expect(farthest(gradient, expected) / scale).toBeLessThan(10 * TOLERANCE);
+    }
+  });
+
+  it('a token changes nothing in another segment', async () => {
+    const [first, second] = [await look(engine, model, parameters, objective, [row]), { ...row }];
+    const field = 'source' in row ? 'source' : 'tokens';
+    const values = Int32Array.from(row[field].values);
+    values[0] = 36;
+    second[field] = { ...row[field], values };
+    const changed = await look(engine, model, parameters, objective, [second]);
+    const ofFirst = (await look(engine, model, parameters, objective, [rows[0]])).tokens;
+    expect(changed.logits.slice(ofFirst)).toEqual(first.logits.slice(ofFirst));
+    expect(farthest(changed.logits.slice(0, ofFirst).flat(), first.logits.slice(0, ofFirst).flat())).toBeGreaterThan(1e-3);
+  });
+});
