@@ -1,16 +1,19 @@
 /** Several sequences in one row: each gives what it gives alone, and none shows in another. */
 import type { HostArray, HostFields, Parameters } from '@graft/core';
 import { createRandom } from '@graft/core';
-import { openEngine, tf, valueAndGradients, type Engine, type EngineMode } from '@graft/engine';
+import { openEngine, tf, valueAndGradients, type Engine, type EngineMode, type Jitted } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { CausalLm, PrefixLm, Seq2Seq } from '@graft/objectives';
 import { tinyGemma, tinyParameters } from '../support/tiny-gemma';
 
-
 /** float32: rounding of rotations, whose angles are larger further on in a row, and of sums over other lengths. */
 const TOLERANCE = 2e-5;
 
-const ids = (...values: number[]): HostArray => ({ dtype: 'int32', shape: [values.length], values: Int32Array.from(values) });
+const ids = (...values: number[]): HostArray => ({
+  dtype: 'int32',
+  shape: [values.length],
+  values: Int32Array.from(values),
+});
 const PAIRS = [
   { source: [5, 6, 7, 8, 9, 10, 11, 12], target: [13, 14, 15, 1] },
   { source: [20], target: [21, 22, 23, 24, 25, 26, 1] },
@@ -59,27 +62,37 @@ const OBJECTIVES = {
   },
 } as const;
 
-/** One compiled forward and backward pass over examples; logits of the labels that count, in order. */
-async function look(
-  engine: Engine,
-  model: GemmaModel,
-  parameters: Parameters,
-  objective: (typeof OBJECTIVES)[keyof typeof OBJECTIVES]['objective'],
-  examples: readonly HostFields[],
-): Promise<Seen> {
-  const fields = objective.prepare({ kind: 'examples', examples }, { model, random: createRandom(0) });
-  const batch = upload(fields);
-  const compute = engine.jit(
+type Compute = Jitted<
+  [Parameters, Record<string, tf.Tensor>],
+  { loss: tf.Scalar; gradients: Parameters; logits: tf.Tensor }
+>;
+type AnyObjective = (typeof OBJECTIVES)[keyof typeof OBJECTIVES]['objective'];
+
+/** Forward and backward pass, compiled once for each shape. */
+const compile = (engine: Engine, model: GemmaModel, objective: AnyObjective): Compute =>
+  engine.jit(
     (own: Parameters, given: Record<string, tf.Tensor>) => {
       const { loss, gradients } = valueAndGradients(
         (p) => ({ loss: objective.loss(model, p, given, { training: true }).loss, auxiliary: {} }),
         own,
       );
       const { labels: _, ...inputs } = given;
-      return { loss, gradients, logits: model.forward(own, inputs).logits };
+      return { loss, gradients, logits: model.forward(own, inputs).logits as tf.Tensor };
     },
     { name: 'packed' },
   );
+
+/** Of one row; logits of the labels that count, in order. */
+async function look(
+  compute: Compute,
+  model: GemmaModel,
+  parameters: Parameters,
+  objective: AnyObjective,
+  example: HostFields,
+): Promise<Seen> {
+  const source = { kind: 'examples', examples: [example] } as const;
+  const fields = objective.prepare(source, { model, random: createRandom(0) });
+  const batch = upload(fields);
   const { loss, gradients, logits } = await compute.async(parameters, batch);
   const labels = fields.labels.values;
   const flat = (await logits.data()) as Float32Array;
@@ -96,12 +109,14 @@ async function look(
     ),
   };
   tf.dispose([loss, gradients, logits, batch] as unknown as tf.TensorContainer);
-  compute.dispose();
   return seen;
 }
 
 const farthest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>
-  Array.from(a).reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), a.length === b.length ? 0 : Infinity);
+  Array.from(a).reduce(
+    (most, value, i) => Math.max(most, Math.abs(value - b[i])),
+    a.length === b.length ? 0 : Infinity,
+  );
 
 describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   ['portable', 'seq2seq', false],
@@ -110,27 +125,37 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   ['graph', 'causal-lm', false],
   ['xla', 'seq2seq', false],
 ])('on the engine %s, %s (rematerialized: %s)', (mode, name, rematerialize) => {
-  let engine: Engine;
+  let compute: Compute;
   let model: GemmaModel;
   let parameters: Parameters;
   const { objective, packed: row, alone: rows, kind } = OBJECTIVES[name];
 
   beforeAll(async () => {
-    engine = await openEngine({ mode });
+    const engine = await openEngine({ mode });
     model = tinyGemma({ kind, rematerialize: rematerialize ? 'block' : 'none' });
     parameters = tinyParameters(model);
+    compute = compile(engine, model, objective);
   });
-  afterAll(() => tf.dispose(parameters));
+  afterAll(() => {
+    compute.dispose();
+    tf.dispose(parameters);
+  });
 
   it('a packed row gives the logits, loss and gradients of its sequences one by one', async () => {
-    const together = await look(engine, model, parameters, objective, [row]);
+    const together = await look(compute, model, parameters, objective, row);
     const each: Seen[] = [];
-    for (const example of rows) each.push(await look(engine, model, parameters, objective, [example]));
+    for (const example of rows) each.push(await look(compute, model, parameters, objective, example));
     const tokens = each.reduce((sum, one) => sum + one.tokens, 0);
-    const mean = (of: (one: Seen) => number): number => each.reduce((sum, one) => sum + one.tokens * of(one), 0) / tokens;
+    const mean = (of: (one: Seen) => number): number =>
+      each.reduce((sum, one) => sum + one.tokens * of(one), 0) / tokens;
     expect(together.tokens).toBe(tokens);
     expect(Math.abs(together.loss - mean(({ loss }) => loss))).toBeLessThan(TOLERANCE);
-    expect(farthest(together.logits.flat(), each.flatMap(({ logits }) => logits.flat()))).toBeLessThan(50 * TOLERANCE);
+    expect(
+      farthest(
+        together.logits.flat(),
+        each.flatMap(({ logits }) => logits.flat()),
+      ),
+    ).toBeLessThan(50 * TOLERANCE);
     for (const [parameter, gradient] of Object.entries(together.gradients)) {
       const expected = gradient.map((_, i) => mean(({ gradients }) => gradients[parameter][i]));
       const scale = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 1);
@@ -139,14 +164,16 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   });
 
   it('a token changes nothing in another segment', async () => {
-    const [first, second] = [await look(engine, model, parameters, objective, [row]), { ...row }];
+    const [first, second] = [await look(compute, model, parameters, objective, row), { ...row }];
     const field = 'source' in row ? 'source' : 'tokens';
     const values = Int32Array.from(row[field].values);
     values[0] = 36;
     second[field] = { ...row[field], values };
-    const changed = await look(engine, model, parameters, objective, [second]);
-    const ofFirst = (await look(engine, model, parameters, objective, [rows[0]])).tokens;
+    const changed = await look(compute, model, parameters, objective, second);
+    const ofFirst = (await look(compute, model, parameters, objective, rows[0])).tokens;
     expect(changed.logits.slice(ofFirst)).toEqual(first.logits.slice(ofFirst));
-    expect(farthest(changed.logits.slice(0, ofFirst).flat(), first.logits.slice(0, ofFirst).flat())).toBeGreaterThan(1e-3);
+    expect(farthest(changed.logits.slice(0, ofFirst).flat(), first.logits.slice(0, ofFirst).flat())).toBeGreaterThan(
+      1e-3,
+    );
   });
 });

@@ -37,7 +37,9 @@ describe('masks', () => {
 
   it('full encoder layers are masked by padding alone', () => {
     expect(encoderMasks(5, 2, 'strict').full_attention).toBeUndefined();
-    expect(drawn(encoderMasks(3, 9, 'strict', { attention: ones([0, 1, 1], [1, 1, 0]) }).full_attention, 1)).toEqual(['xx.']);
+    expect(drawn(encoderMasks(3, 9, 'strict', { attention: ones([0, 1, 1], [1, 1, 0]) }).full_attention, 1)).toEqual([
+      'xx.',
+    ]);
   });
 
   it('decoders see themselves and what came before, w keys in sliding layers', () => {

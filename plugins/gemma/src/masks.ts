@@ -64,12 +64,7 @@ export interface SideMasks {
  * Bidirectional self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
  * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
  */
-export function encoderMasks(
-  length: number,
-  window: number,
-  rule: EncoderWindow,
-  masks: RowMasks = {},
-): SideMasks {
+export function encoderMasks(length: number, window: number, rule: EncoderWindow, masks: RowMasks = {}): SideMasks {
   const padding = rowMask(masks);
   const reach = rule === 'strict' ? window - 1 : window;
   const near = reach < length - 1 ? positionMask(length, length, (i, j) => Math.abs(i - j) <= reach) : undefined;

@@ -3,39 +3,48 @@ import { z } from 'zod';
 import { excludeOption, filesOption, findFiles, fingerprint } from './find-files';
 import { splitOption } from './hold-out';
 import { openRows } from './open-rows';
+import { packOption } from './pack';
+import { packPairs, pairPackProblem } from './pack-dataset';
 import { shuffleRowsOption } from './row-dataset';
 import { RowExamples } from './row-examples';
 import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
 import { withEos } from './token-source';
 
-export const chatOptions = z.strictObject({
-  /** Files or globs; each line a JSON object with a conversation, or each row of Parquet. */
-  files: filesOption,
-  exclude: excludeOption,
-  tokenizer: componentOption('tokenizer'),
-  /** Key of the list of turns, `{ role, content }` or `{ from, value }` each. */
-  messages: z.string().min(1).default('messages'),
-  /** `last`: the conversation's last answer is learnt; `every`: each of them, from all that was said before it. */
-  answers: z.enum(['last', 'every']).default('last'),
-  /** The markup, Gemma's by default. */
-  markers: z
-    .strictObject({
-      startOfTurn: z.string().min(1).default('<start_of_turn>'),
-      endOfTurn: z.string().min(1).default('<end_of_turn>'),
-      user: z.string().min(1).default('user'),
-      model: z.string().min(1).default('model'),
-    })
-    .prefault({}),
-  split: splitOption,
-  /** An end-of-sequence token behind every answer, after its end of turn. */
-  appendEos: z.boolean().default(true),
-  /** Conversations in another order in every pass. */
-  shuffle: z.boolean().default(true),
-  /** Conversations that are shuffled among each other where they cannot be read singly (gzip, Parquet). */
-  shuffleRows: shuffleRowsOption,
-  /** Begins again after the last conversation. */
-  repeat: z.boolean().default(true),
-});
+export const chatOptions = z
+  .strictObject({
+    /** Files or globs; each line a JSON object with a conversation, or each row of Parquet. */
+    files: filesOption,
+    exclude: excludeOption,
+    tokenizer: componentOption('tokenizer'),
+    /** Key of the list of turns, `{ role, content }` or `{ from, value }` each. */
+    messages: z.string().min(1).default('messages'),
+    /** `last`: the conversation's last answer is learnt; `every`: each of them, from all that was said before it. */
+    answers: z.enum(['last', 'every']).default('last'),
+    /** The markup, Gemma's by default. */
+    markers: z
+      .strictObject({
+        startOfTurn: z.string().min(1).default('<start_of_turn>'),
+        endOfTurn: z.string().min(1).default('<end_of_turn>'),
+        user: z.string().min(1).default('user'),
+        model: z.string().min(1).default('model'),
+      })
+      .prefault({}),
+    /** Packs conversations into rows of `sourceTokens` and `targetTokens`, several in each, which do not see each other. */
+    pack: packOption.optional(),
+    split: splitOption,
+    /** An end-of-sequence token behind every answer, after its end of turn. */
+    appendEos: z.boolean().default(true),
+    /** Conversations in another order in every pass. */
+    shuffle: z.boolean().default(true),
+    /** Conversations that are shuffled among each other where they cannot be read singly (gzip, Parquet). */
+    shuffleRows: shuffleRowsOption,
+    /** Begins again after the last conversation. */
+    repeat: z.boolean().default(true),
+  })
+  .superRefine(({ pack }, context) => {
+    const problem = pairPackProblem(pack);
+    if (problem) context.addIssue({ code: 'custom', path: ['pack', problem.key], message: problem.message });
+  });
 
 export type ChatOptions = z.output<typeof chatOptions>;
 export type ChatMarkers = ChatOptions['markers'];
@@ -145,11 +154,13 @@ async function openChat({ options, components, random }: ComponentContext<ChatOp
   const ordered = new OrderedRows(rows, read, shuffle ? random : undefined, shuffleRows);
   const buffered = rows.stretches ? shuffleRows : undefined;
   const rendering = [messages, answers, markers, appendEos, split, shuffle, tokenizer.vocabularySize, buffered];
-  return new RowExamples(ordered, SEQUENCE_FIELDS, {
+  const data = fingerprint(files, [...rendering, options.pack]);
+  const examples = new RowExamples(ordered, SEQUENCE_FIELDS, {
     repeat,
-    fingerprint: fingerprint(files, rendering),
+    fingerprint: data,
     perRow: answers === 'last' ? 1 : undefined,
   });
+  return options.pack ? packPairs(examples, options.pack, { tokenizer, random, shuffle, fingerprint: data }) : examples;
 }
 
 export const chat = defineComponent({

@@ -46,10 +46,7 @@ const folder = folderWith({
   'b.jsonl': jsonLines(rows.slice(30)),
   'a.jsonl.gz': gzip(jsonLines(rows.slice(0, 30))),
   // Two members, as `cat a.gz b.gz` makes them, and a name that does not tell.
-  'b.packed': Buffer.concat([
-    gzip(`${jsonLines(rows.slice(30, 40))}\r\n\n`),
-    gzip(jsonLines(rows.slice(40))),
-  ]),
+  'b.packed': Buffer.concat([gzip(`${jsonLines(rows.slice(30, 40))}\r\n\n`), gzip(jsonLines(rows.slice(40)))]),
   'a.parquet': table(rows.slice(0, 30), 7),
   'b.parquet': table(rows.slice(30), 10, 'UNCOMPRESSED'),
   'empty.jsonl.gz': gzip(''),
@@ -137,7 +134,12 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
 
 describe('documents from gzip', () => {
   const windows = async (pattern: string, options: object = {}, count = 1e6): Promise<string[]> =>
-    texts(await take(await openDataset('text', { ...once, files: join(folder, pattern), lengthTokens: 16, ...options }), count));
+    texts(
+      await take(
+        await openDataset('text', { ...once, files: join(folder, pattern), lengthTokens: 16, ...options }),
+        count,
+      ),
+    );
 
   it('are those of plain files', async () => {
     const plain = await windows('d*.txt', { shuffle: false });
@@ -162,7 +164,8 @@ describe('documents from gzip', () => {
 
 describe('what is wrong', () => {
   const complaint = async (use: string, options: object): Promise<DataError> => {
-    const reading = async (): Promise<unknown> => take(await openDataset(use, { ...once, shuffle: false, ...options }), 1e6);
+    const reading = async (): Promise<unknown> =>
+      take(await openDataset(use, { ...once, shuffle: false, ...options }), 1e6);
     const error = await reading().then(
       () => undefined,
       (reason: unknown) => reason,
@@ -175,7 +178,9 @@ describe('what is wrong', () => {
     expect((await complaint('jsonl', { files: path('broken.jsonl.gz') })).message).toMatch(
       /broken\.jsonl\.gz cannot be read: its gzip data end too early\.$/,
     );
-    expect((await complaint('jsonl', { files: path('empty.jsonl.gz') })).message).toMatch(/^No line of .* holds anything/);
+    expect((await complaint('jsonl', { files: path('empty.jsonl.gz') })).message).toMatch(
+      /^No line of .* holds anything/,
+    );
     expect((await complaint('jsonl', { files: path('nothing.jsonl.gz') })).message).toMatch(
       /nothing\.jsonl\.gz is called \.gz, but does not begin as gzip data do\./,
     );
@@ -202,7 +207,9 @@ describe('what is wrong', () => {
   });
 
   it('is told of text that is not UTF-8', async () => {
-    expect((await complaint('jsonl', { files: path('latin.jsonl') })).message).toMatch(/latin\.jsonl:1 is not UTF-8\.$/);
+    expect((await complaint('jsonl', { files: path('latin.jsonl') })).message).toMatch(
+      /latin\.jsonl:1 is not UTF-8\.$/,
+    );
     expect((await complaint('text', { files: path('latin.txt'), lengthTokens: 4 })).message).toMatch(
       /latin\.txt \(the 12 bytes from 0 on\) is not UTF-8\.$/,
     );

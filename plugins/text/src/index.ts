@@ -11,6 +11,7 @@ export { type TextOptions } from './text';
 export { type JsonlOptions } from './jsonl';
 export { type ParquetOptions } from './parquet';
 export { TensorBatches, type TensorsOptions } from './tensors';
+export { PackedExamples, packFirstFit, type PackOptions, type PackedField, type PackSettings } from './pack';
 export { PackedDataset, type PackedOptions } from './packed';
 export { findFiles, fingerprint, type DataFile } from './find-files';
 export { belongs, type Split } from './hold-out';

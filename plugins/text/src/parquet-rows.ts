@@ -123,7 +123,12 @@ async function openTable(file: DataFile, columns: readonly string[]): Promise<Ta
   );
 }
 
-async function readGroup({ file, metadata }: Table, columns: readonly string[], from: number, rows: number): Promise<Row[]> {
+async function readGroup(
+  { file, metadata }: Table,
+  columns: readonly string[],
+  from: number,
+  rows: number,
+): Promise<Row[]> {
   const [{ parquetReadObjects }, { compressors }] = await Promise.all([parquet(), codecs()]);
   return reading(file, (buffer) =>
     parquetReadObjects({

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { excludeOption, filesOption, findFiles, fingerprint } from './find-files';
 import { splitOption } from './hold-out';
 import { openRows, type RowsWanted } from './open-rows';
+import { packOption } from './pack';
+import { packDocuments, packPairs, pairPackProblem } from './pack-dataset';
 import { PackedDataset, TOKENS_FIELD } from './packed';
 import { RowExamples, RowSource } from './row-examples';
 import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
@@ -26,6 +28,13 @@ export const rowOptions = z
     target: z.string().min(1).optional(),
     /** Packs the texts into windows of this many tokens. Default: a row is an example. */
     lengthTokens: z.int().min(2).optional(),
+    /** Documents of one window do not see each other. */
+    segments: z.boolean().default(false),
+    /**
+     * Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`; several in each,
+     * which do not see each other.
+     */
+    pack: packOption.optional(),
     split: splitOption,
     /** An end-of-sequence token behind every text or target. */
     appendEos: z.boolean().default(true),
@@ -43,8 +52,20 @@ export const rowOptions = z
     error: 'either `text`, or `source` and `target`',
   })
   .refine(({ lengthTokens, source }) => lengthTokens === undefined || source === undefined, {
-    error: 'only `text` can be packed',
+    error: 'only `text` can be cut into windows; pairs have pack.sourceTokens and pack.targetTokens',
     path: ['lengthTokens'],
+  })
+  .superRefine(({ lengthTokens, source, segments, pack }, context) => {
+    const complain = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message });
+    if (segments && lengthTokens === undefined) complain(['segments'], 'only windows (lengthTokens) have segments');
+    if (!pack) return;
+    const problem = source === undefined ? undefined : pairPackProblem(pack);
+    if (problem) complain(['pack', problem.key], problem.message);
+    if (source !== undefined) return;
+    if (lengthTokens === undefined)
+      complain(['pack'], 'texts are packed into rows of `lengthTokens`, which is missing');
+    for (const key of ['sourceTokens', 'targetTokens'] as const)
+      if (pack[key] !== undefined) complain(['pack', key], 'only data with source and target have it');
   });
 
 export type RowOptions = z.output<typeof rowOptions>;
@@ -91,15 +112,21 @@ export async function openRowDataset(
   const rows = await openRows(files, { columns: keys, split, patterns: options.files, only });
   const ordered = new OrderedRows(rows, readColumns(columns, tokenizer), shuffle ? random : undefined, shuffleRows);
   const buffered = rows.stretches ? shuffleRows : undefined;
-  const data = fingerprint(files, [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize, buffered]);
+  const { pack, segments } = options;
+  const order = [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize, buffered];
+  const data = fingerprint(files, [...order, pack, segments]);
+  const packing = { tokenizer, random, shuffle, fingerprint: data };
   if (lengthTokens === undefined) {
     const fields = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
-    return new RowExamples(ordered, fields, { repeat, fingerprint: data, perRow: 1 });
+    const examples = new RowExamples(ordered, fields, { repeat, fingerprint: data, perRow: 1 });
+    return pack ? packPairs(examples, pack, packing) : examples;
   }
+  if (pack) return packDocuments(new RowSource(ordered, repeat), lengthTokens, pack, packing);
   // Rows are shuffled already, so windows need no shuffling among each other.
   return new PackedDataset(new RowSource(ordered, repeat), {
     lengthTokens,
     blockWindows: 1,
+    segments,
     random,
     fingerprint: data,
   });

@@ -1,4 +1,4 @@
-import type { JsonValue } from '@graft/core';
+import { DataError, type JsonValue } from '@graft/core';
 
 /** Where a source stands: JSON, with the pass over the data that it belongs to. */
 export type Cursor = { readonly epoch: number } & { readonly [key: string]: JsonValue };
@@ -21,6 +21,14 @@ export interface TokenSource<C extends Cursor = Cursor> {
   /** Undefined at the end of data that do not repeat. */
   read(cursor: C): Promise<TokenChunk<C> | undefined>;
   dispose?(): void;
+}
+
+/** Of data that repeat, but would do so for ever without giving anything. */
+export function noText(): DataError {
+  return new DataError('The dataset holds no text: a whole pass over its files gave no token.', {
+    code: 'data.empty',
+    hint: 'Look at the files, and at the fraction held out.',
+  });
 }
 
 /** A document's tokens with the end-of-sequence token behind them. */

@@ -7,7 +7,14 @@ import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo } from '../inte
 import type { Logger } from '../logger';
 import type { Registry } from '../registry';
 import type { DataEnd, ItemBatch, ItemSettings, ItemSource } from './items';
-import { revivedError, unpackItems, type Opened, type ThreadData, type ThreadReply, type ThreadRequest } from './thread-messages';
+import {
+  revivedError,
+  unpackItems,
+  type Opened,
+  type ThreadData,
+  type ThreadReply,
+  type ThreadRequest,
+} from './thread-messages';
 
 const WORKER_FILE = join(__dirname, 'data-thread.js');
 
@@ -54,7 +61,9 @@ export class ThreadedDataset implements Dataset {
     if (own.file === undefined) return { refused: `plugin "${own.plugin}" is part of ${own.origin}` };
     const wanted = [...registry.list('dataset'), ...registry.list('tokenizer')];
     const plugins = new Map(
-      wanted.flatMap(({ plugin, origin, file }) => (file === undefined ? [] : [[plugin, { name: plugin, origin, file }]])),
+      wanted.flatMap(({ plugin, origin, file }) =>
+        file === undefined ? [] : [[plugin, { name: plugin, origin, file }]],
+      ),
     );
     const data: ThreadData = { plugins: [...plugins.values()], dataset, seed, run };
     const threads = Array.from({ length: options.threads }, () => new Thread(workerFile, data, options.logger));

@@ -59,8 +59,7 @@ export class BatchLoader {
     this.share = options.share ?? { rank: 0, count: 1 };
     const settings = { batchSize, share: this.share };
     if (dataset.kind === 'examples') shareSize(batchSize, this.share);
-    this.source =
-      dataset instanceof ThreadedDataset ? dataset.batches(settings) : new ItemReader(dataset, settings);
+    this.source = dataset instanceof ThreadedDataset ? dataset.batches(settings) : new ItemReader(dataset, settings);
     this.nextStep = step;
   }
 

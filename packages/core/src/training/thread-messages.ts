@@ -1,5 +1,13 @@
 /** What passes between the loop's thread and those that read data. */
-import { CheckpointError, ConfigError, DataError, EngineError, GraftError, PluginError, UsageError } from '@graft/engine';
+import {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  EngineError,
+  GraftError,
+  PluginError,
+  UsageError,
+} from '@graft/engine';
 import type { ComponentSpec } from '../components';
 import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo } from '../interfaces';
 import type { DataEnd, ItemBatch, ItemSettings } from './items';
