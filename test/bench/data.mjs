@@ -11,6 +11,7 @@ import {
   silentLogger,
 } from '@graft/core';
 import { findFiles, plugin as text, trainTokenizer } from '@graft/text';
+import { Buffer } from 'node:buffer';
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

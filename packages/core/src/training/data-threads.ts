@@ -38,6 +38,7 @@ export class ThreadedDataset implements Dataset {
   readonly kind: Dataset['kind'];
   readonly fields: readonly FieldSpec[];
   readonly length?: number;
+  private read = false;
 
   private constructor(
     private readonly threads: readonly Thread[],
@@ -90,6 +91,9 @@ export class ThreadedDataset implements Dataset {
   batches(settings: ItemSettings): ItemSource {
     const { threads, batchesAhead } = this;
     const count = threads.length;
+    // Others may have made batches ahead that nobody took.
+    if (this.read) void this.restore(this.at).catch(() => undefined);
+    this.read = true;
     const began = threads.map((thread, index) =>
       thread.ask({ ask: 'begin', settings: { ...settings, lane: { index, count } } }),
     );
@@ -106,20 +110,20 @@ export class ThreadedDataset implements Dataset {
       while (queue.length < Math.max(batchesAhead, 1)) {
         const made = askFor(asked++);
         // It is awaited when its turn comes; until then its failure is nobody's.
-        made.catch(() => undefined);
+        void made.catch(() => undefined);
         queue.push(made);
       }
     };
-    for (const one of began) one.catch(() => undefined);
+    for (const one of began) void one.catch(() => undefined);
     fill();
     return {
       next: async () => {
         const read = await queue[0];
+        // What ends the data, or breaks them, stays to be told again.
+        if ('ended' in read) return read;
         queue.shift();
-        if (!('ended' in read)) {
-          this.at = read.position;
-          fill();
-        }
+        this.at = read.position;
+        fill();
         return read;
       },
       close: () => Promise.resolve(),
