@@ -121,7 +121,7 @@ export class ThreadedDataset implements Dataset {
         const read = await queue[0];
         // What ends the data, or breaks them, stays to be told again.
         if ('ended' in read) return read;
-        queue.shift();
+        void queue.shift();
         this.at = read.position;
         fill();
         return read;
