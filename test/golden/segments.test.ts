@@ -4,7 +4,7 @@ import { createRandom } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type Engine, type EngineMode, type Jitted } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { CausalLm, PrefixLm, Seq2Seq } from '@graft/objectives';
-import { tinyGemma, tinyParameters } from '../support/tiny-gemma';
+import { ODD_SIDE, tinyGemma, tinyParameters } from '../support/tiny-gemma';
 
 /** float32: rounding of rotations, whose angles are larger further on in a row, and of sums over other lengths. */
 const TOLERANCE = 2e-5;
@@ -132,7 +132,7 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
 
   beforeAll(async () => {
     const engine = await openEngine({ mode });
-    model = tinyGemma({ kind, rematerialize: rematerialize ? 'block' : 'none' });
+    model = tinyGemma({ kind, rematerialize: rematerialize ? 'block' : 'none', decoder: { ...ODD_SIDE, layers: 2 } });
     parameters = tinyParameters(model);
     compute = compile(engine, model, objective);
   });
