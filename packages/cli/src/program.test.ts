@@ -52,10 +52,7 @@ describe('the command line', () => {
     [['adapt', '--encoder', 'a', '--out', 'b', '--std', '-1'], /Expected a number above 0/],
     [['generate', '--model', 'a', '--max-new-tokens', '0', '--prompt', 'x'], /Expected an integer of at least 1/],
     [['generate', '--model', 'a', '--max-new-tokens', '4', '--prompt', 'x', '--eos', '1,x'], /Expected token ids/],
-    [
-      ['generate', '--model', 'a', '--max-new-tokens', '4'],
-      /^graft: Give either --inputs or --prompt\.\n$/,
-    ],
+    [['generate', '--model', 'a', '--max-new-tokens', '4'], /^graft: Give either --inputs or --prompt\.\n$/],
   ])('refuses %j with status 2 and nothing on standard output', async (args, message) => {
     const { status, stdout, stderr } = await run(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });

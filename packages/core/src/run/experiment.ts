@@ -1,15 +1,26 @@
 import { openEngine, tf, UsageError, type Engine } from '@graft/engine';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
-import type { Model, ModelFamily, Optimizer, OptimizerState, Parameters, RunInfo } from '../interfaces';
+import type {
+  Dataset,
+  Model,
+  ModelFamily,
+  Objective,
+  Optimizer,
+  OptimizerState,
+  Parameters,
+  RunInfo,
+} from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
+import { ThreadedDataset } from '../training/data-threads';
 import { checkSource } from '../training/loader';
 import { TrainingLoop, type TrainingParts, type TrainingResult, type TrainingStart } from '../training/loop';
 import { ParameterGroups } from '../training/parameter-groups';
 import { findSnapshot, readAverage, readOptimizerState, readParameters } from '../training/snapshots';
 import { Trackers } from '../training/trackers';
+import type { Registry } from '../registry';
 import { RunFolder } from './folder';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges } from './resume';
@@ -67,6 +78,7 @@ export async function runExperiment(
     const trainer = await prepare({
       config,
       components,
+      registry,
       engine,
       folder,
       run,
@@ -123,6 +135,7 @@ async function findRun(config: ExperimentConfig, resume: true | string): Promise
 interface Job {
   readonly config: ExperimentConfig;
   readonly components: ComponentFactory;
+  readonly registry: Registry;
   readonly engine: Engine;
   readonly folder: RunFolder;
   readonly run: RunInfo;
@@ -157,7 +170,7 @@ async function prepare(job: Job): Promise<Trainer> {
   try {
     const family = await components.create('model', config.model);
     const objective = own(await components.create('objective', config.objective));
-    const dataset = own(await components.create('dataset', config.dataset));
+    const dataset = own(await openDataset(job, objective.variants));
     checkSource(dataset, objective, {
       dataset: `dataset "${config.dataset.use}"`,
       objective: `objective "${config.objective.use}"`,
@@ -199,6 +212,24 @@ async function prepare(job: Job): Promise<Trainer> {
     dispose();
     throw error;
   }
+}
+
+/** The training data, in threads of their own where the config wants that and they can be. */
+async function openDataset(
+  { config, components, registry, run, logger, quiet }: Job,
+  variants: Objective['variants'],
+): Promise<Dataset> {
+  const { threads, batchesAhead } = config.train.loader;
+  if (threads > 0) {
+    const { dataset, seed } = config;
+    const wanted = { registry, dataset, seed, run, logger, variants };
+    const opened = await ThreadedDataset.open({ ...wanted, threads, batchesAhead });
+    if (opened instanceof ThreadedDataset) return opened;
+    const made = await components.create('dataset', config.dataset);
+    if (!quiet) logger.info(`Data are made between the steps, not in a thread of their own: ${opened.refused}`);
+    return made;
+  }
+  return components.create('dataset', config.dataset);
 }
 
 /** The model, and how its parameters and the optimizer's state come about: from the run's newest snapshot, or afresh. */

@@ -5,7 +5,14 @@ import type { RunFolder } from './folder';
 /** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
 const ALWAYS_FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers'];
 const FREE = {
-  training: [...ALWAYS_FREE, 'evaluators', 'train.checkpointEvery', 'train.keepCheckpoints', 'train.logEvery'],
+  training: [
+    ...ALWAYS_FREE,
+    'evaluators',
+    'train.checkpointEvery',
+    'train.keepCheckpoints',
+    'train.logEvery',
+    'train.loader',
+  ],
   evaluation: ALWAYS_FREE,
 } as const;
 

@@ -1,7 +1,9 @@
 export { makeTrainStep, type TrainStep, type StepInputs, type StepOutputs } from './step';
 export { globalNorm } from './update';
 export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
-export { BatchLoader, checkSource, uploadBatch, type LoadedBatch } from './loader';
+export { BatchLoader, checkSource, uploadBatch, type LoadedBatch, type LoaderOptions } from './loader';
+export { ItemReader, type DataEnd, type ItemBatch, type ItemSettings, type ItemSource, type Share } from './items';
+export { ThreadedDataset } from './data-threads';
 export {
   TrainingLoop,
   type TrainingParts,

@@ -139,7 +139,10 @@ export class TrainingLoop {
         settings.batchSize,
         context.random.data,
         this.step,
-        (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
+        {
+          variantAt: (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
+          share: context.workers,
+        },
       ),
       stepper: new Stepper(
         parts.engine,
@@ -227,6 +230,7 @@ export class TrainingLoop {
       ...others,
       seconds,
       waitSeconds,
+      waitShare: waitSeconds / seconds,
     };
     metrics.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);
