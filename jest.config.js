@@ -23,7 +23,9 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(process.env.GRAFT_SLOW ? [] : ['\\.slow\\.test\\.ts$'])],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/examples/.*/node_modules/'],
-  transform: { '^.+\\.ts$': swc },
+  // Parquet's reader is an ES module, which jest's `import()` does not load.
+  transform: { '^.+\\.ts$': swc, '/node_modules/(hyparquet|hyparquet-\\w+|hysnappy|fzstd)/.+\\.js$': swc },
+  transformIgnorePatterns: ['/node_modules/(?!hyparquet|hysnappy|fzstd)'],
   moduleNameMapper: {
     '^@graft/(engine|checkpoint|core|report)$': '<rootDir>/packages/$1/src/index.ts',
     '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow)$': '<rootDir>/plugins/$1/src/index.ts',

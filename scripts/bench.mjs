@@ -25,4 +25,7 @@ for (const [size, precision, mode] of [
       `${r.tokensPerSecond.toFixed(0)} tokens/s, first call ${r.compileSeconds.toFixed(1)} s, peak ${r.peakResidentGiB.toFixed(2)} GiB`,
   );
 }
+const data = node('test/bench/data.mjs', '--mode', 'graph');
+failed ||= data.status !== 0;
+process.stdout.write(data.stdout);
 process.exitCode = failed ? 1 : 0;

@@ -146,3 +146,17 @@ test('a part of a mixture may be taught, and then only its steps are cached', as
   expect(own.slice(0, 2)).toEqual(Array(2).fill(['loss/prefix-lm', 'crossEntropy/prefix-lm', 'divergence/prefix-lm']));
   expect(own.slice(2)).toEqual(Array(4).fill(['loss/ul2']));
 });
+
+test('of packed rows: the teacher in the step and the cache teach the same, sequence by sequence', async () => {
+  const packed = ['dataset.lengthTokens=64', 'dataset.pack={ rows: 2 }', 'train.steps=2', 'train.batchSize=2'];
+  const set = [...packed, 'evaluators=[]', 'objective.distillation.cache=packed-cache'];
+  const args = set.flatMap((one) => ['--set', one]);
+  await graftSucceeds(['teacher', 'cache', student, '--teacher', teacher, ...exact, ...args], folder);
+  const fromCache = await run(student, ...set, 'name=packed-cached');
+  const together = await run(join(folder, 'in-step.yaml'), ...packed, 'name=packed-in-step');
+  expect(together.metrics).toHaveLength(2);
+  fromCache.metrics.forEach((line, i) => {
+    for (const name of ['loss', 'crossEntropy', 'divergence', 'gradNorm'] as const)
+      expect(Math.abs(line[name] / together.metrics[i][name] - 1)).toBeLessThan(2e-5);
+  });
+});

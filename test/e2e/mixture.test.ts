@@ -64,6 +64,26 @@ test('objectives by rate and step, each with data of its own; a resumed run draw
   expect(stepsOf(part)).toEqual(steps);
 });
 
+test('the same losses with data read in any number of threads, and resumed with another', async () => {
+  const run = async (threads: number, name: string, ...more: string[]): Promise<string[]> => {
+    const set = [
+      `name=${name}`,
+      `train.loader.threads=${threads}`,
+      'evaluators=[]',
+      'engine=portable',
+      'train.steps=9',
+    ];
+    const args = [...set, ...more.filter((one) => one.includes('='))].flatMap((one) => ['--set', one]);
+    const flags = more.filter((one) => !one.includes('='));
+    return stepsOf(runFolderOf(await graftSucceeds(['run', config, ...args, ...flags], folder)));
+  };
+  const steps = await run(0, 'threads-0');
+  expect(new Set(steps.map((step) => step.split(' ')[0])).size).toBe(3);
+  expect(await run(1, 'threads-1')).toEqual(steps);
+  await run(2, 'threads-2', 'train.steps=4');
+  expect(await run(2, 'threads-2', '--resume')).toEqual(steps);
+});
+
 test.each([
   [
     'dataset.datasets.0.objective=prefix',

@@ -3,6 +3,7 @@ import {
   checkFields,
   DataError,
   defineComponent,
+  exampleRandom,
   FIELDS,
   IGNORED_LABEL,
   type BatchTensors,
@@ -54,7 +55,8 @@ export class TokenMasking implements Objective {
   }
 
   /** On the host, while the step before is computed. Random numbers come from `context` alone: that is what makes runs repeatable. */
-  prepare(source: ObjectiveSource, { model, random }: ObjectiveContext): HostFields {
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    const { model } = context;
     this.checkModel(model);
     const examples = source.kind === 'examples' ? source.examples : [];
     const texts = examples.map((example, i) => {
@@ -64,7 +66,7 @@ export class TokenMasking implements Objective {
       if (values.length === 0) throw new DataError(`${where} has no tokens.`, { code: 'denoising.empty' });
       return values;
     });
-    const masked = texts.map((text, i) => this.mask(text, random.fork(i)));
+    const masked = texts.map((text, i) => this.mask(text, exampleRandom(context, i)));
     const { padToMultipleOf } = this.options;
     const length = Math.ceil(Math.max(...texts.map((text) => text.length)) / padToMultipleOf) * padToMultipleOf;
     const { pad, start } = model.specialTokens;

@@ -1,5 +1,6 @@
 import { DataError } from '@graft/engine';
-import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields } from './interfaces';
+import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from './interfaces';
+import type { RandomStream } from './random';
 
 /** Told by name, not by class: an array may come out of another realm. */
 const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
@@ -67,6 +68,13 @@ export function checkContract(
   from: string,
   to: string,
 ): void {
+  const lost = given.find(({ name, binding }) => binding && !wanted.some((field) => field.name === name));
+  if (lost) {
+    throw new DataError(
+      `${from} gives the field "${lost.name}" (${lost.meaning ?? lost.dtype}), without which the others mean something else, but ${to} does not take it.`,
+      { code: 'data.contract', exitCode: 2, hint: 'Change the option of the dataset that makes it, or the objective.' },
+    );
+  }
   for (const { name, dtype, rank, optional } of wanted) {
     const field = given.find((candidate) => candidate.name === name);
     if (!field) {
@@ -85,4 +93,12 @@ export function checkContract(
       );
     }
   }
+}
+
+/**
+ * The stream for what an objective draws for the `index`-th example it was given: the same whichever worker has the example,
+ * and however many examples stand before it.
+ */
+export function exampleRandom({ random, firstExample = 0 }: ObjectiveContext, index: number): RandomStream {
+  return random.fork(firstExample + index);
 }

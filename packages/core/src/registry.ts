@@ -11,6 +11,8 @@ export interface RegisteredComponent {
   readonly version?: string;
   /** Where the plugin came from: a package, a file, or the config itself. */
   readonly origin: string;
+  /** The file that it was loaded from; undefined for a plugin that was given as a value. */
+  readonly file?: string;
 }
 
 /** Keys of a section that are core's: a component's option of that name would never reach it. */
@@ -24,7 +26,7 @@ export class Registry {
   private readonly components = new Map<InterfaceName, RegisteredComponent[]>(INTERFACES.map((name) => [name, []]));
 
   /** Throws PluginError when the plugin's name, or an id within it, is taken already, naming both sides. */
-  register(plugin: Plugin, origin: string): void {
+  register(plugin: Plugin, origin: string, file?: string): void {
     const earlier = this.plugins.get(plugin.name);
     if (earlier !== undefined) {
       throw new PluginError(`Plugin "${plugin.name}" is registered twice: by ${earlier} and by ${origin}.`, {
@@ -37,7 +39,7 @@ export class Registry {
     for (const definition of plugin.components) {
       this.components
         .get(definition.interface)!
-        .push({ definition, plugin: plugin.name, version: plugin.version, origin });
+        .push({ definition, plugin: plugin.name, version: plugin.version, origin, file });
     }
   }
 

@@ -131,7 +131,7 @@ async function readMetrics(file: string): Promise<MetricLines> {
 }
 
 /** Bookkeeping of the loop that says nothing about the model. */
-const NOT_DRAWN = ['waitSeconds'];
+const NOT_DRAWN = ['waitSeconds', 'waitShare'];
 
 function trainingSeries({ steps, tokens, seconds, metrics }: MetricLines): Series[] {
   return [...metrics]

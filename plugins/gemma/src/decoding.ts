@@ -57,7 +57,7 @@ export function startDecoding(
     if (cross.mask) fixed[SOURCE_MASK] = cross.mask;
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
-  const masks = decoderMasks(length, decoder.slidingWindow, promptMask);
+  const masks = decoderMasks(length, decoder.slidingWindow, { attention: promptMask });
   const attention = wholeSequenceAttention(decoder, batch, length, masks, cross, (name, layer, { keys, values }) => {
     if (name === 'cross_attn') {
       fixed[keysName(name, layer)] = keys;

@@ -19,14 +19,14 @@ describe('masks', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
   it('encoder windows reach both ways: |i - j| < w, or <= w', () => {
-    expect(drawn(encoderMasks(5, 2, 'strict', undefined).sliding_attention)).toEqual([
+    expect(drawn(encoderMasks(5, 2, 'strict').sliding_attention)).toEqual([
       'xx...',
       'xxx..',
       '.xxx.',
       '..xxx',
       '...xx',
     ]);
-    expect(drawn(encoderMasks(5, 2, 'inclusive', undefined).sliding_attention)).toEqual([
+    expect(drawn(encoderMasks(5, 2, 'inclusive').sliding_attention)).toEqual([
       'xxx..',
       'xxxx.',
       'xxxxx',
@@ -36,18 +36,20 @@ describe('masks', () => {
   });
 
   it('full encoder layers are masked by padding alone', () => {
-    expect(encoderMasks(5, 2, 'strict', undefined).full_attention).toBeUndefined();
-    expect(drawn(encoderMasks(3, 9, 'strict', ones([0, 1, 1], [1, 1, 0])).full_attention, 1)).toEqual(['xx.']);
+    expect(encoderMasks(5, 2, 'strict').full_attention).toBeUndefined();
+    expect(drawn(encoderMasks(3, 9, 'strict', { attention: ones([0, 1, 1], [1, 1, 0]) }).full_attention, 1)).toEqual([
+      'xx.',
+    ]);
   });
 
   it('decoders see themselves and what came before, w keys in sliding layers', () => {
-    const masks = decoderMasks(4, 2, undefined);
+    const masks = decoderMasks(4, 2);
     expect(drawn(masks.full_attention)).toEqual(['x...', 'xx..', 'xxx.', 'xxxx']);
     expect(drawn(masks.sliding_attention)).toEqual(['x...', 'xx..', '.xx.', '..xx']);
   });
 
   it('padding joins every pattern, and a row with nothing to see is equal everywhere', () => {
-    const masks = decoderMasks(3, 2, ones([1, 1, 0], [0, 1, 1]));
+    const masks = decoderMasks(3, 2, { attention: ones([1, 1, 0], [0, 1, 1]) });
     expect(drawn(masks.full_attention, 0)).toEqual(['x..', 'xx.', 'xx.']);
     expect(drawn(masks.sliding_attention, 0)).toEqual(['x..', 'xx.', '.x.']);
     expect(drawn(masks.full_attention, 1)).toEqual(['...', '.x.', '.xx']);
@@ -56,11 +58,11 @@ describe('masks', () => {
   });
 
   it('leaves out a window that no two positions are far enough apart for', () => {
-    const masks = decoderMasks(4, 4, undefined);
+    const masks = decoderMasks(4, 4);
     expect(masks.sliding_attention).toBe(masks.full_attention);
-    expect(encoderMasks(4, 4, 'strict', undefined).sliding_attention).toBeUndefined();
-    expect(encoderMasks(5, 4, 'strict', undefined).sliding_attention).toBeDefined();
-    expect(encoderMasks(5, 4, 'inclusive', undefined).sliding_attention).toBeUndefined();
+    expect(encoderMasks(4, 4, 'strict').sliding_attention).toBeUndefined();
+    expect(encoderMasks(5, 4, 'strict').sliding_attention).toBeDefined();
+    expect(encoderMasks(5, 4, 'inclusive').sliding_attention).toBeUndefined();
   });
 
   it('takes any number but 0 as seen', () => {

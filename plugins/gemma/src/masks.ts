@@ -1,4 +1,8 @@
-/** Attention masks: 0 where a key is seen, the lowest float32 where not. Shapes as in layers.ts; [B, 1, 1, T, S]. */
+/**
+ * Attention masks: 0 where a key is seen, the lowest float32 where not. Shapes as in layers.ts; [B, 1, 1, T, S].
+ *
+ * Positions need not begin again in a segment: rotary positions and windows tell only how far apart two tokens are.
+ */
 import { tf } from '@graft/engine';
 import type { EncoderWindow } from './config';
 
@@ -18,6 +22,33 @@ export function paddingMask(attentionMask: tf.Tensor): tf.Tensor {
   return tf.mul(tf.equal(attentionMask, 0).toFloat(), UNSEEN).reshape([batch, 1, 1, 1, keys]);
 }
 
+/** Queries see the keys of their own segment: ids [B, T] and [B, S] to [B, 1, 1, T, S]. */
+export function segmentMask(queries: tf.Tensor, keys: tf.Tensor): tf.Tensor {
+  const [batch, length] = queries.shape;
+  const own = tf.reshape(queries, [batch, 1, 1, length!, 1]).toFloat();
+  const other = tf.reshape(keys, [batch, 1, 1, 1, keys.shape[1]!]).toFloat();
+  return tf.mul(tf.notEqual(own, other).toFloat(), UNSEEN);
+}
+
+/** What narrows attention within a batch: int32 [B, T] each. */
+export interface RowMasks {
+  /** 1 for a token, 0 for padding. */
+  readonly attention?: tf.Tensor;
+  /** Tokens see those with the same number alone. */
+  readonly segments?: tf.Tensor;
+}
+
+/** A row's own mask for its self-attention, broadcast to [B, 1, 1, T, S]; undefined where every key is seen. */
+function rowMask({ attention, segments }: RowMasks): tf.Tensor | undefined {
+  return combine(attention && paddingMask(attention), segments && segmentMask(segments, segments));
+}
+
+/** Cross-attention: no window, no order; of a segment's tokens to the source of the same segment. */
+export function crossMask(source: RowMasks, target: RowMasks): tf.Tensor | undefined {
+  const segments = source.segments && target.segments && segmentMask(target.segments, source.segments);
+  return combine(source.attention && paddingMask(source.attention), segments);
+}
+
 /** Of two masks the lower: adding them would leave the range of float32. */
 function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
   return a && b ? tf.minimum(a, b) : (a ?? b);
@@ -33,21 +64,16 @@ export interface SideMasks {
  * Bidirectional self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
  * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
  */
-export function encoderMasks(
-  length: number,
-  window: number,
-  rule: EncoderWindow,
-  attentionMask: tf.Tensor | undefined,
-): SideMasks {
-  const padding = attentionMask && paddingMask(attentionMask);
+export function encoderMasks(length: number, window: number, rule: EncoderWindow, masks: RowMasks = {}): SideMasks {
+  const padding = rowMask(masks);
   const reach = rule === 'strict' ? window - 1 : window;
   const near = reach < length - 1 ? positionMask(length, length, (i, j) => Math.abs(i - j) <= reach) : undefined;
   return { full_attention: padding, sliding_attention: combine(padding, near) };
 }
 
 /** Causal self-attention; sliding layers see the query itself and the window - 1 keys before it (quirk 2). */
-export function decoderMasks(length: number, window: number, attentionMask: tf.Tensor | undefined): SideMasks {
-  const padding = attentionMask && paddingMask(attentionMask);
+export function decoderMasks(length: number, window: number, masks: RowMasks = {}): SideMasks {
+  const padding = rowMask(masks);
   const causal = combine(padding, length > 1 ? positionMask(length, length, (i, j) => j <= i) : undefined);
   const sliding =
     window < length

@@ -15,7 +15,7 @@ import { tf } from '@graft/engine';
 import { toCheckpointConfig, type EncoderDecoderConfig, type GemmaConfig } from './config';
 import { flopsPerStep } from './flops';
 import { embed, softCappedLogits } from './layers';
-import { decoderMasks, encoderMasks, paddingMask } from './masks';
+import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
 import {
   DECODER_NAMES,
@@ -30,6 +30,7 @@ import {
 /** Gemma 2, decoder-only or grafted into an encoder-decoder. Pure functions of its parameters; it owns no tensors. */
 export class GemmaModel implements Model {
   readonly kind: Model['kind'];
+  readonly readsSegments = true;
   readonly vocabularySize: number;
   readonly specialTokens: SpecialTokens;
   readonly parameters: readonly ParameterSpec[];
@@ -80,7 +81,7 @@ export class GemmaModel implements Model {
     if (this.config.kind === 'decoder-only') {
       const ids = idsOf(fields, 'input_ids');
       const embedded = embed(parameters[this.inputTable], flat(ids), this.specialTokens.pad);
-      return { rows: this.decodeRows(parameters, embedded, ids.shape, fields.attention_mask), ids };
+      return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields)), ids };
     }
     const { encoder, tieEncoderEmbedding } = this.config;
     const [sourceIds, targetIds] = [idsOf(fields, 'input_ids'), idsOf(fields, 'decoder_input_ids')];
@@ -98,10 +99,11 @@ export class GemmaModel implements Model {
       source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
       target = embed(parameters[this.inputTable], flat(targetIds), this.specialTokens.pad);
     }
-    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, fields.attention_mask); // [B*S, E]
-    const cross = { states, mask: fields.attention_mask && paddingMask(fields.attention_mask) };
+    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields)); // [B*S, E]
+    const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
+    const cross = { states, mask: crossMask(sourceMasks(fields), targetMasks) };
     return {
-      rows: this.decodeRows(parameters, target, targetIds.shape, fields.decoder_attention_mask, cross),
+      rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, cross),
       ids: targetIds,
       encoderStates: statesOf(states, sourceIds, encoder.hidden),
     };
@@ -118,7 +120,7 @@ export class GemmaModel implements Model {
       flat(ids),
       encoder.padTokenId,
     );
-    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, fields.attention_mask);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields));
     return statesOf(states, ids, encoder.hidden);
   }
 
@@ -141,7 +143,7 @@ export class GemmaModel implements Model {
         states: (parameters, fields) => {
           const ids = idsOf(fields, 'input_ids');
           const embedded = embed(parameters[this.inputTable], flat(ids), this.specialTokens.pad);
-          const states = this.decodeRows(parameters, embedded, ids.shape, fields.attention_mask);
+          const states = this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields));
           return statesOf(states, ids, config.decoder.hidden);
         },
       };
@@ -165,9 +167,9 @@ export class GemmaModel implements Model {
     { encoder, encoderWindow }: EncoderDecoderConfig,
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
-    attentionMask: tf.Tensor | undefined,
+    rowMasks: RowMasks,
   ): tf.Tensor {
-    const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, attentionMask);
+    const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, rowMasks);
     return runLayers(
       parameters,
       encoder,
@@ -182,15 +184,21 @@ export class GemmaModel implements Model {
     parameters: Parameters,
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
-    attentionMask: tf.Tensor | undefined,
+    rowMasks: RowMasks,
     cross?: CrossInputs,
   ): tf.Tensor {
     const { decoder } = this.config;
-    const masks = decoderMasks(length, decoder.slidingWindow, attentionMask);
+    const masks = decoderMasks(length, decoder.slidingWindow, rowMasks);
     const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
     return runLayers(parameters, decoder, this.decoderNames, embedded, attention, this.config.rematerialize);
   }
 }
+
+/** Of the encoder's side, or of a decoder-only model. */
+const sourceMasks = (fields: BatchTensors): RowMasks => ({
+  attention: fields.attention_mask,
+  segments: fields.segment_ids,
+});
 
 const flat = (ids: tf.Tensor): tf.Tensor1D => tf.reshape(ids, [-1]) as tf.Tensor1D;
 

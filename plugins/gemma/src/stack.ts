@@ -171,7 +171,7 @@ function runLayerTwice(
   );
 }
 
-/** Encoder states as rows [B*S, E], and the mask of their padding [B, 1, 1, 1, S]. */
+/** Encoder states as rows [B*S, E], and the mask of those that are not seen, [B, 1, 1, 1 or T, S]. */
 export interface CrossInputs {
   readonly states: tf.Tensor;
   readonly mask: tf.Tensor | undefined;

@@ -156,7 +156,9 @@ async function fill(filling: Filling): Promise<CacheTeacherResult> {
   let step = before?.step ?? 0;
   let position = dataset.position();
   const { batchSize } = config.train;
-  const loader = new BatchLoader(dataset, objective, student, batchSize, random.fork(STREAMS.data), step, variantAt);
+  const loader = new BatchLoader(dataset, objective, student, batchSize, random.fork(STREAMS.data), step, {
+    variantAt,
+  });
   try {
     while (step < steps && !options.signal?.aborted) {
       const batch = await loader.next();

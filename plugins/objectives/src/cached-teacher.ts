@@ -35,7 +35,7 @@ export class CachedTeacher implements Lessons {
     );
   }
 
-  /** What is stored of each row. Throws DataError where there is nothing of one. */
+  /** What is stored of each row, or of each segment of a row. Throws DataError where there is nothing of one. */
   fields(batch: HostFields): HostFields {
     const { topK } = this.cache.index;
     const [rows, length] = batch.labels.shape;
@@ -43,15 +43,16 @@ export class CachedTeacher implements Lessons {
     const tokens = Int32Array.from({ length: rows * length * topK }, (_, i) => i % topK);
     const logProbabilities = new Float32Array(rows * length * topK).fill(-Math.log(topK));
     const logRest = new Float32Array(rows * length).fill(NONE);
-    sequencesOf(batch).forEach((sequence, row) => {
-      if (sequence.target.length === 0) return;
+    for (const sequence of sequencesOf(batch)) {
+      const { row, target } = sequence;
+      if (target.length === 0) continue;
       const stored = this.cache.read(keyOf(sequence));
-      if (stored?.positions !== sequence.target.length) throw missing(this.cache, row);
-      const at = row * length;
+      if (stored?.positions !== target.length) throw missing(this.cache, row);
+      const at = row * length + sequence.at;
       tokens.set(stored.tokens, at * topK);
       logProbabilities.set(stored.logProbabilities, at * topK);
       logRest.set(stored.logRest, at);
-    });
+    }
     return {
       teacher_tokens: { dtype: 'int32', shape: [rows, length, topK], values: tokens },
       teacher_log_probabilities: { dtype: 'float32', shape: [rows, length, topK], values: logProbabilities },

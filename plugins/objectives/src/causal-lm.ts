@@ -19,11 +19,13 @@ import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import {
   BATCH_FIELDS,
+  BATCH_SEGMENTS,
   checkModelKind,
   checkSameShape,
   checkTokenIds,
   checkWeights,
   EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
   maskLabels,
@@ -31,6 +33,7 @@ import {
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
+import { checkSegments, segmentsMask, segmentsOf } from './segments';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
@@ -41,6 +44,7 @@ export const causalLmOptions = z.strictObject({
 export type CausalLmOptions = z.output<typeof causalLmOptions>;
 
 const { inputIds, attentionMask, labels } = BATCH_FIELDS;
+const { segmentIds } = BATCH_SEGMENTS;
 
 /**
  * Next-token prediction for decoder-only models.
@@ -50,19 +54,21 @@ const { inputIds, attentionMask, labels } = BATCH_FIELDS;
  *       attention_mask [1, 1, 1, 1, 1, 0]
  *       labels         [6, 7, 8, 9, 1, -100]
  *
+ * A row with `segments` predicts within each of them: nothing is predicted over a border.
+ *
  * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones. `weights` of an example say
  * how much each of its tokens counts as a label (the first is none), `label_weights` of a ready batch the same of each label.
  */
 export class CausalLm implements Objective {
   readonly modelKind = 'decoder-only';
-  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS];
+  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS, segmentIds];
 
   constructor(private readonly options: CausalLmOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     return kind === 'examples'
-      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS]
-      : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS];
+      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens]
+      : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
   }
 
   prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
@@ -75,6 +81,7 @@ export class CausalLm implements Objective {
     checkTokenIds(batch.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(batch.labels, 'labels', model.vocabularySize, where, true);
     checkLabels(batch, where);
+    checkSegments(batch, model);
     return batch;
   }
 
@@ -96,11 +103,14 @@ export class CausalLm implements Objective {
     checkFields(batch, this.takes('batch'), where);
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'labels', 'input_ids', where);
+    checkSameShape(batch, 'segment_ids', 'input_ids', where);
+    const { segment_ids: segments } = batch;
     return {
       input_ids: batch.input_ids,
-      attention_mask: batch.attention_mask ?? onesLike(batch.input_ids),
+      attention_mask: batch.attention_mask ?? (segments ? segmentsMask(segments) : onesLike(batch.input_ids)),
       labels: batch.labels,
       ...(batch.label_weights && { label_weights: batch.label_weights }),
+      ...(segments ? { segment_ids: segments } : {}),
     };
   }
 
@@ -121,17 +131,35 @@ export class CausalLm implements Objective {
     const longest = rows.reduce((length, row) => Math.max(length, row.length - 1), 0);
     const length = roundUp(longest, this.options.padToMultipleOf);
     const inputs = rows.map((row) => row.subarray(0, -1));
-    const mask = paddingMask(inputs, length);
+    const nexts = padRows(
+      rows.map((row) => row.subarray(1)),
+      length,
+      IGNORED_LABEL,
+    ); // [B, L]
+    const input_ids = padRows(inputs, length, model.specialTokens.pad); // [B, L]
+    const segments = examples.map((example, i) => segmentsOf(example, 'tokens', `Example ${i} of the batch`));
+    const numbered = segments.some((row) => row)
+      ? segments.map((row, i) => row ?? new Int32Array(rows[i].length).fill(1))
+      : undefined;
+    const segment_ids =
+      numbered &&
+      padRows(
+        numbered.map((row) => row.subarray(0, -1)),
+        length,
+        0,
+      ); // [B, L]
+    numbered?.forEach((row, i) => {
+      for (let at = 0; at + 1 < row.length; at++)
+        if (row[at] === 0 || row[at + 1] !== row[at]) nexts.values[i * length + at] = IGNORED_LABEL;
+    });
+    const attention_mask = segment_ids ? segmentsMask(segment_ids) : paddingMask(inputs, length); // [B, L]
     const weights = examples.map((example) => example.weights?.values.subarray(1));
     return {
-      input_ids: padRows(inputs, length, model.specialTokens.pad), // [B, L]
-      attention_mask: mask, // [B, L]
-      labels: padRows(
-        rows.map((row) => row.subarray(1)),
-        length,
-        IGNORED_LABEL,
-      ), // [B, L]
-      ...(weights.some((row) => row) && { label_weights: padWeights(weights, mask) }), // [B, L]
+      input_ids,
+      attention_mask,
+      labels: nexts,
+      ...(weights.some((row) => row) && { label_weights: padWeights(weights, attention_mask) }), // [B, L]
+      ...(segment_ids && { segment_ids }),
     };
   }
 }

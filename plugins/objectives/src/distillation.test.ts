@@ -51,8 +51,32 @@ it('knows a label that does not count from what the decoder reads behind it', ()
     decoder_input_ids: int32([[2, 8, 9, 1]]),
     labels: int32([[-100, 9, 1, -100]]),
   };
-  expect(sequencesOf(batch)).toEqual([{ source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) }]);
+  expect(sequencesOf(batch)).toMatchObject([{ source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) }]);
   expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1)).teacher_input_ids).toEqual([[5, 6, 7, 8, 9]]);
+});
+
+it('of a packed row, reads segment by segment; each label finds its place', () => {
+  // Two sequences, [5, 6] -> [8, 9, 1] and [7] -> [10, 1], of which the labels 8 and 10 do not count; then filling.
+  const batch: HostFields = {
+    input_ids: int32([[5, 6, 7, 0]]),
+    attention_mask: int32([[1, 1, 1, 0]]),
+    segment_ids: int32([[1, 1, 2, 0]]),
+    decoder_input_ids: int32([[2, 8, 9, 2, 10, 0]]),
+    decoder_segment_ids: int32([[1, 1, 1, 2, 2, 0]]),
+    labels: int32([[-100, 9, 1, -100, 1, -100]]),
+  };
+  const apart = { ...teacherModel, readsSegments: true };
+  expect(rowsOf(new Teacher(apart, {}, settings).fields(batch, 4))).toEqual({
+    teacher_input_ids: [[5, 6, 8, 9, 7, 10, 0, 0]],
+    teacher_attention_mask: [[1, 1, 1, 1, 1, 1, 0, 0]],
+    teacher_segment_ids: [[1, 1, 1, 1, 2, 2, 0, 0]],
+    teacher_positions: [[1, 2, 3, 4, 5, 0]],
+  });
+  expect(sequencesOf(batch).map(({ at, segment, target }) => [at, segment, ...target])).toEqual([
+    [0, 1, 8, 9, 1],
+    [3, 2, 10, 1],
+  ]);
+  expect(() => new Teacher(teacherModel, {}, settings).fields(batch, 1)).toThrow('does not keep them apart');
 });
 
 it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {

@@ -18,6 +18,7 @@ import { tf } from '@graft/engine';
 import { z } from 'zod';
 import { labelWeights } from './cross-entropy';
 import { paddingMask, padRows, roundUp } from './padding';
+import { checkSegments } from './segments';
 import { sequencesOf, type Sequence } from './sequences';
 
 export const distillationOptions = z
@@ -61,6 +62,7 @@ export const TEACHER_FIELDS = {
     rank: 2,
     meaning: 'for each label, the position at which the teacher predicts it',
   },
+  segmentIds: { name: 'teacher_segment_ids', dtype: 'int32', rank: 2, optional: true, meaning: 'as segment_ids' },
 } as const satisfies Record<string, FieldSpec>;
 
 /** A decoder-only model whose next-token distributions the student learns from. Owns the teacher's parameters. */
@@ -82,19 +84,28 @@ export class Teacher implements Lessons {
    * The teacher's fields for a student's batch: it reads source ++ target[:-1] without padding between, and predicts
    * target j at the position before it.
    *
+   * Of a row with segments each is such a sequence, one behind the other.
+   *
    *     source [5, 6, 7], target [8, 9, 1]
    *       teacher_input_ids [5, 6, 7, 8, 9]
    *       teacher_positions [2, 3, 4]
    */
   fields(batch: HostFields, padToMultipleOf: number): HostFields {
-    const { labels } = batch;
+    const { labels, segment_ids: segments } = batch;
+    if (segments) checkSegments({ segment_ids: segments }, this.model);
     const [rows, targetLength] = labels.shape;
     const positions = new Int32Array(rows * targetLength);
-    const sequences = sequencesOf(batch);
-    sequences.forEach(({ source, target }, row) =>
-      target.forEach((_, j) => (positions[row * targetLength + j] = source.length - 1 + j)),
-    );
-    const inputs = sequences.map(readByTeacher);
+    const inputs: number[][] = Array.from({ length: rows }, () => []);
+    const inputSegments: number[][] = Array.from({ length: rows }, () => []);
+    for (const sequence of sequencesOf(batch)) {
+      const { row, at, segment, source, target } = sequence;
+      const first = source.length === 0 ? -1 : inputs[row].length + source.length - 1;
+      target.forEach((_, j) => (positions[row * targetLength + at + j] = first < 0 ? -1 : first + j));
+      for (const id of readByTeacher(sequence)) {
+        inputs[row].push(id);
+        inputSegments[row].push(segment);
+      }
+    }
     if (positions.some((position) => position < 0)) {
       throw new DataError(
         'A row has a target but no source, so the teacher has nothing to predict its first token from.',
@@ -108,6 +119,7 @@ export class Teacher implements Lessons {
       teacher_input_ids: padRows(inputs, length, this.model.specialTokens.pad), // [B, L]
       teacher_attention_mask: paddingMask(inputs, length), // [B, L]
       teacher_positions: { dtype: 'int32', shape: labels.shape, values: positions }, // [B, T]
+      ...(segments ? { teacher_segment_ids: padRows(inputSegments, length, 0) } : {}), // [B, L]
     };
   }
 
@@ -120,6 +132,7 @@ export class Teacher implements Lessons {
     const { logits: all } = this.model.forward(this.parameters, {
       input_ids: batch.teacher_input_ids,
       attention_mask: batch.teacher_attention_mask,
+      ...(batch.teacher_segment_ids ? { segment_ids: batch.teacher_segment_ids } : {}),
     }); // [B, L, V]
     // Rows of all sequences in one table: tfjs's wasm backend gathers wrongly along a batch axis.
     const [rows, length, vocabulary] = all.shape;

@@ -2,6 +2,7 @@ import {
   DataError,
   FIELDS,
   IGNORED_LABEL,
+  SEGMENT_FIELDS,
   type FieldSpec,
   type HostArray,
   type HostFields,
@@ -37,11 +38,24 @@ export const EXAMPLE_WEIGHTS: FieldSpec = {
   meaning: 'how much each token counts as a label; 0: not at all',
 };
 
+/** Batch fields of rows that hold several sequences, each int32 [batch, length]. */
+export const BATCH_SEGMENTS = {
+  segmentIds: optional(ids(SEGMENT_FIELDS.segmentIds, 2, 'segment of each position of input_ids, from 1 on; 0: none')),
+  decoderSegmentIds: optional(ids(SEGMENT_FIELDS.decoderSegmentIds, 2, 'the same of decoder_input_ids and labels')),
+} as const;
+
 /** Example fields, each int32 [length]. */
 export const EXAMPLE_FIELDS = {
   tokens: ids('tokens', 1, 'token ids of one piece of text'),
   source: ids('source', 1, 'token ids to read'),
   target: ids('target', 1, 'token ids to write, end of sequence included'),
+} as const;
+
+/** Segments of an example that holds several sequences, each int32 [length]: numbers from 1 on, 0 for filling. */
+export const EXAMPLE_SEGMENTS = {
+  tokens: optional(ids('segments', 1, 'segment of each token, from 1 on; 0: filling')),
+  source: optional(ids('source_segments', 1, 'segment of each token of the source')),
+  target: optional(ids('target_segments', 1, 'segment of each token of the target')),
 } as const;
 
 export function optional(spec: FieldSpec): FieldSpec {

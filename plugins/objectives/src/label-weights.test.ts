@@ -56,11 +56,48 @@ it('takes them with ready batches, and 1 for the rows of a batch that have none'
     [2, 5],
     [-100, 6],
   ]);
-  const examples = [
+  const examples: HostFields[] = [
     { source: int32([3]), target: int32([4, 1]), weights: float32([0.5, 0.5]) },
     { source: int32([3]), target: int32([1]) },
   ];
   expect(plain(prepare(seq2seq, { kind: 'examples', examples }), 'label_weights')).toEqual([[0.5, 0.5, 1, 0]]);
+});
+
+it('goes with its token where a row holds several sequences', () => {
+  const apart = (kind: Model['kind']): Model => ({ ...fakeModel(kind), readsSegments: true });
+  const of = (objective: Objective, source: ObjectiveSource, kind: Model['kind']): HostFields =>
+    objective.prepare(source, { model: apart(kind), random: createRandom(0), step: 0 });
+  const row = one({
+    tokens: int32([5, 6, 7, 8, 9, 1, 0]),
+    segments: int32([1, 1, 1, 1, 2, 2, 0]),
+    weights: float32([9, 9, 0, 2, 9, 3, 7]),
+  });
+  expect(
+    plain(of(new PrefixLm(prefixLmOptions.parse(unpadded)), row, 'encoder-decoder'), 'labels', 'label_weights'),
+  ).toEqual([
+    [-100, 8, 1],
+    [0, 2, 3],
+  ]);
+  const next = of(new CausalLm(causalLmOptions.parse(unpadded)), row, 'decoder-only');
+  const counts = Array.from(next.labels.values, (label, i) => [label, next.label_weights.values[i]]);
+  expect(counts.filter(([label]) => label !== -100)).toEqual([
+    [6, 9],
+    [8, 2],
+    [1, 3],
+  ]);
+  const pairs = one({
+    source: int32([5, 6]),
+    source_segments: int32([1, 2]),
+    target: int32([7, 1, 8, 1, 0]),
+    target_segments: int32([1, 1, 2, 2, 0]),
+    weights: float32([0, 1, 0.5, 2, 4]),
+  });
+  const batch = of(new Seq2Seq(seq2seqOptions.parse(unpadded)), pairs, 'encoder-decoder');
+  expect(plain(batch, 'decoder_input_ids', 'labels')).toEqual([
+    [2, 7, 2, 8, 0],
+    [-100, 1, 8, 1, -100],
+  ]);
+  expect(Array.from(batch.label_weights.values).slice(0, 4)).toEqual([0, 1, 0.5, 2]);
 });
 
 it.each<[string, ObjectiveSource, string]>([

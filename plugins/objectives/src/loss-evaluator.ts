@@ -137,8 +137,12 @@ export class LossEvaluator implements Evaluator {
     const { dataset, objective, random } = this.parts;
     const size = dataset.kind === 'batch' ? 1 : this.options.batchSize;
     let made = 0;
+    let firstExample = 0;
     const prepare = (items: readonly HostFields[]): HostFields => {
-      const context = { model, variant, random: random.fork('batch').fork(made++) };
+      // Draws belong to examples: another batchSize makes the same ones.
+      const context = { model, variant, random: random.fork('examples'), firstExample };
+      firstExample += items.length;
+      made++;
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const fields = objective.prepare(source, context);

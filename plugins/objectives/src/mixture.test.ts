@@ -82,7 +82,13 @@ it('hands batches and losses to the member, and says whose they were', () => {
   expect(loss.dataSync()[0]).toBeCloseTo(Math.log(12), 5);
   expect(Object.keys(metrics!)).toEqual(['loss/lm']);
   expect(sums!.targetTokens.dataSync()[0]).toBe(4);
-  expect(mixture.takes('examples', 'pairs')!.map(({ name }) => name)).toEqual(['source', 'target', 'weights']);
+  expect(mixture.takes('examples', 'pairs')!.map(({ name }) => name)).toEqual([
+    'source',
+    'target',
+    'weights',
+    'source_segments',
+    'target_segments',
+  ]);
   expect(() => mixture.prepare({ kind: 'examples', examples: [tokens] }, context)).toThrow(
     'asked for a batch without being told which of its parts it is for (lm, pairs)',
   );

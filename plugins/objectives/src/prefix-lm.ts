@@ -4,6 +4,7 @@ import {
   checkFields,
   checkLabels,
   defineComponent,
+  exampleRandom,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -21,10 +22,12 @@ import { maskedCrossEntropy } from './cross-entropy';
 import { distillationOptions, loadTeacher, type Lessons } from './distillation';
 import {
   BATCH_FIELDS,
+  BATCH_SEGMENTS,
   checkModelKind,
   checkTokenIds,
   checkWeights,
   EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
   maskLabels,
@@ -32,6 +35,7 @@ import {
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
+import { checkSegments, segmentsOf, stretchesOf } from './segments';
 import { encoderDecoderBatch, Seq2Seq, seq2seqOptions } from './seq2seq';
 
 export const prefixLmOptions = z.strictObject({
@@ -55,7 +59,9 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  *       decoder_input_ids [2, 8, 9]
  *       labels            [8, 9, 1]
  *
- * `weights` of an example say how much each of its tokens counts as a label. Of an odd number of tokens the target gets the odd one. With `split: random` both sides are padded to the length of
+ * `weights` of an example say how much each of its tokens counts as a label. Of an odd number of tokens the target gets the odd
+ * one. A row with `segments` is split segment by segment; one of a single token has nothing to predict and is left out. With
+ * `split: random` both sides are padded to the length of
  * the whole sequence, so that one compiled step serves every split.
  */
 export class PrefixLm implements Objective {
@@ -68,11 +74,14 @@ export class PrefixLm implements Objective {
     private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
     private readonly teacher?: Lessons,
   ) {
-    this.gives = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS, ...(teacher?.gives ?? []).map(optional)];
+    const own = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS, ...Object.values(BATCH_SEGMENTS)];
+    this.gives = [...own, ...(teacher?.gives ?? []).map(optional)];
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS] : this.ready.takes('batch');
+    return kind === 'examples'
+      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens]
+      : this.ready.takes('batch');
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -126,7 +135,8 @@ export class PrefixLm implements Objective {
     this.teacher?.dispose();
   }
 
-  private split(examples: readonly HostFields[], { model, random }: ObjectiveContext): HostFields {
+  private split(examples: readonly HostFields[], context: ObjectiveContext): HostFields {
+    const { model } = context;
     checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
@@ -139,14 +149,37 @@ export class PrefixLm implements Objective {
         );
       }
       checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
-      const n = values.length;
-      const prefix = this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1);
-      if (example.weights) checkWeights(example.weights, n, 'tokens', where);
+      if (example.weights) checkWeights(example.weights, values.length, 'tokens', where);
+      const segments = segmentsOf(example, 'tokens', where);
+      const whole = { id: 1, start: 0, end: values.length };
+      const parts = segments ? stretchesOf(segments).filter(({ start, end }) => end - start >= 2) : [whole];
+      if (parts.length === 0)
+        throw new DataError(`${where} has no segment of at least 2 tokens.`, { code: 'data.too-short' });
+      const random = exampleRandom(context, i);
+      const cuts = parts.map(({ start, end }) => {
+        const n = end - start;
+        return start + (this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1));
+      });
+      const targetsOf = (all: HostFields[string]['values']): (Int32Array | Float32Array)[] =>
+        parts.map(({ end }, k) => all.subarray(cuts[k], end));
       return {
-        source: values.subarray(0, prefix),
-        target: values.subarray(prefix),
-        weights: example.weights?.values.subarray(prefix),
-        tokens: n,
+        source: join(
+          Int32Array,
+          parts.map(({ start }, k) => values.subarray(start, cuts[k])),
+        ),
+        target: join(Int32Array, targetsOf(values)),
+        weights: example.weights && join(Float32Array, targetsOf(example.weights.values)),
+        segments: segments && {
+          source: join(
+            Int32Array,
+            parts.map(({ start }, k) => new Int32Array(cuts[k] - start).fill(k + 1)),
+          ),
+          target: join(
+            Int32Array,
+            parts.map(({ end }, k) => new Int32Array(end - cuts[k]).fill(k + 1)),
+          ),
+        },
+        tokens: values.length,
       };
     });
     const longest = (length: (row: (typeof rows)[number]) => number): number =>
@@ -155,21 +188,45 @@ export class PrefixLm implements Objective {
         this.options.padToMultipleOf,
       );
     const anySplit = longest((row) => row.tokens - 1);
+    const packed = rows.some(({ segments }) => segments);
+    // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
+    const half = (side: 'source' | 'target'): number =>
+      longest((row) => Math.max(row[side].length, packed ? Math.floor(row.tokens / 2) : 0));
     const batch = encoderDecoderBatch(
       rows.map((row) => row.source),
       rows.map((row) => row.target),
       model,
       {
         ...(this.options.split === 'half'
-          ? { sourceLength: longest((row) => row.source.length), targetLength: longest((row) => row.target.length) }
+          ? { sourceLength: half('source'), targetLength: half('target') }
           : { sourceLength: anySplit, targetLength: anySplit }),
         weights: rows.map((row) => row.weights),
+        segments: packed
+          ? {
+              sources: rows.map(({ segments, source }) => segments?.source ?? new Int32Array(source.length).fill(1)),
+              targets: rows.map(({ segments, target }) => segments?.target ?? new Int32Array(target.length).fill(1)),
+            }
+          : undefined,
       },
     );
     const masked = maskLabels(batch, 'The prefix-lm batch');
+    checkSegments(masked, model);
     checkLabels(masked, 'The prefix-lm batch');
     return masked;
   }
+}
+
+function join<A extends Int32Array | Float32Array>(
+  Type: new (length: number) => A,
+  parts: readonly ArrayLike<number>[],
+): A {
+  const joined = new Type(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    joined.set(part, at);
+    at += part.length;
+  }
+  return joined;
 }
 
 export const prefixLm = defineComponent({

@@ -19,11 +19,13 @@ import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import {
   BATCH_FIELDS,
+  BATCH_SEGMENTS,
   checkModelKind,
   checkSameShape,
   checkTokenIds,
   checkWeights,
   EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
   maskLabels,
@@ -31,6 +33,7 @@ import {
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
+import { checkSegments, segmentsMask, segmentsOf } from './segments';
 import { shiftRight } from './shift-right';
 
 export const seq2seqOptions = z.strictObject({
@@ -69,12 +72,19 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  */
 export class Seq2Seq implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives: readonly FieldSpec[] = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS];
+  readonly gives: readonly FieldSpec[] = [
+    ...Object.values(BATCH_FIELDS),
+    LABEL_WEIGHTS,
+    ...Object.values(BATCH_SEGMENTS),
+  ];
 
   constructor(private readonly options: Seq2SeqOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    if (kind === 'examples') return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target, EXAMPLE_WEIGHTS];
+    if (kind === 'examples') {
+      const { source, target } = EXAMPLE_SEGMENTS;
+      return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target, EXAMPLE_WEIGHTS, source, target];
+    }
     const { inputIds, attentionMask, decoderInputIds, decoderAttentionMask, labels } = BATCH_FIELDS;
     return [
       inputIds,
@@ -83,6 +93,7 @@ export class Seq2Seq implements Objective {
       optional(decoderAttentionMask),
       labels,
       LABEL_WEIGHTS,
+      ...Object.values(BATCH_SEGMENTS),
     ];
   }
 
@@ -96,6 +107,7 @@ export class Seq2Seq implements Objective {
     checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
     checkTokenIds(given.labels, 'labels', model.vocabularySize, where, true);
     checkLabels(given, where);
+    checkSegments(given, model);
     return given;
   }
 
@@ -118,6 +130,8 @@ export class Seq2Seq implements Objective {
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'decoder_input_ids', 'labels', where);
     checkSameShape(batch, 'decoder_attention_mask', 'labels', where);
+    checkSameShape(batch, 'segment_ids', 'input_ids', where);
+    checkSameShape(batch, 'decoder_segment_ids', 'labels', where);
     const { input_ids: inputIds, labels } = batch;
     if (inputIds.shape[0] !== labels.shape[0]) {
       throw new DataError(
@@ -126,13 +140,17 @@ export class Seq2Seq implements Objective {
       );
     }
     const { start, pad } = model.specialTokens;
+    const { segment_ids: segments, decoder_segment_ids: decoderSegments } = batch;
     return {
       input_ids: inputIds,
-      attention_mask: batch.attention_mask ?? onesLike(inputIds),
-      decoder_input_ids: batch.decoder_input_ids ?? shiftRight(labels, start, pad),
-      decoder_attention_mask: batch.decoder_attention_mask ?? onesLike(labels),
+      attention_mask: batch.attention_mask ?? (segments ? segmentsMask(segments) : onesLike(inputIds)),
+      decoder_input_ids: batch.decoder_input_ids ?? shiftRight(labels, start, pad, decoderSegments),
+      decoder_attention_mask:
+        batch.decoder_attention_mask ?? (decoderSegments ? segmentsMask(decoderSegments) : onesLike(labels)),
       labels,
       ...(batch.label_weights && { label_weights: batch.label_weights }),
+      ...(segments ? { segment_ids: segments } : {}),
+      ...(decoderSegments ? { decoder_segment_ids: decoderSegments } : {}),
     };
   }
 
@@ -147,10 +165,17 @@ export class Seq2Seq implements Objective {
       checkWeights(own, target.values.length, 'target', where);
       return own.values.subarray(0, targets[i].length);
     });
+    const [ofSources, ofTargets] = [segmentRows(examples, 'source'), segmentRows(examples, 'target')];
+    if (!ofSources !== !ofTargets) {
+      throw new DataError('The examples have segments of source or target, but not of both.', {
+        code: 'data.segments',
+      });
+    }
     return encoderDecoderBatch(sources, targets, model, {
       sourceLength: this.paddedLength(sources, maxSourceTokens),
       targetLength: this.paddedLength(targets, maxTargetTokens),
       weights,
+      segments: ofSources && ofTargets && { sources: ofSources, targets: ofTargets },
     });
   }
 
@@ -166,13 +191,16 @@ export class Seq2Seq implements Objective {
       const { values } = example[name];
       if (values.length === 0) throw new DataError(`${where}: "${name}" is empty.`, { code: 'data.empty' });
       if (limit === undefined || values.length <= limit) return values;
-      if (this.options.truncate) return values.subarray(0, limit);
+      const packed = segmentsOf(example, name, where) !== undefined;
+      if (this.options.truncate && !packed) return values.subarray(0, limit);
       const longest = Math.max(...examples.map((other) => other[name]?.values.length ?? 0));
       throw new DataError(
         `${where}: "${name}" has ${values.length} tokens, but ${option} is ${limit}; this batch needs ${longest}.`,
         {
           code: 'data.too-long',
-          hint: `Set ${option} to ${longest} or more, or set truncate: true.`,
+          hint: packed
+            ? `Set ${option} to ${longest} or more, or pack the dataset's rows shorter: packed rows are not cut.`
+            : `Set ${option} to ${longest} or more, or set truncate: true.`,
         },
       );
     });
@@ -193,25 +221,46 @@ export function encoderDecoderBatch(
   targets: readonly ArrayLike<number>[],
   model: Model,
   {
+    sourceLength,
+    targetLength,
     weights = [],
-    ...lengths
+    segments,
   }: {
     readonly sourceLength: number;
     readonly targetLength: number;
     readonly weights?: readonly (ArrayLike<number> | undefined)[];
+    /** Of rows that hold several sequences. */
+    readonly segments?: { readonly sources: readonly Int32Array[]; readonly targets: readonly Int32Array[] };
   },
 ): Record<string, HostFields[string]> {
   const { start, pad } = model.specialTokens;
-  const labels = padRows(targets, lengths.targetLength, IGNORED_LABEL); // [B, T]
-  const decoderMask = paddingMask(targets, lengths.targetLength);
+  const labels = padRows(targets, targetLength, IGNORED_LABEL); // [B, T]
+  const sourceSegments = segments && padRows(segments.sources, sourceLength, 0); // [B, S]
+  const targetSegments = segments && padRows(segments.targets, targetLength, 0); // [B, T]
+  targetSegments?.values.forEach((id, i) => {
+    if (id === 0) labels.values[i] = IGNORED_LABEL;
+  });
+  const decoderMask = targetSegments ? segmentsMask(targetSegments) : paddingMask(targets, targetLength); // [B, T]
   return {
-    input_ids: padRows(sources, lengths.sourceLength, pad), // [B, S]
-    attention_mask: paddingMask(sources, lengths.sourceLength), // [B, S]
-    decoder_input_ids: shiftRight(labels, start, pad), // [B, T]
-    decoder_attention_mask: decoderMask, // [B, T]
+    input_ids: padRows(sources, sourceLength, pad), // [B, S]
+    attention_mask: sourceSegments ? segmentsMask(sourceSegments) : paddingMask(sources, sourceLength), // [B, S]
+    decoder_input_ids: shiftRight(labels, start, pad, targetSegments), // [B, T]
+    decoder_attention_mask: decoderMask,
     labels,
     ...(weights.some((row) => row) && { label_weights: padWeights(weights, decoderMask) }), // [B, T]
+    ...(sourceSegments && targetSegments && { segment_ids: sourceSegments, decoder_segment_ids: targetSegments }),
   };
+}
+
+/** Segments of every example, or of none. */
+function segmentRows(examples: readonly HostFields[], field: 'source' | 'target'): Int32Array[] | undefined {
+  const rows = examples.map((example, i) => segmentsOf(example, field, `Example ${i} of the batch`));
+  const without = rows.indexOf(undefined);
+  if (without < 0) return rows as Int32Array[];
+  if (rows.every((row) => row === undefined)) return undefined;
+  throw new DataError(`Example ${without} of the batch: "${field}" has no segments, but other examples have.`, {
+    code: 'data.segments',
+  });
 }
 
 export const seq2seq = defineComponent({

@@ -1,36 +1,58 @@
 import { IGNORED_LABEL, type HostFields } from '@graft/core';
 import { createHash } from 'node:crypto';
+import { stretchesOf } from './segments';
 
-/** What a row of a student's batch reads, and what it writes up to the last label that counts. */
+/** What a row (or a segment of one) of a student's batch reads, and what it writes up to the last label that counts. */
 export interface Sequence {
   readonly source: Int32Array;
   readonly target: Int32Array;
 }
 
+/** A sequence with its place in the batch. */
+export interface PlacedSequence extends Sequence {
+  readonly row: number;
+  /** Place of its first label in the row. */
+  readonly at: number;
+  /** Its number among the segments of the row; 1 where a row is one sequence. */
+  readonly segment: number;
+}
+
 /**
- * The rows of an encoder-decoder batch without their padding. A label within the target that does not count is known from what
- * the decoder reads behind it.
+ * The rows of an encoder-decoder batch without their padding; of a row with segments each is a sequence. A label within the
+ * target that does not count is known from what the decoder reads behind it.
  *
  *     input_ids [5, 6, 7, 0], decoder_input_ids [2, 8, 9, 1], labels [-100, 9, 1, -100]   ->   [5, 6, 7] and [8, 9, 1]
  */
-export function sequencesOf(batch: HostFields): Sequence[] {
+export function sequencesOf(batch: HostFields): PlacedSequence[] {
   const { input_ids: ids, attention_mask: mask, labels, decoder_input_ids: read } = batch;
+  const { segment_ids: segments, decoder_segment_ids: targetSegments } = batch;
   const [rows, sourceLength] = ids.shape;
   const targetLength = labels.shape[1];
-  return Array.from({ length: rows }, (_, row) => {
-    const from = row * sourceLength;
-    const own = labels.values.subarray(row * targetLength, (row + 1) * targetLength);
-    let counting = own.length;
-    while (counting > 0 && own[counting - 1] === IGNORED_LABEL) counting--;
-    return {
-      source: Int32Array.from(
-        ids.values.subarray(from, from + sourceLength).filter((_id, i) => mask.values[from + i] !== 0),
-      ),
-      target: Int32Array.from(own.subarray(0, counting), (label, i) =>
-        label === IGNORED_LABEL ? read.values[row * targetLength + i + 1] : label,
-      ),
-    };
-  });
+  const ofRow = (row: number): PlacedSequence[] => {
+    const [from, first] = [row * sourceLength, row * targetLength];
+    const stretches = targetSegments
+      ? stretchesOf(targetSegments.values.subarray(first, first + targetLength))
+      : [{ id: 1, start: 0, end: targetLength }];
+    return stretches.map(({ id, start, end }) => {
+      const own = labels.values.subarray(first + start, first + end);
+      let counting = own.length;
+      while (counting > 0 && own[counting - 1] === IGNORED_LABEL) counting--;
+      return {
+        row,
+        at: start,
+        segment: id,
+        source: Int32Array.from(
+          ids.values
+            .subarray(from, from + sourceLength)
+            .filter((_id, i) => mask.values[from + i] !== 0 && (segments?.values[from + i] ?? id) === id),
+        ),
+        target: Int32Array.from(own.subarray(0, counting), (label, i) =>
+          label === IGNORED_LABEL ? read.values[first + start + i + 1] : label,
+        ),
+      };
+    });
+  };
+  return Array.from({ length: rows }, (_, row) => ofRow(row)).flat();
 }
 
 /** Names a sequence by its content, 16 bytes as a text of one-byte characters: one of them costs some 60 bytes in a map. */

@@ -1,19 +1,22 @@
 import { IGNORED_LABEL, type HostArray } from '@graft/core';
 
 /**
- * Decoder inputs from labels: one to the right behind the start token, ignored labels as pad (quirk 5).
- * labels int32 [batch, length]; the result has the same shape.
+ * Decoder inputs from labels: one to the right behind the start token, ignored labels as pad (quirk 5). With segments, one
+ * start token each. labels and segments int32 [batch, length]; the result has the same shape.
  *
  *     labels [[5, 6, 1, -100]], start 2, pad 0   ->   [[2, 5, 6, 1]]
+ *     labels [[5, 1, 6, 1]], segments [[1, 1, 2, 2]]   ->   [[2, 5, 2, 6]]
  */
-export function shiftRight(labels: HostArray, start: number, pad: number): HostArray {
+export function shiftRight(labels: HostArray, start: number, pad: number, segments?: HostArray): HostArray {
   const [batch, length] = labels.shape;
   const values = new Int32Array(batch * length);
   for (let row = 0; row < batch; row++) {
     const from = row * length;
     values[from] = start;
     for (let i = from + 1; i < from + length; i++) {
-      values[i] = labels.values[i - 1] === IGNORED_LABEL ? pad : labels.values[i - 1];
+      const begins = segments && segments.values[i] !== segments.values[i - 1];
+      if (begins) values[i] = segments.values[i] === 0 ? pad : start;
+      else values[i] = labels.values[i - 1] === IGNORED_LABEL ? pad : labels.values[i - 1];
     }
   }
   return { dtype: 'int32', shape: [batch, length], values };

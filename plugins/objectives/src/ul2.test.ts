@@ -1,6 +1,7 @@
 import { createRandom, type ObjectiveSource } from '@graft/core';
 import fc from 'fast-check';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { PrefixLm } from './prefix-lm';
 import { corrupt, drawSpans, planNoise, randomComposition } from './spans';
 import { Ul2, UL2_PRESETS, ul2Options, type Denoiser } from './ul2';
 
@@ -289,4 +290,18 @@ describe('Ul2', () => {
       'the prefix "R" has no id in objective.modeTokens.',
     );
   });
+});
+
+it.each([
+  ['ul2', new Ul2(ul2Options.parse({}))],
+  ['prefix-lm', new PrefixLm({ split: 'random', padToMultipleOf: 32 })],
+])('%s draws for an example what it draws for it in any share of the batch', (_, objective) => {
+  const all = Array.from({ length: 6 }, (__, i) => Array.from({ length: 20 + i }, (___, j) => 3 + ((i + j) % 6)));
+  const prepare = (tokens: number[][], firstExample?: number): number[][] => {
+    const rows = rowsOf(objective.prepare(examples(...tokens), { model, random: createRandom(4), firstExample }));
+    return rows.labels.map((row) => row.filter((label) => label !== -100));
+  };
+  const whole = prepare(all);
+  expect([...prepare(all.slice(0, 2)), ...prepare(all.slice(2, 4), 2), ...prepare(all.slice(4), 4)]).toEqual(whole);
+  expect(prepare(all.slice(2, 4))).not.toEqual(whole.slice(2, 4));
 });

@@ -4,6 +4,7 @@ import {
   checkFields,
   checkLabels,
   defineComponent,
+  exampleRandom,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -135,7 +136,8 @@ export class Ul2 implements Objective {
     return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : undefined;
   }
 
-  prepare(source: ObjectiveSource, { model, random }: ObjectiveContext): HostFields {
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    const { model } = context;
     checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
     if (source.kind === 'batch') {
       throw new DataError('The objective "ul2" corrupts single sequences; it does not take ready batches.', {
@@ -158,6 +160,7 @@ export class Ul2 implements Objective {
       const needed = this.neededLengths(values.length);
       sourceLength = Math.max(sourceLength, needed.source);
       targetLength = Math.max(targetLength, needed.target);
+      const random = exampleRandom(context, i);
       return this.denoise(values, this.draw(random), model, random);
     });
     this.checkLength('source', 'maxSourceTokens', sourceLength);

@@ -9,8 +9,10 @@ export {
 export { learnMerges, type LearnedMerges, type LearnOptions } from './bpe-trainer';
 export { type TextOptions } from './text';
 export { type JsonlOptions } from './jsonl';
+export { type ParquetOptions } from './parquet';
 export { TensorBatches, type TensorsOptions } from './tensors';
 export { MixtureDataset, type MixtureMember, type MixtureOptions } from './mixture';
+export { PackedExamples, packFirstFit, type PackOptions, type PackedField, type PackSettings } from './pack';
 export { PackedDataset, type PackedOptions } from './packed';
 export { findFiles, fingerprint, type DataFile } from './find-files';
 export { belongs, type Split } from './hold-out';

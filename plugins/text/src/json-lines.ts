@@ -1,137 +1,103 @@
-import {
-  DataError,
-  type Dataset,
-  type FieldSpec,
-  type HostFields,
-  type JsonValue,
-  type RandomStream,
-} from '@graft/core';
-import { z } from 'zod';
-import type { LineIndex } from './line-index';
-import { parsePosition } from './position';
+import { DataError } from '@graft/core';
+import { decodeUtf8, FileBytes } from './file-bytes';
+import type { DataFile } from './find-files';
+import type { Split } from './hold-out';
+import { LineIndex } from './line-index';
+import type { Row, Rows, Stretch } from './rows';
 
-/** Token ids by field, and their weights. */
-export type TokenFields = Readonly<Record<string, Int32Array | Float32Array>>;
+/** Longest line that becomes a text; V8's texts end a little further on. */
+const LONGEST_LINE_BYTES = 1 << 28;
 
-/** What is wrong with a line, to follow its place in a sentence: `should have a text under "text"`. */
-export class LineProblem extends Error {}
+/** Lines of JSON out of files, plain or gzip. Any line of plain files can be read; gzip files are read in stretches. */
+export class JsonLines implements Rows {
+  readonly forwards = true;
+  private readonly heldBytes = new Map<number, Uint8Array>();
 
-/** The examples that a line's JSON object becomes, one at least. Throws LineProblem. */
-export type ReadLine = (object: Readonly<Record<string, unknown>>) => readonly TokenFields[];
-
-/** Fields of examples that are read and answered. */
-export const SEQUENCE_FIELDS: readonly FieldSpec[] = [
-  { name: 'source', dtype: 'int32', rank: 1, meaning: 'token ids to read' },
-  { name: 'target', dtype: 'int32', rank: 1, meaning: 'token ids to write, end of sequence included' },
-];
-
-/** Lines of JSON, shuffled over all files, as tokens. */
-export class JsonLines {
-  private order: { epoch: number; lines: Int32Array } | undefined;
-
-  /** Without `random` the lines come in the order of the files. */
-  constructor(
+  private constructor(
     private readonly index: LineIndex,
-    private readonly readLine: ReadLine,
-    private readonly random: RandomStream | undefined,
+    private readonly files: readonly DataFile[],
+    private readonly bytes: FileBytes,
   ) {}
+
+  /** Reads the files once. Throws DataError, naming the patterns, where no line belongs to the split's part. */
+  static async open(
+    files: readonly DataFile[],
+    split: Split,
+    patterns: string | readonly string[],
+  ): Promise<JsonLines> {
+    const bytes = new FileBytes();
+    const index = await LineIndex.build(files, split, bytes);
+    if (index.length > 0) return new JsonLines(index, files, bytes);
+    const why = split ? `belongs to the ${split.part} part` : 'holds anything';
+    throw new DataError(`No line of ${[patterns].flat().join(', ')} ${why}.`, { code: 'data.empty' });
+  }
 
   get length(): number {
     return this.index.length;
   }
 
-  /** The examples of a place in the order of a pass: a function of the random stream, the pass and the place alone. */
-  async examples(epoch: number, place: number): Promise<readonly TokenFields[]> {
-    const line = this.orderOf(epoch)?.[place] ?? place;
-    const object = await this.parse(line);
-    try {
-      return this.readLine(object);
-    } catch (error) {
-      if (!(error instanceof LineProblem)) throw error;
-      throw new DataError(`${await this.index.describe(line)} ${error.message}.`, { code: 'data.bad-line' });
+  get stretches(): readonly Stretch[] | undefined {
+    return this.index.stretches;
+  }
+
+  async hold(stretches: readonly number[]): Promise<void> {
+    for (const held of this.heldBytes.keys()) if (!stretches.includes(held)) this.heldBytes.delete(held);
+    for (const stretch of stretches) {
+      if (this.heldBytes.has(stretch)) continue;
+      const { file, bytes, start } = this.index.stretches![stretch];
+      const read = await this.bytes.read(this.files[file], start, bytes);
+      if (read.bytes.length < bytes) throw changed(this.files[file]);
+      this.heldBytes.set(stretch, read.bytes);
     }
   }
 
-  private async parse(line: number): Promise<Record<string, unknown>> {
-    const text = await this.index.read(line);
+  async read(line: number): Promise<Row> {
+    const place = this.index.at(line);
+    let bytes: Uint8Array;
+    if (place.length > LONGEST_LINE_BYTES) {
+      throw new DataError(`${await this.describe(line)} has ${place.length} bytes, more than a text can hold.`, {
+        code: 'data.bad-line',
+      });
+    }
+    if (place.stretch === undefined) {
+      const file = this.files[place.file];
+      ({ bytes } = await this.bytes.read(file, place.start, place.length));
+      if (bytes.length < place.length) throw changed(file);
+    } else {
+      const from = place.start - this.index.stretches![place.stretch].start;
+      bytes = this.heldBytes.get(place.stretch)!.subarray(from, from + place.length);
+    }
+    let text: string;
     let problem = 'it is no object';
     try {
+      text = decodeUtf8(bytes, () => 'The line');
+    } catch (error) {
+      const { code, hint } = error as DataError;
+      throw new DataError(`${await this.describe(line)} is not UTF-8.`, { code, hint, cause: error });
+    }
+    try {
       const value: unknown = JSON.parse(text);
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Row;
     } catch (error) {
       problem = (error as Error).message;
     }
-    throw new DataError(`${await this.index.describe(line)} is no JSON object on a line: ${problem}.`, {
+    throw new DataError(`${await this.describe(line)} is no JSON object on a line: ${problem}.`, {
       code: 'data.bad-line',
     });
   }
 
-  private orderOf(epoch: number): Int32Array | undefined {
-    if (!this.random) return undefined;
-    if (this.order?.epoch !== epoch)
-      this.order = { epoch, lines: this.random.fork('lines').fork(epoch).permutation(this.length) };
-    return this.order.lines;
+  describe(line: number): Promise<string> {
+    return this.index.describe(line);
+  }
+
+  dispose(): void {
+    this.bytes.dispose();
+    this.heldBytes.clear();
   }
 }
 
-const count = z.int().min(0);
-const positionSchema = z.strictObject({
-  data: z.string(),
-  epoch: count,
-  line: count,
-  /** Examples of that line that were given already. */
-  given: count.default(0),
-});
-
-/** The examples of one line after the other. */
-export class LineExamples implements Dataset {
-  readonly kind = 'examples';
-  readonly length?: number;
-  private epoch = 0;
-  private line = 0;
-  private given = 0;
-
-  /** `perLine`: examples of every line, where that is known. */
-  constructor(
-    private readonly lines: JsonLines,
-    readonly fields: readonly FieldSpec[],
-    private readonly options: { readonly repeat: boolean; readonly fingerprint: string; readonly perLine?: number },
-  ) {
-    if (options.perLine !== undefined) this.length = lines.length * options.perLine;
-  }
-
-  position(): JsonValue {
-    return { data: this.options.fingerprint, epoch: this.epoch, line: this.line, given: this.given };
-  }
-
-  restore(position: JsonValue): Promise<void> {
-    const { epoch, line, given } = parsePosition(positionSchema, position, this.options.fingerprint);
-    Object.assign(this, { epoch, line, given });
-    return Promise.resolve();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<HostFields, undefined, undefined> {
-    for (;;) {
-      if (this.line >= this.lines.length) {
-        if (!this.options.repeat) return undefined;
-        this.epoch++;
-        this.line = 0;
-      }
-      const examples = await this.lines.examples(this.epoch, this.line);
-      for (let next = this.given; next < examples.length; next++) {
-        const isLast = next + 1 === examples.length;
-        this.given = isLast ? 0 : next + 1;
-        if (isLast) this.line++;
-        yield Object.fromEntries(
-          Object.entries(examples[next]).map(
-            ([field, values]) =>
-              [
-                field,
-                { dtype: values instanceof Float32Array ? 'float32' : 'int32', shape: [values.length], values },
-              ] as const,
-          ),
-        );
-      }
-    }
-  }
+function changed({ path, size }: DataFile): DataError {
+  return new DataError(`${path} cannot be read: it has become shorter than the ${size} bytes it had.`, {
+    code: 'data.unreadable',
+  });
 }

@@ -1,10 +1,26 @@
-import { DataError } from '@graft/core';
-import { createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
+import type { FileBytes } from './file-bytes';
 import type { DataFile } from './find-files';
 import { belongs, type Split } from './hold-out';
+import type { Stretch } from './rows';
 
 const NEWLINE = 0x0a;
+/** A stretch of lines that are read together ends behind so many bytes. */
+const STRETCH_BYTES = 1 << 20;
+
+/** Where a stretch lies in its file's text. */
+export interface LineStretch extends Stretch {
+  readonly start: number;
+}
+
+/** Where a line lies. */
+export interface LinePlace {
+  readonly file: number;
+  /** Offset and length in bytes of the file's text. */
+  readonly start: number;
+  readonly length: number;
+  /** The stretch to read it with. Undefined: it can be read by itself. */
+  readonly stretch?: number;
+}
 
 /** Numbers in one growing array. */
 class Numbers {
@@ -26,74 +42,77 @@ class Numbers {
 }
 
 /**
- * Where every line of some files lies, blank ones apart: 24 bytes a line instead of the lines themselves, and any line can
- * be read without those before it.
+ * Where every line of some files lies, blank ones apart: 24 bytes a line instead of the lines themselves, and any line of a
+ * plain file can be read without those before it. Where a file is compressed, all lines are read in stretches.
  */
 export class LineIndex {
+  stretches: readonly LineStretch[] | undefined;
   private readonly fileOf = new Numbers();
   private readonly starts = new Numbers();
   private readonly lengths = new Numbers();
 
-  private constructor(private readonly files: readonly DataFile[]) {}
+  private constructor(
+    private readonly files: readonly DataFile[],
+    private readonly bytes: FileBytes,
+  ) {}
 
   /** Reads the files once. With a split, only lines of its part are kept. */
-  static async build(files: readonly DataFile[], split: Split): Promise<LineIndex> {
-    const index = new LineIndex(files);
-    for (const file of files.keys()) await index.scan(file, split);
+  static async build(files: readonly DataFile[], split: Split, bytes: FileBytes): Promise<LineIndex> {
+    const index = new LineIndex(files, bytes);
+    let anyGzip = false;
+    for (const [i, file] of files.entries()) {
+      anyGzip ||= await bytes.isGzip(file);
+      await index.scan(i, split);
+    }
+    if (anyGzip) index.stretches = index.cut();
     return index;
-  }
-
-  /** The same; throws DataError, naming the patterns, where nothing is left. */
-  static async ofSome(
-    files: readonly DataFile[],
-    split: Split,
-    patterns: string | readonly string[],
-  ): Promise<LineIndex> {
-    const index = await LineIndex.build(files, split);
-    if (index.length > 0) return index;
-    const why = split ? `belongs to the ${split.part} part` : 'holds anything';
-    throw new DataError(`No line of ${[patterns].flat().join(', ')} ${why}.`, { code: 'data.empty' });
   }
 
   get length(): number {
     return this.starts.length;
   }
 
-  async read(line: number): Promise<string> {
-    const file = this.files[this.fileOf.at(line)];
-    const bytes = new Uint8Array(this.lengths.at(line));
-    try {
-      const handle = await open(file.path);
-      try {
-        const { bytesRead } = await handle.read(bytes, 0, bytes.length, this.starts.at(line));
-        if (bytesRead < bytes.length) throw new Error(`it has become shorter than the ${file.size} bytes it had`);
-      } finally {
-        await handle.close();
-      }
-    } catch (cause) {
-      throw new DataError(`${file.path} cannot be read: ${(cause as Error).message}.`, {
-        code: 'data.unreadable',
-        cause,
-      });
+  at(line: number): LinePlace {
+    const place = { file: this.fileOf.at(line), start: this.starts.at(line), length: this.lengths.at(line) };
+    if (!this.stretches) return place;
+    let [low, high] = [0, this.stretches.length - 1];
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.stretches[middle].first <= line) low = middle;
+      else high = middle - 1;
     }
-    return new TextDecoder().decode(bytes);
+    return { ...place, stretch: low };
   }
 
   /** `file:line` as editors count, for errors: counts the newlines before it. */
   async describe(line: number): Promise<string> {
-    const { path } = this.files[this.fileOf.at(line)];
-    const start = this.starts.at(line);
+    const file = this.files[this.fileOf.at(line)];
+    let left = this.starts.at(line);
     let number = 1;
-    if (start > 0) {
-      for await (const chunk of createReadStream(path, { end: start - 1 }) as AsyncIterable<Buffer>) {
-        for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, at + 1)) number++;
+    if (left > 0) {
+      for await (const chunk of this.bytes.scan(file)) {
+        for (let at = chunk.indexOf(NEWLINE); at >= 0 && at < left; at = chunk.indexOf(NEWLINE, at + 1)) number++;
+        left -= chunk.length;
+        if (left <= 0) break;
       }
     }
-    return `${path}:${number}`;
+    return `${file.path}:${number}`;
+  }
+
+  private cut(): LineStretch[] {
+    const stretches: LineStretch[] = [];
+    for (let first = 0, line = 1; line <= this.length; line++) {
+      const start = this.starts.at(first);
+      const bytes = this.starts.at(line - 1) + this.lengths.at(line - 1) - start;
+      const goesOn = line < this.length && this.fileOf.at(line) === this.fileOf.at(first) && bytes < STRETCH_BYTES;
+      if (goesOn) continue;
+      stretches.push({ first, rows: line - first, bytes, file: this.fileOf.at(first), start });
+      first = line;
+    }
+    return stretches;
   }
 
   private async scan(file: number, split: Split): Promise<void> {
-    const { path } = this.files[file];
     let start = 0;
     let parts: Buffer[] = [];
     const finish = (end: number): void => {
@@ -107,19 +126,15 @@ export class LineIndex {
       start = end + 1;
     };
     let offset = 0;
-    try {
-      for await (const chunk of createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Buffer>) {
-        let from = 0;
-        for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-          parts.push(chunk.subarray(from, at));
-          finish(offset + at);
-          from = at + 1;
-        }
-        if (from < chunk.length) parts.push(chunk.subarray(from));
-        offset += chunk.length;
+    for await (const chunk of this.bytes.scan(this.files[file])) {
+      let from = 0;
+      for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
+        parts.push(chunk.subarray(from, at));
+        finish(offset + at);
+        from = at + 1;
       }
-    } catch (cause) {
-      throw new DataError(`${path} cannot be read: ${(cause as Error).message}.`, { code: 'data.unreadable', cause });
+      if (from < chunk.length) parts.push(chunk.subarray(from));
+      offset += chunk.length;
     }
     finish(offset);
   }

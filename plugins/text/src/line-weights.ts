@@ -1,5 +1,5 @@
 import type { FieldSpec } from '@graft/core';
-import { LineProblem } from './json-lines';
+import { RowProblem, type Row } from './rows';
 import { valueAt } from './template';
 
 export const WEIGHTS_FIELD: FieldSpec = {
@@ -11,24 +11,20 @@ export const WEIGHTS_FIELD: FieldSpec = {
 
 /**
  * Weights of a text's tokens: under `key` a number for all of them, or a list with one for each, for the end of sequence too
- * or without it (then that counts 1). Throws LineProblem.
+ * or without it (then that counts 1). Throws RowProblem.
  *
  *     {"answer": "abc", "weights": [0, 1, 0.5]}, a token for each letter   ->   [0, 1, 0.5, 1]
  */
-export function weightsAt(
-  object: Readonly<Record<string, unknown>>,
-  key: string,
-  tokens: number,
-  eos: boolean,
-): Float32Array {
+export function weightsAt(object: Row, key: string, tokens: number, eos: boolean): Float32Array {
   const value = valueAt(object, key);
-  const list = Array.isArray(value) ? (value as unknown[]) : [value];
+  // Integers of tables come as bigint.
+  const list = [value].flat().map((weight: unknown) => (typeof weight === 'bigint' ? Number(weight) : weight));
   if (!list.every((weight) => typeof weight === 'number' && weight >= 0))
-    throw new LineProblem(`should have a number of at least 0, or a list of them, under "${key}"`);
+    throw new RowProblem(`should have a number of at least 0, or a list of them, under "${key}"`);
   const weights = list as number[];
   if (!Array.isArray(value)) return new Float32Array(tokens).fill(weights[0]);
   if (eos && weights.length === tokens - 1) return Float32Array.of(...weights, 1);
   if (weights.length === tokens) return Float32Array.from(weights);
   const expected = eos ? `${tokens - 1} tokens and an end of sequence` : `${tokens} tokens`;
-  throw new LineProblem(`has ${weights.length} weights under "${key}" for ${expected}`);
+  throw new RowProblem(`has ${weights.length} weights under "${key}" for ${expected}`);
 }

@@ -63,6 +63,67 @@ it('goes on from any saved position with the very items that would have followed
   );
 });
 
+it('passes over what a member without `skip` gives by reading it', async () => {
+  const [plain, own] = [await openDataset('jsonl', lines('a')), await openDataset('jsonl', lines('b'))];
+  Object.defineProperty(plain, 'skip', { value: undefined });
+  const open = new MixtureDataset(
+    [
+      { dataset: plain, rate: 1 },
+      { dataset: own, rate: 1 },
+    ],
+    'stop',
+    createRandom(3),
+  );
+  const position = open.position();
+  const all = await texts(open, 30);
+  await open.restore(position);
+  expect(await open.skip(17)).toBe(17);
+  expect(await texts(open, 13)).toEqual(all.slice(17));
+});
+
+it('passing over items is reading and dropping them, whoever they are for', async () => {
+  const kinds = {
+    rows: { use: 'jsonl' },
+    packed: { use: 'jsonl', lengthTokens: 8, pack: { rows: 2 } },
+    nested: { use: 'mixture' },
+  };
+  const member = (kind: keyof typeof kinds, name: string, own: object): object =>
+    kind === 'nested'
+      ? { use: 'mixture', datasets: [{ dataset: lines(name, own) }, { dataset: lines('b', own), objective: 'x' }] }
+      : lines(name, { ...own, ...kinds[kind] });
+  const options = fc.record({
+    kind: fc.constantFrom(...(Object.keys(kinds) as (keyof typeof kinds)[])),
+    atEnd: fc.constantFrom('stop', 'continue'),
+    repeat: fc.boolean(),
+  });
+  const calls = fc.array(
+    fc.record({ items: fc.integer({ min: 0, max: 7 }), variant: fc.constantFrom(undefined, 'x', 'y') }),
+    { maxLength: 6 },
+  );
+  await fc.assert(
+    fc.asyncProperty(options, calls, async ({ kind, atEnd, repeat }, steps) => {
+      const open = (): Promise<Dataset> =>
+        openDataset('mixture', {
+          datasets: [
+            { dataset: member(kind, 'a', { repeat }), rate: 2 },
+            { dataset: member('rows', 'b', { repeat }), objective: 'x' },
+            { dataset: member('rows', 'a', { repeat }), objective: 'y' },
+          ],
+          atEnd,
+        });
+      const [skipping, dropping] = [await open(), await open()];
+      for (const { items, variant } of steps) {
+        skipping.select!(variant);
+        dropping.select!(variant);
+        expect(await skipping.skip!(items)).toBe((await take(dropping, items)).length);
+        expect(await texts(skipping, 2)).toEqual(await texts(dropping, 2));
+      }
+      expect(skipping.position()).toEqual(dropping.position());
+    }),
+    { numRuns: 40 },
+  );
+});
+
 it('ends with the first that ends, or goes on until none is left', async () => {
   const stopped = await openDataset('mixture', two({}, { repeat: false }));
   const first = await texts(stopped, 100);

@@ -125,7 +125,19 @@ export class MixtureDataset implements Dataset {
     }
   }
 
-  private async next(): Promise<HostFields | undefined> {
+  /** Each member passes over its own, by its `skip` where it has one. */
+  async skip(items: number): Promise<number> {
+    let skipped = 0;
+    while (skipped < items && (await this.draw((i) => this.skipOf(i)))) skipped++;
+    return skipped;
+  }
+
+  private next(): Promise<HostFields | undefined> {
+    return this.draw((i) => this.nextOf(i));
+  }
+
+  /** What `take` makes of the member that is drawn; undefined at the end. */
+  private async draw<T>(take: (member: number) => Promise<T | undefined>): Promise<T | undefined> {
     const draws = this.random.fork('draw').fork(this.given);
     for (;;) {
       const left = this.members
@@ -134,10 +146,10 @@ export class MixtureDataset implements Dataset {
       if (left.length === 0) return undefined;
       let point = draws.uniform() * left.reduce((sum, { member }) => sum + member.rate, 0);
       const { i } = left.find(({ member }) => (point -= member.rate) < 0) ?? left[left.length - 1];
-      const item = await this.nextOf(i);
-      if (item) {
+      const taken = await take(i);
+      if (taken !== undefined) {
         this.given++;
-        return item;
+        return taken;
       }
       if (this.atEnd === 'stop') return undefined;
       this.ended[i] = true;
@@ -154,6 +166,12 @@ export class MixtureDataset implements Dataset {
       this.open.delete(i);
     }
     return undefined;
+  }
+
+  /** Reads where the member cannot pass over, or is at the end of a pass, perhaps. */
+  private async skipOf(i: number): Promise<true | undefined> {
+    if ((await this.members[i].dataset.skip?.(1)) === 1) return true;
+    return (await this.nextOf(i)) && true;
   }
 
   private async close(): Promise<void> {

@@ -7,8 +7,10 @@ import {
   type RandomStream,
 } from '@graft/core';
 import { z } from 'zod';
+import { segmentsSpec } from './pack';
 import { parsePosition } from './position';
-import type { Cursor, TokenChunk, TokenSource } from './token-source';
+import { exampleOf } from './row-examples';
+import { noText, type Cursor, type TokenChunk, type TokenSource } from './token-source';
 
 export const TOKENS_FIELD: FieldSpec = {
   name: 'tokens',
@@ -16,6 +18,9 @@ export const TOKENS_FIELD: FieldSpec = {
   rank: 1,
   meaning: 'token ids of one piece of text',
 };
+
+/** Tokens, and which document of the window each belongs to, from 1 on. */
+type Window = Readonly<Record<'tokens' | 'segments', Int32Array>>;
 
 /** A place in a source to the token: a chunk, and how many of its tokens are used up. */
 interface Place<C extends Cursor> {
@@ -42,15 +47,19 @@ class Packer<C extends Cursor> {
   }
 
   /** The next window; undefined when fewer tokens than a window are left, which are dropped. */
-  async next(): Promise<Int32Array | undefined> {
+  async next(): Promise<Window | undefined> {
     const window = new Int32Array(this.length);
+    const segments = new Int32Array(this.length);
     let filled = 0;
+    let segment = 1;
+    let segmentStart = 0;
     while (filled < this.length) {
       this.chunk ??= await this.source.read(this.at.chunk);
       if (!this.chunk) return undefined;
       const { tokens, next } = this.chunk;
       const part = tokens.subarray(this.at.used, this.at.used + this.length - filled);
       window.set(part, filled);
+      segments.fill(segment, filled, filled + part.length);
       filled += part.length;
       if (part.length > 0) this.lastEpochWithTokens = this.at.chunk.epoch;
       const used = this.at.used + part.length;
@@ -59,15 +68,16 @@ class Packer<C extends Cursor> {
         continue;
       }
       if (next.epoch > this.lastEpochWithTokens + 1) {
-        throw new DataError('The dataset holds no text: a whole pass over its files gave no token.', {
-          code: 'data.empty',
-          hint: 'Look at the files, and at the fraction held out.',
-        });
+        throw noText();
+      }
+      if (this.chunk.endsDocument && filled > segmentStart) {
+        segment++;
+        segmentStart = filled;
       }
       this.at = { chunk: next, used: 0 };
       this.chunk = undefined;
     }
-    return window;
+    return { tokens: window, segments };
   }
 }
 
@@ -86,6 +96,8 @@ export interface PackedOptions {
   /** Windows that are shuffled among each other; 1 keeps the source's order. They are in memory together. */
   readonly blockWindows: number;
   readonly random: RandomStream;
+  /** Whether windows tell their documents apart. Default false. */
+  readonly segments?: boolean;
   /** Names the data, so that a position in other data is refused. */
   readonly fingerprint: string;
 }
@@ -96,18 +108,19 @@ export interface PackedOptions {
  */
 export class PackedDataset<C extends Cursor> implements Dataset {
   readonly kind = 'examples';
-  readonly fields = [TOKENS_FIELD];
+  readonly fields: readonly FieldSpec[];
   private block = 0;
   private done = 0;
   private start: Place<C>;
   private packer: Packer<C> | undefined;
-  private loaded: { windows: readonly Int32Array[]; order: Int32Array } | undefined;
+  private loaded: { windows: readonly Window[]; order: Int32Array } | undefined;
 
   constructor(
     private readonly source: TokenSource<C>,
     private readonly options: PackedOptions,
   ) {
     this.start = { chunk: source.start, used: 0 };
+    this.fields = options.segments ? [TOKENS_FIELD, segmentsSpec('segments')] : [TOKENS_FIELD];
   }
 
   position(): JsonValue {
@@ -124,14 +137,25 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     return Promise.resolve();
   }
 
+  /** Reads what it passes over: where a window begins depends on the tokens before it. */
+  async skip(items: number): Promise<number> {
+    let skipped = 0;
+    while (skipped < items && (await this.next())) skipped++;
+    return skipped;
+  }
+
+  dispose(): void {
+    this.source.dispose?.();
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<HostFields, undefined, undefined> {
     for (let window = await this.next(); window; window = await this.next()) {
-      yield { tokens: { dtype: 'int32', shape: [window.length], values: window } };
+      yield exampleOf(this.options.segments ? window : { tokens: window.tokens });
     }
     return undefined;
   }
 
-  private async next(): Promise<Int32Array | undefined> {
+  private async next(): Promise<Window | undefined> {
     this.loaded ??= await this.load();
     const { windows, order } = this.loaded;
     if (this.done >= windows.length) return undefined;
@@ -145,10 +169,10 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     return window;
   }
 
-  private async load(): Promise<{ windows: readonly Int32Array[]; order: Int32Array }> {
+  private async load(): Promise<{ windows: readonly Window[]; order: Int32Array }> {
     const { lengthTokens, blockWindows, random } = this.options;
     this.packer ??= new Packer(this.source, lengthTokens, this.start);
-    const windows: Int32Array[] = [];
+    const windows: Window[] = [];
     while (windows.length < blockWindows) {
       const window = await this.packer.next();
       if (!window) break;

@@ -1,5 +1,4 @@
-import { DataError } from '@graft/core';
-import { open } from 'node:fs/promises';
+import { FileBytes } from './file-bytes';
 import type { DataFile } from './find-files';
 
 /** A document or, of a long one, a part. */
@@ -9,13 +8,15 @@ export interface Piece {
   readonly next: number;
   /** Whether the document ends with it. */
   readonly endsDocument: boolean;
+  readonly endsFile: boolean;
 }
 
 const NEWLINE = 0x0a;
 
-/** Reads files in pieces from any offset. Keeps one stretch of one file in memory, so that small documents are not reread. */
+/** Reads files, plain or gzip, in pieces from any offset. Keeps one stretch of one file in memory, so that small documents are not reread. */
 export class PieceReader {
-  private held: { path: string; from: number; bytes: Uint8Array } | undefined;
+  private held: { path: string; from: number; bytes: Uint8Array; atEnd: boolean } | undefined;
+  private readonly files = new FileBytes();
 
   constructor(
     /** What stands between documents in a file; undefined: a file is one document. */
@@ -27,54 +28,51 @@ export class PieceReader {
 
   /** The piece that begins at `offset`. A document that is longer than a piece is cut behind its last newline that fits. */
   async read(file: DataFile, offset: number): Promise<Piece> {
-    const bytes = await this.bytesAt(file, offset);
-    const atEnd = offset + bytes.length >= file.size;
+    const { bytes, atEnd } = await this.bytesAt(file, offset);
     const separator = this.separator;
     const found = separator ? indexOf(bytes, separator) : -1;
-    if (separator && found >= 0)
-      return { bytes: bytes.subarray(0, found), next: offset + found + separator.length, endsDocument: true };
-    if (atEnd) return { bytes, next: file.size, endsDocument: true };
-    // A separator may begin in the last bytes that were read; the cut stays before it.
-    const end = cutBefore(bytes, bytes.length - (separator ? separator.length - 1 : 0));
-    return { bytes: bytes.subarray(0, end), next: offset + end, endsDocument: false };
-  }
-
-  /** Up to `pieceBytes` bytes; fewer only at the end of the file. */
-  private async bytesAt(file: DataFile, offset: number): Promise<Uint8Array> {
-    const length = Math.min(this.pieceBytes, file.size - offset);
-    const { held } = this;
-    if (!held || held.path !== file.path || offset < held.from || offset + length > held.from + held.bytes.length) {
-      this.held = {
-        path: file.path,
-        from: offset,
-        bytes: await readStretch(file, offset, Math.min(this.stretchBytes, file.size - offset)),
+    if (separator && found >= 0) {
+      const end = found + separator.length;
+      return {
+        bytes: bytes.subarray(0, found),
+        next: offset + end,
+        endsDocument: true,
+        endsFile: atEnd && end === bytes.length,
       };
     }
-    const { from, bytes } = this.held!;
-    return bytes.subarray(offset - from, offset - from + length);
+    if (atEnd) return { bytes, next: offset + bytes.length, endsDocument: true, endsFile: true };
+    // A separator may begin in the last bytes that were read; the cut stays before it.
+    const end = cutBefore(bytes, bytes.length - (separator ? separator.length - 1 : 0));
+    return { bytes: bytes.subarray(0, end), next: offset + end, endsDocument: false, endsFile: false };
+  }
+
+  dispose(): void {
+    this.files.dispose();
+  }
+
+  /** `pieceBytes` bytes; fewer only at the end of the file. */
+  private async bytesAt(file: DataFile, offset: number): Promise<{ bytes: Uint8Array; atEnd: boolean }> {
+    const { held, pieceBytes } = this;
+    const from = held ? offset - held.from : 0;
+    const enough = held && (held.atEnd || from + pieceBytes <= held.bytes.length);
+    if (!held || held.path !== file.path || from < 0 || from > held.bytes.length || !enough) {
+      // What is held already of a gzip file would have to be inflated again from the start.
+      const rest = held?.path === file.path && from >= 0 && from < held.bytes.length ? held.bytes.slice(from) : NOTHING;
+      const wanted = Math.max(this.stretchBytes, pieceBytes) - rest.length;
+      const read = await this.files.read(file, offset + rest.length, wanted);
+      this.held = { path: file.path, from: offset, bytes: join(rest, read.bytes), atEnd: read.atEnd };
+    }
+    const { from: start, bytes, atEnd } = this.held!;
+    const begin = offset - start;
+    const end = Math.min(begin + pieceBytes, bytes.length);
+    return { bytes: bytes.subarray(begin, end), atEnd: atEnd && end === bytes.length };
   }
 }
 
-async function readStretch(file: DataFile, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  try {
-    const handle = await open(file.path);
-    try {
-      for (let filled = 0; filled < length;) {
-        const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-        if (bytesRead === 0) throw new Error(`it has become shorter than the ${file.size} bytes it had`);
-        filled += bytesRead;
-      }
-    } finally {
-      await handle.close();
-    }
-  } catch (cause) {
-    throw new DataError(`${file.path} cannot be read: ${(cause as Error).message}.`, {
-      code: 'data.unreadable',
-      cause,
-    });
-  }
-  return bytes;
+const NOTHING = new Uint8Array(0);
+
+function join(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return a.length === 0 ? b : Buffer.concat([a, b]);
 }
 
 function indexOf(bytes: Uint8Array, separator: Uint8Array): number {

@@ -4,10 +4,11 @@ import { chat } from './chat';
 import { huggingface } from './huggingface';
 import { jsonl } from './jsonl';
 import { mixture } from './mixture';
+import { parquet } from './parquet';
 import { tensors } from './tensors';
 import { text } from './text';
 
 export const plugin = definePlugin({
   name: '@graft/text',
-  components: [bytes, huggingface, text, jsonl, chat, tensors, mixture],
+  components: [bytes, huggingface, text, jsonl, parquet, chat, tensors, mixture],
 });

@@ -82,6 +82,11 @@ describe('weights', () => {
       'weights.jsonl:1 has 1 weights under "bad" for 2 tokens and an end of sequence.',
     );
     await expect(weights({ ...pairs, weights: 'q' })).rejects.toThrow('should have a number of at least 0');
+    const packed = { ...pairs, pack: { sourceTokens: 4, targetTokens: 4 } };
+    await expect(weights({ ...packed, weights: 'bad' })).rejects.toThrow('has 1 weights under "bad"');
+    await expect(weights({ weights: 'one', lengthTokens: 4, pack: {} })).rejects.toThrow(
+      'packed texts have no weights',
+    );
     await expect(weights({ weights: 'one', lengthTokens: 4 })).rejects.toThrow('packed texts have no weights');
   });
 });

@@ -1,7 +1,8 @@
+import { didYouMean } from '@graft/core';
 import { z } from 'zod';
-import { LineProblem } from './json-lines';
+import { RowProblem, type Row } from './rows';
 
-/** A key of a line's object, or a template with keys in braces: `Translate to German: {english}`. */
+/** A key of a row, or a template with keys in braces: `Translate to German: {english}`. */
 export type Template = readonly (string | { readonly key: string })[];
 
 /** Throws Error where braces do not close, or hold no key. `{{` and `}}` stand for braces. */
@@ -41,16 +42,20 @@ export const templateOption = z
     }
   });
 
-type LineObject = Readonly<Record<string, unknown>>;
+/** The keys that a key or a template asks a row for. */
+export function keysOf(option: string): string[] {
+  if (!/[{}]/.test(option)) return [option];
+  return parseTemplate(option).flatMap((part) => (typeof part === 'string' ? [] : [part.key]));
+}
 
 /**
- * Makes a text out of a line's object: of a key what it holds, of a template its text with the keys filled in, texts, numbers
+ * Makes a text out of a row: of a key what it holds, of a template its text with the keys filled in, texts, numbers
  * and booleans. `translation.en` looks into `translation`, unless there is a key of that very name. The reader throws
- * LineProblem.
+ * RowProblem.
  *
  *     'Translate to German: {english}' of {"english": "a dog", "german": "ein Hund"}   ->   Translate to German: a dog
  */
-export function textReader(option: string): (object: LineObject) => string {
+export function textReader(option: string): (object: Row) => string {
   if (!/[{}]/.test(option)) return (object) => textAt(object, option);
   const template = parseTemplate(option);
   return (object) =>
@@ -58,24 +63,25 @@ export function textReader(option: string): (object: LineObject) => string {
 }
 
 /** `template`: the one that names the key; without it only texts are taken. */
-function textAt(object: LineObject, key: string, template?: string): string {
+function textAt(object: Row, key: string, template?: string): string {
   const value = valueAt(object, key);
   if (typeof value === 'string') return value;
-  if (template !== undefined && (typeof value === 'number' || typeof value === 'boolean')) return String(value);
+  if (template !== undefined && ['number', 'bigint', 'boolean'].includes(typeof value)) return String(value);
+  const keys = Object.keys(object);
   const got =
     value === undefined
-      ? `has only ${Object.keys(object).join(', ') || 'nothing'}`
+      ? `has only ${keys.join(', ') || 'nothing'}${didYouMean(key, keys).replace(/\?$/, '')}`
       : `holds ${value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value} there`;
   const asked = template === undefined ? '' : ` for the template "${template}"`;
-  throw new LineProblem(`should have a text under "${key}"${asked}, but ${got}`);
+  throw new RowProblem(`should have a text under "${key}"${asked}, but ${got}`);
 }
 
-export function valueAt(object: LineObject, key: string): unknown {
+export function valueAt(object: Row, key: string): unknown {
   if (Object.hasOwn(object, key)) return object[key];
   let value: unknown = object;
   for (const step of key.split('.')) {
     if (typeof value !== 'object' || value === null || !Object.hasOwn(value, step)) return undefined;
-    value = (value as LineObject)[step];
+    value = (value as Row)[step];
   }
   return value;
 }

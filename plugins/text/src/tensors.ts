@@ -70,6 +70,14 @@ export class TensorBatches implements Dataset {
     return Promise.resolve();
   }
 
+  skip(items: number): Promise<number> {
+    if (items === 0) return Promise.resolve(0);
+    const skipped = this.repeat ? items : Math.min(items, this.length - this.batch);
+    // Behind the last batch it stands at `length`, as it does when that was read.
+    this.batch = this.repeat ? ((this.batch + skipped - 1) % this.length) + 1 : this.batch + skipped;
+    return Promise.resolve(skipped);
+  }
+
   dispose(): void {
     void this.reader.close();
   }

@@ -7,31 +7,44 @@ import {
   type Tokenizer,
 } from '@graft/core';
 import { z } from 'zod';
+import { decodeUtf8 } from './file-bytes';
 import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from './find-files';
 import { belongs, splitOption } from './hold-out';
+import { packOption } from './pack';
+import { packDocuments } from './pack-dataset';
 import { PackedDataset } from './packed';
 import { PieceReader } from './pieces';
 import { withEos, type TokenChunk, type TokenSource } from './token-source';
 
-export const textOptions = z.strictObject({
-  /** Files or globs. */
-  files: filesOption,
-  exclude: excludeOption,
-  tokenizer: componentOption('tokenizer'),
-  /** Tokens in an example. */
-  lengthTokens: z.int().min(2),
-  /** What stands between documents within a file, as in "\n\n". Default: a file is one document. */
-  separator: z.string().min(1).optional(),
-  split: splitOption,
-  /** An end-of-sequence token behind every document. */
-  appendEos: z.boolean().default(true),
-  /** Files in another order in every pass, and windows shuffled in blocks of `shuffleWindows`. */
-  shuffle: z.boolean().default(true),
-  /** Windows that are shuffled among each other, and are in memory together. */
-  shuffleWindows: z.int().positive().default(256),
-  /** Begins again at the end of the files. */
-  repeat: z.boolean().default(true),
-});
+export const textOptions = z
+  .strictObject({
+    /** Files or globs. */
+    files: filesOption,
+    exclude: excludeOption,
+    tokenizer: componentOption('tokenizer'),
+    /** Tokens in an example. */
+    lengthTokens: z.int().min(2),
+    /** What stands between documents within a file, as in "\n\n". Default: a file is one document. */
+    separator: z.string().min(1).optional(),
+    /** Documents of one window do not see each other. */
+    segments: z.boolean().default(false),
+    /** Packs whole documents into rows of `lengthTokens`, several in each, which do not see each other. Default: windows. */
+    pack: packOption.optional(),
+    split: splitOption,
+    /** An end-of-sequence token behind every document. */
+    appendEos: z.boolean().default(true),
+    /** Files in another order in every pass, and windows shuffled in blocks of `shuffleWindows`. */
+    shuffle: z.boolean().default(true),
+    /** Windows that are shuffled among each other, and are in memory together. */
+    shuffleWindows: z.int().positive().default(256),
+    /** Begins again at the end of the files. */
+    repeat: z.boolean().default(true),
+  })
+  .superRefine(({ pack }, context) => {
+    for (const key of ['sourceTokens', 'targetTokens'] as const)
+      if (pack?.[key] !== undefined)
+        context.addIssue({ code: 'custom', path: ['pack', key], message: 'only data with source and target have it' });
+  });
 
 export type TextOptions = z.output<typeof textOptions>;
 
@@ -59,7 +72,6 @@ const NOTHING = new Int32Array(0);
 export class TextSource implements TokenSource<TextCursor> {
   readonly start: TextCursor = { epoch: 0, file: 0, offset: 0, document: 'new' };
   private order: { epoch: number; files: Int32Array } | undefined;
-  private readonly decoder = new TextDecoder();
 
   constructor(
     private readonly files: readonly DataFile[],
@@ -68,22 +80,31 @@ export class TextSource implements TokenSource<TextCursor> {
 
   async read(cursor: TextCursor): Promise<TokenChunk<TextCursor> | undefined> {
     if (cursor.file >= this.files.length) {
-      return this.options.repeat ? { tokens: NOTHING, next: { ...this.start, epoch: cursor.epoch + 1 } } : undefined;
+      const next = { ...this.start, epoch: cursor.epoch + 1 };
+      return this.options.repeat ? { tokens: NOTHING, endsDocument: true, next } : undefined;
     }
     const { tokenizer, reader, appendEos, split } = this.options;
     const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
     const piece = await reader.read(file, cursor.offset);
-    const text = this.decoder.decode(piece.bytes);
+    const text = decodeUtf8(
+      piece.bytes,
+      () => `${file.path} (the ${piece.bytes.length} bytes from ${cursor.offset} on)`,
+    );
     const kept =
       cursor.document === 'new' ? text.trim() !== '' && belongs(piece.bytes, split) : cursor.document === 'kept';
     const next: TextCursor = !piece.endsDocument
       ? { ...cursor, offset: piece.next, document: kept ? 'kept' : 'left out' }
-      : piece.next < file.size
+      : !piece.endsFile
         ? { ...cursor, offset: piece.next, document: 'new' }
         : { epoch: cursor.epoch, file: cursor.file + 1, offset: 0, document: 'new' };
-    if (!kept) return { tokens: NOTHING, next };
+    const { endsDocument } = piece;
+    if (!kept) return { tokens: NOTHING, endsDocument, next };
     const tokens = tokenizer.encode(text);
-    return { tokens: piece.endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, next };
+    return { tokens: endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, endsDocument, next };
+  }
+
+  dispose(): void {
+    this.options.reader.dispose();
   }
 
   /** The files in the order of a pass: a function of the random stream and the pass alone. */
@@ -111,9 +132,15 @@ async function openText({ options, components, random }: ComponentContext<TextOp
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
   const reader = new PieceReader(separator === undefined ? undefined : new TextEncoder().encode(separator));
+  const packer = { tokenizer, random, shuffle };
   const blockWindows = shuffle ? options.shuffleWindows : 1;
   const source = new TextSource(files, { tokenizer, reader, random, appendEos, shuffle, repeat, split });
+  if (options.pack) {
+    const data = [lengthTokens, separator, split, appendEos, shuffle, options.pack, tokenizer.vocabularySize];
+    return packDocuments(source, lengthTokens, options.pack, { ...packer, fingerprint: fingerprint(files, data) });
+  }
   return new PackedDataset(source, {
+    segments: options.segments,
     lengthTokens,
     blockWindows,
     random,
@@ -125,6 +152,7 @@ async function openText({ options, components, random }: ComponentContext<TextOp
       shuffle,
       blockWindows,
       tokenizer.vocabularySize,
+      options.segments,
     ]),
   });
 }

@@ -1,4 +1,4 @@
-import type { JsonValue } from '@graft/core';
+import { DataError, type JsonValue } from '@graft/core';
 
 /** Where a source stands: JSON, with the pass over the data that it belongs to. */
 export type Cursor = { readonly epoch: number } & { readonly [key: string]: JsonValue };
@@ -6,6 +6,8 @@ export type Cursor = { readonly epoch: number } & { readonly [key: string]: Json
 export interface TokenChunk<C extends Cursor> {
   /** May be empty. */
   readonly tokens: Int32Array;
+  /** Whether a document ends with it. */
+  readonly endsDocument: boolean;
   /** Where the chunk after this one begins. */
   readonly next: C;
 }
@@ -18,6 +20,15 @@ export interface TokenSource<C extends Cursor = Cursor> {
   readonly start: C;
   /** Undefined at the end of data that do not repeat. */
   read(cursor: C): Promise<TokenChunk<C> | undefined>;
+  dispose?(): void;
+}
+
+/** Of data that repeat, but would do so for ever without giving anything. */
+export function noText(): DataError {
+  return new DataError('The dataset holds no text: a whole pass over its files gave no token.', {
+    code: 'data.empty',
+    hint: 'Look at the files, and at the fraction held out.',
+  });
 }
 
 /** A document's tokens with the end-of-sequence token behind them. */

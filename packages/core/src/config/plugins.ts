@@ -38,7 +38,7 @@ function pick(module: unknown, name: string): Plugin {
 export async function loadPlugin(
   reference: PluginReference,
   folders: readonly string[],
-): Promise<{ plugin: Plugin; origin: string }> {
+): Promise<{ plugin: Plugin; origin: string; file?: string }> {
   if (typeof reference !== 'string') {
     if (isPlugin(reference)) return { plugin: reference, origin: INLINE };
     throw new PluginError(`plugins: ${show(reference)} is neither the name of a package or file nor a plugin.`, {
@@ -51,17 +51,22 @@ export async function loadPlugin(
     if (!existsSync(file)) {
       throw new PluginError(`Plugin file ${file} does not exist.`, { code: 'plugin.not-found', exitCode: 2 });
     }
-    return { plugin: pick(await load(file, reference), reference), origin: file };
+    return { plugin: await loadPluginFile(file, reference), origin: file, file };
   }
   for (const folder of folders) {
     const file = resolvePackage(reference, folder);
-    if (file) return { plugin: pick(await load(file, reference), reference), origin: `package ${reference}` };
+    if (file) return { plugin: await loadPluginFile(file, reference), origin: `package ${reference}`, file };
   }
   throw new PluginError(`Plugin "${reference}" is not installed (looked from ${folders.join(', ')}).`, {
     code: 'plugin.not-found',
     exitCode: 2,
     hint: `Run \`npm install ${reference}\`, or correct the name under \`plugins:\`.`,
   });
+}
+
+/** A plugin out of the file that it was found in before. Throws PluginError. */
+export async function loadPluginFile(file: string, name: string): Promise<Plugin> {
+  return pick(await load(file, name), name);
 }
 
 function resolvePackage(name: string, folder: string): string | undefined {
@@ -111,10 +116,10 @@ export class PluginLoader {
     // A resolved config names the plugins that were given as values, and they are given again.
     if (typeof reference === 'string' && this.registry.originOf(reference) === INLINE) return;
     const folders = [...new Set(home === undefined ? this.folders : [home, ...this.folders])];
-    const { plugin, origin } = await loadPlugin(reference, folders);
+    const { plugin, origin, file } = await loadPlugin(reference, folders);
     // A resolved config names the default plugins too; loading it again must not register them twice.
     if (origin !== INLINE && this.origins.has(origin)) return;
-    this.registry.register(plugin, origin);
+    this.registry.register(plugin, origin, file);
     this.origins.add(origin);
     const isPackage = origin.startsWith('package ');
     this.names.push(typeof reference !== 'string' ? plugin.name : isPackage ? reference : origin);

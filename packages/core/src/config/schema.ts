@@ -33,6 +33,11 @@ export const ParameterGroupSection = z
     'expected fromStep below untilStep; untilStep: 0 freezes for good',
   );
 
+export const LoaderSection = z.strictObject({
+  threads: count().default(1).describe('threads that read and tokenise; 0: the one that trains, while a step computes'),
+  batchesAhead: z.number().int().positive().default(2).describe('batches that the threads make before they are wanted'),
+});
+
 export const TrainSection = z.strictObject({
   steps: z.number().int().positive().describe('optimizer steps in all'),
   batchSize: z.number().int().positive().default(8).describe('examples a step; ready batches bring their own size'),
@@ -68,6 +73,7 @@ export const TrainSection = z.strictObject({
   explodingLossFactor: factor()
     .default(10)
     .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),
+  loader: LoaderSection.prefault({}),
   logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
 });
 

@@ -9,6 +9,8 @@ export interface FieldSpec {
   /** Number of dimensions: 1 = [length] in an example, 2 = [batch, length] in a batch. */
   readonly rank: number;
   readonly optional?: boolean;
+  /** Of a dataset's field: an objective that does not take it would misread the others, and is refused. Default false. */
+  readonly binding?: boolean;
   /** One clause for humans: what the numbers mean. */
   readonly meaning?: string;
 }
@@ -34,6 +36,12 @@ export const FIELDS = {
   decoderAttentionMask: 'decoder_attention_mask',
   labels: 'labels',
 } as const;
+
+/**
+ * Which segment of its row a position belongs to, from 1 on; 0: none. Positions see those of their own segment alone, and a
+ * decoder's those of the source with the same number. Optional: without them a row is one sequence.
+ */
+export const SEGMENT_FIELDS = { segmentIds: 'segment_ids', decoderSegmentIds: 'decoder_segment_ids' } as const;
 
 /** A label that no loss looks at. */
 export const IGNORED_LABEL = -100;

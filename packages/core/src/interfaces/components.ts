@@ -29,8 +29,10 @@ export interface ObjectiveContext {
   readonly step?: number;
   /** What `variantAt` said for this step. */
   readonly variant?: string;
-  /** Differs for every step and is the same after a resume. */
+  /** Differs for every step and is the same after a resume. For draws of one example see `exampleRandom`. */
   readonly random: RandomStream;
+  /** Place of the first example in the whole batch, of which other workers may have other parts. Default 0. */
+  readonly firstExample?: number;
   readonly model: Model;
 }
 
@@ -123,6 +125,11 @@ export interface Dataset extends AsyncIterable<HostFields> {
   /** JSON of where the next item comes from. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;
+  /**
+   * Passes over the next items (for the variant that is selected) without making them: other workers and threads make those. Returns how many; fewer only where
+   * iteration would end. An iteration under way goes on behind them. Default: they are read and dropped.
+   */
+  skip?(items: number): Promise<number>;
   dispose?(): void;
 }
 

@@ -69,12 +69,14 @@ export interface Model {
   readonly parameters: readonly ParameterSpec[];
   /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */
   readonly checkpointConfig: Record<string, unknown>;
+  /** Whether `forward` heeds SEGMENT_FIELDS: several sequences in one row that do not see each other. Default false. */
+  readonly readsSegments?: boolean;
   /** Floating point operations of one training step (forward and backward matmuls) on such a batch; for reports. */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
   /**
    * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones when missing):
    * encoder-decoder: input_ids, attention_mask [batch, sourceLength], decoder_input_ids, decoder_attention_mask [batch, targetLength];
-   * decoder-only: input_ids, attention_mask.
+   * decoder-only: input_ids, attention_mask. With `readsSegments` also segment_ids, and decoder_segment_ids, of the same shapes.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
   readonly head?: OutputHead;

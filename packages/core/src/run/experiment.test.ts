@@ -95,6 +95,7 @@ describe('a run', () => {
         'rows',
         'seconds',
         'waitSeconds',
+        'waitShare',
       ]);
       expect(line.tokensPerSecond).toBeCloseTo(12 / line.seconds, 6);
       expect(line.gradNorm).toBeGreaterThan(0);

@@ -1,14 +1,16 @@
 import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
-import type { OptimizerState, RunInfo } from '../interfaces';
+import type { Dataset, Objective, OptimizerState, RunInfo } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
+import { ThreadedDataset } from '../training/data-threads';
 import { checkSource } from '../training/loader';
 import { TrainingLoop, type TrainingParts, type TrainingResult } from '../training/loop';
 import { loadWarning } from '../training/memory';
 import { Trackers } from '../training/trackers';
+import type { Registry } from '../registry';
 import { RunFolder } from './folder';
 import { joinGroup, type WorkerOptions } from './group';
 import { countParameters } from './parameters';
@@ -102,6 +104,7 @@ async function lead(
     const trainer = await prepare({
       config,
       components,
+      registry,
       engine,
       group,
       folder,
@@ -169,6 +172,7 @@ async function assist(
   const trainer = await prepare({
     config: { ...config, evaluators: [], callbacks: [] },
     components,
+    registry,
     engine,
     group,
     run,
@@ -223,6 +227,7 @@ function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
 interface Job {
   readonly config: ExperimentConfig;
   readonly components: ComponentFactory;
+  readonly registry: Registry;
   readonly engine: Engine;
   readonly group?: WorkerGroup;
   /** Of worker 0, who alone writes. */
@@ -259,7 +264,7 @@ async function prepare(job: Job): Promise<Trainer> {
   try {
     const family = await components.create('model', config.model);
     const objective = own(await components.create('objective', config.objective));
-    const dataset = own(await components.create('dataset', config.dataset));
+    const dataset = own(await openDataset(job, objective.variants));
     checkSource(dataset, objective, {
       dataset: `dataset "${config.dataset.use}"`,
       objective: `objective "${config.objective.use}"`,
@@ -309,4 +314,22 @@ async function prepare(job: Job): Promise<Trainer> {
     dispose();
     throw error;
   }
+}
+
+/** The training data, in threads of their own where the config wants that and they can be. */
+async function openDataset(
+  { config, components, registry, run, logger, quiet }: Job,
+  variants: Objective['variants'],
+): Promise<Dataset> {
+  const { threads, batchesAhead } = config.train.loader;
+  if (threads > 0) {
+    const { dataset, seed } = config;
+    const wanted = { registry, dataset, seed, run, logger, variants };
+    const opened = await ThreadedDataset.open({ ...wanted, threads, batchesAhead });
+    if (opened instanceof ThreadedDataset) return opened;
+    const made = await components.create('dataset', config.dataset);
+    if (!quiet) logger.info(`Data are made between the steps, not in a thread of their own: ${opened.refused}`);
+    return made;
+  }
+  return components.create('dataset', config.dataset);
 }

@@ -12,6 +12,7 @@ const FREE = {
     'train.keepCheckpoints',
     'train.logEvery',
     'train.shardOptimizer',
+    'train.loader',
   ],
   evaluation: ALWAYS_FREE,
 } as const;

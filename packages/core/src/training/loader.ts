@@ -14,6 +14,8 @@ import {
 } from '../interfaces';
 import type { RandomStream } from '../random';
 import { failedAt } from './errors';
+import { ItemReader, shareSize, type ItemSource, type Share, type VariantOf } from './items';
+import { ThreadedDataset } from './data-threads';
 
 /** A batch ready for the step, and where the data stand behind it. */
 export interface LoadedBatch {
@@ -25,29 +27,43 @@ export interface LoadedBatch {
   readonly position: JsonValue;
 }
 
-/**
- * Turns a dataset and an objective into batches, one ahead of the step that computes. A dataset whose iteration ends is
- * iterated again: it decides whether that begins another pass or yields nothing more.
- */
+/** What a loader may do otherwise. */
+export interface LoaderOptions {
+  /** Which of the objective's variants a step takes. Default: none. */
+  readonly variantAt?: (step: number) => string | undefined;
+  /** The part of every batch that is wanted. Default: the whole. */
+  readonly share?: Share;
+}
+
+/** Turns a dataset and an objective into batches, one ahead of the step that computes. */
 export class BatchLoader {
-  private iterator: AsyncIterator<HostFields>;
+  private readonly source: ItemSource;
+  private readonly share: Share;
   private ahead: Promise<LoadedBatch> | undefined;
   private nextStep: number;
-  private itemsRead = 0;
 
-  /** Throws DataError when the dataset cannot give what the objective takes. `step`: steps done already. */
+  /**
+   * Throws DataError when the dataset cannot give what the objective takes, or a batch cannot be shared out. `step`: steps
+   * done already.
+   */
   constructor(
     private readonly dataset: Dataset,
     private readonly objective: Objective,
     private readonly model: Model,
-    private readonly batchSize: number,
+    batchSize: number,
     private readonly random: RandomStream,
     step: number,
-    /** Which of the objective's variants a step takes. */
-    private readonly variantAt: (step: number) => string | undefined = () => undefined,
+    private readonly options: LoaderOptions = {},
   ) {
     checkSource(dataset, objective);
-    this.iterator = dataset[Symbol.asyncIterator]();
+    this.share = options.share ?? { rank: 0, count: 1 };
+    const settings = { batchSize, share: this.share };
+    if (dataset.kind === 'examples') shareSize(batchSize, this.share);
+    const variantOf: VariantOf = (batch) => options.variantAt?.(step + batch);
+    this.source =
+      dataset instanceof ThreadedDataset
+        ? dataset.batches(settings, variantOf)
+        : new ItemReader(dataset, settings, variantOf);
     this.nextStep = step;
   }
 
@@ -66,39 +82,41 @@ export class BatchLoader {
 
   async close(): Promise<void> {
     await this.ahead?.catch(() => undefined);
-    await this.iterator.return?.();
+    await this.source.close();
   }
 
   private async load(): Promise<LoadedBatch> {
-    const { dataset, objective, model } = this;
-    const where = `The batch for step ${++this.nextStep}`;
-    const variant = this.variantAt(this.nextStep - 1);
-    const start = structuredClone(dataset.position());
-    const items: HostFields[] = [];
+    const { dataset, objective, model, options } = this;
+    const step = ++this.nextStep;
+    const where = `The batch for step ${step}`;
     try {
-      dataset.select?.(variant);
-      while (items.length < (dataset.kind === 'batch' ? 1 : this.batchSize)) items.push(await this.nextItem());
+      const read = await this.source.next();
+      if ('ended' in read) throw ended(step, read.ended);
+      const { items, first, start, position } = read;
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
-      const fields = this.prepare(
-        source,
-        { random: this.random.fork(this.nextStep), model, step: this.nextStep - 1, variant },
-        where,
-      );
-      checkFields(fields, objective.gives, where);
-      checkLabels(fields, where);
-      checkIds(fields, model.vocabularySize, where);
+      const context: ObjectiveContext = {
+        random: this.random.fork(step),
+        firstExample: first,
+        model,
+        step: step - 1,
+        variant: options.variantAt?.(step - 1),
+      };
+      const prepared = this.prepare(source, context, where);
+      checkFields(prepared, objective.gives, where);
+      checkLabels(prepared, where);
+      checkIds(prepared, model.vocabularySize, where);
+      const fields = dataset.kind === 'batch' ? partOf(prepared, this.share) : prepared;
       const declared = objective.gives.filter(({ name }) => fields[name]);
       return {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
         tokens: objective.countTokens?.(fields) ?? countIds(fields),
         start,
-        // A copy: a dataset may hand out an object that it goes on changing.
-        position: structuredClone(dataset.position()),
+        position,
       };
     } catch (error) {
-      throw failedAt(`Making the batch for step ${this.nextStep}`, error);
+      throw failedAt(`Making the batch for step ${step}`, error);
     }
   }
 
@@ -112,25 +130,13 @@ export class BatchLoader {
       throw new DataError(`${where}: ${error.message}`, { code, exitCode, hint, cause: error });
     }
   }
+}
 
-  private async nextItem(): Promise<HostFields> {
-    let result = await this.iterator.next();
-    if (result.done) {
-      this.iterator = this.dataset[Symbol.asyncIterator]();
-      result = await this.iterator.next();
-    }
-    if (result.done) {
-      throw new DataError(
-        `The data ended at step ${this.nextStep}: the dataset gave ${this.itemsRead} items and has no more.`,
-        {
-          code: 'data.ended',
-          hint: 'Lower train.steps, give more data, or let the dataset repeat.',
-        },
-      );
-    }
-    checkFields(result.value, this.dataset.fields, `Item ${++this.itemsRead} of the dataset`);
-    return result.value;
-  }
+function ended(step: number, items: number): DataError {
+  return new DataError(`The data ended at step ${step}: the dataset gave ${items} items and has no more.`, {
+    code: 'data.ended',
+    hint: 'Lower train.steps, give more data, or let the dataset repeat.',
+  });
 }
 
 /** Throws DataError where the declarations alone tell that dataset and objective do not fit. */
@@ -200,6 +206,11 @@ export function uploadBatch(fields: HostFields): BatchTensors {
   return Object.fromEntries(
     Object.entries(fields).map(([name, { values, shape, dtype }]) => [name, tf.tensor(values, [...shape], dtype)]),
   );
+}
+
+/** The rows of a batch that are a worker's. */
+function partOf(fields: HostFields, { rank, count }: Share): HostFields {
+  return splitBatch(fields, count, 'the workers times train.microBatches')[rank];
 }
 
 /**

@@ -162,7 +162,11 @@ export class TrainingLoop {
         settings.batchSize,
         context.random.data,
         this.step,
-        (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
+        {
+          variantAt: (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
+          // Its numbers alone: data threads get a copy.
+          share: context.workers && { rank: context.workers.rank, count: context.workers.count },
+        },
       ),
       stepper: new Stepper(
         parts.engine,
@@ -253,7 +257,7 @@ export class TrainingLoop {
     this.position = batch.position;
     await this.check({ loss, gradNorm }, batch, progress);
     const seconds = (performance.now() - began) / 1000;
-    const tokensPerSecond = batch.tokens / seconds;
+    const tokensPerSecond = (await this.tokensOfAll(batch)) / seconds;
     this.lastMetrics = {
       step: this.step,
       loss,
@@ -263,6 +267,7 @@ export class TrainingLoop {
       ...others,
       seconds,
       waitSeconds,
+      waitShare: waitSeconds / seconds,
     };
     metrics?.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);
@@ -275,6 +280,13 @@ export class TrainingLoop {
       run: context.run,
     };
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
+  }
+
+  /** Tokens of the whole batch: the loader of each worker makes a part of it. */
+  private async tokensOfAll({ tokens }: LoadedBatch): Promise<number> {
+    const { workers } = this.context;
+    if (!workers) return tokens;
+    return (await workers.group.exchange(tokens)).reduce((sum, own) => sum + own, 0);
   }
 
   private async compute(

@@ -70,14 +70,26 @@ function bar({ name, from, to, logger }: ProgressOptions): Progress {
   };
 }
 
+/** Of the time since the last line, spent waiting for data: less is nobody's concern. */
+const SHOWN_WAIT_SHARE = 0.02;
+
 function lines({ name, from, to, logEvery, logger }: ProgressOptions): Progress {
+  let [waited, took] = [0, 0];
   const left = timeLeft(to);
   return {
-    step(step, { loss, tokensPerSecond }) {
+    step(step, { loss, tokensPerSecond, seconds = 0, waitSeconds = 0 }) {
+      if (step > from + 1) {
+        waited += waitSeconds;
+        took += seconds;
+      }
       const remaining = left(step);
       if (step % logEvery !== 0 && step !== to && step !== from + 1) return;
+      // The first step opens the data; later ones should find their batch ready.
+      const share = took > 0 ? waited / took : 0;
+      const waits = share >= SHOWN_WAIT_SHARE ? `, ${Math.round(100 * share)} % of the time waiting for data` : '';
+      [waited, took] = [0, 0];
       logger.info(
-        `${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${compact.format(tokensPerSecond)} tokens/s, ${remaining} left`,
+        `${name}: step ${step}/${to}, loss ${loss.toFixed(4)}, ${compact.format(tokensPerSecond)} tokens/s, ${remaining} left${waits}`,
       );
     },
     note: (text) => logger.info(text),

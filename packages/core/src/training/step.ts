@@ -44,6 +44,7 @@ export const LOOP_METRICS = [
   'tokensPerSecond',
   'seconds',
   'waitSeconds',
+  'waitShare',
 ] as const;
 
 export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' | 'averageDecay' | 'skipNonFinite'>> {

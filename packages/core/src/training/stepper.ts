@@ -41,8 +41,8 @@ export class Stepper {
   }
 
   /**
-   * The step behind `done` ones. Takes the training state over, and gives it back changed. `whileRunning` is called when the
-   * computation has begun.
+   * The step behind `done` ones, of this worker's rows. Takes the training state over, and gives it back changed.
+   * `whileRunning` is called when the computation has begun.
    */
   async run(
     { parameters, state, average }: TrainingState,
@@ -55,10 +55,10 @@ export class Stepper {
     const key = this.random.fork(done);
     const { count, rank } = workers ?? { count: 1, rank: 0 };
     const { microBatches = 1 } = settings;
+    // The loader makes this worker's rows alone; random keys are those of one worker that does all micro-batches.
     const first = rank * microBatches;
     const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
-    const own = splitBatch(fields, count * microBatches, unit).slice(first, first + microBatches);
-    const parts = own.map((part, i) => ({
+    const parts = splitBatch(fields, microBatches, unit).map((part, i) => ({
       batch: uploadBatch(part),
       randomKey: tf.tensor1d((this.split ? key.fork(first + i) : key).key(), 'int32'),
     }));

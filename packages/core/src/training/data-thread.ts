@@ -1,0 +1,94 @@
+/** Runs in a worker thread: makes the dataset that its config names, and reads batches of items as `ThreadedDataset` asks. */
+import 'reflect-metadata';
+import { GraftError, type Engine } from '@graft/engine';
+import { parentPort, workerData } from 'node:worker_threads';
+import { createComponentFactory } from '../components';
+import { loadPluginFile } from '../config/plugins';
+import type { Dataset } from '../interfaces';
+import { silentLogger, type Logger } from '../logger';
+import { createRandom } from '../random';
+import { Registry } from '../registry';
+import { ItemReader } from './items';
+import {
+  packItems,
+  thrownError,
+  type Selected,
+  type ThreadData,
+  type ThreadReply,
+  type ThreadRequest,
+  type Variant,
+} from './thread-messages';
+
+let dataset: Dataset | undefined;
+let reader: ItemReader | undefined;
+/** Variants of batches that were told and not asked for, in the batches' order. */
+let told: Variant[] = [];
+
+function reply(message: ThreadReply, transfer: ArrayBuffer[] = []): void {
+  parentPort!.postMessage(message, transfer);
+}
+
+/** Computing is the loop's business; a dataset that wants to is made in its thread. */
+const noEngine = new Proxy({} as Engine, {
+  get(_, key) {
+    if (key === 'then' || typeof key === 'symbol') return undefined;
+    throw new GraftError(`A dataset that runs in a thread of its own has no engine (it asked for "${key}").`, {
+      code: 'data.thread-engine',
+    });
+  },
+});
+
+/** Lines for the log of the thread that trains. */
+function remoteLogger(): Logger {
+  const logger = silentLogger();
+  for (const level of ['debug', 'info', 'warn', 'error'] as const) {
+    logger[level] = (...parts: unknown[]) =>
+      reply({ log: { level, text: parts.filter((part) => typeof part === 'string').join(' ') } });
+  }
+  return logger;
+}
+
+function selectedOf(from: Dataset, variants: readonly Variant[]): Selected[] | undefined {
+  if (!from.select) return undefined;
+  return variants.map((variant) => {
+    try {
+      return { variant, fields: from.select!(variant ?? undefined) };
+    } catch (error) {
+      return { variant, thrown: thrownError(error) };
+    }
+  });
+}
+
+async function answer(request: ThreadRequest): Promise<void> {
+  switch (request.ask) {
+    case 'open': {
+      const { plugins, dataset: spec, seed, run, variants: asked } = workerData as ThreadData;
+      const registry = new Registry();
+      for (const { name, origin, file } of plugins) registry.register(await loadPluginFile(file, name), origin, file);
+      const services = { engine: noEngine, random: createRandom(seed), logger: remoteLogger(), run };
+      dataset = await createComponentFactory(registry, services).create('dataset', spec);
+      const { kind, fields, length, variants } = dataset;
+      const selected = selectedOf(dataset, asked);
+      return reply({ opened: { kind, fields, length, variants, selected, position: dataset.position() } });
+    }
+    case 'restore':
+      await dataset!.restore(request.position);
+      return reply({ done: true });
+    case 'begin':
+      told = [];
+      reader = new ItemReader(dataset!, request.settings, () => told.shift() ?? undefined);
+      return reply({ done: true });
+    case 'next': {
+      told = [...request.variants];
+      const read = await reader!.next();
+      if ('ended' in read) return reply({ end: read });
+      const batch = packItems(read);
+      return reply({ batch }, [batch.memory]);
+    }
+  }
+}
+
+let before = Promise.resolve();
+parentPort?.on('message', (request: ThreadRequest) => {
+  before = before.then(() => answer(request)).catch((error: unknown) => reply({ thrown: thrownError(error) }));
+});

@@ -1,0 +1,204 @@
+import { GraftError } from '@graft/engine';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { ComponentSpec } from '../components';
+import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo } from '../interfaces';
+import type { Logger } from '../logger';
+import type { Registry } from '../registry';
+import type { DataEnd, ItemBatch, ItemSettings, ItemSource, VariantOf } from './items';
+import {
+  revivedError,
+  unpackItems,
+  type Opened,
+  type ThreadData,
+  type ThreadReply,
+  type ThreadRequest,
+} from './thread-messages';
+
+const WORKER_FILE = join(__dirname, 'data-thread.js');
+
+export interface DataThreadOptions {
+  readonly registry: Registry;
+  readonly dataset: ComponentSpec;
+  /** Of the run: the dataset gets the random stream that it would have in the run's own thread. */
+  readonly seed: number;
+  readonly run?: RunInfo;
+  readonly logger: Logger;
+  /** Threads; each makes every so-manyth batch, from a dataset of its own. */
+  readonly threads: number;
+  /** Batches that are made before they are asked for. */
+  readonly batchesAhead: number;
+  /** Variants of the objective that the dataset may be asked for. */
+  readonly variants?: readonly string[];
+  /** What a thread runs. Default: this package's, compiled. */
+  readonly workerFile?: string;
+}
+
+/** A dataset that lives in threads of its own. It has to be disposed: that ends them. */
+export class ThreadedDataset implements Dataset {
+  readonly kind: Dataset['kind'];
+  readonly fields: readonly FieldSpec[];
+  readonly length?: number;
+  readonly variants?: readonly string[];
+  /** Where the dataset has it. Batches are for what `batches` is told, whatever is selected. */
+  readonly select?: (variant: string | undefined) => readonly FieldSpec[];
+  private selected: string | undefined;
+  private read = false;
+
+  private constructor(
+    private readonly threads: readonly Thread[],
+    private at: JsonValue,
+    { kind, fields, length, variants, selected }: Opened,
+    private readonly batchesAhead: number,
+  ) {
+    this.kind = kind;
+    this.fields = fields;
+    this.length = length;
+    this.variants = variants;
+    if (!selected) return;
+    this.select = (variant) => {
+      const found = selected.find((one) => one.variant === (variant ?? null));
+      if (found?.thrown) throw revivedError(found.thrown);
+      this.selected = variant;
+      return found?.fields ?? fields;
+    };
+  }
+
+  /**
+   * Undefined, and why, where the dataset's plugin cannot be loaded in a thread, or the dataset cannot be made there: then
+   * it is to be made in this one, which also tells what is wrong with it.
+   */
+  static async open(options: DataThreadOptions): Promise<ThreadedDataset | { readonly refused: string }> {
+    const { registry, dataset, seed, run, workerFile = WORKER_FILE } = options;
+    if (!existsSync(workerFile)) return { refused: 'the code of its thread is not compiled' };
+    const own = registry.find('dataset', dataset.use);
+    if (own.file === undefined) return { refused: `plugin "${own.plugin}" is part of ${own.origin}` };
+    const wanted = [...registry.list('dataset'), ...registry.list('tokenizer')];
+    const plugins = new Map(
+      wanted.flatMap(({ plugin, origin, file }) =>
+        file === undefined ? [] : [[plugin, { name: plugin, origin, file }]],
+      ),
+    );
+    const variants = [...(options.variants ?? []), null];
+    const data: ThreadData = { plugins: [...plugins.values()], dataset, seed, run, variants };
+    const threads = Array.from({ length: options.threads }, () => new Thread(workerFile, data, options.logger));
+    try {
+      const opened = await Promise.all(threads.map(async (thread) => thread.ask({ ask: 'open' })));
+      const [first] = opened as { opened: Opened }[];
+      return new ThreadedDataset(threads, first.opened.position, first.opened, options.batchesAhead);
+    } catch (error) {
+      for (const thread of threads) thread.end();
+      return { refused: (error as Error).message };
+    }
+  }
+
+  position(): JsonValue {
+    return this.at;
+  }
+
+  async restore(position: JsonValue): Promise<void> {
+    await Promise.all(this.threads.map((thread) => thread.ask({ ask: 'restore', position })));
+    this.at = position;
+  }
+
+  /** Batches from the position on. Throws DataError where one cannot be shared out evenly. */
+  batches(settings: ItemSettings, variantOf: VariantOf = () => undefined): ItemSource {
+    const { threads, batchesAhead } = this;
+    const count = threads.length;
+    // Others may have made batches ahead that nobody took.
+    if (this.read) void this.restore(this.at).catch(() => undefined);
+    this.read = true;
+    const began = threads.map((thread, index) =>
+      thread.ask({ ask: 'begin', settings: { ...settings, lane: { index, count } } }),
+    );
+    const queue: Promise<ItemBatch | DataEnd>[] = [];
+    let asked = 0;
+    const askFor = async (number: number): Promise<ItemBatch | DataEnd> => {
+      const index = number % count;
+      const from = Math.max(0, number - count + 1);
+      const variants = Array.from({ length: number - from + 1 }, (_, i) => variantOf(from + i) ?? null);
+      const reply = threads[index].ask({ ask: 'next', variants });
+      await began[index];
+      const made = await reply;
+      return 'end' in made ? made.end : unpackItems((made as { batch: Parameters<typeof unpackItems>[0] }).batch);
+    };
+    const fill = (): void => {
+      while (queue.length < Math.max(batchesAhead, 1)) {
+        const made = askFor(asked++);
+        // It is awaited when its turn comes; until then its failure is nobody's.
+        void made.catch(() => undefined);
+        queue.push(made);
+      }
+    };
+    for (const one of began) void one.catch(() => undefined);
+    fill();
+    return {
+      next: async () => {
+        const read = await queue[0];
+        // What ends the data, or breaks them, stays to be told again.
+        if ('ended' in read) return read;
+        void queue.shift();
+        this.at = read.position;
+        fill();
+        return read;
+      },
+      close: () => Promise.resolve(),
+    };
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<HostFields> {
+    const { selected } = this;
+    const source = this.batches({ batchSize: 1 }, () => selected);
+    for (let read = await source.next(); !('ended' in read); read = await source.next()) yield read.items[0];
+  }
+
+  dispose(): void {
+    for (const thread of this.threads) thread.end();
+  }
+}
+
+/** A thread, asked one thing after the other. */
+class Thread {
+  private readonly worker: Worker;
+  private readonly waiting: { resolve: (reply: ThreadReply) => void; reject: (error: unknown) => void }[] = [];
+  private failure: unknown;
+  private ended = false;
+
+  constructor(file: string, data: ThreadData, logger: Logger) {
+    this.worker = new Worker(file, { workerData: data });
+    this.worker.on('message', (reply: ThreadReply) => {
+      if ('log' in reply) return logger[reply.log.level](reply.log.text);
+      const { resolve, reject } = this.waiting.shift()!;
+      if ('thrown' in reply) reject(revivedError(reply.thrown));
+      else resolve(reply);
+    });
+    this.worker.on('error', (error) => this.fail(error));
+    this.worker.on('exit', (code) => {
+      if (this.ended) this.fail(new GraftError('The dataset is disposed.', { code: 'data.thread' }));
+      else this.fail(new GraftError(`A thread that reads data ended with status ${code}.`, { code: 'data.thread' }));
+    });
+  }
+
+  ask(request: ThreadRequest): Promise<ThreadReply> {
+    return new Promise((resolve, reject) => {
+      if (this.failure !== undefined) {
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the thread's own
+        reject(this.failure);
+        return;
+      }
+      this.waiting.push({ resolve, reject });
+      this.worker.postMessage(request);
+    });
+  }
+
+  end(): void {
+    this.ended = true;
+    void this.worker.terminate();
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= error;
+    for (const { reject } of this.waiting.splice(0)) reject(this.failure);
+  }
+}

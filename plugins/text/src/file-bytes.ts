@@ -1,0 +1,225 @@
+import { DataError } from '@graft/core';
+import { createReadStream, type ReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { pipeline } from 'node:stream';
+import { createGunzip, type Gunzip } from 'node:zlib';
+import type { DataFile } from './find-files';
+
+const READ_BYTES = 1 << 18;
+
+export interface Bytes {
+  readonly bytes: Uint8Array;
+  /** Whether the file ends behind them. */
+  readonly atEnd: boolean;
+}
+
+/** What went wrong with a file, as a DataError that names it. */
+export function unreadable(path: string, cause: unknown): DataError {
+  if (cause instanceof DataError) return cause;
+  return new DataError(`${path} cannot be read: ${(cause as Error).message}.`, { code: 'data.unreadable', cause });
+}
+
+/** The first bytes of a file. */
+async function firstBytes(path: string, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  try {
+    const handle = await open(path);
+    try {
+      const { bytesRead } = await handle.read(bytes, 0, length, 0);
+      return bytes.subarray(0, bytesRead);
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+}
+
+export type FileFormat = 'plain' | 'gzip' | 'parquet';
+
+/** Told by the first bytes. Throws DataError for a name that promises another format than there is. */
+export async function formatOf(path: string): Promise<FileFormat> {
+  const first = await firstBytes(path, 4);
+  if (first[0] === 0x1f && first[1] === 0x8b) return 'gzip';
+  if (Buffer.from(first).toString('latin1') === 'PAR1') return 'parquet';
+  const promised = /\.(gz|gzip|parquet)$/i.exec(path)?.[1].toLowerCase();
+  if (promised === undefined) return 'plain';
+  const name = promised === 'parquet' ? 'Parquet' : 'gzip';
+  throw new DataError(`${path} is called .${promised}, but does not begin as ${name} data do.`, {
+    code: 'data.format',
+    hint: first.length === 0 ? 'The file is empty: was it written to its end?' : 'Name it for what it holds.',
+  });
+}
+
+/** A gzip file's text, read forwards from wherever the last read ended. */
+class Inflater {
+  private readonly file: ReadStream;
+  private readonly gunzip: Gunzip;
+  private readonly chunks: AsyncIterator<Buffer>;
+  private pending: Buffer[] = [];
+  private pendingBytes = 0;
+  /** Offset of the first pending byte in the text. */
+  private at = 0;
+  private ended = false;
+
+  constructor(readonly path: string) {
+    this.file = createReadStream(path, { highWaterMark: READ_BYTES });
+    this.gunzip = createGunzip({ chunkSize: READ_BYTES });
+    // Errors come out of the iteration.
+    pipeline(this.file, this.gunzip, () => undefined);
+    this.chunks = (this.gunzip as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  }
+
+  get offset(): number {
+    return this.at;
+  }
+
+  async read(offset: number, length: number): Promise<Bytes> {
+    while (this.at < offset) {
+      await this.fill(1);
+      if (this.pendingBytes === 0) break;
+      this.take(Math.min(offset - this.at, this.pendingBytes));
+    }
+    // One byte more than asked for tells whether the text goes on.
+    await this.fill(length + 1);
+    const bytes = this.take(Math.min(length, this.pendingBytes));
+    return { bytes, atEnd: this.ended && this.pendingBytes === 0 };
+  }
+
+  close(): void {
+    this.gunzip.destroy();
+    this.file.destroy();
+  }
+
+  /** Inflates until so many bytes are pending, or the file ends. */
+  private async fill(bytes: number): Promise<void> {
+    try {
+      while (!this.ended && this.pendingBytes < bytes) {
+        const { value, done } = await this.chunks.next();
+        if (done) this.ended = true;
+        else {
+          this.pending.push(value);
+          this.pendingBytes += value.length;
+        }
+      }
+    } catch (cause) {
+      throw damaged(this.path, cause);
+    }
+  }
+
+  private take(length: number): Uint8Array {
+    const all = this.pending.length === 1 ? this.pending[0] : Buffer.concat(this.pending);
+    this.pending = length < all.length ? [all.subarray(length)] : [];
+    this.pendingBytes -= length;
+    this.at += length;
+    return all.subarray(0, length);
+  }
+}
+
+function damaged(path: string, cause: unknown): DataError {
+  const { message, code } = cause as NodeJS.ErrnoException;
+  if (code === undefined || !code.startsWith('Z_')) return unreadable(path, cause);
+  const what = code === 'Z_BUF_ERROR' ? 'its gzip data end too early' : `its gzip data are damaged (${message})`;
+  return new DataError(`${path} cannot be read: ${what}.`, {
+    code: 'data.gzip',
+    hint: '`gzip --test` says the same of it; get the file again.',
+    cause,
+  });
+}
+
+/**
+ * Bytes of files at any offset. Of gzip files the offsets are those of the text: reading forwards inflates each byte once,
+ * and going back inflates the file again from its start, a few hundred MB of text a second.
+ */
+export class FileBytes {
+  private readonly formats = new Map<string, FileFormat>();
+  private inflater: Inflater | undefined;
+
+  /** Throws DataError for Parquet, which is no text. */
+  async isGzip({ path }: DataFile): Promise<boolean> {
+    let format = this.formats.get(path);
+    if (format === undefined) this.formats.set(path, (format = await formatOf(path)));
+    if (format !== 'parquet') return format === 'gzip';
+    throw new DataError(`${path} holds Parquet, not text.`, {
+      code: 'data.format',
+      hint: 'Read it with `dataset: { use: parquet }` (or `chat`).',
+    });
+  }
+
+  /** `length` bytes; fewer only at the end of the file. Throws DataError where a file is damaged or shorter than it was. */
+  async read(file: DataFile, offset: number, length: number): Promise<Bytes> {
+    if (!(await this.isGzip(file))) return readPlain(file, offset, length);
+    if (this.inflater?.path !== file.path || this.inflater.offset > offset) {
+      this.inflater?.close();
+      this.inflater = new Inflater(file.path);
+    }
+    try {
+      return await this.inflater.read(offset, length);
+    } catch (error) {
+      this.dispose();
+      throw error;
+    }
+  }
+
+  /** The whole of a file, in pieces. */
+  async *scan(file: DataFile): AsyncGenerator<Buffer> {
+    if (!(await this.isGzip(file))) {
+      try {
+        yield* createReadStream(file.path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>;
+      } catch (cause) {
+        throw unreadable(file.path, cause);
+      }
+      return;
+    }
+    const inflater = new Inflater(file.path);
+    try {
+      for (let at = 0, atEnd = false; !atEnd;) {
+        const read = await inflater.read(at, READ_BYTES);
+        at += read.bytes.length;
+        atEnd = read.atEnd;
+        yield Buffer.from(read.bytes.buffer, read.bytes.byteOffset, read.bytes.length);
+      }
+    } finally {
+      inflater.close();
+    }
+  }
+
+  dispose(): void {
+    this.inflater?.close();
+    this.inflater = undefined;
+  }
+}
+
+async function readPlain({ path, size }: DataFile, offset: number, length: number): Promise<Bytes> {
+  const wanted = Math.max(0, Math.min(length, size - offset));
+  const bytes = new Uint8Array(wanted);
+  try {
+    const handle = await open(path);
+    try {
+      for (let filled = 0; filled < wanted;) {
+        const { bytesRead } = await handle.read(bytes, filled, wanted - filled, offset + filled);
+        if (bytesRead === 0) throw new Error(`it has become shorter than the ${size} bytes it had`);
+        filled += bytesRead;
+      }
+    } finally {
+      await handle.close();
+    }
+  } catch (cause) {
+    throw unreadable(path, cause);
+  }
+  return { bytes, atEnd: offset + wanted >= size };
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true });
+
+/** UTF-8 as text. Throws DataError, naming the place, where it is none: other characters would be learnt in silence. */
+export function decodeUtf8(bytes: Uint8Array, where: () => string): string {
+  try {
+    return strict.decode(bytes);
+  } catch {
+    throw new DataError(`${where()} is not UTF-8.`, {
+      code: 'data.encoding',
+      hint: 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`, or leave it out with `exclude`.',
+    });
+  }
+}

@@ -1,0 +1,13 @@
+import { defineComponent } from '@graft/core';
+import { openRowDataset, rowOptions, type RowOptions } from './row-dataset';
+
+export type ParquetOptions = RowOptions;
+
+/** As `jsonl`, out of Parquet: the keys are columns. */
+export const parquet = defineComponent({
+  interface: 'dataset',
+  id: 'parquet',
+  description: 'texts, or sources and targets, from the columns of Parquet files',
+  options: rowOptions,
+  useFactory: (context) => openRowDataset(context, 'parquet'),
+});
