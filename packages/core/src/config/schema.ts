@@ -9,7 +9,7 @@ export const EngineSection = z.strictObject({
   mode: z.enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable']).default('auto'),
   libraryPath: pathOption().optional().describe('folder of the native libraries'),
   threads: z.number().int().positive().optional(),
-  compileCache: z.boolean().default(false).describe('keep what XLA compiles for later runs'),
+  compileCache: z.boolean().optional().describe('keep what XLA compiles for later runs'),
 });
 
 const factor = (): z.ZodNumber => z.number().nonnegative();
