@@ -1,4 +1,4 @@
-// One training step of an encoder-decoder, timed: node test/bench/train-step.mjs SIZE PRECISION [--mode M] [--steps N]
+// One training step of an encoder-decoder, timed: node test/bench/train-step.mjs SIZE PRECISION [--mode M] [--steps N] [--profile LINES]
 // The sizes are those of the peers' benchmark (test/peers/bench_sizes.py). Prints one line of JSON.
 import { parseArgs } from 'node:util';
 import { openEngine, random, tf } from '@graft/engine';
@@ -15,10 +15,15 @@ const { positionals, values } = parseArgs({
     steps: { type: 'string' },
     consume: { type: 'string' },
     profile: { type: 'string' },
+    'compile-cache': { type: 'boolean', default: false },
   },
 });
 const [sizeName = 'tiny', precision = 'float32'] = positionals;
-const engine = await openEngine({ mode: values.mode ?? 'auto', precision });
+const engine = await openEngine({
+  mode: values.mode ?? 'auto',
+  precision,
+  compileCache: values['compile-cache'],
+});
 
 const made = makeModel(sizeName);
 const { size, model } = made;
