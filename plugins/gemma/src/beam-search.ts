@@ -108,7 +108,7 @@ export class BeamSearch {
         const continued = continueDecoding(model, parameters, tokens, position, fixed, own, capacity);
         return { ...bestOf(continued.logits, sums, beams, beams), cache: { long: own.long, recent: continued.recent } };
       },
-      { name: 'decodeBeams' },
+      { name: 'decodeBeams', executor: engine.executor === 'mixed' ? 'graph' : undefined },
     );
   }
 

@@ -106,7 +106,8 @@ export class Generator {
         const continued = continueDecoding(model, parameters, tokens, position, fixed, cache, capacity);
         return { recent: continued.recent, next: chooseTokens(continued.logits, choice) };
       },
-      { name: 'decodeToken' },
+      // Between the small products of one token there is too little to compile: each piece's call costs more than it saves.
+      { name: 'decodeToken', executor: engine.executor === 'mixed' ? 'graph' : undefined },
     );
   }
 
