@@ -63,6 +63,8 @@ export interface MetricsLine {
   readonly gradNorm: number;
   readonly learningRate: number;
   readonly tokensPerSecond: number;
+  /** Of steps that had to be compiled. */
+  readonly compileSeconds?: number;
 }
 
 export function readMetrics(runFolder: string): MetricsLine[] {

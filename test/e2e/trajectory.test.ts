@@ -69,6 +69,12 @@ describe('a run of the published trajectory', () => {
     });
   });
 
+  it('says which steps were compiled, and how long that took', () => {
+    const lines = readMetrics(run);
+    expect(lines.filter(({ compileSeconds }) => compileSeconds !== undefined).map(({ step }) => step)).toEqual([1]);
+    expect(lines[0].compileSeconds).toBeGreaterThan(0);
+  });
+
   it('leaves a run folder that tools can read', () => {
     expect(realpathSync(join(folder, 'runs', 'trajectory', 'latest'))).toBe(realpathSync(run));
     expect(readJson(join(run, 'run.json'))).toMatchObject({ status: 'finished', steps: 10 });

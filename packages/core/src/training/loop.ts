@@ -94,6 +94,9 @@ export interface TrainingStart extends TrainingState {
   readonly checkpoint?: string;
 }
 
+/** Compiling that takes longer is told: nothing else is seen to happen meanwhile. */
+const NOTED_COMPILE_SECONDS = 1;
+
 /** What is open while the loop runs. */
 interface Open {
   readonly loader: BatchLoader;
@@ -250,12 +253,16 @@ export class TrainingLoop {
     const began = performance.now();
     const batch = await loader.next();
     const waitSeconds = (performance.now() - began) / 1000;
+    const compiledBefore = stepper.compileMs;
     const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
     });
     this.step++;
     this.position = batch.position;
     await this.check({ loss, gradNorm }, batch, progress);
+    const compileSeconds = (stepper.compileMs - compiledBefore) / 1000;
+    if (compileSeconds >= NOTED_COMPILE_SECONDS)
+      progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
     const seconds = (performance.now() - began) / 1000;
     const tokensPerSecond = (await this.tokensOfAll(batch)) / seconds;
     this.lastMetrics = {
@@ -268,6 +275,8 @@ export class TrainingLoop {
       seconds,
       waitSeconds,
       waitShare: waitSeconds / seconds,
+      // Of steps that had to be compiled: the first of each shape, phase and variant.
+      ...(compileSeconds > 0 && { compileSeconds }),
     };
     metrics?.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);

@@ -134,7 +134,7 @@ export class SplitStep {
     }
   }
 
-  /** Milliseconds of tracing and compiling so far. */
+  /** Milliseconds of tracing, compiling and first execution so far. */
   get compileMs(): number {
     return [this.gradient, this.finish].reduce(
       (sum, { statistics }) => sum + statistics.traceMs + statistics.firstRunMs,

@@ -45,6 +45,7 @@ export const LOOP_METRICS = [
   'seconds',
   'waitSeconds',
   'waitShare',
+  'compileSeconds',
 ] as const;
 
 export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' | 'averageDecay' | 'skipNonFinite'>> {

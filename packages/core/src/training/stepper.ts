@@ -85,6 +85,13 @@ export class Stepper {
     }
   }
 
+  /** Milliseconds of tracing, compiling and first execution of all steps so far; 0 where nothing is compiled. */
+  get compileMs(): number {
+    if (!this.whole) return this.split!.compileMs;
+    const { traceMs, firstRunMs } = this.whole.statistics;
+    return traceMs + firstRunMs;
+  }
+
   dispose(): void {
     this.whole?.dispose();
     this.split?.dispose();
