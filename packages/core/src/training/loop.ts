@@ -253,6 +253,8 @@ export class TrainingLoop {
     const began = performance.now();
     const batch = await loader.next();
     const waitSeconds = (performance.now() - began) / 1000;
+    // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
+    const tokens = await this.tokensOfAll(batch);
     const compiledBefore = stepper.compileMs;
     const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
@@ -264,7 +266,7 @@ export class TrainingLoop {
     if (compileSeconds >= NOTED_COMPILE_SECONDS)
       progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
     const seconds = (performance.now() - began) / 1000;
-    const tokensPerSecond = (await this.tokensOfAll(batch)) / seconds;
+    const tokensPerSecond = tokens / seconds;
     this.lastMetrics = {
       step: this.step,
       loss,
