@@ -1,5 +1,5 @@
 import { openEngine, tf } from '@graft/engine';
-import { decoderMasks, encoderMasks, paddingMask, UNSEEN } from './masks';
+import { decoderMasks, encoderMasks, paddingMask, positionMask, UNSEEN } from './masks';
 
 /** Per query, the keys it sees, as text: one line a query, x for seen. */
 function drawn(mask: tf.Tensor | undefined, row = 0): string[] | undefined {
@@ -33,6 +33,17 @@ describe('masks', () => {
       '.xxxx',
       '..xxx',
     ]);
+  });
+
+  it.each([
+    { ahead: 0, behind: Infinity },
+    { ahead: 0, behind: 2 },
+    { ahead: 3, behind: 3 },
+  ])('what is computed in the step is what a constant would hold: %j', (reach) => {
+    const [computed, constant] = [positionMask(7, reach, 0), positionMask(7, reach)];
+    expect(computed.shape).toEqual(constant.shape);
+    expect(drawn(computed)).toEqual(drawn(constant));
+    expect(new Set(computed.dataSync().map((value) => value + 0))).toEqual(new Set([0, UNSEEN]));
   });
 
   it('full encoder layers are masked by padding alone', () => {

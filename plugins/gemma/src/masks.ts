@@ -9,11 +9,31 @@ import type { EncoderWindow } from './config';
 /** What the published implementation adds to a score that must not count (quirk 3). */
 export const UNSEEN = -3.4028234663852886e38;
 
-/** Positions pairs as a host-made constant: `seen(i, j)` for query i and key j. */
-function positionMask(queries: number, keys: number, seen: (query: number, key: number) => boolean): tf.Tensor {
-  const values = new Float32Array(queries * keys);
-  for (let i = 0; i < queries; i++) for (let j = 0; j < keys; j++) if (!seen(i, j)) values[i * keys + j] = UNSEEN;
-  return tf.tensor(values, [1, 1, 1, queries, keys]);
+/** Up to so many numbers a mask is a constant of the trace; of 8,192 tokens it would be one of 268 MB. */
+const LARGEST_CONSTANT = 1 << 20;
+
+/** How far a query sees, in tokens: a key at j is seen by a query at i where -ahead <= i - j <= behind. */
+export interface Reach {
+  readonly ahead: number;
+  readonly behind: number;
+}
+
+/** [1, 1, 1, length, length]. Above `largestConstant` it is computed in the step, where a compiler makes it as it goes. */
+export function positionMask(
+  length: number,
+  { ahead, behind }: Reach,
+  largestConstant: number = LARGEST_CONSTANT,
+): tf.Tensor {
+  if (length * length > largestConstant) {
+    const positions = tf.range(0, length, 1);
+    const distance = tf.sub(positions.reshape([length, 1]), positions.reshape([1, length]));
+    const hidden = tf.logicalOr(tf.less(distance, -ahead), tf.greater(distance, Math.min(behind, length)));
+    return tf.mul(hidden.toFloat(), UNSEEN).reshape([1, 1, 1, length, length]);
+  }
+  const values = new Float32Array(length * length);
+  for (let i = 0; i < length; i++)
+    for (let j = 0; j < length; j++) if (i - j < -ahead || i - j > behind) values[i * length + j] = UNSEEN;
+  return tf.tensor(values, [1, 1, 1, length, length]);
 }
 
 /** [B, S] ones and zeros as [B, 1, 1, 1, S]. */
@@ -67,20 +87,14 @@ export interface SideMasks {
 export function encoderMasks(length: number, window: number, rule: EncoderWindow, masks: RowMasks = {}): SideMasks {
   const padding = rowMask(masks);
   const reach = rule === 'strict' ? window - 1 : window;
-  const near = reach < length - 1 ? positionMask(length, length, (i, j) => Math.abs(i - j) <= reach) : undefined;
+  const near = reach < length - 1 ? positionMask(length, { ahead: reach, behind: reach }) : undefined;
   return { full_attention: padding, sliding_attention: combine(padding, near) };
 }
 
 /** Causal self-attention; sliding layers see the query itself and the window - 1 keys before it (quirk 2). */
 export function decoderMasks(length: number, window: number, masks: RowMasks = {}): SideMasks {
   const padding = rowMask(masks);
-  const causal = combine(padding, length > 1 ? positionMask(length, length, (i, j) => j <= i) : undefined);
-  const sliding =
-    window < length
-      ? combine(
-          padding,
-          positionMask(length, length, (i, j) => j <= i && j > i - window),
-        )
-      : causal;
+  const causal = combine(padding, length > 1 ? positionMask(length, { ahead: 0, behind: Infinity }) : undefined);
+  const sliding = window < length ? combine(padding, positionMask(length, { ahead: 0, behind: window - 1 })) : causal;
   return { full_attention: causal, sliding_attention: sliding };
 }
