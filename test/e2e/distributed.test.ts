@@ -124,6 +124,36 @@ describe('two workers', () => {
     for (const [name, value] of Object.entries(evaluations[0])) expect(value).toBeCloseTo(evaluations[1][name], 4);
   });
 
+  test('may have parts of a batch without a label that counts, but not all of them', async () => {
+    const lines = (learnt: (i: number) => boolean): string =>
+      WORDS.map((answer, i) => JSON.stringify({ question: `colour ${i}?`, answer, weights: learnt(i) ? 1 : 0 })).join(
+        '\n',
+      );
+    // Examples come in the order of the file: every other pair, so that each batch of four has a worker with nothing to learn.
+    write(
+      join(folder, 'some.jsonl'),
+      lines((i) => i % 4 < 2),
+    );
+    write(
+      join(folder, 'none.jsonl'),
+      lines(() => false),
+    );
+    const dataset = (file: string): string[] => [
+      '--set',
+      `dataset={"use":"jsonl","files":"${file}.jsonl","source":"question","target":"answer","weights":"weights","tokenizer":"bytes","appendEos":false,"shuffle":false}`,
+      '--set',
+      'train.steps=2',
+    ];
+    config('some');
+    config('some-alone');
+    config('none');
+    const alone = await run('some-alone', ...dataset('some'));
+    expectSameLosses(await run('some', ...dataset('some'), '--local-workers', '2'), alone);
+    const { status, stderr } = await graft(['run', 'none.yaml', ...dataset('none'), '--local-workers', '2'], folder);
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/The batch for step 1: every label is -100 \(ignored\)/);
+  });
+
   test('go on with a run of one, with state in shares', async () => {
     config('one', ', averageDecay: 0.9');
     await run('one', '--set', 'train.steps=5');

@@ -92,7 +92,7 @@ train: { steps: 2, batchSize: 2, precision: float32 }
       2,
       /"380" is no token of tokens; expected ids from 0 to 379/,
     ],
-    ['no tokenizer', ['encode', 'nowhere', 'x'], 1, /There is no tokenizer at .*nowhere\./],
+    ['no tokenizer', ['encode', 'nowhere', 'x'], 2, /There is no tokenizer at .*nowhere\./],
   ])('says in a sentence what is wrong: %s', async (_, args, expected, message) => {
     const { status, stdout, stderr } = await graft(['tokenizer', ...args], folder);
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' });

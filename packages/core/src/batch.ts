@@ -50,15 +50,29 @@ export function checkFields(fields: HostFields, specs: readonly FieldSpec[], whe
   }
 }
 
-/** Refuses a batch without a single label that counts: its loss would be 0 and teach nothing. */
-export function checkLabels(fields: HostFields, where: string): void {
+/** Whether any label counts; a batch without the field has labels of another kind. */
+export function hasLabels(fields: HostFields): boolean {
   const labels = fields[FIELDS.labels];
-  if (labels?.values.every((label) => label === IGNORED_LABEL)) {
-    throw new DataError(`${where}: every label is ${IGNORED_LABEL} (ignored), so there is nothing to learn from.`, {
-      code: 'data.all-labels-ignored',
-      hint: 'Look at the target lengths, and at what masks the labels.',
-    });
-  }
+  return !labels || labels.values.some((label) => label !== IGNORED_LABEL);
+}
+
+/**
+ * Refuses a batch without a single label that counts: its loss would be 0 and teach nothing. An objective passes its context on:
+ * one worker's part of a batch may lack them, and the loop looks at all parts.
+ */
+export function checkLabels(
+  fields: HostFields,
+  where: string,
+  { partOfBatch = false }: { readonly partOfBatch?: boolean } = {},
+): void {
+  if (!partOfBatch && !hasLabels(fields)) throw allLabelsIgnored(where);
+}
+
+export function allLabelsIgnored(where: string): DataError {
+  return new DataError(`${where}: every label is ${IGNORED_LABEL} (ignored), so there is nothing to learn from.`, {
+    code: 'data.all-labels-ignored',
+    hint: 'Look at the target lengths, and at what masks the labels.',
+  });
 }
 
 /** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */

@@ -71,7 +71,8 @@ export class CausalLm implements Objective {
       : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
   }
 
-  prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    const { model } = context;
     checkModelKind(model, 'decoder-only', 'causal-lm', 'Use `prefix-lm` or `seq2seq` for an encoder-decoder.');
     const where = 'The causal-lm batch';
     const batch = maskLabels(
@@ -80,7 +81,7 @@ export class CausalLm implements Objective {
     );
     checkTokenIds(batch.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(batch.labels, 'labels', model.vocabularySize, where, true);
-    checkLabels(batch, where);
+    checkLabels(batch, where, context);
     checkSegments(batch, model);
     return batch;
   }

@@ -211,7 +211,7 @@ export class PrefixLm implements Objective {
     );
     const masked = maskLabels(batch, 'The prefix-lm batch');
     checkSegments(masked, model);
-    checkLabels(masked, 'The prefix-lm batch');
+    checkLabels(masked, 'The prefix-lm batch', context);
     return masked;
   }
 }

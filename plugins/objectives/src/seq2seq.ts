@@ -97,7 +97,8 @@ export class Seq2Seq implements Objective {
     ];
   }
 
-  prepare(source: ObjectiveSource, { model }: ObjectiveContext): HostFields {
+  prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    const { model } = context;
     checkModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
     const where = 'The seq2seq batch';
     const whole =
@@ -106,7 +107,7 @@ export class Seq2Seq implements Objective {
     checkTokenIds(given.input_ids, 'input_ids', model.vocabularySize, where);
     checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
     checkTokenIds(given.labels, 'labels', model.vocabularySize, where, true);
-    checkLabels(given, where);
+    checkLabels(given, where, context);
     checkSegments(given, model);
     return given;
   }

@@ -174,7 +174,7 @@ export class Ul2 implements Objective {
         targetLength: roundUp(targetLength, this.options.padToMultipleOf),
       },
     );
-    checkLabels(batch, 'The ul2 batch');
+    checkLabels(batch, 'The ul2 batch', context);
     return batch;
   }
 

@@ -55,12 +55,13 @@ export class HuggingFaceTokenizer implements Tokenizer {
   static async open(options: HuggingFaceOptions): Promise<HuggingFaceTokenizer> {
     const { path } = options;
     const found = await stat(path).catch(() => undefined);
-    if (!found) throw new DataError(`There is no tokenizer at ${path}.`, { code: 'tokenizer.missing' });
+    if (!found) throw new DataError(`There is no tokenizer at ${path}.`, { code: 'tokenizer.missing', exitCode: 2 });
     const file = found.isDirectory() ? join(path, 'tokenizer.json') : path;
     const tokenizer = await readJson(file);
     if (!tokenizer) {
       throw new DataError(`${path} holds no tokenizer.json.`, {
         code: 'tokenizer.missing',
+        exitCode: 2,
         hint: 'A tokenizer.model (SentencePiece) must be converted first: saving it with a "fast" tokenizer of transformers writes tokenizer.json.',
       });
     }

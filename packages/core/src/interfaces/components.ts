@@ -33,6 +33,8 @@ export interface ObjectiveContext {
   readonly random: RandomStream;
   /** Place of the first example in the whole batch, of which other workers may have other parts. Default 0. */
   readonly firstExample?: number;
+  /** Whether the examples are one worker's part of a batch, which may be without a label that counts. Default: the whole. */
+  readonly partOfBatch?: boolean;
   readonly model: Model;
 }
 

@@ -1,5 +1,5 @@
 import { DataError, tf } from '@graft/engine';
-import { checkContract, checkFields, checkLabels } from '../batch';
+import { checkContract, checkFields, checkLabels, hasLabels } from '../batch';
 import {
   FIELDS,
   IGNORED_LABEL,
@@ -22,6 +22,8 @@ export interface LoadedBatch {
   readonly fields: HostFields;
   /** Tokens that count for tokens/s. */
   readonly tokens: number;
+  /** Whether any label counts: one worker's part of a batch may be without. */
+  readonly labelled: boolean;
   /** Where the data stood before it, and stand behind it. */
   readonly start: JsonValue;
   readonly position: JsonValue;
@@ -98,13 +100,14 @@ export class BatchLoader {
       const context: ObjectiveContext = {
         random: this.random.fork(step),
         firstExample: first,
+        partOfBatch: dataset.kind === 'examples' && this.share.count > 1,
         model,
         step: step - 1,
         variant: options.variantAt?.(step - 1),
       };
       const prepared = this.prepare(source, context, where);
       checkFields(prepared, objective.gives, where);
-      checkLabels(prepared, where);
+      checkLabels(prepared, where, context);
       checkIds(prepared, model.vocabularySize, where);
       const fields = dataset.kind === 'batch' ? partOf(prepared, this.share) : prepared;
       const declared = objective.gives.filter(({ name }) => fields[name]);
@@ -112,6 +115,7 @@ export class BatchLoader {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
         tokens: objective.countTokens?.(fields) ?? countIds(fields),
+        labelled: hasLabels(fields),
         start,
         position,
       };

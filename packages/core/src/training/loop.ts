@@ -12,6 +12,7 @@ import type {
   RunInfo,
   Schedule,
 } from '../interfaces';
+import { allLabelsIgnored } from '../batch';
 import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
@@ -293,11 +294,13 @@ export class TrainingLoop {
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
   }
 
-  /** Tokens of the whole batch: the loader of each worker makes a part of it. */
-  private async tokensOfAll({ tokens }: LoadedBatch): Promise<number> {
+  /** Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label. */
+  private async tokensOfAll({ tokens, labelled }: LoadedBatch): Promise<number> {
     const { workers } = this.context;
     if (!workers) return tokens;
-    return (await workers.group.exchange(tokens)).reduce((sum, own) => sum + own, 0);
+    const parts = await workers.group.exchange({ tokens, labelled });
+    if (!parts.some((part) => part.labelled)) throw allLabelsIgnored(`The batch for step ${this.step + 1}`);
+    return parts.reduce((sum, part) => sum + part.tokens, 0);
   }
 
   private async compute(
