@@ -11,7 +11,10 @@ export const SHARED: string | undefined = ((): string | undefined => {
   return existsSync(join(folder, 'fixtures')) ? folder : undefined;
 })();
 
-/** `describe`, or its skipped form with the reason in its name where the machine lacks what the tests need. */
+/**
+ * `describe`, or its skipped form with the reason in its name where the machine lacks what the tests need. The body runs in both,
+ * so that tests are counted: what may be missing is read inside of them.
+ */
 export function describeIf(condition: boolean, reason: string, name: string, body: () => void): void {
   if (condition) describe(name, body);
   else describe.skip(`${name} (skipped: ${reason})`, body);

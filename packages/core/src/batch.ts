@@ -68,6 +68,7 @@ export function checkLabels(
   if (!partOfBatch && !hasLabels(fields)) throw allLabelsIgnored(where);
 }
 
+/** What a batch is refused with that has no label that counts; `where` names it. */
 export function allLabelsIgnored(where: string): DataError {
   return new DataError(`${where}: every label is ${IGNORED_LABEL} (ignored), so there is nothing to learn from.`, {
     code: 'data.all-labels-ignored',

@@ -1,5 +1,5 @@
 /** Checks of what a user hands to a model, on the host. Shapes: B batch, T target length, S source length. */
-import { DataError, IGNORED_LABEL, type HostArray, type HostFields, type Model } from '@graft/core';
+import { DataError, hasLabels, IGNORED_LABEL, type HostArray, type HostFields, type Model } from '@graft/core';
 
 function fail(message: string, code = 'gemma.field'): DataError {
   return new DataError(message, { code });
@@ -57,7 +57,7 @@ export function checkLabelIds(
 ): HostArray {
   const labels = integers(fields, 'labels', where);
   sameShape(labels, 'labels', expected, expectedName, where);
-  if (labels.values.every((label) => label === IGNORED_LABEL)) {
+  if (!hasLabels({ labels })) {
     throw fail(
       `${where}: every label is ${IGNORED_LABEL} (ignored), so that there is no loss.`,
       'gemma.all-labels-ignored',

@@ -1,5 +1,5 @@
 import { DataError, tf } from '@graft/engine';
-import { checkContract, checkFields, checkLabels, hasLabels } from '../batch';
+import { checkContract, checkFields, checkLabels } from '../batch';
 import {
   FIELDS,
   IGNORED_LABEL,
@@ -22,8 +22,6 @@ export interface LoadedBatch {
   readonly fields: HostFields;
   /** Tokens that count for tokens/s. */
   readonly tokens: number;
-  /** Whether any label counts: one worker's part of a batch may be without. */
-  readonly labelled: boolean;
   /** Where the data stood before it, and stand behind it. */
   readonly start: JsonValue;
   readonly position: JsonValue;
@@ -115,7 +113,6 @@ export class BatchLoader {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
         tokens: objective.countTokens?.(fields) ?? countIds(fields),
-        labelled: hasLabels(fields),
         start,
         position,
       };

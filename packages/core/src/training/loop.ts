@@ -12,7 +12,7 @@ import type {
   RunInfo,
   Schedule,
 } from '../interfaces';
-import { allLabelsIgnored } from '../batch';
+import { allLabelsIgnored, hasLabels } from '../batch';
 import type { Logger } from '../logger';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
@@ -295,10 +295,10 @@ export class TrainingLoop {
   }
 
   /** Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label. */
-  private async tokensOfAll({ tokens, labelled }: LoadedBatch): Promise<number> {
+  private async tokensOfAll({ tokens, fields }: LoadedBatch): Promise<number> {
     const { workers } = this.context;
     if (!workers) return tokens;
-    const parts = await workers.group.exchange({ tokens, labelled });
+    const parts = await workers.group.exchange({ tokens, labelled: hasLabels(fields) });
     if (!parts.some((part) => part.labelled)) throw allLabelsIgnored(`The batch for step ${this.step + 1}`);
     return parts.reduce((sum, part) => sum + part.tokens, 0);
   }
