@@ -57,6 +57,12 @@ export interface Jitted<A extends readonly unknown[], R> {
   (...args: A): R;
   /** As the plain call, but the computation runs on another thread and the event loop stays free. */
   async(...args: A): Promise<R>;
+  /**
+   * As `async`, but gives the results while they are still being made, one call after the other, so that they can be given to
+   * the next call at once. Reading one (`data()`) waits for it, and throws if making it failed. The first call of each
+   * signature, and one that takes arguments over (`consumes`), is waited for.
+   */
+  ahead(...args: A): Promise<R>;
   /** Runs the function once, operation by operation, and says what each kind took; nothing is consumed. Native engines only. */
   profile(...args: A): OperationProfile[];
   readonly statistics: JitStatistics;

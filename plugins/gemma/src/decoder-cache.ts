@@ -213,7 +213,7 @@ export class CacheKeeper {
   async advance(cache: Cache, position: number): Promise<Cache> {
     if ((position + 1) % RECENT_TOKENS !== 0) return cache;
     const at = tf.scalar(position, 'int32');
-    const next = await this.folded.async(cache, at);
+    const next = await this.folded.ahead(cache, at);
     tf.dispose([at, cache] as tf.TensorContainer);
     return next;
   }

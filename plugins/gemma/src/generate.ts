@@ -167,15 +167,16 @@ export class Generator {
     const capacity = length + maxNewTokens - 1;
     let fixed: FixedState = {};
     let cache: Cache = { long: {}, recent: {} };
+    let next: tf.Tensor1D | undefined;
     let ahead: Promise<tf.Tensor1D> | undefined;
-    /** Feeds the token of that index, which lies behind the prompt's `length` tokens; makes the next one. */
+    /** Feeds the token of that index, which lies behind the prompt's `length` tokens; the next one may still be in the making. */
     const feed = async (index: number, tokens: tf.Tensor1D): Promise<tf.Tensor1D> => {
       const at = length + index;
       const position = tf.scalar(at, 'int32');
       const continued = await chooser.with(rows, index + 1, (choice) =>
-        this.step.async(parameters, tokens, position, fixed, cache, capacity, choice),
+        this.step.ahead(parameters, tokens, position, fixed, cache, capacity, choice),
       );
-      tf.dispose([tokens, position, cache.recent] as tf.TensorContainer);
+      tf.dispose([position, cache.recent] as tf.TensorContainer);
       cache = { long: cache.long, recent: continued.recent };
       if (at + 1 < capacity) cache = await this.keeper.advance(cache, at);
       return continued.next;
@@ -184,24 +185,24 @@ export class Generator {
       const started = await chooser.with(rows, 0, (choice) =>
         this.start.async(parameters, inputs.prompt, inputs.source, capacity, choice),
       );
-      ({ fixed, cache } = started);
-      let { next } = started;
+      ({ fixed, cache, next } = started);
       for (let index = 0; ; index++) {
         const last = index + 1 === maxNewTokens || signal?.aborted === true;
-        const values = (await next.data()) as Int32Array;
-        // The next token is being made while this one is looked at; wasted only if this one was the last.
-        if (last) next.dispose();
-        else if (!chooser.readsRows) ahead = quietly(feed(index, next));
-        const event = take(values, index);
+        // The next token stands in line before this one is there, so that nothing waits for it to be looked at; wasted only
+        // if this one is the last.
+        if (!last && !chooser.readsRows) ahead = quietly(feed(index, next));
+        const event = take((await next.data()) as Int32Array, index);
         if (!last && chooser.readsRows) ahead = quietly(feed(index, next));
+        next.dispose();
+        next = undefined;
         yield event;
         if (!ahead || !ended.includes(false) || signal?.aborted) break;
         next = await ahead;
         ahead = undefined;
       }
     } finally {
-      (await ahead?.catch(() => undefined))?.dispose();
-      tf.dispose([inputs, fixed, cache] as tf.TensorContainer);
+      const unread = await ahead?.catch(() => undefined);
+      tf.dispose([inputs, fixed, cache, next, unread] as tf.TensorContainer);
     }
     return undefined;
   }

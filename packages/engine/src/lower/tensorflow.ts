@@ -39,6 +39,11 @@ export class TensorFlowFunction {
     return this.runtime.executeAsync(this.name, this.attributes, inputs, this.returned, this.byReference);
   }
 
+  /** Results that are still to come, for a function that replaces no argument. */
+  enqueue(inputs: readonly NativeTensor[], label: string): NativeTensor[] {
+    return this.runtime.enqueue(this.name, this.attributes, inputs, this.program.results, label);
+  }
+
   dispose(): void {
     const { api, context, sharedStatus } = this.runtime;
     for (const { name, fn } of this.fns) {

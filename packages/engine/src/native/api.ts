@@ -34,6 +34,10 @@ export interface TensorFlowApi {
   TFE_ContextRemoveFunction(context: Pointer, name: string, status: Pointer): void;
   TFE_EnableCollectiveOps(context: Pointer, proto: Uint8Array, length: number, status: Pointer): void;
   TFE_AbortCollectiveOps(context: Pointer, status: Pointer): void;
+  TFE_NewExecutor(isAsync: number, streaming: number, inFlightLimit: number): Pointer;
+  TFE_ExecutorClearError(executor: Pointer): void;
+  TFE_ContextSetExecutorForThread(context: Pointer, executor: Pointer): void;
+  TFE_ContextGetExecutorForThread(context: Pointer): Pointer;
 
   TF_AllocateTensor(dtype: number, dims: BigInt64Array, rank: number, bytes: number): Pointer;
   TF_TensorData(tensor: Pointer): Pointer;
@@ -42,7 +46,10 @@ export interface TensorFlowApi {
 
   TFE_NewTensorHandle(tensor: Pointer, status: Pointer): Pointer;
   TFE_DeleteTensorHandle(handle: Pointer): void;
-  TFE_TensorHandleResolve(handle: Pointer, status: Pointer): Pointer;
+  TFE_TensorHandleResolve: ((handle: Pointer, status: Pointer) => Pointer) & {
+    async(handle: Pointer, status: Pointer, done: (error: unknown, tensor: Pointer) => void): void;
+  };
+  TFE_TensorHandleCopySharingTensor(handle: Pointer, status: Pointer): Pointer;
   TFE_TensorHandleNumDims(handle: Pointer, status: Pointer): number;
   TFE_TensorHandleDim(handle: Pointer, axis: number, status: Pointer): number;
   TFE_TensorHandleDataType(handle: Pointer): number;
@@ -126,6 +133,10 @@ const DECLARATIONS = [
   'void TFE_ContextRemoveFunction(void *, const char *, void *)',
   'void TFE_EnableCollectiveOps(void *, const uint8_t *, size_t, void *)',
   'void TFE_AbortCollectiveOps(void *, void *)',
+  'void *TFE_NewExecutor(uint8_t, uint8_t, int)',
+  'void TFE_ExecutorClearError(void *)',
+  'void TFE_ContextSetExecutorForThread(void *, void *)',
+  'void *TFE_ContextGetExecutorForThread(void *)',
   'void *TF_AllocateTensor(int, const int64_t *, int, size_t)',
   'void *TF_TensorData(void *)',
   'size_t TF_TensorByteSize(void *)',
@@ -133,6 +144,7 @@ const DECLARATIONS = [
   'void *TFE_NewTensorHandle(void *, void *)',
   'void TFE_DeleteTensorHandle(void *)',
   'void *TFE_TensorHandleResolve(void *, void *)',
+  'void *TFE_TensorHandleCopySharingTensor(void *, void *)',
   'int TFE_TensorHandleNumDims(void *, void *)',
   'int64_t TFE_TensorHandleDim(void *, int, void *)',
   'int TFE_TensorHandleDataType(void *)',

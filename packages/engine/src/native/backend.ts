@@ -65,6 +65,14 @@ export class GraftBackend extends NodeJSKernelBackend {
     if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
   }
 
+  /** Waits for values that are still being made (`Jitted.ahead`) without holding up the event loop. */
+  override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
+    const { tensorMap } = this.internals;
+    if (tensorMap.has(dataId) && tensorMap.get(dataId).values === null)
+      await this.koffi.settled(tensorMap.get(dataId).id);
+    return super.read(dataId);
+  }
+
   /** Runs an operation by its TensorFlow name, for kernels of our own. */
   run(op: string, attributes: readonly OpAttribute[], inputs: readonly tf.TensorInfo[], outputCount = 1): tf.Tensor[] {
     return this.koffi

@@ -122,6 +122,12 @@ export class KoffiBinding {
     return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
   }
 
+  /** Waits for the value behind an id, if it is still being made. */
+  async settled(id: number): Promise<void> {
+    const entry = this.entry(id);
+    if ('native' in entry) await this.runtime.settle(entry.native);
+  }
+
   executeOp(
     name: string,
     attributes: readonly OpAttribute[],

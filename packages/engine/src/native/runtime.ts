@@ -28,6 +28,8 @@ export interface NativeTensor {
   dtype: number;
   shape: number[];
   bytes: number;
+  /** What makes the value, while that stands in line (`enqueue`) and nobody has waited for it. */
+  pending?: string;
 }
 
 /** First and last release whose C API and function runtime Graft has been run with. */
@@ -73,6 +75,9 @@ export class NativeRuntime {
   private readonly largePages = LargePages.ofSystem();
   private readonly status: Pointer;
   readonly context: Pointer;
+  /** Executes in the order of the calls, on a thread of its own; and what executes otherwise. */
+  private queue: Pointer | undefined;
+  private ownExecutor: Pointer | undefined;
 
   private constructor(
     readonly api: TensorFlowApi,
@@ -145,10 +150,42 @@ export class NativeRuntime {
     const handle = tensor.inVariable ? this.readVariable(tensor) : tensor.handle;
     const resolved = this.api.TFE_TensorHandleResolve(handle, this.status);
     if (tensor.inVariable) this.api.TFE_DeleteTensorHandle(handle);
-    this.check('reading a tensor');
+    this.checkValue(tensor, this.status);
     const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
     this.api.TF_DeleteTensor(resolved);
     return bytes;
+  }
+
+  /** Waits for a value that stands in line, on another thread. The tensor may be deleted meanwhile. */
+  async settle(tensor: NativeTensor): Promise<void> {
+    if (tensor.pending === undefined) return;
+    const status = this.api.TF_NewStatus();
+    try {
+      const handle = this.api.TFE_TensorHandleCopySharingTensor(tensor.handle, status);
+      this.check('waiting for a tensor', status);
+      try {
+        const resolved = await new Promise<Pointer>((resolve, reject) => {
+          this.api.TFE_TensorHandleResolve.async(handle, status, (error, value) => {
+            if (error)
+              reject(new EngineError('A tensor could not be waited for.', { code: 'engine.start', cause: error }));
+            else resolve(value);
+          });
+        });
+        this.checkValue(tensor, status);
+        this.api.TF_DeleteTensor(resolved);
+      } finally {
+        this.api.TFE_DeleteTensorHandle(handle);
+      }
+    } finally {
+      this.api.TF_DeleteStatus(status);
+    }
+  }
+
+  /** Throws what kept a tensor from having a value; a queue that has stopped for it goes on. */
+  private checkValue(tensor: NativeTensor, status: Pointer): void {
+    if (this.queue && this.api.TF_GetCode(status) !== 0) this.api.TFE_ExecutorClearError(this.queue);
+    this.check(tensor.pending ?? 'reading a tensor', status);
+    tensor.pending = undefined;
   }
 
   deleteTensor(tensor: NativeTensor): void {
@@ -264,6 +301,38 @@ export class NativeRuntime {
     } finally {
       this.api.TF_DeleteStatus(status);
     }
+  }
+
+  /**
+   * As `execute`, but returns while the operation stands in line: it begins when those that were enqueued before it are done and
+   * its inputs have values. `label` names it in the error that reading a result throws if it fails.
+   */
+  enqueue(
+    name: string,
+    attributes: readonly OpAttribute[],
+    inputs: readonly NativeTensor[],
+    results: readonly { readonly dtype: number; readonly shape: readonly number[] }[],
+    label: string,
+  ): NativeTensor[] {
+    const { api, context } = this;
+    this.ownExecutor ??= api.TFE_ContextGetExecutorForThread(context);
+    this.queue ??= api.TFE_NewExecutor(1, 1, 0);
+    const outputs = new BigUint64Array(Math.max(1, results.length));
+    // An operation belongs to the executor under which it is made, not run.
+    api.TFE_ContextSetExecutorForThread(context, this.queue);
+    try {
+      const op = this.prepare(name, attributes, inputs, this.status);
+      try {
+        api.TFE_Execute(op, outputs, Int32Array.of(results.length), this.status);
+        if (api.TF_GetCode(this.status) !== 0) api.TFE_ExecutorClearError(this.queue);
+        this.check(label);
+      } finally {
+        api.TFE_DeleteOp(op);
+      }
+    } finally {
+      api.TFE_ContextSetExecutorForThread(context, this.ownExecutor);
+    }
+    return results.map(({ dtype, shape }, i) => ({ ...this.own(outputs[i], dtype, [...shape]), pending: label }));
   }
 
   private prepare(
