@@ -91,13 +91,13 @@ export class BeamSearch {
         capacity: number,
         beams: number,
       ): Started => {
-        const { logits, fixed, cache } = startDecoding(model, parameters, prompt.ids, prompt.mask, source, capacity);
-        const batch = logits.shape[0];
+        const { states, fixed, cache } = startDecoding(model, parameters, prompt.ids, prompt.mask, source, capacity);
+        const batch = states.shape[0];
         const rows = tf.tensor1d(
           Int32Array.from({ length: batch * beams }, (_, row) => Math.floor(row / beams)),
           'int32',
         );
-        const best = bestOf(logits, undefined, beams, 1);
+        const best = bestOf(model.logits(parameters, states), undefined, beams, 1);
         return { ...best, fixed: gatherRows(fixed, rows), cache: gatherCache(cache, rows) };
       },
       { name: 'startBeams' },
@@ -106,7 +106,8 @@ export class BeamSearch {
       ({ parameters, tokens, rows, sums, position, fixed, cache }: StepInputs, capacity: number, beams: number) => {
         const own = gatherCache(cache, rows);
         const continued = continueDecoding(model, parameters, tokens, position, fixed, own, capacity);
-        return { ...bestOf(continued.logits, sums, beams, beams), cache: { long: own.long, recent: continued.recent } };
+        const logits = model.logits(parameters, continued.states);
+        return { ...bestOf(logits, sums, beams, beams), cache: { long: own.long, recent: continued.recent } };
       },
       { name: 'decodeBeams', executor: engine.executor === 'mixed' ? 'graph' : undefined },
     );

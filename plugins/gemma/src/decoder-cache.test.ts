@@ -49,10 +49,10 @@ describe('the cache while decoding', () => {
       input_ids: tf.tensor(source.input_ids.values, [...source.input_ids.shape], 'int32'),
     };
     const started = startDecoding(model, parameters, prompt, mask, encoderInputs, capacity);
-    const out = [started.logits.dataSync() as Float32Array];
+    const out = [model.logits(parameters, started.states).dataSync() as Float32Array];
     let { cache } = started;
     for (let at = promptLength; at < capacity; at++) {
-      const { logits, recent } = continueDecoding(
+      const { states, recent } = continueDecoding(
         model,
         parameters,
         tf.tensor1d(
@@ -64,7 +64,7 @@ describe('the cache while decoding', () => {
         cache,
         capacity,
       );
-      out.push(logits.dataSync() as Float32Array);
+      out.push(model.logits(parameters, states).dataSync() as Float32Array);
       cache = await keeper.advance({ long: cache.long, recent }, at);
       for (const [name, tensor] of Object.entries(cache.long)) {
         const sliding =

@@ -21,8 +21,8 @@ import {
 export type FixedState = Readonly<Record<string, tf.Tensor>>;
 
 export interface DecodingStart {
-  /** [B, V], for the first token after the prompt. */
-  readonly logits: tf.Tensor2D;
+  /** Final rows [B, D], which the model's head makes the logits of the first token after the prompt of. */
+  readonly states: tf.Tensor;
   readonly fixed: FixedState;
   readonly cache: Cache;
 }
@@ -71,12 +71,12 @@ export function startDecoding(
     [0, length - 1, 0],
     [batch, 1, decoder.hidden],
   );
-  return { logits: model.logits(parameters, tf.reshape(last, [batch, decoder.hidden])), fixed, cache: filler.finish() };
+  return { states: tf.reshape(last, [batch, decoder.hidden]), fixed, cache: filler.finish() };
 }
 
 /**
  * Feeds one token of each row, int32 [B], at `position` (int32 scalar, the same for all rows, below `capacity`); returns
- * the logits [B, V] for the next one and the cache's recent part with the new place filled. Traceable; one trace serves
+ * the final rows [B, D] for the next one and the cache's recent part with the new place filled. Traceable; one trace serves
  * every position.
  */
 export function continueDecoding(
@@ -87,7 +87,7 @@ export function continueDecoding(
   fixed: FixedState,
   cache: Cache,
   capacity: number,
-): { logits: tf.Tensor2D; recent: Cache['recent'] } {
+): { states: tf.Tensor; recent: Cache['recent'] } {
   const { kind } = model;
   const { decoder } = model.config;
   const batch = tokens.shape[0]!;
@@ -118,5 +118,5 @@ export function continueDecoding(
   };
   const embedded = embed(parameters[model.inputTable], tokens, model.specialTokens.pad); // [B, D]
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention);
-  return { logits: model.logits(parameters, states), recent: step.recent };
+  return { states, recent: step.recent };
 }

@@ -12,7 +12,7 @@ import { CacheKeeper, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
 import { checkMaxNewTokens, promptAndSource, promptRows, repeatRows, upload } from './prompts';
-import { checkSampling, chooseTokens, draws, type Choice, type Sampling } from './sampling';
+import { checkSampling, chooseTokens, draws, isGreedy, type Choice, type Sampling } from './sampling';
 
 export interface GenerateOptions {
   /**
@@ -71,6 +71,13 @@ export class Generator {
     engine: Engine,
     private readonly model: GemmaModel,
   ) {
+    /** The tokens after final rows [B, D]. */
+    const choose = (parameters: Parameters, states: tf.Tensor, choice: Choice): tf.Tensor1D =>
+      // Greedily, a pass over the logits is spared.
+      chooseTokens(
+        isGreedy(choice) ? model.uncappedLogits(parameters, states) : model.logits(parameters, states),
+        choice,
+      );
     this.keeper = new CacheKeeper(engine);
     this.beams = new BeamSearch(engine, model);
     this.start = engine.jit(
@@ -81,7 +88,7 @@ export class Generator {
         capacity: number,
         choice: Choice,
       ): Started => {
-        const { logits, fixed, cache }: DecodingStart = startDecoding(
+        const { states, fixed, cache }: DecodingStart = startDecoding(
           model,
           parameters,
           prompt.ids,
@@ -89,7 +96,7 @@ export class Generator {
           source,
           capacity,
         );
-        return { fixed, cache, next: chooseTokens(logits, choice) };
+        return { fixed, cache, next: choose(parameters, states, choice) };
       },
       { name: 'startDecoding' },
     );
@@ -104,7 +111,7 @@ export class Generator {
         choice: Choice,
       ): Continued => {
         const continued = continueDecoding(model, parameters, tokens, position, fixed, cache, capacity);
-        return { recent: continued.recent, next: chooseTokens(continued.logits, choice) };
+        return { recent: continued.recent, next: choose(parameters, continued.states, choice) };
       },
       // Between the small products of one token there is too little to compile: each piece's call costs more than it saves.
       { name: 'decodeToken', executor: engine.executor === 'mixed' ? 'graph' : undefined },

@@ -14,7 +14,7 @@ import {
 import { tf } from '@graft/engine';
 import { toCheckpointConfig, type EncoderDecoderConfig, type GemmaConfig } from './config';
 import { flopsPerStep } from './flops';
-import { embed, softCappedLogits } from './layers';
+import { embed, linear, softCappedLogits } from './layers';
 import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
 import {
@@ -160,6 +160,11 @@ export class GemmaModel implements Model {
   /** Final decoder states [N, D] to logits [N, V], soft-capped. */
   logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
     return softCappedLogits(states, parameters[this.outputTable], this.config.decoder.finalLogitSoftCap) as tf.Tensor2D;
+  }
+
+  /** As `logits`, without the soft cap, which changes neither their order nor their signs. */
+  uncappedLogits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
+    return linear(states, parameters[this.outputTable]) as tf.Tensor2D;
   }
 
   private encodeRows(

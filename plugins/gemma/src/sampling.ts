@@ -44,6 +44,9 @@ export interface Choice {
   readonly key?: tf.Tensor;
 }
 
+/** Whether the choice asks for nothing of the logits but which is the largest. */
+export const isGreedy = ({ seen, key }: Choice): boolean => !seen && !key;
+
 const IMPOSSIBLE = -1e30;
 
 /** The next token of each row, int32 [B], by logits [B, V]. Traceable. */
