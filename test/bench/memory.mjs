@@ -1,5 +1,5 @@
 // Memory of a training step, measured. Each variant is a process of its own.
-//   node test/bench/memory.mjs [plain|chunks|chunks+blocks] [--executor xla|mixed|graph]
+//   node test/bench/memory.mjs [plain|chunks|chunks+blocks] [--executor xla|mixed|graph] [--hidden 256] [--layers 4]
 // Without a variant: all of them, as a table. The vocabulary is Gemma's; what a step must hold is computed from the shapes.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -16,6 +16,8 @@ const { positionals, values } = parseArgs({
     executor: { type: 'string', default: 'xla' },
     vocabulary: { type: 'string', default: '256000' },
     tokens: { type: 'string', default: '512' },
+    hidden: { type: 'string', default: '256' },
+    layers: { type: 'string', default: '4' },
     consume: { type: 'string' },
   },
 });
@@ -47,7 +49,8 @@ const status = (key) =>
 const engine = await openEngine({ mode: values.executor });
 const before = status('VmRSS');
 const [batchSize, length, vocabulary] = [4, Number(values.tokens), Number(values.vocabulary)];
-const [layers, hidden, feedForward, heads, headDim] = [4, 256, 1024, 4, 64];
+const [layers, hidden, headDim] = [Number(values.layers), Number(values.hidden), 64];
+const [feedForward, heads] = [4 * hidden, hidden / headDim];
 const side = {
   layers, hidden, feedForward, heads, keyValueHeads: heads, headDim, vocabularySize: vocabulary,
   rmsNormEpsilon: 1e-6, ropeTheta: 10000, maxPositions: 8192, slidingWindow: 4096, layerTypes: defaultLayerTypes(layers),

@@ -217,7 +217,11 @@ export function makeJit<A extends readonly unknown[], R>(
     const start = performance.now();
     try {
       const waits = !entry.ran || entry.consumed.length > 0;
-      return deliver(found, waits ? await entry.fn.callAsync(inputs) : entry.fn.enqueue(inputs, `jit "${name}"`), start);
+      return deliver(
+        found,
+        waits ? await entry.fn.callAsync(inputs) : entry.fn.enqueue(inputs, `jit "${name}"`),
+        start,
+      );
     } catch (error) {
       throw failed(error, found);
     }

@@ -6,6 +6,7 @@ import type { OpAttribute } from '../native/runtime';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
 import { nativeBarrier } from './barrier';
+import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
 
 export const NATIVE_BACKEND = 'tensorflow';
@@ -155,13 +156,28 @@ const overrides: tf.KernelConfig[] = [
   },
 ];
 
+/** Addition: plain, unless one side is a large product that should not lie beside the other. */
+function addition(plain: tf.KernelFunc): tf.KernelFunc {
+  return (call) => {
+    const backend = call.backend as unknown as GraftBackend;
+    const binding = backend.binding as unknown as KoffiBinding;
+    if (!binding.activeTracer?.forXla) return plain(call);
+    const { a, b } = call.inputs as unknown as MatMulInputs;
+    const [first, second] = backend.ids([a, b]);
+    const id = addLargeProduct(binding, first, second);
+    return id === undefined ? plain(call) : backend.wrap({ id, dtype: TF.FLOAT, shape: [...a.shape] });
+  };
+}
+
 let registered = false;
 
 /** Registers tfjs-node's kernels with ours in place of some, each knowing its name for error messages. */
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
-  for (const kernel of [...overrides, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
+  const add = tf.getKernel(tf.Add, NATIVE_BACKEND);
+  const sums = { ...add, kernelFunc: addition(add.kernelFunc) };
+  for (const kernel of [...overrides, sums, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);
   }

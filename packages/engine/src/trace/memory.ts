@@ -1,8 +1,16 @@
 import { dtypeBytes, elementCount } from '../native/dtypes';
 import type { Producer, Program, Value, ValueType } from './program';
 
-/** Operations whose result is their input's memory, seen otherwise. */
-const VIEWS = new Set(['Reshape', 'Identity', 'ExpandDims', 'Squeeze', 'StopGradient', 'ReadVariableOp']);
+/** Operations whose result is their first input's memory, seen otherwise or with a part of it written over. */
+const VIEWS = new Set([
+  'Reshape',
+  'Identity',
+  'ExpandDims',
+  'Squeeze',
+  'StopGradient',
+  'ReadVariableOp',
+  'TensorStridedSliceUpdate',
+]);
 /** Operations that XLA makes part of the one that reads them. Their result is never there as a whole. */
 const BROADCASTS = new Set(['BroadcastTo', 'Fill', 'ZerosLike', 'OnesLike', 'Tile']);
 
