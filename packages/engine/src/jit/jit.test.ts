@@ -47,6 +47,48 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
       fn.dispose();
     });
 
+    test('gives results ahead of their values, to be fed on, read in any order or thrown away', async () => {
+      const before = engine.memory();
+      const fn = engine.jit((x: tf.Tensor, step: tf.Scalar) => ({ next: tf.add(tf.mul(x, 2), step), sum: tf.sum(x) }));
+      const step = tf.scalar(1);
+      const all: { next: tf.Tensor; sum: tf.Tensor }[] = [];
+      let x: tf.Tensor = tf.ones([300, 300]);
+      const first = x;
+      for (let i = 0; i < 6; i++) {
+        all.push(await fn.ahead(x, step));
+        x = all[i].next;
+      }
+      const sums = all.map(({ sum }) => sum.data());
+      all[2].next.dispose();
+      all[4].sum.dispose();
+      expect((await sums[4])[0]).toBe(90_000 * (2 ** 5 - 1));
+      // 1, 3, 7, 15, ... : twice and one more.
+      const last = await all[5].next.data();
+      expect(last[0]).toBe(2 ** 7 - 1);
+      expect((await sums[5])[0]).toBe(90_000 * (2 ** 6 - 1));
+      expect(all[3].next.dataSync()[89_999]).toBe(2 ** 5 - 1);
+      tf.dispose([first, step, ...all.flatMap(({ next, sum }) => [next, sum])]);
+      fn.dispose();
+      expect(engine.memory()).toMatchObject({ tensors: before.tensors, handles: before.handles, bytes: before.bytes });
+    });
+
+    if (mode === 'graph') {
+      test('says which function failed when a result ahead of its value is read, and goes on', async () => {
+        const fn = engine.jit((x: tf.Tensor, at: tf.Tensor1D) => tf.gather(x, at), { name: 'pick' });
+        const x = tf.tensor1d([5, 6, 7]);
+        const [good, bad] = [tf.tensor1d([1, 1, 1], 'int32'), tf.tensor1d([9, 1, 1], 'int32')];
+        const one = await fn.ahead(x, good);
+        const wrong = await fn.ahead(x, bad);
+        const spoilt = await fn.ahead(wrong, good);
+        await expect(wrong.data()).rejects.toThrow(/^jit "pick": .*9/);
+        await expect(spoilt.data()).rejects.toThrow(/^jit "pick": /);
+        const again = await fn.ahead(x, good);
+        expect([...(await one.data()), ...(await again.data())]).toEqual([6, 6, 6, 6, 6, 6]);
+        tf.dispose([x, good, bad, one, wrong, spoilt, again]);
+        fn.dispose();
+      });
+    }
+
     test('hands out tensors of its own, even for an argument that it returns', () => {
       const fn = engine.jit((x: tf.Tensor) => ({ same: x }));
       const x = tf.tensor1d([1, 2, 3]);

@@ -68,9 +68,9 @@ export class GraftBackend extends NodeJSKernelBackend {
   /** Waits for values that are still being made (`Jitted.ahead`) without holding up the event loop. */
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
     const { tensorMap } = this.internals;
-    if (tensorMap.has(dataId) && tensorMap.get(dataId).values === null)
-      await this.koffi.settled(tensorMap.get(dataId).id);
-    return super.read(dataId);
+    const data = tensorMap.has(dataId) ? tensorMap.get(dataId) : undefined;
+    const coming = data?.values === null ? this.koffi.comingData(data.id) : undefined;
+    return coming ? ((await coming) as tf.backend_util.BackendValues) : super.read(dataId);
   }
 
   /** Runs an operation by its TensorFlow name, for kernels of our own. */

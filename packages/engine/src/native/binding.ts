@@ -122,10 +122,12 @@ export class KoffiBinding {
     return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
   }
 
-  /** Waits for the value behind an id, if it is still being made. */
-  async settled(id: number): Promise<void> {
+  /** As `tensorDataSync`, without holding up the event loop, for a value that is still being made; undefined for others. */
+  comingData(id: number): Promise<ReturnType<typeof fromBytes>> | undefined {
     const entry = this.entry(id);
-    if ('native' in entry) await this.runtime.settle(entry.native);
+    if ('value' in entry || entry.native.pending === undefined) return undefined;
+    const { native } = entry;
+    return this.runtime.readPending(native).then((bytes) => fromBytes(bytes, native.dtype));
   }
 
   executeOp(

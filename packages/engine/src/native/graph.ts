@@ -2,7 +2,8 @@ import { EngineError } from '../errors';
 import type { GraphOutput, Pointer } from './api';
 import { int64Array } from './dtypes';
 import { readOpSignatures, type OpInput } from './opdefs';
-import { unsupportedAttribute, type NativeRuntime, type OpAttribute } from './runtime';
+import { unsupportedAttribute } from './native-errors';
+import type { NativeRuntime, OpAttribute } from './runtime';
 import type { ValueType } from '../trace/program';
 
 const signaturesOf = new WeakMap<NativeRuntime, Map<string, readonly OpInput[]>>();

@@ -11,6 +11,7 @@ import {
 } from './api';
 import { LargePages } from './large-pages';
 import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
+import { outOfMemory, tensorFlowError, unsupportedAttribute } from './native-errors';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
 export interface OpAttribute {
@@ -156,27 +157,25 @@ export class NativeRuntime {
     return bytes;
   }
 
-  /** Waits for a value that stands in line, on another thread. The tensor may be deleted meanwhile. */
-  async settle(tensor: NativeTensor): Promise<void> {
-    if (tensor.pending === undefined) return;
+  /** As `readTensor`, for a value that stands in line: another thread waits for it. The tensor may be deleted meanwhile. */
+  async readPending(tensor: NativeTensor): Promise<Uint8Array> {
     const status = this.api.TF_NewStatus();
+    const handle = this.api.TFE_TensorHandleCopySharingTensor(tensor.handle, status);
     try {
-      const handle = this.api.TFE_TensorHandleCopySharingTensor(tensor.handle, status);
       this.check('waiting for a tensor', status);
-      try {
-        const resolved = await new Promise<Pointer>((resolve, reject) => {
-          this.api.TFE_TensorHandleResolve.async(handle, status, (error, value) => {
-            if (error)
-              reject(new EngineError('A tensor could not be waited for.', { code: 'engine.start', cause: error }));
-            else resolve(value);
-          });
+      const resolved = await new Promise<Pointer>((resolve, reject) => {
+        this.api.TFE_TensorHandleResolve.async(handle, status, (error, value) => {
+          if (error)
+            reject(new EngineError('A tensor could not be waited for.', { code: 'engine.start', cause: error }));
+          else resolve(value);
         });
-        this.checkValue(tensor, status);
-        this.api.TF_DeleteTensor(resolved);
-      } finally {
-        this.api.TFE_DeleteTensorHandle(handle);
-      }
+      });
+      this.checkValue(tensor, status);
+      const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
+      this.api.TF_DeleteTensor(resolved);
+      return bytes;
     } finally {
+      if (handle) this.api.TFE_DeleteTensorHandle(handle);
       this.api.TF_DeleteStatus(status);
     }
   }
@@ -405,37 +404,4 @@ export class NativeRuntime {
     this.liveBytes += bytes;
     return { handle, dtype, shape, bytes };
   }
-}
-
-export function unsupportedAttribute(operation: string, name: string, type: number): EngineError {
-  return new EngineError(`${operation}: attribute "${name}" is of a kind (${type}) that the binding does not know.`, {
-    code: 'engine.attribute',
-  });
-}
-
-/** Who knows more (a training loop) says more. */
-const OUT_OF_MEMORY_HINT = 'Compute less at once: smaller batches or shorter sequences.';
-
-function outOfMemory(operation: string, bytes: number): EngineError {
-  return new EngineError(`${operation}: no memory for ${(bytes / 2 ** 20).toFixed(0)} MiB.`, {
-    code: 'engine.out-of-memory',
-    hint: OUT_OF_MEMORY_HINT,
-  });
-}
-
-const RESOURCE_EXHAUSTED = 8;
-
-/** TensorFlow's own message, cut to its first sentence-like part: what follows is graph dumps and C++ stack frames. */
-function tensorFlowError(operation: string, code: number, message: string): EngineError {
-  const first = message
-    .split('\n')[0]
-    .replace(/\[Op:.*$/, '')
-    .replace(/^(\{\{[^}]*\}\} ?)+/, '')
-    .replace(/ on \/job:\S+ by allocator \S+$/, '')
-    .trim();
-  return new EngineError(`${operation}: ${first || `TensorFlow error ${code}`}`, {
-    code: code === RESOURCE_EXHAUSTED ? 'engine.out-of-memory' : 'engine.tensorflow',
-    hint: code === RESOURCE_EXHAUSTED ? OUT_OF_MEMORY_HINT : undefined,
-    cause: message === first ? undefined : message,
-  });
 }
