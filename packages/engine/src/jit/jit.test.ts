@@ -84,8 +84,13 @@ describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit'
         await expect(spoilt.data()).rejects.toThrow(/^jit "pick": /);
         const again = await fn.ahead(x, good);
         expect([...(await one.data()), ...(await again.data())]).toEqual([6, 6, 6, 6, 6, 6]);
-        tf.dispose([x, good, bad, one, wrong, spoilt, again]);
+        // Nobody reads this one: freeing the function waits for it, and is not disturbed.
+        (await fn.ahead(x, bad)).dispose();
         fn.dispose();
+        const after = engine.jit((y: tf.Tensor) => tf.add(y, 1));
+        expect([...(await (await after.ahead(x)).data())]).toEqual([6, 7, 8]);
+        tf.dispose([x, good, bad, one, wrong, spoilt, again]);
+        after.dispose();
       });
     }
 

@@ -16,6 +16,7 @@ export class TensorFlowFunction {
   private readonly name: string;
   private readonly fns: readonly { readonly name: string; readonly fn: Pointer }[];
   private readonly byReference: ReadonlySet<number>;
+  private enqueued = false;
 
   constructor(
     private readonly runtime: NativeRuntime,
@@ -41,11 +42,13 @@ export class TensorFlowFunction {
 
   /** Results that are still to come, for a function that replaces no argument. */
   enqueue(inputs: readonly NativeTensor[], label: string): NativeTensor[] {
+    this.enqueued = true;
     return this.runtime.enqueue(this.name, this.attributes, inputs, this.program.results, label);
   }
 
   dispose(): void {
     const { api, context, sharedStatus } = this.runtime;
+    if (this.enqueued) this.runtime.drain();
     for (const { name, fn } of this.fns) {
       api.TFE_ContextRemoveFunction(context, name, sharedStatus);
       api.TF_DeleteFunction(fn);

@@ -36,6 +36,7 @@ export interface TensorFlowApi {
   TFE_AbortCollectiveOps(context: Pointer, status: Pointer): void;
   TFE_NewExecutor(isAsync: number, streaming: number, inFlightLimit: number): Pointer;
   TFE_ExecutorClearError(executor: Pointer): void;
+  TFE_ExecutorWaitForAllPendingNodes(executor: Pointer, status: Pointer): void;
   TFE_ContextSetExecutorForThread(context: Pointer, executor: Pointer): void;
   TFE_ContextGetExecutorForThread(context: Pointer): Pointer;
 
@@ -135,6 +136,7 @@ const DECLARATIONS = [
   'void TFE_AbortCollectiveOps(void *, void *)',
   'void *TFE_NewExecutor(uint8_t, uint8_t, int)',
   'void TFE_ExecutorClearError(void *)',
+  'void TFE_ExecutorWaitForAllPendingNodes(void *, void *)',
   'void TFE_ContextSetExecutorForThread(void *, void *)',
   'void *TFE_ContextGetExecutorForThread(void *)',
   'void *TF_AllocateTensor(int, const int64_t *, int, size_t)',

@@ -315,7 +315,7 @@ export class NativeRuntime {
   ): NativeTensor[] {
     const { api, context } = this;
     this.ownExecutor ??= api.TFE_ContextGetExecutorForThread(context);
-    this.queue ??= api.TFE_NewExecutor(1, 1, 0);
+    this.queue ??= this.newQueue();
     const outputs = new BigUint64Array(Math.max(1, results.length));
     // An operation belongs to the executor under which it is made, not run.
     api.TFE_ContextSetExecutorForThread(context, this.queue);
@@ -332,6 +332,21 @@ export class NativeRuntime {
       api.TFE_ContextSetExecutorForThread(context, this.ownExecutor);
     }
     return results.map(({ dtype, shape }, i) => ({ ...this.own(outputs[i], dtype, [...shape]), pending: label }));
+  }
+
+  /** Waits until nothing stands in line. What failed says so where its result is read. */
+  drain(): void {
+    if (!this.queue) return;
+    this.api.TFE_ExecutorWaitForAllPendingNodes(this.queue, this.status);
+    if (this.api.TF_GetCode(this.status) === 0) return;
+    this.api.TFE_ExecutorClearError(this.queue);
+    this.api.TF_SetStatus(this.status, 0, '');
+  }
+
+  private newQueue(): Pointer {
+    // A process that ends while the library computes takes its memory from under it.
+    process.once('exit', () => this.drain());
+    return this.api.TFE_NewExecutor(1, 1, 0);
   }
 
   private prepare(
