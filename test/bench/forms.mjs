@@ -1,0 +1,90 @@
+// The same arithmetic in different forms, compiled by XLA: which one to write is measured, not guessed.
+//   node test/bench/forms.mjs products    the three products of a linear layer, GFLOP/s
+//   node test/bench/forms.mjs attention   one token's attention over stored keys and values, microseconds
+import { openEngine, tf } from '@graft/engine';
+import { median } from './statistics.mjs';
+
+const engine = await openEngine({ mode: 'xla' });
+
+/** Median milliseconds of a compiled function of these tensors. */
+async function time(fn, tensors) {
+  const compiled = engine.jit(fn);
+  const times = [];
+  for (let i = 0; i < 20; i++) {
+    const start = performance.now();
+    const result = await compiled.async(tensors);
+    await result.data();
+    result.dispose();
+    if (i > 3) times.push(performance.now() - start);
+  }
+  compiled.dispose();
+  return median(times);
+}
+
+async function products(rows, width, out) {
+  const repeats = Math.max(4, Math.round(2e9 / (2 * rows * width * out)));
+  const many = (...shapes) =>
+    Array.from({ length: repeats }, () => shapes.map((shape) => tf.randomUniform(shape, -1, 1)));
+  const forms = {
+    'forward, x w^T': [many([rows, width], [out, width]), (x, w) => tf.matMul(x, w, false, true)],
+    'of the input, dy w': [many([rows, out], [out, width]), (dy, w) => tf.matMul(dy, w)],
+    'of the weight, dy^T x': [many([rows, out], [rows, width]), (dy, x) => tf.matMul(dy, x, true)],
+  };
+  for (const [name, [pairs, multiply]] of Object.entries(forms)) {
+    const ms = await time((given) => tf.addN(given.map(([a, b]) => tf.mean(multiply(a, b)))), pairs);
+    const rate = (2 * rows * width * out * repeats) / ms / 1e6;
+    console.log(`${rows} rows, ${width} to ${out}: ${name.padEnd(22)} ${rate.toFixed(0)} GFLOP/s`);
+    tf.dispose(pairs);
+  }
+}
+
+async function attention(batch, heads, places, width, rows) {
+  const layers = 8;
+  const weights = (scores) => tf.exp(tf.mul(tf.tanh(scores), 50));
+  const turn = (x) => tf.transpose(x, [0, 1, 3, 2]);
+  const mixed = (e, values) => tf.div(tf.matMul(e, values), tf.sum(e, -1, true));
+  const forms = {
+    plain: (q, keys, values) => mixed(weights(tf.matMul(q, keys, false, true)), values),
+    'products turned': (q, keys, values) => mixed(turn(weights(tf.matMul(keys, q, false, true))), values),
+    'keys turned': (q, keys, values) =>
+      mixed(weights(tf.matMul(q, tf.reshape(keys, [batch, heads, width, places]))), values),
+    sums: (q, keys, values) => {
+      const column = (x) => tf.reshape(x, [batch, heads, -1, 1]);
+      const keysTurned = tf.reshape(keys, [batch, heads, width, places]);
+      const e = weights(tf.sum(tf.mul(column(q), keysTurned), 2, true));
+      return tf.div(tf.sum(tf.mul(column(e), values), 2, true), tf.sum(e, -1, true));
+    },
+  };
+  if (rows > 1) delete forms.sums;
+  const stored = Array.from({ length: 2 * layers }, () => tf.randomUniform([batch, heads, places, width], -1, 1));
+  const q = tf.randomUniform([batch, heads, rows, width], -1, 1);
+  for (const [name, form] of Object.entries(forms)) {
+    const ms = await time(
+      ([start, ...given]) => {
+        let x = start;
+        for (let i = 0; i < layers; i++) x = tf.add(tf.mul(x, 0.9), form(x, given[2 * i], given[2 * i + 1]));
+        return x;
+      },
+      [q, ...stored],
+    );
+    const bytes = 8 * batch * heads * places * width * layers;
+    console.log(
+      `${batch} x ${heads} heads, ${rows} rows, ${places} places of ${width}: ${name.padEnd(16)} ` +
+        `${((1000 * ms) / layers).toFixed(0)} us, ${(bytes / ms / 1e6).toFixed(0)} GB/s`,
+    );
+  }
+  tf.dispose([q, stored]);
+}
+
+if (process.argv[2] === 'products') {
+  for (const [width, out] of [[512, 512], [512, 1024]]) await products(1024, width, out); // prettier-ignore
+  await products(512, 128, 256);
+} else if (process.argv[2] === 'attention') {
+  await attention(8, 8, 256, 64, 1);
+  await attention(8, 8, 256, 64, 2);
+  await attention(1, 4, 1024, 256, 2);
+  await attention(8, 4, 1024, 256, 2);
+} else {
+  console.error('Name what to measure: products or attention.');
+  process.exit(2);
+}
