@@ -304,7 +304,8 @@ export class NativeRuntime {
 
   /**
    * As `execute`, but returns while the operation stands in line: it begins when those that were enqueued before it are done and
-   * its inputs have values. `label` names it in the error that reading a result throws if it fails.
+   * its inputs have values. `label` names it in the error that reading a result throws if it fails; what stands in line behind it
+   * then fails with it, until a result is read.
    */
   enqueue(
     name: string,
@@ -319,15 +320,19 @@ export class NativeRuntime {
     const outputs = new BigUint64Array(Math.max(1, results.length));
     // An operation belongs to the executor under which it is made, not run.
     api.TFE_ContextSetExecutorForThread(context, this.queue);
-    try {
+    const start = (): boolean => {
       const op = this.prepare(name, attributes, inputs, this.status);
-      try {
-        api.TFE_Execute(op, outputs, Int32Array.of(results.length), this.status);
-        if (api.TF_GetCode(this.status) !== 0) api.TFE_ExecutorClearError(this.queue);
-        this.check(label);
-      } finally {
-        api.TFE_DeleteOp(op);
+      api.TFE_Execute(op, outputs, Int32Array.of(results.length), this.status);
+      api.TFE_DeleteOp(op);
+      return api.TF_GetCode(this.status) === 0;
+    };
+    try {
+      if (!start()) {
+        // The queue may have stopped for something before, which is told where that is read.
+        api.TFE_ExecutorClearError(this.queue);
+        start();
       }
+      this.check(name);
     } finally {
       api.TFE_ContextSetExecutorForThread(context, this.ownExecutor);
     }
