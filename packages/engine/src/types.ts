@@ -59,9 +59,9 @@ export interface Jitted<A extends readonly unknown[], R> {
   async(...args: A): Promise<R>;
   /**
    * As `async`, but gives the results while they are still being made, one call after the other, so that they can be given to
-   * the next call at once. Reading one (`data()`) waits for it, and throws if making it failed. Then what stands in line behind it
-   * fails with it, until one is read. The first call of each
-   * signature, and one that takes arguments over (`consumes`), is waited for.
+   * the next call at once. Reading one (`data()`) waits for it, and throws if making it failed; what stands in line behind it
+   * then fails with it, until one is read. The first call of each signature, and one that takes arguments over (`consumes`),
+   * is waited for.
    */
   ahead(...args: A): Promise<R>;
   /** Runs the function once, operation by operation, and says what each kind took; nothing is consumed. Native engines only. */

@@ -172,32 +172,32 @@ export function attendParts(
     const masked = tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), mask);
     return tf.reshape(masked, [batch, keyValueHeads, group * queries, -1]);
   });
-  const weights = isBounded(cap)
-    ? scores.map((part) => tf.exp(tf.maximum(part, LEAST_SCORE)))
-    : tf.split(
-        tf.softmax(tf.concat(scores, -1)),
-        parts.map(({ keys }) => keys.shape[2]!),
-        -1,
-      );
+  const weights = exponentials(scores, cap);
   const sums = tf.addN(parts.map(({ values }, i) => tf.matMul(weights[i] as tf.Tensor4D, values as tf.Tensor4D))); // [B, K, G*T, C]
-  const mixed = isBounded(cap) ? tf.div(sums, tf.addN(weights.map((part) => tf.sum(part, -1, true)))) : sums;
+  const mixed = tf.div(sums, tf.addN(weights.map((part) => tf.sum(part, -1, true))));
   const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
   return tf.reshape(ordered, [batch * queries, heads * headDim]);
 }
 
-/**
- * Scores of which a softmax can be taken without looking for the largest first: of all sums of their exponentials, and of
- * the reciprocals, float32 holds enough. A pass over the scores, and in training a tensor of their size, are spared.
- */
+/** The largest soft cap under which float32 holds every sum of exponentials of scores, and its reciprocal. */
 const LARGEST_BOUND = 50;
 
-const isBounded = (cap: number | null): cap is number => cap !== null && cap <= LARGEST_BOUND;
-
 /**
- * Stands for a masked score then. Beside the least that is not masked, -50, its exponential is 1e-11, and less than a rounding
- * beside usual ones; of a row that is masked whole it is a number that can be divided by, so that the row becomes uniform.
+ * Stands for a masked score under such a cap. Beside the least that is not masked, -50, its exponential is 1e-11, and less than
+ * a rounding beside usual ones; of a row that is masked whole it is a number that can be divided by: the row becomes uniform.
  */
 const LEAST_SCORE = -75;
+
+/**
+ * What a softmax over scores in parts, [.., S of the part] each, divides by its sum. Of bounded scores it can be taken without
+ * looking for the largest first, which spares a pass over them; of `masked` ones too.
+ */
+function exponentials(scores: readonly tf.Tensor[], cap: number | null, masked = true): tf.Tensor[] {
+  if (cap !== null && cap <= LARGEST_BOUND)
+    return scores.map((part) => tf.exp(masked ? tf.maximum(part, LEAST_SCORE) : part));
+  const largest = scores.map((part) => tf.max(part, -1, true)).reduce((a, b) => tf.maximum(a, b)); // [.., 1]
+  return scores.map((part) => tf.exp(tf.sub(part, largest)));
+}
 
 /**
  * softmax(cap * tanh(q keys^T) + mask) values, for q [B, K, G*T, C] that is divided by the cap already; `rows` is
@@ -218,42 +218,22 @@ function mix(
   const flatShape = [rows[0], rows[1], rows[2] * rows[3], sources];
   const product = (a: tf.Tensor, b: tf.Tensor, transposeA = false, transposeB = false): tf.Tensor =>
     tf.matMul(a as tf.Tensor4D, b as tf.Tensor4D, transposeA, transposeB);
-  const hide = (scores: tf.Tensor): tf.Tensor =>
-    mask ? tf.reshape(tf.add(tf.reshape(scores, [...rows, sources]), mask), flatShape) : scores;
-  if (isBounded(cap)) {
-    return withGradient<[tf.Tensor, tf.Tensor, tf.Tensor]>((save, qs, ks, vs) => {
-      const t = tf.tanh(product(qs, ks, false, true)); // [B, K, G*T, S]
-      const masked = hide(tf.mul(t, cap));
-      const e = tf.exp(mask ? tf.maximum(masked, LEAST_SCORE) : masked);
-      const share = tf.reciprocal(tf.sum(e, -1, true)); // [B, K, G*T, 1]; p = e * share
-      const y = tf.mul(product(e, vs), share); // [B, K, G*T, C]
-      save([qs, ks, vs, e, share, y, t]);
-      return {
-        value: y,
-        gradients: (dy, [q_, k_, v_, e_, share_, y_, t_]) => {
-          const shared = tf.mul(dy, share_);
-          const de = product(shared, v_, false, true); // [B, K, G*T, S]
-          const ds = tf.mul(e_, tf.sub(de, tf.sum(tf.mul(shared, y_), -1, true)));
-          const dt = tf.mul(ds, tf.sub(1, tf.square(t_)));
-          // The cap's factor on the small products instead of on [.., S].
-          return [tf.mul(product(dt, k_), cap), tf.mul(product(dt, q_, true), cap), product(e_, shared, true)];
-        },
-      };
-    })(q, keys, values);
-  }
   return withGradient<[tf.Tensor, tf.Tensor, tf.Tensor]>((save, qs, ks, vs) => {
     const scores = product(qs, ks, false, true); // [B, K, G*T, S]
     const t = cap === null ? undefined : tf.tanh(scores);
     const capped = t ? tf.mul(t, cap!) : scores;
-    const p = tf.softmax(hide(capped));
-    const y = product(p, vs); // [B, K, G*T, C]
-    save(t ? [qs, ks, vs, p, y, t] : [qs, ks, vs, p, y]);
+    const masked = mask ? tf.reshape(tf.add(tf.reshape(capped, [...rows, sources]), mask), flatShape) : capped;
+    const [e] = exponentials([masked], cap, mask !== undefined);
+    const share = tf.reciprocal(tf.sum(e, -1, true)); // [B, K, G*T, 1]; the softmax is e * share
+    const y = tf.mul(product(e, vs), share); // [B, K, G*T, C]
+    save(t ? [qs, ks, vs, e, share, y, t] : [qs, ks, vs, e, share, y]);
     return {
       value: y,
-      gradients: (dy, [q_, k_, v_, p_, y_, t_]) => {
-        const dp = product(dy, v_, false, true); // [B, K, G*T, S]
-        const ds = tf.mul(p_, tf.sub(dp, tf.sum(tf.mul(dy, y_), -1, true)));
-        const dv = product(p_, dy, true);
+      gradients: (dy, [q_, k_, v_, e_, share_, y_, t_]) => {
+        const shared = tf.mul(dy, share_);
+        const de = product(shared, v_, false, true); // [B, K, G*T, S]
+        const ds = tf.mul(e_, tf.sub(de, tf.sum(tf.mul(shared, y_), -1, true)));
+        const dv = product(e_, shared, true);
         if (cap === null) return [product(ds, k_), product(ds, q_, true), dv];
         const dt = tf.mul(ds, tf.sub(1, tf.square(t_)));
         // The cap's factor on the small products instead of on [.., S].

@@ -198,34 +198,23 @@ export function makeJit<A extends readonly unknown[], R>(
     }
   };
 
-  const callAsync = async (...args: A): Promise<R> => {
-    if (!compiles || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
-    const found = lookUp(args, native);
-    const start = performance.now();
-    try {
-      return deliver(found, await found.entry.fn.callAsync(found.inputs), start);
-    } catch (error) {
-      throw failed(error, found);
-    }
-  };
-
-  const callAhead = async (...args: A): Promise<R> => {
-    if (!compiles || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
-    const found = lookUp(args, native);
-    // The first time it is compiled, which is waited for; so is what takes memory over.
-    const { entry, inputs } = found;
-    const start = performance.now();
-    try {
-      const waits = !entry.ran || entry.consumed.length > 0;
-      return deliver(
-        found,
-        waits ? await entry.fn.callAsync(inputs) : entry.fn.enqueue(inputs, `jit "${name}"`),
-        start,
-      );
-    } catch (error) {
-      throw failed(error, found);
-    }
-  };
+  /** A call that computes on another thread; `ahead`: its results may be given before they are there. */
+  const callLater =
+    (ahead: boolean) =>
+    async (...args: A): Promise<R> => {
+      if (!compiles || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
+      const found = lookUp(args, native);
+      const { entry, inputs } = found;
+      const start = performance.now();
+      try {
+        // The first time it is compiled, which is waited for; so is what takes memory over.
+        const enqueued = ahead && entry.ran && entry.consumed.length === 0;
+        const returned = enqueued ? entry.fn.enqueue(inputs, `jit "${name}"`) : await entry.fn.callAsync(inputs);
+        return deliver(found, returned, start);
+      } catch (error) {
+        throw failed(error, found);
+      }
+    };
 
   const rename = (error: unknown, { ran }: Compiled): unknown => {
     if (!(error instanceof EngineError)) return error;
@@ -268,7 +257,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return profileProgram(binding.runtime, program, inputs);
   };
 
-  return Object.assign(call, { async: callAsync, ahead: callAhead, profile, statistics, dispose });
+  return Object.assign(call, { async: callLater(false), ahead: callLater(true), profile, statistics, dispose });
 }
 
 /** What a call of that program does with the arguments that it takes over. */

@@ -2,17 +2,14 @@ import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels';
 import { withKernelName, type KoffiBinding } from '../native/binding';
 import type { GraftBackend } from '../native/backend';
 import { TF } from '../native/dtypes';
-import type { OpAttribute } from '../native/runtime';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
 import { nativeBarrier } from './barrier';
+import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
 
 export const NATIVE_BACKEND = 'tensorflow';
-
-const dtypeAttribute = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
-const flag = (name: string, value: boolean): OpAttribute => ({ name, type: 3, value });
 
 interface MatMulInputs {
   a: tf.TensorInfo;
@@ -47,31 +44,21 @@ function fewRowsParts(
  */
 function fewRows(binding: KoffiBinding, { a, b }: MatMulInputs, ids: readonly number[], parts: number): number {
   const [rows, [out, width]] = [a.shape[0], b.shape];
-  const made: number[] = [];
-  const keep = (id: number): number => {
-    made.push(id);
-    return id;
-  };
-  const ints = (...values: number[]): number => keep(binding.createTensor([values.length], TF.INT32, values));
-  const op = (name: string, attributes: OpAttribute[], inputs: number[]): number =>
-    keep(binding.executeOp(name, attributes, inputs, 1)[0].id);
-  const float = dtypeAttribute('T', TF.FLOAT);
+  const chain = new OperationChain(binding);
   const reshape = (id: number, ...shape: number[]): number =>
-    op('Reshape', [float, dtypeAttribute('Tshape', TF.INT32)], [id, ints(...shape)]);
-  const repeated = op(
+    chain.run('Reshape', [FLOAT, dtypeAttribute('Tshape', TF.INT32)], [id, chain.ints(...shape)]);
+  const repeated = chain.run(
     'Tile',
-    [float, dtypeAttribute('Tmultiples', TF.INT32)],
-    [reshape(ids[0], 1, rows, width), ints(parts, 1, 1)],
+    [FLOAT, dtypeAttribute('Tmultiples', TF.INT32)],
+    [reshape(ids[0], 1, rows, width), chain.ints(parts, 1, 1)],
   ); // [parts, rows, in]
-  const product = op(
+  const product = chain.run(
     'BatchMatMulV2',
-    [float, flag('adj_x', false), flag('adj_y', true)],
+    [FLOAT, flag('adj_x', false), flag('adj_y', true)],
     [reshape(ids[1], parts, out / parts, width), repeated],
   ); // [parts, out / parts, rows]
-  const turned = op('Transpose', [float, dtypeAttribute('Tperm', TF.INT32)], [product, ints(2, 0, 1)]);
-  const result = reshape(turned, rows, out);
-  for (const id of made) if (id !== result) binding.deleteTensor(id);
-  return result;
+  const turned = chain.run('Transpose', [FLOAT, dtypeAttribute('Tperm', TF.INT32)], [product, chain.ints(2, 0, 1)]);
+  return chain.end(reshape(turned, rows, out));
 }
 
 /**
@@ -161,10 +148,11 @@ function addition(plain: tf.KernelFunc): tf.KernelFunc {
   return (call) => {
     const backend = call.backend as unknown as GraftBackend;
     const binding = backend.binding as unknown as KoffiBinding;
-    if (!binding.activeTracer?.forXla) return plain(call);
+    const tracer = binding.activeTracer;
+    if (!tracer?.forXla) return plain(call);
     const { a, b } = call.inputs as unknown as MatMulInputs;
     const [first, second] = backend.ids([a, b]);
-    const id = addLargeProduct(binding, first, second);
+    const id = addLargeProduct(binding, tracer, first, second);
     return id === undefined ? plain(call) : backend.wrap({ id, dtype: TF.FLOAT, shape: [...a.shape] });
   };
 }

@@ -151,10 +151,7 @@ export class NativeRuntime {
     const handle = tensor.inVariable ? this.readVariable(tensor) : tensor.handle;
     const resolved = this.api.TFE_TensorHandleResolve(handle, this.status);
     if (tensor.inVariable) this.api.TFE_DeleteTensorHandle(handle);
-    this.checkValue(tensor, this.status);
-    const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
-    this.api.TF_DeleteTensor(resolved);
-    return bytes;
+    return this.takeValue(tensor, resolved, this.status);
   }
 
   /** As `readTensor`, for a value that stands in line: another thread waits for it. The tensor may be deleted meanwhile. */
@@ -170,21 +167,21 @@ export class NativeRuntime {
           else resolve(value);
         });
       });
-      this.checkValue(tensor, status);
-      const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
-      this.api.TF_DeleteTensor(resolved);
-      return bytes;
+      return this.takeValue(tensor, resolved, status);
     } finally {
       if (handle) this.api.TFE_DeleteTensorHandle(handle);
       this.api.TF_DeleteStatus(status);
     }
   }
 
-  /** Throws what kept a tensor from having a value; a queue that has stopped for it goes on. */
-  private checkValue(tensor: NativeTensor, status: Pointer): void {
+  /** The bytes of a tensor's resolved value; or throws what kept it from having one: a queue that has stopped for it goes on. */
+  private takeValue(tensor: NativeTensor, resolved: Pointer, status: Pointer): Uint8Array {
     if (this.queue && this.api.TF_GetCode(status) !== 0) this.api.TFE_ExecutorClearError(this.queue);
     this.check(tensor.pending ?? 'reading a tensor', status);
     tensor.pending = undefined;
+    const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
+    this.api.TF_DeleteTensor(resolved);
+    return bytes;
   }
 
   deleteTensor(tensor: NativeTensor): void {
