@@ -21,3 +21,4 @@ export { random, type RandomKey } from './random';
 export { after, innerGradients, recomputed, valueAndGradients, withGradient } from './gradients';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
+export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';

@@ -3,9 +3,10 @@
  * all tokens fed after it.
  */
 import type { BatchTensors, Parameters } from '@graft/core';
-import { tf } from '@graft/engine';
+import { PLACES, readsTurnedKeysFaster, tf } from '@graft/engine';
 import { CacheFiller, CacheStep, type Cache } from './decoder-cache';
 import { attend, attendParts, embed, queryScale, ropeTables, type RopeTables } from './layers';
+import type { SideConfig } from './config';
 import { decoderMasks, paddingMask } from './masks';
 import type { GemmaModel } from './model';
 import {
@@ -14,10 +15,14 @@ import {
   runLayers,
   wholeSequenceAttention,
   type CrossInputs,
+  type KeysAndValues,
   type LayerAttention,
 } from './stack';
 
-/** What stays the same from token to token: cross-attention's keys and values [B, K, S, C], the source's mask. */
+/**
+ * What stays the same from token to token: cross-attention's keys and values [B, K, S, C], and the source's mask
+ * [B, 1, 1, 1, S]. Keys that are read faster so are turned, [B, K, C, S]; then S is filled up with zeros, in the mask not.
+ */
 export type FixedState = Readonly<Record<string, tf.Tensor>>;
 
 export interface DecodingStart {
@@ -28,8 +33,39 @@ export interface DecodingStart {
 }
 
 const SOURCE_MASK = 'sourceMask';
-const keysName = (name: string, layer: number): string => `${name}.${layer}.keys`;
-const valuesName = (name: string, layer: number): string => `${name}.${layer}.values`;
+const keysName = (layer: number): string => `cross_attn.${layer}.keys`;
+const turnedKeysName = (layer: number): string => `cross_attn.${layer}.turnedKeys`;
+const valuesName = (layer: number): string => `cross_attn.${layer}.values`;
+
+/** Keeps a layer's cross-attention in `fixed`. */
+function keepCross(
+  fixed: Record<string, tf.Tensor>,
+  { heads, keyValueHeads, headDim }: SideConfig,
+  layer: number,
+  { keys, values }: KeysAndValues,
+): void {
+  const [batch, , places] = keys.shape as [number, number, number];
+  const filled = PLACES * Math.ceil(places / PLACES);
+  if (!readsTurnedKeysFaster(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) {
+    fixed[keysName(layer)] = keys;
+    fixed[valuesName(layer)] = values;
+    return;
+  }
+  const fill = (x: tf.Tensor): tf.Tensor => tf.pad(x, [[0, 0], [0, 0], [0, filled - places], [0, 0]]); // prettier-ignore
+  fixed[turnedKeysName(layer)] = tf.transpose(fill(keys), [0, 1, 3, 2]);
+  fixed[valuesName(layer)] = fill(values);
+  if (filled !== places) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, places]);
+}
+
+/** Cross-attention of queries [B, 1, H, C] with what `keepCross` kept: rows [B, H*C]. */
+function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, layer: number): tf.Tensor {
+  const turned = fixed[turnedKeysName(layer)] as tf.Tensor | undefined;
+  const values = fixed[valuesName(layer)];
+  const mask = fixed[SOURCE_MASK] as tf.Tensor | undefined;
+  return turned
+    ? attendParts(side, queries, [{ keys: turned, turned: true, values, mask }])
+    : attend(side, queries, fixed[keysName(layer)], values, mask);
+}
 
 /**
  * Reads the source (encoder-decoder) and the prompt. `prompt` int32 [B, P]; `promptMask` [B, P] has zeros at left
@@ -58,11 +94,9 @@ export function startDecoding(
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
   const masks = decoderMasks(length, decoder.slidingWindow, { attention: promptMask });
-  const attention = wholeSequenceAttention(decoder, batch, length, masks, cross, (name, layer, { keys, values }) => {
-    if (name === 'cross_attn') {
-      fixed[keysName(name, layer)] = keys;
-      fixed[valuesName(name, layer)] = values;
-    } else filler.add(layer, { keys, values });
+  const attention = wholeSequenceAttention(decoder, batch, length, masks, cross, (name, layer, made) => {
+    if (name === 'cross_attn') keepCross(fixed, decoder, layer, made);
+    else filler.add(layer, made);
   });
   const embedded = embed(parameters[model.inputTable], tf.reshape(prompt, [-1]), model.specialTokens.pad);
   const states = runLayers(parameters, decoder, model.decoderNames, embedded, attention); // [B*P, D]
@@ -107,13 +141,7 @@ export function continueDecoding(
     cross:
       kind === 'encoder-decoder'
         ? (layer, weights, rows) =>
-            attend(
-              decoder,
-              queriesOf(decoder, batch, weights, 'cross_attn', rows),
-              fixed[keysName('cross_attn', layer)],
-              fixed[valuesName('cross_attn', layer)],
-              fixed[SOURCE_MASK],
-            )
+            attendKept(decoder, queriesOf(decoder, batch, weights, 'cross_attn', rows), fixed, layer)
         : undefined,
   };
   const embedded = embed(parameters[model.inputTable], tokens, model.specialTokens.pad); // [B, D]

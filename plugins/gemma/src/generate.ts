@@ -98,7 +98,7 @@ export class Generator {
         );
         return { fixed, cache, next: choose(parameters, states, choice) };
       },
-      { name: 'startDecoding' },
+      { name: 'startDecoding', largePages: true },
     );
     this.step = engine.jit(
       (

@@ -9,6 +9,7 @@
  */
 import { tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config';
+import { UNSEEN } from './masks';
 
 /** Weights may be kept in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
 const isPacked = (weight: tf.Tensor): boolean => weight.dtype === 'int32';
@@ -152,29 +153,48 @@ export function attend(
   return tf.reshape(ordered, [batch * queries, heads * headDim]);
 }
 
+/** Keys and values that were made before, for decoding. */
+export interface StoredPart {
+  /** [B, K, S, C], or `turned` [B, K, C, S]. */
+  readonly keys: tf.Tensor;
+  readonly turned?: boolean;
+  /** [B, K, S, C] */
+  readonly values: tf.Tensor;
+  /** As `attend`'s. If it has fewer places than the values, those behind it hold zeros and count for nothing. */
+  readonly mask: tf.Tensor | undefined;
+}
+
 /**
- * As `attend`, over keys and values that come in several parts, which are not joined to one: for decoding, where no
+ * As `attend`, over keys and values that come in one or several parts, which are not joined to one: for decoding, where no
  * gradient is asked for.
  */
-export function attendParts(
-  side: SideConfig,
-  q: tf.Tensor,
-  parts: readonly { readonly keys: tf.Tensor; readonly values: tf.Tensor; readonly mask: tf.Tensor }[],
-): tf.Tensor {
+export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly StoredPart[]): tf.Tensor {
   const [batch, queries] = q.shape;
   const { keyValueHeads, heads, headDim, attentionSoftCap: cap } = side;
   const group = heads / keyValueHeads;
   const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
   const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
-  const scores = parts.map(({ keys, mask }) => {
-    const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, true); // [B, K, G*T, S]
+  const scores = parts.map(({ keys, turned = false, values, mask }) => {
+    const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, !turned); // [B, K, G*T, S]
     const capped = cap === null ? raw : tf.mul(tf.tanh(raw), cap);
-    const masked = tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), mask);
+    if (!mask) return capped;
+    const behind = values.shape[2]! - mask.shape[4]!;
+    const whole = behind === 0 ? mask : tf.pad(mask, [[0, 0], [0, 0], [0, 0], [0, 0], [0, behind]], UNSEEN); // prettier-ignore
+    const masked = tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), whole);
     return tf.reshape(masked, [batch, keyValueHeads, group * queries, -1]);
   });
-  const weights = exponentials(scores, cap);
+  const weights = exponentials(
+    scores,
+    cap,
+    parts.some(({ mask }) => mask !== undefined),
+  );
   const sums = tf.addN(parts.map(({ values }, i) => tf.matMul(weights[i] as tf.Tensor4D, values as tf.Tensor4D))); // [B, K, G*T, C]
-  const mixed = tf.div(sums, tf.addN(weights.map((part) => tf.sum(part, -1, true))));
+  const rowSums = parts.map(({ values, mask }, i) => {
+    const places = mask ? mask.shape[4]! : values.shape[2]!;
+    const counted = tf.slice(weights[i], [0, 0, 0, 0], [batch, keyValueHeads, group * queries, places]);
+    return tf.sum(counted, -1, true);
+  });
+  const mixed = tf.div(sums, tf.addN(rowSums));
   const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
   return tf.reshape(ordered, [batch * queries, heads * headDim]);
 }

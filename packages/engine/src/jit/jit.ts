@@ -30,6 +30,8 @@ interface Compiled {
   replacements: Replacements;
   /** Results that are a consumed argument as it came. */
   passed: ReadonlyMap<number, number>;
+  /** What a call allocates, estimated. */
+  bytes: number;
   /** The function's result with tensors standing for the outputs, in order; static leaves are in place. */
   rebuild(outputs: readonly tf.Tensor[]): unknown;
   ran: boolean;
@@ -102,6 +104,7 @@ export function makeJit<A extends readonly unknown[], R>(
       if (leaves[position].isDisposed) throw givenTwice(name);
       taken.set(position, (inputs[position] = backend.take(leaves[position], where)));
     }
+    if (options.largePages) native!.binding.runtime.reserveLargePages(entry.bytes);
     return { entry, inputs, taken };
   };
 
@@ -152,10 +155,10 @@ export function makeJit<A extends readonly unknown[], R>(
     const consumed = leaves.flatMap((leaf, position) => (consumedTensors.has(leaf) ? [position] : []));
     const { program, passed, replacements } = reuse(whole, consumed, treePaths(args[0]), treePaths(result));
     statistics.operations = program.nodes.length;
-    options.onTrace?.({
-      temporaryBytes: estimateMemory(program, new Set([...replacements.keys()].map((at) => program.results[at]))),
-    });
+    const bytes = estimateMemory(program, new Set([...replacements.keys()].map((at) => program.results[at])));
+    options.onTrace?.({ temporaryBytes: bytes });
     return {
+      bytes,
       fn: new TensorFlowFunction(native!.binding.runtime, program, executor as 'xla' | 'graph' | 'mixed', replacements),
       captures,
       consumed,

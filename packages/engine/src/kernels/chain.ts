@@ -5,8 +5,9 @@ import type { OpAttribute } from '../native/runtime';
 export const dtypeAttribute = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
 export const flag = (name: string, value: boolean): OpAttribute => ({ name, type: 3, value });
 export const FLOAT = dtypeAttribute('T', TF.FLOAT);
+const INDEX = dtypeAttribute('Index', TF.INT32);
 
-/** Operations of one result each, by the ids of their inputs; `end` keeps one result and forgets what led to it. */
+/** Operations of one float32 result each, by the ids of their inputs; `end` keeps one result and forgets what led to it. */
 export class OperationChain {
   private readonly made: number[] = [];
 
@@ -19,6 +20,31 @@ export class OperationChain {
   /** int32 [n]. */
   ints(...values: number[]): number {
     return this.keep(this.binding.createTensor([values.length], TF.INT32, values));
+  }
+
+  reshape(id: number, ...shape: number[]): number {
+    return this.run('Reshape', [FLOAT, dtypeAttribute('Tshape', TF.INT32)], [id, this.ints(...shape)]);
+  }
+
+  transpose(id: number, ...order: number[]): number {
+    return this.run('Transpose', [FLOAT, dtypeAttribute('Tperm', TF.INT32)], [id, this.ints(...order)]);
+  }
+
+  slice(id: number, begin: readonly number[], size: readonly number[]): number {
+    return this.run('Slice', [FLOAT, INDEX], [id, this.ints(...begin), this.ints(...size)]);
+  }
+
+  /** One of several is itself. */
+  concat(ids: readonly number[], axis: number): number {
+    if (ids.length === 1) return ids[0];
+    const along = this.keep(this.binding.createTensor([], TF.INT32, [axis]));
+    const attributes = [FLOAT, { name: 'N', type: 1, value: ids.length }, dtypeAttribute('Tidx', TF.INT32)];
+    return this.run('ConcatV2', attributes, [...ids, along]);
+  }
+
+  /** Added one after the other. */
+  sum(ids: readonly number[]): number {
+    return ids.reduce((a, b) => this.run('AddV2', [FLOAT], [a, b]));
   }
 
   /** An id that goes with the chain. */

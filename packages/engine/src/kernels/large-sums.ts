@@ -39,8 +39,6 @@ export function addLargeProduct(
   if (!isSet('transpose_a') || isSet('transpose_b')) return undefined;
 
   const chain = new OperationChain(binding);
-  const slice = (id: number, begin: readonly number[], size: readonly number[]): number =>
-    chain.run('Slice', [FLOAT, INDEX], [id, chain.ints(...begin), chain.ints(...size)]);
   const idOf = (value: Value): number => chain.keep(binding.addValue(value, tracer).id);
   const [a, b] = producer.inputs.map(idOf);
   const depth = producer.inputs[0].shape[0];
@@ -48,8 +46,8 @@ export function addLargeProduct(
   let result = idOf(before);
   for (let from = 0; from < rows; from += step) {
     const size = Math.min(step, rows - from);
-    const part = chain.run('MatMul', producer.attributes, [slice(a, [0, from], [depth, size]), b]); // [size, width]
-    const added = chain.run('AddV2', [FLOAT], [slice(result, [from, 0], [size, width]), part]);
+    const part = chain.run('MatMul', producer.attributes, [chain.slice(a, [0, from], [depth, size]), b]); // [size, width]
+    const added = chain.run('AddV2', [FLOAT], [chain.slice(result, [from, 0], [size, width]), part]);
     const [begin, end, strides] = [chain.ints(from, 0), chain.ints(from + size, width), chain.ints(1, 1)];
     result = chain.run(UPDATE, [FLOAT, INDEX, ...MASKS], [result, begin, end, strides, added]);
   }

@@ -6,6 +6,7 @@ import { currentPrecision } from '../precision';
 import { tf } from '../tf';
 import { nativeBarrier } from './barrier';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
+import { fewQueries } from './few-queries';
 import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
 
@@ -45,20 +46,17 @@ function fewRowsParts(
 function fewRows(binding: KoffiBinding, { a, b }: MatMulInputs, ids: readonly number[], parts: number): number {
   const [rows, [out, width]] = [a.shape[0], b.shape];
   const chain = new OperationChain(binding);
-  const reshape = (id: number, ...shape: number[]): number =>
-    chain.run('Reshape', [FLOAT, dtypeAttribute('Tshape', TF.INT32)], [id, chain.ints(...shape)]);
   const repeated = chain.run(
     'Tile',
     [FLOAT, dtypeAttribute('Tmultiples', TF.INT32)],
-    [reshape(ids[0], 1, rows, width), chain.ints(parts, 1, 1)],
+    [chain.reshape(ids[0], 1, rows, width), chain.ints(parts, 1, 1)],
   ); // [parts, rows, in]
   const product = chain.run(
     'BatchMatMulV2',
     [FLOAT, flag('adj_x', false), flag('adj_y', true)],
-    [reshape(ids[1], parts, out / parts, width), repeated],
+    [chain.reshape(ids[1], parts, out / parts, width), repeated],
   ); // [parts, out / parts, rows]
-  const turned = chain.run('Transpose', [FLOAT, dtypeAttribute('Tperm', TF.INT32)], [product, chain.ints(2, 0, 1)]);
-  return chain.end(reshape(turned, rows, out));
+  return chain.end(chain.reshape(chain.transpose(product, 2, 0, 1), rows, out));
 }
 
 /**
@@ -83,6 +81,12 @@ function matMul(
     if (parts) {
       const id = fewRows(binding, { a, b }, backend.ids([a, b]), parts);
       return backend.wrap({ id, dtype: TF.FLOAT, shape: [a.shape[0], b.shape[0]] });
+    }
+    const plainly = !flat && !transposeA && !transposeB && a.dtype === 'float32' && b.dtype === 'float32';
+    if (plainly && binding.activeTracer?.forXla) {
+      const id = fewQueries(binding, a, b, backend.ids([a, b]) as [number, number]);
+      if (id !== undefined)
+        return backend.wrap({ id, dtype: TF.FLOAT, shape: [...a.shape.slice(0, -1), b.shape.at(-1)!] });
     }
     const type = a.dtype === 'int32' ? TF.INT32 : a.dtype === 'complex64' ? TF.COMPLEX64 : TF.FLOAT;
     return backend.run(op, [dtypeAttribute('T', type), ...transposes], [a, b])[0];

@@ -8,6 +8,13 @@ const MADV_HUGEPAGE = 14;
 type Madvise = (start: bigint, bytes: bigint, advice: number) => number;
 type ProgramBreak = (bytes: number) => bigint | number;
 
+/** malloc and free. */
+export interface Allocator {
+  /** 0: there is none left. */
+  allocate(bytes: number): bigint | number;
+  free(start: bigint): void;
+}
+
 /**
  * Asks the kernel to back what is about to be written with pages of 2 MiB, so that fewer addresses are translated: weights
  * that are read whole for every generated token are read some 8 % faster. Pages that were written before stay as they are,
@@ -20,22 +27,35 @@ export class LargePages {
   constructor(
     private readonly madvise: Madvise | undefined,
     private readonly sbrk: ProgramBreak | undefined,
+    private readonly allocator?: Allocator,
   ) {}
 
   static ofSystem(): LargePages {
     return new LargePages(
       systemFunction<Madvise>('int madvise(uintptr_t, size_t, int)'),
       systemFunction<ProgramBreak>('uintptr_t sbrk(intptr_t)'),
+      systemAllocator(),
     );
+  }
+
+  /** Names memory for so many bytes that somebody else will allocate next: malloc gives it out again. */
+  reserve(bytes: number): void {
+    if (!this.allocator) return;
+    const start = BigInt(this.allocator.allocate(bytes));
+    if (start === 0n) return;
+    this.prepare(start, bytes);
+    this.allocator.free(start);
   }
 
   prepare(start: Pointer, bytes: number): void {
     if (bytes < LEAST_BYTES || !this.madvise || !this.sbrk) return;
     const end = start + BigInt(bytes);
+    const heapEnd = BigInt(this.sbrk(0));
+    // What the heap has given back since has lost its name.
+    if (this.heap && this.heap.end > heapEnd) this.heap = { start: this.heap.start, end: heapEnd };
     const { heap } = this;
     const known = heap && start >= heap.start ? heap : undefined;
     if (known && end <= known.end) return;
-    const heapEnd = BigInt(this.sbrk(0));
     // Blocks of their own (mmap) lie far behind the heap.
     if (end > heapEnd) return this.advise(start, end);
     // With all that follows: a page of 2 MiB holds several small tensors.
@@ -48,4 +68,10 @@ export class LargePages {
     const end = to - (to % PAGE_BYTES);
     if (end > start) this.madvise!(start, end - start, MADV_HUGEPAGE);
   }
+}
+
+function systemAllocator(): Allocator | undefined {
+  const allocate = systemFunction<Allocator['allocate']>('uintptr_t malloc(size_t)');
+  const free = systemFunction<Allocator['free']>('void free(uintptr_t)');
+  return allocate && free && { allocate, free };
 }

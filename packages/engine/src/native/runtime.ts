@@ -146,6 +146,11 @@ export class NativeRuntime {
     return tensor;
   }
 
+  /** Before so many bytes are allocated by an operation: they should lie in large pages. */
+  reserveLargePages(bytes: number): void {
+    this.largePages.reserve(bytes);
+  }
+
   /** A copy of the tensor's bytes. Waits until the value is there. */
   readTensor(tensor: NativeTensor): Uint8Array {
     const handle = tensor.inVariable ? this.readVariable(tensor) : tensor.handle;

@@ -1,0 +1,129 @@
+/** Shapes: N batch and heads, r rows of a head, P terms of a sum in all, C width, G groups of terms. */
+import type { KoffiBinding } from '../native/binding';
+import { tf } from '../tf';
+import { currentPrecision, isTracedForXla } from '../precision';
+import { FLOAT, OperationChain } from './chain';
+
+/** By the rows of a head: terms in one sum, and the sizes of stored matrices for which they pay (`test/bench/forms.mjs attention`). */
+const KINDS = new Map([
+  [1, { terms: 4, bytes: [2 << 20, 12 << 20] }],
+  [2, { terms: 16, bytes: [2 << 20, Infinity] }],
+]);
+/** Columns of a tile: its rows stay in the innermost cache while the queries' rows pass over them. */
+const TILE = 256;
+/** Terms in one of the sums of sums. */
+const SUMS = 16;
+/** Widths are multiples of it, and so are the places to which stored keys and values should be filled up: a line of the cache. */
+export const PLACES = 16;
+/** From so many bytes of results on XLA shares a loop that waits for memory out to two threads. */
+const SHARED_BYTES = 1 << 19;
+
+/** Of a product [N, r, P] times [N, P, C]. */
+interface Sizes {
+  readonly batch: number;
+  readonly rows: number;
+  readonly depth: number;
+  readonly width: number;
+}
+
+/**
+ * Whether one token's attention, as it is recorded now, is fastest over keys that are stored turned, [N, C, S]: for `rows`
+ * queries a head, N heads of all sequences, S stored `places`, a multiple of PLACES, C the head dimension.
+ */
+export function readsTurnedKeysFaster(heads: number, rows: number, places: number, headDim: number): boolean {
+  if (!isTracedForXla() || currentPrecision() !== 'float32') return false;
+  const scores = termsOf({ batch: heads, rows, depth: headDim, width: places });
+  return scores !== undefined && termsOf({ batch: heads, rows, depth: places, width: headDim }) !== undefined;
+}
+
+function termsOf({ batch, rows, depth, width }: Sizes): number | undefined {
+  const kind = KINDS.get(rows);
+  if (!kind || depth % kind.terms !== 0 || width % PLACES !== 0) return undefined;
+  const stored = 4 * batch * depth * width;
+  if (stored < kind.bytes[0] || stored >= kind.bytes[1]) return undefined;
+  return (stored / kind.terms) * rows < SHARED_BYTES ? undefined : kind.terms;
+}
+
+/**
+ * A few queries of each head, a [.., r, P], times stored keys or values, b [.., P, C], said to XLA as sums of products of
+ * slices, which it shares out to all threads. Of the product itself it makes a loop on one thread for one row of a head, and a
+ * library's call, which first copies the matrix, for several. `ids`: of a and b in a trace; undefined where it would not pay.
+ */
+export function fewQueries(
+  binding: KoffiBinding,
+  a: tf.TensorInfo,
+  b: tf.TensorInfo,
+  ids: readonly [number, number],
+): number | undefined {
+  const outer = b.shape.slice(0, -2);
+  const [rows, depth] = a.shape.slice(-2);
+  const width = b.shape.at(-1)!;
+  if (a.shape.slice(0, -2).join() !== outer.join()) return undefined;
+  const sizes = { batch: tf.util.sizeFromShape(outer), rows, depth, width };
+  const terms = termsOf(sizes);
+  if (terms === undefined) return undefined;
+  const chain = new OperationChain(binding);
+  const sums = new WrittenSums(chain, sizes, terms, ids);
+  const tiles = Math.floor(width / TILE);
+  // A last tile is up to a half wider rather than alone.
+  const whole = width % TILE <= TILE / 2 && tiles < 2 ? 0 : tiles;
+  const parts: number[] = [];
+  if (whole > 0) parts.push(sums.columns(0, whole, TILE));
+  if (whole * TILE < width) parts.push(sums.columns(whole * TILE, 1, width - whole * TILE));
+  return chain.end(chain.reshape(chain.concat(parts, 2), ...outer, rows, width));
+}
+
+class WrittenSums {
+  private readonly groups: number;
+  /** Term by term, [N, G, 1, r, 1] */
+  private readonly factors: readonly number[];
+  private readonly stored: number;
+
+  constructor(
+    private readonly chain: OperationChain,
+    private readonly sizes: Sizes,
+    private readonly terms: number,
+    [a, b]: readonly [number, number],
+  ) {
+    const { batch, rows, depth, width } = sizes;
+    const groups = (this.groups = depth / terms);
+    const grouped = chain.transpose(chain.reshape(a, batch, rows, groups, terms), 0, 2, 1, 3); // [N, G, r, terms]
+    this.factors = Array.from({ length: terms }, (_, j) =>
+      chain.reshape(chain.slice(grouped, [0, 0, 0, j], [batch, groups, rows, 1]), batch, groups, 1, rows, 1),
+    );
+    this.stored = chain.reshape(b, batch, depth, width);
+  }
+
+  /** The product's columns from `from` on, in tiles: [N, r, tiles * tile]. */
+  columns(from: number, tiles: number, tile: number): number {
+    const { chain, groups, terms } = this;
+    const { batch, rows, depth } = this.sizes;
+    const part = chain.slice(this.stored, [0, 0, from], [batch, depth, tiles * tile]);
+    const inGroups = chain.reshape(part, batch, groups, terms, tiles, tile);
+    let sum = chain.sum(
+      this.factors.map((factor, j) => {
+        const slice = chain.slice(inGroups, [0, 0, j, 0, 0], [batch, groups, 1, tiles, tile]);
+        return chain.run('Mul', [FLOAT], [factor, chain.reshape(slice, batch, groups, tiles, 1, tile)]);
+      }),
+    ); // [N, G, tiles, r, tile]
+    for (let left = groups; left > 1;) {
+      const size = largestDivisor(left, SUMS);
+      left /= size;
+      const sums = chain.reshape(sum, batch, left, size, tiles, rows, tile);
+      sum = chain.sum(
+        Array.from({ length: size }, (_, j) => {
+          const slice = chain.slice(sums, [0, 0, j, 0, 0, 0], [batch, left, 1, tiles, rows, tile]);
+          return chain.reshape(slice, batch, left, tiles, rows, tile);
+        }),
+      );
+    }
+    const rowsFirst = chain.transpose(chain.reshape(sum, batch, tiles, rows, tile), 0, 2, 1, 3);
+    return chain.reshape(rowsFirst, batch, rows, tiles * tile);
+  }
+}
+
+/** The largest divisor of n up to `most`; n itself where there is none but 1. */
+function largestDivisor(n: number, most: number): number {
+  for (let divisor = Math.min(n, most); divisor > 1; divisor--) if (n % divisor === 0) return divisor;
+  return n;
+}
