@@ -6,8 +6,9 @@
  * The long part of a sliding layer is a ring that holds its window and no more. Shapes: B batch, K key/value heads,
  * C head dimension, R recent places, M places of a long part, P prompt length.
  */
-import { tf, type Engine, type Jitted } from '@graft/engine';
+import { readsTurnedKeysFaster, tf, type Engine, type Jitted } from '@graft/engine';
 import type { LayerType, SideConfig } from './config';
+import type { StoredPart } from './layers';
 import { UNSEEN } from './masks';
 import type { KeysAndValues } from './stack';
 
@@ -17,9 +18,9 @@ export const RECENT_TOKENS = 16;
 type Tensors = Readonly<Record<string, tf.Tensor>>;
 
 /**
- * By name: `keys.<layer>` and `values.<layer>` [B, K, M or R, C]; with padded prompts `mask.<type of layer>`
- * [B, 1, 1, 1, M or R]. Position p lies in place p mod M of a long part, in place p mod R of a recent one; places that
- * no token has reached hold zeros.
+ * By name: `keys.<layer>` and `values.<layer>` [B, K, M or R, C]; in a long part, where they are read faster so,
+ * `turnedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p
+ * lies in place p mod M of a long part, in place p mod R of a recent one; places that no token has reached hold zeros.
  */
 export interface Cache {
   readonly long: Tensors;
@@ -27,11 +28,16 @@ export interface Cache {
 }
 
 const keysName = (layer: number): string => `keys.${layer}`;
+const TURNED = 'turnedKeys';
+const turnedKeysName = (layer: number): string => `${TURNED}.${layer}`;
 const valuesName = (layer: number): string => `values.${layer}`;
 const maskName = (type: LayerType): string => `mask.${type}`;
 
 /** Where places lie in keys and values, and in masks. */
-const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : 2);
+const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.startsWith(TURNED) ? 3 : 2);
+
+/** [B, K, M, C] to [B, K, C, M] */
+const turnKeys = (keys: tf.Tensor): tf.Tensor => tf.transpose(keys, [0, 1, 3, 2]);
 
 /** The first position of the block of R that holds `position`. */
 const blockStart = (position: number): number => RECENT_TOKENS * Math.floor(position / RECENT_TOKENS);
@@ -70,7 +76,7 @@ function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.T
 
 /** Fills a cache with a prompt. Traceable. */
 export class CacheFiller {
-  private readonly long: Record<string, tf.Tensor> = {};
+  private long: Record<string, tf.Tensor> = {};
   private readonly recent: Record<string, tf.Tensor> = {};
 
   constructor(
@@ -83,6 +89,10 @@ export class CacheFiller {
     const type = this.side.layerTypes[layer];
     this.put(keysName(layer), keys, type);
     this.put(valuesName(layer), values, type);
+    const { [keysName(layer)]: plain, ...others } = this.long;
+    const [batch, keyValueHeads, places, headDim] = plain.shape as [number, number, number, number];
+    if (!readsTurnedKeysFaster(batch * keyValueHeads, this.side.heads / keyValueHeads, places, headDim)) return;
+    this.long = { ...others, [turnedKeysName(layer)]: turnKeys(plain) };
   }
 
   /** The prompt's padding [B, 1, 1, 1, P]; what follows it is none. */
@@ -100,11 +110,6 @@ export class CacheFiller {
     this.long[name] = long;
     this.recent[name] = recent;
   }
-}
-
-/** Keys and values [B, K, S, C] with their mask, broadcast to [B, K, G, T, S]. */
-export interface CachePart extends KeysAndValues {
-  readonly mask: tf.Tensor;
 }
 
 /** The block and the ring's beginning as float32 scalars; whole numbers below 2^24 and their quotients by R and M stay exact. */
@@ -134,15 +139,17 @@ export class CacheStep {
   }
 
   /** Writes the token's own keys and values [B, K, 1, C]; returns what its queries may look at. */
-  append(layer: number, made: KeysAndValues): readonly CachePart[] {
+  append(layer: number, made: KeysAndValues): readonly StoredPart[] {
     // The place holds zeros, so that adding is writing.
     const write = (name: string, value: tf.Tensor): tf.Tensor =>
       (this.updated[name] = tf.add(this.cache.recent[name], tf.mul(value, this.place)));
     const { long } = this.cache;
     const [keysHere, valuesHere] = [keysName(layer), valuesName(layer)];
-    const [longMask, recentMask] = this.masksOf(this.side.layerTypes[layer], long[keysHere].shape[2]!);
+    const turned = long[turnedKeysName(layer)] as tf.Tensor | undefined;
+    const values = long[valuesHere];
+    const [longMask, recentMask] = this.masksOf(this.side.layerTypes[layer], values.shape[2]!);
     return [
-      { keys: long[keysHere], values: long[valuesHere], mask: longMask },
+      { keys: turned ?? long[keysHere], turned: turned !== undefined, values, mask: longMask },
       { keys: write(keysHere, made.keys), values: write(valuesHere, made.values), mask: recentMask },
     ];
   }
@@ -201,7 +208,10 @@ export class CacheKeeper {
     this.folded = engine.jit(
       ({ long, recent }: Cache, position: tf.Tensor): Cache => ({
         long: Object.fromEntries(
-          Object.entries(long).map(([name, tensor]) => [name, fold(tensor, recent[name], axisOf(name), position)]),
+          Object.entries(long).map(([name, tensor]) => {
+            const own = name.startsWith(TURNED) ? turnKeys(recent[name.replace(TURNED, 'keys')]) : recent[name];
+            return [name, fold(tensor, own, axisOf(name), position)];
+          }),
         ),
         recent: Object.fromEntries(Object.entries(recent).map(([name, tensor]) => [name, tf.zerosLike(tensor)])),
       }),

@@ -2,6 +2,7 @@ import { openEngine, tf } from '@graft/engine';
 import type { SideConfig } from './config';
 import {
   attend,
+  attendParts,
   embed,
   gatedGelu,
   queryScale,
@@ -142,5 +143,51 @@ describe('hand-written gradients agree with automatic ones', () => {
     expect(gradient[0]).toEqual([0, 0, 0, 0]);
     expect(gradient[2]).toEqual([0, 0, 0, 0]);
     gradient[3].forEach((value, i) => expect(value).toBeCloseTo(2 * (up[0][i] + up[2][i]), 5));
+  });
+});
+
+describe('attention over stored parts', () => {
+  beforeAll(() => openEngine({ mode: 'portable' }));
+  beforeEach(() => tf.engine().startScope());
+  afterEach(() => tf.engine().endScope());
+
+  const [BATCH, SOURCES, KEY_HEADS, WIDTH] = [2, 5, 2, 6];
+
+  test.each([
+    [1, 50],
+    [3, 50],
+    [3, null],
+  ])('%d query heads a key head, cap %s: turned keys and filled-up places change nothing', (group, cap) => {
+    const side = {
+      heads: KEY_HEADS * group,
+      keyValueHeads: KEY_HEADS,
+      headDim: WIDTH,
+      attentionSoftCap: cap,
+    } as SideConfig;
+    const q = tensor(1, BATCH, 1, side.heads, WIDTH);
+    const keys = tensor(2, BATCH, KEY_HEADS, SOURCES, WIDTH).mul(9);
+    const values = tensor(3, BATCH, KEY_HEADS, SOURCES, WIDTH);
+    // The second row sees nothing, which makes it the mean of its five values (quirk 3).
+    const mask = paddingMask(tf.tensor2d([1, 1, 0, 1, 1, 0, 0, 0, 0, 0], [BATCH, SOURCES], 'int32'));
+    const expected = attend(side, q, keys, values, mask);
+    const fill = (x: tf.Tensor): tf.Tensor => tf.pad(x, [[0, 0], [0, 0], [0, 3], [0, 0]]); // prettier-ignore
+    const turned = tf.transpose(fill(keys), [0, 1, 3, 2]);
+    const got = attendParts(side, q, [{ keys: turned, turned: true, values: fill(values), mask }]);
+    expect(got.shape).toEqual(expected.shape);
+    expect(Math.max(...got.sub(expected).abs().dataSync())).toBeLessThan(2e-6);
+  });
+
+  test('in two parts as in one', () => {
+    const side = { heads: 4, keyValueHeads: KEY_HEADS, headDim: WIDTH, attentionSoftCap: 50 } as SideConfig;
+    const q = tensor(1, BATCH, 1, side.heads, WIDTH);
+    const [keys, values] = [2, 3].map((seed) => tensor(seed, BATCH, KEY_HEADS, SOURCES, WIDTH).mul(9));
+    const cut = (x: tf.Tensor, from: number, size: number): tf.Tensor =>
+      tf.slice(x, [0, 0, from, 0], [BATCH, KEY_HEADS, size, WIDTH]);
+    const expected = attend(side, q, keys, values, undefined);
+    const parts = [
+      { keys: tf.transpose(cut(keys, 0, 3), [0, 1, 3, 2]), turned: true, values: cut(values, 0, 3), mask: undefined },
+      { keys: cut(keys, 3, 2), values: cut(values, 3, 2), mask: undefined },
+    ];
+    expect(Math.max(...attendParts(side, q, parts).sub(expected).abs().dataSync())).toBeLessThan(1e-5);
   });
 });

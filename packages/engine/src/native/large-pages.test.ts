@@ -44,3 +44,46 @@ test('a block of its own is named alone, on whole pages', () => {
 test('a C library without these functions is no obstacle', () => {
   expect(() => new LargePages(undefined, undefined).prepare(BigInt(MIB), MIB)).not.toThrow();
 });
+
+test('memory for what somebody else allocates next is named and given back', () => {
+  let end = 8 * MIB;
+  const advised: Advice[] = [];
+  const freed: bigint[] = [];
+  const large = new LargePages(
+    (start, bytes) => advised.push({ start, bytes }) - advised.length,
+    () => end,
+    {
+      allocate: (bytes) => {
+        const start = end;
+        end += bytes;
+        return start;
+      },
+      free: (start) => freed.push(start),
+    },
+  );
+  large.reserve(4 * MIB);
+  expect(advised).toEqual([{ start: BigInt(8 * MIB), bytes: BigInt(4 * MIB) }]);
+  expect(freed).toEqual([BigInt(8 * MIB)]);
+});
+
+test('what the heap has given back is named again when it is there again', () => {
+  let end = 64 * MIB;
+  const { pages: large, advised } = pages(() => end);
+  large.prepare(BigInt(8 * MIB), MIB);
+  end = 16 * MIB;
+  large.prepare(BigInt(8 * MIB), MIB);
+  end = 64 * MIB;
+  large.prepare(BigInt(40 * MIB), MIB);
+  expect(advised[1]).toEqual({ start: BigInt(16 * MIB), bytes: BigInt(48 * MIB) });
+});
+
+test('without memory left nothing is reserved', () => {
+  const advised: bigint[] = [];
+  const large = new LargePages(
+    (start) => advised.push(start),
+    () => 64 * MIB,
+    { allocate: () => 0, free: () => undefined },
+  );
+  large.reserve(MIB);
+  expect(advised).toEqual([]);
+});
