@@ -42,20 +42,16 @@ async function attention(batch, heads, places, width, rows) {
   const layers = 8;
   const weights = (scores) => tf.exp(tf.mul(tf.tanh(scores), 50));
   const turn = (x) => tf.transpose(x, [0, 1, 3, 2]);
-  const mixed = (e, values) => tf.div(tf.matMul(e, values), tf.sum(e, -1, true));
+  // The engine writes products of one or two queries with a stored matrix as sums; said like this, it leaves them to XLA.
+  const product = (a, b) => tf.matMul(turn(a), b, true);
+  const turned = (keys) => tf.reshape(keys, [batch, heads, width, places]);
+  const mixed = (e, values, multiply = product) => tf.div(multiply(e, values), tf.sum(e, -1, true));
   const forms = {
     plain: (q, keys, values) => mixed(weights(tf.matMul(q, keys, false, true)), values),
     'products turned': (q, keys, values) => mixed(turn(weights(tf.matMul(keys, q, false, true))), values),
-    'keys turned': (q, keys, values) =>
-      mixed(weights(tf.matMul(q, tf.reshape(keys, [batch, heads, width, places]))), values),
-    sums: (q, keys, values) => {
-      const column = (x) => tf.reshape(x, [batch, heads, -1, 1]);
-      const keysTurned = tf.reshape(keys, [batch, heads, width, places]);
-      const e = weights(tf.sum(tf.mul(column(q), keysTurned), 2, true));
-      return tf.div(tf.sum(tf.mul(column(e), values), 2, true), tf.sum(e, -1, true));
-    },
+    'keys turned': (q, keys, values) => mixed(weights(product(q, turned(keys))), values),
+    'written as sums': (q, keys, values) => mixed(weights(tf.matMul(q, turned(keys))), values, tf.matMul),
   };
-  if (rows > 1) delete forms.sums;
   const stored = Array.from({ length: 2 * layers }, () => tf.randomUniform([batch, heads, places, width], -1, 1));
   const q = tf.randomUniform([batch, heads, rows, width], -1, 1);
   for (const [name, form] of Object.entries(forms)) {
