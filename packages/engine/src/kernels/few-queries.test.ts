@@ -8,11 +8,11 @@ describeIf(
   'a few queries of many stored places',
   () => {
     // Tensors belong to the engine that is open when they are made.
-  beforeAll(async () => {
-    await openEngine({ mode: 'graph' });
-  });
+    beforeAll(async () => {
+      await openEngine({ mode: 'graph' });
+    });
 
-  /** Batch, heads, rows, terms, columns; whether it is written as sums. */
+    /** Batch, heads, rows, terms, columns; whether it is written as sums. */
     test.each([
       ['values, one row', [8, 8, 1, 256, 64], true],
       ['keys, one row', [8, 8, 1, 64, 256], true],
