@@ -64,6 +64,9 @@ test('memory for what somebody else allocates next is named and given back', () 
   large.reserve(4 * MIB);
   expect(advised).toEqual([{ start: BigInt(8 * MIB), bytes: BigInt(4 * MIB) }]);
   expect(freed).toEqual([BigInt(8 * MIB)]);
+  large.reserve(5000 * MIB);
+  expect(end).toBe((12 + 1024) * MIB);
+  expect(freed.slice(1)).toEqual([BigInt(12 * MIB), BigInt((12 + 512) * MIB)]);
 });
 
 test('what the heap has given back is named again when it is there again', () => {

@@ -4,6 +4,9 @@ import { systemFunction, type Pointer } from './api';
 const LEAST_BYTES = 1 << 18;
 const PAGE_BYTES = 4096n;
 const MADV_HUGEPAGE = 14;
+/** Larger blocks are none of the heap's, and a heap that has much more of free memory than this gives it back. */
+const BLOCK_BYTES = 1 << 29;
+const RESERVE_BYTES = 1 << 30;
 
 type Madvise = (start: bigint, bytes: bigint, advice: number) => number;
 type ProgramBreak = (bytes: number) => bigint | number;
@@ -38,13 +41,18 @@ export class LargePages {
     );
   }
 
-  /** Names memory for so many bytes that somebody else will allocate next: malloc gives it out again. */
+  /** Names memory for so many bytes (1 GiB at most) that somebody else will allocate next: malloc gives it out again. */
   reserve(bytes: number): void {
     if (!this.allocator) return;
-    const start = BigInt(this.allocator.allocate(bytes));
-    if (start === 0n) return;
-    this.prepare(start, bytes);
-    this.allocator.free(start);
+    const blocks: bigint[] = [];
+    for (let left = Math.min(bytes, RESERVE_BYTES); left > 0; left -= BLOCK_BYTES) {
+      const size = Math.min(left, BLOCK_BYTES);
+      const start = BigInt(this.allocator.allocate(size));
+      if (start === 0n) break;
+      this.prepare(start, size);
+      blocks.push(start);
+    }
+    for (const start of blocks) this.allocator.free(start);
   }
 
   prepare(start: Pointer, bytes: number): void {
