@@ -20,6 +20,11 @@ export function describeIf(condition: boolean, reason: string, name: string, bod
   else describe.skip(`${name} (skipped: ${reason})`, body);
 }
 
+/** Tests of the native engine, which needs Linux. */
+export function describeNative(name: string, body: () => void): void {
+  describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', name, body);
+}
+
 const made: string[] = [];
 
 /** A folder that goes when the test file is done. */

@@ -6,9 +6,9 @@
  * The long part of a sliding layer is a ring that holds its window and no more. Shapes: B batch, K key/value heads,
  * C head dimension, R recent places, M places of a long part, P prompt length.
  */
-import { readsTurnedKeysFaster, tf, type Engine, type Jitted } from '@graft/engine';
+import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { LayerType, SideConfig } from './config';
-import type { StoredPart } from './layers';
+import { fillPlaces, turnedKeys, turnKeys, type StoredPart } from './layers';
 import { UNSEEN } from './masks';
 import type { KeysAndValues } from './stack';
 
@@ -36,9 +36,6 @@ const maskName = (type: LayerType): string => `mask.${type}`;
 /** Where places lie in keys and values, and in masks. */
 const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.startsWith(TURNED) ? 3 : 2);
 
-/** [B, K, M, C] to [B, K, C, M] */
-const turnKeys = (keys: tf.Tensor): tf.Tensor => tf.transpose(keys, [0, 1, 3, 2]);
-
 /** The first position of the block of R that holds `position`. */
 const blockStart = (position: number): number => RECENT_TOKENS * Math.floor(position / RECENT_TOKENS);
 
@@ -61,8 +58,7 @@ function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.T
     );
   const padded = (from: number, to: number, wanted: number): tf.Tensor => {
     if (from === to) return tf.zeros(sequence.shape.map((size, i) => (i === axis ? wanted : size)));
-    const room = sequence.shape.map((_, i): [number, number] => [0, i === axis ? wanted - (to - from) : 0]);
-    return tf.pad(cut(from, to), room);
+    return fillPlaces(cut(from, to), axis, wanted);
   };
   const start = blockStart(length);
   const recent = padded(start, length, RECENT_TOKENS);
@@ -76,7 +72,7 @@ function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.T
 
 /** Fills a cache with a prompt. Traceable. */
 export class CacheFiller {
-  private long: Record<string, tf.Tensor> = {};
+  private readonly long: Record<string, tf.Tensor> = {};
   private readonly recent: Record<string, tf.Tensor> = {};
 
   constructor(
@@ -87,28 +83,29 @@ export class CacheFiller {
   /** A layer's keys and values [B, K, P, C]. */
   add(layer: number, { keys, values }: KeysAndValues): void {
     const type = this.side.layerTypes[layer];
-    this.put(keysName(layer), keys, type);
-    this.put(valuesName(layer), values, type);
-    const { [keysName(layer)]: plain, ...others } = this.long;
-    const [batch, keyValueHeads, places, headDim] = plain.shape as [number, number, number, number];
-    if (!readsTurnedKeysFaster(batch * keyValueHeads, this.side.heads / keyValueHeads, places, headDim)) return;
-    this.long = { ...others, [turnedKeysName(layer)]: turnKeys(plain) };
+    const longKeys = this.keepRecent(keysName(layer), keys, type);
+    // M is a multiple of R and so of PLACES: nothing is filled up.
+    const turned = turnedKeys(this.side, longKeys);
+    this.long[turned ? turnedKeysName(layer) : keysName(layer)] = turned ?? longKeys;
+    this.long[valuesName(layer)] = this.keepRecent(valuesName(layer), values, type);
   }
 
   /** The prompt's padding [B, 1, 1, 1, P]; what follows it is none. */
   addMask(mask: tf.Tensor): void {
-    for (const type of new Set(this.side.layerTypes)) this.put(maskName(type), mask, type);
+    for (const type of new Set(this.side.layerTypes))
+      this.long[maskName(type)] = this.keepRecent(maskName(type), mask, type);
   }
 
   finish(): Cache {
     return { long: this.long, recent: this.recent };
   }
 
-  private put(name: string, sequence: tf.Tensor, type: LayerType): void {
+  /** Keeps a sequence's recent part; returns the long one. */
+  private keepRecent(name: string, sequence: tf.Tensor, type: LayerType): tf.Tensor {
     const places = longPlaces(type, this.capacity, this.side.slidingWindow);
     const { long, recent } = divide(sequence, axisOf(name), places);
-    this.long[name] = long;
     this.recent[name] = recent;
+    return long;
   }
 }
 

@@ -3,9 +3,9 @@
  * all tokens fed after it.
  */
 import type { BatchTensors, Parameters } from '@graft/core';
-import { PLACES, readsTurnedKeysFaster, tf } from '@graft/engine';
+import { tf } from '@graft/engine';
 import { CacheFiller, CacheStep, type Cache } from './decoder-cache';
-import { attend, attendParts, embed, queryScale, ropeTables, type RopeTables } from './layers';
+import { attend, attendParts, embed, fillPlaces, queryScale, ropeTables, turnedKeys, type RopeTables } from './layers';
 import type { SideConfig } from './config';
 import { decoderMasks, paddingMask } from './masks';
 import type { GemmaModel } from './model';
@@ -40,20 +40,21 @@ const valuesName = (layer: number): string => `cross_attn.${layer}.values`;
 /** Keeps a layer's cross-attention in `fixed`. */
 function keepCross(
   fixed: Record<string, tf.Tensor>,
-  { heads, keyValueHeads, headDim }: SideConfig,
+  side: SideConfig,
   layer: number,
   { keys, values }: KeysAndValues,
 ): void {
-  const [batch, , places] = keys.shape as [number, number, number];
-  const filled = PLACES * Math.ceil(places / PLACES);
-  if (!readsTurnedKeysFaster(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) {
+  const turned = turnedKeys(side, keys);
+  if (!turned) {
     fixed[keysName(layer)] = keys;
     fixed[valuesName(layer)] = values;
     return;
   }
-  const fill = (x: tf.Tensor): tf.Tensor => tf.pad(x, [[0, 0], [0, 0], [0, filled - places], [0, 0]]); // prettier-ignore
-  fixed[turnedKeysName(layer)] = tf.transpose(fill(keys), [0, 1, 3, 2]);
-  fixed[valuesName(layer)] = fill(values);
+  const [batch, , places] = keys.shape as [number, number, number];
+  const filled = turned.shape[3]!;
+  fixed[turnedKeysName(layer)] = turned;
+  fixed[valuesName(layer)] = fillPlaces(values, 2, filled);
+  // Tells how many places count.
   if (filled !== places) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, places]);
 }
 

@@ -7,7 +7,7 @@
  * keep and pass over several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
  * what a step on a CPU waits for besides its matrix products.
  */
-import { tf, unpackBfloat16, withGradient } from '@graft/engine';
+import { PLACES, readsTurnedKeysFaster, tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config';
 import { UNSEEN } from './masks';
 
@@ -165,6 +165,32 @@ export interface StoredPart {
 }
 
 /**
+ * Keys [B, K, S, C] turned, [B, K, C, S], where one token's attention reads them faster so; undefined elsewhere. S is filled
+ * up with zeros to a multiple of PLACES.
+ */
+export function turnedKeys({ heads, keyValueHeads, headDim }: SideConfig, keys: tf.Tensor): tf.Tensor | undefined {
+  const [batch, , places] = keys.shape as [number, number, number, number];
+  const filled = PLACES * Math.ceil(places / PLACES);
+  if (!readsTurnedKeysFaster(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) return undefined;
+  return fillPlaces(turnKeys(keys), 3, filled);
+}
+
+/** [B, K, S, C] to [B, K, C, S] */
+export function turnKeys(keys: tf.Tensor): tf.Tensor {
+  return tf.transpose(keys, [0, 1, 3, 2]);
+}
+
+/** `value` behind what lies along `axis`, up to so many places. */
+export function fillPlaces(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
+  const behind = places - x.shape[axis]!;
+  const room = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
+  return behind === 0 ? x : tf.pad(x, room, value);
+}
+
+/** Places of a part that count. */
+const placesOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? values.shape[2]!;
+
+/**
  * As `attend`, over keys and values that come in one or several parts, which are not joined to one: for decoding, where no
  * gradient is asked for.
  */
@@ -178,9 +204,8 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
     const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, !turned); // [B, K, G*T, S]
     const capped = cap === null ? raw : tf.mul(tf.tanh(raw), cap);
     if (!mask) return capped;
-    const behind = values.shape[2]! - mask.shape[4]!;
-    const whole = behind === 0 ? mask : tf.pad(mask, [[0, 0], [0, 0], [0, 0], [0, 0], [0, behind]], UNSEEN); // prettier-ignore
-    const masked = tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), whole);
+    const filled = fillPlaces(mask, 4, values.shape[2]!, UNSEEN);
+    const masked = tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), filled);
     return tf.reshape(masked, [batch, keyValueHeads, group * queries, -1]);
   });
   const weights = exponentials(
@@ -189,9 +214,10 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
     parts.some(({ mask }) => mask !== undefined),
   );
   const sums = tf.addN(parts.map(({ values }, i) => tf.matMul(weights[i] as tf.Tensor4D, values as tf.Tensor4D))); // [B, K, G*T, C]
-  const rowSums = parts.map(({ values, mask }, i) => {
-    const places = mask ? mask.shape[4]! : values.shape[2]!;
-    const counted = tf.slice(weights[i], [0, 0, 0, 0], [batch, keyValueHeads, group * queries, places]);
+  const rowSums = parts.map((part, i) => {
+    const [all, places] = [weights[i], placesOf(part)];
+    const counted =
+      places === all.shape[3] ? all : tf.slice(all, [0, 0, 0, 0], [batch, keyValueHeads, group * queries, places]);
     return tf.sum(counted, -1, true);
   });
   const mixed = tf.div(sums, tf.addN(rowSums));

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { openEngine, tf } from '@graft/engine';
-import { describeIf } from '../../../test/support';
+import { describeNative } from '../../../test/support';
 import { numbers, tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
 import { CacheKeeper } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
@@ -26,7 +25,7 @@ const maskOf = (rows: number, length: number, hidden: (row: number) => number): 
     'int32',
   );
 
-describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'keys that are stored turned', () => {
+describeNative('keys that are stored turned', () => {
   // Tensors belong to the engine that is open when they are made.
   beforeAll(async () => {
     await openEngine({ mode: 'graph' });

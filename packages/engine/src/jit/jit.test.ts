@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import {
   openEngine,
   tf,
@@ -10,7 +9,7 @@ import {
   type Jitted,
 } from '../index';
 import { findNativeLibrary } from '../setup';
-import { describeIf } from '../../../../test/support';
+import { describeNative } from '../../../../test/support';
 
 let hasLibrary = false;
 beforeAll(async () => {
@@ -19,7 +18,7 @@ beforeAll(async () => {
 
 const MODES: EngineMode[] = ['xla', 'graph', 'mixed', 'eager', 'portable'];
 
-describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'jit', () => {
+describeNative('jit', () => {
   describe.each(MODES)('on %s', (mode) => {
     let engine: Engine;
     beforeAll(async () => {

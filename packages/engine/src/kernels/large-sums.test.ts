@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
 import { openEngine, tf, type EngineMode } from '../index';
-import { describeIf } from '../../../../test/support';
+import { describeNative } from '../../../../test/support';
 
 const [DEPTH, ROWS, WIDTH] = [3, 4100, 4096];
 
@@ -10,7 +9,7 @@ const sumOfProducts = (pairs: readonly (readonly [tf.Tensor2D, tf.Tensor2D])[]):
   return others.reduce((sum: tf.Tensor, product) => tf.add(sum, product), first);
 };
 
-describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', 'sums of large products', () => {
+describeNative('sums of large products', () => {
   test('are the same in parts, and need less memory', async () => {
     const random = (seed: number, shape: [number, number]): tf.Tensor2D =>
       tf.randomUniform(shape, -1, 1, 'float32', seed);
