@@ -1,6 +1,7 @@
 // The same arithmetic in different forms, compiled by XLA: which one to write is measured, not guessed.
 //   node test/bench/forms.mjs products    the three products of a linear layer, GFLOP/s
 //   node test/bench/forms.mjs attention   one token's attention over stored keys and values, microseconds
+//   node test/bench/forms.mjs sums        sums of products over rows, columns and everything, microseconds
 import { openEngine, tf } from '@graft/engine';
 import { median } from './statistics.mjs';
 
@@ -72,7 +73,35 @@ async function attention(batch, heads, places, width, rows) {
   tf.dispose([q, stored]);
 }
 
-if (process.argv[2] === 'products') {
+async function sums(rows, width) {
+  const count = Math.max(16, Math.round(2e7 / (rows * width)));
+  const matrices = Array.from({ length: 2 * count }, () => tf.randomUniform([rows, width], -1, 1));
+  // The engine says sums of products in parts; behind a reshape it does not see the product, and leaves it to XLA.
+  const forms = {
+    plain: (x, y) => tf.reshape(tf.mul(x, y), [rows, width]),
+    'in parts': (x, y) => tf.mul(x, y),
+  };
+  for (const [over, axes] of Object.entries({ 'each row': [1], 'each column': [0], everything: [0, 1] })) {
+    for (const [name, form] of Object.entries(forms)) {
+      const ms = await time(
+        (given) => tf.addN(Array.from({ length: count }, (_, i) => tf.sum(form(given[2 * i], given[2 * i + 1]), axes))),
+        matrices,
+      );
+      const bytes = 8 * rows * width * count;
+      console.log(
+        `${rows} x ${width}, ${over.padEnd(11)} ${name.padEnd(9)} ` +
+          `${((1000 * ms) / count).toFixed(0)} us, ${(bytes / ms / 1e6).toFixed(0)} GB/s`,
+      );
+    }
+  }
+  tf.dispose(matrices);
+}
+
+if (process.argv[2] === 'sums') {
+  await sums(512, 128);
+  await sums(1024, 512);
+  await sums(1024, 2304);
+} else if (process.argv[2] === 'products') {
   for (const [width, out] of [[512, 512], [512, 1024]]) await products(1024, width, out); // prettier-ignore
   await products(512, 128, 256);
 } else if (process.argv[2] === 'attention') {
@@ -81,6 +110,6 @@ if (process.argv[2] === 'products') {
   await attention(1, 4, 1024, 256, 2);
   await attention(8, 4, 1024, 256, 2);
 } else {
-  console.error('Name what to measure: products or attention.');
+  console.error('Name what to measure: products, attention or sums.');
   process.exit(2);
 }

@@ -115,7 +115,7 @@ export function makeJit<A extends readonly unknown[], R>(
     precision: Precision,
   ): { program: Program; result: unknown; captures: CaptureSource[] } => {
     const { backend, binding } = native!;
-    const tracer = new Tracer(name, binding.runtime, executor === 'xla');
+    const tracer = new Tracer(name, binding.runtime, executor);
     try {
       let result: unknown;
       const values: Value[] = [];

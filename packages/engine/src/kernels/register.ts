@@ -9,6 +9,7 @@ import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { fewQueries } from './few-queries';
 import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
+import { reducedProduct, type Reduction } from './reduced-products';
 
 export const NATIVE_BACKEND = 'tensorflow';
 
@@ -161,15 +162,46 @@ function addition(plain: tf.KernelFunc): tf.KernelFunc {
   };
 }
 
+/** The maximum's axes go by another name than the others'; none are all. */
+interface ReductionAttributes {
+  axis?: number | number[];
+  reductionIndices?: number | number[];
+  keepDims: boolean;
+}
+
+/** A reduction: plain, unless it is one of products that XLA is faster with in parts. */
+function reduction(kind: Reduction, plain: tf.KernelFunc): tf.KernelFunc {
+  return (call) => {
+    const backend = call.backend as unknown as GraftBackend;
+    const binding = backend.binding as unknown as KoffiBinding;
+    const tracer = binding.activeTracer;
+    if (!tracer?.compiledBetweenProducts) return plain(call);
+    const { x } = call.inputs as unknown as { x: tf.TensorInfo };
+    const { axis, reductionIndices, keepDims } = call.attrs as unknown as ReductionAttributes;
+    const axes = tf.util.parseAxisParam((axis ?? reductionIndices)!, x.shape);
+    const id = reducedProduct(binding, tracer, kind, { id: backend.ids([x])[0], axes, keepDims });
+    if (id === undefined) return plain(call);
+    return backend.wrap({ id, dtype: TF.FLOAT, shape: [...binding.value(id, kind, tracer).shape] });
+  };
+}
+
 let registered = false;
 
 /** Registers tfjs-node's kernels with ours in place of some, each knowing its name for error messages. */
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
-  const add = tf.getKernel(tf.Add, NATIVE_BACKEND);
-  const sums = { ...add, kernelFunc: addition(add.kernelFunc) };
-  for (const kernel of [...overrides, sums, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
+  const replaced = (name: string, by: (plain: tf.KernelFunc) => tf.KernelFunc): tf.KernelConfig => {
+    const kernel = tf.getKernel(name, NATIVE_BACKEND);
+    return { ...kernel, kernelFunc: by(kernel.kernelFunc) };
+  };
+  const reworded = [
+    replaced(tf.Add, addition),
+    replaced(tf.Sum, (plain) => reduction('Sum', plain)),
+    replaced(tf.Mean, (plain) => reduction('Mean', plain)),
+    replaced(tf.Max, (plain) => reduction('Max', plain)),
+  ];
+  for (const kernel of [...overrides, ...reworded, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);
   }

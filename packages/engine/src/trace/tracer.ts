@@ -3,6 +3,7 @@ import type { GraphOutput } from '../native/api';
 import { dtypeName } from '../native/dtypes';
 import { GraphBuilder } from '../native/graph';
 import type { NativeRuntime, OpAttribute } from '../native/runtime';
+import type { Executor } from '../types';
 import type {
   ArgumentNode,
   CaptureNode,
@@ -30,10 +31,20 @@ export class Tracer {
   constructor(
     readonly name: string,
     readonly runtime: NativeRuntime,
-    /** Whether XLA will compile the trace: some operations are best said to it in another way. */
-    readonly forXla = false,
+    /** What will run the trace: some operations are best said to XLA in another way. */
+    private readonly executor: Executor = 'graph',
   ) {
     this.scratch = new GraphBuilder(runtime);
+  }
+
+  /** Whether XLA will compile the whole trace. */
+  get forXla(): boolean {
+    return this.executor === 'xla';
+  }
+
+  /** Whether XLA will compile what lies between the products. */
+  get compiledBetweenProducts(): boolean {
+    return this.executor === 'xla' || this.executor === 'mixed';
   }
 
   argument(type: ValueType): Value {
