@@ -3,7 +3,7 @@ import { parquetWriteBuffer } from 'hyparquet-writer';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { temporaryFolder } from '../support';
+import { ROOT, temporaryFolder } from '../support';
 import { graft, graftSucceeds, readMetrics, write } from './graft';
 
 const home = temporaryFolder();
@@ -80,7 +80,18 @@ it('refuses documents that must not see each other under an objective that would
     '{ use: text, files: text.txt, tokenizer: bytes, lengthTokens: 16, separator: "\\n\\n", segments: true }';
   write(join(home, 'text.yaml'), `extends: base.yaml\nname: text\ndataset: ${text}\nobjective: prefix-lm\n`);
   expect(await run('text.yaml')).toHaveLength(4);
-  const { status, stderr } = await graft(['run', 'text.yaml', '--set', 'objective=ul2'], home);
+  expect(await run('text.yaml', '--set', 'objective=ul2', '--set', 'name=ul2')).toHaveLength(4);
+  write(
+    join(home, 'mixing.mjs'),
+    `import { createRequire } from 'node:module';
+     const { z } = createRequire(${JSON.stringify(join(ROOT, 'package.json'))})('zod');
+     const tokens = { name: 'tokens', dtype: 'int32', rank: 1 };
+     const useFactory = () => ({ modelKind: 'encoder-decoder', gives: [], takes: () => [tokens] });
+     const mixing = { interface: 'objective', id: 'mixing', description: '', options: z.object({}), useFactory };
+     export default { name: 'mixing', components: [mixing] };`,
+  );
+  const mixing = ['--set', 'plugins=["./mixing.mjs"]', '--set', 'objective=mixing'];
+  const { status, stderr } = await graft(['run', 'text.yaml', ...mixing], home);
   expect(status).toBe(2);
-  expect(stderr).toMatch(/dataset "text" gives the field "segments".*but objective "ul2" does not take it/s);
+  expect(stderr).toMatch(/dataset "text" gives the field "segments".*but objective "mixing" does not take it/s);
 });

@@ -3,7 +3,7 @@ import type { HostArray, HostFields, Parameters } from '@graft/core';
 import { createRandom } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type Engine, type EngineMode, type Jitted } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
-import { CausalLm, PrefixLm, Seq2Seq, Teacher } from '@graft/objectives';
+import { CausalLm, PrefixLm, Seq2Seq, Teacher, Ul2 } from '@graft/objectives';
 import { ODD_SIDE, tinyGemma, tinyParameters } from '../support/tiny-gemma';
 
 /** float32: rounding of rotations, whose angles are larger further on in a row, and of sums over other lengths. */
@@ -54,6 +54,18 @@ const OBJECTIVES = {
   },
   'prefix-lm': {
     objective: new PrefixLm({ ...EXACT, split: 'half' }),
+    ...{ packed: packedText, alone: textsAlone, kind: 'encoder-decoder' },
+  },
+  // So much noise that nothing is left to chance: one token and a sentinel, and the rest.
+  ul2: {
+    objective: new Ul2({
+      ...EXACT,
+      preset: 'ul2',
+      denoisers: [{ kind: 'span', rate: 0.99, meanSpan: 100, weight: 1 }],
+      sentinels: { step: -1, count: 100 },
+      modeTokens: {},
+      appendEos: true,
+    }),
     ...{ packed: packedText, alone: textsAlone, kind: 'encoder-decoder' },
   },
   'causal-lm': {
@@ -123,6 +135,7 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   ['graph', 'seq2seq', false],
   ['graph', 'prefix-lm', true],
   ['graph', 'causal-lm', false],
+  ['graph', 'ul2', false],
   ['xla', 'seq2seq', false],
 ])('on the engine %s, %s (rematerialized: %s)', (mode, name, rematerialize) => {
   let compute: Compute;

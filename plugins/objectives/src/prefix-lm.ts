@@ -35,8 +35,8 @@ import {
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
-import { checkSegments, segmentsOf, stretchesOf } from './segments';
-import { encoderDecoderBatch, Seq2Seq, seq2seqOptions } from './seq2seq';
+import { checkSegments, numberedSegments, sequencesOf } from './segments';
+import { encoderDecoderBatch, segmentsOfRows, Seq2Seq, seq2seqOptions } from './seq2seq';
 
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
@@ -142,19 +142,9 @@ export class PrefixLm implements Objective {
       const where = `Example ${i} of the batch`;
       checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
       const { values } = example.tokens;
-      if (values.length < 2) {
-        throw new DataError(
-          `${where}: "tokens" has length ${values.length}, but a prefix and a target need at least 2.`,
-          { code: 'data.too-short' },
-        );
-      }
+      const { parts, packed } = sequencesOf(example, where, 'a prefix and a target need');
       checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
       if (example.weights) checkWeights(example.weights, values.length, 'tokens', where);
-      const segments = segmentsOf(example, 'tokens', where);
-      const whole = { id: 1, start: 0, end: values.length };
-      const parts = segments ? stretchesOf(segments).filter(({ start, end }) => end - start >= 2) : [whole];
-      if (parts.length === 0)
-        throw new DataError(`${where} has no segment of at least 2 tokens.`, { code: 'data.too-short' });
       const random = exampleRandom(context, i);
       const cuts = parts.map(({ start, end }) => {
         const n = end - start;
@@ -169,16 +159,12 @@ export class PrefixLm implements Objective {
         ),
         target: join(Int32Array, targetsOf(values)),
         weights: example.weights && join(Float32Array, targetsOf(example.weights.values)),
-        segments: segments && {
-          source: join(
-            Int32Array,
-            parts.map(({ start }, k) => new Int32Array(cuts[k] - start).fill(k + 1)),
-          ),
-          target: join(
-            Int32Array,
-            parts.map(({ end }, k) => new Int32Array(end - cuts[k]).fill(k + 1)),
-          ),
-        },
+        segments: packed
+          ? {
+              source: numberedSegments(parts.map(({ start }, k) => cuts[k] - start)),
+              target: numberedSegments(parts.map(({ end }, k) => end - cuts[k])),
+            }
+          : undefined,
         tokens: values.length,
       };
     });
@@ -201,12 +187,7 @@ export class PrefixLm implements Objective {
           ? { sourceLength: half('source'), targetLength: half('target') }
           : { sourceLength: anySplit, targetLength: anySplit }),
         weights: rows.map((row) => row.weights),
-        segments: packed
-          ? {
-              sources: rows.map(({ segments, source }) => segments?.source ?? new Int32Array(source.length).fill(1)),
-              targets: rows.map(({ segments, target }) => segments?.target ?? new Int32Array(target.length).fill(1)),
-            }
-          : undefined,
+        segments: segmentsOfRows(rows),
       },
     );
     const masked = maskLabels(batch, 'The prefix-lm batch');

@@ -55,27 +55,40 @@ export function drawSpans(length: number, { noiseTokens, spans }: NoisePlan, ran
   });
 }
 
+/** A corrupted sequence. `origins`: which token each one of the target is, or stands before: a sentinel's is its span's first. */
+export interface Corrupted {
+  readonly source: number[];
+  readonly target: number[];
+  readonly origins: number[];
+}
+
 /**
  * Replaces each span by its sentinel in the source; the target is each sentinel followed by what it stands for.
  *
  *     tokens [5, 6, 7, 8, 9], spans 1..3 and 4..5, sentinels 99, 98
- *       source [5, 99, 8, 98]
- *       target [99, 6, 7, 98, 9]
+ *       source  [5, 99, 8, 98]
+ *       target  [99, 6, 7, 98, 9]
+ *       origins [1, 1, 2, 4, 4]
  */
 export function corrupt(
   tokens: ArrayLike<number>,
   spans: readonly Span[],
   sentinel: (index: number) => number,
-): { source: number[]; target: number[] } {
+): Corrupted {
   const source: number[] = [];
   const target: number[] = [];
+  const origins: number[] = [];
   let at = 0;
   spans.forEach(({ start, end }, i) => {
     for (; at < start; at++) source.push(tokens[at]);
     source.push(sentinel(i));
     target.push(sentinel(i));
-    for (; at < end; at++) target.push(tokens[at]);
+    origins.push(start);
+    for (; at < end; at++) {
+      target.push(tokens[at]);
+      origins.push(at);
+    }
   });
   for (; at < tokens.length; at++) source.push(tokens[at]);
-  return { source, target };
+  return { source, target, origins };
 }

@@ -6,7 +6,7 @@ import { corrupt, drawSpans, planNoise, randomComposition } from './spans';
 import { Ul2, UL2_PRESETS, ul2Options, type Denoiser } from './ul2';
 
 const VOCABULARY = 1000;
-const model = { ...fakeModel('encoder-decoder'), vocabularySize: VOCABULARY };
+const model = { ...fakeModel('encoder-decoder'), vocabularySize: VOCABULARY, readsSegments: true };
 const make = (options: object = {}): Ul2 => new Ul2(ul2Options.parse(options));
 const examples = (...rows: number[][]): ObjectiveSource => ({
   kind: 'examples',
@@ -39,7 +39,11 @@ test('corrupt gives the docstring example', () => {
     { start: 1, end: 3 },
     { start: 4, end: 5 },
   ];
-  expect(corrupt([5, 6, 7, 8, 9], spans, (i) => 99 - i)).toEqual({ source: [5, 99, 8, 98], target: [99, 6, 7, 98, 9] });
+  expect(corrupt([5, 6, 7, 8, 9], spans, (i) => 99 - i)).toEqual({
+    source: [5, 99, 8, 98],
+    target: [99, 6, 7, 98, 9],
+    origins: [1, 1, 2, 4, 4],
+  });
 });
 
 describe('spans', () => {
@@ -157,6 +161,95 @@ describe('Ul2', () => {
           if (options.appendEos) expect(target.pop()).toBe(1);
           expect(restore(source, target, isSentinel)).toEqual(tokens);
         });
+      }),
+    );
+  });
+
+  test('of rows that hold several sequences: each is corrupted by itself, with the others of no concern', () => {
+    const isSentinel = (id: number): boolean => id >= 700 && id < 900;
+    fc.assert(
+      fc.property(mixtures, fc.integer({ min: 0, max: 3 }), ({ rows, seed, ...given }, filling) => {
+        const options = { ...given, modeTokens: { R: 900, X: 901, S: 902 }, sentinels: { first: 899, count: 200 } };
+        const objective = make({ ...options, padToMultipleOf: 1 });
+        // In front a segment of one token, which can only be left out, and filling behind.
+        const tokens = int32([5, ...rows.flat(), ...Array<number>(filling).fill(0)]);
+        const numbers = rows.flatMap((row, i) => row.map(() => i + 2));
+        const segments = int32([1, ...numbers, ...Array<number>(filling).fill(0)]);
+        const source: ObjectiveSource = { kind: 'examples', examples: [{ tokens, segments }] };
+        const batch = rowsOf(objective.prepare(source, { model, random: createRandom(seed) }));
+        rows.forEach((row, k) => {
+          const [mode, ...read] = batch.input_ids[0].filter((_, i) => batch.segment_ids[0][i] === k + 1);
+          const own = (_: number, i: number): boolean => batch.decoder_segment_ids[0][i] === k + 1;
+          const target = batch.labels[0].filter(own);
+          expect(batch.decoder_input_ids[0].filter(own)).toEqual([2, ...target.slice(0, -1)]);
+          expect([900, 901, 902]).toContain(mode);
+          if (!isSentinel(target[0])) return expect([...read, ...target]).toEqual(row);
+          if (options.appendEos) expect(target.pop()).toBe(1);
+          expect(target[0]).toBe(899);
+          expect(restore(read, target, isSentinel)).toEqual(row);
+        });
+        const used = Math.max(...batch.segment_ids[0]);
+        expect([used, Math.max(...batch.decoder_segment_ids[0])]).toEqual([rows.length, rows.length]);
+        // Nothing longer than the longest denoisers need together.
+        const needed = rows.map((row) => objective.neededLengths(row.length));
+        expect(batch.input_ids[0]).toHaveLength(needed.reduce((all, one) => all + one.source, 0));
+        expect(batch.labels[0]).toHaveLength(needed.reduce((all, one) => all + one.target, 0));
+      }),
+    );
+  });
+
+  test('a row of one segment draws what the row alone draws', () => {
+    const tokens = counting(90);
+    const rowsWith = (extra: object): Record<string, number[][]> => {
+      const source: ObjectiveSource = { kind: 'examples', examples: [{ tokens: int32(tokens), ...extra }] };
+      const rows = rowsOf(make().prepare(source, { model, random: createRandom(8) }));
+      // What the padding reads is of no account.
+      const [mask] = rows.decoder_attention_mask;
+      return { ...rows, decoder_input_ids: [rows.decoder_input_ids[0].filter((_, i) => mask[i] === 1)] };
+    };
+    const { segment_ids, decoder_segment_ids, ...rest } = rowsWith({ segments: int32(tokens.map(() => 1)) });
+    expect(rest).toEqual(rowsWith({}));
+    expect(segment_ids).toEqual(rest.attention_mask);
+    expect(decoder_segment_ids).toEqual(rest.decoder_attention_mask);
+  });
+
+  test('a model that mixes segments, and a row without two tokens in any, are refused', () => {
+    const source = (segments: number[]): ObjectiveSource => ({
+      kind: 'examples',
+      examples: [{ tokens: int32(counting(segments.length)), segments: int32(segments) }],
+    });
+    const context = { model, random: createRandom(0) };
+    const mixing = { ...context, model: { ...model, readsSegments: undefined } };
+    expect(() => make().prepare(source([1, 1, 2, 2]), mixing)).toThrow('this model does not keep them apart');
+    expect(() => make().prepare(source([1, 2, 3]), context)).toThrow('has no segment of at least 2 tokens');
+  });
+
+  test('weights go with the tokens: to a sentinel from its span, to the end from the last token', () => {
+    const weights = {
+      dtype: 'float32',
+      shape: [90],
+      values: Float32Array.from({ length: 90 }, (_, i) => i % 4),
+    } as const;
+    const tokens = counting(90);
+    fc.assert(
+      fc.property(fc.constantFrom('ul2', 't5gemma2'), fc.boolean(), fc.integer(), (preset, appendEos, seed) => {
+        const batch = rowsOf(
+          make({ preset, appendEos }).prepare(
+            { kind: 'examples', examples: [{ tokens: int32(tokens), weights }] },
+            { model, random: createRandom(seed) },
+          ),
+        );
+        const target = batch.decoder_attention_mask[0].filter((one) => one === 1).length;
+        // Labels of weight 0 are none; what the decoder reads is all of the target but its last.
+        const read = batch.decoder_input_ids[0].slice(1, target);
+        const weightOf = (id: number): number => (id - 3) % 4;
+        read.forEach((id, i) => {
+          const expected = id >= 900 ? weightOf(read[i + 1] ?? batch.labels[0][i + 1]) : weightOf(id);
+          expect(batch.label_weights[0][i]).toBe(expected);
+          expect(batch.labels[0][i]).toBe(expected === 0 ? -100 : id);
+        });
+        const last = batch.labels[0][target - 1];
+        expect(batch.label_weights[0][target - 1]).toBe(last === 1 ? 89 % 4 : weightOf(last));
       }),
     );
   });

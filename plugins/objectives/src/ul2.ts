@@ -18,11 +18,23 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { BATCH_FIELDS, checkModelKind, checkTokenIds, EXAMPLE_FIELDS } from './fields';
+import {
+  BATCH_FIELDS,
+  BATCH_SEGMENTS,
+  checkModelKind,
+  checkTokenIds,
+  checkWeights,
+  EXAMPLE_FIELDS,
+  EXAMPLE_SEGMENTS,
+  EXAMPLE_WEIGHTS,
+  LABEL_WEIGHTS,
+  maskLabels,
+} from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { roundUp } from './padding';
-import { encoderDecoderBatch } from './seq2seq';
-import { corrupt, drawSpans, planNoise } from './spans';
+import { checkSegments, numberedSegments, sequencesOf, type Segment } from './segments';
+import { encoderDecoderBatch, segmentsOfRows } from './seq2seq';
+import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
 
 const denoiser = z.strictObject({
   /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM). */
@@ -104,11 +116,13 @@ export type Ul2Options = z.output<typeof ul2Options>;
  *       source [50, 5, 99, 8, 98]
  *       target [99, 6, 7, 98, 9, 1]
  *
- * Every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step.
+ * Every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step. Each segment
+ * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
+ * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
  */
 export class Ul2 implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives: readonly FieldSpec[] = Object.values(BATCH_FIELDS);
+  readonly gives = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS, ...Object.values(BATCH_SEGMENTS)];
   private readonly denoisers: readonly Denoiser[];
   private readonly totalWeight: number;
 
@@ -133,7 +147,7 @@ export class Ul2 implements Objective {
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens] : undefined;
+    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens] : undefined;
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -149,33 +163,45 @@ export class Ul2 implements Objective {
     let targetLength = 0;
     const rows = source.examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkFields(example, [EXAMPLE_FIELDS.tokens], where);
-      checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
-      const { values } = example.tokens;
-      if (values.length < 2) {
-        throw new DataError(`${where}: "tokens" has length ${values.length}, but denoising needs at least 2.`, {
-          code: 'data.too-short',
-        });
-      }
-      const needed = this.neededLengths(values.length);
-      sourceLength = Math.max(sourceLength, needed.source);
-      targetLength = Math.max(targetLength, needed.target);
+      checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
+      const { tokens, weights } = example;
+      const { parts, packed } = sequencesOf(example, where, 'denoising needs');
+      checkTokenIds(tokens, 'tokens', model.vocabularySize, where);
+      if (weights) checkWeights(weights, tokens.values.length, 'tokens', where);
+      const needed = parts.map(({ start, end }) => this.neededLengths(end - start));
+      sourceLength = Math.max(sourceLength, sum(needed.map((one) => one.source)));
+      targetLength = Math.max(targetLength, sum(needed.map((one) => one.target)));
       const random = exampleRandom(context, i);
-      return this.denoise(values, this.draw(random), model, random);
+      const corrupted = parts.map((part) => this.denoise(tokens.values, part, model, random));
+      return {
+        source: corrupted.flatMap((one) => one.source),
+        target: corrupted.flatMap((one) => one.target),
+        weights: weights && corrupted.flatMap(({ origins }) => origins.map((origin) => weights.values[origin])),
+        segments: packed
+          ? {
+              source: numberedSegments(corrupted.map((one) => one.source.length)),
+              target: numberedSegments(corrupted.map((one) => one.target.length)),
+            }
+          : undefined,
+      };
     });
     this.checkLength('source', 'maxSourceTokens', sourceLength);
     this.checkLength('target', 'maxTargetTokens', targetLength);
     const batch = encoderDecoderBatch(
-      rows.map((row) => Int32Array.from(row.source)),
-      rows.map((row) => Int32Array.from(row.target)),
+      rows.map((row) => row.source),
+      rows.map((row) => row.target),
       model,
       {
         sourceLength: roundUp(sourceLength, this.options.padToMultipleOf),
         targetLength: roundUp(targetLength, this.options.padToMultipleOf),
+        weights: rows.map((row) => row.weights),
+        segments: segmentsOfRows(rows),
       },
     );
-    checkLabels(batch, 'The ul2 batch', context);
-    return batch;
+    const masked = maskLabels(batch, 'The ul2 batch');
+    checkSegments(masked, model);
+    checkLabels(masked, 'The ul2 batch', context);
+    return masked;
   }
 
   loss(
@@ -216,18 +242,16 @@ export class Ul2 implements Objective {
     return this.denoisers.find(({ weight }) => (left -= weight) < 0) ?? this.denoisers[this.denoisers.length - 1];
   }
 
-  private denoise(
-    tokens: ArrayLike<number>,
-    one: Denoiser,
-    model: Model,
-    random: RandomStream,
-  ): { source: number[]; target: number[] } {
+  /** One sequence of a row, by a denoiser that it draws; `origins` are places in the row. */
+  private denoise(row: ArrayLike<number>, { start, end }: Segment, model: Model, random: RandomStream): Corrupted {
+    const one = this.draw(random);
     const mode = this.modeToken(one);
     const prefix = mode === undefined ? [] : [mode];
+    const tokens = Array.from({ length: end - start }, (_, i) => row[start + i]);
     if (one.kind === 'suffix') {
       const cut = tokens.length - suffixLength(tokens.length, one.rate);
-      const all = Array.from(tokens);
-      return { source: [...prefix, ...all.slice(0, cut)], target: all.slice(cut) };
+      const target = tokens.slice(cut);
+      return { source: [...prefix, ...tokens.slice(0, cut)], target, origins: target.map((_, i) => start + cut + i) };
     }
     const plan = planNoise(tokens.length, one.rate, one.meanSpan);
     const { count } = this.options.sentinels;
@@ -240,10 +264,12 @@ export class Ul2 implements Objective {
         },
       );
     }
-    const { source, target } = corrupt(tokens, drawSpans(tokens.length, plan, random), (i) => this.sentinel(i, model));
+    const corrupted = corrupt(tokens, drawSpans(tokens.length, plan, random), (i) => this.sentinel(i, model));
+    const { appendEos } = this.options;
     return {
-      source: [...prefix, ...source],
-      target: this.options.appendEos ? [...target, model.specialTokens.eos[0]] : target,
+      source: [...prefix, ...corrupted.source],
+      target: appendEos ? [...corrupted.target, model.specialTokens.eos[0]] : corrupted.target,
+      origins: [...corrupted.origins, ...(appendEos ? [tokens.length - 1] : [])].map((origin) => start + origin),
     };
   }
 
@@ -278,6 +304,8 @@ export class Ul2 implements Objective {
     );
   }
 }
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** Tokens of the suffix: at least one on each side. */
 function suffixLength(length: number, rate: number): number {
