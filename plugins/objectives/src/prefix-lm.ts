@@ -1,8 +1,6 @@
 /** Shapes: n tokens of an example, S source length, T target length. */
 import {
   DataError,
-  checkFields,
-  checkLabels,
   defineComponent,
   exampleRandom,
   type BatchTensors,
@@ -24,19 +22,16 @@ import {
   BATCH_FIELDS,
   BATCH_SEGMENTS,
   checkModelKind,
-  checkTokenIds,
-  checkWeights,
   EXAMPLE_FIELDS,
   EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
-  maskLabels,
   optional,
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
-import { checkSegments, numberedSegments, sequencesOf } from './segments';
-import { encoderDecoderBatch, segmentsOfRows, Seq2Seq, seq2seqOptions } from './seq2seq';
+import { Seq2Seq, seq2seqOptions } from './seq2seq';
+import { batchOfRows, sequencesOf } from './sequence-rows';
 
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
@@ -140,11 +135,8 @@ export class PrefixLm implements Objective {
     checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
+      const { parts, packed } = sequencesOf(example, model, 'a prefix and a target need', where);
       const { values } = example.tokens;
-      const { parts, packed } = sequencesOf(example, where, 'a prefix and a target need');
-      checkTokenIds(example.tokens, 'tokens', model.vocabularySize, where);
-      if (example.weights) checkWeights(example.weights, values.length, 'tokens', where);
       const random = exampleRandom(context, i);
       const cuts = parts.map(({ start, end }) => {
         const n = end - start;
@@ -159,10 +151,10 @@ export class PrefixLm implements Objective {
         ),
         target: join(Int32Array, targetsOf(values)),
         weights: example.weights && join(Float32Array, targetsOf(example.weights.values)),
-        segments: packed
+        parts: packed
           ? {
-              source: numberedSegments(parts.map(({ start }, k) => cuts[k] - start)),
-              target: numberedSegments(parts.map(({ end }, k) => end - cuts[k])),
+              sources: parts.map(({ start }, k) => cuts[k] - start),
+              targets: parts.map(({ end }, k) => end - cuts[k]),
             }
           : undefined,
         tokens: values.length,
@@ -174,26 +166,15 @@ export class PrefixLm implements Objective {
         this.options.padToMultipleOf,
       );
     const anySplit = longest((row) => row.tokens - 1);
-    const packed = rows.some(({ segments }) => segments);
+    const packed = rows.some(({ parts }) => parts);
     // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
     const half = (side: 'source' | 'target'): number =>
       longest((row) => Math.max(row[side].length, packed ? Math.floor(row.tokens / 2) : 0));
-    const batch = encoderDecoderBatch(
-      rows.map((row) => row.source),
-      rows.map((row) => row.target),
-      model,
-      {
-        ...(this.options.split === 'half'
-          ? { sourceLength: half('source'), targetLength: half('target') }
-          : { sourceLength: anySplit, targetLength: anySplit }),
-        weights: rows.map((row) => row.weights),
-        segments: segmentsOfRows(rows),
-      },
-    );
-    const masked = maskLabels(batch, 'The prefix-lm batch');
-    checkSegments(masked, model);
-    checkLabels(masked, 'The prefix-lm batch', context);
-    return masked;
+    const lengths =
+      this.options.split === 'half'
+        ? { sourceLength: half('source'), targetLength: half('target') }
+        : { sourceLength: anySplit, targetLength: anySplit };
+    return batchOfRows(rows, lengths, context, 'The prefix-lm batch');
   }
 }
 

@@ -39,22 +39,6 @@ export function stretchesOf(segments: ArrayLike<number>): Segment[] {
   return stretches;
 }
 
-/**
- * The sequences of an example's `tokens`, each of at least two: the whole of it, or its segments but those that are too short to
- * be read and to be predicted. `packed`: whether it names segments. Throws DataError where none is left.
- */
-export function sequencesOf(example: HostFields, where: string, need: string): { parts: Segment[]; packed: boolean } {
-  const { length } = example.tokens.values;
-  if (length < 2) {
-    throw new DataError(`${where}: "tokens" has length ${length}, but ${need} at least 2.`, { code: 'data.too-short' });
-  }
-  const segments = segmentsOf(example, 'tokens', where);
-  if (!segments) return { parts: [{ id: 1, start: 0, end: length }], packed: false };
-  const parts = stretchesOf(segments).filter(({ start, end }) => end - start >= 2);
-  if (parts.length > 0) return { parts, packed: true };
-  throw new DataError(`${where} has no segment of at least 2 tokens.`, { code: 'data.too-short' });
-}
-
 /** Segments of sequences of these lengths that lie one behind the other, numbered from 1. */
 export function numberedSegments(lengths: readonly number[]): Int32Array {
   const numbered = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));

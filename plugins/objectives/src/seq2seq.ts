@@ -33,7 +33,7 @@ import {
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
-import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from './segments';
+import { checkSegments, segmentsMask, segmentsOf } from './segments';
 import { shiftRight } from './shift-right';
 
 export const seq2seqOptions = z.strictObject({
@@ -250,21 +250,6 @@ export function encoderDecoderBatch(
     labels,
     ...(weights.some((row) => row) && { label_weights: padWeights(weights, decoderMask) }), // [B, T]
     ...(sourceSegments && targetSegments && { segment_ids: sourceSegments, decoder_segment_ids: targetSegments }),
-  };
-}
-
-/** What `encoderDecoderBatch` takes as segments: undefined where no row has any; a row without is one segment. */
-export function segmentsOfRows(
-  rows: readonly {
-    readonly source: ArrayLike<number>;
-    readonly target: ArrayLike<number>;
-    readonly segments?: { readonly source: Int32Array; readonly target: Int32Array };
-  }[],
-): { sources: Int32Array[]; targets: Int32Array[] } | undefined {
-  if (!rows.some(({ segments }) => segments)) return undefined;
-  return {
-    sources: rows.map(({ segments, source }) => segments?.source ?? numberedSegments([source.length])),
-    targets: rows.map(({ segments, target }) => segments?.target ?? numberedSegments([target.length])),
   };
 }
 

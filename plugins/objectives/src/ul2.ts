@@ -1,8 +1,6 @@
 /** Shapes: n tokens of an example. */
 import {
   DataError,
-  checkFields,
-  checkLabels,
   defineComponent,
   exampleRandom,
   type BatchTensors,
@@ -22,18 +20,15 @@ import {
   BATCH_FIELDS,
   BATCH_SEGMENTS,
   checkModelKind,
-  checkTokenIds,
-  checkWeights,
   EXAMPLE_FIELDS,
   EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
-  maskLabels,
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { roundUp } from './padding';
-import { checkSegments, numberedSegments, sequencesOf, type Segment } from './segments';
-import { encoderDecoderBatch, segmentsOfRows } from './seq2seq';
+import type { Segment } from './segments';
+import { batchOfRows, sequencesOf } from './sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
 
 const denoiser = z.strictObject({
@@ -163,11 +158,8 @@ export class Ul2 implements Objective {
     let targetLength = 0;
     const rows = source.examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
+      const { parts, packed } = sequencesOf(example, model, 'denoising needs', where);
       const { tokens, weights } = example;
-      const { parts, packed } = sequencesOf(example, where, 'denoising needs');
-      checkTokenIds(tokens, 'tokens', model.vocabularySize, where);
-      if (weights) checkWeights(weights, tokens.values.length, 'tokens', where);
       const needed = parts.map(({ start, end }) => this.neededLengths(end - start));
       sourceLength = Math.max(sourceLength, sum(needed.map((one) => one.source)));
       targetLength = Math.max(targetLength, sum(needed.map((one) => one.target)));
@@ -177,31 +169,19 @@ export class Ul2 implements Objective {
         source: corrupted.flatMap((one) => one.source),
         target: corrupted.flatMap((one) => one.target),
         weights: weights && corrupted.flatMap(({ origins }) => origins.map((origin) => weights.values[origin])),
-        segments: packed
-          ? {
-              source: numberedSegments(corrupted.map((one) => one.source.length)),
-              target: numberedSegments(corrupted.map((one) => one.target.length)),
-            }
+        parts: packed
+          ? { sources: corrupted.map((one) => one.source.length), targets: corrupted.map((one) => one.target.length) }
           : undefined,
       };
     });
     this.checkLength('source', 'maxSourceTokens', sourceLength);
     this.checkLength('target', 'maxTargetTokens', targetLength);
-    const batch = encoderDecoderBatch(
-      rows.map((row) => row.source),
-      rows.map((row) => row.target),
-      model,
-      {
-        sourceLength: roundUp(sourceLength, this.options.padToMultipleOf),
-        targetLength: roundUp(targetLength, this.options.padToMultipleOf),
-        weights: rows.map((row) => row.weights),
-        segments: segmentsOfRows(rows),
-      },
-    );
-    const masked = maskLabels(batch, 'The ul2 batch');
-    checkSegments(masked, model);
-    checkLabels(masked, 'The ul2 batch', context);
-    return masked;
+    const { padToMultipleOf } = this.options;
+    const lengths = {
+      sourceLength: roundUp(sourceLength, padToMultipleOf),
+      targetLength: roundUp(targetLength, padToMultipleOf),
+    };
+    return batchOfRows(rows, lengths, context, 'The ul2 batch');
   }
 
   loss(
