@@ -1,9 +1,8 @@
 import { openEngine, tf } from '@graft/engine';
 import { describeNative } from '../../../test/support';
 import { numbers, tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
-import { CacheKeeper } from './decoder-cache';
+import { CacheKeeper, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
-import type { Cache } from './decoder-cache';
 
 const BATCH = 8;
 const TOKENS = 40;

@@ -1,6 +1,5 @@
 /** Shapes: B batch, L length. */
 import {
-  DataError,
   checkFields,
   checkLabels,
   defineComponent,
@@ -22,18 +21,16 @@ import {
   BATCH_SEGMENTS,
   checkModelKind,
   checkSameShape,
+  checkText,
   checkTokenIds,
-  checkWeights,
-  EXAMPLE_FIELDS,
-  EXAMPLE_SEGMENTS,
-  EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
   maskLabels,
   optional,
+  TEXT_FIELDS,
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
-import { checkSegments, segmentsMask, segmentsOf } from './segments';
+import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from './segments';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
@@ -66,9 +63,7 @@ export class CausalLm implements Objective {
   constructor(private readonly options: CausalLmOptions) {}
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples'
-      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens]
-      : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
+    return kind === 'examples' ? TEXT_FIELDS : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -118,16 +113,8 @@ export class CausalLm implements Objective {
   private fromExamples(examples: readonly HostFields[], model: Model): HostFields {
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkFields(example, [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS], where);
-      if (example.weights) checkWeights(example.weights, example.tokens.values.length, 'tokens', where);
-      const { values } = example.tokens;
-      if (values.length < 2) {
-        throw new DataError(
-          `${where}: "tokens" has length ${values.length}, but predicting a next token needs at least 2.`,
-          { code: 'data.too-short' },
-        );
-      }
-      return values;
+      checkText(example, 'predicting a next token needs', where);
+      return example.tokens.values;
     });
     const longest = rows.reduce((length, row) => Math.max(length, row.length - 1), 0);
     const length = roundUp(longest, this.options.padToMultipleOf);
@@ -140,7 +127,7 @@ export class CausalLm implements Objective {
     const input_ids = padRows(inputs, length, model.specialTokens.pad); // [B, L]
     const segments = examples.map((example, i) => segmentsOf(example, 'tokens', `Example ${i} of the batch`));
     const numbered = segments.some((row) => row)
-      ? segments.map((row, i) => row ?? new Int32Array(rows[i].length).fill(1))
+      ? segments.map((row, i) => row ?? numberedSegments([rows[i].length]))
       : undefined;
     const segment_ids =
       numbered &&

@@ -1,4 +1,5 @@
 import {
+  checkFields,
   DataError,
   FIELDS,
   IGNORED_LABEL,
@@ -58,6 +59,16 @@ export const EXAMPLE_SEGMENTS = {
   target: optional(ids('target_segments', 1, 'segment of each token of the target')),
 } as const;
 
+/** What an example of text consists of, one or several in a row. */
+export const TEXT_FIELDS: readonly FieldSpec[] = [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens];
+
+/** What an encoder-decoder batch may consist of. */
+export const ENCODER_DECODER_FIELDS: readonly FieldSpec[] = [
+  ...Object.values(BATCH_FIELDS),
+  LABEL_WEIGHTS,
+  ...Object.values(BATCH_SEGMENTS),
+];
+
 export function optional(spec: FieldSpec): FieldSpec {
   return { ...spec, optional: true };
 }
@@ -81,6 +92,17 @@ export function checkTokenIds(
       },
     );
   }
+}
+
+/** Throws DataError unless an example of text has two tokens or more, and weights, if any, for each; `need` says for what. */
+export function checkText(example: HostFields, need: string, where: string): void {
+  checkFields(example, TEXT_FIELDS, where);
+  const { tokens, weights } = example;
+  const { length } = tokens.values;
+  if (length < 2) {
+    throw new DataError(`${where}: "tokens" has length ${length}, but ${need} at least 2.`, { code: 'data.too-short' });
+  }
+  if (weights) checkWeights(weights, length, 'tokens', where);
 }
 
 /** Throws DataError unless an example's weights are numbers from 0 on, one for each of `length` tokens. */

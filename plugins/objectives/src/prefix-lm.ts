@@ -18,20 +18,11 @@ import { z } from 'zod';
 import { openCachedTeacher } from './cached-teacher';
 import { maskedCrossEntropy } from './cross-entropy';
 import { distillationOptions, loadTeacher, type Lessons } from './distillation';
-import {
-  BATCH_FIELDS,
-  BATCH_SEGMENTS,
-  checkModelKind,
-  EXAMPLE_FIELDS,
-  EXAMPLE_SEGMENTS,
-  EXAMPLE_WEIGHTS,
-  LABEL_WEIGHTS,
-  optional,
-} from './fields';
+import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
-import { batchOfRows, sequencesOf } from './sequence-rows';
+import { batchOfRows, isPacked, sequencesOf, tokensOf } from './sequence-rows';
 
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
@@ -69,14 +60,11 @@ export class PrefixLm implements Objective {
     private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
     private readonly teacher?: Lessons,
   ) {
-    const own = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS, ...Object.values(BATCH_SEGMENTS)];
-    this.gives = [...own, ...(teacher?.gives ?? []).map(optional)];
+    this.gives = [...ENCODER_DECODER_FIELDS, ...(teacher?.gives ?? []).map(optional)];
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples'
-      ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens]
-      : this.ready.takes('batch');
+    return kind === 'examples' ? TEXT_FIELDS : this.ready.takes('batch');
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -133,62 +121,32 @@ export class PrefixLm implements Objective {
   private split(examples: readonly HostFields[], context: ObjectiveContext): HostFields {
     const { model } = context;
     checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
+    const half = this.options.split === 'half';
     const rows = examples.map((example, i) => {
-      const where = `Example ${i} of the batch`;
-      const { parts, packed } = sequencesOf(example, model, 'a prefix and a target need', where);
-      const { values } = example.tokens;
+      const parts = sequencesOf(example, model, 'a prefix and a target need', `Example ${i} of the batch`);
+      const { tokens, weights } = example;
       const random = exampleRandom(context, i);
-      const cuts = parts.map(({ start, end }) => {
-        const n = end - start;
-        return start + (this.options.split === 'half' ? Math.floor(n / 2) : 1 + random.integer(n - 1));
+      return parts.map(({ start, end }) => {
+        const cut = start + (half ? Math.floor((end - start) / 2) : 1 + random.integer(end - start - 1));
+        return {
+          source: tokens.values.subarray(start, cut),
+          target: tokens.values.subarray(cut, end),
+          weights: weights?.values.subarray(cut, end),
+        };
       });
-      const targetsOf = (all: HostFields[string]['values']): (Int32Array | Float32Array)[] =>
-        parts.map(({ end }, k) => all.subarray(cuts[k], end));
-      return {
-        source: join(
-          Int32Array,
-          parts.map(({ start }, k) => values.subarray(start, cuts[k])),
-        ),
-        target: join(Int32Array, targetsOf(values)),
-        weights: example.weights && join(Float32Array, targetsOf(example.weights.values)),
-        parts: packed
-          ? {
-              sources: parts.map(({ start }, k) => cuts[k] - start),
-              targets: parts.map(({ end }, k) => end - cuts[k]),
-            }
-          : undefined,
-        tokens: values.length,
-      };
     });
-    const longest = (length: (row: (typeof rows)[number]) => number): number =>
-      roundUp(
-        rows.reduce((most, row) => Math.max(most, length(row)), 0),
-        this.options.padToMultipleOf,
-      );
-    const anySplit = longest((row) => row.tokens - 1);
-    const packed = rows.some(({ parts }) => parts);
-    // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
-    const half = (side: 'source' | 'target'): number =>
-      longest((row) => Math.max(row[side].length, packed ? Math.floor(row.tokens / 2) : 0));
-    const lengths =
-      this.options.split === 'half'
-        ? { sourceLength: half('source'), targetLength: half('target') }
-        : { sourceLength: anySplit, targetLength: anySplit };
-    return batchOfRows(rows, lengths, context, 'The prefix-lm batch');
+    const packed = isPacked(examples);
+    const longest = (side: 'source' | 'target'): number => {
+      const lengths = examples.map(({ tokens: { values } }, i) => {
+        if (!half) return values.length - 1;
+        // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
+        return Math.max(tokensOf(rows[i], side), packed ? Math.floor(values.length / 2) : 0);
+      });
+      return roundUp(Math.max(0, ...lengths), this.options.padToMultipleOf);
+    };
+    const layout = { sourceLength: longest('source'), targetLength: longest('target'), packed };
+    return batchOfRows(rows, layout, context, 'The prefix-lm batch');
   }
-}
-
-function join<A extends Int32Array | Float32Array>(
-  Type: new (length: number) => A,
-  parts: readonly ArrayLike<number>[],
-): A {
-  const joined = new Type(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    joined.set(part, at);
-    at += part.length;
-  }
-  return joined;
 }
 
 export const prefixLm = defineComponent({

@@ -24,6 +24,7 @@ import {
   checkSameShape,
   checkTokenIds,
   checkWeights,
+  ENCODER_DECODER_FIELDS,
   EXAMPLE_FIELDS,
   EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
@@ -72,11 +73,7 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  */
 export class Seq2Seq implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives: readonly FieldSpec[] = [
-    ...Object.values(BATCH_FIELDS),
-    LABEL_WEIGHTS,
-    ...Object.values(BATCH_SEGMENTS),
-  ];
+  readonly gives = ENCODER_DECODER_FIELDS;
 
   constructor(private readonly options: Seq2SeqOptions) {}
 

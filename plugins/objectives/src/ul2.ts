@@ -16,19 +16,10 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import {
-  BATCH_FIELDS,
-  BATCH_SEGMENTS,
-  checkModelKind,
-  EXAMPLE_FIELDS,
-  EXAMPLE_SEGMENTS,
-  EXAMPLE_WEIGHTS,
-  LABEL_WEIGHTS,
-} from './fields';
+import { checkModelKind, ENCODER_DECODER_FIELDS, TEXT_FIELDS } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { roundUp } from './padding';
-import type { Segment } from './segments';
-import { batchOfRows, sequencesOf } from './sequence-rows';
+import { batchOfRows, isPacked, sequencesOf } from './sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
 
 const denoiser = z.strictObject({
@@ -117,7 +108,7 @@ export type Ul2Options = z.output<typeof ul2Options>;
  */
 export class Ul2 implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives = [...Object.values(BATCH_FIELDS), LABEL_WEIGHTS, ...Object.values(BATCH_SEGMENTS)];
+  readonly gives = ENCODER_DECODER_FIELDS;
   private readonly denoisers: readonly Denoiser[];
   private readonly totalWeight: number;
 
@@ -142,7 +133,7 @@ export class Ul2 implements Objective {
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
-    return kind === 'examples' ? [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens] : undefined;
+    return kind === 'examples' ? TEXT_FIELDS : undefined;
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
@@ -154,34 +145,32 @@ export class Ul2 implements Objective {
         hint: 'Use `seq2seq` for ready batches.',
       });
     }
-    let sourceLength = 0;
-    let targetLength = 0;
     const rows = source.examples.map((example, i) => {
-      const where = `Example ${i} of the batch`;
-      const { parts, packed } = sequencesOf(example, model, 'denoising needs', where);
+      const parts = sequencesOf(example, model, 'denoising needs', `Example ${i} of the batch`);
       const { tokens, weights } = example;
-      const needed = parts.map(({ start, end }) => this.neededLengths(end - start));
-      sourceLength = Math.max(sourceLength, sum(needed.map((one) => one.source)));
-      targetLength = Math.max(targetLength, sum(needed.map((one) => one.target)));
       const random = exampleRandom(context, i);
-      const corrupted = parts.map((part) => this.denoise(tokens.values, part, model, random));
-      return {
-        source: corrupted.flatMap((one) => one.source),
-        target: corrupted.flatMap((one) => one.target),
-        weights: weights && corrupted.flatMap(({ origins }) => origins.map((origin) => weights.values[origin])),
-        parts: packed
-          ? { sources: corrupted.map((one) => one.source.length), targets: corrupted.map((one) => one.target.length) }
-          : undefined,
-      };
+      const sequences = parts.map(({ start, end }) => {
+        const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), model, random);
+        return { ...sides, weights: weights && origins.map((origin) => weights.values[start + origin]) };
+      });
+      return { sequences, needed: parts.map(({ start, end }) => this.neededLengths(end - start)) };
     });
-    this.checkLength('source', 'maxSourceTokens', sourceLength);
-    this.checkLength('target', 'maxTargetTokens', targetLength);
+    const longest = (side: 'source' | 'target'): number =>
+      Math.max(0, ...rows.map(({ needed }) => needed.reduce((sum, lengths) => sum + lengths[side], 0)));
+    this.checkLength('source', 'maxSourceTokens', longest('source'));
+    this.checkLength('target', 'maxTargetTokens', longest('target'));
     const { padToMultipleOf } = this.options;
-    const lengths = {
-      sourceLength: roundUp(sourceLength, padToMultipleOf),
-      targetLength: roundUp(targetLength, padToMultipleOf),
+    const layout = {
+      sourceLength: roundUp(longest('source'), padToMultipleOf),
+      targetLength: roundUp(longest('target'), padToMultipleOf),
+      packed: isPacked(source.examples),
     };
-    return batchOfRows(rows, lengths, context, 'The ul2 batch');
+    return batchOfRows(
+      rows.map(({ sequences }) => sequences),
+      layout,
+      context,
+      'The ul2 batch',
+    );
   }
 
   loss(
@@ -222,16 +211,15 @@ export class Ul2 implements Objective {
     return this.denoisers.find(({ weight }) => (left -= weight) < 0) ?? this.denoisers[this.denoisers.length - 1];
   }
 
-  /** One sequence of a row, by a denoiser that it draws; `origins` are places in the row. */
-  private denoise(row: ArrayLike<number>, { start, end }: Segment, model: Model, random: RandomStream): Corrupted {
+  /** A sequence, by a denoiser that it draws. */
+  private denoise(tokens: HostFields[string]['values'], model: Model, random: RandomStream): Corrupted {
     const one = this.draw(random);
     const mode = this.modeToken(one);
     const prefix = mode === undefined ? [] : [mode];
-    const tokens = Array.from({ length: end - start }, (_, i) => row[start + i]);
     if (one.kind === 'suffix') {
       const cut = tokens.length - suffixLength(tokens.length, one.rate);
-      const target = tokens.slice(cut);
-      return { source: [...prefix, ...tokens.slice(0, cut)], target, origins: target.map((_, i) => start + cut + i) };
+      const target = Array.from(tokens.subarray(cut));
+      return { source: [...prefix, ...tokens.subarray(0, cut)], target, origins: target.map((_, i) => cut + i) };
     }
     const plan = planNoise(tokens.length, one.rate, one.meanSpan);
     const { count } = this.options.sentinels;
@@ -244,13 +232,13 @@ export class Ul2 implements Objective {
         },
       );
     }
-    const corrupted = corrupt(tokens, drawSpans(tokens.length, plan, random), (i) => this.sentinel(i, model));
-    const { appendEos } = this.options;
-    return {
-      source: [...prefix, ...corrupted.source],
-      target: appendEos ? [...corrupted.target, model.specialTokens.eos[0]] : corrupted.target,
-      origins: [...corrupted.origins, ...(appendEos ? [tokens.length - 1] : [])].map((origin) => start + origin),
-    };
+    const spans = drawSpans(tokens.length, plan, random);
+    const { source, target, origins } = corrupt(tokens, spans, (i) => this.sentinel(i, model));
+    if (this.options.appendEos) {
+      target.push(model.specialTokens.eos[0]);
+      origins.push(tokens.length - 1);
+    }
+    return { source: [...prefix, ...source], target, origins };
   }
 
   private sentinel(index: number, model: Model): number {
@@ -284,8 +272,6 @@ export class Ul2 implements Objective {
     );
   }
 }
-
-const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
 /** Tokens of the suffix: at least one on each side. */
 function suffixLength(length: number, rate: number): number {

@@ -4,6 +4,7 @@ import type { GraftBackend } from '../native/backend';
 import { TF } from '../native/dtypes';
 import { currentPrecision } from '../precision';
 import { tf } from '../tf';
+import type { Tracer } from '../trace/tracer';
 import { nativeBarrier } from './barrier';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { fewQueries } from './few-queries';
@@ -148,42 +149,52 @@ const overrides: tf.KernelConfig[] = [
   },
 ];
 
-/** Addition: plain, unless one side is a large product that should not lie beside the other. */
-function addition(plain: tf.KernelFunc): tf.KernelFunc {
-  return (call) => {
+/** Says an operation of a trace to XLA in another way: the id of its float32 result, undefined where it should stay as it is. */
+type Rewording = (call: {
+  readonly binding: KoffiBinding;
+  readonly tracer: Tracer;
+  readonly inputs: tf.NamedTensorInfoMap;
+  readonly attrs?: tf.NamedAttrMap;
+  readonly ids: (tensors: tf.TensorInfo[]) => number[];
+}) => number | undefined;
+
+/** tfjs-node's kernel, but for what a rewording says otherwise. */
+function reworded(kernelName: string, reword: Rewording): tf.KernelConfig {
+  const kernel = tf.getKernel(kernelName, NATIVE_BACKEND);
+  const kernelFunc: tf.KernelFunc = (call) => {
     const backend = call.backend as unknown as GraftBackend;
     const binding = backend.binding as unknown as KoffiBinding;
     const tracer = binding.activeTracer;
-    if (!tracer?.forXla) return plain(call);
-    const { a, b } = call.inputs as unknown as MatMulInputs;
-    const [first, second] = backend.ids([a, b]);
-    const id = addLargeProduct(binding, tracer, first, second);
-    return id === undefined ? plain(call) : backend.wrap({ id, dtype: TF.FLOAT, shape: [...a.shape] });
+    if (!tracer) return kernel.kernelFunc(call);
+    const { inputs, attrs } = call;
+    const id = reword({ binding, tracer, inputs, attrs, ids: (tensors) => backend.ids(tensors) });
+    if (id === undefined) return kernel.kernelFunc(call);
+    return backend.wrap({ id, dtype: TF.FLOAT, shape: [...binding.value(id, kernelName, tracer).shape] });
   };
+  return { ...kernel, kernelFunc };
 }
 
-/** The maximum's axes go by another name than the others'; none are all. */
-interface ReductionAttributes {
-  axis?: number | number[];
-  reductionIndices?: number | number[];
-  keepDims: boolean;
-}
+/** One side may be a large product that should not lie beside the other. */
+const addition: Rewording = ({ binding, tracer, inputs, ids }) => {
+  if (!tracer.forXla) return undefined;
+  const [a, b] = ids([inputs.a!, inputs.b!]);
+  return addLargeProduct(binding, tracer, a, b);
+};
 
-/** A reduction: plain, unless it is one of products that XLA is faster with in parts. */
-function reduction(kind: Reduction, plain: tf.KernelFunc): tf.KernelFunc {
-  return (call) => {
-    const backend = call.backend as unknown as GraftBackend;
-    const binding = backend.binding as unknown as KoffiBinding;
-    const tracer = binding.activeTracer;
-    if (!tracer?.compiledBetweenProducts) return plain(call);
-    const { x } = call.inputs as unknown as { x: tf.TensorInfo };
-    const { axis, reductionIndices, keepDims } = call.attrs as unknown as ReductionAttributes;
+/** Of products, XLA is faster with it in parts. The maximum's axes go by another name than the others'; none are all. */
+const reduction =
+  (kind: Reduction): Rewording =>
+  ({ binding, tracer, inputs, attrs, ids }) => {
+    if (!tracer.compiledBetweenProducts) return undefined;
+    const x = inputs.x!;
+    const { axis, reductionIndices, keepDims } = attrs as {
+      axis?: number | number[];
+      reductionIndices?: number | number[];
+      keepDims: boolean;
+    };
     const axes = tf.util.parseAxisParam((axis ?? reductionIndices)!, x.shape);
-    const id = reducedProduct(binding, tracer, kind, { id: backend.ids([x])[0], axes, keepDims });
-    if (id === undefined) return plain(call);
-    return backend.wrap({ id, dtype: TF.FLOAT, shape: [...binding.value(id, kind, tracer).shape] });
+    return reducedProduct(binding, tracer, kind, { id: ids([x])[0], axes, keepDims });
   };
-}
 
 let registered = false;
 
@@ -191,17 +202,11 @@ let registered = false;
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
-  const replaced = (name: string, by: (plain: tf.KernelFunc) => tf.KernelFunc): tf.KernelConfig => {
-    const kernel = tf.getKernel(name, NATIVE_BACKEND);
-    return { ...kernel, kernelFunc: by(kernel.kernelFunc) };
-  };
-  const reworded = [
-    replaced(tf.Add, addition),
-    replaced(tf.Sum, (plain) => reduction('Sum', plain)),
-    replaced(tf.Mean, (plain) => reduction('Mean', plain)),
-    replaced(tf.Max, (plain) => reduction('Max', plain)),
+  const rewordings = [
+    reworded(tf.Add, addition),
+    ...([tf.Sum, tf.Mean, tf.Max] as const).map((kind) => reworded(kind, reduction(kind))),
   ];
-  for (const kernel of [...overrides, ...reworded, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
+  for (const kernel of [...overrides, ...rewordings, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);
   }

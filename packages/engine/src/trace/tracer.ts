@@ -32,7 +32,7 @@ export class Tracer {
     readonly name: string,
     readonly runtime: NativeRuntime,
     /** What will run the trace: some operations are best said to XLA in another way. */
-    private readonly executor: Executor = 'graph',
+    private readonly executor: Executor,
   ) {
     this.scratch = new GraphBuilder(runtime);
   }
