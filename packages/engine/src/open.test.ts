@@ -1,7 +1,7 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openEngine } from './index';
+import { openEngine, tf } from './index';
 import { checkVersion } from './native/runtime';
 
 test('an unknown mode lists the known ones', async () => {
@@ -23,6 +23,33 @@ test('files that are no library are refused in a sentence, even under auto', asy
   for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
     writeFileSync(join(folder, name), 'no library');
   await expect(openEngine({ mode: 'auto', libraryPath: folder })).rejects.toThrow(/cannot be loaded/);
+});
+
+test('the portable engine adds up more numbers than float32 can count', async () => {
+  await openEngine({ mode: 'portable' });
+  const [rows, columns] = [4097, 4096];
+  const ones = tf.ones([rows, columns]);
+  expect((await tf.sum(ones).data())[0]).toBe(rows * columns);
+  expect((await tf.mean(ones).data())[0]).toBe(1);
+  expect(tf.sum(ones, [0, 1], true).shape).toEqual([1, 1]);
+  expect([
+    ...(await tf
+      .sum(
+        tf.tensor3d([
+          [
+            [1, 2],
+            [3, 4],
+          ],
+          [
+            [5, 6],
+            [7, 8],
+          ],
+        ]),
+        [0, 2],
+      )
+      .data()),
+  ]).toEqual([14, 22]);
+  ones.dispose();
 });
 
 test('the portable engine says what it is', async () => {

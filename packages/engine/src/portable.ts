@@ -59,6 +59,25 @@ const segmentSum: tf.KernelConfig = {
   },
 };
 
+/**
+ * wasm adds up in one float32 number, which of 2^24 numbers of one size onwards grows no more. Over several axes it goes in
+ * two stages here: the last axis, then what that leaves.
+ */
+function inTwoStages(kernel: tf.KernelConfig): tf.KernelConfig {
+  const kernelFunc: tf.KernelFunc = (call) => {
+    const { inputs, attrs, backend } = call;
+    const x = inputs.x!;
+    const { axis } = attrs as { axis?: number | number[] };
+    const axes = tf.util.parseAxisParam(axis!, x.shape);
+    if (axes.length < 2) return kernel.kernelFunc(call);
+    const first = kernel.kernelFunc({ ...call, attrs: { axis: [Math.max(...axes)], keepDims: true } }) as tf.TensorInfo;
+    const result = kernel.kernelFunc({ ...call, inputs: { x: first }, attrs: { ...attrs, axis: axes } });
+    (backend as tf.KernelBackend).disposeData(first.dataId);
+    return result;
+  };
+  return { ...kernel, kernelFunc };
+}
+
 let prepared: Promise<string> | undefined;
 
 /**
@@ -82,6 +101,11 @@ async function prepare(): Promise<string> {
   }
   const cpu = tf.findBackend('cpu');
   tf.registerKernel(portableBarrier('wasm'));
+  for (const name of [tf.Sum, tf.Mean]) {
+    const kernel = tf.getKernel(name, 'wasm');
+    tf.unregisterKernel(name, 'wasm');
+    tf.registerKernel(inTwoStages(kernel));
+  }
   for (const kernel of tf.getKernelsForBackend('cpu')) {
     if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));
   }

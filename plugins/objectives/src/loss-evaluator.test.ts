@@ -108,6 +108,26 @@ describe('LossEvaluator', () => {
     expect(result.tokens).toBe(2);
   });
 
+  it('passes over batches whose labels all weigh nothing, and measures the rest', async () => {
+    const weigh = (fields: HostFields, weight: number): HostFields => {
+      const { values } = fields.tokens;
+      return {
+        ...fields,
+        weights: { dtype: 'float32', shape: [values.length], values: Float32Array.from(values, () => weight) },
+      };
+    };
+    const some = items.map((item, i) => weigh(item, i % 5 === 4 ? 0 : 1));
+    const all = await evaluate(evaluator(inMemory(some), 100, 10));
+    expect(all.tokens).toBe(sequences.filter((_, i) => i % 5 !== 4).reduce((sum, row) => sum + row.length - 1, 0));
+    for (const batchSize of [1, 3, 4]) {
+      const { loss, tokens } = await evaluate(evaluator(inMemory(some), 100, batchSize));
+      expect(loss).toBeCloseTo(all.loss, 5);
+      expect(tokens).toBe(all.tokens);
+    }
+    const none = evaluator(inMemory(items.map((item) => weigh(item, 0))), 100, 2);
+    await expect(evaluate(none)).rejects.toThrow(/^The evaluator's dataset: every label is -100/);
+  });
+
   it('says so when there is nothing to measure, or nothing that the objective takes', async () => {
     await expect(evaluate(evaluator(inMemory([]), 2, 2))).rejects.toThrow(DataError);
     expect(() => evaluator(inMemory([{ text: int32([1]) }]), 1, 1)).toThrow('wants the field "tokens"');

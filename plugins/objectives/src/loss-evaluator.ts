@@ -1,6 +1,7 @@
 import {
   DataError,
   IGNORED_LABEL,
+  allLabelsIgnored,
   PluginError,
   checkFields,
   checkSource,
@@ -86,11 +87,14 @@ export class LossEvaluator implements Evaluator {
     let sum = 0;
     let weight = 0;
     let tokens = 0;
+    let measured = 0;
     await this.parts.dataset.restore(this.start);
     this.parts.dataset.select?.(variant);
     for await (const fields of this.batches(model, variant)) {
       signal?.throwIfAborted();
+      measured++;
       const counted = countTargets(fields);
+      if (counted.weight === 0) continue;
       const batch = uploadBatch(fields);
       let mean: tf.Scalar | undefined;
       try {
@@ -104,7 +108,8 @@ export class LossEvaluator implements Evaluator {
         tf.dispose(batch);
       }
     }
-    if (tokens === 0) {
+    if (measured > 0 && weight === 0) throw allLabelsIgnored("The evaluator's dataset");
+    if (measured === 0) {
       throw new DataError("The evaluator's dataset gave no batch, so there is no held-out loss.", {
         code: 'data.empty',
         hint: 'Look at its files, and at the fraction held out.',
@@ -140,7 +145,8 @@ export class LossEvaluator implements Evaluator {
     let firstExample = 0;
     const prepare = (items: readonly HostFields[]): HostFields => {
       // Draws belong to examples: another batchSize makes the same ones.
-      const context = { model, variant, random: random.fork('examples'), firstExample };
+      // A batch without a label that counts is no error where others have some.
+      const context = { model, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
       firstExample += items.length;
       made++;
       const source: ObjectiveSource =

@@ -65,6 +65,28 @@ describe.each(['portable', 'auto'] as const)('adafactor, engine mode %s', (mode)
     const o = options(given);
     follow(engine, new Adafactor(o), reference(o, decaying), 1e-5);
   });
+
+  it('bears a gradient that is large in one row, beside rows that never had one', async () => {
+    const optimizer = new Adafactor(options({ learningRate: 1, scaleParameter: false, clipThreshold: 100 }));
+    const embedding = tf.zeros([1000, 4]);
+    const gradient = tf.buffer<tf.Rank.R2>([1000, 4]);
+    for (let column = 0; column < 4; column++) gradient.set(1e5, 7, column);
+    const gradients = { embedding: gradient.toTensor() };
+    const step = engine.jit((given: typeof gradients) =>
+      optimizer.update({
+        parameters: { embedding },
+        gradients: given,
+        state: optimizer.init({ embedding }),
+        step: tf.scalar(0),
+        learningRate: tf.scalar(1),
+        gradientNorm: tf.scalar(2e5),
+      }),
+    );
+    const after = (await step(gradients).parameters.embedding.array()) as number[][];
+    // The second moment's row and column are the square and its thousandth, their product over the mean the square.
+    after.forEach((row, i) => row.forEach((value) => expect(value).toBeCloseTo(i === 7 ? -1 : 0, 4)));
+    step.dispose();
+  });
 });
 
 describe('adafactor', () => {

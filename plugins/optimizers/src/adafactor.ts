@@ -115,7 +115,8 @@ export class Adafactor implements Optimizer {
     if (gradient.rank !== 2) return tf.mul(gradient, tf.rsqrt(mixed('v', square)));
     const row = mixed('row', tf.mean(square, 1)); // [rows]
     const column = mixed('column', tf.mean(square, 0)); // [columns]
-    const rowFactor = tf.expandDims(tf.rsqrt(tf.div(row, tf.mean(row))), 1); // [rows, 1]
+    // Not the root of row / mean: beside one large gradient that quotient is less than float32 can say, of a row that has had none.
+    const rowFactor = tf.expandDims(tf.mul(tf.rsqrt(row), tf.sqrt(tf.mean(row))), 1); // [rows, 1]
     return tf.mul(tf.mul(gradient, rowFactor), tf.expandDims(tf.rsqrt(column), 0));
   }
 

@@ -37,7 +37,7 @@ export interface FineTuneSettings {
 export interface EpochResult {
   /** Optimizer steps done. */
   readonly steps: number;
-  /** Mean over the pass, nats. */
+  /** Mean over the examples of the pass, nats. */
   readonly trainLoss: number;
   /** The task's numbers on the validation set. */
   readonly scores: Readonly<Record<string, number>>;
@@ -123,8 +123,8 @@ export class FineTuner {
       let step = 0;
       for (let epoch = 0; step < totalSteps; epoch++) {
         let lossSum = 0;
-        const before = step;
-        for (const { fields } of batches(train, this.batching(trial), random.fork('order').fork(epoch))) {
+        let seen = 0;
+        for (const { examples, fields } of batches(train, this.batching(trial), random.fork('order').fork(epoch))) {
           if (step === totalSteps) break;
           signal?.throwIfAborted();
           const key = engineRandom.key(random.fork('dropout').fork(step).key());
@@ -146,11 +146,13 @@ export class FineTuner {
           const [loss] = await outputs.loss.data();
           outputs.loss.dispose();
           if (!Number.isFinite(loss)) throw new DivergedError(`The loss is ${loss} at step ${step + 1}`);
-          lossSum += loss;
+          // A short last batch counts as much as it has.
+          lossSum += loss * examples.length;
+          seen += examples.length;
           step++;
         }
         const results = await this.predict(parameters, val, trial, signal);
-        yield { steps: step, trainLoss: lossSum / (step - before), scores: task.score(results) };
+        yield { steps: step, trainLoss: lossSum / seen, scores: task.score(results) };
       }
     } finally {
       tf.dispose([parameters, state ?? {}]);

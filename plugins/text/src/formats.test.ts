@@ -129,6 +129,22 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
     expect([...train, ...heldOut].sort()).toEqual([...expected].sort());
   });
 
+  it('split alike, whichever keys are read', async () => {
+    const numbers = async (part: string, options: object): Promise<string[]> => {
+      const dataset = await open(source, { split: { holdOut: 0.3, part }, shuffle: false, ...options });
+      const items = await take(dataset, 1e6);
+      return items.map((item) => /\d+/.exec(tokenizer.decode((item.source ?? item.tokens).values, {}))![0]);
+    };
+    const heldOut = await numbers('heldOut', { text: 'text' });
+    expect(heldOut.length).toBeGreaterThan(5);
+    for (const options of [
+      { text: 'answer' },
+      { source: 'question', target: 'answer' },
+      { source: '{answer}?', target: 'text' },
+    ])
+      expect(await numbers('heldOut', options)).toEqual(heldOut);
+  });
+
   it('hold conversations', async () => {
     const [first] = await take(await openDataset('chat', { ...once, files: source.files, shuffle: false }), 1);
     expect(tokenizer.decode(first.target.values, { keepSpecial: true })).toBe('a0<end_of_turn><eos>');

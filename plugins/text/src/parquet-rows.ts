@@ -13,7 +13,8 @@ const codecs = (): Promise<typeof import('hyparquet-compressors')> => import('hy
 interface Table {
   readonly file: DataFile;
   readonly metadata: FileMetaData;
-  /** Those that hold what is wanted. */
+  /** All of them, and those that hold what is wanted. */
+  readonly names: readonly string[];
   readonly columns: readonly string[];
 }
 
@@ -35,7 +36,7 @@ export class ParquetRows implements Rows {
   ) {}
 
   /**
-   * Reads the files' tables of contents; with a split, the columns too. Throws DataError for a missing column, naming those
+   * Reads the files' tables of contents; with a split, all rows too. Throws DataError for a missing column, naming those
    * there are, and where no row belongs to the split's part. `keys`: names of columns; `a.b` is of the column `a`, unless there is
    * one of that very name.
    */
@@ -79,7 +80,8 @@ export class ParquetRows implements Rows {
     for (const stretch of stretches) {
       if (this.held.has(stretch)) continue;
       const { file, from, all, kept } = this.stretches[stretch];
-      const rows = await readGroup(this.tables[file], from, all);
+      const table = this.tables[file];
+      const rows = await readGroup(table, table.columns, from, all);
       this.held.set(stretch, kept ? Array.from(kept, (row) => rows[row]) : rows);
     }
   }
@@ -116,7 +118,7 @@ async function openTable(file: DataFile, keys: readonly string[]): Promise<Table
   const names = parquetSchema(metadata).children.map(({ element }) => element.name);
   const columns = keys.map((key) => (names.includes(key) ? key : key.split('.')[0]));
   const missing = columns.find((column) => !names.includes(column));
-  if (missing === undefined) return { file, metadata, columns: [...new Set(columns)] };
+  if (missing === undefined) return { file, metadata, names, columns: [...new Set(columns)] };
   throw new DataError(
     `${file.path} has no column "${missing}"; it has ${names.join(', ') || 'none'}${didYouMean(missing, names)}`.replace(
       /([^?])$/,
@@ -126,7 +128,12 @@ async function openTable(file: DataFile, keys: readonly string[]): Promise<Table
   );
 }
 
-async function readGroup({ file, metadata, columns }: Table, from: number, rows: number): Promise<Row[]> {
+async function readGroup(
+  { file, metadata }: Table,
+  columns: readonly string[],
+  from: number,
+  rows: number,
+): Promise<Row[]> {
   const [{ parquetReadObjects }, { compressors }] = await Promise.all([parquet(), codecs()]);
   return reading(file, (buffer) =>
     parquetReadObjects({
@@ -140,11 +147,14 @@ async function readGroup({ file, metadata, columns }: Table, from: number, rows:
   );
 }
 
-/** As of a document, content alone decides on which side a row stands. */
+/**
+ * Content alone decides on which side a row stands: that of all its columns, so that who reads other columns of the
+ * held-out part, for an evaluation, meets no row of the other part.
+ */
 async function rowsOfPart(table: Table, from: number, rows: number, split: Split): Promise<Int32Array> {
   const kept: number[] = [];
-  for (const [i, row] of (await readGroup(table, from, rows)).entries())
-    if (belongs(contentOf(row, table.columns), split)) kept.push(i);
+  for (const [i, row] of (await readGroup(table, table.names, from, rows)).entries())
+    if (belongs(contentOf(row, table.names), split)) kept.push(i);
   return Int32Array.from(kept);
 }
 

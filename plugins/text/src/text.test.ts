@@ -24,6 +24,16 @@ const open = (options: object = {}, seed = 0): Promise<Dataset> =>
 const once = { repeat: false };
 
 describe('text', () => {
+  it('keeps a document that begins with more blank lines than a piece holds', async () => {
+    const late = folderWith({ 'late.txt': `${'\n'.repeat(200_000)}something`, 'blank.txt': '\n'.repeat(200_000) });
+    const dataset = await open({ files: join(late, '*'), lengthTokens: 2, shuffle: false, ...once });
+    expect(
+      decode(lists(await take(dataset, 1e6), 'tokens'))
+        .join('')
+        .replaceAll('\n', ''),
+    ).toBe('something<eos>');
+  });
+
   it('gives the docstring example', async () => {
     const two = folderWith({ 'a.txt': 'ab', 'b.txt': 'c' });
     const dataset = await open({ files: join(two, '*'), lengthTokens: 4, shuffle: false });

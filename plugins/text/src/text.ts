@@ -90,10 +90,12 @@ export class TextSource implements TokenSource<TextCursor> {
       piece.bytes,
       () => `${file.path} (the ${piece.bytes.length} bytes from ${cursor.offset} on)`,
     );
-    const kept =
-      cursor.document === 'new' ? text.trim() !== '' && belongs(piece.bytes, split) : cursor.document === 'kept';
+    const blank = cursor.document === 'new' && text.trim() === '';
+    const kept = cursor.document === 'new' ? !blank && belongs(piece.bytes, split) : cursor.document === 'kept';
+    // Of a long document that begins with blank pieces the first other one decides.
+    const document = blank ? 'new' : kept ? 'kept' : 'left out';
     const next: TextCursor = !piece.endsDocument
-      ? { ...cursor, offset: piece.next, document: kept ? 'kept' : 'left out' }
+      ? { ...cursor, offset: piece.next, document }
       : !piece.endsFile
         ? { ...cursor, offset: piece.next, document: 'new' }
         : { epoch: cursor.epoch, file: cursor.file + 1, offset: 0, document: 'new' };

@@ -86,7 +86,7 @@ export interface OptimizerUpdate {
   readonly gradients: Parameters;
   readonly parameters: Parameters;
   readonly state: OptimizerState;
-  /** Steps done before this one, float32 scalar. */
+  /** Steps of these parameters before this one, skipped ones included, float32 scalar. */
   readonly step: tf.Scalar;
   /** Learning rate of this step, float32 scalar: the base rate times the schedule's factor. */
   readonly learningRate: tf.Scalar;

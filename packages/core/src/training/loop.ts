@@ -155,7 +155,7 @@ export class TrainingLoop {
         folder,
       }));
     const metrics = folder && (await MetricsFile.open(folder.metricsFile, this.step));
-    this.health = this.newHealth(folder && (await firstLoss(folder.metricsFile)));
+    this.health = this.newHealth(await this.firstLoss());
     const open: Open = {
       metrics,
       evaluations,
@@ -222,6 +222,13 @@ export class TrainingLoop {
   private newHealth(first?: number): Health {
     const { model } = this.parts;
     return new Health(this.settings, Math.log(model.vocabularySize), this.context.folder?.path, first);
+  }
+
+  /** Of the run, before a resume too: what the file of the worker that writes says, for all workers. */
+  private async firstLoss(): Promise<number | undefined> {
+    const { folder, workers } = this.context;
+    const own = folder && (await firstLoss(folder.metricsFile));
+    return workers ? ((await workers.group.exchange(own ?? null))[0] ?? undefined) : own;
   }
 
   /** Whether the user wants to stop: any of the workers' users, and all workers know it at the same step. */

@@ -34,7 +34,7 @@ interface Group extends Required<Omit<ParameterGroupSettings, 'names' | 'parts'>
 export interface TrainedGroup {
   readonly parameters: Parameters;
   readonly state: OptimizerState;
-  /** Updates that these parameters had before this one, float32 scalar. */
+  /** Steps in which these parameters trained before this one, those that were skipped included: float32 scalar. */
   readonly step: tf.Scalar;
   readonly learningRateFactor: number;
   readonly weightDecayFactor: number;
