@@ -64,6 +64,12 @@ export function packBfloat16(values: tf.Tensor): tf.Tensor {
 
 /** The float32 numbers [..., n] of a packed tensor, int32 [..., n / 2]. */
 export function unpackBfloat16(packed: tf.Tensor): tf.Tensor {
+  if (packed.dtype !== 'int32' || packed.rank === 0) {
+    throw new EngineError(
+      `unpackBfloat16 takes what packBfloat16 gives, int32 [..., n / 2], but got ${packed.dtype} [${packed.shape.join(', ')}].`,
+      { code: 'engine.bfloat16' },
+    );
+  }
   const shape = [...packed.shape.slice(0, -1), 2 * packed.shape[packed.rank - 1]];
   return chain(nativeBackend('unpackBfloat16'), packed, [
     { op: 'Bitcast', attributes: [type('T', TF.INT32), type('type', TF.BFLOAT16)] },

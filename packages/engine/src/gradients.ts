@@ -1,3 +1,4 @@
+import { EngineError } from './errors';
 import { treeMap } from './jit/tree';
 import { BARRIER } from './kernels/barrier';
 import { isTracedForXla } from './precision';
@@ -18,16 +19,24 @@ export function valueAndGradients<X extends Tree>(
   const names = Object.keys(parameters);
   const inputs = names.map((name) => parameters[name]);
   let kept: X | undefined;
-  const { value, grads } = tf.engine().gradients(
-    () => {
-      const { loss, auxiliary } = fn(parameters);
-      kept = treeMap(auxiliary, (leaf) => tf.keep(leaf.clone()));
-      return loss;
-    },
-    inputs,
-    undefined,
-    true,
-  );
+  const forward = (): tf.Scalar => {
+    const { loss, auxiliary } = fn(parameters);
+    if (!((loss as unknown) instanceof tf.Tensor)) {
+      throw new EngineError(
+        `valueAndGradients got a loss that is no tensor but ${typeof loss}; it takes a float32 scalar.`,
+        {
+          code: 'engine.loss',
+        },
+      );
+    }
+    kept = treeMap(auxiliary, (leaf) => tf.keep(leaf.clone()));
+    return loss;
+  };
+  // tfjs refuses gradients with respect to nothing.
+  const { value, grads } =
+    names.length === 0
+      ? { value: tf.tidy(forward), grads: [] }
+      : orAbandonTape(() => tf.engine().gradients(forward, inputs, undefined, true));
   const gradients: Record<string, tf.Tensor> = {};
   names.forEach((name, i) => (gradients[name] = grads[i] ?? tf.zerosLike(inputs[i])));
   // From kept tensors, which nobody ends, to tensors of the caller's scope.
@@ -37,6 +46,20 @@ export function valueAndGradients<X extends Tree>(
     return own;
   });
   return { loss: value, gradients, auxiliary };
+}
+
+/** What throws in a gradient leaves tfjs's tape behind, with the tensors that it saved; nobody else would free them. */
+function orAbandonTape<T>(fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    const { state } = tf.engine() as unknown as { state: TapeState };
+    if (state.gradientDepth === 0) {
+      for (const { saved } of state.activeTape ?? []) tf.dispose(saved);
+      state.activeTape = null;
+    }
+    throw error;
+  }
 }
 
 type Save = (tensors: tf.Tensor[]) => void;
@@ -60,7 +83,7 @@ export function withGradient<A extends readonly tf.Tensor[]>(
 
 /** The part of tfjs's engine that says whether and where operations are recorded for gradients. */
 interface TapeState {
-  activeTape: unknown;
+  activeTape: { saved?: tf.Tensor[] }[] | null;
   gradientDepth: number;
   kernelDepth: number;
 }
@@ -106,7 +129,10 @@ export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tenso
   }
   // XLA's CPU compiler forgets optimization barriers before it decides on an order. Nought times a number is not nought to
   // it, for the number may not be finite; then nothing else is either.
-  const firsts = others.map((other) => tf.slice(tf.reshape(other, [-1]), 0, 1));
+  const firsts = others
+    .filter(({ size }) => size > 0)
+    .map((other) => tf.cast(tf.slice(tf.reshape(other, [-1]), 0, 1), 'float32'));
+  if (firsts.length === 0) return tensor.clone();
   return tf.add(tensor, tf.mul(tf.addN(firsts).asScalar(), 0));
 }
 

@@ -59,6 +59,28 @@ const segmentSum: tf.KernelConfig = {
   },
 };
 
+/** What reductions of nothing give. wasm's kernels leave whatever was in memory. */
+const OF_NOTHING = { [tf.Sum]: 0, [tf.Mean]: NaN, [tf.Prod]: 1, [tf.Max]: -Infinity, [tf.Min]: Infinity };
+
+function ofNothing(kernel: tf.KernelConfig): tf.KernelConfig {
+  const value = OF_NOTHING[kernel.kernelName as keyof typeof OF_NOTHING];
+  const kernelFunc: tf.KernelFunc = (call) => {
+    const x = call.inputs.x!;
+    if (tf.util.sizeFromShape(x.shape) > 0) return kernel.kernelFunc(call);
+    const { axis, reductionIndices, keepDims } = call.attrs as Record<
+      'axis' | 'reductionIndices',
+      number | number[]
+    > & {
+      keepDims: boolean;
+    };
+    const axes = tf.util.parseAxisParam(axis ?? reductionIndices, x.shape);
+    const shape = x.shape.flatMap((size, i) => (!axes.includes(i) ? [size] : keepDims ? [1] : []));
+    const values = tf.util.getTypedArrayFromDType(x.dtype as 'float32', tf.util.sizeFromShape(shape)).fill(value);
+    return { dataId: (call.backend as tf.KernelBackend).write(values, shape, x.dtype), shape, dtype: x.dtype };
+  };
+  return { ...kernel, kernelFunc };
+}
+
 /**
  * wasm adds up in one float32 number, which of 2^24 numbers of one size onwards grows no more. Over several axes it goes in
  * two stages here: the last axis, then what that leaves.
@@ -101,10 +123,10 @@ async function prepare(): Promise<string> {
   }
   const cpu = tf.findBackend('cpu');
   tf.registerKernel(portableBarrier('wasm'));
-  for (const name of [tf.Sum, tf.Mean]) {
+  for (const name of Object.keys(OF_NOTHING)) {
     const kernel = tf.getKernel(name, 'wasm');
     tf.unregisterKernel(name, 'wasm');
-    tf.registerKernel(inTwoStages(kernel));
+    tf.registerKernel(ofNothing(name === tf.Sum || name === tf.Mean ? inTwoStages(kernel) : kernel));
   }
   for (const kernel of tf.getKernelsForBackend('cpu')) {
     if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));

@@ -1,3 +1,4 @@
+import { EngineError } from './errors';
 import { RANDOM_KERNELS } from './kernels/random';
 import { tf } from './tf';
 
@@ -79,8 +80,16 @@ export const random = {
     return tf.tidy(() => scaled(standardTruncatedNormal(key, shape), mean, standardDeviation));
   },
 
-  /** int32 in [min, max), for ranges up to 2^24. */
+  /** int32 in [min, max), for ranges up to 2^24. Throws EngineError where there is no such number. */
   integers(key: RandomKey, shape: readonly number[], min: number, max: number): tf.Tensor {
+    if (!(min < max && max - min <= 2 ** 24)) {
+      throw new EngineError(
+        `random.integers draws from [min, max) with at most 2^24 numbers, but got [${min}, ${max}).`,
+        {
+          code: 'engine.random-range',
+        },
+      );
+    }
     return tf.tidy(() =>
       uniform(key, shape)
         .mul(max - min)

@@ -12,7 +12,7 @@ import { withoutDeadCode, withoutRepetition, type Program, type Value } from '..
 import { Tracer } from '../trace/tracer';
 import type { Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
 import { profileProgram, type OperationProfile } from './profile';
-import { signatureOf, treeLeaves, treeMap, treePaths } from './tree';
+import { checkResult, signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 
 /** The native side that compiled functions run on; undefined on the portable engine. */
 export interface NativeSide {
@@ -37,9 +37,12 @@ interface Compiled {
   ran: boolean;
 }
 
-/** tfjs keeps the open gradient tape here; a compiled function has no gradient, so under a tape it runs uncompiled. */
+/**
+ * tfjs counts the gradients that are being recorded here; a compiled function has no gradient, so in one it runs uncompiled.
+ * (`activeTape` is no sign: what throws in a gradient leaves it behind.)
+ */
 function underGradientTape(): boolean {
-  return (tf.engine() as unknown as { state: { activeTape?: unknown } }).state.activeTape != null;
+  return (tf.engine() as unknown as { state: { gradientDepth: number } }).state.gradientDepth > 0;
 }
 
 export function makeJit<A extends readonly unknown[], R>(
@@ -64,9 +67,11 @@ export function makeJit<A extends readonly unknown[], R>(
 
   /** Uncompiled, with the same ownership: only the results stay, and they are tensors of their own. */
   const eagerly = (args: A): R => {
+    signatureOf(args, [], `jit "${name}"`);
     const results = tf.tidy(() => {
       const result = inline(args);
       rejectPromise(result, name);
+      checkResult(result, `jit "${name}"`);
       return treeMap(result as Tree, (leaf) => leaf.clone()) as tf.TensorContainer;
     }) as R;
     for (const leaf of consumedLeaves(args)) leaf.dispose();
@@ -128,6 +133,7 @@ export function makeJit<A extends readonly unknown[], R>(
           const symbolic = treeMap(args as unknown as Tree, (_, position) => symbols[position]) as unknown as A;
           const returned = tracingForXla(executor === 'xla', () => withPrecision(precision, () => fn(...symbolic)));
           rejectPromise(returned, name);
+          checkResult(returned, `jit "${name}"`);
           for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
           // The tensors in `returned` end with this scope; only their places in the tree are kept.
           result = returned;

@@ -42,9 +42,12 @@ export function treeMap<T extends Tree>(tree: T, replace: (leaf: tf.Tensor, posi
   return visit(tree) as T;
 }
 
+/** As text, equal for equal values alone: quoted, and with nought's sign. */
+const textOf = (value: unknown): string => (Object.is(value, -0) ? '-0' : (JSON.stringify(value) ?? String(value)));
+
 /**
  * Collects the tensors of `tree` into `leaves` and returns a text that is equal for trees of equal structure, shapes,
- * dtypes and static values: the key under which a trace is kept.
+ * dtypes and static values alone: the key under which a trace is kept. `where`: who takes or gives it, for errors.
  */
 export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): string {
   if (tree instanceof tf.Tensor) {
@@ -54,14 +57,27 @@ export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): 
   if (Array.isArray(tree)) return `(${tree.map((branch) => signatureOf(branch, leaves, where)).join(';')})`;
   if (isPlainObject(tree)) {
     let text = '{';
-    for (const key in tree) text += `${key}:${signatureOf(tree[key], leaves, where)};`;
+    for (const key in tree) text += `${textOf(key)}:${signatureOf(tree[key], leaves, where)};`;
     return `${text}}`;
   }
-  if (tree === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof tree))
-    return `${typeof tree} ${String(tree)}`;
-  const kind = typeof tree === 'object' ? tree.constructor.name : typeof tree;
-  throw new EngineError(
-    `${where} was given a ${kind}; it takes tensors, arrays and plain objects of them, numbers, strings and booleans.`,
+  if (typeof tree === 'number' && !Number.isFinite(tree)) return String(tree);
+  if (tree === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof tree)) return textOf(tree);
+  throw notOfTree(tree, `${where} was given`, 'it takes');
+}
+
+/** Throws EngineError where a function's result holds what cannot be handed out: tensors in it would be gone. */
+export function checkResult(tree: unknown, where: string): void {
+  if (tree instanceof tf.Tensor || tree === null || typeof tree !== 'object') {
+    if (typeof tree === 'function') throw notOfTree(tree, `${where} returned`, 'it may return');
+  } else if (Array.isArray(tree)) for (const branch of tree) checkResult(branch, where);
+  else if (isPlainObject(tree)) for (const key in tree) checkResult(tree[key], where);
+  else throw notOfTree(tree, `${where} returned`, 'it may return');
+}
+
+function notOfTree(tree: unknown, did: string, may: string): EngineError {
+  const kind = typeof tree === 'object' ? (tree?.constructor?.name ?? 'object') : typeof tree;
+  return new EngineError(
+    `${did} a ${kind}; ${may} tensors, arrays and plain objects of them, numbers, strings and booleans.`,
     {
       code: 'engine.jit-argument',
       hint: 'Make arrays of numbers into tensors first, or close over the value.',

@@ -141,7 +141,12 @@ export class GraftBackend extends NodeJSKernelBackend {
     const known = this.captureIds.get(tensor.dataId);
     if (known !== undefined) return known;
     const data = this.internals.tensorMap.has(tensor.dataId) ? this.internals.tensorMap.get(tensor.dataId) : undefined;
-    // Made in this trace (host values become a constant), an int64 helper of tfjs-node, or disposed: the usual way.
+    if (!data && (tensor as Partial<tf.Tensor>).isDisposed) {
+      throw new EngineError(`A tensor was used inside jit "${tracer.name}" after it was disposed.`, {
+        code: 'engine.disposed',
+      });
+    }
+    // Made in this trace (host values become a constant), or an int64 helper of tfjs-node: the usual way.
     if (!data || (data.values !== null && data.writtenIn === tracer) || this.koffi.isTraced(data.id))
       return inherited([tensor])[0];
     this.upload(data);

@@ -1,6 +1,7 @@
 import { registerNativeKernels, NATIVE_BACKEND } from '../kernels/register';
 import type { NativeSide } from '../jit/jit';
 import type { NativeLibrary } from '../setup';
+import { EngineError } from '../errors';
 import { tf } from '../tf';
 import { GraftBackend } from './backend';
 import { KoffiBinding } from './binding';
@@ -11,6 +12,24 @@ export function makeNativeSide(library: NativeLibrary, threads: number): NativeS
   const binding = new KoffiBinding(NativeRuntime.load(library, threads));
   const backend = new GraftBackend(binding);
   registerNativeKernels();
+  refuseAssignments(binding);
   tf.registerBackend(NATIVE_BACKEND, () => backend);
   return { binding, backend };
+}
+
+/** An assignment in a trace would leave the variable a name for a value that no longer exists; tfjs's class has no other hook. */
+function refuseAssignments(binding: KoffiBinding): void {
+  const prototype = tf.Variable.prototype as { assign: (this: tf.Variable, value: tf.Tensor) => void };
+  const { assign } = prototype;
+  prototype.assign = function (value): void {
+    const tracer = binding.activeTracer;
+    if (!tracer) return assign.call(this, value);
+    throw new EngineError(
+      `The variable "${this.name}" is assigned inside jit "${tracer.name}", which must have no effects.`,
+      {
+        code: 'engine.assignment-in-trace',
+        hint: 'Return the new value and assign it outside; an optimizer of @graft/optimizers does so with all parameters.',
+      },
+    );
+  };
 }
