@@ -125,6 +125,11 @@ export function buildHeader(
   specs: readonly TensorSpec[],
   metadata: Readonly<Record<string, string>>,
 ): { readonly bytes: Uint8Array; readonly offsets: readonly number[]; readonly fileBytes: number } {
+  for (const [key, value] of Object.entries(metadata))
+    if (typeof value !== 'string')
+      throw new CheckpointError(`The metadata ${quote(key)} are a ${typeof value}; the format holds texts alone.`, {
+        code: 'checkpoint.metadata',
+      });
   // Put together as text: an object would sort names like "7" to the front and lose "__proto__".
   const parts = Object.keys(metadata).length > 0 ? [`${quote(METADATA)}:${JSON.stringify(metadata)}`] : [];
   const names = new Set<string>();

@@ -84,6 +84,14 @@ export class SafetensorsReader {
   async *chunks(name: string, chunkBytes = DEFAULT_CHUNK_BYTES): AsyncGenerator<Uint8Array, undefined, undefined> {
     const { byteLength, dtype } = this.info(name);
     const width = storedWidth(dtype);
+    if (!(chunkBytes > 0)) {
+      throw new CheckpointError(
+        `${this.file}: pieces of ${chunkBytes} bytes cannot be read; expected a number above 0.`,
+        {
+          code: 'checkpoint.chunk-bytes',
+        },
+      );
+    }
     const size = Math.min(byteLength, Math.max(width, Math.floor(chunkBytes / width) * width));
     const buffers: Uint8Array[] = [];
     const read = async (start: number): Promise<Uint8Array> => {

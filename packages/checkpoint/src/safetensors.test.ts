@@ -168,3 +168,15 @@ test('a source that fails, or gives too little, leaves no file', async () => {
   expect(readdirSync(folder)).toEqual([]);
   expect(existsSync(file)).toBe(false);
 });
+
+test('metadata that are no texts, and pieces of no size, are refused', async () => {
+  const file = join(temporaryFolder(), 'x.safetensors');
+  const source: TensorSource = { name: 'a', dtype: 'I32', shape: [1], data: () => Int32Array.of(7) };
+  await expect(writeSafetensors(file, [source], { metadata: { step: 3 as never } })).rejects.toThrow(
+    'The metadata "step" are a number; the format holds texts alone.',
+  );
+  await writeSafetensors(file, [source], { metadata: { step: '3' } });
+  const reader = await SafetensorsReader.open(file);
+  await expect(reader.chunks('a', NaN).next()).rejects.toThrow('pieces of NaN bytes cannot be read');
+  await reader.close();
+});
