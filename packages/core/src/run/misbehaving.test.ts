@@ -1,0 +1,124 @@
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { events, toyConfig, toyPlugin } from '../../test/toy';
+import { loadConfig, loadEvaluationConfig } from '../config';
+import { createLogger, type Logger } from '../logger';
+import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../plugin';
+import { runEvaluation } from './evaluation';
+import { runExperiment } from './experiment';
+
+/** Runs with components that do what they should not. */
+let engine: Engine;
+let scratch: string;
+let counter = 0;
+let warnings: string[];
+
+beforeAll(async () => {
+  engine = await openEngine({ mode: 'portable' });
+  scratch = await mkdtemp(join(tmpdir(), 'graft-misbehaving-'));
+});
+afterAll(() => rm(scratch, { recursive: true, force: true }));
+beforeEach(() => {
+  warnings = [];
+  events.length = 0;
+});
+
+const newRuns = (): string => join(scratch, String(counter++));
+const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, {
+  warn: (text: string) => void warnings.push(text),
+});
+
+const odd = (interface_: InterfaceName, make: () => unknown, id = 'odd'): ComponentDefinition => ({
+  ...defineComponent({
+    interface: interface_,
+    id,
+    description: '',
+    options: z.strictObject({}),
+    useFactory: make as never,
+  }),
+});
+
+async function run(
+  runs: string,
+  components: readonly ComponentDefinition[],
+  sections: Record<string, unknown> = {},
+): Promise<unknown> {
+  const plugins = [toyPlugin, definePlugin({ name: 'odd', components: [...components] })];
+  const loaded = await loadConfig({ value: toyConfig(runs, sections), plugins });
+  return runExperiment(loaded, { engine, logger, quiet: true });
+}
+
+const failing = (promise: Promise<unknown>): Promise<Error & { code: string; hint?: string }> =>
+  promise.then(
+    () => {
+      throw new Error('expected a failure');
+    },
+    (error: Error & { code: string }) => error,
+  );
+
+async function onlyRun(runs: string): Promise<{ folder: string; record: Record<string, unknown> }> {
+  const [id] = (await readdir(join(runs, 'toy'))).filter((name) => name !== 'latest');
+  const folder = join(runs, 'toy', id);
+  const text = await readFile(join(folder, 'run.json'), 'utf8');
+  return { folder, record: JSON.parse(text) as Record<string, unknown> };
+}
+
+describe('a component that cannot be disposed', () => {
+  const clinging = (id: string, dispose: () => unknown, fails = false): ComponentDefinition =>
+    odd(
+      'evaluator',
+      () => ({
+        evaluate: () => (fails ? Promise.reject(new Error('no score today')) : Promise.resolve({ score: 1 })),
+        dispose: () => {
+          events.push(`dispose ${id}`);
+          return dispose();
+        },
+      }),
+      id,
+    );
+  const thrown = clinging('thrown', () => {
+    throw new Error('it clings');
+  });
+  const rejected = clinging('rejected', () => Promise.reject(new Error('it clings too.')));
+  const fine = clinging('fine', () => undefined);
+  const complaints = [
+    'evaluator "rejected" could not be disposed: it clings too.',
+    'evaluator "thrown" could not be disposed: it clings.',
+  ];
+
+  it('fails no finished run, and keeps nothing else from being disposed', async () => {
+    const runs = newRuns();
+    const before = tf.memory().numTensors;
+    const evaluators = ['fine', 'thrown', 'rejected'];
+    const result = await run(runs, [thrown, rejected, fine], { evaluators, train: { steps: 2 } });
+    expect(result).toMatchObject({ status: 'finished', steps: 2 });
+    expect((await onlyRun(runs)).record).toMatchObject({ status: 'finished' });
+    expect(events).toEqual(['dispose rejected', 'dispose thrown', 'dispose fine']);
+    expect(warnings).toEqual(complaints);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('does not hide what ended the run, nor what kept it from beginning', async () => {
+    const failed = clinging('failed', () => undefined, true);
+    const evaluators = ['failed', 'thrown'];
+    const error = await failing(run(newRuns(), [thrown, failed], { evaluators, train: { steps: 2 } }));
+    expect(error.message).toMatch(/^Evaluator "failed" at step 2 failed: no score today/);
+    const unfit = { evaluators: ['thrown'], initializer: { use: 'random', spoil: 'missing' } };
+    expect(await failing(run(newRuns(), [thrown], unfit))).toMatchObject({ code: 'run.initializer' });
+    expect(warnings).toEqual([complaints[1], complaints[1]]);
+  });
+
+  it('fails no evaluation', async () => {
+    const runs = newRuns();
+    const plugins = [toyPlugin, definePlugin({ name: 'odd', components: [thrown] })];
+    const value = { ...toyConfig(runs), evaluators: ['thrown'] };
+    const result = await runEvaluation(await loadEvaluationConfig({ value, plugins }), { engine, logger });
+    expect(result.status).toBe('finished');
+    expect(warnings).toEqual([complaints[1]]);
+    expect(existsSync(join(result.folder, 'evaluations.json'))).toBe(true);
+  });
+});
