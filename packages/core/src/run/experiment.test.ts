@@ -324,6 +324,25 @@ describe('resuming', () => {
     expect(await finalWeights(resumed.folder)).toEqual(await finalWeights(whole.folder));
   });
 
+  it('an invocation that fails before its first step takes neither `latest` nor --resume over', async () => {
+    const runs = newRuns();
+    const stopped = await run(runs, {}, stopAt(4));
+    const error = await failing(run(runs, { train: { microBatches: 3 } }));
+    expect(error).toMatchObject({ code: 'data.parts' });
+    expect(await runsIn(runs)).toHaveLength(2);
+    expect(await readlink(join(runs, 'toy', 'latest'))).toBe(stopped.id);
+    const latestAt: Promise<string>[] = [];
+    const other = await run(
+      runs,
+      { seed: 5, train: { steps: 2 } },
+      {
+        onStep: () => void latestAt.push(readlink(join(runs, 'toy', 'latest'))),
+      },
+    );
+    expect(await Promise.all(latestAt)).toEqual([other.id, other.id]);
+    expect(await run(runs, {}, { resume: true })).toMatchObject({ id: stopped.id, status: 'finished', steps: 10 });
+  });
+
   it.each([1, 2, 3, 5, 7, 9])('a run killed in step %i is as one never killed', async (step) => {
     const sections = { train: { steps: 9, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3 }] };
     const [runs, copies] = [newRuns(), newRuns()];

@@ -127,7 +127,7 @@ async function lead(
         parameters,
         workers: group?.count,
       });
-      await folder.becomeLatest();
+      await folder.beginAsLatest();
       trackers = trainer.trackers;
       await trackers.start(run);
       const result = await trainer.loop.run();

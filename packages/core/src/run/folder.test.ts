@@ -41,6 +41,33 @@ it('latest leads to one run at a time, and spares what is not a link', async () 
   expect((await readdir(join(runs, 'a'))).filter((name) => name.startsWith('.'))).toEqual([]);
 });
 
+const keepCheckpoint = (folder: RunFolder): Promise<unknown> =>
+  mkdir(join(folder.checkpoints, 'step-1'), { recursive: true });
+
+it('a run that begins leaves latest to one with a checkpoint', async () => {
+  const latest = (): Promise<string> => readlink(join(runs, 'a', 'latest'));
+  const [first, second, third] = [await made('failed', 0), await made('failed', 5), await made('failed', 0)];
+  for (const folder of [first, second]) {
+    await folder.beginAsLatest();
+    expect(await latest()).toBe(folder.record.id);
+  }
+  await keepCheckpoint(second);
+  await third.beginAsLatest();
+  expect(await latest()).toBe(second.record.id);
+  await keepCheckpoint(first);
+  await first.beginAsLatest();
+  expect(await latest()).toBe(first.record.id);
+});
+
+it('finds an unfinished run with a checkpoint before newer ones without', async () => {
+  const [saved, empty] = [await made('interrupted', 5), await made('failed', 0)];
+  expect((await RunFolder.find(runs, 'a')).path).toBe(empty.path);
+  await keepCheckpoint(saved);
+  expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
+  await keepCheckpoint(await made('finished', 9));
+  expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
+});
+
 it('finds the newest unfinished run, else the newest with too few steps', async () => {
   const old = await made('interrupted', 5);
   const short = await made('finished', 10);

@@ -113,6 +113,8 @@ export class TrainingLoop {
   private trained: TrainingState;
   private health: Health;
   private step: number;
+  /** The first one that this process does: from then on there is something to find in the run. */
+  private readonly firstStep: number;
   /** The step whose state is safe: of the newest checkpoint, or the one that training began with. */
   private savedStep: number;
   private lastCheckpoint: string | undefined;
@@ -132,6 +134,7 @@ export class TrainingLoop {
     this.trained = { parameters, state, average };
     this.health = this.newHealth();
     this.step = this.savedStep = start.step;
+    this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
     this.position = structuredClone(parts.dataset.position());
   }
@@ -270,6 +273,7 @@ export class TrainingLoop {
     this.step++;
     this.position = batch.position;
     await this.check({ loss, gradNorm }, batch, progress);
+    if (this.step === this.firstStep) await context.folder?.becomeLatest();
     const compileSeconds = (stepper.compileMs - compiledBefore) / 1000;
     if (compileSeconds >= NOTED_COMPILE_SECONDS)
       progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
