@@ -98,7 +98,7 @@ export interface OptimizerUpdate {
 
 /** Turns gradients into new parameters and state. Pure, so that it is compiled into the step. */
 export interface Optimizer {
-  /** Base learning rate that a Schedule scales. */
+  /** Base learning rate that a Schedule scales: a finite number >= 0. */
   readonly learningRate: number;
   init(parameters: Parameters): OptimizerState;
   update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
@@ -106,7 +106,7 @@ export interface Optimizer {
 
 /** Scales the learning rate by step. */
 export interface Schedule {
-  /** `step`: steps done before this one, from 0; `totalSteps`: of the run. Returns a factor >= 0, usually <= 1. */
+  /** `step`: steps done before this one, from 0; `totalSteps`: of the run. Returns a finite factor >= 0, usually <= 1. */
   factor(step: number, totalSteps: number): number;
 }
 

@@ -258,6 +258,8 @@ async function prepare(job: Job): Promise<Trainer> {
   const names = {
     dataset: `dataset "${config.dataset.use}"`,
     objective: `objective "${config.objective.use}"`,
+    optimizer: `optimizer "${config.optimizer.use}"`,
+    schedule: `schedule "${config.schedule.use}"`,
   };
   try {
     const family = await components.create('model', config.model);
@@ -290,6 +292,7 @@ async function prepare(job: Job): Promise<Trainer> {
       callbacks: await Promise.all(
         config.callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
       ),
+      names,
     };
     const start = await begin(parts);
     const streams = {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { events, toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
+import type { Model, Optimizer } from '../interfaces';
 import { createLogger, type Logger } from '../logger';
 import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../plugin';
 import { runEvaluation } from './evaluation';
@@ -120,5 +121,74 @@ describe('a component that cannot be disposed', () => {
     expect(result.status).toBe('finished');
     expect(warnings).toEqual([complaints[1]]);
     expect(existsSync(join(result.folder, 'evaluations.json'))).toBe(true);
+  });
+});
+
+describe('a learning rate that cannot be one', () => {
+  it.each([
+    ['schedule "odd" gives step 3 the factor NaN', { factor: (step: number) => (step < 2 ? 1 : NaN) }],
+    ['schedule "odd" gives step 3 the factor -1', { factor: (step: number) => 1 - step }],
+    ['schedule "odd" gives step 1 the factor undefined', { factor: () => undefined }],
+    ['optimizer "odd" has the learning rate Infinity', { learningRate: Infinity }],
+    ['optimizer "odd" has the learning rate "0.1"', { learningRate: '0.1' }],
+  ] as const)('is refused before the step: %s', async (message, component) => {
+    const section = 'factor' in component ? 'schedule' : 'optimizer';
+    const runs = newRuns();
+    const whole = section === 'schedule' ? component : { init: () => ({}), update: () => ({}), ...component };
+    const error = await failing(run(runs, [odd(section, () => whole)], { [section]: 'odd' }));
+    expect(error).toMatchObject({ name: 'PluginError', code: 'training.learning-rate' });
+    expect(error.message).toBe(`${message}; expected a finite number >= 0.`);
+    const { folder } = await onlyRun(runs);
+    const saved = await readdir(join(folder, 'checkpoints')).catch(() => []);
+    expect(saved).toEqual(message.includes('step 3') ? ['step-2'] : []);
+  });
+});
+
+describe('an update that is no number', () => {
+  /** Plain descent, which spoils `w` in one of its steps. */
+  const spoiling = (at: number, value: number): ComponentDefinition =>
+    odd('optimizer', (): Optimizer => ({
+      learningRate: 0.05,
+      init: () => ({}),
+      update: ({ parameters, gradients, learningRate, step }) => ({
+        parameters: Object.fromEntries(
+          Object.entries(parameters).map(([name, before]) => {
+            const after = tf.sub(before, tf.mul(gradients[name], learningRate));
+            const bad = tf.logicalAnd(tf.equal(step, at - 1), name === 'w');
+            return [name, tf.where(tf.broadcastTo(bad, after.shape), tf.fill(after.shape, value), after)];
+          }),
+        ),
+        state: {},
+      }),
+    }));
+
+  it.each([
+    ['the last step', 4, NaN, 'After step 4 parameter "w" holds NaN'],
+    ['a checkpoint', 2, Infinity, 'After step 2 parameter "w" holds Infinity'],
+  ])('is not saved: before %s', async (_, at, value, message) => {
+    const runs = newRuns();
+    const train = { steps: 4, checkpointEvery: at === 2 ? 2 : 1 };
+    const error = await failing(run(runs, [spoiling(at, value)], { optimizer: 'odd', train }));
+    const { folder, record } = await onlyRun(runs);
+    const good = at === 2 ? undefined : join(folder, 'checkpoints', 'step-3');
+    expect(error).toMatchObject({ name: 'TrainingError', code: 'training.non-finite' });
+    expect(error.message).toBe(
+      `${message}, and training stopped. ${good ? `The last good checkpoint is ${good}.` : 'No checkpoint was written before it.'}`,
+    );
+    expect(record).toMatchObject({ status: 'failed', error: error.message });
+    const saved = await readdir(join(folder, 'checkpoints')).catch(() => []);
+    expect(saved.sort()).toEqual(good ? ['step-2', 'step-3'] : []);
+  });
+
+  it('says nothing of parameters that do not train', async () => {
+    const frozen = odd('initializer', () => ({
+      checkpointConfig: () => Promise.resolve(undefined),
+      async *parameters(model: Model) {
+        for (const { name, shape } of model.parameters)
+          yield [name, name === 'unused' ? tf.fill([...shape], -Infinity) : tf.zeros([...shape])];
+      },
+    }));
+    const sections = { initializer: 'odd', train: { steps: 2, groups: [{ names: ['unused'], untilStep: 0 }] } };
+    expect(await run(newRuns(), [frozen], sections)).toMatchObject({ status: 'finished' });
   });
 });

@@ -47,6 +47,8 @@ export interface TrainingParts {
   readonly evaluators: readonly NamedEvaluator[];
   readonly trackers: Trackers;
   readonly callbacks: readonly NamedCallback[];
+  /** What errors call them: `optimizer "adamw"`. */
+  readonly names: Readonly<Record<'optimizer' | 'schedule', string>>;
 }
 
 export interface TrainingSettings extends HealthSettings {
@@ -185,6 +187,7 @@ export class TrainingLoop {
         {
           ...settings,
           groups,
+          names: parts.names,
           skipNonFinite: settings.nonFinite === 'skip',
           onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
         },
@@ -356,6 +359,7 @@ export class TrainingLoop {
     const { folder, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
+    const trained = Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters));
     const averagePlaces = this.averagePlaces();
     if (!folder) {
       if (averagePlaces) await workers?.sharded?.shares.sendToWorker0(averagePlaces, average);
@@ -372,6 +376,8 @@ export class TrainingLoop {
         optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
         average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
+        trained,
+        before: this.lastCheckpoint,
       });
     } catch (error) {
       this.worthSaving = false;
