@@ -100,6 +100,10 @@ export interface OptimizerUpdate {
 export interface Optimizer {
   /** Base learning rate that a Schedule scales: a finite number >= 0. */
   readonly learningRate: number;
+  /**
+   * The state before the first step: float32 or int32 tensors by name, which the run takes over. In a `tf.tidy` of the run's;
+   * not async. What belongs to one parameter has a name that ends in `/<parameter>`.
+   */
   init(parameters: Parameters): OptimizerState;
   update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
 }

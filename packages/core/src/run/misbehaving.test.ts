@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { events, toyConfig, toyPlugin } from '../../test/toy';
+import { events, toyConfig, toyModel, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
-import type { Model, Optimizer } from '../interfaces';
+import type { Model, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
 import { createLogger, type Logger } from '../logger';
 import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../plugin';
 import { runEvaluation } from './evaluation';
@@ -190,5 +190,95 @@ describe('an update that is no number', () => {
     }));
     const sections = { initializer: 'odd', train: { steps: 2, groups: [{ names: ['unused'], untilStep: 0 }] } };
     expect(await run(newRuns(), [frozen], sections)).toMatchObject({ status: 'finished' });
+  });
+});
+
+describe('an evaluator that returns something else than numbers', () => {
+  it.each([
+    ['undefined', () => undefined],
+    ['a text', () => 'good'],
+    ['a tensor', () => tf.scalar(1)],
+    ['a Map', () => new Map([['score', 1]])],
+    ['a list', () => [1]],
+    ['undefined for "score"', () => ({ loss: 1, score: undefined })],
+    ['an object for "score"', () => ({ score: { mean: 1 } })],
+    ['a text for "score"', () => ({ score: '1' })],
+  ])('is refused before it is recorded: %s', async (got, make) => {
+    const runs = newRuns();
+    const evaluator = odd('evaluator', () => ({ evaluate: () => Promise.resolve(make()) }));
+    const error = await failing(run(runs, [evaluator], { evaluators: ['odd'], train: { steps: 2 } }));
+    expect(error).toMatchObject({ name: 'PluginError', code: 'training.evaluator' });
+    expect(error.message).toBe(`Evaluator "odd" at step 2 returned ${got}; expected an object of numbers by name.`);
+    expect(existsSync(join((await onlyRun(runs)).folder, 'evaluations.json'))).toBe(false);
+  });
+});
+
+describe('the state that an optimizer begins with', () => {
+  /** Descent that gives its state back as it was. */
+  const starting = (init: (parameters: Parameters) => unknown): ComponentDefinition =>
+    odd('optimizer', () => ({
+      learningRate: 0.05,
+      init,
+      update: ({ parameters, gradients, learningRate, state }: OptimizerUpdate) => ({
+        parameters: Object.fromEntries(
+          Object.entries(parameters).map(([name, before]) => [
+            name,
+            tf.sub(before, tf.mul(gradients[name], learningRate)),
+          ]),
+        ),
+        state,
+      }),
+    }));
+
+  it.each([
+    ['undefined', () => undefined],
+    ['a Promise', () => Promise.reject(new Error('later'))],
+    ['a list', () => [tf.scalar(0)]],
+    ['a Float32Array for "m/w"', () => ({ 'm/w': new Float32Array(3) })],
+    ['a bool tensor for "seen"', () => ({ 'm/w': tf.zeros([3, 1]), seen: tf.scalar(true) })],
+    ['a complex64 tensor for "c/w"', () => ({ 'c/w': tf.complex([1], [1]) })],
+    ['a string tensor for "note"', () => ({ note: tf.scalar('x', 'string') })],
+  ])('is refused before the run is one: %s', async (got, init) => {
+    const runs = newRuns();
+    const before = tf.memory().numTensors;
+    const error = await failing(run(runs, [starting(init)], { optimizer: 'odd' }));
+    expect(error).toMatchObject({ name: 'PluginError', code: 'training.optimizer' });
+    expect(error.message).toBe(`optimizer "odd": init returned ${got}; expected float32 or int32 tensors by name.`);
+    expect(await readdir(runs)).toEqual([]);
+    if (got !== 'a list') expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('may be the parameters, or one tensor for several names', async () => {
+    const before = tf.memory().numTensors;
+    const shared = starting((parameters) => {
+      const zero = tf.zeros([2]);
+      return { 'first/w': parameters.w, 'second/w': parameters.w, 'a/unused': zero, 'b/unused': zero };
+    });
+    const initializer = odd('initializer', () => ({
+      checkpointConfig: () => Promise.resolve(undefined),
+      async *parameters() {
+        const one = tf.ones([1]);
+        yield ['b', one];
+        yield ['w', one];
+      },
+    }));
+    const model = odd('model', () => ({
+      build: () => {
+        const whole = toyModel(1);
+        const parameters = whole.parameters.map((each) => ({ ...each, shape: [1] }));
+        return {
+          ...whole,
+          parameters: parameters.slice(0, 2),
+          forward: (own: Parameters, { x }: Record<string, tf.Tensor>) => ({
+            logits: tf.mul(x, own.w).add(own.b).expandDims(0),
+          }),
+        };
+      },
+    }));
+    const train = { steps: 3 };
+    expect(await run(newRuns(), [shared], { optimizer: 'odd', train })).toMatchObject({ steps: 3 });
+    const sections = { initializer: 'odd', model: 'odd', dataset: { use: 'points', width: 2 }, train };
+    expect(await run(newRuns(), [initializer, model], sections)).toMatchObject({ steps: 3 });
+    expect(tf.memory().numTensors).toBe(before);
   });
 });

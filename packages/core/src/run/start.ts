@@ -15,6 +15,7 @@ import {
   readOptimizerState,
   readParameters,
 } from '../training/snapshots';
+import { initialState } from '../training/update';
 import { workersOf, type Workers } from '../training/workers';
 import { fillParameters } from './parameters';
 
@@ -32,10 +33,12 @@ export interface Begun extends TrainingStart {
   readonly workers?: Workers;
 }
 
+type StartParts = Pick<TrainingParts, 'dataset' | 'optimizer' | 'names'>;
+
 export interface Start {
   readonly model: Model;
   /** Parameters and optimizer state: from the run's newest snapshot, or afresh. */
-  readonly begin: (parts: Pick<TrainingParts, 'dataset' | 'optimizer'>) => Promise<Begun>;
+  readonly begin: (parts: StartParts) => Promise<Begun>;
 }
 
 /** Where a run stands, as worker 0 tells the others. */
@@ -95,7 +98,7 @@ interface Source {
 async function begin(
   { config, group }: StartContext,
   model: Model,
-  { dataset, optimizer }: Pick<TrainingParts, 'dataset' | 'optimizer'>,
+  { dataset, optimizer, names }: StartParts,
   { step, data, average: averageKept }: Standing,
   source?: Source,
 ): Promise<Begun> {
@@ -110,7 +113,7 @@ async function begin(
       group && train.shardOptimizer
         ? Shares.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
         : undefined;
-    const fresh = tf.tidy(() => optimizer.init(shares ? shares.own(trained) : trained));
+    const fresh = initialState(optimizer, shares ? shares.own(trained) : trained, names.optimizer);
     owned.push(fresh);
     const places = await shares?.places(fresh);
     const workers = group && workersOf(group, shares && { shares, state: places! });
