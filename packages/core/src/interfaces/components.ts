@@ -136,6 +136,10 @@ export interface Dataset extends AsyncIterable<HostFields> {
    * iteration would end. An iteration under way goes on behind them. Default: they are read and dropped.
    */
   skip?(items: number): Promise<number>;
+  /**
+   * The run calls it at its end, in the thread that the dataset was made in. A thread of its own is not waited for longer
+   * than 2 s.
+   */
   dispose?(): void;
 }
 
