@@ -11,6 +11,7 @@ import {
   dealOut,
   findSnapshot,
   hasAverage,
+  readingSnapshot,
   readAverage,
   readOptimizerState,
   readParameters,
@@ -76,13 +77,15 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   return {
     model,
     begin: (parts) =>
-      begin(context, model, parts, standing, {
-        folder: snapshot?.folder,
-        parameters: () =>
-          snapshot
-            ? readParameters(snapshot.folder, model)
-            : fillParameters(model, initializer!, context.random.fork(STREAMS.init)),
-      }),
+      readingSnapshot(snapshot?.folder, () =>
+        begin(context, model, parts, standing, {
+          folder: snapshot?.folder,
+          parameters: () =>
+            snapshot
+              ? readParameters(snapshot.folder, model)
+              : fillParameters(model, initializer!, context.random.fork(STREAMS.init)),
+        }),
+      ),
   };
 }
 

@@ -128,19 +128,45 @@ export async function sweepSnapshots(checkpoints: string): Promise<void> {
     if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
 }
 
+const DAMAGED: readonly string[] = ['checkpoint.snapshot-broken', 'checkpoint.malformed'];
+
+/** The error of a run's newest snapshot, with the way to go on without it where that is damaged. */
+async function withWayOut(error: unknown, folder: string): Promise<unknown> {
+  // A file of the data may be damaged too.
+  if (!(error instanceof CheckpointError && DAMAGED.includes(error.code) && error.message.includes(folder)))
+    return error;
+  const older = (await listSnapshots(dirname(folder))).filter((snapshot) => snapshot.folder !== folder).pop();
+  const then = older ? `the run goes on from ${basename(older.folder)}` : 'the run begins anew, as it has no other';
+  const { message, code, exitCode } = error;
+  const hint = `Remove the folder ${folder} and resume again: ${then}.`;
+  return new CheckpointError(message, { code, exitCode, hint, cause: error });
+}
+
+/** Reads from the newest snapshot in a run's checkpoints. Throws what `read` throws; where it is damaged, with what to do. */
+export async function readingSnapshot<T>(folder: string | undefined, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw folder === undefined ? error : await withWayOut(error, folder);
+  }
+}
+
 /** The newest snapshot; undefined where there is none. Throws CheckpointError when a part of it is missing. */
 export async function findSnapshot(
   checkpoints: string,
 ): Promise<{ folder: string; state: TrainerState; config: Record<string, unknown> } | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
-  const state = (await loadSnapshotState(newest.folder)) as unknown as TrainerState;
-  const reader = await CheckpointReader.open(newest.folder);
-  try {
-    return { folder: newest.folder, state, config: await reader.config() };
-  } finally {
-    await reader.close();
-  }
+  const { folder } = newest;
+  return readingSnapshot(folder, async () => {
+    const state = (await loadSnapshotState(folder)) as unknown as TrainerState;
+    const reader = await CheckpointReader.open(folder);
+    try {
+      return { folder, state, config: await reader.config() };
+    } finally {
+      await reader.close();
+    }
+  });
 }
 
 type Reader = Pick<CheckpointReader, 'readFloat32' | 'readInt32' | 'close'> & {
