@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
 import { nearest } from '../suggest';
 import { isAlive, ownIdentity, runId, type ProcessIdentity } from './identity';
+import { makeFolders, unmakable } from './make-folders';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 
@@ -61,7 +62,7 @@ export class RunFolder {
   static async create(runs: string, name: string, config: object, kind?: RunRecord['kind']): Promise<RunFolder> {
     const parent = resolve(runs, name);
     try {
-      await mkdir(parent, { recursive: true });
+      await makeFolders(parent);
       for (;;) {
         const now = new Date();
         const id = runId(config, now);
@@ -90,11 +91,7 @@ export class RunFolder {
       }
     } catch (cause) {
       if (cause instanceof GraftError) throw cause;
-      throw new GraftError(`A run folder cannot be made in ${parent}: ${(cause as Error).message}.`, {
-        code: 'run.folder',
-        hint: 'Set `runs:` to a folder that can be written.',
-        cause,
-      });
+      throw await unmakable(parent, cause);
     }
   }
 
