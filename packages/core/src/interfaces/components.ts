@@ -128,7 +128,7 @@ export interface Dataset extends AsyncIterable<HostFields> {
    * DataError where there are none.
    */
   select?(variant: string | undefined): readonly FieldSpec[];
-  /** JSON of where the next item comes from. */
+  /** Where the next item comes from, in plain JSON: a checkpoint keeps it, and `restore` gets it back. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;
   /**

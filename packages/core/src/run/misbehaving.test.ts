@@ -4,9 +4,9 @@ import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { events, toyConfig, toyModel, toyPlugin } from '../../test/toy';
+import { events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
-import type { Model, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
+import type { JsonValue, Model, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
 import { createLogger, type Logger } from '../logger';
 import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../plugin';
 import { runEvaluation } from './evaluation';
@@ -280,5 +280,48 @@ describe('the state that an optimizer begins with', () => {
     const sections = { initializer: 'odd', model: 'odd', dataset: { use: 'points', width: 2 }, train };
     expect(await run(newRuns(), [initializer, model], sections)).toMatchObject({ steps: 3 });
     expect(tf.memory().numTensors).toBe(before);
+  });
+});
+
+describe('a position that a checkpoint cannot keep', () => {
+  class Placed extends ToyDataset {
+    constructor(private readonly positionAt: (next: number) => unknown) {
+      super({ kind: 'examples', width: 3, count: 1000, repeat: true, fields: ['x', 'y'] });
+    }
+
+    override position(): JsonValue {
+      return this.positionAt((super.position() as { next: number }).next) as JsonValue;
+    }
+  }
+  const placed = (positionAt: (next: number) => unknown): ComponentDefinition =>
+    odd('dataset', () => new Placed(positionAt));
+
+  it.each([
+    ['is undefined', () => undefined],
+    ['is a Map', () => new Map([['next', 1]])],
+    ['is a function', () => () => 1],
+    ['holds NaN at "next"', () => ({ next: NaN })],
+    ['holds undefined at "rows.1"', () => ({ rows: [1, undefined] })],
+    ['holds a Float32Array at "deep.0.ids"', () => ({ deep: [{ ids: new Float32Array(2) }] })],
+    ['holds a Date at "since"', () => ({ since: new Date() })],
+    ['holds a bigint at "next"', (next: number) => ({ next: BigInt(next) })],
+  ])('is refused before the run is one: it %s', async (what, positionAt) => {
+    const runs = newRuns();
+    const before = tf.memory().numTensors;
+    const error = await failing(run(runs, [placed(positionAt)], { dataset: 'odd' }));
+    expect(error).toMatchObject({ name: 'PluginError', code: 'data.position' });
+    expect(error.message).toBe(
+      `dataset "odd": its position ${what}, which a checkpoint cannot keep; expected plain JSON.`,
+    );
+    expect(await readdir(runs)).toEqual([]);
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('is refused before the step that it would belong to', async () => {
+    const runs = newRuns();
+    const dataset = placed((next) => (next < 12 ? { next, note: undefined } : { next: Infinity }));
+    const error = await failing(run(runs, [dataset], { dataset: 'odd' }));
+    expect(error.message).toMatch(/^dataset "odd": its position holds Infinity at "next"/);
+    expect(await readdir(join((await onlyRun(runs)).folder, 'checkpoints'))).toEqual(['step-2']);
   });
 });

@@ -7,6 +7,7 @@ import { STREAMS } from '../random';
 import type { TrainingParts, TrainingStart } from '../training/loop';
 import { ParameterGroups } from '../training/parameter-groups';
 import { Shares, type StatePlace } from '../training/shares';
+import { checkPosition } from '../training/positions';
 import {
   dealOut,
   findSnapshot,
@@ -107,6 +108,7 @@ async function begin(
 ): Promise<Begun> {
   const { train } = config;
   if (step > 0) await dataset.restore(data);
+  checkPosition(dataset.position(), names.dataset);
   const own = source && (await source.parameters());
   const parameters = group ? await shared(group, model, own) : own!;
   const owned: tf.TensorContainer[] = [parameters];

@@ -23,6 +23,7 @@ import { Health, type HealthSettings } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
 import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
+import { checkPosition } from './positions';
 import { createProgress, type Progress } from './progress';
 import type { StatePlace } from './shares';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
@@ -48,7 +49,7 @@ export interface TrainingParts {
   readonly trackers: Trackers;
   readonly callbacks: readonly NamedCallback[];
   /** What errors call them: `optimizer "adamw"`. */
-  readonly names: Readonly<Record<'optimizer' | 'schedule', string>>;
+  readonly names: Readonly<Record<'dataset' | 'optimizer' | 'schedule', string>>;
 }
 
 export interface TrainingSettings extends HealthSettings {
@@ -266,6 +267,7 @@ export class TrainingLoop {
     const { parts, settings, context } = this;
     const began = performance.now();
     const batch = await loader.next();
+    checkPosition(batch.position, parts.names.dataset);
     const waitSeconds = (performance.now() - began) / 1000;
     // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
     const tokens = await this.tokensOfAll(batch);
