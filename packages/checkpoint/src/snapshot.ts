@@ -61,7 +61,7 @@ export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<
 function broken(folder: string, problem: string): CheckpointError {
   return new CheckpointError(`The snapshot ${folder} is not whole: ${problem}.`, {
     code: 'checkpoint.snapshot-broken',
-    hint: 'Resume from an older snapshot of the run.',
+    hint: 'Use an older snapshot of the run, if there is one beside it.',
   });
 }
 

@@ -2,6 +2,7 @@
 
 // A plugin for tests of data that are read in threads: the numbers 0, 1, 2, …, with noise of the component's stream.
 const { DataError, defineComponent, definePlugin } = require('@graft/core');
+const { appendFileSync } = require('node:fs');
 const { z } = require('zod');
 
 const options = z.strictObject({
@@ -12,6 +13,8 @@ const options = z.strictObject({
   engine: z.boolean().default(false),
   exitAt: z.int().optional(),
   variants: z.boolean().default(false),
+  /** A file that gets a line when the dataset is disposed; "hang": it never is. */
+  disposal: z.string().optional(),
 });
 
 class Numbers {
@@ -37,6 +40,12 @@ class Numbers {
     this.stride = variant === 'even' ? 2 : variant === 'odd' ? 3 : 1;
     return variant === 'even' ? this.fields.slice(0, 1).concat({ ...this.fields[1], optional: true }) : this.fields;
   }
+  async dispose() {
+    const { disposal } = this.options;
+    if (disposal === 'hang') await new Promise(() => setInterval(() => undefined, 1000));
+    if (disposal === 'fail') throw new Error('no');
+    if (disposal) appendFileSync(disposal, `disposed at ${this.next}, ${this.open ? 'still read' : 'read'}\n`);
+  }
   position() {
     return { next: this.next };
   }
@@ -50,7 +59,15 @@ class Numbers {
     return own;
   }
   async *[Symbol.asyncIterator]() {
+    try {
+      yield* this.numbers();
+    } finally {
+      this.open = false;
+    }
+  }
+  async *numbers() {
     const { count, repeat, failAt, exitAt } = this.options;
+    this.open = true;
     while (repeat || this.next < count) {
       const number = this.next;
       this.next += this.stride ?? 1;

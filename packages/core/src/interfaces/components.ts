@@ -98,15 +98,19 @@ export interface OptimizerUpdate {
 
 /** Turns gradients into new parameters and state. Pure, so that it is compiled into the step. */
 export interface Optimizer {
-  /** Base learning rate that a Schedule scales. */
+  /** Base learning rate that a Schedule scales: a finite number >= 0. */
   readonly learningRate: number;
+  /**
+   * The state before the first step: float32 or int32 tensors by name, which the run takes over. In a `tf.tidy` of the run's;
+   * not async. What belongs to one parameter has a name that ends in `/<parameter>`.
+   */
   init(parameters: Parameters): OptimizerState;
   update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
 }
 
 /** Scales the learning rate by step. */
 export interface Schedule {
-  /** `step`: steps done before this one, from 0; `totalSteps`: of the run. Returns a factor >= 0, usually <= 1. */
+  /** `step`: steps done before this one, from 0; `totalSteps`: of the run. Returns a finite factor >= 0, usually <= 1. */
   factor(step: number, totalSteps: number): number;
 }
 
@@ -124,7 +128,7 @@ export interface Dataset extends AsyncIterable<HostFields> {
    * DataError where there are none.
    */
   select?(variant: string | undefined): readonly FieldSpec[];
-  /** JSON of where the next item comes from. */
+  /** Where the next item comes from, in plain JSON: a checkpoint keeps it, and `restore` gets it back. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;
   /**
@@ -132,6 +136,10 @@ export interface Dataset extends AsyncIterable<HostFields> {
    * iteration would end. An iteration under way goes on behind them. Default: they are read and dropped.
    */
   skip?(items: number): Promise<number>;
+  /**
+   * The run calls it at its end, in the thread that the dataset was made in. A thread of its own is not waited for longer
+   * than 2 s.
+   */
   dispose?(): void;
 }
 

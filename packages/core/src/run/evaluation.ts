@@ -7,6 +7,7 @@ import { createRandom, STREAMS } from '../random';
 import { Evaluations, type NamedEvaluator } from '../training/evaluations';
 import { Trackers } from '../training/trackers';
 import { RunFolder, type EvaluationRecord } from './folder';
+import { Owned } from './owned';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges } from './resume';
 import { versions } from './versions';
@@ -43,7 +44,7 @@ export async function runEvaluation(
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
   if (found) await found.claim();
-  const owned: { dispose?(): void }[] = [];
+  const owned = new Owned(logger);
   let trackers: Trackers | undefined;
   try {
     logger.info(`${found ? 'Resuming' : 'Evaluation'} ${folder.path}`);
@@ -59,15 +60,14 @@ export async function runEvaluation(
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
       const { name, component } = evaluatorSection(section);
-      const evaluator = await components.create('evaluator', component);
-      owned.push(evaluator);
+      const evaluator = owned.add(`evaluator "${name}"`, await components.create('evaluator', component));
       evaluators.push({ name, every: 0, evaluator });
     }
     const family = await components.create('model', config.model);
     const initializer = await components.create('initializer', config.initializer);
     const model = family.build(await initializer.checkpointConfig());
     const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
-    owned.push({ dispose: () => tf.dispose(parameters) });
+    owned.add('the parameters', { dispose: () => tf.dispose(parameters) });
     const count = countParameters(model);
     logger.info(`Model: ${model.kind}, ${count.toLocaleString('en')} parameters`);
     if (found) await folder.writeConfig(written);
@@ -92,7 +92,7 @@ export async function runEvaluation(
     await trackers?.finish('failed');
     throw error;
   } finally {
-    for (const resource of owned.reverse()) resource.dispose?.();
+    await owned.dispose();
     folder.release();
   }
 }

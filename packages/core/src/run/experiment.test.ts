@@ -1,7 +1,7 @@
 import { CheckpointReader, listSnapshots, readHostTensors } from '@graft/checkpoint';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { events, toyConfig, toyPlugin } from '../../test/toy';
@@ -324,6 +324,25 @@ describe('resuming', () => {
     expect(await finalWeights(resumed.folder)).toEqual(await finalWeights(whole.folder));
   });
 
+  it('an invocation that fails before its first step takes neither `latest` nor --resume over', async () => {
+    const runs = newRuns();
+    const stopped = await run(runs, {}, stopAt(4));
+    const error = await failing(run(runs, { train: { microBatches: 3 } }));
+    expect(error).toMatchObject({ code: 'data.parts' });
+    expect(await runsIn(runs)).toHaveLength(2);
+    expect(await readlink(join(runs, 'toy', 'latest'))).toBe(stopped.id);
+    const latestAt: Promise<string>[] = [];
+    const other = await run(
+      runs,
+      { seed: 5, train: { steps: 2 } },
+      {
+        onStep: () => void latestAt.push(readlink(join(runs, 'toy', 'latest'))),
+      },
+    );
+    expect(await Promise.all(latestAt)).toEqual([other.id, other.id]);
+    expect(await run(runs, {}, { resume: true })).toMatchObject({ id: stopped.id, status: 'finished', steps: 10 });
+  });
+
   it.each([1, 2, 3, 5, 7, 9])('a run killed in step %i is as one never killed', async (step) => {
     const sections = { train: { steps: 9, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3 }] };
     const [runs, copies] = [newRuns(), newRuns()];
@@ -408,8 +427,34 @@ describe('resuming', () => {
     await rm(join(folder, 'checkpoints', 'step-4', 'optimizer.safetensors'));
     const error = await failing(run(runs, {}, { resume: true }));
     expect(error.message).toMatch(/step-4 is not whole: optimizer\.safetensors/);
+    const newest = join(folder, 'checkpoints', 'step-4');
+    expect(error.hint).toBe(`Remove the folder ${newest} and resume again: the run begins anew, as it has no other.`);
+    await rm(newest, { recursive: true });
+    expect(await run(runs, {}, { resume: true })).toMatchObject({ folder, steps: 10 });
   });
 });
+
+describe.each(['trainer.json', 'model.safetensors', 'optimizer.safetensors'])(
+  'a damaged %s of the newest checkpoint',
+  (name) => {
+    it('is told with the way to go on from an older one', async () => {
+      const runs = newRuns();
+      const { folder } = await run(runs, { train: { checkpointEvery: 2 } }, stopAt(4));
+      const whole = await losses((await run(newRuns())).folder);
+      const newest = join(folder, 'checkpoints', 'step-4');
+      // As a power cut leaves it: as long as it was.
+      await writeFile(join(newest, name), Buffer.alloc((await stat(join(newest, name))).size));
+      const before = tf.memory().numTensors;
+      const error = await failing(run(runs, { train: { checkpointEvery: 2 } }, { resume: true }));
+      expect(tf.memory().numTensors).toBe(before);
+      expect(error.message).toContain(join(newest, name));
+      expect(error.hint).toBe(`Remove the folder ${newest} and resume again: the run goes on from step-2.`);
+      await rm(newest, { recursive: true });
+      await run(runs, { train: { checkpointEvery: 2 } }, { resume: true });
+      expect(await losses(folder)).toEqual(whole);
+    });
+  },
+);
 
 it('two runs started in the same instant have folders of their own', async () => {
   const runs = newRuns();

@@ -13,6 +13,7 @@ import { Trackers } from '../training/trackers';
 import type { Registry } from '../registry';
 import { RunFolder } from './folder';
 import { joinGroup, type WorkerOptions } from './group';
+import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges } from './resume';
 import { findStart } from './start';
@@ -126,7 +127,7 @@ async function lead(
         parameters,
         workers: group?.count,
       });
-      await folder.becomeLatest();
+      await folder.beginAsLatest();
       trackers = trainer.trackers;
       await trackers.start(run);
       const result = await trainer.loop.run();
@@ -135,7 +136,7 @@ async function lead(
       await trackers.finish(result.status);
       return { ...result, id: folder.record.id, folder: folder.path };
     } finally {
-      trainer.dispose();
+      await trainer.dispose();
     }
   } catch (error) {
     const began = found !== undefined || trackers !== undefined;
@@ -187,7 +188,7 @@ async function assist(
     const [status] = await group.exchange(result.status);
     return { ...result, status, id: run.id, folder: run.folder };
   } finally {
-    trainer.dispose();
+    await trainer.dispose();
   }
 }
 
@@ -247,34 +248,31 @@ interface Trainer {
   readonly parameters: number;
   /** One line for the log. */
   readonly summary: string;
-  dispose(): void;
+  dispose(): Promise<void>;
 }
 
 /** Everything up to the first step; what it made goes again when it throws. */
 async function prepare(job: Job): Promise<Trainer> {
   const { config, components, folder, run, random, group } = job;
-  const owned: { dispose?(): void }[] = [];
-  const own = <T extends { dispose?(): void }>(resource: T): T => {
-    owned.push(resource);
-    return resource;
-  };
-  const dispose = (): void => {
-    for (const resource of owned.reverse()) resource.dispose?.();
+  const owned = new Owned(job.logger);
+  const names = {
+    dataset: `dataset "${config.dataset.use}"`,
+    objective: `objective "${config.objective.use}"`,
+    optimizer: `optimizer "${config.optimizer.use}"`,
+    schedule: `schedule "${config.schedule.use}"`,
   };
   try {
     const family = await components.create('model', config.model);
-    const objective = own(await components.create('objective', config.objective));
-    const dataset = own(await openDataset(job, objective.variants));
-    checkSource(dataset, objective, {
-      dataset: `dataset "${config.dataset.use}"`,
-      objective: `objective "${config.objective.use}"`,
-    });
+    const objective = owned.add(names.objective, await components.create('objective', config.objective));
+    const dataset = owned.add(names.dataset, await openDataset(job, objective.variants));
+    checkSource(dataset, objective, names);
     if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
       const { name, every, component } = evaluatorSection(section);
-      evaluators.push({ name, every, evaluator: own(await components.create('evaluator', component)) });
+      const evaluator = owned.add(`evaluator "${name}"`, await components.create('evaluator', component));
+      evaluators.push({ name, every, evaluator });
     }
     const { model, begin } = await findStart(
       { config, components, random, group, checkpoints: folder?.checkpoints },
@@ -294,6 +292,7 @@ async function prepare(job: Job): Promise<Trainer> {
       callbacks: await Promise.all(
         config.callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
       ),
+      names,
     };
     const start = await begin(parts);
     const streams = {
@@ -304,14 +303,15 @@ async function prepare(job: Job): Promise<Trainer> {
     const { signal, onStep } = job.options;
     const { workers } = start;
     const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, workers, onStep };
-    const loop = own(new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start));
+    const loop = new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start);
+    owned.add('the training state', loop);
     const count = countParameters(model);
     const from = start.step > 0 ? `, going on after step ${start.step}` : '';
     const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, start.state)}`;
     const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`;
-    return { loop, trackers: job.trackers, parameters: count, summary, dispose };
+    return { loop, trackers: job.trackers, parameters: count, summary, dispose: () => owned.dispose() };
   } catch (error) {
-    dispose();
+    await owned.dispose();
     throw error;
   }
 }

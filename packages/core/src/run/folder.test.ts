@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from './folder';
 import { isAlive, ownIdentity, runId } from './identity';
+import { makeFolders } from './make-folders';
 
 let runs: string;
 beforeEach(async () => void (runs = await mkdtemp(join(tmpdir(), 'graft-folder-'))));
@@ -39,6 +40,33 @@ it('latest leads to one run at a time, and spares what is not a link', async () 
   await first.becomeLatest();
   expect(existsSync(join(runs, 'a', 'latest', 'mine'))).toBe(true);
   expect((await readdir(join(runs, 'a'))).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+const keepCheckpoint = (folder: RunFolder): Promise<unknown> =>
+  mkdir(join(folder.checkpoints, 'step-1'), { recursive: true });
+
+it('a run that begins leaves latest to one with a checkpoint', async () => {
+  const latest = (): Promise<string> => readlink(join(runs, 'a', 'latest'));
+  const [first, second, third] = [await made('failed', 0), await made('failed', 5), await made('failed', 0)];
+  for (const folder of [first, second]) {
+    await folder.beginAsLatest();
+    expect(await latest()).toBe(folder.record.id);
+  }
+  await keepCheckpoint(second);
+  await third.beginAsLatest();
+  expect(await latest()).toBe(second.record.id);
+  await keepCheckpoint(first);
+  await first.beginAsLatest();
+  expect(await latest()).toBe(first.record.id);
+});
+
+it('finds an unfinished run with a checkpoint before newer ones without', async () => {
+  const [saved, empty] = [await made('interrupted', 5), await made('failed', 0)];
+  expect((await RunFolder.find(runs, 'a')).path).toBe(empty.path);
+  await keepCheckpoint(saved);
+  expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
+  await keepCheckpoint(await made('finished', 9));
+  expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
 });
 
 it('finds the newest unfinished run, else the newest with too few steps', async () => {
@@ -84,12 +112,36 @@ it('knows the living from the dead', () => {
   expect(isAlive({ ...ownIdentity(), pid: 2 ** 22 + 1 })).toBe(false);
 });
 
-it('says what is wrong with a place that cannot be written', async () => {
-  await writeFile(join(runs, 'file'), '');
-  await expect(RunFolder.create(join(runs, 'file'), 'a', {})).rejects.toMatchObject({
+describe('a place that cannot be written', () => {
+  const complaint = (place: string, reason: string): object => ({
     code: 'run.folder',
-    message: expect.stringMatching(/^A run folder cannot be made in .*: ENOTDIR/) as string,
+    exitCode: 2,
+    message: `runs: no run folder can be made in ${place}: ${reason}.`,
+    hint: 'Set `runs:` to a folder that can be written.',
   });
+
+  it('is told where it is a file, or lies in one', async () => {
+    const file = join(runs, 'file');
+    await writeFile(file, '');
+    const inFile = complaint(join(file, 'a'), `${file} is no folder`);
+    await expect(RunFolder.create(file, 'a', {})).rejects.toMatchObject(inFile);
+    const deep = complaint(join(file, 'deep', 'er', 'a'), `${file} is no folder`);
+    await expect(RunFolder.create(join(file, 'deep', 'er'), 'a', {})).rejects.toMatchObject(deep);
+    await expect(RunFolder.create(runs, 'file', {})).rejects.toMatchObject(complaint(file, `${file} is no folder`));
+  });
+
+  // Node's recursive mkdir never ends there: it must not be tried, not even in a test.
+  (existsSync('/proc/self') ? it : it.skip)('is told where the system makes none', async () => {
+    const refused = complaint('/proc/graft/a', 'the system lets nobody make folders there');
+    await expect(RunFolder.create('/proc/graft', 'a', {})).rejects.toMatchObject(refused);
+  });
+});
+
+it('folders that are there, or come meanwhile, are no hindrance', async () => {
+  const deep = join(runs, 'x', 'y', 'z');
+  await Promise.all(Array.from({ length: 8 }, () => makeFolders(deep)));
+  await makeFolders(deep);
+  expect(existsSync(deep)).toBe(true);
 });
 
 it('reads evaluations, and says when they are something else', async () => {

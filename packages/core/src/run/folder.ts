@@ -1,4 +1,4 @@
-import { readJsonObject, TEMPORARY_PREFIX, writeFileAtomically } from '@graft/checkpoint';
+import { listSnapshots, readJsonObject, TEMPORARY_PREFIX, writeFileAtomically } from '@graft/checkpoint';
 import { CheckpointError, GraftError, UsageError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
 import { nearest } from '../suggest';
 import { isAlive, ownIdentity, runId, type ProcessIdentity } from './identity';
+import { makeFolders, unmakable } from './make-folders';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 
@@ -61,7 +62,7 @@ export class RunFolder {
   static async create(runs: string, name: string, config: object, kind?: RunRecord['kind']): Promise<RunFolder> {
     const parent = resolve(runs, name);
     try {
-      await mkdir(parent, { recursive: true });
+      await makeFolders(parent);
       for (;;) {
         const now = new Date();
         const id = runId(config, now);
@@ -90,11 +91,7 @@ export class RunFolder {
       }
     } catch (cause) {
       if (cause instanceof GraftError) throw cause;
-      throw new GraftError(`A run folder cannot be made in ${parent}: ${(cause as Error).message}.`, {
-        code: 'run.folder',
-        hint: 'Set `runs:` to a folder that can be written.',
-        cause,
-      });
+      throw await unmakable(parent, cause);
     }
   }
 
@@ -103,8 +100,8 @@ export class RunFolder {
   }
 
   /**
-   * The run to go on with: that of `id`, or else the newest unfinished one of the name, or else the newest that has fewer
-   * steps than `steps` asks for. Throws UsageError listing the runs there are. Runs of the other kind do not count.
+   * The run to go on with: that of `id`, or else the newest unfinished one of the name that has a checkpoint, or else the
+   * newest unfinished one, or else the newest that has fewer steps than `steps` asks for. Throws UsageError listing the runs there are. Runs of the other kind do not count.
    */
   static async find(
     runs: string,
@@ -126,8 +123,10 @@ export class RunFolder {
     }
     const folders = await Promise.all(ids.map((known) => RunFolder.open(join(parent, known)).catch(() => undefined)));
     const newestFirst = folders.filter((folder) => folder?.record.kind === kind).reverse() as RunFolder[];
+    const unfinished = newestFirst.filter(({ record }) => record.status !== 'finished');
     const found =
-      newestFirst.find(({ record }) => record.status !== 'finished') ??
+      (await firstWithCheckpoint(unfinished)) ??
+      unfinished.at(0) ??
       newestFirst.find(({ record }) => record.steps < steps);
     if (found) return found;
     throw new UsageError(
@@ -194,6 +193,15 @@ export class RunFolder {
     }
   }
 
+  /**
+   * `becomeLatest` for a run that begins: not yet where the latest one has a checkpoint and this one has none. It may fail
+   * before its first step, and whoever reads `latest/checkpoints` would be left with nothing.
+   */
+  async beginAsLatest(): Promise<void> {
+    const latest = join(dirname(this.path), 'latest', 'checkpoints');
+    if ((await hasCheckpoint(this.checkpoints)) || !(await hasCheckpoint(latest))) await this.becomeLatest();
+  }
+
   info(config: RunInfo['config']): RunInfo {
     return { name: this.record.name, id: this.record.id, folder: this.path, config };
   }
@@ -226,6 +234,15 @@ export class RunFolder {
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {
     await replaceJson(this.evaluationsFile, records);
   }
+}
+
+async function hasCheckpoint(checkpoints: string): Promise<boolean> {
+  return (await listSnapshots(checkpoints).catch(() => [])).length > 0;
+}
+
+async function firstWithCheckpoint(folders: readonly RunFolder[]): Promise<RunFolder | undefined> {
+  for (const folder of folders) if (await hasCheckpoint(folder.checkpoints)) return folder;
+  return undefined;
 }
 
 function checkKind(folder: RunFolder, kind: RunRecord['kind']): RunFolder {

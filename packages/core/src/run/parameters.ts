@@ -19,6 +19,7 @@ export async function fillParameters(
 ): Promise<Parameters> {
   const shapes = new Map(model.parameters.map(({ name, shape }) => [name, shape]));
   const received = new Map<string, tf.Tensor>();
+  const held = new Set<tf.Tensor>();
   const problems: string[] = [];
   try {
     for await (const [name, value] of initializer.parameters(model, random)) {
@@ -30,7 +31,9 @@ export async function fillParameters(
         problems.push(`"${name}" has shape [${value.shape.join(', ')}], expected [${shape.join(', ')}]`);
       else if (value.dtype !== 'float32') problems.push(`"${name}" is ${value.dtype}, expected float32`);
       if (!shape || twin) value.dispose();
-      else received.set(name, value);
+      // Training takes each of them over for itself, and one tensor may come under several names.
+      else received.set(name, held.has(value) ? value.clone() : value);
+      held.add(value);
     }
     for (const name of shapes.keys()) if (!received.has(name)) problems.push(`"${name}" is missing`);
     if (problems.length > 0) {

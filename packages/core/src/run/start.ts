@@ -7,14 +7,17 @@ import { STREAMS } from '../random';
 import type { TrainingParts, TrainingStart } from '../training/loop';
 import { ParameterGroups } from '../training/parameter-groups';
 import { Shares, type StatePlace } from '../training/shares';
+import { checkPosition } from '../training/positions';
 import {
   dealOut,
   findSnapshot,
   hasAverage,
+  readingSnapshot,
   readAverage,
   readOptimizerState,
   readParameters,
 } from '../training/snapshots';
+import { initialState } from '../training/update';
 import { workersOf, type Workers } from '../training/workers';
 import { fillParameters } from './parameters';
 
@@ -32,10 +35,12 @@ export interface Begun extends TrainingStart {
   readonly workers?: Workers;
 }
 
+type StartParts = Pick<TrainingParts, 'dataset' | 'optimizer' | 'names'>;
+
 export interface Start {
   readonly model: Model;
   /** Parameters and optimizer state: from the run's newest snapshot, or afresh. */
-  readonly begin: (parts: Pick<TrainingParts, 'dataset' | 'optimizer'>) => Promise<Begun>;
+  readonly begin: (parts: StartParts) => Promise<Begun>;
 }
 
 /** Where a run stands, as worker 0 tells the others. */
@@ -73,13 +78,15 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   return {
     model,
     begin: (parts) =>
-      begin(context, model, parts, standing, {
-        folder: snapshot?.folder,
-        parameters: () =>
-          snapshot
-            ? readParameters(snapshot.folder, model)
-            : fillParameters(model, initializer!, context.random.fork(STREAMS.init)),
-      }),
+      readingSnapshot(snapshot?.folder, () =>
+        begin(context, model, parts, standing, {
+          folder: snapshot?.folder,
+          parameters: () =>
+            snapshot
+              ? readParameters(snapshot.folder, model)
+              : fillParameters(model, initializer!, context.random.fork(STREAMS.init)),
+        }),
+      ),
   };
 }
 
@@ -95,12 +102,13 @@ interface Source {
 async function begin(
   { config, group }: StartContext,
   model: Model,
-  { dataset, optimizer }: Pick<TrainingParts, 'dataset' | 'optimizer'>,
+  { dataset, optimizer, names }: StartParts,
   { step, data, average: averageKept }: Standing,
   source?: Source,
 ): Promise<Begun> {
   const { train } = config;
   if (step > 0) await dataset.restore(data);
+  checkPosition(dataset.position(), names.dataset);
   const own = source && (await source.parameters());
   const parameters = group ? await shared(group, model, own) : own!;
   const owned: tf.TensorContainer[] = [parameters];
@@ -110,7 +118,7 @@ async function begin(
       group && train.shardOptimizer
         ? Shares.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
         : undefined;
-    const fresh = tf.tidy(() => optimizer.init(shares ? shares.own(trained) : trained));
+    const fresh = initialState(optimizer, shares ? shares.own(trained) : trained, names.optimizer);
     owned.push(fresh);
     const places = await shares?.places(fresh);
     const workers = group && workersOf(group, shares && { shares, state: places! });

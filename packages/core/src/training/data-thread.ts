@@ -10,6 +10,7 @@ import { createRandom } from '../random';
 import { Registry } from '../registry';
 import { ItemReader } from './items';
 import {
+  disposed,
   packItems,
   thrownError,
   type Selected,
@@ -85,10 +86,21 @@ async function answer(request: ThreadRequest): Promise<void> {
       const batch = packItems(read);
       return reply({ batch }, [batch.memory]);
     }
+    case 'dispose':
+      await reader?.close();
+      // Declared void, but an async method fits that type.
+      await (dataset?.dispose?.() as unknown);
+      return reply({ done: true });
   }
 }
 
 let before = Promise.resolve();
+let ending = false;
 parentPort?.on('message', (request: ThreadRequest) => {
-  before = before.then(() => answer(request)).catch((error: unknown) => reply({ thrown: thrownError(error) }));
+  ending ||= request.ask === 'dispose';
+  const act = async (): Promise<void> => {
+    if (ending && request.ask !== 'dispose') throw disposed();
+    await answer(request);
+  };
+  before = before.then(act).catch((error: unknown) => reply({ thrown: thrownError(error) }));
 });

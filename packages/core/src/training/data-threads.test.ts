@@ -1,5 +1,7 @@
 import { DataError } from '@graft/engine';
 import fc from 'fast-check';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../../../test/support';
 import { definePlugin } from '../plugin';
@@ -23,7 +25,7 @@ beforeAll(async () => {
   registry = await loadRegistry([PLUGIN], [ROOT]);
 });
 const opened: ThreadedDataset[] = [];
-afterEach(() => opened.splice(0).forEach((dataset) => dataset.dispose()));
+afterEach(() => Promise.all(opened.splice(0).map((dataset) => dataset.dispose())));
 
 const make = (options: object): Promise<Dataset> =>
   createComponentFactory(registry, { engine: {} as never, random: createRandom(5), logger: silentLogger() }).create(
@@ -124,6 +126,25 @@ it('throws what the dataset throws, when the batch is asked for', async () => {
 it('tells of a thread that dies', async () => {
   const source = (await open({ exitAt: 2 })).batches({ batchSize: 4 });
   await expect(source.next()).rejects.toThrow('A thread that reads data ended with status 3.');
+});
+
+it('disposes the dataset in its thread, behind the batch that it makes', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'graft-threads-'));
+  const disposal = join(folder, 'disposed');
+  const dataset = await open({ disposal }, 2, 6);
+  await read(dataset.batches({ batchSize: 4 }), 1);
+  await dataset.dispose();
+  expect(await readFile(disposal, 'utf8')).toMatch(/^(disposed at \d+, read\n){2}$/);
+  await expect(dataset.restore({ next: 0 })).rejects.toThrow('The dataset is disposed.');
+  await rm(folder, { recursive: true });
+});
+
+it('tells what keeps a dataset from being disposed, and waits for none that takes long', async () => {
+  await expect((await open({ disposal: 'fail' })).dispose()).rejects.toThrow(/^no$/);
+  await (await open({ disposal: 'hang' })).dispose();
+  const dead = await open({ exitAt: 0 });
+  await expect(dead.batches({ batchSize: 4 }).next()).rejects.toThrow('ended with status 3');
+  await dead.dispose();
 });
 
 it('passes on what the dataset logs', async () => {

@@ -1,6 +1,7 @@
 import { GraftError } from '@graft/engine';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ComponentSpec } from '../components';
 import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo } from '../interfaces';
@@ -8,6 +9,7 @@ import type { Logger } from '../logger';
 import type { Registry } from '../registry';
 import type { DataEnd, ItemBatch, ItemSettings, ItemSource, VariantOf } from './items';
 import {
+  disposed,
   revivedError,
   unpackItems,
   type Opened,
@@ -17,6 +19,9 @@ import {
 } from './thread-messages';
 
 const WORKER_FILE = join(__dirname, 'data-thread.js');
+
+/** A thread that needs longer to dispose its dataset is ended. */
+const DISPOSAL_MS = 2000;
 
 export interface DataThreadOptions {
   readonly registry: Registry;
@@ -88,7 +93,7 @@ export class ThreadedDataset implements Dataset {
       const [first] = opened as { opened: Opened }[];
       return new ThreadedDataset(threads, first.opened.position, first.opened, options.batchesAhead);
     } catch (error) {
-      for (const thread of threads) thread.end();
+      for (const thread of threads) void thread.end().catch(() => undefined);
       return { refused: (error as Error).message };
     }
   }
@@ -153,8 +158,12 @@ export class ThreadedDataset implements Dataset {
     for (let read = await source.next(); !('ended' in read); read = await source.next()) yield read.items[0];
   }
 
-  dispose(): void {
-    for (const thread of this.threads) thread.end();
+  /** Each thread disposes its dataset, and ends. Throws what a dataset's `dispose` throws. */
+  // eslint-disable-next-line @typescript-eslint/no-misused-promises -- a run waits for it, other owners need not
+  async dispose(): Promise<void> {
+    const ended = await Promise.allSettled(this.threads.map((thread) => thread.end()));
+    const failed = ended.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
   }
 }
 
@@ -175,7 +184,7 @@ class Thread {
     });
     this.worker.on('error', (error) => this.fail(error));
     this.worker.on('exit', (code) => {
-      if (this.ended) this.fail(new GraftError('The dataset is disposed.', { code: 'data.thread' }));
+      if (this.ended) this.fail(disposed());
       else this.fail(new GraftError(`A thread that reads data ended with status ${code}.`, { code: 'data.thread' }));
     });
   }
@@ -192,9 +201,17 @@ class Thread {
     });
   }
 
-  end(): void {
+  async end(): Promise<void> {
+    if (this.ended) return;
     this.ended = true;
-    void this.worker.terminate();
+    try {
+      await Promise.race([this.ask({ ask: 'dispose' }), sleep(DISPOSAL_MS, undefined, { ref: false })]);
+    } catch (error) {
+      // A thread that is gone has nothing left to dispose.
+      if (this.failure === undefined) throw error;
+    } finally {
+      await this.worker.terminate();
+    }
   }
 
   private fail(error: unknown): void {

@@ -3,6 +3,10 @@ import { GraftError } from '@graft/engine';
 /** Training that cannot go on: numbers that are no longer finite, a component that fails in the middle. */
 export class TrainingError extends GraftError {}
 
+/** Closes the sentence on what stopped the training: how much of it is safe. */
+export const lastGood = (checkpoint: string | undefined): string =>
+  checkpoint ? `The last good checkpoint is ${checkpoint}.` : 'No checkpoint was written before it.';
+
 /** An error of a component, with the place where it happened; Graft's own errors say that themselves. */
 export function failedAt(where: string, cause: unknown): unknown {
   if (cause instanceof GraftError) return cause;

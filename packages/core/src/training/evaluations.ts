@@ -1,7 +1,9 @@
+import { PluginError } from '@graft/engine';
 import type { Evaluator, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
 import { failedAt } from './errors';
+import { isRecord, kindOf } from './returned';
 
 export interface NamedEvaluator {
   readonly name: string;
@@ -58,6 +60,7 @@ export class Evaluations {
         if (signal?.aborted) return;
         throw failedAt(`Evaluator "${name}" at step ${step}`, error);
       }
+      checkMetrics(metrics, `Evaluator "${name}" at step ${step}`);
       const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };
       this.records.push(record);
       await this.folder.writeEvaluations(this.records);
@@ -73,4 +76,18 @@ export class Evaluations {
     const due = step === this.totalSteps || (every > 0 && step > 0 && step % every === 0);
     return due && !this.records.some((record) => record.step === step && record.evaluator === name);
   }
+}
+
+/** Before it is recorded: what has a record is not evaluated again. Throws PluginError. */
+function checkMetrics(metrics: unknown, where: string): void {
+  const problem = !isRecord(metrics)
+    ? kindOf(metrics)
+    : Object.entries(metrics)
+        .filter(([, value]) => typeof value !== 'number')
+        .map(([key, value]) => `${kindOf(value)} for "${key}"`)
+        .at(0);
+  if (problem === undefined) return;
+  throw new PluginError(`${where} returned ${problem}; expected an object of numbers by name.`, {
+    code: 'training.evaluator',
+  });
 }

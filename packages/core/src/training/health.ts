@@ -2,7 +2,7 @@ import { writeHostTensors } from '@graft/checkpoint';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { LoadedBatch } from './loader';
-import { TrainingError } from './errors';
+import { lastGood, TrainingError } from './errors';
 
 export interface HealthSettings {
   readonly nonFinite?: 'stop' | 'skip';
@@ -46,16 +46,16 @@ export class Health {
     const { skip, what } = problem;
     if (skip && ++this.skippedInARow <= MOST_SKIPPED) return `At step ${step} ${what}; the step is skipped.`;
     const kept = await this.keepBatch(step, batch);
-    const rescue = lastCheckpoint
-      ? `The last good checkpoint is ${lastCheckpoint}.`
-      : 'No checkpoint was written before it.';
     const again = skip ? ` (the ${MOST_SKIPPED} steps before it were skipped)` : '';
-    throw new TrainingError(`At step ${step} (batch ${step}${kept}) ${what}${again}, and training stopped. ${rescue}`, {
-      code: problem.exploded ? 'training.exploded' : 'training.non-finite',
-      hint: problem.exploded
-        ? 'Lower optimizer.learningRate, warm up longer, or set train.explodingLossFactor higher (0: no limit).'
-        : 'Lower optimizer.learningRate, set optimizer.clipNorm, look at that batch, or set train.nonFinite: skip.',
-    });
+    throw new TrainingError(
+      `At step ${step} (batch ${step}${kept}) ${what}${again}, and training stopped. ${lastGood(lastCheckpoint)}`,
+      {
+        code: problem.exploded ? 'training.exploded' : 'training.non-finite',
+        hint: problem.exploded
+          ? 'Lower optimizer.learningRate, warm up longer, or set train.explodingLossFactor higher (0: no limit).'
+          : 'Lower optimizer.learningRate, set optimizer.clipNorm, look at that batch, or set train.nonFinite: skip.',
+      },
+    );
   }
 
   private problem(loss: number, gradNorm: number): { what: string; skip: boolean; exploded?: boolean } | undefined {

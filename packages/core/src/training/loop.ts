@@ -23,6 +23,7 @@ import { Health, type HealthSettings } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
 import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
+import { checkPosition } from './positions';
 import { createProgress, type Progress } from './progress';
 import type { StatePlace } from './shares';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
@@ -47,6 +48,8 @@ export interface TrainingParts {
   readonly evaluators: readonly NamedEvaluator[];
   readonly trackers: Trackers;
   readonly callbacks: readonly NamedCallback[];
+  /** What errors call them: `optimizer "adamw"`. */
+  readonly names: Readonly<Record<'dataset' | 'optimizer' | 'schedule', string>>;
 }
 
 export interface TrainingSettings extends HealthSettings {
@@ -113,6 +116,8 @@ export class TrainingLoop {
   private trained: TrainingState;
   private health: Health;
   private step: number;
+  /** The first one that this process does: from then on there is something to find in the run. */
+  private readonly firstStep: number;
   /** The step whose state is safe: of the newest checkpoint, or the one that training began with. */
   private savedStep: number;
   private lastCheckpoint: string | undefined;
@@ -132,6 +137,7 @@ export class TrainingLoop {
     this.trained = { parameters, state, average };
     this.health = this.newHealth();
     this.step = this.savedStep = start.step;
+    this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
     this.position = structuredClone(parts.dataset.position());
   }
@@ -182,6 +188,7 @@ export class TrainingLoop {
         {
           ...settings,
           groups,
+          names: parts.names,
           skipNonFinite: settings.nonFinite === 'skip',
           onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
         },
@@ -260,6 +267,7 @@ export class TrainingLoop {
     const { parts, settings, context } = this;
     const began = performance.now();
     const batch = await loader.next();
+    checkPosition(batch.position, parts.names.dataset);
     const waitSeconds = (performance.now() - began) / 1000;
     // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
     const tokens = await this.tokensOfAll(batch);
@@ -270,6 +278,7 @@ export class TrainingLoop {
     this.step++;
     this.position = batch.position;
     await this.check({ loss, gradNorm }, batch, progress);
+    if (this.step === this.firstStep) await context.folder?.becomeLatest();
     const compileSeconds = (stepper.compileMs - compiledBefore) / 1000;
     if (compileSeconds >= NOTED_COMPILE_SECONDS)
       progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
@@ -352,6 +361,7 @@ export class TrainingLoop {
     const { folder, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
+    const trained = Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters));
     const averagePlaces = this.averagePlaces();
     if (!folder) {
       if (averagePlaces) await workers?.sharded?.shares.sendToWorker0(averagePlaces, average);
@@ -368,6 +378,8 @@ export class TrainingLoop {
         optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
         average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
+        trained,
+        before: this.lastCheckpoint,
       });
     } catch (error) {
       this.worthSaving = false;

@@ -13,6 +13,7 @@ import { CheckpointError, tf } from '@graft/engine';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { JsonValue, Model, OptimizerState, Parameters } from '../interfaces';
+import { lastGood, TrainingError } from './errors';
 import type { StoredTensor } from './shares';
 
 /** What the trainer keeps beside parameters and optimizer state. */
@@ -33,14 +34,25 @@ export interface SnapshotContents {
   /** The moving average of the parameters; empty where none is kept. */
   readonly average?: Readonly<Record<string, StoredTensor>>;
   readonly state: TrainerState;
+  /** Parameters that training changes: with them, and their moving average, no number may be other than finite. */
+  readonly trained?: readonly string[];
+  /** The checkpoint before this one, for the error. */
+  readonly before?: string;
 }
 
-function sources(tensors: Readonly<Record<string, StoredTensor>>): TensorSource[] {
+/** Refuses the values of a tensor before they are written. */
+type Refuse = (name: string, values: Float32Array | Int32Array) => void;
+
+function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refuse): TensorSource[] {
   return Object.entries(tensors).map(([name, tensor]) => ({
     name,
     dtype: tensor.dtype === 'int32' ? 'I32' : 'F32',
     shape: tensor.shape,
-    data: () => valuesOf(tensor),
+    data: async () => {
+      const values = await valuesOf(tensor);
+      refuse?.(name, values);
+      return values;
+    },
   }));
 }
 
@@ -55,15 +67,44 @@ async function valuesOf(stored: StoredTensor): Promise<Float32Array | Int32Array
   }
 }
 
-/** Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. */
+/** Throws TrainingError for numbers that are not finite: an update can spoil parameters that its loss did not show. */
+function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what: string): Refuse {
+  const checked = new Set(trained);
+  return (name, values) => {
+    if (!checked.has(name)) return;
+    let sum = 0;
+    // float32 numbers cannot overflow a float64: their sum is finite if they all are.
+    for (let i = 0; i < values.length; i++) sum += values[i];
+    if (Number.isFinite(sum)) return;
+    const value = values.find((one) => !Number.isFinite(one));
+    throw new TrainingError(
+      `After step ${state.step} ${what} "${name}" holds ${value}, and training stopped. ${lastGood(before)}`,
+      {
+        code: 'training.non-finite',
+        hint: 'Lower optimizer.learningRate, set optimizer.clipNorm, or look at what the optimizer computes.',
+      },
+    );
+  };
+}
+
+/**
+ * Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. Throws
+ * TrainingError, leaving no folder, where a trained parameter is not finite.
+ */
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
   const folder = snapshotFolder(checkpoints, contents.state.step);
   await saveSnapshot(folder, {
-    model: { config: contents.model.checkpointConfig, tensors: sources(contents.parameters) },
+    model: {
+      config: contents.model.checkpointConfig,
+      tensors: sources(contents.parameters, refuseNonFinite(contents, 'parameter')),
+    },
     optimizer: sources(contents.optimizer),
     average:
       contents.average && Object.keys(contents.average).length > 0
-        ? { config: contents.model.checkpointConfig, tensors: sources(contents.average) }
+        ? {
+            config: contents.model.checkpointConfig,
+            tensors: sources(contents.average, refuseNonFinite(contents, 'the moving average of')),
+          }
         : undefined,
     state: contents.state,
   });
@@ -87,19 +128,45 @@ export async function sweepSnapshots(checkpoints: string): Promise<void> {
     if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
 }
 
+const DAMAGED: readonly string[] = ['checkpoint.snapshot-broken', 'checkpoint.malformed'];
+
+/** The error of a run's newest snapshot, with the way to go on without it where that is damaged. */
+async function withWayOut(error: unknown, folder: string): Promise<unknown> {
+  // A file of the data may be damaged too.
+  if (!(error instanceof CheckpointError && DAMAGED.includes(error.code) && error.message.includes(folder)))
+    return error;
+  const older = (await listSnapshots(dirname(folder))).filter((snapshot) => snapshot.folder !== folder).pop();
+  const then = older ? `the run goes on from ${basename(older.folder)}` : 'the run begins anew, as it has no other';
+  const { message, code, exitCode } = error;
+  const hint = `Remove the folder ${folder} and resume again: ${then}.`;
+  return new CheckpointError(message, { code, exitCode, hint, cause: error });
+}
+
+/** Reads from the newest snapshot in a run's checkpoints. Throws what `read` throws; where it is damaged, with what to do. */
+export async function readingSnapshot<T>(folder: string | undefined, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw folder === undefined ? error : await withWayOut(error, folder);
+  }
+}
+
 /** The newest snapshot; undefined where there is none. Throws CheckpointError when a part of it is missing. */
 export async function findSnapshot(
   checkpoints: string,
 ): Promise<{ folder: string; state: TrainerState; config: Record<string, unknown> } | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
-  const state = (await loadSnapshotState(newest.folder)) as unknown as TrainerState;
-  const reader = await CheckpointReader.open(newest.folder);
-  try {
-    return { folder: newest.folder, state, config: await reader.config() };
-  } finally {
-    await reader.close();
-  }
+  const { folder } = newest;
+  return readingSnapshot(folder, async () => {
+    const state = (await loadSnapshotState(folder)) as unknown as TrainerState;
+    const reader = await CheckpointReader.open(folder);
+    try {
+      return { folder, state, config: await reader.config() };
+    } finally {
+      await reader.close();
+    }
+  });
 }
 
 type Reader = Pick<CheckpointReader, 'readFloat32' | 'readInt32' | 'close'> & {

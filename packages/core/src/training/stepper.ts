@@ -1,4 +1,4 @@
-import { tf, type Engine } from '@graft/engine';
+import { PluginError, tf, type Engine } from '@graft/engine';
 import type { HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
 import type { RandomStream } from '../random';
 import { splitBatch, uploadBatch } from './loader';
@@ -12,6 +12,14 @@ export interface StepperSettings extends Omit<TrainStepOptions, 'consume'> {
   /** Steps of the whole run, for the schedule. */
   readonly steps: number;
   readonly microBatches?: number;
+  /** What errors call them. */
+  readonly names?: Readonly<Record<'optimizer' | 'schedule', string>>;
+}
+
+function refuseRate(value: unknown, what: string): void {
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return;
+  const got = typeof value === 'string' ? `"${value}"` : String(value);
+  throw new PluginError(`${what} ${got}; expected a finite number >= 0.`, { code: 'training.learning-rate' });
 }
 
 /** One batch after the other into a model's parameters: in one compiled function, or in parts that are summed. */
@@ -51,7 +59,7 @@ export class Stepper {
     whileRunning: () => void,
   ): Promise<{ after: TrainingState; values: Record<string, number> }> {
     const { settings, workers } = this;
-    const learningRate = this.optimizer.learningRate * this.schedule.factor(done, settings.steps);
+    const learningRate = this.learningRate(done);
     const key = this.random.fork(done);
     const { count, rank } = workers ?? { count: 1, rank: 0 };
     const { microBatches = 1 } = settings;
@@ -83,6 +91,16 @@ export class Stepper {
     } finally {
       tf.dispose([scalars, parts] as unknown as tf.TensorContainer);
     }
+  }
+
+  /** Of the step behind `done` ones. Throws PluginError where it cannot be one. */
+  private learningRate(done: number): number {
+    const { optimizer = 'the optimizer', schedule = 'the schedule' } = this.settings.names ?? {};
+    const base = this.optimizer.learningRate;
+    refuseRate(base, `${optimizer} has the learning rate`);
+    const factor = this.schedule.factor(done, this.settings.steps);
+    refuseRate(factor, `${schedule} gives step ${done + 1} the factor`);
+    return base * factor;
   }
 
   /** Milliseconds of tracing, compiling and first execution of all steps so far; 0 where nothing is compiled. */

@@ -31,7 +31,9 @@ export type ThreadRequest =
   | { readonly ask: 'restore'; readonly position: JsonValue }
   | { readonly ask: 'begin'; readonly settings: ItemSettings }
   /** `variants`: of the batches behind this thread's last one, its next one included. */
-  | { readonly ask: 'next'; readonly variants: readonly Variant[] };
+  | { readonly ask: 'next'; readonly variants: readonly Variant[] }
+  /** The last one; what was asked before it and has not begun is not done. */
+  | { readonly ask: 'dispose' };
 
 export interface Opened {
   readonly kind: Dataset['kind'];
@@ -104,6 +106,8 @@ export function unpackItems({ items, memory, ...rest }: PackedItems): ItemBatch 
   );
   return { ...rest, items: unpacked };
 }
+
+export const disposed = (): GraftError => new GraftError('The dataset is disposed.', { code: 'data.thread' });
 
 const ERRORS = { CheckpointError, ConfigError, DataError, EngineError, GraftError, PluginError, UsageError };
 

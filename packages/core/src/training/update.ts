@@ -1,6 +1,7 @@
 import { PluginError, tf } from '@graft/engine';
 import type { Optimizer, OptimizerState, Parameters } from '../interfaces';
 import type { ParameterGroups } from './parameter-groups';
+import { isRecord, kindOf } from './returned';
 
 /** What a run trains, as one tree of tensors. */
 export interface TrainingState {
@@ -28,6 +29,36 @@ export interface UpdateInputs extends TrainingState {
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
   readonly phase: string;
+}
+
+/** What checkpoints hold of an optimizer's state. */
+const STORED_DTYPES: readonly tf.DataType[] = ['float32', 'int32'];
+
+/**
+ * The state that an optimizer begins with, in tensors of its own. `name` is for errors: `optimizer "adamw"`. Throws
+ * PluginError, naming the key, for what a checkpoint could not hold later.
+ */
+export function initialState(optimizer: Optimizer, parameters: Parameters, name: string): OptimizerState {
+  return tf.tidy(() => {
+    const made: unknown = optimizer.init(parameters);
+    const refused = (got: string): PluginError =>
+      new PluginError(`${name}: init returned ${got}; expected float32 or int32 tensors by name.`, {
+        code: 'training.optimizer',
+      });
+    if (made instanceof Promise) made.catch(() => undefined);
+    if (!isRecord(made)) throw refused(kindOf(made));
+    const taken = new Set<tf.Tensor>(Object.values(parameters));
+    return Object.fromEntries(
+      Object.entries(made).map(([key, value]) => {
+        if (!(value instanceof tf.Tensor)) throw refused(`${kindOf(value)} for "${key}"`);
+        if (!STORED_DTYPES.includes(value.dtype)) throw refused(`a ${value.dtype} tensor for "${key}"`);
+        // The compiled step takes each of them over for itself.
+        const own = taken.has(value) ? value.clone() : value;
+        taken.add(own);
+        return [key, own];
+      }),
+    );
+  });
 }
 
 /** Parameters, optimizer state and moving average after a step. Traceable. */
