@@ -100,6 +100,17 @@ it('gives every field of any member', () => {
   expect(gives.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
 });
 
+it('checks every part against the model at the first batch, also those that come late', () => {
+  const mixture = new Mixture([
+    member('lm', prefixLm(), { untilStep: 900 }),
+    member('ul2', new Ul2(ul2Options.parse({ sentinels: { count: 1001 } })), { fromStep: 900 }),
+  ]);
+  const context = { model, random, step: 0, variant: 'lm' };
+  expect(() => mixture.prepare({ kind: 'examples', examples: [tokens] }, context)).toThrow(
+    'the 1001 sentinels go down',
+  );
+});
+
 it('may be a member itself', () => {
   const inner = new Mixture([member('a', prefixLm(), { untilStep: 2 }), member('b', ul2(), { fromStep: 2 })]);
   const outer = new Mixture([member('in', inner)]);

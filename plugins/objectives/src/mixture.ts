@@ -16,7 +16,7 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { optional } from './fields';
+import { optional, type ModelBound } from './fields';
 import { countMaskedTokens } from './language-model-loss';
 
 export const mixtureOptions = z.strictObject({
@@ -57,7 +57,7 @@ const SEPARATOR = '/';
  *
  *     prefix-lm untilStep 900, ul2 fromStep 900   ->   steps 1 to 900 are prefix-lm, the others ul2
  */
-export class Mixture implements Objective {
+export class Mixture implements ModelBound {
   readonly modelKind: Model['kind'] | undefined;
   readonly variants: readonly string[] | undefined;
   readonly gives: readonly FieldSpec[];
@@ -99,7 +99,12 @@ export class Mixture implements Objective {
     return inner === undefined ? drawn.name : `${drawn.name}${SEPARATOR}${inner}`;
   }
 
+  checkModel(model: Model): void {
+    for (const { objective } of this.members) (objective as Partial<ModelBound>).checkModel?.(model);
+  }
+
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    this.checkModel(context.model);
     const { member, inner } = this.find(context.variant);
     const { objective, name } = member;
     const batch = objective.prepare(source, { ...context, variant: inner });
