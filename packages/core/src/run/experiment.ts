@@ -16,6 +16,7 @@ import { joinGroup, type WorkerOptions } from './group';
 import { countParameters } from './parameters';
 import { refuseChanges } from './resume';
 import { findStart } from './start';
+import { findTokenizerFiles } from './tokenizer-files';
 import { versions } from './versions';
 
 export interface RunOptions {
@@ -252,7 +253,7 @@ interface Trainer {
 
 /** Everything up to the first step; what it made goes again when it throws. */
 async function prepare(job: Job): Promise<Trainer> {
-  const { config, components, folder, run, random, group } = job;
+  const { config, components, registry, folder, run, random, group } = job;
   const owned: { dispose?(): void }[] = [];
   const own = <T extends { dispose?(): void }>(resource: T): T => {
     owned.push(resource);
@@ -295,6 +296,7 @@ async function prepare(job: Job): Promise<Trainer> {
         config.callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
       ),
     };
+    const extraFiles = folder && (await findTokenizerFiles(config, registry, folder.checkpoints));
     const start = await begin(parts);
     const streams = {
       data: random.fork(STREAMS.data),
@@ -303,7 +305,17 @@ async function prepare(job: Job): Promise<Trainer> {
     };
     const { signal, onStep } = job.options;
     const { workers } = start;
-    const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, workers, onStep };
+    const context = {
+      folder,
+      extraFiles,
+      run,
+      random: streams,
+      logger: job.logger,
+      quiet: job.quiet,
+      signal,
+      workers,
+      onStep,
+    };
     const loop = own(new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start));
     const count = countParameters(model);
     const from = start.step > 0 ? `, going on after step ${start.step}` : '';

@@ -70,6 +70,8 @@ export interface TrainingSettings extends HealthSettings {
 export interface TrainingContext {
   /** Undefined in workers that leave writing and evaluating to worker 0. */
   readonly folder?: RunFolder;
+  /** Files beside the weights of every checkpoint, by name: a tokenizer's. Default: none. */
+  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
   readonly logger: Logger;
@@ -349,7 +351,7 @@ export class TrainingLoop {
 
   private async checkpoint(metrics: MetricsFile | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { folder, workers } = this.context;
+    const { folder, extraFiles, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
     const averagePlaces = this.averagePlaces();
@@ -364,6 +366,7 @@ export class TrainingLoop {
       await metrics?.flush();
       this.lastCheckpoint = await writeSnapshot(folder.checkpoints, this.settings.keepCheckpoints, {
         model,
+        extraFiles,
         parameters,
         optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
         average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,

@@ -28,6 +28,8 @@ export interface TrainerState {
 
 export interface SnapshotContents {
   readonly model: Model;
+  /** Files beside the weights, and beside their average, by name. Default: none. */
+  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
   readonly parameters: Parameters;
   readonly optimizer: Readonly<Record<string, StoredTensor>>;
   /** The moving average of the parameters; empty where none is kept. */
@@ -57,15 +59,14 @@ async function valuesOf(stored: StoredTensor): Promise<Float32Array | Int32Array
 
 /** Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. */
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
-  const folder = snapshotFolder(checkpoints, contents.state.step);
+  const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
+  const folder = snapshotFolder(checkpoints, state.step);
+  const shared = { config: model.checkpointConfig, extraFiles };
   await saveSnapshot(folder, {
-    model: { config: contents.model.checkpointConfig, tensors: sources(contents.parameters) },
-    optimizer: sources(contents.optimizer),
-    average:
-      contents.average && Object.keys(contents.average).length > 0
-        ? { config: contents.model.checkpointConfig, tensors: sources(contents.average) }
-        : undefined,
-    state: contents.state,
+    model: { ...shared, tensors: sources(parameters) },
+    optimizer: sources(optimizer),
+    average: Object.keys(average).length > 0 ? { ...shared, tensors: sources(average) } : undefined,
+    state,
   });
   const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
   for (const { folder: superseded } of old) await removeWhole(superseded);
