@@ -1,4 +1,4 @@
-import { createRandom, type HostFields, type Objective } from '@graft/core';
+import { checkSource, createRandom, type Dataset, type HostFields, type Objective } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import fc from 'fast-check';
 import { fakeModel, int32 } from '../test-support/fake-model';
@@ -118,6 +118,33 @@ it('may be a member itself', () => {
   expect(names(outer, 3)).toEqual(['in/a', 'in/a', 'in/b']);
   const batch = outer.prepare({ kind: 'examples', examples: [tokens] }, { model, random, step: 0, variant: 'in/a' });
   expect(batch.labels.shape).toEqual([1, 4]);
+});
+
+it('binds data to a part with variants of its own by its name, whether or not it says which there are', () => {
+  const wavering = (variants?: string[]): Objective => {
+    const plain = prefixLm();
+    return {
+      gives: plain.gives,
+      variants,
+      takes: (kind) => plain.takes(kind),
+      variantAt: (step) => (step % 2 ? 'low' : 'high'),
+      prepare: (source, context) => plain.prepare(source, context),
+      loss: (...given) => plain.loss(...given),
+    };
+  };
+  const objective = new Mixture([member('a', wavering(['low', 'high'])), member('b', wavering())]);
+  expect(objective.variants).toEqual(['a/low', 'a/high', 'b']);
+  expect(new Set(names(objective, 50))).toEqual(new Set(['a/low', 'a/high', 'b/low', 'b/high']));
+  const data = (...variants: string[]): Dataset =>
+    ({ kind: 'examples', fields: [{ name: 'tokens', dtype: 'int32', rank: 1 }], variants }) as unknown as Dataset;
+  expect(() => checkSource(data('a', 'b', 'a/low'), objective)).not.toThrow();
+  expect(() => checkSource(data('a/no'), objective)).toThrow(
+    'has items for "a/no", but the objective has "a/low", "a/high", "b".',
+  );
+  for (const variant of ['b', 'b/low'])
+    expect(
+      objective.prepare({ kind: 'examples', examples: [tokens] }, { model, random, step: 0, variant }).labels.shape,
+    ).toEqual([1, 4]);
 });
 
 it.each<[string, () => Mixture, string]>([

@@ -59,7 +59,7 @@ const SEPARATOR = '/';
  */
 export class Mixture implements ModelBound {
   readonly modelKind: Model['kind'] | undefined;
-  readonly variants: readonly string[] | undefined;
+  readonly variants: readonly string[];
   readonly gives: readonly FieldSpec[];
   /** Which member made a batch: counting its tokens is that member's affair. */
   private readonly makers = new WeakMap<HostFields, Objective>();
@@ -71,11 +71,10 @@ export class Mixture implements ModelBound {
   ) {
     checkNames(members);
     this.modelKind = commonKind(members);
-    this.variants = members.some(({ objective }) => objective.variantAt && !objective.variants)
-      ? undefined
-      : members.flatMap(({ name, objective }) =>
-          objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
-        );
+    this.variants = members.flatMap(({ name, objective }) =>
+      // A part that does not say its variants is one, as it would be by itself.
+      objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
+    );
     this.gives = union(members.map(({ objective }) => objective.gives));
     checkSteps(members, totalSteps);
   }
