@@ -73,7 +73,7 @@ train: { steps: 2, batchSize: 2, precision: float32 }
     [
       'no text to train on',
       ['train', '--input', 'texts/*.md', '--vocabulary', '400', '--out', 'x'],
-      1,
+      2,
       /No file matches .*\.md/,
     ],
     [

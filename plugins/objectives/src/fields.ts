@@ -92,13 +92,14 @@ export function checkTokenIds(
     if ((id >= 0 && id < vocabularySize) || (ignored && id === IGNORED_LABEL)) continue;
     throw new DataError(
       `${where}: "${name}" holds ${id}, but the model's vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
-      {
-        code: 'data.token-range',
-        hint:
-          id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined,
-      },
+      { code: 'data.token-range', exitCode: id < 0 ? 1 : 2, hint: rangeHint(id, name) },
     );
   }
+}
+
+function rangeHint(id: number, name: string): string | undefined {
+  if (id >= 0) return "Set model.vocabularySize to that of the dataset's tokenizer, or take the model's own tokenizer.";
+  return id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined;
 }
 
 /** Throws DataError unless an example of text has two tokens or more, and weights, if any, for each; `need` says for what. */

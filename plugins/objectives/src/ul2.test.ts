@@ -366,14 +366,15 @@ describe('Ul2', () => {
 
   test('what does not fit names the length that would', () => {
     const few = { denoisers: [{ meanSpan: 2, rate: 0.5 }] };
+    const asked = (message: string): Error => expect.objectContaining({ message, exitCode: 2 }) as Error;
     expect(() => rowOf(make({ ...few, sentinels: { count: 10 } }), counting(100))).toThrow(
-      'makes 25 spans of 100 tokens, but there are 10 sentinels.',
+      asked('A denoiser with rate 0.5 and meanSpan 2 makes 25 spans of 100 tokens, but there are 10 sentinels.'),
     );
     expect(() => rowOf(make({ ...few, maxSourceTokens: 70 }), counting(100))).toThrow(
-      'The longest source of this mixture takes 75 tokens, but objective.maxSourceTokens is 70.',
+      asked('The longest source of this mixture takes 75 tokens, but objective.maxSourceTokens is 70.'),
     );
     expect(() => rowOf(make({ ...few, maxTargetTokens: 70 }), counting(100))).toThrow(
-      'The longest target of this mixture takes 76 tokens, but objective.maxTargetTokens is 70.',
+      asked('The longest target of this mixture takes 76 tokens, but objective.maxTargetTokens is 70.'),
     );
     expect(() => rowOf(make(), [5])).toThrow(
       'Example 0 of the batch: "tokens" has length 1, but denoising needs at least 2.',
