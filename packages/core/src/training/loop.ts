@@ -21,7 +21,7 @@ import { failedAt } from './errors';
 import { Evaluations, type NamedEvaluator } from './evaluations';
 import { Health, type HealthSettings } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
-import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
+import { ParameterGroups, warmupWarning, type ParameterGroupSettings } from './parameter-groups';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { createProgress, type Progress } from './progress';
 import type { StatePlace } from './shares';
@@ -143,6 +143,8 @@ export class TrainingLoop {
     const { parts, settings, context } = this;
     const groups = ParameterGroups.of(parts.model, settings, settings.steps);
     const { folder } = context;
+    const idle = warmupWarning(settings, settings.steps);
+    if (folder && idle) context.logger.warn(idle);
     if (folder) {
       await sweepSnapshots(folder.checkpoints);
       await removeTemporaries(folder.path);
