@@ -109,7 +109,7 @@ test.each<[string, string, RegExp]>([
   [
     'texts that do not fit',
     'tasks: [copa], maxTokens: 40',
-    /takes \d+ tokens without its passage, but maxTokens is 40/,
+    /COPA.train\.jsonl:1 \(idx 0\) takes \d+ tokens, but maxTokens is 40, and its task has no passage to shorten\./,
   ],
 ])('%s is one sentence, exit 2', async (_, options, message) => {
   const base = config('wrong', 'learningRates: [0.001]');

@@ -64,13 +64,16 @@ train: { steps: 2, batchSize: 2, precision: float32 }
     const run = runFolderOf(await graftSucceeds(['run', config], folder));
     expect(existsSync(join(run, 'checkpoints', 'step-2', 'model.safetensors'))).toBe(true);
     expect(readJson<{ status: string }>(join(run, 'run.json')).status).toBe('finished');
+    // The tokenizer stands beside the weights, and need not be named.
+    const model = join(run, 'checkpoints', 'step-2');
+    await graftSucceeds(['generate', '--model', model, '--prompt', 'a lazy', '--max-new-tokens', '2'], folder);
   });
 
   it.each<[string, string[], number, RegExp]>([
     [
       'no text to train on',
       ['train', '--input', 'texts/*.md', '--vocabulary', '400', '--out', 'x'],
-      1,
+      2,
       /No file matches .*\.md/,
     ],
     [

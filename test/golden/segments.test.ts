@@ -62,7 +62,7 @@ const OBJECTIVES = {
       ...EXACT,
       preset: 'ul2',
       denoisers: [{ kind: 'span', rate: 0.99, meanSpan: 100, weight: 1 }],
-      sentinels: { step: -1, count: 100 },
+      sentinels: { step: -1, count: 3 },
       modeTokens: {},
       appendEos: true,
     }),

@@ -1,7 +1,7 @@
 import type { HostFields, Tokenizer } from '@graft/core';
 import { readFile } from 'node:fs/promises';
 
-/** A text on each line. Throws DataError for a file that cannot be read, and for a blank line. */
+/** A text on each line. Throws DataError for a file that is empty or cannot be read, and for a blank line. */
 export async function readTexts(file: string): Promise<string[]> {
   const { DataError } = await import('@graft/core');
   const content = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
@@ -12,6 +12,8 @@ export async function readTexts(file: string): Promise<string[]> {
       cause,
     });
   });
+  if (content === '')
+    throw new DataError(`${file} is empty; it should hold a text on each line.`, { code: 'data.empty', exitCode: 2 });
   const lines = content.replace(/\r?\n$/, '').split(/\r?\n/);
   const empty = lines.findIndex((line) => line.trim() === '');
   if (empty >= 0)

@@ -1,4 +1,6 @@
 import { ConfigError } from '@graft/core';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
 import { modelOptions, resolveModelConfig } from './model-options';
 import { parameterCount, parameterSpecs } from './parameters';
@@ -87,4 +89,14 @@ describe('resolveModelConfig', () => {
       /64.*32/,
     );
   });
+});
+
+it('docs/models.md names every option, and the values of those that have a few', () => {
+  const text = readFileSync(join(__dirname, '../../../docs/models.md'), 'utf8');
+  const names = Object.entries(modelOptions.shape).flatMap(([name, { def }]) => {
+    const inner = def.innerType as unknown as { options?: string[] };
+    return [name, ...(def.innerType.type === 'enum' ? inner.options! : [])];
+  });
+  expect(names).toContain('block');
+  expect(names.filter((name) => !text.includes(`\`${name}\``))).toEqual([]);
 });

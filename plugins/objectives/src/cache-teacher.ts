@@ -29,7 +29,7 @@ import {
 } from './distillation';
 import { paddingMask, padRows, roundUp } from './padding';
 import { keyOf, sequencesOf, type Sequence } from './sequences';
-import { teacherFingerprint, type StoredSequence } from './teacher-cache';
+import { checkCacheFolder, teacherFingerprint, type StoredSequence } from './teacher-cache';
 
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */
@@ -84,6 +84,7 @@ export async function cacheTeacher(
   const folder = options.folder ?? distillation.cache;
   if (teacher === undefined) throw unnamed('teacher', '--teacher FOLDER', 'teacher');
   if (folder === undefined) throw unnamed('cache', '--out FOLDER', 'cache');
+  await checkCacheFolder(folder);
   const logger = options.logger ?? silentLogger();
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
   logger.info(`Engine: ${engine.description}`);

@@ -8,7 +8,14 @@ import {
   type HostArray,
   type HostFields,
   type Model,
+  type Objective,
 } from '@graft/core';
+
+/** An objective whose options must fit the model: a mixture asks all of its parts at once, also those that come late in a run. */
+export interface ModelBound extends Objective {
+  /** Throws DataError where options and model do not go together. */
+  checkModel(model: Model): void;
+}
 
 const ids = (name: string, rank: number, meaning: string): FieldSpec => ({ name, dtype: 'int32', rank, meaning });
 
@@ -85,13 +92,14 @@ export function checkTokenIds(
     if ((id >= 0 && id < vocabularySize) || (ignored && id === IGNORED_LABEL)) continue;
     throw new DataError(
       `${where}: "${name}" holds ${id}, but the model's vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
-      {
-        code: 'data.token-range',
-        hint:
-          id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined,
-      },
+      { code: 'data.token-range', exitCode: id < 0 ? 1 : 2, hint: rangeHint(id, name) },
     );
   }
+}
+
+function rangeHint(id: number, name: string): string | undefined {
+  if (id >= 0) return "Set model.vocabularySize to that of the dataset's tokenizer, or take the model's own tokenizer.";
+  return id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined;
 }
 
 /** Throws DataError unless an example of text has two tokens or more, and weights, if any, for each; `need` says for what. */

@@ -156,7 +156,7 @@ const loss = { labelSmoothing: 0.1, zLoss: 0.01 };
 it.each<[string, Objective, Model['kind']]>([
   ['seq2seq', new Seq2Seq(seq2seqOptions.parse(loss)), 'encoder-decoder'],
   ['prefix-lm', new PrefixLm(prefixLmOptions.parse(loss)), 'encoder-decoder'],
-  ['ul2', new Ul2(ul2Options.parse(loss)), 'encoder-decoder'],
+  ['ul2', new Ul2(ul2Options.parse({ ...loss, sentinels: { count: 2 } })), 'encoder-decoder'],
   ['causal-lm', new CausalLm(causalLmOptions.parse(loss)), 'decoder-only'],
 ])('%s smooths labels and holds logits back in training, and is evaluated without', (_, objective, kind) => {
   const example = { tokens: int32([5, 6, 7, 8, 9, 1]), source: int32([5, 6]), target: int32([7, 8, 1]) };

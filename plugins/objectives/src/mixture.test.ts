@@ -1,4 +1,4 @@
-import { createRandom, type HostFields, type Objective } from '@graft/core';
+import { checkSource, createRandom, type Dataset, type HostFields, type Objective } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import fc from 'fast-check';
 import { fakeModel, int32 } from '../test-support/fake-model';
@@ -100,6 +100,17 @@ it('gives every field of any member', () => {
   expect(gives.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
 });
 
+it('checks every part against the model at the first batch, also those that come late', () => {
+  const mixture = new Mixture([
+    member('lm', prefixLm(), { untilStep: 900 }),
+    member('ul2', new Ul2(ul2Options.parse({ sentinels: { count: 1001 } })), { fromStep: 900 }),
+  ]);
+  const context = { model, random, step: 0, variant: 'lm' };
+  expect(() => mixture.prepare({ kind: 'examples', examples: [tokens] }, context)).toThrow(
+    'the 1001 sentinels go down',
+  );
+});
+
 it('may be a member itself', () => {
   const inner = new Mixture([member('a', prefixLm(), { untilStep: 2 }), member('b', ul2(), { fromStep: 2 })]);
   const outer = new Mixture([member('in', inner)]);
@@ -107,6 +118,33 @@ it('may be a member itself', () => {
   expect(names(outer, 3)).toEqual(['in/a', 'in/a', 'in/b']);
   const batch = outer.prepare({ kind: 'examples', examples: [tokens] }, { model, random, step: 0, variant: 'in/a' });
   expect(batch.labels.shape).toEqual([1, 4]);
+});
+
+it('binds data to a part with variants of its own by its name, whether or not it says which there are', () => {
+  const wavering = (variants?: string[]): Objective => {
+    const plain = prefixLm();
+    return {
+      gives: plain.gives,
+      variants,
+      takes: (kind) => plain.takes(kind),
+      variantAt: (step) => (step % 2 ? 'low' : 'high'),
+      prepare: (source, context) => plain.prepare(source, context),
+      loss: (...given) => plain.loss(...given),
+    };
+  };
+  const objective = new Mixture([member('a', wavering(['low', 'high'])), member('b', wavering())]);
+  expect(objective.variants).toEqual(['a/low', 'a/high', 'b']);
+  expect(new Set(names(objective, 50))).toEqual(new Set(['a/low', 'a/high', 'b/low', 'b/high']));
+  const data = (...variants: string[]): Dataset =>
+    ({ kind: 'examples', fields: [{ name: 'tokens', dtype: 'int32', rank: 1 }], variants }) as unknown as Dataset;
+  expect(() => checkSource(data('a', 'b', 'a/low'), objective)).not.toThrow();
+  expect(() => checkSource(data('a/no'), objective)).toThrow(
+    'has items for "a/no", but the objective has "a/low", "a/high", "b".',
+  );
+  for (const variant of ['b', 'b/low'])
+    expect(
+      objective.prepare({ kind: 'examples', examples: [tokens] }, { model, random, step: 0, variant }).labels.shape,
+    ).toEqual([1, 4]);
 });
 
 it.each<[string, () => Mixture, string]>([

@@ -16,7 +16,7 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { optional } from './fields';
+import { optional, type ModelBound } from './fields';
 import { countMaskedTokens } from './language-model-loss';
 
 export const mixtureOptions = z.strictObject({
@@ -57,9 +57,9 @@ const SEPARATOR = '/';
  *
  *     prefix-lm untilStep 900, ul2 fromStep 900   ->   steps 1 to 900 are prefix-lm, the others ul2
  */
-export class Mixture implements Objective {
+export class Mixture implements ModelBound {
   readonly modelKind: Model['kind'] | undefined;
-  readonly variants: readonly string[] | undefined;
+  readonly variants: readonly string[];
   readonly gives: readonly FieldSpec[];
   /** Which member made a batch: counting its tokens is that member's affair. */
   private readonly makers = new WeakMap<HostFields, Objective>();
@@ -71,11 +71,10 @@ export class Mixture implements Objective {
   ) {
     checkNames(members);
     this.modelKind = commonKind(members);
-    this.variants = members.some(({ objective }) => objective.variantAt && !objective.variants)
-      ? undefined
-      : members.flatMap(({ name, objective }) =>
-          objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
-        );
+    this.variants = members.flatMap(({ name, objective }) =>
+      // A part that does not say its variants is one, as it would be by itself.
+      objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
+    );
     this.gives = union(members.map(({ objective }) => objective.gives));
     checkSteps(members, totalSteps);
   }
@@ -99,7 +98,12 @@ export class Mixture implements Objective {
     return inner === undefined ? drawn.name : `${drawn.name}${SEPARATOR}${inner}`;
   }
 
+  checkModel(model: Model): void {
+    for (const { objective } of this.members) (objective as Partial<ModelBound>).checkModel?.(model);
+  }
+
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
+    this.checkModel(context.model);
     const { member, inner } = this.find(context.variant);
     const { objective, name } = member;
     const batch = objective.prepare(source, { ...context, variant: inner });

@@ -47,7 +47,12 @@ describe('seq2seq from examples', () => {
   it('names the length that is needed when something is too long', () => {
     const source = examples([[3, 4, 5], [1]], [[3, 4, 5, 6], [1]]);
     expect(() => make({ maxSourceTokens: 2 }).prepare(source, context)).toThrow(
-      'Example 0 of the batch: "source" has 3 tokens, but maxSourceTokens is 2; this batch needs 4.',
+      expect.objectContaining({
+        message:
+          'Example 0 of the batch: "source" has 3 tokens, but objective.maxSourceTokens is 2; this batch needs 4.',
+        hint: 'Set objective.maxSourceTokens to 4 or more, or set objective.truncate: true.',
+        exitCode: 2,
+      }) as Error,
     );
   });
 
@@ -65,7 +70,11 @@ describe('seq2seq from examples', () => {
   it('refuses empty sources and tokens that the model does not have', () => {
     expect(() => make().prepare(examples([[], [1]]), context)).toThrow('"source" is empty');
     expect(() => make().prepare(examples([[12], [1]]), context)).toThrow(
-      '"input_ids" holds 12, but the model\'s vocabulary has 12 tokens',
+      expect.objectContaining({
+        message: expect.stringContaining('"input_ids" holds 12, but the model\'s vocabulary has 12 tokens') as string,
+        hint: expect.stringContaining('model.vocabularySize') as string,
+        exitCode: 2,
+      }) as Error,
     );
     expect(() => make().prepare(examples([[3], [-1]]), context)).toThrow('"decoder_input_ids"');
   });

@@ -193,12 +193,13 @@ export class Seq2Seq implements Objective {
       if (this.options.truncate && !packed) return values.subarray(0, limit);
       const longest = Math.max(...examples.map((other) => other[name]?.values.length ?? 0));
       throw new DataError(
-        `${where}: "${name}" has ${values.length} tokens, but ${option} is ${limit}; this batch needs ${longest}.`,
+        `${where}: "${name}" has ${values.length} tokens, but objective.${option} is ${limit}; this batch needs ${longest}.`,
         {
           code: 'data.too-long',
+          exitCode: 2,
           hint: packed
-            ? `Set ${option} to ${longest} or more, or pack the dataset's rows shorter: packed rows are not cut.`
-            : `Set ${option} to ${longest} or more, or set truncate: true.`,
+            ? `Set objective.${option} to ${longest} or more, or pack the dataset's rows shorter: packed rows are not cut.`
+            : `Set objective.${option} to ${longest} or more, or set objective.truncate: true.`,
         },
       );
     });

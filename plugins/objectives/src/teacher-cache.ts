@@ -23,7 +23,7 @@ import {
 import { DataError } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { KEY_BYTES } from './sequences';
@@ -47,6 +47,17 @@ const indexSchema = z.strictObject({
 export type TeacherCacheIndex = z.output<typeof indexSchema>;
 
 const INDEX_FILE = 'index.json';
+
+/** Throws DataError where a file is in the place of a cache's folder. */
+export async function checkCacheFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (!found || found.isDirectory()) return;
+  throw new DataError(`${folder} is a file; expected the folder of a teacher's cache, or the name of a new one.`, {
+    code: 'distillation.cache-folder',
+    exitCode: 2,
+    hint: 'Name another folder with --out, or as distillation.cache.',
+  });
+}
 
 /** undefined where the folder holds no cache. Throws DataError for one that is not ours or of another version. */
 export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex | undefined> {

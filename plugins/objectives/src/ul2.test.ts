@@ -12,6 +12,7 @@ const examples = (...rows: number[][]): ObjectiveSource => ({
   kind: 'examples',
   examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
 });
+const MODES_OF_BYTES = { R: 259, X: 260, S: 261 };
 const counting = (length: number): number[] => Array.from({ length }, (_, i) => 3 + i);
 
 /** Source and target of the first row, without padding. */
@@ -140,12 +141,17 @@ describe('Ul2', () => {
     seed: fc.integer(),
   });
 
+  const MODES: Record<string, number> = { R: 900, X: 901, S: 902 };
+  /** Those that the denoisers name: others are refused. */
+  const modesOf = (given: readonly { prefix: string }[]): Record<string, number> =>
+    Object.fromEntries(given.map(({ prefix }) => [prefix, MODES[prefix]]));
+
   test('on random input: nothing lost, order kept, for every row, denoiser and mode; the same for a seed', () => {
     const modes = [900, 901, 902];
     const isSentinel = (id: number): boolean => id >= 700 && id < 900;
     fc.assert(
       fc.property(mixtures, ({ rows, seed, ...given }) => {
-        const options = { ...given, modeTokens: { R: 900, X: 901, S: 902 }, sentinels: { first: 899, count: 200 } };
+        const options = { ...given, modeTokens: modesOf(given.denoisers), sentinels: { first: 899, count: 200 } };
         const prepare = (): ReturnType<Ul2['prepare']> =>
           make(options).prepare(examples(...rows), { model, random: createRandom(seed) });
         const host = prepare();
@@ -169,7 +175,7 @@ describe('Ul2', () => {
     const isSentinel = (id: number): boolean => id >= 700 && id < 900;
     fc.assert(
       fc.property(mixtures, fc.integer({ min: 0, max: 3 }), ({ rows, seed, ...given }, filling) => {
-        const options = { ...given, modeTokens: { R: 900, X: 901, S: 902 }, sentinels: { first: 899, count: 200 } };
+        const options = { ...given, modeTokens: modesOf(given.denoisers), sentinels: { first: 899, count: 200 } };
         const objective = make({ ...options, padToMultipleOf: 1 });
         // In front a segment of one token, which can only be left out, and filling behind.
         const tokens = int32([5, ...rows.flat(), ...Array<number>(filling).fill(0)]);
@@ -302,7 +308,7 @@ describe('Ul2', () => {
       { meanSpan: 3, rate: 0.5, weight: 0, prefix: 'X' },
       { kind: 'suffix', rate: 0.5, weight: 3, prefix: 'S' },
     ];
-    const objective = make({ denoisers: given, modeTokens: { R: 900, X: 901, S: 902 } });
+    const objective = make({ denoisers: given, modeTokens: { R: 890, X: 891, S: 892 } });
     const counts = new Map<number, number>();
     const random = createRandom(1);
     const draws = 2000;
@@ -310,9 +316,9 @@ describe('Ul2', () => {
       const [[mode]] = rowsOf(objective.prepare(examples(counting(20)), { model, random: random.fork(i) })).input_ids;
       counts.set(mode, (counts.get(mode) ?? 0) + 1);
     }
-    expect([...counts.keys()].sort()).toEqual([900, 902]);
+    expect([...counts.keys()].sort()).toEqual([890, 892]);
     // Within five standard deviations of a quarter.
-    expect(Math.abs(counts.get(900)! - draws / 4)).toBeLessThan(5 * Math.sqrt((draws * 3) / 16));
+    expect(Math.abs(counts.get(890)! - draws / 4)).toBeLessThan(5 * Math.sqrt((draws * 3) / 16));
   });
 
   test.each(['ul2', 't5gemma2'] as const)(
@@ -360,17 +366,15 @@ describe('Ul2', () => {
 
   test('what does not fit names the length that would', () => {
     const few = { denoisers: [{ meanSpan: 2, rate: 0.5 }] };
+    const asked = (message: string): Error => expect.objectContaining({ message, exitCode: 2 }) as Error;
     expect(() => rowOf(make({ ...few, sentinels: { count: 10 } }), counting(100))).toThrow(
-      'makes 25 spans of 100 tokens, but there are 10 sentinels.',
+      asked('A denoiser with rate 0.5 and meanSpan 2 makes 25 spans of 100 tokens, but there are 10 sentinels.'),
     );
     expect(() => rowOf(make({ ...few, maxSourceTokens: 70 }), counting(100))).toThrow(
-      'The longest source of this mixture takes 75 tokens, but objective.maxSourceTokens is 70.',
+      asked('The longest source of this mixture takes 75 tokens, but objective.maxSourceTokens is 70.'),
     );
     expect(() => rowOf(make({ ...few, maxTargetTokens: 70 }), counting(100))).toThrow(
-      'The longest target of this mixture takes 76 tokens, but objective.maxTargetTokens is 70.',
-    );
-    expect(() => rowOf(make({ ...few, sentinels: { first: 5 } }), counting(100))).toThrow(
-      'Sentinel 6 would be token -1, but the vocabulary has 1000 tokens.',
+      asked('The longest target of this mixture takes 76 tokens, but objective.maxTargetTokens is 70.'),
     );
     expect(() => rowOf(make(), [5])).toThrow(
       'Example 0 of the batch: "tokens" has length 1, but denoising needs at least 2.',
@@ -381,6 +385,84 @@ describe('Ul2', () => {
     expect(() => make({ denoisers: [{ rate: 0.5, weight: 0 }] })).toThrow('objective.denoisers: every weight is 0');
     expect(() => make({ denoisers: [{ rate: 0.5, prefix: 'R' }] })).toThrow(
       'the prefix "R" has no id in objective.modeTokens.',
+    );
+  });
+
+  test.each([
+    [{ modeTokens: { r: 259 } }, 'no denoiser has the prefix "r"; did you mean "R"?', '"R", "X", "S"'],
+    [{ modeTokens: { R: 259, Z: 1 } }, 'no denoiser has the prefix "Z".', '"R", "X", "S"'],
+    [
+      { modeTokens: { R: 259 }, denoisers: [{ rate: 0.5 }] },
+      'no denoiser has the prefix "R".',
+      'None of the denoisers',
+    ],
+  ])('a mode token that no denoiser puts anywhere is refused: %j', (options, message, hint) => {
+    expect(() => make(options)).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining(`objective.modeTokens: ${message}`) as unknown,
+        hint: expect.stringContaining(hint) as unknown,
+        exitCode: 2,
+      }),
+    );
+  });
+
+  test.each<[string, number, object, string, string]>([
+    [
+      'are mode tokens',
+      320,
+      { modeTokens: MODES_OF_BYTES, sentinels: { first: 259, step: 1, count: 20 } },
+      'the 20 sentinels go up from token 259 to 278, but 259 is the mode token R, 260 is the mode token X, 261 is the mode token S.',
+      'Set objective.sentinels.first and .count to other tokens',
+    ],
+    [
+      'are mode tokens by default',
+      320,
+      { modeTokens: MODES_OF_BYTES },
+      'the 100 sentinels go down from token 319 to 220, but 259 is the mode token R, 260 is the mode token X, 261 is',
+      'Set objective.sentinels.count to 58 or less, or objective.sentinels.first',
+    ],
+    [
+      'leave the vocabulary',
+      320,
+      { sentinels: { count: 500 } },
+      'the 500 sentinels go down from token 319 to -180, but the vocabulary has 320 tokens (0 to 319).',
+      'Set objective.sentinels.count to 317 or less',
+    ],
+    [
+      'leave it at its end',
+      320,
+      { sentinels: { first: 310, step: 1, count: 11 } },
+      'the 11 sentinels go up from token 310 to 320, but',
+      'to 10 or less',
+    ],
+    [
+      'pad, start and end',
+      102,
+      {},
+      'the 100 sentinels go down from token 101 to 2, but 2 is the start token.',
+      'to 99 or less',
+    ],
+  ])('sentinels that %s are refused before anything is drawn', (_, vocabularySize, options, message, hint) => {
+    const small = { ...model, vocabularySize };
+    const prepare = (): unknown =>
+      make(options).prepare(examples([5, 6, 7, 8]), { model: small, random: createRandom(0) });
+    expect(prepare).toThrow(
+      expect.objectContaining({
+        message: expect.stringContaining(`objective.sentinels: ${message}`) as unknown,
+        hint: expect.stringContaining(hint) as unknown,
+        exitCode: 2,
+      }),
+    );
+  });
+
+  test('sentinels up to the borders are taken, and of no concern without spans', () => {
+    const small = { ...model, vocabularySize: 320 };
+    const check = (options: object): void => make(options).checkModel(small);
+    expect(() => check({ modeTokens: MODES_OF_BYTES, sentinels: { count: 58 } })).not.toThrow();
+    expect(() => check({ sentinels: { first: 3, step: 1, count: 317 } })).not.toThrow();
+    expect(() => check({ denoisers: [{ kind: 'suffix', rate: 0.5 }], sentinels: { count: 999 } })).not.toThrow();
+    expect(() => check({ modeTokens: { S: 320 } })).toThrow(
+      'objective.modeTokens.S is token 320, but the vocabulary has 320 tokens (0 to 319).',
     );
   });
 });

@@ -2,13 +2,13 @@
 import {
   DataError,
   defineComponent,
+  didYouMean,
   exampleRandom,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
   type LossOutput,
   type Model,
-  type Objective,
   type ObjectiveContext,
   type ObjectiveSource,
   type Parameters,
@@ -16,9 +16,10 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { checkModelKind, ENCODER_DECODER_FIELDS, TEXT_FIELDS } from './fields';
+import { checkModelKind, ENCODER_DECODER_FIELDS, TEXT_FIELDS, type ModelBound } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { roundUp } from './padding';
+import { checkModeTokens, checkSentinels, sentinelId, sentinelOptions } from './sentinels';
 import { batchOfRows, isPacked, sequencesOf } from './sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
 
@@ -71,15 +72,7 @@ export const ul2Options = z.strictObject({
   preset: z.enum(['ul2', 't5gemma2']).default('ul2'),
   /** In the place of the preset's. */
   denoisers: z.array(denoiser).min(1).optional(),
-  sentinels: z
-    .strictObject({
-      /** Id of the first sentinel; default: the vocabulary's last token. */
-      first: z.int().nonnegative().optional(),
-      /** From one sentinel to the next. */
-      step: z.union([z.literal(-1), z.literal(1)]).default(-1),
-      count: z.int().positive().default(100),
-    })
-    .prefault({}),
+  sentinels: sentinelOptions.prefault({}),
   /** Token ids put before the source, by the denoisers' `prefix`; none by default. */
   modeTokens: z.record(z.string(), z.int().nonnegative()).default({}),
   /** Whether the target of a `span` denoiser ends with the model's end token. */
@@ -106,11 +99,12 @@ export type Ul2Options = z.output<typeof ul2Options>;
  * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
  * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
  */
-export class Ul2 implements Objective {
+export class Ul2 implements ModelBound {
   readonly modelKind = 'encoder-decoder';
   readonly gives = ENCODER_DECODER_FIELDS;
   private readonly denoisers: readonly Denoiser[];
   private readonly totalWeight: number;
+  private checkedModel: Model | undefined;
 
   constructor(private readonly options: Ul2Options) {
     this.denoisers = (options.denoisers ?? UL2_PRESETS[options.preset]).filter(({ weight }) => weight > 0);
@@ -121,24 +115,26 @@ export class Ul2 implements Objective {
         exitCode: 2,
       });
     }
-    const unknown = (options.denoisers ?? []).find(
-      ({ prefix }) => prefix !== undefined && !(prefix in options.modeTokens),
-    );
-    if (unknown) {
-      throw new DataError(`objective.denoisers: the prefix "${unknown.prefix}" has no id in objective.modeTokens.`, {
-        code: 'objective.mode-token',
-        exitCode: 2,
-      });
-    }
+    checkPrefixes(options);
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
     return kind === 'examples' ? TEXT_FIELDS : undefined;
   }
 
+  /** Throws DataError for a decoder-only model, and for sentinels or mode tokens that its vocabulary does not have to spare. */
+  checkModel(model: Model): void {
+    if (this.checkedModel === model) return;
+    checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
+    const { modeTokens, sentinels } = this.options;
+    checkModeTokens(modeTokens, model);
+    if (this.denoisers.some(({ kind }) => kind === 'span')) checkSentinels(sentinels, modeTokens, model);
+    this.checkedModel = model;
+  }
+
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
-    checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
+    this.checkModel(model);
     if (source.kind === 'batch') {
       throw new DataError('The objective "ul2" corrupts single sequences; it does not take ready batches.', {
         code: 'objective.source',
@@ -228,32 +224,18 @@ export class Ul2 implements Objective {
         `A denoiser with rate ${one.rate} and meanSpan ${one.meanSpan} makes ${plan.spans} spans of ${tokens.length} tokens, but there are ${count} sentinels.`,
         {
           code: 'objective.sentinels',
+          exitCode: 2,
           hint: `Set objective.sentinels.count to ${plan.spans} or more, with as many ids to spare, or shorten the sequences.`,
         },
       );
     }
     const spans = drawSpans(tokens.length, plan, random);
-    const { source, target, origins } = corrupt(tokens, spans, (i) => this.sentinel(i, model));
+    const { source, target, origins } = corrupt(tokens, spans, (i) => sentinelId(i, this.options.sentinels, model));
     if (this.options.appendEos) {
       target.push(model.specialTokens.eos[0]);
       origins.push(tokens.length - 1);
     }
     return { source: [...prefix, ...source], target, origins };
-  }
-
-  private sentinel(index: number, model: Model): number {
-    const { first = model.vocabularySize - 1, step } = this.options.sentinels;
-    const id = first + index * step;
-    if (id < 0 || id >= model.vocabularySize) {
-      throw new DataError(
-        `Sentinel ${index} would be token ${id}, but the vocabulary has ${model.vocabularySize} tokens.`,
-        {
-          code: 'objective.sentinels',
-          hint: 'Change objective.sentinels.first or .step.',
-        },
-      );
-    }
-    return id;
   }
 
   private modeToken({ prefix }: Denoiser): number | undefined {
@@ -267,10 +249,34 @@ export class Ul2 implements Objective {
       `The longest ${what} of this mixture takes ${needed} tokens, but objective.${option} is ${limit}.`,
       {
         code: 'objective.too-long',
+        exitCode: 2,
         hint: `Set objective.${option} to ${needed}, or give shorter sequences; nothing is cut silently.`,
       },
     );
   }
+}
+
+/** Throws DataError unless the denoisers' prefixes and the names of the mode tokens go together. */
+function checkPrefixes({ preset, denoisers, modeTokens }: Ul2Options): void {
+  const without = denoisers?.find(({ prefix }) => prefix !== undefined && !Object.hasOwn(modeTokens, prefix));
+  if (without) {
+    throw new DataError(`objective.denoisers: the prefix "${without.prefix}" has no id in objective.modeTokens.`, {
+      code: 'objective.mode-token',
+      exitCode: 2,
+    });
+  }
+  const known = [...new Set((denoisers ?? UL2_PRESETS[preset]).flatMap(({ prefix }) => prefix ?? []))];
+  const unknown = Object.keys(modeTokens).find((name) => !known.includes(name));
+  if (unknown === undefined) return;
+  const names = known.map((name) => `"${name}"`).join(', ');
+  throw new DataError(
+    `objective.modeTokens: no denoiser has the prefix "${unknown}"${didYouMean(unknown, known) || '.'}`,
+    {
+      code: 'objective.mode-token',
+      exitCode: 2,
+      hint: known.length > 0 ? `The denoisers' prefixes are ${names}.` : 'None of the denoisers has a `prefix`.',
+    },
+  );
 }
 
 /** Tokens of the suffix: at least one on each side. */

@@ -1,3 +1,6 @@
+import { createComponentFactory, createRandom, Registry, type Logger } from '@graft/core';
+import type { Engine } from '@graft/engine';
+import { plugin } from './plugin';
 import {
   constantOptions,
   constantSchedule,
@@ -41,6 +44,21 @@ it('takes the rest of the run for the decay, and a run shorter than its warm-up'
   expect(schedule.factor(20, 30)).toBeCloseTo(0.5, 12);
   expect(factors(schedule, 5)).toEqual([0.1, 0.2, 0.3, 0.4, 0.5]);
   expect(schedule.factor(10, 10)).toBe(1);
+});
+
+it.each(['constant', 'cosine', 'inverse-sqrt', 'linear'])('%s says once that its warm-up is too long', async (use) => {
+  const lines: string[] = [];
+  const registry = new Registry();
+  registry.register(plugin, 'here');
+  const logger = { warn: (line: string) => lines.push(line) } as unknown as Logger;
+  const components = createComponentFactory(registry, { engine: {} as Engine, random: createRandom(0), logger });
+  const schedule = await components.create('schedule', { use, warmupSteps: 10 });
+  expect(factors(schedule, 10)[9]).toBe(1);
+  expect(lines).toEqual([]);
+  expect(factors(schedule, 9)[8]).toBe(0.9);
+  expect(lines).toEqual([
+    'schedule.warmupSteps is 10, but there are 9 steps: the learning rate never gets to its full height.',
+  ]);
 });
 
 it.each([{ warmupSteps: -1 }, { warmupSteps: 1.5 }, { finalFactor: 2 }, { decaySteps: 0 }, { warmup: 3 }])(

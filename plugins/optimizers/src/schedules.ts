@@ -1,4 +1,4 @@
-import { defineComponent, type Schedule } from '@graft/core';
+import { defineComponent, type Logger, type Schedule } from '@graft/core';
 import { z } from 'zod';
 
 const warmupSteps = z.int().min(0).default(0);
@@ -64,12 +64,32 @@ export function inverseSquareRootSchedule({ warmupSteps: warmup }: ConstantOptio
   return { factor: (step) => (step < warmup ? (step + 1) / warmup : Math.sqrt(peak / Math.max(peak, step + 1))) };
 }
 
+/** The schedule, which says once where the steps end before the warm-up does. */
+export function warningOfLongWarmup(
+  schedule: Schedule,
+  { warmupSteps: warmup }: ConstantOptions,
+  logger: Logger,
+): Schedule {
+  let said = false;
+  return {
+    factor: (step, totalSteps) => {
+      if (warmup > totalSteps && !said) {
+        said = true;
+        logger.warn(
+          `schedule.warmupSteps is ${warmup}, but there are ${totalSteps} steps: the learning rate never gets to its full height.`,
+        );
+      }
+      return schedule.factor(step, totalSteps);
+    },
+  };
+}
+
 export const constant = defineComponent({
   interface: 'schedule',
   id: 'constant',
   description: 'the base learning rate, after a linear warm-up',
   options: constantOptions,
-  useFactory: ({ options }) => constantSchedule(options),
+  useFactory: ({ options, logger }) => warningOfLongWarmup(constantSchedule(options), options, logger),
 });
 
 export const cosine = defineComponent({
@@ -77,7 +97,7 @@ export const cosine = defineComponent({
   id: 'cosine',
   description: 'half a cosine down to a last factor, after a linear warm-up',
   options: cosineOptions,
-  useFactory: ({ options }) => cosineSchedule(options),
+  useFactory: ({ options, logger }) => warningOfLongWarmup(cosineSchedule(options), options, logger),
 });
 
 export const inverseSquareRoot = defineComponent({
@@ -85,7 +105,7 @@ export const inverseSquareRoot = defineComponent({
   id: 'inverse-sqrt',
   description: 'falls with the root of the steps done, after a linear warm-up, whatever the length of the run',
   options: constantOptions,
-  useFactory: ({ options }) => inverseSquareRootSchedule(options),
+  useFactory: ({ options, logger }) => warningOfLongWarmup(inverseSquareRootSchedule(options), options, logger),
 });
 
 export const linear = defineComponent({
@@ -93,5 +113,5 @@ export const linear = defineComponent({
   id: 'linear',
   description: 'a straight line down to a last factor, after a linear warm-up',
   options: linearOptions,
-  useFactory: ({ options }) => linearSchedule(options),
+  useFactory: ({ options, logger }) => warningOfLongWarmup(linearSchedule(options), options, logger),
 });

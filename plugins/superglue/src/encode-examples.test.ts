@@ -1,7 +1,7 @@
 import type { Tokenizer } from '@graft/core';
 import fc from 'fast-check';
 import { encodeExamples, type EncodeOptions } from './encode-examples';
-import type { ClassificationExample } from './tasks';
+import type { PlacedExample } from './tasks';
 
 /** A token a character. */
 const tokenizer: Tokenizer = {
@@ -13,12 +13,14 @@ const tokenizer: Tokenizer = {
   decode: (ids) => String.fromCharCode(...Array.from(ids, (id) => id - 3)),
 };
 const options: EncodeOptions = { maxTokens: 30, longInputs: 'shorten', prependBos: false, appendEos: true };
-const example = (before: string, long: string, after: string): ClassificationExample => ({
+const place = { file: 'val.jsonl', line: 12 };
+const example = (before: string, long: string, after: string): PlacedExample => ({
   id: '7/1',
+  place,
   parts: [{ text: before }, { text: long, shortenable: true }, { text: after }],
 });
-const encode = (one: ClassificationExample, changes: Partial<EncodeOptions> = {}) =>
-  encodeExamples([one], tokenizer, { ...options, ...changes }, 'val.jsonl');
+const encode = (one: PlacedExample, changes: Partial<EncodeOptions> = {}, all = [one]) =>
+  encodeExamples([one], tokenizer, { ...options, ...changes }, all);
 
 test('what fits stays as it is, between the special tokens that are asked for', () => {
   const { encoded, shortened } = encode(example('q: ', 'a b', ' end'), { prependBos: true });
@@ -48,13 +50,34 @@ test('a passage loses whole words from its end, no more than it must, and nothin
   );
 });
 
-test('an example that does not fit is an error that names the needed length', () => {
+const refusal = (message: string, hint: string): Error =>
+  expect.objectContaining({ message, hint, exitCode: 2 }) as Error;
+
+test('an example that does not fit is an error that names its line, and the length that all of the task need', () => {
   const long = example('q: ', 'a '.repeat(40), ' end');
-  expect(() => encode(long, { longInputs: 'error' })).toThrow(
-    'val.jsonl: example 7/1 takes 88 tokens, but maxTokens is 30.',
+  const longer = { ...example('q: ', 'a '.repeat(50), ' end'), place: { file: 'train.jsonl', line: 1 } };
+  expect(() => encode(long, { longInputs: 'error' }, [long, longer])).toThrow(
+    refusal(
+      'val.jsonl:12 (idx 7/1) takes 88 tokens, but maxTokens is 30.',
+      "Raise maxTokens to 108 or more, which the longest of the task's examples needs, or set longInputs: shorten.",
+    ),
   );
-  expect(() => encode(example('q'.repeat(40), 'a b', ''))).toThrow(
-    'takes 41 tokens without its passage, but maxTokens is 30.',
+  const [question, other] = [40, 44].map((length) => example('q'.repeat(length), 'a b', ''));
+  expect(() => encode(question, {}, [question, other, long])).toThrow(
+    refusal(
+      'val.jsonl:12 (idx 7/1) takes 41 tokens without its passage, but maxTokens is 30.',
+      "Raise maxTokens to 45 or more, which the longest of the task's examples needs.",
+    ),
   );
-  expect(() => encode({ id: '8', parts: [{ text: 'x'.repeat(30) }] })).toThrow('example 8 takes 31 tokens without');
+});
+
+test('of a task without a passage nothing can be shortened, and it says so', () => {
+  const one: PlacedExample = { id: '8', place, parts: [{ text: 'x'.repeat(30) }] };
+  const hint = "Raise maxTokens to 31 or more, which the longest of the task's examples needs.";
+  expect(() => encode(one)).toThrow(
+    refusal('val.jsonl:12 (idx 8) takes 31 tokens, but maxTokens is 30, and its task has no passage to shorten.', hint),
+  );
+  expect(() => encode(one, { longInputs: 'error' })).toThrow(
+    refusal('val.jsonl:12 (idx 8) takes 31 tokens, but maxTokens is 30.', hint),
+  );
 });

@@ -1,5 +1,5 @@
 import { DataError, type Tokenizer } from '@graft/core';
-import type { ClassificationExample } from './tasks';
+import type { ClassificationExample, PlacedExample } from './tasks';
 
 /** An example as the encoder reads it. */
 export interface EncodedExample {
@@ -23,14 +23,14 @@ export interface EncodedExamples {
 }
 
 /**
- * Tokenizes examples. Throws DataError naming the needed length where one does not fit: nothing is ever cut but what the
- * task calls shortenable, and that only where the options say so.
+ * Tokenizes examples. Throws DataError where one does not fit, naming the length that the longest of `all` needs: nothing is ever
+ * cut but what the task calls shortenable, and that only where the options say so. `all`: the task's, of every part. Default: these.
  */
 export function encodeExamples(
-  examples: readonly ClassificationExample[],
+  examples: readonly PlacedExample[],
   tokenizer: Tokenizer,
   options: EncodeOptions,
-  where: string,
+  all = examples,
 ): EncodedExamples {
   const { maxTokens, longInputs, prependBos, appendEos } = options;
   const room = maxTokens - Number(prependBos) - Number(appendEos);
@@ -38,21 +38,8 @@ export function encodeExamples(
   const encoded = examples.map((example): EncodedExample => {
     let tokens = tokenizer.encode(textOf(example));
     if (tokens.length > room) {
-      const specials = maxTokens - room;
-      const needed = tokens.length + specials;
-      if (longInputs === 'error')
-        throw tooLong(
-          where,
-          example,
-          `takes ${needed} tokens`,
-          maxTokens,
-          `${needed} or more, or set longInputs: shorten`,
-        );
-      const fitting = shorten(example, tokenizer, room);
-      if (!fitting) {
-        const least = tokenizer.encode(textOf(example, 0)).length + specials;
-        throw tooLong(where, example, `takes ${least} tokens without its passage`, maxTokens, `${least} or more`);
-      }
+      const fitting = longInputs === 'shorten' ? shorten(example, tokenizer, room) : undefined;
+      if (!fitting) throw tooLong(example, all, tokenizer, options);
       tokens = fitting;
       shortened++;
     }
@@ -89,16 +76,24 @@ function withSpecials(tokens: Int32Array, tokenizer: Tokenizer, { prependBos, ap
   return whole;
 }
 
+const hasPassage = ({ parts }: ClassificationExample): boolean => parts.some(({ shortenable }) => shortenable);
+
 function tooLong(
-  where: string,
-  { id }: ClassificationExample,
-  takes: string,
-  maxTokens: number,
-  raiseTo: string,
+  example: PlacedExample,
+  all: readonly PlacedExample[],
+  tokenizer: Tokenizer,
+  { maxTokens, longInputs, prependBos, appendEos }: EncodeOptions,
 ): DataError {
-  return new DataError(`${where}: example ${id} ${takes}, but maxTokens is ${maxTokens}.`, {
+  const shortens = longInputs === 'shorten';
+  const tokensOf = (one: ClassificationExample): number =>
+    tokenizer.encode(textOf(one, shortens ? 0 : Infinity)).length + Number(prependBos) + Number(appendEos);
+  const needed = all.reduce((longest, one) => Math.max(longest, tokensOf(one)), 0);
+  const { id, place } = example;
+  const takes = `takes ${tokensOf(example)} tokens${shortens && hasPassage(example) ? ' without its passage' : ''}`;
+  const limit = `maxTokens is ${maxTokens}${shortens && !hasPassage(example) ? ', and its task has no passage to shorten' : ''}`;
+  return new DataError(`${place.file}:${place.line} (idx ${id}) ${takes}, but ${limit}.`, {
     code: 'superglue.too-long',
     exitCode: 2,
-    hint: `Raise maxTokens to ${raiseTo}.`,
+    hint: `Raise maxTokens to ${needed} or more, which the longest of the task's examples needs${!shortens && hasPassage(example) ? ', or set longInputs: shorten' : ''}.`,
   });
 }

@@ -137,16 +137,31 @@ test('a model without states to read is refused before anything is trained', asy
   );
 });
 
+test('the length that a refusal names is enough for the training and the validation set', async () => {
+  const options = { longInputs: 'error', maxTokens: 8, tasks: ['copa'], epochs: 1 };
+  const refused = (await evaluator(options)).evaluate(context());
+  const { message, hint } = await refused.then(
+    () => ({ message: '', hint: '' }),
+    (error: Error & { hint: string }) => error,
+  );
+  expect(message).toMatch(/COPA.train\.jsonl:1 \(idx 0\) takes \d+ tokens, but maxTokens is 8\./);
+  const needed = Number(/\d+/.exec(hint)![0]);
+  const again = (maxTokens: number): Promise<unknown> =>
+    evaluator({ ...options, maxTokens }).then((own) => own.evaluate(context()));
+  await expect(again(needed - 1)).rejects.toThrow(`takes ${needed} tokens`);
+  await expect(again(needed)).resolves.toBeDefined();
+});
+
 test('what is said of a text does not depend on what else is in the batch', async () => {
   const tokenizer = { encode: (line: string) => Int32Array.from(Buffer.from(line)), bosId: 257, eosId: 258 };
   const task = findTask('boolq');
   const examples = await readTask(folder, task, 'val');
-  const { encoded } = encodeExamples(
-    examples,
-    tokenizer as never,
-    { maxTokens: 200, longInputs: 'error', prependBos: false, appendEos: true },
-    'val',
-  );
+  const { encoded } = encodeExamples(examples, tokenizer as never, {
+    maxTokens: 200,
+    longInputs: 'error',
+    prependBos: false,
+    appendEos: true,
+  });
   const head = initialHead(2, model.representation.width, createRandom(5));
   const logitsOf = (batchSize: number): number[][] =>
     [...batches(encoded, { batchSize, maxTokens: 200, padId: 0 })].flatMap(({ examples: own, fields }) =>

@@ -19,7 +19,7 @@ import { z } from 'zod';
 import { encodeExamples, type EncodedExample } from './encode-examples';
 import { DivergedError, FineTuner, type EpochResult, type Trial } from './fine-tune';
 import { choose, grid, type Chosen } from './grid';
-import { readTask, TASKS, type SuperGlueTask } from './tasks';
+import { readTask, TASKS, type PlacedExample, type SuperGlueTask } from './tasks';
 import { TrialStore, type TrialRecord } from './trial-store';
 
 const taskIds = TASKS.map(({ id }) => id);
@@ -111,19 +111,20 @@ export class SuperGlueEvaluator implements Evaluator {
 
   private async read(task: SuperGlueTask): Promise<TaskData> {
     const { folder } = this.options;
-    const parts: EncodedExample[][] = [];
-    for (const part of ['train', 'val'] as const) {
-      const examples = await readTask(folder, task, part);
+    const train = await readTask(folder, task, 'train');
+    const val = await readTask(folder, task, 'val');
+    const all = [...train, ...val];
+    const encode = (part: 'train' | 'val', examples: readonly PlacedExample[]): readonly EncodedExample[] => {
       const where = join(folder, task.folder, `${part}.jsonl`);
-      const { encoded, shortened } = encodeExamples(examples, this.parts.tokenizer, this.options, where);
+      const { encoded, shortened } = encodeExamples(examples, this.parts.tokenizer, this.options, all);
       if (encoded.length === 0) throw new DataError(`${where} holds no examples.`, { code: 'superglue.empty' });
       if (shortened > 0)
         this.parts.logger.warn(
           `${where}: ${shortened} of ${encoded.length} examples are longer than ${this.options.maxTokens} tokens; their passage loses its end.`,
         );
-      parts.push([...encoded]);
-    }
-    return { train: parts[0], val: parts[1] };
+      return encoded;
+    };
+    return { train: encode('train', train), val: encode('val', val) };
   }
 
   /** The grid of one task. */

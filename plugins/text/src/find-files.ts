@@ -19,11 +19,12 @@ export interface DataFile {
 
 /**
  * The files that match, in an order that depends on their names alone. A pattern that is the name of a file means that
- * file. Throws DataError for a pattern that matches nothing.
+ * file. Throws DataError for a pattern that matches nothing, with what `options` to look at.
  */
 export async function findFiles(
   patterns: string | readonly string[],
   exclude: readonly string[] = [],
+  options = 'dataset.files and dataset.exclude',
 ): Promise<DataFile[]> {
   const found = new Map<string, number>();
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
@@ -33,7 +34,11 @@ export async function findFiles(
       : await glob(pattern, { ignore: [...exclude], absolute: true, onlyFiles: true, cwd: '/' });
     if (paths.length === 0) {
       const without = exclude.length > 0 ? ` (without ${exclude.join(', ')})` : '';
-      throw new DataError(`No file matches ${pattern}${without}.`, { code: 'data.no-files' });
+      throw new DataError(`No file matches ${pattern}${without}.`, {
+        code: 'data.no-files',
+        exitCode: 2,
+        hint: `Look at ${options}; \`**\` stands for folders within folders.`,
+      });
     }
     for (const path of paths) found.set(path, (await stat(path)).size);
   }

@@ -20,6 +20,7 @@ const folder = folderWith({
   'broken.jsonl': `{"text": "fine"}\n{"text": \n`,
   'list.jsonl': '[1, 2]',
   'empty.jsonl': '\n \n',
+  'blank.jsonl': '{"text": "fine", "q": "ab", "a": ""}\n{"text": "", "q": "", "a": ""}\n',
 });
 const files = join(folder, '[ab].jsonl');
 const open = (options: object = {}, seed = 0): Promise<Dataset> =>
@@ -93,12 +94,28 @@ describe('jsonl', () => {
     expect(train.length).toBeGreaterThan(0);
   });
 
+  it('takes an empty answer for its end, and an empty text as a part of windows', async () => {
+    const blank = { ...once, shuffle: false, files: join(folder, 'blank.jsonl') };
+    const [first] = await take(await open({ ...blank, source: 'q', target: 'a' }), 1);
+    expect(decode(lists([first], 'target'))).toEqual(['<eos>']);
+    const windows = await take(await open({ ...blank, lengthTokens: 6 }), 9);
+    expect(decode(lists(windows, 'tokens'))).toEqual(['fine<eos><eos>']);
+  });
+
   it.each<[string, object, string]>([
     ['bad.jsonl', {}, 'bad.jsonl:3 should have a text under "text", but holds number there.'],
     ['bad.jsonl', { text: 'body' }, 'bad.jsonl:1 should have a text under "body", but has only text.'],
     ['broken.jsonl', {}, 'broken.jsonl:2 is no JSON object on a line'],
     ['list.jsonl', {}, 'list.jsonl:1 is no JSON object on a line: it is no object.'],
     ['empty.jsonl', {}, 'empty.jsonl holds anything'],
+    ['blank.jsonl', {}, 'blank.jsonl:2 has an empty text: "text" gives no token.'],
+    ['blank.jsonl', { source: 'q', target: 'a' }, 'blank.jsonl:2 has an empty source: "q" gives no token.'],
+    ['blank.jsonl', { source: '{q}', target: 'a' }, 'blank.jsonl:2 has an empty source: "{q}" gives no token.'],
+    [
+      'blank.jsonl',
+      { source: 'q', target: 'a', appendEos: false },
+      'blank.jsonl:1 has an empty target: "a" gives no token.',
+    ],
   ])('names file and line of what is wrong: %s %j', async (name, options, message) => {
     const read = async (): Promise<unknown> =>
       take(await open({ files: join(folder, name), shuffle: false, ...once, ...options }), 10);

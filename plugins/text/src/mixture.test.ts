@@ -160,6 +160,26 @@ it('keeps items for the part of the objective that they are for', async () => {
   expect(() => only.select!('lm')).toThrow('has nothing for "lm"');
 });
 
+it('the name of a part stands for all of its variants', async () => {
+  const dataset = await openDataset('mixture', {
+    datasets: [
+      { dataset: lines('a'), objective: 'lm' },
+      { dataset: lines('b'), objective: 'chat/low' },
+    ],
+  });
+  for (const [variant, from] of [
+    ['lm', 'a'],
+    ['lm/low', 'a'],
+    ['lm/high', 'a'],
+    ['chat/low', 'b'],
+  ]) {
+    dataset.select!(variant);
+    expect((await texts(dataset, 9)).every((text) => text.startsWith(from))).toBe(true);
+  }
+  expect(() => dataset.select!('chat/high')).toThrow('has nothing for "chat/high"');
+  expect(() => dataset.select!('lmx')).toThrow('has nothing for "lmx"');
+});
+
 it('refuses members of two kinds, and a position of another mixture', async () => {
   const member = (kind: Dataset['kind']): MixtureMember => ({
     dataset: { kind, fields: [] } as unknown as Dataset,

@@ -2,6 +2,7 @@ import {
   componentOption,
   DataError,
   defineComponent,
+  meansVariant,
   type Dataset,
   type FieldSpec,
   type HostFields,
@@ -19,7 +20,7 @@ export const mixtureOptions = z.strictObject({
         dataset: componentOption('dataset'),
         /** Relative chance of an item. */
         rate: z.number().positive().default(1),
-        /** The part of the objective `mixture` that alone learns from it. Default: all do. */
+        /** The part of the objective `mixture` that alone learns from it, or `part/variant`. Default: all do. */
         objective: z.string().min(1).optional(),
         /** Tells its random numbers from those of the others, whatever the order. Default: its place in the list. */
         name: z.string().min(1).optional(),
@@ -182,7 +183,7 @@ export class MixtureDataset implements Dataset {
 }
 
 const serves = ({ objective }: MixtureMember, variant: string | undefined): boolean =>
-  objective === undefined || variant === undefined || objective === variant;
+  objective === undefined || variant === undefined || meansVariant(objective, variant);
 
 /** Every field of some dataset; one that not all give is optional. Throws DataError where two disagree about one. */
 function unionOf(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {

@@ -8,7 +8,7 @@ import { packOption } from './pack';
 import { packDocuments, packPairs, pairPackProblem } from './pack-dataset';
 import { PackedDataset, TOKENS_FIELD } from './packed';
 import { RowExamples, RowSource } from './row-examples';
-import { OrderedRows, SEQUENCE_FIELDS, type ReadRow } from './rows';
+import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
 import { keysOf, templateOption, textReader } from './template';
 import { withEos } from './token-source';
 
@@ -81,13 +81,22 @@ export type RowOptions = z.output<typeof rowOptions>;
 /** What becomes of a row: its keys, or templates of them, to fields of the example. */
 type Columns = readonly { readonly key: string; readonly field: string; readonly eos: boolean }[];
 
-/** `weights`: key of the weights of the last column's tokens. */
-function readColumns(columns: Columns, tokenizer: Tokenizer, weights?: string): ReadRow {
-  const readers = columns.map(({ key, ...column }) => ({ ...column, read: textReader(key) }));
+interface Reading {
+  /** Key of the weights of the last column's tokens. */
+  readonly weights?: string;
+  /** Whether a row may be without text: one that is a part of a longer sequence may. */
+  readonly mayBeEmpty: boolean;
+}
+
+function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmpty }: Reading): ReadRow {
+  const readers = columns.map((column) => ({ ...column, read: textReader(column.key) }));
   return (row) => {
     const example: Record<string, Int32Array | Float32Array> = {};
-    for (const { read, field, eos } of readers) {
+    for (const { key, read, field, eos } of readers) {
       const text = tokenizer.encode(read(row));
+      // An answer may be empty where its end is something to learn.
+      if (text.length === 0 && !mayBeEmpty && !(field === 'target' && eos))
+        throw new RowProblem(`has an empty ${field === 'tokens' ? 'text' : field}: "${key}" gives no token`);
       const tokens = eos ? withEos(text, tokenizer.eosId) : text;
       example[field] = tokens;
       if (weights !== undefined && field !== 'source') example.weights = weightsAt(row, weights, tokens.length, eos);
@@ -126,7 +135,7 @@ export async function openRowDataset(
   const rows = await openRows(files, { columns: keys, split, patterns: options.files, only });
   const ordered = new OrderedRows(
     rows,
-    readColumns(columns, tokenizer, weights),
+    readColumns(columns, tokenizer, { weights, mayBeEmpty: lengthTokens !== undefined }),
     shuffle ? random : undefined,
     shuffleRows,
   );

@@ -183,7 +183,11 @@ describe('text', () => {
     const one = await count({ files: join(folder, 'doc01.txt') });
     expect(await count({ files: [join(folder, 'doc01.txt'), join(folder, 'doc0[1].txt')] })).toBe(one);
     expect(await count({ files: join(folder, 'doc{01,02}.txt'), exclude: ['**/doc02.txt'] })).toBe(one);
-    await expect(open({ files: join(folder, '*.md') })).rejects.toThrow(`No file matches ${join(folder, '*.md')}.`);
+    await expect(open({ files: join(folder, '*.md') })).rejects.toMatchObject({
+      message: `No file matches ${join(folder, '*.md')}.`,
+      hint: expect.stringContaining('dataset.files') as string,
+      exitCode: 2,
+    });
   });
 
   it('refuses a position of other data or another dataset', async () => {

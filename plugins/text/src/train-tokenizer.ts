@@ -71,7 +71,7 @@ export async function trainTokenizer(folder: string, options: TrainTokenizerOpti
       code: 'tokenizer.exists',
       hint: 'Name another folder, or remove this one first.',
     });
-  const files = await findFiles(options.files, options.exclude);
+  const files = await findFiles(options.files, options.exclude, '--input and --exclude');
   const bytes = files.reduce((sum, { size }) => sum + size, 0);
   const counts = new WordCounts(added);
   await countWords(files, counts, (done) => onProgress?.({ phase: 'reading', done, total: bytes }));

@@ -53,7 +53,10 @@ export interface LossOutput {
 export interface Objective {
   /** The kind of model that it trains. Default: any. */
   readonly modelKind?: Model['kind'];
-  /** Everything that `variantAt` may say, where that is known: each is checked against the data, and evaluated for itself. */
+  /**
+   * Everything that `variantAt` may say, where that is known: each is checked against the data, and evaluated for itself. `a` of
+   * a part whose own variants, `a/low`, are not known.
+   */
   readonly variants?: readonly string[];
   /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
   takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
@@ -121,7 +124,7 @@ export interface Dataset extends AsyncIterable<HostFields> {
   readonly fields: readonly FieldSpec[];
   /** Items in one pass, where known. */
   readonly length?: number;
-  /** Variants of the objective that some of the items are for alone. */
+  /** Variants of the objective that some of the items are for alone; `a` stands for `a/low` and all others of that part. */
   readonly variants?: readonly string[];
   /**
    * Turns to the items for a variant of the objective, before those of a batch are read; gives their fields. Throws

@@ -17,6 +17,7 @@ import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges } from './resume';
 import { findStart } from './start';
+import { findTokenizerFiles } from './tokenizer-files';
 import { versions } from './versions';
 
 export interface RunOptions {
@@ -253,7 +254,7 @@ interface Trainer {
 
 /** Everything up to the first step; what it made goes again when it throws. */
 async function prepare(job: Job): Promise<Trainer> {
-  const { config, components, folder, run, random, group } = job;
+  const { config, components, registry, folder, run, random, group } = job;
   const owned = new Owned(job.logger);
   const names = {
     dataset: `dataset "${config.dataset.use}"`,
@@ -294,6 +295,7 @@ async function prepare(job: Job): Promise<Trainer> {
       ),
       names,
     };
+    const extraFiles = folder && (await findTokenizerFiles(config, registry, folder.checkpoints));
     const start = await begin(parts);
     const streams = {
       data: random.fork(STREAMS.data),
@@ -302,7 +304,17 @@ async function prepare(job: Job): Promise<Trainer> {
     };
     const { signal, onStep } = job.options;
     const { workers } = start;
-    const context = { folder, run, random: streams, logger: job.logger, quiet: job.quiet, signal, workers, onStep };
+    const context = {
+      folder,
+      extraFiles,
+      run,
+      random: streams,
+      logger: job.logger,
+      quiet: job.quiet,
+      signal,
+      workers,
+      onStep,
+    };
     const loop = new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start);
     owned.add('the training state', loop);
     const count = countParameters(model);

@@ -4,9 +4,12 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { z } from 'zod';
+import { toyConfig, toyModel, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { createLogger, type Logger } from '../logger';
+import { defineComponent, definePlugin } from '../plugin';
+import type { Model } from '../interfaces';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';
 
 let engine: Engine;
@@ -186,4 +189,34 @@ it('stops at a loss that explodes, unless told otherwise', async () => {
     hint: expect.stringContaining('train.explodingLossFactor'),
   });
   expect(await run({ optimizer, train: { steps: 5, explodingLossFactor: 0 } })).toMatchObject({ status: 'finished' });
+});
+
+it.each([
+  [3, 4, []],
+  [4, 4, ['train.crossAttentionWarmupSteps is 4, but there are 4 steps: nothing but cross-attention is trained.']],
+])('a warm-up of cross-attention of %d in %d steps', async (crossAttentionWarmupSteps, steps, expected) => {
+  const crossed = defineComponent({
+    interface: 'model',
+    id: 'crossed',
+    description: 'the toy, of which a part is cross-attention',
+    options: z.strictObject({}),
+    useFactory: () => ({
+      build: (): Model => {
+        const toy = toyModel(3);
+        const parameters = toy.parameters.map((one) =>
+          one.name === 'b' ? { ...one, group: 'cross-attention' as const } : one,
+        );
+        return { ...toy, parameters };
+      },
+    }),
+  });
+  const loaded = await loadConfig({
+    value: toyConfig(newRuns(), { model: 'crossed', train: { steps, crossAttentionWarmupSteps } }),
+    plugins: [toyPlugin, definePlugin({ name: 'crossed', components: [crossed] })],
+  });
+  const lines: string[] = [];
+  const logger = createLogger({ level: 'silent' });
+  logger.warn = (line: string) => void lines.push(line);
+  await runExperiment(loaded, { engine, logger, quiet: true });
+  expect(lines).toEqual(expected);
 });

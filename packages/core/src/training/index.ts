@@ -4,7 +4,7 @@ export { Stepper, type StepperSettings } from './stepper';
 export { Shares, shareOut } from './shares';
 export { workersOf, type Workers } from './workers';
 export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
-export { BatchLoader, checkSource, uploadBatch, type LoadedBatch, type LoaderOptions } from './loader';
+export { BatchLoader, checkSource, meansVariant, uploadBatch, type LoadedBatch, type LoaderOptions } from './loader';
 export { ItemReader, type DataEnd, type ItemBatch, type ItemSettings, type ItemSource, type Share } from './items';
 export { ThreadedDataset } from './data-threads';
 export {

@@ -140,6 +140,11 @@ function ended(step: number, items: number): DataError {
   });
 }
 
+/** Whether items for `name` are for that variant of an objective: the name of a part, `a`, stands for all of its variants, `a/low`. */
+export function meansVariant(name: string, variant: string): boolean {
+  return variant === name || variant.startsWith(`${name}/`);
+}
+
 /** Throws DataError where the declarations alone tell that dataset and objective do not fit. */
 export function checkSource(
   dataset: Dataset,
@@ -147,7 +152,7 @@ export function checkSource(
   names = { dataset: 'the dataset', objective: 'the objective' },
 ): void {
   const { variants } = objective;
-  const unknown = dataset.variants?.find((variant) => !variants?.includes(variant));
+  const unknown = dataset.variants?.find((name) => !variants?.some((variant) => meansVariant(name, variant)));
   if (unknown !== undefined) {
     throw new DataError(
       `${names.dataset} has items for "${unknown}", but ${names.objective} has ${variants ? variants.map((variant) => `"${variant}"`).join(', ') : 'no parts'}.`,

@@ -21,7 +21,7 @@ import { failedAt } from './errors';
 import { Evaluations, type NamedEvaluator } from './evaluations';
 import { Health, type HealthSettings } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
-import { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
+import { ParameterGroups, warmupWarning, type ParameterGroupSettings } from './parameter-groups';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from './positions';
 import { createProgress, type Progress } from './progress';
@@ -73,6 +73,8 @@ export interface TrainingSettings extends HealthSettings {
 export interface TrainingContext {
   /** Undefined in workers that leave writing and evaluating to worker 0. */
   readonly folder?: RunFolder;
+  /** Files beside the weights of every checkpoint, by name: a tokenizer's. Default: none. */
+  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
   readonly logger: Logger;
@@ -147,6 +149,8 @@ export class TrainingLoop {
     const { parts, settings, context } = this;
     const groups = ParameterGroups.of(parts.model, settings, settings.steps);
     const { folder } = context;
+    const idle = warmupWarning(settings, settings.steps);
+    if (folder && idle) context.logger.warn(idle);
     if (folder) {
       await sweepSnapshots(folder.checkpoints);
       await removeTemporaries(folder.path);
@@ -358,7 +362,7 @@ export class TrainingLoop {
 
   private async checkpoint(metrics: MetricsFile | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { folder, workers } = this.context;
+    const { folder, extraFiles, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
     const trained = Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters));
@@ -374,6 +378,7 @@ export class TrainingLoop {
       await metrics?.flush();
       this.lastCheckpoint = await writeSnapshot(folder.checkpoints, this.settings.keepCheckpoints, {
         model,
+        extraFiles,
         parameters,
         optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
         average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,

@@ -124,6 +124,15 @@ export class ParameterGroups {
   }
 }
 
+/** A line for the log where the warm-up of cross-attention leaves no step for the rest of the model. */
+export function warmupWarning(
+  { crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
+  steps: number,
+): string | undefined {
+  if (warmup < steps) return undefined;
+  return `train.crossAttentionWarmupSteps is ${warmup}, but there are ${steps} steps: nothing but cross-attention is trained.`;
+}
+
 function allFrozen(when: string): ConfigError {
   return new ConfigError(`train.groups leaves no parameter to train at ${when}.`, {
     code: 'training.all-frozen',

@@ -29,6 +29,8 @@ export interface TrainerState {
 
 export interface SnapshotContents {
   readonly model: Model;
+  /** Files beside the weights, and beside their average, by name. Default: none. */
+  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
   readonly parameters: Parameters;
   readonly optimizer: Readonly<Record<string, StoredTensor>>;
   /** The moving average of the parameters; empty where none is kept. */
@@ -92,21 +94,17 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
  * TrainingError, leaving no folder, where a trained parameter is not finite.
  */
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
-  const folder = snapshotFolder(checkpoints, contents.state.step);
+  const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
+  const folder = snapshotFolder(checkpoints, state.step);
+  const shared = { config: model.checkpointConfig, extraFiles };
   await saveSnapshot(folder, {
-    model: {
-      config: contents.model.checkpointConfig,
-      tensors: sources(contents.parameters, refuseNonFinite(contents, 'parameter')),
-    },
-    optimizer: sources(contents.optimizer),
+    model: { ...shared, tensors: sources(parameters, refuseNonFinite(contents, 'parameter')) },
+    optimizer: sources(optimizer),
     average:
-      contents.average && Object.keys(contents.average).length > 0
-        ? {
-            config: contents.model.checkpointConfig,
-            tensors: sources(contents.average, refuseNonFinite(contents, 'the moving average of')),
-          }
+      Object.keys(average).length > 0
+        ? { ...shared, tensors: sources(average, refuseNonFinite(contents, 'the moving average of')) }
         : undefined,
-    state: contents.state,
+    state,
   });
   const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
   for (const { folder: superseded } of old) await removeWhole(superseded);

@@ -1,16 +1,17 @@
 import { DataError } from '@graft/core';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ClassificationExample, Part, SuperGlueTask } from './task';
+import type { Part, PlacedExample, SuperGlueTask } from './task';
 
 /**
  * The examples of one part of a task. `folder` is the benchmark's: it holds a folder a task, as the benchmark's own
  * archives do. Throws DataError naming the file that is missing, or the line that is wrong.
  */
-export async function readTask(folder: string, task: SuperGlueTask, part: Part): Promise<ClassificationExample[]> {
+export async function readTask(folder: string, task: SuperGlueTask, part: Part): Promise<PlacedExample[]> {
   const file = join(folder, task.folder, `${part}.jsonl`);
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
+  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+    const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
+    throw new DataError(`${file} cannot be read: ${reason}.`, {
       code: 'superglue.missing',
       exitCode: 2,
       hint: `The option "folder" names the benchmark's folder, with ${task.folder}/train.jsonl and ${task.folder}/val.jsonl in it.`,
@@ -31,6 +32,7 @@ export async function readTask(folder: string, task: SuperGlueTask, part: Part):
           cause,
         });
       }
-      return task.examples(row, { file, line: i + 1 }, part);
+      const place = { file, line: i + 1 };
+      return task.examples(row, place, part).map((example) => ({ ...example, place }));
     });
 }

@@ -29,6 +29,11 @@ export interface RowPlace {
   readonly line: number;
 }
 
+/** An example with the line that it comes from. */
+export interface PlacedExample extends ClassificationExample {
+  readonly place: RowPlace;
+}
+
 export type Part = 'train' | 'val' | 'test';
 
 export type TaskId = 'boolq' | 'cb' | 'copa' | 'multirc' | 'record' | 'rte' | 'wic' | 'wsc';

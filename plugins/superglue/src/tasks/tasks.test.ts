@@ -259,7 +259,7 @@ test('the mean is that of the seven tasks of the paper', () => {
 test('a missing file says what was expected where; a line that is no JSON says its number', async () => {
   const folder = temporaryFolder();
   await expect(readTask(folder, findTask('cb'), 'val')).rejects.toMatchObject({
-    message: expect.stringContaining(join(folder, 'CB', 'val.jsonl')) as string,
+    message: `${join(folder, 'CB', 'val.jsonl')} cannot be read: there is no such file.`,
     hint: expect.stringContaining('CB/train.jsonl') as string,
     exitCode: 2,
   });

@@ -1,0 +1,24 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readTexts } from './texts';
+
+const folder = mkdtempSync(join(tmpdir(), 'graft-texts-'));
+const file = join(folder, 'texts.txt');
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it('reads a text a line', async () => {
+  writeFileSync(file, 'one\r\ntwo\n');
+  expect(await readTexts(file)).toEqual(['one', 'two']);
+});
+
+it.each([
+  ['', 'is empty; it should hold a text on each line.'],
+  ['one\n\ntwo', ':2 is blank; every line should hold a text.'],
+])('refuses %j', async (content, problem) => {
+  writeFileSync(file, content);
+  await expect(readTexts(file)).rejects.toMatchObject({
+    message: expect.stringMatching(new RegExp(`texts\\.txt ?${problem}$`)) as string,
+    exitCode: 2,
+  });
+});

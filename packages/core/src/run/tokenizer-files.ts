@@ -1,0 +1,68 @@
+import { listSnapshots, readTokenizerFiles } from '@graft/checkpoint';
+import { basename, dirname } from 'node:path';
+import type { ComponentSpec } from '../components';
+import type { ExperimentConfig } from '../config';
+import { checkingWith } from '../config/sections';
+import { walk, type Visitor } from '../config/walk';
+import type { InterfaceName } from '../plugin';
+import type { Registry } from '../registry';
+
+/** Small files beside the weights of a checkpoint, by name. */
+export type ExtraFiles = Readonly<Record<string, Uint8Array>>;
+
+/**
+ * The tokenizer files for a run's checkpoints, so that these can be used by themselves: those of its newest one in `checkpoints`,
+ * where it goes on; else of the tokenizer that its data are encoded with; else, where the data name no tokenizer, of the checkpoint that the
+ * parameters come from. None where the tokenizer has no such files, as `bytes`.
+ */
+export async function findTokenizerFiles(
+  { dataset, initializer }: Pick<ExperimentConfig, 'dataset' | 'initializer'>,
+  registry: Registry,
+  checkpoints: string,
+): Promise<ExtraFiles> {
+  const newest = (await listSnapshots(checkpoints)).pop();
+  const kept = newest ? await readTokenizerFiles(newest.folder) : {};
+  if (Object.keys(kept).length > 0) return kept;
+  const ofData = tokenizersOf(dataset, registry);
+  const folders =
+    ofData.length > 0
+      ? ofData.flatMap((tokenizer) => pathsOf('tokenizer', tokenizer, registry))
+      : pathsOf('initializer', initializer, registry);
+  for (const path of folders) {
+    const files = await readTokenizerFiles(basename(path) === 'tokenizer.json' ? dirname(path) : path);
+    if (Object.keys(files).length > 0) return files;
+  }
+  return {};
+}
+
+/** Tokenizers that a dataset names, those of its parts included. */
+function tokenizersOf(dataset: ComponentSpec, registry: Registry): ComponentSpec[] {
+  const found: ComponentSpec[] = [];
+  visit('dataset', dataset, registry, {
+    path: (value) => value,
+    component: (interface_, value) => {
+      if (interface_ === 'tokenizer') found.push(value as ComponentSpec);
+      else if (interface_ === 'dataset') found.push(...tokenizersOf(value as ComponentSpec, registry));
+      return value;
+    },
+  });
+  return found;
+}
+
+/** Files and folders that a component names. */
+function pathsOf(interface_: InterfaceName, spec: ComponentSpec, registry: Registry): string[] {
+  const found: string[] = [];
+  visit(interface_, spec, registry, {
+    path: (value) => {
+      if (typeof value === 'string') found.push(value);
+      return value;
+    },
+    component: (_, value) => value,
+  });
+  return found;
+}
+
+function visit(interface_: InterfaceName, spec: ComponentSpec, registry: Registry, visitor: Visitor): void {
+  const { options } = registry.find(interface_, spec.use).definition;
+  checkingWith(registry, () => walk(options, spec, interface_, visitor));
+}
