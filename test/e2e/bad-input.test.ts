@@ -123,7 +123,7 @@ describe('inputs that do not fit', () => {
   });
 
   it('are refused when the file is missing', async () => {
-    expectComplaint(await forward('missing.safetensors'), 1, /missing\.safetensors/);
+    expectComplaint(await forward('missing.safetensors'), 2, /missing\.safetensors/);
   });
 });
 

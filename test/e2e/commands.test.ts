@@ -308,7 +308,7 @@ describe('the command', () => {
   it('shows a stack with --debug only', async () => {
     const quiet = await graft(['inspect', 'nowhere'], folder);
     const debug = await graft(['inspect', 'nowhere', '--debug'], folder);
-    expect(quiet.status).toBe(1);
+    expect(quiet.status).toBe(2);
     expect(quiet.stderr).toMatch(/^graft: nowhere .*there is no such file\.\n$/);
     expect(debug.stderr).toMatch(/^ +at /m);
   });

@@ -49,6 +49,8 @@ test('a dataset that gives too little for an objective is told before anything r
   expect(() => checkContract([{ ...ids, rank: 1 }], [ids], 'A', 'B')).toThrow(
     'B wants "ids" as int32 of 2 dimensions, but A gives int32 of 1.',
   );
+  for (const given of [[], [{ ...ids, rank: 1 }]])
+    expect(() => checkContract(given, [ids], 'A', 'B')).toThrow(expect.objectContaining({ exitCode: 2 }) as Error);
   expect(() => checkContract([ids, { ...ids, name: 'segments', binding: true }], [ids], 'A', 'B')).toThrow(
     'A gives the field "segments" (int32), without which the others mean something else, but B does not take it.',
   );

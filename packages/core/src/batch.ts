@@ -76,6 +76,8 @@ export function allLabelsIgnored(where: string): DataError {
   });
 }
 
+const CONTRACT_HINT = 'Name another dataset or another objective in the config.';
+
 /** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */
 export function checkContract(
   given: readonly FieldSpec[],
@@ -96,15 +98,13 @@ export function checkContract(
       if (optional) continue;
       throw new DataError(
         `${to} wants the field "${name}", which ${from} does not give (it gives ${given.map((f) => f.name).join(', ') || 'none'}).`,
-        {
-          code: 'data.contract',
-        },
+        { code: 'data.contract', exitCode: 2, hint: CONTRACT_HINT },
       );
     }
     if (field.dtype !== dtype || field.rank !== rank) {
       throw new DataError(
         `${to} wants "${name}" as ${dtype} of ${rank} dimensions, but ${from} gives ${field.dtype} of ${field.rank}.`,
-        { code: 'data.contract' },
+        { code: 'data.contract', exitCode: 2, hint: CONTRACT_HINT },
       );
     }
   }
