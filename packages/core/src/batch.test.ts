@@ -9,6 +9,12 @@ const array = (shape: number[], values = new Int32Array(shape.reduce((a, b) => a
 });
 
 test.each<[string, Record<string, HostArray>, string]>([
+  [
+    'a field that is null',
+    { ids: null as never, other: array([1]) },
+    'Here lacks the field "ids" (int32, 2 dimensions); it has other.',
+  ],
+  ['nothing at all', undefined as never, 'Here lacks the field "ids" (int32, 2 dimensions); it has nothing.'],
   ['a missing field', { other: array([1]) }, 'Here lacks the field "ids" (int32, 2 dimensions); it has other.'],
   [
     'a wrong dtype',

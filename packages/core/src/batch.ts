@@ -10,11 +10,15 @@ const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
  * Throws DataError naming the field, what was expected and what came.
  */
 export function checkFields(fields: HostFields, specs: readonly FieldSpec[], where: string): void {
+  const given = (fields ?? {}) as Partial<HostFields>;
   for (const { name, dtype, rank, optional } of specs) {
-    const array = fields[name];
+    const array = given[name];
     if (!array) {
       if (optional) continue;
-      const got = Object.keys(fields).join(', ') || 'nothing';
+      const got =
+        Object.keys(given)
+          .filter((key) => given[key])
+          .join(', ') || 'nothing';
       throw new DataError(`${where} lacks the field "${name}" (${dtype}, ${rank} dimensions); it has ${got}.`, {
         code: 'data.missing-field',
       });
