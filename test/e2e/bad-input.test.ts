@@ -27,10 +27,10 @@ function copyOf(checkpoint: string, name: string): string {
 /** Every entry below a folder. */
 const entries = (at: string): string[] => readdirSync(at, { recursive: true }).map(String).sort();
 
-async function expectAdaptRefuses(source: string, message: RegExp): Promise<void> {
+async function expectAdaptRefuses(source: string, message: RegExp, status = 1): Promise<void> {
   const out = join(folder, 'adapted-from-bad');
   const before = entries(folder);
-  expectComplaint(await graft(['adapt', '--encoder', source, '--out', out], folder), 1, message);
+  expectComplaint(await graft(['adapt', '--encoder', source, '--out', out], folder), status, message);
   expect(existsSync(out)).toBe(false);
   expect(entries(folder)).toEqual(before);
 }
@@ -95,7 +95,7 @@ describe('a checkpoint that is not what it says', () => {
   });
 
   it('is refused when it is not there', async () => {
-    await expectAdaptRefuses(join(folder, 'nowhere'), /nowhere/);
+    await expectAdaptRefuses(join(folder, 'nowhere'), /nowhere/, 2);
   });
 });
 
@@ -123,7 +123,7 @@ describe('inputs that do not fit', () => {
   });
 
   it('are refused when the file is missing', async () => {
-    expectComplaint(await forward('missing.safetensors'), 1, /missing\.safetensors/);
+    expectComplaint(await forward('missing.safetensors'), 2, /missing\.safetensors/);
   });
 });
 

@@ -166,6 +166,7 @@ describe('graft generate', () => {
   it.each([
     [['--beams', '3', '--top-k', '2'], /--beams follows the most probable sequences/],
     [['--length-penalty', '0'], /--length-penalty belongs to --beams/],
+    [['--eos', '1,900'], /--eos 900: the model's tokens are those from 0 to \d+\./],
     [['--top-p', '2'], /Expected a number above 0 and at most 1/],
     [['--beams', '99999'], /beams should be an integer from 2 to half of the vocabulary/],
   ])('refuses %j in a sentence', async (options, message) => {
@@ -266,6 +267,18 @@ describe('the command', () => {
     expect(components).toContainEqual(expect.objectContaining({ interface: 'model', id: 'gemma' }));
   });
 
+  it('lists a component without a description too', async () => {
+    const file = join(folder, 'terse.cjs');
+    write(
+      file,
+      `const { z } = require(${JSON.stringify(require.resolve('zod'))});
+       const terse = { interface: 'callback', id: 'terse', options: z.object({}), useFactory: () => ({}) };
+       exports.plugin = { name: 'terse', components: [terse] };`,
+    );
+    const { stdout } = await graftSucceeds(['plugins', '--plugin', file], folder);
+    expect(stdout).toMatch(/^callback +terse +\S+terse\.cjs *$/m);
+  });
+
   it('helps everywhere', async () => {
     const { stdout } = await graftSucceeds(['--help'], folder);
     for (const name of [
@@ -308,7 +321,7 @@ describe('the command', () => {
   it('shows a stack with --debug only', async () => {
     const quiet = await graft(['inspect', 'nowhere'], folder);
     const debug = await graft(['inspect', 'nowhere', '--debug'], folder);
-    expect(quiet.status).toBe(1);
+    expect(quiet.status).toBe(2);
     expect(quiet.stderr).toMatch(/^graft: nowhere .*there is no such file\.\n$/);
     expect(debug.stderr).toMatch(/^ +at /m);
   });

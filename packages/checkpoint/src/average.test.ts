@@ -59,6 +59,19 @@ test.each<[string, TensorSource[], object, RegExp]>([
   expect(readdirSync(parent)).toEqual([]);
 });
 
+test('configs that differ deep inside are told by the keys, not by all that is around them', async () => {
+  const config = (size: number): object => ({
+    decoder: { sizes: { width: size, depth: 2 }, types: Array.from({ length: 100 }, () => 'full'), a: size, b: size },
+    transformers_version: String(size),
+    c: size === 1 ? size : undefined,
+  });
+  const one = await checkpoint('one', [tensor('w', 'F32', [1])], config(1));
+  const two = await checkpoint('two', [tensor('w', 'F32', [1])], config(2));
+  await expect(averageCheckpoints([one, two], join(temporaryFolder(), 'mean'))).rejects.toThrow(
+    /: "decoder\.sizes\.width" in config\.json is 1 and 2, "decoder\.a" is 1 and 2, "decoder\.b" is 1 and 2, and 1 more\.$/,
+  );
+});
+
 test('a checkpoint is read from end to end, and numbers that are not finite are named', async () => {
   const folder = await checkpoint('one', [
     tensor('fine', 'F32', [1, -2, 0]),

@@ -77,16 +77,39 @@ function differ(first: CheckpointReader, other: CheckpointReader, how: string): 
   });
 }
 
+const NAMED_DIFFERENCES = 3;
+const SHOWN_CHARACTERS = 60;
+
+function shortened(value: unknown): string {
+  const json = JSON.stringify(value) ?? 'not set';
+  return json.length > SHOWN_CHARACTERS ? `${json.slice(0, SHOWN_CHARACTERS - 1)}…` : json;
+}
+
+/** Keys by path (`decoder.hidden_size`) whose values differ; what is no object is compared as a whole. */
+function differences(one: unknown, two: unknown, path = ''): { path: string; one: unknown; two: unknown }[] {
+  if (isDeepStrictEqual(one, two)) return [];
+  if (!isObject(one) || !isObject(two)) return [{ path, one, two }];
+  return [...new Set([...Object.keys(one), ...Object.keys(two)])].flatMap((key) =>
+    differences(one[key], two[key], path === '' ? key : `${path}.${key}`),
+  );
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 async function checkAgreement(
   first: CheckpointReader,
   other: CheckpointReader,
   config: Readonly<Record<string, unknown>>,
 ): Promise<void> {
-  const otherConfig = await other.config();
-  for (const key of new Set([...Object.keys(config), ...Object.keys(otherConfig)])) {
-    if (IRRELEVANT_KEYS.includes(key) || isDeepStrictEqual(config[key], otherConfig[key])) continue;
-    const [one, two] = [config[key], otherConfig[key]].map((value) => JSON.stringify(value) ?? 'not set');
-    throw differ(first, other, `"${key}" in config.json is ${one} and ${two}`);
+  const found = differences(config, await other.config()).filter(({ path }) => !IRRELEVANT_KEYS.includes(path));
+  if (found.length > 0) {
+    const named = found.slice(0, NAMED_DIFFERENCES).map(({ path, one, two }, i) => {
+      const where = i === 0 ? ' in config.json' : '';
+      return `"${path}"${where} is ${shortened(one)} and ${shortened(two)}`;
+    });
+    const more = found.length - named.length;
+    throw differ(first, other, `${named.join(', ')}${more > 0 ? `, and ${more} more` : ''}`);
   }
   for (const info of first.tensors.values()) {
     const twin = other.tensors.get(info.name);

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { describeIf, SHARED, temporaryFolder } from '../../../test/support';
 import { CheckpointReader } from './folder';
 import { writeCheckpoint } from './write-folder';
-import { listSnapshots, loadSnapshotState, openSnapshotOptimizer, pruneSnapshots, saveSnapshot } from './snapshot';
+import { listSnapshots } from './list-snapshots';
+import { loadSnapshotState, openSnapshotOptimizer, pruneSnapshots, saveSnapshot } from './snapshot';
 import type { TensorSource } from './writer';
 
 const source = (name: string, values: number[]): TensorSource => ({
@@ -125,10 +126,23 @@ describe('checkpoint folders', () => {
         /holds "c", which model\.safetensors\.index\.json does not name/,
       );
     });
+    test("a run's folder, whose newest checkpoint is named", async () => {
+      const runs = temporaryFolder();
+      const newest = join(runs, 'latest', 'checkpoints', 'step-10');
+      for (const step of [2, 10]) mkdirSync(join(runs, 'latest', 'checkpoints', `step-${step}`), { recursive: true });
+      for (const named of [runs, join(runs, 'latest'), join(runs, 'latest', 'checkpoints')])
+        await expect(CheckpointReader.open(named)).rejects.toMatchObject({
+          exitCode: 2,
+          hint: `The newest checkpoint in it is ${newest}.`,
+        });
+    });
     test('a folder without any checkpoint, or without config', async () => {
-      await expect(CheckpointReader.open(temporaryFolder())).rejects.toThrow(
-        /holds no checkpoint: neither model\.safetensors nor/,
-      );
+      await expect(CheckpointReader.open(temporaryFolder())).rejects.toMatchObject({
+        message: expect.stringMatching(/holds no checkpoint: neither model\.safetensors nor/) as string,
+        exitCode: 2,
+        hint: undefined,
+      });
+      await expect(CheckpointReader.open(join(folder, 'nowhere'))).rejects.toMatchObject({ exitCode: 2 });
       rmSync(join(folder, 'config.json'));
       const reader = await CheckpointReader.open(folder);
       await expect(reader.config()).rejects.toThrow(/config\.json cannot be read: there is no such file\./);

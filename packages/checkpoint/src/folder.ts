@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import type { FileRange } from './direct';
 import type { TensorInfo } from './header';
 import { readJsonObject } from './json';
+import { listSnapshots } from './list-snapshots';
 import { unreadable } from './problems';
 import { SafetensorsReader, type ByteRange } from './reader';
 import type { TensorSource } from './writer';
@@ -37,6 +38,8 @@ export class CheckpointReader {
     if (await exists(join(path, INDEX_FILE))) return CheckpointReader.fromIndex(path);
     throw new CheckpointError(`${path} holds no checkpoint: neither ${SINGLE_FILE} nor ${INDEX_FILE} is there.`, {
       code: 'checkpoint.missing',
+      exitCode: 2,
+      hint: await snapshotInside(path),
     });
   }
 
@@ -110,11 +113,15 @@ export class CheckpointReader {
     if (this.folder === undefined) {
       throw new CheckpointError(`${this.path} is a bare file; a checkpoint folder with ${CONFIG_FILE} was expected.`, {
         code: 'checkpoint.no-config',
+        exitCode: 2,
       });
     }
     const file = join(this.folder, CONFIG_FILE);
     if (await exists(file)) return readJsonObject(file);
-    throw new CheckpointError(`${file} cannot be read: there is no such file.`, { code: 'checkpoint.no-config' });
+    throw new CheckpointError(`${file} cannot be read: there is no such file.`, {
+      code: 'checkpoint.no-config',
+      exitCode: 2,
+    });
   }
 
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
@@ -165,6 +172,15 @@ export class CheckpointReader {
   private reader(name: string): SafetensorsReader {
     return this.readers.get(this.info(name).file)!;
   }
+}
+
+/** What was probably meant by a run's folder, by that of all its runs, or by that of its checkpoints. */
+async function snapshotInside(folder: string): Promise<string | undefined> {
+  for (const place of [join(folder, 'checkpoints'), join(folder, 'latest', 'checkpoints'), folder]) {
+    const newest = (await listSnapshots(place).catch(() => [])).at(-1);
+    if (newest) return `The newest checkpoint in it is ${newest.folder}.`;
+  }
+  return undefined;
 }
 
 /** Tensor name → shard, out of an index that may say anything. */

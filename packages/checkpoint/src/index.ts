@@ -15,9 +15,9 @@ export { writeCheckpoint, type CheckpointContents } from './write-folder';
 export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './resumable';
 export { readJsonObject } from './json';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
+export { listSnapshots } from './list-snapshots';
 export {
   checkSnapshot,
-  listSnapshots,
   loadSnapshotState,
   openSnapshotOptimizer,
   pruneSnapshots,

@@ -31,10 +31,14 @@ export function reasonOf(cause: unknown): string | undefined {
   }
 }
 
+const NOWHERE = ['ENOENT', 'ENOTDIR'];
+
 export function unreadable(file: string, cause: unknown): CheckpointError {
   if (cause instanceof CheckpointError) return cause;
   const reason = reasonOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
-  return new CheckpointError(`${file} cannot be read: ${reason}.`, { code: 'checkpoint.unreadable', cause });
+  // What is not there was named wrongly; everything else is a failure of the disk or of a copy.
+  const exitCode = NOWHERE.includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 2 : 1;
+  return new CheckpointError(`${file} cannot be read: ${reason}.`, { code: 'checkpoint.unreadable', exitCode, cause });
 }
 
 /** 1536 → `1.5 KiB`. */

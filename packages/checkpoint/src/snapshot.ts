@@ -4,7 +4,7 @@ import { basename, join, relative, resolve, sep } from 'node:path';
 import { removeAtomically, writeFolderAtomically } from './atomic';
 import { CONFIG_FILE, exists, isPlainFileName } from './folder';
 import { readJsonObject, writeJson } from './json';
-import { unreadable } from './problems';
+import { listSnapshots, stepOf } from './list-snapshots';
 import { SafetensorsReader } from './reader';
 import { writeCheckpointInto, type CheckpointContents } from './write-folder';
 import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
@@ -117,26 +117,6 @@ export function averageFolder(snapshot: string): string {
 
 export function snapshotFolder(checkpoints: string, step: number): string {
   return join(checkpoints, `step-${step}`);
-}
-
-function stepOf(name: string): number | undefined {
-  const step = Number(/^step-(0|[1-9]\d*)$/.exec(name)?.[1] ?? NaN);
-  return Number.isSafeInteger(step) ? step : undefined;
-}
-
-/** Snapshots in a run's checkpoints folder, oldest first; none where there is no such folder. */
-export async function listSnapshots(checkpoints: string): Promise<{ step: number; folder: string }[]> {
-  const entries = await readdir(checkpoints, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return [];
-    throw unreadable(checkpoints, cause);
-  });
-  return entries
-    .filter((entry) => entry.isDirectory() || entry.isSymbolicLink())
-    .flatMap(({ name }) => {
-      const step = stepOf(name);
-      return step === undefined ? [] : [{ step, folder: join(checkpoints, name) }];
-    })
-    .sort((a, b) => a.step - b.step);
 }
 
 /** Removes all but the newest `keep` snapshots, each at once and whole. At least one stays. */

@@ -27,6 +27,8 @@ const COMMANDS = [
   ['engine', 'install'],
 ];
 
+const GENERATE = ['generate', '--model', 'a', '--max-new-tokens', '4', '--prompt', 'x'];
+
 describe('the command line', () => {
   it.each(COMMANDS)('helps with %s %s', async (...command) => {
     const { status, stdout, stderr } = await run(...command, '--help');
@@ -52,6 +54,16 @@ describe('the command line', () => {
     [['adapt', '--encoder', 'a', '--out', 'b', '--std', '-1'], /Expected a number above 0/],
     [['generate', '--model', 'a', '--max-new-tokens', '0', '--prompt', 'x'], /Expected an integer of at least 1/],
     [['generate', '--model', 'a', '--max-new-tokens', '4', '--prompt', 'x', '--eos', '1,x'], /Expected token ids/],
+    [[...GENERATE, '--seed', '1'], /^graft: --seed and --sequences belong to drawing/],
+    [[...GENERATE, '--sequences', '3'], /^graft: --seed and --sequences belong to drawing/],
+    [[...GENERATE, '--sequences', '3', '--temperature', '0'], /^graft: --seed and --sequences belong to drawing/],
+    [[...GENERATE, '--temperature', '0', '--top-p', '0.5'], /^graft: --temperature 0 takes the most probable token/],
+    [[...GENERATE, '--beams', '2', '--seed', '1'], /^graft: --beams follows the most probable sequences/],
+    [['average', 'a', 'b', '--last', '2', '--out', 'c'], /^graft: --last belongs to --run\.\n/],
+    [
+      ['adapt', '--encoder', 'a', '--out', 'b', '--cross-attention', 'copy', '--random', 'cross-attention'],
+      /^graft: --cross-attention copy and --random cross-attention contradict each other/,
+    ],
     [['generate', '--model', 'a', '--max-new-tokens', '4'], /^graft: Give either --inputs or --prompt\.\n$/],
   ])('refuses %j with status 2 and nothing on standard output', async (args, message) => {
     const { status, stdout, stderr } = await run(...args);

@@ -43,8 +43,30 @@ describe('describeError', () => {
     expect(long).toMatch(/^Caused by: Error: deeper\n +at /m);
   });
 
+  it('says whose code an error comes out of', () => {
+    const frames = (...places: string[]): Error => {
+      const error = new TypeError('x is not a function');
+      error.stack = ['TypeError: x is not a function', ...places.map((place) => `    at ${place}`)].join('\n');
+      return error;
+    };
+    const [library, plugin, own] = [
+      'fn (/home/me/node_modules/zod/index.js:1:2)',
+      'Bad.init (/home/me/bad.ts:12:5)',
+      `begin (${__dirname}/main.js:113:37)`,
+    ];
+    expect(describeError(frames('node:fs:1:2', library, plugin, own), false).text).toBe(
+      'graft: x is not a function\nIt comes out of /home/me/bad.ts:12:5, which is no part of Graft; --debug shows how.\n',
+    );
+    expect(describeError(frames('async file:///home/me/bad.mjs:3:1', own), false).text).toContain(
+      '/home/me/bad.mjs:3:1,',
+    );
+    expect(describeError(frames(library, own, plugin), false).text).toContain('This is a mistake in Graft');
+  });
+
   it('has something to say about anything', () => {
     expect(describeError('text', false).text).toMatch(/^graft: text\n/);
+    expect(describeError(undefined, false).text).toMatch(/^graft: undefined was thrown, which is no error\.\n/);
+    expect(describeError({ a: 1 }, false).text).toMatch(/^graft: \{ a: 1 \} was thrown/);
     expect(describeError(new Error(''), false).text).toMatch(/^graft: an error without a message/);
   });
 });

@@ -1,4 +1,5 @@
-import { types } from 'node:util';
+import { join, sep } from 'node:path';
+import { inspect, types } from 'node:util';
 
 /** What the library's errors carry. Told by shape: importing the class would load the engine before `--help`. */
 interface ExplainedError extends Error {
@@ -41,7 +42,12 @@ export function describeError(error: unknown, debug: boolean): { text: string; e
   } else if (isOutOfMemory(error)) {
     lines.push('End other programs, raise the limit on memory (ulimit -v), or compute less at once.');
   } else if (!debug && !isSystemError(error)) {
-    lines.push('This is a mistake in Graft; --debug shows where it happened.');
+    const place = foreignPlace(error);
+    lines.push(
+      place === undefined
+        ? 'This is a mistake in Graft; --debug shows where it happened.'
+        : `It comes out of ${place}, which is no part of Graft; --debug shows how.`,
+    );
   }
   if (debug) for (const part of stacks(error)) lines.push(part);
   return { text: `${lines.join('\n')}\n`, exitCode: isExplained(error) ? error.exitCode : 1 };
@@ -62,8 +68,24 @@ function sentence(error: unknown): string {
     const reason = SYSTEM_REASONS[error.code ?? ''];
     if (reason) return `${error.path ?? error.syscall}: ${reason}.`;
   }
-  const message = isError(error) ? error.message : String(error);
+  if (!isError(error) && typeof error !== 'string') return `${inspect(error)} was thrown, which is no error.`;
+  const message = isError(error) ? error.message : error;
   return message.trim() === '' ? 'an error without a message.' : message;
+}
+
+const ROOT = join(__dirname, '..', '..', '..');
+const OURS = [join(ROOT, 'packages', sep), join(ROOT, 'plugins', sep), join(sep, 'node_modules', '@graft', sep)];
+const LIBRARIES = join(sep, 'node_modules', sep);
+
+/** Where an error was thrown, libraries aside, if that is in somebody else's code: a plugin, or a config in code. */
+function foreignPlace(error: unknown): string | undefined {
+  const isOurs = (place: string): boolean => OURS.some((folder) => place.includes(folder));
+  const places = ((isError(error) && error.stack?.split('\n')) || []).flatMap((frame) => {
+    const place = /^ +at .*?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(frame)?.[1];
+    return place === undefined ? [] : [place.replace('file://', '')];
+  });
+  const first = places.find((place) => isOurs(place) || !place.includes(LIBRARIES));
+  return first === undefined || isOurs(first) ? undefined : first;
 }
 
 function stacks(error: unknown): string[] {

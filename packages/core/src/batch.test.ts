@@ -9,6 +9,12 @@ const array = (shape: number[], values = new Int32Array(shape.reduce((a, b) => a
 });
 
 test.each<[string, Record<string, HostArray>, string]>([
+  [
+    'a field that is null',
+    { ids: null as never, other: array([1]) },
+    'Here lacks the field "ids" (int32, 2 dimensions); it has other.',
+  ],
+  ['nothing at all', undefined as never, 'Here lacks the field "ids" (int32, 2 dimensions); it has nothing.'],
   ['a missing field', { other: array([1]) }, 'Here lacks the field "ids" (int32, 2 dimensions); it has other.'],
   [
     'a wrong dtype',
@@ -49,6 +55,8 @@ test('a dataset that gives too little for an objective is told before anything r
   expect(() => checkContract([{ ...ids, rank: 1 }], [ids], 'A', 'B')).toThrow(
     'B wants "ids" as int32 of 2 dimensions, but A gives int32 of 1.',
   );
+  for (const given of [[], [{ ...ids, rank: 1 }]])
+    expect(() => checkContract(given, [ids], 'A', 'B')).toThrow(expect.objectContaining({ exitCode: 2 }) as Error);
   expect(() => checkContract([ids, { ...ids, name: 'segments', binding: true }], [ids], 'A', 'B')).toThrow(
     'A gives the field "segments" (int32), without which the others mean something else, but B does not take it.',
   );

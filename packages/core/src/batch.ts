@@ -10,11 +10,15 @@ const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
  * Throws DataError naming the field, what was expected and what came.
  */
 export function checkFields(fields: HostFields, specs: readonly FieldSpec[], where: string): void {
+  const given = (fields ?? {}) as Partial<HostFields>;
   for (const { name, dtype, rank, optional } of specs) {
-    const array = fields[name];
+    const array = given[name];
     if (!array) {
       if (optional) continue;
-      const got = Object.keys(fields).join(', ') || 'nothing';
+      const got =
+        Object.keys(given)
+          .filter((key) => given[key])
+          .join(', ') || 'nothing';
       throw new DataError(`${where} lacks the field "${name}" (${dtype}, ${rank} dimensions); it has ${got}.`, {
         code: 'data.missing-field',
       });
@@ -76,6 +80,8 @@ export function allLabelsIgnored(where: string): DataError {
   });
 }
 
+const CONTRACT_HINT = 'Name another dataset or another objective in the config.';
+
 /** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */
 export function checkContract(
   given: readonly FieldSpec[],
@@ -96,15 +102,13 @@ export function checkContract(
       if (optional) continue;
       throw new DataError(
         `${to} wants the field "${name}", which ${from} does not give (it gives ${given.map((f) => f.name).join(', ') || 'none'}).`,
-        {
-          code: 'data.contract',
-        },
+        { code: 'data.contract', exitCode: 2, hint: CONTRACT_HINT },
       );
     }
     if (field.dtype !== dtype || field.rank !== rank) {
       throw new DataError(
         `${to} wants "${name}" as ${dtype} of ${rank} dimensions, but ${from} gives ${field.dtype} of ${field.rank}.`,
-        { code: 'data.contract' },
+        { code: 'data.contract', exitCode: 2, hint: CONTRACT_HINT },
       );
     }
   }

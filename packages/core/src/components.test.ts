@@ -1,5 +1,6 @@
-import { openEngine } from '@graft/engine';
+import { DataError, openEngine } from '@graft/engine';
 import { z } from 'zod';
+import { callComponent } from './component-calls';
 import { createComponentFactory, Services, type ComponentFactory } from './components';
 import { componentOption, loadPlugin } from './config';
 import { inject, injectable } from './index';
@@ -9,6 +10,10 @@ import { defineComponent, definePlugin, type ComponentDefinition } from './plugi
 import { createRandom, type RandomStream } from './random';
 import { Registry } from './registry';
 import { COMPONENTS, createToken, LOGGER, OPTIONS, RANDOM, RUN } from './tokens';
+
+const reject = (thrown: unknown): never => {
+  throw thrown;
+};
 
 const schedule = (id: string, factor = 1): ComponentDefinition =>
   defineComponent({
@@ -179,6 +184,61 @@ describe('components', () => {
     await expect((await factory()).create('schedule', { use: 'injected', inner: 'doubel' })).rejects.toThrow(
       'The options of schedule "test/injected" are wrong: inner.use: There is no schedule "doubel"',
     );
+  });
+
+  test.each<[string, () => unknown, string]>([
+    ['throws an error', () => reject(new Error('no luck.')), 'could not be made: no luck.'],
+    ['throws a text', () => reject('no luck'), 'could not be made: no luck.'],
+    ['throws an object', () => reject({ code: 7 }), 'could not be made: it threw {"code":7}, which is no error.'],
+    ['throws null', () => reject(null), 'could not be made: it threw null, which is no error.'],
+    ['throws nothing', () => reject(undefined), 'could not be made: it threw nothing, which is no error.'],
+    ['rejects', () => Promise.reject(new Error('later')), 'could not be made: later.'],
+    ['gives nothing', () => undefined, 'could not be made: its factory returned nothing; expected an object.'],
+    [
+      'lacks a method',
+      () => ({ learningRate: 1, init: () => ({}) }),
+      'lacks the function "update", which every optimizer has.',
+    ],
+    [
+      'lacks a number',
+      () => ({ learningRate: '1', init: () => ({}), update: () => ({}) }),
+      'lacks the number "learningRate", which every optimizer has.',
+    ],
+  ])('a component whose factory %s is named', async (_, useFactory, message) => {
+    const registry = new Registry();
+    const bad = { interface: 'optimizer', id: 'bad', description: '', options: strict, useFactory };
+    registry.register({ name: 'odd', components: [bad as ComponentDefinition] }, 'here');
+    const engine = await openEngine({ mode: 'portable' });
+    const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
+    await expect(components.create('optimizer', 'bad')).rejects.toMatchObject({
+      name: 'PluginError',
+      message: `optimizer "odd/bad" ${message}`,
+    });
+  });
+
+  test('what a factory throws is kept as the cause, and errors of ours are left alone', async () => {
+    const cause = new Error('no luck');
+    const ours = new DataError('There is no file.', { exitCode: 2 });
+    for (const [thrown, expected] of [
+      [cause, { cause, code: 'plugin.failed' }],
+      [ours, ours],
+    ]) {
+      const registry = new Registry();
+      const bad = { ...schedule('bad'), useFactory: () => reject(thrown) };
+      registry.register({ name: 'odd', components: [bad] }, 'here');
+      const engine = await openEngine({ mode: 'portable' });
+      const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
+      await expect(components.create('schedule', 'bad')).rejects.toMatchObject(expected);
+    }
+  });
+
+  test('an error of a method names the component that a factory made', async () => {
+    const made = await (await factory()).create('schedule', 'double');
+    const fail = (): never => reject('no luck');
+    expect(() => callComponent(made, 'The schedule', 'factor', fail)).toThrow(
+      'schedule "test/double": factor failed: no luck.',
+    );
+    expect(() => callComponent({}, 'The schedule', 'factor', fail)).toThrow('The schedule: factor failed: no luck.');
   });
 
   test('a token provided twice is an error with both providers, and provenance is kept', () => {

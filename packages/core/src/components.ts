@@ -1,12 +1,15 @@
 import 'reflect-metadata';
 import { GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
-import { explainIssues } from './config/issues';
+import { nameComponent } from './component-calls';
+import { explainIssues, show } from './config/issues';
 import { checkingWith } from './config/sections';
 import type { RunInfo } from './interfaces';
+import { missingMember } from './interfaces/required';
 import type { Logger } from './logger';
-import type { ComponentTypes, InterfaceName } from './plugin';
+import type { ComponentDefinition, ComponentTypes, InterfaceName } from './plugin';
 import type { RandomStream } from './random';
+import { reasonOf } from './reason';
 import type { Registry } from './registry';
 import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
 
@@ -19,8 +22,9 @@ export interface ComponentSpec {
 /** Makes components: the same door for a config's sections and for a component's own parts. */
 export interface ComponentFactory {
   /**
-   * Throws PluginError when the id is unknown, the options are wrong, or a dependency is missing. `place` tells parts of
-   * the same kind apart, by their name or index: each gets random numbers of its own.
+   * Throws PluginError when the id is unknown, the options are wrong, a dependency is missing, the component cannot be made,
+   * or what was made lacks something that its interface wants. `place` tells parts of the same kind apart, by their name
+   * or index: each gets random numbers of its own.
    */
   create<I extends InterfaceName>(
     interface_: I,
@@ -124,29 +128,52 @@ class Factory implements ComponentFactory {
     child.register(OPTIONS, { useValue: options });
     child.register(RANDOM, { useValue: random });
     child.register(COMPONENTS, { useValue: nested });
+    let made: unknown;
     try {
-      if (definition.useClass) {
-        checkParameters(definition.useClass, asker);
-        return child.resolve(definition.useClass) as ComponentTypes[I];
-      }
-      return (await definition.useFactory!({
-        options,
-        random,
-        components: nested,
-        engine: child.resolve(ENGINE),
-        logger: child.resolve(LOGGER),
-        run: child.isRegistered(RUN, true) ? child.resolve(RUN) : undefined,
-        resolve: <T>(token: Token<T>) => {
-          try {
-            return child.resolve<T>(token);
-          } catch (error) {
-            throw explain(error, asker, this.services);
-          }
-        },
-      })) as ComponentTypes[I];
+      made = await this.make(definition, child, { options, random, components: nested, asker });
     } catch (error) {
       throw explain(error, asker, this.services);
     }
+    checkMade(interface_, made, asker);
+    nameComponent(made, asker);
+    return made as ComponentTypes[I];
+  }
+
+  private make(
+    { useClass, useFactory }: ComponentDefinition,
+    child: DependencyContainer,
+    { asker, ...own }: Pick<ComponentContext, 'options' | 'random' | 'components'> & { readonly asker: string },
+  ): unknown {
+    if (useClass) {
+      checkParameters(useClass, asker);
+      return child.resolve(useClass);
+    }
+    return useFactory!({
+      ...own,
+      engine: child.resolve(ENGINE),
+      logger: child.resolve(LOGGER),
+      run: child.isRegistered(RUN, true) ? child.resolve(RUN) : undefined,
+      resolve: <T>(token: Token<T>) => {
+        try {
+          return child.resolve<T>(token);
+        } catch (error) {
+          throw explain(error, asker, this.services);
+        }
+      },
+    });
+  }
+}
+
+/** What a plugin's types would say, had they been checked. */
+function checkMade(interface_: InterfaceName, made: unknown, asker: string): asserts made is object {
+  if (typeof made !== 'object' || made === null) {
+    throw new PluginError(`${asker} could not be made: its factory returned ${show(made)}; expected an object.`, {
+      code: 'plugin.incomplete',
+    });
+  }
+  const missing = missingMember(interface_, made);
+  if (missing !== undefined) {
+    throw new PluginError(`${asker} lacks ${missing}, which every ${interface_} has.`, { code: 'plugin.incomplete' });
   }
 }
 
@@ -166,9 +193,10 @@ function checkParameters(component: { readonly name: string; readonly length: nu
 }
 
 /** tsyringe's errors name constructor positions; a plugin author wants the component and the token. */
-function explain(error: unknown, asker: string, services: Services): unknown {
-  if (error instanceof GraftError || !(error instanceof Error)) return error;
-  const token = /unregistered dependency token: "?(?:Symbol\()?([^"\n)]+)/i.exec(error.message)?.[1];
+function explain(error: unknown, asker: string, services: Services): GraftError {
+  if (error instanceof GraftError) return error;
+  const reason = reasonOf(error);
+  const token = /unregistered dependency token: "?(?:Symbol\()?([^"\n)]+)/i.exec(reason)?.[1];
   if (token) {
     const known = [...services.provenance.map(([name]) => name), 'OPTIONS', 'RANDOM', 'COMPONENTS'].sort();
     return new PluginError(
@@ -176,11 +204,11 @@ function explain(error: unknown, asker: string, services: Services): unknown {
       { code: 'plugin.missing-dependency', cause: error },
     );
   }
-  if (/TypeInfo not known/.test(error.message)) {
+  if (/TypeInfo not known/.test(reason)) {
     return new PluginError(`${asker} cannot be constructed: its class lacks @injectable().`, {
       code: 'plugin.not-injectable',
       cause: error,
     });
   }
-  return error;
+  return new PluginError(`${asker} could not be made: ${reason}.`, { code: 'plugin.failed', cause: error });
 }

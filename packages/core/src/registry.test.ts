@@ -63,6 +63,8 @@ describe('Registry', () => {
     ['id', { id: undefined }, 'a component with the id undefined; an id is a word without "/"'],
     ['maker', { useClass: class {} }, 'a component "a" without exactly one of useClass and useFactory'],
     ['maker', { useFactory: undefined }, 'a component "a" without exactly one of useClass and useFactory'],
+    ['maker', { useFactory: 'text' }, 'a component "a" whose useFactory is "text", no function'],
+    ['maker', { useFactory: undefined, useClass: 3 }, 'a component "a" whose useClass is 3, no class'],
     ['schema', { options: undefined }, 'a component "a" whose options are no schema of zod 4'],
     ['schema', { options: { by: 3 } }, 'a component "a" whose options are no schema of zod 4'],
     [
@@ -82,6 +84,13 @@ describe('Registry', () => {
       `Plugin "p" (here) has ${message}.`,
     );
     expect(registry.list()).toEqual([]);
+  });
+
+  test.each([null, undefined, 'text'])('a component that is %j is refused', (odd) => {
+    const plugin = { name: 'p', components: [schedule('a'), odd as never] };
+    expect(() => new Registry().register(plugin, 'here')).toThrow(
+      `Plugin "p" (here) has a component that is ${odd === undefined ? 'nothing' : JSON.stringify(odd)}, no object.`,
+    );
   });
 
   test('a component for an interface that does not exist is refused', () => {

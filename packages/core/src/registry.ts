@@ -1,4 +1,5 @@
 import { PluginError } from '@graft/engine';
+import { show } from './config/issues';
 import type { ComponentDefinition, InterfaceName, Plugin } from './plugin';
 import { INTERFACES } from './plugin';
 import { nearest } from './suggest';
@@ -103,6 +104,8 @@ function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin
   const refuse = (what: string, code = 'plugin.component'): never => {
     throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });
   };
+  if (typeof definition !== 'object' || definition === null)
+    refuse(`a component that is ${show(definition)}, no object`);
   const { id, interface: interface_ } = definition;
   if (typeof id !== 'string' || !/^[^\s/]+$/.test(id)) {
     refuse(`a component with the id ${JSON.stringify(id)}; an id is a word without "/"`);
@@ -116,6 +119,12 @@ function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin
   if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
     refuse(`a component "${id}" without exactly one of useClass and useFactory`);
   }
+  for (const maker of ['useClass', 'useFactory'] as const) {
+    const value: unknown = definition[maker];
+    if (value !== undefined && typeof value !== 'function') {
+      refuse(`a component "${id}" whose ${maker} is ${show(value)}, no ${maker === 'useClass' ? 'class' : 'function'}`);
+    }
+  }
   // Schemas of zod 3 have other insides.
   if (typeof (definition.options as { _zod?: unknown } | undefined)?._zod !== 'object') {
     refuse(`a component "${id}" whose options are no schema of zod 4`);
@@ -123,6 +132,6 @@ function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin
   const shape = (definition.options as { shape?: object }).shape ?? {};
   const lost = (RESERVED_OPTIONS[interface_] ?? ['use']).find((key) => Object.hasOwn(shape, key));
   if (lost !== undefined) refuse(`a component "${id}" with an option "${lost}", a key that core keeps for itself`);
-  const twins = plugin.components.filter((other) => other.interface === interface_ && other.id === id);
+  const twins = plugin.components.filter((other) => other?.interface === interface_ && other.id === id);
   if (twins.length > 1) refuse(`two components "${id}" for "${interface_}"`, 'plugin.duplicate');
 }

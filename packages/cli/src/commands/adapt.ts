@@ -4,6 +4,7 @@ import { Option, type Command } from 'commander';
 import { byteProgress } from '../byte-progress';
 import type { CommandContext } from '../context';
 import { integer, listOf, positiveNumber } from '../options';
+import { UsageMistake } from '../report-error';
 
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
 /** As shells report a Ctrl-C. */
@@ -43,6 +44,8 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     .option('--resume', 'go on with what an interrupted call with the same options left; begin where there is nothing')
     .addHelpText('after', '\nCtrl-C stops with status 130; finished files are kept, and --resume goes on from there.')
     .action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & { shardGigabytes?: number }) => {
+      if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
+        throw new UsageMistake('--cross-attention copy and --random cross-attention contradict each other.');
       const { adaptCheckpoint } = await import('@graft/gemma');
       const { withInterrupt } = await import('@graft/core');
       const progress = await byteProgress('adapting', context);

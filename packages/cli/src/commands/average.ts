@@ -6,8 +6,10 @@ import { integer } from '../options';
 interface AverageOptions {
   out: string;
   run?: string;
-  last: number;
+  last?: number;
 }
+
+const DEFAULT_LAST = 5;
 
 export function addAverageCommand(program: Command, context: CommandContext): void {
   program
@@ -16,22 +18,27 @@ export function addAverageCommand(program: Command, context: CommandContext): vo
     .argument('[folders...]', 'checkpoint folders, two at least')
     .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
     .option('--run <folder>', "a run's folder, or a name's (its latest run): averages the run's newest checkpoints")
-    .option('--last <n>', 'how many of them', integer(2), 5)
+    .option('--last <n>', `with --run: how many of them (default: ${DEFAULT_LAST})`, integer(2))
     .action(async (folders: string[], { out, run, last }: AverageOptions) => {
       const { averageCheckpoints } = await import('@graft/checkpoint');
       const chosen = await choose(folders, run, last);
-      context.note(`The mean of ${chosen.length} checkpoints: ${chosen.join(', ')}`);
       await averageCheckpoints(chosen, resolve(out));
+      context.note(`The mean of ${chosen.length} checkpoints: ${chosen.join(', ')}`);
       context.print(resolve(out));
     });
 }
 
-async function choose(folders: readonly string[], run: string | undefined, last: number): Promise<readonly string[]> {
+async function choose(
+  folders: readonly string[],
+  run: string | undefined,
+  last: number | undefined,
+): Promise<readonly string[]> {
   const { UsageError } = await import('@graft/engine');
   if ((run === undefined) === (folders.length === 0)) {
     throw new UsageError('Name either checkpoint folders or --run.', { code: 'average.what' });
   }
   if (run === undefined) {
+    if (last !== undefined) throw new UsageError('--last belongs to --run.', { code: 'average.last' });
     if (folders.length > 1) return folders;
     throw new UsageError(`One checkpoint, ${folders[0]}, has no mean but itself.`, {
       code: 'average.one',
@@ -39,13 +46,14 @@ async function choose(folders: readonly string[], run: string | undefined, last:
     });
   }
   const { listSnapshots } = await import('@graft/checkpoint');
+  const wanted = last ?? DEFAULT_LAST;
   const places = [run, join(run, 'latest')].map((folder) => join(folder, 'checkpoints'));
   for (const place of places) {
     const snapshots = await listSnapshots(place);
     if (snapshots.length === 0) continue;
-    if (snapshots.length >= last) return snapshots.slice(-last).map(({ folder }) => folder);
+    if (snapshots.length >= wanted) return snapshots.slice(-wanted).map(({ folder }) => folder);
     throw new UsageError(
-      `${place} holds ${snapshots.length} checkpoint${snapshots.length === 1 ? '' : 's'} (${snapshots.map(({ step }) => `step-${step}`).join(', ')}), but ${last} were asked for.`,
+      `${place} holds ${snapshots.length} checkpoint${snapshots.length === 1 ? '' : 's'} (${snapshots.map(({ step }) => `step-${step}`).join(', ')}), but ${wanted} were asked for.`,
       {
         code: 'average.too-few',
         hint: 'Lower --last; how many a run keeps is decided by train.keepCheckpoints and train.checkpointEvery.',

@@ -21,7 +21,7 @@ interface GenerateCommandOptions {
   topK?: number;
   topP?: number;
   repetitionPenalty?: number;
-  seed: number;
+  seed?: number;
   sequences: number;
   beams?: number;
   lengthPenalty?: number;
@@ -58,7 +58,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
       numberOf('above 0 and at most 1', (x) => x > 0 && x <= 1),
     )
     .option('--repetition-penalty <x>', 'make tokens that are there already less probable; 1: no', positiveNumber)
-    .option('--seed <n>', 'of the draws', integer(0), 0)
+    .option('--seed <n>', 'of the draws (default: 0)', integer(0))
     .option('--sequences <n>', 'sequences drawn for each input', integer(1), 1)
     .option('--beams <n>', 'beam search with so many beams', integer(2))
     .option(
@@ -92,7 +92,8 @@ function tokenIds(text: string): number[] {
 }
 
 function checkUsage(options: GenerateCommandOptions): void {
-  const { inputs, output, prompt, beams, lengthPenalty, sequences, stop, stream } = options;
+  const { inputs, output, prompt, beams, lengthPenalty, sequences, stop, stream, seed, temperature, topK, topP } =
+    options;
   const fromText = prompt !== undefined;
   if (fromText === (inputs !== undefined)) throw new UsageMistake('Give either --inputs or --prompt.');
   if (fromText && output !== undefined) throw new UsageMistake('--output belongs to --inputs.');
@@ -100,9 +101,16 @@ function checkUsage(options: GenerateCommandOptions): void {
   if (lengthPenalty !== undefined && beams === undefined)
     throw new UsageMistake('--length-penalty belongs to --beams.');
   const drawn = SAMPLING_OPTIONS.filter((name) => options[name] !== undefined);
-  if (beams !== undefined && (drawn.length > 0 || sequences > 1 || stop || stream))
+  if (beams !== undefined && (drawn.length > 0 || seed !== undefined || sequences > 1 || stop || stream))
     throw new UsageMistake(
-      '--beams follows the most probable sequences; it does not go with sampling, --sequences, --stop or --stream.',
+      '--beams follows the most probable sequences; it does not go with sampling, --seed, --sequences, --stop or --stream.',
+    );
+  if (temperature === 0 && (topK !== undefined || topP !== undefined))
+    throw new UsageMistake('--temperature 0 takes the most probable token; it does not go with --top-k or --top-p.');
+  const greedy = temperature === 0 || [temperature, topK, topP].every((value) => value === undefined);
+  if (greedy && (seed !== undefined || sequences > 1))
+    throw new UsageMistake(
+      '--seed and --sequences belong to drawing: with --temperature (above 0), --top-k or --top-p.',
     );
   if (stream && sequences > 1) throw new UsageMistake('--stream prints one sequence; it does not go with --sequences.');
 }
@@ -159,6 +167,9 @@ async function generateRows(
   const { model, parameters } = checkpoint;
   const generator = new Generator(engine, model);
   try {
+    const unknown = options.eos?.find((id) => id >= model.vocabularySize);
+    if (unknown !== undefined)
+      throw new UsageMistake(`--eos ${unknown}: the model's tokens are those from 0 to ${model.vocabularySize - 1}.`);
     const { maxNewTokens, eos, beams, lengthPenalty, sequences, temperature, topK, topP, repetitionPenalty, seed } =
       options;
     const common = { fields: await makeFields(model, engine), maxNewTokens, eos };

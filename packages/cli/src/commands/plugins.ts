@@ -19,7 +19,8 @@ export function addPluginsCommand(program: Command, context: CommandContext): vo
         plugin,
         version,
         origin,
-        description: definition.description,
+        // Plugins may be written without types.
+        description: typeof definition.description === 'string' ? definition.description : '',
       }));
       if (options.json) {
         context.print(JSON.stringify(components, null, 2));

@@ -6,7 +6,7 @@ import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
 import { componentOption } from './markers';
 import { isObject, isPlainObject, joinPath, type Origins } from './merge';
-import { explainIssues, show, type ConfigIssue, type Finding } from './issues';
+import { explainIssues, NOTHING, show, valueAt, type ConfigIssue, type Finding } from './issues';
 import { asSpec, checkingWith } from './sections';
 import { keysAt, walk, type Schema, type Visitor } from './walk';
 
@@ -23,7 +23,11 @@ export class Checker {
     private readonly workingFolder: string,
   ) {}
 
-  complain(path: string, { message, expected, got, nearest }: Omit<Finding, 'path'>): void {
+  complain(path: string, finding: Omit<Finding, 'path'>): void {
+    const { expected, got, nearest } = finding;
+    const instead = got === NOTHING ? this.origins.get(path)?.instead : undefined;
+    const why = instead === undefined ? '' : `; naming another component dropped the options of "${instead}"`;
+    const message = finding.message + why;
     if (this.issues.some((known) => known.path === path && known.message === message)) return;
     const source = this.origins.sourceOf(path);
     const parts = Object.entries({ expected, got, nearest }).filter(([, part]) => part !== undefined);
@@ -43,15 +47,34 @@ export class Checker {
   ): z.output<S> | undefined {
     return checkingWith(this.registry, () => {
       const placed = walk(schema, value, path, this.writtenPaths);
-      const parsed = schema.safeParse(placed);
-      if (parsed.success) return walk(schema, parsed.data, path, this.defaults) as z.output<S>;
-      const knownKeys = (at: readonly PropertyKey[]): string[] => [
-        ...keysAt(schema, placed, at, this.sectionOf),
-        ...(at.length === 0 ? extraKeys : []),
-      ];
-      this.collect(explainIssues(parsed.error.issues, asSpec(placed), knownKeys), path);
-      return undefined;
+      const parsed = this.parse(schema, placed, path, extraKeys);
+      return parsed && (walk(schema, parsed.data, path, this.defaults) as z.output<S>);
     });
+  }
+
+  /** Undefined after a complaint. */
+  private parse<S extends z.ZodType>(
+    schema: S,
+    value: unknown,
+    path: string,
+    extraKeys: readonly string[],
+  ): { readonly data: z.output<S> } | undefined {
+    const parsed = schema.safeParse(value);
+    if (parsed.success) return parsed;
+    const knownKeys = (at: readonly PropertyKey[]): string[] => [
+      ...keysAt(schema, value, at, this.sectionOf),
+      ...(at.length === 0 ? extraKeys : []),
+    ];
+    const findings = explainIssues(parsed.error.issues, value, knownKeys);
+    const unset = findings.filter(
+      ({ path: at }) => valueAt(value, at) === null && this.origins.isUnset([path, ...at.map(String)].join('.')),
+    );
+    if (unset.length === 0) {
+      this.collect(findings, path);
+      return undefined;
+    }
+    const left = unset.reduce((tree, finding) => without(tree, finding.path), value);
+    return this.parse(schema, left, path, extraKeys);
   }
 
   /** A section that names a component. `extraKeys`: keys of ours that were split off it, for suggestions. */
@@ -121,11 +144,20 @@ export class Checker {
       if (!parsed.success) {
         const knownKeys = (path: readonly PropertyKey[]): string[] =>
           keysAt(componentOption(interface_), value, path, this.sectionOf);
-        this.collect(explainIssues(parsed.error.issues, asSpec(value), knownKeys), at);
+        this.collect(explainIssues(parsed.error.issues, value, knownKeys), at);
         return value;
       }
       const options = this.sectionOf(interface_, parsed.data);
       return options ? walk(options, parsed.data, at, this.defaults) : parsed.data;
     },
   };
+}
+
+/** A copy without the key at a path. */
+function without(tree: unknown, [key, ...rest]: readonly PropertyKey[]): unknown {
+  if (Array.isArray(tree))
+    return tree.map((item, i): unknown => (String(i) === String(key) ? without(item, rest) : item));
+  if (!isObject(tree)) return tree;
+  const { [String(key)]: inner, ...others } = tree;
+  return rest.length === 0 ? others : { ...tree, [String(key)]: without(inner, rest) };
 }

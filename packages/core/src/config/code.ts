@@ -1,5 +1,9 @@
 import { createJiti } from 'jiti';
+import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { reasonOf } from '../reason';
 
 /** What a config or a plugin written in code imports from, wherever it lies. */
 const HOST_PACKAGES = ['@graft/core', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
@@ -11,6 +15,47 @@ export async function importCode(file: string, options: { default?: true } = {})
   const alias: Record<string, string> = {};
   for (const name of HOST_PACKAGES) if (!resolveFrom(near, name)) alias[name] = resolveFrom(host, name) ?? name;
   return createJiti(file, { interopDefault: true, alias }).import(file, options);
+}
+
+/** jiti's message of a syntax error; Babel counts columns from 0. */
+const PARSE_ERROR = /^ParseError: ([^]*?)\s*\n\s*(\/.*|[A-Za-z]:\\.*):(\d+):(\d+)\s*$/;
+/** How node begins the stack of one. */
+const PLACE = /^(?:file:\/\/)?(?:\/|[A-Za-z]:).*:\d+$/;
+
+/** Why a file of code could not be run, as a clause: the first line of what was thrown, for a syntax error with its place. */
+export async function loadReason(file: string, thrown: unknown): Promise<string> {
+  const reason = reasonOf(thrown);
+  const parse = PARSE_ERROR.exec(reason);
+  if (parse) {
+    const [, what, where, line, column] = parse;
+    return `${what} (${where}:${line}:${Number(column) + 1})`;
+  }
+  const first = reasonOf(reason.split('\n')[0]);
+  if ((thrown as { name?: unknown } | null | undefined)?.name !== 'SyntaxError') return first;
+  const place = placeIn((thrown as Error).stack) ?? (await placeOfSyntaxError(file));
+  return place === undefined ? first : `${first} (${place})`;
+}
+
+function placeIn(report: string | undefined): string | undefined {
+  const place = report
+    ?.split('\n')
+    .find((line) => line.trim() !== '')
+    ?.trim();
+  if (place === undefined || !PLACE.test(place)) return undefined;
+  return place.startsWith('file:') ? fileURLToPath(place) : place;
+}
+
+/** Of an ES module node tells it only where it prints the error itself; a `.js` file may be either kind. */
+async function placeOfSyntaxError(file: string): Promise<string | undefined> {
+  for (const kind of [[], ['--experimental-default-type=module']]) {
+    try {
+      await promisify(execFile)(process.execPath, [...kind, '--check', file]);
+    } catch (error) {
+      const place = placeIn((error as { stderr?: string }).stderr);
+      if (place !== undefined) return place;
+    }
+  }
+  return undefined;
 }
 
 function resolveFrom(from: NodeJS.Require, name: string): string | undefined {

@@ -106,6 +106,13 @@ test('a check that throws is told as one', async () => {
   expect(await issuesWith(throwing, { trackers: ['odd'] })).toMatchObject([
     { path: 'trackers.0', message: 'the options of "odd" cannot be checked: x is not a function' },
   ]);
+  const text = z.strictObject({}).transform(() => {
+    // eslint-disable-next-line @typescript-eslint/only-throw-error -- a plugin may
+    throw 'no luck';
+  });
+  expect(await issuesWith(text, { trackers: ['odd'] })).toMatchObject([
+    { path: 'trackers.0', message: 'the options of "odd" cannot be checked: no luck' },
+  ]);
   const waiting = z.strictObject({}).refine(async () => Promise.resolve(true));
   expect(await issuesWith(waiting, { trackers: ['odd'] })).toMatchObject([{ path: 'trackers.0' }]);
 });

@@ -38,9 +38,12 @@ export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
 
 const SHOWN_CHARACTERS = 60;
 
+/** What a missing value is called. */
+export const NOTHING = 'nothing';
+
 /** A value in a message: JSON, shortened. */
 export function show(value: unknown): string {
-  if (value === undefined) return 'nothing';
+  if (value === undefined) return NOTHING;
   const json = typeof value === 'function' ? 'a function' : value instanceof Date ? 'a date' : toJson(value);
   return json.length > SHOWN_CHARACTERS ? `${json.slice(0, SHOWN_CHARACTERS - 1)}…` : json;
 }
@@ -88,7 +91,7 @@ export function unknownKey(key: string, path: readonly PropertyKey[], known: rea
   };
 }
 
-function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   // A component in its short form is an object without options.
   return path.reduce<unknown>(
     (at, key) => (typeof at === 'object' && at !== null ? (at as Record<PropertyKey, unknown>)[key] : undefined),

@@ -1,4 +1,10 @@
 import fc from 'fast-check';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { temporaryFolder } from '../../../../test/support';
+import { BASE, named, PLUGIN } from '../../test/config-toys';
+import { loadConfig, type ExperimentConfig } from './index';
 import { mergeConfig, Origins, type ConfigTree } from './merge';
 
 test('merging: objects key by key, the rest replaced, later over earlier', () => {
@@ -57,4 +63,29 @@ test('a key that would reach a prototype is refused', () => {
   expect(() => merged(JSON.parse('{ "a": { "__proto__": { "x": 1 } } }') as ConfigTree)).toThrow(
     's: a.__proto__: no key may be called "__proto__".',
   );
+});
+
+test('null in a file takes away what it extends, but not a value that the schema knows', async () => {
+  const initializer = named(
+    'initializer',
+    'caps',
+    z.strictObject({ cap: z.number().nullable().default(30), std: z.number().optional() }),
+  );
+  const plugin = { ...PLUGIN, components: [...PLUGIN.components, initializer] };
+  const folder = temporaryFolder();
+  const base = {
+    ...BASE,
+    initializer: { use: 'caps', cap: 1, std: 2 },
+    dataset: { use: 'lines', files: 'x', tokenizer: 'bytes' },
+  };
+  writeFileSync(join(folder, 'base.json'), JSON.stringify(base));
+  const load = async (text: string): Promise<ExperimentConfig> => {
+    writeFileSync(join(folder, 'own.yaml'), `extends: base.json\n${text}`);
+    return (await loadConfig({ file: join(folder, 'own.yaml'), plugins: [plugin] })).config;
+  };
+  const config = await load('initializer: { cap: null, std: null }\ndataset: { tokenizer: null }\n');
+  expect(config.initializer).toEqual({ use: 'caps', cap: null });
+  expect(config.dataset.tokenizer).toEqual({ use: 'bytes' });
+  await expect(load('dataset: { files: null }\n')).rejects.toThrow('own.yaml: dataset.files: expected');
+  await expect(load('train: { averageDecay: null }\n')).rejects.toThrow('expected number, got null');
 });

@@ -10,6 +10,10 @@ export interface Origin {
   readonly folder: string;
   /** For messages: a file, or `--set`. */
   readonly source: string;
+  /** The component that was named here before: its options went with it. */
+  readonly instead?: string;
+  /** Whether it is a null that was laid over a value: it takes an optional key away. */
+  readonly unset?: boolean;
 }
 
 export function isObject(value: unknown): value is ConfigTree {
@@ -31,6 +35,18 @@ export class Origins {
   set(path: string, origin: Origin): void {
     for (const known of this.entries.keys()) if (known.startsWith(`${path}.`)) this.entries.delete(known);
     this.entries.set(path, origin);
+  }
+
+  /** A word becomes a section to which `origin` adds: the word alone is still whose it was. */
+  lengthen(path: string, key: string, origin: Origin): void {
+    const before = this.get(path);
+    this.set(path, origin);
+    if (before) this.set(joinPath(path, key), before);
+  }
+
+  /** Whether a null stands just here that takes an inherited key away, where its schema has no use for null. */
+  isUnset(path: string): boolean {
+    return this.entries.get(path)?.unset === true;
   }
 
   get(path: string): Origin | undefined {
@@ -87,14 +103,22 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
     }
     if (typeof present === 'string' && isObject(value) && !isPlugin(value)) {
       present = target[key] = longForm(at, present);
+      origins.lengthen(at, Object.keys(present as ConfigTree)[0], origin);
     }
     if (isObject(value) && isObject(present) && !namesAnother(value, present)) {
       mergeConfig(present, value, origin, origins, at);
     } else {
       target[key] = copy(value, at, origin.source);
-      origins.set(at, origin);
+      const instead = isObject(value) && isObject(present) ? droppedFor(present) : undefined;
+      const unset = value === null && present !== undefined && !Array.isArray(target);
+      origins.set(at, { ...origin, ...(instead !== undefined && { instead }), ...(unset && { unset }) });
     }
   }
+}
+
+/** The component of a section that is replaced, if it had options that go with it. */
+export function droppedFor(section: ConfigTree): string | undefined {
+  return typeof section.use === 'string' && Object.keys(section).length > 1 ? section.use : undefined;
 }
 
 function namesAnother(value: ConfigTree, present: ConfigTree): boolean {

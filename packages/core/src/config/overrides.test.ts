@@ -7,6 +7,13 @@ import { applyOverrides } from './overrides';
 const load = async (value: object, overrides: string[] = []): Promise<ExperimentConfig> =>
   (await loadConfig({ value, overrides, plugins: [PLUGIN], workingFolder: '/work' })).config;
 
+/** What is said of a config; undefined where it is right. */
+const loadFails = (value: object, overrides: string[]): Promise<string | undefined> =>
+  load(value, overrides).then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+
 describe('--set', () => {
   test('values are YAML, lists have places, the last one wins', async () => {
     const config = await load(BASE, [
@@ -29,6 +36,50 @@ describe('--set', () => {
       (e: unknown) => (e as InvalidConfigError).issues,
     );
     expect(config).toMatchObject({ initializer: { use: 'zeros' } });
+  });
+
+  test('what another component lacks is told with why, whoever names it', async () => {
+    const load = { use: 'load', path: 'x' };
+    const message = 'initializer.path: expected string, got nothing; naming another component dropped the options of';
+    const dropping = loadConfig({
+      value: { ...BASE, initializer: { use: 'zeros', scale: 1 } },
+      overrides: ['initializer.use=load'],
+      plugins: [PLUGIN],
+    });
+    await expect(dropping).rejects.toThrow(`--set: ${message} "zeros"`);
+    const whole = loadConfig({
+      value: { ...BASE, initializer: { use: 'zeros', scale: 1 } },
+      overrides: ['initializer=load'],
+      plugins: [PLUGIN],
+    });
+    await expect(whole).rejects.toThrow(`--set: ${message} "zeros"`);
+    // Nothing is dropped where there is nothing.
+    await expect(loadFails({ ...BASE, initializer: 'zeros' }, ['initializer.use=load'])).resolves.toBe(
+      '--set: initializer.path: expected string, got nothing',
+    );
+    await expect(loadFails({ ...BASE, initializer: load }, ['initializer.use=zeros'])).resolves.toBeUndefined();
+  });
+
+  test('a value is shown as it was written, and its place is blamed', async () => {
+    expect(await loadFails(BASE, ['name=a/b'])).toBe(
+      '--set: name: expected letters, digits, ".", "_" and "-", got "a/b"',
+    );
+    expect(await loadFails(BASE, ['seed=abc'])).toBe('--set: seed: expected number, got "abc"');
+    // A template, which YAML reads as an object.
+    expect(await loadFails(BASE, ['dataset.files={qq}'])).toMatch(
+      /^--set: dataset\.files: expected string or list, got \{/,
+    );
+  });
+
+  test('null takes an inherited optional key away, and is a value where the schema knows it', async () => {
+    const value = { ...BASE, evaluators: [{ use: 'count', every: 3 }], train: { ...BASE.train, averageDecay: 0.9 } };
+    const config = await load(value, ['train.averageDecay=null', 'evaluators.0.every=null']);
+    expect(config.train).not.toHaveProperty('averageDecay');
+    expect(config.evaluators[0]).toMatchObject({ use: 'count', every: 0 });
+    expect(await loadFails(value, ['train.steps=null'])).toBe('--set: train.steps: expected number, got nothing');
+    expect(await loadFails(BASE, ['train.averageDecay=null'])).toBe(
+      '--set: train.averageDecay: expected number, got null',
+    );
   });
 
   test.each(['train', '=3', 'a..b=1', 'a b=1', '.a=2'])('%j is refused', (text) => {

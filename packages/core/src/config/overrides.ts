@@ -1,5 +1,14 @@
 import { UsageError } from '@graft/engine';
-import { isObject, joinPath, longForm, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import {
+  droppedFor,
+  isObject,
+  joinPath,
+  longForm,
+  mergeConfig,
+  type ConfigTree,
+  type Origin,
+  type Origins,
+} from './merge';
 import { parseYaml } from './yaml';
 
 /** One `--set a.b=c`: where, and what. The value is read as YAML, so `3`, `true`, `[1, 2]` and `{ use: x }` mean what they look like. */
@@ -31,7 +40,8 @@ export function applyOverrides(
 ): void {
   const parsed = overrides.map((text) => ({ text, ...parseOverride(text) }));
   // First of all: `--set dataset.files=x --set dataset.use=text` means the same in either order.
-  for (const { path, value } of parsed) if (path.at(-1) === 'use') dropOldOptions(config, path.slice(0, -1), value);
+  for (const { path, value } of parsed)
+    if (path.at(-1) === 'use') dropOldOptions(config, path.slice(0, -1), value, { origin, origins });
   for (const { text, path, value } of parsed) {
     const last = path.pop()!;
     let at = config;
@@ -55,11 +65,19 @@ export function applyOverrides(
 }
 
 /** Where another component is named, the options of the old one go: they are not its options. */
-function dropOldOptions(config: ConfigTree, path: readonly string[], use: unknown): void {
+function dropOldOptions(
+  config: ConfigTree,
+  path: readonly string[],
+  use: unknown,
+  { origin, origins }: { readonly origin: Origin; readonly origins: Origins },
+): void {
   let at: unknown = config;
   for (const key of path)
     at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) && (at as ConfigTree)[key];
-  if (!isObject(at) || at.use === undefined || at.use === use) return;
+  const section = typeof at === 'string' ? { use: at } : at;
+  if (!isObject(section) || section.use === undefined || section.use === use) return;
+  origins.set(path.join('.'), { ...origin, instead: droppedFor(section) });
+  if (!isObject(at)) return;
   for (const key of Object.keys(at)) delete at[key];
   at.use = use;
 }

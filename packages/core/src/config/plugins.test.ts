@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../../../test/support';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
 import { definePlugin } from '../plugin';
+import { loadReason } from './code';
 import { loadConfig, loadPlugin, loadRegistry } from './index';
 
 const write = (folder: string, files: Record<string, string>): string => {
@@ -37,6 +38,34 @@ test('default exports, named ones and TypeScript files serve', async () => {
   expect((await loadPlugin('./default.cjs', [folder])).plugin.name).toBe('a');
   expect((await loadPlugin('typed.ts', [folder])).plugin.name).toBe('b');
   await expect(loadPlugin('./broken.cjs', [folder])).rejects.toThrow('Plugin "./broken.cjs" fails to load: what a.');
+});
+
+test('whatever a plugin throws while it loads, the plugin is named', async () => {
+  const folder = write(temporaryFolder(), {
+    'text.ts': "throw 'no luck.';",
+    'null.ts': 'throw null;',
+    'late.ts': "await Promise.reject('too late'); export default {};",
+    'odd.cjs': `throw new (require(${JSON.stringify(require.resolve('@graft/engine'))}).PluginError)('It is odd.');`,
+  });
+  const fails = (file: string): Promise<unknown> => loadPlugin(file, [folder]).catch((error: Error) => error.message);
+  expect(await fails('./text.ts')).toBe('Plugin "./text.ts" fails to load: no luck.');
+  expect(await fails('./null.ts')).toBe('Plugin "./null.ts" fails to load: it threw null, which is no error.');
+  expect(await fails('./late.ts')).toBe('Plugin "./late.ts" fails to load: too late.');
+  expect(await fails('./odd.cjs')).toBe('Plugin "./odd.cjs" fails to load: It is odd.');
+});
+
+test('a syntax error is told with its place', async () => {
+  const text = 'export const a = {\n  b: 1\n  c: 2,\n};\n';
+  const folder = write(temporaryFolder(), { 'odd.ts': text, 'odd.mjs': text, 'odd.js': text });
+  await expect(loadPlugin('./odd.ts', [folder])).rejects.toThrow(
+    `Plugin "./odd.ts" fails to load: Unexpected token, expected "," (${join(folder, 'odd.ts')}:3:3).`,
+  );
+  for (const name of ['odd.mjs', 'odd.js']) {
+    const file = join(folder, name);
+    expect(await loadReason(file, new SyntaxError("Unexpected identifier 'c'"))).toBe(
+      `Unexpected identifier 'c' (${file}:3)`,
+    );
+  }
 });
 
 test('what is no plugin, and what is not there, is a mistake of the config', async () => {

@@ -6,7 +6,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isPlugin, type Plugin } from '../plugin';
 import { Registry } from '../registry';
-import { importCode } from './code';
+import { importCode, loadReason } from './code';
 import { show } from './issues';
 
 /** A package's name, a file, or a plugin itself. */
@@ -83,18 +83,26 @@ function resolvePackage(name: string, folder: string): string | undefined {
 
 async function load(file: string, name: string): Promise<unknown> {
   try {
-    if (/\.[cm]?ts$/.test(file)) return await importCode(file);
-    // Plain `require` for CommonJS: plugins must share this process's copy of the engine, and tests their module registry.
-    // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
-    if (!/\.mjs$/.test(file)) return require(file) as unknown;
-    return (await import(pathToFileURL(file).href)) as unknown;
+    return await (/\.[cm]?ts$/.test(file) ? importCode(file) : requireOrImport(file));
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_REQUIRE_ESM')
-      return (await import(pathToFileURL(file).href)) as unknown;
-    throw new PluginError(`Plugin "${name}" fails to load: ${(cause as Error).message.split('\n')[0]}.`, {
+    throw new PluginError(`Plugin "${name}" fails to load: ${await loadReason(file, cause)}.`, {
       code: 'plugin.load',
       cause,
     });
+  }
+}
+
+/** The module of a JavaScript file of either kind. */
+async function requireOrImport(file: string): Promise<unknown> {
+  const imported = (): Promise<unknown> => import(pathToFileURL(file).href);
+  if (/\.mjs$/.test(file)) return imported();
+  try {
+    // Plain `require` for CommonJS: plugins must share this process's copy of the engine, and tests their module registry.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- see above
+    return require(file) as unknown;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException | null | undefined)?.code === 'ERR_REQUIRE_ESM') return imported();
+    throw error;
   }
 }
 

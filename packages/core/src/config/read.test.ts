@@ -98,5 +98,36 @@ optimizer: { <<: { learningRate: 3.0e-4 }, use: sgd }
   await expect(load(folder, 'twice.yaml')).rejects.toThrow(
     /twice\.yaml cannot be read as a config: duplicated mapping key/,
   );
-  await expect(load(folder, 'tabs.json')).rejects.toThrow(/tabs\.json cannot be read as a config: JSON Error/);
+  await expect(load(folder, 'tabs.json')).rejects.toThrow(/tabs\.json cannot be read as a config: expected /);
+});
+
+test('whatever a config in code throws, and a syntax error in it, are told', async () => {
+  const folder = temporaryFolder();
+  write(folder, {
+    'text.ts': "throw 'no luck.';",
+    'call.ts': 'export default () => { throw null; };',
+    'odd.ts': 'export default {\n  a: 1\n  b: 2 };\n',
+  });
+  await expect(load(folder, 'text.ts')).rejects.toThrow(/text\.ts cannot be read as a config: no luck\.$/);
+  await expect(load(folder, 'call.ts')).rejects.toThrow('call.ts cannot be read as a config: it threw null, which');
+  await expect(load(folder, 'odd.ts')).rejects.toThrow(
+    `odd.ts cannot be read as a config: Unexpected token, expected "," (${join(folder, 'odd.ts')}:3:3).`,
+  );
+});
+
+test.each([
+  ['{\n  "seed": 3,,\n}', 'expected a key in double quotes, got "," (2:13)'],
+  ['{ "seed" 3 }', 'expected ":" after a key, got "3" (1:10)'],
+  ['{ "seed": nope }', 'expected a value, got "nope" (1:11)'],
+  ['{ "seed": 3 } }', 'expected the end, got "}" (1:15)'],
+  ['{ "a": [1 2] }', 'expected "," or "]", got "2" (1:11)'],
+  ['{ "a": [1, 2', 'expected "," or "]", got the end (1:13)'],
+  ["{ 'a': 1 }", 'expected a key in double quotes or "}", got "\'" (1:3)'],
+])('JSON that is none is told with what was expected and where: %j', async (text, reason) => {
+  const folder = temporaryFolder();
+  write(folder, { 'odd.json': text });
+  await expect(load(folder, 'odd.json')).rejects.toMatchObject({
+    message: `${join(folder, 'odd.json')} cannot be read as a config: ${reason}.`,
+    exitCode: 2,
+  });
 });

@@ -1,18 +1,30 @@
-import { ConfigError } from '@graft/engine';
-import { cosmiconfig, defaultLoaders, type Loader } from 'cosmiconfig';
+import { ConfigError, GraftError } from '@graft/engine';
+import { cosmiconfig, type Loader } from 'cosmiconfig';
 import { dirname, parse, resolve } from 'node:path';
-import { importCode } from './code';
+import { reasonOf } from '../reason';
+import { importCode, loadReason } from './code';
+import { parseJson } from './json';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
 import { parseYaml } from './yaml';
 
-const loadCode: Loader = async (file) => importCode(file, { default: true });
+const loadCode: Loader = async (file) => {
+  try {
+    return await importCode(file, { default: true });
+  } catch (cause) {
+    if (cause instanceof GraftError) throw cause;
+    // cosmiconfig takes for granted that it is an error.
+    throw new Error(await loadReason(file, cause), { cause });
+  }
+};
 
 const loadYaml: Loader = (_, content) => parseYaml(content);
+
+const loadJson: Loader = (_, content) => parseJson(content);
 
 const LOADERS: Record<string, Loader> = {
   '.yaml': loadYaml,
   '.yml': loadYaml,
-  '.json': defaultLoaders['.json'],
+  '.json': loadJson,
   ...Object.fromEntries(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].map((extension) => [extension, loadCode])),
 };
 
@@ -36,9 +48,10 @@ async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
     value = (await cosmiconfig('graft', { searchPlaces: SEARCH_PLACES, loaders: LOADERS }).load(file))?.config;
     if (typeof value === 'function') value = await (value as () => unknown)();
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
+    if (cause instanceof GraftError) throw cause;
+    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
     const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' };
-    const reason = reasons[code ?? ''] ?? message.split('\n')[0].replace(/[.:]$/, '');
+    const reason = reasons[code ?? ''] ?? reasonOf(cause).split('\n')[0];
     const by = namedBy === undefined ? '' : ` (${namedBy} extends it)`;
     throw new ConfigError(`${file} cannot be read as a config: ${reason}${by}.`, { code: 'config.unreadable', cause });
   }

@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
+import { reasonOf } from '../reason';
 import { show, type Finding } from './issues';
 
 /**
@@ -60,7 +61,7 @@ export function fixComponent(interface_: InterfaceName, value: unknown, context:
   } catch (error) {
     // A check that throws, or one that zod would have to wait for.
     return complain({
-      message: `the options of "${use}" cannot be checked: ${(error as Error).message.split('\n')[0]}`,
+      message: `the options of "${use}" cannot be checked: ${reasonOf(error).split('\n')[0]}`,
     });
   }
   if (!parsed.success) {

@@ -3,6 +3,7 @@ import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
 import type { Dataset, Objective, OptimizerState, RunInfo } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
+import { checkModelKind } from '../model-kind';
 import { createRandom, STREAMS, type RandomStream } from '../random';
 import type { NamedEvaluator } from '../training/evaluations';
 import { ThreadedDataset } from '../training/data-threads';
@@ -279,6 +280,7 @@ async function prepare(job: Job): Promise<Trainer> {
       { config, components, random, group, checkpoints: folder?.checkpoints },
       family,
     );
+    checkModelKind(model, objective);
     const tight = loadWarning(model, config.train.averageDecay !== undefined);
     if (tight) job.logger.warn(tight);
     const parts: TrainingParts = {

@@ -1,6 +1,7 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { toyModel, toyPlugin } from '../../test/toy';
-import type { Objective, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
+import { nameComponent } from '../component-calls';
+import type { LossOutput, Objective, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
 import { makeTrainStep, type StepInputs } from './step';
 import { globalNorm } from './update';
 
@@ -9,6 +10,10 @@ beforeAll(async () => void (engine = await openEngine({ mode: 'portable' })));
 
 const model = toyModel(2);
 const objective = toyPlugin.components.find(({ id }) => id === 'squares')!.useFactory!({} as never) as Objective;
+
+const reject = (thrown: unknown): never => {
+  throw thrown;
+};
 
 /** Plain gradient descent that shows what it was given. */
 function descent(update?: (given: OptimizerUpdate) => Parameters): Optimizer {
@@ -79,6 +84,40 @@ it.each<[string, (given: OptimizerUpdate) => Parameters, RegExp]>([
   const given = inputs();
   const step = makeTrainStep(engine, model, objective, descent(update));
   expect(() => step(given)).toThrow(message);
+  tf.dispose(given as unknown as tf.TensorContainer);
+});
+
+it.each<[string, () => unknown, string]>([
+  ['returns nothing', () => undefined, 'what update returns is nothing; expected { parameters, state } with tensors'],
+  ['returns a promise', () => Promise.resolve({}), 'what update returns is a promise; expected { parameters, state }'],
+  ['returns no state', () => ({ parameters: {} }), 'what update returns is {"parameters":{}}; expected { parameters,'],
+  [
+    'returns numbers',
+    () => ({ parameters: { w: 3 }, state: {} }),
+    'update returns 3 for parameters "w"; expected float32',
+  ],
+  ['throws', () => reject(new Error('no luck.')), 'update failed: no luck.'],
+])('names an optimizer that %s', (_, update, message) => {
+  const given = inputs();
+  const optimizer = { learningRate: 1, init: () => ({}), update } as unknown as Optimizer;
+  nameComponent(optimizer, 'optimizer "odd/bad"');
+  expect(() => makeTrainStep(engine, model, objective, optimizer)(given)).toThrow(`optimizer "odd/bad": ${message}`);
+  tf.dispose(given as unknown as tf.TensorContainer);
+});
+
+it.each<[string, (loss: tf.Scalar) => unknown, string]>([
+  ['returns nothing', () => undefined, 'what loss returns is nothing; expected { loss, … } with a scalar tensor.'],
+  ['returns a promise', (loss) => Promise.resolve({ loss }), 'what loss returns is a promise; expected { loss, … }'],
+  ['returns a number', () => ({ loss: 3 }), 'the loss is 3; expected a scalar tensor.'],
+  ['returns a vector', () => ({ loss: tf.zeros([2]) }), 'the loss is a tensor float32 [2]; expected a scalar tensor.'],
+  ['measures numbers', (loss) => ({ loss, metrics: { a: 3 } }), 'the metric "a" is 3; expected a scalar tensor.'],
+  ['counts numbers', (loss) => ({ loss, sums: { n: 3 } }), 'the sum "n" is 3; expected a scalar tensor.'],
+  ['throws', () => reject('no luck'), 'loss failed: no luck.'],
+])('names an objective that %s', (_, result, message) => {
+  const given = inputs();
+  const odd = { ...objective, loss: (...args) => result(objective.loss(...args).loss) as LossOutput } as Objective;
+  nameComponent(odd, 'objective "odd/bad"');
+  expect(() => makeTrainStep(engine, model, odd, descent())(given)).toThrow(`objective "odd/bad": ${message}`);
   tf.dispose(given as unknown as tf.TensorContainer);
 });
 

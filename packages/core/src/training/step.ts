@@ -7,7 +7,9 @@ import {
   type Jitted,
   type Precision,
 } from '@graft/engine';
-import type { BatchTensors, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
+import { callComponent, componentName, wrongResult } from '../component-calls';
+import { isObject } from '../config/merge';
+import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
 import { ParameterGroups } from './parameter-groups';
 import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
 
@@ -111,13 +113,12 @@ export function lossAndGradients(
   const trained = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
   const { loss, gradients, auxiliary } = valueAndGradients(
     (own) => {
-      const output = objective.loss(model, { ...parameters, ...own }, batch, {
-        training: true,
-        randomKey,
-        variant,
-      });
-      const { weight = tf.scalar(1), metrics = {}, sums = {} } = output;
-      return { loss: output.loss, auxiliary: { weight, metrics, sums } };
+      const output = callComponent(objective, THE_OBJECTIVE, 'loss', () =>
+        objective.loss(model, { ...parameters, ...own }, batch, { training: true, randomKey, variant }),
+      );
+      checkLoss(objective, output);
+      const { loss, weight = tf.scalar(1), metrics = {}, sums = {} } = output;
+      return { loss, auxiliary: { weight, metrics, sums } };
     },
     Object.assign({}, ...trained) as Parameters,
   );
@@ -126,12 +127,36 @@ export function lossAndGradients(
     (LOOP_METRICS as readonly string[]).includes(name),
   );
   if (clash !== undefined) {
-    throw new PluginError(`The objective names a metric "${clash}", which the training loop gives itself.`, {
+    const who = componentName(objective, THE_OBJECTIVE);
+    throw new PluginError(`${who} names a metric "${clash}", which the training loop gives itself.`, {
       code: 'training.metric-name',
     });
   }
   return { loss, gradients, weight: auxiliary.weight, metrics, sums };
 }
+
+const THE_OBJECTIVE = 'The objective';
+
+/** Throws PluginError where something else than scalars was returned: plugins may be written without types. */
+function checkLoss(objective: Objective, output: LossOutput): void {
+  if (!isObject(output) || !('loss' in output)) {
+    const expected = '{ loss, … } with a scalar tensor';
+    throw wrongResult(objective, THE_OBJECTIVE, { what: 'what loss returns', got: output, expected });
+  }
+  const { loss, weight = loss, metrics = {}, sums = {} } = output;
+  const scalars: [what: string, value: unknown][] = [
+    ['the loss', loss],
+    ['the weight', weight],
+    ...Object.entries(metrics).map(([name, value]): [string, unknown] => [`the metric "${name}"`, value]),
+    ...Object.entries(sums).map(([name, value]): [string, unknown] => [`the sum "${name}"`, value]),
+  ];
+  const wrong = scalars.find(([, value]) => !isScalar(value));
+  if (!wrong) return;
+  const [what, got] = wrong;
+  throw wrongResult(objective, THE_OBJECTIVE, { what, got, expected: 'a scalar tensor' });
+}
+
+const isScalar = (value: unknown): value is tf.Scalar => value instanceof tf.Tensor && value.size === 1;
 
 /** Scalars as one vector, float32. */
 export const vector = (values: readonly tf.Tensor[]): tf.Tensor1D =>

@@ -1,5 +1,8 @@
 import { PluginError, tf } from '@graft/engine';
-import type { Optimizer, OptimizerState, Parameters } from '../interfaces';
+import { callComponent, componentName, wrongResult } from '../component-calls';
+import { show } from '../config/issues';
+import { isObject } from '../config/merge';
+import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '../interfaces';
 import type { ParameterGroups } from './parameter-groups';
 import { isRecord, kindOf } from './returned';
 
@@ -70,15 +73,16 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
     const { learningRateFactor, weightDecayFactor, ...own } = group;
     const learningRate: tf.Scalar =
       learningRateFactor === 1 ? inputs.learningRate : tf.mul(inputs.learningRate, learningRateFactor);
-    const result = settings.optimizer.update({
+    const result = update(settings.optimizer, {
       ...own,
       gradients: Object.fromEntries(Object.keys(own.parameters).map((name) => [name, gradients[name]])),
       learningRate,
       gradientNorm,
       weightDecayFactor,
     });
-    Object.assign(after.parameters, inOrderOf(own.parameters, result.parameters, 'parameters'));
-    for (const [key, value] of Object.entries(inOrderOf(own.state, result.state, 'state'))) {
+    const who = componentName(settings.optimizer, THE_OPTIMIZER);
+    Object.assign(after.parameters, inOrderOf(own.parameters, result.parameters, 'parameters', who));
+    for (const [key, value] of Object.entries(inOrderOf(own.state, result.state, 'state', who))) {
       // Shared by several groups: the first one's.
       if (!taken.has(key)) after.state[key] = value;
       taken.add(key);
@@ -100,6 +104,19 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
     state: chosen(state, after.state),
     average: chosen(average, after.average),
   };
+}
+
+const THE_OPTIMIZER = 'The optimizer';
+
+/** Throws PluginError where something else than parameters and state was returned: plugins may be written without types. */
+function update(optimizer: Optimizer, given: OptimizerUpdate): ReturnType<Optimizer['update']> {
+  const result = callComponent(optimizer, THE_OPTIMIZER, 'update', () => optimizer.update(given));
+  const { parameters, state } = (result ?? {}) as Partial<typeof result>;
+  if (!isObject(parameters) || !isObject(state)) {
+    const expected = '{ parameters, state } with tensors by name';
+    throw wrongResult(optimizer, THE_OPTIMIZER, { what: 'what update returns', got: result, expected });
+  }
+  return result;
 }
 
 const where = (condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor =>
@@ -133,24 +150,24 @@ function inOrderOf(
   given: Readonly<Record<string, tf.Tensor>>,
   returned: Readonly<Record<string, tf.Tensor>>,
   what: string,
+  who: string,
 ): Record<string, tf.Tensor> {
   const extra = Object.keys(returned).find((name) => !Object.hasOwn(given, name));
   if (extra !== undefined) {
-    throw new PluginError(`The optimizer's update returns ${what} "${extra}", which it was not given.`, {
+    throw new PluginError(`${who}: update returns ${what} "${extra}", which it was not given.`, {
       code: 'training.optimizer',
     });
   }
   return Object.fromEntries(
     Object.entries(given).map(([name, before]) => {
       const after = returned[name] as tf.Tensor | undefined;
-      if (after?.shape.join() !== before.shape.join() || after.dtype !== before.dtype) {
-        const got = after ? `${after.dtype} [${after.shape.join(', ')}]` : 'nothing';
-        throw new PluginError(
-          `The optimizer's update returns ${got} for ${what} "${name}"; expected ${before.dtype} [${before.shape.join(', ')}].`,
-          { code: 'training.optimizer' },
-        );
-      }
-      return [name, after];
+      const got = after instanceof tf.Tensor ? describe(after) : show(after);
+      if (got === describe(before)) return [name, after!];
+      throw new PluginError(`${who}: update returns ${got} for ${what} "${name}"; expected ${describe(before)}.`, {
+        code: 'training.optimizer',
+      });
     }),
   );
 }
+
+const describe = ({ dtype, shape }: tf.Tensor): string => `${dtype} [${shape.join(', ')}]`;
