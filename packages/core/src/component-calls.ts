@@ -22,12 +22,17 @@ export function callComponent<T>(component: object, otherwise: string, method: s
   try {
     return call();
   } catch (cause) {
-    if (cause instanceof GraftError) throw cause;
-    throw new PluginError(`${componentName(component, otherwise)}: ${method} failed: ${reasonOf(cause)}.`, {
-      code: 'plugin.failed',
-      cause,
-    });
+    throw failedComponent(component, otherwise, method, cause);
   }
+}
+
+/** What to throw for something that a component's method threw. */
+export function failedComponent(component: object, otherwise: string, method: string, cause: unknown): GraftError {
+  if (cause instanceof GraftError) return cause;
+  return new PluginError(`${componentName(component, otherwise)}: ${method} failed: ${reasonOf(cause)}.`, {
+    code: 'plugin.failed',
+    cause,
+  });
 }
 
 /** What a component returned is not what its interface says; `what`: `the metric "x"`. */

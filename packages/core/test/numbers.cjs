@@ -3,6 +3,7 @@
 // A plugin for tests of data that are read in threads: the numbers 0, 1, 2, …, with noise of the component's stream.
 const { DataError, defineComponent, definePlugin } = require('@graft/core');
 const { appendFileSync } = require('node:fs');
+const { setInterval } = require('node:timers');
 const { z } = require('zod');
 
 const options = z.strictObject({

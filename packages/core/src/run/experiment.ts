@@ -1,4 +1,5 @@
 import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { nameComponent } from '../component-calls';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
 import type { Dataset, Objective, OptimizerState, RunInfo } from '../interfaces';
@@ -260,8 +261,6 @@ async function prepare(job: Job): Promise<Trainer> {
   const names = {
     dataset: `dataset "${config.dataset.use}"`,
     objective: `objective "${config.objective.use}"`,
-    optimizer: `optimizer "${config.optimizer.use}"`,
-    schedule: `schedule "${config.schedule.use}"`,
   };
   try {
     const family = await components.create('model', config.model);
@@ -295,7 +294,6 @@ async function prepare(job: Job): Promise<Trainer> {
       callbacks: await Promise.all(
         config.callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
       ),
-      names,
     };
     const extraFiles = folder && (await findTokenizerFiles(config, registry, folder.checkpoints));
     const start = await begin(parts);
@@ -340,7 +338,11 @@ async function openDataset(
     const { dataset, seed } = config;
     const wanted = { registry, dataset, seed, run, logger, variants };
     const opened = await ThreadedDataset.open({ ...wanted, threads, batchesAhead });
-    if (opened instanceof ThreadedDataset) return opened;
+    if (opened instanceof ThreadedDataset) {
+      const { plugin, definition } = registry.find('dataset', dataset.use);
+      nameComponent(opened, `dataset "${plugin}/${definition.id}"`);
+      return opened;
+    }
     const made = await components.create('dataset', config.dataset);
     if (!quiet) logger.info(`Data are made between the steps, not in a thread of their own: ${opened.refused}`);
     return made;

@@ -126,11 +126,10 @@ describe('a component that cannot be disposed', () => {
 
 describe('a learning rate that cannot be one', () => {
   it.each([
-    ['schedule "odd" gives step 3 the factor NaN', { factor: (step: number) => (step < 2 ? 1 : NaN) }],
-    ['schedule "odd" gives step 3 the factor -1', { factor: (step: number) => 1 - step }],
-    ['schedule "odd" gives step 1 the factor undefined', { factor: () => undefined }],
-    ['optimizer "odd" has the learning rate Infinity', { learningRate: Infinity }],
-    ['optimizer "odd" has the learning rate "0.1"', { learningRate: '0.1' }],
+    ['schedule "odd/odd" gives step 3 the factor NaN', { factor: (step: number) => (step < 2 ? 1 : NaN) }],
+    ['schedule "odd/odd" gives step 3 the factor -1', { factor: (step: number) => 1 - step }],
+    ['schedule "odd/odd" gives step 1 the factor undefined', { factor: () => undefined }],
+    ['optimizer "odd/odd" has the learning rate Infinity', { learningRate: Infinity }],
   ] as const)('is refused before the step: %s', async (message, component) => {
     const section = 'factor' in component ? 'schedule' : 'optimizer';
     const runs = newRuns();
@@ -243,7 +242,7 @@ describe('the state that an optimizer begins with', () => {
     const before = tf.memory().numTensors;
     const error = await failing(run(runs, [starting(init)], { optimizer: 'odd' }));
     expect(error).toMatchObject({ name: 'PluginError', code: 'training.optimizer' });
-    expect(error.message).toBe(`optimizer "odd": init returned ${got}; expected float32 or int32 tensors by name.`);
+    expect(error.message).toBe(`optimizer "odd/odd": init returned ${got}; expected float32 or int32 tensors by name.`);
     expect(await readdir(runs)).toEqual([]);
     if (got !== 'a list') expect(tf.memory().numTensors).toBe(before);
   });
@@ -311,7 +310,7 @@ describe('a position that a checkpoint cannot keep', () => {
     const error = await failing(run(runs, [placed(positionAt)], { dataset: 'odd' }));
     expect(error).toMatchObject({ name: 'PluginError', code: 'data.position' });
     expect(error.message).toBe(
-      `dataset "odd": its position ${what}, which a checkpoint cannot keep; expected plain JSON.`,
+      `dataset "odd/odd": its position ${what}, which a checkpoint cannot keep; expected plain JSON.`,
     );
     expect(await readdir(runs)).toEqual([]);
     expect(tf.memory().numTensors).toBe(before);
@@ -321,7 +320,7 @@ describe('a position that a checkpoint cannot keep', () => {
     const runs = newRuns();
     const dataset = placed((next) => (next < 12 ? { next, note: undefined } : { next: Infinity }));
     const error = await failing(run(runs, [dataset], { dataset: 'odd' }));
-    expect(error.message).toMatch(/^dataset "odd": its position holds Infinity at "next"/);
+    expect(error.message).toMatch(/^dataset "odd\/odd": its position holds Infinity at "next"/);
     expect(await readdir(join((await onlyRun(runs)).folder, 'checkpoints'))).toEqual(['step-2']);
   });
 });

@@ -1,4 +1,5 @@
 import { GraftError, type tf } from '@graft/engine';
+import { failedComponent } from '../component-calls';
 import type { Initializer, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random';
 
@@ -48,7 +49,7 @@ export async function fillParameters(
     }
   } catch (error) {
     for (const tensor of received.values()) tensor.dispose();
-    throw error;
+    throw failedComponent(initializer, 'The initializer', 'parameters', error);
   }
   // Whatever the initializer's order: checkpoints are written in the model's.
   return Object.fromEntries(model.parameters.map(({ name }) => [name, received.get(name)!]));

@@ -1,4 +1,5 @@
 import { tf, type WorkerGroup } from '@graft/engine';
+import { componentName } from '../component-calls';
 import type { ComponentFactory } from '../components';
 import type { ExperimentConfig } from '../config';
 import type { JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
@@ -35,7 +36,7 @@ export interface Begun extends TrainingStart {
   readonly workers?: Workers;
 }
 
-type StartParts = Pick<TrainingParts, 'dataset' | 'optimizer' | 'names'>;
+type StartParts = Pick<TrainingParts, 'dataset' | 'optimizer'>;
 
 export interface Start {
   readonly model: Model;
@@ -102,13 +103,13 @@ interface Source {
 async function begin(
   { config, group }: StartContext,
   model: Model,
-  { dataset, optimizer, names }: StartParts,
+  { dataset, optimizer }: StartParts,
   { step, data, average: averageKept }: Standing,
   source?: Source,
 ): Promise<Begun> {
   const { train } = config;
   if (step > 0) await dataset.restore(data);
-  checkPosition(dataset.position(), names.dataset);
+  checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
   const own = source && (await source.parameters());
   const parameters = group ? await shared(group, model, own) : own!;
   const owned: tf.TensorContainer[] = [parameters];
@@ -118,7 +119,7 @@ async function begin(
       group && train.shardOptimizer
         ? Shares.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
         : undefined;
-    const fresh = initialState(optimizer, shares ? shares.own(trained) : trained, names.optimizer);
+    const fresh = initialState(optimizer, shares ? shares.own(trained) : trained);
     owned.push(fresh);
     const places = await shares?.places(fresh);
     const workers = group && workersOf(group, shares && { shares, state: places! });

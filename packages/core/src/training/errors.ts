@@ -1,4 +1,5 @@
 import { GraftError } from '@graft/engine';
+import { reasonOf } from '../reason';
 
 /** Training that cannot go on: numbers that are no longer finite, a component that fails in the middle. */
 export class TrainingError extends GraftError {}
@@ -10,7 +11,7 @@ export const lastGood = (checkpoint: string | undefined): string =>
 /** An error of a component, with the place where it happened; Graft's own errors say that themselves. */
 export function failedAt(where: string, cause: unknown): unknown {
   if (cause instanceof GraftError) return cause;
-  return new TrainingError(`${where} failed: ${cause instanceof Error ? cause.message : String(cause)}.`, {
+  return new TrainingError(`${where} failed: ${reasonOf(cause)}.`, {
     code: 'training.component',
     cause,
   });

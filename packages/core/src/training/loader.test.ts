@@ -115,7 +115,7 @@ describe('contracts', () => {
       },
     };
     await expect(load(points(), broken, 4, 6).next()).rejects.toThrow(
-      'Making the batch for step 7 failed: no such thing.',
+      'The objective: prepare of the batch for step 7 failed: no such thing.',
     );
   });
 });

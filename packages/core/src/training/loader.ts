@@ -1,4 +1,5 @@
 import { DataError, tf } from '@graft/engine';
+import { failedComponent } from '../component-calls';
 import { checkContract, checkFields, checkLabels } from '../batch';
 import {
   FIELDS,
@@ -126,7 +127,10 @@ export class BatchLoader {
       return this.objective.prepare(source, context);
     } catch (error) {
       // The objective does not know which batch it is.
-      if (!(error instanceof DataError)) throw error;
+      if (!(error instanceof DataError)) {
+        const what = `prepare of the batch for step ${context.step! + 1}`;
+        throw failedComponent(this.objective, 'The objective', what, error);
+      }
       const { code, exitCode, hint } = error;
       throw new DataError(`${where}: ${error.message}`, { code, exitCode, hint, cause: error });
     }

@@ -1,6 +1,7 @@
 import { tf, type Engine, type Precision } from '@graft/engine';
 import { removeTemporaries } from '@graft/checkpoint';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { componentName } from '../component-calls';
 import type {
   Callback,
   Dataset,
@@ -48,8 +49,6 @@ export interface TrainingParts {
   readonly evaluators: readonly NamedEvaluator[];
   readonly trackers: Trackers;
   readonly callbacks: readonly NamedCallback[];
-  /** What errors call them: `optimizer "adamw"`. */
-  readonly names: Readonly<Record<'dataset' | 'optimizer' | 'schedule', string>>;
 }
 
 export interface TrainingSettings extends HealthSettings {
@@ -192,7 +191,6 @@ export class TrainingLoop {
         {
           ...settings,
           groups,
-          names: parts.names,
           skipNonFinite: settings.nonFinite === 'skip',
           onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
         },
@@ -271,7 +269,7 @@ export class TrainingLoop {
     const { parts, settings, context } = this;
     const began = performance.now();
     const batch = await loader.next();
-    checkPosition(batch.position, parts.names.dataset);
+    checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
     const waitSeconds = (performance.now() - began) / 1000;
     // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
     const tokens = await this.tokensOfAll(batch);

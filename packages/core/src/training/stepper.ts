@@ -1,4 +1,5 @@
 import { PluginError, tf, type Engine } from '@graft/engine';
+import { callComponent, componentName } from '../component-calls';
 import type { HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
 import type { RandomStream } from '../random';
 import { splitBatch, uploadBatch } from './loader';
@@ -12,9 +13,9 @@ export interface StepperSettings extends Omit<TrainStepOptions, 'consume'> {
   /** Steps of the whole run, for the schedule. */
   readonly steps: number;
   readonly microBatches?: number;
-  /** What errors call them. */
-  readonly names?: Readonly<Record<'optimizer' | 'schedule', string>>;
 }
+
+const THE_SCHEDULE = 'The schedule';
 
 function refuseRate(value: unknown, what: string): void {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) return;
@@ -95,11 +96,11 @@ export class Stepper {
 
   /** Of the step behind `done` ones. Throws PluginError where it cannot be one. */
   private learningRate(done: number): number {
-    const { optimizer = 'the optimizer', schedule = 'the schedule' } = this.settings.names ?? {};
-    const base = this.optimizer.learningRate;
-    refuseRate(base, `${optimizer} has the learning rate`);
-    const factor = this.schedule.factor(done, this.settings.steps);
-    refuseRate(factor, `${schedule} gives step ${done + 1} the factor`);
+    const { optimizer, schedule, settings } = this;
+    const base = optimizer.learningRate;
+    refuseRate(base, `${componentName(optimizer, 'The optimizer')} has the learning rate`);
+    const factor = callComponent(schedule, THE_SCHEDULE, 'factor', () => schedule.factor(done, settings.steps));
+    refuseRate(factor, `${componentName(schedule, THE_SCHEDULE)} gives step ${done + 1} the factor`);
     return base * factor;
   }
 

@@ -41,9 +41,10 @@ const STORED_DTYPES: readonly tf.DataType[] = ['float32', 'int32'];
  * The state that an optimizer begins with, in tensors of its own. `name` is for errors: `optimizer "adamw"`. Throws
  * PluginError, naming the key, for what a checkpoint could not hold later.
  */
-export function initialState(optimizer: Optimizer, parameters: Parameters, name: string): OptimizerState {
+export function initialState(optimizer: Optimizer, parameters: Parameters): OptimizerState {
   return tf.tidy(() => {
-    const made: unknown = optimizer.init(parameters);
+    const made: unknown = callComponent(optimizer, THE_OPTIMIZER, 'init', () => optimizer.init(parameters));
+    const name = componentName(optimizer, THE_OPTIMIZER);
     const refused = (got: string): PluginError =>
       new PluginError(`${name}: init returned ${got}; expected float32 or int32 tensors by name.`, {
         code: 'training.optimizer',
