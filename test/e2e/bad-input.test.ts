@@ -27,7 +27,7 @@ function copyOf(checkpoint: string, name: string): string {
 /** Every entry below a folder. */
 const entries = (at: string): string[] => readdirSync(at, { recursive: true }).map(String).sort();
 
-async function expectAdaptRefuses(source: string, message: RegExp, status = 1): Promise<void> {
+async function expectAdaptRefuses(source: string, message: RegExp, status: 1 | 2 = 1): Promise<void> {
   const out = join(folder, 'adapted-from-bad');
   const before = entries(folder);
   expectComplaint(await graft(['adapt', '--encoder', source, '--out', out], folder), status, message);
