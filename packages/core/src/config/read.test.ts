@@ -98,7 +98,9 @@ optimizer: { <<: { learningRate: 3.0e-4 }, use: sgd }
   await expect(load(folder, 'twice.yaml')).rejects.toThrow(
     /twice\.yaml cannot be read as a config: duplicated mapping key/,
   );
-  await expect(load(folder, 'tabs.json')).rejects.toThrow(/tabs\.json cannot be read as a config: property name expected \(4:1\)/);
+  await expect(load(folder, 'tabs.json')).rejects.toThrow(
+    /tabs\.json cannot be read as a config: property name expected \(4:1\)/,
+  );
 });
 
 test('whatever a config in code throws, and a syntax error in it, are told', async () => {
