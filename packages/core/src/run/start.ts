@@ -5,7 +5,7 @@ import type { ExperimentConfig } from '../config';
 import type { JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
 import type { RandomStream } from '../random';
 import { STREAMS } from '../random';
-import type { TrainingParts, TrainingStart } from '../training/loop';
+import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
 import { Shares, type StatePlace } from '../training/shares';
 import { checkPosition } from '../training/positions';

@@ -7,13 +7,8 @@ export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups
 export { BatchLoader, checkSource, meansVariant, uploadBatch, type LoadedBatch, type LoaderOptions } from './loader';
 export { ItemReader, type DataEnd, type ItemBatch, type ItemSettings, type ItemSource, type Share } from './items';
 export { ThreadedDataset } from './data-threads';
-export {
-  TrainingLoop,
-  type TrainingParts,
-  type TrainingResult,
-  type TrainingSettings,
-  type TrainingStart,
-} from './loop';
+export { TrainingLoop } from './loop';
+export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 export { TrainingError } from './errors';
 export { type NamedEvaluator } from './evaluations';
 export { findSnapshot, readParameters, readOptimizerState, writeSnapshot, type TrainerState } from './snapshots';

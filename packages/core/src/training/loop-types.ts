@@ -1,0 +1,77 @@
+import type { Engine, Precision } from '@graft/engine';
+import type { Callback, Dataset, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
+import type { Logger } from '../logger';
+import type { RandomStream } from '../random';
+import type { EvaluationRecord, RunFolder } from '../run/folder';
+import type { NamedEvaluator } from './evaluations';
+import type { HealthSettings } from './health';
+import type { ParameterGroupSettings } from './parameter-groups';
+import type { Trackers } from './trackers';
+import type { TrainingState } from './update';
+import type { Workers } from './workers';
+
+/** A callback and what the config calls it. */
+export interface NamedCallback {
+  readonly name: string;
+  readonly callback: Callback;
+}
+
+export interface TrainingParts {
+  readonly engine: Engine;
+  readonly model: Model;
+  readonly objective: Objective;
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  readonly dataset: Dataset;
+  readonly evaluators: readonly NamedEvaluator[];
+  readonly trackers: Trackers;
+  readonly callbacks: readonly NamedCallback[];
+}
+
+export interface TrainingSettings extends HealthSettings {
+  readonly seed: number;
+  readonly steps: number;
+  readonly batchSize: number;
+  /** Parts in which a batch is computed. Default 1. */
+  readonly microBatches?: number;
+  readonly precision: Precision;
+  /** Steps between checkpoints; 0: only at the end. */
+  readonly checkpointEvery: number;
+  readonly keepCheckpoints: number;
+  /** Steps at the start in which only cross-attention trains. Default 0. */
+  readonly crossAttentionWarmupSteps?: number;
+  readonly groups?: readonly ParameterGroupSettings[];
+  /** Of a moving average of the parameters. Default: none is kept. */
+  readonly averageDecay?: number;
+  readonly logEvery: number;
+}
+
+export interface TrainingContext {
+  /** Undefined in workers that leave writing and evaluating to worker 0. */
+  readonly folder?: RunFolder;
+  /** Files beside the weights of every checkpoint, by name: a tokenizer's. Default: none. */
+  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
+  readonly run: RunInfo;
+  readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
+  readonly logger: Logger;
+  readonly quiet: boolean;
+  readonly signal?: AbortSignal;
+  /** The processes that train together. Default: this one alone. */
+  readonly workers?: Workers;
+  readonly onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
+}
+
+export interface TrainingResult {
+  readonly status: 'finished' | 'interrupted';
+  /** Steps done, those before a resume included. */
+  readonly steps: number;
+  readonly lastMetrics: Readonly<Record<string, number>>;
+  readonly evaluations: readonly EvaluationRecord[];
+}
+
+/** What training begins with, or goes on with. */
+export interface TrainingStart extends TrainingState {
+  readonly step: number;
+  /** The snapshot that these come from, if any. */
+  readonly checkpoint?: string;
+}
