@@ -80,7 +80,7 @@ export function allLabelsIgnored(where: string): DataError {
   });
 }
 
-const CONTRACT_HINT = 'Name another dataset or another objective in the config.';
+export const CONTRACT_HINT = 'Name another dataset or another objective in the config.';
 
 /** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */
 export function checkContract(

@@ -2,6 +2,7 @@ import { EngineError } from './errors';
 import { treeMap } from './jit/tree';
 import { BARRIER } from './kernels/barrier';
 import { isTracedForXla } from './precision';
+import { tapeState } from './tape';
 import { tf } from './tf';
 import type { Tree } from './types';
 
@@ -53,7 +54,7 @@ function orAbandonTape<T>(fn: () => T): T {
   try {
     return fn();
   } catch (error) {
-    const { state } = tf.engine() as unknown as { state: TapeState };
+    const state = tapeState();
     if (state.gradientDepth === 0) {
       for (const { saved } of state.activeTape ?? []) tf.dispose(saved);
       state.activeTape = null;
@@ -81,16 +82,9 @@ export function withGradient<A extends readonly tf.Tensor[]>(
   return (...inputs) => wrapped(...(inputs as unknown as tf.Tensor[]));
 }
 
-/** The part of tfjs's engine that says whether and where operations are recorded for gradients. */
-interface TapeState {
-  activeTape: { saved?: tf.Tensor[] }[] | null;
-  gradientDepth: number;
-  kernelDepth: number;
-}
-
 /** Runs `fn` as if no gradient were being taken outside: gradients may be taken in it, which nobody else sees. */
 function withoutOuterTape<T>(fn: () => T): T {
-  const { state } = tf.engine() as unknown as { state: TapeState };
+  const state = tapeState();
   const { activeTape, gradientDepth, kernelDepth } = state;
   Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
   try {

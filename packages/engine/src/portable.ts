@@ -1,6 +1,7 @@
 import { tf } from './tf';
 import { portableBarrier } from './kernels/barrier';
 import { portableRandomKernels } from './kernels/random';
+import { reducedAxes } from './kernels/reduced-axes';
 
 /** A kernel of tfjs's JavaScript backend run for the wasm one: values are copied across, the result is correct, and slower. */
 function borrowed(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
@@ -67,13 +68,8 @@ function ofNothing(kernel: tf.KernelConfig): tf.KernelConfig {
   const kernelFunc: tf.KernelFunc = (call) => {
     const x = call.inputs.x!;
     if (tf.util.sizeFromShape(x.shape) > 0) return kernel.kernelFunc(call);
-    const { axis, reductionIndices, keepDims } = call.attrs as Record<
-      'axis' | 'reductionIndices',
-      number | number[]
-    > & {
-      keepDims: boolean;
-    };
-    const axes = tf.util.parseAxisParam(axis ?? reductionIndices, x.shape);
+    const { keepDims } = call.attrs as { keepDims: boolean };
+    const axes = reducedAxes(call.attrs, x.shape);
     const shape = x.shape.flatMap((size, i) => (!axes.includes(i) ? [size] : keepDims ? [1] : []));
     const values = tf.util.getTypedArrayFromDType(x.dtype as 'float32', tf.util.sizeFromShape(shape)).fill(value);
     return { dataId: (call.backend as tf.KernelBackend).write(values, shape, x.dtype), shape, dtype: x.dtype };
@@ -89,8 +85,7 @@ function inTwoStages(kernel: tf.KernelConfig): tf.KernelConfig {
   const kernelFunc: tf.KernelFunc = (call) => {
     const { inputs, attrs, backend } = call;
     const x = inputs.x!;
-    const { axis } = attrs as { axis?: number | number[] };
-    const axes = tf.util.parseAxisParam(axis!, x.shape);
+    const axes = reducedAxes(attrs, x.shape);
     if (axes.length < 2) return kernel.kernelFunc(call);
     const first = kernel.kernelFunc({ ...call, attrs: { axis: [Math.max(...axes)], keepDims: true } }) as tf.TensorInfo;
     const result = kernel.kernelFunc({ ...call, inputs: { x: first }, attrs: { ...attrs, axis: axes } });

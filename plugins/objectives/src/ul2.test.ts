@@ -12,7 +12,6 @@ const examples = (...rows: number[][]): ObjectiveSource => ({
   kind: 'examples',
   examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
 });
-const MODES_OF_BYTES = { R: 259, X: 260, S: 261 };
 const counting = (length: number): number[] => Array.from({ length }, (_, i) => 3 + i);
 
 /** Source and target of the first row, without padding. */
@@ -385,84 +384,6 @@ describe('Ul2', () => {
     expect(() => make({ denoisers: [{ rate: 0.5, weight: 0 }] })).toThrow('objective.denoisers: every weight is 0');
     expect(() => make({ denoisers: [{ rate: 0.5, prefix: 'R' }] })).toThrow(
       'the prefix "R" has no id in objective.modeTokens.',
-    );
-  });
-
-  test.each([
-    [{ modeTokens: { r: 259 } }, 'no denoiser has the prefix "r"; did you mean "R"?', '"R", "X", "S"'],
-    [{ modeTokens: { R: 259, Z: 1 } }, 'no denoiser has the prefix "Z".', '"R", "X", "S"'],
-    [
-      { modeTokens: { R: 259 }, denoisers: [{ rate: 0.5 }] },
-      'no denoiser has the prefix "R".',
-      'None of the denoisers',
-    ],
-  ])('a mode token that no denoiser puts anywhere is refused: %j', (options, message, hint) => {
-    expect(() => make(options)).toThrow(
-      expect.objectContaining({
-        message: expect.stringContaining(`objective.modeTokens: ${message}`) as unknown,
-        hint: expect.stringContaining(hint) as unknown,
-        exitCode: 2,
-      }),
-    );
-  });
-
-  test.each<[string, number, object, string, string]>([
-    [
-      'are mode tokens',
-      320,
-      { modeTokens: MODES_OF_BYTES, sentinels: { first: 259, step: 1, count: 20 } },
-      'the 20 sentinels go up from token 259 to 278, but 259 is the mode token R, 260 is the mode token X, 261 is the mode token S.',
-      'Set objective.sentinels.first and .count to other tokens',
-    ],
-    [
-      'are mode tokens by default',
-      320,
-      { modeTokens: MODES_OF_BYTES },
-      'the 100 sentinels go down from token 319 to 220, but 259 is the mode token R, 260 is the mode token X, 261 is',
-      'Set objective.sentinels.count to 58 or less, or objective.sentinels.first',
-    ],
-    [
-      'leave the vocabulary',
-      320,
-      { sentinels: { count: 500 } },
-      'the 500 sentinels go down from token 319 to -180, but the vocabulary has 320 tokens (0 to 319).',
-      'Set objective.sentinels.count to 317 or less',
-    ],
-    [
-      'leave it at its end',
-      320,
-      { sentinels: { first: 310, step: 1, count: 11 } },
-      'the 11 sentinels go up from token 310 to 320, but',
-      'to 10 or less',
-    ],
-    [
-      'pad, start and end',
-      102,
-      {},
-      'the 100 sentinels go down from token 101 to 2, but 2 is the start token.',
-      'to 99 or less',
-    ],
-  ])('sentinels that %s are refused before anything is drawn', (_, vocabularySize, options, message, hint) => {
-    const small = { ...model, vocabularySize };
-    const prepare = (): unknown =>
-      make(options).prepare(examples([5, 6, 7, 8]), { model: small, random: createRandom(0) });
-    expect(prepare).toThrow(
-      expect.objectContaining({
-        message: expect.stringContaining(`objective.sentinels: ${message}`) as unknown,
-        hint: expect.stringContaining(hint) as unknown,
-        exitCode: 2,
-      }),
-    );
-  });
-
-  test('sentinels up to the borders are taken, and of no concern without spans', () => {
-    const small = { ...model, vocabularySize: 320 };
-    const check = (options: object): void => make(options).checkModel(small);
-    expect(() => check({ modeTokens: MODES_OF_BYTES, sentinels: { count: 58 } })).not.toThrow();
-    expect(() => check({ sentinels: { first: 3, step: 1, count: 317 } })).not.toThrow();
-    expect(() => check({ denoisers: [{ kind: 'suffix', rate: 0.5 }], sentinels: { count: 999 } })).not.toThrow();
-    expect(() => check({ modeTokens: { S: 320 } })).toThrow(
-      'objective.modeTokens.S is token 320, but the vocabulary has 320 tokens (0 to 319).',
     );
   });
 });

@@ -107,7 +107,7 @@ export class Ul2 implements ModelBound {
   private checkedModel: Model | undefined;
 
   constructor(private readonly options: Ul2Options) {
-    this.denoisers = (options.denoisers ?? UL2_PRESETS[options.preset]).filter(({ weight }) => weight > 0);
+    this.denoisers = denoisersOf(options).filter(({ weight }) => weight > 0);
     this.totalWeight = this.denoisers.reduce((sum, { weight }) => sum + weight, 0);
     if (this.totalWeight === 0) {
       throw new DataError('objective.denoisers: every weight is 0, so there is nothing to draw.', {
@@ -256,8 +256,14 @@ export class Ul2 implements ModelBound {
   }
 }
 
+/** The config's own, or else the preset's. */
+function denoisersOf({ preset, denoisers }: Ul2Options): readonly Denoiser[] {
+  return denoisers ?? UL2_PRESETS[preset];
+}
+
 /** Throws DataError unless the denoisers' prefixes and the names of the mode tokens go together. */
-function checkPrefixes({ preset, denoisers, modeTokens }: Ul2Options): void {
+function checkPrefixes(options: Ul2Options): void {
+  const { denoisers, modeTokens } = options;
   const without = denoisers?.find(({ prefix }) => prefix !== undefined && !Object.hasOwn(modeTokens, prefix));
   if (without) {
     throw new DataError(`objective.denoisers: the prefix "${without.prefix}" has no id in objective.modeTokens.`, {
@@ -265,7 +271,7 @@ function checkPrefixes({ preset, denoisers, modeTokens }: Ul2Options): void {
       exitCode: 2,
     });
   }
-  const known = [...new Set((denoisers ?? UL2_PRESETS[preset]).flatMap(({ prefix }) => prefix ?? []))];
+  const known = [...new Set(denoisersOf(options).flatMap(({ prefix }) => prefix ?? []))];
   const unknown = Object.keys(modeTokens).find((name) => !known.includes(name));
   if (unknown === undefined) return;
   const names = known.map((name) => `"${name}"`).join(', ');

@@ -10,7 +10,9 @@ export function parseJson(text: string): unknown {
     if (errors.length === 0) throw cause;
     const { error, offset } = errors[0];
     const before = text.slice(0, offset).split('\n');
-    const what = printParseErrorCode(error).replace(/(?<=[a-z])[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
-    throw new SyntaxError(`${what.toLowerCase()} (${before.length}:${before.at(-1)!.length + 1})`, { cause });
+    const what = printParseErrorCode(error)
+      .replace(/(?<=[a-z])(?=[A-Z])/g, ' ')
+      .toLowerCase();
+    throw new SyntaxError(`${what} (${before.length}:${before.at(-1)!.length + 1})`, { cause });
   }
 }

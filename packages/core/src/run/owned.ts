@@ -1,4 +1,5 @@
 import type { Logger } from '../logger';
+import { reasonOf } from '../reason';
 
 /** What a run made, and frees at its end. */
 export class Owned {
@@ -21,8 +22,7 @@ export class Owned {
       try {
         await dispose();
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        this.logger.warn(`${name} could not be disposed: ${reason.replace(/\.$/, '')}.`);
+        this.logger.warn(`${name} could not be disposed: ${reasonOf(error)}.`);
       }
     }
   }

@@ -1,6 +1,6 @@
 import { DataError, tf } from '@graft/engine';
 import { failedComponent } from '../component-calls';
-import { checkContract, checkFields, checkLabels } from '../batch';
+import { CONTRACT_HINT, checkContract, checkFields, checkLabels } from '../batch';
 import {
   FIELDS,
   IGNORED_LABEL,
@@ -183,7 +183,7 @@ function checkPart(
     dataset.kind === 'batch'
       ? `${names.objective} makes its batches from single sequences, but ${names.dataset} gives ready batches.`
       : `${names.objective} takes ready batches only, but ${names.dataset} gives single sequences.`,
-    { code: 'data.contract', exitCode: 2, hint: 'Name another dataset or another objective in the config.' },
+    { code: 'data.contract', exitCode: 2, hint: CONTRACT_HINT },
   );
 }
 

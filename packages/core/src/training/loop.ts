@@ -283,7 +283,6 @@ export class TrainingLoop {
     const { folder, extraFiles, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
-    const trained = Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters));
     const averagePlaces = this.averagePlaces();
     if (!folder) {
       if (averagePlaces) await workers?.sharded?.shares.sendToWorker0(averagePlaces, average);
@@ -301,7 +300,7 @@ export class TrainingLoop {
         optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
         average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
-        trained,
+        trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
         before: this.lastCheckpoint,
       });
     } catch (error) {

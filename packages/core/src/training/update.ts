@@ -38,8 +38,8 @@ export interface UpdateInputs extends TrainingState {
 const STORED_DTYPES: readonly tf.DataType[] = ['float32', 'int32'];
 
 /**
- * The state that an optimizer begins with, in tensors of its own. `name` is for errors: `optimizer "adamw"`. Throws
- * PluginError, naming the key, for what a checkpoint could not hold later.
+ * The state that an optimizer begins with, in tensors of its own. Throws PluginError, naming the key, for what a checkpoint
+ * could not hold later.
  */
 export function initialState(optimizer: Optimizer, parameters: Parameters): OptimizerState {
   return tf.tidy(() => {

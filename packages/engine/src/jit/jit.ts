@@ -6,6 +6,7 @@ import { trimMemory } from '../native/api';
 import type { KoffiBinding } from '../native/binding';
 import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, tracingForXla, withPrecision } from '../precision';
+import { tapeState } from '../tape';
 import { tf } from '../tf';
 import { estimateMemory } from '../trace/memory';
 import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
@@ -42,7 +43,7 @@ interface Compiled {
  * (`activeTape` is no sign: what throws in a gradient leaves it behind.)
  */
 function underGradientTape(): boolean {
-  return (tf.engine() as unknown as { state: { gradientDepth: number } }).state.gradientDepth > 0;
+  return tapeState().gradientDepth > 0;
 }
 
 export function makeJit<A extends readonly unknown[], R>(

@@ -10,6 +10,7 @@ import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { fewQueries } from './few-queries';
 import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
+import { reducedAxes } from './reduced-axes';
 import { reducedProduct, type Reduction } from './reduced-products';
 
 export const NATIVE_BACKEND = 'tensorflow';
@@ -181,19 +182,14 @@ const addition: Rewording = ({ binding, tracer, inputs, ids }) => {
   return addLargeProduct(binding, tracer, a, b);
 };
 
-/** Of products, XLA is faster with it in parts. The maximum's axes go by another name than the others'; none are all. */
+/** Of products, XLA is faster with it in parts. */
 const reduction =
   (kind: Reduction): Rewording =>
   ({ binding, tracer, inputs, attrs, ids }) => {
     if (!tracer.compiledBetweenProducts) return undefined;
     const x = inputs.x!;
-    const { axis, reductionIndices, keepDims } = attrs as {
-      axis?: number | number[];
-      reductionIndices?: number | number[];
-      keepDims: boolean;
-    };
-    const axes = tf.util.parseAxisParam((axis ?? reductionIndices)!, x.shape);
-    return reducedProduct(binding, tracer, kind, { id: ids([x])[0], axes, keepDims });
+    const { keepDims } = attrs as { keepDims: boolean };
+    return reducedProduct(binding, tracer, kind, { id: ids([x])[0], axes: reducedAxes(attrs, x.shape), keepDims });
   };
 
 let registered = false;
