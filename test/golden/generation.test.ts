@@ -1,4 +1,5 @@
 import { readHostTensors } from '@graft/checkpoint';
+import type { HostArray } from '@graft/core';
 import { openEngine, tf, type EngineMode } from '@graft/engine';
 import { generate, Generator, loadModel } from '@graft/gemma';
 import { join } from 'node:path';
@@ -78,6 +79,52 @@ function generationCase(name: string, modes: readonly EngineMode[]): void {
     });
   });
 }
+
+/** Row of the inputs, beams, end tokens, length penalty; the sequence up to its end, and its score. */
+type SeveralEnds = [
+  row: number,
+  beams: number,
+  eos: number[],
+  lengthPenalty: number,
+  sequence: number[],
+  score: number,
+];
+
+test('beam search where several tokens end a sequence: ids and scores of all 216 cases', async () => {
+  const folder = fixture('generation')!;
+  const cases = readJson<SeveralEnds[]>(folder, 'beam-several-eos.json');
+  const engine = await openEngine({ mode: 'portable' });
+  const { model, parameters, dispose } = await loadModel(fixture('t5gemma-tiny-balanced')!, {
+    encoderWindow: 'inclusive',
+  });
+  const generator = new Generator(engine, model);
+  const inputs = await readHostTensors(join(folder, 'inputs-t5gemma-tiny-balanced.safetensors'));
+  const rowOf = ({ values, shape: [, width] }: HostArray, row: number): HostArray => ({
+    dtype: 'int32',
+    shape: [1, width],
+    values: Int32Array.from(values.slice(row * width, (row + 1) * width)),
+  });
+  expect(cases).toHaveLength(216);
+  for (const [row, beams, eos, lengthPenalty, sequence, score] of cases) {
+    const got = await generator.search(parameters, {
+      fields: { input_ids: rowOf(inputs.input_ids, row), attention_mask: rowOf(inputs.attention_mask, row) },
+      maxNewTokens: 12,
+      eos,
+      beams,
+      lengthPenalty,
+    });
+    expect({ row, beams, eos, lengthPenalty, got: [...got.sequences[0]] }).toEqual({
+      row,
+      beams,
+      eos,
+      lengthPenalty,
+      got: sequence,
+    });
+    expect(Math.abs(got.scores[0] / score - 1)).toBeLessThan(1e-5);
+  }
+  generator.dispose();
+  dispose();
+});
 
 describe('the published decoding', () => {
   generationCase('t5gemma-tiny-balanced', ['portable', ...NATIVE_MODES]);

@@ -1,7 +1,7 @@
 /** Shapes: B examples, N = B * beams rows, V vocabulary. */
 import { DataError, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
-import { BeamRow, type Candidate } from './beam';
+import { BeamRow, candidateCount, type Candidate } from './beam';
 import { CacheKeeper, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
@@ -16,20 +16,20 @@ export interface BeamSearchOptions {
   readonly eos?: number | readonly number[];
   /** Aborting it ends the search with what there is. */
   readonly signal?: AbortSignal;
-  /** Sequences that are followed at a time, 2 at least. */
+  /** Sequences that are followed at a time, from 1 to the vocabulary's size. */
   readonly beams: number;
   /** A finished sequence's score is its log-probability over its length's power of this. Default 1. */
   readonly lengthPenalty?: number;
 }
 
 export interface ScoredSequences {
-  /** The prompt, the new tokens, and behind them the (first) eos, as the published implementation fills up. */
+  /** The prompt, the new tokens, and behind them pad, or the first eos where pad is token 0: the published filling. */
   readonly sequences: Int32Array[];
   /** Log-probability of the new tokens, the end included, over their number's power of the length penalty. */
   readonly scores: Float64Array;
 }
 
-/** The best 2 * beams continuations of each example: [B, 2 * beams], best first. */
+/** The best continuations of each example, best first: [B, C], where C is `candidateCount`. */
 interface Best {
   readonly sums: tf.Tensor2D;
   /** beam * V + token. */
@@ -55,6 +55,9 @@ interface StepInputs {
   readonly cache: Cache;
 }
 
+/** The log-probability of a beam that nothing goes on in: none of its continuations is a candidate. */
+const IMPOSSIBLE = -Infinity;
+
 /** A cache whose rows follow the beams. */
 const gatherCache = ({ long, recent }: Cache, rows: tf.Tensor1D): Cache => ({
   long: gatherRows(long, rows),
@@ -64,18 +67,18 @@ const gatherCache = ({ long, recent }: Cache, rows: tf.Tensor1D): Cache => ({
 const gatherRows = <T extends Readonly<Record<string, tf.Tensor>>>(tensors: T, rows: tf.Tensor1D): T =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.gather(tensor, rows)])) as unknown as T;
 
-/** The 2 * beams best of log-probabilities [B * beams, V] that start from `sums` [B * beams]. */
-function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, beams: number, perExample: number): Best {
+/** The `count` best of log-probabilities [B * perExample, V] that start from `sums` [B * perExample]. */
+function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: number, perExample: number): Best {
   const [rows, vocabulary] = logits.shape;
   const all = sums ? tf.add(tf.logSoftmax(logits), tf.expandDims(sums, 1)) : tf.logSoftmax(logits);
-  const { values, indices } = tf.topk(tf.reshape(all, [rows / perExample, perExample * vocabulary]), 2 * beams);
+  const { values, indices } = tf.topk(tf.reshape(all, [rows / perExample, perExample * vocabulary]), count);
   return { sums: values as tf.Tensor2D, places: indices.toInt() as tf.Tensor2D };
 }
 
 /** Beam search with a key/value cache whose rows follow the beams; compiled once a shape. */
 export class BeamSearch {
-  private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number], Started>;
-  private readonly step: Jitted<[StepInputs, number, number], Best & { readonly cache: Cache }>;
+  private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number, number], Started>;
+  private readonly step: Jitted<[StepInputs, number, number, number], Best & { readonly cache: Cache }>;
   private readonly keeper: CacheKeeper;
 
   constructor(
@@ -90,6 +93,7 @@ export class BeamSearch {
         source: BatchTensors | undefined,
         capacity: number,
         beams: number,
+        candidates: number,
       ): Started => {
         const { states, fixed, cache } = startDecoding(model, parameters, prompt.ids, prompt.mask, source, capacity);
         const batch = states.shape[0];
@@ -97,17 +101,22 @@ export class BeamSearch {
           Int32Array.from({ length: batch * beams }, (_, row) => Math.floor(row / beams)),
           'int32',
         );
-        const best = bestOf(model.logits(parameters, states), undefined, beams, 1);
+        const best = bestOf(model.logits(parameters, states), undefined, candidates, 1);
         return { ...best, fixed: gatherRows(fixed, rows), cache: gatherCache(cache, rows) };
       },
       { name: 'startBeams' },
     );
     this.step = engine.jit(
-      ({ parameters, tokens, rows, sums, position, fixed, cache }: StepInputs, capacity: number, beams: number) => {
+      (
+        { parameters, tokens, rows, sums, position, fixed, cache }: StepInputs,
+        capacity: number,
+        beams: number,
+        candidates: number,
+      ) => {
         const own = gatherCache(cache, rows);
         const continued = continueDecoding(model, parameters, tokens, position, fixed, own, capacity);
         const logits = model.logits(parameters, continued.states);
-        return { ...bestOf(logits, sums, beams, beams), cache: { long: own.long, recent: continued.recent } };
+        return { ...bestOf(logits, sums, candidates, beams), cache: { long: own.long, recent: continued.recent } };
       },
       { name: 'decodeBeams', executor: engine.executor === 'mixed' ? 'graph' : undefined },
     );
@@ -118,11 +127,17 @@ export class BeamSearch {
     const { model } = this;
     const { beams, lengthPenalty = 1, maxNewTokens, signal } = options;
     checkMaxNewTokens(maxNewTokens);
-    if (!Number.isSafeInteger(beams) || beams < 2 || 2 * beams > model.vocabularySize) {
+    if (!Number.isSafeInteger(beams) || beams < 1 || beams > model.vocabularySize) {
       throw new DataError(
-        `beams should be an integer from 2 to half of the vocabulary (${model.vocabularySize >> 1}), but is ${beams}.`,
+        `beams should be an integer from 1 to the size of the vocabulary (${model.vocabularySize}), but is ${beams}.`,
         { code: 'gemma.beams', exitCode: 2 },
       );
+    }
+    if (!Number.isFinite(lengthPenalty)) {
+      throw new DataError(`lengthPenalty should be a finite number, but is ${lengthPenalty}.`, {
+        code: 'gemma.length-penalty',
+        exitCode: 2,
+      });
     }
     const eos = new Set(options.eos === undefined ? model.specialTokens.eos : [options.eos].flat());
     const { prompt, source } = promptAndSource(model, options.fields);
@@ -130,11 +145,12 @@ export class BeamSearch {
     const prompts = promptRows(prompt);
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
     const inputs = { prompt: upload(prompt), source: source && upload(source) };
+    const candidates = (running: number): number => candidateCount(beams, eos, running * model.vocabularySize);
     let fixed: FixedState = {};
     const capacity = length + maxNewTokens - 1;
     let cache: Cache = { long: {}, recent: {} };
     try {
-      const started = await this.start.async(parameters, inputs.prompt, inputs.source, capacity, beams);
+      const started = await this.start.async(parameters, inputs.prompt, inputs.source, capacity, beams, candidates(1));
       ({ fixed, cache } = started);
       let chosen = await this.advance(examples, started, beams);
       for (let index = 1; index < maxNewTokens && examples.some(({ done }) => !done) && !signal?.aborted; index++) {
@@ -148,7 +164,7 @@ export class BeamSearch {
           fixed,
           cache,
         };
-        const best = await this.step.async(step, capacity, beams);
+        const best = await this.step.async(step, capacity, beams, candidates(beams));
         tf.dispose([step.tokens, step.rows, step.sums, step.position, cache] as tf.TensorContainer);
         cache = at + 1 < capacity ? await this.keeper.advance(best.cache, at) : best.cache;
         chosen = await this.advance(examples, best, beams);
@@ -156,7 +172,8 @@ export class BeamSearch {
     } finally {
       tf.dispose([inputs, fixed, cache] as tf.TensorContainer);
     }
-    return collect(prompts, examples, [...eos][0] ?? model.specialTokens.pad);
+    const { pad } = model.specialTokens;
+    return collect(prompts, examples, pad === 0 ? ([...eos][0] ?? pad) : pad);
   }
 
   dispose(): void {
@@ -168,6 +185,7 @@ export class BeamSearch {
   /** Reads the candidates and lets every example choose among its own; examples that are done stay where they are. */
   private async advance(examples: readonly BeamRow[], { sums, places }: Best, beams: number): Promise<Chosen> {
     const [allSums, allPlaces] = await Promise.all([sums.data(), places.data()]);
+    const perExample = sums.shape[1];
     tf.dispose([sums, places]);
     const { vocabularySize } = this.model;
     const count = examples.length * beams;
@@ -177,18 +195,18 @@ export class BeamSearch {
       sums: new Float32Array(count),
     };
     for (const [i, example] of examples.entries()) {
-      const candidates = Array.from({ length: 2 * beams }, (_, rank): Candidate => {
-        const place = allPlaces[2 * beams * i + rank];
+      const candidates = Array.from({ length: perExample }, (_, rank): Candidate => {
+        const place = allPlaces[perExample * i + rank];
         const token = place % vocabularySize;
-        return { beam: (place - token) / vocabularySize, token, sum: allSums[2 * beams * i + rank] };
-      });
+        return { beam: (place - token) / vocabularySize, token, sum: allSums[perExample * i + rank] };
+      }).filter(({ sum }) => sum > IMPOSSIBLE);
       const next = example.done ? [] : example.advance(candidates);
       for (let beam = 0; beam < beams; beam++) {
         const row = i * beams + beam;
-        // Of an example that is done the numbers do not count, but rows must be there.
+        // Rows must be there for an example that is done, and for beams that nothing goes on in.
         chosen.tokens[row] = next[beam]?.token ?? this.model.specialTokens.pad;
         chosen.rows[row] = i * beams + (next[beam]?.beam ?? beam);
-        chosen.sums[row] = next[beam]?.sum ?? 0;
+        chosen.sums[row] = next[beam]?.sum ?? IMPOSSIBLE;
       }
     }
     return chosen;

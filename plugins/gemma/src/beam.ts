@@ -23,8 +23,16 @@ export interface BeamOptions {
 }
 
 /**
- * Beam search over one row, as the published implementation does it: from twice as many candidates as beams, those that
- * end are kept as finished, the others go on; it is over when no beam can become better than the worst finished one.
+ * How many candidates a step needs for so many beams to go on whatever ends: of each beam's continuations every end token
+ * and one more. Two a beam at least, as the published implementation takes them; fewer only where there are no more.
+ */
+export const candidateCount = (beams: number, eos: ReadonlySet<number>, continuations: number): number =>
+  Math.min(Math.max(2, 1 + eos.size) * beams, continuations);
+
+/**
+ * Beam search over one row, as the published implementation does it: of the candidates, those that end are kept as finished
+ * where they are among the best `beams`, and the best `beams` of the others go on. The search is over when no beam that goes
+ * on scores more than the worst finished one, or when none goes on.
  */
 export class BeamRow {
   private running: readonly Hypothesis[] = [{ tokens: [], sum: 0 }];
@@ -37,7 +45,10 @@ export class BeamRow {
     return this.isDone;
   }
 
-  /** Takes the candidates for the next token. Returns for each beam which one it goes on from, and with what. */
+  /**
+   * Takes the candidates for the next token, `candidateCount` of them, best first. Returns for each beam which one it goes
+   * on from, and with what: fewer than `beams` where too few candidates do not end.
+   */
   advance(candidates: readonly Candidate[]): readonly Candidate[] {
     const { beams, eos } = this.options;
     const next: Candidate[] = [];
@@ -48,10 +59,10 @@ export class BeamRow {
       if (next.length === beams) break;
     }
     this.running = next.map((candidate) => this.extend(candidate));
-    const length = this.running[0].tokens.length;
+    const [best] = this.running;
     this.isDone =
-      this.finished.length === beams &&
-      this.finished[beams - 1].score >= this.scoreOf(Math.max(...candidates.map(({ sum }) => sum)), length);
+      !best ||
+      (this.finished.length === beams && this.finished[beams - 1].score >= this.scoreOf(best.sum, best.tokens.length));
     return next;
   }
 
