@@ -20,6 +20,7 @@ export * from './plugin';
 export * from './registry';
 export * from './components';
 export * from './batch';
+export * from './special-tokens';
 export * from './suggest';
 export { matchesName } from './match-name';
 export * from './config';

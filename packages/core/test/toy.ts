@@ -20,14 +20,15 @@ import {
   type OptimizerState,
   type OptimizerUpdate,
   type Parameters,
+  type SpecialTokenPolicy,
   type Tracker,
 } from '../src';
 
-export function toyModel(width: number): Model {
+export function toyModel(width: number, policy?: SpecialTokenPolicy): Model {
   return {
     kind: 'decoder-only',
     vocabularySize: 10,
-    specialTokens: { pad: 0, start: 1, eos: [2] },
+    specialTokens: { pad: 0, start: 1, eos: [2], policy },
     parameters: [
       { name: 'w', shape: [width, 1], group: 'decoder', initial: 'normal' },
       { name: 'b', shape: [1], group: 'decoder', initial: 'zeros' },
@@ -177,7 +178,8 @@ export const toyPlugin = definePlugin({
       description: 'y = x·w + b',
       options: z.strictObject({ width: z.number().optional() }),
       useFactory: ({ options }) => ({
-        build: (checkpoint) => toyModel(options.width ?? (checkpoint?.width as number | undefined) ?? 3),
+        build: (checkpoint, settings) =>
+          toyModel(options.width ?? (checkpoint?.width as number | undefined) ?? 3, settings?.specialTokens),
       }),
     }),
     defineComponent({

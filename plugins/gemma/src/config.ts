@@ -1,4 +1,10 @@
-import { CheckpointError } from '@graft/core';
+import {
+  CheckpointError,
+  readSpecialTokens,
+  SPECIAL_TOKENS_KEY,
+  storedSpecialTokens,
+  type SpecialTokenPolicy,
+} from '@graft/core';
 import { VOCABULARY_SIZE, type Size } from './sizes';
 
 export type EncoderWindow = 'strict' | 'inclusive';
@@ -34,6 +40,8 @@ export interface EncoderDecoderConfig {
   readonly untiedOutput?: boolean;
   /** Blocks are computed again for the gradient instead of being kept. No matter of a checkpoint. */
   readonly rematerialize?: boolean;
+  /** Which special tokens stand around text. Default: `auto` throughout. */
+  readonly specialTokens?: SpecialTokenPolicy;
 }
 
 export interface DecoderOnlyConfig {
@@ -42,6 +50,7 @@ export interface DecoderOnlyConfig {
   /** As above. */
   readonly untiedOutput?: boolean;
   readonly rematerialize?: boolean;
+  readonly specialTokens?: SpecialTokenPolicy;
 }
 
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
@@ -237,7 +246,9 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
 export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): GemmaConfig {
   // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
   const untied = json.tie_word_embeddings === false ? { untiedOutput: true } : {};
-  if (json.model_type === 'gemma2') return { kind: 'decoder-only', decoder: parseSide(json, where), ...untied };
+  const specialTokens = readSpecialTokens(json, where);
+  const whole = { ...untied, ...(specialTokens ? { specialTokens } : {}) };
+  if (json.model_type === 'gemma2') return { kind: 'decoder-only', decoder: parseSide(json, where), ...whole };
   if (json.model_type !== 't5gemma') {
     throw fail(where, 'model_type', `should be "gemma2" or "t5gemma", but is ${shown(json.model_type)}`);
   }
@@ -260,8 +271,15 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
     decoder,
     encoderWindow: options.encoderWindow ?? window,
     tieEncoderEmbedding,
-    ...untied,
+    ...whole,
   };
+}
+
+/** Ours; other readers ignore it. */
+function policyField({ kind, decoder, specialTokens: policy }: GemmaConfig): Record<string, unknown> {
+  if (!policy) return {};
+  const { padTokenId: pad, bosTokenId: start, eosTokenIds: eos } = decoder;
+  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens({ kind, specialTokens: { pad, start, eos, policy } }) };
 }
 
 const oneOrList = (ids: readonly number[]): number | readonly number[] => (ids.length === 1 ? ids[0] : ids);
@@ -307,6 +325,7 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
       dtype,
       ...sideFields(config.decoder),
       ...ties,
+      ...policyField(config),
     };
   }
   const { encoder, decoder } = config;
@@ -330,5 +349,6 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
     // Ours; other readers ignore them.
     encoder_window: config.encoderWindow,
     ...(config.tieEncoderEmbedding ? { tie_encoder_embedding: true } : {}),
+    ...policyField(config),
   };
 }

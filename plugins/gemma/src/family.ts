@@ -1,4 +1,4 @@
-import { inject, injectable, OPTIONS, type ModelFamily } from '@graft/core';
+import { inject, injectable, OPTIONS, type ModelFamily, type ModelSettings } from '@graft/core';
 import { GemmaModel } from './model';
 import { resolveModelConfig, type ModelOptions } from './model-options';
 
@@ -7,7 +7,8 @@ import { resolveModelConfig, type ModelOptions } from './model-options';
 export class GemmaFamily implements ModelFamily {
   constructor(@inject(OPTIONS) private readonly options: ModelOptions) {}
 
-  build(checkpointConfig?: Record<string, unknown>): GemmaModel {
-    return new GemmaModel(resolveModelConfig(this.options, checkpointConfig));
+  build(checkpointConfig?: Record<string, unknown>, { specialTokens }: ModelSettings = {}): GemmaModel {
+    const config = resolveModelConfig(this.options, checkpointConfig);
+    return new GemmaModel(specialTokens ? { ...config, specialTokens } : config);
   }
 }

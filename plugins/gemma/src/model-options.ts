@@ -194,6 +194,7 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   const output = {
     ...(tied ? {} : { untiedOutput: true }),
     ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
+    ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),
   };
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {

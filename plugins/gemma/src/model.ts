@@ -1,5 +1,6 @@
 /** Shapes as in layers.ts: B batch, T target length, S source length, D hidden width, V vocabulary. */
 import {
+  AUTO_POLICY,
   DataError,
   GraftError,
   type BatchTensors,
@@ -45,7 +46,8 @@ export class GemmaModel implements Model {
     this.kind = config.kind;
     this.vocabularySize = config.decoder.vocabularySize;
     const { padTokenId, bosTokenId, eosTokenIds } = config.decoder;
-    this.specialTokens = { pad: padTokenId, start: bosTokenId, eos: eosTokenIds };
+    const { specialTokens: policy = AUTO_POLICY } = config;
+    this.specialTokens = { pad: padTokenId, start: bosTokenId, eos: eosTokenIds, policy };
     this.parameters = parameterSpecs(config);
     this.decoderNames = config.kind === 'decoder-only' ? DECODER_ONLY_NAMES : DECODER_NAMES;
     this.inputTable = config.kind === 'decoder-only' ? DECODER_ONLY_EMBEDDING : DECODER_EMBEDDING;

@@ -1,5 +1,6 @@
 /** Shapes: B batch, S source length, T target length, L teacher length, V vocabulary. */
 import {
+  buildModel,
   DataError,
   fillParameters,
   pathOption,
@@ -190,7 +191,7 @@ export async function loadTeacherModel(
 ): Promise<LoadedTeacher> {
   const initializer = await components.create('initializer', { use: 'load', path: folder });
   const { use } = family;
-  const model = (await components.create('model', { use })).build(await initializer.checkpointConfig());
+  const model = buildModel(await components.create('model', { use }), await initializer.checkpointConfig());
   return { model, parameters: await fillParameters(model, initializer, random.fork('teacher')) };
 }
 

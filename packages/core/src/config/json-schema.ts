@@ -66,6 +66,7 @@ export function configJsonSchema(registry: Registry): JsonSchema {
       plugins: list({ type: 'string', description: 'a package, or a file relative to this one' }),
       engine: { anyOf: [(engine.properties as JsonSchema).mode, engine] },
       ...Object.fromEntries(COMPONENT_SECTIONS.map((section) => [section, reference(section)])),
+      specialTokens: schemaOf(PlainSections.specialTokens),
       evaluators: list(reference('evaluator')),
       trackers: list(reference('tracker')),
       callbacks: list(reference('callback')),

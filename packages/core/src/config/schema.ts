@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { ComponentSpec } from '../components';
+import { SpecialTokensSection } from '../special-tokens';
 import { pathOption } from './markers';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
@@ -84,6 +85,7 @@ export type ComponentSection = (typeof COMPONENT_SECTIONS)[number];
 export const PlainSections = {
   name: z.string().regex(/^[\w][\w.-]*$/, 'expected letters, digits, ".", "_" and "-"'),
   seed: z.number().int().default(0),
+  specialTokens: SpecialTokensSection.optional(),
   train: TrainSection,
   runs: pathOption().default('runs'),
 };
@@ -109,6 +111,8 @@ export interface ExperimentConfig {
   readonly plugins: readonly string[];
   readonly engine: z.output<typeof EngineSection>;
   readonly model: ComponentSpec;
+  /** Undefined: as the checkpoint says. */
+  readonly specialTokens?: SpecialTokensSection;
   readonly initializer: ComponentSpec;
   readonly objective: ComponentSpec;
   readonly dataset: ComponentSpec;
@@ -134,6 +138,7 @@ export const TOP_LEVEL_KEYS = [
   'plugins',
   'engine',
   ...COMPONENT_SECTIONS,
+  'specialTokens',
   'evaluators',
   'trackers',
   'callbacks',
@@ -150,6 +155,7 @@ export interface ExperimentInput {
   plugins?: readonly unknown[];
   engine?: z.input<typeof EngineSection> | z.output<typeof EngineSection>['mode'];
   model?: Readonly<Record<string, unknown>>;
+  specialTokens?: SpecialTokensSection;
   initializer?: ComponentSpec | string;
   objective?: ComponentSpec | string;
   dataset?: ComponentSpec | string;

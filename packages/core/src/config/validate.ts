@@ -129,6 +129,7 @@ function validate(
     ...(Object.fromEntries(
       COMPONENT_SECTIONS.filter((name) => !mayMiss(name)).map((name) => [name, section(name)]),
     ) as Record<ComponentSection, ComponentSpec>),
+    ...(raw.specialTokens === undefined ? {} : { specialTokens: plain('specialTokens') }),
     evaluators: checkEvaluators(checker, raw.evaluators),
     trackers: components('tracker', 'trackers'),
     callbacks: components('callback', 'callbacks'),

@@ -1,6 +1,6 @@
 import type { tf } from '@graft/engine';
 import type { BatchTensors, FieldSpec, HostFields } from './batch';
-import type { Model, Parameters } from './model';
+import type { Model, Parameters, SpecialTokenPolicy } from './model';
 import type { RandomStream } from '../random';
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
@@ -8,7 +8,13 @@ export type JsonValue = string | number | boolean | null | readonly JsonValue[] 
 /** Builds models of one family. The config's `model:` section holds its options (presets, sizes, switches). */
 export interface ModelFamily {
   /** `checkpointConfig`: a Hugging Face config.json that the initializer brings; the options override it field by field. */
-  build(checkpointConfig?: Record<string, unknown>): Model;
+  build(checkpointConfig?: Record<string, unknown>, settings?: ModelSettings): Model;
+}
+
+/** What a run asks of a model beside its family's options. */
+export interface ModelSettings {
+  /** To be kept as `specialTokens.policy`: what the config says over what the checkpoint says. Default: the checkpoint's. */
+  readonly specialTokens?: SpecialTokenPolicy;
 }
 
 /** Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never holds two models. */
@@ -177,6 +183,8 @@ export interface RunInfo {
   readonly id: string;
   readonly folder: string;
   readonly config: JsonValue;
+  /** In force: data sets end texts by it. Undefined where no model is known. */
+  readonly specialTokens?: SpecialTokenPolicy;
 }
 
 /** Carries metrics out of the process. One that fails never stops a run. */

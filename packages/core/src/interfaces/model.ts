@@ -29,12 +29,35 @@ export interface ModelOutputs {
   encoderStates?: tf.Tensor3D;
 }
 
-/** Token ids that the model's checkpoints fix. */
+/** `auto`: what the model's kind, or the data set, says. */
+export type SpecialTokenRule = 'auto' | boolean;
+
+/** Around what one side reads. */
+export interface SideRules {
+  /** The start token in front. `auto`: of a decoder-only model yes, of an encoder no. */
+  readonly bos: SpecialTokenRule;
+  /** The end token behind. `auto`: a data set's own `appendEos`; sources have none. */
+  readonly eos: SpecialTokenRule;
+}
+
+/** Which special tokens a model's text has around it. `specialTokenPolicy` and `modelInput` read it. */
+export interface SpecialTokenPolicy {
+  /** Sources. Of no meaning for decoder-only models. */
+  readonly encoder: SideRules;
+  /** Targets of a decoder, which always begins with its start token; texts and prompts of a decoder-only model. */
+  readonly decoder: SideRules;
+  /** What a teacher of this model reads. `auto`: the teacher's own policy. */
+  readonly teacher: { readonly bos: SpecialTokenRule };
+}
+
+/** Token ids that the model's checkpoints fix, and which of them stand around text. */
 export interface SpecialTokens {
   readonly pad: number;
   /** The token that starts a decoder's input (bos). */
   readonly start: number;
   readonly eos: readonly number[];
+  /** Default: `auto` throughout. */
+  readonly policy?: SpecialTokenPolicy;
 }
 
 /** Encoder states ready for decoding, or whatever a model keeps between decoding steps: a tree of tensors. */

@@ -4,6 +4,13 @@ import { evaluatorSection, type EvaluationConfig, type LoadedEvaluation } from '
 import type { Model, Parameters, RunInfo } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS } from '../random';
+import {
+  buildModel,
+  describeSpecialTokens,
+  EARLIER_POLICY,
+  specialTokenPolicy,
+  storedSpecialTokens,
+} from '../special-tokens';
 import { Evaluations, type NamedEvaluator } from '../training/evaluations';
 import { Trackers } from '../training/trackers';
 import { RunFolder, type EvaluationRecord } from './folder';
@@ -51,8 +58,17 @@ export async function runEvaluation(
     logger.info(`Engine: ${engine.description}`);
     if (engine.fallbackReason)
       logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
-    const run = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
+    const info = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
     const random = createRandom(config.seed);
+    const first = createComponentFactory(registry, { engine, random, logger, run: info });
+    const family = await first.create('model', config.model);
+    const initializer = await first.create('initializer', config.initializer);
+    const model = buildModel(family, await initializer.checkpointConfig(), {
+      section: config.specialTokens,
+      // What is measured already was measured so.
+      silent: found && found.record.specialTokens === undefined ? EARLIER_POLICY : undefined,
+    });
+    const run = { ...info, specialTokens: specialTokenPolicy(model) };
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const named = await Promise.all(
       config.trackers.map(async (spec) => ({ name: spec.use, tracker: await components.create('tracker', spec) })),
@@ -63,15 +79,14 @@ export async function runEvaluation(
       const evaluator = owned.add(`evaluator "${name}"`, await components.create('evaluator', component));
       evaluators.push({ name, every: 0, evaluator });
     }
-    const family = await components.create('model', config.model);
-    const initializer = await components.create('initializer', config.initializer);
-    const model = family.build(await initializer.checkpointConfig());
     const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
     owned.add('the parameters', { dispose: () => tf.dispose(parameters) });
     const count = countParameters(model);
     logger.info(`Model: ${model.kind}, ${count.toLocaleString('en')} parameters`);
+    logger.info(describeSpecialTokens(model));
     if (found) await folder.writeConfig(written);
-    await folder.update({ engine: engine.description, versions: written.versions, parameters: count });
+    const specialTokens = storedSpecialTokens(model);
+    await folder.update({ engine: engine.description, versions: written.versions, parameters: count, specialTokens });
     await folder.becomeLatest();
     trackers = new Trackers(named, logger);
     await trackers.start(run);

@@ -2,10 +2,11 @@ import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type
 import { nameComponent } from '../component-calls';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
-import type { Dataset, Objective, OptimizerState, RunInfo } from '../interfaces';
+import type { Dataset, Model, Objective, OptimizerState, RunInfo } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { checkModelKind } from '../model-kind';
 import { createRandom, STREAMS, type RandomStream } from '../random';
+import { describeSpecialTokens, specialTokenPolicy, storedSpecialTokens } from '../special-tokens';
 import type { NamedEvaluator } from '../training/evaluations';
 import { ThreadedDataset } from '../training/data-threads';
 import { checkSource } from '../training/loader';
@@ -121,7 +122,7 @@ async function lead(
       options,
     });
     try {
-      say(trainer.summary);
+      for (const line of trainer.summary) say(line);
       // Only now is it a run that others should find.
       if (found) await folder.writeConfig(written);
       const { parameters } = trainer;
@@ -129,6 +130,7 @@ async function lead(
         engine: engine.description,
         versions: written.versions,
         parameters,
+        specialTokens: storedSpecialTokens(trainer.model),
         workers: group?.count,
       });
       await folder.beginAsLatest();
@@ -247,26 +249,32 @@ interface Job {
 
 interface Trainer {
   readonly loop: TrainingLoop;
+  readonly model: Model;
   readonly trackers: Trackers;
   /** Parameters of the model. */
   readonly parameters: number;
-  /** One line for the log. */
-  readonly summary: string;
+  /** For the log. */
+  readonly summary: readonly string[];
   dispose(): Promise<void>;
 }
 
 /** Everything up to the first step; what it made goes again when it throws. */
 async function prepare(job: Job): Promise<Trainer> {
-  const { config, components, registry, folder, run, random, group } = job;
-  const owned = new Owned(job.logger);
+  const { config, registry, engine, folder, random, group, logger } = job;
+  const owned = new Owned(logger);
   const names = {
     dataset: `dataset "${config.dataset.use}"`,
     objective: `objective "${config.objective.use}"`,
   };
   try {
-    const family = await components.create('model', config.model);
+    const family = await job.components.create('model', config.model);
+    const starting = { config, components: job.components, random, group, checkpoints: folder?.checkpoints };
+    const { model, withoutPolicy, begin } = await findStart(starting, family);
+    // Data sets end texts by it, evaluators' too.
+    const run = { ...job.run, specialTokens: specialTokenPolicy(model) };
+    const components = createComponentFactory(registry, { engine, random, logger, run });
     const objective = owned.add(names.objective, await components.create('objective', config.objective));
-    const dataset = owned.add(names.dataset, await openDataset(job, objective.variants));
+    const dataset = owned.add(names.dataset, await openDataset({ ...job, run, components }, objective.variants));
     checkSource(dataset, objective, names);
     if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     const optimizer = await components.create('optimizer', config.optimizer);
@@ -276,15 +284,11 @@ async function prepare(job: Job): Promise<Trainer> {
       const evaluator = owned.add(`evaluator "${name}"`, await components.create('evaluator', component));
       evaluators.push({ name, every, evaluator });
     }
-    const { model, begin } = await findStart(
-      { config, components, random, group, checkpoints: folder?.checkpoints },
-      family,
-    );
     checkModelKind(model, objective);
     const tight = loadWarning(model, config.train.averageDecay !== undefined);
-    if (tight) job.logger.warn(tight);
+    if (tight) logger.warn(tight);
     const parts: TrainingParts = {
-      engine: job.engine,
+      engine,
       model,
       objective,
       optimizer,
@@ -310,7 +314,7 @@ async function prepare(job: Job): Promise<Trainer> {
       extraFiles,
       run,
       random: streams,
-      logger: job.logger,
+      logger,
       quiet: job.quiet,
       signal,
       workers,
@@ -321,8 +325,17 @@ async function prepare(job: Job): Promise<Trainer> {
     const count = countParameters(model);
     const from = start.step > 0 ? `, going on after step ${start.step}` : '';
     const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, start.state)}`;
-    const summary = `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`;
-    return { loop, trackers: job.trackers, parameters: count, summary, dispose: () => owned.dispose() };
+    const earlier =
+      'This run began before there was a policy for special tokens; ' +
+      (model.specialTokens.policy
+        ? 'it goes on with those it began with.'
+        : 'its model family takes none, so that it goes on as `auto` says.');
+    const summary = [
+      `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`,
+      describeSpecialTokens(model),
+      ...(withoutPolicy ? [earlier] : []),
+    ];
+    return { loop, model, trackers: job.trackers, parameters: count, summary, dispose: () => owned.dispose() };
   } catch (error) {
     await owned.dispose();
     throw error;

@@ -5,6 +5,7 @@ import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, symlink, unlink, wr
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
+import type { SpecialTokensSection } from '../special-tokens';
 import { nearest } from '../suggest';
 import { isAlive, ownIdentity, runId, type ProcessIdentity } from './identity';
 import { makeFolders, unmakable } from './make-folders';
@@ -25,6 +26,8 @@ export interface RunRecord {
   steps: number;
   /** Parameters of the model. */
   parameters?: number;
+  /** Which special tokens stand around what the model reads: `auto` resolved. Absent in runs from before there was such a policy. */
+  specialTokens?: SpecialTokensSection;
   /** Processes that trained it together, where there were several. */
   workers?: number;
   /** One line on what executed it. */

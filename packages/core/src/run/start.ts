@@ -5,6 +5,7 @@ import type { ExperimentConfig } from '../config';
 import type { JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
 import type { RandomStream } from '../random';
 import { STREAMS } from '../random';
+import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../special-tokens';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
 import { Shares, type StatePlace } from '../training/shares';
@@ -40,6 +41,8 @@ type StartParts = Pick<TrainingParts, 'dataset' | 'optimizer'>;
 
 export interface Start {
   readonly model: Model;
+  /** Whether the run began before there was a policy for special tokens, and goes on as it began. */
+  readonly withoutPolicy: boolean;
   /** Parameters and optimizer state: from the run's newest snapshot, or afresh. */
   readonly begin: (parts: StartParts) => Promise<Begun>;
 }
@@ -51,6 +54,7 @@ interface Standing {
   readonly step: number;
   readonly data: JsonValue;
   readonly average: boolean;
+  readonly withoutPolicy: boolean;
 }
 
 /**
@@ -61,23 +65,27 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   const { checkpoints, components, config, group } = context;
   if (checkpoints === undefined) {
     const [standing] = await group!.exchange<Standing | null>(null);
-    const model = family.build(fromJson(standing!.checkpoint));
-    return { model, begin: (parts) => begin(context, model, parts, standing!) };
+    const { withoutPolicy } = standing!;
+    const model = modelOf(context, family, fromJson(standing!.checkpoint), withoutPolicy);
+    return { model, withoutPolicy, begin: (parts) => begin(context, model, parts, standing!) };
   }
   const snapshot = await findSnapshot(checkpoints);
   // The run's own checkpoint, not the initializer's: that may be gone or changed by now.
   const initializer = snapshot ? undefined : await components.create('initializer', config.initializer);
   const checkpoint = snapshot ? snapshot.config : await initializer!.checkpointConfig();
-  const model = family.build(checkpoint);
+  const withoutPolicy = snapshot !== undefined && readSpecialTokens(snapshot.config, snapshot.folder) === undefined;
+  const model = modelOf(context, family, checkpoint, withoutPolicy);
   const standing: Standing = {
     checkpoint: (checkpoint ?? null) as JsonValue,
     step: snapshot?.state.step ?? 0,
     data: snapshot?.state.data ?? null,
     average: snapshot !== undefined && (await hasAverage(snapshot.folder)),
+    withoutPolicy,
   };
   if (group) await group.exchange<Standing | null>(standing);
   return {
     model,
+    withoutPolicy,
     begin: (parts) =>
       readingSnapshot(snapshot?.folder, () =>
         begin(context, model, parts, standing, {
@@ -90,6 +98,17 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
       ),
   };
 }
+
+const modelOf = (
+  { config }: StartContext,
+  family: ModelFamily,
+  checkpoint: Record<string, unknown> | undefined,
+  withoutPolicy: boolean,
+): Model =>
+  buildModel(family, checkpoint, {
+    section: config.specialTokens,
+    silent: withoutPolicy ? EARLIER_POLICY : undefined,
+  });
 
 const fromJson = (checkpoint: JsonValue): Record<string, unknown> | undefined =>
   (checkpoint ?? undefined) as Record<string, unknown> | undefined;

@@ -13,6 +13,7 @@ import { CheckpointError, tf } from '@graft/engine';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { JsonValue, Model, OptimizerState, Parameters } from '../interfaces';
+import { checkpointConfigOf } from '../special-tokens';
 import { lastGood, TrainingError } from './errors';
 import type { StoredTensor } from './shares';
 
@@ -96,7 +97,7 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
   const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
   const folder = snapshotFolder(checkpoints, state.step);
-  const shared = { config: model.checkpointConfig, extraFiles };
+  const shared = { config: checkpointConfigOf(model), extraFiles };
   await saveSnapshot(folder, {
     model: { ...shared, tensors: sources(parameters, refuseNonFinite(contents, 'parameter')) },
     optimizer: sources(optimizer),

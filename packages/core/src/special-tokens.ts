@@ -1,0 +1,191 @@
+/** Which special tokens stand around the text that a model reads: a policy for each side, and the one place that applies it. */
+import { CheckpointError, ConfigError } from '@graft/engine';
+import { z } from 'zod';
+import { explainIssues } from './config/issues';
+import type { Model, ModelFamily, SideRules, SpecialTokenPolicy } from './interfaces';
+
+const rule = (): z.ZodLiteral<'auto' | boolean> => z.literal(['auto', true, false]);
+
+const SideSection = z.strictObject({
+  bos: rule().optional().describe('the start token in front of what this side reads'),
+  eos: rule().optional().describe('the end token behind it; auto: as the data set says (`appendEos`)'),
+});
+
+/** The config's section `specialTokens`. What is left out is inherited from the checkpoint, and `auto` where that is silent. */
+export const SpecialTokensSection = z.strictObject({
+  ...SideSection.shape,
+  encoder: SideSection.optional().describe('of the encoder: sources'),
+  decoder: SideSection.optional().describe('of the decoder, or of a decoder-only model: targets, texts, prompts'),
+  teacher: z
+    .strictObject({ bos: rule().optional() })
+    .optional()
+    .describe("of a teacher's input. auto: the teacher's own policy"),
+});
+
+export type SpecialTokensSection = z.output<typeof SpecialTokensSection>;
+
+/** Graft's own key in a checkpoint's config.json, which other readers ignore. */
+export const SPECIAL_TOKENS_KEY = 'special_token_policy';
+
+const AUTO_SIDE: SideRules = { bos: 'auto', eos: 'auto' };
+
+/** What holds where neither a config nor a checkpoint says anything. */
+export const AUTO_POLICY: SpecialTokenPolicy = { encoder: AUTO_SIDE, decoder: AUTO_SIDE, teacher: { bos: 'auto' } };
+
+/** How Graft read everything before it had a policy: without a start token, but for that of an encoder-decoder's decoder. */
+export const EARLIER_POLICY: SpecialTokenPolicy = {
+  encoder: { bos: false, eos: 'auto' },
+  decoder: { bos: false, eos: 'auto' },
+  teacher: { bos: false },
+};
+
+/** A section laid over what is inherited: a side's own word first, then the one for both sides. */
+export function mergeSpecialTokens(
+  section: SpecialTokensSection = {},
+  inherited: SpecialTokenPolicy = AUTO_POLICY,
+): SpecialTokenPolicy {
+  const side = (name: 'encoder' | 'decoder'): SideRules => ({
+    bos: section[name]?.bos ?? section.bos ?? inherited[name].bos,
+    eos: section[name]?.eos ?? section.eos ?? inherited[name].eos,
+  });
+  return {
+    encoder: side('encoder'),
+    decoder: side('decoder'),
+    teacher: { bos: section.teacher?.bos ?? inherited.teacher.bos },
+  };
+}
+
+/**
+ * The policy that a checkpoint's config.json holds; undefined where it says nothing. `where` names the file. Throws
+ * CheckpointError for one that is malformed.
+ */
+export function readSpecialTokens(
+  config: Readonly<Record<string, unknown>> | undefined,
+  where = 'config.json',
+): SpecialTokenPolicy | undefined {
+  const value = config?.[SPECIAL_TOKENS_KEY];
+  if (value === undefined) return undefined;
+  const parsed = SpecialTokensSection.safeParse(value);
+  if (parsed.success) return mergeSpecialTokens(parsed.data);
+  const [{ path, message }] = explainIssues(parsed.error.issues, value, () => []);
+  throw new CheckpointError(`${where}: "${[SPECIAL_TOKENS_KEY, ...path].join('.')}": ${message}.`, {
+    code: 'checkpoint.special-tokens',
+    hint: `Correct it, or remove the key: the model then follows the config's specialTokens, or auto.`,
+  });
+}
+
+type Tokens = Pick<Model, 'kind' | 'specialTokens'>;
+
+/** A model's policy; `auto` throughout for a family that says nothing. */
+export function specialTokenPolicy({ specialTokens }: Pick<Model, 'specialTokens'>): SpecialTokenPolicy {
+  return specialTokens.policy ?? AUTO_POLICY;
+}
+
+/**
+ * Whether a side's input begins with the start token. `auto`: decoder-only models read one, encoders none; a decoder behind an
+ * encoder always begins with it.
+ */
+export function readsBos(model: Tokens, side: 'encoder' | 'decoder'): boolean {
+  const { encoder, decoder } = specialTokenPolicy(model);
+  if (side === 'encoder') return model.kind === 'encoder-decoder' && encoder.bos === true;
+  return model.kind === 'encoder-decoder' || decoder.bos !== false;
+}
+
+/** As `SPECIAL_TOKENS_KEY` keeps it: `auto` for a start token is resolved, so that the checkpoint means the same for ever. */
+export function storedSpecialTokens(model: Tokens): SpecialTokensSection {
+  const { encoder, decoder, teacher } = specialTokenPolicy(model);
+  const sides =
+    model.kind === 'decoder-only'
+      ? { decoder: { bos: readsBos(model, 'decoder'), eos: decoder.eos } }
+      : { encoder: { bos: readsBos(model, 'encoder'), eos: encoder.eos }, decoder: { eos: decoder.eos } };
+  return { ...sides, ...(teacher.bos === 'auto' ? {} : { teacher }) };
+}
+
+/** A model's config.json with its policy, also of a family that does not write it. */
+export function checkpointConfigOf(model: Model): Record<string, unknown> {
+  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens(model), ...model.checkpointConfig };
+}
+
+/**
+ * Tokens of a text as the model reads them: of a decoder-only model a prompt, of an encoder-decoder a source. It never has two
+ * start tokens, or two end tokens, one behind the other: a text that brings its own gets none more.
+ *
+ *     decoder-only, start 2   [5, 6] -> [2, 5, 6]      [2, 5] -> [2, 5]
+ *     encoder-decoder         [5, 6] -> [5, 6]
+ */
+export function modelInput(model: Tokens, tokens: ArrayLike<number>): Int32Array {
+  const { bos, eos } = around(model);
+  const before = bos === undefined || tokens[0] === bos ? [] : [bos];
+  const behind = eos === undefined || tokens[tokens.length - 1] === eos ? [] : [eos];
+  return Int32Array.of(...before, ...Array.from(tokens), ...behind);
+}
+
+/** The most tokens that `modelInput` adds. */
+export function modelInputSurplus(model: Tokens): number {
+  const { bos, eos } = around(model);
+  return Number(bos !== undefined) + Number(eos !== undefined);
+}
+
+function around(model: Tokens): { readonly bos?: number; readonly eos?: number } {
+  const { start, eos } = model.specialTokens;
+  if (model.kind === 'decoder-only') return readsBos(model, 'decoder') ? { bos: start } : {};
+  return {
+    ...(readsBos(model, 'encoder') ? { bos: start } : {}),
+    ...(specialTokenPolicy(model).encoder.eos === true ? { eos: eos[0] } : {}),
+  };
+}
+
+/** One line for the log. */
+export function describeSpecialTokens(model: Tokens): string {
+  const { pad, start, eos } = model.specialTokens;
+  const { encoder, decoder, teacher } = specialTokenPolicy(model);
+  const begins = (side: 'encoder' | 'decoder', of = ''): string =>
+    readsBos(model, side) ? `BOS ${start} in front${of}` : 'no BOS';
+  const ends = ({ eos: rule }: SideRules): string =>
+    rule === 'auto' ? '' : rule ? `, EOS ${eos[0]} behind` : ', no EOS';
+  const read =
+    model.kind === 'decoder-only'
+      ? `${begins('decoder', ' of every sequence')}${ends(decoder)}`
+      : `encoder reads ${begins('encoder')}${ends(encoder)}, decoder starts with ${start}${ends(decoder)}`;
+  const taught = teacher.bos === 'auto' ? '' : `; teacher reads ${teacher.bos ? 'BOS in front' : 'no BOS'}`;
+  return `Special tokens: ${read}${taught}; end ${eos.join(' or ')}, pad ${pad}`;
+}
+
+export interface BuildSettings {
+  /** The config's section; it overrides what the checkpoint says, field by field. */
+  readonly section?: SpecialTokensSection;
+  /** What a checkpoint that says nothing means. Default: `auto`. */
+  readonly silent?: SpecialTokenPolicy;
+}
+
+/**
+ * The model that a family makes, with the policy that the config and the checkpoint give it. Throws ConfigError where the
+ * model has no use for what the section says.
+ */
+export function buildModel(
+  family: ModelFamily,
+  checkpointConfig: Record<string, unknown> | undefined,
+  { section = {}, silent }: BuildSettings = {},
+): Model {
+  const policy = mergeSpecialTokens(section, readSpecialTokens(checkpointConfig) ?? silent);
+  const model = family.build(checkpointConfig, { specialTokens: policy });
+  const fail = (message: string, hint: string): ConfigError =>
+    new ConfigError(message, { code: 'config.special-tokens', hint });
+  if (model.kind === 'decoder-only' && section.encoder !== undefined)
+    throw fail(
+      'specialTokens.encoder is given, but the model is decoder-only and has no encoder.',
+      'Say it of specialTokens.decoder.',
+    );
+  if (model.kind === 'encoder-decoder' && section.decoder?.bos === false)
+    throw fail(
+      "specialTokens.decoder.bos is false, but an encoder-decoder's decoder always begins with its start token.",
+      'Leave it out; model.bosTokenId names another start token.',
+    );
+  const wanted = JSON.stringify(policy) !== JSON.stringify(AUTO_POLICY);
+  if (model.specialTokens.policy === undefined && wanted && Object.keys(section).length > 0)
+    throw fail(
+      'specialTokens is given, but this model family does not take it: its models read as `auto` says.',
+      'Leave specialTokens out; a family takes it by keeping `settings.specialTokens` as `specialTokens.policy` of its model.',
+    );
+  return model;
+}
