@@ -71,8 +71,8 @@ async function verify(folder, [encoder, decoder], out) {
   const hashes = new Map();
   let compared = 0;
   for (const name of made.tensors.keys()) {
-    const { side, source, crossProjection } = mapName(name);
-    if (crossProjection && encoder !== decoder) continue;
+    const { side, source, cross } = mapName(name);
+    if (cross === 'projection' && encoder !== decoder) continue;
     const key = `${side} ${source}`;
     if (!hashes.has(key)) hashes.set(key, await hashOf(sources[side], source));
     if ((await hashOf(made, name)) !== hashes.get(key)) throw new Error(`${name} differs from its source ${key}`);

@@ -246,6 +246,28 @@ describe('graft adapt', () => {
   });
 });
 
+describe('--encoder-attention causal', () => {
+  it('makes an adapted encoder embed as its decoder-only source does', async () => {
+    const [source, adapted] = [fixture('gemma2-tiny'), fixture('t5gemma-tiny-balanced')];
+    const embed = async (model: string, ...options: string[]): Promise<HostTensor> => {
+      const out = join(folder, 'causal.safetensors');
+      const inputs = join(source, 'expected.safetensors');
+      await graftSucceeds(['embed', '--model', model, '--inputs', inputs, '--output', out, ...options], folder);
+      return (await readHostTensors(out)).embeddings;
+    };
+    const [plain, causal] = [await embed(source), await embed(adapted, '--encoder-attention', 'causal')];
+    expect(largestDifference(plain, causal)).toBeLessThan(1e-5);
+    expect(largestDifference(plain, await embed(adapted))).toBeGreaterThan(1e-2);
+  });
+
+  it('is refused where there is no encoder', async () => {
+    const args = ['--model', fixture('gemma2-tiny'), '--inputs', 'x', '--output', 'y'];
+    const { status, stderr } = await graft(['embed', ...args, '--encoder-attention', 'causal'], folder);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/--encoder-attention is given, but .*gemma2-tiny is decoder-only and has no encoder\./);
+  });
+});
+
 describe('the command', () => {
   it('shows what a checkpoint holds', async () => {
     const { stdout } = await graftSucceeds(['inspect', fixture('t5gemma-tiny-balanced')], folder);

@@ -13,6 +13,13 @@ export function encoderWindowOption(): Option {
   ).choices(['strict', 'inclusive']);
 }
 
+export function encoderAttentionOption(): Option {
+  return new Option(
+    '--encoder-attention <how>',
+    'the encoder looks both ways, or back alone (the ablation); default: what the checkpoint says of itself, else bidirectional',
+  ).choices(['bidirectional', 'causal']);
+}
+
 /** For options that may come several times. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

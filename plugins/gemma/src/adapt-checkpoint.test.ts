@@ -1,5 +1,5 @@
 import { CheckpointReader } from '@graft/checkpoint';
-import { createRandom, fillParameters } from '@graft/core';
+import { createRandom, fillParameters, silentLogger } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import fs from 'node:fs/promises';
@@ -26,23 +26,28 @@ async function allBytes(folder: string): Promise<Record<string, Buffer>> {
 
 describe('mapName', () => {
   it.each([
-    ['model.encoder.embed_tokens.weight', 'encoder', 'model.embed_tokens.weight', false],
-    ['model.decoder.norm.weight', 'decoder', 'model.norm.weight', false],
+    ['model.encoder.embed_tokens.weight', 'encoder', 'model.embed_tokens.weight', undefined],
+    ['model.decoder.norm.weight', 'decoder', 'model.norm.weight', undefined],
     [
       'model.encoder.layers.11.pre_self_attn_layernorm.weight',
       'encoder',
       'model.layers.11.input_layernorm.weight',
-      false,
+      undefined,
     ],
     [
       'model.decoder.layers.0.post_cross_attn_layernorm.weight',
       'decoder',
       'model.layers.0.post_attention_layernorm.weight',
-      false,
+      'norm',
     ],
-    ['model.decoder.layers.3.cross_attn.k_proj.weight', 'decoder', 'model.layers.3.self_attn.k_proj.weight', true],
-  ])('%s', (target, side, source, crossProjection) => {
-    expect(mapName(target)).toEqual({ side, source, crossProjection });
+    [
+      'model.decoder.layers.3.cross_attn.k_proj.weight',
+      'decoder',
+      'model.layers.3.self_attn.k_proj.weight',
+      'projection',
+    ],
+  ])('%s', (target, side, source, cross) => {
+    expect(mapName(target)).toEqual({ side, source, cross });
   });
 
   it('knows every parameter of an encoder-decoder, and nothing else', () => {
@@ -143,7 +148,7 @@ describe('adaptCheckpoint', () => {
       adapted: {
         encoder,
         decoder,
-        crossAttention: { asked: 'auto', is: 'random', reason: report.crossAttentionReason },
+        crossAttention: { asked: 'auto', is: 'random', norms: 'copied', reason: report.crossAttentionReason },
         random: [],
         seed: 3,
         std: 0.02,
@@ -276,7 +281,8 @@ describe('adaptCheckpoint', () => {
 describe('the initializer adapt', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
-  const initializer = (options: object): AdaptInitializer => new AdaptInitializer(adaptOptions.parse(options));
+  const initializer = (options: object): AdaptInitializer =>
+    new AdaptInitializer(adaptOptions.parse(options), silentLogger());
 
   async function build(
     options: object,

@@ -16,22 +16,22 @@ import {
 import { createRandom, NormalPool } from '@graft/core';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import type { CrossAttention, CrossAttentionNorms } from './adapt-cross-attention';
 import {
   AdaptSources,
   checkPlan,
-  copiesCrossAttention,
-  crossAttentionChoice,
-  crossAttentionReason,
+  decideAdaptation,
   normalChunks,
   planAdaptation,
   unusedTensors,
   type AdaptStep,
-  type CrossAttention,
   type Draws,
+  type ExpandedHeads,
+  type ExpandHeads,
   type RandomPart,
 } from './adapt-plan';
 import { toCheckpointConfig } from './config';
-import { parameterCount } from './parameters';
+import { parameterCount, parameterSpecs } from './parameters';
 
 /** Standard deviation of random projections where none is given; the published configurations' initializer_range. */
 export const DEFAULT_STD = 0.02;
@@ -45,6 +45,10 @@ export interface AdaptRequest {
   out: string;
   /** Default auto. */
   crossAttention?: CrossAttention;
+  /** Default copy; identity (gain 1) where cross-attention is among the random parts. */
+  crossAttentionNorms?: CrossAttentionNorms;
+  /** Repeats the encoder's key/value heads, so that every query head has its own. The function stays. Default: nothing. */
+  expandHeads?: ExpandHeads;
   /** Parts that are not taken from the checkpoints, for ablations. Default: none. */
   random?: readonly RandomPart[];
   /** Of what is random. Default 0. */
@@ -81,7 +85,11 @@ export interface AdaptReport {
   readonly crossAttention: 'copied' | 'random';
   /** Why: a clause. */
   readonly crossAttentionReason: string;
-  /** Names of the parameters that were drawn at random. */
+  /** identity: gain 1. */
+  readonly crossAttentionNorms: 'copied' | 'identity';
+  /** The encoder's key/value heads where they were repeated. */
+  readonly expandedHeads?: ExpandedHeads;
+  /** Names of the parameters that no checkpoint gave: drawn at random, or norms at gain 1. */
   readonly random: readonly string[];
   /** Tensors of the sources that the new model has no use for. */
   readonly unused: readonly string[];
@@ -135,25 +143,35 @@ async function checkFreeSpace(out: string, bytes: number): Promise<void> {
  * interruption leaves waits in `<out>.unfinished`, which nothing takes for a checkpoint, for `resume`.
  */
 export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptReport> {
-  const { out, crossAttention = 'auto', seed = 0, std = DEFAULT_STD } = request;
-  const sources = await AdaptSources.open(request.encoder, request.decoder);
+  const { out, crossAttention = 'auto', expandHeads, seed = 0, std = DEFAULT_STD } = request;
+  const sources = await AdaptSources.open(request.encoder, request.decoder, { expandHeads });
   const pool = new NormalPool();
   try {
     const dtype = request.dtype === undefined ? sources.commonDtype : parseFloatDtype(request.dtype);
-    const plan = planAdaptation(sources.config, crossAttention, undefined, request.random);
+    const { config, expanded } = sources;
+    const decided = decideAdaptation(config, request, sources);
+    const plan = planAdaptation(parameterSpecs(config), decided, request.random, sources);
     checkPlan(plan, sources);
     const random = createRandom(seed).fork('adapt');
     const tensors = plan.map((step) => streamedSource(step, sources, dtype, { pool, random, std }));
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
     await checkFreeSpace(out, bytes);
     const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
-    const choice = crossAttentionChoice(crossAttention, request.random);
-    const copies = copiesCrossAttention(sources.config, choice);
-    const reason = crossAttentionReason(sources.config, choice);
+    const { reason } = decided;
+    const is = decided.copiesProjections ? 'copied' : 'random';
+    const norms = decided.norms === 'copy' ? 'copied' : 'identity';
     const adapted = {
       encoder: resolve(request.encoder),
       decoder: resolve(request.decoder ?? request.encoder),
-      crossAttention: { asked: crossAttention, is: copies ? 'copied' : 'random', reason },
+      crossAttention: { asked: crossAttention, is, reason, norms },
+      ...(expandHeads
+        ? {
+            expandHeads: {
+              side: expandHeads,
+              keyValueHeads: expanded ?? { from: config.encoder.keyValueHeads, to: config.encoder.keyValueHeads },
+            },
+          }
+        : {}),
       random: request.random ?? [],
       seed,
       std,
@@ -180,7 +198,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
     await writeCheckpointResumably(
       out,
       {
-        config: toCheckpointConfig(sources.config, configDtypeName(dtype)),
+        config: toCheckpointConfig(config, configDtypeName(dtype)),
         generationConfig: await sources.decoder.generationConfig(),
         tensors: reported,
         maxShardBytes: request.maxShardBytes,
@@ -204,8 +222,10 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       parameters: parameterCount(plan.map(({ spec }) => spec)),
       bytes,
       dtype: configDtypeName(dtype),
-      crossAttention: copies ? 'copied' : 'random',
+      crossAttention: is,
       crossAttentionReason: reason,
+      crossAttentionNorms: norms,
+      ...(expanded ? { expandedHeads: expanded } : {}),
       random: drawn,
       unused: unusedTensors(plan, sources),
     };
@@ -220,9 +240,9 @@ interface StreamedSource extends TensorSource {
 }
 
 function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDtype, draws: Draws): StreamedSource {
-  const { spec, from } = step;
+  const { spec, from, heads } = step;
   const data = async function* (): AsyncGenerator<Uint8Array | FileRange> {
-    if (from) yield* converted(sources[from.side], from.name, dtype);
+    if (from) yield* converted(sources[from.side], from.name, dtype, heads);
     else
       for await (const chunk of normalChunks(draws, spec))
         yield fromFloat32(chunk, dtype, new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length));
@@ -230,13 +250,14 @@ function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDty
   return { name: spec.name, dtype, shape: spec.shape, data, computed: !from };
 }
 
-/** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. */
+/** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. `heads`: see `AdaptStep`. */
 async function* converted(
   reader: CheckpointReader,
   name: string,
   dtype: StoredDtype,
+  heads: ExpandedHeads = { from: 1, to: 1 },
 ): AsyncGenerator<Uint8Array | FileRange> {
-  const { dtype: stored, file } = reader.info(name);
+  const { dtype: stored, file, byteLength } = reader.info(name);
   if (!isFloatDtype(stored)) {
     throw new CheckpointError(
       `${file}: "${name}" holds ${stored}, no floating-point numbers; expected F32, F16 or BF16.`,
@@ -245,7 +266,14 @@ async function* converted(
       },
     );
   }
-  if (stored === dtype) yield* reader.ranges(name);
-  else
-    for await (const chunk of reader.chunks(name, CONVERTED_BYTES)) yield fromFloat32(toFloat32(chunk, stored), dtype);
+  const times = heads.to / heads.from;
+  // What is repeated is a head: its rows come as one piece.
+  const headBytes = times > 1 ? byteLength / heads.from : undefined;
+  const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
+    if (stored === dtype) yield* reader.ranges(name, headBytes);
+    else
+      for await (const chunk of reader.chunks(name, headBytes ?? CONVERTED_BYTES))
+        yield fromFloat32(toFloat32(chunk, stored), dtype);
+  };
+  for await (const piece of pieces()) for (let i = 0; i < times; i++) yield piece;
 }

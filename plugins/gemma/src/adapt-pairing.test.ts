@@ -1,4 +1,4 @@
-import { createRandom, fillParameters, GraftError } from '@graft/core';
+import { createRandom, fillParameters, GraftError, silentLogger } from '@graft/core';
 import { openEngine } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
@@ -54,7 +54,7 @@ describe('a wrong pairing says which numbers clash and what to do', () => {
 
   it.each(['encoder', 'decoder'] as const)('an %s deeper than its source', async (side) => {
     const encoder = await source(`deep-${side}`);
-    const initializer = new AdaptInitializer(adaptOptions.parse({ encoder }));
+    const initializer = new AdaptInitializer(adaptOptions.parse({ encoder }), silentLogger());
     const options = modelOptions.parse({ [side]: { layers: 5 } });
     const model = new GemmaModel(resolveModelConfig(options, await initializer.checkpointConfig()));
     const { message, hint } = await problemOf(fillParameters(model, initializer, createRandom(0)));
@@ -64,7 +64,7 @@ describe('a wrong pairing says which numbers clash and what to do', () => {
 
   it('a side that is less deep takes the first layers', async () => {
     const encoder = await source('shallow');
-    const initializer = new AdaptInitializer(adaptOptions.parse({ encoder }));
+    const initializer = new AdaptInitializer(adaptOptions.parse({ encoder }), silentLogger());
     const options = modelOptions.parse({ decoder: { layers: 2 } });
     const model = new GemmaModel(resolveModelConfig(options, await initializer.checkpointConfig()));
     const parameters = await fillParameters(model, initializer, createRandom(0));

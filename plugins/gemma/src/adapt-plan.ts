@@ -9,6 +9,12 @@ import {
   type RandomStream,
 } from '@graft/core';
 import {
+  copiesCrossAttention,
+  crossAttentionReason,
+  type CrossAttention,
+  type CrossAttentionNorms,
+} from './adapt-cross-attention';
+import {
   checkPair,
   parseCheckpointConfig,
   type EncoderDecoderConfig,
@@ -17,11 +23,6 @@ import {
 } from './config';
 import { mapName, type Side } from './name-mapping';
 import { parameterSpecs, TIED_OUTPUT_NAMES } from './parameters';
-
-/** `auto`: copied where the two sides agree in width and heads (paper, section 3: "balanced"), otherwise random. */
-export type CrossAttention = 'auto' | 'copy' | 'random';
-
-export const CROSS_ATTENTION_CHOICES: readonly CrossAttention[] = ['auto', 'copy', 'random'];
 
 /** Parts that an ablation may leave to chance instead of taking them from the checkpoints. */
 export const RANDOM_PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
@@ -32,27 +33,50 @@ export interface AdaptStep {
   readonly spec: ParameterSpec;
   /** undefined: random normal numbers, or zeros where a fresh model has them (norms). */
   readonly from?: { readonly side: Side; readonly name: string };
+  /** Rows of a projection to key/value heads: each head's come several times, so that there are more heads. */
+  readonly heads?: ExpandedHeads;
 }
+
+/** So many key/value heads become so many; the second is a multiple of the first. */
+export interface ExpandedHeads {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Whose key/value heads are repeated, so that every query head has its own: a multi-head attention of the same function. */
+export type ExpandHeads = 'encoder';
+
+export const EXPAND_HEADS_CHOICES: readonly ExpandHeads[] = ['encoder'];
 
 /** The two decoder-only checkpoints that an encoder-decoder is made of. Twice the same one is opened once. */
 export class AdaptSources {
   private constructor(
     readonly encoder: CheckpointReader,
     readonly decoder: CheckpointReader,
-    /** The encoder-decoder's configuration: each side as its source's config.json says. */
+    /** The encoder-decoder's configuration: each side as its source's config.json says, but for expanded heads. */
     readonly config: EncoderDecoderConfig,
+    /** The encoder's key/value heads where they are to be repeated; undefined where nothing is. */
+    readonly expanded?: ExpandedHeads,
   ) {}
 
   /** Throws when a folder is no decoder-only Gemma 2, or the two do not go together. */
-  static async open(encoderPath: string, decoderPath = encoderPath, options: GemmaOptions = {}): Promise<AdaptSources> {
+  static async open(
+    encoderPath: string,
+    decoderPath = encoderPath,
+    options: GemmaOptions & { readonly expandHeads?: ExpandHeads } = {},
+  ): Promise<AdaptSources> {
     const encoder = await CheckpointReader.open(encoderPath);
     let decoder = encoder;
     try {
       if (resolve(decoderPath) !== resolve(encoderPath)) decoder = await CheckpointReader.open(decoderPath);
       const target = await readDecoderOnly(decoder);
+      const source = (await readDecoderOnly(encoder)).decoder;
+      const { heads, keyValueHeads } = source;
+      const expanded =
+        options.expandHeads === 'encoder' && keyValueHeads < heads ? { from: keyValueHeads, to: heads } : undefined;
       const config: EncoderDecoderConfig = {
         kind: 'encoder-decoder',
-        encoder: (await readDecoderOnly(encoder)).decoder,
+        encoder: expanded ? { ...source, keyValueHeads: heads } : source,
         decoder: target.decoder,
         encoderWindow: options.encoderWindow ?? 'strict',
         tieEncoderEmbedding: options.tieEncoderEmbedding ?? false,
@@ -64,7 +88,7 @@ export class AdaptSources {
         config.tieEncoderEmbedding,
         `${encoderPath} and ${decoderPath} do not go together`,
       );
-      return new AdaptSources(encoder, decoder, config);
+      return new AdaptSources(encoder, decoder, config, expanded);
     } catch (error) {
       await encoder.close();
       if (decoder !== encoder) await decoder.close();
@@ -100,73 +124,72 @@ async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyCon
   );
 }
 
-/** Fields in which two sides must be equal for self-attention to serve as cross-attention. */
-const AGREEMENT = [
-  ['hidden', 'hidden size'],
-  ['heads', 'query heads'],
-  ['keyValueHeads', 'key/value heads'],
-  ['headDim', 'head dimension'],
-] as const;
-
-/** How the sides differ, in words; empty when cross-attention can be copied by rule. */
-export function disagreements({ encoder, decoder }: EncoderDecoderConfig): string[] {
-  return AGREEMENT.filter(([field]) => encoder[field] !== decoder[field]).map(
-    ([field, words]) => `${words} ${encoder[field]} (encoder) and ${decoder[field]} (decoder)`,
-  );
+/** What an adaptation may be asked for; everything has a default. */
+export interface AdaptChoices {
+  /** Default auto. */
+  readonly crossAttention?: CrossAttention;
+  /** Default copy; identity where cross-attention is among the random parts. */
+  readonly crossAttentionNorms?: CrossAttentionNorms;
+  /** Parts that are not taken from the checkpoints, for ablations. Default: none. */
+  readonly random?: readonly RandomPart[];
 }
 
-const COPY_HINT = 'Take crossAttention random (or auto), and train it first (train.crossAttentionWarmupSteps).';
-
-/** Whether cross-attention's projections are copied. Throws ConfigError when a copy is demanded that shapes forbid. */
-export function copiesCrossAttention(config: EncoderDecoderConfig, choice: CrossAttention): boolean {
-  if (choice === 'random') return false;
-  if (choice === 'auto') return disagreements(config).length === 0;
-  const { encoder, decoder } = config;
-  if (encoder.hidden !== decoder.hidden) {
-    // Keys and values are made from encoder states; the decoder's own self-attention made them from the decoder's.
-    const rows = decoder.keyValueHeads * decoder.headDim;
-    throw new ConfigError(
-      `Cross-attention cannot be copied from the decoder's self-attention: its keys and values are [${rows}, ${decoder.hidden}], but the encoder's hidden size ${encoder.hidden} wants [${rows}, ${encoder.hidden}].`,
-      { code: 'gemma.cross-attention-copy', hint: COPY_HINT },
-    );
-  }
-  const differences = disagreements(config);
-  if (differences.length > 0) {
-    throw new ConfigError(
-      `Cross-attention should be copied from the decoder's self-attention, but the two sides differ: ${differences.join('; ')}.`,
-      { code: 'gemma.cross-attention-copy', hint: COPY_HINT },
-    );
-  }
-  return true;
+/** What became of an adaptation's choices. */
+export interface AdaptDecisions {
+  readonly copiesProjections: boolean;
+  /** Why: a clause. */
+  readonly reason: string;
+  readonly norms: CrossAttentionNorms;
 }
 
-/** Why cross-attention is copied, or is not: a clause for people. */
-export function crossAttentionReason(config: EncoderDecoderConfig, choice: CrossAttention): string {
-  if (choice !== 'auto') return 'as asked for';
-  const differences = disagreements(config);
-  return differences.length === 0
-    ? 'the two sides agree in width and heads'
-    : `the two sides differ: ${differences.join('; ')}`;
-}
-
-/** Cross-attention among the random parts is random, whatever else was chosen; its norms then begin at gain 1 too. */
-export const crossAttentionChoice = (choice: CrossAttention, random: readonly RandomPart[] = []): CrossAttention =>
-  random.includes('cross-attention') ? 'random' : choice;
-
-/** What fills each of these parameters (an encoder-decoder's, or some of them). `random`: parts left to chance. */
-export function planAdaptation(
+/**
+ * Decides what is open for this model. Throws ConfigError for a copy that shapes forbid, and for choices that contradict
+ * each other.
+ */
+export function decideAdaptation(
   config: EncoderDecoderConfig,
-  choice: CrossAttention,
-  specs: readonly ParameterSpec[] = parameterSpecs(config),
+  choices: AdaptChoices,
+  sources: Pick<AdaptSources, 'expanded'>,
+): AdaptDecisions {
+  const random = choices.random?.includes('cross-attention') === true;
+  if (random && choices.crossAttentionNorms === 'copy') {
+    throw new ConfigError(
+      'The norms of cross-attention cannot be copied (crossAttentionNorms: copy) where cross-attention is a random part.',
+      {
+        code: 'gemma.cross-attention-norms',
+        hint: 'Leave one of the two out; crossAttention: random draws the projections and keeps the norms.',
+      },
+    );
+  }
+  const choice = random ? 'random' : (choices.crossAttention ?? 'auto');
+  // Repeated heads change no function: the sides are compared as their sources are.
+  const { expanded } = sources;
+  const asStored = expanded ? { ...config, encoder: { ...config.encoder, keyValueHeads: expanded.from } } : config;
+  return {
+    copiesProjections: copiesCrossAttention(asStored, choice),
+    reason: crossAttentionReason(asStored, choice),
+    norms: choices.crossAttentionNorms ?? (random ? 'identity' : 'copy'),
+  };
+}
+
+/** What fills each of these parameters (an encoder-decoder's, or some of them). */
+export function planAdaptation(
+  specs: readonly ParameterSpec[],
+  { copiesProjections, norms }: AdaptDecisions,
   random: readonly RandomPart[] = [],
+  sources: Pick<AdaptSources, 'expanded'> = {},
 ): AdaptStep[] {
-  const copies = copiesCrossAttention(config, crossAttentionChoice(choice, random));
   return specs.map((spec): AdaptStep => {
     const mapped = mapName(spec.name);
     if (!mapped)
       throw new GraftError(`"${spec.name}" is no parameter of an encoder-decoder Gemma.`, { code: 'gemma.adapt-name' });
+    const { side, source: name, cross } = mapped;
     if ((random as readonly string[]).includes(spec.group)) return { spec };
-    return mapped.crossProjection && !copies ? { spec } : { spec, from: { side: mapped.side, name: mapped.source } };
+    if (cross === 'projection' && !copiesProjections) return { spec };
+    if (cross === 'norm' && norms === 'identity') return { spec };
+    const { expanded } = sources;
+    const repeats = expanded && side === 'encoder' && /\.self_attn\.[kv]_proj\./.test(name);
+    return { spec, from: { side, name }, ...(repeats ? { heads: expanded } : {}) };
   });
 }
 
@@ -190,12 +213,14 @@ function checkDepth(side: Side, wanted: number, { path, tensors }: CheckpointRea
 
 /** Refuses a plan whose sources lack a tensor or hold one of another shape; names at most five. */
 export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): void {
-  const problems = plan.flatMap(({ spec, from }) => {
+  const problems = plan.flatMap(({ spec, from, heads }) => {
     if (!from) return [];
     const reader = sources[from.side];
     const info = reader.tensors.get(from.name);
     if (!info) return [`${reader.path} has no "${from.name}"`];
-    if (info.shape.join() === spec.shape.join()) return [];
+    const [rows, ...width] = info.shape;
+    const made = heads ? [(rows / heads.from) * heads.to, ...width] : info.shape;
+    if (made.join() === spec.shape.join()) return [];
     return [
       `"${from.name}" of ${reader.path} has shape [${info.shape.join(', ')}], but "${spec.name}" should have [${spec.shape.join(', ')}]`,
     ];

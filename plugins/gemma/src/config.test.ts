@@ -95,6 +95,10 @@ describe('parseCheckpointConfig', () => {
     [{ ...t5gemma, encoder: { ...side, hidden_size: 0 } }, /config\.json, encoder: "hidden_size"/],
     [{ ...t5gemma, encoder: { ...side, vocab_size: 98 } }, /98 tokens, the decoder's 99/],
     [{ ...t5gemma, encoder_window: 'wide' }, /"encoder_window" should be "strict" or "inclusive"/],
+    [
+      { ...t5gemma, encoder_attention: 'left' },
+      /"encoder_attention" should be "bidirectional" or "causal", but is "left"/,
+    ],
   ])('%#: names the field that is wrong', (config, message) => {
     expect(() => parseCheckpointConfig(config)).toThrow(CheckpointError);
     expect(() => parseCheckpointConfig(config)).toThrow(message);
@@ -102,11 +106,13 @@ describe('parseCheckpointConfig', () => {
 });
 
 describe('toCheckpointConfig', () => {
-  it.each([gemma2, t5gemma, { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true }])(
-    '%#: is read back as it was',
-    (json) => {
-      const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
-      expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
-    },
-  );
+  it.each([
+    gemma2,
+    t5gemma,
+    { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true },
+    { ...t5gemma, encoder_attention: 'causal' },
+  ])('%#: is read back as it was', (json) => {
+    const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
+    expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
+  });
 });

@@ -8,6 +8,8 @@ import {
 import { VOCABULARY_SIZE, type Size } from './sizes';
 
 export type EncoderWindow = 'strict' | 'inclusive';
+/** Which way the encoder's self-attention looks: both ways as published, or back alone (the paper's ablation). */
+export type EncoderAttention = 'bidirectional' | 'causal';
 export type LayerType = 'sliding_attention' | 'full_attention';
 
 /** Everything that the arithmetic of one side depends on. */
@@ -34,6 +36,8 @@ export interface EncoderDecoderConfig {
   readonly encoder: SideConfig;
   readonly decoder: SideConfig;
   readonly encoderWindow: EncoderWindow;
+  /** Default: bidirectional. */
+  readonly encoderAttention?: EncoderAttention;
   /** One embedding table for both sides and the output; the published models have two tables. */
   readonly tieEncoderEmbedding: boolean;
   /** The output projection is a table of its own, not the decoder's embedding. The published models tie the two. */
@@ -59,6 +63,8 @@ export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
 export interface GemmaOptions {
   /** Default: what the checkpoint says of itself, else `strict` (quirk 1). */
   encoderWindow?: EncoderWindow;
+  /** Default: what the checkpoint says of itself, else `bidirectional`. */
+  encoderAttention?: EncoderAttention;
   /** Default: what the checkpoint says of itself, else false. */
   tieEncoderEmbedding?: boolean;
 }
@@ -263,6 +269,10 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   if (window !== 'strict' && window !== 'inclusive') {
     throw fail(where, 'encoder_window', `should be "strict" or "inclusive", but is ${shown(window)}`);
   }
+  const attention = json.encoder_attention ?? 'bidirectional';
+  if (attention !== 'bidirectional' && attention !== 'causal') {
+    throw fail(where, 'encoder_attention', `should be "bidirectional" or "causal", but is ${shown(attention)}`);
+  }
   const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
   checkPair(encoder, decoder, tieEncoderEmbedding, where);
   return {
@@ -270,6 +280,7 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
     encoder,
     decoder,
     encoderWindow: options.encoderWindow ?? window,
+    ...((options.encoderAttention ?? attention) === 'causal' ? { encoderAttention: 'causal' } : {}),
     tieEncoderEmbedding,
     ...whole,
   };
@@ -348,6 +359,7 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
     vocab_size: decoder.vocabularySize,
     // Ours; other readers ignore them.
     encoder_window: config.encoderWindow,
+    ...(config.encoderAttention === 'causal' ? { encoder_attention: 'causal' } : {}),
     ...(config.tieEncoderEmbedding ? { tie_encoder_embedding: true } : {}),
     ...policyField(config),
   };

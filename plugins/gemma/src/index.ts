@@ -10,7 +10,19 @@ export * from './load-model';
 export { LoadInitializer, loadOptions } from './load-initializer';
 export { AdaptInitializer, adaptOptions } from './adapt-initializer';
 export * from './adapt-checkpoint';
-export { CROSS_ATTENTION_CHOICES, RANDOM_PARTS, type CrossAttention, type RandomPart } from './adapt-plan';
+export {
+  CROSS_ATTENTION_CHOICES,
+  CROSS_ATTENTION_NORMS,
+  type CrossAttention,
+  type CrossAttentionNorms,
+} from './adapt-cross-attention';
+export {
+  EXPAND_HEADS_CHOICES,
+  RANDOM_PARTS,
+  type ExpandedHeads,
+  type ExpandHeads,
+  type RandomPart,
+} from './adapt-plan';
 export * from './generate';
 export { type BeamSearchOptions, type ScoredSequences } from './beam-search';
 export { type Sampling } from './sampling';

@@ -35,6 +35,15 @@ describe('masks', () => {
     ]);
   });
 
+  it('a causal encoder sees of these keys those that do not come later', () => {
+    const causal = (rule: 'strict' | 'inclusive', padding?: tf.Tensor) =>
+      encoderMasks(4, 2, rule, { attention: padding }, 'causal');
+    expect(drawn(causal('strict').full_attention)).toEqual(['x...', 'xx..', 'xxx.', 'xxxx']);
+    expect(drawn(causal('strict').sliding_attention)).toEqual(['x...', 'xx..', '.xx.', '..xx']);
+    expect(drawn(causal('inclusive').sliding_attention)).toEqual(['x...', 'xx..', 'xxx.', '.xxx']);
+    expect(drawn(causal('strict', ones([1, 0, 1, 1])).sliding_attention)).toEqual(['x...', 'x...', '..x.', '..xx']);
+  });
+
   it.each([
     { ahead: 0, behind: Infinity },
     { ahead: 0, behind: 2 },

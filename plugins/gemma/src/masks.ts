@@ -4,7 +4,7 @@
  * Positions need not begin again in a segment: rotary positions and windows tell only how far apart two tokens are.
  */
 import { tf } from '@graft/engine';
-import type { EncoderWindow } from './config';
+import type { EncoderAttention, EncoderWindow } from './config';
 
 /** What the published implementation adds to a score that must not count (quirk 3). */
 export const UNSEEN = -3.4028234663852886e38;
@@ -81,12 +81,20 @@ export interface SideMasks {
 }
 
 /**
- * Bidirectional self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
+ * An encoder's self-attention. Sliding layers see |i - j| < window (`strict`: the models' own implementation and the
  * published one up to 5.0) or |i - j| <= window (`inclusive`: the published one since its 5.x masks) (quirk 1).
+ * `causal`: of these keys, those that do not come later; with the strict window these are the decoder's masks.
  */
-export function encoderMasks(length: number, window: number, rule: EncoderWindow, masks: RowMasks = {}): SideMasks {
-  const padding = rowMask(masks);
+export function encoderMasks(
+  length: number,
+  window: number,
+  rule: EncoderWindow,
+  masks: RowMasks = {},
+  attention: EncoderAttention = 'bidirectional',
+): SideMasks {
   const reach = rule === 'strict' ? window - 1 : window;
+  if (attention === 'causal') return decoderMasks(length, reach + 1, masks);
+  const padding = rowMask(masks);
   const near = reach < length - 1 ? positionMask(length, { ahead: reach, behind: reach }) : undefined;
   return { full_attention: padding, sliding_attention: combine(padding, near) };
 }

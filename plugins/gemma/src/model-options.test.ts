@@ -45,14 +45,17 @@ describe('resolveModelConfig', () => {
   });
 
   it('overrides a checkpoint field by field', () => {
-    const checkpoint = toCheckpointConfig(resolve({ decoder: tiny, encoderWindow: 'inclusive', vocabularySize: 99 }));
+    const checkpoint = toCheckpointConfig(
+      resolve({ decoder: tiny, encoderWindow: 'inclusive', encoderAttention: 'causal', vocabularySize: 99 }),
+    );
     const config = resolve(
       { decoder: { slidingWindow: 7, attentionSoftCap: null } },
       checkpoint,
     ) as EncoderDecoderConfig;
     expect(config.decoder).toMatchObject({ ...tiny, slidingWindow: 7, attentionSoftCap: null, vocabularySize: 99 });
     expect(config.encoder).toMatchObject({ ...tiny, slidingWindow: 4096, attentionSoftCap: 50 });
-    expect(config.encoderWindow).toBe('inclusive');
+    expect([config.encoderWindow, config.encoderAttention]).toEqual(['inclusive', 'causal']);
+    expect(resolve({ encoderAttention: 'bidirectional' }, checkpoint)).not.toHaveProperty('encoderAttention');
     expect((resolve({ encoderWindow: 'strict' }, checkpoint) as EncoderDecoderConfig).encoderWindow).toBe('strict');
   });
 
@@ -67,6 +70,7 @@ describe('resolveModelConfig', () => {
     [{}, /encoder\.layers is missing/],
     [{ kind: 'decoder-only', preset: '9b-2b' }, /names two sides/],
     [{ kind: 'decoder-only', decoder: tiny, encoder: tiny }, /has no encoder/],
+    [{ kind: 'decoder-only', decoder: tiny, encoderAttention: 'causal' }, /model\.encoderAttention is given/],
     [{ decoder: { ...tiny, keyValueHeads: 3 } }, /keyValueHeads 3 does not divide heads 4/],
     [{ decoder: { ...tiny, layerTypes: ['full_attention'] } }, /lists 1 layers, but layers is 2/],
     [{ decoder: tiny, vocabularySize: 2 }, /bosTokenId is 2, but the vocabulary has 2/],

@@ -71,6 +71,12 @@ export const modelOptions = z.strictObject({
     .describe(
       'sliding encoder layers see |i - j| < window (strict) or <= window. Default: what the checkpoint says, else strict',
     ),
+  encoderAttention: z
+    .enum(['bidirectional', 'causal'])
+    .optional()
+    .describe(
+      "causal: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, else bidirectional",
+    ),
   tieEncoderEmbedding: z
     .boolean()
     .optional()
@@ -213,11 +219,20 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   const tieEncoderEmbedding = options.tieEncoderEmbedding ?? both?.tieEncoderEmbedding ?? false;
   checkPair(encoder, decoder, tieEncoderEmbedding, 'The model');
   const encoderWindow = options.encoderWindow ?? both?.encoderWindow ?? 'strict';
-  return { kind, encoder, decoder, encoderWindow, tieEncoderEmbedding, ...output };
+  const causal = (options.encoderAttention ?? both?.encoderAttention) === 'causal';
+  return {
+    kind,
+    encoder,
+    decoder,
+    encoderWindow,
+    ...(causal ? { encoderAttention: 'causal' } : {}),
+    tieEncoderEmbedding,
+    ...output,
+  };
 }
 
 function refuseEncoderOptions(options: ModelOptions): void {
-  for (const field of ['encoder', 'encoderWindow', 'tieEncoderEmbedding'] as const) {
+  for (const field of ['encoder', 'encoderWindow', 'encoderAttention', 'tieEncoderEmbedding'] as const) {
     if (options[field] !== undefined && options[field] !== false) {
       throw optionError(`model.${field} is given, but the model is decoder-only and has no encoder.`);
     }

@@ -2,6 +2,7 @@ import type { BatchTensors, HostArray, Parameters } from '@graft/core';
 import { openEngine, tf, valueAndGradients } from '@graft/engine';
 import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
 import { asGemma, type GemmaModel } from './model';
+import { mapName } from './name-mapping';
 
 const SOURCE = [
   [5, 9, 4, 30, 8, 7, 36, 3],
@@ -67,6 +68,32 @@ describe('GemmaModel', () => {
       const before = run(model, parameters, { input_ids: SOURCE, decoder_input_ids: TARGET });
       const after = run(model, parameters, { input_ids: replaced(SOURCE, 0, 3, 1), decoder_input_ids: TARGET });
       expect(changed(before.states!, after.states!)).toEqual(expected);
+    });
+
+    test('a causal encoder gives the states of a decoder-only stack of the same weights', () => {
+      const decoderOnly = tinyGemma({ kind: 'decoder-only' });
+      const weights = tinyParameters(decoderOnly);
+      const model = tinyGemma({ encoderAttention: 'causal' });
+      const parameters = tinyParameters(model, 5);
+      for (const name of Object.keys(parameters)) {
+        const mapped = mapName(name)!;
+        if (mapped.side === 'encoder') parameters[name] = weights[mapped.source];
+      }
+      // Longer than the window, a padded row, and two segments in a row.
+      const fields = {
+        input_ids: SOURCE,
+        attention_mask: [SOURCE[0].map(() => 1), [1, 1, 1, 1, 1, 1, 0, 0]],
+        segment_ids: [[1, 1, 1, 2, 2, 2, 2, 2], SOURCE[1].map(() => 1)],
+      };
+      const states = rowsOf(model.encode(parameters, tensors(fields)));
+      const expected = rowsOf(decoderOnly.decoderStates(weights, tensors(fields)));
+      expect(states).toEqual(expected);
+      // `representation` (SuperGLUE, embeddings) and the whole model read the same states.
+      expect(rowsOf(model.representation.states(parameters, tensors(fields)))).toEqual(expected);
+      const whole = run(model, parameters, { ...fields, decoder_input_ids: TARGET });
+      expect(whole.states).toEqual(expected);
+      const both = rowsOf(tinyGemma().encode(parameters, tensors(fields)));
+      expect(distance(both[0][0], expected[0][0])).toBeGreaterThan(1e-3);
     });
 
     test('a sliding decoder layer of window 3 is changed by its own and the two tokens before', () => {

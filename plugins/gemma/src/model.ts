@@ -171,12 +171,12 @@ export class GemmaModel implements Model {
 
   private encodeRows(
     parameters: Parameters,
-    { encoder, encoderWindow }: EncoderDecoderConfig,
+    { encoder, encoderWindow, encoderAttention }: EncoderDecoderConfig,
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
   ): tf.Tensor {
-    const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, rowMasks);
+    const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, rowMasks, encoderAttention);
     return runLayers(
       parameters,
       encoder,

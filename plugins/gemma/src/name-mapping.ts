@@ -23,7 +23,10 @@ const LAYER_NAMES: Readonly<Record<string, string>> = {
   'post_self_attn_layernorm.weight': 'post_attention_layernorm.weight',
   'pre_feedforward_layernorm.weight': 'pre_feedforward_layernorm.weight',
   'post_feedforward_layernorm.weight': 'post_feedforward_layernorm.weight',
-  // The paper does not say what these two start from; the published adaptation takes self-attention's.
+};
+
+/** Copied or at gain 1. Neither the paper nor published code says what the authors' models began with. */
+const CROSS_NORMS: Readonly<Record<string, string>> = {
   'pre_cross_attn_layernorm.weight': 'input_layernorm.weight',
   'post_cross_attn_layernorm.weight': 'post_attention_layernorm.weight',
 };
@@ -41,23 +44,27 @@ export interface MappedName {
   readonly side: Side;
   /** Tensor of that decoder-only checkpoint. */
   readonly source: string;
-  /** One of cross-attention's four projections. */
-  readonly crossProjection: boolean;
+  /** One of cross-attention's four projections, or one of the two norms around it. */
+  readonly cross?: 'projection' | 'norm';
 }
 
 /** Where an encoder-decoder parameter comes from; undefined for a name that is not the architecture's. */
 export function mapName(target: string): MappedName | undefined {
   // An output that is not tied to the embedding.
-  if (target === 'lm_head.out_proj.weight')
-    return { side: 'decoder', source: 'lm_head.weight', crossProjection: false };
+  if (target === 'lm_head.out_proj.weight') return { side: 'decoder', source: 'lm_head.weight' };
   const match = /^model\.(encoder|decoder)\.(?:layers\.(\d+)\.)?(.+)$/.exec(target);
   if (!match) return undefined;
   const [, side, layer, rest] = match as unknown as [string, Side, string | undefined, string];
   if (layer === undefined) {
     const source = STACK_NAMES[rest];
-    return source === undefined ? undefined : { side, source: `model.${source}`, crossProjection: false };
+    return source === undefined ? undefined : { side, source: `model.${source}` };
   }
-  const crossProjection = Object.hasOwn(CROSS_PROJECTIONS, rest);
-  const source = crossProjection ? CROSS_PROJECTIONS[rest] : LAYER_NAMES[rest];
-  return source === undefined ? undefined : { side, source: `model.layers.${layer}.${source}`, crossProjection };
+  const cross = Object.hasOwn(CROSS_PROJECTIONS, rest)
+    ? 'projection'
+    : Object.hasOwn(CROSS_NORMS, rest)
+      ? 'norm'
+      : undefined;
+  const source = { ...LAYER_NAMES, ...CROSS_PROJECTIONS, ...CROSS_NORMS }[rest];
+  if (source === undefined) return undefined;
+  return { side, source: `model.layers.${layer}.${source}`, ...(cross ? { cross } : {}) };
 }

@@ -23,6 +23,18 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
         .choices(['auto', 'copy', 'random'])
         .default('auto'),
     )
+    .addOption(
+      new Option(
+        '--cross-attention-norms <how>',
+        "norms around cross-attention: those around the decoder's self-attention, or gain 1 (default: copy, but identity with --random cross-attention)",
+      ).choices(['copy', 'identity']),
+    )
+    .addOption(
+      new Option(
+        '--expand-heads <side>',
+        "repeat that side's key/value heads, so that every query head has its own: the same function, more parameters",
+      ).choices(['encoder']),
+    )
     .option(
       '--random <parts>',
       'parts not taken from the checkpoints, for ablations: encoder, decoder, cross-attention, embedding',
@@ -46,6 +58,8 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     .action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & { shardGigabytes?: number }) => {
       if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
         throw new UsageMistake('--cross-attention copy and --random cross-attention contradict each other.');
+      if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
+        throw new UsageMistake('--cross-attention-norms copy and --random cross-attention contradict each other.');
       const { adaptCheckpoint } = await import('@graft/gemma');
       const { withInterrupt } = await import('@graft/core');
       const progress = await byteProgress('adapting', context);
@@ -64,6 +78,13 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
         context.note(
           `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}: ${report.crossAttentionReason}.`,
         );
+        const expanded = report.expandedHeads;
+        context.note(
+          `Norms around cross-attention: ${report.crossAttentionNorms === 'copied' ? "those around the decoder's self-attention" : 'gain 1'}.`,
+        );
+        if (expanded) context.note(`The encoder's ${expanded.from} key/value heads became ${expanded.to}.`);
+        else if (options.expandHeads)
+          context.note('The encoder had a key/value head for each query head already; none was repeated.');
         if (report.unused.length > 0) context.note(`Not taken along: ${report.unused.join(', ')}.`);
         context.print(report.out);
       } catch (error) {

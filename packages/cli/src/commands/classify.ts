@@ -1,10 +1,10 @@
 import type { HostArray, HostFields, Tokenizer } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderWindow, GemmaClassifier } from '@graft/gemma';
+import type { EncoderAttention, EncoderWindow, GemmaClassifier } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { openTokenizer } from '../open-tokenizer';
-import { encoderWindowOption, engineOption, integer } from '../options';
+import { encoderAttentionOption, encoderWindowOption, engineOption, integer } from '../options';
 import { UsageMistake } from '../report-error';
 import { readTexts, textBatches } from '../texts';
 
@@ -17,6 +17,7 @@ interface ClassifyOptions {
   tokenizer?: string;
   batchSize: number;
   encoderWindow?: EncoderWindow;
+  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -32,6 +33,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
     .option('--tokenizer <name>', "of texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
     .addOption(encoderWindowOption())
+    .addOption(encoderAttentionOption())
     .addOption(engineOption())
     .action((options: ClassifyOptions) => classify(context, options));
 }
@@ -44,7 +46,10 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
   const { Classifier, loadClassifier } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const loaded = await loadClassifier(options.model, { encoderWindow: options.encoderWindow });
+  const loaded = await loadClassifier(options.model, {
+    encoderWindow: options.encoderWindow,
+    encoderAttention: options.encoderAttention,
+  });
   if (loaded.unknownTensors.length > 0) context.note(`Tensors of no use here: ${loaded.unknownTensors.join(', ')}.`);
   const { classifier, parameters } = loaded;
   const runner = new Classifier(engine, classifier);

@@ -1,11 +1,11 @@
 import type { HostArray } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderWindow, Pooling } from '@graft/gemma';
+import type { EncoderAttention, EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { openModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
-import { encoderWindowOption, engineOption, integer } from '../options';
+import { encoderAttentionOption, encoderWindowOption, engineOption, integer } from '../options';
 import { UsageMistake } from '../report-error';
 import { readTexts, textBatches } from '../texts';
 
@@ -19,6 +19,7 @@ interface EmbedCommandOptions {
   tokenizer?: string;
   batchSize: number;
   encoderWindow?: EncoderWindow;
+  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -39,6 +40,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .option('--tokenizer <name>', "for --texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
     .addOption(encoderWindowOption())
+    .addOption(encoderAttentionOption())
     .addOption(engineOption())
     .action((options: EmbedCommandOptions) => embed(context, options));
 }
@@ -49,7 +51,10 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
   const { Embedder } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const checkpoint = await openModel(context, options.model, { encoderWindow: options.encoderWindow });
+  const checkpoint = await openModel(context, options.model, {
+    encoderWindow: options.encoderWindow,
+    encoderAttention: options.encoderAttention,
+  });
   const embedder = new Embedder(engine, checkpoint.model);
   try {
     const batches =

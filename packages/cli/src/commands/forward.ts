@@ -1,9 +1,9 @@
 import type { EngineMode } from '@graft/engine';
-import type { EncoderWindow, ForwardOutput } from '@graft/gemma';
+import type { EncoderAttention, EncoderWindow, ForwardOutput } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { openModel } from '../open-model';
-import { encoderWindowOption, engineOption, listOf } from '../options';
+import { encoderAttentionOption, encoderWindowOption, engineOption, listOf } from '../options';
 
 interface ForwardCommandOptions {
   model: string;
@@ -11,6 +11,7 @@ interface ForwardCommandOptions {
   output: string;
   with?: ForwardOutput[];
   encoderWindow?: EncoderWindow;
+  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -30,6 +31,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       listOf(['encoder', 'loss', 'gradients']),
     )
     .addOption(encoderWindowOption())
+    .addOption(encoderAttentionOption())
     .addOption(engineOption())
     .action(async (options: ForwardCommandOptions) => {
       const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
@@ -37,7 +39,10 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       const { maskedCrossEntropy } = await import('@graft/objectives');
       const inputs = await readHostTensors(options.inputs);
       const engine = await openCommandEngine(context, options.engine ?? 'auto');
-      const checkpoint = await openModel(context, options.model, { encoderWindow: options.encoderWindow });
+      const checkpoint = await openModel(context, options.model, {
+        encoderWindow: options.encoderWindow,
+        encoderAttention: options.encoderAttention,
+      });
       const { model, parameters } = checkpoint;
       try {
         const outputs = await runForward({

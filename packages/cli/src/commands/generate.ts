@@ -1,12 +1,20 @@
 import type { HostFields } from '@graft/core';
 import type { Engine, EngineMode, Precision } from '@graft/engine';
-import type { EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
+import type { EncoderAttention, EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { NewText } from '../new-text';
 import { openModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
-import { collect, encoderWindowOption, engineOption, integer, numberOf, positiveNumber } from '../options';
+import {
+  collect,
+  encoderAttentionOption,
+  encoderWindowOption,
+  engineOption,
+  integer,
+  numberOf,
+  positiveNumber,
+} from '../options';
 import { UsageMistake } from '../report-error';
 
 interface GenerateCommandOptions {
@@ -29,6 +37,7 @@ interface GenerateCommandOptions {
   stream?: boolean;
   precision: Precision;
   encoderWindow?: EncoderWindow;
+  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -74,6 +83,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         .default('float32'),
     )
     .addOption(encoderWindowOption())
+    .addOption(encoderAttentionOption())
     .addOption(engineOption())
     .action(async (options: GenerateCommandOptions) => {
       checkUsage(options);
@@ -162,6 +172,7 @@ async function generateRows(
   const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
   const checkpoint = await openModel(context, options.model, {
     encoderWindow: options.encoderWindow,
+    encoderAttention: options.encoderAttention,
     weights: options.precision,
   });
   const { model, parameters } = checkpoint;

@@ -127,7 +127,10 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
       `${side.keyValueHeads} key/value heads, window ${side.slidingWindow}`,
   );
   const { vocabularySize, padTokenId, bosTokenId, eosTokenIds } = parsed.decoder;
-  const extra = parsed.kind === 'encoder-decoder' && parsed.tieEncoderEmbedding ? ', encoder embedding tied' : '';
+  const extra =
+    parsed.kind === 'encoder-decoder'
+      ? `${parsed.tieEncoderEmbedding ? ', encoder embedding tied' : ''}${parsed.encoderAttention === 'causal' ? ', causal encoder' : ''}`
+      : '';
   return [
     `config: ${parsed.kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}${extra}`,
     ...lines,
