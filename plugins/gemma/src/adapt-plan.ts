@@ -22,7 +22,7 @@ import {
   type DecoderOnlyConfig,
 } from './config';
 import { mapName, type Side } from './name-mapping';
-import { parameterSpecs, TIED_OUTPUT_NAMES } from './parameters';
+import { TIED_OUTPUT_NAMES } from './parameters';
 
 /** Parts that an ablation may leave to chance instead of taking them from the checkpoints. */
 export const RANDOM_PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
