@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError, shortened } from '@graft/engine';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -80,9 +80,8 @@ function differ(first: CheckpointReader, other: CheckpointReader, how: string): 
 const NAMED_DIFFERENCES = 3;
 const SHOWN_CHARACTERS = 60;
 
-function shortened(value: unknown): string {
-  const json = JSON.stringify(value) ?? 'not set';
-  return json.length > SHOWN_CHARACTERS ? `${json.slice(0, SHOWN_CHARACTERS - 1)}…` : json;
+function shown(value: unknown): string {
+  return shortened(JSON.stringify(value) ?? 'not set', SHOWN_CHARACTERS);
 }
 
 /** Keys by path (`decoder.hidden_size`) whose values differ; what is no object is compared as a whole. */
@@ -106,7 +105,7 @@ async function checkAgreement(
   if (found.length > 0) {
     const named = found.slice(0, NAMED_DIFFERENCES).map(({ path, one, two }, i) => {
       const where = i === 0 ? ' in config.json' : '';
-      return `"${path}"${where} is ${shortened(one)} and ${shortened(two)}`;
+      return `"${path}"${where} is ${shown(one)} and ${shown(two)}`;
     });
     const more = found.length - named.length;
     throw differ(first, other, `${named.join(', ')}${more > 0 ? `, and ${more} more` : ''}`);

@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError, cutText, shortened } from '@graft/engine';
 import { isStoredDtype, STORED_DTYPES, storedWidth, type StoredDtype } from './dtypes';
 import { malformed } from './problems';
 import { scanKeys } from './strict-json';
@@ -53,7 +53,7 @@ export function parseHeader(file: string, json: Uint8Array, dataStart: number, f
     throw malformed(file, `its header is not JSON (${json.length} bytes)`);
   }
   if (typeof parsed !== 'object' || parsed === null || !text.startsWith('{'))
-    throw malformed(file, `its header is not a JSON object: expected "{", got ${JSON.stringify(text.slice(0, 10))}`);
+    throw malformed(file, `its header is not a JSON object: expected "{", got ${JSON.stringify(cutText(text, 10))}`);
   const { keys, duplicate } = scanKeys(text);
   if (duplicate !== undefined)
     throw malformed(file, `its header has ${quote(duplicate)} twice, expected every name once`);
@@ -66,8 +66,7 @@ export function parseHeader(file: string, json: Uint8Array, dataStart: number, f
 }
 
 const quote = (value: unknown): string => {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 120 ? `${text.slice(0, 120)}…` : text;
+  return shortened(JSON.stringify(value) ?? 'nothing', 120);
 };
 
 function parseMetadata(file: string, value: unknown): Record<string, string> {

@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError, shortened } from '@graft/engine';
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isThere, removeTemporaries, syncFolder, writeFailure } from './atomic';
@@ -88,8 +88,7 @@ async function begin(partial: string, plan: Readonly<Record<string, unknown>>, r
 }
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'not there';
-  return text.length > 120 ? `${text.slice(0, 117)}...` : text;
+  return shortened(JSON.stringify(value) ?? 'not there', 120);
 }
 
 /** A file has its name only when it is whole: what is left to check is that it holds the right tensors. */

@@ -9,6 +9,8 @@ export {
   PluginError,
   ConfigError,
   UsageError,
+  cutText,
+  shortened,
   type GraftErrorOptions,
 } from '@graft/engine';
 export * from './interfaces';
@@ -23,6 +25,8 @@ export * from './batch';
 export * from './special-tokens';
 export * from './suggest';
 export { matchesName } from './match-name';
+export { ExactNumber, JsonProblem, parseJson, type JsonOptions } from './json';
+export { decodeUtf8, describeInvalidUtf8, invalidUtf8At, loneSurrogate } from './unicode';
 export * from './config';
 export * from './run';
 export * from './training';

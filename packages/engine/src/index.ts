@@ -22,3 +22,4 @@ export { after, innerGradients, recomputed, valueAndGradients, withGradient } fr
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';
+export { cutText, shortened } from './text';

@@ -1,3 +1,4 @@
+import { cutText } from '@graft/core';
 import axios, { type AxiosInstance } from 'axios';
 
 export interface Metric {
@@ -27,18 +28,24 @@ export const RUN_TAG = 'graft.runId';
 /** Limits of one log-batch request (MLflow's REST reference). */
 const METRICS_PER_BATCH = 1000;
 const PARAMETERS_PER_BATCH = 100;
-/** Longest parameter value that every store takes. */
+/** UTF-16 units of the longest parameter value that every store takes, and of the longest name. */
 const PARAMETER_LENGTH = 500;
 const NAME_LENGTH = 250;
 
 /** The nearest name that MLflow takes: letters, digits and `_-. :/`, and no parts that a file system would read otherwise. */
 export function toName(key: string): string {
-  return key
+  const name = key
     .replace(/[^\p{L}\p{N}_. :/-]/gu, '_')
     .split('/')
     .map((part) => (/^\.{0,2}$/.test(part) ? '_'.repeat(Math.max(part.length, 1)) : part))
-    .join('/')
-    .slice(0, NAME_LENGTH);
+    .join('/');
+  // What the cut leaves of a part may be such a part again.
+  return cutText(name, NAME_LENGTH).replace(/\/\.{0,2}$/, (end) => '_'.repeat(end.length));
+}
+
+/** The beginning of a value, as long as every store takes it: whole characters, none of them half of a surrogate pair. */
+function toValue(value: string): string {
+  return cutText(value, PARAMETER_LENGTH).replace(/[\ud800-\udfff]/gu, '\ufffd');
 }
 
 interface RunInAnswer {
@@ -124,7 +131,7 @@ export class MlflowClient {
     for (let at = 0; at < parameters.length; at += PARAMETERS_PER_BATCH) {
       const params = parameters
         .slice(at, at + PARAMETERS_PER_BATCH)
-        .map(({ key, value }) => ({ key, value: value.slice(0, PARAMETER_LENGTH) }));
+        .map(({ key, value }) => ({ key, value: toValue(value) }));
       await this.http.post('/runs/log-batch', { run_id: runId, params });
     }
   }

@@ -105,11 +105,41 @@ test('a name that MLflow refuses becomes one that it takes, and others stay as t
     'x'.repeat(250),
   ]);
   fc.assert(
-    fc.property(fc.string({ unit: 'grapheme' }), (key) => {
+    fc.property(fc.string({ unit: 'binary', maxLength: 600, size: 'max' }), (key) => {
       expect(toName(key)).toMatch(/^[\p{L}\p{N}_. :/-]{1,250}$/u);
       expect(toName(toName(key))).toBe(toName(key));
     }),
   );
+});
+
+test('a name that is cut ends in no half of a character, and in nothing that a file system would read otherwise', () => {
+  const letter = '\u{10400}';
+  expect(toName('x'.repeat(249) + letter)).toBe('x'.repeat(249));
+  expect(toName('x'.repeat(248) + letter)).toBe('x'.repeat(248) + letter);
+  expect(toName(`${'x'.repeat(249)}/y`)).toBe(`${'x'.repeat(249)}_`);
+  expect(toName(`${'x'.repeat(247)}/..y`)).toBe(`${'x'.repeat(247)}___`);
+});
+
+test('a value that is cut across a character arrives without it; names that become alike are reported', async () => {
+  const fake = await listen();
+  const warnings: string[] = [];
+  const sender = tracker(fake.port, { warnings });
+  const config = { emoji: `${'x'.repeat(499)}😀 and more`, half: 'a\ud83d', 'a(b)': 1, 'a[b]': 2 };
+  await sender.start({ ...run(temporaryFolder()), config });
+  for (let step = 1; step <= 3; step++) sender.log(step, { 'l(1)': 1, 'l[1]': 2 });
+  await sender.finish('finished');
+  await close(fake);
+  const parameters = fake.calls.flatMap(({ body }) => (body.params as object[] | undefined) ?? []);
+  expect(parameters).toEqual([
+    { key: 'emoji', value: 'x'.repeat(499) },
+    { key: 'half', value: 'a\ufffd' },
+    { key: 'a_b_', value: '1' },
+  ]);
+  expect(sentTo(fake).map(([key, , value]) => [key, value])).toEqual(Array(3).fill(['l_1_', 1]));
+  expect(warnings).toEqual([
+    'MLflow has the name "a_b_" for the parameters "a(b)" and "a[b]" alike; only the first is sent.',
+    'MLflow has the name "l_1_" for the metrics "l(1)" and "l[1]" alike; only the first is sent.',
+  ]);
 });
 
 test('a run arrives: experiment, run, parameters, metrics with steps, end; the token does not', async () => {

@@ -43,16 +43,6 @@ export function flatten(value: JsonValue, path = ''): Parameter[] {
   );
 }
 
-/** A config as MLflow takes it: names that it allows, each once, and no token. */
-function parametersOf(config: JsonValue): Parameter[] {
-  const byName = new Map<string, Parameter>();
-  for (const { key, value } of flatten(config)) {
-    const name = toName(key);
-    if (!SECRET.test(key) && !byName.has(name)) byName.set(name, { key: name, value });
-  }
-  return [...byName.values()];
-}
-
 /**
  * Sends a run's config, metrics and end to an MLflow server from a queue in the background: training never waits for the
  * server. What cannot be sent stays in the run's folder (`mlflow-outbox.json`) and is sent by the next run beside it that
@@ -68,6 +58,8 @@ export class MlflowTracker implements Tracker {
   private leftoversSent = false;
   private refusal: unknown;
   private complained = false;
+  /** Keys by the names that MLflow takes for them. */
+  private readonly named = { parameter: new Map<string, string>(), metric: new Map<string, string>() };
   /** The last step of each metric that was put into the queue. */
   private readonly queuedTo = new Map<string, number>();
 
@@ -90,7 +82,7 @@ export class MlflowTracker implements Tracker {
       experiment: left?.experiment ?? this.options.experiment ?? run.name,
       runName: run.id,
       startTime: left?.startTime ?? Date.now(),
-      parameters: parametersOf(run.config),
+      parameters: this.parametersOf(run.config),
       metrics: left?.metrics ?? [],
     };
     // Of a run that goes on: the server says how much of this it has.
@@ -105,7 +97,8 @@ export class MlflowTracker implements Tracker {
     for (const [name, value] of Object.entries(metrics)) {
       // What is no number has no place in a curve, and JSON has no word for it.
       if (name === 'step' || !Number.isFinite(value)) continue;
-      const key = toName(name);
+      const key = this.nameOf('metric', name);
+      if (key === undefined) continue;
       // A run that was killed repeats the steps behind its last checkpoint.
       if (step <= (this.queuedTo.get(key) ?? -1)) continue;
       this.queuedTo.set(key, step);
@@ -134,6 +127,34 @@ export class MlflowTracker implements Tracker {
     this.logger.warn(
       `MLflow at ${this.options.trackingUri} ${why}; what is left waits in ${outbox} for the next run of that name.`,
     );
+  }
+
+  /** A config as MLflow takes it: names that it allows, each once, and no token. */
+  private parametersOf(config: JsonValue): Parameter[] {
+    return flatten(config).flatMap(({ key, value }) => {
+      const name = SECRET.test(key) ? undefined : this.nameOf('parameter', key);
+      return name === undefined ? [] : [{ key: name, value }];
+    });
+  }
+
+  /** The name of a key in MLflow; undefined, and a warning, where another key has it already. */
+  private nameOf(kind: 'parameter' | 'metric', key: string): string | undefined {
+    const name = toName(key);
+    const names = this.named[kind];
+    const owner = names.get(name);
+    if (owner === key) return name;
+    if (owner === undefined) {
+      names.set(name, key);
+      return name;
+    }
+    if (!names.has(key)) {
+      // Once for each key: no name is that key, as MLflow refuses it.
+      names.set(key, key);
+      this.logger.warn(
+        `MLflow has the name "${name}" for the ${kind}s "${owner}" and "${key}" alike; only the first is sent.`,
+      );
+    }
+    return undefined;
   }
 
   /** Nothing is left to do, or nothing that trying again would change. */

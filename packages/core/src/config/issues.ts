@@ -1,4 +1,4 @@
-import { ConfigError } from '@graft/engine';
+import { ConfigError, shortened } from '@graft/engine';
 import type { z } from 'zod';
 import { didYouMean, nearest } from '../suggest';
 
@@ -45,7 +45,7 @@ export const NOTHING = 'nothing';
 export function show(value: unknown): string {
   if (value === undefined) return NOTHING;
   const json = typeof value === 'function' ? 'a function' : value instanceof Date ? 'a date' : toJson(value);
-  return json.length > SHOWN_CHARACTERS ? `${json.slice(0, SHOWN_CHARACTERS - 1)}…` : json;
+  return shortened(json, SHOWN_CHARACTERS);
 }
 
 function toJson(value: unknown): string {

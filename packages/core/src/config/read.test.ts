@@ -133,3 +133,56 @@ test.each([
     exitCode: 2,
   });
 });
+
+test.each([
+  ['cycle.yaml', 'name: x\nmodel: &m { a: *m }\n', 'the anchor "m" (line 2) holds itself'],
+  ['lists.yaml', 'name: x\nseed:\n  - &list\n    - [3, *list]\n', 'the anchor "list" (line 3) holds itself'],
+  [
+    'laughs.yaml',
+    `a0: &a0 [x,x,x,x,x,x,x,x,x]\n${[1, 2, 3, 4, 5, 6, 7, 8]
+      .map(
+        (i) =>
+          `a${i}: &a${i} [${Array(9)
+            .fill(`*a${i - 1}`)
+            .join()}]\n`,
+      )
+      .join('')}`,
+    'the anchor "a4" (line 5) stands for 66430 values: aliases of aliases multiply them',
+  ],
+  ['half.yaml', 'name: "a \\ud83d b"\n', '\\ud83d is half of a surrogate pair, not a character'],
+  ['half.json', '{"name": "a \\ud83d b"}', '\\ud83d is half of a surrogate pair, not a character'],
+  ['twice.json', '{"name": "a",\n"seed": 1, "name": "b"}', 'the key "name" is there twice (2:12)'],
+  ['large.json', '{"seed": 1e400}', 'the number 1e400 is too large for a float64 (1:10)'],
+  ['latin.yaml', Buffer.from('name: caf\xe9\n', 'latin1'), 'it is not UTF-8 (byte 0xe9 at offset 9)'],
+  ['latin.json', Buffer.from('{"name": "caf\xe9"}', 'latin1'), 'it is not UTF-8 (byte 0xe9 at offset 13)'],
+  ['deep.json', `${'['.repeat(1e5)}${']'.repeat(1e5)}`, 'it has more than 500 objects and lists within each other'],
+])('what YAML and JSON would change in silence, or never end, is refused at once: %s', async (name, text, reason) => {
+  const folder = temporaryFolder();
+  writeFileSync(join(folder, name), text);
+  await expect(load(folder, name)).rejects.toMatchObject({
+    message: `${join(folder, name)} cannot be read as a config: ${reason}.`,
+    exitCode: 2,
+  });
+});
+
+test('aliases and byte order marks are fine', async () => {
+  const folder = temporaryFolder();
+  write(folder, {
+    'a.yaml': `\ufeff${REST.replace(/}$/, '')},\n"name": &n "x-1", "runs": *n }`,
+    'b.json': `\ufeff${JSON.stringify(BASE)}`,
+  });
+  expect((await load(folder, 'a.yaml')).name).toBe('x-1');
+  expect((await load(folder, 'b.json')).name).toBe('test');
+});
+
+test('--set takes no alias within what it stands for', async () => {
+  const folder = temporaryFolder();
+  write(folder, { 'a.json': JSON.stringify(BASE) });
+  const loading = loadConfig({
+    file: 'a.json',
+    plugins: [PLUGIN],
+    workingFolder: folder,
+    overrides: ['model=&m { a: *m }'],
+  });
+  await expect(loading).rejects.toThrow('the anchor "m" (line 1) holds itself');
+});

@@ -1,9 +1,11 @@
 import { ConfigError, GraftError } from '@graft/engine';
 import { cosmiconfig, type Loader } from 'cosmiconfig';
+import { readFile } from 'node:fs/promises';
 import { dirname, parse, resolve } from 'node:path';
+import { parseJson } from '../json';
 import { reasonOf } from '../reason';
+import { decodeUtf8, describeInvalidUtf8 } from '../unicode';
 import { importCode, loadReason } from './code';
-import { parseJson } from './json';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
 import { parseYaml } from './yaml';
 
@@ -17,9 +19,17 @@ const loadCode: Loader = async (file) => {
   }
 };
 
-const loadYaml: Loader = (_, content) => parseYaml(content);
+/** The text of a config, without a byte order mark. cosmiconfig's own has other characters where the file is not UTF-8. */
+async function readText(file: string): Promise<string> {
+  const bytes = await readFile(file);
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw new Error(`it is not UTF-8 (${describeInvalidUtf8(bytes)})`);
+  return text.replace(/^\ufeff/, '');
+}
 
-const loadJson: Loader = (_, content) => parseJson(content);
+const loadYaml: Loader = async (file) => parseYaml(await readText(file));
+
+const loadJson: Loader = async (file) => parseJson(await readText(file));
 
 const LOADERS: Record<string, Loader> = {
   '.yaml': loadYaml,

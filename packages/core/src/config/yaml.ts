@@ -1,11 +1,77 @@
 import { CORE_SCHEMA, load, Type } from 'js-yaml';
+import { escapedUnit, loneSurrogate } from '../unicode';
 
 const MERGE = new Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: (data: unknown) => data === '<<' });
 
 /** YAML's core types and `<<`. Without dates: `name: 2024-01-01` is a text, as JSON would have it. */
 const SCHEMA = CORE_SCHEMA.extend({ implicit: [MERGE] });
 
-/** Throws js-yaml's exception; its first line says what and where. */
+/** Values that aliases may stand for, beside ten for each value that is written. */
+const ALIASED_VALUES = 10_000;
+
+/**
+ * Throws an error whose first line says what and where: js-yaml's exception, and for what it lets pass and nothing behind it
+ * could hold: an alias within what it stands for, aliases of aliases that multiply, half of a surrogate pair.
+ */
 export function parseYaml(text: string): unknown {
-  return load(text, { schema: SCHEMA });
+  /** The anchors' lines by what they stand for. */
+  const anchors = new Map<object, { readonly name: string; readonly line: number }>();
+  const lines: number[] = [];
+  const value = load(text, {
+    schema: SCHEMA,
+    listener: (event, state) => {
+      // js-yaml's types do not have the anchor; its line is that of the value's beginning, or the one before.
+      const { anchor, result, line } = state as unknown as { anchor: string | null; result: unknown; line: number };
+      if (event === 'open') return void lines.push(line);
+      const begin = lines.pop()!;
+      if (anchor === null || typeof result !== 'object' || result === null || anchors.has(result)) return;
+      anchors.set(result, { name: anchor, line: lineOf(text, anchor, begin) });
+    },
+  });
+  checkTree(value, (at) => {
+    const anchor = anchors.get(at);
+    return anchor ? `the anchor "${anchor.name}" (line ${anchor.line})` : 'a value';
+  });
+  return value;
+}
+
+/** Counts from 1. `from`: the line where the search begins, from 0. */
+function lineOf(text: string, anchor: string, from: number): number {
+  const lines = text.split(/\r\n|\r|\n/);
+  const found = lines.findIndex((line, i) => i >= from && line.includes(`&${anchor}`));
+  return (found < 0 ? from : found) + 1;
+}
+
+/** `describe`: what a list or object is called. */
+function checkTree(root: unknown, describe: (at: object) => string): void {
+  /** Values that each list or object stands for, those behind aliases counted every time. */
+  const sizes = new Map<object, number>();
+  const around = new Set<object>();
+  let written = 0;
+  const sizeOf = (at: unknown): number => {
+    if (typeof at === 'string') checkText(at);
+    if (typeof at !== 'object' || at === null) return 1;
+    const known = sizes.get(at);
+    if (known !== undefined) return known;
+    if (around.has(at)) throw new Error(`${describe(at)} holds itself`);
+    around.add(at);
+    let size = 1;
+    for (const [key, inner] of Object.entries(at)) {
+      checkText(key);
+      written++;
+      size += sizeOf(inner);
+    }
+    around.delete(at);
+    if (size > ALIASED_VALUES + 10 * written)
+      throw new Error(`${describe(at)} stands for ${size} values: aliases of aliases multiply them`);
+    sizes.set(at, size);
+    return size;
+  };
+  sizeOf(root);
+}
+
+function checkText(text: string): void {
+  const half = loneSurrogate(text);
+  if (half === undefined) return;
+  throw new Error(`${escapedUnit(half)} is half of a surrogate pair, not a character`);
 }

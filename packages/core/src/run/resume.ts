@@ -1,4 +1,4 @@
-import { UsageError } from '@graft/engine';
+import { shortened, UsageError } from '@graft/engine';
 import type { EvaluationConfig } from '../config';
 import type { RunFolder } from './folder';
 
@@ -35,8 +35,7 @@ export function differences(
 const LONGEST_SHOWN = 60;
 
 export function shown(value: Json | undefined): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > LONGEST_SHOWN ? `${text.slice(0, LONGEST_SHOWN)}…` : text;
+  return shortened(JSON.stringify(value) ?? 'nothing', LONGEST_SHOWN);
 }
 
 /** Throws UsageError naming every key whose change would make the resumed run another run. `train.steps` may grow. */

@@ -1,6 +1,7 @@
-import { DataError } from '@graft/core';
+import { DataError, decodeUtf8, describeInvalidUtf8, JsonProblem, parseJson } from '@graft/core';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { badRow } from './rows';
 import type { Part, PlacedExample, SuperGlueTask } from './task';
 
 /**
@@ -9,7 +10,7 @@ import type { Part, PlacedExample, SuperGlueTask } from './task';
  */
 export async function readTask(folder: string, task: SuperGlueTask, part: Part): Promise<PlacedExample[]> {
   const file = join(folder, task.folder, `${part}.jsonl`);
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
     throw new DataError(`${file} cannot be read: ${reason}.`, {
       code: 'superglue.missing',
@@ -18,21 +19,23 @@ export async function readTask(folder: string, task: SuperGlueTask, part: Part):
       cause,
     });
   });
+  const text = decodeUtf8(bytes);
+  if (text === undefined)
+    throw new DataError(`${file} is not UTF-8: ${describeInvalidUtf8(bytes)}.`, { code: 'superglue.bad-row' });
   return text
     .replace(/^\ufeff/, '')
     .split('\n')
     .flatMap((line, i) => {
-      if (line.trim() === '') return [];
+      if (/^[ \t\r]*$/.test(line)) return [];
+      const place = { file, line: i + 1 };
       let row: unknown;
       try {
-        row = JSON.parse(line);
+        row = parseJson(line);
       } catch (cause) {
-        throw new DataError(`${file}, line ${i + 1}: no JSON (${(cause as Error).message}).`, {
-          code: 'superglue.bad-row',
-          cause,
-        });
+        if (!(cause instanceof JsonProblem)) throw cause;
+        const at = cause.offset === undefined ? '' : ` at character ${cause.offset + 1}`;
+        throw badRow(place, `it is not JSON that can be read: ${cause.what}${at}`, cause);
       }
-      const place = { file, line: i + 1 };
       return task.examples(row, place, part).map((example) => ({ ...example, place }));
     });
 }

@@ -2,10 +2,11 @@ import { DataError } from '@graft/core';
 import { z } from 'zod';
 import type { Part, RowPlace } from './task';
 
-export function badRow({ file, line }: RowPlace, problem: string): DataError {
+export function badRow({ file, line }: RowPlace, problem: string, cause?: unknown): DataError {
   return new DataError(`${file}, line ${line}: ${problem}.`, {
     code: 'superglue.bad-row',
     hint: "Take the benchmark's own files, one JSON object a line.",
+    cause,
   });
 }
 

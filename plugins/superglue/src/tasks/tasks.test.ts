@@ -256,7 +256,7 @@ test('the mean is that of the seven tasks of the paper', () => {
   expect(() => findTask('boolc')).toThrow(/Did you mean "boolq"\?/);
 });
 
-test('a missing file says what was expected where; a line that is no JSON says its number', async () => {
+test('a missing file says what was expected where; a line that is not JSON says its number', async () => {
   const folder = temporaryFolder();
   await expect(readTask(folder, findTask('cb'), 'val')).rejects.toMatchObject({
     message: `${join(folder, 'CB', 'val.jsonl')} cannot be read: there is no such file.`,
@@ -265,7 +265,26 @@ test('a missing file says what was expected where; a line that is no JSON says i
   });
   await mkdir(join(folder, 'CB'));
   await writeFile(join(folder, 'CB', 'val.jsonl'), `${JSON.stringify(CB)}\n\n{"premise": \n`);
-  await expect(readTask(folder, findTask('cb'), 'val')).rejects.toThrow(/val\.jsonl, line 3: no JSON/);
+  await expect(readTask(folder, findTask('cb'), 'val')).rejects.toThrow(
+    /val\.jsonl, line 3: it is not JSON that can be read: value expected at character 13\.$/,
+  );
+});
+
+test.each([
+  [
+    '{"premise": "a \\ud83d b"}',
+    'val.jsonl, line 1: it is not JSON that can be read: \\ud83d is half of a surrogate pair',
+  ],
+  [
+    '{"premise": "a", "premise": "b"}',
+    'val.jsonl, line 1: it is not JSON that can be read: the key "premise" is there twice',
+  ],
+  [Buffer.from('{"premise": "caf\xe9"}', 'latin1'), 'val.jsonl is not UTF-8: byte 0xe9 at offset 16.'],
+])('what would be changed in silence is refused: %s', async (content, message) => {
+  const folder = temporaryFolder();
+  await mkdir(join(folder, 'CB'));
+  await writeFile(join(folder, 'CB', 'val.jsonl'), content);
+  await expect(readTask(folder, findTask('cb'), 'val')).rejects.toThrow(message);
 });
 
 describeIf(SHARED !== undefined, '../shared/data is not here', 'real rows', () => {

@@ -1,0 +1,27 @@
+import fc from 'fast-check';
+import { cutText, shortened } from './text';
+
+describe('texts that are cut', () => {
+  it('gives the docstring example', () => {
+    expect(cutText('ab😀', 3)).toBe('ab');
+  });
+
+  it('never leaves half of a surrogate pair, and takes no more than needed', () => {
+    const characters = fc.string({ unit: 'binary', maxLength: 20 });
+    fc.assert(
+      fc.property(characters, fc.nat(45), (text, longest) => {
+        const cut = cutText(text, longest);
+        expect(text.startsWith(cut)).toBe(true);
+        expect(/[\ud800-\udfff]/u.test(cut)).toBe(false);
+        expect(cut.length).toBeGreaterThanOrEqual(Math.min(text.length, longest) - 1);
+        expect(cut.length).toBeLessThanOrEqual(longest);
+      }),
+    );
+  });
+
+  it('show that something is missing', () => {
+    expect(shortened('abcd', 4)).toBe('abcd');
+    expect(shortened('abcde', 4)).toBe('abc…');
+    expect(shortened('ab😀cd', 4)).toBe('ab…');
+  });
+});

@@ -1,0 +1,16 @@
+/**
+ * The first `longest` UTF-16 units of a text at most, the text itself where it is no longer. It never ends in half of a
+ * surrogate pair: no store, terminal or JSON reader takes one.
+ *
+ *     cutText('ab😀', 3)   ->   'ab'
+ */
+export function cutText(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const last = text.charCodeAt(longest - 1);
+  return text.slice(0, last >= 0xd800 && last < 0xdc00 ? longest - 1 : longest);
+}
+
+/** A text of at most `longest` UTF-16 units, whose end gives way to "…" where it is longer. */
+export function shortened(text: string, longest: number): string {
+  return text.length > longest ? `${cutText(text, longest - 1)}…` : text;
+}
