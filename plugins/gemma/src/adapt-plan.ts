@@ -80,6 +80,7 @@ export class AdaptSources {
         decoder: target.decoder,
         encoderWindow: options.encoderWindow ?? 'strict',
         tieEncoderEmbedding: options.tieEncoderEmbedding ?? false,
+        initializerRange: target.initializerRange,
         ...(target.untiedOutput ? { untiedOutput: true } : {}),
       };
       checkPair(

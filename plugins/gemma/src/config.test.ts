@@ -33,11 +33,12 @@ describe('parseCheckpointConfig', () => {
         layerTypes: ['sliding_attention', 'full_attention', 'sliding_attention'],
         attentionSoftCap: 50,
         finalLogitSoftCap: 30,
-        queryPreAttentionScalar: 16,
+        queryPreAttentionScalar: 256,
         padTokenId: 0,
         bosTokenId: 2,
         eosTokenIds: [1],
       },
+      initializerRange: 0.02,
     });
   });
 
@@ -78,7 +79,7 @@ describe('parseCheckpointConfig', () => {
 
   it.each([
     [{ ...gemma2, hidden_size: 'wide' }, /"hidden_size" should be an integer of at least 1, but is "wide"/],
-    [{ ...gemma2, intermediate_size: undefined }, /"intermediate_size".*missing/],
+    [{ ...gemma2, intermediate_size: null }, /"intermediate_size" should be an integer of at least 1, but is null/],
     [
       { ...gemma2, num_key_value_heads: 3 },
       /"num_key_value_heads" is 3, which does not divide "num_attention_heads" 4/,
@@ -91,7 +92,7 @@ describe('parseCheckpointConfig', () => {
     [{ ...gemma2, attention_bias: true }, /"attention_bias" is true/],
     [{ ...gemma2, pad_token_id: 99 }, /"pad_token_id" is 99, but "vocab_size" is 99/],
     [{ ...gemma2, model_type: 'llama' }, /"model_type" should be "gemma2" or "t5gemma", but is "llama"/],
-    [{ model_type: 't5gemma', encoder: side }, /"decoder" should be an object/],
+    [{ model_type: 't5gemma', encoder: side, decoder: 2 }, /"decoder" should be an object/],
     [{ ...t5gemma, encoder: { ...side, hidden_size: 0 } }, /config\.json, encoder: "hidden_size"/],
     [{ ...t5gemma, encoder: { ...side, vocab_size: 98 } }, /98 tokens, the decoder's 99/],
     [{ ...t5gemma, encoder_window: 'wide' }, /"encoder_window" should be "strict" or "inclusive"/],

@@ -4,8 +4,17 @@ import {
   SPECIAL_TOKENS_KEY,
   storedSpecialTokens,
   type SpecialTokenPolicy,
+  type SpecialTokens,
 } from '@graft/core';
-import { VOCABULARY_SIZE, type Size } from './sizes';
+import { ConfigFields, isObject, LIMITS, shown, type Json } from './config-fields';
+import {
+  GEMMA2_KEYS,
+  T5GEMMA_KEYS,
+  T5GEMMA_SECTION_KEYS,
+  DEFAULT_ROPE_THETA,
+  type PublishedKey,
+} from './published-defaults';
+import type { Size } from './sizes';
 
 export type EncoderWindow = 'strict' | 'inclusive';
 /** Which way the encoder's self-attention looks: both ways as published, or back alone (the paper's ablation). */
@@ -26,8 +35,10 @@ export interface SideConfig extends Size {
   readonly finalLogitSoftCap: number | null;
   /** Scores are scaled by this to the power -1/2 (quirk 7: not by the head dimension). */
   readonly queryPreAttentionScalar: number;
-  readonly padTokenId: number;
+  /** Its row of the embedding gets no gradient. null: there is no such row. */
+  readonly padTokenId: number | null;
   readonly bosTokenId: number;
+  /** Empty where nothing ends a sequence. */
   readonly eosTokenIds: readonly number[];
 }
 
@@ -40,6 +51,8 @@ export interface EncoderDecoderConfig {
   readonly encoderAttention?: EncoderAttention;
   /** One embedding table for both sides and the output; the published models have two tables. */
   readonly tieEncoderEmbedding: boolean;
+  /** Standard deviation of fresh weights; a classification head's begin with it. */
+  readonly initializerRange: number;
   /** The output projection is a table of its own, not the decoder's embedding. The published models tie the two. */
   readonly untiedOutput?: boolean;
   /** Blocks are computed again for the gradient instead of being kept. No matter of a checkpoint. */
@@ -51,7 +64,8 @@ export interface EncoderDecoderConfig {
 export interface DecoderOnlyConfig {
   readonly kind: 'decoder-only';
   readonly decoder: SideConfig;
-  /** As above. */
+  /** As above, here and below. */
+  readonly initializerRange: number;
   readonly untiedOutput?: boolean;
   readonly rematerialize?: boolean;
   readonly specialTokens?: SpecialTokenPolicy;
@@ -69,159 +83,58 @@ export interface GemmaOptions {
   tieEncoderEmbedding?: boolean;
 }
 
-/** What the published implementation means where a config.json is silent. */
+/** What a model's options mean where neither they nor a checkpoint say more: as a silent config.json. */
 export const SIDE_DEFAULTS = {
-  vocabularySize: VOCABULARY_SIZE,
-  rmsNormEpsilon: 1e-6,
-  ropeTheta: 10_000,
-  maxPositions: 8192,
-  slidingWindow: 4096,
-  attentionSoftCap: 50,
-  finalLogitSoftCap: 30,
-  padTokenId: 0,
-  bosTokenId: 2,
-  eosTokenIds: [1],
+  vocabularySize: GEMMA2_KEYS.vocab_size.default,
+  rmsNormEpsilon: GEMMA2_KEYS.rms_norm_eps.default,
+  ropeTheta: DEFAULT_ROPE_THETA,
+  maxPositions: GEMMA2_KEYS.max_position_embeddings.default,
+  slidingWindow: GEMMA2_KEYS.sliding_window.default,
+  attentionSoftCap: GEMMA2_KEYS.attn_logit_softcapping.default,
+  finalLogitSoftCap: GEMMA2_KEYS.final_logit_softcapping.default,
+  padTokenId: GEMMA2_KEYS.pad_token_id.default,
+  bosTokenId: GEMMA2_KEYS.bos_token_id.default,
+  eosTokenIds: [GEMMA2_KEYS.eos_token_id.default],
 } as const;
-
-/** Layers alternate, sliding first (quirk 2). */
-export function defaultLayerTypes(layers: number): LayerType[] {
-  return Array.from({ length: layers }, (_, layer) => (layer % 2 === 0 ? 'sliding_attention' : 'full_attention'));
-}
-
-type Json = Readonly<Record<string, unknown>>;
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
 
 function fail(where: string, field: string, problem: string): CheckpointError {
   return new CheckpointError(`${where}: "${field}" ${problem}.`, { code: 'gemma.config' });
 }
 
-const shown = (value: unknown): string => (value === undefined ? 'missing' : JSON.stringify(value));
-
-/** Typed fields of one section of a config.json; errors name the section and the field. */
-class Fields {
-  constructor(
-    private readonly json: Json,
-    private readonly where: string,
-  ) {}
-
-  fail(field: string, problem: string): CheckpointError {
-    return fail(this.where, field, problem);
-  }
-
-  integer(field: string, fallback: number | undefined, least: number): number {
-    const value = this.json[field] ?? fallback;
-    if (!Number.isSafeInteger(value) || (value as number) < least) {
-      throw this.fail(field, `should be an integer of at least ${least}, but is ${shown(value)}`);
-    }
-    return value as number;
-  }
-
-  size(field: string, fallback?: number): number {
-    return this.integer(field, fallback, 1);
-  }
-
-  positive(field: string, fallback: number): number {
-    const value = this.json[field] ?? fallback;
-    if (typeof value !== 'number' || !(value > 0))
-      throw this.fail(field, `should be a positive number, but is ${shown(value)}`);
-    return value;
-  }
-
-  /** null switches a soft cap off. */
-  cap(field: string, fallback: number): number | null {
-    return this.json[field] === null ? null : this.positive(field, fallback);
-  }
-
-  tokens(field: string, fallback: readonly number[]): readonly number[] {
-    const value = this.json[field] ?? fallback;
-    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
-    if (list.length === 0 || !list.every((id) => Number.isSafeInteger(id) && (id as number) >= 0)) {
-      throw this.fail(field, `should be a token id or a list of them, but is ${shown(value)}`);
-    }
-    return list as readonly number[];
-  }
-
-  /** Version 5 of the published implementation nests theta in `rope_parameters`; version 4 has `rope_theta` (quirk 11). */
-  ropeTheta(): number {
-    const nested = this.json.rope_parameters ?? this.json.rope_scaling ?? {};
-    if (!isObject(nested)) throw this.fail('rope_parameters', `should be an object, but is ${shown(nested)}`);
-    const type = nested.rope_type ?? nested.type ?? 'default';
-    if (type !== 'default')
-      throw this.fail('rope_parameters', `asks for rotary positions of type ${shown(type)}; Graft knows "default"`);
-    const theta = nested.rope_theta ?? this.json.rope_theta ?? SIDE_DEFAULTS.ropeTheta;
-    if (typeof theta !== 'number' || !(theta > 0))
-      throw this.fail('rope_theta', `should be a positive number, but is ${shown(theta)}`);
-    return theta;
-  }
-
-  layerTypes(layers: number): readonly LayerType[] {
-    const value = this.json.layer_types ?? defaultLayerTypes(layers);
-    if (!Array.isArray(value) || value.length !== layers) {
-      throw this.fail(
-        'layer_types',
-        `should list ${layers} layers, one for each of "num_hidden_layers", but is ${shown(value)}`,
-      );
-    }
-    const strange: unknown = value.find((type) => type !== 'sliding_attention' && type !== 'full_attention');
-    if (strange !== undefined)
-      throw this.fail('layer_types', `knows "sliding_attention" and "full_attention", not ${shown(strange)}`);
-    return value as LayerType[];
-  }
-
-  /** Refuses a setting under which the published model computes something that this one does not. */
-  only(field: string, supported: unknown): void {
-    const value = this.json[field];
-    if (value !== undefined && value !== null && value !== supported) {
-      throw this.fail(field, `is ${shown(value)}; Graft's models have ${shown(supported)} alone`);
-    }
-  }
-}
-
-function parseSide(json: Json, where: string): SideConfig {
-  const fields = new Fields(json, where);
-  fields.only('attention_bias', false);
-  fields.only('use_bidirectional_attention', false);
-  fields.only('hidden_activation', 'gelu_pytorch_tanh');
-  const layers = fields.size('num_hidden_layers');
-  const heads = fields.size('num_attention_heads');
-  const hidden = fields.size('hidden_size');
-  const headDim = fields.size('head_dim', Math.floor(hidden / heads));
-  const keyValueHeads = fields.size('num_key_value_heads', heads);
+function parseSide(json: Json, keys: Readonly<Record<string, PublishedKey>>, where: string): SideConfig {
+  const fields = new ConfigFields(json, keys, where);
+  fields.refuseForeign();
+  const layers = fields.integer('num_hidden_layers', LIMITS.layers);
+  const heads = fields.integer('num_attention_heads', LIMITS.heads);
+  const keyValueHeads = fields.integer('num_key_value_heads', LIMITS.heads);
   if (heads % keyValueHeads !== 0) {
     throw fields.fail(
       'num_key_value_heads',
       `is ${keyValueHeads}, which does not divide "num_attention_heads" ${heads}`,
     );
   }
+  const headDim = fields.integer('head_dim', LIMITS.headDim);
   if (headDim % 2 !== 0) throw fields.fail('head_dim', `is ${headDim}; rotary positions need an even number`);
-  const vocabularySize = fields.size('vocab_size', SIDE_DEFAULTS.vocabularySize);
-  const padTokenId = fields.integer('pad_token_id', SIDE_DEFAULTS.padTokenId, 0);
-  const bosTokenId = fields.integer('bos_token_id', SIDE_DEFAULTS.bosTokenId, 0);
-  for (const [field, id] of [['pad_token_id', padTokenId] as const, ['bos_token_id', bosTokenId] as const]) {
-    if (id >= vocabularySize) throw fields.fail(field, `is ${id}, but "vocab_size" is ${vocabularySize}`);
-  }
+  const vocabularySize = fields.integer('vocab_size', LIMITS.vocabularySize);
   return {
     layers,
-    hidden,
-    feedForward: fields.size('intermediate_size'),
+    hidden: fields.integer('hidden_size', LIMITS.width),
+    feedForward: fields.integer('intermediate_size', LIMITS.width),
     heads,
     headDim,
     keyValueHeads,
     vocabularySize,
-    rmsNormEpsilon: fields.positive('rms_norm_eps', SIDE_DEFAULTS.rmsNormEpsilon),
+    rmsNormEpsilon: fields.positive('rms_norm_eps'),
     ropeTheta: fields.ropeTheta(),
-    maxPositions: fields.size('max_position_embeddings', SIDE_DEFAULTS.maxPositions),
-    slidingWindow: fields.size('sliding_window', SIDE_DEFAULTS.slidingWindow),
+    maxPositions: fields.integer('max_position_embeddings', LIMITS.positions),
+    slidingWindow: fields.integer('sliding_window', LIMITS.positions),
     layerTypes: fields.layerTypes(layers),
-    attentionSoftCap: fields.cap('attn_logit_softcapping', SIDE_DEFAULTS.attentionSoftCap),
-    finalLogitSoftCap: fields.cap('final_logit_softcapping', SIDE_DEFAULTS.finalLogitSoftCap),
-    queryPreAttentionScalar: fields.positive('query_pre_attn_scalar', headDim),
-    padTokenId,
-    bosTokenId,
-    eosTokenIds: fields.tokens('eos_token_id', SIDE_DEFAULTS.eosTokenIds),
+    attentionSoftCap: fields.cap('attn_logit_softcapping'),
+    finalLogitSoftCap: fields.cap('final_logit_softcapping'),
+    queryPreAttentionScalar: fields.positive('query_pre_attn_scalar'),
+    padTokenId: fields.token('pad_token_id', vocabularySize),
+    bosTokenId: fields.startToken('bos_token_id', vocabularySize),
+    eosTokenIds: fields.tokens('eos_token_id'),
   };
 }
 
@@ -246,25 +159,40 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
 }
 
 /**
- * Reads a Hugging Face config.json of Gemma 2 or T5Gemma in the dialect of version 4 or 5 (quirk 11).
- * Throws CheckpointError naming `where`, the field, and what was expected.
+ * Reads a Hugging Face config.json of Gemma 2 or T5Gemma in the dialect of version 4 or 5 (quirk 11). Silence means what it
+ * means to the published implementation (published-defaults.ts). Throws CheckpointError naming `where`, the field, and what
+ * was expected.
  */
 export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): GemmaConfig {
-  // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
-  const untied = json.tie_word_embeddings === false ? { untiedOutput: true } : {};
   const specialTokens = readSpecialTokens(json, where);
-  const whole = { ...untied, ...(specialTokens ? { specialTokens } : {}) };
-  if (json.model_type === 'gemma2') return { kind: 'decoder-only', decoder: parseSide(json, where), ...whole };
+  const policy = specialTokens ? { specialTokens } : {};
+  if (json.model_type === 'gemma2') {
+    const fields = new ConfigFields(json, GEMMA2_KEYS, where);
+    return {
+      kind: 'decoder-only',
+      decoder: parseSide(json, GEMMA2_KEYS, where),
+      initializerRange: fields.positive('initializer_range'),
+      ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
+      ...policy,
+    };
+  }
   if (json.model_type !== 't5gemma') {
     throw fail(where, 'model_type', `should be "gemma2" or "t5gemma", but is ${shown(json.model_type)}`);
   }
-  const section = (field: 'encoder' | 'decoder'): SideConfig => {
-    const value = json[field];
-    if (!isObject(value))
-      throw fail(where, field, `should be an object with that side's configuration, but is ${shown(value)}`);
-    return parseSide(value, `${where}, ${field}`);
+  const fields = new ConfigFields(json, T5GEMMA_KEYS, where);
+  fields.refuseForeign();
+  const sectionFields = (field: 'encoder' | 'decoder'): Json => {
+    const value = json[field] ?? {};
+    if (isObject(value)) return value;
+    throw fail(where, field, `should be an object with that side's configuration, but is ${shown(value)}`);
   };
-  const [encoder, decoder] = [section('encoder'), section('decoder')];
+  const section = (field: 'encoder' | 'decoder'): SideConfig =>
+    parseSide(sectionFields(field), T5GEMMA_SECTION_KEYS, `${where}, ${field}`);
+  const [encoder, own] = [section('encoder'), section('decoder')];
+  // Generation goes by the whole model's end tokens, which are the decoder's where nothing is said.
+  const decoder = 'eos_token_id' in json ? { ...own, eosTokenIds: fields.tokens('eos_token_id') } : own;
+  checkStart(fields, own);
+  fields.boolean('is_encoder_decoder');
   const window = json.encoder_window ?? 'strict';
   if (window !== 'strict' && window !== 'inclusive') {
     throw fail(where, 'encoder_window', `should be "strict" or "inclusive", but is ${shown(window)}`);
@@ -275,6 +203,7 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   }
   const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
   checkPair(encoder, decoder, tieEncoderEmbedding, where);
+  const decoderFields = new ConfigFields(sectionFields('decoder'), T5GEMMA_SECTION_KEYS, `${where}, decoder`);
   return {
     kind: 'encoder-decoder',
     encoder,
@@ -282,20 +211,38 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
     encoderWindow: options.encoderWindow ?? window,
     ...((options.encoderAttention ?? attention) === 'causal' ? { encoderAttention: 'causal' } : {}),
     tieEncoderEmbedding,
-    ...whole,
+    initializerRange: fields.positive('initializer_range', decoderFields.positive('initializer_range')),
+    // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
+    ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
+    ...policy,
   };
+}
+
+/** The published implementation starts training with the decoder's token and generation with the whole model's. */
+function checkStart(fields: ConfigFields, { bosTokenId, vocabularySize }: SideConfig): void {
+  const start = fields.token('bos_token_id', vocabularySize, bosTokenId) ?? bosTokenId;
+  if (start === bosTokenId) return;
+  throw fields.fail(
+    'bos_token_id',
+    `is ${start}, but the decoder's is ${bosTokenId}; Graft starts a decoder's input with one token`,
+  );
+}
+
+/** A model's special tokens. Without a pad token an end token fills up, as in the published implementation's generation. */
+export function tokensOf({ padTokenId, bosTokenId, eosTokenIds }: SideConfig): Omit<SpecialTokens, 'policy'> {
+  return { pad: padTokenId ?? eosTokenIds[0] ?? 0, start: bosTokenId, eos: eosTokenIds };
 }
 
 /** Ours; other readers ignore it. */
 function policyField({ kind, decoder, specialTokens: policy }: GemmaConfig): Record<string, unknown> {
   if (!policy) return {};
-  const { padTokenId: pad, bosTokenId: start, eosTokenIds: eos } = decoder;
-  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens({ kind, specialTokens: { pad, start, eos, policy } }) };
+  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens({ kind, specialTokens: { ...tokensOf(decoder), policy } }) };
 }
 
-const oneOrList = (ids: readonly number[]): number | readonly number[] => (ids.length === 1 ? ids[0] : ids);
+const oneOrList = (ids: readonly number[]): number | readonly number[] | null =>
+  ids.length > 1 ? ids : (ids[0] ?? null);
 
-function sideFields(side: SideConfig): Record<string, unknown> {
+function sideFields(side: SideConfig, initializerRange: number): Record<string, unknown> {
   return {
     attention_bias: false,
     attention_dropout: 0,
@@ -306,7 +253,7 @@ function sideFields(side: SideConfig): Record<string, unknown> {
     head_dim: side.headDim,
     hidden_activation: 'gelu_pytorch_tanh',
     hidden_size: side.hidden,
-    initializer_range: 0.02,
+    initializer_range: initializerRange,
     intermediate_size: side.feedForward,
     layer_types: side.layerTypes,
     max_position_embeddings: side.maxPositions,
@@ -334,12 +281,12 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
       architectures: ['Gemma2ForCausalLM'],
       model_type: 'gemma2',
       dtype,
-      ...sideFields(config.decoder),
+      ...sideFields(config.decoder, config.initializerRange),
       ...ties,
       ...policyField(config),
     };
   }
-  const { encoder, decoder } = config;
+  const { encoder, decoder, initializerRange } = config;
   const side = { model_type: 't5_gemma_module', dropout_rate: 0 };
   return {
     architectures: ['T5GemmaForConditionalGeneration'],
@@ -347,12 +294,17 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
     attention_dropout: 0,
     bos_token_id: decoder.bosTokenId,
     classifier_dropout_rate: 0,
-    decoder: { ...sideFields(decoder), ...side, is_decoder: true, cross_attention_hidden_size: encoder.hidden },
+    decoder: {
+      ...sideFields(decoder, initializerRange),
+      ...side,
+      is_decoder: true,
+      cross_attention_hidden_size: encoder.hidden,
+    },
     dropout_rate: 0,
     dtype,
-    encoder: { ...sideFields(encoder), ...side, is_decoder: false },
+    encoder: { ...sideFields(encoder, initializerRange), ...side, is_decoder: false },
     eos_token_id: oneOrList(decoder.eosTokenIds),
-    initializer_range: 0.02,
+    initializer_range: initializerRange,
     is_encoder_decoder: true,
     pad_token_id: decoder.padTokenId,
     tie_word_embeddings: config.untiedOutput !== true,

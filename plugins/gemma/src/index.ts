@@ -1,6 +1,8 @@
 export { plugin, plugin as default } from './plugin';
 export * from './sizes';
 export * from './config';
+export * from './published-defaults';
+export { ignoredKeys } from './ignored-keys';
 export * from './model-options';
 export * from './parameters';
 export * from './name-mapping';

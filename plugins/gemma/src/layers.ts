@@ -291,9 +291,9 @@ function mix(
 
 /**
  * Rows of an embedding table times sqrt(D): ids [N] to [N, D]. The pad token's row gets no gradient from here
- * (quirk 6); through a tied output it still does.
+ * (quirk 6); through a tied output it still does. null: there is no pad token.
  */
-export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.Tensor {
+export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number | null): tf.Tensor {
   if (isPacked(table)) {
     const rows = unpackBfloat16(tf.gather(table, ids as tf.Tensor1D)); // [N, D]
     return tf.mul(rows, Math.sqrt(rows.shape[1]!));
@@ -305,7 +305,8 @@ export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number): tf.
     return {
       value: tf.mul(tf.gather(weights, ids as tf.Tensor1D), scale),
       gradients: (dy, [saved]) => {
-        const wanted = tf.mul(tf.notEqual(saved, padTokenId).toFloat(), scale).expandDims(1); // [N, 1]
+        // No id is -1.
+        const wanted = tf.mul(tf.notEqual(saved, padTokenId ?? -1).toFloat(), scale).expandDims(1); // [N, 1]
         return [tf.unsortedSegmentSum(tf.mul(dy, wanted), saved as tf.Tensor1D, vocabulary!)];
       },
     };

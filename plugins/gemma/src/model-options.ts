@@ -1,7 +1,6 @@
 import { ConfigError } from '@graft/core';
 import { z } from 'zod';
 import {
-  defaultLayerTypes,
   parseCheckpointConfig,
   SIDE_DEFAULTS,
   checkPair,
@@ -11,19 +10,21 @@ import {
   type LayerType,
   type SideConfig,
 } from './config';
+import { LIMITS } from './config-fields';
+import { defaultLayerTypes, GEMMA2_KEYS } from './published-defaults';
 import { NAMED_PAIRS, parsePreset, SIZE_NAMES, type Size } from './sizes';
 
-const count = (): z.ZodNumber => z.int().min(1);
+const count = (most: number): z.ZodNumber => z.int().min(1).max(most);
 
 /** Sizes and constants of one side. What is left out comes from the checkpoint, the preset or the published models. */
 const sideOptions = z.strictObject({
-  layers: count().optional().describe('blocks'),
-  hidden: count().optional().describe('width of the residual stream'),
-  feedForward: count().optional().describe('inner width of the feed-forward'),
-  heads: count().optional().describe('query heads'),
-  keyValueHeads: count().optional().describe('key/value heads; divides heads. Default: heads'),
-  headDim: count().multipleOf(2).optional().describe('width of a head. Default: hidden / heads'),
-  slidingWindow: count().optional().describe('reach of sliding layers, tokens. Default: 4096'),
+  layers: count(LIMITS.layers).optional().describe('blocks'),
+  hidden: count(LIMITS.width).optional().describe('width of the residual stream'),
+  feedForward: count(LIMITS.width).optional().describe('inner width of the feed-forward'),
+  heads: count(LIMITS.heads).optional().describe('query heads'),
+  keyValueHeads: count(LIMITS.heads).optional().describe('key/value heads; divides heads. Default: heads'),
+  headDim: count(LIMITS.headDim).multipleOf(2).optional().describe('width of a head. Default: hidden / heads'),
+  slidingWindow: count(LIMITS.positions).optional().describe('reach of sliding layers, tokens. Default: 4096'),
   layerTypes: z
     .array(z.enum(['sliding_attention', 'full_attention']))
     .optional()
@@ -37,7 +38,9 @@ const sideOptions = z.strictObject({
     .optional()
     .describe('scores are scaled by its power -1/2. Default: headDim'),
   rmsNormEpsilon: z.number().positive().optional().describe('Default: 1e-6'),
-  maxPositions: count().optional().describe('written to config.json; nothing is cut off. Default: 8192'),
+  maxPositions: count(LIMITS.positions)
+    .optional()
+    .describe('written to config.json; nothing is cut off. Default: 8192'),
 });
 
 type SideOptions = z.output<typeof sideOptions>;
@@ -58,7 +61,7 @@ export const modelOptions = z.strictObject({
     ),
   encoder: sideOptions.optional().describe("sizes of the encoder; default: the decoder's"),
   decoder: sideOptions.optional().describe("sizes of the decoder; default: the encoder's"),
-  vocabularySize: count().optional().describe('Default: 256000'),
+  vocabularySize: count(LIMITS.vocabularySize).optional().describe('Default: 256000'),
   padTokenId: z.int().min(0).optional().describe('Default: 0'),
   bosTokenId: z.int().min(0).optional().describe('starts a decoder input. Default: 2'),
   eosTokenId: z
@@ -105,7 +108,8 @@ function sharedFields(
   const { eosTokenId } = options;
   return {
     vocabularySize: options.vocabularySize ?? base?.vocabularySize ?? SIDE_DEFAULTS.vocabularySize,
-    padTokenId: options.padTokenId ?? base?.padTokenId ?? SIDE_DEFAULTS.padTokenId,
+    // A checkpoint may have none: null.
+    padTokenId: options.padTokenId ?? (base ? base.padTokenId : SIDE_DEFAULTS.padTokenId),
     bosTokenId: options.bosTokenId ?? base?.bosTokenId ?? SIDE_DEFAULTS.bosTokenId,
     eosTokenIds: eosTokenId === undefined ? (base?.eosTokenIds ?? SIDE_DEFAULTS.eosTokenIds) : [eosTokenId].flat(),
   };
@@ -159,7 +163,7 @@ function resolveSide(
     throw optionError(`model.${name}: layerTypes lists ${layerTypes.length} layers, but layers is ${layers}.`);
   const shared = sharedFields(options, checkpoint);
   for (const [option, id] of [['padTokenId', shared.padTokenId] as const, ['bosTokenId', shared.bosTokenId] as const]) {
-    if (id >= shared.vocabularySize)
+    if (id !== null && id >= shared.vocabularySize)
       throw optionError(`model.${option} is ${id}, but the vocabulary has ${shared.vocabularySize} tokens.`);
   }
   const pick = <K extends keyof SideOptions & keyof SideConfig>(field: K, fallback: SideConfig[K]): SideConfig[K] => {
@@ -198,6 +202,7 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   }
   const tied = options.tieOutput ?? checkpoint?.untiedOutput !== true;
   const output = {
+    initializerRange: checkpoint?.initializerRange ?? GEMMA2_KEYS.initializer_range.default,
     ...(tied ? {} : { untiedOutput: true }),
     ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
     ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),

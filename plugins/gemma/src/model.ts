@@ -13,7 +13,7 @@ import {
   type SpecialTokens,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import { toCheckpointConfig, type EncoderDecoderConfig, type GemmaConfig } from './config';
+import { toCheckpointConfig, tokensOf, type EncoderDecoderConfig, type GemmaConfig } from './config';
 import { flopsPerStep } from './flops';
 import { embed, linear, softCappedLogits } from './layers';
 import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
@@ -45,9 +45,8 @@ export class GemmaModel implements Model {
   constructor(readonly config: GemmaConfig) {
     this.kind = config.kind;
     this.vocabularySize = config.decoder.vocabularySize;
-    const { padTokenId, bosTokenId, eosTokenIds } = config.decoder;
     const { specialTokens: policy = AUTO_POLICY } = config;
-    this.specialTokens = { pad: padTokenId, start: bosTokenId, eos: eosTokenIds, policy };
+    this.specialTokens = { ...tokensOf(config.decoder), policy };
     this.parameters = parameterSpecs(config);
     this.decoderNames = config.kind === 'decoder-only' ? DECODER_ONLY_NAMES : DECODER_NAMES;
     this.inputTable = config.kind === 'decoder-only' ? DECODER_ONLY_EMBEDDING : DECODER_EMBEDDING;
@@ -82,7 +81,7 @@ export class GemmaModel implements Model {
   ): { rows: tf.Tensor; ids: tf.Tensor; encoderStates?: tf.Tensor3D } {
     if (this.config.kind === 'decoder-only') {
       const ids = idsOf(fields, 'input_ids');
-      const embedded = embed(parameters[this.inputTable], flat(ids), this.specialTokens.pad);
+      const embedded = embed(parameters[this.inputTable], flat(ids), this.config.decoder.padTokenId);
       return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields)), ids };
     }
     const { encoder, tieEncoderEmbedding } = this.config;
@@ -99,7 +98,7 @@ export class GemmaModel implements Model {
       [source, target] = tf.split(both, [sourceIds.size, targetIds.size], 0);
     } else {
       source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
-      target = embed(parameters[this.inputTable], flat(targetIds), this.specialTokens.pad);
+      target = embed(parameters[this.inputTable], flat(targetIds), this.config.decoder.padTokenId);
     }
     const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields)); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
@@ -144,7 +143,7 @@ export class GemmaModel implements Model {
         parameters: this.parameters.map(({ name }) => name),
         states: (parameters, fields) => {
           const ids = idsOf(fields, 'input_ids');
-          const embedded = embed(parameters[this.inputTable], flat(ids), this.specialTokens.pad);
+          const embedded = embed(parameters[this.inputTable], flat(ids), this.config.decoder.padTokenId);
           const states = this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields));
           return statesOf(states, ids, config.decoder.hidden);
         },

@@ -112,7 +112,9 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
   let parsed;
   try {
     parsed = parseCheckpointConfig(config, {}, where);
-  } catch {
+  } catch (error) {
+    if (config.model_type === 'gemma2' || config.model_type === 't5gemma')
+      return [`config: ${(error as Error).message}`];
     const names = Array.isArray(config.architectures) ? config.architectures : [config.model_type];
     const name: unknown = names[0];
     return [`config: ${typeof name === 'string' ? name : 'of an unknown kind'}; Graft knows no such model`];

@@ -1,0 +1,165 @@
+import { CheckpointError } from '@graft/core';
+import { DEFAULT_ROPE_THETA, defaultLayerTypes, REFUSED_KEYS, type PublishedKey } from './published-defaults';
+import type { LayerType } from './config';
+
+export type Json = Readonly<Record<string, unknown>>;
+
+export function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+const SHOWN_CHARACTERS = 80;
+
+/** A value of a config.json in an error, shortened. */
+export function shown(value: unknown): string {
+  if (value === undefined) return 'missing';
+  const text = JSON.stringify(value);
+  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS - 1)}…` : text;
+}
+
+/**
+ * Largest numbers that a config may ask for. No model comes near them; a file that may say anything could otherwise make
+ * lists of any length.
+ */
+export const LIMITS = {
+  layers: 4096,
+  heads: 65_536,
+  headDim: 65_536,
+  /** Of the residual stream and of the feed-forward. */
+  width: 2 ** 24,
+  vocabularySize: 2 ** 28,
+  /** Positions are int32. */
+  positions: 2 ** 31 - 1,
+} as const;
+
+/** Typed fields of one section of a config.json, with what silence and null mean in it; errors name the section and the field. */
+export class ConfigFields {
+  constructor(
+    private readonly json: Json,
+    private readonly keys: Readonly<Record<string, PublishedKey>>,
+    private readonly where: string,
+  ) {}
+
+  fail(field: string, problem: string): CheckpointError {
+    return new CheckpointError(`${this.where}: "${field}" ${problem}.`, { code: 'gemma.config' });
+  }
+
+  integer(field: string, most: number, least = 1): number {
+    const value = this.value(field);
+    if (!Number.isSafeInteger(value) || (value as number) < least) {
+      throw this.fail(field, `should be an integer of at least ${least}, but is ${shown(value)}`);
+    }
+    if ((value as number) > most) throw this.fail(field, `is ${shown(value)}; Graft takes at most ${most}`);
+    return value as number;
+  }
+
+  /** `fallback`: what silence means where it follows from other keys. */
+  positive(field: string, fallback?: number): number {
+    const value = this.value(field) ?? fallback;
+    if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
+      throw this.fail(field, `should be a positive number, but is ${shown(value)}`);
+    return value;
+  }
+
+  boolean(field: string): boolean {
+    const value = this.value(field);
+    if (typeof value !== 'boolean') throw this.fail(field, `should be true or false, but is ${shown(value)}`);
+    return value;
+  }
+
+  /** null switches a soft cap off. */
+  cap(field: string): number | null {
+    return this.value(field) === null ? null : this.positive(field);
+  }
+
+  /** null: there is no such token. */
+  token(field: string, vocabularySize: number, fallback?: number | null): number | null {
+    const value = this.value(field) ?? fallback ?? null;
+    if (value === null) return null;
+    return this.checkToken(field, value, vocabularySize, 'should be a token id');
+  }
+
+  startToken(field: string, vocabularySize: number): number {
+    const value = this.value(field);
+    if (value === null) throw this.fail(field, 'is null, but the model needs a token that starts a sequence');
+    return this.checkToken(field, value, vocabularySize, 'should be a token id');
+  }
+
+  /** One or several; null: none. One beyond the vocabulary never comes, which is no error. */
+  tokens(field: string): readonly number[] {
+    const value = this.value(field);
+    if (value === null) return [];
+    const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    const expected = 'should be a token id or a list of them';
+    if (list.length === 0) throw this.fail(field, `${expected}, but is ${shown(value)}`);
+    return list.map((id) => this.checkToken(field, id, Infinity, expected, value));
+  }
+
+  private checkToken(field: string, id: unknown, vocabularySize: number, expected: string, all = id): number {
+    if (!Number.isSafeInteger(id) || (id as number) < 0) throw this.fail(field, `${expected}, but is ${shown(all)}`);
+    if ((id as number) >= vocabularySize)
+      throw this.fail(field, `is ${shown(all)}, but "vocab_size" is ${vocabularySize}`);
+    return id as number;
+  }
+
+  /**
+   * Version 5 of the published implementation nests theta in `rope_parameters`; version 4 has `rope_theta` (quirk 11). The
+   * older `rope_scaling` wins where both are there, and theta within them wins over theta beside them.
+   */
+  ropeTheta(): number {
+    const older = this.json.rope_scaling ?? {};
+    if (!isObject(older)) throw this.fail('rope_scaling', `should be an object, but is ${shown(older)}`);
+    const [name, nested] =
+      Object.keys(older).length > 0
+        ? (['rope_scaling', older] as const)
+        : (['rope_parameters', this.json.rope_parameters ?? {}] as const);
+    if (!isObject(nested)) throw this.fail(name, `should be an object, but is ${shown(nested)}`);
+    const type = nested.rope_type ?? nested.type ?? 'default';
+    if (type !== 'default')
+      throw this.fail(name, `asks for rotary positions of type ${shown(type)}; Graft knows "default"`);
+    const byLayer = Object.keys(nested).find((key) => isObject(nested[key]));
+    if (byLayer !== undefined)
+      throw this.fail(name, `gives "${byLayer}" rotary positions of its own; all layers of this model have the same`);
+    const given = 'rope_theta' in nested ? nested.rope_theta : this.json.rope_theta;
+    const theta = given === undefined ? DEFAULT_ROPE_THETA : given;
+    if (typeof theta !== 'number' || !(theta > 0) || !Number.isFinite(theta))
+      throw this.fail('rope_theta', `should be a positive number, but is ${shown(theta)}`);
+    return theta;
+  }
+
+  layerTypes(layers: number): readonly LayerType[] {
+    const value = this.json.layer_types ?? defaultLayerTypes(layers);
+    if (!Array.isArray(value) || value.length !== layers) {
+      throw this.fail(
+        'layer_types',
+        `should list ${layers} layers, one for each of "num_hidden_layers", but is ${shown(value)}`,
+      );
+    }
+    const strange: unknown = value.find((type) => type !== 'sliding_attention' && type !== 'full_attention');
+    if (strange !== undefined)
+      throw this.fail('layer_types', `knows "sliding_attention" and "full_attention", not ${shown(strange)}`);
+    return value as LayerType[];
+  }
+
+  /** Refuses settings under which the published model computes something that this one does not. */
+  refuseForeign(): void {
+    for (const [field, { use, default: supported, nullMeans }] of Object.entries(this.keys)) {
+      const value = this.json[field];
+      if (use !== 'fixed' || value === undefined || value === supported || (value === null && nullMeans)) continue;
+      throw this.fail(field, `is ${shown(value)}; Graft's models have ${shown(supported)} alone`);
+    }
+    for (const [field, problem] of Object.entries(REFUSED_KEYS)) {
+      const value = this.json[field];
+      if (value !== undefined && value !== null) throw this.fail(field, problem);
+    }
+    // Masks of the published implementation look both ways then, whatever the model.
+    if (this.json.is_causal === false) throw this.fail('is_causal', "is false; Graft's decoders look back alone");
+  }
+
+  /** What is there, or what silence or null mean; undefined where that follows from other keys. */
+  private value(field: string): unknown {
+    const { default: silence, nullMeans } = this.keys[field];
+    const value = this.json[field];
+    return value === undefined || (value === null && nullMeans === 'the default') ? silence : value;
+  }
+}
