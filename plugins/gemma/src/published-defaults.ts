@@ -2,7 +2,6 @@
  * What the published implementation means where a config.json is silent, key by key: the one home of these numbers.
  * `npm run test:peers` compares the tables with the library's own configuration classes.
  */
-
 import { SPECIAL_TOKENS_KEY } from '@graft/core';
 
 /** What Graft does with a key. */
