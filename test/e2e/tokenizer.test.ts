@@ -46,6 +46,27 @@ describe('graft tokenizer', () => {
     expect((await graftSucceeds(['tokenizer', 'encode', 'bytes', 'é', '--ids'], folder)).stdout).toBe('198 172\n');
   });
 
+  it('says which tokens text can give', async () => {
+    const audit = async (...args: string[]): Promise<string> =>
+      (await graftSucceeds(['tokenizer', 'audit', 'tokens', ...args], folder)).stdout;
+    expect(await audit()).toMatch(/^unused token +by its own spelling only +8 +\d+ "<unused0>", /m);
+    const { tokens } = JSON.parse(await audit('--sentinels', '--json')) as { tokens: { id: number; token: string }[] };
+    expect(tokens.map(({ token }) => token)).toEqual(Array.from({ length: 8 }, (_, i) => `<unused${i}>`));
+    const [{ id }] = tokens;
+    expect(await audit('--sentinels')).toMatch(
+      new RegExp(`^${id}\\.\\.${id + 7} +<unused0>\\.\\.<unused7> +8 +by their own spelling only$`, 'm'),
+    );
+    const single = await audit('--ids', '<unused3>', `${id}..${id + 1}`, '▁lazy');
+    expect(single).toMatch(new RegExp(`^ *${id + 3} +"<unused3>" +unused token +by its own spelling only`, 'm'));
+    expect(single.trimEnd().split('\n')).toHaveLength(2 + 4);
+    expect(single).toMatch(/"▁lazy" +piece of text +yes +" lazy"$/m);
+    const wrong = await graft(['tokenizer', 'audit', 'tokens', '--ids', '380'], folder);
+    expect(wrong).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/"380" is not a token.*0 to 379/) as unknown,
+    });
+  });
+
   it('trains a model that speaks with it', async () => {
     const config = write(
       join(folder, 'run.yaml'),

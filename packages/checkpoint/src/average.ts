@@ -6,6 +6,7 @@ import { fromFloat64, isFloatDtype, storedWidth, toFloat32, type StoredDtype } f
 import { CheckpointReader, exists } from './folder';
 import { describeTensor, type TensorInfo } from './header';
 import { unreadable } from './problems';
+import { readRecord, recordFile } from './record';
 import { writeCheckpoint } from './write-folder';
 import type { TensorSource } from './writer';
 
@@ -36,7 +37,7 @@ const IRRELEVANT_KEYS = ['_name_or_path', 'transformers_version'];
 
 /**
  * Writes the mean of checkpoints of one model: of the last snapshots of a run, say. Streams; means are taken in float64
- * and rounded once to the stored dtype. Config and tokenizer are the first folder's. Throws CheckpointError where
+ * and rounded once to the stored dtype. Config, tokenizer and record are the first folder's. Throws CheckpointError where
  * configs, names, dtypes or shapes differ, or where tensors without floats do.
  */
 export async function averageCheckpoints(
@@ -60,7 +61,7 @@ export async function averageCheckpoints(
         generationConfig: await first.generationConfig(),
         tensors: [...first.tensors.values()].map((info) => meanOf(info, readers)),
         maxShardBytes: options.maxShardBytes,
-        extraFiles: await readTokenizerFiles(first.path),
+        extraFiles: { ...(await readTokenizerFiles(first.path)), ...recordFile(await readRecord(first.path)) },
       },
       options,
     );

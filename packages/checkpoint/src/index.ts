@@ -14,6 +14,7 @@ export { CheckpointReader } from './folder';
 export { writeCheckpoint, type CheckpointContents } from './write-folder';
 export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './resumable';
 export { readJsonObject } from './json';
+export { readRecord, RECORD_FILE, recordFile, type CheckpointRecord } from './record';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
 export { listSnapshots } from './list-snapshots';
 export {

@@ -5,6 +5,7 @@ import {
   isFloatDtype,
   parseFloatDtype,
   readTokenizerFiles,
+  recordFile,
   sourceBytes,
   toFloat32,
   writeCheckpointResumably,
@@ -99,9 +100,6 @@ export interface AdaptReport {
 const CONCURRENCY = 2;
 /** Bytes of a tensor read at a time where its dtype changes; twice that is held for each tensor being copied. */
 const CONVERTED_BYTES = 1 << 20;
-
-/** Says beside the weights how they came about. */
-const RECORD_FILE = 'graft.json';
 
 /** The sources' files, so that what is resumed is what was begun. */
 async function fingerprint(sources: AdaptSources): Promise<string[]> {
@@ -204,7 +202,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
         maxShardBytes: request.maxShardBytes,
         extraFiles: {
           ...(await readTokenizerFiles(sources.decoder.path)),
-          [RECORD_FILE]: `${JSON.stringify({ adapted }, null, 2)}\n`,
+          ...recordFile({ adapted }),
         },
         concurrency: CONCURRENCY,
       },

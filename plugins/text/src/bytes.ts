@@ -1,4 +1,4 @@
-import { defineComponent, type Tokenizer } from '@graft/core';
+import { defineComponent, type NamedToken, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
 
 const PAD = 0;
@@ -8,7 +8,7 @@ const FIRST_BYTE = 3;
 const SIZE = FIRST_BYTE + 256;
 
 export const bytesOptions = z.strictObject({
-  /** Size that the tokenizer says it has; more than 259 leaves ids unused, for instance to round a table up. */
+  /** Size that the tokenizer says it has; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels. */
   vocabularySize: z.int().min(SIZE).default(SIZE),
 });
 
@@ -31,10 +31,19 @@ export class BytesTokenizer implements Tokenizer {
   readonly padId = PAD;
   readonly eosId = EOS;
   readonly bosId = BOS;
+  readonly namedTokens: readonly NamedToken[];
   private readonly encoder = new TextEncoder();
 
   constructor(options: BytesOptions = { vocabularySize: SIZE }) {
     this.vocabularySize = options.vocabularySize;
+    this.namedTokens = [
+      ...SPECIAL.map((token, id) => ({ id, token, kind: 'special' as const })),
+      ...Array.from({ length: options.vocabularySize - SIZE }, (_, i) => ({
+        id: SIZE + i,
+        token: `<unused${i}>`,
+        kind: 'unused' as const,
+      })),
+    ];
   }
 
   encode(text: string): Int32Array {

@@ -1,8 +1,9 @@
-import { DataError, defineComponent, pathOption, type Tokenizer } from '@graft/core';
+import { DataError, defineComponent, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
 import { Tokenizer as TokenizerJson } from '@huggingface/tokenizers';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
+import { namedTokensOf, type AddedTokenEntry } from './named-tokens';
 import { createWordEncoder, type TokenizerParts } from './word-encoder';
 
 export const huggingfaceOptions = z.strictObject({
@@ -32,6 +33,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly eosId: number;
   readonly bosId: number;
   private readonly cleansUp: boolean;
+  private named: readonly NamedToken[] | undefined;
 
   private constructor(
     private readonly inner: TokenizerJson,
@@ -40,6 +42,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     config: Readonly<Record<string, unknown>>,
     options: HuggingFaceOptions,
     file: string,
+    private readonly added: readonly AddedTokenEntry[],
   ) {
     // The library's own default would eat spaces before full stops.
     this.cleansUp = config.clean_up_tokenization_spaces === true;
@@ -79,7 +82,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
     }
     keepByteOrderMarks(inner);
     const encodeWords = createWordEncoder(inner, tokenizer as TokenizerParts, config);
-    return new HuggingFaceTokenizer(inner, encodeWords, config, options, file);
+    const added = (tokenizer.added_tokens ?? []) as readonly AddedTokenEntry[];
+    return new HuggingFaceTokenizer(inner, encodeWords, config, options, file, added);
+  }
+
+  get namedTokens(): readonly NamedToken[] {
+    return (this.named ??= namedTokensOf(this.added, this.inner.model!.vocab));
   }
 
   /** Text that spells a special token (`<eos>`) becomes that token, as everywhere with such files. */
@@ -93,6 +101,16 @@ export class HuggingFaceTokenizer implements Tokenizer {
   /** The token itself, U+2581 for a space and `<0x0A>` for a byte; undefined for an id outside the vocabulary. */
   piece(id: number): string | undefined {
     return this.inner.id_to_token(id);
+  }
+
+  /** The id of a token, written as `piece` gives it; undefined where the vocabulary lacks it. */
+  idOf(token: string): number | undefined {
+    return this.inner.token_to_id(token);
+  }
+
+  /** Tokens that the model alone makes of a word: no added token is looked for, nothing normalised or split before. */
+  modelTokens(word: string): readonly string[] {
+    return (this.inner.model as unknown as (words: readonly string[]) => string[])([word]);
   }
 
   /** Ids outside the vocabulary are left out. */

@@ -1,4 +1,5 @@
 export { BytesTokenizer, type BytesOptions } from './bytes';
+export { TokenAuditor, type AuditedTokenizer, type TokenAudit } from './audit';
 export { HuggingFaceTokenizer, type HuggingFaceOptions } from './huggingface';
 export {
   trainTokenizer,

@@ -6,6 +6,7 @@ import type { CommandContext } from '../context';
 import { integer, numberOf } from '../options';
 import { UsageMistake } from '../report-error';
 import { formatBytes, table } from '../table';
+import { auditTokenizer, type AuditCommandOptions } from './tokenizer-audit';
 
 interface TrainCommandOptions {
   input: string[];
@@ -63,6 +64,16 @@ export function addTokenizerCommand(program: Command, context: CommandContext): 
     .argument('<tokenizer>', WHICH)
     .argument('<ids...>', 'token ids')
     .action((path: string, ids: string[]) => decode(context, path, ids));
+  tokenizer
+    .command('audit')
+    .description('say which tokens text can give: by default of each kind how many, with --ids of single ones')
+    .argument('<tokenizer>', WHICH)
+    .option('--ids <ids...>', "ids, stretches of them as 7..105, or tokens as '<unused7>'")
+    .option('--sentinels', 'the unused tokens, which sentinels and mode tokens are taken from')
+    .option('--json', 'as JSON')
+    .action(async (path: string, options: AuditCommandOptions) =>
+      auditTokenizer(context, path, await open(path), options),
+    );
 }
 
 async function train(context: CommandContext, options: TrainCommandOptions): Promise<void> {

@@ -168,7 +168,27 @@ export interface Evaluator {
   dispose?(): void;
 }
 
-export interface Tokenizer {
+/** A token that is not a piece of ordinary text, and what it is called. */
+export interface NamedToken {
+  readonly id: number;
+  /** As configs and tokenizer files write it: `<eos>`, `<unused7>`. */
+  readonly token: string;
+  /**
+   * `special`: starts, ends, pads or marks text. `unused`: kept free, without a meaning yet. `added`: found in text as a whole
+   * where text contains it, before anything else is: `<table>`, a run of line breaks.
+   */
+  readonly kind: 'special' | 'unused' | 'added';
+}
+
+/** What is known of a tokenizer's ids without the tokenizer: plain data, which can pass between threads. */
+export interface TokenizerFacts {
+  /** Ids from here on are not the tokenizer's: no text gives them. */
+  readonly vocabularySize: number;
+  /** Every other id of the vocabulary is a piece of text. Undefined: not known. */
+  readonly namedTokens?: readonly NamedToken[];
+}
+
+export interface Tokenizer extends TokenizerFacts {
   readonly vocabularySize: number;
   readonly padId: number;
   readonly bosId: number;

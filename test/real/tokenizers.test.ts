@@ -1,0 +1,97 @@
+/** Published tokenizers: which of their tokens are free, and which ones text can give. */
+import { HuggingFaceTokenizer, TokenAuditor } from '@graft/text';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../support';
+import { describeWithTokenizer } from '../support/real-tokenizers';
+
+const TEXT = ['README.md', 'docs/objectives.md', 'package-lock.json', 'plugins/text/src/audit.ts']
+  .map((file) => readFileSync(join(ROOT, file), 'utf8'))
+  .join('');
+// Scripts and signs that those files lack.
+const MORE = 'Привет, мир! こんにちは世界 🦙👩‍👩‍👧 ﷽ \u0001\u{10ffff}\u{e000} \t\t x\r\n<table><tr>ไทย';
+
+const CASES = {
+  gemma2: {
+    unused: 100,
+    first: 7,
+    // Not an added token, so that text is never searched for it.
+    no: [
+      ['<unused99>', 255_999],
+      ['▁ссср', 158_576],
+      ['[toxicity=0]', 255_968],
+      ['<0x01>', 218],
+    ],
+    spelled: [
+      ['<unused0>', 7],
+      ['<unused98>', 105],
+      ['<end_of_turn>', 107],
+      ['\n', 108],
+    ],
+    yes: [
+      ['▁the', 573],
+      ['\t'.repeat(31), 255_998],
+    ],
+  },
+  gemma3: {
+    unused: 6242,
+    first: 6,
+    no: [
+      ['▁YYYY', 146_179],
+      ['▁diffformul', 189_366],
+    ],
+    spelled: [
+      ['<unused0>', 6],
+      ['<unused6241>', 262_143],
+      ['<start_of_image>', 255_999],
+    ],
+    yes: [
+      ['▁the', undefined],
+      ['\ufffd', 238_479],
+    ],
+  },
+} as const;
+
+for (const name of ['gemma2', 'gemma3'] as const)
+  describeWithTokenizer(name, `the tokens of ${name}`, (folder) => {
+    const { unused, first, ...given } = CASES[name];
+    let tokenizer: HuggingFaceTokenizer;
+    let auditor: TokenAuditor;
+    beforeAll(async () => {
+      tokenizer = await HuggingFaceTokenizer.open({ path: folder });
+      auditor = new TokenAuditor(tokenizer);
+    });
+
+    it('are unused where they are called so', () => {
+      const found = tokenizer.namedTokens.filter(({ kind }) => kind === 'unused');
+      expect(found).toHaveLength(unused);
+      expect(found[0]).toEqual({ id: first, token: '<unused0>', kind: 'unused' });
+    });
+
+    it.each(['no', 'spelled', 'yes'] as const)('are given by text or not: %s', (expected) => {
+      for (const [token, id = tokenizer.idOf(token)!] of given[expected] as readonly (readonly [string, number?])[]) {
+        const audit = auditor.audit(id);
+        expect([token, audit.token, audit.given]).toEqual([token, token, expected]);
+        if (audit.text !== undefined) expect(Array.from(tokenizer.encode(audit.text))).toContain(id);
+      }
+    });
+
+    it('are never denied where real text gives them', () => {
+      const ids = new Set(tokenizer.encode(TEXT + MORE));
+      expect(ids.size).toBeGreaterThan(2000);
+      for (const id of ids) {
+        const { given: answer, kind } = auditor.audit(id);
+        expect([id, answer]).toEqual([id, kind === 'piece' || kind === 'byte' ? 'yes' : 'spelled']);
+      }
+    });
+
+    it('are found out, one in a hundred', () => {
+      const answers = new Map<string, number>();
+      for (let id = 0; id < tokenizer.vocabularySize; id += 97) {
+        const { given: answer } = auditor.audit(id);
+        answers.set(answer, (answers.get(answer) ?? 0) + 1);
+      }
+      expect(answers.get('unknown')).toBeUndefined();
+      expect(answers.get('yes')).toBeGreaterThan(2500);
+    });
+  });
