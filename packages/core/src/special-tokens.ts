@@ -117,7 +117,19 @@ export function modelInput(model: Tokens, tokens: ArrayLike<number>): Int32Array
   const { bos, eos } = around(model);
   const before = bos === undefined || tokens[0] === bos ? [] : [bos];
   const behind = eos === undefined || tokens[tokens.length - 1] === eos ? [] : [eos];
-  return Int32Array.of(...before, ...Array.from(tokens), ...behind);
+  const input = new Int32Array(before.length + tokens.length + behind.length);
+  input.set(before);
+  input.set(tokens, before.length);
+  input.set(behind, before.length + tokens.length);
+  return input;
+}
+
+/** The text of what `modelInput` gave, for a reader with a policy of its own. */
+export function withoutModelInput(model: Tokens, input: Int32Array): Int32Array {
+  const { bos, eos } = around(model);
+  const from = bos !== undefined && input[0] === bos ? 1 : 0;
+  const to = eos !== undefined && input.length > from && input[input.length - 1] === eos ? -1 : undefined;
+  return input.subarray(from, to);
 }
 
 /** The most tokens that `modelInput` adds. */

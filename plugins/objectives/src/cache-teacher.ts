@@ -1,9 +1,10 @@
 /** Shapes: B batch, L teacher length, N positions that are asked for, C of them at a time, D width, V vocabulary, K kept. */
 import {
   BatchLoader,
+  buildModel,
   createComponentFactory,
   createRandom,
-  DataError,
+  describeSpecialTokens,
   STREAMS,
   UsageError,
   type Dataset,
@@ -16,6 +17,8 @@ import {
   type Objective,
   type Parameters,
   silentLogger,
+  specialTokenPolicy,
+  storedSpecialTokens,
 } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
@@ -24,6 +27,7 @@ import {
   checkTeacher,
   loadTeacherModel,
   readByTeacher,
+  teacherBos,
   withoutTeachers,
   type DistillationOptions,
 } from './distillation';
@@ -89,22 +93,28 @@ export async function cacheTeacher(
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
   logger.info(`Engine: ${engine.description}`);
   const random = createRandom(config.seed);
-  const run = { name: config.name, id: '', folder, config: config as unknown as JsonValue };
-  const components = createComponentFactory(registry, { engine, random, logger, run });
+  const unread = { name: config.name, id: '', folder, config: config as unknown as JsonValue };
+  const first = createComponentFactory(registry, { engine, random, logger, run: unread });
   const owned: { dispose?(): void }[] = [];
   const own = <T extends { dispose?(): void }>(resource: T): T => {
     owned.push(resource);
     return resource;
   };
   try {
+    // The student is never filled: its shapes and special tokens are all that batches depend on.
+    const initializer = await first.create('initializer', config.initializer);
+    const student = buildModel(await first.create('model', config.model), await initializer.checkpointConfig(), {
+      section: config.specialTokens,
+    });
+    const run = { ...unread, specialTokens: specialTokenPolicy(student) };
+    const components = createComponentFactory(registry, { engine, random, logger, run });
     const objective = own(await components.create('objective', spec));
     const dataset = own(await components.create('dataset', config.dataset));
-    // The student is never filled: its shapes and special tokens are all that batches depend on.
-    const initializer = await components.create('initializer', config.initializer);
-    const student = (await components.create('model', config.model)).build(await initializer.checkpointConfig());
     const loaded = await loadTeacherModel(teacher, components, config.model, random);
     owned.push({ dispose: () => tf.dispose(loaded.parameters) });
     checkTeacher(loaded.model, student);
+    const bos = teacherBos(loaded.model, student);
+    logger.info(`${describeSpecialTokens(student)}; the teacher reads ${bos === undefined ? 'no BOS' : `BOS ${bos}`}`);
     const topK = Math.min(options.topK ?? DEFAULT_TOP_K, student.vocabularySize);
     const writer = await TeacherCacheWriter.open(
       folder,
@@ -113,6 +123,7 @@ export async function cacheTeacher(
         vocabulary: student.vocabularySize,
         topK,
         temperature: distillation.temperature,
+        bos: bos !== undefined,
         dtype: options.dtype ?? 'F16',
       },
       options.shardBytes ?? DEFAULT_SHARD_BYTES,
@@ -120,6 +131,7 @@ export async function cacheTeacher(
     const asked = own(
       new TopKTeacher(engine, loaded.model, loaded.parameters, {
         topK,
+        bos,
         temperature: distillation.temperature,
         rows: options.batchSize ?? Math.ceil(config.train.batchSize / config.train.microBatches),
         precision: config.train.precision,
@@ -148,7 +160,7 @@ interface Filling {
 async function fill(filling: Filling): Promise<CacheTeacherResult> {
   const { config, objective, dataset, student, writer, asked, random, options } = filling;
   const steps = Math.min(options.steps ?? config.train.steps, config.train.steps);
-  const identity = configIdentity(config);
+  const identity = configIdentity(config, student);
   const before = writer.progressOf(identity);
   if (before) await dataset.restore(before.data);
   const began = writer.sequences;
@@ -164,7 +176,7 @@ async function fill(filling: Filling): Promise<CacheTeacherResult> {
     while (step < steps && !options.signal?.aborted) {
       const batch = await loader.next();
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === filling.variant) await addMissing(batch.fields, writer, asked);
+      if (variantAt(step) === filling.variant) await addMissing(batch.fields, student, writer, asked);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
@@ -186,9 +198,14 @@ async function fill(filling: Filling): Promise<CacheTeacherResult> {
   };
 }
 
-async function addMissing(fields: HostFields, writer: TeacherCacheWriter, asked: TopKTeacher): Promise<void> {
+async function addMissing(
+  fields: HostFields,
+  student: Model,
+  writer: TeacherCacheWriter,
+  asked: TopKTeacher,
+): Promise<void> {
   const missing = new Map<string, Sequence>();
-  for (const sequence of sequencesOf(fields)) {
+  for (const sequence of sequencesOf(fields, student)) {
     const key = keyOf(sequence);
     if (sequence.target.length > 0 && !writer.has(key)) missing.set(key, sequence);
   }
@@ -198,6 +215,8 @@ async function addMissing(fields: HostFields, writer: TeacherCacheWriter, asked:
 
 interface TopKTeacherSettings {
   readonly topK: number;
+  /** In front of every sequence; undefined: none. */
+  readonly bos: number | undefined;
   readonly temperature: number;
   /** Sequences at a time. */
   readonly rows: number;
@@ -262,19 +281,14 @@ class TopKTeacher {
 
   private async readSome(sequences: readonly Sequence[]): Promise<StoredSequence[]> {
     const { rows } = this.settings;
-    const inputs = sequences.map(readByTeacher);
+    const readings = sequences.map((sequence) => readByTeacher(sequence, this.settings.bos));
+    const inputs = readings.map(({ input }) => input);
     // Always as many rows, and few lengths: a new shape is compiled anew.
     const length = roundUp(Math.max(...inputs.map((input) => input.length)), PAD_TO);
     while (inputs.length < rows) inputs.push(Int32Array.of(this.model.specialTokens.pad));
-    const asked = sequences.flatMap(({ source, target }, row) =>
-      Array.from(target, (_, j) => row * length + source.length - 1 + j),
+    const asked = sequences.flatMap(({ target }, row) =>
+      Array.from(target, (_, j) => row * length + readings[row].first + j),
     );
-    if (sequences.some(({ source }) => source.length === 0)) {
-      throw new DataError(
-        'A row has a target but no source, so the teacher has nothing to predict its first token from.',
-        { code: 'distillation.no-source' },
-      );
-    }
     const count = roundUp(asked.length, PAD_TO);
     const at = new Int32Array(count);
     at.set(asked);
@@ -346,8 +360,12 @@ function split(all: Omit<StoredSequence, 'positions'>, sequences: readonly Seque
 }
 
 /** What decides which sequences a step has. */
-function configIdentity({ seed, model, objective, dataset, train: { batchSize } }: ExperimentConfig): string {
-  const content = JSON.stringify([seed, model, withoutTeachers(objective).spec, dataset, batchSize]);
+function configIdentity(
+  { seed, model, objective, dataset, train: { batchSize } }: ExperimentConfig,
+  student: Model,
+): string {
+  const tokens = storedSpecialTokens(student);
+  const content = JSON.stringify([seed, model, withoutTeachers(objective).spec, dataset, batchSize, tokens]);
   return createHash('sha256').update(content).digest('hex').slice(0, 16);
 }
 

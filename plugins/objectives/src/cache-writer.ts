@@ -1,7 +1,7 @@
 import { fromFloat32, storedWidth, writeSafetensors } from '@graft/checkpoint';
 import { DataError, type JsonValue } from '@graft/core';
 import { join } from 'node:path';
-import { mismatch } from './cached-teacher';
+import { mismatch, otherBos } from './cached-teacher';
 import { KEY_BYTES } from './sequences';
 import {
   readCacheIndex,
@@ -12,7 +12,9 @@ import {
 } from './teacher-cache';
 
 /** What a cache is of; nothing else may be added to it. */
-export type CacheIdentity = Pick<TeacherCacheIndex, 'teacher' | 'vocabulary' | 'topK' | 'temperature' | 'dtype'>;
+export type CacheIdentity = Pick<TeacherCacheIndex, 'teacher' | 'vocabulary' | 'topK' | 'temperature' | 'dtype'> & {
+  readonly bos: boolean;
+};
 
 /** Fills a cache, shard by shard: what a shard holds is safe, however the process ends. */
 export class TeacherCacheWriter {
@@ -35,9 +37,10 @@ export class TeacherCacheWriter {
       await writeCacheIndex(folder, fresh);
       return new TeacherCacheWriter(folder, fresh, new Set(), shardBytes);
     }
-    const { teacher, ...numbers } = identity;
+    const { teacher, bos, ...numbers } = identity;
     if (found.teacher.fingerprint !== teacher.fingerprint)
       throw mismatch(folder, `the teacher that lay in ${found.teacher.path}, which ${teacher.path} is not`);
+    if ((found.bos ?? false) !== bos) throw otherBos(folder, bos);
     for (const [name, value] of Object.entries(numbers) as [keyof typeof numbers, string | number][])
       if (found[name] !== value) throw mismatch(folder, `${name} ${found[name]}, not ${value}`);
     const cache = await TeacherCache.open(folder);

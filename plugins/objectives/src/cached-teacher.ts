@@ -1,5 +1,15 @@
 /** Shapes: B batch, T target length, K tokens kept of a distribution, V vocabulary. */
-import { DataError, type BatchTensors, type FieldSpec, type HostFields, type Model } from '@graft/core';
+import { CheckpointReader } from '@graft/checkpoint';
+import {
+  AUTO_POLICY,
+  DataError,
+  readSpecialTokens,
+  specialTokenPolicy,
+  type BatchTensors,
+  type FieldSpec,
+  type HostFields,
+  type Model,
+} from '@graft/core';
 import { tf } from '@graft/engine';
 import { labelWeights } from './cross-entropy';
 import type { DistillationOptions, Lessons } from './distillation';
@@ -24,26 +34,33 @@ export class CachedTeacher implements Lessons {
   constructor(
     private readonly cache: TeacherCache,
     readonly options: Pick<DistillationOptions, 'alpha' | 'temperature'>,
+    /** Whether the teacher, where it is named beside the cache, reads a start token by its own policy. */
+    private readonly teacherReadsBos?: boolean,
   ) {}
 
   checkStudent(student: Model): void {
-    const { vocabulary } = this.cache.index;
-    if (vocabulary === student.vocabularySize) return;
-    throw new DataError(
-      `The cache ${this.cache.folder} is of a vocabulary of ${vocabulary} tokens, the student has ${student.vocabularySize}; distillation needs the same.`,
-      { code: 'distillation.vocabulary', exitCode: 2 },
-    );
+    const { folder, index } = this.cache;
+    if (index.vocabulary !== student.vocabularySize) {
+      throw new DataError(
+        `The cache ${folder} is of a vocabulary of ${index.vocabulary} tokens, the student has ${student.vocabularySize}; distillation needs the same.`,
+        { code: 'distillation.vocabulary', exitCode: 2 },
+      );
+    }
+    const { bos } = specialTokenPolicy(student).teacher;
+    // A cache that says what was read is believed; one that is silent is from a time when no teacher read a start token.
+    const wanted = bos === 'auto' ? (this.teacherReadsBos ?? index.bos ?? true) : bos;
+    if (wanted !== (index.bos ?? false)) throw otherBos(folder, wanted);
   }
 
   /** What is stored of each row, or of each segment of a row. Throws DataError where there is nothing of one. */
-  fields(batch: HostFields): HostFields {
+  fields(batch: HostFields, _padToMultipleOf: number, student: Model): HostFields {
     const { topK } = this.cache.index;
     const [rows, length] = batch.labels.shape;
     // What no label asks for may be anything finite with different tokens.
     const tokens = Int32Array.from({ length: rows * length * topK }, (_, i) => i % topK);
     const logProbabilities = new Float32Array(rows * length * topK).fill(-Math.log(topK));
     const logRest = new Float32Array(rows * length).fill(NONE);
-    for (const sequence of sequencesOf(batch)) {
+    for (const sequence of sequencesOf(batch, student)) {
       const { row, target } = sequence;
       if (target.length === 0) continue;
       const stored = this.cache.read(keyOf(sequence));
@@ -105,13 +122,37 @@ export async function openCachedTeacher(
         options.cache,
         `temperature ${temperature}, but distillation.temperature is ${options.temperature}`,
       );
-    if (options.teacher !== undefined && (await teacherFingerprint(options.teacher)) !== teacher.fingerprint)
+    if (options.teacher === undefined) return new CachedTeacher(cache, options);
+    if ((await teacherFingerprint(options.teacher)) !== teacher.fingerprint)
       throw mismatch(options.cache, `the teacher that lay in ${teacher.path}, which ${options.teacher} is not`);
-    return new CachedTeacher(cache, options);
+    return new CachedTeacher(cache, options, await policyReadsBos(options.teacher));
   } catch (error) {
     cache.dispose();
     throw error;
   }
+}
+
+/** Whether a decoder-only checkpoint reads a start token by its own policy. */
+async function policyReadsBos(folder: string): Promise<boolean> {
+  const reader = await CheckpointReader.open(folder);
+  try {
+    return (readSpecialTokens(await reader.config(), `${folder}/config.json`) ?? AUTO_POLICY).decoder.bos !== false;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** A cache whose teacher did not read as it is to read now. */
+export function otherBos(folder: string, wanted: boolean): DataError {
+  const [did, should] = wanted ? ['no start token (BOS)', 'one'] : ['a start token (BOS)', 'none'];
+  return new DataError(
+    `The teacher's cache ${folder} is of a teacher that read ${did} in front of each sequence; this one is to read ${should}.`,
+    {
+      code: 'distillation.cache-mismatch',
+      exitCode: 2,
+      hint: `Make another cache in another folder, or set specialTokens.teacher.bos: ${!wanted} to read as that one did.`,
+    },
+  );
 }
 
 /** `what` follows "is of". */

@@ -9,11 +9,61 @@ const examples = (...rows: number[][]): ObjectiveSource => ({
   examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
 });
 
+const without = { ...context, model: fakeModel('decoder-only', [], { bos: false }) };
+
 it('gives the docstring example', () => {
-  expect(rowsOf(make({ padToMultipleOf: 6 }).prepare(examples([5, 6, 7, 8, 9, 1]), context))).toEqual({
+  expect(rowsOf(make({ padToMultipleOf: 8 }).prepare(examples([5, 6, 7, 8, 9, 1]), context))).toEqual({
+    input_ids: [[2, 5, 6, 7, 8, 9, 0, 0]],
+    attention_mask: [[1, 1, 1, 1, 1, 1, 0, 0]],
+    labels: [[5, 6, 7, 8, 9, 1, -100, -100]],
+  });
+});
+
+it('without a start token, reads what is there', () => {
+  expect(rowsOf(make({ padToMultipleOf: 6 }).prepare(examples([5, 6, 7, 8, 9, 1]), without))).toEqual({
     input_ids: [[5, 6, 7, 8, 9, 0]],
     attention_mask: [[1, 1, 1, 1, 1, 0]],
     labels: [[6, 7, 8, 9, 1, -100]],
+  });
+});
+
+it('gives a text that brings its start token none more', () => {
+  expect(rowsOf(make({ padToMultipleOf: 1 }).prepare(examples([2, 5, 6, 1], [7, 8, 1]), context))).toEqual({
+    input_ids: [
+      [2, 5, 6, 1],
+      [2, 7, 8, 0],
+    ],
+    attention_mask: [
+      [1, 1, 1, 1],
+      [1, 1, 1, 0],
+    ],
+    labels: [
+      [5, 6, 1, -100],
+      [7, 8, 1, -100],
+    ],
+  });
+});
+
+it('weights follow their tokens', () => {
+  const example = {
+    tokens: int32([5, 6, 7, 8, 1]),
+    segments: int32([1, 1, 1, 2, 2]),
+    weights: { dtype: 'float32' as const, shape: [5], values: Float32Array.of(0, 1, 2, 0.5, 3) },
+  };
+  const prepare = (own: typeof context): Record<string, number[][]> =>
+    rowsOf(make({ padToMultipleOf: 1 }).prepare({ kind: 'examples', examples: [example] }, own));
+  const segmented = { ...fakeModel('decoder-only'), readsSegments: true };
+  expect(prepare({ ...context, model: segmented })).toEqual({
+    input_ids: [[2, 5, 6, 2, 8]],
+    attention_mask: [[1, 1, 1, 1, 1]],
+    labels: [[-100, 6, 7, 8, 1]],
+    label_weights: [[0, 1, 2, 0.5, 3]],
+    segment_ids: [[1, 1, 1, 2, 2]],
+  });
+  expect(prepare({ ...context, model: { ...without.model, readsSegments: true } })).toMatchObject({
+    input_ids: [[5, 6, 7, 8]],
+    labels: [[6, 7, -100, 1]],
+    segment_ids: [[1, 1, 1, 2]],
   });
 });
 
@@ -32,7 +82,10 @@ it('names what is wrong', () => {
   expect(() => make().prepare(examples([3, 4]), { ...context, model: fakeModel('encoder-decoder') })).toThrow(
     'The objective "causal-lm" trains decoder-only models, but this model is encoder-decoder.',
   );
-  expect(prepare(examples([3]))).toThrow('needs at least 2');
+  expect(() => make().prepare(examples([3]), without)).toThrow('needs at least 2');
+  expect(prepare(examples([]))).toThrow('needs at least 1');
+  expect(rowsOf(make({ padToMultipleOf: 1 }).prepare(examples([3]), context)).labels).toEqual([[3]]);
+  expect(prepare(examples([2]))).toThrow('nothing to learn from');
   expect(prepare(examples([3, 99]))).toThrow('"labels" holds 99');
   expect(prepare({ kind: 'batch', batch: { input_ids: int32([[3]]), labels: int32([[-100]]) } })).toThrow(
     'nothing to learn from',

@@ -4,6 +4,7 @@ import {
   checkLabels,
   defineComponent,
   IGNORED_LABEL,
+  readsBos,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -29,6 +30,7 @@ import {
   TEXT_FIELDS,
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
+import { nextTokens } from './next-tokens';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
 import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from './segments';
 
@@ -44,17 +46,19 @@ const { inputIds, attentionMask, labels } = BATCH_FIELDS;
 const { segmentIds } = BATCH_SEGMENTS;
 
 /**
- * Next-token prediction for decoder-only models.
+ * Next-token prediction for decoder-only models, behind the model's start token unless its policy for special tokens says
+ * otherwise.
  *
- *     tokens [5, 6, 7, 8, 9, 1], pad 0, padToMultipleOf 6
- *       input_ids      [5, 6, 7, 8, 9, 0]
- *       attention_mask [1, 1, 1, 1, 1, 0]
- *       labels         [6, 7, 8, 9, 1, -100]
+ *     tokens [5, 6, 7, 8, 9, 1], start 2, pad 0, padToMultipleOf 8
+ *       input_ids      [2, 5, 6, 7, 8, 9, 0, 0]
+ *       attention_mask [1, 1, 1, 1, 1, 1, 0, 0]
+ *       labels         [5, 6, 7, 8, 9, 1, -100, -100]
  *
- * A row with `segments` predicts within each of them: nothing is predicted over a border.
+ * Of a row with `segments` each has a start token of its own, and predicts within itself: nothing is predicted over a border.
  *
- * Ready batches bring labels that are aligned to the logits already; a missing mask is all ones. `weights` of an example say
- * how much each of its tokens counts as a label (the first is none), `label_weights` of a ready batch the same of each label.
+ * Ready batches bring labels that are aligned to the logits already, and whatever start tokens they should have; a missing mask
+ * is all ones. `weights` of an example say how much each of its tokens counts as a label (without a start token in front the
+ * first is none), `label_weights` of a ready batch the same of each label.
  */
 export class CausalLm implements Objective {
   readonly modelKind = 'decoder-only';
@@ -111,41 +115,33 @@ export class CausalLm implements Objective {
   }
 
   private fromExamples(examples: readonly HostFields[], model: Model): HostFields {
+    const bos = readsBos(model, 'decoder') ? model.specialTokens.start : undefined;
+    const segmented = examples.some(({ segments }) => segments);
     const rows = examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      checkText(example, 'predicting a next token needs', where);
-      return example.tokens.values;
+      checkText(example, 'predicting a next token needs', where, bos === undefined ? 2 : 1);
+      const tokens = example.tokens.values;
+      const segments = segmented
+        ? (segmentsOf(example, 'tokens', where) ?? numberedSegments([tokens.length]))
+        : undefined;
+      return nextTokens({ tokens, segments, weights: example.weights?.values }, bos);
     });
-    const longest = rows.reduce((length, row) => Math.max(length, row.length - 1), 0);
+    const longest = rows.reduce((length, { inputs }) => Math.max(length, inputs.length), 0);
     const length = roundUp(longest, this.options.padToMultipleOf);
-    const inputs = rows.map((row) => row.subarray(0, -1));
-    const nexts = padRows(
-      rows.map((row) => row.subarray(1)),
-      length,
-      IGNORED_LABEL,
-    ); // [B, L]
-    const input_ids = padRows(inputs, length, model.specialTokens.pad); // [B, L]
-    const segments = examples.map((example, i) => segmentsOf(example, 'tokens', `Example ${i} of the batch`));
-    const numbered = segments.some((row) => row)
-      ? segments.map((row, i) => row ?? numberedSegments([rows[i].length]))
-      : undefined;
-    const segment_ids =
-      numbered &&
-      padRows(
-        numbered.map((row) => row.subarray(0, -1)),
-        length,
-        0,
-      ); // [B, L]
-    numbered?.forEach((row, i) => {
-      for (let at = 0; at + 1 < row.length; at++)
-        if (row[at] === 0 || row[at + 1] !== row[at]) nexts.values[i * length + at] = IGNORED_LABEL;
-    });
-    const attention_mask = segment_ids ? segmentsMask(segment_ids) : paddingMask(inputs, length); // [B, L]
-    const weights = examples.map((example) => example.weights?.values.subarray(1));
+    const of = (field: 'inputs' | 'labels'): Int32Array[] => rows.map((row) => row[field]);
+    const segment_ids = segmented
+      ? padRows(
+          rows.map(({ segments }) => segments!),
+          length,
+          0,
+        )
+      : undefined; // [B, L]
+    const attention_mask = segment_ids ? segmentsMask(segment_ids) : paddingMask(of('inputs'), length); // [B, L]
+    const weights = rows.map((row) => row.weights);
     return {
-      input_ids,
+      input_ids: padRows(of('inputs'), length, model.specialTokens.pad), // [B, L]
       attention_mask,
-      labels: nexts,
+      labels: padRows(of('labels'), length, IGNORED_LABEL), // [B, L]
       ...(weights.some((row) => row) && { label_weights: padWeights(weights, attention_mask) }), // [B, L]
       ...(segment_ids && { segment_ids }),
     };

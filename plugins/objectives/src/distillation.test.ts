@@ -1,4 +1,4 @@
-import { createRandom, type HostFields } from '@graft/core';
+import { createRandom, type HostFields, type SpecialTokensSection } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
 import { Teacher } from './distillation';
@@ -28,19 +28,101 @@ it('reads source and target without padding between, and predicts each target fr
       [10, 1, -100],
     ]),
   };
-  expect(rowsOf(teacher.fields(batch, 1))).toEqual({
+  expect(rowsOf(teacher.fields(batch, 1, student))).toEqual({
     teacher_input_ids: [
-      [5, 6, 7, 8, 9],
-      [8, 9, 10, 0, 0],
+      [2, 5, 6, 7, 8, 9],
+      [2, 8, 9, 10, 0, 0],
     ],
     teacher_attention_mask: [
-      [1, 1, 1, 1, 1],
-      [1, 1, 1, 0, 0],
+      [1, 1, 1, 1, 1, 1],
+      [1, 1, 1, 1, 0, 0],
     ],
     teacher_positions: [
-      [2, 3, 4],
-      [1, 2, 0],
+      [3, 4, 5],
+      [2, 3, 0],
     ],
+  });
+});
+
+describe('whose policy says what the teacher reads', () => {
+  const batchFor = (source: number[]): HostFields => ({
+    input_ids: int32([source]),
+    attention_mask: int32([source.map(() => 1)]),
+    labels: int32([[8, 9]]),
+  });
+  const read = (
+    source: number[],
+    own: SpecialTokensSection | undefined,
+    students: SpecialTokensSection | undefined,
+  ): number[][] => {
+    const teacher = new Teacher(fakeModel('decoder-only', [], own), {}, settings);
+    const fields = rowsOf(teacher.fields(batchFor(source), 1, fakeModel('encoder-decoder', [], students)));
+    return [fields.teacher_input_ids[0], fields.teacher_positions[0]];
+  };
+
+  it.each<[string, number[], SpecialTokensSection | undefined, SpecialTokensSection | undefined, number[][]]>([
+    [
+      'its own',
+      [5, 6],
+      { bos: false },
+      undefined,
+      [
+        [5, 6, 8],
+        [1, 2],
+      ],
+    ],
+    [
+      "the student's, which has the last word",
+      [5, 6],
+      undefined,
+      { teacher: { bos: false } },
+      [
+        [5, 6, 8],
+        [1, 2],
+      ],
+    ],
+    [
+      "the student's, which has one",
+      [5, 6],
+      { bos: false },
+      { teacher: { bos: true } },
+      [
+        [2, 5, 6, 8],
+        [2, 3],
+      ],
+    ],
+    [
+      'one start token, where the source has it',
+      [2, 5, 6],
+      undefined,
+      undefined,
+      [
+        [2, 5, 6, 8],
+        [2, 3],
+      ],
+    ],
+    [
+      "the student's encoder's are its own alone",
+      [2, 5, 6, 1],
+      undefined,
+      { encoder: { bos: true, eos: true } },
+      [
+        [2, 5, 6, 8],
+        [2, 3],
+      ],
+    ],
+    [
+      'and so where the teacher reads none',
+      [2, 5, 6],
+      { bos: false },
+      { encoder: { bos: true } },
+      [
+        [5, 6, 8],
+        [1, 2],
+      ],
+    ],
+  ])('%s', (_, source, own, students, expected) => {
+    expect(read(source, own, students)).toEqual(expected);
   });
 });
 
@@ -51,8 +133,12 @@ it('knows a label that does not count from what the decoder reads behind it', ()
     decoder_input_ids: int32([[2, 8, 9, 1]]),
     labels: int32([[-100, 9, 1, -100]]),
   };
-  expect(sequencesOf(batch)).toMatchObject([{ source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) }]);
-  expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1)).teacher_input_ids).toEqual([[5, 6, 7, 8, 9]]);
+  expect(sequencesOf(batch, student)).toMatchObject([
+    { source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) },
+  ]);
+  expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1, student)).teacher_input_ids).toEqual([
+    [2, 5, 6, 7, 8, 9],
+  ]);
 });
 
 it('of a packed row, reads segment by segment; each label finds its place', () => {
@@ -66,17 +152,17 @@ it('of a packed row, reads segment by segment; each label finds its place', () =
     labels: int32([[-100, 9, 1, -100, 1, -100]]),
   };
   const apart = { ...teacherModel, readsSegments: true };
-  expect(rowsOf(new Teacher(apart, {}, settings).fields(batch, 4))).toEqual({
-    teacher_input_ids: [[5, 6, 8, 9, 7, 10, 0, 0]],
-    teacher_attention_mask: [[1, 1, 1, 1, 1, 1, 0, 0]],
-    teacher_segment_ids: [[1, 1, 1, 1, 2, 2, 0, 0]],
-    teacher_positions: [[1, 2, 3, 4, 5, 0]],
+  expect(rowsOf(new Teacher(apart, {}, settings).fields(batch, 4, student))).toEqual({
+    teacher_input_ids: [[2, 5, 6, 8, 9, 2, 7, 10]],
+    teacher_attention_mask: [[1, 1, 1, 1, 1, 1, 1, 1]],
+    teacher_segment_ids: [[1, 1, 1, 1, 1, 2, 2, 2]],
+    teacher_positions: [[2, 3, 4, 6, 7, 0]],
   });
-  expect(sequencesOf(batch).map(({ at, segment, target }) => [at, segment, ...target])).toEqual([
+  expect(sequencesOf(batch, student).map(({ at, segment, target }) => [at, segment, ...target])).toEqual([
     [0, 1, 8, 9, 1],
     [3, 2, 10, 1],
   ]);
-  expect(() => new Teacher(teacherModel, {}, settings).fields(batch, 1)).toThrow('does not keep them apart');
+  expect(() => new Teacher(teacherModel, {}, settings).fields(batch, 1, student)).toThrow('does not keep them apart');
 });
 
 it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {
@@ -119,7 +205,9 @@ it('refuses a teacher of another vocabulary or kind, and a target without source
   expect(() => prepare(new Teacher(student, {}, settings), batch)).toThrow(
     'A teacher is a decoder-only model; this one is encoder-decoder.',
   );
-  expect(() => prepare(new Teacher(teacherModel, {}, settings), { ...batch, attention_mask: int32([[0]]) })).toThrow(
-    /has a target but no source/,
-  );
+  const sourceless = { ...batch, attention_mask: int32([[0]]) };
+  const readsNone = fakeModel('decoder-only', [], { bos: false });
+  expect(() => prepare(new Teacher(readsNone, {}, settings), sourceless)).toThrow(/has a target but no source/);
+  // Behind its start token a teacher has something to predict from.
+  expect(rowsOf(prepare(new Teacher(teacherModel, {}, settings), sourceless)).teacher_positions).toEqual([[0]]);
 });

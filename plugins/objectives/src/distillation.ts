@@ -4,7 +4,9 @@ import {
   DataError,
   fillParameters,
   pathOption,
+  readsBos,
   RUN,
+  specialTokenPolicy,
   type BatchTensors,
   type ComponentContext,
   type ComponentFactory,
@@ -47,7 +49,7 @@ export interface Lessons {
   /** Throws DataError unless student and teacher speak of the same tokens. */
   checkStudent(student: Model): void;
   /** On the host: what the divergence needs beside the student's own fields. */
-  fields(batch: HostFields, padToMultipleOf: number): HostFields;
+  fields(batch: HostFields, padToMultipleOf: number, student: Model): HostFields;
   /** KL(teacher || student), mean over the labels that count, times the temperature's square. logits [B, T, V]. Traceable. */
   divergence(logits: tf.Tensor3D, batch: BatchTensors): tf.Scalar;
   dispose(): void;
@@ -82,38 +84,31 @@ export class Teacher implements Lessons {
   }
 
   /**
-   * The teacher's fields for a student's batch: it reads source ++ target[:-1] without padding between, and predicts
-   * target j at the position before it.
+   * The teacher's fields for a student's batch: it reads source ++ target[:-1] without padding between, behind its own start
+   * token, and predicts target j at the position before it.
    *
    * Of a row with segments each is such a sequence, one behind the other.
    *
-   *     source [5, 6, 7], target [8, 9, 1]
-   *       teacher_input_ids [5, 6, 7, 8, 9]
-   *       teacher_positions [2, 3, 4]
+   *     source [5, 6, 7], target [8, 9, 1], start 2
+   *       teacher_input_ids [2, 5, 6, 7, 8, 9]
+   *       teacher_positions [3, 4, 5]
    */
-  fields(batch: HostFields, padToMultipleOf: number): HostFields {
+  fields(batch: HostFields, padToMultipleOf: number, student: Model): HostFields {
     const { labels, segment_ids: segments } = batch;
     if (segments) checkSegments({ segment_ids: segments }, this.model);
     const [rows, targetLength] = labels.shape;
     const positions = new Int32Array(rows * targetLength);
     const inputs: number[][] = Array.from({ length: rows }, () => []);
     const inputSegments: number[][] = Array.from({ length: rows }, () => []);
-    for (const sequence of sequencesOf(batch)) {
-      const { row, at, segment, source, target } = sequence;
-      const first = source.length === 0 ? -1 : inputs[row].length + source.length - 1;
-      target.forEach((_, j) => (positions[row * targetLength + at + j] = first < 0 ? -1 : first + j));
-      for (const id of readByTeacher(sequence)) {
+    const bos = teacherBos(this.model, student);
+    for (const sequence of sequencesOf(batch, student)) {
+      const { row, at, segment, target } = sequence;
+      const { input, first } = readByTeacher(sequence, bos);
+      target.forEach((_, j) => (positions[row * targetLength + at + j] = inputs[row].length + first + j));
+      for (const id of input) {
         inputs[row].push(id);
         inputSegments[row].push(segment);
       }
-    }
-    if (positions.some((position) => position < 0)) {
-      throw new DataError(
-        'A row has a target but no source, so the teacher has nothing to predict its first token from.',
-        {
-          code: 'distillation.no-source',
-        },
-      );
     }
     const length = roundUp(Math.max(...inputs.map((input) => input.length)), padToMultipleOf);
     return {
@@ -169,12 +164,36 @@ export function checkTeacher(teacher: Model, student: Model): void {
   }
 }
 
-/** Source and target without the last token: nothing is predicted behind it. */
-export function readByTeacher({ source, target }: Sequence): Int32Array {
-  const input = new Int32Array(source.length + Math.max(0, target.length - 1));
-  input.set(source);
-  input.set(target.subarray(0, -1), source.length);
-  return input;
+/**
+ * The start token that a teacher's input begins with; undefined: none. The student's policy decides where it speaks of its
+ * teacher, else the teacher's own.
+ */
+export function teacherBos(teacher: Model, student: Model): number | undefined {
+  const { bos } = specialTokenPolicy(student).teacher;
+  return (bos === 'auto' ? readsBos(teacher, 'decoder') : bos) ? teacher.specialTokens.start : undefined;
+}
+
+/**
+ * What a teacher reads of a sequence, and at which position of it the target's first token is predicted: start token, source,
+ * and target without its last token, behind which nothing is predicted. Throws DataError where nothing stands before a target.
+ */
+export function readByTeacher(
+  { source, target }: Sequence,
+  bos: number | undefined,
+): { readonly input: Int32Array; readonly first: number } {
+  const before = bos === undefined || source[0] === bos ? [] : [bos];
+  const first = before.length + source.length - 1;
+  if (first < 0 && target.length > 0) {
+    throw new DataError(
+      'A row has a target but no source, so the teacher has nothing to predict its first token from.',
+      { code: 'distillation.no-source' },
+    );
+  }
+  const input = new Int32Array(before.length + source.length + Math.max(0, target.length - 1));
+  input.set(before);
+  input.set(source, before.length);
+  input.set(target.subarray(0, -1), before.length + source.length);
+  return { input, first };
 }
 
 export interface LoadedTeacher {

@@ -102,13 +102,15 @@ function rangeHint(id: number, name: string): string | undefined {
   return id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined;
 }
 
-/** Throws DataError unless an example of text has two tokens or more, and weights, if any, for each; `need` says for what. */
-export function checkText(example: HostFields, need: string, where: string): void {
+/** Throws DataError unless an example of text has tokens enough, and weights, if any, for each; `need` says for what. */
+export function checkText(example: HostFields, need: string, where: string, least = 2): void {
   checkFields(example, TEXT_FIELDS, where);
   const { tokens, weights } = example;
   const { length } = tokens.values;
-  if (length < 2) {
-    throw new DataError(`${where}: "tokens" has length ${length}, but ${need} at least 2.`, { code: 'data.too-short' });
+  if (length < least) {
+    throw new DataError(`${where}: "tokens" has length ${length}, but ${need} at least ${least}.`, {
+      code: 'data.too-short',
+    });
   }
   if (weights) checkWeights(weights, length, 'tokens', where);
 }

@@ -44,8 +44,8 @@ it('prefix-lm and causal-lm: weights belong to tokens, those of labels follow', 
   ]);
   const next = prepare(new CausalLm(causalLmOptions.parse(unpadded)), source, 'decoder-only');
   expect(plain(next, 'labels', 'label_weights')).toEqual([
-    [6, 7, -100, 9, 1],
-    [1, 1, 0, 2, 3],
+    [5, 6, 7, -100, 9, 1],
+    [9, 1, 1, 0, 2, 3],
   ]);
 });
 
@@ -81,8 +81,10 @@ it('goes with its token where a row holds several sequences', () => {
   const next = of(new CausalLm(causalLmOptions.parse(unpadded)), row, 'decoder-only');
   const counts = Array.from(next.labels.values, (label, i) => [label, next.label_weights.values[i]]);
   expect(counts.filter(([label]) => label !== -100)).toEqual([
+    [5, 9],
     [6, 9],
     [8, 2],
+    [9, 9],
     [1, 3],
   ]);
   const pairs = one({

@@ -3,6 +3,8 @@ import {
   DataError,
   defineComponent,
   exampleRandom,
+  modelInput,
+  modelInputSurplus,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -72,7 +74,8 @@ export class PrefixLm implements Objective {
     // An evaluation is of the cross-entropy alone.
     if (!this.teacher || context.step === undefined) return batch;
     this.teacher.checkStudent(context.model);
-    return { ...batch, ...this.teacher.fields(batch, source.kind === 'batch' ? 1 : this.options.padToMultipleOf) };
+    const padTo = source.kind === 'batch' ? 1 : this.options.padToMultipleOf;
+    return { ...batch, ...this.teacher.fields(batch, padTo, context.model) };
   }
 
   loss(
@@ -129,7 +132,7 @@ export class PrefixLm implements Objective {
       return parts.map(({ start, end }) => {
         const cut = start + (half ? Math.floor((end - start) / 2) : 1 + random.integer(end - start - 1));
         return {
-          source: tokens.values.subarray(start, cut),
+          source: modelInput(model, tokens.values.subarray(start, cut)),
           target: tokens.values.subarray(cut, end),
           weights: weights?.values.subarray(cut, end),
         };
@@ -138,9 +141,10 @@ export class PrefixLm implements Objective {
     const packed = isPacked(examples);
     const longest = (side: 'source' | 'target'): number => {
       const lengths = examples.map(({ tokens: { values } }, i) => {
-        if (!half) return values.length - 1;
+        const around = side === 'source' ? rows[i].length * modelInputSurplus(model) : 0;
+        if (!half) return values.length - 1 + around;
         // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
-        return Math.max(tokensOf(rows[i], side), packed ? Math.floor(values.length / 2) : 0);
+        return Math.max(tokensOf(rows[i], side), packed ? Math.floor(values.length / 2) + around : 0);
       });
       return roundUp(Math.max(0, ...lengths), this.options.padToMultipleOf);
     };

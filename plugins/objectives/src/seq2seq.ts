@@ -5,6 +5,8 @@ import {
   checkLabels,
   defineComponent,
   IGNORED_LABEL,
+  modelInput,
+  modelInputSurplus,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -34,7 +36,7 @@ import {
 } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
-import { checkSegments, segmentsMask, segmentsOf } from './segments';
+import { checkSegments, segmentsMask, segmentsOf, stretchesOf } from './segments';
 import { shiftRight } from './shift-right';
 
 export const seq2seqOptions = z.strictObject({
@@ -154,7 +156,7 @@ export class Seq2Seq implements Objective {
 
   private fromExamples(examples: readonly HostFields[], model: Model): Record<string, HostFields[string]> {
     const { maxSourceTokens, maxTargetTokens } = this.options;
-    const sources = this.rows(examples, 'source', maxSourceTokens, 'maxSourceTokens');
+    const { sources, segments: ofSources } = this.sources(examples, model);
     const targets = this.rows(examples, 'target', maxTargetTokens, 'maxTargetTokens');
     const weights = examples.map(({ weights: own, target }, i) => {
       if (!own) return undefined;
@@ -163,7 +165,7 @@ export class Seq2Seq implements Objective {
       checkWeights(own, target.values.length, 'target', where);
       return own.values.subarray(0, targets[i].length);
     });
-    const [ofSources, ofTargets] = [segmentRows(examples, 'source'), segmentRows(examples, 'target')];
+    const ofTargets = segmentRows(examples, 'target');
     if (!ofSources !== !ofTargets) {
       throw new DataError('The examples have segments of source or target, but not of both.', {
         code: 'data.segments',
@@ -177,23 +179,51 @@ export class Seq2Seq implements Objective {
     });
   }
 
+  /** With the special tokens that the model's policy puts around each source, for which `maxSourceTokens` has to have room. */
+  private sources(
+    examples: readonly HostFields[],
+    model: Model,
+  ): { readonly sources: readonly ArrayLike<number>[]; readonly segments?: readonly Int32Array[] } {
+    const { maxSourceTokens: limit } = this.options;
+    const segments = segmentRows(examples, 'source');
+    const surplus = modelInputSurplus(model);
+    if (surplus === 0) return { sources: this.rows(examples, 'source', limit, 'maxSourceTokens'), segments };
+    const surpluses = examples.map((_, i) => surplus * (segments ? stretchesOf(segments[i]).length : 1));
+    const rows = this.rows(examples, 'source', limit, 'maxSourceTokens', surpluses);
+    if (!segments) return { sources: rows.map((row) => modelInput(model, row)) };
+    const parts = rows.map((row, i) =>
+      stretchesOf(segments[i]).map(({ id, start, end }) => ({
+        id,
+        read: modelInput(model, Array.prototype.slice.call(row, start, end)),
+      })),
+    );
+    return {
+      sources: parts.map((row) => row.flatMap(({ read }) => Array.from(read))),
+      segments: parts.map((row) => Int32Array.from(row.flatMap(({ id, read }) => Array.from(read, () => id)))),
+    };
+  }
+
+  /** `surpluses`: what comes to each row's tokens. */
   private rows(
     examples: readonly HostFields[],
     name: 'source' | 'target',
     limit: number | undefined,
     option: string,
+    surpluses: readonly number[] = [],
   ): ArrayLike<number>[] {
     return examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
       checkFields(example, [EXAMPLE_FIELDS[name]], where);
       const { values } = example[name];
       if (values.length === 0) throw new DataError(`${where}: "${name}" is empty.`, { code: 'data.empty' });
-      if (limit === undefined || values.length <= limit) return values;
+      const surplus = surpluses[i] ?? 0;
+      if (limit === undefined || values.length + surplus <= limit) return values;
       const packed = segmentsOf(example, name, where) !== undefined;
-      if (this.options.truncate && !packed) return values.subarray(0, limit);
-      const longest = Math.max(...examples.map((other) => other[name]?.values.length ?? 0));
+      if (this.options.truncate && !packed && limit > surplus) return values.subarray(0, limit - surplus);
+      const longest = Math.max(...examples.map((other, j) => (other[name]?.values.length ?? 0) + (surpluses[j] ?? 0)));
+      const around = surplus > 0 ? ` and ${surplus} special tokens around` : '';
       throw new DataError(
-        `${where}: "${name}" has ${values.length} tokens, but objective.${option} is ${limit}; this batch needs ${longest}.`,
+        `${where}: "${name}" has ${values.length} tokens${around}, but objective.${option} is ${limit}; this batch needs ${longest}.`,
         {
           code: 'data.too-long',
           exitCode: 2,

@@ -1,4 +1,4 @@
-import { IGNORED_LABEL, type HostFields } from '@graft/core';
+import { IGNORED_LABEL, withoutModelInput, type HostFields, type Model } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { stretchesOf } from './segments';
 
@@ -18,12 +18,13 @@ export interface PlacedSequence extends Sequence {
 }
 
 /**
- * The rows of an encoder-decoder batch without their padding; of a row with segments each is a sequence. A label within the
+ * The rows of an encoder-decoder batch without their padding, and without the special tokens that the student's policy puts
+ * around a source; of a row with segments each is a sequence. A label within the
  * target that does not count is known from what the decoder reads behind it.
  *
  *     input_ids [5, 6, 7, 0], decoder_input_ids [2, 8, 9, 1], labels [-100, 9, 1, -100]   ->   [5, 6, 7] and [8, 9, 1]
  */
-export function sequencesOf(batch: HostFields): PlacedSequence[] {
+export function sequencesOf(batch: HostFields, student: Model): PlacedSequence[] {
   const { input_ids: ids, attention_mask: mask, labels, decoder_input_ids: read } = batch;
   const { segment_ids: segments, decoder_segment_ids: targetSegments } = batch;
   const [rows, sourceLength] = ids.shape;
@@ -41,10 +42,13 @@ export function sequencesOf(batch: HostFields): PlacedSequence[] {
         row,
         at: start,
         segment: id,
-        source: Int32Array.from(
-          ids.values
-            .subarray(from, from + sourceLength)
-            .filter((_id, i) => mask.values[from + i] !== 0 && (segments?.values[from + i] ?? id) === id),
+        source: withoutModelInput(
+          student,
+          Int32Array.from(
+            ids.values
+              .subarray(from, from + sourceLength)
+              .filter((_id, i) => mask.values[from + i] !== 0 && (segments?.values[from + i] ?? id) === id),
+          ),
         ),
         target: Int32Array.from(own.subarray(0, counting), (label, i) =>
           label === IGNORED_LABEL ? read.values[first + start + i + 1] : label,

@@ -38,6 +38,8 @@ const indexSchema = z.strictObject({
   vocabulary: count,
   topK: z.int().positive(),
   temperature: z.number().positive(),
+  /** Whether the teacher read a start token in front of each sequence. Absent in caches from before there was a choice: it read none. */
+  bos: z.boolean().optional(),
   dtype: z.enum(['F16', 'F32']),
   shards: z.array(z.strictObject({ file: z.string(), sequences: count, positions: count })),
   /** By config: steps whose sequences are all here, and where the data stood behind them. */

@@ -4,6 +4,8 @@ import {
   defineComponent,
   didYouMean,
   exampleRandom,
+  modelInput,
+  modelInputSurplus,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -147,12 +149,17 @@ export class Ul2 implements ModelBound {
       const random = exampleRandom(context, i);
       const sequences = parts.map(({ start, end }) => {
         const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), model, random);
-        return { ...sides, weights: weights && origins.map((origin) => weights.values[start + origin]) };
+        return {
+          ...sides,
+          source: modelInput(model, sides.source),
+          weights: weights && origins.map((origin) => weights.values[start + origin]),
+        };
       });
       return { sequences, needed: parts.map(({ start, end }) => this.neededLengths(end - start)) };
     });
+    const surplus = { source: modelInputSurplus(model), target: 0 };
     const longest = (side: 'source' | 'target'): number =>
-      Math.max(0, ...rows.map(({ needed }) => needed.reduce((sum, lengths) => sum + lengths[side], 0)));
+      Math.max(0, ...rows.map(({ needed }) => needed.reduce((sum, lengths) => sum + lengths[side] + surplus[side], 0)));
     this.checkLength('source', 'maxSourceTokens', longest('source'));
     this.checkLength('target', 'maxTargetTokens', longest('target'));
     const { padToMultipleOf } = this.options;

@@ -1,12 +1,20 @@
-import type { BatchTensors, HostArray, HostFields, Model, Parameters } from '@graft/core';
+import {
+  mergeSpecialTokens,
+  type BatchTensors,
+  type HostArray,
+  type HostFields,
+  type Model,
+  type Parameters,
+  type SpecialTokensSection,
+} from '@graft/core';
 import { tf } from '@graft/engine';
 
 /** A model that looks its logits up in a table [vocabulary, vocabulary] by the ids it reads; 12 tokens, pad 0, eos 1, start 2. */
-export function fakeModel(kind: Model['kind'], seen: BatchTensors[] = []): Model {
+export function fakeModel(kind: Model['kind'], seen: BatchTensors[] = [], section?: SpecialTokensSection): Model {
   return {
     kind,
     vocabularySize: 12,
-    specialTokens: { pad: 0, start: 2, eos: [1] },
+    specialTokens: { pad: 0, start: 2, eos: [1], policy: section && mergeSpecialTokens(section) },
     parameters: [{ name: 'table', shape: [12, 12], group: 'embedding', initial: 'normal' }],
     checkpointConfig: {},
     forward(parameters: Parameters, fields: BatchTensors) {
