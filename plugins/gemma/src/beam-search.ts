@@ -5,20 +5,20 @@ import { BeamRow, candidateCount, type Candidate } from './beam';
 import { CacheKeeper, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
-import { checkMaxNewTokens, promptAndSource, promptRows, upload } from './prompts';
+import { newTokensLimit, promptAndSource, promptRows, upload } from './prompts';
 
 export interface BeamSearchOptions {
   /** As of `GenerateOptions`. */
   readonly fields: HostFields;
-  /** Tokens after the prompt, at most. */
-  readonly maxNewTokens: number;
-  /** A sequence ends with any of these. Default: the model's. */
+  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), else 20. */
+  readonly maxNewTokens?: number;
+  /** A sequence ends with any of these. Default: the checkpoint's (`model.generation`). */
   readonly eos?: number | readonly number[];
   /** Aborting it ends the search with what there is. */
   readonly signal?: AbortSignal;
-  /** Sequences that are followed at a time, from 1 to the vocabulary's size. */
-  readonly beams: number;
-  /** A finished sequence's score is its log-probability over its length's power of this. Default 1. */
+  /** Sequences that are followed at a time, from 1 to the vocabulary's size. Default: the checkpoint's. */
+  readonly beams?: number;
+  /** A finished sequence's score is its log-probability over its length's power of this. Default: the checkpoint's, else 1. */
   readonly lengthPenalty?: number;
 }
 
@@ -125,8 +125,10 @@ export class BeamSearch {
   /** The best sequence of each example. Throws DataError for options out of range. */
   async search(parameters: Parameters, options: BeamSearchOptions): Promise<ScoredSequences> {
     const { model } = this;
-    const { beams, lengthPenalty = 1, maxNewTokens, signal } = options;
-    checkMaxNewTokens(maxNewTokens);
+    const { signal } = options;
+    const { generation } = model;
+    const beams = options.beams ?? generation.beams ?? 1;
+    const lengthPenalty = options.lengthPenalty ?? generation.lengthPenalty ?? 1;
     if (!Number.isSafeInteger(beams) || beams < 1 || beams > model.vocabularySize) {
       throw new DataError(
         `beams should be an integer from 1 to the size of the vocabulary (${model.vocabularySize}), but is ${beams}.`,
@@ -139,9 +141,10 @@ export class BeamSearch {
         exitCode: 2,
       });
     }
-    const eos = new Set(options.eos === undefined ? model.specialTokens.eos : [options.eos].flat());
+    const eos = new Set(options.eos === undefined ? generation.eos : [options.eos].flat());
     const { prompt, source } = promptAndSource(model, options.fields);
     const length = prompt.ids.shape[1];
+    const maxNewTokens = newTokensLimit(options.maxNewTokens, generation, length);
     const prompts = promptRows(prompt);
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
     const inputs = { prompt: upload(prompt), source: source && upload(source) };
@@ -172,7 +175,7 @@ export class BeamSearch {
     } finally {
       tf.dispose([inputs, fixed, cache] as tf.TensorContainer);
     }
-    const { pad } = model.specialTokens;
+    const { pad } = generation;
     return collect(prompts, examples, pad === 0 ? ([...eos][0] ?? pad) : pad);
   }
 

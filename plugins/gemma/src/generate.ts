@@ -11,8 +11,8 @@ import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam
 import { CacheKeeper, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
-import { checkMaxNewTokens, promptAndSource, promptRows, repeatRows, upload } from './prompts';
-import { checkSampling, chooseTokens, draws, isGreedy, type Choice, type Sampling } from './sampling';
+import { newTokensLimit, promptAndSource, promptRows, repeatRows, upload } from './prompts';
+import { checkSampling, chooseTokens, completeSampling, draws, isGreedy, type Choice, type Sampling } from './sampling';
 
 export interface GenerateOptions {
   /**
@@ -21,11 +21,11 @@ export interface GenerateOptions {
    * Decoder-only: `input_ids` and `attention_mask` are the prompt, padded on either side.
    */
   readonly fields: HostFields;
-  /** Tokens after the prompt, at most. */
-  readonly maxNewTokens: number;
-  /** A row ends with any of these. Default: the model's. An empty list: rows never end early. */
+  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), else 20. */
+  readonly maxNewTokens?: number;
+  /** A row ends with any of these. Default: the checkpoint's (`model.generation`). An empty list: rows never end early. */
   readonly eos?: number | readonly number[];
-  /** How tokens are chosen. Default: always the most probable one. */
+  /** How tokens are chosen. Default: always the most probable one, under the checkpoint's repetition penalty. */
   readonly sampling?: Sampling;
   /** Sequences for each row of the fields, one after the other in the result. Default 1. */
   readonly sequences?: number;
@@ -123,7 +123,7 @@ export class Generator {
    * token, or what was given, without its padding), the new tokens up to and with eos, then the pad token.
    */
   async generate(parameters: Parameters, options: GenerateOptions): Promise<Int32Array[]> {
-    const { pad } = this.model.specialTokens;
+    const { pad } = this.model.generation;
     let rows: readonly (readonly number[])[] = [];
     for await (const event of this.decode(parameters, options)) {
       rows = event.rows;
@@ -149,16 +149,17 @@ export class Generator {
     options: GenerateOptions,
   ): AsyncGenerator<TokenEvent & { readonly rows: readonly (readonly number[])[] }, undefined, undefined> {
     const { model } = this;
-    const { maxNewTokens, signal, sampling = {}, shouldStop } = options;
-    checkMaxNewTokens(maxNewTokens);
-    checkSampling(sampling);
-    const eos = new Set(options.eos === undefined ? model.specialTokens.eos : [options.eos].flat());
+    const { signal, shouldStop } = options;
+    checkSampling(options.sampling ?? {});
+    const sampling = completeSampling(options.sampling ?? {}, model.generation);
+    const eos = new Set(options.eos === undefined ? model.generation.eos : [options.eos].flat());
     const { prompt, source } = promptAndSource(model, repeatRows(options.fields, options.sequences ?? 1));
-    const { pad } = model.specialTokens;
+    const { pad } = model.generation;
     const rows = promptRows(prompt);
     const promptLengths = rows.map((row) => row.length);
     const ended = rows.map(() => false);
     const length = prompt.ids.shape[1];
+    const maxNewTokens = newTokensLimit(options.maxNewTokens, model.generation, length);
     const take = (next: Int32Array, index: number): TokenEvent & { rows: number[][] } => {
       const before = [...ended];
       const tokens = next.map((token, row) => (ended[row] ? pad : token));

@@ -26,8 +26,15 @@ export {
   type RandomPart,
 } from './adapt-plan';
 export * from './generate';
+export * from './decoding-plan';
 export { type BeamSearchOptions, type ScoredSequences } from './beam-search';
-export { type Sampling } from './sampling';
+export { completeSampling, draws, type Sampling } from './sampling';
+export {
+  DEFAULT_NEW_TOKENS,
+  generationDefaults,
+  readGenerationConfig,
+  type GenerationDefaults,
+} from './generation-defaults';
 export * from './run-forward';
 export * from './summary';
 export * from './costs';

@@ -3,6 +3,7 @@ import { CheckpointError, type Parameters } from '@graft/core';
 import { packBfloat16, tf } from '@graft/engine';
 import { checkSharedTable } from './adapt-plan';
 import { parseCheckpointConfig, type GemmaOptions } from './config';
+import { readGenerationConfig } from './generation-defaults';
 import { GemmaModel } from './model';
 import { DECODER_EMBEDDING, ENCODER_EMBEDDING, TIED_OUTPUT_NAMES } from './parameters';
 
@@ -108,7 +109,9 @@ export async function loadModel(
     for (const tensor of Object.values(parameters)) tensor.dispose();
   };
   try {
-    const model = new GemmaModel(parseCheckpointConfig(await reader.config(), options, `${folder}/config.json`));
+    const config = parseCheckpointConfig(await reader.config(), options, `${folder}/config.json`);
+    const generation = await readGenerationConfig(reader, config);
+    const model = new GemmaModel(config, generation?.json, generation?.where);
     const unknownTensors = await checkTensors(model, reader);
     for await (const [name, value] of readParameters(model, reader, weights)) parameters[name] = value;
     return { model, parameters, unknownTensors, dispose };

@@ -15,6 +15,7 @@ import {
 import { tf } from '@graft/engine';
 import { toCheckpointConfig, tokensOf, type EncoderDecoderConfig, type GemmaConfig } from './config';
 import { flopsPerStep } from './flops';
+import { generationDefaults, type GenerationDefaults } from './generation-defaults';
 import { embed, linear, softCappedLogits } from './layers';
 import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
@@ -42,7 +43,19 @@ export class GemmaModel implements Model {
   /** The table that, transposed, makes the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
-  constructor(readonly config: GemmaConfig) {
+  /** How the checkpoint wants to be generated with; what a caller of `Generator` leaves out comes from here. */
+  readonly generation: GenerationDefaults;
+
+  /**
+   * `generationConfig`: the checkpoint's generation_config.json, kept for the checkpoints that are made of this model; `where` names
+   * it in errors. Throws CheckpointError where it is malformed.
+   */
+  constructor(
+    readonly config: GemmaConfig,
+    readonly generationConfig?: Record<string, unknown>,
+    where?: string,
+  ) {
+    this.generation = generationDefaults(config, generationConfig, where);
     this.kind = config.kind;
     this.vocabularySize = config.decoder.vocabularySize;
     const { specialTokens: policy = AUTO_POLICY } = config;

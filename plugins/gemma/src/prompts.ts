@@ -1,16 +1,29 @@
 /** What generation reads: prompts moved to the right, sources, and what becomes of both. */
 import { DataError, type HostArray, type HostFields } from '@graft/core';
 import { tf } from '@graft/engine';
+import { DEFAULT_NEW_TOKENS, type GenerationDefaults } from './generation-defaults';
 import { checkTokenIds } from './host-fields';
 import type { GemmaModel } from './model';
 
-/** Throws DataError for a number that is none. */
-export function checkMaxNewTokens(maxNewTokens: number): void {
-  if (Number.isSafeInteger(maxNewTokens) && maxNewTokens >= 1) return;
-  throw new DataError(`maxNewTokens should be an integer of at least 1, but is ${maxNewTokens}.`, {
-    code: 'gemma.max-new-tokens',
-    exitCode: 2,
-  });
+/**
+ * How many tokens may follow a prompt of `promptTokens`, padding included: what the caller says, else what the checkpoint says, else
+ * 20. Throws DataError for a number that cannot be, and for a prompt that leaves none.
+ */
+export function newTokensLimit(asked: number | undefined, defaults: GenerationDefaults, promptTokens: number): number {
+  const { maxNewTokens, maxLength, from } = defaults;
+  const wrong = (message: string, hint?: string): DataError =>
+    new DataError(message, { code: 'gemma.max-new-tokens', exitCode: 2, hint });
+  if (asked !== undefined) {
+    if (Number.isSafeInteger(asked) && asked >= 1) return asked;
+    throw wrong(`maxNewTokens should be an integer of at least 1, but is ${asked}.`);
+  }
+  if (maxNewTokens !== undefined) return maxNewTokens;
+  if (maxLength === undefined) return DEFAULT_NEW_TOKENS;
+  if (maxLength > promptTokens) return maxLength - promptTokens;
+  throw wrong(
+    `The prompt has ${promptTokens} tokens, but "max_length" in ${from} is ${maxLength}, which counts the prompt too.`,
+    'Say how many new tokens there may be (maxNewTokens, --max-new-tokens).',
+  );
 }
 
 /** Every row `times` times, one after the other. */
@@ -79,7 +92,7 @@ export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt
   const start = {
     dtype: 'int32' as const,
     shape: [batch, 1],
-    values: new Int32Array(batch).fill(model.specialTokens.start),
+    values: new Int32Array(batch).fill(model.generation.start),
   };
   return { prompt: { ids: start }, source };
 }

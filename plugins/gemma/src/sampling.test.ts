@@ -66,7 +66,7 @@ test('a penalty makes what a row holds less probable, whatever the sign of its l
 
 test.each<[Sampling, RegExp]>([
   [{ temperature: -1 }, /temperature should be a number of at least 0, but is -1/],
-  [{ topK: 0 }, /topK should be an integer of at least 1/],
+  [{ topK: -1 }, /topK should be an integer of at least 1, or 0 for all tokens/],
   [{ topP: 1.5 }, /topP should be above 0 and at most 1/],
   [{ repetitionPenalty: 0 }, /repetitionPenalty should be a number above 0/],
 ])('%j is refused', (sampling, message) => {

@@ -1,16 +1,22 @@
 /** Shapes: B rows, V vocabulary. */
 import { DataError } from '@graft/core';
 import { random, tf, type RandomKey } from '@graft/engine';
+import type { GenerationDefaults } from './generation-defaults';
 
-/** How the next token is chosen. Everything left out: the most probable one. */
+/**
+ * How the next token is chosen. Everything left out: the most probable one. What a caller who samples leaves out comes from the
+ * checkpoint, see `completeSampling`.
+ */
 export interface Sampling {
-  /** Divides the logits before drawing; 0: no drawing, the most probable token. Default: 1 where anything else draws. */
+  /** Draw tokens, or not. Default: whether temperature (above 0), topK or topP is given. */
+  readonly sample?: boolean;
+  /** Divides the logits before drawing; 0: no drawing, the most probable token. Default: the checkpoint's, else 1. */
   readonly temperature?: number;
-  /** Only the k most probable tokens are drawn from. */
+  /** Only the k most probable tokens are drawn from; 0: all. Default: the checkpoint's, else 50 as published. */
   readonly topK?: number;
-  /** Only the most probable tokens that together have this probability, in (0, 1]. */
+  /** Only the most probable tokens that together have this probability, in (0, 1]. Default: the checkpoint's, else 1. */
   readonly topP?: number;
-  /** Logits of tokens that the row holds already are divided (negative ones multiplied) by it. Default 1: none. */
+  /** Logits of tokens that the row holds already are divided (negative ones multiplied) by it. Default: the checkpoint's, else 1: none. */
   readonly repetitionPenalty?: number;
   /** Of the draws. Default 0. */
   readonly seed?: number;
@@ -22,17 +28,41 @@ export function checkSampling({ temperature, topK, topP, repetitionPenalty }: Sa
     new DataError(`${name} should be ${expected}, but is ${got}.`, { code: 'gemma.sampling', exitCode: 2 });
   if (temperature !== undefined && !(temperature >= 0 && Number.isFinite(temperature)))
     throw wrong('temperature', 'a number of at least 0', temperature);
-  if (topK !== undefined && !(Number.isSafeInteger(topK) && topK >= 1))
-    throw wrong('topK', 'an integer of at least 1', topK);
+  if (topK !== undefined && !(Number.isSafeInteger(topK) && topK >= 0))
+    throw wrong('topK', 'an integer of at least 1, or 0 for all tokens', topK);
   if (topP !== undefined && !(topP > 0 && topP <= 1)) throw wrong('topP', 'above 0 and at most 1', topP);
   if (repetitionPenalty !== undefined && !(repetitionPenalty > 0 && Number.isFinite(repetitionPenalty)))
     throw wrong('repetitionPenalty', 'a number above 0', repetitionPenalty);
 }
 
 /** Whether tokens are drawn, rather than the most probable one taken. */
-export function draws({ temperature, topK, topP }: Sampling): boolean {
+export function draws({ sample, temperature, topK, topP }: Sampling): boolean {
   if (temperature === 0) return false;
-  return temperature !== undefined || topK !== undefined || topP !== undefined;
+  return sample ?? (temperature !== undefined || topK !== undefined || topP !== undefined);
+}
+
+/** Of sampling without a word about it, as in the published implementation. */
+const DEFAULT_TOP_K = 50;
+
+/**
+ * What a caller asks for, completed: one who samples gets what he leaves out from the checkpoint. A repetition penalty there holds
+ * for greedy decoding too. Throws DataError for a checkpoint that wants no temperature, where none is given.
+ */
+export function completeSampling(asked: Sampling, defaults: GenerationDefaults): Sampling {
+  const { seed } = asked;
+  const repetitionPenalty = asked.repetitionPenalty ?? defaults.repetitionPenalty;
+  if (!draws(asked)) return { sample: false, repetitionPenalty, seed };
+  const temperature = asked.temperature ?? defaults.temperature ?? 1;
+  if (temperature === 0) {
+    throw new DataError(`${defaults.from} has temperature 0, with which nothing can be drawn.`, {
+      code: 'gemma.sampling',
+      exitCode: 2,
+      hint: 'Give a temperature above 0.',
+    });
+  }
+  const topK = asked.topK ?? defaults.topK ?? DEFAULT_TOP_K;
+  const topP = asked.topP ?? defaults.topP;
+  return { sample: true, temperature, topK: topK === 0 ? undefined : topK, topP, repetitionPenalty, seed };
 }
 
 /** A tree for `jit`: the numbers of `Sampling` are static, so that what is not asked for costs nothing. */
@@ -50,7 +80,19 @@ export const isGreedy = ({ seen, key }: Choice): boolean => !seen && !key;
 const IMPOSSIBLE = -1e30;
 
 /** The next token of each row, int32 [B], by logits [B, V]. Traceable. */
-export function chooseTokens(logits: tf.Tensor2D, { sampling, seen, key }: Choice): tf.Tensor1D {
+export function chooseTokens(logits: tf.Tensor2D, choice: Choice): tf.Tensor1D {
+  const { key } = choice;
+  let scores = scoresOf(logits, choice);
+  if (key) {
+    // Gumbel's trick: the largest of logits with this noise is a draw from their softmax.
+    const uniform = tf.maximum(random.uniform(key as RandomKey, scores.shape), 1e-20);
+    scores = tf.sub(scores, tf.log(tf.neg(tf.log(uniform))));
+  }
+  return tf.argMax(scores, 1).toInt() as tf.Tensor1D;
+}
+
+/** Logits [B, V] whose softmax is what is drawn from; without a key, in the order that greedy decoding takes. Traceable. */
+export function scoresOf(logits: tf.Tensor2D, { sampling, seen, key }: Choice): tf.Tensor {
   const { temperature = 1, topK, topP, repetitionPenalty } = sampling;
   let scores: tf.Tensor = logits;
   if (seen && repetitionPenalty !== undefined) {
@@ -64,11 +106,8 @@ export function chooseTokens(logits: tf.Tensor2D, { sampling, seen, key }: Choic
   if (key) {
     scores = tf.div(scores, temperature);
     scores = keepMostProbable(scores, topK, topP);
-    // Gumbel's trick: the largest of logits with this noise is a draw from their softmax.
-    const uniform = tf.maximum(random.uniform(key as RandomKey, scores.shape), 1e-20);
-    scores = tf.sub(scores, tf.log(tf.neg(tf.log(uniform))));
   }
-  return tf.argMax(scores, 1).toInt() as tf.Tensor1D;
+  return scores;
 }
 
 /** Rows [B, V] with everything but the most probable tokens made impossible. */

@@ -1,0 +1,77 @@
+import { basename } from 'node:path';
+import type { SpecialTokens } from '@graft/core';
+import type { GenerationDefaults } from './generation-defaults';
+import { draws, type Sampling } from './sampling';
+
+/** What a caller says of how to generate; what is left out comes from the checkpoint. */
+export interface DecodingRequest {
+  readonly eos?: number | readonly number[];
+  readonly maxNewTokens?: number;
+  readonly sampling?: Sampling;
+  /** 1: no beam search. */
+  readonly beams?: number;
+  readonly lengthPenalty?: number;
+  /** Tokens are wanted as they come, or sequences may be stopped: nothing for beam search. */
+  readonly streams?: boolean;
+}
+
+export interface DecodingPlan {
+  /** More than 1: beam search, by `Generator.search`; else `Generator.generate`. */
+  readonly beams: number;
+  readonly lengthPenalty: number;
+  /** One sentence: what was taken from the checkpoint's file, and what of it was not; undefined where there is nothing to say. */
+  readonly note?: string;
+}
+
+/**
+ * Whether beams are followed, and what comes from the checkpoint. Greedy decoding is what callers get who ask for nothing: only who
+ * samples gets the checkpoint's settings of sampling. Beams that the checkpoint asks for are followed unless the caller samples,
+ * streams or stops.
+ */
+export function planDecoding(
+  { generation, specialTokens }: { readonly generation: GenerationDefaults; readonly specialTokens: SpecialTokens },
+  request: DecodingRequest,
+): DecodingPlan {
+  const { sampling = {}, streams = false } = request;
+  const samples = draws(sampling);
+  const mayFollowBeams = !samples && !streams;
+  const beams = request.beams ?? (mayFollowBeams ? (generation.beams ?? 1) : 1);
+  const lengthPenalty = request.lengthPenalty ?? generation.lengthPenalty ?? 1;
+  const { from, eos } = generation;
+  if (from === undefined) return { beams, lengthPenalty };
+  const taken: string[] = [];
+  const left: string[] = [];
+  /** A setting counts where `applies`, and is named there unless the caller gave his own. */
+  const setting = (name: string, value: unknown, asked: unknown, applies: boolean, why = ''): void => {
+    if (value === undefined || asked !== undefined) return;
+    if (applies) taken.push(`${name} ${value}`);
+    else left.push(`${name} ${value}${why}`);
+  };
+  if (request.eos === undefined) taken.push(eos.length === 0 ? 'no end token' : `end tokens ${eos.join(' ')}`);
+  if (generation.pad !== specialTokens.pad) taken.push(`pad token ${generation.pad}`);
+  if (generation.start !== specialTokens.start) taken.push(`start token ${generation.start}`);
+  setting('max_new_tokens', generation.maxNewTokens, request.maxNewTokens, true);
+  setting('max_length', generation.maxLength, request.maxNewTokens, generation.maxNewTokens === undefined);
+  if (samples) {
+    setting('temperature', generation.temperature, sampling.temperature, true);
+    setting('top_k', generation.topK, sampling.topK, true);
+    setting('top_p', generation.topP, sampling.topP, true);
+  } else if (generation.sample && sampling.sample === undefined && sampling.temperature === undefined) {
+    left.push('do_sample true (--sample turns it on)');
+  }
+  const penalty = generation.repetitionPenalty === 1 ? undefined : generation.repetitionPenalty;
+  setting('repetition_penalty', penalty, sampling.repetitionPenalty, beams === 1, ' (not with beams)');
+  const several = generation.beams === 1 ? undefined : generation.beams;
+  setting('num_beams', several, request.beams, mayFollowBeams, ' (not while sampling, streaming or with stop texts)');
+  if (beams > 1) setting('length_penalty', generation.lengthPenalty, request.lengthPenalty, true);
+  left.push(...generation.ignored.map((one) => `${one} (unknown to Graft)`));
+  const sentences = [
+    ...(taken.length > 0 ? [taken.join(', ')] : []),
+    ...(left.length > 0 ? [`not used: ${left.join(', ')}`] : []),
+  ];
+  return {
+    beams,
+    lengthPenalty,
+    note: sentences.length > 0 ? `From ${basename(from)}: ${sentences.join('; ')}.` : undefined,
+  };
+}
