@@ -130,6 +130,7 @@ export class Repetition implements Evaluator {
   ): Promise<number[][]> {
     const { promptTokens, newTokens } = this.options;
     const { pad, start, eos } = model.specialTokens;
+    const ends = model.endTokens ?? eos;
     const next = this.nextTokens(model);
     const source = padRows(prompts, promptTokens, pad); // [B, S]
     const mask = maskOf(prompts, promptTokens);
@@ -149,7 +150,7 @@ export class Repetition implements Evaluator {
         const values = await choices.data();
         written.forEach((sequence, row) => {
           const token = values[row * newTokens + at];
-          ended[row] ||= eos.includes(token);
+          ended[row] ||= ends.includes(token);
           if (!ended[row]) sequence.push(token);
         });
       } finally {

@@ -10,13 +10,15 @@ import { readRecord, recordFile } from './record';
 import { writeCheckpoint } from './write-folder';
 import type { TensorSource } from './writer';
 
-/** Files beside the weights that belong to the vocabulary. */
+/** Files beside the weights that belong to the vocabulary, chat templates among them. */
 export const TOKENIZER_FILES: readonly string[] = [
   'tokenizer.json',
   'tokenizer.model',
   'tokenizer_config.json',
   'special_tokens_map.json',
   'added_tokens.json',
+  'chat_template.jinja',
+  'chat_template.json',
 ];
 
 /** The tokenizer files that a checkpoint folder has, by name. */

@@ -168,6 +168,8 @@ export interface BuildSettings {
   readonly section?: SpecialTokensSection;
   /** What a checkpoint that says nothing means. Default: `auto`. */
   readonly silent?: SpecialTokenPolicy;
+  /** The checkpoint's generation_config.json. */
+  readonly generationConfig?: Record<string, unknown>;
 }
 
 /**
@@ -177,10 +179,10 @@ export interface BuildSettings {
 export function buildModel(
   family: ModelFamily,
   checkpointConfig: Record<string, unknown> | undefined,
-  { section = {}, silent }: BuildSettings = {},
+  { section = {}, silent, generationConfig }: BuildSettings = {},
 ): Model {
   const policy = mergeSpecialTokens(section, readSpecialTokens(checkpointConfig) ?? silent);
-  const model = family.build(checkpointConfig, { specialTokens: policy });
+  const model = family.build(checkpointConfig, { specialTokens: policy, generationConfig });
   const fail = (message: string, hint: string): ConfigError =>
     new ConfigError(message, { code: 'config.special-tokens', hint });
   if (model.kind === 'decoder-only' && section.encoder !== undefined)

@@ -197,7 +197,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       out,
       {
         config: toCheckpointConfig(config, configDtypeName(dtype)),
-        generationConfig: await sources.decoder.generationConfig(),
+        generationConfig: await sources.generationConfig(),
         tensors: reported,
         maxShardBytes: request.maxShardBytes,
         extraFiles: {

@@ -78,6 +78,16 @@ export class AdaptInitializer implements Initializer {
     }
   }
 
+  /** The decoder's, for an encoder-decoder. */
+  async generationConfig(): Promise<Record<string, unknown> | undefined> {
+    const sources = await this.open();
+    try {
+      return await sources.generationConfig();
+    } finally {
+      await sources.close();
+    }
+  }
+
   /** Throws CheckpointError or ConfigError when the sources do not make this model. */
   async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
     const config = asGemma(model, 'The initializer "adapt"', 'encoder-decoder').config as EncoderDecoderConfig;

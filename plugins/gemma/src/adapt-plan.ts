@@ -21,6 +21,7 @@ import {
   type GemmaOptions,
   type DecoderOnlyConfig,
 } from './config';
+import { adaptedGenerationConfig, generationDefaults, readGenerationConfig } from './generation-defaults';
 import { mapName, type Side } from './name-mapping';
 import { TIED_OUTPUT_NAMES } from './parameters';
 
@@ -106,6 +107,14 @@ export class AdaptSources {
     const dtypes = new Set(this.readers.flatMap((reader) => [...reader.tensors.values()].map(({ dtype }) => dtype)));
     const [first] = dtypes;
     return dtypes.size === 1 && (first === 'F16' || first === 'BF16') ? first : 'F32';
+  }
+
+  /** The decoder's generation_config.json, for the encoder-decoder. Throws CheckpointError where it is malformed. */
+  async generationConfig(): Promise<Record<string, unknown> | undefined> {
+    const found = await readGenerationConfig(this.decoder, this.config);
+    if (!found) return undefined;
+    generationDefaults(this.config, found.json, found.where);
+    return adaptedGenerationConfig(this.config, found.json);
   }
 
   async close(): Promise<void> {

@@ -7,8 +7,24 @@ import { resolveModelConfig, type ModelOptions } from './model-options';
 export class GemmaFamily implements ModelFamily {
   constructor(@inject(OPTIONS) private readonly options: ModelOptions) {}
 
-  build(checkpointConfig?: Record<string, unknown>, { specialTokens }: ModelSettings = {}): GemmaModel {
+  build(
+    checkpointConfig?: Record<string, unknown>,
+    { specialTokens, generationConfig }: ModelSettings = {},
+  ): GemmaModel {
     const config = resolveModelConfig(this.options, checkpointConfig);
-    return new GemmaModel(specialTokens ? { ...config, specialTokens } : config);
+    return new GemmaModel(
+      specialTokens ? { ...config, specialTokens } : config,
+      generationConfig && { ...generationConfig, ...this.tokens() },
+    );
+  }
+
+  /** Special tokens that the options name: they override the checkpoint's generation_config.json as well. */
+  private tokens(): Record<string, unknown> {
+    const { eosTokenId, padTokenId, bosTokenId } = this.options;
+    return {
+      ...(eosTokenId === undefined ? {} : { eos_token_id: eosTokenId }),
+      ...(padTokenId === undefined ? {} : { pad_token_id: padTokenId }),
+      ...(bosTokenId === undefined ? {} : { bos_token_id: bosTokenId, decoder_start_token_id: bosTokenId }),
+    };
   }
 }

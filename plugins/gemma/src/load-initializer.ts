@@ -11,6 +11,8 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
+import { parseCheckpointConfig } from './config';
+import { generationDefaults, readGenerationConfig } from './generation-defaults';
 import { checkTensors, readParameters } from './load-model';
 import { asGemma } from './model';
 
@@ -30,6 +32,19 @@ export class LoadInitializer implements Initializer {
     const reader = await CheckpointReader.open(this.options.path);
     try {
       return await reader.config();
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async generationConfig(): Promise<Record<string, unknown> | undefined> {
+    const reader = await CheckpointReader.open(this.options.path);
+    try {
+      const config = parseCheckpointConfig(await reader.config(), {}, reader.path);
+      const found = await readGenerationConfig(reader, config);
+      // Here its errors can name the file.
+      if (found) generationDefaults(config, found.json, found.where);
+      return found?.json;
     } finally {
       await reader.close();
     }

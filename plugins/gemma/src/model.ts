@@ -43,6 +43,7 @@ export class GemmaModel implements Model {
   /** The table that, transposed, makes the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
+  readonly endTokens: readonly number[];
   /** How the checkpoint wants to be generated with; what a caller of `Generator` leaves out comes from here. */
   readonly generation: GenerationDefaults;
 
@@ -56,6 +57,7 @@ export class GemmaModel implements Model {
     where?: string,
   ) {
     this.generation = generationDefaults(config, generationConfig, where);
+    this.endTokens = this.generation.eos;
     this.kind = config.kind;
     this.vocabularySize = config.decoder.vocabularySize;
     const { specialTokens: policy = AUTO_POLICY } = config;

@@ -1,10 +1,10 @@
 import type { HostFields } from '@graft/core';
-import type { Engine, EngineMode, Precision } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, GemmaModel, GenerateOptions } from '@graft/gemma';
+import type { Engine } from '@graft/engine';
+import type { GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { openCommandEngine, type CommandContext } from '../context';
+import type { CommandContext } from '../context';
+import { Decoder, type DecoderOptions } from '../decoder';
 import { NewText } from '../new-text';
-import { openModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
 import {
   collect,
@@ -17,28 +17,13 @@ import {
 } from '../options';
 import { UsageMistake } from '../report-error';
 
-interface GenerateCommandOptions {
-  model: string;
+interface GenerateCommandOptions extends DecoderOptions {
   inputs?: string;
   output?: string;
   prompt?: string;
   tokenizer?: string;
-  maxNewTokens: number;
-  eos?: number[];
-  temperature?: number;
-  topK?: number;
-  topP?: number;
-  repetitionPenalty?: number;
-  seed?: number;
-  sequences: number;
-  beams?: number;
-  lengthPenalty?: number;
   stop?: string[];
   stream?: boolean;
-  precision: Precision;
-  encoderWindow?: EncoderWindow;
-  encoderAttention?: EncoderAttention;
-  engine?: EngineMode;
 }
 
 export function addGenerateCommand(program: Command, context: CommandContext): void {
@@ -53,14 +38,19 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     )
     .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder says to it)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
-    .requiredOption('--max-new-tokens <n>', 'tokens to generate, at most', integer(1))
-    .option('--eos <ids>', "token ids that end a sequence, comma-separated (default: the model's)", tokenIds)
+    .option('--max-new-tokens <n>', "tokens to generate, at most (default: the checkpoint's, else 20)", integer(1))
+    .option('--eos <ids>', "token ids that end a sequence, comma-separated (default: the checkpoint's)", tokenIds)
+    .option('--sample', 'draw tokens, as the checkpoint says where the options below do not')
     .option(
       '--temperature <x>',
       'draw tokens, from logits divided by this; 0: the most probable one',
       numberOf('at least 0', (x) => x >= 0),
     )
-    .option('--top-k <n>', 'draw from the n most probable tokens alone', integer(1))
+    .option(
+      '--top-k <n>',
+      "draw from the n most probable tokens alone; 0: all (default: the checkpoint's, else 50)",
+      integer(0),
+    )
     .option(
       '--top-p <p>',
       'draw from the most probable tokens that together have this probability',
@@ -69,7 +59,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .option('--repetition-penalty <x>', 'make tokens that are there already less probable; 1: no', positiveNumber)
     .option('--seed <n>', 'of the draws (default: 0)', integer(0))
     .option('--sequences <n>', 'sequences drawn for each input', integer(1), 1)
-    .option('--beams <n>', 'beam search with so many beams', integer(2))
+    .option('--beams <n>', "beam search with so many beams; 1: none (default: the checkpoint's, else none)", integer(1))
     .option(
       '--length-penalty <x>',
       'of beam search: scores are divided by the length to this power (default: 1)',
@@ -92,7 +82,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     });
 }
 
-const SAMPLING_OPTIONS = ['temperature', 'topK', 'topP', 'repetitionPenalty'] as const;
+const SAMPLING_OPTIONS = ['sample', 'temperature', 'topK', 'topP', 'repetitionPenalty'] as const;
 
 function tokenIds(text: string): number[] {
   const ids = text.split(',').map(Number);
@@ -102,25 +92,33 @@ function tokenIds(text: string): number[] {
 }
 
 function checkUsage(options: GenerateCommandOptions): void {
-  const { inputs, output, prompt, beams, lengthPenalty, sequences, stop, stream, seed, temperature, topK, topP } =
-    options;
+  const { inputs, output, prompt, stop, stream } = options;
   const fromText = prompt !== undefined;
   if (fromText === (inputs !== undefined)) throw new UsageMistake('Give either --inputs or --prompt.');
   if (fromText && output !== undefined) throw new UsageMistake('--output belongs to --inputs.');
   if (!fromText && (stop || stream)) throw new UsageMistake('--stop and --stream belong to --prompt.');
-  if (lengthPenalty !== undefined && beams === undefined)
-    throw new UsageMistake('--length-penalty belongs to --beams.');
+  checkDecoding(options);
+}
+
+/** Refuses options that would do nothing. */
+function checkDecoding(options: GenerateCommandOptions): void {
+  const { beams, lengthPenalty, sequences, stop, stream, seed, sample, temperature, topK, topP } = options;
+  const follows = beams !== undefined && beams > 1;
+  if (lengthPenalty !== undefined && beams !== undefined && !follows)
+    throw new UsageMistake('--length-penalty belongs to beam search; --beams 1 is none.');
   const drawn = SAMPLING_OPTIONS.filter((name) => options[name] !== undefined);
-  if (beams !== undefined && (drawn.length > 0 || seed !== undefined || sequences > 1 || stop || stream))
+  if (follows && (drawn.length > 0 || seed !== undefined || sequences > 1 || stop || stream))
     throw new UsageMistake(
       '--beams follows the most probable sequences; it does not go with sampling, --seed, --sequences, --stop or --stream.',
     );
-  if (temperature === 0 && (topK !== undefined || topP !== undefined))
-    throw new UsageMistake('--temperature 0 takes the most probable token; it does not go with --top-k or --top-p.');
-  const greedy = temperature === 0 || [temperature, topK, topP].every((value) => value === undefined);
+  if (temperature === 0 && (sample || topK !== undefined || topP !== undefined))
+    throw new UsageMistake(
+      '--temperature 0 takes the most probable token; it does not go with --sample, --top-k or --top-p.',
+    );
+  const greedy = temperature === 0 || [sample, temperature, topK, topP].every((value) => value === undefined);
   if (greedy && (seed !== undefined || sequences > 1))
     throw new UsageMistake(
-      '--seed and --sequences belong to drawing: with --temperature (above 0), --top-k or --top-p.',
+      '--seed and --sequences belong to drawing: with --sample, --temperature (above 0), --top-k or --top-p.',
     );
   if (stream && sequences > 1) throw new UsageMistake('--stream prints one sequence; it does not go with --sequences.');
 }
@@ -141,6 +139,7 @@ async function generateFile(context: CommandContext, options: GenerateCommandOpt
 }
 
 async function generateText(context: CommandContext, options: GenerateCommandOptions, prompt: string): Promise<void> {
+  const { modelInput } = await import('@graft/core');
   let text: NewText | undefined;
   const rows = await generateRows(
     context,
@@ -148,13 +147,12 @@ async function generateText(context: CommandContext, options: GenerateCommandOpt
     async (model, engine) => {
       const tokenizer = await openTokenizer(context, options, engine);
       const ids = tokenizer.encode(prompt);
-      // A decoder-only model goes on behind the start token and the prompt; a decoder begins with the start token alone.
-      const values = model.kind === 'decoder-only' ? Int32Array.of(model.specialTokens.start, ...ids) : ids;
+      const values = modelInput(model, ids);
       text = new NewText(tokenizer, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
       return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };
     },
     {
-      shouldStop: (tokens) => text!.isOver(tokens),
+      shouldStop: options.stop && ((tokens) => text!.isOver(tokens)),
       onToken: options.stream ? ({ tokens }) => context.write(text!.more(tokens[0])) : undefined,
     },
   );
@@ -168,27 +166,11 @@ async function generateRows(
   makeFields: (model: GemmaModel, engine: Engine) => Promise<HostFields>,
   hooks: Pick<GenerateOptions, 'shouldStop' | 'onToken'> = {},
 ): Promise<Int32Array[]> {
-  const { Generator } = await import('@graft/gemma');
-  const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
-  const checkpoint = await openModel(context, options.model, {
-    encoderWindow: options.encoderWindow,
-    encoderAttention: options.encoderAttention,
-    weights: options.precision,
-  });
-  const { model, parameters } = checkpoint;
-  const generator = new Generator(engine, model);
+  const streams = options.stream === true || options.stop !== undefined;
+  const decoder = await Decoder.open(context, { ...options, streams });
   try {
-    const unknown = options.eos?.find((id) => id >= model.vocabularySize);
-    if (unknown !== undefined)
-      throw new UsageMistake(`--eos ${unknown}: the model's tokens are those from 0 to ${model.vocabularySize - 1}.`);
-    const { maxNewTokens, eos, beams, lengthPenalty, sequences, temperature, topK, topP, repetitionPenalty, seed } =
-      options;
-    const common = { fields: await makeFields(model, engine), maxNewTokens, eos };
-    if (beams !== undefined) return (await generator.search(parameters, { ...common, beams, lengthPenalty })).sequences;
-    const sampling = { temperature, topK, topP, repetitionPenalty, seed };
-    return await generator.generate(parameters, { ...common, ...hooks, sequences, sampling });
+    return await decoder.sequences(await makeFields(decoder.model, decoder.engine), hooks);
   } finally {
-    generator.dispose();
-    checkpoint.dispose();
+    decoder.dispose();
   }
 }

@@ -15,12 +15,16 @@ export interface ModelFamily {
 export interface ModelSettings {
   /** To be kept as `specialTokens.policy`: what the config says over what the checkpoint says. Default: the checkpoint's. */
   readonly specialTokens?: SpecialTokenPolicy;
+  /** The checkpoint's generation_config.json, to be kept as `generationConfig` of the model. */
+  readonly generationConfig?: Record<string, unknown>;
 }
 
 /** Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never holds two models. */
 export interface Initializer {
   /** The config.json that the parameters dictate; undefined when the config's `model:` section alone decides. */
   checkpointConfig(): Promise<Record<string, unknown> | undefined>;
+  /** The generation_config.json that goes with the parameters. Default: none. */
+  generationConfig?(): Promise<Record<string, unknown> | undefined>;
   /** Yields every parameter of the model once, in any order. The consumer owns the tensors. */
   parameters(model: Model, random: RandomStream): AsyncIterable<readonly [name: string, value: tf.Tensor]>;
 }

@@ -92,6 +92,13 @@ export interface Model {
   readonly parameters: readonly ParameterSpec[];
   /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */
   readonly checkpointConfig: Record<string, unknown>;
+  /**
+   * The generation_config.json of the checkpoint that the model comes from, as `save` writes it: checkpoints made of the model keep
+   * its end tokens and settings.
+   */
+  readonly generationConfig?: Record<string, unknown>;
+  /** Any of these ends a generated sequence. Default: `specialTokens.eos`. */
+  readonly endTokens?: readonly number[];
   /** Whether `forward` heeds SEGMENT_FIELDS: several sequences in one row that do not see each other. Default false. */
   readonly readsSegments?: boolean;
   /** Floating point operations of one training step (forward and backward matmuls) on such a batch; for reports. */

@@ -65,6 +65,7 @@ export async function runEvaluation(
     const initializer = await first.create('initializer', config.initializer);
     const model = buildModel(family, await initializer.checkpointConfig(), {
       section: config.specialTokens,
+      generationConfig: await initializer.generationConfig?.(),
       // What is measured already was measured so.
       silent: found && found.record.specialTokens === undefined ? EARLIER_POLICY : undefined,
     });

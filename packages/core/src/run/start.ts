@@ -51,6 +51,8 @@ export interface Start {
 interface Standing {
   /** The model's checkpoint config, if it comes out of a checkpoint. */
   readonly checkpoint: JsonValue;
+  /** Its generation_config.json, likewise. */
+  readonly generation: JsonValue;
   readonly step: number;
   readonly data: JsonValue;
   readonly average: boolean;
@@ -66,7 +68,7 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   if (checkpoints === undefined) {
     const [standing] = await group!.exchange<Standing | null>(null);
     const { withoutPolicy } = standing!;
-    const model = modelOf(context, family, fromJson(standing!.checkpoint), withoutPolicy);
+    const model = modelOf(context, family, standing!);
     return { model, withoutPolicy, begin: (parts) => begin(context, model, parts, standing!) };
   }
   const snapshot = await findSnapshot(checkpoints);
@@ -74,14 +76,16 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   const initializer = snapshot ? undefined : await components.create('initializer', config.initializer);
   const checkpoint = snapshot ? snapshot.config : await initializer!.checkpointConfig();
   const withoutPolicy = snapshot !== undefined && readSpecialTokens(snapshot.config, snapshot.folder) === undefined;
-  const model = modelOf(context, family, checkpoint, withoutPolicy);
+  const generation = snapshot ? snapshot.generationConfig : await initializer!.generationConfig?.();
   const standing: Standing = {
     checkpoint: (checkpoint ?? null) as JsonValue,
+    generation: (generation ?? null) as JsonValue,
     step: snapshot?.state.step ?? 0,
     data: snapshot?.state.data ?? null,
     average: snapshot !== undefined && (await hasAverage(snapshot.folder)),
     withoutPolicy,
   };
+  const model = modelOf(context, family, standing);
   if (group) await group.exchange<Standing | null>(standing);
   return {
     model,
@@ -102,11 +106,11 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
 const modelOf = (
   { config }: StartContext,
   family: ModelFamily,
-  checkpoint: Record<string, unknown> | undefined,
-  withoutPolicy: boolean,
+  { checkpoint, generation, withoutPolicy }: Standing,
 ): Model =>
-  buildModel(family, checkpoint, {
+  buildModel(family, fromJson(checkpoint), {
     section: config.specialTokens,
+    generationConfig: fromJson(generation),
     silent: withoutPolicy ? EARLIER_POLICY : undefined,
   });
 

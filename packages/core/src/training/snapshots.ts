@@ -97,7 +97,7 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
   const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
   const folder = snapshotFolder(checkpoints, state.step);
-  const shared = { config: checkpointConfigOf(model), extraFiles };
+  const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
   await saveSnapshot(folder, {
     model: { ...shared, tensors: sources(parameters, refuseNonFinite(contents, 'parameter')) },
     optimizer: sources(optimizer),
@@ -150,10 +150,15 @@ export async function readingSnapshot<T>(folder: string | undefined, read: () =>
   }
 }
 
+export interface FoundSnapshot {
+  readonly folder: string;
+  readonly state: TrainerState;
+  readonly config: Record<string, unknown>;
+  readonly generationConfig?: Record<string, unknown>;
+}
+
 /** The newest snapshot; undefined where there is none. Throws CheckpointError when a part of it is missing. */
-export async function findSnapshot(
-  checkpoints: string,
-): Promise<{ folder: string; state: TrainerState; config: Record<string, unknown> } | undefined> {
+export async function findSnapshot(checkpoints: string): Promise<FoundSnapshot | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
   const { folder } = newest;
@@ -161,7 +166,7 @@ export async function findSnapshot(
     const state = (await loadSnapshotState(folder)) as unknown as TrainerState;
     const reader = await CheckpointReader.open(folder);
     try {
-      return { folder, state, config: await reader.config() };
+      return { folder, state, config: await reader.config(), generationConfig: await reader.generationConfig() };
     } finally {
       await reader.close();
     }

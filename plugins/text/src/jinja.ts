@@ -1,0 +1,223 @@
+/** Chat templates in Jinja, as Python's engine renders them, within bounds: a template comes with a checkpoint, from anywhere. */
+import { DataError } from '@graft/core';
+import * as library from '@huggingface/jinja';
+import { pythonStrip, stripsBy, strftime } from './python-text';
+
+const MAX_TEMPLATE_CHARACTERS = 1 << 20;
+/** Of white space in one place: the library's lexer takes quadratic time over it. */
+const MAX_BLANKS = 1 << 12;
+const MAX_STEPS = 500_000;
+const MAX_TEXT_CHARACTERS = 1 << 25;
+const MAX_RANGE = 10_000;
+
+/** What a template said itself, by `raise_exception`. */
+class Raised extends Error {}
+class TooMuch extends Error {}
+
+interface Value {
+  readonly type: string;
+  readonly value: unknown;
+}
+
+interface Scope {
+  set(name: string, value: unknown): Value;
+}
+
+interface Node {
+  readonly type: string;
+  readonly [key: string]: unknown;
+}
+
+/** What is used of the library, some of which its types keep to themselves or do not resolve. */
+interface LibraryInterpreter {
+  run(program: Node): Value;
+  evaluate(statement: Node | undefined, scope: Scope): Value;
+  evaluateBlock(statements: readonly Node[], scope: Scope): Value;
+  applyFilter(operand: Value, filter: Node, scope: Scope): Value;
+  evaluateMemberExpression(expression: Node, scope: Scope): Value;
+}
+
+const { Environment, Interpreter, parse, tokenize } = library as unknown as {
+  readonly Environment: new (parent?: Scope) => Scope;
+  readonly Interpreter: new (scope: Scope) => LibraryInterpreter;
+  parse(tokens: unknown): Node;
+  tokenize(source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }): unknown;
+};
+
+/** A value of the library's, which does not export their classes. */
+const valueOf = (value: unknown): Value => new Environment().set('value', value);
+
+const isText = (value: Value): value is Value & { readonly value: string } => value.type === 'StringValue';
+
+/**
+ * The library's interpreter where it differs from Python's: blanks are stripped as `str.strip` does and with its argument, what a
+ * loop's body sets is forgotten in the next round, and a template has to end.
+ */
+class BoundedInterpreter extends Interpreter {
+  private steps = 0;
+
+  constructor(
+    environment: Scope,
+    private readonly loopBodies: ReadonlySet<unknown>,
+  ) {
+    super(environment);
+  }
+
+  override evaluate(statement: Node | undefined, environment: Scope): Value {
+    if (++this.steps > MAX_STEPS) throw new TooMuch(`it takes more than ${MAX_STEPS.toLocaleString('en')} steps`);
+    const value = super.evaluate(statement, environment);
+    if (isText(value) && value.value.length > MAX_TEXT_CHARACTERS)
+      throw new TooMuch(`it makes a text of more than ${MAX_TEXT_CHARACTERS.toLocaleString('en')} characters`);
+    return value;
+  }
+
+  override evaluateBlock(statements: readonly Node[], environment: Scope): Value {
+    const scope = this.loopBodies.has(statements) ? new Environment(environment) : environment;
+    return super.evaluateBlock(statements, scope);
+  }
+
+  override applyFilter(operand: Value, filter: Node, environment: Scope): Value {
+    const name = filter.type === 'CallExpression' ? (filter.callee as Node).value : filter.value;
+    if (name !== 'trim' || !isText(operand)) return super.applyFilter(operand, filter, environment);
+    const [characters] = (filter.type === 'CallExpression' ? (filter.args as Node[]) : []).map((argument) =>
+      this.evaluate(argument, environment),
+    );
+    return valueOf(
+      pythonStrip(operand.value, 'strip', characters && isText(characters) ? characters.value : undefined),
+    );
+  }
+
+  override evaluateMemberExpression(expression: Node, environment: Scope): Value {
+    const property = expression.property as Node;
+    if (!expression.computed && property.type === 'Identifier' && stripsBy(property.value)) {
+      const side = property.value;
+      const object = this.evaluate(expression.object as Node, environment);
+      if (isText(object)) {
+        const text = object.value;
+        return valueOf((characters?: string | null) => pythonStrip(text, side, characters ?? undefined));
+      }
+    }
+    return super.evaluateMemberExpression(expression, environment);
+  }
+}
+
+/** Bodies of all loops under a node. */
+function loopBodiesOf(node: unknown, found: Set<unknown> = new Set(), seen: Set<unknown> = new Set()): Set<unknown> {
+  if (typeof node !== 'object' || node === null || seen.has(node)) return found;
+  seen.add(node);
+  if ((node as Node).type === 'For') found.add((node as Node).body);
+  for (const child of node instanceof Map ? [...node].flat() : Object.values(node)) loopBodiesOf(child, found, seen);
+  return found;
+}
+
+/** Whether lines of a template are cut short as `{%+` asks, which the library does not know. */
+const UNKNOWN_MARKUP = /\{%\+|\+%\}|\{\{\+|\{%-?\s*raw\b/;
+const GENERATION = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
+
+export interface JinjaOptions {
+  /** What `strftime_now` gives. Default: now. */
+  readonly now?: Date;
+  /** Texts that `{% generation %}` and `{% endgeneration %}` leave behind. Default: nothing. */
+  readonly generationMarks?: readonly [open: string, close: string];
+}
+
+/** A template that was parsed; `file` names it in errors. */
+export class JinjaTemplate {
+  private readonly parsed = new Map<string, { program: Node; loopBodies: ReadonlySet<unknown> }>();
+
+  /** Throws DataError for a template that is too large, or that cannot be parsed. */
+  constructor(
+    private readonly source: string,
+    readonly file: string,
+  ) {
+    this.parse();
+  }
+
+  /** Whether it says itself, by `{% generation %}`, what the model is to say. */
+  get marksAnswers(): boolean {
+    return this.source.search(GENERATION) >= 0;
+  }
+
+  /** Throws DataError with what the template raised, or with what is wrong with it. */
+  render(
+    variables: Readonly<Record<string, unknown>>,
+    { now = new Date(), generationMarks }: JinjaOptions = {},
+  ): string {
+    const { program, loopBodies } = this.parse(generationMarks);
+    const environment = new Environment();
+    const globals: Readonly<Record<string, unknown>> = {
+      true: true,
+      false: false,
+      none: null,
+      True: true,
+      False: false,
+      None: null,
+      raise_exception: (message: unknown) => {
+        throw new Raised(String(message));
+      },
+      range: boundedRange,
+      strftime_now: (format: string) => strftime(now, format),
+    };
+    for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
+    try {
+      return String(new BoundedInterpreter(environment, loopBodies).run(program).value);
+    } catch (cause) {
+      throw this.problem(cause, 'render');
+    }
+  }
+
+  private parse(marks?: readonly [string, string]): { program: Node; loopBodies: ReadonlySet<unknown> } {
+    const key = marks?.join('\0') ?? '';
+    const known = this.parsed.get(key);
+    if (known) return known;
+    try {
+      if (this.source.length > MAX_TEMPLATE_CHARACTERS)
+        throw new TooMuch(`it is longer than ${MAX_TEMPLATE_CHARACTERS.toLocaleString('en')} characters`);
+      if (new RegExp(`\\s{${MAX_BLANKS}}`).test(this.source))
+        throw new TooMuch(`it has more than ${MAX_BLANKS.toLocaleString('en')} blanks in one place`);
+      const unknown = UNKNOWN_MARKUP.exec(this.source)?.[0];
+      if (unknown !== undefined) throw new SyntaxError(`"${unknown}" is not supported`);
+      // The tag becomes a block that says whether it was there, with the same rules for the blanks around it.
+      const source = marks
+        ? this.source.replace(GENERATION, (_, before: string, end: string | undefined, behind: string) => {
+            const mark = end === undefined ? marks[0] : marks[1];
+            return `{%${before} if true %}${mark}{% endif ${behind}%}`;
+          })
+        : this.source;
+      const program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
+      const made = { program, loopBodies: loopBodiesOf(program) };
+      this.parsed.set(key, made);
+      return made;
+    } catch (cause) {
+      throw this.problem(cause, 'parse');
+    }
+  }
+
+  private problem(cause: unknown, doing: 'parse' | 'render'): DataError {
+    const reason = cause instanceof RangeError ? 'it nests too deeply or grows too large' : sentenceOf(cause);
+    if (cause instanceof Raised)
+      return new DataError(`The chat template of ${this.file} refuses the conversation: ${reason}.`, {
+        code: 'chat.refused',
+        exitCode: 2,
+        cause,
+      });
+    const fails = doing === 'parse' ? 'cannot be read' : 'cannot be rendered';
+    return new DataError(`The chat template of ${this.file} ${fails}: ${reason}.`, {
+      code: cause instanceof TooMuch || cause instanceof RangeError ? 'chat.template-limit' : 'chat.template',
+      exitCode: 2,
+      cause,
+    });
+  }
+}
+
+const sentenceOf = (cause: unknown): string =>
+  (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '');
+
+function boundedRange(first: number, second?: number | null, step?: number | null): number[] {
+  const [start, stop] = second === undefined || second === null ? [0, first] : [first, second];
+  const by = step ?? 1;
+  const count = Math.max(0, Math.ceil((stop - start) / by));
+  if (!Number.isFinite(count)) throw new Error('range() needs whole numbers and a step that is not 0');
+  if (count > MAX_RANGE) throw new TooMuch(`it counts over more than ${MAX_RANGE.toLocaleString('en')} numbers`);
+  return Array.from({ length: count }, (_, i) => start + i * by);
+}
