@@ -2,7 +2,7 @@
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, type CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError } from '@graft/core';
 import { join } from 'node:path';
-import type { GemmaConfig } from './config';
+import { tokensOf, type GemmaConfig } from './config';
 
 export interface GenerationDefaults {
   /** Path of the file that says so; undefined where nothing but config.json's token ids is known. */
@@ -156,16 +156,17 @@ export function generationDefaults(
   json?: Json,
   where: string = GENERATION_CONFIG_FILE,
 ): GenerationDefaults {
-  const { eosTokenIds, padTokenId, bosTokenId, vocabularySize } = decoder;
-  if (!json) return { eos: eosTokenIds, pad: padTokenId, start: bosTokenId, sample: false, ignored: [] };
+  const { vocabularySize } = decoder;
+  const { eos, pad, start } = tokensOf(decoder);
+  if (!json) return { eos, pad, start, sample: false, ignored: [] };
   const settings = new Settings(json, where);
   const positive = (value: number): boolean => value > 0;
   const bos = settings.token('bos_token_id', vocabularySize);
   return {
     from: where,
     eos: settings.tokens('eos_token_id', vocabularySize),
-    pad: settings.token('pad_token_id', vocabularySize) ?? padTokenId,
-    start: settings.token('decoder_start_token_id', vocabularySize) ?? bos ?? bosTokenId,
+    pad: settings.token('pad_token_id', vocabularySize) ?? pad,
+    start: settings.token('decoder_start_token_id', vocabularySize) ?? bos ?? start,
     sample: settings.flag('do_sample'),
     temperature: settings.number('temperature', 'a number of at least 0', (value) => value >= 0),
     topK: settings.integer('top_k', 0),
@@ -220,6 +221,6 @@ export function adaptedGenerationConfig({ decoder }: GemmaConfig, json: Json): R
   return {
     ...kept,
     bos_token_id: json.bos_token_id ?? decoder.bosTokenId,
-    pad_token_id: json.pad_token_id ?? decoder.padTokenId,
+    pad_token_id: json.pad_token_id ?? tokensOf(decoder).pad,
   };
 }
