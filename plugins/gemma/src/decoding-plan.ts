@@ -42,7 +42,13 @@ export function planDecoding(
   const taken: string[] = [];
   const left: string[] = [];
   /** A setting counts where `applies`, and is named there unless the caller gave his own. */
-  const setting = (name: string, value: unknown, asked: unknown, applies: boolean, why = ''): void => {
+  const setting = (
+    name: string,
+    value: number | undefined,
+    asked: number | undefined,
+    applies: boolean,
+    why = '',
+  ): void => {
     if (value === undefined || asked !== undefined) return;
     if (applies) taken.push(`${name} ${value}`);
     else left.push(`${name} ${value}${why}`);

@@ -40,8 +40,8 @@ interface LibraryInterpreter {
 const { Environment, Interpreter, parse, tokenize } = library as unknown as {
   readonly Environment: new (parent?: Scope) => Scope;
   readonly Interpreter: new (scope: Scope) => LibraryInterpreter;
-  parse(tokens: unknown): Node;
-  tokenize(source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }): unknown;
+  readonly parse: (tokens: unknown) => Node;
+  readonly tokenize: (source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }) => unknown;
 };
 
 /** A value of the library's, which does not export their classes. */
