@@ -23,12 +23,17 @@ module.exports = {
   testMatch: ['**/*.test.ts'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(process.env.GRAFT_SLOW ? [] : ['\\.slow\\.test\\.ts$'])],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/examples/.*/node_modules/'],
-  // Parquet's reader is an ES module, which jest's `import()` does not load.
-  transform: { '^.+\\.ts$': swc, '/node_modules/(hyparquet|hyparquet-\\w+|hysnappy|fzstd)/.+\\.js$': swc },
-  transformIgnorePatterns: ['/node_modules/(?!hyparquet|hysnappy|fzstd)'],
+  // Parquet's reader and the parser of Oniguruma's expressions are ES modules, which jest's `import()` does not load.
+  transform: {
+    '^.+\\.ts$': swc,
+    '/node_modules/(hyparquet|hyparquet-\\w+|hysnappy|fzstd|oniguruma-parser)/.+\\.js$': swc,
+  },
+  transformIgnorePatterns: ['/node_modules/(?!hyparquet|hysnappy|fzstd|oniguruma-parser)'],
   moduleNameMapper: {
     '^@graft/(engine|checkpoint|core|report)$': '<rootDir>/packages/$1/src/index.ts',
     '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow)$': '<rootDir>/plugins/$1/src/index.ts',
+    // It has no entry for `require`.
+    '^oniguruma-parser/parser$': '<rootDir>/node_modules/oniguruma-parser/dist/parser/parse.js',
     '^graft$': '<rootDir>/packages/cli/src/index.ts',
   },
   testTimeout: 120_000,

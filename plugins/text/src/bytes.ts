@@ -1,5 +1,6 @@
 import { defineComponent, type NamedToken, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
+import { checkWellFormed } from './tokenizer-json/characters';
 
 const PAD = 0;
 const EOS = 1;
@@ -46,8 +47,14 @@ export class BytesTokenizer implements Tokenizer {
     ];
   }
 
+  /** Throws DataError for half of a surrogate pair, which is not a character. */
   encode(text: string): Int32Array {
+    checkWellFormed(text);
     return Int32Array.from(this.encoder.encode(text), (byte) => byte + FIRST_BYTE);
+  }
+
+  separates(): boolean {
+    return true;
   }
 
   /** `<pad>`, or `<0x0A>` for a byte; undefined for an id that is not used. */

@@ -1,7 +1,7 @@
 import type { Dataset, HostFields, JsonValue } from '@graft/core';
 import { TOKENS_FIELD } from './packed';
 import { exampleOf } from './row-examples';
-import { noText, type Cursor, type TokenChunk, type TokenSource } from './token-source';
+import { checkUsed, noText, type Cursor, type TokenChunk, type TokenSource } from './token-source';
 
 /** The documents of a source, one an example; for packing, which keeps the positions safe. */
 export class Documents<C extends Cursor> implements Dataset {
@@ -37,6 +37,7 @@ export class Documents<C extends Cursor> implements Dataset {
     for (;;) {
       chunk ??= await this.source.read(cursor);
       if (!chunk) break;
+      checkUsed(chunk, used);
       const part = chunk.tokens.subarray(used, used + this.longest - length);
       if (part.length > 0) {
         parts.push(part);

@@ -210,7 +210,7 @@ async function readPlain({ path, size }: DataFile, offset: number, length: numbe
   return { bytes, atEnd: offset + wanted >= size };
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true });
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
 /** UTF-8 as text. Throws DataError, naming the place, where it is none: other characters would be learnt in silence. */
 export function decodeUtf8(bytes: Uint8Array, where: () => string): string {

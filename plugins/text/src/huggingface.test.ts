@@ -146,7 +146,7 @@ describe('HuggingFaceTokenizer', () => {
     [
       'another model',
       { 'tokenizer.json': json({ ...tokenizerJson(), model: { type: 'Rules' } }) },
-      'Unknown TokenizerModel type: Rules',
+      'tokenizer.json cannot be used: its model Rules is not supported: Graft does not know this type.',
     ],
     [
       'no padding token',

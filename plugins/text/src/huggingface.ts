@@ -1,10 +1,11 @@
 import { DataError, defineComponent, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
-import { Tokenizer as TokenizerJson } from '@huggingface/tokenizers';
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
-import { namedTokensOf, type AddedTokenEntry } from './named-tokens';
-import { createWordEncoder, type TokenizerParts } from './word-encoder';
+import { namedTokensOf } from './named-tokens';
+import { loadOniguruma } from './tokenizer-json/oniguruma';
+import { TokenizerPipeline } from './tokenizer-json/pipeline';
+import { Unsupported } from './tokenizer-json/unsupported';
 
 export const huggingfaceOptions = z.strictObject({
   /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
@@ -26,7 +27,7 @@ const USUAL_NAMES: Record<Special, readonly string[]> = {
   bos: ['<bos>', '<s>'],
 };
 
-/** A tokenizer.json of the Hugging Face tokenizers library: BPE (byte fallback included), Unigram, WordPiece. */
+/** A tokenizer.json of the Hugging Face tokenizers library: the very ids of that library, or an error when it is opened. */
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly padId: number;
@@ -36,25 +37,24 @@ export class HuggingFaceTokenizer implements Tokenizer {
   private named: readonly NamedToken[] | undefined;
 
   private constructor(
-    private readonly inner: TokenizerJson,
-    /** Encodes as the library does, many times as fast, where the tokenizer allows it. */
-    private readonly encodeWords: ((text: string) => Int32Array) | undefined,
+    private readonly pipeline: TokenizerPipeline,
     config: Readonly<Record<string, unknown>>,
     options: HuggingFaceOptions,
     file: string,
-    private readonly added: readonly AddedTokenEntry[],
   ) {
-    // The library's own default would eat spaces before full stops.
     this.cleansUp = config.clean_up_tokenization_spaces === true;
-    this.vocabularySize = inner.model!.vocab.length;
+    this.vocabularySize = pipeline.size;
     const id = (kind: Special): number =>
-      specialId(inner, kind, options[`${kind}Token`], config[`${kind}_token`], file);
+      specialId(pipeline, kind, options[`${kind}Token`], config[`${kind}_token`], file);
     this.padId = id('pad');
     this.eosId = id('eos');
     this.bosId = id('bos');
   }
 
-  /** Throws DataError naming the file that is missing or wrong, or the special token that cannot be found. */
+  /**
+   * Throws DataError naming the file that is missing or wrong, the part of it that Graft cannot follow exactly, or the special
+   * token that cannot be found.
+   */
   static async open(options: HuggingFaceOptions): Promise<HuggingFaceTokenizer> {
     const { path } = options;
     const found = await stat(path).catch(() => undefined);
@@ -69,70 +69,63 @@ export class HuggingFaceTokenizer implements Tokenizer {
       });
     }
     const config = (await readJson(join(dirname(file), 'tokenizer_config.json'))) ?? {};
-    let inner: TokenizerJson;
+    const parse = await loadOniguruma();
     try {
-      // Older files leave these keys out where they mean "none".
-      const absent = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] };
-      inner = new TokenizerJson({ ...absent, ...tokenizer }, config);
+      return new HuggingFaceTokenizer(new TokenizerPipeline(tokenizer, parse), config, options, file);
     } catch (cause) {
-      throw new DataError(`${file} is no tokenizer that can be used here: ${(cause as Error).message}.`, {
+      if (!(cause instanceof Unsupported)) throw cause;
+      throw new DataError(`${file} cannot be used: ${cause.message}.`, {
         code: 'tokenizer.unsupported',
+        hint: 'Its ids would not be those that the checkpoint was trained with, so Graft refuses it; docs/data.md lists what is supported.',
         cause,
       });
     }
-    keepByteOrderMarks(inner);
-    const encodeWords = createWordEncoder(inner, tokenizer as TokenizerParts, config);
-    const added = (tokenizer.added_tokens ?? []) as readonly AddedTokenEntry[];
-    return new HuggingFaceTokenizer(inner, encodeWords, config, options, file, added);
   }
 
   get namedTokens(): readonly NamedToken[] {
-    return (this.named ??= namedTokensOf(this.added, this.inner.model!.vocab));
+    return (this.named ??= namedTokensOf(this.pipeline.added, this.pipeline.allTokens));
   }
 
-  /** Text that spells a special token (`<eos>`) becomes that token, as everywhere with such files. */
+  /**
+   * Text that spells a special token (`<eos>`) becomes that token, as everywhere with such files. Throws DataError for half of
+   * a surrogate pair, which is not a character.
+   */
   encode(text: string): Int32Array {
-    if (text === '') return new Int32Array(0);
-    return this.encodeWords
-      ? this.encodeWords(text)
-      : Int32Array.from(this.inner.encode(text, { add_special_tokens: false }).ids);
+    return this.pipeline.encode(text);
+  }
+
+  separates(before: string, after: string): boolean {
+    return this.pipeline.separates(before, after);
   }
 
   /** The token itself, U+2581 for a space and `<0x0A>` for a byte; undefined for an id outside the vocabulary. */
   piece(id: number): string | undefined {
-    return this.inner.id_to_token(id);
+    return this.pipeline.token(id);
   }
 
   /** The id of a token, written as `piece` gives it; undefined where the vocabulary lacks it. */
   idOf(token: string): number | undefined {
-    return this.inner.token_to_id(token);
+    return this.pipeline.idOf(token);
   }
 
   /** Tokens that the model alone makes of a word: no added token is looked for, nothing normalised or split before. */
   modelTokens(word: string): readonly string[] {
-    return (this.inner.model as unknown as (words: readonly string[]) => string[])([word]);
+    return this.pipeline.model.encode(word).map((id) => this.pipeline.token(id)!);
   }
 
   /** Ids outside the vocabulary are left out. */
   decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
-    const { vocab } = this.inner.model!;
-    const known = Array.from(ids).filter((id) => vocab[id] !== undefined);
-    if (known.length === 0) return '';
-    return this.inner.decode(known, { skip_special_tokens: !keepSpecial, clean_up_tokenization_spaces: this.cleansUp });
+    const text = this.pipeline.decode(ids, keepSpecial);
+    return this.cleansUp ? cleanUpSpaces(text) : text;
   }
 }
 
-/**
- * The library loses U+FEFF where a text or a run of bytes begins with it: there it is no byte order mark, but a character
- * like any other, and the published library keeps it.
- */
-function keepByteOrderMarks({ decoder }: TokenizerJson): void {
-  type Part = { decoders?: Part[]; text_decoder?: unknown };
-  const visit = (part: Part): void => {
-    if (part.text_decoder) part.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-    part.decoders?.forEach(visit);
-  };
-  if (decoder) visit(decoder as Part);
+/** As the published tokenizers do where tokenizer_config.json asks for it. */
+function cleanUpSpaces(text: string): string {
+  return text
+    .replace(/ ([.?!,])/g, '$1')
+    .replaceAll(" ' ", "'")
+    .replace(/ (n't|'m|'s|'ve|'re)/g, '$1');
 }
 
 async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
@@ -160,7 +153,7 @@ async function readJson(file: string): Promise<Record<string, unknown> | undefin
 
 /** The id of a special token: as the option names it, as the config does, or as it is usually called. */
 function specialId(
-  tokenizer: TokenizerJson,
+  tokenizer: TokenizerPipeline,
   kind: Special,
   option: string | undefined,
   configured: unknown,
@@ -170,7 +163,7 @@ function specialId(
     typeof configured === 'string' ? configured : (configured as { content?: string } | null | undefined)?.content;
   const names = option !== undefined ? [option] : fromConfig !== undefined ? [fromConfig] : USUAL_NAMES[kind];
   for (const name of names) {
-    const id = tokenizer.token_to_id(name);
+    const id = tokenizer.idOf(name);
     if (id !== undefined) return id;
   }
   throw new DataError(

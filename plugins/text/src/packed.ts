@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { segmentsSpec } from './pack';
 import { parsePosition } from './position';
 import { exampleOf } from './row-examples';
-import { noText, type Cursor, type TokenChunk, type TokenSource } from './token-source';
+import { checkUsed, noText, type Cursor, type TokenChunk, type TokenSource } from './token-source';
 
 export const TOKENS_FIELD: FieldSpec = {
   name: 'tokens',
@@ -56,6 +56,7 @@ class Packer<C extends Cursor> {
     while (filled < this.length) {
       this.chunk ??= await this.source.read(this.at.chunk);
       if (!this.chunk) return undefined;
+      checkUsed(this.chunk, this.at.used);
       const { tokens, next } = this.chunk;
       const part = tokens.subarray(this.at.used, this.at.used + this.length - filled);
       window.set(part, filled);

@@ -15,11 +15,11 @@ async function documents(
 ): Promise<{ text: string; pieces: Buffer[] }[]> {
   writeFileSync(path, content);
   const file = { path, size: content.length };
-  const reader = new PieceReader(
-    separator === undefined ? undefined : Buffer.from(separator),
-    pieceBytes,
-    stretchBytes,
-  );
+  const reader = new PieceReader({
+    separator: separator === undefined ? undefined : Buffer.from(separator),
+    separates: () => true,
+    ...{ pieceBytes, stretchBytes },
+  });
   const result: { text: string; pieces: Buffer[] }[] = [];
   let pieces: Buffer[] = [];
   for (let offset = 0; offset < file.size || offset === 0;) {
@@ -66,12 +66,44 @@ it('cuts long documents behind newlines', async () => {
   expect(pieces.map(String)).toEqual(['one\ntwo\n', 'three fou', 'r five six']);
 });
 
+it('cuts only where it may, however far that is, and gives whole documents where it may not at all', async () => {
+  const content = `${'a'.repeat(50)} ${'b'.repeat(20)}  ${'c'.repeat(60)}`;
+  writeFileSync(path, content);
+  const file = { path, size: content.length };
+  const pieces = async (separates?: (before: string, after: string) => boolean): Promise<string[]> => {
+    const reader = new PieceReader({ separates, pieceBytes: 8, stretchBytes: 8 });
+    const found: string[] = [];
+    for (let offset = 0; offset < file.size;) {
+      const { bytes, next } = await reader.read(file, offset);
+      found.push(Buffer.from(bytes).toString());
+      offset = next;
+    }
+    return found;
+  };
+  expect(await pieces((before, after) => before !== ' ' && after === ' ')).toEqual([
+    'a'.repeat(50),
+    ` ${'b'.repeat(20)}`,
+    `  ${'c'.repeat(60)}`,
+  ]);
+  expect(await pieces()).toEqual([content]);
+});
+
+it('refuses a document that is too long to be encoded whole', async () => {
+  writeFileSync(path, 'a'.repeat(100));
+  const reader = new PieceReader({ separates: () => false, pieceBytes: 8, longestBytes: 32 });
+  await expect(reader.read({ path, size: 100 }, 3)).rejects.toMatchObject({
+    message: expect.stringContaining('can only encode whole: in the 0 MiB from byte 3 on') as string,
+    code: 'data.uncut',
+    hint: expect.stringContaining('`separator`') as string,
+  });
+});
+
 it('says which file has become shorter or is gone', async () => {
   writeFileSync(path, 'abc');
-  await expect(new PieceReader(undefined).read({ path, size: 10 }, 0)).rejects.toThrow(
+  await expect(new PieceReader().read({ path, size: 10 }, 0)).rejects.toThrow(
     'it has become shorter than the 10 bytes it had',
   );
-  await expect(new PieceReader(undefined).read({ path: `${path}-gone`, size: 10 }, 0)).rejects.toThrow(
+  await expect(new PieceReader().read({ path: `${path}-gone`, size: 10 }, 0)).rejects.toThrow(
     'text-gone cannot be read',
   );
 });

@@ -83,17 +83,12 @@ export class TextSource implements TokenSource<TextCursor> {
       const next = { ...this.start, epoch: cursor.epoch + 1 };
       return this.options.repeat ? { tokens: NOTHING, endsDocument: true, next } : undefined;
     }
-    const { tokenizer, reader, appendEos, split } = this.options;
+    const { tokenizer, reader, appendEos } = this.options;
     const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
     const piece = await reader.read(file, cursor.offset);
-    const text = decodeUtf8(
-      piece.bytes,
-      () => `${file.path} (the ${piece.bytes.length} bytes from ${cursor.offset} on)`,
-    );
-    const blank = cursor.document === 'new' && text.trim() === '';
-    const kept = cursor.document === 'new' ? !blank && belongs(piece.bytes, split) : cursor.document === 'kept';
-    // Of a long document that begins with blank pieces the first other one decides.
-    const document = blank ? 'new' : kept ? 'kept' : 'left out';
+    const text = textOf(piece.bytes, file, cursor.offset);
+    const kept = cursor.document === 'new' ? await this.keeps(file, cursor.offset) : cursor.document === 'kept';
+    const document = kept ? 'kept' : 'left out';
     const next: TextCursor = !piece.endsDocument
       ? { ...cursor, offset: piece.next, document }
       : !piece.endsFile
@@ -107,6 +102,16 @@ export class TextSource implements TokenSource<TextCursor> {
 
   dispose(): void {
     this.options.reader.dispose();
+  }
+
+  /** Whether the document that begins at `offset` is not blank, and on the wanted side of the split. Its beginning decides. */
+  private async keeps(file: DataFile, offset: number): Promise<boolean> {
+    for (let at = offset; ;) {
+      const head = await this.options.reader.head(file, at);
+      if (textOf(head.bytes, file, at).trim() !== '') return belongs(head.bytes, this.options.split);
+      if (head.endsDocument) return false;
+      at = head.next;
+    }
   }
 
   /** The files in the order of a pass: a function of the random stream and the pass alone. */
@@ -123,6 +128,10 @@ export class TextSource implements TokenSource<TextCursor> {
   }
 }
 
+function textOf(bytes: Uint8Array, { path }: DataFile, offset: number): string {
+  return decodeUtf8(bytes, () => `${path} (the ${bytes.length} bytes from ${offset} on)`);
+}
+
 /**
  * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token behind each and
  * are cut into windows without gaps; a window may hold the end of one document and the beginning of another.
@@ -133,7 +142,10 @@ async function openText({ options, components, random }: ComponentContext<TextOp
   const { lengthTokens, separator, split, appendEos, shuffle, repeat } = options;
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
-  const reader = new PieceReader(separator === undefined ? undefined : new TextEncoder().encode(separator));
+  const reader = new PieceReader({
+    separator: separator === undefined ? undefined : new TextEncoder().encode(separator),
+    separates: tokenizer.separates?.bind(tokenizer),
+  });
   const packer = { tokenizer, random, shuffle };
   const blockWindows = shuffle ? options.shuffleWindows : 1;
   const source = new TextSource(files, { tokenizer, reader, random, appendEos, shuffle, repeat, split });

@@ -31,6 +31,18 @@ export function noText(): DataError {
   });
 }
 
+/**
+ * Throws DataError where more tokens of a chunk are used up than it has: a position of a version that read it in other parts,
+ * or made other tokens of it.
+ */
+export function checkUsed({ tokens }: Pick<TokenChunk<Cursor>, 'tokens'>, used: number): void {
+  if (used <= tokens.length) return;
+  throw new DataError(
+    `The saved data position lies ${used} tokens into a part of a document that has ${tokens.length}: it was saved by another version of Graft, or of the tokenizer.`,
+    { code: 'data.position', hint: 'Start a new run; its parameters can be initialized from the checkpoint.' },
+  );
+}
+
 /** A document's tokens with the end-of-sequence token behind them. */
 export function withEos(tokens: Int32Array, eosId: number): Int32Array {
   const result = new Int32Array(tokens.length + 1);

@@ -98,31 +98,25 @@ export async function countWords(
   onProgress: (doneBytes: number) => void = () => undefined,
 ): Promise<void> {
   let done = 0;
-  for (const { path } of files) {
+  const bytes = new FileBytes();
+  for (const file of files) {
     let rest = '';
-    const decoder = new TextDecoder();
-    const read = async (chunks: AsyncIterable<Uint8Array>): Promise<void> => {
-      for await (const chunk of chunks) {
-        rest += decoder.decode(chunk, { stream: true });
-        const end = lastCut(rest);
-        counts.add(rest.slice(0, end));
-        rest = rest.slice(end);
+    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+    const decode = (chunk?: Uint8Array): string => {
+      try {
+        return decoder.decode(chunk, { stream: chunk !== undefined });
+      } catch {
+        throw notUtf8(file.path);
       }
     };
-    const tell = async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-      for await (const chunk of chunks) {
-        yield chunk;
-        onProgress((done += chunk.length));
-      }
-    };
-    const file = createReadStream(path, { highWaterMark: 1 << 18 });
-    try {
-      if (path.endsWith('.gz')) await pipeline(file, tell, createGunzip(), read);
-      else await pipeline(file, tell, read);
-    } catch (cause) {
-      throw new DataError(`${path} cannot be read: ${(cause as Error).message}.`, { code: 'data.unreadable', cause });
+    for await (const chunk of bytes.scan(file)) {
+      rest += decode(chunk);
+      const end = lastCut(rest);
+      counts.add(rest.slice(0, end));
+      rest = rest.slice(end);
+      onProgress((done += chunk.length));
     }
-    counts.add(rest + decoder.decode());
+    counts.add(rest + decode());
   }
 }
 

@@ -200,6 +200,12 @@ export interface Tokenizer extends TokenizerFacts {
   /** Ids of the text alone: no bos, no eos. */
   encode(text: string): Int32Array;
   decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string;
+  /**
+   * Whether every text may be encoded in two parts between these two characters (code points): `encode(a + b)` is `encode(a)`
+   * and `encode(b)` behind it whenever `a` ends with `before` and `b` begins with `after`. Long documents are read in parts cut
+   * there; a tokenizer without this method gets every document whole.
+   */
+  separates?(before: string, after: string): boolean;
 }
 
 export interface RunInfo {

@@ -1,0 +1,133 @@
+import { isWhite, isWord, firstOf, lastOf } from './characters';
+import { listOf, optional, partOf, required, Unsupported } from './unsupported';
+
+/** A token that is found in a text before anything else is done with it. */
+export interface AddedToken {
+  readonly id: number;
+  readonly content: string;
+  /** Only where no word's character stands before or behind it. */
+  readonly singleWord: boolean;
+  /** Takes the white space before it, or behind it, with it. */
+  readonly lstrip: boolean;
+  readonly rstrip: boolean;
+  /** Looked for in the normal text instead of the given one. */
+  readonly normalized: boolean;
+  readonly special: boolean;
+}
+
+export function readAddedTokens(value: unknown): AddedToken[] {
+  return listOf(value ?? [], 'added_tokens').map((entry) => {
+    const part = partOf(entry, 'added token');
+    const content = required(part, 'content', 'string', 'added token');
+    const where = `added token ${JSON.stringify(content)}`;
+    const flag = (key: string): boolean => optional(part, key, 'boolean', where) ?? false;
+    const special = flag('special');
+    return {
+      id: required(part, 'id', 'number', where),
+      content,
+      ...{ singleWord: flag('single_word'), lstrip: flag('lstrip'), rstrip: flag('rstrip'), special },
+      normalized: optional(part, 'normalized', 'boolean', where) ?? !special,
+    };
+  });
+}
+
+interface TrieNode {
+  readonly next: Map<number, TrieNode>;
+  token?: AddedToken;
+}
+
+/** Finds added tokens in a text: from the left, the longest at each place, as their flags allow. */
+export class AddedTokenFinder {
+  private readonly root: TrieNode = { next: new Map() };
+  private readonly firstUnits = new Uint8Array(1 << 16);
+  /** Characters that stand beside each other within a token. */
+  private readonly inner = new Set<string>();
+  private readonly singleWords: readonly string[];
+  private readonly strips: { readonly left: boolean; readonly right: boolean };
+  private readonly outer = new Set<string>();
+
+  /** Each as it is spelled in the texts that it is looked for in. */
+  constructor(private readonly tokens: readonly (readonly [spelling: string, token: AddedToken])[]) {
+    for (const [spelling, token] of tokens) {
+      if (spelling === '')
+        throw new Unsupported(`added token ${JSON.stringify(token.content)}`, 'nothing is left of it');
+      let node = this.root;
+      for (let i = 0; i < spelling.length; i++) {
+        const unit = spelling.charCodeAt(i);
+        let next = node.next.get(unit);
+        if (!next) node.next.set(unit, (next = { next: new Map() }));
+        node = next;
+      }
+      if (node.token && node.token.id !== token.id)
+        throw new Unsupported(
+          `added token ${JSON.stringify(token.content)}`,
+          `it cannot be told from ${JSON.stringify(node.token.content)}`,
+        );
+      node.token = token;
+      this.firstUnits[spelling.charCodeAt(0)] = 1;
+      const characters = Array.from(spelling);
+      for (let i = 1; i < characters.length; i++) this.inner.add(characters[i - 1] + characters[i]);
+      this.outer.add(characters[0]).add(characters.at(-1)!);
+    }
+    this.singleWords = tokens.filter(([, { singleWord }]) => singleWord).map(([spelling]) => spelling);
+    const some = (key: 'lstrip' | 'rstrip'): boolean => tokens.some(([, token]) => token[key]);
+    this.strips = { left: some('lstrip'), right: some('rstrip') };
+  }
+
+  get isEmpty(): boolean {
+    return this.tokens.length === 0;
+  }
+
+  /** Goes through a text: ids of tokens to `takeId`, what lies between them, with its place, to `takeText`. */
+  each(text: string, takeId: (id: number) => void, takeText: (text: string, start: number) => void): void {
+    let start = 0;
+    for (let at = 0; at < text.length;) {
+      const found = this.firstUnits[text.charCodeAt(at)] === 1 ? this.longestAt(text, at) : undefined;
+      if (!found) {
+        at++;
+        continue;
+      }
+      const [end, token] = found;
+      const from = at;
+      at = end;
+      if (token.singleWord && !standsAlone(text, from, end)) continue;
+      let [left, right] = [from, end];
+      if (token.lstrip) while (left > start && isWhite(text[left - 1])) left--;
+      if (token.rstrip) while (right < text.length && isWhite(text[right])) right++;
+      if (left > start) takeText(text.slice(start, left), start);
+      takeId(token.id);
+      start = right;
+    }
+    if (start < text.length) takeText(start === 0 ? text : text.slice(start), start);
+  }
+
+  private longestAt(text: string, at: number): [end: number, token: AddedToken] | undefined {
+    let found: [number, AddedToken] | undefined;
+    let node = this.root.next.get(text.charCodeAt(at));
+    for (let end = at + 1; node; node = node.next.get(text.charCodeAt(end++)))
+      if (node.token) found = [end, node.token];
+    return found;
+  }
+
+  /** Whether what is found on either side of a border between two characters has nothing to do with the other side. */
+  separates(before: string, after: string): boolean {
+    if (this.inner.has(before + after)) return false;
+    if (this.strips.left && isWhite(before)) return false;
+    if (this.strips.right && isWhite(after)) return false;
+    return this.singleWords.every(
+      (spelling) => (!isWord(before) || firstOf(spelling) !== after) && (!isWord(after) || lastOf(spelling) !== before),
+    );
+  }
+
+  /** Whether a token may end before, or begin behind, a border between two characters. */
+  touches(before: string, after: string): boolean {
+    return this.outer.has(before) || this.outer.has(after);
+  }
+}
+
+function standsAlone(text: string, from: number, end: number): boolean {
+  return (
+    (from === 0 || !isWord(lastOf(text.slice(Math.max(0, from - 2), from)))) &&
+    (end === text.length || !isWord(firstOf(text.slice(end, end + 2))))
+  );
+}

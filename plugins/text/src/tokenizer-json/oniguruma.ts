@@ -1,0 +1,347 @@
+import type {
+  OnigurumaAst,
+  AlternativeNode,
+  CharacterSetNode,
+  CharacterClassNode,
+  Node,
+} from 'oniguruma-parser/parser';
+import { maskCase, maskYoung } from './characters';
+import { Unsupported } from './unsupported';
+
+/** oniguruma-parser is an ES module. */
+export type OnigurumaParser = (pattern: string) => OnigurumaAst;
+export const loadOniguruma = async (): Promise<OnigurumaParser> => (await import('oniguruma-parser/parser')).parse;
+
+/** Classes of characters, each as the inside of a class of JavaScript's. */
+const WORD_IN_CLASS = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}';
+const SHORTHANDS: Readonly<Record<string, string>> = {
+  digit: '\\p{Nd}',
+  space: '\\p{White_Space}',
+  hex: '0-9A-Fa-f',
+};
+const POSIX: Readonly<Record<string, string>> = {
+  alpha: '\\p{Alphabetic}',
+  alnum: '\\p{Alphabetic}\\p{Nd}',
+  digit: '\\p{Nd}',
+  lower: '\\p{Lowercase}',
+  upper: '\\p{Uppercase}',
+  space: '\\p{White_Space}',
+  punct: '\\p{P}\\p{S}',
+};
+const CATEGORIES = 'L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp Cc Cf';
+const SCRIPTS =
+  'Han Hiragana Katakana Hangul Latin Cyrillic Greek Arabic Hebrew Thai Devanagari Bengali Tamil Telugu Armenian Georgian Khmer Lao Tibetan';
+/** Names as the pattern may have them, without case, spaces and underscores, and as JavaScript has them. */
+const PROPERTIES = new Map([
+  ...CATEGORIES.split(' ').map((name): [string, string] => [name.toLowerCase(), name]),
+  ...SCRIPTS.split(' ').map((name): [string, string] => [name.toLowerCase(), `Script=${name}`]),
+  ['letter', 'L'],
+  ['number', 'N'],
+  ['punctuation', 'P'],
+  ['symbol', 'S'],
+  ['mark', 'M'],
+  ['separator', 'Z'],
+]);
+
+const escaped = (codePoint: number): string => `\\u{${codePoint.toString(16)}}`;
+
+/** One step of a match that takes a character, as a test of that character. */
+class Step {
+  private readonly expression: RegExp;
+  constructor(readonly source: string) {
+    this.expression = new RegExp(`^(?:${source})$`, 'u');
+  }
+  takes(character: string): boolean {
+    return this.expression.test(maskCase(maskYoung(character)));
+  }
+}
+
+/** What a part of a pattern can begin and end with. */
+interface Ends {
+  readonly source: string;
+  readonly first: readonly Step[];
+  readonly last: readonly Step[];
+  readonly canBeEmpty: boolean;
+}
+
+const NOTHING: Ends = { source: '', first: [], last: [], canBeEmpty: true };
+
+/**
+ * A pattern of Oniguruma's, which the published library's `Regex` are in, as an expression of JavaScript's. What the two do
+ * not agree on is refused. Also knows which two characters a match can take, or look at, one after the other.
+ */
+class Translation {
+  readonly pairs: (readonly [Step, Step])[] = [];
+  looksAround = false;
+  readonly whole: Ends;
+
+  constructor(
+    ast: OnigurumaAst,
+    private readonly where: string,
+  ) {
+    if (Object.values(ast.flags).some((flag) => flag === true)) this.refuse('flags');
+    this.whole = this.alternatives(ast.body);
+  }
+
+  private refuse(what: string): never {
+    throw new Unsupported(this.where, `its pattern has ${what}, which Graft cannot follow exactly`);
+  }
+
+  private alternatives(alternatives: readonly AlternativeNode[], ignoresCase = false): Ends {
+    const all = alternatives.map(({ body }) =>
+      body.reduce<Ends>((before, node) => this.join(before, this.node(node, ignoresCase)), NOTHING),
+    );
+    return {
+      source: all.map(({ source }) => source).join('|'),
+      first: all.flatMap(({ first }) => first),
+      last: all.flatMap(({ last }) => last),
+      canBeEmpty: all.some(({ canBeEmpty }) => canBeEmpty),
+    };
+  }
+
+  private join(before: Ends, after: Ends): Ends {
+    this.pair(before.last, after.first);
+    return {
+      source: before.source + after.source,
+      first: before.canBeEmpty ? [...before.first, ...after.first] : before.first,
+      last: after.canBeEmpty ? [...before.last, ...after.last] : after.last,
+      canBeEmpty: before.canBeEmpty && after.canBeEmpty,
+    };
+  }
+
+  private pair(before: readonly Step[], after: readonly Step[]): void {
+    for (const one of before) for (const other of after) this.pairs.push([one, other]);
+  }
+
+  private node(node: Node, ignoresCase: boolean): Ends {
+    switch (node.type) {
+      case 'Character':
+        return this.step(ignoresCase ? this.anyCase(node.value) : escaped(node.value));
+      case 'CharacterSet':
+        if (ignoresCase) this.refuse('a class within (?i)');
+        return this.step(this.set(node));
+      case 'CharacterClass':
+        if (ignoresCase) this.refuse('a class within (?i)');
+        return this.step(this.characterClass(node));
+      case 'Group': {
+        if (node.atomic) this.refuse('an atomic group');
+        const { enable = {}, disable = {} } = node.flags ?? {};
+        if (Object.keys(disable).length > 0 || Object.keys(enable).some((flag) => flag !== 'ignoreCase'))
+          this.refuse('flags other than (?i)');
+        return this.grouped(this.alternatives(node.body, ignoresCase || enable.ignoreCase === true));
+      }
+      case 'CapturingGroup':
+        return this.grouped(this.alternatives(node.body, ignoresCase));
+      case 'LookaroundAssertion': {
+        const inner = this.alternatives(node.body, ignoresCase);
+        if (node.kind === 'lookbehind') {
+          this.looksAround = true;
+          return { ...NOTHING, source: `(?<${node.negate ? '!' : '='}${inner.source})` };
+        }
+        return { ...NOTHING, first: inner.first, source: `(?${node.negate ? '!' : '='}${inner.source})` };
+      }
+      case 'Assertion':
+        this.looksAround = true;
+        if (node.kind === 'line_end') return { ...NOTHING, source: '(?![^\\n])' };
+        if (node.kind === 'string_end') return { ...NOTHING, source: '(?![^])' };
+        if (node.kind === 'string_start') return { ...NOTHING, source: '(?<![^])' };
+        return this.refuse(node.kind === 'word_boundary' ? '\\b' : node.kind === 'line_start' ? '^' : `a ${node.kind}`);
+      case 'Quantifier': {
+        const inner = this.node(node.body as Node, ignoresCase);
+        if (node.max > 1) this.pair(inner.last, inner.first);
+        const { min, max } = node;
+        const times = `{${min},${max === Infinity ? '' : max}}`;
+        const canBeEmpty = inner.canBeEmpty || min === 0;
+        if (node.kind !== 'possessive')
+          return { ...inner, canBeEmpty, source: `(?:${inner.source})${times}${node.kind === 'lazy' ? '?' : ''}` };
+        if (inner.first.length !== 1 || inner.canBeEmpty || max !== Infinity)
+          return this.refuse('a possessive quantifier over more than a character');
+        // All there are of one class, and never fewer: none follows.
+        return { ...inner, canBeEmpty, source: `(?:${inner.source})${times}(?!${inner.source})` };
+      }
+      default:
+        return this.refuse(`a ${node.type}`);
+    }
+  }
+
+  private grouped(ends: Ends): Ends {
+    return { ...ends, source: `(?:${ends.source})` };
+  }
+
+  private step(source: string): Ends {
+    const step = new Step(source);
+    return { source, first: [step], last: [step], canBeEmpty: false };
+  }
+
+  /** Oniguruma folds case as Unicode does: the long s is an s, the sign of Kelvin a k. */
+  private anyCase(codePoint: number): string {
+    const character = String.fromCodePoint(codePoint);
+    if (!/[a-z]/i.test(character)) {
+      if (/[\0-\x7f]/.test(character)) return escaped(codePoint);
+      return this.refuse(`"${character}" within (?i)`);
+    }
+    const more = { s: '\\u017f', k: '\\u212a' }[character.toLowerCase()] ?? '';
+    return `[${character.toLowerCase()}${character.toUpperCase()}${more}]`;
+  }
+
+  private set(node: CharacterSetNode): string {
+    if (node.kind === 'dot') return '[^\\n]';
+    if (node.kind === 'any') return '[^]';
+    // Outside of a class a word's characters are some numbers more.
+    if (node.kind === 'word') return `[${node.negate ? '^' : ''}${WORD_IN_CLASS}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be]`;
+    return `[${node.negate ? '^' : ''}${this.inClass(node)}]`;
+  }
+
+  private inClass(node: CharacterSetNode): string {
+    if (node.kind === 'word') return WORD_IN_CLASS;
+    const given = 'value' in node && node.value !== undefined ? node.value : node.kind;
+    const name = given.toLowerCase().replace(/[\s_-]/g, '');
+    const source =
+      node.kind === 'posix'
+        ? POSIX[name]
+        : node.kind === 'property'
+          ? PROPERTIES.has(name)
+            ? `\\p{${PROPERTIES.get(name)}}`
+            : undefined
+          : SHORTHANDS[node.kind];
+    return source ?? this.refuse(`the class ${given}`);
+  }
+
+  private characterClass(node: CharacterClassNode): string {
+    if (node.kind !== 'union') this.refuse('an intersection of classes');
+    return `[${node.negate ? '^' : ''}${this.members(node)}]`;
+  }
+
+  private members(node: CharacterClassNode): string {
+    return node.body
+      .map((member) => {
+        if (member.type === 'Character') return escaped(member.value);
+        if (member.type === 'CharacterClassRange') return `${escaped(member.min.value)}-${escaped(member.max.value)}`;
+        if (member.type === 'CharacterSet') {
+          if (!('negate' in member) || !member.negate) return this.inClass(member);
+          const inner = this.inClass(member);
+          const property = /^\\p(\{[^}]*\})$/.exec(inner);
+          return property ? `\\P${property[1]}` : this.refuse('a negated class within a class');
+        }
+        if (member.kind === 'union' && !member.negate) return this.members(member);
+        return this.refuse('a negated class within a class');
+      })
+      .join('');
+  }
+}
+
+export interface Match {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Finds what a component of tokenizer.json is about: a text, or what a regular expression matches. */
+export interface Finder {
+  /** From the left, without overlap. */
+  find(text: string): Match[];
+  /** Whether no match ever takes or looks at both of two characters, the one behind the other. */
+  separates(before: string, after: string): boolean;
+  /** Whether a match can end, or begin, with a character. */
+  endsWith(character: string): boolean;
+  beginsWith(character: string): boolean;
+  /** Whether a character that `separates` from the next one is always the end of a match. */
+  takes(character: string): boolean;
+  /** Whether a match always begins with a character that `separates` from the one before. */
+  opens(character: string): boolean;
+}
+
+class TextFinder implements Finder {
+  private readonly characters: readonly string[];
+
+  constructor(private readonly wanted: string) {
+    this.characters = Array.from(wanted);
+  }
+
+  find(text: string): Match[] {
+    const found: Match[] = [];
+    const { length } = this.wanted;
+    for (let at = text.indexOf(this.wanted); at >= 0; at = text.indexOf(this.wanted, at + length))
+      found.push({ start: at, end: at + length });
+    return found;
+  }
+
+  separates(before: string, after: string): boolean {
+    return this.characters.every((character, i) => i === 0 || this.characters[i - 1] !== before || character !== after);
+  }
+
+  endsWith(character: string): boolean {
+    return this.characters.at(-1) === character;
+  }
+
+  beginsWith(character: string): boolean {
+    return this.characters[0] === character;
+  }
+
+  takes(character: string): boolean {
+    return this.wanted === character;
+  }
+
+  opens(character: string): boolean {
+    return this.wanted === character;
+  }
+}
+
+class PatternFinder implements Finder {
+  private readonly expression: RegExp;
+  private readonly alone: RegExp;
+
+  constructor(private readonly translation: Translation) {
+    const { source } = translation.whole;
+    this.expression = new RegExp(source, 'gu');
+    this.alone = new RegExp(source, 'uy');
+  }
+
+  find(text: string): Match[] {
+    const found: Match[] = [];
+    for (const match of maskCase(maskYoung(text)).matchAll(this.expression))
+      found.push({ start: match.index, end: match.index + match[0].length });
+    return found;
+  }
+
+  separates(before: string, after: string): boolean {
+    const { looksAround, pairs } = this.translation;
+    return !looksAround && !pairs.some(([one, other]) => one.takes(before) && other.takes(after));
+  }
+
+  endsWith(character: string): boolean {
+    return this.translation.whole.last.some((step) => step.takes(character));
+  }
+
+  beginsWith(character: string): boolean {
+    return this.translation.whole.first.some((step) => step.takes(character));
+  }
+
+  takes(character: string): boolean {
+    this.alone.lastIndex = 0;
+    return this.alone.exec(maskCase(maskYoung(character)))?.[0].length === character.length;
+  }
+
+  /** What follows may have a say in it. */
+  opens(): boolean {
+    return false;
+  }
+}
+
+/** The finder of a `pattern` in tokenizer.json: `{ String: ... }` or `{ Regex: ... }`. */
+export function createFinder(pattern: unknown, where: string, parse: OnigurumaParser): Finder {
+  const { String: text, Regex: regex } = (pattern ?? {}) as { String?: unknown; Regex?: unknown };
+  if (typeof text === 'string') {
+    if (text === '') throw new Unsupported(where, 'its pattern is empty');
+    return new TextFinder(text);
+  }
+  if (typeof regex !== 'string') throw new Unsupported(where, 'it has neither a String nor a Regex as pattern');
+  let ast: OnigurumaAst;
+  try {
+    ast = parse(regex);
+  } catch (cause) {
+    throw new Unsupported(where, `its pattern ${JSON.stringify(regex)} cannot be read (${(cause as Error).message})`);
+  }
+  const translation = new Translation(ast, where);
+  if (translation.whole.canBeEmpty) throw new Unsupported(where, 'its pattern matches the empty text');
+  return new PatternFinder(translation);
+}

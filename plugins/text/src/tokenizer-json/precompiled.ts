@@ -1,0 +1,71 @@
+import type { Normalizer, Sides } from './normalizers';
+import { Unsupported } from './unsupported';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+/** ASCII but for the line's ends, which are one grapheme. */
+const PLAIN = /^[\0-\x09\x0b\x0c\x0e-\x7e]*$/;
+
+/** The table of replacements that SentencePiece compiles into a model: a double-array trie over bytes, and the texts. */
+export class PrecompiledMap implements Normalizer {
+  readonly dropsCharacters = true;
+  private readonly units: Uint32Array;
+  private readonly texts: Uint8Array;
+  private readonly ofCharacter = new Map<string, string | undefined>();
+
+  constructor(base64: string) {
+    const bytes = Buffer.from(base64, 'base64');
+    const where = 'normalizer Precompiled';
+    if (bytes.length < 4) throw new Unsupported(where, 'its table is empty');
+    const trieBytes = bytes.readUInt32LE(0);
+    if (trieBytes % 4 !== 0 || 4 + trieBytes > bytes.length) throw new Unsupported(where, 'its table is damaged');
+    this.units = Uint32Array.from({ length: trieBytes / 4 }, (_, i) => bytes.readUInt32LE(4 + 4 * i));
+    this.texts = bytes.subarray(4 + trieBytes);
+  }
+
+  normalize(text: string): string {
+    let result = '';
+    const parts = PLAIN.test(text) ? text : Array.from(graphemes.segment(text), ({ segment }) => segment);
+    for (const part of parts) {
+      const whole = encoder.encode(part).length < 6 ? this.find(part) : undefined;
+      if (whole !== undefined) result += whole;
+      else for (const character of part) result += this.find(character) ?? character;
+    }
+    return result;
+  }
+
+  sides(before: string, after: string): Sides | undefined {
+    if (!PLAIN.test(before) || !PLAIN.test(after)) return undefined;
+    const [left, right] = [this.find(before) ?? before, this.find(after) ?? after];
+    return left === '' || right === '' ? undefined : [left.at(-1)!, right[0]];
+  }
+
+  /** What stands for the shortest beginning of a text that the table has; it replaces all of it. */
+  private find(text: string): string | undefined {
+    if (!this.ofCharacter.has(text)) {
+      if (this.ofCharacter.size > 1 << 16) this.ofCharacter.clear();
+      this.ofCharacter.set(text, this.lookUp(encoder.encode(text)));
+    }
+    return this.ofCharacter.get(text);
+  }
+
+  private lookUp(key: Uint8Array): string | undefined {
+    const { units } = this;
+    const offsetOf = (unit: number): number => (unit >>> 10) << ((unit & (1 << 9)) >>> 6);
+    let at = offsetOf(units[0] ?? 0);
+    for (const byte of key) {
+      if (byte === 0) return undefined;
+      at ^= byte;
+      const unit = units[at];
+      if (unit === undefined || (unit & 0x800000ff) >>> 0 !== byte) return undefined;
+      at ^= offsetOf(unit);
+      if (((unit >>> 8) & 1) === 1) {
+        const start = units[at] & 0x7fffffff;
+        const end = this.texts.indexOf(0, start);
+        return decoder.decode(this.texts.subarray(start, end < 0 ? undefined : end));
+      }
+    }
+    return undefined;
+  }
+}

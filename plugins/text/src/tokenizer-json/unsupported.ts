@@ -1,0 +1,43 @@
+/** A part of a tokenizer.json that cannot be followed to the letter. Whoever opens the file says which file it is. */
+export class Unsupported extends Error {
+  constructor(
+    /** As in `pre_tokenizer Split`. */
+    readonly part: string,
+    readonly reason: string,
+  ) {
+    super(`its ${part} is not supported: ${reason}`);
+  }
+}
+
+/** A component of the file: an object with a type. */
+export type Part = Readonly<Record<string, unknown>> & { readonly type?: unknown };
+
+export function partOf(value: unknown, where: string): Part {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Part;
+  throw new Unsupported(where, `expected an object, found ${JSON.stringify(value)?.slice(0, 40) ?? 'nothing'}`);
+}
+
+export function listOf(value: unknown, where: string): readonly unknown[] {
+  if (Array.isArray(value)) return value;
+  throw new Unsupported(where, 'expected a list');
+}
+
+/** A key that must be one of these types; undefined where the file leaves it out or holds null. */
+export function optional(part: Part, key: string, type: 'string', where: string): string | undefined;
+export function optional(part: Part, key: string, type: 'boolean', where: string): boolean | undefined;
+export function optional(part: Part, key: string, type: 'number', where: string): number | undefined;
+export function optional(part: Part, key: string, type: string, where: string): unknown {
+  const value = part[key];
+  if (value === undefined || value === null) return undefined;
+  if (typeof value === type) return value;
+  throw new Unsupported(where, `${key} should be a ${type}, found ${JSON.stringify(value).slice(0, 40)}`);
+}
+
+export function required(part: Part, key: string, type: 'string', where: string): string;
+export function required(part: Part, key: string, type: 'boolean', where: string): boolean;
+export function required(part: Part, key: string, type: 'number', where: string): number;
+export function required(part: Part, key: string, type: string, where: string): unknown {
+  const value: unknown = optional(part, key, type as 'string', where);
+  if (value === undefined) throw new Unsupported(where, `it lacks "${key}"`);
+  return value;
+}
