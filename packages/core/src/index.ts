@@ -26,7 +26,7 @@ export * from './special-tokens';
 export * from './suggest';
 export { matchesName } from './match-name';
 export { ExactNumber, JsonProblem, parseJson, type JsonOptions } from './json';
-export { decodeUtf8, describeInvalidUtf8, invalidUtf8At, loneSurrogate } from './unicode';
+export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
 export * from './config';
 export * from './run';
 export * from './training';

@@ -42,3 +42,7 @@ it('names its tokens', () => {
     undefined,
   ]);
 });
+
+it('refuses half of a surrogate pair', () => {
+  expect(() => new BytesTokenizer().encode('a\udc00')).toThrow('half of a surrogate pair, \\udc00');
+});

@@ -120,6 +120,21 @@ describe('HuggingFaceTokenizer', () => {
     await compare('x ▁the');
   });
 
+  it('refuses half of a surrogate pair, which would become U+FFFD', async () => {
+    const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
+    expect(tokenizer.encode('😀')).toHaveLength(4);
+    for (const half of ['\ud83d', 'a\ude00b'])
+      expect(() => tokenizer.encode(half)).toThrow(/^The text holds half of a surrogate pair, \\ud/);
+  });
+
+  it('gives U+FFFD for each of the bytes that are not UTF-8, and keeps the characters beside them', async () => {
+    const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
+    const bytes = (...some: number[]): number[] => some.map((byte) => 4 + byte);
+    const [a] = tokenizer.encode('a');
+    expect(tokenizer.decode([a, ...bytes(0xe6, 0xbc), a, ...bytes(0xff), a])).toBe('a\ufffd\ufffda\ufffda');
+    expect(tokenizer.decode(bytes(0xef, 0xbb, 0xbf, 0xe6, 0xbc, 0xa2))).toBe('\ufeff漢');
+  });
+
   it('decodes without special tokens unless told otherwise, and without unknown ids', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     const ids = [2, ...tokenizer.encode('and'), 1, 0, 99999, -100];

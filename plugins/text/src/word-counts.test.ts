@@ -119,7 +119,20 @@ describe('countWords', () => {
     for (const name of ['x.gz', 'y.gz']) {
       const counting = countWords(await findFiles(join(broken, name)), new WordCounts());
       await expect(counting).rejects.toThrow(DataError);
-      await expect(counting).rejects.toThrow(`${join(broken, name)} cannot be read: `);
+      await expect(counting).rejects.toThrow(join(broken, name));
     }
+  });
+
+  it('refuses what is not UTF-8, and keeps U+FEFF', async () => {
+    const odd = folderWith({
+      'a.txt': Buffer.from('na\xefve', 'latin1'),
+      'b.txt': Buffer.from([0x61, 0xc3]),
+      'c.txt': '\ufeffab',
+    });
+    for (const name of ['a.txt', 'b.txt'])
+      await expect(countWords(await findFiles(join(odd, name)), new WordCounts())).rejects.toThrow('is not UTF-8');
+    const counts = new WordCounts();
+    await countWords(await findFiles(join(odd, 'c.txt')), counts);
+    expect([...counts.words().keys()]).toEqual(['\ufeff', 'ab']);
   });
 });

@@ -1,7 +1,5 @@
 import { DataError } from '@graft/core';
-import { createReadStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
+import { FileBytes } from './file-bytes';
 import type { DataFile } from './find-files';
 
 /** What stands for a space in tokens, as in SentencePiece's models. In a text it is taken for a space as well. */
@@ -90,7 +88,8 @@ const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/-]/gu,
 
 /**
  * Counts the words of files (UTF-8; `.gz` is unpacked), read as streams: no file is in memory as a whole. `onProgress` gets
- * the bytes of the files that are done. Throws DataError for a file that cannot be read.
+ * the bytes of the files that are done. Throws DataError for a file that cannot be read, or is
+ * not UTF-8.
  */
 export async function countWords(
   files: readonly DataFile[],
@@ -101,22 +100,30 @@ export async function countWords(
   const bytes = new FileBytes();
   for (const file of files) {
     let rest = '';
+    let read = 0;
     const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
     const decode = (chunk?: Uint8Array): string => {
       try {
         return decoder.decode(chunk, { stream: chunk !== undefined });
-      } catch {
-        throw notUtf8(file.path);
+      } catch (cause) {
+        throw new DataError(`${file.path} (the ${chunk?.length ?? 0} bytes from ${read} on) is not UTF-8.`, {
+          code: 'data.encoding',
+          hint: 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`, or leave it out with --exclude.',
+          cause,
+        });
       }
     };
     for await (const chunk of bytes.scan(file)) {
       rest += decode(chunk);
+      read += chunk.length;
       const end = lastCut(rest);
       counts.add(rest.slice(0, end));
       rest = rest.slice(end);
-      onProgress((done += chunk.length));
+      // A gzip file holds more text than it has bytes.
+      onProgress(done + Math.min(read, file.size));
     }
     counts.add(rest + decode());
+    onProgress((done += file.size));
   }
 }
 

@@ -1,4 +1,4 @@
-import { DataError } from '@graft/core';
+import { DataError, escapedUnit, loneSurrogate } from '@graft/core';
 import * as tables from './tables';
 
 const LAST = 0x10ffff;
@@ -77,16 +77,13 @@ export const nameOf = (character: string): string =>
 
 /** Throws DataError for half of a surrogate pair, which is not a character: encoded, it would be U+FFFD in silence. */
 export function checkWellFormed(text: string): void {
-  // Strings have had `isWellFormed` since Node 20; the types of ES2022 do not know it.
+  // Strings have had it since Node 20; the types of ES2022 do not know it.
   if ((text as unknown as { isWellFormed(): boolean }).isWellFormed()) return;
-  const at = /\p{Surrogate}/u.exec(text)!.index;
-  throw new DataError(
-    `The text holds half of a surrogate pair (U+${text.charCodeAt(at).toString(16).toUpperCase()}, at position ${at}), which is not a character.`,
-    {
-      code: 'data.lone-surrogate',
-      hint: 'The text was cut within a character, or decoded wrongly: look at where it comes from.',
-    },
-  );
+  const half = loneSurrogate(text)!;
+  throw new DataError(`The text holds half of a surrogate pair, ${escapedUnit(half)}, which is not a character.`, {
+    code: 'data.lone-surrogate',
+    hint: 'The text was cut within a character, or decoded wrongly: look at where it comes from.',
+  });
 }
 
 export const WHITE = /\p{White_Space}/u;

@@ -162,7 +162,8 @@ function strip(left: boolean, right: boolean): Normalizer {
   };
 }
 
-const NMT_REMOVED = /[\x01-\x08\x0b\x0e-\x1f\x7f\x8f\x9f]/;
+const isNmtRemoved = (code: number): boolean =>
+  (code >= 1 && code <= 8) || code === 0x0b || (code >= 0x0e && code <= 0x1f) || [0x7f, 0x8f, 0x9f].includes(code);
 const NMT_SPACE = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/;
 
 export function createNormalizer(value: unknown, parse: OnigurumaParser): Normalizer | undefined {
@@ -186,7 +187,7 @@ export function createNormalizer(value: unknown, parse: OnigurumaParser): Normal
       return bert(part);
     case 'Nmt':
       return byCharacter(
-        (character) => (NMT_REMOVED.test(character) ? '' : NMT_SPACE.test(character) ? ' ' : character),
+        (character) => (isNmtRemoved(character.charCodeAt(0)) ? '' : NMT_SPACE.test(character) ? ' ' : character),
         true,
       );
     case 'ByteLevel':

@@ -5,7 +5,7 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 /** ASCII but for the line's ends, which are one grapheme. */
-const PLAIN = /^[\0-\x09\x0b\x0c\x0e-\x7e]*$/;
+const PLAIN = /^[^\r\n\u007f-\uffff]*$/;
 
 /** The table of replacements that SentencePiece compiles into a model: a double-array trie over bytes, and the texts. */
 export class PrecompiledMap implements Normalizer {
