@@ -114,7 +114,7 @@ export function innerGradients(
 
 /**
  * The same tensor, which a compiled function does not have before `others` are computed: keeps parts of a computation one
- * behind the other that would otherwise be in memory together, or be computed once where twice is wanted. float32.
+ * behind the other that would otherwise be in memory together, or be computed once where twice is wanted. float32 or int32.
  */
 export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tensor {
   if (!isTracedForXla()) {
@@ -127,14 +127,14 @@ export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tenso
     .filter(({ size }) => size > 0)
     .map((other) => tf.cast(tf.slice(tf.reshape(other, [-1]), 0, 1), 'float32'));
   if (firsts.length === 0) return tensor.clone();
-  return tf.add(tensor, tf.mul(tf.addN(firsts).asScalar(), 0));
+  return tf.add(tensor, tf.cast(tf.mul(tf.addN(firsts).asScalar(), 0), tensor.dtype));
 }
 
 /** Tensors that a recomputed function needs beside its inputs. */
 export interface RecomputedOptions {
   /** With a gradient, and there from the beginning to the end: parameters. */
   readonly parameters?: readonly tf.Tensor[];
-  /** Without a gradient. */
+  /** Without a gradient: masks and tables. Integers are keys of random draws, which are drawn again too, not kept. */
   readonly fixed?: readonly tf.Tensor[];
 }
 
@@ -155,8 +155,9 @@ export function recomputed(
       gradients: (dy, saved) => {
         // Not before dy is there: otherwise it would be the same computation, done once and kept.
         const again = saved.slice(0, count).map((input) => after(input, [dy]));
+        const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? after(other, [dy]) : other));
         return innerGradients(
-          (...xs) => tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), saved.slice(ends)), dy)),
+          (...xs) => tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), others), dy)),
           [...again, ...saved.slice(count, ends)],
         ).gradients;
       },

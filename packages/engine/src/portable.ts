@@ -1,5 +1,6 @@
 import { tf } from './tf';
 import { portableBarrier } from './kernels/barrier';
+import { portableHashedWords } from './kernels/hashed';
 import { portableRandomKernels } from './kernels/random';
 import { reducedAxes } from './kernels/reduced-axes';
 
@@ -110,7 +111,13 @@ async function prepare(): Promise<string> {
   // tfjs greets Node users with advice to install tfjs-node at the first use of this backend; the engine says it better.
   (tf.findBackend('cpu') as tf.KernelBackend & { firstUse: boolean }).firstUse = false;
   tf.unregisterKernel(segmentSum.kernelName, 'cpu');
-  for (const kernel of [segmentSum, portableBarrier('cpu'), ...portableRandomKernels('cpu')]) tf.registerKernel(kernel);
+  for (const kernel of [
+    segmentSum,
+    portableBarrier('cpu'),
+    portableHashedWords('cpu'),
+    ...portableRandomKernels('cpu'),
+  ])
+    tf.registerKernel(kernel);
   const wasm = await import('@tensorflow/tfjs-backend-wasm').catch(() => undefined);
   if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
     await tf.setBackend('cpu');
@@ -118,6 +125,7 @@ async function prepare(): Promise<string> {
   }
   const cpu = tf.findBackend('cpu');
   tf.registerKernel(portableBarrier('wasm'));
+  tf.registerKernel(portableHashedWords('wasm'));
   for (const name of Object.keys(OF_NOTHING)) {
     const kernel = tf.getKernel(name, 'wasm');
     tf.unregisterKernel(name, 'wasm');

@@ -47,4 +47,70 @@ describe('random', () => {
     expect(Math.abs(mean)).toBeLessThan(0.03);
     expect(Math.abs(variance - 1)).toBeLessThan(0.04);
   });
+
+  test.each(modes)('a key with a row draws the rows of the whole on %s', async (mode) => {
+    const engine = await openEngine({ mode });
+    const at = (key: tf.Tensor1D, row: number, count: number): Record<string, tf.Tensor> => {
+      const own = random.atRow(key, row);
+      const [first, second] = random.split(own, 2);
+      return {
+        // 12 numbers a row are whole blocks of four, 15 are not; one number a row, and no other axis.
+        even: random.uniform(own, [count, 3, 4]),
+        odd: random.uniform(own, [count, 5, 3]),
+        flat: random.uniform(first, [count]),
+        normal: random.normal(second, [count, 3]),
+        folded: random.dropoutMask(random.fold(own, 9), [count, 7], 0.3),
+      };
+    };
+    const fn = engine.jit((key: tf.Tensor, row: number, count: number) => at(key as tf.Tensor1D, row, count));
+    const key = random.key([-5, 2 ** 31 + 77]);
+    const read = (tensors: Record<string, tf.Tensor>): Record<string, number[]> => {
+      const values = Object.fromEntries(Object.entries(tensors).map(([name, one]) => [name, [...one.dataSync()]]));
+      tf.dispose(tensors);
+      return values;
+    };
+    const [whole, front, back] = [read(fn(key, 0, 6)), read(fn(key, 0, 2)), read(fn(key, 2, 4))];
+    for (const [name, values] of Object.entries(whole)) {
+      const parts = [...front[name], ...back[name]];
+      if (name === 'normal') values.forEach((value, i) => expect(parts[i]).toBeCloseTo(value, 5));
+      else expect(parts).toEqual(values);
+      expect(new Set(values).size).toBeGreaterThan(name === 'folded' ? 1 : values.length * 0.9);
+    }
+    rows.push(whole);
+    for (const name of ['even', 'odd', 'flat', 'folded']) expect(whole[name]).toEqual(rows[0][name]);
+    const far = random.uniform(random.atRow(key, 2 ** 20), [2, 2 ** 14]);
+    const last = tf.tidy(() => [...far.dataSync().slice(0, 8)]);
+    fars.push(last);
+    expect(last).toEqual(fars[0]);
+    tf.dispose([key, far]);
+    fn.dispose();
+  });
+  const rows: Record<string, number[]>[] = [];
+  const fars: number[][] = [];
+
+  test.each(modes)('a dropout mask keeps its share, scaled, on %s', async (mode) => {
+    const engine = await openEngine({ mode });
+    const fn = engine.jit((key: tf.Tensor) => random.dropoutMask(key as tf.Tensor1D, [100, 1000], 0.11));
+    const key = random.key(3);
+    const mask = fn(key);
+    const values = Array.from(mask.dataSync());
+    expect(new Set(values)).toEqual(new Set([0, Math.fround(1 / 0.89)]));
+    const kept = values.filter((value) => value > 0).length / values.length;
+    // Five standard deviations of a share of 100,000.
+    expect(Math.abs(kept - 0.89)).toBeLessThan(5 * Math.sqrt((0.89 * 0.11) / 1e5));
+    masks.push(values);
+    expect(values).toEqual(masks[0]);
+    tf.dispose([key, mask]);
+    fn.dispose();
+  });
+  const masks: number[][] = [];
+
+  test('refuses what is not a key, and rates outside [0, 1)', async () => {
+    await openEngine({ mode: 'portable' });
+    expect(() => random.uniform(tf.tensor1d([1, 2]), [2])).toThrow('A random key is int32 [2], or [3] with a row');
+    expect(() => random.split(tf.tensor1d([1, 2, 3, 4], 'int32'), 2)).toThrow('this one is int32 [4]');
+    const key = random.key(1);
+    for (const rate of [-0.1, 1, NaN]) expect(() => random.dropoutMask(key, [2], rate)).toThrow('a rate in [0, 1)');
+    key.dispose();
+  });
 });

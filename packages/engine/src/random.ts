@@ -1,18 +1,66 @@
 import { EngineError } from './errors';
+import { HASHED_WORDS } from './kernels/hashed';
 import { RANDOM_KERNELS } from './kernels/random';
 import { tf } from './tf';
 
-/** A key: int32 [2]. The same key and shape give the same numbers, eagerly, compiled and on the portable engine. */
+/**
+ * A key: int32 [2], or [3] with a row (`random.atRow`). The same key and shape give the same numbers, eagerly, compiled and on
+ * the portable engine.
+ */
 export type RandomKey = tf.Tensor1D;
 
+/** Whether draws by the key begin at some row of a larger draw. Throws EngineError for what is not a key. */
+function hasRow(key: RandomKey): boolean {
+  const [length] = key.shape;
+  if (key.dtype === 'int32' && key.rank === 1 && (length === 2 || length === 3)) return length === 3;
+  throw new EngineError(
+    `A random key is int32 [2], or [3] with a row; this one is ${key.dtype} [${key.shape.join(', ')}].`,
+    { code: 'engine.random-key', hint: 'Make it with random.key, random.fold, random.split or random.atRow.' },
+  );
+}
+
+/** The two words of a key that say what is drawn. */
+const wordsOf = (key: RandomKey): RandomKey => (hasRow(key) ? tf.slice(key, 0, 2) : key);
+
+/** [1] */
+const rowOf = (key: RandomKey): tf.Tensor1D =>
+  hasRow(key) ? tf.slice(key, 2, 1) : (tf.zeros([1], 'int32') as tf.Tensor1D);
+
+/** `words` with the row of `key`, if it has one. */
+const withRowOf = (key: RandomKey, words: RandomKey): RandomKey =>
+  hasRow(key) ? tf.concat([words, rowOf(key)]) : words;
+
+/** Sets the words of new keys apart from those that are drawn by the same key. */
+const KEYS = [0x3c6ef372, 0x1b873593] as const;
+
+/** int32 words [n, w] by the hash of their places. */
+function hashed(words: RandomKey, row: tf.Tensor1D, shape: readonly [number, number], bits = 32): tf.Tensor {
+  return tf.engine().runKernel<tf.Tensor>(HASHED_WORDS, { key: words, row }, { shape: [...shape], bits });
+}
+
+/** Words of `count` keys, [count, 2], from number `first` on. */
+const keysFrom = (key: RandomKey, first: tf.Tensor1D, count: number): tf.Tensor =>
+  hashed(tf.add(wordsOf(key), tf.tensor1d([...KEYS], 'int32')), first, [count, 2]);
+
+/** int32 words [..shape] of so many random bits, of the rows from the key's on; of a key without one, from the first. */
+function wordsByRow(key: RandomKey, shape: readonly number[], bits?: number): tf.Tensor {
+  const [rows = 1, ...rest] = shape;
+  return tf.reshape(hashed(wordsOf(key), rowOf(key), [rows, tf.util.sizeFromShape(rest)], bits), [...shape]);
+}
+
+/** float32 in [0, 1). */
 function uniform(key: RandomKey, shape: readonly number[]): tf.Tensor {
-  return tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.uniform, { key }, { shape: [...shape] });
+  if (!hasRow(key)) return tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.uniform, { key }, { shape: [...shape] });
+  return tf.mul(wordsByRow(key, shape, 24).toFloat(), 2 ** -24);
 }
 
 /** Standard normal numbers by Box and Muller's cosine branch. */
 function standardNormal(key: RandomKey, shape: readonly number[]): tf.Tensor {
-  const pairs = uniform(key, [2, ...shape]);
-  const [radius, angle] = tf.unstack(pairs);
+  // Of a key with a row the first axis stays the rows'.
+  const [rows = 1, ...rest] = shape;
+  const [radius, angle] = hasRow(key)
+    ? tf.unstack(uniform(key, [rows, 2, ...rest]), 1).map((one) => tf.reshape(one, [...shape]))
+    : tf.unstack(uniform(key, [2, ...shape]));
   // 1 - u lies in (0, 1], so the logarithm is finite.
   return tf.sqrt(tf.mul(-2, tf.log(tf.sub(1, radius)))).mul(tf.cos(angle.mul(2 * Math.PI)));
 }
@@ -60,8 +108,28 @@ export const random = {
   fold(key: RandomKey, data: number | tf.Scalar): RandomKey {
     return tf.tidy(() => {
       const shift = typeof data === 'number' ? tf.scalar(data | 0, 'int32') : data;
+      if (hasRow(key)) return withRowOf(key, tf.reshape(keysFrom(key, tf.reshape(shift, [1]), 1), [2]));
       const moved = tf.add(key, tf.stack([tf.zerosLike(shift), shift]));
       return tf.engine().runKernel<RandomKey>(RANDOM_KERNELS.bits, { key: moved }, { shape: [2] });
+    });
+  },
+
+  /** `count` keys, each of its own. */
+  split(key: RandomKey, count: number): RandomKey[] {
+    return tf.tidy(() => {
+      const words = keysFrom(key, tf.zeros([1], 'int32'), count);
+      return tf.unstack(words).map((own) => withRowOf(key, own as RandomKey));
+    });
+  },
+
+  /**
+   * The key, int32 [3], whose draws [n, ...] are the rows from `row` on (an integer >= 0, or an int32 scalar) of a larger draw:
+   * parts of a batch, each drawn by itself, get what the whole batch would get. Keys that are made of it have the row too.
+   */
+  atRow(key: RandomKey, row: number | tf.Scalar): RandomKey {
+    return tf.tidy(() => {
+      const first = typeof row === 'number' ? tf.tensor1d([row], 'int32') : tf.reshape(row, [1]);
+      return tf.concat([wordsOf(key), first as tf.Tensor1D]);
     });
   },
 
@@ -78,6 +146,22 @@ export const random = {
   /** Normal float32 conditioned on lying within two standard deviations of the mean. */
   truncatedNormal(key: RandomKey, shape: readonly number[], mean = 0, standardDeviation = 1): tf.Tensor {
     return tf.tidy(() => scaled(standardTruncatedNormal(key, shape), mean, standardDeviation));
+  },
+
+  /**
+   * Which numbers dropout keeps, and by what it multiplies them: float32, 0 with the probability `rate` in [0, 1), else
+   * 1 / (1 - rate). Throws EngineError for another rate.
+   */
+  dropoutMask(key: RandomKey, shape: readonly number[], rate: number): tf.Tensor {
+    if (!(rate >= 0 && rate < 1)) {
+      throw new EngineError(`random.dropoutMask takes a rate in [0, 1), not ${rate}.`, { code: 'engine.random-range' });
+    }
+    // Of all 2^32 words those from here on are kept.
+    const least = Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1) - 2 ** 31;
+    return tf.tidy(() => {
+      const kept = tf.greaterEqual(wordsByRow(key, shape), tf.scalar(least, 'int32'));
+      return tf.mul(tf.cast(kept, 'float32'), 1 / (1 - rate));
+    });
   },
 
   /** int32 in [min, max), for ranges up to 2^24. Throws EngineError where there is no such number. */

@@ -83,6 +83,8 @@ export class AdaptSources {
         tieEncoderEmbedding: options.tieEncoderEmbedding ?? false,
         initializerRange: target.initializerRange,
         ...(target.untiedOutput ? { untiedOutput: true } : {}),
+        // One rate for both sides: the decoder's source decides.
+        ...(target.dropout ? { dropout: target.dropout } : {}),
       };
       checkPair(
         config.encoder,

@@ -3,9 +3,16 @@
  * reads the source once more, shifted right behind the start token. Shapes: B texts, T tokens, D width of a state,
  * C classes.
  */
-import { IGNORED_LABEL, type BatchTensors, type Parameters, type ParameterSpec } from '@graft/core';
+import {
+  IGNORED_LABEL,
+  type BatchTensors,
+  type ForwardOptions,
+  type Parameters,
+  type ParameterSpec,
+} from '@graft/core';
 import { tf } from '@graft/engine';
 import type { EncoderDecoderConfig } from './config';
+import { drop, dropoutOf, splitDropout } from './dropout';
 import { GemmaModel } from './model';
 
 export const SCORE_WEIGHT = 'score.out_proj.weight';
@@ -48,13 +55,16 @@ export class GemmaClassifier {
 
   /**
    * Logits [B, C], or [B, T, C] of a token classifier, for `input_ids` and `attention_mask` (default: all ones), int32
-   * [B, T]. Which token of a text counts is read off the ids, not the mask (quirk 10). Traceable.
+   * [B, T]. Which token of a text counts is read off the ids, not the mask (quirk 10). Training drops numbers of all states
+   * that the head might read, after what the model drops. Traceable.
    */
-  logits(parameters: Parameters, fields: BatchTensors): tf.Tensor {
+  logits(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor {
     const { input_ids: ids } = fields;
     const [batch, length] = ids.shape as [number, number];
-    const states = this.states(parameters, fields);
-    const width = states.shape[2];
+    const [ofModel, ofHead] = splitDropout(dropoutOf(this.model.dropout, options, batch), 2);
+    const all = this.states(parameters, fields, { ...options, randomKey: ofModel?.key });
+    const states = drop(all, ofHead, 'classifierDropout');
+    const width = all.shape[2];
     const scored = (rows: tf.Tensor): tf.Tensor =>
       tf.add(
         tf.matMul(rows as tf.Tensor2D, parameters[SCORE_WEIGHT] as tf.Tensor2D, false, true),
@@ -85,8 +95,8 @@ export class GemmaClassifier {
   }
 
   /** [B, T, D] */
-  private states(parameters: Parameters, fields: BatchTensors): tf.Tensor3D {
-    if (this.config.reads === 'encoder') return this.model.encode(parameters, fields);
+  private states(parameters: Parameters, fields: BatchTensors, options: ForwardOptions): tf.Tensor3D {
+    if (this.config.reads === 'encoder') return this.model.encode(parameters, fields, options);
     const { pad, start } = this.model.specialTokens;
     const { input_ids: ids } = fields;
     const [batch, length] = ids.shape as [number, number];
@@ -94,11 +104,8 @@ export class GemmaClassifier {
     const shifted = length > 1 ? tf.concat([begin, tf.slice(ids, [0, 0], [batch, length - 1])], 1) : begin;
     // The decoder masks its pad ids by itself, in whatever place (quirk 4).
     const seen = tf.notEqual(shifted, pad).toInt();
-    return this.model.decoderStates(parameters, {
-      ...fields,
-      decoder_input_ids: shifted,
-      decoder_attention_mask: seen,
-    });
+    const both = { ...fields, decoder_input_ids: shifted, decoder_attention_mask: seen };
+    return this.model.decoderStates(parameters, both, options);
   }
 
   /** [B], whole numbers: the rightmost id that is no pad; one further where the decoder reads it shifted, but not past the end. */

@@ -61,6 +61,14 @@ export class ConfigFields {
     return value;
   }
 
+  /** A share of numbers that training drops, in [0, 1). */
+  rate(field: string): number {
+    const value = this.value(field);
+    if (typeof value !== 'number' || !(value >= 0 && value < 1))
+      throw this.fail(field, `should be a rate in [0, 1), but is ${shown(value)}`);
+    return value;
+  }
+
   boolean(field: string): boolean {
     const value = this.value(field);
     if (typeof value !== 'boolean') throw this.fail(field, `should be true or false, but is ${shown(value)}`);

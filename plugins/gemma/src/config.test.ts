@@ -71,6 +71,29 @@ describe('parseCheckpointConfig', () => {
     }
   });
 
+  it("keeps a checkpoint's rates of dropout: of an encoder-decoder those on top, of a Gemma 2 attention's alone", () => {
+    const rates = { dropout_rate: 0.11, attention_dropout: 0.22, classifier_dropout_rate: 0.33 };
+    const both = parseCheckpointConfig({ ...t5gemma, ...rates });
+    expect(both.dropout).toEqual({ dropout: 0.11, attentionDropout: 0.22, classifierDropout: 0.33 });
+    const written = toCheckpointConfig(both);
+    expect(written).toMatchObject(rates);
+    for (const section of [written.encoder, written.decoder])
+      expect(section).toMatchObject({ dropout_rate: 0.11, attention_dropout: 0.22 });
+    const inSections = {
+      ...t5gemma,
+      encoder: { ...side, dropout_rate: 0.5 },
+      decoder: { ...t5gemma.decoder, attention_dropout: 1 },
+    };
+    expect(parseCheckpointConfig(inSections)).not.toHaveProperty('dropout');
+    expect(parseCheckpointConfig({ ...gemma2, ...rates }).dropout).toEqual({
+      dropout: 0,
+      attentionDropout: 0.22,
+      classifierDropout: 0,
+    });
+    for (const none of [0, null])
+      expect(parseCheckpointConfig({ ...gemma2, attention_dropout: none })).not.toHaveProperty('dropout');
+  });
+
   it('lets options win over what the checkpoint says of itself', () => {
     const told = { ...t5gemma, encoder_window: 'inclusive' };
     expect(parseCheckpointConfig(told)).toMatchObject({ encoderWindow: 'inclusive' });
@@ -95,6 +118,9 @@ describe('parseCheckpointConfig', () => {
     [{ model_type: 't5gemma', encoder: side, decoder: 2 }, /"decoder" should be an object/],
     [{ ...t5gemma, encoder: { ...side, hidden_size: 0 } }, /config\.json, encoder: "hidden_size"/],
     [{ ...t5gemma, encoder: { ...side, vocab_size: 98 } }, /98 tokens, the decoder's 99/],
+    [{ ...gemma2, attention_dropout: 1 }, /"attention_dropout" should be a rate in \[0, 1\), but is 1/],
+    [{ ...t5gemma, dropout_rate: -0.1 }, /"dropout_rate" should be a rate in \[0, 1\), but is -0.1/],
+    [{ ...t5gemma, classifier_dropout_rate: '0.1' }, /"classifier_dropout_rate" should be a rate.*"0.1"/],
     [{ ...t5gemma, encoder_window: 'wide' }, /"encoder_window" should be "strict" or "inclusive"/],
     [
       { ...t5gemma, encoder_attention: 'left' },
@@ -112,6 +138,7 @@ describe('toCheckpointConfig', () => {
     t5gemma,
     { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true },
     { ...t5gemma, encoder_attention: 'causal' },
+    { ...t5gemma, dropout_rate: 0.1 },
   ])('%#: is read back as it was', (json) => {
     const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
     expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);

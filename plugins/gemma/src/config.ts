@@ -3,9 +3,11 @@ import {
   readSpecialTokens,
   SPECIAL_TOKENS_KEY,
   storedSpecialTokens,
+  type DropoutRates,
   type SpecialTokenPolicy,
   type SpecialTokens,
 } from '@graft/core';
+import { decoderOnlyRates, encoderDecoderRates, NO_DROPOUT } from './dropout-rates';
 import { ConfigFields, isObject, LIMITS, shown, type Json } from './config-fields';
 import {
   GEMMA2_KEYS,
@@ -59,6 +61,8 @@ export interface EncoderDecoderConfig {
   readonly rematerialize?: boolean;
   /** Which special tokens stand around text. Default: `auto` throughout. */
   readonly specialTokens?: SpecialTokenPolicy;
+  /** What training drops, on both sides alike. Default: nothing. */
+  readonly dropout?: DropoutRates;
 }
 
 export interface DecoderOnlyConfig {
@@ -69,6 +73,8 @@ export interface DecoderOnlyConfig {
   readonly untiedOutput?: boolean;
   readonly rematerialize?: boolean;
   readonly specialTokens?: SpecialTokenPolicy;
+  /** The published models drop probabilities of attention alone. */
+  readonly dropout?: DropoutRates;
 }
 
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
@@ -174,6 +180,7 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
       initializerRange: fields.positive('initializer_range'),
       ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
       ...policy,
+      ...decoderOnlyRates(fields),
     };
   }
   if (json.model_type !== 't5gemma') {
@@ -215,6 +222,7 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
     // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
     ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
     ...policy,
+    ...encoderDecoderRates(fields),
   };
 }
 
@@ -242,10 +250,13 @@ function policyField({ kind, decoder, specialTokens: policy }: GemmaConfig): Rec
 const oneOrList = (ids: readonly number[]): number | readonly number[] | null =>
   ids.length > 1 ? ids : (ids[0] ?? null);
 
-function sideFields(side: SideConfig, initializerRange: number): Record<string, unknown> {
+function sideFields(
+  side: SideConfig,
+  { initializerRange, dropout = NO_DROPOUT }: Pick<GemmaConfig, 'initializerRange' | 'dropout'>,
+): Record<string, unknown> {
   return {
     attention_bias: false,
-    attention_dropout: 0,
+    attention_dropout: dropout.attentionDropout,
     attn_logit_softcapping: side.attentionSoftCap,
     bos_token_id: side.bosTokenId,
     eos_token_id: oneOrList(side.eosTokenIds),
@@ -281,28 +292,28 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
       architectures: ['Gemma2ForCausalLM'],
       model_type: 'gemma2',
       dtype,
-      ...sideFields(config.decoder, config.initializerRange),
+      ...sideFields(config.decoder, config),
       ...ties,
       ...policyField(config),
     };
   }
-  const { encoder, decoder, initializerRange } = config;
-  const side = { model_type: 't5_gemma_module', dropout_rate: 0 };
+  const { encoder, decoder, initializerRange, dropout: rates = NO_DROPOUT } = config;
+  const side = { model_type: 't5_gemma_module', dropout_rate: rates.dropout };
   return {
     architectures: ['T5GemmaForConditionalGeneration'],
     model_type: 't5gemma',
-    attention_dropout: 0,
+    attention_dropout: rates.attentionDropout,
     bos_token_id: decoder.bosTokenId,
-    classifier_dropout_rate: 0,
+    classifier_dropout_rate: rates.classifierDropout,
     decoder: {
-      ...sideFields(decoder, initializerRange),
+      ...sideFields(decoder, config),
       ...side,
       is_decoder: true,
       cross_attention_hidden_size: encoder.hidden,
     },
-    dropout_rate: 0,
+    dropout_rate: rates.dropout,
     dtype,
-    encoder: { ...sideFields(encoder, initializerRange), ...side, is_decoder: false },
+    encoder: { ...sideFields(encoder, config), ...side, is_decoder: false },
     eos_token_id: oneOrList(decoder.eosTokenIds),
     initializer_range: initializerRange,
     is_encoder_decoder: true,

@@ -1,5 +1,6 @@
-import { openEngine, tf } from '@graft/engine';
+import { openEngine, random, tf } from '@graft/engine';
 import type { SideConfig } from './config';
+import { NO_DROPOUT } from './dropout-rates';
 import {
   attend,
   attendParts,
@@ -75,11 +76,14 @@ describe('hand-written gradients agree with automatic ones', () => {
   });
 
   test.each([
-    [1, 50],
-    [3, 50],
-    [3, null],
-    [1, null],
-  ])('attend, %d query heads a key head, cap %s, with a row that sees nothing', (group, cap) => {
+    [1, 50, 0],
+    [3, 50, 0],
+    [3, null, 0],
+    [1, null, 0],
+    [1, 50, 0.4],
+    [3, 50, 0.4],
+    [3, null, 0.4],
+  ])('attend, %d query heads a key head, cap %s, dropout %d, with a row that sees nothing', (group, cap, rate) => {
     const [batch, targets, sources, keyHeads, width] = [2, 4, 5, 2, 6];
     const side = {
       heads: keyHeads * group,
@@ -89,8 +93,9 @@ describe('hand-written gradients agree with automatic ones', () => {
       queryPreAttentionScalar: 3,
     } as SideConfig;
     const padding = tf.tensor2d([1, 1, 0, 1, 1, 0, 0, 0, 0, 0], [2, 5], 'int32');
+    const dropout = { rates: { ...NO_DROPOUT, attentionDropout: rate }, key: random.key(3), batch };
     const fn: Fn = (q, k, v) =>
-      attend(side, q.mul(queryScale(side)), toHeadsFirst(k), toHeadsFirst(v), paddingMask(padding));
+      attend(side, q.mul(queryScale(side)), toHeadsFirst(k), toHeadsFirst(v), paddingMask(padding), dropout);
     const plain: Fn = (q, k, v) => {
       // Key head k serves query heads k*group .. k*group + group - 1.
       const served = tf
@@ -101,7 +106,9 @@ describe('hand-written gradients agree with automatic ones', () => {
       let scores = tf.matMul(tf.transpose(q, [0, 2, 1, 3]), repeated(k), false, true).mul(3 ** -0.5);
       if (cap !== null) scores = scores.div(cap).tanh().mul(cap);
       const hidden = padding.equal(0).toFloat().mul(UNSEEN).reshape([batch, 1, 1, sources]);
-      const mixed = tf.matMul(tf.softmax(scores.add(hidden)), repeated(v));
+      const kept = random.dropoutMask(dropout.key, [batch, keyHeads, group * targets, sources], rate);
+      const probabilities = tf.softmax(scores.add(hidden)).mul(kept.reshape(scores.shape));
+      const mixed = tf.matMul(probabilities, repeated(v));
       return tf.transpose(mixed, [0, 2, 1, 3]).reshape([batch * targets, keyHeads * group * width]);
     };
     // Large scores, so that the cap bends them.

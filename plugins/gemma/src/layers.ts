@@ -9,6 +9,7 @@
  */
 import { PLACES, readsTurnedKeysFaster, tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config';
+import { attentionMask, type Dropout } from './dropout';
 import { UNSEEN } from './masks';
 
 /** Weights may be kept in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
@@ -128,7 +129,7 @@ export function queryScale(side: SideConfig): number {
 /**
  * Attention proper. q [B, T, H, C], multiplied by `queryScale`; keys and values heads first, [B, K, S, C]; all rotated
  * already where they should be. mask, broadcast to [B, K, G, T, S], is 0 where a key is seen and the lowest float where
- * not, so that a row with nothing to see becomes uniform (quirk 3). Returns rows [B*T, H*C].
+ * not, so that a row with nothing to see becomes uniform (quirk 3). Returns rows [B*T, H*C]. `dropout` drops probabilities.
  *
  * Keys are never repeated: query heads that share a key head are more queries of it.
  */
@@ -138,17 +139,20 @@ export function attend(
   keys: tf.Tensor,
   values: tf.Tensor,
   mask: tf.Tensor | undefined,
+  dropout?: Dropout,
 ): tf.Tensor {
   const [batch, queries] = q.shape;
-  const { keyValueHeads, heads, headDim } = side;
+  const { keyValueHeads, heads, headDim, attentionSoftCap: cap } = side;
   const group = heads / keyValueHeads;
+  const dropped = attentionMask(dropout, [batch, keyValueHeads, group * queries, keys.shape[2]!]); // [B, K, G*T, S]
   if (group === 1) {
-    const mixed = mix(side.attentionSoftCap, toHeadsFirst(q), keys, values, mask, [batch, keyValueHeads, 1, queries]); // [B, K, T, C]
+    const rows = [batch, keyValueHeads, 1, queries] as const;
+    const mixed = mix(cap, toHeadsFirst(q), keys, values, { mask, dropped, rows }); // [B, K, T, C]
     return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * queries, heads * headDim]);
   }
   const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
   const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
-  const mixed = mix(side.attentionSoftCap, flat, keys, values, mask, [batch, keyValueHeads, group, queries]);
+  const mixed = mix(cap, flat, keys, values, { mask, dropped, rows: [batch, keyValueHeads, group, queries] });
   const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
   return tf.reshape(ordered, [batch * queries, heads * headDim]);
 }
@@ -245,25 +249,33 @@ function exponentials(scores: readonly tf.Tensor[], cap: number | null, masked =
   return scores.map((part) => tf.exp(tf.sub(part, largest)));
 }
 
+interface Mixing {
+  readonly mask: tf.Tensor | undefined;
+  /** What the probabilities are multiplied by, [B, K, G*T, S]. */
+  readonly dropped: tf.Tensor | undefined;
+  /** [B, K, G, T] */
+  readonly rows: readonly [number, number, number, number];
+}
+
 /**
- * softmax(cap * tanh(q keys^T) + mask) values, for q [B, K, G*T, C] that is divided by the cap already; `rows` is
- * [B, K, G, T]. Without a cap the tanh is left out.
+ * (softmax(cap * tanh(q keys^T) + mask) * dropped) values, for q [B, K, G*T, C] that is divided by the cap already. Without a
+ * cap the tanh is left out.
  *
  * The row sums that a softmax's gradient subtracts, sum(dp * p), equal sum(dy * y) over the head dimension, which is
- * several times shorter than S.
+ * several times shorter than S: with dropped probabilities too, for both sums have the factors of `dropped` once.
  */
 function mix(
   cap: number | null,
   q: tf.Tensor,
   keys: tf.Tensor,
   values: tf.Tensor,
-  mask: tf.Tensor | undefined,
-  rows: readonly [number, number, number, number],
+  { mask, dropped, rows }: Mixing,
 ): tf.Tensor {
   const sources = keys.shape[2]!;
   const flatShape = [rows[0], rows[1], rows[2] * rows[3], sources];
   const product = (a: tf.Tensor, b: tf.Tensor, transposeA = false, transposeB = false): tf.Tensor =>
     tf.matMul(a as tf.Tensor4D, b as tf.Tensor4D, transposeA, transposeB);
+  const keptOf = (e: tf.Tensor, factors: tf.Tensor | undefined): tf.Tensor => (factors ? tf.mul(e, factors) : e);
   return withGradient<[tf.Tensor, tf.Tensor, tf.Tensor]>((save, qs, ks, vs) => {
     const scores = product(qs, ks, false, true); // [B, K, G*T, S]
     const t = cap === null ? undefined : tf.tanh(scores);
@@ -271,19 +283,21 @@ function mix(
     const masked = mask ? tf.reshape(tf.add(tf.reshape(capped, [...rows, sources]), mask), flatShape) : capped;
     const [e] = exponentials([masked], cap, mask !== undefined);
     const share = tf.reciprocal(tf.sum(e, -1, true)); // [B, K, G*T, 1]; the softmax is e * share
-    const y = tf.mul(product(e, vs), share); // [B, K, G*T, C]
-    save(t ? [qs, ks, vs, e, share, y, t] : [qs, ks, vs, e, share, y]);
+    const y = tf.mul(product(keptOf(e, dropped), vs), share); // [B, K, G*T, C]
+    save([qs, ks, vs, e, share, y, ...(t ? [t] : []), ...(dropped ? [dropped] : [])]);
     return {
       value: y,
-      gradients: (dy, [q_, k_, v_, e_, share_, y_, t_]) => {
+      gradients: (dy, [q_, k_, v_, e_, share_, y_, ...others]) => {
+        const t_ = t && others.shift();
+        const dropped_ = dropped && others.shift();
         const shared = tf.mul(dy, share_);
-        const de = product(shared, v_, false, true); // [B, K, G*T, S]
+        const de = keptOf(product(shared, v_, false, true), dropped_); // [B, K, G*T, S]
         const ds = tf.mul(e_, tf.sub(de, tf.sum(tf.mul(shared, y_), -1, true)));
-        const dv = product(e_, shared, true);
-        if (cap === null) return [product(ds, k_), product(ds, q_, true), dv];
+        const dv = product(keptOf(e_, dropped_), shared, true);
+        if (!t_) return [product(ds, k_), product(ds, q_, true), dv];
         const dt = tf.mul(ds, tf.sub(1, tf.square(t_)));
         // The cap's factor on the small products instead of on [.., S].
-        return [tf.mul(product(dt, k_), cap), tf.mul(product(dt, q_, true), cap), dv];
+        return [tf.mul(product(dt, k_), cap!), tf.mul(product(dt, q_, true), cap!), dv];
       },
     };
   })(q, keys, values);

@@ -88,6 +88,25 @@ describe('resolveModelConfig', () => {
     expect(() => resolve({ kind: 'encoder-decoder' }, checkpoint)).toThrow(/holds a model that is decoder-only/);
   });
 
+  it('takes rates of dropout over those of the checkpoint, and refuses others than [0, 1)', () => {
+    const checkpoint = toCheckpointConfig(resolve({ decoder: tiny, dropout: 0.1, attentionDropout: 0.2 }));
+    expect(resolve({}, checkpoint).dropout).toEqual({ dropout: 0.1, attentionDropout: 0.2, classifierDropout: 0 });
+    expect(resolve({ dropout: 0.3, classifierDropout: 0.4 }, checkpoint).dropout).toEqual({
+      dropout: 0.3,
+      attentionDropout: 0.2,
+      classifierDropout: 0.4,
+    });
+    expect(resolve({ dropout: 0, attentionDropout: 0 }, checkpoint)).not.toHaveProperty('dropout');
+    for (const dropout of [-0.1, 1, NaN]) expect(modelOptions.safeParse({ dropout }).success).toBe(false);
+    for (const rates of [{ dropout: 0.1 }, { classifierDropout: 0.1 }])
+      expect(() => resolve({ kind: 'decoder-only', decoder: tiny, ...rates })).toThrow(
+        /drops probabilities of attention alone/,
+      );
+    expect(resolve({ kind: 'decoder-only', decoder: tiny, dropout: 0, attentionDropout: 0.1 }).dropout).toMatchObject({
+      attentionDropout: 0.1,
+    });
+  });
+
   it('refuses one table for two widths', () => {
     expect(() => resolve({ decoder: tiny, encoder: { ...tiny, hidden: 64 }, tieEncoderEmbedding: true })).toThrow(
       /64.*32/,

@@ -10,10 +10,12 @@ import {
   type LayerType,
   type SideConfig,
 } from './config';
+import { ratesField } from './dropout-rates';
 import { LIMITS } from './config-fields';
 import { defaultLayerTypes, GEMMA2_KEYS } from './published-defaults';
 import { NAMED_PAIRS, parsePreset, SIZE_NAMES, type Size } from './sizes';
 
+const rate = (): z.ZodNumber => z.number().min(0).lt(1);
 const count = (most: number): z.ZodNumber => z.int().min(1).max(most);
 
 /** Sizes and constants of one side. What is left out comes from the checkpoint, the preset or the published models. */
@@ -92,6 +94,17 @@ export const modelOptions = z.strictObject({
     .enum(['none', 'block'])
     .optional()
     .describe('block: each block is computed again for the gradient instead of being kept; less memory, more time'),
+  dropout: rate()
+    .optional()
+    .describe(
+      "rate in training: embeddings, sub-layers, feed-forward, final states. Default: the checkpoint's, else 0",
+    ),
+  attentionDropout: rate()
+    .optional()
+    .describe("rate in training of the probabilities of attention. Default: the checkpoint's, else 0"),
+  classifierDropout: rate()
+    .optional()
+    .describe("rate in training of what a classifier's head reads. Default: the checkpoint's, else 0"),
 });
 
 export type ModelOptions = z.output<typeof modelOptions>;
@@ -206,10 +219,15 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
     ...(tied ? {} : { untiedOutput: true }),
     ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
     ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),
+    ...ratesField({
+      dropout: options.dropout ?? checkpoint?.dropout?.dropout ?? 0,
+      attentionDropout: options.attentionDropout ?? checkpoint?.dropout?.attentionDropout ?? 0,
+      classifierDropout: options.classifierDropout ?? checkpoint?.dropout?.classifierDropout ?? 0,
+    }),
   };
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {
-    refuseEncoderOptions(options);
+    refuseEncoderDecoderOptions(options);
     if (preset?.pair)
       throw optionError(`model.preset ${options.preset} names two sides, but the model is decoder-only.`);
     const decoder = resolveSide('decoder', options.decoder ?? {}, options, checkpoint?.decoder, preset?.decoder);
@@ -236,10 +254,18 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   };
 }
 
-function refuseEncoderOptions(options: ModelOptions): void {
+function refuseEncoderDecoderOptions(options: ModelOptions): void {
   for (const field of ['encoder', 'encoderWindow', 'encoderAttention', 'tieEncoderEmbedding'] as const) {
     if (options[field] !== undefined && options[field] !== false) {
       throw optionError(`model.${field} is given, but the model is decoder-only and has no encoder.`);
+    }
+  }
+  for (const field of ['dropout', 'classifierDropout'] as const) {
+    if ((options[field] ?? 0) > 0) {
+      throw optionError(
+        `model.${field} is ${options[field]}, but a decoder-only Gemma drops probabilities of attention alone.`,
+        'Set model.attentionDropout, or leave it out.',
+      );
     }
   }
 }

@@ -4,6 +4,8 @@ import {
   DataError,
   GraftError,
   type BatchTensors,
+  type DropoutRates,
+  type ForwardOptions,
   type Model,
   type ModelOutputs,
   type OutputHead,
@@ -14,6 +16,8 @@ import {
 } from '@graft/core';
 import { tf } from '@graft/engine';
 import { toCheckpointConfig, tokensOf, type EncoderDecoderConfig, type GemmaConfig } from './config';
+import { dropoutOf, splitDropout, type Dropout } from './dropout';
+import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep } from './flops';
 import { generationDefaults, type GenerationDefaults } from './generation-defaults';
 import { embed, linear, softCappedLogits } from './layers';
@@ -76,16 +80,21 @@ export class GemmaModel implements Model {
     return flopsPerStep(this.config, shapes);
   }
 
-  forward(parameters: Parameters, fields: BatchTensors): ModelOutputs {
-    const { rows, ids, encoderStates } = this.finalRows(parameters, fields);
+  get dropout(): Partial<DropoutRates> {
+    const { dropout = NO_DROPOUT } = this.config;
+    return this.config.kind === 'decoder-only' ? { attentionDropout: dropout.attentionDropout } : dropout;
+  }
+
+  forward(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): ModelOutputs {
+    const { rows, ids, encoderStates } = this.finalRows(parameters, fields, options);
     const [batch, length] = ids.shape as [number, number];
     const logits = tf.reshape(this.logits(parameters, rows), [batch, length, this.vocabularySize]) as tf.Tensor3D;
     return encoderStates ? { logits, encoderStates } : { logits };
   }
 
   /** The decoder's states [B, T, D] after the final norm, before they become logits. Fields as of `forward`. Traceable. */
-  decoderStates(parameters: Parameters, fields: BatchTensors): tf.Tensor3D {
-    const { rows, ids } = this.finalRows(parameters, fields);
+  decoderStates(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
+    const { rows, ids } = this.finalRows(parameters, fields, options);
     return statesOf(rows, ids, this.config.decoder.hidden);
   }
 
@@ -93,14 +102,17 @@ export class GemmaModel implements Model {
   private finalRows(
     parameters: Parameters,
     fields: BatchTensors,
+    options: ForwardOptions,
   ): { rows: tf.Tensor; ids: tf.Tensor; encoderStates?: tf.Tensor3D } {
     if (this.config.kind === 'decoder-only') {
       const ids = idsOf(fields, 'input_ids');
       const embedded = embed(parameters[this.inputTable], flat(ids), this.config.decoder.padTokenId);
-      return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields)), ids };
+      const [, dropout] = this.dropoutOfSides(ids, options);
+      return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields), { dropout }), ids };
     }
     const { encoder, tieEncoderEmbedding } = this.config;
     const [sourceIds, targetIds] = [idsOf(fields, 'input_ids'), idsOf(fields, 'decoder_input_ids')];
+    const [ofEncoder, ofDecoder] = this.dropoutOfSides(sourceIds, options);
     let source: tf.Tensor;
     let target: tf.Tensor;
     if (tieEncoderEmbedding) {
@@ -115,18 +127,18 @@ export class GemmaModel implements Model {
       source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
       target = embed(parameters[this.inputTable], flat(targetIds), this.config.decoder.padTokenId);
     }
-    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields)); // [B*S, E]
+    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields), ofEncoder); // [B*S, E]
     const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
     const cross = { states, mask: crossMask(sourceMasks(fields), targetMasks) };
     return {
-      rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, cross),
+      rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
       ids: targetIds,
       encoderStates: statesOf(states, sourceIds, encoder.hidden),
     };
   }
 
   /** Encoder states [B, S, E] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
-  encode(parameters: Parameters, fields: BatchTensors): tf.Tensor3D {
+  encode(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
     if (this.config.kind !== 'encoder-decoder')
       throw new DataError('A decoder-only model has no encoder.', { code: 'gemma.no-encoder' });
     const { encoder, tieEncoderEmbedding } = this.config;
@@ -136,7 +148,8 @@ export class GemmaModel implements Model {
       flat(ids),
       encoder.padTokenId,
     );
-    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields));
+    const [dropout] = this.dropoutOfSides(ids, options);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), dropout);
     return statesOf(states, ids, encoder.hidden);
   }
 
@@ -144,7 +157,7 @@ export class GemmaModel implements Model {
   get head(): OutputHead {
     return {
       parameters: [this.outputTable],
-      rows: (parameters, fields) => this.finalRows(parameters, fields).rows as tf.Tensor2D,
+      rows: (parameters, fields, options = {}) => this.finalRows(parameters, fields, options).rows as tf.Tensor2D,
       logits: (parameters, rows) => this.logits(parameters, rows),
     };
   }
@@ -156,12 +169,7 @@ export class GemmaModel implements Model {
       return {
         width: config.decoder.hidden,
         parameters: this.parameters.map(({ name }) => name),
-        states: (parameters, fields) => {
-          const ids = idsOf(fields, 'input_ids');
-          const embedded = embed(parameters[this.inputTable], flat(ids), this.config.decoder.padTokenId);
-          const states = this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields));
-          return statesOf(states, ids, config.decoder.hidden);
-        },
+        states: (parameters, fields, options) => this.decoderStates(parameters, fields, options),
       };
     }
     const table = config.tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING;
@@ -169,7 +177,7 @@ export class GemmaModel implements Model {
     return {
       width: config.encoder.hidden,
       parameters: this.parameters.filter(depends).map(({ name }) => name),
-      states: (parameters, fields) => this.encode(parameters, fields),
+      states: (parameters, fields, options) => this.encode(parameters, fields, options),
     };
   }
 
@@ -183,12 +191,20 @@ export class GemmaModel implements Model {
     return linear(states, parameters[this.outputTable]) as tf.Tensor2D;
   }
 
+  /** What encoder and decoder drop of a batch with those ids [B, ..]. */
+  private dropoutOfSides(ids: tf.Tensor, options: ForwardOptions): (Dropout | undefined)[] {
+    const { dropout, attentionDropout } = this.dropout;
+    const own = { ...(dropout !== undefined && { dropout }), attentionDropout };
+    return splitDropout(dropoutOf(own, options, ids.shape[0]!), 2);
+  }
+
   private encodeRows(
     parameters: Parameters,
     { encoder, encoderWindow, encoderAttention }: EncoderDecoderConfig,
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
+    dropout?: Dropout,
   ): tf.Tensor {
     const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, rowMasks, encoderAttention);
     return runLayers(
@@ -197,7 +213,7 @@ export class GemmaModel implements Model {
       ENCODER_NAMES,
       embedded,
       wholeSequenceAttention(encoder, batch, length, masks),
-      this.config.rematerialize,
+      { rematerialize: this.config.rematerialize, dropout },
     );
   }
 
@@ -206,12 +222,12 @@ export class GemmaModel implements Model {
     embedded: tf.Tensor,
     [batch, length]: readonly number[],
     rowMasks: RowMasks,
-    cross?: CrossInputs,
+    { cross, dropout }: { readonly cross?: CrossInputs; readonly dropout?: Dropout },
   ): tf.Tensor {
-    const { decoder } = this.config;
+    const { decoder, rematerialize } = this.config;
     const masks = decoderMasks(length, decoder.slidingWindow, rowMasks);
     const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
-    return runLayers(parameters, decoder, this.decoderNames, embedded, attention, this.config.rematerialize);
+    return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
   }
 }
 

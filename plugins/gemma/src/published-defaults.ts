@@ -59,7 +59,7 @@ const STACK = {
   bos_token_id: read(2),
   rope_parameters: read(undefined, 'the default'),
   attention_bias: fixed(false),
-  attention_dropout: inert(0),
+  attention_dropout: read(0, 'the default'),
   query_pre_attn_scalar: read(256),
   sliding_window: read(4096),
   /** Layers alternate, sliding first. */
@@ -78,10 +78,11 @@ export const GEMMA2_KEYS = {
 /** Keys of a T5Gemma's `encoder` and `decoder` sections. What the whole model's config.json says wins over some of them. */
 export const T5GEMMA_SECTION_KEYS = {
   ...STACK,
-  /** There the whole model's word counts. */
+  /** In these the whole model's word counts, even where it is silent. */
   tie_word_embeddings: inert(true),
-  is_decoder: inert(false),
+  attention_dropout: inert(0),
   dropout_rate: inert(0),
+  is_decoder: inert(false),
   cross_attention_hidden_size: inert(undefined, 'the default'),
 } satisfies Keys;
 
@@ -90,9 +91,9 @@ export const T5GEMMA_KEYS = {
   encoder: read(undefined, 'the default'),
   decoder: read(undefined, 'the default'),
   is_encoder_decoder: read(true),
-  dropout_rate: inert(0),
-  classifier_dropout_rate: inert(0),
-  attention_dropout: inert(0),
+  dropout_rate: read(0),
+  classifier_dropout_rate: read(0),
+  attention_dropout: read(0),
   tie_word_embeddings: read(true),
   vocab_size: inert(256_000),
   /** The decoder's where they are not given. */

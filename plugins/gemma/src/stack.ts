@@ -1,7 +1,8 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
 import type { Parameters } from '@graft/core';
-import { recomputed, tf } from '@graft/engine';
+import { recomputed, tf, type RandomKey } from '@graft/engine';
 import type { SideConfig } from './config';
+import { drop, splitDropout, type Dropout } from './dropout';
 import {
   attend,
   gatedGelu,
@@ -78,28 +79,32 @@ export function keysAndValuesOf(
   return { keys: toHeadsFirst(tables ? rope(keys, tables) : keys), values: toHeadsFirst(values) };
 }
 
-/** x + postNorm(sublayer(preNorm(x))): every sub-layer of Gemma 2 stands between two norms. */
+/** x + postNorm(sublayer(preNorm(x))): every sub-layer of Gemma 2 stands between two norms. What it adds may be dropped. */
 function residual(
   x: tf.Tensor,
   weights: LayerWeights,
   [pre, post]: readonly [string, string],
-  epsilon: number,
+  { epsilon, dropout }: { readonly epsilon: number; readonly dropout: Dropout | undefined },
   sublayer: (normed: tf.Tensor) => tf.Tensor,
 ): tf.Tensor {
-  return tf.add(x, rmsNorm(sublayer(rmsNorm(x, weights(pre), epsilon)), weights(post), epsilon));
+  const added = rmsNorm(sublayer(rmsNorm(x, weights(pre), epsilon)), weights(post), epsilon);
+  return tf.add(x, drop(added, dropout, 'dropout'));
 }
 
-function feedForward(weights: LayerWeights, x: tf.Tensor): tf.Tensor {
+function feedForward(weights: LayerWeights, x: tf.Tensor, dropout: Dropout | undefined): tf.Tensor {
   const gate = linear(x, weights('mlp.gate_proj')); // [N, F]
   const up = linear(x, weights('mlp.up_proj')); // [N, F]
-  return linear(gatedGelu(gate, up), weights('mlp.down_proj'));
+  return linear(drop(gatedGelu(gate, up), dropout, 'dropout'), weights('mlp.down_proj'));
 }
 
-/** How a layer attends; training, prefill and decoding differ in nothing else. Rows [N, D] to rows [N, H*C]. */
+/** One attention of a layer: rows [N, D] to rows [N, H*C]. */
+type Attention = (layer: number, weights: LayerWeights, rows: tf.Tensor, dropout?: Dropout) => tf.Tensor;
+
+/** How a layer attends; training, prefill and decoding differ in nothing else. */
 export interface LayerAttention {
-  readonly self: (layer: number, weights: LayerWeights, rows: tf.Tensor) => tf.Tensor;
+  readonly self: Attention;
   /** Absent without an encoder. */
-  readonly cross?: (layer: number, weights: LayerWeights, rows: tf.Tensor) => tf.Tensor;
+  readonly cross?: Attention;
   /** Tensors that these functions read, and the same functions of other ones: for layers that are computed again. */
   readonly reads?: {
     /** Those with a gradient: the encoder's states. */
@@ -109,22 +114,28 @@ export interface LayerAttention {
   };
 }
 
-/**
- * Runs one side's layers and final norm over embedded tokens, rows [N, D]. With `rematerialize` only the rows between layers
- * are kept for the gradient.
- */
+/** What is not the same in every run of a model's layers. */
+export interface LayerSettings {
+  /** Only the rows between layers are kept for the gradient. */
+  readonly rematerialize?: boolean;
+  /** Default: nothing is dropped. */
+  readonly dropout?: Dropout;
+}
+
+/** Runs one side's layers and final norm over embedded tokens, rows [N, D]. */
 export function runLayers(
   parameters: Parameters,
   side: SideConfig,
   names: SideNames,
   embedded: tf.Tensor,
   attention: LayerAttention,
-  rematerialize = false,
+  { rematerialize = false, dropout }: LayerSettings = {},
 ): tf.Tensor {
-  let x = embedded;
+  const [ofEmbedding, ofStates, ...ofLayers] = splitDropout(dropout, 2 + side.layers);
+  let x = drop(embedded, ofEmbedding, 'dropout');
   for (let layer = 0; layer < side.layers; layer++)
-    x = (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention);
-  return rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon);
+    x = (rematerialize ? runLayerTwice : runLayer)(parameters, side, names, layer, x, attention, ofLayers[layer]);
+  return drop(rmsNorm(x, parameters[`${names.prefix}.norm.weight`], side.rmsNormEpsilon), ofStates, 'dropout');
 }
 
 function runLayer(
@@ -134,18 +145,22 @@ function runLayer(
   layer: number,
   rows: tf.Tensor,
   { self, cross }: LayerAttention,
+  dropout?: Dropout,
 ): tf.Tensor {
   const weights = layerWeights(parameters, names, layer);
-  let x = residual(rows, weights, [names.preSelf, names.postSelf], epsilon, (h) =>
-    linear(self(layer, weights, h), weights('self_attn.o_proj')),
+  const [inSelf, ofSelf, inFeedForward, ofFeedForward, inCross, ofCross] = splitDropout(dropout, cross ? 6 : 4);
+  let x = residual(rows, weights, [names.preSelf, names.postSelf], { epsilon, dropout: ofSelf }, (h) =>
+    linear(self(layer, weights, h, inSelf), weights('self_attn.o_proj')),
   );
   if (cross) {
-    x = residual(x, weights, ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'], epsilon, (h) =>
-      linear(cross(layer, weights, h), weights('cross_attn.o_proj')),
+    const normNames = ['pre_cross_attn_layernorm', 'post_cross_attn_layernorm'] as const;
+    x = residual(x, weights, normNames, { epsilon, dropout: ofCross }, (h) =>
+      linear(cross(layer, weights, h, inCross), weights('cross_attn.o_proj')),
     );
   }
-  return residual(x, weights, ['pre_feedforward_layernorm', 'post_feedforward_layernorm'], epsilon, (h) =>
-    feedForward(weights, h),
+  const normNames = ['pre_feedforward_layernorm', 'post_feedforward_layernorm'] as const;
+  return residual(x, weights, normNames, { epsilon, dropout: ofFeedForward }, (h) =>
+    feedForward(weights, h, inFeedForward),
   );
 }
 
@@ -157,17 +172,24 @@ function runLayerTwice(
   layer: number,
   rows: tf.Tensor,
   attention: LayerAttention,
+  dropout?: Dropout,
 ): tf.Tensor {
   const { reads } = attention;
-  if (!reads) return runLayer(parameters, side, names, layer, rows, attention);
+  if (!reads) return runLayer(parameters, side, names, layer, rows, attention, dropout);
   const own = Object.keys(parameters).filter((name) => name.startsWith(`${names.prefix}.layers.${layer}.`));
   return recomputed(
-    ([x, ...given], ofLayer, fixed) => {
+    ([x, ...given], ofLayer, all) => {
       const weights = Object.fromEntries(own.map((name, i) => [name, ofLayer[i]]));
-      return runLayer(weights, side, names, layer, x, reads.of(given, fixed));
+      const fixed = all.slice(0, reads.fixed.length);
+      // The second time it draws by the same key.
+      const dropped = dropout && { ...dropout, key: all[fixed.length] as RandomKey };
+      return runLayer(weights, side, names, layer, x, reads.of(given, fixed), dropped);
     },
     [rows, ...reads.inputs],
-    { parameters: own.map((name) => parameters[name]), fixed: reads.fixed },
+    {
+      parameters: own.map((name) => parameters[name]),
+      fixed: [...reads.fixed, ...(dropout ? [dropout.key] : [])],
+    },
   );
 }
 
@@ -221,19 +243,20 @@ function attentionWith(
         });
       },
     },
-    self(layer, weights, rows) {
+    self(layer, weights, rows, dropout) {
       const made = keysAndValuesOf(side, batch, weights, 'self_attn', rows, keys);
       onMade?.('self_attn', layer, made);
       const queries = queriesOf(side, batch, weights, 'self_attn', rows, forQueries);
-      return attend(side, queries, made.keys, made.values, masks[side.layerTypes[layer]]);
+      return attend(side, queries, made.keys, made.values, masks[side.layerTypes[layer]], dropout);
     },
     // No rotary positions, no window; soft cap and scale are the decoder's (paper, section 3; quirk 2).
     cross:
       cross &&
-      ((layer, weights, rows) => {
+      ((layer, weights, rows, dropout) => {
         const made = keysAndValuesOf(side, batch, weights, 'cross_attn', cross.states);
         onMade?.('cross_attn', layer, made);
-        return attend(side, queriesOf(side, batch, weights, 'cross_attn', rows), made.keys, made.values, cross.mask);
+        const queries = queriesOf(side, batch, weights, 'cross_attn', rows);
+        return attend(side, queries, made.keys, made.values, cross.mask, dropout);
       }),
   };
 }

@@ -74,7 +74,9 @@ export interface Objective {
   readonly gives: readonly FieldSpec[];
   /** Pads, shifts right, makes masks. The only place where the shift to the right happens. */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
-  /** Traceable: pure tf code. */
+  /**
+   * Traceable: pure tf code. `options` are for the model: `training` and the key of what it draws (see ForwardOptions).
+   */
   loss(
     model: Model,
     parameters: Parameters,

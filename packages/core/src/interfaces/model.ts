@@ -15,11 +15,26 @@ export interface ParameterSpec {
   readonly initial: 'normal' | 'zeros';
 }
 
+/** Shares of numbers that training sets to zero, each in [0, 1); the kept ones are divided by what is left, 1 - rate. */
+export interface DropoutRates {
+  /** Of embeddings, of what sub-layers add to the residual stream, inside the feed-forward, and of the final states. */
+  readonly dropout: number;
+  /** Of the probabilities of attention. */
+  readonly attentionDropout: number;
+  /** Of what a classification head reads. */
+  readonly classifierDropout: number;
+}
+
 export interface ForwardOptions {
   /** true while training (dropout applies). Default false. */
   training?: boolean;
-  /** int32 [2] key for dropout; needed when `training` and the model has dropout. */
+  /**
+   * Key for dropout, int32 [2], or [3] with the place of the batch's first row in the whole batch (`random.atRow`); needed when
+   * `training` and the model has dropout.
+   */
   randomKey?: tf.Tensor;
+  /** Rates in place of the model's own, of those that it has. */
+  dropout?: Partial<DropoutRates>;
 }
 
 export interface ModelOutputs {
@@ -101,6 +116,8 @@ export interface Model {
   readonly endTokens?: readonly number[];
   /** Whether `forward` heeds SEGMENT_FIELDS: several sequences in one row that do not see each other. Default false. */
   readonly readsSegments?: boolean;
+  /** What `training` drops, by the kinds of places that the model has. Default: it has none. */
+  readonly dropout?: Partial<DropoutRates>;
   /** Floating point operations of one training step (forward and backward matmuls) on such a batch; for reports. */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
   /**

@@ -21,7 +21,7 @@ export interface StepInputs {
   /** float32 scalars: steps done before this one, and its learning rate. */
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
-  /** int32 [2]. */
+  /** int32 [3]: see ForwardOptions. */
   readonly randomKey: tf.Tensor;
   readonly batch: BatchTensors;
   /** Which groups of parameters train, and which of the objective's variants counts. Static: compiled for each value. */

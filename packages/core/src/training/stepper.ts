@@ -23,6 +23,8 @@ function refuseRate(value: unknown, what: string): void {
   throw new PluginError(`${what} ${got}; expected a finite number >= 0.`, { code: 'training.learning-rate' });
 }
 
+const rowsOf = (fields: HostFields): number => Object.values(fields)[0]?.shape[0] ?? 0;
+
 /** One batch after the other into a model's parameters: in one compiled function, or in parts that are summed. */
 export class Stepper {
   private readonly whole: TrainStep | undefined;
@@ -61,15 +63,14 @@ export class Stepper {
   ): Promise<{ after: TrainingState; values: Record<string, number> }> {
     const { settings, workers } = this;
     const learningRate = this.learningRate(done);
-    const key = this.random.fork(done);
+    const [low, high] = this.random.fork(done).key();
     const { count, rank } = workers ?? { count: 1, rank: 0 };
     const { microBatches = 1 } = settings;
-    // The loader makes this worker's rows alone; random keys are those of one worker that does all micro-batches.
-    const first = rank * microBatches;
     const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
     const parts = splitBatch(fields, microBatches, unit).map((part, i) => ({
       batch: uploadBatch(part),
-      randomKey: tf.tensor1d((this.split ? key.fork(first + i) : key).key(), 'int32'),
+      // One key for the step, and the place of the part's first row in the whole batch, of which this worker has a part.
+      randomKey: tf.tensor1d([low, high, (rank * microBatches + i) * rowsOf(part)], 'int32'),
     }));
     const scalars = { step: tf.scalar(done), learningRate: tf.scalar(learningRate) };
     try {

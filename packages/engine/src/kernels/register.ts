@@ -8,6 +8,7 @@ import type { Tracer } from '../trace/tracer';
 import { nativeBarrier } from './barrier';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { fewQueries } from './few-queries';
+import { nativeHashedWords } from './hashed';
 import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
 import { reducedAxes } from './reduced-axes';
@@ -202,7 +203,8 @@ export function registerNativeKernels(): void {
     reworded(tf.Add, addition),
     ...([tf.Sum, tf.Mean, tf.Max] as const).map((kind) => reworded(kind, reduction(kind))),
   ];
-  for (const kernel of [...overrides, ...rewordings, ...nativeRandomKernels, nativeBarrier(NATIVE_BACKEND)]) {
+  const own = [...nativeRandomKernels, nativeHashedWords, nativeBarrier(NATIVE_BACKEND)];
+  for (const kernel of [...overrides, ...rewordings, ...own]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);
   }

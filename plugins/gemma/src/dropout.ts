@@ -1,0 +1,54 @@
+/** Where training drops numbers. Shapes as in layers.ts: B batch, N rows of all sequences, B * length. */
+import { GraftError, type DropoutRates, type ForwardOptions } from '@graft/core';
+import { random, tf, type RandomKey } from '@graft/engine';
+import { NO_DROPOUT } from './dropout-rates';
+
+/** What one part of a forward pass drops, by a key of its own. */
+export interface Dropout {
+  readonly rates: DropoutRates;
+  readonly key: RandomKey;
+  /** Sequences: masks are drawn row by row of the batch, so that its parts get what the whole gets. */
+  readonly batch: number;
+}
+
+/** What a forward pass of `batch` sequences drops: undefined where it drops nothing. Throws GraftError without a key. */
+export function dropoutOf(
+  own: Partial<DropoutRates>,
+  { training = false, randomKey, dropout = {} }: ForwardOptions,
+  batch: number,
+): Dropout | undefined {
+  const kinds = Object.keys(own) as (keyof DropoutRates)[];
+  const given = Object.fromEntries(kinds.map((kind) => [kind, dropout[kind] ?? own[kind]!]));
+  const rates: DropoutRates = { ...NO_DROPOUT, ...given };
+  if (!training || Object.values(rates).every((rate: number) => rate === 0)) return undefined;
+  if (!randomKey) {
+    throw new GraftError('The model has dropout, for which a training pass needs a random key.', {
+      code: 'gemma.dropout-key',
+      hint: 'An objective hands the options of its `loss` on to the model: model.forward(parameters, fields, options).',
+    });
+  }
+  return { rates, key: randomKey as RandomKey, batch };
+}
+
+/** The same rates for `count` parts, each with a key of its own. */
+export function splitDropout(dropout: Dropout, count: number): Dropout[];
+export function splitDropout(dropout: Dropout | undefined, count: number): (Dropout | undefined)[];
+export function splitDropout(dropout: Dropout | undefined, count: number): (Dropout | undefined)[] {
+  if (!dropout) return Array.from({ length: count }, () => undefined);
+  return random.split(dropout.key, count).map((key) => ({ ...dropout, key }));
+}
+
+/** x [B, ..] or rows [N, ..], of which each number is dropped by itself with the rate of that kind. */
+export function drop(x: tf.Tensor, dropout: Dropout | undefined, kind: 'dropout' | 'classifierDropout'): tf.Tensor {
+  if (!dropout || dropout.rates[kind] === 0) return x;
+  const { key, batch, rates } = dropout;
+  const width = x.shape.at(-1)!;
+  const mask = random.dropoutMask(key, [batch, x.size / batch / width, width], rates[kind]);
+  return tf.mul(x, tf.reshape(mask, x.shape));
+}
+
+/** What probabilities of attention [B, ..] are multiplied by. */
+export function attentionMask(dropout: Dropout | undefined, shape: readonly number[]): tf.Tensor | undefined {
+  if (!dropout || dropout.rates.attentionDropout === 0) return undefined;
+  return random.dropoutMask(dropout.key, shape, dropout.rates.attentionDropout);
+}
