@@ -1,4 +1,4 @@
-import { DataError } from '@graft/core';
+import { DataError, decodeUtf8, describeInvalidUtf8 } from '@graft/core';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
@@ -51,11 +51,52 @@ export async function formatOf(path: string): Promise<FileFormat> {
   });
 }
 
-/** A gzip file's text, read forwards from wherever the last read ended. */
-class Inflater {
+/** Members of a gzip file in a row, from a byte of the file on. */
+class Members {
   private readonly file: ReadStream;
   private readonly gunzip: Gunzip;
-  private readonly chunks: AsyncIterator<Buffer>;
+  readonly chunks: AsyncIterator<Buffer>;
+
+  constructor(
+    readonly path: string,
+    private readonly start: number,
+  ) {
+    this.file = createReadStream(path, { start, highWaterMark: READ_BYTES });
+    this.gunzip = createGunzip({ chunkSize: READ_BYTES });
+    // Errors come out of the iteration.
+    pipeline(this.file, this.gunzip, () => undefined);
+    this.chunks = (this.gunzip as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+  }
+
+  /**
+   * The members behind these, which have ended: zlib stops at a zero byte. Zeros pad a file, as tapes and Python's reader know
+   * them, and more members may follow them. Throws DataError for anything else.
+   */
+  async next(): Promise<Members | undefined> {
+    let at = this.start + this.gunzip.bytesWritten;
+    const padding = createReadStream(this.path, { start: at, highWaterMark: READ_BYTES });
+    for await (const chunk of padding as AsyncIterable<Buffer>) {
+      const zeros = chunk.findIndex((byte) => byte !== 0);
+      at += zeros < 0 ? chunk.length : zeros;
+      if (zeros < 0) continue;
+      if (chunk[zeros] === 0x1f) return new Members(this.path, at);
+      throw new DataError(`${this.path} cannot be read: what follows its gzip data, at byte ${at}, is not gzip.`, {
+        code: 'data.gzip',
+        hint: '`gzip --test` reports it too; get the file again.',
+      });
+    }
+    return undefined;
+  }
+
+  close(): void {
+    this.gunzip.destroy();
+    this.file.destroy();
+  }
+}
+
+/** A gzip file's text, read forwards from wherever the last read ended. */
+class Inflater {
+  private members: Members;
   private pending: Buffer[] = [];
   private pendingBytes = 0;
   /** Offset of the first pending byte in the text. */
@@ -63,11 +104,7 @@ class Inflater {
   private ended = false;
 
   constructor(readonly path: string) {
-    this.file = createReadStream(path, { highWaterMark: READ_BYTES });
-    this.gunzip = createGunzip({ chunkSize: READ_BYTES });
-    // Errors come out of the iteration.
-    pipeline(this.file, this.gunzip, () => undefined);
-    this.chunks = (this.gunzip as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
+    this.members = new Members(path, 0);
   }
 
   get offset(): number {
@@ -87,17 +124,20 @@ class Inflater {
   }
 
   close(): void {
-    this.gunzip.destroy();
-    this.file.destroy();
+    this.members.close();
   }
 
   /** Inflates until so many bytes are pending, or the file ends. */
   private async fill(bytes: number): Promise<void> {
     try {
       while (!this.ended && this.pendingBytes < bytes) {
-        const { value, done } = await this.chunks.next();
-        if (done) this.ended = true;
-        else {
+        const { value, done } = await this.members.chunks.next();
+        if (done) {
+          const next = await this.members.next();
+          this.members.close();
+          if (next) this.members = next;
+          else this.ended = true;
+        } else {
           this.pending.push(value);
           this.pendingBytes += value.length;
         }
@@ -122,7 +162,7 @@ function damaged(path: string, cause: unknown): DataError {
   const what = code === 'Z_BUF_ERROR' ? 'its gzip data end too early' : `its gzip data are damaged (${message})`;
   return new DataError(`${path} cannot be read: ${what}.`, {
     code: 'data.gzip',
-    hint: '`gzip --test` says the same of it; get the file again.',
+    hint: '`gzip --test` reports it too; get the file again.',
     cause,
   });
 }
@@ -210,16 +250,20 @@ async function readPlain({ path, size }: DataFile, offset: number, length: numbe
   return { bytes, atEnd: offset + wanted >= size };
 }
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+/** `subject`: what the bytes are. `from`: their offset in the file's text. */
+export function notUtf8(subject: string, bytes: Uint8Array, from: number): DataError {
+  return new DataError(`${subject} is not UTF-8: ${describeInvalidUtf8(bytes, from)}.`, {
+    code: 'data.encoding',
+    hint: 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`, or leave it out with `exclude`.',
+  });
+}
 
-/** UTF-8 as text. Throws DataError, naming the place, where it is none: other characters would be learnt in silence. */
-export function decodeUtf8(bytes: Uint8Array, where: () => string): string {
-  try {
-    return strict.decode(bytes);
-  } catch {
-    throw new DataError(`${where()} is not UTF-8.`, {
-      code: 'data.encoding',
-      hint: 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`, or leave it out with `exclude`.',
-    });
-  }
+/**
+ * UTF-8 as text, with all that is in it: a byte order mark is a character, U+FEFF. Throws DataError where it is not UTF-8:
+ * other characters would be learnt in silence.
+ */
+export function decodeText(bytes: Uint8Array, path: string, from: number): string {
+  const text = decodeUtf8(bytes);
+  if (text === undefined) throw notUtf8(path, bytes, from);
+  return text;
 }

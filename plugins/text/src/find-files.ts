@@ -1,7 +1,9 @@
 import { DataError, pathOption } from '@graft/core';
 import { createHash } from 'node:crypto';
+import { readdir, realpath, stat as statOf } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
+import picomatch from 'picomatch';
 import { glob } from 'tinyglobby';
 import { z } from 'zod';
 
@@ -18,20 +20,24 @@ export interface DataFile {
 }
 
 /**
- * The files that match, in an order that depends on their names alone. A pattern that is the name of a file means that
- * file. Throws DataError for a pattern that matches nothing, with what `options` to look at.
+ * The files that match, in an order that depends on their names alone. What exists by the very name that a pattern has, the
+ * pattern's file or the folders before its first wildcard, is meant by it, whatever signs the name has: in `[ab]/*.txt` the
+ * folder `[ab]` where there is one, else `a` and `b`. Throws DataError for a pattern that matches nothing, with what
+ * `options` to look at.
  */
 export async function findFiles(
   patterns: string | readonly string[],
   exclude: readonly string[] = [],
   options = 'dataset.files and dataset.exclude',
 ): Promise<DataFile[]> {
+  const excluded: ((path: string) => boolean)[] = [];
+  for (const pattern of exclude) excluded.push(await matcher(pattern));
   const found = new Map<string, number>();
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
-    const literal = await stat(pattern).catch(() => undefined);
-    const paths = literal?.isFile()
-      ? [pattern]
-      : await glob(pattern, { ignore: [...exclude], absolute: true, onlyFiles: true, cwd: '/' });
+    const { folder, rest } = await literalPart(resolve(pattern));
+    const all = rest === undefined ? [folder] : await filesIn(folder, rest);
+    // A file that is named is wanted, whatever is left out of patterns.
+    const paths = rest === undefined ? all : all.filter((path) => !excluded.some((matches) => matches(path)));
     if (paths.length === 0) {
       const without = exclude.length > 0 ? ` (without ${exclude.join(', ')})` : '';
       throw new DataError(`No file matches ${pattern}${without}.`, {
@@ -43,6 +49,56 @@ export async function findFiles(
     for (const path of paths) found.set(path, (await stat(path)).size);
   }
   return [...found].map(([path, size]) => ({ path, size })).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/**
+ * The longest beginning of an absolute pattern that exists, and the pattern within it; without one the whole is a file. All
+ * files in a folder are meant by its name.
+ */
+async function literalPart(pattern: string): Promise<{ folder: string; rest?: string }> {
+  const steps = pattern.split('/').filter((step) => step !== '');
+  let folder = '/';
+  for (const [i, step] of steps.entries()) {
+    const next = join(folder, step);
+    const there = await stat(next).catch(() => undefined);
+    if (there?.isFile() && i === steps.length - 1) return { folder: next };
+    if (!there?.isDirectory()) return { folder, rest: steps.slice(i).join('/') };
+    folder = next;
+  }
+  return { folder, rest: '**' };
+}
+
+/** The glob library would take a backslash in a folder's name for a separator: it gets to see another name. */
+const STAND_IN = '/folder';
+
+async function filesIn(folder: string, pattern: string): Promise<string[]> {
+  const root = folder.includes('\\') ? STAND_IN : folder;
+  const real = (path: string): string => (root === folder ? path : folder + path.slice(root.length));
+  const through = <F extends typeof readdir | typeof realpath | typeof statOf>(call: F): F =>
+    ((path: string, ...more: unknown[]) => (call as (...all: unknown[]) => void)(real(path), ...more)) as unknown as F;
+  const fs =
+    root === folder ? undefined : { readdir: through(readdir), realpath: through(realpath), stat: through(statOf) };
+  const paths = await glob(pattern, { cwd: root, onlyFiles: true, fs });
+  return paths.map((path) => join(folder, path));
+}
+
+/** Whether an absolute path, or a folder that it lies in, matches. Throws DataError for a pattern that no path could match. */
+async function matcher(pattern: string): Promise<(path: string) => boolean> {
+  if (!isAbsolute(pattern)) {
+    if (!pattern.startsWith('**'))
+      throw new DataError(`The pattern "${pattern}" of what to leave out can match nothing.`, {
+        code: 'data.pattern',
+        exitCode: 2,
+        hint: `It is compared with absolute paths: "**/${pattern}" is what has that name in any folder.`,
+      });
+    const matches = [picomatch(pattern, { dot: true }), picomatch(`${pattern}/**`, { dot: true })];
+    return (path) => matches.some((one) => one(path));
+  }
+  const { folder, rest } = await literalPart(resolve(pattern));
+  if (rest === undefined) return (path) => path === folder;
+  const within = folder === '/' ? folder : `${folder}/`;
+  const matches = [picomatch(rest, { dot: true }), picomatch(`${rest}/**`, { dot: true })];
+  return (path) => path.startsWith(within) && matches.some((one) => one(path.slice(within.length)));
 }
 
 /**

@@ -204,7 +204,7 @@ describe('what is wrong', () => {
       /nothing\.jsonl\.gz is called \.gz, but does not begin as gzip data do\./,
     );
     expect((await complaint('jsonl', { files: path('bad.jsonl.gz') })).message).toMatch(
-      /bad\.jsonl\.gz:3 should have a text under "text", but holds number there\./,
+      /bad\.jsonl\.gz:3 should have a text under "text", but holds a number there\./,
     );
     expect((await complaint('jsonl', { files: path('a.parquet') })).hint).toMatch(/use: parquet/);
     expect((await complaint('text', { files: path('a.parquet'), lengthTokens: 4 })).hint).toMatch(/use: parquet/);
@@ -221,16 +221,16 @@ describe('what is wrong', () => {
       /a\.parquet has no column "txt"; it has text, question, answer, messages, number, big, nested, dotted\.name; did you mean "text"\?$/,
     );
     expect((await complaint('parquet', { files: path('a.parquet'), text: 'number' })).message).toMatch(
-      /a\.parquet, row 1, should have a text under "number", but holds number there\./,
+      /a\.parquet, row 1, should have a text under "number", but holds a number there\./,
     );
   });
 
   it('is told of text that is not UTF-8', async () => {
     expect((await complaint('jsonl', { files: path('latin.jsonl') })).message).toMatch(
-      /latin\.jsonl:1 is not UTF-8\.$/,
+      /latin\.jsonl:1 is not UTF-8: byte 0xe9 at offset 13\.$/,
     );
     expect((await complaint('text', { files: path('latin.txt'), lengthTokens: 4 })).message).toMatch(
-      /latin\.txt \(the 12 bytes from 0 on\) is not UTF-8\.$/,
+      /latin\.txt is not UTF-8: byte 0xe9 at offset 3\.$/,
     );
   });
 

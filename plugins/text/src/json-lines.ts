@@ -1,5 +1,5 @@
-import { DataError } from '@graft/core';
-import { decodeUtf8, FileBytes } from './file-bytes';
+import { DataError, decodeUtf8, JsonProblem, parseJson } from '@graft/core';
+import { FileBytes, notUtf8 } from './file-bytes';
 import type { DataFile } from './find-files';
 import type { Split } from './hold-out';
 import { LineIndex } from './line-index';
@@ -67,22 +67,27 @@ export class JsonLines implements Rows {
       const from = place.start - this.index.stretches![place.stretch].start;
       bytes = this.heldBytes.get(place.stretch)!.subarray(from, from + place.length);
     }
-    let text: string;
-    let problem = 'it is no object';
+    return this.parse(line, bytes, place.start);
+  }
+
+  private async parse(line: number, bytes: Uint8Array, start: number): Promise<Row> {
+    const text = decodeUtf8(bytes);
+    if (text === undefined) throw notUtf8(await this.describe(line), bytes, start);
+    let problem: string;
+    let cause: unknown;
     try {
-      text = decodeUtf8(bytes, () => 'The line');
-    } catch (error) {
-      const { code, hint } = error as DataError;
-      throw new DataError(`${await this.describe(line)} is not UTF-8.`, { code, hint, cause: error });
-    }
-    try {
-      const value: unknown = JSON.parse(text);
+      // A byte order mark at the start of a file marks its encoding; JSON has no use for it.
+      const value = parseJson(start === 0 ? text.replace(/^\ufeff/, '') : text, { exactNumbers: true });
       if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Row;
+      problem = `it is ${value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`}`;
     } catch (error) {
-      problem = (error as Error).message;
+      if (!(error instanceof JsonProblem)) throw error;
+      problem = error.offset === undefined ? error.what : `${error.what} at character ${error.offset + 1}`;
+      cause = error;
     }
-    throw new DataError(`${await this.describe(line)} is no JSON object on a line: ${problem}.`, {
+    throw new DataError(`${await this.describe(line)} is not a JSON object on a line: ${problem}.`, {
       code: 'data.bad-line',
+      cause,
     });
   }
 

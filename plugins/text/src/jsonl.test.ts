@@ -1,6 +1,7 @@
 import { DataError, type Dataset } from '@graft/core';
 import fc from 'fast-check';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import { folderWith, lists, openDataset, take } from '../test-support/datasets';
 import { BytesTokenizer } from './bytes';
 
@@ -103,10 +104,10 @@ describe('jsonl', () => {
   });
 
   it.each<[string, object, string]>([
-    ['bad.jsonl', {}, 'bad.jsonl:3 should have a text under "text", but holds number there.'],
+    ['bad.jsonl', {}, 'bad.jsonl:3 should have a text under "text", but holds a number there.'],
     ['bad.jsonl', { text: 'body' }, 'bad.jsonl:1 should have a text under "body", but has only text.'],
-    ['broken.jsonl', {}, 'broken.jsonl:2 is no JSON object on a line'],
-    ['list.jsonl', {}, 'list.jsonl:1 is no JSON object on a line: it is no object.'],
+    ['broken.jsonl', {}, 'broken.jsonl:2 is not a JSON object on a line: '],
+    ['list.jsonl', {}, 'list.jsonl:1 is not a JSON object on a line: it is a list.'],
     ['empty.jsonl', {}, 'empty.jsonl holds anything'],
     ['blank.jsonl', {}, 'blank.jsonl:2 has an empty text: "text" gives no token.'],
     ['blank.jsonl', { source: 'q', target: 'a' }, 'blank.jsonl:2 has an empty source: "q" gives no token.'],
@@ -121,6 +122,35 @@ describe('jsonl', () => {
       take(await open({ files: join(folder, name), shuffle: false, ...once, ...options }), 10);
     await expect(read()).rejects.toThrow(DataError);
     await expect(read()).rejects.toThrow(message);
+  });
+
+  it.each([
+    ['"a \\ud83d b"', '\\ud83d is half of a surrogate pair, not a character'],
+    ['"a", "text": "b"', 'the key "text" is there twice at character 15'],
+    ['"a", "n": 1e400', 'the number 1e400 is too large for a float64 at character 20'],
+    ['"a", "n": NaN', 'invalid symbol at character 20'],
+    ['"a\tb"', 'invalid character at character 10'],
+  ])('refuses what would be changed or lost in silence: {"text": %s}', async (text, problem) => {
+    const one = folderWith({ 'one.jsonl': `{"text": "fine"}\n{"text": ${text}}\n` });
+    const reading = async (): Promise<unknown> =>
+      take(await open({ files: join(one, 'one.jsonl'), shuffle: false, ...once }), 9);
+    await expect(reading()).rejects.toThrow(`one.jsonl:2 is not a JSON object on a line: ${problem}.`);
+  });
+
+  it('keeps every character: other line ends, marks and zeros within a text are no borders', async () => {
+    const texts = ['a\u2028b\u2029c\x85', '\ufeff', '\0', '😀', '\r\n', '\u{10ffff}'];
+    const lines = texts.map((text) => JSON.stringify({ text }));
+    const escaped = (line: string): string =>
+      line.replace(/[^\0-\x7f]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+    const files = folderWith({
+      'a.jsonl': lines.join('\n'),
+      'b.jsonl': `\ufeff${lines.map(escaped).join('\r\n\n \t\r\n')}`,
+      'c.jsonl': gzipSync(`${lines.join('\n')}\n`),
+    });
+    for (const name of ['a.jsonl', 'b.jsonl', 'c.jsonl']) {
+      const items = await take(await open({ files: join(files, name), shuffle: false, appendEos: false, ...once }), 99);
+      expect(decode(lists(items, 'tokens'))).toEqual(texts);
+    }
   });
 
   it.each([

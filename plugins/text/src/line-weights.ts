@@ -1,4 +1,4 @@
-import type { FieldSpec } from '@graft/core';
+import { ExactNumber, type FieldSpec } from '@graft/core';
 import { RowProblem, type Row } from './rows';
 import { valueAt } from './template';
 
@@ -17,9 +17,10 @@ export const WEIGHTS_FIELD: FieldSpec = {
  */
 export function weightsAt(object: Row, key: string, tokens: number, eos: boolean): Float32Array {
   const value = valueAt(object, key);
-  // Integers of tables come as bigint.
-  const list = [value].flat().map((weight: unknown) => (typeof weight === 'bigint' ? Number(weight) : weight));
-  if (!list.every((weight) => typeof weight === 'number' && weight >= 0))
+  const list = [value]
+    .flat()
+    .map((weight: unknown) => (typeof weight === 'bigint' || weight instanceof ExactNumber ? Number(weight) : weight));
+  if (!list.every((weight) => typeof weight === 'number' && weight >= 0 && weight < Infinity))
     throw new RowProblem(`should have a number of at least 0, or a list of them, under "${key}"`);
   const weights = list as number[];
   if (!Array.isArray(value)) return new Float32Array(tokens).fill(weights[0]);

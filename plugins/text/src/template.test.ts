@@ -36,6 +36,32 @@ describe('templates', () => {
     expect(item).toBe('deep {3} a dogein Hund<eos>');
   });
 
+  it('writes numbers with the digits that the file has', async () => {
+    const numbers = ['12345678901234567890', '9007199254740993', '1.0', '1e2', '0.10', '-0', '1E-7', '7'];
+    const lines = numbers.map((number, i) => `{"id": ${number}, "deep": {"list": [true, ${number}]}, "text": "${i}"}`);
+    const own = folderWith({ 'big.jsonl': lines.join('\n') });
+    const options = { files: join(own, 'big.jsonl'), text: '{id} {deep.list.1} {deep.list.0}', appendEos: false };
+    expect(decoded(await read(options, '', 99), 'tokens')).toEqual(numbers.map((number) => `${number} ${number} true`));
+  });
+
+  it('says what there is instead of a key within a key', () => {
+    const row = { a: { b: [1, null], text: 'x' }, n: null };
+    const problem = (key: string): string => {
+      try {
+        return textReader(`{${key}}`)(row);
+      } catch (error) {
+        return (error as Error).message.replace(/^.*, but /, '');
+      }
+    };
+    expect(problem('a.b')).toBe('holds a list there');
+    expect(problem('a.b.1')).toBe('holds null there');
+    expect(problem('a.b.7')).toBe('"a.b" has only 0, 1');
+    expect(problem('a.txt')).toBe('"a" has only b, text; did you mean "text"');
+    expect(problem('a.text.x')).toBe('"a.text" holds a string');
+    expect(problem('n.x.y')).toBe('"n" holds null');
+    expect(problem('c.x')).toBe('has only a, n');
+  });
+
   it('a text without braces is a key, and braces come back as they were', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (text, value) => {

@@ -1,4 +1,4 @@
-import { didYouMean } from '@graft/core';
+import { didYouMean, ExactNumber } from '@graft/core';
 import { z } from 'zod';
 import { RowProblem, type Row } from './rows';
 
@@ -49,9 +49,9 @@ export function keysOf(option: string): string[] {
 }
 
 /**
- * Makes a text out of a row: of a key what it holds, of a template its text with the keys filled in, texts, numbers
- * and booleans. `translation.en` looks into `translation`, unless there is a key of that very name. The reader throws
- * RowProblem.
+ * Makes a text out of a row: of a key the text that it holds, of a template its text with the keys filled in: texts as they
+ * are, numbers with the digits that the file has, booleans as `true` and `false`. `translation.en` looks into `translation`,
+ * unless there is a key of that very name, and `answers.0` is the first of a list. The reader throws RowProblem.
  *
  *     'Translate to German: {english}' of {"english": "a dog", "german": "ein Hund"}   ->   Translate to German: a dog
  */
@@ -66,14 +66,38 @@ export function textReader(option: string): (object: Row) => string {
 function textAt(object: Row, key: string, template?: string): string {
   const value = valueAt(object, key);
   if (typeof value === 'string') return value;
-  if (template !== undefined && ['number', 'bigint', 'boolean'].includes(typeof value)) return String(value);
-  const keys = Object.keys(object);
-  const got =
-    value === undefined
-      ? `has only ${keys.join(', ') || 'nothing'}${didYouMean(key, keys).replace(/\?$/, '')}`
-      : `holds ${value === null ? 'null' : Array.isArray(value) ? 'a list' : typeof value} there`;
+  if (template !== undefined && isWritten(value)) return String(value);
+  const got = value === undefined ? missing(object, key) : `holds ${kindOf(value)} there`;
   const asked = template === undefined ? '' : ` for the template "${template}"`;
   throw new RowProblem(`should have a text under "${key}"${asked}, but ${got}`);
+}
+
+/** What there is instead of a key, in the row or in what the row has under a part of it. */
+function missing(object: Row, key: string): string {
+  const outer = key.slice(0, Math.max(0, key.lastIndexOf('.')));
+  const around = outer === '' ? object : valueAt(object, outer);
+  if (outer !== '' && around === undefined) return missing(object, outer);
+  if (outer !== '' && (typeof around !== 'object' || around === null))
+    return `"${outer}" holds ${around === null ? 'null' : kindOf(around)}`;
+  const keys = Object.keys(around as object);
+  const within = outer === '' ? 'has' : `"${outer}" has`;
+  const last = outer === '' ? key : key.slice(outer.length + 1);
+  return `${within} only ${keys.join(', ') || 'nothing'}${didYouMean(last, keys).replace(/\?$/, '')}`;
+}
+
+/** What a template writes out; numbers that are none have no digits. */
+function isWritten(value: unknown): boolean {
+  if (typeof value === 'number') return Number.isFinite(value);
+  return typeof value === 'bigint' || typeof value === 'boolean' || value instanceof ExactNumber;
+}
+
+function kindOf(value: unknown): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (value === null) return 'null';
+  if (Array.isArray(value)) return 'a list';
+  if (value instanceof Uint8Array) return `${value.length} bytes that are not a text`;
+  if (value instanceof ExactNumber || typeof value === 'bigint') return 'a number';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 export function valueAt(object: Row, key: string): unknown {

@@ -7,7 +7,7 @@ import {
   type Tokenizer,
 } from '@graft/core';
 import { z } from 'zod';
-import { decodeUtf8 } from './file-bytes';
+import { decodeText } from './file-bytes';
 import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from './find-files';
 import { belongs, splitOption } from './hold-out';
 import { packOption } from './pack';
@@ -86,7 +86,7 @@ export class TextSource implements TokenSource<TextCursor> {
     const { tokenizer, reader, appendEos } = this.options;
     const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
     const piece = await reader.read(file, cursor.offset);
-    const text = textOf(piece.bytes, file, cursor.offset);
+    const text = decodeText(piece.bytes, file.path, cursor.offset);
     const kept = cursor.document === 'new' ? await this.keeps(file, cursor.offset) : cursor.document === 'kept';
     const document = kept ? 'kept' : 'left out';
     const next: TextCursor = !piece.endsDocument
@@ -108,7 +108,7 @@ export class TextSource implements TokenSource<TextCursor> {
   private async keeps(file: DataFile, offset: number): Promise<boolean> {
     for (let at = offset; ;) {
       const head = await this.options.reader.head(file, at);
-      if (textOf(head.bytes, file, at).trim() !== '') return belongs(head.bytes, this.options.split);
+      if (decodeText(head.bytes, file.path, at).trim() !== '') return belongs(head.bytes, this.options.split);
       if (head.endsDocument) return false;
       at = head.next;
     }
@@ -126,10 +126,6 @@ export class TextSource implements TokenSource<TextCursor> {
     }
     return this.order.files;
   }
-}
-
-function textOf(bytes: Uint8Array, { path }: DataFile, offset: number): string {
-  return decodeUtf8(bytes, () => `${path} (the ${bytes.length} bytes from ${offset} on)`);
 }
 
 /**

@@ -114,12 +114,24 @@ describe('countWords', () => {
     expect(counts.words().get('often')).toBe(3000);
   });
 
-  it('names a file that is no gzip, or cut short', async () => {
-    const broken = folderWith({ 'x.gz': 'plain', 'y.gz': gzipSync(long).subarray(0, 1000) });
-    for (const name of ['x.gz', 'y.gz']) {
+  it('names a file that is not gzip, cut short, or not UTF-8', async () => {
+    const latin = Buffer.from(`${'é'.repeat(300_001)}caf\xe9`, 'latin1');
+    const utf8 = Buffer.concat([Buffer.from('é'.repeat(300_001)), Buffer.from('caf\xe9', 'latin1')]);
+    const broken = folderWith({
+      'x.gz': 'plain',
+      'y.gz': gzipSync(long).subarray(0, 1000),
+      'latin.txt': latin,
+      'end.txt.gz': gzipSync(utf8),
+    });
+    for (const [name, problem] of [
+      ['x.gz', 'is called .gz, but does not begin as gzip data do'],
+      ['y.gz', 'cannot be read: its gzip data end too early'],
+      ['latin.txt', 'is not UTF-8: byte 0xe9 at offset 0'],
+      ['end.txt.gz', 'is not UTF-8: byte 0xe9 at offset 600005'],
+    ]) {
       const counting = countWords(await findFiles(join(broken, name)), new WordCounts());
       await expect(counting).rejects.toThrow(DataError);
-      await expect(counting).rejects.toThrow(join(broken, name));
+      await expect(counting).rejects.toThrow(`${join(broken, name)} ${problem}`);
     }
   });
 

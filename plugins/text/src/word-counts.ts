@@ -1,5 +1,4 @@
-import { DataError } from '@graft/core';
-import { FileBytes } from './file-bytes';
+import { decodeText, FileBytes } from './file-bytes';
 import type { DataFile } from './find-files';
 
 /** What stands for a space in tokens, as in SentencePiece's models. In a text it is taken for a space as well. */
@@ -87,44 +86,47 @@ const copy = (text: string): string => Buffer.from(text, 'utf16le').toString('ut
 const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\/-]/gu, '\\$&');
 
 /**
- * Counts the words of files (UTF-8; `.gz` is unpacked), read as streams: no file is in memory as a whole. `onProgress` gets
- * the bytes of the files that are done. Throws DataError for a file that cannot be read, or is
- * not UTF-8.
+ * Counts the words of files (UTF-8, plain or gzip by what they hold), read as streams: no file is in memory as a whole.
+ * `onProgress` gets the bytes of the files that are done. Throws DataError for a file that cannot be read or is not UTF-8.
  */
 export async function countWords(
   files: readonly DataFile[],
   counts: WordCounts,
   onProgress: (doneBytes: number) => void = () => undefined,
 ): Promise<void> {
-  let done = 0;
   const bytes = new FileBytes();
+  let done = 0;
   for (const file of files) {
     let rest = '';
-    let read = 0;
-    const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    const decode = (chunk?: Uint8Array): string => {
-      try {
-        return decoder.decode(chunk, { stream: chunk !== undefined });
-      } catch (cause) {
-        throw new DataError(`${file.path} (the ${chunk?.length ?? 0} bytes from ${read} on) is not UTF-8.`, {
-          code: 'data.encoding',
-          hint: 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`, or leave it out with --exclude.',
-          cause,
-        });
-      }
-    };
+    /** Bytes that are text by now, and the beginning of a character that is not whole. */
+    let decoded = 0;
+    let begun: Uint8Array = new Uint8Array(0);
     for await (const chunk of bytes.scan(file)) {
-      rest += decode(chunk);
-      read += chunk.length;
+      const all = Buffer.concat([begun, chunk]);
+      const whole = wholeCharacters(all);
+      rest += decodeText(all.subarray(0, whole), file.path, decoded);
+      decoded += whole;
+      begun = all.subarray(whole);
       const end = lastCut(rest);
       counts.add(rest.slice(0, end));
       rest = rest.slice(end);
-      // A gzip file holds more text than it has bytes.
-      onProgress(done + Math.min(read, file.size));
+      // Of gzip more is read than the file has bytes.
+      onProgress(done + Math.min(decoded, file.size));
     }
-    counts.add(rest + decode());
+    counts.add(rest + decodeText(begun, file.path, decoded));
     onProgress((done += file.size));
   }
+}
+
+/** Where the last character of UTF-8 begins, if it is not whole; else the length. */
+function wholeCharacters(bytes: Uint8Array): number {
+  for (let at = bytes.length - 1; at >= Math.max(0, bytes.length - 3); at--) {
+    const byte = bytes[at];
+    if ((byte & 0xc0) === 0x80) continue;
+    const length = byte >= 0xf0 ? 4 : byte >= 0xe0 ? 3 : byte >= 0xc0 ? 2 : 1;
+    return at + length > bytes.length ? at : bytes.length;
+  }
+  return bytes.length;
 }
 
 const isNewline = (unit: number): boolean => unit === 0x0a || unit === 0x0d;

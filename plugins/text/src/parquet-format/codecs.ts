@@ -1,0 +1,26 @@
+import { brotliDecompressSync, unzipSync } from 'node:zlib';
+import type { Decompress } from './pages';
+import { Damaged, Unsupported } from './problems';
+
+/** Unpacks pages of a codec. Throws Error for one that is not known. */
+export async function decompressorOf(codec: string): Promise<Decompress> {
+  // An ES module, which CommonJS gets by `import()` alone on every Node.
+  const { compressors } = await import('hyparquet-compressors');
+  const known: Readonly<Record<string, Decompress | undefined>> = {
+    ...compressors,
+    UNCOMPRESSED: (bytes) => bytes,
+    GZIP: (bytes, length) => unzipSync(bytes, { maxOutputLength: Math.max(1, length) }),
+    BROTLI: (bytes, length) => brotliDecompressSync(bytes, { maxOutputLength: Math.max(1, length) }),
+  };
+  const decompress = Object.hasOwn(known, codec) ? known[codec] : undefined;
+  if (!decompress) throw new Unsupported(`it is compressed with ${codec}, which is not supported`);
+  return (bytes, length) => {
+    // What stands for nothing differs from writer to writer.
+    if (length === 0) return new Uint8Array(0);
+    try {
+      return decompress(bytes, length);
+    } catch (cause) {
+      throw new Damaged(`a page cannot be unpacked (${(cause as Error).message})`, { cause });
+    }
+  };
+}
