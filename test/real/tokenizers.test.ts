@@ -1,4 +1,6 @@
 /** Published tokenizers: which of their tokens are free, and which ones text can give. */
+import type { Model } from '@graft/core';
+import { Ul2, ul2Options } from '@graft/objectives';
 import { HuggingFaceTokenizer, TokenAuditor } from '@graft/text';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,6 +17,10 @@ const CASES = {
   gemma2: {
     unused: 100,
     first: 7,
+    sentinels: [
+      'Sentinels: 97, <unused0> (7) to <unused96> (103).',
+      'Mode tokens: R <unused97> (104), X <unused98> (105), S <unused99> (255999).',
+    ],
     // Not an added token, so that text is never searched for it.
     no: [
       ['<unused99>', 255_999],
@@ -36,6 +42,10 @@ const CASES = {
   gemma3: {
     unused: 6242,
     first: 6,
+    sentinels: [
+      'Sentinels: 6239, <unused0> (6) to <unused98> (104), <unused99> (256001) to <unused6238> (262140).',
+      'Mode tokens: R <unused6239> (262141), X <unused6240> (262142), S <unused6241> (262143).',
+    ],
     no: [
       ['▁YYYY', 146_179],
       ['▁diffformul', 189_366],
@@ -54,7 +64,7 @@ const CASES = {
 
 for (const name of ['gemma2', 'gemma3'] as const)
   describeWithTokenizer(name, `the tokens of ${name}`, (folder) => {
-    const { unused, first, ...given } = CASES[name];
+    const { unused, first, sentinels, ...given } = CASES[name];
     let tokenizer: HuggingFaceTokenizer;
     let auditor: TokenAuditor;
     beforeAll(async () => {
@@ -66,6 +76,27 @@ for (const name of ['gemma2', 'gemma3'] as const)
       const found = tokenizer.namedTokens.filter(({ kind }) => kind === 'unused');
       expect(found).toHaveLength(unused);
       expect(found[0]).toEqual({ id: first, token: '<unused0>', kind: 'unused' });
+    });
+
+    it('give sentinels and mode tokens that are no words', () => {
+      const special = { pad: 0, start: 2, eos: [1] };
+      const model = {
+        kind: 'encoder-decoder',
+        vocabularySize: tokenizer.vocabularySize,
+        specialTokens: special,
+      } as Model;
+      const objective = new Ul2(ul2Options.parse({ modeTokens: 'auto' }));
+      const { tokens, notes, warnings } = objective.settle({ model, tokenizer });
+      expect(notes).toEqual(sentinels);
+      expect(warnings).toEqual([]);
+      for (const id of [...tokens.sentinels.slice(0, 200), ...Object.values(tokens.modeTokens)])
+        expect(auditor.audit(id)).toMatchObject({
+          kind: 'unused',
+          given: expect.stringMatching(/spelled|no/) as unknown,
+        });
+      // The last hundred tokens, which used to be taken, are pieces of text.
+      const last = new Ul2(ul2Options.parse({ sentinels: { count: 100 } })).settle({ model, tokenizer });
+      expect(last.warnings).toEqual(name === 'gemma2' ? [expect.stringContaining('99 of the 100 sentinels')] : []);
     });
 
     it.each(['no', 'spelled', 'yes'] as const)('are given by text or not: %s', (expected) => {

@@ -8,14 +8,7 @@ import {
   type HostArray,
   type HostFields,
   type Model,
-  type Objective,
 } from '@graft/core';
-
-/** An objective whose options must fit the model: a mixture asks all of its parts at once, also those that come late in a run. */
-export interface ModelBound extends Objective {
-  /** Throws DataError where options and model do not go together. */
-  checkModel(model: Model): void;
-}
 
 const ids = (name: string, rank: number, meaning: string): FieldSpec => ({ name, dtype: 'int32', rank, meaning });
 

@@ -146,7 +146,8 @@ export class LossEvaluator implements Evaluator {
     const prepare = (items: readonly HostFields[]): HostFields => {
       // Draws belong to examples: another batchSize makes the same ones.
       // A batch without a label that counts is no error where others have some.
-      const context = { model, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
+      const { tokenizer } = dataset;
+      const context = { model, tokenizer, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
       firstExample += items.length;
       made++;
       const source: ObjectiveSource =

@@ -11,7 +11,7 @@ import { Ul2, ul2Options } from './ul2';
 const model = { ...fakeModel('encoder-decoder'), vocabularySize: 1000 };
 const random = createRandom(3);
 const prefixLm = (): Objective => new PrefixLm(prefixLmOptions.parse({ padToMultipleOf: 4 }));
-const ul2 = (): Objective => new Ul2(ul2Options.parse({ padToMultipleOf: 4 }));
+const ul2 = (): Objective => new Ul2(ul2Options.parse({ sentinels: [10, 11], padToMultipleOf: 4 }));
 const member = (name: string, objective: Objective, more: Partial<MixtureMember> = {}): MixtureMember => ({
   name,
   objective,

@@ -6,6 +6,7 @@ import {
   type BatchTensors,
   type FieldSpec,
   type HostFields,
+  type JsonValue,
   type LossOutput,
   type Model,
   type Objective,
@@ -13,10 +14,12 @@ import {
   type ObjectiveSource,
   type Parameters,
   type RandomStream,
+  type Settled,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { optional, type ModelBound } from './fields';
+import { optional } from './fields';
 import { countMaskedTokens } from './language-model-loss';
 
 export const mixtureOptions = z.strictObject({
@@ -57,7 +60,7 @@ const SEPARATOR = '/';
  *
  *     prefix-lm untilStep 900, ul2 fromStep 900   ->   steps 1 to 900 are prefix-lm, the others ul2
  */
-export class Mixture implements ModelBound {
+export class Mixture implements Objective {
   readonly modelKind: Model['kind'] | undefined;
   readonly variants: readonly string[];
   readonly gives: readonly FieldSpec[];
@@ -98,12 +101,25 @@ export class Mixture implements ModelBound {
     return inner === undefined ? drawn.name : `${drawn.name}${SEPARATOR}${inner}`;
   }
 
-  checkModel(model: Model): void {
-    for (const { objective } of this.members) (objective as Partial<ModelBound>).checkModel?.(model);
+  /** What all parts settle, also those that come late in a run; of what they record differently each part's own is in its name. */
+  settle(context: Pick<ObjectiveContext, 'model' | 'tokenizer'>): Settled {
+    const settled = this.members.flatMap(({ name, objective }) => {
+      const own = objective.settle?.(context);
+      return own ? [{ name, ...own }] : [];
+    });
+    const notes = settled.flatMap((own) => own.notes);
+    const warnings = settled.flatMap((own) => own.warnings);
+    const record: Record<string, JsonValue> = {};
+    for (const { name, record: own } of settled)
+      for (const [section, value] of Object.entries(own)) {
+        const isNew = record[section] === undefined || isDeepStrictEqual(record[section], value);
+        record[isNew ? section : `${section}${SEPARATOR}${name}`] = value;
+      }
+    return { notes: [...new Set(notes)], warnings: [...new Set(warnings)], record };
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
-    this.checkModel(context.model);
+    this.settle(context);
     const { member, inner } = this.find(context.variant);
     const { objective, name } = member;
     const batch = objective.prepare(source, { ...context, variant: inner });

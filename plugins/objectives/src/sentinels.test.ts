@@ -29,9 +29,9 @@ test.each<[string, number, object, string, string]>([
     'Set objective.sentinels.first and .count to other tokens',
   ],
   [
-    'are mode tokens by default',
+    'are mode tokens without a first one',
     320,
-    { modeTokens: MODES_OF_BYTES },
+    { modeTokens: MODES_OF_BYTES, sentinels: { count: 100 } },
     'the 100 sentinels go down from token 319 to 220, but 259 is the mode token R, 260 is the mode token X, 261 is',
     'Set objective.sentinels.count to 58 or less, or objective.sentinels.first',
   ],
@@ -52,7 +52,7 @@ test.each<[string, number, object, string, string]>([
   [
     'pad, start and end',
     102,
-    {},
+    { sentinels: { count: 100 } },
     'the 100 sentinels go down from token 101 to 2, but 2 is the start token.',
     'to 99 or less',
   ],
@@ -74,7 +74,7 @@ test.each<[string, number, object, string, string]>([
 
 test('sentinels up to the borders are taken, and of no concern without spans', () => {
   const small = { ...model, vocabularySize: 320 };
-  const check = (options: object): void => make(options).checkModel(small);
+  const check = (options: object): void => void make(options).settle({ model: small });
   expect(() => check({ modeTokens: MODES_OF_BYTES, sentinels: { count: 58 } })).not.toThrow();
   expect(() => check({ sentinels: { first: 3, step: 1, count: 317 } })).not.toThrow();
   expect(() => check({ denoisers: [{ kind: 'suffix', rate: 0.5 }], sentinels: { count: 999 } })).not.toThrow();

@@ -1,70 +1,284 @@
-import { DataError, type Model } from '@graft/core';
+import { DataError, matchesName, type Model, type NamedToken, type TokenizerFacts } from '@graft/core';
 import { z } from 'zod';
 
-export const sentinelOptions = z.strictObject({
-  /** Id of the first sentinel; default: the vocabulary's last token. */
-  first: z.int().nonnegative().optional(),
-  /** From one sentinel to the next. */
-  step: z.union([z.literal(-1), z.literal(1)]).default(-1),
-  count: z.int().positive().default(100),
+const id = z.int().nonnegative();
+/** An id, a token's name, or a pattern of names in which `*` stands for any text. */
+const tokenOption = z.union([id, z.string().min(1)], {
+  error: 'expected a token id, or a name of tokens as "<unused0>" or "<unused*>"',
 });
+
+export const AUTO = 'auto';
+
+export const sentinelOptions = z.union([
+  z.string().min(1),
+  z.array(tokenOption).min(1),
+  z
+    .strictObject({
+      /** `auto`: the tokenizer's unused tokens; or ids, names and patterns. Default: `auto`, unless first, step or count are given. */
+      tokens: z.union([z.string().min(1), z.array(tokenOption).min(1)]).optional(),
+      /** Id of the first sentinel, where no `tokens` are named; default: the vocabulary's last token. */
+      first: id.optional(),
+      /** From one sentinel to the next. Default -1. */
+      step: z.union([z.literal(-1), z.literal(1)]).optional(),
+      /** How many there are; default 100. Of `tokens`: how many of them are taken at most; default: all. */
+      count: z.int().positive().optional(),
+      /** Begins again with the first one where a sequence has more spans than there are sentinels. */
+      reuse: z.boolean().optional(),
+    })
+    .refine(({ tokens, first, step }) => tokens === undefined || (first === undefined && step === undefined), {
+      error: 'either `tokens`, or ids from `first` on in steps of `step`',
+      path: ['tokens'],
+    }),
+]);
 
 export type SentinelOptions = z.output<typeof sentinelOptions>;
 
-/** Id of a sentinel, counted from 0. */
-export function sentinelId(index: number, { first, step }: SentinelOptions, { vocabularySize }: Model): number {
-  return (first ?? vocabularySize - 1) + index * step;
+export const modeTokenOptions = z.union([z.literal(AUTO), z.record(z.string(), tokenOption)]);
+
+export type ModeTokenOptions = z.output<typeof modeTokenOptions>;
+
+/** The tokens that denoising puts into texts: what the model learns to read must be written so ever after. */
+export interface DenoisingTokens {
+  /** Ids, the first span's first. */
+  readonly sentinels: readonly number[];
+  readonly reuse: boolean;
+  /** Ids by the prefix of denoisers. */
+  readonly modeTokens: Readonly<Record<string, number>>;
 }
 
-/** `modeTokens`: ids by name. Throws DataError unless the model's vocabulary has each of them. */
-export function checkModeTokens(modeTokens: Readonly<Record<string, number>>, { vocabularySize }: Model): void {
-  for (const [name, id] of Object.entries(modeTokens)) {
-    if (id < vocabularySize) continue;
-    throw new DataError(
-      `objective.modeTokens.${name} is token ${id}, but the vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
-      { code: 'objective.mode-token', exitCode: 2, hint: 'Name tokens that the texts do not use.' },
+/** What the tokens are chosen from. */
+export interface TokenSupply {
+  readonly model: Pick<Model, 'vocabularySize' | 'specialTokens'>;
+  /** Undefined: the dataset does not tell. */
+  readonly tokenizer?: TokenizerFacts;
+}
+
+const wrong = (option: 'sentinels' | 'modeTokens', message: string, hint?: string): DataError =>
+  new DataError(`objective.${option}${message}`, {
+    code: option === 'sentinels' ? 'objective.sentinels' : 'objective.mode-token',
+    exitCode: 2,
+    hint,
+  });
+
+/**
+ * Tokens that mean nothing yet, by id: the tokenizer's unused ones, or where it has none the ids of the model's vocabulary behind the tokenizer's.
+ * Throws DataError where there are none, or nothing is known of the tokenizer.
+ */
+export function freeTokens({ model, tokenizer }: TokenSupply, option: 'sentinels' | 'modeTokens'): number[] {
+  const ids = option === 'sentinels' ? '{ first: 7, step: 1, count: 90 }' : '{ R: 7, X: 8, S: 9 }';
+  if (!tokenizer) {
+    throw wrong(
+      option,
+      ': `auto` takes unused tokens of the tokenizer, but the dataset does not tell which it has.',
+      `Give ids that the texts do not use, as in objective.${option}: ${ids}.`,
     );
   }
+  const { vocabularySize, namedTokens = [] } = tokenizer;
+  const { pad, start, eos } = model.specialTokens;
+  const special = new Set([pad, start, ...eos]);
+  const isFree = (token: number): boolean => token < model.vocabularySize && !special.has(token);
+  const unused = namedTokens.filter(({ kind, id: token }) => kind === 'unused' && isFree(token));
+  if (unused.length > 0) return unused.map(({ id: token }) => token).sort((a, b) => a - b);
+  const end = Math.max(vocabularySize, ...namedTokens.map(({ id: token }) => token + 1));
+  const behind = Array.from({ length: Math.max(0, model.vocabularySize - end) }, (_, i) => end + i).filter(isFree);
+  if (behind.length > 0) return behind;
+  throw wrong(
+    option,
+    `: \`auto\` found no free token: the tokenizer has no unused ones, and its ${end} tokens leave none of the model's vocabulary of ${model.vocabularySize}.`,
+    `Raise model.vocabularySize (no text gives ids from ${end} on), or give ids that the texts do not use, as in objective.${option}: ${ids}.`,
+  );
 }
 
 /**
- * Throws DataError unless every sentinel is a token of the model's vocabulary with no other meaning: no mode token (`modeTokens`,
- * ids by name), nor one that pads, starts or ends. Whether texts use it only the tokenizer knows.
+ * Sentinels as the config has them. `auto` takes all free tokens but the last ones, which it leaves to mode tokens of the denoisers'
+ * `prefixes`, whether there are any or not: a run that goes on with mode tokens finds the same sentinels. Throws DataError where sentinels are
+ * outside the vocabulary, or mean something else.
  */
-export function checkSentinels(
+export function chooseSentinels(
   options: SentinelOptions,
   modeTokens: Readonly<Record<string, number>>,
-  model: Model,
-): void {
-  const { count, step } = options;
-  const { vocabularySize } = model;
-  const [first, last] = [sentinelId(0, options, model), sentinelId(count - 1, options, model)];
-  const taken = meanings(modeTokens, model);
-  const [low, high] = [Math.min(first, last), Math.max(first, last)];
-  const clashes = [...taken].filter(([id]) => id >= low && id <= high).sort(([a], [b]) => a - b);
-  const outside = low < 0 || high >= vocabularySize;
-  if (!outside && clashes.length === 0) return;
-  const range = `objective.sentinels: the ${count} sentinels go ${step < 0 ? 'down' : 'up'} from token ${first} to ${last}`;
-  const problem = outside
-    ? `but the vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1})`
-    : `but ${clashes.map(([id, meaning]) => `${id} is ${meaning}`).join(', ')}`;
-  let free = 0;
-  for (let id = first; id >= 0 && id < vocabularySize && !taken.has(id); id += step) free++;
-  const fewer = free > 0 ? `Set objective.sentinels.count to ${free} or less, or ` : 'Set ';
-  throw new DataError(`${range}, ${problem}.`, {
-    code: 'objective.sentinels',
-    exitCode: 2,
-    hint: `${fewer}objective.sentinels.first${free > 0 ? '' : ' and .count'} to other tokens that the texts do not use.`,
+  prefixes: readonly string[],
+  supply: TokenSupply,
+): Pick<DenoisingTokens, 'sentinels' | 'reuse'> {
+  const { tokens, first, step, count, reuse = false } = asObject(options);
+  if (tokens === undefined) {
+    const range = { first: first ?? supply.model.vocabularySize - 1, step: step ?? -1, count: count ?? 100 };
+    return { sentinels: checkedRange(range, modeTokens, supply.model), reuse };
+  }
+  if (tokens === AUTO) {
+    const taken = new Set(Object.values(modeTokens));
+    const all = freeTokens(supply, 'sentinels');
+    const left = all.length > prefixes.length ? all.slice(0, all.length - prefixes.length) : all;
+    const free = left.filter((token) => !taken.has(token));
+    if (free.length === 0)
+      throw wrong('sentinels', ': `auto` found no free token but those that are mode tokens.', 'Give ids instead.');
+    return { sentinels: free.slice(0, count), reuse };
+  }
+  const named = idsOf(typeof tokens === 'string' ? [tokens] : tokens, 'sentinels', '', supply).slice(0, count);
+  const meaning = meanings(modeTokens, supply.model);
+  const clash = named.find((token) => meaning.has(token));
+  if (clash !== undefined) throw wrong('sentinels', `: token ${clash} is ${meaning.get(clash)}.`);
+  const twin = named.find((token, i) => named.indexOf(token) !== i);
+  if (twin !== undefined)
+    throw wrong('sentinels', `: token ${twin} is there twice.`, 'For sentinels that come again: reuse: true.');
+  return { sentinels: named, reuse };
+}
+
+/** Mode tokens by the denoisers' `prefixes`; `auto` takes the last of the free tokens. Throws DataError where one is no token of the vocabulary. */
+export function chooseModeTokens(
+  options: ModeTokenOptions,
+  prefixes: readonly string[],
+  supply: TokenSupply,
+  isSentinel: (token: number) => boolean = () => false,
+): Record<string, number> {
+  if (options === AUTO) {
+    if (prefixes.length === 0) return {};
+    const free = freeTokens(supply, 'modeTokens').filter((token) => !isSentinel(token));
+    if (free.length < prefixes.length)
+      throw wrong(
+        'modeTokens',
+        `: \`auto\` needs ${prefixes.length} free tokens, but found ${free.length}.`,
+        'Give ids instead.',
+      );
+    const last = free.slice(-prefixes.length);
+    return Object.fromEntries(prefixes.map((prefix, i) => [prefix, last[i]]));
+  }
+  return Object.fromEntries(
+    Object.entries(options).map(([prefix, token]) => [
+      prefix,
+      idsOf([token], 'modeTokens', `.${prefix}`, supply, true)[0],
+    ]),
+  );
+}
+
+/** Whether the config leaves the choice to the objective. */
+export const isAuto = (options: SentinelOptions): boolean => asObject(options).tokens === AUTO;
+
+function asObject(options: SentinelOptions): Exclude<SentinelOptions, string | readonly unknown[]> {
+  if (typeof options === 'string' || Array.isArray(options)) return { tokens: options };
+  const { tokens, first, step, count } = options;
+  const isRange = tokens === undefined && (first !== undefined || step !== undefined || count !== undefined);
+  return isRange ? options : { ...options, tokens: tokens ?? AUTO };
+}
+
+/** Ids of tokens that are named by id, name or pattern; `single`: each is one token. */
+function idsOf(
+  tokens: readonly (string | number)[],
+  option: 'sentinels' | 'modeTokens',
+  key: string,
+  { model: { vocabularySize }, tokenizer }: TokenSupply,
+  single = false,
+): number[] {
+  return tokens.flatMap((token) => {
+    const found = typeof token === 'number' ? [token] : named(token, `${option}${key}`, option, tokenizer, single);
+    const outside = found.find((one) => one >= vocabularySize);
+    if (outside === undefined) return found;
+    throw wrong(
+      option,
+      `${key} ${single ? 'is' : 'name'} token ${outside}, but the vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1}).`,
+      'Name tokens that the texts do not use.',
+    );
   });
 }
 
+function named(
+  name: string,
+  where: string,
+  option: 'sentinels' | 'modeTokens',
+  tokenizer: TokenizerFacts | undefined,
+  single: boolean,
+): number[] {
+  const known = tokenizer?.namedTokens;
+  if (!known)
+    throw wrong(
+      option,
+      where.slice(option.length) +
+        `: "${name}" is a name, but the dataset's tokenizer does not tell its tokens' names.`,
+      'Give ids instead.',
+    );
+  const exact = known.filter(({ token }) => token === name);
+  const found =
+    exact.length > 0 || single
+      ? exact
+      : known.filter(({ token, kind }) => kind === 'unused' && matchesName(token, name));
+  if (found.length > 0) return found.map((token) => token.id);
+  const unused = known.filter(({ kind }) => kind === 'unused');
+  const there =
+    unused.length > 0
+      ? `${unused.length} unused ones, from ${unused[0].token} to ${unused.at(-1)!.token}`
+      : 'no unused ones';
+  throw wrong(
+    option,
+    `${where.slice(option.length)}: no special, added or unused token of the tokenizer is called "${name}"; it has ${there}.`,
+  );
+}
+
 /** Ids that mean something already. */
-function meanings(modeTokens: Readonly<Record<string, number>>, { specialTokens }: Model): Map<number, string> {
+function meanings(
+  modeTokens: Readonly<Record<string, number>>,
+  { specialTokens }: Pick<Model, 'specialTokens'>,
+): Map<number, string> {
   const { pad, start, eos } = specialTokens;
   return new Map([
-    ...Object.entries(modeTokens).map(([name, id]): [number, string] => [id, `the mode token ${name}`]),
-    ...eos.map((id): [number, string] => [id, 'an end of sequence']),
+    ...Object.entries(modeTokens).map(([name, token]): [number, string] => [token, `the mode token ${name}`]),
+    ...eos.map((token): [number, string] => [token, 'an end of sequence']),
     [start, 'the start token'],
     [pad, 'the padding'],
   ]);
+}
+
+/** The ids of a range. Throws DataError unless every one is a token of the model's vocabulary with no other meaning. */
+function checkedRange(
+  { first, step, count }: { readonly first: number; readonly step: number; readonly count: number },
+  modeTokens: Readonly<Record<string, number>>,
+  model: TokenSupply['model'],
+): number[] {
+  const { vocabularySize } = model;
+  const last = first + (count - 1) * step;
+  const taken = meanings(modeTokens, model);
+  const [low, high] = [Math.min(first, last), Math.max(first, last)];
+  const clashes = [...taken].filter(([token]) => token >= low && token <= high).sort(([a], [b]) => a - b);
+  const outside = low < 0 || high >= vocabularySize;
+  if (!outside && clashes.length === 0) return Array.from({ length: count }, (_, i) => first + i * step);
+  const range = `: the ${count} sentinels go ${step < 0 ? 'down' : 'up'} from token ${first} to ${last}`;
+  const problem = outside
+    ? `but the vocabulary has ${vocabularySize} tokens (0 to ${vocabularySize - 1})`
+    : `but ${clashes.map(([token, meaning]) => `${token} is ${meaning}`).join(', ')}`;
+  let free = 0;
+  for (let token = first; token >= 0 && token < vocabularySize && !taken.has(token); token += step) free++;
+  const fewer = free > 0 ? `Set objective.sentinels.count to ${free} or less, or ` : 'Set ';
+  throw wrong(
+    'sentinels',
+    `${range}, ${problem}.`,
+    `${fewer}objective.sentinels.first${free > 0 ? '' : ' and .count'} to other tokens that the texts do not use.`,
+  );
+}
+
+/** Those of the tokens that text can give as it gives words: a sentence's end about them, if there are any. */
+export function ordinaryTokens(tokens: readonly number[], tokenizer: TokenizerFacts | undefined): readonly number[] {
+  if (!tokenizer?.namedTokens) return [];
+  const kinds = new Map(tokenizer.namedTokens.map(({ id: token, kind }) => [token, kind]));
+  const isReserved = (kind: NamedToken['kind'] | undefined): boolean => kind === 'unused' || kind === 'special';
+  return tokens.filter((token) => token < tokenizer.vocabularySize && !isReserved(kinds.get(token)));
+}
+
+/** Ids as stretches: `[7..9, 20]` is `[[7, 9], [20, 20]]`, `[9, 8]` is `[[9, 8]]`. */
+export function stretchesOfIds(ids: readonly number[]): [first: number, last: number][] {
+  const stretches: [number, number][] = [];
+  for (const [i, token] of ids.entries()) {
+    const current = stretches.at(-1);
+    const step = current && Math.sign(current[1] - current[0]);
+    const by = i > 0 ? token - ids[i - 1] : 0;
+    if (current && (step === 0 ? Math.abs(by) === 1 : by === step)) current[1] = token;
+    else stretches.push([token, token]);
+  }
+  return stretches;
+}
+
+/** The reverse of `stretchesOfIds`. */
+export function idsOfStretches(stretches: readonly (readonly [number, number])[]): number[] {
+  return stretches.flatMap(([first, last]) => {
+    const step = last < first ? -1 : 1;
+    return Array.from({ length: Math.abs(last - first) + 1 }, (_, i) => first + i * step);
+  });
 }

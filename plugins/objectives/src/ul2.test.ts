@@ -7,7 +7,7 @@ import { Ul2, UL2_PRESETS, ul2Options, type Denoiser } from './ul2';
 
 const VOCABULARY = 1000;
 const model = { ...fakeModel('encoder-decoder'), vocabularySize: VOCABULARY, readsSegments: true };
-const make = (options: object = {}): Ul2 => new Ul2(ul2Options.parse(options));
+const make = (options: object = {}): Ul2 => new Ul2(ul2Options.parse({ sentinels: { count: 100 }, ...options }));
 const examples = (...rows: number[][]): ObjectiveSource => ({
   kind: 'examples',
   examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
@@ -367,7 +367,9 @@ describe('Ul2', () => {
     const few = { denoisers: [{ meanSpan: 2, rate: 0.5 }] };
     const asked = (message: string): Error => expect.objectContaining({ message, exitCode: 2 }) as Error;
     expect(() => rowOf(make({ ...few, sentinels: { count: 10 } }), counting(100))).toThrow(
-      asked('A denoiser with rate 0.5 and meanSpan 2 makes 25 spans of 100 tokens, but there are 10 sentinels.'),
+      asked(
+        '100 tokens need 25 sentinels: the denoiser with rate 0.5 and meanSpan 2 makes as many spans of them, but there are 10.',
+      ),
     );
     expect(() => rowOf(make({ ...few, maxSourceTokens: 70 }), counting(100))).toThrow(
       asked('The longest source of this mixture takes 75 tokens, but objective.maxSourceTokens is 70.'),
@@ -389,7 +391,7 @@ describe('Ul2', () => {
 });
 
 it.each([
-  ['ul2', new Ul2(ul2Options.parse({}))],
+  ['ul2', make()],
   ['prefix-lm', new PrefixLm({ split: 'random', padToMultipleOf: 32 })],
 ])('%s draws for an example what it draws for it in any share of the batch', (_, objective) => {
   const all = Array.from({ length: 6 }, (__, i) => Array.from({ length: 20 + i }, (___, j) => 3 + ((i + j) % 6)));

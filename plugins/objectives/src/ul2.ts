@@ -9,8 +9,10 @@ import {
   type BatchTensors,
   type FieldSpec,
   type HostFields,
+  type JsonValue,
   type LossOutput,
   type Model,
+  type Objective,
   type ObjectiveContext,
   type ObjectiveSource,
   type Parameters,
@@ -18,10 +20,11 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { checkModelKind, ENCODER_DECODER_FIELDS, TEXT_FIELDS, type ModelBound } from './fields';
+import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from './denoising-tokens';
+import { checkModelKind, ENCODER_DECODER_FIELDS, TEXT_FIELDS } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
 import { roundUp } from './padding';
-import { checkModeTokens, checkSentinels, sentinelId, sentinelOptions } from './sentinels';
+import { AUTO, modeTokenOptions, sentinelOptions, type DenoisingTokens } from './sentinels';
 import { batchOfRows, isPacked, sequencesOf } from './sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
 
@@ -74,9 +77,10 @@ export const ul2Options = z.strictObject({
   preset: z.enum(['ul2', 't5gemma2']).default('ul2'),
   /** In the place of the preset's. */
   denoisers: z.array(denoiser).min(1).optional(),
-  sentinels: sentinelOptions.prefault({}),
-  /** Token ids put before the source, by the denoisers' `prefix`; none by default. */
-  modeTokens: z.record(z.string(), z.int().nonnegative()).default({}),
+  /** Which tokens stand for spans: `auto` takes unused ones of the tokenizer. */
+  sentinels: sentinelOptions.default(AUTO),
+  /** Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default. */
+  modeTokens: modeTokenOptions.default({}),
   /** Whether the target of a `span` denoiser ends with the model's end token. */
   appendEos: z.boolean().default(true),
   /** Longest source and target; what needs more is an error, never cut. */
@@ -101,14 +105,20 @@ export type Ul2Options = z.output<typeof ul2Options>;
  * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
  * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
  */
-export class Ul2 implements ModelBound {
+export class Ul2 implements Objective {
   readonly modelKind = 'encoder-decoder';
   readonly gives = ENCODER_DECODER_FIELDS;
   private readonly denoisers: readonly Denoiser[];
   private readonly totalWeight: number;
-  private checkedModel: Model | undefined;
+  private readonly recorded: DenoisingTokens | undefined;
+  private chosen: { readonly model: Model; readonly of: ChosenTokens } | undefined;
 
-  constructor(private readonly options: Ul2Options) {
+  /** `recorded`: what the checkpoint that training begins with says of its sentinels and mode tokens; `auto` takes those. */
+  constructor(
+    private readonly options: Ul2Options,
+    recorded?: JsonValue,
+  ) {
+    this.recorded = recordedTokens(recorded);
     this.denoisers = denoisersOf(options).filter(({ weight }) => weight > 0);
     this.totalWeight = this.denoisers.reduce((sum, { weight }) => sum + weight, 0);
     if (this.totalWeight === 0) {
@@ -125,18 +135,21 @@ export class Ul2 implements ModelBound {
   }
 
   /** Throws DataError for a decoder-only model, and for sentinels or mode tokens that its vocabulary does not have to spare. */
-  checkModel(model: Model): void {
-    if (this.checkedModel === model) return;
+  settle({ model, tokenizer }: Pick<ObjectiveContext, 'model' | 'tokenizer'>): ChosenTokens {
+    if (this.chosen?.model === model) return this.chosen.of;
     checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
     const { modeTokens, sentinels } = this.options;
-    checkModeTokens(modeTokens, model);
-    if (this.denoisers.some(({ kind }) => kind === 'span')) checkSentinels(sentinels, modeTokens, model);
-    this.checkedModel = model;
+    const prefixes = [...new Set(denoisersOf(this.options).flatMap(({ prefix }) => prefix ?? []))];
+    const needsSentinels = this.denoisers.some(({ kind }) => kind === 'span');
+    const wishes = { modeTokens, sentinels, prefixes, needsSentinels, recorded: this.recorded };
+    const of = chooseTokens(wishes, { model, tokenizer });
+    this.chosen = { model, of };
+    return of;
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
-    this.checkModel(model);
+    const { tokens: chosen } = this.settle(context);
     if (source.kind === 'batch') {
       throw new DataError('The objective "ul2" corrupts single sequences; it does not take ready batches.', {
         code: 'objective.source',
@@ -147,8 +160,10 @@ export class Ul2 implements ModelBound {
       const parts = sequencesOf(example, model, 'denoising needs', `Example ${i} of the batch`);
       const { tokens, weights } = example;
       const random = exampleRandom(context, i);
+      // Whatever is drawn: it is known now that a later step would lack them.
+      this.checkSentinels(Math.max(...parts.map(({ start, end }) => end - start)), chosen);
       const sequences = parts.map(({ start, end }) => {
-        const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), model, random);
+        const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), model, chosen, random);
         return {
           ...sides,
           source: modelInput(model, sides.source),
@@ -192,7 +207,7 @@ export class Ul2 implements ModelBound {
   /** Longest source and target that any denoiser of the mixture makes of `length` tokens. */
   neededLengths(length: number): { source: number; target: number } {
     const needs = this.denoisers.map((one) => {
-      const mode = this.modeToken(one) === undefined ? 0 : 1;
+      const mode = this.hasMode(one) ? 1 : 0;
       if (one.kind === 'suffix') {
         const suffix = suffixLength(length, one.rate);
         return { source: length - suffix + mode, target: suffix };
@@ -215,9 +230,14 @@ export class Ul2 implements ModelBound {
   }
 
   /** A sequence, by a denoiser that it draws. */
-  private denoise(tokens: HostFields[string]['values'], model: Model, random: RandomStream): Corrupted {
+  private denoise(
+    tokens: HostFields[string]['values'],
+    model: Model,
+    { sentinels, modeTokens }: DenoisingTokens,
+    random: RandomStream,
+  ): Corrupted {
     const one = this.draw(random);
-    const mode = this.modeToken(one);
+    const mode = one.prefix === undefined ? undefined : modeTokens[one.prefix];
     const prefix = mode === undefined ? [] : [mode];
     if (one.kind === 'suffix') {
       const cut = tokens.length - suffixLength(tokens.length, one.rate);
@@ -225,19 +245,8 @@ export class Ul2 implements ModelBound {
       return { source: [...prefix, ...tokens.subarray(0, cut)], target, origins: target.map((_, i) => cut + i) };
     }
     const plan = planNoise(tokens.length, one.rate, one.meanSpan);
-    const { count } = this.options.sentinels;
-    if (plan.spans > count) {
-      throw new DataError(
-        `A denoiser with rate ${one.rate} and meanSpan ${one.meanSpan} makes ${plan.spans} spans of ${tokens.length} tokens, but there are ${count} sentinels.`,
-        {
-          code: 'objective.sentinels',
-          exitCode: 2,
-          hint: `Set objective.sentinels.count to ${plan.spans} or more, with as many ids to spare, or shorten the sequences.`,
-        },
-      );
-    }
     const spans = drawSpans(tokens.length, plan, random);
-    const { source, target, origins } = corrupt(tokens, spans, (i) => sentinelId(i, this.options.sentinels, model));
+    const { source, target, origins } = corrupt(tokens, spans, (i) => sentinels[i % sentinels.length]);
     if (this.options.appendEos) {
       target.push(model.specialTokens.eos[0]);
       origins.push(tokens.length - 1);
@@ -245,8 +254,31 @@ export class Ul2 implements ModelBound {
     return { source: [...prefix, ...source], target, origins };
   }
 
-  private modeToken({ prefix }: Denoiser): number | undefined {
-    return prefix === undefined ? undefined : this.options.modeTokens[prefix];
+  /** The most spans that any denoiser makes of `length` tokens. */
+  neededSentinels(length: number): { readonly spans: number; readonly of: Denoiser } {
+    const spans = this.denoisers
+      .filter(({ kind }) => kind === 'span')
+      .map((of) => ({ of, spans: planNoise(length, of.rate, of.meanSpan).spans }));
+    return spans.reduce((most, one) => (one.spans > most.spans ? one : most));
+  }
+
+  private checkSentinels(length: number, { sentinels, reuse }: DenoisingTokens): void {
+    if (reuse || sentinels.length === 0) return;
+    const { spans, of } = this.neededSentinels(length);
+    if (spans <= sentinels.length) return;
+    throw new DataError(
+      `${length} tokens need ${spans} sentinels: the denoiser with rate ${of.rate} and meanSpan ${of.meanSpan} makes as many spans of them, but there are ${sentinels.length}.`,
+      {
+        code: 'objective.sentinels',
+        exitCode: 2,
+        hint: `Use sentinels again (objective.sentinels.reuse: true), name ${spans} in objective.sentinels, shorten the sequences, or choose denoisers with longer spans.`,
+      },
+    );
+  }
+
+  private hasMode({ prefix }: Denoiser): boolean {
+    const { modeTokens } = this.options;
+    return prefix !== undefined && (modeTokens === AUTO || Object.hasOwn(modeTokens, prefix));
   }
 
   private checkLength(what: string, option: 'maxSourceTokens' | 'maxTargetTokens', needed: number): void {
@@ -271,6 +303,7 @@ function denoisersOf({ preset, denoisers }: Ul2Options): readonly Denoiser[] {
 /** Throws DataError unless the denoisers' prefixes and the names of the mode tokens go together. */
 function checkPrefixes(options: Ul2Options): void {
   const { denoisers, modeTokens } = options;
+  if (modeTokens === AUTO) return;
   const without = denoisers?.find(({ prefix }) => prefix !== undefined && !Object.hasOwn(modeTokens, prefix));
   if (without) {
     throw new DataError(`objective.denoisers: the prefix "${without.prefix}" has no id in objective.modeTokens.`, {
@@ -302,5 +335,5 @@ export const ul2 = defineComponent({
   id: 'ul2',
   description: 'a mixture of denoisers: span corruption with sentinels, and prefix language modelling',
   options: ul2Options,
-  useFactory: ({ options }) => new Ul2(options),
+  useFactory: ({ options, run }) => new Ul2(options, run?.recorded?.[RECORD_SECTION]),
 });

@@ -8,6 +8,7 @@ import { packPairs, pairPackProblem } from './pack-dataset';
 import { shuffleRowsOption } from './row-dataset';
 import { RowExamples } from './row-examples';
 import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
+import { withTokenizer } from './with-tokenizer';
 import { withEos } from './token-source';
 
 export const chatOptions = z
@@ -160,7 +161,8 @@ async function openChat({ options, components, random }: ComponentContext<ChatOp
     fingerprint: data,
     perRow: answers === 'last' ? 1 : undefined,
   });
-  return options.pack ? packPairs(examples, options.pack, { tokenizer, random, shuffle, fingerprint: data }) : examples;
+  const packing = { tokenizer, random, shuffle, fingerprint: data };
+  return withTokenizer(options.pack ? packPairs(examples, options.pack, packing) : examples, tokenizer);
 }
 
 export const chat = defineComponent({

@@ -8,8 +8,10 @@ import {
   type HostFields,
   type JsonValue,
   type RandomStream,
+  type TokenizerFacts,
 } from '@graft/core';
 import { createHash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { parsePosition } from './position';
 
@@ -59,6 +61,7 @@ export class MixtureDataset implements Dataset {
   readonly kind: Dataset['kind'];
   readonly fields: readonly FieldSpec[];
   readonly variants: readonly string[];
+  readonly tokenizer?: TokenizerFacts;
   private readonly data: string;
   private given = 0;
   private ended: boolean[];
@@ -83,6 +86,7 @@ export class MixtureDataset implements Dataset {
     this.kind = first.kind;
     this.fields = unionOf(members.map(({ dataset }) => dataset.fields));
     this.variants = [...new Set(members.flatMap(({ objective, dataset }) => objective ?? dataset.variants ?? []))];
+    this.tokenizer = commonTokenizer(members);
     this.ended = members.map(() => false);
     const identity = JSON.stringify([members.map(({ rate, objective }) => [rate, objective]), atEnd]);
     this.data = createHash('sha256').update(identity).digest('hex').slice(0, 16);
@@ -184,6 +188,14 @@ export class MixtureDataset implements Dataset {
 
 const serves = ({ objective }: MixtureMember, variant: string | undefined): boolean =>
   objective === undefined || variant === undefined || meansVariant(objective, variant);
+
+/** Of the members that tell theirs, where that is one. */
+function commonTokenizer(members: readonly MixtureMember[]): TokenizerFacts | undefined {
+  const known = members.flatMap(({ dataset: { tokenizer } }) => tokenizer ?? []);
+  const facts = ({ vocabularySize, namedTokens }: TokenizerFacts): unknown => [vocabularySize, namedTokens];
+  const isSame = known.every((one) => one === known[0] || isDeepStrictEqual(facts(one), facts(known[0])));
+  return isSame ? known[0] : undefined;
+}
 
 /** Every field of some dataset; one that not all give is optional. Throws DataError where two disagree about one. */
 function unionOf(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {

@@ -10,6 +10,7 @@ import { PackedDataset, TOKENS_FIELD } from './packed';
 import { RowExamples, RowSource } from './row-examples';
 import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
 import { keysOf, templateOption, textReader } from './template';
+import { withTokenizer } from './with-tokenizer';
 import { withEos } from './token-source';
 
 /** Rows that are shuffled among each other where they cannot be read singly. */
@@ -148,15 +149,16 @@ export async function openRowDataset(
     const texts = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
     const fields = weights === undefined ? texts : [...texts, WEIGHTS_FIELD];
     const examples = new RowExamples(ordered, fields, { repeat, fingerprint: data, perRow: 1 });
-    return pack ? packPairs(examples, pack, packing) : examples;
+    return withTokenizer(pack ? packPairs(examples, pack, packing) : examples, tokenizer);
   }
-  if (pack) return packDocuments(new RowSource(ordered, repeat), lengthTokens, pack, packing);
+  if (pack) return withTokenizer(packDocuments(new RowSource(ordered, repeat), lengthTokens, pack, packing), tokenizer);
   // Rows are shuffled already, so windows need no shuffling among each other.
-  return new PackedDataset(new RowSource(ordered, repeat), {
+  const windows = new PackedDataset(new RowSource(ordered, repeat), {
     lengthTokens,
     blockWindows: 1,
     segments,
     random,
     fingerprint: data,
   });
+  return withTokenizer(windows, tokenizer);
 }

@@ -14,6 +14,7 @@ import { packOption } from './pack';
 import { packDocuments } from './pack-dataset';
 import { PackedDataset } from './packed';
 import { PieceReader } from './pieces';
+import { withTokenizer } from './with-tokenizer';
 import { withEos, type TokenChunk, type TokenSource } from './token-source';
 
 export const textOptions = z
@@ -147,9 +148,13 @@ async function openText({ options, components, random }: ComponentContext<TextOp
   const source = new TextSource(files, { tokenizer, reader, random, appendEos, shuffle, repeat, split });
   if (options.pack) {
     const data = [lengthTokens, separator, split, appendEos, shuffle, options.pack, tokenizer.vocabularySize];
-    return packDocuments(source, lengthTokens, options.pack, { ...packer, fingerprint: fingerprint(files, data) });
+    const packed = packDocuments(source, lengthTokens, options.pack, {
+      ...packer,
+      fingerprint: fingerprint(files, data),
+    });
+    return withTokenizer(packed, tokenizer);
   }
-  return new PackedDataset(source, {
+  const windows = new PackedDataset(source, {
     segments: options.segments,
     lengthTokens,
     blockWindows,
@@ -165,6 +170,7 @@ async function openText({ options, components, random }: ComponentContext<TextOp
       options.segments,
     ]),
   });
+  return withTokenizer(windows, tokenizer);
 }
 
 export const text = defineComponent({

@@ -50,6 +50,19 @@ test('another component replaces the options of the old one; the same one, or no
   });
 });
 
+test.each([
+  ['adamw', { use: 'adamw', a: 1 }],
+  ['auto', { a: 1 }],
+  ['<unused*>', { a: 1 }],
+])(
+  'an object over the word "%s" gives %j: options of a component are added, other words replaced',
+  (word, expected) => {
+    const target: ConfigTree = { at: word };
+    mergeConfig(target, { at: { a: 1 } }, { folder: '/', source: 's' }, new Origins());
+    expect(target).toEqual({ at: expected });
+  },
+);
+
 test('what is laid over is not changed, and what was laid over is not shared', () => {
   const source = { a: { b: [1, { c: 2 }] } };
   const target = merged(source);

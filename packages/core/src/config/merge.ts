@@ -64,6 +64,10 @@ export function longForm(path: string, word: string): ConfigTree {
   return path === 'engine' ? { mode: word } : { use: word };
 }
 
+/** Whether a word may name a component: a setting's `auto` and a pattern as `<unused*>` are replaced by an object, not added to. */
+const mayBeShort = (path: string, word: string): boolean =>
+  path === 'engine' || (word !== 'auto' && !/[<>*\s]/.test(word));
+
 /** Not an instance of some class. */
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
@@ -101,7 +105,7 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
     if (typeof value === 'string' && isObject(present) && (present.use !== undefined || at === 'engine')) {
       value = longForm(at, value);
     }
-    if (typeof present === 'string' && isObject(value) && !isPlugin(value)) {
+    if (typeof present === 'string' && isObject(value) && !isPlugin(value) && mayBeShort(at, present)) {
       present = target[key] = longForm(at, present);
       origins.lengthen(at, Object.keys(present as ConfigTree)[0], origin);
     }

@@ -46,6 +46,18 @@ export interface ObjectiveContext {
   /** Whether the examples are one worker's part of a batch, which may be without a label that counts. Default: the whole. */
   readonly partOfBatch?: boolean;
   readonly model: Model;
+  /** Of the dataset that the examples come from, where it tells. */
+  readonly tokenizer?: TokenizerFacts;
+}
+
+/** What an objective settled before the first step. */
+export interface Settled {
+  /** Sentences for the log: what it chose. */
+  readonly notes: readonly string[];
+  /** Sentences on what should not go unseen. */
+  readonly warnings: readonly string[];
+  /** What whoever uses the parameters later must know: sections of the graft.json beside them. A run that begins with them finds it in `RunInfo.recorded`. */
+  readonly record: Readonly<Record<string, JsonValue>>;
 }
 
 export interface LossOutput {
@@ -68,6 +80,11 @@ export interface Objective {
    * a part whose own variants, `a/low`, are not known.
    */
   readonly variants?: readonly string[];
+  /**
+   * Chooses what depends on model and tokenizer. The run calls it before the first step; where nobody does, `prepare` has to.
+   * Throws DataError where options, model and tokenizer do not go together.
+   */
+  settle?(context: Pick<ObjectiveContext, 'model' | 'tokenizer'>): Settled;
   /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
   takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Fields of the batch that `prepare` returns and `loss` gets. */
@@ -134,6 +151,8 @@ export interface Dataset extends AsyncIterable<HostFields> {
   /** `examples`: one sequence an item, batched by the Objective; `batch`: an item is a ready batch. */
   readonly kind: ObjectiveSource['kind'];
   readonly fields: readonly FieldSpec[];
+  /** What is known of the tokenizer that made the items' ids. Default: nothing. */
+  readonly tokenizer?: TokenizerFacts;
   /** Items in one pass, where known. */
   readonly length?: number;
   /** Variants of the objective that some of the items are for alone; `a` stands for `a/low` and all others of that part. */
@@ -215,6 +234,8 @@ export interface RunInfo {
   readonly id: string;
   readonly folder: string;
   readonly config: JsonValue;
+  /** What the checkpoint that it begins with, or goes on from, says of how it was trained: sections of its graft.json. */
+  readonly recorded?: Readonly<Record<string, JsonValue>>;
   /** In force: data sets end texts by it. Undefined where no model is known. */
   readonly specialTokens?: SpecialTokenPolicy;
 }

@@ -17,6 +17,7 @@ import { RunFolder, type EvaluationRecord } from './folder';
 import { Owned } from './owned';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges } from './resume';
+import { findRecord } from './tokenizer-files';
 import { versions } from './versions';
 
 export interface EvaluationRunOptions {
@@ -58,7 +59,8 @@ export async function runEvaluation(
     logger.info(`Engine: ${engine.description}`);
     if (engine.fallbackReason)
       logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
-    const info = folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']);
+    const recorded = await findRecord(config, registry, folder.checkpoints);
+    const info = { ...folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']), recorded };
     const random = createRandom(config.seed);
     const first = createComponentFactory(registry, { engine, random, logger, run: info });
     const family = await first.create('model', config.model);

@@ -1,3 +1,4 @@
+import { recordFile } from '@graft/checkpoint';
 import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import { nameComponent } from '../component-calls';
 import { createComponentFactory, type ComponentFactory } from '../components';
@@ -21,7 +22,7 @@ import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges } from './resume';
 import { findStart } from './start';
-import { findTokenizerFiles } from './tokenizer-files';
+import { findRecord, findTokenizerFiles } from './tokenizer-files';
 import { versions } from './versions';
 
 export interface RunOptions {
@@ -77,6 +78,7 @@ interface Announced {
   readonly name: string;
   readonly id: string;
   readonly folder: string;
+  readonly recorded?: RunInfo['recorded'];
 }
 
 /** A run's only process, or worker 0. */
@@ -100,8 +102,9 @@ async function lead(
     if (engine.fallbackReason && !quiet)
       logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
     if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
-    const run = folder.info(plain(config));
-    await group?.exchange<Announced | null>({ name: run.name, id: run.id, folder: run.folder });
+    const recorded = await findRecord(config, registry, folder.checkpoints);
+    const run = { ...folder.info(plain(config)), recorded };
+    await group?.exchange<Announced | null>({ name: run.name, id: run.id, folder: run.folder, recorded });
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const own = await Promise.all(
@@ -285,6 +288,9 @@ async function prepare(job: Job): Promise<Trainer> {
       evaluators.push({ name, every, evaluator });
     }
     checkModelKind(model, objective);
+    const settled = objective.settle?.({ model, tokenizer: dataset.tokenizer });
+    // Of several workers the first one reports.
+    if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
     const tight = loadWarning(model, config.train.averageDecay !== undefined);
     if (tight) logger.warn(tight);
     const parts: TrainingParts = {
@@ -300,8 +306,18 @@ async function prepare(job: Job): Promise<Trainer> {
         config.callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
       ),
     };
-    const extraFiles = folder && (await findTokenizerFiles(config, registry, folder.checkpoints));
+    const extraFiles = folder && {
+      ...(await findTokenizerFiles(config, registry, folder.checkpoints)),
+      ...recordFile({ ...run.recorded, ...settled?.record }),
+    };
     const start = await begin(parts);
+    const unrecorded = Object.keys(settled?.record ?? {}).filter(
+      (section) => !Object.hasOwn(run.recorded ?? {}, section),
+    );
+    if (folder && start.step > 0 && unrecorded.length > 0)
+      logger.warn(
+        `The checkpoint after step ${start.step} does not say what it was trained with ("${unrecorded.join('", "')}" in graft.json): see that it was what is chosen now.`,
+      );
     const streams = {
       data: random.fork(STREAMS.data),
       dropout: random.fork(STREAMS.dropout),
@@ -334,6 +350,7 @@ async function prepare(job: Job): Promise<Trainer> {
       `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`,
       describeSpecialTokens(model),
       ...(withoutPolicy ? [earlier] : []),
+      ...(settled?.notes ?? []),
     ];
     return { loop, model, trackers: job.trackers, parameters: count, summary, dispose: () => owned.dispose() };
   } catch (error) {

@@ -1,14 +1,15 @@
-import { listSnapshots, readTokenizerFiles } from '@graft/checkpoint';
+import { listSnapshots, readRecord, readTokenizerFiles } from '@graft/checkpoint';
 import { basename, dirname } from 'node:path';
 import type { ComponentSpec } from '../components';
 import type { ExperimentConfig } from '../config';
+import type { JsonValue } from '../interfaces';
 import { checkingWith } from '../config/sections';
 import { walk, type Visitor } from '../config/walk';
 import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
 
 /** Small files beside the weights of a checkpoint, by name. */
-export type ExtraFiles = Readonly<Record<string, Uint8Array>>;
+export type ExtraFiles = Readonly<Record<string, string | Uint8Array>>;
 
 /**
  * The tokenizer files for a run's checkpoints, so that these can be used by themselves: those of its newest one in `checkpoints`,
@@ -31,6 +32,23 @@ export async function findTokenizerFiles(
   for (const path of folders) {
     const files = await readTokenizerFiles(basename(path) === 'tokenizer.json' ? dirname(path) : path);
     if (Object.keys(files).length > 0) return files;
+  }
+  return {};
+}
+
+/**
+ * What the checkpoint says that a run goes on from, its newest one in `checkpoints`, or else begins with: the sections of the first
+ * graft.json among the folders that the initializer names.
+ */
+export async function findRecord(
+  { initializer }: { readonly initializer: ComponentSpec },
+  registry: Registry,
+  checkpoints: string,
+): Promise<Readonly<Record<string, JsonValue>>> {
+  const newest = (await listSnapshots(checkpoints)).pop();
+  for (const path of newest ? [newest.folder] : pathsOf('initializer', initializer, registry)) {
+    const record = await readRecord(path);
+    if (Object.keys(record).length > 0) return record as Readonly<Record<string, JsonValue>>;
   }
   return {};
 }

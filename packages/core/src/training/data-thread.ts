@@ -68,9 +68,11 @@ async function answer(request: ThreadRequest): Promise<void> {
       for (const { name, origin, file } of plugins) registry.register(await loadPluginFile(file, name), origin, file);
       const services = { engine: noEngine, random: createRandom(seed), logger: remoteLogger(), run };
       dataset = await createComponentFactory(registry, services).create('dataset', spec);
-      const { kind, fields, length, variants } = dataset;
+      const { kind, fields, length, variants, tokenizer } = dataset;
       const selected = selectedOf(dataset, asked);
-      return reply({ opened: { kind, fields, length, variants, selected, position: dataset.position() } });
+      const facts = tokenizer && { vocabularySize: tokenizer.vocabularySize, namedTokens: tokenizer.namedTokens };
+      const position = dataset.position();
+      return reply({ opened: { kind, fields, length, variants, selected, position, tokenizer: facts } });
     }
     case 'restore':
       await dataset!.restore(request.position);

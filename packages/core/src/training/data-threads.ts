@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import type { ComponentSpec } from '../components';
-import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo } from '../interfaces';
+import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../interfaces';
 import type { Logger } from '../logger';
 import type { Registry } from '../registry';
 import type { DataEnd, ItemBatch, ItemSettings, ItemSource, VariantOf } from './items';
@@ -46,6 +46,7 @@ export class ThreadedDataset implements Dataset {
   readonly fields: readonly FieldSpec[];
   readonly length?: number;
   readonly variants?: readonly string[];
+  readonly tokenizer?: TokenizerFacts;
   /** Where the dataset has it. Batches are for what `batches` is told, whatever is selected. */
   readonly select?: (variant: string | undefined) => readonly FieldSpec[];
   private selected: string | undefined;
@@ -54,13 +55,14 @@ export class ThreadedDataset implements Dataset {
   private constructor(
     private readonly threads: readonly Thread[],
     private at: JsonValue,
-    { kind, fields, length, variants, selected }: Opened,
+    { kind, fields, length, variants, selected, tokenizer }: Opened,
     private readonly batchesAhead: number,
   ) {
     this.kind = kind;
     this.fields = fields;
     this.length = length;
     this.variants = variants;
+    this.tokenizer = tokenizer;
     if (!selected) return;
     this.select = (variant) => {
       const found = selected.find((one) => one.variant === (variant ?? null));

@@ -101,6 +101,7 @@ export class BatchLoader {
         firstExample: first,
         partOfBatch: dataset.kind === 'examples' && this.share.count > 1,
         model,
+        tokenizer: dataset.tokenizer,
         step: step - 1,
         variant: options.variantAt?.(step - 1),
       };

@@ -50,7 +50,7 @@ export interface TrainingContext {
   /** Undefined in workers that leave writing and evaluating to worker 0. */
   readonly folder?: RunFolder;
   /** Files beside the weights of every checkpoint, by name: a tokenizer's. Default: none. */
-  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
+  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
   readonly logger: Logger;

@@ -31,7 +31,7 @@ export interface TrainerState {
 export interface SnapshotContents {
   readonly model: Model;
   /** Files beside the weights, and beside their average, by name. Default: none. */
-  readonly extraFiles?: Readonly<Record<string, Uint8Array>>;
+  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   readonly parameters: Parameters;
   readonly optimizer: Readonly<Record<string, StoredTensor>>;
   /** The moving average of the parameters; empty where none is kept. */

@@ -9,7 +9,7 @@ import {
   UsageError,
 } from '@graft/engine';
 import type { ComponentSpec } from '../components';
-import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo } from '../interfaces';
+import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../interfaces';
 import type { DataEnd, ItemBatch, ItemSettings } from './items';
 
 /** What a thread is started with. */
@@ -43,6 +43,7 @@ export interface Opened {
   /** What `select` gives for each of the objective's variants, where the dataset has it. */
   readonly selected?: readonly Selected[];
   readonly position: JsonValue;
+  readonly tokenizer?: TokenizerFacts;
 }
 
 export interface Selected {

@@ -1,0 +1,155 @@
+import type { JsonValue, Settled } from '@graft/core';
+import { isDeepStrictEqual } from 'node:util';
+import { z } from 'zod';
+import {
+  AUTO,
+  chooseModeTokens,
+  chooseSentinels,
+  idsOfStretches,
+  isAuto,
+  ordinaryTokens,
+  stretchesOfIds,
+  type DenoisingTokens,
+  type ModeTokenOptions,
+  type SentinelOptions,
+  type TokenSupply,
+} from './sentinels';
+
+/** The section of a checkpoint's graft.json. */
+export const RECORD_SECTION = 'ul2';
+
+const id = z.int().nonnegative();
+const recordSchema = z.object({
+  sentinels: z.array(z.tuple([id, id])),
+  reuse: z.boolean(),
+  modeTokens: z.record(z.string(), id),
+});
+
+/** What a checkpoint says of the tokens that it was trained with; undefined where it says nothing that can be read. */
+export function recordedTokens(section: JsonValue | undefined): DenoisingTokens | undefined {
+  const parsed = recordSchema.safeParse(section);
+  return parsed.success ? { ...parsed.data, sentinels: idsOfStretches(parsed.data.sentinels) } : undefined;
+}
+
+export interface TokenWishes {
+  readonly sentinels: SentinelOptions;
+  readonly modeTokens: ModeTokenOptions;
+  /** Of the denoisers, each once. */
+  readonly prefixes: readonly string[];
+  /** Whether any denoiser makes spans: otherwise there are no sentinels. */
+  readonly needsSentinels: boolean;
+  /** What the checkpoint was trained with that the run begins with. */
+  readonly recorded?: DenoisingTokens;
+}
+
+export interface ChosenTokens extends Settled {
+  readonly tokens: DenoisingTokens;
+}
+
+/**
+ * Sentinels and mode tokens as the config wants them: what it leaves to `auto` as the checkpoint has it, else out of the
+ * free tokens. They never overlap. Throws DataError where that cannot be.
+ */
+export function chooseTokens(wishes: TokenWishes, supply: TokenSupply): ChosenTokens {
+  const { recorded, prefixes, needsSentinels } = wishes;
+  const { vocabularySize } = supply.model;
+  const fits = (tokens: readonly number[]): boolean => tokens.every((token) => token < vocabularySize);
+  const wantsModes = wishes.modeTokens === AUTO;
+  const wantsSentinels = isAuto(wishes.sentinels);
+  const oldModes = recorded && prefixes.length > 0 && prefixes.every((one) => Object.hasOwn(recorded.modeTokens, one));
+  const keepsModes = wantsModes && oldModes && fits(Object.values(recorded.modeTokens));
+  const keepsSentinels =
+    needsSentinels && wantsSentinels && recorded && recorded.sentinels.length > 0 && fits(recorded.sentinels);
+  const none = { sentinels: [], reuse: false };
+  // Where both are free to choose, mode tokens come first, from the end of the free tokens.
+  const explicit =
+    needsSentinels && !wantsSentinels && wantsModes ? chooseSentinels(wishes.sentinels, {}, prefixes, supply) : none;
+  const reserved = new Set([...explicit.sentinels, ...(keepsSentinels ? recorded.sentinels : [])]);
+  const modeTokens = keepsModes
+    ? Object.fromEntries(prefixes.map((prefix) => [prefix, recorded.modeTokens[prefix]]))
+    : chooseModeTokens(wishes.modeTokens, prefixes, supply, (token) => reserved.has(token));
+  const modes = new Set(Object.values(modeTokens));
+  const kept = keepsSentinels && !recorded.sentinels.some((token) => modes.has(token));
+  const chosen = !needsSentinels
+    ? none
+    : kept
+      ? { sentinels: recorded.sentinels, reuse: recorded.reuse || wantsReuse(wishes.sentinels) }
+      : chooseSentinels(wishes.sentinels, modeTokens, prefixes, supply);
+  const tokens: DenoisingTokens = { ...chosen, modeTokens };
+  return { tokens, ...reportOn(tokens, { wishes, supply, kept: Boolean(kept), keepsModes: Boolean(keepsModes) }) };
+}
+
+const wantsReuse = (options: SentinelOptions): boolean =>
+  typeof options === 'object' && !Array.isArray(options) && options.reuse === true;
+
+interface Choice {
+  readonly wishes: TokenWishes;
+  readonly supply: TokenSupply;
+  readonly kept: boolean;
+  readonly keepsModes: boolean;
+}
+
+function reportOn(tokens: DenoisingTokens, { wishes, supply, kept, keepsModes }: Choice): Settled {
+  const { sentinels, modeTokens, reuse } = tokens;
+  const { recorded } = wishes;
+  const names = new Map(supply.tokenizer?.namedTokens?.map(({ id: token, token: name }) => [token, name]));
+  const shown = (token: number): string => (names.has(token) ? `${names.get(token)} (${token})` : String(token));
+  const from = (isKept: boolean): string => (isKept ? ', as the checkpoint was trained with (graft.json)' : '');
+  const notes: string[] = [];
+  const warnings: string[] = [];
+  if (sentinels.length > 0) {
+    const stretches = stretchesOfIds(sentinels).map(([first, last]) =>
+      first === last ? shown(first) : `${shown(first)} to ${shown(last)}`,
+    );
+    const list =
+      stretches.length > 4 ? [...stretches.slice(0, 3), `${stretches.length - 3} more stretches`] : stretches;
+    notes.push(
+      `Sentinels: ${sentinels.length}, ${list.join(', ')}${reuse ? ', used again where spans are more' : ''}${from(kept)}.`,
+    );
+  }
+  const modes = Object.entries(modeTokens);
+  if (modes.length > 0)
+    notes.push(
+      `Mode tokens: ${modes.map(([name, token]) => `${name} ${shown(token)}`).join(', ')}${from(keepsModes)}.`,
+    );
+  const ordinary = ordinaryTokens(sentinels, supply.tokenizer);
+  if (ordinary.length > 0)
+    warnings.push(
+      `objective.sentinels: ${ordinary.length} of the ${sentinels.length} sentinels (${ordinary.slice(0, 3).join(', ')}${ordinary.length > 3 ? ', …' : ''}) are tokens that text gives, and cannot be told from it; \`sentinels: auto\` takes unused ones.`,
+    );
+  for (const [name, token] of modes)
+    if (ordinaryTokens([token], supply.tokenizer).length > 0)
+      warnings.push(
+        `objective.modeTokens.${name}: ${shown(token)} is a token that text gives; \`modeTokens: auto\` takes an unused one.`,
+      );
+  if (
+    recorded &&
+    sentinels.length > 0 &&
+    recorded.sentinels.length > 0 &&
+    !isDeepStrictEqual([...sentinels], [...recorded.sentinels])
+  )
+    warnings.push(
+      `objective.sentinels: the checkpoint was trained with others (graft.json: ${inWords(recorded.sentinels)}), which \`sentinels: auto\` would take.`,
+    );
+  for (const [name, token] of modes)
+    if (recorded && Object.hasOwn(recorded.modeTokens, name) && recorded.modeTokens[name] !== token)
+      warnings.push(
+        `objective.modeTokens.${name}: the checkpoint was trained with ${shown(recorded.modeTokens[name])} (graft.json), not ${shown(token)}; \`modeTokens: auto\` would take that.`,
+      );
+  const lost = Object.keys(recorded?.modeTokens ?? {}).filter(
+    (name) => wishes.prefixes.includes(name) && !Object.hasOwn(modeTokens, name),
+  );
+  if (lost.length > 0)
+    warnings.push(
+      `objective.modeTokens: the checkpoint was trained with mode tokens for ${lost.join(', ')} (graft.json), and this config has none for them; \`modeTokens: auto\` would take those.`,
+    );
+  const record = { sentinels: stretchesOfIds(sentinels), reuse, modeTokens };
+  return { notes, warnings, record: { [RECORD_SECTION]: record } };
+}
+
+function inWords(ids: readonly number[]): string {
+  const stretches = stretchesOfIds(ids).map(([first, last]) =>
+    first === last ? String(first) : `${first} to ${last}`,
+  );
+  return stretches.length > 3 ? `${stretches.slice(0, 3).join(', ')}, …` : stretches.join(', ');
+}
