@@ -84,7 +84,7 @@ for (const name of ['gemma2', 'gemma3'] as const)
         kind: 'encoder-decoder',
         vocabularySize: tokenizer.vocabularySize,
         specialTokens: special,
-      } as Model;
+      } as unknown as Model;
       const objective = new Ul2(ul2Options.parse({ modeTokens: 'auto' }));
       const { tokens, notes, warnings } = objective.settle({ model, tokenizer });
       expect(notes).toEqual(sentinels);
