@@ -22,6 +22,7 @@ import { classify, initialHead } from './head';
 import { writeMadeBenchmark } from './made';
 import { plugin } from './plugin';
 import { findTask, readTask } from './tasks';
+import type { TrialRecord } from './trial-store';
 
 const folder = join(temporaryFolder(), 'made');
 let engine: Engine;
@@ -104,6 +105,53 @@ test('trials that a run has done are not done again', async () => {
   expect(readdirSync(join(run, 'superglue'))).toHaveLength(4);
   // Other settings are other trials.
   expect((await (await evaluator({ ...options, epochs: 3 }, run)).evaluate(context()))['rte/accuracy']).toBeLessThan(7);
+});
+
+test('a run that did not search dropout in the model goes on with its trials', async () => {
+  const run = temporaryFolder();
+  const options = { tasks: ['rte'], dropouts: [0.1], appendEos: true };
+  await (await evaluator(options, run)).evaluate(context());
+  const [name] = readdirSync(join(run, 'superglue'));
+  const { conditions } = JSON.parse(readFileSync(join(run, 'superglue', name), 'utf8')) as { conditions: object };
+  // A file's name is the hash of these, keys and order included: so they were before there was such a search.
+  expect(Object.keys(conditions)).toEqual(
+    'task trial step random folder tokenizer maxTokens longInputs prependBos appendEos epochs optimizer schedule'.split(
+      ' ',
+    ),
+  );
+  expect(conditions).toMatchObject({ trial: { learningRate: 0.001, batchSize: 4, dropout: 0.1 } });
+  expect(JSON.stringify(conditions)).not.toContain('modelDropout');
+  await (await evaluator({ ...options, modelDropouts: [0, 0.3] }, run)).evaluate(context());
+  expect(readdirSync(join(run, 'superglue'))).toHaveLength(3);
+});
+
+test('dropout in the model is a point of the grid, as is what a checkpoint asks for', async () => {
+  const losses = async (own: GemmaModel, rates?: number[]): Promise<number[]> => {
+    const run = temporaryFolder();
+    const options = { tasks: ['rte'], dropouts: [0], epochs: 1, ...(rates && { modelDropouts: rates }) };
+    const numbers = await (await evaluator(options, run)).evaluate(context({ model: own }));
+    expect(rates ?? [undefined]).toContain(numbers['rte/modelDropout']);
+    const records = readdirSync(join(run, 'superglue')).map(
+      (name) => (JSON.parse(readFileSync(join(run, 'superglue', name), 'utf8')) as { record: TrialRecord }).record,
+    );
+    records.sort((a, b) => (a.trial.modelDropout ?? 0) - (b.trial.modelDropout ?? 0));
+    return records.map(({ epochs }) => epochs[0].trainLoss);
+  };
+  const dropping = tinyGemma({ vocabularySize: 259, dropout: 0.3, attentionDropout: 0.3 });
+  const [plain] = await losses(model);
+  const [none, some] = await losses(model, [0, 0.3]);
+  expect(none).toBe(plain);
+  expect(some).not.toBe(plain);
+  // The model's own rates hold where the grid says nothing, and give way to it.
+  expect(await losses(dropping)).toEqual([some]);
+  expect(await losses(dropping, [0])).toEqual([none]);
+});
+
+test('rates for a model that has no dropout are refused', async () => {
+  const { representation, specialTokens, kind } = model;
+  const other = { representation, specialTokens, kind } as never;
+  const refused = (await evaluator({ modelDropouts: [0.1] })).evaluate(context({ model: other }));
+  await expect(refused).rejects.toMatchObject({ code: 'superglue.no-dropout' });
 });
 
 test('stops when it is told to, and keeps what is done', async () => {

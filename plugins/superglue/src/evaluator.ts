@@ -42,6 +42,8 @@ export const superGlueOptions = z.strictObject({
   batchSizes: listOf(z.int().positive()).default([32]),
   /** Rates of dropout on the state that the head reads. */
   dropouts: listOf(z.number().min(0).lt(1)).default([0.1]),
+  /** Rates of dropout in every place that the model has. Default: the model's own rates, which are not searched. */
+  modelDropouts: listOf(z.number().min(0).lt(1)).optional(),
   /** Passes over a task's training examples. */
   epochs: z.int().positive().default(10),
   /** Optimizer steps at most, whatever the epochs. */
@@ -74,7 +76,7 @@ interface TaskData {
  * fine-tuned on the training set, for every point of a grid; what counts is the accuracy on the validation set.
  *
  * Gives `<task>/accuracy` and the benchmark's own metrics beside it, `<task>/majority` (what always naming the most
- * frequent class would get), the choice (`<task>/learningRate`, `/batchSize`, `/dropout`, `/epoch`), and `mean`: of the
+ * frequent class would get), the choice (`<task>/learningRate`, `/batchSize`, `/dropout`, `/modelDropout`, `/epoch`), and `mean`: of the
  * accuracies of the paper's seven tasks, without ReCoRD; `partialMean` where only some of the seven were evaluated.
  */
 export class SuperGlueEvaluator implements Evaluator {
@@ -89,6 +91,13 @@ export class SuperGlueEvaluator implements Evaluator {
     const tasks = TASKS.filter(({ id }) => options.tasks.includes(id));
     // Everything is read before the first step: a missing file should not be found out after a night.
     const data = new Map<SuperGlueTask, TaskData>();
+    if (options.modelDropouts && !context.model.dropout) {
+      throw new DataError('modelDropouts names rates of dropout, but this model has no place for it.', {
+        code: 'superglue.no-dropout',
+        exitCode: 2,
+        hint: 'Leave modelDropouts out.',
+      });
+    }
     for (const task of tasks) data.set(task, await this.read(task));
     const store = new TrialStore(run && join(run.folder, 'superglue'));
     const tuner = new FineTuner(engine, context.model, optimizer, schedule, options);
@@ -177,8 +186,8 @@ export class SuperGlueEvaluator implements Evaluator {
 
   /** Everything that decides a trial's numbers, but the model's parameters: those belong to the run and the step. */
   private conditions(task: SuperGlueTask, trial: Trial, { step, random }: EvaluationContext): object {
-    const { tasks, learningRates, batchSizes, dropouts, select, ...settings } = this.options;
-    void [tasks, learningRates, batchSizes, dropouts, select];
+    const { tasks, learningRates, batchSizes, dropouts, modelDropouts, select, ...settings } = this.options;
+    void [tasks, learningRates, batchSizes, dropouts, modelDropouts, select];
     return { task: task.id, trial, step, random: random.name, ...settings };
   }
 }
@@ -202,8 +211,9 @@ function majority(examples: readonly EncodedExample[]): number {
 }
 
 function describe({ task, trial, epochs, diverged, seconds }: TrialRecord, { train, val }: TaskData): string {
-  const { learningRate, batchSize, dropout } = trial;
-  const what = `${task} (${train.length} + ${val.length}): learning rate ${learningRate}, batch ${batchSize}, dropout ${dropout}`;
+  const { learningRate, batchSize, dropout, modelDropout } = trial;
+  const inModel = modelDropout === undefined ? '' : `, in the model ${modelDropout}`;
+  const what = `${task} (${train.length} + ${val.length}): learning rate ${learningRate}, batch ${batchSize}, dropout ${dropout}${inModel}`;
   if (diverged !== undefined) return `${what}: diverged. ${diverged}`;
   const accuracies = epochs.map(({ scores }) => scores.accuracy.toFixed(3)).join(' ');
   return `${what}: accuracy by epoch ${accuracies} (${seconds.toFixed(1)} s)`;

@@ -22,6 +22,8 @@ export interface Trial {
   readonly batchSize: number;
   /** Rate of dropout on the state that the head reads. */
   readonly dropout: number;
+  /** Rate of dropout in every place that the model has. Default: the model's own rates. */
+  readonly modelDropout?: number;
 }
 
 export interface FineTuneSettings {
@@ -56,6 +58,8 @@ interface StepInputs {
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
   readonly dropout: tf.Scalar;
+  /** Static: a rate of 0 leaves its operations out. */
+  readonly modelDropout?: number;
   readonly randomKey: tf.Tensor1D;
   readonly batch: ClassificationBatch;
 }
@@ -83,9 +87,11 @@ export class FineTuner {
     this.representation = representation;
     const { precision } = settings;
     this.trainStep = engine.jit(
-      ({ parameters, state, step, learningRate, dropout, randomKey, batch }: StepInputs): StepOutputs => {
+      ({ parameters, state, step, learningRate, dropout, modelDropout, randomKey, batch }: StepInputs): StepOutputs => {
+        const rates =
+          modelDropout === undefined ? undefined : { dropout: modelDropout, attentionDropout: modelDropout };
         const { loss, gradients } = valueAndGradients((own) => {
-          const logits = classify(representation, own, batch, { rate: dropout, key: randomKey });
+          const logits = classify(representation, own, batch, { rate: dropout, key: randomKey, model: rates });
           return { loss: classificationLoss(logits, batch), auxiliary: {} };
         }, parameters);
         const gradientNorm = globalNorm(gradients);
@@ -137,7 +143,8 @@ export class FineTuner {
           };
           let outputs: StepOutputs;
           try {
-            outputs = await this.trainStep.async({ parameters, state, ...inputs });
+            const { modelDropout } = trial;
+            outputs = await this.trainStep.async({ parameters, state, modelDropout, ...inputs });
           } finally {
             tf.dispose(inputs);
           }

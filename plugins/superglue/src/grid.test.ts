@@ -16,6 +16,14 @@ test('the grid is every combination, once', () => {
   expect(trials[0]).toEqual({ learningRate: 1, batchSize: 8, dropout: 0 });
 });
 
+test('dropout in the model is searched where its rates are given; otherwise trials do not speak of it', () => {
+  const lists = { learningRates: [1, 2], batchSizes: [8], dropouts: [0, 0.1] };
+  const trials = grid({ ...lists, modelDropouts: [0, 0.2] });
+  expect(new Set(trials.map((trial) => JSON.stringify(trial))).size).toBe(8);
+  expect(trials.at(-1)).toEqual({ learningRate: 2, batchSize: 8, dropout: 0.1, modelDropout: 0.2 });
+  expect(JSON.stringify(grid(lists)[0])).toBe('{"learningRate":1,"batchSize":8,"dropout":0}');
+});
+
 test('the best pass of the best trial counts, of equals the earliest', () => {
   const chosen = choose([record(1, [0.5, 0.7, 0.6]), record(2, [0.7, 0.4])], 'best');
   expect(chosen).toMatchObject({ epochNumber: 2, record: { trial: { learningRate: 1 } } });

@@ -6,13 +6,21 @@ export function grid({
   learningRates,
   batchSizes,
   dropouts,
+  modelDropouts,
 }: {
   learningRates: readonly number[];
   batchSizes: readonly number[];
   dropouts: readonly number[];
+  modelDropouts?: readonly number[];
 }): Trial[] {
+  // Trials of runs that do not search it are what they were before it could be searched.
+  const models = modelDropouts?.map((modelDropout) => ({ modelDropout })) ?? [{}];
   return batchSizes.flatMap((batchSize) =>
-    dropouts.flatMap((dropout) => learningRates.map((learningRate) => ({ learningRate, batchSize, dropout }))),
+    models.flatMap((model) =>
+      dropouts.flatMap((dropout) =>
+        learningRates.map((learningRate) => ({ learningRate, batchSize, dropout, ...model })),
+      ),
+    ),
   );
 }
 

@@ -1,5 +1,12 @@
 /** Shapes: B batch, T tokens, D width of a state, C classes. */
-import { DataError, type Model, type Parameters, type RandomStream, type Representation } from '@graft/core';
+import {
+  DataError,
+  type DropoutRates,
+  type Model,
+  type Parameters,
+  type RandomStream,
+  type Representation,
+} from '@graft/core';
 import { random, tf } from '@graft/engine';
 import type { ClassificationBatch } from './batches';
 
@@ -29,17 +36,22 @@ export function initialHead(classes: number, width: number, stream: RandomStream
 }
 
 /**
- * Class logits [B, C] of the last token's state (paper, section 4). `dropout` drops numbers of that state with this rate
- * (a float32 scalar), for which it needs a key. Traceable.
+ * Class logits [B, C] of the last token's state (paper, section 4). `dropout` is for training: it drops numbers of that state
+ * with `rate` (a float32 scalar), and within the model with `model`, or the model's own rates. Traceable.
  */
 export function classify(
   representation: Representation,
   parameters: Parameters,
   batch: ClassificationBatch,
-  dropout?: { readonly rate: tf.Scalar; readonly key: tf.Tensor1D },
+  dropout?: {
+    readonly rate: tf.Scalar;
+    readonly key: tf.Tensor1D;
+    readonly model?: Partial<DropoutRates>;
+  },
 ): tf.Tensor2D {
   const { width } = representation;
-  const all = representation.states(parameters, batch, { training: dropout !== undefined, randomKey: dropout?.key }); // [B, T, D]
+  const options = { training: dropout !== undefined, randomKey: dropout?.key, dropout: dropout?.model };
+  const all = representation.states(parameters, batch, options); // [B, T, D]
   let last = tf.gather(tf.reshape(all, [-1, width]), batch.last_rows); // [B, D]
   if (dropout) {
     const kept = tf.greaterEqual(random.uniform(dropout.key, last.shape), dropout.rate).toFloat();
