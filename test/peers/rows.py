@@ -4,7 +4,8 @@
   rows.py FOLDER SEED
 
 Writes files of nasty rows, and FOLDER/cases.json: a list of {file, format, rows}, the rows as Python reads them back from the
-file. Of a row the texts are texts; numbers are texts of their digits as Graft's documentation has them ({"number": ...}), dates
+file. Of the formats "odd lines" and "odd gzip" some are malformed: null stands for a line, or a file's text, that Python refuses, or
+that has a key twice, half of a surrogate pair, or a number beyond a float64. Of a row the texts are texts; numbers are texts of their digits as Graft's documentation has them ({"number": ...}), dates
 and times too ({"text": ...}); floats are compared by value ({"float": ..., "bits": ...}).
 """
 import datetime
@@ -164,6 +165,72 @@ for i in range(40):
     write(f"{i}.txt.gz", members(data))
     with gzip.open(os.path.join(folder, f"{i}.txt.gz"), "rt", encoding="utf-8", newline="") as file:
         cases.append({"file": f"{i}.txt.gz", "format": "text", "rows": [file.read()]})
+
+
+
+class Refused(Exception):
+    pass
+
+
+def once(pairs):
+    if len(dict(pairs)) < len(pairs):
+        raise Refused
+    for key, value in pairs:
+        for one in (key, value):
+            if isinstance(one, str):
+                one.encode("utf-8")
+    return dict(pairs)
+
+
+def refuse(_):
+    raise Refused
+
+
+def finite(digits):
+    if abs(float(digits)) == float("inf"):
+        raise Refused
+    return Number(digits)
+
+
+def verdict(line):
+    """The row of a line; None where it is refused."""
+    try:
+        row = json.loads(line.decode("utf-8"), parse_int=finite, parse_float=finite, parse_constant=refuse, object_pairs_hook=once)
+        json.dumps(row, ensure_ascii=False).encode("utf-8")
+    except (ValueError, Refused, OverflowError, RecursionError):
+        return None
+    return marked(row) if isinstance(row, dict) else None
+
+
+def changed(data, alphabet):
+    data = bytearray(data)
+    for _ in range(draw.choice([0, 1, 1, 2, 5])):
+        at = draw.randrange(len(data) + 1)
+        data[at : at + draw.randrange(3)] = draw.choice(alphabet)
+    return bytes(data)
+
+
+ODD = [part.encode() for part in ['"', "\\", "{", "}", "[", "]", ",", ":", "0", "-", "1e400", ".", "e", "NaN", "null", "\\ud83d", "\\ude00", "\\u", "\x00", "\t", " "]]
+ODD += [b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b""]
+for i in range(10):
+    odd = []
+    while len(odd) < 400:
+        line = json_object([(text(4), json_value()) for _ in range(draw.randrange(5))]).encode()
+        line = changed(line, ODD).replace(b"\n", b"")
+        # A mark at the start of a file is no part of a line.
+        if line.strip(b" \t\r") and (odd or not line.startswith(b"\xef\xbb\xbf")):
+            odd.append(line)
+    cases.append({"file": write(f"odd{i}.jsonl", b"\n".join(odd)), "format": "odd lines", "rows": [verdict(line) for line in odd]})
+for i in range(400):
+    data = members("".join(text(30) for _ in range(3)).encode())
+    data = changed(data, [bytes([draw.randrange(256)]), b"\0", b"\x1f\x8b", b"\x1f", b"junk", b""])
+    data = data[: draw.randrange(len(data))] if draw.random() < 0.2 else data
+    try:
+        with gzip.open(os.path.join(folder, write(f"odd{i}.gz", data)), "rt", encoding="utf-8", newline="") as file:
+            rows = [file.read()]
+    except Exception:
+        rows = [None]
+    cases.append({"file": f"odd{i}.gz", "format": "odd gzip", "rows": rows})
 
 # Parquet: columns of every type, in every compression, page version and encoding.
 

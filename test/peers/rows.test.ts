@@ -4,6 +4,7 @@ import { cacheFolder } from '@graft/engine';
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeText } from '../../plugins/text/src/file-bytes';
 import { PieceReader } from '../../plugins/text/src/pieces';
 import { openRows } from '../../plugins/text/src/open-rows';
 import type { Row, Rows } from '../../plugins/text/src/rows';
@@ -12,7 +13,8 @@ import { describeIf, temporaryFolder } from '../support';
 
 const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
 const isThere = existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import pyarrow'], { stdio: 'ignore' }).status === 0;
-const SEEDS = (process.env.GRAFT_PEERS_SEEDS ?? '1').split(',').map(Number);
+/** Other files for another number. */
+const SEED = process.env.GRAFT_PEERS_SEED ?? '1';
 const DAMAGED = 1000;
 
 type Marked =
@@ -26,17 +28,33 @@ type Marked =
 
 interface Case {
   readonly file: string;
-  readonly format: 'lines' | 'text' | 'parquet';
+  readonly format: 'lines' | 'text' | 'parquet' | 'odd lines' | 'odd gzip';
   readonly rows: readonly Marked[];
 }
 
-const counts = { rows: 0, texts: 0, numbers: 0, damaged: 0, refused: 0 };
+const counts = { rows: 0, texts: 0, numbers: 0, odd: 0, oddRefused: 0, damaged: 0, refused: 0 };
 
 async function open(path: string, columns: readonly string[]): Promise<Rows> {
   const files = [{ path, size: statSync(path).size }];
   const rows = await openRows(files, { columns, split: undefined, patterns: path });
   if (rows.stretches) await rows.hold!(rows.stretches.map((_, i) => i));
   return rows;
+}
+
+/** A file's text, as documents are read: piece by piece. */
+async function textOf(path: string): Promise<string> {
+  const reader = new PieceReader(undefined);
+  const parts: string[] = [];
+  try {
+    for (let offset = 0, ends = false; !ends;) {
+      const piece = await reader.read({ path, size: statSync(path).size }, offset);
+      parts.push(decodeText(piece.bytes, path, offset));
+      ({ next: offset, endsFile: ends } = piece);
+    }
+  } finally {
+    reader.dispose();
+  }
+  return parts.join('');
 }
 
 /** The value by the keys that lead to it, as a template has it; lists and objects part by part. */
@@ -81,25 +99,23 @@ function compareScalar(value: unknown, where: string, expected: Marked): void {
 describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'files of Python and pyarrow', () => {
   jest.setTimeout(600_000);
   const folder = temporaryFolder();
-  const cases = new Map<number, Case[]>();
+  let cases: readonly Case[] = [];
 
   beforeAll(() => {
-    for (const seed of SEEDS) {
-      const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'rows.py'), folder, String(seed)], { encoding: 'utf8' });
-      if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
-      cases.set(seed, JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as Case[]);
-    }
+    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'rows.py'), folder, SEED], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
+    cases = JSON.parse(readFileSync(join(folder, 'cases.json'), 'utf8')) as Case[];
   });
 
   afterAll(() => {
-    const { rows, texts, numbers, damaged, refused } = counts;
+    const { rows, texts, numbers, odd, oddRefused, damaged, refused } = counts;
     process.stdout.write(
-      `Read as Python reads them: ${rows} rows with ${texts} texts and ${numbers} numbers; ${damaged} damaged files, of which ${refused} refused.\n`,
+      `Read as Python reads them: ${rows} rows with ${texts} texts and ${numbers} numbers; ${odd} odd lines and gzip files, of which ${oddRefused} refused; ${damaged} damaged files, of which ${refused} refused.\n`,
     );
   });
 
   test('give the same rows', async () => {
-    const all = [...cases.values()].flat().filter(({ format }) => format !== 'text');
+    const all = cases.filter(({ format }) => format === 'lines' || format === 'parquet');
     expect(all.length).toBeGreaterThan(100);
     for (const { file, rows } of all) {
       const columns = file.endsWith('.parquet')
@@ -117,25 +133,45 @@ describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'f
   });
 
   test('give the same texts, in pieces', async () => {
-    for (const { file, rows } of [...cases.values()].flat().filter(({ format }) => format === 'text')) {
-      const path = join(folder, file);
-      const reader = new PieceReader(undefined);
-      const parts: string[] = [];
-      for (let offset = 0, ends = false; !ends;) {
-        const piece = await reader.read({ path, size: statSync(path).size }, offset);
-        parts.push(Buffer.from(piece.bytes).toString());
-        ({ next: offset, endsFile: ends } = piece);
-      }
-      reader.dispose();
-      expect([file, parts.join('') === rows[0]]).toEqual([file, true]);
+    for (const { file, rows } of cases.filter(({ format }) => format === 'text')) {
+      const text = await textOf(join(folder, file));
+      expect([file, text === rows[0]]).toEqual([file, true]);
       counts.texts++;
+    }
+  });
+
+  test('are refused line by line where Python refuses them, or would lose something', async () => {
+    for (const { file, rows } of cases.filter(({ format }) => format === 'odd lines')) {
+      const read = await open(join(folder, file), []);
+      expect([file, read.length]).toEqual([file, rows.length]);
+      for (const [i, expected] of rows.entries()) {
+        counts.odd++;
+        if (expected === null) {
+          counts.oddRefused++;
+          await expect(read.read(i)).rejects.toThrow(/ is not (UTF-8|a JSON object on a line): /);
+        } else {
+          const row = await read.read(i);
+          compare(row, row, [file, String(i)], expected);
+        }
+      }
+    }
+  });
+
+  test('are never another text where gzip is damaged', async () => {
+    for (const { file, rows } of cases.filter(({ format }) => format === 'odd gzip')) {
+      counts.odd++;
+      const text = await textOf(join(folder, file)).catch((error: unknown) => {
+        expect(error).toBeInstanceOf(DataError);
+        counts.oddRefused++;
+      });
+      if (text !== undefined) expect([file, text]).toEqual([file, rows[0]]);
     }
   });
 
   test('that are damaged end in an error that names them, or in rows', async () => {
     let state = 11;
     const draw = (below: number): number => (state = (state * 48271) % 0x7fffffff) % below;
-    const files = [...cases.values()].flat().filter(({ format }) => format !== 'text');
+    const files = cases.filter(({ format }) => format === 'lines' || format === 'parquet');
     for (let i = 0; i < DAMAGED; i++) {
       const { file, rows, format } = files[draw(files.length)];
       const bytes = Buffer.from(readFileSync(join(folder, file)));

@@ -1,10 +1,10 @@
 import type { HostFields, Tokenizer } from '@graft/core';
 import { readFile } from 'node:fs/promises';
 
-/** A text on each line. Throws DataError for a file that is empty or cannot be read, and for a blank line. */
+/** A text on each line. Throws DataError for a file that is empty, is not UTF-8 or cannot be read, and for a blank line. */
 export async function readTexts(file: string): Promise<string[]> {
-  const { DataError } = await import('@graft/core');
-  const content = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const { DataError, decodeUtf8, describeInvalidUtf8 } = await import('@graft/core');
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
     throw new DataError(`${file} cannot be read: ${reason}.`, {
       code: 'data.unreadable',
@@ -12,6 +12,9 @@ export async function readTexts(file: string): Promise<string[]> {
       cause,
     });
   });
+  const content = decodeUtf8(bytes);
+  if (content === undefined)
+    throw new DataError(`${file} is not UTF-8: ${describeInvalidUtf8(bytes)}.`, { code: 'data.encoding', exitCode: 2 });
   if (content === '')
     throw new DataError(`${file} is empty; it should hold a text on each line.`, { code: 'data.empty', exitCode: 2 });
   const lines = content.replace(/\r?\n$/, '').split(/\r?\n/);

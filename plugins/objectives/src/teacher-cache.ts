@@ -114,6 +114,13 @@ interface Shard {
   readonly logRest: TensorInfo;
 }
 
+/**
+ * Bytes of token ids that are checked when a cache is opened, a second or two of reading. Those behind them are checked when
+ * they are read.
+ */
+const CHECKED_BYTES = 2 ** 31;
+const CHUNK_BYTES = 2 ** 24;
+
 /** Files that are open at a time: a cache may have more of them than a process may open. */
 const OPEN_FILES = 64;
 
@@ -130,7 +137,10 @@ export class TeacherCache {
     private readonly table: Int32Array,
   ) {}
 
-  /** Throws DataError where there is no cache, CheckpointError where one of its files is broken. */
+  /**
+   * Throws DataError where there is no cache, CheckpointError where one of its files is broken, or has token ids beyond the
+   * vocabulary.
+   */
   static async open(folder: string): Promise<TeacherCache> {
     const index = await readCacheIndex(folder);
     if (!index) {
@@ -143,7 +153,8 @@ export class TeacherCache {
     const table = new Int32Array(3 * index.shards.reduce((sum, { sequences }) => sum + sequences, 0));
     const places = new Map<string, number>();
     const shards: Shard[] = [];
-    for (const { file, sequences } of index.shards) {
+    let unchecked = CHECKED_BYTES;
+    for (const { file, sequences, positions } of index.shards) {
       const reader = await SafetensorsReader.open(join(folder, file));
       try {
         const keys = Buffer.from(await reader.readBytes('keys'));
@@ -159,6 +170,15 @@ export class TeacherCache {
           reader.info(name),
         );
         if (tokens.shape[1] !== index.topK || logProbabilities.dtype !== index.dtype) throw contradicts(folder, file);
+        if (tokens.dtype !== 'I32' || [tokens, logProbabilities, logRest].some(({ shape }) => shape[0] !== positions))
+          throw contradicts(folder, file);
+        if (offsets[0] !== 0 || offsets[sequences] !== positions || !isRising(offsets)) throw contradicts(folder, file);
+        const checked = Math.min(tokens.byteLength, unchecked);
+        for (let start = 0; start < checked; start += CHUNK_BYTES) {
+          const range = { start, end: Math.min(start + CHUNK_BYTES, checked) };
+          checkTokens(join(folder, file), new Int32Array((await reader.readBytes('tokens', range)).buffer), index);
+        }
+        unchecked -= checked;
         shards.push({ file: join(folder, file), tokens, logProbabilities, logRest });
       } finally {
         await reader.close();
@@ -192,10 +212,11 @@ export class TeacherCache {
       this.fill(file, bytes, tensor.offset + first * width);
       return bytes;
     };
-    const ids = rows(tokens);
+    const ids = new Int32Array(rows(tokens).buffer);
+    checkTokens(file, ids, this.index);
     return {
       positions,
-      tokens: new Int32Array(ids.buffer),
+      tokens: ids,
       logProbabilities: toFloat32(rows(logProbabilities), logProbabilities.dtype),
       logRest: toFloat32(rows(logRest), logRest.dtype),
     };
@@ -229,6 +250,19 @@ export class TeacherCache {
         cause,
       });
     }
+  }
+}
+
+const isRising = (offsets: Int32Array): boolean => offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]);
+
+/** An id beyond the vocabulary would be the probability of a token that there is not, in silence. */
+function checkTokens(file: string, ids: Int32Array, { vocabulary }: TeacherCacheIndex): void {
+  for (const id of ids) {
+    if (id >= 0 && id < vocabulary) continue;
+    throw new CheckpointError(`${file} has the token ${id}, but the vocabulary has ${vocabulary} tokens.`, {
+      code: 'distillation.cache-tokens',
+      hint: 'Make the cache again, in another folder.',
+    });
   }
 }
 

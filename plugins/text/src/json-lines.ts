@@ -4,6 +4,7 @@ import type { DataFile } from './find-files';
 import type { Split } from './hold-out';
 import { LineIndex } from './line-index';
 import type { Row, Rows, Stretch } from './rows';
+import { kindOf } from './template';
 
 /** Longest line that becomes a text; V8's texts end a little further on. */
 const LONGEST_LINE_BYTES = 1 << 28;
@@ -78,8 +79,8 @@ export class JsonLines implements Rows {
     try {
       // A byte order mark at the start of a file marks its encoding; JSON has no use for it.
       const value = parseJson(start === 0 ? text.replace(/^\ufeff/, '') : text, { exactNumbers: true });
-      if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Row;
-      problem = `it is ${value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`}`;
+      if (kindOf(value) === 'an object') return value as Row;
+      problem = `it is ${kindOf(value)}`;
     } catch (error) {
       if (!(error instanceof JsonProblem)) throw error;
       problem = error.offset === undefined ? error.what : `${error.what} at character ${error.offset + 1}`;

@@ -21,6 +21,7 @@ const folder = folderWith({
   'broken.jsonl': `{"text": "fine"}\n{"text": \n`,
   'list.jsonl': '[1, 2]',
   'empty.jsonl': '\n \n',
+  'number.jsonl': '1e00',
   'blank.jsonl': '{"text": "fine", "q": "ab", "a": ""}\n{"text": "", "q": "", "a": ""}\n',
 });
 const files = join(folder, '[ab].jsonl');
@@ -108,6 +109,7 @@ describe('jsonl', () => {
     ['bad.jsonl', { text: 'body' }, 'bad.jsonl:1 should have a text under "body", but has only text.'],
     ['broken.jsonl', {}, 'broken.jsonl:2 is not a JSON object on a line: '],
     ['list.jsonl', {}, 'list.jsonl:1 is not a JSON object on a line: it is a list.'],
+    ['number.jsonl', {}, 'number.jsonl:1 is not a JSON object on a line: it is a number.'],
     ['empty.jsonl', {}, 'empty.jsonl holds anything'],
     ['blank.jsonl', {}, 'blank.jsonl:2 has an empty text: "text" gives no token.'],
     ['blank.jsonl', { source: 'q', target: 'a' }, 'blank.jsonl:2 has an empty source: "q" gives no token.'],

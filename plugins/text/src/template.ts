@@ -91,7 +91,8 @@ function isWritten(value: unknown): boolean {
   return typeof value === 'bigint' || typeof value === 'boolean' || value instanceof ExactNumber;
 }
 
-function kindOf(value: unknown): string {
+/** What a value is, in a sentence. */
+export function kindOf(value: unknown): string {
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
