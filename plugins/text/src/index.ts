@@ -8,6 +8,10 @@ export {
   type TrainTokenizerReport,
 } from './train-tokenizer';
 export { learnMerges, type LearnedMerges, type LearnOptions } from './bpe-trainer';
+export { ChatFormat, GEMMA_MARKERS, type AnswerPair, type ChatMarkers, type ChatMessage } from './chat-format';
+export { findChatTemplate, openChatFormat, type ChatFormatOptions } from './open-chat-format';
+export { parseAnsweredConversation, parseConversation } from './conversation';
+export { RowProblem } from './rows';
 export { type TextOptions } from './text';
 export { type JsonlOptions } from './jsonl';
 export { type ParquetOptions } from './parquet';

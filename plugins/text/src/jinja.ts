@@ -64,14 +64,21 @@ class BoundedInterpreter extends Interpreter {
   }
 
   override evaluate(statement: Node | undefined, environment: Scope): Value {
-    if (++this.steps > MAX_STEPS) throw new TooMuch(`it takes more than ${MAX_STEPS.toLocaleString('en')} steps`);
+    this.spend(1);
     const value = super.evaluate(statement, environment);
     if (isText(value) && value.value.length > MAX_TEXT_CHARACTERS)
       throw new TooMuch(`it makes a text of more than ${MAX_TEXT_CHARACTERS.toLocaleString('en')} characters`);
     return value;
   }
 
+  /** Throws once a rendering has taken too many steps. */
+  spend(steps: number): void {
+    this.steps += steps;
+    if (this.steps > MAX_STEPS) throw new TooMuch(`it takes more than ${MAX_STEPS.toLocaleString('en')} steps`);
+  }
+
   override evaluateBlock(statements: readonly Node[], environment: Scope): Value {
+    this.spend(1);
     const scope = this.loopBodies.has(statements) ? new Environment(environment) : environment;
     return super.evaluateBlock(statements, scope);
   }
@@ -127,10 +134,15 @@ export class JinjaTemplate {
 
   /** Throws DataError for a template that is too large, or that cannot be parsed. */
   constructor(
-    private readonly source: string,
+    readonly source: string,
     readonly file: string,
   ) {
     this.parse();
+  }
+
+  /** Whether what it renders depends on the day. */
+  get readsDate(): boolean {
+    return this.source.includes('strftime_now');
   }
 
   /** Whether it says itself, by `{% generation %}`, what the model is to say. */
@@ -145,6 +157,7 @@ export class JinjaTemplate {
   ): string {
     const { program, loopBodies } = this.parse(generationMarks);
     const environment = new Environment();
+    const interpreter = new BoundedInterpreter(environment, loopBodies);
     const globals: Readonly<Record<string, unknown>> = {
       true: true,
       false: false,
@@ -155,12 +168,16 @@ export class JinjaTemplate {
       raise_exception: (message: unknown) => {
         throw new Raised(String(message));
       },
-      range: boundedRange,
+      range: (...numbers: [number, number?, number?]) => {
+        const counted = boundedRange(...numbers);
+        interpreter.spend(counted.length);
+        return counted;
+      },
       strftime_now: (format: string) => strftime(now, format),
     };
     for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
     try {
-      return String(new BoundedInterpreter(environment, loopBodies).run(program).value);
+      return String(interpreter.run(program).value);
     } catch (cause) {
       throw this.problem(cause, 'render');
     }

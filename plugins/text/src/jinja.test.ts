@@ -1,0 +1,84 @@
+import { DataError } from '@graft/core';
+import { JinjaTemplate } from './jinja';
+import { pythonStrip, strftime } from './python-text';
+
+const render = (source: string, variables: object = {}): string =>
+  new JinjaTemplate(source, 'a.jinja').render(variables as Record<string, unknown>);
+
+test.each<[string, object, string]>([
+  ["{{ x | trim }}|{{ ' a ' | trim }}", { x: '\x1c\u2003a\ufeff\x85\n' }, 'a\ufeff|a'],
+  ["{{ x.strip('\\n') }}|", { x: '\n a \n' }, ' a |'],
+  ["{{ x.lstrip('\\n') }}|{{ x.rstrip() }}|", { x: '\n a \n' }, ' a \n|\n a|'],
+  ["{{ 'xyx' | trim('x') }}", {}, 'y'],
+  [
+    "{{ x.split('</think>')[0].rstrip('\\n').split('<think>')[-1].lstrip('\\n') }}",
+    { x: '<think>\n a \n</think>b' },
+    ' a ',
+  ],
+  // What a loop sets is forgotten with the round, as in Python's engine.
+  ['{% for i in [1, 2, 3] %}{% if i == 1 %}{% set x = i %}{% endif %}[{{ x }}]{% endfor %}', {}, '[1][][]'],
+  ['{% set x = 0 %}{% for i in [1, 2] %}{% set x = x + i %}[{{ x }}]{% endfor %}{{ x }}', {}, '[1][2]0'],
+  ['{% set n = namespace(x=0) %}{% for i in [1, 2] %}{% set n.x = n.x + i %}{% endfor %}{{ n.x }}', {}, '3'],
+  ['{% for i in range(2, 8, 3) %}{{ i }}{% endfor %}', {}, '25'],
+  ['{% if tools is defined and tools %}t{% else %}-{% endif %}', { tools: null }, '-'],
+  ['a{% generation %}b{% endgeneration %}\nc', {}, 'abc'],
+])('%s', (source, variables, expected) => {
+  expect(render(source, variables)).toBe(expected);
+});
+
+test('marks stand where the template says that the model speaks, with the blanks that it asks for', () => {
+  const marks = { generationMarks: ['<', '>'] } as const;
+  const template = new JinjaTemplate('  {%- generation -%}\n a {% endgeneration %}\n b', 'a.jinja');
+  expect(template.marksAnswers).toBe(true);
+  expect(template.render({}, marks)).toBe('<a > b');
+  expect(new JinjaTemplate('a', 'a.jinja').marksAnswers).toBe(false);
+});
+
+test.each<[string, string, RegExp]>([
+  [
+    'chat.refused',
+    "{{ raise_exception('No system role.') }}",
+    /^The chat template of a\.jinja refuses the conversation: No system role\.$/,
+  ],
+  ['chat.template', '{% if %}', /^The chat template of a\.jinja cannot be read: /],
+  ['chat.template', '{{ x', /^The chat template of a\.jinja cannot be read: /],
+  ['chat.template', '{%+ if true %}{% endif %}', /cannot be read: "\{%\+" is not supported/],
+  ['chat.template', "{{ 'a'.nonsense() }}", /^The chat template of a\.jinja cannot be rendered: /],
+  ['chat.template', "{{ strftime_now('%Q') }}", /cannot be rendered: strftime_now does not know "%Q"/],
+  [
+    'chat.template-limit',
+    '{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}',
+    /takes more than 500,000 steps/,
+  ],
+  ['chat.template-limit', '{% for i in range(10 ** 9) %}{% endfor %}', /counts over more than 10,000 numbers/],
+  [
+    'chat.template-limit',
+    "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
+    /makes a text of more than 33,554,432 characters/,
+  ],
+  ['chat.template-limit', `{{ ${'('.repeat(50_000)}1${')'.repeat(50_000)} }}`, /nests too deeply/],
+  ['chat.template-limit', `{{ 1 }}${' '.repeat(5000)}{{ 2 }}`, /has more than 4,096 blanks in one place/],
+  ['chat.template-limit', 'x'.repeat(2 ** 20 + 1), /is longer than 1,048,576 characters/],
+])('%s: an error that names the file', (code, source, message) => {
+  const error = ((): unknown => {
+    try {
+      return render(source);
+    } catch (thrown) {
+      return thrown;
+    }
+  })();
+  expect(error).toBeInstanceOf(DataError);
+  expect(error).toMatchObject({ code, message: expect.stringMatching(message) as string });
+});
+
+test('strip goes by characters, not by halves of them', () => {
+  expect(pythonStrip('😀a😀', 'strip', '😀')).toBe('a');
+  expect(pythonStrip('😀a', 'lstrip', '😁')).toBe('😀a');
+});
+
+test('dates are those of the C locale', () => {
+  const date = new Date(2026, 1, 3, 15, 4, 5);
+  expect(strftime(date, '%d %b %Y, %A %B, %H:%M:%S %I %p %y %m %%')).toBe(
+    '03 Feb 2026, Tuesday February, 15:04:05 03 PM 26 02 %',
+  );
+});
