@@ -103,6 +103,24 @@ describe('two workers', () => {
     expect(readJson(join(runFolderOf(outcome), 'run.json'))).toMatchObject({ status: 'finished', workers: 2 });
   });
 
+  test('drop the numbers that one worker drops, in micro-batches too', async () => {
+    // Rows that all workers pad to one length.
+    const dropping = (name: string, train = ''): string =>
+      write(
+        join(folder, `${name}.yaml`),
+        readFileSync(config(name, train), 'utf8')
+          .replace('initializer:', '  dropout: 0.2\n  attentionDropout: 0.2\ninitializer:')
+          .replace('padToMultipleOf: 8', 'padToMultipleOf: 32'),
+      );
+    dropping('dropping');
+    dropping('droppingParts', ', microBatches: 2');
+    const alone = await run('dropping');
+    expect(Math.abs(alone[0].loss - whole[0].loss)).toBeGreaterThan(1e-4);
+    expectSameLosses(await run('droppingParts'), alone);
+    const outcome = await graftSucceeds(['run', 'droppingParts.yaml', '--local-workers', '2'], folder);
+    expectSameLosses(readMetrics(runFolderOf(outcome)), alone);
+  });
+
   test('may share out the optimizer’s state, and one worker goes on with their run', async () => {
     config('shares', ', shardOptimizer: true, averageDecay: 0.9, microBatches: 2');
     config('average', ', averageDecay: 0.9');

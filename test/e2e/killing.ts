@@ -20,13 +20,15 @@ export interface Variant {
   readonly train?: string;
 }
 
-/** Everything that has a state: shuffled and packed text, random denoisers, moments, a moving average. */
+/** Everything that has a state: shuffled and packed text, random denoisers, dropout, moments, a moving average. */
 const config = ({ name, engine, train = '' }: Variant): string => `name: ${name}
 seed: 7
 model:
   vocabularySize: 320
   encoder: { layers: 1, hidden: 32, feedForward: 64, heads: 2 }
   decoder: { layers: 1, hidden: 32, feedForward: 64, heads: 2 }
+  dropout: 0.1
+  attentionDropout: 0.1
 initializer: { use: scratch }
 objective: { use: ul2, sentinels: { count: 40 } }
 dataset: &text
