@@ -60,12 +60,12 @@ export function parseJson(text: string, { exactNumbers = false }: JsonOptions = 
     throw syntaxProblem(text, cause);
   }
   // Most texts hold nothing of this kind, and a look at the whole text is much cheaper than one at every token.
-  const mayHaveSurrogates = /\\u[dD][89a-fA-F]/.test(text);
+  const mayHaveSurrogates = text.includes('\\u');
   const census = count(value, text, mayHaveSurrogates);
   if (census.surrogate !== undefined)
     throw new JsonProblem(`${escapedUnit(census.surrogate)} is half of a surrogate pair, not a character`, text);
   const mayRepeatKeys = census.keys < (text.match(/"\s*:/g)?.length ?? 0);
-  const mayBeInexact = exactNumbers && INEXACT.test(text);
+  const mayBeInexact = exactNumbers && census.numbers && INEXACT.test(text);
   if (mayRepeatKeys || mayBeInexact || census.overflow) return parseExactly(text, exactNumbers);
   return value;
 }
@@ -76,18 +76,21 @@ const INEXACT = /(?:^|[[,:])\s*(?:-?\d{16}|-?\d+[.eE]|-0)/;
 interface Census {
   keys: number;
   surrogate?: string;
+  numbers: boolean;
   overflow: boolean;
 }
 
 function count(value: unknown, text: string, mayHaveSurrogates: boolean): Census {
-  const census: Census = { keys: 0, overflow: false };
+  const census: Census = { keys: 0, numbers: false, overflow: false };
   const look = (one: string): void => {
     if (mayHaveSurrogates) census.surrogate ??= loneSurrogate(one);
   };
   const walk = (at: unknown, depth: number): void => {
     if (typeof at === 'string') look(at);
-    else if (typeof at === 'number') census.overflow ||= !Number.isFinite(at);
-    else if (typeof at === 'object' && at !== null) {
+    else if (typeof at === 'number') {
+      census.numbers = true;
+      census.overflow ||= !Number.isFinite(at);
+    } else if (typeof at === 'object' && at !== null) {
       if (depth === DEEPEST)
         throw new JsonProblem(`it has more than ${DEEPEST} objects and lists within each other`, text);
       if (Array.isArray(at)) for (const item of at) walk(item, depth + 1);
