@@ -4,13 +4,16 @@ import { cacheFolder, openEngine, tf, type Engine } from '@graft/engine';
 import {
   adaptCheckpoint,
   Classifier,
+  exportEncoder,
   GemmaModel,
+  loadAnyModel,
   loadClassifier,
   loadModel,
   modelOptions,
   resolveModelConfig,
   runForward,
   saveClassifier,
+  type AnyGemma,
 } from '@graft/gemma';
 import { ScratchInitializer, scratchOptions } from '@graft/scratch';
 import { spawnSync } from 'node:child_process';
@@ -157,6 +160,44 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
       expect(largestOf(logits, await publishedLogits(folder, inputs), seen)).toBeLessThan(1e-4);
   });
 
+  describe('an encoder alone', () => {
+    const inputs = (): HostFields => ({ input_ids: ids(3, 20), attention_mask: mask([20, 11, 3], 20) });
+
+    async function encoderDifference(folder: string, fields: HostFields, made = folder): Promise<number> {
+      const [given, said] = [join(base, 'encoder-inputs.safetensors'), join(base, 'states.safetensors')];
+      await writeHostTensors(given, fields as Record<string, HostTensor>);
+      python('encoder_states.py', made, given, said);
+      const loaded = await loadAnyModel(folder, { encoderWindow: 'inclusive' });
+      expect([loaded.model.kind, loaded.unknownTensors]).toEqual(['encoder-only', []]);
+      const outputs = await runForward({ ...loaded, engine, inputs: fields });
+      loaded.dispose();
+      const { states } = await readHostTensors(said);
+      return largestOf(outputs.encoder_last_hidden_state, states, fields.attention_mask);
+    }
+
+    test('that Graft exported, in shards', async () => {
+      const side = { layers: 3, hidden: 24, feedForward: 40, heads: 4, keyValueHeads: 2, headDim: 8, slidingWindow: 6 };
+      const config = resolveModelConfig(
+        modelOptions.parse({ vocabularySize: 96, encoder: side, decoder: { ...side, hidden: 32 } }),
+      );
+      await writeScratch(join(base, 'whole'), config);
+      const out = join(base, 'exported');
+      await exportEncoder({ encoder: join(base, 'whole'), out, maxShardBytes: 20_000 });
+      expect(existsSync(join(out, 'model.safetensors.index.json'))).toBe(true);
+      expect(await encoderDifference(out, inputs())).toBeLessThan(1e-4);
+    });
+
+    test('as the published implementation writes it, and as a checkpoint of a Graft run names it', async () => {
+      const folder = join(base, 'theirs-alone');
+      expect(await encoderDifference(folder, inputs(), `new:${folder}`)).toBeLessThan(1e-4);
+      const loaded = await loadAnyModel(folder);
+      const ours = join(base, 'ours-alone');
+      await writeParameters(ours, loaded.model, loaded.parameters);
+      loaded.dispose();
+      expect(await encoderDifference(ours, inputs())).toBeLessThan(1e-4);
+    });
+  });
+
   async function writeScratch(folder: string, config: GemmaModel['config'], maxShardBytes?: number): Promise<void> {
     const model = new GemmaModel(config);
     const initializer = new ScratchInitializer(scratchOptions.parse({ std: 0.3 }));
@@ -167,7 +208,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
 
   async function writeParameters(
     folder: string,
-    model: GemmaModel,
+    model: AnyGemma,
     parameters: Parameters,
     maxShardBytes?: number,
   ): Promise<void> {

@@ -1,4 +1,4 @@
-import type { GemmaConfig, ModelCosts, PartCosts } from '@graft/gemma';
+import type { AnyGemmaConfig, ModelCosts, PartCosts } from '@graft/gemma';
 import { formatBytes, table } from './table';
 
 export interface CostOptions {
@@ -11,9 +11,9 @@ export interface CostOptions {
 const BYTES: Readonly<Record<string, number>> = { float32: 4, bfloat16: 2 };
 
 /** The model that a preset's name means. Throws UsageError for names that mean none. */
-export async function presetConfig(preset: string, kind: string | undefined): Promise<GemmaConfig> {
+export async function presetConfig(preset: string, kind: string | undefined): Promise<AnyGemmaConfig> {
   const { UsageError } = await import('@graft/engine');
-  const { modelOptions, resolveModelConfig, parsePreset } = await import('@graft/gemma');
+  const { modelOptions, resolveAnyConfig, parsePreset } = await import('@graft/gemma');
   const parsed = modelOptions.safeParse({ preset, kind });
   if (!parsed.success) {
     const [{ message, path }] = parsed.error.issues;
@@ -21,11 +21,11 @@ export async function presetConfig(preset: string, kind: string | undefined): Pr
   }
   // A single size is a decoder-only model, as its published checkpoint is, unless a kind is named.
   const lone = parsePreset(preset)?.pair === false;
-  return resolveModelConfig({ ...parsed.data, kind: parsed.data.kind ?? (lone ? 'decoder-only' : 'encoder-decoder') });
+  return resolveAnyConfig({ ...parsed.data, kind: parsed.data.kind ?? (lone ? 'decoder-only' : 'encoder-decoder') });
 }
 
 export async function costs(
-  config: GemmaConfig,
+  config: AnyGemmaConfig,
   { dtype, sourceLength, targetLength }: CostOptions,
 ): Promise<ModelCosts & { dtype: string; bytes: number }> {
   const { UsageError } = await import('@graft/engine');
@@ -51,7 +51,7 @@ function operations(flops: number): string {
 }
 
 /** The costs as a table, a row a part. */
-export async function costLines(config: GemmaConfig, options: CostOptions): Promise<string[]> {
+export async function costLines(config: AnyGemmaConfig, options: CostOptions): Promise<string[]> {
   const { parts, parameters, embedding, bytes, dtype, lengths, kind } = await costs(config, options);
   const width = BYTES[dtype];
   const count = (value: number): string => (value === 0 ? '' : value.toLocaleString('en'));
@@ -66,8 +66,11 @@ export async function costLines(config: GemmaConfig, options: CostOptions): Prom
   });
   rows.push(row('total', { parameters: parameters - embedding, embedding }, ''));
   const { sourceLength, targetLength } = lengths;
-  const read =
-    kind === 'encoder-decoder' ? `${sourceLength} source and ${targetLength} target tokens` : `${targetLength} tokens`;
+  const read = {
+    'encoder-decoder': `${sourceLength} source and ${targetLength} target tokens`,
+    'decoder-only': `${targetLength} tokens`,
+    'encoder-only': `${sourceLength} tokens`,
+  }[kind];
   return [
     table(['', 'parameters', 'embedding', dtype, 'FLOPs/token'], rows, { right: [1, 2, 3, 4] }),
     '',

@@ -1,20 +1,36 @@
-import type { GemmaOptions, LoadedModel, WeightPrecision } from '@graft/gemma';
+import type { AnyGemma, GemmaOptions, LoadedModel, WeightPrecision } from '@graft/gemma';
 import type { CommandContext } from './context';
 import { UsageMistake } from './report-error';
 
-/** A command's model; tells of tensors that it has no use for, by name. The caller disposes it. */
-export async function openModel(
+type OpenOptions = GemmaOptions & { readonly weights?: WeightPrecision };
+
+/** A command's model, one that makes words; reports tensors that it has no use for, by name. The caller disposes it. */
+export async function openModel(context: CommandContext, folder: string, options: OpenOptions): Promise<LoadedModel> {
+  const { loadModel } = await import('@graft/gemma');
+  return checked(context, folder, options, await loadModel(folder, options));
+}
+
+/** As `openModel`, of a model of any kind: for commands that an encoder alone serves as well. */
+export async function openAnyModel(
   context: CommandContext,
   folder: string,
-  options: GemmaOptions & { readonly weights?: WeightPrecision },
-): Promise<LoadedModel> {
-  const { loadModel } = await import('@graft/gemma');
-  const loaded = await loadModel(folder, options);
+  options: OpenOptions,
+): Promise<LoadedModel<AnyGemma>> {
+  const { loadAnyModel } = await import('@graft/gemma');
+  return checked(context, folder, options, await loadAnyModel(folder, options));
+}
+
+function checked<L extends LoadedModel<AnyGemma>>(
+  context: CommandContext,
+  folder: string,
+  options: OpenOptions,
+  loaded: L,
+): L {
   for (const [option, value] of [
     ['window', options.encoderWindow] as const,
     ['attention', options.encoderAttention] as const,
   ]) {
-    if (value === undefined || loaded.model.kind === 'encoder-decoder') continue;
+    if (value === undefined || loaded.model.kind !== 'decoder-only') continue;
     loaded.dispose();
     throw new UsageMistake(`--encoder-${option} is given, but ${folder} is decoder-only and has no encoder.`);
   }

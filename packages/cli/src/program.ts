@@ -9,6 +9,7 @@ import { addClassifyCommand } from './commands/classify';
 import { addEmbedCommand } from './commands/embed';
 import { addEngineCommand } from './commands/engine';
 import { addEvaluateCommand } from './commands/evaluate';
+import { addExportCommand } from './commands/export';
 import { addForwardCommand } from './commands/forward';
 import { addGenerateCommand } from './commands/generate';
 import { addInspectCommand } from './commands/inspect';
@@ -31,6 +32,7 @@ const COMMANDS = [
   addEvaluateCommand,
   addReportCommand,
   addAdaptCommand,
+  addExportCommand,
   addAverageCommand,
   addForwardCommand,
   addGenerateCommand,

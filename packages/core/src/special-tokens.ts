@@ -87,17 +87,20 @@ export function specialTokenPolicy({ specialTokens }: Pick<Model, 'specialTokens
  */
 export function readsBos(model: Tokens, side: 'encoder' | 'decoder'): boolean {
   const { encoder, decoder } = specialTokenPolicy(model);
-  if (side === 'encoder') return model.kind === 'encoder-decoder' && encoder.bos === true;
+  if (side === 'encoder') return model.kind !== 'decoder-only' && encoder.bos === true;
+  if (model.kind === 'encoder-only') return false;
   return model.kind === 'encoder-decoder' || decoder.bos !== false;
 }
 
 /** As `SPECIAL_TOKENS_KEY` keeps it: `auto` for a start token is resolved, so that the checkpoint means the same for ever. */
 export function storedSpecialTokens(model: Tokens): SpecialTokensSection {
   const { encoder, decoder, teacher } = specialTokenPolicy(model);
+  const source = { encoder: { bos: readsBos(model, 'encoder'), eos: encoder.eos } };
+  if (model.kind === 'encoder-only') return source;
   const sides =
     model.kind === 'decoder-only'
       ? { decoder: { bos: readsBos(model, 'decoder'), eos: decoder.eos } }
-      : { encoder: { bos: readsBos(model, 'encoder'), eos: encoder.eos }, decoder: { eos: decoder.eos } };
+      : { ...source, decoder: { eos: decoder.eos } };
   return { ...sides, ...(teacher.bos === 'auto' ? {} : { teacher }) };
 }
 
@@ -107,7 +110,7 @@ export function checkpointConfigOf(model: Model): Record<string, unknown> {
 }
 
 /**
- * Tokens of a text as the model reads them: of a decoder-only model a prompt, of an encoder-decoder a source. It never has two
+ * Tokens of a text as the model reads them: of a decoder-only model a prompt, of any other a source. It never has two
  * start tokens, or two end tokens, one behind the other: a text that brings its own gets none more.
  *
  *     decoder-only, start 2   [5, 6] -> [2, 5, 6]      [2, 5] -> [2, 5]
@@ -158,7 +161,7 @@ export function describeSpecialTokens(model: Tokens): string {
   const read =
     model.kind === 'decoder-only'
       ? `${begins('decoder', ' of every sequence')}${ends(decoder)}`
-      : `encoder reads ${begins('encoder')}${ends(encoder)}, decoder starts with ${start}${ends(decoder)}`;
+      : `encoder reads ${begins('encoder')}${ends(encoder)}${model.kind === 'encoder-only' ? '' : `, decoder starts with ${start}${ends(decoder)}`}`;
   const taught = teacher.bos === 'auto' ? '' : `; teacher reads ${teacher.bos ? 'BOS in front' : 'no BOS'}`;
   return `Special tokens: ${read}${taught}; end ${eos.join(' or ')}, pad ${pad}`;
 }
@@ -189,6 +192,11 @@ export function buildModel(
     throw fail(
       'specialTokens.encoder is given, but the model is decoder-only and has no encoder.',
       'Say it of specialTokens.decoder.',
+    );
+  if (model.kind === 'encoder-only' && section.decoder !== undefined)
+    throw fail(
+      'specialTokens.decoder is given, but the model is encoder-only and has no decoder.',
+      'Say it of specialTokens.encoder.',
     );
   if (model.kind === 'encoder-decoder' && section.decoder?.bos === false)
     throw fail(

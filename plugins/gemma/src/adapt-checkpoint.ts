@@ -2,21 +2,16 @@ import {
   configDtypeName,
   CheckpointError,
   fromFloat32,
-  isFloatDtype,
   parseFloatDtype,
   readTokenizerFiles,
   recordFile,
   sourceBytes,
-  toFloat32,
   writeCheckpointResumably,
-  type CheckpointReader,
   type FileRange,
   type StoredDtype,
-  type TensorSource,
 } from '@graft/checkpoint';
 import { createRandom, NormalPool } from '@graft/core';
-import { stat, statfs } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { CrossAttention, CrossAttentionNorms } from './adapt-cross-attention';
 import {
   AdaptSources,
@@ -33,6 +28,15 @@ import {
 } from './adapt-plan';
 import { toCheckpointConfig } from './config';
 import { parameterCount, parameterSpecs } from './parameters';
+import {
+  checkFreeSpace,
+  CONCURRENCY,
+  converted,
+  fingerprint,
+  reporting,
+  type StreamedSource,
+  type StreamProgress,
+} from './stream-checkpoint';
 
 /** Standard deviation of random projections where none is given; the published configurations' initializer_range. */
 export const DEFAULT_STD = 0.02;
@@ -65,16 +69,10 @@ export interface AdaptRequest {
   /** Aborting it ends the call with a CheckpointError, code `gemma.adapt-interrupted`; finished files stay for `resume`. */
   signal?: AbortSignal;
   /** Called after every piece that was written, and once for what `resume` found. */
-  onProgress?: (progress: AdaptProgress) => void;
+  onProgress?: (progress: StreamProgress) => void;
 }
 
-export interface AdaptProgress {
-  readonly tensor: string;
-  readonly doneTensors: number;
-  readonly tensors: number;
-  readonly doneBytes: number;
-  readonly bytes: number;
-}
+export type AdaptProgress = StreamProgress;
 
 export interface AdaptReport {
   readonly out: string;
@@ -96,44 +94,11 @@ export interface AdaptReport {
   readonly unused: readonly string[];
 }
 
-/** Tensors that are copied at a time: one is read while the other is written. */
-const CONCURRENCY = 2;
-/** Bytes of a tensor read at a time where its dtype changes; twice that is held for each tensor being copied. */
-const CONVERTED_BYTES = 1 << 20;
-
-/** The sources' files, so that what is resumed is what was begun. */
-async function fingerprint(sources: AdaptSources): Promise<string[]> {
-  const files = sources.readers.flatMap((reader) => [...reader.tensors.values()].map(({ file }) => file));
-  return Promise.all(
-    [...new Set(files)].map(async (file) => {
-      const { size, mtimeMs } = await stat(file);
-      return `${resolve(file)}, ${size} bytes, changed ${new Date(mtimeMs).toISOString()}`;
-    }),
-  );
-}
-
 const interrupted = (out: string, done: number): CheckpointError =>
   new CheckpointError(`Adapting into ${out} was interrupted at ${Math.floor(100 * done)} %.`, {
     code: 'gemma.adapt-interrupted',
     hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
   });
-
-/** Throws CheckpointError where the disk has less room than the new folder takes. */
-async function checkFreeSpace(out: string, bytes: number): Promise<void> {
-  let folder = dirname(resolve(out));
-  // The folder's parents may be made only by writing it.
-  let room = await statfs(folder).catch(() => undefined);
-  while (!room && dirname(folder) !== folder) {
-    folder = dirname(folder);
-    room = await statfs(folder).catch(() => undefined);
-  }
-  if (!room || room.bavail * room.bsize >= bytes) return;
-  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(1)} GB`;
-  throw new CheckpointError(
-    `${out} would take ${gigabytes(bytes)}, but ${folder} has ${gigabytes(room.bavail * room.bsize)} left.`,
-    { code: 'checkpoint.disk-full', hint: 'Free some space, write elsewhere, or store a narrower dtype.' },
-  );
-}
 
 /**
  * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most a few chunks of tensors are
@@ -175,24 +140,10 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
       std,
       dtype: configDtypeName(dtype),
     };
-    let doneTensors = 0;
-    let doneBytes = 0;
-    const progress = (name: string, moreBytes: number, moreTensors: number): void => {
-      doneBytes += moreBytes;
-      doneTensors += moreTensors;
-      request.onProgress?.({ tensor: name, doneTensors, tensors: tensors.length, doneBytes, bytes });
-    };
-    const reported = tensors.map((source) => ({
-      ...source,
-      data: async function* () {
-        for await (const piece of source.data()) {
-          if (request.signal?.aborted) throw interrupted(out, doneBytes / bytes);
-          yield piece;
-          progress(source.name, piece.byteLength, 0);
-        }
-        progress(source.name, 0, 1);
-      },
-    }));
+    const { reported, onKept } = reporting(tensors, bytes, {
+      ...request,
+      interrupted: (done) => interrupted(out, done),
+    });
     await writeCheckpointResumably(
       out,
       {
@@ -207,11 +158,9 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
         concurrency: CONCURRENCY,
       },
       {
-        plan: { ...adapted, maxShardBytes: request.maxShardBytes, sources: await fingerprint(sources) },
+        plan: { ...adapted, maxShardBytes: request.maxShardBytes, sources: await fingerprint(sources.readers) },
         resume: request.resume,
-        onKept: (kept) => {
-          for (const source of kept) progress(source.name, sourceBytes(source), 1);
-        },
+        onKept,
       },
     );
     return {
@@ -233,10 +182,6 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
   }
 }
 
-interface StreamedSource extends TensorSource {
-  data(): AsyncIterable<Uint8Array | FileRange>;
-}
-
 function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDtype, draws: Draws): StreamedSource {
   const { spec, from, heads } = step;
   const data = async function* (): AsyncGenerator<Uint8Array | FileRange> {
@@ -246,32 +191,4 @@ function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDty
         yield fromFloat32(chunk, dtype, new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length));
   };
   return { name: spec.name, dtype, shape: spec.shape, data, computed: !from };
-}
-
-/** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. `heads`: see `AdaptStep`. */
-async function* converted(
-  reader: CheckpointReader,
-  name: string,
-  dtype: StoredDtype,
-  heads: ExpandedHeads = { from: 1, to: 1 },
-): AsyncGenerator<Uint8Array | FileRange> {
-  const { dtype: stored, file, byteLength } = reader.info(name);
-  if (!isFloatDtype(stored)) {
-    throw new CheckpointError(
-      `${file}: "${name}" holds ${stored}, no floating-point numbers; expected F32, F16 or BF16.`,
-      {
-        code: 'checkpoint.dtype',
-      },
-    );
-  }
-  const times = heads.to / heads.from;
-  // What is repeated is a head: its rows come as one piece.
-  const headBytes = times > 1 ? byteLength / heads.from : undefined;
-  const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
-    if (stored === dtype) yield* reader.ranges(name, headBytes);
-    else
-      for await (const chunk of reader.chunks(name, headBytes ?? CONVERTED_BYTES))
-        yield fromFloat32(toFloat32(chunk, stored), dtype);
-  };
-  for await (const piece of pieces()) for (let i = 0; i < times; i++) yield piece;
 }

@@ -16,7 +16,7 @@ import {
 } from './adapt-cross-attention';
 import {
   checkPair,
-  parseCheckpointConfig,
+  readModelConfig,
   type EncoderDecoderConfig,
   type GemmaOptions,
   type DecoderOnlyConfig,
@@ -24,6 +24,7 @@ import {
 import { adaptedGenerationConfig, generationDefaults, readGenerationConfig } from './generation-defaults';
 import { mapName, type Side } from './name-mapping';
 import { TIED_OUTPUT_NAMES } from './parameters';
+import { commonDtype } from './stream-checkpoint';
 
 /** Parts that an ablation may leave to chance instead of taking them from the checkpoints. */
 export const RANDOM_PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
@@ -106,9 +107,7 @@ export class AdaptSources {
 
   /** The sources' stored dtype if all their tensors agree, else float32. */
   get commonDtype(): 'F32' | 'F16' | 'BF16' {
-    const dtypes = new Set(this.readers.flatMap((reader) => [...reader.tensors.values()].map(({ dtype }) => dtype)));
-    const [first] = dtypes;
-    return dtypes.size === 1 && (first === 'F16' || first === 'BF16') ? first : 'F32';
+    return commonDtype(this.readers);
   }
 
   /** The decoder's generation_config.json, for the encoder-decoder. Throws CheckpointError where it is malformed. */
@@ -126,14 +125,12 @@ export class AdaptSources {
 
 async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyConfig> {
   const where = `${reader.path}/config.json`;
-  const config = parseCheckpointConfig(await reader.config(), {}, where);
+  const config = readModelConfig(await reader.config(), {}, where);
   if (config.kind === 'decoder-only') return config;
-  throw new CheckpointError(
-    `${reader.path} holds an encoder-decoder already; adapting takes decoder-only Gemma 2 checkpoints.`,
-    {
-      code: 'gemma.adapt-kind',
-    },
-  );
+  const held = config.kind === 'encoder-only' ? 'an encoder alone' : 'an encoder-decoder already';
+  throw new CheckpointError(`${reader.path} holds ${held}; adapting takes decoder-only Gemma 2 checkpoints.`, {
+    code: 'gemma.adapt-kind',
+  });
 }
 
 /** What an adaptation may be asked for; everything has a default. */

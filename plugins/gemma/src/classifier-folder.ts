@@ -3,7 +3,14 @@ import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
 import { CheckpointError, type Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
 import { GemmaClassifier, SCORE_WEIGHT, type ClassifierConfig, type ClassifierTask } from './classifier';
-import { parseCheckpointConfig, toCheckpointConfig, type GemmaOptions } from './config';
+import {
+  encoderOf,
+  readModelConfig,
+  toCheckpointConfig,
+  withIdleDecoder,
+  type EncoderDecoderConfig,
+  type GemmaOptions,
+} from './config';
 
 const ARCHITECTURES: Readonly<Record<ClassifierTask, string>> = {
   sequence: 'T5GemmaForSequenceClassification',
@@ -15,7 +22,7 @@ type Json = Readonly<Record<string, unknown>>;
 /** The config.json of a classifier. */
 export function toClassifierConfig({ model, task, reads, labels }: ClassifierConfig): Record<string, unknown> {
   return {
-    ...toCheckpointConfig(model),
+    ...toCheckpointConfig(reads === 'encoder' ? encoderOf(model) : model),
     architectures: [ARCHITECTURES[task]],
     is_encoder_decoder: reads === 'decoder',
     id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
@@ -39,17 +46,43 @@ export function parseClassifierConfig(
       `"architectures" should hold ${Object.values(ARCHITECTURES).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
     );
   }
-  const model = parseCheckpointConfig(json, options, where);
-  if (model.kind !== 'encoder-decoder') throw fail('a classifier is made of the two sides of an encoder-decoder');
+  const config = readModelConfig(json, options, where);
+  if (config.kind === 'decoder-only') throw fail("a classifier is made of an encoder-decoder, or of one's encoder");
+  // The published implementation's default is the decoder.
+  const reads = config.kind === 'encoder-only' ? 'encoder' : 'decoder';
+  const model = withPad(
+    config.kind === 'encoder-only' ? withIdleDecoder(config) : config,
+    json.pad_token_id,
+    reads,
+    fail,
+  );
   const byId = json.id2label;
   const named = typeof byId === 'object' && byId !== null ? (byId as Json) : {};
   const labels = Array.from({ length: classes }, (_, id) => named[String(id)] ?? `LABEL_${id}`);
   if (Object.keys(named).length > 0 && Object.keys(named).length !== classes)
     throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${SCORE_WEIGHT}" has ${classes}`);
-  // The published implementation's default.
-  const reads = json.is_encoder_decoder === false ? 'encoder' : 'decoder';
   return { model, task, reads, labels: labels.map(String) };
 }
+
+/** Which token of a text is its last one goes by the whole model's pad token, which is the decoder's where nothing is said. */
+function withPad(
+  model: EncoderDecoderConfig,
+  given: unknown,
+  reads: ClassifierConfig['reads'],
+  fail: (what: string) => CheckpointError,
+): EncoderDecoderConfig {
+  const { decoder } = model;
+  const pad = given === undefined ? decoder.padTokenId : given;
+  if (typeof pad !== 'number' || !Number.isSafeInteger(pad) || pad < 0)
+    throw fail(`"pad_token_id" is ${JSON.stringify(pad)}, but a classifier needs one to find the end of a text`);
+  if (reads === 'encoder') return { ...model, decoder: { ...decoder, padTokenId: pad } };
+  if (pad !== decoder.padTokenId)
+    throw fail(`"pad_token_id" is ${pad}, but the decoder's is ${decoder.padTokenId}; Graft pads with one token`);
+  return model;
+}
+
+/** Rows of a head; a file may say anything. */
+const MOST_CLASSES = 1_000_000;
 
 export interface LoadedClassifier {
   readonly classifier: GemmaClassifier;
@@ -73,6 +106,12 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
         exitCode: 2,
         hint: 'A language model has no classes; fine-tune a T5GemmaForSequenceClassification or …TokenClassification first.',
       });
+    }
+    if (head.shape.length !== 2 || !(head.shape[0] >= 1 && head.shape[0] <= MOST_CLASSES)) {
+      throw new CheckpointError(
+        `${folder}: "${SCORE_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
+        { code: 'gemma.checkpoint-mismatch' },
+      );
     }
     const config = parseClassifierConfig(await reader.config(), head.shape[0], options, `${folder}/config.json`);
     const classifier = new GemmaClassifier(config);

@@ -1,4 +1,4 @@
-import type { Parameters } from '@graft/core';
+import { createRandom, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
@@ -134,6 +134,18 @@ describe('classifiers', () => {
     expect(logits.values.every(Number.isFinite)).toBe(true);
     runner.dispose();
     tf.dispose(parameters);
+  });
+
+  test('a fresh head has the published deviation: the initializer range times C^-0.5', () => {
+    const model = { ...(tinyGemma().config as EncoderDecoderConfig), initializerRange: 0.3 };
+    const labels = Array.from({ length: 400 }, (_, i) => `${i}`);
+    const head = make({ model, labels }).freshHead(createRandom(3));
+    const weights = Array.from(head[SCORE_WEIGHT].dataSync());
+    expect(head[SCORE_WEIGHT].shape).toEqual([400, 20]);
+    const deviation = Math.sqrt(weights.reduce((sum, value) => sum + value * value, 0) / weights.length);
+    expect(Math.abs(deviation / (0.3 / 20) - 1)).toBeLessThan(0.03);
+    expect(new Set(head[SCORE_BIAS].dataSync())).toEqual(new Set([0]));
+    tf.dispose(head);
   });
 
   test("an encoder's classifier holds no decoder; an untied output is nobody's", () => {

@@ -9,8 +9,9 @@ import {
   type ForwardOptions,
   type Parameters,
   type ParameterSpec,
+  type RandomStream,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import { random, tf } from '@graft/engine';
 import type { EncoderDecoderConfig } from './config';
 import { drop, dropoutOf, splitDropout } from './dropout';
 import { GemmaModel } from './model';
@@ -51,6 +52,19 @@ export class GemmaClassifier {
       { name: SCORE_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
       { name: SCORE_BIAS, shape: [classes], group: 'head', initial: 'zeros' },
     ];
+  }
+
+  /**
+   * A fresh head as the published implementation makes it: weights of the model's initializer range times C^-0.5, bias 0. The
+   * caller owns the tensors.
+   */
+  freshHead(stream: RandomStream): Parameters {
+    const [weight, bias] = [SCORE_WEIGHT, SCORE_BIAS].map((own) => this.parameters.find(({ name }) => name === own)!);
+    const deviation = this.config.model.initializerRange / Math.sqrt(this.config.labels.length);
+    return tf.tidy(() => ({
+      [SCORE_WEIGHT]: random.normal(random.key(stream.key()), weight.shape, 0, deviation),
+      [SCORE_BIAS]: tf.zeros([...bias.shape]),
+    }));
   }
 
   /**

@@ -77,7 +77,49 @@ export interface DecoderOnlyConfig {
   readonly dropout?: DropoutRates;
 }
 
+/** An encoder alone: it makes states, and no words. */
+export interface EncoderOnlyConfig {
+  readonly kind: 'encoder-only';
+  readonly encoder: SideConfig;
+  readonly encoderWindow: EncoderWindow;
+  readonly encoderAttention?: EncoderAttention;
+  readonly initializerRange: number;
+  readonly rematerialize?: boolean;
+  readonly specialTokens?: SpecialTokenPolicy;
+  readonly dropout?: DropoutRates;
+}
+
+/** Of a model that makes words. */
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
+
+export type AnyGemmaConfig = GemmaConfig | EncoderOnlyConfig;
+
+/** What is left of an encoder-decoder without its decoder. */
+export function encoderOf({
+  encoder,
+  encoderWindow,
+  encoderAttention,
+  initializerRange,
+  rematerialize,
+  specialTokens,
+  dropout,
+}: EncoderDecoderConfig): EncoderOnlyConfig {
+  return {
+    kind: 'encoder-only',
+    encoder,
+    encoderWindow,
+    ...(encoderAttention ? { encoderAttention } : {}),
+    initializerRange,
+    ...(rematerialize ? { rematerialize } : {}),
+    ...(specialTokens ? { specialTokens } : {}),
+    ...(dropout ? { dropout } : {}),
+  };
+}
+
+/** An encoder-decoder with this encoder, whose decoder is never run: whatever computes an encoder computes one alone. */
+export function withIdleDecoder({ encoder, ...rest }: EncoderOnlyConfig): EncoderDecoderConfig {
+  return { ...rest, kind: 'encoder-decoder', encoder, decoder: encoder, tieEncoderEmbedding: false };
+}
 
 /** Choices that a checkpoint's config.json does not make, or that override it. */
 export interface GemmaOptions {
@@ -165,11 +207,11 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
 }
 
 /**
- * Reads a Hugging Face config.json of Gemma 2 or T5Gemma in the dialect of version 4 or 5 (quirk 11). Silence means what it
- * means to the published implementation (published-defaults.ts). Throws CheckpointError naming `where`, the field, and what
- * was expected.
+ * Reads a Hugging Face config.json of Gemma 2, T5Gemma or T5Gemma's encoder alone, in the dialect of version 4 or 5 (quirk
+ * 11). Silence means what it means to the published implementation (published-defaults.ts). Throws CheckpointError naming
+ * `where`, the field, and what was expected.
  */
-export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): GemmaConfig {
+export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): AnyGemmaConfig {
   const specialTokens = readSpecialTokens(json, where);
   const policy = specialTokens ? { specialTokens } : {};
   if (json.model_type === 'gemma2') {
@@ -195,11 +237,50 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   };
   const section = (field: 'encoder' | 'decoder'): SideConfig =>
     parseSide(sectionFields(field), T5GEMMA_SECTION_KEYS, `${where}, ${field}`);
-  const [encoder, own] = [section('encoder'), section('decoder')];
+  const decoderFields = new ConfigFields(sectionFields('decoder'), T5GEMMA_SECTION_KEYS, `${where}, decoder`);
+  const encoder = section('encoder');
+  const shared = {
+    ...encoderFields(json, options, where),
+    initializerRange: fields.positive('initializer_range', decoderFields.positive('initializer_range')),
+    ...policy,
+    ...encoderDecoderRates(fields),
+  };
+  // The decoder's section, which the published implementation writes all the same, describes nothing then (quirk 21).
+  if (isEncoderAlone(json, fields)) return { kind: 'encoder-only', encoder, ...shared };
+  const own = section('decoder');
   // Generation goes by the whole model's end tokens, which are the decoder's where nothing is said.
   const decoder = 'eos_token_id' in json ? { ...own, eosTokenIds: fields.tokens('eos_token_id') } : own;
   checkStart(fields, own);
-  fields.boolean('is_encoder_decoder');
+  const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
+  checkPair(encoder, decoder, tieEncoderEmbedding, where);
+  return {
+    kind: 'encoder-decoder',
+    encoder,
+    decoder,
+    ...shared,
+    tieEncoderEmbedding,
+    // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
+    ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
+  };
+}
+
+/** As `readModelConfig`, of a model that makes words: throws CheckpointError for an encoder alone. */
+export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): GemmaConfig {
+  const config = readModelConfig(json, options, where);
+  if (config.kind !== 'encoder-only') return config;
+  throw new CheckpointError(`${where} describes an encoder alone, which has no decoder and makes no words.`, {
+    code: 'gemma.encoder-only',
+    exitCode: 2,
+    hint: 'Embedding, classification and SuperGLUE take it; name an encoder-decoder or a decoder-only checkpoint here.',
+  });
+}
+
+/** How the encoder looks at its source: Graft's own keys, which other readers ignore. */
+function encoderFields(
+  json: Json,
+  options: GemmaOptions,
+  where: string,
+): Pick<EncoderOnlyConfig, 'encoderWindow' | 'encoderAttention'> {
   const window = json.encoder_window ?? 'strict';
   if (window !== 'strict' && window !== 'inclusive') {
     throw fail(where, 'encoder_window', `should be "strict" or "inclusive", but is ${shown(window)}`);
@@ -208,22 +289,19 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   if (attention !== 'bidirectional' && attention !== 'causal') {
     throw fail(where, 'encoder_attention', `should be "bidirectional" or "causal", but is ${shown(attention)}`);
   }
-  const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
-  checkPair(encoder, decoder, tieEncoderEmbedding, where);
-  const decoderFields = new ConfigFields(sectionFields('decoder'), T5GEMMA_SECTION_KEYS, `${where}, decoder`);
   return {
-    kind: 'encoder-decoder',
-    encoder,
-    decoder,
     encoderWindow: options.encoderWindow ?? window,
     ...((options.encoderAttention ?? attention) === 'causal' ? { encoderAttention: 'causal' } : {}),
-    tieEncoderEmbedding,
-    initializerRange: fields.positive('initializer_range', decoderFields.positive('initializer_range')),
-    // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
-    ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
-    ...policy,
-    ...encoderDecoderRates(fields),
   };
+}
+
+/** Whether a T5Gemma's config.json describes the encoder alone, or a classifier of it. */
+function isEncoderAlone(json: Json, fields: ConfigFields): boolean {
+  const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
+  const two = fields.boolean('is_encoder_decoder');
+  if (names.includes(ENCODER_ARCHITECTURE)) return true;
+  // The published language model has two sides whatever it reads there.
+  return !two && !names.includes(LANGUAGE_ARCHITECTURE);
 }
 
 /** The published implementation starts training with the decoder's token and generation with the whole model's. */
@@ -236,15 +314,20 @@ function checkStart(fields: ConfigFields, { bosTokenId, vocabularySize }: SideCo
   );
 }
 
+const ENCODER_ARCHITECTURE = 'T5GemmaEncoderModel';
+const LANGUAGE_ARCHITECTURE = 'T5GemmaForConditionalGeneration';
+
 /** A model's special tokens. Without a pad token an end token fills up, as in the published implementation's generation. */
 export function tokensOf({ padTokenId, bosTokenId, eosTokenIds }: SideConfig): Omit<SpecialTokens, 'policy'> {
   return { pad: padTokenId ?? eosTokenIds[0] ?? 0, start: bosTokenId, eos: eosTokenIds };
 }
 
 /** Ours; other readers ignore it. */
-function policyField({ kind, decoder, specialTokens: policy }: GemmaConfig): Record<string, unknown> {
+function policyField(config: AnyGemmaConfig): Record<string, unknown> {
+  const { kind, specialTokens: policy } = config;
   if (!policy) return {};
-  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens({ kind, specialTokens: { ...tokensOf(decoder), policy } }) };
+  const side = config.kind === 'encoder-only' ? config.encoder : config.decoder;
+  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens({ kind, specialTokens: { ...tokensOf(side), policy } }) };
 }
 
 const oneOrList = (ids: readonly number[]): number | readonly number[] | null =>
@@ -252,7 +335,7 @@ const oneOrList = (ids: readonly number[]): number | readonly number[] | null =>
 
 function sideFields(
   side: SideConfig,
-  { initializerRange, dropout = NO_DROPOUT }: Pick<GemmaConfig, 'initializerRange' | 'dropout'>,
+  { initializerRange, dropout = NO_DROPOUT }: Pick<AnyGemmaConfig, 'initializerRange' | 'dropout'>,
 ): Record<string, unknown> {
   return {
     attention_bias: false,
@@ -285,7 +368,7 @@ function sideFields(
 }
 
 /** The config.json that versions 4 and 5 of the published implementation read. `dtype`: of the stored tensors, e.g. `float32`. */
-export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Record<string, unknown> {
+export function toCheckpointConfig(config: AnyGemmaConfig, dtype = 'float32'): Record<string, unknown> {
   if (config.kind === 'decoder-only') {
     const ties = { tie_word_embeddings: config.untiedOutput !== true };
     return {
@@ -297,33 +380,37 @@ export function toCheckpointConfig(config: GemmaConfig, dtype = 'float32'): Reco
       ...policyField(config),
     };
   }
-  const { encoder, decoder, initializerRange, dropout: rates = NO_DROPOUT } = config;
+  const { encoder, initializerRange, dropout: rates = NO_DROPOUT } = config;
   const side = { model_type: 't5_gemma_module', dropout_rate: rates.dropout };
+  // An encoder alone has no decoder's section: what others write there describes nothing.
+  const whole = config.kind === 'encoder-decoder' ? config.decoder : encoder;
   return {
-    architectures: ['T5GemmaForConditionalGeneration'],
+    architectures: [config.kind === 'encoder-decoder' ? LANGUAGE_ARCHITECTURE : ENCODER_ARCHITECTURE],
     model_type: 't5gemma',
     attention_dropout: rates.attentionDropout,
-    bos_token_id: decoder.bosTokenId,
+    bos_token_id: whole.bosTokenId,
     classifier_dropout_rate: rates.classifierDropout,
-    decoder: {
-      ...sideFields(decoder, config),
-      ...side,
-      is_decoder: true,
-      cross_attention_hidden_size: encoder.hidden,
-    },
+    ...(config.kind === 'encoder-decoder' && {
+      decoder: {
+        ...sideFields(config.decoder, config),
+        ...side,
+        is_decoder: true,
+        cross_attention_hidden_size: encoder.hidden,
+      },
+    }),
     dropout_rate: rates.dropout,
     dtype,
     encoder: { ...sideFields(encoder, config), ...side, is_decoder: false },
-    eos_token_id: oneOrList(decoder.eosTokenIds),
+    eos_token_id: oneOrList(whole.eosTokenIds),
     initializer_range: initializerRange,
-    is_encoder_decoder: true,
-    pad_token_id: decoder.padTokenId,
-    tie_word_embeddings: config.untiedOutput !== true,
-    vocab_size: decoder.vocabularySize,
+    is_encoder_decoder: config.kind === 'encoder-decoder',
+    pad_token_id: whole.padTokenId,
+    tie_word_embeddings: config.kind === 'encoder-only' || config.untiedOutput !== true,
+    vocab_size: whole.vocabularySize,
     // Ours; other readers ignore them.
     encoder_window: config.encoderWindow,
     ...(config.encoderAttention === 'causal' ? { encoder_attention: 'causal' } : {}),
-    ...(config.tieEncoderEmbedding ? { tie_encoder_embedding: true } : {}),
+    ...(config.kind === 'encoder-decoder' && config.tieEncoderEmbedding ? { tie_encoder_embedding: true } : {}),
     ...policyField(config),
   };
 }

@@ -1,4 +1,4 @@
-import type { GemmaConfig } from './config';
+import type { AnyGemmaConfig } from './config';
 import { forwardFlops, type BatchShape } from './flops';
 import { outputName, parameterSpecs } from './parameters';
 
@@ -14,7 +14,7 @@ export interface PartCosts {
 
 /** Of `decoder`, cross-attention is not a part here. */
 export interface ModelCosts {
-  readonly kind: GemmaConfig['kind'];
+  readonly kind: AnyGemmaConfig['kind'];
   readonly parts: Readonly<Partial<Record<'encoder' | 'decoder' | 'crossAttention' | 'output', PartCosts>>>;
   readonly parameters: number;
   readonly embedding: number;
@@ -22,7 +22,7 @@ export interface ModelCosts {
 }
 
 /** Counted from shapes alone: no tensor is made, so that any size can be asked for. */
-export function modelCosts(config: GemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
+export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
   const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
   const tables = { encoder: 0, decoder: 0, output: 0 };
   for (const { name, shape, group } of parameterSpecs(config)) {
@@ -41,12 +41,16 @@ export function modelCosts(config: GemmaConfig, lengths: ModelCosts['lengths']):
   return {
     kind: config.kind,
     parts: {
-      ...(config.kind === 'encoder-decoder' && {
+      ...(config.kind !== 'decoder-only' && {
         encoder: part(sums.encoder, tables.encoder, flops.encoder, sourceLength),
+      }),
+      ...(config.kind === 'encoder-decoder' && {
         crossAttention: part(sums['cross-attention'], 0, flops.crossAttention, targetLength),
       }),
-      decoder: part(sums.decoder, tables.decoder, flops.decoder, targetLength),
-      output: part(0, tables.output, flops.output, targetLength),
+      ...(config.kind !== 'encoder-only' && {
+        decoder: part(sums.decoder, tables.decoder, flops.decoder, targetLength),
+        output: part(0, tables.output, flops.output, targetLength),
+      }),
     },
     parameters: sums.encoder + sums.decoder + sums['cross-attention'] + sums.embedding,
     embedding: sums.embedding,

@@ -1,8 +1,9 @@
 /** Shapes: B texts, T tokens, D width of a state. */
 import { DataError, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
+import type { AnyGemma } from './encoder-model';
 import { checkTokenIds } from './host-fields';
-import type { GemmaModel } from './model';
+
 import { upload } from './prompts';
 
 /** `mean`: of all tokens' states; `last`: of the last token's. Padding does not count. */
@@ -22,7 +23,7 @@ export class Embedder {
 
   constructor(
     engine: Engine,
-    private readonly model: GemmaModel,
+    private readonly model: AnyGemma,
   ) {
     const { representation } = model;
     this.compute = engine.jit(

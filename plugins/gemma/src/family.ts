@@ -1,18 +1,15 @@
 import { inject, injectable, OPTIONS, type ModelFamily, type ModelSettings } from '@graft/core';
-import { GemmaModel } from './model';
-import { resolveModelConfig, type ModelOptions } from './model-options';
+import { gemmaOf, type AnyGemma } from './encoder-model';
+import { resolveAnyConfig, type ModelOptions } from './model-options';
 
-/** Builds Gemma models: decoder-only Gemma 2, or the encoder-decoder made of it. */
+/** Builds Gemma models: decoder-only Gemma 2, the encoder-decoder made of it, or that one's encoder alone. */
 @injectable()
 export class GemmaFamily implements ModelFamily {
   constructor(@inject(OPTIONS) private readonly options: ModelOptions) {}
 
-  build(
-    checkpointConfig?: Record<string, unknown>,
-    { specialTokens, generationConfig }: ModelSettings = {},
-  ): GemmaModel {
-    const config = resolveModelConfig(this.options, checkpointConfig);
-    return new GemmaModel(
+  build(checkpointConfig?: Record<string, unknown>, { specialTokens, generationConfig }: ModelSettings = {}): AnyGemma {
+    const config = resolveAnyConfig(this.options, checkpointConfig);
+    return gemmaOf(
       specialTokens ? { ...config, specialTokens } : config,
       generationConfig && { ...generationConfig, ...this.tokens() },
     );

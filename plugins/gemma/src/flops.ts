@@ -1,6 +1,6 @@
-import type { GemmaConfig, SideConfig } from './config';
+import type { AnyGemmaConfig, SideConfig } from './config';
 
-/** Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts. */
+/** Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts, for an encoder alone only `sourceLength`. */
 export interface BatchShape {
   readonly batch: number;
   readonly sourceLength: number;
@@ -42,7 +42,9 @@ function stack(side: SideConfig, batch: number, length: number): number {
 }
 
 /** Operations of a forward pass's matrix products, masked ones included (they are computed). */
-export function forwardFlops(config: GemmaConfig, { batch, sourceLength, targetLength }: BatchShape): FlopsByPart {
+export function forwardFlops(config: AnyGemmaConfig, { batch, sourceLength, targetLength }: BatchShape): FlopsByPart {
+  if (config.kind === 'encoder-only')
+    return { encoder: stack(config.encoder, batch, sourceLength), decoder: 0, crossAttention: 0, output: 0 };
   const { decoder } = config;
   const parts = {
     decoder: stack(decoder, batch, targetLength),
@@ -58,7 +60,7 @@ export function forwardFlops(config: GemmaConfig, { batch, sourceLength, targetL
 }
 
 /** Operations of one training step's matrix products: those of the forward pass, and twice as many backward. */
-export function flopsPerStep(config: GemmaConfig, shape: BatchShape): number {
+export function flopsPerStep(config: AnyGemmaConfig, shape: BatchShape): number {
   const { encoder, decoder, crossAttention, output } = forwardFlops(config, shape);
   return 3 * (encoder + decoder + crossAttention + output);
 }

@@ -99,7 +99,7 @@ export function modelFields(model: Model, given: HostFields, where: string): Rec
   checkTokenIds(given, 'input_ids', 'attention_mask', model, where);
   const fields: Record<string, HostArray> = { input_ids: given.input_ids };
   if (given.attention_mask) fields.attention_mask = given.attention_mask;
-  if (model.kind === 'decoder-only') return fields;
+  if (model.kind !== 'encoder-decoder') return fields;
   const batch = given.input_ids.shape[0];
   const { start, pad } = model.specialTokens;
   if (!given.decoder_input_ids && !given.labels) {

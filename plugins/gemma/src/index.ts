@@ -7,11 +7,13 @@ export * from './model-options';
 export * from './parameters';
 export * from './name-mapping';
 export { GemmaModel, asGemma } from './model';
+export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './encoder-model';
 export { GemmaFamily } from './family';
 export * from './load-model';
 export { LoadInitializer, loadOptions } from './load-initializer';
 export { AdaptInitializer, adaptOptions } from './adapt-initializer';
 export * from './adapt-checkpoint';
+export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './export-encoder';
 export {
   CROSS_ATTENTION_CHOICES,
   CROSS_ATTENTION_NORMS,

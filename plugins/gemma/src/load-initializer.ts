@@ -11,13 +11,13 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { parseCheckpointConfig } from './config';
+import { readModelConfig } from './config';
+import { asAnyGemma } from './encoder-model';
 import { generationDefaults, readGenerationConfig } from './generation-defaults';
 import { checkTensors, readParameters } from './load-model';
-import { asGemma } from './model';
 
 export const loadOptions = z.strictObject({
-  path: pathOption().describe('folder of a Gemma 2 or T5Gemma checkpoint'),
+  path: pathOption().describe('folder of a Gemma 2 or T5Gemma checkpoint, or of an encoder alone'),
 });
 
 /** Parameters out of a checkpoint folder, as they are. bfloat16 and float16 are widened to float32. */
@@ -40,7 +40,9 @@ export class LoadInitializer implements Initializer {
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
     const reader = await CheckpointReader.open(this.options.path);
     try {
-      const config = parseCheckpointConfig(await reader.config(), {}, reader.path);
+      const config = readModelConfig(await reader.config(), {}, reader.path);
+      // It generates nothing.
+      if (config.kind === 'encoder-only') return undefined;
       const found = await readGenerationConfig(reader, config);
       // Here its errors can name the file.
       if (found) generationDefaults(config, found.json, found.where);
@@ -52,7 +54,7 @@ export class LoadInitializer implements Initializer {
 
   /** Throws CheckpointError when the folder does not hold the model; tells of tensors that it does not know. */
   async *parameters(model: Model): AsyncGenerator<readonly [string, tf.Tensor]> {
-    const gemma = asGemma(model, 'The initializer "load"');
+    const gemma = asAnyGemma(model, 'The initializer "load"');
     const reader = await CheckpointReader.open(this.options.path);
     try {
       const unknown = await checkTensors(gemma, reader);

@@ -2,27 +2,30 @@ import { CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError, type Parameters } from '@graft/core';
 import { packBfloat16, tf } from '@graft/engine';
 import { checkSharedTable } from './adapt-plan';
-import { parseCheckpointConfig, type GemmaOptions } from './config';
+import { parseCheckpointConfig, readModelConfig, type GemmaConfig, type GemmaOptions } from './config';
+import { GemmaEncoder, type AnyGemma } from './encoder-model';
 import { readGenerationConfig } from './generation-defaults';
 import { GemmaModel } from './model';
 import { DECODER_EMBEDDING, ENCODER_EMBEDDING, TIED_OUTPUT_NAMES } from './parameters';
 
 /**
  * Which stored tensor fills a parameter: its namesake, but the decoder's table serves an encoder whose checkpoint was
- * saved with one table for both.
+ * saved with one table for both, and the published encoder alone has no `model.` in front (quirk 21).
  */
-function storedName(name: string, reader: CheckpointReader): string {
-  return name === ENCODER_EMBEDDING && !reader.tensors.has(name) ? DECODER_EMBEDDING : name;
+export function storedName(name: string, { tensors }: CheckpointReader, { kind }: AnyGemma): string {
+  if (tensors.has(name)) return name;
+  if (kind === 'encoder-only') return name.replace(/^model\./, '');
+  return name === ENCODER_EMBEDDING ? DECODER_EMBEDDING : name;
 }
 
 /**
  * Refuses a checkpoint that lacks a parameter, has one of another shape, or has two different embedding tables where
  * the model has one. Returns the names of stored tensors that the model has no use for.
  */
-export async function checkTensors(model: GemmaModel, reader: CheckpointReader): Promise<string[]> {
+export async function checkTensors(model: AnyGemma, reader: CheckpointReader): Promise<string[]> {
   const problems: string[] = [];
   for (const { name, shape } of model.parameters) {
-    const info = reader.tensors.get(storedName(name, reader));
+    const info = reader.tensors.get(storedName(name, reader, model));
     if (!info) problems.push(`"${name}" is missing`);
     else if (info.shape.join() !== shape.join()) {
       problems.push(`"${name}" has shape [${info.shape.join(', ')}], but the model's is [${shape.join(', ')}]`);
@@ -34,7 +37,10 @@ export async function checkTensors(model: GemmaModel, reader: CheckpointReader):
       code: 'gemma.checkpoint-mismatch',
     });
   }
-  const known = new Set<string>([...model.parameters.map(({ name }) => name), ...TIED_OUTPUT_NAMES]);
+  const known = new Set<string>([
+    ...model.parameters.map(({ name }) => storedName(name, reader, model)),
+    ...TIED_OUTPUT_NAMES,
+  ]);
   if (
     model.config.kind === 'encoder-decoder' &&
     model.config.tieEncoderEmbedding &&
@@ -54,12 +60,12 @@ export type WeightPrecision = 'float32' | 'bfloat16';
  * tensors.
  */
 export async function* readParameters(
-  model: GemmaModel,
+  model: AnyGemma,
   reader: CheckpointReader,
   weights: WeightPrecision = 'float32',
 ): AsyncGenerator<readonly [string, tf.Tensor]> {
   for (const { name, shape } of model.parameters) {
-    const stored = storedName(name, reader);
+    const stored = storedName(name, reader, model);
     const packs = weights === 'bfloat16' && shape.length === 2 && shape[1] % 2 === 0;
     yield [name, packs ? await readPacked(reader, stored, shape) : await readWide(reader, stored, shape)];
   }
@@ -86,8 +92,8 @@ async function readPacked(
   }
 }
 
-export interface LoadedModel {
-  readonly model: GemmaModel;
+export interface LoadedModel<M extends AnyGemma = GemmaModel> {
+  readonly model: M;
   readonly parameters: Parameters;
   /** Tensors of the checkpoint that the model has no use for. */
   readonly unknownTensors: readonly string[];
@@ -95,23 +101,49 @@ export interface LoadedModel {
   dispose(): void;
 }
 
+type LoadOptions = GemmaOptions & { readonly weights?: WeightPrecision };
+
 /**
  * Loads a Gemma 2 or T5Gemma folder whole, widened to float32 or with matrices in bfloat16 (to be run with an engine
- * whose precision is bfloat16, or they are widened at each use). Throws CheckpointError naming what does not fit.
+ * whose precision is bfloat16, or they are widened at each use). Throws CheckpointError naming what does not fit, and for an
+ * encoder alone, which makes no words: see `loadAnyModel`.
  */
-export async function loadModel(
+export async function loadModel(folder: string, options: LoadOptions = {}): Promise<LoadedModel> {
+  return load(folder, options, (reader, config, rest, where) =>
+    wordMaker(reader, parseCheckpointConfig(config, rest, where)),
+  );
+}
+
+/** As `loadModel`, of a model of any kind: an encoder alone has states, and no logits. */
+export async function loadAnyModel(folder: string, options: LoadOptions = {}): Promise<LoadedModel<AnyGemma>> {
+  return load(folder, options, async (reader, json, rest, where) => {
+    const config = readModelConfig(json, rest, where);
+    return config.kind === 'encoder-only' ? new GemmaEncoder(config) : wordMaker(reader, config);
+  });
+}
+
+async function wordMaker(reader: CheckpointReader, config: GemmaConfig): Promise<GemmaModel> {
+  const generation = await readGenerationConfig(reader, config);
+  return new GemmaModel(config, generation?.json, generation?.where);
+}
+
+async function load<M extends AnyGemma>(
   folder: string,
-  { weights, ...options }: GemmaOptions & { readonly weights?: WeightPrecision } = {},
-): Promise<LoadedModel> {
+  { weights, ...options }: LoadOptions,
+  build: (
+    reader: CheckpointReader,
+    config: Record<string, unknown>,
+    options: GemmaOptions,
+    where: string,
+  ) => Promise<M>,
+): Promise<LoadedModel<M>> {
   const reader = await CheckpointReader.open(folder);
   const parameters: Parameters = {};
   const dispose = (): void => {
     for (const tensor of Object.values(parameters)) tensor.dispose();
   };
   try {
-    const config = parseCheckpointConfig(await reader.config(), options, `${folder}/config.json`);
-    const generation = await readGenerationConfig(reader, config);
-    const model = new GemmaModel(config, generation?.json, generation?.where);
+    const model = await build(reader, await reader.config(), options, `${folder}/config.json`);
     const unknownTensors = await checkTensors(model, reader);
     for await (const [name, value] of readParameters(model, reader, weights)) parameters[name] = value;
     return { model, parameters, unknownTensors, dispose };

@@ -2,8 +2,10 @@ import { ConfigError } from '@graft/core';
 import { z } from 'zod';
 import {
   parseCheckpointConfig,
+  readModelConfig,
   SIDE_DEFAULTS,
   checkPair,
+  type AnyGemmaConfig,
   type DecoderOnlyConfig,
   type EncoderDecoderConfig,
   type GemmaConfig,
@@ -49,7 +51,7 @@ type SideOptions = z.output<typeof sideOptions>;
 
 export const modelOptions = z.strictObject({
   kind: z
-    .enum(['encoder-decoder', 'decoder-only'])
+    .enum(['encoder-decoder', 'decoder-only', 'encoder-only'])
     .optional()
     .describe("Default: the checkpoint's, else encoder-decoder"),
   preset: z
@@ -210,6 +212,7 @@ function resolveSide(
 export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): GemmaConfig {
   const checkpoint = checkpointConfig && parseCheckpointConfig(checkpointConfig, options);
   const kind = options.kind ?? checkpoint?.kind ?? 'encoder-decoder';
+  if (kind === 'encoder-only') throw optionError('model.kind is encoder-only: such a model makes no words.');
   if (checkpoint && checkpoint.kind !== kind) {
     throw optionError(`model.kind is ${kind}, but the checkpoint holds a model that is ${checkpoint.kind}.`);
   }
@@ -219,11 +222,7 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
     ...(tied ? {} : { untiedOutput: true }),
     ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
     ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),
-    ...ratesField({
-      dropout: options.dropout ?? checkpoint?.dropout?.dropout ?? 0,
-      attentionDropout: options.attentionDropout ?? checkpoint?.dropout?.attentionDropout ?? 0,
-      classifierDropout: options.classifierDropout ?? checkpoint?.dropout?.classifierDropout ?? 0,
-    }),
+    ...resolveRates(options, checkpoint),
   };
   const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
   if (kind === 'decoder-only') {
@@ -252,6 +251,47 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
     tieEncoderEmbedding,
     ...output,
   };
+}
+
+/** As `resolveModelConfig`, and of encoders alone. */
+export function resolveAnyConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): AnyGemmaConfig {
+  const checkpoint = checkpointConfig && readModelConfig(checkpointConfig, options);
+  const kind = options.kind ?? checkpoint?.kind;
+  if (kind !== 'encoder-only') return resolveModelConfig(options, checkpointConfig);
+  if (checkpoint && checkpoint.kind !== kind) {
+    throw optionError(
+      `model.kind is ${kind}, but the checkpoint holds a model that is ${checkpoint.kind}.`,
+      checkpoint.kind === 'encoder-decoder' ? '`graft export --encoder` writes its encoder alone.' : undefined,
+    );
+  }
+  for (const field of ['decoder', 'tieEncoderEmbedding', 'tieOutput'] as const) {
+    if (options[field] !== undefined && options[field] !== false)
+      throw optionError(`model.${field} is given, but the model is encoder-only and has no decoder.`);
+  }
+  const preset = options.preset === undefined ? undefined : parsePreset(options.preset);
+  if (preset?.pair) throw optionError(`model.preset ${options.preset} names two sides, but the model is encoder-only.`);
+  const causal = (options.encoderAttention ?? checkpoint?.encoderAttention) === 'causal';
+  return {
+    kind,
+    encoder: resolveSide('encoder', options.encoder ?? {}, options, checkpoint?.encoder, preset?.encoder),
+    encoderWindow: options.encoderWindow ?? checkpoint?.encoderWindow ?? 'strict',
+    ...(causal ? { encoderAttention: 'causal' } : {}),
+    initializerRange: checkpoint?.initializerRange ?? GEMMA2_KEYS.initializer_range.default,
+    ...(options.rematerialize === 'block' ? { rematerialize: true } : {}),
+    ...(checkpoint?.specialTokens ? { specialTokens: checkpoint.specialTokens } : {}),
+    ...resolveRates(options, checkpoint),
+  };
+}
+
+function resolveRates(
+  options: ModelOptions,
+  checkpoint: Pick<AnyGemmaConfig, 'dropout'> | undefined,
+): Pick<AnyGemmaConfig, 'dropout'> {
+  return ratesField({
+    dropout: options.dropout ?? checkpoint?.dropout?.dropout ?? 0,
+    attentionDropout: options.attentionDropout ?? checkpoint?.dropout?.attentionDropout ?? 0,
+    classifierDropout: options.classifierDropout ?? checkpoint?.dropout?.classifierDropout ?? 0,
+  });
 }
 
 function refuseEncoderDecoderOptions(options: ModelOptions): void {

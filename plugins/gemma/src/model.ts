@@ -15,7 +15,13 @@ import {
   type SpecialTokens,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import { toCheckpointConfig, tokensOf, type EncoderDecoderConfig, type GemmaConfig } from './config';
+import {
+  toCheckpointConfig,
+  tokensOf,
+  type AnyGemmaConfig,
+  type EncoderDecoderConfig,
+  type GemmaConfig,
+} from './config';
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep } from './flops';
@@ -168,6 +174,7 @@ export class GemmaModel implements Model {
     if (config.kind === 'decoder-only') {
       return {
         width: config.decoder.hidden,
+        initializerRange: config.initializerRange,
         parameters: this.parameters.map(({ name }) => name),
         states: (parameters, fields, options) => this.decoderStates(parameters, fields, options),
       };
@@ -176,6 +183,7 @@ export class GemmaModel implements Model {
     const depends = ({ name, group }: ParameterSpec): boolean => group === 'encoder' || name === table;
     return {
       width: config.encoder.hidden,
+      initializerRange: config.initializerRange,
       parameters: this.parameters.filter(depends).map(({ name }) => name),
       states: (parameters, fields, options) => this.encode(parameters, fields, options),
     };
@@ -259,7 +267,14 @@ function idsOf(fields: BatchTensors, name: string): tf.Tensor {
 /** The model as a Gemma, for what works on Gemmas alone. `who` begins the error's sentence. */
 export function asGemma(model: Model, who: string, kind?: Model['kind']): GemmaModel {
   // By shape, not by class: a plugin may come from another copy of this package.
-  const side = (model as Partial<GemmaModel>).config?.decoder;
+  const config = (model as Partial<GemmaModel>).config as AnyGemmaConfig | undefined;
+  if (config?.kind === 'encoder-only' && kind === undefined) {
+    throw new GraftError(`${who} works on models that make words, but this one is an encoder alone.`, {
+      code: 'gemma.encoder-only',
+      exitCode: 2,
+    });
+  }
+  const side = config?.kind === 'encoder-only' ? config.encoder : config?.decoder;
   if (typeof side?.queryPreAttentionScalar !== 'number') {
     throw new GraftError(`${who} works on the model family "gemma" alone.`, {
       code: 'gemma.other-family',

@@ -1,5 +1,5 @@
 import type { ParameterGroup, ParameterSpec } from '@graft/core';
-import type { GemmaConfig, SideConfig } from './config';
+import type { AnyGemmaConfig, SideConfig } from './config';
 
 /** Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
 export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
@@ -7,7 +7,7 @@ export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
 export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';
 
 /** The output projection, where it is not tied to the (decoder's) embedding. */
-export const outputName = (kind: GemmaConfig['kind']): string =>
+export const outputName = (kind: AnyGemmaConfig['kind']): string =>
   kind === 'decoder-only' ? 'lm_head.weight' : 'lm_head.out_proj.weight';
 
 /** Some writers store the output projection although it is tied. */
@@ -46,15 +46,40 @@ function specs(prefix: string, rows: readonly Row[], group: ParameterGroup): Par
   }));
 }
 
+/** Norms of a layer of an encoder-decoder's either side. */
+const SIDE_NORMS = [
+  'pre_self_attn_layernorm',
+  'post_self_attn_layernorm',
+  'pre_feedforward_layernorm',
+  'post_feedforward_layernorm',
+];
+
+/** An encoder's parameters but its embedding. */
+function encoderSpecs(encoder: SideConfig): ParameterSpec[] {
+  const layer = (l: number): ParameterSpec[] =>
+    specs(
+      `model.encoder.layers.${l}`,
+      [
+        ...attentionRows('self_attn', encoder, encoder.hidden),
+        ...feedForwardRows(encoder),
+        ...SIDE_NORMS.map((name) => normRow(name, encoder)),
+      ],
+      'encoder',
+    );
+  return [...range(encoder.layers).flatMap(layer), ...specs('model.encoder', [normRow('norm', encoder)], 'encoder')];
+}
+
 /** Every parameter of the model, layer by layer; the output projection only where it is not the decoder's embedding. */
-export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
-  const { decoder } = config;
+export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
   const embedding = (name: string, side: SideConfig): ParameterSpec => ({
     name,
     shape: [side.vocabularySize, side.hidden],
     group: 'embedding',
     initial: 'normal',
   });
+  if (config.kind === 'encoder-only')
+    return [embedding(ENCODER_EMBEDDING, config.encoder), ...encoderSpecs(config.encoder)];
+  const { decoder } = config;
   const output = config.untiedOutput ? [embedding(outputName(config.kind), decoder)] : [];
   if (config.kind === 'decoder-only') {
     const layer = (l: number): ParameterSpec[] =>
@@ -80,22 +105,6 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
     ];
   }
   const { encoder } = config;
-  const norms = [
-    'pre_self_attn_layernorm',
-    'post_self_attn_layernorm',
-    'pre_feedforward_layernorm',
-    'post_feedforward_layernorm',
-  ];
-  const encoderLayer = (l: number): ParameterSpec[] =>
-    specs(
-      `model.encoder.layers.${l}`,
-      [
-        ...attentionRows('self_attn', encoder, encoder.hidden),
-        ...feedForwardRows(encoder),
-        ...norms.map((name) => normRow(name, encoder)),
-      ],
-      'encoder',
-    );
   const decoderLayer = (l: number): ParameterSpec[] =>
     specs(
       `model.decoder.layers.${l}`,
@@ -103,14 +112,15 @@ export function parameterSpecs(config: GemmaConfig): ParameterSpec[] {
         ...attentionRows('self_attn', decoder, decoder.hidden),
         ...attentionRows('cross_attn', decoder, encoder.hidden),
         ...feedForwardRows(decoder),
-        ...[...norms, 'pre_cross_attn_layernorm', 'post_cross_attn_layernorm'].map((name) => normRow(name, decoder)),
+        ...[...SIDE_NORMS, 'pre_cross_attn_layernorm', 'post_cross_attn_layernorm'].map((name) =>
+          normRow(name, decoder),
+        ),
       ],
       'decoder',
     );
   return [
     ...(config.tieEncoderEmbedding ? [] : [embedding(ENCODER_EMBEDDING, encoder)]),
-    ...range(encoder.layers).flatMap(encoderLayer),
-    ...specs('model.encoder', [normRow('norm', encoder)], 'encoder'),
+    ...encoderSpecs(encoder),
     embedding(DECODER_EMBEDDING, decoder),
     ...range(decoder.layers).flatMap(decoderLayer),
     ...specs('model.decoder', [normRow('norm', decoder)], 'decoder'),

@@ -8,8 +8,8 @@ import {
   type Parameters,
 } from '@graft/core';
 import { tf, valueAndGradients, type Engine } from '@graft/engine';
+import type { AnyGemma } from './encoder-model';
 import { checkLabelIds, modelFields } from './host-fields';
-import type { GemmaModel } from './model';
 
 /** What a forward pass can give beside the logits. */
 export type ForwardOutput = 'encoder' | 'loss' | 'gradients';
@@ -20,7 +20,7 @@ export type LossFunction = (logits: tf.Tensor3D, labels: tf.Tensor2D) => tf.Scal
 
 export interface ForwardRequest {
   readonly engine: Engine;
-  readonly model: GemmaModel;
+  readonly model: AnyGemma;
   readonly parameters: Parameters;
   /** Hugging Face names, int32; masks optional (all ones). See `modelFields` for what labels stand in for. */
   readonly inputs: HostFields;
@@ -45,7 +45,7 @@ function meanCrossEntropy(logits: tf.Tensor3D, labels: tf.Tensor2D): tf.Scalar {
 /**
  * One compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and as asked for
  * `encoder_last_hidden_state` [B, S, E], `loss` [] and `grad.<parameter>`; the tied output's gradient is part of its
- * embedding's. Throws DataError naming the field that is missing or wrong.
+ * embedding's. An encoder alone gives its states, and no logits. Throws DataError naming the field that is missing or wrong.
  */
 export async function runForward(request: ForwardRequest): Promise<Record<string, HostArray>> {
   const {
@@ -58,7 +58,14 @@ export async function runForward(request: ForwardRequest): Promise<Record<string
     where = 'The inputs',
   } = request;
   const [wantsEncoder, wantsLoss, wantsGradients] = FORWARD_OUTPUTS.map((output) => outputs.includes(output));
-  if (wantsEncoder && model.kind !== 'encoder-decoder') {
+  const alone = model.kind === 'encoder-only';
+  if (alone && (wantsLoss || wantsGradients)) {
+    throw new DataError('A loss or gradients were asked for, but the model is an encoder alone: it has no logits.', {
+      code: 'gemma.encoder-only',
+      exitCode: 2,
+    });
+  }
+  if (wantsEncoder && model.kind === 'decoder-only') {
     throw new DataError('Encoder states were asked for, but the model is decoder-only.', {
       code: 'gemma.no-encoder',
       exitCode: 2,
@@ -70,6 +77,7 @@ export async function runForward(request: ForwardRequest): Promise<Record<string
     wantsLoss || wantsGradients ? checkLabelIds(inputs, fields[outputName], outputName, model, where) : undefined;
   const compute = engine.jit(
     (own: Parameters, batch: BatchTensors, y: tf.Tensor2D | undefined): Record<string, tf.Tensor> => {
+      if (alone) return { encoder_last_hidden_state: model.forward(own, batch).encoderStates! };
       const forward = (p: Parameters): { logits: tf.Tensor3D; shown: Record<string, tf.Tensor> } => {
         const { logits, encoderStates } = model.forward(p, batch);
         return { logits, shown: { logits, ...(wantsEncoder ? { encoder_last_hidden_state: encoderStates! } : {}) } };

@@ -1,11 +1,11 @@
-import type { GemmaConfig } from './config';
-import type { GemmaModel } from './model';
+import type { AnyGemmaConfig } from './config';
+import type { AnyGemma } from './encoder-model';
 import { parameterCount } from './parameters';
 import type { Size } from './sizes';
 
 /** Parameters by part, counted as the published totals count them: tied tensors once. */
 export interface ParameterSummary {
-  readonly kind: GemmaConfig['kind'];
+  readonly kind: AnyGemmaConfig['kind'];
   readonly total: number;
   readonly embedding: number;
   readonly nonEmbedding: number;
@@ -21,7 +21,7 @@ export interface ParameterSummary {
 }
 
 /** What `graft inspect` shows of a model. */
-export function parameterSummary(model: GemmaModel): ParameterSummary {
+export function parameterSummary(model: AnyGemma): ParameterSummary {
   const inGroup = (...groups: string[]): number =>
     parameterCount(model.parameters.filter(({ group }) => groups.includes(group)));
   const embedding = inGroup('embedding');
@@ -45,8 +45,8 @@ export function parameterSummary(model: GemmaModel): ParameterSummary {
     crossAttention: inGroup('cross-attention'),
     tensors: model.parameters.length,
     sizes: {
-      ...(config.kind === 'encoder-decoder' ? { encoder: sizeOf(config.encoder) } : {}),
-      decoder: sizeOf(config.decoder),
+      ...(config.kind === 'decoder-only' ? {} : { encoder: sizeOf(config.encoder) }),
+      ...(config.kind === 'encoder-only' ? {} : { decoder: sizeOf(config.decoder) }),
     },
   };
 }

@@ -210,7 +210,7 @@ test('what is said of a text does not depend on what else is in the batch', asyn
     prependBos: false,
     appendEos: true,
   });
-  const head = initialHead(2, model.representation.width, createRandom(5));
+  const head = initialHead(2, model.representation, createRandom(5));
   const logitsOf = (batchSize: number): number[][] =>
     [...batches(encoded, { batchSize, maxTokens: 200, padId: 0 })].flatMap(({ examples: own, fields }) =>
       tf.tidy(() => {

@@ -205,8 +205,8 @@ export class FineTuner {
   }
 
   private copy(start: Parameters, classes: number, random: RandomStream): Parameters {
-    const { parameters: names, width } = this.representation;
-    const head = initialHead(classes, width, random);
+    const { parameters: names } = this.representation;
+    const head = initialHead(classes, this.representation, random);
     return { ...Object.fromEntries(names.map((name) => [name, tf.clone(start[name])])), ...head };
   }
 }

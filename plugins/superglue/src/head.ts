@@ -14,8 +14,8 @@ import type { ClassificationBatch } from './batches';
 export const HEAD_WEIGHT = 'score.out_proj.weight';
 export const HEAD_BIAS = 'score.out_proj.bias';
 
-/** The published initializer's standard deviation. */
-const INITIAL_DEVIATION = 0.02;
+/** The published families' initializer_range. */
+const INITIALIZER_RANGE = 0.02;
 
 /** What the model's head reads. Throws DataError where the family offers no states. */
 export function representationOf(model: Model): Representation {
@@ -27,10 +27,18 @@ export function representationOf(model: Model): Representation {
   });
 }
 
-/** A fresh head: random weights [C, D] and no bias [C]. The caller owns the tensors. */
-export function initialHead(classes: number, width: number, stream: RandomStream): Parameters {
+/**
+ * A fresh head as the published implementation makes it: weights [C, D] of the family's standard deviation times C^-0.5, bias
+ * [C] 0. The caller owns the tensors.
+ */
+export function initialHead(
+  classes: number,
+  { width, initializerRange = INITIALIZER_RANGE }: Pick<Representation, 'width' | 'initializerRange'>,
+  stream: RandomStream,
+): Parameters {
+  const deviation = initializerRange / Math.sqrt(classes);
   return tf.tidy(() => ({
-    [HEAD_WEIGHT]: random.normal(random.key(stream.key()), [classes, width], 0, INITIAL_DEVIATION),
+    [HEAD_WEIGHT]: random.normal(random.key(stream.key()), [classes, width], 0, deviation),
     [HEAD_BIAS]: tf.zeros([classes]),
   }));
 }

@@ -3,7 +3,7 @@ import type { EngineMode } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
-import { openModel } from '../open-model';
+import { openAnyModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
 import { encoderAttentionOption, encoderWindowOption, engineOption, integer } from '../options';
 import { UsageMistake } from '../report-error';
@@ -27,7 +27,10 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
   program
     .command('embed')
     .description("texts to vectors, pooled from the encoder's states, or from a decoder-only model's own")
-    .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
+    .requiredOption(
+      '--model <folder>',
+      'checkpoint of Gemma 2, T5Gemma or an encoder alone, or a step-N folder of a run',
+    )
     .option('--texts <file>', 'a text on each line')
     .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
     .requiredOption('--output <file>', 'safetensors to write: embeddings, float32 [texts, width]')
@@ -51,7 +54,7 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
   const { Embedder } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const checkpoint = await openModel(context, options.model, {
+  const checkpoint = await openAnyModel(context, options.model, {
     encoderWindow: options.encoderWindow,
     encoderAttention: options.encoderAttention,
   });

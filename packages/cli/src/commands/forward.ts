@@ -2,7 +2,7 @@ import type { EngineMode } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, ForwardOutput } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
-import { openModel } from '../open-model';
+import { openAnyModel } from '../open-model';
 import { encoderAttentionOption, encoderWindowOption, engineOption, listOf } from '../options';
 
 interface ForwardCommandOptions {
@@ -18,8 +18,10 @@ interface ForwardCommandOptions {
 export function addForwardCommand(program: Command, context: CommandContext): void {
   program
     .command('forward')
-    .description('one forward pass over a ready batch: logits, and on demand encoder states, loss and gradients')
-    .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint')
+    .description(
+      'one forward pass over a ready batch: logits, and on demand encoder states, loss and gradients; of an encoder alone its states',
+    )
+    .requiredOption('--model <folder>', 'checkpoint of Gemma 2, T5Gemma or an encoder alone')
     .requiredOption(
       '--inputs <file>',
       'safetensors: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels',
@@ -39,7 +41,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       const { maskedCrossEntropy } = await import('@graft/objectives');
       const inputs = await readHostTensors(options.inputs);
       const engine = await openCommandEngine(context, options.engine ?? 'auto');
-      const checkpoint = await openModel(context, options.model, {
+      const checkpoint = await openAnyModel(context, options.model, {
         encoderWindow: options.encoderWindow,
         encoderAttention: options.encoderAttention,
       });

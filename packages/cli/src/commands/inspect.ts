@@ -16,7 +16,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
     .description('what a checkpoint holds, or what a size would: tensors, parameters, bytes, operations')
     .argument('[checkpoint]', 'a checkpoint folder, a step-N folder of a run, or a safetensors file')
     .option('--preset <name>', 'a published size or pair (2b, 9b-2b), or any two sizes, instead of a checkpoint')
-    .option('--kind <kind>', 'of a preset: encoder-decoder or decoder-only')
+    .option('--kind <kind>', 'of a preset: encoder-decoder, decoder-only or encoder-only')
     .option('--dtype <dtype>', 'in which a preset is counted in bytes: float32 or bfloat16', 'bfloat16')
     .option('--source-length <n>', 'tokens that the encoder reads, for counting operations', integer(1), 4096)
     .option('--target-length <n>', 'tokens of the decoder', integer(1), 4096)
@@ -108,10 +108,10 @@ async function printTables(
 }
 
 async function describeConfig(config: Record<string, unknown>, where: string, options: CostOptions): Promise<string[]> {
-  const { parseCheckpointConfig } = await import('@graft/gemma');
+  const { readModelConfig } = await import('@graft/gemma');
   let parsed;
   try {
-    parsed = parseCheckpointConfig(config, {}, where);
+    parsed = readModelConfig(config, {}, where);
   } catch (error) {
     if (config.model_type === 'gemma2' || config.model_type === 't5gemma')
       return [`config: ${(error as Error).message}`];
@@ -119,20 +119,19 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
     const name: unknown = names[0];
     return [`config: ${typeof name === 'string' ? name : 'of an unknown kind'}; Graft knows no such model`];
   }
-  const sides =
-    parsed.kind === 'encoder-decoder'
-      ? { encoder: parsed.encoder, decoder: parsed.decoder }
-      : { decoder: parsed.decoder };
+  const sides = {
+    ...(parsed.kind === 'decoder-only' ? {} : { encoder: parsed.encoder }),
+    ...(parsed.kind === 'encoder-only' ? {} : { decoder: parsed.decoder }),
+  };
   const lines = Object.entries(sides).map(
     ([name, side]) =>
       `${name}: ${side.layers} layers, hidden ${side.hidden}, feed-forward ${side.feedForward}, ${side.heads} heads of ${side.headDim}, ` +
       `${side.keyValueHeads} key/value heads, window ${side.slidingWindow}`,
   );
-  const { vocabularySize, padTokenId, bosTokenId, eosTokenIds } = parsed.decoder;
-  const extra =
-    parsed.kind === 'encoder-decoder'
-      ? `${parsed.tieEncoderEmbedding ? ', encoder embedding tied' : ''}${parsed.encoderAttention === 'causal' ? ', causal encoder' : ''}`
-      : '';
+  const { vocabularySize, padTokenId, bosTokenId, eosTokenIds } = sides.decoder ?? sides.encoder!;
+  const tied = parsed.kind === 'encoder-decoder' && parsed.tieEncoderEmbedding;
+  const causal = parsed.kind !== 'decoder-only' && parsed.encoderAttention === 'causal';
+  const extra = `${tied ? ', encoder embedding tied' : ''}${causal ? ', causal encoder' : ''}`;
   return [
     `config: ${parsed.kind}, vocabulary ${vocabularySize.toLocaleString('en')}, pad ${padTokenId}, start ${bosTokenId}, eos ${eosTokenIds.join(' ')}${extra}`,
     ...lines,

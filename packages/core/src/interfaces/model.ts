@@ -38,9 +38,9 @@ export interface ForwardOptions {
 }
 
 export interface ModelOutputs {
-  /** [batch, targetLength, vocabulary], after the final soft cap, float32. */
+  /** [batch, targetLength, vocabulary], after the final soft cap, float32. An encoder alone has none: reading them throws. */
   logits: tf.Tensor3D;
-  /** [batch, sourceLength, encoderHidden], after the final norm; encoder-decoder models only. */
+  /** [batch, sourceLength, encoderHidden], after the final norm; not of decoder-only models. */
   encoderStates?: tf.Tensor3D;
 }
 
@@ -84,6 +84,8 @@ export interface Representation {
   readonly width: number;
   /** Names of the parameters that the states depend on; the others need not be trained, nor be there. */
   readonly parameters: readonly string[];
+  /** The family's standard deviation of fresh weights, for the head's. Default 0.02. */
+  readonly initializerRange?: number;
   /** [batch, length, width] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
   states(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor3D;
 }
@@ -98,9 +100,12 @@ export interface OutputHead {
   logits(parameters: Parameters, rows: tf.Tensor): tf.Tensor2D;
 }
 
+/** `encoder-only` models make states, and no words: they have `representation`, and no logits. */
+export type ModelKind = 'encoder-decoder' | 'decoder-only' | 'encoder-only';
+
 /** A model is a set of parameter names and pure functions of them: it owns no tensors. */
 export interface Model {
-  readonly kind: 'encoder-decoder' | 'decoder-only';
+  readonly kind: ModelKind;
   readonly vocabularySize: number;
   readonly specialTokens: SpecialTokens;
   /** Every parameter in file order. Tied tensors appear once. */
@@ -123,7 +128,7 @@ export interface Model {
   /**
    * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones when missing):
    * encoder-decoder: input_ids, attention_mask [batch, sourceLength], decoder_input_ids, decoder_attention_mask [batch, targetLength];
-   * decoder-only: input_ids, attention_mask. With `readsSegments` also segment_ids, and decoder_segment_ids, of the same shapes.
+   * decoder-only and encoder-only: input_ids, attention_mask. With `readsSegments` also segment_ids, and decoder_segment_ids, of the same shapes.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
   readonly head?: OutputHead;
