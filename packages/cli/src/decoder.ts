@@ -75,16 +75,23 @@ export class Decoder {
     return this.loaded.model;
   }
 
-  /** `eos`, `maxNewTokens`: where the options name none. */
+  /** `eos`, `maxNewTokens`: where the options name none. `seed`: instead of theirs. */
   async sequences(
     fields: HostFields,
-    { eos, maxNewTokens, ...hooks }: Partial<Omit<GenerateOptions, 'fields' | 'sampling' | 'sequences'>> = {},
+    {
+      eos,
+      maxNewTokens,
+      seed,
+      ...hooks
+    }: Partial<Omit<GenerateOptions, 'fields' | 'sampling' | 'sequences'>> & { readonly seed?: number } = {},
   ): Promise<Int32Array[]> {
     const { generator, options } = this;
     const { parameters } = this.loaded;
-    const { beams, lengthPenalty, sampling, sequences } = options;
+    const { beams, lengthPenalty, sequences } = options;
+    const sampling = { ...options.sampling, seed: seed ?? options.sampling.seed };
     const common = { fields, maxNewTokens: options.maxNewTokens ?? maxNewTokens, eos: options.eos ?? eos };
-    if (beams > 1) return (await generator.search(parameters, { ...common, beams, lengthPenalty })).sequences;
+    if (beams > 1)
+      return (await generator.search(parameters, { ...common, beams, lengthPenalty, signal: hooks.signal })).sequences;
     return generator.generate(parameters, { ...common, ...hooks, sequences, sampling });
   }
 

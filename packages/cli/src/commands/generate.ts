@@ -3,7 +3,7 @@ import type { Engine } from '@graft/engine';
 import type { GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CommandContext } from '../context';
-import { Decoder, type DecoderOptions } from '../decoder';
+import { Decoder } from '../decoder';
 import { NewText } from '../new-text';
 import { openTokenizer } from '../open-tokenizer';
 import {
@@ -16,14 +16,10 @@ import {
   positiveNumber,
 } from '../options';
 import { UsageMistake } from '../report-error';
+import { checkChatUsage, generateChat, type GenerateChatOptions } from './generate-chat';
 
-interface GenerateCommandOptions extends DecoderOptions {
-  inputs?: string;
-  output?: string;
-  prompt?: string;
-  tokenizer?: string;
-  stop?: string[];
-  stream?: boolean;
+interface GenerateCommandOptions extends GenerateChatOptions {
+  readonly chat?: boolean;
 }
 
 export function addGenerateCommand(program: Command, context: CommandContext): void {
@@ -31,14 +27,27 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .command('generate')
     .description('generate from a file of token ids, or from a text: greedily, by sampling, or by beam search')
     .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
-    .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
+    .option(
+      '--inputs <file>',
+      'safetensors: input_ids, attention_mask; with --chat JSONL: {"messages": [{role, content}]}',
+    )
     .option(
       '--output <file>',
-      'safetensors to write: sequences, int32, start token first, filled with pad behind eos (default: print the ids)',
+      'safetensors to write: sequences, int32, start token first, filled with pad behind eos; with --chat JSONL (default: print)',
     )
     .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder says to it)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
-    .option('--max-new-tokens <n>', "tokens to generate, at most (default: the checkpoint's, else 20)", integer(1))
+    .option('--chat', 'answer --prompt, the conversations of --inputs, or what is typed at the terminal')
+    .option(
+      '--chat-template <file>',
+      "of --chat: a template, or a folder with one (default: the model folder's, else Gemma's markup)",
+    )
+    .option('--system <text>', 'of --chat: a system message before the prompt')
+    .option(
+      '--max-new-tokens <n>',
+      "tokens to generate, at most (default: the checkpoint's, else 20, with --chat 1024)",
+      integer(1),
+    )
     .option('--eos <ids>', "token ids that end a sequence, comma-separated (default: the checkpoint's)", tokenIds)
     .option('--sample', 'draw tokens, as the checkpoint says where the options below do not')
     .option(
@@ -77,7 +86,8 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     .addOption(engineOption())
     .action(async (options: GenerateCommandOptions) => {
       checkUsage(options);
-      if (options.prompt === undefined) await generateFile(context, options);
+      if (options.chat) await generateChat(context, options);
+      else if (options.prompt === undefined) await generateFile(context, options);
       else await generateText(context, options, options.prompt);
     });
 }
@@ -92,7 +102,14 @@ function tokenIds(text: string): number[] {
 }
 
 function checkUsage(options: GenerateCommandOptions): void {
-  const { inputs, output, prompt, stop, stream } = options;
+  const { inputs, output, prompt, stop, stream, chat, chatTemplate, system } = options;
+  if (chat) {
+    checkChatUsage(options);
+    checkDecoding(options);
+    return;
+  }
+  if (chatTemplate !== undefined || system !== undefined)
+    throw new UsageMistake('--chat-template and --system belong to --chat.');
   const fromText = prompt !== undefined;
   if (fromText === (inputs !== undefined)) throw new UsageMistake('Give either --inputs or --prompt.');
   if (fromText && output !== undefined) throw new UsageMistake('--output belongs to --inputs.');

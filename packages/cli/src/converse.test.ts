@@ -1,0 +1,111 @@
+import type { ChatMessage } from '@graft/text';
+import { PassThrough } from 'node:stream';
+import type { AnswerHooks } from './chat';
+import { converse, type Talk } from './converse';
+
+const CTRL_C = '\x03';
+const CTRL_D = '\x04';
+
+/** Types each text as soon as the output holds what it waits for. */
+async function talk(
+  script: readonly (readonly [awaited: string, typed: string])[],
+  answer: (messages: readonly ChatMessage[], hooks: AnswerHooks) => Promise<string>,
+  options: Partial<Talk> = {},
+): Promise<string> {
+  const [input, output] = [new PassThrough(), new PassThrough()];
+  let shown = '';
+  let from = 0;
+  const left = [...script];
+  output.on('data', (part: Buffer) => {
+    shown += part.toString();
+    while (left.length > 0) {
+      const at = shown.indexOf(left[0][0], from);
+      if (at < 0) break;
+      from = at + left[0][0].length;
+      const [[, typed]] = left.splice(0, 1);
+      setImmediate(() => input.write(typed));
+    }
+  });
+  await converse(
+    { input, output },
+    { answer, describe: (error) => `graft: ${(error as Error).message}\n`, ...options },
+  );
+  expect(left).toEqual([]);
+  return shown;
+}
+
+test('turn by turn, with all that was said before, streamed, until /exit', async () => {
+  const heard: (readonly ChatMessage[])[] = [];
+  const shown = await talk(
+    [
+      ['> ', 'one\r'],
+      ['say 1', '  \r'],
+      ['> ', 'two\r'],
+      ['say 3', '/new\r'],
+      ['> ', 'three\r'],
+      ['say 1', '/exit\r'],
+    ],
+    (messages, { onText }) => {
+      heard.push(messages);
+      onText?.('say ');
+      onText?.(String(messages.length - 1));
+      return Promise.resolve(`say ${messages.length - 1}`);
+    },
+    { system: 'Be short.' },
+  );
+  const system = { role: 'system', content: 'Be short.' };
+  const said = (role: string, content: string): ChatMessage => ({ role, content });
+  expect(heard).toEqual([
+    [system, said('user', 'one')],
+    [system, said('user', 'one'), said('assistant', 'say 1'), said('user', 'two')],
+    [system, said('user', 'three')],
+  ]);
+  expect(shown).toContain('say 3\n');
+});
+
+test('Ctrl-C stops an answer, and what was said of it stays; Ctrl-D ends', async () => {
+  const heard: number[] = [];
+  const shown = await talk(
+    [
+      ['> ', 'one\r'],
+      ['begun', CTRL_C],
+      ['[stopped]', 'two\r'],
+      ['done', CTRL_D],
+    ],
+    async (messages, { onText, signal }) => {
+      heard.push(messages.length);
+      if (messages.length > 1) {
+        onText?.('done');
+        return 'done';
+      }
+      onText?.('begun');
+      await new Promise<void>((resolve) => signal!.addEventListener('abort', () => resolve()));
+      return 'begun';
+    },
+  );
+  expect(heard).toEqual([1, 3]);
+  expect(shown).toContain('begun [stopped]\n');
+});
+
+test('Ctrl-C between answers ends', async () => {
+  await talk([['> ', CTRL_C]], () => Promise.reject(new Error('never asked')));
+});
+
+test('a turn that fails is reported and taken back', async () => {
+  const heard: number[] = [];
+  const shown = await talk(
+    [
+      ['> ', 'one\r'],
+      ['refused', 'two\r'],
+      ['fine', CTRL_D],
+    ],
+    (messages, { onText }) => {
+      heard.push(messages.length);
+      if (heard.length === 1) return Promise.reject(new Error('It is refused.'));
+      onText?.('fine');
+      return Promise.resolve('fine');
+    },
+  );
+  expect(heard).toEqual([1, 1]);
+  expect(shown).toContain('graft: It is refused.\n');
+});
