@@ -163,7 +163,7 @@ export function describeSpecialTokens(model: Tokens): string {
       ? `${begins('decoder', ' of every sequence')}${ends(decoder)}`
       : `encoder reads ${begins('encoder')}${ends(encoder)}${model.kind === 'encoder-only' ? '' : `, decoder starts with ${start}${ends(decoder)}`}`;
   const taught = teacher.bos === 'auto' ? '' : `; teacher reads ${teacher.bos ? 'BOS in front' : 'no BOS'}`;
-  return `Special tokens: ${read}${taught}; end ${eos.join(' or ')}, pad ${pad}`;
+  return `Special tokens: ${read}${taught}; ${eos.length > 0 ? `end ${eos.join(' or ')}` : 'no end'}, pad ${pad}`;
 }
 
 export interface BuildSettings {
@@ -202,6 +202,12 @@ export function buildModel(
     throw fail(
       "specialTokens.decoder.bos is false, but an encoder-decoder's decoder always begins with its start token.",
       'Leave it out; model.bosTokenId names another start token.',
+    );
+  const ending = (['encoder', 'decoder'] as const).find((side) => policy[side].eos === true);
+  if (ending !== undefined && model.specialTokens.eos.length === 0)
+    throw fail(
+      `specialTokens.${ending}.eos is true, but the model has no end token.`,
+      'Leave it out, or name an end token for the model (model.eosTokenId).',
     );
   const wanted = JSON.stringify(policy) !== JSON.stringify(AUTO_POLICY);
   if (model.specialTokens.policy === undefined && wanted && Object.keys(section).length > 0)

@@ -110,6 +110,11 @@ describe('an encoder alone', () => {
     expect(describeSpecialTokens(told)).toMatch(/^Special tokens: encoder reads BOS 2 in front; end/);
     expect(describeSpecialTokens(buildModel(family, told.checkpointConfig))).toBe(describeSpecialTokens(told));
     expect(told.checkpointConfig.special_token_policy).toEqual({ encoder: { bos: true, eos: 'auto' } });
+    const endless = { ...checkpoint, encoder: { ...(checkpoint.encoder as object), eos_token_id: null } };
+    expect(describeSpecialTokens(buildModel(family, endless))).toMatch(/; no end, pad 0$/);
+    expect(() => buildModel(family, endless, { section: { encoder: { eos: true } } })).toThrow(
+      'specialTokens.encoder.eos is true, but the model has no end token.',
+    );
     expect(() => buildModel(family, checkpoint, { section: { decoder: { bos: true } } })).toThrow(
       'specialTokens.decoder is given, but the model is encoder-only and has no decoder.',
     );

@@ -34,6 +34,14 @@ function restore(source: number[], target: number[], isSentinel: (id: number) =>
   return source.flatMap((id) => (isSentinel(id) ? spans.get(id)! : [id]));
 }
 
+test('an end token is refused where the model has none', () => {
+  const endless = { ...model, specialTokens: { ...model.specialTokens, eos: [] } };
+  const prepare = (appendEos: boolean): unknown =>
+    make({ appendEos }).prepare(examples(counting(40)), { model: endless, random: createRandom(0) });
+  expect(() => prepare(true)).toThrow(/ends targets with the end token \(appendEos\), but the model has none/);
+  expect(prepare(false)).toBeDefined();
+});
+
 test('corrupt gives the docstring example', () => {
   const spans = [
     { start: 1, end: 3 },

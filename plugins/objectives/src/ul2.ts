@@ -138,6 +138,13 @@ export class Ul2 implements Objective {
   settle({ model, tokenizer }: Pick<ObjectiveContext, 'model' | 'tokenizer'>): ChosenTokens {
     if (this.chosen?.model === model) return this.chosen.of;
     checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
+    if (this.options.appendEos && model.specialTokens.eos.length === 0) {
+      throw new DataError('The objective "ul2" ends targets with the end token (appendEos), but the model has none.', {
+        code: 'objective.eos',
+        exitCode: 2,
+        hint: 'Set appendEos: false, or name an end token for the model.',
+      });
+    }
     const { modeTokens, sentinels } = this.options;
     const prefixes = [...new Set(denoisersOf(this.options).flatMap(({ prefix }) => prefix ?? []))];
     const needsSentinels = this.denoisers.some(({ kind }) => kind === 'span');
