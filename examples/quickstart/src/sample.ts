@@ -2,6 +2,7 @@ import {
   createComponentFactory,
   createRandom,
   evaluatorSection,
+  modelInput,
   type ComponentSpec,
   type Dataset,
   type HostArray,
@@ -45,7 +46,7 @@ export async function sampleText(
     const { model } = checkpoint;
     try {
       const fields = {
-        input_ids: row(source),
+        input_ids: row(modelInput(model, source)),
         decoder_input_ids: row(Int32Array.of(model.specialTokens.start, ...given)),
       };
       const maxNewTokens = tokens.length - middle - given.length;

@@ -11,6 +11,7 @@ import type {
 } from '@graft/gemma';
 import { openCommandEngine, type CommandContext } from './context';
 import { openModel } from './open-model';
+import { specialTokensOf, type BosRule } from './options';
 import { UsageMistake } from './report-error';
 
 /** Options of commands that generate; what is left out comes from the checkpoint. */
@@ -30,6 +31,7 @@ export interface DecoderOptions {
   /** Tokens are wanted as they come, or sequences may be stopped. */
   readonly streams?: boolean;
   readonly precision: Precision;
+  readonly bos?: BosRule;
   readonly encoderWindow?: EncoderWindow;
   readonly encoderAttention?: EncoderAttention;
   readonly engine?: EngineMode;
@@ -49,6 +51,7 @@ export class Decoder {
     const { Generator, planDecoding } = await import('@graft/gemma');
     const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
     const loaded = await openModel(context, options.model, {
+      ...specialTokensOf(options),
       encoderWindow: options.encoderWindow,
       encoderAttention: options.encoderAttention,
       weights: options.precision,

@@ -20,6 +20,26 @@ export function encoderAttentionOption(): Option {
   ).choices(['bidirectional', 'causal']);
 }
 
+export function bosOption(): Option {
+  return new Option(
+    '--bos <rule>',
+    'start token in front of a text: auto (decoder-only: yes, encoder: no), true or false (default: as the checkpoint says, else auto)',
+  )
+    .choices(['auto', 'true', 'false'])
+    .argParser((rule): BosRule => {
+      if (rule === 'auto') return rule;
+      if (rule === 'true' || rule === 'false') return rule === 'true';
+      throw new InvalidArgumentError('Expected auto, true or false.');
+    });
+}
+
+export type BosRule = 'auto' | boolean;
+
+/** What `--bos` asks of a model. */
+export function specialTokensOf({ bos }: { readonly bos?: BosRule }): { specialTokens?: { bos: BosRule } } {
+  return bos === undefined ? {} : { specialTokens: { bos } };
+}
+
 /** For options that may come several times. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];

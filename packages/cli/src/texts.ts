@@ -30,13 +30,25 @@ export async function readTexts(file: string): Promise<string[]> {
 /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
 const LENGTH_STEP = 32;
 
+export interface Reading {
+  readonly tokenizer: Tokenizer;
+  readonly batchSize: number;
+  /** The text's tokens with the special tokens that the model reads around them. */
+  readonly read: (tokens: Int32Array) => Int32Array;
+  /** Fills up shorter rows. */
+  readonly pad: number;
+}
+
 /** Token ids and masks of texts, some at a time. */
-export function* textBatches(texts: readonly string[], tokenizer: Tokenizer, batchSize: number): Generator<HostFields> {
+export function* textBatches(
+  texts: readonly string[],
+  { tokenizer, batchSize, read, pad }: Reading,
+): Generator<HostFields> {
   for (let at = 0; at < texts.length; at += batchSize) {
-    const rows = texts.slice(at, at + batchSize).map((text) => tokenizer.encode(text));
+    const rows = texts.slice(at, at + batchSize).map((text) => read(tokenizer.encode(text)));
     const longest = rows.reduce((length, row) => Math.max(length, row.length), 1);
     const length = Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP;
-    const ids = new Int32Array(rows.length * length).fill(tokenizer.padId);
+    const ids = new Int32Array(rows.length * length).fill(pad);
     const mask = new Int32Array(rows.length * length);
     rows.forEach((row, i) => {
       ids.set(row, i * length);

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { toyModel } from '../test/toy';
 import type { Model, ModelFamily, SpecialTokenPolicy } from './interfaces';
 import {
+  appendsEos,
   AUTO_POLICY,
   buildModel,
   checkpointConfigOf,
@@ -12,6 +13,8 @@ import {
   modelInputSurplus,
   readSpecialTokens,
   SPECIAL_TOKENS_KEY,
+  tokenizerClash,
+  withoutModelInput,
   type SpecialTokensSection,
 } from './special-tokens';
 
@@ -95,6 +98,33 @@ test.each([
   ],
 ])('a line says what is read: %#', (one, line) => {
   expect(describeSpecialTokens(one)).toBe(line);
+});
+
+test('a tokenizer whose special tokens are others is named with what counts', () => {
+  const one = decoderOnly();
+  expect(tokenizerClash({ padId: 0, bosId: 2, eosId: 1 }, one)).toBeUndefined();
+  expect(tokenizerClash({ padId: 0, bosId: 2, eosId: 107 }, one)).toBeUndefined();
+  expect(tokenizerClash({ padId: 3, bosId: 5, eosId: 9 }, one)).toMatch(
+    /^The tokenizer's special tokens are not the model's, which count: BOS 5, not 2; EOS 9, not 1 or 107; pad 3, not 0\. /,
+  );
+});
+
+test.each([
+  [undefined, true, true],
+  [mergeSpecialTokens({ decoder: { eos: false } }), true, false],
+  [mergeSpecialTokens({ encoder: { eos: true } }), false, false],
+  [mergeSpecialTokens({ eos: true }), false, true],
+])('an end token behind a text: the policy before the data set', (policy, own, expected) => {
+  expect(appendsEos(policy, 'decoder', own)).toBe(expected);
+});
+
+test.each([
+  [decoderOnly(), [2, 5], [5]],
+  [decoderOnly({ bos: false }), [2, 5], [2, 5]],
+  [encoderDecoder({ bos: true, eos: true }), [2, 5, 1], [5]],
+  [encoderDecoder({ bos: true, eos: true }), [2], []],
+])('the text of what a model reads', (one, input, text) => {
+  expect([...withoutModelInput(one, Int32Array.from(input))]).toEqual(text);
 });
 
 describe('buildModel', () => {

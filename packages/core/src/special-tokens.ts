@@ -2,7 +2,7 @@
 import { CheckpointError, ConfigError } from '@graft/engine';
 import { z } from 'zod';
 import { explainIssues } from './config/issues';
-import type { Model, ModelFamily, SideRules, SpecialTokenPolicy } from './interfaces';
+import type { Model, ModelFamily, SideRules, SpecialTokenPolicy, TokenizerFacts } from './interfaces';
 
 const rule = (): z.ZodLiteral<'auto' | boolean> => z.literal(['auto', true, false]);
 
@@ -148,6 +148,32 @@ function around(model: Tokens): { readonly bos?: number; readonly eos?: number }
     ...(readsBos(model, 'encoder') ? { bos: start } : {}),
     ...(specialTokenPolicy(model).encoder.eos === true ? { eos: eos[0] } : {}),
   };
+}
+
+/**
+ * A sentence on special tokens that tokenizer and model call by different ids, of which the model's count; undefined where they
+ * agree, or nothing is known. A model may have more end tokens than its tokenizer.
+ */
+export function tokenizerClash(tokenizer: Partial<TokenizerFacts> | undefined, model: Tokens): string | undefined {
+  const { padId, bosId, eosId } = tokenizer ?? {};
+  const { pad, start, eos } = model.specialTokens;
+  const clashes = [
+    ...((bosId ?? start) === start ? [] : [`BOS ${bosId}, not ${start}`]),
+    ...(eosId === undefined || eos.includes(eosId) ? [] : [`EOS ${eosId}, not ${eos.join(' or ')}`]),
+    ...((padId ?? pad) === pad ? [] : [`pad ${padId}, not ${pad}`]),
+  ];
+  if (clashes.length === 0) return undefined;
+  return `The tokenizer's special tokens are not the model's, which count: ${clashes.join('; ')}. Take the model's own tokenizer, or set model.bosTokenId, model.eosTokenId and model.padTokenId.`;
+}
+
+/** Whether a data set puts an end token behind what a side reads: the policy's word, or else the data set's own. */
+export function appendsEos(
+  policy: SpecialTokenPolicy | undefined,
+  side: 'encoder' | 'decoder',
+  otherwise: boolean,
+): boolean {
+  const { eos } = (policy ?? AUTO_POLICY)[side];
+  return eos === 'auto' ? otherwise : eos;
 }
 
 /** One line for the log. */

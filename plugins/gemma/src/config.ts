@@ -1,10 +1,12 @@
 import {
   CheckpointError,
+  mergeSpecialTokens,
   readSpecialTokens,
   SPECIAL_TOKENS_KEY,
   storedSpecialTokens,
   type DropoutRates,
   type SpecialTokenPolicy,
+  type SpecialTokensSection,
   type SpecialTokens,
 } from '@graft/core';
 import { decoderOnlyRates, encoderDecoderRates, NO_DROPOUT } from './dropout-rates';
@@ -129,6 +131,8 @@ export interface GemmaOptions {
   encoderAttention?: EncoderAttention;
   /** Default: what the checkpoint says of itself, else false. */
   tieEncoderEmbedding?: boolean;
+  /** Laid over what the checkpoint says of itself, which is `auto` where it is silent. */
+  specialTokens?: SpecialTokensSection;
 }
 
 /** What a model's options mean where neither they nor a checkpoint say more: as a silent config.json. */
@@ -212,8 +216,9 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
  * `where`, the field, and what was expected.
  */
 export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): AnyGemmaConfig {
-  const specialTokens = readSpecialTokens(json, where);
-  const policy = specialTokens ? { specialTokens } : {};
+  const said = readSpecialTokens(json, where);
+  const asked = options.specialTokens;
+  const policy = said || asked ? { specialTokens: mergeSpecialTokens(asked, said) } : {};
   if (json.model_type === 'gemma2') {
     const fields = new ConfigFields(json, GEMMA2_KEYS, where);
     return {

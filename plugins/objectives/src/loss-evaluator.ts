@@ -7,6 +7,7 @@ import {
   checkSource,
   componentOption,
   defineComponent,
+  tokenizerClash,
   uploadBatch,
   type BatchTensors,
   type ComponentContext,
@@ -16,6 +17,7 @@ import {
   type Evaluator,
   type HostFields,
   type JsonValue,
+  type Logger,
   type Model,
   type Objective,
   type ObjectiveSource,
@@ -46,6 +48,7 @@ interface Parts {
   readonly dataset: Dataset;
   readonly objective: Objective;
   readonly random: RandomStream;
+  readonly logger?: Logger;
 }
 
 /**
@@ -127,6 +130,9 @@ export class LossEvaluator implements Evaluator {
   private lossOf(model: Model): Loss {
     if (this.compiled?.model !== model) {
       this.compiled?.loss.dispose();
+      const { dataset, logger } = this.parts;
+      const clash = tokenizerClash(dataset.tokenizer, model);
+      if (clash !== undefined) logger?.warn(`The evaluator's dataset: ${clash}`);
       const { engine, objective } = this.parts;
       const loss = engine.jit(
         (parameters: Parameters, batch: BatchTensors, variant: string | undefined) =>
@@ -201,11 +207,11 @@ export const lossEvaluator = defineComponent({
   description: 'held-out loss and perplexity of an objective',
   options: lossEvaluatorOptions,
   useFactory: async (context) => {
-    const { options, components, engine, random } = context;
+    const { options, components, engine, random, logger } = context;
     // Teachers have no part in an evaluation, and a second one would cost as much memory as the first.
     const { spec } = withoutTeachers(options.objective ?? runObjective(context));
     const objective = await components.create('objective', spec);
     const dataset = await components.create('dataset', options.dataset);
-    return new LossEvaluator({ engine, dataset, objective, random }, options);
+    return new LossEvaluator({ engine, dataset, objective, random, logger }, options);
   },
 });

@@ -12,7 +12,7 @@ const tokenizer: Tokenizer = {
   encode: (text) => Int32Array.from(text, (_, i) => text.charCodeAt(i) + 3),
   decode: (ids) => String.fromCharCode(...Array.from(ids, (id) => id - 3)),
 };
-const options: EncodeOptions = { maxTokens: 30, longInputs: 'shorten', prependBos: false, appendEos: true };
+const options: EncodeOptions = { maxTokens: 30, longInputs: 'shorten', eos: 1 };
 const place = { file: 'val.jsonl', line: 12 };
 const example = (before: string, long: string, after: string): PlacedExample => ({
   id: '7/1',
@@ -23,7 +23,7 @@ const encode = (one: PlacedExample, changes: Partial<EncodeOptions> = {}, all = 
   encodeExamples([one], tokenizer, { ...options, ...changes }, all);
 
 test('what fits stays as it is, between the special tokens that are asked for', () => {
-  const { encoded, shortened } = encode(example('q: ', 'a b', ' end'), { prependBos: true });
+  const { encoded, shortened } = encode(example('q: ', 'a b', ' end'), { bos: 2 });
   expect(shortened).toBe(0);
   expect([encoded[0].tokens[0], encoded[0].tokens.at(-1)]).toEqual([2, 1]);
   expect(tokenizer.decode(encoded[0].tokens.slice(1, -1))).toBe('q: a b end');

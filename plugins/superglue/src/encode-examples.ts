@@ -12,8 +12,10 @@ export interface EncodeOptions {
   readonly maxTokens: number;
   /** `shorten` takes from the end of the passage; `error` refuses. */
   readonly longInputs: 'shorten' | 'error';
-  readonly prependBos: boolean;
-  readonly appendEos: boolean;
+  /** Special token in front of the text. Default: none. */
+  readonly bos?: number;
+  /** Special token behind it, whose state the head then reads. Default: none. */
+  readonly eos?: number;
 }
 
 export interface EncodedExamples {
@@ -32,8 +34,8 @@ export function encodeExamples(
   options: EncodeOptions,
   all = examples,
 ): EncodedExamples {
-  const { maxTokens, longInputs, prependBos, appendEos } = options;
-  const room = maxTokens - Number(prependBos) - Number(appendEos);
+  const { maxTokens, longInputs } = options;
+  const room = maxTokens - specials(options);
   let shortened = 0;
   const encoded = examples.map((example): EncodedExample => {
     let tokens = tokenizer.encode(textOf(example));
@@ -43,7 +45,7 @@ export function encodeExamples(
       tokens = fitting;
       shortened++;
     }
-    return { example, tokens: withSpecials(tokens, tokenizer, options) };
+    return { example, tokens: withSpecials(tokens, options) };
   });
   return { encoded, shortened };
 }
@@ -68,12 +70,12 @@ function shorten(example: ClassificationExample, tokenizer: Tokenizer, room: num
   return fitting;
 }
 
-function withSpecials(tokens: Int32Array, tokenizer: Tokenizer, { prependBos, appendEos }: EncodeOptions): Int32Array {
-  const whole = new Int32Array(tokens.length + Number(prependBos) + Number(appendEos));
-  whole.set(tokens, Number(prependBos));
-  if (prependBos) whole[0] = tokenizer.bosId;
-  if (appendEos) whole[whole.length - 1] = tokenizer.eosId;
-  return whole;
+const specials = ({ bos, eos }: EncodeOptions): number => Number(bos !== undefined) + Number(eos !== undefined);
+
+function withSpecials(tokens: Int32Array, { bos, eos }: EncodeOptions): Int32Array {
+  const before = bos === undefined ? [] : [bos];
+  const behind = eos === undefined ? [] : [eos];
+  return Int32Array.of(...before, ...tokens, ...behind);
 }
 
 const hasPassage = ({ parts }: ClassificationExample): boolean => parts.some(({ shortenable }) => shortenable);
@@ -82,11 +84,12 @@ function tooLong(
   example: PlacedExample,
   all: readonly PlacedExample[],
   tokenizer: Tokenizer,
-  { maxTokens, longInputs, prependBos, appendEos }: EncodeOptions,
+  options: EncodeOptions,
 ): DataError {
+  const { maxTokens, longInputs } = options;
   const shortens = longInputs === 'shorten';
   const tokensOf = (one: ClassificationExample): number =>
-    tokenizer.encode(textOf(one, shortens ? 0 : Infinity)).length + Number(prependBos) + Number(appendEos);
+    tokenizer.encode(textOf(one, shortens ? 0 : Infinity)).length + specials(options);
   const needed = all.reduce((longest, one) => Math.max(longest, tokensOf(one)), 0);
   const { id, place } = example;
   const takes = `takes ${tokensOf(example)} tokens${shortens && hasPassage(example) ? ' without its passage' : ''}`;

@@ -178,7 +178,7 @@ test('a point of the grid that diverges is left out; when all do, it says so', a
 test('a model without states to read is refused before anything is trained', async () => {
   const { representation: _, ...without } = {
     representation: 0,
-    ...Object.assign(Object.create(null), { kind: 'decoder-only' }),
+    ...Object.assign(Object.create(null), { kind: 'decoder-only', specialTokens: model.specialTokens }),
   } as Record<string, unknown>;
   await expect((await evaluator()).evaluate(context({ model: without as never }))).rejects.toThrow(
     'This model (decoder-only) offers no states for a classification head to read.',
@@ -207,8 +207,7 @@ test('what is said of a text does not depend on what else is in the batch', asyn
   const { encoded } = encodeExamples(examples, tokenizer as never, {
     maxTokens: 200,
     longInputs: 'error',
-    prependBos: false,
-    appendEos: true,
+    eos: tokenizer.eosId,
   });
   const head = initialHead(2, model.representation, createRandom(5));
   const logitsOf = (batchSize: number): number[][] =>

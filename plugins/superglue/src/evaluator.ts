@@ -4,6 +4,7 @@ import {
   defineComponent,
   GraftError,
   pathOption,
+  tokenizerClash,
   type ComponentSpec,
   type EvaluationContext,
   type Evaluator,
@@ -18,6 +19,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { encodeExamples, type EncodedExample } from './encode-examples';
 import { DivergedError, FineTuner, type EpochResult, type Trial } from './fine-tune';
+import { specialsAround, type Around } from './specials-around';
 import { choose, grid, type Chosen } from './grid';
 import { readTask, TASKS, type PlacedExample, type SuperGlueTask } from './tasks';
 import { TrialStore, type TrialRecord } from './trial-store';
@@ -34,9 +36,10 @@ export const superGlueOptions = z.strictObject({
   maxTokens: z.int().min(8).default(512),
   /** What becomes of longer ones: their passage loses its end, or it is an error. */
   longInputs: z.enum(['shorten', 'error']).default('shorten'),
-  prependBos: z.boolean().default(false),
-  /** The end of sequence is then the last token, whose state the head reads. */
-  appendEos: z.boolean().default(true),
+  /** The start token in front. Default: as the model's policy for special tokens says. */
+  prependBos: z.boolean().optional(),
+  /** The end of sequence is then the last token, whose state the head reads. Default: the model's policy; `auto` is true here. */
+  appendEos: z.boolean().optional(),
   /** The grid, searched for each task by itself (paper, section 4, which does not give its values). */
   learningRates: listOf(z.number().positive()).default([1e-5, 3e-5, 1e-4]),
   batchSizes: listOf(z.int().positive()).default([32]),
@@ -86,8 +89,11 @@ export class SuperGlueEvaluator implements Evaluator {
   ) {}
 
   async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
-    const { engine, optimizer, schedule, run } = this.parts;
+    const { engine, optimizer, schedule, run, tokenizer, logger } = this.parts;
     const { options } = this;
+    const clash = tokenizerClash(tokenizer, context.model);
+    if (clash !== undefined) logger.warn(clash);
+    const around = specialsAround(context.model, options);
     const tasks = TASKS.filter(({ id }) => options.tasks.includes(id));
     // Everything is read before the first step: a missing file should not be found out after a night.
     const data = new Map<SuperGlueTask, TaskData>();
@@ -98,7 +104,7 @@ export class SuperGlueEvaluator implements Evaluator {
         hint: 'Leave modelDropouts out.',
       });
     }
-    for (const task of tasks) data.set(task, await this.read(task));
+    for (const task of tasks) data.set(task, await this.read(task, around));
     const store = new TrialStore(run && join(run.folder, 'superglue'));
     const tuner = new FineTuner(engine, context.model, optimizer, schedule, options);
     const numbers: Record<string, number> = {};
@@ -118,14 +124,19 @@ export class SuperGlueEvaluator implements Evaluator {
     return { ...numbers, [whole ? 'mean' : 'partialMean']: mean };
   }
 
-  private async read(task: SuperGlueTask): Promise<TaskData> {
+  private async read(task: SuperGlueTask, around: Around): Promise<TaskData> {
     const { folder } = this.options;
     const train = await readTask(folder, task, 'train');
     const val = await readTask(folder, task, 'val');
     const all = [...train, ...val];
     const encode = (part: 'train' | 'val', examples: readonly PlacedExample[]): readonly EncodedExample[] => {
       const where = join(folder, task.folder, `${part}.jsonl`);
-      const { encoded, shortened } = encodeExamples(examples, this.parts.tokenizer, this.options, all);
+      const { encoded, shortened } = encodeExamples(
+        examples,
+        this.parts.tokenizer,
+        { ...this.options, ...around },
+        all,
+      );
       if (encoded.length === 0) throw new DataError(`${where} holds no examples.`, { code: 'superglue.empty' });
       if (shortened > 0)
         this.parts.logger.warn(
@@ -185,10 +196,19 @@ export class SuperGlueEvaluator implements Evaluator {
   }
 
   /** Everything that decides a trial's numbers, but the model's parameters: those belong to the run and the step. */
-  private conditions(task: SuperGlueTask, trial: Trial, { step, random }: EvaluationContext): object {
-    const { tasks, learningRates, batchSizes, dropouts, modelDropouts, select, ...settings } = this.options;
+  private conditions(task: SuperGlueTask, trial: Trial, { model, step, random }: EvaluationContext): object {
+    const { bos, eos } = specialsAround(model, this.options);
+    const { tasks, learningRates, batchSizes, dropouts, modelDropouts, select, ...others } = this.options;
     void [tasks, learningRates, batchSizes, dropouts, modelDropouts, select];
-    return { task: task.id, trial, step, random: random.name, ...settings };
+    const settings: Record<string, unknown> = {
+      ...others,
+      prependBos: bos !== undefined,
+      appendEos: eos !== undefined,
+    };
+    // In the schema's order, whether the options or the model's policy said it.
+    const ordered = Object.keys(superGlueOptions.shape).filter((key) => key in settings);
+    const inOrder = Object.fromEntries(ordered.map((key) => [key, settings[key]]));
+    return { task: task.id, trial, step, random: random.name, ...inOrder };
   }
 }
 

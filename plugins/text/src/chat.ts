@@ -1,4 +1,5 @@
 import {
+  appendsEos,
   componentOption,
   DataError,
   defineComponent,
@@ -19,8 +20,8 @@ import { packPairs, pairPackProblem } from './pack-dataset';
 import { shuffleRowsOption } from './row-dataset';
 import { RowExamples } from './row-examples';
 import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from './rows';
-import { withTokenizer } from './with-tokenizer';
 import { withEos } from './token-source';
+import { withTokenizer } from './with-tokenizer';
 
 export const chatOptions = z
   .strictObject({
@@ -52,7 +53,7 @@ export const chatOptions = z
     /** Packs conversations into rows of `sourceTokens` and `targetTokens`, several in each, which do not see each other. */
     pack: packOption.optional(),
     split: splitOption,
-    /** An end-of-sequence token behind every answer, after its end of turn. */
+    /** An end-of-sequence token behind every answer, after its end of turn, unless the run's policy says otherwise. */
     appendEos: z.boolean().default(true),
     /** Conversations in another order in every pass. */
     shuffle: z.boolean().default(true),
@@ -140,7 +141,8 @@ function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
  *       source  <start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n
  *       target  4<end_of_turn> and the end of sequence
  */
-async function openChat({ options, components, random }: ComponentContext<ChatOptions>): Promise<Dataset> {
+async function openChat({ options: given, components, random, run }: ComponentContext<ChatOptions>): Promise<Dataset> {
+  const options = { ...given, appendEos: appendsEos(run?.specialTokens, 'decoder', given.appendEos) };
   const { answers, messages, split, appendEos, shuffle, shuffleRows, repeat } = options;
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);

@@ -192,7 +192,10 @@ const serves = ({ objective }: MixtureMember, variant: string | undefined): bool
 /** Of the members that tell theirs, where that is one. */
 function commonTokenizer(members: readonly MixtureMember[]): TokenizerFacts | undefined {
   const known = members.flatMap(({ dataset: { tokenizer } }) => tokenizer ?? []);
-  const facts = ({ vocabularySize, namedTokens }: TokenizerFacts): unknown => [vocabularySize, namedTokens];
+  const facts = ({ vocabularySize, namedTokens, padId, bosId, eosId }: TokenizerFacts): unknown => [
+    ...[vocabularySize, namedTokens],
+    ...[padId, bosId, eosId],
+  ];
   const isSame = known.every((one) => one === known[0] || isDeepStrictEqual(facts(one), facts(known[0])));
   return isSame ? known[0] : undefined;
 }

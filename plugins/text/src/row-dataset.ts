@@ -1,4 +1,4 @@
-import { componentOption, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
+import { appendsEos, componentOption, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
 import { excludeOption, filesOption, findFiles, fingerprint } from './find-files';
 import { splitOption } from './hold-out';
@@ -41,7 +41,7 @@ export const rowOptions = z
      */
     pack: packOption.optional(),
     split: splitOption,
-    /** An end-of-sequence token behind every text or target. */
+    /** An end-of-sequence token behind every text or target, unless the run's policy says otherwise. */
     appendEos: z.boolean().default(true),
     /** Rows in another order in every pass. */
     shuffle: z.boolean().default(true),
@@ -108,21 +108,11 @@ function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmp
 
 /** Texts, or pairs of source and target, out of the rows of files. */
 export async function openRowDataset(
-  { options, components, random }: ComponentContext<RowOptions>,
+  { options, components, random, run }: ComponentContext<RowOptions>,
   only: RowsWanted['only'],
 ): Promise<Dataset> {
-  const {
-    source,
-    target,
-    text = 'text',
-    weights,
-    lengthTokens,
-    split,
-    appendEos,
-    shuffle,
-    shuffleRows,
-    repeat,
-  } = options;
+  const { source, target, text = 'text', weights, lengthTokens, split, shuffle, shuffleRows, repeat } = options;
+  const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
   const columns: Columns =

@@ -1,4 +1,5 @@
 import {
+  appendsEos,
   componentOption,
   defineComponent,
   type ComponentContext,
@@ -32,7 +33,7 @@ export const textOptions = z
     /** Packs whole documents into rows of `lengthTokens`, several in each, which do not see each other. Default: windows. */
     pack: packOption.optional(),
     split: splitOption,
-    /** An end-of-sequence token behind every document. */
+    /** An end-of-sequence token behind every document, unless the run's policy says otherwise. */
     appendEos: z.boolean().default(true),
     /** Files in another order in every pass, and windows shuffled in blocks of `shuffleWindows`. */
     shuffle: z.boolean().default(true),
@@ -135,8 +136,9 @@ export class TextSource implements TokenSource<TextCursor> {
  *
  *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
  */
-async function openText({ options, components, random }: ComponentContext<TextOptions>): Promise<Dataset> {
-  const { lengthTokens, separator, split, appendEos, shuffle, repeat } = options;
+async function openText({ options, components, random, run }: ComponentContext<TextOptions>): Promise<Dataset> {
+  const { lengthTokens, separator, split, shuffle, repeat } = options;
+  const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
   const files = await findFiles(options.files, options.exclude);
   const tokenizer = await components.create('tokenizer', options.tokenizer);
   const reader = new PieceReader({

@@ -6,6 +6,7 @@ import {
   type ComponentFactory,
   type Dataset,
   type HostFields,
+  type SpecialTokenPolicy,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,10 +15,12 @@ import { join } from 'node:path';
 import { plugin } from '../src';
 
 /** Components of this plugin; they compute nothing, so they need no engine. */
-export function components(seed = 0): ComponentFactory {
+export function components(seed = 0, specialTokens?: SpecialTokenPolicy): ComponentFactory {
   const registry = new Registry();
   registry.register(plugin, 'here');
-  return createComponentFactory(registry, { engine: {} as Engine, random: createRandom(seed), logger: silentLogger() });
+  const run = specialTokens && { name: 'run', id: '1', folder: '.', config: {}, specialTokens };
+  const services = { engine: {} as Engine, random: createRandom(seed), logger: silentLogger(), run };
+  return createComponentFactory(registry, services);
 }
 
 export function openDataset(use: string, options: object, seed = 0): Promise<Dataset> {

@@ -1,12 +1,21 @@
 import type { HostArray, HostFields, Tokenizer } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, GemmaClassifier } from '@graft/gemma';
+import type { EncoderAttention, EncoderWindow, GemmaClassifier, GemmaModel } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
+import { readTextsFor } from '../model-texts';
 import { openTokenizer } from '../open-tokenizer';
-import { encoderAttentionOption, encoderWindowOption, engineOption, integer } from '../options';
+import {
+  bosOption,
+  encoderAttentionOption,
+  encoderWindowOption,
+  engineOption,
+  integer,
+  specialTokensOf,
+  type BosRule,
+} from '../options';
 import { UsageMistake } from '../report-error';
-import { readTexts, textBatches } from '../texts';
+import { readTexts } from '../texts';
 
 interface ClassifyOptions {
   model: string;
@@ -16,6 +25,7 @@ interface ClassifyOptions {
   output?: string;
   tokenizer?: string;
   batchSize: number;
+  bos?: BosRule;
   encoderWindow?: EncoderWindow;
   encoderAttention?: EncoderAttention;
   engine?: EngineMode;
@@ -32,6 +42,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
     .option('--output <file>', 'with --inputs: safetensors to write: logits and probabilities, float32')
     .option('--tokenizer <name>', "of texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
+    .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
@@ -44,9 +55,11 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   if ((options.inputs === undefined) !== (options.output === undefined))
     throw new UsageMistake('--inputs and --output belong together.');
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { withoutModelInput } = await import('@graft/core');
   const { Classifier, loadClassifier } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
   const loaded = await loadClassifier(options.model, {
+    ...specialTokensOf(options),
     encoderWindow: options.encoderWindow,
     encoderAttention: options.encoderAttention,
   });
@@ -63,9 +76,9 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
     const tokenizer = await openTokenizer(context, options, engine);
     const texts = options.text === undefined ? await readTexts(options.texts!) : [options.text];
     let first = true;
-    for (const fields of textBatches(texts, tokenizer, options.batchSize)) {
+    for (const fields of await readTextsFor(context, classifier.model, tokenizer, texts, options.batchSize)) {
       const { probabilities } = await runner.classify(parameters, fields);
-      const rows = describe(classifier, fields, probabilities, tokenizer);
+      const rows = describe(classifier, fields, probabilities, tokenizer, withoutModelInput);
       for (const lines of rows) {
         // Tokens of several texts are told apart by a blank line.
         if (classifier.config.task === 'token' && !first) context.print('');
@@ -79,12 +92,13 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   }
 }
 
-/** The lines of each text: one, or one a token with its piece of the text. */
+/** The lines of each text: one, or one a token with its piece of the text; special tokens around it are no piece. */
 function describe(
-  { config: { labels, task } }: GemmaClassifier,
+  { model, config: { labels, task } }: GemmaClassifier,
   { input_ids: ids, attention_mask: mask }: HostFields,
   { values }: HostArray,
   tokenizer: Tokenizer,
+  bare: (model: GemmaModel, row: Int32Array) => Int32Array,
 ): string[][] {
   const [texts, length] = ids.shape;
   const best = (at: number): string => {
@@ -95,6 +109,13 @@ function describe(
   return Array.from({ length: texts }, (_, text) => {
     if (task === 'sequence') return [best(text)];
     const places = Array.from({ length }, (__, i) => text * length + i).filter((at) => mask.values[at] !== 0);
-    return places.map((at) => `${JSON.stringify(tokenizer.decode([ids.values[at]]))}\t${best(at)}`);
+    const own = bare(
+      model,
+      Int32Array.from(places, (at) => ids.values[at]),
+    );
+    const from = own.byteOffset / own.BYTES_PER_ELEMENT;
+    return places
+      .slice(from, from + own.length)
+      .map((at) => `${JSON.stringify(tokenizer.decode([ids.values[at]]))}\t${best(at)}`);
   });
 }

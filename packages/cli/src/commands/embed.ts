@@ -3,11 +3,20 @@ import type { EngineMode } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
+import { readTextsFor } from '../model-texts';
 import { openAnyModel } from '../open-model';
 import { openTokenizer } from '../open-tokenizer';
-import { encoderAttentionOption, encoderWindowOption, engineOption, integer } from '../options';
+import {
+  bosOption,
+  encoderAttentionOption,
+  encoderWindowOption,
+  engineOption,
+  integer,
+  specialTokensOf,
+  type BosRule,
+} from '../options';
 import { UsageMistake } from '../report-error';
-import { readTexts, textBatches } from '../texts';
+import { readTexts } from '../texts';
 
 interface EmbedCommandOptions {
   model: string;
@@ -18,6 +27,7 @@ interface EmbedCommandOptions {
   normalize?: boolean;
   tokenizer?: string;
   batchSize: number;
+  bos?: BosRule;
   encoderWindow?: EncoderWindow;
   encoderAttention?: EncoderAttention;
   engine?: EngineMode;
@@ -42,6 +52,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .option('--normalize', 'scale vectors to length 1')
     .option('--tokenizer <name>', "for --texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
+    .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
@@ -55,6 +66,7 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   const { Embedder } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
   const checkpoint = await openAnyModel(context, options.model, {
+    ...specialTokensOf(options),
     encoderWindow: options.encoderWindow,
     encoderAttention: options.encoderAttention,
   });
@@ -62,7 +74,13 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   try {
     const batches =
       options.inputs === undefined
-        ? textBatches(await readTexts(options.texts!), await openTokenizer(context, options, engine), options.batchSize)
+        ? await readTextsFor(
+            context,
+            checkpoint.model,
+            await openTokenizer(context, options, engine),
+            await readTexts(options.texts!),
+            options.batchSize,
+          )
         : [await readHostTensors(options.inputs)];
     const rows: HostArray[] = [];
     for (const fields of batches) rows.push(await embedder.embed(checkpoint.parameters, fields, options));

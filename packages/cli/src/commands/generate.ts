@@ -4,9 +4,11 @@ import type { GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CommandContext } from '../context';
 import { Decoder } from '../decoder';
+import { tellSpecialTokens } from '../model-texts';
 import { NewText } from '../new-text';
 import { openTokenizer } from '../open-tokenizer';
 import {
+  bosOption,
   collect,
   encoderAttentionOption,
   encoderWindowOption,
@@ -81,6 +83,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         .choices(['float32', 'bfloat16'])
         .default('float32'),
     )
+    .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
@@ -163,8 +166,8 @@ async function generateText(context: CommandContext, options: GenerateCommandOpt
     options,
     async (model, engine) => {
       const tokenizer = await openTokenizer(context, options, engine);
-      const ids = tokenizer.encode(prompt);
-      const values = modelInput(model, ids);
+      await tellSpecialTokens(context, model, tokenizer);
+      const values = modelInput(model, tokenizer.encode(prompt));
       text = new NewText(tokenizer, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
       return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };
     },

@@ -211,6 +211,10 @@ export interface TokenizerFacts {
   readonly vocabularySize: number;
   /** Every other id of the vocabulary is a piece of text. Undefined: not known. */
   readonly namedTokens?: readonly NamedToken[];
+  /** Its special tokens, where known: a run warns of those that are not the model's. */
+  readonly padId?: number;
+  readonly bosId?: number;
+  readonly eosId?: number;
 }
 
 export interface Tokenizer extends TokenizerFacts {

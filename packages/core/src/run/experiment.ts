@@ -7,7 +7,7 @@ import type { Dataset, Model, Objective, OptimizerState, RunInfo } from '../inte
 import { silentLogger, type Logger } from '../logger';
 import { checkModelKind } from '../model-kind';
 import { createRandom, STREAMS, type RandomStream } from '../random';
-import { describeSpecialTokens, specialTokenPolicy, storedSpecialTokens } from '../special-tokens';
+import { describeSpecialTokens, specialTokenPolicy, storedSpecialTokens, tokenizerClash } from '../special-tokens';
 import type { NamedEvaluator } from '../training/evaluations';
 import { ThreadedDataset } from '../training/data-threads';
 import { checkSource } from '../training/loader';
@@ -288,6 +288,8 @@ async function prepare(job: Job): Promise<Trainer> {
       evaluators.push({ name, every, evaluator });
     }
     checkModelKind(model, objective);
+    const clash = tokenizerClash(dataset.tokenizer, model);
+    if (folder && clash !== undefined) logger.warn(clash);
     const settled = objective.settle?.({ model, tokenizer: dataset.tokenizer });
     // Of several workers the first one reports.
     if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);

@@ -4,7 +4,7 @@ import { GraftError, type Engine } from '@graft/engine';
 import { parentPort, workerData } from 'node:worker_threads';
 import { createComponentFactory } from '../components';
 import { loadPluginFile } from '../config/plugins';
-import type { Dataset } from '../interfaces';
+import type { Dataset, TokenizerFacts } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom } from '../random';
 import { Registry } from '../registry';
@@ -60,6 +60,15 @@ function selectedOf(from: Dataset, variants: readonly Variant[]): Selected[] | u
   });
 }
 
+/** What a message can carry of a tokenizer. */
+const factsOf = ({ vocabularySize, namedTokens, padId, bosId, eosId }: TokenizerFacts): TokenizerFacts => ({
+  vocabularySize,
+  namedTokens,
+  padId,
+  bosId,
+  eosId,
+});
+
 async function answer(request: ThreadRequest): Promise<void> {
   switch (request.ask) {
     case 'open': {
@@ -70,7 +79,7 @@ async function answer(request: ThreadRequest): Promise<void> {
       dataset = await createComponentFactory(registry, services).create('dataset', spec);
       const { kind, fields, length, variants, tokenizer } = dataset;
       const selected = selectedOf(dataset, asked);
-      const facts = tokenizer && { vocabularySize: tokenizer.vocabularySize, namedTokens: tokenizer.namedTokens };
+      const facts = tokenizer && factsOf(tokenizer);
       const position = dataset.position();
       return reply({ opened: { kind, fields, length, variants, selected, position, tokenizer: facts } });
     }

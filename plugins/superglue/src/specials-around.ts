@@ -1,0 +1,21 @@
+import { appendsEos, readsBos, specialTokenPolicy, type Model } from '@graft/core';
+import type { EncodeOptions } from './encode-examples';
+
+/** Ids of the special tokens around a text. */
+export type Around = Pick<EncodeOptions, 'bos' | 'eos'>;
+
+/**
+ * What stands around a text that `model` classifies: the options' word, or else the model's policy, of which `auto` for the end
+ * is an end token: the head reads its state. The ids are the model's own.
+ */
+export function specialsAround(
+  model: Pick<Model, 'kind' | 'specialTokens'>,
+  { prependBos, appendEos }: { readonly prependBos?: boolean; readonly appendEos?: boolean },
+): Around {
+  const side = model.kind === 'decoder-only' ? 'decoder' : 'encoder';
+  const { start, eos } = model.specialTokens;
+  return {
+    ...((prependBos ?? readsBos(model, side)) ? { bos: start } : {}),
+    ...((appendEos ?? appendsEos(specialTokenPolicy(model), side, true)) ? { eos: eos[0] } : {}),
+  };
+}
