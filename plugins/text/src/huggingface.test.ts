@@ -3,6 +3,7 @@ import { Tokenizer as TokenizerJson } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { join } from 'node:path';
 import { folderWith } from '../test-support/datasets';
+import { TOKENIZER_FILES } from '../test-support/tokenizer-files';
 import { tokenizerJson } from '../test-support/tokenizer-json';
 import { HuggingFaceTokenizer } from './huggingface';
 
@@ -133,6 +134,19 @@ describe('HuggingFaceTokenizer', () => {
     const [a] = tokenizer.encode('a');
     expect(tokenizer.decode([a, ...bytes(0xe6, 0xbc), a, ...bytes(0xff), a])).toBe('a\ufffd\ufffda\ufffda');
     expect(tokenizer.decode(bytes(0xef, 0xbb, 0xbf, 0xe6, 0xbc, 0xa2))).toBe('\ufeff漢');
+  });
+
+  it('takes spaces before signs away where tokenizer_config.json asks for it, but never from BPE', async () => {
+    const config = json({ clean_up_tokenization_spaces: true });
+    const open = (file: object): Promise<HuggingFaceTokenizer> =>
+      HuggingFaceTokenizer.open({
+        path: folderWith({ 'tokenizer.json': json(file), 'tokenizer_config.json': config }),
+      });
+    const bpe = await open(tokenizerJson());
+    expect(bpe.decode(bpe.encode('the . the'))).toBe('the . the');
+    const { decoder, ...bert } = TOKENIZER_FILES.BERT;
+    const wordPiece = await open({ ...bert, decoder: { ...(decoder as object), cleanup: false } });
+    expect(wordPiece.decode(wordPiece.encode('the . and'))).toBe('the. and');
   });
 
   it('decodes without special tokens unless told otherwise, and without unknown ids', async () => {

@@ -44,7 +44,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
     options: HuggingFaceOptions,
     file: string,
   ) {
-    this.cleansUp = config.clean_up_tokenization_spaces === true;
+    // As the published tokenizers do: of BPE it would take away spaces that the text had.
+    this.cleansUp = config.clean_up_tokenization_spaces === true && !pipeline.isBpe;
     this.folder = dirname(file);
     this.vocabularySize = pipeline.size;
     const id = (kind: Special): number =>

@@ -14,6 +14,14 @@ function added(json: Json, contents: readonly string[], flags: object): Json {
   return { ...json, added_tokens: [...json.added_tokens, ...tokens] };
 }
 
+/** A character in place of its byte, as Gemma 2 has the tab. */
+function withoutTabByte(json: Json): Json {
+  const entries = Object.entries(json.model.vocab).map(
+    ([token, id]) => [token === '<0x09>' ? '\t' : token, id] as const,
+  );
+  return { ...json, model: { ...json.model, vocab: Object.fromEntries(entries) } };
+}
+
 /** Byte-level BPE over a few merges, as Llama's and Qwen's. */
 function byteLevel(preTokenizer: object, more: object = {}): Json {
   const { model, added_tokens } = gemma();
@@ -63,6 +71,7 @@ const wordPiece = {
 export const TOKENIZER_FILES: Readonly<Record<string, Json>> = {
   Gemma: gemma(),
   'Gemma with a merge into a space': gemma('x ▁the'),
+  'Gemma without the byte of the tab': withoutTabByte(gemma()),
   'Gemma with rows of newlines and spaces': added(gemma('▁ ▁'), ['\n\n', '\n\n\n', '▁▁', '<b>', '<bb>'], {
     normalized: false,
   }),

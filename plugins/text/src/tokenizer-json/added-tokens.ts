@@ -92,10 +92,14 @@ export class AddedTokenFinder {
       at = end;
       if (token.singleWord && !standsAlone(text, from, end)) continue;
       let [left, right] = [from, end];
-      if (token.lstrip) while (left > start && isWhite(text[left - 1])) left--;
+      if (token.lstrip) {
+        while (left > start && isWhite(text[left - 1])) left--;
+        // What a token before it has taken already is not taken again.
+        left = Math.max(left, start);
+      }
       if (token.rstrip) while (right < text.length && isWhite(text[right])) right++;
       if (left > start) takeText(text.slice(start, left), start);
-      takeId(token.id);
+      if (left < right) takeId(token.id);
       start = right;
     }
     if (start < text.length) takeText(start === 0 ? text : text.slice(start), start);

@@ -69,9 +69,16 @@ export class Bpe {
     this.ranks = new PairTable(this.merges.length);
     this.mergedOf = new Int32Array(this.merges.length);
     const mergesUnknown = this.fillRanks(new Set([...byteIds, this.unknown]));
-    // Bytes or unknown characters beside each other may become one token, whatever characters they are of.
-    const joinsUnknown = mergesUnknown || (this.fusesUnknown && !(fallsBack && !byteIds.includes(NONE)));
+    // Unknown characters beside each other may become one token, or come behind bytes, or go and let their neighbours meet.
+    const everyByte = fallsBack && byteIds.every((id, byte) => id !== NONE || !this.isSpelled(byte));
+    const joinsUnknown = mergesUnknown || (!everyByte && (this.fusesUnknown || fallsBack || this.unknown === NONE));
     this.isPlain = !this.wholeWords && this.prefix === '' && this.suffix === '' && !joinsUnknown;
+  }
+
+  /** Whether a character that is not a token has this byte: Gemma 2 lacks the tab's, but has the tab. */
+  private isSpelled(byte: number): boolean {
+    if (byte < 0x80) return !this.vocabulary.has(String.fromCharCode(byte));
+    return byte < 0xf5 && byte !== 0xc0 && byte !== 0xc1;
   }
 
   /** Whether one of the merges has to do with a token of `unknown`. */

@@ -148,13 +148,15 @@ class Translation {
         return this.refuse(node.kind === 'word_boundary' ? '\\b' : node.kind === 'line_start' ? '^' : `a ${node.kind}`);
       case 'Quantifier': {
         const inner = this.node(node.body as Node, ignoresCase);
+        // Where nothing was taken, JavaScript goes back and Oniguruma goes on.
+        if (inner.canBeEmpty) return this.refuse('a repetition of what may be empty');
         if (node.max > 1) this.pair(inner.last, inner.first);
         const { min, max } = node;
         const times = `{${min},${max === Infinity ? '' : max}}`;
-        const canBeEmpty = inner.canBeEmpty || min === 0;
+        const canBeEmpty = min === 0;
         if (node.kind !== 'possessive')
           return { ...inner, canBeEmpty, source: `(?:${inner.source})${times}${node.kind === 'lazy' ? '?' : ''}` };
-        if (inner.first.length !== 1 || inner.canBeEmpty || max !== Infinity)
+        if (inner.first.length !== 1 || inner.first[0] !== inner.last[0] || max !== Infinity)
           return this.refuse('a possessive quantifier over more than a character');
         // All there are of one class, and never fewer: none follows.
         return { ...inner, canBeEmpty, source: `(?:${inner.source})${times}(?!${inner.source})` };

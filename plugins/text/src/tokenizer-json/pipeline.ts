@@ -76,6 +76,10 @@ export class TokenizerPipeline {
     this.cutter = model instanceof Bpe ? new WordCutter(model) : undefined;
   }
 
+  get isBpe(): boolean {
+    return this.model instanceof Bpe;
+  }
+
   /** Ids run below this. */
   get size(): number {
     return this.tokens.length;

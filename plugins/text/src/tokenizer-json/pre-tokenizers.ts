@@ -323,8 +323,8 @@ export function createPreTokenizer(
   if (value === null || value === undefined) return undefined;
   const part = partOf(value, 'pre_tokenizer');
   const preTokenizer = create(part, parse);
-  const first = part.type === 'Sequence' ? partOf((part.pretokenizers as unknown[])[0], 'pre_tokenizer') : part;
-  if (dropsCharacters && first.type === 'Metaspace' && first.prepend_scheme === 'first')
+  const first = part.type === 'Sequence' ? ((part.pretokenizers as Part[])[0] as Part | undefined) : part;
+  if (dropsCharacters && first?.type === 'Metaspace' && first.prepend_scheme === 'first')
     throw new Unsupported(
       'pre_tokenizer Metaspace',
       'with prepend_scheme "first" it asks whether a text still begins where it began, and the normalizer may take characters away',
