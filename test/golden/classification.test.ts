@@ -1,7 +1,7 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import type { HostArray, Parameters } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type EngineMode } from '@graft/engine';
-import { parseCheckpointConfig, GemmaModel } from '@graft/gemma';
+import { gemmaOf, readModelConfig } from '@graft/gemma';
 import { classificationLoss, classify, type ClassificationBatch } from '@graft/superglue';
 import { describeIf } from '../support';
 import { expectedTensors, fixture, largestDifference, MISSING, NATIVE_MODES, readJson, TOLERANCE } from './reference';
@@ -34,7 +34,7 @@ describeIf(folder !== undefined, MISSING, 'the published classifier on the encod
       const config = readJson<Record<string, unknown>>(folder!, 'config.json');
       const expected = readJson<Expected>(folder!, 'expected.json');
       const tensors = await expectedTensors(folder!);
-      const model = new GemmaModel(parseCheckpointConfig(config, { encoderWindow: 'inclusive' }));
+      const model = gemmaOf(readModelConfig(config, { encoderWindow: 'inclusive' }));
       const parameters = await readParameters();
       const [rows, length] = tensors.input_ids.shape;
       const batch: ClassificationBatch = {
