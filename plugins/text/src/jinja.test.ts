@@ -19,6 +19,13 @@ test.each<[string, object, string]>([
   ['{% for i in [1, 2, 3] %}{% if i == 1 %}{% set x = i %}{% endif %}[{{ x }}]{% endfor %}', {}, '[1][][]'],
   ['{% set x = 0 %}{% for i in [1, 2] %}{% set x = x + i %}[{{ x }}]{% endfor %}{{ x }}', {}, '[1][2]0'],
   ['{% set n = namespace(x=0) %}{% for i in [1, 2] %}{% set n.x = n.x + i %}{% endfor %}{{ n.x }}', {}, '3'],
+  ['{{ true }}{{ none }}{{ nothing }}{{ 1.0 }}{{ true ~ 1 }}{{ false | string }}', {}, 'TrueNone1.0True1False'],
+  ['{{ x | length }}{{ [1, x] | length }}', { x: '😀é' }, '22'],
+  [
+    "{{ 1 == '1' }} {{ 1 == true }} {{ nothing == none }} {{ [1, 'a'] == [1, 'a'] }} {{ 'a' != 1 }}",
+    {},
+    'False True False True True',
+  ],
   ['{% for i in range(2, 8, 3) %}{{ i }}{% endfor %}', {}, '25'],
   ['{% if tools is defined and tools %}t{% else %}-{% endif %}', { tools: null }, '-'],
   ['a{% generation %}b{% endgeneration %}\nc', {}, 'abc'],
@@ -44,6 +51,8 @@ test.each<[string, string, RegExp]>([
   ['chat.template', '{{ x', /^The chat template of a\.jinja cannot be read: /],
   ['chat.template', '{%+ if true %}{% endif %}', /cannot be read: "\{%\+" is not supported/],
   ['chat.template', "{{ 'a'.nonsense() }}", /^The chat template of a\.jinja cannot be rendered: /],
+  ['chat.template', "{{ 'a' + 1 }}", /cannot be rendered: \+ joins a text with something that is not one/],
+  ['chat.template', '{{ [1] }}', /cannot be rendered: it writes a list, an object or a function as text/],
   ['chat.template', "{{ strftime_now('%Q') }}", /cannot be rendered: strftime_now does not know "%Q"/],
   [
     'chat.template-limit',

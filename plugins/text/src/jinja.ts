@@ -1,112 +1,15 @@
 /** Chat templates in Jinja, as Python's engine renders them, within bounds: a template comes with a checkpoint, from anywhere. */
 import { DataError } from '@graft/core';
-import * as library from '@huggingface/jinja';
-import { pythonStrip, stripsBy, strftime } from './python-text';
+import { BoundedInterpreter, parseTemplate, Scope, TooMuch, type Node } from './jinja-interpreter';
+import { strftime } from './python-text';
 
 const MAX_TEMPLATE_CHARACTERS = 1 << 20;
 /** Of white space in one place: the library's lexer takes quadratic time over it. */
 const MAX_BLANKS = 1 << 12;
-const MAX_STEPS = 500_000;
-const MAX_TEXT_CHARACTERS = 1 << 25;
 const MAX_RANGE = 10_000;
 
 /** What a template said itself, by `raise_exception`. */
 class Raised extends Error {}
-class TooMuch extends Error {}
-
-interface Value {
-  readonly type: string;
-  readonly value: unknown;
-}
-
-interface Scope {
-  set(name: string, value: unknown): Value;
-}
-
-interface Node {
-  readonly type: string;
-  readonly [key: string]: unknown;
-}
-
-/** What is used of the library, some of which its types keep to themselves or do not resolve. */
-interface LibraryInterpreter {
-  run(program: Node): Value;
-  evaluate(statement: Node | undefined, scope: Scope): Value;
-  evaluateBlock(statements: readonly Node[], scope: Scope): Value;
-  applyFilter(operand: Value, filter: Node, scope: Scope): Value;
-  evaluateMemberExpression(expression: Node, scope: Scope): Value;
-}
-
-const { Environment, Interpreter, parse, tokenize } = library as unknown as {
-  readonly Environment: new (parent?: Scope) => Scope;
-  readonly Interpreter: new (scope: Scope) => LibraryInterpreter;
-  readonly parse: (tokens: unknown) => Node;
-  readonly tokenize: (source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }) => unknown;
-};
-
-/** A value of the library's, which does not export their classes. */
-const valueOf = (value: unknown): Value => new Environment().set('value', value);
-
-const isText = (value: Value): value is Value & { readonly value: string } => value.type === 'StringValue';
-
-/**
- * The library's interpreter where it differs from Python's: blanks are stripped as `str.strip` does and with its argument, what a
- * loop's body sets is forgotten in the next round, and a template has to end.
- */
-class BoundedInterpreter extends Interpreter {
-  private steps = 0;
-
-  constructor(
-    environment: Scope,
-    private readonly loopBodies: ReadonlySet<unknown>,
-  ) {
-    super(environment);
-  }
-
-  override evaluate(statement: Node | undefined, environment: Scope): Value {
-    this.spend(1);
-    const value = super.evaluate(statement, environment);
-    if (isText(value) && value.value.length > MAX_TEXT_CHARACTERS)
-      throw new TooMuch(`it makes a text of more than ${MAX_TEXT_CHARACTERS.toLocaleString('en')} characters`);
-    return value;
-  }
-
-  /** Throws once a rendering has taken too many steps. */
-  spend(steps: number): void {
-    this.steps += steps;
-    if (this.steps > MAX_STEPS) throw new TooMuch(`it takes more than ${MAX_STEPS.toLocaleString('en')} steps`);
-  }
-
-  override evaluateBlock(statements: readonly Node[], environment: Scope): Value {
-    this.spend(1);
-    const scope = this.loopBodies.has(statements) ? new Environment(environment) : environment;
-    return super.evaluateBlock(statements, scope);
-  }
-
-  override applyFilter(operand: Value, filter: Node, environment: Scope): Value {
-    const name = filter.type === 'CallExpression' ? (filter.callee as Node).value : filter.value;
-    if (name !== 'trim' || !isText(operand)) return super.applyFilter(operand, filter, environment);
-    const [characters] = (filter.type === 'CallExpression' ? (filter.args as Node[]) : []).map((argument) =>
-      this.evaluate(argument, environment),
-    );
-    return valueOf(
-      pythonStrip(operand.value, 'strip', characters && isText(characters) ? characters.value : undefined),
-    );
-  }
-
-  override evaluateMemberExpression(expression: Node, environment: Scope): Value {
-    const property = expression.property as Node;
-    if (!expression.computed && property.type === 'Identifier' && stripsBy(property.value)) {
-      const side = property.value;
-      const object = this.evaluate(expression.object as Node, environment);
-      if (isText(object)) {
-        const text = object.value;
-        return valueOf((characters?: string | null) => pythonStrip(text, side, characters ?? undefined));
-      }
-    }
-    return super.evaluateMemberExpression(expression, environment);
-  }
-}
 
 /** Bodies of all loops under a node. */
 function loopBodiesOf(node: unknown, found: Set<unknown> = new Set(), seen: Set<unknown> = new Set()): Set<unknown> {
@@ -156,7 +59,7 @@ export class JinjaTemplate {
     { now = new Date(), generationMarks }: JinjaOptions = {},
   ): string {
     const { program, loopBodies } = this.parse(generationMarks);
-    const environment = new Environment();
+    const environment = new Scope();
     const interpreter = new BoundedInterpreter(environment, loopBodies);
     const globals: Readonly<Record<string, unknown>> = {
       true: true,
@@ -201,7 +104,7 @@ export class JinjaTemplate {
             return `{%${before} if true %}${mark}{% endif ${behind}%}`;
           })
         : this.source;
-      const program = parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
+      const program = parseTemplate(source);
       const made = { program, loopBodies: loopBodiesOf(program) };
       this.parsed.set(key, made);
       return made;
