@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
 import { Mixture } from './mixture';
 import { idsOfStretches, stretchesOfIds } from './sentinels';
-import { Ul2, ul2Options } from './ul2';
+import { Ul2 } from './ul2';
+import { ul2Options } from './ul2-options';
 
 /** Like Gemma 2's: unused tokens behind the special ones, and one at the end. */
 const named: NamedToken[] = [

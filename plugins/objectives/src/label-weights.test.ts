@@ -5,7 +5,8 @@ import { CausalLm, causalLmOptions } from './causal-lm';
 import { maskedCrossEntropy } from './cross-entropy';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
-import { Ul2, ul2Options } from './ul2';
+import { Ul2 } from './ul2';
+import { ul2Options } from './ul2-options';
 
 const float32 = (values: number[] | number[][]): HostFields[string] => ({
   ...int32(values as number[]),

@@ -163,8 +163,12 @@ export class LossEvaluator implements Evaluator {
       return fields;
     };
     let items: HostFields[] = [];
+    const examples = { model, random: random.fork('examples'), variant };
+    const cut = (): void => dataset.cut?.(objective.exampleTokens?.(examples, firstExample + items.length));
+    cut();
     for await (const item of dataset) {
       items.push(item);
+      cut();
       if (items.length < size) continue;
       yield prepare(items);
       items = [];

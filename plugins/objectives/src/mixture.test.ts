@@ -6,7 +6,8 @@ import { CausalLm, causalLmOptions } from './causal-lm';
 import { Mixture, type MixtureMember } from './mixture';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
-import { Ul2, ul2Options } from './ul2';
+import { Ul2 } from './ul2';
+import { ul2Options } from './ul2-options';
 
 const model = { ...fakeModel('encoder-decoder'), vocabularySize: 1000 };
 const random = createRandom(3);

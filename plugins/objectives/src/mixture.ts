@@ -143,6 +143,11 @@ export class Mixture implements Objective {
     };
   }
 
+  exampleTokens(context: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>, index: number): number | undefined {
+    const { member, inner } = this.find(context.variant);
+    return member.objective.exampleTokens?.({ ...context, variant: inner }, index);
+  }
+
   countTokens(batch: HostFields): number {
     return this.makers.get(batch)?.countTokens?.(batch) ?? countMaskedTokens(batch);
   }

@@ -3,7 +3,9 @@ import fc from 'fast-check';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
 import { PrefixLm } from './prefix-lm';
 import { corrupt, drawSpans, planNoise, randomComposition } from './spans';
-import { Ul2, UL2_PRESETS, ul2Options, type Denoiser } from './ul2';
+import { UL2_PRESETS, type Denoiser } from './denoisers';
+import { Ul2 } from './ul2';
+import { ul2Options } from './ul2-options';
 
 const VOCABULARY = 1000;
 const model = { ...fakeModel('encoder-decoder'), vocabularySize: VOCABULARY, readsSegments: true };

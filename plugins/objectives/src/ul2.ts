@@ -2,7 +2,6 @@
 import {
   DataError,
   defineComponent,
-  didYouMean,
   exampleRandom,
   modelInput,
   modelInputSurplus,
@@ -19,79 +18,30 @@ import {
   type RandomStream,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
-import { z } from 'zod';
 import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from './denoising-tokens';
-import { checkModelKind, ENCODER_DECODER_FIELDS, TEXT_FIELDS } from './fields';
-import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
+import {
+  groupDenoisers,
+  lengthsOf,
+  suffixLength,
+  type Additions,
+  type Denoiser,
+  type DenoiserGroup,
+  type FittedDenoiser,
+  type Lengths,
+} from './denoisers';
+import { checkModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from './fields';
+import { countMaskedTokens, languageModelLoss } from './language-model-loss';
 import { roundUp } from './padding';
-import { AUTO, modeTokenOptions, sentinelOptions, type DenoisingTokens } from './sentinels';
+import { AUTO, type DenoisingTokens } from './sentinels';
+import { checkPrefixes, denoisersOf, ul2Options, type Ul2Options } from './ul2-options';
 import { batchOfRows, isPacked, sequencesOf } from './sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
 
-const denoiser = z.strictObject({
-  /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM). */
-  kind: z.enum(['span', 'suffix']).default('span'),
-  /** Tokens of a span on average; for `suffix` the rate alone decides. */
-  meanSpan: z.number().positive().default(3),
-  /** Share of the tokens to be predicted. */
-  rate: z.number().gt(0).lt(1),
-  /** Relative chance; 0 leaves the denoiser out. */
-  weight: z.number().nonnegative().default(1),
-  /** Name of its mode token in `modeTokens`; none by default. */
-  prefix: z.string().optional(),
-});
-
-export type Denoiser = z.output<typeof denoiser>;
-
-const span = (meanSpan: number, rate: number, prefix: string): Denoiser => ({
-  kind: 'span',
-  meanSpan,
-  rate,
-  weight: 1,
-  prefix,
-});
-
-/** The published mixtures. */
-export const UL2_PRESETS: Readonly<Record<'ul2' | 't5gemma2', readonly Denoiser[]>> = {
-  // Tay et al. (2022), table 1: seven denoisers, mixed uniformly; S takes the last quarter.
-  ul2: [
-    span(3, 0.15, 'R'),
-    span(8, 0.15, 'R'),
-    span(3, 0.5, 'X'),
-    span(8, 0.5, 'X'),
-    span(64, 0.15, 'X'),
-    span(64, 0.5, 'X'),
-    { kind: 'suffix', meanSpan: 3, rate: 0.25, weight: 1, prefix: 'S' },
-  ],
-  // T5Gemma 2 (2512.14856): five denoisers at 1:1:1:1:4, the last one takes three quarters.
-  t5gemma2: [
-    span(3, 0.15, 'R'),
-    span(12, 0.5, 'X'),
-    span(32, 0.15, 'X'),
-    span(32, 0.5, 'X'),
-    { kind: 'suffix', meanSpan: 3, rate: 0.75, weight: 4, prefix: 'S' },
-  ],
-};
-
-export const ul2Options = z.strictObject({
-  preset: z.enum(['ul2', 't5gemma2']).default('ul2'),
-  /** In the place of the preset's. */
-  denoisers: z.array(denoiser).min(1).optional(),
-  /** Which tokens stand for spans: `auto` takes unused ones of the tokenizer. */
-  sentinels: sentinelOptions.default(AUTO),
-  /** Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default. */
-  modeTokens: modeTokenOptions.default({}),
-  /** Whether the target of a `span` denoiser ends with the model's end token. */
-  appendEos: z.boolean().default(true),
-  /** Longest source and target; what needs more is an error, never cut. */
-  maxSourceTokens: z.int().positive().optional(),
-  maxTargetTokens: z.int().positive().optional(),
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
-  padToMultipleOf: z.int().positive().default(32),
-  ...lossOptions,
-});
-
-export type Ul2Options = z.output<typeof ul2Options>;
+const EVERY_LENGTH_MULTIPLE = 32;
+/** With `inputTokens` there are few lengths, whatever they are. */
+const FITTED_LENGTH_MULTIPLE = 8;
+/** Steps that have the groups' shares among them, as nearly as whole steps can. */
+const ROUND = 32;
 
 /**
  * UL2: a mixture of denoisers. Each example draws one; a span denoiser replaces stretches of the tokens by sentinels and
@@ -101,17 +51,21 @@ export type Ul2Options = z.output<typeof ul2Options>;
  *       source [50, 5, 99, 8, 98]
  *       target [99, 6, 7, 98, 9, 1]
  *
- * Every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step. Each segment
+ * With `inputTokens` each denoiser asks for as much text as fills them. Steps then draw a group of denoisers whose batches have one
+ * shape, and examples one of the group. Without, every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step. Each segment
  * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
  * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
  */
 export class Ul2 implements Objective {
   readonly modelKind = 'encoder-decoder';
   readonly gives = ENCODER_DECODER_FIELDS;
+  /** The groups' names, where there are several. */
+  readonly variants?: readonly string[];
   private readonly denoisers: readonly Denoiser[];
-  private readonly totalWeight: number;
+  private readonly groups: readonly DenoiserGroup[] | undefined;
   private readonly recorded: DenoisingTokens | undefined;
-  private chosen: { readonly model: Model; readonly of: ChosenTokens } | undefined;
+  private chosen:
+    { readonly model: Model; readonly of: ChosenTokens; readonly groups?: readonly DenoiserGroup[] } | undefined;
 
   /** `recorded`: what the checkpoint that training begins with says of its sentinels and mode tokens; `auto` takes those. */
   constructor(
@@ -120,18 +74,43 @@ export class Ul2 implements Objective {
   ) {
     this.recorded = recordedTokens(recorded);
     this.denoisers = denoisersOf(options).filter(({ weight }) => weight > 0);
-    this.totalWeight = this.denoisers.reduce((sum, { weight }) => sum + weight, 0);
-    if (this.totalWeight === 0) {
+    if (this.denoisers.length === 0) {
       throw new DataError('objective.denoisers: every weight is 0, so there is nothing to draw.', {
         code: 'objective.denoisers',
         exitCode: 2,
       });
     }
     checkPrefixes(options);
+    // Tokens that a model's policy adds are few: they change lengths, but not what goes together.
+    this.groups = this.fit(0);
+    if (this.groups && this.groups.length > 1) this.variants = this.groups.map(({ name }) => name);
   }
 
   takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
-    return kind === 'examples' ? TEXT_FIELDS : undefined;
+    if (kind !== 'examples') return undefined;
+    // A row that is filled by one denoiser cannot be several sequences.
+    const { inputTokens } = this.options;
+    return inputTokens === undefined
+      ? TEXT_FIELDS
+      : TEXT_FIELDS.filter(({ name }) => name !== EXAMPLE_SEGMENTS.tokens.name);
+  }
+
+  /** The group of the step, by the weights of its denoisers together: steps are dealt out, so that few of them have the shares already. */
+  variantAt(step: number, random: RandomStream): string | undefined {
+    if (!this.variants) return undefined;
+    const round = random.fork(Math.floor(step / ROUND));
+    const place = round.permutation(ROUND)[step % ROUND];
+    const point = (place + round.fork(step % ROUND).uniform()) / ROUND;
+    return chosenAt(point, this.groups!, weightOf).name;
+  }
+
+  exampleTokens(
+    { model, random, variant }: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>,
+    index: number,
+  ): number | undefined {
+    if (this.options.inputTokens === undefined) return undefined;
+    const members = this.membersOf(variant, model);
+    return drawn(members, weightOf, exampleRandom({ random, model }, index)).tokens;
   }
 
   /** Throws DataError for a decoder-only model, and for sentinels or mode tokens that its vocabulary does not have to spare. */
@@ -149,8 +128,12 @@ export class Ul2 implements Objective {
     const prefixes = [...new Set(denoisersOf(this.options).flatMap(({ prefix }) => prefix ?? []))];
     const needsSentinels = this.denoisers.some(({ kind }) => kind === 'span');
     const wishes = { modeTokens, sentinels, prefixes, needsSentinels, recorded: this.recorded };
-    const of = chooseTokens(wishes, { model, tokenizer });
-    this.chosen = { model, of };
+    const chosen = chooseTokens(wishes, { model, tokenizer });
+    const groups = this.fit(modelInputSurplus(model));
+    for (const { denoiser, tokens } of groups?.flatMap(({ members }) => members) ?? [])
+      if (denoiser.kind === 'span') this.checkSentinels(tokens, chosen.tokens, [denoiser]);
+    const of = { ...chosen, notes: [...chosen.notes, ...this.describe(groups)] };
+    this.chosen = { model, of, groups };
     return of;
   }
 
@@ -163,14 +146,21 @@ export class Ul2 implements Objective {
         hint: 'Use `seq2seq` for ready batches.',
       });
     }
+    const { inputTokens, padToMultipleOf = EVERY_LENGTH_MULTIPLE } = this.options;
+    const fitted = inputTokens === undefined ? undefined : this.membersOf(context.variant, model);
+    const denoisers = fitted?.map(({ denoiser }) => denoiser) ?? this.denoisers;
     const rows = source.examples.map((example, i) => {
-      const parts = sequencesOf(example, model, 'denoising needs', `Example ${i} of the batch`);
+      const where = `Example ${i} of the batch`;
+      const parts = sequencesOf(example, model, 'denoising needs', where);
       const { tokens, weights } = example;
       const random = exampleRandom(context, i);
       // Whatever is drawn: it is known now that a later step would lack them.
-      this.checkSentinels(Math.max(...parts.map(({ start, end }) => end - start)), chosen);
+      this.checkSentinels(Math.max(...parts.map(({ start, end }) => end - start)), chosen, denoisers);
       const sequences = parts.map(({ start, end }) => {
-        const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), model, chosen, random);
+        const one = drawn(denoisers, ({ weight }) => weight, random);
+        const fit = fitted?.[denoisers.indexOf(one)];
+        if (fit) this.checkFits(end - start, fit, where);
+        const { origins, ...sides } = this.denoise(tokens.values.subarray(start, end), one, model, chosen, random);
         return {
           ...sides,
           source: modelInput(model, sides.source),
@@ -179,23 +169,24 @@ export class Ul2 implements Objective {
       });
       return { sequences, needed: parts.map(({ start, end }) => this.neededLengths(end - start)) };
     });
+    const packed = isPacked(source.examples);
+    const sequences = rows.map((row) => row.sequences);
+    if (fitted) {
+      const shape = this.shapeOf(context.variant, model);
+      const layout = { sourceLength: shape.source, targetLength: shape.target, packed };
+      return batchOfRows(sequences, layout, context, 'The ul2 batch');
+    }
     const surplus = { source: modelInputSurplus(model), target: 0 };
     const longest = (side: 'source' | 'target'): number =>
       Math.max(0, ...rows.map(({ needed }) => needed.reduce((sum, lengths) => sum + lengths[side] + surplus[side], 0)));
     this.checkLength('source', 'maxSourceTokens', longest('source'));
     this.checkLength('target', 'maxTargetTokens', longest('target'));
-    const { padToMultipleOf } = this.options;
     const layout = {
       sourceLength: roundUp(longest('source'), padToMultipleOf),
       targetLength: roundUp(longest('target'), padToMultipleOf),
-      packed: isPacked(source.examples),
+      packed,
     };
-    return batchOfRows(
-      rows.map(({ sequences }) => sequences),
-      layout,
-      context,
-      'The ul2 batch',
-    );
+    return batchOfRows(sequences, layout, context, 'The ul2 batch');
   }
 
   loss(
@@ -212,67 +203,109 @@ export class Ul2 implements Objective {
   }
 
   /** Longest source and target that any denoiser of the mixture makes of `length` tokens. */
-  neededLengths(length: number): { source: number; target: number } {
-    const needs = this.denoisers.map((one) => {
-      const mode = this.hasMode(one) ? 1 : 0;
-      if (one.kind === 'suffix') {
-        const suffix = suffixLength(length, one.rate);
-        return { source: length - suffix + mode, target: suffix };
-      }
-      const { noiseTokens, spans } = planNoise(length, one.rate, one.meanSpan);
-      return {
-        source: length - noiseTokens + spans + mode,
-        target: noiseTokens + spans + (this.options.appendEos ? 1 : 0),
-      };
-    });
+  neededLengths(length: number): Lengths {
+    const needs = this.denoisers.map((one) => lengthsOf(one, length, this.additionsOf(one)));
     return {
       source: Math.max(...needs.map(({ source }) => source)),
       target: Math.max(...needs.map(({ target }) => target)),
     };
   }
 
-  private draw(random: RandomStream): Denoiser {
-    let left = random.uniform() * this.totalWeight;
-    return this.denoisers.find(({ weight }) => (left -= weight) < 0) ?? this.denoisers[this.denoisers.length - 1];
+  private additionsOf(one: Denoiser): Additions {
+    const ends = one.kind === 'span' ? this.options.appendEos : this.options.suffixEos;
+    return { source: this.hasMode(one) ? 1 : 0, target: ends ? 1 : 0 };
   }
 
-  /** A sequence, by a denoiser that it draws. */
+  /** Denoisers by shape; `surplus`: tokens that the model's policy adds to a source. Undefined without `inputTokens`. */
+  private fit(surplus: number): DenoiserGroup[] | undefined {
+    const { inputTokens, targetTokens = inputTokens, padToMultipleOf = FITTED_LENGTH_MULTIPLE } = this.options;
+    if (inputTokens === undefined || targetTokens === undefined) return undefined;
+    const additions = (one: Denoiser): Additions => {
+      const { source, target } = this.additionsOf(one);
+      return { source: source + surplus, target };
+    };
+    return groupDenoisers(this.denoisers, {
+      limit: { source: inputTokens, target: targetTokens },
+      additions,
+      padToMultipleOf,
+    });
+  }
+
+  private groupsFor(model: Model): readonly DenoiserGroup[] {
+    const groups = this.chosen?.model === model ? this.chosen.groups : this.fit(modelInputSurplus(model));
+    return groups!;
+  }
+
+  /** Those of a group; of all groups where none is named. */
+  private membersOf(variant: string | undefined, model: Model): readonly FittedDenoiser[] {
+    return this.groupsFor(model)
+      .filter(({ name }) => variant === undefined || !this.variants || name === variant)
+      .flatMap(({ members }) => members);
+  }
+
+  private shapeOf(variant: string | undefined, model: Model): Lengths {
+    const shapes = this.groupsFor(model)
+      .filter(({ name }) => variant === undefined || !this.variants || name === variant)
+      .map(({ shape }) => shape);
+    return {
+      source: Math.max(...shapes.map(({ source }) => source)),
+      target: Math.max(...shapes.map(({ target }) => target)),
+    };
+  }
+
+  private describe(groups: readonly DenoiserGroup[] | undefined): string[] {
+    if (!groups) return [];
+    const texts = groups.map(
+      ({ name, members, shape }) =>
+        `${name} ${members.map(({ tokens }) => tokens).join(', ')} to ${shape.source} + ${shape.target}`,
+    );
+    return [`Denoisers read tokens of text, in batches of source + target: ${texts.join('; ')}.`];
+  }
+
+  /** A sequence, as a denoiser makes it. */
   private denoise(
     tokens: HostFields[string]['values'],
+    one: Denoiser,
     model: Model,
     { sentinels, modeTokens }: DenoisingTokens,
     random: RandomStream,
   ): Corrupted {
-    const one = this.draw(random);
     const mode = one.prefix === undefined ? undefined : modeTokens[one.prefix];
     const prefix = mode === undefined ? [] : [mode];
+    const end = (sides: Corrupted): Corrupted => {
+      if (this.additionsOf(one).target === 0) return sides;
+      return {
+        ...sides,
+        target: [...sides.target, model.specialTokens.eos[0]],
+        origins: [...sides.origins, tokens.length - 1],
+      };
+    };
     if (one.kind === 'suffix') {
       const cut = tokens.length - suffixLength(tokens.length, one.rate);
       const target = Array.from(tokens.subarray(cut));
-      return { source: [...prefix, ...tokens.subarray(0, cut)], target, origins: target.map((_, i) => cut + i) };
+      return end({ source: [...prefix, ...tokens.subarray(0, cut)], target, origins: target.map((_, i) => cut + i) });
     }
     const plan = planNoise(tokens.length, one.rate, one.meanSpan);
     const spans = drawSpans(tokens.length, plan, random);
     const { source, target, origins } = corrupt(tokens, spans, (i) => sentinels[i % sentinels.length]);
-    if (this.options.appendEos) {
-      target.push(model.specialTokens.eos[0]);
-      origins.push(tokens.length - 1);
-    }
-    return { source: [...prefix, ...source], target, origins };
+    return end({ source: [...prefix, ...source], target, origins });
   }
 
-  /** The most spans that any denoiser makes of `length` tokens. */
-  neededSentinels(length: number): { readonly spans: number; readonly of: Denoiser } {
-    const spans = this.denoisers
+  /** The most spans that any of the denoisers makes of `length` tokens; undefined where none makes spans. */
+  neededSentinels(
+    length: number,
+    denoisers: readonly Denoiser[] = this.denoisers,
+  ): { readonly spans: number; readonly of: Denoiser } | undefined {
+    const spans = denoisers
       .filter(({ kind }) => kind === 'span')
       .map((of) => ({ of, spans: planNoise(length, of.rate, of.meanSpan).spans }));
-    return spans.reduce((most, one) => (one.spans > most.spans ? one : most));
+    return spans.sort((a, b) => b.spans - a.spans)[0];
   }
 
-  private checkSentinels(length: number, { sentinels, reuse }: DenoisingTokens): void {
-    if (reuse || sentinels.length === 0) return;
-    const { spans, of } = this.neededSentinels(length);
-    if (spans <= sentinels.length) return;
+  private checkSentinels(length: number, { sentinels, reuse }: DenoisingTokens, denoisers: readonly Denoiser[]): void {
+    const needed = reuse ? undefined : this.neededSentinels(length, denoisers);
+    if (!needed || needed.spans <= sentinels.length) return;
+    const { spans, of } = needed;
     throw new DataError(
       `${length} tokens need ${spans} sentinels: the denoiser with rate ${of.rate} and meanSpan ${of.meanSpan} makes as many spans of them, but there are ${sentinels.length}.`,
       {
@@ -286,6 +319,19 @@ export class Ul2 implements Objective {
   private hasMode({ prefix }: Denoiser): boolean {
     const { modeTokens } = this.options;
     return prefix !== undefined && (modeTokens === AUTO || Object.hasOwn(modeTokens, prefix));
+  }
+
+  /** Examples of a dataset that cuts nothing to order are as long as they are. */
+  private checkFits(length: number, { denoiser, tokens }: FittedDenoiser, where: string): void {
+    if (length <= tokens) return;
+    throw new DataError(
+      `${where} has ${length} tokens, but the denoiser with rate ${denoiser.rate}${denoiser.kind === 'span' ? ` and meanSpan ${denoiser.meanSpan}` : ''} takes ${tokens} where objective.inputTokens is ${this.options.inputTokens}.`,
+      {
+        code: 'objective.too-long',
+        exitCode: 2,
+        hint: 'Take windows of text (a dataset with lengthTokens), which are cut to what each denoiser takes; nothing is cut silently.',
+      },
+    );
   }
 
   private checkLength(what: string, option: 'maxSourceTokens' | 'maxTargetTokens', needed: number): void {
@@ -302,39 +348,20 @@ export class Ul2 implements Objective {
   }
 }
 
-/** The config's own, or else the preset's. */
-function denoisersOf({ preset, denoisers }: Ul2Options): readonly Denoiser[] {
-  return denoisers ?? UL2_PRESETS[preset];
+/** One of the choices, by their weights. */
+function drawn<T>(choices: readonly T[], weight: (one: T) => number, random: RandomStream): T {
+  return chosenAt(random.uniform(), choices, weight);
 }
 
-/** Throws DataError unless the denoisers' prefixes and the names of the mode tokens go together. */
-function checkPrefixes(options: Ul2Options): void {
-  const { denoisers, modeTokens } = options;
-  if (modeTokens === AUTO) return;
-  const without = denoisers?.find(({ prefix }) => prefix !== undefined && !Object.hasOwn(modeTokens, prefix));
-  if (without) {
-    throw new DataError(`objective.denoisers: the prefix "${without.prefix}" has no id in objective.modeTokens.`, {
-      code: 'objective.mode-token',
-      exitCode: 2,
-    });
-  }
-  const known = [...new Set(denoisersOf(options).flatMap(({ prefix }) => prefix ?? []))];
-  const unknown = Object.keys(modeTokens).find((name) => !known.includes(name));
-  if (unknown === undefined) return;
-  const names = known.map((name) => `"${name}"`).join(', ');
-  throw new DataError(
-    `objective.modeTokens: no denoiser has the prefix "${unknown}"${didYouMean(unknown, known) || '.'}`,
-    {
-      code: 'objective.mode-token',
-      exitCode: 2,
-      hint: known.length > 0 ? `The denoisers' prefixes are ${names}.` : 'None of the denoisers has a `prefix`.',
-    },
-  );
+/** The choice at a point from 0 to 1 of all of them in a row, each as long as its weight. */
+function chosenAt<T>(point: number, choices: readonly T[], weight: (one: T) => number): T {
+  let left = point * choices.reduce((sum, one) => sum + weight(one), 0);
+  return choices.find((one) => (left -= weight(one)) < 0) ?? choices[choices.length - 1];
 }
 
-/** Tokens of the suffix: at least one on each side. */
-function suffixLength(length: number, rate: number): number {
-  return Math.min(Math.max(Math.round(length * rate), 1), length - 1);
+/** Of a denoiser, or of those of a group together. */
+function weightOf(one: DenoiserGroup | FittedDenoiser): number {
+  return 'members' in one ? one.members.reduce((sum, member) => sum + weightOf(member), 0) : one.denoiser.weight;
 }
 
 export const ul2 = defineComponent({

@@ -104,6 +104,11 @@ export class MixtureDataset implements Dataset {
     );
   }
 
+  /** Of those of its datasets that can be cut to order. */
+  cut(tokens: number | undefined): void {
+    for (const { dataset } of this.members) dataset.cut?.(tokens);
+  }
+
   position(): JsonValue {
     const members = this.members.map(({ dataset }) => dataset.position());
     return { data: this.data, given: this.given, members, ended: [...this.ended] };

@@ -28,7 +28,7 @@ interface Place<C extends Cursor> {
   readonly used: number;
 }
 
-/** Cuts a source into windows of one length, without gaps and without overlap. */
+/** Cuts a source into windows, without gaps and without overlap. */
 class Packer<C extends Cursor> {
   private chunk: TokenChunk<C> | undefined;
   /** The newest pass that gave a token, or the one that it began in: that one may be at its end. */
@@ -36,7 +36,6 @@ class Packer<C extends Cursor> {
 
   constructor(
     private readonly source: TokenSource<C>,
-    private readonly length: number,
     private at: Place<C>,
   ) {
     this.lastEpochWithTokens = at.chunk.epoch;
@@ -46,19 +45,19 @@ class Packer<C extends Cursor> {
     return this.at;
   }
 
-  /** The next window; undefined when fewer tokens than a window are left, which are dropped. */
-  async next(): Promise<Window | undefined> {
-    const window = new Int32Array(this.length);
-    const segments = new Int32Array(this.length);
+  /** The next window of `length` tokens; undefined when fewer are left, which are dropped. */
+  async next(length: number): Promise<Window | undefined> {
+    const window = new Int32Array(length);
+    const segments = new Int32Array(length);
     let filled = 0;
     let segment = 1;
     let segmentStart = 0;
-    while (filled < this.length) {
+    while (filled < length) {
       this.chunk ??= await this.source.read(this.at.chunk);
       if (!this.chunk) return undefined;
       checkUsed(this.chunk, this.at.used);
       const { tokens, next } = this.chunk;
-      const part = tokens.subarray(this.at.used, this.at.used + this.length - filled);
+      const part = tokens.subarray(this.at.used, this.at.used + length - filled);
       window.set(part, filled);
       segments.fill(segment, filled, filled + part.length);
       filled += part.length;
@@ -82,15 +81,38 @@ class Packer<C extends Cursor> {
   }
 }
 
+const count = z.int().min(0);
+const placeSchema = z.strictObject({ chunk: z.looseObject({ epoch: count }), used: count });
+
+/** Of data whose windows all have the length that the options say. */
 const positionSchema = z.strictObject({
   data: z.string(),
   /** Blocks before the present one. */
-  block: z.int().min(0),
+  block: count,
   /** Windows of the present block that are done. */
-  done: z.int().min(0),
+  done: count,
   /** Where the present block begins. */
-  start: z.strictObject({ chunk: z.looseObject({ epoch: z.int().min(0) }), used: z.int().min(0) }),
+  start: placeSchema,
 });
+
+/** The same of data that are cut to order: blocks by the length of their windows. */
+const cutPositionSchema = z.strictObject({
+  data: z.string(),
+  /** Where the next block begins, whatever its length. */
+  place: placeSchema,
+  blocks: z.array(z.strictObject({ tokens: z.int().min(1), block: count, done: count, start: placeSchema.optional() })),
+});
+
+/** Windows of one length that were cut together and are shuffled among each other. */
+interface Block<C extends Cursor> {
+  /** Blocks of this length before it. */
+  number: number;
+  /** Its windows that are done. */
+  done: number;
+  /** Where it begins; undefined: at the place where the source stands. */
+  start?: Place<C>;
+  loaded?: { readonly windows: readonly Window[]; readonly order: Int32Array };
+}
 
 export interface PackedOptions {
   readonly lengthTokens: number;
@@ -104,37 +126,62 @@ export interface PackedOptions {
 }
 
 /**
- * Windows of `lengthTokens` tokens out of a source, shuffled in blocks. The order is a function of the random stream alone,
- * and a position is the start of a block and a number in it: going back there reads one block, however far into the data.
+ * Windows out of a source, of `lengthTokens` tokens or as long as `cut` says, shuffled in blocks of one length. Every block is the next stretch
+ * of the source, so that no token is lost between lengths, and none comes twice. The order is a function of the random stream and of the lengths
+ * that are asked for alone; a position is the start of a block and a number in it for each length: going back there reads
+ * these blocks, however far into the data.
  */
 export class PackedDataset<C extends Cursor> implements Dataset {
   readonly kind = 'examples';
   readonly fields: readonly FieldSpec[];
-  private block = 0;
-  private done = 0;
-  private start: Place<C>;
+  private readonly blocks = new Map<number, Block<C>>();
+  /** Where the next block begins. */
+  private place: Place<C>;
   private packer: Packer<C> | undefined;
-  private loaded: { windows: readonly Window[]; order: Int32Array } | undefined;
+  private wanted: number;
 
   constructor(
     private readonly source: TokenSource<C>,
     private readonly options: PackedOptions,
   ) {
-    this.start = { chunk: source.start, used: 0 };
+    this.place = { chunk: source.start, used: 0 };
+    this.wanted = options.lengthTokens;
     this.fields = options.segments ? [TOKENS_FIELD, segmentsSpec('segments')] : [TOKENS_FIELD];
   }
 
+  cut(tokens: number | undefined): void {
+    this.wanted = tokens ?? this.options.lengthTokens;
+  }
+
   position(): JsonValue {
-    return { data: this.options.fingerprint, block: this.block, done: this.done, start: { ...this.start } };
+    const { fingerprint: data, lengthTokens } = this.options;
+    const { place } = this;
+    if ([...this.blocks.keys()].every((tokens) => tokens === lengthTokens)) {
+      const { number = 0, done = 0, start = place } = this.blocks.get(lengthTokens) ?? {};
+      return { data, block: number, done, start: { ...start } };
+    }
+    const blocks = [...this.blocks].map(([tokens, { number, done, start }]) => ({
+      ...{ tokens, block: number, done },
+      ...(start && { start: { ...start } }),
+    }));
+    return { data, place: { ...place }, blocks };
   }
 
   restore(position: JsonValue): Promise<void> {
-    const { block, done, start } = parsePosition(positionSchema, position, this.options.fingerprint);
-    this.block = block;
-    this.done = done;
-    this.start = { chunk: start.chunk as unknown as C, used: start.used };
+    const { fingerprint, lengthTokens } = this.options;
+    const placeOf = ({ chunk, used }: z.output<typeof placeSchema>): Place<C> => ({
+      chunk: chunk as unknown as C,
+      used,
+    });
+    const isCut = typeof position === 'object' && position !== null && 'blocks' in position;
+    const { place, blocks } = isCut
+      ? parsePosition(cutPositionSchema, position, fingerprint)
+      : wholeCut(parsePosition(positionSchema, position, fingerprint), lengthTokens);
+    this.place = placeOf(place);
     this.packer = undefined;
-    this.loaded = undefined;
+    this.blocks.clear();
+    for (const { tokens, block: number, done, start } of blocks)
+      this.blocks.set(tokens, { number, done, start: start && placeOf(start) });
     return Promise.resolve();
   }
 
@@ -157,34 +204,55 @@ export class PackedDataset<C extends Cursor> implements Dataset {
   }
 
   private async next(): Promise<Window | undefined> {
-    this.loaded ??= await this.load();
-    const { windows, order } = this.loaded;
-    if (this.done >= windows.length) return undefined;
-    const window = windows[order[this.done]];
-    if (++this.done === windows.length) {
-      this.block++;
-      this.done = 0;
-      this.start = this.packer!.place;
-      this.loaded = undefined;
+    const tokens = this.wanted;
+    let block = this.blocks.get(tokens);
+    if (!block) this.blocks.set(tokens, (block = { number: 0, done: 0 }));
+    if (!block.loaded) {
+      // One that was begun where the source is said to stand has to be read before the source stands behind it.
+      for (const [other, begun] of this.blocks)
+        if (begun !== block && begun.done > 0 && !begun.start) begun.loaded = await this.load(other, begun);
+      block.loaded = await this.load(tokens, block);
     }
+    const { windows, order } = block.loaded;
+    if (block.done >= windows.length) return undefined;
+    const window = windows[order[block.done]];
+    if (++block.done === windows.length) this.blocks.set(tokens, { number: block.number + 1, done: 0 });
     return window;
   }
 
-  private async load(): Promise<{ windows: readonly Window[]; order: Int32Array }> {
+  private async load(tokens: number, block: Block<C>): Promise<NonNullable<Block<C>['loaded']>> {
     const { lengthTokens, blockWindows, random } = this.options;
-    this.packer ??= new Packer(this.source, lengthTokens, this.start);
+    const isNext = block.start === undefined;
+    const begin = { ...this.place };
+    const packer = isNext ? (this.packer ??= new Packer(this.source, begin)) : new Packer(this.source, block.start!);
     const windows: Window[] = [];
     while (windows.length < blockWindows) {
-      const window = await this.packer.next();
+      const window = await packer.next(tokens);
       if (!window) break;
       windows.push(window);
     }
-    if (windows.length === 0 && this.block === 0) {
-      throw new DataError(`The dataset holds fewer than ${lengthTokens} tokens, which is one window.`, {
+    if (windows.length === 0 && [...this.blocks.values()].every(({ number, start }) => number === 0 && !start)) {
+      throw new DataError(`The dataset holds fewer than ${tokens} tokens, which is one window.`, {
         code: 'data.too-short',
-        hint: 'Lower lengthTokens, or give it more text.',
+        hint: tokens === lengthTokens ? 'Lower lengthTokens, or give it more text.' : 'Give it more text.',
       });
     }
-    return { windows, order: random.fork('block').fork(this.block).permutation(windows.length) };
+    if (isNext && windows.length > 0) {
+      block.start = begin;
+      this.place = packer.place;
+    }
+    // What is left may do for shorter windows.
+    else if (isNext) this.packer = undefined;
+    const shuffle = random.fork('block');
+    const own = tokens === lengthTokens ? shuffle : shuffle.fork(`${tokens} tokens`);
+    return { windows, order: own.fork(block.number).permutation(windows.length) };
   }
+}
+
+/** A position of data that are not cut to order, as if they were. */
+function wholeCut(
+  { data, block, done, start }: z.output<typeof positionSchema>,
+  tokens: number,
+): z.output<typeof cutPositionSchema> {
+  return { data, place: start, blocks: [{ tokens, block, done }] };
 }

@@ -105,6 +105,11 @@ export interface Objective {
    * and `prepare` and `loss` are told. `step`: steps done before. A function of its arguments alone.
    */
   variantAt?(step: number, random: RandomStream): string | undefined;
+  /**
+   * Tokens that it wants of an example, by its place in the whole batch, where the dataset cuts a text to order (`Dataset.cut`). Undefined:
+   * as the dataset gives it. A function of its arguments alone; `random` is that of `prepare`.
+   */
+  exampleTokens?(context: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>, index: number): number | undefined;
   /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
   countTokens?(batch: HostFields): number;
   /** Frees what the objective owns (a teacher's parameters). The run calls it at its end. */
@@ -162,6 +167,11 @@ export interface Dataset extends AsyncIterable<HostFields> {
    * DataError where there are none.
    */
   select?(variant: string | undefined): readonly FieldSpec[];
+  /**
+   * Tokens of the items from here on, until it is told otherwise, of a text that can be cut anywhere; undefined: as its options
+   * say. Default: items are as long as they are.
+   */
+  cut?(tokens: number | undefined): void;
   /** Where the next item comes from, in plain JSON: a checkpoint keeps it, and `restore` gets it back. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;

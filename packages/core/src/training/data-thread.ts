@@ -13,6 +13,7 @@ import {
   disposed,
   packItems,
   thrownError,
+  type ExampleLengths,
   type Selected,
   type ThreadData,
   type ThreadReply,
@@ -24,6 +25,9 @@ let dataset: Dataset | undefined;
 let reader: ItemReader | undefined;
 /** Variants of batches that were told and not asked for, in the batches' order. */
 let told: Variant[] = [];
+/** The lengths of their examples, where these are cut to order, by batch from `firstTold` on. */
+let lengths: ExampleLengths[] = [];
+let firstTold = 0;
 
 function reply(message: ThreadReply, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(message, transfer);
@@ -81,17 +85,37 @@ async function answer(request: ThreadRequest): Promise<void> {
       const selected = selectedOf(dataset, asked);
       const facts = tokenizer && factsOf(tokenizer);
       const position = dataset.position();
-      return reply({ opened: { kind, fields, length, variants, selected, position, tokenizer: facts } });
+      return reply({
+        opened: {
+          kind,
+          fields,
+          length,
+          variants,
+          selected,
+          position,
+          tokenizer: facts,
+          cuts: dataset.cut !== undefined,
+        },
+      });
     }
     case 'restore':
       await dataset!.restore(request.position);
       return reply({ done: true });
     case 'begin':
       told = [];
-      reader = new ItemReader(dataset!, request.settings, () => told.shift() ?? undefined);
+      lengths = [];
+      firstTold = 0;
+      reader = new ItemReader(
+        dataset!,
+        request.settings,
+        () => told.shift() ?? undefined,
+        request.cuts ? (batch, index) => lengths[batch - firstTold]?.[index] ?? undefined : undefined,
+      );
       return reply({ done: true });
     case 'next': {
       told = [...request.variants];
+      firstTold += lengths.length;
+      lengths = [...(request.tokens ?? [])];
       const read = await reader!.next();
       if ('ended' in read) return reply({ end: read });
       const batch = packItems(read);

@@ -7,11 +7,12 @@ import type { ComponentSpec } from '../components';
 import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../interfaces';
 import type { Logger } from '../logger';
 import type { Registry } from '../registry';
-import type { DataEnd, ItemBatch, ItemSettings, ItemSource, VariantOf } from './items';
+import type { DataEnd, ItemBatch, ItemSettings, ItemSource, TokensOf, VariantOf } from './items';
 import {
   disposed,
   revivedError,
   unpackItems,
+  type ExampleLengths,
   type Opened,
   type ThreadData,
   type ThreadReply,
@@ -49,13 +50,16 @@ export class ThreadedDataset implements Dataset {
   readonly tokenizer?: TokenizerFacts;
   /** Where the dataset has it. Batches are for what `batches` is told, whatever is selected. */
   readonly select?: (variant: string | undefined) => readonly FieldSpec[];
+  /** Where the dataset has it; batches are for what `batches` is told. */
+  readonly cut?: (tokens: number | undefined) => void;
   private selected: string | undefined;
+  private wanted: number | undefined;
   private read = false;
 
   private constructor(
     private readonly threads: readonly Thread[],
     private at: JsonValue,
-    { kind, fields, length, variants, selected, tokenizer }: Opened,
+    { kind, fields, length, variants, selected, tokenizer, cuts }: Opened,
     private readonly batchesAhead: number,
   ) {
     this.kind = kind;
@@ -63,6 +67,7 @@ export class ThreadedDataset implements Dataset {
     this.length = length;
     this.variants = variants;
     this.tokenizer = tokenizer;
+    if (cuts) this.cut = (tokens) => void (this.wanted = tokens);
     if (!selected) return;
     this.select = (variant) => {
       const found = selected.find((one) => one.variant === (variant ?? null));
@@ -110,14 +115,17 @@ export class ThreadedDataset implements Dataset {
   }
 
   /** Batches from the position on. Throws DataError where one cannot be shared out evenly. */
-  batches(settings: ItemSettings, variantOf: VariantOf = () => undefined): ItemSource {
+  batches(settings: ItemSettings, variantOf: VariantOf = () => undefined, tokensOf?: TokensOf): ItemSource {
     const { threads, batchesAhead } = this;
     const count = threads.length;
     // Others may have made batches ahead that nobody took.
     if (this.read) void this.restore(this.at).catch(() => undefined);
     this.read = true;
+    const cuts = this.cut !== undefined && tokensOf !== undefined;
+    const lengthsOf = (batch: number): ExampleLengths =>
+      Array.from({ length: settings.batchSize }, (_, index) => tokensOf!(batch, index) ?? null);
     const began = threads.map((thread, index) =>
-      thread.ask({ ask: 'begin', settings: { ...settings, lane: { index, count } } }),
+      thread.ask({ ask: 'begin', settings: { ...settings, lane: { index, count } }, cuts }),
     );
     const queue: Promise<ItemBatch | DataEnd>[] = [];
     let asked = 0;
@@ -125,7 +133,8 @@ export class ThreadedDataset implements Dataset {
       const index = number % count;
       const from = Math.max(0, number - count + 1);
       const variants = Array.from({ length: number - from + 1 }, (_, i) => variantOf(from + i) ?? null);
-      const reply = threads[index].ask({ ask: 'next', variants });
+      const tokens = cuts ? Array.from({ length: number - from + 1 }, (_, i) => lengthsOf(from + i)) : undefined;
+      const reply = threads[index].ask({ ask: 'next', variants, tokens });
       await began[index];
       const made = await reply;
       return 'end' in made ? made.end : unpackItems((made as { batch: Parameters<typeof unpackItems>[0] }).batch);
@@ -156,7 +165,7 @@ export class ThreadedDataset implements Dataset {
 
   async *[Symbol.asyncIterator](): AsyncGenerator<HostFields> {
     const { selected } = this;
-    const source = this.batches({ batchSize: 1 }, () => selected);
+    const source = this.batches({ batchSize: 1 }, () => selected, this.cut && (() => this.wanted));
     for (let read = await source.next(); !('ended' in read); read = await source.next()) yield read.items[0];
   }
 

@@ -41,6 +41,9 @@ export interface DataEnd {
 /** Which of the objective's variants a batch is for; batches count from 0, where reading begins. */
 export type VariantOf = (batch: number) => string | undefined;
 
+/** Tokens that are wanted of an example, by its batch and its place in the whole of it; undefined: as the dataset gives it. */
+export type TokensOf = (batch: number, index: number) => number | undefined;
+
 /** Batches of items, one behind the other. */
 export interface ItemSource {
   next(): Promise<ItemBatch | DataEnd>;
@@ -78,6 +81,8 @@ export class ItemReader implements ItemSource {
     private readonly dataset: Dataset,
     { batchSize, share = { rank: 0, count: 1 }, lane = { index: 0, count: 1 } }: ItemSettings,
     private readonly variantOf: VariantOf = () => undefined,
+    /** Default: nothing is asked of the dataset. */
+    private readonly tokensOf?: TokensOf,
   ) {
     this.iterator = dataset[Symbol.asyncIterator]();
     this.lane = lane;
@@ -96,15 +101,16 @@ export class ItemReader implements ItemSource {
     const fields = dataset.select?.(this.variantOf(batch)) ?? dataset.fields;
     const start = structuredClone(dataset.position());
     const first = this.share.rank * own;
-    if (!(await this.skip(first))) return { ended: this.passed };
+    if (!(await this.skipPart(batch, 0, first))) return { ended: this.passed };
     const items: HostFields[] = [];
     while (items.length < own) {
+      this.cut(batch, first + items.length);
       const item = await this.read();
       if (!item) return { ended: this.passed };
       checkFields(item, fields, `Item ${this.passed} of the dataset`);
       items.push(item);
     }
-    if (!(await this.skip(whole - first - own))) return { ended: this.passed };
+    if (!(await this.skipPart(batch, first + own, whole))) return { ended: this.passed };
     // A copy: a dataset may hand out an object that it goes on changing.
     return { items, first, start, position: structuredClone(dataset.position()) };
   }
@@ -125,10 +131,28 @@ export class ItemReader implements ItemSource {
   /** false where the data end before. */
   private async skipBatches(batches: readonly number[]): Promise<boolean> {
     // What a dataset passes over may depend on whom it is for.
-    if (!this.dataset.select) return this.skip(batches.length * this.whole);
+    if (!this.dataset.select && !this.cutsToOrder) return this.skip(batches.length * this.whole);
     for (const batch of batches) {
-      this.dataset.select(this.variantOf(batch));
-      if (!(await this.skip(this.whole))) return false;
+      this.dataset.select?.(this.variantOf(batch));
+      if (!(await this.skipPart(batch, 0, this.whole))) return false;
+    }
+    return true;
+  }
+
+  private get cutsToOrder(): boolean {
+    return this.dataset.cut !== undefined && this.tokensOf !== undefined;
+  }
+
+  private cut(batch: number, index: number): void {
+    if (this.cutsToOrder) this.dataset.cut!(this.tokensOf!(batch, index));
+  }
+
+  /** Passes over some examples of a batch; false where the data end before. */
+  private async skipPart(batch: number, from: number, to: number): Promise<boolean> {
+    if (!this.cutsToOrder) return this.skip(to - from);
+    for (let index = from; index < to; index++) {
+      this.cut(batch, index);
+      if (!(await this.skip(1))) return false;
     }
     return true;
   }

@@ -15,7 +15,7 @@ import {
 } from '../interfaces';
 import type { RandomStream } from '../random';
 import { failedAt } from './errors';
-import { ItemReader, shareSize, type ItemSource, type Share, type VariantOf } from './items';
+import { ItemReader, shareSize, type ItemSource, type Share, type TokensOf, type VariantOf } from './items';
 import { ThreadedDataset } from './data-threads';
 
 /** A batch ready for the step, and where the data stand behind it. */
@@ -61,10 +61,14 @@ export class BatchLoader {
     const settings = { batchSize, share: this.share };
     if (dataset.kind === 'examples') shareSize(batchSize, this.share);
     const variantOf: VariantOf = (batch) => options.variantAt?.(step + batch);
+    const tokensOf: TokensOf | undefined =
+      objective.exampleTokens &&
+      ((batch, index) =>
+        objective.exampleTokens!({ model, random: random.fork(step + batch + 1), variant: variantOf(batch) }, index));
     this.source =
       dataset instanceof ThreadedDataset
-        ? dataset.batches(settings, variantOf)
-        : new ItemReader(dataset, settings, variantOf);
+        ? dataset.batches(settings, variantOf, tokensOf)
+        : new ItemReader(dataset, settings, variantOf, tokensOf);
     this.nextStep = step;
   }
 

@@ -25,13 +25,17 @@ export interface ThreadData {
 /** null: none. */
 export type Variant = string | null;
 
+/** Tokens wanted of each example of a batch; null: as the dataset gives it. */
+export type ExampleLengths = readonly (number | null)[];
+
 /** Answered in order. */
 export type ThreadRequest =
   | { readonly ask: 'open' }
   | { readonly ask: 'restore'; readonly position: JsonValue }
-  | { readonly ask: 'begin'; readonly settings: ItemSettings }
-  /** `variants`: of the batches behind this thread's last one, its next one included. */
-  | { readonly ask: 'next'; readonly variants: readonly Variant[] }
+  /** `cuts`: whether examples are cut to order, and their lengths told. */
+  | { readonly ask: 'begin'; readonly settings: ItemSettings; readonly cuts: boolean }
+  /** `variants`, `tokens`: of the batches behind this thread's last one, its next one included. */
+  | { readonly ask: 'next'; readonly variants: readonly Variant[]; readonly tokens?: readonly ExampleLengths[] }
   /** The last one; what was asked before it and has not begun is not done. */
   | { readonly ask: 'dispose' };
 
@@ -44,6 +48,8 @@ export interface Opened {
   readonly selected?: readonly Selected[];
   readonly position: JsonValue;
   readonly tokenizer?: TokenizerFacts;
+  /** Whether it cuts text to order. */
+  readonly cuts: boolean;
 }
 
 export interface Selected {

@@ -1,0 +1,159 @@
+/** Denoisers, and how much text they need for how much input. */
+import { DataError } from '@graft/core';
+import { z } from 'zod';
+import { roundUp } from './padding';
+import { planNoise } from './spans';
+
+export const denoiserOption = z.strictObject({
+  /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM). */
+  kind: z.enum(['span', 'suffix']).default('span'),
+  /** Tokens of a span on average; for `suffix` the rate alone decides. */
+  meanSpan: z.number().positive().default(3),
+  /** Share of the tokens to be predicted. */
+  rate: z.number().gt(0).lt(1),
+  /** Relative chance; 0 leaves the denoiser out. */
+  weight: z.number().nonnegative().default(1),
+  /** Name of its mode token in `modeTokens`; none by default. */
+  prefix: z.string().optional(),
+});
+
+export type Denoiser = z.output<typeof denoiserOption>;
+
+const span = (meanSpan: number, rate: number, prefix: string): Denoiser => ({
+  kind: 'span',
+  meanSpan,
+  rate,
+  weight: 1,
+  prefix,
+});
+
+/** The published mixtures. */
+export const UL2_PRESETS: Readonly<Record<'ul2' | 't5gemma2', readonly Denoiser[]>> = {
+  // Tay et al. (2022), table 1: seven denoisers, mixed uniformly; S takes the last quarter.
+  ul2: [
+    span(3, 0.15, 'R'),
+    span(8, 0.15, 'R'),
+    span(3, 0.5, 'X'),
+    span(8, 0.5, 'X'),
+    span(64, 0.15, 'X'),
+    span(64, 0.5, 'X'),
+    { kind: 'suffix', meanSpan: 3, rate: 0.25, weight: 1, prefix: 'S' },
+  ],
+  // T5Gemma 2 (2512.14856): five denoisers at 1:1:1:1:4, the last one takes three quarters.
+  t5gemma2: [
+    span(3, 0.15, 'R'),
+    span(12, 0.5, 'X'),
+    span(32, 0.15, 'X'),
+    span(32, 0.5, 'X'),
+    { kind: 'suffix', meanSpan: 3, rate: 0.75, weight: 4, prefix: 'S' },
+  ],
+};
+
+/** Tokens that a denoiser reads and writes besides those of the text and its sentinels. */
+export interface Additions {
+  readonly source: number;
+  readonly target: number;
+}
+
+export interface Lengths {
+  readonly source: number;
+  readonly target: number;
+}
+
+/** Source and target that a denoiser makes of `length` tokens. */
+export function lengthsOf({ kind, rate, meanSpan }: Denoiser, length: number, more: Additions): Lengths {
+  if (kind === 'suffix') {
+    const suffix = suffixLength(length, rate);
+    return { source: length - suffix + more.source, target: suffix + more.target };
+  }
+  const { noiseTokens, spans } = planNoise(length, rate, meanSpan);
+  return { source: length - noiseTokens + spans + more.source, target: noiseTokens + spans + more.target };
+}
+
+/** Tokens of the suffix: at least one on each side. */
+export function suffixLength(length: number, rate: number): number {
+  return Math.min(Math.max(Math.round(length * rate), 1), length - 1);
+}
+
+/**
+ * The most tokens of text that give no more than `limit.source` tokens to read and `limit.target` to write. Throws
+ * DataError where two are too many.
+ *
+ *     meanSpan 3, rate 0.15, limit 512 and 512, an end for each   ->   568: 512 to read, 114 to write
+ */
+export function fittingLength(denoiser: Denoiser, limit: Lengths, more: Additions): number {
+  const { rate } = denoiser;
+  // The number of noise tokens is rounded, and may be half a token less.
+  const longest = Math.min((limit.source + 0.5) / (1 - rate), (limit.target + 0.5) / rate);
+  for (let length = Math.ceil(longest); length >= 2; length--) {
+    const { source, target } = lengthsOf(denoiser, length, more);
+    if (source <= limit.source && target <= limit.target) return length;
+  }
+  throw new DataError(
+    `objective.inputTokens ${limit.source} and targetTokens ${limit.target} are too short: the denoiser with rate ${rate} cannot do with them.`,
+    { code: 'objective.too-long', exitCode: 2, hint: 'Raise them.' },
+  );
+}
+
+/** A denoiser with the tokens of text that it gets, and what it makes of them. */
+export interface FittedDenoiser {
+  readonly denoiser: Denoiser;
+  readonly tokens: number;
+  readonly lengths: Lengths;
+}
+
+/** Denoisers whose batches have one shape: each step draws one such group, and each of its examples one of the denoisers. */
+export interface DenoiserGroup {
+  readonly name: string;
+  readonly members: readonly FittedDenoiser[];
+  readonly shape: Lengths;
+}
+
+/** Of the positions of a batch, the most that may be padding for one of its denoisers. */
+const MOST_PADDING = 0.05;
+
+export interface FitOptions {
+  readonly limit: Lengths;
+  readonly additions: (denoiser: Denoiser) => Additions;
+  readonly padToMultipleOf: number;
+}
+
+/** Denoisers fitted to the limit, in as few groups as can be with little padding; in the denoisers' order. */
+export function groupDenoisers(
+  denoisers: readonly Denoiser[],
+  { limit, additions, padToMultipleOf }: FitOptions,
+): DenoiserGroup[] {
+  const fitted = denoisers.map((denoiser): FittedDenoiser => {
+    const more = additions(denoiser);
+    const tokens = fittingLength(denoiser, limit, more);
+    return { denoiser, tokens, lengths: lengthsOf(denoiser, tokens, more) };
+  });
+  const shapeOf = (members: readonly FittedDenoiser[]): Lengths => {
+    const longest = (side: keyof Lengths): number =>
+      roundUp(Math.max(...members.map(({ lengths }) => lengths[side])), padToMultipleOf);
+    return { source: longest('source'), target: longest('target') };
+  };
+  const isTight = (members: readonly FittedDenoiser[]): boolean => {
+    const { source, target } = shapeOf(members);
+    const used = members.map(({ lengths }) => (lengths.source + lengths.target) / (source + target));
+    return 1 - Math.min(...used) <= MOST_PADDING;
+  };
+  const groups: FittedDenoiser[][] = [];
+  // The longest first: others are padded to it.
+  for (const one of [...fitted].sort((a, b) => b.lengths.target - a.lengths.target)) {
+    const fitting = groups.find((group) => isTight([...group, one]));
+    if (fitting) fitting.push(one);
+    else groups.push([one]);
+  }
+  const inOrder = groups
+    .map((members) => fitted.filter((one) => members.includes(one)))
+    .sort(([a], [b]) => fitted.indexOf(a) - fitted.indexOf(b));
+  const names = inOrder.map((members) =>
+    [...new Set(members.map(({ denoiser: { prefix, kind } }) => prefix ?? kind))].join('-').replace(/[^\w.-]/g, '_'),
+  );
+  return inOrder.map((members, i) => {
+    const twins = names.flatMap((name, at) => (name === names[i] ? [at] : []));
+    const name = twins.length === 1 ? names[i] : `${names[i]}-${twins.indexOf(i) + 1}`;
+    return { name, members, shape: shapeOf(members) };
+  });
+}
