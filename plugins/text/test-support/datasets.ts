@@ -7,6 +7,7 @@ import {
   type Dataset,
   type HostFields,
   type SpecialTokenPolicy,
+  type Tokenizer,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -25,6 +26,11 @@ export function components(seed = 0, specialTokens?: SpecialTokenPolicy): Compon
 
 export function openDataset(use: string, options: object, seed = 0): Promise<Dataset> {
   return components(seed).create('dataset', { use, ...options });
+}
+
+/** The tokenizer of a tokenizer.json, or of its folder. */
+export function openTokenizer(path: string): Promise<Tokenizer> {
+  return components().create('tokenizer', { use: 'huggingface', path });
 }
 
 const folders: string[] = [];

@@ -1,0 +1,102 @@
+/** Held-out losses of decoder-only models: by default Graft reads what the published implementation's tokenizer gives it. */
+import { cacheFolder } from '@graft/engine';
+import { createRandom, loadEvaluationConfig, modelInput, runEvaluation } from '@graft/core';
+import { plugin as gemma, GemmaModel, modelOptions, resolveModelConfig } from '@graft/gemma';
+import { plugin as objectives } from '@graft/objectives';
+import { plugin as optimizers } from '@graft/optimizers';
+import { plugin as text } from '@graft/text';
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { openTokenizer } from '../../plugins/text/test-support/datasets';
+import { describeIf, SHARED, temporaryFolder } from '../support';
+import { describeWithTokenizer } from '../support/real-tokenizers';
+import { writeTiny } from '../support/tiny-gemma';
+
+const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
+const isThere =
+  existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import torch, transformers'], { stdio: 'ignore' }).status === 0;
+const TOLERANCE = 1e-5;
+
+interface Published {
+  readonly ids: readonly (readonly number[])[];
+  readonly loss: number;
+}
+
+function published(folder: string, texts: readonly unknown[]): Published {
+  const base = temporaryFolder();
+  const [given, said] = [join(base, 'texts.json'), join(base, 'losses.json')];
+  writeFileSync(given, JSON.stringify(texts));
+  const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'losses.py'), folder, given, said], {
+    encoding: 'utf8',
+  });
+  if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
+  return JSON.parse(readFileSync(said, 'utf8')) as Published;
+}
+
+/** Held-out loss of a folder on texts, as `graft evaluate` gives it. */
+async function heldOutLoss(path: string, dataset: object, specialTokens?: object): Promise<number> {
+  const value = {
+    name: 'loss',
+    initializer: { use: 'load', path },
+    ...(specialTokens ? { specialTokens } : {}),
+    evaluators: [{ use: 'loss', objective: 'causal-lm', batches: 1000, batchSize: 3, dataset }],
+  };
+  const workingFolder = temporaryFolder();
+  const loaded = await loadEvaluationConfig({ value, plugins: [gemma, objectives, optimizers, text], workingFolder });
+  const { evaluations } = await runEvaluation(loaded);
+  return evaluations[0].metrics.loss;
+}
+
+const TEXTS = [
+  'The quick brown fox jumps over the lazy dog.',
+  ' Leading blanks, and "quotes" - naïve café, 12345.67 €',
+  'def main():\n    return {"a": [1, 2, 3]}\n',
+  '日本語のテキスト and ελληνικά',
+  'x',
+];
+
+describeIf(isThere, '`npm run test:peers` installs the published implementation', 'decoder-only losses', () => {
+  const base = temporaryFolder();
+  const rows = (texts: readonly string[]): object => {
+    const file = join(temporaryFolder(), 'texts.jsonl');
+    writeFileSync(file, texts.map((one) => JSON.stringify({ text: one })).join('\n'));
+    return { use: 'jsonl', files: file, shuffle: false, repeat: false };
+  };
+
+  describeWithTokenizer('gemma2', "by Gemma 2's tokenizer", (tokenizerFolder) => {
+    it('equal the published ones on its default tokenisation, ids and all; without BOS they do not', async () => {
+      const side = { layers: 2, hidden: 16, feedForward: 24, heads: 2, keyValueHeads: 1, headDim: 8, slidingWindow: 6 };
+      const options = modelOptions.parse({ kind: 'decoder-only', vocabularySize: 256_000, decoder: side });
+      const folder = await writeTiny(join(base, 'wide'), { config: resolveModelConfig(options) });
+      for (const file of ['tokenizer.json', 'tokenizer_config.json'])
+        copyFileSync(join(tokenizerFolder, file), join(folder, file));
+      const { ids, loss } = published(folder, TEXTS);
+      const tokenizer = await openTokenizer(folder);
+      const model = new GemmaModel(resolveModelConfig(options));
+      expect(TEXTS.map((one) => [...modelInput(model, tokenizer.encode(one))])).toEqual(ids);
+      const dataset = { ...rows(TEXTS), tokenizer: { use: 'huggingface', path: folder } };
+      // The published tokenizer puts no end token behind a text.
+      const own = await heldOutLoss(folder, dataset, { eos: false });
+      expect(Math.abs(own - loss)).toBeLessThan(TOLERANCE);
+      // A text of one token has nothing to be predicted without a start token.
+      const longer = { ...dataset, ...rows(TEXTS.slice(0, -1)) };
+      expect(Math.abs((await heldOutLoss(folder, longer, { bos: false, eos: false })) - loss)).toBeGreaterThan(0.01);
+    });
+  });
+
+  describeIf(SHARED !== undefined, 'the reference numbers are not beside the repository', 'of a checkpoint', () => {
+    it('equal the published ones on 200 random texts', async () => {
+      const folder = join(SHARED!, 'fixtures2', 'gemma2-tiny-it');
+      const random = createRandom(3);
+      // Bytes whose ids the model's 300 tokens hold.
+      const texts = Array.from({ length: 200 }, () =>
+        String.fromCharCode(...Array.from({ length: 1 + random.integer(60) }, () => 32 + random.integer(95))),
+      ).filter((one) => one.trim() !== '');
+      const ids = texts.map((one) => [2, ...Array.from(Buffer.from(one), (byte) => byte + 3)]);
+      const { loss } = published(folder, ids);
+      const own = await heldOutLoss(folder, { ...rows(texts), tokenizer: 'bytes' }, { decoder: { eos: false } });
+      expect(Math.abs(own - loss)).toBeLessThan(TOLERANCE);
+    });
+  });
+});
