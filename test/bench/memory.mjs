@@ -1,13 +1,14 @@
 // Memory of a training step, measured. Each variant is a process of its own.
-//   node test/bench/memory.mjs [plain|chunks|chunks+blocks] [--executor xla|mixed|graph] [--hidden 256] [--layers 4]
-// Without a variant: all of them, as a table. The vocabulary is Gemma's; what a step must hold is computed from the shapes.
+//   node test/bench/memory.mjs [plain|chunks|chunks+blocks] [--executor xla|mixed|graph] [--hidden 256] [--layers 4] [--batch 4] [--tokens 512]
+//   node test/bench/memory.mjs distill[+chunks][+blocks] [--loss blend|gemma2|gemma3] [the same]
+// Without a variant: all of the first line, as a table. The vocabulary is Gemma's; what a step must hold is computed from the shapes.
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { makeTrainStep, uploadBatch } from '@graft/core';
+import { createRandom, makeTrainStep, uploadBatch } from '@graft/core';
 import { openEngine, random, tf } from '@graft/engine';
 import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
-import { Seq2Seq, seq2seqOptions } from '@graft/objectives';
+import { PrefixLm, Seq2Seq, seq2seqOptions, Teacher } from '@graft/objectives';
 import { AdamW, adamwOptions } from '@graft/optimizers';
 
 const { positionals, values } = parseArgs({
@@ -18,6 +19,8 @@ const { positionals, values } = parseArgs({
     tokens: { type: 'string', default: '512' },
     hidden: { type: 'string', default: '256' },
     layers: { type: 'string', default: '4' },
+    batch: { type: 'string', default: '4' },
+    loss: { type: 'string', default: 'blend' },
     consume: { type: 'string' },
   },
 });
@@ -48,7 +51,7 @@ const status = (key) =>
 
 const engine = await openEngine({ mode: values.executor });
 const before = status('VmRSS');
-const [batchSize, length, vocabulary] = [4, Number(values.tokens), Number(values.vocabulary)];
+const [batchSize, length, vocabulary] = [Number(values.batch), Number(values.tokens), Number(values.vocabulary)];
 const [layers, hidden, headDim] = [Number(values.layers), Number(values.hidden), 64];
 const [feedForward, heads] = [4 * hidden, hidden / headDim];
 const side = {
@@ -64,19 +67,29 @@ const model = new GemmaModel({
   tieEncoderEmbedding: true,
   rematerialize: variant.includes('blocks'),
 });
-const objective = new Seq2Seq(seq2seqOptions.parse({ ...(variant.includes('chunks') ? { chunkTokens: CHUNK } : {}) }));
+const chunks = variant.includes('chunks') ? { chunkTokens: CHUNK } : {};
+const filled = (specs) =>
+  Object.fromEntries(
+    specs.map(({ name, shape, initial }) => [name, initial === 'zeros' ? tf.zeros(shape) : tf.fill(shape, 0.01)]),
+  );
+const teacher = variant.includes('distill') ? new GemmaModel({ kind: 'decoder-only', decoder: side }) : undefined;
+const lessons = { loss: values.loss, alpha: values.loss === 'blend' ? 0.25 : 0, temperature: 1 };
+const objective = teacher
+  ? new PrefixLm(
+      { split: 'half', padToMultipleOf: 32, ...chunks },
+      new Teacher(teacher, filled(teacher.parameters), lessons),
+    )
+  : new Seq2Seq(seq2seqOptions.parse(chunks));
 const optimizer = new AdamW(adamwOptions.parse({ learningRate: 1e-3, clipNorm: 1 }));
-let parameters = {};
-model.parameters.forEach(({ name, shape, initial }) => {
-  parameters[name] = initial === 'zeros' ? tf.zeros(shape) : tf.fill(shape, 0.01);
-});
+let parameters = filled(model.parameters);
 let state = optimizer.init(parameters);
 const ids = () => ({
   dtype: 'int32',
   shape: [batchSize, length],
   values: Int32Array.from({ length: batchSize * length }, () => 3 + Math.floor(Math.random() * (vocabulary - 3))),
 });
-const batch = uploadBatch(objective.prepare({ kind: 'batch', batch: { input_ids: ids(), labels: ids() } }, { model }));
+const context = { model, random: createRandom(0), step: 0 };
+const batch = uploadBatch(objective.prepare({ kind: 'batch', batch: { input_ids: ids(), labels: ids() } }, context));
 const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
 const times = [];
 async function steps(count) {
@@ -98,7 +111,8 @@ writeFileSync('/proc/self/clear_refs', '5');
 await steps(3);
 const peak = status('VmHWM');
 
-const count = model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+const countOf = (specs) => specs.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+const count = countOf(model.parameters);
 const rows = batchSize * length;
 const scores = batchSize * heads * length * length;
 // Numbers of one block that its gradient reads: the inputs of norms and products, attention's probabilities and capped scores.
@@ -110,12 +124,13 @@ const inside = {
 const blocks = variant.includes('blocks')
   ? layers * 2 * rows * hidden + Math.max(inside.encoder, inside.decoder)
   : layers * (inside.encoder + inside.decoder);
-// Soft-capped logits, exponentials, and the gradient.
-const logits = 3 * vocabulary * (variant.includes('chunks') ? CHUNK : rows);
-const held = (4 * count + blocks + logits) * 4;
+// Soft-capped logits, exponentials, and the gradient; of a teacher logits and exponentials.
+const logits = (teacher ? 5 : 3) * vocabulary * (variant.includes('chunks') ? CHUNK : rows);
+const held = (4 * count + (teacher ? countOf(teacher.parameters) : 0) + blocks + logits) * 4;
 console.log(
   JSON.stringify({
     variant,
+    ...(teacher ? { loss: values.loss } : {}),
     executor: engine.executor,
     peakMiB: Math.round(peak - before),
     compilingMiB: Math.round(compiling - before),

@@ -82,8 +82,11 @@ export function withGradient<A extends readonly tf.Tensor[]>(
   return (...inputs) => wrapped(...(inputs as unknown as tf.Tensor[]));
 }
 
-/** Runs `fn` as if no gradient were being taken outside: gradients may be taken in it, which nobody else sees. */
-function withoutOuterTape<T>(fn: () => T): T {
+/**
+ * Runs `fn` as if no gradient were being taken outside: its result has none, and nothing of it is kept for one. Gradients may
+ * be taken in it, which nobody else sees.
+ */
+export function withoutGradient<T>(fn: () => T): T {
   const state = tapeState();
   const { activeTape, gradientDepth, kernelDepth } = state;
   Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
@@ -98,17 +101,14 @@ function withoutOuterTape<T>(fn: () => T): T {
  * As `valueAndGradients`, for use inside a function with a gradient of its own (`withGradient`): a gradient that is known
  * with the value, and only multiplied later.
  */
-export function innerGradients(
-  fn: (...inputs: tf.Tensor[]) => tf.Scalar,
+export function innerGradients<X extends Tree>(
+  fn: (...inputs: tf.Tensor[]) => { loss: tf.Scalar; auxiliary: X },
   inputs: readonly tf.Tensor[],
-): { value: tf.Scalar; gradients: tf.Tensor[] } {
-  return withoutOuterTape(() => {
+): { value: tf.Scalar; gradients: tf.Tensor[]; auxiliary: X } {
+  return withoutGradient(() => {
     const named = Object.fromEntries(inputs.map((input, i) => [`_${i}`, input]));
-    const { loss, gradients } = valueAndGradients(
-      (parameters) => ({ loss: fn(...Object.values(parameters)), auxiliary: {} }),
-      named,
-    );
-    return { value: loss, gradients: Object.values(gradients) };
+    const { loss, gradients, auxiliary } = valueAndGradients((parameters) => fn(...Object.values(parameters)), named);
+    return { value: loss, gradients: Object.values(gradients), auxiliary };
   });
 }
 
@@ -157,7 +157,10 @@ export function recomputed(
         const again = saved.slice(0, count).map((input) => after(input, [dy]));
         const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? after(other, [dy]) : other));
         return innerGradients(
-          (...xs) => tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), others), dy)),
+          (...xs) => ({
+            loss: tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), others), dy)),
+            auxiliary: {},
+          }),
           [...again, ...saved.slice(count, ends)],
         ).gradients;
       },

@@ -18,7 +18,7 @@ export * from './collectives';
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { random, type RandomKey } from './random';
-export { after, innerGradients, recomputed, valueAndGradients, withGradient } from './gradients';
+export { after, innerGradients, recomputed, valueAndGradients, withGradient, withoutGradient } from './gradients';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';

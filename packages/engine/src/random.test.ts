@@ -19,6 +19,7 @@ describe('random', () => {
     const fn = engine.jit((key: tf.Tensor) => ({
       uniform: random.uniform(key as tf.Tensor1D, [7]),
       normal: random.normal(key as tf.Tensor1D, [101], 1, 2),
+      gumbel: random.gumbel(key as tf.Tensor1D, [101]),
       truncated: random.truncatedNormal(key as tf.Tensor1D, [1000]),
       integers: random.integers(key as tf.Tensor1D, [50], -3, 4),
       folded: random.uniform(random.fold(key as tf.Tensor1D, 9), [5]),
@@ -32,11 +33,49 @@ describe('random', () => {
     expect(last.uniform).toEqual(SEED_42_UPPER);
     expect(last.integers).toEqual(draws[0].integers);
     expect(last.folded).toEqual(draws[0].folded);
-    for (const name of ['normal', 'truncated'])
+    for (const name of ['normal', 'truncated', 'gumbel'])
       last[name].forEach((value, i) => expect(value).toBeCloseTo(draws[0][name][i], 5));
     expect(Math.max(...last.truncated.map(Math.abs))).toBeLessThanOrEqual(2);
     expect(new Set(last.integers)).toEqual(new Set([-3, -2, -1, 0, 1, 2, 3]));
     expect(last.folded).not.toEqual(last.uniform.slice(0, 5));
+  });
+
+  test('the k largest of logits and Gumbel noise are k draws without replacement', async () => {
+    await openEngine({ mode: 'portable' });
+    const p = [0.5, 0.3, 0.15, 0.05];
+    const draws_ = 20_000;
+    const noise = random.gumbel(random.key([3, 4]), [draws_, 4]);
+    const { indices } = tf.topk(tf.add(noise, tf.log(p)), 2);
+    const pairs = indices.arraySync() as number[][];
+    for (const [i, first] of p.entries()) {
+      for (const [j, second] of p.entries()) {
+        if (i === j) continue;
+        const expected = (first * second) / (1 - first);
+        const seen = pairs.filter(([a, b]) => a === i && b === j).length / draws_;
+        // Five standard deviations.
+        expect(Math.abs(seen - expected)).toBeLessThan(5 * Math.sqrt((expected * (1 - expected)) / draws_));
+      }
+    }
+    const values = Array.from(noise.dataSync());
+    expect(Math.min(...values.slice(0, 1000))).toBeGreaterThan(-2.9);
+    // The mean is Euler's constant.
+    expect(Math.abs(values.reduce((sum, value) => sum + value, 0) / values.length - 0.5772)).toBeLessThan(0.02);
+  });
+
+  test('more of one key begin with what fewer are', async () => {
+    for (const mode of modes) {
+      const engine = await openEngine({ mode });
+      const fn = engine.jit((key: tf.Tensor) => [3, 8].map((rows) => random.gumbel(key as tf.Tensor1D, [rows, 5])));
+      const key = random.key(11);
+      const [few, many] = fn(key);
+      // The words are the same; logarithms may differ in the last place.
+      many
+        .dataSync()
+        .slice(0, 15)
+        .forEach((value, i) => expect(value).toBeCloseTo(few.dataSync()[i], 5));
+      tf.dispose([key, few, many]);
+      fn.dispose();
+    }
   });
 
   test('has the moments of its distributions', async () => {

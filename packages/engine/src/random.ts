@@ -164,6 +164,19 @@ export const random = {
     });
   },
 
+  /**
+   * Standard Gumbel float32, -log(-log u): of logits plus such noise the largest is drawn by the softmax of the logits, and the
+   * k largest are k draws without replacement. Fine to 2^-31 where it is large, and in [-2.9, 22.2].
+   */
+  gumbel(key: RandomKey, shape: readonly number[]): tf.Tensor {
+    return tf.tidy(() => {
+      const bits = tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.bits, { key }, { shape: [...shape] });
+      // 1 - u rather than u: floats are dense at 0, where the noise is large.
+      const small = tf.mul(tf.add(tf.abs(bits.cast('float32')), 0.5), 2 ** -31);
+      return tf.neg(tf.log(tf.neg(tf.log1p(tf.neg(tf.minimum(small, 1 - 2 ** -24))))));
+    });
+  },
+
   /** int32 in [min, max), for ranges up to 2^24. Throws EngineError where there is no such number. */
   integers(key: RandomKey, shape: readonly number[], min: number, max: number): tf.Tensor {
     if (!(min < max && max - min <= 2 ** 24)) {

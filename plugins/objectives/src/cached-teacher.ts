@@ -11,11 +11,17 @@ import {
   type Model,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import { labelWeights } from './cross-entropy';
-import type { DistillationOptions, Lessons } from './distillation';
+import {
+  knownTargets,
+  lessonSettings,
+  type DistillationOptions,
+  type Lessons,
+  type LessonSettings,
+} from './distillation';
+import type { SoftTargets } from './distillation-loss';
 import { keyOf, sequencesOf } from './sequences';
 import { TeacherCache, teacherFingerprint } from './teacher-cache';
-import { topKDivergence } from './top-k-divergence';
+import { NO_PROBABILITY } from './teacher-samples';
 
 /** What a cache adds to a student's batch. */
 export const CACHE_FIELDS = {
@@ -24,16 +30,13 @@ export const CACHE_FIELDS = {
   logRest: { name: 'teacher_log_rest', dtype: 'float32', rank: 2, meaning: 'of all other tokens together' },
 } as const satisfies Record<string, FieldSpec>;
 
-/** A log-probability that is none: nothing is nothing, and no infinity. */
-const NONE = -80;
-
 /** A teacher that was asked beforehand. Owns the cache. */
 export class CachedTeacher implements Lessons {
   readonly gives = Object.values(CACHE_FIELDS);
 
   constructor(
     private readonly cache: TeacherCache,
-    readonly options: Pick<DistillationOptions, 'alpha' | 'temperature'>,
+    readonly options: LessonSettings,
     /** Whether the teacher, where it is named beside the cache, reads a start token by its own policy. */
     private readonly teacherReadsBos?: boolean,
   ) {}
@@ -59,7 +62,7 @@ export class CachedTeacher implements Lessons {
     // What no label asks for may be anything finite with different tokens.
     const tokens = Int32Array.from({ length: rows * length * topK }, (_, i) => i % topK);
     const logProbabilities = new Float32Array(rows * length * topK).fill(-Math.log(topK));
-    const logRest = new Float32Array(rows * length).fill(NONE);
+    const logRest = new Float32Array(rows * length).fill(NO_PROBABILITY);
     for (const sequence of sequencesOf(batch, student)) {
       const { row, target } = sequence;
       if (target.length === 0) continue;
@@ -77,21 +80,14 @@ export class CachedTeacher implements Lessons {
     };
   }
 
-  divergence(logits: tf.Tensor3D, batch: BatchTensors): tf.Scalar {
-    const { temperature } = this.options;
-    const [rows, length, vocabulary] = logits.shape;
-    const { topK } = this.cache.index;
-    const { weights } = labelWeights(batch.labels, batch.label_weights);
-    const divergence = topKDivergence(
-      tf.mul(logits, 1 / temperature).reshape([rows * length, vocabulary]),
-      {
-        tokens: batch.teacher_tokens.reshape([rows * length, topK]),
-        logProbabilities: batch.teacher_log_probabilities.reshape([rows * length, topK]),
-        logRest: batch.teacher_log_rest.reshape([rows * length]),
-      },
-      weights,
-    );
-    return tf.mul(divergence, temperature * temperature);
+  targets(batch: BatchTensors): SoftTargets {
+    const [rows, length, k] = batch.teacher_tokens.shape as [number, number, number];
+    const logRest = batch.teacher_log_rest.reshape([rows * length]) as tf.Tensor1D;
+    return knownTargets({
+      tokens: batch.teacher_tokens.reshape([rows * length, k]),
+      logProbabilities: batch.teacher_log_probabilities.reshape([rows * length, k]),
+      logRest: this.options.loss === 'gemma3' ? (tf.fill(logRest.shape, NO_PROBABILITY) as tf.Tensor1D) : logRest,
+    });
   }
 
   dispose(): void {
@@ -122,10 +118,10 @@ export async function openCachedTeacher(
         options.cache,
         `temperature ${temperature}, but distillation.temperature is ${options.temperature}`,
       );
-    if (options.teacher === undefined) return new CachedTeacher(cache, options);
+    if (options.teacher === undefined) return new CachedTeacher(cache, lessonSettings(options));
     if ((await teacherFingerprint(options.teacher)) !== teacher.fingerprint)
       throw mismatch(options.cache, `the teacher that lay in ${teacher.path}, which ${options.teacher} is not`);
-    return new CachedTeacher(cache, options, await policyReadsBos(options.teacher));
+    return new CachedTeacher(cache, lessonSettings(options), await policyReadsBos(options.teacher));
   } catch (error) {
     cache.dispose();
     throw error;

@@ -1,6 +1,7 @@
 /** Shapes: N tokens (all axes of the labels flattened), C tokens of a chunk, D hidden width, V vocabulary. */
-import { IGNORED_LABEL, type Model, type Parameters } from '@graft/core';
-import { after, innerGradients, tf, withGradient } from '@graft/engine';
+import { IGNORED_LABEL, type OutputHead, type Parameters } from '@graft/core';
+import { tf, withGradient } from '@graft/engine';
+import { sumOverChunks } from './chunks';
 
 export interface CrossEntropySettings {
   /** Share of every label's probability that is spread evenly over the vocabulary, in [0, 1). Default 0. */
@@ -63,12 +64,11 @@ export function labelWeights(
 const LEAST_WEIGHT = 1e-30;
 
 /**
- * As `maskedCrossEntropy` of the model's logits for rows [N, D], of which there are never more than those of one chunk: the
- * logits of 2,048 tokens of a vocabulary of 256,000 take 2 GB, and a step holds three of their size. The gradient is known
- * with the value, chunk by chunk, and needs no second pass over the output table. `head`: the model's output layer.
+ * As `maskedCrossEntropy` of the model's logits for rows [N, D], of which there are never more than those of one chunk (see
+ * `sumOverChunks`). `head`: the model's output layer.
  */
 export function chunkedCrossEntropy(
-  head: NonNullable<Model['head']>,
+  head: OutputHead,
   parameters: Parameters,
   rows: tf.Tensor,
   labels: tf.Tensor,
@@ -80,39 +80,12 @@ export function chunkedCrossEntropy(
   }: CrossEntropyOptions & { readonly chunkTokens: number; readonly training: boolean },
 ): MaskedCrossEntropy {
   const { count, weight, weights, classes } = labelWeights(labels, given);
-  const lossOf = (x: tf.Tensor, own: readonly tf.Tensor[], at: tf.Tensor, w: tf.Tensor): tf.Scalar => {
-    const named = Object.fromEntries(head.parameters.map((name, i) => [name, own[i]]));
-    return weightedCrossEntropy(head.logits({ ...parameters, ...named }, x), at, w, settings);
-  };
-  const total = rows.shape[0]!;
-  const tables = head.parameters.map((name) => parameters[name]);
-  const loss = withGradient<tf.Tensor[]>((save, x, ...own) => {
-    let sum: tf.Tensor = tf.scalar(0);
-    let ownSums: tf.Tensor[] | undefined;
-    const rowGradients: tf.Tensor[] = [];
-    for (let from = 0; from < total; from += chunkTokens) {
-      const size = Math.min(chunkTokens, total - from);
-      // Not before the chunk before is done with: this is what keeps two chunks from being in memory together.
-      const all = from === 0 ? x : after(x, [sum, ...(ownSums ?? []), ...rowGradients.slice(-1)]);
-      const chunk = tf.slice(all, [from, 0], [size, -1]); // [C, D]
-      const [at, w] = [tf.slice(classes, from, size), tf.slice(weights, from, size)]; // [C]
-      if (!training) {
-        sum = tf.add(sum, lossOf(chunk, own, at, w));
-        continue;
-      }
-      const { value, gradients } = innerGradients((xs, ...ws) => lossOf(xs, ws, at, w), [chunk, ...own]);
-      const [rowGradient, ...ownGradients] = gradients;
-      sum = tf.add(sum, value);
-      ownSums = ownSums ? ownSums.map((before, i) => tf.add(before, ownGradients[i])) : ownGradients;
-      rowGradients.push(rowGradient);
-    }
-    if (training) save([tf.concat(rowGradients), ...ownSums!]);
-    return {
-      value: sum,
-      gradients: (dy, saved) => saved.map((gradient) => tf.mul(gradient, dy)),
-    };
-  })(rows, ...tables);
-  return { loss: loss as tf.Scalar, count, weight };
+  const { loss } = sumOverChunks(head, parameters, rows, { chunkTokens, training }, (logits, from) => {
+    const size = logits.shape[0];
+    const [at, w] = [tf.slice(classes, from, size), tf.slice(weights, from, size)]; // [C]
+    return { loss: weightedCrossEntropy(logits, at, w, settings), metrics: [] };
+  });
+  return { loss, count, weight };
 }
 
 /**
@@ -121,7 +94,7 @@ export function chunkedCrossEntropy(
  * The hand-written gradient, p (1 + 2 z log Z) - (1 - s) one-hot - s / V, reuses the forward pass's only temporary of the
  * logits' size. At a vocabulary of 32,000 and more, every pass over such a tensor shows in the time of a step.
  */
-function weightedCrossEntropy(
+export function weightedCrossEntropy(
   rows: tf.Tensor,
   classes: tf.Tensor,
   weights: tf.Tensor,

@@ -1,4 +1,4 @@
-import { createRandom, type HostFields, type SpecialTokensSection } from '@graft/core';
+import { createRandom, type HostFields, type RandomStream, type SpecialTokensSection } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
 import { Teacher } from './distillation';
@@ -8,6 +8,7 @@ import { sequencesOf } from './sequences';
 const teacherModel = fakeModel('decoder-only');
 const student = fakeModel('encoder-decoder');
 const settings = { alpha: 0.25, temperature: 1 };
+const randomOf = (row: number): RandomStream => createRandom(0).fork(row);
 const make = (teacher: Teacher): PrefixLm => new PrefixLm(prefixLmOptions.parse({ padToMultipleOf: 1 }), teacher);
 
 beforeAll(() => openEngine({ mode: 'portable' }));
@@ -28,7 +29,7 @@ it('reads source and target without padding between, and predicts each target fr
       [10, 1, -100],
     ]),
   };
-  expect(rowsOf(teacher.fields(batch, 1, student))).toEqual({
+  expect(rowsOf(teacher.fields(batch, 1, student, randomOf))).toEqual({
     teacher_input_ids: [
       [2, 5, 6, 7, 8, 9],
       [2, 8, 9, 10, 0, 0],
@@ -136,9 +137,9 @@ it('knows a label that does not count from what the decoder reads behind it', ()
   expect(sequencesOf(batch, student)).toMatchObject([
     { source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) },
   ]);
-  expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1, student)).teacher_input_ids).toEqual([
-    [2, 5, 6, 7, 8, 9],
-  ]);
+  expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1, student, randomOf)).teacher_input_ids).toEqual(
+    [[2, 5, 6, 7, 8, 9]],
+  );
 });
 
 it('of a packed row, reads segment by segment; each label finds its place', () => {
@@ -152,7 +153,7 @@ it('of a packed row, reads segment by segment; each label finds its place', () =
     labels: int32([[-100, 9, 1, -100, 1, -100]]),
   };
   const apart = { ...teacherModel, readsSegments: true };
-  expect(rowsOf(new Teacher(apart, {}, settings).fields(batch, 4, student))).toEqual({
+  expect(rowsOf(new Teacher(apart, {}, settings).fields(batch, 4, student, randomOf))).toEqual({
     teacher_input_ids: [[2, 5, 6, 8, 9, 2, 7, 10]],
     teacher_attention_mask: [[1, 1, 1, 1, 1, 1, 1, 1]],
     teacher_segment_ids: [[1, 1, 1, 1, 1, 2, 2, 2]],
@@ -162,7 +163,9 @@ it('of a packed row, reads segment by segment; each label finds its place', () =
     [0, 1, 8, 9, 1],
     [3, 2, 10, 1],
   ]);
-  expect(() => new Teacher(teacherModel, {}, settings).fields(batch, 1, student)).toThrow('does not keep them apart');
+  expect(() => new Teacher(teacherModel, {}, settings).fields(batch, 1, student, randomOf)).toThrow(
+    'does not keep them apart',
+  );
 });
 
 it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {

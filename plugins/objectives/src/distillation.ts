@@ -12,17 +12,22 @@ import {
   type ComponentFactory,
   type ComponentSpec,
   type FieldSpec,
+  type HostArray,
   type HostFields,
   type Model,
   type Parameters,
   type RandomStream,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import { after, tf } from '@graft/engine';
 import { z } from 'zod';
-import { labelWeights } from './cross-entropy';
+import type { SoftTargets } from './distillation-loss';
 import { paddingMask, padRows, roundUp } from './padding';
 import { checkSegments } from './segments';
 import { sequencesOf, type Sequence } from './sequences';
+import { sampledTargets } from './teacher-samples';
+import type { TopK } from './top-k-divergence';
+
+export const DISTILLATION_LOSSES = ['blend', 'gemma2', 'gemma3'] as const;
 
 export const distillationOptions = z
   .strictObject({
@@ -30,28 +35,66 @@ export const distillationOptions = z
     teacher: pathOption().optional(),
     /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
     cache: pathOption().optional(),
-    /** Weight of cross-entropy; the divergence has the rest. */
-    alpha: z.number().min(0).max(1).default(0.25),
+    /**
+     * blend: the labels' cross-entropy, weighing `alpha`, and the divergence from the teacher; gemma2: the cross-entropy of the
+     * teacher's distribution alone; gemma3: the same of some of its tokens, drawn by their probability, which is renormalised.
+     */
+    loss: z.enum(DISTILLATION_LOSSES).default('blend'),
+    /** Of `blend`: weight of cross-entropy; the divergence has the rest. Default 0.25. */
+    alpha: z.number().min(0).max(1).optional(),
+    /** Of `gemma3`: tokens that are drawn for each label, without replacement. Default 256. */
+    samples: z.int().positive().optional(),
     /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size. */
     temperature: z.number().positive().default(1),
   })
   .refine(({ teacher, cache }) => teacher !== undefined || cache !== undefined, {
     error: 'expected `teacher`, `cache`, or both',
+  })
+  .refine(({ loss, alpha }) => loss === 'blend' || alpha === undefined, {
+    path: ['alpha'],
+    error: 'belongs to `loss: blend`; gemma2 and gemma3 learn from the teacher alone',
+  })
+  .refine(({ loss, samples }) => loss === 'gemma3' || samples === undefined, {
+    path: ['samples'],
+    error: 'belongs to `loss: gemma3`',
   });
 
 export type DistillationOptions = z.output<typeof distillationOptions>;
 
+/** How the student learns, with nothing left open. */
+export interface LessonSettings {
+  /** Default blend. */
+  readonly loss?: (typeof DISTILLATION_LOSSES)[number];
+  /** 0 for any other loss than `blend`. */
+  readonly alpha: number;
+  readonly temperature: number;
+  /** Of `gemma3`. Default 256. */
+  readonly samples?: number;
+}
+
+export const DEFAULT_SAMPLES = 256;
+
+export function lessonSettings({ loss, alpha, temperature, samples }: DistillationOptions): LessonSettings {
+  const sampled = loss === 'gemma3' ? { samples: samples ?? DEFAULT_SAMPLES } : {};
+  return { loss, alpha: loss === 'blend' ? (alpha ?? 0.25) : 0, temperature, ...sampled };
+}
+
 /** Where a student's lessons come from: a teacher in memory, or what one said before. */
 export interface Lessons {
-  readonly options: Pick<DistillationOptions, 'alpha' | 'temperature'>;
+  readonly options: LessonSettings;
   /** What `fields` adds to a batch. */
   readonly gives: readonly FieldSpec[];
   /** Throws DataError unless student and teacher speak of the same tokens. */
   checkStudent(student: Model): void;
-  /** On the host: what the divergence needs beside the student's own fields. */
-  fields(batch: HostFields, padToMultipleOf: number, student: Model): HostFields;
-  /** KL(teacher || student), mean over the labels that count, times the temperature's square. logits [B, T, V]. Traceable. */
-  divergence(logits: tf.Tensor3D, batch: BatchTensors): tf.Scalar;
+  /** On the host: what the loss needs beside the student's own fields. `randomOf`: a stream for each row of the batch. */
+  fields(
+    batch: HostFields,
+    padToMultipleOf: number,
+    student: Model,
+    randomOf: (row: number) => RandomStream,
+  ): HostFields;
+  /** What the student is to learn, label by label, at the temperature. Traceable. */
+  targets(batch: BatchTensors): SoftTargets;
   dispose(): void;
 }
 
@@ -66,6 +109,7 @@ export const TEACHER_FIELDS = {
     meaning: 'for each label, the position at which the teacher predicts it',
   },
   segmentIds: { name: 'teacher_segment_ids', dtype: 'int32', rank: 2, optional: true, meaning: 'as segment_ids' },
+  keys: { name: 'teacher_keys', dtype: 'int32', rank: 2, optional: true, meaning: "the key of each row's samples" },
 } as const satisfies Record<string, FieldSpec>;
 
 /** A decoder-only model whose next-token distributions the student learns from. Owns the teacher's parameters. */
@@ -75,7 +119,7 @@ export class Teacher implements Lessons {
   constructor(
     readonly model: Model,
     private readonly parameters: Parameters,
-    readonly options: Pick<DistillationOptions, 'alpha' | 'temperature'>,
+    readonly options: LessonSettings,
   ) {}
 
   /** Throws DataError unless the two models speak of the same tokens. */
@@ -93,7 +137,12 @@ export class Teacher implements Lessons {
    *       teacher_input_ids [2, 5, 6, 7, 8, 9]
    *       teacher_positions [3, 4, 5]
    */
-  fields(batch: HostFields, padToMultipleOf: number, student: Model): HostFields {
+  fields(
+    batch: HostFields,
+    padToMultipleOf: number,
+    student: Model,
+    randomOf: (row: number) => RandomStream,
+  ): HostFields {
     const { labels, segment_ids: segments } = batch;
     if (segments) checkSegments({ segment_ids: segments }, this.model);
     const [rows, targetLength] = labels.shape;
@@ -116,37 +165,76 @@ export class Teacher implements Lessons {
       teacher_attention_mask: paddingMask(inputs, length), // [B, L]
       teacher_positions: { dtype: 'int32', shape: labels.shape, values: positions }, // [B, T]
       ...(segments ? { teacher_segment_ids: padRows(inputSegments, length, 0) } : {}), // [B, L]
+      ...(this.options.loss === 'gemma3' ? { teacher_keys: keysOf(rows, randomOf) } : {}), // [B, 2]
     };
   }
 
   /**
-   * Forward divergence KL(teacher || student) of the next-token distributions, mean over labels that count (quirk 14).
-   * logits: the student's [B, T, V]. Traceable; no gradient flows into the teacher.
+   * The teacher's logits for each label, at the temperature, or those of them that are drawn. Where its output layer is to be had
+   * apart, they are made for some labels at a time.
    */
-  divergence(logits: tf.Tensor3D, batch: BatchTensors): tf.Scalar {
-    const { temperature } = this.options;
-    const { logits: all } = this.model.forward(this.parameters, {
+  targets(batch: BatchTensors): SoftTargets {
+    const { loss, temperature, samples = DEFAULT_SAMPLES } = this.options;
+    const { head } = this.model;
+    const states = this.states(batch); // [B T, D or V]
+    const logitsOf = (rows: tf.Tensor): tf.Tensor2D => {
+      const logits = head ? head.logits(this.parameters, rows) : (rows as tf.Tensor2D);
+      return temperature === 1 ? logits : tf.mul<tf.Tensor2D>(logits, 1 / temperature);
+    };
+    if (loss === 'gemma3')
+      return knownTargets(sampledTargets(states, logitsOf, batch.teacher_keys as tf.Tensor2D, samples));
+    const total = states.shape[0];
+    return {
+      slice(from, size, behind = []) {
+        const all = behind.length > 0 ? after(states, behind) : states;
+        return { logits: logitsOf(size === total ? all : tf.slice(all, [from, 0], [size, -1])) };
+      },
+    };
+  }
+
+  /** What logits are made of at the place where each label is predicted, [B T, D]; the logits [B T, V] themselves without `head`. */
+  private states(batch: BatchTensors): tf.Tensor2D {
+    const fields = {
       input_ids: batch.teacher_input_ids,
       attention_mask: batch.teacher_attention_mask,
       ...(batch.teacher_segment_ids ? { segment_ids: batch.teacher_segment_ids } : {}),
-    }); // [B, L, V]
+    };
+    const [rows, length] = fields.input_ids.shape as [number, number];
+    const { head, vocabularySize } = this.model;
+    const all =
+      head?.rows(this.parameters, fields) ??
+      this.model.forward(this.parameters, fields).logits.reshape([rows * length, vocabularySize]);
     // Rows of all sequences in one table: tfjs's wasm backend gathers wrongly along a batch axis.
-    const [rows, length, vocabulary] = all.shape;
     const offsets = tf.range(0, rows, 1, 'int32').mul(length).expandDims(1); // [B, 1]
-    const at = tf.add(batch.teacher_positions, offsets).toInt(); // [B, T]
-    const taught = tf.gather(all.reshape([rows * length, vocabulary]), at as tf.Tensor2D); // [B, T, V]
-    const teacherLog = tf.logSoftmax(tf.mul(taught, 1 / temperature));
-    const studentLog = tf.logSoftmax(tf.mul(logits, 1 / temperature));
-    const perToken = tf.sum(tf.mul(tf.exp(teacherLog), tf.sub(teacherLog, studentLog)), -1); // [B, T]
-    const { weights } = labelWeights(batch.labels, batch.label_weights); // [B T]
-    const mean = tf.sum(tf.mul(perToken.reshape([-1]), weights));
-    return tf.mul(mean, temperature * temperature).asScalar();
+    const at = tf.add(batch.teacher_positions, offsets).reshape([-1]).toInt(); // [B T]
+    return tf.gather(all, at as tf.Tensor1D) as tf.Tensor2D;
   }
 
   dispose(): void {
     tf.dispose(this.parameters);
   }
 }
+
+/** Targets of which all that is known is in memory. */
+export function knownTargets({ tokens, logProbabilities, logRest }: TopK): SoftTargets {
+  return {
+    slice: (from, size) => ({
+      tokens: tf.slice(tokens, [from, 0], [size, -1]) as tf.Tensor2D,
+      logProbabilities: tf.slice(logProbabilities, [from, 0], [size, -1]) as tf.Tensor2D,
+      logRest: tf.slice(logRest, from, size),
+    }),
+  };
+}
+
+/** A key for each row, int32 [rows, 2]. */
+function keysOf(rows: number, randomOf: (row: number) => RandomStream): HostArray {
+  const values = new Int32Array(2 * rows);
+  for (let row = 0; row < rows; row++) values.set(randomOf(row).fork(SAMPLES_STREAM).key(), 2 * row);
+  return { dtype: 'int32', shape: [rows, 2], values };
+}
+
+/** Name of the random stream, of an example or of a cached sequence, that samples of a teacher's distributions come from. */
+export const SAMPLES_STREAM = 'teacher-samples';
 
 /** Throws DataError unless the teacher is decoder-only and both speak of the same tokens. */
 export function checkTeacher(teacher: Model, student: Model): void {
@@ -222,7 +310,7 @@ export async function loadTeacher(
   const { components, random } = context;
   const { model: family } = context.resolve(RUN).config as unknown as { model: ComponentSpec };
   const { model, parameters } = await loadTeacherModel(options.teacher, components, family, random);
-  return new Teacher(model, parameters, options);
+  return new Teacher(model, parameters, lessonSettings(options));
 }
 
 /**

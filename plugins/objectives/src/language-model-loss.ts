@@ -4,6 +4,7 @@ import {
   type HostFields,
   type LossOutput,
   type Model,
+  type OutputHead,
   type Parameters,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
@@ -46,21 +47,21 @@ export function languageModelLoss(
   return { loss, weight, sums: { targetTokens: count } };
 
   function inChunks(tokens: number): ReturnType<typeof maskedCrossEntropy> {
-    const { head } = model;
-    if (!head) {
-      throw new GraftError(
-        'objective.chunkTokens needs a model that gives its output layer apart; this one does not.',
-        {
-          code: 'objective.chunks',
-          exitCode: 2,
-          hint: 'Leave chunkTokens out.',
-        },
-      );
-    }
+    const head = outputHeadOf(model);
     const { training } = options;
     const rows = head.rows(parameters, inputs, options);
     return chunkedCrossEntropy(head, parameters, rows, labels, { ...settings, training, chunkTokens: tokens });
   }
+}
+
+/** The model's output layer, for `chunkTokens`. Throws GraftError where it is not to be had apart. */
+export function outputHeadOf({ head }: Model): OutputHead {
+  if (head) return head;
+  throw new GraftError('objective.chunkTokens needs a model that gives its output layer apart; this one does not.', {
+    code: 'objective.chunks',
+    exitCode: 2,
+    hint: 'Leave chunkTokens out.',
+  });
 }
 
 /** Positions of a batch that hold tokens: the ones of its masks. */

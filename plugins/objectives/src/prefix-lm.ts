@@ -15,11 +15,11 @@ import {
   type ObjectiveSource,
   type Parameters,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { openCachedTeacher } from './cached-teacher';
-import { maskedCrossEntropy } from './cross-entropy';
 import { distillationOptions, loadTeacher, type Lessons } from './distillation';
+import { distillationLoss } from './distillation-loss';
 import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from './fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
@@ -62,6 +62,14 @@ export class PrefixLm implements Objective {
     private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
     private readonly teacher?: Lessons,
   ) {
+    const settings = teacher?.options;
+    const idle = (['labelSmoothing', 'zLoss'] as const).find((name) => (options[name] ?? 0) > 0);
+    if (settings?.alpha === 0 && idle) {
+      throw new DataError(
+        `objective.${idle} is of the labels' cross-entropy, which has no part in the loss with distillation.${(settings.loss ?? 'blend') === 'blend' ? 'alpha 0' : `loss ${settings.loss}`}.`,
+        { code: 'distillation.idle-option', exitCode: 2, hint: `Leave ${idle} out.` },
+      );
+    }
     this.gives = [...ENCODER_DECODER_FIELDS, ...(teacher?.gives ?? []).map(optional)];
   }
 
@@ -75,7 +83,7 @@ export class PrefixLm implements Objective {
     if (!this.teacher || context.step === undefined) return batch;
     this.teacher.checkStudent(context.model);
     const padTo = source.kind === 'batch' ? 1 : this.options.padToMultipleOf;
-    return { ...batch, ...this.teacher.fields(batch, padTo, context.model) };
+    return { ...batch, ...this.teacher.fields(batch, padTo, context.model, (row) => exampleRandom(context, row)) };
   }
 
   loss(
@@ -85,32 +93,7 @@ export class PrefixLm implements Objective {
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
     if (!this.teacher || !options.training) return languageModelLoss(model, parameters, batch, options, this.options);
-    if (this.options.chunkTokens !== undefined) {
-      throw new DataError(
-        'objective.chunkTokens and objective.distillation do not go together: a teacher needs all logits.',
-        {
-          code: 'objective.chunks',
-          exitCode: 2,
-          hint: 'Leave chunkTokens out, or lower train.batchSize (or raise train.microBatches) to save memory.',
-        },
-      );
-    }
-    const { alpha } = this.teacher.options;
-    const { labelSmoothing, zLoss } = this.options;
-    const { logits } = model.forward(parameters, batch, options);
-    const { labels, label_weights: weights } = batch;
-    const {
-      loss: crossEntropy,
-      count,
-      weight,
-    } = maskedCrossEntropy(logits, labels, { labelSmoothing, zLoss, weights });
-    const divergence = this.teacher.divergence(logits, batch);
-    return {
-      loss: tf.add(tf.mul(crossEntropy, alpha), tf.mul(divergence, 1 - alpha)).asScalar(),
-      weight,
-      metrics: { crossEntropy, divergence },
-      sums: { targetTokens: count },
-    };
+    return distillationLoss(model, parameters, batch, options, this.options, this.teacher);
   }
 
   countTokens(batch: HostFields): number {

@@ -14,6 +14,23 @@ export interface TopK {
 /** exp of it is nothing that counts, and its logarithm is finite. */
 const LEAST = 1e-37;
 
+const logOf = (x: tf.Tensor): tf.Tensor => tf.log(tf.maximum(x, LEAST));
+
+/** Probabilities of the K + 1 outcomes, levelled: [N, K] and [N]; and what is left open by them, [N], in nats. */
+function outcomesOf(teacher: TopK): { p: tf.Tensor; pRest: tf.Tensor; entropies: tf.Tensor } {
+  const likely = tf.exp(teacher.logProbabilities); // [N, K]
+  const rest = tf.exp(teacher.logRest); // [N]
+  const all = tf.add(tf.sum(likely, 1), rest); // [N]
+  const p = tf.div(likely, tf.expandDims(all, 1)); // [N, K]
+  const pRest = tf.div(rest, all); // [N]
+  return { p, pRest, entropies: tf.neg(tf.add(tf.sum(tf.mul(p, logOf(p)), 1), tf.mul(pRest, logOf(pRest)))) };
+}
+
+/** Sum of `weights` [N] times the teacher's entropy over the K + 1 outcomes, in nats. */
+export function topKEntropy(teacher: TopK, weights: tf.Tensor1D): tf.Scalar {
+  return tf.sum(tf.mul(outcomesOf(teacher).entropies, weights));
+}
+
 /**
  * Sum of `weights` [N] times KL(teacher || student) over K + 1 outcomes: the K tokens one by one, all others as one. That is
  * the true divergence where K = V, and never more than it otherwise. logits: the student's [N, V], with the temperature in
@@ -24,13 +41,7 @@ const LEAST = 1e-37;
  */
 export function topKDivergence(logits: tf.Tensor2D, teacher: TopK, weights: tf.Tensor1D): tf.Scalar {
   const [rows, k] = teacher.tokens.shape;
-  const likely = tf.exp(teacher.logProbabilities); // [N, K]
-  const rest = tf.exp(teacher.logRest); // [N]
-  const all = tf.add(tf.sum(likely, 1), rest); // [N]
-  const p = tf.div(likely, tf.expandDims(all, 1)); // [N, K]
-  const pRest = tf.div(rest, all); // [N]
-  const logOf = (x: tf.Tensor): tf.Tensor => tf.log(tf.maximum(x, LEAST));
-  const entropies = tf.add(tf.sum(tf.mul(p, logOf(p)), 1), tf.mul(pRest, logOf(pRest))); // [N], negative
+  const { p, pRest, entropies } = outcomesOf(teacher);
   const row = tf.range(0, rows, 1, 'int32').expandDims(1).tile([1, k]).reshape([-1]);
   const places = tf.stack([row, teacher.tokens.reshape([-1])], 1); // [N K, 2]
   return withGradient<[tf.Tensor]>((save, x) => {
@@ -45,7 +56,7 @@ export function topKDivergence(logits: tf.Tensor2D, teacher: TopK, weights: tf.T
     const logTop = tf.sub(tf.gatherND(x, places as tf.Tensor2D).reshape([rows, k]), peak); // [N, K]
     const known = tf.sum(tf.mul(p, tf.sub(logTop, logTotal.expandDims(1))), 1); // [N]
     const unknown = tf.mul(pRest, tf.sub(logOf(tailSum), logTotal)); // [N]
-    const divergences = tf.sub(entropies, tf.add(known, unknown)); // [N]
+    const divergences = tf.neg(tf.add(entropies, tf.add(known, unknown))); // [N]
     save([tail, top, total, tailSum, p, pRest, places, weights]);
     return {
       value: tf.sum(tf.mul(divergences, weights)),

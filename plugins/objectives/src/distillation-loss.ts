@@ -1,0 +1,85 @@
+/** Shapes: N labels, C of them at a time, V vocabulary, K tokens that are known of a distribution. */
+import type { BatchTensors, LossOutput, Model, Parameters } from '@graft/core';
+import { tf, withoutGradient } from '@graft/engine';
+import { sumOverChunks } from './chunks';
+import { labelWeights, weightedCrossEntropy, type CrossEntropySettings } from './cross-entropy';
+import { denseDivergence, denseEntropy } from './dense-divergence';
+import type { Lessons, LessonSettings } from './distillation';
+import { outputHeadOf, type LossSettings } from './language-model-loss';
+import { topKDivergence, topKEntropy, type TopK } from './top-k-divergence';
+
+/** What a teacher says of some labels: its logits [C, V] with the temperature in them, or what is known of its distributions. */
+export type SoftTarget = { readonly logits: tf.Tensor2D } | TopK;
+
+/** What a teacher says of all labels. */
+export interface SoftTargets {
+  /** Of labels from..from+size-1. Not computed before `behind` is. */
+  slice(from: number, size: number, behind?: readonly tf.Tensor[]): SoftTarget;
+}
+
+/**
+ * A student's loss, mean over the labels that count, with the number of them. Both output layers are computed chunk by chunk where
+ * `chunkTokens` says so. Metrics: `crossEntropy` of the labels and `divergence` from the teacher, whatever they weigh.
+ */
+export function distillationLoss(
+  model: Model,
+  parameters: Parameters,
+  batch: BatchTensors,
+  options: { training: boolean; randomKey?: tf.Tensor },
+  { chunkTokens, ...settings }: LossSettings,
+  lessons: Lessons,
+): LossOutput {
+  const { labels, label_weights: given, ...inputs } = batch;
+  const { count, weight, weights, classes } = labelWeights(labels, given);
+  const targets = withoutGradient(() => lessons.targets(batch));
+  const total = labels.size;
+  const lossOf = (logits: tf.Tensor2D, from: number, behind: readonly tf.Tensor[] = []) => {
+    const size = logits.shape[0];
+    const whole = size === total;
+    const target = withoutGradient(() => targets.slice(from, size, behind));
+    const at = whole ? classes : tf.slice(classes, from, size);
+    const w = whole ? weights : tf.slice(weights, from, size);
+    return lessonLoss(logits, at, w, target, lessons.options, settings);
+  };
+  const { loss, metrics } =
+    chunkTokens === undefined
+      ? lossOf(model.forward(parameters, inputs, options).logits.reshape([total, model.vocabularySize]), 0)
+      : inChunks(chunkTokens);
+  const [crossEntropy, divergence] = metrics;
+  return { loss, weight, metrics: { crossEntropy, divergence }, sums: { targetTokens: count } };
+
+  function inChunks(tokens: number): ReturnType<typeof sumOverChunks> {
+    const head = outputHeadOf(model);
+    const rows = head.rows(parameters, inputs, options);
+    return sumOverChunks(head, parameters, rows, { chunkTokens: tokens, training: options.training }, lossOf);
+  }
+}
+
+/** Sums over logits [C, V] and labels [C]: the loss, and of metrics the cross-entropy and the divergence. */
+function lessonLoss(
+  logits: tf.Tensor2D,
+  classes: tf.Tensor1D,
+  weights: tf.Tensor1D,
+  target: SoftTarget,
+  { loss: kind = 'blend', alpha, temperature }: LessonSettings,
+  settings: CrossEntropySettings,
+): { loss: tf.Scalar; metrics: tf.Scalar[] } {
+  // What the loss takes nothing of is only measured.
+  const measured = (share: number, fn: () => tf.Scalar): tf.Scalar => (share > 0 ? fn() : withoutGradient(fn));
+  const crossEntropy = measured(alpha, () => weightedCrossEntropy(logits, classes, weights, settings));
+  const divergence = measured(1 - alpha, () => {
+    const soft = temperature === 1 ? logits : tf.mul<tf.Tensor2D>(logits, 1 / temperature);
+    const sum =
+      'logits' in target ? denseDivergence(soft, target.logits, weights) : topKDivergence(soft, target, weights);
+    return scaled(sum, temperature ** 2);
+  });
+  const metrics = [crossEntropy, divergence];
+  if (kind === 'blend') return { loss: tf.add(scaled(crossEntropy, alpha), scaled(divergence, 1 - alpha)), metrics };
+  // The published losses are cross-entropies: the divergence and what the teacher leaves open itself.
+  const entropy = withoutGradient(() =>
+    'logits' in target ? denseEntropy(target.logits, weights) : topKEntropy(target, weights),
+  );
+  return { loss: tf.add(divergence, scaled(entropy, temperature ** 2)), metrics };
+}
+
+const scaled = (x: tf.Scalar, factor: number): tf.Scalar => (factor === 1 ? x : tf.mul(x, factor));
