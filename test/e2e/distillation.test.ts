@@ -1,3 +1,4 @@
+import { TeacherCache } from '@graft/objectives';
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
@@ -145,6 +146,92 @@ test('a part of a mixture may be taught, and then only its steps are cached', as
   const own = metrics.map((line) => Object.keys(line).filter((name) => name.includes('/')));
   expect(own.slice(0, 2)).toEqual(Array(2).fill(['loss/prefix-lm', 'crossEntropy/prefix-lm', 'divergence/prefix-lm']));
   expect(own.slice(2)).toEqual(Array(4).fill(['loss/ul2']));
+});
+
+test('gemma2 and gemma3: drawing all tokens is the whole distribution, from a cache and chunk by chunk too', async () => {
+  const live = (loss: string, ...more: string[]): ReturnType<typeof run> =>
+    run(join(folder, 'in-step.yaml'), `objective.distillation={ teacher: ${teacher}, alpha: null, ${loss} }`, ...more);
+  const same = (lines: readonly Line[], others: readonly Line[]): void =>
+    lines.forEach((line, i) => {
+      for (const name of ['loss', 'crossEntropy', 'divergence', 'gradNorm'] as const)
+        expect(Math.abs(line[name] / others[i][name] - 1)).toBeLessThan(2e-5);
+    });
+  const soft = (await live('loss: gemma2')).metrics;
+  expect(soft[0].loss).toBeGreaterThan(soft[0].divergence);
+  same((await live('loss: gemma3, samples: 300')).metrics, soft);
+  const few = (await live('loss: gemma3, samples: 8')).metrics;
+  expect(Math.abs(few[0].divergence - soft[0].divergence)).toBeGreaterThan(1e-3);
+  // What is drawn is a matter of the seed, the step and the example, not of the engine or of chunks.
+  same((await live('loss: gemma3, samples: 8', 'engine=portable', 'objective.chunkTokens=20')).metrics, few);
+  const cached = 'objective.distillation={ cache: drawn, alpha: null, loss: gemma3, samples: 259 }';
+  await graftSucceeds(
+    ['teacher', 'cache', student, '--teacher', teacher, '--dtype', 'float32', '--set', cached],
+    folder,
+  );
+  same((await run(student, cached, 'objective.chunkTokens=20')).metrics, soft);
+});
+
+test('what is drawn for a cache is a matter of the seed and the sequence alone', async () => {
+  const drawn = async (name: string, ...parts: string[][]): Promise<TeacherCache> => {
+    const set = `objective.distillation={ cache: ${name}, alpha: null, loss: gemma3, samples: 8 }`;
+    for (const part of parts)
+      await graftSucceeds(['teacher', 'cache', student, '--teacher', teacher, '--set', set, ...part], folder);
+    return TeacherCache.open(join(folder, name));
+  };
+  const whole = await drawn('at-once', []);
+  const parts = await drawn('in-parts', ['--steps', '1', '--batch-size', '3'], ['--sample', '8', '--batch-size', '2']);
+  expect(whole.index).toMatchObject({ selection: 'sample', topK: 8 });
+  expect([...parts.keys()].sort()).toEqual([...whole.keys()].sort());
+  for (const key of whole.keys()) {
+    const [a, b] = [whole.read(key)!, parts.read(key)!];
+    expect(Array.from(b.tokens)).toEqual(Array.from(a.tokens));
+    a.logProbabilities.forEach((value, i) => expect(Math.abs(value - b.logProbabilities[i])).toBeLessThan(0.02));
+    for (let i = 0; i < a.positions; i++) expect(new Set(a.tokens.subarray(8 * i, 8 * i + 8)).size).toBe(8);
+  }
+  whole.dispose();
+  parts.dispose();
+});
+
+test.each<[string, () => string[], RegExp]>([
+  [
+    'a cache of the most probable tokens for gemma3',
+    () => ['run', student, '--set', 'objective.distillation={ cache: cache, alpha: null, loss: gemma3 }'],
+    /is of the 259 most probable tokens of each distribution, which distillation\.loss gemma3 with samples 256 does not learn from\./,
+  ],
+  [
+    '--top-k for gemma3',
+    () => [
+      'teacher',
+      'cache',
+      student,
+      '--teacher',
+      teacher,
+      '--top-k',
+      '5',
+      '--set',
+      'objective.distillation={ cache: c, alpha: null, loss: gemma3 }',
+    ],
+    /--top-k keeps the most probable tokens, but the config's distillation\.loss is gemma3/,
+  ],
+  [
+    '--sample for another loss',
+    () => ['teacher', 'cache', student, '--teacher', teacher, '--sample', '5'],
+    /--sample draws tokens for distillation\.loss gemma3, but the config's is blend/,
+  ],
+  [
+    'both',
+    () => ['teacher', 'cache', student, '--teacher', teacher, '--sample', '5', '--top-k', '5'],
+    /--top-k and --sample contradict each other/,
+  ],
+  [
+    'alpha beside a loss that fixes it',
+    () => ['run', student, '--set', 'objective.distillation.loss=gemma2'],
+    /distillation\.alpha.*belongs to `loss: blend`; gemma2 and gemma3 learn from the teacher alone/,
+  ],
+])('refuses %s', async (_, args, message) => {
+  const { status, stderr } = await graft(args(), folder);
+  expect(stderr).toMatch(message);
+  expect(status).toBe(2);
 });
 
 test('of packed rows: the teacher in the step and the cache teach the same, sequence by sequence', async () => {

@@ -1,4 +1,3 @@
-/** Shapes: B batch, L teacher length, N positions that are asked for, C of them at a time, D width, V vocabulary, K kept. */
 import {
   BatchLoader,
   buildModel,
@@ -15,33 +14,34 @@ import {
   type Logger,
   type Model,
   type Objective,
-  type Parameters,
   silentLogger,
   specialTokenPolicy,
   storedSpecialTokens,
 } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
+import { AskedTeacher } from './asked-teacher';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
 import {
   checkTeacher,
+  lessonSettings,
   loadTeacherModel,
-  readByTeacher,
   teacherBos,
   withoutTeachers,
   type DistillationOptions,
 } from './distillation';
-import { paddingMask, padRows, roundUp } from './padding';
 import { keyOf, sequencesOf, type Sequence } from './sequences';
-import { checkCacheFolder, teacherFingerprint, type StoredSequence } from './teacher-cache';
+import { checkCacheFolder, teacherFingerprint, type TeacherCacheIndex } from './teacher-cache';
 
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */
   readonly teacher?: string;
   /** Folder of the cache, which is added to where there is one. Default: the config's `distillation.cache`. */
   readonly folder?: string;
-  /** Tokens kept of each distribution. Default 64. */
+  /** Most probable tokens kept of each distribution, for the losses `blend` and `gemma2`. Default 64. */
   readonly topK?: number;
+  /** Tokens drawn of each distribution, for the loss `gemma3`. Default: the config's `distillation.samples`. */
+  readonly samples?: number;
   /** Steps of the run whose sequences are cached. Default: all of them. */
   readonly steps?: number;
   /** How log-probabilities are stored. Default F16. */
@@ -71,12 +71,10 @@ export interface CacheTeacherResult {
 
 const DEFAULT_TOP_K = 64;
 const DEFAULT_SHARD_BYTES = 2 ** 28;
-/** Rows of logits that are in memory together: of 256,000 tokens they take half a gigabyte. */
-const CHUNK = 512;
 
 /**
- * Lets a teacher read what a run will learn from, step by step, and keeps the most probable tokens of each distribution on
- * disk: for a teacher that is too big to be held beside the student. Sequences that are there already are not read again.
+ * Lets a teacher read what a run will learn from, step by step, and keeps the most probable tokens of each distribution, or some
+ * that are drawn, on disk: for a teacher that is too big to be held beside the student. Sequences that are there already are not read again.
  */
 export async function cacheTeacher(
   { config, registry }: LoadedExperiment,
@@ -88,6 +86,7 @@ export async function cacheTeacher(
   const folder = options.folder ?? distillation.cache;
   if (teacher === undefined) throw unnamed('teacher', '--teacher FOLDER', 'teacher');
   if (folder === undefined) throw unnamed('cache', '--out FOLDER', 'cache');
+  const { selection, tokens } = keptOf(distillation, options);
   await checkCacheFolder(folder);
   const logger = options.logger ?? silentLogger();
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
@@ -115,13 +114,14 @@ export async function cacheTeacher(
     checkTeacher(loaded.model, student);
     const bos = teacherBos(loaded.model, student);
     logger.info(`${describeSpecialTokens(student)}; the teacher reads ${bos === undefined ? 'no BOS' : `BOS ${bos}`}`);
-    const topK = Math.min(options.topK ?? DEFAULT_TOP_K, student.vocabularySize);
+    const topK = Math.min(tokens, student.vocabularySize);
     const writer = await TeacherCacheWriter.open(
       folder,
       {
         teacher: { fingerprint: await teacherFingerprint(teacher), path: teacher },
         vocabulary: student.vocabularySize,
         topK,
+        selection,
         temperature: distillation.temperature,
         bos: bos !== undefined,
         dtype: options.dtype ?? 'F16',
@@ -129,8 +129,10 @@ export async function cacheTeacher(
       options.shardBytes ?? DEFAULT_SHARD_BYTES,
     );
     const asked = own(
-      new TopKTeacher(engine, loaded.model, loaded.parameters, {
+      new AskedTeacher(engine, loaded.model, loaded.parameters, {
         topK,
+        selection,
+        random,
         bos,
         temperature: distillation.temperature,
         rows: options.batchSize ?? Math.ceil(config.train.batchSize / config.train.microBatches),
@@ -151,7 +153,7 @@ interface Filling {
   /** The variant of the objective that has the teacher. */
   readonly variant: string | undefined;
   readonly writer: TeacherCacheWriter;
-  readonly asked: TopKTeacher;
+  readonly asked: AskedTeacher;
   readonly random: ReturnType<typeof createRandom>;
   readonly folder: string;
   readonly options: CacheTeacherOptions;
@@ -202,7 +204,7 @@ async function addMissing(
   fields: HostFields,
   student: Model,
   writer: TeacherCacheWriter,
-  asked: TopKTeacher,
+  asked: AskedTeacher,
 ): Promise<void> {
   const missing = new Map<string, Sequence>();
   for (const sequence of sequencesOf(fields, student)) {
@@ -213,152 +215,6 @@ async function addMissing(
   [...missing.keys()].forEach((key, i) => writer.add(key, answers[i]));
 }
 
-interface TopKTeacherSettings {
-  readonly topK: number;
-  /** In front of every sequence; undefined: none. */
-  readonly bos: number | undefined;
-  readonly temperature: number;
-  /** Sequences at a time. */
-  readonly rows: number;
-  readonly precision: ExperimentConfig['train']['precision'];
-}
-
-/** Asks a teacher for the most probable tokens of its distributions. The parameters stay the caller's. */
-class TopKTeacher {
-  private readonly states;
-  private readonly best;
-
-  constructor(
-    engine: Engine,
-    private readonly model: Model,
-    private readonly parameters: Parameters,
-    private readonly settings: TopKTeacherSettings,
-  ) {
-    const { head } = model;
-    const { topK, temperature, precision } = settings;
-    this.states = engine.jit(
-      (own: Parameters, batch: { input_ids: tf.Tensor; attention_mask: tf.Tensor }, at: tf.Tensor): tf.Tensor2D => {
-        const rows =
-          head?.rows(own, batch) ??
-          model.forward(own, batch).logits.reshape([batch.input_ids.size, model.vocabularySize]); // [B L, D or V]
-        return tf.gather(rows as tf.Tensor2D, at as tf.Tensor1D); // [N, D or V]
-      },
-      { name: 'teacherStates', precision },
-    );
-    this.best = engine.jit(
-      (own: Parameters, rows: tf.Tensor2D) => {
-        const logits = tf.mul<tf.Tensor2D>(head ? head.logits(own, rows) : rows, 1 / temperature); // [C, V]
-        const peak = tf.max(logits, 1, true); // [C, 1]
-        const { values, indices } = tf.topk(logits, topK); // [C, K]
-        const e = tf.exp(tf.sub(logits, peak)); // [C, V]
-        const row = tf.range(0, rows.shape[0], 1, 'int32').expandDims(1).tile([1, topK]).reshape([-1]);
-        const places = tf.stack([row, indices.toInt().reshape([-1])], 1) as tf.Tensor2D; // [C K, 2]
-        // Summed by itself, for the same reason as in `topKDivergence`.
-        const tail = tf.sum(tf.tensorScatterUpdate(e, places, tf.zeros([rows.shape[0] * topK])), 1); // [C]
-        const top = tf.exp(tf.sub(values, peak)); // [C, K]
-        const logTotal = tf.log(tf.add(tail, tf.sum(top, 1))); // [C]
-        return {
-          tokens: indices.toInt(),
-          logProbabilities: tf.sub(tf.sub(values, peak), logTotal.expandDims(1)),
-          logRest: tf.sub(tf.log(tf.maximum(tail, 1e-37)), logTotal),
-        };
-      },
-      { name: 'teacherTopK', precision },
-    );
-  }
-
-  kept(dtype: 'F16' | 'F32'): { topK: number; dtype: 'F16' | 'F32' } {
-    return { topK: this.settings.topK, dtype };
-  }
-
-  /** One answer for each sequence. */
-  async read(sequences: readonly Sequence[]): Promise<StoredSequence[]> {
-    const answers: StoredSequence[] = [];
-    for (let from = 0; from < sequences.length; from += this.settings.rows)
-      answers.push(...(await this.readSome(sequences.slice(from, from + this.settings.rows))));
-    return answers;
-  }
-
-  private async readSome(sequences: readonly Sequence[]): Promise<StoredSequence[]> {
-    const { rows } = this.settings;
-    const readings = sequences.map((sequence) => readByTeacher(sequence, this.settings.bos));
-    const inputs = readings.map(({ input }) => input);
-    // Always as many rows, and few lengths: a new shape is compiled anew.
-    const length = roundUp(Math.max(...inputs.map((input) => input.length)), PAD_TO);
-    while (inputs.length < rows) inputs.push(Int32Array.of(this.model.specialTokens.pad));
-    const asked = sequences.flatMap(({ target }, row) =>
-      Array.from(target, (_, j) => row * length + readings[row].first + j),
-    );
-    const count = roundUp(asked.length, PAD_TO);
-    const at = new Int32Array(count);
-    at.set(asked);
-    const ids = padRows(inputs, length, this.model.specialTokens.pad);
-    const mask = paddingMask(inputs, length);
-    const batch = {
-      input_ids: tf.tensor2d(ids.values, [rows, length], 'int32'),
-      attention_mask: tf.tensor2d(mask.values, [rows, length], 'int32'),
-    };
-    const places = tf.tensor1d(at, 'int32');
-    let states: tf.Tensor2D | undefined;
-    try {
-      states = await this.states.async(this.parameters, batch, places);
-      return split(await this.bestOf(states, asked.length), sequences, this.settings.topK);
-    } finally {
-      tf.dispose([places, batch, ...(states ? [states] : [])] as unknown as tf.TensorContainer);
-    }
-  }
-
-  /** Of the first `wanted` states. */
-  private async bestOf(states: tf.Tensor2D, wanted: number): Promise<Omit<StoredSequence, 'positions'>> {
-    const { topK } = this.settings;
-    const tokens = new Int32Array(wanted * topK);
-    const logProbabilities = new Float32Array(wanted * topK);
-    const logRest = new Float32Array(wanted);
-    const [count, width] = states.shape;
-    const size = Math.min(CHUNK, count);
-    for (let from = 0; from < wanted; from += size) {
-      // The last chunk begins earlier: a shorter one would be compiled anew.
-      const start = Math.min(from, count - size);
-      const skipped = from - start;
-      const chunk = tf.slice(states, [start, 0], [size, width]);
-      const best = await this.best.async(this.parameters, chunk);
-      chunk.dispose();
-      try {
-        const here = Math.min(size - skipped, wanted - from);
-        const part = async (tensor: tf.Tensor, each: number): Promise<Float32Array | Int32Array> =>
-          ((await tensor.data()) as Float32Array | Int32Array).subarray(skipped * each, (skipped + here) * each);
-        tokens.set(await part(best.tokens, topK), from * topK);
-        logProbabilities.set(await part(best.logProbabilities, topK), from * topK);
-        logRest.set(await part(best.logRest, 1), from);
-      } finally {
-        tf.dispose(best);
-      }
-    }
-    return { tokens, logProbabilities, logRest };
-  }
-
-  dispose(): void {
-    this.states.dispose();
-    this.best.dispose();
-  }
-}
-
-/** Lengths and numbers of positions are rounded up to multiples of it. */
-const PAD_TO = 32;
-
-function split(all: Omit<StoredSequence, 'positions'>, sequences: readonly Sequence[], topK: number): StoredSequence[] {
-  let at = 0;
-  return sequences.map(({ target: { length: positions } }) => {
-    const [from, to] = [at, (at += positions)];
-    return {
-      positions,
-      tokens: all.tokens.slice(from * topK, to * topK),
-      logProbabilities: all.logProbabilities.slice(from * topK, to * topK),
-      logRest: all.logRest.slice(from, to),
-    };
-  });
-}
-
 /** What decides which sequences a step has. */
 function configIdentity(
   { seed, model, objective, dataset, train: { batchSize } }: ExperimentConfig,
@@ -367,6 +223,36 @@ function configIdentity(
   const tokens = storedSpecialTokens(student);
   const content = JSON.stringify([seed, model, withoutTeachers(objective).spec, dataset, batchSize, tokens]);
   return createHash('sha256').update(content).digest('hex').slice(0, 16);
+}
+
+/** Which tokens, and how many, the run will want. Throws UsageError where the command asks for others. */
+function keptOf(
+  distillation: DistillationOptions,
+  { topK, samples }: CacheTeacherOptions,
+): { readonly selection: TeacherCacheIndex['selection']; readonly tokens: number } {
+  const wanted = lessonSettings(distillation);
+  const refused = (message: string, hint: string): UsageError =>
+    new UsageError(message, { code: 'distillation.selection', hint });
+  if (wanted.loss !== 'gemma3') {
+    if (samples === undefined) return { selection: 'top', tokens: topK ?? DEFAULT_TOP_K };
+    throw refused(
+      `--sample draws tokens for distillation.loss gemma3, but the config's is ${wanted.loss}, which learns from the most probable ones.`,
+      'Take --top-k, or set objective.distillation.loss=gemma3.',
+    );
+  }
+  if (topK !== undefined) {
+    throw refused(
+      "--top-k keeps the most probable tokens, but the config's distillation.loss is gemma3, which learns from drawn ones.",
+      'Leave --top-k out, or set another objective.distillation.loss.',
+    );
+  }
+  if (samples !== undefined && samples !== wanted.samples) {
+    throw refused(
+      `--sample is ${samples}, but the config's distillation.samples is ${wanted.samples}: its run would refuse the cache.`,
+      `Leave --sample out, or set objective.distillation.samples=${samples}.`,
+    );
+  }
+  return { selection: 'sample', tokens: wanted.samples! };
 }
 
 type Found = { readonly variant?: string; readonly distillation: DistillationOptions };

@@ -12,7 +12,10 @@ import {
 } from './teacher-cache';
 
 /** What a cache is of; nothing else may be added to it. */
-export type CacheIdentity = Pick<TeacherCacheIndex, 'teacher' | 'vocabulary' | 'topK' | 'temperature' | 'dtype'> & {
+export type CacheIdentity = Pick<
+  TeacherCacheIndex,
+  'teacher' | 'vocabulary' | 'topK' | 'selection' | 'temperature' | 'dtype'
+> & {
   readonly bos: boolean;
 };
 

@@ -112,16 +112,26 @@ export async function openCachedTeacher(
 ): Promise<CachedTeacher> {
   const cache = await TeacherCache.open(options.cache);
   try {
-    const { temperature, teacher } = cache.index;
+    const { temperature, teacher, topK, selection } = cache.index;
+    const settings = lessonSettings(options);
     if (temperature !== options.temperature)
       throw mismatch(
         options.cache,
         `temperature ${temperature}, but distillation.temperature is ${options.temperature}`,
       );
-    if (options.teacher === undefined) return new CachedTeacher(cache, lessonSettings(options));
+    const samples = Math.min(settings.samples ?? 0, cache.index.vocabulary);
+    if (settings.loss === 'gemma3' ? selection !== 'sample' || topK !== samples : selection !== 'top') {
+      const wanted = settings.loss === 'gemma3' ? `gemma3 with samples ${samples}` : settings.loss;
+      const held = selection === 'sample' ? `${topK} sampled tokens` : `the ${topK} most probable tokens`;
+      throw mismatch(
+        options.cache,
+        `${held} of each distribution, which distillation.loss ${wanted} does not learn from`,
+      );
+    }
+    if (options.teacher === undefined) return new CachedTeacher(cache, settings);
     if ((await teacherFingerprint(options.teacher)) !== teacher.fingerprint)
       throw mismatch(options.cache, `the teacher that lay in ${teacher.path}, which ${options.teacher} is not`);
-    return new CachedTeacher(cache, lessonSettings(options), await policyReadsBos(options.teacher));
+    return new CachedTeacher(cache, settings, await policyReadsBos(options.teacher));
   } catch (error) {
     cache.dispose();
     throw error;

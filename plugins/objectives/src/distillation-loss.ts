@@ -61,9 +61,10 @@ function lessonLoss(
   classes: tf.Tensor1D,
   weights: tf.Tensor1D,
   target: SoftTarget,
-  { loss: kind = 'blend', alpha, temperature }: LessonSettings,
+  { loss: kind = 'blend', alpha: ofBlend, temperature }: LessonSettings,
   settings: CrossEntropySettings,
 ): { loss: tf.Scalar; metrics: tf.Scalar[] } {
+  const alpha = kind === 'blend' ? ofBlend : 0;
   // What the loss takes nothing of is only measured.
   const measured = (share: number, fn: () => tf.Scalar): tf.Scalar => (share > 0 ? fn() : withoutGradient(fn));
   const crossEntropy = measured(alpha, () => weightedCrossEntropy(logits, classes, weights, settings));

@@ -57,7 +57,7 @@ describe('whose policy says what the teacher reads', () => {
     students: SpecialTokensSection | undefined,
   ): number[][] => {
     const teacher = new Teacher(fakeModel('decoder-only', [], own), {}, settings);
-    const fields = rowsOf(teacher.fields(batchFor(source), 1, fakeModel('encoder-decoder', [], students)));
+    const fields = rowsOf(teacher.fields(batchFor(source), 1, fakeModel('encoder-decoder', [], students), randomOf));
     return [fields.teacher_input_ids[0], fields.teacher_positions[0]];
   };
 

@@ -52,7 +52,8 @@ export const distillationOptions = z
   })
   .refine(({ loss, alpha }) => loss === 'blend' || alpha === undefined, {
     path: ['alpha'],
-    error: 'belongs to `loss: blend`; gemma2 and gemma3 learn from the teacher alone',
+    error:
+      'belongs to `loss: blend`; gemma2 and gemma3 learn from the teacher alone (`alpha: null` drops an inherited one)',
   })
   .refine(({ loss, samples }) => loss === 'gemma3' || samples === undefined, {
     path: ['samples'],
@@ -74,7 +75,12 @@ export interface LessonSettings {
 
 export const DEFAULT_SAMPLES = 256;
 
-export function lessonSettings({ loss, alpha, temperature, samples }: DistillationOptions): LessonSettings {
+export function lessonSettings({
+  loss = 'blend',
+  alpha,
+  temperature,
+  samples,
+}: Pick<DistillationOptions, 'alpha' | 'temperature' | 'samples'> & Pick<LessonSettings, 'loss'>): LessonSettings {
   const sampled = loss === 'gemma3' ? { samples: samples ?? DEFAULT_SAMPLES } : {};
   return { loss, alpha: loss === 'blend' ? (alpha ?? 0.25) : 0, temperature, ...sampled };
 }

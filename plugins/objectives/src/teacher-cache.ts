@@ -30,13 +30,18 @@ import { KEY_BYTES } from './sequences';
 
 const count = z.int().nonnegative();
 
+export const CACHE_SELECTIONS = ['top', 'sample'] as const;
+
 const indexSchema = z.strictObject({
   format: z.literal('graft-teacher-cache'),
   version: z.literal(1),
   /** `path` is where the teacher lay, for humans; the fingerprint tells which it was. */
   teacher: z.strictObject({ fingerprint: z.string(), path: z.string() }),
   vocabulary: count,
+  /** Tokens that are kept of each distribution. */
   topK: z.int().positive(),
+  /** Which: the most probable ones, or some that were drawn by their probability without replacement. */
+  selection: z.enum(CACHE_SELECTIONS).default('top'),
   temperature: z.number().positive(),
   /** Whether the teacher read a start token in front of each sequence. Absent in caches from before there was a choice: it read none. */
   bos: z.boolean().optional(),

@@ -9,7 +9,7 @@ export const NO_PROBABILITY = -80;
 export const BLOCK_LABELS = 128;
 
 /** The key of a row's block, int32 [2]. */
-export const blockKey = (row: tf.Tensor1D, block: number): tf.Tensor1D => random.fold(row, block);
+export const blockKey = (row: tf.Tensor1D, block: number | tf.Scalar): tf.Tensor1D => random.fold(row, block);
 
 /**
  * K tokens of each row of logits [C, V], drawn by their probability without replacement: the K largest of logits plus Gumbel

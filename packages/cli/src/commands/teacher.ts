@@ -3,12 +3,14 @@ import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import { openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
+import { UsageMistake } from '../report-error';
 import { collect, engineOption, integer, positiveNumber } from '../options';
 
 interface CacheCommandOptions {
   teacher?: string;
   out?: string;
-  topK: number;
+  topK?: number;
+  sample?: number;
   steps?: number;
   dtype: 'float16' | 'float32';
   batchSize?: number;
@@ -24,12 +26,21 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
   teacher
     .command('cache')
     .description(
-      "let a teacher read what a config's run will learn from, and keep its most probable tokens on disk; prints the folder",
+      "let a teacher read what a config's run will learn from, and keep tokens of its distributions on disk; prints the folder",
     )
     .argument('[config]', "yaml, json, ts or js, with prefix-lm's `distillation: { cache: FOLDER }`")
     .option('--teacher <folder>', "the teacher's checkpoint (default: distillation.teacher of the config)")
     .option('--out <folder>', 'the cache; what it has is kept and added to (default: distillation.cache of the config)')
-    .option('--top-k <n>', 'tokens kept of each distribution', integer(1), 64)
+    .option(
+      '--top-k <n>',
+      'most probable tokens kept of each distribution, for the losses blend and gemma2 (default: 64)',
+      integer(1),
+    )
+    .option(
+      '--sample <n>',
+      "tokens drawn of each distribution, for the loss gemma3 (default: the config's distillation.samples)",
+      integer(1),
+    )
     .option(
       '--steps <n>',
       "steps of the run whose sequences are cached (default: the config's train.steps)",
@@ -56,6 +67,8 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
 }
 
 async function cache(context: CommandContext, file: string | undefined, options: CacheCommandOptions): Promise<void> {
+  if (options.topK !== undefined && options.sample !== undefined)
+    throw new UsageMistake('--top-k and --sample contradict each other: give one of them.');
   const { formatDuration, loadConfig, withInterrupt } = await import('@graft/core');
   const { cacheTeacher } = await import('@graft/objectives');
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
@@ -72,6 +85,7 @@ async function cache(context: CommandContext, file: string | undefined, options:
           teacher: options.teacher && resolve(options.teacher),
           folder: options.out && resolve(options.out),
           topK: options.topK,
+          samples: options.sample,
           steps: options.steps,
           dtype: options.dtype === 'float16' ? 'F16' : 'F32',
           batchSize: options.batchSize,
