@@ -170,7 +170,9 @@ export const random = {
    */
   gumbel(key: RandomKey, shape: readonly number[]): tf.Tensor {
     return tf.tidy(() => {
-      const bits = tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.bits, { key }, { shape: [...shape] });
+      const bits = hasRow(key)
+        ? wordsByRow(key, shape)
+        : tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.bits, { key }, { shape: [...shape] });
       // 1 - u rather than u: floats are dense at 0, where the noise is large.
       const small = tf.mul(tf.add(tf.abs(bits.cast('float32')), 0.5), 2 ** -31);
       return tf.neg(tf.log(tf.neg(tf.log1p(tf.neg(tf.minimum(small, 1 - 2 ** -24))))));

@@ -12,7 +12,7 @@ const SHARD = 'shard-00000.safetensors';
 async function makeCache(): Promise<string> {
   const folder = temporaryFolder();
   const identity = { teacher: { fingerprint: 'f', path: 't' }, vocabulary: 20, topK: 3, temperature: 1, bos: false };
-  const writer = await TeacherCacheWriter.open(folder, { ...identity, dtype: 'F32' }, 1);
+  const writer = await TeacherCacheWriter.open(folder, { ...identity, selection: 'top', dtype: 'F32' }, 1);
   for (const [i, positions] of [3, 2].entries()) {
     const values = Float32Array.from({ length: 3 * positions }, (_, at) => -1 - at);
     const tokens = Int32Array.from(values.keys(), (at) => (7 * at + i) % 20);
