@@ -44,10 +44,9 @@ export class AddedTokenFinder {
   private readonly inner = new Set<string>();
   private readonly singleWords: readonly string[];
   private readonly strips: { readonly left: boolean; readonly right: boolean };
-  private readonly outer = new Set<string>();
 
   /** Each as it is spelled in the texts that it is looked for in. */
-  constructor(private readonly tokens: readonly (readonly [spelling: string, token: AddedToken])[]) {
+  constructor(tokens: readonly (readonly [spelling: string, token: AddedToken])[]) {
     for (const [spelling, token] of tokens) {
       if (spelling === '')
         throw new Unsupported(`added token ${JSON.stringify(token.content)}`, 'nothing is left of it');
@@ -67,15 +66,10 @@ export class AddedTokenFinder {
       this.firstUnits[spelling.charCodeAt(0)] = 1;
       const characters = Array.from(spelling);
       for (let i = 1; i < characters.length; i++) this.inner.add(characters[i - 1] + characters[i]);
-      this.outer.add(characters[0]).add(characters.at(-1)!);
     }
     this.singleWords = tokens.filter(([, { singleWord }]) => singleWord).map(([spelling]) => spelling);
     const some = (key: 'lstrip' | 'rstrip'): boolean => tokens.some(([, token]) => token[key]);
     this.strips = { left: some('lstrip'), right: some('rstrip') };
-  }
-
-  get isEmpty(): boolean {
-    return this.tokens.length === 0;
   }
 
   /** Goes through a text: ids of tokens to `takeId`, what lies between them, with its place, to `takeText`. */
@@ -121,11 +115,6 @@ export class AddedTokenFinder {
     return this.singleWords.every(
       (spelling) => (!isWord(before) || firstOf(spelling) !== after) && (!isWord(after) || lastOf(spelling) !== before),
     );
-  }
-
-  /** Whether a token may end before, or begin behind, a border between two characters. */
-  touches(before: string, after: string): boolean {
-    return this.outer.has(before) || this.outer.has(after);
   }
 }
 

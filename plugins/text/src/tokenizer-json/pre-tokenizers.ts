@@ -18,8 +18,6 @@ export interface PreTokenizer {
   split(text: string, isFirst: boolean): string[];
   /** Undefined where what stands on one side may decide how the other is cut. */
   border(before: string, after: string): Border | undefined;
-  /** Whether it puts other characters in a text. */
-  readonly changesText: boolean;
 }
 
 const BEHAVIORS = ['Removed', 'Isolated', 'MergedWithPrevious', 'MergedWithNext', 'Contiguous'] as const;
@@ -78,8 +76,6 @@ function piecesOf(stretches: readonly Stretch[], behavior: Behavior): readonly M
 }
 
 class SplitAt implements PreTokenizer {
-  readonly changesText = false;
-
   constructor(
     private readonly finder: Finder,
     private readonly behavior: Behavior,
@@ -137,7 +133,6 @@ const WORDS =
   /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
 
 const whitespace: PreTokenizer = {
-  changesText: false,
   split: (text) =>
     Array.from(maskYoung(text).matchAll(WORDS), ({ index, 0: { length } }) => text.slice(index, index + length)),
   border: (before, after) => {
@@ -149,8 +144,6 @@ const whitespace: PreTokenizer = {
 };
 
 class ByteLevel implements PreTokenizer {
-  readonly changesText = true;
-
   constructor(
     private readonly words: SplitAt | undefined,
     private readonly addsSpace: boolean,
@@ -174,7 +167,6 @@ class ByteLevel implements PreTokenizer {
 type PrependScheme = 'always' | 'first' | 'never';
 
 class Metaspace implements PreTokenizer {
-  readonly changesText = true;
   private readonly words: SplitAt;
 
   constructor(
@@ -206,11 +198,7 @@ class Metaspace implements PreTokenizer {
 }
 
 class Sequence implements PreTokenizer {
-  readonly changesText: boolean;
-
-  constructor(private readonly parts: readonly PreTokenizer[]) {
-    this.changesText = parts.some(({ changesText }) => changesText);
-  }
+  constructor(private readonly parts: readonly PreTokenizer[]) {}
 
   split(text: string, isFirst: boolean): string[] {
     return this.parts.reduce((pieces, part) => pieces.flatMap((piece) => part.split(piece, isFirst)), [text]);
@@ -255,7 +243,6 @@ function metaspace(part: Part, where: string): Metaspace {
 
 function fixedLength(length: number): PreTokenizer {
   return {
-    changesText: false,
     split: (text) => {
       const characters = Array.from(text);
       const count = Math.ceil(characters.length / length);
