@@ -2,6 +2,7 @@ import type { HostFields, Tokenizer } from '@graft/core';
 import type { ChatFormat, ChatMessage } from '@graft/text';
 import type { CommandContext } from './context';
 import { Decoder, type DecoderOptions } from './decoder';
+import { tellSpecialTokens } from './model-texts';
 import { NewText } from './new-text';
 import { openTokenizer } from './open-tokenizer';
 import { UsageMistake } from './report-error';
@@ -49,6 +50,7 @@ export class Chat {
       if (asked !== undefined && !found) throw new UsageMistake(`${asked} holds no chat template.`);
       const format = found ?? (await openChatFormat(folders, tokenizer));
       context.note(`Chat template: ${format.origin}.`);
+      await tellSpecialTokens(context, decoder.model, tokenizer);
       return new Chat(context, decoder, tokenizer, format, options);
     } catch (error) {
       decoder.dispose();
