@@ -1,6 +1,7 @@
 import type { CheckpointReader, TensorInfo } from '@graft/checkpoint';
 import type { Command } from 'commander';
 import type { CommandContext } from '../context';
+import { factLines, folderFacts } from '../folder-facts';
 import { costLines, costs, presetConfig, type CostOptions } from '../model-costs';
 import { integer } from '../options';
 import { formatBytes, table } from '../table';
@@ -13,7 +14,9 @@ interface InspectOptions extends CostOptions {
 export function addInspectCommand(program: Command, context: CommandContext): void {
   program
     .command('inspect')
-    .description('what a checkpoint holds, or what a size would: tensors, parameters, bytes, operations')
+    .description(
+      'what a checkpoint holds and what Graft makes of it, or what a size would: tensors, bytes, operations, tokens',
+    )
     .argument('[checkpoint]', 'a checkpoint folder, a step-N folder of a run, or a safetensors file')
     .option('--preset <name>', 'a published size or pair (2b, 9b-2b), or any two sizes, instead of a checkpoint')
     .option('--kind <kind>', 'of a preset: encoder-decoder, decoder-only or encoder-only')
@@ -44,7 +47,18 @@ async function inspectCheckpoint(context: CommandContext, path: string, options:
     const tensors = [...reader.tensors.values()];
     const config = await reader.config().catch(missingConfig);
     if (options.json)
-      context.print(JSON.stringify({ ...totals(tensors), config, tensors: tensors.map(plain) }, null, 2));
+      context.print(
+        JSON.stringify(
+          {
+            ...totals(tensors),
+            ...(config ? { graft: await folderFacts(reader, config) } : {}),
+            config,
+            tensors: tensors.map(plain),
+          },
+          null,
+          2,
+        ),
+      );
     else await printTables(context, reader, tensors, config, options);
   } finally {
     await reader.close();
@@ -103,7 +117,11 @@ async function printTables(
   if (!config) return;
   const largest = Object.entries(dtypes).sort((a, b) => b[1] - a[1])[0]?.[0];
   const dtype = largest === 'F32' ? 'float32' : 'bfloat16';
-  for (const line of await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype }))
+  const described = await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype });
+  const facts = await folderFacts(reader, config);
+  // What is wrong with config.json is told by its own line.
+  const isTold = described.some((line) => facts.problem !== undefined && line.includes(facts.problem));
+  for (const line of [...described, '', ...factLines(isTold ? { ...facts, problem: undefined } : facts)])
     context.print(line);
 }
 

@@ -1,0 +1,210 @@
+import type { CheckpointReader } from '@graft/checkpoint';
+import type { AnyGemma, ClassifierConfig, GenerationDefaults } from '@graft/gemma';
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** What Graft makes of a checkpoint folder. */
+export interface FolderFacts {
+  /** `gemma2` or `t5gemma`, its kind, and the class that the published implementation calls it. */
+  readonly model?: { readonly type: string; readonly kind: string; readonly architecture?: string };
+  readonly classifier?: Pick<ClassifierConfig, 'task' | 'reads' | 'labels'>;
+  /** Why no model of Graft's can be made of the folder. */
+  readonly problem?: string;
+  /** One sentence on the policy that holds. */
+  readonly specialTokens?: string;
+  readonly dropout?: object;
+  readonly tokenizer: { readonly file?: string; readonly tokens?: number; readonly problem?: string };
+  readonly chatTemplate: { readonly from?: string; readonly problem?: string };
+  /** Without `from`: of config.json alone. */
+  readonly generation?: GenerationDefaults;
+  /** Of config.json's `dtype`, beside what is stored. */
+  readonly dtype?: string;
+  /** Sections of graft.json. */
+  readonly recorded: readonly string[];
+  readonly ignored: {
+    readonly configKeys: readonly string[];
+    readonly generationKeys: readonly string[];
+    readonly tensors: readonly string[];
+    readonly files: readonly string[];
+  };
+}
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** An error's sentence, to stand within another. */
+const reasonOf = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
+
+/** Reads everything but the tensors themselves. What is malformed is told as a problem, not thrown. */
+export async function folderFacts(reader: CheckpointReader, config: Json): Promise<FolderFacts> {
+  const { readRecord, RECORD_FILE } = await import('@graft/checkpoint');
+  const { ignoredKeys } = await import('@graft/gemma');
+  const folder = reader.path;
+  let made: Partial<FolderFacts> & { readonly tensors?: readonly string[] };
+  try {
+    made = await modelFacts(reader, config);
+  } catch (error) {
+    made = { problem: reasonOf(error) };
+  }
+  const { tensors = [], ...facts } = made;
+  const recorded = await readRecord(folder).then(Object.keys, (error: unknown) => [
+    `${RECORD_FILE}: ${reasonOf(error)}`,
+  ]);
+  const dtype = config.dtype ?? config.torch_dtype;
+  return {
+    ...facts,
+    ...(typeof dtype === 'string' ? { dtype } : {}),
+    ...(await textFacts(folder)),
+    recorded,
+    ignored: {
+      configKeys: facts.problem === undefined ? ignoredKeys(config) : [],
+      generationKeys: facts.generation?.ignored ?? [],
+      tensors,
+      files: await ignoredFiles(folder),
+    },
+  };
+}
+
+async function modelFacts(
+  reader: CheckpointReader,
+  config: Json,
+): Promise<Partial<FolderFacts> & { readonly tensors: readonly string[] }> {
+  const gemma = await import('@graft/gemma');
+  const { describeSpecialTokens } = await import('@graft/core');
+  const where = join(reader.path, 'config.json');
+  const architecture: unknown = Array.isArray(config.architectures) ? config.architectures[0] : undefined;
+  const named = {
+    type: String(config.model_type),
+    ...(typeof architecture === 'string' ? { architecture } : {}),
+  };
+  const head = reader.tensors.get(gemma.SCORE_WEIGHT);
+  if (head?.shape.length === 2) {
+    const parsed = gemma.parseClassifierConfig(config, head.shape[0], {}, where);
+    const classifier = new gemma.GemmaClassifier(parsed);
+    const own = new Set(classifier.parameters.map(({ name }) => name));
+    const missing = [...own].find((name) => !reader.tensors.has(name));
+    if (missing !== undefined) throw new Error(`"${missing}" is missing`);
+    const { task, reads, labels } = parsed;
+    return {
+      model: { ...named, kind: reads === 'encoder' ? 'encoder-only' : 'encoder-decoder' },
+      classifier: { task, reads, labels },
+      specialTokens: describeSpecialTokens(classifier.model),
+      dropout: parsed.model.dropout,
+      tensors: [...reader.tensors.keys()].filter((name) => !own.has(name)),
+    };
+  }
+  const parsed = gemma.readModelConfig(config, {}, where);
+  const generation = parsed.kind === 'encoder-only' ? undefined : await gemma.readGenerationConfig(reader, parsed);
+  const model: AnyGemma =
+    parsed.kind === 'encoder-only'
+      ? gemma.gemmaOf(parsed)
+      : new gemma.GemmaModel(parsed, generation?.json, generation?.where);
+  return {
+    model: { ...named, kind: parsed.kind },
+    specialTokens: describeSpecialTokens(model),
+    dropout: parsed.dropout,
+    generation: 'generation' in model ? model.generation : undefined,
+    tensors: await gemma.checkTensors(model, reader),
+  };
+}
+
+/** The tokenizer beside the weights, and how conversations become text. */
+async function textFacts(folder: string): Promise<Pick<FolderFacts, 'tokenizer' | 'chatTemplate'>> {
+  const { findChatTemplate, HuggingFaceTokenizer } = await import('@graft/text');
+  const file = join(folder, 'tokenizer.json');
+  if (!existsSync(file)) return { tokenizer: {}, chatTemplate: await templateWithout(folder) };
+  try {
+    const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
+    const chatTemplate = await findChatTemplate(folder, tokenizer).then(
+      (format) => (format ? { from: format.origin } : {}),
+      (error: unknown) => ({ problem: reasonOf(error) }),
+    );
+    return { tokenizer: { file, tokens: tokenizer.vocabularySize }, chatTemplate };
+  } catch (error) {
+    return { tokenizer: { file, problem: reasonOf(error) }, chatTemplate: await templateWithout(folder) };
+  }
+}
+
+/** A template can be there where no tokenizer can be opened. */
+async function templateWithout(folder: string): Promise<FolderFacts['chatTemplate']> {
+  const { findChatTemplate, BytesTokenizer } = await import('@graft/text');
+  return findChatTemplate(folder, new BytesTokenizer()).then(
+    (format) => (format ? { from: format.origin } : {}),
+    (error: unknown) => ({ problem: reasonOf(error) }),
+  );
+}
+
+/** Files that a checkpoint has, of Graft's or of the published tools. */
+const KNOWN_FILES =
+  /^(config\.json|generation_config\.json|graft\.json|.*\.safetensors(\.index\.json)?|manifest\.json|trainer\.json|average|additional_chat_templates|README.*|LICENSE.*|USE_POLICY.*|\..*)$/i;
+
+async function ignoredFiles(folder: string): Promise<string[]> {
+  const { TOKENIZER_FILES } = await import('@graft/checkpoint');
+  const names = await readdir(folder);
+  return names.filter((name) => !KNOWN_FILES.test(name) && !TOKENIZER_FILES.includes(name)).sort();
+}
+
+const MOST_NAMED = 8;
+
+function listed(names: readonly string[]): string {
+  const more = names.length - MOST_NAMED;
+  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** The facts for a reader, a line each. */
+export function factLines(facts: FolderFacts): string[] {
+  const { model, classifier, problem, specialTokens, dropout, tokenizer, chatTemplate, generation, dtype, recorded } =
+    facts;
+  const lines: string[] = [];
+  if (problem !== undefined) lines.push(`Not to be opened by Graft: ${problem}.`);
+  if (model) lines.push(`Architecture: ${[model.architecture ?? model.type, model.kind].join(', ')}`);
+  if (classifier)
+    lines.push(
+      `Classifier: of a ${classifier.task}, reads the ${classifier.reads}, ${classifier.labels.length} classes: ${listed(classifier.labels)}`,
+    );
+  if (specialTokens !== undefined) lines.push(specialTokens);
+  if (dropout)
+    lines.push(
+      `Dropout: ${Object.entries(dropout)
+        .map(([name, rate]) => `${name} ${rate}`)
+        .join(', ')}`,
+    );
+  if (tokenizer.problem !== undefined) lines.push(`Tokenizer: ${tokenizer.file} cannot be used: ${tokenizer.problem}.`);
+  else
+    lines.push(
+      `Tokenizer: ${tokenizer.file ? `${tokenizer.file}, ${tokenizer.tokens!.toLocaleString('en')} tokens` : 'none in the folder'}`,
+    );
+  if (chatTemplate.problem !== undefined) lines.push(`Chat template: ${chatTemplate.problem}.`);
+  else lines.push(`Chat template: ${chatTemplate.from ?? "none; Gemma's markup"}`);
+  if (generation) lines.push(generationLine(generation));
+  if (dtype !== undefined) lines.push(`dtype in config.json: ${dtype}`);
+  if (recorded.length > 0) lines.push(`graft.json: ${listed(recorded)}`);
+  const { configKeys, generationKeys, tensors, files } = facts.ignored;
+  const ignored = [
+    [configKeys, 'keys of config.json'],
+    [generationKeys, 'settings of generation'],
+    [tensors, 'tensors'],
+    [files, 'files'],
+  ] as const;
+  for (const [names, what] of ignored) if (names.length > 0) lines.push(`Ignored ${what}: ${listed(names)}`);
+  return lines;
+}
+
+function generationLine({ from, ...defaults }: GenerationDefaults): string {
+  const { eos, pad, start, sample, temperature, topK, topP, repetitionPenalty } = defaults;
+  const settings: readonly (readonly [string, number | boolean | undefined])[] = [
+    ['do_sample', sample || undefined],
+    ['temperature', temperature],
+    ['top_k', topK],
+    ['top_p', topP],
+    ['repetition_penalty', repetitionPenalty],
+    ['num_beams', defaults.beams],
+    ['length_penalty', defaults.lengthPenalty],
+    ['max_new_tokens', defaults.maxNewTokens],
+    ['max_length', defaults.maxLength],
+  ];
+  const given = settings.filter(([, value]) => value !== undefined).map(([name, value]) => `${name} ${value}`);
+  const ends = eos.length > 0 ? `end tokens ${eos.join(' ')}` : 'no end token';
+  return `Generation (${from ?? 'config.json'}): ${[ends, `pad ${pad}`, `start ${start}`, ...given].join(', ')}`;
+}
