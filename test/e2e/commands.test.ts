@@ -168,7 +168,7 @@ describe('graft generate', () => {
     [['--length-penalty', '0'], /--length-penalty belongs to --beams/],
     [['--eos', '1,900'], /--eos 900: the model's tokens are those from 0 to \d+\./],
     [['--top-p', '2'], /Expected a number above 0 and at most 1/],
-    [['--beams', '99999'], /beams should be an integer from 2 to half of the vocabulary/],
+    [['--beams', '99999'], /beams should be an integer from 1 to the size of the vocabulary/],
   ])('refuses %j in a sentence', async (options, message) => {
     const base = ['generate', '--model', model, '--prompt', 'x', '--tokenizer', 'bytes', '--max-new-tokens', '2'];
     const { status, stderr } = await graft([...base, ...options], folder);
