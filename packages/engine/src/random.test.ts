@@ -57,6 +57,11 @@ describe('random', () => {
       }
     }
     const values = Array.from(noise.dataSync());
+    // Far out, where few words lead: P(g > 8) is 3.4e-4.
+    const many = random.gumbel(random.key(9), [1000, 1000]).dataSync();
+    const far = many.filter((value) => value > 8).length;
+    expect(Math.abs(far - 1e6 * (1 - Math.exp(-Math.exp(-8))))).toBeLessThan(5 * Math.sqrt(336));
+    expect(Math.max(...many.filter((value) => value > 8))).toBeLessThan(22.2);
     expect(Math.min(...values.slice(0, 1000))).toBeGreaterThan(-2.9);
     // The mean is Euler's constant.
     expect(Math.abs(values.reduce((sum, value) => sum + value, 0) / values.length - 0.5772)).toBeLessThan(0.02);

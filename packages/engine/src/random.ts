@@ -170,12 +170,17 @@ export const random = {
    */
   gumbel(key: RandomKey, shape: readonly number[]): tf.Tensor {
     return tf.tidy(() => {
-      const bits = hasRow(key)
-        ? wordsByRow(key, shape)
-        : tf.engine().runKernel<tf.Tensor>(RANDOM_KERNELS.bits, { key }, { shape: [...shape] });
+      // By the hash, not by Philox, of which XLA makes 32 million words in half a minute.
+      const bits = wordsByRow(key, shape);
       // 1 - u rather than u: floats are dense at 0, where the noise is large.
-      const small = tf.mul(tf.add(tf.abs(bits.cast('float32')), 0.5), 2 ** -31);
-      return tf.neg(tf.log(tf.neg(tf.log1p(tf.neg(tf.minimum(small, 1 - 2 ** -24))))));
+      const rest = tf.mul(tf.add(tf.abs(bits.cast('float32')), 0.5), 2 ** -31);
+      // -log(1 - rest). Not by log1p, which tfjs's wasm backend takes for log(1 + x).
+      const series = tf.mul(
+        rest,
+        tf.add(tf.mul(rest, tf.add(tf.mul(rest, tf.add(tf.mul(rest, 1 / 4), 1 / 3)), 1 / 2)), 1),
+      );
+      const plain = tf.neg(tf.log(tf.maximum(tf.sub(1, rest), 2 ** -24)));
+      return tf.neg(tf.log(tf.where(tf.less(rest, 1 / 64), series, plain)));
     });
   },
 

@@ -5,7 +5,7 @@ import { readByTeacher, SAMPLES_STREAM } from './distillation';
 import { paddingMask, padRows, roundUp } from './padding';
 import { keyOf, type Sequence } from './sequences';
 import type { StoredSequence, TeacherCacheIndex } from './teacher-cache';
-import { BLOCK_LABELS, blockKey, sampleTokens } from './teacher-samples';
+import { BLOCK_LABELS, noiseOf, sampleTokens } from './teacher-samples';
 
 /** Rows of logits that are in memory together: of 256,000 tokens they take half a gigabyte. */
 const CHUNK = 512;
@@ -47,13 +47,13 @@ export class AskedTeacher {
       { name: 'teacherStates', precision },
     );
     this.tokens = engine.jit(
-      (own: Parameters, rows: tf.Tensor2D, key: tf.Tensor1D, block: tf.Scalar) => {
+      (own: Parameters, rows: tf.Tensor2D, key: tf.Tensor1D, first: tf.Scalar) => {
         const logits = tf.mul<tf.Tensor2D>(head ? head.logits(own, rows) : rows, 1 / temperature); // [C, V]
         const peak = tf.max(logits, 1, true); // [C, 1]
         const tokens = (
           selection === 'top'
             ? tf.topk(logits, topK).indices.toInt()
-            : sampleTokens(logits, random.gumbel(blockKey(key, block), logits.shape), topK).tokens
+            : sampleTokens(logits, noiseOf(key, first, logits.shape), topK).tokens
         ) as tf.Tensor2D; // [C, K]
         const e = tf.exp(tf.sub(logits, peak)); // [C, V]
         const row = tf.range(0, rows.shape[0], 1, 'int32').expandDims(1).tile([1, topK]).reshape([-1]);
@@ -123,20 +123,20 @@ export class AskedTeacher {
       return Array.from({ length: Math.ceil(wanted / size) }, (_, i) => {
         const from = i * size;
         // The last piece begins earlier: a shorter one would be compiled anew.
-        return { start: Math.min(from, count - size), size, from, kept: Math.min(size, wanted - from), block: 0 };
+        return { start: Math.min(from, count - size), size, from, kept: Math.min(size, wanted - from), first: 0 };
       });
     }
     const samples = this.settings.random.fork(SAMPLES_STREAM);
     let at = 0;
     return sequences.flatMap((sequence) => {
       const { length } = sequence.target;
-      const first = at;
+      const begin = at;
       at += length;
       const key = samples.fork(Buffer.from(keyOf(sequence), 'latin1').toString('hex')).key();
       return Array.from({ length: Math.ceil(length / BLOCK_LABELS) }, (_, block) => {
-        const from = first + block * BLOCK_LABELS;
-        const kept = Math.min(BLOCK_LABELS, first + length - from);
-        return { start: from, size: BLOCK_LABELS, from, kept, block, key };
+        const first = block * BLOCK_LABELS;
+        const from = begin + first;
+        return { start: from, size: BLOCK_LABELS, from, kept: Math.min(BLOCK_LABELS, length - first), first, key };
       });
     });
   }
@@ -147,11 +147,11 @@ export class AskedTeacher {
     const tokens = new Int32Array(wanted * topK);
     const logProbabilities = new Float32Array(wanted * topK);
     const logRest = new Float32Array(wanted);
-    for (const { start, size, from, kept, block, key = NO_KEY } of pieces) {
+    for (const { start, size, from, kept, first, key = NO_KEY } of pieces) {
       const inputs = [
         tf.slice(states, [start, 0], [size, -1]) as tf.Tensor2D,
         random.key(key),
-        tf.scalar(block, 'int32'),
+        tf.scalar(first, 'int32'),
       ] as const;
       const said = await this.tokens.async(this.parameters, ...inputs);
       tf.dispose([...inputs]);
@@ -184,8 +184,8 @@ interface Piece {
   readonly size: number;
   readonly from: number;
   readonly kept: number;
-  /** Of samples: number of the block of the sequence, and the sequence's key. */
-  readonly block: number;
+  /** Of samples: the first label in its sequence, and the sequence's key. */
+  readonly first: number;
   readonly key?: readonly [number, number];
 }
 

@@ -15,7 +15,7 @@ import { int32 } from '../test-support/fake-model';
 import { knownTargets, Teacher, type LessonSettings, type Lessons } from './distillation';
 import { distillationLoss } from './distillation-loss';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
-import { blockKey } from './teacher-samples';
+import { noiseOf } from './teacher-samples';
 import type { TopK } from './top-k-divergence';
 
 const [V, D, CAP] = [12, 3, 4];
@@ -266,7 +266,7 @@ function placesOf(host: HostFields): Place[] {
   const keys = host.teacher_keys as HostFields[string] | undefined;
   return Array.from({ length: rows }, (_, row) => {
     const key = keys && random.key([keys.values[2 * row], keys.values[2 * row + 1]]);
-    const noise = key && (random.gumbel(blockKey(key, 0), [length, V]).arraySync() as number[][]);
+    const noise = key && (noiseOf(key, 0, [length, V]).arraySync() as number[][]);
     return Array.from({ length }, (__, j): Place => {
       const at = row * length + j;
       const label = host.labels.values[at];

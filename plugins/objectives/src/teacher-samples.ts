@@ -5,11 +5,15 @@ import type { TopK } from './top-k-divergence';
 /** A log-probability that is none: nothing is nothing, and no infinity. */
 export const NO_PROBABILITY = -80;
 
-/** Labels whose noise has one key; more begin another block of the row. */
+/** Labels whose logits are in memory together: products of fewer rows are slow. */
 export const BLOCK_LABELS = 128;
 
-/** The key of a row's block, int32 [2]. */
-export const blockKey = (row: tf.Tensor1D, block: number | tf.Scalar): tf.Tensor1D => random.fold(row, block);
+/** Gumbel noise [labels, V] of labels from..from+labels-1 of the row, or the sequence, of that key. */
+export const noiseOf = (
+  key: tf.Tensor1D,
+  from: number | tf.Scalar,
+  [labels, vocabulary]: readonly [number, number],
+): tf.Tensor => random.gumbel(random.atRow(key, from), [labels, vocabulary]);
 
 /**
  * K tokens of each row of logits [C, V], drawn by their probability without replacement: the K largest of logits plus Gumbel
@@ -50,9 +54,9 @@ export function sampledTargets(
     // One behind the other, so that the logits of one group are in memory at a time.
     const all = last ? after(states, [last.logProbabilities]) : states;
     const logits = logitsOf(tf.slice(all, [from, 0], [size, -1]) as tf.Tensor2D); // [C, V]
-    const noise = blocks.map(({ row, block, size: labels }) => {
+    const noise = blocks.map(({ row, at, size: labels }) => {
       const key = tf.slice(keys, [row, 0], [1, 2]).reshape([2]) as tf.Tensor1D;
-      return random.gumbel(blockKey(key, block), [labels, logits.shape[1]]);
+      return noiseOf(key, at, [labels, logits.shape[1]]);
     });
     drawn.push(sampleTokens(logits, noise.length === 1 ? noise[0] : tf.concat(noise), samples));
   }
@@ -66,20 +70,20 @@ export function sampledTargets(
 
 interface Block {
   readonly row: number;
-  readonly block: number;
-  /** Its first label among all. */
+  /** Its first label in the row, and among all. */
+  readonly at: number;
   readonly from: number;
   readonly size: number;
 }
 
-/** The blocks of every row, in groups of BLOCK_LABELS labels or more: products of few rows are slow. */
+/** The blocks of every row, in groups of BLOCK_LABELS labels or more. */
 function groupsOf(batch: number, length: number): Block[][] {
   const groups: Block[][] = [];
   let room = 0;
   for (let row = 0; row < batch; row++) {
     for (let at = 0; at < length; at += BLOCK_LABELS) {
       const size = Math.min(BLOCK_LABELS, length - at);
-      const block = { row, block: at / BLOCK_LABELS, from: row * length + at, size };
+      const block = { row, at, from: row * length + at, size };
       if (room <= 0) {
         groups.push([]);
         room = BLOCK_LABELS;
