@@ -1,5 +1,6 @@
 import { tf } from './tf';
 import { portableBarrier } from './kernels/barrier';
+import { checked } from './kernels/portable-checks';
 import { portableHashedWords } from './kernels/hashed';
 import { portableRandomKernels } from './kernels/random';
 import { reducedAxes } from './kernels/reduced-axes';
@@ -107,6 +108,14 @@ export function preparePortableBackend(): Promise<string> {
   return prepared;
 }
 
+/** Behind everything else: each kernel checks what it is given. */
+function checkAll(backendName: string): void {
+  for (const kernel of tf.getKernelsForBackend(backendName)) {
+    tf.unregisterKernel(kernel.kernelName, backendName);
+    tf.registerKernel(checked(kernel));
+  }
+}
+
 async function prepare(): Promise<string> {
   // tfjs greets Node users with advice to install tfjs-node at the first use of this backend; the engine says it better.
   (tf.findBackend('cpu') as tf.KernelBackend & { firstUse: boolean }).firstUse = false;
@@ -121,6 +130,7 @@ async function prepare(): Promise<string> {
   const wasm = await import('@tensorflow/tfjs-backend-wasm').catch(() => undefined);
   if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
     await tf.setBackend('cpu');
+    checkAll('cpu');
     return 'cpu';
   }
   const cpu = tf.findBackend('cpu');
@@ -134,5 +144,6 @@ async function prepare(): Promise<string> {
   for (const kernel of tf.getKernelsForBackend('cpu')) {
     if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));
   }
+  checkAll('wasm');
   return 'wasm';
 }

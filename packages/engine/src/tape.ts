@@ -8,3 +8,6 @@ export interface TapeState {
 }
 
 export const tapeState = (): TapeState => (tf.engine() as unknown as { state: TapeState }).state;
+
+/** The number of the next tensor; later ones have greater numbers. Takes it: no tensor will have it. */
+export const nextTensorId = (): number => (tf.engine() as unknown as { nextTensorId(): number }).nextTensorId();

@@ -14,6 +14,7 @@ import { Tracer } from '../trace/tracer';
 import type { Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
 import { profileProgram, type OperationProfile } from './profile';
 import { checkResult, signatureOf, treeLeaves, treeMap, treePaths } from './tree';
+import { uncompiled } from './uncompiled';
 
 /** The native side that compiled functions run on; undefined on the portable engine. */
 export interface NativeSide {
@@ -66,11 +67,14 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const inline = (args: A): R => withPrecision(precisionNow(), () => fn(...args));
 
+  /** As it is called, and no value of it may be read. */
+  const called = (args: A): R => uncompiled(name, treeLeaves(args), () => inline(args));
+
   /** Uncompiled, with the same ownership: only the results stay, and they are tensors of their own. */
   const eagerly = (args: A): R => {
     signatureOf(args, [], `jit "${name}"`);
     const results = tf.tidy(() => {
-      const result = inline(args);
+      const result = called(args);
       rejectPromise(result, name);
       checkResult(result, `jit "${name}"`);
       return treeMap(result as Tree, (leaf) => leaf.clone()) as tf.TensorContainer;
@@ -197,7 +201,8 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const call = (...args: A): R => {
     // Inside another compiled function, this one becomes part of it.
-    if (native?.binding.activeTracer || underGradientTape()) return inline(args);
+    if (native?.binding.activeTracer) return inline(args);
+    if (underGradientTape()) return called(args);
     if (!compiles || !native) return eagerly(args);
     const found = lookUp(args, native);
     const start = performance.now();

@@ -8,6 +8,7 @@ import type { Tracer } from '../trace/tracer';
 import { nativeBarrier } from './barrier';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { fewQueries } from './few-queries';
+import { kernelError } from './kernel-errors';
 import { nativeHashedWords } from './hashed';
 import { addLargeProduct } from './large-sums';
 import { nativeRandomKernels } from './random';
@@ -212,7 +213,13 @@ export function registerNativeKernels(): void {
     tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel({
       ...kernel,
-      kernelFunc: (parameters) => withKernelName(kernel.kernelName, () => kernel.kernelFunc(parameters)),
+      kernelFunc: (parameters) => {
+        try {
+          return withKernelName(kernel.kernelName, () => kernel.kernelFunc(parameters));
+        } catch (error) {
+          throw kernelError(kernel.kernelName, parameters.inputs, error);
+        }
+      },
     });
   }
 }

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError, valueInTrace } from '../errors';
 import type { Value } from '../trace/program';
 import type { Tracer } from '../trace/tracer';
 import { fromBytes, TF, toBytes } from './dtypes';
@@ -111,13 +111,7 @@ export class KoffiBinding {
     const entry = this.entry(id);
     if ('value' in entry) {
       const by = currentKernel ? `${currentKernel} reads` : 'dataSync(), data(), array() or print() read';
-      throw new EngineError(
-        `${by} the value of a tensor inside jit "${entry.tracer.name}", where tensors have no values yet.`,
-        {
-          code: 'engine.value-in-trace',
-          hint: 'Return the tensor and read it outside, or choose with tf.where instead of an if.',
-        },
-      );
+      throw valueInTrace(by, entry.tracer.name);
     }
     return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
   }

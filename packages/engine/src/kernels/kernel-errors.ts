@@ -1,0 +1,19 @@
+import { EngineError } from '../errors';
+import type { tf } from '../tf';
+
+/**
+ * What a kernel threw, as an error of the engine: tfjs's kernels throw plain ones, or stumble over a tensor that was disposed. The
+ * code is that of TensorFlow's own refusals, whichever engine it is.
+ */
+export function kernelError(kernelName: string, inputs: tf.NamedTensorInfoMap, cause: unknown): EngineError {
+  if (cause instanceof EngineError) return cause;
+  const given = Object.values(inputs).flat() as readonly (Partial<tf.Tensor> | undefined)[];
+  if (given.some((input) => input?.isDisposed))
+    return new EngineError(`${kernelName}: A tensor was used after it was disposed.`, {
+      code: 'engine.disposed',
+      cause,
+    });
+  const message = cause instanceof Error ? cause.message : String(cause);
+  const named = message.startsWith(`${kernelName}:`) ? message : `${kernelName}: ${message}`;
+  return new EngineError(named, { code: 'engine.tensorflow', cause });
+}
