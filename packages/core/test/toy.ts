@@ -44,6 +44,9 @@ export function toyModel(width: number, policy?: SpecialTokenPolicy): Model {
   };
 }
 
+/** What every run of the toy is warned of, because of `unused`. */
+export const isOfUnused = (warning: string): boolean => warning.includes('parameters that train (unused)');
+
 const ROW_FIELDS: readonly FieldSpec[] = [
   { name: 'x', dtype: 'float32', rank: 1 },
   { name: 'y', dtype: 'float32', rank: 1 },

@@ -8,7 +8,7 @@ import type { Tree } from './types';
 
 /**
  * Value and gradients of a scalar function of named tensors, with whatever else the function wants to hand out
- * (`auxiliary`: logits, metrics). A parameter that the loss does not depend on gets zeros.
+ * (`auxiliary`: logits, metrics). A parameter that the loss does not depend on gets zeros, and is named among the `unreached`.
  *
  * tfjs's own `valueAndGrads` ends the function's scope before anything but the loss can leave it, and refuses unused
  * parameters.
@@ -16,7 +16,7 @@ import type { Tree } from './types';
 export function valueAndGradients<X extends Tree>(
   fn: (parameters: Record<string, tf.Tensor>) => { loss: tf.Scalar; auxiliary: X },
   parameters: Readonly<Record<string, tf.Tensor>>,
-): { loss: tf.Scalar; gradients: Record<string, tf.Tensor>; auxiliary: X } {
+): { loss: tf.Scalar; gradients: Record<string, tf.Tensor>; auxiliary: X; unreached: readonly string[] } {
   const names = Object.keys(parameters);
   const inputs = names.map((name) => parameters[name]);
   let kept: X | undefined;
@@ -46,7 +46,9 @@ export function valueAndGradients<X extends Tree>(
     leaf.dispose();
     return own;
   });
-  return { loss: value, gradients, auxiliary };
+  // Known from how the loss was made: a number that happens to be zero is a gradient.
+  const unreached = names.filter((_, i) => !grads[i]);
+  return { loss: value, gradients, auxiliary, unreached };
 }
 
 /** What throws in a gradient leaves tfjs's tape behind, with the tensors that it saved; nobody else would free them. */
@@ -59,7 +61,13 @@ function orAbandonTape<T>(fn: () => T): T {
       for (const { saved } of state.activeTape ?? []) tf.dispose(saved);
       state.activeTape = null;
     }
-    throw error;
+    const [, operation] = /gradient function not found for (\w+)/.exec((error as Error).message) ?? [];
+    if (operation === undefined) throw error;
+    throw new EngineError(`${operation} has no gradient, and the loss depends on parameters through it.`, {
+      code: 'engine.no-gradient',
+      hint: 'Keep it off the way from the parameters to the loss, or give it a gradient with withGradient.',
+      cause: error,
+    });
   }
 }
 

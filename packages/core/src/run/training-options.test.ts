@@ -5,11 +5,11 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { toyConfig, toyModel, toyPlugin } from '../../test/toy';
+import { isOfUnused, toyConfig, toyModel, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { createLogger, type Logger } from '../logger';
-import { defineComponent, definePlugin } from '../plugin';
-import type { Model } from '../interfaces';
+import { defineComponent, definePlugin, type Plugin } from '../plugin';
+import type { BatchTensors, Model, Objective, Parameters } from '../interfaces';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';
 
 let engine: Engine;
@@ -216,7 +216,119 @@ it.each([
   });
   const lines: string[] = [];
   const logger = createLogger({ level: 'silent' });
-  logger.warn = (line: string) => void lines.push(line);
+  logger.warn = (line: string) => void (isOfUnused(line) || lines.push(line));
   await runExperiment(loaded, { engine, logger, quiet: true });
   expect(lines).toEqual(expected);
+});
+
+describe('a loss that parameters do not reach', () => {
+  /** The toy's objective with another loss. */
+  const losing = (loss: Objective['loss'], variants?: readonly string[]): Plugin => {
+    const squares = toyPlugin.components.find(({ id }) => id === 'squares')!.useFactory!({} as never) as Objective;
+    const { takes, gives } = squares;
+    const own: Objective = {
+      takes: (kind) => takes(kind),
+      gives,
+      prepare: (source, context) => squares.prepare(source, context),
+      loss,
+      ...(variants && { variants, variantAt: (step) => variants[step % variants.length] }),
+    };
+    const options = z.strictObject({});
+    return definePlugin({
+      name: 'losing',
+      components: [
+        defineComponent({ interface: 'objective', id: 'lost', description: 'x', options, useFactory: () => own }),
+      ],
+    });
+  };
+  const errorOf = (model: Model, parameters: Parameters, batch: BatchTensors): tf.Tensor =>
+    tf.sub(model.forward(parameters, batch).logits.squeeze([0]), batch.y);
+  const train = async (
+    plugin: Plugin,
+    settings: object = {},
+  ): Promise<{ warnings: string[]; before: number[]; failed?: unknown }> => {
+    const value = toyConfig(newRuns(), { objective: 'lost', train: { steps: 4, batchSize: 4, ...settings } });
+    const loaded = await loadConfig({ value, plugins: [toyPlugin, plugin] });
+    const warnings: string[] = [];
+    const before: number[] = [];
+    let steps = 0;
+    const logger = createLogger({ level: 'silent' });
+    logger.warn = (line: string) => {
+      warnings.push(line);
+      before.push(steps);
+    };
+    const failed = await runExperiment(loaded, { engine, logger, quiet: true, onStep: () => void steps++ }).then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return { warnings, before, failed };
+  };
+
+  it.each([{}, { microBatches: 2 }])('is warned of once, before the first step, by name: %j', async (settings) => {
+    const { warnings, before } = await train(
+      losing((model, parameters, batch) => ({ loss: tf.mean(tf.square(errorOf(model, parameters, batch))) })),
+      settings,
+    );
+    expect(warnings).toEqual([
+      'objective "losing/lost": the loss does not depend on 1 of the 3 parameters that train (unused): they have no gradient, and change by weight decay at most.',
+    ]);
+    expect(before).toEqual([0]);
+  });
+
+  it('is an error where it depends on none of them: the objective cut the graph', async () => {
+    const { failed } = await train(losing((_, __, batch) => ({ loss: tf.mean(tf.square(batch.y)) })));
+    expect(failed).toMatchObject({
+      code: 'training.no-gradient',
+      exitCode: 2,
+      message:
+        'objective "losing/lost": the loss depends on none of the 3 parameters that train, so that there is nothing to learn.',
+    });
+  });
+
+  it('is noted where its gradient is nought all the same', async () => {
+    const lines: string[] = [];
+    const logger = createLogger({ level: 'silent' });
+    logger.info = (line: string) => void lines.push(line);
+    const stopped = tf.customGrad((x) => ({
+      value: (x as tf.Tensor).clone(),
+      gradFunc: (dy: tf.Tensor) => tf.zerosLike(dy),
+    }));
+    const plugin = losing((model, parameters, batch) => ({
+      loss: tf.mean(tf.square(stopped(errorOf(model, parameters, batch)))),
+    }));
+    const value = toyConfig(newRuns(), { objective: 'lost', train: { steps: 2, batchSize: 4 } });
+    const loaded = await loadConfig({ value, plugins: [toyPlugin, plugin] });
+    const { isTTY } = process.stderr;
+    process.stderr.isTTY = false;
+    await runExperiment(loaded, { engine, logger });
+    process.stderr.isTTY = isTTY;
+    expect(lines.join('').match(/At step 1 the gradient of every parameter is 0/g)).toHaveLength(1);
+  });
+
+  it('is an error where an operation without a gradient stands between', async () => {
+    const { failed } = await train(
+      losing((model, parameters, batch) => ({
+        loss: tf.mean(tf.cast(tf.greater(errorOf(model, parameters, batch), 0), 'float32')),
+      })),
+    );
+    expect(failed).toMatchObject({
+      code: 'engine.no-gradient',
+      message: 'Greater has no gradient, and the loss depends on parameters through it.',
+    });
+  });
+
+  it('is told apart by the parts of an objective, and knows nothing of parameters that do not train', async () => {
+    const { warnings } = await train(
+      losing(
+        (model, parameters, batch, { variant }) => ({
+          loss: variant === 'bias' ? tf.sum(tf.square(parameters.b)) : tf.mean(errorOf(model, parameters, batch)),
+        }),
+        ['bias', 'all'],
+      ),
+      { groups: [{ names: ['unused'], untilStep: 0 }] },
+    );
+    expect(warnings).toEqual([
+      'objective "losing/lost", part "bias": the loss does not depend on 1 of the 2 parameters that train (w): they have no gradient, and change by weight decay at most.',
+    ]);
+  });
 });

@@ -28,7 +28,7 @@ export class Health {
   ) {}
 
   /**
-   * What is to be said about a skipped step; undefined where all is well. Throws TrainingError, naming the step, its batch
+   * What is to be said about a skipped step, or a first one without a gradient; undefined where all is well. Throws TrainingError, naming the step, its batch
    * and the last good checkpoint, where training must stop.
    */
   async check(
@@ -39,9 +39,13 @@ export class Health {
   ): Promise<string | undefined> {
     const problem = this.problem(loss, gradNorm);
     if (!problem) {
+      const first = this.firstLoss === undefined;
       this.firstLoss ??= loss;
       this.skippedInARow = 0;
-      return undefined;
+      // How a loss is made does not show that its gradient is multiplied by 0.
+      return first && gradNorm === 0
+        ? `At step ${step} the gradient of every parameter is 0: nothing is learnt, unless that is by chance.`
+        : undefined;
     }
     const { skip, what } = problem;
     if (skip && ++this.skippedInARow <= MOST_SKIPPED) return `At step ${step} ${what}; the step is skipped.`;

@@ -11,6 +11,7 @@ import { Health } from './health';
 import { BatchLoader, type LoadedBatch } from './loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 import { ParameterGroups, warmupWarning } from './parameter-groups';
+import { GradientCheck } from './gradient-check';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from './positions';
 import { createProgress, type Progress } from './progress';
@@ -85,6 +86,9 @@ export class TrainingLoop {
       }));
     const metrics = folder && (await MetricsFile.open(folder.metricsFile, this.step));
     this.health = this.newHealth(await this.firstLoss());
+    const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
+      context.logger.warn(message),
+    );
     const open: Open = {
       metrics,
       evaluations,
@@ -113,6 +117,7 @@ export class TrainingLoop {
           groups,
           skipNonFinite: settings.nonFinite === 'skip',
           onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
+          onGradients: (report) => gradients.look(report),
         },
         context.workers,
       ),

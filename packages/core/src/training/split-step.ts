@@ -1,7 +1,7 @@
 import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
 import type { Shares } from './shares';
-import { lossAndGradients, vector, type StepInputs, type StepOutputs } from './step';
+import { lossAndGradients, vector, type StepInputs, type StepOutputs, type TrainStepOptions } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
 
 /** Sums over micro-batches, or over workers: of weighted gradients and numbers, and of the weights. */
@@ -21,6 +21,8 @@ export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
   readonly precision?: Precision;
   readonly reduce?: Reduce;
   readonly onTrace?: JitOptions['onTrace'];
+  /** As of a whole step. */
+  readonly onGradients?: TrainStepOptions['onGradients'];
   /** Where this worker updates a share of the parameters: state and average are of that share alone. */
   readonly shares?: Shares;
 }
@@ -47,7 +49,7 @@ export class SplitStep {
     optimizer: Optimizer,
     private readonly options: SplitStepOptions,
   ) {
-    const { precision, groups, onTrace } = options;
+    const { precision, groups, onTrace, onGradients } = options;
     const settings = { ...options, optimizer };
     this.gradient = engine.jit(
       (inputs: {
@@ -58,7 +60,10 @@ export class SplitStep {
         variant?: string;
         sums: Sums | null;
       }): Sums => {
-        const { loss, gradients, weight, metrics, sums } = lossAndGradients(model, objective, groups, inputs);
+        const { loss, gradients, weight, metrics, sums } = lossAndGradients(model, objective, groups, {
+          ...inputs,
+          onGradients,
+        });
         const before = inputs.sums;
         const numbers = vector([
           weight,

@@ -10,6 +10,7 @@ import {
 import { callComponent, componentName, wrongResult } from '../component-calls';
 import { isObject } from '../config/merge';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
+import type { GradientReport } from './gradient-check';
 import { ParameterGroups } from './parameter-groups';
 import { globalNorm, updated, type TrainingState, type UpdateSettings } from './update';
 
@@ -56,6 +57,8 @@ export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' 
   readonly consume?: boolean;
   /** Told what each new kind of step needs, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
+  /** Told of each loss while it is traced (on engines that do not compile: at every step). What it throws ends the step. */
+  readonly onGradients?: (report: GradientReport) => void;
 }
 
 /** Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not consumed. */
@@ -64,9 +67,11 @@ export function makeTrainStep(
   model: Model,
   objective: Objective,
   optimizer: Optimizer,
-  { precision, onTrace, consume = false, groups = ParameterGroups.of(model, {}), ...options }: TrainStepOptions = {},
+  options: TrainStepOptions = {},
 ): TrainStep {
-  const settings = { groups, optimizer, ...options };
+  const { precision, onTrace, onGradients, consume = false, groups = ParameterGroups.of(model, {}) } = options;
+  const { averageDecay, skipNonFinite } = options;
+  const settings = { groups, optimizer, averageDecay, skipNonFinite };
   return engine.jit(
     ({ batch, randomKey, variant, average = {}, phase = groups.phaseAt(0), ...inputs }: StepInputs): StepOutputs => {
       const { loss, gradients, metrics, sums } = lossAndGradients(model, objective, groups, {
@@ -75,6 +80,7 @@ export function makeTrainStep(
         randomKey,
         phase,
         variant,
+        onGradients,
       });
       const gradientNorm = globalNorm(gradients);
       const all = { ...metrics, ...sums };
@@ -108,20 +114,21 @@ export function lossAndGradients(
     randomKey,
     phase,
     variant,
-  }: Pick<StepInputs, 'parameters' | 'batch' | 'randomKey' | 'variant'> & { readonly phase: string },
+    onGradients,
+  }: Pick<StepInputs, 'parameters' | 'batch' | 'randomKey' | 'variant'> &
+    Pick<TrainStepOptions, 'onGradients'> & { readonly phase: string },
 ): LossAndGradients {
-  const trained = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
-  const { loss, gradients, auxiliary } = valueAndGradients(
-    (own) => {
-      const output = callComponent(objective, THE_OBJECTIVE, 'loss', () =>
-        objective.loss(model, { ...parameters, ...own }, batch, { training: true, randomKey, variant }),
-      );
-      checkLoss(objective, output);
-      const { loss, weight = tf.scalar(1), metrics = {}, sums = {} } = output;
-      return { loss, auxiliary: { weight, metrics, sums } };
-    },
-    Object.assign({}, ...trained) as Parameters,
-  );
+  const groupsOfPhase = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
+  const trained = Object.assign({}, ...groupsOfPhase) as Parameters;
+  const { loss, gradients, auxiliary, unreached } = valueAndGradients((own) => {
+    const output = callComponent(objective, THE_OBJECTIVE, 'loss', () =>
+      objective.loss(model, { ...parameters, ...own }, batch, { training: true, randomKey, variant }),
+    );
+    checkLoss(objective, output);
+    const { loss, weight = tf.scalar(1), metrics = {}, sums = {} } = output;
+    return { loss, auxiliary: { weight, metrics, sums } };
+  }, trained);
+  onGradients?.({ trained: Object.keys(trained), unreached, variant });
   const { metrics, sums } = auxiliary as Pick<LossAndGradients, 'metrics' | 'sums'>;
   const clash = [...Object.keys(metrics), ...Object.keys(sums)].find((name) =>
     (LOOP_METRICS as readonly string[]).includes(name),

@@ -52,18 +52,21 @@ function watchValues(): void {
     running?.known.add(tensor.id);
     return tensor;
   };
-  const prototype = tf.Tensor.prototype;
-  const { dataSync, data, bytes } = prototype;
-  prototype.dataSync = function <D extends tf.DataType>(this: tf.Tensor) {
-    refuseInside(this);
-    return dataSync.call(this) as tf.DataTypeMap[D];
-  };
-  prototype.data = async function <D extends tf.DataType>(this: tf.Tensor) {
-    refuseInside(this);
-    return (await data.call(this)) as tf.DataTypeMap[D];
-  };
-  prototype.bytes = async function (this: tf.Tensor) {
-    refuseInside(this);
-    return bytes.call(this);
-  };
+  watch('dataSync', (read, tensor) => {
+    refuseInside(tensor);
+    return read();
+  });
+  for (const name of ['data', 'bytes'] as const) {
+    watch(name, async (read, tensor) => {
+      refuseInside(tensor);
+      return read();
+    });
+  }
+}
+
+function watch(name: 'dataSync' | 'data' | 'bytes', how: (read: () => unknown, tensor: tf.Tensor) => unknown): void {
+  const own = Reflect.get(tf.Tensor.prototype, name) as (this: tf.Tensor) => unknown;
+  Reflect.set(tf.Tensor.prototype, name, function (this: tf.Tensor): unknown {
+    return how(() => own.call(this), this);
+  });
 }

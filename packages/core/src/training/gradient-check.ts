@@ -1,0 +1,51 @@
+import { TrainingError } from './errors';
+
+/** Of one loss: which parameters train, and to which of them no gradient leads. */
+export interface GradientReport {
+  readonly trained: readonly string[];
+  readonly unreached: readonly string[];
+  /** The part of the objective that the loss is of. */
+  readonly variant?: string;
+}
+
+const LISTED_NAMES = 3;
+
+/**
+ * Looks at each loss before its first step: `warn` is told in a sentence of parameters that train and that the loss does not
+ * depend on. Throws TrainingError where it depends on none of them.
+ */
+export class GradientCheck {
+  /** What was warned of, by the part of the objective. */
+  private readonly told = new Map<string | undefined, Set<string>>();
+
+  /** `who`: the objective, at the beginning of a sentence. */
+  constructor(
+    private readonly who: string,
+    private readonly warn: (message: string) => void,
+  ) {}
+
+  look({ trained, unreached, variant }: GradientReport): void {
+    if (unreached.length === 0) return;
+    const loss = `${this.who}${variant === undefined ? '' : `, part "${variant}"`}: the loss`;
+    if (unreached.length === trained.length) {
+      throw new TrainingError(
+        `${loss} depends on none of the ${trained.length} parameters that train, so that there is nothing to learn.`,
+        {
+          code: 'training.no-gradient',
+          exitCode: 2,
+          hint: 'A loss is made of the parameters that it is given, by operations with a gradient: values read on the host, whole numbers, comparisons and argMax have none.',
+        },
+      );
+    }
+    const told = this.told.get(variant) ?? new Set();
+    this.told.set(variant, told);
+    const names = unreached.filter((name) => !told.has(name));
+    if (names.length === 0) return;
+    for (const name of names) told.add(name);
+    const listed = names.slice(0, LISTED_NAMES).join(', ');
+    const more = names.length > LISTED_NAMES ? ` and ${names.length - LISTED_NAMES} more` : '';
+    this.warn(
+      `${loss} does not depend on ${names.length} of the ${trained.length} parameters that train (${listed}${more}): they have no gradient, and change by weight decay at most.`,
+    );
+  }
+}
