@@ -9,7 +9,7 @@ interface Call {
   readonly inputs: Readonly<Record<string, tf.TensorInfo>>;
   readonly attrs: Readonly<Record<string, unknown>>;
   /** Values of an input, for those that name places. */
-  values(info: tf.TensorInfo): ArrayLike<number>;
+  readonly values: (info: tf.TensorInfo) => ArrayLike<number>;
 }
 
 /** The problem, if there is one. */
