@@ -118,42 +118,52 @@ export interface FitOptions {
   readonly padToMultipleOf: number;
 }
 
-/** Denoisers fitted to the limit, in as few groups as can be with little padding; in the denoisers' order. */
-export function groupDenoisers(
-  denoisers: readonly Denoiser[],
-  { limit, additions, padToMultipleOf }: FitOptions,
-): DenoiserGroup[] {
-  const fitted = denoisers.map((denoiser): FittedDenoiser => {
-    const more = additions(denoiser);
-    const tokens = fittingLength(denoiser, limit, more);
-    return { denoiser, tokens, lengths: lengthsOf(denoiser, tokens, more) };
+/** A denoiser with as much text as the limit has room for. */
+function fitted(denoiser: Denoiser, { limit, additions }: FitOptions): FittedDenoiser {
+  const more = additions(denoiser);
+  const tokens = fittingLength(denoiser, limit, more);
+  return { denoiser, tokens, lengths: lengthsOf(denoiser, tokens, more) };
+}
+
+/** The shape that has room for all of them. */
+function shapeOf(members: readonly FittedDenoiser[], padToMultipleOf: number): Lengths {
+  const longest = (side: keyof Lengths): number =>
+    roundUp(Math.max(...members.map(({ lengths }) => lengths[side])), padToMultipleOf);
+  return { source: longest('source'), target: longest('target') };
+}
+
+/** The same groups under the same names, fitted anew: `additions` may be others than those that they were made with. */
+export function refitGroups(groups: readonly DenoiserGroup[], options: FitOptions): DenoiserGroup[] {
+  return groups.map(({ name, members: before }) => {
+    const members = before.map(({ denoiser }) => fitted(denoiser, options));
+    return { name, members, shape: shapeOf(members, options.padToMultipleOf) };
   });
-  const shapeOf = (members: readonly FittedDenoiser[]): Lengths => {
-    const longest = (side: keyof Lengths): number =>
-      roundUp(Math.max(...members.map(({ lengths }) => lengths[side])), padToMultipleOf);
-    return { source: longest('source'), target: longest('target') };
-  };
+}
+
+/** Denoisers fitted to the limit, in as few groups as can be with little padding; in the denoisers' order. */
+export function groupDenoisers(denoisers: readonly Denoiser[], options: FitOptions): DenoiserGroup[] {
+  const all = denoisers.map((denoiser) => fitted(denoiser, options));
   const isTight = (members: readonly FittedDenoiser[]): boolean => {
-    const { source, target } = shapeOf(members);
+    const { source, target } = shapeOf(members, options.padToMultipleOf);
     const used = members.map(({ lengths }) => (lengths.source + lengths.target) / (source + target));
     return 1 - Math.min(...used) <= MOST_PADDING;
   };
   const groups: FittedDenoiser[][] = [];
   // The longest first: others are padded to it.
-  for (const one of [...fitted].sort((a, b) => b.lengths.target - a.lengths.target)) {
+  for (const one of [...all].sort((a, b) => b.lengths.target - a.lengths.target)) {
     const fitting = groups.find((group) => isTight([...group, one]));
     if (fitting) fitting.push(one);
     else groups.push([one]);
   }
   const inOrder = groups
-    .map((members) => fitted.filter((one) => members.includes(one)))
-    .sort(([a], [b]) => fitted.indexOf(a) - fitted.indexOf(b));
+    .map((members) => all.filter((one) => members.includes(one)))
+    .sort(([a], [b]) => all.indexOf(a) - all.indexOf(b));
   const names = inOrder.map((members) =>
     [...new Set(members.map(({ denoiser: { prefix, kind } }) => prefix ?? kind))].join('-').replace(/[^\w.-]/g, '_'),
   );
   return inOrder.map((members, i) => {
     const twins = names.flatMap((name, at) => (name === names[i] ? [at] : []));
     const name = twins.length === 1 ? names[i] : `${names[i]}-${twins.indexOf(i) + 1}`;
-    return { name, members, shape: shapeOf(members) };
+    return { name, members, shape: shapeOf(members, options.padToMultipleOf) };
   });
 }

@@ -122,6 +122,23 @@ it('counts the tokens that the policy puts around a source', () => {
   expect(tokens).toBe(253);
 });
 
+it.each([69, 73, 78, 84, 128])(
+  'has the same groups with the tokens of the policy as without, and room for them: %i tokens',
+  (inputTokens) => {
+    const side = { bos: true, eos: true } as const;
+    const policy = { encoder: side, decoder: side, teacher: { bos: 'auto' as const } };
+    const around = { ...model, specialTokens: { ...model.specialTokens, policy } };
+    const objective = make({ inputTokens, modeTokens: {}, suffixEos: false });
+    for (const variant of objective.variants!) {
+      const context = { model: around, random, variant };
+      const tokens = objective.exampleTokens(context, 0)!;
+      const examples = [{ tokens: int32(Array(tokens).fill(5)) }];
+      const { input_ids: ids } = rowsOf(objective.prepare({ kind: 'examples', examples }, context));
+      expect(ids[0].slice(0, inputTokens).filter((id) => id === 2 || id === 1)).toEqual([2, 1]);
+    }
+  },
+);
+
 it('needs sentinels for these lengths before the first step', () => {
   const objective = make({ inputTokens: 1024, sentinels: { count: 100 } });
   expect(() => objective.settle({ model })).toThrow(

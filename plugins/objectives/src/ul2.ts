@@ -22,10 +22,12 @@ import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from 
 import {
   groupDenoisers,
   lengthsOf,
+  refitGroups,
   suffixLength,
   type Additions,
   type Denoiser,
   type DenoiserGroup,
+  type FitOptions,
   type FittedDenoiser,
   type Lengths,
 } from './denoisers';
@@ -81,8 +83,7 @@ export class Ul2 implements Objective {
       });
     }
     checkPrefixes(options);
-    // Tokens that a model's policy adds are few: they change lengths, but not what goes together.
-    this.groups = this.fit(0);
+    this.groups = this.group();
     if (this.groups && this.groups.length > 1) this.variants = this.groups.map(({ name }) => name);
   }
 
@@ -216,19 +217,30 @@ export class Ul2 implements Objective {
     return { source: this.hasMode(one) ? 1 : 0, target: ends ? 1 : 0 };
   }
 
-  /** Denoisers by shape; `surplus`: tokens that the model's policy adds to a source. Undefined without `inputTokens`. */
-  private fit(surplus: number): DenoiserGroup[] | undefined {
+  /** Denoisers by shape; undefined without `inputTokens`. */
+  private group(): DenoiserGroup[] | undefined {
+    const fitting = this.fitting(0);
+    return fitting && groupDenoisers(this.denoisers, fitting);
+  }
+
+  /**
+   * The groups as a model needs them; `surplus`: tokens that its policy adds to a source. They change lengths, but not what goes
+   * together: the groups are named before there is a model.
+   */
+  private fit(surplus: number): readonly DenoiserGroup[] | undefined {
+    const fitting = this.fitting(surplus);
+    if (!this.groups || !fitting || surplus === 0) return this.groups;
+    return refitGroups(this.groups, fitting);
+  }
+
+  private fitting(surplus: number): FitOptions | undefined {
     const { inputTokens, targetTokens = inputTokens, padToMultipleOf = FITTED_LENGTH_MULTIPLE } = this.options;
     if (inputTokens === undefined || targetTokens === undefined) return undefined;
     const additions = (one: Denoiser): Additions => {
       const { source, target } = this.additionsOf(one);
       return { source: source + surplus, target };
     };
-    return groupDenoisers(this.denoisers, {
-      limit: { source: inputTokens, target: targetTokens },
-      additions,
-      padToMultipleOf,
-    });
+    return { limit: { source: inputTokens, target: targetTokens }, additions, padToMultipleOf };
   }
 
   private groupsFor(model: Model): readonly DenoiserGroup[] {
