@@ -1,4 +1,5 @@
-import { CheckpointError } from '@graft/core';
+import { CheckpointError, type SpecialTokensSection } from '@graft/core';
+import { toClassifierConfig } from './classifier-folder';
 import { parseCheckpointConfig, toCheckpointConfig, type EncoderDecoderConfig } from './config';
 import { outputName, parameterSpecs } from './parameters';
 
@@ -142,5 +143,37 @@ describe('toCheckpointConfig', () => {
   ])('%#: is read back as it was', (json) => {
     const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
     expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
+  });
+});
+
+describe('the policy for special tokens', () => {
+  const written = (config: Record<string, unknown>, asked?: SpecialTokensSection): unknown =>
+    toCheckpointConfig(parseCheckpointConfig(config, { specialTokens: asked })).special_token_policy;
+  const decoder = { bos: false, eos: 'auto' };
+
+  it('is kept by whatever writes the config again, and absent where nobody said anything', () => {
+    expect(written(gemma2)).toBeUndefined();
+    expect(written(t5gemma)).toBeUndefined();
+    expect(written({ ...gemma2, special_token_policy: { decoder } })).toEqual({ decoder });
+    const both = { encoder: { bos: true, eos: true }, decoder: { eos: false }, teacher: { bos: true } };
+    expect(written({ ...t5gemma, special_token_policy: both })).toEqual(both);
+    expect(
+      toClassifierConfig({
+        model: parseCheckpointConfig({ ...t5gemma, special_token_policy: both }) as EncoderDecoderConfig,
+        ...{ task: 'sequence', reads: 'decoder', labels: ['a', 'b'] },
+      }).special_token_policy,
+    ).toEqual(both);
+  });
+
+  it('is overridden by what is asked for', () => {
+    expect(written({ ...gemma2, special_token_policy: { decoder } }, { bos: true })).toEqual({
+      decoder: { bos: true, eos: 'auto' },
+    });
+  });
+
+  it('is named where it is malformed', () => {
+    expect(() => parseCheckpointConfig({ ...gemma2, special_token_policy: 'yes' }, {}, 'DIR/config.json')).toThrow(
+      /^DIR\/config\.json: "special_token_policy": expected object, got "yes"\.$/,
+    );
   });
 });
