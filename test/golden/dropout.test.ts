@@ -1,7 +1,14 @@
 /** Dropout where the published layers have it, the same on every engine. */
 import type { BatchTensors, DropoutRates, ForwardOptions, Parameters } from '@graft/core';
 import { openEngine, random, tf, valueAndGradients, type EngineMode, type RandomKey } from '@graft/engine';
-import { GemmaClassifier, type EncoderDecoderConfig, type GemmaModel } from '@graft/gemma';
+import {
+  GemmaClassifier,
+  gemmaOf,
+  modelOptions,
+  resolveAnyConfig,
+  type EncoderDecoderConfig,
+  type GemmaModel,
+} from '@graft/gemma';
 import { tinyGemma, tinyParameters } from '../support/tiny-gemma';
 import { fixture, NATIVE_MODES, readJson } from './reference';
 
@@ -168,6 +175,18 @@ describe('the published places', () => {
       classifier.logits(parameters, { input_ids: ids(6) }, options());
     });
     expectSites(`T5GemmaForSequenceClassification (encoder-${reads === 'encoder' ? 'only' : 'decoder'})`);
+  });
+
+  test('an encoder alone', () => {
+    const asked = modelOptions.parse({ kind: 'encoder-only', vocabularySize: 37, encoder: sizes, ...own });
+    const model = gemmaOf(resolveAnyConfig(asked));
+    tf.tidy(() => {
+      const parameters = Object.fromEntries(model.parameters.map(({ name, shape }) => [name, tf.ones([...shape])]));
+      model.forward(parameters, { input_ids: ids(6) }, options());
+    });
+    // A head's place is the head's.
+    const places = sites['T5GemmaForSequenceClassification (encoder-only)'].slice(0, -1);
+    expect(drawn).toEqual(places.map(([, rate, shape]) => [rate, shape]));
   });
 
   test('Gemma 2', () => {

@@ -62,7 +62,7 @@ describeIf(isThere, 'the published implementation is not installed; `npm run tes
     expect(model.dropout).toEqual(kind === 'decoder-only' ? { attentionDropout: 0.3 } : config.dropout);
     const names = Object.keys(FIELDS).filter((field) => kind === 'encoder-decoder' || !field.startsWith('decoder_'));
     const inputs = Object.fromEntries(names.map((field) => [field, ints(FIELDS[field as keyof typeof FIELDS])]));
-    const all = { ...inputs, labels: ints(LABELS[kind]) };
+    const all = { ...inputs, labels: ints(LABELS[kind as keyof typeof LABELS]) };
 
     const masks: Record<string, HostTensor> = {};
     const draw = random.dropoutMask.bind(random);
