@@ -246,3 +246,24 @@ test('parts of a mixture that chose the same record it once, others by their nam
   const other = new Mixture([part('a', {}), part('b', { sentinels: [7] })]).settle(context);
   expect(other.record).toMatchObject({ ul2: { sentinels: [[7, 24]] }, 'ul2/b': { sentinels: [[7, 7]] } });
 });
+
+test('a count that the config names counts for recorded sentinels too', () => {
+  const { record } = settle({});
+  expect(record.ul2).toMatchObject({ sentinels: [[7, 24]] });
+  expect(recordOf({ sentinels: { tokens: 'auto', count: 5 } }, gemma, record)).toMatchObject({ sentinels: [[7, 11]] });
+});
+
+test('a part of a mixture goes on with its own record, whatever other parts chose', () => {
+  const mixture = (recorded?: Settled['record']): Mixture => {
+    const options = { a: { sentinels: ['<unused3>', '<unused2>'] }, b: {} };
+    const parts = Object.entries(options).map(([name, own]) => ({
+      ...{ name, rate: 1, fromStep: 0 },
+      objective: new Ul2(ul2Options.parse(own), recorded?.ul2),
+    }));
+    return new Mixture(parts, undefined, recorded);
+  };
+  const context = { model, tokenizer: gemma };
+  const { record } = mixture().settle(context);
+  expect(record).toMatchObject({ 'ul2/b': { sentinels: [[7, 24]] } });
+  expect(mixture(record).settle(context)).toMatchObject({ record, warnings: [] });
+});

@@ -73,7 +73,10 @@ export function chooseTokens(wishes: TokenWishes, supply: TokenSupply): ChosenTo
   const chosen = !needsSentinels
     ? none
     : kept
-      ? { sentinels: recorded.sentinels, reuse: recorded.reuse || wantsReuse(wishes.sentinels) }
+      ? {
+          sentinels: recorded.sentinels.slice(0, countOf(wishes.sentinels)),
+          reuse: recorded.reuse || wantsReuse(wishes.sentinels),
+        }
       : chooseSentinels(wishes.sentinels, modeTokens, prefixes, supply);
   const tokens: DenoisingTokens = { ...chosen, modeTokens };
   return { tokens, ...reportOn(tokens, { wishes, supply, kept: Boolean(kept), keepsModes: Boolean(keepsModes) }) };
@@ -81,6 +84,9 @@ export function chooseTokens(wishes: TokenWishes, supply: TokenSupply): ChosenTo
 
 const wantsReuse = (options: SentinelOptions): boolean =>
   typeof options === 'object' && !Array.isArray(options) && options.reuse === true;
+
+const countOf = (options: SentinelOptions): number | undefined =>
+  typeof options === 'object' && !Array.isArray(options) ? options.count : undefined;
 
 interface Choice {
   readonly wishes: TokenWishes;

@@ -91,7 +91,7 @@ it('hands batches and losses to the member, and says whose they were', () => {
     'target_segments',
   ]);
   expect(() => mixture.prepare({ kind: 'examples', examples: [tokens] }, context)).toThrow(
-    'asked for a batch without being told which of its parts it is for (lm, pairs)',
+    'asked for a batch, but not for which of its parts (lm, pairs)',
   );
 });
 

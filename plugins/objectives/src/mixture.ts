@@ -14,6 +14,8 @@ import {
   type ObjectiveSource,
   type Parameters,
   type RandomStream,
+  type RunInfo,
+  type SettleContext,
   type Settled,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
@@ -71,6 +73,8 @@ export class Mixture implements Objective {
   constructor(
     private readonly members: readonly MixtureMember[],
     totalSteps = Infinity,
+    /** What the checkpoint that training begins with says: a section under a part's name is for that part alone. */
+    private readonly recorded?: RunInfo['recorded'],
   ) {
     checkNames(members);
     this.modelKind = commonKind(members);
@@ -102,9 +106,10 @@ export class Mixture implements Objective {
   }
 
   /** What all parts settle, also those that come late in a run; of what they record differently each part's own is in its name. */
-  settle(context: Pick<ObjectiveContext, 'model' | 'tokenizer'>): Settled {
+  settle(context: SettleContext): Settled {
+    const recorded = context.recorded ?? this.recorded;
     const settled = this.members.flatMap(({ name, objective }) => {
-      const own = objective.settle?.(context);
+      const own = objective.settle?.({ ...context, recorded: recorded && ownRecord(recorded, name) });
       return own ? [{ name, ...own }] : [];
     });
     const notes = settled.flatMap((own) => own.notes);
@@ -164,11 +169,21 @@ export class Mixture implements Objective {
     const names = this.members.map(({ name }) => name).join(', ');
     throw new DataError(
       wanted === undefined
-        ? `The objective "mixture" is asked for a batch without being told which of its parts it is for (${names}).`
+        ? `The objective "mixture" is asked for a batch, but not for which of its parts (${names}).`
         : `The objective "mixture" has no part "${wanted}"; there are ${names}.`,
       { code: 'objective.mixture-part', exitCode: 2, hint: 'Name one of the parts as an objective of its own.' },
     );
   }
+}
+
+/** The sections that a part reads: those under its name stand before those of all. */
+function ownRecord(recorded: NonNullable<RunInfo['recorded']>, part: string): NonNullable<RunInfo['recorded']> {
+  const behind = `${SEPARATOR}${part}`;
+  const own = Object.entries(recorded).filter(([section]) => section.endsWith(behind));
+  return {
+    ...recorded,
+    ...Object.fromEntries(own.map(([section, value]) => [section.slice(0, -behind.length), value])),
+  };
 }
 
 const isActive = ({ rate, fromStep, untilStep = Infinity }: MixtureMember, step: number): boolean =>
@@ -232,7 +247,7 @@ export const mixture = defineComponent({
     try {
       for (const { objective: spec, name = spec.use.split('/').pop()!, ...when } of options.objectives)
         members.push({ name, objective: await components.create('objective', spec, name), ...when });
-      return new Mixture(members, config?.train?.steps);
+      return new Mixture(members, config?.train?.steps, run?.recorded);
     } catch (error) {
       for (const { objective } of members) objective.dispose?.();
       throw error;

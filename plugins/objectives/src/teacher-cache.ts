@@ -73,7 +73,7 @@ export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex 
   const parsed = indexSchema.safeParse(await readJsonObject(file));
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0];
-  throw new DataError(`${file} is no index of a teacher's cache: ${path.join('.') || 'it'}: ${message}.`, {
+  throw new DataError(`${file} is not the index of a teacher's cache: ${path.join('.') || 'it'}: ${message}.`, {
     code: 'distillation.cache-index',
     exitCode: 2,
   });

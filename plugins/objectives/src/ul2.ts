@@ -16,6 +16,7 @@ import {
   type ObjectiveSource,
   type Parameters,
   type RandomStream,
+  type SettleContext,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from './denoising-tokens';
@@ -115,7 +116,7 @@ export class Ul2 implements Objective {
   }
 
   /** Throws DataError for a decoder-only model, and for sentinels or mode tokens that its vocabulary does not have to spare. */
-  settle({ model, tokenizer }: Pick<ObjectiveContext, 'model' | 'tokenizer'>): ChosenTokens {
+  settle({ model, tokenizer, recorded }: SettleContext): ChosenTokens {
     if (this.chosen?.model === model) return this.chosen.of;
     checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
     if (this.options.appendEos && model.specialTokens.eos.length === 0) {
@@ -128,7 +129,10 @@ export class Ul2 implements Objective {
     const { modeTokens, sentinels } = this.options;
     const prefixes = [...new Set(denoisersOf(this.options).flatMap(({ prefix }) => prefix ?? []))];
     const needsSentinels = this.denoisers.some(({ kind }) => kind === 'span');
-    const wishes = { modeTokens, sentinels, prefixes, needsSentinels, recorded: this.recorded };
+    const wishes = {
+      ...{ modeTokens, sentinels, prefixes, needsSentinels },
+      recorded: recorded ? recordedTokens(recorded[RECORD_SECTION]) : this.recorded,
+    };
     const chosen = chooseTokens(wishes, { model, tokenizer });
     const groups = this.fit(modelInputSurplus(model));
     for (const { denoiser, tokens } of groups?.flatMap(({ members }) => members) ?? [])

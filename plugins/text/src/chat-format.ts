@@ -195,7 +195,7 @@ export class ChatFormat {
 
   private unclear(problem: string): DataError {
     return new DataError(
-      `The answers of a conversation cannot be told by the chat template of ${this.origin}: ${problem}.`,
+      `The chat template of ${this.origin} does not show which part of a conversation is an answer: ${problem}.`,
       {
         code: 'chat.answers',
         exitCode: 2,

@@ -187,7 +187,7 @@ describe('by a template', () => {
     [
       'one whose prompt does not begin the conversation',
       `${TURNS}{% if add_generation_prompt %}!{% endif %}`,
-      /chat\.jsonl:1 cannot be rendered\. The answers of a conversation cannot be told by the chat template of .*t\.jinja: what is read before answer 1 does not begin the conversation/,
+      /chat\.jsonl:1 cannot be rendered\. The chat template of .*t\.jinja does not show which part of a conversation is an answer: what is read before answer 1 does not begin the conversation/,
     ],
     [
       'one that refuses',

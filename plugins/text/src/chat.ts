@@ -37,7 +37,7 @@ export const chatOptions = z
     template: pathOption().optional(),
     /** Which of several templates. Default: `default`. */
     templateName: z.string().min(1).optional(),
-    /** What a template that asks for the date is told: `2026-01-31`. */
+    /** The date that a template gets which asks for it: `2026-01-31`. */
     date: z.iso.date().optional(),
     /** Gemma's markup with these markers, whatever template the tokenizer has. */
     markers: z
@@ -95,7 +95,7 @@ async function formatOf(options: ChatOptions, tokenizer: Tokenizer): Promise<Cha
       {
         code: 'chat.date',
         exitCode: 2,
-        hint: 'Say which one it is told, as in `date: 2026-01-31`.',
+        hint: 'Name the date that it gets, as in `date: 2026-01-31`.',
       },
     );
   return format;
@@ -123,7 +123,7 @@ function readConversation(options: ChatOptions, format: ChatFormat, tokenizer: T
   };
 }
 
-/** What a template has against a conversation is told with the conversation's place. */
+/** What a template has against a conversation is reported with the conversation's place. */
 function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
   try {
     return render();

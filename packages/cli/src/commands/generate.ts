@@ -37,7 +37,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
       '--output <file>',
       'safetensors to write: sequences, int32, start token first, filled with pad behind eos; with --chat JSONL (default: print)',
     )
-    .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder says to it)')
+    .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder writes to it)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--chat', 'answer --prompt, the conversations of --inputs, or what is typed at the terminal')
     .option(

@@ -50,6 +50,12 @@ export interface ObjectiveContext {
   readonly tokenizer?: TokenizerFacts;
 }
 
+/** What an objective settles by. */
+export interface SettleContext extends Pick<ObjectiveContext, 'model' | 'tokenizer'> {
+  /** For a part of an objective: what of `RunInfo.recorded` is its own. Default: all. */
+  readonly recorded?: RunInfo['recorded'];
+}
+
 /** What an objective settled before the first step. */
 export interface Settled {
   /** Sentences for the log: what it chose. */
@@ -84,7 +90,7 @@ export interface Objective {
    * Chooses what depends on model and tokenizer. The run calls it before the first step; where nobody does, `prepare` has to.
    * Throws DataError where options, model and tokenizer do not go together.
    */
-  settle?(context: Pick<ObjectiveContext, 'model' | 'tokenizer'>): Settled;
+  settle?(context: SettleContext): Settled;
   /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
   takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Fields of the batch that `prepare` returns and `loss` gets. */
