@@ -81,9 +81,13 @@ test('an adapted model, an encoder alone, a classifier', async () => {
     expect(await inspect(fixture('seqcls-encdec'))).toMatch(
       /Classifier: of a sequence, reads the decoder, \d+ classes: /,
     );
+  if (existsSync(fixture('seqcls-enconly', 'model.safetensors')))
+    expect(await inspect(fixture('seqcls-enconly'))).toContain(
+      '\nSpecial tokens: encoder reads no BOS; end 1, pad 0\n',
+    );
 });
 
-test('what Graft cannot open is told in a sentence', async () => {
+test('what Graft cannot open is named in a sentence', async () => {
   expect(await inspect(folderOf('gemma2-tiny-it', {}, { vocab_size: 299 }))).toMatch(
     /Not to be opened by Graft: .* does not hold this model: .*has shape \[300, 32\], but the model's is \[299, 32\]/,
   );

@@ -36,7 +36,7 @@ type Json = Readonly<Record<string, unknown>>;
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 
-/** Reads everything but the tensors themselves. What is malformed is told as a problem, not thrown. */
+/** Reads everything but the tensors themselves. What is malformed is reported as a problem, not thrown. */
 export async function folderFacts(reader: CheckpointReader, config: Json): Promise<FolderFacts> {
   const { readRecord, RECORD_FILE } = await import('@graft/checkpoint');
   const { ignoredKeys } = await import('@graft/gemma');
@@ -87,9 +87,9 @@ async function modelFacts(
     if (missing !== undefined) throw new Error(`"${missing}" is missing`);
     const { task, reads, labels } = parsed;
     return {
-      model: { ...named, kind: reads === 'encoder' ? 'encoder-only' : 'encoder-decoder' },
+      model: { ...named, kind: classifier.kind },
       classifier: { task, reads, labels },
-      specialTokens: describeSpecialTokens(classifier.model),
+      specialTokens: describeSpecialTokens(classifier),
       dropout: parsed.model.dropout,
       tensors: [...reader.tensors.keys()].filter((name) => !own.has(name)),
     };

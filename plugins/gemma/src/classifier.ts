@@ -7,9 +7,11 @@ import {
   IGNORED_LABEL,
   type BatchTensors,
   type ForwardOptions,
+  type ModelKind,
   type Parameters,
   type ParameterSpec,
   type RandomStream,
+  type SpecialTokens,
 } from '@graft/core';
 import { random, tf } from '@graft/engine';
 import type { EncoderDecoderConfig } from './config';
@@ -52,6 +54,15 @@ export class GemmaClassifier {
       { name: SCORE_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
       { name: SCORE_BIAS, shape: [classes], group: 'head', initial: 'zeros' },
     ];
+  }
+
+  /** A classifier on the encoder is an encoder alone. */
+  get kind(): ModelKind {
+    return this.config.reads === 'encoder' ? 'encoder-only' : 'encoder-decoder';
+  }
+
+  get specialTokens(): SpecialTokens {
+    return this.model.specialTokens;
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { HostArray, HostFields, Tokenizer } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, GemmaClassifier, GemmaModel } from '@graft/gemma';
+import type { EncoderAttention, EncoderWindow, GemmaClassifier } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { readTextsFor } from '../model-texts';
@@ -76,7 +76,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
     const tokenizer = await openTokenizer(context, options, engine);
     const texts = options.text === undefined ? await readTexts(options.texts!) : [options.text];
     let first = true;
-    for (const fields of await readTextsFor(context, classifier.model, tokenizer, texts, options.batchSize)) {
+    for (const fields of await readTextsFor(context, classifier, tokenizer, texts, options.batchSize)) {
       const { probabilities } = await runner.classify(parameters, fields);
       const rows = describe(classifier, fields, probabilities, tokenizer, withoutModelInput);
       for (const lines of rows) {
@@ -94,12 +94,13 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
 
 /** The lines of each text: one, or one a token with its piece of the text; special tokens around it are no piece. */
 function describe(
-  { model, config: { labels, task } }: GemmaClassifier,
+  classifier: GemmaClassifier,
   { input_ids: ids, attention_mask: mask }: HostFields,
   { values }: HostArray,
   tokenizer: Tokenizer,
-  bare: (model: GemmaModel, row: Int32Array) => Int32Array,
+  bare: (classifier: GemmaClassifier, row: Int32Array) => Int32Array,
 ): string[][] {
+  const { labels, task } = classifier.config;
   const [texts, length] = ids.shape;
   const best = (at: number): string => {
     const own = values.subarray(at * labels.length, (at + 1) * labels.length) as Float32Array;
@@ -110,7 +111,7 @@ function describe(
     if (task === 'sequence') return [best(text)];
     const places = Array.from({ length }, (__, i) => text * length + i).filter((at) => mask.values[at] !== 0);
     const own = bare(
-      model,
+      classifier,
       Int32Array.from(places, (at) => ids.values[at]),
     );
     const from = own.byteOffset / own.BYTES_PER_ELEMENT;
