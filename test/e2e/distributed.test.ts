@@ -304,7 +304,7 @@ describe('workers that do not fit', () => {
       'a group of its own',
     );
     if (!native) return;
-    expect(await refused('--workers', 'a:1,b', '--rank', '0')).toContain('"b" is no address of a worker');
+    expect(await refused('--workers', 'a:1,b', '--rank', '0')).toContain('"b" is not the address of a worker');
     expect(await refused('--workers', 'a:1,b:2', '--rank', '2')).toContain("Rank 2 is none of the 2 workers'");
   });
 });

@@ -114,7 +114,7 @@ train: { steps: 2, batchSize: 2, precision: float32 }
       'an id outside of the vocabulary',
       ['decode', 'tokens', '17', '380'],
       2,
-      /"380" is no token of tokens; expected ids from 0 to 379/,
+      /"380" is not a token of tokens; expected ids from 0 to 379/,
     ],
     ['no tokenizer', ['encode', 'nowhere', 'x'], 2, /There is no tokenizer at .*nowhere\./],
   ])('says in a sentence what is wrong: %s', async (_, args, expected, message) => {

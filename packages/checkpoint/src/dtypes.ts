@@ -78,7 +78,7 @@ function aligned(
   const width = WIDTHS[dtype];
   if (bytes.byteLength % width !== 0) {
     throw new CheckpointError(
-      `${bytes.byteLength} bytes are no whole number of ${dtype} elements, which take ${width} bytes each.`,
+      `${bytes.byteLength} bytes are not a whole number of ${dtype} elements, which take ${width} bytes each.`,
       { code: 'checkpoint.tensor-size' },
     );
   }

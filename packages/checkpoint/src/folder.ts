@@ -186,7 +186,7 @@ async function snapshotInside(folder: string): Promise<string | undefined> {
 /** Tensor name → shard, out of an index that may say anything. */
 async function readIndex(file: string): Promise<Map<string, string>> {
   const wrong = (problem: string): CheckpointError =>
-    new CheckpointError(`${file} is no index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
+    new CheckpointError(`${file} is not an index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
   const { weight_map: weightMap } = await readJsonObject(file, { uniqueKeys: true });
   if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap))
     throw wrong('expected an object "weight_map"');

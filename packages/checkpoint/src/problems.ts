@@ -17,7 +17,7 @@ export function reasonOf(cause: unknown): string | undefined {
     case 'EPERM':
       return 'permission denied';
     case 'ENOTDIR':
-      return 'a part of its path is no folder';
+      return 'a part of its path is not a folder';
     case 'EISDIR':
       return 'it is a folder';
     case 'EROFS':

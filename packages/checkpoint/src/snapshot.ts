@@ -89,7 +89,7 @@ export async function checkSnapshot(folder: string): Promise<void> {
         .split('/')
         .every(isPlainFileName)
     )
-      throw broken(folder, `${MANIFEST_FILE} lists ${JSON.stringify(name)}, which is no file in it`);
+      throw broken(folder, `${MANIFEST_FILE} lists ${JSON.stringify(name)}, which is not a file in it`);
     const found = await stat(join(folder, name)).catch(() => undefined);
     if (found?.size !== bytes)
       throw broken(folder, `${name} should have ${bytes} bytes, ${found ? `but has ${found.size}` : 'but is missing'}`);

@@ -55,7 +55,7 @@ describe('describeError', () => {
       `begin (${__dirname}/main.js:113:37)`,
     ];
     expect(describeError(frames('node:fs:1:2', library, plugin, own), false).text).toBe(
-      'graft: x is not a function\nIt comes out of /home/me/bad.ts:12:5, which is no part of Graft; --debug shows how.\n',
+      'graft: x is not a function\nIt comes out of /home/me/bad.ts:12:5, which is not part of Graft; --debug shows how.\n',
     );
     expect(describeError(frames('async file:///home/me/bad.mjs:3:1', own), false).text).toContain(
       '/home/me/bad.mjs:3:1,',
@@ -65,7 +65,7 @@ describe('describeError', () => {
 
   it('has something to say about anything', () => {
     expect(describeError('text', false).text).toMatch(/^graft: text\n/);
-    expect(describeError(undefined, false).text).toMatch(/^graft: undefined was thrown, which is no error\.\n/);
+    expect(describeError(undefined, false).text).toMatch(/^graft: undefined was thrown, which is not an error\.\n/);
     expect(describeError({ a: 1 }, false).text).toMatch(/^graft: \{ a: 1 \} was thrown/);
     expect(describeError(new Error(''), false).text).toMatch(/^graft: an error without a message/);
   });

@@ -30,7 +30,7 @@ const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   EDQUOT: 'the disk quota is used up',
   EROFS: 'the file system is read-only',
   EISDIR: 'it is a folder',
-  ENOTDIR: 'a part of the path is no folder',
+  ENOTDIR: 'a part of the path is not a folder',
   EMFILE: 'too many files are open',
 };
 
@@ -46,7 +46,7 @@ export function describeError(error: unknown, debug: boolean): { text: string; e
     lines.push(
       place === undefined
         ? 'This is a mistake in Graft; --debug shows where it happened.'
-        : `It comes out of ${place}, which is no part of Graft; --debug shows how.`,
+        : `It comes out of ${place}, which is not part of Graft; --debug shows how.`,
     );
   }
   if (debug) for (const part of stacks(error)) lines.push(part);
@@ -68,7 +68,7 @@ function sentence(error: unknown): string {
     const reason = SYSTEM_REASONS[error.code ?? ''];
     if (reason) return `${error.path ?? error.syscall}: ${reason}.`;
   }
-  if (!isError(error) && typeof error !== 'string') return `${inspect(error)} was thrown, which is no error.`;
+  if (!isError(error) && typeof error !== 'string') return `${inspect(error)} was thrown, which is not an error.`;
   const message = isError(error) ? error.message : error;
   return message.trim() === '' ? 'an error without a message.' : message;
 }

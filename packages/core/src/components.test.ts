@@ -189,9 +189,9 @@ describe('components', () => {
   test.each<[string, () => unknown, string]>([
     ['throws an error', () => reject(new Error('no luck.')), 'could not be made: no luck.'],
     ['throws a text', () => reject('no luck'), 'could not be made: no luck.'],
-    ['throws an object', () => reject({ code: 7 }), 'could not be made: it threw {"code":7}, which is no error.'],
-    ['throws null', () => reject(null), 'could not be made: it threw null, which is no error.'],
-    ['throws nothing', () => reject(undefined), 'could not be made: it threw nothing, which is no error.'],
+    ['throws an object', () => reject({ code: 7 }), 'could not be made: it threw {"code":7}, which is not an error.'],
+    ['throws null', () => reject(null), 'could not be made: it threw null, which is not an error.'],
+    ['throws nothing', () => reject(undefined), 'could not be made: it threw nothing, which is not an error.'],
     ['rejects', () => Promise.reject(new Error('later')), 'could not be made: later.'],
     ['gives nothing', () => undefined, 'could not be made: its factory returned nothing; expected an object.'],
     [

@@ -11,7 +11,7 @@ export function reasonOf(thrown: unknown): string {
       ? thrown
       : types.isNativeError(thrown) || hasMessage(thrown)
         ? thrown.message
-        : `it threw ${show(thrown)}, which is no error`;
+        : `it threw ${show(thrown)}, which is not an error`;
   return text.trim().replace(/[.:]$/, '').trimEnd() || 'it gives no reason';
 }
 

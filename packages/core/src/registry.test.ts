@@ -65,8 +65,8 @@ describe('Registry', () => {
     ['maker', { useFactory: undefined }, 'a component "a" without exactly one of useClass and useFactory'],
     ['maker', { useFactory: 'text' }, 'a component "a" whose useFactory is "text", no function'],
     ['maker', { useFactory: undefined, useClass: 3 }, 'a component "a" whose useClass is 3, no class'],
-    ['schema', { options: undefined }, 'a component "a" whose options are no schema of zod 4'],
-    ['schema', { options: { by: 3 } }, 'a component "a" whose options are no schema of zod 4'],
+    ['schema', { options: undefined }, 'a component "a" whose options are not a schema of zod 4'],
+    ['schema', { options: { by: 3 } }, 'a component "a" whose options are not a schema of zod 4'],
     [
       'option',
       { options: z.strictObject({ use: z.string() }) },

@@ -127,7 +127,7 @@ function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin
   }
   // Schemas of zod 3 have other insides.
   if (typeof (definition.options as { _zod?: unknown } | undefined)?._zod !== 'object') {
-    refuse(`a component "${id}" whose options are no schema of zod 4`);
+    refuse(`a component "${id}" whose options are not a schema of zod 4`);
   }
   const shape = (definition.options as { shape?: object }).shape ?? {};
   const lost = (RESERVED_OPTIONS[interface_] ?? ['use']).find((key) => Object.hasOwn(shape, key));

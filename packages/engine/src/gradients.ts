@@ -24,7 +24,7 @@ export function valueAndGradients<X extends Tree>(
     const { loss, auxiliary } = fn(parameters);
     if (!((loss as unknown) instanceof tf.Tensor)) {
       throw new EngineError(
-        `valueAndGradients got a loss that is no tensor but ${typeof loss}; it takes a float32 scalar.`,
+        `valueAndGradients got a loss that is not a tensor but ${typeof loss}; it takes a float32 scalar.`,
         {
           code: 'engine.loss',
         },

@@ -191,7 +191,9 @@ export function planAdaptation(
   return specs.map((spec): AdaptStep => {
     const mapped = mapName(spec.name);
     if (!mapped)
-      throw new GraftError(`"${spec.name}" is no parameter of an encoder-decoder Gemma.`, { code: 'gemma.adapt-name' });
+      throw new GraftError(`"${spec.name}" is not a parameter of an encoder-decoder Gemma.`, {
+        code: 'gemma.adapt-name',
+      });
     const { side, source: name, cross } = mapped;
     if ((random as readonly string[]).includes(spec.group)) return { spec };
     if (cross === 'projection' && !copiesProjections) return { spec };

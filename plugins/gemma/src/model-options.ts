@@ -167,7 +167,7 @@ function resolveSide(
   const headDim = size.headDim ?? hidden / heads;
   if (!Number.isInteger(headDim) || headDim % 2 !== 0) {
     throw optionError(
-      `model.${name}: headDim is not given, and hidden / heads = ${hidden} / ${heads} is no even integer.`,
+      `model.${name}: headDim is not given, and hidden / heads = ${hidden} / ${heads} is not an even integer.`,
     );
   }
   // A layer list of another length belongs to the checkpoint's depth, not to the one asked for.

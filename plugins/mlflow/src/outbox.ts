@@ -131,6 +131,6 @@ async function readLetter(file: string): Promise<Letter> {
   try {
     return JSON.parse(text) as Letter;
   } catch {
-    throw new Error(`${file.slice(0, -CLAIMED.length)} is no JSON; remove it, what it held cannot be read`);
+    throw new Error(`${file.slice(0, -CLAIMED.length)} is not JSON; remove it, what it held cannot be read`);
   }
 }

@@ -124,7 +124,7 @@ export function chooseSentinels(
   return { sentinels: named, reuse };
 }
 
-/** Mode tokens by the denoisers' `prefixes`; `auto` takes the last of the free tokens. Throws DataError where one is no token of the vocabulary. */
+/** Mode tokens by the denoisers' `prefixes`; `auto` takes the last of the free tokens. Throws DataError where one is not a token of the vocabulary. */
 export function chooseModeTokens(
   options: ModeTokenOptions,
   prefixes: readonly string[],

@@ -187,7 +187,7 @@ export class FineTuner {
         probabilities = await this.predictStep.async(parameters, batch);
         const values = await probabilities.data();
         // The weights may break after the last loss that was a number.
-        if (!values.every(Number.isFinite)) throw new DivergedError('The predictions are no numbers');
+        if (!values.every(Number.isFinite)) throw new DivergedError('The predictions are not numbers');
         const classes = probabilities.shape[1];
         for (const [row, { example }] of own.entries()) {
           results.push({ example, probabilities: values.slice(row * classes, (row + 1) * classes) });

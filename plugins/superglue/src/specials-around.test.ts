@@ -22,3 +22,11 @@ test.each([
 ])('%s', (_, ids, expected) => {
   expect(ids).toEqual(expected);
 });
+
+test('an end token that the model does not have is asked for in vain', () => {
+  const endless = { kind: 'decoder-only' as const, specialTokens: { pad: 0, start: 2, eos: [] } };
+  expect(specialsAround(endless, {})).toEqual({ bos: 2 });
+  expect(() => specialsAround(endless, { appendEos: true })).toThrow(
+    'appendEos is true, but the model has no end token',
+  );
+});

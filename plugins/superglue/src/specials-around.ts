@@ -1,4 +1,4 @@
-import { appendsEos, readsBos, specialTokenPolicy, type Model } from '@graft/core';
+import { appendsEos, DataError, readsBos, specialTokenPolicy, type Model } from '@graft/core';
 import type { EncodeOptions } from './encode-examples';
 
 /** Ids of the special tokens around a text. */
@@ -6,7 +6,8 @@ export type Around = Pick<EncodeOptions, 'bos' | 'eos'>;
 
 /**
  * What stands around a text that `model` classifies: the options' word, or else the model's policy, of which `auto` for the end
- * is an end token: the head reads its state. The ids are the model's own.
+ * is an end token: the head reads its state. The ids are the model's own. Throws DataError where the options ask for an end token
+ * that the model does not have.
  */
 export function specialsAround(
   model: Pick<Model, 'kind' | 'specialTokens'>,
@@ -14,8 +15,14 @@ export function specialsAround(
 ): Around {
   const side = model.kind === 'decoder-only' ? 'decoder' : 'encoder';
   const { start, eos } = model.specialTokens;
+  if (appendEos && eos.length === 0)
+    throw new DataError('appendEos is true, but the model has no end token.', {
+      code: 'superglue.no-end',
+      exitCode: 2,
+      hint: 'Leave appendEos out, or name an end token for the model (model.eosTokenId).',
+    });
   return {
     ...((prependBos ?? readsBos(model, side)) ? { bos: start } : {}),
-    ...((appendEos ?? appendsEos(specialTokenPolicy(model), side, true)) ? { eos: eos[0] } : {}),
+    ...((appendEos ?? appendsEos(specialTokenPolicy(model), side, eos.length > 0)) ? { eos: eos[0] } : {}),
   };
 }

@@ -170,7 +170,7 @@ describe('HuggingFaceTokenizer', () => {
 
   it.each<[string, Record<string, string>, string]>([
     ['an empty folder', {}, 'holds no tokenizer.json'],
-    ['half a file', { 'tokenizer.json': '{"model":' }, 'tokenizer.json is no valid JSON file'],
+    ['half a file', { 'tokenizer.json': '{"model":' }, 'tokenizer.json is not a valid JSON file'],
     ['a list', { 'tokenizer.json': '[]' }, 'it holds no object'],
     [
       'another model',

@@ -148,7 +148,7 @@ async function readJson(file: string): Promise<Record<string, unknown> | undefin
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
     throw new SyntaxError('it holds no object');
   } catch (cause) {
-    throw new DataError(`${file} is no valid JSON file: ${(cause as Error).message}.`, {
+    throw new DataError(`${file} is not a valid JSON file: ${(cause as Error).message}.`, {
       code: 'tokenizer.json',
       cause,
     });

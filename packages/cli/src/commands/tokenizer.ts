@@ -160,7 +160,7 @@ async function decode(context: CommandContext, path: string, words: readonly str
   const wrong = ids.find((id) => !/^\d+$/.test(id) || tokenizer.piece(Number(id)) === undefined);
   if (wrong !== undefined)
     throw new UsageMistake(
-      `"${wrong}" is no token of ${path}; expected ids from 0 to ${tokenizer.vocabularySize - 1}, as in 2 17 108.`,
+      `"${wrong}" is not a token of ${path}; expected ids from 0 to ${tokenizer.vocabularySize - 1}, as in 2 17 108.`,
     );
   context.print(tokenizer.decode(ids.map(Number), { keepSpecial: true }));
 }

@@ -49,7 +49,7 @@ test('whatever a plugin throws while it loads, the plugin is named', async () =>
   });
   const fails = (file: string): Promise<unknown> => loadPlugin(file, [folder]).catch((error: Error) => error.message);
   expect(await fails('./text.ts')).toBe('Plugin "./text.ts" fails to load: no luck.');
-  expect(await fails('./null.ts')).toBe('Plugin "./null.ts" fails to load: it threw null, which is no error.');
+  expect(await fails('./null.ts')).toBe('Plugin "./null.ts" fails to load: it threw null, which is not an error.');
   expect(await fails('./late.ts')).toBe('Plugin "./late.ts" fails to load: too late.');
   expect(await fails('./odd.cjs')).toBe('Plugin "./odd.cjs" fails to load: It is odd.');
 });

@@ -70,7 +70,10 @@ export const TrainSection = z.strictObject({
     .boolean()
     .default(false)
     .describe('with several workers: each keeps the optimizer state of a share of the parameters, and updates those'),
-  nonFinite: z.enum(['stop', 'skip']).default('stop').describe('what happens at a loss or gradient that is no number'),
+  nonFinite: z
+    .enum(['stop', 'skip'])
+    .default('stop')
+    .describe('what happens at a loss or gradient that is not a number'),
   explodingLossFactor: factor()
     .default(10)
     .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),

@@ -262,7 +262,7 @@ describe('a run that cannot go on', () => {
   it.each([
     ['missing', '"b" is missing'],
     ['twice', '"b" came twice'],
-    ['unknown', '"stranger" is no parameter of the model'],
+    ['unknown', '"stranger" is not a parameter of the model'],
     ['shape', '"w" has shape [3, 1, 1], expected [3, 1]'],
     ['dtype', '"unused" is int32, expected float32'],
   ])('is not begun when the initializer does not fit: %s', async (spoil, message) => {

@@ -123,11 +123,11 @@ describe('a place that cannot be written', () => {
   it('is told where it is a file, or lies in one', async () => {
     const file = join(runs, 'file');
     await writeFile(file, '');
-    const inFile = complaint(join(file, 'a'), `${file} is no folder`);
+    const inFile = complaint(join(file, 'a'), `${file} is not a folder`);
     await expect(RunFolder.create(file, 'a', {})).rejects.toMatchObject(inFile);
-    const deep = complaint(join(file, 'deep', 'er', 'a'), `${file} is no folder`);
+    const deep = complaint(join(file, 'deep', 'er', 'a'), `${file} is not a folder`);
     await expect(RunFolder.create(join(file, 'deep', 'er'), 'a', {})).rejects.toMatchObject(deep);
-    await expect(RunFolder.create(runs, 'file', {})).rejects.toMatchObject(complaint(file, `${file} is no folder`));
+    await expect(RunFolder.create(runs, 'file', {})).rejects.toMatchObject(complaint(file, `${file} is not a folder`));
   });
 
   // Node's recursive mkdir never ends there: it must not be tried, not even in a test.

@@ -52,7 +52,7 @@ async function reasonFor(code: string | undefined, folder: string): Promise<stri
       return 'the system lets nobody make folders there';
     case 'EEXIST':
     case 'ENOTDIR':
-      return `${await nearestEntry(folder)} is no folder`;
+      return `${await nearestEntry(folder)} is not a folder`;
     default:
       return undefined;
   }

@@ -26,7 +26,7 @@ export async function fillParameters(
     for await (const [name, value] of initializer.parameters(model, random)) {
       const shape = shapes.get(name);
       const twin = received.has(name);
-      if (!shape) problems.push(`"${name}" is no parameter of the model`);
+      if (!shape) problems.push(`"${name}" is not a parameter of the model`);
       else if (twin) problems.push(`"${name}" came twice`);
       else if (shape.join() !== value.shape.join())
         problems.push(`"${name}" has shape [${value.shape.join(', ')}], expected [${shape.join(', ')}]`);

@@ -7,7 +7,7 @@ test.each(['node-1:7000', '10.0.0.1:1', '[fe80::1]:65535'])('%s is an address', 
 test.each(['node-1', ':7000', 'node-1:0', 'node-1:70000', 'a b:1', 'fe80::1:7000', 'http://a:1', ''])(
   '"%s" is none, and is named',
   (text) => {
-    expect(() => parseAddress(text)).toThrow(`"${text}" is no address of a worker; expected host:port`);
+    expect(() => parseAddress(text)).toThrow(`"${text}" is not the address of a worker; expected host:port`);
   },
 );
 

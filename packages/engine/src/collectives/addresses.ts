@@ -10,10 +10,13 @@ export function parseAddress(text: string): Address {
   const [, bracketed, plain, digits] = /^(?:\[([^\]\s]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
   if (digits === undefined || port < 1 || port > 65_535) {
-    throw new WorkersError(`"${text}" is no address of a worker; expected host:port with a port from 1 to 65535.`, {
-      code: 'workers.address',
-      exitCode: 2,
-    });
+    throw new WorkersError(
+      `"${text}" is not the address of a worker; expected host:port with a port from 1 to 65535.`,
+      {
+        code: 'workers.address',
+        exitCode: 2,
+      },
+    );
   }
   return { host: bracketed ?? plain, port };
 }

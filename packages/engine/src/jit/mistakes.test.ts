@@ -130,7 +130,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
 
   test('gradients need a tensor for a loss, and of no parameters there are none', () => {
     const wrong = (): unknown => valueAndGradients(() => ({ loss: 3 as never, auxiliary: {} }), { one });
-    expect(wrong).toThrow('valueAndGradients got a loss that is no tensor but number; it takes a float32 scalar.');
+    expect(wrong).toThrow('valueAndGradients got a loss that is not a tensor but number; it takes a float32 scalar.');
     const { loss, gradients, auxiliary } = valueAndGradients(
       () => ({ loss: one.mul(3) as tf.Scalar, auxiliary: { twice: one.mul(2) } }),
       {},
