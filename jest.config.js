@@ -21,7 +21,13 @@ module.exports = {
   testEnvironment: 'node',
   roots: ['<rootDir>/packages', '<rootDir>/plugins', '<rootDir>/test', '<rootDir>/examples'],
   testMatch: ['**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', '/dist/', ...(process.env.GRAFT_SLOW ? [] : ['\\.slow\\.test\\.ts$'])],
+  testPathIgnorePatterns: [
+    '/node_modules/',
+    '/dist/',
+    ...(process.env.GRAFT_SLOW ? [] : ['\\.slow\\.test\\.ts$']),
+    // `npm run test:peers` alone runs them, whether or not their Python is there.
+    ...(process.env.GRAFT_PEERS_VENV ? [] : ['<rootDir>/test/peers/']),
+  ],
   modulePathIgnorePatterns: ['/dist/', '<rootDir>/examples/.*/node_modules/'],
   // Parquet's reader and the parser of Oniguruma's expressions are ES modules, which jest's `import()` does not load.
   transform: {

@@ -1,13 +1,12 @@
-import { cacheFolder } from '@graft/engine';
 import { findChatTemplate, GEMMA_MARKERS, ChatFormat, HuggingFaceTokenizer, openChatFormat, type ChatMessage } from '@graft/text';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 import { realTokenizer, type RealTokenizer } from '../support/real-tokenizers';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere = existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import transformers'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('transformers');
 
 type Tried<T> = ({ readonly error?: undefined } & T) | { readonly error: string };
 

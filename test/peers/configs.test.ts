@@ -1,4 +1,3 @@
-import { cacheFolder } from '@graft/engine';
 import {
   COMMON_KEYS,
   GEMMA2_KEYS,
@@ -8,14 +7,13 @@ import {
   type PublishedKey,
 } from '@graft/gemma';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 import { GEMMA2, T5GEMMA } from '../support/whole-configs';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere =
-  existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import torch, transformers'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('torch', 'transformers');
 
 type Json = Record<string, unknown>;
 

@@ -1,19 +1,16 @@
 /** The same masks in the same places: loss and every gradient of a training pass, here and in the published implementation. */
 import { readHostTensors, writeHostTensors, type HostTensor } from '@graft/checkpoint';
 import type { BatchTensors, Parameters } from '@graft/core';
-import { cacheFolder, openEngine, random, tf, valueAndGradients } from '@graft/engine';
+import { openEngine, random, tf, valueAndGradients } from '@graft/engine';
 import { loadModel, type GemmaModel } from '@graft/gemma';
 import { maskedCrossEntropy } from '@graft/objectives';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 import { ints, tinyGemma, writeTiny } from '../support/tiny-gemma';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere =
-  existsSync(PYTHON) &&
-  spawnSync(PYTHON, ['-c', 'import torch, transformers, safetensors'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('torch', 'transformers', 'safetensors');
 
 const SIDE = { layers: 2, hidden: 24, feedForward: 20, heads: 4, keyValueHeads: 2, headDim: 6, slidingWindow: 3 };
 const MODELS: Record<string, GemmaModel> = {

@@ -1,6 +1,6 @@
 import { readHostTensors, writeCheckpoint, writeHostTensors, type HostTensor } from '@graft/checkpoint';
 import { createRandom, fillParameters, type HostArray, type HostFields, type Parameters } from '@graft/core';
-import { cacheFolder, openEngine, tf, type Engine } from '@graft/engine';
+import { openEngine, tf, type Engine } from '@graft/engine';
 import {
   adaptCheckpoint,
   Classifier,
@@ -20,12 +20,10 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 import { fixture } from '../golden/reference';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere =
-  existsSync(PYTHON) &&
-  spawnSync(PYTHON, ['-c', 'import torch, transformers, safetensors'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('torch', 'transformers', 'safetensors');
 
 const random = createRandom(7);
 const ids = (rows: number, length: number): HostArray => ({

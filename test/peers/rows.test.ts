@@ -1,8 +1,7 @@
 /** Rows and texts in every format, written by Python's own modules and pyarrow: they arrive as Python's readers have them. */
 import { DataError, ExactNumber } from '@graft/core';
-import { cacheFolder } from '@graft/engine';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeText } from '../../plugins/text/src/file-bytes';
 import { PieceReader } from '../../plugins/text/src/pieces';
@@ -10,9 +9,9 @@ import { openRows } from '../../plugins/text/src/open-rows';
 import type { Row, Rows } from '../../plugins/text/src/rows';
 import { textReader } from '../../plugins/text/src/template';
 import { describeIf, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere = existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import pyarrow'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('pyarrow');
 /** Other files for another number. */
 const SEED = process.env.GRAFT_PEERS_SEED ?? '1';
 const DAMAGED = 1000;

@@ -1,21 +1,19 @@
 /** Held-out losses of decoder-only models: by default Graft reads what the published implementation's tokenizer gives it. */
-import { cacheFolder } from '@graft/engine';
 import { createRandom, loadEvaluationConfig, modelInput, runEvaluation } from '@graft/core';
 import { plugin as gemma, GemmaModel, modelOptions, resolveModelConfig } from '@graft/gemma';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as optimizers } from '@graft/optimizers';
 import { plugin as text } from '@graft/text';
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openTokenizer } from '../../plugins/text/test-support/datasets';
 import { describeIf, SHARED, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 import { describeWithTokenizer } from '../support/real-tokenizers';
 import { writeTiny } from '../support/tiny-gemma';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere =
-  existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import torch, transformers'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('torch', 'transformers');
 const TOLERANCE = 1e-5;
 
 interface Published {

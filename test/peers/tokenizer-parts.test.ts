@@ -1,16 +1,13 @@
-import { cacheFolder } from '@graft/engine';
 import { HuggingFaceTokenizer } from '@graft/text';
 import { spawnSync } from 'node:child_process';
-import { createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createReadStream, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describeIf, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 import { realTokenizer, type RealTokenizer } from '../support/real-tokenizers';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere =
-  existsSync(PYTHON) &&
-  spawnSync(PYTHON, ['-c', 'import tokenizers, sentencepiece'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('tokenizers', 'sentencepiece');
 
 let state = 7;
 const draw = (below: number): number => (state = (state * 48271) % 0x7fffffff) % below;

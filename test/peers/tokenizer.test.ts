@@ -1,13 +1,11 @@
-import { cacheFolder } from '@graft/engine';
 import { HuggingFaceTokenizer, learnMerges, trainTokenizer } from '@graft/text';
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, ROOT, SHARED, temporaryFolder } from '../support';
+import { hasModules, PYTHON } from '../support/peers';
 
-const PYTHON = join(process.env.GRAFT_PEERS_VENV ?? join(cacheFolder(), 'peers-venv'), 'bin', 'python');
-const isThere =
-  existsSync(PYTHON) && spawnSync(PYTHON, ['-c', 'import transformers, tokenizers'], { stdio: 'ignore' }).status === 0;
+const isThere = hasModules('transformers', 'tokenizers');
 
 interface Said {
   readonly encoded: readonly { ids: number[]; whole: number[]; text: string }[];
