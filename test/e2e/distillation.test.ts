@@ -142,10 +142,18 @@ test('a part of a mixture may be taught, and then only its steps are cached', as
   rmSync(join(folder, 'mixed-cache'), { recursive: true, force: true });
   const { stderr } = await graftSucceeds(['teacher', 'cache', mixed, '--teacher', teacher, '--top-k', '4'], folder);
   expect(stderr).toContain('8 sequences (8 new)');
-  const { metrics } = await run(mixed);
+  const { folder: first, metrics } = await run(mixed);
   const own = metrics.map((line) => Object.keys(line).filter((name) => name.includes('/')));
   expect(own.slice(0, 2)).toEqual(Array(2).fill(['loss/prefix-lm', 'crossEntropy/prefix-lm', 'divergence/prefix-lm']));
   expect(own.slice(2)).toEqual(Array(4).fill(['loss/ul2']));
+  // No token is free for sentinels, but those that the checkpoint was trained with are known.
+  const later = [
+    `initializer={ use: load, path: ${join(first, 'checkpoints', 'step-6')} }`,
+    'objective.objectives.1.objective.sentinels=auto',
+  ].flatMap((one) => ['--set', one]);
+  expect(
+    (await graftSucceeds(['teacher', 'cache', mixed, '--teacher', teacher, '--top-k', '4', ...later], folder)).stderr,
+  ).toContain('8 sequences (0 new)');
 });
 
 test('gemma2 and gemma3: drawing all tokens is the whole distribution, from a cache and chunk by chunk too', async () => {

@@ -4,6 +4,7 @@ import {
   createComponentFactory,
   createRandom,
   describeSpecialTokens,
+  findRecord,
   STREAMS,
   UsageError,
   type Dataset,
@@ -105,7 +106,8 @@ export async function cacheTeacher(
     const student = buildModel(await first.create('model', config.model), await initializer.checkpointConfig(), {
       section: config.specialTokens,
     });
-    const run = { ...unread, specialTokens: specialTokenPolicy(student) };
+    const recorded = await findRecord(config, registry);
+    const run = { ...unread, recorded, specialTokens: specialTokenPolicy(student) };
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const objective = own(await components.create('objective', spec));
     const dataset = own(await components.create('dataset', config.dataset));

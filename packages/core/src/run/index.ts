@@ -5,3 +5,4 @@ export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } fr
 export { fillParameters, countParameters } from './parameters';
 export { withInterrupt } from './interrupt';
 export { MetricsFile } from './metrics';
+export { findRecord } from './tokenizer-files';

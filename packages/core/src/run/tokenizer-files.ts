@@ -38,14 +38,14 @@ export async function findTokenizerFiles(
 
 /**
  * What the checkpoint says that a run goes on from, its newest one in `checkpoints`, or else begins with: the sections of the first
- * graft.json among the folders that the initializer names.
+ * graft.json among the folders that the initializer names. Without `checkpoints`: as a new run.
  */
 export async function findRecord(
   { initializer }: { readonly initializer: ComponentSpec },
   registry: Registry,
-  checkpoints: string,
+  checkpoints?: string,
 ): Promise<Readonly<Record<string, JsonValue>>> {
-  const newest = (await listSnapshots(checkpoints)).pop();
+  const newest = checkpoints === undefined ? undefined : (await listSnapshots(checkpoints)).pop();
   for (const path of newest ? [newest.folder] : pathsOf('initializer', initializer, registry)) {
     const record = await readRecord(path);
     if (Object.keys(record).length > 0) return record as Readonly<Record<string, JsonValue>>;
