@@ -1,18 +1,14 @@
-import type { CheckpointError } from '@graft/core';
 import type { AdaptRequest } from '@graft/gemma';
 import { Option, type Command } from 'commander';
-import { byteProgress } from '../byte-progress';
 import type { CommandContext } from '../context';
 import { integer, listOf, positiveNumber } from '../options';
 import { UsageMistake } from '../report-error';
+import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from '../write-checkpoint';
 
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
-/** As shells report a Ctrl-C. */
-const INTERRUPTED = 130;
-const DTYPES = ['float32', 'bfloat16', 'float16', 'f32', 'bf16', 'f16'];
 
 export function addAdaptCommand(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('adapt')
     .description('make an encoder-decoder checkpoint out of one or two decoder-only ones; prints its folder')
     .requiredOption('--encoder <folder>', 'decoder-only checkpoint that becomes the encoder')
@@ -42,39 +38,19 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     )
     .option('--seed <n>', 'of what is random', integer(0), 0)
     .option('--std <x>', 'standard deviation of what is random', positiveNumber)
-    .addOption(
-      new Option(
-        '--dtype <dtype>',
-        "of the stored tensors (default: the sources' if they agree, else float32)",
-      ).choices(DTYPES),
-    )
-    .option(
-      '--shard-gigabytes <x>',
-      'largest file of weights; finished ones outlive an interruption (default: 5)',
-      positiveNumber,
-    )
-    .option('--resume', 'go on with what an interrupted call with the same options left; begin where there is nothing')
-    .addHelpText('after', '\nCtrl-C stops with status 130; finished files are kept, and --resume goes on from there.')
-    .action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & { shardGigabytes?: number }) => {
-      if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
-        throw new UsageMistake('--cross-attention copy and --random cross-attention contradict each other.');
-      if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
-        throw new UsageMistake('--cross-attention-norms copy and --random cross-attention contradict each other.');
-      const { adaptCheckpoint } = await import('@graft/gemma');
-      const { withInterrupt } = await import('@graft/core');
-      const progress = await byteProgress('adapting', context);
-      try {
-        const report = await withInterrupt(
-          (signal) =>
-            adaptCheckpoint({
-              ...options,
-              maxShardBytes: options.shardGigabytes === undefined ? undefined : options.shardGigabytes * 1e9,
-              signal,
-              onProgress: ({ doneBytes, bytes }) => progress.update(doneBytes, bytes),
-            }),
-          () => context.note('Stopping; once more ends at once.'),
-        );
-        progress.stop();
+    .addOption(dtypeOption("the sources' if they agree, else float32"));
+  addWriteOptions(command).action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & WriteOptions) => {
+    if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
+      throw new UsageMistake('--cross-attention copy and --random cross-attention contradict each other.');
+    if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
+      throw new UsageMistake('--cross-attention-norms copy and --random cross-attention contradict each other.');
+    const { adaptCheckpoint } = await import('@graft/gemma');
+    await writeCheckpoint(context, {
+      shardGigabytes: options.shardGigabytes,
+      label: 'adapting',
+      interrupted: 'gemma.adapt-interrupted',
+      write: (request) => adaptCheckpoint({ ...options, ...request }),
+      report: (report) => {
         context.note(
           `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}: ${report.crossAttentionReason}.`,
         );
@@ -87,12 +63,7 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
           context.note('The encoder had a key/value head for each query head already; none was repeated.');
         if (report.unused.length > 0) context.note(`Not taken along: ${report.unused.join(', ')}.`);
         context.print(report.out);
-      } catch (error) {
-        progress.stop();
-        if ((error as { code?: unknown }).code !== 'gemma.adapt-interrupted') throw error;
-        const { message, hint } = error as CheckpointError;
-        context.note(`${message} ${hint}`);
-        context.exitCode = INTERRUPTED;
-      }
+      },
     });
+  });
 }

@@ -2,7 +2,7 @@ import type { EvaluationRecord } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
-import { openLogger, type CommandContext } from '../context';
+import { INTERRUPTED, openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
 import { evaluationTable } from '../evaluation-table';
 import { collect, engineOption } from '../options';
@@ -13,8 +13,6 @@ interface EvaluateOptions {
   resume?: string | true;
   engine?: EngineMode;
 }
-
-const INTERRUPTED = 130;
 
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
   program

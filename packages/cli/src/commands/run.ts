@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { openLogger, type CommandContext } from '../context';
+import { INTERRUPTED, openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
 import { endWithWorker0, LocalWorkers } from '../local-workers';
 import { collect, engineOption, integer } from '../options';
@@ -18,8 +18,6 @@ interface RunCommandOptions {
   localWorkers?: number;
   workerTimeout?: number;
 }
-
-const INTERRUPTED = 130;
 
 export function addRunCommand(program: Command, context: CommandContext): void {
   program

@@ -1,7 +1,7 @@
 import type { EngineMode } from '@graft/engine';
 import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
-import { openLogger, type CommandContext } from '../context';
+import { INTERRUPTED, openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
 import { UsageMistake } from '../report-error';
 import { collect, engineOption, integer, positiveNumber } from '../options';
@@ -18,8 +18,6 @@ interface CacheCommandOptions {
   set?: string[];
   engine?: EngineMode;
 }
-
-const INTERRUPTED = 130;
 
 export function addTeacherCommand(program: Command, context: CommandContext): void {
   const teacher = program.command('teacher').description('teachers of distillation');
