@@ -15,16 +15,10 @@ import { specialTokensOf, type BosRule } from './options';
 import { UsageMistake } from './report-error';
 
 /** Options of commands that generate; what is left out comes from the checkpoint. */
-export interface DecoderOptions {
+export interface DecoderOptions extends Sampling {
   readonly model: string;
   readonly maxNewTokens?: number;
   readonly eos?: readonly number[];
-  readonly sample?: boolean;
-  readonly temperature?: number;
-  readonly topK?: number;
-  readonly topP?: number;
-  readonly repetitionPenalty?: number;
-  readonly seed?: number;
   readonly sequences: number;
   readonly beams?: number;
   readonly lengthPenalty?: number;

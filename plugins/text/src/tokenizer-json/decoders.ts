@@ -1,5 +1,5 @@
 import { fromByteCharacters } from './byte-characters';
-import { createFinder, type OnigurumaParser } from './oniguruma';
+import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
 import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
 
 /** One step from tokens back to text. */
@@ -85,7 +85,7 @@ export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder |
     case 'Replace': {
       const content = text('content');
       const finder = createFinder(part.pattern, where, parse);
-      return (tokens) => tokens.map((token) => replaceAll(token, finder.find(token), content));
+      return (tokens) => tokens.map((token) => replaceMatches(token, finder.find(token), content));
     }
     case 'Metaspace':
       return metaspace(part, where);
@@ -121,16 +121,6 @@ export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder |
     default:
       throw new Unsupported(where, 'Graft does not know this type');
   }
-}
-
-function replaceAll(text: string, matches: readonly { start: number; end: number }[], content: string): string {
-  let result = '';
-  let at = 0;
-  for (const { start, end } of matches) {
-    result += text.slice(at, start) + content;
-    at = end;
-  }
-  return result + text.slice(at);
 }
 
 /** The first token loses its marks of spaces, unless none was put before the text. */

@@ -1,6 +1,6 @@
 import { toByteCharacters } from './byte-characters';
 import { bertAccents, bertRemoved, firstOf, isWhite, lastOf, normalFormUnknown, strippedAccents } from './characters';
-import { createFinder, type OnigurumaParser } from './oniguruma';
+import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
 import { PrecompiledMap } from './precompiled';
 import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
 
@@ -123,17 +123,7 @@ function replace(part: Part, parse: OnigurumaParser): Normalizer {
   const finder = createFinder(part.pattern, where, parse);
   return {
     dropsCharacters: content === '',
-    normalize: (text) => {
-      const matches = finder.find(text);
-      if (matches.length === 0) return text;
-      let result = '';
-      let at = 0;
-      for (const { start, end } of matches) {
-        result += text.slice(at, start) + content;
-        at = end;
-      }
-      return result + text.slice(at);
-    },
+    normalize: (text) => replaceMatches(text, finder.find(text), content),
     sides: (before, after) => {
       if (!finder.separates(before, after)) return undefined;
       const isWhole = (character: string): boolean => finder.takes(character);

@@ -252,6 +252,17 @@ export interface Finder {
   opens(character: string): boolean;
 }
 
+/** A text with its matches replaced. */
+export function replaceMatches(text: string, matches: readonly Match[], content: string): string {
+  let result = '';
+  let at = 0;
+  for (const { start, end } of matches) {
+    result += text.slice(at, start) + content;
+    at = end;
+  }
+  return result + text.slice(at);
+}
+
 class TextFinder implements Finder {
   private readonly characters: readonly string[];
 
