@@ -5,6 +5,7 @@ import { readByTeacher, SAMPLES_STREAM } from './distillation';
 import { paddingMask, padRows, roundUp } from './padding';
 import { keyOf, type Sequence } from './sequences';
 import type { StoredSequence, TeacherCacheIndex } from './teacher-cache';
+import { teacherHead } from './teacher-head';
 import { BLOCK_LABELS, noiseOf, sampleTokens } from './teacher-samples';
 
 /** Rows of logits that are in memory together: of 256,000 tokens they take half a gigabyte. */
@@ -35,20 +36,17 @@ export class AskedTeacher {
     private readonly parameters: Parameters,
     private readonly settings: AskedTeacherSettings,
   ) {
-    const { head } = model;
+    const head = teacherHead(model);
     const { topK, selection, temperature, precision } = settings;
     this.states = engine.jit(
       (own: Parameters, batch: { input_ids: tf.Tensor; attention_mask: tf.Tensor }, at: tf.Tensor): tf.Tensor2D => {
-        const rows =
-          head?.rows(own, batch) ??
-          model.forward(own, batch).logits.reshape([batch.input_ids.size, model.vocabularySize]); // [B L, D or V]
-        return tf.gather(rows as tf.Tensor2D, at as tf.Tensor1D); // [N, D or V]
+        return tf.gather(head.rows(own, batch), at as tf.Tensor1D); // [N, D or V]
       },
       { name: 'teacherStates', precision },
     );
     this.tokens = engine.jit(
       (own: Parameters, rows: tf.Tensor2D, key: tf.Tensor1D, first: tf.Scalar) => {
-        const logits = tf.mul<tf.Tensor2D>(head ? head.logits(own, rows) : rows, 1 / temperature); // [C, V]
+        const logits = tf.mul<tf.Tensor2D>(head.logits(own, rows), 1 / temperature); // [C, V]
         const peak = tf.max(logits, 1, true); // [C, 1]
         const tokens = (
           selection === 'top'

@@ -24,6 +24,7 @@ import type { SoftTargets } from './distillation-loss';
 import { paddingMask, padRows, roundUp } from './padding';
 import { checkSegments } from './segments';
 import { sequencesOf, type Sequence } from './sequences';
+import { teacherHead } from './teacher-head';
 import { sampledTargets } from './teacher-samples';
 import type { TopK } from './top-k-divergence';
 
@@ -181,10 +182,10 @@ export class Teacher implements Lessons {
    */
   targets(batch: BatchTensors): SoftTargets {
     const { loss, temperature, samples = DEFAULT_SAMPLES } = this.options;
-    const { head } = this.model;
+    const head = teacherHead(this.model);
     const states = this.states(batch); // [B T, D or V]
     const logitsOf = (rows: tf.Tensor): tf.Tensor2D => {
-      const logits = head ? head.logits(this.parameters, rows) : (rows as tf.Tensor2D);
+      const logits = head.logits(this.parameters, rows);
       return temperature === 1 ? logits : tf.mul<tf.Tensor2D>(logits, 1 / temperature);
     };
     if (loss === 'gemma3')
@@ -206,14 +207,11 @@ export class Teacher implements Lessons {
       ...(batch.teacher_segment_ids ? { segment_ids: batch.teacher_segment_ids } : {}),
     };
     const [rows, length] = fields.input_ids.shape as [number, number];
-    const { head, vocabularySize } = this.model;
-    const all =
-      head?.rows(this.parameters, fields) ??
-      this.model.forward(this.parameters, fields).logits.reshape([rows * length, vocabularySize]);
+    const all = teacherHead(this.model).rows(this.parameters, fields);
     // Rows of all sequences in one table: tfjs's wasm backend gathers wrongly along a batch axis.
     const offsets = tf.range(0, rows, 1, 'int32').mul(length).expandDims(1); // [B, 1]
     const at = tf.add(batch.teacher_positions, offsets).reshape([-1]).toInt(); // [B T]
-    return tf.gather(all, at as tf.Tensor1D) as tf.Tensor2D;
+    return tf.gather(all, at as tf.Tensor1D);
   }
 
   dispose(): void {
