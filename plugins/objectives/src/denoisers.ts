@@ -60,6 +60,14 @@ export interface Lengths {
   readonly target: number;
 }
 
+/** The longest source and the longest target of them. */
+export function longestOf(all: readonly Lengths[]): Lengths {
+  return {
+    source: Math.max(...all.map(({ source }) => source)),
+    target: Math.max(...all.map(({ target }) => target)),
+  };
+}
+
 /** Source and target that a denoiser makes of `length` tokens. */
 export function lengthsOf({ kind, rate, meanSpan }: Denoiser, length: number, more: Additions): Lengths {
   if (kind === 'suffix') {
@@ -127,9 +135,8 @@ function fitted(denoiser: Denoiser, { limit, additions }: FitOptions): FittedDen
 
 /** The shape that has room for all of them. */
 function shapeOf(members: readonly FittedDenoiser[], padToMultipleOf: number): Lengths {
-  const longest = (side: keyof Lengths): number =>
-    roundUp(Math.max(...members.map(({ lengths }) => lengths[side])), padToMultipleOf);
-  return { source: longest('source'), target: longest('target') };
+  const { source, target } = longestOf(members.map(({ lengths }) => lengths));
+  return { source: roundUp(source, padToMultipleOf), target: roundUp(target, padToMultipleOf) };
 }
 
 /** The same groups under the same names, fitted anew: `additions` may be others than those that they were made with. */

@@ -23,6 +23,7 @@ import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from 
 import {
   groupDenoisers,
   lengthsOf,
+  longestOf,
   refitGroups,
   suffixLength,
   type Additions,
@@ -177,7 +178,7 @@ export class Ul2 implements Objective {
     const packed = isPacked(source.examples);
     const sequences = rows.map((row) => row.sequences);
     if (fitted) {
-      const shape = this.shapeOf(context.variant, model);
+      const shape = longestOf(this.groupsOf(context.variant, model).map((group) => group.shape));
       const layout = { sourceLength: shape.source, targetLength: shape.target, packed };
       return batchOfRows(sequences, layout, context, 'The ul2 batch');
     }
@@ -209,11 +210,7 @@ export class Ul2 implements Objective {
 
   /** Longest source and target that any denoiser of the mixture makes of `length` tokens. */
   neededLengths(length: number): Lengths {
-    const needs = this.denoisers.map((one) => lengthsOf(one, length, this.additionsOf(one)));
-    return {
-      source: Math.max(...needs.map(({ source }) => source)),
-      target: Math.max(...needs.map(({ target }) => target)),
-    };
+    return longestOf(this.denoisers.map((one) => lengthsOf(one, length, this.additionsOf(one))));
   }
 
   private additionsOf(one: Denoiser): Additions {
@@ -247,26 +244,14 @@ export class Ul2 implements Objective {
     return { limit: { source: inputTokens, target: targetTokens }, additions, padToMultipleOf };
   }
 
-  private groupsFor(model: Model): readonly DenoiserGroup[] {
+  /** The group of a variant; all groups where none is named. */
+  private groupsOf(variant: string | undefined, model: Model): readonly DenoiserGroup[] {
     const groups = this.chosen?.model === model ? this.chosen.groups : this.fit(modelInputSurplus(model));
-    return groups!;
+    return groups!.filter(({ name }) => variant === undefined || !this.variants || name === variant);
   }
 
-  /** Those of a group; of all groups where none is named. */
   private membersOf(variant: string | undefined, model: Model): readonly FittedDenoiser[] {
-    return this.groupsFor(model)
-      .filter(({ name }) => variant === undefined || !this.variants || name === variant)
-      .flatMap(({ members }) => members);
-  }
-
-  private shapeOf(variant: string | undefined, model: Model): Lengths {
-    const shapes = this.groupsFor(model)
-      .filter(({ name }) => variant === undefined || !this.variants || name === variant)
-      .map(({ shape }) => shape);
-    return {
-      source: Math.max(...shapes.map(({ source }) => source)),
-      target: Math.max(...shapes.map(({ target }) => target)),
-    };
+    return this.groupsOf(variant, model).flatMap(({ members }) => members);
   }
 
   private describe(groups: readonly DenoiserGroup[] | undefined): string[] {
