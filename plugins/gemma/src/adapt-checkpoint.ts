@@ -1,6 +1,5 @@
 import {
   configDtypeName,
-  CheckpointError,
   fromFloat32,
   parseFloatDtype,
   readTokenizerFiles,
@@ -94,12 +93,6 @@ export interface AdaptReport {
   readonly unused: readonly string[];
 }
 
-const interrupted = (out: string, done: number): CheckpointError =>
-  new CheckpointError(`Adapting into ${out} was interrupted at ${Math.floor(100 * done)} %.`, {
-    code: 'gemma.adapt-interrupted',
-    hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
-  });
-
 /**
  * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most a few chunks of tensors are
  * in memory. Bytes are copied as they are where dtypes agree. The folder appears whole or not at all; what an
@@ -142,7 +135,8 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
     };
     const { reported, onKept } = reporting(tensors, bytes, {
       ...request,
-      interrupted: (done) => interrupted(out, done),
+      doing: `Adapting into ${out}`,
+      interruptedCode: 'gemma.adapt-interrupted',
     });
     await writeCheckpointResumably(
       out,

@@ -72,7 +72,11 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
     const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
     await checkFreeSpace(out, bytes);
     const exported = { encoder: resolve(request.encoder), dtype: configDtypeName(dtype) };
-    const { reported, onKept } = reporting(tensors, bytes, { ...request, interrupted: interrupted(out) });
+    const { reported, onKept } = reporting(tensors, bytes, {
+      ...request,
+      doing: `Exporting into ${out}`,
+      interruptedCode: 'gemma.export-interrupted',
+    });
     await writeCheckpointResumably(
       out,
       {
@@ -99,14 +103,6 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
     await reader.close();
   }
 }
-
-const interrupted =
-  (out: string) =>
-  (done: number): CheckpointError =>
-    new CheckpointError(`Exporting into ${out} was interrupted at ${Math.floor(100 * done)} %.`, {
-      code: 'gemma.export-interrupted',
-      hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
-    });
 
 async function encoderDecoderConfig(
   reader: CheckpointReader,

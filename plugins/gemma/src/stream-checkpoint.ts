@@ -35,15 +35,16 @@ interface Reporting {
   readonly signal?: AbortSignal;
   /** Called after every piece that was written, and once for what was found written. */
   readonly onProgress?: (progress: StreamProgress) => void;
-  /** The error that an aborted signal ends the writing with; `done`: the share of bytes. */
-  readonly interrupted: (done: number) => Error;
+  /** Of the CheckpointError that an aborted signal ends the writing with: what was being done (`Adapting into FOLDER`), and its code. */
+  readonly doing: string;
+  readonly interruptedCode: string;
 }
 
 /** Sources that report how far they are, and stop where they are told to. `onKept`: of tensors that are written already. */
 export function reporting(
   tensors: readonly StreamedSource[],
   bytes: number,
-  { signal, onProgress, interrupted }: Reporting,
+  { signal, onProgress, doing, interruptedCode }: Reporting,
 ): { reported: StreamedSource[]; onKept: (kept: readonly TensorSource[]) => void } {
   let doneTensors = 0;
   let doneBytes = 0;
@@ -56,7 +57,11 @@ export function reporting(
     ...source,
     data: async function* () {
       for await (const piece of source.data()) {
-        if (signal?.aborted) throw interrupted(doneBytes / bytes);
+        if (signal?.aborted)
+          throw new CheckpointError(`${doing} was interrupted at ${Math.floor(100 * (doneBytes / bytes))} %.`, {
+            code: interruptedCode,
+            hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
+          });
         yield piece;
         progress(source.name, piece.byteLength, 0);
       }
