@@ -119,6 +119,11 @@ describe('refused, in a sentence', () => {
       /bad\.jsonl:1 should hold a JSON object/,
     ],
     [
+      'a key twice',
+      () => ['--inputs', write(join(folder, 'bad.jsonl'), '{"messages": [], "messages": [{"role": "user"}]}')],
+      /bad\.jsonl:1 should hold a JSON object.*: the key "messages" is there twice/,
+    ],
+    [
       'an answer at its end',
       () => ['--inputs', line({ messages: [question, { role: 'assistant', content: 'b' }] })],
       /bad\.jsonl:1 ends with a message of the role "assistant"/,

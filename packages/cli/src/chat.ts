@@ -77,7 +77,7 @@ export class Chat {
     const text = new NewText(tokenizer, model.kind === 'decoder-only' ? ids.length : 1, stops);
     const limited = generation.maxNewTokens !== undefined || generation.maxLength !== undefined;
     const [row] = await this.decoder.sequences(
-      inputOf(ids, tokenizer.padId, generation.maxLength === undefined ? LENGTH_STEP : 1),
+      inputOf(ids, model.specialTokens.pad, generation.maxLength === undefined ? LENGTH_STEP : 1),
       {
         eos: isKnown ? [...new Set([...generation.eos, end.token])] : generation.eos,
         maxNewTokens: limited ? undefined : DEFAULT_ANSWER_TOKENS,

@@ -168,8 +168,13 @@ describe('HuggingFaceTokenizer', () => {
     expect((await HuggingFaceTokenizer.open({ path: configured, padToken: '[U]' })).padId).toBe(3);
   });
 
-  it.each<[string, Record<string, string>, string]>([
+  it.each<[string, Record<string, string | Uint8Array>, string]>([
     ['an empty folder', {}, 'holds no tokenizer.json'],
+    [
+      'another encoding',
+      { 'tokenizer.json': Buffer.from('{"é": 1}', 'latin1') },
+      'is not UTF-8: byte 0xe9 at offset 2.',
+    ],
     ['half a file', { 'tokenizer.json': '{"model":' }, 'tokenizer.json is not a valid JSON file'],
     ['a list', { 'tokenizer.json': '[]' }, 'it holds no object'],
     [

@@ -1,8 +1,9 @@
 import { DataError, defineComponent, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { namedTokensOf } from './named-tokens';
+import { readTextFile } from './text-file';
 import { loadOniguruma } from './tokenizer-json/oniguruma';
 import { TokenizerPipeline } from './tokenizer-json/pipeline';
 import { Unsupported } from './tokenizer-json/unsupported';
@@ -133,16 +134,8 @@ function cleanUpSpaces(text: string): string {
 }
 
 async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new DataError(`${file} cannot be read: ${(cause as Error).message}.`, {
-      code: 'tokenizer.unreadable',
-      cause,
-    });
-  }
+  const text = await readTextFile(file, { code: 'tokenizer.unreadable' });
+  if (text === undefined) return undefined;
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;

@@ -8,7 +8,7 @@ const tokenizer = new BytesTokenizer();
 const config = (value: object): string => JSON.stringify(value);
 const QUESTION = [{ role: 'user', content: 'x' }];
 
-async function rendered(files: Record<string, string>, name?: string): Promise<string | undefined> {
+async function rendered(files: Record<string, string | Uint8Array>, name?: string): Promise<string | undefined> {
   return (await findChatTemplate(folderWith(files), tokenizer, { name }))?.render(QUESTION);
 }
 
@@ -50,7 +50,8 @@ test('special tokens are known to it: those of tokenizer_config.json, else of th
   expect(await rendered(files)).toBe('|</s>|<p>');
 });
 
-test.each<[Record<string, string>, RegExp]>([
+test.each<[Record<string, string | Uint8Array>, RegExp]>([
+  [{ 'chat_template.jinja': Buffer.from('é', 'latin1') }, /chat_template\.jinja is not UTF-8: byte 0xe9 at offset 0/],
   [{ 'tokenizer_config.json': '[1]' }, /tokenizer_config\.json does not hold a JSON object/],
   [{ 'tokenizer_config.json': '{"chat_template": 3}' }, /"chat_template" should be a text, or a list of/],
   [{ 'tokenizer_config.json': '{"chat_template": [{"name": "a"}]}' }, /"chat_template" should be a text, or a list of/],

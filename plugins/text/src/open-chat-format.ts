@@ -1,9 +1,11 @@
-import { DataError, type Tokenizer } from '@graft/core';
-import { readFile, stat } from 'node:fs/promises';
+import { DataError, shortened, type Tokenizer } from '@graft/core';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChatFormat, GEMMA_MARKERS } from './chat-format';
 import { JinjaTemplate } from './jinja';
+import { readTextFile } from './text-file';
 
+const UNREADABLE = { code: 'chat.unreadable', exitCode: 2 } as const;
 const TEMPLATE_FILE = 'chat_template.jinja';
 const OLD_TEMPLATE_FILE = 'chat_template.json';
 const CONFIG_FILE = 'tokenizer_config.json';
@@ -68,11 +70,11 @@ interface Found {
 
 async function templateIn(folder: string, config: Json, name: string | undefined): Promise<Found | undefined> {
   const file = join(folder, TEMPLATE_FILE);
-  const source = name === undefined || name === DEFAULT_NAME ? await readText(file) : undefined;
+  const source = name === undefined || name === DEFAULT_NAME ? await readTextFile(file, UNREADABLE) : undefined;
   if (source !== undefined) return { source, file };
   if (name !== undefined) {
     const additional = join(folder, 'additional_chat_templates', `${name}.jinja`);
-    const named = /^[\w.-]+$/.test(name) ? await readText(additional) : undefined;
+    const named = /^[\w.-]+$/.test(name) ? await readTextFile(additional, UNREADABLE) : undefined;
     if (named !== undefined) return { source: named, file: additional };
   }
   const old = join(folder, OLD_TEMPLATE_FILE);
@@ -82,7 +84,7 @@ async function templateIn(folder: string, config: Json, name: string | undefined
 }
 
 async function templateFile(file: string, name: string | undefined): Promise<Found | undefined> {
-  if (!file.endsWith('.json')) return { source: (await readText(file))!, file };
+  if (!file.endsWith('.json')) return { source: (await readTextFile(file, UNREADABLE))!, file };
   const found = choose((await readJson(file))?.chat_template, file, name);
   if (found) return found;
   throw new DataError(`${file} has no "chat_template".`, { code: 'chat.missing', exitCode: 2 });
@@ -94,7 +96,7 @@ function choose(value: unknown, file: string, name: string | undefined): Found |
   if (typeof value === 'string')
     return name === undefined || name === DEFAULT_NAME ? { source: value, file } : undefined;
   const malformed = new DataError(
-    `${file}: "chat_template" should be a text, or a list of { name, template }, but is ${JSON.stringify(value).slice(0, 60)}.`,
+    `${file}: "chat_template" should be a text, or a list of { name, template }, but is ${shortened(JSON.stringify(value), 60)}.`,
     { code: 'chat.template', exitCode: 2 },
   );
   if (typeof value !== 'object') throw malformed;
@@ -129,15 +131,8 @@ function specialTexts(config: Json, tokenizer: Tokenizer): Record<string, string
   return texts;
 }
 
-async function readText(file: string): Promise<string | undefined> {
-  return readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined;
-    throw new DataError(`${file} cannot be read: ${cause.message}.`, { code: 'chat.unreadable', exitCode: 2, cause });
-  });
-}
-
 async function readJson(file: string): Promise<Json | undefined> {
-  const text = await readText(file);
+  const text = await readTextFile(file, UNREADABLE);
   if (text === undefined) return undefined;
   let value: unknown;
   try {
@@ -146,5 +141,5 @@ async function readJson(file: string): Promise<Json | undefined> {
     // Told below, like a value of another kind.
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  throw new DataError(`${file} does not hold a JSON object.`, { code: 'chat.unreadable', exitCode: 2 });
+  throw new DataError(`${file} does not hold a JSON object.`, UNREADABLE);
 }

@@ -83,20 +83,22 @@ async function answerAll(
 
 /** Throws DataError for a line that does not hold a conversation that waits for an answer. */
 async function readConversations(file: string): Promise<Conversation[]> {
-  const { DataError } = await import('@graft/core');
+  const { DataError, JsonProblem, parseJson } = await import('@graft/core');
   const { parseConversation, RowProblem } = await import('@graft/text');
   return (await readTexts(file)).map((line, i) => {
     const where = `${file}:${i + 1}`;
     const wrong = (problem: string): Error =>
       new DataError(`${where} ${problem}.`, { code: 'data.bad-line', exitCode: 2 });
     let object: unknown;
+    let problem = '';
     try {
-      object = JSON.parse(line);
-    } catch {
-      // Told below, in the same words as a value of another kind.
+      object = parseJson(line);
+    } catch (error) {
+      if (!(error instanceof JsonProblem)) throw error;
+      problem = `: ${error.what}`;
     }
     if (typeof object !== 'object' || object === null || Array.isArray(object))
-      throw wrong('should hold a JSON object, {"messages": [{"role": "user", "content": "…"}]}');
+      throw wrong(`should hold a JSON object, {"messages": [{"role": "user", "content": "…"}]}${problem}`);
     if (Object.hasOwn(object, 'answer')) throw wrong('has an "answer" already');
     try {
       const messages = parseConversation((object as { messages?: unknown }).messages, 'messages');

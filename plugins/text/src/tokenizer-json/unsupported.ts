@@ -1,3 +1,5 @@
+import { shortened } from '@graft/core';
+
 /** A part of a tokenizer.json that cannot be followed to the letter. Whoever opens the file says which file it is. */
 export class Unsupported extends Error {
   constructor(
@@ -14,7 +16,7 @@ export type Part = Readonly<Record<string, unknown>> & { readonly type?: unknown
 
 export function partOf(value: unknown, where: string): Part {
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Part;
-  throw new Unsupported(where, `expected an object, found ${JSON.stringify(value)?.slice(0, 40) ?? 'nothing'}`);
+  throw new Unsupported(where, `expected an object, found ${shortened(JSON.stringify(value) ?? 'nothing', 40)}`);
 }
 
 export function listOf(value: unknown, where: string): readonly unknown[] {
@@ -30,7 +32,7 @@ export function optional(part: Part, key: string, type: string, where: string): 
   const value = part[key];
   if (value === undefined || value === null) return undefined;
   if (typeof value === type) return value;
-  throw new Unsupported(where, `${key} should be a ${type}, found ${JSON.stringify(value).slice(0, 40)}`);
+  throw new Unsupported(where, `${key} should be a ${type}, found ${shortened(JSON.stringify(value), 40)}`);
 }
 
 export function required(part: Part, key: string, type: 'string', where: string): string;
