@@ -1,8 +1,8 @@
-import { CheckpointError, GraftError } from '@graft/engine';
+import { CheckpointError, formatSize, GraftError, systemReason } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { formatSize, reasonOf, unreadable } from './problems';
+import { unreadable } from './problems';
 
 /** Names of unfinished files and folders begin so; readers ignore them. */
 export const TEMPORARY_PREFIX = '.graft-tmp-';
@@ -56,7 +56,7 @@ export async function writeFailure(
       cause,
     });
   }
-  const reason = reasonOf(cause) ?? (cause instanceof Error ? cause.message : String(cause));
+  const reason = systemReason(cause) ?? (cause instanceof Error ? cause.message : String(cause));
   return new CheckpointError(`${file} could not be written: ${reason.replaceAll(temporary, () => target)}.`, {
     code: 'checkpoint.unwritable',
     cause,
@@ -154,7 +154,7 @@ export async function removeAtomically(path: string): Promise<void> {
     await rm(doomed, { recursive: true, force: true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
-    const reason = reasonOf(cause) ?? (cause as Error).message;
+    const reason = systemReason(cause) ?? (cause as Error).message;
     throw new CheckpointError(`${path} could not be removed: ${reason}.`, { code: 'checkpoint.unwritable', cause });
   }
 }

@@ -1,5 +1,4 @@
-import { CheckpointError, shortened } from '@graft/engine';
-import { readFile } from 'node:fs/promises';
+import { CheckpointError, readRegularFile, shortened } from '@graft/engine';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { fromFloat64, isFloatDtype, storedWidth, toFloat32, type StoredDtype } from './dtypes';
@@ -27,7 +26,7 @@ export async function readTokenizerFiles(folder: string): Promise<Record<string,
   for (const name of TOKENIZER_FILES) {
     const file = join(folder, name);
     if (!(await exists(file))) continue;
-    files[name] = await readFile(file).catch((cause: unknown) => {
+    files[name] = await readRegularFile(file).catch((cause: unknown) => {
       throw unreadable(file, cause);
     });
   }

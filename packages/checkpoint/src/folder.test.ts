@@ -1,8 +1,9 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describeIf, SHARED, temporaryFolder } from '../../../test/support';
 import { CheckpointReader } from './folder';
+import { readJsonObject } from './json';
 import { writeCheckpoint } from './write-folder';
 import { listSnapshots } from './list-snapshots';
 import { loadSnapshotState, openSnapshotOptimizer, pruneSnapshots, saveSnapshot } from './snapshot';
@@ -220,3 +221,46 @@ describeIf(
     });
   },
 );
+
+describe('files that are not what they should be', () => {
+  /** A FIFO where no content is given. */
+  const withFile = (name: string, content?: string | Buffer): string => {
+    const file = join(temporaryFolder(), name);
+    if (content === undefined) execFileSync('mkfifo', [file]);
+    else writeFileSync(file, content);
+    return file;
+  };
+
+  it.each([
+    ['a FIFO', undefined, 'cannot be read: it is a FIFO, not a regular file'],
+    ['17 MiB', `{"a": "${'x'.repeat(17 << 20)}"}`, 'cannot be read: it has 17.0 MiB, expected at most 16.0 MiB'],
+    [
+      '20,000 lists deep',
+      `{"a": ${'['.repeat(20_000)}${']'.repeat(20_000)}}`,
+      'does not hold a JSON object: it has more than 500 objects and lists within each other (1:506)',
+    ],
+    ['a key twice', '{"a": 1,\n"a": 2}', 'does not hold a JSON object: the key "a" is there twice (2:1)'],
+    ['no UTF-8', Buffer.from('{"a": "\xe9"}', 'latin1'), 'cannot be read: it is not UTF-8 (byte 0xe9 at offset 7)'],
+  ])('%s as config.json is refused in one sentence', async (_, content, problem) => {
+    const file = withFile('config.json', content);
+    await expect(readJsonObject(file)).rejects.toMatchObject({
+      name: 'CheckpointError',
+      message: `${file} ${problem}.`,
+    });
+  });
+
+  it('a FIFO, a device, a FIFO in place of the weights are not checkpoints', async () => {
+    for (const [path, kind] of [
+      [withFile('fifo'), 'FIFO'],
+      ['/dev/zero', 'device'],
+    ])
+      await expect(CheckpointReader.open(path)).rejects.toMatchObject({
+        name: 'CheckpointError',
+        message: `${path} cannot be read: it is a ${kind}, not a regular file.`,
+      });
+    const weights = withFile('model.safetensors');
+    await expect(CheckpointReader.open(dirname(weights))).rejects.toThrow(
+      `${weights} cannot be read: it is a FIFO, not a regular file.`,
+    );
+  });
+});

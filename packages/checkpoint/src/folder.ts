@@ -2,7 +2,7 @@ import { CheckpointError } from '@graft/engine';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { FileRange } from './direct';
-import type { TensorInfo } from './header';
+import { MAX_HEADER_BYTES, type TensorInfo } from './header';
 import { readJsonObject } from './json';
 import { listSnapshots } from './list-snapshots';
 import { unreadable } from './problems';
@@ -187,7 +187,7 @@ async function snapshotInside(folder: string): Promise<string | undefined> {
 async function readIndex(file: string): Promise<Map<string, string>> {
   const wrong = (problem: string): CheckpointError =>
     new CheckpointError(`${file} is not an index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
-  const { weight_map: weightMap } = await readJsonObject(file, { uniqueKeys: true });
+  const { weight_map: weightMap } = await readJsonObject(file, { maxBytes: MAX_HEADER_BYTES });
   if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap))
     throw wrong('expected an object "weight_map"');
   const places = new Map<string, string>();

@@ -1,7 +1,9 @@
 import { CheckpointError, cutText, shortened } from '@graft/engine';
 import { isStoredDtype, STORED_DTYPES, storedWidth, type StoredDtype } from './dtypes';
 import { malformed } from './problems';
-import { scanKeys } from './strict-json';
+import { keysInOrder } from './key-order';
+import { parseJson } from './parse-json';
+import { decodeUtf8, describeInvalidUtf8 } from './unicode';
 
 /** What a tensor is, apart from its numbers. */
 export interface TensorSpec {
@@ -44,22 +46,20 @@ export function describeTensor({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'sha
  * as long as dtype and shape say, and the tensors cover the data without holes or overlaps.
  */
 export function parseHeader(file: string, json: Uint8Array, dataStart: number, fileBytes: number): Header {
-  let text: string;
+  const text = decodeUtf8(json);
+  if (text === undefined)
+    throw malformed(file, `its header of ${json.length} bytes is not UTF-8 (${describeInvalidUtf8(json)})`);
   let parsed: unknown;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
-    parsed = JSON.parse(text);
-  } catch {
-    throw malformed(file, `its header is not JSON (${json.length} bytes)`);
+    parsed = parseJson(text);
+  } catch (cause) {
+    throw malformed(file, `its header of ${json.length} bytes is not valid JSON: ${(cause as Error).message}`);
   }
   if (typeof parsed !== 'object' || parsed === null || !text.startsWith('{'))
     throw malformed(file, `its header is not a JSON object: expected "{", got ${JSON.stringify(cutText(text, 10))}`);
-  const { keys, duplicate } = scanKeys(text);
-  if (duplicate !== undefined)
-    throw malformed(file, `its header has ${quote(duplicate)} twice, expected every name once`);
   const entries = parsed as Record<string, unknown>;
   const tensors = new Map<string, TensorInfo>();
-  for (const name of keys)
+  for (const name of keysInOrder(entries, text))
     if (name !== METADATA) tensors.set(name, parseEntry(file, name, entries[name], dataStart, fileBytes));
   checkCoverage(file, tensors, dataStart, fileBytes);
   return { tensors, metadata: Object.hasOwn(entries, METADATA) ? parseMetadata(file, entries[METADATA]) : {} };

@@ -14,6 +14,9 @@ export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE } from './folder'
 export { writeCheckpoint, type CheckpointContents } from './write-folder';
 export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './resumable';
 export { readJsonObject } from './json';
+export { readJsonFile, readTextFile } from './read-file';
+export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } from './parse-json';
+export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
 export { readRecord, RECORD_FILE, recordFile, type CheckpointRecord } from './record';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
 export { listSnapshots } from './list-snapshots';

@@ -1,30 +1,38 @@
-import { CheckpointError } from '@graft/engine';
-import { open, readFile } from 'node:fs/promises';
+import { CheckpointError, LARGEST_SETTINGS_BYTES } from '@graft/engine';
+import { open } from 'node:fs/promises';
 import { WriteProblem } from './atomic';
+import { JsonProblem, parseJson } from './parse-json';
 import { unreadable } from './problems';
-import { scanKeys } from './strict-json';
+import { readTextFile } from './read-file';
 
-/** A JSON file that must hold an object. Throws CheckpointError; with `uniqueKeys`, for a key given twice as well. */
+export interface JsonObjectOptions {
+  /** A longer file is an error. Default: LARGEST_SETTINGS_BYTES. */
+  readonly maxBytes?: number;
+}
+
+/**
+ * A JSON file that must hold an object. Throws CheckpointError for one that cannot be read, is not a regular file, is too long,
+ * is not UTF-8, holds anything else, or a key twice.
+ */
 export async function readJsonObject(
   file: string,
-  options: { uniqueKeys?: boolean } = {},
+  { maxBytes = LARGEST_SETTINGS_BYTES }: JsonObjectOptions = {},
 ): Promise<Record<string, unknown>> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+  const text = await readTextFile(file, { maxBytes }).catch((cause: unknown) => {
     throw unreadable(file, cause);
   });
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    // Told below, in the same words as a value of another kind.
+    value = parseJson(text);
+  } catch (cause) {
+    if (!(cause instanceof JsonProblem)) throw cause;
+    throw new CheckpointError(`${file} does not hold a JSON object: ${cause.message}.`, {
+      code: 'checkpoint.malformed',
+      cause,
+    });
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new CheckpointError(`${file} does not hold a JSON object.`, { code: 'checkpoint.malformed' });
-  const duplicate = options.uniqueKeys ? scanKeys(text).duplicate : undefined;
-  if (duplicate !== undefined)
-    throw new CheckpointError(`${file} has ${JSON.stringify(duplicate)} twice, expected every name once.`, {
-      code: 'checkpoint.duplicate',
-    });
   return value as Record<string, unknown>;
 }
 

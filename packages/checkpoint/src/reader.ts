@@ -1,5 +1,5 @@
-import { CheckpointError } from '@graft/engine';
-import { open, type FileHandle } from 'node:fs/promises';
+import { CheckpointError, openRegularFile } from '@graft/engine';
+import type { FileHandle } from 'node:fs/promises';
 import { FileRange } from './direct';
 import { isFloatDtype, storedWidth, toFloat32, toInt32 } from './dtypes';
 import { describeTensor, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
@@ -28,13 +28,11 @@ export class SafetensorsReader {
 
   /** Throws CheckpointError for a missing, truncated or lying file. */
   static async open(file: string): Promise<SafetensorsReader> {
-    const handle = await open(file, 'r').catch((cause: unknown) => {
+    const handle = await openRegularFile(file).catch((cause: unknown) => {
       throw unreadable(file, cause);
     });
     try {
-      const stat = await handle.stat();
-      if (stat.isDirectory()) throw malformed(file, 'it is a folder');
-      const { size } = stat;
+      const { size } = await handle.stat();
       if (size < 8) throw malformed(file, `expected at least 8 bytes, got ${size}`);
       const prefix = new Uint8Array(8);
       await readFully(handle, file, prefix, 0);

@@ -24,14 +24,19 @@ const f32 = (shape: number[], start: number, end: number): object => ({
 });
 
 test.each<[string, () => string, RegExp]>([
-  ['an empty file', () => craft('', Buffer.alloc(0), 0n), /its header is not JSON/],
+  ['an empty file', () => craft('', Buffer.alloc(0), 0n), /its header of \d+ bytes is not valid JSON: /],
   [
     'a header longer than the file',
     () => craft({}, Buffer.alloc(0), 5000n),
     /its header claims 5000 bytes, but the file has 10/,
   ],
   ['a header beyond reason', () => craft({}, Buffer.alloc(0), 2n ** 40n), /its header claims 1099511627776 bytes/],
-  ['a header that is no JSON', () => craft('{"a": '), /its header is not JSON/],
+  ['a header that is no JSON', () => craft('{"a": '), /its header of \d+ bytes is not valid JSON: /],
+  [
+    'a header 20,000 deep',
+    () => craft(`{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`),
+    /its header of 40006 bytes is not valid JSON: it has more than 500 objects and lists within each other \(1:505\)/,
+  ],
   ['a header that is a list', () => craft([]), /its header is not a JSON object/],
   [
     'an unknown dtype',
@@ -67,7 +72,7 @@ test.each<[string, () => string, RegExp]>([
   [
     'a name given twice, of which JSON.parse would keep the last',
     () => craft(`{"a":${JSON.stringify(f32([1], 0, 4))},"a":${JSON.stringify(f32([1], 0, 4))}}`, Buffer.alloc(4)),
-    /its header has "a" twice, expected every name once/,
+    /is not valid JSON: the key "a" is there twice \(1:55\)/,
   ],
   [
     'bytes that no tensor claims',

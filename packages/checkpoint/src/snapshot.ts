@@ -76,7 +76,7 @@ function checkVersion(file: string, version: unknown): void {
 export async function checkSnapshot(folder: string): Promise<void> {
   const manifestFile = join(folder, MANIFEST_FILE);
   if ((await exists(folder)) && !(await exists(manifestFile))) throw broken(folder, `${MANIFEST_FILE} is missing`);
-  const { version, files } = await readJsonObject(manifestFile, { uniqueKeys: true });
+  const { version, files } = await readJsonObject(manifestFile);
   checkVersion(manifestFile, version);
   if (typeof files !== 'object' || files === null || Array.isArray(files))
     throw broken(folder, `${MANIFEST_FILE} lists no files`);

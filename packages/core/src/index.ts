@@ -11,6 +11,14 @@ export {
   UsageError,
   cutText,
   shortened,
+  FileProblem,
+  LARGEST_SETTINGS_BYTES,
+  LARGEST_WHOLE_FILE_BYTES,
+  openRegularFile,
+  openRegularFileSync,
+  readInput,
+  readRegularFile,
+  streamRegularFile,
   type GraftErrorOptions,
 } from '@graft/engine';
 export * from './interfaces';
@@ -25,8 +33,20 @@ export * from './batch';
 export * from './special-tokens';
 export * from './suggest';
 export { matchesName } from './match-name';
-export { ExactNumber, JsonProblem, parseJson, type JsonOptions } from './json';
-export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
+export {
+  DEEPEST_JSON,
+  decodeUtf8,
+  describeInvalidUtf8,
+  escapedUnit,
+  ExactNumber,
+  invalidUtf8At,
+  JsonProblem,
+  loneSurrogate,
+  parseJson,
+  readJsonFile,
+  readTextFile,
+  type JsonOptions,
+} from '@graft/checkpoint';
 export * from './config';
 export * from './run';
 export * from './training';

@@ -22,4 +22,5 @@ export { after, innerGradients, recomputed, valueAndGradients, withGradient, wit
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';
-export { cutText, shortened } from './text';
+export { cutText, formatSize, shortened } from './text';
+export * from './files';

@@ -14,3 +14,10 @@ export function cutText(text: string, longest: number): string {
 export function shortened(text: string, longest: number): string {
   return text.length > longest ? `${cutText(text, longest - 1)}…` : text;
 }
+
+/** 1536 → `1.5 KiB`. */
+export function formatSize(bytes: number): string {
+  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
+  const unit = bytes < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${unit === 0 ? bytes : (bytes / 1024 ** unit).toFixed(1)} ${units[unit]}`;
+}

@@ -1,3 +1,4 @@
+import { openRegularFile } from '@graft/engine';
 import { createJiti } from 'jiti';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -10,6 +11,8 @@ const HOST_PACKAGES = ['@graft/core', '@graft/checkpoint', '@graft/engine', 'ref
 
 /** Runs a TypeScript or JavaScript file. One that lies outside of any project gets Graft's packages from this one. */
 export async function importCode(file: string, options: { default?: true } = {}): Promise<unknown> {
+  // A FIFO would keep the loader waiting for ever.
+  await (await openRegularFile(file)).close();
   const near = createRequire(file);
   const host = createRequire(__filename);
   const alias: Record<string, string> = {};

@@ -1,4 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { temporaryFolder } from '../../../../test/support';
 import { BASE, PLUGIN } from '../../test/config-toys';
@@ -155,7 +156,11 @@ test.each([
   ['large.json', '{"seed": 1e400}', 'the number 1e400 is too large for a float64 (1:10)'],
   ['latin.yaml', Buffer.from('name: caf\xe9\n', 'latin1'), 'it is not UTF-8 (byte 0xe9 at offset 9)'],
   ['latin.json', Buffer.from('{"name": "caf\xe9"}', 'latin1'), 'it is not UTF-8 (byte 0xe9 at offset 13)'],
-  ['deep.json', `${'['.repeat(1e5)}${']'.repeat(1e5)}`, 'it has more than 500 objects and lists within each other'],
+  [
+    'deep.json',
+    `${'['.repeat(1e5)}${']'.repeat(1e5)}`,
+    'it has more than 500 objects and lists within each other (1:501)',
+  ],
 ])('what YAML and JSON would change in silence, or never end, is refused at once: %s', async (name, text, reason) => {
   const folder = temporaryFolder();
   writeFileSync(join(folder, name), text);
@@ -185,4 +190,42 @@ test('--set takes no alias within what it stands for', async () => {
     overrides: ['model=&m { a: *m }'],
   });
   await expect(loading).rejects.toThrow('the anchor "m" (line 1) holds itself');
+});
+
+test('what is not a regular file is no config, and is not waited for', async () => {
+  const folder = temporaryFolder();
+  for (const name of ['pipe.yaml', 'pipe.ts', 'pipe']) execFileSync('mkfifo', [join(folder, name)]);
+  mkdirSync(join(folder, 'inside.yaml'));
+  for (const name of ['pipe.yaml', 'pipe.ts', 'pipe'])
+    await expect(load(folder, name)).rejects.toMatchObject({
+      message: `${join(folder, name)} cannot be read as a config: it is a FIFO, not a regular file.`,
+      exitCode: 2,
+    });
+  await expect(load(folder, 'inside.yaml')).rejects.toThrow('cannot be read as a config: it is a folder.');
+  await expect(load(folder, '/dev/zero')).rejects.toThrow('it is a device, not a regular file.');
+  write(folder, { 'odd.txt': 'name: x', 'large.yaml': `name: ${'x'.repeat(17 << 20)}` });
+  await expect(load(folder, 'odd.txt')).rejects.toThrow(
+    'its name does not end in .yaml, .yml, .json, .ts, .mts, .cts, .js, .mjs or .cjs.',
+  );
+  await expect(load(folder, 'large.yaml')).rejects.toThrow('it has 17.0 MiB, expected at most 16.0 MiB.');
+});
+
+test('nothing but the config itself is read where it is looked for', async () => {
+  const folder = temporaryFolder();
+  write(folder, {
+    'graft.config.json': JSON.stringify(BASE),
+    '.config/config.cjs': `require('fs').writeFileSync(${JSON.stringify(join(folder, 'planted'))}, '')`,
+    'import.json': JSON.stringify({ ...BASE, $import: './planted.yaml' }),
+  });
+  const before = process.cwd();
+  try {
+    process.chdir(folder);
+    await load(folder);
+    await load(folder, 'graft.config.json');
+  } finally {
+    process.chdir(before);
+  }
+  expect(existsSync(join(folder, 'planted'))).toBe(false);
+  // A key of cosmiconfig's, which laid other files under the config.
+  await expect(load(folder, 'import.json')).rejects.toThrow('$import');
 });

@@ -1,37 +1,33 @@
-import { ConfigError, GraftError } from '@graft/engine';
-import { cosmiconfig, type Loader } from 'cosmiconfig';
-import { readFile } from 'node:fs/promises';
-import { dirname, parse, resolve } from 'node:path';
-import { parseJson } from '../json';
+import { parseJson, readTextFile } from '@graft/checkpoint';
+import { ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES, openRegularFile } from '@graft/engine';
+import { stat } from 'node:fs/promises';
+import { dirname, extname, join, resolve } from 'node:path';
 import { reasonOf } from '../reason';
-import { decodeUtf8, describeInvalidUtf8 } from '../unicode';
 import { importCode, loadReason } from './code';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
 import { parseYaml } from './yaml';
+
+type Loader = (file: string) => unknown;
 
 const loadCode: Loader = async (file) => {
   try {
     return await importCode(file, { default: true });
   } catch (cause) {
-    if (cause instanceof GraftError) throw cause;
-    // cosmiconfig takes for granted that it is an error.
+    if (cause instanceof GraftError || cause instanceof FileProblem) throw cause;
     throw new Error(await loadReason(file, cause), { cause });
   }
 };
 
-/** The text of a config, without a byte order mark. cosmiconfig's own has other characters where the file is not UTF-8. */
+/** The text of a config, without a byte order mark. */
 async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file);
-  const text = decodeUtf8(bytes);
-  if (text === undefined) throw new Error(`it is not UTF-8 (${describeInvalidUtf8(bytes)})`);
-  return text.replace(/^\ufeff/, '');
+  return (await readTextFile(file, { maxBytes: LARGEST_SETTINGS_BYTES })).replace(/^\ufeff/, '');
 }
 
 const loadYaml: Loader = async (file) => parseYaml(await readText(file));
 
 const loadJson: Loader = async (file) => parseJson(await readText(file));
 
-const LOADERS: Record<string, Loader> = {
+const LOADERS: Readonly<Record<string, Loader>> = {
   '.yaml': loadYaml,
   '.yml': loadYaml,
   '.json': loadJson,
@@ -46,22 +42,27 @@ const SEARCH_PLACES = [
 
 /** `graft.config.*`, or a `.graftrc`, in the folder or the nearest one above it. */
 export async function searchConfigFile(folder: string): Promise<string | undefined> {
-  // Only the place is wanted here: what the file holds is read, with its errors, like that of any other.
-  const loaders = Object.fromEntries(Object.keys(LOADERS).map((extension) => [extension, () => ({ found: true })]));
-  const explorer = cosmiconfig('graft', { searchPlaces: SEARCH_PLACES, loaders, stopDir: parse(folder).root });
-  return (await explorer.search(folder))?.filepath;
+  for (let place = folder; ; place = dirname(place)) {
+    for (const name of SEARCH_PLACES) {
+      const file = join(place, name);
+      // What it holds is read, with its errors, like that of any other.
+      const entry = await stat(file).catch(() => undefined);
+      if (entry && !entry.isDirectory()) return file;
+    }
+    if (dirname(place) === place) return undefined;
+  }
 }
 
 async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
   let value: unknown;
   try {
-    value = (await cosmiconfig('graft', { searchPlaces: SEARCH_PLACES, loaders: LOADERS }).load(file))?.config;
+    const load = LOADERS[extname(file)] as Loader | undefined;
+    if (!load) throw new Error(await oddName(file));
+    value = await load(file);
     if (typeof value === 'function') value = await (value as () => unknown)();
   } catch (cause) {
     if (cause instanceof GraftError) throw cause;
-    const { code } = (cause ?? {}) as NodeJS.ErrnoException;
-    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a folder' };
-    const reason = reasons[code ?? ''] ?? reasonOf(cause).split('\n')[0];
+    const reason = reasonOf(cause).split('\n')[0];
     const by = namedBy === undefined ? '' : ` (${namedBy} extends it)`;
     throw new ConfigError(`${file} cannot be read as a config: ${reason}${by}.`, { code: 'config.unreadable', cause });
   }
@@ -72,6 +73,14 @@ async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
     );
   }
   return value;
+}
+
+/** What is wrong with a file whose name does not say how to read it. Throws FileProblem for what is not a file at all. */
+async function oddName(file: string): Promise<string> {
+  await (await openRegularFile(file)).close();
+  return `its name does not end in ${Object.keys(LOADERS)
+    .join(', ')
+    .replace(/, (?=[^,]*$)/, ' or ')}`;
 }
 
 /** Lays configs over one another: of each first what it extends, in order, then itself. */

@@ -1,5 +1,5 @@
+import { escapedUnit, loneSurrogate } from '@graft/checkpoint';
 import { CORE_SCHEMA, load, Type } from 'js-yaml';
-import { escapedUnit, loneSurrogate } from '../unicode';
 
 const MERGE = new Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: (data: unknown) => data === '<<' });
 

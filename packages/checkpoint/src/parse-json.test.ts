@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { ExactNumber, parseJson } from './json';
+import { ExactNumber, parseJson } from './parse-json';
 
 const digits = (value: unknown): string =>
   value instanceof ExactNumber || typeof value === 'number' ? String(value) : '';
@@ -55,10 +55,17 @@ describe('JSON', () => {
     ['{"a": "x\\uD83D"}', '\\ud83d is half of a surrogate pair, not a character'],
     ['{"\\ude00": 1}', '\\ude00 is half of a surrogate pair, not a character'],
     ['{"a": 1,}', 'property name expected (1:9)'],
+    [`${'['.repeat(20_000)}${']'.repeat(20_000)}`, 'it has more than 500 objects and lists within each other (1:501)'],
+    [`${'{"a":'.repeat(20_000)}1`, 'it has more than 500 objects and lists within each other (1:2501)'],
     ['\ufeff{}', 'invalid symbol (1:1)'],
     ['{"a": NaN}', 'invalid symbol (1:7)'],
   ])('refuses %s', (text, message) => {
     for (const exactNumbers of [false, true]) expect(() => parseJson(text, { exactNumbers })).toThrow(message);
+  });
+
+  it('takes what is just deep enough, and brackets in strings for what they are', () => {
+    const deep = `${'['.repeat(500)}"${'[{'.repeat(600)}\\"[[",1${']'.repeat(500)}`;
+    expect(JSON.stringify(parseJson(deep))).toBe(JSON.stringify(JSON.parse(deep)));
   });
 
   it('is not misled by texts that look like keys, numbers or surrogates', () => {

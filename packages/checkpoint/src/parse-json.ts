@@ -1,8 +1,8 @@
 import { parse, printParseErrorCode, visit, type ParseError } from 'jsonc-parser';
 import { escapedUnit, loneSurrogate } from './unicode';
 
-/** Objects and lists within each other, of a JSON text. */
-const DEEPEST = 500;
+/** Objects and lists within each other that a JSON text may have. What walks values recurses this deep and no deeper. */
+export const DEEPEST_JSON = 500;
 
 /** What is wrong with a JSON text, and where: the message has line and column. */
 export class JsonProblem extends SyntaxError {
@@ -48,11 +48,12 @@ export interface JsonOptions {
 /**
  * JSON.parse without what it loses in silence: a key that an object has twice, half of a surrogate pair (`\ud83d`), and a
  * number that is too large for a float64 are errors, and the digits of numbers are kept where that is asked for. Throws
- * JsonProblem.
+ * JsonProblem, for more than DEEPEST_JSON objects and lists within each other as well, before anything of them is made.
  *
  *     parseJson('{"id": 12345678901234567890}', { exactNumbers: true }).id.digits   ->   '12345678901234567890'
  */
 export function parseJson(text: string, { exactNumbers = false }: JsonOptions = {}): unknown {
+  const keys = countKeys(text);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -64,9 +65,8 @@ export function parseJson(text: string, { exactNumbers = false }: JsonOptions = 
   const census = count(value, text, mayHaveSurrogates);
   if (census.surrogate !== undefined)
     throw new JsonProblem(`${escapedUnit(census.surrogate)} is half of a surrogate pair, not a character`, text);
-  const mayRepeatKeys = census.keys < (text.match(/"\s*:/g)?.length ?? 0);
   const mayBeInexact = exactNumbers && census.numbers && INEXACT.test(text);
-  if (mayRepeatKeys || mayBeInexact || census.overflow) return parseExactly(text, exactNumbers);
+  if (census.keys < keys || mayBeInexact || census.overflow) return parseExactly(text, exactNumbers);
   return value;
 }
 
@@ -85,25 +85,59 @@ function count(value: unknown, text: string, mayHaveSurrogates: boolean): Census
   const look = (one: string): void => {
     if (mayHaveSurrogates) census.surrogate ??= loneSurrogate(one);
   };
-  const walk = (at: unknown, depth: number): void => {
+  const walk = (at: unknown): void => {
     if (typeof at === 'string') look(at);
     else if (typeof at === 'number') {
       census.numbers = true;
       census.overflow ||= !Number.isFinite(at);
     } else if (typeof at === 'object' && at !== null) {
-      if (depth === DEEPEST)
-        throw new JsonProblem(`it has more than ${DEEPEST} objects and lists within each other`, text);
-      if (Array.isArray(at)) for (const item of at) walk(item, depth + 1);
+      if (Array.isArray(at)) for (const item of at) walk(item);
       else
         for (const [key, item] of Object.entries(at)) {
           census.keys++;
           look(key);
-          walk(item, depth + 1);
+          walk(item);
         }
     }
   };
-  walk(value, 0);
+  walk(value);
   return census;
+}
+
+/** Keys of all objects in a text that may be anything, each time that one stands there. Throws JsonProblem where it is too deep. */
+function countKeys(text: string): number {
+  let keys = 0;
+  let depth = 0;
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === QUOTE) {
+      i = endOfString(text, i);
+      if (i < 0) break;
+      let next = i + 1;
+      while (isBlank(text.charCodeAt(next))) next++;
+      if (text.charCodeAt(next) === COLON) keys++;
+      i = next - 1;
+    } else if (unit === OPEN_LIST || unit === OPEN_OBJECT) {
+      if (++depth > DEEPEST_JSON)
+        throw new JsonProblem(`it has more than ${DEEPEST_JSON} objects and lists within each other`, text, i);
+    } else if (unit === CLOSE_LIST || unit === CLOSE_OBJECT) depth--;
+  }
+  return keys;
+}
+
+const [QUOTE, COLON, BACKSLASH] = [0x22, 0x3a, 0x5c];
+const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x7d];
+
+const isBlank = (unit: number): boolean => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09;
+
+/** Where the string ends that begins at `start`, its quotation mark; -1 where it does not end. */
+function endOfString(text: string, start: number): number {
+  for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
+    let backslashes = 0;
+    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return end;
+  }
+  return -1;
 }
 
 /** Token by token; the text is valid JSON. */

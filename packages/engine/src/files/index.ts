@@ -1,0 +1,12 @@
+export { FileProblem, systemReason } from './problem';
+export { readInput, type InputOptions } from './input';
+export {
+  LARGEST_SETTINGS_BYTES,
+  LARGEST_WHOLE_FILE_BYTES,
+  openRegularFile,
+  openRegularFileSync,
+  readRegularFile,
+  streamRegularFile,
+  type ReadOptions,
+  type StreamOptions,
+} from './regular-file';

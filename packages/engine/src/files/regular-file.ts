@@ -1,0 +1,120 @@
+import { closeSync, constants, fstatSync, openSync, statSync, type ReadStream, type Stats } from 'node:fs';
+import { open, stat, type FileHandle } from 'node:fs/promises';
+import { formatSize } from '../text';
+import { FileProblem, problemOf } from './problem';
+
+/** Bytes of a file that is read whole, where its reader has no other bound. JavaScript's texts are not much longer. */
+export const LARGEST_WHOLE_FILE_BYTES = 1 << 28;
+/** Bytes of a file of settings: a config, a config.json, a manifest. */
+export const LARGEST_SETTINGS_BYTES = 1 << 24;
+
+/** Bytes that a file is read by where its size says nothing. */
+const READ_BYTES = 1 << 16;
+
+/**
+ * Without O_NONBLOCK, opening a FIFO waits until somebody writes to it: for ever, on a thread of Node's pool. Reads of regular
+ * files are the same with it.
+ */
+export const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
+
+function checkRegular(entry: Stats): void {
+  if (entry.isFile()) return;
+  if (entry.isDirectory()) throw new FileProblem('it is a folder', 'EISDIR');
+  throw new FileProblem(`it is a ${kindOf(entry)}, not a regular file`, 'NOT_REGULAR');
+}
+
+export function kindOf(entry: Stats): string {
+  if (entry.isFIFO()) return 'FIFO';
+  if (entry.isSocket()) return 'socket';
+  return entry.isCharacterDevice() || entry.isBlockDevice() ? 'device' : 'thing of an unknown kind';
+}
+
+/**
+ * Opens a file for reading. Throws FileProblem, at once, for what is not a regular file: a folder; and a FIFO, a socket or a
+ * device, which may keep a reader waiting for ever or never end.
+ */
+export async function openRegularFile(path: string): Promise<FileHandle> {
+  try {
+    // Before it is opened, because opening a device may have effects; and after, because it may have been replaced.
+    checkRegular(await stat(path));
+    const handle = await open(path, READ_FLAGS);
+    try {
+      checkRegular(await handle.stat());
+    } catch (error) {
+      await handle.close();
+      throw error;
+    }
+    return handle;
+  } catch (cause) {
+    throw problemOf(cause);
+  }
+}
+
+/** As `openRegularFile`, for code that cannot wait. Returns the descriptor. */
+export function openRegularFileSync(path: string): number {
+  try {
+    checkRegular(statSync(path));
+    const descriptor = openSync(path, READ_FLAGS);
+    try {
+      checkRegular(fstatSync(descriptor));
+    } catch (error) {
+      closeSync(descriptor);
+      throw error;
+    }
+    return descriptor;
+  } catch (cause) {
+    throw problemOf(cause);
+  }
+}
+
+export interface ReadOptions {
+  /** A longer file is an error. Default: LARGEST_WHOLE_FILE_BYTES. */
+  readonly maxBytes?: number;
+}
+
+/** A regular file, whole. Throws FileProblem; for a file that is too large, before it is read. */
+export async function readRegularFile(path: string, options: ReadOptions = {}): Promise<Buffer> {
+  const handle = await openRegularFile(path);
+  try {
+    return await readToEnd(handle, (await handle.stat()).size, options);
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * What an open file holds from its position on. `size`: bytes that are expected; files under /proc have 0, and one that is
+ * being written has more by the time it is read.
+ */
+export async function readToEnd(
+  handle: Pick<FileHandle, 'read'>,
+  size: number,
+  { maxBytes = LARGEST_WHOLE_FILE_BYTES }: ReadOptions,
+): Promise<Buffer> {
+  if (size > maxBytes)
+    throw new FileProblem(`it has ${formatSize(size)}, expected at most ${formatSize(maxBytes)}`, 'TOO_LARGE');
+  // One byte more than expected, so that the end is seen without another buffer.
+  let bytes = Buffer.allocUnsafe(size === 0 ? READ_BYTES : size + 1);
+  for (let length = 0; ;) {
+    const { bytesRead } = await handle.read(bytes, length, bytes.length - length, null).catch((cause: unknown) => {
+      throw problemOf(cause);
+    });
+    if (bytesRead === 0) return bytes.subarray(0, length);
+    length += bytesRead;
+    if (length > maxBytes)
+      throw new FileProblem(`it has more than the ${formatSize(maxBytes)} that are read`, 'TOO_LARGE');
+    if (length === bytes.length) bytes = Buffer.concat([bytes], 2 * length);
+  }
+}
+
+export interface StreamOptions {
+  /** First byte. Default: 0. */
+  readonly start?: number;
+  /** Bytes of a piece. */
+  readonly highWaterMark?: number;
+}
+
+/** A regular file as a stream, which closes it. Throws FileProblem as `openRegularFile` does. */
+export async function streamRegularFile(path: string, options: StreamOptions = {}): Promise<ReadStream> {
+  return (await openRegularFile(path)).createReadStream({ ...options, autoClose: true }) as ReadStream;
+}
