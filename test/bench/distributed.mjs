@@ -2,6 +2,7 @@
 //   sum: seconds to sum 64 MiB of gradients over two workers, by the size of their buckets and of the tensors
 //   train: a training step of the same batch in one process (1 thread, all threads) and in two (1 thread each)
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -36,11 +37,13 @@ else await benchTraining();
 async function start(count, ...more) {
   const workers = [];
   for (let i = 0; i < count; i++) workers.push(`127.0.0.1:${await freePort('127.0.0.1')}`);
+  const secret = randomBytes(32).toString('hex');
   const outputs = workers.map((_, rank) => {
     const place = ['--workers', workers.join(','), '--rank', String(rank)];
     const args = [fileURLToPath(import.meta.url), ...positionals, '--mode', values.mode, ...place, ...more];
     if (values.steps !== undefined) args.push('--steps', values.steps);
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const env = { ...process.env, BENCH_SECRET: secret };
+    const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     let text = '';
     child.stdout.on('data', (part) => (text += part));
     return new Promise((resolve, reject) =>
@@ -91,8 +94,8 @@ async function work() {
   const workers = values.workers.split(',');
   const engine = await openEngine({ mode: values.mode, threads: Number(values.threads) });
   const bucketBytes = values.bucket === undefined ? undefined : Number(values.bucket) * MIB;
-  const group =
-    workers.length > 1 ? await engine.collectives.join({ workers, rank: Number(values.rank), bucketBytes }) : undefined;
+  const place = { workers, rank: Number(values.rank), secret: process.env.BENCH_SECRET, local: true };
+  const group = workers.length > 1 ? await engine.collectives.join({ ...place, bucketBytes }) : undefined;
   console.log(JSON.stringify(what === 'sum' ? await sums(group) : await train(engine, group)));
   await group?.leave();
 }

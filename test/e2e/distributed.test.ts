@@ -1,5 +1,5 @@
 import { cacheFolder, findNativeLibrary, freePort } from '@graft/engine';
-import { existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
 import {
@@ -60,11 +60,20 @@ async function addresses(count: number): Promise<string> {
   return [...list].join(',');
 }
 
+const SECRET = write(join(folder, 'secret'), 'known to both workers alone\n');
+chmodSync(SECRET, 0o600);
+
+/** What one worker of several hosts is started with. */
+const member = (list: string, rank: number): string[] => [
+  ...['--workers', list, '--rank', String(rank)],
+  ...['--insecure-network', '--worker-secret-file', SECRET],
+];
+
 /** Worker 0 and worker 1, each started as on a machine of its own. */
 async function twoWorkers(name: string, ...more: string[]): Promise<[StartedCommand, StartedCommand]> {
   const list = await addresses(2);
   const start = (rank: number): StartedCommand =>
-    startGraft(['run', `${name}.yaml`, '--workers', list, '--rank', String(rank), ...more], folder);
+    startGraft(['run', `${name}.yaml`, ...member(list, rank), ...more], folder);
   return [start(0), start(1)];
 }
 
@@ -260,10 +269,7 @@ describe('workers that do not fit', () => {
     config('misfit');
     const list = await addresses(2);
     const start = (rank: number, batchSize: number): Promise<Outcome> =>
-      graft(
-        ['run', 'misfit.yaml', '--workers', list, '--rank', String(rank), '--set', `train.batchSize=${batchSize}`],
-        folder,
-      );
+      graft(['run', 'misfit.yaml', ...member(list, rank), '--set', `train.batchSize=${batchSize}`], folder);
     for (const { status, stderr } of await Promise.all([start(0, 4), start(1, 8)])) {
       expect(stderr).toMatch(/Worker 1 \(.*\) has another config: train\.batchSize is 8, worker 0 has 4\./);
       expect(status).toBe(2);
@@ -285,10 +291,7 @@ describe('workers that do not fit', () => {
   test('a worker that never comes is named', async () => {
     config('lonely');
     const list = await addresses(2);
-    const { status, stderr } = await graft(
-      ['run', 'lonely.yaml', '--workers', list, '--rank', '0', '--worker-timeout', '1'],
-      folder,
-    );
+    const { status, stderr } = await graft(['run', 'lonely.yaml', ...member(list, 0), '--worker-timeout', '1'], folder);
     expect(stderr).toContain(`graft: Worker 1 (${list.split(',')[1]}) did not come within 1 s.`);
     expect(status).toBe(1);
   });
@@ -304,7 +307,7 @@ describe('workers that do not fit', () => {
       'a group of its own',
     );
     if (!native) return;
-    expect(await refused('--workers', 'a:1,b', '--rank', '0')).toContain('"b" is not the address of a worker');
-    expect(await refused('--workers', 'a:1,b:2', '--rank', '2')).toContain("Rank 2 is none of the 2 workers'");
+    expect(await refused(...member('a:1,b', 0))).toContain('"b" is not the address of a worker');
+    expect(await refused(...member('a:1,b:2', 2))).toContain("Rank 2 is none of the 2 workers'");
   });
 });

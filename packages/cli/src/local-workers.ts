@@ -1,4 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -8,6 +9,7 @@ const LOOPBACK = '127.0.0.1';
 const PATIENCE_MS = { done: 10_000, failed: 1000 } as const;
 /** Set for processes that worker 0 started: they end when it does. */
 const STARTED_BY_WORKER_0 = 'GRAFT_LOCAL_WORKER';
+const SECRET_BYTES = 32;
 
 export interface LocalWorkersOptions {
   /** All workers, this process included. */
@@ -24,6 +26,8 @@ export class LocalWorkers {
 
   private constructor(
     readonly addresses: readonly string[],
+    /** Of the group; the others have got it too. */
+    readonly secret: string,
     private readonly children: readonly ChildProcess[],
   ) {
     children.forEach((child, i) => {
@@ -42,6 +46,7 @@ export class LocalWorkers {
       const address = `${LOOPBACK}:${await freePort(LOOPBACK)}`;
       if (!addresses.includes(address)) addresses.push(address);
     }
+    const secret = randomBytes(SECRET_BYTES).toString('hex');
     const children = addresses.slice(1).map((_, i) => {
       const rank = i + 1;
       const own = ['--workers', addresses.join(','), '--rank', String(rank)];
@@ -50,10 +55,12 @@ export class LocalWorkers {
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         env: { ...process.env, [STARTED_BY_WORKER_0]: '1' },
       });
+      // By the channel between parent and child: command lines and environments are read by others.
+      child.once('message', () => child.send({ secret }, () => undefined));
       createInterface({ input: child.stderr! }).on('line', (line) => onLine(`[worker ${rank}] ${line}`));
       return child;
     });
-    return new LocalWorkers(addresses, children);
+    return new LocalWorkers(addresses, secret, children);
   }
 
   /** Aborted when one of them ends. Once the group is complete, the group notices that itself. */
@@ -77,10 +84,18 @@ export class LocalWorkers {
 
 const EXPLAINED = { code: 'workers.start', exitCode: 1, hint: 'What it said is above.' } as const;
 
-/** In a process that worker 0 started: ends it when worker 0 is gone. */
-export function endWithWorker0(): void {
-  if (process.env[STARTED_BY_WORKER_0] === undefined || !process.channel) return;
+/**
+ * In a process that worker 0 started: ends it when worker 0 is gone, and gets the group's secret. Undefined in any other
+ * process.
+ */
+export async function secretOfWorker0(): Promise<string | undefined> {
+  if (process.env[STARTED_BY_WORKER_0] === undefined || !process.channel) return undefined;
+  delete process.env[STARTED_BY_WORKER_0];
   process.on('disconnect', () => process.exit(1));
+  const answer = new Promise<unknown>((resolve) => process.once('message', resolve));
+  process.send!('secret');
+  const { secret } = (await answer) as { readonly secret: string };
   // It alone shall not keep the process.
   process.channel.unref();
+  return secret;
 }

@@ -3,9 +3,10 @@ import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { INTERRUPTED, openLogger, type CommandContext } from '../context';
 import { defaultPlugins } from '../default-plugins';
-import { endWithWorker0, LocalWorkers } from '../local-workers';
+import { LocalWorkers, secretOfWorker0 } from '../local-workers';
 import { collect, engineOption, integer } from '../options';
 import { UsageMistake } from '../report-error';
+import { takeSecretVariable, workerSecret } from '../worker-secret';
 import type { WorkerOptions } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 
@@ -17,6 +18,8 @@ interface RunCommandOptions {
   rank?: number;
   localWorkers?: number;
   workerTimeout?: number;
+  workerSecretFile?: string;
+  insecureNetwork?: boolean;
 }
 
 export function addRunCommand(program: Command, context: CommandContext): void {
@@ -35,6 +38,14 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option('--local-workers <number>', 'train in so many processes on this machine, which are started', integer(1))
     .option('--worker-timeout <seconds>', 'how long the other workers may take to come; default: 300', integer(1))
+    .option(
+      '--worker-secret-file <file>',
+      'with --workers: a file that only you can read, with what all workers know and nobody else; or GRAFT_WORKER_SECRET',
+    )
+    .option(
+      '--insecure-network',
+      "with --workers: agree to TensorFlow's server, which listens everywhere and asks nobody who they are",
+    )
     .addHelpText(
       'after',
       '\nCtrl-C finishes the step, writes a checkpoint and stops with status 130; --resume goes on from there.',
@@ -56,19 +67,19 @@ function resumeBeforeConfig(
 }
 
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
+  const variable = takeSecretVariable();
   checkWorkerOptions(options);
-  if (options.workers !== undefined || (options.localWorkers ?? 1) > 1) {
-    // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
-    if (!context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
-    endWithWorker0();
-  }
+  const group = await workersOf(options, variable);
+  // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
+  if ((group || (options.localWorkers ?? 1) > 1) && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
   const { config } = loaded;
   const engine = { ...config.engine, mode: options.engine ?? config.engine.mode };
   const logger = await openLogger(context);
   const local = await startLocalWorkers(context, file, options, engine.threads);
-  const workers = local ? { addresses: local.addresses, rank: 0, signal: local.ended } : workersOf(options);
+  const { addresses, secret, ended } = local ?? {};
+  const workers = local ? { addresses: addresses!, secret: secret!, rank: 0, local: true, signal: ended } : group;
   let outcome: 'done' | 'failed' = 'failed';
   try {
     await withInterrupt(
@@ -101,17 +112,30 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
   }
 }
 
-function checkWorkerOptions({ workers, rank, localWorkers }: RunCommandOptions): void {
+function checkWorkerOptions(options: RunCommandOptions): void {
+  const { workers, rank, localWorkers } = options;
   if (workers !== undefined && localWorkers !== undefined)
     throw new UsageMistake('--local-workers starts a group of its own; give it, or --workers with --rank.');
   if ((workers === undefined) !== (rank === undefined))
     throw new UsageMistake('--workers and --rank belong together: the list of all, and the place of this one in it.');
+  const [odd] = (['workerSecretFile', 'insecureNetwork'] as const).filter((name) => options[name] !== undefined);
+  if (odd !== undefined && workers === undefined) {
+    const flag = odd === 'insecureNetwork' ? '--insecure-network' : '--worker-secret-file';
+    throw new UsageMistake(`${flag} belongs to --workers; workers of one machine (--local-workers) need none.`);
+  }
 }
 
-function workersOf({ workers, rank }: RunCommandOptions): WorkerOptions | undefined {
+async function workersOf(
+  { workers, rank, insecureNetwork, workerSecretFile }: RunCommandOptions,
+  variable: string | undefined,
+): Promise<WorkerOptions | undefined> {
   if (workers === undefined) return undefined;
   const addresses = workers.split(',').map((address) => address.trim());
-  return { addresses, rank: rank! };
+  const given = await secretOfWorker0();
+  if (given !== undefined) return { addresses, rank: rank!, secret: given, local: true };
+  // Before the secret is asked for: who has not heard of what is exposed shall hear that first.
+  const secret = insecureNetwork ? await workerSecret(workerSecretFile, variable) : '';
+  return { addresses, rank: rank!, secret, insecureNetwork };
 }
 
 /** So that workers on one machine do not fight for its cores. */

@@ -17,7 +17,7 @@ import { loadWarning } from '../training/memory';
 import { Trackers } from '../training/trackers';
 import type { Registry } from '../registry';
 import { RunFolder } from './folder';
-import { joinGroup, type WorkerOptions } from './group';
+import { checkWorkerOptions, joinGroup, type WorkerOptions } from './group';
 import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges } from './resume';
@@ -56,11 +56,12 @@ export interface RunResult extends TrainingResult {
 export async function runExperiment(loaded: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
   const { config } = loaded;
   const { workers } = options;
-  // Before an engine is opened: it is the quickest to know.
+  // Before an engine is opened: these are the quickest to know.
+  if (workers) checkWorkerOptions(workers);
   const found = options.resume && !workers?.rank ? await findRun(config, options.resume) : undefined;
   const { threads = options.threads, ...engineOptions } = config.engine;
   const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
-  const group = workers && (await joinGroup(engine, config, workers));
+  const group = workers && (await joinGroup(engine, config, workers, options.logger ?? silentLogger()));
   try {
     const result = group?.rank
       ? await assist(loaded, options, engine, group)

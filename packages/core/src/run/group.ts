@@ -1,4 +1,13 @@
-import { ConfigError, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
+import {
+  checkNetwork,
+  ConfigError,
+  controlKey,
+  NETWORK_EXPOSURE,
+  UsageError,
+  type Engine,
+  type WorkerGroup,
+} from '@graft/engine';
+import type { Logger } from '../logger';
 import type { ExperimentConfig } from '../config';
 import { ALWAYS_FREE, differences, shown, type Json } from './resume';
 
@@ -8,17 +17,36 @@ export interface WorkerOptions {
   readonly addresses: readonly string[];
   /** This process's place among them. Worker 0 writes the run's folder. */
   readonly rank: number;
+  /**
+   * What all workers of the group know and nobody else, at least 16 bytes. It is written nowhere and never sent: connections
+   * prove that they have it.
+   */
+  readonly secret: string | Uint8Array;
+  /** All workers are processes of this machine, which worker 0 has started. Default: false. */
+  readonly local?: boolean;
+  /**
+   * Agrees to TensorFlow's server, which workers on several hosts need: it listens on every interface, and neither encrypts nor
+   * authenticates. Default: false, and such a group is refused.
+   */
+  readonly insecureNetwork?: boolean;
   /** How long the others may take to come. Default 300 s. */
   readonly timeoutMs?: number;
   /** Aborting it ends the wait for the others, with its reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Waits for the other workers, and sees that they have the same experiment. Throws WorkersError or ConfigError. */
+/** Throws UsageError where a group cannot be joined as these options say: before anything is opened for it. */
+export function checkWorkerOptions(options: WorkerOptions): void {
+  checkNetwork(options);
+  controlKey(options.secret);
+}
+
+/** Waits for the other workers, and sees that they have the same experiment. Throws WorkersError, UsageError or ConfigError. */
 export async function joinGroup(
   engine: Engine,
   config: ExperimentConfig,
   { addresses, ...options }: WorkerOptions,
+  logger: Logger,
 ): Promise<WorkerGroup> {
   if (!engine.collectives) {
     throw new UsageError(
@@ -29,6 +57,7 @@ export async function joinGroup(
       },
     );
   }
+  if (!options.local) logger.warn(NETWORK_EXPOSURE);
   const group = await engine.collectives.join({ workers: addresses, ...options });
   const common = Object.fromEntries(
     Object.entries(config).filter(([key]) => !(ALWAYS_FREE as readonly string[]).includes(key)),

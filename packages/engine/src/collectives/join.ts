@@ -6,6 +6,8 @@ import type { NativeSide } from '../jit/jit';
 import { checkWorkers, formatAddress, parseAddress } from './addresses';
 import { ControlChannel } from './control/channel';
 import { unusable } from './control/hub';
+import { checkNetwork } from './network';
+import { controlKey } from './secret';
 import { serverDef } from './server-def';
 import { TensorFlowGroup } from './tensorflow-group';
 import type { Collectives, JoinOptions, WorkerGroup } from './types';
@@ -25,6 +27,8 @@ export function tensorFlowCollectives(native: NativeSide): Collectives {
 async function join(native: NativeSide, options: JoinOptions): Promise<WorkerGroup> {
   const { workers, rank, timeoutMs = TIMEOUT_MS, bucketBytes = BUCKET_BYTES, signal } = options;
   const addresses = checkWorkers(workers, rank);
+  checkNetwork(options);
+  const key = controlKey(options.secret);
   const { runtime } = native.binding;
   // TensorFlow replaces the context's device, and with it what every tensor points at.
   if (joined || runtime.liveTensors > 0) {
@@ -36,7 +40,7 @@ async function join(native: NativeSide, options: JoinOptions): Promise<WorkerGro
   // Worker 0's own address is for meeting; its tensors come in at another port.
   const dataPort = rank === 0 ? await freePort() : addresses[rank].port;
   if (rank > 0) await checkPort(workers[rank]);
-  const channel = new ControlChannel({ workers, rank, dataPort, timeoutMs, versions: versions(runtime.version) });
+  const channel = new ControlChannel({ workers, rank, key, dataPort, timeoutMs, versions: versions(runtime.version) });
   const stop = (): void => void channel.close({ command: 'fail', reason: String((signal!.reason as Error).message) });
   try {
     const ports = await untilAborted(channel.joined, signal);

@@ -15,6 +15,18 @@ export interface JoinOptions {
   readonly workers: readonly string[];
   /** This process's place in that list. */
   readonly rank: number;
+  /**
+   * What all workers of the group know and nobody else, at least 16 bytes: connections that do not prove it are dropped. It is
+   * never sent.
+   */
+  readonly secret: string | Uint8Array;
+  /** All workers are processes of this machine, which worker 0 has started. Default: false. */
+  readonly local?: boolean;
+  /**
+   * Agrees to TensorFlow's server, which workers on several hosts need: it listens on every interface, and neither encrypts nor
+   * authenticates. Default: false, and such a group is refused.
+   */
+  readonly insecureNetwork?: boolean;
   /** How long the others may take to come. Default 300 s. */
   readonly timeoutMs?: number;
   /** Small tensors are concatenated up to so many bytes before they travel. Default 16 MiB. */
@@ -52,7 +64,8 @@ export interface WorkerGroup {
 export interface Collectives {
   /**
    * Waits for the other workers. Once a process, before it makes tensors. Throws WorkersError naming the address that is
-   * missing, in use, out of range, or run by another version.
+   * missing, in use, out of range, or run by another version; UsageError where the secret or the consent to an insecure network
+   * is missing.
    */
   join(options: JoinOptions): Promise<WorkerGroup>;
 }

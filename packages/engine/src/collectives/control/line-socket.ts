@@ -1,31 +1,32 @@
 import type { Socket } from 'node:net';
+import { parseMessage } from './parse-message';
 import type { WireMessage } from './messages';
 
-/** Of a stranger: who has not said who it is may not fill the memory. */
-const MOST_BEFORE_HELLO = 1 << 20;
-
 const FAREWELL_MS = 1000;
+const NEWLINE = 0x0a;
 
-/** A connection of which each line is a message. */
+/** A connection of which each line is a message. The other side has proved who it is, which does not make its lines right. */
 export class LineSocket {
   /** When something last arrived, in `performance.now()`'s milliseconds. */
   heardAt = performance.now();
-  /** Whether the other side is known; until then its lines may not be long. */
-  trusted = false;
-  private parts: string[] = [];
+  private parts: Buffer[] = [];
   private length = 0;
   private over = false;
 
-  /** `onClose` is called once, with the system's reason if there is one; not after `close`. */
+  /**
+   * `mostBytes`: of a line that arrives. `onClose` is called once, with the system's reason if there is one; not after `close`.
+   * `onNonsense` is called for what is not a message, once; nothing more is read then.
+   */
   constructor(
     private readonly socket: Socket,
+    public mostBytes: number,
     private readonly onMessage: (message: WireMessage) => void,
     private readonly onClose: (reason?: string) => void,
+    private readonly onNonsense: (problem: string) => void,
   ) {
     let reason: string | undefined;
     socket.setNoDelay(true);
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => this.take(text));
+    socket.on('data', (bytes: Buffer) => this.take(bytes));
     socket.on('error', (error: NodeJS.ErrnoException) => (reason = error.code ?? error.message));
     socket.on('close', () => {
       if (this.over) return;
@@ -50,28 +51,38 @@ export class LineSocket {
     });
   }
 
-  private take(text: string): void {
+  private take(bytes: Buffer): void {
     this.heardAt = performance.now();
-    const lines = text.split('\n');
-    const last = lines.pop()!;
-    for (const line of lines) {
-      if (this.over) return;
-      const whole = this.parts.join('') + line;
+    let from = 0;
+    for (let at = bytes.indexOf(NEWLINE); at >= 0 && !this.over; at = bytes.indexOf(NEWLINE, from)) {
+      if (!this.keep(bytes.subarray(from, at))) return;
+      from = at + 1;
+      const line = Buffer.concat(this.parts);
       this.parts = [];
       this.length = 0;
-      let message: WireMessage;
-      try {
-        message = JSON.parse(whole) as WireMessage;
-        if (typeof message !== 'object' || message === null) throw new Error('no object');
-      } catch {
-        // Another program, which took the port for something else.
-        this.socket.destroy();
-        return;
-      }
+      const message = parseMessage(line);
+      if (typeof message === 'string') return this.refuse(message);
       this.onMessage(message);
     }
-    this.parts.push(last);
-    this.length += last.length;
-    if (!this.trusted && this.length > MOST_BEFORE_HELLO) this.socket.destroy();
+    if (!this.over) this.keep(bytes.subarray(from));
+  }
+
+  /** false where the line gets too long. */
+  private keep(part: Buffer): boolean {
+    this.length += part.length;
+    if (this.length > this.mostBytes) {
+      this.refuse(`a line of more than ${this.mostBytes} bytes`);
+      return false;
+    }
+    if (part.length > 0) this.parts.push(part);
+    return true;
+  }
+
+  private refuse(problem: string): void {
+    if (this.over) return;
+    this.over = true;
+    this.parts = [];
+    this.socket.destroy();
+    this.onNonsense(problem);
   }
 }

@@ -1,10 +1,12 @@
-import { connect } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../addresses';
 import type { Message } from '../types';
 import { seconds } from './hub';
 import { LineSocket } from './line-socket';
-import type { ControlEvent, ControlOptions, WireMessage } from './messages';
-import { ControlNode, gone, leftEarly, silent } from './node';
+import type { ControlEvent, ControlOptions, Failure, WireMessage } from './messages';
+import { ControlNode, gone, leftEarly, nonsense, silent } from './node';
+import { MOST_VALUE_BYTES } from './parse-message';
+import { clientOptions, isOtherKey } from './psk';
 
 const RETRY_MS = 300;
 /** Worker 0 knows best who is missing: its word is waited for. */
@@ -12,7 +14,9 @@ const BEHIND_WORKER_0_MS = 5000;
 
 /** The node of every worker but the first. */
 export class Member extends ControlNode {
+  /** Once the other side has proved that it has the group's secret. */
   private line: LineSocket | undefined;
+  private socket: TLSSocket | undefined;
   private welcomed = false;
   private hubLeft = false;
   private readonly open = new Set<number>();
@@ -27,24 +31,30 @@ export class Member extends ControlNode {
   }
 
   private dial(): void {
-    const { workers, rank, versions, dataPort } = this.options;
+    const { workers, rank, versions, dataPort, key } = this.options;
     const { host, port } = parseAddress(workers[0]);
-    const socket = connect({ host, port });
+    const socket = connect({ ...clientOptions(key), host, port });
     const line: LineSocket = new LineSocket(
       socket,
+      MOST_VALUE_BYTES * (workers.length + 1),
       (message) => this.hear(message),
       (reason) => {
         if (this.ended) return;
         if (this.welcomed) return this.hubLeft ? undefined : this.lose(gone(this.name(0), reason));
+        if (isOtherKey(reason)) return this.lose(otherSecret(this.name(0)));
         // It may not have started yet.
         this.problem = reason ?? 'the connection was closed';
         this.retry = setTimeout(() => this.dial(), RETRY_MS);
       },
+      (problem) => this.lose(nonsense(this.name(0), problem)),
     );
-    line.trusted = true;
-    this.line = line;
-    socket.on('connect', () => {
-      this.problem = 'it waits for others, or is another program';
+    this.line = undefined;
+    this.socket = socket;
+    socket.on('secureConnect', () => {
+      // Only the key makes this so; a certificate never does.
+      if (!socket.isSessionReused()) return void socket.destroy();
+      this.problem = 'it waits for others';
+      this.line = line;
       line.send({ t: 'hello', rank, workers, versions, dataPort });
     });
   }
@@ -60,11 +70,14 @@ export class Member extends ControlNode {
   private hear(message: WireMessage): void {
     switch (message.t) {
       case 'welcome':
+        if (this.welcomed || message.dataPorts.length !== this.options.workers.length)
+          return this.lose(nonsense(this.name(0), 'a welcome to another group'));
         clearTimeout(this.patience);
         this.welcomed = true;
         return this.emit({ event: 'joined', dataPorts: message.dataPorts });
       case 'values':
-        this.open.delete(message.id);
+        if (!this.open.delete(message.id) || message.values.length !== this.options.workers.length)
+          return this.lose(nonsense(this.name(0), 'values that nobody waits for'));
         return this.emit({ event: 'values', id: message.id, values: message.values });
       case 'lost':
         return this.lose(message.failure);
@@ -98,6 +111,16 @@ export class Member extends ControlNode {
   protected async close(): Promise<void> {
     clearTimeout(this.patience);
     clearTimeout(this.retry);
-    await this.line?.close();
+    if (this.line) await this.line.close();
+    else this.socket?.destroy();
   }
+}
+
+function otherSecret(name: string): Failure {
+  return {
+    message: `${name} has another secret than this worker.`,
+    code: 'workers.secret',
+    exitCode: 2,
+    hint: 'Give every worker the same secret, by --worker-secret-file FILE or GRAFT_WORKER_SECRET.',
+  };
 }

@@ -11,7 +11,7 @@ export interface Failure {
 /** What must be equal in all workers of a group, by name. */
 export type Versions = Readonly<Record<string, string>>;
 
-/** Between workers: one JSON object a line. Everybody talks to worker 0, which passes on what concerns all. */
+/** Between workers, over TLS: one JSON object a line, which `parseMessage` checks field by field. Everybody talks to worker 0, which passes on what concerns all. */
 export type WireMessage =
   | {
       readonly t: 'hello';
@@ -49,6 +49,8 @@ export interface ControlOptions {
   readonly workers: readonly string[];
   readonly rank: number;
   readonly versions: Versions;
+  /** What proves that a worker belongs to the group: 32 bytes, of `controlKey`. */
+  readonly key: Uint8Array;
   /** Where this worker's tensors arrive. */
   readonly dataPort: number;
   readonly timeoutMs: number;

@@ -1,3 +1,5 @@
+import type { Message } from '../types';
+import { MOST_VALUE_BYTES } from './parse-message';
 import type { Command, ControlEvent, ControlOptions, Failure } from './messages';
 
 export const HEARTBEAT_MS = 2000;
@@ -19,7 +21,7 @@ export abstract class ControlNode {
   handle(command: Command): void {
     switch (command.command) {
       case 'exchange':
-        if (!this.ended) this.exchange(command.id, command.value);
+        if (!this.ended) this.offer(command.id, command.value);
         return;
       case 'fail':
         if (!this.ended) {
@@ -38,8 +40,17 @@ export abstract class ControlNode {
     }
   }
 
+  /** A line that the others would not take ends this worker, and the group, with a sentence that says why. */
+  private offer(id: number, value: Message): void {
+    const bytes = Buffer.byteLength(JSON.stringify(value));
+    if (bytes <= MOST_VALUE_BYTES) return this.exchange(id, value);
+    const reason = `it wants to exchange ${bytes} bytes at once; ${MOST_VALUE_BYTES} are the most.`;
+    this.tellFailure(reason);
+    this.lose(stoppedWith(this.name(this.options.rank), reason));
+  }
+
   protected abstract beat(silenceMs: number): void;
-  protected abstract exchange(id: number, value: Extract<Command, { command: 'exchange' }>['value']): void;
+  protected abstract exchange(id: number, value: Message): void;
   protected abstract tellFailure(reason: string): void;
   protected abstract tellLeaving(): void;
   /** Closes what is open; resolves when what was said is on its way. */
@@ -84,6 +95,14 @@ export function silent(name: string, silenceMs: number): Failure {
     message: `${name} is gone: nothing was heard of it for ${Math.round(silenceMs / 1000)} s.`,
     code: 'workers.gone',
     hint: RESUME,
+  };
+}
+
+export function nonsense(name: string, problem: string): Failure {
+  return {
+    message: `${name} sent ${problem}.`,
+    code: 'workers.message',
+    hint: 'It knows the secret of the group; see that it runs Graft, of the same version.',
   };
 }
 
