@@ -10,7 +10,7 @@ export {
   type TensorData,
   type TensorSource,
 } from './writer';
-export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE } from './folder';
+export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE, isPlainFileName } from './folder';
 export { writeCheckpoint, type CheckpointContents } from './write-folder';
 export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './resumable';
 export { readJsonObject } from './json';

@@ -8,19 +8,20 @@ import { TeacherCache } from './teacher-cache';
 
 const SHARD = 'shard-00000.safetensors';
 
+const LIKELY = [0.5, 0.25, 0.125].map(Math.log);
+
 /** A cache of two sequences of three and two positions, with three tokens each of a vocabulary of 20. */
 async function makeCache(): Promise<string> {
   const folder = temporaryFolder();
   const identity = { teacher: { fingerprint: 'f', path: 't' }, vocabulary: 20, topK: 3, temperature: 1, bos: false };
   const writer = await TeacherCacheWriter.open(folder, { ...identity, selection: 'top', dtype: 'F32' }, 1);
   for (const [i, positions] of [3, 2].entries()) {
-    const values = Float32Array.from({ length: 3 * positions }, (_, at) => -1 - at);
-    const tokens = Int32Array.from(values.keys(), (at) => (7 * at + i) % 20);
+    const tokens = Int32Array.from({ length: 3 * positions }, (_, at) => (7 * at + i) % 20);
     writer.add(String(i).repeat(KEY_BYTES), {
       positions,
       tokens,
-      logProbabilities: values,
-      logRest: values.slice(0, positions),
+      logProbabilities: Float32Array.from(tokens, (_, at) => LIKELY[at % 3]),
+      logRest: new Float32Array(positions).fill(Math.log(0.125)),
     });
   }
   await writer.stepDone('c', 1, null);
@@ -44,8 +45,8 @@ it('gives back what was stored', async () => {
   expect(cache.read('1'.repeat(KEY_BYTES))).toEqual({
     positions: 2,
     tokens: Int32Array.of(1, 8, 15, 2, 9, 16),
-    logProbabilities: Float32Array.of(-1, -2, -3, -4, -5, -6),
-    logRest: Float32Array.of(-1, -2),
+    logProbabilities: Float32Array.from([...LIKELY, ...LIKELY]),
+    logRest: Float32Array.of(Math.log(0.125), Math.log(0.125)),
   });
   cache.dispose();
 });
@@ -55,7 +56,7 @@ it.each([20, -1, 100_204])('refuses the token %d, which no vocabulary of 20 has,
   const file = await change(folder, 'tokens', { 14: id });
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({
     code: 'distillation.cache-tokens',
-    message: `${file} has the token ${id}, but the vocabulary has 20 tokens.`,
+    message: `${file} has the token ${id} at position 4, but the vocabulary has 20 tokens.`,
   });
 });
 
@@ -67,4 +68,80 @@ it.each<[string, Record<number, number>]>([
   const folder = await makeCache();
   await change(folder, 'offsets', offsets);
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({ code: 'distillation.cache-shard' });
+});
+
+/** The bits of a float32, as `change` writes them. */
+const bitsOf = (value: number): number => new Int32Array(Float32Array.of(value).buffer)[0];
+
+it.each<[string, Record<number, number>]>([
+  ['log_probabilities', { 4: bitsOf(NaN) }],
+  ['log_probabilities', { 4: bitsOf(Infinity) }],
+  ['log_probabilities', { 4: bitsOf(0.5) }],
+  ['log_rest', { 1: bitsOf(3) }],
+])('refuses %s that are no logarithms of probabilities when it is opened: %p', async (tensor, numbers) => {
+  const folder = await makeCache();
+  const file = await change(folder, tensor, numbers);
+  await expect(TeacherCache.open(folder)).rejects.toMatchObject({
+    code: 'distillation.cache-probabilities',
+    message: expect.stringMatching(`^${file} has at position 1 (NaN|Infinity|0.5|3), expected`) as string,
+  });
+});
+
+it.each<[string, string, Record<number, number>]>([
+  ['probabilities that do not make 1', 'log_probabilities', { 3: bitsOf(-0.1) }],
+  ['no probability at all', 'log_probabilities', { 3: bitsOf(-Infinity), 4: bitsOf(-Infinity), 5: bitsOf(-Infinity) }],
+  ['a token twice', 'tokens', { 3: 5, 4: 5 }],
+])('refuses a row with %s when it is read', async (_, tensor, numbers) => {
+  const folder = await makeCache();
+  await change(folder, tensor, numbers);
+  const cache = await TeacherCache.open(folder);
+  expect(() => cache.read('0'.repeat(KEY_BYTES))).toThrow(/at position 1/);
+  expect(cache.read('1'.repeat(KEY_BYTES))).toBeDefined();
+  cache.dispose();
+});
+
+/** The index with other words in it. */
+function changeIndex(folder: string, change_: (index: Record<string, unknown> & { shards: object[] }) => void): void {
+  const file = join(folder, 'index.json');
+  const index = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown> & { shards: object[] };
+  change_(index);
+  writeFileSync(file, JSON.stringify(index));
+}
+
+it.each<[string, Parameters<typeof changeIndex>[1], RegExp]>([
+  [
+    'a shard elsewhere',
+    ({ shards }) => Object.assign(shards[0], { file: '../a.safetensors' }),
+    /"\.\.\/a.safetensors"/,
+  ],
+  ['a shard twice', ({ shards }) => shards.push(shards[0]), /"shard-00000.safetensors" twice/],
+  ['a billion billion sequences', ({ shards }) => Object.assign(shards[0], { sequences: 1e15 }), /at most 16777215/],
+  ['more positions than int32', ({ shards }) => Object.assign(shards[0], { positions: 1e12 }), /positions/],
+  ['a vocabulary beyond int32', (index) => Object.assign(index, { vocabulary: 1e12 }), /vocabulary/],
+  ['more tokens than the vocabulary', (index) => Object.assign(index, { topK: 21 }), /topK is 21/],
+])('refuses an index with %s', async (_, change_, message) => {
+  const folder = await makeCache();
+  changeIndex(folder, change_);
+  await expect(TeacherCache.open(folder)).rejects.toMatchObject({
+    code: 'distillation.cache-index',
+    message: expect.stringMatching(message) as string,
+  });
+});
+
+it.each<[string, Parameters<typeof changeIndex>[1], RegExp]>([
+  [
+    'sequences',
+    ({ shards }) => Object.assign(shards[0], { sequences: 16_777_215 }),
+    /"keys" is U8 \[2, 16\], expected/,
+  ],
+  ['positions', ({ shards }) => Object.assign(shards[0], { positions: 6 }), /"tokens" is I32 \[5, 3\], expected/],
+  ['tokens of each', (index) => Object.assign(index, { topK: 4 }), /"tokens" is I32 \[5, 3\], expected I32 \[5, 4\]/],
+  ['dtypes', (index) => Object.assign(index, { dtype: 'F16' }), /"log_probabilities" is F32/],
+])('refuses a shard of other %s than the index says', async (_, change_, message) => {
+  const folder = await makeCache();
+  changeIndex(folder, change_);
+  await expect(TeacherCache.open(folder)).rejects.toMatchObject({
+    code: 'distillation.cache-shard',
+    message: expect.stringMatching(message) as string,
+  });
 });

@@ -26,6 +26,18 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import {
+  checkRows,
+  checkShard,
+  contradicts,
+  MAX_POSITIONS,
+  MAX_SHARDS,
+  MAX_VOCABULARY,
+  problemOfIndex,
+  readOffsets,
+  RowCheck,
+  type ShardTensors,
+} from './check-cache';
 import { KEY_BYTES } from './sequences';
 
 const count = z.int().nonnegative();
@@ -37,7 +49,7 @@ const indexSchema = z.strictObject({
   version: z.literal(1),
   /** `path` is where the teacher lay, for humans; the fingerprint tells which it was. */
   teacher: z.strictObject({ fingerprint: z.string(), path: z.string() }),
-  vocabulary: count,
+  vocabulary: count.max(MAX_VOCABULARY),
   /** Tokens that are kept of each distribution. */
   topK: z.int().positive(),
   /** Which: the most probable ones, or some that were drawn by their probability without replacement. */
@@ -46,7 +58,9 @@ const indexSchema = z.strictObject({
   /** Whether the teacher read a start token in front of each sequence. Absent in caches from before there was a choice: it read none. */
   bos: z.boolean().optional(),
   dtype: z.enum(['F16', 'F32']),
-  shards: z.array(z.strictObject({ file: z.string(), sequences: count, positions: count })),
+  shards: z
+    .array(z.strictObject({ file: z.string(), sequences: count, positions: count.max(MAX_POSITIONS) }))
+    .max(MAX_SHARDS),
   /** By config: steps whose sequences are all here, and where the data stood behind them. */
   progress: z.record(z.string(), z.strictObject({ step: count, data: z.json() })).default({}),
 });
@@ -71,9 +85,10 @@ export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex 
   const file = join(folder, INDEX_FILE);
   if (!existsSync(file)) return undefined;
   const parsed = indexSchema.safeParse(await readJsonObject(file));
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0];
-  throw new DataError(`${file} is not the index of a teacher's cache: ${path.join('.') || 'it'}: ${message}.`, {
+  const issue = parsed.error?.issues[0];
+  const problem = parsed.success ? problemOfIndex(parsed.data) : `${issue!.path.join('.') || 'it'}: ${issue!.message}`;
+  if (parsed.success && problem === undefined) return parsed.data;
+  throw new DataError(`${file} is not the index of a teacher's cache: ${problem}.`, {
     code: 'distillation.cache-index',
     exitCode: 2,
   });
@@ -112,19 +127,9 @@ export interface StoredSequence {
   readonly logRest: Float32Array;
 }
 
-interface Shard {
+interface Shard extends ShardTensors {
   readonly file: string;
-  readonly tokens: TensorInfo;
-  readonly logProbabilities: TensorInfo;
-  readonly logRest: TensorInfo;
 }
-
-/**
- * Bytes of token ids that are checked when a cache is opened, a second or two of reading. Those behind them are checked when
- * they are read.
- */
-const CHECKED_BYTES = 2 ** 31;
-const CHUNK_BYTES = 2 ** 24;
 
 /** Files that are open at a time: a cache may have more of them than a process may open. */
 const OPEN_FILES = 64;
@@ -143,8 +148,8 @@ export class TeacherCache {
   ) {}
 
   /**
-   * Throws DataError where there is no cache, CheckpointError where one of its files is broken, or has token ids beyond the
-   * vocabulary.
+   * Throws DataError where there is no cache, CheckpointError where one of its files is broken, is not what the index says, or
+   * has token ids beyond the vocabulary.
    */
   static async open(folder: string): Promise<TeacherCache> {
     const index = await readCacheIndex(folder);
@@ -158,33 +163,23 @@ export class TeacherCache {
     const table = new Int32Array(3 * index.shards.reduce((sum, { sequences }) => sum + sequences, 0));
     const places = new Map<string, number>();
     const shards: Shard[] = [];
-    let unchecked = CHECKED_BYTES;
-    for (const { file, sequences, positions } of index.shards) {
-      const reader = await SafetensorsReader.open(join(folder, file));
+    const rows = new RowCheck(index);
+    for (const shard of index.shards) {
+      const file = join(folder, shard.file);
+      const reader = await SafetensorsReader.open(file);
       try {
+        // Before anything is read: what follows is no longer than the file.
+        const tensors = checkShard(reader, shard, index);
+        const offsets = await readOffsets(reader, shard.positions);
         const keys = Buffer.from(await reader.readBytes('keys'));
-        const offsets = await reader.readInt32('offsets');
-        if (keys.length !== sequences * KEY_BYTES || offsets.length !== sequences + 1) throw contradicts(folder, file);
-        for (let i = 0; i < sequences; i++) {
+        for (let i = 0; i < shard.sequences; i++) {
           const place = places.size;
           table.set([shards.length, offsets[i], offsets[i + 1] - offsets[i]], 3 * place);
           places.set(keys.toString('latin1', i * KEY_BYTES, (i + 1) * KEY_BYTES), place);
-          if (places.size === place) throw contradicts(folder, file);
+          if (places.size === place) throw contradicts(file, `its sequence ${i} is in the cache already`);
         }
-        const [tokens, logProbabilities, logRest] = ['tokens', 'log_probabilities', 'log_rest'].map((name) =>
-          reader.info(name),
-        );
-        if (tokens.shape[1] !== index.topK || logProbabilities.dtype !== index.dtype) throw contradicts(folder, file);
-        if (tokens.dtype !== 'I32' || [tokens, logProbabilities, logRest].some(({ shape }) => shape[0] !== positions))
-          throw contradicts(folder, file);
-        if (offsets[0] !== 0 || offsets[sequences] !== positions || !isRising(offsets)) throw contradicts(folder, file);
-        const checked = Math.min(tokens.byteLength, unchecked);
-        for (let start = 0; start < checked; start += CHUNK_BYTES) {
-          const range = { start, end: Math.min(start + CHUNK_BYTES, checked) };
-          checkTokens(join(folder, file), new Int32Array((await reader.readBytes('tokens', range)).buffer), index);
-        }
-        unchecked -= checked;
-        shards.push({ file: join(folder, file), tokens, logProbabilities, logRest });
+        await rows.check(reader, tensors);
+        shards.push({ file, ...tensors });
       } finally {
         await reader.close();
       }
@@ -217,14 +212,14 @@ export class TeacherCache {
       this.fill(file, bytes, tensor.offset + first * width);
       return bytes;
     };
-    const ids = new Int32Array(rows(tokens).buffer);
-    checkTokens(file, ids, this.index);
-    return {
+    const stored = {
       positions,
-      tokens: ids,
+      tokens: new Int32Array(rows(tokens).buffer),
       logProbabilities: toFloat32(rows(logProbabilities), logProbabilities.dtype),
       logRest: toFloat32(rows(logRest), logRest.dtype),
     };
+    checkRows(file, stored, this.index, first);
+    return stored;
   }
 
   dispose(): void {
@@ -256,24 +251,4 @@ export class TeacherCache {
       });
     }
   }
-}
-
-const isRising = (offsets: Int32Array): boolean => offsets.every((offset, i) => i === 0 || offset >= offsets[i - 1]);
-
-/** An id beyond the vocabulary would be the probability of a token that there is not, in silence. */
-function checkTokens(file: string, ids: Int32Array, { vocabulary }: TeacherCacheIndex): void {
-  for (const id of ids) {
-    if (id >= 0 && id < vocabulary) continue;
-    throw new CheckpointError(`${file} has the token ${id}, but the vocabulary has ${vocabulary} tokens.`, {
-      code: 'distillation.cache-tokens',
-      hint: 'Make the cache again, in another folder.',
-    });
-  }
-}
-
-function contradicts(folder: string, file: string): CheckpointError {
-  return new CheckpointError(`${join(folder, file)} is not what ${INDEX_FILE} says of it.`, {
-    code: 'distillation.cache-shard',
-    hint: 'Make the cache again, in another folder.',
-  });
 }

@@ -1,0 +1,194 @@
+/** What a teacher's cache must be before anything is learnt from it: its files may come from anywhere. */
+import {
+  CheckpointError,
+  isPlainFileName,
+  storedWidth,
+  toFloat32,
+  type ByteRange,
+  type SafetensorsReader,
+  type TensorInfo,
+} from '@graft/checkpoint';
+import { shortened } from '@graft/core';
+import { KEY_BYTES } from './sequences';
+import type { TeacherCacheIndex } from './teacher-cache';
+
+/** Token ids are int32, and no vocabulary comes near this. */
+export const MAX_VOCABULARY = 2 ** 28;
+/** Of one shard, whose `offsets` are int32. */
+export const MAX_POSITIONS = 2 ** 31 - 1;
+/** With shards of the usual 256 MiB that is 64 TiB. */
+export const MAX_SHARDS = 2 ** 18;
+/** Keys are held in a Map, which takes no more of them. */
+export const MAX_SEQUENCES = 2 ** 24 - 1;
+/**
+ * Bytes of token ids, and as many numbers of log-probabilities, that are checked when a cache is opened: a few seconds of
+ * reading. What lies behind them is checked when it is read.
+ */
+const CHECKED_BYTES = 2 ** 31;
+const CHUNK_NUMBERS = 2 ** 22;
+
+/** Above the logarithm of 1 by no more than rounding: float16 has three digits. */
+const MOST_LOG_PROBABILITY = 0.01;
+/** Probabilities of a position, with the rest, make 1; in float16 they miss it by less than a hundredth. */
+const SUM_TOLERANCE = 0.05;
+
+const HINT = 'Make the cache again, in another folder.';
+
+/** What contradicts itself in an index whose fields have the right types; undefined where nothing does. */
+export function problemOfIndex({ topK, vocabulary, shards }: TeacherCacheIndex): string | undefined {
+  if (topK > vocabulary) return `topK is ${topK}, but the vocabulary has ${vocabulary} tokens`;
+  const sequences = shards.reduce((sum, shard) => sum + shard.sequences, 0);
+  if (sequences > MAX_SEQUENCES)
+    return `its shards have ${sequences} sequences together; Graft takes at most ${MAX_SEQUENCES} in one cache`;
+  const files = new Set<string>();
+  for (const { file } of shards) {
+    if (!isPlainFileName(file))
+      return `it has the shard ${shortened(JSON.stringify(file), 120)}, expected the name of a file beside it`;
+    if (files.has(file)) return `it has the shard ${JSON.stringify(file)} twice`;
+    files.add(file);
+  }
+  return undefined;
+}
+
+export interface ShardTensors {
+  readonly tokens: TensorInfo;
+  readonly logProbabilities: TensorInfo;
+  readonly logRest: TensorInfo;
+}
+
+/** The tensors of a shard. Throws CheckpointError where one of them is not what the index says, before any is read. */
+export function checkShard(
+  reader: SafetensorsReader,
+  { sequences, positions }: TeacherCacheIndex['shards'][number],
+  { topK, dtype }: TeacherCacheIndex,
+): ShardTensors {
+  const check = (name: string, type: string, shape: readonly number[]): TensorInfo => {
+    const info = reader.info(name);
+    if (info.dtype === type && info.shape.join() === shape.join()) return info;
+    throw contradicts(
+      reader.file,
+      `"${name}" is ${info.dtype} [${info.shape.join(', ')}], expected ${type} [${shape.join(', ')}]`,
+    );
+  };
+  check('keys', 'U8', [sequences, KEY_BYTES]);
+  check('offsets', 'I32', [sequences + 1]);
+  return {
+    tokens: check('tokens', 'I32', [positions, topK]),
+    logProbabilities: check('log_probabilities', dtype, [positions, topK]),
+    logRest: check('log_rest', 'F32', [positions]),
+  };
+}
+
+/** Where the sequences of a shard begin. Throws CheckpointError where they do not lie behind each other from 0 to the end. */
+export async function readOffsets(reader: SafetensorsReader, positions: number): Promise<Int32Array> {
+  const offsets = await reader.readInt32('offsets');
+  let before = 0;
+  for (const [i, offset] of offsets.entries()) {
+    if (offset < before || (i === 0 && offset !== 0))
+      throw contradicts(reader.file, `"offsets" has ${offset} at ${i}, expected ${i === 0 ? 0 : `at least ${before}`}`);
+    before = offset;
+  }
+  if (before === positions) return offsets;
+  throw contradicts(reader.file, `"offsets" ends at ${before}, expected ${positions}`);
+}
+
+/** Checks the rows of shards as they are opened, up to a limit in all. */
+export class RowCheck {
+  private left = CHECKED_BYTES;
+
+  constructor(private readonly index: TeacherCacheIndex) {}
+
+  /** Throws CheckpointError naming the file and the position of what is not a distribution of the vocabulary. */
+  async check(reader: SafetensorsReader, { tokens, logProbabilities, logRest }: ShardTensors): Promise<void> {
+    const { topK } = this.index;
+    const checked = Math.min(tokens.byteLength, this.left) / 4;
+    for (const { name, dtype, from, bytes } of [
+      ...chunks(tokens, checked),
+      ...chunks(logProbabilities, checked),
+      ...chunks(logRest, Math.ceil(checked / topK)),
+    ]) {
+      const stored = await reader.readBytes(name, bytes);
+      if (name === tokens.name) checkTokens(reader.file, int32(stored), this.index, from);
+      else checkLogarithms(reader.file, toFloat32(stored, dtype), name === logRest.name ? 1 : topK, from);
+    }
+    this.left -= 4 * checked;
+  }
+}
+
+/** The first `count` numbers of a tensor, some at a time; `from`: the first of them, counted from the tensor's beginning. */
+function* chunks({ name, dtype }: TensorInfo, count: number): Generator<Chunk> {
+  const width = storedWidth(dtype);
+  for (let from = 0; from < count; from += CHUNK_NUMBERS) {
+    const to = Math.min(from + CHUNK_NUMBERS, count);
+    yield { name, dtype, from, bytes: { start: from * width, end: to * width } };
+  }
+}
+
+interface Chunk extends Pick<TensorInfo, 'name' | 'dtype'> {
+  readonly from: number;
+  readonly bytes: ByteRange;
+}
+
+const int32 = (bytes: Uint8Array): Int32Array => new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+
+/** `first`: place of the first number in its tensor. */
+function checkTokens(file: string, ids: Int32Array, { vocabulary, topK }: TeacherCacheIndex, first: number): void {
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i];
+    if (id >= 0 && id < vocabulary) continue;
+    const where = `at position ${Math.floor((first + i) / topK)}`;
+    throw new CheckpointError(`${file} has the token ${id} ${where}, but the vocabulary has ${vocabulary} tokens.`, {
+      code: 'distillation.cache-tokens',
+      hint: HINT,
+    });
+  }
+}
+
+function checkLogarithms(file: string, values: Float32Array, width: number, first: number): void {
+  for (let i = 0; i < values.length; i++) {
+    // Not a number is not below it either.
+    if (values[i] <= MOST_LOG_PROBABILITY) continue;
+    throw notProbable(file, Math.floor((first + i) / width), `${values[i]}, expected the logarithm of a probability`);
+  }
+}
+
+/**
+ * Rows that are about to be used, from position `first` on. Throws CheckpointError for a token that is not in the vocabulary or
+ * is there twice, and for probabilities that do not make 1.
+ */
+export function checkRows(
+  file: string,
+  { tokens, logProbabilities, logRest }: Record<'logProbabilities' | 'logRest', Float32Array> & { tokens: Int32Array },
+  index: TeacherCacheIndex,
+  first: number,
+): void {
+  const { topK } = index;
+  checkTokens(file, tokens, index, first * topK);
+  for (let row = 0; row < logRest.length; row++) {
+    const from = row * topK;
+    let sum = Math.exp(logRest[row]);
+    for (let i = from; i < from + topK; i++) sum += Math.exp(logProbabilities[i]);
+    // Not a number is no sum either.
+    if (!(Math.abs(sum - 1) <= SUM_TOLERANCE))
+      throw notProbable(file, first + row, `probabilities that make ${sum}, expected 1`);
+    if (new Set(tokens.subarray(from, from + topK)).size === topK) continue;
+    throw new CheckpointError(`${file} has a token twice at position ${first + row}.`, {
+      code: 'distillation.cache-tokens',
+      hint: HINT,
+    });
+  }
+}
+
+function notProbable(file: string, position: number, what: string): CheckpointError {
+  return new CheckpointError(`${file} has at position ${position} ${what}.`, {
+    code: 'distillation.cache-probabilities',
+    hint: HINT,
+  });
+}
+
+export function contradicts(file: string, problem: string): CheckpointError {
+  return new CheckpointError(`${file} is not what the index of its cache says: ${problem}.`, {
+    code: 'distillation.cache-shard',
+    hint: HINT,
+  });
+}
