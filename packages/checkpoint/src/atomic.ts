@@ -80,11 +80,18 @@ export async function syncFolder(folder: string): Promise<void> {
   });
 }
 
-/** Calls `write` with a temporary name beside `file`, which becomes `file` by rename when all went well. */
-export async function writeFileAtomically(file: string, write: (temporary: string) => Promise<void>): Promise<void> {
+/**
+ * Calls `write` with a temporary name beside `file`, which becomes `file` by rename when all went well. The folder that it
+ * lies in is made unless `makeParents` is false.
+ */
+export async function writeFileAtomically(
+  file: string,
+  write: (temporary: string) => Promise<void>,
+  { makeParents = true }: { makeParents?: boolean } = {},
+): Promise<void> {
   const temporary = temporarySibling(file);
   try {
-    await mkdir(dirname(file), { recursive: true });
+    if (makeParents) await mkdir(dirname(file), { recursive: true });
     await write(temporary);
     await sync(temporary);
     await rename(temporary, file);

@@ -17,6 +17,8 @@ export { readJsonObject } from './json';
 export { readJsonFile, readTextFile } from './read-file';
 export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } from './parse-json';
 export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
+export { FolderLock, hasLock, LOCK_PREFIX, type LockOptions } from './lock';
+export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
 export { readRecord, RECORD_FILE, recordFile, type CheckpointRecord } from './record';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
 export { listSnapshots } from './list-snapshots';

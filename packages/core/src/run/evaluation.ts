@@ -16,7 +16,7 @@ import { Trackers } from '../training/trackers';
 import { RunFolder, type EvaluationRecord } from './folder';
 import { Owned } from './owned';
 import { countParameters, fillParameters } from './parameters';
-import { refuseChanges } from './resume';
+import { refuseChanges, wantsResume } from './resume';
 import { findRecord } from './tokenizer-files';
 import { versions } from './versions';
 
@@ -47,11 +47,11 @@ export async function runEvaluation(
   options: EvaluationRunOptions = {},
 ): Promise<EvaluationRunResult> {
   const logger = options.logger ?? silentLogger();
-  const found = options.resume ? await findEvaluation(config, options.resume) : undefined;
+  const found = wantsResume(options.resume) ? await findEvaluation(config, options) : undefined;
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
-  if (found) await found.claim();
+  if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: (text) => logger.info(text) });
   const owned = new Owned(logger);
   let trackers: Trackers | undefined;
   try {
@@ -111,7 +111,7 @@ export async function runEvaluation(
     throw error;
   } finally {
     await owned.dispose();
-    folder.release();
+    await folder.release();
   }
 }
 
@@ -143,11 +143,19 @@ function runName({ name, train }: EvaluationConfig): string {
   return train ? `${name}-evaluation` : name;
 }
 
-async function findEvaluation(config: EvaluationConfig, resume: true | string): Promise<RunFolder> {
-  const id = resume === true ? undefined : resume;
-  const found = await RunFolder.find(config.runs, runName(config), id, { kind: 'evaluation' });
+async function findEvaluation(config: EvaluationConfig, { resume, logger }: EvaluationRunOptions): Promise<RunFolder> {
+  const id = resume === true ? undefined : (resume as string);
+  const found = await RunFolder.find(config.runs, runName(config), id, {
+    kind: 'evaluation',
+    warn: (sentence) => logger?.warn(sentence),
+  });
+  await checkResumable(config, found);
+  return found;
+}
+
+async function checkResumable(config: EvaluationConfig, found: RunFolder): Promise<void> {
   await refuseChanges(config, found, 'evaluation');
-  if (found.record.status !== 'finished') return found;
+  if (found.record.status !== 'finished') return;
   throw new UsageError(`The evaluation ${found.path} is finished.`, {
     code: 'run.finished',
     hint: 'Start a new one without --resume.',

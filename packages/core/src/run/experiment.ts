@@ -20,7 +20,7 @@ import { RunFolder } from './folder';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from './group';
 import { Owned } from './owned';
 import { countParameters } from './parameters';
-import { refuseChanges } from './resume';
+import { refuseChanges, wantsResume } from './resume';
 import { findStart } from './start';
 import { findRecord, findTokenizerFiles } from './tokenizer-files';
 import { versions } from './versions';
@@ -58,7 +58,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
   const { workers } = options;
   // Before an engine is opened: these are the quickest to know.
   if (workers) checkWorkerOptions(workers);
-  const found = options.resume && !workers?.rank ? await findRun(config, options.resume) : undefined;
+  const found = wantsResume(options.resume) && !workers?.rank ? await findRun(config, options) : undefined;
   const { threads = options.threads, ...engineOptions } = config.engine;
   const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
   const group = workers && (await joinGroup(engine, config, workers, options.logger ?? silentLogger()));
@@ -95,7 +95,7 @@ async function lead(
   const say = (text: string): void => (quiet ? undefined : logger.info(text));
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, config.name, written));
-  if (found) await found.claim();
+  if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: say });
   let trackers: Trackers | undefined;
   try {
     say(`${found ? 'Resuming' : 'Run'} ${folder.path}`);
@@ -158,7 +158,7 @@ async function lead(
     await trackers?.finish('failed');
     throw error;
   } finally {
-    folder.release();
+    await folder.release();
   }
 }
 
@@ -204,10 +204,16 @@ async function assist(
 
 const plain = (config: ExperimentConfig): RunInfo['config'] => JSON.parse(JSON.stringify(config)) as RunInfo['config'];
 
-async function findRun(config: ExperimentConfig, resume: true | string): Promise<RunFolder> {
-  const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : resume, {
+async function findRun(config: ExperimentConfig, { resume, logger }: RunOptions): Promise<RunFolder> {
+  const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : (resume as string), {
     steps: config.train.steps,
+    warn: (sentence) => logger?.warn(sentence),
   });
+  await checkResumable(config, found);
+  return found;
+}
+
+async function checkResumable(config: ExperimentConfig, found: RunFolder): Promise<void> {
   await refuseChanges(config, found);
   if (found.record.status === 'finished' && found.record.steps >= config.train.steps) {
     throw new UsageError(`The run ${found.path} is finished: it has done its ${found.record.steps} steps.`, {
@@ -215,7 +221,6 @@ async function findRun(config: ExperimentConfig, resume: true | string): Promise
       hint: 'Raise train.steps to go on with it.',
     });
   }
-  return found;
 }
 
 /** Now rather than at the first step. Ready batches tell their size only then. */

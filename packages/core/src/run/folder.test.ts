@@ -3,7 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from './folder';
-import { isAlive, ownIdentity, runId } from './identity';
+import { ownIdentity, type ProcessIdentity } from '@graft/checkpoint';
+import { runId } from './identity';
 import { makeFolders } from './make-folders';
 
 let runs: string;
@@ -13,7 +14,7 @@ afterEach(() => rm(runs, { recursive: true, force: true }));
 async function made(status: 'finished' | 'interrupted' | 'failed', steps: number): Promise<RunFolder> {
   const folder = await RunFolder.create(runs, 'a', { steps });
   await folder.update({ status, steps });
-  folder.release();
+  await folder.release();
   return folder;
 }
 
@@ -96,20 +97,140 @@ it('a run is claimed by one process at a time', async () => {
   const folder = await RunFolder.create(runs, 'a', {});
   const again = await RunFolder.open(folder.path);
   await expect(again.claim()).rejects.toThrow(`is still going on, in process ${process.pid}`);
-  folder.release();
+  await folder.update({ steps: 7 });
+  await folder.release();
   await again.claim();
-  again.release();
-  // The parent of this test is alive, and so would be a run of its; a process of another machine or time is not.
-  await again.update({ process: { ...ownIdentity(), pid: process.ppid, started: undefined } });
-  await expect((await RunFolder.open(folder.path)).claim()).rejects.toThrow(`process ${process.ppid}`);
-  await again.update({ process: { ...ownIdentity(), pid: process.ppid, started: 'before the last boot' } });
-  await (await RunFolder.open(folder.path)).claim();
+  expect(again.record.steps).toBe(7);
+  await again.release();
 });
 
-it('knows the living from the dead', () => {
-  expect(isAlive(ownIdentity())).toBe(true);
-  expect(isAlive({ ...ownIdentity(), host: 'elsewhere' })).toBe(false);
-  expect(isAlive({ ...ownIdentity(), pid: 2 ** 22 + 1 })).toBe(false);
+it('who is refused, or finds on a second look that it should not go on, has changed nothing', async () => {
+  const folder = await RunFolder.create(runs, 'a', {});
+  const state = async (): Promise<unknown> =>
+    Promise.all((await readdir(folder.path)).map((name) => readFile(join(folder.path, name), 'utf8')));
+  const before = await state();
+  const other = await RunFolder.open(folder.path);
+  await expect(other.claim()).rejects.toMatchObject({ code: 'run.busy', exitCode: 2 });
+  expect(await state()).toEqual(before);
+  await folder.update({ status: 'finished' });
+  await folder.release();
+  const check = (): Promise<void> =>
+    other.record.status === 'finished' ? Promise.reject(new Error('finished meanwhile')) : Promise.resolve();
+  const record = await readFile(join(folder.path, 'run.json'), 'utf8');
+  await expect(other.claim({ check })).rejects.toThrow('finished meanwhile');
+  expect(await readFile(join(folder.path, 'run.json'), 'utf8')).toBe(record);
+  await other.claim();
+  await other.release();
+});
+
+it('runs from before there were locks are claimed unless the process in their record lives', async () => {
+  const folder = await RunFolder.create(runs, 'a', {});
+  const asBefore = async (process: ProcessIdentity): Promise<RunFolder> => {
+    for (const name of await readdir(folder.path)) if (name.startsWith('.')) await rm(join(folder.path, name));
+    const { namespace: _, ...identity } = process;
+    await writeFile(join(folder.path, 'run.json'), JSON.stringify({ ...folder.record, process: identity }));
+    return RunFolder.open(folder.path);
+  };
+  // The parent of this test is alive, and so would be a run of its; a process of another machine or time is not.
+  const parent = { ...ownIdentity(), pid: process.ppid, started: undefined };
+  await expect((await asBefore(parent)).claim()).rejects.toThrow(`process ${process.ppid}`);
+  for (const gone of [
+    { ...parent, started: 'before the last boot/1' },
+    { ...parent, host: 'elsewhere' },
+  ]) {
+    const again = await asBefore(gone);
+    await again.claim();
+    await again.release();
+  }
+});
+
+it('newest is what was made last, whatever the clock said', async () => {
+  const clock = jest.useFakeTimers({ doNotFake: ['setTimeout', 'setImmediate', 'performance', 'nextTick'] });
+  try {
+    clock.setSystemTime(new Date('2026-03-01T00:00:00Z'));
+    const first = await made('interrupted', 1);
+    clock.setSystemTime(new Date('2026-01-01T00:00:00Z'));
+    const second = await made('interrupted', 2);
+    clock.setSystemTime(new Date('2025-01-01T00:00:00Z'));
+    const third = await made('failed', 0);
+    expect([third.record.id < second.record.id, second.record.id < first.record.id]).toEqual([true, true]);
+    expect([first, second, third].map(({ record }) => record.sequence)).toEqual([1, 2, 3]);
+    expect((await RunFolder.find(runs, 'a')).path).toBe(third.path);
+    await keepCheckpoint(first);
+    await keepCheckpoint(second);
+    expect((await RunFolder.find(runs, 'a')).path).toBe(second.path);
+    await expect(RunFolder.find(runs, 'a', 'x')).rejects.toThrow(
+      `there are ${third.record.id}, ${second.record.id}, ${first.record.id}`,
+    );
+    // A run from before there were sequences is older than all of them.
+    const { sequence: _, ...old } = { ...first.record, id: '29990101-000000-000-000000' };
+    await mkdir(join(runs, 'a', old.id, 'checkpoints', 'step-1'), { recursive: true });
+    await writeFile(join(runs, 'a', old.id, 'run.json'), JSON.stringify(old));
+    expect((await RunFolder.find(runs, 'a')).path).toBe(second.path);
+  } finally {
+    clock.useRealTimers();
+  }
+});
+
+it('latest stays with a newer run where an older one makes its first step after it; going on with one makes it latest', async () => {
+  const [first, second] = [await RunFolder.create(runs, 'a', {}), await RunFolder.create(runs, 'a', {})];
+  await second.becomeLatest();
+  await first.becomeLatest();
+  expect(await readlink(join(runs, 'a', 'latest'))).toBe(second.record.id);
+  await first.release();
+  const again = await RunFolder.open(first.path);
+  await again.claim();
+  await again.becomeLatest();
+  expect(await readlink(join(runs, 'a', 'latest'))).toBe(first.record.id);
+  await again.release();
+  await second.release();
+});
+
+it('a record that cannot be read hides no other run, and is named', async () => {
+  const good = await made('interrupted', 1);
+  const bad = await made('interrupted', 2);
+  const file = join(bad.path, 'run.json');
+  const find = async (): Promise<{ path: string; warnings: string[] }> => {
+    const warnings: string[] = [];
+    const { path } = await RunFolder.find(runs, 'a', undefined, { warn: (sentence) => warnings.push(sentence) });
+    return { path, warnings };
+  };
+  for (const [text, problem] of [
+    ['{"name": "a"', `${file} does not hold a JSON object: `],
+    ['[]', `${file} does not hold a JSON object.`],
+    [JSON.stringify({ ...bad.record, steps: -1 }), `${file} is not the record of a run: "steps": `],
+    [JSON.stringify({ ...bad.record, status: 'gone' }), `${file} is not the record of a run: "status": `],
+    [JSON.stringify({ ...bad.record, process: { pid: 'x', host: 1 } }), `"process.pid": `],
+    [' '.repeat(2 ** 20 + 1), `${file} cannot be read: it has`],
+  ]) {
+    await writeFile(file, text);
+    const { path, warnings } = await find();
+    expect(path).toBe(good.path);
+    expect(warnings).toEqual([expect.stringContaining(problem)]);
+    expect(warnings[0]).toMatch(/ It is left out\.$/);
+    await expect(RunFolder.find(runs, 'a', bad.record.id)).rejects.toThrow(problem);
+  }
+  await good.remove();
+  await rm(good.path, { recursive: true, force: true });
+  await expect(find()).rejects.toThrow(/^Nothing to resume: the record of no run in .* can be read; there is /);
+  // A new one is made all the same.
+  expect((await made('failed', 0)).record.sequence).toBe(1);
+});
+
+it('an empty id is not the newest run', async () => {
+  await made('interrupted', 1);
+  await expect(RunFolder.find(runs, 'a', '')).rejects.toMatchObject({ code: 'run.empty-id', exitCode: 2 });
+});
+
+it('a folder that was deleted does not come back with the next write', async () => {
+  const folder = await RunFolder.create(runs, 'a', {});
+  await rm(folder.path, { recursive: true });
+  const lost = { code: 'checkpoint.lost', exitCode: 1 };
+  await expect(folder.check()).rejects.toMatchObject(lost);
+  await expect(folder.update({ steps: 3 })).rejects.toMatchObject(lost);
+  await expect(folder.writeEvaluations([])).rejects.toMatchObject(lost);
+  await folder.release();
+  expect(await readdir(join(runs, 'a'))).toEqual([]);
 });
 
 describe('a place that cannot be written', () => {

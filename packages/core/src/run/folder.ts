@@ -1,43 +1,25 @@
-import { listSnapshots, readJsonObject, TEMPORARY_PREFIX, writeFileAtomically } from '@graft/checkpoint';
+import {
+  FolderLock,
+  hasLock,
+  listSnapshots,
+  livenessOf,
+  ownIdentity,
+  readJsonObject,
+  TEMPORARY_PREFIX,
+  writeFileAtomically,
+} from '@graft/checkpoint';
 import { CheckpointError, GraftError, UsageError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readdir, readFile, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, readFile, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
-import type { SpecialTokensSection } from '../special-tokens';
 import { nearest } from '../suggest';
-import { isAlive, ownIdentity, runId, type ProcessIdentity } from './identity';
+import { runId } from './identity';
 import { makeFolders, unmakable } from './make-folders';
+import { listRuns, nextSequence, readRunRecord, type RunRecord } from './record';
 
-export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
-
-/** run.json: what became of the run. */
-export interface RunRecord {
-  name: string;
-  id: string;
-  /** Absent in runs that train. */
-  kind?: 'evaluation';
-  /** A run that was killed stays `running`; its process is gone. */
-  status: RunStatus;
-  createdAt: string;
-  updatedAt: string;
-  /** Steps done when the status was written. */
-  steps: number;
-  /** Parameters of the model. */
-  parameters?: number;
-  /** Which special tokens stand around what the model reads: `auto` resolved. Absent in runs from before there was such a policy. */
-  specialTokens?: SpecialTokensSection;
-  /** Processes that trained it together, where there were several. */
-  workers?: number;
-  /** One line on what executed it. */
-  engine?: string;
-  versions?: Readonly<Record<string, string>>;
-  /** The sentence that ended a failed run. */
-  error?: string;
-  /** Who works on it, or did last. */
-  process?: ProcessIdentity;
-}
+export type { RunRecord, RunStatus } from './record';
 
 /** One evaluation in evaluations.json. */
 export interface EvaluationRecord {
@@ -49,13 +31,16 @@ export interface EvaluationRecord {
   readonly seconds: number;
 }
 
-/** Runs that this process works on right now; the same process may well have left others behind. */
-const active = new Set<string>();
-
 const LISTED_IDS = 12;
+const MAX_ATTEMPTS = 100;
+const BUSY_HINT = 'Stop that process first (Ctrl-C makes it save), or name another run.';
 
 /** `<runs>/<name>/<id>/`: everything that a run leaves, and everything that other tools read. */
 export class RunFolder {
+  private lock: FolderLock | undefined;
+  /** Made by this process, not gone on with. */
+  private isNew = false;
+
   private constructor(
     readonly path: string,
     readonly record: RunRecord,
@@ -66,6 +51,7 @@ export class RunFolder {
     const parent = resolve(runs, name);
     try {
       await makeFolders(parent);
+      let attempts = 0;
       for (;;) {
         const now = new Date();
         const id = runId(config, now);
@@ -74,7 +60,10 @@ export class RunFolder {
           // Not recursive: a folder that is there already belongs to another run, begun in the same millisecond.
           await mkdir(path);
         } catch (error) {
-          if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+          const { code } = error as NodeJS.ErrnoException;
+          // Another run that never began may have removed the name's folder, which held it alone.
+          if (code === 'ENOENT' && attempts++ < MAX_ATTEMPTS) await makeFolders(parent);
+          else if (code !== 'EEXIST') throw error;
           await sleep(1);
           continue;
         }
@@ -82,14 +71,22 @@ export class RunFolder {
         const folder = new RunFolder(path, {
           name,
           id,
+          sequence: await nextSequence(parent),
           kind,
           status: 'running',
           createdAt,
           updatedAt: createdAt,
           steps: 0,
         });
-        await folder.writeConfig(config);
-        await folder.claim();
+        folder.isNew = true;
+        folder.lock = await folder.acquire();
+        try {
+          await folder.writeConfig(config);
+          await folder.update({ process: ownIdentity() });
+        } catch (error) {
+          await folder.remove().catch(() => folder.release());
+          throw error;
+        }
         return folder;
       }
     } catch (cause) {
@@ -99,21 +96,28 @@ export class RunFolder {
   }
 
   static async open(path: string): Promise<RunFolder> {
-    return new RunFolder(path, (await readJsonObject(join(path, 'run.json'))) as unknown as RunRecord);
+    return new RunFolder(path, await readRunRecord(path));
   }
 
   /**
    * The run to go on with: that of `id`, or else the newest unfinished one of the name that has a checkpoint, or else the
-   * newest unfinished one, or else the newest that has fewer steps than `steps` asks for. Throws UsageError listing the runs there are. Runs of the other kind do not count.
+   * newest unfinished one, or else the newest that has fewer steps than `steps` asks for. Throws UsageError listing the runs
+   * there are. Runs of the other kind do not count; `warn` gets a sentence for each whose record cannot be read.
    */
   static async find(
     runs: string,
     name: string,
     id?: string,
-    { steps = 0, kind }: { steps?: number; kind?: RunRecord['kind'] } = {},
+    { steps = 0, kind, warn }: { steps?: number; kind?: RunRecord['kind']; warn?: (sentence: string) => void } = {},
   ): Promise<RunFolder> {
     const parent = resolve(runs, name);
-    const ids = await listRuns(parent);
+    if (id === '')
+      throw new UsageError('The id of the run to resume is empty.', {
+        code: 'run.empty-id',
+        hint: 'Is a shell variable not set? Name a run, or leave the id out to go on with the newest one.',
+      });
+    const known = await listRuns(parent);
+    const ids = known.map((run) => run.id);
     if (id !== undefined) {
       if (ids.includes(id)) return checkKind(await RunFolder.open(join(parent, id)), kind);
       const guess = nearest(id, ids);
@@ -124,18 +128,26 @@ export class RunFolder {
         },
       );
     }
-    const folders = await Promise.all(ids.map((known) => RunFolder.open(join(parent, known)).catch(() => undefined)));
-    const newestFirst = folders.filter((folder) => folder?.record.kind === kind).reverse() as RunFolder[];
+    const unreadable = known.filter(({ error }) => error !== undefined);
+    for (const { error } of unreadable) warn?.(`${error!.message} It is left out.`);
+    const newestFirst = known
+      .flatMap(({ id: own, record }) =>
+        record?.kind === kind && record ? [new RunFolder(join(parent, own), record)] : [],
+      )
+      .reverse();
     const unfinished = newestFirst.filter(({ record }) => record.status !== 'finished');
     const found =
       (await firstWithCheckpoint(unfinished)) ??
       unfinished.at(0) ??
       newestFirst.find(({ record }) => record.steps < steps);
     if (found) return found;
+    const readable = known.length > unreadable.length;
     throw new UsageError(
-      ids.length === 0
-        ? `Nothing to resume: there is no run in ${parent}.`
-        : `Nothing to resume: every run in ${parent} is finished; ${listed(ids)}.`,
+      readable
+        ? `Nothing to resume: every run in ${parent} is finished; ${listed(ids)}.`
+        : unreadable.length > 0
+          ? `Nothing to resume: the record of no run in ${parent} can be read; ${listed(ids)}.`
+          : `Nothing to resume: there is no run in ${parent}.`,
       {
         code: 'run.none',
         hint: 'Start a new run without --resume, or raise train.steps to go on with a finished one.',
@@ -155,36 +167,77 @@ export class RunFolder {
     return join(this.path, 'evaluations.json');
   }
 
-  /** Takes the run for this process. Throws UsageError when a living process works on it. */
-  async claim(): Promise<void> {
+  /**
+   * Takes the run for this process, and reads its record again: another may have gone on with it meanwhile. Throws UsageError
+   * when a living process works on it, and whatever `check` throws; then nothing has changed. `onWatch` gets a sentence
+   * where it takes a while to find out whether the process that had the run is alive, on another machine.
+   */
+  async claim(options: { check?: () => Promise<void>; onWatch?: (sentence: string) => void } = {}): Promise<void> {
     const { status, process: owner } = this.record;
-    const busy =
-      active.has(this.path) || (status === 'running' && owner && owner.pid !== process.pid && isAlive(owner));
-    if (busy) {
-      throw new UsageError(`The run ${this.path} is still going on, in process ${owner?.pid ?? process.pid}.`, {
-        code: 'run.busy',
-        hint: 'Stop that process first (Ctrl-C makes it save), or name another run.',
-      });
+    // Runs of a Graft that made no locks.
+    if (status === 'running' && owner && owner.pid !== process.pid && !(await hasLock(this.path))) {
+      const state = livenessOf(owner);
+      const isHere = owner.host === ownIdentity().host && owner.started === undefined;
+      if (state === 'alive' || (state === 'unknown' && isHere))
+        throw new UsageError(`The run ${this.path} is still going on, in process ${owner.pid}.`, {
+          code: 'run.busy',
+          hint: BUSY_HINT,
+        });
     }
-    active.add(this.path);
+    const lock = await this.acquire(options.onWatch);
+    try {
+      Object.assign(this.record, await readRunRecord(this.path));
+      await options.check?.();
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    this.lock = lock;
     await this.update({ status: 'running', process: ownIdentity(), error: undefined });
   }
 
-  /** Ends this process's work on it. */
-  release(): void {
-    active.delete(this.path);
+  private acquire(onWatch?: (sentence: string) => void): Promise<FolderLock> {
+    return FolderLock.acquire(this.path, {
+      what: `The run ${this.path}`,
+      code: 'run.busy',
+      hint: BUSY_HINT,
+      onWatch,
+    });
   }
 
-  /** Removes a run that never began, and the name's folder if it was the only one. */
+  /**
+   * Throws CheckpointError where the folder is not this process's any more: it was deleted, moved, replaced or taken over.
+   * Writing into a file that was deleted succeeds, so that only this tells.
+   */
+  async check(): Promise<void> {
+    await this.lock?.check();
+  }
+
+  /** Ends this process's work on it. */
+  async release(): Promise<void> {
+    await this.lock?.release();
+    this.lock = undefined;
+    this.isNew = false;
+  }
+
+  /** Removes a run that never began, and the name's folder if it was the only one. Another's folder at its place stays. */
   async remove(): Promise<void> {
-    this.release();
+    await this.check();
     await rm(this.path, { recursive: true, force: true });
+    await this.release();
     await rmdir(dirname(this.path)).catch(() => undefined);
   }
 
-  /** `<runs>/<name>/latest` leads to this run. File systems without links do without. */
+  /**
+   * `<runs>/<name>/latest` leads to this run, unless it was made anew and a newer one is there already. File systems without
+   * links do without.
+   */
   async becomeLatest(): Promise<void> {
     const link = join(dirname(this.path), 'latest');
+    if (this.isNew) {
+      const other = await readRunRecord(link).catch(() => undefined);
+      if ((other?.sequence ?? 0) > (this.record.sequence ?? 0)) return;
+    }
     const temporary = join(dirname(this.path), `${TEMPORARY_PREFIX}latest-${randomBytes(4).toString('hex')}`);
     try {
       // Something else of that name is the user's: leave it.
@@ -210,6 +263,7 @@ export class RunFolder {
   }
 
   async update(changes: Partial<RunRecord>): Promise<void> {
+    await this.check();
     Object.assign(this.record, changes, { updatedAt: new Date().toISOString() });
     await replaceJson(join(this.path, 'run.json'), this.record);
   }
@@ -235,6 +289,7 @@ export class RunFolder {
   }
 
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {
+    await this.check();
     await replaceJson(this.evaluationsFile, records);
   }
 }
@@ -257,21 +312,6 @@ function checkKind(folder: RunFolder, kind: RunRecord['kind']): RunFolder {
   });
 }
 
-/** Ids in a name's folder, oldest first. Whatever has no run.json is not a run, or is one that is only just being made. */
-async function listRuns(parent: string): Promise<string[]> {
-  const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
-  const folders = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
-  const complete = await Promise.all(
-    folders.map((id) =>
-      lstat(join(parent, id, 'run.json')).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return folders.filter((_, i) => complete[i]).sort();
-}
-
 function listed(ids: readonly string[]): string {
   if (ids.length === 0) return 'there are no runs';
   const shown = ids.slice(-LISTED_IDS).reverse();
@@ -279,5 +319,7 @@ function listed(ids: readonly string[]): string {
 }
 
 async function replaceJson(file: string, value: unknown): Promise<void> {
-  await writeFileAtomically(file, (temporary) => writeFile(temporary, `${JSON.stringify(value, null, 2)}\n`));
+  const text = `${JSON.stringify(value, null, 2)}\n`;
+  // A folder that was deleted must not come back with this file alone.
+  await writeFileAtomically(file, (temporary) => writeFile(temporary, text), { makeParents: false });
 }

@@ -17,6 +17,10 @@ const FREE = {
   evaluation: ALWAYS_FREE,
 } as const;
 
+/** An empty id is not "none": it is refused where the run is looked for. */
+export const wantsResume = (resume: boolean | string | undefined): resume is true | string =>
+  resume !== undefined && resume !== false;
+
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Paths at which two JSON values differ. */

@@ -1,0 +1,63 @@
+import { Worker } from 'node:worker_threads';
+
+/** Seconds between two signs of life. */
+export const HEARTBEAT_SECONDS = 3;
+
+/**
+ * A thread of its own, so that a step that computes for minutes on the main thread does not look like death. It refreshes the
+ * times of files that it holds open: whatever comes to lie at their paths later is not touched.
+ */
+const THREAD = `
+const { closeSync, fstatSync, futimesSync, openSync } = require('node:fs');
+const { parentPort } = require('node:worker_threads');
+const open = new Map();
+const beat = () => {
+  const now = Date.now() / 1000;
+  for (const descriptor of open.values()) try { futimesSync(descriptor, now, now); } catch {}
+};
+const timer = setInterval(beat, ${HEARTBEAT_SECONDS * 1000});
+parentPort.on('message', ({ keep, drop, inode, last }) => {
+  try {
+    if (keep !== undefined) {
+      const descriptor = openSync(keep, 'r+');
+      if (fstatSync(descriptor, { bigint: true }).ino === inode) open.set(keep + inode, descriptor);
+      else closeSync(descriptor);
+    } else if (open.has(drop + inode)) {
+      closeSync(open.get(drop + inode));
+      open.delete(drop + inode);
+    }
+  } catch {}
+  if (!last) return;
+  clearInterval(timer);
+  parentPort.close();
+});
+`;
+
+let thread: Worker | undefined;
+let files = 0;
+
+function startThread(): Worker {
+  const started = new Worker(THREAD, {
+    eval: true,
+    execArgv: [],
+    env: {},
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
+  });
+  // It alone shall not keep the process; without it, processes of this machine are told apart all the same.
+  started.unref();
+  started.on('error', () => undefined);
+  return started;
+}
+
+/** Refreshes the times of a file every few seconds until the function that it returns is called, or the process is gone. */
+export function keepAlive(file: string, inode: bigint): () => void {
+  thread ??= startThread();
+  const own = thread;
+  files++;
+  own.postMessage({ keep: file, inode });
+  return () => {
+    const last = --files === 0;
+    if (last) thread = undefined;
+    own.postMessage({ drop: file, inode, last });
+  };
+}

@@ -1,0 +1,290 @@
+import { CheckpointError, UsageError, type GraftError } from '@graft/engine';
+import { randomBytes } from 'node:crypto';
+import { link, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TEMPORARY_PREFIX } from './atomic';
+import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat';
+import { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
+import { reasonOf } from './problems';
+
+/*
+ * The lock of a folder is a file in it, .graft-lock-N, that says who wrote it. The owner is whoever wrote the highest N and
+ * has not released it. A lock that was released, or whose owner is dead, is taken over by making N + 1, which the file system
+ * lets one process do. Nobody removes the highest number, so that numbers only rise: a process that was slow, and makes a
+ * number that others have come past, sees a higher one behind its own and has lost. (Removing a stale lock and making it
+ * anew, as libraries do, lets two processes win: the second removes what the first has just made.)
+ */
+
+/** Names of locks begin so; readers of folders ignore them. */
+export const LOCK_PREFIX = '.graft-lock-';
+/** Largest number of a lock: far more than there are ever claims. */
+const LAST_NUMBER = 1e9;
+/** No lock that Graft writes is longer. */
+const MAX_BYTES = 4096;
+/** A process that cannot be seen from here is dead when its lock shows no sign of life for so long. */
+const DEAD_AFTER_SECONDS = 10 * HEARTBEAT_SECONDS;
+const LOOK_EVERY_MS = 250;
+/** File systems without links answer with these. */
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL', 'EACCES'];
+
+/** What a lock says. */
+interface LockRecord extends ProcessIdentity {
+  readonly token: string;
+  readonly released?: true;
+}
+
+export interface LockOptions {
+  /** Names what is locked, at the beginning of a sentence: `The run runs/a/1`. */
+  readonly what: string;
+  /** Of the error where another process has it. */
+  readonly code: string;
+  readonly hint: string;
+  /** Called with a sentence before it is watched for a while whether the owner, which cannot be seen from here, is alive. */
+  readonly onWatch?: (sentence: string) => void;
+  /** Default: 30. */
+  readonly deadAfterSeconds?: number;
+}
+
+/** Tokens of this process, whichever copy of this module made them. */
+const held = ((globalThis as Record<symbol, unknown>)[Symbol.for('graft.locks')] ??= new Set()) as Set<string>;
+
+/** An exclusive claim to a folder, which ends with the process that has it. */
+export class FolderLock {
+  private readonly stopBeating: () => void;
+  private released = false;
+
+  private constructor(
+    readonly folder: string,
+    private readonly number: number,
+    private readonly token: string,
+    private readonly what: string,
+    private readonly inode: { readonly dev: bigint; readonly ino: bigint },
+  ) {
+    held.add(token);
+    this.stopBeating = keepAlive(this.file, inode.ino);
+  }
+
+  /**
+   * Claims a folder that exists. Throws UsageError where another process has it, having changed nothing; of processes that
+   * claim it at the same time one gets it.
+   */
+  static async acquire(folder: string, options: LockOptions): Promise<FolderLock> {
+    const token = randomBytes(12).toString('hex');
+    try {
+      for (;;) {
+        const before = await highest(folder);
+        if (before > 0) {
+          const found = await readLock(lockFile(folder, before));
+          // Its successor has removed it.
+          if (found === 'gone') continue;
+          if (!(await isFree(lockFile(folder, before), found, options))) continue;
+        }
+        const number = before + 1;
+        if (number > LAST_NUMBER) throw new Error(`${lockFile(folder, before)} has too high a number`);
+        if (!(await makeExclusively(folder, number, { ...ownIdentity(), token }))) continue;
+        if ((await highest(folder)) === number) {
+          const inode = await stat(lockFile(folder, number), { bigint: true });
+          const lock = new FolderLock(folder, number, token, options.what, inode);
+          await removeOlder(folder, number);
+          return lock;
+        }
+        await rm(lockFile(folder, number), { force: true });
+      }
+    } catch (cause) {
+      if (cause instanceof UsageError) throw cause;
+      const code = (cause as NodeJS.ErrnoException).code;
+      const reason = code === 'ENOENT' ? 'the folder is gone' : (reasonOf(cause) ?? (cause as Error).message);
+      throw new CheckpointError(`${options.what} cannot be claimed: ${reason}.`, { code: 'checkpoint.lock', cause });
+    }
+  }
+
+  /** Throws where the folder is not what was claimed any more: it was deleted, moved, put back from a copy, or taken over. */
+  async check(): Promise<void> {
+    const found = await stat(this.file, { bigint: true }).catch(() => undefined);
+    if (found?.ino === this.inode.ino && found.dev === this.inode.dev) return;
+    throw await this.lost();
+  }
+
+  /** Gives the folder back. A folder that is gone is given back already. */
+  async release(): Promise<void> {
+    if (this.released) return;
+    this.released = true;
+    this.stopBeating();
+    const temporary = temporaryName(this.folder);
+    try {
+      await this.check();
+      await writeFile(temporary, lockText({ ...ownIdentity(), token: this.token, released: true }), { flag: 'wx' });
+      await rename(temporary, this.file);
+    } catch {
+      // A full disk, say. This process will be gone soon, and its lock with it.
+      await rm(temporary, { force: true }).catch(() => undefined);
+    } finally {
+      held.delete(this.token);
+    }
+  }
+
+  /** Ends the claim to a folder that has been given another name for good: nothing of the lock stays in it. */
+  async dissolve(folder: string): Promise<void> {
+    this.released = true;
+    this.stopBeating();
+    held.delete(this.token);
+    for (const [name] of await locksIn(folder)) await rm(join(folder, name), { force: true });
+  }
+
+  private get file(): string {
+    return lockFile(this.folder, this.number);
+  }
+
+  private async lost(): Promise<GraftError> {
+    const number = await highest(this.folder).catch(() => undefined);
+    const owner = number ? await readLock(lockFile(this.folder, number)) : undefined;
+    const how =
+      number === undefined
+        ? 'its folder was deleted or moved'
+        : number > this.number && typeof owner === 'object'
+          ? `process ${owner.pid} on ${owner.host} has taken it over`
+          : 'its folder was replaced, or its lock was removed';
+    return new CheckpointError(`${this.what} cannot go on: ${how} while this process was writing to it.`, {
+      code: 'checkpoint.lost',
+      hint: 'What was saved before is where the folder is now.',
+    });
+  }
+}
+
+const lockFile = (folder: string, number: number): string => join(folder, `${LOCK_PREFIX}${number}`);
+
+const temporaryName = (folder: string): string =>
+  join(folder, `${TEMPORARY_PREFIX}lock-${process.pid}-${randomBytes(4).toString('hex')}`);
+
+const lockText = (record: LockRecord): string => `${JSON.stringify(record)}\n`;
+
+async function locksIn(folder: string): Promise<[name: string, number: number][]> {
+  return (await readdir(folder)).flatMap((name): [string, number][] => {
+    const digits = name.startsWith(LOCK_PREFIX) ? name.slice(LOCK_PREFIX.length) : '';
+    return /^[1-9]\d{0,9}$/.test(digits) ? [[name, Number(digits)]] : [];
+  });
+}
+
+/** 0: no lock was ever made. */
+async function highest(folder: string): Promise<number> {
+  return Math.max(0, ...(await locksIn(folder)).map(([, number]) => number));
+}
+
+/** Whether a folder was ever claimed. */
+export async function hasLock(folder: string): Promise<boolean> {
+  return (await highest(folder).catch(() => 0)) > 0;
+}
+
+async function removeOlder(folder: string, number: number): Promise<void> {
+  for (const [name, other] of await locksIn(folder))
+    if (other < number) await rm(join(folder, name), { force: true }).catch(() => undefined);
+}
+
+/** undefined: what it says cannot be read; it is being written, or a crash cut it. */
+async function readLock(file: string): Promise<LockRecord | undefined | 'gone'> {
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0);
+      const record = JSON.parse(buffer.toString('utf8', 0, bytesRead)) as Partial<LockRecord> | null;
+      const { pid, host, token } = record ?? {};
+      const isPid = typeof pid === 'number' && Number.isSafeInteger(pid) && pid > 0;
+      return isPid && typeof host === 'string' && typeof token === 'string' ? (record as LockRecord) : undefined;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'gone' : undefined;
+  }
+}
+
+/** Whether a lock can be taken over; false where it changed meanwhile. Throws UsageError where its owner is alive. */
+async function isFree(file: string, found: LockRecord | undefined, options: LockOptions): Promise<boolean> {
+  if (found?.released === true) return true;
+  const liveness = ownerOf(found);
+  if (liveness === 'dead') return true;
+  if (liveness === 'alive') throw busy(found, options);
+  const seconds = options.deadAfterSeconds ?? DEAD_AFTER_SECONDS;
+  options.onWatch?.(
+    `${options.what} was claimed by ${described(found)}, which cannot be seen from here. Watching up to ${seconds} s whether it is alive.`,
+  );
+  const first = await lastSign(file);
+  // This process's own clock: those of several machines do not agree.
+  const began = performance.now();
+  while (performance.now() - began < seconds * 1000) {
+    await sleep(LOOK_EVERY_MS);
+    const sign = await lastSign(file);
+    if (sign === first) continue;
+    const now = await readLock(file);
+    if (now === 'gone' || now === undefined || now.token !== found?.token || now.released) return false;
+    throw busy(found, options);
+  }
+  return true;
+}
+
+function ownerOf(found: LockRecord | undefined): Liveness {
+  if (found === undefined) return 'unknown';
+  const isOwn = found.pid === process.pid && livenessOf(found) === 'alive';
+  if (isOwn) return held.has(found.token) ? 'alive' : 'unknown';
+  return livenessOf(found);
+}
+
+/** Changes with every sign of life. Opened anew, since network file systems remember what they read of a closed file. */
+async function lastSign(file: string): Promise<string> {
+  try {
+    const handle = await open(file, 'r');
+    try {
+      const { mtimeNs, ino } = await handle.stat({ bigint: true });
+      return `${mtimeNs} ${ino}`;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    return String((error as NodeJS.ErrnoException).code);
+  }
+}
+
+function described(found: LockRecord | undefined): string {
+  return found ? `process ${found.pid} on ${found.host}` : 'a process that did not leave its name';
+}
+
+function busy(found: LockRecord | undefined, { what, code, hint }: LockOptions): UsageError {
+  const place = found && found.host !== ownIdentity().host ? ` on ${found.host}` : '';
+  return new UsageError(`${what} is still going on, in ${found ? `process ${found.pid}${place}` : described(found)}.`, {
+    code,
+    hint,
+  });
+}
+
+/** false where there is such a lock already. It appears with what it says, where the file system has links. */
+async function makeExclusively(folder: string, number: number, record: LockRecord): Promise<boolean> {
+  const file = lockFile(folder, number);
+  const temporary = temporaryName(folder);
+  try {
+    await writeFile(temporary, lockText(record), { flag: 'wx' });
+    try {
+      await link(temporary, file);
+      return true;
+    } catch (error) {
+      const code = (error as NodeJS.ErrnoException).code ?? '';
+      if (code === 'EEXIST') return await isOurs(file, record);
+      // The owner removes temporary files when it begins.
+      if (code === 'ENOENT' && (await stat(folder)).isDirectory()) return false;
+      if (!NO_LINKS.includes(code)) throw error;
+    }
+    await writeFile(file, lockText(record), { flag: 'wx' });
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true }).catch(() => undefined);
+  }
+}
+
+/** A network file system may lose the answer to a call that succeeded, and be asked again. */
+async function isOurs(file: string, { token }: LockRecord): Promise<boolean> {
+  const found = await readLock(file);
+  return typeof found === 'object' && found.token === token;
+}
