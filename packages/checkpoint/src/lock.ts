@@ -1,4 +1,4 @@
-import { CheckpointError, UsageError, type GraftError } from '@graft/engine';
+import { CheckpointError, systemReason, UsageError, type GraftError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { link, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TEMPORARY_PREFIX } from './atomic';
 import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat';
 import { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
-import { reasonOf } from './problems';
 
 /*
  * The lock of a folder is a file in it, .graft-lock-N, that says who wrote it. The owner is whoever wrote the highest N and
@@ -94,7 +93,7 @@ export class FolderLock {
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
       const code = (cause as NodeJS.ErrnoException).code;
-      const reason = code === 'ENOENT' ? 'the folder is gone' : (reasonOf(cause) ?? (cause as Error).message);
+      const reason = code === 'ENOENT' ? 'the folder is gone' : (systemReason(cause) ?? (cause as Error).message);
       throw new CheckpointError(`${options.what} cannot be claimed: ${reason}.`, { code: 'checkpoint.lock', cause });
     }
   }
