@@ -61,7 +61,7 @@ export function parseJson(text: string, { exactNumbers = false }: JsonOptions = 
     throw syntaxProblem(text, cause);
   }
   // Most texts hold nothing of this kind, and a look at the whole text is much cheaper than one at every token.
-  const mayHaveSurrogates = text.includes('\\u');
+  const mayHaveSurrogates = /\\u[dD][89a-fA-F]/.test(text);
   const census = count(value, text, mayHaveSurrogates);
   if (census.surrogate !== undefined)
     throw new JsonProblem(`${escapedUnit(census.surrogate)} is half of a surrogate pair, not a character`, text);
@@ -93,10 +93,10 @@ function count(value: unknown, text: string, mayHaveSurrogates: boolean): Census
     } else if (typeof at === 'object' && at !== null) {
       if (Array.isArray(at)) for (const item of at) walk(item);
       else
-        for (const [key, item] of Object.entries(at)) {
+        for (const key of Object.keys(at)) {
           census.keys++;
           look(key);
-          walk(item);
+          walk((at as Record<string, unknown>)[key]);
         }
     }
   };

@@ -15,7 +15,7 @@ it('reads a text a line', async () => {
 it.each<[string | Buffer, string]>([
   ['', 'is empty; it should hold a text on each line.'],
   ['one\n\ntwo', ':2 is blank; every line should hold a text.'],
-  [Buffer.from('one\ncaf\xe9', 'latin1'), 'is not UTF-8: byte 0xe9 at offset 7.'],
+  [Buffer.from('one\ncaf\xe9', 'latin1'), 'cannot be read: it is not UTF-8 \\(byte 0xe9 at offset 7\\).'],
 ])('refuses %j', async (content, problem) => {
   writeFileSync(file, content);
   await expect(readTexts(file)).rejects.toMatchObject({

@@ -1,20 +1,23 @@
 import type { HostFields, Tokenizer } from '@graft/core';
-import { readFile } from 'node:fs/promises';
 
-/** A text on each line. Throws DataError for a file that is empty, is not UTF-8 or cannot be read, and for a blank line. */
-export async function readTexts(file: string): Promise<string[]> {
-  const { DataError, decodeUtf8, describeInvalidUtf8 } = await import('@graft/core');
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
-    throw new DataError(`${file} cannot be read: ${reason}.`, {
-      code: 'data.unreadable',
+/** A file of UTF-8, or what comes through a pipe. Throws DataError where it cannot be read, or is not UTF-8. */
+export async function readWholeText(file: string): Promise<string> {
+  const { DataError, readTextFile } = await import('@graft/core');
+  return readTextFile(file, { stream: true }).catch((cause: Error & { code?: string }) => {
+    const isUtf8 = cause.code !== 'NOT_UTF8';
+    throw new DataError(`${file} cannot be read: ${cause.message}.`, {
+      code: isUtf8 ? 'data.unreadable' : 'data.encoding',
       exitCode: 2,
+      hint: isUtf8 ? undefined : 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`.',
       cause,
     });
   });
-  const content = decodeUtf8(bytes);
-  if (content === undefined)
-    throw new DataError(`${file} is not UTF-8: ${describeInvalidUtf8(bytes)}.`, { code: 'data.encoding', exitCode: 2 });
+}
+
+/** A text on each line. Throws DataError for a file that is empty, is not UTF-8 or cannot be read, and for a blank line. */
+export async function readTexts(file: string): Promise<string[]> {
+  const { DataError } = await import('@graft/core');
+  const content = await readWholeText(file);
   if (content === '')
     throw new DataError(`${file} is empty; it should hold a text on each line.`, { code: 'data.empty', exitCode: 2 });
   const lines = content.replace(/\r?\n$/, '').split(/\r?\n/);

@@ -1,6 +1,14 @@
-import { GraftError, UsageError, type EvaluationRecord, type RunRecord } from '@graft/core';
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import {
+  GraftError,
+  JsonProblem,
+  readJsonFile,
+  streamRegularFile,
+  UsageError,
+  type EvaluationRecord,
+  type RunRecord,
+} from '@graft/core';
+import type { ReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { thin } from './thin';
@@ -81,15 +89,12 @@ async function findRun(path: string): Promise<string> {
 }
 
 async function readJson(file: string, missing?: unknown): Promise<unknown> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (missing !== undefined && cause.code === 'ENOENT') return undefined;
-    throw new GraftError(`${file} cannot be read: ${cause.message}.`, { code: 'report.unreadable', cause });
-  });
-  if (text === undefined) return missing;
   try {
-    return JSON.parse(text) as unknown;
+    return await readJsonFile(file);
   } catch (cause) {
-    throw new GraftError(`${file} does not hold JSON.`, { code: 'report.unreadable', cause });
+    if (missing !== undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return missing;
+    const what = cause instanceof JsonProblem ? 'does not hold JSON' : 'cannot be read';
+    throw new GraftError(`${file} ${what}: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
   }
 }
 
@@ -109,7 +114,7 @@ async function readMetrics(file: string): Promise<MetricLines> {
     () => false,
   );
   if (!exists) return lines;
-  for await (const text of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
+  for await (const text of createInterface({ input: await metricsStream(file), crlfDelay: Infinity })) {
     let line: Record<string, number | null>;
     try {
       line = JSON.parse(text) as Record<string, number | null>;
@@ -128,6 +133,12 @@ async function readMetrics(file: string): Promise<MetricLines> {
     for (const values of lines.metrics.values()) if (values.length < count) values.push(NaN);
   }
   return lines;
+}
+
+async function metricsStream(file: string): Promise<ReadStream> {
+  return streamRegularFile(file).catch((cause: unknown) => {
+    throw new GraftError(`${file} cannot be read: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
+  });
 }
 
 /** Bookkeeping of the loop that says nothing about the model. */

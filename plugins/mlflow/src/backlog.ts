@@ -1,5 +1,4 @@
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { parseJson, readTextFile, streamRegularFile } from '@graft/core';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
@@ -18,7 +17,7 @@ export async function* loggedBefore(runFolder: string): AsyncGenerator<LoggedNum
     const metrics = parse(line) as { readonly step: number } & Record<string, number>;
     if (typeof metrics?.step === 'number') yield { step: metrics.step, metrics };
   }
-  const evaluations = parse(await readFile(join(runFolder, 'evaluations.json'), 'utf8').catch(() => ''));
+  const evaluations = parse(await readTextFile(join(runFolder, 'evaluations.json')).catch(() => ''));
   if (!Array.isArray(evaluations)) return;
   for (const { step, evaluator, metrics } of evaluations as (LoggedNumbers & { readonly evaluator: string })[]) {
     const named = Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value] as const);
@@ -27,11 +26,13 @@ export async function* loggedBefore(runFolder: string): AsyncGenerator<LoggedNum
 }
 
 async function* linesOf(file: string): AsyncGenerator<string> {
-  const input = createReadStream(file);
+  const input = await streamRegularFile(file).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOENT') throw error;
+    return undefined;
+  });
+  if (!input) return;
   try {
     yield* createInterface({ input, crlfDelay: Infinity });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   } finally {
     input.destroy();
   }
@@ -39,7 +40,7 @@ async function* linesOf(file: string): AsyncGenerator<string> {
 
 function parse(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }

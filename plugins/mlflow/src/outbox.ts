@@ -1,4 +1,5 @@
-import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { FileProblem, readJsonFile } from '@graft/core';
+import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isRefusal, type Metric, type MlflowClient, type Parameter } from './client';
 
@@ -127,10 +128,12 @@ async function claim(folder: string): Promise<string | undefined> {
 }
 
 async function readLetter(file: string): Promise<Letter> {
-  const text = await readFile(file, 'utf8');
   try {
-    return JSON.parse(text) as Letter;
-  } catch {
-    throw new Error(`${file.slice(0, -CLAIMED.length)} is not JSON; remove it, what it held cannot be read`);
+    return (await readJsonFile(file)) as Letter;
+  } catch (error) {
+    if (error instanceof FileProblem) throw error;
+    throw new Error(`${file.slice(0, -CLAIMED.length)} is not JSON; remove it, what it held cannot be read`, {
+      cause: error,
+    });
   }
 }

@@ -20,9 +20,9 @@ import {
   writeFileAtomically,
   type TensorInfo,
 } from '@graft/checkpoint';
-import { DataError } from '@graft/core';
+import { DataError, openRegularFileSync } from '@graft/core';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, readSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -230,7 +230,7 @@ export class TeacherCache {
   private fill(file: string, bytes: Uint8Array, position: number): void {
     let descriptor = this.open.get(file);
     try {
-      descriptor ??= openSync(file, 'r');
+      descriptor ??= openRegularFileSync(file);
       this.open.delete(file);
       this.open.set(file, descriptor); // As the one used last.
       for (const [oldest, unused] of this.open) {

@@ -1,6 +1,6 @@
-import { DataError } from '@graft/core';
+import { DataError, readJsonFile } from '@graft/core';
 import { createHash } from 'node:crypto';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult, Trial } from './fine-tune';
 
@@ -24,14 +24,10 @@ export class TrialStore {
   async find(task: string, conditions: object): Promise<TrialRecord | undefined> {
     if (this.folder === undefined) return undefined;
     const file = this.file(task, conditions);
-    const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw error;
-    });
-    if (text === undefined) return undefined;
     try {
-      return (JSON.parse(text) as { record: TrialRecord }).record;
+      return ((await readJsonFile(file)) as { record: TrialRecord }).record;
     } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
       throw new DataError(`${file} does not hold a trial's record.`, {
         code: 'superglue.record',
         hint: 'Remove it: the trial will be done again.',

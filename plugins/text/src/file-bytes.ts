@@ -1,6 +1,12 @@
-import { DataError, decodeUtf8, describeInvalidUtf8 } from '@graft/core';
+import {
+  DataError,
+  decodeUtf8,
+  describeInvalidUtf8,
+  openRegularFile,
+  openRegularFileSync,
+  streamRegularFile,
+} from '@graft/core';
 import { createReadStream, type ReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';
 import type { DataFile } from './find-files';
@@ -23,7 +29,7 @@ export function unreadable(path: string, cause: unknown): DataError {
 async function firstBytes(path: string, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
   try {
-    const handle = await open(path);
+    const handle = await openRegularFile(path);
     try {
       const { bytesRead } = await handle.read(bytes, 0, length, 0);
       return bytes.subarray(0, bytesRead);
@@ -61,7 +67,7 @@ class Members {
     readonly path: string,
     private readonly start: number,
   ) {
-    this.file = createReadStream(path, { start, highWaterMark: READ_BYTES });
+    this.file = createReadStream(path, { fd: openRegularFileSync(path), start, highWaterMark: READ_BYTES });
     this.gunzip = createGunzip({ chunkSize: READ_BYTES });
     // Errors come out of the iteration.
     pipeline(this.file, this.gunzip, () => undefined);
@@ -74,7 +80,7 @@ class Members {
    */
   async next(): Promise<Members | undefined> {
     let at = this.start + this.gunzip.bytesWritten;
-    const padding = createReadStream(this.path, { start: at, highWaterMark: READ_BYTES });
+    const padding = await streamRegularFile(this.path, { start: at, highWaterMark: READ_BYTES });
     for await (const chunk of padding as AsyncIterable<Buffer>) {
       const zeros = chunk.findIndex((byte) => byte !== 0);
       at += zeros < 0 ? chunk.length : zeros;
@@ -205,7 +211,7 @@ export class FileBytes {
   async *scan(file: DataFile): AsyncGenerator<Buffer> {
     if (!(await this.isGzip(file))) {
       try {
-        yield* createReadStream(file.path, { highWaterMark: READ_BYTES }) as AsyncIterable<Buffer>;
+        yield* (await streamRegularFile(file.path, { highWaterMark: READ_BYTES })) as AsyncIterable<Buffer>;
       } catch (cause) {
         throw unreadable(file.path, cause);
       }
@@ -234,7 +240,7 @@ async function readPlain({ path, size }: DataFile, offset: number, length: numbe
   const wanted = Math.max(0, Math.min(length, size - offset));
   const bytes = new Uint8Array(wanted);
   try {
-    const handle = await open(path);
+    const handle = await openRegularFile(path);
     try {
       for (let filled = 0; filled < wanted;) {
         const { bytesRead } = await handle.read(bytes, filled, wanted - filled, offset + filled);

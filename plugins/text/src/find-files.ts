@@ -1,4 +1,4 @@
-import { DataError, pathOption } from '@graft/core';
+import { DataError, openRegularFile, pathOption } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { readdir, realpath, stat as statOf } from 'node:fs';
 import { stat } from 'node:fs/promises';
@@ -46,9 +46,27 @@ export async function findFiles(
         hint: `Look at ${options}; \`**\` stands for folders within folders.`,
       });
     }
-    for (const path of paths) found.set(path, (await stat(path)).size);
+    for (const path of paths) found.set(path, await sizeOf(path));
   }
   return [...found].map(([path, size]) => ({ path, size })).sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Bytes of a file. Throws DataError for what is not a regular file. */
+async function sizeOf(path: string): Promise<number> {
+  try {
+    const file = await openRegularFile(path);
+    try {
+      return (await file.stat()).size;
+    } finally {
+      await file.close();
+    }
+  } catch (cause) {
+    throw new DataError(`${path} cannot be read: ${(cause as Error).message}.`, {
+      code: 'data.unreadable',
+      exitCode: 2,
+      cause,
+    });
+  }
 }
 
 /**
@@ -61,7 +79,7 @@ async function literalPart(pattern: string): Promise<{ folder: string; rest?: st
   for (const [i, step] of steps.entries()) {
     const next = join(folder, step);
     const there = await stat(next).catch(() => undefined);
-    if (there?.isFile() && i === steps.length - 1) return { folder: next };
+    if (there && !there.isDirectory() && i === steps.length - 1) return { folder: next };
     if (!there?.isDirectory()) return { folder, rest: steps.slice(i).join('/') };
     folder = next;
   }

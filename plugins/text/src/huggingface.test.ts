@@ -173,10 +173,20 @@ describe('HuggingFaceTokenizer', () => {
     [
       'another encoding',
       { 'tokenizer.json': Buffer.from('{"é": 1}', 'latin1') },
-      'is not UTF-8: byte 0xe9 at offset 2.',
+      'cannot be read: it is not UTF-8 (byte 0xe9 at offset 2).',
     ],
-    ['half a file', { 'tokenizer.json': '{"model":' }, 'tokenizer.json is not a valid JSON file'],
-    ['a list', { 'tokenizer.json': '[]' }, 'it holds no object'],
+    [
+      'half a file',
+      { 'tokenizer.json': '{"model":' },
+      'tokenizer.json does not hold a JSON object: value expected (1:10).',
+    ],
+    [
+      'a value 20,000 deep',
+      { 'tokenizer.json': `{"model":${'['.repeat(20_000)}${']'.repeat(20_000)}}` },
+      'tokenizer.json does not hold a JSON object: it has more than 500 objects and lists within each other (1:509).',
+    ],
+    ['a key twice', { 'tokenizer.json': '{"a":1,"a":2}' }, 'the key "a" is there twice (1:8)'],
+    ['a list', { 'tokenizer.json': '[]' }, 'tokenizer.json does not hold a JSON object.'],
     [
       'another model',
       { 'tokenizer.json': json({ ...tokenizerJson(), model: { type: 'Rules' } }) },

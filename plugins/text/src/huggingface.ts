@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { namedTokensOf } from './named-tokens';
-import { readTextFile } from './text-file';
+import { readObject } from './text-file';
 import { loadOniguruma } from './tokenizer-json/oniguruma';
 import { TokenizerPipeline } from './tokenizer-json/pipeline';
 import { Unsupported } from './tokenizer-json/unsupported';
@@ -133,20 +133,8 @@ function cleanUpSpaces(text: string): string {
     .replace(/ (n't|'m|'s|'ve|'re)/g, '$1');
 }
 
-async function readJson(file: string): Promise<Record<string, unknown> | undefined> {
-  const text = await readTextFile(file, { code: 'tokenizer.unreadable' });
-  if (text === undefined) return undefined;
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
-    throw new SyntaxError('it holds no object');
-  } catch (cause) {
-    throw new DataError(`${file} is not a valid JSON file: ${(cause as Error).message}.`, {
-      code: 'tokenizer.json',
-      cause,
-    });
-  }
-}
+const readJson = (file: string): Promise<Record<string, unknown> | undefined> =>
+  readObject(file, { code: 'tokenizer.unreadable' }, 'tokenizer.json');
 
 /** The id of a special token: as the option names it, as the config does, or as it is usually called. */
 function specialId(

@@ -51,7 +51,10 @@ test('special tokens are known to it: those of tokenizer_config.json, else of th
 });
 
 test.each<[Record<string, string | Uint8Array>, RegExp]>([
-  [{ 'chat_template.jinja': Buffer.from('é', 'latin1') }, /chat_template\.jinja is not UTF-8: byte 0xe9 at offset 0/],
+  [
+    { 'chat_template.jinja': Buffer.from('é', 'latin1') },
+    /chat_template\.jinja cannot be read: it is not UTF-8 \(byte 0xe9 at offset 0\)/,
+  ],
   [{ 'tokenizer_config.json': '[1]' }, /tokenizer_config\.json does not hold a JSON object/],
   [{ 'tokenizer_config.json': '{"chat_template": 3}' }, /"chat_template" should be a text, or a list of/],
   [{ 'tokenizer_config.json': '{"chat_template": [{"name": "a"}]}' }, /"chat_template" should be a text, or a list of/],

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChatFormat, GEMMA_MARKERS } from './chat-format';
 import { JinjaTemplate } from './jinja';
-import { readTextFile } from './text-file';
+import { readObject, readText } from './text-file';
 
 const UNREADABLE = { code: 'chat.unreadable', exitCode: 2 } as const;
 const TEMPLATE_FILE = 'chat_template.jinja';
@@ -70,11 +70,11 @@ interface Found {
 
 async function templateIn(folder: string, config: Json, name: string | undefined): Promise<Found | undefined> {
   const file = join(folder, TEMPLATE_FILE);
-  const source = name === undefined || name === DEFAULT_NAME ? await readTextFile(file, UNREADABLE) : undefined;
+  const source = name === undefined || name === DEFAULT_NAME ? await readText(file, UNREADABLE) : undefined;
   if (source !== undefined) return { source, file };
   if (name !== undefined) {
     const additional = join(folder, 'additional_chat_templates', `${name}.jinja`);
-    const named = /^[\w.-]+$/.test(name) ? await readTextFile(additional, UNREADABLE) : undefined;
+    const named = /^[\w.-]+$/.test(name) ? await readText(additional, UNREADABLE) : undefined;
     if (named !== undefined) return { source: named, file: additional };
   }
   const old = join(folder, OLD_TEMPLATE_FILE);
@@ -84,7 +84,7 @@ async function templateIn(folder: string, config: Json, name: string | undefined
 }
 
 async function templateFile(file: string, name: string | undefined): Promise<Found | undefined> {
-  if (!file.endsWith('.json')) return { source: (await readTextFile(file, UNREADABLE))!, file };
+  if (!file.endsWith('.json')) return { source: (await readText(file, UNREADABLE))!, file };
   const found = choose((await readJson(file))?.chat_template, file, name);
   if (found) return found;
   throw new DataError(`${file} has no "chat_template".`, { code: 'chat.missing', exitCode: 2 });
@@ -131,15 +131,4 @@ function specialTexts(config: Json, tokenizer: Tokenizer): Record<string, string
   return texts;
 }
 
-async function readJson(file: string): Promise<Json | undefined> {
-  const text = await readTextFile(file, UNREADABLE);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    // Told below, like a value of another kind.
-  }
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json;
-  throw new DataError(`${file} does not hold a JSON object.`, UNREADABLE);
-}
+const readJson = (file: string): Promise<Json | undefined> => readObject(file, UNREADABLE);

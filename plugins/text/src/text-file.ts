@@ -1,14 +1,31 @@
-import { DataError, decodeUtf8, describeInvalidUtf8, type GraftErrorOptions } from '@graft/core';
-import { readFile } from 'node:fs/promises';
+import { DataError, FileProblem, JsonProblem, parseJson, readTextFile, type GraftErrorOptions } from '@graft/core';
 
 /** A small file of UTF-8, whole; undefined where there is none. Throws DataError, with these settings, for one that cannot be read. */
-export async function readTextFile(file: string, settings: GraftErrorOptions): Promise<string | undefined> {
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
+export async function readText(file: string, settings: GraftErrorOptions): Promise<string | undefined> {
+  try {
+    return await readTextFile(file);
+  } catch (cause) {
+    if (!(cause instanceof FileProblem)) throw cause;
     if (cause.code === 'ENOENT') return undefined;
     throw new DataError(`${file} cannot be read: ${cause.message}.`, { ...settings, cause });
-  });
-  if (!bytes) return undefined;
-  const text = decodeUtf8(bytes);
-  if (text === undefined) throw new DataError(`${file} is not UTF-8: ${describeInvalidUtf8(bytes)}.`, settings);
-  return text;
+  }
+}
+
+/** As `readText`, of a file that holds a JSON object. `code`: of what holds anything else. */
+export async function readObject(
+  file: string,
+  settings: GraftErrorOptions,
+  code = settings.code,
+): Promise<Record<string, unknown> | undefined> {
+  const text = await readText(file, settings);
+  if (text === undefined) return undefined;
+  let problem = '';
+  try {
+    const value = parseJson(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+  } catch (cause) {
+    if (!(cause instanceof JsonProblem)) throw cause;
+    problem = `: ${cause.message}`;
+  }
+  throw new DataError(`${file} does not hold a JSON object${problem}.`, { ...settings, code });
 }

@@ -1,12 +1,11 @@
-import { DataError, decodeUtf8, describeInvalidUtf8 } from '@graft/core';
 import type { BytesTokenizer, HuggingFaceTokenizer, TrainTokenizerProgress } from '@graft/text';
 import type { Command } from 'commander';
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { CommandContext } from '../context';
 import { integer, numberOf } from '../options';
 import { UsageMistake } from '../report-error';
 import { formatBytes, table } from '../table';
+import { readWholeText } from '../texts';
 import { auditTokenizer, type AuditCommandOptions } from './tokenizer-audit';
 
 interface TrainCommandOptions {
@@ -116,19 +115,6 @@ async function open(path: string): Promise<BytesTokenizer | HuggingFaceTokenizer
   return path === 'bytes' ? new BytesTokenizer() : HuggingFaceTokenizer.open({ path: resolve(path) });
 }
 
-/** Throws DataError where a file cannot be read, or is not UTF-8: other characters would be encoded in silence. */
-async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((cause: Error) => {
-    throw new DataError(`${file} cannot be read: ${cause.message}.`, { code: 'data.unreadable', exitCode: 2, cause });
-  });
-  const text = decodeUtf8(bytes);
-  if (text !== undefined) return text;
-  throw new DataError(`${file} is not UTF-8: ${describeInvalidUtf8(bytes)}.`, {
-    code: 'data.encoding',
-    hint: 'Convert the file, e.g. with `iconv -f latin1 -t utf-8`.',
-  });
-}
-
 async function encode(
   context: CommandContext,
   path: string,
@@ -137,7 +123,7 @@ async function encode(
 ): Promise<void> {
   if ((given === undefined) === (file === undefined)) throw new UsageMistake('Give either a text or --file.');
   const tokenizer = await open(path);
-  const text = given ?? (await readText(resolve(file!)));
+  const text = given ?? (await readWholeText(resolve(file!)));
   const ids = [...tokenizer.encode(text)];
   if (idsAlone) context.print(ids.join(' '));
   else

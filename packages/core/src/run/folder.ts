@@ -4,13 +4,14 @@ import {
   listSnapshots,
   livenessOf,
   ownIdentity,
+  readJsonFile,
   readJsonObject,
   TEMPORARY_PREFIX,
   writeFileAtomically,
 } from '@graft/checkpoint';
 import { CheckpointError, GraftError, UsageError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, readFile, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
@@ -278,14 +279,17 @@ export class RunFolder {
 
   /** What evaluations.json holds. Throws CheckpointError when it holds something else. */
   async evaluations(): Promise<EvaluationRecord[]> {
-    const text = await readFile(this.evaluationsFile, 'utf8').catch(() => '[]');
+    let problem = '';
     try {
-      const records: unknown = JSON.parse(text);
+      const records = await readJsonFile(this.evaluationsFile);
       if (Array.isArray(records)) return records as EvaluationRecord[];
-    } catch {
-      // Told below, in the same words as a value of another kind.
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+      problem = `: ${(cause as Error).message}`;
     }
-    throw new CheckpointError(`${this.evaluationsFile} does not hold a JSON list.`, { code: 'run.evaluations' });
+    throw new CheckpointError(`${this.evaluationsFile} does not hold a JSON list${problem}.`, {
+      code: 'run.evaluations',
+    });
   }
 
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {

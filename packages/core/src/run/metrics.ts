@@ -1,5 +1,6 @@
-import { CheckpointError, GraftError } from '@graft/engine';
-import { open, readFile, truncate, type FileHandle } from 'node:fs/promises';
+import { parseJson } from '@graft/checkpoint';
+import { CheckpointError, GraftError, readRegularFile } from '@graft/engine';
+import { open, truncate, type FileHandle } from 'node:fs/promises';
 
 /**
  * metrics.jsonl: one object a step, in order. Lines go to the operating system while the next step runs, and to the disk
@@ -70,13 +71,33 @@ export class MetricsFile {
 
 /** The loss of the run's first step; undefined before it, and where it was no number. */
 export async function firstLoss(file: string): Promise<number | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => '');
-  for (const line of text.split('\n')) {
-    if (line === '') return undefined;
-    const { loss } = JSON.parse(line) as { loss?: unknown };
-    if (typeof loss === 'number') return loss;
+  const bytes = await readMetrics(file);
+  for (let start = 0, line = 1; start < bytes.length; line++) {
+    const end = bytes.indexOf(0x0a, start);
+    if (end < 0) return undefined;
+    try {
+      const { loss } = parseJson(bytes.toString('utf8', start, end)) as { loss?: unknown };
+      if (typeof loss === 'number') return loss;
+    } catch (cause) {
+      throw new CheckpointError(`${file}:${line} is not JSON: ${(cause as Error).message}.`, {
+        code: 'run.metrics',
+        cause,
+      });
+    }
+    start = end + 1;
   }
   return undefined;
+}
+
+/** As long as a buffer may be: a run of a few million steps. */
+const LONGEST_METRICS_BYTES = 2 ** 32 - 1;
+
+/** What the file holds; nothing where there is none. */
+async function readMetrics(file: string): Promise<Buffer> {
+  return readRegularFile(file, { maxBytes: LONGEST_METRICS_BYTES }).catch((cause: unknown) => {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
+    throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, { code: 'run.metrics', cause });
+  });
 }
 
 function unwritable(file: string, cause: unknown): GraftError {
@@ -87,7 +108,7 @@ function unwritable(file: string, cause: unknown): GraftError {
 
 /** Cuts the file after its first `lines` lines and returns how many bytes they are. */
 async function keepLines(file: string, lines: number): Promise<number> {
-  const bytes = await readFile(file).catch(() => Buffer.alloc(0));
+  const bytes = await readMetrics(file);
   let kept = 0;
   for (let line = 1; line <= lines; line++) {
     const end = bytes.indexOf(0x0a, kept);

@@ -1,5 +1,4 @@
-import { DataError, decodeUtf8, describeInvalidUtf8, JsonProblem, parseJson } from '@graft/core';
-import { readFile } from 'node:fs/promises';
+import { DataError, FileProblem, JsonProblem, parseJson, readTextFile } from '@graft/core';
 import { join } from 'node:path';
 import { badRow } from './rows';
 import type { Part, PlacedExample, SuperGlueTask } from './task';
@@ -10,18 +9,17 @@ import type { Part, PlacedExample, SuperGlueTask } from './task';
  */
 export async function readTask(folder: string, task: SuperGlueTask, part: Part): Promise<PlacedExample[]> {
   const file = join(folder, task.folder, `${part}.jsonl`);
-  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
-    const reason = cause.code === 'ENOENT' ? 'there is no such file' : cause.message;
-    throw new DataError(`${file} cannot be read: ${reason}.`, {
+  const text = await readTextFile(file).catch((cause: unknown) => {
+    if (!(cause instanceof FileProblem)) throw cause;
+    if (cause.code === 'NOT_UTF8')
+      throw new DataError(`${file} cannot be read: ${cause.message}.`, { code: 'superglue.bad-row', cause });
+    throw new DataError(`${file} cannot be read: ${cause.message}.`, {
       code: 'superglue.missing',
       exitCode: 2,
       hint: `The option "folder" names the benchmark's folder, with ${task.folder}/train.jsonl and ${task.folder}/val.jsonl in it.`,
       cause,
     });
   });
-  const text = decodeUtf8(bytes);
-  if (text === undefined)
-    throw new DataError(`${file} is not UTF-8: ${describeInvalidUtf8(bytes)}.`, { code: 'superglue.bad-row' });
   return text
     .replace(/^\ufeff/, '')
     .split('\n')

@@ -279,7 +279,10 @@ test.each([
     '{"premise": "a", "premise": "b"}',
     'val.jsonl, line 1: it is not JSON that can be read: the key "premise" is there twice',
   ],
-  [Buffer.from('{"premise": "caf\xe9"}', 'latin1'), 'val.jsonl is not UTF-8: byte 0xe9 at offset 16.'],
+  [
+    Buffer.from('{"premise": "caf\xe9"}', 'latin1'),
+    'val.jsonl cannot be read: it is not UTF-8 (byte 0xe9 at offset 16).',
+  ],
 ])('what would be changed in silence is refused: %s', async (content, message) => {
   const folder = temporaryFolder();
   await mkdir(join(folder, 'CB'));

@@ -1,6 +1,6 @@
-import { DataError, didYouMean } from '@graft/core';
+import { DataError, didYouMean, openRegularFile } from '@graft/core';
 import type { AsyncBuffer, ColumnChunk, FileMetaData, ParquetParsers, RowGroup, SchemaTree } from 'hyparquet';
-import { open, type FileHandle } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { unreadable } from '../file-bytes';
 import type { DataFile } from '../find-files';
 import type { Row } from '../rows';
@@ -152,7 +152,7 @@ async function reading<T>(
 ): Promise<T> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(path);
+    handle = await openRegularFile(path);
     const file = handle;
     if ((await file.stat()).size !== size) throw new Unsupported(`it no longer has the ${size} bytes it had`);
     const read: Read = (start, end) => slice(file, start, end);
