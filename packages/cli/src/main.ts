@@ -1,5 +1,10 @@
+import { writeSync } from 'node:fs';
 import { main } from './program';
 import { describeError } from './report-error';
+
+const UNFINISHED = `graft: the process ended before the command was done.
+Something called process.exit, or waits for what never comes: a plugin's promise that is never resolved, for one.
+`;
 
 /** A reader that went away (`graft inspect … | head`) is no failure, and must not cost a run its checkpoint. */
 for (const stream of [process.stdout, process.stderr]) {
@@ -13,6 +18,18 @@ process.on('uncaughtException', (error) => {
   process.exit(1);
 });
 
+let done = false;
 void main(process.argv).then((exitCode) => {
+  done = true;
   process.exitCode = exitCode;
+});
+
+/**
+ * A process ends with status 0 when nothing is left that could happen, even where the command waits for something that now never
+ * comes; and somebody else's code can end it in the middle. Neither is a success.
+ */
+process.on('exit', (status) => {
+  if (done || status !== 0) return;
+  writeSync(2, UNFINISHED);
+  process.exitCode = 1;
 });

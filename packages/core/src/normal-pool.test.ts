@@ -1,4 +1,5 @@
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ROOT } from '../../../test/support';
 import { NormalPool } from './normal-pool';
@@ -48,8 +49,24 @@ it('draws the same without threads', async () => {
   await pool.dispose();
 });
 
-it('tells of a thread that fails', async () => {
-  const pool = new NormalPool(1, join(ROOT, 'package.json'));
-  await expect(all(pool.draw(createRandom(3).fork('a'), LENGTH, 1))).rejects.toThrow(/ended with status/);
+it.each([
+  ['does not start', 'x', /^A thread that draws random numbers failed: x is not defined\.$/],
+  ['exits before it answers', 'process.exit(0)', /^A thread that draws random numbers ended with status 0\.$/],
+  [
+    'exits when it is asked',
+    "require('node:worker_threads').parentPort.on('message', () => process.exit(4))",
+    /^A thread that draws random numbers ended with status 4\.$/,
+  ],
+])('reports a thread that %s, as often as it is asked', async (_, code, message) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'graft-thread-')), 'thread.js');
+  writeFileSync(file, code);
+  const pool = new NormalPool(1, file);
+  for (let times = 0; times < 2; times++) {
+    const error: unknown = await all(pool.draw(createRandom(3).fork('a'), LENGTH, 1)).catch(
+      (reason: unknown) => reason,
+    );
+    expect(error).toMatchObject({ name: 'GraftError', code: 'random.thread', exitCode: 1 });
+    expect((error as Error).message).toMatch(message);
+  }
   await pool.dispose();
 });

@@ -1,4 +1,4 @@
-import { GraftError } from '@graft/engine';
+import { onThreadEnd } from '@graft/engine';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -22,6 +22,8 @@ interface Thread {
   readonly worker: Worker;
   /** Who waits for the next numbers of a sequence. */
   readonly waiting: Map<number, Waiting>;
+  /** Why it answers nothing any more. */
+  failure?: Error;
 }
 
 /**
@@ -63,12 +65,13 @@ export class NormalPool {
       const memory = used?.buffer ?? new ArrayBuffer(4 * CHUNK);
       const last = asked >= length;
       const request: DrawRequest = { id, stream: stream.name, length: count, standardDeviation, last, memory };
-      const reply = new Promise<Float32Array<ArrayBuffer>>((resolve, reject) =>
-        thread.waiting.set(id, { resolve, reject }),
-      );
+      const reply = new Promise<Float32Array<ArrayBuffer>>((resolve, reject) => {
+        if (thread.failure) return reject(thread.failure);
+        thread.waiting.set(id, { resolve, reject });
+        thread.worker.postMessage(request, [memory]);
+      });
       // It is awaited a round later: until then its failure is not a rejection that nobody handles.
       reply.catch(() => undefined);
-      thread.worker.postMessage(request, [memory]);
       return reply;
     };
     let used: Float32Array<ArrayBuffer> | undefined;
@@ -99,11 +102,10 @@ function startThread(file: string): Thread {
     thread.waiting.delete(id);
     waiting?.resolve(numbers);
   });
-  const fail = (error: unknown): void => {
+  onThreadEnd(worker, 'A thread that draws random numbers', 'random.thread', (error) => {
+    thread.failure = error;
     for (const { reject } of thread.waiting.values()) reject(error);
     thread.waiting.clear();
-  };
-  worker.on('error', fail);
-  worker.on('exit', (code) => fail(new GraftError(`A thread that draws random numbers ended with status ${code}.`)));
+  });
   return thread;
 }

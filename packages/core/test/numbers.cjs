@@ -3,7 +3,7 @@
 // A plugin for tests of data that are read in threads: the numbers 0, 1, 2, …, with noise of the component's stream.
 const { DataError, defineComponent, definePlugin } = require('@graft/core');
 const { appendFileSync } = require('node:fs');
-const { setInterval } = require('node:timers');
+const { setImmediate, setInterval } = require('node:timers');
 const { z } = require('zod');
 
 const options = z.strictObject({
@@ -13,6 +13,10 @@ const options = z.strictObject({
   failAt: z.int().optional(),
   engine: z.boolean().default(false),
   exitAt: z.int().optional(),
+  exitStatus: z.int().default(3),
+  /** Throws where nobody catches it, and says nothing more. */
+  breakAt: z.int().optional(),
+  exitWhenOpened: z.boolean().default(false),
   variants: z.boolean().default(false),
   /** A file that gets a line when the dataset is disposed; "hang": it never is. */
   disposal: z.string().optional(),
@@ -27,6 +31,7 @@ class Numbers {
   next = 0;
   constructor({ options, random, engine, logger }) {
     Object.assign(this, { options, random, length: options.count });
+    if (options.exitWhenOpened) process.exit(0);
     if (options.engine) engine.jit(() => undefined);
     if (options.skips) this.skip = (items) => this.passOver(items);
     if (options.variants) {
@@ -67,14 +72,20 @@ class Numbers {
     }
   }
   async *numbers() {
-    const { count, repeat, failAt, exitAt } = this.options;
+    const { count, repeat, failAt, exitAt, breakAt } = this.options;
     this.open = true;
     while (repeat || this.next < count) {
       const number = this.next;
       this.next += this.stride ?? 1;
       if (number === failAt)
         throw new DataError('Number ' + number + ' is bad.', { code: 'numbers.bad', hint: 'Count on.' });
-      if (number === exitAt) process.exit(3);
+      if (number === exitAt) process.exit(this.options.exitStatus);
+      if (number === breakAt) {
+        setImmediate(() => {
+          throw new Error('Nobody catches this.');
+        });
+        await new Promise(() => undefined);
+      }
       const noise = this.random.fork(number).uniform();
       yield {
         x: { dtype: 'int32', shape: [3], values: Int32Array.from([9, number, 9, 9, 9]).subarray(1, 4) },

@@ -22,5 +22,6 @@ export { after, innerGradients, recomputed, valueAndGradients, withGradient, wit
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';
+export { onThreadEnd } from './threads';
 export { cutText, formatSize, shortened } from './text';
 export * from './files';

@@ -123,9 +123,25 @@ it('throws what the dataset throws, when the batch is asked for', async () => {
   expect(error).toMatchObject({ message: 'Number 9 is bad.', code: 'numbers.bad', hint: 'Count on.' });
 });
 
-it('tells of a thread that dies', async () => {
-  const source = (await open({ exitAt: 2 })).batches({ batchSize: 4 });
-  await expect(source.next()).rejects.toThrow('A thread that reads data ended with status 3.');
+it.each([
+  ['exits', { exitAt: 2 }, 'A thread that reads data ended with status 3.'],
+  ['exits as if all were well', { exitAt: 2, exitStatus: 0 }, 'A thread that reads data ended with status 0.'],
+  ['throws where nobody catches', { breakAt: 2 }, 'A thread that reads data failed: Nobody catches this.'],
+])('reports a thread that %s, whoever asks, as often as it is asked', async (_, options, message) => {
+  const dataset = await open(options, 2);
+  const source = dataset.batches({ batchSize: 4 });
+  for (let times = 0; times < 2; times++) {
+    const error: unknown = await source.next().catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ name: 'GraftError', code: 'data.thread', exitCode: 1, message });
+  }
+  await expect(dataset.restore({ next: 0 })).rejects.toThrow(message);
+});
+
+it('reports a thread that dies while it opens the data', async () => {
+  await expect(open({ exitWhenOpened: true }, 2)).rejects.toMatchObject({
+    code: 'data.thread',
+    message: 'A thread that reads data ended with status 0.',
+  });
 });
 
 it('disposes the dataset in its thread, behind the batch that it makes', async () => {

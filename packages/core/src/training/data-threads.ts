@@ -1,4 +1,4 @@
-import { GraftError } from '@graft/engine';
+import { onThreadEnd } from '@graft/engine';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -79,7 +79,7 @@ export class ThreadedDataset implements Dataset {
 
   /**
    * Undefined, and why, where the dataset's plugin cannot be loaded in a thread, or the dataset cannot be made there: then
-   * it is to be made in this one, which also tells what is wrong with it.
+   * it is to be made in this one, which also tells what is wrong with it. Throws where a thread dies over it.
    */
   static async open(options: DataThreadOptions): Promise<ThreadedDataset | { readonly refused: string }> {
     const { registry, dataset, seed, run, workerFile = WORKER_FILE } = options;
@@ -100,7 +100,10 @@ export class ThreadedDataset implements Dataset {
       const [first] = opened as { opened: Opened }[];
       return new ThreadedDataset(threads, first.opened.position, first.opened, options.batchesAhead);
     } catch (error) {
+      const died = threads.find((thread) => thread.failure !== undefined)?.failure;
       for (const thread of threads) void thread.end().catch(() => undefined);
+      // What ended a thread would end this one as well.
+      if (died) throw died;
       return { refused: (error as Error).message };
     }
   }
@@ -182,7 +185,8 @@ export class ThreadedDataset implements Dataset {
 class Thread {
   private readonly worker: Worker;
   private readonly waiting: { resolve: (reply: ThreadReply) => void; reject: (error: unknown) => void }[] = [];
-  private failure: unknown;
+  /** Why it answers nothing any more. */
+  failure: Error | undefined;
   private ended = false;
 
   constructor(file: string, data: ThreadData, logger: Logger) {
@@ -193,17 +197,14 @@ class Thread {
       if ('thrown' in reply) reject(revivedError(reply.thrown));
       else resolve(reply);
     });
-    this.worker.on('error', (error) => this.fail(error));
-    this.worker.on('exit', (code) => {
-      if (this.ended) this.fail(disposed());
-      else this.fail(new GraftError(`A thread that reads data ended with status ${code}.`, { code: 'data.thread' }));
-    });
+    onThreadEnd(this.worker, 'A thread that reads data', 'data.thread', (error) =>
+      this.fail(this.ended ? disposed() : error),
+    );
   }
 
   ask(request: ThreadRequest): Promise<ThreadReply> {
     return new Promise((resolve, reject) => {
       if (this.failure !== undefined) {
-        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- the thread's own
         reject(this.failure);
         return;
       }
@@ -225,7 +226,7 @@ class Thread {
     }
   }
 
-  private fail(error: unknown): void {
+  private fail(error: Error): void {
     this.failure ??= error;
     for (const { reject } of this.waiting.splice(0)) reject(this.failure);
   }

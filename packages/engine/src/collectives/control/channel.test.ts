@@ -1,4 +1,7 @@
+import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { WorkersError } from '../../errors';
 import { freePort } from '../join';
 import { controlKey } from '../secret';
@@ -143,4 +146,52 @@ test('a port in use is named', async () => {
   other.close();
   expect(error.code).toBe('workers.port-in-use');
   expect(error.message).toContain(`port ${port} is in use`);
+});
+
+describe('a thread that dies', () => {
+  const thread = (code: string): string => {
+    const file = join(mkdtempSync(join(tmpdir(), 'graft-thread-')), 'thread.js');
+    writeFileSync(file, code);
+    return file;
+  };
+  const channelOver = (code: string): ControlChannel => {
+    const options = { workers, rank: 0, versions: VERSIONS, key: KEY, dataPort: 100, timeoutMs: 20_000 };
+    const channel = new ControlChannel(options, thread(code));
+    open.push(channel);
+    return channel;
+  };
+  const joined =
+    "const { parentPort: port } = require('node:worker_threads');\nport.postMessage({ event: 'joined', dataPorts: [1, 2, 3] });\n";
+
+  test.each([
+    ['at its start', 'process.exit(0)', 'ended with status 0.'],
+    ['of an error', "setTimeout(() => { throw new Error('No memory for it.'); }, 20)", 'failed: No memory for it.'],
+  ])('%s ends the wait for the others', async (_, code, problem) => {
+    const channel = channelOver(code);
+    const error = await failureOf(channel.joined);
+    expect(error).toMatchObject({ name: 'WorkersError', code: 'workers.thread', exitCode: 1 });
+    expect(error.message).toBe(`The thread that watches over the workers ${problem}`);
+    // To leave it is not to wait for it.
+    await channel.close({ command: 'leave' });
+  });
+
+  test.each([
+    ['between exchanges', "setTimeout(() => process.exit(0), 20); port.on('message', () => undefined);", 0],
+    ['in an exchange', "port.on('message', () => process.exit(5));", 5],
+  ])('%s ends what waits and what comes later', async (_, code, status) => {
+    const channel = channelOver(joined + code);
+    await channel.joined;
+    const sentence = `The thread that watches over the workers ended with status ${status}.`;
+    if (status === 0) await lost(channel);
+    for (let times = 0; times < 2; times++) expect((await failureOf(channel.exchange(1))).message).toBe(sentence);
+    expect(() => channel.check()).toThrow(sentence);
+    await channel.close({ command: 'fail', reason: 'x' });
+  });
+
+  test('while it is being left does not keep the program', async () => {
+    const channel = channelOver(`${joined}port.on('message', () => process.exit(0));`);
+    await channel.joined;
+    await channel.close({ command: 'leave' });
+    expect(channel.lost.aborted).toBe(false);
+  });
 });

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { WorkersError } from '../../errors';
+import { onThreadEnd } from '../../threads';
 import type { Message } from '../types';
 import { Hub } from './hub';
 import { Member } from './member';
@@ -24,6 +25,8 @@ export class ControlChannel {
   private closing: (() => void) | undefined;
   private nextId = 0;
   private over = false;
+  /** The thread has ended: it answers nothing any more. */
+  private gone = false;
   /** Ports for tensors, in the order of ranks. */
   readonly joined: Promise<readonly number[]>;
 
@@ -33,12 +36,12 @@ export class ControlChannel {
     if (existsSync(threadFile)) {
       const worker = new Worker(threadFile, { workerData: options });
       worker.on('message', (event: ControlEvent) => this.hear(event));
-      worker.on('error', (error) =>
-        this.end({
-          message: `The thread that watches over the workers failed: ${error.message}.`,
-          code: 'workers.thread',
-        }),
-      );
+      onThreadEnd(worker, 'The thread that watches over the workers', 'workers.thread', ({ message, code, hint }) => {
+        this.gone = true;
+        // `stop` ends it too.
+        if (!this.over) this.end({ message, code, hint });
+        this.closing?.();
+      });
       this.post = (command) => worker.postMessage(command);
       this.stop = () => worker.terminate();
     } else {
@@ -62,7 +65,7 @@ export class ControlChannel {
 
   /** To be called when the program has learned of the end: from then on nobody ends it for not having. */
   noticed(): void {
-    if (!this.over) this.post({ command: 'noticed' });
+    if (!this.over && !this.gone) this.post({ command: 'noticed' });
   }
 
   exchange(value: Message): Promise<Message[]> {
@@ -75,7 +78,7 @@ export class ControlChannel {
   }
 
   async close(farewell: Extract<Command, { command: 'leave' | 'fail' }>): Promise<void> {
-    if (this.over) return;
+    if (this.over || this.gone) return;
     const closed = new Promise<void>((resolve) => (this.closing = resolve));
     this.post(farewell);
     this.over = true;

@@ -4,7 +4,7 @@ import { isWrongProof, serverOptions } from './psk';
 
 /** Connections at a time of whom nobody knows yet who they are. */
 export const MOST_STRANGERS = 64;
-/** How long one may take to prove that it has the key and to say which worker it is. */
+/** How long one may take. */
 export const STRANGER_MS = 5000;
 
 interface Stranger {
@@ -18,6 +18,7 @@ export interface DoorOptions {
   readonly port: number;
   /** Undefined: every interface. */
   readonly host: string | undefined;
+  readonly strangerMs?: number;
   /** The port cannot be opened. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
   /** Somebody has proved to have the key. It has to be admitted soon, else it is shut out. */
@@ -33,10 +34,12 @@ export class Door {
   wrongKeys = 0;
   wrongKeyFrom: string | undefined;
   private readonly server: Server;
+  private readonly strangerMs: number;
   /** By the address and port that they come from, the oldest first. */
   private readonly strangers = new Map<string, Stranger>();
 
-  constructor({ key, port, host, onError, onOpen }: DoorOptions) {
+  constructor({ key, port, host, strangerMs = STRANGER_MS, onError, onOpen }: DoorOptions) {
+    this.strangerMs = strangerMs;
     this.server = createServer(serverOptions(key));
     this.server.on('error', onError);
     this.server.on('connection', (socket) => this.count(socket));
@@ -63,7 +66,7 @@ export class Door {
 
   private count(socket: Socket): void {
     const origin = originOf(socket);
-    const timer = setTimeout(() => socket.destroy(), STRANGER_MS);
+    const timer = setTimeout(() => socket.destroy(), this.strangerMs);
     this.strangers.set(origin, { socket, host: socket.remoteAddress ?? '', timer });
     // A connection that breaks is what a stranger's may do.
     socket.on('error', () => undefined);

@@ -30,6 +30,7 @@ export class Hub extends ControlNode {
     const { host, port } = parseAddress(workers[0]);
     this.door = new Door({
       key: options.key,
+      strangerMs: options.strangerMs,
       port,
       // On one machine nobody else needs to reach it; elsewhere the name may lead to any of the machine's interfaces.
       host: isLoopback(host) ? host : undefined,
