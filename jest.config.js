@@ -36,6 +36,7 @@ module.exports = {
   },
   transformIgnorePatterns: ['/node_modules/(?!hyparquet|hysnappy|fzstd|oniguruma-parser)'],
   moduleNameMapper: {
+    '^@graft/core/redact$': '<rootDir>/packages/core/src/secrets/redact.ts',
     '^@graft/(engine|checkpoint|core|report)$': '<rootDir>/packages/$1/src/index.ts',
     '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow)$': '<rootDir>/plugins/$1/src/index.ts',
     // It has no entry for `require`.

@@ -1,3 +1,4 @@
+import { redact } from '@graft/core/redact';
 import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -60,7 +61,7 @@ function createProgram(context: CommandContext, streams: MainStreams): Command {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => streams.stdout.write(text),
-      writeErr: (text) => streams.stderr.write(text),
+      writeErr: (text) => streams.stderr.write(redact(text)),
       outputError: (text, write) => write(text.replace(/^error: /, 'graft: ')),
     })
     .showHelpAfterError('`graft --help` lists the commands, `graft COMMAND --help` their options.')
@@ -79,7 +80,7 @@ export async function main(argv: readonly string[], streams: MainStreams = proce
     exitCode: 0,
     print: (text) => streams.stdout.write(`${text}\n`),
     write: (text) => streams.stdout.write(text),
-    note: (text) => context.globals.quiet || streams.stderr.write(`${text}\n`),
+    note: (text) => context.globals.quiet || streams.stderr.write(redact(`${text}\n`)),
   };
   try {
     await createProgram(context, streams).parseAsync([...argv]);

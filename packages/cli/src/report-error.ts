@@ -1,5 +1,6 @@
 import { join, sep } from 'node:path';
 import { inspect, types } from 'node:util';
+import { redact } from '@graft/core/redact';
 
 /** What the library's errors carry. Told by shape: importing the class would load the engine before `--help`. */
 interface ExplainedError extends Error {
@@ -50,7 +51,7 @@ export function describeError(error: unknown, debug: boolean): { text: string; e
     );
   }
   if (debug) for (const part of stacks(error)) lines.push(part);
-  return { text: `${lines.join('\n')}\n`, exitCode: isExplained(error) ? error.exitCode : 1 };
+  return { text: redact(`${lines.join('\n')}\n`), exitCode: isExplained(error) ? error.exitCode : 1 };
 }
 
 function isSystemError(error: unknown): error is NodeJS.ErrnoException {

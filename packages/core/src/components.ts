@@ -1,9 +1,10 @@
 import 'reflect-metadata';
-import { GraftError, PluginError, type Engine } from '@graft/engine';
+import { ConfigError, GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import { nameComponent } from './component-calls';
 import { explainIssues, show } from './config/issues';
 import { checkingWith } from './config/sections';
+import { walk } from './config/walk';
 import type { RunInfo } from './interfaces';
 import { missingMember } from './interfaces/required';
 import type { Logger } from './logger';
@@ -11,6 +12,9 @@ import type { ComponentDefinition, ComponentTypes, InterfaceName } from './plugi
 import type { RandomStream } from './random';
 import { reasonOf } from './reason';
 import type { Registry } from './registry';
+import { unmasked } from './secrets/mask';
+import { isNewWarning, MASK, redact } from './secrets/redact';
+import { isSecret } from './secrets/secret';
 import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
 
 /** A component named in a config, its options beside `use`; checked when the config was loaded. */
@@ -105,15 +109,20 @@ class Factory implements ComponentFactory {
     spec: ComponentSpec | string,
     place?: string | number,
   ): Promise<ComponentTypes[I]> {
-    const { use, ...given } = typeof spec === 'string' ? { use: spec } : spec;
+    const { use, ...given } = typeof spec === 'string' ? { use: spec } : unmasked(spec);
     const { definition, plugin } = this.registry.find(interface_, use);
     const name = `${plugin}/${definition.id}`;
     const parsed = checkingWith(this.registry, () => definition.options.safeParse(given));
     if (!parsed.success) {
-      const problems = explainIssues(parsed.error.issues, given, () => [])
+      const shown = walk(definition.options, given, '', {
+        path: (value) => value,
+        component: (_, value) => value,
+        secret: (value) => (value === undefined ? value : MASK),
+      });
+      const problems = explainIssues(parsed.error.issues, shown, () => [])
         .map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`)
         .join('; ');
-      throw new PluginError(`The options of ${interface_} "${name}" are wrong: ${problems}.`, {
+      throw new PluginError(redact(`The options of ${interface_} "${name}" are wrong: ${problems}.`), {
         code: 'plugin.options',
         exitCode: 2,
       });
@@ -124,6 +133,7 @@ class Factory implements ComponentFactory {
     const random = place === undefined ? own : own.fork(place);
     const nested = new Factory(this.registry, this.services, random);
     const asker = `${interface_} "${name}"`;
+    this.readSecrets(definition, options, asker);
     const child = this.services.container.createChildContainer();
     child.register(OPTIONS, { useValue: options });
     child.register(RANDOM, { useValue: random });
@@ -137,6 +147,29 @@ class Factory implements ComponentFactory {
     checkMade(interface_, made, asker);
     nameComponent(made, asker);
     return made as ComponentTypes[I];
+  }
+
+  /** Now rather than at their first use, when a run is long under way. Those of the component's own parts are read when these are made. */
+  private readSecrets({ options: schema }: ComponentDefinition, options: unknown, asker: string): void {
+    walk(schema, options, '', {
+      path: (value) => value,
+      component: (_, value) => value,
+      secret: (value, at) => {
+        if (!isSecret(value)) return value;
+        try {
+          value.reveal();
+        } catch (error) {
+          const { code } = error as { code?: string };
+          throw new ConfigError(`${asker}: ${at}: ${reasonOf(error)}.`, {
+            code,
+            hint: 'Set it, or change what the config names.',
+          });
+        }
+        if (value.warning !== undefined && isNewWarning(value.warning))
+          this.services.container.resolve<Logger>(LOGGER).warn(value.warning);
+        return value;
+      },
+    });
   }
 
   private make(

@@ -49,4 +49,5 @@ export {
 } from '@graft/checkpoint';
 export * from './config';
 export * from './run';
+export * from './secrets';
 export * from './training';

@@ -1,5 +1,7 @@
 import { PluginError } from '@graft/engine';
 import { show } from './config/issues';
+import { secretKeys } from './config/walk';
+import { rememberSecretName } from './secrets/redact';
 import type { ComponentDefinition, InterfaceName, Plugin } from './plugin';
 import { INTERFACES } from './plugin';
 import { nearest } from './suggest';
@@ -38,6 +40,7 @@ export class Registry {
     for (const definition of plugin.components) checkDefinition(definition, plugin, origin);
     this.plugins.set(plugin.name, origin);
     for (const definition of plugin.components) {
+      for (const key of secretKeys(definition.options)) rememberSecretName(key);
       this.components
         .get(definition.interface)!
         .push({ definition, plugin: plugin.name, version: plugin.version, origin, file });

@@ -4,6 +4,8 @@ import type { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
+import { isSecret } from '../secrets/secret';
+import { hasRedactedUrl, MASK } from '../secrets/redact';
 import { componentOption } from './markers';
 import { isObject, isPlainObject, joinPath, type Origins } from './merge';
 import { explainIssues, NOTHING, show, valueAt, type ConfigIssue, type Finding } from './issues';
@@ -65,7 +67,7 @@ export class Checker {
       ...keysAt(schema, value, at, this.sectionOf),
       ...(at.length === 0 ? extraKeys : []),
     ];
-    const findings = explainIssues(parsed.error.issues, value, knownKeys);
+    const findings = explainIssues(parsed.error.issues, walk(schema, value, path, this.hidden), knownKeys);
     const unset = findings.filter(
       ({ path: at }) => valueAt(value, at) === null && this.origins.isUnset([path, ...at.map(String)].join('.')),
     );
@@ -101,8 +103,13 @@ export class Checker {
   /** What is written to config.json should come back as it was. */
   private checkJson(value: unknown, path: string): void {
     if (Array.isArray(value)) value.forEach((item, i) => this.checkJson(item, joinPath(path, i)));
+    else if (isSecret(value)) return;
     else if (isObject(value) && isPlainObject(value))
       for (const [key, item] of Object.entries(value)) this.checkJson(item, joinPath(path, key));
+    else if (typeof value === 'string' && hasRedactedUrl(value))
+      this.complain(path, {
+        message: `${MASK} stands for something secret that Graft did not write; give the whole value again, e.g. by --set`,
+      });
     else if (
       value !== undefined &&
       value !== null &&
@@ -123,12 +130,26 @@ export class Checker {
     }
   };
 
+  /** For messages: secrets masked, whatever is in their place. */
+  private readonly hidden: Visitor = {
+    path: (value) => value,
+    secret: (value) => (value === undefined ? value : MASK),
+    component: (interface_, value, at) => {
+      const options = this.sectionOf(interface_, value);
+      return options ? walk(options, asSpec(value), at, this.hidden) : value;
+    },
+  };
+
   /** Before parsing: paths that somebody wrote. */
   private readonly writtenPaths: Visitor = {
     path: (value, at) => {
       if (typeof value !== 'string' || value === '' || isAbsolute(value)) return value;
       return resolve(this.origins.get(at)?.folder ?? this.workingFolder, value);
     },
+    secret: (value, at) =>
+      isObject(value) && typeof value.file === 'string' && value.file !== '' && Object.keys(value).length === 1
+        ? { file: this.writtenPaths.path(value.file, joinPath(at, 'file')) }
+        : value,
     component: (interface_, value, at) => {
       const options = this.sectionOf(interface_, value);
       return options ? walk(options, asSpec(value), at, this.writtenPaths) : value;
@@ -144,7 +165,8 @@ export class Checker {
       if (!parsed.success) {
         const knownKeys = (path: readonly PropertyKey[]): string[] =>
           keysAt(componentOption(interface_), value, path, this.sectionOf);
-        this.collect(explainIssues(parsed.error.issues, value, knownKeys), at);
+        const shown = walk(componentOption(interface_), value, at, this.hidden);
+        this.collect(explainIssues(parsed.error.issues, shown, knownKeys), at);
         return value;
       }
       const options = this.sectionOf(interface_, parsed.data);

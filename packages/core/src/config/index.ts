@@ -1,6 +1,7 @@
 import { ConfigError } from '@graft/engine';
 import { dirname, resolve } from 'node:path';
 import type { Registry } from '../registry';
+import { show } from './issues';
 import { isObject, Origins } from './merge';
 import { applyOverrides } from './overrides';
 import { isFile, PluginLoader, type PluginReference } from './plugins';
@@ -8,7 +9,7 @@ import { ConfigReader, searchConfigFile } from './read';
 import type { EvaluationConfig, ExperimentConfig } from './schema';
 import { validateConfig, validateEvaluationConfig, type WrittenConfig } from './validate';
 
-export { pathOption, componentOption } from './markers';
+export { pathOption, componentOption, secret } from './markers';
 export {
   defineExperiment,
   type ExperimentConfig,
@@ -81,7 +82,7 @@ async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
 
   const named = raw.plugins ?? [];
   if (!Array.isArray(named)) {
-    throw new ConfigError(`plugins: expected a list, got ${JSON.stringify(named)}.`, { code: 'config.plugins' });
+    throw new ConfigError(`plugins: expected a list, got ${show(named)}.`, { code: 'config.plugins' });
   }
   const configFolder = file === undefined ? workingFolder : dirname(file);
   const plugins = new PluginLoader(configFolder, workingFolder);

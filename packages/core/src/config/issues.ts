@@ -1,5 +1,7 @@
 import { ConfigError, shortened } from '@graft/engine';
 import type { z } from 'zod';
+import { maskedForMessage } from '../secrets/mask';
+import { redact } from '../secrets/redact';
 import { didYouMean, nearest } from '../suggest';
 
 /** One thing wrong with a config. */
@@ -20,11 +22,20 @@ export interface ConfigIssue {
 
 /** Every problem of a config at once. */
 export class InvalidConfigError extends ConfigError {
-  constructor(readonly issues: readonly ConfigIssue[]) {
+  readonly issues: readonly ConfigIssue[];
+
+  constructor(found: readonly ConfigIssue[]) {
+    const issues = found.map(
+      (issue) =>
+        Object.fromEntries(
+          Object.entries(issue).map(([key, text]) => [key, redact(text as string)]),
+        ) as unknown as ConfigIssue,
+    );
     const lines = issues.map(({ source, path, message }) => `  ${source}: ${path}: ${message}`);
     super(issues.length === 1 ? lines[0].trim() : `${issues.length} problems in the config:\n${lines.join('\n')}`, {
       code: 'config.invalid',
     });
+    this.issues = issues;
   }
 }
 
@@ -41,16 +52,17 @@ const SHOWN_CHARACTERS = 60;
 /** What a missing value is called. */
 export const NOTHING = 'nothing';
 
-/** A value in a message: JSON, shortened. */
+/** A value in a message: JSON, shortened, secrets masked as far as their keys show them. */
 export function show(value: unknown): string {
   if (value === undefined) return NOTHING;
   const json = typeof value === 'function' ? 'a function' : value instanceof Date ? 'a date' : toJson(value);
-  return shortened(json, SHOWN_CHARACTERS);
+  // Masked before it is cut: half of a secret would not be found.
+  return shortened(redact(json), SHOWN_CHARACTERS);
 }
 
 function toJson(value: unknown): string {
   try {
-    return typeof value === 'number' ? String(value) : (JSON.stringify(value) ?? String(value));
+    return typeof value === 'number' ? String(value) : (JSON.stringify(maskedForMessage(value)) ?? String(value));
   } catch {
     return String(value);
   }

@@ -1,8 +1,11 @@
 import { z } from 'zod';
 import { INTERFACES, type InterfaceName } from '../plugin';
 import type { Registry } from '../registry';
+import { maskedConfig } from '../secrets/mask';
+import { MASK } from '../secrets/redact';
 import { markerOf } from './markers';
 import { COMPONENT_SECTIONS, EngineSection, EvaluatorKeys, PlainSections } from './schema';
+import { walk, type Visitor } from './walk';
 
 type JsonSchema = Record<string, unknown>;
 
@@ -13,12 +16,37 @@ function schemaOf(schema: z.ZodType): JsonSchema {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       const marker = markerOf(zodSchema);
-      if (marker?.kind !== 'component') return;
+      if ('default' in jsonSchema)
+        jsonSchema.default = defaultOf(zodSchema, jsonSchema.default) as typeof jsonSchema.default;
+      if (marker?.kind !== 'component' && marker?.kind !== 'secret') return;
+      const { description } = jsonSchema;
       for (const key of Object.keys(jsonSchema)) delete (jsonSchema as JsonSchema)[key];
-      jsonSchema.$ref = reference(marker.interface).$ref;
+      if (marker.kind === 'component') jsonSchema.$ref = reference(marker.interface).$ref;
+      else Object.assign(jsonSchema, SECRET_SCHEMA, description !== undefined && { description });
     },
   });
   return rest;
+}
+
+const one = (key: string, description: string): JsonSchema => ({
+  type: 'object',
+  properties: { [key]: { type: 'string', description } },
+  required: [key],
+  additionalProperties: false,
+});
+
+const SECRET_SCHEMA: JsonSchema = {
+  anyOf: [
+    one('env', 'the environment variable that holds it'),
+    one('file', 'the file that holds it'),
+    { type: 'string', description: 'the secret itself, better kept out of configs' },
+  ],
+};
+
+/** A default, without the secrets that a plugin's author wrote there. */
+function defaultOf(schema: z.core.$ZodType, value: unknown): unknown {
+  const mask: Visitor = { path: (path) => path, component: (_, spec) => spec, secret: () => MASK };
+  return maskedConfig(walk(schema, value, '', mask));
 }
 
 const reference = (interface_: InterfaceName): { $ref: string } => ({ $ref: `#/$defs/${interface_}` });

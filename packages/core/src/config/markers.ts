@@ -1,10 +1,17 @@
 import { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
+import { MASK } from '../secrets/redact';
+import { isSecret, Secret, type SecretSource } from '../secrets/secret';
+import type { Finding } from './issues';
+import { isObject } from './merge';
 import { fixComponent } from './sections';
 
 /** What the loader must know of a schema beyond what zod checks. */
-export type Marker = { readonly kind: 'path' } | { readonly kind: 'component'; readonly interface: InterfaceName };
+export type Marker =
+  | { readonly kind: 'path' }
+  | { readonly kind: 'secret' }
+  | { readonly kind: 'component'; readonly interface: InterfaceName };
 
 /** zod shares a schema's definition between copies (`describe`, `meta`), so the mark survives them. */
 interface MarkedDefinition {
@@ -29,4 +36,47 @@ export function pathOption(): z.ZodString {
 export function componentOption(interface_: InterfaceName): z.ZodType<ComponentSpec> {
   const schema = z.unknown().transform((value, context) => fixComponent(interface_, value, context));
   return mark(schema as unknown as z.ZodType<ComponentSpec>, { kind: 'component', interface: interface_ });
+}
+
+/**
+ * A token, a password or a key as an option, which the component gets as a `Secret`. A config writes `{ env: NAME }`,
+ * `{ file: PATH }` (without the line's end behind it), or the secret itself; wherever Graft writes the config, that is `***`. The
+ * variable or file is read when the component is made.
+ */
+export function secret(): z.ZodType<Secret, SecretSource | Secret> {
+  const schema = z.unknown().transform((value, context): Secret => {
+    if (isSecret(value)) return value;
+    const source = secretSource(value);
+    if (typeof source === 'object' && 'finding' in source) {
+      const { finding } = source;
+      context.issues.push({ code: 'custom', message: finding.message, input: undefined, params: { finding } });
+      return new Secret('');
+    }
+    return new Secret(source);
+  });
+  return mark(schema as unknown as z.ZodType<Secret, SecretSource | Secret>, { kind: 'secret' });
+}
+
+const SECRET_EXPECTED = '{ env: NAME }, { file: PATH } or the secret as a text';
+
+/** A finding does not show what is there. */
+function secretSource(value: unknown): SecretSource | { readonly finding: Omit<Finding, 'path'> } {
+  const wrong = (got: string, expected = SECRET_EXPECTED): { finding: Omit<Finding, 'path'> } => ({
+    finding: { message: `expected ${expected}, got ${got}`, expected },
+  });
+  if (typeof value === 'string') {
+    if (value === '') return wrong('an empty text');
+    if (value !== MASK) return value;
+    return wrong('***, which stands for a secret that Graft did not write; give it again, e.g. by --set');
+  }
+  if (value === undefined || value === null) return wrong('nothing');
+  if (!isObject(value))
+    return wrong(Array.isArray(value) ? 'a list' : `a ${typeof value}, which wants quotes as a text`);
+  const [[key, inner] = [], ...more] = Object.entries(value);
+  if (more.length > 0 || (key !== 'env' && key !== 'file')) return wrong('an object with other keys');
+  if (typeof inner !== 'string' || inner === '') return wrong(`another value than a text as ${key}`);
+  if (key === 'file') return { file: inner };
+  return /^[a-z_]\w*$/i.test(inner)
+    ? { env: inner }
+    : wrong('another text', 'the name of an environment variable as env');
 }

@@ -89,7 +89,7 @@ describe('--set', () => {
   test('a value that is no YAML, and a place beyond a list, are told', async () => {
     expect(() => parseOverride('a=[1')).toThrow(/the value is not valid YAML/);
     await expect(load({ ...BASE, evaluators: ['count'] }, ['evaluators.5.every=1'])).rejects.toThrow(
-      '--set evaluators.5.every=1: "evaluators.5" is not a place in a list of 1.',
+      '--set evaluators.5.every=…: "evaluators.5" is not a place in a list of 1.',
     );
   });
 

@@ -9,14 +9,18 @@ import {
   type Origin,
   type Origins,
 } from './merge';
-import { parseYaml } from './yaml';
+import { parseYaml, withoutValues } from './yaml';
+
+/** An override in a message: without its value, which may be a secret. */
+const named = (text: string): string =>
+  text.includes('=') ? `--set ${text.slice(0, text.indexOf('='))}=…` : '--set …';
 
 /** One `--set a.b=c`: where, and what. The value is read as YAML, so `3`, `true`, `[1, 2]` and `{ use: x }` mean what they look like. */
 export function parseOverride(text: string): { path: string[]; value: unknown } {
   const equals = text.indexOf('=');
   const path = text.slice(0, equals).trim().split('.');
   if (equals < 1 || path.some((key) => key === '' || key === '__proto__' || /\s/.test(key))) {
-    throw new UsageError(`--set ${text}: expected key.path=value, e.g. --set train.steps=100.`, {
+    throw new UsageError(`${named(text)}: expected key.path=value, e.g. --set train.steps=100.`, {
       code: 'config.override',
     });
   }
@@ -24,10 +28,8 @@ export function parseOverride(text: string): { path: string[]; value: unknown } 
   try {
     return { path, value: source.trim() === '' ? '' : parseYaml(source) };
   } catch (cause) {
-    throw new UsageError(`--set ${text}: the value is not valid YAML (${(cause as Error).message.split('\n')[0]}).`, {
-      code: 'config.override',
-      cause,
-    });
+    const reason = withoutValues((cause as Error).message.split('\n')[0]);
+    throw new UsageError(`${named(text)}: the value is not valid YAML (${reason}).`, { code: 'config.override' });
   }
 }
 
@@ -86,7 +88,7 @@ function dropOldOptions(
 function checkIndex(text: string, at: ConfigTree, key: string, walked: string): void {
   if (!Array.isArray(at)) return;
   if (/^(0|[1-9]\d*)$/.test(key) && Number(key) <= at.length) return;
-  throw new UsageError(`--set ${text}: "${joinPath(walked, key)}" is not a place in a list of ${at.length}.`, {
+  throw new UsageError(`${named(text)}: "${joinPath(walked, key)}" is not a place in a list of ${at.length}.`, {
     code: 'config.override',
   });
 }

@@ -4,8 +4,9 @@ import { stat } from 'node:fs/promises';
 import { dirname, extname, join, resolve } from 'node:path';
 import { reasonOf } from '../reason';
 import { importCode, loadReason } from './code';
+import { show } from './issues';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
-import { parseYaml } from './yaml';
+import { parseYaml, withoutValues } from './yaml';
 
 type Loader = (file: string) => unknown;
 
@@ -23,9 +24,20 @@ async function readText(file: string): Promise<string> {
   return (await readTextFile(file, { maxBytes: LARGEST_SETTINGS_BYTES })).replace(/^\ufeff/, '');
 }
 
-const loadYaml: Loader = async (file) => parseYaml(await readText(file));
+/** A parser's reason alone: what it throws shows lines of the file, which may hold secrets. */
+async function parseFile(file: string, parse: (text: string) => unknown): Promise<unknown> {
+  const text = await readText(file);
+  try {
+    return parse(text);
+  } catch (error) {
+    // eslint-disable-next-line preserve-caught-error -- see above
+    throw new Error(withoutValues((error as Error).message.split('\n')[0]));
+  }
+}
 
-const loadJson: Loader = async (file) => parseJson(await readText(file));
+const loadYaml: Loader = (file) => parseFile(file, parseYaml);
+
+const loadJson: Loader = (file) => parseFile(file, parseJson);
 
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.yaml': loadYaml,
@@ -67,10 +79,7 @@ async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
     throw new ConfigError(`${file} cannot be read as a config: ${reason}${by}.`, { code: 'config.unreadable', cause });
   }
   if (!isObject(value)) {
-    throw new ConfigError(
-      `${file} should hold keys and values, but holds ${value === undefined ? 'nothing' : JSON.stringify(value)}.`,
-      { code: 'config.shape' },
-    );
+    throw new ConfigError(`${file} should hold keys and values, but holds ${show(value)}.`, { code: 'config.shape' });
   }
   return value;
 }
@@ -109,7 +118,7 @@ export class ConfigReader {
     for (const base of bases === undefined ? [] : Array.isArray(bases) ? (bases as unknown[]) : [bases]) {
       if (typeof base !== 'string' || base === '') {
         throw new ConfigError(
-          `${origin.source}: "extends" should be a file or a list of files, but holds ${JSON.stringify(base)}.`,
+          `${origin.source}: "extends" should be a file or a list of files, but holds ${show(base)}.`,
           { code: 'config.extends' },
         );
       }

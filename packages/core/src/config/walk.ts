@@ -38,12 +38,15 @@ function unwrap(definition: Definition): Schema | undefined {
 export interface Visitor {
   path(value: unknown, at: string): unknown;
   component(interface_: InterfaceName, value: unknown, at: string): unknown;
+  /** Default: left as it is. */
+  secret?(value: unknown, at: string): unknown;
 }
 
 /** Walks a value along its schema, visits what is marked, and returns the value with the visitor's replacements; copies what it changes. */
 export function walk(schema: Schema, value: unknown, at: string, visitor: Visitor): unknown {
   const marker = markerOf(schema);
   if (marker?.kind === 'path') return visitor.path(value, at);
+  if (marker?.kind === 'secret') return visitor.secret ? visitor.secret(value, at) : value;
   if (marker?.kind === 'component') return value === undefined ? value : visitor.component(marker.interface, value, at);
   const definition = definitionOf(schema);
   const inner = unwrap(definition);
@@ -111,4 +114,27 @@ export function keysAt(
   const next = definition.shape?.[key] ?? definition.element ?? definition.valueType ?? definition.items?.[Number(key)];
   if (!next) return [];
   return keysAt(next, (value as ConfigTree | undefined)?.[key], path.slice(1), sectionOf);
+}
+
+/** Keys of a schema behind which a secret stands, alone or in lists, records and alternatives. */
+export function secretKeys(schema: Schema): string[] {
+  const found = new Set<string>();
+  const seen = new Map<Schema, boolean>();
+  const holdsSecret = (at: Schema | null | undefined): boolean => {
+    if (!at) return false;
+    const known = seen.get(at);
+    if (known !== undefined) return known;
+    const marker = markerOf(at);
+    if (marker) return marker.kind === 'secret';
+    seen.set(at, false); // A schema may hold itself.
+    const definition = definitionOf(at);
+    for (const [key, part] of Object.entries(definition.shape ?? {})) if (holdsSecret(part)) found.add(key);
+    const { element, valueType, catchall, rest, left, right, options = [], items = [] } = definition;
+    const parts = [unwrap(definition), element, valueType, catchall, rest, left, right, ...options, ...items];
+    const holds = parts.filter((part) => holdsSecret(part)).length > 0;
+    seen.set(at, holds);
+    return holds;
+  };
+  holdsSecret(schema);
+  return [...found];
 }

@@ -35,6 +35,18 @@ export function parseYaml(text: string): unknown {
   return value;
 }
 
+/**
+ * js-yaml's message without what it quotes of the file: a secret that begins with `*` or `!` reads as an alias or a tag.
+ *
+ *     withoutValues('unidentified alias "pw1" (1:8)')   ->   'unidentified alias … (1:8)'
+ */
+export function withoutValues(message: string): string {
+  return message
+    .replace(/(alias|handle) "[^"]*"/g, '$1 …')
+    .replace(/!<[^>]*>/g, '…')
+    .replace(/(characters|malformed): .*?(?= \(\d+:\d+\)$|$)/, '$1: …');
+}
+
 /** Counts from 1. `from`: the line where the search begins, from 0. */
 function lineOf(text: string, anchor: string, from: number): number {
   const lines = text.split(/\r\n|\r|\n/);

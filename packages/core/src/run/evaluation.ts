@@ -1,9 +1,10 @@
 import { openEngine, tf, UsageError, type Engine } from '@graft/engine';
 import { createComponentFactory } from '../components';
 import { evaluatorSection, type EvaluationConfig, type LoadedEvaluation } from '../config';
-import type { Model, Parameters, RunInfo } from '../interfaces';
-import { silentLogger, type Logger } from '../logger';
+import type { Model, Parameters } from '../interfaces';
+import { discreetLogger, silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS } from '../random';
+import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
 import {
   buildModel,
   describeSpecialTokens,
@@ -46,7 +47,7 @@ export async function runEvaluation(
   { config, registry }: LoadedEvaluation,
   options: EvaluationRunOptions = {},
 ): Promise<EvaluationRunResult> {
-  const logger = options.logger ?? silentLogger();
+  const logger = discreetLogger(options.logger ?? silentLogger());
   const found = wantsResume(options.resume) ? await findEvaluation(config, options) : undefined;
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
   const written = { ...config, versions: versions(engine) };
@@ -59,8 +60,10 @@ export async function runEvaluation(
     logger.info(`Engine: ${engine.description}`);
     if (engine.fallbackReason)
       logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+    const literal = literalSecretsWarning(config);
+    if (literal) logger.warn(literal);
     const recorded = await findRecord(config, registry, folder.checkpoints);
-    const info = { ...folder.info(JSON.parse(JSON.stringify(config)) as RunInfo['config']), recorded };
+    const info = { ...folder.info(maskedConfig(config)), recorded };
     const random = createRandom(config.seed);
     const first = createComponentFactory(registry, { engine, random, logger, run: info });
     const family = await first.create('model', config.model);

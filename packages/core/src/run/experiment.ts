@@ -4,7 +4,7 @@ import { nameComponent } from '../component-calls';
 import { createComponentFactory, type ComponentFactory } from '../components';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
 import type { Dataset, Model, Objective, OptimizerState, RunInfo } from '../interfaces';
-import { silentLogger, type Logger } from '../logger';
+import { discreetLogger, silentLogger, type Logger } from '../logger';
 import { checkModelKind } from '../model-kind';
 import { createRandom, STREAMS, type RandomStream } from '../random';
 import { describeSpecialTokens, specialTokenPolicy, storedSpecialTokens, tokenizerClash } from '../special-tokens';
@@ -16,6 +16,8 @@ import type { TrainingParts, TrainingResult } from '../training/loop-types';
 import { loadWarning } from '../training/memory';
 import { Trackers } from '../training/trackers';
 import type { Registry } from '../registry';
+import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
+import { redact } from '../secrets/redact';
 import { RunFolder } from './folder';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from './group';
 import { Owned } from './owned';
@@ -69,7 +71,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
     await group?.leave();
     return result;
   } catch (error) {
-    await group?.fail(error instanceof Error ? error.message : String(error));
+    await group?.fail(redact(error instanceof Error ? error.message : String(error)));
     throw error;
   }
 }
@@ -90,7 +92,7 @@ async function lead(
   found: RunFolder | undefined,
   group: WorkerGroup | undefined,
 ): Promise<RunResult> {
-  const logger = options.logger ?? silentLogger();
+  const logger = discreetLogger(options.logger ?? silentLogger());
   const quiet = options.quiet ?? options.logger === undefined;
   const say = (text: string): void => (quiet ? undefined : logger.info(text));
   const written = { ...config, versions: versions(engine) };
@@ -102,6 +104,8 @@ async function lead(
     say(`Engine: ${engine.description}`);
     if (engine.fallbackReason && !quiet)
       logger.warn(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+    const literal = literalSecretsWarning(config);
+    if (literal) logger.warn(literal);
     if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
     const recorded = await findRecord(config, registry, folder.checkpoints);
     const run = { ...folder.info(plain(config)), recorded };
@@ -169,7 +173,7 @@ async function assist(
   engine: Engine,
   group: WorkerGroup,
 ): Promise<RunResult> {
-  const logger = options.logger ?? silentLogger();
+  const logger = discreetLogger(options.logger ?? silentLogger());
   const [announced] = await group.exchange<Announced | null>(null);
   const run: RunInfo = { ...announced!, config: plain(config) };
   const random = createRandom(config.seed);
@@ -202,7 +206,7 @@ async function assist(
   }
 }
 
-const plain = (config: ExperimentConfig): RunInfo['config'] => JSON.parse(JSON.stringify(config)) as RunInfo['config'];
+const plain = (config: ExperimentConfig): RunInfo['config'] => maskedConfig(config);
 
 async function findRun(config: ExperimentConfig, { resume, logger }: RunOptions): Promise<RunFolder> {
   const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : (resume as string), {

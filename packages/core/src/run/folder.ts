@@ -15,6 +15,7 @@ import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
+import { maskedConfig } from '../secrets/mask';
 import { nearest } from '../suggest';
 import { runId } from './identity';
 import { makeFolders, unmakable } from './make-folders';
@@ -322,8 +323,9 @@ function listed(ids: readonly string[]): string {
   return `there ${ids.length === 1 ? 'is' : 'are'} ${shown.join(', ')}${ids.length > shown.length ? ` and ${ids.length - shown.length} older` : ''}`;
 }
 
+/** Without anything secret: configs, errors and servers' answers may hold some. */
 async function replaceJson(file: string, value: unknown): Promise<void> {
-  const text = `${JSON.stringify(value, null, 2)}\n`;
+  const text = `${JSON.stringify(maskedConfig(value), null, 2)}\n`;
   // A folder that was deleted must not come back with this file alone.
   await writeFileAtomically(file, (temporary) => writeFile(temporary, text), { makeParents: false });
 }

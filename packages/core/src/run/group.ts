@@ -9,6 +9,7 @@ import {
 } from '@graft/engine';
 import type { Logger } from '../logger';
 import type { ExperimentConfig } from '../config';
+import { comparableConfig } from '../secrets/mask';
 import { ALWAYS_FREE, differences, shown, type Json } from './resume';
 
 /** The processes that a run is shared out to. */
@@ -62,7 +63,8 @@ export async function joinGroup(
   const common = Object.fromEntries(
     Object.entries(config).filter(([key]) => !(ALWAYS_FREE as readonly string[]).includes(key)),
   );
-  const own = JSON.parse(JSON.stringify({ ...common, 'engine.mode': engine.executor })) as { [key: string]: Json };
+  // Without secrets, which each machine may keep in a place of its own.
+  const own = comparableConfig({ ...common, 'engine.mode': engine.executor }) as { [key: string]: Json };
   const all = await group.exchange(own);
   for (const [rank, theirs] of all.entries()) {
     const changed = differences(all[0], theirs, '');

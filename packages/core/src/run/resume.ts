@@ -1,5 +1,7 @@
 import { shortened, UsageError } from '@graft/engine';
 import type { EvaluationConfig } from '../config';
+import { comparableConfig, maskedForMessage, secretsIn } from '../secrets/mask';
+import { MASK, redact } from '../secrets/redact';
 import type { RunFolder } from './folder';
 
 /** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
@@ -39,7 +41,7 @@ export function differences(
 const LONGEST_SHOWN = 60;
 
 export function shown(value: Json | undefined): string {
-  return shortened(JSON.stringify(value) ?? 'nothing', LONGEST_SHOWN);
+  return shortened(redact(JSON.stringify(maskedForMessage(value)) ?? 'nothing'), LONGEST_SHOWN);
 }
 
 /** Throws UsageError naming every key whose change would make the resumed run another run. `train.steps` may grow. */
@@ -48,9 +50,10 @@ export async function refuseChanges(
   folder: RunFolder,
   kind: keyof typeof FREE = 'training',
 ): Promise<void> {
-  const before = (await folder.config()) as Json;
-  // Through JSON, as the one in the folder went.
-  const now = JSON.parse(JSON.stringify(config)) as Json;
+  const now = comparableConfig(config);
+  // A secret may come from elsewhere than before, and is not compared; the folder has none anyway.
+  const before = comparableConfig(await folder.config());
+  for (const { path } of secretsIn(config)) hide(before, path);
   const changed = differences(before, now, '').filter(
     ({ path, before: from, now: to }) =>
       !FREE[kind].some((free) => path === free || path.startsWith(`${free}.`)) &&
@@ -62,4 +65,12 @@ export async function refuseChanges(
     code: 'run.changed',
     hint: 'Resume with the old values (the run folder has them in config.json), or start a new run.',
   });
+}
+
+/** Masks what stands at a path, or should. */
+function hide(tree: Json | undefined, path: readonly string[]): void {
+  const parent = path
+    .slice(0, -1)
+    .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], tree);
+  if (typeof parent === 'object' && parent !== null) (parent as Record<string, unknown>)[path.at(-1)!] = MASK;
 }

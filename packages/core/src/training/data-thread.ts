@@ -8,6 +8,8 @@ import type { Dataset, TokenizerFacts } from '../interfaces';
 import { silentLogger, type Logger } from '../logger';
 import { createRandom } from '../random';
 import { Registry } from '../registry';
+import { unpackSecrets } from '../secrets/mask';
+import { redact } from '../secrets/redact';
 import { ItemReader } from './items';
 import {
   disposed,
@@ -48,7 +50,7 @@ function remoteLogger(): Logger {
   const logger = silentLogger();
   for (const level of ['debug', 'info', 'warn', 'error'] as const) {
     logger[level] = (...parts: unknown[]) =>
-      reply({ log: { level, text: parts.filter((part) => typeof part === 'string').join(' ') } });
+      reply({ log: { level, text: redact(parts.filter((part) => typeof part === 'string').join(' ')) } });
   }
   return logger;
 }
@@ -80,7 +82,7 @@ async function answer(request: ThreadRequest): Promise<void> {
       const registry = new Registry();
       for (const { name, origin, file } of plugins) registry.register(await loadPluginFile(file, name), origin, file);
       const services = { engine: noEngine, random: createRandom(seed), logger: remoteLogger(), run };
-      dataset = await createComponentFactory(registry, services).create('dataset', spec);
+      dataset = await createComponentFactory(registry, services).create('dataset', unpackSecrets(spec));
       const { kind, fields, length, variants, tokenizer } = dataset;
       const selected = selectedOf(dataset, asked);
       const facts = tokenizer && factsOf(tokenizer);

@@ -7,6 +7,7 @@ import type { ComponentSpec } from '../components';
 import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../interfaces';
 import type { Logger } from '../logger';
 import type { Registry } from '../registry';
+import { packSecrets } from '../secrets/mask';
 import type { DataEnd, ItemBatch, ItemSettings, ItemSource, TokensOf, VariantOf } from './items';
 import {
   disposed,
@@ -93,7 +94,7 @@ export class ThreadedDataset implements Dataset {
       ),
     );
     const variants = [...(options.variants ?? []), null];
-    const data: ThreadData = { plugins: [...plugins.values()], dataset, seed, run, variants };
+    const data: ThreadData = { plugins: [...plugins.values()], dataset: packSecrets(dataset), seed, run, variants };
     const threads = Array.from({ length: options.threads }, () => new Thread(workerFile, data, options.logger));
     try {
       const opened = await Promise.all(threads.map(async (thread) => thread.ask({ ask: 'open' })));

@@ -9,6 +9,7 @@ import {
   UsageError,
 } from '@graft/engine';
 import type { ComponentSpec } from '../components';
+import { redact } from '../secrets/redact';
 import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../interfaces';
 import type { DataEnd, ItemBatch, ItemSettings } from './items';
 
@@ -119,8 +120,11 @@ export const disposed = (): GraftError => new GraftError('The dataset is dispose
 const ERRORS = { CheckpointError, ConfigError, DataError, EngineError, GraftError, PluginError, UsageError };
 
 export function thrownError(error: unknown): ThrownError {
-  if (!(error instanceof Error)) return { name: 'Error', message: String(error) };
-  const { name, message, stack } = error;
+  // What only this thread knows to be a secret.
+  if (!(error instanceof Error)) return { name: 'Error', message: redact(String(error)) };
+  const { name } = error;
+  const message = redact(error.message);
+  const stack = error.stack === undefined ? undefined : redact(error.stack);
   if (!(error instanceof GraftError)) return { name, message, stack };
   return { name, message, stack, code: error.code, exitCode: error.exitCode, hint: error.hint };
 }

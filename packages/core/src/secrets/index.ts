@@ -1,0 +1,3 @@
+export { redact } from './redact';
+export { Secret, isSecret, type SecretSource } from './secret';
+export { literalSecretsWarning, maskedConfig } from './mask';

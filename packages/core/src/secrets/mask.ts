@@ -1,0 +1,114 @@
+import { isPlainObject } from '../config/merge';
+import { isSecretName, MASK, redact } from './redact';
+import { isSecret, Secret, type SecretSource } from './secret';
+
+type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+
+/** Masked objects and lists, and what they were made of. */
+const originals = new WeakMap<object, object>();
+
+/**
+ * A config, or a part of one, as JSON that may be written and handed out: a secret is `***` or the name of what holds it, and
+ * every text is without what `redact` takes out. `createComponentFactory` knows what such a part stands for.
+ */
+export function maskedConfig(value: unknown): Json {
+  return masked(value, { reference: true }) as Json;
+}
+
+/** The same for comparing two configs: every secret is `***`, wherever it comes from. */
+export function comparableConfig(value: unknown): Json {
+  return masked(value, { reference: false }) as Json;
+}
+
+/** A value for a message: also what a key's name alone promises to be a secret is masked. */
+export function maskedForMessage(value: unknown): unknown {
+  return masked(value, { reference: true, names: true });
+}
+
+interface MaskOptions {
+  /** Whether the names of variables and files stay. */
+  readonly reference: boolean;
+  readonly names?: boolean;
+}
+
+function masked(value: unknown, options: MaskOptions): unknown {
+  if (typeof value === 'string') return redact(value);
+  if (isSecret(value)) return options.reference ? value.toJSON() : MASK;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const list = value.map((item: unknown) => masked(item, options) ?? null);
+    originals.set(list, value);
+    return list;
+  }
+  const { toJSON } = value as { toJSON?: () => unknown };
+  if (typeof toJSON === 'function') return masked(toJSON.call(value), options);
+  const object = Object.fromEntries(
+    Object.entries(value)
+      .filter(([, item]) => item !== undefined)
+      .map(([key, item]) => [redact(key), options.names && isLiteralBehind(key, item) ? MASK : masked(item, options)]),
+  );
+  originals.set(object, value);
+  return object;
+}
+
+/** Numbers may be counts: only texts are taken for secrets by the name of their key, and those within. */
+function isLiteralBehind(key: string, value: unknown): boolean {
+  return isSecretName(key) && value !== null && value !== undefined && !isReference(value);
+}
+
+function isReference(value: unknown): boolean {
+  if (isSecret(value)) return true;
+  const keys = typeof value === 'object' && value !== null ? Object.keys(value) : [];
+  return keys.length === 1 && (keys[0] === 'env' || keys[0] === 'file');
+}
+
+/** What a part of a masked config was before, with its secrets; parts of copies too. Anything else is itself. */
+export function unmasked<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  const original = originals.get(value);
+  if (original !== undefined) return original as T;
+  if (Array.isArray(value)) {
+    const items = value.map((item: unknown) => unmasked(item));
+    return items.some((item, i) => item !== value[i]) ? (items as T) : value;
+  }
+  if (!isPlainObject(value)) return value;
+  const entries = Object.entries(value).map(([key, item]) => [key, unmasked(item)] as const);
+  return entries.some(([key, item]) => item !== (value as Record<string, unknown>)[key])
+    ? (Object.fromEntries(entries) as T)
+    : value;
+}
+
+/** The secrets in a config by their paths. */
+export function secretsIn(value: unknown, path: readonly string[] = []): { path: readonly string[]; secret: Secret }[] {
+  if (isSecret(value)) return [{ path, secret: value }];
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, item]) => secretsIn(item, [...path, key]));
+}
+
+/** The line that advises against secrets in configs; undefined where there are none. */
+export function literalSecretsWarning(config: unknown): string | undefined {
+  const paths = secretsIn(config).flatMap(({ path, secret }) => (secret.isLiteral ? [path.join('.')] : []));
+  if (paths.length === 0) return undefined;
+  const [are, them] = paths.length === 1 ? ['is', 'it'] : ['are', 'them'];
+  return `${paths.join(', ')} ${are} written out in the config. Runs keep *** in the place of ${them}; { env: NAME } or { file: PATH } keeps ${them} out of configs altogether.`;
+}
+
+const CARRIED = '@graft/core Secret';
+
+/** A component's section for `postMessage`, which would empty the secrets in it. It holds them in clear: it must not be written. */
+export function packSecrets<T>(value: T): T {
+  if (isSecret(value)) return { [CARRIED]: value.source } as T;
+  return mapped(value, packSecrets);
+}
+
+export function unpackSecrets<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && Object.hasOwn(value, CARRIED))
+    return new Secret((value as unknown as Record<string, SecretSource>)[CARRIED]) as T;
+  return mapped(value, unpackSecrets);
+}
+
+function mapped<T>(value: T, map: (item: unknown) => unknown): T {
+  if (Array.isArray(value)) return value.map(map) as T;
+  if (typeof value !== 'object' || value === null || !isPlainObject(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, map(item)])) as T;
+}

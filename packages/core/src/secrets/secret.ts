@@ -1,0 +1,124 @@
+import { ConfigError } from '@graft/engine';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { inspect } from 'node:util';
+import { decodeUtf8 } from '../unicode';
+import { MASK, rememberSecret } from './redact';
+
+/** Where a secret comes from, as a config writes it; a text is the secret itself. */
+export type SecretSource = string | { readonly env: string } | { readonly file: string };
+
+/** Bytes of a file that holds a secret. */
+const LARGEST_FILE = 64 * 1024;
+
+const BRAND = Symbol.for('@graft/core Secret');
+
+/**
+ * A token, a password or a key. `reveal()` alone gives it; as a text, in JSON and in the debugger it is `***`, or the name of
+ * the variable or file that holds it. The variable or file is read once, by the first `reveal()`.
+ */
+export class Secret {
+  readonly #source: SecretSource;
+  #value: string | undefined;
+  #warning: string | undefined;
+
+  constructor(source: SecretSource) {
+    this.#source = source;
+    if (typeof source !== 'string') return;
+    this.#value = source;
+    rememberSecret(source);
+  }
+
+  /** What a variable of the environment holds; undefined where it is missing or empty. */
+  static fromEnvironment(name: string): Secret | undefined {
+    return process.env[name] ? new Secret({ env: name }) : undefined;
+  }
+
+  /** Throws ConfigError where the variable is not set, or the file cannot be read or holds nothing. */
+  reveal(): string {
+    if (this.#value === undefined) {
+      const source = this.#source as Exclude<SecretSource, string>;
+      this.#value = 'env' in source ? fromVariable(source.env) : this.fromFile(source.file);
+      rememberSecret(this.#value);
+    }
+    return this.#value;
+  }
+
+  private fromFile(file: string): string {
+    const { value, warning } = readSecretFile(file);
+    this.#warning = warning;
+    return value;
+  }
+
+  /** What to know of a secret that was revealed: its file can be read by others. */
+  get warning(): string | undefined {
+    return this.#warning;
+  }
+
+  /** Whether the config holds the secret itself. */
+  get isLiteral(): boolean {
+    return typeof this.#source === 'string';
+  }
+
+  /** For passing it on within this process, to its threads. */
+  get source(): SecretSource {
+    return this.#source;
+  }
+
+  toJSON(): unknown {
+    return this.isLiteral ? MASK : this.#source;
+  }
+
+  toString(): string {
+    return MASK;
+  }
+
+  [inspect.custom](): string {
+    return `Secret(${MASK})`;
+  }
+}
+Object.defineProperty(Secret.prototype, BRAND, { value: true });
+
+/** Also one of another copy of this package. */
+export function isSecret(value: unknown): value is Secret {
+  return typeof value === 'object' && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true;
+}
+
+function fromVariable(name: string): string {
+  const value = process.env[name];
+  if (value) return value;
+  const is = value === undefined ? 'is not set' : 'is empty';
+  throw new ConfigError(`the environment variable ${name} ${is}`, { code: 'secret.environment' });
+}
+
+function readSecretFile(file: string): { value: string; warning?: string } {
+  const fail = (why: string, cause?: unknown): never => {
+    throw new ConfigError(`the file ${file} ${why}`, { code: 'secret.file', cause });
+  };
+  let handle: number;
+  try {
+    // A FIFO without a writer would block.
+    handle = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+  } catch (cause) {
+    const reasons: Record<string, string> = {
+      ENOENT: 'does not exist',
+      EACCES: 'cannot be read: permission is denied',
+    };
+    const { code, message } = cause as NodeJS.ErrnoException;
+    return fail(reasons[code ?? ''] ?? `cannot be read: ${message}`, cause);
+  }
+  try {
+    const facts = fstatSync(handle);
+    if (!facts.isFile()) fail('is not a regular file');
+    const bytes = Buffer.alloc(LARGEST_FILE + 1);
+    const length = readSync(handle, bytes, 0, bytes.length, 0);
+    if (length > LARGEST_FILE) fail(`has more than ${LARGEST_FILE} bytes, which is no token`);
+    const value = decodeUtf8(bytes.subarray(0, length))?.replace(/\r?\n$/, '') ?? fail('is not UTF-8');
+    if (value === '') fail('is empty');
+    const open = process.platform !== 'win32' && (facts.mode & 0o077) !== 0;
+    return open
+      ? { value, warning: `${file} holds a secret, and others can read or change it; \`chmod 600\` it.` }
+      : { value };
+  } finally {
+    closeSync(handle);
+  }
+}
