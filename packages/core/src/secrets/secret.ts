@@ -1,7 +1,8 @@
-import { ConfigError } from '@graft/engine';
-import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
+import { decodeUtf8 } from '@graft/checkpoint';
+import { ConfigError, openRegularFileSync } from '@graft/engine';
+import { closeSync, fstatSync, readSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { decodeUtf8 } from '../unicode';
+
 import { MASK, rememberSecret } from './redact';
 
 /** Where a secret comes from, as a config writes it; a text is the secret itself. */
@@ -96,19 +97,12 @@ function readSecretFile(file: string): { value: string; warning?: string } {
   };
   let handle: number;
   try {
-    // A FIFO without a writer would block.
-    handle = openSync(file, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    handle = openRegularFileSync(file);
   } catch (cause) {
-    const reasons: Record<string, string> = {
-      ENOENT: 'does not exist',
-      EACCES: 'cannot be read: permission is denied',
-    };
-    const { code, message } = cause as NodeJS.ErrnoException;
-    return fail(reasons[code ?? ''] ?? `cannot be read: ${message}`, cause);
+    return fail(`cannot be read: ${(cause as Error).message}`, cause);
   }
   try {
     const facts = fstatSync(handle);
-    if (!facts.isFile()) fail('is not a regular file');
     const bytes = Buffer.alloc(LARGEST_FILE + 1);
     const length = readSync(handle, bytes, 0, bytes.length, 0);
     if (length > LARGEST_FILE) fail(`has more than ${LARGEST_FILE} bytes, which is no token`);
