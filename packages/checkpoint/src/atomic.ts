@@ -104,12 +104,13 @@ export async function writeFileAtomically(
 
 /**
  * Calls `write` with a temporary folder beside `folder`, which becomes `folder` by rename when all went well. An existing
- * `folder` is an error unless `overwrite`; then the old one goes only when the new one is whole.
+ * `folder` is an error unless `overwrite`; then the old one goes only when the new one is whole. The folder that it lies in is
+ * made unless `makeParents` is false.
  */
 export async function writeFolderAtomically(
   folder: string,
   write: (temporary: string) => Promise<void>,
-  options: { overwrite?: boolean } = {},
+  options: { overwrite?: boolean; makeParents?: boolean } = {},
 ): Promise<void> {
   const exists = await isThere(folder);
   if (exists && !options.overwrite) {
@@ -121,7 +122,7 @@ export async function writeFolderAtomically(
   }
   const temporary = temporarySibling(folder);
   try {
-    await mkdir(temporary, { recursive: true });
+    await mkdir(temporary, { recursive: options.makeParents ?? true });
     await write(temporary);
     await syncFolder(temporary);
     if (exists) await replaceFolder(temporary, folder);

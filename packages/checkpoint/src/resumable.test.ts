@@ -1,5 +1,5 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { join, sep } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
 import { CheckpointReader } from './folder';
 import { unfinishedFolder, writeCheckpointResumably } from './resumable';
@@ -97,4 +97,119 @@ test('a finished file with other tensors is written anew, and half-written ones 
   await writeCheckpointResumably(out, contents(undefined, made), { plan: PLAN, resume: true });
   expect(made).toEqual(['t0', 't1', 't4', 't5']);
   expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+/** Everything below a folder, with what the files hold. */
+const everything = (folder: string): string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((path) => (statSync(path).isFile() ? `${path}: ${readFileSync(path, 'latin1')}` : path))
+    .sort();
+
+test('a folder of that name that Graft did not leave is neither removed nor written to', async () => {
+  const folder = temporaryFolder();
+  const out = join(folder, 'out');
+  mkdirSync(unfinishedFolder(out));
+  writeFileSync(join(unfinishedFolder(out), 'thesis.tex'), 'mine');
+  const before = everything(folder);
+  for (const resume of [false, true]) {
+    await expect(writeCheckpointResumably(out, contents(), { plan: PLAN, resume })).rejects.toMatchObject({
+      message: `${unfinishedFolder(out)} was not left by an interrupted call of Graft.`,
+      code: 'checkpoint.unfinished',
+      exitCode: 2,
+    });
+    expect(everything(folder)).toEqual(before);
+  }
+  const file = join(folder, 'file');
+  writeFileSync(unfinishedFolder(file), 'mine');
+  await expect(writeCheckpointResumably(file, contents(), { plan: PLAN, resume: true })).rejects.toThrow(
+    'was not left',
+  );
+  expect(readFileSync(unfinishedFolder(file), 'utf8')).toBe('mine');
+});
+
+test('unfinished work without a finished file, of another plan or of another call, stays as it is', async () => {
+  const folder = temporaryFolder();
+  const out = join(folder, 'out');
+  mkdirSync(unfinishedFolder(out));
+  writeFileSync(join(unfinishedFolder(out), 'graft-unfinished.json'), JSON.stringify(PLAN));
+  writeFileSync(join(unfinishedFolder(out), '.graft-tmp-model'), 'half');
+  const kept = (): string[] => everything(folder).filter((entry) => !entry.includes('.graft-lock-'));
+  const before = kept();
+  await expect(writeCheckpointResumably(out, contents(), { plan: PLAN })).rejects.toThrow(/unfinished work/);
+  expect(kept()).toEqual(before);
+  const other = writeCheckpointResumably(out, contents(), { plan: { ...PLAN, seed: 2 }, resume: true });
+  await expect(other).rejects.toThrow(/seed changed/);
+  expect(kept()).toEqual(before);
+  await writeCheckpointResumably(out, contents(), { plan: PLAN, resume: true });
+  expect(readdirSync(folder)).toEqual(['out']);
+});
+
+test('what another call is writing is neither removed nor gone on with', async () => {
+  const folder = temporaryFolder();
+  const out = join(folder, 'out');
+  let [writing, goOn] = [(): void => undefined, (): void => undefined];
+  const isWriting = new Promise<void>((resolve) => (writing = resolve));
+  const mayGoOn = new Promise<void>((resolve) => (goOn = resolve));
+  const slow = contents();
+  slow.tensors[0] = {
+    ...slow.tensors[0],
+    async *data() {
+      writing();
+      await mayGoOn;
+      yield new Uint8Array(100);
+    },
+  };
+  const first = writeCheckpointResumably(out, slow, { plan: PLAN });
+  await isWriting;
+  const before = everything(folder);
+  for (const [plan, resume] of [
+    [PLAN, true],
+    [PLAN, false],
+    [{ ...PLAN, seed: 2 }, true],
+  ] as const) {
+    await expect(writeCheckpointResumably(out, contents(), { plan, resume })).rejects.toMatchObject({
+      message: `The writing of ${unfinishedFolder(out)} is still going on, in process ${process.pid}.`,
+      code: 'checkpoint.busy',
+      exitCode: 2,
+    });
+    expect(everything(folder)).toEqual(before);
+  }
+  goOn();
+  await first;
+  expect(readdirSync(folder)).toEqual(['out']);
+  expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
+});
+
+test('of calls at the same time one writes the folder', async () => {
+  const folder = temporaryFolder();
+  const out = join(folder, 'out');
+  const settled = await Promise.allSettled(
+    Array.from({ length: 8 }, () => writeCheckpointResumably(out, contents(), { plan: PLAN, resume: true })),
+  );
+  expect(settled.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+  expect(readdirSync(folder)).toEqual(['out']);
+  expect(readFileSync(join(out, 'config.json'), 'utf8')).toContain('"a"');
+});
+
+test('an unfinished folder that is taken away midway is neither made again nor removed at its new place', async () => {
+  const folder = temporaryFolder();
+  const out = join(folder, 'out');
+  const moving = contents();
+  moving.tensors[3] = {
+    ...moving.tensors[3],
+    async *data() {
+      renameSync(unfinishedFolder(out), join(folder, 'moved'));
+      yield* (contents().tensors[3].data as () => AsyncGenerator<Uint8Array>)();
+    },
+  };
+  await expect(writeCheckpointResumably(out, moving, { plan: PLAN })).rejects.toMatchObject({ exitCode: 1 });
+  expect(readdirSync(folder)).toEqual(['moved']);
+  expect(readdirSync(join(folder, 'moved')).filter((name) => name.endsWith('.safetensors'))).toHaveLength(1);
+});
+
+test('a slash behind the name of the folder changes nothing', async () => {
+  const folder = temporaryFolder();
+  await writeCheckpointResumably(join(folder, 'out') + sep, contents(), { plan: PLAN });
+  expect(readdirSync(folder)).toEqual(['out']);
 });

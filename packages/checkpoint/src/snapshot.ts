@@ -1,7 +1,7 @@
 import { CheckpointError } from '@graft/engine';
 import { mkdir, readdir, stat } from 'node:fs/promises';
-import { basename, join, relative, resolve, sep } from 'node:path';
-import { removeAtomically, writeFolderAtomically } from './atomic';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { removeAtomically, writeFailure, writeFolderAtomically } from './atomic';
 import { CONFIG_FILE, exists, isPlainFileName } from './folder';
 import { readJsonObject, writeJson } from './json';
 import { listSnapshots, stepOf } from './list-snapshots';
@@ -33,6 +33,10 @@ export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<
       code: 'checkpoint.snapshot-name',
     });
   }
+  // The folder of the checkpoints, but not the run's: one that was deleted must not come back with a checkpoint alone.
+  await mkdir(dirname(resolve(folder))).catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw await writeFailure(folder, folder, error);
+  });
   await writeFolderAtomically(
     folder,
     async (temporary) => {
@@ -54,7 +58,7 @@ export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<
       files.sort(([a], [b]) => (a < b ? -1 : 1));
       await writeJson(join(temporary, MANIFEST_FILE), { version: VERSION, files: Object.fromEntries(files) });
     },
-    { overwrite: true },
+    { overwrite: true, makeParents: false },
   );
 }
 

@@ -38,6 +38,7 @@ export interface WriteRequest {
   readonly maxShardBytes?: number;
   readonly signal: AbortSignal;
   readonly onProgress: (progress: { readonly doneBytes: number; readonly bytes: number }) => void;
+  readonly onWatch: (sentence: string) => void;
 }
 
 /** What a command does around its writer: `label` of the bar, `interrupted` is the code of the error that a Ctrl-C ends it with. */
@@ -61,6 +62,7 @@ export async function writeCheckpoint<R>(context: CommandContext, command: Write
           maxShardBytes: shardGigabytes === undefined ? undefined : shardGigabytes * 1e9,
           signal,
           onProgress: ({ doneBytes, bytes }) => progress.update(doneBytes, bytes),
+          onWatch: (sentence) => context.note(sentence),
         }),
       () => context.note('Stopping; once more ends at once.'),
     );

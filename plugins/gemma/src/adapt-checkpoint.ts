@@ -69,6 +69,8 @@ export interface AdaptRequest {
   signal?: AbortSignal;
   /** Called after every piece that was written, and once for what `resume` found. */
   onProgress?: (progress: StreamProgress) => void;
+  /** Called with a sentence where it takes a while to find out whether another process is still writing there. */
+  onWatch?: (sentence: string) => void;
 }
 
 export type AdaptProgress = StreamProgress;
@@ -155,6 +157,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
         plan: { ...adapted, maxShardBytes: request.maxShardBytes, sources: await fingerprint(sources.readers) },
         resume: request.resume,
         onKept,
+        onWatch: request.onWatch,
       },
     );
     return {

@@ -37,6 +37,8 @@ export interface ExportEncoderRequest extends Pick<GemmaOptions, 'encoderWindow'
   /** Aborting it ends the call with a CheckpointError, code `gemma.export-interrupted`; finished files stay for `resume`. */
   signal?: AbortSignal;
   onProgress?: (progress: StreamProgress) => void;
+  /** Called with a sentence where it takes a while to find out whether another process is still writing there. */
+  onWatch?: (sentence: string) => void;
 }
 
 export interface ExportReport {
@@ -96,6 +98,7 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
         },
         resume: request.resume,
         onKept,
+        onWatch: request.onWatch,
       },
     );
     return { out, tensors: specs.length, parameters: parameterCount(specs), bytes, dtype: configDtypeName(dtype) };

@@ -38,7 +38,10 @@ export class TrialStore {
 
   async keep(record: TrialRecord, conditions: object): Promise<void> {
     if (this.folder === undefined) return;
-    await mkdir(this.folder, { recursive: true });
+    // Not the run's folder around it: one that was deleted must not come back with a trial alone.
+    await mkdir(this.folder).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'EEXIST') throw error;
+    });
     const file = this.file(record.task, conditions);
     await writeFile(`${file}.tmp`, `${JSON.stringify({ record, conditions }, null, 2)}\n`);
     await rename(`${file}.tmp`, file);

@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { GraftError } from '@graft/engine';
 import { MetricsFile } from './metrics';
 
 let folder: string;
@@ -57,4 +58,18 @@ it('tells what kept a line from being written, once it is asked again', async ()
   expect(() => metrics.append({ step: 2 })).toThrow('the disk is full');
   await metrics.close();
   expect(await readFile(file, 'utf8')).toBe('');
+});
+
+it('writes nothing where the check before a write fails, and the next line reports why', async () => {
+  let gone = false;
+  const check = (): Promise<void> => (gone ? Promise.reject(new GraftError('The folder is gone.')) : Promise.resolve());
+  const metrics = await MetricsFile.open(file, 0, check);
+  metrics.append({ step: 1 });
+  await metrics.flush();
+  gone = true;
+  metrics.append({ step: 2 });
+  await expect(metrics.flush()).rejects.toThrow(/^The folder is gone\.$/);
+  expect(() => metrics.append({ step: 3 })).toThrow('The folder is gone.');
+  await metrics.close();
+  expect(await readFile(file, 'utf8')).toBe('{"step":1}\n');
 });

@@ -16,16 +16,22 @@ export class MetricsFile {
     private readonly handle: FileHandle,
     /** Length of the whole lines. */
     private bytes: number,
+    private readonly check: () => Promise<void>,
   ) {}
 
   /**
    * Opens the file for appending after `lines` lines; later ones, which a killed run left, are cut off. Throws
-   * CheckpointError when there are fewer.
+   * CheckpointError when there are fewer. `check` is called before each write, and throws where the run's folder is not what
+   * it was: the system goes on writing into a file that was deleted.
    */
-  static async open(file: string, lines: number): Promise<MetricsFile> {
+  static async open(
+    file: string,
+    lines: number,
+    check: () => Promise<void> = () => Promise.resolve(),
+  ): Promise<MetricsFile> {
     const bytes = await keepLines(file, lines);
     try {
-      return new MetricsFile(file, await open(file, 'a'), bytes);
+      return new MetricsFile(file, await open(file, 'a'), bytes, check);
     } catch (cause) {
       throw unwritable(file, cause);
     }
@@ -56,15 +62,24 @@ export class MetricsFile {
     try {
       while (this.pending.length > 0) {
         const text = this.pending.splice(0).join('');
-        await this.handle.appendFile(text);
-        this.bytes += Buffer.byteLength(text);
+        await this.check();
+        await this.write(text);
       }
     } catch (cause) {
       this.failure = unwritable(this.file, cause);
-      // Half a line would be taken for a broken file.
-      await truncate(this.file, this.bytes).catch(() => undefined);
     } finally {
       this.writing = undefined;
+    }
+  }
+
+  private async write(text: string): Promise<void> {
+    try {
+      await this.handle.appendFile(text);
+      this.bytes += Buffer.byteLength(text);
+    } catch (cause) {
+      // Half a line would be taken for a broken file. By the handle: what lies at the path may be another's by now.
+      await this.handle.truncate(this.bytes).catch(() => undefined);
+      throw cause;
     }
   }
 }
@@ -101,6 +116,7 @@ async function readMetrics(file: string): Promise<Buffer> {
 }
 
 function unwritable(file: string, cause: unknown): GraftError {
+  if (cause instanceof GraftError) return cause;
   const code = (cause as NodeJS.ErrnoException).code;
   const reason = code === 'ENOSPC' || code === 'EDQUOT' ? 'the disk is full' : (cause as Error).message;
   return new GraftError(`${file} could not be written: ${reason}.`, { code: 'run.metrics', cause });

@@ -83,7 +83,10 @@ export class Health {
     const folder = join(this.folder, 'bad-batches');
     const file = join(folder, `step-${step}.safetensors`);
     try {
-      await mkdir(folder, { recursive: true });
+      // Not the run's folder: where that is gone, no batch is kept.
+      await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
+        if (error.code !== 'EEXIST') throw error;
+      });
       await writeHostTensors(file, fields);
     } catch {
       return `, which begins at ${JSON.stringify(start)} in the data`;

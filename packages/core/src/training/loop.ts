@@ -84,7 +84,7 @@ export class TrainingLoop {
         random: context.random.sampling,
         folder,
       }));
-    const metrics = folder && (await MetricsFile.open(folder.metricsFile, this.step));
+    const metrics = folder && (await MetricsFile.open(folder.metricsFile, this.step, () => folder.check()));
     this.health = this.newHealth(await this.firstLoss());
     const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
       context.logger.warn(message),
@@ -298,6 +298,7 @@ export class TrainingLoop {
     const whole = workers?.sharded;
     try {
       await metrics?.flush();
+      await folder.check();
       this.lastCheckpoint = await writeSnapshot(folder.checkpoints, this.settings.keepCheckpoints, {
         model,
         extraFiles,
@@ -310,6 +311,8 @@ export class TrainingLoop {
       });
     } catch (error) {
       this.worthSaving = false;
+      // The better reason, where the folder was taken away while it was written to.
+      await folder.check();
       throw error;
     }
     this.savedStep = this.step;
