@@ -1,0 +1,18 @@
+/** Every reader of what comes from elsewhere: one file a target, with the fields that CONTRIBUTING.md explains. */
+const TARGETS = {
+  safetensors: () => import('./safetensors.mjs'),
+  parquet: () => import('./parquet.mjs'),
+  'parquet-checksums': () => import('./parquet-checksums.mjs'),
+  jsonl: () => import('./jsonl.mjs'),
+  gzip: () => import('./gzip.mjs'),
+  text: () => import('./text.mjs'),
+  config: () => import('./config.mjs'),
+};
+
+export const TARGET_NAMES = Object.keys(TARGETS);
+
+export async function findTarget(name) {
+  const load = Object.hasOwn(TARGETS, name) ? TARGETS[name] : undefined;
+  if (!load) throw new Error(`There is no target "${name}"; there are ${TARGET_NAMES.join(', ')}.`);
+  return { name, ...(await load()).default };
+}
