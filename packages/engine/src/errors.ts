@@ -1,3 +1,8 @@
+import { withoutMiddle } from './text';
+
+/** UTF-16 units of a message: a file's text that it quotes may be of any length. */
+const LONGEST_MESSAGE = 4000;
+
 export interface GraftErrorOptions {
   /** Stable, machine-readable: `checkpoint.truncated`, `config.unknown-key`. */
   code?: string;
@@ -8,14 +13,17 @@ export interface GraftErrorOptions {
   cause?: unknown;
 }
 
-/** An error that a user can act on: its message alone says what, where and what was expected. */
+/**
+ * An error that a user can act on: its message alone says what, where and what was expected. A message of more than 4,000
+ * characters loses its middle, and says so.
+ */
 export class GraftError extends Error {
   readonly code: string;
   readonly exitCode: 1 | 2;
   readonly hint?: string;
 
   constructor(message: string, options: GraftErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(withoutMiddle(message, LONGEST_MESSAGE), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = new.target.name;
     this.code = options.code ?? 'graft';
     this.exitCode = options.exitCode ?? 1;

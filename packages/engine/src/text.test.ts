@@ -1,5 +1,6 @@
 import fc from 'fast-check';
-import { cutText, shortened } from './text';
+import { GraftError } from './errors';
+import { cutText, shortened, withoutMiddle } from './text';
 
 describe('texts that are cut', () => {
   it('gives the docstring example', () => {
@@ -23,5 +24,13 @@ describe('texts that are cut', () => {
     expect(shortened('abcd', 4)).toBe('abcd');
     expect(shortened('abcde', 4)).toBe('abc…');
     expect(shortened('ab😀cd', 4)).toBe('ab…');
+  });
+
+  it('keep beginning and end where the middle goes, and say how much went', () => {
+    expect(withoutMiddle('abcdefgh', 8)).toBe('abcdefgh');
+    expect(withoutMiddle('abcdefghij', 8)).toBe('abcdef … (2 characters) … ij');
+    expect(withoutMiddle('ab😀efg😀', 5)).toBe('ab … (7 characters) … ');
+    const { message } = new GraftError(`a.json has "${'x'.repeat(1e6)}" in it.`);
+    expect(message).toMatch(/^a\.json has "x+ … \(996020 characters\) … x+" in it\.$/);
   });
 });

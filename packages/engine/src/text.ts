@@ -21,3 +21,16 @@ export function formatSize(bytes: number): string {
   const unit = bytes < 1024 ? 0 : Math.min(units.length - 1, Math.floor(Math.log2(bytes) / 10));
   return `${unit === 0 ? bytes : (bytes / 1024 ** unit).toFixed(1)} ${units[unit]}`;
 }
+
+/**
+ * A text whose middle gives way to "… (N characters) …" where it has more than `longest` UTF-16 units; of those that stay three
+ * quarters are its beginning.
+ */
+export function withoutMiddle(text: string, longest: number): string {
+  if (text.length <= longest) return text;
+  const begin = cutText(text, Math.floor((3 * longest) / 4));
+  const from = text.length - Math.floor(longest / 4);
+  const isInPair = /[\udc00-\udfff]/.test(text[from]);
+  const end = text.slice(isInPair ? from + 1 : from);
+  return `${begin} … (${text.length - begin.length - end.length} characters) … ${end}`;
+}

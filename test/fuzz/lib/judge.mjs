@@ -8,8 +8,8 @@ export class Wrong extends Error {}
 const RAW =
   /Cannot (read|set|destructure|convert|mix|access|create|assign|add|delete|redefine)|is not (a function|iterable|defined|a constructor|extensible|a valid (array|code))|undefined is not|Maximum call stack|Invalid (array|string|typed array|count|code point|time value|array buffer)( length| value|:|$)|out of bounds|[Oo]ut of range\b.*(Received|It must)|must be of type|circular structure|Reduce of empty|\[object |ERR_[A-Z_]+|Assertion|Array buffer allocation|heap|\bundefined\b|: NaN\b/;
 
-/** Longest sentence that a terminal can show. */
-const LONGEST = 4000;
+/** Characters of the longest message. */
+const LONGEST = 4100;
 
 /**
  * What is wrong with an error about a case; undefined where it is one clear sentence that names a file. `namesNone`: sentences of

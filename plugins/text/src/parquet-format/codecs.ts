@@ -2,8 +2,9 @@ import { brotliDecompressSync, unzipSync } from 'node:zlib';
 import type { Decompress } from './pages';
 import { Damaged, Unsupported } from './problems';
 
-/** Unpacks pages of a codec. Throws Error for one that is not known. */
-export async function decompressorOf(codec: string): Promise<Decompress> {
+/** Unpacks pages of a codec; undefined: of a number that the format has no codec for. Throws Unsupported, Damaged. */
+export async function decompressorOf(codec: string | undefined): Promise<Decompress> {
+  if (codec === undefined) throw new Damaged('it has an unknown codec');
   // An ES module, which CommonJS gets by `import()` alone on every Node.
   const { compressors } = await import('hyparquet-compressors');
   const known: Readonly<Record<string, Decompress | undefined>> = {

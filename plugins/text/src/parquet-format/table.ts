@@ -1,5 +1,13 @@
 import { DataError, didYouMean, openRegularFile } from '@graft/core';
-import type { AsyncBuffer, ColumnChunk, FileMetaData, ParquetParsers, RowGroup, SchemaTree } from 'hyparquet';
+import type {
+  AsyncBuffer,
+  ColumnChunk,
+  FileMetaData,
+  ParquetParsers,
+  RowGroup,
+  SchemaElement,
+  SchemaTree,
+} from 'hyparquet';
 import type { FileHandle } from 'node:fs/promises';
 import { unreadable } from '../file-bytes';
 import type { DataFile } from '../find-files';
@@ -29,6 +37,7 @@ export async function openTable(file: DataFile): Promise<Table> {
   const { parquetMetadataAsync, parquetSchema } = await parquet();
   return reading(file, async (buffer) => {
     const metadata = await parquetMetadataAsync(buffer, { geoparquet: false });
+    checkSchema(metadata.schema);
     const schema = parquetSchema(metadata);
     const names = schema.children.map(({ element }) => element.name);
     const twice = names.find((name, i) => names.indexOf(name) < i);
@@ -36,6 +45,12 @@ export async function openTable(file: DataFile): Promise<Table> {
     metadata.row_groups.forEach((group, i) => checkGroup(group, i, file));
     return { file, metadata, schema, names };
   });
+}
+
+/** The library believes that every field is there. */
+function checkSchema(elements: readonly Partial<SchemaElement>[]): void {
+  if (elements.length === 0) throw new Damaged('it has no schema');
+  for (const { name } of elements) if (typeof name !== 'string') throw new Damaged('a column in it has no name');
 }
 
 function checkGroup({ num_rows: rows, columns }: RowGroup, index: number, { size }: DataFile): void {
