@@ -23,6 +23,7 @@ const { positionals, values } = parseArgs({
     rank: { type: 'string' },
     threads: { type: 'string', default: '1' },
     bucket: { type: 'string' },
+    transport: { type: 'string' },
     tensor: { type: 'string' },
   },
 });
@@ -40,7 +41,16 @@ async function start(count, ...more) {
   const secret = randomBytes(32).toString('hex');
   const outputs = workers.map((_, rank) => {
     const place = ['--workers', workers.join(','), '--rank', String(rank)];
-    const args = [fileURLToPath(import.meta.url), ...positionals, '--mode', values.mode, ...place, ...more];
+    const args = [
+      fileURLToPath(import.meta.url),
+      ...positionals,
+      '--mode',
+      values.mode,
+      '--transport',
+      values.transport ?? 'memory',
+      ...place,
+      ...more,
+    ];
     if (values.steps !== undefined) args.push('--steps', values.steps);
     const env = { ...process.env, BENCH_SECRET: secret };
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -94,8 +104,9 @@ async function work() {
   const workers = values.workers.split(',');
   const engine = await openEngine({ mode: values.mode, threads: Number(values.threads) });
   const bucketBytes = values.bucket === undefined ? undefined : Number(values.bucket) * MIB;
-  const place = { workers, rank: Number(values.rank), secret: process.env.BENCH_SECRET, local: true };
-  const group = workers.length > 1 ? await engine.collectives.join({ ...place, bucketBytes }) : undefined;
+  const place = { workers, rank: Number(values.rank), secret: process.env.BENCH_SECRET };
+  const transport = values.transport === 'grpc' ? { insecureNetwork: true } : { local: true };
+  const group = workers.length > 1 ? await engine.collectives.join({ ...place, ...transport, bucketBytes }) : undefined;
   console.log(JSON.stringify(what === 'sum' ? await sums(group) : await train(engine, group)));
   await group?.leave();
 }

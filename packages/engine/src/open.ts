@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { tensorFlowCollectives } from './collectives/join';
+import { nativeCollectives } from './collectives/join';
 import { EngineError } from './errors';
 import { makeJit, type NativeSide } from './jit/jit';
 import { preparePortableBackend } from './portable';
@@ -104,7 +104,7 @@ async function nativeEngine(native: NativeSide, executor: Executor, precision: P
     executor,
     precision,
     backend: 'tensorflow',
-    collectives: tensorFlowCollectives(native),
+    collectives: nativeCollectives(native),
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
     jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, native, { executor, precision }, jitOptions),
     memory: () => ({

@@ -23,7 +23,7 @@ export interface WorkerOptions {
    * prove that they have it.
    */
   readonly secret: string | Uint8Array;
-  /** All workers are processes of this machine, which worker 0 has started. Default: false. */
+  /** All workers are processes of this machine and of one user, and share memory. Default: false. */
   readonly local?: boolean;
   /**
    * Agrees to TensorFlow's server, which workers on several hosts need: it listens on every interface, and neither encrypts nor

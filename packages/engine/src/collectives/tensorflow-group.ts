@@ -4,9 +4,10 @@ import { TF } from '../native/dtypes';
 import type { NativeTensor, OpAttribute } from '../native/runtime';
 import { tf } from '../tf';
 import { planBuckets, type Bucket } from './buckets';
+import { ChannelGroup } from './channel-group';
 import type { ControlChannel } from './control/channel';
 import { OrderedQueue } from './ordered-queue';
-import type { Message, TensorSpec, WorkerGroup } from './types';
+import type { TensorSpec } from './types';
 
 /** Collective operations under way at a time: one travels while another is packed. Each takes one of Node's four threads. */
 const AT_A_TIME = 2;
@@ -26,9 +27,7 @@ interface Circle {
 }
 
 /** A group over TensorFlow's collective operations: ring all-reduce, tree broadcast. */
-export class TensorFlowGroup implements WorkerGroup {
-  readonly rank: number;
-  readonly addresses: readonly string[];
+export class TensorFlowGroup extends ChannelGroup {
   private readonly bucketElements: number;
   private readonly queue = new OrderedQueue(AT_A_TIME);
   /** An operation that comes again keeps its key: TensorFlow has the circle's members agree on each new one. */
@@ -38,23 +37,14 @@ export class TensorFlowGroup implements WorkerGroup {
 
   constructor(
     private readonly native: NativeSide,
-    private readonly channel: ControlChannel,
+    channel: ControlChannel,
     { workers, rank, bucketBytes }: { workers: readonly string[]; rank: number; bucketBytes: number },
   ) {
-    this.rank = rank;
-    this.addresses = workers;
+    super(channel, workers, rank);
     this.bucketElements = Math.max(1, Math.floor(bucketBytes / FLOAT_BYTES));
     channel.lost.addEventListener('abort', () => this.releaseOperations((channel.lost.reason as Error).message), {
       once: true,
     });
-  }
-
-  get count(): number {
-    return this.addresses.length;
-  }
-
-  get lost(): AbortSignal {
-    return this.channel.lost;
   }
 
   /** Workers that have met may still not reach each other's ports for tensors. */
@@ -77,10 +67,6 @@ export class TensorFlowGroup implements WorkerGroup {
     } finally {
       this.timeoutSeconds = 0;
     }
-  }
-
-  async exchange<T>(value: T): Promise<T[]> {
-    return (await this.channel.exchange(value as Message)) as T[];
   }
 
   async sum(tensors: readonly tf.Tensor[]): Promise<tf.Tensor[]> {
@@ -135,13 +121,9 @@ export class TensorFlowGroup implements WorkerGroup {
     return tensor;
   }
 
-  async fail(reason: string): Promise<void> {
-    await this.channel.close({ command: 'fail', reason });
-  }
-
-  async leave(): Promise<void> {
+  override async leave(): Promise<void> {
     await this.queue.drained();
-    await this.channel.close({ command: 'leave' });
+    await super.leave();
   }
 
   private async transfer(specs: readonly TensorSpec[], from: number, circle: Circle): Promise<tf.Tensor[]> {

@@ -20,7 +20,10 @@ export interface JoinOptions {
    * never sent.
    */
   readonly secret: string | Uint8Array;
-  /** All workers are processes of this machine, which worker 0 has started. Default: false. */
+  /**
+   * All workers are processes of this machine and of one user: tensors go through memory that they share, and nobody listens for
+   * them. Otherwise they go by TensorFlow's collective operations, over gRPC. Default: false.
+   */
   readonly local?: boolean;
   /**
    * Agrees to TensorFlow's server, which workers on several hosts need: it listens on every interface, and neither encrypts nor
@@ -29,7 +32,10 @@ export interface JoinOptions {
   readonly insecureNetwork?: boolean;
   /** How long the others may take to come. Default 300 s. */
   readonly timeoutMs?: number;
-  /** Small tensors are concatenated up to so many bytes before they travel. Default 16 MiB. */
+  /**
+   * Bytes that travel together. Over gRPC small tensors are concatenated up to so many, 16 MiB by default; through shared memory
+   * all tensors go in pieces of so many, 1 MiB by default.
+   */
   readonly bucketBytes?: number;
   /** Aborting it ends the wait for the others, with its reason. */
   readonly signal?: AbortSignal;
@@ -60,11 +66,11 @@ export interface WorkerGroup {
   leave(): Promise<void>;
 }
 
-/** How processes come together: TensorFlow's collectives are one such transport. */
+/** How processes come together. */
 export interface Collectives {
   /**
-   * Waits for the other workers. Once a process, before it makes tensors. Throws WorkersError naming the address that is
-   * missing, in use, out of range, or run by another version; UsageError where the secret or the consent to an insecure network
+   * Waits for the other workers. Where they are not local, once a process, before it makes tensors. Throws WorkersError naming the
+   * address that is missing, in use, out of range, or run by another version; UsageError where the secret or the consent to an insecure network
    * is missing.
    */
   join(options: JoinOptions): Promise<WorkerGroup>;

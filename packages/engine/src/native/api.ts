@@ -273,18 +273,18 @@ let memcpy: ((to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: numb
  * Copies bytes between native memory and ours. A view of native memory would save nothing (the bytes are copied once
  * either way), and what it holds on to is only released when the event loop turns.
  */
-function copy(to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number): void {
+export function copyNative(to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number): void {
   memcpy ??= koffi.load(null).func('void memcpy(void *, const void *, size_t)') as NonNullable<typeof memcpy>;
   if (length > 0) memcpy(to, from, length);
 }
 
 export function writeNative(to: Pointer, bytes: Uint8Array): void {
-  copy(to, bytes, bytes.byteLength);
+  copyNative(to, bytes, bytes.byteLength);
 }
 
 export function readNative(from: Pointer, length: number): Uint8Array {
   const bytes = new Uint8Array(length);
-  copy(bytes, from, length);
+  copyNative(bytes, from, length);
   return bytes;
 }
 
@@ -327,11 +327,17 @@ export function withoutNativeChatter<T>(fn: () => T): T {
 
 /** A function of the C library by its prototype; undefined where there is none of that name. */
 export function systemFunction<F>(prototype: string): F | undefined {
+  prepareKoffi();
   try {
     return koffi.load(null).func(prototype) as unknown as F;
   } catch {
     return undefined;
   }
+}
+
+/** Native memory as an ArrayBuffer, without a copy. Nothing keeps the memory alive. */
+export function viewNative(start: Pointer, bytes: number): ArrayBuffer {
+  return koffi.view(start, bytes);
 }
 
 /** Calls glibc's mallopt; returns false where the C library has none. */

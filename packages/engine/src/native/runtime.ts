@@ -146,6 +146,34 @@ export class NativeRuntime {
     return tensor;
   }
 
+  /** A tensor whose values are written at `data` before it is used: `finish` makes it, `abandon` frees the memory. */
+  emptyTensor(
+    shape: readonly number[],
+    dtype: number,
+  ): { readonly data: Pointer; finish(): NativeTensor; abandon(): void } {
+    const bytes = elementCount(shape) * dtypeBytes(dtype);
+    const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, bytes);
+    if (!tensor) throw outOfMemory('creating a tensor', bytes);
+    const data = this.api.TF_TensorData(tensor);
+    this.largePages.prepare(data, bytes);
+    return {
+      data,
+      finish: () => {
+        const handle = this.api.TFE_NewTensorHandle(tensor, this.status);
+        this.api.TF_DeleteTensor(tensor);
+        this.check('creating a tensor');
+        return this.own(handle, dtype, [...shape]);
+      },
+      abandon: () => this.api.TF_DeleteTensor(tensor),
+    };
+  }
+
+  /** Where a tensor's values lie, until `release`; they are not copied. A value that stands in line is waited for. */
+  async lend(tensor: NativeTensor): Promise<{ readonly data: Pointer; release(): void }> {
+    const resolved = tensor.pending === undefined ? this.resolve(tensor) : await this.resolvePending(tensor);
+    return { data: this.api.TF_TensorData(resolved), release: () => this.api.TF_DeleteTensor(resolved) };
+  }
+
   /** Before so many bytes are allocated by an operation: they should lie in large pages. */
   reserveLargePages(bytes: number): void {
     this.largePages.reserve(bytes);
@@ -153,14 +181,24 @@ export class NativeRuntime {
 
   /** A copy of the tensor's bytes. Waits until the value is there. */
   readTensor(tensor: NativeTensor): Uint8Array {
-    const handle = tensor.inVariable ? this.readVariable(tensor) : tensor.handle;
-    const resolved = this.api.TFE_TensorHandleResolve(handle, this.status);
-    if (tensor.inVariable) this.api.TFE_DeleteTensorHandle(handle);
-    return this.takeValue(tensor, resolved, this.status);
+    return this.takeBytes(this.resolve(tensor));
   }
 
   /** As `readTensor`, for a value that stands in line: another thread waits for it. The tensor may be deleted meanwhile. */
   async readPending(tensor: NativeTensor): Promise<Uint8Array> {
+    return this.takeBytes(await this.resolvePending(tensor));
+  }
+
+  /** A TF_Tensor with the tensor's value, which the caller deletes. */
+  private resolve(tensor: NativeTensor): Pointer {
+    const handle = tensor.inVariable ? this.readVariable(tensor) : tensor.handle;
+    const resolved = this.api.TFE_TensorHandleResolve(handle, this.status);
+    if (tensor.inVariable) this.api.TFE_DeleteTensorHandle(handle);
+    this.checkValue(tensor, this.status);
+    return resolved;
+  }
+
+  private async resolvePending(tensor: NativeTensor): Promise<Pointer> {
     const status = this.api.TF_NewStatus();
     const handle = this.api.TFE_TensorHandleCopySharingTensor(tensor.handle, status);
     try {
@@ -172,18 +210,22 @@ export class NativeRuntime {
           else resolve(value);
         });
       });
-      return this.takeValue(tensor, resolved, status);
+      this.checkValue(tensor, status);
+      return resolved;
     } finally {
       if (handle) this.api.TFE_DeleteTensorHandle(handle);
       this.api.TF_DeleteStatus(status);
     }
   }
 
-  /** The bytes of a tensor's resolved value; or throws what kept it from having one: a queue that has stopped for it goes on. */
-  private takeValue(tensor: NativeTensor, resolved: Pointer, status: Pointer): Uint8Array {
+  /** Throws what kept a tensor from having a value: a queue that has stopped for it goes on. */
+  private checkValue(tensor: NativeTensor, status: Pointer): void {
     if (this.queue && this.api.TF_GetCode(status) !== 0) this.api.TFE_ExecutorClearError(this.queue);
     this.check(tensor.pending ?? 'reading a tensor', status);
     tensor.pending = undefined;
+  }
+
+  private takeBytes(resolved: Pointer): Uint8Array {
     const bytes = readNative(this.api.TF_TensorData(resolved), this.api.TF_TensorByteSize(resolved));
     this.api.TF_DeleteTensor(resolved);
     return bytes;

@@ -1,0 +1,219 @@
+import fc from 'fast-check';
+import { readdirSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { openEngine, tf, type Engine, type WorkerGroup, type WorkersError } from '../../index';
+import { freePort } from '../ports';
+
+/** All workers of a group are in this process: nothing that they share knows. */
+let engine: Engine;
+let open: WorkerGroup[] = [];
+beforeAll(async () => {
+  engine = await openEngine({ mode: 'eager' });
+});
+afterEach(async () => {
+  await Promise.all(open.map((group) => group.leave()));
+  open = [];
+  expect(leftovers()).toEqual([]);
+});
+
+async function group(count: number, bucketBytes?: number): Promise<WorkerGroup[]> {
+  const workers: string[] = [];
+  while (workers.length < count) {
+    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
+    if (!workers.includes(address)) workers.push(address);
+  }
+  const joining = workers.map((_, rank) =>
+    engine.collectives!.join({
+      workers,
+      rank,
+      bucketBytes,
+      secret: '0123456789abcdef',
+      local: true,
+      timeoutMs: 20_000,
+    }),
+  );
+  open = await Promise.all(joining);
+  return open;
+}
+
+/** What is in a folder, and what is mapped without a process that uses it. */
+function leftovers(): string[] {
+  return ['/dev/shm', tmpdir()].flatMap((folder) =>
+    readdirSync(folder).filter((name) => name.startsWith(`graft-workers-${process.pid}-`)),
+  );
+}
+
+const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split('graft-workers').length - 1;
+
+const failureOf = (promise: Promise<unknown>): Promise<WorkersError> =>
+  promise.then(
+    () => {
+      throw new Error('expected a failure');
+    },
+    (error: WorkersError) => error,
+  );
+
+const shapes = fc.array(fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 3 }), { maxLength: 6 });
+/** Bytes of a piece, rounded up to 64: many pieces, one that just fits, and one for all. */
+const PIECES = [64, 192, 4096];
+
+describe.each([
+  [2, PIECES[0]],
+  [2, PIECES[2]],
+  [3, PIECES[1]],
+])('%d workers with pieces of %d bytes', (count, pieceBytes) => {
+  test('sum tensors of any shapes, and all get the same', async () => {
+    const groups = await group(count, pieceBytes);
+    let seed = 1;
+    const before = engine.memory();
+    await fc.assert(
+      fc.asyncProperty(shapes, async (shapes) => {
+        const values = groups.map(() => shapes.map((shape) => tf.randomNormal(shape, 0, 1, 'float32', seed++)));
+        const given = values.map((tensors) => tensors.map((tensor) => tensor.dataSync() as Float32Array));
+        const sums = await Promise.all(groups.map((one, rank) => one.sum(values[rank])));
+        shapes.forEach((shape, i) => {
+          const expected = given[0][i].map((_, element) =>
+            given.reduce((sum, tensors) => Math.fround(sum + tensors[i][element]), 0),
+          );
+          for (const tensors of sums) {
+            expect(tensors[i].shape).toEqual(shape);
+            expect(tensors[i].dataSync()).toEqual(expected);
+          }
+        });
+        expect(values.flat().every(({ isDisposed }) => isDisposed)).toBe(true);
+        tf.dispose(sums);
+      }),
+      { numRuns: 60 },
+    );
+    expect(engine.memory().handles).toBe(before.handles);
+  });
+
+  test('send what one has to all, and to one', async () => {
+    const groups = await group(count, pieceBytes);
+    const specs = fc.array(
+      fc.record({
+        shape: fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 3 }),
+        dtype: fc.constantFrom('float32', 'int32'),
+      }),
+      { maxLength: 5 },
+    );
+    let seed = 1;
+    await fc.assert(
+      fc.asyncProperty(specs, fc.nat(count - 1), async (specs, from) => {
+        const tensors = specs.map(({ shape, dtype }) => tf.randomUniform(shape, -1e6, 1e6, dtype as 'int32', seed++));
+        const expected = tensors.map((tensor) => ({
+          shape: tensor.shape,
+          dtype: tensor.dtype,
+          values: tensor.dataSync(),
+        }));
+        const to = (from + 1) % count;
+        const [arrived, received] = await Promise.all([
+          Promise.all(groups.map((one, rank) => one.broadcast(rank === from ? tensors : (specs as never[]), from))),
+          (async () => {
+            const received: tf.Tensor[] = [];
+            for (const spec of expected) received.push(await groups[to].receive(spec, from));
+            return received;
+          })(),
+          (async () => {
+            for (const tensor of tensors) await groups[from].send(tensor, to);
+          })(),
+        ]);
+        for (const list of [...arrived, received])
+          expect(
+            list.map((tensor) => ({ shape: tensor.shape, dtype: tensor.dtype, values: tensor.dataSync() })),
+          ).toEqual(expected);
+        expect(tensors.every(({ isDisposed }) => !isDisposed)).toBe(true);
+        tf.dispose([arrived, received]);
+      }),
+      { numRuns: 40 },
+    );
+  });
+});
+
+test('calls that come at the same time do not mix', async () => {
+  const groups = await group(3, 64);
+  const results = await Promise.all(
+    groups.map((one, rank) =>
+      Promise.all([
+        one.sum([tf.fill([100], rank)]),
+        one.sum([tf.fill([50], 10 ** rank)]),
+        ...[0, 1, 2].map((from) =>
+          one.broadcast([rank === from ? tf.fill([70], from) : { shape: [70], dtype: 'float32' }], from),
+        ),
+        one.exchange(rank),
+      ]),
+    ),
+  );
+  for (const [small, large, ...rest] of results) {
+    expect(small[0].dataSync()).toEqual(new Float32Array(100).fill(3));
+    expect(large[0].dataSync()).toEqual(new Float32Array(50).fill(111));
+    [0, 1, 2].forEach((from) =>
+      expect((rest[from] as tf.Tensor[])[0].dataSync()).toEqual(new Float32Array(70).fill(from)),
+    );
+    expect(rest[3]).toEqual([0, 1, 2]);
+  }
+});
+
+test('tensors that are still being made are waited for', async () => {
+  const compiled = await openEngine({ mode: 'graph' });
+  const double = compiled.jit((x: tf.Tensor) => tf.mul(x, 2));
+  const x = tf.ones([1000]);
+  tf.dispose(await double.ahead(x));
+  const groups = await group(2);
+  const sums = await Promise.all(groups.map(async (one) => one.sum([await double.ahead(x)])));
+  for (const [sum] of sums) expect(sum.dataSync()).toEqual(new Float32Array(1000).fill(4));
+});
+
+test('tensors that do not fit each other are an error for all', async () => {
+  const groups = await group(2);
+  const failures = await Promise.all(
+    groups.map((one, rank) =>
+      failureOf(one.sum([tf.ones([rank + 1])])).then(async (error) => (await one.fail(error.message), error)),
+    ),
+  );
+  for (const { message } of failures)
+    expect(message).toMatch(/Worker [01] has tensors of (4|8) bytes in a call in which worker [01] has (4|8) bytes/);
+  expect(mappings()).toBe(0);
+});
+
+test('only float32 is summed, only float32 and int32 are sent', async () => {
+  const groups = await group(2);
+  const tensor = tf.ones([1], 'int32');
+  expect((await failureOf(groups[0].sum([tensor]))).message).toBe('Workers sum float32 tensors, not int32.');
+  expect(tensor.isDisposed).toBe(true);
+  const { message } = await failureOf(groups[0].send(tf.tensor(['a']), 1));
+  expect(message).toBe('Workers send float32 and int32 tensors, not string.');
+});
+
+describe('a worker that is not there any more', () => {
+  test('ends the calls of others with its reason', async () => {
+    const groups = await group(3);
+    const waiting = [
+      failureOf(groups[0].sum([tf.ones([10])])),
+      failureOf(groups[1].receive({ shape: [2], dtype: 'float32' }, 2)),
+    ];
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await groups[2].fail('the disk is full');
+    for (const { message } of await Promise.all(waiting))
+      expect(message).toMatch(/^Worker 2 \(.*\) stopped with an error: the disk is full$/);
+    expect((await failureOf(groups[0].sum([tf.ones([1])]))).message).toContain('the disk is full');
+  });
+
+  test('having left, ends the calls of others that want something of it', async () => {
+    const groups = await group(2);
+    const before = tf.memory().numTensors;
+    const waiting = failureOf(groups[0].sum([tf.ones([10])]));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await groups[1].leave();
+    expect((await waiting).message).toMatch(/^Worker 1 \(.*\) has ended before the others\.$/);
+    expect((await failureOf(groups[1].sum([tf.ones([1])]))).code).toBe('workers.left');
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  test('leaves no memory', async () => {
+    const groups = await group(2);
+    expect(mappings()).toBeGreaterThan(0);
+    await Promise.all(groups.map((one) => one.leave()));
+    expect(mappings()).toBe(0);
+  });
+});

@@ -1,0 +1,124 @@
+import { randomInt } from 'node:crypto';
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { WorkersError } from '../../errors';
+import { systemFunction, viewNative, type Pointer } from '../../native/api';
+import type { ControlChannel } from '../control/channel';
+import type { Message } from '../types';
+import { places, type Created } from './places';
+
+const PROT_READ_WRITE = 3;
+const MAP_SHARED = 1;
+const FAILED = 2n ** 64n - 1n;
+
+type Map = (at: number, bytes: number, protection: number, flags: number, file: number, offset: number) => bigint;
+
+/** What worker 0 has made, or why it could not. */
+type Offer =
+  | { readonly path: string; readonly bytes: number; readonly token: readonly number[] }
+  | { readonly problem: string }
+  | { readonly end: string };
+
+/** Memory that the workers of one machine have in common. Nothing of it is left when they end, however they do. */
+export class SharedMemory {
+  readonly words: Int32Array;
+  private mapped = true;
+
+  private constructor(
+    private readonly start: Pointer,
+    private readonly bytes: number,
+  ) {
+    this.words = new Int32Array(viewNative(start, bytes), 0, Math.floor(bytes / 4));
+  }
+
+  address(offset: number): Pointer {
+    return this.start + BigInt(offset);
+  }
+
+  floats(offset: number, bytes: number): Float32Array {
+    return new Float32Array(this.words.buffer, offset, bytes / 4);
+  }
+
+  /** Views of it must not be used any more. */
+  close(): void {
+    if (!this.mapped) return;
+    this.mapped = false;
+    systemFunction<(start: Pointer, bytes: number) => number>('int munmap(uintptr_t, size_t)')!(this.start, this.bytes);
+  }
+
+  /**
+   * Worker 0 makes the memory, the others open what it names. Where that does not work for all, it goes on with the next place.
+   * Throws WorkersError with what was wrong with each place.
+   */
+  static async meet(channel: ControlChannel, rank: number, bytes: number, tokenWords: number): Promise<SharedMemory> {
+    const own = rank === 0 ? places() : [];
+    const problems: string[] = [];
+    for (;;) {
+      const place = own.shift();
+      let created: Created | undefined;
+      let memory: SharedMemory | undefined;
+      try {
+        let offer: Offer = { end: problems.join('; ') };
+        try {
+          if (place) {
+            created = place.create(bytes);
+            memory = SharedMemory.map(created.descriptor, bytes);
+            const token = Array.from({ length: tokenWords }, () => randomInt(2 ** 31));
+            memory.words.set(token);
+            offer = { path: created.path, bytes, token };
+          }
+        } catch (error) {
+          offer = { problem: (error as Error).message };
+        }
+        const [made] = (await channel.exchange(rank === 0 ? (offer as Message) : null)) as unknown as [Offer];
+        if ('end' in made) throw noMemory(made.end);
+        let problem: string | null = 'problem' in made ? made.problem : null;
+        if (rank > 0 && 'path' in made) {
+          try {
+            memory = SharedMemory.open(made, bytes);
+          } catch (error) {
+            problem = `worker ${rank}: ${(error as Error).message}`;
+          }
+        }
+        const found = (await channel.exchange(problem)).find((one) => typeof one === 'string');
+        if (found === undefined) return memory!;
+        if (place) problems.push(`${place.name}: ${found}`);
+        memory?.close();
+      } catch (error) {
+        memory?.close();
+        throw error;
+      } finally {
+        created?.remove();
+      }
+    }
+  }
+
+  private static open({ path, bytes, token }: Extract<Offer, { path: string }>, expected: number): SharedMemory {
+    const file = openSync(path, 'r+');
+    try {
+      const { size, uid } = fstatSync(file);
+      if (uid !== process.getuid?.() || size !== bytes || bytes !== expected)
+        throw new Error(`${path} is another file here`);
+      const memory = SharedMemory.map(file, bytes);
+      if (token.every((word, i) => memory.words[i] === word)) return memory;
+      memory.close();
+      throw new Error(`${path} is another file here`);
+    } finally {
+      closeSync(file);
+    }
+  }
+
+  private static map(file: number, bytes: number): SharedMemory {
+    const mmap = systemFunction<Map>('uintptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
+    if (!mmap) throw new Error('this system has no mmap');
+    const start = BigInt(mmap(0, bytes, PROT_READ_WRITE, MAP_SHARED, file, 0));
+    if (start === FAILED) throw new Error(`${bytes} bytes cannot be mapped`);
+    return new SharedMemory(start, bytes);
+  }
+}
+
+function noMemory(problems: string): WorkersError {
+  return new WorkersError(`The workers of this machine cannot share memory: ${problems}.`, {
+    code: 'workers.shared-memory',
+    hint: 'They need a few MiB each, in memory or in the folder for temporary files (TMPDIR), and must run as the same user in the same container.',
+  });
+}

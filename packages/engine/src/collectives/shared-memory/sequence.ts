@@ -1,0 +1,102 @@
+import { copyNative, type Pointer } from '../../native/api';
+import { tf } from '../../tf';
+import type { TensorSpec } from '../types';
+import type { Lent, Place, TensorMemory, Unfinished } from './tensor-memory';
+
+const ELEMENT_BYTES = 4;
+
+export const bytesOf = ({ shape }: TensorSpec): number => ELEMENT_BYTES * tf.util.sizeFromShape([...shape]);
+export const totalBytes = (specs: readonly TensorSpec[]): number => specs.reduce((sum, spec) => sum + bytesOf(spec), 0);
+
+const at = (place: Place, offset: number): Place =>
+  typeof place === 'bigint' ? place + BigInt(offset) : place.subarray(offset);
+
+/** The values of tensors as one sequence of bytes, from the front to the back. */
+export class TensorReader {
+  private next = 0;
+  private offset = 0;
+  private lent: Lent | undefined;
+
+  /** `onRead` is called for each tensor as soon as all its values have been read; empty ones have none. */
+  constructor(
+    private readonly memory: TensorMemory,
+    private readonly tensors: readonly tf.Tensor[],
+    private readonly onRead: (tensor: tf.Tensor) => void = () => undefined,
+  ) {}
+
+  /** Copies the next bytes; there must be as many. */
+  async read(to: Pointer, bytes: number): Promise<void> {
+    for (let done = 0; done < bytes;) {
+      const tensor = this.tensors[this.next];
+      const size = bytesOf(tensor);
+      if (size > 0) {
+        this.lent ??= await this.memory.lend(tensor);
+        const length = Math.min(bytes - done, size - this.offset);
+        copyNative(to + BigInt(done), at(this.lent.place, this.offset), length);
+        done += length;
+        this.offset += length;
+      }
+      if (this.offset === size) this.advance(tensor);
+    }
+  }
+
+  /** Gives back what is still lent. */
+  close(): void {
+    this.lent?.release();
+    this.lent = undefined;
+  }
+
+  private advance(tensor: tf.Tensor): void {
+    this.close();
+    this.next++;
+    this.offset = 0;
+    this.onRead(tensor);
+  }
+}
+
+/** New tensors out of one sequence of bytes. Each takes memory when its first values come. */
+export class TensorWriter {
+  private readonly made: tf.Tensor[] = [];
+  private offset = 0;
+  private current: Unfinished | undefined;
+
+  constructor(
+    private readonly memory: TensorMemory,
+    private readonly specs: readonly TensorSpec[],
+  ) {}
+
+  write(from: Pointer, bytes: number): void {
+    for (let done = 0; done < bytes;) {
+      this.skipEmpty();
+      const spec = this.specs[this.made.length];
+      const size = bytesOf(spec);
+      this.current ??= this.memory.begin(spec);
+      const length = Math.min(bytes - done, size - this.offset);
+      copyNative(at(this.current.place, this.offset), from + BigInt(done), length);
+      done += length;
+      this.offset += length;
+      if (this.offset < size) return;
+      this.made.push(this.current.finish());
+      this.current = undefined;
+      this.offset = 0;
+    }
+  }
+
+  /** The tensors, once all bytes have been written. */
+  finish(): tf.Tensor[] {
+    this.skipEmpty();
+    return this.made;
+  }
+
+  /** Frees what has been made. */
+  abandon(): void {
+    this.current?.abandon();
+    this.current = undefined;
+    tf.dispose(this.made);
+  }
+
+  private skipEmpty(): void {
+    for (let spec = this.specs[this.made.length]; spec && bytesOf(spec) === 0; spec = this.specs[this.made.length])
+      this.made.push(tf.zeros([...spec.shape], spec.dtype as 'float32' | 'int32'));
+  }
+}

@@ -1,0 +1,35 @@
+import { WorkersError } from '../../errors';
+import type { Layout } from './layout';
+import type { SharedMemory } from './memory';
+import type { Signals } from './signals';
+import type { TensorMemory } from './tensor-memory';
+
+/** What calls of one worker go by. */
+export interface Shared {
+  readonly rank: number;
+  readonly others: readonly number[];
+  readonly layout: Layout;
+  readonly memory: SharedMemory;
+  readonly signals: Signals;
+  readonly tensors: TensorMemory;
+}
+
+const HIGH = 2 ** 32;
+
+/** Before the counter that has others read it. */
+export function writeSize({ words }: SharedMemory, word: number, bytes: number): void {
+  Atomics.store(words, word, (bytes % HIGH) | 0);
+  Atomics.store(words, word + 1, Math.floor(bytes / HIGH));
+}
+
+export function checkSize({ memory: { words }, rank }: Shared, word: number, other: number, bytes: number): void {
+  const theirs = Atomics.load(words, word + 1) * HIGH + (Atomics.load(words, word) >>> 0);
+  if (theirs === bytes) return;
+  throw new WorkersError(
+    `Worker ${other} has tensors of ${theirs} bytes in a call in which worker ${rank} has ${bytes} bytes.`,
+    {
+      code: 'workers.size',
+      hint: 'All workers must make the same calls, in the same order, with tensors of the same shapes.',
+    },
+  );
+}

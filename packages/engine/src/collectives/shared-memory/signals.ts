@@ -1,0 +1,155 @@
+import { availableParallelism } from 'node:os';
+import { systemFunction, type Pointer } from '../../native/api';
+import type { Layout } from './layout';
+import type { SharedMemory } from './memory';
+
+/** How long a worker that has a core of its own looks on before it sleeps: less than falling asleep and waking up takes. */
+const LOOK_ON_MS = 0.05;
+/** Timers, signals and messages have their turn at least so often. */
+const TURN_MS = 30;
+/** A sleeper that nobody wakes looks again. */
+const SLEEP_MS = 1000;
+/** Where a thread cannot sleep until it is woken. */
+const NAP_MS = 1;
+
+/** Linux's call "futex", by the machine's kind. */
+const FUTEX: Readonly<Record<string, number>> = { x64: 202, arm64: 98 };
+const FUTEX_WAIT = 0;
+const FUTEX_WAKE = 1;
+const ONE = 1;
+
+type FutexArguments = [call: number, word: Pointer, operation: number, value: number, timeout: BigInt64Array | null];
+interface Futex {
+  (...args: FutexArguments): number;
+  async(...args: [...FutexArguments, done: (error: unknown) => void]): void;
+}
+
+interface Waiting {
+  readonly ready: () => boolean;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Counters of the workers, and waiting for them without using a core. Each worker has a bell in the shared memory; who changes a
+ * counter rings those whom it concerns. However much a worker waits for, one thread sleeps.
+ */
+export class Signals {
+  private readonly waiting = new Set<Waiting>();
+  private listening: Promise<void> | undefined;
+  private readonly futex: Futex | undefined;
+  private readonly call = FUTEX[process.arch];
+  private readonly timeout = BigInt64Array.of(BigInt(SLEEP_MS / 1000), 0n);
+  private readonly lookOnMs: number;
+  private turnedAt = performance.now();
+  /** Why nobody waits any more. */
+  private over: Error | undefined;
+  private closed = false;
+
+  /** `left` makes the error for a worker that has left the group while this one waits for it. */
+  constructor(
+    private readonly memory: SharedMemory,
+    private readonly layout: Layout,
+    private readonly rank: number,
+    private readonly lost: AbortSignal,
+    private readonly left: (rank: number) => Error,
+  ) {
+    this.lookOnMs = availableParallelism() >= layout.count ? LOOK_ON_MS : 0;
+    if (process.platform === 'linux' && this.call !== undefined)
+      this.futex = systemFunction<Futex>('long syscall(long, uintptr_t, int, int, void *)');
+    lost.addEventListener('abort', () => this.giveUp(lost.reason as Error), { once: true });
+  }
+
+  /** Sets a counter, which only this worker does, and lets the others know. What was written before is there for them to see. */
+  post(word: number, value: number, to: readonly number[]): void {
+    Atomics.store(this.memory.words, word, value | 0);
+    for (const rank of to) this.ring(rank);
+  }
+
+  /** Whether a worker's counter has come so far. Throws when that worker has left. Counters may run over. */
+  hasReached(rank: number, word: number, value: number): boolean {
+    const { words } = this.memory;
+    const reached = (): boolean => ((Atomics.load(words, word) - value) | 0) >= 0;
+    if (reached()) return true;
+    // In this order: a worker sets its counters before it leaves.
+    if (Atomics.load(words, this.layout.left(rank)) !== 0 && !reached()) throw this.left(rank);
+    return false;
+  }
+
+  /** Resolves once `ready` says so; rejects with what it throws, or when the group has ended. */
+  async until(ready: () => boolean): Promise<void> {
+    const now = performance.now();
+    if (now - this.turnedAt > TURN_MS) {
+      await new Promise(setImmediate);
+      this.turnedAt = performance.now();
+    }
+    if (this.over !== undefined) throw this.over;
+    if (ready()) return;
+    for (const end = performance.now() + this.lookOnMs; performance.now() < end;) if (ready()) return;
+    await new Promise<void>((resolve, reject) => {
+      this.waiting.add({ ready, resolve, reject });
+      this.listening ??= this.listen().finally(() => (this.listening = undefined));
+    });
+    this.turnedAt = performance.now();
+  }
+
+  /** Nobody sleeps in the shared memory any more when this resolves. */
+  async close(reason: Error): Promise<void> {
+    this.giveUp(reason);
+    await this.listening;
+    this.closed = true;
+  }
+
+  private giveUp(reason: Error): void {
+    if (this.closed) return;
+    this.over ??= reason;
+    for (const { reject } of this.waiting) reject(reason);
+    this.waiting.clear();
+    this.ring(this.rank);
+  }
+
+  private ring(rank: number): void {
+    const { words } = this.memory;
+    const bell = this.layout.bell(rank);
+    Atomics.add(words, bell, 1);
+    if (this.futex && Atomics.load(words, this.layout.sleeps(rank)) !== 0)
+      this.futex(this.call, this.memory.address(4 * bell), FUTEX_WAKE, ONE, null);
+  }
+
+  private async listen(): Promise<void> {
+    const { words } = this.memory;
+    const bell = this.layout.bell(this.rank);
+    const sleeps = this.layout.sleeps(this.rank);
+    for (;;) {
+      // Said before looking: whoever changes something from here on wakes the sleeper, or keeps it from falling asleep.
+      Atomics.store(words, sleeps, 1);
+      const heard = Atomics.load(words, bell);
+      this.look();
+      if (this.waiting.size === 0) break;
+      await this.sleep(bell, heard);
+    }
+    Atomics.store(words, sleeps, 0);
+  }
+
+  private look(): void {
+    for (const waiting of this.waiting) {
+      try {
+        if (!waiting.ready()) continue;
+        waiting.resolve();
+      } catch (error) {
+        waiting.reject(error);
+      }
+      this.waiting.delete(waiting);
+    }
+  }
+
+  private sleep(bell: number, heard: number): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.futex) {
+        this.futex.async(this.call, this.memory.address(4 * bell), FUTEX_WAIT, heard, this.timeout, (error) =>
+          error ? reject(error as Error) : resolve(),
+        );
+      } else setTimeout(resolve, NAP_MS);
+    });
+  }
+}

@@ -1,0 +1,24 @@
+import type { Connection } from '../join';
+import type { JoinOptions } from '../types';
+import { SharedMemoryGroup } from './group';
+import { Layout } from './layout';
+import { SharedMemory } from './memory';
+import type { TensorMemory } from './tensor-memory';
+
+/** Fits a core's cache: a piece is copied in, added up and copied out without a way through the main memory. */
+const PIECE_BYTES = 1 << 20;
+
+/** Memory that the processes of one machine share. No port is opened for tensors. */
+export function sharedMemoryTransport(
+  tensors: TensorMemory,
+  { workers, rank, bucketBytes = PIECE_BYTES }: JoinOptions,
+): Connection {
+  return {
+    dataPort: 0,
+    connect: async (channel) => {
+      const layout = new Layout(workers.length, bucketBytes);
+      const memory = await SharedMemory.meet(channel, rank, layout.bytes, layout.tokenWords);
+      return new SharedMemoryGroup(channel, { workers, rank, layout, memory, tensors });
+    },
+  };
+}
