@@ -51,7 +51,7 @@ export interface ControlOptions {
   readonly versions: Versions;
   /** What proves that a worker belongs to the group: 32 bytes, of `controlKey`. */
   readonly key: Uint8Array;
-  /** Where this worker's tensors arrive. */
+  /** The port at which this worker's tensors arrive; 0 where they need none. */
   readonly dataPort: number;
   readonly timeoutMs: number;
   /** Between signs of life. Default 2 s. */

@@ -33,7 +33,8 @@ const optional =
   (value) =>
     value === undefined || check(value);
 
-const isPort = isInteger(1, 65_535);
+/** 0: no port. */
+const isPort = isInteger(0, 65_535);
 const isId = isInteger(0, Number.MAX_SAFE_INTEGER);
 const isSentence = isText(MOST_SENTENCE);
 
