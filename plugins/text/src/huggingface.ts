@@ -6,7 +6,7 @@ import { namedTokensOf } from './named-tokens';
 import { readObject } from './text-file';
 import { loadOniguruma } from './tokenizer-json/oniguruma';
 import { TokenizerPipeline } from './tokenizer-json/pipeline';
-import { Unsupported } from './tokenizer-json/unsupported';
+import { Excessive, Unsupported } from './tokenizer-json/unsupported';
 
 export const huggingfaceOptions = z.strictObject({
   /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
@@ -43,7 +43,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     private readonly pipeline: TokenizerPipeline,
     config: Readonly<Record<string, unknown>>,
     options: HuggingFaceOptions,
-    file: string,
+    private readonly file: string,
   ) {
     // As the published tokenizers do: of BPE it would take away spaces that the text had.
     this.cleansUp = config.clean_up_tokenization_spaces === true && !pipeline.isBpe;
@@ -78,7 +78,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     try {
       return new HuggingFaceTokenizer(new TokenizerPipeline(tokenizer, parse), config, options, file);
     } catch (cause) {
-      if (!(cause instanceof Unsupported)) throw cause;
+      if (!(cause instanceof Unsupported || cause instanceof Excessive)) throw cause;
       throw new DataError(`${file} cannot be used: ${cause.message}.`, {
         code: 'tokenizer.unsupported',
         hint: 'Its ids would not be those that the checkpoint was trained with, so Graft refuses it; docs/data.md lists what is supported.',
@@ -93,10 +93,10 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   /**
    * Text that spells a special token (`<eos>`) becomes that token, as everywhere with such files. Throws DataError for half of
-   * a surrogate pair, which is not a character.
+   * a surrogate pair, which is not a character, and where the file asks for work without end.
    */
   encode(text: string): Int32Array {
-    return this.pipeline.encode(text);
+    return this.bounded(() => this.pipeline.encode(text));
   }
 
   separates(before: string, after: string): boolean {
@@ -120,8 +120,21 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   /** Ids outside the vocabulary are left out. */
   decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
-    const text = this.pipeline.decode(ids, keepSpecial);
+    const text = this.bounded(() => this.pipeline.decode(ids, keepSpecial));
     return this.cleansUp ? cleanUpSpaces(text) : text;
+  }
+
+  private bounded<T>(work: () => T): T {
+    try {
+      return work();
+    } catch (cause) {
+      if (!(cause instanceof Excessive)) throw cause;
+      throw new DataError(`${this.file} cannot be used on this text: ${cause.message}.`, {
+        code: 'tokenizer.excessive',
+        hint: 'Published tokenizers ask for nothing of the kind: take the file from where the checkpoint comes from.',
+        cause,
+      });
+    }
   }
 }
 

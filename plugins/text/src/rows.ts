@@ -1,4 +1,5 @@
 import { DataError, type FieldSpec, type RandomStream } from '@graft/core';
+import { atPlace, isOfText } from './of-text';
 import { RowOrder } from './row-order';
 
 /** A row by its keys: a JSON object, or a row of a table. */
@@ -70,6 +71,7 @@ export class OrderedRows {
     try {
       return this.readRow(row);
     } catch (error) {
+      if (isOfText(error)) throw atPlace(error, await this.rows.describe(number));
       if (!(error instanceof RowProblem)) throw error;
       throw new DataError(`${await this.rows.describe(number)} ${error.message}.`, { code: 'data.bad-line' });
     }

@@ -11,6 +11,7 @@ import { z } from 'zod';
 import { decodeText } from './file-bytes';
 import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from './find-files';
 import { belongs, splitOption } from './hold-out';
+import { atPlace, isOfText } from './of-text';
 import { packOption } from './pack';
 import { packDocuments } from './pack-dataset';
 import { PackedDataset } from './packed';
@@ -98,7 +99,12 @@ export class TextSource implements TokenSource<TextCursor> {
         : { epoch: cursor.epoch, file: cursor.file + 1, offset: 0, document: 'new' };
     const { endsDocument } = piece;
     if (!kept) return { tokens: NOTHING, endsDocument, next };
-    const tokens = tokenizer.encode(text);
+    let tokens: Int32Array;
+    try {
+      tokens = tokenizer.encode(text);
+    } catch (error) {
+      throw isOfText(error) ? atPlace(error, `${file.path}, from byte ${cursor.offset} on`) : error;
+    }
     return { tokens: endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, endsDocument, next };
   }
 

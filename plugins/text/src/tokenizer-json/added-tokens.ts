@@ -1,4 +1,5 @@
 import { isWhite, isWord, firstOf, lastOf } from './characters';
+import { BranchCount, checkCount, checkToken, checkTokenId, MAX_TOKENS } from './limits';
 import { listOf, optional, partOf, required, Unsupported } from './unsupported';
 
 /** A token that is found in a text before anything else is done with it. */
@@ -16,14 +17,19 @@ export interface AddedToken {
 }
 
 export function readAddedTokens(value: unknown): AddedToken[] {
-  return listOf(value ?? [], 'added_tokens').map((entry) => {
+  const entries = listOf(value ?? [], 'added_tokens');
+  checkCount(entries.length, MAX_TOKENS, 'tokens', 'added_tokens');
+  return entries.map((entry) => {
     const part = partOf(entry, 'added token');
     const content = required(part, 'content', 'string', 'added token');
+    checkToken(content, 'added token');
     const where = `added token ${JSON.stringify(content)}`;
     const flag = (key: string): boolean => optional(part, key, 'boolean', where) ?? false;
     const special = flag('special');
+    const id = required(part, 'id', 'number', where);
+    checkTokenId(id, content, where);
     return {
-      id: required(part, 'id', 'number', where),
+      id,
       content,
       ...{ singleWord: flag('single_word'), lstrip: flag('lstrip'), rstrip: flag('rstrip'), special },
       normalized: optional(part, 'normalized', 'boolean', where) ?? !special,
@@ -42,11 +48,14 @@ export class AddedTokenFinder {
   private readonly firstUnits = new Uint8Array(1 << 16);
   /** Characters that stand beside each other within a token. */
   private readonly inner = new Set<string>();
-  private readonly singleWords: readonly string[];
+  /** First and last characters of tokens that are words of their own. */
+  private readonly firstOfWords: ReadonlySet<string>;
+  private readonly lastOfWords: ReadonlySet<string>;
   private readonly strips: { readonly left: boolean; readonly right: boolean };
 
   /** Each as it is spelled in the texts that it is looked for in. */
   constructor(tokens: readonly (readonly [spelling: string, token: AddedToken])[]) {
+    const branches = new BranchCount('added_tokens');
     for (const [spelling, token] of tokens) {
       if (spelling === '')
         throw new Unsupported(`added token ${JSON.stringify(token.content)}`, 'nothing is left of it');
@@ -54,7 +63,10 @@ export class AddedTokenFinder {
       for (let i = 0; i < spelling.length; i++) {
         const unit = spelling.charCodeAt(i);
         let next = node.next.get(unit);
-        if (!next) node.next.set(unit, (next = { next: new Map() }));
+        if (!next) {
+          branches.add();
+          node.next.set(unit, (next = { next: new Map() }));
+        }
         node = next;
       }
       if (node.token && node.token.id !== token.id)
@@ -67,7 +79,9 @@ export class AddedTokenFinder {
       const characters = Array.from(spelling);
       for (let i = 1; i < characters.length; i++) this.inner.add(characters[i - 1] + characters[i]);
     }
-    this.singleWords = tokens.filter(([, { singleWord }]) => singleWord).map(([spelling]) => spelling);
+    const words = tokens.filter(([, { singleWord }]) => singleWord).map(([spelling]) => spelling);
+    this.firstOfWords = new Set(words.map(firstOf));
+    this.lastOfWords = new Set(words.map(lastOf));
     const some = (key: 'lstrip' | 'rstrip'): boolean => tokens.some(([, token]) => token[key]);
     this.strips = { left: some('lstrip'), right: some('rstrip') };
   }
@@ -112,9 +126,8 @@ export class AddedTokenFinder {
     if (this.inner.has(before + after)) return false;
     if (this.strips.left && isWhite(before)) return false;
     if (this.strips.right && isWhite(after)) return false;
-    return this.singleWords.every(
-      (spelling) => (!isWord(before) || firstOf(spelling) !== after) && (!isWord(after) || lastOf(spelling) !== before),
-    );
+    if (this.firstOfWords.has(after) && isWord(before)) return false;
+    return !this.lastOfWords.has(before) || !isWord(after);
   }
 }
 

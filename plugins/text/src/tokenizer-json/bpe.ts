@@ -1,4 +1,6 @@
+import { shortened } from '@graft/core';
 import { byteToken } from '../bytes';
+import { checkCount, checkToken, checkTokenId, MAX_MERGES, MAX_TOKENS } from './limits';
 import { PairTable } from './pair-table';
 import { listOf, optional, partOf, Unsupported, type Part } from './unsupported';
 
@@ -12,20 +14,28 @@ export type Vocabulary = ReadonlyMap<string, number>;
 
 export function readVocabulary(part: Part, where: string): Map<string, number> {
   const vocabulary = new Map(Object.entries(partOf(part.vocab, `${where} vocabulary`)));
-  for (const [token, id] of vocabulary)
-    if (!Number.isInteger(id) || (id as number) < 0)
-      throw new Unsupported(where, `the id of ${JSON.stringify(token)} is not a whole number from 0 on`);
+  checkCount(vocabulary.size, MAX_TOKENS, 'tokens', where);
+  const taken = new Map<number, string>();
+  for (const [token, id] of vocabulary as Map<string, number>) {
+    checkToken(token, where);
+    checkTokenId(id, token, where);
+    const twin = taken.get(id);
+    if (twin !== undefined)
+      throw new Unsupported(where, `${JSON.stringify(twin)} and ${JSON.stringify(token)} have the same id, ${id}`);
+    taken.set(id, token);
+  }
   return vocabulary as Map<string, number>;
 }
 
 function readMerges(value: unknown): (readonly [string, string])[] {
   // The first line of old lists of merges is a heading.
   const merges = listOf(value, WHERE).filter((merge) => typeof merge !== 'string' || !merge.startsWith('#version'));
+  checkCount(merges.length, MAX_MERGES, 'merges', WHERE);
   return merges.map((merge) => {
     const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge;
     if (Array.isArray(pair) && pair.length === 2 && pair.every((token) => typeof token === 'string'))
       return pair as unknown as [string, string];
-    throw new Unsupported(WHERE, `a merge should be two tokens, found ${JSON.stringify(merge)}`);
+    throw new Unsupported(WHERE, `a merge should be two tokens, found ${shortened(JSON.stringify(merge), 60)}`);
   });
 }
 
@@ -62,6 +72,7 @@ export class Bpe {
     this.wholeWords = optional(part, 'ignore_merges', 'boolean', WHERE) ?? false;
     this.prefix = optional(part, 'continuing_subword_prefix', 'string', WHERE) ?? '';
     this.suffix = optional(part, 'end_of_word_suffix', 'string', WHERE) ?? '';
+    for (const text of [this.prefix, this.suffix]) checkToken(text, WHERE);
     const byteIds = Array.from({ length: 256 }, (_, byte) => this.vocabulary.get(byteToken(byte)) ?? NONE);
     const fallsBack = optional(part, 'byte_fallback', 'boolean', WHERE) ?? false;
     this.bytes = fallsBack ? byteIds : undefined;
@@ -87,7 +98,10 @@ export class Bpe {
     const idOf = (token: string): number => {
       const id = this.vocabulary.get(token);
       if (id !== undefined) return id;
-      throw new Unsupported(WHERE, `one of its merges has ${JSON.stringify(token)}, which is not in the vocabulary`);
+      throw new Unsupported(
+        WHERE,
+        `one of its merges has ${shortened(JSON.stringify(token), 60)}, which is not in the vocabulary`,
+      );
     };
     for (const [rank, [left, right]] of this.merges.entries()) {
       const [leftId, rightId] = [idOf(left), idOf(right)];

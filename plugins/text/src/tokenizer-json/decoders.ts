@@ -1,4 +1,5 @@
 import { fromByteCharacters } from './byte-characters';
+import { checkGrowth } from './limits';
 import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
 import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
 
@@ -64,6 +65,8 @@ function strip(content: string, start: number, stop: number): Decoder {
     });
 }
 
+const lengthOf = (tokens: readonly string[]): number => tokens.reduce((sum, { length }) => sum + length, 0);
+
 export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder | undefined {
   if (value === null || value === undefined) return undefined;
   const part = partOf(value, 'decoder');
@@ -85,7 +88,12 @@ export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder |
     case 'Replace': {
       const content = text('content');
       const finder = createFinder(part.pattern, where, parse);
-      return (tokens) => tokens.map((token) => replaceMatches(token, finder.find(token), content));
+      return (tokens) =>
+        tokens.map((token) => {
+          const matches = finder.find(token);
+          checkGrowth(token.length, matches.length * content.length, where);
+          return replaceMatches(token, matches, content);
+        });
     }
     case 'Metaspace':
       return metaspace(part, where);
@@ -116,7 +124,17 @@ export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder |
     }
     case 'Sequence': {
       const decoders = listOf(part.decoders, where).map((inner) => createDecoder(partOf(inner, where), parse)!);
-      return (tokens) => decoders.reduce<string[]>((so, decode) => decode(so), [...tokens]);
+      return (tokens) => {
+        const length = lengthOf(tokens);
+        return decoders.reduce<string[]>(
+          (so, decode) => {
+            const decoded = decode(so);
+            checkGrowth(length, lengthOf(decoded), where);
+            return decoded;
+          },
+          [...tokens],
+        );
+      };
     }
     default:
       throw new Unsupported(where, 'Graft does not know this type');

@@ -1,5 +1,7 @@
+import { shortened } from '@graft/core';
 import { byteToken } from '../bytes';
 import { Bpe, readVocabulary } from './bpe';
+import { BranchCount, checkCount, checkToken, MAX_TOKENS } from './limits';
 import { listOf, optional, required, Unsupported, type Part } from './unsupported';
 
 /** Makes tokens of a piece of text. */
@@ -29,6 +31,9 @@ class WordLevel implements Model {
   }
 }
 
+/** Of a word of WordPiece; published ones have 100. */
+const MAX_WORD_CHARACTERS = 1000;
+
 /** From the left, the longest token at each place; a piece that is not spelled to its end is unknown as a whole. */
 class WordPiece implements Model {
   readonly vocabulary: Map<string, number>;
@@ -45,7 +50,14 @@ class WordPiece implements Model {
     if (unknown === undefined) throw new Unsupported(where, 'its unk_token is not in the vocabulary');
     this.unknown = unknown;
     this.prefix = required(part, 'continuing_subword_prefix', 'string', where);
+    checkToken(this.prefix, where);
     this.mostCharacters = required(part, 'max_input_chars_per_word', 'number', where);
+    // Every part of a word is looked up.
+    if (!(this.mostCharacters <= MAX_WORD_CHARACTERS))
+      throw new Unsupported(
+        where,
+        `max_input_chars_per_word is ${this.mostCharacters}; Graft takes at most ${MAX_WORD_CHARACTERS}`,
+      );
   }
 
   encode(piece: string): number[] {
@@ -90,18 +102,27 @@ class Unigram implements Model {
     const where = 'model Unigram';
     const entries = listOf(part.vocab, where).map((entry) => {
       const [token, score] = listOf(entry, where);
-      if (typeof token === 'string' && typeof score === 'number') return { token, score };
-      throw new Unsupported(where, `an entry should be a token and a score, found ${JSON.stringify(entry)}`);
+      if (typeof token === 'string' && typeof score === 'number' && Number.isFinite(score)) return { token, score };
+      throw new Unsupported(
+        where,
+        `an entry should be a token and a score, found ${shortened(JSON.stringify(entry), 60)}`,
+      );
     });
+    checkCount(entries.length, MAX_TOKENS, 'tokens', where);
+    const branches = new BranchCount(where);
     this.scores = Float64Array.from(entries, ({ score }) => score);
     for (const [id, { token }] of entries.entries()) {
       // The published library's tokens are told by their text: of two the later counts.
       this.vocabulary.set(token, id);
+      checkToken(token, where);
       let node = this.root;
       for (let i = 0; i < token.length; i++) {
         const unit = token.charCodeAt(i);
         let next = node.next.get(unit);
-        if (!next) node.next.set(unit, (next = { next: new Map() }));
+        if (!next) {
+          branches.add();
+          node.next.set(unit, (next = { next: new Map() }));
+        }
         node = next;
       }
       if (token !== '') node.id = id;

@@ -1,5 +1,6 @@
 import { toByteCharacters } from './byte-characters';
 import { bertAccents, bertRemoved, firstOf, isWhite, lastOf, normalFormUnknown, strippedAccents } from './characters';
+import { checkGrowth } from './limits';
 import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
 import { PrecompiledMap } from './precompiled';
 import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
@@ -111,7 +112,12 @@ function bert(part: Part): Normalizer {
 function sequence(parts: readonly Normalizer[]): Normalizer {
   return {
     dropsCharacters: parts.some(({ dropsCharacters }) => dropsCharacters),
-    normalize: (text) => parts.reduce((so, part) => part.normalize(so), text),
+    normalize: (text) =>
+      parts.reduce((so, part) => {
+        const normal = part.normalize(so);
+        checkGrowth(text.length, normal.length, 'normalizer Sequence');
+        return normal;
+      }, text),
     sides: (before, after) =>
       parts.reduce<Sides | undefined>((sides, part) => sides && part.sides(...sides), [before, after]),
   };
@@ -123,7 +129,11 @@ function replace(part: Part, parse: OnigurumaParser): Normalizer {
   const finder = createFinder(part.pattern, where, parse);
   return {
     dropsCharacters: content === '',
-    normalize: (text) => replaceMatches(text, finder.find(text), content),
+    normalize: (text) => {
+      const matches = finder.find(text);
+      checkGrowth(text.length, matches.length * content.length, where);
+      return replaceMatches(text, matches, content);
+    },
     sides: (before, after) => {
       if (!finder.separates(before, after)) return undefined;
       const isWhole = (character: string): boolean => finder.takes(character);
@@ -134,8 +144,13 @@ function replace(part: Part, parse: OnigurumaParser): Normalizer {
   };
 }
 
+/** How much longer what is put in for a text may be without a look at how much that makes. */
+const MAX_PLAIN_GROWTH = 8;
+
 /** A single text is replaced faster by the language itself. */
 function replaceText(text: string, content: string, general: Normalizer): Normalizer {
+  // What is longer is counted before it is made.
+  if (content.length > MAX_PLAIN_GROWTH * text.length) return general;
   return { ...general, normalize: (given) => given.replaceAll(text, () => content) };
 }
 

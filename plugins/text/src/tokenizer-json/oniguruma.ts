@@ -1,3 +1,4 @@
+import { shortened } from '@graft/core';
 import type {
   OnigurumaAst,
   AlternativeNode,
@@ -6,7 +7,10 @@ import type {
   Node,
 } from 'oniguruma-parser/parser';
 import { maskCase, maskYoung } from './characters';
-import { Unsupported } from './unsupported';
+import { both, either, endsSoon, ONE_WAY, repeated, type Cost } from './pattern-cost';
+import { PUBLISHED_PATTERNS } from './published-patterns';
+import { Excessive, Unsupported } from './unsupported';
+import { TookTooLong, withinTime } from './within-time';
 
 /** oniguruma-parser is an ES module. */
 export type OnigurumaParser = (pattern: string) => OnigurumaAst;
@@ -62,9 +66,19 @@ interface Ends {
   readonly first: readonly Step[];
   readonly last: readonly Step[];
   readonly canBeEmpty: boolean;
+  readonly cost: Cost;
 }
 
-const NOTHING: Ends = { source: '', first: [], last: [], canBeEmpty: true };
+const NOTHING: Ends = { source: '', first: [], last: [], canBeEmpty: true, cost: ONE_WAY };
+
+/** Characters of a pattern; published ones have some hundreds. */
+const MAX_PATTERN_CHARACTERS = 10_000;
+/** Pairs of steps that may follow each other; published patterns have some hundreds. */
+const MAX_PAIRS = 50_000;
+/** How often something may be repeated by number; published patterns have `{1,3}`. */
+const MAX_REPETITIONS = 1000;
+/** Of a search in one text, that of a pattern which is not known to be harmless. Published ones take some milliseconds. */
+const SEARCH_MS = 1000;
 
 /**
  * A pattern of Oniguruma's, which the published library's `Regex` are in, as an expression of JavaScript's. What the two do
@@ -96,6 +110,7 @@ class Translation {
       first: all.flatMap(({ first }) => first),
       last: all.flatMap(({ last }) => last),
       canBeEmpty: all.some(({ canBeEmpty }) => canBeEmpty),
+      cost: either(all.map(({ cost }) => cost)),
     };
   }
 
@@ -106,10 +121,12 @@ class Translation {
       first: before.canBeEmpty ? [...before.first, ...after.first] : before.first,
       last: after.canBeEmpty ? [...before.last, ...after.last] : after.last,
       canBeEmpty: before.canBeEmpty && after.canBeEmpty,
+      cost: both(before.cost, after.cost),
     };
   }
 
   private pair(before: readonly Step[], after: readonly Step[]): void {
+    if (this.pairs.length + before.length * after.length > MAX_PAIRS) this.refuse('too many alternatives in a row');
     for (const one of before) for (const other of after) this.pairs.push([one, other]);
   }
 
@@ -136,9 +153,14 @@ class Translation {
         const inner = this.alternatives(node.body, ignoresCase);
         if (node.kind === 'lookbehind') {
           this.looksAround = true;
-          return { ...NOTHING, source: `(?<${node.negate ? '!' : '='}${inner.source})` };
+          return { ...NOTHING, cost: inner.cost, source: `(?<${node.negate ? '!' : '='}${inner.source})` };
         }
-        return { ...NOTHING, first: inner.first, source: `(?${node.negate ? '!' : '='}${inner.source})` };
+        return {
+          ...NOTHING,
+          first: inner.first,
+          cost: inner.cost,
+          source: `(?${node.negate ? '!' : '='}${inner.source})`,
+        };
       }
       case 'Assertion':
         this.looksAround = true;
@@ -152,14 +174,22 @@ class Translation {
         if (inner.canBeEmpty) return this.refuse('a repetition of what may be empty');
         if (node.max > 1) this.pair(inner.last, inner.first);
         const { min, max } = node;
+        if (min > MAX_REPETITIONS || (max !== Infinity && max > MAX_REPETITIONS))
+          this.refuse(`a repetition of more than ${MAX_REPETITIONS}`);
+        const cost = repeated(inner.cost, min, max);
         const times = `{${min},${max === Infinity ? '' : max}}`;
         const canBeEmpty = min === 0;
         if (node.kind !== 'possessive')
-          return { ...inner, canBeEmpty, source: `(?:${inner.source})${times}${node.kind === 'lazy' ? '?' : ''}` };
+          return {
+            ...inner,
+            canBeEmpty,
+            cost,
+            source: `(?:${inner.source})${times}${node.kind === 'lazy' ? '?' : ''}`,
+          };
         if (inner.first.length !== 1 || inner.first[0] !== inner.last[0] || max !== Infinity)
           return this.refuse('a possessive quantifier over more than a character');
         // All there are of one class, and never fewer: none follows.
-        return { ...inner, canBeEmpty, source: `(?:${inner.source})${times}(?!${inner.source})` };
+        return { ...inner, canBeEmpty, cost, source: `(?:${inner.source})${times}(?!${inner.source})` };
       }
       default:
         return this.refuse(`a ${node.type}`);
@@ -172,7 +202,7 @@ class Translation {
 
   private step(source: string): Ends {
     const step = new Step(source);
-    return { source, first: [step], last: [step], canBeEmpty: false };
+    return { source, first: [step], last: [step], canBeEmpty: false, cost: ONE_WAY };
   }
 
   /** Oniguruma folds case as Unicode does: the long s is an s, the sign of Kelvin a k. */
@@ -302,14 +332,43 @@ class TextFinder implements Finder {
 class PatternFinder implements Finder {
   private readonly expression: RegExp;
   private readonly alone: RegExp;
+  /** Whether its time is known to grow with the text's length alone. */
+  private readonly isPublished: boolean;
 
-  constructor(private readonly translation: Translation) {
+  constructor(
+    private readonly translation: Translation,
+    private readonly where: string,
+    private readonly pattern: string,
+  ) {
     const { source } = translation.whole;
-    this.expression = new RegExp(source, 'gu');
-    this.alone = new RegExp(source, 'uy');
+    this.isPublished = PUBLISHED_PATTERNS.has(pattern);
+    try {
+      this.expression = new RegExp(source, 'gu');
+      this.alone = new RegExp(source, 'uy');
+      // Compiled by the first search, and a second time for texts beyond Latin-1.
+      for (const text of ['', '\u4e00']) this.searched(text);
+    } catch (cause) {
+      if (!(cause instanceof SyntaxError || cause instanceof RangeError)) throw cause;
+      throw new Unsupported(where, `its pattern ${shortened(JSON.stringify(pattern), 120)} is too large`);
+    }
   }
 
   find(text: string): Match[] {
+    if (this.isPublished || endsSoon(this.translation.whole.cost, text.length)) return this.searched(text);
+    try {
+      return withinTime(() => this.searched(text), SEARCH_MS);
+    } catch (cause) {
+      if (!(cause instanceof TookTooLong)) throw cause;
+      const pattern = shortened(JSON.stringify(this.pattern), 120);
+      throw new Excessive(
+        `its ${this.where} has the pattern ${pattern}, whose search did not end within ${SEARCH_MS / 1000} s in a text of ` +
+          `${text.length.toLocaleString('en')} characters (${shortened(JSON.stringify(text), 60)})`,
+        { cause },
+      );
+    }
+  }
+
+  private searched(text: string): Match[] {
     const found: Match[] = [];
     for (const match of maskCase(maskYoung(text)).matchAll(this.expression))
       found.push({ start: match.index, end: match.index + match[0].length });
@@ -348,13 +407,19 @@ export function createFinder(pattern: unknown, where: string, parse: OnigurumaPa
     return new TextFinder(text);
   }
   if (typeof regex !== 'string') throw new Unsupported(where, 'it has neither a String nor a Regex as pattern');
-  let ast: OnigurumaAst;
+  if (regex.length > MAX_PATTERN_CHARACTERS)
+    throw new Unsupported(
+      where,
+      `its pattern has ${regex.length} characters; Graft takes at most ${MAX_PATTERN_CHARACTERS}`,
+    );
+  let translation: Translation;
   try {
-    ast = parse(regex);
+    translation = new Translation(parse(regex), where);
   } catch (cause) {
-    throw new Unsupported(where, `its pattern ${JSON.stringify(regex)} cannot be read (${(cause as Error).message})`);
+    if (cause instanceof Unsupported) throw cause;
+    const pattern = shortened(JSON.stringify(regex), 120);
+    throw new Unsupported(where, `its pattern ${pattern} cannot be read (${(cause as Error).message})`);
   }
-  const translation = new Translation(ast, where);
   if (translation.whole.canBeEmpty) throw new Unsupported(where, 'its pattern matches the empty text');
-  return new PatternFinder(translation);
+  return new PatternFinder(translation, where, regex);
 }

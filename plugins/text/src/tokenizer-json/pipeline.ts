@@ -2,6 +2,7 @@ import { AddedTokenFinder, readAddedTokens, type AddedToken } from './added-toke
 import { Bpe } from './bpe';
 import { checkKnown, checkWellFormed } from './characters';
 import { createDecoder } from './decoders';
+import { checkComponents } from './limits';
 import { createModel, type Model } from './models';
 import { createNormalizer, type Normalizer } from './normalizers';
 import type { OnigurumaParser } from './oniguruma';
@@ -51,6 +52,7 @@ export class TokenizerPipeline {
 
   /** Throws Unsupported for what cannot be followed exactly. */
   constructor(file: Part, parse: OnigurumaParser) {
+    checkComponents(file);
     this.normalizer = createNormalizer(file.normalizer, parse);
     this.preTokenizer = createPreTokenizer(file.pre_tokenizer, parse, this.normalizer?.dropsCharacters ?? false);
     this.model = createModel(partOf(file.model, 'model'));

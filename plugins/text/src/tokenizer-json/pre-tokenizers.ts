@@ -2,6 +2,7 @@ import { toByteCharacters } from './byte-characters';
 import { firstOf, isWhite, isWord, lastOf, maskYoung, punctuation } from './characters';
 import type { Sides } from './normalizers';
 import { createFinder, type Finder, type Match, type OnigurumaParser } from './oniguruma';
+import { GPT2_WORDS } from './published-patterns';
 import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
 
 /** What lies on a border between two characters. */
@@ -214,9 +215,6 @@ class Sequence implements PreTokenizer {
     return { isCut: false, sides };
   }
 }
-
-/** GPT-2's words, which byte-level tokenizers have unless told otherwise. */
-const GPT2_WORDS = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 function behaviorOf(part: Part, where: string, otherwise?: Behavior): Behavior {
   const name = optional(part, 'behavior', 'string', where) ?? otherwise;

@@ -1,8 +1,10 @@
+import { decodeUtf8 } from '@graft/core';
+import { checkGrowth, MAX_TOKEN_CHARACTERS } from './limits';
 import type { Normalizer, Sides } from './normalizers';
-import { Unsupported } from './unsupported';
+import { Excessive, Unsupported } from './unsupported';
 
+const WHERE = 'normalizer Precompiled';
 const encoder = new TextEncoder();
-const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
 /** ASCII but for the line's ends, which are one grapheme. */
 const PLAIN = /^[^\r\n\u007f-\uffff]*$/;
@@ -16,10 +18,9 @@ export class PrecompiledMap implements Normalizer {
 
   constructor(base64: string) {
     const bytes = Buffer.from(base64, 'base64');
-    const where = 'normalizer Precompiled';
-    if (bytes.length < 4) throw new Unsupported(where, 'its table is empty');
+    if (bytes.length < 4) throw new Unsupported(WHERE, 'its table is empty');
     const trieBytes = bytes.readUInt32LE(0);
-    if (trieBytes % 4 !== 0 || 4 + trieBytes > bytes.length) throw new Unsupported(where, 'its table is damaged');
+    if (trieBytes % 4 !== 0 || 4 + trieBytes > bytes.length) throw new Unsupported(WHERE, 'its table is damaged');
     this.units = Uint32Array.from({ length: trieBytes / 4 }, (_, i) => bytes.readUInt32LE(4 + 4 * i));
     this.texts = bytes.subarray(4 + trieBytes);
   }
@@ -31,6 +32,7 @@ export class PrecompiledMap implements Normalizer {
       const whole = encoder.encode(part).length < 6 ? this.find(part) : undefined;
       if (whole !== undefined) result += whole;
       else for (const character of part) result += this.find(character) ?? character;
+      checkGrowth(text.length, result.length, WHERE);
     }
     return result;
   }
@@ -63,7 +65,12 @@ export class PrecompiledMap implements Normalizer {
       if (((unit >>> 8) & 1) === 1) {
         const start = units[at] & 0x7fffffff;
         const end = this.texts.indexOf(0, start);
-        return decoder.decode(this.texts.subarray(start, end < 0 ? undefined : end));
+        const bytes = this.texts.subarray(start, end < 0 ? undefined : end);
+        if (bytes.length > MAX_TOKEN_CHARACTERS)
+          throw new Excessive(`its ${WHERE} has a text of ${bytes.length} bytes`);
+        const replacement = decodeUtf8(bytes);
+        if (replacement === undefined) throw new Excessive(`its ${WHERE} has a text that is not UTF-8`);
+        return replacement;
       }
     }
     return undefined;

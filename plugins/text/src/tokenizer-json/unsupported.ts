@@ -11,6 +11,9 @@ export class Unsupported extends Error {
   }
 }
 
+/** What the file asks to be done with a text, beyond its bounds. */
+export class Excessive extends Error {}
+
 /** A component of the file: an object with a type. */
 export type Part = Readonly<Record<string, unknown>> & { readonly type?: unknown };
 

@@ -1,0 +1,150 @@
+import { loadOniguruma } from './oniguruma';
+import { endsSoon } from './pattern-cost';
+import { TokenizerPipeline } from './pipeline';
+import { Excessive, Unsupported } from './unsupported';
+
+const WORDS = { type: 'WordLevel', unk_token: 'u', vocab: { u: 0, a: 1 } };
+const build = async (file: object): Promise<TokenizerPipeline> =>
+  new TokenizerPipeline({ model: WORDS, ...file }, await loadOniguruma());
+
+const split = (Regex: string): object => ({
+  pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
+});
+const replace = (Regex: string, content = ''): object => ({ type: 'Replace', pattern: { Regex }, content });
+const nested = (depth: number): object =>
+  Array.from({ length: depth }).reduce<object>((inner) => ({ type: 'Sequence', normalizers: [inner] }), {
+    type: 'NFC',
+  });
+
+const manyTokens = (count: number, from = 0): Record<string, number> =>
+  Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${from + i}`, from + i]));
+
+describe('a file that asks for too much is refused when it is opened', () => {
+  it.each<[string, object, string]>([
+    [
+      'an id of a billion',
+      { model: { ...WORDS, vocab: { u: 0, a: 1e9 } } },
+      'the id of "a" is 1000000000, expected a whole number from 0 to 4194303',
+    ],
+    ['two tokens of one id', { model: { ...WORDS, vocab: { u: 0, a: 0 } } }, '"u" and "a" have the same id, 0'],
+    ['a token of megabytes', { model: { ...WORDS, vocab: { u: 0, ['a'.repeat(2e6)]: 1 } } }, 'has 2000000 characters'],
+    [
+      'an added token of a billion',
+      { added_tokens: [{ id: 1e9, content: 'x' }] },
+      'added token "x" is not supported: the id of "x" is 1000000000',
+    ],
+    ['an added token of megabytes', { added_tokens: [{ id: 2, content: 'x'.repeat(2e6) }] }, 'has 2000000 characters'],
+    [
+      'a score without end',
+      { model: { type: 'Unigram', unk_id: 0, vocab: [['u', -Infinity]] } },
+      'an entry should be a token and a score',
+    ],
+    [
+      'words of any length, of which every part is looked up',
+      { model: { ...WORDS, type: 'WordPiece', continuing_subword_prefix: '#', max_input_chars_per_word: 1e9 } },
+      'max_input_chars_per_word is 1000000000; Graft takes at most 1000',
+    ],
+    ['Sequences within Sequences', { normalizer: nested(10_000) }, 'it has more than 16 Sequences within each other'],
+    [
+      'steps by the thousand',
+      { normalizer: { type: 'Sequence', normalizers: Array.from({ length: 2000 }, () => ({ type: 'NFC' })) } },
+      'it has 1,001 steps',
+    ],
+    [
+      'byte-level steps that double a text each',
+      {
+        pre_tokenizer: {
+          type: 'Sequence',
+          pretokenizers: Array.from({ length: 30 }, () => ({ type: 'ByteLevel', add_prefix_space: false })),
+        },
+      },
+      'it has 5 ByteLevel steps',
+    ],
+    ['a pattern of megabytes', split('a'.repeat(2e6)), 'its pattern has 2000000 characters'],
+    ['a pattern of a repetition that is too long', split('a{100000}'), 'a repetition of more than 1000'],
+    ['a pattern of groups within groups', split(`${'('.repeat(4000)}a${')'.repeat(4000)}`), 'cannot be read'],
+    [
+      'a pattern of alternatives that may all follow each other',
+      split(`(?:${Array.from({ length: 300 }, (_, i) => `\\x{${(0x4e00 + i).toString(16)}}`).join('|')})+`),
+      'too many alternatives in a row',
+    ],
+  ])('%s', async (_, file, message) => {
+    const building = build(file);
+    await expect(building).rejects.toBeInstanceOf(Unsupported);
+    await expect(building).rejects.toThrow(message);
+  });
+
+  it('tokens that share no beginnings', async () => {
+    const vocab = Array.from({ length: 300 }, (_, i) => [String.fromCodePoint(0x4e00 + i) + 'x'.repeat(4000), -1]);
+    await expect(build({ model: { type: 'Unigram', unk_id: 0, vocab } })).rejects.toThrow(/different beginnings/);
+  });
+});
+
+describe('a search without end', () => {
+  const A = 'a'.repeat(40);
+
+  it.each<[string, object, string]>([
+    ['of a pre-tokenizer', split('(a+)+b'), A],
+    ['of a normalizer', { normalizer: replace('(?:a|aa)+b') }, A],
+    ['through many places of a long text', split('\\s*\\s*\\s*x'), ' '.repeat(30_000)],
+  ])(
+    '%s is stopped',
+    async (_, file, text) => {
+      const pipeline = await build(file);
+      // What ends is found as ever.
+      expect(Array.from(pipeline.encode('aab a'))).not.toEqual([]);
+      let thrown: unknown;
+      try {
+        pipeline.encode(text);
+      } catch (error) {
+        thrown = error;
+      }
+      expect(thrown).toBeInstanceOf(Excessive);
+      expect((thrown as Error).message).toMatch(/whose search did not end within 1 s in a text of [\d,]+ characters/);
+    },
+    30_000,
+  );
+
+  it('of a decoder is stopped', async () => {
+    const pipeline = await build({
+      model: { ...WORDS, vocab: { u: 0, [A]: 1 } },
+      decoder: replace('(a+)+b'),
+    });
+    expect(() => pipeline.decode([1], true)).toThrow(Excessive);
+  }, 30_000);
+
+  it('is not suspected of what is harmless', () => {
+    expect(endsSoon({ ways: 2, degree: 1 }, 4096)).toBe(true);
+    expect(endsSoon({ ways: 2, degree: 3 }, 4096)).toBe(false);
+    expect(endsSoon({ ways: Infinity, degree: 0 }, 1)).toBe(false);
+  });
+});
+
+describe('a text that grows without end is refused', () => {
+  const doubling = Array.from({ length: 40 }, () => replace('a', 'aa'));
+
+  it.each<[string, object]>([
+    ['by a normalizer', { normalizer: { type: 'Sequence', normalizers: doubling } }],
+    ['by one long text', { normalizer: replace('a', 'b'.repeat(4000)) }],
+    [
+      'by one long text for a text',
+      { normalizer: { type: 'Replace', pattern: { String: 'a' }, content: 'b'.repeat(4000) } },
+    ],
+  ])('%s', async (_, file) => {
+    const pipeline = await build(file);
+    expect(() => pipeline.encode('a'.repeat(10_000))).toThrow(Excessive);
+  });
+
+  it('by a decoder', async () => {
+    const pipeline = await build({ decoder: { type: 'Sequence', decoders: doubling } });
+    expect(() => pipeline.decode([1], true)).toThrow(/makes more than 32 characters of each/);
+  });
+});
+
+it('takes what published files have', async () => {
+  const pipeline = await build({
+    model: { ...WORDS, vocab: { ...manyTokens(300_000), u: 300_000, ['a'.repeat(500)]: 300_001 } },
+    added_tokens: [{ id: 300_001, content: 'a'.repeat(500) }],
+  });
+  expect(pipeline.size).toBe(300_002);
+});
