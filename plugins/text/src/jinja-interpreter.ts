@@ -1,19 +1,7 @@
 /** The library's interpreter of Jinja, corrected where it differs from Python's, and bounded. */
 import * as library from '@huggingface/jinja';
+import { occurrences, type Budget, type Value } from './jinja-bounds';
 import { pythonStrip, stripsBy } from './python-text';
-
-const MAX_STEPS = 500_000;
-const MAX_TEXT_CHARACTERS = 1 << 25;
-
-/** What a template asks beyond its bounds. */
-export class TooMuch extends Error {}
-
-interface Value {
-  readonly type: string;
-  readonly value: unknown;
-  /** Of texts and numbers as Python writes them. */
-  readonly toString: () => string;
-}
 
 /** Variables of a block; what it lacks, its parent may have. */
 export interface Scope {
@@ -33,6 +21,7 @@ interface LibraryInterpreter {
   applyFilter(operand: Value, filter: Node, scope: Scope): Value;
   evaluateMemberExpression(expression: Node, scope: Scope): Value;
   evaluateBinaryExpression(expression: Node, scope: Scope): Value;
+  evaluateArguments(args: readonly Node[], scope: Scope): [Value[], Map<string, Value>];
 }
 
 const { Environment, Interpreter, parse, tokenize } = library as unknown as {
@@ -77,57 +66,98 @@ function pythonText(value: Value): string {
 }
 
 /** Python's `==`: values of different kinds are never equal, but for numbers. */
-function pythonEquals(left: Value, right: Value): boolean {
+function pythonEquals(left: Value, right: Value, budget: Budget): boolean {
+  if (isText(left) && isText(right)) budget.compare(left.value, right.value);
+  else budget.spend(1);
   if (isNumeric(left) && isNumeric(right)) return Number(left.value) === Number(right.value);
   if (isList(left) && isList(right)) {
     const [one, two] = [left.value as readonly Value[], right.value as readonly Value[]];
-    return one.length === two.length && one.every((item, i) => pythonEquals(item, two[i]));
+    return one.length === two.length && one.every((item, i) => pythonEquals(item, two[i], budget));
   }
   if (left.type !== right.type) return false;
   if (left.type !== 'ObjectValue') return left.value === right.value;
   const [one, two] = [left.value as ReadonlyMap<string, Value>, right.value as ReadonlyMap<string, Value>];
-  return one.size === two.size && [...one].every(([key, item]) => two.has(key) && pythonEquals(item, two.get(key)!));
+  return (
+    one.size === two.size && [...one].every(([key, item]) => two.has(key) && pythonEquals(item, two.get(key)!, budget))
+  );
 }
 
 /** Statements whose value is not written. */
 const SILENT: ReadonlySet<string> = new Set(['Set', 'Macro', 'Comment']);
 
+/** A node that stands for a value which is there already. */
+const evaluated = (value: Value): Node => ({ type: 'Evaluated', result: value });
+
+/** What parts of a template are for, beyond what they are. */
+export interface NodeRoles {
+  /** Bodies of loops. */
+  readonly loopBodies: ReadonlySet<unknown>;
+  /** Expressions whose values are gone through item by item: what a loop is over, and what `*` unpacks. */
+  readonly unrolled: ReadonlySet<unknown>;
+}
+
+/** Expressions and statements within each other: recursive macros over a tool's schema take some hundred. */
+const MAX_DEPTH = 700;
+
+/** Filters whose time does not depend on the number of items. */
+const CHEAP_FILTERS: ReadonlySet<unknown> = new Set([
+  'length',
+  'count',
+  'first',
+  'last',
+  'list',
+  'safe',
+  'default',
+  'get',
+]);
+/** Filters that put in a text as often as they find something. */
+const REPEATING_FILTERS: ReadonlySet<unknown> = new Set(['indent', 'join', 'replace', 'tojson']);
+/** Spaces of `indent` where a filter's call does not say how many. */
+const USUAL_INDENT = 4;
+/** Of each comparison of a sort: so many are made for each item. */
+const COMPARISONS = 20;
+
 /**
  * Where the library differs from Python: blanks are stripped as `str.strip` does and with its argument; what a loop's body sets is
  * forgotten in the next round; lengths count characters; True, False and None are written so; `==` and `+` go by kinds. And a
- * template has to end.
+ * template has to end, without making more than its budget allows.
  */
 export class BoundedInterpreter extends Interpreter {
-  private steps = 0;
+  /** Expressions and statements around the one that is evaluated. */
+  private depth = 0;
 
   constructor(
     scope: Scope,
-    private readonly loopBodies: ReadonlySet<unknown>,
+    private readonly roles: NodeRoles,
+    private readonly budget: Budget,
   ) {
     super(scope);
   }
 
-  /** Throws once a rendering has taken too many steps. */
-  spend(steps: number): void {
-    this.steps += steps;
-    if (this.steps > MAX_STEPS) throw new TooMuch(`it takes more than ${MAX_STEPS.toLocaleString('en')} steps`);
-  }
-
   override evaluate(statement: Node | undefined, scope: Scope): Value {
-    this.spend(1);
-    const value = super.evaluate(statement, scope);
-    if (isText(value)) this.checkLength(value.value);
+    this.budget.spend(1);
+    if (statement?.type === 'Evaluated') return statement.result as Value;
+    // The library takes a variable that it cannot look up for want of room for one that is not there.
+    if (++this.depth > MAX_DEPTH) throw new RangeError(`more than ${MAX_DEPTH} expressions within each other`);
+    let value: Value;
+    try {
+      value = super.evaluate(statement, scope);
+    } finally {
+      this.depth--;
+    }
+    this.budget.look(value);
+    if (this.roles.unrolled.has(statement)) this.budget.goThrough(value);
     return value;
   }
 
   override evaluateBlock(statements: readonly Node[], scope: Scope): Value {
-    this.spend(1);
-    const own = this.loopBodies.has(statements) ? new Environment(scope) : scope;
+    this.budget.spend(1);
+    const own = this.roles.loopBodies.has(statements) ? new Environment(scope) : scope;
     let text = '';
     for (const statement of statements) {
       const value = this.evaluate(statement, own);
       if (!SILENT.has(statement.type)) text += pythonText(value);
-      this.checkLength(text);
+      this.budget.checkLength(text.length);
     }
     return valueOf(text);
   }
@@ -138,20 +168,20 @@ export class BoundedInterpreter extends Interpreter {
     const left = this.evaluate(expression.left as Node, scope);
     const right = this.evaluate(expression.right as Node, scope);
     if (operator === '~') return valueOf(pythonText(left) + pythonText(right));
-    if (operator !== '+') return valueOf(pythonEquals(left, right) === (operator === '=='));
+    if (operator !== '+') return valueOf(pythonEquals(left, right, this.budget) === (operator === '=='));
     if (isText(left) && isText(right)) return valueOf(left.value + right.value);
     if (isText(left) || isText(right)) throw new Error('+ joins a text with something that is not one');
-    // Of numbers and lists, which are evaluated already.
-    const literal = (value: Value): Node => ({ type: 'Identifier', value: value === left ? 'left' : 'right' });
-    const operands = new Environment() as Scope & { readonly variables: Map<string, Value> };
-    operands.variables.set('left', left).set('right', right);
-    return super.evaluateBinaryExpression({ ...expression, left: literal(left), right: literal(right) }, operands);
+    return super.evaluateBinaryExpression({ ...expression, left: evaluated(left), right: evaluated(right) }, scope);
   }
 
   override applyFilter(operand: Value, filter: Node, scope: Scope): Value {
     const isCall = filter.type === 'CallExpression';
     const name = isCall ? (filter.callee as Node).value : filter.value;
     if (name === 'string') return valueOf(pythonText(operand));
+    if (!CHEAP_FILTERS.has(name)) this.budget.goThrough(operand);
+    if (name === 'sort' && isList(operand)) this.checkSorted(operand.value as readonly Value[]);
+    if (REPEATING_FILTERS.has(name))
+      return super.applyFilter(operand, this.bounded(operand, name, filter, scope), scope);
     if (!isText(operand)) return super.applyFilter(operand, filter, scope);
     if (name === 'length' || name === 'count') return valueOf(Array.from(operand.value).length);
     if (name !== 'trim') return super.applyFilter(operand, filter, scope);
@@ -162,19 +192,69 @@ export class BoundedInterpreter extends Interpreter {
 
   override evaluateMemberExpression(expression: Node, scope: Scope): Value {
     const property = expression.property as Node;
-    if (!expression.computed && property.type === 'Identifier' && stripsBy(property.value)) {
+    const object = this.evaluate(expression.object as Node, scope);
+    if (isText(object) && !expression.computed && property.type === 'Identifier' && stripsBy(property.value)) {
       const side = property.value;
-      const object = this.evaluate(expression.object as Node, scope);
-      if (isText(object)) {
-        const text = object.value;
-        return valueOf((characters?: string | null) => pythonStrip(text, side, characters ?? undefined));
-      }
+      const text = object.value;
+      return valueOf((characters?: string | null) => pythonStrip(text, side, characters ?? undefined));
     }
-    return super.evaluateMemberExpression(expression, scope);
+    const found = super.evaluateMemberExpression({ ...expression, object: evaluated(object) }, scope);
+    return isText(object) && found.type === 'FunctionValue' ? this.boundedMethod(object.value, found) : found;
   }
 
-  private checkLength(text: string): void {
-    if (text.length > MAX_TEXT_CHARACTERS)
-      throw new TooMuch(`it makes a text of more than ${MAX_TEXT_CHARACTERS.toLocaleString('en')} characters`);
+  /** The filter with its arguments evaluated. Throws where what it makes is too long. */
+  private bounded(operand: Value, name: unknown, filter: Node, scope: Scope): Node {
+    const [args, named] =
+      filter.type === 'CallExpression'
+        ? this.evaluateArguments(filter.args as readonly Node[], scope)
+        : [[], new Map<string, Value>()];
+    const numberOf = (value: Value | undefined, otherwise: number): number =>
+      typeof value?.value === 'number' ? value.value : otherwise;
+    const lengthOf = (value: Value | undefined): number => (value && isText(value) ? value.value.length : 0);
+    const { budget } = this;
+    if (name === 'tojson') {
+      const separators = named.get('separators')?.value;
+      const each = Array.isArray(separators) ? (separators as Value[]).reduce((sum, one) => sum + lengthOf(one), 0) : 4;
+      budget.checkWritten(operand, { indent: numberOf(named.get('indent'), 0), separators: each });
+    } else if (name === 'join') {
+      budget.checkWritten(operand, { separators: 2 + lengthOf(args[0] ?? named.get('separator')) });
+      if (isText(operand)) budget.checkRepeated(operand.value.length, lengthOf(args[0] ?? named.get('separator')));
+    } else if (isText(operand) && name === 'indent') {
+      const width = numberOf(args[0] ?? named.get('width'), USUAL_INDENT);
+      budget.checkRepeated(occurrences(operand.value, '\n') + 1, width);
+    } else if (isText(operand)) this.checkReplaced(operand.value, args);
+    if (filter.type !== 'CallExpression') return filter;
+    const keywords = [...named].map(([key, value]) => ({
+      type: 'KeywordArgumentExpression',
+      key: { type: 'Identifier', value: key },
+      value: evaluated(value),
+    }));
+    return { ...filter, args: [...args.map(evaluated), ...keywords] };
+  }
+
+  /** A method of a text that throws where what it makes is too long. */
+  private boundedMethod(text: string, method: Value): Value {
+    type Method = (args: readonly Value[], scope: Scope) => Value;
+    const call = method.value as Method;
+    const bounded: Method = (args, scope) => {
+      const [first, second] = args;
+      if (first && isText(first)) {
+        if (second && isText(second)) this.checkReplaced(text, args);
+        // What a text is split into.
+        else this.budget.spend(occurrences(text, first.value) >> 3);
+      } else if (!first || first.type === 'NullValue') this.budget.spend(text.length >> 6);
+      return call(args, scope);
+    };
+    return new (method.constructor as new (value: Method) => Value)(bounded);
+  }
+
+  private checkReplaced(text: string, [from, to]: readonly Value[]): void {
+    if (from && to && isText(from) && isText(to))
+      this.budget.checkRepeated(occurrences(text, from.value), to.value.length);
+  }
+
+  /** Texts are compared without their case, which is made each time. */
+  private checkSorted(items: readonly Value[]): void {
+    for (const item of items) if (isText(item)) this.budget.spend((COMPARISONS * item.value.length) >> 10);
   }
 }

@@ -63,7 +63,7 @@ test.each<[string, string, RegExp]>([
   [
     'chat.template-limit',
     "{% set n = namespace(x='aaaaaaaa') %}{% for i in range(99) %}{% set n.x = n.x ~ n.x %}{% endfor %}",
-    /makes a text of more than 33,554,432 characters/,
+    /makes a text of more than 16,777,216 characters/,
   ],
   ['chat.template-limit', `{{ ${'('.repeat(50_000)}1${')'.repeat(50_000)} }}`, /nests too deeply/],
   ['chat.template-limit', `{{ 1 }}${' '.repeat(5000)}{{ 2 }}`, /has more than 4,096 blanks in one place/],
@@ -90,4 +90,86 @@ test('dates are those of the C locale', () => {
   expect(strftime(date, '%d %b %Y, %A %B, %H:%M:%S %I %p %y %m %%')).toBe(
     '03 Feb 2026, Tuesday February, 15:04:05 03 PM 26 02 %',
   );
+});
+
+describe('a template that makes too much', () => {
+  const messages = [{ role: 'user', content: 'x'.repeat(100_000) }];
+  const doubled = (times: number): string =>
+    "{% set ns = namespace(a='aaaaaaaa') %}{% for i in range(".concat(
+      `${times}) %}{% set ns.a = ns.a ~ ns.a %}{% endfor %}`,
+    );
+  const nested = '{% set ns = namespace(a=[1]) %}{% for i in range(60) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}';
+
+  it.each<[string, string, RegExp]>([
+    ['by loops in loops', '{% for i in range(9999) %}{% for j in range(9999) %}{% endfor %}{% endfor %}', /steps/],
+    [
+      'by a macro that calls itself',
+      '{% macro f(n) %}{{ f(n + 1) }}{% endmacro %}{{ f(0) }}',
+      /nests too deeply|steps/,
+    ],
+    [
+      'by a macro that calls itself twice',
+      '{% macro f(n) %}{% if n < 50 %}{{ f(n + 1) }}{{ f(n + 1) }}{% endif %}{% endmacro %}{{ f(0) }}',
+      /steps/,
+    ],
+    [
+      'by a list that doubles',
+      '{% set ns = namespace(a=[1]) %}{% for i in range(40) %}{% set ns.a = ns.a + ns.a %}{% endfor %}',
+      /a list of more than|steps/,
+    ],
+    ['by JSON of lists that hold a list twice', `${nested}{{ ns.a | tojson }}`, /a text of more than/],
+    ['by a join of lists that hold a list twice', `${nested}{{ ns.a | join }}`, /a text of more than/],
+    ['by comparing lists that hold a list twice', `${nested}{% set b = ns.a %}${nested}{{ b == ns.a }}`, /steps/],
+    ['by an indent of a billion', "{{ 'a\n\n' | indent(1000000000, true, true) }}", /a text of more than/],
+    ['by an indent of JSON of a billion', '{{ [[1]] | tojson(indent=1000000000) }}', /a text of more than/],
+    ['by long separators', `${doubled(18)}{{ [1, 2, 3, 4, 5, 6, 7, 8, 9] | join(ns.a) }}`, /a text of more than/],
+    ['by a replacement', `${doubled(18)}{{ messages[0].content.replace('x', ns.a) }}`, /a text of more than/],
+    [
+      'by a replacement of nothing',
+      `${doubled(18)}{{ messages[0].content | replace('', ns.a) }}`,
+      /a text of more than/,
+    ],
+    [
+      'by texts gone through again and again',
+      `${doubled(20)}{% for i in range(9999) %}{% if ns.a | upper == 'b' %}{% endif %}{% endfor %}`,
+      /steps/,
+    ],
+    ['by parts of texts', `${doubled(20)}{% for i in range(9999) %}{% set b = ns.a.split('a') %}{% endfor %}`, /steps/],
+  ])('%s is stopped', (_, template, reason) => {
+    let thrown: unknown;
+    try {
+      render(template, { messages });
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toMatchObject({ code: 'chat.template-limit', message: expect.stringMatching(reason) as string });
+  });
+
+  it.each<[string, string]>([
+    [
+      'loops without a body over a long list',
+      '{% for i in range(9999) %}{% for j in ns.a %}{% break %}{% endfor %}{% endfor %}',
+    ],
+    ['blanks and no end', ('{{' + ' '.repeat(4000)).repeat(50)],
+    ['brackets within brackets', `{{ ${'['.repeat(100_000)} }}`],
+    ['comments that do not end', '{#'.repeat(100_000)],
+    ['filters behind each other', `{{ 'a' ${'| trim '.repeat(50_000)} }}`],
+    ['members of members', `{{ a${'.b'.repeat(50_000)} }}`],
+  ])('%s end', (_, template) => {
+    try {
+      render(template, { ns: { a: Array.from({ length: 100_000 }, () => 1) } });
+    } catch (error) {
+      expect(error).toBeInstanceOf(DataError);
+    }
+  });
+
+  it('has room for a long conversation', () => {
+    const long = Array.from({ length: 2000 }, (__, i) => ({
+      role: i % 2 ? 'assistant' : 'user',
+      content: 'a b '.repeat(200),
+    }));
+    const template =
+      "{% for m in messages %}{{ '<start_of_turn>' + m['role'] + '\n' + m['content'] | trim + '<end_of_turn>\n' }}{% if not loop.last and messages[loop.index0 + 1].role == m.role %}{{ raise_exception('no') }}{% endif %}{% endfor %}";
+    expect(render(template, { messages: long })).toHaveLength(2000 * (15 + 1 + 799 + 14) + 1000 * (4 + 9));
+  });
 });

@@ -1,23 +1,44 @@
 /** Chat templates in Jinja, as Python's engine renders them, within bounds: a template comes with a checkpoint, from anywhere. */
-import { DataError } from '@graft/core';
-import { BoundedInterpreter, parseTemplate, Scope, TooMuch, type Node } from './jinja-interpreter';
+import { DataError, shortened } from '@graft/core';
+import { Budget, MAX_STEPS, TooManySteps, TooMuch } from './jinja-bounds';
+import { BoundedInterpreter, parseTemplate, Scope, type Node, type NodeRoles } from './jinja-interpreter';
 import { strftime } from './python-text';
+import { TookTooLong, withinTime } from './tokenizer-json/within-time';
 
 const MAX_TEMPLATE_CHARACTERS = 1 << 20;
 /** Of white space in one place: the library's lexer takes quadratic time over it. */
 const MAX_BLANKS = 1 << 12;
 const MAX_RANGE = 10_000;
+/** A rendering of so few steps ends within a second, whatever they are; usual ones take some hundred. */
+const FREE_STEPS = 20_000;
+/** Of a rendering of more steps, and of the parser. */
+const MOST_MS = 3000;
 
 /** What a template said itself, by `raise_exception`. */
 class Raised extends Error {}
 
-/** Bodies of all loops under a node. */
-function loopBodiesOf(node: unknown, found: Set<unknown> = new Set(), seen: Set<unknown> = new Set()): Set<unknown> {
-  if (typeof node !== 'object' || node === null || seen.has(node)) return found;
-  seen.add(node);
-  if ((node as Node).type === 'For') found.add((node as Node).body);
-  for (const child of node instanceof Map ? [...node].flat() : Object.values(node)) loopBodiesOf(child, found, seen);
-  return found;
+/** What parts of a program are for. */
+function rolesIn(program: Node): NodeRoles {
+  const [loopBodies, unrolled, seen] = [new Set(), new Set(), new Set()];
+  const walk = (node: unknown): void => {
+    if (typeof node !== 'object' || node === null || seen.has(node)) return;
+    seen.add(node);
+    const { type, body, iterable, argument } = node as Node;
+    if (type === 'For') {
+      loopBodies.add(body);
+      const { type: kind, lhs } = iterable as Node;
+      unrolled.add(kind === 'SelectExpression' ? lhs : iterable);
+    }
+    if (type === 'SpreadExpression' || type === 'KeywordSpreadExpression') unrolled.add(argument);
+    for (const child of node instanceof Map ? [...node].flat() : Object.values(node)) walk(child);
+  };
+  walk(program);
+  return { loopBodies, unrolled };
+}
+
+interface Parsed {
+  readonly program: Node;
+  readonly roles: NodeRoles;
 }
 
 /** Whether lines of a template are cut short as `{%+` asks, which the library does not know. */
@@ -33,7 +54,7 @@ export interface JinjaOptions {
 
 /** A template that was parsed; `file` names it in errors. */
 export class JinjaTemplate {
-  private readonly parsed = new Map<string, { program: Node; loopBodies: ReadonlySet<unknown> }>();
+  private readonly parsed = new Map<string, Parsed>();
 
   /** Throws DataError for a template that is too large, or that cannot be parsed. */
   constructor(
@@ -58,9 +79,29 @@ export class JinjaTemplate {
     variables: Readonly<Record<string, unknown>>,
     { now = new Date(), generationMarks }: JinjaOptions = {},
   ): string {
-    const { program, loopBodies } = this.parse(generationMarks);
+    const parsed = this.parse(generationMarks);
+    try {
+      try {
+        return this.run(parsed, variables, now, FREE_STEPS);
+      } catch (cause) {
+        if (!(cause instanceof TooManySteps)) throw cause;
+        // Nothing has become of it: it begins again, watched.
+        return withinTime(() => this.run(parsed, variables, now, MAX_STEPS), MOST_MS);
+      }
+    } catch (cause) {
+      throw this.problem(cause, 'render');
+    }
+  }
+
+  private run(
+    { program, roles }: Parsed,
+    variables: Readonly<Record<string, unknown>>,
+    now: Date,
+    steps: number,
+  ): string {
     const environment = new Scope();
-    const interpreter = new BoundedInterpreter(environment, loopBodies);
+    const budget = new Budget(steps);
+    const interpreter = new BoundedInterpreter(environment, roles, budget);
     const globals: Readonly<Record<string, unknown>> = {
       true: true,
       false: false,
@@ -73,27 +114,23 @@ export class JinjaTemplate {
       },
       range: (...numbers: [number, number?, number?]) => {
         const counted = boundedRange(...numbers);
-        interpreter.spend(counted.length);
+        budget.spend(counted.length);
         return counted;
       },
       strftime_now: (format: string) => strftime(now, format),
     };
     for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
-    try {
-      return String(interpreter.run(program).value);
-    } catch (cause) {
-      throw this.problem(cause, 'render');
-    }
+    return String(interpreter.run(program).value);
   }
 
-  private parse(marks?: readonly [string, string]): { program: Node; loopBodies: ReadonlySet<unknown> } {
+  private parse(marks?: readonly [string, string]): Parsed {
     const key = marks?.join('\0') ?? '';
     const known = this.parsed.get(key);
     if (known) return known;
     try {
       if (this.source.length > MAX_TEMPLATE_CHARACTERS)
         throw new TooMuch(`it is longer than ${MAX_TEMPLATE_CHARACTERS.toLocaleString('en')} characters`);
-      if (new RegExp(`\\s{${MAX_BLANKS}}`).test(this.source))
+      if (longestBlank(this.source) >= MAX_BLANKS)
         throw new TooMuch(`it has more than ${MAX_BLANKS.toLocaleString('en')} blanks in one place`);
       const unknown = UNKNOWN_MARKUP.exec(this.source)?.[0];
       if (unknown !== undefined) throw new SyntaxError(`"${unknown}" is not supported`);
@@ -104,8 +141,8 @@ export class JinjaTemplate {
             return `{%${before} if true %}${mark}{% endif ${behind}%}`;
           })
         : this.source;
-      const program = parseTemplate(source);
-      const made = { program, loopBodies: loopBodiesOf(program) };
+      const program = withinTime(() => parseTemplate(source), MOST_MS);
+      const made = { program, roles: rolesIn(program) };
       this.parsed.set(key, made);
       return made;
     } catch (cause) {
@@ -114,7 +151,13 @@ export class JinjaTemplate {
   }
 
   private problem(cause: unknown, doing: 'parse' | 'render'): DataError {
-    const reason = cause instanceof RangeError ? 'it nests too deeply or grows too large' : sentenceOf(cause);
+    const reason =
+      cause instanceof RangeError
+        ? 'it nests too deeply or grows too large'
+        : cause instanceof TookTooLong
+          ? `it takes more than ${MOST_MS / 1000} s`
+          : sentenceOf(cause);
+    const isLimit = cause instanceof TooMuch || cause instanceof RangeError || cause instanceof TookTooLong;
     if (cause instanceof Raised)
       return new DataError(`The chat template of ${this.file} refuses the conversation: ${reason}.`, {
         code: 'chat.refused',
@@ -123,15 +166,30 @@ export class JinjaTemplate {
       });
     const fails = doing === 'parse' ? 'cannot be read' : 'cannot be rendered';
     return new DataError(`The chat template of ${this.file} ${fails}: ${reason}.`, {
-      code: cause instanceof TooMuch || cause instanceof RangeError ? 'chat.template-limit' : 'chat.template',
+      code: isLimit ? 'chat.template-limit' : 'chat.template',
       exitCode: 2,
       cause,
     });
   }
 }
 
+/** Messages may have whatever the template, or a conversation, says. */
 const sentenceOf = (cause: unknown): string =>
-  (cause instanceof Error ? cause.message : String(cause)).replace(/\.$/, '');
+  shortened(cause instanceof Error ? cause.message : String(cause), 500).replace(/\.$/, '');
+
+/** Characters of the longest stretch of white space. */
+function longestBlank(text: string): number {
+  let longest = 0;
+  let start = 0;
+  for (let at = 0; at <= text.length; at++) {
+    if (at < text.length && BLANK.test(text[at])) continue;
+    longest = Math.max(longest, at - start);
+    start = at + 1;
+  }
+  return longest;
+}
+
+const BLANK = /\s/;
 
 function boundedRange(first: number, second?: number | null, step?: number | null): number[] {
   const [start, stop] = second === undefined || second === null ? [0, first] : [first, second];
