@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
@@ -43,8 +43,27 @@ test('its path is printed; without --out it stands in the folder of the run', as
 test('what is no run is one sentence, exit 2, and nothing is written', async () => {
   const { status, stderr } = await graft(['report', runs[0], folder, '--out', join(folder, 'none.html')], folder);
   expect(status).toBe(2);
-  expect(stderr).toContain(`${folder} is no run`);
+  expect(stderr).toContain(`${folder} is not a run`);
   expect(existsSync(join(folder, 'none.html'))).toBe(false);
+});
+
+test('one damaged run is left out and named, with status 1; what a report did not write stays without --force', async () => {
+  const out = join(folder, 'notes.html');
+  write(out, 'my notes');
+  const refused = await graft(['report', runs[0], '--out', out], folder);
+  expect(refused).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `graft: ${out} exists already, and \`graft report\` did not write it.\nName another file, or have it overwritten with --force.\n`,
+  });
+  const damaged = write(join(folder, 'damaged', 'run.json'), '{}');
+  const { status, stdout, stderr } = await graft(
+    ['report', join(damaged, '..'), runs[0], '--out', out, '--force'],
+    folder,
+  );
+  expect([status, stdout]).toEqual([1, `${out}\n`]);
+  expect(stderr).toContain(`Left out: ${damaged} is not the record of a run: "name": `);
+  expect(readFileSync(out, 'utf8')).toContain('rate-0.001');
 });
 
 describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', () => {

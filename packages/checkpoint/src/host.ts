@@ -1,6 +1,6 @@
 import { CheckpointError } from '@graft/engine';
 import { SafetensorsReader } from './reader';
-import { writeSafetensors } from './writer';
+import { DEFAULT_METADATA, writeSafetensors } from './writer';
 
 /** A whole tensor on the host, in a dtype that Graft computes with. */
 export interface HostTensor {
@@ -33,7 +33,12 @@ export async function readHostTensors(file: string): Promise<Record<string, Host
 }
 
 /** Writes whole tensors as float32 and int32; the file appears whole or not at all. */
-export async function writeHostTensors(file: string, tensors: Readonly<Record<string, HostTensor>>): Promise<void> {
+export async function writeHostTensors(
+  file: string,
+  tensors: Readonly<Record<string, HostTensor>>,
+  /** Texts that go with the file. */
+  metadata: Readonly<Record<string, string>> = {},
+): Promise<void> {
   await writeSafetensors(
     file,
     Object.entries(tensors).map(([name, { dtype, shape, values }]) => ({
@@ -42,5 +47,6 @@ export async function writeHostTensors(file: string, tensors: Readonly<Record<st
       shape,
       data: () => values,
     })),
+    { metadata: { ...DEFAULT_METADATA, ...metadata } },
   );
 }

@@ -21,6 +21,7 @@ export { FolderLock, hasLock, LOCK_PREFIX, type LockOptions } from './lock';
 export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
 export { readRecord, RECORD_FILE, recordFile, type CheckpointRecord } from './record';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
+export { outputFile, outputTensors, writtenBy, type OutputOptions } from './output';
 export { listSnapshots } from './list-snapshots';
 export {
   checkSnapshot,

@@ -23,7 +23,8 @@ export interface SafetensorsOptions {
   readonly streams?: boolean;
 }
 
-const DEFAULT_METADATA = { format: 'pt' };
+/** What other readers expect. */
+export const DEFAULT_METADATA = { format: 'pt' };
 
 interface Place {
   readonly spec: TensorSpec;

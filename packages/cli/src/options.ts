@@ -20,6 +20,10 @@ export function encoderAttentionOption(): Option {
   ).choices(['bidirectional', 'causal']);
 }
 
+export function forceOption(): Option {
+  return new Option('--force', 'overwrite the output file, whatever it is');
+}
+
 export function bosOption(): Option {
   return new Option(
     '--bos <rule>',

@@ -20,6 +20,7 @@ import { addRunCommand } from './commands/run';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
 import type { CommandContext } from './context';
+import { refuseEmptyValues } from './empty-values';
 import { describeError } from './report-error';
 
 /** Where the command writes; tests give their own. */
@@ -66,8 +67,9 @@ function createProgram(context: CommandContext, streams: MainStreams): Command {
     })
     .showHelpAfterError('`graft --help` lists the commands, `graft COMMAND --help` their options.')
     .exitOverride()
-    .hook('preAction', (root) => {
+    .hook('preAction', (root, command) => {
       context.globals = root.opts();
+      refuseEmptyValues(command);
     });
   for (const add of COMMANDS) add(program, context);
   return program;

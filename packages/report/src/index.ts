@@ -5,19 +5,62 @@
  *     import { writeReport } from '@graft/report';
  *     await writeReport(['runs/adapted/latest', 'runs/scratch/latest'], 'report.html');
  */
-import { writeFileAtomically } from '@graft/checkpoint';
-import { UsageError } from '@graft/core';
-import { writeFile } from 'node:fs/promises';
-import { renderReport } from './page';
-import { readRun } from './read-run';
+import { outputFile, writeFileAtomically } from '@graft/checkpoint';
+import { GraftError, UsageError } from '@graft/core';
+import { open, writeFile } from 'node:fs/promises';
+import { GENERATOR, renderReport } from './page';
+import { readRun, type RunData } from './read-run';
 
 export { renderReport } from './page';
-export { readRun, type RunData, type Series } from './read-run';
+export { findRun, readRun, type RunData, type Series } from './read-run';
 
-/** Writes the page about some runs. Throws UsageError for a folder that is no run, before anything is written. */
-export async function writeReport(runFolders: readonly string[], outFile: string): Promise<void> {
+export interface ReportOptions {
+  /** Overwrite the file, whatever it is. Default: only a page that a report wrote. */
+  readonly force?: boolean;
+}
+
+export interface WrittenReport {
+  /** A sentence for each run that the page does not show: its files cannot be read. */
+  readonly leftOut: readonly string[];
+}
+
+/** Enough of a page to have its generator in it. */
+const HEAD_BYTES = 1024;
+
+/**
+ * Writes the page about some runs. A run whose files are damaged is left out, and hides no other. Throws UsageError for a folder
+ * that is not a run's, and for a file that a report did not write, before anything is written; and GraftError where no run can be read.
+ */
+export async function writeReport(
+  runFolders: readonly string[],
+  outFile: string,
+  { force }: ReportOptions = {},
+): Promise<WrittenReport> {
   if (runFolders.length === 0) throw new UsageError('A report is about one run at least.', { code: 'report.no-run' });
-  const runs = await Promise.all(runFolders.map((folder) => readRun(folder)));
-  const page = renderReport(runs);
-  await writeFileAtomically(outFile, (temporary) => writeFile(temporary, page));
+  const target = await outputFile(outFile, { command: 'graft report', isOwn: isReport, force });
+  const runs: RunData[] = [];
+  const problems: GraftError[] = [];
+  for (const folder of runFolders) {
+    try {
+      runs.push(await readRun(folder));
+    } catch (error) {
+      if (!(error instanceof GraftError) || error instanceof UsageError) throw error;
+      problems.push(error);
+    }
+  }
+  if (runs.length === 0) throw problems[0];
+  const leftOut = problems.map(({ message }) => message);
+  const page = renderReport(runs, leftOut);
+  await writeFileAtomically(target, (temporary) => writeFile(temporary, page));
+  return { leftOut };
+}
+
+async function isReport(file: string): Promise<boolean> {
+  const handle = await open(file, 'r');
+  try {
+    const { bytesRead, buffer } = await handle.read(Buffer.alloc(HEAD_BYTES), 0, HEAD_BYTES, 0);
+    return buffer.toString('utf8', 0, bytesRead).includes(`<meta name="generator" content="${GENERATOR}">`);
+  } finally {
+    await handle.close();
+  }
 }

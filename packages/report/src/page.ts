@@ -9,8 +9,11 @@ import { differences, evaluationTables, runsTable } from './tables';
 /** ECharts' build with lines, axes, legends and tooltips: 0.7 MB, which the page carries along to need no network. */
 const ECHARTS = require.resolve('echarts/dist/echarts.common.min.js');
 
-/** The page about some runs, as HTML that needs nothing beside itself. */
-export function renderReport(runs: readonly RunData[]): string {
+/** By which a page is known that a report may overwrite. */
+export const GENERATOR = 'graft report';
+
+/** The page about some runs, as HTML that needs nothing beside itself. `leftOut`: a sentence for each run that it cannot show. */
+export function renderReport(runs: readonly RunData[], leftOut: readonly string[] = []): string {
   const titles = shortTitles(runs);
   const all = charts(runs, titles);
   const tables = evaluationTables(runs, titles);
@@ -21,6 +24,7 @@ export function renderReport(runs: readonly RunData[]): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="generator" content="${GENERATOR}">
 <title>Graft: ${escapeHtml(heading)}</title>
 <link rel="icon" href="data:,">
 <style>${STYLE}</style>
@@ -28,7 +32,7 @@ export function renderReport(runs: readonly RunData[]): string {
 <body>
 <header><h1>${escapeHtml(heading)}</h1><p class="faint">Written by graft report, ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC</p></header>
 <main>
-<section aria-label="Runs">${runsTable(runs, COLORS)}</section>
+<section aria-label="Runs">${runsTable(runs, COLORS)}${leftOut.map((sentence) => `<p>Left out: ${escapeHtml(sentence)}</p>`).join('')}</section>
 ${tables.length > 0 ? `<section><h2>Evaluations</h2>${tables.join('\n')}</section>` : ''}
 ${all.length > 0 ? chartsSection(all) : '<p class="faint">These runs have no metrics to draw.</p>'}
 <section><h2>Configs</h2>

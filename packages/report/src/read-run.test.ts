@@ -1,4 +1,4 @@
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
 import { readRun, shortTitles } from './read-run';
@@ -15,7 +15,16 @@ function runFolder({ record = {}, config = {}, metrics, evaluations }: Files = {
   mkdirSync(folder, { recursive: true });
   const put = (name: string, value: string | object): void =>
     writeFileSync(join(folder, name), typeof value === 'string' ? value : JSON.stringify(value));
-  put('run.json', { name: 'small', id: 'one', status: 'finished', steps: 2, ...record });
+  const now = '2026-01-01T00:00:00.000Z';
+  put('run.json', {
+    name: 'small',
+    id: 'one',
+    status: 'finished',
+    createdAt: now,
+    updatedAt: now,
+    steps: 2,
+    ...record,
+  });
   put('config.json', config);
   if (metrics !== undefined) put('metrics.jsonl', metrics);
   if (evaluations) put('evaluations.json', evaluations);
@@ -44,6 +53,26 @@ test('a name leads to its latest run', async () => {
   expect((await readRun(name)).title).toBe('small/one');
 });
 
+test('where a file system has no links, the newest run of a name counts', async () => {
+  const name = join(runFolder({ record: { sequence: 2 } }), '..');
+  // Its id would come later, had the clock not gone back.
+  mkdirSync(join(name, 'two'));
+  const record = JSON.parse(readFileSync(join(name, 'one', 'run.json'), 'utf8')) as object;
+  writeFileSync(join(name, 'two', 'run.json'), JSON.stringify({ ...record, id: 'two', sequence: 1 }));
+  mkdirSync(join(name, 'zero'));
+  writeFileSync(join(name, 'zero', 'run.json'), '{');
+  expect((await readRun(name)).title).toBe('small/one');
+});
+
+test.each([
+  ['[]', 'does not hold a JSON object'],
+  ['{"name": 3}', 'is not the record of a run: "name": '],
+])('a record that is %s is one sentence that names the file', async (text, problem) => {
+  const folder = runFolder();
+  writeFileSync(join(folder, 'run.json'), text);
+  await expect(readRun(folder)).rejects.toThrow(`${join(folder, 'run.json')} ${problem}`);
+});
+
 test('a half-written line, a loss that is no number and a metric that comes late are no trouble', async () => {
   const metrics = `${line(1, { loss: null })}${line(2, { extra: 7 })}{"step": 3, "lo`;
   const { training } = await readRun(runFolder({ metrics }));
@@ -68,7 +97,7 @@ test('a long run is thinned, and its spike stays', async () => {
 test('what is no run is told with what was expected', async () => {
   const folder = temporaryFolder();
   await expect(readRun(folder)).rejects.toMatchObject({
-    message: `${folder} is no run: there is no run.json in it, nor in its "latest".`,
+    message: `${folder} is not a run: there is no run.json in it, nor in its "latest".`,
     exitCode: 2,
   });
   const broken = runFolder();

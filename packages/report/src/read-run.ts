@@ -1,4 +1,6 @@
 import {
+  listRuns,
+  readRunRecord,
   GraftError,
   JsonProblem,
   readJsonFile,
@@ -52,7 +54,7 @@ export interface RunData {
 /** Reads a run's folder, or a name's (of its latest run). Throws UsageError for what is neither. */
 export async function readRun(path: string): Promise<RunData> {
   const folder = await findRun(path);
-  const record = (await readJson(join(folder, 'run.json'))) as RunRecord;
+  const record = await readRunRecord(folder);
   const config = (await readJson(join(folder, 'config.json'))) as Record<string, unknown>;
   const evaluations = ((await readJson(join(folder, 'evaluations.json'), [])) as EvaluationRecord[]).filter(
     (evaluation) => typeof evaluation === 'object' && evaluation !== null,
@@ -74,7 +76,8 @@ export async function readRun(path: string): Promise<RunData> {
   };
 }
 
-async function findRun(path: string): Promise<string> {
+/** The folder of a run, or of the latest run of a name's folder. Throws UsageError for what is neither. */
+export async function findRun(path: string): Promise<string> {
   for (const folder of [path, join(path, 'latest')]) {
     const isRun = await stat(join(folder, 'run.json')).then(
       (file) => file.isFile(),
@@ -82,7 +85,10 @@ async function findRun(path: string): Promise<string> {
     );
     if (isRun) return resolve(folder);
   }
-  throw new UsageError(`${path} is no run: there is no run.json in it, nor in its "latest".`, {
+  // File systems without links have no "latest".
+  const newest = (await listRuns(path)).filter(({ record }) => record !== undefined).pop();
+  if (newest) return resolve(path, newest.id);
+  throw new UsageError(`${path} is not a run: there is no run.json in it, nor in its "latest".`, {
     code: 'report.no-run',
     hint: 'Name a run folder (runs/NAME/ID), or the folder of a name (runs/NAME).',
   });

@@ -10,6 +10,7 @@ import {
   encoderAttentionOption,
   encoderWindowOption,
   engineOption,
+  forceOption,
   integer,
   specialTokensOf,
   type BosRule,
@@ -23,6 +24,7 @@ interface ClassifyOptions {
   texts?: string;
   inputs?: string;
   output?: string;
+  force?: boolean;
   tokenizer?: string;
   batchSize: number;
   bos?: BosRule;
@@ -30,6 +32,8 @@ interface ClassifyOptions {
   encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
+
+const COMMAND = 'graft classify';
 
 export function addClassifyCommand(program: Command, context: CommandContext): void {
   program
@@ -40,6 +44,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
     .option('--texts <file>', 'a text on each line')
     .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
     .option('--output <file>', 'with --inputs: safetensors to write: logits and probabilities, float32')
+    .addOption(forceOption())
     .option('--tokenizer <name>', "of texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
     .addOption(bosOption())
@@ -54,7 +59,9 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
     throw new UsageMistake('Give one of --text, --texts and --inputs.');
   if ((options.inputs === undefined) !== (options.output === undefined))
     throw new UsageMistake('--inputs and --output belong together.');
-  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  if (options.force && options.output === undefined) throw new UsageMistake('--force belongs to --output.');
+  const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+  const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const { withoutModelInput } = await import('@graft/core');
   const { Classifier, loadClassifier } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
@@ -69,7 +76,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   try {
     if (options.inputs !== undefined) {
       const { logits, probabilities } = await runner.classify(parameters, await readHostTensors(options.inputs));
-      await writeHostTensors(options.output!, { logits, probabilities });
+      await writeHostTensors(output!, { logits, probabilities }, writtenBy(COMMAND));
       context.print(options.output!);
       return;
     }

@@ -11,6 +11,7 @@ import {
   encoderAttentionOption,
   encoderWindowOption,
   engineOption,
+  forceOption,
   integer,
   specialTokensOf,
   type BosRule,
@@ -23,6 +24,7 @@ interface EmbedCommandOptions {
   inputs?: string;
   texts?: string;
   output: string;
+  force?: boolean;
   pool: Pooling;
   normalize?: boolean;
   tokenizer?: string;
@@ -32,6 +34,8 @@ interface EmbedCommandOptions {
   encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
+
+const COMMAND = 'graft embed';
 
 export function addEmbedCommand(program: Command, context: CommandContext): void {
   program
@@ -44,6 +48,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .option('--texts <file>', 'a text on each line')
     .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
     .requiredOption('--output <file>', 'safetensors to write: embeddings, float32 [texts, width]')
+    .addOption(forceOption())
     .addOption(
       new Option('--pool <how>', "mean: of all tokens' states; last: the last token's")
         .choices(['mean', 'last'])
@@ -62,7 +67,8 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
 async function embed(context: CommandContext, options: EmbedCommandOptions): Promise<void> {
   if ((options.texts === undefined) === (options.inputs === undefined))
     throw new UsageMistake('Give either --texts or --inputs.');
-  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+  const output = await outputTensors(options.output, COMMAND, options.force);
   const { Embedder } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
   const checkpoint = await openAnyModel(context, options.model, {
@@ -84,7 +90,7 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
         : [await readHostTensors(options.inputs)];
     const rows: HostArray[] = [];
     for (const fields of batches) rows.push(await embedder.embed(checkpoint.parameters, fields, options));
-    await writeHostTensors(options.output, { embeddings: stack(rows) });
+    await writeHostTensors(output, { embeddings: stack(rows) }, writtenBy(COMMAND));
   } finally {
     embedder.dispose();
     checkpoint.dispose();

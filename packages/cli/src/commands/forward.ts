@@ -3,17 +3,20 @@ import type { EncoderAttention, EncoderWindow, ForwardOutput } from '@graft/gemm
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from '../context';
 import { openAnyModel } from '../open-model';
-import { encoderAttentionOption, encoderWindowOption, engineOption, listOf } from '../options';
+import { encoderAttentionOption, encoderWindowOption, engineOption, forceOption, listOf } from '../options';
 
 interface ForwardCommandOptions {
   model: string;
   inputs: string;
   output: string;
+  force?: boolean;
   with?: ForwardOutput[];
   encoderWindow?: EncoderWindow;
   encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
+
+const COMMAND = 'graft forward';
 
 export function addForwardCommand(program: Command, context: CommandContext): void {
   program
@@ -27,6 +30,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       'safetensors: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels',
     )
     .requiredOption('--output <file>', 'safetensors to write, float32')
+    .addOption(forceOption())
     .option(
       '--with <list>',
       'what to write beside the logits: encoder,loss,gradients',
@@ -36,7 +40,8 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
     .action(async (options: ForwardCommandOptions) => {
-      const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+      const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+      const output = await outputTensors(options.output, COMMAND, options.force);
       const { runForward } = await import('@graft/gemma');
       const { maskedCrossEntropy } = await import('@graft/objectives');
       const inputs = await readHostTensors(options.inputs);
@@ -56,7 +61,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
           loss: (logits, labels) => maskedCrossEntropy(logits, labels).loss,
           where: options.inputs,
         });
-        await writeHostTensors(options.output, outputs);
+        await writeHostTensors(output, outputs, writtenBy(COMMAND));
       } finally {
         checkpoint.dispose();
       }

@@ -10,6 +10,7 @@ export interface GenerateChatOptions extends ChatOptions {
   readonly prompt?: string;
   readonly inputs?: string;
   readonly output?: string;
+  readonly force?: boolean;
   readonly system?: string;
   readonly stream?: boolean;
 }
@@ -33,6 +34,10 @@ export function checkChatUsage({ prompt, inputs, output, system, stream, sequenc
 export async function generateChat(context: CommandContext, options: GenerateChatOptions): Promise<void> {
   const { prompt, inputs, output, system, stream, stop } = options;
   const conversations = inputs === undefined ? [] : await readConversations(inputs);
+  const { outputFile } = await import('@graft/checkpoint');
+  // Lines of JSON have no place for a mark that says who wrote them: none is overwritten unasked.
+  const file =
+    output === undefined ? undefined : await outputFile(output, { command: 'graft generate', force: options.force });
   const atTerminal = prompt === undefined && inputs === undefined;
   const chat = await Chat.open(context, { ...options, streams: atTerminal || stream === true || stop !== undefined });
   try {
@@ -47,7 +52,8 @@ export async function generateChat(context: CommandContext, options: GenerateCha
       ];
       const text = await chat.answer(messages, stream ? { onText: (part) => context.write(part) } : {});
       context.print(stream ? '' : text);
-    } else await answerAll(context, chat, conversations, output);
+    } else await answerAll(context, chat, conversations, file);
+    if (output !== undefined) context.print(output);
   } finally {
     chat.dispose();
   }
@@ -78,7 +84,6 @@ async function answerAll(
     if (output === undefined) context.print(answered);
     else await appendFile(output, `${answered}\n`);
   }
-  if (output !== undefined) context.print(output);
 }
 
 /** Throws DataError for a line that does not hold a conversation that waits for an answer. */

@@ -13,6 +13,7 @@ import {
   encoderAttentionOption,
   encoderWindowOption,
   engineOption,
+  forceOption,
   integer,
   numberOf,
   positiveNumber,
@@ -37,6 +38,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
       '--output <file>',
       'safetensors to write: sequences, int32, start token first, filled with pad behind eos; with --chat JSONL (default: print)',
     )
+    .addOption(forceOption())
     .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder writes to it)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--chat', 'answer --prompt, the conversations of --inputs, or what is typed at the terminal')
@@ -95,6 +97,9 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     });
 }
 
+/** As outputs name it. */
+const COMMAND = 'graft generate';
+
 const SAMPLING_OPTIONS = ['sample', 'temperature', 'topK', 'topP', 'repetitionPenalty'] as const;
 
 function tokenIds(text: string): number[] {
@@ -105,7 +110,8 @@ function tokenIds(text: string): number[] {
 }
 
 function checkUsage(options: GenerateCommandOptions): void {
-  const { inputs, output, prompt, stop, stream, chat, chatTemplate, system } = options;
+  const { inputs, output, force, prompt, stop, stream, chat, chatTemplate, system } = options;
+  if (force && output === undefined) throw new UsageMistake('--force belongs to --output.');
   if (chat) {
     checkChatUsage(options);
     checkDecoding(options);
@@ -144,18 +150,23 @@ function checkDecoding(options: GenerateCommandOptions): void {
 }
 
 async function generateFile(context: CommandContext, options: GenerateCommandOptions): Promise<void> {
-  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+  const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const fields = await readHostTensors(options.inputs!);
   const rows = await generateRows(context, options, () => Promise.resolve(fields));
-  if (options.output === undefined) {
+  if (output === undefined) {
     for (const row of rows) context.print(row.join(' '));
     return;
   }
   const width = rows[0].length;
   const values = new Int32Array(rows.length * width);
   rows.forEach((row, i) => values.set(row, i * width));
-  await writeHostTensors(options.output, { sequences: { dtype: 'int32', shape: [rows.length, width], values } });
-  context.print(options.output);
+  await writeHostTensors(
+    output,
+    { sequences: { dtype: 'int32', shape: [rows.length, width], values } },
+    writtenBy(COMMAND),
+  );
+  context.print(options.output!);
 }
 
 async function generateText(context: CommandContext, options: GenerateCommandOptions, prompt: string): Promise<void> {

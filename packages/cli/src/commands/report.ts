@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { join, resolve } from 'node:path';
 import type { CommandContext } from '../context';
+import { forceOption } from '../options';
 
 export function addReportCommand(program: Command, context: CommandContext): void {
   program
@@ -8,12 +9,13 @@ export function addReportCommand(program: Command, context: CommandContext): voi
     .description('write one HTML page about runs: curves, evaluations, configs; prints its path')
     .argument('<runs...>', "run folders, or names' folders (their latest runs)")
     .option('--out <file>', "default: report.html, in the run's folder where it is one run, else here")
-    .action(async (runs: string[], { out }: { out?: string }) => {
-      const { readRun, writeReport } = await import('@graft/report');
-      const file = resolve(
-        out ?? (runs.length === 1 ? join((await readRun(runs[0])).folder, 'report.html') : 'report.html'),
-      );
-      await writeReport(runs, file);
+    .addOption(forceOption())
+    .action(async (runs: string[], { out, force }: { out?: string; force?: boolean }) => {
+      const { findRun, writeReport } = await import('@graft/report');
+      const file = resolve(out ?? (runs.length === 1 ? join(await findRun(runs[0]), 'report.html') : 'report.html'));
+      const { leftOut } = await writeReport(runs, file, { force });
+      for (const sentence of leftOut) context.note(`Left out: ${sentence}`);
+      if (leftOut.length > 0) context.exitCode = 1;
       context.print(file);
     });
 }

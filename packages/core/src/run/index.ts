@@ -1,4 +1,5 @@
 export { RunFolder, type RunRecord, type RunStatus, type EvaluationRecord } from './folder';
+export { listRuns, readRunRecord, type ListedRun } from './record';
 export { runExperiment, type RunOptions, type RunResult } from './experiment';
 export type { WorkerOptions } from './group';
 export { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './evaluation';
