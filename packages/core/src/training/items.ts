@@ -1,6 +1,7 @@
 import { DataError } from '@graft/engine';
 import { checkFields } from '../batch';
-import type { Dataset, HostFields, JsonValue } from '../interfaces';
+import type { Dataset, FieldSpec, HostFields, JsonValue } from '../interfaces';
+import { itemDigest, placeDigest, type DataDigests } from './data-digest';
 
 /** Which part of every batch a process computes: the `rank`-th of `count` equal ones. */
 export interface Share {
@@ -31,6 +32,8 @@ export interface ItemBatch {
   /** Where the data stood before the whole batch, and stand behind it: the same for every share. */
   readonly start: JsonValue;
   readonly position: JsonValue;
+  /** Of several workers: what this one found, to be compared with the others. */
+  readonly digests?: DataDigests;
 }
 
 /** The data have no more: how many items they gave. */
@@ -72,6 +75,12 @@ export class ItemReader implements ItemSource {
   /** Items of a whole batch, and of a share. */
   private readonly whole: number;
   private readonly own: number;
+  /**
+   * The own share, and of several workers the next one's too: every item is read by two, which compare what they found. An item
+   * that one of them has other than the rest is noticed by this, wherever it falls to that worker.
+   */
+  private readonly readShares: readonly number[];
+  private readonly compares: boolean;
   private passed = 0;
   /** The next batch, those of other threads counted. */
   private batch = 0;
@@ -91,6 +100,9 @@ export class ItemReader implements ItemSource {
     this.share = ready ? { rank: 0, count: 1 } : share;
     this.whole = ready ? 1 : batchSize;
     this.own = shareSize(this.whole, this.share);
+    this.compares = share.count > 1;
+    const { rank, count } = this.share;
+    this.readShares = count > 1 ? [rank, (rank + 1) % count].sort((a, b) => a - b) : [rank];
   }
 
   /** Throws DataError for an item that is not what the dataset declares, and whatever the dataset throws. */
@@ -100,19 +112,41 @@ export class ItemReader implements ItemSource {
     if (!(await this.skipBatches(others))) return { ended: this.passed };
     const fields = dataset.select?.(this.variantOf(batch)) ?? dataset.fields;
     const start = structuredClone(dataset.position());
-    const first = this.share.rank * own;
-    if (!(await this.skipPart(batch, 0, first))) return { ended: this.passed };
+    const parts = new Map<number, readonly HostFields[]>();
+    let at = 0;
+    for (const share of this.readShares) {
+      const from = share * own;
+      if (!(await this.skipPart(batch, at, from))) return { ended: this.passed };
+      const items = await this.readPart(batch, from, fields);
+      if (!items) return { ended: this.passed };
+      parts.set(share, items);
+      at = from + own;
+    }
+    if (!(await this.skipPart(batch, at, whole))) return { ended: this.passed };
+    // A copy: a dataset may hand out an object that it goes on changing.
+    const position = structuredClone(dataset.position());
+    const { rank } = this.share;
+    const read = { items: parts.get(rank)!, first: rank * own, start, position };
+    if (!this.compares) return read;
+    const shares = Object.fromEntries([...parts].map(([share, items]) => [share, items.map(itemDigest)]));
+    return { ...read, digests: { place: placeDigest(start, position), shares } };
+  }
+
+  /** The items of a share, from `from` on; undefined where the data end before. */
+  private async readPart(
+    batch: number,
+    from: number,
+    fields: readonly FieldSpec[],
+  ): Promise<readonly HostFields[] | undefined> {
     const items: HostFields[] = [];
-    while (items.length < own) {
-      this.cut(batch, first + items.length);
+    while (items.length < this.own) {
+      this.cut(batch, from + items.length);
       const item = await this.read();
-      if (!item) return { ended: this.passed };
+      if (!item) return undefined;
       checkFields(item, fields, `Item ${this.passed} of the dataset`);
       items.push(item);
     }
-    if (!(await this.skipPart(batch, first + own, whole))) return { ended: this.passed };
-    // A copy: a dataset may hand out an object that it goes on changing.
-    return { items, first, start, position: structuredClone(dataset.position()) };
+    return items;
   }
 
   async close(): Promise<void> {

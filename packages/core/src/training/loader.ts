@@ -14,6 +14,7 @@ import {
   type ObjectiveSource,
 } from '../interfaces';
 import type { RandomStream } from '../random';
+import type { DataDigests } from './data-digest';
 import { failedAt } from './errors';
 import { ItemReader, shareSize, type ItemSource, type Share, type TokensOf, type VariantOf } from './items';
 import { ThreadedDataset } from './data-threads';
@@ -26,6 +27,8 @@ export interface LoadedBatch {
   /** Where the data stood before it, and stand behind it. */
   readonly start: JsonValue;
   readonly position: JsonValue;
+  /** Of several workers: what this one found in the data, to be compared before the batch is used. */
+  readonly digests?: DataDigests;
 }
 
 /** What a loader may do otherwise. */
@@ -97,7 +100,7 @@ export class BatchLoader {
     try {
       const read = await this.source.next();
       if ('ended' in read) throw ended(step, read.ended);
-      const { items, first, start, position } = read;
+      const { items, first, start, position, digests } = read;
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const context: ObjectiveContext = {
@@ -121,6 +124,7 @@ export class BatchLoader {
         tokens: objective.countTokens?.(fields) ?? countIds(fields),
         start,
         position,
+        digests,
       };
     } catch (error) {
       throw failedAt(`Making the batch for step ${step}`, error);

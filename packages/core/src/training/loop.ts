@@ -5,6 +5,7 @@ import { componentName } from '../component-calls';
 import type { Callback, JsonValue, Parameters } from '../interfaces';
 import { allLabelsIgnored, hasLabels } from '../batch';
 import { firstLoss, MetricsFile } from '../run/metrics';
+import { compareData, summary } from './data-digest';
 import { failedAt } from './errors';
 import { Evaluations } from './evaluations';
 import { Health } from './health';
@@ -237,12 +238,25 @@ export class TrainingLoop {
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
   }
 
-  /** Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label. */
-  private async tokensOfAll({ tokens, fields }: LoadedBatch): Promise<number> {
+  /**
+   * Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label, or
+   * the workers' data are not the same.
+   */
+  private async tokensOfAll({ tokens, fields, digests }: LoadedBatch): Promise<number> {
     const { workers } = this.context;
     if (!workers) return tokens;
-    const parts = await workers.group.exchange({ tokens, labelled: hasLabels(fields) });
-    if (!parts.some((part) => part.labelled)) throw allLabelsIgnored(`The batch for step ${this.step + 1}`);
+    const { group } = workers;
+    const step = this.step + 1;
+    const parts = await group.exchange({ tokens, labelled: hasLabels(fields), data: summary(digests!) });
+    await compareData({
+      step,
+      dataset: componentName(this.parts.dataset, 'the dataset'),
+      addresses: group.addresses,
+      own: digests!,
+      all: parts.map(({ data }) => data),
+      exchange: (own) => group.exchange(own),
+    });
+    if (!parts.some((part) => part.labelled)) throw allLabelsIgnored(`The batch for step ${step}`);
     return parts.reduce((sum, part) => sum + part.tokens, 0);
   }
 

@@ -1,0 +1,95 @@
+/** Whether all workers read the same data: what each found of a batch is compared before the batch is used. */
+import { DataError } from '@graft/engine';
+import { createHash } from 'node:crypto';
+import type { HostFields, JsonValue } from '../interfaces';
+
+/** What a worker found of one batch. */
+export interface DataDigests {
+  /** Of where the data stood before the batch, and stand behind it. */
+  readonly place: string;
+  /** By share of the batch (0: all of a ready batch): of each item in it that this worker has read. */
+  readonly shares: Readonly<Record<number, readonly string[]>>;
+}
+
+/** What travels of it with every step: a digest for all items of a share. */
+export interface DataSummary {
+  readonly place: string;
+  readonly shares: Readonly<Record<number, string>>;
+}
+
+/** 64 bits: what is looked for is another file, not somebody who makes two files that look the same. */
+const DIGITS = 16;
+
+/** Of an item's fields: names, types, shapes and every value. */
+export function itemDigest(item: HostFields): string {
+  const hash = createHash('sha256');
+  for (const name of Object.keys(item).sort()) {
+    const { dtype, shape, values } = item[name];
+    hash.update(`${JSON.stringify([name, dtype, ...shape])}\n`);
+    hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+  }
+  return hash.digest('hex').slice(0, DIGITS);
+}
+
+const textDigest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, DIGITS);
+
+export const placeDigest = (...positions: readonly JsonValue[]): string => textDigest(JSON.stringify(positions));
+
+export function summary({ place, shares }: DataDigests): DataSummary {
+  return {
+    place,
+    shares: Object.fromEntries(Object.entries(shares).map(([share, items]) => [share, textDigest(items.join())])),
+  };
+}
+
+interface Difference {
+  readonly share: number;
+  /** Ranks of two workers that found different things. */
+  readonly between: readonly [number, number];
+}
+
+/** The first difference that there is; all workers find the same one. */
+export function findDifference(all: readonly DataSummary[]): Difference | { readonly place: number } | undefined {
+  const place = all.findIndex((one) => one.place !== all[0].place);
+  if (place > 0) return { place };
+  for (let share = 0; share < all.length; share++) {
+    const readers = all.flatMap(({ shares }, rank) => (shares[share] === undefined ? [] : [rank]));
+    const odd = readers.find((rank) => all[rank].shares[share] !== all[readers[0]].shares[share]);
+    if (odd !== undefined) return { share, between: [readers[0], odd] };
+  }
+  return undefined;
+}
+
+interface Comparison {
+  readonly step: number;
+  /** The dataset, as errors name it. */
+  readonly dataset: string;
+  readonly addresses: readonly string[];
+  readonly own: DataDigests;
+  readonly all: readonly DataSummary[];
+  /** Everybody's digests of single items, asked for where something differs. */
+  readonly exchange: (own: DataDigests) => Promise<readonly DataDigests[]>;
+}
+
+/** Throws DataError, in all workers the same one, where workers read different data for a step. */
+export async function compareData({ step, dataset, addresses, own, all, exchange }: Comparison): Promise<void> {
+  const difference = findDifference(all);
+  if (!difference) return;
+  const worker = (rank: number): string => `${rank} (${addresses[rank]})`;
+  const refuse = (one: number, other: number, what: string, hint: string): never => {
+    const sentence = `Workers ${worker(one)} and ${worker(other)} read different data for step ${step}: ${what} of ${dataset}`;
+    throw new DataError(`${sentence} is not the same.`, { code: 'data.differs', hint });
+  };
+  if ('place' in difference) {
+    const hint = 'Give all workers the same files: their names, their sizes or how many items they hold differ.';
+    return refuse(0, difference.place, 'the position in the data', hint);
+  }
+  const details = await exchange(own);
+  const { share, between } = difference;
+  const [ones, others] = between.map((rank) => details[rank].shares[share]);
+  const index = ones.findIndex((digest, i) => digest !== others[i]);
+  const number = share * ones.length + Math.max(index, 0) + 1;
+  const hint =
+    'Their files have the same names and sizes, but not the same content (or the tokenizers differ): compare them with sha256sum, and copy them anew.';
+  return refuse(between[0], between[1], `item ${number} of the batch`, hint);
+}
