@@ -1,10 +1,9 @@
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { UsageMistake } from './report-error';
 
 /** Another way to give the secret of a group, for what starts workers with an environment of their own. */
 export const SECRET_VARIABLE = 'GRAFT_WORKER_SECRET';
 const MOST_BYTES = 4096;
+const NAME_ANOTHER = 'Name a file that holds 16 bytes or more, drawn at random.';
 
 /** Takes the variable out of the environment, which plugins and child processes see. */
 export function takeSecretVariable(): string | undefined {
@@ -28,26 +27,30 @@ export async function workerSecret(file: string | undefined, variable: string | 
 }
 
 async function readSecret(path: string): Promise<Buffer> {
-  // A pipe would keep whoever opens it until somebody writes.
-  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  const { FileProblem, openRegularFile } = await import('@graft/engine');
+  const refuse = (problem: string, hint: string): never => {
+    throw new UsageMistake(`${path} cannot be the workers' secret: ${problem}. ${hint}`);
+  };
   try {
-    const { mode, uid, size } = await file.stat();
-    const refuse = (problem: string, hint: string): never => {
-      throw new UsageMistake(`${path} cannot be the workers' secret: ${problem}. ${hint}`);
-    };
-    if ((mode & constants.S_IFMT) !== constants.S_IFREG) refuse('it is not a file', 'Name a file that holds it.');
-    const own = process.getuid?.();
-    if (own !== undefined && uid !== own && uid !== 0)
-      refuse(`it belongs to another user (${uid})`, 'Copy it to a file of your own.');
-    if ((mode & 0o077) !== 0) {
-      const shown = (mode & 0o777).toString(8).padStart(4, '0');
-      refuse(`others may open it (its mode is ${shown})`, `\`chmod 600 ${path}\` keeps them out.`);
+    const file = await openRegularFile(path);
+    try {
+      const { mode, uid } = await file.stat();
+      const own = process.getuid?.();
+      if (own !== undefined && uid !== own && uid !== 0)
+        refuse(`it belongs to another user (${uid})`, 'Copy it to a file of your own.');
+      if ((mode & 0o077) !== 0) {
+        const shown = (mode & 0o777).toString(8).padStart(4, '0');
+        refuse(`others may open it (its mode is ${shown})`, `\`chmod 600 ${path}\` keeps them out.`);
+      }
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(MOST_BYTES + 1), 0, MOST_BYTES + 1, 0);
+      if (bytesRead > MOST_BYTES) refuse(`it has more than ${MOST_BYTES} bytes`, NAME_ANOTHER);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
     }
-    if (size > MOST_BYTES)
-      refuse(`it has ${size} bytes, more than ${MOST_BYTES}`, 'A secret is 16 bytes or more, drawn at random.');
-    return await file.readFile();
-  } finally {
-    await file.close();
+  } catch (error) {
+    if (!(error instanceof FileProblem)) throw error;
+    return refuse(error.message, NAME_ANOTHER);
   }
 }
 

@@ -69,9 +69,10 @@ function resumeBeforeConfig(
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
   const variable = takeSecretVariable();
   checkWorkerOptions(options);
-  const group = await workersOf(options, variable);
+  const several = options.workers !== undefined || (options.localWorkers ?? 1) > 1;
   // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
-  if ((group || (options.localWorkers ?? 1) > 1) && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  if (several && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  const group = await workersOf(options, variable);
   const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
   const { config } = loaded;

@@ -8,6 +8,7 @@ import {
   type WorkerGroup,
 } from '@graft/engine';
 import type { Logger } from '../logger';
+import { rememberSecret } from '../secrets/redact';
 import type { ExperimentConfig } from '../config';
 import { comparableConfig } from '../secrets/mask';
 import { ALWAYS_FREE, differences, shown, type Json } from './resume';
@@ -40,6 +41,8 @@ export interface WorkerOptions {
 export function checkWorkerOptions(options: WorkerOptions): void {
   checkNetwork(options);
   controlKey(options.secret);
+  // It has no way into a log or a file; where a plugin finds one, it is masked there.
+  rememberSecret(Buffer.from(options.secret).toString());
 }
 
 /** Waits for the other workers, and sees that they have the same experiment. Throws WorkersError, UsageError or ConfigError. */

@@ -38,7 +38,6 @@ function numbers(change: (number: number) => number, kind: Dataset['kind'], name
       next += items;
       return Promise.resolve(items);
     },
-    // eslint-disable-next-line @typescript-eslint/require-await -- nothing to wait for
     async *[Symbol.asyncIterator]() {
       for (;;) yield { [name]: ints(change(next++)) };
     },
