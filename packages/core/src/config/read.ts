@@ -1,11 +1,11 @@
 import { parseJson, readTextFile } from '@graft/checkpoint';
 import { ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES, openRegularFile } from '@graft/engine';
-import { stat } from 'node:fs/promises';
-import { dirname, extname, join, resolve } from 'node:path';
+import { dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../reason';
 import { importCode, loadReason } from './code';
 import { show } from './issues';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { searchUpwards } from './search';
 import { parseYaml, withoutValues } from './yaml';
 
 type Loader = (file: string) => unknown;
@@ -53,17 +53,7 @@ const SEARCH_PLACES = [
 ];
 
 /** `graft.config.*`, or a `.graftrc`, in the folder or the nearest one above it. */
-export async function searchConfigFile(folder: string): Promise<string | undefined> {
-  for (let place = folder; ; place = dirname(place)) {
-    for (const name of SEARCH_PLACES) {
-      const file = join(place, name);
-      // What it holds is read, with its errors, like that of any other.
-      const entry = await stat(file).catch(() => undefined);
-      if (entry && !entry.isDirectory()) return file;
-    }
-    if (dirname(place) === place) return undefined;
-  }
-}
+export const searchConfigFile = (folder: string): Promise<string | undefined> => searchUpwards(folder, SEARCH_PLACES);
 
 async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
   let value: unknown;
