@@ -1,7 +1,8 @@
 import { DataError } from '@graft/core';
 import type { DataFile } from './find-files';
 import { belongs, type Split } from './hold-out';
-import { columnOf, openTable, readGroup, type Table } from './parquet-format/table';
+import type { Answer } from './parquet-format/perform';
+import { askGroup, columnOf, openTable, rowsOf, type Table } from './parquet-format/table';
 import { UnreadableValue } from './parquet-format/values';
 import type { Row, Rows, Stretch } from './rows';
 
@@ -21,7 +22,10 @@ interface Group extends Stretch {
 
 /** Rows of Parquet files, one row group after the other; of the columns only those wanted are read. */
 export class ParquetRows implements Rows {
-  private held = new Map<number, readonly Row[]>();
+  private readonly held = new Map<number, readonly Row[]>();
+  /** Stretches that are being read, or were and have not been used. */
+  private readonly asked = new Map<number, Promise<Answer>>();
+  private last = -1;
 
   private constructor(
     private readonly sources: readonly Source[],
@@ -47,7 +51,7 @@ export class ParquetRows implements Rows {
       const columns = [...new Set(keys.map((key) => columnOf(table, key)))];
       sources.push({ table, columns });
       let from = 0;
-      for (const [group, { num_rows, columns: chunks }] of table.metadata.row_groups.entries()) {
+      for (const [group, { num_rows, columns: chunks }] of table.groups.entries()) {
         const bytes = chunks
           .filter(({ meta_data: meta }) => columns.includes(meta!.path_in_schema[0]))
           .reduce((sum, { meta_data: meta }) => sum + Number(meta!.total_uncompressed_size), 0);
@@ -68,15 +72,34 @@ export class ParquetRows implements Rows {
     return last.first + last.rows;
   }
 
+  /** While the rows of one stretch are made, the next one is already being read. */
   async hold(stretches: readonly number[]): Promise<void> {
     for (const held of this.held.keys()) if (!stretches.includes(held)) this.held.delete(held);
-    for (const stretch of stretches) {
-      if (this.held.has(stretch)) continue;
-      const { file, group, kept } = this.stretches[stretch];
+    for (const asked of this.asked.keys()) if (!stretches.includes(asked)) this.asked.delete(asked);
+    const missing = stretches.filter((stretch) => !this.held.has(stretch));
+    for (const [i, stretch] of missing.entries()) {
+      const asked = this.ask(stretch);
+      const goesOn = stretch === this.last + 1 && stretch + 1 < this.stretches.length;
+      const next = missing.at(i + 1) ?? (goesOn ? stretch + 1 : undefined);
+      if (next !== undefined) void this.ask(next);
+      const answer = await asked;
+      this.asked.delete(stretch);
+      const { file, kept } = this.stretches[stretch];
       const { table, columns } = this.sources[file];
-      const rows = await readGroup(table, columns, group);
+      const rows = rowsOf(table, columns, answer);
       this.held.set(stretch, kept ? Array.from(kept, (row) => rows[row]) : rows);
+      this.last = stretch;
     }
+  }
+
+  private ask(stretch: number): Promise<Answer> {
+    const known = this.asked.get(stretch);
+    if (known) return known;
+    const { file, group } = this.stretches[stretch];
+    const { table, columns } = this.sources[file];
+    const answer = askGroup(table, columns, group);
+    this.asked.set(stretch, answer);
+    return answer;
   }
 
   async read(row: number): Promise<Row> {
@@ -99,6 +122,7 @@ export class ParquetRows implements Rows {
 
   dispose(): void {
     this.held.clear();
+    this.asked.clear();
   }
 
   private stretchOf(row: number): number {
@@ -118,7 +142,7 @@ export class ParquetRows implements Rows {
  */
 async function rowsOfPart(table: Table, group: number, split: Split): Promise<Int32Array> {
   const kept: number[] = [];
-  for (const [i, row] of (await readGroup(table, table.names, group)).entries())
+  for (const [i, row] of rowsOf(table, table.names, await askGroup(table, table.names, group)).entries())
     if (belongs(contentOf(row, table.names), split)) kept.push(i);
   return Int32Array.from(kept);
 }

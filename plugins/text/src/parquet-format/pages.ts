@@ -1,5 +1,7 @@
 import type { ColumnMetaData } from 'hyparquet';
 import * as zlib from 'node:zlib';
+import type { Progress } from './contents';
+import { LONGEST_PAGE_BYTES, type Unpacked } from './limits';
 import { bitsOf, PageBytes, walkDeltas, walkRuns } from './runs';
 import { Damaged, Unsupported } from './problems';
 import { ThriftReader, type ThriftFields } from './thrift';
@@ -12,12 +14,13 @@ export interface ColumnShape {
   /** Largest definition and repetition level; 0 where the pages have none. */
   readonly maxDefinition: number;
   readonly maxRepetition: number;
+  /** Of its row group. */
+  readonly unpacked: Unpacked;
+  readonly progress: Progress;
 }
 
 export type Decompress = (bytes: Uint8Array, length: number) => Uint8Array;
 
-/** Bytes of the longest page. */
-const LONGEST_PAGE = 2 ** 30;
 const PAGES = ['data', 'index', 'dictionary', 'data, version 2'];
 const ENCODINGS = [
   'PLAIN',
@@ -61,6 +64,8 @@ export function checkPages(bytes: Uint8Array, column: ColumnShape, decompress: D
     const header = thrift.struct();
     const page = pageOf(bytes, header, thrift.at);
     at = thrift.at + page.data.length;
+    column.unpacked.add(page.length);
+    column.progress.step();
     if (page.kind === 'index') throw new Damaged('there is an index page among the data');
     if (page.kind === 'dictionary') {
       if (dictionary !== undefined || values > 0) throw new Damaged('there is a second dictionary');
@@ -96,7 +101,8 @@ function pageOf(bytes: Uint8Array, header: ThriftFields, start: number): Page {
   const length = numberIn(header, 2);
   const packed = numberIn(header, 3);
   if (packed > bytes.length - start) throw new Damaged('a page goes on behind its column');
-  if (length > LONGEST_PAGE) throw new Damaged(`there is a page of ${length} bytes, more than ${LONGEST_PAGE}`);
+  if (length > LONGEST_PAGE_BYTES)
+    throw new Unsupported(`it has a page of ${length} bytes: more than ${LONGEST_PAGE_BYTES} are not read`);
   const data = bytes.subarray(start, start + packed);
   const sum = header.get(4);
   // Node has had it since 20.15.

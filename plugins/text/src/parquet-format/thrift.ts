@@ -13,11 +13,12 @@ export class ThriftReader {
     private readonly bytes: Uint8Array,
     /** Where the next struct begins. */
     public at: number,
+    private readonly name = 'a page header',
   ) {}
 
   /** Throws Damaged. */
   struct(depth = 0): ThriftFields {
-    if (depth > DEEPEST) throw new Damaged('a page header has no end');
+    if (depth > DEEPEST) throw new Damaged(`${this.name} has no end`);
     const fields = new Map<number, ThriftValue>();
     for (let id = 0; ;) {
       const head = this.byte();
@@ -29,7 +30,7 @@ export class ThriftReader {
   }
 
   private byte(): number {
-    if (this.at >= this.bytes.length) throw new Damaged('a page header ends too early');
+    if (this.at >= this.bytes.length) throw new Damaged(`${this.name} ends too early`);
     return this.bytes[this.at++];
   }
 
@@ -40,11 +41,11 @@ export class ThriftReader {
       value += (byte & 0x7f) * factor;
       if (byte < 0x80) return value;
     }
-    throw new Damaged('a page header has a number of more than 64 bits');
+    throw new Damaged(`${this.name} has a number of more than 64 bits`);
   }
 
   private skip(bytes: number): undefined {
-    if (bytes > this.bytes.length - this.at) throw new Damaged('a page header ends too early');
+    if (bytes > this.bytes.length - this.at) throw new Damaged(`${this.name} ends too early`);
     this.at += bytes;
     return undefined;
   }
@@ -56,11 +57,11 @@ export class ThriftReader {
     if (type === 7) return this.skip(8);
     if (type === 8) return this.skip(this.varint());
     if (type === 12) return this.struct(depth + 1);
-    if (type !== 9) throw new Damaged(`a page header has a field of the unknown type ${type}`);
+    if (type !== 9) throw new Damaged(`${this.name} has a field of the unknown type ${type}`);
     const head = this.byte();
     const length = head >> 4 === 15 ? this.varint() : head >> 4;
     const inner = head & 0x0f;
-    if (length > this.bytes.length - this.at) throw new Damaged('a page header ends too early');
+    if (length > this.bytes.length - this.at) throw new Damaged(`${this.name} ends too early`);
     return Array.from({ length }, () => (inner <= 2 ? this.byte() === 1 : this.value(inner, depth + 1)));
   }
 }

@@ -45,19 +45,6 @@ export function columnConverter(node: SchemaTree): Convert {
   };
 }
 
-/**
- * The schema without what its columns mean, so that hyparquet gives their stored values: what it would make of them loses
- * digits, and other characters stand for bytes that are not UTF-8. Lists are kept as lists, and INT96 is always a time.
- */
-export function storedSchema(schema: readonly SchemaElement[]): SchemaElement[] {
-  return schema.map(({ converted_type, logical_type: _, ...element }) =>
-    converted_type === 'LIST' && element.num_children ? { ...element, converted_type } : element,
-  );
-}
-
-/** What hyparquet makes of INT96, which has no other meaning: nanoseconds since 1970. */
-export const STORED_PARSERS = { timestampFromNanoseconds: (nanoseconds: bigint): unknown => nanoseconds };
-
 function converterOf(node: SchemaTree): Convert {
   const { element, children } = node;
   const convert = children.length === 0 ? leafConverter(element) : groupConverter(node);

@@ -1,0 +1,24 @@
+/** Runs in a worker thread: reads what `Decoder` asks for, and counts its steps where the watchdog sees them. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { perform, type Answer, type Question } from './perform';
+
+/** Steps, and reads of a file that are under way. */
+const counters = new Int32Array(workerData as SharedArrayBuffer);
+
+parentPort?.on('message', (question: Question) => {
+  const progress = {
+    step: () => void Atomics.add(counters, 0, 1),
+    reading: async <T>(read: Promise<T>): Promise<T> => {
+      Atomics.add(counters, 1, 1);
+      try {
+        return await read;
+      } finally {
+        Atomics.sub(counters, 1, 1);
+        Atomics.add(counters, 0, 1);
+      }
+    },
+  };
+  void perform(question, progress).then(({ answer, memory }) =>
+    parentPort!.postMessage(answer satisfies Answer, memory),
+  );
+});
