@@ -14,12 +14,14 @@ export interface LoggedNumbers {
  */
 export async function* loggedBefore(runFolder: string): AsyncGenerator<LoggedNumbers> {
   for await (const line of linesOf(join(runFolder, 'metrics.jsonl'))) {
-    const metrics = parse(line) as { readonly step: number } & Record<string, number>;
+    const metrics = parse(line) as ({ readonly step: number } & Record<string, number>) | null | undefined;
     if (typeof metrics?.step === 'number') yield { step: metrics.step, metrics };
   }
   const evaluations = parse(await readTextFile(join(runFolder, 'evaluations.json')).catch(() => ''));
   if (!Array.isArray(evaluations)) return;
-  for (const { step, evaluator, metrics } of evaluations as (LoggedNumbers & { readonly evaluator: string })[]) {
+  for (const entry of evaluations as (Partial<LoggedNumbers & { readonly evaluator: string }> | null)[]) {
+    const { step, evaluator, metrics } = entry ?? {};
+    if (typeof step !== 'number' || typeof metrics !== 'object' || metrics === null) continue;
     const named = Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value] as const);
     yield { step, metrics: Object.fromEntries(named) };
   }

@@ -1,7 +1,8 @@
 import { definePlugin } from '@graft/core';
 import { mlflow } from './tracker';
 
-export { MlflowClient, type Metric, type Parameter } from './client';
+export { MlflowClient } from './client';
+export type { Metric, Parameter } from './names';
 export { MlflowTracker, flatten } from './tracker';
 
 export const plugin = definePlugin({ name: 'mlflow', components: [mlflow] });

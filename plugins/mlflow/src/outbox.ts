@@ -1,139 +1,161 @@
-import { FileProblem, readJsonFile } from '@graft/core';
-import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readRegularFile } from '@graft/core';
+import { createHash } from 'node:crypto';
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isRefusal, type Metric, type MlflowClient, type Parameter } from './client';
+import { LetterSchema, type Letter } from './letter';
 
-/** What one run has to say to the server, and how much of it was said. Plain JSON, so that it can wait in a file. */
-export interface Letter {
-  experiment: string;
-  /** Graft's id of the run. */
-  runName: string;
-  startTime: number;
-  parameters: Parameter[];
-  /** Steps of one key only rise. */
-  metrics: Metric[];
-  /** Set once the server knows the run. */
-  runId?: string;
-  end?: { status: 'FINISHED' | 'FAILED' | 'KILLED'; time: number };
-}
-
-export const OUTBOX_FILE = 'mlflow-outbox.json';
+/** What all of a folder's letters are called by; those from before they had an address have no more. */
+const STEM = 'mlflow-outbox';
 /** Behind the name of an outbox that some process is delivering. */
 const CLAIMED = '.sending';
 /** A process that takes longer than this has died over it. */
 const CLAIM_MS = 600_000;
-const METRICS_AT_ONCE = 1000;
+/** Letters set aside in a folder, of one kind; the last one gives way. */
+const MOST_ASIDE = 9;
 
-/** Sends what is left of a letter, taking off what the server has confirmed. Rejects at the first failure. */
-export async function deliver(client: MlflowClient, letter: Letter): Promise<void> {
-  letter.runId ??= await introduce(client, letter);
-  if (letter.parameters.length > 0) {
-    await client.logParameters(letter.runId, letter.parameters);
-    letter.parameters = [];
-  }
-  while (letter.metrics.length > 0) {
-    // Metrics may arrive while a request is under way; only what was sent is taken off. Where an answer is lost the same
-    // metrics go out again: MLflow keeps one of two with the same key, step, time and value.
-    const batch = letter.metrics.slice(0, METRICS_AT_ONCE);
-    await client.logMetrics(letter.runId, batch);
-    letter.metrics.splice(0, batch.length);
-  }
-  if (letter.end) {
-    await client.finishRun(letter.runId, letter.end.status, letter.end.time);
-    delete letter.end;
-  }
+/** A letter's file, which is this process's until it is `settled`. */
+export interface ClaimedLetter {
+  readonly folder: string;
+  /** Undefined: it cannot be read, for that reason. */
+  readonly letter?: Letter;
+  readonly problem?: string;
+  /** Ends the claim: the letter waits again, is gone, or is kept for whoever wants to look at it, in the file that is returned. */
+  settle(what: 'keep' | 'remove' | 'unreadable' | 'refused'): Promise<string>;
 }
 
-/** The server's id of the letter's run. What the server has of that run already is taken off the letter. */
-async function introduce(client: MlflowClient, letter: Letter): Promise<string> {
-  const experiment = await client.experiment(letter.experiment);
-  const known = await client.findRun(experiment, letter.runName);
-  if (!known) return client.createRun(experiment, letter.runName, letter.startTime);
-  // Parameters cannot be changed: of a resumed run with another number of steps the first one stays.
-  letter.parameters = letter.parameters.filter(({ key }) => !known.parameters.has(key));
-  letter.metrics = letter.metrics.filter(({ key, step }) => step > (known.lastSteps.get(key) ?? -1));
-  if (!letter.end) await client.reopenRun(known.id);
-  return known.id;
+/** A letter's file, by the server that it is for: two servers' letters lie beside each other. */
+export function outboxFile(server: string): string {
+  return `${STEM}-${createHash('sha256').update(server).digest('hex').slice(0, 8)}.json`;
 }
 
-export function isEmpty({ parameters, metrics, end, runId }: Letter): boolean {
-  return runId !== undefined && parameters.length === 0 && metrics.length === 0 && end === undefined;
+/** Puts a letter into a run's folder, and returns the file. Only its owner reads it. */
+export async function store(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
+  return write(join(runFolder, outboxFile(letter.server)), letter);
 }
 
-/** Puts a letter into a run's folder, and returns the file. */
-export async function store(runFolder: string, letter: Letter): Promise<string> {
-  const file = join(runFolder, OUTBOX_FILE);
-  await writeFile(`${file}.tmp`, JSON.stringify(letter));
+async function write(file: string, content: unknown): Promise<string> {
+  await rm(`${file}.tmp`, { force: true });
+  await writeFile(`${file}.tmp`, JSON.stringify(content), { mode: 0o600 });
   await rename(`${file}.tmp`, file);
   return file;
 }
 
-/** Takes the letter that an earlier part of the run left out of its folder. */
-export async function takeStored(runFolder: string): Promise<Letter | undefined> {
-  const claimed = await claim(runFolder);
-  if (claimed === undefined) return undefined;
-  const letter = await readLetter(claimed);
-  await rm(claimed, { force: true });
-  return letter;
+/** Keeps what the server refused of a letter, and returns the file. */
+export async function keepRefused(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
+  return write(await asideFile(join(runFolder, outboxFile(letter.server)), 'refused'), letter);
 }
 
-/**
- * Delivers what other runs beside this one could not, and removes their files. A letter that the server refuses stays and
- * is handed to `refused`, and the next one has its turn; rejects when the server does not answer.
- */
-export async function deliverLeftovers(
-  client: MlflowClient,
-  runs: string,
-  ownFolder: string,
-  refused: (error: unknown) => void,
-): Promise<void> {
-  const folders = await readdir(runs, { withFileTypes: true }).catch(() => []);
-  // Not `latest`, a link: a run would be met twice.
-  for (const entry of folders.filter((candidate) => candidate.isDirectory())) {
-    const folder = join(runs, entry.name);
-    const claimed = folder === ownFolder ? undefined : await claim(folder);
-    if (claimed === undefined) continue;
-    let letter: Letter | undefined;
-    try {
-      letter = await readLetter(claimed);
-      await deliver(client, letter);
-    } catch (error) {
-      if (letter) await store(folder, letter);
-      else await rename(claimed, join(folder, OUTBOX_FILE));
-      if (letter && !isRefusal(error)) throw error;
-      refused(error);
-    } finally {
+/** Claims what an earlier part of a run could not deliver to this server. Undefined where there is nothing, or another process has it. */
+export async function claimLetter(folder: string, server: string): Promise<ClaimedLetter | undefined> {
+  for (const name of [outboxFile(server), `${STEM}.json`]) {
+    const claimed = await claimFile(folder, name, server);
+    if (claimed) return claimed;
+  }
+  return undefined;
+}
+
+async function claimFile(folder: string, name: string, server: string): Promise<ClaimedLetter | undefined> {
+  const file = join(folder, name);
+  // Its address is read before it is claimed: another server's letter is left alone.
+  await releaseDead(file);
+  const first = await readLetter(file);
+  if (first === undefined || (first.letter && !(await isFor(first.letter, folder, server)))) return undefined;
+  const claimed = await claim(file);
+  if (claimed === undefined) return undefined;
+  const read = (await readLetter(claimed)) ?? { problem: 'it is gone' };
+  return {
+    folder,
+    ...read,
+    settle: async (what) => {
+      if (what === 'remove') {
+        await rm(claimed, { force: true });
+        return file;
+      }
+      const target = what === 'keep' ? file : await asideFile(file, what);
+      // What was confirmed meanwhile is off the letter.
+      if (read.letter) await write(target, { ...read.letter, server });
+      else await rename(claimed, target);
       await rm(claimed, { force: true });
-    }
+      return target;
+    },
+  };
+}
+
+/** A letter from before letters had an address is for the only server that its run's config names. */
+async function isFor(letter: Letter, folder: string, server: string): Promise<boolean> {
+  if (letter.server !== undefined) return letter.server === server;
+  try {
+    const { trackers } = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as {
+      trackers: { use: string; trackingUri?: string }[];
+    };
+    const named = trackers
+      .filter(({ use }) => use.split('/').pop() === 'mlflow')
+      .map(({ trackingUri }) => addressOf(trackingUri!));
+    return named.length === 1 && named[0] === server;
+  } catch {
+    return false;
   }
 }
 
-/** The path of a folder's letter, which is this process's from now on: two runs that begin together must not both send it. */
-async function claim(folder: string): Promise<string | undefined> {
-  const file = join(folder, OUTBOX_FILE);
-  const claimed = file + CLAIMED;
-  const now = Date.now();
-  const earlier = await stat(claimed).catch(() => undefined);
+/** A server's address in its one spelling: without user, password and final slashes. */
+export function addressOf(trackingUri: string): string {
+  const { origin, pathname } = new URL(trackingUri);
+  return origin + pathname.replace(/\/+$/, '');
+}
+
+/** `refused` may hold a letter, of which no more than the last few are kept. */
+async function asideFile(file: string, why: 'unreadable' | 'refused'): Promise<string> {
+  const base = file.replace(/\.json$/, `.${why}`);
+  for (let number = 1; ; number++) {
+    const candidate = number === 1 ? `${base}.json` : `${base}-${number}.json`;
+    if (number === MOST_ASIDE || !(await stat(candidate).catch(() => undefined))) return candidate;
+  }
+}
+
+async function readLetter(file: string): Promise<{ letter?: Letter; problem?: string } | undefined> {
+  let text: string;
   try {
-    if (earlier && now - earlier.mtimeMs > CLAIM_MS) await rename(claimed, file);
-    else if (earlier) return undefined;
-    await utimes(file, now / 1000, now / 1000);
+    text = (await readRegularFile(file)).toString('utf8');
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    return code === 'ENOENT' ? undefined : { problem: message };
+  }
+  try {
+    const parsed = LetterSchema.safeParse(JSON.parse(text));
+    if (parsed.success) return { letter: parsed.data };
+    return { problem: `${parsed.error.issues[0].path.join('.') || 'it'} is not as Graft writes it` };
+  } catch {
+    return { problem: 'it is not JSON' };
+  }
+}
+
+/** Whoever claimed it long ago has died. */
+async function releaseDead(file: string): Promise<void> {
+  const claimed = await stat(file + CLAIMED).catch(() => undefined);
+  if (claimed && Date.now() - claimed.mtimeMs > CLAIM_MS) await rename(file + CLAIMED, file).catch(() => undefined);
+}
+
+/** The path of a letter that is this process's from now on: two runs that begin together must not both send it. */
+async function claim(file: string): Promise<string | undefined> {
+  const claimed = file + CLAIMED;
+  if (await stat(claimed).catch(() => undefined)) return undefined;
+  try {
+    await utimes(file, Date.now() / 1000, Date.now() / 1000);
     await rename(file, claimed);
     return claimed;
   } catch (error) {
-    // No letter, or another process was faster.
+    // Another process was faster.
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
 }
 
-async function readLetter(file: string): Promise<Letter> {
-  try {
-    return (await readJsonFile(file)) as Letter;
-  } catch (error) {
-    if (error instanceof FileProblem) throw error;
-    throw new Error(`${file.slice(0, -CLAIMED.length)} is not JSON; remove it, what it held cannot be read`, {
-      cause: error,
-    });
-  }
+/** Folders of the other runs of that name. */
+export async function otherRuns(runs: string, ownFolder: string): Promise<string[]> {
+  const entries = await readdir(runs, { withFileTypes: true }).catch(() => []);
+  // Not `latest`, a link: a run would be met twice.
+  return entries.flatMap((entry) => {
+    const folder = join(runs, entry.name);
+    return entry.isDirectory() && folder !== ownFolder ? [folder] : [];
+  });
 }

@@ -1,61 +1,10 @@
-import { silentLogger, type RunInfo } from '@graft/core';
-import fc from 'fast-check';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { Secret, silentLogger, type RunInfo } from '@graft/core';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
-import { toName } from './client';
+import { close, listen, type FakeMlflow } from '../../../test/support/fake-mlflow';
+import { outboxFile } from './outbox';
 import { flatten, MlflowTracker } from './tracker';
-
-interface Call {
-  path: string;
-  body: Record<string, unknown>;
-}
-
-interface FakeServer {
-  server: Server;
-  port: number;
-  calls: Call[];
-  /** Called before each answer; may wait, and may give another status than 200. */
-  before: (call: Call) => Promise<number | void>;
-  /** What `/runs/search` finds. */
-  known: object[];
-}
-
-/** A server that speaks the few calls of the protocol and remembers them. */
-async function listen(port = 0): Promise<FakeServer> {
-  const fake: FakeServer = { server: createServer(), port, calls: [], before: async () => undefined, known: [] };
-  const answer = (path: string): object | undefined =>
-    ({
-      '/experiments/create': { experiment_id: '7' },
-      '/runs/search': { runs: fake.known },
-      '/runs/create': { run: { info: { run_id: 'r1' } } },
-      '/runs/log-batch': {},
-      '/runs/update': {},
-    })[path];
-  fake.server.on('request', (request, response) => {
-    let text = '';
-    request.on('data', (chunk: Buffer) => (text += chunk.toString()));
-    request.on('end', () => {
-      const path = request.url!.replace('/api/2.0/mlflow', '').replace(/\?.*/, '');
-      const call = { path, body: text ? (JSON.parse(text) as Call['body']) : {} };
-      fake.calls.push(call);
-      void fake.before(call).then((status) => {
-        response.writeHead(status ?? (answer(path) ? 200 : 404), { 'content-type': 'application/json' });
-        response.end(JSON.stringify(status ? { message: 'No.' } : (answer(path) ?? { message: 'There is none.' })));
-      });
-    });
-  });
-  await new Promise<void>((resolve) => fake.server.listen(port, '127.0.0.1', resolve));
-  fake.port = (fake.server.address() as AddressInfo).port;
-  return fake;
-}
-
-function close({ server }: FakeServer): Promise<void> {
-  server.closeAllConnections();
-  return new Promise((resolve) => server.close(() => resolve()));
-}
 
 function tracker(port: number, { finishSeconds = 1, warnings = [] as string[] } = {}): MlflowTracker {
   const options = {
@@ -64,15 +13,17 @@ function tracker(port: number, { finishSeconds = 1, warnings = [] as string[] } 
     timeoutSeconds: 2,
     finishSeconds,
     experiment: undefined,
-    token: 'secret',
+    token: new Secret('secret'),
   };
   return new MlflowTracker(options, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
 }
 
+const outboxOf = (port: number): string => outboxFile(`http://127.0.0.1:${port}`);
+
 type Sent = { key: string; step: number; value: number };
 
 /** The metrics of all calls to a fake server, in order. */
-const sentTo = ({ calls }: FakeServer): [string, number, number][] =>
+const sentTo = ({ calls }: FakeMlflow): [string, number, number][] =>
   calls
     .flatMap(({ body }) => (body.metrics as Sent[] | undefined) ?? [])
     .map(({ key, step, value }) => [key, step, value]);
@@ -94,30 +45,6 @@ test('a config becomes flat parameters', () => {
     { key: 'optimizer.betas', value: '[0.9,0.95]' },
     { key: 'evaluators.0.use', value: 'loss' },
   ]);
-});
-
-test('a name that MLflow refuses becomes one that it takes, and others stay as they are', () => {
-  expect(['heldOut/loss', 'größe 1:2', 'rate (new)', '/a//../b', 'x'.repeat(300)].map(toName)).toEqual([
-    'heldOut/loss',
-    'größe 1:2',
-    'rate _new_',
-    '_/a/_/__/b',
-    'x'.repeat(250),
-  ]);
-  fc.assert(
-    fc.property(fc.string({ unit: 'binary', maxLength: 600, size: 'max' }), (key) => {
-      expect(toName(key)).toMatch(/^[\p{L}\p{N}_. :/-]{1,250}$/u);
-      expect(toName(toName(key))).toBe(toName(key));
-    }),
-  );
-});
-
-test('a name that is cut ends in no half of a character, and in nothing that a file system would read otherwise', () => {
-  const letter = '\u{10400}';
-  expect(toName('x'.repeat(249) + letter)).toBe('x'.repeat(249));
-  expect(toName('x'.repeat(248) + letter)).toBe('x'.repeat(248) + letter);
-  expect(toName(`${'x'.repeat(249)}/y`)).toBe(`${'x'.repeat(249)}_`);
-  expect(toName(`${'x'.repeat(247)}/..y`)).toBe(`${'x'.repeat(247)}___`);
 });
 
 test('a value that is cut across a character arrives without it; names that become alike are reported', async () => {
@@ -167,7 +94,8 @@ test('a run arrives: experiment, run, parameters, metrics with steps, end; the t
   ]);
   const parameters = fake.calls.find(({ body }) => body.params)?.body.params;
   expect(parameters).toContainEqual({ key: 'trackers.0.use', value: 'mlflow' });
-  expect(JSON.stringify(fake.calls)).not.toContain('secret');
+  expect(JSON.stringify(fake.calls.map(({ body }) => body))).not.toContain('secret');
+  expect(fake.calls.map(({ headers }) => headers.authorization)).toEqual(fake.calls.map(() => 'Bearer secret'));
   expect(fake.calls[fake.calls.length - 1]).toMatchObject({
     path: '/runs/update',
     body: { run_id: 'r1', status: 'FINISHED' },
@@ -183,8 +111,9 @@ test('a server that is down neither stops the run nor loses its metrics: the nex
   await first.start(run(folder, 'one'));
   first.log(1, { loss: 5 });
   await first.finish('interrupted');
-  const outbox = join(folder, 'one', 'mlflow-outbox.json');
+  const outbox = join(folder, 'one', outboxOf(down.port));
   expect(existsSync(outbox)).toBe(true);
+  expect(statSync(outbox).mode & 0o777).toBe(0o600);
   expect(warnings).toHaveLength(2);
   expect(warnings[0]).toMatch(/ECONNREFUSED.*The run goes on/);
   expect(warnings[1]).toContain(outbox);
@@ -210,6 +139,7 @@ test('of two runs that begin together one alone sends what a third left', async 
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'left'));
   const letter = {
+    server: `http://127.0.0.1:${fake.port}`,
     experiment: 'trial',
     runName: 'left',
     startTime: 1,
@@ -217,7 +147,7 @@ test('of two runs that begin together one alone sends what a third left', async 
     end: { status: 'KILLED', time: 2 },
   };
   const metrics = [{ key: 'loss', value: 5, timestamp: 1, step: 1 }];
-  writeFileSync(join(folder, 'left', 'mlflow-outbox.json'), JSON.stringify({ ...letter, metrics }));
+  writeFileSync(join(folder, 'left', outboxOf(fake.port)), JSON.stringify({ ...letter, metrics }));
   const both = [tracker(fake.port), tracker(fake.port)];
   await Promise.all(both.map((one, i) => one.start(run(folder, String(i)))));
   await Promise.all(both.map((one) => one.finish('finished')));
@@ -266,9 +196,10 @@ test('a resumed run sends its own outbox too, with the times of then', async () 
   const fake = await listen();
   const info = run(temporaryFolder());
   const metrics = [{ key: 'loss', value: 5, timestamp: 11, step: 1 }];
-  const letter = { experiment: 'trial', runName: 'one', startTime: 7, parameters: [], metrics, runId: 'r1' };
+  const server = `http://127.0.0.1:${fake.port}`;
+  const letter = { server, experiment: 'trial', runName: 'one', startTime: 7, parameters: [], metrics, runId: 'r1' };
   writeFileSync(
-    join(info.folder, 'mlflow-outbox.json'),
+    join(info.folder, outboxOf(fake.port)),
     JSON.stringify({ ...letter, end: { status: 'KILLED', time: 12 } }),
   );
   const sender = tracker(fake.port);
@@ -294,7 +225,7 @@ test('a refusal is told in the words of the server, and not waited for', async (
   await close(fake);
   expect(warnings).toEqual([
     expect.stringMatching(/: 400 No\.\. The run goes on/),
-    expect.stringMatching(/refuses a part; what is left waits in .*mlflow-outbox\.json/),
+    expect.stringMatching(/refuses a part; what is left waits in .*mlflow-outbox-[0-9a-f]{8}\.json/),
   ]);
   expect(fake.calls.filter(({ path }) => path === '/runs/log-batch').length).toBeLessThan(5);
 });
@@ -310,6 +241,6 @@ test('a server that never answers costs the end of a run its limit, and no metri
   expect(fake.calls.length).toBeLessThanOrEqual(1);
   await sender.finish('finished');
   await close(fake);
-  const letter = JSON.parse(readFileSync(join(info.folder, 'mlflow-outbox.json'), 'utf8')) as { metrics: Sent[] };
+  const letter = JSON.parse(readFileSync(join(info.folder, outboxOf(fake.port)), 'utf8')) as { metrics: Sent[] };
   expect(letter.metrics.map(({ step }) => step)).toEqual(Array.from({ length: 5000 }, (_, i) => i + 1));
 });

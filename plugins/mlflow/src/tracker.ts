@@ -4,6 +4,8 @@ import {
   injectable,
   LOGGER,
   OPTIONS,
+  Secret,
+  secret,
   type JsonValue,
   type Logger,
   type RunInfo,
@@ -12,26 +14,51 @@ import {
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { loggedBefore } from './backlog';
-import { isRefusal, MlflowClient, reasonOf, toName, type Parameter } from './client';
-import { deliver, deliverLeftovers, isEmpty, store, takeStored, type Letter } from './outbox';
+import { MlflowClient } from './client';
+import { CallFailure, isFaultOfLetter, isRefusal, reasonOf } from './http';
+import { deliver, describeRefused, isDelivered, type Letter } from './letter';
+import { toName, type Parameter } from './names';
+import { addressOf, claimLetter, keepRefused, otherRuns, store, type ClaimedLetter } from './outbox';
 
-const Options = z.strictObject({
-  trackingUri: z.url().describe('address of the server'),
-  experiment: z.string().min(1).optional().describe("default: the run's name"),
-  token: z.string().optional().describe('bearer token; default: MLFLOW_TRACKING_TOKEN'),
-  flushSeconds: z.number().positive().default(2).describe('pause between deliveries'),
-  timeoutSeconds: z.number().positive().default(5).describe('longest wait for one answer'),
-  finishSeconds: z
-    .number()
-    .nonnegative()
-    .max(25)
-    .default(15)
-    .describe('longest wait at the end of a run for what is not sent yet'),
-});
+const Options = z
+  .strictObject({
+    trackingUri: z
+      .url({ protocol: /^https?$/, message: 'expected the http or https address of a server' })
+      .refine((uri) => !/[?#]/.test(uri), 'expected an address without ? and #')
+      .describe('address of the server'),
+    experiment: z.string().min(1).max(250).optional().describe("default: the run's name"),
+    token: secret().optional().describe('bearer token; default: MLFLOW_TRACKING_TOKEN'),
+    username: secret()
+      .optional()
+      .describe('with password, for Basic authentication; default: MLFLOW_TRACKING_USERNAME'),
+    password: secret().optional().describe('default: MLFLOW_TRACKING_PASSWORD'),
+    flushSeconds: z.number().positive().default(2).describe('pause between deliveries'),
+    timeoutSeconds: z.number().positive().default(5).describe('longest wait for one answer'),
+    finishSeconds: z
+      .number()
+      .nonnegative()
+      .max(25)
+      .default(15)
+      .describe('longest wait at the end of a run for what is not sent yet'),
+  })
+  .refine(
+    ({ username, password }) => (username === undefined) === (password === undefined),
+    'expected username and password together',
+  )
+  .refine(
+    ({ token, username }) => token === undefined || username === undefined,
+    'expected a token, or username and password',
+  );
+
+type MlflowOptions = z.output<typeof Options>;
 
 /** Options that are nobody else's business. */
-const SECRET = /^trackers\.\d+\.token$/;
+const SECRET = /^trackers\.\d+\.(token|username|password)(\.|$)/;
 const STATUS = { finished: 'FINISHED', failed: 'FAILED', interrupted: 'KILLED' } as const;
+/** Numbers that wait for a server beside what the run's folder had before; the folder has all of them. */
+const LONGEST_QUEUE = 500_000;
+/** Sentences on letters that were set aside. */
+const MOST_SENTENCES = 3;
 
 /** A config as flat parameters: `optimizer.learningRate` = `0.001`. */
 export function flatten(value: JsonValue, path = ''): Parameter[] {
@@ -43,56 +70,102 @@ export function flatten(value: JsonValue, path = ''): Parameter[] {
   );
 }
 
+/** The Authorization header of all calls: what the options name, else the address, else the environment. */
+function authorization({ trackingUri, token, username, password }: MlflowOptions): Secret | undefined {
+  const bearer = (of: Secret): Secret => new Secret(`Bearer ${of.reveal()}`);
+  const basic = (user: string, pass: string): Secret => {
+    const both = new Secret(Buffer.from(`${user}:${pass}`).toString('base64'));
+    return new Secret(`Basic ${both.reveal()}`);
+  };
+  if (token) return bearer(token);
+  if (username && password) return basic(username.reveal(), password.reveal());
+  const { username: user, password: pass } = new URL(trackingUri);
+  if (user || pass) {
+    const [name, word] = [user, pass].map((part) => new Secret(decoded(part)).reveal());
+    return basic(name, word);
+  }
+  const ofEnvironment = Secret.fromEnvironment('MLFLOW_TRACKING_TOKEN');
+  if (ofEnvironment) return bearer(ofEnvironment);
+  const [name, word] = ['USERNAME', 'PASSWORD'].map((what) => Secret.fromEnvironment(`MLFLOW_TRACKING_${what}`));
+  return name && word ? basic(name.reveal(), word.reveal()) : undefined;
+}
+
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 /**
  * Sends a run's config, metrics and end to an MLflow server from a queue in the background: training never waits for the
- * server. What cannot be sent stays in the run's folder (`mlflow-outbox.json`) and is sent by the next run beside it that
+ * server. What cannot be sent stays in the run's folder, in a file of that server's, and is sent by the next run beside it that
  * finds the server up, or by the run itself when it is resumed. A resumed run goes on in the same run of MLflow's.
  */
 @injectable()
 export class MlflowTracker implements Tracker {
   private readonly client: MlflowClient;
-  private letter: Letter | undefined;
+  private letter: (Letter & { readonly server: string }) | undefined;
   private folder = '';
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
+  /** Folders of other runs whose letters had their turn. */
+  private readonly visited = new Set<string>();
   private leftoversSent = false;
   private refusal: unknown;
   private complained = false;
+  private sentences = 0;
+  private longestQueue = LONGEST_QUEUE;
+  private dropped = false;
   /** Keys by the names that MLflow takes for them. */
   private readonly named = { parameter: new Map<string, string>(), metric: new Map<string, string>() };
   /** The last step of each metric that was put into the queue. */
   private readonly queuedTo = new Map<string, number>();
 
   constructor(
-    @inject(OPTIONS) private readonly options: z.output<typeof Options>,
+    @inject(OPTIONS) private readonly options: MlflowOptions,
     @inject(LOGGER) private readonly logger: Logger,
   ) {
-    this.client = new MlflowClient(
-      options.trackingUri,
-      options.timeoutSeconds,
-      options.token ?? process.env.MLFLOW_TRACKING_TOKEN,
-    );
+    this.client = new MlflowClient({
+      server: addressOf(options.trackingUri),
+      timeoutSeconds: options.timeoutSeconds,
+      authorization: authorization(options),
+    });
   }
 
   async start(run: RunInfo): Promise<void> {
     this.folder = run.folder;
-    const left = await takeStored(run.folder).catch((error: unknown) => void this.complain(error));
+    const left = await this.takeOwn();
     for (const { key, step } of left?.metrics ?? []) this.queuedTo.set(key, step);
     this.letter = {
+      version: 1,
+      server: this.client.server,
       experiment: left?.experiment ?? this.options.experiment ?? run.name,
       runName: run.id,
       startTime: left?.startTime ?? Date.now(),
       parameters: this.parametersOf(run.config),
       metrics: left?.metrics ?? [],
+      refused: left?.refused,
     };
     // Of a run that goes on: the server says how much of this it has.
-    for await (const { step, metrics } of loggedBefore(run.folder)) this.log(step, metrics);
+    for await (const { step, metrics } of loggedBefore(run.folder)) this.queue(step, metrics);
+    this.longestQueue = this.letter.metrics.length + LONGEST_QUEUE;
     this.timer = setInterval(() => void this.send(), this.options.flushSeconds * 1000);
     this.timer.unref();
     void this.send();
   }
 
   log(step: number, metrics: Readonly<Record<string, number>>): void {
+    if ((this.letter?.metrics.length ?? 0) < this.longestQueue) return this.queue(step, metrics);
+    if (this.dropped) return;
+    this.dropped = true;
+    this.warn(
+      `has not taken ${LONGEST_QUEUE.toLocaleString('en')} numbers. From step ${step} on, numbers that come while so many wait are in the run's folder alone.`,
+    );
+  }
+
+  private queue(step: number, metrics: Readonly<Record<string, number>>): void {
     const timestamp = Date.now();
     for (const [name, value] of Object.entries(metrics)) {
       // What is no number has no place in a curve, and JSON has no word for it.
@@ -121,12 +194,24 @@ export class MlflowTracker implements Tracker {
     } finally {
       clearTimeout(deadline);
     }
-    if (isEmpty(letter)) return;
+    if (isDelivered(letter)) {
+      if (letter.refused) this.warn(`${describeRefused(letter, await keepRefused(this.folder, letter))}.`);
+      return;
+    }
     const outbox = await store(this.folder, letter);
     const why = this.refusal === undefined ? 'did not take everything in time' : 'refuses a part';
-    this.logger.warn(
-      `MLflow at ${this.options.trackingUri} ${why}; what is left waits in ${outbox} for the next run of that name.`,
+    this.warn(`${why}; what is left waits in ${outbox} for the next run of that name.`);
+  }
+
+  /** What an earlier part of this run left. */
+  private async takeOwn(): Promise<Letter | undefined> {
+    const claimed = await claimLetter(this.folder, this.client.server).catch(
+      (error: unknown) => void this.complain(error),
     );
+    if (!claimed) return undefined;
+    if (claimed.letter) await claimed.settle('remove');
+    else await this.setAside(claimed);
+    return claimed.letter;
   }
 
   /** A config as MLflow takes it: names that it allows, each once, and no token. */
@@ -159,7 +244,7 @@ export class MlflowTracker implements Tracker {
 
   /** Nothing is left to do, or nothing that trying again would change. */
   private get isDone(): boolean {
-    return this.refusal !== undefined || (isEmpty(this.letter!) && this.leftoversSent);
+    return this.refusal !== undefined || (isDelivered(this.letter!) && this.leftoversSent);
   }
 
   /** One delivery at a time; a failure is said once and tried again. */
@@ -176,17 +261,61 @@ export class MlflowTracker implements Tracker {
   private async deliverAll(): Promise<void> {
     await deliver(this.client, this.letter!);
     if (this.leftoversSent) return;
-    await deliverLeftovers(this.client, dirname(this.folder), this.folder, (error) => this.complain(error));
+    for (const folder of await otherRuns(dirname(this.folder), this.folder)) {
+      if (this.visited.has(folder)) continue;
+      // Whatever becomes of it: the next attempt begins with another one.
+      this.visited.add(folder);
+      await this.deliverLeftover(folder);
+    }
     this.leftoversSent = true;
+  }
+
+  /**
+   * What another run could not deliver. A letter that cannot be read, or that the server will never take, is set aside; one that
+   * it does not take now stays, and the next one has its turn. Rejects when the server does not answer.
+   */
+  private async deliverLeftover(folder: string): Promise<void> {
+    const claimed = await claimLetter(folder, this.client.server);
+    if (!claimed) return;
+    const { letter } = claimed;
+    if (!letter) return this.setAside(claimed);
+    try {
+      await deliver(this.client, letter);
+    } catch (error) {
+      if (isFaultOfLetter(error)) return this.setAside(claimed, error);
+      await claimed.settle('keep');
+      if (error instanceof CallFailure && error.kind !== 'unreachable') return this.complain(error);
+      throw error;
+    }
+    if (!letter.refused) return void (await claimed.settle('remove'));
+    this.say(`${describeRefused(letter, await claimed.settle('refused'))}.`);
+  }
+
+  private async setAside(claimed: ClaimedLetter, error?: unknown): Promise<void> {
+    const kept = await claimed.settle(error === undefined ? 'unreadable' : 'refused');
+    this.say(
+      error === undefined
+        ? `gets nothing of a letter that cannot be read (${claimed.problem}); it is kept in ${kept}.`
+        : `refuses a letter of an earlier run (${reasonOf(error)}); it is kept in ${kept}.`,
+    );
+  }
+
+  /** For what may be the same of many letters. */
+  private say(text: string): void {
+    this.sentences++;
+    if (this.sentences <= MOST_SENTENCES) this.warn(text);
+    else if (this.sentences === MOST_SENTENCES + 1) this.warn('has more such letters, which are not named here.');
   }
 
   private complain(error: unknown): void {
     // What the end of the run breaks off is told by `finish`.
     if (this.complained || this.client.aborted) return;
     this.complained = true;
-    this.logger.warn(
-      `MLflow at ${this.options.trackingUri}: ${reasonOf(error)}. The run goes on; sending is tried again.`,
-    );
+    this.logger.warn(`MLflow at ${this.client.server}: ${reasonOf(error)}. The run goes on; sending is tried again.`);
+  }
+
+  private warn(text: string): void {
+    this.logger.warn(`MLflow at ${this.client.server} ${text}`);
   }
 }
 

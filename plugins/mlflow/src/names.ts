@@ -1,0 +1,58 @@
+import { cutText } from '@graft/core';
+
+/** Limits of one log-batch request (MLflow's REST reference), with room for what is around the values. */
+const BYTES_PER_BATCH = 900_000;
+const METRICS_PER_BATCH = 1000;
+const PARAMETERS_PER_BATCH = 100;
+/** UTF-16 units of the longest parameter value that every store takes, of the longest name, and of the longest tag. */
+const PARAMETER_LENGTH = 500;
+const NAME_LENGTH = 250;
+const TAG_LENGTH = 5000;
+
+export interface Metric {
+  readonly key: string;
+  readonly value: number;
+  /** Milliseconds since 1970. */
+  readonly timestamp: number;
+  readonly step: number;
+}
+
+export interface Parameter {
+  readonly key: string;
+  readonly value: string;
+}
+
+/** The nearest name that MLflow takes: letters, digits and `_-. :/`, and no parts that a file system would read otherwise. */
+export function toName(key: string): string {
+  const name = key
+    .replace(/[^\p{L}\p{N}_. :/-]/gu, '_')
+    .split('/')
+    .map((part) => (/^\.{0,2}$/.test(part) ? '_'.repeat(Math.max(part.length, 1)) : part))
+    .join('/');
+  // What the cut leaves of a part may be such a part again.
+  return cutText(name, NAME_LENGTH).replace(/\/\.{0,2}$/, (end) => '_'.repeat(end.length));
+}
+
+/** The beginning of a text, of whole characters, none of them half of a surrogate pair. */
+const beginning = (text: string, longest: number): string =>
+  cutText(text, longest).replace(/[\ud800-\udfff]/gu, '\ufffd');
+
+/** A parameter's value, as long as every store takes it. */
+export const toValue = (value: string): string => beginning(value, PARAMETER_LENGTH);
+
+/** A tag's value, a run's or an experiment's name. */
+export const toTag = (value: string): string => beginning(value, TAG_LENGTH);
+export const toTitle = (name: string): string => beginning(name, NAME_LENGTH);
+
+/** The first items, as many as one request takes. */
+export function firstBatch<T extends Metric | Parameter>(items: readonly T[]): T[] {
+  const batch: T[] = [];
+  let bytes = 0;
+  for (const item of items) {
+    const limit = 'step' in item ? METRICS_PER_BATCH : PARAMETERS_PER_BATCH;
+    bytes += Buffer.byteLength(JSON.stringify(item)) + 1;
+    if (batch.length === limit || (batch.length > 0 && bytes > BYTES_PER_BATCH)) break;
+    batch.push(item);
+  }
+  return batch;
+}

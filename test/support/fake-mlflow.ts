@@ -1,0 +1,55 @@
+import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface Call {
+  path: string;
+  body: Record<string, unknown>;
+  headers: IncomingHttpHeaders;
+}
+
+export interface FakeMlflow {
+  server: Server;
+  port: number;
+  calls: Call[];
+  /** Called before each answer; may wait, and may give another status than 200, or a refusal as MLflow words it. */
+  before: (call: Call) => Promise<number | object | void>;
+  /** What `/runs/search` finds. */
+  known: object[];
+}
+
+/** A server that speaks the few calls of the protocol and remembers them. */
+export async function listen(port = 0): Promise<FakeMlflow> {
+  const fake: FakeMlflow = { server: createServer(), port, calls: [], before: async () => undefined, known: [] };
+  const answer = (path: string): object | undefined =>
+    ({
+      '/experiments/create': { experiment_id: '7' },
+      '/runs/search': { runs: fake.known },
+      '/runs/create': { run: { info: { run_id: 'r1' } } },
+      '/runs/log-batch': {},
+      '/runs/update': {},
+    })[path];
+  fake.server.on('request', (request, response) => {
+    let text = '';
+    request.on('data', (chunk: Buffer) => (text += chunk.toString()));
+    request.on('end', () => {
+      const path = request.url!.replace('/api/2.0/mlflow', '').replace(/\?.*/, '');
+      const call = { path, body: text ? (JSON.parse(text) as Call['body']) : {}, headers: request.headers };
+      fake.calls.push(call);
+      void fake.before(call).then((other) => {
+        const status = typeof other === 'object' ? 400 : (other ?? (answer(path) ? 200 : 404));
+        const none = { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'There is none.' };
+        const body = typeof other === 'number' ? { message: 'No.' } : (other ?? answer(path) ?? none);
+        response.writeHead(status, { 'content-type': 'application/json' });
+        response.end(JSON.stringify(body));
+      });
+    });
+  });
+  await new Promise<void>((resolve) => fake.server.listen(port, '127.0.0.1', resolve));
+  fake.port = (fake.server.address() as AddressInfo).port;
+  return fake;
+}
+
+export function close({ server }: FakeMlflow): Promise<void> {
+  server.closeAllConnections();
+  return new Promise((resolve) => server.close(() => resolve()));
+}
