@@ -20,11 +20,17 @@ import { deliver, describeRefused, isDelivered, type Letter } from './letter';
 import { toName, type Parameter } from './names';
 import { addressOf, claimLetter, keepRefused, otherRuns, store, type ClaimedLetter } from './outbox';
 
+/** Whether a text is an http or https address, without parameters. */
+function isAddress(text: string): boolean {
+  return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && !/[?#\s]/.test(text);
+}
+
 const Options = z
   .strictObject({
+    // The message does not quote what is there: a wrong address may have a password in it.
     trackingUri: z
-      .url({ protocol: /^https?$/, message: 'expected the http or https address of a server' })
-      .refine((uri) => !/[?#]/.test(uri), 'expected an address without ? and #')
+      .string()
+      .refine(isAddress, 'expected the address of a server, as http://HOST:5000, without ? and #')
       .describe('address of the server'),
     experiment: z.string().min(1).max(250).optional().describe("default: the run's name"),
     token: secret().optional().describe('bearer token; default: MLFLOW_TRACKING_TOKEN'),

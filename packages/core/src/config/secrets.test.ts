@@ -77,7 +77,7 @@ test('a literal secret is one in every place, and masked in what is written', as
     expect(text).toContain('"token":"***"');
   }
   expect(literalSecretsWarning(config)).toMatch(
-    /^trackers\.0\.token, trackers\.0\.keys\.0\.key, .* are written out in the config\./,
+    /^trackers\.0\.token, trackers\.0\.keys\.0\.key, .* and 2 more are written out in the config\./,
   );
 });
 

@@ -85,12 +85,15 @@ export function secretsIn(value: unknown, path: readonly string[] = []): { path:
   return Object.entries(value).flatMap(([key, item]) => secretsIn(item, [...path, key]));
 }
 
+const LISTED_PATHS = 5;
+
 /** The line that advises against secrets in configs; undefined where there are none. */
 export function literalSecretsWarning(config: unknown): string | undefined {
   const paths = secretsIn(config).flatMap(({ path, secret }) => (secret.isLiteral ? [path.join('.')] : []));
   if (paths.length === 0) return undefined;
   const [are, them] = paths.length === 1 ? ['is', 'it'] : ['are', 'them'];
-  return `${paths.join(', ')} ${are} written out in the config. Runs keep *** in the place of ${them}; { env: NAME } or { file: PATH } keeps ${them} out of configs altogether.`;
+  const more = paths.length > LISTED_PATHS ? ` and ${paths.length - LISTED_PATHS} more` : '';
+  return `${paths.slice(0, LISTED_PATHS).join(', ')}${more} ${are} written out in the config. Runs keep *** in the place of ${them}; { env: NAME } or { file: PATH } keeps ${them} out of configs altogether.`;
 }
 
 const CARRIED = '@graft/core Secret';

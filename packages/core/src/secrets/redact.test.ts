@@ -10,6 +10,7 @@ test.each([
     'https://h/x?sig=8fa&part=2&X-Amz-Signature=0a%2b#access_token=q',
     'https://h/x?sig=***&part=2&X-Amz-Signature=***#access_token=***',
   ],
+  ['(see https://h/x?sig=a.b).', '(see https://h/x?sig=***).'],
   ['https://h/x?api_key=1;token=2', 'https://h/x?api_key=***;token=***'],
   ['{"Authorization":"Bearer abc.def"}', '{"Authorization":"Bearer ***"}'],
   ['Authorization: Basic YTpi', 'Authorization: Basic ***'],

@@ -66,7 +66,7 @@ const BROKEN_USERINFO = /\b([a-z][a-z\d+.-]*:\/\/)[^\s/?#@:["<>`\\]*:(?!\d+(?:[/
 const URL_TEXT = /\b[a-z][a-z\d+.-]*:\/\/[^\s"<>`]+/gi;
 /** Parameters by which presigned addresses and interfaces let their bearer in. */
 const QUERY_SECRET =
-  /([?&;#](?:[\w.~%-]*[-_.])?(?:token|secret|password|passwd|pwd|signature|credential|sig|key|auth|(?:api|access|auth|awsaccess)key(?:id)?|(?:access|auth)token)=)[^&;#\s'"]+/gi;
+  /([?&;#](?:[\w.~%-]*[-_.])?(?:token|secret|password|passwd|pwd|signature|credential|sig|key|auth|(?:api|access|auth|awsaccess)key(?:id)?|(?:access|auth)token)=)[^&;#\s'"]+?(?=[)\]}.,:]*(?:[&;#\s'"]|$))/gi;
 const AUTHORIZATION =
   /(\bauthorization["']?\s*[:=]\s*["']?(?:(?:bearer|basic)\s+)?)(?!(?:bearer|basic)\s)[\w.~+/=-]+/gi;
 
