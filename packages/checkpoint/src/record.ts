@@ -1,7 +1,10 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { exists } from './folder';
 import { readJsonObject } from './json';
-import { exists, RECORD_FILE } from './names';
+
+/** Says beside the weights how they came about, and what whoever uses them must know that config.json has no word for. */
+export const RECORD_FILE = 'graft.json';
 
 /** Sections of graft.json by name: JSON objects, each the affair of who wrote it. */
 export type CheckpointRecord = Readonly<Record<string, unknown>>;

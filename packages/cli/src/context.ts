@@ -1,4 +1,4 @@
-import type { Logger } from '@graft/core';
+import type { Logger, NamedCode } from '@graft/core';
 import type { Engine, EngineMode, Precision } from '@graft/engine';
 
 /** Status of what a Ctrl-C stopped, as shells report it. */
@@ -20,6 +20,8 @@ export interface CommandContext {
   write(text: string): void;
   /** A line for humans, on standard error; nothing under --quiet. */
   note(line: string): void;
+  /** Names a config or plugin that is code, before it runs: each file once. */
+  readonly noteCode: (code: NamedCode) => void;
 }
 
 export async function openLogger({ globals }: CommandContext): Promise<Logger> {

@@ -11,6 +11,9 @@ const PATIENCE_MS = { done: 10_000, failed: 1000 } as const;
 const STARTED_BY_WORKER_0 = 'GRAFT_LOCAL_WORKER';
 const SECRET_BYTES = 32;
 
+/** Whether `--local-workers` of another process started this one. To be asked before the run begins, which takes the sign away. */
+export const isStartedByWorker0 = (): boolean => process.env[STARTED_BY_WORKER_0] !== undefined;
+
 export interface LocalWorkersOptions {
   /** All workers, this process included. */
   readonly count: number;

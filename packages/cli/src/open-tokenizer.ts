@@ -18,7 +18,7 @@ export async function openTokenizer(
       `${model} holds no tokenizer.json; name a tokenizer with --tokenizer (\`bytes\`, or a tokenizer.json).`,
     );
   }
-  const registry = await loadRegistry(defaultPlugins, [process.cwd(), __dirname]);
+  const registry = await loadRegistry(defaultPlugins, [process.cwd(), __dirname], { onCode: context.noteCode });
   const components = createComponentFactory(registry, {
     engine,
     random: createRandom(0),

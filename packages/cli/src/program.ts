@@ -21,6 +21,7 @@ import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
 import type { CommandContext } from './context';
 import { refuseEmptyValues } from './empty-values';
+import { isStartedByWorker0 } from './local-workers';
 import { describeError } from './report-error';
 
 /** Where the command writes; tests give their own. */
@@ -77,12 +78,20 @@ function createProgram(context: CommandContext, streams: MainStreams): Command {
 
 /** Runs one command line (`process.argv`) and returns its exit status: 0, 1 (failure), 2 (usage), 130 (interrupted). */
 export async function main(argv: readonly string[], streams: MainStreams = process): Promise<number> {
+  const isWorker = isStartedByWorker0();
+  const namedCode = new Set<string>();
   const context: CommandContext = {
     globals: {},
     exitCode: 0,
     print: (text) => streams.stdout.write(`${text}\n`),
     write: (text) => streams.stdout.write(text),
     note: (text) => context.globals.quiet || streams.stderr.write(redact(`${text}\n`)),
+    noteCode: ({ path, package: of }) => {
+      // Worker 0 runs the same.
+      if (isWorker || namedCode.has(path)) return;
+      namedCode.add(path);
+      context.note(`Running code from ${path}${of === undefined ? '' : ` (package ${of})`}.`);
+    },
   };
   try {
     await createProgram(context, streams).parseAsync([...argv]);

@@ -12,6 +12,7 @@ export {
   type InstallOptions,
   type InstallProgress,
   type DoctorCheck,
+  type DoctorOptions,
   type DoctorReport,
 } from './setup';
 export * from './collectives';

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { collectives } from './collectives/join';
+import { nativeCollectives } from './collectives/join';
 import { EngineError } from './errors';
 import { makeJit, type NativeSide } from './jit/jit';
 import { preparePortableBackend } from './portable';
@@ -7,7 +7,10 @@ import {
   examine,
   findNativeLibrary,
   unsupportedPlatformReason,
+  untrustedPart,
   useCompileCache,
+  warnOfUntrusted,
+  type DoctorOptions,
   type DoctorReport,
   type NativeLibrary,
 } from './setup';
@@ -26,6 +29,11 @@ async function loadNative(options: EngineOptions): Promise<NativeSide | string> 
     const library = await findNativeLibrary({ libraryPath: options.libraryPath });
     if (nativeSide) return sameLibrary(nativeSide, library!);
     if (!library) return 'The native library is not installed (`graft engine install` fetches it).';
+    // One that was named is the user's choice.
+    const wasNamed = library.origin === 'option' || library.origin === 'environment';
+    const untrusted = wasNamed ? untrustedPart(library) : undefined;
+    if (untrusted)
+      warnOfUntrusted(`The native library in ${library.folder} is loaded, but others could change it`, untrusted);
     shimNodeUtil();
     // Loaded on demand: the portable engine must work where koffi has no build for the machine.
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
@@ -104,7 +112,7 @@ async function nativeEngine(native: NativeSide, executor: Executor, precision: P
     executor,
     precision,
     backend: 'tensorflow',
-    collectives: collectives(native),
+    collectives: nativeCollectives(native),
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
     jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, native, { executor, precision }, jitOptions),
     memory: () => ({
@@ -124,7 +132,6 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
     precision,
     backend,
     fallbackReason,
-    collectives: collectives(undefined),
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
     jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, undefined, { executor: 'portable', precision }, jitOptions),
     memory: () => ({
@@ -137,6 +144,6 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
 }
 
 /** Looks at what Graft needs on this machine, and whether the native engine opens. */
-export function doctor(): Promise<DoctorReport> {
-  return examine(async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description);
+export function doctor(options?: DoctorOptions): Promise<DoctorReport> {
+  return examine(async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description, options);
 }

@@ -7,11 +7,12 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
   program
     .command('doctor')
     .description('check this machine: Node, disk, Python, the native library; says what to do about what is missing')
+    .option('--verify', 'read every byte of the native library and compare hashes')
     .option('--json', 'as JSON')
-    .action(async (options: { json?: boolean }) => {
+    .action(async ({ json, verify }: { json?: boolean; verify?: boolean }) => {
       const { doctor } = await import('@graft/engine');
-      const report = await doctor();
-      if (options.json) context.print(JSON.stringify(report, null, 2));
+      const report = await doctor({ verify });
+      if (json) context.print(JSON.stringify(report, null, 2));
       else {
         for (const { name, status, detail, advice } of report.checks) {
           context.print(`${MARKS[status]}  ${name.padEnd(10)} ${detail}`);

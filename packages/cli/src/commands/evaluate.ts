@@ -37,7 +37,7 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
   const overrides = [...(options.set ?? [])];
   if (options.checkpoint !== undefined)
     overrides.unshift(`initializer=${JSON.stringify({ use: 'load', path: options.checkpoint })}`);
-  const loaded = await loadEvaluationConfig({ file, overrides, plugins: defaultPlugins });
+  const loaded = await loadEvaluationConfig({ file, overrides, plugins: defaultPlugins, onCode: context.noteCode });
   const { config } = loaded;
   const engine = { ...config.engine, mode: options.engine ?? config.engine.mode };
   const logger = await openLogger(context);

@@ -12,7 +12,9 @@ export function addPluginsCommand(program: Command, context: CommandContext): vo
     .option('--json', 'as JSON')
     .action(async (options: { plugin?: string[]; json?: boolean }) => {
       const { loadRegistry } = await import('@graft/core');
-      const registry = await loadRegistry([...defaultPlugins, ...(options.plugin ?? [])], [process.cwd(), __dirname]);
+      const registry = await loadRegistry([...defaultPlugins, ...(options.plugin ?? [])], [process.cwd(), __dirname], {
+        onCode: context.noteCode,
+      });
       const components = registry.list().map(({ definition, plugin, version, origin }) => ({
         interface: definition.interface,
         id: definition.id,

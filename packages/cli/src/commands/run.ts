@@ -13,7 +13,6 @@ import type { EngineMode } from '@graft/engine';
 interface RunCommandOptions {
   set?: string[];
   resume?: string | true;
-  fromLastGood?: boolean;
   engine?: EngineMode;
   workers?: string;
   rank?: number;
@@ -30,10 +29,6 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .argument('[config]', 'yaml, json, ts or js; default: graft.config.* in this folder or above it')
     .option('--set <key=value>', 'override one key of the config, e.g. --set train.steps=100; may be repeated', collect)
     .option('--resume [id]', 'go on with the newest unfinished run of that name, or with the run of that id')
-    .option(
-      '--from-last-good',
-      'with --resume: check every byte of the checkpoints, go on from the newest one that is whole, and set newer ones aside',
-    )
     .addOption(engineOption())
     .option('--workers <list>', 'train together with other processes: host:port of all of them, with commas, in order')
     .option(
@@ -79,7 +74,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
   if (several && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const group = await workersOf(options, variable);
   const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
-  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
+  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins, onCode: context.noteCode });
   const { config } = loaded;
   const engine = { ...config.engine, mode: options.engine ?? config.engine.mode };
   const logger = await openLogger(context);
@@ -94,7 +89,6 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
           { ...loaded, config: { ...config, engine } },
           {
             resume: options.resume,
-            fromLastGood: options.fromLastGood,
             signal,
             logger,
             quiet: context.globals.quiet ?? false,
@@ -121,8 +115,6 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
 
 function checkWorkerOptions(options: RunCommandOptions): void {
   const { workers, rank, localWorkers } = options;
-  if (options.fromLastGood && options.resume === undefined)
-    throw new UsageMistake('--from-last-good belongs to --resume: it says which checkpoint of a run to go on from.');
   if (workers !== undefined && localWorkers !== undefined)
     throw new UsageMistake('--local-workers starts a group of its own; give it, or --workers with --rank.');
   if ((workers === undefined) !== (rank === undefined))

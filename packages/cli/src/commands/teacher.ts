@@ -69,7 +69,7 @@ async function cache(context: CommandContext, file: string | undefined, options:
     throw new UsageMistake('--top-k and --sample contradict each other: give one of them.');
   const { formatDuration, loadConfig, withInterrupt } = await import('@graft/core');
   const { cacheTeacher } = await import('@graft/objectives');
-  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins });
+  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins, onCode: context.noteCode });
   const engine = { ...loaded.config.engine, mode: options.engine ?? loaded.config.engine.mode };
   const { logEvery } = loaded.config.train;
   const logger = await openLogger(context);

@@ -2,22 +2,71 @@ import { openRegularFile } from '@graft/engine';
 import { createJiti } from 'jiti';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { reasonOf } from '../reason';
+import { CodeCache } from './code-cache';
+import { ownersOf, untrustedPackage } from './trust';
+
+const { version: JITI_VERSION } = createRequire(__filename)('jiti/package.json') as { version: string };
 
 /** What a config or a plugin written in code imports from, wherever it lies. */
 const HOST_PACKAGES = ['@graft/core', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
 
-/** Runs a TypeScript or JavaScript file. One that lies outside of any project gets Graft's packages from this one. */
-export async function importCode(file: string, options: { default?: true } = {}): Promise<unknown> {
+type Jiti = ReturnType<typeof createJiti>;
+
+/** Code on its way to run. */
+export interface NamedCode {
+  readonly path: string;
+  /** The package that it is of, with its version, where it was named by that. */
+  readonly package?: string;
+}
+
+/** Gets to know of code before it runs. The same file may come several times. */
+export type OnCode = (code: NamedCode) => void;
+
+export interface ImportOptions {
+  /** The default export is wanted. */
+  readonly default?: true;
+  /** Of the file, and of the TypeScript that it imports. */
+  readonly onCode?: OnCode;
+}
+
+/**
+ * Runs a TypeScript or JavaScript file. One that lies outside of any project gets Graft's packages from this one. Throws
+ * FileProblem for what is not a regular file, and whatever the code throws.
+ */
+export async function importCode(file: string, { onCode, ...options }: ImportOptions = {}): Promise<unknown> {
   // A FIFO would keep the loader waiting for ever.
   await (await openRegularFile(file)).close();
+  onCode?.({ path: file });
   const near = createRequire(file);
   const host = createRequire(__filename);
   const alias: Record<string, string> = {};
-  for (const name of HOST_PACKAGES) if (!resolveFrom(near, name)) alias[name] = resolveFrom(host, name) ?? name;
-  return createJiti(file, { interopDefault: true, alias }).import(file, options);
+  const folder = dirname(file);
+  for (const name of HOST_PACKAGES) {
+    const found = resolveFrom(near, name);
+    // What others have put above the file is no project that it lies in.
+    if (found === undefined || untrustedPackage(name, found, folder, ownersOf(folder)))
+      alias[name] = resolveFrom(host, name) ?? name;
+  }
+  const settings = { interopDefault: true, alias, fsCache: false, esmEvalTempFile: false };
+  const compiler = createJiti(file, settings);
+  const cache = new CodeCache();
+  return createJiti(file, {
+    ...settings,
+    transform: (source) => {
+      if (source.filename !== undefined && source.ts) onCode?.({ path: source.filename });
+      return { code: compiled(compiler, cache, source) };
+    },
+  }).import(file, options);
+}
+
+/** jiti's own cache lies in a temporary folder that every user can write to, and runs what it finds there. */
+function compiled(compiler: Jiti, cache: CodeCache, source: Parameters<Jiti['transform']>[0]): string {
+  const versions = [JITI_VERSION, process.versions.node];
+  return cache.get([versions, source], () => compiler.transform(source));
 }
 
 /** jiti's message of a syntax error; Babel counts columns from 0. */

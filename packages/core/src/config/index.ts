@@ -1,11 +1,13 @@
 import { ConfigError } from '@graft/engine';
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Registry } from '../registry';
+import type { OnCode } from './code';
 import { show } from './issues';
 import { isObject, Origins } from './merge';
 import { applyOverrides } from './overrides';
 import { isFile, PluginLoader, type PluginReference } from './plugins';
 import { ConfigReader, searchConfigFile } from './read';
+import { ownersOf } from './trust';
 import type { EvaluationConfig, ExperimentConfig } from './schema';
 import { validateConfig, validateEvaluationConfig, type WrittenConfig } from './validate';
 
@@ -22,6 +24,7 @@ export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
 export { loadPlugin, type PluginReference } from './plugins';
 export { parseOverride } from './overrides';
+export type { NamedCode, OnCode } from './code';
 
 export interface LoadOptions {
   /** yaml, json, ts or js. Without `file` and `value`, `graft.config.*` is searched from `workingFolder` upwards. */
@@ -34,6 +37,8 @@ export interface LoadOptions {
   plugins?: readonly PluginReference[];
   /** Default: the process's. */
   workingFolder?: string;
+  /** Gets to know of configs and plugins that are code, before they run; of Graft's own plugins not. */
+  onCode?: OnCode;
 }
 
 export interface LoadedExperiment {
@@ -42,8 +47,12 @@ export interface LoadedExperiment {
 }
 
 /** Loads plugins into a registry: `graft plugins` needs no config. */
-export async function loadRegistry(plugins: readonly PluginReference[], folders: readonly string[]): Promise<Registry> {
-  const loader = new PluginLoader(...folders);
+export async function loadRegistry(
+  plugins: readonly PluginReference[],
+  folders: readonly string[],
+  { onCode }: { onCode?: OnCode } = {},
+): Promise<Registry> {
+  const loader = new PluginLoader(folders, { onCode });
   for (const reference of plugins) await loader.add(reference);
   return loader.registry;
 }
@@ -71,7 +80,7 @@ async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
   const workingFolder = resolve(options.workingFolder ?? process.cwd());
   const file = await findConfig(options, workingFolder);
   const origins = new Origins(file);
-  const reader = new ConfigReader(origins);
+  const reader = new ConfigReader(origins, options.onCode);
   if (file !== undefined) await reader.addFile(file);
   if (options.value !== undefined) {
     if (!isObject(options.value)) throw new ConfigError('A config should be an object.', { code: 'config.shape' });
@@ -85,14 +94,20 @@ async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
     throw new ConfigError(`plugins: expected a list, got ${show(named)}.`, { code: 'config.plugins' });
   }
   const configFolder = file === undefined ? workingFolder : dirname(file);
-  const plugins = new PluginLoader(configFolder, workingFolder);
+  const plugins = new PluginLoader([configFolder, workingFolder], {
+    onCode: options.onCode,
+    owners: file === undefined ? [] : ownersOf(configFolder),
+  });
   for (const reference of options.plugins ?? []) {
     await plugins.add(
       typeof reference === 'string' && isFile(reference) ? resolve(workingFolder, reference) : reference,
     );
   }
   for (const [i, reference] of (named as PluginReference[]).entries()) {
-    await plugins.add(reference, origins.get(`plugins.${i}`)?.folder);
+    const { folder, source } = origins.get(`plugins.${i}`) ?? {};
+    // Who wrote a config that was named is trusted.
+    const owners = folder !== undefined && source !== undefined && isAbsolute(source) ? ownersOf(folder) : [];
+    await plugins.add(reference, folder, owners);
   }
   const { registry, names } = plugins;
   return { written: raw, registry, origins, pluginNames: names, workingFolder };

@@ -1,16 +1,24 @@
-import { PluginError } from '@graft/engine';
+import { openRegularFile, PluginError } from '@graft/engine';
 import { createJiti } from 'jiti';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { isAbsolute, join, resolve } from 'node:path';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isPlugin, type Plugin } from '../plugin';
 import { Registry } from '../registry';
-import { importCode, loadReason } from './code';
+import { importCode, loadReason, type OnCode } from './code';
 import { show } from './issues';
+import { checkFoundPackage } from './trust';
 
 /** A package's name, a file, or a plugin itself. */
 export type PluginReference = string | Plugin;
+
+export interface PluginOptions {
+  /** Gets to know of a plugin's file before it runs; of Graft's own not. */
+  readonly onCode?: OnCode;
+  /** Users whose packages are loaded as well: by default this process's user's and root's. */
+  readonly owners?: readonly number[];
+}
 
 const INLINE = 'the config itself';
 
@@ -33,11 +41,12 @@ function pick(module: unknown, name: string): Plugin {
 
 /**
  * Loads a plugin: a package (looked for from each of `folders` in turn), a local file relative to the first folder, or a
- * value that is one already. Throws PluginError in one sentence.
+ * value that is one already. Throws PluginError in one sentence, for a package that another user has put there too.
  */
 export async function loadPlugin(
   reference: PluginReference,
   folders: readonly string[],
+  { onCode, owners = [] }: PluginOptions = {},
 ): Promise<{ plugin: Plugin; origin: string; file?: string }> {
   if (typeof reference !== 'string') {
     if (isPlugin(reference)) return { plugin: reference, origin: INLINE };
@@ -51,11 +60,17 @@ export async function loadPlugin(
     if (!existsSync(file)) {
       throw new PluginError(`Plugin file ${file} does not exist.`, { code: 'plugin.not-found', exitCode: 2 });
     }
-    return { plugin: await loadPluginFile(file, reference), origin: file, file };
+    return { plugin: await loadPluginFile(file, reference, onCode), origin: file, file };
   }
   for (const folder of folders) {
     const file = resolvePackage(reference, folder);
-    if (file) return { plugin: await loadPluginFile(file, reference), origin: `package ${reference}`, file };
+    if (file === undefined) continue;
+    // What is installed beside Graft itself is as much to be trusted as Graft.
+    const isBesideGraft = file === resolvePackage(reference, __dirname);
+    if (!isBesideGraft) checkFoundPackage(reference, file, folder, owners);
+    if (!(isBesideGraft && reference.startsWith('@graft/')))
+      onCode?.({ path: file, package: [reference, versionOf(reference, file)].filter(Boolean).join(' ') });
+    return { plugin: await loadPluginFile(file, reference), origin: `package ${reference}`, file };
   }
   throw new PluginError(`Plugin "${reference}" is not installed (looked from ${folders.join(', ')}).`, {
     code: 'plugin.not-found',
@@ -65,8 +80,19 @@ export async function loadPlugin(
 }
 
 /** A plugin out of the file that it was found in before. Throws PluginError. */
-export async function loadPluginFile(file: string, name: string): Promise<Plugin> {
-  return pick(await load(file, name), name);
+export async function loadPluginFile(file: string, name: string, onCode?: OnCode): Promise<Plugin> {
+  return pick(await load(file, name, onCode), name);
+}
+
+/** Of a package's file; undefined where its package.json does not say. */
+function versionOf(name: string, file: string): string | undefined {
+  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
+    const manifest = join(folder, 'package.json');
+    if (!existsSync(manifest)) continue;
+    const found = createRequire(file)(manifest) as { name?: unknown; version?: unknown };
+    if (found.name === name) return typeof found.version === 'string' ? found.version : undefined;
+  }
+  return undefined;
 }
 
 function resolvePackage(name: string, folder: string): string | undefined {
@@ -76,14 +102,17 @@ function resolvePackage(name: string, folder: string): string | undefined {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_PACKAGE_PATH_NOT_EXPORTED') return undefined;
     // A package for `import` alone.
-    const url = createJiti(from).esmResolve(name, { try: true, conditions: ['node', 'import'] });
+    const url = createJiti(from, { fsCache: false }).esmResolve(name, { try: true, conditions: ['node', 'import'] });
     return url?.startsWith('file:') ? fileURLToPath(url) : url;
   }
 }
 
-async function load(file: string, name: string): Promise<unknown> {
+async function load(file: string, name: string, onCode: OnCode | undefined): Promise<unknown> {
   try {
-    return await (/\.[cm]?ts$/.test(file) ? importCode(file) : requireOrImport(file));
+    if (/\.[cm]?ts$/.test(file)) return await importCode(file, { onCode });
+    await (await openRegularFile(file)).close();
+    onCode?.({ path: file });
+    return await requireOrImport(file);
   } catch (cause) {
     throw new PluginError(`Plugin "${name}" fails to load: ${await loadReason(file, cause)}.`, {
       code: 'plugin.load',
@@ -114,17 +143,27 @@ export class PluginLoader {
   private readonly origins = new Set<string>();
   private readonly folders: readonly string[];
 
-  constructor(...folders: readonly string[]) {
+  /** `folders`: where packages and relative files are looked for. */
+  constructor(
+    folders: readonly string[],
+    private readonly options: PluginOptions = {},
+  ) {
     // The last place to look is beside this package: where the host's own plugins are.
     this.folders = [...folders, __dirname];
   }
 
-  /** `home`: the folder to which a relative file belongs, where it is not the first one. */
-  async add(reference: PluginReference, home?: string): Promise<void> {
+  /**
+   * `home`: the folder to which a relative file belongs, where it is not the first one. `owners`: who is trusted beside those
+   * of the options.
+   */
+  async add(reference: PluginReference, home?: string, owners: readonly number[] = []): Promise<void> {
     // A resolved config names the plugins that were given as values, and they are given again.
     if (typeof reference === 'string' && this.registry.originOf(reference) === INLINE) return;
     const folders = [...new Set(home === undefined ? this.folders : [home, ...this.folders])];
-    const { plugin, origin, file } = await loadPlugin(reference, folders);
+    const { plugin, origin, file } = await loadPlugin(reference, folders, {
+      ...this.options,
+      owners: [...(this.options.owners ?? []), ...owners],
+    });
     // A resolved config names the default plugins too; loading it again must not register them twice.
     if (origin !== INLINE && this.origins.has(origin)) return;
     this.registry.register(plugin, origin, file);

@@ -2,17 +2,18 @@ import { parseJson, readTextFile } from '@graft/checkpoint';
 import { ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES, openRegularFile } from '@graft/engine';
 import { dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../reason';
-import { importCode, loadReason } from './code';
+import { importCode, loadReason, type OnCode } from './code';
 import { show } from './issues';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
 import { searchUpwards } from './search';
+import { checkFoundConfig } from './trust';
 import { parseYaml, withoutValues } from './yaml';
 
-type Loader = (file: string) => unknown;
+type Loader = (file: string, onCode: OnCode | undefined) => unknown;
 
-const loadCode: Loader = async (file) => {
+const loadCode: Loader = async (file, onCode) => {
   try {
-    return await importCode(file, { default: true });
+    return await importCode(file, { default: true, onCode });
   } catch (cause) {
     if (cause instanceof GraftError || cause instanceof FileProblem) throw cause;
     throw new Error(await loadReason(file, cause), { cause });
@@ -52,15 +53,19 @@ const SEARCH_PLACES = [
   '.graftrc.json',
 ];
 
-/** `graft.config.*`, or a `.graftrc`, in the folder or the nearest one above it. */
-export const searchConfigFile = (folder: string): Promise<string | undefined> => searchUpwards(folder, SEARCH_PLACES);
+/** `graft.config.*`, or a `.graftrc`, in the folder or the nearest one above it. Throws ConfigError for one that another user put there. */
+export async function searchConfigFile(folder: string): Promise<string | undefined> {
+  const file = await searchUpwards(folder, SEARCH_PLACES);
+  if (file !== undefined) checkFoundConfig(file);
+  return file;
+}
 
-async function readOne(file: string, namedBy?: string): Promise<ConfigTree> {
+async function readOne(file: string, namedBy: string | undefined, onCode: OnCode | undefined): Promise<ConfigTree> {
   let value: unknown;
   try {
     const load = LOADERS[extname(file)] as Loader | undefined;
     if (!load) throw new Error(await oddName(file));
-    value = await load(file);
+    value = await load(file, onCode);
     if (typeof value === 'function') value = await (value as () => unknown)();
   } catch (cause) {
     if (cause instanceof GraftError) throw cause;
@@ -87,7 +92,10 @@ export class ConfigReader {
   readonly config: ConfigTree = {};
   private readonly done = new Set<string>();
 
-  constructor(private readonly origins: Origins) {}
+  constructor(
+    private readonly origins: Origins,
+    private readonly onCode?: OnCode,
+  ) {}
 
   /** Throws ConfigError when the file, or one that it extends, cannot be read, or extends itself. */
   async addFile(file: string, chain: readonly string[] = []): Promise<void> {
@@ -98,7 +106,7 @@ export class ConfigReader {
     }
     // A base of two bases counts once: laid down again it would undo what the first one changed.
     if (this.done.has(file)) return;
-    const value = await readOne(file, chain.at(-1));
+    const value = await readOne(file, chain.at(-1), this.onCode);
     await this.addValue(value, { folder: dirname(file), source: file }, [...chain, file]);
     this.done.add(file);
   }

@@ -11,7 +11,6 @@ export { TrainingLoop } from './loop';
 export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 export { TrainingError } from './errors';
 export { type NamedEvaluator } from './evaluations';
-export { findSnapshot, readParameters, readOptimizerState, writeSnapshot } from './snapshots';
-export type { TrainerState } from './trainer-state';
+export { findSnapshot, readParameters, readOptimizerState, writeSnapshot, type TrainerState } from './snapshots';
 export { Trackers } from './trackers';
 export { formatDuration } from './progress';

@@ -1,3 +1,11 @@
+export {
+  findUntrusted,
+  makePrivateFolder,
+  mendingCommand,
+  untrustedEntry,
+  type TrustOptions,
+  type Untrusted,
+} from './ownership';
 export { FileProblem, systemReason } from './problem';
 export { readInput, type InputOptions } from './input';
 export {

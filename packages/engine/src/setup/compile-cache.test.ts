@@ -1,7 +1,20 @@
-import { mkdtempSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { sweep } from './compile-cache';
+import { temporaryFolder } from '../../../../test/support';
+import { sweep, useCompileCache } from './compile-cache';
 
 const DAY_SECONDS = 86_400;
 
@@ -19,4 +32,57 @@ test('programs that were not read for a month go, and files that were never fini
   put('writing.pb.tmp', 0);
   sweep(folder, now);
   expect(readdirSync(folder).sort()).toEqual(['kept.pb', 'writing.pb.tmp']);
+});
+
+describe('programs that others could have put there', () => {
+  const environment = { ...process.env };
+  beforeEach(() => {
+    process.env.GRAFT_CACHE = join(temporaryFolder(), 'cache');
+    delete process.env.TF_XLA_FLAGS;
+  });
+  afterEach(() => {
+    process.env = { ...environment };
+    jest.restoreAllMocks();
+  });
+
+  test('the folder is closed to others; what was written while it was open goes', () => {
+    const own = useCompileCache({ folder: '/library' })!;
+    expect(statSync(own).mode & 0o777).toBe(0o700);
+    writeFileSync(join(own, 'mine.pb'), '');
+    expect(useCompileCache({ folder: '/library' })).toBe(own);
+    expect(readdirSync(own)).toEqual(['mine.pb']);
+    chmodSync(own, 0o777);
+    expect(useCompileCache({ folder: '/library' })).toBe(own);
+    expect(readdirSync(own)).toEqual([]);
+    expect(statSync(own).mode & 0o777).toBe(0o700);
+  });
+
+  test('links and files of others are removed before the library sees them', () => {
+    const own = useCompileCache({ folder: '/library' })!;
+    symlinkSync('/etc/passwd', join(own, 'link.pb'));
+    if (process.getuid!() === 0) {
+      writeFileSync(join(own, 'planted.pb'), '');
+      chownSync(join(own, 'planted.pb'), 54_321, 54_321);
+    }
+    useCompileCache({ folder: '/library' });
+    expect(readdirSync(own)).toEqual([]);
+    expect(existsSync('/etc/passwd')).toBe(true);
+  });
+
+  test('a cache that others can write to is not used, and a warning says so', () => {
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
+    const cache = process.env.GRAFT_CACHE!;
+    mkdirSync(cache);
+    chmodSync(cache, 0o777);
+    expect(useCompileCache({ folder: '/library' })).toBeUndefined();
+    expect(process.env.TF_XLA_FLAGS).toBeUndefined();
+    expect(warn).toHaveBeenCalledWith(
+      `Compiled programs are not kept: ${cache} is not yours alone (every user can write to it (mode 0777)).`,
+      expect.anything(),
+    );
+    rmSync(cache, { recursive: true });
+    mkdirSync(cache);
+    symlinkSync(temporaryFolder(), join(cache, 'compiled'));
+    expect(useCompileCache({ folder: '/library' })).toBeUndefined();
+  });
 });

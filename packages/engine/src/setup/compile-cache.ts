@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, rmSync, type Stats } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { cacheFolder, type NativeLibrary } from './find';
+import { findUntrusted, makePrivateFolder, untrustedEntry } from '../files';
+import { cacheFolder } from './cache-folder';
+import type { NativeLibrary } from './find';
+import { warnOfUntrusted } from './trust';
 
 /** Programs that no run has asked for in so many days are removed. */
 const KEPT_DAYS = 30;
@@ -10,16 +13,29 @@ const KEPT_DAYS = 30;
 const UNFINISHED = /\.tmp$/;
 const HOUR_MS = 3_600_000;
 
+/** The programs of all libraries. */
+export function compiledFolder(): string {
+  return join(cacheFolder(), 'compiled');
+}
+
 /**
  * Makes the library keep what XLA compiles in a folder, and find it there in later processes. Must be called before the
- * library is loaded, which reads its settings from the environment. Returns the folder.
+ * library is loaded, which reads its settings from the environment. Returns the folder; undefined, after a warning, where
+ * somebody else could have put programs there.
  *
  * Compiled code belongs to one library on one kind of processor: others get folders of their own.
  */
-export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string {
+export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string | undefined {
   const machine = `${cpus()[0]?.model ?? 'unknown'} ${library.folder}`;
-  const own = join(cacheFolder(), 'compiled', createHash('sha256').update(machine).digest('hex').slice(0, 16));
-  mkdirSync(own, { recursive: true });
+  const own = join(compiledFolder(), createHash('sha256').update(machine).digest('hex').slice(0, 16));
+  // Programs in a folder that was open to others may have changed places.
+  const before = findUntrusted(cacheFolder(), own);
+  if (before?.path === own && before.kind === 'mode') rmSync(own, { recursive: true, force: true });
+  const untrusted = makePrivateFolder(cacheFolder(), own);
+  if (untrusted) {
+    warnOfUntrusted('Compiled programs are not kept', untrusted);
+    return undefined;
+  }
   sweep(own, Date.now());
   const flags = [
     process.env.TF_XLA_FLAGS,
@@ -32,17 +48,25 @@ export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string 
   return own;
 }
 
-/** Removes programs that were not read for long, and files that were never finished. */
+/**
+ * Removes programs that were not read for long, files that were never finished, and whatever is not a file of this user's: the
+ * library would run it.
+ */
 export function sweep(folder: string, now: number): void {
   for (const name of readdirSync(folder)) {
     const file = join(folder, name);
     try {
-      const { atimeMs, mtimeMs } = statSync(file);
-      const unused = now - Math.max(atimeMs, mtimeMs);
-      if (unused > KEPT_DAYS * 24 * HOUR_MS || (UNFINISHED.test(name) && unused > HOUR_MS))
-        rmSync(file, { force: true });
+      const entry = lstatSync(file);
+      const unused = now - Math.max(entry.atimeMs, entry.mtimeMs);
+      if (unused > KEPT_DAYS * 24 * HOUR_MS || (UNFINISHED.test(name) && unused > HOUR_MS) || isForeign(file, entry))
+        rmSync(file, { recursive: true, force: true });
     } catch {
       // Another process was faster.
     }
   }
+}
+
+/** The folder is the user's alone, so that a mode that lets others write opens nothing to them. */
+function isForeign(file: string, entry: Stats): boolean {
+  return !entry.isFile() || untrustedEntry(file, entry)?.kind === 'owner';
 }

