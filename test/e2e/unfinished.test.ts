@@ -1,3 +1,4 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../support';
 import { graft, readJson, write, type Outcome } from './graft';
@@ -55,10 +56,21 @@ function run(name: string, then: string, threads: number): Promise<Outcome> {
 }
 
 describe('a run whose data never come ends with status 1', () => {
-  it.each(['wait', 'exit'])('where nothing is left to happen in its own thread: %s', async (then) => {
-    const { status, stderr } = await run(`own-${then}`, then, 0);
+  it('where somebody ends the process', async () => {
+    const { status, stderr } = await run('own-exit', 'exit', 0);
     expect(stderr).toContain('graft: the process ended before the command was done.\n');
     expect(status).toBe(1);
+  });
+
+  it('where nothing is left to happen in its own thread, and keeps the steps that it did', async () => {
+    const { status, stderr } = await run('own-wait', 'wait', 0);
+    expect(stderr).toContain(
+      'graft: Dataset "ending/ending" has not returned an item, and never will: nothing is left in this process that it could wait for.\n',
+    );
+    expect(status).toBe(1);
+    const latest = join(folder, 'runs', 'own-wait', 'latest');
+    expect(readJson(join(latest, 'run.json'))).toMatchObject({ status: 'failed', steps: 2 });
+    expect(readdirSync(join(latest, 'checkpoints'))).toEqual(['step-2']);
   });
 
   it.each([

@@ -1,15 +1,19 @@
 import { writeSync } from 'node:fs';
+import { INTERRUPTED } from './context';
 import { main } from './program';
 import { describeError } from './report-error';
+
+/** How long an interrupted command may still hold the process. */
+const HANGING_MS = 2000;
 
 const UNFINISHED = `graft: the process ended before the command was done.
 Something called process.exit, or waits for what never comes: a plugin's promise that is never resolved, for one.
 `;
 
-/** A reader that went away (`graft inspect … | head`) is no failure, and must not cost a run its checkpoint. */
+/** A reader that went away (`graft inspect … | head`), or a terminal that was closed, is no failure, and must not cost a run its checkpoint. */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
+    if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
   });
 }
 
@@ -22,6 +26,8 @@ let done = false;
 void main(process.argv).then((exitCode) => {
   done = true;
   process.exitCode = exitCode;
+  // What hung may hold the process: a dataset's connection, or a thread in a loop without end.
+  if (exitCode === INTERRUPTED) setTimeout(() => process.exit(), HANGING_MS).unref();
 });
 
 /**

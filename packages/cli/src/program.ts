@@ -19,7 +19,7 @@ import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
-import type { CommandContext } from './context';
+import { INTERRUPTED, type CommandContext } from './context';
 import { refuseEmptyValues } from './empty-values';
 import { isStartedByWorker0 } from './local-workers';
 import { describeError } from './report-error';
@@ -99,6 +99,11 @@ export async function main(argv: readonly string[], streams: MainStreams = proce
   } catch (error) {
     // commander has printed its own message already.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    if ((error as { code?: unknown }).code === 'run.interrupted') {
+      // The user knows why it stopped; in what is worth a line.
+      context.note((error as Error).message);
+      return INTERRUPTED;
+    }
     const { text, exitCode } = describeError(error, context.globals.debug ?? false);
     streams.stderr.write(text);
     return exitCode;

@@ -15,6 +15,7 @@ import type { Registry } from './registry';
 import { unmasked } from './secrets/mask';
 import { isNewWarning, MASK, redact } from './secrets/redact';
 import { isSecret } from './secrets/secret';
+import { beginCall } from './training/pending';
 import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
 
 /** A component named in a config, its options beside `use`; checked when the config was loaded. */
@@ -139,10 +140,14 @@ class Factory implements ComponentFactory {
     child.register(RANDOM, { useValue: random });
     child.register(COMPONENTS, { useValue: nested });
     let made: unknown;
+    // Datasets read whole files when they are made, which may take long, or for ever.
+    const end = interface_ === 'dataset' ? beginCall(`${asker} has not opened`) : undefined;
     try {
       made = await this.make(definition, child, { options, random, components: nested, asker });
     } catch (error) {
       throw explain(error, asker, this.services);
+    } finally {
+      end?.();
     }
     checkMade(interface_, made, asker);
     nameComponent(made, asker);

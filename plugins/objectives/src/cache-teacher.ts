@@ -18,6 +18,7 @@ import {
   silentLogger,
   specialTokenPolicy,
   storedSpecialTokens,
+  watchCalls,
 } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
@@ -95,6 +96,7 @@ export async function cacheTeacher(
   const random = createRandom(config.seed);
   const unread = { name: config.name, id: '', folder, config: config as unknown as JsonValue };
   const first = createComponentFactory(registry, { engine, random, logger, run: unread });
+  const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (sentence) => logger.warn(sentence));
   const owned: { dispose?(): void }[] = [];
   const own = <T extends { dispose?(): void }>(resource: T): T => {
     owned.push(resource);
@@ -143,6 +145,7 @@ export async function cacheTeacher(
     );
     return await fill({ config, objective, dataset, student, variant, writer, asked, random, folder, options });
   } finally {
+    stopWatching();
     for (const resource of owned.reverse()) resource.dispose?.();
   }
 }
@@ -178,7 +181,8 @@ async function fill(filling: Filling): Promise<CacheTeacherResult> {
   });
   try {
     while (step < steps && !options.signal?.aborted) {
-      const batch = await loader.next();
+      const batch = await loader.nextUnless(options.signal);
+      if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
       if (variantAt(step) === filling.variant) await addMissing(batch.fields, student, writer, asked);
       step++;

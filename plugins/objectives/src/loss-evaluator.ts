@@ -9,6 +9,7 @@ import {
   defineComponent,
   tokenizerClash,
   uploadBatch,
+  watchedItems,
   type BatchTensors,
   type ComponentContext,
   type ComponentSpec,
@@ -166,7 +167,7 @@ export class LossEvaluator implements Evaluator {
     const examples = { model, random: random.fork('examples'), variant };
     const cut = (): void => dataset.cut?.(objective.exampleTokens?.(examples, firstExample + items.length));
     cut();
-    for await (const item of dataset) {
+    for await (const item of watchedItems(dataset)) {
       items.push(item);
       cut();
       if (items.length < size) continue;

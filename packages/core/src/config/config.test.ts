@@ -40,7 +40,7 @@ test('defaults are filled and written out whole', async () => {
       explodingLossFactor: 10,
       groups: [],
       keepCheckpoints: 2,
-      loader: { threads: 1, batchesAhead: 2 },
+      loader: { threads: 1, batchesAhead: 2, warnAfterSeconds: 60 },
       logEvery: 10,
       microBatches: 1,
       nonFinite: 'stop',

@@ -37,6 +37,11 @@ export const ParameterGroupSection = z
 export const LoaderSection = z.strictObject({
   threads: count().default(1).describe('threads that read and tokenise; 0: the one that trains, while a step computes'),
   batchesAhead: z.number().int().positive().default(2).describe('batches that the threads make before they are wanted'),
+  warnAfterSeconds: z
+    .number()
+    .nonnegative()
+    .default(60)
+    .describe('seconds without an item after which a dataset is named in the log; 0: never'),
 });
 
 export const TrainSection = z.strictObject({

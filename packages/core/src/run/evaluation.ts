@@ -13,6 +13,7 @@ import {
   storedSpecialTokens,
 } from '../special-tokens';
 import { Evaluations, type NamedEvaluator } from '../training/evaluations';
+import { Interrupted, unlessStuck, watchCalls } from '../training/pending';
 import { Trackers } from '../training/trackers';
 import { RunFolder, type EvaluationRecord } from './folder';
 import { Owned } from './owned';
@@ -20,6 +21,9 @@ import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
 import { findRecord } from './tokenizer-files';
 import { versions } from './versions';
+
+/** As of `train.loader`, which need not be there. */
+const WARN_AFTER_SECONDS = 60;
 
 export interface EvaluationRunOptions {
   /** true: the newest unfinished evaluation of that name; a text: the one of that id. */
@@ -54,6 +58,8 @@ export async function runEvaluation(
   const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
   if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: (text) => logger.info(text) });
   const owned = new Owned(logger);
+  const seconds = config.train?.loader.warnAfterSeconds ?? WARN_AFTER_SECONDS;
+  const stopWatching = watchCalls(seconds, (sentence) => logger.warn(sentence));
   let trackers: Trackers | undefined;
   try {
     logger.info(`${found ? 'Resuming' : 'Evaluation'} ${folder.path}`);
@@ -82,7 +88,8 @@ export async function runEvaluation(
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {
       const { name, component } = evaluatorSection(section);
-      const evaluator = owned.add(`evaluator "${name}"`, await components.create('evaluator', component));
+      const made = await unlessStuck(components.create('evaluator', component), options.signal);
+      const evaluator = owned.add(`evaluator "${name}"`, made);
       evaluators.push({ name, every: 0, evaluator });
     }
     const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
@@ -105,15 +112,16 @@ export async function runEvaluation(
     await trackers.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
   } catch (error) {
+    const status = error instanceof Interrupted ? 'interrupted' : 'failed';
+    const reason = error instanceof Error ? error.message : String(error);
     if (found !== undefined || trackers !== undefined)
-      await folder
-        .update({ status: 'failed', error: error instanceof Error ? error.message : String(error) })
-        .catch(() => undefined);
+      await folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
     else await folder.remove().catch(() => undefined);
-    await trackers?.finish('failed');
+    await trackers?.finish(status);
     throw error;
   } finally {
-    await owned.dispose();
+    stopWatching();
+    await owned.dispose(options.signal?.aborted);
     await folder.release();
   }
 }

@@ -14,6 +14,7 @@ import { checkSource } from '../training/loader';
 import { TrainingLoop } from '../training/loop';
 import type { TrainingParts, TrainingResult } from '../training/loop-types';
 import { loadWarning } from '../training/memory';
+import { Interrupted, unlessStuck, watchCalls } from '../training/pending';
 import { Trackers } from '../training/trackers';
 import type { Registry } from '../registry';
 import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
@@ -64,6 +65,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
   const { threads = options.threads, ...engineOptions } = config.engine;
   const engine = options.engine ?? (await openEngine({ ...engineOptions, threads, precision: config.train.precision }));
   const group = workers && (await joinGroup(engine, config, workers, options.logger ?? silentLogger()));
+  const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (text) => options.logger?.warn(text));
   try {
     const result = group?.rank
       ? await assist(loaded, options, engine, group)
@@ -73,6 +75,8 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
   } catch (error) {
     await group?.fail(redact(error instanceof Error ? error.message : String(error)));
     throw error;
+  } finally {
+    stopWatching();
   }
 }
 
@@ -115,7 +119,7 @@ async function lead(
     const own = await Promise.all(
       config.trackers.map(async (spec) => ({ name: spec.use, tracker: await components.create('tracker', spec) })),
     );
-    const trainer = await prepare({
+    const trainer = await prepared({
       config,
       components,
       registry,
@@ -154,12 +158,11 @@ async function lead(
     }
   } catch (error) {
     const began = found !== undefined || trackers !== undefined;
-    if (began)
-      await folder
-        .update({ status: 'failed', error: error instanceof Error ? error.message : String(error) })
-        .catch(() => undefined);
+    const status = error instanceof Interrupted ? 'interrupted' : 'failed';
+    const reason = error instanceof Error ? error.message : String(error);
+    if (began) await folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
     else await folder.remove().catch(() => undefined);
-    await trackers?.finish('failed');
+    await trackers?.finish(status);
     throw error;
   } finally {
     await folder.release();
@@ -184,7 +187,7 @@ async function assist(
     logger.info(
       `Worker ${group.rank} of ${group.count} (${group.addresses[group.rank]}), run ${run.folder} of worker 0`,
     );
-  const trainer = await prepare({
+  const trainer = await prepared({
     config: { ...config, evaluators: [], callbacks: [] },
     components,
     registry,
@@ -269,6 +272,15 @@ interface Trainer {
   /** For the log. */
   readonly summary: readonly string[];
   dispose(): Promise<void>;
+}
+
+/** `prepare`, but not for longer than the user wants where it hangs in a dataset. */
+async function prepared(job: Job): Promise<Trainer> {
+  const trainer = prepare(job);
+  return unlessStuck(trainer, job.options.signal).catch((error: unknown) => {
+    if (error instanceof Interrupted) void trainer.then((late) => late.dispose()).catch(() => undefined);
+    throw error;
+  });
 }
 
 /** Everything up to the first step; what it made goes again when it throws. */
@@ -364,7 +376,14 @@ async function prepare(job: Job): Promise<Trainer> {
       ...(withoutPolicy ? [earlier] : []),
       ...(settled?.notes ?? []),
     ];
-    return { loop, model, trackers: job.trackers, parameters: count, summary, dispose: () => owned.dispose() };
+    return {
+      loop,
+      model,
+      trackers: job.trackers,
+      parameters: count,
+      summary,
+      dispose: () => owned.dispose(signal?.aborted),
+    };
   } catch (error) {
     await owned.dispose();
     throw error;

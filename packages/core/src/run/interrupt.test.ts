@@ -89,7 +89,7 @@ it('a run that was killed gives the losses of one that was not', async () => {
   expect(await losses(rough)).toEqual(await losses(calm));
 });
 
-it.each(['SIGINT', 'SIGTERM'] as const)(
+it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   '%s finishes the step, saves and stops, even when it comes twice at once',
   async (signal) => {
     const runs = join(scratch, signal);

@@ -1,13 +1,16 @@
 import { constants } from 'node:os';
+import { watchNpm } from './orphan';
 
-const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+/** SIGHUP: the terminal was closed, or the connection to it was lost. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+type Signal = (typeof SIGNALS)[number];
 
 /** One Ctrl-C can arrive twice: from the terminal, and forwarded by npm, which got it too. */
 const ECHO_MS = 400;
 
 /**
- * Runs `fn` with a signal that the first Ctrl-C (or SIGTERM) aborts; a second one ends the process at once.
- * `onFirst` is told of the first.
+ * Runs `fn` with a signal that the first Ctrl-C (or SIGTERM, or SIGHUP, or the end of the npm that runs this process) aborts; a
+ * second Ctrl-C or SIGTERM ends the process at once. `onFirst` is called with the first.
  */
 export async function withInterrupt<T>(
   fn: (signal: AbortSignal) => Promise<T>,
@@ -15,21 +18,26 @@ export async function withInterrupt<T>(
 ): Promise<T> {
   const controller = new AbortController();
   let first = 0;
-  const handle = (signal: (typeof SIGNALS)[number]): void => {
+  const handle = (signal: Signal): void => {
     if (!controller.signal.aborted) {
       first = performance.now();
       controller.abort(signal);
       onFirst?.(signal);
-    } else if (performance.now() - first > ECHO_MS) {
+      // A terminal that is closed sends SIGHUP, and so does its shell: neither is impatient.
+    } else if (signal !== 'SIGHUP' && performance.now() - first > ECHO_MS) {
       process.exit(128 + constants.signals[signal]);
     }
   };
   for (const signal of SIGNALS) process.on(signal, handle);
+  const unwatch = watchNpm(() => {
+    if (!controller.signal.aborted) handle('SIGTERM');
+  });
   try {
     return await fn(controller.signal);
   } finally {
+    unwatch();
     const stopListening = (): void => SIGNALS.forEach((signal) => void process.off(signal, handle));
-    // The echo of a signal must not kill a process that has just stopped as it was told, nor one that is about to exit: this
+    // The echo of a signal must not kill a process that has just stopped as it was asked to, nor one that is about to exit: this
     // timer keeps it alive until no echo can come.
     if (controller.signal.aborted) setTimeout(stopListening, first + ECHO_MS - performance.now());
     else stopListening();

@@ -1,5 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../logger';
 import { reasonOf } from '../reason';
+
+const HASTY_MS = 3000;
 
 /** What a run made, and frees at its end. */
 export class Owned {
@@ -15,12 +18,15 @@ export class Owned {
 
   /**
    * Disposes everything, the last one first. One that fails gets a warning: the run's end, or the error that ended it,
-   * counts for more.
+   * counts for more. With `hasty` none is waited for longer than a few seconds: the user wants to stop, and it may hang.
    */
-  async dispose(): Promise<void> {
+  async dispose(hasty = false): Promise<void> {
     for (const { name, dispose } of this.resources.splice(0).reverse()) {
       try {
-        await dispose();
+        const disposed = Promise.resolve(dispose());
+        if (!hasty) await disposed;
+        else if ((await Promise.race([disposed.then(() => true), sleep(HASTY_MS)])) !== true)
+          this.logger.warn(`${name} could not be disposed within ${HASTY_MS / 1000} s.`);
       } catch (error) {
         this.logger.warn(`${name} could not be disposed: ${reasonOf(error)}.`);
       }

@@ -8,6 +8,7 @@ import { STREAMS } from '../random';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../special-tokens';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
+import { beginCall } from '../training/pending';
 import { Shares, type StatePlace } from '../training/shares';
 import { checkPosition } from '../training/positions';
 import {
@@ -131,7 +132,10 @@ async function begin(
   source?: Source,
 ): Promise<Begun> {
   const { train } = config;
-  if (step > 0) await dataset.restore(data);
+  if (step > 0) {
+    const end = beginCall(`${componentName(dataset, 'the dataset')} has not gone back to where it was`);
+    await dataset.restore(data).finally(end);
+  }
   checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
   const own = source && (await source.parameters());
   const parameters = group ? await shared(group, model, own) : own!;

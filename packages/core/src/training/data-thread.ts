@@ -112,6 +112,7 @@ async function answer(request: ThreadRequest): Promise<void> {
         request.settings,
         () => told.shift() ?? undefined,
         request.cuts ? (batch, index) => lengths[batch - firstTold]?.[index] ?? undefined : undefined,
+        () => Atomics.add((workerData as ThreadData).items, 0, 1),
       );
       return reply({ done: true });
     case 'next': {

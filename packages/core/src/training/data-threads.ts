@@ -8,7 +8,16 @@ import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts
 import type { Logger } from '../logger';
 import type { Registry } from '../registry';
 import { packSecrets } from '../secrets/mask';
-import type { DataEnd, ItemBatch, ItemSettings, ItemSource, TokensOf, VariantOf } from './items';
+import {
+  hasNotReturned,
+  type DataEnd,
+  type ItemBatch,
+  type ItemSettings,
+  type ItemSource,
+  type TokensOf,
+  type VariantOf,
+} from './items';
+import { beginCall } from './pending';
 import {
   disposed,
   revivedError,
@@ -62,6 +71,8 @@ export class ThreadedDataset implements Dataset {
     private at: JsonValue,
     { kind, fields, length, variants, selected, tokenizer, cuts }: Opened,
     private readonly batchesAhead: number,
+    /** How many items the threads have got, all together. */
+    private readonly items: Int32Array,
   ) {
     this.kind = kind;
     this.fields = fields;
@@ -94,12 +105,21 @@ export class ThreadedDataset implements Dataset {
       ),
     );
     const variants = [...(options.variants ?? []), null];
-    const data: ThreadData = { plugins: [...plugins.values()], dataset: packSecrets(dataset), seed, run, variants };
+    const items = new Int32Array(new SharedArrayBuffer(4));
+    const data: ThreadData = {
+      plugins: [...plugins.values()],
+      dataset: packSecrets(dataset),
+      seed,
+      run,
+      variants,
+      items,
+    };
     const threads = Array.from({ length: options.threads }, () => new Thread(workerFile, data, options.logger));
     try {
-      const opened = await Promise.all(threads.map(async (thread) => thread.ask({ ask: 'open' })));
+      const end = beginCall(`dataset "${own.plugin}/${own.definition.id}" has not opened`);
+      const opened = await Promise.all(threads.map(async (thread) => thread.ask({ ask: 'open' }))).finally(end);
       const [first] = opened as { opened: Opened }[];
-      return new ThreadedDataset(threads, first.opened.position, first.opened, options.batchesAhead);
+      return new ThreadedDataset(threads, first.opened.position, first.opened, options.batchesAhead, items);
     } catch (error) {
       const died = threads.find((thread) => thread.failure !== undefined)?.failure;
       for (const thread of threads) void thread.end().catch(() => undefined);
@@ -155,7 +175,8 @@ export class ThreadedDataset implements Dataset {
     fill();
     return {
       next: async () => {
-        const read = await queue[0];
+        const end = beginCall(hasNotReturned(this), () => Atomics.load(this.items, 0));
+        const read = await queue[0].finally(end);
         // What ends the data, or breaks them, stays to be told again.
         if ('ended' in read) return read;
         void queue.shift();

@@ -3,6 +3,7 @@ import type { Evaluator, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
 import { failedAt } from './errors';
+import { unlessStuck } from './pending';
 import { isRecord, kindOf } from './returned';
 
 export interface NamedEvaluator {
@@ -49,13 +50,9 @@ export class Evaluations {
       let metrics: Record<string, number>;
       try {
         // The same stream at every step, so that what changes is the model; `step` is there to fork by.
-        metrics = await evaluator.evaluate({
-          model: this.model,
-          parameters,
-          step,
-          random: this.random.fork(name),
-          signal,
-        });
+        const random = this.random.fork(name);
+        const evaluated = evaluator.evaluate({ model: this.model, parameters, step, random, signal });
+        metrics = await unlessStuck(Promise.resolve(evaluated), signal);
       } catch (error) {
         if (signal?.aborted) return;
         throw failedAt(`Evaluator "${name}" at step ${step}`, error);

@@ -5,7 +5,16 @@ export { Shares, shareOut } from './shares';
 export { workersOf, type Workers } from './workers';
 export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 export { BatchLoader, checkSource, meansVariant, uploadBatch, type LoadedBatch, type LoaderOptions } from './loader';
-export { ItemReader, type DataEnd, type ItemBatch, type ItemSettings, type ItemSource, type Share } from './items';
+export { watchCalls } from './pending';
+export {
+  ItemReader,
+  watchedItems,
+  type DataEnd,
+  type ItemBatch,
+  type ItemSettings,
+  type ItemSource,
+  type Share,
+} from './items';
 export { ThreadedDataset } from './data-threads';
 export { TrainingLoop } from './loop';
 export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';

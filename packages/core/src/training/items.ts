@@ -1,6 +1,8 @@
 import { DataError } from '@graft/engine';
 import { checkFields } from '../batch';
+import { componentName } from '../component-calls';
 import type { Dataset, FieldSpec, HostFields, JsonValue } from '../interfaces';
+import { beginCall } from './pending';
 import { itemDigest, placeDigest, type DataDigests } from './data-digest';
 
 /** Which part of every batch a process computes: the `rank`-th of `count` equal ones. */
@@ -53,6 +55,25 @@ export interface ItemSource {
   close(): Promise<void>;
 }
 
+/** For `beginCall`. */
+export const hasNotReturned = (dataset: Dataset): string =>
+  `${componentName(dataset, 'the dataset')} has not returned an item`;
+
+/** The items of a dataset, for reading that shall be seen where it hangs. */
+export async function* watchedItems(dataset: Dataset): AsyncGenerator<HostFields> {
+  const iterator = dataset[Symbol.asyncIterator]();
+  try {
+    for (;;) {
+      const end = beginCall(hasNotReturned(dataset));
+      const result = await iterator.next().finally(end);
+      if (result.done) return;
+      yield result.value;
+    }
+  } finally {
+    await iterator.return?.();
+  }
+}
+
 /** Examples of a share. Throws DataError where a batch cannot be shared out evenly. */
 export function shareSize(batchSize: number, { count }: Share): number {
   if (batchSize % count === 0) return batchSize / count;
@@ -92,6 +113,8 @@ export class ItemReader implements ItemSource {
     private readonly variantOf: VariantOf = () => undefined,
     /** Default: nothing is asked of the dataset. */
     private readonly tokensOf?: TokensOf,
+    /** Called with each item, and with those that were passed over at once. */
+    private readonly onItem?: () => void,
   ) {
     this.iterator = dataset[Symbol.asyncIterator]();
     this.lane = lane;
@@ -201,6 +224,7 @@ export class ItemReader implements ItemSource {
         continue;
       }
       let skipped = await this.dataset.skip(left);
+      this.onItem?.();
       if (skipped === 0) {
         // The end of a pass, perhaps.
         if (!(await this.read())) return false;
@@ -212,13 +236,19 @@ export class ItemReader implements ItemSource {
   }
 
   private async read(): Promise<HostFields | undefined> {
-    let result = await this.iterator.next();
-    if (result.done) {
-      this.iterator = this.dataset[Symbol.asyncIterator]();
-      result = await this.iterator.next();
+    const end = beginCall(hasNotReturned(this.dataset));
+    try {
+      let result = await this.iterator.next();
+      if (result.done) {
+        this.iterator = this.dataset[Symbol.asyncIterator]();
+        result = await this.iterator.next();
+      }
+      if (result.done) return undefined;
+      this.passed++;
+      this.onItem?.();
+      return result.value;
+    } finally {
+      end();
     }
-    if (result.done) return undefined;
-    this.passed++;
-    return result.value;
   }
 }

@@ -18,6 +18,7 @@ import type { DataDigests } from './data-digest';
 import { failedAt } from './errors';
 import { ItemReader, shareSize, type ItemSource, type Share, type TokensOf, type VariantOf } from './items';
 import { ThreadedDataset } from './data-threads';
+import { unlessAborted } from './pending';
 
 /** A batch ready for the step, and where the data stand behind it. */
 export interface LoadedBatch {
@@ -45,6 +46,8 @@ export class BatchLoader {
   private readonly share: Share;
   private ahead: Promise<LoadedBatch> | undefined;
   private nextStep: number;
+  /** Nobody waited for the last batch. */
+  private left = false;
 
   /**
    * Throws DataError when the dataset cannot give what the objective takes, or a batch cannot be shared out. `step`: steps
@@ -82,6 +85,14 @@ export class BatchLoader {
     return batch;
   }
 
+  /** `next`, or undefined when the signal is aborted first: then nothing more can be asked for, and `close` waits for nothing. */
+  async nextUnless(signal: AbortSignal | undefined): Promise<LoadedBatch | undefined> {
+    this.left = true;
+    const batch = await unlessAborted(this.next(), signal);
+    this.left = batch === undefined;
+    return batch;
+  }
+
   /** Begins to load the batch after the last one; an error comes out of the `next` that asks for it. */
   prefetch(): void {
     this.ahead ??= this.load();
@@ -89,6 +100,8 @@ export class BatchLoader {
   }
 
   async close(): Promise<void> {
+    // It may hang.
+    if (this.left) return void this.source.close().catch(() => undefined);
     await this.ahead?.catch(() => undefined);
     await this.source.close();
   }

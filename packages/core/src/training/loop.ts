@@ -178,7 +178,7 @@ export class TrainingLoop {
     await this.callbacks('onStart', (callback) => callback.onStart?.(context.run));
     await this.evaluate(open);
     while (this.step < settings.steps && !(await this.interrupted())) {
-      await this.oneStep(open);
+      if (!(await this.oneStep(open))) break;
       const due = settings.checkpointEvery > 0 && this.step % settings.checkpointEvery === 0;
       // Before the evaluations, which may fail or take long; a resumed run makes up for them.
       if (due || this.step === settings.steps) await this.checkpoint(open.metrics);
@@ -191,14 +191,16 @@ export class TrainingLoop {
     await this.callbacks('onFinish', (callback) => callback.onFinish?.(context.run));
   }
 
-  private async oneStep({ loader, stepper, metrics, progress }: Open): Promise<void> {
+  /** false where the user stopped the run while it waited for its data: all workers know it, and none does the step. */
+  private async oneStep({ loader, stepper, metrics, progress }: Open): Promise<boolean> {
     const { parts, settings, context } = this;
     const began = performance.now();
-    const batch = await loader.next();
-    checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
+    const batch = await loader.nextUnless(context.signal);
+    if (batch) checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
     const waitSeconds = (performance.now() - began) / 1000;
     // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
     const tokens = await this.tokensOfAll(batch);
+    if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
     const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
@@ -236,18 +238,24 @@ export class TrainingLoop {
       run: context.run,
     };
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
+    return true;
   }
 
   /**
    * Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label, or
-   * the workers' data are not the same.
+   * the workers' data are not the same. undefined where the
+   * user stopped one of them while it waited for its data.
    */
-  private async tokensOfAll({ tokens, fields, digests }: LoadedBatch): Promise<number> {
+  private async tokensOfAll(batch: LoadedBatch | undefined): Promise<number | undefined> {
     const { workers } = this.context;
-    if (!workers) return tokens;
+    if (!workers) return batch?.tokens;
     const { group } = workers;
     const step = this.step + 1;
-    const parts = await group.exchange({ tokens, labelled: hasLabels(fields), data: summary(digests!) });
+    const own = batch && { tokens: batch.tokens, labelled: hasLabels(batch.fields), data: summary(batch.digests!) };
+    const everyone = await group.exchange(own ?? null);
+    const parts = everyone.filter((part) => part !== null);
+    if (!batch || parts.length < everyone.length) return undefined;
+    const { digests } = batch;
     await compareData({
       step,
       dataset: componentName(this.parts.dataset, 'the dataset'),

@@ -21,6 +21,8 @@ export interface ThreadData {
   readonly run?: RunInfo;
   /** Of the objective, each of which the dataset may be asked for. */
   readonly variants: readonly Variant[];
+  /** One number, counted up with each item. */
+  readonly items: Int32Array;
 }
 
 /** null: none. */
