@@ -1,18 +1,8 @@
-import {
-  listRuns,
-  readRunRecord,
-  GraftError,
-  JsonProblem,
-  readJsonFile,
-  streamRegularFile,
-  UsageError,
-  type EvaluationRecord,
-  type RunRecord,
-} from '@graft/core';
-import type { ReadStream } from 'node:fs';
+import { listRuns, UsageError, type EvaluationRecord, type RunRecord } from '@graft/core';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { createInterface } from 'node:readline';
+import { readMetrics, type MetricLines } from './read-metrics';
+import { readRecords } from './records';
 import { thin } from './thin';
 
 /** Points of a series that are drawn; the rest is thinned out. */
@@ -51,14 +41,13 @@ export interface RunData {
   };
 }
 
-/** Reads a run's folder, or a name's (of its latest run). Throws UsageError for what is neither. */
+/**
+ * Reads a run's folder, or a name's (of its latest run). Throws UsageError for what is neither, GraftError for a file that no run
+ * writes.
+ */
 export async function readRun(path: string): Promise<RunData> {
   const folder = await findRun(path);
-  const record = await readRunRecord(folder);
-  const config = (await readJson(join(folder, 'config.json'))) as Record<string, unknown>;
-  const evaluations = ((await readJson(join(folder, 'evaluations.json'), [])) as EvaluationRecord[]).filter(
-    (evaluation) => typeof evaluation === 'object' && evaluation !== null,
-  );
+  const { record, config, evaluations } = await readRecords(folder);
   const lines = await readMetrics(join(folder, 'metrics.jsonl'));
   return {
     folder,
@@ -91,59 +80,6 @@ export async function findRun(path: string): Promise<string> {
   throw new UsageError(`${path} is not a run: there is no run.json in it, nor in its "latest".`, {
     code: 'report.no-run',
     hint: 'Name a run folder (runs/NAME/ID), or the folder of a name (runs/NAME).',
-  });
-}
-
-async function readJson(file: string, missing?: unknown): Promise<unknown> {
-  try {
-    return await readJsonFile(file);
-  } catch (cause) {
-    if (missing !== undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return missing;
-    const what = cause instanceof JsonProblem ? 'does not hold JSON' : 'cannot be read';
-    throw new GraftError(`${file} ${what}: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
-  }
-}
-
-interface MetricLines {
-  readonly steps: number[];
-  readonly tokens: number[];
-  readonly seconds: number[];
-  /** NaN: not a number, or missing in that line. */
-  readonly metrics: Map<string, number[]>;
-}
-
-/** Read as a stream. A line that is only half there is what a run is just writing, or was when it was killed. */
-async function readMetrics(file: string): Promise<MetricLines> {
-  const lines: MetricLines = { steps: [], tokens: [], seconds: [], metrics: new Map() };
-  const exists = await stat(file).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return lines;
-  for await (const text of createInterface({ input: await metricsStream(file), crlfDelay: Infinity })) {
-    let line: Record<string, number | null>;
-    try {
-      line = JSON.parse(text) as Record<string, number | null>;
-    } catch {
-      continue;
-    }
-    const { step, seconds = 0, ...metrics } = line;
-    if (typeof step !== 'number') continue;
-    const count = lines.steps.push(step);
-    lines.seconds.push((lines.seconds.at(-1) ?? 0) + (seconds ?? 0));
-    lines.tokens.push((lines.tokens.at(-1) ?? 0) + (metrics.tokensPerSecond ?? 0) * (seconds ?? 0));
-    for (const [metric, value] of Object.entries(metrics)) {
-      if (!lines.metrics.has(metric)) lines.metrics.set(metric, new Array<number>(count - 1).fill(NaN));
-      lines.metrics.get(metric)!.push(value ?? NaN);
-    }
-    for (const values of lines.metrics.values()) if (values.length < count) values.push(NaN);
-  }
-  return lines;
-}
-
-async function metricsStream(file: string): Promise<ReadStream> {
-  return streamRegularFile(file).catch((cause: unknown) => {
-    throw new GraftError(`${file} cannot be read: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
   });
 }
 
@@ -181,7 +117,14 @@ function evaluationSeries(evaluations: readonly EvaluationRecord[], lines: Metri
       own.values.push(Number.isFinite(value) ? value : null);
     }
   }
-  return [...series].map(([metric, own]) => ({ metric, ...own }));
+  return [...series].map(([metric, own]) => {
+    const kept = thin(
+      own.values.map((value) => value ?? NaN),
+      DRAWN_POINTS,
+    );
+    const of = <T>(all: readonly T[]): T[] => kept.map((index) => all[index]);
+    return { metric, steps: of(own.steps), tokens: of(own.tokens), seconds: of(own.seconds), values: of(own.values) };
+  });
 }
 
 function median(values: readonly number[]): number | undefined {

@@ -5,8 +5,10 @@ const number = (text: string, best = false): Cell => textCell(text, { numeric: t
 
 /** What each run is, a row a run. */
 export function runsTable(runs: readonly RunData[], colors: readonly string[]): string {
-  const named = (config: Readonly<Record<string, unknown>>, section: string): string =>
-    (config[section] as { use?: string } | undefined)?.use ?? '';
+  const named = (config: Readonly<Record<string, unknown>>, section: string): string => {
+    const { use } = (config[section] ?? {}) as { use?: unknown };
+    return typeof use === 'string' ? use : '';
+  };
   const head = ['Run', 'Status', 'Initializer', 'Objective'].map((title) => textCell(title));
   const numbers = ['Parameters', 'Steps', 'Tokens', 'Training', 'Tokens/s', 'Seed'].map((title) => number(title));
   const rows = runs.map(({ title, record, config, totals }, i): Cell[] => [

@@ -1,0 +1,74 @@
+/** What a run's small files must hold, as far as a report shows it: they may come from anywhere. */
+import {
+  GraftError,
+  JsonProblem,
+  readJsonFile,
+  readRunRecord,
+  shortened,
+  type EvaluationRecord,
+  type RunRecord,
+} from '@graft/core';
+import { join } from 'node:path';
+import { z } from 'zod';
+
+/** Bytes of config.json, which stands in the page as it is. */
+const LARGEST_CONFIG_BYTES = 2 ** 20;
+const LARGEST_EVALUATIONS_BYTES = 2 ** 25;
+/** Objects and lists within each other of a config; Graft's own have some ten. */
+const DEEPEST_CONFIG = 64;
+/** Evaluations of a run, and different metrics of all of them, each with a chart. */
+const MOST_EVALUATIONS = 100_000;
+const MOST_METRICS = 2000;
+
+const evaluationsSchema = z
+  .array(
+    z.looseObject({ step: z.number(), evaluator: z.string(), metrics: z.record(z.string(), z.number().nullable()) }),
+  )
+  .max(MOST_EVALUATIONS);
+
+/** run.json, config.json and evaluations.json of a run's folder. Throws GraftError naming the file, and the key that is wrong. */
+export async function readRecords(folder: string): Promise<{
+  readonly record: RunRecord;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly evaluations: readonly EvaluationRecord[];
+}> {
+  const record = await readRunRecord(folder);
+  const configFile = join(folder, 'config.json');
+  const config = await read(configFile, z.record(z.string(), z.unknown()), LARGEST_CONFIG_BYTES);
+  if (depthOf(config) > DEEPEST_CONFIG)
+    throw malformed(configFile, `it has more than ${DEEPEST_CONFIG} objects and lists within each other`);
+  const evaluationsFile = join(folder, 'evaluations.json');
+  const evaluations = await read(evaluationsFile, evaluationsSchema, LARGEST_EVALUATIONS_BYTES, []);
+  const metrics = new Set(
+    evaluations.flatMap((one) => Object.keys(one.metrics).map((key) => `${one.evaluator}/${key}`)),
+  );
+  if (metrics.size > MOST_METRICS)
+    throw malformed(
+      evaluationsFile,
+      `it has ${metrics.size} different metrics; a report shows at most ${MOST_METRICS}`,
+    );
+  return { record, config, evaluations: evaluations as unknown as EvaluationRecord[] };
+}
+
+const malformed = (file: string, problem: string): GraftError =>
+  new GraftError(`${file} is not what a run writes: ${problem}.`, { code: 'report.malformed' });
+
+async function read<T>(file: string, schema: z.ZodType<T>, maxBytes: number, missing?: T): Promise<T> {
+  let value: unknown;
+  try {
+    value = await readJsonFile(file, { maxBytes });
+  } catch (cause) {
+    if (missing !== undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return missing;
+    const what = cause instanceof JsonProblem ? 'does not hold JSON' : 'cannot be read';
+    throw new GraftError(`${file} ${what}: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
+  }
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [{ path, message }] = parsed.error.issues;
+  throw malformed(file, shortened(`${path.map(String).join('.') || 'it'}: ${message}`, 300));
+}
+
+function depthOf(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  return 1 + Object.values(value).reduce<number>((most, inner) => Math.max(most, depthOf(inner)), 0);
+}
