@@ -21,6 +21,7 @@ import {
   type GemmaOptions,
   type DecoderOnlyConfig,
 } from './config';
+import { checkDeclared } from './declared-tensors';
 import { adaptedGenerationConfig, generationDefaults, readGenerationConfig } from './generation-defaults';
 import { mapName, type Side } from './name-mapping';
 import { TIED_OUTPUT_NAMES } from './parameters';
@@ -126,7 +127,10 @@ export class AdaptSources {
 async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyConfig> {
   const where = `${reader.path}/config.json`;
   const config = readModelConfig(await reader.config(), {}, where);
-  if (config.kind === 'decoder-only') return config;
+  if (config.kind === 'decoder-only') {
+    checkDeclared(config, reader);
+    return config;
+  }
   const held = config.kind === 'encoder-only' ? 'an encoder alone' : 'an encoder-decoder already';
   throw new CheckpointError(`${reader.path} holds ${held}; adapting takes decoder-only Gemma 2 checkpoints.`, {
     code: 'gemma.adapt-kind',

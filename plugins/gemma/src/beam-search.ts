@@ -2,7 +2,7 @@
 import { DataError, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamRow, candidateCount, type Candidate } from './beam';
-import { CacheKeeper, type Cache } from './decoder-cache';
+import { CacheKeeper, type Cache, checkCacheRoom } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
 import { newTokensLimit, promptAndSource, promptRows, upload } from './prompts';
@@ -145,6 +145,7 @@ export class BeamSearch {
     const { prompt, source } = promptAndSource(model, options.fields);
     const length = prompt.ids.shape[1];
     const maxNewTokens = newTokensLimit(options.maxNewTokens, generation, length);
+    checkCacheRoom(model.config.decoder, beams * prompt.ids.shape[0], length + maxNewTokens - 1);
     const prompts = promptRows(prompt);
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
     const inputs = { prompt: upload(prompt), source: source && upload(source) };

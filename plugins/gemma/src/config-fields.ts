@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/core';
+import { CheckpointError, shortened } from '@graft/core';
 import { DEFAULT_ROPE_THETA, defaultLayerTypes, REFUSED_KEYS, type PublishedKey } from './published-defaults';
 import type { LayerType } from './config';
 
@@ -13,8 +13,7 @@ const SHOWN_CHARACTERS = 80;
 /** A value of a config.json in an error, shortened. */
 export function shown(value: unknown): string {
   if (value === undefined) return 'missing';
-  const text = JSON.stringify(value);
-  return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS - 1)}…` : text;
+  return shortened(JSON.stringify(value), SHOWN_CHARACTERS);
 }
 
 /**
@@ -30,6 +29,16 @@ export const LIMITS = {
   vocabularySize: 2 ** 28,
   /** Positions are int32. */
   positions: 2 ** 31 - 1,
+  /** End tokens; published files have three at most. */
+  endTokens: 1024,
+  /** Of `rms_norm_eps`: beyond it nothing of a state would be left. */
+  epsilon: 1,
+  /** Of `initializer_range`, a standard deviation. */
+  deviation: 1000,
+  /** Of `query_pre_attn_scalar`, which is about a head's width. */
+  attentionScalar: 2 ** 24,
+  /** Of soft caps and of rotary positions' base: float32 has no more to say beyond it. */
+  number: 1e12,
 } as const;
 
 /** Typed fields of one section of a config.json, with what silence and null mean in it; errors name the section and the field. */
@@ -54,10 +63,14 @@ export class ConfigFields {
   }
 
   /** `fallback`: what silence means where it follows from other keys. */
-  positive(field: string, fallback?: number): number {
-    const value = this.value(field) ?? fallback;
+  positive(field: string, most: number, fallback?: number): number {
+    return this.checkPositive(field, this.value(field) ?? fallback, most);
+  }
+
+  private checkPositive(field: string, value: unknown, most: number): number {
     if (typeof value !== 'number' || !(value > 0) || !Number.isFinite(value))
       throw this.fail(field, `should be a positive number, but is ${shown(value)}`);
+    if (value > most) throw this.fail(field, `is ${shown(value)}; Graft takes at most ${most}`);
     return value;
   }
 
@@ -77,7 +90,7 @@ export class ConfigFields {
 
   /** null switches a soft cap off. */
   cap(field: string): number | null {
-    return this.value(field) === null ? null : this.positive(field);
+    return this.value(field) === null ? null : this.positive(field, LIMITS.number);
   }
 
   /** null: there is no such token. */
@@ -100,6 +113,8 @@ export class ConfigFields {
     const list: readonly unknown[] = Array.isArray(value) ? value : [value];
     const expected = 'should be a token id or a list of them';
     if (list.length === 0) throw this.fail(field, `${expected}, but is ${shown(value)}`);
+    if (list.length > LIMITS.endTokens)
+      throw this.fail(field, `lists ${list.length} tokens; Graft takes at most ${LIMITS.endTokens}`);
     return list.map((id) => this.checkToken(field, id, Infinity, expected, value));
   }
 
@@ -130,9 +145,7 @@ export class ConfigFields {
       throw this.fail(name, `gives "${byLayer}" rotary positions of its own; all layers of this model have the same`);
     const given = 'rope_theta' in nested ? nested.rope_theta : this.json.rope_theta;
     const theta = given === undefined ? DEFAULT_ROPE_THETA : given;
-    if (typeof theta !== 'number' || !(theta > 0) || !Number.isFinite(theta))
-      throw this.fail('rope_theta', `should be a positive number, but is ${shown(theta)}`);
-    return theta;
+    return this.checkPositive('rope_theta', theta, LIMITS.number);
   }
 
   layerTypes(layers: number): readonly LayerType[] {

@@ -176,14 +176,14 @@ function parseSide(json: Json, keys: Readonly<Record<string, PublishedKey>>, whe
     headDim,
     keyValueHeads,
     vocabularySize,
-    rmsNormEpsilon: fields.positive('rms_norm_eps'),
+    rmsNormEpsilon: fields.positive('rms_norm_eps', LIMITS.epsilon),
     ropeTheta: fields.ropeTheta(),
     maxPositions: fields.integer('max_position_embeddings', LIMITS.positions),
     slidingWindow: fields.integer('sliding_window', LIMITS.positions),
     layerTypes: fields.layerTypes(layers),
     attentionSoftCap: fields.cap('attn_logit_softcapping'),
     finalLogitSoftCap: fields.cap('final_logit_softcapping'),
-    queryPreAttentionScalar: fields.positive('query_pre_attn_scalar'),
+    queryPreAttentionScalar: fields.positive('query_pre_attn_scalar', LIMITS.attentionScalar),
     padTokenId: fields.token('pad_token_id', vocabularySize),
     bosTokenId: fields.startToken('bos_token_id', vocabularySize),
     eosTokenIds: fields.tokens('eos_token_id'),
@@ -224,7 +224,7 @@ export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 
     return {
       kind: 'decoder-only',
       decoder: parseSide(json, GEMMA2_KEYS, where),
-      initializerRange: fields.positive('initializer_range'),
+      initializerRange: fields.positive('initializer_range', LIMITS.deviation),
       ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
       ...policy,
       ...decoderOnlyRates(fields),
@@ -246,7 +246,11 @@ export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 
   const encoder = section('encoder');
   const shared = {
     ...encoderFields(json, options, where),
-    initializerRange: fields.positive('initializer_range', decoderFields.positive('initializer_range')),
+    initializerRange: fields.positive(
+      'initializer_range',
+      LIMITS.deviation,
+      decoderFields.positive('initializer_range', LIMITS.deviation),
+    ),
     ...policy,
     ...encoderDecoderRates(fields),
   };

@@ -1,9 +1,9 @@
-import type { HostFields, Parameters } from '@graft/core';
+import { DataError, type HostFields, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, numbers, ODD_SIDE, tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
 import { RECENT_TOKENS } from './decoder-cache';
 import { continueDecoding, startDecoding } from './decoding';
-import { CacheKeeper } from './decoder-cache';
+import { CacheKeeper, checkCacheRoom } from './decoder-cache';
 import type { GemmaModel } from './model';
 import { runForward } from './run-forward';
 
@@ -141,5 +141,23 @@ describe('the cache while decoding', () => {
       }
     }
     tf.dispose(parameters);
+  });
+});
+
+describe('room for the cache', () => {
+  const { decoder } = tinyGemma().config;
+  const side = { ...decoder, keyValueHeads: 1, headDim: 4, layerTypes: ['full_attention'] as const };
+
+  it('is what keys and values of all positions take', () => {
+    // 64 positions in the long part and 16 in the recent one, 2 x 4 numbers of 4 bytes each.
+    const bytes = 3 * 80 * 8 * 4;
+    expect(() => checkCacheRoom(side, 3, 65, bytes)).not.toThrow();
+    expect(() => checkCacheRoom(side, 3, 65, bytes - 1)).toThrow(
+      /of 3 sequences of up to 65 tokens take 1 MiB of memory/,
+    );
+  });
+
+  it('is refused before a billion tokens are made room for', () => {
+    expect(() => checkCacheRoom(side, 1, 1e9, 2 ** 30)).toThrow(DataError);
   });
 });

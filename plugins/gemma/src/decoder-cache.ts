@@ -6,6 +6,7 @@
  * The long part of a sliding layer is a ring that holds its window and no more. Shapes: B batch, K key/value heads,
  * C head dimension, R recent places, M places of a long part, P prompt length.
  */
+import { availableMemory, DataError, formatMemory } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { LayerType, SideConfig } from './config';
 import { fillPlaces, turnedKeys, turnKeys, type StoredPart } from './layers';
@@ -45,6 +46,31 @@ function longPlaces(type: LayerType, capacity: number, window: number): number {
   // A token sees the window - 1 before it; when it begins a block, all of them lie in the long part.
   const near = Math.max(RECENT_TOKENS, RECENT_TOKENS * Math.ceil((window - 1) / RECENT_TOKENS));
   return type === 'sliding_attention' ? Math.min(all, near) : all;
+}
+
+const FLOAT_BYTES = 4;
+
+/**
+ * Throws DataError where the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory: room is made
+ * for all of them at the beginning.
+ */
+export function checkCacheRoom(
+  { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,
+  rows: number,
+  capacity: number,
+  available = availableMemory(),
+): void {
+  const places = layerTypes.reduce((sum, type) => sum + longPlaces(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
+  const bytes = 2 * FLOAT_BYTES * rows * places * keyValueHeads * headDim;
+  if (bytes <= available) return;
+  throw new DataError(
+    `Keys and values of ${rows.toLocaleString('en')} sequences of up to ${capacity.toLocaleString('en')} tokens take ${formatMemory(bytes)} of memory, and ${formatMemory(available)} are free.`,
+    {
+      code: 'gemma.cache-memory',
+      exitCode: 2,
+      hint: 'Ask for fewer new tokens (maxNewTokens, --max-new-tokens), beams or sequences at a time.',
+    },
+  );
 }
 
 /** A sequence's two parts, cut along `axis`. */

@@ -11,7 +11,8 @@ import {
 import { resolve } from 'node:path';
 import { encoderOf, readModelConfig, toCheckpointConfig, type EncoderDecoderConfig, type GemmaOptions } from './config';
 import { gemmaOf } from './encoder-model';
-import { checkTensors, storedName } from './load-model';
+import { storedName } from './declared-tensors';
+import { checkTensors } from './load-model';
 import { parameterCount, parameterSpecs } from './parameters';
 import {
   checkFreeSpace,

@@ -8,7 +8,7 @@ import {
 } from '@graft/core';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
-import { CacheKeeper, type Cache } from './decoder-cache';
+import { CacheKeeper, checkCacheRoom, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from './model';
 import { newTokensLimit, promptAndSource, promptRows, repeatRows, upload } from './prompts';
@@ -171,6 +171,7 @@ export class Generator {
       return { index, tokens, ended: before, rows };
     };
     const chooser = new Chooser(sampling, model.vocabularySize);
+    checkCacheRoom(model.config.decoder, rows.length, length + maxNewTokens - 1);
     const inputs = { prompt: upload(prompt), source: source && upload(source) };
     const capacity = length + maxNewTokens - 1;
     let fixed: FixedState = {};

@@ -36,14 +36,19 @@ test.each<[Record<string, unknown>, string]>([
   [{ pad_token_id: 1.5 }, '"pad_token_id" should be a token id below 37, the size of the vocabulary, but is 1.5'],
   [{ do_sample: 'yes' }, '"do_sample" should be true or false, but is "yes"'],
   [{ temperature: -1 }, '"temperature" should be a number of at least 0, but is -1'],
-  [{ top_k: 2.5 }, '"top_k" should be an integer of at least 0, but is 2.5'],
+  [{ top_k: 2.5 }, '"top_k" should be an integer from 0 to 268435456, but is 2.5'],
   [{ top_p: 0 }, '"top_p" should be a number above 0 and at most 1, but is 0'],
   [{ top_p: 1.1 }, '"top_p" should be'],
   [{ repetition_penalty: 0 }, '"repetition_penalty" should be a number above 0'],
-  [{ num_beams: 0 }, '"num_beams" should be an integer of at least 1'],
+  [{ num_beams: 0 }, '"num_beams" should be an integer from 1 to 128'],
   [{ length_penalty: [1] }, '"length_penalty" should be a number, but is [1]'],
-  [{ max_new_tokens: 0 }, '"max_new_tokens" should be an integer of at least 1'],
-  [{ max_length: '20' }, '"max_length" should be an integer of at least 1, but is "20"'],
+  [{ num_beams: 1e9 }, '"num_beams" should be an integer from 1 to 128, but is 1000000000'],
+  [{ max_new_tokens: 1e9 }, '"max_new_tokens" should be an integer from 1 to 131072, but is 1000000000'],
+  [{ max_length: 1e308 }, '"max_length" should be an integer from 1 to 131072, but is 1e+308'],
+  [{ top_k: 1e12 }, '"top_k" should be an integer from 0 to'],
+  [{ eos_token_id: Array.from({ length: 1e6 }, () => 1) }, '"eos_token_id" should be a list of at most 1024 token ids'],
+  [{ max_new_tokens: 0 }, '"max_new_tokens" should be an integer from 1 to 131072'],
+  [{ max_length: '20' }, '"max_length" should be an integer from 1 to 131072, but is "20"'],
 ])('%j is refused', (json, message) => {
   expect(() => read(json)).toThrow(CheckpointError);
   expect(() => read(json)).toThrow(`a/generation_config.json: ${message}`);

@@ -1,8 +1,9 @@
 /** What a checkpoint says of how to generate with it: generation_config.json, or old keys of config.json where that is missing. */
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, type CheckpointReader } from '@graft/checkpoint';
-import { CheckpointError } from '@graft/core';
+import { CheckpointError, shortened } from '@graft/core';
 import { join } from 'node:path';
 import { tokensOf, type GemmaConfig } from './config';
+import { LIMITS, shown } from './config-fields';
 
 export interface GenerationDefaults {
   /** Path of the file that says so; undefined where nothing but config.json's token ids is known. */
@@ -31,6 +32,13 @@ export interface GenerationDefaults {
   readonly ignored: readonly string[];
 }
 
+/** Beams that a file may ask for: each costs what a sequence costs. A caller may ask for more. */
+const MOST_BEAMS = 128;
+/** Tokens that a file may ask for, which room is made for beforehand; published models read 131,072 at most. */
+const MOST_TOKENS = 2 ** 17;
+/** Settings that Graft does not have, named in a sentence. */
+const MOST_IGNORED_NAMED = 40;
+
 /** New tokens where neither caller nor checkpoint says how many. */
 export const DEFAULT_NEW_TOKENS = 20;
 
@@ -44,10 +52,10 @@ class Settings {
   ) {}
 
   fail(key: string, expected: string): CheckpointError {
-    return new CheckpointError(
-      `${this.where}: "${key}" should be ${expected}, but is ${JSON.stringify(this.json[key])}.`,
-      { code: 'gemma.generation-config', hint: 'Correct it, or remove the key.' },
-    );
+    return new CheckpointError(`${this.where}: "${key}" should be ${expected}, but is ${shown(this.json[key])}.`, {
+      code: 'gemma.generation-config',
+      hint: 'Correct it, or remove the key.',
+    });
   }
 
   number(key: string, expected: string, fits: (value: number) => boolean): number | undefined {
@@ -57,11 +65,11 @@ class Settings {
     return value;
   }
 
-  integer(key: string, least: number): number | undefined {
+  integer(key: string, least: number, most: number): number | undefined {
     return this.number(
       key,
-      `an integer of at least ${least}`,
-      (value) => Number.isSafeInteger(value) && value >= least,
+      `an integer from ${least} to ${most}`,
+      (value) => Number.isSafeInteger(value) && value >= least && value <= most,
     );
   }
 
@@ -78,6 +86,7 @@ class Settings {
   tokens(key: string, vocabulary: number): readonly number[] {
     const value = this.json[key] ?? [];
     const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+    if (list.length > LIMITS.endTokens) throw this.fail(key, `a list of at most ${LIMITS.endTokens} token ids`);
     if (!list.every((id) => typeof id === 'number' && isToken(vocabulary)(id)))
       throw this.fail(key, `a token id below ${vocabulary}, the size of the vocabulary, or a list of them`);
     return list as readonly number[];
@@ -169,17 +178,21 @@ export function generationDefaults(
     start: settings.token('decoder_start_token_id', vocabularySize) ?? bos ?? start,
     sample: settings.flag('do_sample'),
     temperature: settings.number('temperature', 'a number of at least 0', (value) => value >= 0),
-    topK: settings.integer('top_k', 0),
+    topK: settings.integer('top_k', 0, LIMITS.vocabularySize),
     topP: settings.number('top_p', 'a number above 0 and at most 1', (value) => value > 0 && value <= 1),
     repetitionPenalty: settings.number('repetition_penalty', 'a number above 0', positive),
-    beams: settings.integer('num_beams', 1),
+    beams: settings.integer('num_beams', 1, MOST_BEAMS),
     lengthPenalty: settings.number('length_penalty', 'a number', () => true),
-    maxNewTokens: settings.integer('max_new_tokens', 1),
-    maxLength: settings.integer('max_length', 1),
-    ignored: Object.entries(json)
-      .filter(([key, value]) => !isNeutral(key, value))
-      .map(([key, value]) => `${key} ${JSON.stringify(value)}`),
+    maxNewTokens: settings.integer('max_new_tokens', 1, MOST_TOKENS),
+    maxLength: settings.integer('max_length', 1, MOST_TOKENS),
+    ignored: ignoredSettings(json),
   };
+}
+
+function ignoredSettings(json: Json): string[] {
+  const all = Object.entries(json).filter(([key, value]) => !isNeutral(key, value));
+  const named = all.slice(0, MOST_IGNORED_NAMED).map(([key, value]) => shortened(`${key} ${shown(value)}`, 120));
+  return all.length > named.length ? [...named, `${all.length - named.length} more`] : named;
 }
 
 /** Settings of generation that older writers put into config.json; they count where there is no generation_config.json. */

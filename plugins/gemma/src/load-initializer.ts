@@ -12,6 +12,7 @@ import {
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { readModelConfig } from './config';
+import { checkDeclared } from './declared-tensors';
 import { asAnyGemma } from './encoder-model';
 import { generationDefaults, readGenerationConfig } from './generation-defaults';
 import { checkTensors, readParameters } from './load-model';
@@ -31,7 +32,9 @@ export class LoadInitializer implements Initializer {
   async checkpointConfig(): Promise<Record<string, unknown>> {
     const reader = await CheckpointReader.open(this.options.path);
     try {
-      return await reader.config();
+      const json = await reader.config();
+      checkDeclared(readModelConfig(json, {}, `${reader.path}/config.json`), reader);
+      return json;
     } finally {
       await reader.close();
     }

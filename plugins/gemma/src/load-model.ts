@@ -3,20 +3,11 @@ import { CheckpointError, type Parameters } from '@graft/core';
 import { packBfloat16, tf } from '@graft/engine';
 import { checkSharedTable } from './adapt-plan';
 import { parseCheckpointConfig, readModelConfig, type GemmaConfig, type GemmaOptions } from './config';
+import { storedName } from './declared-tensors';
 import { GemmaEncoder, type AnyGemma } from './encoder-model';
 import { readGenerationConfig } from './generation-defaults';
 import { GemmaModel } from './model';
 import { DECODER_EMBEDDING, ENCODER_EMBEDDING, TIED_OUTPUT_NAMES } from './parameters';
-
-/**
- * Which stored tensor fills a parameter: its namesake, but the decoder's table serves an encoder whose checkpoint was
- * saved with one table for both, and the published encoder alone has no `model.` in front (quirk 21).
- */
-export function storedName(name: string, { tensors }: CheckpointReader, { kind }: AnyGemma): string {
-  if (tensors.has(name)) return name;
-  if (kind === 'encoder-only') return name.replace(/^model\./, '');
-  return name === ENCODER_EMBEDDING ? DECODER_EMBEDDING : name;
-}
 
 /**
  * Refuses a checkpoint that lacks a parameter, has one of another shape, or has two different embedding tables where

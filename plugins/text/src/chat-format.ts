@@ -2,6 +2,7 @@
 import { DataError, type NamedToken, type Tokenizer } from '@graft/core';
 import type { JinjaTemplate } from './jinja';
 import { pythonStrip } from './python-text';
+import { AddedTokenFinder } from './tokenizer-json/added-tokens';
 
 /** One message, with whatever else its template may read (`tool_calls`, say). */
 export interface ChatMessage {
@@ -41,6 +42,9 @@ interface RenderOptions {
 
 type Render = (messages: readonly ChatMessage[], options: RenderOptions) => string;
 
+/** UTF-16 units of all sources and targets that one conversation makes: with every answer comes all that is before it. */
+const MOST_ANSWER_CHARACTERS = 2 ** 25;
+
 /** Stand around what `{% generation %}` says: characters of the last private plane, which no text has use for. */
 const MARKS = ['\u{10fffc}', '\u{10fffd}'] as const;
 
@@ -48,6 +52,7 @@ export class ChatFormat {
   private readonly specialTokens: readonly NamedToken[];
   /** Texts of special tokens, by which turns are told from what they hold. */
   private readonly controls: readonly string[];
+  private readonly finder: AddedTokenFinder;
   private ending: string | undefined;
 
   private constructor(
@@ -65,6 +70,8 @@ export class ChatFormat {
     this.controls = [...new Set([...markup, ...this.specialTokens.map(({ token }) => token)])].filter(
       (token) => token.trim() !== '',
     );
+    const plain = { singleWord: false, lstrip: false, rstrip: false, normalized: false, special: true };
+    this.finder = new AddedTokenFinder(this.controls.map((content, id) => [content, { id, content, ...plain }]));
   }
 
   /** By a template, to which `special` are known: `bos_token` and so on. `now`: for `strftime_now`. */
@@ -119,13 +126,22 @@ export class ChatFormat {
   answers(messages: readonly ChatMessage[], which: 'last' | 'every'): AnswerPair[] {
     if (this.template?.marksAnswers) return this.markedAnswers(messages, which);
     const places = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
-    return (which === 'last' ? places.slice(-1) : places).map((place) => this.answerAt(messages, place));
+    let characters = 0;
+    return (which === 'last' ? places.slice(-1) : places).map((place) => {
+      const pair = this.answerAt(messages, place);
+      characters += pair.source.length + pair.target.length;
+      this.checkAnswers(characters);
+      return pair;
+    });
   }
 
   /** Special tokens that stand within a message's texts: a tokenizer makes control tokens of them. */
   specialWithin({ content }: ChatMessage): string | undefined {
     const texts = [content].flat().map((part: unknown) => (typeof part === 'string' ? part : textOf(part)));
-    return this.controls.find((token) => texts.some((text) => text.includes(token)));
+    const found: number[] = [];
+    // One look at each text, however many special tokens there are.
+    for (const text of texts) this.finder.each(text, (control) => found.push(control), NOTHING);
+    return found.length === 0 ? undefined : this.controls[Math.min(...found.slice(0, MOST_FOUND))];
   }
 
   /** What ends an answer: ids of one token, or the text of it where the tokenizer has no token for it; neither where nothing does. */
@@ -160,14 +176,29 @@ export class ChatFormat {
     const pieces = this.renderAs(messages, { addGenerationPrompt: false, marks: MARKS }).split(open);
     const pairs: AnswerPair[] = [];
     let source = pieces[0];
+    let characters = 0;
     for (const piece of pieces.slice(1)) {
       const [target, behind, ...more] = piece.split(close);
       if (behind === undefined || more.length > 0) throw this.unclear('its marks of answers do not go in pairs');
       if (target !== '') pairs.push({ source, target });
+      characters += source.length + target.length;
+      this.checkAnswers(characters);
       source += target + behind;
     }
     if (pairs.length === 0) throw this.unclear('it marks no answer in it');
     return which === 'last' ? pairs.slice(-1) : pairs;
+  }
+
+  private checkAnswers(characters: number): void {
+    if (characters <= MOST_ANSWER_CHARACTERS) return;
+    throw new DataError(
+      `The answers of a conversation, each with all that is before it, have more than ${MOST_ANSWER_CHARACTERS.toLocaleString('en')} characters.`,
+      {
+        code: 'chat.too-long',
+        exitCode: 2,
+        hint: 'Take the last answer alone (answers: last), or cut the conversation.',
+      },
+    );
   }
 
   private usualEnding(): string {
@@ -204,6 +235,10 @@ export class ChatFormat {
     );
   }
 }
+
+/** Of special tokens in a text, those that are looked at for the one that is named. */
+const MOST_FOUND = 1000;
+const NOTHING = (): void => undefined;
 
 function textOf(part: unknown): string {
   const { text } = (part ?? {}) as { text?: unknown };

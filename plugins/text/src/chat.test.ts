@@ -1,3 +1,4 @@
+import { ChatFormat, GEMMA_MARKERS } from './chat-format';
 import { createRandom, DataError, type Dataset, type Model } from '@graft/core';
 import { Seq2Seq, seq2seqOptions } from '@graft/objectives';
 import fc from 'fast-check';
@@ -270,4 +271,38 @@ test('a position saved anywhere goes on where it was, within a conversation too'
     }),
     { numRuns: 30 },
   );
+});
+
+describe('a conversation that asks for too much is refused with its place', () => {
+  const long = (rounds: number, characters: number): object => ({
+    messages: Array.from({ length: rounds }, () => [user('a'.repeat(characters)), assistant('b')]).flat(),
+  });
+
+  it.each<[string, object, object, RegExp]>([
+    [
+      'by its messages',
+      long(5001, 1),
+      {},
+      /chat\.jsonl:1 has 10002 messages under "messages"; Graft takes at most 10000/,
+    ],
+    [
+      'by what is before each answer',
+      long(400, 1000),
+      { answers: 'every' },
+      /:1 cannot be rendered\. .*have more than 33,554,432 characters/,
+    ],
+  ])('%s', async (_, conversation, options, message) => {
+    const folder = folderWith({ 'chat.jsonl': JSON.stringify(conversation) });
+    const dataset = await openDataset('chat', { files: join(folder, 'chat.jsonl'), tokenizer: 'bytes', ...options });
+    await expect(take(dataset, 1)).rejects.toThrow(message);
+  });
+
+  it('but not by its special tokens, however many there are', () => {
+    const added = Array.from({ length: 20_000 }, (__, i) => ({ id: 1000 + i, content: `<s${i}>`, special: true }));
+    const named = added.map(({ id, content: token }) => ({ id, token, kind: 'special' as const }));
+    const format = ChatFormat.ofMarkers(GEMMA_MARKERS, { namedTokens: named });
+    expect(format.specialWithin({ ...user('a<s19999>b<s7>') })).toBe('<s7>');
+    expect(format.specialWithin({ role: 'user', content: [{ type: 'text', text: 'x <s123' }] })).toBeUndefined();
+    for (let i = 0; i < 100; i++) expect(format.specialWithin({ ...user('<s'.repeat(50_000)) })).toBeUndefined();
+  });
 });

@@ -2,6 +2,9 @@
 import type { ChatMessage } from './chat-format';
 import { RowProblem } from './rows';
 
+/** Of one conversation, each answer of which may be read with all that is before it. */
+const MOST_MESSAGES = 10_000;
+
 /** Other names of the usual roles; whatever else a conversation says is the template's to know. */
 const ROLES: Readonly<Record<string, string>> = { human: 'user', gpt: 'assistant', model: 'assistant' };
 
@@ -12,6 +15,8 @@ const ROLES: Readonly<Record<string, string>> = { human: 'user', gpt: 'assistant
 export function parseConversation(messages: unknown, key: string): ChatMessage[] {
   if (!Array.isArray(messages) || messages.length === 0)
     throw new RowProblem(`should have a list of turns under "${key}"`);
+  if (messages.length > MOST_MESSAGES)
+    throw new RowProblem(`has ${messages.length} messages under "${key}"; Graft takes at most ${MOST_MESSAGES}`);
   return messages.map((message: unknown, i) => parseMessage(message, `${key}.${i}`));
 }
 

@@ -101,3 +101,12 @@ describe('tensors', () => {
     );
   });
 });
+
+it.each<[string, RegExp]>([
+  ['4294967294', /step 1 is missing, though there is a step 4294967294/],
+  ['999999999999999', /step 1 is missing/],
+  ['9'.repeat(400), /step 1 is missing, though there is a step Infinity/],
+])('refuses a step %s before it makes room for all before it', async (step, message) => {
+  const path = await file({ 'labels.0': tensor([[1]]), [`labels.${step}`]: tensor([[1]]) });
+  await expect(openDataset('tensors', { file: path })).rejects.toThrow(message);
+});

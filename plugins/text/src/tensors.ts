@@ -3,6 +3,7 @@ import {
   DataError,
   defineComponent,
   pathOption,
+  shortened,
   type Dataset,
   type FieldSpec,
   type HostArray,
@@ -130,12 +131,18 @@ function groupByStep(tensors: Iterable<TensorInfo>, file: string): BatchInfo[] {
     return [single];
   }
   if (single.size > 0)
-    throw complain(`"${[...single.keys()].join('", "')}" have no step, but "${firstOf(steps).name}" has one`);
-  const last = Math.max(...steps.keys());
+    throw complain(
+      `${shortened(`"${[...single.keys()].join('", "')}"`, 300)} have no step, but "${firstOf(steps).name}" has one`,
+    );
+  const last = [...steps.keys()].reduce((most, step) => Math.max(most, step), 0);
+  // A step's number may be anything: what is made here is no longer than the file.
+  if (last >= steps.size) {
+    const missing = Array.from({ length: steps.size + 1 }, (_, step) => step).find((step) => !steps.has(step))!;
+    throw complain(`step ${missing} is missing, though there is a step ${last}`);
+  }
   const fields = new Set([...steps.values()].flatMap((batch) => [...batch.keys()]));
   return Array.from({ length: last + 1 }, (_, step) => {
-    const batch = steps.get(step);
-    if (!batch) throw complain(`step ${step} is missing, though there is a step ${last}`);
+    const batch = steps.get(step)!;
     for (const field of fields)
       if (!batch.has(field)) throw complain(`step ${step} has no "${field}.${step}", which other steps have`);
     return batch;

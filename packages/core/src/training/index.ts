@@ -17,6 +17,7 @@ export {
 } from './items';
 export { ThreadedDataset } from './data-threads';
 export { TrainingLoop } from './loop';
+export { availableMemory, formatMemory } from './memory';
 export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 export { TrainingError } from './errors';
 export { type NamedEvaluator } from './evaluations';

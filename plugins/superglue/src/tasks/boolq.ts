@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { classOf, FALSE_TRUE, index, parseRow } from './rows';
+import { classOf, FALSE_TRUE, index, parseRow, textField } from './rows';
 import { accuracy } from './scores';
 import type { SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
-  passage: z.string(),
-  question: z.string(),
+  passage: textField,
+  question: textField,
   idx: index,
   label: z.unknown().optional(),
 });

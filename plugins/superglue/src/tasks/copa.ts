@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { classOf, index, parseRow } from './rows';
+import { classOf, index, parseRow, textField } from './rows';
 import { accuracy } from './scores';
 import type { SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
-  premise: z.string(),
-  choice1: z.string(),
-  choice2: z.string(),
+  premise: textField,
+  choice1: textField,
+  choice2: textField,
   question: z.enum(['cause', 'effect']),
   idx: index,
   label: z.unknown().optional(),

@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { classOf, index, parseRow } from './rows';
+import { classOf, index, parseRow, textField } from './rows';
 import { accuracy, meanF1 } from './scores';
 import type { ClassificationExample, Part, RowPlace, SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
-  premise: z.string(),
-  hypothesis: z.string(),
+  premise: textField,
+  hypothesis: textField,
   idx: index,
   label: z.unknown().optional(),
 });

@@ -1,17 +1,17 @@
 import { z } from 'zod';
-import { classOf, FALSE_TRUE, index, parseRow } from './rows';
+import { checkExamples, classOf, FALSE_TRUE, index, itemsOf, parseRow, textField } from './rows';
 import { accuracy, allRight, f1 } from './scores';
 import type { SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
   idx: index,
   passage: z.looseObject({
-    text: z.string(),
-    questions: z.array(
+    text: textField,
+    questions: itemsOf(
       z.looseObject({
         idx: index,
-        question: z.string(),
-        answers: z.array(z.looseObject({ idx: index, text: z.string(), label: z.unknown().optional() })),
+        question: textField,
+        answers: itemsOf(z.looseObject({ idx: index, text: textField, label: z.unknown().optional() })),
       }),
     ),
   }),
@@ -31,6 +31,10 @@ export const multirc: SuperGlueTask = {
   examples: (row, place, part) => {
     const { idx, passage } = parseRow(rowSchema, row, place);
     const paragraph = withoutMarkup(passage.text);
+    checkExamples(
+      passage.questions.reduce((sum, { answers }) => sum + answers.length, 0),
+      place,
+    );
     return passage.questions.flatMap((question, q) =>
       question.answers.map((answer, a) => ({
         id: `${idx}/${question.idx}/${answer.idx}`,

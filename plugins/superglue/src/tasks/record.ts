@@ -1,25 +1,37 @@
 import { z } from 'zod';
-import { badRow, index, parseRow, sliceCodePoints } from './rows';
+import {
+  badRow,
+  checkExamples,
+  index,
+  itemsOf,
+  LONGEST_SPAN,
+  parseRow,
+  sliceCodePoints,
+  spanField,
+  textField,
+} from './rows';
 import { accuracy, topIsRight } from './scores';
 import type { SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
   idx: index,
   passage: z.looseObject({
-    text: z.string(),
+    text: textField,
     /** Positions of first and last character. */
-    entities: z.array(z.looseObject({ start: index, end: index })),
+    entities: itemsOf(z.looseObject({ start: index, end: index })),
   }),
-  qas: z.array(
+  qas: itemsOf(
     z.looseObject({
       idx: index,
-      query: z.string(),
-      answers: z.array(z.looseObject({ text: z.string() })).optional(),
+      query: textField,
+      answers: itemsOf(z.looseObject({ text: spanField })).optional(),
     }),
   ),
 });
 
 const PLACEHOLDER = '@placeholder';
+/** Of a query; the benchmark's have one. */
+const MOST_PLACEHOLDERS = 16;
 
 /** The summary's points as sentences: each begins on a line of its own, behind a marker. */
 function withoutHighlights(passage: string): string {
@@ -42,13 +54,21 @@ export const record: SuperGlueTask = {
     const text = withoutHighlights(passage.text);
     const marked = passage.entities.map(({ start, end }, i) => {
       const entity = sliceCodePoints(passage.text, start, end + 1);
+      if (entity.length > LONGEST_SPAN)
+        throw badRow(
+          place,
+          `passage.entities.${i}: it has ${entity.length} characters; Graft takes at most ${LONGEST_SPAN}`,
+        );
       if (entity.trim() === '') throw badRow(place, `passage.entities.${i}: there is no text from ${start} to ${end}`);
       return entity;
     });
     const entities = [...new Set(marked)].sort();
     if (entities.length === 0) throw badRow(place, 'passage.entities: there are none to choose from');
+    checkExamples(entities.length * qas.length, place);
     return qas.flatMap(({ idx: queryIdx, query, answers }) => {
       if (!query.includes(PLACEHOLDER)) throw badRow(place, `qas: query ${queryIdx} has no ${PLACEHOLDER}`);
+      if (query.split(PLACEHOLDER).length > MOST_PLACEHOLDERS + 1)
+        throw badRow(place, `qas: query ${queryIdx} has more than ${MOST_PLACEHOLDERS} ${PLACEHOLDER}`);
       if (!answers?.length && part !== 'test') throw badRow(place, `qas: query ${queryIdx} has no answers`);
       const right = new Set(answers?.map((answer) => answer.text));
       return entities.map((entity, i) => ({

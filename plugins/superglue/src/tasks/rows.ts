@@ -1,4 +1,4 @@
-import { DataError } from '@graft/core';
+import { DataError, shortened } from '@graft/core';
 import { z } from 'zod';
 import type { Part, RowPlace } from './task';
 
@@ -15,11 +15,30 @@ export function parseRow<S extends z.ZodType>(schema: S, row: unknown, place: Ro
   const parsed = schema.safeParse(row);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
-  throw badRow(place, `${issue.path.join('.') || 'the row'}: ${issue.message.replace(/^Invalid input: /, '')}`);
+  const where = shortened(issue.path.join('.') || 'the row', 120);
+  throw badRow(place, `${where}: ${shortened(issue.message.replace(/^Invalid input: /, ''), 300)}`);
 }
 
 /** Number of a row, a question or an answer. */
 export const index = z.int().min(0);
+
+/** UTF-16 units of a text of a row. The benchmark's longest passage has some ten thousand. */
+const LONGEST_TEXT = 2 ** 16;
+/** Of a span, an entity or a word. The benchmark's longest has some hundred. */
+export const LONGEST_SPAN = 1000;
+/** Questions, answers or entities of one row, and examples that all of them make. The benchmark has some hundred. */
+const MOST_ITEMS = 1000;
+const MOST_EXAMPLES = 10_000;
+
+export const textField = z.string().max(LONGEST_TEXT);
+export const spanField = z.string().max(LONGEST_SPAN);
+export const itemsOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).max(MOST_ITEMS);
+
+/** Throws DataError for a row that would make too many examples: each has the whole passage. */
+export function checkExamples(count: number, place: RowPlace): void {
+  if (count > MOST_EXAMPLES)
+    throw badRow(place, `it makes ${count} examples; Graft takes at most ${MOST_EXAMPLES} of a row`);
+}
 
 /**
  * The class of a row. `named` maps what the benchmark's files hold, as text, to class indices. A test set has no labels;
@@ -38,7 +57,7 @@ export function classOf(
   const isPlain = typeof label === 'string' || typeof label === 'number' || typeof label === 'boolean';
   const text = isPlain ? String(label) : '';
   if (known.includes(text)) return named[text];
-  const got = label === undefined ? 'nothing' : JSON.stringify(label);
+  const got = label === undefined ? 'nothing' : shortened(JSON.stringify(label), 60);
   throw badRow(place, `${field}: expected one of ${known.join(', ')}, got ${got}`);
 }
 

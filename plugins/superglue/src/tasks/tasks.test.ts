@@ -290,6 +290,73 @@ test.each([
   await expect(readTask(folder, findTask('cb'), 'val')).rejects.toThrow(message);
 });
 
+test.each<[string, string, object, string]>([
+  [
+    'wsc',
+    'WSC',
+    {
+      text: 'a '.repeat(500_000),
+      target: { span1_index: 0, span1_text: 'a', span2_index: 1, span2_text: 'a' },
+      idx: 0,
+    },
+    'text: ',
+  ],
+  [
+    'wsc',
+    'WSC',
+    { text: 'a', target: { span1_index: 0, span1_text: 'a '.repeat(5000), span2_index: 1, span2_text: 'a' }, idx: 0 },
+    'target.span1_text: ',
+  ],
+  [
+    'record',
+    'ReCoRD',
+    { idx: 0, passage: { text: 'ab', entities: Array.from({ length: 5000 }, () => ({ start: 0, end: 1 })) }, qas: [] },
+    'passage.entities: ',
+  ],
+  [
+    'record',
+    'ReCoRD',
+    { idx: 0, passage: { text: 'ab'.repeat(1000), entities: [{ start: 0, end: 1500 }] }, qas: [] },
+    'passage.entities.0: it has 1501 characters',
+  ],
+  [
+    'record',
+    'ReCoRD',
+    {
+      idx: 0,
+      passage: { text: 'ab', entities: [{ start: 0, end: 1 }] },
+      qas: [{ idx: 0, query: '@placeholder'.repeat(50), answers: [{ text: 'ab' }] }],
+    },
+    'qas: query 0 has more than 16 @placeholder',
+  ],
+  [
+    'multirc',
+    'MultiRC',
+    {
+      idx: 0,
+      passage: {
+        text: 'a',
+        questions: Array.from({ length: 200 }, () => ({
+          idx: 0,
+          question: 'q',
+          answers: Array.from({ length: 100 }, () => ({ idx: 0, text: 'a', label: 1 })),
+        })),
+      },
+    },
+    'it makes 20000 examples',
+  ],
+  ['cb', 'CB', { premise: 'a', hypothesis: 'b', idx: 0, label: 'x'.repeat(100_000) }, 'label: expected one of'],
+])('a row that asks for too much is refused with its line: %s', async (id, name, row, problem) => {
+  const folder = temporaryFolder();
+  await mkdir(join(folder, name));
+  await writeFile(join(folder, name, 'val.jsonl'), JSON.stringify(row));
+  const reading = readTask(folder, findTask(id), 'val');
+  await expect(reading).rejects.toMatchObject({ code: 'superglue.bad-row' });
+  await expect(reading).rejects.toThrow(`val.jsonl, line 1: ${problem}`);
+  const thrown = await reading.catch((error: Error) => error.message);
+  expect((thrown as string).length).toBeLessThan(1000);
+});
+
 describeIf(SHARED !== undefined, '../shared/data is not here', 'real rows', () => {
   type Json = { [key: string]: Json[] & Json } & { label: unknown };
   const folder = join(SHARED ?? '', 'data', 'superglue');

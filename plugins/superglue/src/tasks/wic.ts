@@ -1,12 +1,12 @@
 import { z } from 'zod';
-import { badRow, classOf, FALSE_TRUE, index, parseRow, sliceCodePoints } from './rows';
+import { badRow, classOf, FALSE_TRUE, index, parseRow, sliceCodePoints, spanField, textField } from './rows';
 import { accuracy } from './scores';
 import type { RowPlace, SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
-  word: z.string(),
-  sentence1: z.string(),
-  sentence2: z.string(),
+  word: spanField,
+  sentence1: textField,
+  sentence2: textField,
   start1: index,
   end1: index,
   start2: index,

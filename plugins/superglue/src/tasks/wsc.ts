@@ -1,11 +1,11 @@
 import { z } from 'zod';
-import { badRow, classOf, FALSE_TRUE, index, parseRow } from './rows';
+import { badRow, classOf, FALSE_TRUE, index, parseRow, spanField, textField } from './rows';
 import { accuracy } from './scores';
 import type { Part, RowPlace, SuperGlueTask } from './task';
 
 const rowSchema = z.looseObject({
-  text: z.string(),
-  target: z.looseObject({ span1_index: index, span1_text: z.string(), span2_index: index, span2_text: z.string() }),
+  text: textField,
+  target: z.looseObject({ span1_index: index, span1_text: spanField, span2_index: index, span2_text: spanField }),
   idx: index,
   label: z.unknown().optional(),
 });
