@@ -264,3 +264,49 @@ describe('files that are not what they should be', () => {
     );
   });
 });
+
+describe('an index that asks for too much, or contradicts its shards', () => {
+  async function indexed(
+    change: (index: { metadata: object; weight_map: Record<string, unknown> }) => void,
+  ): Promise<string> {
+    const folder = join(temporaryFolder(), 'many');
+    await writeCheckpoint(folder, { config: {}, tensors: TENSORS, maxShardBytes: 13 });
+    const file = join(folder, 'model.safetensors.index.json');
+    const index = JSON.parse(readFileSync(file, 'utf8')) as Parameters<typeof change>[0];
+    change(index);
+    writeFileSync(file, JSON.stringify(index));
+    return folder;
+  }
+  const entries = (count: number): Record<string, string> =>
+    Object.fromEntries(Array.from({ length: count }, (_, i) => [`t${i}`, `s${i}`]));
+
+  it.each<[string, Parameters<typeof indexed>[0], RegExp]>([
+    [
+      'another size',
+      (index) => Object.assign(index, { metadata: { total_size: 7 } }),
+      /take 7 bytes \("total_size"\), but those in its shards take 24\./,
+    ],
+    ['a size that is a text', (index) => Object.assign(index, { metadata: { total_size: 'all' } }), /take "all" bytes/],
+    [
+      'thousands of shards',
+      (index) => Object.assign(index.weight_map, entries(5000)),
+      /it names 5002 shards; Graft takes at most 4096/,
+    ],
+    ['a name of megabytes', (index) => Object.assign(index.weight_map, { ['x'.repeat(2e6)]: 'a/b' }), /^.{0,400}…/],
+    [
+      'a shard of megabytes',
+      (index) => Object.assign(index.weight_map, { a: 'x'.repeat(2e6) }),
+      /lacks the shard x{119}…/,
+    ],
+  ])('with %s is refused', async (_, change, message) => {
+    const opening = CheckpointReader.open(await indexed(change));
+    await expect(opening).rejects.toMatchObject({ code: expect.stringMatching(/^checkpoint\./) as string });
+    await expect(opening).rejects.toThrow(message);
+    expect(((await opening.catch((error: Error) => error.message)) as string).length).toBeLessThan(600);
+  });
+
+  it('without a size, or with the right one, is taken', async () => {
+    for (const metadata of [undefined, {}, { total_size: null }, { total_size: 24 }])
+      await (await CheckpointReader.open(await indexed((index) => Object.assign(index, { metadata })))).close();
+  });
+});

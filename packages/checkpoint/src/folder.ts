@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError, shortened } from '@graft/engine';
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { FileRange } from './direct';
@@ -45,13 +45,13 @@ export class CheckpointReader {
 
   private static async fromIndex(folder: string): Promise<CheckpointReader> {
     const indexFile = join(folder, INDEX_FILE);
-    const places = await readIndex(indexFile);
+    const { places, totalBytes } = await readIndex(indexFile);
     const shards = [...new Set(places.values())].sort();
     for (const shard of shards) {
       if (!(await exists(join(folder, shard)))) {
         const count = [...places.values()].filter((file) => file === shard).length;
         throw new CheckpointError(
-          `${folder} lacks the shard ${shard}, in which ${INDEX_FILE} places ${count} tensors.`,
+          `${folder} lacks the shard ${shortened(shard, 120)}, in which ${INDEX_FILE} places ${count} tensors.`,
           {
             code: 'checkpoint.missing-shard',
             hint: 'Copy or download the missing file into the folder.',
@@ -66,7 +66,7 @@ export class CheckpointReader {
         const found = reader.tensors.get(name)?.file;
         if (found === join(folder, shard)) continue;
         const where = found === undefined ? 'no shard does' : `${basename(found)} does`;
-        throw new CheckpointError(`${indexFile} places "${name}" in ${shard}, which does not hold it; ${where}.`, {
+        throw new CheckpointError(`${indexFile} places ${named(name)} in ${shard}, which does not hold it; ${where}.`, {
           code: 'checkpoint.index',
         });
       }
@@ -76,6 +76,7 @@ export class CheckpointReader {
             code: 'checkpoint.index',
           });
       }
+      checkTotal(indexFile, totalBytes, reader.tensors);
     } catch (error) {
       await reader.close();
       throw error;
@@ -183,21 +184,43 @@ async function snapshotInside(folder: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Tensor name → shard, out of an index that may say anything. */
-async function readIndex(file: string): Promise<Map<string, string>> {
+/** Shards of one checkpoint, all of which are open at a time; published models of 700 billion parameters have some hundred. */
+const MOST_SHARDS = 4096;
+
+/** A name of a file in an error. */
+const named = (value: unknown): string => shortened(JSON.stringify(value) ?? 'nothing', 120);
+
+/** Tensor name → shard, and what all tensors take as far as the file says it, out of an index that may say anything. */
+async function readIndex(file: string): Promise<{ places: Map<string, string>; totalBytes: unknown }> {
   const wrong = (problem: string): CheckpointError =>
     new CheckpointError(`${file} is not an index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
-  const { weight_map: weightMap } = await readJsonObject(file, { maxBytes: MAX_HEADER_BYTES });
+  const { weight_map: weightMap, metadata } = await readJsonObject(file, { maxBytes: MAX_HEADER_BYTES });
   if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap))
     throw wrong('expected an object "weight_map"');
   const places = new Map<string, string>();
   for (const [name, shard] of Object.entries(weightMap)) {
     if (!isPlainFileName(shard))
-      throw wrong(`it places "${name}" in ${JSON.stringify(shard)}, expected the name of a file beside it`);
+      throw wrong(`it places ${named(name)} in ${named(shard)}, expected the name of a file beside it`);
     places.set(name, shard);
   }
   if (places.size === 0) throw wrong('its "weight_map" is empty');
-  return places;
+  const shards = new Set(places.values()).size;
+  if (shards > MOST_SHARDS) throw wrong(`it names ${shards} shards; Graft takes at most ${MOST_SHARDS}`);
+  return { places, totalBytes: (metadata as { total_size?: unknown } | null | undefined)?.total_size };
+}
+
+/** What an index says that all tensors take; files that say nothing are fine. */
+function checkTotal(file: string, said: unknown, tensors: ReadonlyMap<string, TensorInfo>): void {
+  if (said === undefined || said === null) return;
+  const bytes = [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  if (said === bytes) return;
+  throw new CheckpointError(
+    `${file} says that the tensors take ${named(said)} bytes ("total_size"), but those in its shards take ${bytes}.`,
+    {
+      code: 'checkpoint.index',
+      hint: 'Copy or download the folder again; where the shards are right, correct "total_size", or remove it.',
+    },
+  );
 }
 
 /** A file right in the folder: an index or a manifest must not lead anywhere else. */

@@ -74,3 +74,18 @@ describe('JSON', () => {
     expect(parseJson('"\\ud83d\\ude00"')).toBe('😀');
   });
 });
+
+test('says line and column of a problem, and nothing else of a text of megabytes', () => {
+  const text = `{\n"a": 1,\n  "a": 2}${'\n'.repeat(3_000_000)}`;
+  expect(() => parseJson(text)).toThrow('the key "a" is there twice (3:3)');
+});
+
+test.each([
+  ['lists', `[${'[],'.repeat(1000)}[]]`],
+  ['objects', `[${'{},'.repeat(1000)}{}]`],
+  ['keys', `{${Array.from({ length: 1001 }, (_, i) => `"${i}":1`).join(',')}}`],
+])('refuses more %s than asked for before it makes them', (_, text) => {
+  expect(() => parseJson(text, { maxParts: 1000 })).toThrow(/it has more than 1,000 objects, lists and keys/);
+  expect(parseJson(text, { maxParts: 1003 })).toBeDefined();
+  expect(parseJson(text)).toBeDefined();
+});

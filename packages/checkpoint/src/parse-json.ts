@@ -14,10 +14,20 @@ export class JsonProblem extends SyntaxError {
     readonly offset?: number,
     cause?: unknown,
   ) {
-    const before = text.slice(0, offset).split('\n');
-    super(offset === undefined ? what : `${what} (${before.length}:${before.at(-1)!.length + 1})`, { cause });
+    super(offset === undefined ? what : `${what} (${placeOf(text, offset)})`, { cause });
     this.name = 'JsonProblem';
   }
+}
+
+/** Line and column, both from 1: `3:17`. */
+function placeOf(text: string, offset: number): string {
+  let line = 1;
+  let start = 0;
+  for (let at = text.indexOf('\n'); at >= 0 && at < offset; at = text.indexOf('\n', at + 1)) {
+    line++;
+    start = at + 1;
+  }
+  return `${line}:${offset - start + 1}`;
 }
 
 /**
@@ -43,6 +53,8 @@ export class ExactNumber {
 export interface JsonOptions {
   /** Numbers that JavaScript would write otherwise come as ExactNumber. Default: as numbers. */
   readonly exactNumbers?: boolean;
+  /** Objects, lists and keys that the text may have, each of which takes some hundred bytes of memory. Default: any number. */
+  readonly maxParts?: number;
 }
 
 /**
@@ -52,8 +64,8 @@ export interface JsonOptions {
  *
  *     parseJson('{"id": 12345678901234567890}', { exactNumbers: true }).id.digits   ->   '12345678901234567890'
  */
-export function parseJson(text: string, { exactNumbers = false }: JsonOptions = {}): unknown {
-  const keys = countKeys(text);
+export function parseJson(text: string, { exactNumbers = false, maxParts = Infinity }: JsonOptions = {}): unknown {
+  const keys = countKeys(text, maxParts);
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -104,9 +116,10 @@ function count(value: unknown, text: string, mayHaveSurrogates: boolean): Census
   return census;
 }
 
-/** Keys of all objects in a text that may be anything, each time that one stands there. Throws JsonProblem where it is too deep. */
-function countKeys(text: string): number {
+/** Keys of all objects in a text that may be anything, each time that one stands there. Throws JsonProblem where it is too deep, or has too much. */
+function countKeys(text: string, maxParts: number): number {
   let keys = 0;
+  let others = 0;
   let depth = 0;
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
@@ -118,9 +131,13 @@ function countKeys(text: string): number {
       if (text.charCodeAt(next) === COLON) keys++;
       i = next - 1;
     } else if (unit === OPEN_LIST || unit === OPEN_OBJECT) {
+      others++;
       if (++depth > DEEPEST_JSON)
         throw new JsonProblem(`it has more than ${DEEPEST_JSON} objects and lists within each other`, text, i);
     } else if (unit === CLOSE_LIST || unit === CLOSE_OBJECT) depth--;
+    else continue;
+    if (keys + others > maxParts)
+      throw new JsonProblem(`it has more than ${maxParts.toLocaleString('en')} objects, lists and keys`, text, i);
   }
   return keys;
 }

@@ -270,7 +270,10 @@ describe('adaptCheckpoint', () => {
     await fails({ decoder: other }, /encoder's vocabulary has 37 tokens, the decoder's 41/);
     await fails({ encoder: wide, decoder: odd, crossAttention: 'copy' }, /\[6, 20\].*hidden size 24 wants \[6, 24\]/);
     await fails({ encoder: done }, /done holds an encoder-decoder already/);
-    await fails({ encoder: lacking }, /lacking\/config\.json does not describe the tensors beside it: "model\.layers\.2\./);
+    await fails(
+      { encoder: lacking },
+      /lacking\/config\.json does not describe the tensors beside it: "model\.layers\.2\./,
+    );
     await fails({ encoder: join(base, 'nowhere') }, /nowhere cannot be read/);
     await fails({ dtype: 'int8' }, /int8/);
     await fails({ out: join(base, 'taken') }, /taken exists already/);

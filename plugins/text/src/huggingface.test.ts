@@ -2,7 +2,7 @@ import { DataError } from '@graft/core';
 import { Tokenizer as TokenizerJson } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { join } from 'node:path';
-import { folderWith } from '../test-support/datasets';
+import { folderWith, openDataset, take } from '../test-support/datasets';
 import { TOKENIZER_FILES } from '../test-support/tokenizer-files';
 import { tokenizerJson } from '../test-support/tokenizer-json';
 import { HuggingFaceTokenizer } from './huggingface';
@@ -207,5 +207,48 @@ describe('HuggingFaceTokenizer', () => {
     await expect(HuggingFaceTokenizer.open({ path: join(folder, 'nowhere') })).rejects.toThrow(
       `There is no tokenizer at ${join(folder, 'nowhere')}.`,
     );
+  });
+});
+
+describe('files of megabytes', () => {
+  const opening = (files: Readonly<Record<string, string>>): Promise<unknown> =>
+    HuggingFaceTokenizer.open({ path: folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson()), ...files }) });
+
+  it.each<[string, Record<string, string>, RegExp]>([
+    [
+      'a tokenizer.json',
+      { 'tokenizer.json': ' '.repeat(2 ** 26 + 1) },
+      /tokenizer\.json cannot be read: it has 64\.0 MiB/,
+    ],
+    [
+      'lists in a tokenizer.json',
+      { 'tokenizer.json': `[${'[],'.repeat(5e6)}[]]` },
+      /more than 4,194,304 objects, lists and keys/,
+    ],
+    [
+      'a tokenizer_config.json',
+      { 'tokenizer_config.json': ' '.repeat(2 ** 24 + 1) },
+      /tokenizer_config\.json cannot be read/,
+    ],
+  ])('%s', async (_, files, message) => {
+    const thrown = opening(files);
+    await expect(thrown).rejects.toBeInstanceOf(DataError);
+    await expect(thrown).rejects.toThrow(message);
+  });
+});
+
+test('a search without end is an error with the file, the pattern and the row', async () => {
+  const pre_tokenizer = { type: 'Split', pattern: { Regex: '(a+)+b' }, behavior: 'Isolated', invert: false };
+  const path = folderWith({
+    'tokenizer.json': JSON.stringify({ ...tokenizerJson(), pre_tokenizer }),
+    'rows.jsonl': `${JSON.stringify({ text: 'aab' })}\n${JSON.stringify({ text: 'a'.repeat(50) })}\n`,
+  });
+  const tokenizer = { use: 'huggingface', path };
+  const dataset = await openDataset('jsonl', { files: join(path, 'rows.jsonl'), tokenizer, shuffle: false });
+  await expect(take(dataset, 2)).rejects.toMatchObject({
+    code: 'tokenizer.excessive',
+    message: expect.stringMatching(
+      /rows\.jsonl:2: .*tokenizer\.json cannot be used on this text: its pre_tokenizer Split has the pattern "\(a\+\)\+b", whose search did not end within 1 s in a text of 50 characters/,
+    ) as string,
   });
 });

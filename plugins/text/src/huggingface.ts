@@ -3,7 +3,8 @@ import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { namedTokensOf } from './named-tokens';
-import { readObject } from './text-file';
+import { readObject, type ObjectBounds } from './text-file';
+import { TOKENIZER_BOUNDS } from './tokenizer-json/limits';
 import { loadOniguruma } from './tokenizer-json/oniguruma';
 import { TokenizerPipeline } from './tokenizer-json/pipeline';
 import { Excessive, Unsupported } from './tokenizer-json/unsupported';
@@ -65,7 +66,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     const found = await stat(path).catch(() => undefined);
     if (!found) throw new DataError(`There is no tokenizer at ${path}.`, { code: 'tokenizer.missing', exitCode: 2 });
     const file = found.isDirectory() ? join(path, 'tokenizer.json') : path;
-    const tokenizer = await readJson(file);
+    const tokenizer = await readJson(file, TOKENIZER_BOUNDS);
     if (!tokenizer) {
       throw new DataError(`${path} holds no tokenizer.json.`, {
         code: 'tokenizer.missing',
@@ -146,8 +147,8 @@ function cleanUpSpaces(text: string): string {
     .replace(/ (n't|'m|'s|'ve|'re)/g, '$1');
 }
 
-const readJson = (file: string): Promise<Record<string, unknown> | undefined> =>
-  readObject(file, { code: 'tokenizer.unreadable' }, 'tokenizer.json');
+const readJson = (file: string, bounds?: ObjectBounds): Promise<Record<string, unknown> | undefined> =>
+  readObject(file, { code: 'tokenizer.unreadable' }, 'tokenizer.json', bounds);
 
 /** The id of a special token: as the option names it, as the config does, or as it is usually called. */
 function specialId(

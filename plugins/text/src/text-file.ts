@@ -1,9 +1,21 @@
-import { DataError, FileProblem, JsonProblem, parseJson, readTextFile, type GraftErrorOptions } from '@graft/core';
+import {
+  DataError,
+  FileProblem,
+  JsonProblem,
+  LARGEST_SETTINGS_BYTES,
+  parseJson,
+  readTextFile,
+  type GraftErrorOptions,
+} from '@graft/core';
 
 /** A small file of UTF-8, whole; undefined where there is none. Throws DataError, with these settings, for one that cannot be read. */
-export async function readText(file: string, settings: GraftErrorOptions): Promise<string | undefined> {
+export async function readText(
+  file: string,
+  settings: GraftErrorOptions,
+  maxBytes = LARGEST_SETTINGS_BYTES,
+): Promise<string | undefined> {
   try {
-    return await readTextFile(file);
+    return await readTextFile(file, { maxBytes });
   } catch (cause) {
     if (!(cause instanceof FileProblem)) throw cause;
     if (cause.code === 'ENOENT') return undefined;
@@ -11,17 +23,25 @@ export async function readText(file: string, settings: GraftErrorOptions): Promi
   }
 }
 
+export interface ObjectBounds {
+  /** Default: LARGEST_SETTINGS_BYTES. */
+  readonly maxBytes?: number;
+  /** Objects, lists and keys. Default: any number. */
+  readonly maxParts?: number;
+}
+
 /** As `readText`, of a file that holds a JSON object. `code`: of what holds anything else. */
 export async function readObject(
   file: string,
   settings: GraftErrorOptions,
   code = settings.code,
+  { maxBytes, maxParts }: ObjectBounds = {},
 ): Promise<Record<string, unknown> | undefined> {
-  const text = await readText(file, settings);
+  const text = await readText(file, settings, maxBytes);
   if (text === undefined) return undefined;
   let problem = '';
   try {
-    const value = parseJson(text);
+    const value = parseJson(text, { maxParts });
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch (cause) {
     if (!(cause instanceof JsonProblem)) throw cause;

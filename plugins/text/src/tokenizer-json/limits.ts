@@ -4,6 +4,9 @@
 import { shortened } from '@graft/core';
 import { Excessive, listOf, Unsupported, type Part } from './unsupported';
 
+/** Of the file: 64 MiB, of which Gemma 3's takes 32; its objects, lists and keys, of which Gemma 3's has 840,000. */
+export const TOKENIZER_BOUNDS = { maxBytes: 2 ** 26, maxParts: 2 ** 22 } as const;
+
 /** Of a vocabulary; Gemma 3 has 262,144. */
 export const MAX_TOKENS = 2 ** 21;
 /** Ids are places of a table, whatever few of them are taken. */
