@@ -1,5 +1,5 @@
 // The data path: tokens a second by format, and the share of time that a training step waits for its batch.
-//   node test/bench/data.mjs [--megabytes 20] [--steps 40] [--rounds 3] [--mode auto] [--formats no] [--waiting no]
+//   node test/bench/data.mjs [--megabytes 20] [--steps 40] [--rounds 3] [--mode auto] [--formats no] [--waiting no] [--workers no]
 // Without --files: the pages that the installed packages bring along, under a vocabulary trained on them.
 import {
   createComponentFactory,
@@ -29,6 +29,7 @@ const { values: options } = parseArgs({
     mode: { type: 'string', default: 'auto' },
     formats: { type: 'string', default: 'yes' },
     waiting: { type: 'string', default: 'yes' },
+    workers: { type: 'string', default: 'yes' },
   },
 });
 const LENGTH = 512;
@@ -46,6 +47,8 @@ async function makeFiles() {
     if ((characters += content.length) >= Number(options.megabytes) * 1e6) break;
   }
   const lines = texts.map((content) => JSON.stringify({ text: content })).join('\n');
+  const pieces = texts.flatMap((content) => content.match(/[^]{1,600}/gu));
+  writeFileSync(at('rows.jsonl'), pieces.map((content) => JSON.stringify({ text: `${content}.` })).join('\n'));
   writeFileSync(at('a.txt'), texts.join('\0'));
   writeFileSync(at('a.txt.gz'), gzipSync(texts.join('\0')));
   writeFileSync(at('a.jsonl'), lines);
@@ -72,6 +75,25 @@ const DATASETS = {
   'jsonl, gzip': windows('jsonl', 'a.jsonl.gz'),
   parquet: windows('parquet', 'a.parquet'),
 };
+
+/**
+ * Milliseconds of this thread for a worker's part of a batch of 64, of which it reads the next worker's part as well to compare;
+ * `alone`: of a process that reads no more than that part.
+ */
+async function readShares(spec, alone) {
+  const registry = new Registry();
+  registry.register(text, 'benchmark');
+  const components = createComponentFactory(registry, { engine: {}, random: createRandom(0), logger: silentLogger() });
+  const dataset = await components.create('dataset', spec);
+  const reader = new ItemReader(dataset, alone ? { batchSize: 32 } : { batchSize: 64, share: { rank: 0, count: 2 } });
+  // The words of the tokenizer are remembered by then.
+  for (let batch = 0; batch < 40; batch++) await reader.next();
+  const began = performance.now();
+  for (let batch = 0; batch < 100; batch++) await reader.next();
+  const milliseconds = (performance.now() - began) / 100;
+  dataset.dispose?.();
+  return milliseconds;
+}
 
 /** One pass, in this thread; the words of the tokenizer are remembered from half a second on. */
 async function readAll(spec) {
@@ -124,6 +146,17 @@ try {
       `${name}: ${(tokens / seconds / 1e6).toFixed(2)} million tokens/s, opened in ${opening.toFixed(2)} s` +
         (fill === undefined ? '' : `, ${(100 * fill).toFixed(1)} % of places filled`),
     );
+  }
+  const { lengthTokens, ...rows } = windows('jsonl', 'rows.jsonl');
+  const shared = { 'rows of 600 characters': rows, [`windows of ${lengthTokens}`]: DATASETS.text };
+  for (const [name, spec] of options.workers === 'no' ? [] : Object.entries(shared)) {
+    const [alone, half] = [[], []];
+    for (let round = 0; round < Number(options.rounds); round++) {
+      alone.push(await readShares(spec, true));
+      half.push(await readShares(spec, false));
+    }
+    const [one, two] = [median(alone), median(half)].map((milliseconds) => `${milliseconds.toFixed(1)} ms`);
+    console.log(`${name}: 32 examples take ${one}, a worker's half of 64 ${two}`);
   }
   const models = {
     '2 layers of 64': [4, { layers: 2, hidden: 64, feedForward: 192, heads: 2, keyValueHeads: 1, headDim: 32 }],

@@ -1,6 +1,7 @@
 // Several processes on this machine: node test/bench/distributed.mjs sum | train SIZE [--mode M] [--steps N]
-//   sum: seconds to sum 64 MiB of gradients over two workers, by the size of their buckets and of the tensors
+//   sum: time to sum 64 MiB of gradients over two workers, by the size of the tensors and of what travels together
 //   train: a training step of the same batch in one process (1 thread, all threads) and in two (1 thread each)
+// The same two processes sum through shared memory and over TensorFlow's gRPC in turn; the ratio is that of the medians.
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
@@ -18,41 +19,39 @@ const { positionals, values } = parseArgs({
   options: {
     mode: { type: 'string', default: 'xla' },
     steps: { type: 'string' },
+    rounds: { type: 'string', default: '15' },
     // Of the processes that this one starts:
-    workers: { type: 'string' },
+    memory: { type: 'string' },
+    grpc: { type: 'string' },
     rank: { type: 'string' },
     threads: { type: 'string', default: '1' },
     bucket: { type: 'string' },
-    transport: { type: 'string' },
     tensor: { type: 'string' },
   },
 });
 const [what, sizeName = 'tiny'] = positionals;
 const MIB = 1 << 20;
 const SUMMED = 64 * MIB;
+const TRANSPORTS = ['memory', 'grpc'];
 
 if (values.rank !== undefined) await work();
 else if (what === 'sum') await benchSums();
 else await benchTraining();
 
+async function addresses(count) {
+  const list = [];
+  while (list.length < count) list.push(`127.0.0.1:${await freePort('127.0.0.1')}`);
+  return list.join(',');
+}
+
 async function start(count, ...more) {
-  const workers = [];
-  for (let i = 0; i < count; i++) workers.push(`127.0.0.1:${await freePort('127.0.0.1')}`);
-  const secret = randomBytes(32).toString('hex');
-  const outputs = workers.map((_, rank) => {
-    const place = ['--workers', workers.join(','), '--rank', String(rank)];
-    const args = [
-      fileURLToPath(import.meta.url),
-      ...positionals,
-      '--mode',
-      values.mode,
-      '--transport',
-      values.transport ?? 'memory',
-      ...place,
-      ...more,
-    ];
-    if (values.steps !== undefined) args.push('--steps', values.steps);
-    const env = { ...process.env, BENCH_SECRET: secret };
+  const lists = [];
+  for (const transport of TRANSPORTS) lists.push(`--${transport}`, await addresses(count));
+  const env = { ...process.env, BENCH_SECRET: randomBytes(32).toString('hex'), TF_CPP_MIN_LOG_LEVEL: '3' };
+  const outputs = Array.from({ length: count }, (_, rank) => {
+    const own = ['--mode', values.mode, '--rounds', values.rounds, ...lists, '--rank', String(rank), ...more];
+    if (values.steps !== undefined) own.push('--steps', values.steps);
+    const args = [fileURLToPath(import.meta.url), ...positionals, ...own];
     const child = spawn(process.execPath, args, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     let text = '';
     child.stdout.on('data', (part) => (text += part));
@@ -64,22 +63,16 @@ async function start(count, ...more) {
 }
 
 async function benchSums() {
-  console.log('64 MiB of float32 summed over two workers');
-  for (const [tensor, bucket] of [
-    [0.0625, 0.0625],
-    [0.0625, 1],
-    [0.0625, 4],
-    [0.0625, 16],
-    [0.0625, 64],
-    [4, 4],
-    [16, 16],
-    [64, 64],
-  ]) {
-    const { milliseconds } = await start(2, '--tensor', String(tensor), '--bucket', String(bucket));
-    const rate = SUMMED / 2 ** 30 / (milliseconds / 1000);
+  console.log('64 MiB of float32 summed over two workers: shared memory beside gRPC');
+  for (const [tensor, bucket] of [[64], [16], [4], [0.0625], ...[0.0625, 0.25, 1, 4, 16].map((b) => [0.0625, b])]) {
+    const size = bucket === undefined ? [] : ['--bucket', String(bucket)];
+    const { memory, grpc } = await start(2, '--tensor', String(tensor), ...size);
+    const shown = ({ milliseconds, processor }) =>
+      `${milliseconds.toFixed(0).padStart(5)} ms (${(SUMMED / 2 ** 30 / (milliseconds / 1000)).toFixed(2)} GiB/s, ` +
+      `${processor.toFixed(0)} ms of processor time)`;
     console.log(
-      `  tensors of ${String(tensor).padStart(6)} MiB, buckets of ${String(bucket).padStart(6)} MiB: ` +
-        `${milliseconds.toFixed(0).padStart(5)} ms, ${rate.toFixed(2)} GiB/s`,
+      `  tensors of ${String(tensor).padStart(6)} MiB, ${bucket === undefined ? 'default buckets' : `buckets of ${bucket} MiB`}: ` +
+        `${shown(memory)}, ${shown(grpc)}, ratio ${(memory.milliseconds / grpc.milliseconds).toFixed(2)}`,
     );
   }
 }
@@ -92,40 +85,66 @@ async function benchTraining() {
     [2, Math.max(1, cores >> 1)],
   ]) {
     const r = await start(processes, '--threads', String(threads));
-    console.log(
-      `${sizeName} (${values.mode}), ${processes} x ${threads} threads: median ${r.milliseconds.toFixed(1)} ms a step` +
-        (processes > 1 ? `, of these ${r.summing.toFixed(1)} ms summing ${(r.bytes / MIB).toFixed(0)} MiB` : '') +
-        `, last loss ${r.loss.toFixed(5)}`,
-    );
+    const name = `${sizeName} (${values.mode}), ${processes} x ${threads} threads`;
+    if (processes === 1) {
+      console.log(`${name}: median ${r.memory.step.toFixed(1)} ms a step, last loss ${r.loss.toFixed(5)}`);
+      continue;
+    }
+    for (const transport of TRANSPORTS)
+      console.log(
+        `${name}, ${transport}: median ${r[transport].step.toFixed(1)} ms a step, of these ` +
+          `${r[transport].sum.toFixed(1)} ms summing ${(r.bytes / MIB).toFixed(0)} MiB, last loss ${r.loss.toFixed(5)}`,
+      );
+    const ratio = (key) => (r.memory[key] / r.grpc[key]).toFixed(2);
+    console.log(`  memory to grpc: steps ${ratio('step')}, sums ${ratio('sum')}`);
   }
 }
 
 async function work() {
-  const workers = values.workers.split(',');
   const engine = await openEngine({ mode: values.mode, threads: Number(values.threads) });
   const bucketBytes = values.bucket === undefined ? undefined : Number(values.bucket) * MIB;
-  const place = { workers, rank: Number(values.rank), secret: process.env.BENCH_SECRET };
-  const transport = values.transport === 'grpc' ? { insecureNetwork: true } : { local: true };
-  const group = workers.length > 1 ? await engine.collectives.join({ ...place, ...transport, bucketBytes }) : undefined;
-  console.log(JSON.stringify(what === 'sum' ? await sums(group) : await train(engine, group)));
-  await group?.leave();
+  const rank = Number(values.rank);
+  const groups = {};
+  if (values.grpc.includes(',')) {
+    const join = (transport, options) => {
+      const workers = values[transport].split(',');
+      return engine.collectives.join({ workers, rank, secret: process.env.BENCH_SECRET, bucketBytes, ...options });
+    };
+    // It must be joined before there are tensors.
+    groups.grpc = await join('grpc', { insecureNetwork: true });
+    groups.memory = await join('memory', { local: true });
+  }
+  console.log(JSON.stringify(what === 'sum' ? await sums(groups) : await train(engine, groups)));
+  for (const group of Object.values(groups)) await group.leave();
 }
 
-async function sums(group) {
+async function sums(groups) {
   const elements = (Number(values.tensor) * MIB) / 4;
   const count = SUMMED / 4 / elements;
-  const times = [];
-  for (let i = 0; i < 8; i++) {
-    const tensors = Array.from({ length: count }, () => tf.ones([elements]));
-    await group.exchange(i);
-    const began = performance.now();
-    tf.dispose(await group.sum(tensors));
-    if (i > 2) times.push(performance.now() - began);
+  const times = { memory: [], grpc: [] };
+  const processor = { memory: [], grpc: [] };
+  const WARM = 2;
+  for (let i = 0; i < WARM + Number(values.rounds); i++) {
+    for (const transport of TRANSPORTS) {
+      const tensors = Array.from({ length: count }, () => tf.ones([elements]));
+      await groups.memory.exchange(i);
+      const before = process.cpuUsage();
+      const began = performance.now();
+      const results = await groups[transport].sum(tensors);
+      const took = performance.now() - began;
+      const { user, system } = process.cpuUsage(before);
+      tf.dispose(results);
+      if (i < WARM) continue;
+      times[transport].push(took);
+      processor[transport].push((user + system) / 1000);
+    }
   }
-  return { milliseconds: median(times) };
+  return Object.fromEntries(
+    TRANSPORTS.map((name) => [name, { milliseconds: median(times[name]), processor: median(processor[name]) }]),
+  );
 }
 
-async function train(engine, group) {
+async function train(engine, groups) {
   const { size, model, parameters } = makeModel(sizeName);
   const registry = new Registry();
   registry.register(objectives, 'benchmark');
@@ -143,12 +162,14 @@ async function train(engine, group) {
   const source = { kind: 'batch', batch: { input_ids: ids(size.source), labels: ids(size.target) } };
   const fields = objective.prepare(source, { model });
   let summing = 0;
-  const own = group && workersOf(group);
-  const timed = own && {
-    ...own,
+  let transport = TRANSPORTS[0];
+  const group = groups.memory;
+  const ways = Object.fromEntries(Object.entries(groups).map(([name, one]) => [name, workersOf(one)]));
+  const timed = group && {
+    ...ways.memory,
     reduce: async (sums) => {
       const began = performance.now();
-      const result = await own.reduce(sums);
+      const result = await ways[transport].reduce(sums);
       summing = performance.now() - began;
       return result;
     },
@@ -163,19 +184,23 @@ async function train(engine, group) {
     average: {},
   };
   state.state = optimizer.init(state.parameters);
-  const times = [];
-  const sumTimes = [];
+  const times = { memory: [], grpc: [] };
+  const sumTimes = { memory: [], grpc: [] };
   let loss;
   for (let i = 0; i < steps; i++) {
+    transport = group ? TRANSPORTS[i % 2] : 'memory';
     const began = performance.now();
     const { after, values: numbers } = await stepper.run(state, i, fields, () => undefined);
     await group?.exchange(false);
     state = after;
     loss = numbers.loss;
     if (i < 2) continue;
-    times.push(performance.now() - began);
-    sumTimes.push(summing);
+    times[transport].push(performance.now() - began);
+    sumTimes[transport].push(summing);
   }
   const bytes = 4 * model.parameters.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  return { milliseconds: median(times), summing: median(sumTimes), bytes, loss };
+  const medians = Object.fromEntries(
+    TRANSPORTS.map((name) => [name, { step: median(times[name]), sum: median(sumTimes[name]) }]),
+  );
+  return { ...medians, bytes, loss };
 }

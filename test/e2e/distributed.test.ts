@@ -112,6 +112,14 @@ describe('two workers', () => {
     expect(readJson(join(runFolderOf(outcome), 'run.json'))).toMatchObject({ status: 'finished', workers: 2 });
   });
 
+  it('of one machine need no native library', async () => {
+    config('portable');
+    config('portableHalves');
+    const short = ['--engine', 'portable', '--set', 'train.steps=3'];
+    const alone = await run('portable', ...short);
+    expectSameLosses(await run('portableHalves', ...short, '--local-workers', '2'), alone);
+  });
+
   test('drop the numbers that one worker drops, in micro-batches too', async () => {
     // Rows that all workers pad to one length.
     const dropping = (name: string, train = ''): string =>

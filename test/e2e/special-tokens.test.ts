@@ -3,6 +3,7 @@ import { readHostTensors, writeHostTensors } from '@graft/checkpoint';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
+import { makeOld } from '../support/old-snapshots';
 import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write } from './graft';
 
 const folder = temporaryFolder();
@@ -110,6 +111,7 @@ test('a run from before the policy goes on to the losses that it would have had'
   };
   edit(join(run, 'config.json'), 'specialTokens');
   edit(join(checkpoint(run), 'config.json'), 'special_token_policy');
+  makeOld(checkpoint(run));
   const set = ['--set', 'name=earlier', '--set', 'train.steps=4'];
   const { stderr } = await graftSucceeds(['run', config, ...set, '--resume', run.split('/').pop()!], folder);
   expect(stderr).toContain('This run began before there was a policy for special tokens');

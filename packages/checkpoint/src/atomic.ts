@@ -1,7 +1,7 @@
 import { CheckpointError, formatSize, GraftError, systemReason } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { unreadable } from './problems';
 
 /** Names of unfinished files and folders begin so; readers ignore them. */
@@ -80,6 +80,25 @@ export async function syncFolder(folder: string): Promise<void> {
   });
 }
 
+/** Makes a folder, and those that it lies in, so that a power cut takes none of them away again. */
+export async function makeFolder(folder: string): Promise<void> {
+  const path = resolve(folder);
+  const first = await mkdir(path, { recursive: true });
+  if (first === undefined) return;
+  // Each is an entry of the folder that it lies in.
+  for (let made = path; ; made = dirname(made)) {
+    await syncFolder(dirname(made));
+    if (made === resolve(first)) return;
+  }
+}
+
+/** Makes the entries of a folder, and of all folders in it, survive a power cut. */
+async function syncFolders(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true }))
+    if (entry.isDirectory()) await syncFolders(join(folder, entry.name));
+  await syncFolder(folder);
+}
+
 /**
  * Calls `write` with a temporary name beside `file`, which becomes `file` by rename when all went well. The folder that it
  * lies in is made unless `makeParents` is false.
@@ -91,7 +110,7 @@ export async function writeFileAtomically(
 ): Promise<void> {
   const temporary = temporarySibling(file);
   try {
-    if (makeParents) await mkdir(dirname(file), { recursive: true });
+    if (makeParents) await makeFolder(dirname(file));
     await write(temporary);
     await sync(temporary);
     await rename(temporary, file);
@@ -122,9 +141,10 @@ export async function writeFolderAtomically(
   }
   const temporary = temporarySibling(folder);
   try {
-    await mkdir(temporary, { recursive: options.makeParents ?? true });
+    if (options.makeParents ?? true) await makeFolder(dirname(folder));
+    await mkdir(temporary);
     await write(temporary);
-    await syncFolder(temporary);
+    await syncFolders(temporary);
     if (exists) await replaceFolder(temporary, folder);
     else await rename(temporary, folder);
     await syncFolder(dirname(folder));

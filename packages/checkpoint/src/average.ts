@@ -4,21 +4,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { fromFloat64, isFloatDtype, storedWidth, toFloat32, type StoredDtype } from './dtypes';
 import { CheckpointReader, exists } from './folder';
 import { describeTensor, type TensorInfo } from './header';
+import { TOKENIZER_FILES } from './names';
 import { unreadable } from './problems';
 import { readRecord, recordFile } from './record';
 import { writeCheckpoint } from './write-folder';
 import type { TensorSource } from './writer';
-
-/** Files beside the weights that belong to the vocabulary, chat templates among them. */
-export const TOKENIZER_FILES: readonly string[] = [
-  'tokenizer.json',
-  'tokenizer.model',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'chat_template.jinja',
-  'chat_template.json',
-];
 
 /** The tokenizer files that a checkpoint folder has, by name. */
 export async function readTokenizerFiles(folder: string): Promise<Record<string, Uint8Array>> {

@@ -19,12 +19,18 @@ export class FileRange {
   ) {}
 }
 
-/** Copies a range through a small buffer. */
-export async function copyRange(from: FileRange, to: FileHandle, position: number): Promise<void> {
+/** Copies a range through a small buffer; `onPiece` sees the bytes. */
+export async function copyRange(
+  from: FileRange,
+  to: FileHandle,
+  position: number,
+  onPiece?: (bytes: Uint8Array) => void,
+): Promise<void> {
   const buffer = new Uint8Array(Math.min(1 << 20, from.byteLength));
   for (let done = 0; done < from.byteLength; done += buffer.length) {
     const piece = buffer.subarray(0, from.byteLength - done);
     await readFully(from.handle, from.file, piece, from.offset + done);
+    onPiece?.(piece);
     await writeFully(to, piece, position + done);
   }
 }

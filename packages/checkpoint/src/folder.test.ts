@@ -183,7 +183,7 @@ describe('snapshots', () => {
     cpSync(folder, cut, { recursive: true });
     writeFileSync(join(cut, 'model.safetensors'), 'x');
     await expect(loadSnapshotState(cut)).rejects.toThrow(
-      /is not whole: model\.safetensors should have \d+ bytes, but has 1/,
+      /is damaged: model\.safetensors should have \d+ bytes, but has 1/,
     );
     rmSync(join(folder, 'optimizer.safetensors'));
     await expect(loadSnapshotState(folder)).rejects.toThrow(

@@ -1,18 +1,26 @@
 import { CheckpointError, shortened } from '@graft/engine';
 import { stat } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { FileRange } from './direct';
 import { MAX_HEADER_BYTES, type TensorInfo } from './header';
 import { readJsonObject } from './json';
 import { listSnapshots } from './list-snapshots';
+import { Manifest, STATE_FILE, type FileRecord } from './manifest';
+import {
+  CONFIG_FILE,
+  exists,
+  GENERATION_CONFIG_FILE,
+  INDEX_FILE,
+  isPlainFileName,
+  RECORD_FILE,
+  SINGLE_FILE,
+  TOKENIZER_FILES,
+} from './names';
 import { unreadable } from './problems';
 import { SafetensorsReader, type ByteRange } from './reader';
 import type { TensorSource } from './writer';
 
-export const SINGLE_FILE = 'model.safetensors';
-export const INDEX_FILE = 'model.safetensors.index.json';
-export const CONFIG_FILE = 'config.json';
-export const GENERATION_CONFIG_FILE = 'generation_config.json';
+export { CONFIG_FILE, exists, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE };
 
 /**
  * The tensors of a checkpoint: a Hugging Face folder with one file or with shards and an index, or a bare safetensors
@@ -26,16 +34,21 @@ export class CheckpointReader {
     readonly folder: string | undefined,
     private readonly readers: ReadonlyMap<string, SafetensorsReader>,
     readonly tensors: ReadonlyMap<string, TensorInfo>,
+    /** Of a run's snapshots: whether every byte is checked against digests as it is read. Undefined for other checkpoints. */
+    readonly hasDigests?: boolean,
   ) {}
 
   static async open(path: string): Promise<CheckpointReader> {
     const entry = await stat(path).catch((cause: unknown) => {
       throw unreadable(path, cause);
     });
-    if (!entry.isDirectory()) return CheckpointReader.fromFiles(path, undefined, [path]);
+    if (!entry.isDirectory())
+      return CheckpointReader.fromFiles(path, undefined, [path], await digestsOver(dirname(path)));
+    const digests = await digestsOver(path);
     // Where both are, other tools take the single file: a folder's shards may be older.
-    if (await exists(join(path, SINGLE_FILE))) return CheckpointReader.fromFiles(path, path, [join(path, SINGLE_FILE)]);
-    if (await exists(join(path, INDEX_FILE))) return CheckpointReader.fromIndex(path);
+    if (await exists(join(path, SINGLE_FILE)))
+      return CheckpointReader.fromFiles(path, path, [join(path, SINGLE_FILE)], digests);
+    if (await exists(join(path, INDEX_FILE))) return CheckpointReader.fromIndex(path, digests);
     throw new CheckpointError(`${path} holds no checkpoint: neither ${SINGLE_FILE} nor ${INDEX_FILE} is there.`, {
       code: 'checkpoint.missing',
       exitCode: 2,
@@ -43,7 +56,7 @@ export class CheckpointReader {
     });
   }
 
-  private static async fromIndex(folder: string): Promise<CheckpointReader> {
+  private static async fromIndex(folder: string, digests?: Digests): Promise<CheckpointReader> {
     const indexFile = join(folder, INDEX_FILE);
     const { places, totalBytes } = await readIndex(indexFile);
     const shards = [...new Set(places.values())].sort();
@@ -60,7 +73,7 @@ export class CheckpointReader {
       }
     }
     const files = shards.map((shard) => join(folder, shard));
-    const reader = await CheckpointReader.fromFiles(folder, folder, files);
+    const reader = await CheckpointReader.fromFiles(folder, folder, files, digests);
     try {
       for (const [name, shard] of places) {
         const found = reader.tensors.get(name)?.file;
@@ -88,12 +101,13 @@ export class CheckpointReader {
     path: string,
     folder: string | undefined,
     files: readonly string[],
+    digests?: Digests,
   ): Promise<CheckpointReader> {
     const readers = new Map<string, SafetensorsReader>();
     const tensors = new Map<string, TensorInfo>();
     try {
       for (const file of files) {
-        const reader = await SafetensorsReader.open(file);
+        const reader = await SafetensorsReader.open(file, await digests?.of(basename(file)));
         readers.set(file, reader);
         for (const [name, info] of reader.tensors) {
           const twin = tensors.get(name);
@@ -106,7 +120,7 @@ export class CheckpointReader {
       for (const reader of readers.values()) await reader.close();
       throw error;
     }
-    return new CheckpointReader(path, folder, readers, tensors);
+    return new CheckpointReader(path, folder, readers, tensors, digests?.hasDigests);
   }
 
   /** config.json. Throws CheckpointError when the checkpoint has none. */
@@ -150,7 +164,7 @@ export class CheckpointReader {
     return this.reader(name).chunks(name, chunkBytes);
   }
 
-  ranges(name: string, pieceBytes?: number): Generator<FileRange, undefined, undefined> {
+  ranges(name: string, pieceBytes?: number): AsyncGenerator<FileRange, undefined, undefined> {
     return this.reader(name).ranges(name, pieceBytes);
   }
 
@@ -173,6 +187,39 @@ export class CheckpointReader {
   private reader(name: string): SafetensorsReader {
     return this.readers.get(this.info(name).file)!;
   }
+}
+
+/** What a snapshot's manifest says of the files in one of its folders. */
+interface Digests {
+  readonly hasDigests: boolean;
+  /** Throws CheckpointError where the file is not as long as it was, or not listed. */
+  of(file: string): Promise<FileRecord | undefined>;
+}
+
+/** Files that are read beside the tensors when they are there. */
+const READ_FILES = [CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, RECORD_FILE, ...TOKENIZER_FILES];
+
+/** The digests of a snapshot's folder, whose small files are checked now; undefined for other checkpoints. */
+async function digestsOver(folder: string): Promise<Digests | undefined> {
+  const found = await Manifest.over(folder);
+  if (!found) return undefined;
+  const { manifest, prefix } = found;
+  const { hasDigests, files } = manifest;
+  if (!hasDigests) return { hasDigests, of: () => Promise.resolve(undefined) };
+  const small = [...files].filter(
+    ([name, { digest }]) => digest !== undefined && dirname(`./${name}`) === dirname(`./${prefix}x`),
+  );
+  const names = new Set([...small.map(([name]) => name), ...READ_FILES.map((name) => `${prefix}${name}`)]);
+  // What only the trainer reads may have been left behind where a checkpoint was copied.
+  names.delete(STATE_FILE);
+  for (const name of names) await manifest.check(name);
+  return {
+    hasDigests,
+    of: async (file) => {
+      await manifest.check(`${prefix}${file}`);
+      return files.get(`${prefix}${file}`);
+    },
+  };
 }
 
 /** What was probably meant by a run's folder, by that of all its runs, or by that of its checkpoints. */
@@ -220,17 +267,5 @@ function checkTotal(file: string, said: unknown, tensors: ReadonlyMap<string, Te
       code: 'checkpoint.index',
       hint: 'Copy or download the folder again; where the shards are right, correct "total_size", or remove it.',
     },
-  );
-}
-
-/** A file right in the folder: an index or a manifest must not lead anywhere else. */
-export function isPlainFileName(name: unknown): name is string {
-  return typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
-}
-
-export function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   );
 }

@@ -19,10 +19,11 @@ export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } f
 export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
 export { FolderLock, hasLock, LOCK_PREFIX, type LockOptions } from './lock';
 export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
-export { readRecord, RECORD_FILE, recordFile, type CheckpointRecord } from './record';
+export { readRecord, recordFile, type CheckpointRecord } from './record';
+export { RECORD_FILE, TOKENIZER_FILES } from './names';
 export { readHostTensors, writeHostTensors, type HostTensor } from './host';
 export { outputFile, outputTensors, writtenBy, type OutputOptions } from './output';
-export { listSnapshots } from './list-snapshots';
+export { listSnapshots, stepOf } from './list-snapshots';
 export {
   checkSnapshot,
   loadSnapshotState,
@@ -31,13 +32,17 @@ export {
   saveSnapshot,
   averageFolder,
   snapshotFolder,
+  verifySnapshot,
   type Snapshot,
 } from './snapshot';
-export { averageCheckpoints, readTokenizerFiles, TOKENIZER_FILES } from './average';
+export { damaged as damagedSnapshot, STATE_FILE as TRAINER_STATE_FILE } from './manifest';
+export { averageCheckpoints, readTokenizerFiles } from './average';
 export { verifyCheckpoint, type VerifyReport } from './verify';
 export {
+  makeFolder,
   removeAtomically,
   removeTemporaries,
+  syncFolder,
   TEMPORARY_PREFIX,
   writeFileAtomically,
   writeFolderAtomically,

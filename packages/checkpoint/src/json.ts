@@ -51,15 +51,19 @@ export async function writeSmallFile(file: string, content: string | Uint8Array)
   }
 }
 
+export function jsonText(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
 export async function writeJson(file: string, value: unknown): Promise<void> {
-  await writeSmallFile(file, `${JSON.stringify(value, null, 2)}\n`);
+  await writeSmallFile(file, jsonText(value));
 }
 
 /** Fields of a config.json that other readers declare as floats, and refuse where they stand there without a point. */
 const FLOATS =
   /("(?:attn_logit_softcapping|final_logit_softcapping|rope_theta|rms_norm_eps|initializer_range|\w*dropout\w*)": -?\d+)(?=,?$)/gm;
 
-/** Writes config.json: whole numbers get their point where the field holds floats, which JavaScript does not tell apart. */
-export async function writeConfig(file: string, config: Readonly<Record<string, unknown>>): Promise<void> {
-  await writeSmallFile(file, `${JSON.stringify(config, null, 2).replace(FLOATS, '$1.0')}\n`);
+/** The text of a config.json: whole numbers get their point where the field holds floats, which JavaScript does not tell apart. */
+export function configText(config: Readonly<Record<string, unknown>>): string {
+  return jsonText(config).replace(FLOATS, '$1.0');
 }

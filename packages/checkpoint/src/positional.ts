@@ -1,4 +1,5 @@
 import type { FileHandle } from 'node:fs/promises';
+import { crc32 } from './digest';
 import { malformed, unreadable } from './problems';
 
 /** One system call moves at most this much: Node refuses lengths from 2^31 on, and tensors are longer. */
@@ -16,6 +17,28 @@ export async function readFully(handle: FileHandle, file: string, target: Uint8A
     }
     done += bytesRead;
   }
+}
+
+/** Read at a time where the bytes are digested: as one piece is, the next one comes from the disk. */
+const DIGESTED_PIECE = 4 << 20;
+
+/** `readFully`; returns the CRC-32 of what was read. */
+export async function readDigested(
+  handle: FileHandle,
+  file: string,
+  target: Uint8Array,
+  position: number,
+): Promise<number> {
+  const read = (at: number): Promise<void> =>
+    readFully(handle, file, target.subarray(at, at + DIGESTED_PIECE), position + at);
+  let crc = 0;
+  let ahead = read(0);
+  for (let at = 0; at < target.length; at += DIGESTED_PIECE) {
+    await ahead;
+    if (at + DIGESTED_PIECE < target.length) ahead = read(at + DIGESTED_PIECE);
+    crc = crc32(target.subarray(at, at + DIGESTED_PIECE), crc);
+  }
+  return crc;
 }
 
 /** Writes all of `bytes` at `position`. Errors are the system's own. */

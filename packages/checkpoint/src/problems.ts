@@ -8,6 +8,14 @@ export function malformed(file: string, problem: string): CheckpointError {
   });
 }
 
+/** A file, or a part of it, that lost or changed bytes since it was written. */
+export function otherBytes(file: string, part: string): CheckpointError {
+  return new CheckpointError(`${file} is damaged: ${part} does not hold what was written.`, {
+    code: 'checkpoint.digest',
+    hint: 'Copy the file again, or use another checkpoint of the run, if there is one beside it.',
+  });
+}
+
 const NOWHERE = ['ENOENT', 'ENOTDIR'];
 
 export function unreadable(file: string, cause: unknown): CheckpointError {

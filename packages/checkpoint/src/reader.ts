@@ -1,10 +1,12 @@
 import { CheckpointError, openRegularFile } from '@graft/engine';
 import type { FileHandle } from 'node:fs/promises';
+import { crc32, formatDigest } from './digest';
 import { FileRange } from './direct';
 import { isFloatDtype, storedWidth, toFloat32, toInt32 } from './dtypes';
 import { describeTensor, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
-import { readFully } from './positional';
-import { malformed, unreadable } from './problems';
+import type { TensorDigests } from './manifest';
+import { readDigested, readFully } from './positional';
+import { malformed, otherBytes, unreadable } from './problems';
 import type { TensorSource } from './writer';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
@@ -19,15 +21,23 @@ export interface ByteRange {
 
 /** One open safetensors file. Bytes are read when asked for, by position; nothing but the header is held. */
 export class SafetensorsReader {
+  /** Tensors whose digest was found right. */
+  private readonly whole = new Set<string>();
+
   private constructor(
     readonly file: string,
     private readonly handle: FileHandle,
     readonly tensors: ReadonlyMap<string, TensorInfo>,
     readonly metadata: Readonly<Record<string, string>>,
+    /** Of the tensors, by name, where they are known. */
+    private readonly digests: Readonly<Record<string, string>> | undefined,
   ) {}
 
-  /** Throws CheckpointError for a missing, truncated or lying file. */
-  static async open(file: string): Promise<SafetensorsReader> {
+  /**
+   * Throws CheckpointError for a missing, truncated or lying file. With `expected`, nothing is given out that does not have
+   * the digest there: a tensor that is asked for in parts is read whole first.
+   */
+  static async open(file: string, expected?: Partial<TensorDigests>): Promise<SafetensorsReader> {
     const handle = await openRegularFile(file).catch((cause: unknown) => {
       throw unreadable(file, cause);
     });
@@ -43,8 +53,10 @@ export class SafetensorsReader {
         throw malformed(file, `its header claims ${headerBytes} bytes, but the file has ${size}`);
       const json = new Uint8Array(headerBytes);
       await readFully(handle, file, json, 8);
+      if (expected?.header !== undefined && formatDigest(crc32(json, crc32(prefix))) !== expected.header)
+        throw otherBytes(file, 'its header');
       const { tensors, metadata } = parseHeader(file, json, 8 + headerBytes, size);
-      return new SafetensorsReader(file, handle, tensors, metadata);
+      return new SafetensorsReader(file, handle, tensors, metadata, expected?.tensors);
     } catch (error) {
       await handle.close();
       throw unreadable(file, error);
@@ -95,9 +107,11 @@ export class SafetensorsReader {
     const read = async (start: number): Promise<Uint8Array> => {
       const buffer = (buffers[(start / size) % 2] ??= new Uint8Array(Math.min(size, byteLength - start)));
       const chunk = buffer.subarray(0, Math.min(size, byteLength - start));
-      await this.fill(name, chunk, start);
+      await readFully(this.handle, this.file, chunk, this.info(name).offset + start);
       return chunk;
     };
+    const checked = this.digests !== undefined && !this.whole.has(name);
+    let crc = 0;
     let ahead: Promise<Uint8Array> | undefined;
     try {
       for (let start = 0; start < byteLength; start += size) {
@@ -105,6 +119,9 @@ export class SafetensorsReader {
         ahead = start + size < byteLength ? read(start + size) : undefined;
         // It is awaited in the next round: until then its failure is not a rejection that nobody handles.
         ahead?.catch(() => undefined);
+        if (checked) crc = crc32(chunk, crc);
+        // Before the last one is given out: who copies a damaged tensor never comes to its end.
+        if (checked && !ahead) this.checkDigest(name, crc);
         yield chunk;
       }
     } finally {
@@ -115,8 +132,9 @@ export class SafetensorsReader {
   }
 
   /** The tensor's bytes in order, in pieces that a writer copies without this process seeing them. */
-  *ranges(name: string, pieceBytes = DEFAULT_RANGE_BYTES): Generator<FileRange, undefined, undefined> {
+  async *ranges(name: string, pieceBytes = DEFAULT_RANGE_BYTES): AsyncGenerator<FileRange, undefined, undefined> {
     const { offset, byteLength } = this.info(name);
+    await this.checkWhole(name);
     for (let start = 0; start < byteLength; start += pieceBytes)
       yield new FileRange(this.handle, this.file, offset + start, Math.min(pieceBytes, byteLength - start));
     return undefined;
@@ -163,7 +181,26 @@ export class SafetensorsReader {
   }
 
   private async fill(name: string, target: Uint8Array, start: number): Promise<void> {
-    await readFully(this.handle, this.file, target, this.info(name).offset + start);
+    const { offset, byteLength } = this.info(name);
+    if (this.digests && !this.whole.has(name)) {
+      if (target.length === byteLength)
+        return this.checkDigest(name, await readDigested(this.handle, this.file, target, offset));
+      await this.checkWhole(name);
+    }
+    await readFully(this.handle, this.file, target, offset + start);
+  }
+
+  /** Reads a tensor to its end, once, where it has a digest that is to be checked before a part of it is given out. */
+  private async checkWhole(name: string): Promise<void> {
+    if (!this.digests || this.whole.has(name)) return;
+    for await (const _ of this.chunks(name)) continue;
+  }
+
+  private checkDigest(name: string, crc: number): void {
+    const digests = this.digests!;
+    if (!Object.hasOwn(digests, name) || digests[name] !== formatDigest(crc))
+      throw otherBytes(this.file, `tensor "${name}"`);
+    this.whole.add(name);
   }
 
   private checkRange(name: string, start: number, end: number): void {

@@ -1,10 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { exists } from './folder';
 import { readJsonObject } from './json';
-
-/** Says beside the weights how they came about, and what whoever uses them must know that config.json has no word for. */
-export const RECORD_FILE = 'graft.json';
+import { exists, RECORD_FILE } from './names';
 
 /** Sections of graft.json by name: JSON objects, each the affair of who wrote it. */
 export type CheckpointRecord = Readonly<Record<string, unknown>>;

@@ -1,18 +1,27 @@
 import { CheckpointError } from '@graft/engine';
-import { mkdir, readdir, stat } from 'node:fs/promises';
+import { mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { removeAtomically, writeFailure, writeFolderAtomically } from './atomic';
-import { CONFIG_FILE, exists, isPlainFileName } from './folder';
-import { readJsonObject, writeJson } from './json';
+import { removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from './atomic';
+import { digestOf } from './digest';
+import { CheckpointReader, CONFIG_FILE, exists } from './folder';
+import { jsonText, readJsonObject, writeSmallFile } from './json';
 import { listSnapshots, stepOf } from './list-snapshots';
+import {
+  AVERAGE,
+  damaged,
+  earlierManifestText,
+  Manifest,
+  MANIFEST_FILE,
+  manifestText,
+  OPTIMIZER_FILE,
+  STATE_FILE,
+  type FileRecord,
+} from './manifest';
 import { SafetensorsReader } from './reader';
 import { writeCheckpointInto, type CheckpointContents } from './write-folder';
 import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
 
-const OPTIMIZER_FILE = 'optimizer.safetensors';
-const STATE_FILE = 'trainer.json';
-export const MANIFEST_FILE = 'manifest.json';
-/** Of trainer.json and manifest.json; raised when either changes its meaning. */
+/** Of trainer.json; raised when it changes its meaning. */
 const VERSION = 1;
 
 /** Everything that a run needs to go on: a checkpoint folder that other tools load, and what only the trainer reads. */
@@ -25,8 +34,45 @@ export interface Snapshot {
   readonly state: unknown;
 }
 
-/** Writes a snapshot folder, called `step-N`, that appears whole or not at all. An older one of that name is replaced. */
-export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<void> {
+/** Writes files of a snapshot, and keeps what its manifest is to say of them. */
+class Recorder {
+  readonly files = new Map<string, FileRecord>();
+
+  constructor(
+    private readonly root: string,
+    private readonly digests: boolean,
+  ) {}
+
+  readonly small = async (file: string, content: string | Uint8Array): Promise<void> => {
+    await writeSmallFile(file, content);
+    this.files.set(this.name(file), { bytes: Buffer.byteLength(content), digest: digestOf(content) });
+  };
+
+  async tensors(file: string, sources: readonly TensorSource[], concurrency?: number): Promise<void> {
+    const digests = await writeSafetensorsInto(file, sources, inOrder(sources, concurrency), { digests: this.digests });
+    this.files.set(this.name(file), { bytes: (await stat(file)).size, ...digests });
+  }
+
+  checkpoint(folder: string, contents: CheckpointContents): Promise<void> {
+    const shard = (file: string, sources: readonly TensorSource[]): Promise<void> =>
+      this.tensors(file, sources, contents.concurrency);
+    return writeCheckpointInto(folder, contents, shard, this.small);
+  }
+
+  private name(file: string): string {
+    return relative(this.root, file).split(sep).join('/');
+  }
+}
+
+/**
+ * Writes a snapshot folder, called `step-N`, that appears whole or not at all, with a manifest that has a digest of everything
+ * in it. An older one of that name is replaced. `digests: false` writes it as it was before there were digests.
+ */
+export async function saveSnapshot(
+  folder: string,
+  snapshot: Snapshot,
+  { digests = true }: { digests?: boolean } = {},
+): Promise<void> {
   const step = stepOf(basename(resolve(folder)));
   if (step === undefined) {
     throw new CheckpointError(`A snapshot's folder must be called step-N, which ${folder} is not.`, {
@@ -34,89 +80,92 @@ export async function saveSnapshot(folder: string, snapshot: Snapshot): Promise<
     });
   }
   // The folder of the checkpoints, but not the run's: one that was deleted must not come back with a checkpoint alone.
-  await mkdir(dirname(resolve(folder))).catch(async (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw await writeFailure(folder, folder, error);
-  });
+  const checkpoints = dirname(resolve(folder));
+  try {
+    await mkdir(checkpoints);
+    await syncFolder(dirname(checkpoints));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw await writeFailure(folder, folder, error);
+  }
   await writeFolderAtomically(
     folder,
     async (temporary) => {
-      await writeCheckpointInto(temporary, snapshot.model);
+      const recorder = new Recorder(temporary, digests);
+      await recorder.checkpoint(temporary, snapshot.model);
       const { optimizer, average, state } = snapshot;
       if (average) {
         await mkdir(averageFolder(temporary));
-        await writeCheckpointInto(averageFolder(temporary), average);
+        await recorder.checkpoint(averageFolder(temporary), average);
       }
-      await writeSafetensorsInto(join(temporary, OPTIMIZER_FILE), optimizer, inOrder(optimizer));
-      await writeJson(join(temporary, STATE_FILE), { version: VERSION, step, state });
-      // The list of files with their sizes: a copy that lost one of them is told apart from a whole one.
-      const files: [string, number][] = [];
-      for (const entry of await readdir(temporary, { recursive: true, withFileTypes: true })) {
-        if (!entry.isFile()) continue;
-        const path = join(entry.parentPath, entry.name);
-        files.push([relative(temporary, path).split(sep).join('/'), (await stat(path)).size]);
-      }
-      files.sort(([a], [b]) => (a < b ? -1 : 1));
-      await writeJson(join(temporary, MANIFEST_FILE), { version: VERSION, files: Object.fromEntries(files) });
+      await recorder.tensors(join(temporary, OPTIMIZER_FILE), optimizer);
+      await recorder.small(join(temporary, STATE_FILE), jsonText({ version: VERSION, step, state }));
+      const manifest = digests ? manifestText(step, recorder.files) : earlierManifestText(recorder.files);
+      await writeSmallFile(join(temporary, MANIFEST_FILE), manifest);
     },
     { overwrite: true, makeParents: false },
   );
 }
 
-function broken(folder: string, problem: string): CheckpointError {
-  return new CheckpointError(`The snapshot ${folder} is not whole: ${problem}.`, {
-    code: 'checkpoint.snapshot-broken',
-    hint: 'Use an older snapshot of the run, if there is one beside it.',
-  });
-}
-
-function checkVersion(file: string, version: unknown): void {
-  if (version === VERSION) return;
-  throw new CheckpointError(`${file} is of version ${JSON.stringify(version)}; this Graft reads version ${VERSION}.`, {
-    code: 'checkpoint.snapshot-version',
-  });
-}
-
-/** Checks that every file of a snapshot is there, as long as it was written. Throws CheckpointError naming one that is not. */
-export async function checkSnapshot(folder: string): Promise<void> {
-  const manifestFile = join(folder, MANIFEST_FILE);
-  if ((await exists(folder)) && !(await exists(manifestFile))) throw broken(folder, `${MANIFEST_FILE} is missing`);
-  const { version, files } = await readJsonObject(manifestFile);
-  checkVersion(manifestFile, version);
-  if (typeof files !== 'object' || files === null || Array.isArray(files))
-    throw broken(folder, `${MANIFEST_FILE} lists no files`);
+/**
+ * Checks that every file of a snapshot is there, as long as it was written, and that those without tensors hold what was
+ * written; a tensor is checked as it is read. Throws CheckpointError naming what is not.
+ */
+export async function checkSnapshot(folder: string): Promise<Manifest> {
+  const manifest = await Manifest.read(folder);
+  const step = stepOf(basename(resolve(folder)));
+  if (step !== undefined && manifest.step !== undefined && manifest.step !== step)
+    throw damaged(folder, `${MANIFEST_FILE} is that of step ${manifest.step}`);
   for (const name of [CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE])
-    if (!Object.hasOwn(files, name)) throw broken(folder, `${MANIFEST_FILE} does not list ${name}`);
-  for (const [name, bytes] of Object.entries(files)) {
-    if (
-      !name
-        .replace(/^average\//, '')
-        .split('/')
-        .every(isPlainFileName)
-    )
-      throw broken(folder, `${MANIFEST_FILE} lists ${JSON.stringify(name)}, which is not a file in it`);
-    const found = await stat(join(folder, name)).catch(() => undefined);
-    if (found?.size !== bytes)
-      throw broken(folder, `${name} should have ${bytes} bytes, ${found ? `but has ${found.size}` : 'but is missing'}`);
-  }
+    if (!manifest.files.has(name)) throw damaged(folder, `${MANIFEST_FILE} does not list ${name}`);
+  for (const name of manifest.files.keys()) await manifest.check(name);
+  return manifest;
 }
 
-/** The trainer's JSON of a snapshot whose files are all there. Throws CheckpointError naming what is missing. */
+/** Reads a snapshot from end to end, averaged parameters and optimizer state too. Throws CheckpointError naming what is not as it was written. */
+export async function verifySnapshot(folder: string): Promise<Manifest> {
+  const manifest = await checkSnapshot(folder);
+  const parts = [() => CheckpointReader.open(folder), () => openSnapshotOptimizer(folder)];
+  if (await exists(averageFolder(folder))) parts.push(() => CheckpointReader.open(averageFolder(folder)));
+  for (const open of parts) {
+    const reader = await open();
+    try {
+      for (const name of reader.tensors.keys()) for await (const _ of reader.chunks(name)) continue;
+    } finally {
+      await reader.close();
+    }
+  }
+  return manifest;
+}
+
+/** The trainer's JSON of a snapshot that `checkSnapshot` finds in order. Throws CheckpointError naming what is not. */
 export async function loadSnapshotState(folder: string): Promise<unknown> {
-  await checkSnapshot(folder);
+  const manifest = await checkSnapshot(folder);
   const file = join(folder, STATE_FILE);
-  const { version, state } = await readJsonObject(file);
-  checkVersion(file, version);
-  if (state === undefined) throw broken(folder, `${STATE_FILE} has no "state"`);
+  const { version, step, state } = await readJsonObject(file);
+  if (version !== VERSION) {
+    throw new CheckpointError(
+      `${file} is of version ${JSON.stringify(version)}; this Graft reads version ${VERSION}.`,
+      {
+        code: 'checkpoint.snapshot-version',
+      },
+    );
+  }
+  const expected = stepOf(basename(resolve(folder))) ?? manifest.step;
+  if (expected !== undefined && step !== expected)
+    throw damaged(folder, `${STATE_FILE} is that of step ${JSON.stringify(step)}`);
+  if (state === undefined) throw damaged(folder, `${STATE_FILE} has no "state"`);
   return state;
 }
 
-export function openSnapshotOptimizer(folder: string): Promise<SafetensorsReader> {
-  return SafetensorsReader.open(join(folder, OPTIMIZER_FILE));
+/** Checks every tensor as it is read, if the snapshot has digests. */
+export async function openSnapshotOptimizer(folder: string): Promise<SafetensorsReader> {
+  const manifest = await Manifest.read(folder);
+  return SafetensorsReader.open(join(folder, OPTIMIZER_FILE), manifest.files.get(OPTIMIZER_FILE));
 }
 
 /** Where a snapshot keeps averaged parameters, if it has any. */
 export function averageFolder(snapshot: string): string {
-  return join(snapshot, 'average');
+  return join(snapshot, AVERAGE);
 }
 
 export function snapshotFolder(checkpoints: string, step: number): string {

@@ -1,7 +1,7 @@
-import { join } from 'node:path';
 import type { StoredDtype } from './dtypes';
-import { CheckpointReader, exists } from './folder';
-import { checkSnapshot, MANIFEST_FILE } from './snapshot';
+import { CheckpointReader } from './folder';
+import { Manifest } from './manifest';
+import { verifySnapshot } from './snapshot';
 
 export interface VerifyReport {
   readonly files: number;
@@ -9,11 +9,14 @@ export interface VerifyReport {
   readonly bytes: number;
   /** Names of tensors that hold a NaN or an infinity. */
   readonly nonFinite: readonly string[];
+  /** Of a run's snapshot: whether it has digests, which all bytes agree with then. Undefined for other checkpoints. */
+  readonly digests?: boolean;
 }
 
 /**
- * Reads a checkpoint from end to end: headers, index, config.json, a snapshot's manifest, and every byte. Throws
- * CheckpointError at the first thing that is not as it should be; numbers that are not finite are only told.
+ * Reads a checkpoint from end to end: headers, index, config.json, and every byte; a run's snapshot with its manifest,
+ * optimizer state and averaged parameters. Throws CheckpointError at the first thing that is not as it should be; numbers
+ * that are not finite are only listed.
  */
 export async function verifyCheckpoint(path: string): Promise<VerifyReport> {
   const reader = await CheckpointReader.open(path);
@@ -21,7 +24,8 @@ export async function verifyCheckpoint(path: string): Promise<VerifyReport> {
     if (reader.folder !== undefined) {
       await reader.config();
       await reader.generationConfig();
-      if (await exists(join(reader.folder, MANIFEST_FILE))) await checkSnapshot(reader.folder);
+      const over = await Manifest.over(reader.folder);
+      if (over?.prefix === '') await verifySnapshot(reader.folder);
     }
     const nonFinite: string[] = [];
     let bytes = 0;
@@ -34,7 +38,7 @@ export async function verifyCheckpoint(path: string): Promise<VerifyReport> {
       if (!finite) nonFinite.push(name);
     }
     const files = new Set([...reader.tensors.values()].map(({ file }) => file)).size;
-    return { files, tensors: reader.tensors.size, bytes, nonFinite };
+    return { files, tensors: reader.tensors.size, bytes, nonFinite, digests: reader.hasDigests };
   } finally {
     await reader.close();
   }

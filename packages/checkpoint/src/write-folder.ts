@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { writeFolderAtomically } from './atomic';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './folder';
 import { sourceBytes } from './header';
-import { writeConfig, writeJson, writeSmallFile } from './json';
+import { configText, jsonText, writeSmallFile } from './json';
 import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
 
 const DEFAULT_SHARD_BYTES = 5e9;
@@ -30,13 +30,14 @@ export async function writeCheckpoint(
 }
 
 /** Writes one file of tensors. */
-type WriteShard = (file: string, shard: readonly TensorSource[]) => Promise<void>;
+type WriteShard = (file: string, shard: readonly TensorSource[]) => Promise<unknown>;
 
 /** Writes the files of a checkpoint into a folder that exists. */
 export async function writeCheckpointInto(
   folder: string,
   contents: CheckpointContents,
   writeShard: WriteShard = (file, shard) => writeSafetensorsInto(file, shard, inOrder(shard, contents.concurrency)),
+  writeSmall: (file: string, content: string | Uint8Array) => Promise<void> = writeSmallFile,
 ): Promise<void> {
   const { tensors, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
   checkContents(contents);
@@ -52,14 +53,13 @@ export async function writeCheckpointInto(
       for (const { name } of shard) places.push([name, file]);
     }
     const totalSize = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
-    await writeJson(join(folder, INDEX_FILE), {
-      metadata: { total_size: totalSize },
-      weight_map: Object.fromEntries(places),
-    });
+    const index = { metadata: { total_size: totalSize }, weight_map: Object.fromEntries(places) };
+    await writeSmall(join(folder, INDEX_FILE), jsonText(index));
   }
-  await writeConfig(join(folder, CONFIG_FILE), contents.config);
-  if (contents.generationConfig) await writeJson(join(folder, GENERATION_CONFIG_FILE), contents.generationConfig);
-  for (const [name, content] of Object.entries(extraFiles)) await writeSmallFile(join(folder, name), content);
+  await writeSmall(join(folder, CONFIG_FILE), configText(contents.config));
+  if (contents.generationConfig)
+    await writeSmall(join(folder, GENERATION_CONFIG_FILE), jsonText(contents.generationConfig));
+  for (const [name, content] of Object.entries(extraFiles)) await writeSmall(join(folder, name), content);
 }
 
 function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: CheckpointContents): void {

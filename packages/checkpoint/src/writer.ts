@@ -1,8 +1,10 @@
 import { CheckpointError, GraftError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
 import { WriteProblem, writeFileAtomically } from './atomic';
+import { crc32, digestOf, formatDigest } from './digest';
 import { copyRange, DirectOutput, FileRange } from './direct';
 import { buildHeader, describeTensor, sourceBytes, type TensorSpec } from './header';
+import type { TensorDigests } from './manifest';
 import { writeFully } from './positional';
 
 /** Bytes in the tensor's dtype, here or in another file; typed numbers only where they are stored as they are. */
@@ -21,6 +23,8 @@ export interface SafetensorsOptions {
   readonly metadata?: Readonly<Record<string, string>>;
   /** The file is large and written from other files: what comes in pieces goes past the system's cache. Default false. */
   readonly streams?: boolean;
+  /** Digests are computed beside the writing; a tensor's bytes then come in order. Default false. */
+  readonly digests?: boolean;
 }
 
 /** What other readers expect. */
@@ -32,6 +36,9 @@ interface Place {
   readonly offset: number;
   /** What was written, as [start, end) within the tensor. */
   readonly written: [number, number][];
+  /** CRC-32 of what was given, up to this place. */
+  crc: number;
+  digested: number;
 }
 
 /**
@@ -46,18 +53,20 @@ export class SafetensorsWriter {
     private readonly fileBytes: number,
     /** Where tensors that come in pieces go, past the system's cache. */
     private readonly direct: DirectOutput | undefined,
+    /** Of the header; undefined where digests are not asked for. */
+    private readonly headerDigest: string | undefined,
   ) {}
 
   /** Begins a file at exactly this name; use `writeSafetensorsWith` where a reader could come upon it half-way. */
   static async create(
     file: string,
     specs: readonly TensorSpec[],
-    { metadata = DEFAULT_METADATA, streams = false }: SafetensorsOptions = {},
+    { metadata = DEFAULT_METADATA, streams = false, digests = false }: SafetensorsOptions = {},
   ): Promise<SafetensorsWriter> {
     const header = buildHeader(specs, metadata);
     const places = specs.map((spec, i): [string, Place] => [
       spec.name,
-      { spec, offset: header.offsets[i], written: [] },
+      { spec, offset: header.offsets[i], written: [], crc: 0, digested: 0 },
     ]);
     let handle: FileHandle;
     try {
@@ -65,8 +74,15 @@ export class SafetensorsWriter {
     } catch (cause) {
       throw new WriteProblem(file, header.fileBytes, cause);
     }
-    const direct = streams ? await DirectOutput.open(file, handle, header.fileBytes) : undefined;
-    const writer = new SafetensorsWriter(file, handle, new Map(places), header.fileBytes, direct);
+    const direct = streams && !digests ? await DirectOutput.open(file, handle, header.fileBytes) : undefined;
+    const writer = new SafetensorsWriter(
+      file,
+      handle,
+      new Map(places),
+      header.fileBytes,
+      direct,
+      digests ? digestOf(header.bytes) : undefined,
+    );
     try {
       await writer.attempt(() => writeFully(handle, header.bytes, 0));
     } catch (error) {
@@ -81,11 +97,17 @@ export class SafetensorsWriter {
     const place = this.place(name);
     checkPiece(place.spec, data, start);
     const position = place.offset + start;
-    await this.attempt(() =>
-      data instanceof FileRange
-        ? copyRange(data, this.handle, position)
-        : writeFully(this.handle, asBytes(data), position),
-    );
+    const digest = this.digestInto(place, data, start);
+    await this.attempt(async () => {
+      if (data instanceof FileRange) return copyRange(data, this.handle, position, digest);
+      const bytes = asBytes(data);
+      const writing = writeFully(this.handle, bytes, position);
+      // It is awaited below: until then its failure is not a rejection that nobody handles.
+      writing.catch(() => undefined);
+      // While the system copies them.
+      digest?.(bytes);
+      await writing;
+    });
     place.written.push([start, start + data.byteLength]);
   }
 
@@ -123,14 +145,20 @@ export class SafetensorsWriter {
     written.push([0, at]);
   }
 
-  /** Checks that every tensor is whole, and that the disk has it all. Throws CheckpointError naming one that is not. */
-  async finish(): Promise<void> {
+  /**
+   * Checks that every tensor is whole, and that the disk has it all. Returns the digests that were asked for. Throws
+   * CheckpointError naming a tensor that is not.
+   */
+  async finish(): Promise<TensorDigests | undefined> {
     for (const { spec, written } of this.places.values()) {
       let at = 0;
       for (const [start, end] of written.sort((a, b) => a[0] - b[0])) if (start <= at) at = Math.max(at, end);
       if (at !== sourceBytes(spec)) throw sizeProblem(spec, `${at} were given`);
     }
     await this.attempt(() => this.handle.sync());
+    if (this.headerDigest === undefined) return undefined;
+    const tensors = [...this.places].map(([name, { crc }]) => [name, formatDigest(crc)] as const);
+    return { header: this.headerDigest, tensors: Object.fromEntries(tensors) };
   }
 
   async close(): Promise<void> {
@@ -139,6 +167,19 @@ export class SafetensorsWriter {
       await this.direct?.close();
       await this.handle.close();
     });
+  }
+
+  /** Digests the bytes of a piece; undefined where digests are not asked for. */
+  private digestInto(place: Place, data: TensorData, start: number): ((bytes: Uint8Array) => void) | undefined {
+    if (this.headerDigest === undefined) return undefined;
+    if (start !== place.digested)
+      throw new CheckpointError(`Tensor "${place.spec.name}" was not given in order, which its digest needs.`, {
+        code: 'checkpoint.digest-order',
+      });
+    place.digested += data.byteLength;
+    return (bytes) => {
+      place.crc = crc32(bytes, place.crc);
+    };
   }
 
   private place(name: string): Place {
@@ -192,22 +233,24 @@ function sizeProblem(spec: TensorSpec, given: string): CheckpointError {
   );
 }
 
-/** Writes a file at exactly this name: for a folder that appears by rename. */
+/** Writes a file at exactly this name: for a folder that appears by rename. Returns the digests that were asked for. */
 export async function writeSafetensorsInto(
   file: string,
   specs: readonly TensorSpec[],
   fill: (writer: SafetensorsWriter) => Promise<void>,
   options?: SafetensorsOptions,
-): Promise<void> {
+): Promise<TensorDigests | undefined> {
   const writer = await SafetensorsWriter.create(file, specs, options);
+  let digests: TensorDigests | undefined;
   try {
     await fill(writer);
-    await writer.finish();
+    digests = await writer.finish();
   } catch (error) {
     await writer.close().catch(() => undefined);
     throw error;
   }
   await writer.close();
+  return digests;
 }
 
 /** Fills a writer with sources: one after the other, or several at a time, and then computed ones beside the others. */
@@ -247,7 +290,9 @@ export async function writeSafetensorsWith(
   fill: (writer: SafetensorsWriter) => Promise<void>,
   options?: SafetensorsOptions,
 ): Promise<void> {
-  await writeFileAtomically(file, (temporary) => writeSafetensorsInto(temporary, specs, fill, options));
+  await writeFileAtomically(file, async (temporary) => {
+    await writeSafetensorsInto(temporary, specs, fill, options);
+  });
 }
 
 /** Writes a safetensors file that appears whole or not at all; one tensor is asked for at a time. */

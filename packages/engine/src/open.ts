@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { nativeCollectives } from './collectives/join';
+import { collectives } from './collectives/join';
 import { EngineError } from './errors';
 import { makeJit, type NativeSide } from './jit/jit';
 import { preparePortableBackend } from './portable';
@@ -112,7 +112,7 @@ async function nativeEngine(native: NativeSide, executor: Executor, precision: P
     executor,
     precision,
     backend: 'tensorflow',
-    collectives: nativeCollectives(native),
+    collectives: collectives(native),
     description: `TensorFlow ${runtime.version}, ${executor}, ${precision} matmuls, ${runtime.threads} threads`,
     jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, native, { executor, precision }, jitOptions),
     memory: () => ({
@@ -132,6 +132,7 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
     precision,
     backend,
     fallbackReason,
+    collectives: collectives(undefined),
     description: `portable (tfjs ${tf.version_core}, ${backend})`,
     jit: (fn, jitOptions: JitOptions = {}) => makeJit(fn, undefined, { executor: 'portable', precision }, jitOptions),
     memory: () => ({

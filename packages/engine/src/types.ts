@@ -109,8 +109,8 @@ export interface Engine {
   readonly description: string;
   /** A sentence on why the portable engine serves, where a native one was not to be had; otherwise undefined. */
   readonly fallbackReason?: string;
-  /** How processes work together; undefined on the portable engine. */
-  readonly collectives?: Collectives;
+  /** How processes work together; the portable engine has workers of one machine only. */
+  readonly collectives: Collectives;
   jit<A extends readonly unknown[], R>(fn: (...args: A) => R, options?: JitOptions): Jitted<A, R>;
   memory(): EngineMemory;
 }

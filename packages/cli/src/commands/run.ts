@@ -13,6 +13,7 @@ import type { EngineMode } from '@graft/engine';
 interface RunCommandOptions {
   set?: string[];
   resume?: string | true;
+  fromLastGood?: boolean;
   engine?: EngineMode;
   workers?: string;
   rank?: number;
@@ -29,6 +30,10 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .argument('[config]', 'yaml, json, ts or js; default: graft.config.* in this folder or above it')
     .option('--set <key=value>', 'override one key of the config, e.g. --set train.steps=100; may be repeated', collect)
     .option('--resume [id]', 'go on with the newest unfinished run of that name, or with the run of that id')
+    .option(
+      '--from-last-good',
+      'with --resume: check every byte of the checkpoints, go on from the newest one that is whole, and set newer ones aside',
+    )
     .addOption(engineOption())
     .option('--workers <list>', 'train together with other processes: host:port of all of them, with commas, in order')
     .option(
@@ -89,6 +94,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
           { ...loaded, config: { ...config, engine } },
           {
             resume: options.resume,
+            fromLastGood: options.fromLastGood,
             signal,
             logger,
             quiet: context.globals.quiet ?? false,
@@ -115,6 +121,8 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
 
 function checkWorkerOptions(options: RunCommandOptions): void {
   const { workers, rank, localWorkers } = options;
+  if (options.fromLastGood && options.resume === undefined)
+    throw new UsageMistake('--from-last-good belongs to --resume: it says which checkpoint of a run to go on from.');
   if (workers !== undefined && localWorkers !== undefined)
     throw new UsageMistake('--local-workers starts a group of its own; give it, or --workers with --rank.');
   if ((workers === undefined) !== (rank === undefined))

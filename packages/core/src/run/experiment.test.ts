@@ -1,7 +1,7 @@
 import { CheckpointReader, listSnapshots, readHostTensors } from '@graft/checkpoint';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, readlink, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { isOfUnused, events, toyConfig, toyPlugin } from '../../test/toy';
@@ -420,41 +420,7 @@ describe('resuming', () => {
     expect(await busy[0]).toMatchObject({ code: 'run.busy' });
     expect(await run(runs, { train: { steps: 11 } }, { resume: id })).toMatchObject({ folder, steps: 11 });
   });
-
-  it('does not take a broken checkpoint for a whole one', async () => {
-    const runs = newRuns();
-    const { folder } = await run(runs, {}, stopAt(4));
-    await rm(join(folder, 'checkpoints', 'step-4', 'optimizer.safetensors'));
-    const error = await failing(run(runs, {}, { resume: true }));
-    expect(error.message).toMatch(/step-4 is not whole: optimizer\.safetensors/);
-    const newest = join(folder, 'checkpoints', 'step-4');
-    expect(error.hint).toBe(`Remove the folder ${newest} and resume again: the run begins anew, as it has no other.`);
-    await rm(newest, { recursive: true });
-    expect(await run(runs, {}, { resume: true })).toMatchObject({ folder, steps: 10 });
-  });
 });
-
-describe.each(['trainer.json', 'model.safetensors', 'optimizer.safetensors'])(
-  'a damaged %s of the newest checkpoint',
-  (name) => {
-    it('is told with the way to go on from an older one', async () => {
-      const runs = newRuns();
-      const { folder } = await run(runs, { train: { checkpointEvery: 2 } }, stopAt(4));
-      const whole = await losses((await run(newRuns())).folder);
-      const newest = join(folder, 'checkpoints', 'step-4');
-      // As a power cut leaves it: as long as it was.
-      await writeFile(join(newest, name), Buffer.alloc((await stat(join(newest, name))).size));
-      const before = tf.memory().numTensors;
-      const error = await failing(run(runs, { train: { checkpointEvery: 2 } }, { resume: true }));
-      expect(tf.memory().numTensors).toBe(before);
-      expect(error.message).toContain(join(newest, name));
-      expect(error.hint).toBe(`Remove the folder ${newest} and resume again: the run goes on from step-2.`);
-      await rm(newest, { recursive: true });
-      await run(runs, { train: { checkpointEvery: 2 } }, { resume: true });
-      expect(await losses(folder)).toEqual(whole);
-    });
-  },
-);
 
 it('two runs started in the same instant have folders of their own', async () => {
   const runs = newRuns();

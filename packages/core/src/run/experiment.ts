@@ -24,6 +24,7 @@ import { checkWorkerOptions, joinGroup, type WorkerOptions } from './group';
 import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
+import { checkStanding, goBackToLastGood } from './standing';
 import { findStart } from './start';
 import { findRecord, findTokenizerFiles } from './tokenizer-files';
 import { versions } from './versions';
@@ -31,6 +32,8 @@ import { versions } from './versions';
 export interface RunOptions {
   /** true: the newest unfinished run of that name; a text: the run of that id. */
   resume?: boolean | string;
+  /** With `resume`: go back to the newest checkpoint that is whole, to the last byte, and set newer ones aside. */
+  fromLastGood?: boolean;
   /** Aborting it makes the run finish its step, save and stop; see `withInterrupt`. */
   signal?: AbortSignal;
   /** An engine opened before; default: one opened as the config says. */
@@ -111,6 +114,7 @@ async function lead(
     const literal = literalSecretsWarning(config);
     if (literal) logger.warn(literal);
     if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
+    if (found) await (options.fromLastGood ? goBackToLastGood : checkStanding)(found, config, logger);
     const recorded = await findRecord(config, registry, folder.checkpoints);
     const run = { ...folder.info(plain(config)), recorded };
     await group?.exchange<Announced | null>({ name: run.name, id: run.id, folder: run.folder, recorded });

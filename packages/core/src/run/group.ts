@@ -1,12 +1,4 @@
-import {
-  checkNetwork,
-  ConfigError,
-  controlKey,
-  NETWORK_EXPOSURE,
-  UsageError,
-  type Engine,
-  type WorkerGroup,
-} from '@graft/engine';
+import { checkNetwork, ConfigError, controlKey, NETWORK_EXPOSURE, type Engine, type WorkerGroup } from '@graft/engine';
 import type { Logger } from '../logger';
 import { rememberSecret } from '../secrets/redact';
 import type { ExperimentConfig } from '../config';
@@ -52,15 +44,6 @@ export async function joinGroup(
   { addresses, ...options }: WorkerOptions,
   logger: Logger,
 ): Promise<WorkerGroup> {
-  if (!engine.collectives) {
-    throw new UsageError(
-      'Several workers need the native TensorFlow library, and this worker has the portable engine.',
-      {
-        code: 'workers.portable',
-        hint: '`graft engine install` fetches the library.',
-      },
-    );
-  }
   if (!options.local) logger.warn(NETWORK_EXPOSURE);
   const group = await engine.collectives.join({ workers: addresses, ...options });
   const common = Object.fromEntries(

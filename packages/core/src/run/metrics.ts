@@ -122,23 +122,61 @@ function unwritable(file: string, cause: unknown): GraftError {
   return new GraftError(`${file} could not be written: ${reason}.`, { code: 'run.metrics', cause });
 }
 
+const NEWLINE = 0x0a;
+
+const lost = (problem: string): CheckpointError =>
+  new CheckpointError(problem, {
+    code: 'run.metrics-lost',
+    hint: 'Put the file back, or start a new run from the checkpoint.',
+  });
+
+/** Where each of the first `lines` lines lies, its end without the newline. Throws CheckpointError when there are fewer. */
+function* firstLines(
+  file: string,
+  bytes: Buffer,
+  lines: number,
+): Generator<{ line: number; start: number; end: number }> {
+  let start = 0;
+  for (let line = 1; line <= lines; line++) {
+    const end = bytes.indexOf(NEWLINE, start);
+    if (end < 0)
+      throw lost(`${file} ends after ${line - 1} lines, but the checkpoint was written after ${lines} steps.`);
+    yield { line, start, end };
+    start = end + 1;
+  }
+}
+
 /** Cuts the file after its first `lines` lines and returns how many bytes they are. */
 async function keepLines(file: string, lines: number): Promise<number> {
   const bytes = await readMetrics(file);
   let kept = 0;
-  for (let line = 1; line <= lines; line++) {
-    const end = bytes.indexOf(0x0a, kept);
-    if (end < 0) {
-      throw new CheckpointError(
-        `${file} ends after ${line - 1} lines, but the checkpoint was written after ${lines} steps.`,
-        {
-          code: 'run.metrics-lost',
-          hint: 'Put the file back, or start a new run from the checkpoint.',
-        },
-      );
-    }
-    kept = end + 1;
-  }
+  for (const { end } of firstLines(file, bytes, lines)) kept = end + 1;
   if (kept < bytes.length) await truncate(file, kept);
   return kept;
+}
+
+/** Whole lines in the file; 0 where there is none. */
+export async function countLines(file: string): Promise<number> {
+  const bytes = await readMetrics(file);
+  let lines = 0;
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
+  return lines;
+}
+
+/** Sees that the steps up to this one have their lines, each in its place. Throws CheckpointError when they have not. */
+export async function checkLines(file: string, steps: number): Promise<void> {
+  const bytes = await readMetrics(file);
+  for (const { line, start, end } of firstLines(file, bytes, steps)) {
+    if (stepAt(bytes.subarray(start, end)) === line) continue;
+    throw lost(`Line ${line} of ${file} is not that of step ${line}; the checkpoint was written after ${steps} steps.`);
+  }
+}
+
+/** The step of a line; undefined where it has none. */
+function stepAt(line: Buffer): unknown {
+  try {
+    return (JSON.parse(line.toString()) as { step?: unknown } | null)?.step;
+  } catch {
+    return undefined;
+  }
 }

@@ -72,7 +72,7 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
     const model = modelOf(context, family, standing!);
     return { model, withoutPolicy, begin: (parts) => begin(context, model, parts, standing!) };
   }
-  const snapshot = await findSnapshot(checkpoints);
+  const snapshot = await findSnapshot(checkpoints, { seed: config.seed, steps: config.train.steps });
   // The run's own checkpoint, not the initializer's: that may be gone or changed by now.
   const initializer = snapshot ? undefined : await components.create('initializer', config.initializer);
   const checkpoint = snapshot ? snapshot.config : await initializer!.checkpointConfig();

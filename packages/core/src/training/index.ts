@@ -21,6 +21,7 @@ export { availableMemory, formatMemory } from './memory';
 export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 export { TrainingError } from './errors';
 export { type NamedEvaluator } from './evaluations';
-export { findSnapshot, readParameters, readOptimizerState, writeSnapshot, type TrainerState } from './snapshots';
+export { findSnapshot, readParameters, readOptimizerState, writeSnapshot } from './snapshots';
+export type { TrainerState } from './trainer-state';
 export { Trackers } from './trackers';
 export { formatDuration } from './progress';

@@ -6,27 +6,19 @@ import {
   openSnapshotOptimizer,
   saveSnapshot,
   snapshotFolder,
+  stepOf,
   TEMPORARY_PREFIX,
   type TensorSource,
 } from '@graft/checkpoint';
 import { CheckpointError, tf } from '@graft/engine';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { JsonValue, Model, OptimizerState, Parameters } from '../interfaces';
+import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../special-tokens';
+import { checkLines } from '../run/metrics';
 import { lastGood, TrainingError } from './errors';
 import type { StoredTensor } from './shares';
-
-/** What the trainer keeps beside parameters and optimizer state. */
-export interface TrainerState {
-  /** Steps done. With the seed it is the state of every random stream: each step's numbers are drawn from a fork of their own. */
-  readonly step: number;
-  readonly seed: number;
-  /** Where the data stand: the position behind the last batch that was used. */
-  readonly data: JsonValue;
-  /** Lines of metrics.jsonl that belong to this state. */
-  readonly metricsLines: number;
-}
+import { readTrainerState, type Expected, type TrainerState } from './trainer-state';
 
 export interface SnapshotContents {
   readonly model: Model;
@@ -127,18 +119,41 @@ export async function sweepSnapshots(checkpoints: string): Promise<void> {
     if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
 }
 
-const DAMAGED: readonly string[] = ['checkpoint.snapshot-broken', 'checkpoint.malformed'];
+/** Says that the config, and not the checkpoint, is the wrong one. */
+const MISMATCH = 'checkpoint.snapshot-mismatch';
 
-/** The error of a run's newest snapshot, with the way to go on without it where that is damaged. */
-async function withWayOut(error: unknown, folder: string): Promise<unknown> {
+/** The error of a run's newest snapshot: it names the older one to go on from, and the command that does it. */
+export async function withWayOut(error: unknown, folder: string): Promise<unknown> {
   // A file of the data may be damaged too.
-  if (!(error instanceof CheckpointError && DAMAGED.includes(error.code) && error.message.includes(folder)))
-    return error;
-  const older = (await listSnapshots(dirname(folder))).filter((snapshot) => snapshot.folder !== folder).pop();
-  const then = older ? `the run goes on from ${basename(older.folder)}` : 'the run begins anew, as it has no other';
+  if (!(error instanceof CheckpointError) || error.code === MISMATCH) return error;
+  if (!error.message.includes(dirname(dirname(folder)))) return error;
+  const older = (await listSnapshots(dirname(folder))).filter((snapshot) => snapshot.folder !== folder);
+  const others = error.code === 'run.checkpoint-lost' ? [...older, { folder }] : older;
+  const metrics = join(dirname(dirname(folder)), 'metrics.jsonl');
+  let next: string | undefined;
+  while (next === undefined && others.length > 0) {
+    const { folder: candidate } = others.pop()!;
+    if (await looksWhole(candidate, metrics)) next = basename(candidate);
+  }
+  const run = basename(dirname(dirname(folder)));
   const { message, code, exitCode } = error;
-  const hint = `Remove the folder ${folder} and resume again: ${then}.`;
-  return new CheckpointError(message, { code, exitCode, hint, cause: error });
+  const then = next === undefined ? 'the run has no other that is whole' : `the run can go on from ${next}`;
+  const hint =
+    next === undefined
+      ? 'Put what was lost back, or start a new run.'
+      : `graft run --resume ${run} --from-last-good goes on from the newest checkpoint that is whole.`;
+  return new CheckpointError(`${message.replace(/\.$/, '')}; ${then}.`, { code, exitCode, hint, cause: error });
+}
+
+/** As far as can be seen without reading its tensors. */
+async function looksWhole(folder: string, metricsFile: string): Promise<boolean> {
+  try {
+    await loadSnapshotState(folder);
+    await checkLines(metricsFile, stepOf(basename(folder))!);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads from the newest snapshot in a run's checkpoints. Throws what `read` throws; where it is damaged, with what to do. */
@@ -157,13 +172,13 @@ export interface FoundSnapshot {
   readonly generationConfig?: Record<string, unknown>;
 }
 
-/** The newest snapshot; undefined where there is none. Throws CheckpointError when a part of it is missing. */
-export async function findSnapshot(checkpoints: string): Promise<FoundSnapshot | undefined> {
+/** The newest snapshot; undefined where there is none. Throws CheckpointError when it is damaged, or another run's. */
+export async function findSnapshot(checkpoints: string, expected: Expected): Promise<FoundSnapshot | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
   const { folder } = newest;
   return readingSnapshot(folder, async () => {
-    const state = (await loadSnapshotState(folder)) as unknown as TrainerState;
+    const state = await readTrainerState(folder, expected);
     const reader = await CheckpointReader.open(folder);
     try {
       return { folder, state, config: await reader.config(), generationConfig: await reader.generationConfig() };
@@ -197,7 +212,7 @@ async function readTensors<W extends Wanted>(
   const tensors: Record<string, tf.Tensor> = {};
   const mismatch = (name: string, problem: string): CheckpointError =>
     new CheckpointError(`${where}: "${name}" ${problem}.`, {
-      code: 'checkpoint.snapshot-mismatch',
+      code: MISMATCH,
       hint: 'Resume with the config that the run was started with.',
     });
   try {

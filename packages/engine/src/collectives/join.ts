@@ -1,12 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
+import { UsageError, WorkersError } from '../errors';
 import type { NativeSide } from '../jit/jit';
 import { checkWorkers } from './addresses';
 import { ControlChannel } from './control/channel';
 import { checkNetwork } from './network';
 import { controlKey } from './secret';
-import { nativeTensorMemory } from './shared-memory/tensor-memory';
+import { nativeTensorMemory, portableTensorMemory } from './shared-memory/tensor-memory';
 import { tensorFlowTransport } from './tensorflow-transport';
+import { tf } from '../tf';
 import type { Collectives, JoinOptions, WorkerGroup } from './types';
 
 export { freePort } from './ports';
@@ -21,11 +23,12 @@ export interface Connection {
   connect(channel: ControlChannel, ports: readonly number[]): Promise<WorkerGroup>;
 }
 
-export function nativeCollectives(native: NativeSide): Collectives {
+/** `native`: undefined on the portable engine. */
+export function collectives(native: NativeSide | undefined): Collectives {
   return { join: (options) => join(native, options) };
 }
 
-async function join(native: NativeSide, options: JoinOptions): Promise<WorkerGroup> {
+async function join(native: NativeSide | undefined, options: JoinOptions): Promise<WorkerGroup> {
   const { workers, rank, local, timeoutMs = TIMEOUT_MS, signal } = options;
   checkWorkers(workers, rank);
   checkNetwork(options);
@@ -37,7 +40,7 @@ async function join(native: NativeSide, options: JoinOptions): Promise<WorkerGro
     key,
     dataPort: connection.dataPort,
     timeoutMs,
-    versions: { ...versions(native.binding.runtime.version), transport: local ? 'shared-memory' : 'tensorflow' },
+    versions: { ...versions(native), transport: local ? 'shared-memory' : 'tensorflow' },
   });
   const stop = (): void => void channel.close({ command: 'fail', reason: String((signal!.reason as Error).message) });
   try {
@@ -50,12 +53,32 @@ async function join(native: NativeSide, options: JoinOptions): Promise<WorkerGro
   }
 }
 
-async function prepare(native: NativeSide, options: JoinOptions): Promise<Connection> {
-  if (!options.local) return tensorFlowTransport(native, options);
-  // Loaded on demand: the portable engine must work where koffi has no build for the machine.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
-  const { sharedMemoryTransport } = require('./shared-memory/transport') as typeof import('./shared-memory/transport');
-  return sharedMemoryTransport(nativeTensorMemory(native), options);
+async function prepare(native: NativeSide | undefined, options: JoinOptions): Promise<Connection> {
+  if (!options.local) {
+    if (native) return tensorFlowTransport(native, options);
+    throw new UsageError(
+      'Workers on several hosts need the native TensorFlow library, and this worker has the portable engine.',
+      {
+        code: 'workers.portable',
+        hint: '`graft engine install` fetches the library; on one machine --local-workers (in a program: local: true) does without it.',
+      },
+    );
+  }
+  const { sharedMemoryTransport } = loadSharedMemory();
+  return sharedMemoryTransport(native ? nativeTensorMemory(native) : portableTensorMemory(), options);
+}
+
+/** Loaded on demand: the portable engine must work where koffi has no build for the machine. */
+function loadSharedMemory(): typeof import('./shared-memory/transport') {
+  try {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
+    return require('./shared-memory/transport') as typeof import('./shared-memory/transport');
+  } catch (cause) {
+    throw new WorkersError(
+      `Workers of this machine cannot share memory: koffi, which calls the system, cannot be loaded (${(cause as Error).message}).`,
+      { code: 'workers.shared-memory', cause },
+    );
+  }
 }
 
 function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
@@ -68,9 +91,10 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
   });
 }
 
-function versions(tensorflow: string): Record<string, string> {
+function versions(native: NativeSide | undefined): Record<string, string> {
   const manifest = JSON.parse(readFileSync(joinPath(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   };
-  return { Graft: manifest.version, TensorFlow: tensorflow };
+  const { version: Graft } = manifest;
+  return native ? { Graft, TensorFlow: native.binding.runtime.version } : { Graft, tfjs: tf.version_core };
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { openEngine, tf, type Engine, type WorkerGroup, type WorkersError } from '../../index';
+import { openEngine, tf, type Engine, type EngineMode, type WorkerGroup, type WorkersError } from '../../index';
 import { freePort } from '../ports';
 
 /** All workers of a group are in this process: nothing that they share knows. */
@@ -23,7 +23,7 @@ async function group(count: number, bucketBytes?: number): Promise<WorkerGroup[]
     if (!workers.includes(address)) workers.push(address);
   }
   const joining = workers.map((_, rank) =>
-    engine.collectives!.join({
+    engine.collectives.join({
       workers,
       rank,
       bucketBytes,
@@ -57,15 +57,23 @@ const shapes = fc.array(fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 3 
 /** Bytes of a piece, rounded up to 64: many pieces, one that just fits, and one for all. */
 const PIECES = [64, 192, 4096];
 
-describe.each([
-  [2, PIECES[0]],
-  [2, PIECES[2]],
-  [3, PIECES[1]],
-])('%d workers with pieces of %d bytes', (count, pieceBytes) => {
+describe.each<[number, number, EngineMode]>([
+  [2, PIECES[0], 'eager'],
+  [2, PIECES[2], 'eager'],
+  [3, PIECES[1], 'eager'],
+  [2, PIECES[1], 'portable'],
+])('%d workers with pieces of %d bytes, %s', (count, pieceBytes, mode) => {
+  beforeAll(async () => {
+    engine = await openEngine({ mode });
+  });
+  afterAll(async () => {
+    engine = await openEngine({ mode: 'eager' });
+  });
+
   test('sum tensors of any shapes, and all get the same', async () => {
     const groups = await group(count, pieceBytes);
     let seed = 1;
-    const before = engine.memory();
+    const { handles, tensors } = engine.memory();
     await fc.assert(
       fc.asyncProperty(shapes, async (shapes) => {
         const values = groups.map(() => shapes.map((shape) => tf.randomNormal(shape, 0, 1, 'float32', seed++)));
@@ -85,7 +93,7 @@ describe.each([
       }),
       { numRuns: 60 },
     );
-    expect(engine.memory().handles).toBe(before.handles);
+    expect(engine.memory()).toMatchObject({ handles, tensors });
   });
 
   test('send what one has to all, and to one', async () => {
@@ -174,6 +182,15 @@ test('tensors that do not fit each other are an error for all', async () => {
   for (const { message } of failures)
     expect(message).toMatch(/Worker [01] has tensors of (4|8) bytes in a call in which worker [01] has (4|8) bytes/);
   expect(mappings()).toBe(0);
+});
+
+test('workers of several hosts need native TensorFlow', async () => {
+  const { collectives } = await openEngine({ mode: 'portable' });
+  const failure = failureOf(
+    collectives.join({ workers: ['a:1', 'b:2'], rank: 0, secret: '0123456789abcdef', insecureNetwork: true }),
+  );
+  expect((await failure).message).toContain('this worker has the portable engine');
+  await openEngine({ mode: 'eager' });
 });
 
 test('only float32 is summed, only float32 and int32 are sent', async () => {

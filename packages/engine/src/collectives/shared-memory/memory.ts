@@ -4,7 +4,7 @@ import { WorkersError } from '../../errors';
 import { systemFunction, viewNative, type Pointer } from '../../native/api';
 import type { ControlChannel } from '../control/channel';
 import type { Message } from '../types';
-import { places, type Created } from './places';
+import { places, type Created, type MemoryPlace } from './places';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -17,6 +17,16 @@ type Offer =
   | { readonly path: string; readonly bytes: number; readonly token: readonly number[] }
   | { readonly problem: string }
   | { readonly end: string };
+
+interface Meeting {
+  readonly rank: number;
+  /** The same for all. */
+  readonly bytes: number;
+  /** Words at the beginning, by which a worker knows the memory again. */
+  readonly tokenWords: number;
+  /** Where worker 0 tries to make it, the best place first. Default: what this machine has. */
+  readonly places?: readonly MemoryPlace[];
+}
 
 /** Memory that the workers of one machine have in common. Nothing of it is left when they end, however they do. */
 export class SharedMemory {
@@ -49,8 +59,9 @@ export class SharedMemory {
    * Worker 0 makes the memory, the others open what it names. Where that does not work for all, it goes on with the next place.
    * Throws WorkersError with what was wrong with each place.
    */
-  static async meet(channel: ControlChannel, rank: number, bytes: number, tokenWords: number): Promise<SharedMemory> {
-    const own = rank === 0 ? places() : [];
+  static async meet(channel: Pick<ControlChannel, 'exchange'>, meeting: Meeting): Promise<SharedMemory> {
+    const { rank, bytes, tokenWords } = meeting;
+    const own = rank === 0 ? [...(meeting.places ?? places())] : [];
     const problems: string[] = [];
     for (;;) {
       const place = own.shift();
@@ -95,12 +106,16 @@ export class SharedMemory {
   private static open({ path, bytes, token }: Extract<Offer, { path: string }>, expected: number): SharedMemory {
     const file = openSync(path, 'r+');
     try {
-      const { size, uid } = fstatSync(file);
-      if (uid !== process.getuid?.() || size !== bytes || bytes !== expected)
-        throw new Error(`${path} is another file here`);
-      const memory = SharedMemory.map(file, bytes);
-      if (token.every((word, i) => memory.words[i] === word)) return memory;
-      memory.close();
+      const status = fstatSync(file);
+      if (bytes !== expected)
+        throw new Error(
+          `it needs ${expected} bytes, and worker 0 has made ${bytes} (bucketBytes must be the same for all)`,
+        );
+      if (status.isFile() && status.uid === process.getuid?.() && status.size === bytes) {
+        const memory = SharedMemory.map(file, bytes);
+        if (token.every((word, i) => memory.words[i] === word)) return memory;
+        memory.close();
+      }
       throw new Error(`${path} is another file here`);
     } finally {
       closeSync(file);

@@ -17,7 +17,7 @@ export function sharedMemoryTransport(
     dataPort: 0,
     connect: async (channel) => {
       const layout = new Layout(workers.length, bucketBytes);
-      const memory = await SharedMemory.meet(channel, rank, layout.bytes, layout.tokenWords);
+      const memory = await SharedMemory.meet(channel, { rank, bytes: layout.bytes, tokenWords: layout.tokenWords });
       return new SharedMemoryGroup(channel, { workers, rank, layout, memory, tensors });
     },
   };

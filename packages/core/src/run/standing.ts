@@ -1,0 +1,119 @@
+import { checkSnapshot, listSnapshots, syncFolder, verifySnapshot } from '@graft/checkpoint';
+import { CheckpointError, GraftError } from '@graft/engine';
+import { rename, stat } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { ExperimentConfig } from '../config';
+import type { Logger } from '../logger';
+import { withWayOut } from '../training/snapshots';
+import { readTrainerState, type Expected } from '../training/trainer-state';
+import type { RunFolder } from './folder';
+import { checkLines, countLines } from './metrics';
+
+type Say = (text: string) => void;
+
+/** The end of the name that a damaged checkpoint gets: nothing takes it for one of the run's any more. */
+const DAMAGED = '.damaged';
+
+/**
+ * Sees, before anything of a run is changed, that it can go on where it stands: that its newest checkpoint fits the folder's
+ * name, the config, run.json and metrics.jsonl. Throws CheckpointError naming what does not, and the older checkpoint to go
+ * on from. The tensors are checked as they are read.
+ */
+export async function checkStanding(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+  const { expected, say } = standing(config, logger);
+  const newest = (await listSnapshots(folder.checkpoints)).pop();
+  if (!newest) return refuseToStartOver(folder);
+  try {
+    await readTrainerState(newest.folder, expected);
+    await checkLines(folder.metricsFile, newest.step);
+    if (folder.record.steps > newest.step) throw lost(folder, newest.folder);
+  } catch (error) {
+    throw await withWayOut(error, newest.folder);
+  }
+  const { hasDigests } = await checkSnapshot(newest.folder);
+  if (!hasDigests) say(withoutDigests(newest.folder));
+}
+
+/**
+ * Finds the newest checkpoint that is whole, to the last byte, and that the run can go on from. Newer ones get another name.
+ * Says what it skipped, and why. Throws CheckpointError, changing nothing, where there is none.
+ */
+export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+  const { expected, say } = standing(config, logger);
+  const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
+  if (newestFirst.length === 0) return refuseToStartOver(folder);
+  const skipped: { folder: string; reason: string }[] = [];
+  for (const { folder: snapshot, step } of newestFirst) {
+    try {
+      const { hasDigests } = await verifySnapshot(snapshot);
+      await readTrainerState(snapshot, expected);
+      await checkLines(folder.metricsFile, step);
+      for (const other of skipped) await setAside(other.folder, other.reason, say);
+      await keepSteps(folder, step, say);
+      say(hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
+      return;
+    } catch (error) {
+      if (!(error instanceof GraftError)) throw error;
+      skipped.push({ folder: snapshot, reason: error.message });
+    }
+  }
+  throw new CheckpointError(
+    `The run ${folder.path} has no checkpoint that it could go on from: ${skipped.map(({ reason }) => reason.replace(/\.$/, '')).join('; ')}.`,
+    { code: 'run.no-good-checkpoint', hint: 'Put what was lost back, or start a new run.' },
+  );
+}
+
+const standing = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
+  expected: { seed, steps: train.steps },
+  // What a damaged checkpoint costs is seen with --quiet too.
+  say: (text) => logger.warn(text),
+});
+
+const withoutDigests = (snapshot: string): string =>
+  `${snapshot} was written before checkpoints had digests: its bytes are not checked.`;
+
+function lost(folder: RunFolder, newest: string): CheckpointError {
+  const { steps } = folder.record;
+  return new CheckpointError(
+    `The checkpoint after step ${steps}, which run.json counts, is gone: the newest one is ${newest}.`,
+    { code: 'run.checkpoint-lost' },
+  );
+}
+
+/** A run that had a checkpoint does not begin at step 1, over what it left. Throws CheckpointError. */
+async function refuseToStartOver(folder: RunFolder): Promise<void> {
+  const { record, path } = folder;
+  const lines = await countLines(folder.metricsFile);
+  const { train } = (await folder.config()) as { train?: { checkpointEvery?: unknown } };
+  const every = Number(train?.checkpointEvery ?? 0);
+  // The first checkpoint is written before the step after it is done.
+  const had = record.steps > 0 || (every > 0 && lines > every);
+  if (!had) return;
+  const evidence = record.steps > 0 ? `run.json counts ${record.steps} steps` : `metrics.jsonl has ${lines} steps`;
+  throw new CheckpointError(`The run ${path} lost its checkpoints, and would start over: ${evidence}.`, {
+    code: 'run.checkpoint-lost',
+    hint: 'Put the checkpoints back, or start a new run.',
+  });
+}
+
+/** Gives a checkpoint a name that is not a checkpoint's. */
+async function setAside(snapshot: string, reason: string, say: Say): Promise<void> {
+  let name = `${snapshot}${DAMAGED}`;
+  for (let more = 2; await isThere(name); more++) name = `${snapshot}${DAMAGED}-${more}`;
+  await rename(snapshot, name);
+  await syncFolder(dirname(snapshot));
+  say(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
+}
+
+/** What the run did after that step is done again. */
+async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<void> {
+  const lines = await countLines(folder.metricsFile);
+  if (lines > step) say(`Steps ${step + 1} to ${lines} are done again; metrics.jsonl keeps the ${step} before them.`);
+  if (folder.record.steps > step) await folder.update({ steps: step });
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
