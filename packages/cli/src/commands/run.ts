@@ -74,9 +74,8 @@ function resumeBeforeConfig(
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
   const variable = takeSecretVariable();
   checkWorkerOptions(options);
-  const several = options.workers !== undefined || (options.localWorkers ?? 1) > 1;
   // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
-  if (several && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
+  if (options.insecureNetwork && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const group = await workersOf(options, variable);
   const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins, onCode: context.noteCode });

@@ -29,12 +29,13 @@ interface Waiting {
 
 /**
  * Counters of the workers, and waiting for them without using a core. Each worker has a bell in the shared memory; who changes a
- * counter rings those whom it concerns. However much a worker waits for, one thread sleeps. (Looking on for 50 to 300 µs before it sleeps
- * was no faster, and cost up to half as much again of processor time.)
+ * counter rings those whom it concerns. However much a worker waits for, one thread sleeps. (Looking on for 50 to 300 µs before
+ * it sleeps was not faster, and took up to half as much again of processor time.)
  */
 export class Signals {
   private readonly waiting = new Set<Waiting>();
-  private listening: Promise<void> | undefined;
+  private listening = false;
+  private listened: Promise<void> = Promise.resolve();
   private readonly futex: Futex | undefined;
   private readonly call = FUTEX[process.arch];
   private readonly timeout = BigInt64Array.of(BigInt(SLEEP_MS / 1000), 0n);
@@ -83,7 +84,9 @@ export class Signals {
     if (ready()) return;
     await new Promise<void>((resolve, reject) => {
       this.waiting.add({ ready, resolve, reject });
-      this.listening ??= this.listen().finally(() => (this.listening = undefined));
+      if (this.listening) return;
+      this.listening = true;
+      this.listened = this.listen().catch((error: Error) => this.giveUp(error));
     });
     this.turnedAt = performance.now();
   }
@@ -91,7 +94,7 @@ export class Signals {
   /** Nobody sleeps in the shared memory any more when this resolves. */
   async close(reason: Error): Promise<void> {
     this.giveUp(reason);
-    await this.listening;
+    await this.listened;
     this.closed = true;
   }
 
@@ -120,10 +123,13 @@ export class Signals {
       Atomics.store(words, sleeps, 1);
       const heard = Atomics.load(words, bell);
       this.look();
-      if (this.waiting.size === 0) break;
+      if (this.waiting.size === 0) {
+        Atomics.store(words, sleeps, 0);
+        this.listening = false;
+        return;
+      }
       await this.sleep(bell, heard);
     }
-    Atomics.store(words, sleeps, 0);
   }
 
   private look(): void {
