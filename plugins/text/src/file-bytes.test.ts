@@ -55,6 +55,25 @@ describe('gzip', () => {
   });
 });
 
+it('gzip that grows to more than 256 times its bytes is refused before it fills a memory', async () => {
+  const path = join(folder, 'bomb.gz');
+  writeFileSync(path, gzipSync(zeros(2 ** 27)));
+  const files = new FileBytes();
+  let seen = 0;
+  const reading = async (): Promise<void> => {
+    for await (const chunk of files.scan({ path, size: statSync(path).size })) seen += chunk.length;
+  };
+  await expect(reading()).rejects.toMatchObject({
+    code: 'data.gzip',
+    message: expect.stringMatching(
+      /bomb\.gz cannot be read: its first \d+ bytes unpack to more than 256 times/,
+    ) as string,
+  });
+  expect(seen).toBeLessThanOrEqual(2 ** 25 + 2 ** 20);
+  // Less than 32 MiB may be of any kind.
+  expect((await contentOf(gzipSync(zeros(2 ** 24)))).length).toBe(2 ** 24);
+});
+
 it('text is whole, with its byte order marks, and refused with the place of what is not UTF-8', () => {
   const text = '\ufeffa\ufeff\0\r\n\u2028\u{10ffff}';
   expect(decodeText(Buffer.from(text), 'a.txt', 0)).toBe(text);

@@ -13,6 +13,13 @@ import type { DataFile } from './find-files';
 
 const READ_BYTES = 1 << 18;
 
+/**
+ * Text that a gzip file may unpack to: so many bytes, or so many times the bytes that it took in the file. Texts grow to three
+ * or ten times, those made to fill a memory to a thousand times.
+ */
+const UNPACKED_BYTES = 1 << 25;
+const UNPACKED_RATIO = 256;
+
 export interface Bytes {
   readonly bytes: Uint8Array;
   /** Whether the file ends behind them. */
@@ -79,7 +86,7 @@ class Members {
    * them, and more members may follow them. Throws DataError for anything else.
    */
   async next(): Promise<Members | undefined> {
-    let at = this.start + this.gunzip.bytesWritten;
+    let at = this.position;
     const padding = await streamRegularFile(this.path, { start: at, highWaterMark: READ_BYTES });
     for await (const chunk of padding as AsyncIterable<Buffer>) {
       const zeros = chunk.findIndex((byte) => byte !== 0);
@@ -92,6 +99,11 @@ class Members {
       });
     }
     return undefined;
+  }
+
+  /** Where the reading in the file has come to. */
+  get position(): number {
+    return this.start + this.gunzip.bytesWritten;
   }
 
   close(): void {
@@ -146,11 +158,25 @@ class Inflater {
         } else {
           this.pending.push(value);
           this.pendingBytes += value.length;
+          this.checkGrowth();
         }
       }
     } catch (cause) {
       throw damaged(this.path, cause);
     }
+  }
+
+  private checkGrowth(): void {
+    const text = this.at + this.pendingBytes;
+    const { position } = this.members;
+    if (text <= UNPACKED_BYTES || text <= UNPACKED_RATIO * position) return;
+    throw new DataError(
+      `${this.path} cannot be read: its first ${position} bytes unpack to more than ${UNPACKED_RATIO} times as many.`,
+      {
+        code: 'data.gzip',
+        hint: 'Files that grow so much are made to fill a memory; unpack it yourself if you trust it.',
+      },
+    );
   }
 
   private take(length: number): Uint8Array {

@@ -6,9 +6,6 @@ import { LineIndex } from './line-index';
 import type { Row, Rows, Stretch } from './rows';
 import { kindOf } from './template';
 
-/** Longest line that becomes a text; V8's texts end a little further on. */
-const LONGEST_LINE_BYTES = 1 << 28;
-
 /** Lines of JSON out of files, plain or gzip. Any line of plain files can be read; gzip files are read in stretches. */
 export class JsonLines implements Rows {
   readonly forwards = true;
@@ -55,11 +52,6 @@ export class JsonLines implements Rows {
   async read(line: number): Promise<Row> {
     const place = this.index.at(line);
     let bytes: Uint8Array;
-    if (place.length > LONGEST_LINE_BYTES) {
-      throw new DataError(`${await this.describe(line)} has ${place.length} bytes, more than a text can hold.`, {
-        code: 'data.bad-line',
-      });
-    }
     if (place.stretch === undefined) {
       const file = this.files[place.file];
       ({ bytes } = await this.bytes.read(file, place.start, place.length));

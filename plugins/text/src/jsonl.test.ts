@@ -30,6 +30,16 @@ const open = (options: object = {}, seed = 0): Promise<Dataset> =>
 const once = { repeat: false };
 
 describe('jsonl', () => {
+  it('refuses a line of more than 64 MiB while it looks for lines, naming the line', async () => {
+    const long = folderWith({
+      'long.jsonl': Buffer.concat([Buffer.from('{"text": "a"}\n\n'), Buffer.alloc(2 ** 26 + 1)]),
+    });
+    await expect(open({ files: join(long, 'long.jsonl'), ...once })).rejects.toMatchObject({
+      code: 'data.bad-line',
+      message: `${join(long, 'long.jsonl')}:3 has more than 67108864 bytes, which is the longest line that is read.`,
+    });
+  });
+
   it('gives the docstring example: the end of sequence belongs to the target', async () => {
     const one = folderWith({ 'one.jsonl': '{"question": "ab", "answer": "c"}' });
     const items = await take(

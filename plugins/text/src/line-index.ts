@@ -1,3 +1,4 @@
+import { DataError } from '@graft/core';
 import type { FileBytes } from './file-bytes';
 import type { DataFile } from './find-files';
 import { belongs, type Split } from './hold-out';
@@ -6,6 +7,9 @@ import type { Stretch } from './rows';
 const NEWLINE = 0x0a;
 /** A stretch of lines that are read together ends behind so many bytes. */
 const STRETCH_BYTES = 1 << 20;
+
+/** Bytes of the longest line: it is in memory several times, as bytes, as text and as what the text says. */
+const LONGEST_LINE_BYTES = 1 << 26;
 
 /** Where a stretch lies in its file's text. */
 export interface LineStretch extends Stretch {
@@ -56,7 +60,7 @@ export class LineIndex {
     private readonly bytes: FileBytes,
   ) {}
 
-  /** Reads the files once. With a split, only lines of its part are kept. */
+  /** Reads the files once. With a split, only lines of its part are kept. Throws DataError for a line of more than 64 MiB. */
   static async build(files: readonly DataFile[], split: Split, bytes: FileBytes): Promise<LineIndex> {
     const index = new LineIndex(files, bytes);
     let anyGzip = false;
@@ -115,6 +119,18 @@ export class LineIndex {
   private async scan(file: number, split: Split): Promise<void> {
     let start = 0;
     let parts: Buffer[] = [];
+    let number = 1;
+    const add = (part: Buffer, end: number): void => {
+      parts.push(part);
+      if (end - start <= LONGEST_LINE_BYTES) return;
+      const place = `${this.files[file].path}:${number}`;
+      throw new DataError(
+        `${place} has more than ${LONGEST_LINE_BYTES} bytes, which is the longest line that is read.`,
+        {
+          code: 'data.bad-line',
+        },
+      );
+    };
     const finish = (end: number): void => {
       const line = parts.length === 1 ? parts[0] : Buffer.concat(parts);
       parts = [];
@@ -124,16 +140,17 @@ export class LineIndex {
         this.lengths.push(end - start);
       }
       start = end + 1;
+      number++;
     };
     let offset = 0;
     for await (const chunk of this.bytes.scan(this.files[file])) {
       let from = 0;
       for (let at = chunk.indexOf(NEWLINE); at >= 0; at = chunk.indexOf(NEWLINE, from)) {
-        parts.push(chunk.subarray(from, at));
+        add(chunk.subarray(from, at), offset + at);
         finish(offset + at);
         from = at + 1;
       }
-      if (from < chunk.length) parts.push(chunk.subarray(from));
+      if (from < chunk.length) add(chunk.subarray(from), offset + chunk.length);
       offset += chunk.length;
     }
     finish(offset);
