@@ -32,6 +32,7 @@ export * from './components';
 export * from './batch';
 export * from './special-tokens';
 export * from './suggest';
+export { fieldProblem } from './field-problem';
 export { matchesName } from './match-name';
 export {
   DEEPEST_JSON,

@@ -20,7 +20,7 @@ import {
   writeFileAtomically,
   type TensorInfo,
 } from '@graft/checkpoint';
-import { DataError, openRegularFileSync } from '@graft/core';
+import { DataError, fieldProblem, openRegularFileSync } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { closeSync, existsSync, readSync } from 'node:fs';
 import { stat, writeFile } from 'node:fs/promises';
@@ -85,8 +85,7 @@ export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex 
   const file = join(folder, INDEX_FILE);
   if (!existsSync(file)) return undefined;
   const parsed = indexSchema.safeParse(await readJsonObject(file));
-  const issue = parsed.error?.issues[0];
-  const problem = parsed.success ? problemOfIndex(parsed.data) : `${issue!.path.join('.') || 'it'}: ${issue!.message}`;
+  const problem = parsed.success ? problemOfIndex(parsed.data) : fieldProblem(parsed.error, 'it');
   if (parsed.success && problem === undefined) return parsed.data;
   throw new DataError(`${file} is not the index of a teacher's cache: ${problem}.`, {
     code: 'distillation.cache-index',

@@ -1,4 +1,4 @@
-import { DataError, type JsonValue } from '@graft/core';
+import { DataError, fieldProblem, type JsonValue } from '@graft/core';
 import type { z } from 'zod';
 
 /**
@@ -22,11 +22,9 @@ export function parsePosition<S extends z.ZodType<{ data: string }>>(
   }
   const parsed = schema.safeParse(position);
   if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0];
-    throw new DataError(
-      `The saved data position is not of this dataset: ${path.join('.') || 'position'}: ${message}.`,
-      { code: 'data.position' },
-    );
+    throw new DataError(`The saved data position is not of this dataset: ${fieldProblem(parsed.error, 'position')}.`, {
+      code: 'data.position',
+    });
   }
   return parsed.data;
 }

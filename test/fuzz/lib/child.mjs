@@ -71,16 +71,28 @@ async function runMany(target, state, { from, until, milliseconds }) {
   }
 }
 
-for (const job of jobs) {
-  ({ name } = job);
-  const target = await findTarget(name);
-  const state = await target.setup?.(join(folder, name));
-  const begin = performance.now();
-  if (job.saved !== undefined) {
-    tell({ name, index: 0 });
-    await runOne(target, state, { files: readCase(job.saved), whole: false });
-  } else await runMany(target, state, job);
-  await target.close?.(state);
-  tell({ name, index, done: true, seconds: (performance.now() - begin) / 1000 });
+async function runJobs() {
+  for (const job of jobs) {
+    ({ name } = job);
+    index = job.from ?? 0;
+    const target = await findTarget(name);
+    const state = await target.setup?.(join(folder, name));
+    const begin = performance.now();
+    if (job.saved !== undefined) {
+      tell({ name, index: 0 });
+      await runOne(target, state, { files: readCase(job.saved), whole: false });
+    } else await runMany(target, state, job);
+    await target.close?.(state);
+    tell({ name, index, done: true, seconds: (performance.now() - begin) / 1000 });
+  }
+  tell({ name, index, finished: true });
 }
-process.exit(0);
+
+runJobs().then(
+  () => process.exit(0),
+  (error) => {
+    // The target itself is broken.
+    console.error(error);
+    process.exit(1);
+  },
+);

@@ -50,7 +50,7 @@ function runChild(args, message) {
       ['--expose-gc', '--max-old-space-size=700', CHILD, JSON.stringify({ ...args, temporary: TEMPORARY })],
       { stdio: ['ignore', 'ignore', 'pipe', 'pipe'], env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: '3' } },
     );
-    let [said, ended] = ['', undefined];
+    let [said, ended, finished] = ['', undefined, false];
     let at = { name: args.jobs[0].name, index: args.jobs[0].from ?? 0 };
     /** Of the input that it is at. */
     let begin;
@@ -61,6 +61,7 @@ function runChild(args, message) {
         at = { name: told.name, index: told.index };
         begin = undefined;
       }
+      finished ||= told.finished === true;
       message(told);
     });
     const timer = setInterval(() => {
@@ -76,7 +77,7 @@ function runChild(args, message) {
     }, LOOK_MILLISECONDS);
     child.on('close', (code, signal) => {
       clearInterval(timer);
-      if (code !== 0)
+      if (code !== 0 || !finished)
         ended ??= { kind: 'crash', message: `${signal ?? `status ${code}`}: ${said.trim().slice(-1500)}` };
       resolve({ ended, ...at });
     });
@@ -166,8 +167,8 @@ export async function replay(name, folder) {
   return problems;
 }
 
-const ATTEMPTS = 24;
-const MINIMISE_MILLISECONDS = 30_000;
+const ATTEMPTS = 16;
+const MINIMISE_MILLISECONDS = 15_000;
 const DEADLY = ['hang', 'memory', 'crash'];
 
 /** Takes away from a saved case what its mistake does not need: changes of files, then pieces of the largest. */

@@ -7,6 +7,16 @@ const TARGETS = {
   gzip: () => import('./gzip.mjs'),
   text: () => import('./text.mjs'),
   config: () => import('./config.mjs'),
+  checkpoint: () => import('./checkpoint.mjs'),
+  snapshot: () => import('./snapshot.mjs'),
+  tokenizer: () => import('./tokenizer.mjs'),
+  'chat-template': () => import('./chat-template.mjs'),
+  chat: () => import('./chat.mjs'),
+  superglue: () => import('./superglue.mjs'),
+  'teacher-cache': () => import('./teacher-cache.mjs'),
+  'run-folder': () => import('./run-folder.mjs'),
+  mlflow: () => import('./mlflow.mjs'),
+  control: () => import('./control.mjs'),
 };
 
 export const TARGET_NAMES = Object.keys(TARGETS);

@@ -2,8 +2,11 @@ import { createComponentFactory, createRandom, Registry, silentLogger } from '@g
 import { plugin as gemma } from '@graft/gemma';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as text } from '@graft/text';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readCase } from '../lib/cases.mjs';
 import { Wrong } from '../lib/judge.mjs';
 
 export { Wrong };
@@ -53,4 +56,15 @@ export function compare({ error, value }, oracle) {
   if (error) throw error;
   if (oracle !== undefined) throw new Wrong(`accepted, though ${oracle}`);
   return value;
+}
+
+/** What `write` leaves in a folder, as a case. */
+export async function written(write) {
+  const folder = mkdtempSync(join(tmpdir(), 'graft-fuzz-seed-'));
+  try {
+    await write(folder);
+    return readCase(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }

@@ -3,6 +3,7 @@ import { CheckpointError, shortened } from '@graft/engine';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
+import { plainIssue } from '../field-problem';
 import type { SpecialTokensSection } from '../special-tokens';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
@@ -80,7 +81,7 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
   const parsed = SCHEMA.safeParse(await readJsonObject(file, { maxBytes: MAX_BYTES }));
   if (parsed.success) return parsed.data as unknown as RunRecord;
   const { path, message } = parsed.error.issues[0];
-  throw unfit(`"${shortened(path.map(String).join('.'), 60)}": ${shortened(message, 120)}`);
+  throw unfit(`"${shortened(path.map(String).join('.'), 60)}": ${shortened(plainIssue(message), 120)}`);
 }
 
 /** A run's folder in that of its name, with its record, or the error that tells why it cannot be read. */

@@ -1,4 +1,4 @@
-import { DataError, shortened } from '@graft/core';
+import { DataError, fieldProblem, shortened } from '@graft/core';
 import { z } from 'zod';
 import type { Part, RowPlace } from './task';
 
@@ -14,9 +14,7 @@ export function badRow({ file, line }: RowPlace, problem: string, cause?: unknow
 export function parseRow<S extends z.ZodType>(schema: S, row: unknown, place: RowPlace): z.output<S> {
   const parsed = schema.safeParse(row);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const where = shortened(issue.path.join('.') || 'the row', 120);
-  throw badRow(place, `${where}: ${shortened(issue.message.replace(/^Invalid input: /, ''), 300)}`);
+  throw badRow(place, fieldProblem(parsed.error, 'the row'));
 }
 
 /** Number of a row, a question or an answer. */

@@ -190,7 +190,7 @@ describe('literal rows of the benchmark become texts and classes', () => {
       'a missing field',
       'cb',
       { ...CB, premise: undefined },
-      /^val\.jsonl, line 3: premise: expected string, received undefined\.$/,
+      /^val\.jsonl, line 3: premise: expected string, found nothing\.$/,
     ],
     ['a span that is not there', 'wsc', { ...WSC, text: 'Nothing of it.' }, /span1_text: "Mark" is not in the text/],
     ['no word', 'wic', { ...WIC, start1: 80, end1: 90 }, /sentence1: there is no whole word from 80 to 90/],

@@ -1,7 +1,7 @@
 import { fromByteCharacters } from './byte-characters';
 import { checkGrowth } from './limits';
 import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
-import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
+import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** One step from tokens back to text. */
 type Decoder = (tokens: readonly string[]) => string[];
@@ -70,7 +70,7 @@ const lengthOf = (tokens: readonly string[]): number => tokens.reduce((sum, { le
 export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder | undefined {
   if (value === null || value === undefined) return undefined;
   const part = partOf(value, 'decoder');
-  const type = String(part.type);
+  const type = typeName(part.type);
   const where = `decoder ${type}`;
   const text = (key: string, otherwise?: string): string =>
     otherwise === undefined

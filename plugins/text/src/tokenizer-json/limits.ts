@@ -39,7 +39,10 @@ export function checkToken(text: string, where: string): void {
 export function checkTokenId(id: number, token: string, where: string): void {
   if (Number.isInteger(id) && id >= 0 && id < MAX_TOKEN_ID) return;
   const expected = `a whole number from 0 to ${MAX_TOKEN_ID - 1}`;
-  throw new Unsupported(where, `the id of ${shortened(JSON.stringify(token), 40)} is ${id}, expected ${expected}`);
+  throw new Unsupported(
+    where,
+    `the id of ${shortened(JSON.stringify(token), 40)} is ${shortened(JSON.stringify(id) ?? 'nothing', 40)}, expected ${expected}`,
+  );
 }
 
 export function checkCount(count: number, most: number, what: string, where: string): void {

@@ -2,7 +2,7 @@ import { shortened } from '@graft/core';
 import { byteToken } from '../bytes';
 import { Bpe, readVocabulary } from './bpe';
 import { BranchCount, checkCount, checkToken, MAX_TOKENS } from './limits';
-import { listOf, optional, required, Unsupported, type Part } from './unsupported';
+import { listOf, optional, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** Makes tokens of a piece of text. */
 export interface Model {
@@ -203,6 +203,6 @@ export function createModel(part: Part): Model {
     case 'Unigram':
       return new Unigram(part);
     default:
-      throw new Unsupported(`model ${String(type)}`, 'Graft does not know this type');
+      throw new Unsupported(`model ${typeName(type)}`, 'Graft does not know this type');
   }
 }

@@ -3,7 +3,7 @@ import { bertAccents, bertRemoved, firstOf, isWhite, lastOf, normalFormUnknown, 
 import { checkGrowth } from './limits';
 import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
 import { PrecompiledMap } from './precompiled';
-import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
+import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** What stands on either side of a border. */
 export type Sides = readonly [before: string, after: string];
@@ -174,7 +174,7 @@ const NMT_SPACE = /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/;
 export function createNormalizer(value: unknown, parse: OnigurumaParser): Normalizer | undefined {
   if (value === null || value === undefined) return undefined;
   const part = partOf(value, 'normalizer');
-  const type = String(part.type);
+  const type = typeName(part.type);
   const where = `normalizer ${type}`;
   switch (type) {
     case 'NFC':

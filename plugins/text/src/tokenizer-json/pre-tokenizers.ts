@@ -3,7 +3,7 @@ import { firstOf, isWhite, isWord, lastOf, maskYoung, punctuation } from './char
 import type { Sides } from './normalizers';
 import { createFinder, type Finder, type Match, type OnigurumaParser } from './oniguruma';
 import { GPT2_WORDS } from './published-patterns';
-import { listOf, optional, partOf, required, Unsupported, type Part } from './unsupported';
+import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** What lies on a border between two characters. */
 export interface Border {
@@ -220,7 +220,7 @@ function behaviorOf(part: Part, where: string, otherwise?: Behavior): Behavior {
   const name = optional(part, 'behavior', 'string', where) ?? otherwise;
   const found = BEHAVIORS.find((behavior) => behavior === name);
   if (found) return found;
-  throw new Unsupported(where, `its behavior is ${String(name)}; known are ${BEHAVIORS.join(', ')}`);
+  throw new Unsupported(where, `its behavior is ${typeName(name)}; known are ${BEHAVIORS.join(', ')}`);
 }
 
 function metaspace(part: Part, where: string): Metaspace {
@@ -251,7 +251,7 @@ function fixedLength(length: number): PreTokenizer {
 }
 
 function create(part: Part, parse: OnigurumaParser): PreTokenizer {
-  const type = String(part.type);
+  const type = typeName(part.type);
   const where = `pre_tokenizer ${type}`;
   const at = (isWanted: (character: string) => boolean, behavior: Behavior): SplitAt =>
     new SplitAt(new CharacterFinder(isWanted), behavior);

@@ -22,6 +22,10 @@ export function partOf(value: unknown, where: string): Part {
   throw new Unsupported(where, `expected an object, found ${shortened(JSON.stringify(value) ?? 'nothing', 40)}`);
 }
 
+/** A type as a file has it, for errors. */
+export const typeName = (type: unknown): string =>
+  typeof type === 'string' ? shortened(type, 40) : `of the type ${shortened(JSON.stringify(type) ?? 'nothing', 40)}`;
+
 export function listOf(value: unknown, where: string): readonly unknown[] {
   if (Array.isArray(value)) return value;
   throw new Unsupported(where, 'expected a list');
