@@ -1,6 +1,6 @@
-import { readRegularFile } from '@graft/core';
+import { readJsonFile, readRegularFile } from '@graft/core';
 import { createHash } from 'node:crypto';
-import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LetterSchema, type Letter } from './letter';
 
@@ -85,7 +85,7 @@ async function claimFile(folder: string, name: string, server: string): Promise<
 async function isFor(letter: Letter, folder: string, server: string): Promise<boolean> {
   if (letter.server !== undefined) return letter.server === server;
   try {
-    const { trackers } = JSON.parse(await readFile(join(folder, 'config.json'), 'utf8')) as {
+    const { trackers } = (await readJsonFile(join(folder, 'config.json'))) as {
       trackers: { use: string; trackingUri?: string }[];
     };
     const named = trackers
