@@ -157,6 +157,17 @@ export class Mixture implements Objective {
     return this.makers.get(batch)?.countTokens?.(batch) ?? countMaskedTokens(batch);
   }
 
+  async fileDigests(): Promise<Record<string, string>> {
+    const parts = await Promise.all(
+      this.members.map(async ({ name, objective }) =>
+        Object.entries((await objective.fileDigests?.()) ?? {}).map(
+          ([key, digest]) => [`${key} (${name})`, digest] as const,
+        ),
+      ),
+    );
+    return Object.fromEntries(parts.flat());
+  }
+
   dispose(): void {
     for (const { objective } of this.members) objective.dispose?.();
   }

@@ -24,6 +24,7 @@ import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '.
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
 import { roundUp } from './padding';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
+import { cacheFingerprint, teacherFingerprint } from './teacher-cache';
 import { batchOfRows, isPacked, sequencesOf, tokensOf } from './sequence-rows';
 
 export const prefixLmOptions = z.strictObject({
@@ -59,7 +60,7 @@ export class PrefixLm implements Objective {
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
   constructor(
-    private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf'> & LossSettings,
+    private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillation'> & LossSettings,
     private readonly teacher?: Lessons,
   ) {
     const settings = teacher?.options;
@@ -98,6 +99,14 @@ export class PrefixLm implements Objective {
 
   countTokens(batch: HostFields): number {
     return countMaskedTokens(batch);
+  }
+
+  async fileDigests(): Promise<Record<string, string>> {
+    const { teacher, cache } = this.options.distillation ?? {};
+    return {
+      ...(teacher !== undefined && { [`the teacher ${teacher}`]: await teacherFingerprint(teacher) }),
+      ...(cache !== undefined && { [`the teacher's cache ${cache}`]: await cacheFingerprint(cache) }),
+    };
   }
 
   dispose(): void {

@@ -3,8 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
 import { TeacherCacheWriter } from './cache-writer';
+import { Mixture } from './mixture';
+import { PrefixLm } from './prefix-lm';
 import { KEY_BYTES } from './sequences';
-import { TeacherCache } from './teacher-cache';
+import { cacheFingerprint, TeacherCache } from './teacher-cache';
 
 const SHARD = 'shard-00000.safetensors';
 
@@ -144,4 +146,18 @@ it.each<[string, Parameters<typeof changeIndex>[1], RegExp]>([
     code: 'distillation.cache-shard',
     message: expect.stringMatching(message) as string,
   });
+});
+
+it('has a fingerprint of what it holds, wherever it lies', async () => {
+  const [one, same, other] = [await makeCache(), await makeCache(), await makeCache()];
+  const index = join(same, 'index.json');
+  writeFileSync(index, readFileSync(index, 'utf8').replace('"path": "t"', '"path": "elsewhere"'));
+  await change(other, 'tokens', { 14: 19 });
+  const [first, second, third] = await Promise.all([one, same, other].map(cacheFingerprint));
+  expect(second).toBe(first);
+  expect(third).not.toBe(first);
+  const lessons = { distillation: { cache: one } } as never;
+  expect(await new PrefixLm(lessons).fileDigests()).toEqual({ [`the teacher's cache ${one}`]: first });
+  const mixture = new Mixture([{ name: 'lm', objective: new PrefixLm(lessons), rate: 1, fromStep: 0 } as never]);
+  expect(await mixture.fileDigests()).toEqual({ [`the teacher's cache ${one} (lm)`]: first });
 });

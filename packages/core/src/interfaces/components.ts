@@ -118,6 +118,11 @@ export interface Objective {
   exampleTokens?(context: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>, index: number): number | undefined;
   /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
   countTokens?(batch: HostFields): number;
+  /**
+   * Digests of what it reads from disk beside the data, by what that is ("the teacher /models/2b"): several workers compare them
+   * before the first step. Default: nothing.
+   */
+  fileDigests?(): Promise<Readonly<Record<string, string>>>;
   /** Frees what the objective owns (a teacher's parameters). The run calls it at its end. */
   dispose?(): void;
 }

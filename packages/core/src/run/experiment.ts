@@ -20,7 +20,7 @@ import type { Registry } from '../registry';
 import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
 import { redact } from '../secrets/redact';
 import { RunFolder } from './folder';
-import { checkWorkerOptions, joinGroup, type WorkerOptions } from './group';
+import { checkWorkerOptions, compareFiles, joinGroup, type WorkerOptions } from './group';
 import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
@@ -306,6 +306,7 @@ async function prepare(job: Job): Promise<Trainer> {
     const dataset = owned.add(names.dataset, await openDataset({ ...job, run, components }, objective.variants));
     checkSource(dataset, objective, names);
     if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
+    if (group) await compareFiles(group, objective);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators: NamedEvaluator[] = [];
     for (const section of config.evaluators) {

@@ -1,4 +1,13 @@
-import { checkNetwork, ConfigError, controlKey, NETWORK_EXPOSURE, type Engine, type WorkerGroup } from '@graft/engine';
+import {
+  checkNetwork,
+  ConfigError,
+  controlKey,
+  DataError,
+  NETWORK_EXPOSURE,
+  type Engine,
+  type WorkerGroup,
+} from '@graft/engine';
+import type { Objective } from '../interfaces';
 import type { Logger } from '../logger';
 import { rememberSecret } from '../secrets/redact';
 import type { ExperimentConfig } from '../config';
@@ -63,4 +72,18 @@ export async function joinGroup(
     });
   }
   return group;
+}
+
+/** Throws DataError, in all workers the same one, where an objective reads other files in one of them: a teacher's, for one. */
+export async function compareFiles(group: WorkerGroup, objective: Objective): Promise<void> {
+  const all = await group.exchange((await objective.fileDigests?.()) ?? {});
+  for (const [rank, theirs] of all.entries()) {
+    const name = Object.keys({ ...all[0], ...theirs }).find((key) => all[0][key] !== theirs[key]);
+    if (name === undefined) continue;
+    const worker = (at: number): string => `${at} (${group.addresses[at]})`;
+    throw new DataError(`Workers ${worker(0)} and ${worker(rank)} do not have the same files: ${name} differs.`, {
+      code: 'data.differs',
+      hint: 'Compare its files with sha256sum, and copy them anew.',
+    });
+  }
 }

@@ -1,0 +1,79 @@
+import { NETWORK_EXPOSURE, type WorkerGroup } from '@graft/engine';
+import type { Objective } from '../interfaces';
+import { redact } from '../secrets/redact';
+import { checkWorkerOptions, compareFiles, type WorkerOptions } from './group';
+
+/** Groups in one process, whose exchanges end when all have said something. */
+function groups(count: number): WorkerGroup[] {
+  const said: unknown[] = [];
+  const waiting: ((values: unknown[]) => void)[] = [];
+  return Array.from({ length: count }, (_, rank) => ({
+    rank,
+    count,
+    addresses: Array.from({ length: count }, (_address, at) => `host:${at}`),
+    exchange: (value: unknown) =>
+      new Promise((resolve) => {
+        said[rank] = value;
+        if (waiting.push(resolve) === count) for (const one of waiting) one([...said]);
+      }),
+  })) as unknown as WorkerGroup[];
+}
+
+const reading = (digests?: Record<string, string>): Objective =>
+  (digests ? { fileDigests: () => Promise.resolve(digests) } : {}) as Objective;
+
+const outcomes = (...objectives: Objective[]): Promise<PromiseSettledResult<void>[]> => {
+  const all = groups(objectives.length);
+  return Promise.allSettled(objectives.map((objective, rank) => compareFiles(all[rank], objective)));
+};
+
+describe('files of an objective', () => {
+  it('may be none, or the same in all workers', async () => {
+    const teacher = { 'the teacher /a': 'x' };
+    for (const objective of [reading(), reading({}), reading(teacher)])
+      for (const { status } of await outcomes(objective, objective, objective)) expect(status).toBe('fulfilled');
+  });
+
+  it.each([
+    ['other content', reading({ 'the teacher /a': 'y', more: 'z' })],
+    ['one too few', reading({ more: 'z' })],
+    ['none', reading()],
+  ])('that differ are named, in all workers: %s', async (_, other) => {
+    const own = reading({ 'the teacher /a': 'x', more: 'z' });
+    for (const outcome of await outcomes(own, own, other))
+      expect((outcome as PromiseRejectedResult).reason).toMatchObject({
+        code: 'data.differs',
+        message: 'Workers 0 (host:0) and 2 (host:2) do not have the same files: the teacher /a differs.',
+      });
+  });
+});
+
+describe('options of a group', () => {
+  const SECRET = 'canary-of-a-secret-0123';
+  const options = (more: object): WorkerOptions => ({ addresses: ['a:1', 'b:1'], rank: 0, secret: SECRET, ...more });
+  const problemOf = (more: object): unknown => {
+    try {
+      checkWorkerOptions(options(more));
+    } catch (error) {
+      return error;
+    }
+    return undefined;
+  };
+
+  it('agree to an insecure network, or are of one machine', () => {
+    expect(problemOf({ insecureNetwork: true })).toBeUndefined();
+    expect(problemOf({ local: true })).toBeUndefined();
+    expect(problemOf({})).toMatchObject({ name: 'UsageError', exitCode: 2, message: NETWORK_EXPOSURE });
+  });
+
+  it('have a secret of 16 bytes or more, which is in no error and masked elsewhere', () => {
+    expect(problemOf({ local: true, secret: new Uint8Array(16).fill(1) })).toBeUndefined();
+    for (const secret of ['', 'canary-too-shor', undefined]) {
+      const error = problemOf({ local: true, secret }) as Error;
+      expect(error).toMatchObject({ name: 'UsageError', code: 'workers.secret', exitCode: 2 });
+      expect(error.message + String((error as { hint?: string }).hint)).not.toContain('canary');
+    }
+    checkWorkerOptions(options({ local: true }));
+    expect(redact(`It is ${SECRET}.`)).not.toContain(SECRET);
+  });
+});
