@@ -1,4 +1,5 @@
-import { flatten } from '@graft/mlflow';
+import { silentLogger } from '@graft/core';
+import { flatten, MlflowTracker } from '@graft/mlflow';
 import { findNativeLibrary } from '@graft/engine';
 import axios from 'axios';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
@@ -181,6 +182,32 @@ engine: ${engine}
       expect(values).toEqual(expect.arrayContaining(before));
       expect(values.length).toBeGreaterThan(before.length);
     });
+  });
+
+  it('has whole characters of values that are cut and names that it takes', async () => {
+    const warnings: string[] = [];
+    const options = { trackingUri: server.uri, flushSeconds: 60, timeoutSeconds: 20, finishSeconds: 25 };
+    const sender = new MlflowTracker(options, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
+    const runFolder = temporaryFolder();
+    const config = {
+      emoji: `${'x'.repeat(499)}😀 and more`,
+      'a//../(b)': 'v',
+      [`${'k'.repeat(249)}\u{10400}`]: 'w',
+      half: 'a\ud83d',
+    };
+    await sender.start({ name: 'cut', id: 'cut-1', folder: runFolder, config });
+    sender.log(1, { 'loss (new)': 1, huge: 1.7e308, ok: 2 });
+    await sender.finish('finished');
+    const [seen] = await reader.runs('cut');
+    expect(byKey(seen.data.params)).toEqual({
+      emoji: 'x'.repeat(499),
+      'a/_/__/_b_': 'v',
+      ['k'.repeat(249)]: 'w',
+      half: 'a\ufffd',
+    });
+    expect(seen.data.metrics.map(({ key }) => key).sort()).toEqual(['huge', 'loss _new_', 'ok']);
+    expect(seen.info.status).toBe('FINISHED');
+    expect(warnings).toEqual([]);
   });
 
   it('loses nothing and doubles nothing when the server goes away half-way, and the next run catches up', async () => {

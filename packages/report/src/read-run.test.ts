@@ -111,3 +111,19 @@ test('runs of one name are told apart by their ids', async () => {
   );
   expect(shortTitles(runs)).toEqual(['a', 'b/x', 'b/y']);
 });
+
+test('what runs of earlier versions have in clear is masked', async () => {
+  const folder = runFolder({
+    record: { status: 'failed', error: 'No answer of https://ann:pw@example.org.' },
+    config: {
+      dataset: { use: 'text', address: 'https://ann:pw@example.org/x?sig=8fa', padToken: '<pad>' },
+      trackers: [{ use: 'mlflow', token: 'abc', password: { env: 'PASSWORD' } }],
+    },
+  });
+  const { config, record } = await readRun(folder);
+  expect(record.error).toBe('No answer of https://***@example.org.');
+  expect(config).toEqual({
+    dataset: { use: 'text', address: 'https://***@example.org/x?sig=***', padToken: '<pad>' },
+    trackers: [{ use: 'mlflow', token: '***', password: { env: 'PASSWORD' } }],
+  });
+});

@@ -1,4 +1,4 @@
-import { listRuns, UsageError, type EvaluationRecord, type RunRecord } from '@graft/core';
+import { listRuns, maskedForMessage, UsageError, type EvaluationRecord, type RunRecord } from '@graft/core';
 import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { readMetrics, type MetricLines } from './read-metrics';
@@ -47,7 +47,7 @@ export interface RunData {
  */
 export async function readRun(path: string): Promise<RunData> {
   const folder = await findRun(path);
-  const { record, config, evaluations } = await readRecords(folder);
+  const { record, config, evaluations } = await readMasked(folder);
   const lines = await readMetrics(join(folder, 'metrics.jsonl'));
   return {
     folder,
@@ -63,6 +63,11 @@ export async function readRun(path: string): Promise<RunData> {
       tokensPerSecond: median(lines.metrics.get('tokensPerSecond') ?? []),
     },
   };
+}
+
+/** Runs of earlier versions have tokens and passwords in clear. */
+async function readMasked(folder: string): ReturnType<typeof readRecords> {
+  return maskedForMessage(await readRecords(folder)) as Awaited<ReturnType<typeof readRecords>>;
 }
 
 /** The folder of a run, or of the latest run of a name's folder. Throws UsageError for what is neither. */

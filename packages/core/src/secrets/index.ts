@@ -1,3 +1,3 @@
 export { redact } from './redact';
 export { Secret, isSecret, type SecretSource } from './secret';
-export { literalSecretsWarning, maskedConfig } from './mask';
+export { literalSecretsWarning, maskedConfig, maskedForMessage } from './mask';
