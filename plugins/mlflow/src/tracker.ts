@@ -4,6 +4,7 @@ import {
   injectable,
   LOGGER,
   OPTIONS,
+  rememberSecret,
   Secret,
   secret,
   type JsonValue,
@@ -34,7 +35,7 @@ const Options = z
       .describe('address of the server'),
     experiment: z.string().min(1).max(250).optional().describe("default: the run's name"),
     token: secret().optional().describe('bearer token; default: MLFLOW_TRACKING_TOKEN'),
-    username: secret()
+    username: secret({ maskInTexts: false })
       .optional()
       .describe('with password, for Basic authentication; default: MLFLOW_TRACKING_USERNAME'),
     password: secret().optional().describe('default: MLFLOW_TRACKING_PASSWORD'),
@@ -80,20 +81,22 @@ export function flatten(value: JsonValue, path = ''): Parameter[] {
 function authorization({ trackingUri, token, username, password }: MlflowOptions): Secret | undefined {
   const bearer = (of: Secret): Secret => new Secret(`Bearer ${of.reveal()}`);
   const basic = (user: string, pass: string): Secret => {
-    const both = new Secret(Buffer.from(`${user}:${pass}`).toString('base64'));
-    return new Secret(`Basic ${both.reveal()}`);
+    // A user without a password may be a token; beside one it may be an ordinary word, which is not looked for in texts.
+    rememberSecret(pass || user);
+    const both = Buffer.from(`${user}:${pass}`).toString('base64');
+    rememberSecret(both);
+    return new Secret(`Basic ${both}`);
   };
   if (token) return bearer(token);
   if (username && password) return basic(username.reveal(), password.reveal());
   const { username: user, password: pass } = new URL(trackingUri);
   if (user || pass) {
-    const [name, word] = [user, pass].map((part) => new Secret(decoded(part)).reveal());
-    return basic(name, word);
+    return basic(decoded(user), decoded(pass));
   }
   const ofEnvironment = Secret.fromEnvironment('MLFLOW_TRACKING_TOKEN');
   if (ofEnvironment) return bearer(ofEnvironment);
-  const [name, word] = ['USERNAME', 'PASSWORD'].map((what) => Secret.fromEnvironment(`MLFLOW_TRACKING_${what}`));
-  return name && word ? basic(name.reveal(), word.reveal()) : undefined;
+  const { MLFLOW_TRACKING_USERNAME: name, MLFLOW_TRACKING_PASSWORD: word } = process.env;
+  return name && word ? basic(name, word) : undefined;
 }
 
 function decoded(part: string): string {

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import type { ComponentSpec } from '../components';
 import type { InterfaceName } from '../plugin';
 import { MASK } from '../secrets/redact';
-import { isSecret, Secret, type SecretSource } from '../secrets/secret';
+import { isSecret, Secret, type SecretOptions, type SecretSource } from '../secrets/secret';
 import type { Finding } from './issues';
 import { isObject } from './merge';
 import { fixComponent } from './sections';
@@ -41,9 +41,9 @@ export function componentOption(interface_: InterfaceName): z.ZodType<ComponentS
 /**
  * A token, a password or a key as an option, which the component gets as a `Secret`. A config writes `{ env: NAME }`,
  * `{ file: PATH }` (without the line's end behind it), or the secret itself; wherever Graft writes the config, that is `***`. The
- * variable or file is read when the component is made.
+ * variable or file is read when the component is made. `options`: as of `Secret`.
  */
-export function secret(): z.ZodType<Secret, SecretSource | Secret> {
+export function secret(options: SecretOptions = {}): z.ZodType<Secret, SecretSource | Secret> {
   const schema = z.unknown().transform((value, context): Secret => {
     if (isSecret(value)) return value;
     const source = secretSource(value);
@@ -52,7 +52,7 @@ export function secret(): z.ZodType<Secret, SecretSource | Secret> {
       context.issues.push({ code: 'custom', message: finding.message, input: undefined, params: { finding } });
       return new Secret('');
     }
-    return new Secret(source);
+    return new Secret(source, options);
   });
   return mark(schema as unknown as z.ZodType<Secret, SecretSource | Secret>, { kind: 'secret' });
 }

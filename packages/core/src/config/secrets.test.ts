@@ -158,6 +158,17 @@ test('a mask is not a secret: what Graft wrote has to be given again', async () 
   ).resolves.toBeDefined();
 });
 
+test('a written config is the same whatever secrets the process knows', async () => {
+  const config = {
+    dataset: { files: '/data/wordlists/a.txt', address: 'https://ann:pw@host/wordlists' },
+    token: new Secret({ env: 'A' }),
+  };
+  const before = JSON.stringify(maskedConfig(config));
+  new Secret('wordlists');
+  expect(JSON.stringify(maskedConfig(config))).toBe(before);
+  expect(before).toContain('/data/wordlists/a.txt');
+});
+
 test('a component gets its secrets when it is made, and what a variable lacks is one sentence', async () => {
   const { config, registry } = await load({ ...NESTED, token: { env: 'GRAFT_TEST_TOKEN' } });
   const factory = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });

@@ -15,7 +15,7 @@ import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
-import { maskedConfig } from '../secrets/mask';
+import { maskedConfig, maskedRecord } from '../secrets/mask';
 import { nearest } from '../suggest';
 import { runId } from './identity';
 import { makeFolders, unmakable } from './make-folders';
@@ -267,7 +267,7 @@ export class RunFolder {
   async update(changes: Partial<RunRecord>): Promise<void> {
     await this.check();
     Object.assign(this.record, changes, { updatedAt: new Date().toISOString() });
-    await replaceJson(join(this.path, 'run.json'), this.record);
+    await replaceJson(join(this.path, 'run.json'), maskedRecord(this.record));
   }
 
   config(): Promise<Record<string, unknown>> {
@@ -275,7 +275,7 @@ export class RunFolder {
   }
 
   async writeConfig(config: object): Promise<void> {
-    await replaceJson(join(this.path, 'config.json'), config);
+    await replaceJson(join(this.path, 'config.json'), maskedConfig(config));
   }
 
   /** What evaluations.json holds. Throws CheckpointError when it holds something else. */
@@ -295,7 +295,7 @@ export class RunFolder {
 
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {
     await this.check();
-    await replaceJson(this.evaluationsFile, records);
+    await replaceJson(this.evaluationsFile, maskedRecord(records));
   }
 }
 
@@ -323,9 +323,8 @@ function listed(ids: readonly string[]): string {
   return `there ${ids.length === 1 ? 'is' : 'are'} ${shown.join(', ')}${ids.length > shown.length ? ` and ${ids.length - shown.length} older` : ''}`;
 }
 
-/** Without anything secret: configs, errors and servers' answers may hold some. */
 async function replaceJson(file: string, value: unknown): Promise<void> {
-  const text = `${JSON.stringify(maskedConfig(value), null, 2)}\n`;
+  const text = `${JSON.stringify(value, null, 2)}\n`;
   // A folder that was deleted must not come back with this file alone.
   await writeFileAtomically(file, (temporary) => writeFile(temporary, text), { makeParents: false });
 }

@@ -1,3 +1,3 @@
-export { redact } from './redact';
-export { Secret, isSecret, type SecretSource } from './secret';
+export { redact, rememberSecret } from './redact';
+export { Secret, isSecret, type SecretOptions, type SecretSource } from './secret';
 export { literalSecretsWarning, maskedConfig, maskedForMessage } from './mask';

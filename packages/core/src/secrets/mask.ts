@@ -1,6 +1,6 @@
 import { isPlainObject } from '../config/merge';
-import { isSecretName, MASK, redact } from './redact';
-import { isSecret, Secret, type SecretSource } from './secret';
+import { isSecretName, MASK, redact, redactUrls } from './redact';
+import { isSecret, Secret, type SecretOptions, type SecretSource } from './secret';
 
 type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
@@ -9,30 +9,36 @@ const originals = new WeakMap<object, object>();
 
 /**
  * A config, or a part of one, as JSON that may be written and handed out: a secret is `***` or the name of what holds it, and
- * every text is without what `redact` takes out. `createComponentFactory` knows what such a part stands for.
+ * every text is without what `redactUrls` takes out. `createComponentFactory` knows what such a part stands for.
  */
 export function maskedConfig(value: unknown): Json {
-  return masked(value, { reference: true }) as Json;
+  return masked(value, { reference: true, texts: redactUrls }) as Json;
 }
 
 /** The same for comparing two configs: every secret is `***`, wherever it comes from. */
 export function comparableConfig(value: unknown): Json {
-  return masked(value, { reference: false }) as Json;
+  return masked(value, { reference: false, texts: redactUrls }) as Json;
+}
+
+/** What is written of a run beside its config: texts are without any secret that this process knows. */
+export function maskedRecord(value: unknown): Json {
+  return masked(value, { reference: true, texts: redact }) as Json;
 }
 
 /** A value for a message: also what a key's name alone promises to be a secret is masked. */
 export function maskedForMessage(value: unknown): unknown {
-  return masked(value, { reference: true, names: true });
+  return masked(value, { reference: true, texts: redact, names: true });
 }
 
 interface MaskOptions {
   /** Whether the names of variables and files stay. */
   readonly reference: boolean;
+  readonly texts: (text: string) => string;
   readonly names?: boolean;
 }
 
 function masked(value: unknown, options: MaskOptions): unknown {
-  if (typeof value === 'string') return redact(value);
+  if (typeof value === 'string') return options.texts(value);
   if (isSecret(value)) return options.reference ? value.toJSON() : MASK;
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) {
@@ -45,7 +51,10 @@ function masked(value: unknown, options: MaskOptions): unknown {
   const object = Object.fromEntries(
     Object.entries(value)
       .filter(([, item]) => item !== undefined)
-      .map(([key, item]) => [redact(key), options.names && isLiteralBehind(key, item) ? MASK : masked(item, options)]),
+      .map(([key, item]) => [
+        options.texts(key),
+        options.names && isLiteralBehind(key, item) ? MASK : masked(item, options),
+      ]),
   );
   originals.set(object, value);
   return object;
@@ -100,13 +109,13 @@ const CARRIED = '@graft/core Secret';
 
 /** A component's section for `postMessage`, which would empty the secrets in it. It holds them in clear: it must not be written. */
 export function packSecrets<T>(value: T): T {
-  if (isSecret(value)) return { [CARRIED]: value.source } as T;
+  if (isSecret(value)) return { [CARRIED]: [value.source, value.options] } as T;
   return mapped(value, packSecrets);
 }
 
 export function unpackSecrets<T>(value: T): T {
   if (typeof value === 'object' && value !== null && Object.hasOwn(value, CARRIED))
-    return new Secret((value as unknown as Record<string, SecretSource>)[CARRIED]) as T;
+    return new Secret(...(value as unknown as Record<string, [SecretSource, SecretOptions]>)[CARRIED]) as T;
   return mapped(value, unpackSecrets);
 }
 

@@ -79,6 +79,12 @@ const AUTHORIZATION =
 export function redact(text: string): string {
   let result = text;
   for (const form of store.forms) if (result.includes(form)) result = result.replaceAll(form, MASK);
+  return redactUrls(result);
+}
+
+/** The same without the secrets that this process happens to know: of a config the result must always be the same. */
+export function redactUrls(text: string): string {
+  let result = text;
   if (result.includes('://')) {
     result = result.replace(USERINFO, `$1${MASK}@`).replace(BROKEN_USERINFO, `$1${MASK}@`);
     if (result.includes('=')) result = result.replace(URL_TEXT, (url) => url.replace(QUERY_SECRET, `$1${MASK}`));

@@ -3,6 +3,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { temporaryFolder } from '../../../../test/support';
+import { redact } from './redact';
 import { isSecret, Secret } from './secret';
 
 const folder = temporaryFolder();
@@ -69,6 +70,13 @@ test('a variable that is not set, and a file that holds no secret, are errors', 
     [{ file: file('large', 'x'.repeat(65_537)) }, /has more than 65536 bytes/],
   ];
   for (const [source, message] of cases) expect(() => new Secret(source).reveal()).toThrow(message);
+});
+
+test('the name of a user is masked where it stands, and not looked for in texts', () => {
+  const user = new Secret('margarete', { maskInTexts: false });
+  expect(user.reveal()).toBe('margarete');
+  expect(JSON.stringify({ user })).toBe('{"user":"***"}');
+  expect(redact('/home/margarete/runs')).toBe('/home/margarete/runs');
 });
 
 test('a file that others can read is warned of', () => {

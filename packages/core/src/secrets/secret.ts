@@ -8,6 +8,14 @@ import { MASK, rememberSecret } from './redact';
 /** Where a secret comes from, as a config writes it; a text is the secret itself. */
 export type SecretSource = string | { readonly env: string } | { readonly file: string };
 
+export interface SecretOptions {
+  /**
+   * Whether it is masked in any text, as logs and errors, once it is known. Default: true. false for what may be an ordinary
+   * word, as the name of a user.
+   */
+  readonly maskInTexts?: boolean;
+}
+
 /** Bytes of a file that holds a secret. */
 const LARGEST_FILE = 64 * 1024;
 
@@ -19,29 +27,33 @@ const BRAND = Symbol.for('@graft/core Secret');
  */
 export class Secret {
   readonly #source: SecretSource;
+  readonly #options: SecretOptions;
   #value: string | undefined;
   #warning: string | undefined;
 
-  constructor(source: SecretSource) {
+  constructor(source: SecretSource, options: SecretOptions = {}) {
     this.#source = source;
-    if (typeof source !== 'string') return;
-    this.#value = source;
-    rememberSecret(source);
+    this.#options = options;
+    if (typeof source === 'string') this.#value = this.remembered(source);
   }
 
   /** What a variable of the environment holds; undefined where it is missing or empty. */
-  static fromEnvironment(name: string): Secret | undefined {
-    return process.env[name] ? new Secret({ env: name }) : undefined;
+  static fromEnvironment(name: string, options?: SecretOptions): Secret | undefined {
+    return process.env[name] ? new Secret({ env: name }, options) : undefined;
   }
 
   /** Throws ConfigError where the variable is not set, or the file cannot be read or holds nothing. */
   reveal(): string {
     if (this.#value === undefined) {
       const source = this.#source as Exclude<SecretSource, string>;
-      this.#value = 'env' in source ? fromVariable(source.env) : this.fromFile(source.file);
-      rememberSecret(this.#value);
+      this.#value = this.remembered('env' in source ? fromVariable(source.env) : this.fromFile(source.file));
     }
     return this.#value;
+  }
+
+  private remembered(value: string): string {
+    if (this.#options.maskInTexts !== false) rememberSecret(value);
+    return value;
   }
 
   private fromFile(file: string): string {
@@ -63,6 +75,10 @@ export class Secret {
   /** For passing it on within this process, to its threads. */
   get source(): SecretSource {
     return this.#source;
+  }
+
+  get options(): SecretOptions {
+    return this.#options;
   }
 
   toJSON(): unknown {
