@@ -97,6 +97,7 @@ export async function cacheTeacher(
   const unread = { name: config.name, id: '', folder, config: config as unknown as JsonValue };
   const first = createComponentFactory(registry, { engine, random, logger, run: unread });
   const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (sentence) => logger.warn(sentence));
+  const closers: (() => Promise<void>)[] = [];
   const owned: { dispose?(): void }[] = [];
   const own = <T extends { dispose?(): void }>(resource: T): T => {
     owned.push(resource);
@@ -131,7 +132,9 @@ export async function cacheTeacher(
         dtype: options.dtype ?? 'F16',
       },
       options.shardBytes ?? DEFAULT_SHARD_BYTES,
+      (sentence) => logger.info(sentence),
     );
+    closers.push(() => writer.close());
     const asked = own(
       new AskedTeacher(engine, loaded.model, loaded.parameters, {
         topK,
@@ -146,6 +149,7 @@ export async function cacheTeacher(
     return await fill({ config, objective, dataset, student, variant, writer, asked, random, folder, options });
   } finally {
     stopWatching();
+    for (const close of closers) await close();
     for (const resource of owned.reverse()) resource.dispose?.();
   }
 }

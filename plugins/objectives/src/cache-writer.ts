@@ -1,5 +1,13 @@
-import { fromFloat32, storedWidth, writeSafetensors } from '@graft/checkpoint';
+import {
+  FolderLock,
+  fromFloat32,
+  LOCK_PREFIX,
+  storedWidth,
+  TEMPORARY_PREFIX,
+  writeSafetensors,
+} from '@graft/checkpoint';
 import { DataError, type JsonValue } from '@graft/core';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mismatch, otherBos } from './cached-teacher';
 import { KEY_BYTES } from './sequences';
@@ -29,16 +37,47 @@ export class TeacherCacheWriter {
     private index: TeacherCacheIndex,
     private readonly known: Set<string>,
     private readonly shardBytes: number,
+    private readonly lock: FolderLock,
   ) {}
 
-  /** A new cache, or one that is gone on with. Throws DataError where that is of something else. */
-  static async open(folder: string, identity: CacheIdentity, shardBytes: number): Promise<TeacherCacheWriter> {
+  /**
+   * A new cache, or one that is gone on with; it has to be closed. Throws DataError where that is of something else, or the folder
+   * holds something else, and UsageError where another process fills it.
+   */
+  static async open(
+    folder: string,
+    identity: CacheIdentity,
+    shardBytes: number,
+    onWatch?: (sentence: string) => void,
+  ): Promise<TeacherCacheWriter> {
+    await mkdir(folder, { recursive: true });
+    await refuseOthers(folder);
+    const lock = await FolderLock.acquire(folder, {
+      what: `The filling of the teacher's cache ${folder}`,
+      code: 'distillation.cache-shared',
+      hint: 'Let one process at a time fill a cache, or give each a folder of its own.',
+      onWatch,
+    });
+    try {
+      return await TeacherCacheWriter.claimed(folder, identity, shardBytes, lock);
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+  }
+
+  private static async claimed(
+    folder: string,
+    identity: CacheIdentity,
+    shardBytes: number,
+    lock: FolderLock,
+  ): Promise<TeacherCacheWriter> {
     const found = await readCacheIndex(folder);
     if (!found) {
       const index = { format: 'graft-teacher-cache', version: 1, ...identity, shards: [], progress: {} } as const;
       const fresh: TeacherCacheIndex = { ...index, shards: [] };
       await writeCacheIndex(folder, fresh);
-      return new TeacherCacheWriter(folder, fresh, new Set(), shardBytes);
+      return new TeacherCacheWriter(folder, fresh, new Set(), shardBytes, lock);
     }
     const { teacher, bos, ...numbers } = identity;
     if (found.teacher.fingerprint !== teacher.fingerprint)
@@ -49,7 +88,12 @@ export class TeacherCacheWriter {
     const cache = await TeacherCache.open(folder);
     const known = new Set(cache.keys());
     cache.dispose();
-    return new TeacherCacheWriter(folder, found, known, shardBytes);
+    return new TeacherCacheWriter(folder, found, known, shardBytes, lock);
+  }
+
+  /** Gives the folder back; what is waiting is not written. */
+  close(): Promise<void> {
+    return this.lock.release();
   }
 
   /** Sequences in it, those that are not on the disk yet included. */
@@ -82,13 +126,7 @@ export class TeacherCacheWriter {
 
   /** Writes what is waiting, and how far that config is. */
   async flush(config: string, step: number, data: JsonValue): Promise<void> {
-    const onDisk = await readCacheIndex(this.folder);
-    if (onDisk?.shards.length !== this.index.shards.length) {
-      throw new DataError(`Another process writes to the teacher's cache ${this.folder}.`, {
-        code: 'distillation.cache-shared',
-        hint: 'Let one process at a time fill a cache, or give each a folder of its own.',
-      });
-    }
+    await this.lock.check();
     const shards = [...this.index.shards];
     if (this.waiting.length > 0) {
       const file = `shard-${String(shards.length).padStart(5, '0')}.safetensors`;
@@ -147,6 +185,19 @@ export class TeacherCacheWriter {
       },
     ]);
   }
+}
+
+/** A folder that holds other things than a cache is somebody's: nothing is put beside them. */
+async function refuseOthers(folder: string): Promise<void> {
+  if ((await readCacheIndex(folder)) !== undefined) return;
+  const names = await readdir(folder);
+  const other = names.find((name) => !name.startsWith(LOCK_PREFIX) && !name.startsWith(TEMPORARY_PREFIX));
+  if (other === undefined) return;
+  throw new DataError(`${folder} is not a teacher's cache: it holds ${other}, but no index.json.`, {
+    code: 'distillation.cache-folder',
+    exitCode: 2,
+    hint: 'Name a new folder, or an empty one.',
+  });
 }
 
 /** Bytes on the disk for each position of a target. */

@@ -1,5 +1,5 @@
 import { SafetensorsReader } from '@graft/checkpoint';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
 import { TeacherCacheWriter } from './cache-writer';
@@ -27,6 +27,7 @@ async function makeCache(): Promise<string> {
     });
   }
   await writer.stepDone('c', 1, null);
+  await writer.close();
   return folder;
 }
 
@@ -160,4 +161,25 @@ it('has a fingerprint of what it holds, wherever it lies', async () => {
   expect(await new PrefixLm(lessons).fileDigests()).toEqual({ [`the teacher's cache ${one}`]: first });
   const mixture = new Mixture([{ name: 'lm', objective: new PrefixLm(lessons), rate: 1, fromStep: 0 } as never]);
   expect(await mixture.fileDigests()).toEqual({ [`the teacher's cache ${one} (lm)`]: first });
+});
+
+test('one process at a time fills a cache, and none fills a folder that holds other things', async () => {
+  const identity = { teacher: { fingerprint: 'f', path: 't' }, vocabulary: 20, topK: 3, temperature: 1, bos: false };
+  const open = (folder: string): Promise<TeacherCacheWriter> =>
+    TeacherCacheWriter.open(folder, { ...identity, selection: 'top', dtype: 'F32' }, 1);
+  const folder = temporaryFolder();
+  const writer = await open(folder);
+  await expect(open(folder)).rejects.toMatchObject({
+    message: `The filling of the teacher's cache ${folder} is still going on, in process ${process.pid}.`,
+    code: 'distillation.cache-shared',
+    exitCode: 2,
+  });
+  await writer.close();
+  await (await open(folder)).close();
+  const mine = temporaryFolder();
+  writeFileSync(join(mine, 'shard-00000.safetensors'), 'mine');
+  await expect(open(mine)).rejects.toThrow(
+    `${mine} is not a teacher's cache: it holds shard-00000.safetensors, but no index.json.`,
+  );
+  expect(readdirSync(mine)).toEqual(['shard-00000.safetensors']);
 });
