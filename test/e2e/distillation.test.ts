@@ -60,11 +60,7 @@ test('from a cache of all tokens: the losses and gradients of the teacher itself
   expect((await graftSucceeds(cached, folder)).stderr).toContain('10 sequences (6 new)');
   expect((await graftSucceeds(cached, folder)).stderr).toContain('10 sequences (0 new)');
   const visible = readdirSync(join(folder, 'cache')).filter((name) => !name.startsWith('.'));
-  expect(visible.sort()).toEqual([
-    'index.json',
-    'shard-00000.safetensors',
-    'shard-00001.safetensors',
-  ]);
+  expect(visible.sort()).toEqual(['index.json', 'shard-00000.safetensors', 'shard-00001.safetensors']);
   const fromCache = await run(student);
   fromCache.metrics.forEach((line, i) => {
     const other = inStep[i];

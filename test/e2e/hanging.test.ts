@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT, temporaryFolder } from '../support';
 import { graftSucceeds, readJson, readMetrics, runFolderOf, startGraft, write, type StartedCommand } from './graft';
 
@@ -16,9 +17,12 @@ const HANGS = {
   // Something holds the process, as a connection would.
   wait: () => new Promise(() => setInterval(() => undefined, 1000)),
   loop: () => { for (;;); },
+  // Once, for longer than it takes to be noticed.
+  while: () => { const end = performance.now() + 14_000; while (performance.now() < end); HANGS.while = HANGS[globalThis.after]; },
   slow: () => new Promise((resolve) => setTimeout(resolve, 400)),
 };
-const dataset = async ({ options: { how, items, opening } }) => {
+const dataset = async ({ options: { how, items, opening, after } }) => {
+  globalThis.after = after;
   if (opening) await HANGS[how]();
   let next = 0;
   return {
@@ -36,7 +40,8 @@ const dataset = async ({ options: { how, items, opening } }) => {
   };
 };
 const options = z.strictObject({
-  how: z.enum(['never', 'wait', 'loop', 'slow']).default('never'),
+  how: z.enum(['never', 'wait', 'loop', 'while', 'slow']).default('never'),
+  after: z.enum(['never', 'wait']).default('never'),
   items: z.number().default(12),
   opening: z.boolean().default(false),
 });
@@ -57,7 +62,7 @@ initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq }
 dataset: { use: hanging }
 optimizer: { use: adamw, learningRate: 0.01 }
-train: { steps: 6, batchSize: 4, checkpointEvery: 0, loader: { warnAfterSeconds: 1 } }
+train: { steps: 6, batchSize: 4, checkpointEvery: 0, logEvery: 1, loader: { warnAfterSeconds: 1 } }
 engine: portable
 runs: ${folder}/runs
 `,
@@ -105,6 +110,48 @@ describe('a data set that hangs is named in the log, and Ctrl-C ends the run wit
     const whole = runFolderOf(await graftSucceeds(['run', 'config.yaml', '--set', 'name=whole'], folder));
     const losses = (run: string): number[] => readMetrics(run).map(({ loss }) => loss);
     expect(losses(runOf('wait-1'))).toEqual(losses(whole).slice(0, 3));
+  });
+});
+
+describe('a data set that never gives the main thread back', () => {
+  const BLOCKED =
+    'This process has not looked at its signals for 5 s; Ctrl-C once more ends it at once, without a checkpoint.';
+  const threads = 'train.loader.threads=0';
+
+  it('holds the process until the second Ctrl-C; what was saved is there', async () => {
+    const started = start('blocked', [threads, 'dataset.how=loop', 'train.checkpointEvery=1']);
+    await seen(started, 'step 2/6');
+    // Until the other thread has taken the signal over, Ctrl-C waits for the thread that does not come back.
+    await sleep(8000);
+    started.child.kill('SIGINT');
+    await seen(started, BLOCKED);
+    await sleep(500);
+    started.child.kill('SIGINT');
+    const { status } = await started.done;
+    expect([status, started.child.signalCode]).toEqual([null, 'SIGKILL']);
+    expect(checkpoints('blocked')).toContain('step-2');
+  });
+
+  it('for a while alone is stopped by one Ctrl-C, with a checkpoint', async () => {
+    const started = start('blocked-a-while', [threads, 'dataset.how=while']);
+    await seen(started, 'step 2/6');
+    await sleep(8000);
+    started.child.kill('SIGINT');
+    await seen(started, BLOCKED);
+    const { status, stderr } = await started.done;
+    expect(stderr).toContain('Stopping after this step, with a checkpoint');
+    expect(status).toBe(130);
+    expect(readJson(join(runOf('blocked-a-while'), 'run.json'))).toMatchObject({ status: 'interrupted' });
+  });
+
+  it('and has been back since, leaves Ctrl-C as it was', async () => {
+    const started = start('blocked-before', [threads, 'dataset.how=while', 'dataset.after=wait']);
+    await seen(started, WARNING);
+    started.child.kill('SIGINT');
+    const { status, stderr } = await started.done;
+    expect(stderr).not.toContain(BLOCKED);
+    expect(status).toBe(130);
+    expect(checkpoints('blocked-before')).toHaveLength(1);
   });
 });
 

@@ -1,4 +1,5 @@
 import { constants } from 'node:os';
+import { guardBlocked } from './blocked';
 import { watchNpm } from './orphan';
 
 /** SIGHUP: the terminal was closed, or the connection to it was lost. */
@@ -32,10 +33,12 @@ export async function withInterrupt<T>(
   const unwatch = watchNpm(() => {
     if (!controller.signal.aborted) handle('SIGTERM');
   });
+  const unguard = guardBlocked(() => handle('SIGINT'), ECHO_MS);
   try {
     return await fn(controller.signal);
   } finally {
     unwatch();
+    unguard();
     const stopListening = (): void => SIGNALS.forEach((signal) => void process.off(signal, handle));
     // The echo of a signal must not kill a process that has just stopped as it was asked to, nor one that is about to exit: this
     // timer keeps it alive until no echo can come.
