@@ -198,3 +198,59 @@ describe('data that end too early', () => {
     expect(readMetrics(join(folder, 'runs', 'short', 'latest'))).toHaveLength(2);
   });
 });
+
+describe('files from elsewhere that ask for too much', () => {
+  it('a config.json of a hundred million layers, whatever reads it', async () => {
+    const copy = copyOf(tiny, 'deep');
+    const config = readJson<Record<string, unknown>>(join(copy, 'config.json'));
+    write(join(copy, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 1e8, layer_types: null }));
+    const layers = /"num_hidden_layers" is 100000000; Graft takes at most 4096\./;
+    await expectAdaptRefuses(copy, layers);
+    const commands = [
+      ['generate', '--model', copy, '--tokenizer', 'bytes', '--prompt', 'a', '--engine', 'portable'],
+      [
+        'embed',
+        '--model',
+        copy,
+        '--tokenizer',
+        'bytes',
+        '--texts',
+        write(join(folder, 'texts.txt'), 'a\n'),
+        '--output',
+        join(folder, 'states.safetensors'),
+      ],
+    ];
+    for (const command of commands) expectComplaint(await graft(command, folder), 1, layers);
+  });
+
+  it('layers that no tensor has, in a run before anything is made', async () => {
+    const copy = copyOf(tiny, 'deeper');
+    const config = readJson<Record<string, unknown>>(join(copy, 'config.json'));
+    write(join(copy, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 4000, layer_types: null }));
+    const text = trajectoryConfig().replace(
+      /initializer: .*/,
+      `initializer: { use: load, path: ${JSON.stringify(copy)} }`,
+    );
+    const outcome = await graft(
+      ['run', write(join(folder, 'deeper.yaml'), text), '--set', 'name=deeper', '--engine', 'portable'],
+      folder,
+    );
+    expectComplaint(
+      outcome,
+      1,
+      /does not describe the tensors beside it: "model\.layers\.\d+\.self_attn\.q_proj\.weight"/,
+    );
+  });
+
+  it("a tokenizer's regular expression that finds no end", async () => {
+    const model = { type: 'WordLevel', unk_token: '<unk>', vocab: { '<unk>': 0, '<pad>': 1, '<eos>': 2, '<bos>': 3 } };
+    const pattern = { type: 'Split', pattern: { Regex: '(a+)+b' }, behavior: 'Isolated', invert: false };
+    const file = write(join(folder, 'slow', 'tokenizer.json'), JSON.stringify({ model, pre_tokenizer: pattern }));
+    const outcome = await graft(['tokenizer', 'encode', file, 'a'.repeat(60)], folder);
+    expectComplaint(
+      outcome,
+      1,
+      /tokenizer\.json cannot be used on this text: .*"\(a\+\)\+b", whose search did not end/,
+    );
+  });
+});

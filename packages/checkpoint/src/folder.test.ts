@@ -292,6 +292,11 @@ describe('an index that asks for too much, or contradicts its shards', () => {
       (index) => Object.assign(index.weight_map, entries(5000)),
       /it names 5002 shards; Graft takes at most 4096/,
     ],
+    [
+      'a million tensors',
+      (index) => Object.assign(index.weight_map, entries(1_000_000)),
+      /it has more than 524,288 objects, lists and keys/,
+    ],
     ['a name of megabytes', (index) => Object.assign(index.weight_map, { ['x'.repeat(2e6)]: 'a/b' }), /^.{0,400}…/],
     [
       'a shard of megabytes',

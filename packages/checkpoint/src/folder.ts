@@ -234,6 +234,9 @@ async function snapshotInside(folder: string): Promise<string | undefined> {
 /** Shards of one checkpoint, all of which are open at a time; published models of 700 billion parameters have some hundred. */
 const MOST_SHARDS = 4096;
 
+/** Names in an index; a published model of 700 billion parameters has 90,000. */
+const MOST_TENSORS = 2 ** 19;
+
 /** A name of a file in an error. */
 const named = (value: unknown): string => shortened(JSON.stringify(value) ?? 'nothing', 120);
 
@@ -241,7 +244,10 @@ const named = (value: unknown): string => shortened(JSON.stringify(value) ?? 'no
 async function readIndex(file: string): Promise<{ places: Map<string, string>; totalBytes: unknown }> {
   const wrong = (problem: string): CheckpointError =>
     new CheckpointError(`${file} is not an index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
-  const { weight_map: weightMap, metadata } = await readJsonObject(file, { maxBytes: MAX_HEADER_BYTES });
+  const { weight_map: weightMap, metadata } = await readJsonObject(file, {
+    maxBytes: MAX_HEADER_BYTES,
+    maxParts: MOST_TENSORS,
+  });
   if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap))
     throw wrong('expected an object "weight_map"');
   const places = new Map<string, string>();

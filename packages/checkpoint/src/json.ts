@@ -8,6 +8,8 @@ import { readTextFile } from './read-file';
 export interface JsonObjectOptions {
   /** A longer file is an error. Default: LARGEST_SETTINGS_BYTES. */
   readonly maxBytes?: number;
+  /** Objects, lists and keys. Default: any number. */
+  readonly maxParts?: number;
 }
 
 /**
@@ -16,14 +18,14 @@ export interface JsonObjectOptions {
  */
 export async function readJsonObject(
   file: string,
-  { maxBytes = LARGEST_SETTINGS_BYTES }: JsonObjectOptions = {},
+  { maxBytes = LARGEST_SETTINGS_BYTES, maxParts }: JsonObjectOptions = {},
 ): Promise<Record<string, unknown>> {
   const text = await readTextFile(file, { maxBytes }).catch((cause: unknown) => {
     throw unreadable(file, cause);
   });
   let value: unknown;
   try {
-    value = parseJson(text);
+    value = parseJson(text, { maxParts });
   } catch (cause) {
     if (!(cause instanceof JsonProblem)) throw cause;
     throw new CheckpointError(`${file} does not hold a JSON object: ${cause.message}.`, {
