@@ -9,7 +9,7 @@ const LONGEST_LINE_BYTES = 2 ** 20;
 /** Metrics of all lines together; each has a chart. */
 const MOST_METRICS = 1000;
 /** Numbers of all lines together, eight bytes each. */
-const MOST_NUMBERS = 2 ** 25;
+const MOST_NUMBERS = 2 ** 24;
 
 export interface MetricLines {
   readonly steps: number[];

@@ -14,17 +14,17 @@ import { z } from 'zod';
 /** Bytes of config.json, which stands in the page as it is. */
 const LARGEST_CONFIG_BYTES = 2 ** 20;
 const LARGEST_EVALUATIONS_BYTES = 2 ** 25;
+/** Objects, lists and keys of each. */
+const MOST_PARTS = 2 ** 22;
 /** Objects and lists within each other of a config; Graft's own have some ten. */
 const DEEPEST_CONFIG = 64;
 /** Evaluations of a run, and different metrics of all of them, each with a chart. */
 const MOST_EVALUATIONS = 100_000;
 const MOST_METRICS = 2000;
 
-const evaluationsSchema = z
-  .array(
-    z.looseObject({ step: z.number(), evaluator: z.string(), metrics: z.record(z.string(), z.number().nullable()) }),
-  )
-  .max(MOST_EVALUATIONS);
+const evaluationsSchema = z.array(
+  z.looseObject({ step: z.number(), evaluator: z.string(), metrics: z.record(z.string(), z.number().nullable()) }),
+);
 
 /** run.json, config.json and evaluations.json of a run's folder. Throws GraftError naming the file, and the key that is wrong. */
 export async function readRecords(folder: string): Promise<{
@@ -56,12 +56,15 @@ const malformed = (file: string, problem: string): GraftError =>
 async function read<T>(file: string, schema: z.ZodType<T>, maxBytes: number, missing?: T): Promise<T> {
   let value: unknown;
   try {
-    value = await readJsonFile(file, { maxBytes });
+    value = await readJsonFile(file, { maxBytes, maxParts: MOST_PARTS });
   } catch (cause) {
     if (missing !== undefined && (cause as NodeJS.ErrnoException).code === 'ENOENT') return missing;
     const what = cause instanceof JsonProblem ? 'does not hold JSON' : 'cannot be read';
     throw new GraftError(`${file} ${what}: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
   }
+  // Before each of them is looked at.
+  if (Array.isArray(value) && value.length > MOST_EVALUATIONS)
+    throw malformed(file, `it has ${value.length} evaluations; a report shows at most ${MOST_EVALUATIONS}`);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [{ path, message }] = parsed.error.issues;
