@@ -28,6 +28,22 @@ export default defineConfig(
     },
   },
   {
+    files: ['packages/*/src/**/*.ts', 'plugins/*/src/**/*.ts'],
+    ignores: ['**/*.test.ts'],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: ['node:fs/promises', 'node:fs'].map((name) => ({
+            name,
+            importNames: ['readFile'],
+            message: 'A FIFO keeps it waiting for ever: use readRegularFile, readTextFile or readJsonFile.',
+          })),
+        },
+      ],
+    },
+  },
+  {
     files: ['**/*.test.ts', 'test/**/*.ts', 'packages/*/test/**/*.ts'],
     rules: {
       '@typescript-eslint/unbound-method': 'off',

@@ -48,7 +48,7 @@ export async function importCode(file: string, { onCode, ...options }: ImportOpt
   for (const name of HOST_PACKAGES) {
     const found = resolveFrom(near, name);
     // What others have put above the file is no project that it lies in.
-    if (found === undefined || untrustedPackage(name, found, folder, ownersOf(folder)))
+    if (found === undefined || untrustedPackage(name, found, folder, { owners: ownersOf(folder) }))
       alias[name] = resolveFrom(host, name) ?? name;
   }
   const settings = { interopDefault: true, alias, fsCache: false, esmEvalTempFile: false };

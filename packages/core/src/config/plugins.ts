@@ -8,7 +8,7 @@ import { isPlugin, type Plugin } from '../plugin';
 import { Registry } from '../registry';
 import { importCode, loadReason, type OnCode } from './code';
 import { show } from './issues';
-import { checkFoundPackage } from './trust';
+import { checkFoundPackage, ownersOf } from './trust';
 
 /** A package's name, a file, or a plugin itself. */
 export type PluginReference = string | Plugin;
@@ -65,9 +65,10 @@ export async function loadPlugin(
   for (const folder of folders) {
     const file = resolvePackage(reference, folder);
     if (file === undefined) continue;
-    // What is installed beside Graft itself is as much to be trusted as Graft.
     const isBesideGraft = file === resolvePackage(reference, __dirname);
-    if (!isBesideGraft) checkFoundPackage(reference, file, folder, owners);
+    // Who has installed Graft is trusted, and with its modes: its own code is as open as that.
+    const trusted = [...owners, ...ownersOf(__dirname)];
+    checkFoundPackage(reference, file, folder, { owners: trusted, anyMode: isBesideGraft });
     if (!(isBesideGraft && reference.startsWith('@graft/')))
       onCode?.({ path: file, package: [reference, versionOf(reference, file)].filter(Boolean).join(' ') });
     return { plugin: await loadPluginFile(file, reference), origin: `package ${reference}`, file };

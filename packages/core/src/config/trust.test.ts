@@ -78,7 +78,7 @@ describe('a package that is found', () => {
     const folder = withPackage();
     const file = join(folder, 'node_modules', 'p', 'index.js');
     if (!IS_ROOT) {
-      expect(() => checkFoundPackage('p', file, folder, [])).not.toThrow();
+      expect(() => checkFoundPackage('p', file, folder, {})).not.toThrow();
       return;
     }
     for (const path of ['node_modules', 'node_modules/p', 'node_modules/p/index.js']) {
@@ -90,6 +90,17 @@ describe('a package that is found', () => {
       });
       chownSync(join(folder, path), 0, 0);
     }
+  });
+
+  it('is loaded beside Graft whatever its modes, and beside it too not where another user has put it', () => {
+    const folder = withPackage();
+    const file = join(folder, 'node_modules', 'p', 'index.js');
+    chmodSync(join(folder, 'node_modules'), 0o777);
+    expect(() => checkFoundPackage('p', file, folder, {})).toThrow('every user can write to it (mode 0777)');
+    expect(() => checkFoundPackage('p', file, folder, { anyMode: true })).not.toThrow();
+    give(join(folder, 'node_modules'));
+    expect(() => checkFoundPackage('p', file, folder, { ...OPTIONS, anyMode: true })).toThrow(`user ${OWNER}`);
+    expect(() => checkFoundPackage('p', file, folder, { ...OPTIONS, anyMode: true, owners: [OWNER] })).not.toThrow();
   });
 
   it('is not loaded through a link of another user', async () => {

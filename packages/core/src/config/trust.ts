@@ -29,10 +29,10 @@ export function checkFoundConfig(file: string, options: TrustOptions = {}): void
 
 /**
  * Throws PluginError for a package that was found under a folder's node_modules, or those above it, where another user has put
- * it there. `file`: what would run. `owners`: who is trusted beside the user.
+ * it there. `file`: what would run.
  */
-export function checkFoundPackage(name: string, file: string, folder: string, owners: readonly number[]): void {
-  const untrusted = untrustedPackage(name, file, folder, owners);
+export function checkFoundPackage(name: string, file: string, folder: string, options: TrustOptions): void {
+  const untrusted = untrustedPackage(name, file, folder, options);
   if (!untrusted) return;
   throw new PluginError(
     `Plugin "${name}" is not loaded: ${file} is not yours alone (${untrusted.path}: ${untrusted.reason}).`,
@@ -49,9 +49,9 @@ export function untrustedPackage(
   name: string,
   file: string,
   folder: string,
-  owners: readonly number[],
+  options: TrustOptions,
 ): Untrusted | undefined {
-  return untrustedOf([...placesOf(name, folder), dirname(file), file], { owners });
+  return untrustedOf([...placesOf(name, folder), dirname(file), file], options);
 }
 
 /** The node_modules and the package in it that a name stands for, seen from a folder. */

@@ -10,6 +10,8 @@ export interface TrustOptions {
   readonly owners?: readonly number[];
   /** Other users of the entry's group may write to it, as in a folder of a laboratory. Default: they may not. */
   readonly groupMayWrite?: boolean;
+  /** Only owners count: of what lies where Graft itself does, whose modes are those of Graft's own code. */
+  readonly anyMode?: boolean;
 }
 
 /** Something that another user has written, or could. */
@@ -36,7 +38,7 @@ export function untrustedEntry(path: string, entry: Stats, options: TrustOptions
   if (user === undefined) return undefined;
   if (![user, 0, ...(options.owners ?? [])].includes(entry.uid))
     return { path, kind: 'owner', reason: `it belongs to user ${entry.uid}, and you are user ${user}` };
-  if (entry.isSymbolicLink() || (entry.isDirectory() && entry.mode & STICKY)) return undefined;
+  if (options.anyMode || entry.isSymbolicLink() || (entry.isDirectory() && entry.mode & STICKY)) return undefined;
   const mode = (entry.mode & 0o7777).toString(8).padStart(4, '0');
   if (entry.mode & OTHERS_WRITE) return { path, kind: 'mode', reason: `every user can write to it (mode ${mode})` };
   if (!options.groupMayWrite && entry.mode & GROUP_WRITES && entry.gid !== entry.uid)

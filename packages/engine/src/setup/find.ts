@@ -110,5 +110,5 @@ export async function findNativeLibrary(options: FindOptions = {}): Promise<Nati
   if (environment) return named(environment, 'environment', 'GRAFT_TENSORFLOW');
   const cached = libraryCacheFolder();
   if (await hasRightSizes(cached, RELEASE)) return onlyTrusted(await librariesIn(cached, 'cache'));
-  return (await inTfjsNode()) ?? onlyTrusted(await inPython());
+  return onlyTrusted((await inTfjsNode()) ?? (await inPython()));
 }

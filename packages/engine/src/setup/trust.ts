@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { EngineError } from '../errors';
 import { findUntrusted, mendingCommand, type Untrusted } from '../files';
 import { cacheFolder } from './cache-folder';
@@ -9,7 +10,9 @@ import type { NativeLibrary } from './find';
  */
 export function untrustedPart({ folder, cc, framework, origin }: NativeLibrary): Untrusted | undefined {
   const root = origin === 'cache' ? cacheFolder() : folder;
-  return findUntrusted(root, cc) ?? findUntrusted(root, framework);
+  // Who has installed Graft has installed what it depends on, and is trusted like Graft's own code.
+  const options = origin === 'tfjs-node' ? { owners: [statSync(__dirname).uid], anyMode: true } : {};
+  return findUntrusted(root, cc, options) ?? findUntrusted(root, framework, options);
 }
 
 /** Of a library that was found, not named. */
