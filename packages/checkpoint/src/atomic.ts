@@ -1,6 +1,6 @@
 import { CheckpointError, formatSize, GraftError, systemReason } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { lstat, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { unreadable } from './problems';
 
@@ -80,16 +80,29 @@ export async function syncFolder(folder: string): Promise<void> {
   });
 }
 
-/** Makes a folder, and those that it lies in, so that a power cut takes none of them away again. */
-export async function makeFolder(folder: string): Promise<void> {
-  const path = resolve(folder);
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  // Each is an entry of the folder that it lies in.
-  for (let made = path; ; made = dirname(made)) {
-    await syncFolder(dirname(made));
-    if (made === resolve(first)) return;
+/**
+ * Makes a folder with all that it lies in, so that a power cut takes none of them away again. Node's own way tries for ever
+ * where the parent is there and the system says that it is not, as it does for folders in /proc.
+ */
+export async function makeFolder(path: string): Promise<void> {
+  const parent = dirname(resolve(path));
+  const isFolder = (): Promise<boolean> =>
+    stat(path).then(
+      (entry) => entry.isDirectory(),
+      () => false,
+    );
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (await isFolder()) return;
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || parent === resolve(path)) throw error;
+    await makeFolder(parent);
+    await mkdir(path).catch(async (again: unknown) => {
+      // Another process may have been faster.
+      if (!(await isFolder())) throw again;
+    });
   }
+  await syncFolder(parent);
 }
 
 /** Makes the entries of a folder, and of all folders in it, survive a power cut. */

@@ -1,7 +1,15 @@
 import { CheckpointError, shortened } from '@graft/engine';
 import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isThere, removeAtomically, removeTemporaries, syncFolder, TEMPORARY_PREFIX, writeFailure } from './atomic';
+import {
+  isThere,
+  makeFolder,
+  removeAtomically,
+  removeTemporaries,
+  syncFolder,
+  TEMPORARY_PREFIX,
+  writeFailure,
+} from './atomic';
 import { exists } from './folder';
 import { readJsonObject, writeJson } from './json';
 import { FolderLock, LOCK_PREFIX } from './lock';
@@ -104,7 +112,7 @@ async function begin(folder: string, partial: string, options: ResumableOptions)
 
 /** Whether the folder was made; false where something is there already. */
 async function makeNew(partial: string): Promise<boolean> {
-  await mkdir(dirname(partial), { recursive: true });
+  await makeFolder(dirname(partial));
   try {
     await mkdir(partial);
     return true;

@@ -3,9 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from './folder';
-import { ownIdentity, type ProcessIdentity } from '@graft/checkpoint';
+import { ownIdentity, type ProcessIdentity, makeFolder } from '@graft/checkpoint';
 import { runId } from './identity';
-import { makeFolders } from './make-folders';
 
 let runs: string;
 beforeEach(async () => void (runs = await mkdtemp(join(tmpdir(), 'graft-folder-'))));
@@ -260,8 +259,8 @@ describe('a place that cannot be written', () => {
 
 it('folders that are there, or come meanwhile, are no hindrance', async () => {
   const deep = join(runs, 'x', 'y', 'z');
-  await Promise.all(Array.from({ length: 8 }, () => makeFolders(deep)));
-  await makeFolders(deep);
+  await Promise.all(Array.from({ length: 8 }, () => makeFolder(deep)));
+  await makeFolder(deep);
   expect(existsSync(deep)).toBe(true);
 });
 

@@ -3,9 +3,11 @@ import {
   hasLock,
   listSnapshots,
   livenessOf,
+  makeFolder,
   ownIdentity,
   readJsonFile,
   readJsonObject,
+  syncFolder,
   TEMPORARY_PREFIX,
   writeFileAtomically,
 } from '@graft/checkpoint';
@@ -18,7 +20,7 @@ import type { RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
 import { nearest } from '../suggest';
 import { runId } from './identity';
-import { makeFolders, unmakable } from './make-folders';
+import { unmakable } from './unmakable';
 import { listRuns, nextSequence, readRunRecord, type RunRecord } from './record';
 
 export type { RunRecord, RunStatus } from './record';
@@ -52,7 +54,7 @@ export class RunFolder {
   static async create(runs: string, name: string, config: object, kind?: RunRecord['kind']): Promise<RunFolder> {
     const parent = resolve(runs, name);
     try {
-      await makeFolders(parent);
+      await makeFolder(parent);
       let attempts = 0;
       for (;;) {
         const now = new Date();
@@ -61,10 +63,11 @@ export class RunFolder {
         try {
           // Not recursive: a folder that is there already belongs to another run, begun in the same millisecond.
           await mkdir(path);
+          await syncFolder(parent);
         } catch (error) {
           const { code } = error as NodeJS.ErrnoException;
           // Another run that never began may have removed the name's folder, which held it alone.
-          if (code === 'ENOENT' && attempts++ < MAX_ATTEMPTS) await makeFolders(parent);
+          if (code === 'ENOENT' && attempts++ < MAX_ATTEMPTS) await makeFolder(parent);
           else if (code !== 'EEXIST') throw error;
           await sleep(1);
           continue;
@@ -246,6 +249,7 @@ export class RunFolder {
       if ((await lstat(link).catch(() => undefined))?.isSymbolicLink() === false) return;
       await symlink(this.record.id, temporary);
       await rename(temporary, link);
+      await syncFolder(dirname(link));
     } catch {
       await unlink(temporary).catch(() => undefined);
     }

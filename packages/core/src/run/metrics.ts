@@ -1,6 +1,7 @@
-import { parseJson } from '@graft/checkpoint';
+import { parseJson, syncFolder } from '@graft/checkpoint';
 import { CheckpointError, GraftError, readRegularFile } from '@graft/engine';
 import { open, truncate, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /**
  * metrics.jsonl: one object a step, in order. Lines go to the operating system while the next step runs, and to the disk
@@ -31,7 +32,10 @@ export class MetricsFile {
   ): Promise<MetricsFile> {
     const bytes = await keepLines(file, lines);
     try {
-      return new MetricsFile(file, await open(file, 'a'), bytes, check);
+      const handle = await open(file, 'a');
+      // It may be new.
+      await syncFolder(dirname(file));
+      return new MetricsFile(file, handle, bytes, check);
     } catch (cause) {
       throw unwritable(file, cause);
     }

@@ -1,30 +1,6 @@
 import { ConfigError, GraftError } from '@graft/engine';
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-
-/**
- * A folder with all that it lies in. Node's own way tries for ever where the parent is there and the system says that it is
- * not, as it does for folders in /proc.
- */
-export async function makeFolders(path: string): Promise<void> {
-  try {
-    await mkdir(path);
-  } catch (error) {
-    if (await isFolder(path)) return;
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT' || dirname(path) === path) throw error;
-    await makeFolders(dirname(path));
-    await mkdir(path).catch(async (again: unknown) => {
-      // Another run may have been faster.
-      if (!(await isFolder(path))) throw again;
-    });
-  }
-}
-
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (entry) => entry.isDirectory(),
-    () => false,
-  );
 
 /** Why no run's folder could be made, in a sentence that names the key of the config. */
 export async function unmakable(folder: string, cause: unknown): Promise<GraftError> {
