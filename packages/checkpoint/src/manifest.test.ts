@@ -113,6 +113,50 @@ describe('a manifest', () => {
     await verifySnapshot(folder);
   });
 
+  test('finds tensors and pages that changed places, and bits beyond the first piece of a large tensor', async () => {
+    const folder = join(temporaryFolder(), 'step-5');
+    // Read in pieces of 4 MiB where it is digested.
+    const large = Float32Array.from({ length: (9 << 20) / 4 }, (_, i) => i);
+    const tensors: TensorSource[] = [
+      { name: 'large', dtype: 'F32', shape: [large.length], data: () => large },
+      source('a', [1, 2, 3]),
+      source('b', [4, 5, 6]),
+    ];
+    await saveSnapshot(folder, { ...snapshot(5), model: { ...contents(5), tensors } });
+    const file = join(folder, 'model.safetensors');
+    const whole = readFileSync(file);
+    const end = whole.length;
+    const changed = async (change: (bytes: Buffer) => void): Promise<CheckpointReader> => {
+      const bytes = Buffer.from(whole);
+      change(bytes);
+      writeFileSync(file, bytes);
+      return CheckpointReader.open(folder);
+    };
+    const swapped = await changed((bytes) => {
+      bytes.copyWithin(end - 24, end - 12);
+      whole.copy(bytes, end - 12, end - 24, end - 12);
+    });
+    for (const name of ['a', 'b']) await expect(swapped.readFloat32(name)).rejects.toThrow(`tensor "${name}"`);
+    expect(await swapped.readFloat32('large')).toEqual(large);
+    await swapped.close();
+    const start = end - 24 - (9 << 20);
+    const damages: ((bytes: Buffer) => void)[] = [
+      (bytes) => (bytes[start + (4 << 20)] ^= 1),
+      (bytes) => (bytes[start + (9 << 20) - 1] ^= 128),
+      (bytes) => bytes.fill(0, start + (5 << 20), start + (5 << 20) + 4096),
+      (bytes) => bytes.copyWithin(start, start + 4096, start + 8192),
+      (bytes) => {
+        bytes.copyWithin(start + (6 << 20), start + (2 << 20), start + (2 << 20) + 4096);
+        whole.copy(bytes, start + (2 << 20), start + (6 << 20), start + (6 << 20) + 4096);
+      },
+    ];
+    for (const damage of damages) {
+      const reader = await changed(damage);
+      await expect(reader.readFloat32('large')).rejects.toThrow('tensor "large" does not hold what was written');
+      await reader.close();
+    }
+  });
+
   test('finds changed small files before anything is read', async () => {
     for (const name of ['config.json', 'tokenizer.json', 'graft.json', 'average/config.json']) {
       const folder = await saved(5);

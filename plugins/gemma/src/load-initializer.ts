@@ -60,6 +60,8 @@ export class LoadInitializer implements Initializer {
     const gemma = asAnyGemma(model, 'The initializer "load"');
     const reader = await CheckpointReader.open(this.options.path);
     try {
+      if (reader.hasDigests === false)
+        this.logger.info(`${this.options.path} was written before checkpoints had digests: its bytes are not checked.`);
       const unknown = await checkTensors(gemma, reader);
       if (unknown.length > 0) {
         this.logger.warn(

@@ -1,4 +1,4 @@
-import type { CheckpointReader, TensorInfo } from '@graft/checkpoint';
+import type { CheckpointReader, TensorInfo, VerifyReport } from '@graft/checkpoint';
 import type { Command } from 'commander';
 import type { CommandContext } from '../context';
 import { factLines, folderFacts } from '../folder-facts';
@@ -8,6 +8,7 @@ import { formatBytes, table } from '../table';
 
 interface InspectOptions extends CostOptions {
   json?: boolean;
+  verify?: boolean;
   preset?: string;
 }
 
@@ -23,6 +24,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
     .option('--dtype <dtype>', 'in which a preset is counted in bytes: float32 or bfloat16', 'bfloat16')
     .option('--source-length <n>', 'tokens that the encoder reads, for counting operations', integer(1), 4096)
     .option('--target-length <n>', 'tokens of the decoder', integer(1), 4096)
+    .option('--verify', 'of a checkpoint: read every byte, and compare it with the digests where there are some')
     .option('--json', 'as JSON')
     .action(async (path: string | undefined, options: InspectOptions) => {
       if ((path === undefined) === (options.preset === undefined)) {
@@ -41,7 +43,8 @@ async function inspectPreset(context: CommandContext, preset: string, options: I
 }
 
 async function inspectCheckpoint(context: CommandContext, path: string, options: InspectOptions): Promise<void> {
-  const { CheckpointReader } = await import('@graft/checkpoint');
+  const { CheckpointReader, verifyCheckpoint } = await import('@graft/checkpoint');
+  const verified = options.verify ? await verifyCheckpoint(path) : undefined;
   const reader = await CheckpointReader.open(path);
   try {
     const tensors = [...reader.tensors.values()];
@@ -54,15 +57,30 @@ async function inspectCheckpoint(context: CommandContext, path: string, options:
             ...(config ? { graft: await folderFacts(reader, config) } : {}),
             config,
             tensors: tensors.map(plain),
+            ...(verified ? { verified } : {}),
           },
           null,
           2,
         ),
       );
-    else await printTables(context, reader, tensors, config, options);
+    else {
+      await printTables(context, reader, tensors, config, options);
+      if (verified) for (const line of verifiedLines(verified)) context.print(line);
+    }
   } finally {
     await reader.close();
   }
+}
+
+function verifiedLines({ digests, nonFinite }: VerifyReport): string[] {
+  const how = {
+    true: 'Every byte was read, and is as it was written.',
+    false:
+      'Every byte was read; this checkpoint was written before checkpoints had digests, so that changed bytes are not noticed.',
+    undefined:
+      'Every byte was read; only the checkpoints of a run have digests, so that changed bytes are not noticed.',
+  }[`${digests}`];
+  return ['', how, ...(nonFinite.length > 0 ? [`Not finite: ${nonFinite.join(', ')}`] : [])];
 }
 
 /** A bare safetensors file, or a folder without config.json, can be inspected as well. */
