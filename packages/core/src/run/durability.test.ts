@@ -15,7 +15,6 @@ beforeAll(async () => {
   const some = await open(__filename);
   const prototype = Object.getPrototypeOf(some) as FileHandle;
   await some.close();
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- it is called with the handle as `this`
   const { sync } = prototype;
   restore = () => void (prototype.sync = sync);
   prototype.sync = async function (this: FileHandle): Promise<void> {
