@@ -132,6 +132,7 @@ async function printTables(
   context.print(
     `${tensorCount} tensors, ${parameters.toLocaleString('en')} elements, ${formatBytes(bytes)}, ${kinds.join(', ')}, ${files} ${files === 1 ? 'file' : 'files'}`,
   );
+  for (const note of reader.notes) context.print(`note: ${note}.`);
   if (!config) return;
   const largest = Object.entries(dtypes).sort((a, b) => b[1] - a[1])[0]?.[0];
   const dtype = largest === 'F32' ? 'float32' : 'bfloat16';
