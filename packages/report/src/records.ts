@@ -4,9 +4,9 @@ import {
   JsonProblem,
   readJsonFile,
   readRunRecord,
-  shortened,
   type EvaluationRecord,
   type RunRecord,
+  fieldProblem,
 } from '@graft/core';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -67,8 +67,7 @@ async function read<T>(file: string, schema: z.ZodType<T>, maxBytes: number, mis
     throw malformed(file, `it has ${value.length} evaluations; a report shows at most ${MOST_EVALUATIONS}`);
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const [{ path, message }] = parsed.error.issues;
-  throw malformed(file, shortened(`${path.map(String).join('.') || 'it'}: ${message}`, 300));
+  throw malformed(file, fieldProblem(parsed.error, 'it'));
 }
 
 function depthOf(value: unknown): number {

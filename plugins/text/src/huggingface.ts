@@ -1,4 +1,4 @@
-import { DataError, defineComponent, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
+import { DataError, defineComponent, pathOption, type NamedToken, type Tokenizer, shortened } from '@graft/core';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -159,14 +159,23 @@ function specialId(
   file: string,
 ): number {
   const fromConfig =
-    typeof configured === 'string' ? configured : (configured as { content?: string } | null | undefined)?.content;
+    typeof configured === 'string' ? configured : (configured as { content?: unknown } | null | undefined)?.content;
+  if (fromConfig !== undefined && typeof fromConfig !== 'string') {
+    const found = shortened(JSON.stringify(configured), 60);
+    throw new DataError(
+      `${join(dirname(file), 'tokenizer_config.json')}: "${kind}_token" should be a text, but is ${found}.`,
+      {
+        code: 'tokenizer.json',
+      },
+    );
+  }
   const names = option !== undefined ? [option] : fromConfig !== undefined ? [fromConfig] : USUAL_NAMES[kind];
   for (const name of names) {
     const id = tokenizer.idOf(name);
     if (id !== undefined) return id;
   }
   throw new DataError(
-    `${file} has no ${kind} token: ${names.map((name) => `"${name}"`).join(' and ')} ${names.length > 1 ? 'are' : 'is'} not in its vocabulary.`,
+    `${file} has no ${kind} token: ${names.map((name) => shortened(JSON.stringify(name), 60)).join(' and ')} ${names.length > 1 ? 'are' : 'is'} not in its vocabulary.`,
     {
       code: 'tokenizer.special-token',
       hint: `Name it with the option ${kind}Token.`,

@@ -75,6 +75,7 @@ async function runJobs() {
   for (const job of jobs) {
     ({ name } = job);
     index = job.from ?? 0;
+    tell({ name, index });
     const target = await findTarget(name);
     const state = await target.setup?.(join(folder, name));
     const begin = performance.now();

@@ -37,10 +37,11 @@ export function checkpoint(options, shards) {
   const half = tensors.length >> 1;
   const parts = [tensors.slice(0, half), tensors.slice(half)];
   const names = parts.map((_, i) => `model-0000${i + 1}-of-00002.safetensors`);
+  const total = 2 * tensors.reduce((sum, [, , shape]) => sum + shape.reduce((product, size) => product * size, 1), 0);
   const places = parts.flatMap((part, i) => part.map(([name]) => [name, names[i]]));
   return {
     ...files,
-    'model.safetensors.index.json': json({ metadata: { total_size: 1 }, weight_map: Object.fromEntries(places) }),
+    'model.safetensors.index.json': json({ metadata: { total_size: total }, weight_map: Object.fromEntries(places) }),
     ...Object.fromEntries(parts.map((part, i) => [names[i], safetensors(part)])),
   };
 }
