@@ -78,7 +78,7 @@ export class Manifest {
     const { version, ...content } = await readJsonObject(file);
     if (version !== EARLIER_VERSION && version !== VERSION) {
       throw new CheckpointError(
-        `${file} is of version ${JSON.stringify(version)}; this Graft reads versions ${EARLIER_VERSION} and ${VERSION}.`,
+        `${file} is of version ${JSON.stringify(version) ?? 'nothing'}; this Graft reads versions ${EARLIER_VERSION} and ${VERSION}.`,
         { code: 'checkpoint.snapshot-version' },
       );
     }

@@ -144,7 +144,7 @@ export async function loadSnapshotState(folder: string): Promise<unknown> {
   const { version, step, state } = await readJsonObject(file);
   if (version !== VERSION) {
     throw new CheckpointError(
-      `${file} is of version ${JSON.stringify(version)}; this Graft reads version ${VERSION}.`,
+      `${file} is of version ${JSON.stringify(version) ?? 'nothing'}; this Graft reads version ${VERSION}.`,
       {
         code: 'checkpoint.snapshot-version',
       },

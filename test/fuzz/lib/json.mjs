@@ -72,6 +72,19 @@ export function hasKeyTwice(node) {
   return new Set(keys).size < keys.length || node.object.some(([, inner]) => hasKeyTwice(inner));
 }
 
+/** Whether a number in it is beyond what JavaScript holds. */
+export function hasEndlessNumber(node) {
+  if (node.raw !== undefined) return /^-?\d/.test(node.raw) && !Number.isFinite(Number(node.raw));
+  return (node.list ?? node.object.map(([, inner]) => inner)).some(hasEndlessNumber);
+}
+
+/** Whether a text or a key in it has half of a surrogate pair. */
+export function hasHalfPair(node) {
+  if (node.raw !== undefined) return node.raw.startsWith('"') && !JSON.parse(node.raw).isWellFormed();
+  if (node.list) return node.list.some(hasHalfPair);
+  return node.object.some(([key, inner]) => !JSON.parse(key).isWellFormed() || hasHalfPair(inner));
+}
+
 /** Every object and list, with their places. */
 function containersOf(node, found = []) {
   if (node.object || node.list) found.push(node);

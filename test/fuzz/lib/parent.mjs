@@ -13,7 +13,7 @@ import { signatureOf } from './judge.mjs';
 const CHILD = fileURLToPath(new URL('./child.mjs', import.meta.url));
 export const FOUND = fileURLToPath(new URL('../../../.cache/fuzz/', import.meta.url));
 
-/** Of one input: seconds of the processor, so that a busy machine is not a hang; and seconds in which nothing happens at all. */
+/** Of one input: seconds of the processor, so that a busy machine is not a hang; and seconds in which it takes none. */
 const LONGEST_CPU_SECONDS = 5;
 const LONGEST_IDLE_SECONDS = 40;
 const LARGEST_BYTES = 2 ** 30;
@@ -67,12 +67,13 @@ function runChild(args, message) {
     const timer = setInterval(() => {
       const now = look(child.pid);
       if (!now) return;
-      begin ??= { seconds: now.seconds, at: performance.now() };
+      begin ??= { seconds: now.seconds, last: now.seconds, at: performance.now() };
       const cpu = now.seconds - begin.seconds;
+      if (now.seconds > begin.last) Object.assign(begin, { last: now.seconds, at: performance.now() });
       const idle = (performance.now() - begin.at) / 1000;
       if (now.bytes > LARGEST_BYTES) ended = { kind: 'memory', message: `${Math.round(now.bytes / 2 ** 20)} MiB` };
       else if (cpu > LONGEST_CPU_SECONDS || idle > LONGEST_IDLE_SECONDS)
-        ended = { kind: 'hang', message: `${cpu.toFixed(1)} s of the processor, ${idle.toFixed(1)} s in all` };
+        ended = { kind: 'hang', message: `${cpu.toFixed(1)} s of the processor, idle for ${idle.toFixed(1)} s` };
       if (ended) child.kill('SIGKILL');
     }, LOOK_MILLISECONDS);
     child.on('close', (code, signal) => {

@@ -1,5 +1,5 @@
 import { SafetensorsReader } from '@graft/checkpoint';
-import { hasKeyTwice, parseTree } from '../lib/json.mjs';
+import { hasEndlessNumber, hasHalfPair, hasKeyTwice, parseTree } from '../lib/json.mjs';
 import { compare, openDataset, outcome, Wrong } from './support.mjs';
 
 const WIDTHS = {
@@ -48,6 +48,8 @@ export function problemOfSafetensors(bytes) {
   }
   if (!tree.object || !text.startsWith('{')) return 'its header is not an object';
   if (hasKeyTwice(tree)) return 'a key is there twice';
+  if (hasHalfPair(tree)) return 'a text has half of a surrogate pair';
+  if (hasEndlessNumber(tree)) return 'a number is too large for a float64';
   const { __metadata__: metadata = {} } = JSON.parse(text);
   if (typeof metadata !== 'object' || metadata === null || Array.isArray(metadata)) return 'its metadata are not a map';
   if (!Object.values(metadata).every((value) => typeof value === 'string')) return 'its metadata are not texts';
