@@ -43,7 +43,7 @@ async function runOne(target, state, { files, whole }) {
     await target.check(at, files, state);
   } catch (error) {
     refused = error;
-    const problem = problemOf(error, at, files, target.namesNone);
+    const problem = problemOf(error, at, files, target);
     if (problem) found(problem);
   }
   if (whole && refused) found({ kind: 'a whole file is refused', message: refused.message, stack: refused.stack });

@@ -13,9 +13,9 @@ const LONGEST = 4100;
 
 /**
  * What is wrong with an error about a case; undefined where it is one clear sentence that names a file. `namesNone`: sentences of
- * the target that are about all of its files.
+ * the target that are about all of its files; `ownWords`: words of its language that JavaScript has as well.
  */
-export function problemOf(error, folder, files, namesNone) {
+export function problemOf(error, folder, files, { namesNone, ownWords }) {
   if (error instanceof Wrong) return { kind: 'wrong', message: error.message };
   if (!(error instanceof GraftError)) {
     const { name, message } = error ?? {};
@@ -23,7 +23,7 @@ export function problemOf(error, folder, files, namesNone) {
   }
   const { message } = error;
   const shown = message.slice(0, 600);
-  if (RAW.test(message.replaceAll(folder, '')))
+  if (RAW.test(message.replaceAll(folder, '').replace(ownWords ?? '', '')))
     return { kind: 'raw error in disguise', message: shown, stack: error.stack };
   if (namesNone?.test(message)) return undefined;
   if (!message.includes(folder) && !Object.keys(files).some((name) => message.includes(basename(name))))
