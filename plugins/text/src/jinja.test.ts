@@ -184,4 +184,10 @@ describe('a template that makes too much', () => {
       "{% for m in messages %}{{ '<start_of_turn>' + m['role'] + '\n' + m['content'] | trim + '<end_of_turn>\n' }}{% if not loop.last and messages[loop.index0 + 1].role == m.role %}{{ raise_exception('no') }}{% endif %}{% endfor %}";
     expect(render(template, { messages: long })).toHaveLength(2000 * (15 + 1 + 799 + 14) + 1000 * (4 + 9));
   });
+
+  it('does not speak with the words of JavaScript where the parser stumbles', () => {
+    expect(() => new JinjaTemplate("{% macro a((b)) %}{% endmacro %}{{ x['a'](**) }}", 'a.jinja')).toThrow(
+      /^The chat template of a\.jinja cannot be read: (?!.*Cannot read properties).*\.$/,
+    );
+  });
 });

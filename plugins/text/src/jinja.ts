@@ -174,8 +174,13 @@ export class JinjaTemplate {
 }
 
 /** Messages may have whatever the template, or a conversation, says. */
+/** JavaScript's own words, out of the library: they say nothing about the template. */
+const RAW = /^Cannot (read|set) properties of|is not a function$/;
+
 const sentenceOf = (cause: unknown): string =>
-  shortened(cause instanceof Error ? cause.message : String(cause), 500).replace(/\.$/, '');
+  cause instanceof TypeError && RAW.test(cause.message)
+    ? 'a part of it is missing, or is of another kind than it should be'
+    : shortened(cause instanceof Error ? cause.message : String(cause), 500).replace(/\.$/, '');
 
 /** Characters of the longest stretch of white space. */
 function longestBlank(text: string): number {
