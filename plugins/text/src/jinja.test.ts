@@ -186,8 +186,9 @@ describe('a template that makes too much', () => {
   });
 
   it('does not speak with the words of JavaScript where the parser stumbles', () => {
-    expect(() => new JinjaTemplate("{% macro a((b)) %}{% endmacro %}{{ x['a'](**) }}", 'a.jinja')).toThrow(
-      /^The chat template of a\.jinja cannot be read: (?!.*Cannot read properties).*\.$/,
-    );
+    for (const open of ['{% macro m(a) %}x', '{% for a in b %}x', '{% if a %}x', '{{ a.b('])
+      expect(() => new JinjaTemplate(open, 'a.jinja')).toThrow(
+        /^The chat template of a\.jinja cannot be read: a part of it is missing, or is of another kind than it should be\.$/,
+      );
   });
 });
