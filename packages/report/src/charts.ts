@@ -34,9 +34,13 @@ const TITLES: Readonly<Record<string, { title: string; unit?: string }>> = {
 };
 
 /** First the loss, then what was measured on held-out data, then the rest. */
+/** Not by a bare look: a metric may be called `constructor`. */
+const titleOf = (metric: string): { title: string; unit?: string } =>
+  Object.hasOwn(TITLES, metric) ? TITLES[metric] : { title: metric };
+
 export function charts(runs: readonly RunData[], titles: readonly string[]): Chart[] {
   const training = collect(runs, titles, ({ training }) => training).map(([metric, lines]) =>
-    chart(metric, TITLES[metric] ?? { title: metric }, lines, metric !== 'learningRate'),
+    chart(metric, titleOf(metric), lines, metric !== 'learningRate'),
   );
   const evaluated = collect(runs, titles, ({ evaluated: all }) => all)
     // A single point is a number for the table.
