@@ -33,11 +33,11 @@ const TITLES: Readonly<Record<string, { title: string; unit?: string }>> = {
   targetTokens: { title: 'Target tokens a step' },
 };
 
-/** First the loss, then what was measured on held-out data, then the rest. */
 /** Not by a bare look: a metric may be called `constructor`. */
 const titleOf = (metric: string): { title: string; unit?: string } =>
   Object.hasOwn(TITLES, metric) ? TITLES[metric] : { title: metric };
 
+/** First the loss, then what was measured on held-out data, then the rest. */
 export function charts(runs: readonly RunData[], titles: readonly string[]): Chart[] {
   const training = collect(runs, titles, ({ training }) => training).map(([metric, lines]) =>
     chart(metric, titleOf(metric), lines, metric !== 'learningRate'),
