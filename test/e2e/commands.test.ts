@@ -387,13 +387,9 @@ describe('tensors that a model has no use for', () => {
     const inputs = join(folder, 'in.safetensors');
     const ids = { dtype: 'int32' as const, shape: [1, 3], values: Int32Array.of(4, 5, 6) };
     await writeHostTensors(inputs, { input_ids: ids, decoder_input_ids: ids });
-    const io = ['--model', model, '--inputs', inputs, '--output', join(folder, 'out.safetensors')];
-    for (const args of [
-      ['forward', ...io],
-      ['generate', ...io, '--max-new-tokens', '2'],
-      ['embed', ...io],
-    ]) {
-      const { stderr } = await graftSucceeds([...args, '--engine', 'portable'], folder);
+    for (const [command, ...further] of [['forward'], ['generate', '--max-new-tokens', '2'], ['embed']]) {
+      const io = ['--model', model, '--inputs', inputs, '--output', join(folder, `${command}.safetensors`)];
+      const { stderr } = await graftSucceeds([command, ...io, ...further, '--engine', 'portable'], folder);
       expect(stderr).toMatch(/holds 1 tensors that the model has no use for: adapter\.left\./);
     }
   });

@@ -91,8 +91,11 @@ it('a dead process of this machine loses it at once, also where its id belongs t
 });
 
 it('a process that has ended, but that nobody has waited for, is dead', async () => {
-  // The shell does not wait for its child before it becomes another program, which never does.
-  const parent = spawn('sh', ['-c', 'sh -c : & echo $!; exec sleep 20'], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // The shell becomes a program that never waits for its children; its child ends once that has happened.
+  const child = 'while [ "$(cat /proc/$PPID/comm)" != sleep ]; do sleep 0.02; done';
+  const parent = spawn('sh', ['-c', `sh -c '${child}' & echo $!; exec sleep 20`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
   const [line] = (await once(parent.stdout, 'data')) as [Buffer];
   const pid = Number(line.toString());
   const fields = (): string[] => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()!.split(' ');

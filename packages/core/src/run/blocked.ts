@@ -64,10 +64,11 @@ export function guardBlocked(onInterrupt: () => void, echoMs: number): () => voi
     workerData: { cell, echoMs },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   });
-  worker.unref();
   // Without it Ctrl-C works as ever, while the main thread looks.
   worker.on('error', () => undefined);
   worker.on('message', onInterrupt);
+  // Behind the listener, which keeps the process otherwise.
+  worker.unref();
   const beat = (): void => {
     Atomics.add(cell, BEAT, 1);
     if (Atomics.load(cell, TAKEN) === 1) takeBack(cell);
