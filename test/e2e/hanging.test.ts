@@ -89,7 +89,8 @@ const checkpoints = (name: string): string[] => readdirSync(join(runOf(name), 'c
 const WARNING = 'Dataset "hanging/hanging" has not returned an item for';
 
 describe('a data set that hangs is named in the log, and Ctrl-C ends the run with a checkpoint', () => {
-  it.each([
+  // These tests wait more than they compute: several run at a time.
+  it.concurrent.each([
     ['in a thread of its own', 'wait', 1],
     ['in a loop without end in a thread of its own', 'loop', 1],
     ['between the steps', 'wait', 0],
@@ -118,7 +119,7 @@ describe('a data set that never gives the main thread back', () => {
     'This process has not looked at its signals for 5 s; Ctrl-C once more ends it at once, without a checkpoint.';
   const threads = 'train.loader.threads=0';
 
-  it('holds the process until the second Ctrl-C; what was saved is there', async () => {
+  it.concurrent('holds the process until the second Ctrl-C; what was saved is there', async () => {
     const started = start('blocked', [threads, 'dataset.how=loop', 'train.checkpointEvery=1']);
     await seen(started, 'step 2/6');
     // Until the other thread has taken the signal over, Ctrl-C waits for the thread that does not come back.
@@ -132,7 +133,7 @@ describe('a data set that never gives the main thread back', () => {
     expect(checkpoints('blocked')).toContain('step-2');
   });
 
-  it('for a while alone is stopped by one Ctrl-C, with a checkpoint', async () => {
+  it.concurrent('for a while alone is stopped by one Ctrl-C, with a checkpoint', async () => {
     const started = start('blocked-a-while', [threads, 'dataset.how=while']);
     await seen(started, 'step 2/6');
     await sleep(8000);
@@ -144,7 +145,7 @@ describe('a data set that never gives the main thread back', () => {
     expect(readJson(join(runOf('blocked-a-while'), 'run.json'))).toMatchObject({ status: 'interrupted' });
   });
 
-  it('and has been back since, leaves Ctrl-C as it was', async () => {
+  it.concurrent('and has been back since, leaves Ctrl-C as it was', async () => {
     const started = start('blocked-before', [threads, 'dataset.how=while', 'dataset.after=wait']);
     await seen(started, WARNING);
     started.child.kill('SIGINT');
@@ -155,7 +156,7 @@ describe('a data set that never gives the main thread back', () => {
   });
 });
 
-it.each([0, 1])(
+it.concurrent.each([0, 1])(
   'a data set that does not open is named too, and Ctrl-C leaves no run (threads: %d)',
   async (threads) => {
     const name = `opening-${threads}`;
@@ -171,7 +172,7 @@ it.each([0, 1])(
 
 const EVALUATOR = 'evaluators=[{ use: loss, every: 2, batches: 4, dataset: { use: hanging, how: wait, items: 5 } }]';
 
-it('a data set of an evaluator that hangs is named, and Ctrl-C ends the run with a checkpoint', async () => {
+it.concurrent('a data set of an evaluator that hangs is named, and Ctrl-C ends the run with a checkpoint', async () => {
   const started = start('evaluator', [EVALUATOR]);
   await seen(started, WARNING);
   started.child.kill('SIGINT');
@@ -181,7 +182,7 @@ it('a data set of an evaluator that hangs is named, and Ctrl-C ends the run with
   expect(checkpoints('evaluator')).toEqual(['step-2']);
 });
 
-it('so does one of graft evaluate', async () => {
+it.concurrent('so does one of graft evaluate', async () => {
   const started = start('alone', [EVALUATOR], 'evaluate');
   await seen(started, WARNING);
   started.child.kill('SIGINT');
