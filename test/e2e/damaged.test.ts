@@ -51,7 +51,7 @@ test('a flipped bit of the weights is noticed by every command that reads them, 
     expect(outcome.stderr).toMatch(damage);
     if (args[0] !== 'run') continue;
     expect(outcome.stderr).toContain('; the run can go on from step-4.');
-    expect(outcome.stderr).toContain(`graft run --resume ${id} --from-last-good goes on`);
+    expect(outcome.stderr).toContain(`The same command with --resume ${id} --from-last-good checks every byte`);
   }
   const set = ['--set', 'train.steps=8'];
   const { stderr } = await graftSucceeds(['run', config, '--resume', id, '--from-last-good', ...set], folder);

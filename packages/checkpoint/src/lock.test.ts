@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   existsSync,
@@ -88,6 +88,13 @@ it('a dead process of this machine loses it at once, also where its id belongs t
   await (await acquire()).release();
   expect(watched).toEqual([]);
   expect(locks()).toEqual(['.graft-lock-10']);
+});
+
+it('a lock that is a FIFO keeps nobody waiting for a writer', async () => {
+  execFileSync('mkfifo', [join(folder, '.graft-lock-1')]);
+  const lock = await acquire(0.3);
+  expect(locks()).toEqual(['.graft-lock-2']);
+  await lock.release();
 });
 
 it('a process that has ended, but that nobody has waited for, is dead', async () => {

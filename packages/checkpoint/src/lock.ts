@@ -1,6 +1,6 @@
-import { CheckpointError, systemReason, UsageError, type GraftError } from '@graft/engine';
+import { CheckpointError, openRegularFile, systemReason, UsageError, type GraftError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
-import { link, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { link, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TEMPORARY_PREFIX } from './atomic';
@@ -183,7 +183,7 @@ async function removeOlder(folder: string, number: number): Promise<void> {
 /** undefined: what it says cannot be read; it is being written, or a crash cut it. */
 async function readLock(file: string): Promise<LockRecord | undefined | 'gone'> {
   try {
-    const handle = await open(file, 'r');
+    const handle = await openRegularFile(file);
     try {
       const { bytesRead, buffer } = await handle.read(Buffer.alloc(MAX_BYTES), 0, MAX_BYTES, 0);
       const record = JSON.parse(buffer.toString('utf8', 0, bytesRead)) as Partial<LockRecord> | null;
@@ -232,7 +232,7 @@ function ownerOf(found: LockRecord | undefined): Liveness {
 /** Changes with every sign of life. Opened anew, since network file systems remember what they read of a closed file. */
 async function lastSign(file: string): Promise<string> {
   try {
-    const handle = await open(file, 'r');
+    const handle = await openRegularFile(file);
     try {
       const { mtimeNs, ino } = await handle.stat({ bigint: true });
       return `${mtimeNs} ${ino}`;

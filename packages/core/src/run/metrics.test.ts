@@ -26,6 +26,18 @@ it('appends in order and flushes', async () => {
   expect(steps).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
 });
 
+it('stops where its file was deleted or replaced: lines would go nowhere', async () => {
+  const metrics = await MetricsFile.open(file, 0);
+  metrics.append({ step: 1 });
+  await metrics.flush();
+  await rm(file);
+  await writeFile(file, '{"step":1}\n');
+  metrics.append({ step: 2 });
+  await expect(metrics.flush()).rejects.toMatchObject({ code: 'run.metrics-lost' });
+  await metrics.close();
+  expect(await readFile(file, 'utf8')).toBe('{"step":1}\n');
+});
+
 it('cuts off what a killed run left', async () => {
   await writeFile(file, '{"step":1}\n{"step":2}\n{"step":3}\n{"st');
   const metrics = await MetricsFile.open(file, 2);

@@ -1,6 +1,6 @@
 import { parseJson, syncFolder } from '@graft/checkpoint';
 import { CheckpointError, GraftError, readRegularFile } from '@graft/engine';
-import { open, truncate, type FileHandle } from 'node:fs/promises';
+import { open, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
@@ -62,11 +62,25 @@ export class MetricsFile {
     await this.handle.close();
   }
 
+  /** Throws CheckpointError where the file at its path is not the one that is open: lines would go nowhere, in silence. */
+  private async checkFile(): Promise<void> {
+    const own = await this.handle.stat({ bigint: true });
+    const found = await stat(this.file, { bigint: true }).catch(() => undefined);
+    if (found?.ino === own.ino && found.dev === own.dev) return;
+    // All of the folder may have gone since it was looked at.
+    await this.check();
+    throw new CheckpointError(`${this.file} was deleted, moved or replaced while the run wrote to it.`, {
+      code: 'run.metrics-lost',
+      hint: 'Put it back to go on with the run: a checkpoint counts on the lines before it.',
+    });
+  }
+
   private async drain(): Promise<void> {
     try {
       while (this.pending.length > 0) {
         const text = this.pending.splice(0).join('');
         await this.check();
+        await this.checkFile();
         await this.write(text);
       }
     } catch (cause) {

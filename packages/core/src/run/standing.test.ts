@@ -102,7 +102,7 @@ describe('a damaged newest checkpoint', () => {
     expect(error.message).toContain(newest);
     expect(error.message).toMatch(/; the run can go on from step-4\.$/);
     expect(error.hint).toBe(
-      `graft run --resume ${id} --from-last-good goes on from the newest checkpoint that is whole.`,
+      `The same command with --resume ${id} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`,
     );
     expect(files(folder)).toEqual(before);
 

@@ -141,7 +141,7 @@ export async function withWayOut(error: unknown, folder: string): Promise<unknow
   const hint =
     next === undefined
       ? 'Put what was lost back, or start a new run.'
-      : `graft run --resume ${run} --from-last-good goes on from the newest checkpoint that is whole.`;
+      : `The same command with --resume ${run} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`;
   return new CheckpointError(`${message.replace(/\.$/, '')}; ${then}.`, { code, exitCode, hint, cause: error });
 }
 
