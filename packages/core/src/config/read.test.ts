@@ -136,6 +136,7 @@ test.each([
 });
 
 test.each([
+  ['keys.yaml', 'name: x\nmodel: { { a: 1 }: 2 }\n', 'a key is an object; expected a text'],
   ['cycle.yaml', 'name: x\nmodel: &m { a: *m }\n', 'the anchor "m" (line 2) holds itself'],
   ['lists.yaml', 'name: x\nseed:\n  - &list\n    - [3, *list]\n', 'the anchor "list" (line 3) holds itself'],
   [

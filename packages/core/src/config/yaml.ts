@@ -70,6 +70,8 @@ function checkTree(root: unknown, describe: (at: object) => string): void {
     let size = 1;
     for (const [key, inner] of Object.entries(at)) {
       checkText(key);
+      // js-yaml makes a text of every key; of an object it makes this.
+      if (key.includes('[object Object]')) throw new Error('a key is an object; expected a text');
       written++;
       size += sizeOf(inner);
     }
