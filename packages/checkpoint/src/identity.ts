@@ -1,3 +1,4 @@
+import { isProcess } from '@graft/engine';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
@@ -58,11 +59,7 @@ export function livenessOf({ pid, host, started, namespace }: ProcessIdentity): 
   // Identities that were written before there was a namespace in them are looked for as if they were in this one.
   if (host !== here.host || (namespace !== undefined && namespace !== here.namespace)) return 'unknown';
   if (started !== undefined && boot(started) !== boot(here.started)) return 'unknown';
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return 'dead';
-  }
+  if (!isProcess(pid)) return 'dead';
   const found = processAt(pid);
   if (started === undefined || found === undefined) return 'unknown';
   return found.started === started && !'ZX'.includes(found.state) ? 'alive' : 'dead';

@@ -4,6 +4,7 @@ export { tf } from './tf';
 export { openEngine, doctor } from './open';
 export {
   cacheFolder,
+  codeFolder,
   findNativeLibrary,
   installNativeLibrary,
   unsupportedPlatformReason,
@@ -23,6 +24,7 @@ export { after, innerGradients, recomputed, valueAndGradients, withGradient, wit
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';
+export { isProcess } from './process-id';
 export { onThreadEnd } from './threads';
 export { cutText, formatSize, shortened } from './text';
 export * from './files';

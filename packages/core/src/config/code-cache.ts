@@ -1,5 +1,6 @@
 import {
   cacheFolder,
+  codeFolder,
   findUntrusted,
   LARGEST_WHOLE_FILE_BYTES,
   makePrivateFolder,
@@ -41,7 +42,7 @@ export class CodeCache {
   constructor(private readonly root = cacheFolder()) {}
 
   private get folder(): string {
-    return join(this.root, 'code');
+    return codeFolder(this.root);
   }
 
   /** The program of these parts; `compile` makes it where it is not kept, or not safely. Unusable ones are made anew. */

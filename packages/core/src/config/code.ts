@@ -1,4 +1,4 @@
-import { openRegularFile } from '@graft/engine';
+import { checkRegularFile } from '@graft/engine';
 import { createJiti } from 'jiti';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -39,7 +39,7 @@ export interface ImportOptions {
  */
 export async function importCode(file: string, { onCode, ...options }: ImportOptions = {}): Promise<unknown> {
   // A FIFO would keep the loader waiting for ever.
-  await (await openRegularFile(file)).close();
+  await checkRegularFile(file);
   onCode?.({ path: file });
   const near = createRequire(file);
   const host = createRequire(__filename);

@@ -1,4 +1,4 @@
-import { openRegularFile, PluginError } from '@graft/engine';
+import { checkRegularFile, PluginError } from '@graft/engine';
 import { createJiti } from 'jiti';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -111,7 +111,7 @@ function resolvePackage(name: string, folder: string): string | undefined {
 async function load(file: string, name: string, onCode: OnCode | undefined): Promise<unknown> {
   try {
     if (/\.[cm]?ts$/.test(file)) return await importCode(file, { onCode });
-    await (await openRegularFile(file)).close();
+    await checkRegularFile(file);
     onCode?.({ path: file });
     return await requireOrImport(file);
   } catch (cause) {

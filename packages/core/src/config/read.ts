@@ -1,5 +1,5 @@
 import { parseJson, readTextFile } from '@graft/checkpoint';
-import { ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES, openRegularFile } from '@graft/engine';
+import { checkRegularFile, ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES } from '@graft/engine';
 import { dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../reason';
 import { importCode, loadReason, type OnCode } from './code';
@@ -81,7 +81,7 @@ async function readOne(file: string, namedBy: string | undefined, onCode: OnCode
 
 /** What is wrong with a file whose name does not say how to read it. Throws FileProblem for what is not a file at all. */
 async function oddName(file: string): Promise<string> {
-  await (await openRegularFile(file)).close();
+  await checkRegularFile(file);
   return `its name does not end in ${Object.keys(LOADERS)
     .join(', ')
     .replace(/, (?=[^,]*$)/, ' or ')}`;

@@ -11,8 +11,6 @@ import { tensorFlowTransport } from './tensorflow-transport';
 import { tf } from '../tf';
 import type { Collectives, JoinOptions, WorkerGroup } from './types';
 
-export { freePort } from './ports';
-
 const TIMEOUT_MS = 300_000;
 
 /** How the tensors of one group will travel. */

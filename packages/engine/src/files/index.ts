@@ -9,6 +9,7 @@ export {
 export { FileProblem, systemReason } from './problem';
 export { readInput, type InputOptions } from './input';
 export {
+  checkRegularFile,
   LARGEST_SETTINGS_BYTES,
   LARGEST_WHOLE_FILE_BYTES,
   openRegularFile,

@@ -50,6 +50,11 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
   }
 }
 
+/** Throws FileProblem, as `openRegularFile` does, for what somebody else's reader is not to be given. */
+export async function checkRegularFile(path: string): Promise<void> {
+  await (await openRegularFile(path)).close();
+}
+
 /** As `openRegularFile`, for code that cannot wait. Returns the descriptor. */
 export function openRegularFileSync(path: string): number {
   try {

@@ -122,11 +122,24 @@ export class NativeRuntime {
 
   /** A native tensor with these bytes. */
   createTensor(shape: readonly number[], dtype: number, bytes: Uint8Array): NativeTensor {
-    const tensor = this.createHostTensor(shape, dtype, bytes);
+    return this.take(this.createHostTensor(shape, dtype, bytes), dtype, shape);
+  }
+
+  /** The native tensor of a TF_Tensor, which is deleted. */
+  private take(tensor: Pointer, dtype: number, shape: readonly number[]): NativeTensor {
     const handle = this.api.TFE_NewTensorHandle(tensor, this.status);
     this.api.TF_DeleteTensor(tensor);
     this.check('creating a tensor');
     return this.own(handle, dtype, [...shape]);
+  }
+
+  /** A TF_Tensor without values, and where they lie. */
+  private allocate(shape: readonly number[], dtype: number, bytes: number): { tensor: Pointer; data: Pointer } {
+    const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, bytes);
+    if (!tensor) throw outOfMemory('creating a tensor', bytes);
+    const data = this.api.TF_TensorData(tensor);
+    this.largePages.prepare(data, bytes);
+    return { tensor, data };
   }
 
   /** A TF_Tensor that the caller deletes. */
@@ -138,10 +151,7 @@ export class NativeRuntime {
         { code: 'engine.tensor-size' },
       );
     }
-    const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, expected);
-    if (!tensor) throw outOfMemory('creating a tensor', expected);
-    const data = this.api.TF_TensorData(tensor);
-    this.largePages.prepare(data, expected);
+    const { tensor, data } = this.allocate(shape, dtype, expected);
     writeNative(data, bytes);
     return tensor;
   }
@@ -151,19 +161,10 @@ export class NativeRuntime {
     shape: readonly number[],
     dtype: number,
   ): { readonly data: Pointer; finish(): NativeTensor; abandon(): void } {
-    const bytes = elementCount(shape) * dtypeBytes(dtype);
-    const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, bytes);
-    if (!tensor) throw outOfMemory('creating a tensor', bytes);
-    const data = this.api.TF_TensorData(tensor);
-    this.largePages.prepare(data, bytes);
+    const { tensor, data } = this.allocate(shape, dtype, elementCount(shape) * dtypeBytes(dtype));
     return {
       data,
-      finish: () => {
-        const handle = this.api.TFE_NewTensorHandle(tensor, this.status);
-        this.api.TF_DeleteTensor(tensor);
-        this.check('creating a tensor');
-        return this.own(handle, dtype, [...shape]);
-      },
+      finish: () => this.take(tensor, dtype, shape),
       abandon: () => this.api.TF_DeleteTensor(tensor),
     };
   }

@@ -8,3 +8,6 @@ export function cacheFolder(): string {
   const user = process.env.XDG_CACHE_HOME ?? '';
   return join(isAbsolute(user) ? user : join(homedir(), '.cache'), 'graft');
 }
+
+/** What configs and plugins in TypeScript were compiled to. */
+export const codeFolder = (cache = cacheFolder()): string => join(cache, 'code');

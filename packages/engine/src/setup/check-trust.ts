@@ -1,7 +1,7 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { findUntrusted, mendingCommand, untrustedEntry, type Untrusted } from '../files';
-import { cacheFolder } from './cache-folder';
+import { cacheFolder, codeFolder } from './cache-folder';
 import { compiledFolder } from './compile-cache';
 import type { DoctorCheck } from './doctor';
 import { libraryCacheFolder, type NativeLibrary } from './find';
@@ -10,7 +10,7 @@ import { untrustedPart } from './trust';
 import { hashFile } from './unpack';
 
 /** Folders of the cache whose files are executed: what configs and plugins compile to, and XLA's programs. */
-const CODE_FOLDERS = [() => join(cacheFolder(), 'code'), compiledFolder];
+const CODE_FOLDERS = [codeFolder, compiledFolder];
 
 /** Whether the files that are executed, of the library in use and in the cache, are this user's alone. */
 export function checkTrust(library: NativeLibrary | undefined): DoctorCheck {

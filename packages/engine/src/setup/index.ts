@@ -1,5 +1,5 @@
 export { RELEASE, type Release, type LibraryFile } from './release';
-export { cacheFolder } from './cache-folder';
+export { cacheFolder, codeFolder } from './cache-folder';
 export { findNativeLibrary, libraryCacheFolder, type FindOptions, type NativeLibrary } from './find';
 export { installNativeLibrary, type InstallOptions, type InstallProgress } from './install';
 export { useCompileCache } from './compile-cache';

@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { EngineError, GraftError } from '../errors';
 import { findUntrusted, mendingCommand, untrustedEntry } from '../files';
+import { isProcess } from '../process-id';
 import { hasRightSizes, libraryCacheFolder, librariesIn, type NativeLibrary } from './find';
 import { diskFull, downloadWheel } from './pip';
 import { unsupportedPlatformReason } from './platform';
@@ -167,17 +168,8 @@ async function removeAbandoned(parent: string): Promise<void> {
     const folder = join(parent, name);
     const { mtimeMs } = (await stat(folder).catch(() => undefined)) ?? { mtimeMs: Infinity };
     const abandoned =
-      owner[1] === hostname() ? !isAlive(Number(owner[2])) : Date.now() - mtimeMs > ABANDONED_MILLISECONDS;
+      owner[1] === hostname() ? !isProcess(Number(owner[2])) : Date.now() - mtimeMs > ABANDONED_MILLISECONDS;
     if (abandoned) await rm(folder, { recursive: true, force: true }).catch(() => undefined);
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
 

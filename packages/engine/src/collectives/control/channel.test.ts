@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WorkersError } from '../../errors';
-import { freePort } from '../join';
+import { freePort } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
 import type { ControlOptions } from './messages';

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import type { WorkersError } from '../../errors';
-import { freePort } from '../join';
+import { freePort } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
 import { MOST_STRANGERS } from './door';

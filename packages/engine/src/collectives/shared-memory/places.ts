@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemFunction } from '../../native/api';
+import { isProcess } from '../../process-id';
 
 /** A file that no other user can open, of which every byte has its place: writing to it later cannot fail. */
 export interface Created {
@@ -118,7 +119,7 @@ function allocate(descriptor: number, bytes: number): void {
 export function sweep(parent: string, olderThanMs = ABANDONED_MS): void {
   for (const name of readdirSync(parent)) {
     const pid = FOLDER.exec(name)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
+    if (pid === undefined || isProcess(Number(pid))) continue;
     const folder = join(parent, name);
     try {
       const { uid, mtimeMs } = lstatSync(folder);
@@ -126,14 +127,5 @@ export function sweep(parent: string, olderThanMs = ABANDONED_MS): void {
     } catch {
       // Somebody else was faster.
     }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }
