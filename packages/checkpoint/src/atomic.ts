@@ -105,6 +105,17 @@ export async function makeFolder(path: string): Promise<void> {
   await syncFolder(parent);
 }
 
+/** Makes a folder, and none that it lies in. Returns whether it did: false where something is there already. */
+export async function makeOneFolder(path: string): Promise<boolean> {
+  try {
+    await mkdir(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
+    throw error;
+  }
+}
+
 /** Makes the entries of a folder, and of all folders in it, survive a power cut. */
 async function syncFolders(folder: string): Promise<void> {
   for (const entry of await readdir(folder, { withFileTypes: true }))

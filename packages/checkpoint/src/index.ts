@@ -17,7 +17,7 @@ export { readJsonObject } from './json';
 export { readJsonFile, readTextFile } from './read-file';
 export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } from './parse-json';
 export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
-export { FolderLock, hasLock, LOCK_PREFIX, type LockOptions } from './lock';
+export { FolderLock, hasLock, isPassing, LOCK_PREFIX, type LockOptions } from './lock';
 export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
 export { readRecord, recordFile, type CheckpointRecord } from './record';
 export { RECORD_FILE, TOKENIZER_FILES } from './names';
@@ -35,11 +35,18 @@ export {
   verifySnapshot,
   type Snapshot,
 } from './snapshot';
-export { damaged as damagedSnapshot, STATE_FILE as TRAINER_STATE_FILE } from './manifest';
+export {
+  damaged as damagedSnapshot,
+  STATE_FILE as TRAINER_STATE_FILE,
+  withoutDigests,
+  type Manifest,
+} from './manifest';
 export { averageCheckpoints, readTokenizerFiles } from './average';
 export { verifyCheckpoint, type VerifyReport } from './verify';
 export {
+  isThere,
   makeFolder,
+  makeOneFolder,
   removeAtomically,
   removeTemporaries,
   syncFolder,

@@ -20,9 +20,18 @@ export async function readJsonObject(
   file: string,
   { maxBytes = LARGEST_SETTINGS_BYTES, maxParts }: JsonObjectOptions = {},
 ): Promise<Record<string, unknown>> {
-  const text = await readTextFile(file, { maxBytes }).catch((cause: unknown) => {
+  return parseObject(file, await readSettings(file, maxBytes), maxParts);
+}
+
+/** A small file of UTF-8. Throws CheckpointError for one that cannot be read. */
+export function readSettings(file: string, maxBytes = LARGEST_SETTINGS_BYTES): Promise<string> {
+  return readTextFile(file, { maxBytes }).catch((cause: unknown) => {
     throw unreadable(file, cause);
   });
+}
+
+/** The object in a file's text. Throws CheckpointError for anything else, and for a key that is there twice. */
+export function parseObject(file: string, text: string, maxParts?: number): Record<string, unknown> {
   let value: unknown;
   try {
     value = parseJson(text, { maxParts });

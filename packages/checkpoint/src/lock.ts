@@ -17,6 +17,8 @@ import { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './
 
 /** Names of locks begin so; readers of folders ignore them. */
 export const LOCK_PREFIX = '.graft-lock-';
+/** Whether a name is that of a lock, or of what a killed process left half-written: nothing that anybody would miss. */
+export const isPassing = (name: string): boolean => name.startsWith(LOCK_PREFIX) || name.startsWith(TEMPORARY_PREFIX);
 /** Largest number of a lock: far more than there are ever claims. */
 const LAST_NUMBER = 1e9;
 /** No lock that Graft writes is longer. */

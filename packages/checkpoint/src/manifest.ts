@@ -1,12 +1,11 @@
-import { CheckpointError, LARGEST_SETTINGS_BYTES, readRegularFile } from '@graft/engine';
+import { CheckpointError, readRegularFile } from '@graft/engine';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DIGEST, digestOf, isDigest } from './digest';
-import { jsonText, readJsonObject } from './json';
+import { jsonText, parseObject, readJsonObject, readSettings } from './json';
 import { stepOf } from './list-snapshots';
 import { exists, isPlainFileName } from './names';
 import { unreadable } from './problems';
-import { readTextFile } from './read-file';
 
 export const MANIFEST_FILE = 'manifest.json';
 export const STATE_FILE = 'trainer.json';
@@ -40,6 +39,10 @@ export function damaged(folder: string, problem: string): CheckpointError {
     hint: 'Use an older checkpoint of the run, if there is one beside it.',
   });
 }
+
+/** What to know of a checkpoint whose manifest has none. */
+export const withoutDigests = (path: string): string =>
+  `${path} was written before checkpoints had digests: its bytes are not checked.`;
 
 /** The text of a manifest, which has a digest of itself. */
 export function manifestText(step: number, files: ReadonlyMap<string, FileRecord>): string {
@@ -75,7 +78,8 @@ export class Manifest {
   static async read(folder: string): Promise<Manifest> {
     const file = join(folder, MANIFEST_FILE);
     if ((await exists(folder)) && !(await exists(file))) throw damaged(folder, `${MANIFEST_FILE} is missing`);
-    const { version, ...content } = await readJsonObject(file);
+    const text = await readSettings(file);
+    const { version, ...content } = parseObject(file, text);
     if (version !== EARLIER_VERSION && version !== VERSION) {
       throw new CheckpointError(
         `${file} is of version ${JSON.stringify(version) ?? 'nothing'}; this Graft reads versions ${EARLIER_VERSION} and ${VERSION}.`,
@@ -104,9 +108,6 @@ export class Manifest {
       );
     }
     const { digest, ...rest } = content;
-    const text = await readTextFile(file, { maxBytes: LARGEST_SETTINGS_BYTES }).catch((cause: unknown) => {
-      throw unreadable(file, cause);
-    });
     // As a text, too: blanks and what stands behind the object are no part of what was parsed.
     if (!isDigest(digest) || text !== withDigest({ version, ...rest })) throw problem('does not hold what was written');
     if (rest.algorithm !== DIGEST)

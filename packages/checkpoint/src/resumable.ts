@@ -1,18 +1,18 @@
 import { CheckpointError, shortened } from '@graft/engine';
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises';
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
   isThere,
   makeFolder,
+  makeOneFolder,
   removeAtomically,
   removeTemporaries,
   syncFolder,
-  TEMPORARY_PREFIX,
   writeFailure,
 } from './atomic';
 import { exists } from './folder';
 import { readJsonObject, writeJson } from './json';
-import { FolderLock, LOCK_PREFIX } from './lock';
+import { FolderLock, isPassing } from './lock';
 import { SafetensorsReader } from './reader';
 import { writeCheckpointInto, type CheckpointContents } from './write-folder';
 import { inOrder, writeSafetensorsWith, type TensorSource } from './writer';
@@ -113,13 +113,7 @@ async function begin(folder: string, partial: string, options: ResumableOptions)
 /** Whether the folder was made; false where something is there already. */
 async function makeNew(partial: string): Promise<boolean> {
   await makeFolder(dirname(partial));
-  try {
-    await mkdir(partial);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
-    throw error;
-  }
+  return makeOneFolder(partial);
 }
 
 /** A folder that says what it is to become, or that was made and not written to yet. */
@@ -131,8 +125,7 @@ async function isGrafts(partial: string): Promise<boolean> {
 
 /** But for locks, and for what a killed process left half-written. */
 async function isEmpty(partial: string): Promise<boolean> {
-  const names = await readdir(partial);
-  return names.every((name) => name.startsWith(LOCK_PREFIX) || name.startsWith(TEMPORARY_PREFIX));
+  return (await readdir(partial)).every(isPassing);
 }
 
 /** Sees that what is in the claimed folder, if anything, is to be gone on with. */

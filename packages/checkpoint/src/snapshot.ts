@@ -1,7 +1,7 @@
 import { CheckpointError } from '@graft/engine';
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
-import { removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from './atomic';
+import { makeOneFolder, removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from './atomic';
 import { digestOf } from './digest';
 import { CheckpointReader, CONFIG_FILE, exists } from './folder';
 import { jsonText, readJsonObject, writeSmallFile } from './json';
@@ -82,10 +82,9 @@ export async function saveSnapshot(
   // The folder of the checkpoints, but not the run's: one that was deleted must not come back with a checkpoint alone.
   const checkpoints = dirname(resolve(folder));
   try {
-    await mkdir(checkpoints);
-    await syncFolder(dirname(checkpoints));
+    if (await makeOneFolder(checkpoints)) await syncFolder(dirname(checkpoints));
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw await writeFailure(folder, folder, error);
+    throw await writeFailure(folder, folder, error);
   }
   await writeFolderAtomically(
     folder,
@@ -137,9 +136,12 @@ export async function verifySnapshot(folder: string): Promise<Manifest> {
   return manifest;
 }
 
-/** The trainer's JSON of a snapshot that `checkSnapshot` finds in order. Throws CheckpointError naming what is not. */
-export async function loadSnapshotState(folder: string): Promise<unknown> {
-  const manifest = await checkSnapshot(folder);
+/**
+ * The trainer's JSON of a snapshot that `checkSnapshot` finds in order. Throws CheckpointError naming what is not. `checked`: what
+ * that has returned already.
+ */
+export async function loadSnapshotState(folder: string, checked?: Manifest): Promise<unknown> {
+  const manifest = checked ?? (await checkSnapshot(folder));
   const file = join(folder, STATE_FILE);
   const { version, step, state } = await readJsonObject(file);
   if (version !== VERSION) {

@@ -1,4 +1,4 @@
-import { CheckpointReader } from '@graft/checkpoint';
+import { CheckpointReader, withoutDigests } from '@graft/checkpoint';
 import {
   inject,
   injectable,
@@ -60,8 +60,7 @@ export class LoadInitializer implements Initializer {
     const gemma = asAnyGemma(model, 'The initializer "load"');
     const reader = await CheckpointReader.open(this.options.path);
     try {
-      if (reader.hasDigests === false)
-        this.logger.info(`${this.options.path} was written before checkpoints had digests: its bytes are not checked.`);
+      if (reader.hasDigests === false) this.logger.info(withoutDigests(this.options.path));
       const unknown = await checkTensors(gemma, reader);
       if (unknown.length > 0) {
         this.logger.warn(

@@ -1,11 +1,4 @@
-import {
-  FolderLock,
-  fromFloat32,
-  LOCK_PREFIX,
-  storedWidth,
-  TEMPORARY_PREFIX,
-  writeSafetensors,
-} from '@graft/checkpoint';
+import { FolderLock, fromFloat32, isPassing, storedWidth, writeSafetensors } from '@graft/checkpoint';
 import { DataError, type JsonValue } from '@graft/core';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -191,7 +184,7 @@ export class TeacherCacheWriter {
 async function refuseOthers(folder: string): Promise<void> {
   if ((await readCacheIndex(folder)) !== undefined) return;
   const names = await readdir(folder);
-  const other = names.find((name) => !name.startsWith(LOCK_PREFIX) && !name.startsWith(TEMPORARY_PREFIX));
+  const other = names.find((name) => !isPassing(name));
   if (other === undefined) return;
   throw new DataError(`${folder} is not a teacher's cache: it holds ${other}, but no index.json.`, {
     code: 'distillation.cache-folder',

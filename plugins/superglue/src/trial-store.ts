@@ -1,6 +1,7 @@
+import { makeOneFolder } from '@graft/checkpoint';
 import { DataError, readJsonFile } from '@graft/core';
 import { createHash } from 'node:crypto';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult, Trial } from './fine-tune';
 
@@ -39,9 +40,7 @@ export class TrialStore {
   async keep(record: TrialRecord, conditions: object): Promise<void> {
     if (this.folder === undefined) return;
     // Not the run's folder around it: one that was deleted must not come back with a trial alone.
-    await mkdir(this.folder).catch((error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EEXIST') throw error;
-    });
+    await makeOneFolder(this.folder);
     const file = this.file(record.task, conditions);
     await writeFile(`${file}.tmp`, `${JSON.stringify({ record, conditions }, null, 2)}\n`);
     await rename(`${file}.tmp`, file);

@@ -173,10 +173,10 @@ export class JinjaTemplate {
   }
 }
 
-/** Messages may have whatever the template, or a conversation, says. */
 /** JavaScript's own words, out of the library: they say nothing about the template. */
 const RAW = /^Cannot (read|set) properties of|is not a function$/;
 
+/** Messages may have whatever the template, or a conversation, says. */
 const sentenceOf = (cause: unknown): string =>
   cause instanceof TypeError && RAW.test(cause.message)
     ? 'a part of it is missing, or is of another kind than it should be'

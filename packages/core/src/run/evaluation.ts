@@ -1,6 +1,7 @@
 import { openEngine, tf, UsageError, type Engine } from '@graft/engine';
 import { createComponentFactory } from '../components';
 import { evaluatorSection, type EvaluationConfig, type LoadedEvaluation } from '../config';
+import { LoaderSection } from '../config/schema';
 import type { Model, Parameters } from '../interfaces';
 import { discreetLogger, silentLogger, type Logger } from '../logger';
 import { createRandom, STREAMS } from '../random';
@@ -13,17 +14,15 @@ import {
   storedSpecialTokens,
 } from '../special-tokens';
 import { Evaluations, type NamedEvaluator } from '../training/evaluations';
-import { Interrupted, unlessStuck, watchCalls } from '../training/pending';
+import { unlessStuck, watchCalls } from '../training/pending';
 import { Trackers } from '../training/trackers';
+import { recordFailure } from './failure';
 import { RunFolder, type EvaluationRecord } from './folder';
 import { Owned } from './owned';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
 import { findRecord } from './tokenizer-files';
 import { versions } from './versions';
-
-/** As of `train.loader`, which need not be there. */
-const WARN_AFTER_SECONDS = 60;
 
 export interface EvaluationRunOptions {
   /** true: the newest unfinished evaluation of that name; a text: the one of that id. */
@@ -58,7 +57,7 @@ export async function runEvaluation(
   const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
   if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: (text) => logger.info(text) });
   const owned = new Owned(logger);
-  const seconds = config.train?.loader.warnAfterSeconds ?? WARN_AFTER_SECONDS;
+  const seconds = (config.train?.loader ?? LoaderSection.parse({})).warnAfterSeconds;
   const stopWatching = watchCalls(seconds, (sentence) => logger.warn(sentence));
   let trackers: Trackers | undefined;
   try {
@@ -112,12 +111,7 @@ export async function runEvaluation(
     await trackers.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
   } catch (error) {
-    const status = error instanceof Interrupted ? 'interrupted' : 'failed';
-    const reason = error instanceof Error ? error.message : String(error);
-    if (found !== undefined || trackers !== undefined)
-      await folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
-    else await folder.remove().catch(() => undefined);
-    await trackers?.finish(status);
+    await recordFailure(error, { folder, began: found !== undefined || trackers !== undefined, trackers });
     throw error;
   } finally {
     stopWatching();

@@ -25,6 +25,7 @@ import { Owned } from './owned';
 import { countParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
 import { checkStanding, goBackToLastGood } from './standing';
+import { recordFailure } from './failure';
 import { findStart } from './start';
 import { findRecord, findTokenizerFiles } from './tokenizer-files';
 import { versions } from './versions';
@@ -116,7 +117,7 @@ async function lead(
     if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
     if (found) await (options.fromLastGood ? goBackToLastGood : checkStanding)(found, config, logger);
     const recorded = await findRecord(config, registry, folder.checkpoints);
-    const run = { ...folder.info(plain(config)), recorded };
+    const run = { ...folder.info(maskedConfig(config)), recorded };
     await group?.exchange<Announced | null>({ name: run.name, id: run.id, folder: run.folder, recorded });
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
@@ -162,11 +163,7 @@ async function lead(
     }
   } catch (error) {
     const began = found !== undefined || trackers !== undefined;
-    const status = error instanceof Interrupted ? 'interrupted' : 'failed';
-    const reason = error instanceof Error ? error.message : String(error);
-    if (began) await folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
-    else await folder.remove().catch(() => undefined);
-    await trackers?.finish(status);
+    await recordFailure(error, { folder, began, trackers });
     throw error;
   } finally {
     await folder.release();
@@ -182,7 +179,7 @@ async function assist(
 ): Promise<RunResult> {
   const logger = discreetLogger(options.logger ?? silentLogger());
   const [announced] = await group.exchange<Announced | null>(null);
-  const run: RunInfo = { ...announced!, config: plain(config) };
+  const run: RunInfo = { ...announced!, config: maskedConfig(config) };
   const random = createRandom(config.seed);
   const components = createComponentFactory(registry, { engine, random, logger, run });
   const trackers = new Trackers([], logger);
@@ -212,8 +209,6 @@ async function assist(
     await trainer.dispose();
   }
 }
-
-const plain = (config: ExperimentConfig): RunInfo['config'] => maskedConfig(config);
 
 async function findRun(config: ExperimentConfig, { resume, logger }: RunOptions): Promise<RunFolder> {
   const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : (resume as string), {

@@ -15,6 +15,7 @@ export class MetricsFile {
   private constructor(
     private readonly file: string,
     private readonly handle: FileHandle,
+    private readonly inode: { readonly dev: bigint; readonly ino: bigint },
     /** Length of the whole lines. */
     private bytes: number,
     private readonly check: () => Promise<void>,
@@ -35,7 +36,7 @@ export class MetricsFile {
       const handle = await open(file, 'a');
       // It may be new.
       await syncFolder(dirname(file));
-      return new MetricsFile(file, handle, bytes, check);
+      return new MetricsFile(file, handle, await handle.stat({ bigint: true }), bytes, check);
     } catch (cause) {
       throw unwritable(file, cause);
     }
@@ -64,9 +65,8 @@ export class MetricsFile {
 
   /** Throws CheckpointError where the file at its path is not the one that is open: lines would go nowhere, in silence. */
   private async checkFile(): Promise<void> {
-    const own = await this.handle.stat({ bigint: true });
     const found = await stat(this.file, { bigint: true }).catch(() => undefined);
-    if (found?.ino === own.ino && found.dev === own.dev) return;
+    if (found?.ino === this.inode.ino && found.dev === this.inode.dev) return;
     // All of the folder may have gone since it was looked at.
     await this.check();
     throw new CheckpointError(`${this.file} was deleted, moved or replaced while the run wrote to it.`, {

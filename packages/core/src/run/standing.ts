@@ -1,6 +1,6 @@
-import { checkSnapshot, listSnapshots, syncFolder, verifySnapshot } from '@graft/checkpoint';
+import { checkSnapshot, isThere, listSnapshots, syncFolder, verifySnapshot, withoutDigests } from '@graft/checkpoint';
 import { CheckpointError, GraftError } from '@graft/engine';
-import { rename, stat } from 'node:fs/promises';
+import { rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { ExperimentConfig } from '../config';
 import type { Logger } from '../logger';
@@ -24,14 +24,14 @@ export async function checkStanding(folder: RunFolder, config: ExperimentConfig,
   const newest = (await listSnapshots(folder.checkpoints)).pop();
   if (!newest) return refuseToStartOver(folder);
   try {
-    await readTrainerState(newest.folder, expected);
+    const manifest = await checkSnapshot(newest.folder);
+    await readTrainerState(newest.folder, expected, manifest);
     await checkLines(folder.metricsFile, newest.step);
     if (folder.record.steps > newest.step) throw lost(folder, newest.folder);
+    if (!manifest.hasDigests) say(withoutDigests(newest.folder));
   } catch (error) {
     throw await withWayOut(error, newest.folder);
   }
-  const { hasDigests } = await checkSnapshot(newest.folder);
-  if (!hasDigests) say(withoutDigests(newest.folder));
 }
 
 /**
@@ -45,12 +45,12 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
   const skipped: { folder: string; reason: string }[] = [];
   for (const { folder: snapshot, step } of newestFirst) {
     try {
-      const { hasDigests } = await verifySnapshot(snapshot);
-      await readTrainerState(snapshot, expected);
+      const manifest = await verifySnapshot(snapshot);
+      await readTrainerState(snapshot, expected, manifest);
       await checkLines(folder.metricsFile, step);
       for (const other of skipped) await setAside(other.folder, other.reason, say);
       await keepSteps(folder, step, say);
-      say(hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
+      say(manifest.hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
       return;
     } catch (error) {
       if (!(error instanceof GraftError)) throw error;
@@ -68,9 +68,6 @@ const standing = ({ seed, train }: ExperimentConfig, logger: Logger): { expected
   // What a damaged checkpoint costs is seen with --quiet too.
   say: (text) => logger.warn(text),
 });
-
-const withoutDigests = (snapshot: string): string =>
-  `${snapshot} was written before checkpoints had digests: its bytes are not checked.`;
 
 function lost(folder: RunFolder, newest: string): CheckpointError {
   const { steps } = folder.record;
@@ -111,9 +108,3 @@ async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<voi
   if (lines > step) say(`Steps ${step + 1} to ${lines} are done again; metrics.jsonl keeps the ${step} before them.`);
   if (folder.record.steps > step) await folder.update({ steps: step });
 }
-
-const isThere = (path: string): Promise<boolean> =>
-  stat(path).then(
-    () => true,
-    () => false,
-  );

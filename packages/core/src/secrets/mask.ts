@@ -60,7 +60,7 @@ function masked(value: unknown, options: MaskOptions): unknown {
   return object;
 }
 
-/** Numbers may be counts: only texts are taken for secrets by the name of their key, and those within. */
+/** Whether a key by its name alone promises a secret, and what is behind it is not the name of where that is. */
 function isLiteralBehind(key: string, value: unknown): boolean {
   return isSecretName(key) && value !== null && value !== undefined && !isReference(value);
 }

@@ -1,5 +1,4 @@
-import { writeHostTensors } from '@graft/checkpoint';
-import { mkdir } from 'node:fs/promises';
+import { makeOneFolder, writeHostTensors } from '@graft/checkpoint';
 import { join } from 'node:path';
 import type { LoadedBatch } from './loader';
 import { lastGood, TrainingError } from './errors';
@@ -84,9 +83,7 @@ export class Health {
     const file = join(folder, `step-${step}.safetensors`);
     try {
       // Not the run's folder: where that is gone, no batch is kept.
-      await mkdir(folder).catch((error: NodeJS.ErrnoException) => {
-        if (error.code !== 'EEXIST') throw error;
-      });
+      await makeOneFolder(folder);
       await writeHostTensors(file, fields);
     } catch {
       return `, which begins at ${JSON.stringify(start)} in the data`;

@@ -1,6 +1,7 @@
-import { damagedSnapshot, loadSnapshotState, stepOf, TRAINER_STATE_FILE } from '@graft/checkpoint';
+import { damagedSnapshot, loadSnapshotState, stepOf, TRAINER_STATE_FILE, type Manifest } from '@graft/checkpoint';
 import { basename } from 'node:path';
 import { z } from 'zod';
+import { plainIssue } from '../field-problem';
 import type { JsonValue } from '../interfaces';
 
 /** What the trainer keeps beside parameters and optimizer state. */
@@ -28,13 +29,17 @@ export interface Expected {
   readonly steps: number;
 }
 
-/** The trainer's state of a snapshot. Throws CheckpointError naming the field that contradicts the folder's name or the config. */
-export async function readTrainerState(folder: string, { seed, steps }: Expected): Promise<TrainerState> {
+/** The trainer's state of a snapshot, which is checked unless `checked` is given. Throws CheckpointError naming the field that contradicts the folder's name or the config. */
+export async function readTrainerState(
+  folder: string,
+  { seed, steps }: Expected,
+  checked?: Manifest,
+): Promise<TrainerState> {
   const wrong = (problem: string): Error => damagedSnapshot(folder, `${TRAINER_STATE_FILE} ${problem}`);
-  const { success, data: state, error } = trainerState.safeParse(await loadSnapshotState(folder));
+  const { success, data: state, error } = trainerState.safeParse(await loadSnapshotState(folder, checked));
   if (!success) {
     const [{ path, message }] = error.issues;
-    throw wrong(`has no valid ${path.length > 0 ? `"state.${path.join('.')}"` : '"state"'} (${message})`);
+    throw wrong(`has no valid ${path.length > 0 ? `"state.${path.join('.')}"` : '"state"'} (${plainIssue(message)})`);
   }
   const named = stepOf(basename(folder));
   if (state.step !== named) throw wrong(`is that of step ${state.step}`);
