@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { freePort, openEngine, tf } from '@graft/engine';
+import { freeAddresses, openEngine, tf } from '@graft/engine';
 import { createComponentFactory, createRandom, Registry, silentLogger, Stepper, workersOf } from '@graft/core';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as optimizers } from '@graft/optimizers';
@@ -39,9 +39,7 @@ else if (what === 'sum') await benchSums();
 else await benchTraining();
 
 async function addresses(count) {
-  const list = [];
-  while (list.length < count) list.push(`127.0.0.1:${await freePort('127.0.0.1')}`);
-  return list.join(',');
+  return (await freeAddresses(count)).join(',');
 }
 
 async function start(count, ...more) {

@@ -1,4 +1,3 @@
-import { cacheFolder, findNativeLibrary, freePort } from '@graft/engine';
 import { chmodSync, existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
@@ -14,6 +13,7 @@ import {
   type Outcome,
   type StartedCommand,
 } from './graft';
+import { hasNativeLibrary, nativeTest, workerList } from './workers';
 
 const folder = temporaryFolder();
 const STEPS = 10;
@@ -54,12 +54,6 @@ function expectSameLosses(lines: readonly MetricsLine[], expected: readonly Metr
   });
 }
 
-async function addresses(count: number): Promise<string> {
-  const list = new Set<string>();
-  while (list.size < count) list.add(`127.0.0.1:${await freePort('127.0.0.1')}`);
-  return [...list].join(',');
-}
-
 const SECRET = write(join(folder, 'secret'), 'known to both workers alone\n');
 chmodSync(SECRET, 0o600);
 
@@ -71,7 +65,7 @@ const member = (list: string, rank: number): string[] => [
 
 /** Worker 0 and worker 1, each started as on a machine of its own. */
 async function twoWorkers(name: string, ...more: string[]): Promise<[StartedCommand, StartedCommand]> {
-  const list = await addresses(2);
+  const list = await workerList(2);
   const start = (rank: number): StartedCommand =>
     startGraft(['run', `${name}.yaml`, ...member(list, rank), ...more], folder);
   return [start(0), start(1)];
@@ -86,22 +80,13 @@ async function metricsReach(name: string, lines: number): Promise<void> {
   throw new Error(`${file} has not got ${lines} lines.`);
 }
 
-/** A test that needs the native library passes over where there is none: workers are refused there. */
-let native: boolean;
-beforeAll(async () => {
-  native = (await findNativeLibrary()) !== undefined;
-  if (!native) console.warn(`No native library in ${cacheFolder()}: runs over several workers are not tested.`);
-});
-const test = (name: string, body: () => Promise<void>): void =>
-  it(name, async () => {
-    if (native) await body();
-  });
+const test = nativeTest('runs over several workers');
 
 describe('two workers', () => {
   let whole: MetricsLine[];
   beforeAll(async () => {
     config('whole');
-    if (native) whole = await run('whole');
+    if (await hasNativeLibrary()) whole = await run('whole');
   });
 
   test('with half the batch each have the losses of one with the whole', async () => {
@@ -275,7 +260,7 @@ describe('a worker that ends', () => {
 describe('workers that do not fit', () => {
   test('another config is refused by both, with what differs', async () => {
     config('misfit');
-    const list = await addresses(2);
+    const list = await workerList(2);
     const start = (rank: number, batchSize: number): Promise<Outcome> =>
       graft(['run', 'misfit.yaml', ...member(list, rank), '--set', `train.batchSize=${batchSize}`], folder);
     for (const { status, stderr } of await Promise.all([start(0, 4), start(1, 8)])) {
@@ -298,7 +283,7 @@ describe('workers that do not fit', () => {
 
   test('a worker that never comes is named', async () => {
     config('lonely');
-    const list = await addresses(2);
+    const list = await workerList(2);
     const { status, stderr } = await graft(['run', 'lonely.yaml', ...member(list, 0), '--worker-timeout', '1'], folder);
     expect(stderr).toContain(`graft: Worker 1 (${list.split(',')[1]}) did not come within 1 s.`);
     expect(status).toBe(1);
@@ -314,7 +299,7 @@ describe('workers that do not fit', () => {
     expect(await refused('--workers', 'a:1,b:2', '--rank', '0', '--local-workers', '2')).toContain(
       'a group of its own',
     );
-    if (!native) return;
+    if (!(await hasNativeLibrary())) return;
     expect(await refused(...member('a:1,b', 0))).toContain('"b" is not the address of a worker');
     expect(await refused(...member('a:1,b:2', 2))).toContain("Rank 2 is none of the 2 workers'");
   });

@@ -86,6 +86,12 @@ export function write(file: string, content: string | Uint8Array): string {
   return file;
 }
 
+/** The section of a config for a model of bytes that trains in no time. */
+export const TINY_MODEL = `model:
+  vocabularySize: 260
+  encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
+  decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }`;
+
 /** The published trajectory as a config: ten AdamW steps from the adapted checkpoint. */
 export function trajectoryConfig(extra = ''): string {
   return `name: trajectory

@@ -2,7 +2,16 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT, temporaryFolder } from '../support';
-import { graftSucceeds, readJson, readMetrics, runFolderOf, startGraft, write, type StartedCommand } from './graft';
+import {
+  graftSucceeds,
+  readJson,
+  readMetrics,
+  runFolderOf,
+  startGraft,
+  write,
+  type StartedCommand,
+  TINY_MODEL,
+} from './graft';
 
 const folder = temporaryFolder();
 
@@ -54,10 +63,7 @@ exports.plugin = definePlugin({
 write(
   join(folder, 'config.yaml'),
   `plugins: [./plugin.cjs]
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
+${TINY_MODEL}
 initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq }
 dataset: { use: hanging }

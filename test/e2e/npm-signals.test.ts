@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT, temporaryFolder } from '../support';
-import { readJson, write } from './graft';
+import { readJson, write, TINY_MODEL } from './graft';
 
 const folder = temporaryFolder();
 write(join(folder, 'text.txt'), 'the graft grows upon the stock of wood and bark\n'.repeat(50));
@@ -13,10 +13,7 @@ function config(name: string): string {
   return write(
     join(folder, `${name}.yaml`),
     `name: ${name}
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
+${TINY_MODEL}
 initializer: { use: scratch }
 objective: { use: prefix-lm }
 dataset: { use: text, files: [${folder}/text.txt], tokenizer: bytes, lengthTokens: 32 }

@@ -1,4 +1,3 @@
-import { cacheFolder, findNativeLibrary, freePort } from '@graft/engine';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -12,7 +11,9 @@ import {
   write,
   type Outcome,
   type StartedCommand,
+  TINY_MODEL,
 } from './graft';
+import { nativeTest, workerList } from './workers';
 
 const folder = temporaryFolder();
 const CANARY = 'canary-of-the-secret-0123456789';
@@ -34,10 +35,7 @@ for (const [name, answers] of [
 const CONFIG = write(
   join(folder, 'config.yaml'),
   `name: refused
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
+${TINY_MODEL}
 initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq, padToMultipleOf: 16 }
 dataset: { use: jsonl, files: /proc/self/cwd/pairs.jsonl, source: question, target: answer, tokenizer: bytes, shuffle: false }
@@ -48,24 +46,10 @@ runs: ${folder}/runs
 `,
 );
 
-async function addresses(count: number): Promise<string> {
-  const list = new Set<string>();
-  while (list.size < count) list.add(`127.0.0.1:${await freePort('127.0.0.1')}`);
-  return [...list].join(',');
-}
-
 const EXPOSURE =
   "TensorFlow's server, by which workers on several hosts exchange tensors, listens on every interface of this machine and neither encrypts nor asks who is there: whoever reaches its port reads and writes files with the rights of this run.";
 
-let native: boolean;
-beforeAll(async () => {
-  native = (await findNativeLibrary()) !== undefined;
-  if (!native) console.warn(`No native library in ${cacheFolder()}: runs over several workers are not tested.`);
-});
-const test = (name: string, body: () => Promise<void>): void =>
-  it(name, async () => {
-    if (native) await body();
-  });
+const test = nativeTest('runs over several workers');
 
 /** Where a canary stands in what was left on disk. */
 function filesWith(text: string, place: string): string[] {
@@ -120,7 +104,7 @@ describe('workers on several hosts', () => {
   });
 
   test('are told what they expose, once each, and leave no trace of their secret', async () => {
-    const list = await addresses(2);
+    const list = await workerList(2);
     const zero = worker(0, { list, name: 'told', environment: { GRAFT_WORKER_SECRET: `${CANARY}\n` } });
     const one = worker(1, { list, name: 'told' });
     const outcomes = await Promise.all([zero.done, one.done]);
@@ -134,7 +118,7 @@ describe('workers on several hosts', () => {
   });
 
   test('of which one has another secret: it ends with a sentence, and the others are told of it', async () => {
-    const list = await addresses(2);
+    const list = await workerList(2);
     const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '15'] });
     const environment = { GRAFT_WORKER_SECRET: 'another secret, as long' };
     const one = await worker(1, { list, name: 'other-secret', environment }).done;
@@ -146,7 +130,7 @@ describe('workers on several hosts', () => {
   });
 
   test('whose files have other content are refused before that is used', async () => {
-    const list = await addresses(2);
+    const list = await workerList(2);
     const [zero, one] = [
       worker(0, { list, name: 'other-data', cwd: 'one' }),
       worker(1, { list, name: 'other-data', cwd: 'two' }),

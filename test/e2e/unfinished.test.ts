@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '../support';
-import { graft, readJson, write, type Outcome } from './graft';
+import { graft, readJson, write, type Outcome, TINY_MODEL } from './graft';
 
 const folder = temporaryFolder();
 
@@ -36,10 +36,7 @@ exports.plugin = definePlugin({
 write(
   join(folder, 'config.yaml'),
   `plugins: [./plugin.cjs]
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
+${TINY_MODEL}
 initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq }
 dataset: { use: ending, then: wait }

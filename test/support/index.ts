@@ -25,6 +25,18 @@ export function describeNative(name: string, body: () => void): void {
   describeIf(existsSync('/proc/self/maps'), 'the native engine needs Linux', name, body);
 }
 
+/** The error that a promise is rejected with. */
+export function failureOf<E = Error & { code: string; exitCode: number; hint?: string }>(
+  promise: Promise<unknown>,
+): Promise<E> {
+  return promise.then(
+    () => {
+      throw new Error('expected a failure');
+    },
+    (error: E) => error,
+  );
+}
+
 const made: string[] = [];
 
 /** A folder that goes when the test file is done. */

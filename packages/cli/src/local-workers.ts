@@ -42,13 +42,8 @@ export class LocalWorkers {
   }
 
   static async start({ count, arguments: given, onLine }: LocalWorkersOptions): Promise<LocalWorkers> {
-    const { freePort } = await import('@graft/engine');
-    const addresses: string[] = [];
-    // One after the other, a port may come twice.
-    while (addresses.length < count) {
-      const address = `${LOOPBACK}:${await freePort(LOOPBACK)}`;
-      if (!addresses.includes(address)) addresses.push(address);
-    }
+    const { freeAddresses } = await import('@graft/engine');
+    const addresses = await freeAddresses(count, LOOPBACK);
     const secret = randomBytes(SECRET_BYTES).toString('hex');
     const children = addresses.slice(1).map((_, i) => {
       const rank = i + 1;

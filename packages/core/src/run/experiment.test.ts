@@ -4,6 +4,7 @@ import { cpSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { failureOf } from '../../../../test/support';
 import { isOfUnused, events, toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { createLogger, type Logger } from '../logger';
@@ -25,15 +26,6 @@ const newRuns = (): string => join(scratch, String(counter++));
 async function run(runs: string, sections: Record<string, unknown> = {}, options: RunOptions = {}): Promise<RunResult> {
   const loaded = await loadConfig({ value: toyConfig(runs, sections), plugins: [toyPlugin] });
   return runExperiment(loaded, { engine, ...options });
-}
-
-async function failing(promise: Promise<unknown>): Promise<Error & { code: string; exitCode: number; hint?: string }> {
-  return promise.then(
-    () => {
-      throw new Error('expected a failure');
-    },
-    (error: Error & { code: string; exitCode: number }) => error,
-  );
 }
 
 type Line = Record<string, number>;
@@ -202,7 +194,7 @@ describe('a run that cannot go on', () => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     // Item 22 is in the sixth batch of four.
-    const error = await failing(
+    const error = await failureOf(
       run(runs, {
         dataset: { use: 'points', nanAt: 22 },
         train: { steps: 10, checkpointEvery: 2 },
@@ -226,14 +218,14 @@ describe('a run that cannot go on', () => {
   });
 
   it('says so when there is no checkpoint yet', async () => {
-    const error = await failing(run(newRuns(), { dataset: { use: 'points', nanAt: 1 } }));
+    const error = await failureOf(run(newRuns(), { dataset: { use: 'points', nanAt: 1 } }));
     expect(error.message).toMatch(/^At step 1 \(batch 1, .*\) the loss is NaN.*No checkpoint was written before it\.$/);
   });
 
   it('tells where the data ended, and keeps the steps done', async () => {
     const runs = newRuns();
     const dataset = { use: 'points', count: 14, repeat: false };
-    const error = await failing(run(runs, { dataset }));
+    const error = await failureOf(run(runs, { dataset }));
     expect(error).toMatchObject({ code: 'data.ended' });
     expect(error.message).toBe('The data ended at step 4: the dataset gave 14 items and has no more.');
     const [id] = await runsIn(runs);
@@ -253,7 +245,7 @@ describe('a run that cannot go on', () => {
     ],
   ])('keeps the steps done when %s fails', async (_, sections, message) => {
     const runs = newRuns();
-    const error = await failing(run(runs, sections));
+    const error = await failureOf(run(runs, sections));
     expect(error.message).toMatch(message);
     const [id] = await runsIn(runs);
     expect(await readdir(join(runs, 'toy', id, 'checkpoints'))).toEqual(['step-3']);
@@ -268,7 +260,7 @@ describe('a run that cannot go on', () => {
   ])('is not begun when the initializer does not fit: %s', async (spoil, message) => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
-    const error = await failing(run(runs, { initializer: { use: 'random', spoil } }));
+    const error = await failureOf(run(runs, { initializer: { use: 'random', spoil } }));
     expect(error).toMatchObject({ code: 'run.initializer' });
     expect(error.message).toContain(message);
     expect(tf.memory().numTensors).toBe(before);
@@ -276,7 +268,7 @@ describe('a run that cannot go on', () => {
   });
 
   it('is not begun when two evaluators have one name', async () => {
-    const error = await failing(run(newRuns(), { evaluators: ['norm', { use: 'norm', every: 2 }] }));
+    const error = await failureOf(run(newRuns(), { evaluators: ['norm', { use: 'norm', every: 2 }] }));
     expect(error).toMatchObject({
       message:
         'config: evaluators.1.name: "norm" is what evaluators.0 is called already; give one of them a name of its own',
@@ -286,7 +278,7 @@ describe('a run that cannot go on', () => {
 
   it('is not begun when the dataset lacks a field', async () => {
     const runs = newRuns();
-    const error = await failing(run(runs, { dataset: { use: 'points', fields: ['x'] } }));
+    const error = await failureOf(run(runs, { dataset: { use: 'points', fields: ['x'] } }));
     expect(error).toMatchObject({ code: 'data.contract' });
     expect(error.message).toMatch(/^objective "squares" wants the field "y", which dataset "points" does not give/);
     expect(await readdir(runs)).toEqual([]);
@@ -327,7 +319,7 @@ describe('resuming', () => {
   it('an invocation that fails before its first step takes neither `latest` nor --resume over', async () => {
     const runs = newRuns();
     const stopped = await run(runs, {}, stopAt(4));
-    const error = await failing(run(runs, { train: { microBatches: 3 } }));
+    const error = await failureOf(run(runs, { train: { microBatches: 3 } }));
     expect(error).toMatchObject({ code: 'data.parts' });
     expect(await runsIn(runs)).toHaveLength(2);
     expect(await readlink(join(runs, 'toy', 'latest'))).toBe(stopped.id);
@@ -370,7 +362,7 @@ describe('resuming', () => {
       train: { steps: 6, checkpointEvery: 3 },
       evaluators: [{ use: 'norm', every: 3, failAt: at }],
     });
-    await failing(run(runs, failAt(3)));
+    await failureOf(run(runs, failAt(3)));
     events.length = 0;
     const resumed = await run(runs, failAt(), { resume: true });
     expect(events).toEqual(['norm 3', 'norm 6']);
@@ -391,7 +383,7 @@ describe('resuming', () => {
   it('refuses another config and names its keys', async () => {
     const runs = newRuns();
     await run(runs, {}, stopAt(4));
-    const error = await failing(
+    const error = await failureOf(
       run(runs, { seed: 1, optimizer: { use: 'momentum', learningRate: 0.5 }, train: { steps: 8 } }, { resume: true }),
     );
     expect(error).toMatchObject({ code: 'run.changed', exitCode: 2 });
@@ -405,18 +397,20 @@ describe('resuming', () => {
 
   it('refuses what is not there, finished, or still going on', async () => {
     const runs = newRuns();
-    expect((await failing(run(runs, {}, { resume: true }))).message).toMatch(/^Nothing to resume: there is no run in /);
+    expect((await failureOf(run(runs, {}, { resume: true }))).message).toMatch(
+      /^Nothing to resume: there is no run in /,
+    );
     const { id, folder } = await run(runs);
-    expect((await failing(run(runs, {}, { resume: true }))).message).toContain(`is finished; there is ${id}`);
-    const unknown = await failing(run(runs, {}, { resume: 'yesterday' }));
+    expect((await failureOf(run(runs, {}, { resume: true }))).message).toContain(`is finished; there is ${id}`);
+    const unknown = await failureOf(run(runs, {}, { resume: 'yesterday' }));
     expect(unknown).toMatchObject({ code: 'run.unknown', exitCode: 2 });
     expect(unknown.message).toContain(`There is no run "yesterday" in ${join(runs, 'toy')}; there is ${id}`);
-    expect(await failing(run(runs, {}, { resume: id }))).toMatchObject({ code: 'run.finished' });
+    expect(await failureOf(run(runs, {}, { resume: id }))).toMatchObject({ code: 'run.finished' });
     const busy: Promise<unknown>[] = [];
     await run(
       runs,
       { seed: 2 },
-      { onStep: (step) => void (step === 1 && busy.push(failing(run(runs, { seed: 2 }, { resume: true })))) },
+      { onStep: (step) => void (step === 1 && busy.push(failureOf(run(runs, { seed: 2 }, { resume: true })))) },
     );
     expect(await busy[0]).toMatchObject({ code: 'run.busy' });
     expect(await run(runs, { train: { steps: 11 } }, { resume: id })).toMatchObject({ folder, steps: 11 });

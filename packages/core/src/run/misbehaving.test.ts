@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { failureOf } from '../../../../test/support';
 import { z } from 'zod';
 import { isOfUnused, events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
@@ -53,14 +54,6 @@ async function run(
   return runExperiment(loaded, { engine, logger, quiet: true });
 }
 
-const failing = (promise: Promise<unknown>): Promise<Error & { code: string; hint?: string }> =>
-  promise.then(
-    () => {
-      throw new Error('expected a failure');
-    },
-    (error: Error & { code: string }) => error,
-  );
-
 async function onlyRun(runs: string): Promise<{ folder: string; record: Record<string, unknown> }> {
   const [id] = (await readdir(join(runs, 'toy'))).filter((name) => name !== 'latest');
   const folder = join(runs, 'toy', id);
@@ -106,10 +99,10 @@ describe('a component that cannot be disposed', () => {
   it('does not hide what ended the run, nor what kept it from beginning', async () => {
     const failed = clinging('failed', () => undefined, true);
     const evaluators = ['failed', 'thrown'];
-    const error = await failing(run(newRuns(), [thrown, failed], { evaluators, train: { steps: 2 } }));
+    const error = await failureOf(run(newRuns(), [thrown, failed], { evaluators, train: { steps: 2 } }));
     expect(error.message).toMatch(/^Evaluator "failed" at step 2 failed: no score today/);
     const unfit = { evaluators: ['thrown'], initializer: { use: 'random', spoil: 'missing' } };
-    expect(await failing(run(newRuns(), [thrown], unfit))).toMatchObject({ code: 'run.initializer' });
+    expect(await failureOf(run(newRuns(), [thrown], unfit))).toMatchObject({ code: 'run.initializer' });
     expect(warnings).toEqual([complaints[1], complaints[1]]);
   });
 
@@ -134,7 +127,7 @@ describe('a learning rate that cannot be one', () => {
     const section = 'factor' in component ? 'schedule' : 'optimizer';
     const runs = newRuns();
     const whole = section === 'schedule' ? component : { init: () => ({}), update: () => ({}), ...component };
-    const error = await failing(run(runs, [odd(section, () => whole)], { [section]: 'odd' }));
+    const error = await failureOf(run(runs, [odd(section, () => whole)], { [section]: 'odd' }));
     expect(error).toMatchObject({ name: 'PluginError', code: 'training.learning-rate' });
     expect(error.message).toBe(`${message}; expected a finite number >= 0.`);
     const { folder } = await onlyRun(runs);
@@ -167,7 +160,7 @@ describe('an update that is no number', () => {
   ])('is not saved: before %s', async (_, at, value, message) => {
     const runs = newRuns();
     const train = { steps: 4, checkpointEvery: at === 2 ? 2 : 1 };
-    const error = await failing(run(runs, [spoiling(at, value)], { optimizer: 'odd', train }));
+    const error = await failureOf(run(runs, [spoiling(at, value)], { optimizer: 'odd', train }));
     const { folder, record } = await onlyRun(runs);
     const good = at === 2 ? undefined : join(folder, 'checkpoints', 'step-3');
     expect(error).toMatchObject({ name: 'TrainingError', code: 'training.non-finite' });
@@ -205,7 +198,7 @@ describe('an evaluator that returns something else than numbers', () => {
   ])('is refused before it is recorded: %s', async (got, make) => {
     const runs = newRuns();
     const evaluator = odd('evaluator', () => ({ evaluate: () => Promise.resolve(make()) }));
-    const error = await failing(run(runs, [evaluator], { evaluators: ['odd'], train: { steps: 2 } }));
+    const error = await failureOf(run(runs, [evaluator], { evaluators: ['odd'], train: { steps: 2 } }));
     expect(error).toMatchObject({ name: 'PluginError', code: 'training.evaluator' });
     expect(error.message).toBe(`Evaluator "odd" at step 2 returned ${got}; expected an object of numbers by name.`);
     expect(existsSync(join((await onlyRun(runs)).folder, 'evaluations.json'))).toBe(false);
@@ -240,7 +233,7 @@ describe('the state that an optimizer begins with', () => {
   ])('is refused before the run is one: %s', async (got, init) => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
-    const error = await failing(run(runs, [starting(init)], { optimizer: 'odd' }));
+    const error = await failureOf(run(runs, [starting(init)], { optimizer: 'odd' }));
     expect(error).toMatchObject({ name: 'PluginError', code: 'training.optimizer' });
     expect(error.message).toBe(`optimizer "odd/odd": init returned ${got}; expected float32 or int32 tensors by name.`);
     expect(await readdir(runs)).toEqual([]);
@@ -307,7 +300,7 @@ describe('a position that a checkpoint cannot keep', () => {
   ])('is refused before the run is one: it %s', async (what, positionAt) => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
-    const error = await failing(run(runs, [placed(positionAt)], { dataset: 'odd' }));
+    const error = await failureOf(run(runs, [placed(positionAt)], { dataset: 'odd' }));
     expect(error).toMatchObject({ name: 'PluginError', code: 'data.position' });
     expect(error.message).toBe(
       `dataset "odd/odd": its position ${what}, which a checkpoint cannot keep; expected plain JSON.`,
@@ -319,7 +312,7 @@ describe('a position that a checkpoint cannot keep', () => {
   it('is refused before the step that it would belong to', async () => {
     const runs = newRuns();
     const dataset = placed((next) => (next < 12 ? { next, note: undefined } : { next: Infinity }));
-    const error = await failing(run(runs, [dataset], { dataset: 'odd' }));
+    const error = await failureOf(run(runs, [dataset], { dataset: 'odd' }));
     expect(error.message).toMatch(/^dataset "odd\/odd": its position holds Infinity at "next"/);
     expect(await readdir(join((await onlyRun(runs)).folder, 'checkpoints'))).toEqual(['step-2']);
   });

@@ -2,7 +2,7 @@ import { listSnapshots, saveSnapshot } from '@graft/checkpoint';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { failureOf, temporaryFolder } from '../../../../test/support';
 import { makeOld } from '../../../../test/support/old-snapshots';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
@@ -20,15 +20,6 @@ async function run(runs: string, options: RunOptions = {}, train: object = {}): 
   const value = toyConfig(runs, { train: { ...TRAIN, ...train } });
   return runExperiment(await loadConfig({ value, plugins: [toyPlugin] }), { engine, ...options });
 }
-
-type Failure = Error & { code: string; hint?: string; exitCode: number };
-const failing = (promise: Promise<unknown>): Promise<Failure> =>
-  promise.then(
-    () => {
-      throw new Error('expected a failure');
-    },
-    (error: Failure) => error,
-  );
 
 /** A run that was stopped after six steps and has the checkpoints step-2, step-4 and step-6. */
 async function stopped(train: object = {}): Promise<{ runs: string; folder: string; id: string }> {
@@ -97,7 +88,7 @@ describe('a damaged newest checkpoint', () => {
     DAMAGE[name](newest);
     const before = files(folder);
     const tensors = tf.memory().numTensors;
-    const error = await failing(run(runs, { resume: true }));
+    const error = await failureOf(run(runs, { resume: true }));
     expect(tf.memory().numTensors).toBe(tensors);
     expect(error.message).toContain(newest);
     expect(error.message).toMatch(/; the run can go on from step-4\.$/);
@@ -119,7 +110,7 @@ describe('a damaged newest checkpoint', () => {
     const { runs, folder, id } = await stopped();
     for (const step of [2, 4, 6]) DAMAGE['a bit of the optimizer'](join(folder, 'checkpoints', `step-${step}`));
     const before = files(folder);
-    const error = await failing(run(runs, { resume: id, fromLastGood: true }));
+    const error = await failureOf(run(runs, { resume: id, fromLastGood: true }));
     expect(error.code).toBe('run.no-good-checkpoint');
     expect(error.message).toMatch(/step-6.*optimizer.*; .*step-4.*optimizer.*; .*step-2.*optimizer/);
     expect(files(folder)).toEqual(before);
@@ -162,7 +153,7 @@ describe('a run that does not fit its checkpoint', () => {
     for (const [content, message, next] of changed) {
       if (content === undefined) rmSync(file);
       else writeFileSync(file, content);
-      const error = await failing(run(runs, { resume: id }));
+      const error = await failureOf(run(runs, { resume: id }));
       expect(error.message).toMatch(message);
       expect(error.hint?.includes('--from-last-good')).toBe(next !== undefined || error.message.includes('can go on'));
       if (content !== undefined) expect(readFileSync(file, 'utf8')).toBe(content);
@@ -191,7 +182,7 @@ describe('a run that does not fit its checkpoint', () => {
         optimizer: [],
         state: { ...state.state, ...change },
       });
-      expect((await failing(run(runs, { resume: id }))).message).toMatch(message);
+      expect((await failureOf(run(runs, { resume: id }))).message).toMatch(message);
     }
   });
 
@@ -199,7 +190,7 @@ describe('a run that does not fit its checkpoint', () => {
     const { folder, runs, id } = await stopped();
     const at = join(folder, 'checkpoints', 'step-6');
     renameSync(at, join(folder, 'elsewhere'));
-    const error = await failing(run(runs, { resume: id }));
+    const error = await failureOf(run(runs, { resume: id }));
     expect(error).toMatchObject({ code: 'run.checkpoint-lost' });
     expect(error.message).toMatch(
       /^The checkpoint after step 6, .* is gone: .*step-4; the run can go on from step-4\.$/,
@@ -213,10 +204,12 @@ describe('a run that does not fit its checkpoint', () => {
     rmSync(join(folder, 'checkpoints'), { recursive: true });
     const lost = `The run ${folder} lost its checkpoints, and would start over:`;
     for (const fromLastGood of [false, true])
-      expect((await failing(run(runs, { resume: id, fromLastGood }))).message).toBe(`${lost} run.json counts 6 steps.`);
+      expect((await failureOf(run(runs, { resume: id, fromLastGood }))).message).toBe(
+        `${lost} run.json counts 6 steps.`,
+      );
     // As a run before it counted checkpoints left it.
     edit(join(folder, 'run.json'), (text) => text.replace('"steps": 6', '"steps": 0'));
-    expect((await failing(run(runs, { resume: id }))).message).toBe(`${lost} metrics.jsonl has 6 steps.`);
+    expect((await failureOf(run(runs, { resume: id }))).message).toBe(`${lost} metrics.jsonl has 6 steps.`);
     expect(readFileSync(join(folder, 'metrics.jsonl'), 'utf8')).toBe(metrics);
     // Killed in its second step, before its first checkpoint.
     writeFileSync(join(folder, 'metrics.jsonl'), metrics.split('\n').slice(0, 2).join('\n'));

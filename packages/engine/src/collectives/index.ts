@@ -1,5 +1,5 @@
 export * from './types';
 export { parseAddress } from './addresses';
-export { freePort } from './ports';
+export { freeAddresses, freePort } from './ports';
 export { checkNetwork, NETWORK_EXPOSURE } from './network';
 export { controlKey } from './secret';

@@ -2,8 +2,9 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { failureOf } from '../../../../../test/support';
 import { WorkersError } from '../../errors';
-import { freePort } from '../ports';
+import { freeAddresses } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
 import type { ControlOptions } from './messages';
@@ -14,11 +15,7 @@ let workers: string[];
 let open: ControlChannel[];
 
 beforeEach(async () => {
-  workers = [];
-  while (workers.length < 3) {
-    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
-    if (!workers.includes(address)) workers.push(address);
-  }
+  workers = await freeAddresses(3);
   open = [];
 });
 afterEach(() => Promise.all(open.map((channel) => channel.close({ command: 'leave' }))));
@@ -38,14 +35,6 @@ function start(rank: number, options: Partial<ControlOptions> = {}): ControlChan
 }
 
 const all = (options?: Partial<ControlOptions>): ControlChannel[] => workers.map((_, rank) => start(rank, options));
-
-const failureOf = (promise: Promise<unknown>): Promise<WorkersError> =>
-  promise.then(
-    () => {
-      throw new Error('expected a failure');
-    },
-    (error: WorkersError) => error,
-  );
 
 const lost = (channel: ControlChannel): Promise<WorkersError> =>
   new Promise((resolve) => {
@@ -68,7 +57,7 @@ test('workers meet in any order, learn each other’s ports, and exchange values
 test('a worker that does not come is named, by its address, in all of them', async () => {
   const channels = [start(0, { timeoutMs: 300 }), start(1, { timeoutMs: 300 })];
   for (const { joined } of channels) {
-    const error = await failureOf(joined);
+    const error = await failureOf<WorkersError>(joined);
     expect(error).toBeInstanceOf(WorkersError);
     expect(error.message).toBe(`Worker 2 (${workers[2]}) did not come within 0.3 s.`);
   }
@@ -77,12 +66,12 @@ test('a worker that does not come is named, by its address, in all of them', asy
 test('a worker that stops with an error tells the others why, those that wait as well', async () => {
   const channels = all();
   await Promise.all(channels.map(({ joined }) => joined));
-  const waiting = failureOf(channels[2].exchange(1));
+  const waiting = failureOf<WorkersError>(channels[2].exchange(1));
   await channels[1].close({ command: 'fail', reason: 'No disk.' });
   const sentence = `Worker 1 (${workers[1]}) stopped with an error: No disk.`;
   expect((await waiting).message).toBe(sentence);
   expect((await lost(channels[0])).message).toBe(sentence);
-  expect((await failureOf(channels[0].exchange(1))).message).toBe(sentence);
+  expect((await failureOf<WorkersError>(channels[0].exchange(1))).message).toBe(sentence);
 });
 
 test('worker 0’s own error reaches the others too', async () => {
@@ -108,7 +97,7 @@ test('who leaves is missed only by those who still want something', async () => 
   await channels[1].close({ command: 'leave' });
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect(channels.map((channel) => channel.lost.aborted)).toEqual([false, false, false]);
-  expect((await failureOf(channels[2].exchange(1))).message).toBe(
+  expect((await failureOf<WorkersError>(channels[2].exchange(1))).message).toBe(
     `Worker 1 (${workers[1]}) has ended before the others.`,
   );
 });
@@ -117,22 +106,24 @@ test('another version, another list and a rank that is taken are refused with wh
   const hub = start(0);
   const other = start(1, { versions: { ...VERSIONS, TensorFlow: '3' } });
   const sentence = `Worker 1 (${workers[1]}) runs TensorFlow 3, worker 0 runs 2.`;
-  expect((await failureOf(other.joined)).message).toBe(sentence);
-  expect((await failureOf(hub.joined)).message).toBe(sentence);
+  expect((await failureOf<WorkersError>(other.joined)).message).toBe(sentence);
+  expect((await failureOf<WorkersError>(hub.joined)).message).toBe(sentence);
 });
 
 test('a list of workers of its own', async () => {
   const hub = start(0);
   const other = start(1, { workers: workers.slice(0, 2) });
-  expect((await failureOf(other.joined)).message).toMatch(/^Worker 1 has another list of workers: \[.*worker 0 has \[/);
-  await failureOf(hub.joined);
+  expect((await failureOf<WorkersError>(other.joined)).message).toMatch(
+    /^Worker 1 has another list of workers: \[.*worker 0 has \[/,
+  );
+  await failureOf<WorkersError>(hub.joined);
 });
 
 test('a rank that is taken hurts nobody but its second owner', async () => {
   const [hub, first] = [start(0), start(1)];
   await new Promise((resolve) => setTimeout(resolve, 100));
   const second = start(1);
-  expect((await failureOf(second.joined)).message).toMatch(/is there already/);
+  expect((await failureOf<WorkersError>(second.joined)).message).toMatch(/is there already/);
   const last = start(2);
   await Promise.all([hub.joined, first.joined, last.joined]);
 });
@@ -142,7 +133,7 @@ test('a port in use is named', async () => {
   const other = await new Promise<Server>((resolve) => {
     const server = createServer().listen(port, '127.0.0.1', () => resolve(server));
   });
-  const error = await failureOf(start(0).joined);
+  const error = await failureOf<WorkersError>(start(0).joined);
   other.close();
   expect(error.code).toBe('workers.port-in-use');
   expect(error.message).toContain(`port ${port} is in use`);
@@ -168,7 +159,7 @@ describe('a thread that dies', () => {
     ['of an error', "setTimeout(() => { throw new Error('No memory for it.'); }, 20)", 'failed: No memory for it.'],
   ])('%s ends the wait for the others', async (_, code, problem) => {
     const channel = channelOver(code);
-    const error = await failureOf(channel.joined);
+    const error = await failureOf<WorkersError>(channel.joined);
     expect(error).toMatchObject({ name: 'WorkersError', code: 'workers.thread', exitCode: 1 });
     expect(error.message).toBe(`The thread that watches over the workers ${problem}`);
     // To leave it is not to wait for it.
@@ -183,7 +174,8 @@ describe('a thread that dies', () => {
     await channel.joined;
     const sentence = `The thread that watches over the workers ended with status ${status}.`;
     if (status === 0) await lost(channel);
-    for (let times = 0; times < 2; times++) expect((await failureOf(channel.exchange(1))).message).toBe(sentence);
+    for (let times = 0; times < 2; times++)
+      expect((await failureOf<WorkersError>(channel.exchange(1))).message).toBe(sentence);
     expect(() => channel.check()).toThrow(sentence);
     await channel.close({ command: 'fail', reason: 'x' });
   });

@@ -4,8 +4,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { failureOf } from '../../../../../test/support';
 import type { WorkersError } from '../../errors';
-import { freePort } from '../ports';
+import { freeAddresses, freePort } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
 import { MOST_STRANGERS } from './door';
@@ -23,11 +24,7 @@ let sockets: Socket[];
 let servers: Server[];
 
 beforeEach(async () => {
-  workers = [];
-  while (workers.length < 3) {
-    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
-    if (!workers.includes(address)) workers.push(address);
-  }
+  workers = await freeAddresses(3);
   port = Number(workers[0].split(':')[1]);
   channels = [];
   sockets = [];
@@ -49,14 +46,6 @@ function start(rank: number, options: Partial<ControlOptions> = {}): ControlChan
 }
 
 const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-const failureOf = (promise: Promise<unknown>): Promise<WorkersError> =>
-  promise.then(
-    () => {
-      throw new Error('expected a failure');
-    },
-    (error: WorkersError) => error,
-  );
 
 const lost = (channel: ControlChannel): Promise<WorkersError> =>
   new Promise((resolve) => {
@@ -209,7 +198,7 @@ describe('strangers', () => {
     await sleep(50);
     expect(Buffer.concat(sent).length).toBeGreaterThan(400);
     const replay = stranger(...sent);
-    const error = await failureOf(again.joined);
+    const error = await failureOf<WorkersError>(again.joined);
     await replay.closed;
     expect(error.message).toMatch(/^Worker 1 .*, worker 2 .* did not come within 0\.7 s\.$/);
   });
@@ -229,7 +218,7 @@ describe('strangers', () => {
     expect(await Promise.all([hub, other].map((one) => one.exchange('right')))).toEqual([right, right]);
     change = true;
     member.socket.write(value(1));
-    const errors = await Promise.all([hub, other].map((one) => failureOf(one.exchange('right'))));
+    const errors = await Promise.all([hub, other].map((one) => failureOf<WorkersError>(one.exchange('right'))));
     for (const { message } of errors) expect(message).toMatch(/^Worker 1 .* is gone: its process has ended/);
   });
 });
@@ -243,10 +232,10 @@ function listening(at: number, onSocket: (socket: Socket) => void): Promise<Serv
 describe('a worker with another secret', () => {
   it('is told so at once; the group waits for the right one, and names the wrong one where it does not come', async () => {
     const hub = start(0, { timeoutMs: 1000 });
-    const wrong = await failureOf(start(1, { key: OTHER_KEY }).joined);
+    const wrong = await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
     expect(wrong).toMatchObject({ code: 'workers.secret', exitCode: 2 });
     expect(wrong.message).toBe(`Worker 0 (${workers[0]}) has another secret than this worker.`);
-    const error = await failureOf(hub.joined);
+    const error = await failureOf<WorkersError>(hub.joined);
     expect(error.message).toMatch(/^Worker 1 .* did not come within 1 s\.$/);
     expect(error.hint).toMatch(
       /came once with another secret, at last from 127\.0\.0\.1: give every worker the same one/,
@@ -255,7 +244,7 @@ describe('a worker with another secret', () => {
 
   it('does not keep the right one out', async () => {
     const hub = start(0);
-    await failureOf(start(1, { key: OTHER_KEY }).joined);
+    await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
     const group = [hub, start(1), start(2)];
     for (const { joined } of group) expect(await joined).toEqual([100, 101, 102]);
   });
@@ -263,7 +252,7 @@ describe('a worker with another secret', () => {
 
 describe('who answers in the place of worker 0', () => {
   const expectUnmoved = async (): Promise<void> => {
-    const error = await failureOf(start(1, { timeoutMs: -4000 }).joined);
+    const error = await failureOf<WorkersError>(start(1, { timeoutMs: -4000 }).joined);
     expect(error.code).toBe('workers.missing');
     expect(error.message).toContain(`Worker 0 (${workers[0]}) did not come`);
   };
@@ -378,7 +367,7 @@ describe('who has the secret', () => {
     const group = [start(0), start(1), start(2)];
     await Promise.all(group.map(({ joined }) => joined));
     const sentence = `Worker 1 (${workers[1]}) stopped with an error: it wants to exchange 5242882 bytes at once; 4194304 are the most.`;
-    expect((await failureOf(group[1].exchange('x'.repeat(5 << 20)))).message).toBe(sentence);
+    expect((await failureOf<WorkersError>(group[1].exchange('x'.repeat(5 << 20)))).message).toBe(sentence);
     for (const channel of [group[0], group[2]]) expect((await lost(channel)).message).toBe(sentence);
   });
 });

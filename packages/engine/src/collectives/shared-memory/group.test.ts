@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { failureOf } from '../../../../../test/support';
 import { openEngine, tf, type Engine, type EngineMode, type WorkerGroup, type WorkersError } from '../../index';
-import { freePort } from '../ports';
+import { freeAddresses } from '../ports';
 
 /** All workers of a group are in this process: nothing that they share knows. */
 let engine: Engine;
@@ -17,11 +18,7 @@ afterEach(async () => {
 });
 
 async function group(count: number, bucketBytes?: number): Promise<WorkerGroup[]> {
-  const workers: string[] = [];
-  while (workers.length < count) {
-    const address = `127.0.0.1:${await freePort('127.0.0.1')}`;
-    if (!workers.includes(address)) workers.push(address);
-  }
+  const workers = await freeAddresses(count);
   const joining = workers.map((_, rank) =>
     engine.collectives.join({
       workers,
@@ -44,14 +41,6 @@ function leftovers(): string[] {
 }
 
 const mappings = (): number => readFileSync('/proc/self/maps', 'utf8').split('graft-workers').length - 1;
-
-const failureOf = (promise: Promise<unknown>): Promise<WorkersError> =>
-  promise.then(
-    () => {
-      throw new Error('expected a failure');
-    },
-    (error: WorkersError) => error,
-  );
 
 const shapes = fc.array(fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 3 }), { maxLength: 6 });
 /** Bytes of a piece, rounded up to 64: many pieces, one that just fits, and one for all. */
@@ -176,7 +165,9 @@ test('tensors that do not fit each other are an error for all', async () => {
   const groups = await group(2);
   const failures = await Promise.all(
     groups.map((one, rank) =>
-      failureOf(one.sum([tf.ones([rank + 1])])).then(async (error) => (await one.fail(error.message), error)),
+      failureOf<WorkersError>(one.sum([tf.ones([rank + 1])])).then(
+        async (error) => (await one.fail(error.message), error),
+      ),
     ),
   );
   for (const { message } of failures)
@@ -186,7 +177,7 @@ test('tensors that do not fit each other are an error for all', async () => {
 
 test('workers of several hosts need native TensorFlow', async () => {
   const { collectives } = await openEngine({ mode: 'portable' });
-  const failure = failureOf(
+  const failure = failureOf<WorkersError>(
     collectives.join({ workers: ['a:1', 'b:2'], rank: 0, secret: '0123456789abcdef', insecureNetwork: true }),
   );
   expect((await failure).message).toContain('this worker has the portable engine');
@@ -196,9 +187,11 @@ test('workers of several hosts need native TensorFlow', async () => {
 test('only float32 is summed, only float32 and int32 are sent', async () => {
   const groups = await group(2);
   const tensor = tf.ones([1], 'int32');
-  expect((await failureOf(groups[0].sum([tensor]))).message).toBe('Workers sum float32 tensors, not int32.');
+  expect((await failureOf<WorkersError>(groups[0].sum([tensor]))).message).toBe(
+    'Workers sum float32 tensors, not int32.',
+  );
   expect(tensor.isDisposed).toBe(true);
-  const { message } = await failureOf(groups[0].send(tf.tensor(['a']), 1));
+  const { message } = await failureOf<WorkersError>(groups[0].send(tf.tensor(['a']), 1));
   expect(message).toBe('Workers send float32 and int32 tensors, not string.');
 });
 
@@ -206,24 +199,24 @@ describe('a worker that is not there any more', () => {
   test('ends the calls of others with its reason', async () => {
     const groups = await group(3);
     const waiting = [
-      failureOf(groups[0].sum([tf.ones([10])])),
-      failureOf(groups[1].receive({ shape: [2], dtype: 'float32' }, 2)),
+      failureOf<WorkersError>(groups[0].sum([tf.ones([10])])),
+      failureOf<WorkersError>(groups[1].receive({ shape: [2], dtype: 'float32' }, 2)),
     ];
     await new Promise((resolve) => setTimeout(resolve, 50));
     await groups[2].fail('the disk is full');
     for (const { message } of await Promise.all(waiting))
       expect(message).toMatch(/^Worker 2 \(.*\) stopped with an error: the disk is full$/);
-    expect((await failureOf(groups[0].sum([tf.ones([1])]))).message).toContain('the disk is full');
+    expect((await failureOf<WorkersError>(groups[0].sum([tf.ones([1])]))).message).toContain('the disk is full');
   });
 
   test('having left, ends the calls of others that want something of it', async () => {
     const groups = await group(2);
     const before = tf.memory().numTensors;
-    const waiting = failureOf(groups[0].sum([tf.ones([10])]));
+    const waiting = failureOf<WorkersError>(groups[0].sum([tf.ones([10])]));
     await new Promise((resolve) => setTimeout(resolve, 50));
     await groups[1].leave();
     expect((await waiting).message).toMatch(/^Worker 1 \(.*\) has ended before the others\.$/);
-    expect((await failureOf(groups[1].sum([tf.ones([1])]))).code).toBe('workers.left');
+    expect((await failureOf<WorkersError>(groups[1].sum([tf.ones([1])]))).code).toBe('workers.left');
     expect(tf.memory().numTensors).toBe(before);
   });
 
