@@ -4,6 +4,7 @@ import { temporaryFolder } from '../support';
 import {
   graft,
   graftSucceeds,
+  metricsReach,
   readJson,
   readMetrics,
   runFolderOf,
@@ -71,14 +72,7 @@ async function twoWorkers(name: string, ...more: string[]): Promise<[StartedComm
   return [start(0), start(1)];
 }
 
-async function metricsReach(name: string, lines: number): Promise<void> {
-  const file = join(folder, 'runs', name, 'latest', 'metrics.jsonl');
-  for (let waited = 0; waited < 1000; waited++) {
-    if (existsSync(file) && readFileSync(file, 'utf8').split('\n').length > lines) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${file} has not got ${lines} lines.`);
-}
+const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
 
 const test = nativeTest('runs over several workers');
 
@@ -179,7 +173,7 @@ describe('two workers', () => {
     await run('one', '--set', 'train.steps=5');
     // What counts as exploding goes by the run's first loss, for the worker that has no file of it too: here 0.0001 * 1e6.
     const change = (name: string, from: RegExp, to: string): void => {
-      const file = join(folder, 'runs', 'one', 'latest', name);
+      const file = join(runOf('one'), name);
       const text = readFileSync(file, 'utf8');
       expect(text).toMatch(from);
       writeFileSync(file, text.replace(from, to));
@@ -206,27 +200,27 @@ describe('a worker that ends', () => {
   test('stops the other when it is killed, and the run goes on without it', async () => {
     config('killed');
     const [zero, one] = await twoWorkers('killed', ...LONG);
-    await metricsReach('killed', 12);
+    await metricsReach(runOf('killed'), 12);
     one.child.kill('SIGKILL');
     const { status, stderr } = await timed(zero.done);
     expect(stderr).toMatch(/graft: Worker 1 \(127\.0\.0\.1:\d+\) is gone: its process has ended\b/);
     expect(stderr).toContain('--resume');
     expect(status).toBe(1);
     const steps = STEPS * 1000;
-    expect(readJson(join(folder, 'runs', 'killed', 'latest', 'run.json'))).toMatchObject({ status: 'failed' });
+    expect(readJson(join(runOf('killed'), 'run.json'))).toMatchObject({ status: 'failed' });
     // It was saved at the step that it had done; alone it goes on as it would have gone on.
-    const before = readMetrics(realpathSync(join(folder, 'runs', 'killed', 'latest')));
+    const before = readMetrics(realpathSync(runOf('killed')));
     const resumed = startGraft(['run', 'killed.yaml', '--resume', '--set', `train.steps=${steps * 10}`], folder);
-    await metricsReach('killed', before.length + 3);
+    await metricsReach(runOf('killed'), before.length + 3);
     resumed.child.kill('SIGINT');
     expect((await resumed.done).status).toBe(130);
-    const after = readMetrics(realpathSync(join(folder, 'runs', 'killed', 'latest')));
+    const after = readMetrics(realpathSync(runOf('killed')));
     config('unbroken');
     const unbroken = startGraft(['run', 'unbroken.yaml', ...LONG], folder);
-    await metricsReach('unbroken', after.length);
+    await metricsReach(runOf('unbroken'), after.length);
     unbroken.child.kill('SIGKILL');
     await unbroken.done;
-    const expected = readMetrics(realpathSync(join(folder, 'runs', 'unbroken', 'latest'))).slice(0, after.length);
+    const expected = readMetrics(realpathSync(runOf('unbroken'))).slice(0, after.length);
     // Later, rounding has had time to grow.
     expectSameLosses(after.slice(0, 20), expected.slice(0, 20));
     expect(after.length).toBe(expected.length);
@@ -235,7 +229,7 @@ describe('a worker that ends', () => {
   test('stops the other when it is worker 0', async () => {
     config('headless');
     const [zero, one] = await twoWorkers('headless', ...LONG);
-    await metricsReach('headless', 2);
+    await metricsReach(runOf('headless'), 2);
     zero.child.kill('SIGKILL');
     const { status, stderr } = await timed(one.done);
     expect(stderr).toMatch(/graft: Worker 0 \(127\.0\.0\.1:\d+\) is gone/);
@@ -245,7 +239,7 @@ describe('a worker that ends', () => {
   test('by Ctrl-C stops both, with a checkpoint, at the same step', async () => {
     config('stopped');
     const [zero, one] = await twoWorkers('stopped', ...LONG);
-    await metricsReach('stopped', 3);
+    await metricsReach(runOf('stopped'), 3);
     one.child.kill('SIGINT');
     const outcomes = await Promise.all([zero.done, one.done]);
     expect(outcomes.map(({ status }) => status)).toEqual([130, 130]);

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { ROOT, SHARED } from '../support';
 
 const BINARY = join(ROOT, 'packages', 'cli', 'bin', 'graft.js');
@@ -75,6 +76,16 @@ export function readMetrics(runFolder: string): MetricsLine[] {
     .map((line) => JSON.parse(line) as MetricsLine);
 }
 
+/** Waits for a run to have written so many lines of metrics. */
+export async function metricsReach(runFolder: string, lines: number): Promise<void> {
+  const file = join(runFolder, 'metrics.jsonl');
+  for (let waited = 0; waited < 1200; waited++) {
+    if (existsSync(file) && readFileSync(file, 'utf8').split('\n').length > lines) return;
+    await sleep(50);
+  }
+  throw new Error(`${file} has not got ${lines} lines.`);
+}
+
 /** The run's folder is the last line on standard output. */
 export function runFolderOf({ stdout }: Outcome): string {
   return stdout.trimEnd().split('\n').pop() ?? '';
@@ -91,6 +102,11 @@ export const TINY_MODEL = `model:
   vocabularySize: 260
   encoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }
   decoder: { layers: 1, hidden: 16, feedForward: 16, heads: 2 }`;
+
+/** The head of a plugin outside the repository: what it requires, and a field of a row of numbers. */
+export const PLUGIN_HEAD = `const { defineComponent, definePlugin } = require(${JSON.stringify(join(ROOT, 'packages', 'core'))});
+const { z } = require(${JSON.stringify(join(ROOT, 'node_modules', 'zod'))});
+const field = (values) => ({ dtype: 'int32', shape: [values.length], values: Int32Array.from(values) });`;
 
 /** The published trajectory as a config: ten AdamW steps from the adapted checkpoint. */
 export function trajectoryConfig(extra = ''): string {

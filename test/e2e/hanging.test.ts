@@ -1,9 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ROOT, temporaryFolder } from '../support';
+import { temporaryFolder } from '../support';
 import {
   graftSucceeds,
+  PLUGIN_HEAD,
   readJson,
   readMetrics,
   runFolderOf,
@@ -18,9 +19,7 @@ const folder = temporaryFolder();
 // `before` hangs before the first item, `open` while the data set is made, `items` after so many; "loop" never gives the thread back.
 write(
   join(folder, 'plugin.cjs'),
-  `const { defineComponent, definePlugin } = require(${JSON.stringify(join(ROOT, 'packages', 'core'))});
-const { z } = require(${JSON.stringify(join(ROOT, 'node_modules', 'zod'))});
-const field = (values) => ({ dtype: 'int32', shape: [values.length], values: Int32Array.from(values) });
+  `${PLUGIN_HEAD}
 const HANGS = {
   never: async () => undefined,
   // Something holds the process, as a connection would.

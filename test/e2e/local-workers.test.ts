@@ -1,8 +1,9 @@
-import { findNativeLibrary } from '@graft/engine';
+import { findNativeLibrary, isProcess } from '@graft/engine';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { temporaryFolder } from '../support';
-import { readJson, startGraft, write, type StartedCommand } from './graft';
+import { metricsReach, readJson, startGraft, TINY_MODEL, write, type StartedCommand } from './graft';
 
 const folder = temporaryFolder();
 /** The workers' folder for temporary files. */
@@ -14,10 +15,7 @@ async function train(name: string): Promise<StartedCommand & { readonly pids: re
   write(
     join(folder, `${name}.yaml`),
     `name: ${name}
-model:
-  vocabularySize: 260
-  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
-  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+${TINY_MODEL}
 initializer: { use: scratch, std: 0.1 }
 objective: { use: seq2seq, padToMultipleOf: 8 }
 dataset: { use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes }
@@ -28,14 +26,9 @@ runs: ${folder}/runs
 `,
   );
   const started = startGraft(['run', `${name}.yaml`, '--local-workers', '2'], folder, { TMPDIR });
-  const metrics = join(folder, 'runs', name, 'latest', 'metrics.jsonl');
-  const reached = (): boolean => existsSync(metrics) && readFileSync(metrics, 'utf8').split('\n').length > 3;
-  for (let waited = 0; waited < 1200 && !reached(); waited++) await sleep(50);
-  if (!reached()) throw new Error(`${metrics} did not get three lines: ${(await started.done).stderr}`);
+  await metricsReach(join(folder, 'runs', name, 'latest'), 3);
   return { ...started, pids: [started.child.pid!, ...childrenOf(started.child.pid!)] };
 }
-
-const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 function childrenOf(pid: number): number[] {
   return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
@@ -73,15 +66,6 @@ const leftovers = (pids: readonly number[]): string[] =>
   [...readdirSync(TMPDIR), ...readdirSync('/dev/shm')].filter((name) =>
     pids.some((pid) => name.startsWith(`graft-workers-${pid}-`)),
   );
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 let possible: boolean;
 beforeAll(async () => {
@@ -122,7 +106,7 @@ test('the others end with worker 0 when it is killed, and nothing is left', asyn
   const { child, done, pids } = await train('headless');
   child.kill('SIGKILL');
   await done;
-  for (let waited = 0; waited < 300 && isAlive(pids[1]); waited++) await sleep(100);
-  expect(isAlive(pids[1])).toBe(false);
+  for (let waited = 0; waited < 300 && isProcess(pids[1]); waited++) await sleep(100);
+  expect(isProcess(pids[1])).toBe(false);
   expect(leftovers(pids)).toEqual([]);
 });

@@ -1,3 +1,4 @@
+import { isProcess } from '@graft/engine';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
@@ -32,14 +33,6 @@ async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await sleep(50);
 }
 
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-};
-
 /** npm passes SIGTERM on to its shell alone, and the others to nobody. */
 describe.each([
   ['npx', 'SIGTERM'],
@@ -61,7 +54,7 @@ describe.each([
     expect(pid).not.toBe(child.pid);
     child.kill(signal);
     await ended;
-    await until(() => !isAlive(pid));
+    await until(() => !isProcess(pid));
     expect(record(name).status).toBe('interrupted');
     expect(readdirSync(join(folder, 'runs', name, 'latest', 'checkpoints'))).toHaveLength(1);
   });
@@ -77,7 +70,7 @@ it('what a script put into the background goes on when its npm has ended', async
   const { pid } = record('background').process;
   // Several looks of the watch that there is not.
   await sleep(1500);
-  expect(isAlive(pid)).toBe(true);
+  expect(isProcess(pid)).toBe(true);
   expect(record('background').status).toBe('running');
   process.kill(pid, 'SIGKILL');
 });

@@ -1,11 +1,12 @@
 import { findNativeLibrary } from '@graft/engine';
-import { existsSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { readdirSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../support';
 import {
   fixture,
   graft,
   graftSucceeds,
+  metricsReach,
   readJson,
   readMetrics,
   runFolderOf,
@@ -22,15 +23,7 @@ const expected = readJson<{ loss: number[]; grad_norm_before_clip: number[] }>(
 
 const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss }) => loss);
 
-/** Waits for a run to have written this many metric lines. */
-async function metricsReach(name: string, lines: number): Promise<void> {
-  const file = join(folder, 'runs', name, 'latest', 'metrics.jsonl');
-  for (let waited = 0; waited < 1000; waited++) {
-    if (existsSync(file) && readFileSync(file, 'utf8').split('\n').length > lines) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`${file} has not got ${lines} lines.`);
-}
+const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
 
 /** Long enough to be caught in the middle: the ten batches over and over would end, so the text is a pattern of bytes. */
 const LONG_STEPS = 400;
@@ -76,7 +69,7 @@ describe('a run of the published trajectory', () => {
   });
 
   it('leaves a run folder that tools can read', () => {
-    expect(realpathSync(join(folder, 'runs', 'trajectory', 'latest'))).toBe(realpathSync(run));
+    expect(realpathSync(runOf('trajectory'))).toBe(realpathSync(run));
     expect(readJson(join(run, 'run.json'))).toMatchObject({ status: 'finished', steps: 10 });
     const written = readJson<Record<string, unknown>>(join(run, 'config.json'));
     expect(written).toMatchObject({
@@ -114,7 +107,7 @@ describe('a run that is stopped', () => {
   it('saves on Ctrl-C, exits with 130, and goes on with --resume as if nothing had been', async () => {
     write(join(folder, 'stopped.yaml'), longConfig('stopped'));
     const { child, done } = startGraft(['run', 'stopped.yaml'], folder);
-    await metricsReach('stopped', 5);
+    await metricsReach(runOf('stopped'), 5);
     child.kill('SIGINT');
     const stopped = await done;
     expect(stopped.status).toBe(130);
@@ -132,10 +125,10 @@ describe('a run that is stopped', () => {
   it('goes on from the last checkpoint after SIGKILL, and gives the same losses', async () => {
     write(join(folder, 'killed.yaml'), longConfig('killed'));
     const { child, done } = startGraft(['run', 'killed.yaml'], folder);
-    await metricsReach('killed', 30);
+    await metricsReach(runOf('killed'), 30);
     child.kill('SIGKILL');
     expect((await done).status).toBeNull();
-    const run = realpathSync(join(folder, 'runs', 'killed', 'latest'));
+    const run = realpathSync(runOf('killed'));
     expect(readMetrics(run).length).toBeLessThan(LONG_STEPS);
     const id = run.split('/').pop()!;
 

@@ -1,16 +1,14 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT, temporaryFolder } from '../support';
-import { graft, readJson, write, type Outcome, TINY_MODEL } from './graft';
+import { temporaryFolder } from '../support';
+import { graft, PLUGIN_HEAD, readJson, write, type Outcome, TINY_MODEL } from './graft';
 
 const folder = temporaryFolder();
 
 // Two batches, and then what `then` says.
 write(
   join(folder, 'plugin.cjs'),
-  `const { defineComponent, definePlugin } = require(${JSON.stringify(join(ROOT, 'packages', 'core'))});
-const { z } = require(${JSON.stringify(join(ROOT, 'node_modules', 'zod'))});
-const field = (values) => ({ dtype: 'int32', shape: [values.length], values: Int32Array.from(values) });
+  `${PLUGIN_HEAD}
 const ENDS = {
   wait: () => new Promise(() => undefined),
   exit: () => process.exit(0),

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -35,6 +36,12 @@ export function failureOf<E = Error & { code: string; exitCode: number; hint?: s
     },
     (error: E) => error,
   );
+}
+
+/** The reason of a signal, when it is aborted. */
+export async function abortReason<E = Error>(signal: AbortSignal): Promise<E> {
+  if (!signal.aborted) await once(signal, 'abort');
+  return signal.reason as E;
 }
 
 const made: string[] = [];

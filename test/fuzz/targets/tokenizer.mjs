@@ -63,14 +63,7 @@ const byteCharacters = [
 const GPT = {
   ...GEMMA,
   added_tokens: added,
-  normalizer: {
-    type: 'Sequence',
-    normalizers: [
-      { type: 'NFC' },
-      { type: 'Prepend', prepend: '' },
-      { type: 'Replace', pattern: { Regex: '\\s{3,}' }, content: '  ' },
-    ].slice(0, 1),
-  },
+  normalizer: { type: 'Sequence', normalizers: [{ type: 'NFC' }] },
   pre_tokenizer: {
     type: 'Sequence',
     pretokenizers: [

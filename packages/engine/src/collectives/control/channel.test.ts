@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { failureOf } from '../../../../../test/support';
+import { abortReason, failureOf } from '../../../../../test/support';
 import { WorkersError } from '../../errors';
 import { freeAddresses } from '../ports';
 import { controlKey } from '../secret';
@@ -36,12 +36,7 @@ function start(rank: number, options: Partial<ControlOptions> = {}): ControlChan
 
 const all = (options?: Partial<ControlOptions>): ControlChannel[] => workers.map((_, rank) => start(rank, options));
 
-const lost = (channel: ControlChannel): Promise<WorkersError> =>
-  new Promise((resolve) => {
-    const tell = (): void => resolve(channel.lost.reason as WorkersError);
-    if (channel.lost.aborted) tell();
-    channel.lost.addEventListener('abort', tell);
-  });
+const lost = (channel: ControlChannel): Promise<WorkersError> => abortReason(channel.lost);
 
 test('workers meet in any order, learn each other’s ports, and exchange values in the order of ranks', async () => {
   const late = start(2);

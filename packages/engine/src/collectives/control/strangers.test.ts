@@ -3,8 +3,9 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { failureOf } from '../../../../../test/support';
+import { abortReason, failureOf } from '../../../../../test/support';
 import type { WorkersError } from '../../errors';
 import { freeAddresses, freePort } from '../ports';
 import { controlKey } from '../secret';
@@ -45,14 +46,7 @@ function start(rank: number, options: Partial<ControlOptions> = {}): ControlChan
   return channel;
 }
 
-const sleep = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
-
-const lost = (channel: ControlChannel): Promise<WorkersError> =>
-  new Promise((resolve) => {
-    const report = (): void => resolve(channel.lost.reason as WorkersError);
-    if (channel.lost.aborted) report();
-    channel.lost.addEventListener('abort', report);
-  });
+const lost = (channel: ControlChannel): Promise<WorkersError> => abortReason(channel.lost);
 
 interface Visit {
   readonly socket: Socket;
