@@ -19,8 +19,9 @@ import { join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import * as zlib from 'node:zlib';
-import { CheckpointReader, openSnapshotOptimizer, saveSnapshot } from '@graft/checkpoint';
-import { openEngine, tf } from '@graft/engine';
+import { saveSnapshot } from '@graft/checkpoint';
+import { openEngine, readPieces, tf } from '@graft/engine';
+import { dealOut, readAverage, readParameters } from '../../packages/core/dist/training/snapshots.js';
 import { makeModel } from './model.mjs';
 import { median } from './statistics.mjs';
 
@@ -94,7 +95,7 @@ async function engineRounds(root, rounds) {
       name: prefix + name,
       dtype: 'F32',
       shape: tensor.shape,
-      data: () => tensor.data(),
+      data: () => readPieces(tensor),
     }));
   const snapshot = {
     model: { config: {}, tensors: sources('') },
@@ -120,25 +121,23 @@ async function engineRounds(root, rounds) {
   for (const cached of [false, true]) {
     const loads = await alternate(rounds, (which) => {
       if (!cached) forget(at(which));
-      return timed(() => load(at(which)));
+      return timed(() => load(at(which), parameters));
     });
     report(cached ? 'load from the cache' : 'load from the disk', loads);
   }
 }
 
-async function load(folder) {
-  const readers = [
-    await CheckpointReader.open(folder),
-    await CheckpointReader.open(join(folder, 'average')),
-    await openSnapshotOptimizer(folder),
-  ];
-  const tensors = [];
-  for (const reader of readers) {
-    for (const { name, shape } of reader.tensors.values())
-      tensors.push(tf.tensor(await reader.readFloat32(name), shape));
-    await reader.close();
-  }
-  tf.dispose(tensors);
+async function load(folder, specs) {
+  const parameters = Object.entries(specs).map(([name, { shape }]) => ({ name, shape, dtype: 'float32' }));
+  const moments = ['m/', 'v/'].flatMap((prefix) =>
+    parameters.map(({ name, ...place }) => ({ ...place, name: prefix + name })),
+  );
+  const keep = () => Promise.resolve(true);
+  tf.dispose([
+    await readParameters(folder, { parameters }),
+    await readAverage(folder, { parameters }),
+    await dealOut(folder, 'optimizer', moments, keep),
+  ]);
 }
 
 /** Takes a folder's files out of the system's cache. */

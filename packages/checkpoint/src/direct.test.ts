@@ -3,9 +3,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
+import { digestOf } from './digest';
 import { FileRange } from './direct';
 import { SafetensorsReader } from './reader';
-import { inOrder, writeSafetensorsWith, type TensorSource } from './writer';
+import { inOrder, writeSafetensorsInto, writeSafetensorsWith, type TensorSource } from './writer';
 
 const NOISE = Uint8Array.from({ length: 1 << 16 }, (_, i) => (i * 2654435761) >>> 24);
 
@@ -35,8 +36,15 @@ async function check(folder: string, tensors: readonly (readonly Piece[])[], con
     },
   }));
   const written = [true, false].map((streams) => ({ streams, file: join(folder, `${streams}.safetensors`) }));
-  for (const { streams, file } of written)
-    await writeSafetensorsWith(file, sources, inOrder(sources, concurrency), { streams });
+  for (const { streams, file } of written) {
+    const options = { streams, digests: concurrency === 1 };
+    const digests = await writeSafetensorsInto(file, sources, inOrder(sources, concurrency), options);
+    tensors.forEach((pieces, i) => {
+      expect(digests?.tensors[`t${i}`]).toBe(
+        options.digests ? digestOf(Buffer.concat(pieces.map(bytesOf))) : undefined,
+      );
+    });
+  }
   await handle.close();
   // Past the cache or through it: the files are equal, and hold what was given.
   expect(readFileSync(written[0].file).equals(readFileSync(written[1].file))).toBe(true);

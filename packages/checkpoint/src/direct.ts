@@ -6,6 +6,8 @@ import { readFully, writeFully } from './positional';
 const BLOCK = 4096;
 /** Written at a time. */
 const SLAB_BYTES = 4 << 20;
+/** Enough that the disk always has one to write. */
+const WRITES_AT_ONCE = 3;
 const WASM_PAGE_BYTES = 64 << 10;
 
 /** Bytes that lie in an open file, to be copied as they are. */
@@ -19,6 +21,16 @@ export class FileRange {
   ) {}
 }
 
+/** The bytes of a range, in pieces that hold them until the next one is asked for. */
+export async function* readRange({ handle, file, offset, byteLength }: FileRange): AsyncGenerator<Uint8Array> {
+  const buffer = new Uint8Array(Math.min(1 << 20, byteLength));
+  for (let done = 0; done < byteLength; done += buffer.length) {
+    const piece = buffer.subarray(0, byteLength - done);
+    await readFully(handle, file, piece, offset + done);
+    yield piece;
+  }
+}
+
 /** Copies a range through a small buffer; `onPiece` sees the bytes. */
 export async function copyRange(
   from: FileRange,
@@ -26,12 +38,11 @@ export async function copyRange(
   position: number,
   onPiece?: (bytes: Uint8Array) => void,
 ): Promise<void> {
-  const buffer = new Uint8Array(Math.min(1 << 20, from.byteLength));
-  for (let done = 0; done < from.byteLength; done += buffer.length) {
-    const piece = buffer.subarray(0, from.byteLength - done);
-    await readFully(from.handle, from.file, piece, from.offset + done);
+  let at = position;
+  for await (const piece of readRange(from)) {
     onPiece?.(piece);
-    await writeFully(to, piece, position + done);
+    await writeFully(to, piece, at);
+    at += piece.length;
   }
 }
 
@@ -64,23 +75,33 @@ export class DirectOutput {
     return new DirectOutput(plain, direct);
   }
 
-  /** Writes pieces one behind the other from `position` on; the next one is asked for while the last is on its way. */
+  /** Writes pieces one behind the other from `position` on; the next ones are asked for while the last are on their way. */
   async write(pieces: AsyncIterable<Uint8Array | FileRange>, position: number): Promise<void> {
     let slab = takeSlab();
-    let other = takeSlab();
     // The slab lies in memory as its bytes will in the file: both at the same distance from a block's beginning.
     let start = position % BLOCK;
     let end = start;
     let slabAt = position - start;
-    let underWay: Promise<void> = Promise.resolve();
+    const underWay = new Set<Promise<void>>();
+    let problem: { error: unknown } | undefined;
+    const send = (full: Uint8Array, from: number, to: number, at: number): void => {
+      const writing = this.writeSlab(full, from, to, at)
+        .catch((error: unknown) => {
+          problem ??= { error };
+        })
+        .finally(() => {
+          underWay.delete(writing);
+          spareSlabs.push(full);
+        });
+      underWay.add(writing);
+    };
     const flush = async (): Promise<void> => {
-      await underWay;
-      underWay = this.writeSlab(slab, start, end, slabAt);
-      // It is awaited at the next flush: until then its failure is not a rejection that nobody handles.
-      underWay.catch(() => undefined);
-      [slab, other] = [other, slab];
+      send(slab, start, end, slabAt);
       slabAt += end;
       start = end = 0;
+      while (underWay.size >= WRITES_AT_ONCE) await Promise.race(underWay);
+      slab = takeSlab();
+      if (problem) throw problem.error;
     };
     try {
       for await (const piece of pieces) {
@@ -96,9 +117,10 @@ export class DirectOutput {
       }
       if (end > start) await flush();
     } finally {
-      await underWay;
-      spareSlabs.push(slab, other);
+      await Promise.all(underWay);
+      spareSlabs.push(slab);
     }
+    if (problem) throw problem.error;
   }
 
   /** To be called before the plain handle is closed. */

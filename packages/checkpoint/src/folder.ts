@@ -178,6 +178,11 @@ export class CheckpointReader {
     return this.reader(name).readFloat32(name);
   }
 
+  /** As `SafetensorsReader.float32Chunks`. */
+  float32Chunks(name: string): AsyncGenerator<Float32Array, undefined, undefined> {
+    return this.reader(name).float32Chunks(name);
+  }
+
   readInt32(name: string): Promise<Int32Array> {
     return this.reader(name).readInt32(name);
   }

@@ -10,6 +10,19 @@ import { malformed, otherBytes, unreadable } from './problems';
 import type { TensorSource } from './writer';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
+/** Used again and again: memory beside JavaScript's own heap makes it collect garbage. */
+const spareBuffers: ArrayBuffer[] = [];
+
+/** Small ones are not worth keeping. */
+const isKept = (bytes: number): boolean => bytes >= 1 << 16 && bytes <= DEFAULT_CHUNK_BYTES;
+
+const takeBuffer = (bytes: number): ArrayBuffer =>
+  isKept(bytes) ? (spareBuffers.pop() ?? new ArrayBuffer(DEFAULT_CHUNK_BYTES)) : new ArrayBuffer(bytes);
+
+function giveBack(buffers: readonly ArrayBuffer[]): void {
+  spareBuffers.push(...buffers.filter(({ byteLength }) => byteLength === DEFAULT_CHUNK_BYTES));
+}
+
 /** As much as a disk copies between two signs of progress. */
 const DEFAULT_RANGE_BYTES = 32 << 20;
 
@@ -103,10 +116,10 @@ export class SafetensorsReader {
       );
     }
     const size = Math.min(byteLength, Math.max(width, Math.floor(chunkBytes / width) * width));
-    const buffers: Uint8Array[] = [];
+    const buffers: ArrayBuffer[] = [];
     const read = async (start: number): Promise<Uint8Array> => {
-      const buffer = (buffers[(start / size) % 2] ??= new Uint8Array(Math.min(size, byteLength - start)));
-      const chunk = buffer.subarray(0, Math.min(size, byteLength - start));
+      const buffer = (buffers[(start / size) % 2] ??= takeBuffer(size));
+      const chunk = new Uint8Array(buffer, 0, Math.min(size, byteLength - start));
       await readFully(this.handle, this.file, chunk, this.info(name).offset + start);
       return chunk;
     };
@@ -127,6 +140,23 @@ export class SafetensorsReader {
     } finally {
       // Whoever stops half-way may close the file next.
       await ahead?.catch(() => undefined);
+      giveBack(buffers);
+    }
+    return undefined;
+  }
+
+  /** The tensor widened to float32, in order, in pieces that hold their values until the next one. Throws as `readFloat32`. */
+  async *float32Chunks(name: string): AsyncGenerator<Float32Array, undefined, undefined> {
+    const { dtype, byteLength } = this.floats(name);
+    const width = storedWidth(dtype);
+    // No more values than fit into a buffer when they are wide.
+    const chunkBytes = (DEFAULT_CHUNK_BYTES / 4) * Math.min(4, width);
+    const wide = dtype === 'F32' ? undefined : takeBuffer(Math.min(DEFAULT_CHUNK_BYTES, (byteLength / width) * 4));
+    try {
+      for await (const chunk of this.chunks(name, chunkBytes))
+        yield toFloat32(chunk, dtype, wide && new Float32Array(wide, 0, chunk.length / width));
+    } finally {
+      if (wide) giveBack([wide]);
     }
     return undefined;
   }
@@ -148,14 +178,8 @@ export class SafetensorsReader {
 
   /** The tensor widened to float32. Throws CheckpointError naming file and tensor when it holds no floats. */
   async readFloat32(name: string): Promise<Float32Array> {
-    const { dtype, shape, byteLength } = this.info(name);
+    const { dtype, byteLength } = this.floats(name);
     const width = storedWidth(dtype);
-    if (!isFloatDtype(dtype)) {
-      throw new CheckpointError(
-        `${this.file}: tensor "${name}" holds ${describeTensor({ dtype, shape })}; expected F32, F16 or BF16.`,
-        { code: 'checkpoint.dtype' },
-      );
-    }
     const values = new Float32Array(byteLength / width);
     if (width > 4) {
       let at = 0;
@@ -178,6 +202,15 @@ export class SafetensorsReader {
 
   async close(): Promise<void> {
     await this.handle.close();
+  }
+
+  private floats(name: string): TensorInfo {
+    const info = this.info(name);
+    if (isFloatDtype(info.dtype)) return info;
+    throw new CheckpointError(
+      `${this.file}: tensor "${name}" holds ${describeTensor(info)}; expected F32, F16 or BF16.`,
+      { code: 'checkpoint.dtype' },
+    );
   }
 
   private async fill(name: string, target: Uint8Array, start: number): Promise<void> {

@@ -4,6 +4,7 @@ import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { makeOneFolder, removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from './atomic';
 import { digestOf } from './digest';
 import { CheckpointReader, CONFIG_FILE, exists } from './folder';
+import { sourceBytes } from './header';
 import { jsonText, readJsonObject, writeSmallFile } from './json';
 import { listSnapshots, stepOf } from './list-snapshots';
 import {
@@ -23,6 +24,9 @@ import { inOrder, writeSafetensorsInto, type TensorSource } from './writer';
 
 /** Of trainer.json; raised when it changes its meaning. */
 const VERSION = 1;
+
+/** The files of small models may be read again soon, by an evaluation say; nobody keeps the others in the system's cache. */
+const STREAMED_FROM_BYTES = 64 << 20;
 
 /** Everything that a run needs to go on: a checkpoint folder that other tools load, and what only the trainer reads. */
 export interface Snapshot {
@@ -49,7 +53,9 @@ class Recorder {
   };
 
   async tensors(file: string, sources: readonly TensorSource[], concurrency?: number): Promise<void> {
-    const digests = await writeSafetensorsInto(file, sources, inOrder(sources, concurrency), { digests: this.digests });
+    const bytes = sources.reduce((sum, source) => sum + sourceBytes(source), 0);
+    const options = { digests: this.digests, streams: bytes >= STREAMED_FROM_BYTES };
+    const digests = await writeSafetensorsInto(file, sources, inOrder(sources, concurrency), options);
     this.files.set(this.name(file), { bytes: (await stat(file)).size, ...digests });
   }
 

@@ -2,7 +2,7 @@ import { CheckpointError, GraftError } from '@graft/engine';
 import { open, type FileHandle } from 'node:fs/promises';
 import { WriteProblem, writeFileAtomically } from './atomic';
 import { crc32, digestOf, formatDigest } from './digest';
-import { copyRange, DirectOutput, FileRange } from './direct';
+import { copyRange, DirectOutput, FileRange, readRange } from './direct';
 import { buildHeader, describeTensor, sourceBytes, type TensorSpec } from './header';
 import type { TensorDigests } from './manifest';
 import { writeFully } from './positional';
@@ -21,9 +21,9 @@ export interface TensorSource extends TensorSpec {
 export interface SafetensorsOptions {
   /** Texts that go with the file. Default `{ format: 'pt' }`, which other readers expect. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** The file is large and written from other files: what comes in pieces goes past the system's cache. Default false. */
+  /** The file is large, and nobody reads it soon: it goes past the system's cache. Default false. */
   readonly streams?: boolean;
-  /** Digests are computed beside the writing; a tensor's bytes then come in order. Default false. */
+  /** Digests are computed beside the writing; each tensor's bytes then come in order. Default false. */
   readonly digests?: boolean;
 }
 
@@ -51,7 +51,7 @@ export class SafetensorsWriter {
     private readonly handle: FileHandle,
     private readonly places: ReadonlyMap<string, Place>,
     private readonly fileBytes: number,
-    /** Where tensors that come in pieces go, past the system's cache. */
+    /** Where whole tensors go, past the system's cache. */
     private readonly direct: DirectOutput | undefined,
     /** Of the header; undefined where digests are not asked for. */
     private readonly headerDigest: string | undefined,
@@ -74,7 +74,7 @@ export class SafetensorsWriter {
     } catch (cause) {
       throw new WriteProblem(file, header.fileBytes, cause);
     }
-    const direct = streams && !digests ? await DirectOutput.open(file, handle, header.fileBytes) : undefined;
+    const direct = streams ? await DirectOutput.open(file, handle, header.fileBytes) : undefined;
     const writer = new SafetensorsWriter(
       file,
       handle,
@@ -97,7 +97,7 @@ export class SafetensorsWriter {
     const place = this.place(name);
     checkPiece(place.spec, data, start);
     const position = place.offset + start;
-    const digest = this.digestInto(place, data, start);
+    const digest = this.digestInto(name, data, start);
     await this.attempt(async () => {
       if (data instanceof FileRange) return copyRange(data, this.handle, position, digest);
       const bytes = asBytes(data);
@@ -113,36 +113,64 @@ export class SafetensorsWriter {
 
   /** Writes all of a tensor. */
   async write(source: TensorSource): Promise<void> {
-    const data = source.data();
-    if (!isChunked(data)) return this.writeAt(source.name, await data);
-    const { spec, offset, written } = this.place(source.name);
+    if (this.direct) return this.stream(this.direct, [source]);
     let at = 0;
-    if (!this.direct) {
-      for await (const piece of data) {
-        await this.writeAt(source.name, piece, at);
-        at += piece.byteLength;
-      }
-      return;
+    for await (const piece of piecesOf(source)) {
+      await this.writeAt(source.name, piece, at);
+      at += piece.byteLength;
     }
-    const direct = this.direct;
+  }
+
+  /** Writes tensors that lie one behind the other in the file, in that order: in one stream, where the file is one that streams. */
+  async writeAll(sources: readonly TensorSource[]): Promise<void> {
+    if (this.direct) return this.stream(this.direct, sources);
+    for (const source of sources) await this.write(source);
+  }
+
+  private async stream(direct: DirectOutput, sources: readonly TensorSource[]): Promise<void> {
+    if (sources.length === 0) return;
     let sourceProblem: { error: unknown } | undefined;
+    const checked = this.checkedPieces(sources);
     const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
       try {
-        for await (const piece of data) {
-          checkPiece(spec, piece, at);
-          yield piece instanceof FileRange ? piece : asBytes(piece);
-          at += piece.byteLength;
-        }
+        yield* checked;
       } catch (error) {
         sourceProblem = { error };
         throw error;
       }
     };
-    await this.attempt(() => direct.write(pieces(), offset)).catch((error: unknown) => {
+    await this.attempt(() => direct.write(pieces(), this.place(sources[0].name).offset)).catch((error: unknown) => {
       // What its source could not give is no failed write.
       throw sourceProblem ? sourceProblem.error : error;
     });
-    written.push([0, at]);
+  }
+
+  /** The bytes of tensors that follow each other, digested. Throws for a tensor that is too long or too short. */
+  private async *checkedPieces(sources: readonly TensorSource[]): AsyncGenerator<Uint8Array | FileRange> {
+    let position = this.place(sources[0].name).offset;
+    for (const source of sources) {
+      const { spec, offset, written } = this.place(source.name);
+      if (offset !== position) throw outOfOrder(source.name, 'writing in one stream');
+      let at = 0;
+      for await (const piece of piecesOf(source)) {
+        checkPiece(spec, piece, at);
+        const digest = this.digestInto(source.name, piece, at);
+        if (!(piece instanceof FileRange)) {
+          const bytes = asBytes(piece);
+          digest?.(bytes);
+          yield bytes;
+        } else if (!digest) yield piece;
+        else
+          for await (const bytes of readRange(piece)) {
+            digest(bytes);
+            yield bytes;
+          }
+        at += piece.byteLength;
+      }
+      if (at !== sourceBytes(spec)) throw sizeProblem(spec, `${at} were given`);
+      written.push([0, at]);
+      position += at;
+    }
   }
 
   /**
@@ -170,12 +198,10 @@ export class SafetensorsWriter {
   }
 
   /** Digests the bytes of a piece; undefined where digests are not asked for. */
-  private digestInto(place: Place, data: TensorData, start: number): ((bytes: Uint8Array) => void) | undefined {
+  private digestInto(name: string, data: TensorData, start: number): ((bytes: Uint8Array) => void) | undefined {
     if (this.headerDigest === undefined) return undefined;
-    if (start !== place.digested)
-      throw new CheckpointError(`Tensor "${place.spec.name}" was not given in order, which its digest needs.`, {
-        code: 'checkpoint.digest-order',
-      });
+    const place = this.place(name);
+    if (start !== place.digested) throw outOfOrder(name, 'its digest');
     place.digested += data.byteLength;
     return (bytes) => {
       place.crc = crc32(bytes, place.crc);
@@ -209,8 +235,10 @@ function checkPiece(spec: TensorSpec, data: TensorData, start: number): void {
 const asBytes = (data: Exclude<TensorData, FileRange>): Uint8Array =>
   new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
-function isChunked(data: ReturnType<TensorSource['data']>): data is AsyncIterable<TensorData> {
-  return Symbol.asyncIterator in data;
+async function* piecesOf(source: TensorSource): AsyncGenerator<TensorData> {
+  const data = source.data();
+  if (Symbol.asyncIterator in data) yield* data;
+  else yield await data;
 }
 
 /** Typed numbers are stored as they are: under another dtype's name they would be read as nonsense. */
@@ -223,6 +251,12 @@ function checkKind(spec: TensorSpec, data: TensorData): void {
   throw new CheckpointError(`Tensor "${spec.name}" is to be stored as ${spec.dtype}, but its data are a ${kind}.`, {
     code: 'checkpoint.dtype',
     hint: 'Convert them with fromFloat32.',
+  });
+}
+
+function outOfOrder(name: string, what: string): CheckpointError {
+  return new CheckpointError(`Tensor "${name}" was not given in order, which ${what} needs.`, {
+    code: 'checkpoint.digest-order',
   });
 }
 
@@ -260,6 +294,7 @@ export function inOrder(
 ): (writer: SafetensorsWriter) => Promise<void> {
   return async (writer) => {
     let failed = false;
+    if (concurrency <= 1) return writer.writeAll(sources);
     const work = async (queue: Iterator<TensorSource, void>): Promise<void> => {
       try {
         for (let next = queue.next(); !next.done && !failed; next = queue.next()) await writer.write(next.value);
@@ -268,8 +303,8 @@ export function inOrder(
         throw error;
       }
     };
-    const beside = concurrency > 1 ? sources.filter(({ computed }) => computed) : [];
-    const others = (concurrency > 1 ? sources.filter(({ computed }) => !computed) : sources).values();
+    const beside = sources.filter(({ computed }) => computed);
+    const others = sources.filter(({ computed }) => !computed).values();
     // All of them are waited for: whoever fails closes the file next.
     const results = await Promise.allSettled([
       ...Array.from({ length: concurrency }, () => work(others)),

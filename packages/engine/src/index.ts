@@ -19,6 +19,7 @@ export {
 export * from './collectives';
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
+export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
 export { random, type RandomKey } from './random';
 export { after, innerGradients, recomputed, valueAndGradients, withGradient, withoutGradient } from './gradients';
 export type { OperationProfile } from './jit/profile';

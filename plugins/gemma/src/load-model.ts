@@ -1,6 +1,6 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError, type Parameters } from '@graft/core';
-import { packBfloat16, tf } from '@graft/engine';
+import { packBfloat16, tensorOfPieces, tf } from '@graft/engine';
 import { checkSharedTable } from './adapt-plan';
 import { parseCheckpointConfig, readModelConfig, type GemmaConfig, type GemmaOptions } from './config';
 import { storedName } from './declared-tensors';
@@ -62,8 +62,8 @@ export async function* readParameters(
   }
 }
 
-const readWide = async (reader: CheckpointReader, name: string, shape: readonly number[]): Promise<tf.Tensor> =>
-  tf.tensor(await reader.readFloat32(name), [...shape], 'float32');
+const readWide = (reader: CheckpointReader, name: string, shape: readonly number[]): Promise<tf.Tensor> =>
+  tensorOfPieces({ shape, dtype: 'float32' }, reader.float32Chunks(name));
 
 /** int32 [rows, width / 2]: bytes as they are where they are bfloat16 already. */
 async function readPacked(

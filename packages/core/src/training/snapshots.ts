@@ -10,7 +10,7 @@ import {
   TEMPORARY_PREFIX,
   type TensorSource,
 } from '@graft/checkpoint';
-import { CheckpointError, tf } from '@graft/engine';
+import { CheckpointError, readPieces, tensorOfPieces, tf } from '@graft/engine';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
@@ -43,20 +43,21 @@ function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refus
     name,
     dtype: tensor.dtype === 'int32' ? 'I32' : 'F32',
     shape: tensor.shape,
-    data: async () => {
-      const values = await valuesOf(tensor);
-      refuse?.(name, values);
-      return values;
+    async *data() {
+      for await (const values of piecesOf(tensor)) {
+        refuse?.(name, values);
+        yield values;
+      }
     },
   }));
 }
 
-async function valuesOf(stored: StoredTensor): Promise<Float32Array | Int32Array> {
-  if (!('fetch' in stored)) return (await stored.data()) as Float32Array | Int32Array;
+async function* piecesOf(stored: StoredTensor): AsyncGenerator<Float32Array | Int32Array> {
+  if (!('fetch' in stored)) return yield* readPieces(stored);
   // Only now: one of them at a time is here.
   const tensor = await stored.fetch();
   try {
-    return (await tensor.data()) as Float32Array | Int32Array;
+    yield* readPieces(tensor);
   } finally {
     tensor.dispose();
   }
@@ -67,10 +68,17 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
   const checked = new Set(trained);
   return (name, values) => {
     if (!checked.has(name)) return;
-    let sum = 0;
-    // float32 numbers cannot overflow a float64: their sum is finite if they all are.
-    for (let i = 0; i < values.length; i++) sum += values[i];
-    if (Number.isFinite(sum)) return;
+    // float32 numbers cannot overflow a float64: their sums are finite if they all are. Four of them, as one waits for itself.
+    let [a, b, c, d] = [0, 0, 0, 0];
+    let i = 0;
+    for (const end = values.length - 3; i < end; i += 4) {
+      a += values[i];
+      b += values[i + 1];
+      c += values[i + 2];
+      d += values[i + 3];
+    }
+    for (; i < values.length; i++) a += values[i];
+    if (Number.isFinite(a + b + c + d)) return;
     const value = values.find((one) => !Number.isFinite(one));
     throw new TrainingError(
       `After step ${state.step} ${what} "${name}" holds ${value}, and training stopped. ${lastGood(before)}`,
@@ -188,7 +196,7 @@ export async function findSnapshot(checkpoints: string, expected: Expected): Pro
   });
 }
 
-type Reader = Pick<CheckpointReader, 'readFloat32' | 'readInt32' | 'close'> & {
+type Reader = Pick<CheckpointReader, 'float32Chunks' | 'readInt32' | 'close'> & {
   readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: string }>;
 };
 
@@ -200,6 +208,32 @@ interface Wanted {
 
 /** Looks at each tensor when it has been read, and says whether it stays. */
 type Deal<W extends Wanted> = (wanted: W, tensor: tf.Tensor) => Promise<boolean>;
+
+/** Tensors on their way from the disk while one is used: it stands still otherwise. */
+const READ_AHEAD = 3;
+
+/** The tensors that `read` gives, in order; each belongs to whoever gets it. */
+async function* readAhead<W>(
+  wanted: readonly W[],
+  read: (one: W) => Promise<tf.Tensor>,
+): AsyncGenerator<readonly [W, tf.Tensor]> {
+  const onTheirWay: Promise<tf.Tensor>[] = [];
+  try {
+    for (const [i, one] of wanted.entries()) {
+      while (onTheirWay.length <= READ_AHEAD && i + onTheirWay.length < wanted.length) {
+        const next = read(wanted[i + onTheirWay.length]);
+        // It is awaited when its turn comes: until then its failure is not a rejection that nobody handles.
+        next.catch(() => undefined);
+        onTheirWay.push(next);
+      }
+      yield [one, await onTheirWay.shift()!];
+    }
+  } finally {
+    // Whoever stops half-way closes the reader next, and never sees these.
+    const left = await Promise.allSettled(onTheirWay);
+    for (const tensor of left) if (tensor.status === 'fulfilled') tensor.value.dispose();
+  }
+}
 
 /** Exactly the tensors that are wanted; the reader is closed. Throws CheckpointError, leaving no tensor, if they differ. */
 async function readTensors<W extends Wanted>(
@@ -216,17 +250,19 @@ async function readTensors<W extends Wanted>(
       hint: 'Resume with the config that the run was started with.',
     });
   try {
-    for (const place of wanted) {
-      const { name, shape, dtype } = place;
+    const read = async ({ name, shape, dtype }: W): Promise<tf.Tensor> => {
       const info = reader.tensors.get(name);
       if (!info) throw mismatch(name, 'is missing');
       if (info.shape.join() !== shape.join())
         throw mismatch(name, `has shape [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
-      const values = dtype === 'int32' ? await reader.readInt32(name) : await reader.readFloat32(name);
-      tensors[name] = tf.tensor(values, [...shape], dtype);
-      if (!deal || (await deal(place, tensors[name]))) continue;
-      tensors[name].dispose();
-      delete tensors[name];
+      if (dtype === 'int32') return tf.tensor(await reader.readInt32(name), [...shape], dtype);
+      return tensorOfPieces({ shape, dtype }, reader.float32Chunks(name));
+    };
+    for await (const [place, tensor] of readAhead(wanted, read)) {
+      tensors[place.name] = tensor;
+      if (!deal || (await deal(place, tensor))) continue;
+      tensor.dispose();
+      delete tensors[place.name];
     }
     for (const name of reader.tensors.keys()) if (!known.has(name)) throw mismatch(name, 'is unknown to the run');
     return tensors;

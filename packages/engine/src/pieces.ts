@@ -1,0 +1,106 @@
+import { EngineError } from './errors';
+import { copyNative } from './native/api';
+import type { GraftBackend } from './native/backend';
+import type { KoffiBinding } from './native/binding';
+import { TF } from './native/dtypes';
+import { tf } from './tf';
+
+/** Of a tensor to be made. */
+export interface PiecewiseTensor {
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32';
+}
+
+/** The native side of the engine in use; undefined on the portable one. */
+function nativeSide(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
+  if (tf.getBackend() !== 'tensorflow') return undefined;
+  const backend = tf.backend() as unknown as GraftBackend;
+  return { backend, binding: backend.binding as unknown as KoffiBinding };
+}
+
+/** Copied at a time: what is done with a piece finds it in the processor's cache. */
+const PIECE_BYTES = 1 << 20;
+
+/** Used again and again: memory beside JavaScript's own heap makes it collect garbage. */
+const spare: ArrayBuffer[] = [];
+
+/**
+ * The values of a float32 or int32 tensor in order, without a copy of them all, which for as many tensors as a model has
+ * costs more time in collecting garbage than in copying. A piece holds its values only until the next one is asked for.
+ * Waits for values that are still being made. Throws EngineError for a tensor that has been disposed.
+ */
+export async function* readPieces(tensor: tf.Tensor): AsyncGenerator<Float32Array | Int32Array> {
+  const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeSide() : undefined;
+  if (!native) return yield (await tensor.data()) as Float32Array | Int32Array;
+  const lent = await native.binding.runtime.lend(native.backend.nativeOf(tensor.dataId, 'reading a tensor'));
+  const buffer = spare.pop() ?? new ArrayBuffer(PIECE_BYTES);
+  try {
+    const Values = tensor.dtype === 'float32' ? Float32Array : Int32Array;
+    for (let done = 0; done < 4 * tensor.size; done += PIECE_BYTES) {
+      const bytes = Math.min(PIECE_BYTES, 4 * tensor.size - done);
+      copyNative(new Uint8Array(buffer), lent.data + BigInt(done), bytes);
+      yield new Values(buffer, 0, bytes / 4);
+    }
+  } finally {
+    spare.push(buffer);
+    lent.release();
+  }
+}
+
+/**
+ * A tensor of the values that pieces give in order, each copied before the next one is asked for. The caller owns it. Throws
+ * EngineError where they are too many or too few.
+ */
+export async function tensorOfPieces(
+  { shape, dtype }: PiecewiseTensor,
+  pieces: AsyncIterable<Float32Array | Int32Array>,
+): Promise<tf.Tensor> {
+  const size = tf.util.sizeFromShape([...shape]);
+  const { place, finish, abandon } = begin({ shape, dtype }, size);
+  try {
+    let done = 0;
+    for await (const piece of pieces) {
+      if (done + piece.length > size) throw wrongLength(shape, size, `at least ${done + piece.length}`);
+      place(piece, done);
+      done += piece.length;
+    }
+    if (done < size) throw wrongLength(shape, size, String(done));
+  } catch (error) {
+    abandon();
+    throw error;
+  }
+  return finish();
+}
+
+interface Unfinished {
+  /** Copies values to their place, counted from the tensor's beginning. */
+  readonly place: (values: Float32Array | Int32Array, from: number) => void;
+  readonly finish: () => tf.Tensor;
+  readonly abandon: () => void;
+}
+
+function begin({ shape, dtype }: PiecewiseTensor, size: number): Unfinished {
+  const native = nativeSide();
+  if (!native) {
+    const values = dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
+    return {
+      place: (piece, from) => values.set(piece, from),
+      finish: () => tf.tensor(values, [...shape], dtype),
+      abandon: () => undefined,
+    };
+  }
+  const { backend, binding } = native;
+  const empty = binding.runtime.emptyTensor([...shape], dtype === 'int32' ? TF.INT32 : TF.FLOAT);
+  return {
+    place: ({ buffer, byteOffset, byteLength }, from) =>
+      copyNative(empty.data + BigInt(4 * from), new Uint8Array(buffer, byteOffset, byteLength), byteLength),
+    finish: () => backend.wrap(binding.adopt(empty.finish())),
+    abandon: () => empty.abandon(),
+  };
+}
+
+function wrongLength(shape: readonly number[], expected: number, got: string): EngineError {
+  return new EngineError(`A tensor [${shape.join(', ')}] has ${expected} values, but ${got} were given.`, {
+    code: 'engine.tensor-size',
+  });
+}
