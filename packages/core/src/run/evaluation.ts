@@ -55,7 +55,7 @@ export async function runEvaluation(
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
-  if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: (text) => logger.info(text) });
+  if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: (text) => logger.warn(text) });
   const owned = new Owned(logger);
   const seconds = (config.train?.loader ?? LoaderSection.parse({})).warnAfterSeconds;
   const stopWatching = watchCalls(seconds, (sentence) => logger.warn(sentence));

@@ -105,7 +105,9 @@ async function lead(
   const say = (text: string): void => (quiet ? undefined : logger.info(text));
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, config.name, written));
-  if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: say });
+  // Half a minute of silence is more than `quiet` asks for.
+  const onWatch = (text: string): void => logger.warn(text);
+  if (found) await found.claim({ check: () => checkResumable(config, found), onWatch });
   let trackers: Trackers | undefined;
   try {
     say(`${found ? 'Resuming' : 'Run'} ${folder.path}`);

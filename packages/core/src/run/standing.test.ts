@@ -100,10 +100,28 @@ describe('a damaged newest checkpoint', () => {
     const { logger, said } = listening();
     expect(await run(runs, { resume: id, fromLastGood: true, logger })).toMatchObject({ folder, steps: 10 });
     expect(said[0]).toMatch(/^Skipped step-6: .*It is called step-6\.damaged now; remove it when you like\.$/);
-    expect(said[1]).toBe('Steps 5 to 6 are done again; metrics.jsonl keeps the 4 before them.');
+    expect(said[1]).toBe('Steps 5 to 6 are done again; metrics.jsonl keeps the 4 before.');
     expect(said[2]).toBe(`Every byte of ${join(folder, 'checkpoints', 'step-4')} is as it was written.`);
     expect(losses(folder)).toEqual(whole);
     expect(readdirSync(join(folder, 'checkpoints')).sort()).toEqual(['step-10', 'step-6', 'step-6.damaged', 'step-8']);
+  });
+
+  it('the older one that is named is whole to the last byte, though its trainer.json is as it was', async () => {
+    const { runs, folder, id } = await stopped();
+    DAMAGE['a bit of the model'](join(folder, 'checkpoints', 'step-6'));
+    DAMAGE['a bit of the optimizer'](join(folder, 'checkpoints', 'step-4'));
+    expect((await failureOf(run(runs, { resume: id }))).message).toMatch(/; the run can go on from step-2\.$/);
+  });
+
+  it('one that is whole, but further than metrics.jsonl, is not called damaged', async () => {
+    const { runs, folder, id } = await stopped();
+    const metrics = join(folder, 'metrics.jsonl');
+    writeFileSync(metrics, `${readFileSync(metrics, 'utf8').split('\n').slice(0, 5).join('\n')}\n`);
+    const { logger, said } = listening();
+    await run(runs, { resume: id, fromLastGood: true, logger });
+    expect(said[0]).toMatch(/^Skipped step-6: .* ends after 5 lines, .*It is called step-6\.unused now/);
+    expect(said[1]).toBe('Step 5 is done again; metrics.jsonl keeps the 4 before.');
+    expect(losses(folder)).toEqual(whole);
   });
 
   it('nothing is set aside where none is whole', async () => {

@@ -11,8 +11,10 @@ import { checkLines, countLines } from './metrics';
 
 type Say = (text: string) => void;
 
-/** The end of the name that a damaged checkpoint gets: nothing takes it for one of the run's any more. */
+/** Ends of the names that checkpoints get which a run cannot go on from: nothing takes them for the run's any more. */
 const DAMAGED = '.damaged';
+/** The checkpoint is whole, but the rest of the run does not reach so far. */
+const UNUSED = '.unused';
 
 /**
  * Sees, before anything of a run is changed, that it can go on where it stands: that its newest checkpoint fits the folder's
@@ -42,19 +44,21 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
   const { expected, say } = standing(config, logger);
   const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
   if (newestFirst.length === 0) return refuseToStartOver(folder);
-  const skipped: { folder: string; reason: string }[] = [];
+  const skipped: Skipped[] = [];
   for (const { folder: snapshot, step } of newestFirst) {
+    let ending = DAMAGED;
     try {
       const manifest = await verifySnapshot(snapshot);
       await readTrainerState(snapshot, expected, manifest);
+      ending = UNUSED;
       await checkLines(folder.metricsFile, step);
-      for (const other of skipped) await setAside(other.folder, other.reason, say);
+      for (const other of skipped) await setAside(other, say);
       await keepSteps(folder, step, say);
       say(manifest.hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
       return;
     } catch (error) {
       if (!(error instanceof GraftError)) throw error;
-      skipped.push({ folder: snapshot, reason: error.message });
+      skipped.push({ folder: snapshot, reason: error.message, ending });
     }
   }
   throw new CheckpointError(
@@ -93,10 +97,17 @@ async function refuseToStartOver(folder: RunFolder): Promise<void> {
   });
 }
 
+interface Skipped {
+  readonly folder: string;
+  readonly reason: string;
+  /** Of the name that it gets. */
+  readonly ending: string;
+}
+
 /** Gives a checkpoint a name that is not a checkpoint's. */
-async function setAside(snapshot: string, reason: string, say: Say): Promise<void> {
-  let name = `${snapshot}${DAMAGED}`;
-  for (let more = 2; await isThere(name); more++) name = `${snapshot}${DAMAGED}-${more}`;
+async function setAside({ folder: snapshot, reason, ending }: Skipped, say: Say): Promise<void> {
+  let name = `${snapshot}${ending}`;
+  for (let more = 2; await isThere(name); more++) name = `${snapshot}${ending}-${more}`;
   await rename(snapshot, name);
   await syncFolder(dirname(snapshot));
   say(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
@@ -105,6 +116,7 @@ async function setAside(snapshot: string, reason: string, say: Say): Promise<voi
 /** What the run did after that step is done again. */
 async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<void> {
   const lines = await countLines(folder.metricsFile);
-  if (lines > step) say(`Steps ${step + 1} to ${lines} are done again; metrics.jsonl keeps the ${step} before them.`);
+  const again = lines === step + 1 ? `Step ${lines} is` : `Steps ${step + 1} to ${lines} are`;
+  if (lines > step) say(`${again} done again; metrics.jsonl keeps the ${step} before.`);
   if (folder.record.steps > step) await folder.update({ steps: step });
 }

@@ -7,6 +7,7 @@ import {
   saveSnapshot,
   snapshotFolder,
   stepOf,
+  verifySnapshot,
   TEMPORARY_PREFIX,
   type TensorSource,
 } from '@graft/checkpoint';
@@ -141,7 +142,7 @@ export async function withWayOut(error: unknown, folder: string): Promise<unknow
   let next: string | undefined;
   while (next === undefined && others.length > 0) {
     const { folder: candidate } = others.pop()!;
-    if (await looksWhole(candidate, metrics)) next = basename(candidate);
+    if (await isWhole(candidate, metrics)) next = basename(candidate);
   }
   const run = basename(dirname(dirname(folder)));
   const { message, code, exitCode } = error;
@@ -153,10 +154,10 @@ export async function withWayOut(error: unknown, folder: string): Promise<unknow
   return new CheckpointError(`${message.replace(/\.$/, '')}; ${then}.`, { code, exitCode, hint, cause: error });
 }
 
-/** As far as can be seen without reading its tensors. */
-async function looksWhole(folder: string, metricsFile: string): Promise<boolean> {
+/** Whether a run can go on from it, to the last byte: what an error promises is so. */
+async function isWhole(folder: string, metricsFile: string): Promise<boolean> {
   try {
-    await loadSnapshotState(folder);
+    await loadSnapshotState(folder, await verifySnapshot(folder));
     await checkLines(metricsFile, stepOf(basename(folder))!);
     return true;
   } catch {
