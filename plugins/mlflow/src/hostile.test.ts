@@ -141,7 +141,7 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
     trackingUri: `http://ann:pass-canary@127.0.0.1:${server.port}/`,
     flushSeconds: 0.05,
     timeoutSeconds: 1,
-    finishSeconds: 2,
+    finishSeconds: 0.5,
   };
   const before = process.memoryUsage().arrayBuffers;
   const sender = new MlflowTracker(options, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
