@@ -1,5 +1,8 @@
 /** JSON as a tree that can say what JavaScript's values cannot: a key twice, 1e999, 20,000 lists in each other. */
 
+/** Objects and lists within each other that Graft reads (docs/security.md). */
+const DEEPEST = 500;
+
 /* eslint-disable no-control-regex -- JSON's texts have no control characters */
 /** `{ object: [[key, node]] }`, `{ list: [node] }` or `{ raw: text }`; keys are raw as well. Throws SyntaxError. */
 export function parseTree(text) {
@@ -35,7 +38,7 @@ export function parseTree(text) {
     return items;
   };
   const value = (depth) => {
-    if (depth > 900) throw new SyntaxError('too deep');
+    if (depth >= DEEPEST && /[[{]/.test(text[at] ?? '')) throw new SyntaxError('too deep');
     if (text[at] === '{') {
       expect('{');
       return {

@@ -17,7 +17,7 @@ const MESSAGES = [
 export default {
   what: 'chat templates: chat_template.jinja, tokenizer_config.json',
   ownWords:
-    /Cannot (perform operation \S+ on undefined values|call something that is not a function|access property with non-\S+)|'\w+' object is not iterable/,
+    /Cannot (perform operation \S+ on undefined values|call something that is not a function|access property with non-\S+)|Slice \w+ must be numeric or undefined|'\w+' object is not iterable/,
   seeds: async () => [
     { 'chat_template.jinja': Buffer.from(GEMMA) },
     { 'chat_template.jinja': Buffer.from(LARGE) },
