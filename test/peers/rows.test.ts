@@ -3,11 +3,11 @@ import { DataError, ExactNumber } from '@graft/core';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeText } from '../../plugins/text/src/file-bytes';
-import { PieceReader } from '../../plugins/text/src/pieces';
-import { openRows } from '../../plugins/text/src/open-rows';
-import type { Row, Rows } from '../../plugins/text/src/rows';
-import { textReader } from '../../plugins/text/src/template';
+import { decodeText } from '../../plugins/text/src/files/file-bytes';
+import { PieceReader } from '../../plugins/text/src/files/pieces';
+import { openRows } from '../../plugins/text/src/rows/open-rows';
+import type { Row, Rows } from '../../plugins/text/src/rows/rows';
+import { textReader } from '../../plugins/text/src/rows/template';
 import { describeIf, temporaryFolder } from '../support';
 import { hasModules, PYTHON } from '../support/peers';
 

@@ -29,7 +29,7 @@ const draw = (below: number): number => (state = (state * 48271) % 0x7fffffff) %
 /** Stretches of real text, and mixtures of what is hard. */
 function texts(): string[] {
   const read = (file: string): string => readFileSync(join(ROOT, file), 'utf8');
-  const real = [read('README.md'), read('docs/data.md'), read('plugins/text/src/word-counts.ts'), read('package.json')];
+  const real = [read('README.md'), read('docs/data.md'), read('plugins/text/src/tokenizers/training/word-counts.ts'), read('package.json')];
   const hard = [' ', '  ', '     ', '\n', '\n\n', '\r\n', '\t', '▁', '▁▁', 'the', ' self', '.', '(', 'don’t', '12', '²', '½'];
   hard.push('<eos>', '<start_of_turn>', 'user', '<end_of_turn>', '<unused3>', '<0x41>', '<', '>', '==', '—', '\ufeff', '\0');
   hard.push('é', 'e\u0301', '漢字', 'ひら', 'привет', 'عرب', '😀', '👩‍👩‍👧', '\u2028', '\u200d', '\u{10ffff}');

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { ROOT } from '../support';
 import { describeWithTokenizer } from '../support/real-tokenizers';
 
-const TEXT = ['README.md', 'docs/objectives.md', 'package-lock.json', 'plugins/text/src/audit.ts']
+const TEXT = ['README.md', 'docs/objectives.md', 'package-lock.json', 'plugins/text/src/tokenizers/audit.ts']
   .map((file) => readFileSync(join(ROOT, file), 'utf8'))
   .join('');
 // Scripts and signs that those files lack.

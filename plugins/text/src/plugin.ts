@@ -1,12 +1,12 @@
 import { definePlugin } from '@graft/core';
-import { bytes } from './bytes';
-import { chat } from './chat';
-import { huggingface } from './huggingface';
-import { jsonl } from './jsonl';
-import { mixture } from './mixture';
-import { parquet } from './parquet';
-import { tensors } from './tensors';
-import { text } from './text';
+import { bytes } from './tokenizers/bytes';
+import { chat } from './datasets/chat';
+import { huggingface } from './tokenizers/huggingface';
+import { jsonl } from './datasets/jsonl';
+import { mixture } from './datasets/mixture';
+import { parquet } from './datasets/parquet';
+import { tensors } from './datasets/tensors';
+import { text } from './datasets/text';
 
 export const plugin = definePlugin({
   name: '@graft/text',

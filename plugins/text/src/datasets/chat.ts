@@ -1,0 +1,171 @@
+import {
+  appendsEos,
+  componentOption,
+  DataError,
+  defineComponent,
+  pathOption,
+  type ComponentContext,
+  type Dataset,
+  type Tokenizer,
+} from '@graft/core';
+import { z } from 'zod';
+import { ChatFormat, GEMMA_MARKERS, type AnswerPair } from '../chat/chat-format';
+import { parseAnsweredConversation } from '../chat/conversation';
+import { excludeOption, filesOption, findFiles, fingerprint } from '../files/find-files';
+import { splitOption } from './hold-out';
+import { openRows } from '../rows/open-rows';
+import { findChatTemplate, openChatFormat } from '../chat/open-chat-format';
+import { packOption } from '../packing/pack';
+import { packPairs, pairPackProblem } from '../packing/pack-dataset';
+import { shuffleRowsOption } from './row-dataset';
+import { RowExamples } from '../rows/row-examples';
+import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
+import { withEos } from '../packing/token-source';
+import { withTokenizer } from './with-tokenizer';
+
+export const chatOptions = z
+  .strictObject({
+    /** Files or globs; each line a JSON object with a conversation, or each row of Parquet. */
+    files: filesOption,
+    exclude: excludeOption,
+    tokenizer: componentOption('tokenizer'),
+    /** Key of the list of turns, `{ role, content }` or `{ from, value }` each. */
+    messages: z.string().min(1).default('messages'),
+    /** `last`: the conversation's last answer is learnt; `every`: each of them, from all that was said before it. */
+    answers: z.enum(['last', 'every']).default('last'),
+    /** A chat template, or a folder that has one. Default: the tokenizer's own, else Gemma's markup. */
+    template: pathOption().optional(),
+    /** Which of several templates. Default: `default`. */
+    templateName: z.string().min(1).optional(),
+    /** The date that a template gets which asks for it: `2026-01-31`. */
+    date: z.iso.date().optional(),
+    /** Gemma's markup with these markers, whatever template the tokenizer has. */
+    markers: z
+      .strictObject({
+        startOfTurn: z.string().min(1).default(GEMMA_MARKERS.startOfTurn),
+        endOfTurn: z.string().min(1).default(GEMMA_MARKERS.endOfTurn),
+        user: z.string().min(1).default(GEMMA_MARKERS.user),
+        model: z.string().min(1).default(GEMMA_MARKERS.model),
+      })
+      .optional(),
+    /** Special tokens that a turn spells out: an error, or read as the tokens that they name, as published tokenizers do. */
+    controlTokens: z.enum(['refuse', 'encode']).default('refuse'),
+    /** Packs conversations into rows of `sourceTokens` and `targetTokens`, several in each, which do not see each other. */
+    pack: packOption.optional(),
+    split: splitOption,
+    /** An end-of-sequence token behind every answer, after its end of turn, unless the run's policy says otherwise. */
+    appendEos: z.boolean().default(true),
+    /** Conversations in another order in every pass. */
+    shuffle: z.boolean().default(true),
+    /** Conversations that are shuffled among each other where they cannot be read singly (gzip, Parquet). */
+    shuffleRows: shuffleRowsOption,
+    /** Begins again after the last conversation. */
+    repeat: z.boolean().default(true),
+  })
+  .superRefine(({ pack, markers, template, templateName }, context) => {
+    if (markers && (template !== undefined || templateName !== undefined)) {
+      const message = "is for Gemma's markup; leave it out, or template and templateName";
+      context.addIssue({ code: 'custom', path: ['markers'], message });
+    }
+    const problem = pairPackProblem(pack);
+    if (problem) context.addIssue({ code: 'custom', path: ['pack', problem.key], message: problem.message });
+  });
+
+export type ChatOptions = z.output<typeof chatOptions>;
+
+/** How the options, or the tokenizer's own files, say that conversations are rendered. */
+async function formatOf(options: ChatOptions, tokenizer: Tokenizer): Promise<ChatFormat> {
+  const { template, templateName: name, markers, date } = options;
+  if (markers) return ChatFormat.ofMarkers(markers, tokenizer);
+  const now = date === undefined ? undefined : new Date(`${date}T12:00:00`);
+  const { folder } = tokenizer as { folder?: unknown };
+  const folders = typeof folder === 'string' ? [folder] : [];
+  const format =
+    template === undefined
+      ? await openChatFormat(folders, tokenizer, { name, now })
+      : await findChatTemplate(template, tokenizer, { name, now });
+  if (!format)
+    throw new DataError(`${template} holds no chat template${name === undefined ? '' : ` "${name}"`}.`, {
+      code: 'chat.missing',
+      exitCode: 2,
+    });
+  if (format.readsDate && !now)
+    throw new DataError(
+      `The chat template of ${format.origin} asks for the date, which would differ from day to day.`,
+      {
+        code: 'chat.date',
+        exitCode: 2,
+        hint: 'Name the date that it gets, as in `date: 2026-01-31`.',
+      },
+    );
+  return format;
+}
+
+function readConversation(options: ChatOptions, format: ChatFormat, tokenizer: Tokenizer): ReadRow {
+  const { messages: key, answers, appendEos, controlTokens } = options;
+  return (object) => {
+    const messages = parseAnsweredConversation(Object.hasOwn(object, key) ? object[key] : undefined, key);
+    if (controlTokens === 'refuse') {
+      for (const [i, message] of messages.entries()) {
+        const token = format.specialWithin(message);
+        if (token !== undefined)
+          throw new RowProblem(`${key}.${i}: has the special token "${token}" within its text, which would become one`);
+      }
+    }
+    return pairsOf(() => format.answers(messages, answers)).map(({ source, target }) => {
+      const answer = tokenizer.encode(target);
+      const ended = answer[answer.length - 1] === tokenizer.eosId;
+      return {
+        source: tokenizer.encode(source),
+        target: appendEos && !ended ? withEos(answer, tokenizer.eosId) : answer,
+      };
+    });
+  };
+}
+
+/** What a template has against a conversation is reported with the conversation's place. */
+function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
+  try {
+    return render();
+  } catch (error) {
+    if (!(error instanceof DataError && error.code.startsWith('chat.'))) throw error;
+    throw new RowProblem(`cannot be rendered. ${error.message.replace(/\.$/, '')}`);
+  }
+}
+
+/**
+ * Conversations out of files with a JSON object on each line (or out of Parquet), as sources and targets for the objective `seq2seq`,
+ * by the chat template that stands beside the tokenizer, else in Gemma's markup:
+ *
+ *     {"messages": [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]}
+ *       source  <start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n
+ *       target  4<end_of_turn> and the end of sequence
+ */
+async function openChat({ options: given, components, random, run }: ComponentContext<ChatOptions>): Promise<Dataset> {
+  const options = { ...given, appendEos: appendsEos(run?.specialTokens, 'decoder', given.appendEos) };
+  const { answers, messages, split, appendEos, shuffle, shuffleRows, repeat } = options;
+  const files = await findFiles(options.files, options.exclude);
+  const tokenizer = await components.create('tokenizer', options.tokenizer);
+  const format = await formatOf(options, tokenizer);
+  const rows = await openRows(files, { columns: [messages], split, patterns: options.files });
+  const read = readConversation(options, format, tokenizer);
+  const ordered = new OrderedRows(rows, read, shuffle ? random : undefined, shuffleRows);
+  const buffered = rows.stretches ? shuffleRows : undefined;
+  const rendering = [messages, answers, format.identity, appendEos, split, shuffle, tokenizer.vocabularySize, buffered];
+  const data = fingerprint(files, [...rendering, options.pack]);
+  const examples = new RowExamples(ordered, SEQUENCE_FIELDS, {
+    repeat,
+    fingerprint: data,
+    perRow: answers === 'last' ? 1 : undefined,
+  });
+  const packing = { tokenizer, random, shuffle, fingerprint: data };
+  return withTokenizer(options.pack ? packPairs(examples, options.pack, packing) : examples, tokenizer);
+}
+
+export const chat = defineComponent({
+  interface: 'dataset',
+  id: 'chat',
+  description: 'conversations from files with a JSON object on each line; the answers are learnt',
+  options: chatOptions,
+  useFactory: openChat,
+});

@@ -1,0 +1,154 @@
+import { appendsEos, componentOption, type ComponentContext, type Dataset, type Tokenizer } from '@graft/core';
+import { z } from 'zod';
+import { excludeOption, filesOption, findFiles, fingerprint } from '../files/find-files';
+import { splitOption } from './hold-out';
+import { WEIGHTS_FIELD, weightsAt } from '../rows/line-weights';
+import { openRows, type RowsWanted } from '../rows/open-rows';
+import { packOption } from '../packing/pack';
+import { packDocuments, packPairs, pairPackProblem } from '../packing/pack-dataset';
+import { PackedDataset, TOKENS_FIELD } from '../packing/packed';
+import { RowExamples, RowSource } from '../rows/row-examples';
+import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
+import { keysOf, templateOption, textReader } from '../rows/template';
+import { withTokenizer } from './with-tokenizer';
+import { withEos } from '../packing/token-source';
+
+/** Rows that are shuffled among each other where they cannot be read singly. */
+export const shuffleRowsOption = z.int().positive().default(8192);
+
+/** Options of data sets whose rows hold texts. */
+export const rowOptions = z
+  .strictObject({
+    /** Files or globs. */
+    files: filesOption,
+    exclude: excludeOption,
+    tokenizer: componentOption('tokenizer'),
+    /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+    text: templateOption.optional(),
+    /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
+    source: templateOption.optional(),
+    /** Key of the text to write, or a template. */
+    target: templateOption.optional(),
+    /** Key of a number, or of a list with one for each token of the target (of the text): how much it counts in the loss. */
+    weights: z.string().min(1).optional(),
+    /** Packs the texts into windows of this many tokens. Default: a row is an example. */
+    lengthTokens: z.int().min(2).optional(),
+    /** Documents of one window do not see each other. */
+    segments: z.boolean().default(false),
+    /**
+     * Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`; several in each,
+     * which do not see each other.
+     */
+    pack: packOption.optional(),
+    split: splitOption,
+    /** An end-of-sequence token behind every text or target, unless the run's policy says otherwise. */
+    appendEos: z.boolean().default(true),
+    /** Rows in another order in every pass. */
+    shuffle: z.boolean().default(true),
+    /** Rows that are shuffled among each other, and are in memory together, where rows cannot be read singly (gzip, Parquet). */
+    shuffleRows: shuffleRowsOption,
+    /** Begins again after the last row. */
+    repeat: z.boolean().default(true),
+  })
+  .refine(({ source, target }) => (source === undefined) === (target === undefined), {
+    error: '`source` and `target` belong together',
+  })
+  .refine(({ text, source }) => text === undefined || source === undefined, {
+    error: 'either `text`, or `source` and `target`',
+  })
+  .refine(({ lengthTokens, source }) => lengthTokens === undefined || source === undefined, {
+    error: 'only `text` can be cut into windows; pairs have pack.sourceTokens and pack.targetTokens',
+    path: ['lengthTokens'],
+  })
+  .refine(({ lengthTokens, weights }) => lengthTokens === undefined || weights === undefined, {
+    error: 'packed texts have no weights',
+    path: ['weights'],
+  })
+  .superRefine(({ lengthTokens, source, segments, pack }, context) => {
+    const complain = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message });
+    if (segments && lengthTokens === undefined) complain(['segments'], 'only windows (lengthTokens) have segments');
+    if (!pack) return;
+    const problem = source === undefined ? undefined : pairPackProblem(pack);
+    if (problem) complain(['pack', problem.key], problem.message);
+    if (source !== undefined) return;
+    if (lengthTokens === undefined)
+      complain(['pack'], 'texts are packed into rows of `lengthTokens`, which is missing');
+    for (const key of ['sourceTokens', 'targetTokens'] as const)
+      if (pack[key] !== undefined) complain(['pack', key], 'only data with source and target have it');
+  });
+
+export type RowOptions = z.output<typeof rowOptions>;
+
+/** What becomes of a row: its keys, or templates of them, to fields of the example. */
+type Columns = readonly { readonly key: string; readonly field: string; readonly eos: boolean }[];
+
+interface Reading {
+  /** Key of the weights of the last column's tokens. */
+  readonly weights?: string;
+  /** Whether a row may be without text: one that is a part of a longer sequence may. */
+  readonly mayBeEmpty: boolean;
+}
+
+function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmpty }: Reading): ReadRow {
+  const readers = columns.map((column) => ({ ...column, read: textReader(column.key) }));
+  return (row) => {
+    const example: Record<string, Int32Array | Float32Array> = {};
+    for (const { key, read, field, eos } of readers) {
+      const text = tokenizer.encode(read(row));
+      // An answer may be empty where its end is something to learn.
+      if (text.length === 0 && !mayBeEmpty && !(field === 'target' && eos))
+        throw new RowProblem(`has an empty ${field === 'tokens' ? 'text' : field}: "${key}" gives no token`);
+      const tokens = eos ? withEos(text, tokenizer.eosId) : text;
+      example[field] = tokens;
+      if (weights !== undefined && field !== 'source') example.weights = weightsAt(row, weights, tokens.length, eos);
+    }
+    return [example];
+  };
+}
+
+/** Texts, or pairs of source and target, out of the rows of files. */
+export async function openRowDataset(
+  { options, components, random, run }: ComponentContext<RowOptions>,
+  only: RowsWanted['only'],
+): Promise<Dataset> {
+  const { source, target, text = 'text', weights, lengthTokens, split, shuffle, shuffleRows, repeat } = options;
+  const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
+  const files = await findFiles(options.files, options.exclude);
+  const tokenizer = await components.create('tokenizer', options.tokenizer);
+  const columns: Columns =
+    source !== undefined && target !== undefined
+      ? [
+          { key: source, field: 'source', eos: false },
+          { key: target, field: 'target', eos: appendEos },
+        ]
+      : [{ key: text, field: 'tokens', eos: appendEos }];
+  const keys = [...columns.flatMap(({ key }) => keysOf(key)), ...(weights === undefined ? [] : [weights])];
+  const rows = await openRows(files, { columns: keys, split, patterns: options.files, only });
+  const ordered = new OrderedRows(
+    rows,
+    readColumns(columns, tokenizer, { weights, mayBeEmpty: lengthTokens !== undefined }),
+    shuffle ? random : undefined,
+    shuffleRows,
+  );
+  const buffered = rows.stretches ? shuffleRows : undefined;
+  const { pack, segments } = options;
+  const order = [columns, lengthTokens, split, shuffle, tokenizer.vocabularySize, buffered];
+  const data = fingerprint(files, [...order, pack, segments, ...(weights === undefined ? [] : [weights])]);
+  const packing = { tokenizer, random, shuffle, fingerprint: data };
+  if (lengthTokens === undefined) {
+    const texts = source === undefined ? [TOKENS_FIELD] : SEQUENCE_FIELDS;
+    const fields = weights === undefined ? texts : [...texts, WEIGHTS_FIELD];
+    const examples = new RowExamples(ordered, fields, { repeat, fingerprint: data, perRow: 1 });
+    return withTokenizer(pack ? packPairs(examples, pack, packing) : examples, tokenizer);
+  }
+  if (pack) return withTokenizer(packDocuments(new RowSource(ordered, repeat), lengthTokens, pack, packing), tokenizer);
+  // Rows are shuffled already, so windows need no shuffling among each other.
+  const windows = new PackedDataset(new RowSource(ordered, repeat), {
+    lengthTokens,
+    blockWindows: 1,
+    segments,
+    random,
+    fingerprint: data,
+  });
+  return withTokenizer(windows, tokenizer);
+}

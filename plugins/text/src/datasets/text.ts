@@ -1,0 +1,190 @@
+import {
+  appendsEos,
+  componentOption,
+  defineComponent,
+  type ComponentContext,
+  type Dataset,
+  type RandomStream,
+  type Tokenizer,
+} from '@graft/core';
+import { z } from 'zod';
+import { decodeText } from '../files/file-bytes';
+import { excludeOption, filesOption, findFiles, fingerprint, type DataFile } from '../files/find-files';
+import { belongs, splitOption } from './hold-out';
+import { atPlace, isOfText } from '../tokenizers/of-text';
+import { packOption } from '../packing/pack';
+import { packDocuments } from '../packing/pack-dataset';
+import { PackedDataset } from '../packing/packed';
+import { PieceReader } from '../files/pieces';
+import { withTokenizer } from './with-tokenizer';
+import { withEos, type TokenChunk, type TokenSource } from '../packing/token-source';
+
+export const textOptions = z
+  .strictObject({
+    /** Files or globs. */
+    files: filesOption,
+    exclude: excludeOption,
+    tokenizer: componentOption('tokenizer'),
+    /** Tokens in an example. */
+    lengthTokens: z.int().min(2),
+    /** What stands between documents within a file, as in "\n\n". Default: a file is one document. */
+    separator: z.string().min(1).optional(),
+    /** Documents of one window do not see each other. */
+    segments: z.boolean().default(false),
+    /** Packs whole documents into rows of `lengthTokens`, several in each, which do not see each other. Default: windows. */
+    pack: packOption.optional(),
+    split: splitOption,
+    /** An end-of-sequence token behind every document, unless the run's policy says otherwise. */
+    appendEos: z.boolean().default(true),
+    /** Files in another order in every pass, and windows shuffled in blocks of `shuffleWindows`. */
+    shuffle: z.boolean().default(true),
+    /** Windows that are shuffled among each other, and are in memory together. */
+    shuffleWindows: z.int().positive().default(256),
+    /** Begins again at the end of the files. */
+    repeat: z.boolean().default(true),
+  })
+  .superRefine(({ pack }, context) => {
+    for (const key of ['sourceTokens', 'targetTokens'] as const)
+      if (pack?.[key] !== undefined)
+        context.addIssue({ code: 'custom', path: ['pack', key], message: 'only data with source and target have it' });
+  });
+
+export type TextOptions = z.output<typeof textOptions>;
+
+/** Where in the files: `file` counts in the order of that pass. A document that goes on was chosen or left out before. */
+type TextCursor = {
+  readonly epoch: number;
+  readonly file: number;
+  readonly offset: number;
+  readonly document: 'new' | 'kept' | 'left out';
+};
+
+export interface TextSourceOptions {
+  readonly tokenizer: Tokenizer;
+  readonly reader: PieceReader;
+  readonly random: RandomStream;
+  readonly appendEos: boolean;
+  readonly shuffle: boolean;
+  readonly repeat: boolean;
+  readonly split?: TextOptions['split'];
+}
+
+const NOTHING = new Int32Array(0);
+
+/** Documents out of text files (UTF-8), one after the other, a piece at a time. */
+export class TextSource implements TokenSource<TextCursor> {
+  readonly start: TextCursor = { epoch: 0, file: 0, offset: 0, document: 'new' };
+  private order: { epoch: number; files: Int32Array } | undefined;
+
+  constructor(
+    private readonly files: readonly DataFile[],
+    private readonly options: TextSourceOptions,
+  ) {}
+
+  async read(cursor: TextCursor): Promise<TokenChunk<TextCursor> | undefined> {
+    if (cursor.file >= this.files.length) {
+      const next = { ...this.start, epoch: cursor.epoch + 1 };
+      return this.options.repeat ? { tokens: NOTHING, endsDocument: true, next } : undefined;
+    }
+    const { tokenizer, reader, appendEos } = this.options;
+    const file = this.files[this.orderOf(cursor.epoch)[cursor.file]];
+    const piece = await reader.read(file, cursor.offset);
+    const text = decodeText(piece.bytes, file.path, cursor.offset);
+    const kept = cursor.document === 'new' ? await this.keeps(file, cursor.offset) : cursor.document === 'kept';
+    const document = kept ? 'kept' : 'left out';
+    const next: TextCursor = !piece.endsDocument
+      ? { ...cursor, offset: piece.next, document }
+      : !piece.endsFile
+        ? { ...cursor, offset: piece.next, document: 'new' }
+        : { epoch: cursor.epoch, file: cursor.file + 1, offset: 0, document: 'new' };
+    const { endsDocument } = piece;
+    if (!kept) return { tokens: NOTHING, endsDocument, next };
+    let tokens: Int32Array;
+    try {
+      tokens = tokenizer.encode(text);
+    } catch (error) {
+      throw isOfText(error) ? atPlace(error, `${file.path}, from byte ${cursor.offset} on`) : error;
+    }
+    return { tokens: endsDocument && appendEos ? withEos(tokens, tokenizer.eosId) : tokens, endsDocument, next };
+  }
+
+  dispose(): void {
+    this.options.reader.dispose();
+  }
+
+  /** Whether the document that begins at `offset` is not blank, and on the wanted side of the split. Its beginning decides. */
+  private async keeps(file: DataFile, offset: number): Promise<boolean> {
+    for (let at = offset; ;) {
+      const head = await this.options.reader.head(file, at);
+      if (decodeText(head.bytes, file.path, at).trim() !== '') return belongs(head.bytes, this.options.split);
+      if (head.endsDocument) return false;
+      at = head.next;
+    }
+  }
+
+  /** The files in the order of a pass: a function of the random stream and the pass alone. */
+  private orderOf(epoch: number): Int32Array {
+    if (this.order?.epoch !== epoch) {
+      const { random, shuffle } = this.options;
+      const { length } = this.files;
+      const files = shuffle
+        ? random.fork('files').fork(epoch).permutation(length)
+        : Int32Array.from({ length }, (_, i) => i);
+      this.order = { epoch, files };
+    }
+    return this.order.files;
+  }
+}
+
+/**
+ * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token behind each and
+ * are cut into windows without gaps; a window may hold the end of one document and the beginning of another.
+ *
+ *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
+ */
+async function openText({ options, components, random, run }: ComponentContext<TextOptions>): Promise<Dataset> {
+  const { lengthTokens, separator, split, shuffle, repeat } = options;
+  const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
+  const files = await findFiles(options.files, options.exclude);
+  const tokenizer = await components.create('tokenizer', options.tokenizer);
+  const reader = new PieceReader({
+    separator: separator === undefined ? undefined : new TextEncoder().encode(separator),
+    separates: tokenizer.separates?.bind(tokenizer),
+  });
+  const packer = { tokenizer, random, shuffle };
+  const blockWindows = shuffle ? options.shuffleWindows : 1;
+  const source = new TextSource(files, { tokenizer, reader, random, appendEos, shuffle, repeat, split });
+  if (options.pack) {
+    const data = [lengthTokens, separator, split, appendEos, shuffle, options.pack, tokenizer.vocabularySize];
+    const packed = packDocuments(source, lengthTokens, options.pack, {
+      ...packer,
+      fingerprint: fingerprint(files, data),
+    });
+    return withTokenizer(packed, tokenizer);
+  }
+  const windows = new PackedDataset(source, {
+    segments: options.segments,
+    lengthTokens,
+    blockWindows,
+    random,
+    fingerprint: fingerprint(files, [
+      lengthTokens,
+      separator,
+      split,
+      appendEos,
+      shuffle,
+      blockWindows,
+      tokenizer.vocabularySize,
+      options.segments,
+    ]),
+  });
+  return withTokenizer(windows, tokenizer);
+}
+
+export const text = defineComponent({
+  interface: 'dataset',
+  id: 'text',
+  description: 'text files, streamed and packed into windows',
+  options: textOptions,
+  useFactory: openText,
+});

@@ -1,0 +1,60 @@
+import type { Dataset, RandomStream, Tokenizer } from '@graft/core';
+import { Documents } from './documents';
+import { WEIGHTS_FIELD } from '../rows/line-weights';
+import { PackedExamples, type PackOptions } from './pack';
+import type { Cursor, TokenSource } from './token-source';
+
+interface PackingContext {
+  readonly tokenizer: Tokenizer;
+  readonly random: RandomStream;
+  readonly shuffle: boolean;
+  readonly fingerprint: string;
+}
+
+/** Whole documents in rows of `lengthTokens`. */
+export function packDocuments<C extends Cursor>(
+  source: TokenSource<C>,
+  lengthTokens: number,
+  { rows, tooLong = 'split' }: PackOptions,
+  { tokenizer, random, shuffle, fingerprint }: PackingContext,
+): Dataset {
+  const documents = new Documents(source, tooLong === 'split' ? lengthTokens : undefined);
+  return new PackedExamples(documents, {
+    fields: [{ name: 'tokens', segments: 'segments', lengthTokens, option: 'lengthTokens' }],
+    ...{ rows, tooLong, padId: tokenizer.padId, fingerprint },
+    random: shuffle ? random : undefined,
+  });
+}
+
+/** Pairs of source and target in rows of `sourceTokens` and `targetTokens`; the weights of targets, if any, with them. */
+export function packPairs(
+  pairs: Dataset,
+  { sourceTokens, targetTokens, rows, tooLong = 'error' }: PackOptions,
+  { tokenizer, random, shuffle, fingerprint }: PackingContext,
+): Dataset {
+  const weights = pairs.fields.find(({ name }) => name === WEIGHTS_FIELD.name)?.name;
+  return new PackedExamples(pairs, {
+    fields: [
+      { name: 'source', segments: 'source_segments', lengthTokens: sourceTokens!, option: 'pack.sourceTokens' },
+      {
+        name: 'target',
+        segments: 'target_segments',
+        lengthTokens: targetTokens!,
+        option: 'pack.targetTokens',
+        weights,
+      },
+    ],
+    ...{ rows, tooLong, padId: tokenizer.padId, fingerprint },
+    random: shuffle ? random : undefined,
+  });
+}
+
+/** What is wrong with `pack` for pairs of source and target, with the option's name. */
+export function pairPackProblem(pack: PackOptions | undefined): { key: string; message: string } | undefined {
+  if (!pack) return undefined;
+  const missing = (['sourceTokens', 'targetTokens'] as const).find((key) => pack[key] === undefined);
+  if (missing) return { key: missing, message: 'expected the length of a packed row; source and target have one each' };
+  if (pack.tooLong === 'split')
+    return { key: 'tooLong', message: 'a source and its target cannot be split; expected error, truncate or drop' };
+  return undefined;
+}
