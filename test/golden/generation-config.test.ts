@@ -4,7 +4,7 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { Generator, loadModel, planDecoding, type DecodingRequest, type LoadedModel } from '@graft/gemma';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { completeSampling, scoresOf } from '../../plugins/gemma/src/sampling';
+import { completeSampling, scoresOf } from '../../plugins/gemma/src/generate/sampling';
 import { temporaryFolder } from '../support';
 import { ints } from '../support/tiny-gemma';
 import { fixture, largestDifference, readJson } from './reference';

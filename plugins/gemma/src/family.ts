@@ -1,6 +1,6 @@
 import { inject, injectable, OPTIONS, type ModelFamily, type ModelSettings } from '@graft/core';
-import { gemmaOf, type AnyGemma } from './encoder-model';
-import { resolveAnyConfig, type ModelOptions } from './model-options';
+import { gemmaOf, type AnyGemma } from './model/encoder-model';
+import { resolveAnyConfig, type ModelOptions } from './model/model-options';
 
 /** Builds Gemma models: decoder-only Gemma 2, the encoder-decoder made of it, or that one's encoder alone. */
 @injectable()

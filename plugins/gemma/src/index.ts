@@ -1,47 +1,53 @@
 export { plugin, plugin as default } from './plugin';
-export * from './sizes';
-export * from './config';
-export * from './published-defaults';
-export { ignoredKeys } from './ignored-keys';
-export * from './model-options';
-export * from './parameters';
-export * from './name-mapping';
-export { GemmaModel, asGemma } from './model';
-export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './encoder-model';
+export * from './model/sizes';
+export * from './model/config';
+export * from './model/published-defaults';
+export { ignoredKeys } from './model/ignored-keys';
+export * from './model/model-options';
+export * from './model/parameters';
+export * from './adapt/name-mapping';
+export { GemmaModel, asGemma } from './model/model';
+export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './model/encoder-model';
 export { GemmaFamily } from './family';
-export * from './load-model';
-export { LoadInitializer, loadOptions } from './load-initializer';
-export { AdaptInitializer, adaptOptions } from './adapt-initializer';
-export * from './adapt-checkpoint';
-export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './export-encoder';
+export * from './load/load-model';
+export { LoadInitializer, loadOptions } from './load/load-initializer';
+export { AdaptInitializer, adaptOptions } from './adapt/adapt-initializer';
+export * from './adapt/adapt-checkpoint';
+export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './adapt/export-encoder';
 export {
   CROSS_ATTENTION_CHOICES,
   CROSS_ATTENTION_NORMS,
   type CrossAttention,
   type CrossAttentionNorms,
-} from './adapt-cross-attention';
+} from './adapt/cross-attention';
 export {
   EXPAND_HEADS_CHOICES,
   RANDOM_PARTS,
   type ExpandedHeads,
   type ExpandHeads,
   type RandomPart,
-} from './adapt-plan';
-export * from './generate';
-export * from './decoding-plan';
-export { type BeamSearchOptions, type ScoredSequences } from './beam-search';
-export { completeSampling, draws, type Sampling } from './sampling';
+} from './adapt/plan';
+export * from './generate/generate';
+export * from './generate/decoding-plan';
+export { type BeamSearchOptions, type ScoredSequences } from './generate/beam-search';
+export { completeSampling, draws, type Sampling } from './generate/sampling';
 export {
   DEFAULT_NEW_TOKENS,
   generationDefaults,
   readGenerationConfig,
   type GenerationDefaults,
-} from './generation-defaults';
-export * from './run-forward';
-export * from './summary';
-export * from './costs';
-export { GemmaClassifier, SCORE_BIAS, SCORE_WEIGHT, type ClassifierConfig, type ClassifierTask } from './classifier';
-export * from './classifier-folder';
-export { Classifier, type Classified } from './classify';
-export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './embed';
-export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './flops';
+} from './generate/generation-defaults';
+export * from './heads/run-forward';
+export * from './cost/summary';
+export * from './cost/costs';
+export {
+  GemmaClassifier,
+  SCORE_BIAS,
+  SCORE_WEIGHT,
+  type ClassifierConfig,
+  type ClassifierTask,
+} from './heads/classifier';
+export * from './heads/classifier-folder';
+export { Classifier, type Classified } from './heads/classify';
+export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './heads/embed';
+export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';

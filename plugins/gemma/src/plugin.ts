@@ -1,8 +1,8 @@
 import { defineComponent, definePlugin } from '@graft/core';
-import { AdaptInitializer, adaptOptions } from './adapt-initializer';
+import { AdaptInitializer, adaptOptions } from './adapt/adapt-initializer';
 import { GemmaFamily } from './family';
-import { LoadInitializer, loadOptions } from './load-initializer';
-import { modelOptions } from './model-options';
+import { LoadInitializer, loadOptions } from './load/load-initializer';
+import { modelOptions } from './model/model-options';
 
 export const plugin = definePlugin({
   name: '@graft/gemma',

@@ -1,0 +1,191 @@
+import {
+  configDtypeName,
+  fromFloat32,
+  parseFloatDtype,
+  readTokenizerFiles,
+  recordFile,
+  sourceBytes,
+  writeCheckpointResumably,
+  type FileRange,
+  type StoredDtype,
+} from '@graft/checkpoint';
+import { createRandom, NormalPool } from '@graft/core';
+import { resolve } from 'node:path';
+import type { CrossAttention, CrossAttentionNorms } from './cross-attention';
+import {
+  AdaptSources,
+  checkPlan,
+  decideAdaptation,
+  normalChunks,
+  planAdaptation,
+  unusedTensors,
+  type AdaptStep,
+  type Draws,
+  type ExpandedHeads,
+  type ExpandHeads,
+  type RandomPart,
+} from './plan';
+import { toCheckpointConfig } from '../model/config';
+import { parameterCount, parameterSpecs } from '../model/parameters';
+import {
+  checkFreeSpace,
+  CONCURRENCY,
+  converted,
+  fingerprint,
+  reporting,
+  type StreamedSource,
+  type StreamProgress,
+} from './stream-checkpoint';
+
+/** Standard deviation of random projections where none is given; the published configurations' initializer_range. */
+export const DEFAULT_STD = 0.02;
+
+export interface AdaptRequest {
+  /** Folder of the decoder-only checkpoint that becomes the encoder. */
+  encoder: string;
+  /** Folder of the one that becomes the decoder. Default: the encoder's. */
+  decoder?: string;
+  /** The new checkpoint's folder; it must not exist. */
+  out: string;
+  /** Default auto. */
+  crossAttention?: CrossAttention;
+  /** Default copy; identity (gain 1) where cross-attention is among the random parts. */
+  crossAttentionNorms?: CrossAttentionNorms;
+  /** Repeats the encoder's key/value heads, so that every query head has its own. The function stays. Default: nothing. */
+  expandHeads?: ExpandHeads;
+  /** Parts that are not taken from the checkpoints, for ablations. Default: none. */
+  random?: readonly RandomPart[];
+  /** Of what is random. Default 0. */
+  seed?: number;
+  /** Standard deviation of what is random. Default 0.02. */
+  std?: number;
+  /** float32, bfloat16 or float16. Default: the sources' if they agree, else float32. */
+  dtype?: string;
+  /** Largest file of weights, bytes; finished files outlive an interruption. Default 5 GB. */
+  maxShardBytes?: number;
+  /** Go on with what an interrupted call with the same request left in `<out>.unfinished`; begin where there is nothing. */
+  resume?: boolean;
+  /** Aborting it ends the call with a CheckpointError, code `gemma.adapt-interrupted`; finished files stay for `resume`. */
+  signal?: AbortSignal;
+  /** Called after every piece that was written, and once for what `resume` found. */
+  onProgress?: (progress: StreamProgress) => void;
+  /** Called with a sentence where it takes a while to find out whether another process is still writing there. */
+  onWatch?: (sentence: string) => void;
+}
+
+export type AdaptProgress = StreamProgress;
+
+export interface AdaptReport {
+  readonly out: string;
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** As config.json spells it. */
+  readonly dtype: string;
+  readonly crossAttention: 'copied' | 'random';
+  /** Why: a clause. */
+  readonly crossAttentionReason: string;
+  /** identity: gain 1. */
+  readonly crossAttentionNorms: 'copied' | 'identity';
+  /** The encoder's key/value heads where they were repeated. */
+  readonly expandedHeads?: ExpandedHeads;
+  /** Names of the parameters that no checkpoint gave: drawn at random, or norms at gain 1. */
+  readonly random: readonly string[];
+  /** Tensors of the sources that the new model has no use for. */
+  readonly unused: readonly string[];
+}
+
+/**
+ * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most a few chunks of tensors are
+ * in memory. Bytes are copied as they are where dtypes agree. The folder appears whole or not at all; what an
+ * interruption leaves waits in `<out>.unfinished`, which nothing takes for a checkpoint, for `resume`.
+ */
+export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptReport> {
+  const { out, crossAttention = 'auto', expandHeads, seed = 0, std = DEFAULT_STD } = request;
+  const sources = await AdaptSources.open(request.encoder, request.decoder, { expandHeads });
+  const pool = new NormalPool();
+  try {
+    const dtype = request.dtype === undefined ? sources.commonDtype : parseFloatDtype(request.dtype);
+    const { config, expanded } = sources;
+    const decided = decideAdaptation(config, request, sources);
+    const plan = planAdaptation(parameterSpecs(config), decided, request.random, sources);
+    checkPlan(plan, sources);
+    const random = createRandom(seed).fork('adapt');
+    const tensors = plan.map((step) => streamedSource(step, sources, dtype, { pool, random, std }));
+    const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
+    await checkFreeSpace(out, bytes);
+    const drawn = plan.filter(({ from }) => !from).map(({ spec }) => spec.name);
+    const { reason } = decided;
+    const is = decided.copiesProjections ? 'copied' : 'random';
+    const norms = decided.norms === 'copy' ? 'copied' : 'identity';
+    const adapted = {
+      encoder: resolve(request.encoder),
+      decoder: resolve(request.decoder ?? request.encoder),
+      crossAttention: { asked: crossAttention, is, reason, norms },
+      ...(expandHeads
+        ? {
+            expandHeads: {
+              side: expandHeads,
+              keyValueHeads: expanded ?? { from: config.encoder.keyValueHeads, to: config.encoder.keyValueHeads },
+            },
+          }
+        : {}),
+      random: request.random ?? [],
+      seed,
+      std,
+      dtype: configDtypeName(dtype),
+    };
+    const { reported, onKept } = reporting(tensors, bytes, {
+      ...request,
+      doing: `Adapting into ${out}`,
+      interruptedCode: 'gemma.adapt-interrupted',
+    });
+    await writeCheckpointResumably(
+      out,
+      {
+        config: toCheckpointConfig(config, configDtypeName(dtype)),
+        generationConfig: await sources.generationConfig(),
+        tensors: reported,
+        maxShardBytes: request.maxShardBytes,
+        extraFiles: {
+          ...(await readTokenizerFiles(sources.decoder.path)),
+          ...recordFile({ adapted }),
+        },
+        concurrency: CONCURRENCY,
+      },
+      {
+        plan: { ...adapted, maxShardBytes: request.maxShardBytes, sources: await fingerprint(sources.readers) },
+        resume: request.resume,
+        onKept,
+        onWatch: request.onWatch,
+      },
+    );
+    return {
+      out,
+      tensors: plan.length,
+      parameters: parameterCount(plan.map(({ spec }) => spec)),
+      bytes,
+      dtype: configDtypeName(dtype),
+      crossAttention: is,
+      crossAttentionReason: reason,
+      crossAttentionNorms: norms,
+      ...(expanded ? { expandedHeads: expanded } : {}),
+      random: drawn,
+      unused: unusedTensors(plan, sources),
+    };
+  } finally {
+    await pool.dispose();
+    await sources.close();
+  }
+}
+
+function streamedSource(step: AdaptStep, sources: AdaptSources, dtype: StoredDtype, draws: Draws): StreamedSource {
+  const { spec, from, heads } = step;
+  const data = async function* (): AsyncGenerator<Uint8Array | FileRange> {
+    if (from) yield* converted(sources[from.side], from.name, dtype, heads);
+    else
+      for await (const chunk of normalChunks(draws, spec))
+        yield fromFloat32(chunk, dtype, new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length));
+  };
+  return { name: spec.name, dtype, shape: spec.shape, data, computed: !from };
+}

@@ -1,0 +1,153 @@
+import {
+  inject,
+  injectable,
+  LOGGER,
+  NormalPool,
+  OPTIONS,
+  pathOption,
+  type Initializer,
+  type Logger,
+  type Model,
+  type ParameterSpec,
+  type RandomStream,
+} from '@graft/core';
+import { tf } from '@graft/engine';
+import { z } from 'zod';
+import { DEFAULT_STD } from './adapt-checkpoint';
+import { CROSS_ATTENTION_CHOICES, CROSS_ATTENTION_NORMS } from './cross-attention';
+import {
+  AdaptSources,
+  checkPlan,
+  checkSharedTable,
+  decideAdaptation,
+  EXPAND_HEADS_CHOICES,
+  normalChunks,
+  planAdaptation,
+  RANDOM_PARTS,
+  type AdaptStep,
+  type Draws,
+} from './plan';
+import { toCheckpointConfig, type EncoderDecoderConfig } from '../model/config';
+import { asGemma } from '../model/model';
+import { DECODER_ONLY_EMBEDDING } from '../model/parameters';
+
+export const adaptOptions = z.strictObject({
+  encoder: pathOption().describe('folder of the decoder-only Gemma 2 checkpoint that becomes the encoder'),
+  decoder: pathOption().optional().describe("folder of the one that becomes the decoder. Default: the encoder's"),
+  crossAttention: z
+    .enum(CROSS_ATTENTION_CHOICES)
+    .default('auto')
+    .describe("copy: the decoder's self-attention; random: normal numbers; auto: copy where widths and heads agree"),
+  crossAttentionNorms: z
+    .enum(CROSS_ATTENTION_NORMS)
+    .optional()
+    .describe(
+      'copy: the norms around cross-attention take those around self-attention; identity: gain 1. Default: copy, but identity where cross-attention is among the random parts',
+    ),
+  expandHeads: z
+    .enum(EXPAND_HEADS_CHOICES)
+    .optional()
+    .describe(
+      'encoder: its key/value heads are repeated, so that every query head has its own; for ablations. Default: none',
+    ),
+  std: z.number().positive().default(DEFAULT_STD).describe('standard deviation of what is random'),
+  random: z
+    .array(z.enum(RANDOM_PARTS))
+    .default([])
+    .describe(
+      'parts that are not taken from the checkpoints, for ablations: encoder, decoder, cross-attention, embedding',
+    ),
+});
+
+/** An encoder-decoder's parameters out of one or two decoder-only checkpoints, tensor by tensor, without a folder between. */
+@injectable()
+export class AdaptInitializer implements Initializer {
+  constructor(
+    @inject(OPTIONS) private readonly options: z.output<typeof adaptOptions>,
+    @inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async checkpointConfig(): Promise<Record<string, unknown>> {
+    const sources = await this.open();
+    try {
+      // How the new model is to be read is no property of the sources: the config's `model:` section says it.
+      const { encoder_window: _window, ...config } = toCheckpointConfig(sources.config);
+      return config;
+    } finally {
+      await sources.close();
+    }
+  }
+
+  /** The decoder's, for an encoder-decoder. */
+  async generationConfig(): Promise<Record<string, unknown> | undefined> {
+    const sources = await this.open();
+    try {
+      return await sources.generationConfig();
+    } finally {
+      await sources.close();
+    }
+  }
+
+  /** Throws CheckpointError or ConfigError when the sources do not make this model. */
+  async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
+    const config = asGemma(model, 'The initializer "adapt"', 'encoder-decoder').config as EncoderDecoderConfig;
+    const sources = await this.open();
+    const pool = new NormalPool();
+    try {
+      const decided = decideAdaptation(config, this.options, sources);
+      const plan = planAdaptation(model.parameters, decided, this.options.random, sources);
+      checkPlan(plan, sources);
+      if (config.tieEncoderEmbedding && sources.encoder !== sources.decoder) {
+        const name = DECODER_ONLY_EMBEDDING;
+        await checkSharedTable({ reader: sources.encoder, name }, { reader: sources.decoder, name });
+      }
+      const { copiesProjections, reason, norms } = decided;
+      const { expanded } = sources;
+      this.logger.info(
+        `Cross-attention is ${copiesProjections ? "copied from the decoder's self-attention" : 'random'}: ${reason}. ` +
+          `Its norms ${norms === 'copy' ? "begin as self-attention's" : 'begin at gain 1'}.` +
+          (expanded ? ` The encoder's ${expanded.from} key/value heads become ${expanded.to}.` : ''),
+      );
+      const draws = { pool, random, std: this.options.std };
+      for (const step of plan) {
+        const { spec } = step;
+        const values = step.from ? await taken(sources, step, step.from) : await drawn(draws, spec);
+        yield [spec.name, tf.tensor(values, [...spec.shape], 'float32')];
+      }
+    } finally {
+      await pool.dispose();
+      await sources.close();
+    }
+  }
+
+  private open(): Promise<AdaptSources> {
+    const { encoder, decoder, expandHeads } = this.options;
+    return AdaptSources.open(encoder, decoder, { expandHeads });
+  }
+}
+
+async function taken(
+  sources: AdaptSources,
+  { heads }: AdaptStep,
+  { side, name }: NonNullable<AdaptStep['from']>,
+): Promise<Float32Array> {
+  const stored = await sources[side].readFloat32(name);
+  if (!heads) return stored;
+  const [times, head] = [heads.to / heads.from, stored.length / heads.from];
+  const values = new Float32Array(times * stored.length);
+  for (let i = 0; i < heads.to; i++) {
+    const from = Math.floor(i / times) * head;
+    values.set(stored.subarray(from, from + head), i * head);
+  }
+  return values;
+}
+
+async function drawn(draws: Draws, spec: ParameterSpec): Promise<Float32Array> {
+  const values = new Float32Array(spec.shape.reduce((product, size) => product * size, 1));
+  let at = 0;
+  for await (const chunk of normalChunks(draws, spec)) {
+    values.set(chunk, at);
+    at += chunk.length;
+  }
+  return values;
+}

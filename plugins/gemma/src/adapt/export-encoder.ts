@@ -1,0 +1,140 @@
+import {
+  CheckpointError,
+  CheckpointReader,
+  configDtypeName,
+  parseFloatDtype,
+  readTokenizerFiles,
+  recordFile,
+  sourceBytes,
+  writeCheckpointResumably,
+} from '@graft/checkpoint';
+import { resolve } from 'node:path';
+import {
+  encoderOf,
+  readModelConfig,
+  toCheckpointConfig,
+  type EncoderDecoderConfig,
+  type GemmaOptions,
+} from '../model/config';
+import { gemmaOf } from '../model/encoder-model';
+import { storedName } from '../load/declared-tensors';
+import { checkTensors } from '../load/load-model';
+import { parameterCount, parameterSpecs } from '../model/parameters';
+import {
+  checkFreeSpace,
+  commonDtype,
+  CONCURRENCY,
+  converted,
+  fingerprint,
+  reporting,
+  type StreamProgress,
+} from './stream-checkpoint';
+
+export interface ExportEncoderRequest extends Pick<GemmaOptions, 'encoderWindow' | 'encoderAttention'> {
+  /** Folder of an encoder-decoder. */
+  encoder: string;
+  /** The new folder; it must not exist. */
+  out: string;
+  /** float32, bfloat16 or float16. Default: the source's. */
+  dtype?: string;
+  /** Largest file of weights, bytes. Default 5 GB. */
+  maxShardBytes?: number;
+  /** Go on with what an interrupted call with the same request left in `<out>.unfinished`; begin where there is nothing. */
+  resume?: boolean;
+  /** Aborting it ends the call with a CheckpointError, code `gemma.export-interrupted`; finished files stay for `resume`. */
+  signal?: AbortSignal;
+  onProgress?: (progress: StreamProgress) => void;
+  /** Called with a sentence where it takes a while to find out whether another process is still writing there. */
+  onWatch?: (sentence: string) => void;
+}
+
+export interface ExportReport {
+  readonly out: string;
+  readonly tensors: number;
+  readonly parameters: number;
+  readonly bytes: number;
+  /** As config.json spells it. */
+  readonly dtype: string;
+}
+
+/**
+ * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation's T5GemmaEncoderModel
+ * reads too. Streams: at most a few chunks of tensors are in memory; bytes are copied as they are where dtypes agree. The
+ * folder appears whole or not at all. The tokenizer's files go along, and config.json says how the encoder looks at a source.
+ */
+export async function exportEncoder(request: ExportEncoderRequest): Promise<ExportReport> {
+  const { out } = request;
+  const reader = await CheckpointReader.open(request.encoder);
+  try {
+    const model = gemmaOf(await encoderDecoderConfig(reader, request));
+    await checkTensors(model, reader);
+    const config = encoderOf(model.config as EncoderDecoderConfig);
+    const dtype = request.dtype === undefined ? commonDtype([reader]) : parseFloatDtype(request.dtype);
+    const specs = parameterSpecs(config);
+    const tensors = specs.map(({ name, shape }) => ({
+      // As the published encoder alone names them (quirk 21).
+      name: name.replace(/^model\./, ''),
+      dtype,
+      shape,
+      data: () => converted(reader, storedName(name, reader, model), dtype),
+    }));
+    const bytes = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
+    await checkFreeSpace(out, bytes);
+    const exported = { encoder: resolve(request.encoder), dtype: configDtypeName(dtype) };
+    const { reported, onKept } = reporting(tensors, bytes, {
+      ...request,
+      doing: `Exporting into ${out}`,
+      interruptedCode: 'gemma.export-interrupted',
+    });
+    await writeCheckpointResumably(
+      out,
+      {
+        config: toCheckpointConfig(config, configDtypeName(dtype)),
+        tensors: reported,
+        maxShardBytes: request.maxShardBytes,
+        extraFiles: { ...(await readTokenizerFiles(reader.path)), ...recordFile({ exported }) },
+        concurrency: CONCURRENCY,
+      },
+      {
+        plan: {
+          ...exported,
+          encoderWindow: config.encoderWindow,
+          encoderAttention: config.encoderAttention ?? 'bidirectional',
+          maxShardBytes: request.maxShardBytes,
+          sources: await fingerprint([reader]),
+        },
+        resume: request.resume,
+        onKept,
+        onWatch: request.onWatch,
+      },
+    );
+    return { out, tensors: specs.length, parameters: parameterCount(specs), bytes, dtype: configDtypeName(dtype) };
+  } finally {
+    await reader.close();
+  }
+}
+
+async function encoderDecoderConfig(
+  reader: CheckpointReader,
+  { encoderWindow, encoderAttention }: ExportEncoderRequest,
+): Promise<EncoderDecoderConfig> {
+  const config = readModelConfig(
+    await reader.config(),
+    { encoderWindow, encoderAttention },
+    `${reader.path}/config.json`,
+  );
+  if (config.kind === 'encoder-decoder') return config;
+  const alone = config.kind === 'encoder-only';
+  throw new CheckpointError(
+    alone
+      ? `${reader.path} holds an encoder alone already.`
+      : `${reader.path} is decoder-only and has no encoder to be exported.`,
+    {
+      code: 'gemma.export-kind',
+      exitCode: 2,
+      hint: alone
+        ? 'Take it as it is.'
+        : '`graft embed` takes it as it is; `graft adapt` makes an encoder-decoder of it, which is to be trained first.',
+    },
+  );
+}

@@ -1,0 +1,138 @@
+/** Checkpoints that are written out of other checkpoints, tensor by tensor: what `adapt` and `export` share. */
+import {
+  CheckpointError,
+  fromFloat32,
+  isFloatDtype,
+  sourceBytes,
+  toFloat32,
+  type CheckpointReader,
+  type FileRange,
+  type StoredDtype,
+  type TensorSource,
+} from '@graft/checkpoint';
+import { stat, statfs } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import type { ExpandedHeads } from './plan';
+
+/** Tensors that are copied at a time: one is read while the other is written. */
+export const CONCURRENCY = 2;
+/** Bytes of a tensor read at a time where its dtype changes; twice that is held for each tensor being copied. */
+const CONVERTED_BYTES = 1 << 20;
+
+export interface StreamedSource extends TensorSource {
+  data(): AsyncIterable<Uint8Array | FileRange>;
+}
+
+export interface StreamProgress {
+  readonly tensor: string;
+  readonly doneTensors: number;
+  readonly tensors: number;
+  readonly doneBytes: number;
+  readonly bytes: number;
+}
+
+interface Reporting {
+  readonly signal?: AbortSignal;
+  /** Called after every piece that was written, and once for what was found written. */
+  readonly onProgress?: (progress: StreamProgress) => void;
+  /** Of the CheckpointError that an aborted signal ends the writing with: what was being done (`Adapting into FOLDER`), and its code. */
+  readonly doing: string;
+  readonly interruptedCode: string;
+}
+
+/** Sources that report how far they are, and stop where they are told to. `onKept`: of tensors that are written already. */
+export function reporting(
+  tensors: readonly StreamedSource[],
+  bytes: number,
+  { signal, onProgress, doing, interruptedCode }: Reporting,
+): { reported: StreamedSource[]; onKept: (kept: readonly TensorSource[]) => void } {
+  let doneTensors = 0;
+  let doneBytes = 0;
+  const progress = (name: string, moreBytes: number, moreTensors: number): void => {
+    doneBytes += moreBytes;
+    doneTensors += moreTensors;
+    onProgress?.({ tensor: name, doneTensors, tensors: tensors.length, doneBytes, bytes });
+  };
+  const reported = tensors.map((source) => ({
+    ...source,
+    data: async function* () {
+      for await (const piece of source.data()) {
+        if (signal?.aborted)
+          throw new CheckpointError(`${doing} was interrupted at ${Math.floor(100 * (doneBytes / bytes))} %.`, {
+            code: interruptedCode,
+            hint: 'Files that were finished are kept; the same call with resume (--resume) goes on from there.',
+          });
+        yield piece;
+        progress(source.name, piece.byteLength, 0);
+      }
+      progress(source.name, 0, 1);
+    },
+  }));
+  const onKept = (kept: readonly TensorSource[]): void => {
+    for (const source of kept) progress(source.name, sourceBytes(source), 1);
+  };
+  return { reported, onKept };
+}
+
+/** The sources' files, so that what is resumed is what was begun. */
+export async function fingerprint(readers: readonly CheckpointReader[]): Promise<string[]> {
+  const files = readers.flatMap((reader) => [...reader.tensors.values()].map(({ file }) => file));
+  return Promise.all(
+    [...new Set(files)].map(async (file) => {
+      const { size, mtimeMs } = await stat(file);
+      return `${resolve(file)}, ${size} bytes, changed ${new Date(mtimeMs).toISOString()}`;
+    }),
+  );
+}
+
+/** Throws CheckpointError where the disk has less room than the new folder takes. */
+export async function checkFreeSpace(out: string, bytes: number): Promise<void> {
+  let folder = dirname(resolve(out));
+  // The folder's parents may be made only by writing it.
+  let room = await statfs(folder).catch(() => undefined);
+  while (!room && dirname(folder) !== folder) {
+    folder = dirname(folder);
+    room = await statfs(folder).catch(() => undefined);
+  }
+  if (!room || room.bavail * room.bsize >= bytes) return;
+  const gigabytes = (value: number): string => `${(value / 1e9).toFixed(1)} GB`;
+  throw new CheckpointError(
+    `${out} would take ${gigabytes(bytes)}, but ${folder} has ${gigabytes(room.bavail * room.bsize)} left.`,
+    { code: 'checkpoint.disk-full', hint: 'Free some space, write elsewhere, or store a narrower dtype.' },
+  );
+}
+
+/** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. `heads`: see `AdaptStep`. */
+export async function* converted(
+  reader: CheckpointReader,
+  name: string,
+  dtype: StoredDtype,
+  heads: ExpandedHeads = { from: 1, to: 1 },
+): AsyncGenerator<Uint8Array | FileRange> {
+  const { dtype: stored, file, byteLength } = reader.info(name);
+  if (!isFloatDtype(stored)) {
+    throw new CheckpointError(
+      `${file}: "${name}" holds ${stored}, no floating-point numbers; expected F32, F16 or BF16.`,
+      {
+        code: 'checkpoint.dtype',
+      },
+    );
+  }
+  const times = heads.to / heads.from;
+  // What is repeated is a head: its rows come as one piece.
+  const headBytes = times > 1 ? byteLength / heads.from : undefined;
+  const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
+    if (stored === dtype) yield* reader.ranges(name, headBytes);
+    else
+      for await (const chunk of reader.chunks(name, headBytes ?? CONVERTED_BYTES))
+        yield fromFloat32(toFloat32(chunk, stored), dtype);
+  };
+  for await (const piece of pieces()) for (let i = 0; i < times; i++) yield piece;
+}
+
+/** The stored dtype if all tensors agree on bfloat16 or float16, else float32. */
+export function commonDtype(readers: readonly CheckpointReader[]): 'F32' | 'F16' | 'BF16' {
+  const dtypes = new Set(readers.flatMap((reader) => [...reader.tensors.values()].map(({ dtype }) => dtype)));
+  const [first] = dtypes;
+  return dtypes.size === 1 && (first === 'F16' || first === 'BF16') ? first : 'F32';
+}

@@ -1,0 +1,59 @@
+import type { AnyGemmaConfig } from '../model/config';
+import { forwardFlops, type BatchShape } from './flops';
+import { outputName, parameterSpecs } from '../model/parameters';
+
+/** What a part of the model holds and costs. */
+export interface PartCosts {
+  /** Without embeddings. */
+  readonly parameters: number;
+  /** Rows of embedding tables; an output that is tied shares the decoder's. */
+  readonly embedding: number;
+  /** Operations of a forward pass for each token of its own side: source tokens for the encoder, target tokens else. */
+  readonly forwardFlopsPerToken: number;
+}
+
+/** Of `decoder`, cross-attention is not a part here. */
+export interface ModelCosts {
+  readonly kind: AnyGemmaConfig['kind'];
+  readonly parts: Readonly<Partial<Record<'encoder' | 'decoder' | 'crossAttention' | 'output', PartCosts>>>;
+  readonly parameters: number;
+  readonly embedding: number;
+  readonly lengths: Pick<BatchShape, 'sourceLength' | 'targetLength'>;
+}
+
+/** Counted from shapes alone: no tensor is made, so that any size can be asked for. */
+export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
+  const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
+  const tables = { encoder: 0, decoder: 0, output: 0 };
+  for (const { name, shape, group } of parameterSpecs(config)) {
+    const count = shape.reduce((product, size) => product * size, 1);
+    sums[group] += count;
+    if (name === outputName(config.kind)) tables.output += count;
+    else if (group === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;
+  }
+  const flops = forwardFlops(config, { batch: 1, ...lengths });
+  const { sourceLength, targetLength } = lengths;
+  const part = (parameters: number, embedding: number, operations: number, tokens: number): PartCosts => ({
+    parameters,
+    embedding,
+    forwardFlopsPerToken: operations / tokens,
+  });
+  return {
+    kind: config.kind,
+    parts: {
+      ...(config.kind !== 'decoder-only' && {
+        encoder: part(sums.encoder, tables.encoder, flops.encoder, sourceLength),
+      }),
+      ...(config.kind === 'encoder-decoder' && {
+        crossAttention: part(sums['cross-attention'], 0, flops.crossAttention, targetLength),
+      }),
+      ...(config.kind !== 'encoder-only' && {
+        decoder: part(sums.decoder, tables.decoder, flops.decoder, targetLength),
+        output: part(0, tables.output, flops.output, targetLength),
+      }),
+    },
+    parameters: sums.encoder + sums.decoder + sums['cross-attention'] + sums.embedding,
+    embedding: sums.embedding,
+    lengths,
+  };
+}

@@ -1,0 +1,66 @@
+import type { AnyGemmaConfig, SideConfig } from '../model/config';
+
+/** Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts, for an encoder alone only `sourceLength`. */
+export interface BatchShape {
+  readonly batch: number;
+  readonly sourceLength: number;
+  readonly targetLength: number;
+}
+
+/** Floating-point operations by part of the model. */
+export interface FlopsByPart {
+  /** 0 for a decoder-only model. */
+  readonly encoder: number;
+  /** Self-attention and feed-forward. */
+  readonly decoder: number;
+  /** With the keys and values of the source. 0 for a decoder-only model. */
+  readonly crossAttention: number;
+  /** Final states to logits. */
+  readonly output: number;
+}
+
+/** Multiplications and additions of one product [m, k] x [k, n]. */
+const product = (m: number, k: number, n: number): number => 2 * m * k * n;
+
+/** Projections and attention of one attention with `queries` rows of each example looking at `keys` of them. */
+function attention(side: SideConfig, batch: number, queries: number, keys: number, keyValueWidth: number): number {
+  const width = side.heads * side.headDim;
+  const keyWidth = side.keyValueHeads * side.headDim;
+  return (
+    2 * product(batch * queries, side.hidden, width) + // queries, output
+    2 * product(batch * keys, keyValueWidth, keyWidth) + // keys, values
+    2 * product(batch * queries, width, keys) // scores, mixing: heads * headDim each
+  );
+}
+
+function feedForward(side: SideConfig, rows: number): number {
+  return 3 * product(rows, side.hidden, side.feedForward);
+}
+
+function stack(side: SideConfig, batch: number, length: number): number {
+  return side.layers * (attention(side, batch, length, length, side.hidden) + feedForward(side, batch * length));
+}
+
+/** Operations of a forward pass's matrix products, masked ones included (they are computed). */
+export function forwardFlops(config: AnyGemmaConfig, { batch, sourceLength, targetLength }: BatchShape): FlopsByPart {
+  if (config.kind === 'encoder-only')
+    return { encoder: stack(config.encoder, batch, sourceLength), decoder: 0, crossAttention: 0, output: 0 };
+  const { decoder } = config;
+  const parts = {
+    decoder: stack(decoder, batch, targetLength),
+    output: product(batch * targetLength, decoder.hidden, decoder.vocabularySize),
+  };
+  if (config.kind === 'decoder-only') return { encoder: 0, crossAttention: 0, ...parts };
+  const { encoder } = config;
+  return {
+    encoder: stack(encoder, batch, sourceLength),
+    crossAttention: decoder.layers * attention(decoder, batch, targetLength, sourceLength, encoder.hidden),
+    ...parts,
+  };
+}
+
+/** Operations of one training step's matrix products: those of the forward pass, and twice as many backward. */
+export function flopsPerStep(config: AnyGemmaConfig, shape: BatchShape): number {
+  const { encoder, decoder, crossAttention, output } = forwardFlops(config, shape);
+  return 3 * (encoder + decoder + crossAttention + output);
+}

@@ -1,0 +1,52 @@
+import type { AnyGemmaConfig } from '../model/config';
+import type { AnyGemma } from '../model/encoder-model';
+import { parameterCount } from '../model/parameters';
+import type { Size } from '../model/sizes';
+
+/** Parameters by part, counted as the published totals count them: tied tensors once. */
+export interface ParameterSummary {
+  readonly kind: AnyGemmaConfig['kind'];
+  readonly total: number;
+  readonly embedding: number;
+  readonly nonEmbedding: number;
+  /** Without embeddings; 0 for a decoder-only model. */
+  readonly encoder: number;
+  /** Without embeddings, with cross-attention. */
+  readonly decoder: number;
+  /** Cross-attention's projections and norms, part of `decoder`. */
+  readonly crossAttention: number;
+  /** Tensors in all. */
+  readonly tensors: number;
+  readonly sizes: Readonly<Partial<Record<'encoder' | 'decoder', Size>>>;
+}
+
+/** What `graft inspect` shows of a model. */
+export function parameterSummary(model: AnyGemma): ParameterSummary {
+  const inGroup = (...groups: string[]): number =>
+    parameterCount(model.parameters.filter(({ group }) => groups.includes(group)));
+  const embedding = inGroup('embedding');
+  const total = parameterCount(model.parameters);
+  const sizeOf = ({ layers, hidden, feedForward, heads, headDim, keyValueHeads }: Size): Size => ({
+    layers,
+    hidden,
+    feedForward,
+    heads,
+    headDim,
+    keyValueHeads,
+  });
+  const { config } = model;
+  return {
+    kind: model.kind,
+    total,
+    embedding,
+    nonEmbedding: total - embedding,
+    encoder: inGroup('encoder'),
+    decoder: inGroup('decoder', 'cross-attention'),
+    crossAttention: inGroup('cross-attention'),
+    tensors: model.parameters.length,
+    sizes: {
+      ...(config.kind === 'decoder-only' ? {} : { encoder: sizeOf(config.encoder) }),
+      ...(config.kind === 'encoder-only' ? {} : { decoder: sizeOf(config.decoder) }),
+    },
+  };
+}

@@ -1,0 +1,257 @@
+/**
+ * The decoder's own keys and values while it generates, in two parts: the newest R places, which every token rewrites,
+ * and the long part behind them, which is only read. A tensor cannot be changed in place, so that writing one place of a
+ * long cache would copy all of it for each token; so it is copied once in R tokens.
+ *
+ * The long part of a sliding layer is a ring that holds its window and no more. Shapes: B batch, K key/value heads,
+ * C head dimension, R recent places, M places of a long part, P prompt length.
+ */
+import { availableMemory, DataError, formatMemory } from '@graft/core';
+import { tf, type Engine, type Jitted } from '@graft/engine';
+import type { LayerType, SideConfig } from '../model/config';
+import { fillPlaces, turnedKeys, turnKeys, type StoredPart } from '../model/layers';
+import { UNSEEN } from '../model/masks';
+import type { KeysAndValues } from '../model/stack';
+
+/** R, the places of the recent part: tokens between two copies of the long one. */
+export const RECENT_TOKENS = 16;
+
+type Tensors = Readonly<Record<string, tf.Tensor>>;
+
+/**
+ * By name: `keys.<layer>` and `values.<layer>` [B, K, M or R, C]; in a long part, where they are read faster so,
+ * `turnedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p
+ * lies in place p mod M of a long part, in place p mod R of a recent one; places that no token has reached hold zeros.
+ */
+export interface Cache {
+  readonly long: Tensors;
+  readonly recent: Tensors;
+}
+
+const keysName = (layer: number): string => `keys.${layer}`;
+const TURNED = 'turnedKeys';
+const turnedKeysName = (layer: number): string => `${TURNED}.${layer}`;
+const valuesName = (layer: number): string => `values.${layer}`;
+const maskName = (type: LayerType): string => `mask.${type}`;
+
+/** Where places lie in keys and values, and in masks. */
+const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.startsWith(TURNED) ? 3 : 2);
+
+/** The first position of the block of R that holds `position`. */
+const blockStart = (position: number): number => RECENT_TOKENS * Math.floor(position / RECENT_TOKENS);
+
+/** M for positions below `capacity`: a multiple of R. */
+function longPlaces(type: LayerType, capacity: number, window: number): number {
+  const all = Math.max(RECENT_TOKENS, blockStart(capacity - 1));
+  // A token sees the window - 1 before it; when it begins a block, all of them lie in the long part.
+  const near = Math.max(RECENT_TOKENS, RECENT_TOKENS * Math.ceil((window - 1) / RECENT_TOKENS));
+  return type === 'sliding_attention' ? Math.min(all, near) : all;
+}
+
+const FLOAT_BYTES = 4;
+
+/**
+ * Throws DataError where the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory: room is made
+ * for all of them at the beginning.
+ */
+export function checkCacheRoom(
+  { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,
+  rows: number,
+  capacity: number,
+  available = availableMemory(),
+): void {
+  const places = layerTypes.reduce((sum, type) => sum + longPlaces(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
+  const bytes = 2 * FLOAT_BYTES * rows * places * keyValueHeads * headDim;
+  if (bytes <= available) return;
+  throw new DataError(
+    `Keys and values of ${rows.toLocaleString('en')} sequences of up to ${capacity.toLocaleString('en')} tokens take ${formatMemory(bytes)} of memory, and ${formatMemory(available)} are free.`,
+    {
+      code: 'gemma.cache-memory',
+      exitCode: 2,
+      hint: 'Ask for fewer new tokens (maxNewTokens, --max-new-tokens), beams or sequences at a time.',
+    },
+  );
+}
+
+/** A sequence's two parts, cut along `axis`. */
+function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.Tensor; recent: tf.Tensor } {
+  const length = sequence.shape[axis]!;
+  const cut = (from: number, to: number): tf.Tensor =>
+    tf.slice(
+      sequence,
+      sequence.shape.map((_, i) => (i === axis ? from : 0)),
+      sequence.shape.map((size, i) => (i === axis ? to - from : size)),
+    );
+  const padded = (from: number, to: number, wanted: number): tf.Tensor => {
+    if (from === to) return tf.zeros(sequence.shape.map((size, i) => (i === axis ? wanted : size)));
+    return fillPlaces(cut(from, to), axis, wanted);
+  };
+  const start = blockStart(length);
+  const recent = padded(start, length, RECENT_TOKENS);
+  if (start <= places) return { long: padded(0, start, places), recent };
+  // The ring begins in the middle of what is kept.
+  const turn = start % places;
+  const kept = cut(start - places, start);
+  if (turn === 0) return { long: kept, recent };
+  return { long: tf.concat([cut(start - turn, start), cut(start - places, start - turn)], axis), recent };
+}
+
+/** Fills a cache with a prompt. Traceable. */
+export class CacheFiller {
+  private readonly long: Record<string, tf.Tensor> = {};
+  private readonly recent: Record<string, tf.Tensor> = {};
+
+  constructor(
+    private readonly side: SideConfig,
+    private readonly capacity: number,
+  ) {}
+
+  /** A layer's keys and values [B, K, P, C]. */
+  add(layer: number, { keys, values }: KeysAndValues): void {
+    const type = this.side.layerTypes[layer];
+    const longKeys = this.keepRecent(keysName(layer), keys, type);
+    // M is a multiple of R and so of PLACES: nothing is filled up.
+    const turned = turnedKeys(this.side, longKeys);
+    this.long[turned ? turnedKeysName(layer) : keysName(layer)] = turned ?? longKeys;
+    this.long[valuesName(layer)] = this.keepRecent(valuesName(layer), values, type);
+  }
+
+  /** The prompt's padding [B, 1, 1, 1, P]; what follows it is none. */
+  addMask(mask: tf.Tensor): void {
+    for (const type of new Set(this.side.layerTypes))
+      this.long[maskName(type)] = this.keepRecent(maskName(type), mask, type);
+  }
+
+  finish(): Cache {
+    return { long: this.long, recent: this.recent };
+  }
+
+  /** Keeps a sequence's recent part; returns the long one. */
+  private keepRecent(name: string, sequence: tf.Tensor, type: LayerType): tf.Tensor {
+    const places = longPlaces(type, this.capacity, this.side.slidingWindow);
+    const { long, recent } = divide(sequence, axisOf(name), places);
+    this.recent[name] = recent;
+    return long;
+  }
+}
+
+/** The block and the ring's beginning as float32 scalars; whole numbers below 2^24 and their quotients by R and M stay exact. */
+function blockAt(position: tf.Tensor, places: number): { start: tf.Tensor; turn: tf.Tensor } {
+  const start = tf.mul(tf.floor(tf.div(position.toFloat(), RECENT_TOKENS)), RECENT_TOKENS);
+  // R is at least 1/1000 of M: a quotient just below a whole number is not rounded up to it.
+  const turn = tf.sub(start, tf.mul(tf.floor(tf.div(start, places)), places));
+  return { start, turn };
+}
+
+/** A cache in the step that feeds one token at `position` (int32 scalar). Traceable; one trace serves every position. */
+export class CacheStep {
+  private readonly updated: Record<string, tf.Tensor>;
+  private readonly place: tf.Tensor;
+  private readonly masks = new Map<LayerType, readonly [tf.Tensor, tf.Tensor]>();
+
+  constructor(
+    private readonly side: SideConfig,
+    private readonly cache: Cache,
+    private readonly position: tf.Tensor,
+  ) {
+    this.updated = { ...cache.recent };
+    const { start } = blockAt(position, RECENT_TOKENS);
+    const places = tf.range(0, RECENT_TOKENS, 1);
+    const here = tf.equal(places, tf.sub(position.toFloat(), start));
+    this.place = tf.reshape(here.toFloat(), [1, 1, RECENT_TOKENS, 1]);
+  }
+
+  /** Writes the token's own keys and values [B, K, 1, C]; returns what its queries may look at. */
+  append(layer: number, made: KeysAndValues): readonly StoredPart[] {
+    // The place holds zeros, so that adding is writing.
+    const write = (name: string, value: tf.Tensor): tf.Tensor =>
+      (this.updated[name] = tf.add(this.cache.recent[name], tf.mul(value, this.place)));
+    const { long } = this.cache;
+    const [keysHere, valuesHere] = [keysName(layer), valuesName(layer)];
+    const turned = long[turnedKeysName(layer)] as tf.Tensor | undefined;
+    const values = long[valuesHere];
+    const [longMask, recentMask] = this.masksOf(this.side.layerTypes[layer], values.shape[2]!);
+    return [
+      { keys: turned ?? long[keysHere], turned: turned !== undefined, values, mask: longMask },
+      { keys: write(keysHere, made.keys), values: write(valuesHere, made.values), mask: recentMask },
+    ];
+  }
+
+  /** The recent part with the new place filled. */
+  get recent(): Tensors {
+    return this.updated;
+  }
+
+  private masksOf(type: LayerType, places: number): readonly [tf.Tensor, tf.Tensor] {
+    const known = this.masks.get(type);
+    if (known) return known;
+    const { start, turn } = blockAt(this.position, places);
+    const position = this.position.toFloat();
+    const tooEarly = (at: tf.Tensor): tf.Tensor => tf.lessEqual(at, tf.sub(position, this.side.slidingWindow));
+    const hide = (hidden: tf.Tensor, padding: tf.Tensor | undefined): tf.Tensor => {
+      const mask = tf.reshape(tf.mul(hidden.toFloat(), UNSEEN), [1, 1, 1, 1, -1]);
+      return padding ? tf.minimum(mask, padding) : mask;
+    };
+    // Places before the ring's beginning hold this turn's positions, those behind it the last turn's.
+    const slots = tf.range(0, places, 1);
+    const lastTurn = tf.mul(tf.greaterEqual(slots, turn).toFloat(), places);
+    const longAt = tf.sub(tf.add(slots, tf.sub(start, turn)), lastTurn);
+    const recentAt = tf.add(tf.range(0, RECENT_TOKENS, 1), start);
+    const slides = type === 'sliding_attention';
+    const unreached = tf.less(longAt, 0);
+    const later = tf.greater(recentAt, position);
+    const made = [
+      hide(slides ? tf.logicalOr(unreached, tooEarly(longAt)) : unreached, this.cache.long[maskName(type)]),
+      hide(slides ? tf.logicalOr(later, tooEarly(recentAt)) : later, this.cache.recent[maskName(type)]),
+    ] as const;
+    this.masks.set(type, made);
+    return made;
+  }
+}
+
+/** A long part with the recent one, full, put in its place. Traceable. */
+function fold(long: tf.Tensor, recent: tf.Tensor, axis: number, position: tf.Tensor): tf.Tensor {
+  const places = long.shape[axis]!;
+  const blocks = places / RECENT_TOKENS;
+  const { turn } = blockAt(position, places);
+  const inBlocks = [...long.shape.slice(0, axis), blocks, RECENT_TOKENS, ...long.shape.slice(axis + 1)];
+  const here = tf.equal(tf.mul(tf.range(0, blocks, 1), RECENT_TOKENS), turn);
+  const spread = tf.reshape(
+    here,
+    inBlocks.map((_, i) => (i === axis ? blocks : 1)),
+  );
+  return tf.reshape(tf.where(spread, tf.expandDims(recent, axis), tf.reshape(long, inBlocks)), long.shape);
+}
+
+/** Moves full recent parts into long ones; compiled once a shape. */
+export class CacheKeeper {
+  private readonly folded: Jitted<[Cache, tf.Tensor], Cache>;
+
+  constructor(engine: Engine) {
+    this.folded = engine.jit(
+      ({ long, recent }: Cache, position: tf.Tensor): Cache => ({
+        long: Object.fromEntries(
+          Object.entries(long).map(([name, tensor]) => {
+            const own = name.startsWith(TURNED) ? turnKeys(recent[name.replace(TURNED, 'keys')]) : recent[name];
+            return [name, fold(tensor, own, axisOf(name), position)];
+          }),
+        ),
+        recent: Object.fromEntries(Object.entries(recent).map(([name, tensor]) => [name, tf.zerosLike(tensor)])),
+      }),
+      { name: 'foldCache' },
+    );
+  }
+
+  /** The cache for the position behind `position` (the token fed last). Takes over `cache`. */
+  async advance(cache: Cache, position: number): Promise<Cache> {
+    if ((position + 1) % RECENT_TOKENS !== 0) return cache;
+    const at = tf.scalar(position, 'int32');
+    const next = await this.folded.ahead(cache, at);
+    tf.dispose([at, cache] as tf.TensorContainer);
+    return next;
+  }
+
+  dispose(): void {
+    this.folded.dispose();
+  }
+}

@@ -1,0 +1,287 @@
+import {
+  createRandom,
+  STREAMS,
+  type BatchTensors,
+  type HostFields,
+  type Parameters,
+  type RandomStream,
+} from '@graft/core';
+import { random, tf, type Engine, type Jitted } from '@graft/engine';
+import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
+import { CacheKeeper, checkCacheRoom, type Cache } from './decoder-cache';
+import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
+import type { GemmaModel } from '../model/model';
+import { newTokensLimit, promptAndSource, promptRows, repeatRows, upload } from './prompts';
+import { checkSampling, chooseTokens, completeSampling, draws, isGreedy, type Choice, type Sampling } from './sampling';
+
+export interface GenerateOptions {
+  /**
+   * int32 [B, S]. Encoder-decoder: `input_ids`, `attention_mask` (default: all ones), and optionally
+   * `decoder_input_ids` with `decoder_attention_mask` as a prompt (default: the start token).
+   * Decoder-only: `input_ids` and `attention_mask` are the prompt, padded on either side.
+   */
+  readonly fields: HostFields;
+  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), else 20. */
+  readonly maxNewTokens?: number;
+  /** A row ends with any of these. Default: the checkpoint's (`model.generation`). An empty list: rows never end early. */
+  readonly eos?: number | readonly number[];
+  /** How tokens are chosen. Default: always the most probable one, under the checkpoint's repetition penalty. */
+  readonly sampling?: Sampling;
+  /** Sequences for each row of the fields, one after the other in the result. Default 1. */
+  readonly sequences?: number;
+  /** Says whether a row should end after these new tokens, its stop string being complete, say. */
+  readonly shouldStop?: (newTokens: readonly number[], row: number) => boolean;
+  /** Called after every token. Rows that have ended get the pad token. */
+  readonly onToken?: (event: TokenEvent) => void;
+  /** Aborting it ends the generation with what there is. */
+  readonly signal?: AbortSignal;
+}
+
+export interface TokenEvent {
+  /** From 0. */
+  readonly index: number;
+  /** The new token of each row. */
+  readonly tokens: Int32Array;
+  /** Rows that had ended before this token. */
+  readonly ended: readonly boolean[];
+}
+
+interface Started {
+  readonly fixed: FixedState;
+  readonly cache: Cache;
+  readonly next: tf.Tensor1D;
+}
+
+interface Continued {
+  readonly recent: Cache['recent'];
+  readonly next: tf.Tensor1D;
+}
+
+/**
+ * Generates with one model on one engine; keeps its compiled functions, one pair a shape, for the next call. `dispose`
+ * frees them.
+ */
+export class Generator {
+  private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
+  private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, number, Choice], Continued>;
+  private readonly keeper: CacheKeeper;
+  private readonly beams: BeamSearch;
+
+  constructor(
+    engine: Engine,
+    private readonly model: GemmaModel,
+  ) {
+    /** The tokens after final rows [B, D]. */
+    const choose = (parameters: Parameters, states: tf.Tensor, choice: Choice): tf.Tensor1D =>
+      // Greedily, a pass over the logits is spared.
+      chooseTokens(
+        isGreedy(choice) ? model.uncappedLogits(parameters, states) : model.logits(parameters, states),
+        choice,
+      );
+    this.keeper = new CacheKeeper(engine);
+    this.beams = new BeamSearch(engine, model);
+    this.start = engine.jit(
+      (
+        parameters: Parameters,
+        prompt: BatchTensors,
+        source: BatchTensors | undefined,
+        capacity: number,
+        choice: Choice,
+      ): Started => {
+        const { states, fixed, cache }: DecodingStart = startDecoding(
+          model,
+          parameters,
+          prompt.ids,
+          prompt.mask,
+          source,
+          capacity,
+        );
+        return { fixed, cache, next: choose(parameters, states, choice) };
+      },
+      { name: 'startDecoding', largePages: true },
+    );
+    this.step = engine.jit(
+      (
+        parameters: Parameters,
+        tokens: tf.Tensor1D,
+        position: tf.Scalar,
+        fixed: FixedState,
+        cache: Cache,
+        capacity: number,
+        choice: Choice,
+      ): Continued => {
+        const continued = continueDecoding(model, parameters, tokens, position, fixed, cache, capacity);
+        return { recent: continued.recent, next: choose(parameters, continued.states, choice) };
+      },
+      // Between the small products of one token there is too little to compile: each piece's call costs more than it saves.
+      { name: 'decodeToken', executor: engine.executor === 'mixed' ? 'graph' : undefined },
+    );
+  }
+
+  /**
+   * Returns one row for each example (and for each of its `sequences`), all as wide as the longest: the prompt (the start
+   * token, or what was given, without its padding), the new tokens up to and with eos, then the pad token.
+   */
+  async generate(parameters: Parameters, options: GenerateOptions): Promise<Int32Array[]> {
+    const { pad } = this.model.generation;
+    let rows: readonly (readonly number[])[] = [];
+    for await (const event of this.decode(parameters, options)) {
+      rows = event.rows;
+      options.onToken?.(event);
+    }
+    const width = Math.max(...rows.map((row) => row.length));
+    return rows.map((row) => Int32Array.from({ length: width }, (_, i) => row[i] ?? pad));
+  }
+
+  /** The tokens as they come, as an async iterator; leaving it early frees what it holds. */
+  async *stream(parameters: Parameters, options: GenerateOptions): AsyncGenerator<TokenEvent, undefined, undefined> {
+    for await (const { index, tokens, ended } of this.decode(parameters, options)) yield { index, tokens, ended };
+    return undefined;
+  }
+
+  /** Beam search; see BeamRow. Returns the best sequence of each example, with its score. */
+  search(parameters: Parameters, options: BeamSearchOptions): Promise<ScoredSequences> {
+    return this.beams.search(parameters, options);
+  }
+
+  private async *decode(
+    parameters: Parameters,
+    options: GenerateOptions,
+  ): AsyncGenerator<TokenEvent & { readonly rows: readonly (readonly number[])[] }, undefined, undefined> {
+    const { model } = this;
+    const { signal, shouldStop } = options;
+    checkSampling(options.sampling ?? {});
+    const sampling = completeSampling(options.sampling ?? {}, model.generation);
+    const eos = new Set(options.eos === undefined ? model.generation.eos : [options.eos].flat());
+    const { prompt, source } = promptAndSource(model, repeatRows(options.fields, options.sequences ?? 1));
+    const { pad } = model.generation;
+    const rows = promptRows(prompt);
+    const promptLengths = rows.map((row) => row.length);
+    const ended = rows.map(() => false);
+    const length = prompt.ids.shape[1];
+    const maxNewTokens = newTokensLimit(options.maxNewTokens, model.generation, length);
+    const take = (next: Int32Array, index: number): TokenEvent & { rows: number[][] } => {
+      const before = [...ended];
+      const tokens = next.map((token, row) => (ended[row] ? pad : token));
+      tokens.forEach((token, row) => {
+        if (ended[row]) return;
+        rows[row].push(token);
+        ended[row] = eos.has(token) || (shouldStop?.(rows[row].slice(promptLengths[row]), row) ?? false);
+      });
+      return { index, tokens, ended: before, rows };
+    };
+    const chooser = new Chooser(sampling, model.vocabularySize);
+    checkCacheRoom(model.config.decoder, rows.length, length + maxNewTokens - 1);
+    const inputs = { prompt: upload(prompt), source: source && upload(source) };
+    const capacity = length + maxNewTokens - 1;
+    let fixed: FixedState = {};
+    let cache: Cache = { long: {}, recent: {} };
+    let next: tf.Tensor1D | undefined;
+    let ahead: Promise<tf.Tensor1D> | undefined;
+    /** Feeds the token of that index, which lies behind the prompt's `length` tokens; the next one may still be in the making. */
+    const feed = async (index: number, tokens: tf.Tensor1D): Promise<tf.Tensor1D> => {
+      const at = length + index;
+      const position = tf.scalar(at, 'int32');
+      const continued = await chooser.with(rows, index + 1, (choice) =>
+        this.step.ahead(parameters, tokens, position, fixed, cache, capacity, choice),
+      );
+      tf.dispose([position, cache.recent] as tf.TensorContainer);
+      cache = { long: cache.long, recent: continued.recent };
+      if (at + 1 < capacity) cache = await this.keeper.advance(cache, at);
+      return continued.next;
+    };
+    try {
+      const started = await chooser.with(rows, 0, (choice) =>
+        this.start.async(parameters, inputs.prompt, inputs.source, capacity, choice),
+      );
+      ({ fixed, cache, next } = started);
+      for (let index = 0; ; index++) {
+        const last = index + 1 === maxNewTokens || signal?.aborted === true;
+        // The next token stands in line before this one is there, so that nothing waits for it to be looked at; wasted only
+        // if this one is the last.
+        if (!last && !chooser.readsRows) ahead = quietly(feed(index, next));
+        const event = take((await next.data()) as Int32Array, index);
+        if (!last && chooser.readsRows) ahead = quietly(feed(index, next));
+        next.dispose();
+        next = undefined;
+        yield event;
+        if (!ahead || !ended.includes(false) || signal?.aborted) break;
+        next = await ahead;
+        ahead = undefined;
+      }
+    } finally {
+      const unread = await ahead?.catch(() => undefined);
+      tf.dispose([inputs, fixed, cache, next, unread] as tf.TensorContainer);
+    }
+    return undefined;
+  }
+
+  dispose(): void {
+    this.start.dispose();
+    this.step.dispose();
+    this.keeper.dispose();
+    this.beams.dispose();
+  }
+}
+
+/** Makes what the choice of the next token needs beside the logits. */
+class Chooser {
+  private readonly stream: RandomStream;
+
+  constructor(
+    private readonly sampling: Sampling,
+    private readonly vocabularySize: number,
+  ) {
+    this.stream = createRandom(sampling.seed ?? 0).fork(STREAMS.sampling);
+  }
+
+  /** Whether the choice depends on the tokens that the rows hold. */
+  get readsRows(): boolean {
+    const { repetitionPenalty } = this.sampling;
+    return repetitionPenalty !== undefined && repetitionPenalty !== 1;
+  }
+
+  async with<T>(rows: readonly (readonly number[])[], index: number, use: (choice: Choice) => Promise<T>): Promise<T> {
+    const { sampling, vocabularySize } = this;
+    const { seed: _, ...own } = sampling;
+    const choice: Choice = {
+      sampling: own,
+      seen: this.readsRows ? seenTokens(rows, vocabularySize) : undefined,
+      key: draws(own) ? random.key(this.stream.fork(index).key()) : undefined,
+    };
+    try {
+      return await use(choice);
+    } finally {
+      choice.seen?.dispose();
+      choice.key?.dispose();
+    }
+  }
+}
+
+/** float32 [B, V], 1 for tokens that a row holds. */
+function seenTokens(rows: readonly (readonly number[])[], vocabularySize: number): tf.Tensor2D {
+  const seen = new Float32Array(rows.length * vocabularySize);
+  rows.forEach((row, i) => row.forEach((token) => (seen[i * vocabularySize + token] = 1)));
+  return tf.tensor2d(seen, [rows.length, vocabularySize]);
+}
+
+/** Greedy decoding with a key/value cache; see Generator, which serves repeated calls without compiling again. */
+export async function generate(
+  engine: Engine,
+  model: GemmaModel,
+  parameters: Parameters,
+  options: GenerateOptions,
+): Promise<Int32Array[]> {
+  const generator = new Generator(engine, model);
+  try {
+    return await generator.generate(parameters, options);
+  } finally {
+    generator.dispose();
+  }
+}
+
+/** It is awaited a round later: until then its failure is not a rejection that nobody handles. */
+function quietly<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
+}

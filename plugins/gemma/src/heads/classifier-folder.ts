@@ -1,0 +1,166 @@
+/** Classifiers as Hugging Face folders, as the published implementation writes and reads them. */
+import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
+import { CheckpointError, type Parameters } from '@graft/core';
+import { tf } from '@graft/engine';
+import { GemmaClassifier, SCORE_WEIGHT, type ClassifierConfig, type ClassifierTask } from './classifier';
+import {
+  encoderOf,
+  readModelConfig,
+  toCheckpointConfig,
+  withIdleDecoder,
+  type EncoderDecoderConfig,
+  type GemmaOptions,
+} from '../model/config';
+
+const ARCHITECTURES: Readonly<Record<ClassifierTask, string>> = {
+  sequence: 'T5GemmaForSequenceClassification',
+  token: 'T5GemmaForTokenClassification',
+};
+
+type Json = Readonly<Record<string, unknown>>;
+
+/** The config.json of a classifier. */
+export function toClassifierConfig({ model, task, reads, labels }: ClassifierConfig): Record<string, unknown> {
+  return {
+    ...toCheckpointConfig(reads === 'encoder' ? encoderOf(model) : model),
+    architectures: [ARCHITECTURES[task]],
+    is_encoder_decoder: reads === 'decoder',
+    id2label: Object.fromEntries(labels.map((label, id) => [String(id), label])),
+    label2id: Object.fromEntries(labels.map((label, id) => [label, id])),
+  };
+}
+
+/** `classes`: rows of the stored head. Throws CheckpointError where config.json is not a classifier's. */
+export function parseClassifierConfig(
+  json: Json,
+  classes: number,
+  options: GemmaOptions = {},
+  where = 'config.json',
+): ClassifierConfig {
+  const fail = (what: string): CheckpointError =>
+    new CheckpointError(`${where}: ${what}.`, { code: 'gemma.classifier-config' });
+  const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
+  const task = (Object.keys(ARCHITECTURES) as ClassifierTask[]).find((own) => names.includes(ARCHITECTURES[own]));
+  if (!task) {
+    throw fail(
+      `"architectures" should hold ${Object.values(ARCHITECTURES).join(' or ')}, but is ${JSON.stringify(json.architectures)}`,
+    );
+  }
+  const config = readModelConfig(json, options, where);
+  if (config.kind === 'decoder-only') throw fail("a classifier is made of an encoder-decoder, or of one's encoder");
+  // The published implementation's default is the decoder.
+  const reads = config.kind === 'encoder-only' ? 'encoder' : 'decoder';
+  const model = withPad(
+    config.kind === 'encoder-only' ? withIdleDecoder(config) : config,
+    json.pad_token_id,
+    reads,
+    fail,
+  );
+  const byId = json.id2label;
+  const named = typeof byId === 'object' && byId !== null ? (byId as Json) : {};
+  const labels = Array.from({ length: classes }, (_, id) => named[String(id)] ?? `LABEL_${id}`);
+  if (Object.keys(named).length > 0 && Object.keys(named).length !== classes)
+    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${SCORE_WEIGHT}" has ${classes}`);
+  return { model, task, reads, labels: labels.map(String) };
+}
+
+/** Which token of a text is its last one goes by the whole model's pad token, which is the decoder's where nothing is said. */
+function withPad(
+  model: EncoderDecoderConfig,
+  given: unknown,
+  reads: ClassifierConfig['reads'],
+  fail: (what: string) => CheckpointError,
+): EncoderDecoderConfig {
+  const { decoder } = model;
+  const pad = given === undefined ? decoder.padTokenId : given;
+  if (typeof pad !== 'number' || !Number.isSafeInteger(pad) || pad < 0)
+    throw fail(`"pad_token_id" is ${JSON.stringify(pad)}, but a classifier needs one to find the end of a text`);
+  if (reads === 'encoder') return { ...model, decoder: { ...decoder, padTokenId: pad } };
+  if (pad !== decoder.padTokenId)
+    throw fail(`"pad_token_id" is ${pad}, but the decoder's is ${decoder.padTokenId}; Graft pads with one token`);
+  return model;
+}
+
+/** Rows of a head; a file may say anything. */
+const MOST_CLASSES = 1_000_000;
+
+export interface LoadedClassifier {
+  readonly classifier: GemmaClassifier;
+  readonly parameters: Parameters;
+  /** Tensors of the checkpoint that the classifier has no use for. */
+  readonly unknownTensors: readonly string[];
+  /** Frees the parameters. */
+  dispose(): void;
+}
+
+/** Loads a classifier's folder, widened to float32. Throws CheckpointError naming what is missing or does not fit. */
+export async function loadClassifier(folder: string, options: GemmaOptions = {}): Promise<LoadedClassifier> {
+  const reader = await CheckpointReader.open(folder);
+  const parameters: Parameters = {};
+  const dispose = (): void => tf.dispose(parameters);
+  try {
+    const head = reader.tensors.get(SCORE_WEIGHT);
+    if (!head) {
+      throw new CheckpointError(`${folder} holds no classifier: "${SCORE_WEIGHT}" is missing.`, {
+        code: 'gemma.no-classifier',
+        exitCode: 2,
+        hint: 'A language model has no classes; fine-tune a T5GemmaForSequenceClassification or …TokenClassification first.',
+      });
+    }
+    if (head.shape.length !== 2 || !(head.shape[0] >= 1 && head.shape[0] <= MOST_CLASSES)) {
+      throw new CheckpointError(
+        `${folder}: "${SCORE_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
+        { code: 'gemma.checkpoint-mismatch' },
+      );
+    }
+    const config = parseClassifierConfig(await reader.config(), head.shape[0], options, `${folder}/config.json`);
+    const classifier = new GemmaClassifier(config);
+    const problems = classifier.parameters.flatMap(({ name, shape }) => {
+      const info = reader.tensors.get(name);
+      if (!info) return [`"${name}" is missing`];
+      if (info.shape.join() === shape.join()) return [];
+      return [`"${name}" has shape [${info.shape.join(', ')}], but the classifier's is [${shape.join(', ')}]`];
+    });
+    if (problems.length > 0) {
+      const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
+      throw new CheckpointError(`${folder} does not hold this classifier: ${problems.slice(0, 5).join('; ')}${more}.`, {
+        code: 'gemma.checkpoint-mismatch',
+      });
+    }
+    for (const { name, shape } of classifier.parameters)
+      parameters[name] = tf.tensor(await reader.readFloat32(name), [...shape], 'float32');
+    const unknownTensors = [...reader.tensors.keys()].filter((name) => !(name in parameters));
+    return { classifier, parameters, unknownTensors, dispose };
+  } catch (error) {
+    dispose();
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+/**
+ * Writes a classifier, float32, as a folder that appears whole or not at all. `extraFiles`: a tokenizer's, by name.
+ * Parameters that are not the classifier's are left out.
+ */
+export async function saveClassifier(
+  folder: string,
+  classifier: GemmaClassifier,
+  parameters: Parameters,
+  { extraFiles, overwrite }: { extraFiles?: Record<string, string | Uint8Array>; overwrite?: boolean } = {},
+): Promise<void> {
+  await writeCheckpoint(
+    folder,
+    {
+      config: toClassifierConfig(classifier.config),
+      tensors: classifier.parameters.map(({ name, shape }) => ({
+        name,
+        dtype: 'F32',
+        shape,
+        data: async () => (await parameters[name].data()) as Float32Array,
+      })),
+      extraFiles,
+    },
+    { overwrite },
+  );
+}

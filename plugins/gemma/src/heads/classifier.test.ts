@@ -1,0 +1,191 @@
+import { createRandom, type Parameters } from '@graft/core';
+import { openEngine, tf, type Engine } from '@graft/engine';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../../../test/support';
+import { ints, numbers, tinyGemma, writeTiny } from '../../../../test/support/tiny-gemma';
+import { GemmaClassifier, SCORE_BIAS, SCORE_WEIGHT, type ClassifierConfig } from './classifier';
+import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
+import { Classifier } from './classify';
+import type { EncoderDecoderConfig } from '../model/config';
+
+const LABELS = ['no', 'yes', 'perhaps'];
+const make = (options: Partial<ClassifierConfig> = {}): GemmaClassifier =>
+  new GemmaClassifier({
+    model: tinyGemma().config as EncoderDecoderConfig,
+    task: 'token',
+    reads: 'encoder',
+    labels: LABELS,
+    ...options,
+  });
+
+function parametersOf({ parameters }: GemmaClassifier): Parameters {
+  return Object.fromEntries(
+    parameters.map(({ name, shape }, i) => [
+      name,
+      tf.tensor(
+        numbers(
+          i + 1,
+          shape.reduce((product, size) => product * size, 1),
+        ).map((value) => 0.5 * value),
+        [...shape],
+      ),
+    ]),
+  );
+}
+
+describe('classifiers', () => {
+  let engine: Engine;
+  beforeAll(async () => {
+    engine = await openEngine({ mode: 'portable' });
+  });
+
+  test.each(['encoder', 'decoder'] as const)(
+    'a token classifier scores the states of the %s, token by token',
+    async (reads) => {
+      const classifier = make({ reads });
+      const parameters = parametersOf(classifier);
+      const [ids, mask] = [
+        ints([
+          [5, 9, 4, 30],
+          [11, 6, 0, 0],
+        ]),
+        ints([
+          [1, 1, 1, 1],
+          [1, 1, 0, 0],
+        ]),
+      ];
+      const runner = new Classifier(engine, classifier);
+      const { logits, probabilities } = await runner.classify(parameters, { input_ids: ids, attention_mask: mask });
+      expect([logits.shape, probabilities.shape]).toEqual([
+        [2, 4, 3],
+        [2, 4, 3],
+      ]);
+      const fields = {
+        input_ids: tf.tensor(ids.values, [2, 4], 'int32'),
+        attention_mask: tf.tensor(mask.values, [2, 4], 'int32'),
+      };
+      // The decoder reads [start, 5, 9, 4] and [start, 11, 6, pad].
+      const states =
+        reads === 'encoder'
+          ? classifier.model.encode(parameters, fields)
+          : classifier.model.decoderStates(parameters, {
+              ...fields,
+              decoder_input_ids: tf.tensor2d(
+                [
+                  [2, 5, 9, 4],
+                  [2, 11, 6, 0],
+                ],
+                undefined,
+                'int32',
+              ),
+              decoder_attention_mask: tf.tensor2d(
+                [
+                  [1, 1, 1, 1],
+                  [1, 1, 1, 0],
+                ],
+                undefined,
+                'int32',
+              ),
+            });
+      const [weight, bias] = [
+        parameters[SCORE_WEIGHT].arraySync() as number[][],
+        Array.from(parameters[SCORE_BIAS].dataSync()),
+      ];
+      const rows = tf.reshape(states, [8, -1]).arraySync() as number[][];
+      rows.forEach((row, at) =>
+        weight.forEach((direction, label) => {
+          const expected = row.reduce((sum, value, i) => sum + value * direction[i], bias[label]);
+          expect(logits.values[3 * at + label]).toBeCloseTo(expected, 4);
+        }),
+      );
+      for (let at = 0; at < 8; at++)
+        expect(Array.from(probabilities.values.slice(3 * at, 3 * at + 3)).reduce((a, b) => a + b, 0)).toBeCloseTo(1, 5);
+      runner.dispose();
+      tf.dispose([parameters, fields, states]);
+    },
+  );
+
+  test('the loss leaves ignored labels out', () => {
+    const classifier = make();
+    const logits = tf.tensor3d([
+      [
+        [1, 2, 3],
+        [0, 0, 0],
+        [5, 5, 1],
+      ],
+    ]);
+    const loss = classifier.loss(logits, tf.tensor2d([[2, -100, 0]], undefined, 'int32')).dataSync()[0];
+    const nll = (row: number[], label: number): number =>
+      Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0)) - row[label];
+    expect(loss).toBeCloseTo((nll([1, 2, 3], 2) + nll([5, 5, 1], 0)) / 2, 5);
+  });
+
+  test('a text of padding alone, and one that fills its row, read a place that is there (quirk 10)', async () => {
+    const classifier = make({ task: 'sequence', reads: 'decoder' });
+    const parameters = parametersOf(classifier);
+    const runner = new Classifier(engine, classifier);
+    const { logits } = await runner.classify(parameters, {
+      input_ids: ints([
+        [0, 0, 0],
+        [4, 5, 6],
+      ]),
+    });
+    expect(logits.shape).toEqual([2, 3]);
+    expect(logits.values.every(Number.isFinite)).toBe(true);
+    runner.dispose();
+    tf.dispose(parameters);
+  });
+
+  test('a fresh head has the published deviation: the initializer range times C^-0.5', () => {
+    const model = { ...(tinyGemma().config as EncoderDecoderConfig), initializerRange: 0.3 };
+    const labels = Array.from({ length: 400 }, (_, i) => `${i}`);
+    const head = make({ model, labels }).freshHead(createRandom(3));
+    const weights = Array.from(head[SCORE_WEIGHT].dataSync());
+    expect(head[SCORE_WEIGHT].shape).toEqual([400, 20]);
+    const deviation = Math.sqrt(weights.reduce((sum, value) => sum + value * value, 0) / weights.length);
+    expect(Math.abs(deviation / (0.3 / 20) - 1)).toBeLessThan(0.03);
+    expect(new Set(head[SCORE_BIAS].dataSync())).toEqual(new Set([0]));
+    tf.dispose(head);
+  });
+
+  test("an encoder's classifier holds no decoder; an untied output is nobody's", () => {
+    const names = ({ parameters }: GemmaClassifier): string[] => parameters.map(({ name }) => name);
+    expect(names(make()).filter((name) => name.includes('decoder'))).toEqual([]);
+    const untied = tinyGemma({ tieOutput: false }).config as EncoderDecoderConfig;
+    expect(names(make({ model: untied, reads: 'decoder' }))).not.toContain('lm_head.out_proj.weight');
+    expect(names(make()).slice(-2)).toEqual([SCORE_WEIGHT, SCORE_BIAS]);
+  });
+
+  test('config.json there and back; what is wrong is named', async () => {
+    const { config } = make({ reads: 'decoder' });
+    expect(parseClassifierConfig(toClassifierConfig(config), 3)).toEqual(config);
+    expect(parseClassifierConfig({ ...toClassifierConfig(config), id2label: undefined }, 2).labels).toEqual([
+      'LABEL_0',
+      'LABEL_1',
+    ]);
+    expect(() => parseClassifierConfig(toClassifierConfig(config), 2)).toThrow(
+      /"id2label" names 3 classes, but "score.out_proj.weight" has 2/,
+    );
+    expect(() => parseClassifierConfig({ ...toClassifierConfig(config), architectures: ['T5GemmaModel'] }, 3)).toThrow(
+      /"architectures" should hold T5GemmaForSequenceClassification or T5GemmaForTokenClassification, but is \["T5GemmaModel"\]/,
+    );
+    const classifier = make();
+    const parameters = parametersOf(classifier);
+    const base = temporaryFolder();
+    await saveClassifier(join(base, 'one'), classifier, parameters);
+    const loaded = await loadClassifier(join(base, 'one'));
+    expect(loaded.classifier.config).toEqual(classifier.config);
+    loaded.dispose();
+    const wide = make({ labels: ['a', 'b'] });
+    const other = { ...parametersOf(wide), ...parameters };
+    await expect(saveClassifier(join(base, 'two'), wide, other)).rejects.toThrow(/score\.out_proj\.weight/);
+    tf.dispose([parameters, other]);
+  });
+
+  test('a language model is no classifier', async () => {
+    const folder = await writeTiny(join(temporaryFolder(), 'model'), { config: tinyGemma().config });
+    await expect(loadClassifier(folder)).rejects.toThrow(
+      /model holds no classifier: "score\.out_proj\.weight" is missing/,
+    );
+  });
+});

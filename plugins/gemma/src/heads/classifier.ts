@@ -1,0 +1,143 @@
+/**
+ * The published family's classifiers: a linear head with a bias over the states of the encoder, or of the decoder, which
+ * reads the source once more, shifted right behind the start token. Shapes: B texts, T tokens, D width of a state,
+ * C classes.
+ */
+import {
+  IGNORED_LABEL,
+  type BatchTensors,
+  type ForwardOptions,
+  type ModelKind,
+  type Parameters,
+  type ParameterSpec,
+  type RandomStream,
+  type SpecialTokens,
+} from '@graft/core';
+import { random, tf } from '@graft/engine';
+import type { EncoderDecoderConfig } from '../model/config';
+import { drop, dropoutOf, splitDropout } from '../model/dropout';
+import { GemmaModel } from '../model/model';
+
+export const SCORE_WEIGHT = 'score.out_proj.weight';
+export const SCORE_BIAS = 'score.out_proj.bias';
+
+/** `sequence`: a class for each text; `token`: one for each token. */
+export type ClassifierTask = 'sequence' | 'token';
+
+export interface ClassifierConfig {
+  readonly model: EncoderDecoderConfig;
+  readonly task: ClassifierTask;
+  /** Whose states the head reads. With `encoder` there is no decoder in the checkpoint. */
+  readonly reads: 'encoder' | 'decoder';
+  /** Names of the classes, in the order of the logits. */
+  readonly labels: readonly string[];
+}
+
+/** A classifier as pure functions of its parameters; it owns no tensors. */
+export class GemmaClassifier {
+  readonly model: GemmaModel;
+  /** Every parameter, the head's last. */
+  readonly parameters: readonly ParameterSpec[];
+
+  constructor(readonly config: ClassifierConfig) {
+    this.model = new GemmaModel(config.model);
+    const { representation, outputTable, inputTable } = this.model;
+    const needed = new Set(representation.parameters);
+    const { encoder, decoder } = config.model;
+    const width = config.reads === 'encoder' ? encoder.hidden : decoder.hidden;
+    const classes = config.labels.length;
+    this.parameters = [
+      ...this.model.parameters.filter(({ name }) =>
+        // A classifier makes no words: an untied output is no part of it.
+        config.reads === 'encoder' ? needed.has(name) : outputTable === inputTable || name !== outputTable,
+      ),
+      { name: SCORE_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
+      { name: SCORE_BIAS, shape: [classes], group: 'head', initial: 'zeros' },
+    ];
+  }
+
+  /** A classifier on the encoder is an encoder alone. */
+  get kind(): ModelKind {
+    return this.config.reads === 'encoder' ? 'encoder-only' : 'encoder-decoder';
+  }
+
+  get specialTokens(): SpecialTokens {
+    return this.model.specialTokens;
+  }
+
+  /**
+   * A fresh head as the published implementation makes it: weights of the model's initializer range times C^-0.5, bias 0. The
+   * caller owns the tensors.
+   */
+  freshHead(stream: RandomStream): Parameters {
+    const [weight, bias] = [SCORE_WEIGHT, SCORE_BIAS].map((own) => this.parameters.find(({ name }) => name === own)!);
+    const deviation = this.config.model.initializerRange / Math.sqrt(this.config.labels.length);
+    return tf.tidy(() => ({
+      [SCORE_WEIGHT]: random.normal(random.key(stream.key()), weight.shape, 0, deviation),
+      [SCORE_BIAS]: tf.zeros([...bias.shape]),
+    }));
+  }
+
+  /**
+   * Logits [B, C], or [B, T, C] of a token classifier, for `input_ids` and `attention_mask` (default: all ones), int32
+   * [B, T]. Which token of a text counts is read off the ids, not the mask (quirk 10). Training drops numbers of all states
+   * that the head might read, after what the model drops. Traceable.
+   */
+  logits(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor {
+    const { input_ids: ids } = fields;
+    const [batch, length] = ids.shape as [number, number];
+    const [ofModel, ofHead] = splitDropout(dropoutOf(this.model.dropout, options, batch), 2);
+    const all = this.states(parameters, fields, { ...options, randomKey: ofModel?.key });
+    const states = drop(all, ofHead, 'classifierDropout');
+    const width = all.shape[2];
+    const scored = (rows: tf.Tensor): tf.Tensor =>
+      tf.add(
+        tf.matMul(rows as tf.Tensor2D, parameters[SCORE_WEIGHT] as tf.Tensor2D, false, true),
+        parameters[SCORE_BIAS],
+      );
+    const rows = tf.reshape(states, [batch * length, width]);
+    if (this.config.task === 'token') return tf.reshape(scored(rows), [batch, length, this.config.labels.length]);
+    const first = tf.mul(tf.range(0, batch, 1, 'int32'), length);
+    return scored(tf.gather(rows, tf.add(first, this.pooledPositions(ids)).toInt() as tf.Tensor1D));
+  }
+
+  /**
+   * Mean cross-entropy in nats of labels int32 [B], or [B, T] of a token classifier, where -100 is left out. Traceable;
+   * that one label counts is for the caller to see to.
+   */
+  loss(logits: tf.Tensor, labels: tf.Tensor): tf.Scalar {
+    const classes = this.config.labels.length;
+    const flat = tf.reshape(labels, [-1]);
+    const counts = tf.notEqual(flat, IGNORED_LABEL).toFloat();
+    const picked = tf.sum(
+      tf.mul(
+        tf.logSoftmax(tf.reshape(logits, [-1, classes])),
+        tf.oneHot(tf.maximum(flat, 0).toInt(), classes).toFloat(),
+      ),
+      1,
+    );
+    return tf.neg(tf.div(tf.sum(tf.mul(picked, counts)), tf.sum(counts)));
+  }
+
+  /** [B, T, D] */
+  private states(parameters: Parameters, fields: BatchTensors, options: ForwardOptions): tf.Tensor3D {
+    if (this.config.reads === 'encoder') return this.model.encode(parameters, fields, options);
+    const { pad, start } = this.model.specialTokens;
+    const { input_ids: ids } = fields;
+    const [batch, length] = ids.shape as [number, number];
+    const begin = tf.fill([batch, 1], start, 'int32');
+    const shifted = length > 1 ? tf.concat([begin, tf.slice(ids, [0, 0], [batch, length - 1])], 1) : begin;
+    // The decoder masks its pad ids by itself, in whatever place (quirk 4).
+    const seen = tf.notEqual(shifted, pad).toInt();
+    const both = { ...fields, decoder_input_ids: shifted, decoder_attention_mask: seen };
+    return this.model.decoderStates(parameters, both, options);
+  }
+
+  /** [B], whole numbers: the rightmost id that is no pad; one further where the decoder reads it shifted, but not past the end. */
+  private pooledPositions(ids: tf.Tensor): tf.Tensor {
+    const length = ids.shape[1]!;
+    const places = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));
+    const last = tf.max(places, 1);
+    return this.config.reads === 'encoder' ? last : tf.minimum(tf.add(last, 1), length - 1);
+  }
+}

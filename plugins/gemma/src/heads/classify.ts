@@ -1,0 +1,59 @@
+/** Shapes: B texts, T tokens, C classes. */
+import type { BatchTensors, HostArray, HostFields, Parameters } from '@graft/core';
+import { tf, type Engine, type Jitted } from '@graft/engine';
+import type { GemmaClassifier } from './classifier';
+import { checkTokenIds } from '../model/host-fields';
+import { upload } from '../generate/prompts';
+
+export interface Classified {
+  /** float32 [B, C], or [B, T, C] of a token classifier. */
+  readonly logits: HostArray;
+  /** Of the same shape; the classes' sum is 1. */
+  readonly probabilities: HostArray;
+}
+
+/** Runs a classifier; compiled once a shape. */
+export class Classifier {
+  private readonly compute: Jitted<[Parameters, BatchTensors], { logits: tf.Tensor; probabilities: tf.Tensor }>;
+
+  constructor(
+    engine: Engine,
+    private readonly classifier: GemmaClassifier,
+  ) {
+    this.compute = engine.jit(
+      (parameters: Parameters, batch: BatchTensors) => {
+        const logits = classifier.logits(parameters, batch);
+        return { logits, probabilities: tf.softmax(logits) };
+      },
+      { name: 'classify' },
+    );
+  }
+
+  /**
+   * Of `input_ids` and `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields that do not fit.
+   * Probabilities at a token classifier's padding mean nothing.
+   */
+  async classify(parameters: Parameters, fields: HostFields): Promise<Classified> {
+    checkTokenIds(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');
+    const { input_ids: ids } = fields;
+    const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };
+    const batch = upload({ input_ids: ids, attention_mask: mask });
+    let result: { logits: tf.Tensor; probabilities: tf.Tensor } | undefined;
+    try {
+      result = await this.compute.async(parameters, batch);
+      return { logits: await toHost(result.logits), probabilities: await toHost(result.probabilities) };
+    } finally {
+      tf.dispose([batch, result ?? {}] as tf.TensorContainer);
+    }
+  }
+
+  dispose(): void {
+    this.compute.dispose();
+  }
+}
+
+const toHost = async (tensor: tf.Tensor): Promise<HostArray> => ({
+  dtype: 'float32',
+  shape: tensor.shape,
+  values: (await tensor.data()) as Float32Array,
+});

@@ -1,0 +1,115 @@
+/** Shapes: B batch, T target length, S source length, V vocabulary. */
+import {
+  DataError,
+  IGNORED_LABEL,
+  type BatchTensors,
+  type HostArray,
+  type HostFields,
+  type Parameters,
+} from '@graft/core';
+import { tf, valueAndGradients, type Engine } from '@graft/engine';
+import type { AnyGemma } from '../model/encoder-model';
+import { checkLabelIds, modelFields } from '../model/host-fields';
+
+/** What a forward pass can give beside the logits. */
+export type ForwardOutput = 'encoder' | 'loss' | 'gradients';
+export const FORWARD_OUTPUTS: readonly ForwardOutput[] = ['encoder', 'loss', 'gradients'];
+
+/** logits [B, T, V] and labels int32 [B, T] to a scalar; traceable. */
+export type LossFunction = (logits: tf.Tensor3D, labels: tf.Tensor2D) => tf.Scalar;
+
+export interface ForwardRequest {
+  readonly engine: Engine;
+  readonly model: AnyGemma;
+  readonly parameters: Parameters;
+  /** Hugging Face names, int32; masks optional (all ones). See `modelFields` for what labels stand in for. */
+  readonly inputs: HostFields;
+  /** Beside the logits. Default: nothing. */
+  readonly outputs?: readonly ForwardOutput[];
+  /** Default: mean cross-entropy over the labels that are not -100. */
+  readonly loss?: LossFunction;
+  /** Begins error sentences: the file that the inputs came from. */
+  readonly where?: string;
+}
+
+/** Mean cross-entropy over labels that are not -100, label i belonging to logits i (quirk 5). */
+function meanCrossEntropy(logits: tf.Tensor3D, labels: tf.Tensor2D): tf.Scalar {
+  const vocabulary = logits.shape[2];
+  const counted = tf.notEqual(labels, IGNORED_LABEL).toFloat(); // [B, T]
+  const classes = tf.maximum(labels, tf.scalar(0, 'int32')).toInt() as tf.Tensor2D;
+  const picked = tf.sum(tf.mul(tf.oneHot(classes, vocabulary), logits), 2); // [B, T]
+  const perToken = tf.mul(tf.sub(tf.logSumExp(logits, 2), picked), counted);
+  return tf.div(tf.sum(perToken), tf.sum(counted));
+}
+
+/**
+ * One compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and as asked for
+ * `encoder_last_hidden_state` [B, S, E], `loss` [] and `grad.<parameter>`; the tied output's gradient is part of its
+ * embedding's. An encoder alone gives its states, and no logits. Throws DataError naming the field that is missing or wrong.
+ */
+export async function runForward(request: ForwardRequest): Promise<Record<string, HostArray>> {
+  const {
+    engine,
+    model,
+    parameters,
+    inputs,
+    outputs = [],
+    loss: lossOf = meanCrossEntropy,
+    where = 'The inputs',
+  } = request;
+  const [wantsEncoder, wantsLoss, wantsGradients] = FORWARD_OUTPUTS.map((output) => outputs.includes(output));
+  const alone = model.kind === 'encoder-only';
+  if (alone && (wantsLoss || wantsGradients)) {
+    throw new DataError('A loss or gradients were asked for, but the model is an encoder alone: it has no logits.', {
+      code: 'gemma.encoder-only',
+      exitCode: 2,
+    });
+  }
+  if (wantsEncoder && model.kind === 'decoder-only') {
+    throw new DataError('Encoder states were asked for, but the model is decoder-only.', {
+      code: 'gemma.no-encoder',
+      exitCode: 2,
+    });
+  }
+  const fields = modelFields(model, inputs, where);
+  const outputName = model.kind === 'encoder-decoder' ? 'decoder_input_ids' : 'input_ids';
+  const labels =
+    wantsLoss || wantsGradients ? checkLabelIds(inputs, fields[outputName], outputName, model, where) : undefined;
+  const compute = engine.jit(
+    (own: Parameters, batch: BatchTensors, y: tf.Tensor2D | undefined): Record<string, tf.Tensor> => {
+      if (alone) return { encoder_last_hidden_state: model.forward(own, batch).encoderStates! };
+      const forward = (p: Parameters): { logits: tf.Tensor3D; shown: Record<string, tf.Tensor> } => {
+        const { logits, encoderStates } = model.forward(p, batch);
+        return { logits, shown: { logits, ...(wantsEncoder ? { encoder_last_hidden_state: encoderStates! } : {}) } };
+      };
+      if (!y) return forward(own).shown;
+      if (!wantsGradients) {
+        const { logits, shown } = forward(own);
+        return { ...shown, loss: lossOf(logits, y) };
+      }
+      const { loss, gradients, auxiliary } = valueAndGradients((p) => {
+        const { logits, shown } = forward(p);
+        return { loss: lossOf(logits, y), auxiliary: shown };
+      }, own);
+      const named = Object.fromEntries(Object.entries(gradients).map(([name, gradient]) => [`grad.${name}`, gradient]));
+      return { ...auxiliary, ...(wantsLoss ? { loss } : {}), ...named };
+    },
+    { name: 'forward' },
+  );
+  const upload = ({ values, shape }: HostArray): tf.Tensor => tf.tensor(values, [...shape], 'int32');
+  const batch = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, upload(field)]));
+  const y = labels && (upload(labels) as tf.Tensor2D);
+  try {
+    const results = await compute.async(parameters, batch, y);
+    const host: Record<string, HostArray> = {};
+    for (const [name, tensor] of Object.entries(results)) {
+      host[name] = { dtype: 'float32', shape: tensor.shape, values: (await tensor.data()) as Float32Array };
+      tensor.dispose();
+    }
+    return host;
+  } finally {
+    tf.dispose(batch);
+    y?.dispose();
+    compute.dispose();
+  }
+}

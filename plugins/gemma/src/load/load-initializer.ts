@@ -1,0 +1,75 @@
+import { CheckpointReader, withoutDigests } from '@graft/checkpoint';
+import {
+  inject,
+  injectable,
+  LOGGER,
+  OPTIONS,
+  pathOption,
+  type Initializer,
+  type Logger,
+  type Model,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { z } from 'zod';
+import { readModelConfig } from '../model/config';
+import { checkDeclared } from './declared-tensors';
+import { asAnyGemma } from '../model/encoder-model';
+import { generationDefaults, readGenerationConfig } from '../generate/generation-defaults';
+import { checkTensors, readParameters } from './load-model';
+
+export const loadOptions = z.strictObject({
+  path: pathOption().describe('folder of a Gemma 2 or T5Gemma checkpoint, or of an encoder alone'),
+});
+
+/** Parameters out of a checkpoint folder, as they are. bfloat16 and float16 are widened to float32. */
+@injectable()
+export class LoadInitializer implements Initializer {
+  constructor(
+    @inject(OPTIONS) private readonly options: z.output<typeof loadOptions>,
+    @inject(LOGGER) private readonly logger: Logger,
+  ) {}
+
+  async checkpointConfig(): Promise<Record<string, unknown>> {
+    const reader = await CheckpointReader.open(this.options.path);
+    try {
+      const json = await reader.config();
+      checkDeclared(readModelConfig(json, {}, `${reader.path}/config.json`), reader);
+      return json;
+    } finally {
+      await reader.close();
+    }
+  }
+
+  async generationConfig(): Promise<Record<string, unknown> | undefined> {
+    const reader = await CheckpointReader.open(this.options.path);
+    try {
+      const config = readModelConfig(await reader.config(), {}, reader.path);
+      // It generates nothing.
+      if (config.kind === 'encoder-only') return undefined;
+      const found = await readGenerationConfig(reader, config);
+      // Here its errors can name the file.
+      if (found) generationDefaults(config, found.json, found.where);
+      return found?.json;
+    } finally {
+      await reader.close();
+    }
+  }
+
+  /** Throws CheckpointError when the folder does not hold the model; tells of tensors that it does not know. */
+  async *parameters(model: Model): AsyncGenerator<readonly [string, tf.Tensor]> {
+    const gemma = asAnyGemma(model, 'The initializer "load"');
+    const reader = await CheckpointReader.open(this.options.path);
+    try {
+      if (reader.hasDigests === false) this.logger.info(withoutDigests(this.options.path));
+      const unknown = await checkTensors(gemma, reader);
+      if (unknown.length > 0) {
+        this.logger.warn(
+          `${this.options.path} holds ${unknown.length} tensors that the model has no use for: ${unknown.join(', ')}.`,
+        );
+      }
+      yield* readParameters(gemma, reader);
+    } finally {
+      await reader.close();
+    }
+  }
+}

@@ -1,0 +1,86 @@
+/** Shapes as in layers.ts: B batch, S source length, E hidden width. */
+import {
+  AUTO_POLICY,
+  DataError,
+  type BatchTensors,
+  type DropoutRates,
+  type ForwardOptions,
+  type Model,
+  type ModelOutputs,
+  type Parameters,
+  type ParameterSpec,
+  type Representation,
+  type SpecialTokens,
+} from '@graft/core';
+import type { tf } from '@graft/engine';
+import { toCheckpointConfig, tokensOf, withIdleDecoder, type AnyGemmaConfig, type EncoderOnlyConfig } from './config';
+import { NO_DROPOUT } from './dropout-rates';
+import { flopsPerStep } from '../cost/flops';
+import { asGemma, GemmaModel } from './model';
+import { parameterSpecs } from './parameters';
+
+/**
+ * T5Gemma's encoder alone. Its parameters have the names that they have in an encoder-decoder (`model.encoder.*`). It makes
+ * states, and no words.
+ */
+export class GemmaEncoder implements Model {
+  readonly kind = 'encoder-only';
+  readonly readsSegments = true;
+  readonly vocabularySize: number;
+  readonly specialTokens: SpecialTokens;
+  readonly parameters: readonly ParameterSpec[];
+  readonly representation: Representation;
+
+  constructor(readonly config: EncoderOnlyConfig) {
+    const { encoder, specialTokens: policy = AUTO_POLICY } = config;
+    this.vocabularySize = encoder.vocabularySize;
+    this.specialTokens = { ...tokensOf(encoder), policy };
+    const whole = new GemmaModel(withIdleDecoder(config));
+    this.representation = whole.representation;
+    this.parameters = parameterSpecs(config);
+  }
+
+  get dropout(): Partial<DropoutRates> {
+    return this.config.dropout ?? NO_DROPOUT;
+  }
+
+  get checkpointConfig(): Record<string, unknown> {
+    return toCheckpointConfig(this.config);
+  }
+
+  flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
+    return flopsPerStep(this.config, shapes);
+  }
+
+  /** States of `input_ids` and `attention_mask`. Reading the outputs' `logits` throws DataError: there are none. */
+  forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs {
+    return new EncoderOutputs(this.representation.states(parameters, fields, options));
+  }
+}
+
+class EncoderOutputs implements ModelOutputs {
+  constructor(readonly encoderStates: tf.Tensor3D) {}
+
+  get logits(): tf.Tensor3D {
+    throw new DataError('This model is an encoder alone: it has states, and no logits.', {
+      code: 'gemma.encoder-only',
+      exitCode: 2,
+      hint: 'Take an objective that reads `encoderStates`, or a model with a decoder.',
+    });
+  }
+}
+
+/** A Gemma of any kind. */
+export type AnyGemma = GemmaModel | GemmaEncoder;
+
+/** `generationConfig`: as of `GemmaModel`; an encoder alone has no use for it. */
+export const gemmaOf = (config: AnyGemmaConfig, generationConfig?: Record<string, unknown>): AnyGemma =>
+  config.kind === 'encoder-only' ? new GemmaEncoder(config) : new GemmaModel(config, generationConfig);
+
+/** The model as a Gemma of any kind. `who` begins the error's sentence. */
+export function asAnyGemma(model: Model, who: string): AnyGemma {
+  const config = (model as Partial<AnyGemma>).config;
+  // By shape, as `asGemma` has it.
+  const isEncoder = config?.kind === 'encoder-only' && typeof config.encoder?.queryPreAttentionScalar === 'number';
+  return isEncoder ? (model as GemmaEncoder) : asGemma(model, who);
+}

@@ -1,0 +1,291 @@
+/** Shapes as in layers.ts: B batch, T target length, S source length, D hidden width, V vocabulary. */
+import {
+  AUTO_POLICY,
+  DataError,
+  GraftError,
+  type BatchTensors,
+  type DropoutRates,
+  type ForwardOptions,
+  type Model,
+  type ModelOutputs,
+  type OutputHead,
+  type Parameters,
+  type ParameterSpec,
+  type Representation,
+  type SpecialTokens,
+} from '@graft/core';
+import { tf } from '@graft/engine';
+import {
+  toCheckpointConfig,
+  tokensOf,
+  type AnyGemmaConfig,
+  type EncoderDecoderConfig,
+  type GemmaConfig,
+} from './config';
+import { dropoutOf, splitDropout, type Dropout } from './dropout';
+import { NO_DROPOUT } from './dropout-rates';
+import { flopsPerStep } from '../cost/flops';
+import { generationDefaults, type GenerationDefaults } from '../generate/generation-defaults';
+import { embed, linear, softCappedLogits } from './layers';
+import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
+import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
+import {
+  DECODER_NAMES,
+  DECODER_ONLY_NAMES,
+  ENCODER_NAMES,
+  runLayers,
+  wholeSequenceAttention,
+  type CrossInputs,
+  type SideNames,
+} from './stack';
+
+/** Gemma 2, decoder-only or grafted into an encoder-decoder. Pure functions of its parameters; it owns no tensors. */
+export class GemmaModel implements Model {
+  readonly kind: Model['kind'];
+  readonly readsSegments = true;
+  readonly vocabularySize: number;
+  readonly specialTokens: SpecialTokens;
+  readonly parameters: readonly ParameterSpec[];
+  /** Names of the decoder's layers; a decoder-only model is a decoder without cross-attention. */
+  readonly decoderNames: SideNames;
+  /** The table that embeds the decoder's tokens. */
+  readonly inputTable: string;
+  /** The table that, transposed, makes the logits: the same one, unless the checkpoint's output is untied. */
+  readonly outputTable: string;
+
+  readonly endTokens: readonly number[];
+  /** How the checkpoint wants to be generated with; what a caller of `Generator` leaves out comes from here. */
+  readonly generation: GenerationDefaults;
+
+  /**
+   * `generationConfig`: the checkpoint's generation_config.json, kept for the checkpoints that are made of this model; `where` names
+   * it in errors. Throws CheckpointError where it is malformed.
+   */
+  constructor(
+    readonly config: GemmaConfig,
+    readonly generationConfig?: Record<string, unknown>,
+    where?: string,
+  ) {
+    this.generation = generationDefaults(config, generationConfig, where);
+    this.endTokens = this.generation.eos;
+    this.kind = config.kind;
+    this.vocabularySize = config.decoder.vocabularySize;
+    const { specialTokens: policy = AUTO_POLICY } = config;
+    this.specialTokens = { ...tokensOf(config.decoder), policy };
+    this.parameters = parameterSpecs(config);
+    this.decoderNames = config.kind === 'decoder-only' ? DECODER_ONLY_NAMES : DECODER_NAMES;
+    this.inputTable = config.kind === 'decoder-only' ? DECODER_ONLY_EMBEDDING : DECODER_EMBEDDING;
+    this.outputTable = config.untiedOutput ? outputName(config.kind) : this.inputTable;
+  }
+
+  get checkpointConfig(): Record<string, unknown> {
+    return toCheckpointConfig(this.config);
+  }
+
+  flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
+    return flopsPerStep(this.config, shapes);
+  }
+
+  get dropout(): Partial<DropoutRates> {
+    const { dropout = NO_DROPOUT } = this.config;
+    return this.config.kind === 'decoder-only' ? { attentionDropout: dropout.attentionDropout } : dropout;
+  }
+
+  forward(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): ModelOutputs {
+    const { rows, ids, encoderStates } = this.finalRows(parameters, fields, options);
+    const [batch, length] = ids.shape as [number, number];
+    const logits = tf.reshape(this.logits(parameters, rows), [batch, length, this.vocabularySize]) as tf.Tensor3D;
+    return encoderStates ? { logits, encoderStates } : { logits };
+  }
+
+  /** The decoder's states [B, T, D] after the final norm, before they become logits. Fields as of `forward`. Traceable. */
+  decoderStates(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
+    const { rows, ids } = this.finalRows(parameters, fields, options);
+    return statesOf(rows, ids, this.config.decoder.hidden);
+  }
+
+  /** The decoder's final rows [B*T, D], the ids [B, T] that they belong to, and the encoder's states. */
+  private finalRows(
+    parameters: Parameters,
+    fields: BatchTensors,
+    options: ForwardOptions,
+  ): { rows: tf.Tensor; ids: tf.Tensor; encoderStates?: tf.Tensor3D } {
+    if (this.config.kind === 'decoder-only') {
+      const ids = idsOf(fields, 'input_ids');
+      const embedded = embed(parameters[this.inputTable], flat(ids), this.config.decoder.padTokenId);
+      const [, dropout] = this.dropoutOfSides(ids, options);
+      return { rows: this.decodeRows(parameters, embedded, ids.shape, sourceMasks(fields), { dropout }), ids };
+    }
+    const { encoder, tieEncoderEmbedding } = this.config;
+    const [sourceIds, targetIds] = [idsOf(fields, 'input_ids'), idsOf(fields, 'decoder_input_ids')];
+    const [ofEncoder, ofDecoder] = this.dropoutOfSides(sourceIds, options);
+    let source: tf.Tensor;
+    let target: tf.Tensor;
+    if (tieEncoderEmbedding) {
+      // One look-up for both sides: its gradient is one pass over the table instead of two.
+      const both = embed(
+        parameters[this.inputTable],
+        tf.concat([flat(sourceIds), flat(targetIds)]),
+        encoder.padTokenId,
+      );
+      [source, target] = tf.split(both, [sourceIds.size, targetIds.size], 0);
+    } else {
+      source = embed(parameters[ENCODER_EMBEDDING], flat(sourceIds), encoder.padTokenId);
+      target = embed(parameters[this.inputTable], flat(targetIds), this.config.decoder.padTokenId);
+    }
+    const states = this.encodeRows(parameters, this.config, source, sourceIds.shape, sourceMasks(fields), ofEncoder); // [B*S, E]
+    const targetMasks = { attention: fields.decoder_attention_mask, segments: fields.decoder_segment_ids };
+    const cross = { states, mask: crossMask(sourceMasks(fields), targetMasks) };
+    return {
+      rows: this.decodeRows(parameters, target, targetIds.shape, targetMasks, { cross, dropout: ofDecoder }),
+      ids: targetIds,
+      encoderStates: statesOf(states, sourceIds, encoder.hidden),
+    };
+  }
+
+  /** Encoder states [B, S, E] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
+  encode(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
+    if (this.config.kind !== 'encoder-decoder')
+      throw new DataError('A decoder-only model has no encoder.', { code: 'gemma.no-encoder' });
+    const { encoder, tieEncoderEmbedding } = this.config;
+    const ids = idsOf(fields, 'input_ids');
+    const embedded = embed(
+      parameters[tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING],
+      flat(ids),
+      encoder.padTokenId,
+    );
+    const [dropout] = this.dropoutOfSides(ids, options);
+    const states = this.encodeRows(parameters, this.config, embedded, ids.shape, sourceMasks(fields), dropout);
+    return statesOf(states, ids, encoder.hidden);
+  }
+
+  /** The output layer apart, for losses that do not hold all logits at once. */
+  get head(): OutputHead {
+    return {
+      parameters: [this.outputTable],
+      rows: (parameters, fields, options = {}) => this.finalRows(parameters, fields, options).rows as tf.Tensor2D,
+      logits: (parameters, rows) => this.logits(parameters, rows),
+    };
+  }
+
+  /** What a task head reads: the encoder's states, or those of a decoder-only model. */
+  get representation(): Representation {
+    const { config } = this;
+    if (config.kind === 'decoder-only') {
+      return {
+        width: config.decoder.hidden,
+        initializerRange: config.initializerRange,
+        parameters: this.parameters.map(({ name }) => name),
+        states: (parameters, fields, options) => this.decoderStates(parameters, fields, options),
+      };
+    }
+    const table = config.tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING;
+    const depends = ({ name, group }: ParameterSpec): boolean => group === 'encoder' || name === table;
+    return {
+      width: config.encoder.hidden,
+      initializerRange: config.initializerRange,
+      parameters: this.parameters.filter(depends).map(({ name }) => name),
+      states: (parameters, fields, options) => this.encode(parameters, fields, options),
+    };
+  }
+
+  /** Final decoder states [N, D] to logits [N, V], soft-capped. */
+  logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
+    return softCappedLogits(states, parameters[this.outputTable], this.config.decoder.finalLogitSoftCap) as tf.Tensor2D;
+  }
+
+  /** As `logits`, without the soft cap, which changes neither their order nor their signs. */
+  uncappedLogits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
+    return linear(states, parameters[this.outputTable]) as tf.Tensor2D;
+  }
+
+  /** What encoder and decoder drop of a batch with those ids [B, ..]. */
+  private dropoutOfSides(ids: tf.Tensor, options: ForwardOptions): (Dropout | undefined)[] {
+    const { dropout, attentionDropout } = this.dropout;
+    const own = { ...(dropout !== undefined && { dropout }), attentionDropout };
+    return splitDropout(dropoutOf(own, options, ids.shape[0]!), 2);
+  }
+
+  private encodeRows(
+    parameters: Parameters,
+    { encoder, encoderWindow, encoderAttention }: EncoderDecoderConfig,
+    embedded: tf.Tensor,
+    [batch, length]: readonly number[],
+    rowMasks: RowMasks,
+    dropout?: Dropout,
+  ): tf.Tensor {
+    const masks = encoderMasks(length, encoder.slidingWindow, encoderWindow, rowMasks, encoderAttention);
+    return runLayers(
+      parameters,
+      encoder,
+      ENCODER_NAMES,
+      embedded,
+      wholeSequenceAttention(encoder, batch, length, masks),
+      { rematerialize: this.config.rematerialize, dropout },
+    );
+  }
+
+  private decodeRows(
+    parameters: Parameters,
+    embedded: tf.Tensor,
+    [batch, length]: readonly number[],
+    rowMasks: RowMasks,
+    { cross, dropout }: { readonly cross?: CrossInputs; readonly dropout?: Dropout },
+  ): tf.Tensor {
+    const { decoder, rematerialize } = this.config;
+    const masks = decoderMasks(length, decoder.slidingWindow, rowMasks);
+    const attention = wholeSequenceAttention(decoder, batch, length, masks, cross);
+    return runLayers(parameters, decoder, this.decoderNames, embedded, attention, { rematerialize, dropout });
+  }
+}
+
+/** Of the encoder's side, or of a decoder-only model. */
+const sourceMasks = (fields: BatchTensors): RowMasks => ({
+  attention: fields.attention_mask,
+  segments: fields.segment_ids,
+});
+
+const flat = (ids: tf.Tensor): tf.Tensor1D => tf.reshape(ids, [-1]) as tf.Tensor1D;
+
+/** Rows [N, D] as [B, T, D], for ids [B, T]. */
+const statesOf = (rows: tf.Tensor, { shape: [batch, length] }: tf.Tensor, hidden: number): tf.Tensor3D =>
+  tf.reshape(rows, [batch, length!, hidden]);
+
+function idsOf(fields: BatchTensors, name: string): tf.Tensor {
+  const tensor = fields[name];
+  if (!tensor) {
+    throw new DataError(
+      `The model needs the batch field "${name}"; it was given ${Object.keys(fields).join(', ') || 'none'}.`,
+      {
+        code: 'gemma.field',
+      },
+    );
+  }
+  return tensor;
+}
+
+/** The model as a Gemma, for what works on Gemmas alone. `who` begins the error's sentence. */
+export function asGemma(model: Model, who: string, kind?: Model['kind']): GemmaModel {
+  // By shape, not by class: a plugin may come from another copy of this package.
+  const config = (model as Partial<GemmaModel>).config as AnyGemmaConfig | undefined;
+  if (config?.kind === 'encoder-only' && kind === undefined) {
+    throw new GraftError(`${who} works on models that make words, but this one is an encoder alone.`, {
+      code: 'gemma.encoder-only',
+      exitCode: 2,
+    });
+  }
+  const side = config?.kind === 'encoder-only' ? config.encoder : config?.decoder;
+  if (typeof side?.queryPreAttentionScalar !== 'number') {
+    throw new GraftError(`${who} works on the model family "gemma" alone.`, {
+      code: 'gemma.other-family',
+      exitCode: 2,
+    });
+  }
+  if (kind !== undefined && model.kind !== kind) {
+    throw new GraftError(`${who} makes ${kind} models, but the config asks for one that is ${model.kind}.`, {
+      code: 'gemma.kind',
+      exitCode: 2,
+    });
+  }
+  return model as GemmaModel;
+}
