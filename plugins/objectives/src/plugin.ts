@@ -1,10 +1,10 @@
 import { definePlugin } from '@graft/core';
-import { causalLm } from './causal-lm';
-import { lossEvaluator } from './loss-evaluator';
-import { mixture } from './mixture';
-import { prefixLm } from './prefix-lm';
-import { seq2seq } from './seq2seq';
-import { ul2 } from './ul2';
+import { causalLm } from './objectives/causal-lm';
+import { lossEvaluator } from './evaluators/loss-evaluator';
+import { mixture } from './objectives/mixture';
+import { prefixLm } from './objectives/prefix-lm';
+import { seq2seq } from './objectives/seq2seq';
+import { ul2 } from './objectives/ul2';
 
 export const plugin = definePlugin({
   name: '@graft/objectives',

@@ -2,7 +2,7 @@
 import { checkLabels, DataError, type HostFields, type ObjectiveContext } from '@graft/core';
 import { checkText, checkTokenIds, maskLabels } from './fields';
 import { checkSegments, numberedSegments, segmentsOf, stretchesOf, type Segment } from './segments';
-import { encoderDecoderBatch } from './seq2seq';
+import { encoderDecoderBatch } from '../objectives/seq2seq';
 
 /**
  * The sequences of an example's `tokens`, each of at least two: the whole of it, or its segments but those that are too short to

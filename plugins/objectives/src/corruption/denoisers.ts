@@ -1,7 +1,7 @@
 /** Denoisers, and how much text they need for how much input. */
 import { DataError } from '@graft/core';
 import { z } from 'zod';
-import { roundUp } from './padding';
+import { roundUp } from '../batch/padding';
 import { planNoise } from './spans';
 
 export const denoiserOption = z.strictObject({

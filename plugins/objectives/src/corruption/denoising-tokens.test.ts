@@ -1,10 +1,10 @@
 import { createRandom, type NamedToken, type Settled, type TokenizerFacts } from '@graft/core';
 import fc from 'fast-check';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
-import { Mixture } from './mixture';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
+import { Mixture } from '../objectives/mixture';
 import { idsOfStretches, stretchesOfIds } from './sentinels';
-import { Ul2 } from './ul2';
-import { ul2Options } from './ul2-options';
+import { Ul2 } from '../objectives/ul2';
+import { ul2Options } from '../objectives/ul2-options';
 
 /** Like Gemma 2's: unused tokens behind the special ones, and one at the end. */
 const named: NamedToken[] = [

@@ -1,7 +1,7 @@
 import { createRandom } from '@graft/core';
-import { fakeModel, int32 } from '../test-support/fake-model';
-import { Ul2 } from './ul2';
-import { ul2Options } from './ul2-options';
+import { fakeModel, int32 } from '../../test-support/fake-model';
+import { Ul2 } from '../objectives/ul2';
+import { ul2Options } from '../objectives/ul2-options';
 
 const model = fakeModel('encoder-decoder');
 const make = (options: object): Ul2 => new Ul2(ul2Options.parse(options));

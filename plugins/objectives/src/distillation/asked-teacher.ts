@@ -2,9 +2,9 @@
 import type { ExperimentConfig, Model, Parameters, RandomStream } from '@graft/core';
 import { random, tf, type Engine } from '@graft/engine';
 import { readByTeacher, SAMPLES_STREAM } from './distillation';
-import { paddingMask, padRows, roundUp } from './padding';
-import { keyOf, type Sequence } from './sequences';
-import type { StoredSequence, TeacherCacheIndex } from './teacher-cache';
+import { paddingMask, padRows, roundUp } from '../batch/padding';
+import { keyOf, type Sequence } from '../batch/sequences';
+import type { StoredSequence, TeacherCacheIndex } from './cache-format';
 import { teacherHead } from './teacher-head';
 import { BLOCK_LABELS, noiseOf, sampleTokens } from './teacher-samples';
 

@@ -1,5 +1,5 @@
 import { Registry, type ExperimentConfig } from '@graft/core';
-import { cacheTeacher } from './cache-teacher';
+import { cacheTeacher } from './build-cache';
 
 it('refuses a file in the place of the folder before anything is opened', async () => {
   const config = {

@@ -32,8 +32,8 @@ import {
   withoutTeachers,
   type DistillationOptions,
 } from './distillation';
-import { keyOf, sequencesOf, type Sequence } from './sequences';
-import { checkCacheFolder, teacherFingerprint, type TeacherCacheIndex } from './teacher-cache';
+import { keyOf, sequencesOf, type Sequence } from '../batch/sequences';
+import { checkCacheFolder, teacherFingerprint, type TeacherCacheIndex } from './cache-format';
 
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */

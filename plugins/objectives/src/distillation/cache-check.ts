@@ -9,8 +9,8 @@ import {
   type TensorInfo,
 } from '@graft/checkpoint';
 import { shortened } from '@graft/core';
-import { KEY_BYTES } from './sequences';
-import type { TeacherCacheIndex } from './teacher-cache';
+import { KEY_BYTES } from '../batch/sequences';
+import type { TeacherCacheIndex } from './cache-format';
 
 /** Token ids are int32, and no vocabulary comes near this. */
 export const MAX_VOCABULARY = 2 ** 28;

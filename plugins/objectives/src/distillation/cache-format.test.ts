@@ -1,12 +1,12 @@
 import { SafetensorsReader } from '@graft/checkpoint';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../test/support';
+import { temporaryFolder } from '../../../../test/support';
 import { TeacherCacheWriter } from './cache-writer';
-import { Mixture } from './mixture';
-import { PrefixLm } from './prefix-lm';
-import { KEY_BYTES } from './sequences';
-import { cacheFingerprint, TeacherCache } from './teacher-cache';
+import { Mixture } from '../objectives/mixture';
+import { PrefixLm } from '../objectives/prefix-lm';
+import { KEY_BYTES } from '../batch/sequences';
+import { cacheFingerprint, TeacherCache } from './cache-format';
 
 const SHARD = 'shard-00000.safetensors';
 

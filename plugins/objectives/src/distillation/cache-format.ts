@@ -37,8 +37,8 @@ import {
   readOffsets,
   RowCheck,
   type ShardTensors,
-} from './check-cache';
-import { KEY_BYTES } from './sequences';
+} from './cache-check';
+import { KEY_BYTES } from '../batch/sequences';
 
 const count = z.int().nonnegative();
 

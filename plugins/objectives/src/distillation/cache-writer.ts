@@ -3,14 +3,14 @@ import { DataError, type JsonValue } from '@graft/core';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mismatch, otherBos } from './cached-teacher';
-import { KEY_BYTES } from './sequences';
+import { KEY_BYTES } from '../batch/sequences';
 import {
   readCacheIndex,
   TeacherCache,
   writeCacheIndex,
   type StoredSequence,
   type TeacherCacheIndex,
-} from './teacher-cache';
+} from './cache-format';
 
 /** What a cache is of; nothing else may be added to it. */
 export type CacheIdentity = Pick<

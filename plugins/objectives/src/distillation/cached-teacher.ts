@@ -18,9 +18,9 @@ import {
   type Lessons,
   type LessonSettings,
 } from './distillation';
-import type { SoftTargets } from './distillation-loss';
-import { keyOf, sequencesOf } from './sequences';
-import { TeacherCache, teacherFingerprint } from './teacher-cache';
+import type { SoftTargets } from '../loss/distillation-loss';
+import { keyOf, sequencesOf } from '../batch/sequences';
+import { TeacherCache, teacherFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';
 
 /** What a cache adds to a student's batch. */

@@ -1,9 +1,9 @@
 import { createRandom, type HostFields, type RandomStream, type SpecialTokensSection } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { Teacher } from './distillation';
-import { PrefixLm, prefixLmOptions } from './prefix-lm';
-import { sequencesOf } from './sequences';
+import { PrefixLm, prefixLmOptions } from '../objectives/prefix-lm';
+import { sequencesOf } from '../batch/sequences';
 
 const teacherModel = fakeModel('decoder-only');
 const student = fakeModel('encoder-decoder');

@@ -20,13 +20,13 @@ import {
 } from '@graft/core';
 import { after, tf } from '@graft/engine';
 import { z } from 'zod';
-import type { SoftTargets } from './distillation-loss';
-import { paddingMask, padRows, roundUp } from './padding';
-import { checkSegments } from './segments';
-import { sequencesOf, type Sequence } from './sequences';
+import type { SoftTargets } from '../loss/distillation-loss';
+import { paddingMask, padRows, roundUp } from '../batch/padding';
+import { checkSegments } from '../batch/segments';
+import { sequencesOf, type Sequence } from '../batch/sequences';
 import { teacherHead } from './teacher-head';
 import { sampledTargets } from './teacher-samples';
-import type { TopK } from './top-k-divergence';
+import type { TopK } from '../loss/top-k-divergence';
 
 export const DISTILLATION_LOSSES = ['blend', 'gemma2', 'gemma3'] as const;
 

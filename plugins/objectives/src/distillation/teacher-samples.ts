@@ -1,6 +1,6 @@
 /** Shapes: B rows of a batch, T labels of a row, N = B T labels, C of them at a time, V vocabulary, K samples. */
 import { after, random, tf } from '@graft/engine';
-import type { TopK } from './top-k-divergence';
+import type { TopK } from '../loss/top-k-divergence';
 
 /** A log-probability that is none: nothing is nothing, and no infinity. */
 export const NO_PROBABILITY = -80;

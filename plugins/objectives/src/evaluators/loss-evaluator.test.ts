@@ -1,9 +1,9 @@
 import { createRandom, DataError, type Dataset, type HostFields, type JsonValue, type Objective } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { fakeModel, int32 } from '../test-support/fake-model';
-import { CausalLm, causalLmOptions } from './causal-lm';
+import { fakeModel, int32 } from '../../test-support/fake-model';
+import { CausalLm, causalLmOptions } from '../objectives/causal-lm';
 import { LossEvaluator } from './loss-evaluator';
-import { Mixture } from './mixture';
+import { Mixture } from '../objectives/mixture';
 
 /** Items from memory, with the position that a real dataset keeps. */
 function inMemory(items: readonly HostFields[], kind: Dataset['kind'] = 'examples'): Dataset {

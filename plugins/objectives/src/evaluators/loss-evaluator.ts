@@ -27,7 +27,7 @@ import {
 } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
-import { withoutTeachers } from './distillation';
+import { withoutTeachers } from '../distillation/distillation';
 
 export const lossEvaluatorOptions = z.strictObject({
   /** Where the held-out sequences or batches come from. */

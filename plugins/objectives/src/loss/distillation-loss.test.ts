@@ -11,11 +11,11 @@ import {
   type Parameters,
 } from '@graft/core';
 import { findNativeLibrary, openEngine, random, tf, valueAndGradients, type EngineMode } from '@graft/engine';
-import { int32 } from '../test-support/fake-model';
-import { knownTargets, Teacher, type LessonSettings, type Lessons } from './distillation';
+import { int32 } from '../../test-support/fake-model';
+import { knownTargets, Teacher, type LessonSettings, type Lessons } from '../distillation/distillation';
 import { distillationLoss } from './distillation-loss';
-import { PrefixLm, prefixLmOptions } from './prefix-lm';
-import { noiseOf } from './teacher-samples';
+import { PrefixLm, prefixLmOptions } from '../objectives/prefix-lm';
+import { noiseOf } from '../distillation/teacher-samples';
 import type { TopK } from './top-k-divergence';
 
 const [V, D, CAP] = [12, 3, 4];

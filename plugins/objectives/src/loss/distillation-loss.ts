@@ -4,7 +4,7 @@ import { tf, withoutGradient } from '@graft/engine';
 import { sumOverChunks } from './chunks';
 import { labelWeights, weightedCrossEntropy, type CrossEntropySettings } from './cross-entropy';
 import { denseDivergence, denseEntropy } from './dense-divergence';
-import type { Lessons, LessonSettings } from './distillation';
+import type { Lessons, LessonSettings } from '../distillation/distillation';
 import { outputHeadOf, type LossSettings } from './language-model-loss';
 import { topKDivergence, topKEntropy, type TopK } from './top-k-divergence';
 

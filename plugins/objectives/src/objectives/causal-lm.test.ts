@@ -1,5 +1,5 @@
 import { createRandom, type ObjectiveSource } from '@graft/core';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { CausalLm, causalLmOptions } from './causal-lm';
 
 const make = (options: object = {}): CausalLm => new CausalLm(causalLmOptions.parse(options));

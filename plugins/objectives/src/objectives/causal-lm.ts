@@ -28,11 +28,11 @@ import {
   maskLabels,
   optional,
   TEXT_FIELDS,
-} from './fields';
-import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
-import { nextTokens } from './next-tokens';
-import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
-import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from './segments';
+} from '../batch/fields';
+import { countMaskedTokens, languageModelLoss, lossOptions } from '../loss/language-model-loss';
+import { nextTokens } from '../batch/next-tokens';
+import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/padding';
+import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */

@@ -1,7 +1,7 @@
 import { checkSource, createRandom, type Dataset, type HostFields, type Objective } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import fc from 'fast-check';
-import { fakeModel, int32 } from '../test-support/fake-model';
+import { fakeModel, int32 } from '../../test-support/fake-model';
 import { CausalLm, causalLmOptions } from './causal-lm';
 import { Mixture, type MixtureMember } from './mixture';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';

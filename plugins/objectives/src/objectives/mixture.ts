@@ -21,8 +21,8 @@ import {
 import type { tf } from '@graft/engine';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
-import { optional } from './fields';
-import { countMaskedTokens } from './language-model-loss';
+import { optional } from '../batch/fields';
+import { countMaskedTokens } from '../loss/language-model-loss';
 
 export const mixtureOptions = z.strictObject({
   objectives: z

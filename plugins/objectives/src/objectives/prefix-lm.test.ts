@@ -1,6 +1,6 @@
 import { createRandom, type ObjectiveSource } from '@graft/core';
 import fc from 'fast-check';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
 
 const make = (options: object = {}): PrefixLm => new PrefixLm(prefixLmOptions.parse(options));

@@ -17,15 +17,15 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { openCachedTeacher } from './cached-teacher';
-import { distillationOptions, loadTeacher, type Lessons } from './distillation';
-import { distillationLoss } from './distillation-loss';
-import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from './fields';
-import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from './language-model-loss';
-import { roundUp } from './padding';
+import { openCachedTeacher } from '../distillation/cached-teacher';
+import { distillationOptions, loadTeacher, type Lessons } from '../distillation/distillation';
+import { distillationLoss } from '../loss/distillation-loss';
+import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
+import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from '../loss/language-model-loss';
+import { roundUp } from '../batch/padding';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
-import { cacheFingerprint, teacherFingerprint } from './teacher-cache';
-import { batchOfRows, isPacked, sequencesOf, tokensOf } from './sequence-rows';
+import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
+import { batchOfRows, isPacked, sequencesOf, tokensOf } from '../batch/sequence-rows';
 
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */

@@ -1,6 +1,6 @@
 import { createRandom, DataError, type BatchTensors, type HostFields, type ObjectiveSource } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
 
 const make = (options: object = {}): Seq2Seq => new Seq2Seq(seq2seqOptions.parse(options));

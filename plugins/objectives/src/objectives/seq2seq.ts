@@ -33,11 +33,11 @@ import {
   LABEL_WEIGHTS,
   maskLabels,
   optional,
-} from './fields';
-import { countMaskedTokens, languageModelLoss, lossOptions } from './language-model-loss';
-import { onesLike, paddingMask, padRows, padWeights, roundUp } from './padding';
-import { checkSegments, segmentsMask, segmentsOf, stretchesOf } from './segments';
-import { shiftRight } from './shift-right';
+} from '../batch/fields';
+import { countMaskedTokens, languageModelLoss, lossOptions } from '../loss/language-model-loss';
+import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/padding';
+import { checkSegments, segmentsMask, segmentsOf, stretchesOf } from '../batch/segments';
+import { shiftRight } from '../batch/shift-right';
 
 export const seq2seqOptions = z.strictObject({
   /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */

@@ -6,7 +6,7 @@ import {
   type ObjectiveSource,
   type SpecialTokensSection,
 } from '@graft/core';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
 

@@ -1,6 +1,6 @@
 /** UL2 with `inputTokens`: denoisers that ask for as much text as they can use. */
 import { createRandom, type HostFields, type ObjectiveContext } from '@graft/core';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { Mixture } from './mixture';
 import { Ul2 } from './ul2';
 import { ul2Options } from './ul2-options';

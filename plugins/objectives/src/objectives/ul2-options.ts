@@ -1,8 +1,8 @@
 import { DataError, didYouMean } from '@graft/core';
 import { z } from 'zod';
-import { denoiserOption, UL2_PRESETS, type Denoiser } from './denoisers';
-import { lossOptions } from './language-model-loss';
-import { AUTO, modeTokenOptions, sentinelOptions } from './sentinels';
+import { denoiserOption, UL2_PRESETS, type Denoiser } from '../corruption/denoisers';
+import { lossOptions } from '../loss/language-model-loss';
+import { AUTO, modeTokenOptions, sentinelOptions } from '../corruption/sentinels';
 
 export const ul2Options = z
   .strictObject({

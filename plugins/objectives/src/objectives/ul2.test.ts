@@ -1,9 +1,9 @@
 import { createRandom, type ObjectiveSource } from '@graft/core';
 import fc from 'fast-check';
-import { fakeModel, int32, rowsOf } from '../test-support/fake-model';
+import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { PrefixLm } from './prefix-lm';
-import { corrupt, drawSpans, planNoise, randomComposition } from './spans';
-import { UL2_PRESETS, type Denoiser } from './denoisers';
+import { corrupt, drawSpans, planNoise, randomComposition } from '../corruption/spans';
+import { UL2_PRESETS, type Denoiser } from '../corruption/denoisers';
 import { Ul2 } from './ul2';
 import { ul2Options } from './ul2-options';
 

@@ -19,7 +19,7 @@ import {
   type SettleContext,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
-import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from './denoising-tokens';
+import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from '../corruption/denoising-tokens';
 import {
   groupDenoisers,
   lengthsOf,
@@ -32,14 +32,14 @@ import {
   type FitOptions,
   type FittedDenoiser,
   type Lengths,
-} from './denoisers';
-import { checkModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from './fields';
-import { countMaskedTokens, languageModelLoss } from './language-model-loss';
-import { roundUp } from './padding';
-import { AUTO, type DenoisingTokens } from './sentinels';
+} from '../corruption/denoisers';
+import { checkModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from '../batch/fields';
+import { countMaskedTokens, languageModelLoss } from '../loss/language-model-loss';
+import { roundUp } from '../batch/padding';
+import { AUTO, type DenoisingTokens } from '../corruption/sentinels';
 import { checkPrefixes, denoisersOf, ul2Options, type Ul2Options } from './ul2-options';
-import { batchOfRows, isPacked, sequencesOf } from './sequence-rows';
-import { corrupt, drawSpans, planNoise, type Corrupted } from './spans';
+import { batchOfRows, isPacked, sequencesOf } from '../batch/sequence-rows';
+import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
 
 const EVERY_LENGTH_MULTIPLE = 32;
 /** With `inputTokens` there are few lengths, whatever they are. */
