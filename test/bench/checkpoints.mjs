@@ -21,7 +21,7 @@ import { parseArgs } from 'node:util';
 import * as zlib from 'node:zlib';
 import { saveSnapshot } from '@graft/checkpoint';
 import { openEngine, readPieces, tf } from '@graft/engine';
-import { dealOut, readAverage, readParameters } from '../../packages/core/dist/training/snapshots.js';
+import { dealOut, readAverage, readParameters } from '../../packages/core/dist/run/snapshots.js';
 import { makeModel } from './model.mjs';
 import { median } from './statistics.mjs';
 

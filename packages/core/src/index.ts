@@ -22,18 +22,18 @@ export {
   type GraftErrorOptions,
 } from '@graft/engine';
 export * from './interfaces';
-export * from './random';
-export { NormalPool } from './normal-pool';
-export * from './tokens';
-export * from './logger';
-export * from './plugin';
-export * from './registry';
-export * from './components';
-export * from './batch';
-export * from './special-tokens';
-export * from './suggest';
-export { fieldProblem } from './field-problem';
-export { matchesName } from './match-name';
+export * from './random/streams';
+export { NormalPool } from './random/normal-pool';
+export * from './components/tokens';
+export * from './util/logger';
+export * from './components/plugin';
+export * from './components/registry';
+export * from './components/factory';
+export * from './data/batch-checks';
+export * from './data/special-tokens';
+export * from './util/suggest';
+export { fieldProblem } from './data/field-problem';
+export { matchesName } from './util/match-name';
 export {
   DEEPEST_JSON,
   decodeUtf8,

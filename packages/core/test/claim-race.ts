@@ -2,7 +2,7 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { RunFolder } from '../src/run/folder';
-import { createRandom } from '../src/random';
+import { createRandom } from '../src/random/streams';
 import type { Request } from './claim-runs';
 
 export interface RaceSettings {

@@ -20,7 +20,7 @@ import {
   readingSnapshot,
   readOptimizerState,
   readParameters,
-} from '../src/training/snapshots';
+} from '../src/run/snapshots';
 import { toyConfig, toyModel, toyPlugin } from './toy';
 
 /** A way to damage the newest checkpoint. Returns what was done, in words, or undefined where nothing changed. */

@@ -1,9 +1,9 @@
 import { isAbsolute, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
-import type { ComponentSpec } from '../components';
-import type { InterfaceName } from '../plugin';
-import type { Registry } from '../registry';
+import type { ComponentSpec } from '../components/factory';
+import type { InterfaceName } from '../components/plugin';
+import type { Registry } from '../components/registry';
 import { isSecret } from '../secrets/secret';
 import { hasRedactedUrl, MASK } from '../secrets/redact';
 import { componentOption } from './markers';

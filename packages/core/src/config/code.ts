@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { reasonOf } from '../reason';
+import { reasonOf } from '../util/reason';
 import { CodeCache } from './code-cache';
 import { ownersOf, untrustedPackage } from './trust';
 

@@ -1,6 +1,6 @@
 import { ConfigError } from '@graft/engine';
 import { dirname, isAbsolute, resolve } from 'node:path';
-import type { Registry } from '../registry';
+import type { Registry } from '../components/registry';
 import type { OnCode } from './code';
 import { show } from './issues';
 import { isObject, Origins } from './merge';

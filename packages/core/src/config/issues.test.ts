@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
-import { definePlugin } from '../plugin';
+import { definePlugin } from '../components/plugin';
 import { explainIssues, show } from './issues';
 import { componentOption, InvalidConfigError, loadConfig } from './index';
 import { keysAt } from './walk';

@@ -2,7 +2,7 @@ import { ConfigError, shortened } from '@graft/engine';
 import type { z } from 'zod';
 import { maskedForMessage } from '../secrets/mask';
 import { redact } from '../secrets/redact';
-import { didYouMean, nearest } from '../suggest';
+import { didYouMean, nearest } from '../util/suggest';
 
 /** One thing wrong with a config. */
 export interface ConfigIssue {

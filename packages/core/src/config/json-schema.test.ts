@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { named, PLUGIN } from '../../test/config-toys';
-import { definePlugin } from '../plugin';
+import { definePlugin } from '../components/plugin';
 import { configJsonSchema, loadRegistry } from './index';
 
 type Schema = {

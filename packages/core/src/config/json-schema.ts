@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { INTERFACES, type InterfaceName } from '../plugin';
-import type { Registry } from '../registry';
+import { INTERFACES, type InterfaceName } from '../components/plugin';
+import type { Registry } from '../components/registry';
 import { maskedConfig } from '../secrets/mask';
 import { MASK } from '../secrets/redact';
 import { markerOf } from './markers';

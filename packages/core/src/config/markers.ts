@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ComponentSpec } from '../components';
-import type { InterfaceName } from '../plugin';
+import type { ComponentSpec } from '../components/factory';
+import type { InterfaceName } from '../components/plugin';
 import { MASK } from '../secrets/redact';
 import { isSecret, Secret, type SecretOptions, type SecretSource } from '../secrets/secret';
 import type { Finding } from './issues';

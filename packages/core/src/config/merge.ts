@@ -1,5 +1,5 @@
 import { ConfigError } from '@graft/engine';
-import { isPlugin } from '../plugin';
+import { isPlugin } from '../components/plugin';
 
 /** A config as it is read: plain objects, lists and scalars. */
 export type ConfigTree = Record<string, unknown>;

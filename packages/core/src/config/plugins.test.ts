@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ROOT, temporaryFolder } from '../../../../test/support';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
-import { definePlugin } from '../plugin';
+import { definePlugin } from '../components/plugin';
 import { loadReason } from './code';
 import { loadConfig, loadPlugin, loadRegistry } from './index';
 

@@ -1,7 +1,7 @@
 import { parseJson, readTextFile } from '@graft/checkpoint';
 import { checkRegularFile, ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES } from '@graft/engine';
 import { dirname, extname, resolve } from 'node:path';
-import { reasonOf } from '../reason';
+import { reasonOf } from '../util/reason';
 import { importCode, loadReason, type OnCode } from './code';
 import { show } from './issues';
 import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';

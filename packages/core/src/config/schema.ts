@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import type { ComponentSpec } from '../components';
-import { SpecialTokensSection } from '../special-tokens';
+import type { ComponentSpec } from '../components/factory';
+import { SpecialTokensSection } from '../data/special-tokens';
 import { pathOption } from './markers';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();

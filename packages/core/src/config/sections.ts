@@ -1,8 +1,8 @@
 import type { z } from 'zod';
-import type { ComponentSpec } from '../components';
-import type { InterfaceName } from '../plugin';
-import type { Registry } from '../registry';
-import { reasonOf } from '../reason';
+import type { ComponentSpec } from '../components/factory';
+import type { InterfaceName } from '../components/plugin';
+import type { Registry } from '../components/registry';
+import { reasonOf } from '../util/reason';
 import { show, type Finding } from './issues';
 
 /**

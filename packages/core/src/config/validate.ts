@@ -1,7 +1,7 @@
 import type { z } from 'zod';
-import type { ComponentSpec } from '../components';
-import type { InterfaceName } from '../plugin';
-import type { Registry } from '../registry';
+import type { ComponentSpec } from '../components/factory';
+import type { InterfaceName } from '../components/plugin';
+import type { Registry } from '../components/registry';
 import { Checker } from './check';
 import { InvalidConfigError, unknownKey } from './issues';
 import { isObject, longForm, type ConfigTree, type Origins } from './merge';

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { InterfaceName } from '../plugin';
+import type { InterfaceName } from '../components/plugin';
 import { markerOf } from './markers';
 import { isObject, joinPath, type ConfigTree } from './merge';
 

@@ -1,7 +1,7 @@
 import type { tf } from '@graft/engine';
 import type { BatchTensors, FieldSpec, HostFields } from './batch';
 import type { Model, Parameters, SpecialTokenPolicy } from './model';
-import type { RandomStream } from '../random';
+import type { RandomStream } from '../random/streams';
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 

@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../../test/support';
 import { DAMAGES, flipBit, Victim } from '../../test/damage';
-import { createRandom } from '../random';
+import { createRandom } from '../random/streams';
 
 /** Random damages of each kind, on a checkpoint with tensors of several pages. */
 const EACH = 150;

@@ -1,6 +1,6 @@
 import { temporaryFolder } from '../../../../test/support';
 import { DAMAGES, Victim } from '../../test/damage';
-import { createRandom } from '../random';
+import { createRandom } from '../random/streams';
 
 /** Of each kind of damage. */
 const RESUMED = 2;

@@ -7,7 +7,7 @@ import { basename, join } from 'node:path';
 import { failureOf } from '../../../../test/support';
 import { isOfUnused, events, toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
-import { createLogger, type Logger } from '../logger';
+import { createLogger, type Logger } from '../util/logger';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';
 
 let engine: Engine;

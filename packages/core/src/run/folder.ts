@@ -18,7 +18,7 @@ import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
-import { nearest } from '../suggest';
+import { nearest } from '../util/suggest';
 import { runId } from './identity';
 import { unmakable } from './unmakable';
 import { listRuns, nextSequence, readRunRecord, type RunRecord } from './record';

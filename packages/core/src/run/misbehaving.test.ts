@@ -8,9 +8,9 @@ import { z } from 'zod';
 import { isOfUnused, events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
 import type { JsonValue, Model, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
-import { createLogger, type Logger } from '../logger';
-import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../plugin';
-import { runEvaluation } from './evaluation';
+import { createLogger, type Logger } from '../util/logger';
+import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../components/plugin';
+import { runEvaluation } from '../evaluation/run-evaluation';
 import { runExperiment } from './experiment';
 
 /** Runs with components that do what they should not. */

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../logger';
-import { reasonOf } from '../reason';
+import type { Logger } from '../util/logger';
+import { reasonOf } from '../util/reason';
 
 const HASTY_MS = 3000;
 

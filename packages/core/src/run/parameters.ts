@@ -1,7 +1,7 @@
 import { GraftError, type tf } from '@graft/engine';
-import { failedComponent } from '../component-calls';
+import { failedComponent } from '../components/calls';
 import type { Initializer, Model, Parameters } from '../interfaces';
-import type { RandomStream } from '../random';
+import type { RandomStream } from '../random/streams';
 
 const LISTED_PROBLEMS = 5;
 

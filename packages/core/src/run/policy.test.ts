@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { makeOld } from '../../../../test/support/old-snapshots';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
-import { createLogger } from '../logger';
+import { createLogger } from '../util/logger';
 import { runExperiment } from './experiment';
 
 let engine: Engine;

@@ -3,8 +3,8 @@ import { CheckpointError, shortened } from '@graft/engine';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { plainIssue } from '../field-problem';
-import type { SpecialTokensSection } from '../special-tokens';
+import { plainIssue } from '../data/field-problem';
+import type { SpecialTokensSection } from '../data/special-tokens';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 

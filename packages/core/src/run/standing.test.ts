@@ -6,7 +6,7 @@ import { failureOf, temporaryFolder } from '../../../../test/support';
 import { makeOld } from '../../../../test/support/old-snapshots';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
-import { silentLogger, type Logger } from '../logger';
+import { silentLogger, type Logger } from '../util/logger';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';
 
 let engine: Engine;

@@ -3,9 +3,9 @@ import { CheckpointError, GraftError } from '@graft/engine';
 import { rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import type { ExperimentConfig } from '../config';
-import type { Logger } from '../logger';
-import { withWayOut } from '../training/snapshots';
-import { readTrainerState, type Expected } from '../training/trainer-state';
+import type { Logger } from '../util/logger';
+import { withWayOut } from './snapshots';
+import { readTrainerState, type Expected } from './trainer-state';
 import type { RunFolder } from './folder';
 import { checkLines, countLines } from './metrics';
 

@@ -1,16 +1,16 @@
 import { tf, type WorkerGroup } from '@graft/engine';
-import { componentName } from '../component-calls';
-import type { ComponentFactory } from '../components';
+import { componentName } from '../components/calls';
+import type { ComponentFactory } from '../components/factory';
 import type { ExperimentConfig } from '../config';
 import type { JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
-import type { RandomStream } from '../random';
-import { STREAMS } from '../random';
-import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../special-tokens';
+import type { RandomStream } from '../random/streams';
+import { STREAMS } from '../random/streams';
+import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
 import { beginCall } from '../training/pending';
-import { Shares, type StatePlace } from '../training/shares';
-import { checkPosition } from '../training/positions';
+import { Shares, type StatePlace } from '../distributed/shares';
+import { checkPosition } from '../data/positions';
 import {
   dealOut,
   findSnapshot,
@@ -19,9 +19,9 @@ import {
   readAverage,
   readOptimizerState,
   readParameters,
-} from '../training/snapshots';
+} from './snapshots';
 import { initialState } from '../training/update';
-import { workersOf, type Workers } from '../training/workers';
+import { workersOf, type Workers } from '../distributed/workers';
 import { fillParameters } from './parameters';
 
 /** What the beginning of a run depends on. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { componentOption, loadConfig, pathOption } from '../config';
-import { defineComponent, definePlugin } from '../plugin';
+import { defineComponent, definePlugin } from '../components/plugin';
 import { runExperiment } from './experiment';
 import { findTokenizerFiles } from './tokenizer-files';
 

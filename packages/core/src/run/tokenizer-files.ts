@@ -1,12 +1,12 @@
 import { listSnapshots, readRecord, readTokenizerFiles } from '@graft/checkpoint';
 import { basename, dirname } from 'node:path';
-import type { ComponentSpec } from '../components';
+import type { ComponentSpec } from '../components/factory';
 import type { ExperimentConfig } from '../config';
 import type { JsonValue } from '../interfaces';
 import { checkingWith } from '../config/sections';
 import { walk, type Visitor } from '../config/walk';
-import type { InterfaceName } from '../plugin';
-import type { Registry } from '../registry';
+import type { InterfaceName } from '../components/plugin';
+import type { Registry } from '../components/registry';
 
 /** Small files beside the weights of a checkpoint, by name. */
 export type ExtraFiles = Readonly<Record<string, string | Uint8Array>>;

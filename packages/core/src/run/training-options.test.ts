@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { isOfUnused, toyConfig, toyModel, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
-import { createLogger, type Logger } from '../logger';
-import { defineComponent, definePlugin, type Plugin } from '../plugin';
+import { createLogger, type Logger } from '../util/logger';
+import { defineComponent, definePlugin, type Plugin } from '../components/plugin';
 import type { BatchTensors, Model, Objective, Parameters } from '../interfaces';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';
 

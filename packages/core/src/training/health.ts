@@ -1,6 +1,6 @@
 import { makeOneFolder, writeHostTensors } from '@graft/checkpoint';
 import { join } from 'node:path';
-import type { LoadedBatch } from './loader';
+import type { LoadedBatch } from '../data/loader';
 import { lastGood, TrainingError } from './errors';
 
 export interface HealthSettings {

@@ -1,14 +1,14 @@
 import type { Engine, Precision } from '@graft/engine';
 import type { Callback, Dataset, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
-import type { Logger } from '../logger';
-import type { RandomStream } from '../random';
+import type { Logger } from '../util/logger';
+import type { RandomStream } from '../random/streams';
 import type { EvaluationRecord, RunFolder } from '../run/folder';
-import type { NamedEvaluator } from './evaluations';
+import type { NamedEvaluator } from '../evaluation/evaluations';
 import type { HealthSettings } from './health';
 import type { ParameterGroupSettings } from './parameter-groups';
 import type { Trackers } from './trackers';
 import type { TrainingState } from './update';
-import type { Workers } from './workers';
+import type { Workers } from '../distributed/workers';
 
 /** A callback and what the config calls it. */
 export interface NamedCallback {

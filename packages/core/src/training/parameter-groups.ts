@@ -1,7 +1,7 @@
 import { ConfigError, tf } from '@graft/engine';
 import type { Model, OptimizerState, ParameterGroup, Parameters } from '../interfaces';
-import { matchesName } from '../match-name';
-import { nearest } from '../suggest';
+import { matchesName } from '../util/match-name';
+import { nearest } from '../util/suggest';
 
 /** How some parameters are trained; what is left out is as for all others. */
 export interface ParameterGroupSettings {

@@ -1,4 +1,4 @@
-import { silentLogger, type Logger } from '../logger';
+import { silentLogger, type Logger } from '../util/logger';
 import { createProgress, formatDuration, timeLeft } from './progress';
 
 it('writes durations', () => {

@@ -1,5 +1,5 @@
 import { Presets, SingleBar } from 'cli-progress';
-import type { Logger } from '../logger';
+import type { Logger } from '../util/logger';
 
 /** Shows how far a run is: a bar on a terminal, a line now and then elsewhere. All of it on standard error. */
 export interface Progress {

@@ -1,6 +1,6 @@
 import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
-import type { Shares } from './shares';
+import type { Shares } from '../distributed/shares';
 import { lossAndGradients, vector, type StepInputs, type StepOutputs, type TrainStepOptions } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
 

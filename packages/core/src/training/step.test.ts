@@ -1,6 +1,6 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { toyModel, toyPlugin } from '../../test/toy';
-import { nameComponent } from '../component-calls';
+import { nameComponent } from '../components/calls';
 import type { LossOutput, Objective, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
 import { makeTrainStep, type StepInputs } from './step';
 import { globalNorm } from './update';

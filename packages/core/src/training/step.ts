@@ -7,7 +7,7 @@ import {
   type Jitted,
   type Precision,
 } from '@graft/engine';
-import { callComponent, componentName, wrongResult } from '../component-calls';
+import { callComponent, componentName, wrongResult } from '../components/calls';
 import { isObject } from '../config/merge';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
 import type { GradientReport } from './gradient-check';

@@ -1,13 +1,13 @@
 import { PluginError, tf, type Engine } from '@graft/engine';
-import { callComponent, componentName } from '../component-calls';
+import { callComponent, componentName } from '../components/calls';
 import type { HostFields, Model, Objective, Optimizer, Schedule } from '../interfaces';
-import type { RandomStream } from '../random';
-import { splitBatch, uploadBatch } from './loader';
+import type { RandomStream } from '../random/streams';
+import { splitBatch, uploadBatch } from '../data/loader';
 import { ParameterGroups } from './parameter-groups';
 import { SplitStep } from './split-step';
 import { makeTrainStep, type StepOutputs, type TrainStep, type TrainStepOptions } from './step';
 import type { TrainingState } from './update';
-import type { Workers } from './workers';
+import type { Workers } from '../distributed/workers';
 
 export interface StepperSettings extends Omit<TrainStepOptions, 'consume'> {
   /** Steps of the whole run, for the schedule. */

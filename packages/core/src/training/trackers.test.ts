@@ -1,5 +1,5 @@
 import type { RunInfo, Tracker } from '../interfaces';
-import { silentLogger, type Logger } from '../logger';
+import { silentLogger, type Logger } from '../util/logger';
 import { Trackers } from './trackers';
 
 const run: RunInfo = { name: 'n', id: 'i', folder: 'f', config: {} };

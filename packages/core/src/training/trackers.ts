@@ -1,5 +1,5 @@
 import type { RunInfo, Tracker } from '../interfaces';
-import type { Logger } from '../logger';
+import type { Logger } from '../util/logger';
 
 /** A tracker and what the config calls it. */
 export interface NamedTracker {

@@ -1,10 +1,10 @@
 import { PluginError, tf } from '@graft/engine';
-import { callComponent, componentName, wrongResult } from '../component-calls';
+import { callComponent, componentName, wrongResult } from '../components/calls';
 import { show } from '../config/issues';
 import { isObject } from '../config/merge';
 import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '../interfaces';
 import type { ParameterGroups } from './parameter-groups';
-import { isRecord, kindOf } from './returned';
+import { isRecord, kindOf } from '../util/returned';
 
 /** What a run trains, as one tree of tensors. */
 export interface TrainingState {

@@ -1,0 +1,252 @@
+import 'reflect-metadata';
+import { ConfigError, GraftError, PluginError, type Engine } from '@graft/engine';
+import { container as rootContainer, type DependencyContainer } from 'tsyringe';
+import { nameComponent } from './calls';
+import { explainIssues, show } from '../config/issues';
+import { checkingWith } from '../config/sections';
+import { walk } from '../config/walk';
+import type { RunInfo } from '../interfaces';
+import { missingMember } from './required-members';
+import type { Logger } from '../util/logger';
+import type { ComponentDefinition, ComponentTypes, InterfaceName } from './plugin';
+import type { RandomStream } from '../random/streams';
+import { reasonOf } from '../util/reason';
+import type { Registry } from './registry';
+import { unmasked } from '../secrets/mask';
+import { isNewWarning, MASK, redact } from '../secrets/redact';
+import { isSecret } from '../secrets/secret';
+import { beginCall } from '../training/pending';
+import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
+
+/** A component named in a config, its options beside `use`; checked when the config was loaded. */
+export interface ComponentSpec {
+  readonly use: string;
+  readonly [option: string]: unknown;
+}
+
+/** Makes components: the same door for a config's sections and for a component's own parts. */
+export interface ComponentFactory {
+  /**
+   * Throws PluginError when the id is unknown, the options are wrong, a dependency is missing, the component cannot be made,
+   * or what was made lacks something that its interface wants. `place` tells parts of the same kind apart, by their name
+   * or index: each gets random numbers of its own.
+   */
+  create<I extends InterfaceName>(
+    interface_: I,
+    spec: ComponentSpec | string,
+    place?: string | number,
+  ): Promise<ComponentTypes[I]>;
+}
+
+/** What a component made by a factory function is given. */
+export interface ComponentContext<O = unknown> {
+  readonly options: O;
+  readonly engine: Engine;
+  readonly random: RandomStream;
+  readonly components: ComponentFactory;
+  readonly logger: Logger;
+  /** The run that the component works for; undefined outside of one. */
+  readonly run?: RunInfo;
+  /** Any dependency by its token. */
+  resolve<T>(token: Token<T>): T;
+}
+
+/** Dependencies that every component may ask for, with who gave them. */
+export class Services {
+  readonly container: DependencyContainer = rootContainer.createChildContainer();
+  private readonly providers = new Map<symbol, string>();
+
+  /** Throws PluginError when the token has a value already: a second one would silently win. */
+  provide<T>(token: Token<T>, value: T, by: string): this {
+    const earlier = this.providers.get(token);
+    if (earlier !== undefined) {
+      throw new PluginError(`${nameOf(token)} is provided by ${earlier} already; ${by} may not replace it.`, {
+        code: 'plugin.duplicate-token',
+      });
+    }
+    this.providers.set(token, by);
+    this.container.register(token, { useValue: value });
+    return this;
+  }
+
+  /** Who provided what. */
+  get provenance(): readonly (readonly [token: string, by: string])[] {
+    return [...this.providers].map(([token, by]) => [nameOf(token), by] as const);
+  }
+}
+
+const CORE_PREFIX = /^@graft\/core /;
+
+function nameOf(token: symbol): string {
+  return (token.description ?? String(token)).replace(CORE_PREFIX, '');
+}
+
+export interface RunServices {
+  engine: Engine;
+  random: RandomStream;
+  logger: Logger;
+  run?: RunInfo;
+}
+
+/** A factory whose components live in child containers, each with its own options and random stream. */
+export function createComponentFactory(
+  registry: Registry,
+  { engine, random, logger, run }: RunServices,
+): ComponentFactory {
+  const services = new Services().provide(ENGINE, engine, '@graft/core').provide(LOGGER, logger, '@graft/core');
+  if (run) services.provide(RUN, run, '@graft/core');
+  return new Factory(registry, services, random);
+}
+
+class Factory implements ComponentFactory {
+  constructor(
+    private readonly registry: Registry,
+    private readonly services: Services,
+    private readonly random: RandomStream,
+  ) {}
+
+  async create<I extends InterfaceName>(
+    interface_: I,
+    spec: ComponentSpec | string,
+    place?: string | number,
+  ): Promise<ComponentTypes[I]> {
+    const { use, ...given } = typeof spec === 'string' ? { use: spec } : unmasked(spec);
+    const { definition, plugin } = this.registry.find(interface_, use);
+    const name = `${plugin}/${definition.id}`;
+    const parsed = checkingWith(this.registry, () => definition.options.safeParse(given));
+    if (!parsed.success) {
+      const shown = walk(definition.options, given, '', {
+        path: (value) => value,
+        component: (_, value) => value,
+        secret: (value) => (value === undefined ? value : MASK),
+      });
+      const problems = explainIssues(parsed.error.issues, shown, () => [])
+        .map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`)
+        .join('; ');
+      throw new PluginError(redact(`The options of ${interface_} "${name}" are wrong: ${problems}.`), {
+        code: 'plugin.options',
+        exitCode: 2,
+      });
+    }
+    const options: unknown = parsed.data;
+    // Keyed by what the component is, not by when it was made: adding another one changes no stream.
+    const own = this.random.fork(`${interface_}:${definition.id}`);
+    const random = place === undefined ? own : own.fork(place);
+    const nested = new Factory(this.registry, this.services, random);
+    const asker = `${interface_} "${name}"`;
+    this.readSecrets(definition, options, asker);
+    const child = this.services.container.createChildContainer();
+    child.register(OPTIONS, { useValue: options });
+    child.register(RANDOM, { useValue: random });
+    child.register(COMPONENTS, { useValue: nested });
+    let made: unknown;
+    // Datasets read whole files when they are made, which may take long, or for ever.
+    const end = interface_ === 'dataset' ? beginCall(`${asker} has not opened`) : undefined;
+    try {
+      made = await this.make(definition, child, { options, random, components: nested, asker });
+    } catch (error) {
+      throw explain(error, asker, this.services);
+    } finally {
+      end?.();
+    }
+    checkMade(interface_, made, asker);
+    nameComponent(made, asker);
+    return made as ComponentTypes[I];
+  }
+
+  /** Now rather than at their first use, when a run is long under way. Those of the component's own parts are read when these are made. */
+  private readSecrets({ options: schema }: ComponentDefinition, options: unknown, asker: string): void {
+    walk(schema, options, '', {
+      path: (value) => value,
+      component: (_, value) => value,
+      secret: (value, at) => {
+        if (!isSecret(value)) return value;
+        try {
+          value.reveal();
+        } catch (error) {
+          const { code } = error as { code?: string };
+          throw new ConfigError(`${asker}: ${at}: ${reasonOf(error)}.`, {
+            code,
+            hint: 'Set it, or change what the config names.',
+          });
+        }
+        if (value.warning !== undefined && isNewWarning(value.warning))
+          this.services.container.resolve<Logger>(LOGGER).warn(value.warning);
+        return value;
+      },
+    });
+  }
+
+  private make(
+    { useClass, useFactory }: ComponentDefinition,
+    child: DependencyContainer,
+    { asker, ...own }: Pick<ComponentContext, 'options' | 'random' | 'components'> & { readonly asker: string },
+  ): unknown {
+    if (useClass) {
+      checkParameters(useClass, asker);
+      return child.resolve(useClass);
+    }
+    return useFactory!({
+      ...own,
+      engine: child.resolve(ENGINE),
+      logger: child.resolve(LOGGER),
+      run: child.isRegistered(RUN, true) ? child.resolve(RUN) : undefined,
+      resolve: <T>(token: Token<T>) => {
+        try {
+          return child.resolve<T>(token);
+        } catch (error) {
+          throw explain(error, asker, this.services);
+        }
+      },
+    });
+  }
+}
+
+/** What a plugin's types would say, had they been checked. */
+function checkMade(interface_: InterfaceName, made: unknown, asker: string): asserts made is object {
+  if (typeof made !== 'object' || made === null) {
+    throw new PluginError(`${asker} could not be made: its factory returned ${show(made)}; expected an object.`, {
+      code: 'plugin.incomplete',
+    });
+  }
+  const missing = missingMember(interface_, made);
+  if (missing !== undefined) {
+    throw new PluginError(`${asker} lacks ${missing}, which every ${interface_} has.`, { code: 'plugin.incomplete' });
+  }
+}
+
+/** Where tsyringe's `@inject` keeps the tokens of a class, by parameter. */
+const INJECTED = 'injectionTokens';
+
+/** A parameter without a token would silently be undefined where the compiler emits no types. */
+function checkParameters(component: { readonly name: string; readonly length: number }, asker: string): void {
+  const tokens = (Reflect.getOwnMetadata(INJECTED, component) ?? {}) as Record<number, unknown>;
+  for (let i = 0; i < component.length; i++) {
+    if (Object.hasOwn(tokens, i)) continue;
+    throw new PluginError(
+      `${asker} cannot be constructed: parameter ${i + 1} of ${component.name}'s constructor lacks @inject(TOKEN).`,
+      { code: 'plugin.not-injectable' },
+    );
+  }
+}
+
+/** tsyringe's errors name constructor positions; a plugin author wants the component and the token. */
+function explain(error: unknown, asker: string, services: Services): GraftError {
+  if (error instanceof GraftError) return error;
+  const reason = reasonOf(error);
+  const token = /unregistered dependency token: "?(?:Symbol\()?([^"\n)]+)/i.exec(reason)?.[1];
+  if (token) {
+    const known = [...services.provenance.map(([name]) => name), 'OPTIONS', 'RANDOM', 'COMPONENTS'].sort();
+    return new PluginError(
+      `${asker} asks for ${token.replace(CORE_PREFIX, '')}, which nobody provides here; there are ${known.join(', ')}.`,
+      { code: 'plugin.missing-dependency', cause: error },
+    );
+  }
+  if (/TypeInfo not known/.test(reason)) {
+    return new PluginError(`${asker} cannot be constructed: its class lacks @injectable().`, {
+      code: 'plugin.not-injectable',
+      cause: error,
+    });
+  }
+  return new PluginError(`${asker} could not be made: ${reason}.`, { code: 'plugin.failed', cause: error });
+}

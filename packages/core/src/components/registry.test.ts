@@ -1,0 +1,108 @@
+import { z } from 'zod';
+import { defineComponent, definePlugin, type ComponentDefinition } from './plugin';
+import { Registry } from './registry';
+import type { Schedule } from '../interfaces';
+
+const schedule = (id: string, factor = 1): ComponentDefinition =>
+  defineComponent({
+    interface: 'schedule',
+    id,
+    description: 'a test',
+    options: z.strictObject({ by: z.number().default(1) }),
+    useFactory: ({ options }): Schedule => ({ factor: () => factor * options.by }),
+  });
+
+describe('Registry', () => {
+  test('a plugin twice is an error that names both places', () => {
+    const registry = new Registry();
+    registry.register(definePlugin({ name: 'p', components: [] }), 'package p');
+    expect(() => registry.register(definePlugin({ name: 'p', components: [] }), '/x/p.js')).toThrow(
+      'Plugin "p" is registered twice: by package p and by /x/p.js.',
+    );
+  });
+
+  test('an id twice in one plugin is an error', () => {
+    const plugin = definePlugin({ name: 'p', components: [schedule('a'), schedule('a')] });
+    expect(() => new Registry().register(plugin, 'here')).toThrow(
+      'Plugin "p" (here) has two components "a" for "schedule".',
+    );
+  });
+
+  test('an id of two plugins needs the longer name', () => {
+    const registry = new Registry();
+    registry.register(definePlugin({ name: 'p', components: [schedule('a')] }), 'package p');
+    registry.register(definePlugin({ name: 'q', components: [schedule('a')] }), 'package q');
+    expect(() => registry.find('schedule', 'a')).toThrow(
+      'schedule "a" could be "p/a" (package p) or "q/a" (package q); use the longer name.',
+    );
+    expect(registry.find('schedule', 'q/a').plugin).toBe('q');
+  });
+
+  test('an unknown id lists the known ones and the nearest', () => {
+    const registry = new Registry();
+    registry.register(definePlugin({ name: 'p', components: [schedule('cosine'), schedule('constant')] }), 'here');
+    expect(() => registry.find('schedule', 'cosin')).toThrow(
+      'There is no schedule "cosin"; known are "cosine", "constant"; did you mean "cosine" (from p)?',
+    );
+    expect(() => registry.find('dataset', 'cosine')).toThrow(
+      'There is no dataset "cosine"; no loaded plugin has one; "cosine" is a component for "schedule"',
+    );
+  });
+
+  test('the longer name is suggested where the bare one is ambiguous or the plugin was mistyped', () => {
+    const registry = new Registry();
+    registry.register(definePlugin({ name: 'p', components: [schedule('a'), schedule('linear')] }), 'package p');
+    registry.register(definePlugin({ name: 'q', components: [schedule('a')] }), 'package q');
+    expect(registry.names('schedule')).toEqual(['p/a', 'linear', 'q/a']);
+    expect(() => registry.find('schedule', 'r/linear')).toThrow('did you mean "p/linear" (from p)?');
+    expect(registry.originOf('q')).toBe('package q');
+  });
+
+  test.each<[string, object, string]>([
+    ['id', { id: 'a/b' }, 'a component with the id "a/b"; an id is a word without "/"'],
+    ['id', { id: undefined }, 'a component with the id undefined; an id is a word without "/"'],
+    ['maker', { useClass: class {} }, 'a component "a" without exactly one of useClass and useFactory'],
+    ['maker', { useFactory: undefined }, 'a component "a" without exactly one of useClass and useFactory'],
+    ['maker', { useFactory: 'text' }, 'a component "a" whose useFactory is "text", no function'],
+    ['maker', { useFactory: undefined, useClass: 3 }, 'a component "a" whose useClass is 3, no class'],
+    ['schema', { options: undefined }, 'a component "a" whose options are not a schema of zod 4'],
+    ['schema', { options: { by: 3 } }, 'a component "a" whose options are not a schema of zod 4'],
+    [
+      'option',
+      { options: z.strictObject({ use: z.string() }) },
+      'a component "a" with an option "use", a key that core keeps for itself',
+    ],
+    [
+      'option',
+      { interface: 'evaluator', options: z.strictObject({ every: z.number() }) },
+      'a component "a" with an option "every", a key that core keeps for itself',
+    ],
+  ])('a component with a wrong %s is refused: %j', (_, wrong, message) => {
+    const odd = { ...schedule('a'), ...wrong } as ComponentDefinition;
+    const registry = new Registry();
+    expect(() => registry.register({ name: 'p', components: [odd] }, 'here')).toThrow(
+      `Plugin "p" (here) has ${message}.`,
+    );
+    expect(registry.list()).toEqual([]);
+  });
+
+  test.each([null, undefined, 'text'])('a component that is %j is refused', (odd) => {
+    const plugin = { name: 'p', components: [schedule('a'), odd as never] };
+    expect(() => new Registry().register(plugin, 'here')).toThrow(
+      `Plugin "p" (here) has a component that is ${odd === undefined ? 'nothing' : JSON.stringify(odd)}, no object.`,
+    );
+  });
+
+  test('a component for an interface that does not exist is refused', () => {
+    const odd = { ...schedule('a'), interface: 'sheduler' as never };
+    expect(() => new Registry().register({ name: 'p', components: [odd] }, 'here')).toThrow(
+      /for the interface "sheduler"; known are model, initializer/,
+    );
+  });
+});
+
+test('a component has either a class or a factory', () => {
+  expect(() => defineComponent({ interface: 'schedule', id: 'x', description: '', options: z.object({}) })).toThrow(
+    'Component "x" should have either useClass or useFactory.',
+  );
+});

@@ -1,0 +1,140 @@
+import { PluginError } from '@graft/engine';
+import { show } from '../config/issues';
+import { secretKeys } from '../config/walk';
+import { rememberSecretName } from '../secrets/redact';
+import type { ComponentDefinition, InterfaceName, Plugin } from './plugin';
+import { INTERFACES } from './plugin';
+import { nearest } from '../util/suggest';
+
+/** A component and who brought it. */
+export interface RegisteredComponent {
+  readonly definition: ComponentDefinition;
+  readonly plugin: string;
+  /** As the plugin gives it. */
+  readonly version?: string;
+  /** Where the plugin came from: a package, a file, or the config itself. */
+  readonly origin: string;
+  /** The file that it was loaded from; undefined for a plugin that was given as a value. */
+  readonly file?: string;
+}
+
+/** Keys of a section that are core's: a component's option of that name would never reach it. */
+const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]>>> = {
+  evaluator: ['use', 'name', 'every'],
+};
+
+/** All components of the loaded plugins, by interface and id. */
+export class Registry {
+  private readonly plugins = new Map<string, string>();
+  private readonly components = new Map<InterfaceName, RegisteredComponent[]>(INTERFACES.map((name) => [name, []]));
+
+  /** Throws PluginError when the plugin's name, or an id within it, is taken already, naming both sides. */
+  register(plugin: Plugin, origin: string, file?: string): void {
+    const earlier = this.plugins.get(plugin.name);
+    if (earlier !== undefined) {
+      throw new PluginError(`Plugin "${plugin.name}" is registered twice: by ${earlier} and by ${origin}.`, {
+        code: 'plugin.duplicate',
+        hint: 'Name it once under `plugins:`.',
+      });
+    }
+    for (const definition of plugin.components) checkDefinition(definition, plugin, origin);
+    this.plugins.set(plugin.name, origin);
+    for (const definition of plugin.components) {
+      for (const key of secretKeys(definition.options)) rememberSecretName(key);
+      this.components
+        .get(definition.interface)!
+        .push({ definition, plugin: plugin.name, version: plugin.version, origin, file });
+    }
+  }
+
+  /** Where the plugin of that name came from, if it is registered. */
+  originOf(plugin: string): string | undefined {
+    return this.plugins.get(plugin);
+  }
+
+  list(interface_?: InterfaceName): readonly RegisteredComponent[] {
+    return interface_ ? this.components.get(interface_)! : [...this.components.values()].flat();
+  }
+
+  /** What a config can write behind `use`: bare ids, and `plugin/id` where two plugins have the same one. */
+  names(interface_: InterfaceName): string[] {
+    const known = this.components.get(interface_)!;
+    const bare = known.map(({ definition }) => definition.id);
+    return known.map(({ definition: { id }, plugin }) =>
+      bare.indexOf(id) === bare.lastIndexOf(id) ? id : `${plugin}/${id}`,
+    );
+  }
+
+  /** The component that `use: id` (or `use: plugin/id`) means. Throws PluginError with the known ids and the nearest. */
+  find(interface_: InterfaceName, use: string): RegisteredComponent {
+    const known = this.components.get(interface_)!;
+    const matches = known.filter(
+      ({ definition, plugin }) => definition.id === use || `${plugin}/${definition.id}` === use,
+    );
+    if (matches.length === 1) return matches[0];
+    if (matches.length > 1) {
+      const names = matches.map(({ plugin, definition, origin }) => `"${plugin}/${definition.id}" (${origin})`);
+      throw new PluginError(`${interface_} "${use}" could be ${names.join(' or ')}; use the longer name.`, {
+        code: 'plugin.ambiguous',
+        exitCode: 2,
+      });
+    }
+    throw new PluginError(this.unknown(interface_, use), { code: 'plugin.unknown-component', exitCode: 2 });
+  }
+
+  /** The known name that an unknown one was probably meant to be. */
+  nearest(interface_: InterfaceName, use: string): string | undefined {
+    const long = this.components.get(interface_)!.map(({ plugin, definition }) => `${plugin}/${definition.id}`);
+    return nearest(use, use.includes('/') ? long : this.names(interface_));
+  }
+
+  private unknown(interface_: InterfaceName, use: string): string {
+    const names = this.names(interface_);
+    const list = names.length > 0 ? `known are ${names.map((id) => `"${id}"`).join(', ')}` : 'no loaded plugin has one';
+    return `There is no ${interface_} "${use}"; ${list}${this.hint(interface_, use)}`;
+  }
+
+  private hint(interface_: InterfaceName, use: string): string {
+    const elsewhere = this.list().find(({ definition }) => definition.id === use);
+    if (elsewhere) return `; "${use}" is a component for "${elsewhere.definition.interface}"`;
+    const best = this.nearest(interface_, use);
+    return best === undefined ? '' : `; did you mean "${best}" (from ${this.find(interface_, best).plugin})?`;
+  }
+}
+
+/** Plugins may be written without TypeScript: what the types would say is said here. */
+function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin: string): void {
+  const refuse = (what: string, code = 'plugin.component'): never => {
+    throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });
+  };
+  if (typeof definition !== 'object' || definition === null)
+    refuse(`a component that is ${show(definition)}, no object`);
+  const { id, interface: interface_ } = definition;
+  if (typeof id !== 'string' || !/^[^\s/]+$/.test(id)) {
+    refuse(`a component with the id ${JSON.stringify(id)}; an id is a word without "/"`);
+  }
+  if (!INTERFACES.includes(interface_)) {
+    refuse(
+      `a component "${id}" for the interface "${String(interface_)}"; known are ${INTERFACES.join(', ')}`,
+      'plugin.interface',
+    );
+  }
+  if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
+    refuse(`a component "${id}" without exactly one of useClass and useFactory`);
+  }
+  for (const maker of ['useClass', 'useFactory'] as const) {
+    const value: unknown = definition[maker];
+    if (value !== undefined && typeof value !== 'function') {
+      refuse(`a component "${id}" whose ${maker} is ${show(value)}, no ${maker === 'useClass' ? 'class' : 'function'}`);
+    }
+  }
+  // Schemas of zod 3 have other insides.
+  if (typeof (definition.options as { _zod?: unknown } | undefined)?._zod !== 'object') {
+    refuse(`a component "${id}" whose options are not a schema of zod 4`);
+  }
+  const shape = (definition.options as { shape?: object }).shape ?? {};
+  const lost = (RESERVED_OPTIONS[interface_] ?? ['use']).find((key) => Object.hasOwn(shape, key));
+  if (lost !== undefined) refuse(`a component "${id}" with an option "${lost}", a key that core keeps for itself`);
+  const twins = plugin.components.filter((other) => other?.interface === interface_ && other.id === id);
+  if (twins.length > 1) refuse(`two components "${id}" for "${interface_}"`, 'plugin.duplicate');
+}

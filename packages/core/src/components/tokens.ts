@@ -1,0 +1,30 @@
+import type { Engine } from '@graft/engine';
+import type { ComponentFactory } from './factory';
+import type { RunInfo } from '../interfaces';
+import type { Logger } from '../util/logger';
+import type { RandomStream } from '../random/streams';
+
+/** A dependency's name that knows the dependency's type; usable wherever tsyringe wants a token. */
+export type Token<T> = symbol & { readonly __type?: T };
+
+/** A token for a dependency of a plugin's own. */
+export function createToken<T>(description: string): Token<T> {
+  return Symbol(description);
+}
+
+/** Core's own tokens are the same in every copy of this package: a plugin may have been installed with another one. */
+function coreToken<T>(description: string): Token<T> {
+  return Symbol.for(`@graft/core ${description}`);
+}
+
+/** The opened engine. */
+export const ENGINE = coreToken<Engine>('ENGINE');
+/** The component's own options, checked by its schema. */
+export const OPTIONS = coreToken<unknown>('OPTIONS');
+/** A random stream of the component's own, forked by its place in the config. */
+export const RANDOM = coreToken<RandomStream>('RANDOM');
+/** Makes other components that the options name. */
+export const COMPONENTS = coreToken<ComponentFactory>('COMPONENTS');
+export const LOGGER = coreToken<Logger>('LOGGER');
+/** The run that the component works for; only inside a run. */
+export const RUN = coreToken<RunInfo>('RUN');

@@ -1,0 +1,32 @@
+import { PluginError } from '@graft/engine';
+import { isRecord, kindOf } from '../util/returned';
+
+/**
+ * Sees that a checkpoint, which is JSON, will give a dataset's position back as it is. `name` is for the error:
+ * `dataset "text"`. Throws PluginError. A key that holds undefined is as good as none.
+ */
+export function checkPosition(position: unknown, name: string): void {
+  const found = lost(position, []);
+  if (!found) return;
+  const where = found.path.length > 0 ? `holds ${found.kind} at "${found.path.join('.')}"` : `is ${found.kind}`;
+  throw new PluginError(`${name}: its position ${where}, which a checkpoint cannot keep; expected plain JSON.`, {
+    code: 'data.position',
+  });
+}
+
+/** The first value that JSON would make another one. */
+function lost(value: unknown, path: readonly string[]): { path: readonly string[]; kind: string } | undefined {
+  if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value))
+    return undefined;
+  const entries = Array.isArray(value)
+    ? Array.from(value as unknown[], (item, i) => [String(i), item] as const)
+    : isRecord(value)
+      ? Object.entries(value).filter(([, item]) => item !== undefined)
+      : undefined;
+  if (!entries) return { path, kind: kindOf(value) };
+  for (const [key, item] of entries) {
+    const found = lost(item, [...path, key]);
+    if (found) return found;
+  }
+  return undefined;
+}

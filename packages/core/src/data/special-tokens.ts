@@ -1,0 +1,245 @@
+/** Which special tokens stand around the text that a model reads: a policy for each side, and the one place that applies it. */
+import { CheckpointError, ConfigError } from '@graft/engine';
+import { z } from 'zod';
+import { explainIssues } from '../config/issues';
+import type { Model, ModelFamily, SideRules, SpecialTokenPolicy, TokenizerFacts } from '../interfaces';
+
+const rule = (): z.ZodLiteral<'auto' | boolean> => z.literal(['auto', true, false]);
+
+const SideSection = z.strictObject({
+  bos: rule().optional().describe('the start token in front of what this side reads'),
+  eos: rule().optional().describe('the end token behind it; auto: as the data set says (`appendEos`)'),
+});
+
+/** The config's section `specialTokens`. What is left out is inherited from the checkpoint, and `auto` where that is silent. */
+export const SpecialTokensSection = z.strictObject({
+  ...SideSection.shape,
+  encoder: SideSection.optional().describe('of the encoder: sources'),
+  decoder: SideSection.optional().describe('of the decoder, or of a decoder-only model: targets, texts, prompts'),
+  teacher: z
+    .strictObject({ bos: rule().optional() })
+    .optional()
+    .describe("of a teacher's input. auto: the teacher's own policy"),
+});
+
+export type SpecialTokensSection = z.output<typeof SpecialTokensSection>;
+
+/** Graft's own key in a checkpoint's config.json, which other readers ignore. */
+export const SPECIAL_TOKENS_KEY = 'special_token_policy';
+
+const AUTO_SIDE: SideRules = { bos: 'auto', eos: 'auto' };
+
+/** What holds where neither a config nor a checkpoint says anything. */
+export const AUTO_POLICY: SpecialTokenPolicy = { encoder: AUTO_SIDE, decoder: AUTO_SIDE, teacher: { bos: 'auto' } };
+
+/** How Graft read everything before it had a policy: without a start token, but for that of an encoder-decoder's decoder. */
+export const EARLIER_POLICY: SpecialTokenPolicy = {
+  encoder: { bos: false, eos: 'auto' },
+  decoder: { bos: false, eos: 'auto' },
+  teacher: { bos: false },
+};
+
+/** A section laid over what is inherited: a side's own word first, then the one for both sides. */
+export function mergeSpecialTokens(
+  section: SpecialTokensSection = {},
+  inherited: SpecialTokenPolicy = AUTO_POLICY,
+): SpecialTokenPolicy {
+  const side = (name: 'encoder' | 'decoder'): SideRules => ({
+    bos: section[name]?.bos ?? section.bos ?? inherited[name].bos,
+    eos: section[name]?.eos ?? section.eos ?? inherited[name].eos,
+  });
+  return {
+    encoder: side('encoder'),
+    decoder: side('decoder'),
+    teacher: { bos: section.teacher?.bos ?? inherited.teacher.bos },
+  };
+}
+
+/**
+ * The policy that a checkpoint's config.json holds; undefined where it says nothing. `where` names the file. Throws
+ * CheckpointError for one that is malformed.
+ */
+export function readSpecialTokens(
+  config: Readonly<Record<string, unknown>> | undefined,
+  where = 'config.json',
+): SpecialTokenPolicy | undefined {
+  const value = config?.[SPECIAL_TOKENS_KEY];
+  if (value === undefined) return undefined;
+  const parsed = SpecialTokensSection.safeParse(value);
+  if (parsed.success) return mergeSpecialTokens(parsed.data);
+  const [{ path, message }] = explainIssues(parsed.error.issues, value, () => []);
+  throw new CheckpointError(`${where}: "${[SPECIAL_TOKENS_KEY, ...path].join('.')}": ${message}.`, {
+    code: 'checkpoint.special-tokens',
+    hint: `Correct it, or remove the key: the model then follows the config's specialTokens, or auto.`,
+  });
+}
+
+type Tokens = Pick<Model, 'kind' | 'specialTokens'>;
+
+/** A model's policy; `auto` throughout for a family that says nothing. */
+export function specialTokenPolicy({ specialTokens }: Pick<Model, 'specialTokens'>): SpecialTokenPolicy {
+  return specialTokens.policy ?? AUTO_POLICY;
+}
+
+/**
+ * Whether a side's input begins with the start token. `auto`: decoder-only models read one, encoders none; a decoder behind an
+ * encoder always begins with it.
+ */
+export function readsBos(model: Tokens, side: 'encoder' | 'decoder'): boolean {
+  const { encoder, decoder } = specialTokenPolicy(model);
+  if (side === 'encoder') return model.kind !== 'decoder-only' && encoder.bos === true;
+  if (model.kind === 'encoder-only') return false;
+  return model.kind === 'encoder-decoder' || decoder.bos !== false;
+}
+
+/** As `SPECIAL_TOKENS_KEY` keeps it: `auto` for a start token is resolved, so that the checkpoint means the same for ever. */
+export function storedSpecialTokens(model: Tokens): SpecialTokensSection {
+  const { encoder, decoder, teacher } = specialTokenPolicy(model);
+  const source = { encoder: { bos: readsBos(model, 'encoder'), eos: encoder.eos } };
+  if (model.kind === 'encoder-only') return source;
+  const sides =
+    model.kind === 'decoder-only'
+      ? { decoder: { bos: readsBos(model, 'decoder'), eos: decoder.eos } }
+      : { ...source, decoder: { eos: decoder.eos } };
+  return { ...sides, ...(teacher.bos === 'auto' ? {} : { teacher }) };
+}
+
+/** A model's config.json with its policy, also of a family that does not write it. */
+export function checkpointConfigOf(model: Model): Record<string, unknown> {
+  return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens(model), ...model.checkpointConfig };
+}
+
+/**
+ * Tokens of a text as the model reads them: of a decoder-only model a prompt, of any other a source. It never has two
+ * start tokens, or two end tokens, one behind the other: a text that brings its own gets none more.
+ *
+ *     decoder-only, start 2   [5, 6] -> [2, 5, 6]      [2, 5] -> [2, 5]
+ *     encoder-decoder         [5, 6] -> [5, 6]
+ */
+export function modelInput(model: Tokens, tokens: ArrayLike<number>): Int32Array {
+  const { bos, eos } = around(model);
+  const before = bos === undefined || tokens[0] === bos ? [] : [bos];
+  const behind = eos === undefined || tokens[tokens.length - 1] === eos ? [] : [eos];
+  const input = new Int32Array(before.length + tokens.length + behind.length);
+  input.set(before);
+  input.set(tokens, before.length);
+  input.set(behind, before.length + tokens.length);
+  return input;
+}
+
+/** The text of what `modelInput` gave, for a reader with a policy of its own. */
+export function withoutModelInput(model: Tokens, input: Int32Array): Int32Array {
+  const { bos, eos } = around(model);
+  const from = bos !== undefined && input[0] === bos ? 1 : 0;
+  const to = eos !== undefined && input.length > from && input[input.length - 1] === eos ? -1 : undefined;
+  return input.subarray(from, to);
+}
+
+/** The most tokens that `modelInput` adds. */
+export function modelInputSurplus(model: Tokens): number {
+  const { bos, eos } = around(model);
+  return Number(bos !== undefined) + Number(eos !== undefined);
+}
+
+function around(model: Tokens): { readonly bos?: number; readonly eos?: number } {
+  const { start, eos } = model.specialTokens;
+  if (model.kind === 'decoder-only') return readsBos(model, 'decoder') ? { bos: start } : {};
+  return {
+    ...(readsBos(model, 'encoder') ? { bos: start } : {}),
+    ...(specialTokenPolicy(model).encoder.eos === true ? { eos: eos[0] } : {}),
+  };
+}
+
+/**
+ * A sentence on special tokens that tokenizer and model call by different ids, of which the model's count; undefined where they
+ * agree, or nothing is known. A model may have more end tokens than its tokenizer.
+ */
+export function tokenizerClash(tokenizer: Partial<TokenizerFacts> | undefined, model: Tokens): string | undefined {
+  const { padId, bosId, eosId } = tokenizer ?? {};
+  const { pad, start, eos } = model.specialTokens;
+  const clashes = [
+    ...((bosId ?? start) === start ? [] : [`BOS ${bosId}, not ${start}`]),
+    ...(eosId === undefined || eos.includes(eosId) ? [] : [`EOS ${eosId}, not ${eos.join(' or ')}`]),
+    ...((padId ?? pad) === pad ? [] : [`pad ${padId}, not ${pad}`]),
+  ];
+  if (clashes.length === 0) return undefined;
+  return `The tokenizer's special tokens are not the model's, which count: ${clashes.join('; ')}. Take the model's own tokenizer, or set model.bosTokenId, model.eosTokenId and model.padTokenId.`;
+}
+
+/** Whether a data set puts an end token behind what a side reads: the policy's word, or else the data set's own. */
+export function appendsEos(
+  policy: SpecialTokenPolicy | undefined,
+  side: 'encoder' | 'decoder',
+  otherwise: boolean,
+): boolean {
+  const { eos } = (policy ?? AUTO_POLICY)[side];
+  return eos === 'auto' ? otherwise : eos;
+}
+
+/** One line for the log. */
+export function describeSpecialTokens(model: Tokens): string {
+  const { pad, start, eos } = model.specialTokens;
+  const { encoder, decoder, teacher } = specialTokenPolicy(model);
+  const begins = (side: 'encoder' | 'decoder', of = ''): string =>
+    readsBos(model, side) ? `BOS ${start} in front${of}` : 'no BOS';
+  const ends = ({ eos: rule }: SideRules): string =>
+    rule === 'auto' ? '' : rule ? `, EOS ${eos[0]} behind` : ', no EOS';
+  const read =
+    model.kind === 'decoder-only'
+      ? `${begins('decoder', ' of every sequence')}${ends(decoder)}`
+      : `encoder reads ${begins('encoder')}${ends(encoder)}${model.kind === 'encoder-only' ? '' : `, decoder starts with ${start}${ends(decoder)}`}`;
+  const taught = teacher.bos === 'auto' ? '' : `; teacher reads ${teacher.bos ? 'BOS in front' : 'no BOS'}`;
+  return `Special tokens: ${read}${taught}; ${eos.length > 0 ? `end ${eos.join(' or ')}` : 'no end'}, pad ${pad}`;
+}
+
+export interface BuildSettings {
+  /** The config's section; it overrides what the checkpoint says, field by field. */
+  readonly section?: SpecialTokensSection;
+  /** What a checkpoint that says nothing means. Default: `auto`. */
+  readonly silent?: SpecialTokenPolicy;
+  /** The checkpoint's generation_config.json. */
+  readonly generationConfig?: Record<string, unknown>;
+}
+
+/**
+ * The model that a family makes, with the policy that the config and the checkpoint give it. Throws ConfigError where the
+ * model has no use for what the section says.
+ */
+export function buildModel(
+  family: ModelFamily,
+  checkpointConfig: Record<string, unknown> | undefined,
+  { section = {}, silent, generationConfig }: BuildSettings = {},
+): Model {
+  const policy = mergeSpecialTokens(section, readSpecialTokens(checkpointConfig) ?? silent);
+  const model = family.build(checkpointConfig, { specialTokens: policy, generationConfig });
+  const fail = (message: string, hint: string): ConfigError =>
+    new ConfigError(message, { code: 'config.special-tokens', hint });
+  if (model.kind === 'decoder-only' && section.encoder !== undefined)
+    throw fail(
+      'specialTokens.encoder is given, but the model is decoder-only and has no encoder.',
+      'Say it of specialTokens.decoder.',
+    );
+  if (model.kind === 'encoder-only' && section.decoder !== undefined)
+    throw fail(
+      'specialTokens.decoder is given, but the model is encoder-only and has no decoder.',
+      'Say it of specialTokens.encoder.',
+    );
+  if (model.kind === 'encoder-decoder' && section.decoder?.bos === false)
+    throw fail(
+      "specialTokens.decoder.bos is false, but an encoder-decoder's decoder always begins with its start token.",
+      'Leave it out; model.bosTokenId names another start token.',
+    );
+  const ending = (['encoder', 'decoder'] as const).find((side) => policy[side].eos === true);
+  if (ending !== undefined && model.specialTokens.eos.length === 0)
+    throw fail(
+      `specialTokens.${ending}.eos is true, but the model has no end token.`,
+      'Leave it out, or name an end token for the model (model.eosTokenId).',
+    );
+  const wanted = JSON.stringify(policy) !== JSON.stringify(AUTO_POLICY);
+  if (model.specialTokens.policy === undefined && wanted && Object.keys(section).length > 0)
+    throw fail(
+      'specialTokens is given, but this model family does not take it: its models read as `auto` says.',
+      'Leave specialTokens out; a family takes it by keeping `settings.specialTokens` as `specialTokens.policy` of its model.',
+    );
+  return model;
+}

@@ -1,0 +1,140 @@
+/** What passes between the loop's thread and those that read data. */
+import {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  EngineError,
+  GraftError,
+  PluginError,
+  UsageError,
+} from '@graft/engine';
+import type { ComponentSpec } from '../../components/factory';
+import { redact } from '../../secrets/redact';
+import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../../interfaces';
+import type { DataEnd, ItemBatch, ItemSettings } from '../items';
+
+/** What a thread is started with. */
+export interface ThreadData {
+  readonly plugins: readonly { readonly name: string; readonly origin: string; readonly file: string }[];
+  readonly dataset: ComponentSpec;
+  readonly seed: number;
+  readonly run?: RunInfo;
+  /** Of the objective, each of which the dataset may be asked for. */
+  readonly variants: readonly Variant[];
+  /** One number, counted up with each item. */
+  readonly items: Int32Array;
+}
+
+/** null: none. */
+export type Variant = string | null;
+
+/** Tokens wanted of each example of a batch; null: as the dataset gives it. */
+export type ExampleLengths = readonly (number | null)[];
+
+/** Answered in order. */
+export type ThreadRequest =
+  | { readonly ask: 'open' }
+  | { readonly ask: 'restore'; readonly position: JsonValue }
+  /** `cuts`: whether examples are cut to order, and their lengths told. */
+  | { readonly ask: 'begin'; readonly settings: ItemSettings; readonly cuts: boolean }
+  /** `variants`, `tokens`: of the batches behind this thread's last one, its next one included. */
+  | { readonly ask: 'next'; readonly variants: readonly Variant[]; readonly tokens?: readonly ExampleLengths[] }
+  /** The last one; what was asked before it and has not begun is not done. */
+  | { readonly ask: 'dispose' };
+
+export interface Opened {
+  readonly kind: Dataset['kind'];
+  readonly fields: readonly FieldSpec[];
+  readonly length?: number;
+  readonly variants?: readonly string[];
+  /** What `select` gives for each of the objective's variants, where the dataset has it. */
+  readonly selected?: readonly Selected[];
+  readonly position: JsonValue;
+  readonly tokenizer?: TokenizerFacts;
+  /** Whether it cuts text to order. */
+  readonly cuts: boolean;
+}
+
+export interface Selected {
+  readonly variant: Variant;
+  readonly fields?: readonly FieldSpec[];
+  /** In their place, where there are none. */
+  readonly thrown?: ThrownError;
+}
+
+export interface ThrownError {
+  readonly name: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly code?: string;
+  readonly exitCode?: 1 | 2;
+  readonly hint?: string;
+}
+
+/** Arrays of all items in one memory, which changes hands without a copy. */
+export interface PackedItems extends Omit<ItemBatch, 'items'> {
+  readonly items: readonly (readonly { name: string; dtype: 'int32' | 'float32'; shape: readonly number[] }[])[];
+  readonly memory: ArrayBuffer;
+}
+
+export type ThreadReply =
+  | { readonly opened: Opened }
+  | { readonly done: true }
+  | { readonly batch: PackedItems }
+  | { readonly end: DataEnd }
+  | { readonly thrown: ThrownError }
+  | { readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly text: string } };
+
+export function packItems({ items, ...rest }: ItemBatch): PackedItems {
+  let length = 0;
+  for (const item of items) for (const { values } of Object.values(item)) length += values.length;
+  const memory = new ArrayBuffer(4 * length);
+  const words = new Int32Array(memory);
+  let at = 0;
+  const layout = items.map((item) =>
+    Object.entries(item).map(([name, { dtype, shape, values }]) => {
+      // Both kinds have four bytes; the bits are carried, not the numbers.
+      words.set(new Int32Array(values.buffer, values.byteOffset, values.length), at);
+      at += values.length;
+      return { name, dtype, shape };
+    }),
+  );
+  return { ...rest, items: layout, memory };
+}
+
+export function unpackItems({ items, memory, ...rest }: PackedItems): ItemBatch {
+  let at = 0;
+  const unpacked = items.map((layout): HostFields =>
+    Object.fromEntries(
+      layout.map(({ name, dtype, shape }) => {
+        const length = shape.reduce((product, size) => product * size, 1);
+        const values = new (dtype === 'int32' ? Int32Array : Float32Array)(memory, 4 * at, length);
+        at += length;
+        return [name, { dtype, shape, values }];
+      }),
+    ),
+  );
+  return { ...rest, items: unpacked };
+}
+
+export const disposed = (): GraftError => new GraftError('The dataset is disposed.', { code: 'data.thread' });
+
+const ERRORS = { CheckpointError, ConfigError, DataError, EngineError, GraftError, PluginError, UsageError };
+
+export function thrownError(error: unknown): ThrownError {
+  // What only this thread knows to be a secret.
+  if (!(error instanceof Error)) return { name: 'Error', message: redact(String(error)) };
+  const { name } = error;
+  const message = redact(error.message);
+  const stack = error.stack === undefined ? undefined : redact(error.stack);
+  if (!(error instanceof GraftError)) return { name, message, stack };
+  return { name, message, stack, code: error.code, exitCode: error.exitCode, hint: error.hint };
+}
+
+/** The error as it was thrown in the other thread: Graft's own with their class, code and hint. */
+export function revivedError({ name, message, stack, ...options }: ThrownError): Error {
+  const Class = ERRORS[name as keyof typeof ERRORS] ?? (options.code === undefined ? Error : GraftError);
+  const error = new Class(message, options);
+  if (stack !== undefined) error.stack = stack;
+  return error;
+}

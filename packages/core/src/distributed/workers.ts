@@ -1,0 +1,33 @@
+import type { WorkerGroup } from '@graft/engine';
+import type { Shares, StatePlace } from './shares';
+import type { Reduce } from '../training/split-step';
+
+/** This process among the ones that train together. Worker 0 alone writes, evaluates and logs. */
+export interface Workers {
+  readonly rank: number;
+  readonly count: number;
+  readonly group: WorkerGroup;
+  /** Adds up gradients and numbers. */
+  readonly reduce: Reduce;
+  /** Where the optimizer's state is shared out. Default: every worker has all of it. */
+  readonly sharded?: { readonly shares: Shares; readonly state: readonly StatePlace[] };
+}
+
+export function workersOf(group: WorkerGroup, sharded?: Workers['sharded']): Workers {
+  const { rank, count } = group;
+  return { rank, count, group, sharded, reduce: sumOver(group) };
+}
+
+/** Sums over the group: gradients and numbers travel in the same buckets. */
+function sumOver(group: WorkerGroup): Reduce {
+  return async ({ gradients, numbers, names, counts }) => {
+    const keys = Object.keys(gradients);
+    const sums = await group.sum([...keys.map((key) => gradients[key]), numbers]);
+    return {
+      gradients: Object.fromEntries(keys.map((key, i) => [key, sums[i]])),
+      numbers: sums[keys.length] as typeof numbers,
+      names,
+      counts,
+    };
+  };
+}

@@ -1,0 +1,315 @@
+import {
+  averageFolder,
+  CheckpointReader,
+  listSnapshots,
+  loadSnapshotState,
+  openSnapshotOptimizer,
+  saveSnapshot,
+  snapshotFolder,
+  stepOf,
+  verifySnapshot,
+  TEMPORARY_PREFIX,
+  type TensorSource,
+} from '@graft/checkpoint';
+import { CheckpointError, readPieces, tensorOfPieces, tf } from '@graft/engine';
+import { readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Model, OptimizerState, Parameters } from '../interfaces';
+import { checkpointConfigOf } from '../data/special-tokens';
+import { checkLines } from './metrics';
+import { lastGood, TrainingError } from '../training/errors';
+import type { StoredTensor } from '../distributed/shares';
+import { readTrainerState, type Expected, type TrainerState } from './trainer-state';
+
+export interface SnapshotContents {
+  readonly model: Model;
+  /** Files beside the weights, and beside their average, by name. Default: none. */
+  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+  readonly parameters: Parameters;
+  readonly optimizer: Readonly<Record<string, StoredTensor>>;
+  /** The moving average of the parameters; empty where none is kept. */
+  readonly average?: Readonly<Record<string, StoredTensor>>;
+  readonly state: TrainerState;
+  /** Parameters that training changes: with them, and their moving average, no number may be other than finite. */
+  readonly trained?: readonly string[];
+  /** The checkpoint before this one, for the error. */
+  readonly before?: string;
+}
+
+/** Refuses the values of a tensor before they are written. */
+type Refuse = (name: string, values: Float32Array | Int32Array) => void;
+
+function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refuse): TensorSource[] {
+  return Object.entries(tensors).map(([name, tensor]) => ({
+    name,
+    dtype: tensor.dtype === 'int32' ? 'I32' : 'F32',
+    shape: tensor.shape,
+    async *data() {
+      for await (const values of piecesOf(tensor)) {
+        refuse?.(name, values);
+        yield values;
+      }
+    },
+  }));
+}
+
+async function* piecesOf(stored: StoredTensor): AsyncGenerator<Float32Array | Int32Array> {
+  if (!('fetch' in stored)) return yield* readPieces(stored);
+  // Only now: one of them at a time is here.
+  const tensor = await stored.fetch();
+  try {
+    yield* readPieces(tensor);
+  } finally {
+    tensor.dispose();
+  }
+}
+
+/** Throws TrainingError for numbers that are not finite: an update can spoil parameters that its loss did not show. */
+function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what: string): Refuse {
+  const checked = new Set(trained);
+  return (name, values) => {
+    if (!checked.has(name)) return;
+    // float32 numbers cannot overflow a float64: their sums are finite if they all are. Four of them, as one waits for itself.
+    let [a, b, c, d] = [0, 0, 0, 0];
+    let i = 0;
+    for (const end = values.length - 3; i < end; i += 4) {
+      a += values[i];
+      b += values[i + 1];
+      c += values[i + 2];
+      d += values[i + 3];
+    }
+    for (; i < values.length; i++) a += values[i];
+    if (Number.isFinite(a + b + c + d)) return;
+    const value = values.find((one) => !Number.isFinite(one));
+    throw new TrainingError(
+      `After step ${state.step} ${what} "${name}" holds ${value}, and training stopped. ${lastGood(before)}`,
+      {
+        code: 'training.non-finite',
+        hint: 'Lower optimizer.learningRate, set optimizer.clipNorm, or look at what the optimizer computes.',
+      },
+    );
+  };
+}
+
+/**
+ * Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. Throws
+ * TrainingError, leaving no folder, where a trained parameter is not finite.
+ */
+export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
+  const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
+  const folder = snapshotFolder(checkpoints, state.step);
+  const shared = { config: checkpointConfigOf(model), generationConfig: model.generationConfig, extraFiles };
+  await saveSnapshot(folder, {
+    model: { ...shared, tensors: sources(parameters, refuseNonFinite(contents, 'parameter')) },
+    optimizer: sources(optimizer),
+    average:
+      Object.keys(average).length > 0
+        ? { ...shared, tensors: sources(average, refuseNonFinite(contents, 'the moving average of')) }
+        : undefined,
+    state,
+  });
+  const old = (await listSnapshots(checkpoints)).slice(0, -Math.max(1, keep));
+  for (const { folder: superseded } of old) await removeWhole(superseded);
+  return folder;
+}
+
+/** By way of another name, so that a reader never finds half a snapshot. */
+async function removeWhole(folder: string): Promise<void> {
+  const doomed = join(dirname(folder), `${TEMPORARY_PREFIX}${basename(folder)}-old`);
+  await rm(doomed, { recursive: true, force: true });
+  await rename(folder, doomed);
+  await rm(doomed, { recursive: true, force: true });
+}
+
+/** Removes what a killed run left half-written, or half-removed. */
+export async function sweepSnapshots(checkpoints: string): Promise<void> {
+  const names = await readdir(checkpoints).catch(() => []);
+  for (const name of names)
+    if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
+}
+
+/** Says that the config, and not the checkpoint, is the wrong one. */
+const MISMATCH = 'checkpoint.snapshot-mismatch';
+
+/** The error of a run's newest snapshot: it names the older one to go on from, and the command that does it. */
+export async function withWayOut(error: unknown, folder: string): Promise<unknown> {
+  // A file of the data may be damaged too.
+  if (!(error instanceof CheckpointError) || error.code === MISMATCH) return error;
+  if (!error.message.includes(dirname(dirname(folder)))) return error;
+  const older = (await listSnapshots(dirname(folder))).filter((snapshot) => snapshot.folder !== folder);
+  const others = error.code === 'run.checkpoint-lost' ? [...older, { folder }] : older;
+  const metrics = join(dirname(dirname(folder)), 'metrics.jsonl');
+  let next: string | undefined;
+  while (next === undefined && others.length > 0) {
+    const { folder: candidate } = others.pop()!;
+    if (await isWhole(candidate, metrics)) next = basename(candidate);
+  }
+  const run = basename(dirname(dirname(folder)));
+  const { message, code, exitCode } = error;
+  const then = next === undefined ? 'the run has no other that is whole' : `the run can go on from ${next}`;
+  const hint =
+    next === undefined
+      ? 'Put what was lost back, or start a new run.'
+      : `The same command with --resume ${run} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`;
+  return new CheckpointError(`${message.replace(/\.$/, '')}; ${then}.`, { code, exitCode, hint, cause: error });
+}
+
+/** Whether a run can go on from it, to the last byte: what an error promises is so. */
+async function isWhole(folder: string, metricsFile: string): Promise<boolean> {
+  try {
+    await loadSnapshotState(folder, await verifySnapshot(folder));
+    await checkLines(metricsFile, stepOf(basename(folder))!);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Reads from the newest snapshot in a run's checkpoints. Throws what `read` throws; where it is damaged, with what to do. */
+export async function readingSnapshot<T>(folder: string | undefined, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw folder === undefined ? error : await withWayOut(error, folder);
+  }
+}
+
+export interface FoundSnapshot {
+  readonly folder: string;
+  readonly state: TrainerState;
+  readonly config: Record<string, unknown>;
+  readonly generationConfig?: Record<string, unknown>;
+}
+
+/** The newest snapshot; undefined where there is none. Throws CheckpointError when it is damaged, or another run's. */
+export async function findSnapshot(checkpoints: string, expected: Expected): Promise<FoundSnapshot | undefined> {
+  const newest = (await listSnapshots(checkpoints)).pop();
+  if (!newest) return undefined;
+  const { folder } = newest;
+  return readingSnapshot(folder, async () => {
+    const state = await readTrainerState(folder, expected);
+    const reader = await CheckpointReader.open(folder);
+    try {
+      return { folder, state, config: await reader.config(), generationConfig: await reader.generationConfig() };
+    } finally {
+      await reader.close();
+    }
+  });
+}
+
+type Reader = Pick<CheckpointReader, 'float32Chunks' | 'readInt32' | 'close'> & {
+  readonly tensors: ReadonlyMap<string, { readonly shape: readonly number[]; readonly dtype: string }>;
+};
+
+interface Wanted {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: 'float32' | 'int32';
+}
+
+/** Looks at each tensor when it has been read, and says whether it stays. */
+type Deal<W extends Wanted> = (wanted: W, tensor: tf.Tensor) => Promise<boolean>;
+
+/** Tensors on their way from the disk while one is used: it stands still otherwise. */
+const READ_AHEAD = 3;
+
+/** The tensors that `read` gives, in order; each belongs to whoever gets it. */
+async function* readAhead<W>(
+  wanted: readonly W[],
+  read: (one: W) => Promise<tf.Tensor>,
+): AsyncGenerator<readonly [W, tf.Tensor]> {
+  const onTheirWay: Promise<tf.Tensor>[] = [];
+  try {
+    for (const [i, one] of wanted.entries()) {
+      while (onTheirWay.length <= READ_AHEAD && i + onTheirWay.length < wanted.length) {
+        const next = read(wanted[i + onTheirWay.length]);
+        // It is awaited when its turn comes: until then its failure is not a rejection that nobody handles.
+        next.catch(() => undefined);
+        onTheirWay.push(next);
+      }
+      yield [one, await onTheirWay.shift()!];
+    }
+  } finally {
+    // Whoever stops half-way closes the reader next, and never sees these.
+    const left = await Promise.allSettled(onTheirWay);
+    for (const tensor of left) if (tensor.status === 'fulfilled') tensor.value.dispose();
+  }
+}
+
+/** Exactly the tensors that are wanted; the reader is closed. Throws CheckpointError, leaving no tensor, if they differ. */
+async function readTensors<W extends Wanted>(
+  reader: Reader,
+  wanted: readonly W[],
+  where: string,
+  deal?: Deal<W>,
+): Promise<Record<string, tf.Tensor>> {
+  const known = new Set(wanted.map(({ name }) => name));
+  const tensors: Record<string, tf.Tensor> = {};
+  const mismatch = (name: string, problem: string): CheckpointError =>
+    new CheckpointError(`${where}: "${name}" ${problem}.`, {
+      code: MISMATCH,
+      hint: 'Resume with the config that the run was started with.',
+    });
+  try {
+    const read = async ({ name, shape, dtype }: W): Promise<tf.Tensor> => {
+      const info = reader.tensors.get(name);
+      if (!info) throw mismatch(name, 'is missing');
+      if (info.shape.join() !== shape.join())
+        throw mismatch(name, `has shape [${info.shape.join(', ')}], expected [${shape.join(', ')}]`);
+      if (dtype === 'int32') return tf.tensor(await reader.readInt32(name), [...shape], dtype);
+      return tensorOfPieces({ shape, dtype }, reader.float32Chunks(name));
+    };
+    for await (const [place, tensor] of readAhead(wanted, read)) {
+      tensors[place.name] = tensor;
+      if (!deal || (await deal(place, tensor))) continue;
+      tensor.dispose();
+      delete tensors[place.name];
+    }
+    for (const name of reader.tensors.keys()) if (!known.has(name)) throw mismatch(name, 'is unknown to the run');
+    return tensors;
+  } catch (error) {
+    tf.dispose(tensors);
+    throw error;
+  } finally {
+    await reader.close();
+  }
+}
+
+/** A model's parameters out of a snapshot, in the model's order; the caller owns them. */
+export async function readParameters(folder: string, model: Model): Promise<Parameters> {
+  const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
+  return readTensors(await CheckpointReader.open(folder), wanted, folder);
+}
+
+/** The moving average out of a snapshot; undefined where it has none. */
+export async function readAverage(folder: string, model: Model): Promise<Parameters | undefined> {
+  return (await hasAverage(folder)) ? readParameters(averageFolder(folder), model) : undefined;
+}
+
+/** Whether a snapshot keeps a moving average. */
+export async function hasAverage(folder: string): Promise<boolean> {
+  return (await stat(averageFolder(folder)).catch(() => undefined)) !== undefined;
+}
+
+/** The optimizer's state, or with `average` the moving average, out of a snapshot, tensor by tensor; `deal` says what stays. */
+export async function dealOut<W extends Wanted>(
+  folder: string,
+  what: 'optimizer' | 'average',
+  wanted: readonly W[],
+  deal: Deal<W>,
+): Promise<Record<string, tf.Tensor>> {
+  return what === 'optimizer'
+    ? readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), deal)
+    : readTensors(await CheckpointReader.open(averageFolder(folder)), wanted, averageFolder(folder), deal);
+}
+
+/** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */
+export async function readOptimizerState(folder: string, fresh: OptimizerState): Promise<OptimizerState> {
+  const wanted = Object.entries(fresh).map(([name, { shape, dtype }]) => ({
+    name,
+    shape,
+    dtype: dtype === 'int32' ? dtype : ('float32' as const),
+  }));
+  tf.dispose(fresh);
+  return readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'));
+}

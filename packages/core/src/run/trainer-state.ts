@@ -1,0 +1,51 @@
+import { damagedSnapshot, loadSnapshotState, stepOf, TRAINER_STATE_FILE, type Manifest } from '@graft/checkpoint';
+import { basename } from 'node:path';
+import { z } from 'zod';
+import { plainIssue } from '../data/field-problem';
+import type { JsonValue } from '../interfaces';
+
+/** What the trainer keeps beside parameters and optimizer state. */
+export interface TrainerState {
+  /** Steps done. With the seed it is the state of every random stream: each step's numbers are drawn from a fork of their own. */
+  readonly step: number;
+  readonly seed: number;
+  /** Where the data stand: the position behind the last batch that was used. */
+  readonly data: JsonValue;
+  /** Lines of metrics.jsonl that belong to this state: one a step. */
+  readonly metricsLines: number;
+}
+
+const trainerState = z.strictObject({
+  step: z.int().min(1),
+  seed: z.int(),
+  data: z.json(),
+  metricsLines: z.int().min(0),
+});
+
+/** What a run's checkpoints must agree with. */
+export interface Expected {
+  readonly seed: number;
+  /** Steps that the config asks for. */
+  readonly steps: number;
+}
+
+/** The trainer's state of a snapshot, which is checked unless `checked` is given. Throws CheckpointError naming the field that contradicts the folder's name or the config. */
+export async function readTrainerState(
+  folder: string,
+  { seed, steps }: Expected,
+  checked?: Manifest,
+): Promise<TrainerState> {
+  const wrong = (problem: string): Error => damagedSnapshot(folder, `${TRAINER_STATE_FILE} ${problem}`);
+  const { success, data: state, error } = trainerState.safeParse(await loadSnapshotState(folder, checked));
+  if (!success) {
+    const [{ path, message }] = error.issues;
+    throw wrong(`has no valid ${path.length > 0 ? `"state.${path.join('.')}"` : '"state"'} (${plainIssue(message)})`);
+  }
+  const named = stepOf(basename(folder));
+  if (state.step !== named) throw wrong(`is that of step ${state.step}`);
+  if (state.metricsLines !== state.step)
+    throw wrong(`counts ${state.metricsLines} lines of metrics after ${state.step} steps`);
+  if (state.seed !== seed) throw wrong(`has the seed ${state.seed}, but the run's is ${seed}`);
+  if (state.step > steps) throw wrong(`is that of step ${state.step}, but the run has ${steps} steps`);
+  return state as TrainerState;
+}
