@@ -1,7 +1,7 @@
-export * from './dtypes';
-export { MAX_HEADER_BYTES, sourceBytes, type TensorInfo, type TensorSpec } from './header';
-export { FileRange } from './direct';
-export { SafetensorsReader, type ByteRange } from './reader';
+export * from './safetensors/dtypes';
+export { MAX_HEADER_BYTES, sourceBytes, type TensorInfo, type TensorSpec } from './safetensors/header';
+export { FileRange } from './safetensors/direct';
+export { SafetensorsReader, type ByteRange } from './safetensors/reader';
 export {
   writeSafetensors,
   writeSafetensorsWith,
@@ -9,21 +9,21 @@ export {
   type SafetensorsWriter,
   type TensorData,
   type TensorSource,
-} from './writer';
-export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE, isPlainFileName } from './folder';
-export { writeCheckpoint, type CheckpointContents } from './write-folder';
-export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './resumable';
-export { readJsonObject } from './json';
-export { readJsonFile, readTextFile } from './read-file';
-export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } from './parse-json';
-export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './unicode';
-export { FolderLock, hasLock, isPassing, LOCK_PREFIX, type LockOptions } from './lock';
-export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
-export { readRecord, recordFile, type CheckpointRecord } from './record';
-export { RECORD_FILE, TOKENIZER_FILES } from './names';
-export { readHostTensors, writeHostTensors, type HostTensor } from './host';
-export { outputFile, outputTensors, writtenBy, type OutputOptions } from './output';
-export { listSnapshots, stepOf } from './list-snapshots';
+} from './safetensors/writer';
+export { CheckpointReader, CONFIG_FILE, GENERATION_CONFIG_FILE, isPlainFileName } from './folder/checkpoint-reader';
+export { writeCheckpoint, type CheckpointContents } from './folder/write-folder';
+export { unfinishedFolder, writeCheckpointResumably, type ResumableOptions } from './folder/resumable';
+export { readJsonObject } from './json/json';
+export { readJsonFile, readTextFile } from './json/read-file';
+export { DEEPEST_JSON, ExactNumber, JsonProblem, parseJson, type JsonOptions } from './json/parse-json';
+export { decodeUtf8, describeInvalidUtf8, escapedUnit, invalidUtf8At, loneSurrogate } from './json/unicode';
+export { FolderLock, hasLock, isPassing, LOCK_PREFIX, type LockOptions } from './files/lock';
+export { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './files/identity';
+export { readRecord, recordFile, type CheckpointRecord } from './folder/record';
+export { RECORD_FILE, TOKENIZER_FILES } from './folder/names';
+export { readHostTensors, writeHostTensors, type HostTensor } from './safetensors/host';
+export { outputFile, outputTensors, writtenBy, type OutputOptions } from './folder/output';
+export { listSnapshots, stepOf } from './snapshot/list-snapshots';
 export {
   checkSnapshot,
   loadSnapshotState,
@@ -34,15 +34,15 @@ export {
   snapshotFolder,
   verifySnapshot,
   type Snapshot,
-} from './snapshot';
+} from './snapshot/snapshot';
 export {
   damaged as damagedSnapshot,
   STATE_FILE as TRAINER_STATE_FILE,
   withoutDigests,
   type Manifest,
-} from './manifest';
-export { averageCheckpoints, readTokenizerFiles } from './average';
-export { verifyCheckpoint, type VerifyReport } from './verify';
+} from './snapshot/manifest';
+export { averageCheckpoints, readTokenizerFiles } from './folder/average';
+export { verifyCheckpoint, type VerifyReport } from './folder/verify';
 export {
   isThere,
   makeFolder,
@@ -53,5 +53,5 @@ export {
   TEMPORARY_PREFIX,
   writeFileAtomically,
   writeFolderAtomically,
-} from './atomic';
+} from './files/atomic';
 export { CheckpointError } from '@graft/engine';

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
-import { INTERRUPTED } from './context';
+import { INTERRUPTED } from './commands/shared/context';
 import { main } from './program';
-import { describeError } from './report-error';
+import { describeError } from './output/report-error';
 
 /** How long an interrupted command may still hold the process. */
 const HANGING_MS = 2000;

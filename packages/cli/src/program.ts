@@ -19,10 +19,10 @@ import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
-import { INTERRUPTED, type CommandContext } from './context';
-import { refuseEmptyValues } from './empty-values';
-import { isStartedByWorker0 } from './local-workers';
-import { describeError } from './report-error';
+import { INTERRUPTED, type CommandContext } from './commands/shared/context';
+import { refuseEmptyValues } from './commands/shared/empty-values';
+import { isStartedByWorker0 } from './workers/local-workers';
+import { describeError } from './output/report-error';
 
 /** Where the command writes; tests give their own. */
 export interface MainStreams {

@@ -1,9 +1,9 @@
 import type { AdaptRequest } from '@graft/gemma';
 import { Option, type Command } from 'commander';
-import type { CommandContext } from '../context';
-import { integer, listOf, positiveNumber } from '../options';
-import { UsageMistake } from '../report-error';
-import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from '../write-checkpoint';
+import type { CommandContext } from './shared/context';
+import { integer, listOf, positiveNumber } from './shared/options';
+import { UsageMistake } from '../output/report-error';
+import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from './shared/write-checkpoint';
 
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
 

@@ -2,9 +2,9 @@ import type { HostArray, HostFields, Tokenizer } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, GemmaClassifier } from '@graft/gemma';
 import type { Command } from 'commander';
-import { openCommandEngine, type CommandContext } from '../context';
-import { readTextsFor } from '../model-texts';
-import { openTokenizer } from '../open-tokenizer';
+import { openCommandEngine, type CommandContext } from './shared/context';
+import { readTextsFor } from '../models/model-texts';
+import { openTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
   encoderAttentionOption,
@@ -14,9 +14,9 @@ import {
   integer,
   specialTokensOf,
   type BosRule,
-} from '../options';
-import { UsageMistake } from '../report-error';
-import { readTexts } from '../texts';
+} from './shared/options';
+import { UsageMistake } from '../output/report-error';
+import { readTexts } from '../models/texts';
 
 interface ClassifyOptions {
   model: string;

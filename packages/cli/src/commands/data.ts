@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
-import type { CommandContext } from '../context';
-import { integer } from '../options';
+import type { CommandContext } from './shared/context';
+import { integer } from './shared/options';
 
 interface MakeOptions {
   out: string;

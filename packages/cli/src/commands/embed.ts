@@ -2,10 +2,10 @@ import type { HostArray } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
-import { openCommandEngine, type CommandContext } from '../context';
-import { readTextsFor } from '../model-texts';
-import { openAnyModel } from '../open-model';
-import { openTokenizer } from '../open-tokenizer';
+import { openCommandEngine, type CommandContext } from './shared/context';
+import { readTextsFor } from '../models/model-texts';
+import { openAnyModel } from '../models/open-model';
+import { openTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
   encoderAttentionOption,
@@ -15,9 +15,9 @@ import {
   integer,
   specialTokensOf,
   type BosRule,
-} from '../options';
-import { UsageMistake } from '../report-error';
-import { readTexts } from '../texts';
+} from './shared/options';
+import { UsageMistake } from '../output/report-error';
+import { readTexts } from '../models/texts';
 
 interface EmbedCommandOptions {
   model: string;

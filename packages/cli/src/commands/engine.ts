@@ -1,6 +1,6 @@
 import type { InstallProgress } from '@graft/engine';
 import type { Command } from 'commander';
-import type { CommandContext } from '../context';
+import type { CommandContext } from './shared/context';
 
 export function addEngineCommand(program: Command, context: CommandContext): void {
   const engine = program.command('engine').description('the native TensorFlow library');

@@ -2,10 +2,10 @@ import type { EvaluationRecord } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
-import { INTERRUPTED, openLogger, type CommandContext } from '../context';
+import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
-import { evaluationTable } from '../evaluation-table';
-import { collect, engineOption } from '../options';
+import { evaluationTable } from '../output/evaluation-table';
+import { collect, engineOption } from './shared/options';
 
 interface EvaluateOptions {
   set?: string[];

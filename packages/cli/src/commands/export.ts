@@ -1,8 +1,8 @@
 import type { ExportEncoderRequest } from '@graft/gemma';
 import type { Command } from 'commander';
-import type { CommandContext } from '../context';
-import { encoderAttentionOption, encoderWindowOption } from '../options';
-import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from '../write-checkpoint';
+import type { CommandContext } from './shared/context';
+import { encoderAttentionOption, encoderWindowOption } from './shared/options';
+import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from './shared/write-checkpoint';
 
 export function addExportCommand(program: Command, context: CommandContext): void {
   const command = program

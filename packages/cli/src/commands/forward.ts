@@ -1,9 +1,9 @@
 import type { EngineMode } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow, ForwardOutput } from '@graft/gemma';
 import type { Command } from 'commander';
-import { openCommandEngine, type CommandContext } from '../context';
-import { openAnyModel } from '../open-model';
-import { encoderAttentionOption, encoderWindowOption, engineOption, forceOption, listOf } from '../options';
+import { openCommandEngine, type CommandContext } from './shared/context';
+import { openAnyModel } from '../models/open-model';
+import { encoderAttentionOption, encoderWindowOption, engineOption, forceOption, listOf } from './shared/options';
 
 interface ForwardCommandOptions {
   model: string;

@@ -1,10 +1,10 @@
 import type { ChatMessage } from '@graft/text';
 import { appendFile, writeFile } from 'node:fs/promises';
-import { Chat, type ChatOptions } from '../chat';
-import type { CommandContext } from '../context';
-import { converse } from '../converse';
-import { describeError, UsageMistake } from '../report-error';
-import { readTexts } from '../texts';
+import { Chat, type ChatOptions } from '../models/chat';
+import type { CommandContext } from './shared/context';
+import { converse } from '../models/converse';
+import { describeError, UsageMistake } from '../output/report-error';
+import { readTexts } from '../models/texts';
 
 export interface GenerateChatOptions extends ChatOptions {
   readonly prompt?: string;

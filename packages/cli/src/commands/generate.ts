@@ -2,11 +2,11 @@ import type { HostFields } from '@graft/core';
 import type { Engine } from '@graft/engine';
 import type { GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { CommandContext } from '../context';
-import { Decoder } from '../decoder';
-import { tellSpecialTokens } from '../model-texts';
-import { NewText } from '../new-text';
-import { openTokenizer } from '../open-tokenizer';
+import type { CommandContext } from './shared/context';
+import { Decoder } from '../models/decoder';
+import { tellSpecialTokens } from '../models/model-texts';
+import { NewText } from '../models/new-text';
+import { openTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
   collect,
@@ -17,8 +17,8 @@ import {
   integer,
   numberOf,
   positiveNumber,
-} from '../options';
-import { UsageMistake } from '../report-error';
+} from './shared/options';
+import { UsageMistake } from '../output/report-error';
 import { checkChatUsage, generateChat, type GenerateChatOptions } from './generate-chat';
 
 interface GenerateCommandOptions extends GenerateChatOptions {

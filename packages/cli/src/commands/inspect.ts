@@ -1,10 +1,10 @@
 import type { CheckpointReader, TensorInfo, VerifyReport } from '@graft/checkpoint';
 import type { Command } from 'commander';
-import type { CommandContext } from '../context';
-import { factLines, folderFacts } from '../folder-facts';
-import { costLines, costs, presetConfig, type CostOptions } from '../model-costs';
-import { integer } from '../options';
-import { formatBytes, table } from '../table';
+import type { CommandContext } from './shared/context';
+import { factLines, folderFacts } from '../output/folder-facts';
+import { costLines, costs, presetConfig, type CostOptions } from '../output/model-costs';
+import { integer } from './shared/options';
+import { formatBytes, table } from '../output/table';
 
 interface InspectOptions extends CostOptions {
   json?: boolean;

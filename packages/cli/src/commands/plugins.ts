@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { CommandContext } from '../context';
+import type { CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
-import { collect } from '../options';
-import { table } from '../table';
+import { collect } from './shared/options';
+import { table } from '../output/table';
 
 export function addPluginsCommand(program: Command, context: CommandContext): void {
   program

@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { join, resolve } from 'node:path';
-import type { CommandContext } from '../context';
-import { forceOption } from '../options';
+import type { CommandContext } from './shared/context';
+import { forceOption } from './shared/options';
 
 export function addReportCommand(program: Command, context: CommandContext): void {
   program

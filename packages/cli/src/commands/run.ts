@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { INTERRUPTED, openLogger, type CommandContext } from '../context';
+import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
-import { LocalWorkers, secretOfWorker0 } from '../local-workers';
-import { collect, engineOption, integer } from '../options';
-import { UsageMistake } from '../report-error';
-import { takeSecretVariable, workerSecret } from '../worker-secret';
+import { LocalWorkers, secretOfWorker0 } from '../workers/local-workers';
+import { collect, engineOption, integer } from './shared/options';
+import { UsageMistake } from '../output/report-error';
+import { takeSecretVariable, workerSecret } from '../workers/worker-secret';
 import type { WorkerOptions } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
 

@@ -1,10 +1,10 @@
 import type { EngineMode } from '@graft/engine';
 import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
-import { INTERRUPTED, openLogger, type CommandContext } from '../context';
+import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
-import { UsageMistake } from '../report-error';
-import { collect, engineOption, integer, positiveNumber } from '../options';
+import { UsageMistake } from '../output/report-error';
+import { collect, engineOption, integer, positiveNumber } from './shared/options';
 
 interface CacheCommandOptions {
   teacher?: string;

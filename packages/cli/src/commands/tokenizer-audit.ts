@@ -1,7 +1,7 @@
 import type { AuditedTokenizer, TokenAudit } from '@graft/text';
-import type { CommandContext } from '../context';
-import { UsageMistake } from '../report-error';
-import { table } from '../table';
+import type { CommandContext } from './shared/context';
+import { UsageMistake } from '../output/report-error';
+import { table } from '../output/table';
 
 export interface AuditCommandOptions {
   ids?: string[];

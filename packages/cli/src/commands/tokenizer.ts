@@ -1,11 +1,11 @@
 import type { BytesTokenizer, HuggingFaceTokenizer, TrainTokenizerProgress } from '@graft/text';
 import type { Command } from 'commander';
 import { resolve } from 'node:path';
-import type { CommandContext } from '../context';
-import { integer, numberOf } from '../options';
-import { UsageMistake } from '../report-error';
-import { formatBytes, table } from '../table';
-import { readWholeText } from '../texts';
+import type { CommandContext } from './shared/context';
+import { integer, numberOf } from './shared/options';
+import { UsageMistake } from '../output/report-error';
+import { formatBytes, table } from '../output/table';
+import { readWholeText } from '../models/texts';
 import { auditTokenizer, type AuditCommandOptions } from './tokenizer-audit';
 
 interface TrainCommandOptions {

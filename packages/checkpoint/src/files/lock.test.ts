@@ -1,0 +1,241 @@
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { temporaryFolder } from '../../../../test/support';
+import { HEARTBEAT_SECONDS } from './heartbeat';
+import { livenessOf, ownIdentity } from './identity';
+import { FolderLock, hasLock } from './lock';
+
+let folder: string;
+let watched: string[];
+beforeEach(() => {
+  folder = join(temporaryFolder(), 'run');
+  mkdirSync(folder);
+  watched = [];
+});
+
+const acquire = (deadAfterSeconds?: number): Promise<FolderLock> =>
+  FolderLock.acquire(folder, {
+    what: 'The run r',
+    code: 'run.busy',
+    hint: 'Stop it.',
+    onWatch: (sentence) => watched.push(sentence),
+    deadAfterSeconds,
+  });
+
+const locks = (): string[] => readdirSync(folder).sort();
+
+function leave(number: number, record: object | string): string {
+  const file = join(folder, `.graft-lock-${number}`);
+  writeFileSync(file, typeof record === 'string' ? record : JSON.stringify(record));
+  return file;
+}
+
+const elsewhere = { pid: 7, host: 'elsewhere', started: 'boot/1', namespace: 'pid:[1]', token: 'theirs' };
+
+async function deadPid(): Promise<number> {
+  const child = spawn(process.execPath, ['-e', '']);
+  await once(child, 'exit');
+  return child.pid!;
+}
+
+it('one has it until it is given back; numbers rise, and one file stays', async () => {
+  expect(await hasLock(folder)).toBe(false);
+  const first = await acquire();
+  expect(await hasLock(folder)).toBe(true);
+  await expect(acquire()).rejects.toMatchObject({
+    message: `The run r is still going on, in process ${process.pid}.`,
+    code: 'run.busy',
+    exitCode: 2,
+  });
+  expect(locks()).toEqual(['.graft-lock-1']);
+  await first.release();
+  const second = await acquire();
+  expect(locks()).toEqual(['.graft-lock-2']);
+  await second.release();
+  await second.release();
+  expect(watched).toEqual([]);
+});
+
+it('of claims at once in one process one gets it', async () => {
+  const settled = await Promise.allSettled(Array.from({ length: 20 }, () => acquire()));
+  const won = settled.filter((one) => one.status === 'fulfilled');
+  expect(won).toHaveLength(1);
+  await won[0].value.release();
+});
+
+it('a dead process of this machine loses it at once, also where its id belongs to another process now', async () => {
+  leave(3, { ...ownIdentity(), pid: await deadPid(), token: 'theirs' });
+  await (await acquire()).release();
+  leave(9, {
+    ...ownIdentity(),
+    pid: process.ppid,
+    started: `${ownIdentity().started!.split('/')[0]}/1`,
+    token: 'theirs',
+  });
+  await (await acquire()).release();
+  expect(watched).toEqual([]);
+  expect(locks()).toEqual(['.graft-lock-10']);
+});
+
+it('a lock that is a FIFO keeps nobody waiting for a writer', async () => {
+  execFileSync('mkfifo', [join(folder, '.graft-lock-1')]);
+  const lock = await acquire(0.3);
+  expect(locks()).toEqual(['.graft-lock-2']);
+  await lock.release();
+});
+
+it('a process that has ended, but that nobody has waited for, is dead', async () => {
+  // The shell becomes a program that never waits for its children; its child ends once that has happened.
+  const child = 'while [ "$(cat /proc/$PPID/comm)" != sleep ]; do sleep 0.02; done';
+  const parent = spawn('sh', ['-c', `sh -c '${child}' & echo $!; exec sleep 20`], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+  const pid = Number(line.toString());
+  const fields = (): string[] => readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()!.split(' ');
+  while (fields()[0] !== 'Z') await sleep(5);
+  const started = `${ownIdentity().started!.split('/')[0]}/${fields()[19]}`;
+  expect(() => process.kill(pid, 0)).not.toThrow();
+  expect(livenessOf({ ...ownIdentity(), pid, started })).toBe('dead');
+  parent.kill('SIGKILL');
+});
+
+it.each([
+  ['another machine', elsewhere],
+  ['another boot of a machine of this name', { ...ownIdentity(), started: 'boot/1', token: 'theirs' }],
+  ['another container of this name', { ...ownIdentity(), namespace: 'pid:[1]', token: 'theirs' }],
+])('a process of %s has it as long as it shows signs of life', async (_, record) => {
+  const file = leave(1, record);
+  let beats = 0;
+  // Its clock may be anywhere: only that the time changes counts.
+  const timer = setInterval(() => utimesSync(file, 1000 + beats, 1000 - beats++), 50);
+  await expect(acquire(5)).rejects.toMatchObject({
+    code: 'run.busy',
+    message: `The run r is still going on, in process ${record.pid}${record.host === 'elsewhere' ? ' on elsewhere' : ''}.`,
+  });
+  clearInterval(timer);
+  expect(locks()).toEqual(['.graft-lock-1']);
+  expect(watched).toEqual([
+    `The run r was claimed by process ${record.pid} on ${record.host}, which cannot be seen from here. Watching up to 5 s whether it is alive.`,
+  ]);
+  const lock = await acquire(0.3);
+  expect(locks()).toEqual(['.graft-lock-2']);
+  await lock.release();
+});
+
+it('what a process elsewhere gives back while it is watched is free', async () => {
+  const file = leave(1, elsewhere);
+  const claimed = acquire(60);
+  await sleep(100);
+  writeFileSync(`${file}.new`, JSON.stringify({ ...elsewhere, released: true }));
+  renameSync(`${file}.new`, file);
+  await (await claimed).release();
+});
+
+it.each(['', '{', 'null', '{"pid": -1, "host": "a", "token": "b"}', '{"pid": "1", "host": 1}', 'x'.repeat(100_000)])(
+  'a lock that cannot be read, %.20s, is free after a while',
+  async (text) => {
+    leave(1, text);
+    const lock = await acquire(0.3);
+    expect(watched[0]).toContain('a process that did not leave its name');
+    await lock.release();
+  },
+);
+
+it('a process that came late sees a higher number and has lost', async () => {
+  leave(4, { ...ownIdentity(), pid: await deadPid(), token: 'theirs' });
+  const lock = await acquire();
+  // As if it had made its number only now, long after it looked.
+  leave(2, elsewhere);
+  await expect(acquire()).rejects.toMatchObject({ code: 'run.busy' });
+  await lock.check();
+  await lock.release();
+});
+
+describe('a folder that changes while it is claimed', () => {
+  const lost = (how: string): object => ({
+    message: `The run r cannot go on: ${how} while this process was writing to it.`,
+    code: 'checkpoint.lost',
+    exitCode: 1,
+  });
+
+  it.each([
+    ['deleted', () => rmSync(folder, { recursive: true }), 'its folder was deleted or moved'],
+    ['moved', () => renameSync(folder, `${folder}-2`), 'its folder was deleted or moved'],
+    [
+      'replaced',
+      () => {
+        renameSync(folder, `${folder}-2`);
+        mkdirSync(folder);
+      },
+      'its folder was replaced, or its lock was removed',
+    ],
+    [
+      'put back from a copy',
+      () => {
+        const text = readFileSync(join(folder, '.graft-lock-1'));
+        renameSync(folder, `${folder}-2`);
+        mkdirSync(folder);
+        writeFileSync(join(folder, '.graft-lock-1'), text);
+      },
+      'its folder was replaced, or its lock was removed',
+    ],
+    [
+      'taken over',
+      () => {
+        rmSync(join(folder, '.graft-lock-1'));
+        leave(2, elsewhere);
+      },
+      'process 7 on elsewhere has taken it over',
+    ],
+  ])('is lost when it is %s, and stays as it is', async (_, change, how) => {
+    const lock = await acquire();
+    await lock.check();
+    change();
+    const before = existsSync(folder) && locks();
+    await expect(lock.check()).rejects.toMatchObject(lost(how));
+    await lock.release();
+    expect(existsSync(folder) && locks()).toEqual(before);
+  });
+
+  it('cannot be claimed where it is gone', async () => {
+    rmSync(folder, { recursive: true });
+    await expect(acquire()).rejects.toThrow('The run r cannot be claimed: the folder is gone.');
+  });
+});
+
+it('shows signs of life while the main thread is busy, and none when it was given back', async () => {
+  const lock = await acquire();
+  const file = join(folder, '.graft-lock-1');
+  // The thread has to open the file.
+  await sleep(500);
+  const before = statSync(file).mtimeMs;
+  const until = performance.now() + (HEARTBEAT_SECONDS + 1) * 1000;
+  while (performance.now() < until);
+  expect(statSync(file).mtimeMs).toBeGreaterThan(before);
+  await lock.release();
+  await sleep(200);
+  const after = statSync(file).mtimeMs;
+  await sleep(HEARTBEAT_SECONDS * 1000 + 500);
+  expect(statSync(file).mtimeMs).toBe(after);
+});
+
+it('leaves nothing in a folder that it was dissolved in', async () => {
+  const lock = await acquire();
+  renameSync(folder, `${folder}-2`);
+  await lock.dissolve(`${folder}-2`);
+  expect(readdirSync(`${folder}-2`)).toEqual([]);
+});

@@ -1,0 +1,32 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { averageCheckpoints, readRecord, RECORD_FILE, recordFile, writeCheckpoint } from '..';
+
+const folder = mkdtempSync(join(tmpdir(), 'graft-test-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const write = async (name: string, extraFiles: Record<string, string>): Promise<string> => {
+  const path = join(folder, name);
+  const tensors = [{ name: 'w', dtype: 'F32' as const, shape: [1], data: () => new Float32Array([1]) }];
+  await writeCheckpoint(path, { config: {}, tensors, extraFiles });
+  return path;
+};
+
+test('sections come back, from the folder and from a file in it; averaging keeps those of the first', async () => {
+  const sections = { adapted: { encoder: 'a' }, ul2: { sentinels: [3, 4] } };
+  const one = await write('one', recordFile(sections));
+  const two = await write('two', recordFile({ ul2: {} }));
+  expect(await readRecord(one)).toEqual(sections);
+  expect(await readRecord(join(one, 'model.safetensors'))).toEqual(sections);
+  await averageCheckpoints([one, two], join(folder, 'mean'));
+  expect(await readRecord(join(folder, 'mean'))).toEqual(sections);
+});
+
+test('without sections there is no file, and without the file no sections', async () => {
+  expect(recordFile({})).toEqual({});
+  expect(await readRecord(await write('none', {}))).toEqual({});
+  expect(await readRecord(join(folder, 'nowhere'))).toEqual({});
+  writeFileSync(join(folder, 'none', RECORD_FILE), '[]');
+  await expect(readRecord(join(folder, 'none'))).rejects.toThrow('does not hold a JSON object');
+});

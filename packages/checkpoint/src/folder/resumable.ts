@@ -1,0 +1,178 @@
+import { CheckpointError, shortened } from '@graft/engine';
+import { lstat, readdir, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import {
+  isThere,
+  makeFolder,
+  makeOneFolder,
+  removeAtomically,
+  removeTemporaries,
+  syncFolder,
+  writeFailure,
+} from '../files/atomic';
+import { exists } from './checkpoint-reader';
+import { readJsonObject, writeJson } from '../json/json';
+import { FolderLock, isPassing } from '../files/lock';
+import { SafetensorsReader } from '../safetensors/reader';
+import { writeCheckpointInto, type CheckpointContents } from './write-folder';
+import { inOrder, writeSafetensorsWith, type TensorSource } from '../safetensors/writer';
+
+/** Says, in an unfinished folder, what it is to become. */
+const PLAN_FILE = 'graft-unfinished.json';
+
+/** The unfinished folder of `folder`: it has no config.json, so that nothing takes it for a checkpoint. */
+export const unfinishedFolder = (folder: string): string => `${folder.replace(/(?<=.)[/\\]+$/, '')}.unfinished`;
+
+export interface ResumableOptions {
+  /** What the contents are made from, as JSON; going on demands that it has not changed. */
+  readonly plan: Readonly<Record<string, unknown>>;
+  /** Go on with what an interrupted call left; begin where there is nothing. */
+  readonly resume?: boolean;
+  /** Called with the tensors that lie in finished files already. */
+  readonly onKept?: (tensors: readonly TensorSource[]) => void;
+  /** Called with a sentence where it takes a while to find out whether another process is still writing. */
+  readonly onWatch?: (sentence: string) => void;
+}
+
+/**
+ * Writes a Hugging Face folder that appears whole or not at all, and whose finished shards outlive an interruption: they
+ * wait in `<folder>.unfinished`, which one process at a time writes. Throws CheckpointError when the folder exists, when there
+ * is unfinished work that is not to be resumed, and when that was another plan's or is not Graft's; UsageError when another
+ * process is writing it. Then nothing has changed.
+ */
+export async function writeCheckpointResumably(
+  folder: string,
+  contents: CheckpointContents,
+  options: ResumableOptions,
+): Promise<void> {
+  await refuseExisting(folder);
+  const partial = unfinishedFolder(folder);
+  const lock = await begin(folder, partial, options).catch(async (error: unknown) => {
+    throw await writeFailure(folder, partial, error, 'Nothing was written.');
+  });
+  try {
+    await writeCheckpointInto(partial, contents, async (file, shard) => {
+      await lock.check();
+      if (await isWritten(file, shard)) options.onKept?.(shard);
+      else await writeSafetensorsWith(file, shard, inOrder(shard, contents.concurrency), { streams: true });
+    });
+    await lock.check();
+    await rm(join(partial, PLAN_FILE));
+    await syncFolder(partial);
+    await rename(partial, folder);
+    await lock.dissolve(folder);
+    await syncFolder(dirname(folder));
+  } catch (error) {
+    const kept = await finishedFiles(partial);
+    // Only what is still this process's: somebody else may have put another folder there.
+    const isOwn = await lock.check().then(
+      () => true,
+      () => false,
+    );
+    if (kept === 0 && isOwn) await removeAtomically(partial).catch(() => undefined);
+    await lock.release();
+    throw await writeFailure(folder, partial, error, kept > 0 ? `${partial} keeps what was finished.` : undefined);
+  }
+}
+
+async function refuseExisting(folder: string): Promise<void> {
+  if (!(await isThere(folder))) return;
+  throw new CheckpointError(`${folder} exists already.`, {
+    code: 'checkpoint.exists',
+    exitCode: 2,
+    hint: 'Name another folder, or remove this one first.',
+  });
+}
+
+/** Claims the unfinished folder, new or gone on with. */
+async function begin(folder: string, partial: string, options: ResumableOptions): Promise<FolderLock> {
+  const made = await makeNew(partial);
+  if (!made && !(await isGrafts(partial)))
+    throw unfinished(
+      `${partial} was not left by an interrupted call of Graft`,
+      'Name another folder, or rename that one.',
+    );
+  const lock = await FolderLock.acquire(partial, {
+    what: `The writing of ${partial}`,
+    code: 'checkpoint.busy',
+    hint: 'Wait until that process has finished, or name another folder.',
+    onWatch: options.onWatch,
+  });
+  try {
+    // Another process may have come to its end meanwhile.
+    await refuseExisting(folder);
+    await adopt(partial, made, options);
+    return lock;
+  } catch (error) {
+    if (made && (await isEmpty(partial))) await removeAtomically(partial).catch(() => undefined);
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Whether the folder was made; false where something is there already. */
+async function makeNew(partial: string): Promise<boolean> {
+  await makeFolder(dirname(partial));
+  return makeOneFolder(partial);
+}
+
+/** A folder that says what it is to become, or that was made and not written to yet. */
+async function isGrafts(partial: string): Promise<boolean> {
+  const entry = await lstat(partial).catch(() => undefined);
+  if (!entry?.isDirectory()) return false;
+  return (await exists(join(partial, PLAN_FILE))) || isEmpty(partial);
+}
+
+/** But for locks, and for what a killed process left half-written. */
+async function isEmpty(partial: string): Promise<boolean> {
+  return (await readdir(partial)).every(isPassing);
+}
+
+/** Sees that what is in the claimed folder, if anything, is to be gone on with. */
+async function adopt(partial: string, made: boolean, { plan, resume = false }: ResumableOptions): Promise<void> {
+  const planFile = join(partial, PLAN_FILE);
+  const isNew = await isEmpty(partial);
+  if (!resume && !(made && isNew))
+    throw unfinished(
+      `${partial} holds the unfinished work of an earlier call`,
+      'Go on with it (--resume), or remove it to begin anew.',
+    );
+  // New, or killed between making the folder and saying what for.
+  if (isNew) return writeJson(planFile, plan);
+  const earlier = await readJsonObject(planFile);
+  const now = JSON.parse(JSON.stringify(plan)) as Record<string, unknown>;
+  const changed = [...new Set([...Object.keys(earlier), ...Object.keys(now)])].filter(
+    (key) => JSON.stringify(earlier[key]) !== JSON.stringify(now[key]),
+  );
+  if (changed.length === 0) return removeTemporaries(partial);
+  const [first] = changed;
+  throw unfinished(
+    `${partial} was begun with other settings or sources: ${changed.join(', ')} changed (${first} was ${show(earlier[first])}, is ${show(now[first])})`,
+    `Ask for the same again, or remove ${partial} to begin anew.`,
+  );
+}
+
+function unfinished(problem: string, hint: string): CheckpointError {
+  return new CheckpointError(`${problem}.`, { code: 'checkpoint.unfinished', exitCode: 2, hint });
+}
+
+function show(value: unknown): string {
+  return shortened(JSON.stringify(value) ?? 'not there', 120);
+}
+
+/** A file has its name only when it is whole: what is left to check is that it holds the right tensors. */
+async function isWritten(file: string, shard: readonly TensorSource[]): Promise<boolean> {
+  if (!(await exists(file))) return false;
+  const reader = await SafetensorsReader.open(file);
+  const describe = ({ name, dtype, shape }: Pick<TensorSource, 'name' | 'dtype' | 'shape'>): string =>
+    `${name} ${dtype} ${shape.join()}`;
+  const found = [...reader.tensors.entries()].map(([name, info]) => describe({ ...info, name }));
+  await reader.close();
+  return found.sort().join() === shard.map(describe).sort().join();
+}
+
+async function finishedFiles(partial: string): Promise<number> {
+  const entry = await lstat(partial).catch(() => undefined);
+  if (!entry?.isDirectory()) return 0;
+  return (await readdir(partial)).filter((name) => basename(name).endsWith('.safetensors')).length;
+}

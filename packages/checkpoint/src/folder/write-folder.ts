@@ -1,0 +1,103 @@
+import { CheckpointError } from '@graft/engine';
+import { join } from 'node:path';
+import { writeFolderAtomically } from '../files/atomic';
+import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './checkpoint-reader';
+import { sourceBytes } from '../safetensors/header';
+import { configText, jsonText, writeSmallFile } from '../json/json';
+import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors/writer';
+
+const DEFAULT_SHARD_BYTES = 5e9;
+
+export interface CheckpointContents {
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly generationConfig?: Readonly<Record<string, unknown>>;
+  readonly tensors: readonly TensorSource[];
+  /** Largest shard, bytes; more tensors than that make several files and an index. Default 5 GB, as the hub's tools write. */
+  readonly maxShardBytes?: number;
+  /** Tensors that are asked for and written at a time, for sources that stream from a disk. Default 1. */
+  readonly concurrency?: number;
+  /** Files beside the weights, by name: a tokenizer's. */
+  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
+}
+
+/** Writes a Hugging Face folder that appears whole or not at all. */
+export async function writeCheckpoint(
+  folder: string,
+  contents: CheckpointContents,
+  options: { overwrite?: boolean } = {},
+): Promise<void> {
+  await writeFolderAtomically(folder, (temporary) => writeCheckpointInto(temporary, contents), options);
+}
+
+/** Writes one file of tensors. */
+type WriteShard = (file: string, shard: readonly TensorSource[]) => Promise<unknown>;
+
+/** Writes the files of a checkpoint into a folder that exists. */
+export async function writeCheckpointInto(
+  folder: string,
+  contents: CheckpointContents,
+  writeShard: WriteShard = (file, shard) => writeSafetensorsInto(file, shard, inOrder(shard, contents.concurrency)),
+  writeSmall: (file: string, content: string | Uint8Array) => Promise<void> = writeSmallFile,
+): Promise<void> {
+  const { tensors, maxShardBytes = DEFAULT_SHARD_BYTES, extraFiles = {} } = contents;
+  checkContents(contents);
+  const shards = splitIntoShards(tensors, maxShardBytes);
+  if (shards.length <= 1) {
+    await writeShard(join(folder, SINGLE_FILE), tensors);
+  } else {
+    const places: [string, string][] = [];
+    const digits = (value: number): string => String(value).padStart(5, '0');
+    for (const [i, shard] of shards.entries()) {
+      const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
+      await writeShard(join(folder, file), shard);
+      for (const { name } of shard) places.push([name, file]);
+    }
+    const totalSize = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
+    const index = { metadata: { total_size: totalSize }, weight_map: Object.fromEntries(places) };
+    await writeSmall(join(folder, INDEX_FILE), jsonText(index));
+  }
+  await writeSmall(join(folder, CONFIG_FILE), configText(contents.config));
+  if (contents.generationConfig)
+    await writeSmall(join(folder, GENERATION_CONFIG_FILE), jsonText(contents.generationConfig));
+  for (const [name, content] of Object.entries(extraFiles)) await writeSmall(join(folder, name), content);
+}
+
+function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: CheckpointContents): void {
+  const names = new Set<string>();
+  for (const { name } of tensors) {
+    // Each file's writer sees its own tensors alone.
+    if (names.has(name))
+      throw new CheckpointError(`Tensor "${name}" was given twice.`, { code: 'checkpoint.duplicate' });
+    names.add(name);
+  }
+  if (!(maxShardBytes > 0)) {
+    throw new CheckpointError(`maxShardBytes is ${maxShardBytes}; expected a number of bytes above 0.`, {
+      code: 'checkpoint.shard-size',
+      exitCode: 2,
+    });
+  }
+  for (const name of Object.keys(extraFiles)) {
+    const taken =
+      name === CONFIG_FILE || name === GENERATION_CONFIG_FILE || /\.safetensors(\.index\.json)?$/.test(name);
+    if (taken || !isPlainFileName(name)) {
+      throw new CheckpointError(`"${name}" cannot be the name of an extra file in a checkpoint.`, {
+        code: 'checkpoint.extra-file',
+      });
+    }
+  }
+}
+
+function splitIntoShards(tensors: readonly TensorSource[], maxBytes: number): TensorSource[][] {
+  const shards: TensorSource[][] = [];
+  let room = 0;
+  for (const source of tensors) {
+    const bytes = sourceBytes(source);
+    if (shards.length === 0 || bytes > room) {
+      shards.push([]);
+      room = maxBytes;
+    }
+    shards[shards.length - 1].push(source);
+    room -= bytes;
+  }
+  return shards;
+}

@@ -1,0 +1,340 @@
+import { CheckpointError, GraftError } from '@graft/engine';
+import { open, type FileHandle } from 'node:fs/promises';
+import { WriteProblem, writeFileAtomically } from '../files/atomic';
+import { crc32, digestOf, formatDigest } from './digest';
+import { copyRange, DirectOutput, FileRange, readRange } from './direct';
+import { buildHeader, describeTensor, sourceBytes, type TensorSpec } from './header';
+import type { TensorDigests } from '../snapshot/manifest';
+import { writeFully } from './positional';
+
+/** Bytes in the tensor's dtype, here or in another file; typed numbers only where they are stored as they are. */
+export type TensorData = Uint8Array | Float32Array | Int32Array | FileRange;
+
+/** A tensor to be written. `data` is called once, when its turn comes, so that only one tensor is held at a time. */
+export interface TensorSource extends TensorSpec {
+  /** The bytes in `dtype`, whole or in order of pieces. A piece is written before the next one is asked for. */
+  data(): TensorData | Promise<TensorData> | AsyncIterable<TensorData>;
+  /** The bytes take a processor's time and no disk's: such tensors are made beside the copying of others. */
+  readonly computed?: boolean;
+}
+
+export interface SafetensorsOptions {
+  /** Texts that go with the file. Default `{ format: 'pt' }`, which other readers expect. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** The file is large, and nobody reads it soon: it goes past the system's cache. Default false. */
+  readonly streams?: boolean;
+  /** Digests are computed beside the writing; each tensor's bytes then come in order. Default false. */
+  readonly digests?: boolean;
+}
+
+/** What other readers expect. */
+export const DEFAULT_METADATA = { format: 'pt' };
+
+interface Place {
+  readonly spec: TensorSpec;
+  /** Position in the file. */
+  readonly offset: number;
+  /** What was written, as [start, end) within the tensor. */
+  readonly written: [number, number][];
+  /** CRC-32 of what was given, up to this place. */
+  crc: number;
+  digested: number;
+}
+
+/**
+ * A safetensors file being filled: the header is written first, then tensors in any order, in pieces or several at once,
+ * as every byte's position is known. `finish` refuses a file with holes.
+ */
+export class SafetensorsWriter {
+  private constructor(
+    private readonly file: string,
+    private readonly handle: FileHandle,
+    private readonly places: ReadonlyMap<string, Place>,
+    private readonly fileBytes: number,
+    /** Where whole tensors go, past the system's cache. */
+    private readonly direct: DirectOutput | undefined,
+    /** Of the header; undefined where digests are not asked for. */
+    private readonly headerDigest: string | undefined,
+  ) {}
+
+  /** Begins a file at exactly this name; use `writeSafetensorsWith` where a reader could come upon it half-way. */
+  static async create(
+    file: string,
+    specs: readonly TensorSpec[],
+    { metadata = DEFAULT_METADATA, streams = false, digests = false }: SafetensorsOptions = {},
+  ): Promise<SafetensorsWriter> {
+    const header = buildHeader(specs, metadata);
+    const places = specs.map((spec, i): [string, Place] => [
+      spec.name,
+      { spec, offset: header.offsets[i], written: [], crc: 0, digested: 0 },
+    ]);
+    let handle: FileHandle;
+    try {
+      handle = await open(file, 'w');
+    } catch (cause) {
+      throw new WriteProblem(file, header.fileBytes, cause);
+    }
+    const direct = streams ? await DirectOutput.open(file, handle, header.fileBytes) : undefined;
+    const writer = new SafetensorsWriter(
+      file,
+      handle,
+      new Map(places),
+      header.fileBytes,
+      direct,
+      digests ? digestOf(header.bytes) : undefined,
+    );
+    try {
+      await writer.attempt(() => writeFully(handle, header.bytes, 0));
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+    return writer;
+  }
+
+  /** Writes a part of a tensor, `start` bytes behind its beginning. Parts may come in any order and at the same time. */
+  async writeAt(name: string, data: TensorData, start = 0): Promise<void> {
+    const place = this.place(name);
+    checkPiece(place.spec, data, start);
+    const position = place.offset + start;
+    const digest = this.digestInto(name, data, start);
+    await this.attempt(async () => {
+      if (data instanceof FileRange) return copyRange(data, this.handle, position, digest);
+      const bytes = asBytes(data);
+      const writing = writeFully(this.handle, bytes, position);
+      // It is awaited below: until then its failure is not a rejection that nobody handles.
+      writing.catch(() => undefined);
+      // While the system copies them.
+      digest?.(bytes);
+      await writing;
+    });
+    place.written.push([start, start + data.byteLength]);
+  }
+
+  /** Writes all of a tensor. */
+  async write(source: TensorSource): Promise<void> {
+    if (this.direct) return this.stream(this.direct, [source]);
+    let at = 0;
+    for await (const piece of piecesOf(source)) {
+      await this.writeAt(source.name, piece, at);
+      at += piece.byteLength;
+    }
+  }
+
+  /** Writes tensors that lie one behind the other in the file, in that order: in one stream, where the file is one that streams. */
+  async writeAll(sources: readonly TensorSource[]): Promise<void> {
+    if (this.direct) return this.stream(this.direct, sources);
+    for (const source of sources) await this.write(source);
+  }
+
+  private async stream(direct: DirectOutput, sources: readonly TensorSource[]): Promise<void> {
+    if (sources.length === 0) return;
+    let sourceProblem: { error: unknown } | undefined;
+    const checked = this.checkedPieces(sources);
+    const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
+      try {
+        yield* checked;
+      } catch (error) {
+        sourceProblem = { error };
+        throw error;
+      }
+    };
+    await this.attempt(() => direct.write(pieces(), this.place(sources[0].name).offset)).catch((error: unknown) => {
+      // What its source could not give is no failed write.
+      throw sourceProblem ? sourceProblem.error : error;
+    });
+  }
+
+  /** The bytes of tensors that follow each other, digested. Throws for a tensor that is too long or too short. */
+  private async *checkedPieces(sources: readonly TensorSource[]): AsyncGenerator<Uint8Array | FileRange> {
+    let position = this.place(sources[0].name).offset;
+    for (const source of sources) {
+      const { spec, offset, written } = this.place(source.name);
+      if (offset !== position) throw outOfOrder(source.name, 'writing in one stream');
+      let at = 0;
+      for await (const piece of piecesOf(source)) {
+        checkPiece(spec, piece, at);
+        const digest = this.digestInto(source.name, piece, at);
+        if (!(piece instanceof FileRange)) {
+          const bytes = asBytes(piece);
+          digest?.(bytes);
+          yield bytes;
+        } else if (!digest) yield piece;
+        else
+          for await (const bytes of readRange(piece)) {
+            digest(bytes);
+            yield bytes;
+          }
+        at += piece.byteLength;
+      }
+      if (at !== sourceBytes(spec)) throw sizeProblem(spec, `${at} were given`);
+      written.push([0, at]);
+      position += at;
+    }
+  }
+
+  /**
+   * Checks that every tensor is whole, and that the disk has it all. Returns the digests that were asked for. Throws
+   * CheckpointError naming a tensor that is not.
+   */
+  async finish(): Promise<TensorDigests | undefined> {
+    for (const { spec, written } of this.places.values()) {
+      let at = 0;
+      for (const [start, end] of written.sort((a, b) => a[0] - b[0])) if (start <= at) at = Math.max(at, end);
+      if (at !== sourceBytes(spec)) throw sizeProblem(spec, `${at} were given`);
+    }
+    await this.attempt(() => this.handle.sync());
+    if (this.headerDigest === undefined) return undefined;
+    const tensors = [...this.places].map(([name, { crc }]) => [name, formatDigest(crc)] as const);
+    return { header: this.headerDigest, tensors: Object.fromEntries(tensors) };
+  }
+
+  async close(): Promise<void> {
+    // The system may tell of a failed write only now.
+    await this.attempt(async () => {
+      await this.direct?.close();
+      await this.handle.close();
+    });
+  }
+
+  /** Digests the bytes of a piece; undefined where digests are not asked for. */
+  private digestInto(name: string, data: TensorData, start: number): ((bytes: Uint8Array) => void) | undefined {
+    if (this.headerDigest === undefined) return undefined;
+    const place = this.place(name);
+    if (start !== place.digested) throw outOfOrder(name, 'its digest');
+    place.digested += data.byteLength;
+    return (bytes) => {
+      place.crc = crc32(bytes, place.crc);
+    };
+  }
+
+  private place(name: string): Place {
+    const place = this.places.get(name);
+    if (!place) throw new CheckpointError(`Tensor "${name}" was not announced.`, { code: 'checkpoint.missing-tensor' });
+    return place;
+  }
+
+  private async attempt(action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (cause) {
+      if (cause instanceof GraftError) throw cause;
+      throw new WriteProblem(this.file, this.fileBytes, cause);
+    }
+  }
+}
+
+/** Refuses data of another kind than the tensor's, or beyond its end. */
+function checkPiece(spec: TensorSpec, data: TensorData, start: number): void {
+  checkKind(spec, data);
+  const end = start + data.byteLength;
+  if (!Number.isSafeInteger(start) || start < 0 || end > sourceBytes(spec))
+    throw sizeProblem(spec, `bytes ${start} to ${end} were given`);
+}
+
+const asBytes = (data: Exclude<TensorData, FileRange>): Uint8Array =>
+  new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+async function* piecesOf(source: TensorSource): AsyncGenerator<TensorData> {
+  const data = source.data();
+  if (Symbol.asyncIterator in data) yield* data;
+  else yield await data;
+}
+
+/** Typed numbers are stored as they are: under another dtype's name they would be read as nonsense. */
+function checkKind(spec: TensorSpec, data: TensorData): void {
+  if (data instanceof FileRange) return;
+  // By name, not by instanceof: arrays made in another realm are arrays too.
+  const kind = data[Symbol.toStringTag];
+  const expected = { Float32Array: 'F32', Int32Array: 'I32', Uint8Array: spec.dtype }[kind];
+  if (expected === spec.dtype) return;
+  throw new CheckpointError(`Tensor "${spec.name}" is to be stored as ${spec.dtype}, but its data are a ${kind}.`, {
+    code: 'checkpoint.dtype',
+    hint: 'Convert them with fromFloat32.',
+  });
+}
+
+function outOfOrder(name: string, what: string): CheckpointError {
+  return new CheckpointError(`Tensor "${name}" was not given in order, which ${what} needs.`, {
+    code: 'checkpoint.digest-order',
+  });
+}
+
+function sizeProblem(spec: TensorSpec, given: string): CheckpointError {
+  return new CheckpointError(
+    `Tensor "${spec.name}" (${describeTensor(spec)}) takes ${sourceBytes(spec)} bytes, but ${given}.`,
+    { code: 'checkpoint.tensor-size' },
+  );
+}
+
+/** Writes a file at exactly this name: for a folder that appears by rename. Returns the digests that were asked for. */
+export async function writeSafetensorsInto(
+  file: string,
+  specs: readonly TensorSpec[],
+  fill: (writer: SafetensorsWriter) => Promise<void>,
+  options?: SafetensorsOptions,
+): Promise<TensorDigests | undefined> {
+  const writer = await SafetensorsWriter.create(file, specs, options);
+  let digests: TensorDigests | undefined;
+  try {
+    await fill(writer);
+    digests = await writer.finish();
+  } catch (error) {
+    await writer.close().catch(() => undefined);
+    throw error;
+  }
+  await writer.close();
+  return digests;
+}
+
+/** Fills a writer with sources: one after the other, or several at a time, and then computed ones beside the others. */
+export function inOrder(
+  sources: readonly TensorSource[],
+  concurrency = 1,
+): (writer: SafetensorsWriter) => Promise<void> {
+  return async (writer) => {
+    let failed = false;
+    if (concurrency <= 1) return writer.writeAll(sources);
+    const work = async (queue: Iterator<TensorSource, void>): Promise<void> => {
+      try {
+        for (let next = queue.next(); !next.done && !failed; next = queue.next()) await writer.write(next.value);
+      } catch (error) {
+        failed = true;
+        throw error;
+      }
+    };
+    const beside = sources.filter(({ computed }) => computed);
+    const others = sources.filter(({ computed }) => !computed).values();
+    // All of them are waited for: whoever fails closes the file next.
+    const results = await Promise.allSettled([
+      ...Array.from({ length: concurrency }, () => work(others)),
+      work(beside.values()),
+    ]);
+    const lost = results.find((result) => result.status === 'rejected');
+    if (lost) throw lost.reason;
+  };
+}
+
+/**
+ * Writes a safetensors file that appears whole or not at all, in the order that `fill` likes: for copying in parallel.
+ * The file is laid out in the order of `specs`.
+ */
+export async function writeSafetensorsWith(
+  file: string,
+  specs: readonly TensorSpec[],
+  fill: (writer: SafetensorsWriter) => Promise<void>,
+  options?: SafetensorsOptions,
+): Promise<void> {
+  await writeFileAtomically(file, async (temporary) => {
+    await writeSafetensorsInto(temporary, specs, fill, options);
+  });
+}
+
+/** Writes a safetensors file that appears whole or not at all; one tensor is asked for at a time. */
+export async function writeSafetensors(
+  file: string,
+  sources: readonly TensorSource[],
+  options?: SafetensorsOptions,
+): Promise<void> {
+  await writeSafetensorsWith(file, sources, inOrder(sources), options);
+}

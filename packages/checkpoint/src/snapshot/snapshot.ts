@@ -1,0 +1,187 @@
+import { CheckpointError } from '@graft/engine';
+import { mkdir, stat } from 'node:fs/promises';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
+import { makeOneFolder, removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from '../files/atomic';
+import { digestOf } from '../safetensors/digest';
+import { CheckpointReader, CONFIG_FILE, exists } from '../folder/checkpoint-reader';
+import { sourceBytes } from '../safetensors/header';
+import { jsonText, readJsonObject, writeSmallFile } from '../json/json';
+import { listSnapshots, stepOf } from './list-snapshots';
+import {
+  AVERAGE,
+  damaged,
+  earlierManifestText,
+  Manifest,
+  MANIFEST_FILE,
+  manifestText,
+  OPTIMIZER_FILE,
+  STATE_FILE,
+  type FileRecord,
+} from './manifest';
+import { SafetensorsReader } from '../safetensors/reader';
+import { writeCheckpointInto, type CheckpointContents } from '../folder/write-folder';
+import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors/writer';
+
+/** Of trainer.json; raised when it changes its meaning. */
+const VERSION = 1;
+
+/** The files of small models may be read again soon, by an evaluation say; nobody keeps the others in the system's cache. */
+const STREAMED_FROM_BYTES = 64 << 20;
+
+/** Everything that a run needs to go on: a checkpoint folder that other tools load, and what only the trainer reads. */
+export interface Snapshot {
+  readonly model: CheckpointContents;
+  readonly optimizer: readonly TensorSource[];
+  /** Averaged parameters, a checkpoint of its own in the folder `average`. */
+  readonly average?: CheckpointContents;
+  /** JSON: step, data position, random state. */
+  readonly state: unknown;
+}
+
+/** Writes files of a snapshot, and keeps what its manifest is to say of them. */
+class Recorder {
+  readonly files = new Map<string, FileRecord>();
+
+  constructor(
+    private readonly root: string,
+    private readonly digests: boolean,
+  ) {}
+
+  readonly small = async (file: string, content: string | Uint8Array): Promise<void> => {
+    await writeSmallFile(file, content);
+    this.files.set(this.name(file), { bytes: Buffer.byteLength(content), digest: digestOf(content) });
+  };
+
+  async tensors(file: string, sources: readonly TensorSource[], concurrency?: number): Promise<void> {
+    const bytes = sources.reduce((sum, source) => sum + sourceBytes(source), 0);
+    const options = { digests: this.digests, streams: bytes >= STREAMED_FROM_BYTES };
+    const digests = await writeSafetensorsInto(file, sources, inOrder(sources, concurrency), options);
+    this.files.set(this.name(file), { bytes: (await stat(file)).size, ...digests });
+  }
+
+  checkpoint(folder: string, contents: CheckpointContents): Promise<void> {
+    const shard = (file: string, sources: readonly TensorSource[]): Promise<void> =>
+      this.tensors(file, sources, contents.concurrency);
+    return writeCheckpointInto(folder, contents, shard, this.small);
+  }
+
+  private name(file: string): string {
+    return relative(this.root, file).split(sep).join('/');
+  }
+}
+
+/**
+ * Writes a snapshot folder, called `step-N`, that appears whole or not at all, with a manifest that has a digest of everything
+ * in it. An older one of that name is replaced. `digests: false` writes it as it was before there were digests.
+ */
+export async function saveSnapshot(
+  folder: string,
+  snapshot: Snapshot,
+  { digests = true }: { digests?: boolean } = {},
+): Promise<void> {
+  const step = stepOf(basename(resolve(folder)));
+  if (step === undefined) {
+    throw new CheckpointError(`A snapshot's folder must be called step-N, which ${folder} is not.`, {
+      code: 'checkpoint.snapshot-name',
+    });
+  }
+  // The folder of the checkpoints, but not the run's: one that was deleted must not come back with a checkpoint alone.
+  const checkpoints = dirname(resolve(folder));
+  try {
+    if (await makeOneFolder(checkpoints)) await syncFolder(dirname(checkpoints));
+  } catch (error) {
+    throw await writeFailure(folder, folder, error);
+  }
+  await writeFolderAtomically(
+    folder,
+    async (temporary) => {
+      const recorder = new Recorder(temporary, digests);
+      await recorder.checkpoint(temporary, snapshot.model);
+      const { optimizer, average, state } = snapshot;
+      if (average) {
+        await mkdir(averageFolder(temporary));
+        await recorder.checkpoint(averageFolder(temporary), average);
+      }
+      await recorder.tensors(join(temporary, OPTIMIZER_FILE), optimizer);
+      await recorder.small(join(temporary, STATE_FILE), jsonText({ version: VERSION, step, state }));
+      const manifest = digests ? manifestText(step, recorder.files) : earlierManifestText(recorder.files);
+      await writeSmallFile(join(temporary, MANIFEST_FILE), manifest);
+    },
+    { overwrite: true, makeParents: false },
+  );
+}
+
+/**
+ * Checks that every file of a snapshot is there, as long as it was written, and that those without tensors hold what was
+ * written; a tensor is checked as it is read. Throws CheckpointError naming what is not.
+ */
+export async function checkSnapshot(folder: string): Promise<Manifest> {
+  const manifest = await Manifest.read(folder);
+  const step = stepOf(basename(resolve(folder)));
+  if (step !== undefined && manifest.step !== undefined && manifest.step !== step)
+    throw damaged(folder, `${MANIFEST_FILE} is that of step ${manifest.step}`);
+  for (const name of [CONFIG_FILE, OPTIMIZER_FILE, STATE_FILE])
+    if (!manifest.files.has(name)) throw damaged(folder, `${MANIFEST_FILE} does not list ${name}`);
+  for (const name of manifest.files.keys()) await manifest.check(name);
+  return manifest;
+}
+
+/** Reads a snapshot from end to end, averaged parameters and optimizer state too. Throws CheckpointError naming what is not as it was written. */
+export async function verifySnapshot(folder: string): Promise<Manifest> {
+  const manifest = await checkSnapshot(folder);
+  const parts = [() => CheckpointReader.open(folder), () => openSnapshotOptimizer(folder)];
+  if (await exists(averageFolder(folder))) parts.push(() => CheckpointReader.open(averageFolder(folder)));
+  for (const open of parts) {
+    const reader = await open();
+    try {
+      for (const name of reader.tensors.keys()) for await (const _ of reader.chunks(name)) continue;
+    } finally {
+      await reader.close();
+    }
+  }
+  return manifest;
+}
+
+/**
+ * The trainer's JSON of a snapshot that `checkSnapshot` finds in order. Throws CheckpointError naming what is not. `checked`: what
+ * that has returned already.
+ */
+export async function loadSnapshotState(folder: string, checked?: Manifest): Promise<unknown> {
+  const manifest = checked ?? (await checkSnapshot(folder));
+  const file = join(folder, STATE_FILE);
+  const { version, step, state } = await readJsonObject(file);
+  if (version !== VERSION) {
+    throw new CheckpointError(
+      `${file} is of version ${JSON.stringify(version) ?? 'nothing'}; this Graft reads version ${VERSION}.`,
+      {
+        code: 'checkpoint.snapshot-version',
+      },
+    );
+  }
+  const expected = stepOf(basename(resolve(folder))) ?? manifest.step;
+  if (expected !== undefined && step !== expected)
+    throw damaged(folder, `${STATE_FILE} is that of step ${JSON.stringify(step)}`);
+  if (state === undefined) throw damaged(folder, `${STATE_FILE} has no "state"`);
+  return state;
+}
+
+/** Checks every tensor as it is read, if the snapshot has digests. */
+export async function openSnapshotOptimizer(folder: string): Promise<SafetensorsReader> {
+  const manifest = await Manifest.read(folder);
+  return SafetensorsReader.open(join(folder, OPTIMIZER_FILE), manifest.files.get(OPTIMIZER_FILE));
+}
+
+/** Where a snapshot keeps averaged parameters, if it has any. */
+export function averageFolder(snapshot: string): string {
+  return join(snapshot, AVERAGE);
+}
+
+export function snapshotFolder(checkpoints: string, step: number): string {
+  return join(checkpoints, `step-${step}`);
+}
+
+/** Removes all but the newest `keep` snapshots, each at once and whole. At least one stays. */
+export async function pruneSnapshots(checkpoints: string, keep: number): Promise<void> {
+  const snapshots = await listSnapshots(checkpoints);
+  for (const { folder } of snapshots.slice(0, -Math.max(1, keep))) await removeAtomically(folder);
+}

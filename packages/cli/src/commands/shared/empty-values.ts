@@ -1,0 +1,29 @@
+import type { Command } from 'commander';
+import { UsageMistake } from '../../output/report-error';
+
+/** Options and arguments whose value is a text that may well be empty. */
+const TEXTS = ['prompt', 'system', 'text'];
+
+/**
+ * Throws UsageMistake for an option or an argument that was given an empty value, as a shell variable that is not set gives it:
+ * `--resume "$RUN"` does not mean the newest run, nor `--out "$OUT"` this folder.
+ */
+export function refuseEmptyValues(command: Command): void {
+  for (const option of command.options) {
+    const name = option.attributeName();
+    if (TEXTS.includes(name) || command.getOptionValueSource(name) !== 'cli') continue;
+    if (hasEmpty(command.getOptionValue(name))) throw emptyValue(`--${option.name()}`);
+  }
+  command.registeredArguments.forEach((argument, i) => {
+    if (!TEXTS.includes(argument.name()) && hasEmpty(command.processedArgs[i])) throw emptyValue(argument.name());
+  });
+}
+
+function hasEmpty(value: unknown): boolean {
+  const isEmpty = (one: unknown): boolean => typeof one === 'string' && one.trim() === '';
+  return Array.isArray(value) ? value.some(isEmpty) : isEmpty(value);
+}
+
+function emptyValue(name: string): UsageMistake {
+  return new UsageMistake(`The value of ${name} is empty; is a shell variable not set?`);
+}

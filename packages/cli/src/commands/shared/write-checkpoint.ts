@@ -1,0 +1,78 @@
+import type { CheckpointError } from '@graft/core';
+import { Option, type Command } from 'commander';
+import { byteProgress } from '../../output/byte-progress';
+import { INTERRUPTED, type CommandContext } from './context';
+import { positiveNumber } from './options';
+
+/** Options of commands that stream a checkpoint into a new folder. */
+export interface WriteOptions {
+  readonly shardGigabytes?: number;
+}
+
+/** `unset`: what the stored tensors are in without it. */
+export function dtypeOption(unset: string): Option {
+  return new Option('--dtype <dtype>', `of the stored tensors (default: ${unset})`).choices([
+    'float32',
+    'bfloat16',
+    'float16',
+    'f32',
+    'bf16',
+    'f16',
+  ]);
+}
+
+/** What such commands say of the files that they write. */
+export function addWriteOptions(command: Command): Command {
+  return command
+    .option(
+      '--shard-gigabytes <x>',
+      'largest file of weights; finished ones outlive an interruption (default: 5)',
+      positiveNumber,
+    )
+    .option('--resume', 'go on with what an interrupted call with the same options left; begin where there is nothing')
+    .addHelpText('after', '\nCtrl-C stops with status 130; finished files are kept, and --resume goes on from there.');
+}
+
+/** What the writer is asked beside its own request. */
+export interface WriteRequest {
+  readonly maxShardBytes?: number;
+  readonly signal: AbortSignal;
+  readonly onProgress: (progress: { readonly doneBytes: number; readonly bytes: number }) => void;
+  readonly onWatch: (sentence: string) => void;
+}
+
+/** What a command does around its writer: `label` of the bar, `interrupted` is the code of the error that a Ctrl-C ends it with. */
+export interface WriteCommand<R> extends WriteOptions {
+  readonly label: string;
+  readonly interrupted: string;
+  write(request: WriteRequest): Promise<R>;
+  /** Prints what came of it. */
+  report(result: R): void;
+}
+
+/** Writes a checkpoint under a bar; a Ctrl-C ends it with a sentence and status 130. */
+export async function writeCheckpoint<R>(context: CommandContext, command: WriteCommand<R>): Promise<void> {
+  const { label, interrupted, shardGigabytes } = command;
+  const { withInterrupt } = await import('@graft/core');
+  const progress = await byteProgress(label, context);
+  try {
+    const result = await withInterrupt(
+      (signal) =>
+        command.write({
+          maxShardBytes: shardGigabytes === undefined ? undefined : shardGigabytes * 1e9,
+          signal,
+          onProgress: ({ doneBytes, bytes }) => progress.update(doneBytes, bytes),
+          onWatch: (sentence) => context.note(sentence),
+        }),
+      () => context.note('Stopping; once more ends at once.'),
+    );
+    progress.stop();
+    command.report(result);
+  } catch (error) {
+    progress.stop();
+    if ((error as { code?: unknown }).code !== interrupted) throw error;
+    const { message, hint } = error as CheckpointError;
+    context.note(`${message} ${hint}`);
+    context.exitCode = INTERRUPTED;
+  }
+}

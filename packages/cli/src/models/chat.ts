@@ -1,0 +1,110 @@
+import type { HostFields, Tokenizer } from '@graft/core';
+import type { ChatFormat, ChatMessage } from '@graft/text';
+import type { CommandContext } from '../commands/shared/context';
+import { Decoder, type DecoderOptions } from './decoder';
+import { tellSpecialTokens } from './model-texts';
+import { NewText } from './new-text';
+import { openTokenizer } from './open-tokenizer';
+import { UsageMistake } from '../output/report-error';
+
+export interface ChatOptions extends DecoderOptions {
+  readonly tokenizer?: string;
+  readonly chatTemplate?: string;
+  readonly stop?: readonly string[];
+}
+
+/** New tokens of an answer where neither the user nor the checkpoint says how many. */
+const DEFAULT_ANSWER_TOKENS = 1024;
+/** Prompts are padded to multiples of this many tokens: every new length is compiled anew. */
+const LENGTH_STEP = 64;
+
+export interface AnswerHooks {
+  /** The answer's text as it comes. */
+  readonly onText?: (text: string) => void;
+  /** Aborting it ends the answer with what there is. */
+  readonly signal?: AbortSignal;
+}
+
+/** Answers conversations with one model, by the chat template of its folder. */
+export class Chat {
+  private answers = 0;
+
+  private constructor(
+    private readonly context: CommandContext,
+    private readonly decoder: Decoder,
+    private readonly tokenizer: Tokenizer,
+    private readonly format: ChatFormat,
+    private readonly options: ChatOptions,
+  ) {}
+
+  /** The caller disposes it. */
+  static async open(context: CommandContext, options: ChatOptions): Promise<Chat> {
+    const { findChatTemplate, openChatFormat } = await import('@graft/text');
+    const decoder = await Decoder.open(context, options);
+    try {
+      const tokenizer = await openTokenizer(context, options, decoder.engine);
+      const { folder } = tokenizer as { folder?: unknown };
+      const folders = [options.model, ...(typeof folder === 'string' ? [folder] : [])];
+      const asked = options.chatTemplate;
+      const found = asked === undefined ? undefined : await findChatTemplate(asked, tokenizer);
+      if (asked !== undefined && !found) throw new UsageMistake(`${asked} holds no chat template.`);
+      const format = found ?? (await openChatFormat(folders, tokenizer));
+      context.note(`Chat template: ${format.origin}.`);
+      await tellSpecialTokens(context, decoder.model, tokenizer);
+      return new Chat(context, decoder, tokenizer, format, options);
+    } catch (error) {
+      decoder.dispose();
+      throw error;
+    }
+  }
+
+  /** The model's answer to a conversation, without the end of its turn. Throws DataError where the template refuses it. */
+  async answer(messages: readonly ChatMessage[], { onText, signal }: AnswerHooks = {}): Promise<string> {
+    const { model } = this.decoder;
+    const { generation } = model;
+    const { tokenizer, format, options } = this;
+    for (const message of messages) {
+      const token = format.specialWithin(message);
+      if (token !== undefined)
+        this.context.note(`A message spells out "${token}", which the model reads as markup, not as text.`);
+    }
+    const { modelInput } = await import('@graft/core');
+    const ids = modelInput(model, tokenizer.encode(format.prompt(messages)));
+    const end = format.endOfTurn();
+    // What the user says of ends is all there is; the end of a turn belongs to what the checkpoint says.
+    const stops = [...(options.stop ?? []), ...(end.text !== undefined && !options.eos ? [end.text] : [])];
+    const isKnown = end.token !== undefined && end.token < model.vocabularySize;
+    const text = new NewText(tokenizer, model.kind === 'decoder-only' ? ids.length : 1, stops);
+    const limited = generation.maxNewTokens !== undefined || generation.maxLength !== undefined;
+    const [row] = await this.decoder.sequences(
+      inputOf(ids, model.specialTokens.pad, generation.maxLength === undefined ? LENGTH_STEP : 1),
+      {
+        eos: isKnown ? [...new Set([...generation.eos, end.token])] : generation.eos,
+        maxNewTokens: limited ? undefined : DEFAULT_ANSWER_TOKENS,
+        shouldStop: stops.length > 0 ? (tokens) => text.isOver(tokens) : undefined,
+        onToken: onText && (({ tokens }) => onText(text.more(tokens[0]))),
+        signal,
+        seed: (options.seed ?? 0) + this.answers++,
+      },
+    );
+    onText?.(text.rest());
+    return text.of(row).trim();
+  }
+
+  dispose(): void {
+    this.decoder.dispose();
+  }
+}
+
+/** One row of token ids, padded on the left to a multiple of `step`. */
+function inputOf(ids: Int32Array, pad: number, step: number): HostFields {
+  const length = Math.ceil(ids.length / step) * step;
+  const values = new Int32Array(length).fill(pad);
+  values.set(ids, length - ids.length);
+  const mask = new Int32Array(length).fill(1, length - ids.length);
+  const shape = [1, length];
+  return {
+    input_ids: { dtype: 'int32', shape, values },
+    attention_mask: { dtype: 'int32', shape, values: mask },
+  };
+}

@@ -1,0 +1,99 @@
+import type { HostFields } from '@graft/core';
+import type { Engine, EngineMode, Precision } from '@graft/engine';
+import type {
+  EncoderAttention,
+  EncoderWindow,
+  GemmaModel,
+  GenerateOptions,
+  Generator,
+  LoadedModel,
+  Sampling,
+} from '@graft/gemma';
+import { openCommandEngine, type CommandContext } from '../commands/shared/context';
+import { openModel } from './open-model';
+import { specialTokensOf, type BosRule } from '../commands/shared/options';
+import { UsageMistake } from '../output/report-error';
+
+/** Options of commands that generate; what is left out comes from the checkpoint. */
+export interface DecoderOptions extends Sampling {
+  readonly model: string;
+  readonly maxNewTokens?: number;
+  readonly eos?: readonly number[];
+  readonly sequences: number;
+  readonly beams?: number;
+  readonly lengthPenalty?: number;
+  /** Tokens are wanted as they come, or sequences may be stopped. */
+  readonly streams?: boolean;
+  readonly precision: Precision;
+  readonly bos?: BosRule;
+  readonly encoderWindow?: EncoderWindow;
+  readonly encoderAttention?: EncoderAttention;
+  readonly engine?: EngineMode;
+}
+
+/** A checkpoint that generates as a command's options and its own generation_config.json say. */
+export class Decoder {
+  private constructor(
+    readonly engine: Engine,
+    private readonly loaded: LoadedModel,
+    private readonly generator: Generator,
+    private readonly options: DecoderOptions & { readonly sampling: Sampling; readonly beams: number },
+  ) {}
+
+  /** Says in one line what was taken from the checkpoint. The caller disposes it. */
+  static async open(context: CommandContext, options: DecoderOptions): Promise<Decoder> {
+    const { Generator, planDecoding } = await import('@graft/gemma');
+    const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
+    const loaded = await openModel(context, options.model, {
+      ...specialTokensOf(options),
+      encoderWindow: options.encoderWindow,
+      encoderAttention: options.encoderAttention,
+      weights: options.precision,
+    });
+    try {
+      const { model } = loaded;
+      const unknown = options.eos?.find((id) => id >= model.vocabularySize);
+      if (unknown !== undefined)
+        throw new UsageMistake(`--eos ${unknown}: the model's tokens are those from 0 to ${model.vocabularySize - 1}.`);
+      const { sample, temperature, topK, topP, repetitionPenalty, seed } = options;
+      const sampling = { sample, temperature, topK, topP, repetitionPenalty, seed };
+      const { beams, note } = planDecoding(model, { ...options, sampling });
+      if (note) context.note(note);
+      if (options.lengthPenalty !== undefined && beams === 1)
+        throw new UsageMistake('--length-penalty belongs to --beams.');
+      return new Decoder(engine, loaded, new Generator(engine, model), { ...options, sampling, beams });
+    } catch (error) {
+      loaded.dispose();
+      throw error;
+    }
+  }
+
+  get model(): GemmaModel {
+    return this.loaded.model;
+  }
+
+  /** `eos`, `maxNewTokens`: where the options name none. `seed`: instead of theirs. */
+  async sequences(
+    fields: HostFields,
+    {
+      eos,
+      maxNewTokens,
+      seed,
+      ...hooks
+    }: Partial<Omit<GenerateOptions, 'fields' | 'sampling' | 'sequences'>> & { readonly seed?: number } = {},
+  ): Promise<Int32Array[]> {
+    const { generator, options } = this;
+    const { parameters } = this.loaded;
+    const { beams, lengthPenalty, sequences } = options;
+    const sampling = { ...options.sampling, seed: seed ?? options.sampling.seed };
+    const common = { fields, maxNewTokens: options.maxNewTokens ?? maxNewTokens, eos: options.eos ?? eos };
+    if (beams > 1)
+      return (await generator.search(parameters, { ...common, beams, lengthPenalty, signal: hooks.signal })).sequences;
+    return generator.generate(parameters, { ...common, ...hooks, sequences, sampling });
+  }
+
+  dispose(): void {
+    this.generator.dispose();
+    this.loaded.dispose();
+  }
+}

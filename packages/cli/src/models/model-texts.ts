@@ -1,0 +1,29 @@
+import type { HostFields, Model, Tokenizer } from '@graft/core';
+import type { CommandContext } from '../commands/shared/context';
+import { textBatches } from './texts';
+
+/** Notes which special tokens stand around what a model reads, and warns where its tokenizer has others. */
+export async function tellSpecialTokens(
+  context: CommandContext,
+  model: Pick<Model, 'kind' | 'specialTokens'>,
+  tokenizer: Tokenizer,
+): Promise<void> {
+  const { describeSpecialTokens, tokenizerClash } = await import('@graft/core');
+  context.note(describeSpecialTokens(model));
+  const clash = tokenizerClash(tokenizer, model);
+  if (clash !== undefined) context.note(clash);
+}
+
+/** Batches of texts as a model reads them. */
+export async function readTextsFor(
+  context: CommandContext,
+  model: Pick<Model, 'kind' | 'specialTokens'>,
+  tokenizer: Tokenizer,
+  texts: readonly string[],
+  batchSize: number,
+): Promise<Iterable<HostFields>> {
+  await tellSpecialTokens(context, model, tokenizer);
+  const { modelInput } = await import('@graft/core');
+  const { pad } = model.specialTokens;
+  return textBatches(texts, { tokenizer, batchSize, pad, read: (tokens) => modelInput(model, tokens) });
+}

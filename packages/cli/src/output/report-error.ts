@@ -1,0 +1,97 @@
+import { join, sep } from 'node:path';
+import { inspect, types } from 'node:util';
+import { redact } from '@graft/core/redact';
+
+/** What the library's errors carry. Told by shape: importing the class would load the engine before `--help`. */
+interface ExplainedError extends Error {
+  readonly exitCode: 1 | 2;
+  readonly hint?: string;
+}
+
+/** `instanceof` fails for errors of another realm, as the system's are in a test runner. */
+function isError(value: unknown): value is Error {
+  return types.isNativeError(value);
+}
+
+function isExplained(error: unknown): error is ExplainedError {
+  return isError(error) && 'exitCode' in error && 'code' in error;
+}
+
+/** A mistake on the command line that commander cannot see. The library's UsageError would load the library. */
+export class UsageMistake extends Error {
+  readonly code = 'cli.usage';
+  readonly exitCode = 2;
+}
+
+const SYSTEM_REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file or folder',
+  EACCES: 'permission is denied',
+  EPERM: 'the operation is not permitted',
+  ENOSPC: 'the disk is full',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of the path is not a folder',
+  EMFILE: 'too many files are open',
+};
+
+/** One clear sentence for anything that was thrown, and the status to exit with; the stack on demand. */
+export function describeError(error: unknown, debug: boolean): { text: string; exitCode: number } {
+  const lines = [`graft: ${sentence(error)}`];
+  if (isExplained(error)) {
+    if (error.hint) lines.push(error.hint);
+  } else if (isOutOfMemory(error)) {
+    lines.push('End other programs, raise the limit on memory (ulimit -v), or compute less at once.');
+  } else if (!debug && !isSystemError(error)) {
+    const place = foreignPlace(error);
+    lines.push(
+      place === undefined
+        ? 'This is a mistake in Graft; --debug shows where it happened.'
+        : `It comes out of ${place}, which is not part of Graft; --debug shows how.`,
+    );
+  }
+  if (debug) for (const part of stacks(error)) lines.push(part);
+  return { text: redact(`${lines.join('\n')}\n`), exitCode: isExplained(error) ? error.exitCode : 1 };
+}
+
+function isSystemError(error: unknown): error is NodeJS.ErrnoException {
+  return isError(error) && typeof (error as NodeJS.ErrnoException).syscall === 'string';
+}
+
+/** What the system would not give, told by V8 in its own words. */
+function isOutOfMemory(error: unknown): error is Error {
+  return isError(error) && !isExplained(error) && /out of memory|allocation failed/i.test(error.message);
+}
+
+function sentence(error: unknown): string {
+  if (isOutOfMemory(error)) return `there is not enough memory (${error.message.replace(/\.$/, '')}).`;
+  if (isSystemError(error) && !isExplained(error)) {
+    const reason = SYSTEM_REASONS[error.code ?? ''];
+    if (reason) return `${error.path ?? error.syscall}: ${reason}.`;
+  }
+  if (!isError(error) && typeof error !== 'string') return `${inspect(error)} was thrown, which is not an error.`;
+  const message = isError(error) ? error.message : error;
+  return message.trim() === '' ? 'an error without a message.' : message;
+}
+
+const ROOT = join(__dirname, '..', '..', '..', '..');
+const OURS = [join(ROOT, 'packages', sep), join(ROOT, 'plugins', sep), join(sep, 'node_modules', '@graft', sep)];
+const LIBRARIES = join(sep, 'node_modules', sep);
+
+/** Where an error was thrown, libraries aside, if that is in somebody else's code: a plugin, or a config in code. */
+function foreignPlace(error: unknown): string | undefined {
+  const isOurs = (place: string): boolean => OURS.some((folder) => place.includes(folder));
+  const places = ((isError(error) && error.stack?.split('\n')) || []).flatMap((frame) => {
+    const place = /^ +at .*?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(frame)?.[1];
+    return place === undefined ? [] : [place.replace('file://', '')];
+  });
+  const first = places.find((place) => isOurs(place) || !place.includes(LIBRARIES));
+  return first === undefined || isOurs(first) ? undefined : first;
+}
+
+function stacks(error: unknown): string[] {
+  const parts: string[] = [];
+  for (let at = error; isError(at); at = at.cause)
+    parts.push(`${parts.length > 0 ? 'Caused by: ' : ''}${at.stack ?? at.message}`);
+  return parts;
+}
