@@ -8,7 +8,7 @@ export {
   Teacher,
   TEACHER_FIELDS,
   type DistillationOptions,
-  type Lessons,
+  type TeacherTargets,
   type LessonSettings,
 } from './distillation/distillation';
 export { distillationLoss, type SoftTarget, type SoftTargets } from './loss/distillation-loss';

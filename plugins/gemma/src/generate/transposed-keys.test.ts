@@ -1,7 +1,7 @@
 import { openEngine, tf } from '@graft/engine';
 import { describeNative } from '../../../../test/support';
 import { numbers, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
-import { CacheKeeper, type Cache } from './decoder-cache';
+import { CacheBuffer, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 
 const BATCH = 8;
@@ -24,21 +24,21 @@ const maskOf = (rows: number, length: number, hidden: (row: number) => number): 
     'int32',
   );
 
-describeNative('keys that are stored turned', () => {
+describeNative('keys that are stored transposed', () => {
   // Tensors belong to the engine that is open when they are made.
   beforeAll(async () => {
     await openEngine({ mode: 'graph' });
   });
 
   test.each([
-    // heads, key/value heads, head dimension, source, prompt, masked; which keys are turned
-    [4, 4, 64, 275, 280, true, ['cross_attn.0.turnedKeys', 'turnedKeys.0']],
-    [4, 4, 64, 275, 3, false, ['cross_attn.0.turnedKeys']],
-    [4, 4, 64, 288, 3, false, ['cross_attn.0.turnedKeys']],
-    [4, 2, 128, 530, 3, true, ['cross_attn.0.turnedKeys']],
+    // heads, key/value heads, head dimension, source, prompt, masked; which keys are transposed
+    [4, 4, 64, 275, 280, true, ['cross_attn.0.transposedKeys', 'transposedKeys.0']],
+    [4, 4, 64, 275, 3, false, ['cross_attn.0.transposedKeys']],
+    [4, 4, 64, 288, 3, false, ['cross_attn.0.transposedKeys']],
+    [4, 2, 128, 530, 3, true, ['cross_attn.0.transposedKeys']],
   ] as const)(
     '%i and %i heads of %i, source %i, prompt %i, masked %s: as with plain ones',
-    async (heads, keyValueHeads, headDim, sourceLength, promptLength, masked, turned) => {
+    async (heads, keyValueHeads, headDim, sourceLength, promptLength, masked, transposed) => {
       const side = { layers: 2, hidden: 32, feedForward: 24, heads, keyValueHeads, headDim, slidingWindow: 400 };
       const model = tinyGemma({ encoder: side, decoder: side });
       const parameters = tinyParameters(model);
@@ -54,7 +54,7 @@ describeNative('keys that are stored turned', () => {
 
       const run = async (mode: 'xla' | 'graph'): Promise<{ logits: Float32Array[]; names: string[] }> => {
         const engine = await openEngine({ mode });
-        const keeper = new CacheKeeper(engine);
+        const keeper = new CacheBuffer(engine);
         const start = engine.jit(() => startDecoding(model, parameters, prompt, promptMask, source, capacity));
         const step = engine.jit((token: tf.Tensor, position: tf.Scalar, fixed: FixedState, cache: Cache) => {
           const { states, recent } = continueDecoding(model, parameters, token, position, fixed, cache, capacity);
@@ -75,8 +75,8 @@ describeNative('keys that are stored turned', () => {
         return { logits, names };
       };
       const [plain, xla] = [await run('graph'), await run('xla')];
-      expect(plain.names.filter((name) => /turned/.test(name))).toEqual([]);
-      expect(xla.names.filter((name) => /turned.*\.0|\.0\.turned/.test(name))).toEqual(turned);
+      expect(plain.names.filter((name) => /transposed/.test(name))).toEqual([]);
+      expect(xla.names.filter((name) => /transposed.*\.0|\.0\.transposed/.test(name))).toEqual(transposed);
       plain.logits.forEach((values, i) => {
         values.forEach((value, at) => expect(Math.abs(value - xla.logits[i][at])).toBeLessThan(TOLERANCE));
       });

@@ -2,7 +2,7 @@
  * Which points of a long series to draw: of each of some equal stretches the first, the last, the smallest and the largest,
  * so that no spike is lost. At most about `limit` indices, in order; all of them where there are no more.
  */
-export function thin(values: readonly number[], limit: number): number[] {
+export function downsample(values: readonly number[], limit: number): number[] {
   if (values.length <= limit) return [...values.keys()];
   const stretches = Math.max(1, Math.floor(limit / 4));
   const kept = new Set<number>();

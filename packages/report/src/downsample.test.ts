@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { thin } from './thin';
+import { downsample } from './downsample';
 
 test('short series are drawn whole', () => {
-  expect(thin([3, 1, 2], 3)).toEqual([0, 1, 2]);
+  expect(downsample([3, 1, 2], 3)).toEqual([0, 1, 2]);
 });
 
 test('of long ones the ends and the extremes are kept, in order, and few others', () => {
@@ -11,7 +11,7 @@ test('of long ones the ends and the extremes are kept, in order, and few others'
       fc.array(fc.double({ noNaN: true }), { minLength: 1, maxLength: 500 }),
       fc.integer({ min: 4, max: 60 }),
       (values, limit) => {
-        const kept = thin(values, limit);
+        const kept = downsample(values, limit);
         expect(kept.length).toBeLessThanOrEqual(Math.max(limit, 4));
         expect(kept).toEqual([...new Set(kept)].sort((a, b) => a - b));
         expect(kept[0]).toBe(0);
@@ -26,5 +26,5 @@ test('of long ones the ends and the extremes are kept, in order, and few others'
 
 test('numbers that are none hide no others', () => {
   const values = Array.from({ length: 100 }, (_, i) => (i % 10 === 0 ? NaN : i === 55 ? 99 : 1));
-  expect(thin(values, 8).map((index) => values[index])).toContain(99);
+  expect(downsample(values, 8).map((index) => values[index])).toContain(99);
 });
