@@ -1,8 +1,15 @@
 /** Shapes: N labels, C of them at a time, V vocabulary, K tokens that are known of a distribution. */
-import type { BatchTensors, LossOutput, Model, Parameters } from '@graft/core';
+import {
+  labelWeights,
+  weightedCrossEntropy,
+  type BatchTensors,
+  type CrossEntropySettings,
+  type LossOutput,
+  type Model,
+  type Parameters,
+} from '@graft/core';
 import { tf, withoutGradient } from '@graft/engine';
 import { sumOverChunks } from './chunks';
-import { labelWeights, weightedCrossEntropy, type CrossEntropySettings } from './cross-entropy';
 import { denseDivergence, denseEntropy } from './dense-divergence';
 import type { TeacherTargets, LessonSettings } from '../distillation/distillation';
 import { outputHeadOf, type LossSettings } from './language-model-loss';
