@@ -33,14 +33,19 @@ interface Page {
 
 const FOLDER = join(ROOT, 'docs', 'playbooks');
 
+/** The blocks of a page that begin with the path of a file. */
+function filesOf(markdown: string): Map<string, string> {
+  const blocks = [...markdown.matchAll(/^```ts\n\/\/ (\S+\.ts)\n(.*?)^```$/gms)];
+  return new Map(blocks.map(([, file, code]) => [join(ROOT, file), code]));
+}
+
 function readPage(name: string): Page {
   const markdown = readFileSync(join(FOLDER, name), 'utf8');
-  const blocks = [...markdown.matchAll(/^```ts\n\/\/ (\S+\.ts)\n(.*?)^```$/gms)];
   const [, config = ''] = /^```yaml\n(.*?)^```$/ms.exec(markdown) ?? [];
   return {
     name,
     markdown,
-    files: new Map(blocks.map(([, file, code]) => [join(ROOT, file), code])),
+    files: filesOf(markdown),
     config: yaml.load(config) as Record<string, unknown>,
   };
 }
@@ -48,7 +53,10 @@ function readPage(name: string): Page {
 const pages = readdirSync(FOLDER)
   .filter((name) => name.endsWith('.md') && name !== 'README.md')
   .map(readPage);
-const examples = new Map(pages.flatMap(({ files }) => [...files]));
+const examples = new Map([
+  ...pages.flatMap(({ files }) => [...files]),
+  ...filesOf(readFileSync(join(ROOT, 'docs', 'plugins.md'), 'utf8')),
+]);
 
 /** The one edit that an example needs in a file that exists: SuperGLUE's tasks are a union of names. */
 const TASK_TYPES = join(ROOT, 'plugins', 'superglue', 'src', 'tasks', 'task.ts');
