@@ -22,6 +22,7 @@ export {
   type GraftErrorOptions,
 } from '@graft/engine';
 export * from './interfaces';
+export { freshHead, headLogits, HEAD_BIAS, HEAD_WEIGHT } from './loss/classification-head';
 export {
   labelWeights,
   maskedCrossEntropy,

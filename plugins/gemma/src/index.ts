@@ -40,13 +40,7 @@ export {
 export * from './heads/run-forward';
 export * from './cost/summary';
 export * from './cost/costs';
-export {
-  GemmaClassifier,
-  SCORE_BIAS,
-  SCORE_WEIGHT,
-  type ClassifierConfig,
-  type ClassifierTask,
-} from './heads/classifier';
+export { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './heads/classifier';
 export * from './heads/classifier-folder';
 export { Classifier, type Classified } from './heads/classify';
 export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './heads/embed';

@@ -1,6 +1,6 @@
-import { createRandom } from '@graft/core';
+import { HEAD_BIAS, HEAD_WEIGHT, createRandom } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
-import { HEAD_BIAS, HEAD_WEIGHT, initialHead } from './head';
+import { initialHead } from './head';
 
 beforeAll(() => openEngine({ mode: 'portable' }));
 

@@ -1,6 +1,8 @@
 /** Shapes: B batch, T tokens, D width of a state, C classes. */
 import {
   DataError,
+  freshHead,
+  headLogits,
   maskedCrossEntropy,
   type DropoutRates,
   type Model,
@@ -10,10 +12,6 @@ import {
 } from '@graft/core';
 import { random, tf } from '@graft/engine';
 import type { ClassificationBatch } from './batches';
-
-/** Tensor names of the published classification checkpoints. */
-export const HEAD_WEIGHT = 'score.out_proj.weight';
-export const HEAD_BIAS = 'score.out_proj.bias';
 
 /** The published families' initializer_range. */
 const INITIALIZER_RANGE = 0.02;
@@ -28,20 +26,13 @@ export function representationOf(model: Model): Representation {
   });
 }
 
-/**
- * A fresh head as the published implementation makes it: weights [C, D] of the family's standard deviation times C^-0.5, bias
- * [C] 0. The caller owns the tensors.
- */
+/** A fresh head for a model's states, of the family's standard deviation. The caller owns the tensors. */
 export function initialHead(
   classes: number,
   { width, initializerRange = INITIALIZER_RANGE }: Pick<Representation, 'width' | 'initializerRange'>,
   stream: RandomStream,
 ): Parameters {
-  const deviation = initializerRange / Math.sqrt(classes);
-  return tf.tidy(() => ({
-    [HEAD_WEIGHT]: random.normal(random.key(stream.key()), [classes, width], 0, deviation),
-    [HEAD_BIAS]: tf.zeros([classes]),
-  }));
+  return freshHead({ classes, width, initializerRange }, stream);
 }
 
 /**
@@ -66,7 +57,7 @@ export function classify(
     const kept = tf.greaterEqual(random.uniform(dropout.key, last.shape), dropout.rate).toFloat();
     last = tf.div(tf.mul(last, kept), tf.sub(1, dropout.rate));
   }
-  return tf.add(tf.matMul(last, parameters[HEAD_WEIGHT], false, true), parameters[HEAD_BIAS]);
+  return headLogits(parameters, last);
 }
 
 /** Mean cross-entropy in nats, weighted by `weights` [B]: rows that only fill up the batch have weight 0. Traceable. */

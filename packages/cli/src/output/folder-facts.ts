@@ -71,14 +71,14 @@ async function modelFacts(
   config: Json,
 ): Promise<Partial<FolderFacts> & { readonly tensors: readonly string[] }> {
   const gemma = await import('@graft/gemma');
-  const { describeSpecialTokens } = await import('@graft/core');
+  const { describeSpecialTokens, HEAD_WEIGHT } = await import('@graft/core');
   const where = join(reader.path, 'config.json');
   const architecture: unknown = Array.isArray(config.architectures) ? config.architectures[0] : undefined;
   const named = {
     type: String(config.model_type),
     ...(typeof architecture === 'string' ? { architecture } : {}),
   };
-  const head = reader.tensors.get(gemma.SCORE_WEIGHT);
+  const head = reader.tensors.get(HEAD_WEIGHT);
   if (head?.shape.length === 2) {
     const parsed = gemma.parseClassifierConfig(config, head.shape[0], {}, where);
     const classifier = new gemma.GemmaClassifier(parsed);

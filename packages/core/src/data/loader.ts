@@ -6,6 +6,7 @@ import {
   IGNORED_LABEL,
   type BatchTensors,
   type Dataset,
+  type HostArray,
   type HostFields,
   type JsonValue,
   type Model,
@@ -233,10 +234,11 @@ function countIds(fields: HostFields): number {
   return (fields[FIELDS.inputIds]?.values.length ?? 0) + (fields[FIELDS.decoderInputIds]?.values.length ?? 0);
 }
 
-/** The batch on the engine; the caller disposes it. */
-export function uploadBatch(fields: HostFields): BatchTensors {
+/** The fields that are there, on the engine; the caller disposes them. */
+export function uploadBatch(fields: Readonly<Record<string, HostArray | undefined>>): BatchTensors {
+  const there = Object.entries(fields).filter((entry): entry is [string, HostArray] => entry[1] !== undefined);
   return Object.fromEntries(
-    Object.entries(fields).map(([name, { values, shape, dtype }]) => [name, tf.tensor(values, [...shape], dtype)]),
+    there.map(([name, { values, shape, dtype }]) => [name, tf.tensor(values, [...shape], dtype)]),
   );
 }
 

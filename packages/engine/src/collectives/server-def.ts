@@ -1,12 +1,4 @@
-/** Protocol buffers by hand: this is the one message that Graft writes. */
-const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)]);
-const integer = (field: number, value: number): number[] => [...varint(field << 3), ...varint(value)];
-const bytes = (field: number, content: readonly number[]): number[] => [
-  ...varint((field << 3) | 2),
-  ...varint(content.length),
-  ...content,
-];
-const text = (field: number, content: string): number[] => bytes(field, [...Buffer.from(content)]);
+import { bytesField, integerField, textField } from '../native/protobuf';
 
 const JOB = 'worker';
 
@@ -20,14 +12,18 @@ export const taskName = (rank: number): string => `/job:${JOB}/replica:0/task:${
  */
 export function serverDef(addresses: readonly string[], rank: number, threads: number): Uint8Array {
   // JobDef { name: 1, tasks: 2 (a map: key 1, value 2) }
-  const tasks = addresses.flatMap((address, i) => bytes(2, [...integer(1, i), ...text(2, address)]));
-  const cluster = bytes(1, [...text(1, JOB), ...tasks]);
-  const session = [...integer(2, threads), ...integer(5, threads), ...bytes(16, text(1, taskName(0)))];
+  const tasks = addresses.flatMap((address, i) => bytesField(2, [...integerField(1, i), ...textField(2, address)]));
+  const cluster = bytesField(1, [...textField(1, JOB), ...tasks]);
+  const session = [
+    ...integerField(2, threads),
+    ...integerField(5, threads),
+    ...bytesField(16, textField(1, taskName(0))),
+  ];
   return Uint8Array.from([
-    ...bytes(1, cluster),
-    ...text(2, JOB),
-    ...integer(3, rank),
-    ...bytes(4, session),
-    ...text(5, 'grpc'),
+    ...bytesField(1, cluster),
+    ...textField(2, JOB),
+    ...integerField(3, rank),
+    ...bytesField(4, session),
+    ...textField(5, 'grpc'),
   ]);
 }

@@ -12,6 +12,7 @@ import {
 import { LargePages } from './large-pages';
 import { elementCount } from '../shape';
 import { dtypeBytes, dtypeName, int64Array } from './dtypes';
+import { integerField } from './protobuf';
 import { outOfMemory, tensorFlowError, unsupportedAttribute } from './native-errors';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */
@@ -55,10 +56,9 @@ export function checkVersion(version: string, library: Pick<NativeLibrary, 'fold
 /** The name with which TensorFlow makes a variable that lives as long as its handle. */
 const ANONYMOUS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
 
-/** ConfigProto { 2: intra_op_parallelism_threads, 5: inter_op_parallelism_threads }, by hand: two varints. */
+/** ConfigProto { 2: intra_op_parallelism_threads, 5: inter_op_parallelism_threads } */
 function configProto(threads: number): Uint8Array {
-  const varint = (value: number): number[] => (value < 128 ? [value] : [(value & 127) | 128, ...varint(value >> 7)]);
-  return Uint8Array.from([0x10, ...varint(threads), 0x28, ...varint(threads)]);
+  return Uint8Array.from([...integerField(2, threads), ...integerField(5, threads)]);
 }
 
 /** glibc parameter numbers: keep large freed blocks instead of giving each back to the kernel, which costs page faults. */

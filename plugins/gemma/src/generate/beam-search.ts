@@ -1,11 +1,11 @@
 /** Shapes: B examples, N = B * beams rows, V vocabulary. */
-import { DataError, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
+import { DataError, uploadBatch, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamRow, candidateCount, type Candidate } from './beam';
 import { CacheBuffer, type Cache, checkCacheRoom } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from '../model/model';
-import { newTokensLimit, promptAndSource, promptRows, upload } from './prompts';
+import { newTokensLimit, promptAndSource, promptRows } from './prompts';
 
 export interface BeamSearchOptions {
   /** As of `GenerateOptions`. */
@@ -148,7 +148,7 @@ export class BeamSearch {
     checkCacheRoom(model.config.decoder, beams * prompt.ids.shape[0], length + maxNewTokens - 1);
     const prompts = promptRows(prompt);
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
-    const inputs = { prompt: upload(prompt), source: source && upload(source) };
+    const inputs = { prompt: uploadBatch({ ...prompt }), source: source && uploadBatch(source) };
     const candidates = (running: number): number => candidateCount(beams, eos, running * model.vocabularySize);
     let fixed: FixedState = {};
     const capacity = length + maxNewTokens - 1;

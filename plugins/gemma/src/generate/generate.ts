@@ -5,13 +5,14 @@ import {
   type HostFields,
   type Parameters,
   type RandomStream,
+  uploadBatch,
 } from '@graft/core';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
 import { CacheBuffer, checkCacheRoom, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from '../model/model';
-import { newTokensLimit, promptAndSource, promptRows, repeatRows, upload } from './prompts';
+import { newTokensLimit, promptAndSource, promptRows, repeatRows } from './prompts';
 import { checkSampling, chooseTokens, completeSampling, draws, isGreedy, type Choice, type Sampling } from './sampling';
 
 export interface GenerateOptions {
@@ -172,7 +173,7 @@ export class Generator {
     };
     const chooser = new Chooser(sampling, model.vocabularySize);
     checkCacheRoom(model.config.decoder, rows.length, length + maxNewTokens - 1);
-    const inputs = { prompt: upload(prompt), source: source && upload(source) };
+    const inputs = { prompt: uploadBatch({ ...prompt }), source: source && uploadBatch(source) };
     const capacity = length + maxNewTokens - 1;
     let fixed: FixedState = {};
     let cache: Cache = { long: {}, recent: {} };

@@ -1,6 +1,5 @@
 /** What generation reads: prompts moved to the right, sources, and what becomes of both. */
 import { DataError, type HostArray, type HostFields } from '@graft/core';
-import { tf } from '@graft/engine';
 import { DEFAULT_NEW_TOKENS, type GenerationDefaults } from './generation-defaults';
 import { checkTokenIds } from '../model/host-fields';
 import type { GemmaModel } from '../model/model';
@@ -55,12 +54,6 @@ export function repeatRows(fields: HostFields, times: number): HostFields {
       },
     ),
   );
-}
-
-/** The caller disposes them. */
-export function upload(fields: HostFields | Prompt): Record<string, tf.Tensor> {
-  const entries = Object.entries(fields).filter((entry): entry is [string, HostArray] => entry[1] !== undefined);
-  return Object.fromEntries(entries.map(([name, { values, shape }]) => [name, tf.tensor(values, [...shape], 'int32')]));
 }
 
 /** int32 [B, P] each; the mask has zeros at padding on the left. */

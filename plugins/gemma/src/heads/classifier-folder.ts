@@ -1,8 +1,8 @@
 /** Classifiers as Hugging Face folders, as the published implementation writes and reads them. */
 import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
-import { CheckpointError, type Parameters } from '@graft/core';
-import { tf } from '@graft/engine';
-import { GemmaClassifier, SCORE_WEIGHT, type ClassifierConfig, type ClassifierTask } from './classifier';
+import { HEAD_WEIGHT, CheckpointError, type Parameters } from '@graft/core';
+import { tensorOfPieces, tf } from '@graft/engine';
+import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
 import {
   encoderOf,
   readModelConfig,
@@ -60,7 +60,7 @@ export function parseClassifierConfig(
   const named = typeof byId === 'object' && byId !== null ? (byId as Json) : {};
   const labels = Array.from({ length: classes }, (_, id) => named[String(id)] ?? `LABEL_${id}`);
   if (Object.keys(named).length > 0 && Object.keys(named).length !== classes)
-    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${SCORE_WEIGHT}" has ${classes}`);
+    throw fail(`"id2label" names ${Object.keys(named).length} classes, but "${HEAD_WEIGHT}" has ${classes}`);
   return { model, task, reads, labels: labels.map(String) };
 }
 
@@ -99,9 +99,9 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
   const parameters: Parameters = {};
   const dispose = (): void => tf.dispose(parameters);
   try {
-    const head = reader.tensors.get(SCORE_WEIGHT);
+    const head = reader.tensors.get(HEAD_WEIGHT);
     if (!head) {
-      throw new CheckpointError(`${folder} holds no classifier: "${SCORE_WEIGHT}" is missing.`, {
+      throw new CheckpointError(`${folder} holds no classifier: "${HEAD_WEIGHT}" is missing.`, {
         code: 'gemma.no-classifier',
         exitCode: 2,
         hint: 'A language model has no classes; fine-tune a T5GemmaForSequenceClassification or …TokenClassification first.',
@@ -109,7 +109,7 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
     }
     if (head.shape.length !== 2 || !(head.shape[0] >= 1 && head.shape[0] <= MOST_CLASSES)) {
       throw new CheckpointError(
-        `${folder}: "${SCORE_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
+        `${folder}: "${HEAD_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
         { code: 'gemma.checkpoint-mismatch' },
       );
     }
@@ -128,7 +128,7 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
       });
     }
     for (const { name, shape } of classifier.parameters)
-      parameters[name] = tf.tensor(await reader.readFloat32(name), [...shape], 'float32');
+      parameters[name] = await tensorOfPieces({ shape, dtype: 'float32' }, reader.float32Chunks(name));
     const unknownTensors = [...reader.tensors.keys()].filter((name) => !(name in parameters));
     return { classifier, parameters, unknownTensors, dispose };
   } catch (error) {

@@ -1,9 +1,9 @@
-import { createRandom, type Parameters } from '@graft/core';
+import { HEAD_BIAS, HEAD_WEIGHT, createRandom, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../../test/support';
 import { ints, numbers, tinyGemma, writeTiny } from '../../../../test/support/tiny-gemma';
-import { GemmaClassifier, SCORE_BIAS, SCORE_WEIGHT, type ClassifierConfig } from './classifier';
+import { GemmaClassifier, type ClassifierConfig } from './classifier';
 import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
 import { Classifier } from './classify';
 import type { EncoderDecoderConfig } from '../model/config';
@@ -88,8 +88,8 @@ describe('classifiers', () => {
               ),
             });
       const [weight, bias] = [
-        parameters[SCORE_WEIGHT].arraySync() as number[][],
-        Array.from(parameters[SCORE_BIAS].dataSync()),
+        parameters[HEAD_WEIGHT].arraySync() as number[][],
+        Array.from(parameters[HEAD_BIAS].dataSync()),
       ];
       const rows = tf.reshape(states, [8, -1]).arraySync() as number[][];
       rows.forEach((row, at) =>
@@ -140,11 +140,11 @@ describe('classifiers', () => {
     const model = { ...(tinyGemma().config as EncoderDecoderConfig), initializerRange: 0.3 };
     const labels = Array.from({ length: 400 }, (_, i) => `${i}`);
     const head = make({ model, labels }).freshHead(createRandom(3));
-    const weights = Array.from(head[SCORE_WEIGHT].dataSync());
-    expect(head[SCORE_WEIGHT].shape).toEqual([400, 20]);
+    const weights = Array.from(head[HEAD_WEIGHT].dataSync());
+    expect(head[HEAD_WEIGHT].shape).toEqual([400, 20]);
     const deviation = Math.sqrt(weights.reduce((sum, value) => sum + value * value, 0) / weights.length);
     expect(Math.abs(deviation / (0.3 / 20) - 1)).toBeLessThan(0.03);
-    expect(new Set(head[SCORE_BIAS].dataSync())).toEqual(new Set([0]));
+    expect(new Set(head[HEAD_BIAS].dataSync())).toEqual(new Set([0]));
     tf.dispose(head);
   });
 
@@ -153,7 +153,7 @@ describe('classifiers', () => {
     expect(names(make()).filter((name) => name.includes('decoder'))).toEqual([]);
     const untied = tinyGemma({ tieOutput: false }).config as EncoderDecoderConfig;
     expect(names(make({ model: untied, reads: 'decoder' }))).not.toContain('lm_head.out_proj.weight');
-    expect(names(make()).slice(-2)).toEqual([SCORE_WEIGHT, SCORE_BIAS]);
+    expect(names(make()).slice(-2)).toEqual([HEAD_WEIGHT, HEAD_BIAS]);
   });
 
   test('config.json there and back; what is wrong is named', async () => {

@@ -4,6 +4,10 @@
  * C classes.
  */
 import {
+  freshHead,
+  HEAD_BIAS,
+  HEAD_WEIGHT,
+  headLogits,
   maskedCrossEntropy,
   type BatchTensors,
   type ForwardOptions,
@@ -13,13 +17,10 @@ import {
   type RandomStream,
   type SpecialTokens,
 } from '@graft/core';
-import { random, tf } from '@graft/engine';
+import { tf } from '@graft/engine';
 import type { EncoderDecoderConfig } from '../model/config';
 import { drop, dropoutOf, splitDropout } from '../model/dropout';
 import { GemmaModel } from '../model/model';
-
-export const SCORE_WEIGHT = 'score.out_proj.weight';
-export const SCORE_BIAS = 'score.out_proj.bias';
 
 /** `sequence`: a class for each text; `token`: one for each token. */
 export type ClassifierTask = 'sequence' | 'token';
@@ -51,8 +52,8 @@ export class GemmaClassifier {
         // A classifier makes no words: an untied output is no part of it.
         config.reads === 'encoder' ? needed.has(name) : outputTable === inputTable || name !== outputTable,
       ),
-      { name: SCORE_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
-      { name: SCORE_BIAS, shape: [classes], group: 'head', initial: 'zeros' },
+      { name: HEAD_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
+      { name: HEAD_BIAS, shape: [classes], group: 'head', initial: 'zeros' },
     ];
   }
 
@@ -65,17 +66,12 @@ export class GemmaClassifier {
     return this.model.specialTokens;
   }
 
-  /**
-   * A fresh head as the published implementation makes it: weights of the model's initializer range times C^-0.5, bias 0. The
-   * caller owns the tensors.
-   */
+  /** A fresh head, of the model's initializer range. The caller owns the tensors. */
   freshHead(stream: RandomStream): Parameters {
-    const [weight, bias] = [SCORE_WEIGHT, SCORE_BIAS].map((own) => this.parameters.find(({ name }) => name === own)!);
-    const deviation = this.config.model.initializerRange / Math.sqrt(this.config.labels.length);
-    return tf.tidy(() => ({
-      [SCORE_WEIGHT]: random.normal(random.key(stream.key()), weight.shape, 0, deviation),
-      [SCORE_BIAS]: tf.zeros([...bias.shape]),
-    }));
+    const { labels, model } = this.config;
+    const { shape } = this.parameters.find(({ name }) => name === HEAD_WEIGHT)!;
+    const { initializerRange } = model;
+    return freshHead({ classes: labels.length, width: shape[1], initializerRange }, stream);
   }
 
   /**
@@ -90,11 +86,7 @@ export class GemmaClassifier {
     const all = this.states(parameters, fields, { ...options, randomKey: ofModel?.key });
     const states = drop(all, ofHead, 'classifierDropout');
     const width = all.shape[2];
-    const scored = (rows: tf.Tensor): tf.Tensor =>
-      tf.add(
-        tf.matMul(rows as tf.Tensor2D, parameters[SCORE_WEIGHT] as tf.Tensor2D, false, true),
-        parameters[SCORE_BIAS],
-      );
+    const scored = (rows: tf.Tensor): tf.Tensor => headLogits(parameters, rows);
     const rows = tf.reshape(states, [batch * length, width]);
     if (this.config.task === 'token') return tf.reshape(scored(rows), [batch, length, this.config.labels.length]);
     const first = tf.mul(tf.range(0, batch, 1, 'int32'), length);

@@ -1,9 +1,8 @@
 /** Shapes: B texts, T tokens, C classes. */
-import type { BatchTensors, HostArray, HostFields, Parameters } from '@graft/core';
+import { uploadBatch, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { GemmaClassifier } from './classifier';
 import { checkTokenIds } from '../model/host-fields';
-import { upload } from '../generate/prompts';
 
 export interface Classified {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
@@ -37,7 +36,7 @@ export class Classifier {
     checkTokenIds(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');
     const { input_ids: ids } = fields;
     const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };
-    const batch = upload({ input_ids: ids, attention_mask: mask });
+    const batch = uploadBatch({ input_ids: ids, attention_mask: mask });
     let result: { logits: tf.Tensor; probabilities: tf.Tensor } | undefined;
     try {
       result = await this.compute.async(parameters, batch);

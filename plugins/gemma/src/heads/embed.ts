@@ -1,10 +1,15 @@
 /** Shapes: B texts, T tokens, D width of a state. */
-import { DataError, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
+import {
+  DataError,
+  uploadBatch,
+  type BatchTensors,
+  type HostArray,
+  type HostFields,
+  type Parameters,
+} from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { AnyGemma } from '../model/encoder-model';
 import { checkTokenIds } from '../model/host-fields';
-
-import { upload } from '../generate/prompts';
 
 /** `mean`: of all tokens' states; `last`: of the last token's. Padding does not count. */
 export type Pooling = 'mean' | 'last';
@@ -49,7 +54,7 @@ export class Embedder {
     const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };
     const last = lastTokens(mask);
     const uploaded = {
-      ...upload({ input_ids: ids, attention_mask: mask }),
+      ...uploadBatch({ input_ids: ids, attention_mask: mask }),
       last: tf.tensor(last.values, [...last.shape], 'float32'),
     };
     let result: tf.Tensor2D | undefined;

@@ -6,6 +6,7 @@ import {
   type HostArray,
   type HostFields,
   type Parameters,
+  uploadBatch,
 } from '@graft/core';
 import { tf, valueAndGradients, type Engine } from '@graft/engine';
 import type { AnyGemma } from '../model/encoder-model';
@@ -86,9 +87,8 @@ export async function runForward(request: ForwardRequest): Promise<Record<string
     },
     { name: 'forward' },
   );
-  const upload = ({ values, shape }: HostArray): tf.Tensor => tf.tensor(values, [...shape], 'int32');
-  const batch = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, upload(field)]));
-  const y = labels && (upload(labels) as tf.Tensor2D);
+  const batch = uploadBatch(fields);
+  const y = labels && (uploadBatch({ labels }).labels as tf.Tensor2D);
   try {
     const results = await compute.async(parameters, batch, y);
     const host: Record<string, HostArray> = {};
