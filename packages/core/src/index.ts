@@ -22,6 +22,14 @@ export {
   type GraftErrorOptions,
 } from '@graft/engine';
 export * from './interfaces';
+export {
+  labelWeights,
+  maskedCrossEntropy,
+  weightedCrossEntropy,
+  type CrossEntropyOptions,
+  type CrossEntropySettings,
+  type MaskedCrossEntropy,
+} from './loss/cross-entropy';
 export * from './random/streams';
 export { NormalPool } from './random/normal-pool';
 export * from './components/tokens';

@@ -24,7 +24,7 @@ export { random, type RandomKey } from './random';
 export { after, innerGradients, recomputed, valueAndGradients, withGradient, withoutGradient } from './gradients';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
-export { PLACES, readsTurnedKeysFaster } from './kernels/few-queries';
+export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';
 export { isProcess } from './process-id';
 export { onThreadEnd } from './threads';
 export { cutText, formatSize, shortened } from './text';

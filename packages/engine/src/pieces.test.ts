@@ -26,7 +26,7 @@ describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor, on %s'
     const power = engine.jit((x: tf.Tensor) =>
       tf.matMul(tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D), x as tf.Tensor2D),
     );
-    const y = await power.ahead(ones);
+    const y = await power.enqueue(ones);
     const values = await read(y);
     expect(values).toHaveLength(90_000);
     expect(new Set(values)).toEqual(new Set([90_000]));

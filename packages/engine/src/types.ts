@@ -65,7 +65,7 @@ export interface Jitted<A extends readonly unknown[], R> {
    * then fails with it, until one is read. The first call of each signature, and one that takes arguments over (`consumes`),
    * is waited for.
    */
-  ahead(...args: A): Promise<R>;
+  enqueue(...args: A): Promise<R>;
   /** Runs the function once, operation by operation, and says what each kind took; nothing is consumed. Native engines only. */
   profile(...args: A): OperationProfile[];
   readonly statistics: JitStatistics;

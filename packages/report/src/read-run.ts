@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { readMetrics, type MetricLines } from './read-metrics';
 import { readRecords } from './records';
-import { thin } from './thin';
+import { downsample } from './downsample';
 
 /** Points of a series that are drawn; the rest is thinned out. */
 const DRAWN_POINTS = 2000;
@@ -95,7 +95,7 @@ function trainingSeries({ steps, tokens, seconds, metrics }: MetricLines): Serie
   return [...metrics]
     .filter(([metric]) => !NOT_DRAWN.includes(metric))
     .map(([metric, values]) => {
-      const kept = thin(values, DRAWN_POINTS);
+      const kept = downsample(values, DRAWN_POINTS);
       const of = (all: readonly number[]): number[] => kept.map((index) => all[index]);
       return {
         metric,
@@ -123,7 +123,7 @@ function evaluationSeries(evaluations: readonly EvaluationRecord[], lines: Metri
     }
   }
   return [...series].map(([metric, own]) => {
-    const kept = thin(
+    const kept = downsample(
       own.values.map((value) => value ?? NaN),
       DRAWN_POINTS,
     );

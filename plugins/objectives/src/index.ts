@@ -1,4 +1,6 @@
-export * from './loss/cross-entropy';
+// Core's, for those who look for it beside the objectives.
+export { maskedCrossEntropy, type CrossEntropyOptions, type MaskedCrossEntropy } from '@graft/core';
+export { chunkedCrossEntropy } from './loss/cross-entropy';
 export * from './batch/shift-right';
 export * from './batch/padding';
 export * from './loss/language-model-loss';
@@ -8,7 +10,7 @@ export {
   Teacher,
   TEACHER_FIELDS,
   type DistillationOptions,
-  type Lessons,
+  type TeacherTargets,
   type LessonSettings,
 } from './distillation/distillation';
 export { distillationLoss, type SoftTarget, type SoftTargets } from './loss/distillation-loss';

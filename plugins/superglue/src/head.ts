@@ -1,6 +1,7 @@
 /** Shapes: B batch, T tokens, D width of a state, C classes. */
 import {
   DataError,
+  maskedCrossEntropy,
   type DropoutRates,
   type Model,
   type Parameters,
@@ -70,6 +71,5 @@ export function classify(
 
 /** Mean cross-entropy in nats, weighted by `weights` [B]: rows that only fill up the batch have weight 0. Traceable. */
 export function classificationLoss(logits: tf.Tensor2D, { labels, weights }: ClassificationBatch): tf.Scalar {
-  const picked = tf.sum(tf.mul(tf.logSoftmax(logits), tf.oneHot(labels, logits.shape[1]).toFloat()), 1); // [B]
-  return tf.neg(tf.div(tf.sum(tf.mul(picked, weights)), tf.sum(weights)));
+  return maskedCrossEntropy(logits, labels, { weights }).loss;
 }

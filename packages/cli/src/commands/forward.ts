@@ -43,7 +43,6 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
       const output = await outputTensors(options.output, COMMAND, options.force);
       const { runForward } = await import('@graft/gemma');
-      const { maskedCrossEntropy } = await import('@graft/objectives');
       const inputs = await readHostTensors(options.inputs);
       const engine = await openCommandEngine(context, options.engine ?? 'auto');
       const checkpoint = await openAnyModel(context, options.model, {
@@ -58,7 +57,6 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
           parameters,
           inputs,
           outputs: options.with,
-          loss: (logits, labels) => maskedCrossEntropy(logits, labels).loss,
           where: options.inputs,
         });
         await writeHostTensors(output, outputs, writtenBy(COMMAND));

@@ -21,7 +21,7 @@ const DTYPES = { float32: TF.FLOAT, int32: TF.INT32 } as const;
 type Dtype = keyof typeof DTYPES;
 
 /** Which processes take part in an operation, by TensorFlow's keys. */
-interface Circle {
+interface CollectiveGroup {
   readonly key: number;
   readonly size: number;
 }
@@ -126,7 +126,7 @@ export class TensorFlowGroup extends ChannelGroup {
     await super.leave();
   }
 
-  private async transfer(specs: readonly TensorSpec[], from: number, circle: Circle): Promise<tf.Tensor[]> {
+  private async transfer(specs: readonly TensorSpec[], from: number, circle: CollectiveGroup): Promise<tf.Tensor[]> {
     this.channel.check();
     const sends = from === this.rank;
     const buckets = this.buckets(specs);
@@ -180,7 +180,7 @@ export class TensorFlowGroup extends ChannelGroup {
   private async operation(
     name: string,
     attributes: readonly OpAttribute[],
-    circle: Circle,
+    circle: CollectiveGroup,
     instance: number,
     input: tf.Tensor | number,
   ): Promise<tf.Tensor> {
@@ -219,11 +219,11 @@ export class TensorFlowGroup extends ChannelGroup {
     );
   }
 
-  private pair(a: number, b: number): Circle {
+  private pair(a: number, b: number): CollectiveGroup {
     return { key: EVERYBODY + 1 + Math.min(a, b) * this.count + Math.max(a, b), size: 2 };
   }
 
-  private instance({ key }: Circle, operation: string): number {
+  private instance({ key }: CollectiveGroup, operation: string): number {
     const name = `${key} ${operation}`;
     let instance = this.instances.get(name);
     if (instance === undefined) {

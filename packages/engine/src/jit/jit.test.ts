@@ -54,7 +54,7 @@ describeNative('jit', () => {
       let x: tf.Tensor = tf.ones([300, 300]);
       const first = x;
       for (let i = 0; i < 6; i++) {
-        all.push(await fn.ahead(x, step));
+        all.push(await fn.enqueue(x, step));
         x = all[i].next;
       }
       const sums = all.map(({ sum }) => sum.data());
@@ -76,23 +76,23 @@ describeNative('jit', () => {
         const fn = engine.jit((x: tf.Tensor, at: tf.Tensor1D) => tf.gather(x, at), { name: 'pick' });
         const x = tf.tensor1d([5, 6, 7]);
         const [good, bad] = [tf.tensor1d([1, 1, 1], 'int32'), tf.tensor1d([9, 1, 1], 'int32')];
-        const one = await fn.ahead(x, good);
-        const wrong = await fn.ahead(x, bad);
+        const one = await fn.enqueue(x, good);
+        const wrong = await fn.enqueue(x, bad);
         // With what failed for an input, this fails too: at once if that is known by now, or when it is read.
         const spoilt = async (): Promise<unknown> => {
-          const made = await fn.ahead(wrong, good);
+          const made = await fn.enqueue(wrong, good);
           return made.data().finally(() => made.dispose());
         };
         await expect(spoilt()).rejects.toThrow(/^jit "pick": (?!jit)/);
         await expect(wrong.data()).rejects.toThrow(/^jit "pick": .*9/);
         await expect(spoilt()).rejects.toThrow(/^jit "pick": (?!jit)/);
-        const again = await fn.ahead(x, good);
+        const again = await fn.enqueue(x, good);
         expect([...(await one.data()), ...(await again.data())]).toEqual([6, 6, 6, 6, 6, 6]);
         // Nobody reads this one: freeing the function waits for it, and is not disturbed.
-        (await fn.ahead(x, bad)).dispose();
+        (await fn.enqueue(x, bad)).dispose();
         fn.dispose();
         const after = engine.jit((y: tf.Tensor) => tf.add(y, 1));
-        expect([...(await (await after.ahead(x)).data())]).toEqual([6, 7, 8]);
+        expect([...(await (await after.enqueue(x)).data())]).toEqual([6, 7, 8]);
         tf.dispose([x, good, bad, one, wrong, again]);
         after.dispose();
       });

@@ -213,7 +213,7 @@ export function makeJit<A extends readonly unknown[], R>(
     }
   };
 
-  /** A call that computes on another thread; `ahead`: its results may be given before they are there. */
+  /** A call that computes on another thread; `enqueue`: its results may be given before they are there. */
   const callLater =
     (ahead: boolean) =>
     async (...args: A): Promise<R> => {
@@ -248,7 +248,7 @@ export function makeJit<A extends readonly unknown[], R>(
   const failed = (error: unknown, { entry, taken }: ReturnType<typeof lookUp>): unknown => {
     // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
     for (const tensor of taken.values())
-      native!.binding.runtime[executor === 'xla' ? 'giveUp' : 'deleteTensor'](tensor);
+      native!.binding.runtime[executor === 'xla' ? 'abandon' : 'deleteTensor'](tensor);
     return rename(error, entry);
   };
 
@@ -272,7 +272,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return profileProgram(binding.runtime, program, inputs);
   };
 
-  return Object.assign(call, { async: callLater(false), ahead: callLater(true), profile, statistics, dispose });
+  return Object.assign(call, { async: callLater(false), enqueue: callLater(true), profile, statistics, dispose });
 }
 
 /** What a call of that program does with the arguments that it takes over. */

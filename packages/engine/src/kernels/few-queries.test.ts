@@ -1,4 +1,4 @@
-import { openEngine, readsTurnedKeysFaster, tf } from '../index';
+import { openEngine, prefersTransposedKeys, tf } from '../index';
 import { describeNative } from '../../../../test/support';
 
 describeNative('a few queries of many stored places', () => {
@@ -44,7 +44,7 @@ describeNative('a few queries of many stored places', () => {
   test('keys are asked for turned where XLA compiles in float32, and nowhere else', async () => {
     const answers: boolean[] = [];
     const ask = (x: tf.Tensor): tf.Tensor => {
-      answers.push(readsTurnedKeysFaster(64, 1, 256, 64));
+      answers.push(prefersTransposedKeys(64, 1, 256, 64));
       return tf.add(x, 1);
     };
     const x = tf.scalar(1);
@@ -55,7 +55,7 @@ describeNative('a few queries of many stored places', () => {
       fn.dispose();
     }
     expect(answers).toEqual([true, false, false]);
-    expect(readsTurnedKeysFaster(64, 1, 256, 64)).toBe(false);
+    expect(prefersTransposedKeys(64, 1, 256, 64)).toBe(false);
     x.dispose();
   });
 });

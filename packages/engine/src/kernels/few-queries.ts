@@ -14,7 +14,7 @@ const TILE = 256;
 /** Terms in one of the sums of sums. */
 const SUMS = 16;
 /** Widths are multiples of it, and so are the places to which stored keys and values should be filled up: a line of the cache. */
-export const PLACES = 16;
+export const SLOT_MULTIPLE = 16;
 /** From so many bytes of results on XLA shares a loop that waits for memory out to two threads. */
 const SHARED_BYTES = 1 << 19;
 
@@ -27,10 +27,10 @@ interface Sizes {
 }
 
 /**
- * Whether one token's attention, as it is recorded now, is fastest over keys that are stored turned, [N, C, S]: for `rows`
+ * Whether one token's attention, as it is recorded now, is fastest over keys that are stored transposed, [N, C, S]: for `rows`
  * queries a head, N heads of all sequences, S stored `places`, a multiple of PLACES, C the head dimension.
  */
-export function readsTurnedKeysFaster(heads: number, rows: number, places: number, headDim: number): boolean {
+export function prefersTransposedKeys(heads: number, rows: number, places: number, headDim: number): boolean {
   if (!isTracedForXla() || currentPrecision() !== 'float32') return false;
   const scores = termsOf({ batch: heads, rows, depth: headDim, width: places });
   return scores !== undefined && termsOf({ batch: heads, rows, depth: places, width: headDim }) !== undefined;
@@ -38,7 +38,7 @@ export function readsTurnedKeysFaster(heads: number, rows: number, places: numbe
 
 function termsOf({ batch, rows, depth, width }: Sizes): number | undefined {
   const kind = KINDS.get(rows);
-  if (!kind || depth % kind.terms !== 0 || width % PLACES !== 0) return undefined;
+  if (!kind || depth % kind.terms !== 0 || width % SLOT_MULTIPLE !== 0) return undefined;
   const stored = 4 * batch * depth * width;
   if (stored < kind.bytes[0] || stored >= kind.bytes[1]) return undefined;
   return (stored / kind.terms) * rows < SHARED_BYTES ? undefined : kind.terms;

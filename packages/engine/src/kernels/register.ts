@@ -153,7 +153,7 @@ const overrides: tf.KernelConfig[] = [
 ];
 
 /** Says an operation of a trace to XLA in another way: the id of its float32 result, undefined where it should stay as it is. */
-type Rewording = (call: {
+type Rewrite = (call: {
   readonly binding: KoffiBinding;
   readonly tracer: Tracer;
   readonly inputs: tf.NamedTensorInfoMap;
@@ -162,7 +162,7 @@ type Rewording = (call: {
 }) => number | undefined;
 
 /** tfjs-node's kernel, but for what a rewording says otherwise. */
-function reworded(kernelName: string, reword: Rewording): tf.KernelConfig {
+function rewritten(kernelName: string, rewrite: Rewrite): tf.KernelConfig {
   const kernel = tf.getKernel(kernelName, NATIVE_BACKEND);
   const kernelFunc: tf.KernelFunc = (call) => {
     const backend = call.backend as unknown as GraftBackend;
@@ -170,7 +170,7 @@ function reworded(kernelName: string, reword: Rewording): tf.KernelConfig {
     const tracer = binding.activeTracer;
     if (!tracer) return kernel.kernelFunc(call);
     const { inputs, attrs } = call;
-    const id = reword({ binding, tracer, inputs, attrs, ids: (tensors) => backend.ids(tensors) });
+    const id = rewrite({ binding, tracer, inputs, attrs, ids: (tensors) => backend.ids(tensors) });
     if (id === undefined) return kernel.kernelFunc(call);
     return backend.wrap({ id, dtype: TF.FLOAT, shape: [...binding.value(id, kernelName, tracer).shape] });
   };
@@ -178,7 +178,7 @@ function reworded(kernelName: string, reword: Rewording): tf.KernelConfig {
 }
 
 /** One side may be a large product that should not lie beside the other. */
-const addition: Rewording = ({ binding, tracer, inputs, ids }) => {
+const addition: Rewrite = ({ binding, tracer, inputs, ids }) => {
   if (!tracer.forXla) return undefined;
   const [a, b] = ids([inputs.a!, inputs.b!]);
   return addLargeProduct(binding, tracer, a, b);
@@ -186,7 +186,7 @@ const addition: Rewording = ({ binding, tracer, inputs, ids }) => {
 
 /** Of products, XLA is faster with it in parts. */
 const reduction =
-  (kind: Reduction): Rewording =>
+  (kind: Reduction): Rewrite =>
   ({ binding, tracer, inputs, attrs, ids }) => {
     if (!tracer.compiledBetweenProducts) return undefined;
     const x = inputs.x!;
@@ -200,12 +200,12 @@ let registered = false;
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;
-  const rewordings = [
-    reworded(tf.Add, addition),
-    ...([tf.Sum, tf.Mean, tf.Max] as const).map((kind) => reworded(kind, reduction(kind))),
+  const rewrites = [
+    rewritten(tf.Add, addition),
+    ...([tf.Sum, tf.Mean, tf.Max] as const).map((kind) => rewritten(kind, reduction(kind))),
   ];
   const own = [...nativeRandomKernels, nativeHashedWords, nativeBarrier(NATIVE_BACKEND)];
-  for (const kernel of [...overrides, ...rewordings, ...own]) {
+  for (const kernel of [...overrides, ...rewrites, ...own]) {
     if (tf.getKernel(kernel.kernelName, NATIVE_BACKEND)) tf.unregisterKernel(kernel.kernelName, NATIVE_BACKEND);
     tf.registerKernel(kernel);
   }

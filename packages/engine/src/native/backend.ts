@@ -65,11 +65,11 @@ export class GraftBackend extends NodeJSKernelBackend {
     if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
   }
 
-  /** Waits for values that are still being made (`Jitted.ahead`) without holding up the event loop. */
+  /** Waits for values that are still being made (`Jitted.enqueue`) without holding up the event loop. */
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
     const { tensorMap } = this.internals;
     const data = tensorMap.has(dataId) ? tensorMap.get(dataId) : undefined;
-    const coming = data?.values === null ? this.koffi.comingData(data.id) : undefined;
+    const coming = data?.values === null ? this.koffi.pendingData(data.id) : undefined;
     return coming ? ((await coming) as tf.backend_util.BackendValues) : super.read(dataId);
   }
 

@@ -117,7 +117,7 @@ export class KoffiBinding {
   }
 
   /** As `tensorDataSync`, without holding up the event loop, for a value that is still being made; undefined for others. */
-  comingData(id: number): Promise<ReturnType<typeof fromBytes>> | undefined {
+  pendingData(id: number): Promise<ReturnType<typeof fromBytes>> | undefined {
     const entry = this.entry(id);
     if ('value' in entry || entry.native.pending === undefined) return undefined;
     const { native } = entry;

@@ -239,7 +239,7 @@ export class NativeRuntime {
   }
 
   /** After a failure that leaves it open whether a variable's memory is still its own: it is not touched again. */
-  giveUp(tensor: NativeTensor): void {
+  abandon(tensor: NativeTensor): void {
     if (!tensor.inVariable) return this.deleteTensor(tensor);
     this.liveTensors--;
     this.liveBytes -= tensor.bytes;

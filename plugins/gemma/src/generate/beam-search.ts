@@ -2,7 +2,7 @@
 import { DataError, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamRow, candidateCount, type Candidate } from './beam';
-import { CacheKeeper, type Cache, checkCacheRoom } from './decoder-cache';
+import { CacheBuffer, type Cache, checkCacheRoom } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from '../model/model';
 import { newTokensLimit, promptAndSource, promptRows, upload } from './prompts';
@@ -79,13 +79,13 @@ function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: numbe
 export class BeamSearch {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number, number], Started>;
   private readonly step: Jitted<[StepInputs, number, number, number], Best & { readonly cache: Cache }>;
-  private readonly keeper: CacheKeeper;
+  private readonly keeper: CacheBuffer;
 
   constructor(
     engine: Engine,
     private readonly model: GemmaModel,
   ) {
-    this.keeper = new CacheKeeper(engine);
+    this.keeper = new CacheBuffer(engine);
     this.start = engine.jit(
       (
         parameters: Parameters,

@@ -3,7 +3,7 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, numbers, ODD_SIDE, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
 import { RECENT_TOKENS } from './decoder-cache';
 import { continueDecoding, startDecoding } from './decoding';
-import { CacheKeeper, checkCacheRoom } from './decoder-cache';
+import { CacheBuffer, checkCacheRoom } from './decoder-cache';
 import type { GemmaModel } from '../model/model';
 import { runForward } from '../heads/run-forward';
 
@@ -32,7 +32,7 @@ describe('the cache while decoding', () => {
     source?: HostFields,
   ): Promise<Float32Array[]> {
     const capacity = rows[0].length;
-    const keeper = new CacheKeeper(engine);
+    const keeper = new CacheBuffer(engine);
     const prompt = tf.tensor2d(
       rows.map((row) => row.slice(0, promptLength)),
       undefined,

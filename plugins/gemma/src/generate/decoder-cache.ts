@@ -9,8 +9,8 @@
 import { availableMemory, DataError, formatMemory } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { LayerType, SideConfig } from '../model/config';
-import { fillPlaces, turnedKeys, turnKeys, type StoredPart } from '../model/layers';
-import { UNSEEN } from '../model/masks';
+import { padSlots, transposedKeys, transposeKeys, type StoredPart } from '../model/layers';
+import { MASKED } from '../model/masks';
 import type { KeysAndValues } from '../model/stack';
 
 /** R, the places of the recent part: tokens between two copies of the long one. */
@@ -20,7 +20,7 @@ type Tensors = Readonly<Record<string, tf.Tensor>>;
 
 /**
  * By name: `keys.<layer>` and `values.<layer>` [B, K, M or R, C]; in a long part, where they are read faster so,
- * `turnedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p
+ * `transposedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p
  * lies in place p mod M of a long part, in place p mod R of a recent one; places that no token has reached hold zeros.
  */
 export interface Cache {
@@ -29,13 +29,13 @@ export interface Cache {
 }
 
 const keysName = (layer: number): string => `keys.${layer}`;
-const TURNED = 'turnedKeys';
-const turnedKeysName = (layer: number): string => `${TURNED}.${layer}`;
+const TRANSPOSED = 'transposedKeys';
+const transposedKeysName = (layer: number): string => `${TRANSPOSED}.${layer}`;
 const valuesName = (layer: number): string => `values.${layer}`;
 const maskName = (type: LayerType): string => `mask.${type}`;
 
 /** Where places lie in keys and values, and in masks. */
-const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.startsWith(TURNED) ? 3 : 2);
+const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.startsWith(TRANSPOSED) ? 3 : 2);
 
 /** The first position of the block of R that holds `position`. */
 const blockStart = (position: number): number => RECENT_TOKENS * Math.floor(position / RECENT_TOKENS);
@@ -84,7 +84,7 @@ function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.T
     );
   const padded = (from: number, to: number, wanted: number): tf.Tensor => {
     if (from === to) return tf.zeros(sequence.shape.map((size, i) => (i === axis ? wanted : size)));
-    return fillPlaces(cut(from, to), axis, wanted);
+    return padSlots(cut(from, to), axis, wanted);
   };
   const start = blockStart(length);
   const recent = padded(start, length, RECENT_TOKENS);
@@ -111,8 +111,8 @@ export class CacheFiller {
     const type = this.side.layerTypes[layer];
     const longKeys = this.keepRecent(keysName(layer), keys, type);
     // M is a multiple of R and so of PLACES: nothing is filled up.
-    const turned = turnedKeys(this.side, longKeys);
-    this.long[turned ? turnedKeysName(layer) : keysName(layer)] = turned ?? longKeys;
+    const transposed = transposedKeys(this.side, longKeys);
+    this.long[transposed ? transposedKeysName(layer) : keysName(layer)] = transposed ?? longKeys;
     this.long[valuesName(layer)] = this.keepRecent(valuesName(layer), values, type);
   }
 
@@ -168,11 +168,11 @@ export class CacheStep {
       (this.updated[name] = tf.add(this.cache.recent[name], tf.mul(value, this.place)));
     const { long } = this.cache;
     const [keysHere, valuesHere] = [keysName(layer), valuesName(layer)];
-    const turned = long[turnedKeysName(layer)] as tf.Tensor | undefined;
+    const transposed = long[transposedKeysName(layer)] as tf.Tensor | undefined;
     const values = long[valuesHere];
     const [longMask, recentMask] = this.masksOf(this.side.layerTypes[layer], values.shape[2]!);
     return [
-      { keys: turned ?? long[keysHere], turned: turned !== undefined, values, mask: longMask },
+      { keys: transposed ?? long[keysHere], transposed: transposed !== undefined, values, mask: longMask },
       { keys: write(keysHere, made.keys), values: write(valuesHere, made.values), mask: recentMask },
     ];
   }
@@ -189,7 +189,7 @@ export class CacheStep {
     const position = this.position.toFloat();
     const tooEarly = (at: tf.Tensor): tf.Tensor => tf.lessEqual(at, tf.sub(position, this.side.slidingWindow));
     const hide = (hidden: tf.Tensor, padding: tf.Tensor | undefined): tf.Tensor => {
-      const mask = tf.reshape(tf.mul(hidden.toFloat(), UNSEEN), [1, 1, 1, 1, -1]);
+      const mask = tf.reshape(tf.mul(hidden.toFloat(), MASKED), [1, 1, 1, 1, -1]);
       return padding ? tf.minimum(mask, padding) : mask;
     };
     // Places before the ring's beginning hold this turn's positions, those behind it the last turn's.
@@ -210,7 +210,7 @@ export class CacheStep {
 }
 
 /** A long part with the recent one, full, put in its place. Traceable. */
-function fold(long: tf.Tensor, recent: tf.Tensor, axis: number, position: tf.Tensor): tf.Tensor {
+function mergeRecent(long: tf.Tensor, recent: tf.Tensor, axis: number, position: tf.Tensor): tf.Tensor {
   const places = long.shape[axis]!;
   const blocks = places / RECENT_TOKENS;
   const { turn } = blockAt(position, places);
@@ -224,7 +224,7 @@ function fold(long: tf.Tensor, recent: tf.Tensor, axis: number, position: tf.Ten
 }
 
 /** Moves full recent parts into long ones; compiled once a shape. */
-export class CacheKeeper {
+export class CacheBuffer {
   private readonly folded: Jitted<[Cache, tf.Tensor], Cache>;
 
   constructor(engine: Engine) {
@@ -232,8 +232,10 @@ export class CacheKeeper {
       ({ long, recent }: Cache, position: tf.Tensor): Cache => ({
         long: Object.fromEntries(
           Object.entries(long).map(([name, tensor]) => {
-            const own = name.startsWith(TURNED) ? turnKeys(recent[name.replace(TURNED, 'keys')]) : recent[name];
-            return [name, fold(tensor, own, axisOf(name), position)];
+            const own = name.startsWith(TRANSPOSED)
+              ? transposeKeys(recent[name.replace(TRANSPOSED, 'keys')])
+              : recent[name];
+            return [name, mergeRecent(tensor, own, axisOf(name), position)];
           }),
         ),
         recent: Object.fromEntries(Object.entries(recent).map(([name, tensor]) => [name, tf.zerosLike(tensor)])),
@@ -246,7 +248,7 @@ export class CacheKeeper {
   async advance(cache: Cache, position: number): Promise<Cache> {
     if ((position + 1) % RECENT_TOKENS !== 0) return cache;
     const at = tf.scalar(position, 'int32');
-    const next = await this.folded.ahead(cache, at);
+    const next = await this.folded.enqueue(cache, at);
     tf.dispose([at, cache] as tf.TensorContainer);
     return next;
   }

@@ -9,10 +9,10 @@ import {
   attend,
   attendParts,
   embed,
-  fillPlaces,
+  padSlots,
   queryScale,
   ropeTables,
-  turnedKeys,
+  transposedKeys,
   type RopeTables,
 } from '../model/layers';
 import type { SideConfig } from '../model/config';
@@ -30,7 +30,7 @@ import {
 
 /**
  * What stays the same from token to token: cross-attention's keys and values [B, K, S, C], and the source's mask
- * [B, 1, 1, 1, S]. Keys that are read faster so are turned, [B, K, C, S]; then S is filled up with zeros, in the mask not.
+ * [B, 1, 1, 1, S]. Keys that are read faster so are transposed, [B, K, C, S]; then S is filled up with zeros, in the mask not.
  */
 export type FixedState = Readonly<Record<string, tf.Tensor>>;
 
@@ -43,7 +43,7 @@ export interface DecodingStart {
 
 const SOURCE_MASK = 'sourceMask';
 const keysName = (layer: number): string => `cross_attn.${layer}.keys`;
-const turnedKeysName = (layer: number): string => `cross_attn.${layer}.turnedKeys`;
+const transposedKeysName = (layer: number): string => `cross_attn.${layer}.transposedKeys`;
 const valuesName = (layer: number): string => `cross_attn.${layer}.values`;
 
 /** Keeps a layer's cross-attention in `fixed`. */
@@ -53,27 +53,27 @@ function keepCross(
   layer: number,
   { keys, values }: KeysAndValues,
 ): void {
-  const turned = turnedKeys(side, keys);
-  if (!turned) {
+  const transposed = transposedKeys(side, keys);
+  if (!transposed) {
     fixed[keysName(layer)] = keys;
     fixed[valuesName(layer)] = values;
     return;
   }
   const [batch, , places] = keys.shape as [number, number, number];
-  const filled = turned.shape[3]!;
-  fixed[turnedKeysName(layer)] = turned;
-  fixed[valuesName(layer)] = fillPlaces(values, 2, filled);
+  const filled = transposed.shape[3]!;
+  fixed[transposedKeysName(layer)] = transposed;
+  fixed[valuesName(layer)] = padSlots(values, 2, filled);
   // Tells how many places count.
   if (filled !== places) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, places]);
 }
 
 /** Cross-attention of queries [B, 1, H, C] with what `keepCross` kept: rows [B, H*C]. */
 function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, layer: number): tf.Tensor {
-  const turned = fixed[turnedKeysName(layer)] as tf.Tensor | undefined;
+  const transposed = fixed[transposedKeysName(layer)] as tf.Tensor | undefined;
   const values = fixed[valuesName(layer)];
   const mask = fixed[SOURCE_MASK] as tf.Tensor | undefined;
-  return turned
-    ? attendParts(side, queries, [{ keys: turned, turned: true, values, mask }])
+  return transposed
+    ? attendParts(side, queries, [{ keys: transposed, transposed: true, values, mask }])
     : attend(side, queries, fixed[keysName(layer)], values, mask);
 }
 

@@ -8,7 +8,7 @@ import {
 } from '@graft/core';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
-import { CacheKeeper, checkCacheRoom, type Cache } from './decoder-cache';
+import { CacheBuffer, checkCacheRoom, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from '../model/model';
 import { newTokensLimit, promptAndSource, promptRows, repeatRows, upload } from './prompts';
@@ -64,7 +64,7 @@ interface Continued {
 export class Generator {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
   private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, number, Choice], Continued>;
-  private readonly keeper: CacheKeeper;
+  private readonly keeper: CacheBuffer;
   private readonly beams: BeamSearch;
 
   constructor(
@@ -78,7 +78,7 @@ export class Generator {
         isGreedy(choice) ? model.uncappedLogits(parameters, states) : model.logits(parameters, states),
         choice,
       );
-    this.keeper = new CacheKeeper(engine);
+    this.keeper = new CacheBuffer(engine);
     this.beams = new BeamSearch(engine, model);
     this.start = engine.jit(
       (
@@ -183,7 +183,7 @@ export class Generator {
       const at = length + index;
       const position = tf.scalar(at, 'int32');
       const continued = await chooser.with(rows, index + 1, (choice) =>
-        this.step.ahead(parameters, tokens, position, fixed, cache, capacity, choice),
+        this.step.enqueue(parameters, tokens, position, fixed, cache, capacity, choice),
       );
       tf.dispose([position, cache.recent] as tf.TensorContainer);
       cache = { long: cache.long, recent: continued.recent };

@@ -4,7 +4,7 @@
  * C classes.
  */
 import {
-  IGNORED_LABEL,
+  maskedCrossEntropy,
   type BatchTensors,
   type ForwardOptions,
   type ModelKind,
@@ -106,17 +106,7 @@ export class GemmaClassifier {
    * that one label counts is for the caller to see to.
    */
   loss(logits: tf.Tensor, labels: tf.Tensor): tf.Scalar {
-    const classes = this.config.labels.length;
-    const flat = tf.reshape(labels, [-1]);
-    const counts = tf.notEqual(flat, IGNORED_LABEL).toFloat();
-    const picked = tf.sum(
-      tf.mul(
-        tf.logSoftmax(tf.reshape(logits, [-1, classes])),
-        tf.oneHot(tf.maximum(flat, 0).toInt(), classes).toFloat(),
-      ),
-      1,
-    );
-    return tf.neg(tf.div(tf.sum(tf.mul(picked, counts)), tf.sum(counts)));
+    return maskedCrossEntropy(logits, labels).loss;
   }
 
   /** [B, T, D] */

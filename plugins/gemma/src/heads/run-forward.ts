@@ -1,7 +1,7 @@
 /** Shapes: B batch, T target length, S source length, V vocabulary. */
 import {
   DataError,
-  IGNORED_LABEL,
+  maskedCrossEntropy,
   type BatchTensors,
   type HostArray,
   type HostFields,
@@ -32,16 +32,6 @@ export interface ForwardRequest {
   readonly where?: string;
 }
 
-/** Mean cross-entropy over labels that are not -100, label i belonging to logits i (quirk 5). */
-function meanCrossEntropy(logits: tf.Tensor3D, labels: tf.Tensor2D): tf.Scalar {
-  const vocabulary = logits.shape[2];
-  const counted = tf.notEqual(labels, IGNORED_LABEL).toFloat(); // [B, T]
-  const classes = tf.maximum(labels, tf.scalar(0, 'int32')).toInt() as tf.Tensor2D;
-  const picked = tf.sum(tf.mul(tf.oneHot(classes, vocabulary), logits), 2); // [B, T]
-  const perToken = tf.mul(tf.sub(tf.logSumExp(logits, 2), picked), counted);
-  return tf.div(tf.sum(perToken), tf.sum(counted));
-}
-
 /**
  * One compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and as asked for
  * `encoder_last_hidden_state` [B, S, E], `loss` [] and `grad.<parameter>`; the tied output's gradient is part of its
@@ -54,7 +44,7 @@ export async function runForward(request: ForwardRequest): Promise<Record<string
     parameters,
     inputs,
     outputs = [],
-    loss: lossOf = meanCrossEntropy,
+    loss: lossOf = (logits, labels) => maskedCrossEntropy(logits, labels).loss,
     where = 'The inputs',
   } = request;
   const [wantsEncoder, wantsLoss, wantsGradients] = FORWARD_OUTPUTS.map((output) => outputs.includes(output));

@@ -13,7 +13,7 @@ import {
   softCappedLogits,
   toHeadsFirst,
 } from './layers';
-import { paddingMask, UNSEEN } from './masks';
+import { paddingMask, MASKED } from './masks';
 import { numbers } from '../../../../test/support/tiny-gemma';
 
 const tensor = (seed: number, ...shape: number[]): tf.Tensor =>
@@ -105,7 +105,7 @@ describe('hand-written gradients agree with automatic ones', () => {
       const repeated = (x: tf.Tensor): tf.Tensor => tf.transpose(tf.gather(x, served, 2), [0, 2, 1, 3]);
       let scores = tf.matMul(tf.transpose(q, [0, 2, 1, 3]), repeated(k), false, true).mul(3 ** -0.5);
       if (cap !== null) scores = scores.div(cap).tanh().mul(cap);
-      const hidden = padding.equal(0).toFloat().mul(UNSEEN).reshape([batch, 1, 1, sources]);
+      const hidden = padding.equal(0).toFloat().mul(MASKED).reshape([batch, 1, 1, sources]);
       const kept = random.dropoutMask(dropout.key, [batch, keyHeads, group * targets, sources], rate);
       const probabilities = tf.softmax(scores.add(hidden)).mul(kept.reshape(scores.shape));
       const mixed = tf.matMul(probabilities, repeated(v));
@@ -164,7 +164,7 @@ describe('attention over stored parts', () => {
     [1, 50],
     [3, 50],
     [3, null],
-  ])('%d query heads a key head, cap %s: turned keys and filled-up places change nothing', (group, cap) => {
+  ])('%d query heads a key head, cap %s: transposed keys and filled-up places change nothing', (group, cap) => {
     const side = {
       heads: KEY_HEADS * group,
       keyValueHeads: KEY_HEADS,
@@ -178,8 +178,8 @@ describe('attention over stored parts', () => {
     const mask = paddingMask(tf.tensor2d([1, 1, 0, 1, 1, 0, 0, 0, 0, 0], [BATCH, SOURCES], 'int32'));
     const expected = attend(side, q, keys, values, mask);
     const fill = (x: tf.Tensor): tf.Tensor => tf.pad(x, [[0, 0], [0, 0], [0, 3], [0, 0]]); // prettier-ignore
-    const turned = tf.transpose(fill(keys), [0, 1, 3, 2]);
-    const got = attendParts(side, q, [{ keys: turned, turned: true, values: fill(values), mask }]);
+    const transposed = tf.transpose(fill(keys), [0, 1, 3, 2]);
+    const got = attendParts(side, q, [{ keys: transposed, transposed: true, values: fill(values), mask }]);
     expect(got.shape).toEqual(expected.shape);
     expect(Math.max(...got.sub(expected).abs().dataSync())).toBeLessThan(2e-6);
   });
@@ -192,7 +192,12 @@ describe('attention over stored parts', () => {
       tf.slice(x, [0, 0, from, 0], [BATCH, KEY_HEADS, size, WIDTH]);
     const expected = attend(side, q, keys, values, undefined);
     const parts = [
-      { keys: tf.transpose(cut(keys, 0, 3), [0, 1, 3, 2]), turned: true, values: cut(values, 0, 3), mask: undefined },
+      {
+        keys: tf.transpose(cut(keys, 0, 3), [0, 1, 3, 2]),
+        transposed: true,
+        values: cut(values, 0, 3),
+        mask: undefined,
+      },
       { keys: cut(keys, 3, 2), values: cut(values, 3, 2), mask: undefined },
     ];
     expect(Math.max(...attendParts(side, q, parts).sub(expected).abs().dataSync())).toBeLessThan(1e-5);

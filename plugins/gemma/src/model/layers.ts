@@ -7,10 +7,10 @@
  * keep and pass over several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
  * what a step on a CPU waits for besides its matrix products.
  */
-import { PLACES, readsTurnedKeysFaster, tf, unpackBfloat16, withGradient } from '@graft/engine';
+import { SLOT_MULTIPLE, prefersTransposedKeys, tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config';
 import { attentionMask, type Dropout } from './dropout';
-import { UNSEEN } from './masks';
+import { MASKED } from './masks';
 
 /** Weights may be kept in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
 const isPacked = (weight: tf.Tensor): boolean => weight.dtype === 'int32';
@@ -159,9 +159,9 @@ export function attend(
 
 /** Keys and values that were made before, for decoding. */
 export interface StoredPart {
-  /** [B, K, S, C], or `turned` [B, K, C, S]. */
+  /** [B, K, S, C], or `transposed` [B, K, C, S]. */
   readonly keys: tf.Tensor;
-  readonly turned?: boolean;
+  readonly transposed?: boolean;
   /** [B, K, S, C] */
   readonly values: tf.Tensor;
   /** As `attend`'s. If it has fewer places than the values, those behind it hold zeros and count for nothing. */
@@ -169,23 +169,23 @@ export interface StoredPart {
 }
 
 /**
- * Keys [B, K, S, C] turned, [B, K, C, S], where one token's attention reads them faster so; undefined elsewhere. S is filled
+ * Keys [B, K, S, C] transposed, [B, K, C, S], where one token's attention reads them faster so; undefined elsewhere. S is filled
  * up with zeros to a multiple of PLACES.
  */
-export function turnedKeys({ heads, keyValueHeads, headDim }: SideConfig, keys: tf.Tensor): tf.Tensor | undefined {
+export function transposedKeys({ heads, keyValueHeads, headDim }: SideConfig, keys: tf.Tensor): tf.Tensor | undefined {
   const [batch, , places] = keys.shape as [number, number, number, number];
-  const filled = PLACES * Math.ceil(places / PLACES);
-  if (!readsTurnedKeysFaster(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) return undefined;
-  return fillPlaces(turnKeys(keys), 3, filled);
+  const filled = SLOT_MULTIPLE * Math.ceil(places / SLOT_MULTIPLE);
+  if (!prefersTransposedKeys(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) return undefined;
+  return padSlots(transposeKeys(keys), 3, filled);
 }
 
 /** [B, K, S, C] to [B, K, C, S] */
-export function turnKeys(keys: tf.Tensor): tf.Tensor {
+export function transposeKeys(keys: tf.Tensor): tf.Tensor {
   return tf.transpose(keys, [0, 1, 3, 2]);
 }
 
 /** `value` behind what lies along `axis`, up to this many places. */
-export function fillPlaces(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
+export function padSlots(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
   const behind = places - x.shape[axis]!;
   const room = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
   return behind === 0 ? x : tf.pad(x, room, value);
@@ -204,11 +204,11 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
   const group = heads / keyValueHeads;
   const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
   const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
-  const scores = parts.map(({ keys, turned = false, values, mask }) => {
-    const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, !turned); // [B, K, G*T, S]
+  const scores = parts.map(({ keys, transposed: transposed = false, values, mask }) => {
+    const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, !transposed); // [B, K, G*T, S]
     const capped = cap === null ? raw : tf.mul(tf.tanh(raw), cap);
     if (!mask) return capped;
-    const filled = fillPlaces(mask, 4, values.shape[2]!, UNSEEN);
+    const filled = padSlots(mask, 4, values.shape[2]!, MASKED);
     const masked = tf.add(tf.reshape(capped, [batch, keyValueHeads, group, queries, -1]), filled);
     return tf.reshape(masked, [batch, keyValueHeads, group * queries, -1]);
   });

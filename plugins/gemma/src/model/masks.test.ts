@@ -1,5 +1,5 @@
 import { openEngine, tf } from '@graft/engine';
-import { decoderMasks, encoderMasks, paddingMask, positionMask, UNSEEN } from './masks';
+import { decoderMasks, encoderMasks, paddingMask, positionMask, MASKED } from './masks';
 
 /** Per query, the keys it sees, as text: one line a query, x for seen. */
 function drawn(mask: tf.Tensor | undefined, row = 0): string[] | undefined {
@@ -52,7 +52,7 @@ describe('masks', () => {
     const [computed, constant] = [positionMask(7, reach, 0), positionMask(7, reach)];
     expect(computed.shape).toEqual(constant.shape);
     expect(drawn(computed)).toEqual(drawn(constant));
-    expect(new Set(computed.dataSync().map((value) => value + 0))).toEqual(new Set([0, UNSEEN]));
+    expect(new Set(computed.dataSync().map((value) => value + 0))).toEqual(new Set([0, MASKED]));
   });
 
   it('full encoder layers are masked by padding alone', () => {
@@ -74,7 +74,7 @@ describe('masks', () => {
     expect(drawn(masks.sliding_attention, 0)).toEqual(['x..', 'xx.', '.x.']);
     expect(drawn(masks.full_attention, 1)).toEqual(['...', '.x.', '.xx']);
     const first = Array.from(masks.full_attention!.dataSync().slice(9, 12));
-    expect(first).toEqual([Math.fround(UNSEEN), Math.fround(UNSEEN), Math.fround(UNSEEN)]);
+    expect(first).toEqual([Math.fround(MASKED), Math.fround(MASKED), Math.fround(MASKED)]);
   });
 
   it('leaves out a window that no two positions are far enough apart for', () => {

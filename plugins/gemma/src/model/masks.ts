@@ -7,13 +7,13 @@ import { tf } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow } from './config';
 
 /** What the published implementation adds to a score that must not count (quirk 3). */
-export const UNSEEN = -3.4028234663852886e38;
+export const MASKED = -3.4028234663852886e38;
 
 /** Up to this many numbers a mask is a constant of the trace; of 8,192 tokens it would be one of 268 MB. */
 const LARGEST_CONSTANT = 1 << 20;
 
 /** How far a query sees, in tokens: a key at j is seen by a query at i where -ahead <= i - j <= behind. */
-export interface Reach {
+export interface AttentionSpan {
   readonly ahead: number;
   readonly behind: number;
 }
@@ -21,25 +21,25 @@ export interface Reach {
 /** [1, 1, 1, length, length]. Above `largestConstant` it is computed in the step, where a compiler makes it as it goes. */
 export function positionMask(
   length: number,
-  { ahead, behind }: Reach,
+  { ahead, behind }: AttentionSpan,
   largestConstant: number = LARGEST_CONSTANT,
 ): tf.Tensor {
   if (length * length > largestConstant) {
     const positions = tf.range(0, length, 1);
     const distance = tf.sub(positions.reshape([length, 1]), positions.reshape([1, length]));
     const hidden = tf.logicalOr(tf.less(distance, -ahead), tf.greater(distance, Math.min(behind, length)));
-    return tf.mul(hidden.toFloat(), UNSEEN).reshape([1, 1, 1, length, length]);
+    return tf.mul(hidden.toFloat(), MASKED).reshape([1, 1, 1, length, length]);
   }
   const values = new Float32Array(length * length);
   for (let i = 0; i < length; i++)
-    for (let j = 0; j < length; j++) if (i - j < -ahead || i - j > behind) values[i * length + j] = UNSEEN;
+    for (let j = 0; j < length; j++) if (i - j < -ahead || i - j > behind) values[i * length + j] = MASKED;
   return tf.tensor(values, [1, 1, 1, length, length]);
 }
 
 /** [B, S] ones and zeros as [B, 1, 1, 1, S]. */
 export function paddingMask(attentionMask: tf.Tensor): tf.Tensor {
   const [batch, keys] = attentionMask.shape;
-  return tf.mul(tf.equal(attentionMask, 0).toFloat(), UNSEEN).reshape([batch, 1, 1, 1, keys]);
+  return tf.mul(tf.equal(attentionMask, 0).toFloat(), MASKED).reshape([batch, 1, 1, 1, keys]);
 }
 
 /** Queries see the keys of their own segment: ids [B, T] and [B, S] to [B, 1, 1, T, S]. */
@@ -47,7 +47,7 @@ export function segmentMask(queries: tf.Tensor, keys: tf.Tensor): tf.Tensor {
   const [batch, length] = queries.shape;
   const own = tf.reshape(queries, [batch, 1, 1, length!, 1]).toFloat();
   const other = tf.reshape(keys, [batch, 1, 1, 1, keys.shape[1]!]).toFloat();
-  return tf.mul(tf.notEqual(own, other).toFloat(), UNSEEN);
+  return tf.mul(tf.notEqual(own, other).toFloat(), MASKED);
 }
 
 /** What narrows attention within a batch: int32 [B, T] each. */

@@ -154,7 +154,7 @@ export async function cacheTeacher(
   }
 }
 
-interface Filling {
+interface CacheBuild {
   readonly config: ExperimentConfig;
   readonly objective: Objective;
   readonly dataset: Dataset;
@@ -168,7 +168,7 @@ interface Filling {
   readonly options: CacheTeacherOptions;
 }
 
-async function fill(filling: Filling): Promise<CacheTeacherResult> {
+async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
   const { config, objective, dataset, student, writer, asked, random, options } = filling;
   const steps = Math.min(options.steps ?? config.train.steps, config.train.steps);
   const identity = configIdentity(config, student);

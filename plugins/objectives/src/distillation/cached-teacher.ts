@@ -15,7 +15,7 @@ import {
   knownTargets,
   lessonSettings,
   type DistillationOptions,
-  type Lessons,
+  type TeacherTargets,
   type LessonSettings,
 } from './distillation';
 import type { SoftTargets } from '../loss/distillation-loss';
@@ -31,7 +31,7 @@ export const CACHE_FIELDS = {
 } as const satisfies Record<string, FieldSpec>;
 
 /** A teacher that was asked beforehand. Owns the cache. */
-export class CachedTeacher implements Lessons {
+export class CachedTeacher implements TeacherTargets {
   readonly gives = Object.values(CACHE_FIELDS);
 
   constructor(

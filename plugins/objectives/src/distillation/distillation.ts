@@ -87,7 +87,7 @@ export function lessonSettings({
 }
 
 /** Where a student's lessons come from: a teacher in memory, or what one said before. */
-export interface Lessons {
+export interface TeacherTargets {
   readonly options: LessonSettings;
   /** What `fields` adds to a batch. */
   readonly gives: readonly FieldSpec[];
@@ -120,7 +120,7 @@ export const TEACHER_FIELDS = {
 } as const satisfies Record<string, FieldSpec>;
 
 /** A decoder-only model whose next-token distributions the student learns from. Owns the teacher's parameters. */
-export class Teacher implements Lessons {
+export class Teacher implements TeacherTargets {
   readonly gives = Object.values(TEACHER_FIELDS);
 
   constructor(

@@ -12,7 +12,7 @@ import {
 } from '@graft/core';
 import { findNativeLibrary, openEngine, random, tf, valueAndGradients, type EngineMode } from '@graft/engine';
 import { int32 } from '../../test-support/fake-model';
-import { knownTargets, Teacher, type LessonSettings, type Lessons } from '../distillation/distillation';
+import { knownTargets, Teacher, type LessonSettings, type TeacherTargets } from '../distillation/distillation';
 import { distillationLoss } from './distillation-loss';
 import { PrefixLm, prefixLmOptions } from '../objectives/prefix-lm';
 import { noiseOf } from '../distillation/teacher-samples';
@@ -240,7 +240,7 @@ describe.each(MODES)('distillation on %s', (mode) => {
           const lessons = {
             options: { alpha: 0.3, temperature: 1.5 },
             targets: () => knownTargets(taught as unknown as TopK),
-          } as unknown as Lessons;
+          } as unknown as TeacherTargets;
           return {
             loss: distillationLoss(model, p, fields, { training: true }, { chunkTokens }, lessons).loss,
             auxiliary: {},

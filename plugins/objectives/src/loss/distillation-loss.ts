@@ -1,10 +1,17 @@
 /** Shapes: N labels, C of them at a time, V vocabulary, K tokens that are known of a distribution. */
-import type { BatchTensors, LossOutput, Model, Parameters } from '@graft/core';
+import {
+  labelWeights,
+  weightedCrossEntropy,
+  type BatchTensors,
+  type CrossEntropySettings,
+  type LossOutput,
+  type Model,
+  type Parameters,
+} from '@graft/core';
 import { tf, withoutGradient } from '@graft/engine';
 import { sumOverChunks } from './chunks';
-import { labelWeights, weightedCrossEntropy, type CrossEntropySettings } from './cross-entropy';
 import { denseDivergence, denseEntropy } from './dense-divergence';
-import type { Lessons, LessonSettings } from '../distillation/distillation';
+import type { TeacherTargets, LessonSettings } from '../distillation/distillation';
 import { outputHeadOf, type LossSettings } from './language-model-loss';
 import { topKDivergence, topKEntropy, type TopK } from './top-k-divergence';
 
@@ -27,7 +34,7 @@ export function distillationLoss(
   batch: BatchTensors,
   options: { training: boolean; randomKey?: tf.Tensor },
   { chunkTokens, ...settings }: LossSettings,
-  lessons: Lessons,
+  lessons: TeacherTargets,
 ): LossOutput {
   const { labels, label_weights: given, ...inputs } = batch;
   const { count, weight, weights, classes } = labelWeights(labels, given);

@@ -1,5 +1,6 @@
 import {
   GraftError,
+  maskedCrossEntropy,
   type BatchTensors,
   type HostFields,
   type LossOutput,
@@ -9,7 +10,7 @@ import {
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { chunkedCrossEntropy, maskedCrossEntropy } from './cross-entropy';
+import { chunkedCrossEntropy } from './cross-entropy';
 
 /** Options of every objective whose loss is the cross-entropy of tokens. */
 export const lossOptions = {

@@ -2,7 +2,7 @@ import { createRandom, type HostFields, type Model, type Objective, type Objecti
 import { openEngine, tf } from '@graft/engine';
 import { fakeModel, int32 } from '../../test-support/fake-model';
 import { CausalLm, causalLmOptions } from './causal-lm';
-import { maskedCrossEntropy } from '../loss/cross-entropy';
+import { maskedCrossEntropy } from '@graft/core';
 import { PrefixLm, prefixLmOptions } from './prefix-lm';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
 import { Ul2 } from './ul2';

@@ -18,7 +18,7 @@ import {
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { openCachedTeacher } from '../distillation/cached-teacher';
-import { distillationOptions, loadTeacher, type Lessons } from '../distillation/distillation';
+import { distillationOptions, loadTeacher, type TeacherTargets } from '../distillation/distillation';
 import { distillationLoss } from '../loss/distillation-loss';
 import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from '../loss/language-model-loss';
@@ -61,7 +61,7 @@ export class PrefixLm implements Objective {
 
   constructor(
     private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillation'> & LossSettings,
-    private readonly teacher?: Lessons,
+    private readonly teacher?: TeacherTargets,
   ) {
     const settings = teacher?.options;
     const idle = (['labelSmoothing', 'zLoss'] as const).find((name) => (options[name] ?? 0) > 0);

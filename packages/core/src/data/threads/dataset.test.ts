@@ -1,9 +1,10 @@
 import { DataError } from '@graft/engine';
 import fc from 'fast-check';
+import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../../../../test/support';
+import { ROOT, temporaryFolder } from '../../../../../test/support';
 import { definePlugin } from '../../components/plugin';
 import { loadRegistry } from '../../config';
 import { createComponentFactory } from '../../components/factory';
@@ -12,6 +13,7 @@ import { silentLogger, type Logger } from '../../util/logger';
 import { createRandom } from '../../random/streams';
 import { Registry } from '../../components/registry';
 import { ThreadedDataset } from './dataset';
+import { thrownError } from './messages';
 import { ItemReader, type DataEnd, type ItemBatch, type ItemSettings } from '../items';
 
 /** Tests run the sources; a thread runs what was compiled of them. */
@@ -135,6 +137,17 @@ it.each([
     expect(error).toMatchObject({ name: 'GraftError', code: 'data.thread', exitCode: 1, message });
   }
   await expect(dataset.restore({ next: 0 })).rejects.toThrow(message);
+});
+
+it('an answer that nobody waits for any more changes nothing', async () => {
+  const workerFile = join(temporaryFolder(), 'talkative.js');
+  const thrown = JSON.stringify(thrownError(new Error('No.')));
+  writeFileSync(
+    workerFile,
+    `const { parentPort } = require('node:worker_threads');
+    parentPort.once('message', () => { for (let i = 0; i < 5; i++) parentPort.postMessage({ thrown: ${thrown} }); });`,
+  );
+  await expect(open({}, 1, 1, { workerFile })).rejects.toThrow(/^No\.$/);
 });
 
 it('reports a thread that dies while it opens the data', async () => {

@@ -215,9 +215,10 @@ class Thread {
     this.worker = new Worker(file, { workerData: data });
     this.worker.on('message', (reply: ThreadReply) => {
       if ('log' in reply) return logger[reply.log.level](reply.log.text);
-      const { resolve, reject } = this.waiting.shift()!;
-      if ('thrown' in reply) reject(revivedError(reply.thrown));
-      else resolve(reply);
+      // None waits for an answer that was under way when the thread failed.
+      const asker = this.waiting.shift();
+      if ('thrown' in reply) asker?.reject(revivedError(reply.thrown));
+      else asker?.resolve(reply);
     });
     onThreadEnd(this.worker, 'A thread that reads data', 'data.thread', (error) =>
       this.fail(this.ended ? disposed() : error),

@@ -155,9 +155,9 @@ test('tensors that are still being made are waited for', async () => {
   const compiled = await openEngine({ mode: 'graph' });
   const double = compiled.jit((x: tf.Tensor) => tf.mul(x, 2));
   const x = tf.ones([1000]);
-  tf.dispose(await double.ahead(x));
+  tf.dispose(await double.enqueue(x));
   const groups = await group(2);
-  const sums = await Promise.all(groups.map(async (one) => one.sum([await double.ahead(x)])));
+  const sums = await Promise.all(groups.map(async (one) => one.sum([await double.enqueue(x)])));
   for (const [sum] of sums) expect(sum.dataSync()).toEqual(new Float32Array(1000).fill(4));
 });
 

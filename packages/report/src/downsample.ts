@@ -1,0 +1,21 @@
+/**
+ * Which points of a long series to draw: of each of some equal stretches the first, the last, the smallest and the largest,
+ * so that no spike is lost. At most about `limit` indices, in order; all of them where there are no more.
+ */
+export function downsample(values: readonly number[], limit: number): number[] {
+  if (values.length <= limit) return [...values.keys()];
+  const stretches = Math.max(1, Math.floor(limit / 4));
+  const kept = new Set<number>();
+  for (let stretch = 0; stretch < stretches; stretch++) {
+    const start = Math.floor((stretch * values.length) / stretches);
+    const end = Math.floor(((stretch + 1) * values.length) / stretches);
+    let [low, high] = [start, start];
+    for (let i = start; i < end; i++) {
+      // A stretch may begin with numbers that are none.
+      if (values[i] < values[low] || Number.isNaN(values[low])) low = i;
+      if (values[i] > values[high] || Number.isNaN(values[high])) high = i;
+    }
+    for (const index of [start, low, high, end - 1]) kept.add(index);
+  }
+  return [...kept].sort((a, b) => a - b);
+}

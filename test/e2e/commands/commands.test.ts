@@ -1,0 +1,396 @@
+import { CheckpointReader, readHostTensors, writeHostTensors, type HostTensor } from '@graft/checkpoint';
+import { openEngine } from '@graft/engine';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../support';
+import { tinyGemma, writeTiny } from '../../support/tiny-gemma';
+import { fixture, graft, graftSucceeds, readJson, write } from '../support/graft';
+
+const folder = temporaryFolder();
+
+/** Largest difference; `positions`: a 0/1 mask over all but the last axis. */
+function largestDifference(a: HostTensor, b: HostTensor, positions?: HostTensor): number {
+  expect(a.shape).toEqual(b.shape);
+  const width = positions ? a.values.length / positions.values.length : 1;
+  let largest = 0;
+  a.values.forEach((value, i) => {
+    if (positions && positions.values[Math.floor(i / width)] === 0) return;
+    // Not Math.max, which a NaN on its other side would pass through unseen.
+    const difference = Math.abs(value - b.values[i]);
+    if (!(difference <= largest)) largest = difference;
+  });
+  return largest;
+}
+
+describe('graft forward', () => {
+  it('writes logits alone by default', async () => {
+    const out = join(folder, 'logits.safetensors');
+    const model = fixture('gemma2-tiny');
+    await graftSucceeds(
+      ['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out],
+      folder,
+    );
+    const written = await readHostTensors(out);
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    expect(Object.keys(written)).toEqual(['logits']);
+    expect(largestDifference(written.logits, expected.logits, expected.attention_mask)).toBeLessThan(1e-4);
+  });
+
+  it('writes encoder states, the loss and every gradient', async () => {
+    const out = join(folder, 'all.safetensors');
+    const model = fixture('t5gemma-tiny-balanced');
+    const { stdout } = await graftSucceeds(
+      // prettier-ignore
+      ['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out,
+        '--with', 'encoder,loss,gradients', '--encoder-window', 'inclusive'],
+      folder,
+    );
+    expect(stdout).toBe(`${out}\n`);
+    const written = await readHostTensors(out);
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    const { loss } = readJson<{ loss: number }>(join(model, 'expected.json'));
+    expect(Object.values(written).every(({ dtype }) => dtype === 'float32')).toBe(true);
+    expect(
+      largestDifference(written.encoder_last_hidden_state, expected.encoder_last_hidden_state, expected.attention_mask),
+    ).toBeLessThan(1e-4);
+    expect(largestDifference(written.logits, expected.logits, expected.decoder_attention_mask)).toBeLessThan(1e-4);
+    expect(written.loss.shape).toEqual([]);
+    expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
+    const gradients = await readHostTensors(join(model, 'grads.safetensors'));
+    expect(
+      Object.keys(written)
+        .filter((name) => name.startsWith('grad.'))
+        .map((name) => name.slice('grad.'.length))
+        .sort(),
+    ).toEqual(Object.keys(gradients).sort());
+    for (const [name, gradient] of Object.entries(gradients)) {
+      const peak = Array.from(gradient.values).reduce((most: number, value) => Math.max(most, Math.abs(value)), 0);
+      expect(largestDifference(written[`grad.${name}`], gradient)).toBeLessThanOrEqual(1e-4 * peak);
+    }
+  });
+
+  it('is strict about the encoder window unless asked otherwise, and builds decoder inputs from labels', async () => {
+    const out = join(folder, 'strict.safetensors');
+    const model = fixture('t5gemma-tiny-balanced');
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    const { input_ids, attention_mask, decoder_attention_mask, labels } = expected;
+    const inputs = join(folder, 'no-decoder-inputs.safetensors');
+    await writeHostTensors(inputs, { input_ids, attention_mask, decoder_attention_mask, labels });
+    await graftSucceeds(
+      ['forward', '--model', model, '--inputs', inputs, '--output', out, '--with', 'encoder,loss'],
+      folder,
+    );
+    const written = await readHostTensors(out);
+    const { loss_strict_window: loss } = readJson<{ loss_strict_window: number }>(join(model, 'expected.json'));
+    expect(
+      largestDifference(
+        written.encoder_last_hidden_state,
+        expected.encoder_last_hidden_state_strict_window,
+        attention_mask,
+      ),
+    ).toBeLessThan(1e-4);
+    expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
+  });
+
+  it('computes the same on the portable engine', async () => {
+    const out = join(folder, 'portable.safetensors');
+    const model = fixture('gemma2-tiny');
+    // prettier-ignore
+    await graftSucceeds(['forward', '--model', model, '--inputs', join(model, 'expected.safetensors'), '--output', out, '--engine', 'portable'], folder);
+    const expected = await readHostTensors(join(model, 'expected.safetensors'));
+    expect(
+      largestDifference((await readHostTensors(out)).logits, expected.logits, expected.attention_mask),
+    ).toBeLessThan(1e-4);
+  });
+});
+
+describe('graft generate', () => {
+  const model = fixture('t5gemma-tiny-balanced');
+  const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
+  const expected = readJson<Record<string, Record<string, { sequences: number[][]; eos_token_id: number }>>>(
+    fixture('generation', 'expected.json'),
+  )['t5gemma-tiny-balanced'];
+
+  it.each([
+    ['greedy', []],
+    ['greedy_eos', ['--eos', String(expected.greedy_eos.eos_token_id)]],
+    ['beam4', ['--beams', '4']],
+    ['beam4_eos_lp0', ['--beams', '4', '--length-penalty', '0', '--eos', String(expected.beam4_eos_lp0.eos_token_id)]],
+  ])('writes the published sequences (%s)', async (name, options) => {
+    const out = join(folder, `${name}.safetensors`);
+    // prettier-ignore
+    await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '24', '--encoder-window', 'inclusive', ...options], folder);
+    const { sequences } = await readHostTensors(out);
+    expect(sequences.dtype).toBe('int32');
+    expect([...sequences.values]).toEqual(expected[name].sequences.flat());
+    expect(sequences.shape).toEqual([3, expected[name].sequences[0].length]);
+  });
+
+  it('prints the ids where no file is asked for', async () => {
+    // prettier-ignore
+    const { stdout } = await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--max-new-tokens', '24', '--encoder-window', 'inclusive'], folder);
+    expect(
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((line) => line.split(' ').map(Number)),
+    ).toEqual(expected.greedy.sequences);
+  });
+
+  it('draws by a seed, several sequences, streamed or whole', async () => {
+    const text = [
+      'generate',
+      '--model',
+      model,
+      '--prompt',
+      'x',
+      '--tokenizer',
+      'bytes',
+      '--max-new-tokens',
+      '12',
+      '--eos',
+      '500',
+    ];
+    const drawn = [...text, '--temperature', '1.5', '--top-k', '100', '--engine', 'graph'];
+    const print = async (...more: string[]): Promise<string> =>
+      (await graftSucceeds([...drawn, ...more], folder)).stdout;
+    const whole = await print('--seed', '1');
+    expect(await print('--seed', '1', '--stream')).toBe(whole);
+    expect(await print('--seed', '2')).not.toBe(whole);
+    const out = join(folder, 'several.safetensors');
+    // prettier-ignore
+    await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '5', '--sequences', '4', '--top-p', '0.9'], folder);
+    expect((await readHostTensors(out)).sequences.shape).toEqual([12, 6]);
+  });
+
+  it.each([
+    [['--beams', '3', '--top-k', '2'], /--beams follows the most probable sequences/],
+    [['--length-penalty', '0'], /--length-penalty belongs to --beams/],
+    [['--eos', '1,900'], /--eos 900: the model's tokens are those from 0 to \d+\./],
+    [['--top-p', '2'], /Expected a number above 0 and at most 1/],
+    [['--beams', '99999'], /beams should be an integer from 1 to the size of the vocabulary/],
+  ])('refuses %j in a sentence', async (options, message) => {
+    const base = ['generate', '--model', model, '--prompt', 'x', '--tokenizer', 'bytes', '--max-new-tokens', '2'];
+    const { status, stderr } = await graft([...base, ...options], folder);
+    expect(stderr).toMatch(message);
+    expect(status).toBe(2);
+  });
+
+  it('wants either a file or a prompt', async () => {
+    const both = await graft(
+      ['generate', '--model', model, '--prompt', 'x', '--inputs', inputs, '--max-new-tokens', '2'],
+      folder,
+    );
+    const neither = await graft(['generate', '--model', model, '--max-new-tokens', '2'], folder);
+    expect(both.status).toBe(2);
+    expect(neither.status).toBe(2);
+  });
+});
+
+describe('graft embed', () => {
+  it('embeds ids and texts', async () => {
+    const model = fixture('t5gemma-tiny-balanced');
+    const out = join(folder, 'embeddings.safetensors');
+    const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
+    await graftSucceeds(['embed', '--model', model, '--inputs', inputs, '--output', out, '--pool', 'last'], folder);
+    expect((await readHostTensors(out)).embeddings.shape).toEqual([3, 64]);
+    const texts = write(join(folder, 'texts.txt'), 'one\ntwo words\nthree\n');
+    const text = ['embed', '--model', model, '--texts', texts, '--tokenizer', 'bytes', '--output', out, '--normalize'];
+    await graftSucceeds([...text, '--batch-size', '2'], folder);
+    const { embeddings } = await readHostTensors(out);
+    expect(embeddings.shape).toEqual([3, 64]);
+    expect(Math.hypot(...embeddings.values.slice(0, 64))).toBeCloseTo(1, 4);
+    write(texts, 'one\n\nthree\n');
+    expect(await graft(text, folder)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('texts.txt:2 is blank') as string,
+    });
+  });
+});
+
+describe('graft inspect --preset', () => {
+  it('counts every published pair to the last parameter, in parts', async () => {
+    const { stdout } = await graftSucceeds(['inspect', '--preset', '9b-2b'], folder);
+    expect(stdout).toMatch(/^encoder +8,324,201,984 +917,504,000 /m);
+    expect(stdout).toMatch(/^cross-attention +436,327,424 /m);
+    expect(stdout).toContain('12,292,375,296 parameters, 24.6 GB');
+    const json = JSON.parse((await graftSucceeds(['inspect', '--preset', 's-b', '--json'], folder)).stdout) as object;
+    expect(json).toMatchObject({ kind: 'encoder-decoder', dtype: 'bfloat16' });
+  });
+});
+
+describe('graft adapt', () => {
+  it('makes the published balanced checkpoint, byte for byte', async () => {
+    const out = join(folder, 'adapted');
+    const { stdout } = await graftSucceeds(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
+    expect(stdout).toBe(`${out}\n`);
+    const made = await CheckpointReader.open(out);
+    const published = await CheckpointReader.open(fixture('t5gemma-tiny-balanced'));
+    try {
+      expect([...made.tensors.keys()].sort()).toEqual([...published.tensors.keys()].sort());
+      for (const [name, { dtype, shape }] of published.tensors) {
+        expect(made.tensors.get(name)).toMatchObject({ dtype, shape });
+        const digest = async (reader: CheckpointReader): Promise<string> =>
+          createHash('sha256')
+            .update(await reader.readBytes(name))
+            .digest('hex');
+        expect([name, await digest(made)]).toEqual([name, await digest(published)]);
+      }
+    } finally {
+      await made.close();
+      await published.close();
+    }
+    const again = await graft(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
+    expect(again.status).not.toBe(0);
+    expect(again.stderr).toContain(out);
+  });
+});
+
+describe('--encoder-attention causal', () => {
+  it('makes an adapted encoder embed as its decoder-only source does', async () => {
+    const [source, adapted] = [fixture('gemma2-tiny'), fixture('t5gemma-tiny-balanced')];
+    const embed = async (model: string, ...options: string[]): Promise<HostTensor> => {
+      const out = join(folder, 'causal.safetensors');
+      const inputs = join(source, 'expected.safetensors');
+      await graftSucceeds(['embed', '--model', model, '--inputs', inputs, '--output', out, ...options], folder);
+      return (await readHostTensors(out)).embeddings;
+    };
+    const [plain, causal] = [await embed(source), await embed(adapted, '--encoder-attention', 'causal')];
+    expect(largestDifference(plain, causal)).toBeLessThan(1e-5);
+    expect(largestDifference(plain, await embed(adapted))).toBeGreaterThan(1e-2);
+  });
+
+  it('is refused where there is no encoder', async () => {
+    const args = ['--model', fixture('gemma2-tiny'), '--inputs', 'x', '--output', 'y'];
+    const { status, stderr } = await graft(['embed', ...args, '--encoder-attention', 'causal'], folder);
+    expect(status).toBe(2);
+    expect(stderr).toMatch(/--encoder-attention is given, but .*gemma2-tiny is decoder-only and has no encoder\./);
+  });
+});
+
+describe('the command', () => {
+  it('shows what a checkpoint holds', async () => {
+    const { stdout } = await graftSucceeds(['inspect', fixture('t5gemma-tiny-balanced')], folder);
+    expect(stdout).toMatch(/^model\.decoder\.layers\.0\.cross_attn\.k_proj\.weight +F32 +\[32, 64\] +2,048$/m);
+    expect(stdout).toMatch(/116 tensors, 412,288 elements/);
+    expect(stdout).toMatch(/encoder-decoder, vocabulary 512/);
+    const json = JSON.parse(
+      (await graftSucceeds(['inspect', '--json', fixture('gemma2-tiny', 'model.safetensors')], folder)).stdout,
+    ) as object;
+    expect(json).toMatchObject({ dtypes: { F32: expect.any(Number) as number }, files: 1 });
+  });
+
+  it('lists the components with who provides them', async () => {
+    const { stdout } = await graftSucceeds(['plugins', '--json'], folder);
+    const components = JSON.parse(stdout) as { interface: string; id: string; origin: string }[];
+    expect(components).toContainEqual(
+      expect.objectContaining({ interface: 'optimizer', id: 'adamw', origin: 'package @graft/optimizers' }),
+    );
+    expect(components).toContainEqual(expect.objectContaining({ interface: 'model', id: 'gemma' }));
+  });
+
+  it('lists a component without a description too', async () => {
+    const file = join(folder, 'terse.cjs');
+    write(
+      file,
+      `const { z } = require(${JSON.stringify(require.resolve('zod'))});
+       const terse = { interface: 'callback', id: 'terse', options: z.object({}), useFactory: () => ({}) };
+       exports.plugin = { name: 'terse', components: [terse] };`,
+    );
+    const { stdout } = await graftSucceeds(['plugins', '--plugin', file], folder);
+    expect(stdout).toMatch(/^callback +terse +\S+terse\.cjs *$/m);
+  });
+
+  it('helps everywhere', async () => {
+    const { stdout } = await graftSucceeds(['--help'], folder);
+    for (const name of [
+      'run',
+      'evaluate',
+      'report',
+      'adapt',
+      'average',
+      'forward',
+      'generate',
+      'embed',
+      'classify',
+      'inspect',
+      'data',
+      'tokenizer',
+      'plugins',
+      'doctor',
+      'engine',
+    ]) {
+      expect(stdout).toContain(`  ${name} `);
+      expect((await graftSucceeds([name, '--help'], folder)).stdout).toMatch(new RegExp(`^Usage: graft ${name} `));
+    }
+  });
+
+  it.each([
+    [['rnu'], /unknown command 'rnu'.*\n?.*run/],
+    [['run', '--stes'], /unknown option '--stes'.*\n?.*--set/],
+    [['adapt', '--encoder', 'x'], /--out/],
+    [['forward', '--model', 'x', '--inputs', 'x', '--output', 'x', '--with', 'logit'], /"logit" is unknown/],
+    [['run', 'x.yaml', '--engine', 'cuda'], /--engine/],
+    [['run', 'x.yaml', '--set', 'steps'], /x\.yaml|--set/],
+  ])('refuses %j with status 2', async (args, message) => {
+    const outcome = await graft(args, folder);
+    expect(outcome).toMatchObject({ status: 2, stdout: '' });
+    expect(outcome.stderr).toMatch(/^graft: /);
+    expect(outcome.stderr).toMatch(message);
+    expect(outcome.stderr).not.toMatch(/^ +at /m);
+  });
+
+  it('shows a stack with --debug only', async () => {
+    const quiet = await graft(['inspect', 'nowhere'], folder);
+    const debug = await graft(['inspect', 'nowhere', '--debug'], folder);
+    expect(quiet.status).toBe(2);
+    expect(quiet.stderr).toMatch(/^graft: nowhere .*there is no such file\.\n$/);
+    expect(debug.stderr).toMatch(/^ +at /m);
+  });
+});
+
+describe('graft classify', () => {
+  it('names classes of texts, and writes those of ids', async () => {
+    const folder = temporaryFolder();
+    const model = fixture('seqcls-encdec');
+    const texts = write(join(folder, 'texts.txt'), 'once\nupon\n');
+    const { stdout } = await graftSucceeds(
+      ['classify', '--model', model, '--texts', texts, '--tokenizer', 'bytes'],
+      folder,
+    );
+    expect(stdout.trim().split('\n')).toEqual(Array(2).fill(expect.stringMatching(/^LABEL_\d\t0\.\d{4}$/)));
+    const out = join(folder, 'out.safetensors');
+    const inputs = join(model, 'expected.safetensors');
+    const ids = ['classify', '--model', model, '--inputs', inputs, '--output', out, '--encoder-window', 'inclusive'];
+    await graftSucceeds(ids, folder);
+    const [got, expected] = [await readHostTensors(out), await readHostTensors(inputs)];
+    got.logits.values.forEach((value, i) => expect(value).toBeCloseTo(expected.logits.values[i], 3));
+  });
+
+  it('refuses a language model, and asks for one kind of input', async () => {
+    const folder = temporaryFolder();
+    const plain = await graft(['classify', '--model', fixture('t5gemma-tiny-balanced'), '--text', 'x'], folder);
+    expect([plain.status, plain.stderr]).toEqual([2, expect.stringMatching(/holds no classifier/)]);
+    const none = await graft(['classify', '--model', fixture('seqcls-encdec')], folder);
+    expect([none.status, none.stderr]).toEqual([2, expect.stringMatching(/one of --text, --texts and --inputs/)]);
+  });
+});
+
+describe('tensors that a model has no use for', () => {
+  it('are named on standard error, by every command that loads one', async () => {
+    const folder = temporaryFolder();
+    await openEngine({ mode: 'portable' });
+    const model = await writeTiny(join(folder, 'model'), {
+      config: tinyGemma().config,
+      extra: { 'adapter.left': [2, 3] },
+    });
+    const inputs = join(folder, 'in.safetensors');
+    const ids = { dtype: 'int32' as const, shape: [1, 3], values: Int32Array.of(4, 5, 6) };
+    await writeHostTensors(inputs, { input_ids: ids, decoder_input_ids: ids });
+    for (const [command, ...further] of [['forward'], ['generate', '--max-new-tokens', '2'], ['embed']]) {
+      const io = ['--model', model, '--inputs', inputs, '--output', join(folder, `${command}.safetensors`)];
+      const { stderr } = await graftSucceeds([command, ...io, ...further, '--engine', 'portable'], folder);
+      expect(stderr).toMatch(/holds 1 tensors that the model has no use for: adapter\.left\./);
+    }
+  });
+});

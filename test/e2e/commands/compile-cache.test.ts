@@ -1,0 +1,52 @@
+import { findNativeLibrary } from '@graft/engine';
+import { readdirSync, statSync, truncateSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../support';
+import { graft, graftSucceeds, readMetrics, runFolderOf, write } from '../support/graft';
+
+const folder = temporaryFolder();
+const cache = join(folder, 'cache');
+
+/** What lies in the cache, largest first. */
+function kept(): { file: string; bytes: number }[] {
+  return readdirSync(cache, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .map((file) => ({ file, bytes: statSync(file).size }))
+    .sort((a, b) => b.bytes - a.bytes);
+}
+
+test('what XLA compiled serves the next run, to the same losses; what is damaged says where it lies', async () => {
+  const library = await findNativeLibrary();
+  if (!library) throw new Error('These tests need the native library.');
+  write(join(folder, 'text.txt'), 'to and fro, '.repeat(200));
+  const config = write(
+    join(folder, 'kept.yaml'),
+    `name: kept
+model:
+  vocabularySize: 260
+  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+initializer: { use: scratch }
+objective: { use: prefix-lm, padToMultipleOf: 8 }
+dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
+optimizer: { use: adamw, learningRate: 0.001 }
+train: { steps: 3, batchSize: 2 }
+engine: { mode: xla, compileCache: true, libraryPath: ${library.folder} }
+`,
+  );
+  const environment = { GRAFT_CACHE: cache };
+  const first = await graftSucceeds(['run', config], folder, environment);
+  const compiled = kept();
+  expect(compiled.length).toBeGreaterThan(0);
+  const second = await graftSucceeds(['run', config], folder, environment);
+  expect(kept()).toEqual(compiled);
+  const losses = [first, second].map((outcome) => readMetrics(runFolderOf(outcome)).map(({ loss }) => loss));
+  expect(losses[1]).toEqual(losses[0]);
+
+  truncateSync(compiled[0].file, 100);
+  const third = await graft(['run', config], folder, environment);
+  expect(third.status).toBe(1);
+  expect(third.stderr).toMatch(/If it says so again, remove .*compiled.*engine\.compileCache/);
+  expect(third.stderr).not.toMatch(/^ +at /m);
+});

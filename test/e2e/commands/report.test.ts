@@ -1,0 +1,142 @@
+import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { chromium, type Browser, type Page } from 'playwright-core';
+import { describeIf, temporaryFolder } from '../../support';
+import { fixture, graft, graftSucceeds, readJson, runFolderOf, trajectoryConfig, write } from '../support/graft';
+
+const folder = temporaryFolder();
+const BROWSER = (process.env.PATH ?? '')
+  .split(delimiter)
+  .flatMap((place) => ['chromium', 'chromium-browser', 'google-chrome'].map((name) => join(place, name)))
+  .find((file) => existsSync(file));
+
+let runs: string[];
+
+beforeAll(async () => {
+  runs = [];
+  for (const rate of [0.001, 0.0001]) {
+    const config = write(
+      join(folder, `rate-${rate}.yaml`),
+      `${trajectoryConfig()
+        .replace('name: trajectory', `name: rate-${rate}`)
+        .replace('learningRate: 0.001', `learningRate: ${rate}`)}
+engine: graph
+runs: ${folder}/runs
+evaluators:
+  - { use: loss, name: heldOut, every: 5, batches: 2, dataset: { use: tensors, file: ${folder}/held-out.safetensors } }
+`,
+    );
+    runs.push(config);
+  }
+  // What is held out is what is trained on, here: the report is tested, not the model.
+  copyFileSync(fixture('train-trajectory', 'batches.safetensors'), join(folder, 'held-out.safetensors'));
+  for (const [i, config] of runs.entries()) runs[i] = runFolderOf(await graftSucceeds(['run', config], folder));
+});
+
+test('its path is printed; without --out it stands in the folder of the run', async () => {
+  const { stdout } = await graftSucceeds(['report', runs[0]], folder);
+  expect(stdout).toBe(`${join(runs[0], 'report.html')}\n`);
+  expect(existsSync(join(runs[0], 'report.html'))).toBe(true);
+});
+
+test('what is not a run is one sentence, exit 2, and nothing is written', async () => {
+  const { status, stderr } = await graft(['report', runs[0], folder, '--out', join(folder, 'none.html')], folder);
+  expect(status).toBe(2);
+  expect(stderr).toContain(`${folder} is not a run`);
+  expect(existsSync(join(folder, 'none.html'))).toBe(false);
+});
+
+test('one damaged run is left out and named, with status 1; what a report did not write stays without --force', async () => {
+  const out = join(folder, 'notes.html');
+  write(out, 'my notes');
+  const refused = await graft(['report', runs[0], '--out', out], folder);
+  expect(refused).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `graft: ${out} exists already, and \`graft report\` did not write it.\nName another file, or have it overwritten with --force.\n`,
+  });
+  const damaged = write(join(folder, 'damaged', 'run.json'), '{}');
+  const { status, stdout, stderr } = await graft(
+    ['report', join(damaged, '..'), runs[0], '--out', out, '--force'],
+    folder,
+  );
+  expect([status, stdout]).toEqual([1, `${out}\n`]);
+  expect(stderr).toContain(`Left out: ${damaged} is not the record of a run: "name": `);
+  expect(readFileSync(out, 'utf8')).toContain('rate-0.001');
+});
+
+describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', () => {
+  let browser: Browser;
+  let page: Page;
+  const said: string[] = [];
+  const asked: string[] = [];
+
+  beforeAll(async () => {
+    // Names lead to their latest runs.
+    const names = runs.map((run) => join(run, '..'));
+    await graftSucceeds(['report', ...names, '--out', join(folder, 'page.html')], folder);
+    browser = await chromium.launch({
+      executablePath: BROWSER,
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
+    });
+    page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    page.on('console', (message) => said.push(message.text()));
+    page.on('pageerror', (error) => said.push(error.message));
+    page.on('request', (request) => asked.push(request.url()));
+    await page.goto(pathToFileURL(join(folder, 'page.html')).href);
+  });
+  afterAll(() => browser?.close());
+
+  /** For each line drawn in a chart, how many points its path has. */
+  const drawnPoints = (chart: string): Promise<number[]> =>
+    page.$$eval(`#${chart} svg path[fill="none"]`, (paths) =>
+      paths.map((path) => (path.getAttribute('d') ?? '').split(/[ML]/).length - 1).filter((points) => points > 4),
+    );
+
+  test('it asks for no other file and complains of nothing', () => {
+    expect(asked).toEqual([pathToFileURL(join(folder, 'page.html')).href]);
+    expect(said).toEqual([]);
+  });
+
+  test('a curve is drawn for each run: ten steps, ten points', async () => {
+    expect(await drawnPoints('chart-loss')).toEqual([10, 10]);
+    expect(await drawnPoints('chart-gradNorm')).toEqual([10, 10]);
+    const legend = await page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));
+    expect(legend).toEqual(expect.arrayContaining(['rate-0.001', 'rate-0.0001']));
+  });
+
+  test('tables hold the numbers of evaluations.json, the better one marked', async () => {
+    const last = runs.map(
+      (run) =>
+        readJson<{ step: number; metrics: { loss: number } }[]>(join(run, 'evaluations.json')).at(-1)!.metrics.loss,
+    );
+    const cells = await page.$$eval('table', (tables) => {
+      const own = tables.find((table) => table.caption?.textContent === 'heldOut')!;
+      return Array.from(own.tBodies[0].rows, (row) => ({
+        loss: row.cells[2].firstChild!.textContent,
+        best: row.cells[2].className.includes('best'),
+      }));
+    });
+    expect(cells.map(({ loss }) => loss)).toEqual(last.map((loss) => loss.toFixed(4)));
+    expect(cells.map(({ best }) => best)).toEqual(last.map((loss) => loss === Math.min(...last)));
+  });
+
+  test('the switches redraw', async () => {
+    const axisName = (): Promise<(string | null)[]> =>
+      page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));
+    expect(await axisName()).toContain('steps');
+    await page.check('input[value="seconds"]');
+    expect(await axisName()).toContain('seconds of training');
+    const ticks = await axisName();
+    await page.check('input[name="logarithmic"]');
+    expect(await axisName()).not.toEqual(ticks);
+    expect(said).toEqual([]);
+  });
+});

@@ -1,0 +1,37 @@
+import { loadConfig, loadEvaluationConfig } from '@graft/core';
+import { plugin as gemma } from '@graft/gemma';
+import { plugin as objectives } from '@graft/objectives';
+import { plugin as optimizers } from '@graft/optimizers';
+import { plugin as scratch } from '@graft/scratch';
+import { plugin as superglue } from '@graft/superglue';
+import { plugin as text } from '@graft/text';
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT } from '../../support';
+
+const EXAMPLES = join(ROOT, 'examples');
+/** Parts of other configs, no experiments of their own. */
+const PARTS = ['quickstart/base.yaml', 'quickstart/sizes.yaml'];
+
+/** Configs of `graft evaluate`. */
+const EVALUATIONS = ['quickstart/superglue.yaml', 'superglue.yaml'];
+const plugins = [gemma, scratch, objectives, optimizers, text, superglue];
+
+const files = [EXAMPLES, join(EXAMPLES, 'quickstart')]
+  .flatMap((folder) => readdirSync(folder).map((name) => join(folder, name)))
+  .map((file) => file.slice(EXAMPLES.length + 1))
+  .filter((name) => name.endsWith('.yaml') && !PARTS.includes(name));
+
+describe('the configs of examples/', () => {
+  it('are there', () => {
+    expect(files.length).toBeGreaterThanOrEqual(10);
+  });
+
+  it.each(files)('%s is a config that every schema takes', async (name) => {
+    const load = EVALUATIONS.includes(name) ? loadEvaluationConfig : loadConfig;
+    const { config } = await load({ file: join(EXAMPLES, name), plugins });
+    expect(config.name).toMatch(/^[\w-]+$/);
+    if (EVALUATIONS.includes(name)) expect(config.evaluators).not.toEqual([]);
+    else expect(config.train!.steps).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,69 @@
+import { CheckpointReader } from '@graft/checkpoint';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../support';
+import { fixture, graft, graftSucceeds, runFolderOf, trajectoryConfig, write } from '../support/graft';
+
+const folder = temporaryFolder();
+let checkpoints: string;
+
+beforeAll(async () => {
+  const config = write(
+    join(folder, 'run.yaml'),
+    `${trajectoryConfig().replace(/train: .*/, 'train: { steps: 4, checkpointEvery: 1, keepCheckpoints: 3 }')}\nruns: ${folder}/runs\nengine: graph\n`,
+  );
+  checkpoints = join(runFolderOf(await graftSucceeds(['run', config], folder)), 'checkpoints');
+});
+
+test('the newest checkpoints of a run become their mean, which loads like any other', async () => {
+  const out = join(folder, 'mean');
+  const { stdout } = await graftSucceeds(
+    ['average', '--run', join(folder, 'runs', 'trajectory'), '--last', '2', '--out', out],
+    folder,
+  );
+  expect(stdout).toBe(`${out}\n`);
+  const readers = await Promise.all(
+    [join(checkpoints, 'step-3'), join(checkpoints, 'step-4'), out].map((path) => CheckpointReader.open(path)),
+  );
+  const [third, fourth, mean] = readers;
+  expect([...mean.tensors.keys()]).toEqual([...fourth.tensors.keys()]);
+  let moved = 0;
+  for (const name of mean.tensors.keys()) {
+    const [a, b, m] = [await third.readFloat32(name), await fourth.readFloat32(name), await mean.readFloat32(name)];
+    m.forEach((value, i) => expect(value).toBe(Math.fround((a[i] + b[i]) / 2)));
+    moved += Number(a.some((value, i) => value !== b[i]));
+  }
+  expect(moved).toBeGreaterThan(0);
+  await Promise.all(readers.map((reader) => reader.close()));
+  expect((await graftSucceeds(['inspect', out], folder)).stdout).toContain('encoder');
+});
+
+test('folders may be named one by one', async () => {
+  const out = join(folder, 'mean-of-folders');
+  const folders = [2, 3, 4].map((step) => join(checkpoints, `step-${step}`));
+  await graftSucceeds(['average', ...folders, '--out', out], folder);
+  expect(existsSync(join(out, 'model.safetensors'))).toBe(true);
+});
+
+test.each<[string, (out: string) => string[], RegExp]>([
+  [
+    'too few',
+    (out) => ['--run', 'runs/trajectory', '--last', '9', '--out', out],
+    /holds 3 checkpoints \(step-2, step-3, step-4\), but 9 were asked for/,
+  ],
+  ['no run', (out) => ['--run', 'nowhere', '--out', out], /nowhere is no run/],
+  ['nothing', (out) => ['--out', out], /Name either checkpoint folders or --run/],
+  [
+    'other models',
+    (out) => [join(checkpoints, 'step-4'), fixture('gemma2-tiny'), '--out', out],
+    /cannot be averaged: "[a-z_]+" in config\.json is/,
+  ],
+  ['one folder', (out) => ['runs/x', '--out', out], /One checkpoint, runs\/x, has no mean but itself/],
+])('%s is a sentence, exit 2, and nothing written', async (name, args, message) => {
+  const out = join(folder, `out-${name}`);
+  const { status, stderr } = await graft(['average', ...args(out)], folder);
+  expect(status).toBe(2);
+  expect(stderr).toMatch(message);
+  expect(stderr).not.toMatch(/ {4}at /);
+  expect(existsSync(out)).toBe(false);
+});

@@ -1,0 +1,140 @@
+import { findNativeLibrary } from '@graft/engine';
+import { readdirSync, realpathSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { temporaryFolder } from '../../support';
+import {
+  fixture,
+  graft,
+  graftSucceeds,
+  metricsReach,
+  readJson,
+  readMetrics,
+  runFolderOf,
+  startGraft,
+  trajectoryConfig,
+  write,
+  type MetricsLine,
+} from '../support/graft';
+
+const folder = temporaryFolder();
+const expected = readJson<{ loss: number[]; grad_norm_before_clip: number[] }>(
+  fixture('train-trajectory', 'expected.json'),
+);
+
+const losses = (lines: readonly MetricsLine[]): number[] => lines.map(({ loss }) => loss);
+
+const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
+
+/** Long enough to be caught in the middle: the ten batches over and over would end, so the text is a pattern of bytes. */
+const LONG_STEPS = 400;
+let engine: string;
+const longConfig = (name: string): string => `name: ${name}
+model:
+  vocabularySize: 260
+  encoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+  decoder: { layers: 1, hidden: 16, feedForward: 32, heads: 2 }
+initializer: { use: scratch }
+objective: { use: prefix-lm, padToMultipleOf: 8 }
+dataset: { use: text, files: [text.txt], tokenizer: bytes, lengthTokens: 32 }
+optimizer: { use: adamw, learningRate: 0.001 }
+train: { steps: ${LONG_STEPS}, batchSize: 2, checkpointEvery: 20 }
+engine: ${engine}
+`;
+
+describe('a run of the published trajectory', () => {
+  const config = write(join(folder, 'trajectory.yaml'), trajectoryConfig());
+  let run: string;
+
+  beforeAll(async () => {
+    const outcome = await graftSucceeds(['run', config], folder);
+    run = runFolderOf(outcome);
+    expect(outcome.stdout).toBe(`${run}\n`);
+  });
+
+  it('has the published losses and gradient norms', () => {
+    const lines = readMetrics(run);
+    expect(lines.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+    lines.forEach((line, i) => {
+      expect(Math.abs(line.loss - expected.loss[i])).toBeLessThan(1e-4);
+      expect(Math.abs(line.gradNorm / expected.grad_norm_before_clip[i] - 1)).toBeLessThan(1e-4);
+      expect(line.learningRate).toBe(0.001);
+      expect(line.tokensPerSecond).toBeGreaterThan(0);
+    });
+  });
+
+  it('says which steps were compiled, and how long that took', () => {
+    const lines = readMetrics(run);
+    expect(lines.filter(({ compileSeconds }) => compileSeconds !== undefined).map(({ step }) => step)).toEqual([1]);
+    expect(lines[0].compileSeconds).toBeGreaterThan(0);
+  });
+
+  it('leaves a run folder that tools can read', () => {
+    expect(realpathSync(runOf('trajectory'))).toBe(realpathSync(run));
+    expect(readJson(join(run, 'run.json'))).toMatchObject({ status: 'finished', steps: 10 });
+    const written = readJson<Record<string, unknown>>(join(run, 'config.json'));
+    expect(written).toMatchObject({
+      seed: 0,
+      schedule: { use: 'constant' },
+      train: { steps: 10, precision: 'float32' },
+    });
+    expect(readdirSync(join(run, 'checkpoints'))).toEqual(['step-10']);
+    expect(readdirSync(join(run, 'checkpoints', 'step-10'))).toEqual(
+      expect.arrayContaining(['config.json', 'model.safetensors']),
+    );
+  });
+
+  it('is not resumed when it is finished, and a changed config is not resumed at all', async () => {
+    const finished = await graft(['run', config, '--resume'], folder);
+    expect(finished).toMatchObject({ status: 2, stdout: '' });
+    expect(finished.stderr).toMatch(/^graft: Nothing to resume: .*finished/);
+  });
+});
+
+describe('a run that is stopped', () => {
+  // Not XLA: five short runs would spend their time compiling.
+  beforeAll(async () => {
+    engine = (await findNativeLibrary()) ? 'graph' : 'portable';
+  });
+  write(join(folder, 'text.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(800));
+  let whole: MetricsLine[];
+
+  beforeAll(async () => {
+    write(join(folder, 'whole.yaml'), longConfig('whole'));
+    whole = readMetrics(runFolderOf(await graftSucceeds(['run', 'whole.yaml'], folder)));
+    expect(whole).toHaveLength(LONG_STEPS);
+  });
+
+  it('saves on Ctrl-C, exits with 130, and goes on with --resume as if nothing had been', async () => {
+    write(join(folder, 'stopped.yaml'), longConfig('stopped'));
+    const { child, done } = startGraft(['run', 'stopped.yaml'], folder);
+    await metricsReach(runOf('stopped'), 5);
+    child.kill('SIGINT');
+    const stopped = await done;
+    expect(stopped.status).toBe(130);
+    const run = runFolderOf(stopped);
+    const { status, steps } = readJson<{ status: string; steps: number }>(join(run, 'run.json'));
+    expect(status).toBe('interrupted');
+    expect(steps).toBeLessThan(LONG_STEPS);
+    expect(readdirSync(join(run, 'checkpoints'))).toContain(`step-${steps}`);
+
+    const resumed = await graftSucceeds(['run', 'stopped.yaml', '--resume'], folder);
+    expect(runFolderOf(resumed)).toBe(run);
+    expect(losses(readMetrics(run))).toEqual(losses(whole));
+  });
+
+  it('goes on from the last checkpoint after SIGKILL, and gives the same losses', async () => {
+    write(join(folder, 'killed.yaml'), longConfig('killed'));
+    const { child, done } = startGraft(['run', 'killed.yaml'], folder);
+    await metricsReach(runOf('killed'), 30);
+    child.kill('SIGKILL');
+    expect((await done).status).toBeNull();
+    const run = realpathSync(runOf('killed'));
+    expect(readMetrics(run).length).toBeLessThan(LONG_STEPS);
+    const id = run.split('/').pop()!;
+
+    const resumed = await graftSucceeds(['run', 'killed.yaml', '--resume', id], folder);
+    expect(realpathSync(runFolderOf(resumed))).toBe(run);
+    expect(losses(readMetrics(run))).toEqual(losses(whole));
+    rmSync(join(folder, 'runs'), { recursive: true });
+  });
+});
