@@ -27,5 +27,6 @@ export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';
 export { isProcess } from './process-id';
 export { onThreadEnd } from './threads';
+export { elementCount } from './shape';
 export { cutText, formatSize, shortened } from './text';
 export * from './files';

@@ -4,6 +4,7 @@ import type { GraftBackend } from './native/backend';
 import type { KoffiBinding } from './native/binding';
 import { TF } from './native/dtypes';
 import { tf } from './tf';
+import { elementCount } from './shape';
 
 /** Of a tensor to be made. */
 export interface PiecewiseTensor {
@@ -55,7 +56,7 @@ export async function tensorOfPieces(
   { shape, dtype }: PiecewiseTensor,
   pieces: AsyncIterable<Float32Array | Int32Array>,
 ): Promise<tf.Tensor> {
-  const size = tf.util.sizeFromShape([...shape]);
+  const size = elementCount(shape);
   const { place, finish, abandon } = begin({ shape, dtype }, size);
   try {
     let done = 0;

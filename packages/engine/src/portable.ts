@@ -4,6 +4,7 @@ import { checked } from './kernels/portable-checks';
 import { portableHashedWords } from './kernels/hashed';
 import { portableRandomKernels } from './kernels/random';
 import { reducedAxes } from './kernels/reduced-axes';
+import { elementCount } from './shape';
 
 /** A kernel of tfjs's JavaScript backend run for the wasm one: values are copied across, the result is correct, and slower. */
 function borrowed(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
@@ -52,7 +53,7 @@ const segmentSum: tf.KernelConfig = {
     const values = store.readSync(x.dataId) as Float32Array | Int32Array;
     const ids = store.readSync(segmentIds.dataId) as Int32Array;
     const shape = [numSegments, ...x.shape.slice(segmentIds.shape.length)];
-    const width = tf.util.sizeFromShape(shape.slice(1));
+    const width = elementCount(shape.slice(1));
     const sums = x.dtype === 'int32' ? new Int32Array(numSegments * width) : new Float32Array(numSegments * width);
     ids.forEach((segment, row) => {
       if (segment < 0 || segment >= numSegments) return;
@@ -69,11 +70,11 @@ function ofNothing(kernel: tf.KernelConfig): tf.KernelConfig {
   const value = OF_NOTHING[kernel.kernelName as keyof typeof OF_NOTHING];
   const kernelFunc: tf.KernelFunc = (call) => {
     const x = call.inputs.x!;
-    if (tf.util.sizeFromShape(x.shape) > 0) return kernel.kernelFunc(call);
+    if (elementCount(x.shape) > 0) return kernel.kernelFunc(call);
     const { keepDims } = call.attrs as { keepDims: boolean };
     const axes = reducedAxes(call.attrs, x.shape);
     const shape = x.shape.flatMap((size, i) => (!axes.includes(i) ? [size] : keepDims ? [1] : []));
-    const values = tf.util.getTypedArrayFromDType(x.dtype as 'float32', tf.util.sizeFromShape(shape)).fill(value);
+    const values = tf.util.getTypedArrayFromDType(x.dtype as 'float32', elementCount(shape)).fill(value);
     return { dataId: (call.backend as tf.KernelBackend).write(values, shape, x.dtype), shape, dtype: x.dtype };
   };
   return { ...kernel, kernelFunc };

@@ -2,6 +2,7 @@ import { EngineError } from './errors';
 import { HASHED_WORDS } from './kernels/hashed';
 import { RANDOM_KERNELS } from './kernels/random';
 import { tf } from './tf';
+import { elementCount } from './shape';
 
 /**
  * A key: int32 [2], or [3] with a row (`random.atRow`). The same key and shape give the same numbers, eagerly, compiled and on
@@ -45,7 +46,7 @@ const keysFrom = (key: RandomKey, first: tf.Tensor1D, count: number): tf.Tensor 
 /** int32 words [..shape] of this many random bits, of the rows from the key's on; of a key without one, from the first. */
 function wordsByRow(key: RandomKey, shape: readonly number[], bits?: number): tf.Tensor {
   const [rows = 1, ...rest] = shape;
-  return tf.reshape(hashed(wordsOf(key), rowOf(key), [rows, tf.util.sizeFromShape(rest)], bits), [...shape]);
+  return tf.reshape(hashed(wordsOf(key), rowOf(key), [rows, elementCount(rest)], bits), [...shape]);
 }
 
 /** float32 in [0, 1). */

@@ -1,4 +1,4 @@
-import { CheckpointError, cutText, shortened } from '@graft/engine';
+import { elementCount, CheckpointError, cutText, shortened } from '@graft/engine';
 import { isStoredDtype, STORED_DTYPES, storedWidth, type StoredDtype } from './dtypes';
 import { malformed } from './problems';
 import { keysInOrder } from '../json/key-order';
@@ -33,7 +33,7 @@ const METADATA = '__metadata__';
 
 /** Bytes that a tensor takes in a file. */
 export function sourceBytes({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'shape'>): number {
-  return shape.reduce((product, size) => product * size, storedWidth(dtype));
+  return elementCount(shape) * storedWidth(dtype);
 }
 
 /** `F32 [2, 3]` */

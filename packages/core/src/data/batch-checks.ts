@@ -1,4 +1,4 @@
-import { DataError } from '@graft/engine';
+import { elementCount, DataError } from '@graft/engine';
 import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
@@ -42,7 +42,7 @@ export function checkFields(fields: HostFields, specs: readonly FieldSpec[], whe
         code: 'data.dtype',
       });
     }
-    const size = array.shape.reduce((product, length) => product * length, 1);
+    const size = elementCount(array.shape);
     if (size !== array.values.length) {
       throw new DataError(
         `${where}: field "${name}" has shape [${array.shape.join(', ')}], but ${array.values.length} values.`,

@@ -1,4 +1,4 @@
-import { tf, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { elementCount, tf, type TensorSpec, type WorkerGroup } from '@graft/engine';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 
 /** A tensor of the optimizer's state, and the workers that keep it. */
@@ -21,7 +21,7 @@ export function shareOut(
     const loads = new Array<number>(count).fill(0);
     const sized = parameters
       .filter(({ name }) => isTrained(name) === trained)
-      .map(({ name, shape }) => ({ name, size: tf.util.sizeFromShape([...shape]) }))
+      .map(({ name, shape }) => ({ name, size: elementCount(shape) }))
       .sort((a, b) => b.size - a.size);
     for (const { name, size } of sized) {
       const owner = loads.indexOf(Math.min(...loads));

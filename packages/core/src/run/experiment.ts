@@ -1,5 +1,13 @@
 import { recordFile } from '@graft/checkpoint';
-import { ConfigError, openEngine, UsageError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import {
+  elementCount,
+  ConfigError,
+  openEngine,
+  UsageError,
+  type Engine,
+  type TensorSpec,
+  type WorkerGroup,
+} from '@graft/engine';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory, type ComponentFactory } from '../components/factory';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
@@ -244,7 +252,7 @@ function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig
 /** How much of the optimizer's state this worker keeps. */
 function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
   const bytes = (tensors: readonly TensorSpec[]): number =>
-    tensors.reduce((sum, { shape }) => sum + 4 * shape.reduce((product, size) => product * size, 1), 0);
+    tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
   return `${bytes(Object.values(own)).toLocaleString('en')} of ${bytes(all).toLocaleString('en')} bytes here`;
 }
 

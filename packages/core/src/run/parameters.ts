@@ -1,4 +1,4 @@
-import { GraftError, type tf } from '@graft/engine';
+import { elementCount, GraftError, type tf } from '@graft/engine';
 import { failedComponent } from '../components/calls';
 import type { Initializer, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random/streams';
@@ -6,7 +6,7 @@ import type { RandomStream } from '../random/streams';
 const LISTED_PROBLEMS = 5;
 
 export function countParameters(model: Model): number {
-  return model.parameters.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 /**

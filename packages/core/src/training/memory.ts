@@ -1,4 +1,4 @@
-import { EngineError, type tf } from '@graft/engine';
+import { elementCount, EngineError, type tf } from '@graft/engine';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';
@@ -26,7 +26,7 @@ export function formatMemory(bytes: number): string {
 }
 
 const bytesOf = (shapes: readonly (readonly number[])[]): number =>
-  4 * shapes.reduce((sum, shape) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  4 * shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 
 /**
  * A warning before anything is loaded, where parameters and gradients alone will not fit; undefined where they do. Bytes from

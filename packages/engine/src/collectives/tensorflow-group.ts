@@ -8,6 +8,7 @@ import { ChannelGroup } from './channel-group';
 import type { ControlChannel } from './control/channel';
 import { OrderedQueue } from './ordered-queue';
 import type { TensorSpec } from './types';
+import { elementCount } from '../shape';
 
 /** Collective operations under way at a time: one travels while another is packed. Each takes one of Node's four threads. */
 const AT_A_TIME = 2;
@@ -213,7 +214,7 @@ export class TensorFlowGroup extends ChannelGroup {
 
   private buckets(specs: readonly TensorSpec[]): Bucket[] {
     return planBuckets(
-      specs.map(({ shape }) => tf.util.sizeFromShape([...shape])),
+      specs.map(({ shape }) => elementCount(shape)),
       this.bucketElements,
       specs.map(({ dtype }) => dtype),
     );
@@ -261,7 +262,7 @@ function unpack(vector: tf.Tensor, { members }: Bucket, specs: readonly TensorSp
       : tf
           .split(
             vector,
-            shapes.map((shape) => tf.util.sizeFromShape(shape)),
+            shapes.map((shape) => elementCount(shape)),
           )
           .map((part, i) => part.reshape(shapes[i])),
   );

@@ -1,8 +1,9 @@
 /** Shapes: N batch and heads, r rows of a head, P terms of a sum in all, C width, G groups of terms. */
 import type { KoffiBinding } from '../native/binding';
-import { tf } from '../tf';
+import type { tf } from '../tf';
 import { currentPrecision, isTracedForXla } from '../precision';
 import { FLOAT, OperationChain } from './chain';
+import { elementCount } from '../shape';
 
 /** By the rows of a head: terms in one sum, and the sizes of stored matrices for which they pay (`test/bench/forms.mjs attention`). */
 const KINDS = new Map([
@@ -59,7 +60,7 @@ export function fewQueries(
   const [rows, depth] = a.shape.slice(-2);
   const width = b.shape.at(-1)!;
   if (a.shape.slice(0, -2).join() !== outer.join()) return undefined;
-  const sizes = { batch: tf.util.sizeFromShape(outer), rows, depth, width };
+  const sizes = { batch: elementCount(outer), rows, depth, width };
   const terms = termsOf(sizes);
   if (terms === undefined) return undefined;
   const chain = new OperationChain(binding);

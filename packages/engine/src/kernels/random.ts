@@ -2,8 +2,9 @@ import type { GraftBackend } from '../native/backend';
 import type { KoffiBinding } from '../native/binding';
 import { TF } from '../native/dtypes';
 import type { OpAttribute } from '../native/runtime';
-import { tf } from '../tf';
+import type { tf } from '../tf';
 import { philoxBits } from './philox';
+import { elementCount } from '../shape';
 
 /** Names of the two kernels behind `random`; every backend registers both. Input `key` int32 [2], attribute `shape`. */
 export const RANDOM_KERNELS = {
@@ -93,7 +94,7 @@ export function portableRandomKernels(backendName: string): tf.KernelConfig[] {
       const { shape } = attrs as unknown as { shape: number[] };
       const store = backend as tf.KernelBackend;
       const [low, high] = store.readSync(key.dataId) as Int32Array;
-      const bits = philoxBits([low & POSITIVE, high & POSITIVE], tf.util.sizeFromShape(shape));
+      const bits = philoxBits([low & POSITIVE, high & POSITIVE], elementCount(shape));
       if (kernelName === RANDOM_KERNELS.bits) {
         const values = new Int32Array(bits.buffer);
         return { dataId: store.write(values, shape, 'int32'), shape, dtype: 'int32' };

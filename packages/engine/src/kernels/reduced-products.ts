@@ -1,9 +1,9 @@
 import type { KoffiBinding } from '../native/binding';
 import { TF } from '../native/dtypes';
-import { tf } from '../tf';
 import type { OperationNode, Value } from '../trace/program';
 import type { Tracer } from '../trace/tracer';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
+import { elementCount } from '../shape';
 
 /** Parts whose products are put together before the reduction proper (`node test/bench/forms.mjs sums`). */
 const PARTS = 4;
@@ -37,7 +37,7 @@ export function reducedProduct(
   if (producer.kind !== 'operation' || dtype !== TF.FLOAT) return undefined;
   if (producer.op !== 'Mul' && producer.op !== 'Square') return undefined;
   const axis = axes.find((candidate) => shape[candidate] % PARTS === 0);
-  if (axis === undefined || tf.util.sizeFromShape([...shape]) < MANY) return undefined;
+  if (axis === undefined || elementCount(shape) < MANY) return undefined;
 
   const chain = new OperationChain(binding);
   const idOf = (value: Value): number => chain.keep(binding.addValue(value, tracer).id);

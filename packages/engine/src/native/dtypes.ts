@@ -46,12 +46,6 @@ export function dtypeName(dtype: number): string {
   return NAMES[dtype] ?? `dtype ${dtype}`;
 }
 
-export function elementCount(shape: readonly number[]): number {
-  let count = 1;
-  for (const size of shape) count *= size;
-  return count;
-}
-
 export function int64Array(values: readonly number[]): BigInt64Array {
   const result = new BigInt64Array(values.length);
   for (let i = 0; i < values.length; i++) result[i] = BigInt(values[i]);

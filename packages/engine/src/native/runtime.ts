@@ -10,7 +10,8 @@ import {
   type TensorFlowApi,
 } from './api';
 import { LargePages } from './large-pages';
-import { dtypeBytes, dtypeName, elementCount, int64Array } from './dtypes';
+import { elementCount } from '../shape';
+import { dtypeBytes, dtypeName, int64Array } from './dtypes';
 import { outOfMemory, tensorFlowError, unsupportedAttribute } from './native-errors';
 
 /** One attribute of an operation, in the shape that tfjs-node's kernels use. */

@@ -1,4 +1,5 @@
-import { dtypeBytes, elementCount } from '../native/dtypes';
+import { dtypeBytes } from '../native/dtypes';
+import { elementCount } from '../shape';
 import type { Producer, Program, Value, ValueType } from './program';
 
 /** Operations whose result is their first input's memory, seen otherwise or with a part of it written over. */

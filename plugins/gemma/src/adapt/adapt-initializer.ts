@@ -11,7 +11,7 @@ import {
   type ParameterSpec,
   type RandomStream,
 } from '@graft/core';
-import { tf } from '@graft/engine';
+import { elementCount, tf } from '@graft/engine';
 import { z } from 'zod';
 import { DEFAULT_STD } from './adapt-checkpoint';
 import { CROSS_ATTENTION_CHOICES, CROSS_ATTENTION_NORMS } from './cross-attention';
@@ -143,7 +143,7 @@ async function taken(
 }
 
 async function drawn(draws: Draws, spec: ParameterSpec): Promise<Float32Array> {
-  const values = new Float32Array(spec.shape.reduce((product, size) => product * size, 1));
+  const values = new Float32Array(elementCount(spec.shape));
   let at = 0;
   for await (const chunk of normalChunks(draws, spec)) {
     values.set(chunk, at);

@@ -1,3 +1,4 @@
+import { elementCount } from '@graft/engine';
 import { CheckpointReader } from '@graft/checkpoint';
 import { resolve } from 'node:path';
 import {
@@ -277,7 +278,7 @@ export async function* normalChunks(
   { pool, random, std }: Draws,
   { name, shape, initial }: Pick<ParameterSpec, 'name' | 'shape' | 'initial'>,
 ): AsyncGenerator<Float32Array> {
-  const length = shape.reduce((product, size) => product * size, 1);
+  const length = elementCount(shape);
   if (initial === 'normal') yield* pool.draw(random.fork(name), length, std);
   else yield new Float32Array(length);
 }

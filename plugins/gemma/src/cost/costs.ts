@@ -1,3 +1,4 @@
+import { elementCount } from '@graft/engine';
 import type { AnyGemmaConfig } from '../model/config';
 import { forwardFlops, type BatchShape } from './flops';
 import { outputName, parameterSpecs } from '../model/parameters';
@@ -26,7 +27,7 @@ export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths'
   const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
   const tables = { encoder: 0, decoder: 0, output: 0 };
   for (const { name, shape, group } of parameterSpecs(config)) {
-    const count = shape.reduce((product, size) => product * size, 1);
+    const count = elementCount(shape);
     sums[group] += count;
     if (name === outputName(config.kind)) tables.output += count;
     else if (group === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;

@@ -1,3 +1,4 @@
+import { elementCount } from '@graft/engine';
 import type { ParameterGroup, ParameterSpec } from '@graft/core';
 import type { AnyGemmaConfig, SideConfig } from './config';
 
@@ -134,5 +135,5 @@ function range(length: number): number[] {
 
 /** Parameters in all, as the published totals count them (tied tensors once). */
 export function parameterCount(specs_: readonly ParameterSpec[]): number {
-  return specs_.reduce((sum, { shape }) => sum + shape.reduce((product, size) => product * size, 1), 0);
+  return specs_.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }

@@ -1,5 +1,6 @@
 /** What passes between the loop's thread and those that read data. */
 import {
+  elementCount,
   CheckpointError,
   ConfigError,
   DataError,
@@ -107,7 +108,7 @@ export function unpackItems({ items, memory, ...rest }: PackedItems): ItemBatch 
   const unpacked = items.map((layout): HostFields =>
     Object.fromEntries(
       layout.map(({ name, dtype, shape }) => {
-        const length = shape.reduce((product, size) => product * size, 1);
+        const length = elementCount(shape);
         const values = new (dtype === 'int32' ? Int32Array : Float32Array)(memory, 4 * at, length);
         at += length;
         return [name, { dtype, shape, values }];

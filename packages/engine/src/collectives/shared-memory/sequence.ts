@@ -2,10 +2,11 @@ import { copyNative, type Pointer } from '../../native/api';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
 import type { Lent, Place, TensorMemory, Unfinished } from './tensor-memory';
+import { elementCount } from '../../shape';
 
 const ELEMENT_BYTES = 4;
 
-export const bytesOf = ({ shape }: TensorSpec): number => ELEMENT_BYTES * tf.util.sizeFromShape([...shape]);
+export const bytesOf = ({ shape }: TensorSpec): number => ELEMENT_BYTES * elementCount(shape);
 export const totalBytes = (specs: readonly TensorSpec[]): number => specs.reduce((sum, spec) => sum + bytesOf(spec), 0);
 
 const at = (place: Place, offset: number): Place =>

@@ -3,6 +3,7 @@ import type { NativeSide } from '../../jit/jit';
 import type { Pointer } from '../../native/api';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
+import { elementCount } from '../../shape';
 
 /** Where values lie: an address of native memory, or memory of JavaScript's. */
 export type Place = Pointer | Uint8Array;
@@ -55,7 +56,7 @@ export function portableTensorMemory(): TensorMemory {
       return { place: new Uint8Array(buffer, byteOffset, byteLength), release: () => undefined };
     },
     begin: ({ shape, dtype }) => {
-      const length = tf.util.sizeFromShape([...shape]);
+      const length = elementCount(shape);
       const values = dtype === 'int32' ? new Int32Array(length) : new Float32Array(length);
       return {
         place: new Uint8Array(values.buffer),
