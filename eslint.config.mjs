@@ -1,10 +1,17 @@
 import js from '@eslint/js';
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
+import { wordRule } from './scripts/words.mjs';
 
 export default defineConfig(
   { ignores: ['**/dist/**', '**/node_modules/**', '**/runs/**', 'test/golden/fixtures/**', 'coverage/**'] },
   js.configs.recommended,
+  {
+    // Comments and test names in plain English; `node scripts/words.mjs` checks markdown and YAML.
+    files: ['**/*.{ts,js,cjs,mjs}'],
+    plugins: { graft: { rules: { words: wordRule } } },
+    rules: { 'graft/words': 'error' },
+  },
   {
     files: ['**/*.ts'],
     extends: [tseslint.configs.recommendedTypeChecked],

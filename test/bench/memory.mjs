@@ -106,7 +106,7 @@ async function steps(count) {
 }
 await steps(1);
 const compiling = status('VmHWM');
-// From here on the kernel counts the peak anew: steps, without what compiling needed and gave back.
+// From here on the kernel counts the peak again: steps, without what compiling needed and gave back.
 writeFileSync('/proc/self/clear_refs', '5');
 await steps(3);
 const peak = status('VmHWM');

@@ -1,5 +1,5 @@
 // What strangers at the control channel cost a run: node test/bench/strangers.mjs [--steps 1500] [--strangers 500]
-//   A small run with --local-workers 2 by itself, and while so many strangers connect every half second and send junk.
+//   A small run with --local-workers 2 by itself, and while this many strangers connect every half second and send junk.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';

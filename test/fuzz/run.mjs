@@ -2,7 +2,7 @@
 // crashes, hangs, takes too much memory, fails with an error that is not one clear sentence, or takes what it should refuse.
 //   [target ...]   Default: all.
 //   --minutes N    in all, shared by the targets. Default: 10.
-//   --inputs N     so many inputs a target instead, whatever time they take
+//   --inputs N     N inputs per target instead, whatever time they take
 //   --seed S       Default: the time.
 //   --case FOLDER  runs one saved input again
 //   --list         prints the targets

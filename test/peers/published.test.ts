@@ -58,7 +58,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     return (await readHostTensors(said)).logits;
   }
 
-  /** Largest difference of the two implementations' logits at positions that are no padding. */
+  /** Largest difference of the two implementations' logits at positions that are not padding. */
   async function difference(folder: string, inputs: HostFields, seen: HostArray): Promise<number> {
     const theirs = await publishedLogits(folder, inputs);
     const loaded = await loadModel(folder, { encoderWindow: 'inclusive' });

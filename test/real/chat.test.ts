@@ -29,7 +29,7 @@ const START: Readonly<Record<RealTokenizer, string>> = {
     '<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nWhat is 2+2?<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n',
   qwen3: '<|im_start|>user\n  What is 2+2?\n<|im_end|>\n<|im_start|>assistant\n',
 };
-/** Tokens that are no part of tokenizer_config.json's three, where it names none of a kind. */
+/** Tokens that are not among tokenizer_config.json's three, where it names none of a kind. */
 const NAMED: Readonly<Partial<Record<RealTokenizer, object>>> = {
   llama3: { padToken: '<|end_of_text|>' },
   qwen3: { bosToken: '<|endoftext|>' },

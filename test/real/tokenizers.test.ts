@@ -78,7 +78,7 @@ for (const name of ['gemma2', 'gemma3'] as const)
       expect(found[0]).toEqual({ id: first, token: '<unused0>', kind: 'unused' });
     });
 
-    it('give sentinels and mode tokens that are no words', () => {
+    it('give sentinels and mode tokens that are not words', () => {
       const special = { pad: 0, start: 2, eos: [1] };
       const model = {
         kind: 'encoder-decoder',

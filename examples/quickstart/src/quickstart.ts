@@ -42,7 +42,7 @@ export interface QuickstartOptions {
 export interface QuickstartResult {
   /** Held-out loss of PrefixLM at the end, nats a target token (a byte), by stage. */
   readonly losses: Readonly<Partial<Record<StageName, number>>>;
-  /** Accuracies on the made tasks, by stage. */
+  /** Accuracies on the synthetic tasks, by stage. */
   readonly superglue: Readonly<Partial<Record<StageName, Readonly<Record<string, number>>>>>;
   /** The HTML page. */
   readonly report: string;
@@ -123,7 +123,7 @@ interface Evaluated {
   readonly folders: readonly string[];
 }
 
-/** Fine-tunes the models of some stages on the made tasks. undefined: Ctrl-C ended it. */
+/** Fine-tunes the models of some stages on the synthetic tasks. undefined: Ctrl-C ended it. */
 async function evaluateModels(job: Job): Promise<Evaluated | undefined> {
   const { engine, logger, signal } = job;
   const columns: { stage: StageName; title: string; metrics: Readonly<Record<string, number>> }[] = [];

@@ -58,7 +58,7 @@ export const STAGES = {
 export const STAGE_NAMES = Object.keys(STAGES) as StageName[];
 
 export const SUPERGLUE_CONFIG = 'superglue.yaml';
-/** Whose models are fine-tuned on the made tasks. They are too easy to tell good encoders from better ones: one is enough. */
+/** Whose models are fine-tuned on the synthetic tasks, which are too easy to separate good encoders from better ones: one is enough. */
 export const SUPERGLUE_STAGES = ['adapted'] as const satisfies StageName[];
 export const MADE_ROWS = { seed: 0, trainRows: 240, valRows: 80 };
 

@@ -72,7 +72,7 @@ describe('Repetition', () => {
     evaluator.dispose();
   });
 
-  it('sees the same texts every time, as many as it is told, and leaves no tensor', async () => {
+  it('reads the same texts every time, as many as configured, and leaves no tensor', async () => {
     const source = dataset();
     const evaluator = new Repetition(engine, source, { ...options, texts: 2 });
     const table = chain({ 2: 5, 5: 5 });
@@ -84,7 +84,7 @@ describe('Repetition', () => {
     evaluator.dispose();
   });
 
-  it('stops when it is told to', async () => {
+  it('stops when it is asked to', async () => {
     const evaluator = new Repetition(engine, dataset(), options);
     const signal = AbortSignal.abort(new Error('stopped'));
     await expect(evaluator.evaluate({ ...context(chain({})), signal })).rejects.toThrow('stopped');

@@ -28,7 +28,7 @@ export const tokenMaskingOptions = z.strictObject({
   maskToken: z.int().nonnegative().default(4),
   /** Share of the probability that the label gives up to the whole vocabulary, from 0 (none) to below 1. */
   labelSmoothing: z.number().min(0).lt(1).default(0),
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
   padToMultipleOf: z.int().positive().default(32),
 });
 

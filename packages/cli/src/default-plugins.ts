@@ -1,4 +1,4 @@
-/** Loaded with every config, through the same door as anybody's plugin. */
+/** Loaded with every config, in the same way as anybody's plugin. */
 export const defaultPlugins: readonly string[] = [
   '@graft/gemma',
   '@graft/scratch',

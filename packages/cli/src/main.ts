@@ -10,7 +10,7 @@ const UNFINISHED = `graft: the process ended before the command was done.
 Something called process.exit, or waits for what never comes: a plugin's promise that is never resolved, for one.
 `;
 
-/** A reader that went away (`graft inspect … | head`), or a terminal that was closed, is no failure, and must not cost a run its checkpoint. */
+/** A reader that went away (`graft inspect … | head`), or a closed terminal, is not a failure, and must not cost a run its checkpoint. */
 for (const stream of [process.stdout, process.stderr]) {
   stream.on('error', (error: NodeJS.ErrnoException) => {
     if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;

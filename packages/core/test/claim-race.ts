@@ -10,7 +10,7 @@ export interface RaceSettings {
   readonly processes: number;
   readonly rounds: number;
   readonly seed: number;
-  /** Processes claim at some instant within so many milliseconds, drawn for each. */
+  /** Processes claim at some instant within this many milliseconds, drawn for each. */
   readonly gapMs: number;
   /** Of the rounds, those whose owner is killed before the next one; the others give the run back. */
   readonly killEvery: number;

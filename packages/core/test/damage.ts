@@ -141,7 +141,7 @@ export class Victim {
     const value = toyConfig(join(root, 'runs'), {
       model: { use: 'linear', width },
       dataset: { use: 'points', width },
-      // So many parameters would run away at the toy's own rate.
+      // This many parameters would diverge at the toy's own rate.
       optimizer: { use: 'momentum', learningRate: 1e-5 },
       train: { steps: 6, batchSize: 1, checkpointEvery: 2, averageDecay: 0.9 },
     });

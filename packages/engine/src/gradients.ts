@@ -129,8 +129,8 @@ export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tenso
     const inputs = Object.fromEntries([tensor, ...others].map((value, i) => [i, value]));
     return (tf.engine().runKernel(BARRIER, inputs) as unknown as tf.Tensor[])[0];
   }
-  // XLA's CPU compiler forgets optimization barriers before it decides on an order. Nought times a number is not nought to
-  // it, for the number may not be finite; then nothing else is either.
+  // XLA's CPU compiler forgets optimization barriers before it decides on an order. It may not fold 0 * x to 0, since x
+  // may be non-finite, so the dependency survives; if x is non-finite, nothing else is finite either.
   const firsts = others
     .filter(({ size }) => size > 0)
     .map((other) => tf.cast(tf.slice(tf.reshape(other, [-1]), 0, 1), 'float32'));

@@ -18,7 +18,7 @@ test('a library of an unsupported version says which it is and what is needed', 
   expect(() => checkVersion('2.21.0', { folder: '/lib' })).not.toThrow();
 });
 
-test('files that are no library are refused in a sentence, even under auto', async () => {
+test('files that are not a library are rejected with a sentence, even under auto', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'graft-'));
   for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
     writeFileSync(join(folder, name), 'no library');

@@ -43,7 +43,7 @@ function hashed(words: RandomKey, row: tf.Tensor1D, shape: readonly [number, num
 const keysFrom = (key: RandomKey, first: tf.Tensor1D, count: number): tf.Tensor =>
   hashed(tf.add(wordsOf(key), tf.tensor1d([...KEYS], 'int32')), first, [count, 2]);
 
-/** int32 words [..shape] of so many random bits, of the rows from the key's on; of a key without one, from the first. */
+/** int32 words [..shape] of this many random bits, of the rows from the key's on; of a key without one, from the first. */
 function wordsByRow(key: RandomKey, shape: readonly number[], bits?: number): tf.Tensor {
   const [rows = 1, ...rest] = shape;
   return tf.reshape(hashed(wordsOf(key), rowOf(key), [rows, elementCount(rest)], bits), [...shape]);

@@ -15,7 +15,7 @@ export type Executor = 'eager' | 'xla' | 'graph' | 'mixed' | 'portable';
 export type Precision = 'float32' | 'bfloat16';
 
 /**
- * A tree of tensors: a tensor, an array of trees or a plain object of trees. Leaves that are no tensors (numbers, strings,
+ * A tree of tensors: a tensor, an array of trees or a plain object of trees. Leaves that are not tensors (numbers, strings,
  * booleans, null, undefined) are static: they belong to the key under which a trace is kept.
  */
 export type Tree =
@@ -93,7 +93,7 @@ export interface EngineOptions {
   /** Threads for one operation. Default: the cores. Read when the process loads the library for the first time. */
   threads?: number;
   /**
-   * Whether what XLA compiles is kept in Graft's cache for later processes. Compiling anew is spared, not tracing; see
+   * Whether what XLA compiles is kept in Graft's cache for later processes. This saves compiling again, not tracing; see
    * docs/engine.md for what it costs. Read when the process loads the library for the first time. Default false.
    */
   compileCache?: boolean;

@@ -79,7 +79,7 @@ test('grouped numbers become a column a group, and all of them are there folded 
   expect(row(page, 'b: cb').slice(0, 3)).toEqual(['b: cb', '0.25', '0.1']);
 });
 
-test('what differs in the configs is told; what does not, is not', () => {
+test('the page shows what differs in the configs, and nothing else of them', () => {
   const config = (rate: number): Record<string, unknown> => ({
     seed: 3,
     optimizer: { use: 'adamw', learningRate: rate },

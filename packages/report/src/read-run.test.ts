@@ -73,7 +73,7 @@ test.each([
   await expect(readRun(folder)).rejects.toThrow(`${join(folder, 'run.json')} ${problem}`);
 });
 
-test('a half-written line, a loss that is no number and a metric that comes late are no trouble', async () => {
+test('a half-written line, a loss that is not finite and a metric that comes late are accepted', async () => {
   const metrics = `${line(1, { loss: null })}${line(2, { extra: 7 })}{"step": 3, "lo`;
   const { training } = await readRun(runFolder({ metrics }));
   expect(training.find(({ metric }) => metric === 'loss')!.values).toEqual([null, 2]);
@@ -94,7 +94,7 @@ test('a long run is thinned, and its spike stays', async () => {
   expect(loss.steps.at(-1)).toBe(12_000);
 });
 
-test('what is no run is told with what was expected', async () => {
+test('what is not a run is reported with what was expected', async () => {
   const folder = temporaryFolder();
   await expect(readRun(folder)).rejects.toMatchObject({
     message: `${folder} is not a run: there is no run.json in it, nor in its "latest".`,
@@ -105,7 +105,7 @@ test('what is no run is told with what was expected', async () => {
   await expect(readRun(broken)).rejects.toThrow(/config\.json does not hold JSON/);
 });
 
-test('runs of one name are told apart by their ids', async () => {
+test('ids distinguish runs of one name', async () => {
   const runs = await Promise.all(
     [{ name: 'a' }, { name: 'b', id: 'x' }, { name: 'b', id: 'y' }].map((record) => readRun(runFolder({ record }))),
   );

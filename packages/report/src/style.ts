@@ -1,4 +1,4 @@
-/** Okabe and Ito's colours, told apart by nearly everybody, black and yellow replaced for dark and light grounds. */
+/** Okabe and Ito's colours, which nearly everybody can distinguish, black and yellow replaced for dark and light grounds. */
 export const COLORS: readonly string[] = [
   '#0072b2',
   '#d55e00',

@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CallFailure, JsonServer, type ServerOptions } from './http';
 import { toTag, toTitle, toValue, type Metric, type Parameter } from './names';
 
-/** A run that the server has already, and what it was told of it. */
+/** A run that the server has already, and what it has received of it. */
 export interface KnownRun {
   readonly id: string;
   readonly parameters: ReadonlySet<string>;

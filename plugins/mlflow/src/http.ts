@@ -101,7 +101,7 @@ export class JsonServer {
   }
 
   private async send(request: object): Promise<AxiosResponse<unknown>> {
-    // axios's own limit begins anew with every byte.
+    // axios's own limit restarts with every byte.
     const limit = new AbortController();
     const end = (): void => limit.abort();
     const { timeoutSeconds, authorization } = this.options;

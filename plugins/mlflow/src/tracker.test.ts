@@ -213,7 +213,7 @@ test('a resumed run sends its own outbox too, with the times of then', async () 
   expect(readdirSync(info.folder)).toEqual([]);
 });
 
-test('a refusal is told in the words of the server, and not waited for', async () => {
+test('a refusal is reported in the words of the server, and not waited for', async () => {
   const fake = await listen();
   fake.before = async ({ path }) => (path === '/runs/log-batch' ? 400 : undefined);
   const warnings: string[] = [];

@@ -177,7 +177,7 @@ export class MlflowTracker implements Tracker {
   private queue(step: number, metrics: Readonly<Record<string, number>>): void {
     const timestamp = Date.now();
     for (const [name, value] of Object.entries(metrics)) {
-      // What is no number has no place in a curve, and JSON has no word for it.
+      // A value that is not finite has no place in a curve, and JSON cannot write it.
       if (name === 'step' || !Number.isFinite(value)) continue;
       const key = this.nameOf('metric', name);
       if (key === undefined) continue;
@@ -317,7 +317,7 @@ export class MlflowTracker implements Tracker {
   }
 
   private complain(error: unknown): void {
-    // What the end of the run breaks off is told by `finish`.
+    // `finish` reports what the end of the run breaks off.
     if (this.complained || this.client.aborted) return;
     this.complained = true;
     this.logger.warn(`MLflow at ${this.client.server}: ${reasonOf(error)}. The run goes on; sending is tried again.`);

@@ -59,7 +59,7 @@ const measure = async (components: ComponentFactory, options: object = {}): Prom
   });
 };
 
-it("measures the run's objective unless told another", async () => {
+it("measures the run's objective unless another is configured", async () => {
   const components = await factory({ objective: { use: 'causal-lm' } });
   expect((await measure(components)).loss).toBeCloseTo(Math.log(12), 5);
   await expect(measure(components, { objective: { use: 'prefix-lm' } })).rejects.toThrow('this model is decoder-only');

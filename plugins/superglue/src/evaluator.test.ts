@@ -154,7 +154,7 @@ test('rates for a model that has no dropout are refused', async () => {
   await expect(refused).rejects.toMatchObject({ code: 'superglue.no-dropout' });
 });
 
-test('stops when it is told to, and keeps what is done', async () => {
+test('stops when it is asked to, and keeps what is done', async () => {
   const run = temporaryFolder();
   const stop = new AbortController();
   const logger = { ...silentLogger(), info: () => stop.abort(new Error('enough')) } as unknown as Logger;

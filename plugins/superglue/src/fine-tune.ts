@@ -29,7 +29,7 @@ export interface Trial {
 export interface FineTuneSettings {
   /** Passes over the training examples. */
   readonly epochs: number;
-  /** Ends earlier after so many optimizer steps. */
+  /** Ends earlier, after this many optimizer steps. */
   readonly maxSteps?: number;
   readonly maxTokens: number;
   readonly precision?: Precision;

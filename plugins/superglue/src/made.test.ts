@@ -21,7 +21,7 @@ function features({ parts }: ClassificationExample): string[] {
   });
 }
 
-/** Naive Bayes with add-one smoothing: what can be told from words alone. */
+/** Naive Bayes with add-one smoothing: what words alone reveal. */
 function accuracyOfWords(train: ClassificationExample[], val: ClassificationExample[], classes: number): number {
   const counts = Array.from({ length: classes }, () => new Map<string, number>());
   const totals = new Array<number>(classes).fill(0);

@@ -13,7 +13,7 @@ export interface MadeBenchmarkOptions {
 }
 
 /**
- * Writes a made benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small model can
+ * Writes a synthetic benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small model can
  * learn. Classes are balanced, no example comes twice, the same seed gives the same files. The folder appears whole; one that
  * exists is an error.
  */

@@ -98,7 +98,7 @@ test('a system message, and another template', async () => {
   expect(stdout.trim()).toBe(words(greedy));
 });
 
-test('what a message spells out of the markup is told', async () => {
+test('markup that a message spells out is reported', async () => {
   const { stderr } = await graftSucceeds([...base, '--chat', '--prompt', 'a<stop>', '--max-new-tokens', '1'], folder);
   expect(stderr).toContain('A message spells out "<stop>", which the model reads as markup, not as text.');
 });

@@ -69,7 +69,7 @@ describe('graft forward', () => {
     }
   });
 
-  it('is strict about the encoder window unless told otherwise, and makes decoder inputs of labels', async () => {
+  it('is strict about the encoder window unless asked otherwise, and builds decoder inputs from labels', async () => {
     const out = join(folder, 'strict.safetensors');
     const model = fixture('t5gemma-tiny-balanced');
     const expected = await readHostTensors(join(model, 'expected.safetensors'));

@@ -40,7 +40,7 @@ test('its path is printed; without --out it stands in the folder of the run', as
   expect(existsSync(join(runs[0], 'report.html'))).toBe(true);
 });
 
-test('what is no run is one sentence, exit 2, and nothing is written', async () => {
+test('what is not a run is one sentence, exit 2, and nothing is written', async () => {
   const { status, stderr } = await graft(['report', runs[0], folder, '--out', join(folder, 'none.html')], folder);
   expect(status).toBe(2);
   expect(stderr).toContain(`${folder} is not a run`);

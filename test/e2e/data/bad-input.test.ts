@@ -65,7 +65,7 @@ describe('a checkpoint that is not what it says', () => {
     await expectAdaptRefuses(copy, /model\.norm\.weight/);
   });
 
-  it('is refused when its header is absurdly long, or is no JSON', async () => {
+  it('is rejected when its header is absurdly long, or is not JSON', async () => {
     const copy = copyOf(tiny, 'absurd');
     const file = join(copy, 'model.safetensors');
     write(file, Buffer.from([255, 255, 255, 255, 255, 255, 255, 127, 123, 125]));
@@ -157,8 +157,8 @@ describe('a config that cannot be run', () => {
     expectComplaint(outcome, outcome.status === 2 ? 2 : 1, /no-such-batches\.safetensors/);
   });
 
-  it('ends with an error at a loss that is no number, and leaves the checkpoints from before it', async () => {
-    // One weight that is no number makes every logit none from the first step on.
+  it('ends with an error at a loss that is not finite, and leaves the checkpoints from before it', async () => {
+    // One weight that is NaN makes every logit NaN from the first step on.
     const model = copyOf(fixture('t5gemma-tiny-balanced'), 'nan-weight');
     spoilOneWeight(join(model, 'model.safetensors'));
     const text = trajectoryConfig().replace(/path: .* }/, `path: ${model} }`);
@@ -183,7 +183,7 @@ function spoilOneWeight(file: string): void {
 }
 
 describe('data that end too early', () => {
-  it('are told of with the step', async () => {
+  it('are reported with the step', async () => {
     const batches = await readHostTensors(fixture('train-trajectory', 'batches.safetensors'));
     await writeHostTensors(
       join(folder, 'two.safetensors'),

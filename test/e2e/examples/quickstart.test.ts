@@ -34,7 +34,7 @@ describe('the quickstart', () => {
     expect(stdout).toMatch(/steps +adapted +unbalanced +UL2 +from scratch\n/);
     expect(stdout).toContain('What the model says, adapted:');
     expect(stdout).toContain(join(folder, 'runs', 'scratch'));
-    // The adapted model's encoder learns the made tasks: clearly above what naming one class would get.
+    // The adapted model's encoder learns the synthetic tasks: clearly better than always predicting one class.
     const evaluations = readJson<{ metrics: Record<string, number> }[]>(
       join(folder, 'runs', 'superglue-adapted', 'latest', 'evaluations.json'),
     );

@@ -16,7 +16,7 @@ import {
 
 const folder = temporaryFolder();
 
-// `before` hangs before the first item, `open` while the data set is made, `items` after so many; "loop" never gives the thread back.
+// `before` hangs before the first item, `open` while the data set is made, `items` after some of them; "loop" never gives the thread back.
 write(
   join(folder, 'plugin.cjs'),
   `${PLUGIN_HEAD}

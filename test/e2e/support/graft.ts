@@ -76,7 +76,7 @@ export function readMetrics(runFolder: string): MetricsLine[] {
     .map((line) => JSON.parse(line) as MetricsLine);
 }
 
-/** Waits for a run to have written so many lines of metrics. */
+/** Waits until a run has written this many lines of metrics. */
 export async function metricsReach(runFolder: string, lines: number): Promise<void> {
   const file = join(runFolder, 'metrics.jsonl');
   for (let waited = 0; waited < 1200; waited++) {

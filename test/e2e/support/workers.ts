@@ -1,6 +1,6 @@
 import { cacheFolder, findNativeLibrary, freeAddresses } from '@graft/engine';
 
-/** Addresses of this machine for so many workers, as `--workers` takes them. */
+/** Addresses of this machine for this many workers, as `--workers` takes them. */
 export const workerList = async (count: number): Promise<string> => (await freeAddresses(count)).join(',');
 
 export const hasNativeLibrary = async (): Promise<boolean> => (await findNativeLibrary()) !== undefined;

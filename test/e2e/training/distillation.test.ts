@@ -74,7 +74,7 @@ test('from a cache of all tokens: the losses and gradients of the teacher itself
   expect(perplexity).toBeCloseTo(Math.exp(loss), 6);
 });
 
-test('of few tokens: a divergence that is less, in a fraction of the room', async () => {
+test('of few tokens: a smaller divergence, in a fraction of the space', async () => {
   const small = ['--set', 'objective.distillation.cache=small'];
   await graftSucceeds(['teacher', 'cache', student, '--teacher', teacher, '--top-k', '8', ...small], folder);
   const { metrics } = await run(student, 'objective.distillation.cache=small');

@@ -39,7 +39,7 @@ beforeAll(async () => {
   expect(stdout).toBe(`${made}\n`);
 });
 
-test('the made benchmark has the files of the real one, and is not written over', async () => {
+test('the synthetic benchmark has the files of the real one, and is not overwritten', async () => {
   expect(readdirSync(made).sort()).toEqual(['BoolQ', 'CB', 'COPA', 'MultiRC', 'RTE', 'ReCoRD', 'WSC', 'WiC']);
   for (const task of readdirSync(made))
     expect(readdirSync(join(made, task)).sort()).toEqual(['train.jsonl', 'val.jsonl']);

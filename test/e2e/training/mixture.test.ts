@@ -37,7 +37,7 @@ runs: ${folder}/runs
 `,
 );
 
-/** The objective of each step, told by its metrics, with the loss. */
+/** The objective of each step, recognised by its metrics, with the loss. */
 const stepsOf = (run: string): string[] =>
   readMetrics(run).map((line) => {
     const own = Object.keys(line).filter((key) => key.startsWith('loss/'));

@@ -103,7 +103,7 @@ describe('workers on several hosts', () => {
     expect(local).toMatch(/--worker-secret-file belongs to --workers/);
   });
 
-  test('are told what they expose, once each, and leave no trace of their secret', async () => {
+  test('are warned of what they expose, once each, and leave no trace of their secret', async () => {
     const list = await workerList(2);
     const zero = worker(0, { list, name: 'told', environment: { GRAFT_WORKER_SECRET: `${CANARY}\n` } });
     const one = worker(1, { list, name: 'told' });
@@ -117,7 +117,7 @@ describe('workers on several hosts', () => {
     expect(readMetrics(runFolderOf(outcomes[0]))).toHaveLength(4);
   });
 
-  test('of which one has another secret: it ends with a sentence, and the others are told of it', async () => {
+  test('of which one has another secret: it ends with a sentence, and the others report it', async () => {
     const list = await workerList(2);
     const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '8'] });
     const environment = { GRAFT_WORKER_SECRET: 'another secret, as long' };

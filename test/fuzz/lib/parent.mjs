@@ -86,7 +86,7 @@ function runChild(args, message) {
 }
 
 /**
- * Fuzzes targets one after the other, each for so many inputs or so long. Gives for each the inputs tried, the seconds that
+ * Fuzzes targets one after the other, each for a number of inputs or a time. Gives for each the inputs tried, the seconds that
  * they took, and each mistake once: `{ signature, kind, message, index, times, folder }`; the input lies in that folder.
  */
 export async function* fuzzTargets(names, { seed, inputs = Infinity, milliseconds = Infinity }) {

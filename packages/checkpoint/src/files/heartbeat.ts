@@ -43,7 +43,7 @@ function startThread(): Worker {
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   });
-  // It alone shall not keep the process; without it, processes of this machine are told apart all the same.
+  // It alone shall not keep the process; without it, processes of this machine can still be distinguished.
   started.unref();
   started.on('error', () => undefined);
   return started;

@@ -12,7 +12,7 @@ import { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './
  * has not released it. A lock that was released, or whose owner is dead, is taken over by making N + 1, which the file system
  * lets one process do. Nobody removes the highest number, so that numbers only rise: a process that was slow, and makes a
  * number that others have come past, sees a higher one behind its own and has lost. (Removing a stale lock and making it
- * anew, as libraries do, lets two processes win: the second removes what the first has just made.)
+ * again, as libraries do, lets two processes win: the second removes what the first has just made.)
  */
 
 /** Names of locks begin so; readers of folders ignore them. */
@@ -231,7 +231,7 @@ function ownerOf(found: LockRecord | undefined): Liveness {
   return livenessOf(found);
 }
 
-/** Changes with every sign of life. Opened anew, since network file systems remember what they read of a closed file. */
+/** Changes with every sign of life. Opened again, because network file systems remember what they read of a closed file. */
 async function lastSign(file: string): Promise<string> {
   try {
     const handle = await openRegularFile(file);

@@ -59,7 +59,7 @@ test.each<[string, TensorSource[], object, RegExp]>([
   expect(readdirSync(parent)).toEqual([]);
 });
 
-test('configs that differ deep inside are told by the keys, not by all that is around them', async () => {
+test('an error names only the keys that differ deep inside two configs', async () => {
   const config = (size: number): object => ({
     decoder: { sizes: { width: size, depth: 2 }, types: Array.from({ length: 100 }, () => 'full'), a: size, b: size },
     transformers_version: String(size),

@@ -76,7 +76,7 @@ function shown(value: unknown): string {
   return shortened(JSON.stringify(value) ?? 'not set', SHOWN_CHARACTERS);
 }
 
-/** Keys by path (`decoder.hidden_size`) whose values differ; what is no object is compared as a whole. */
+/** Keys by path (`decoder.hidden_size`) whose values differ; what is not an object is compared as a whole. */
 function differences(one: unknown, two: unknown, path = ''): { path: string; one: unknown; two: unknown }[] {
   if (isDeepStrictEqual(one, two)) return [];
   if (!isObject(one) || !isObject(two)) return [{ path, one, two }];

@@ -32,7 +32,7 @@ async function interrupt(out: string, at = 't4'): Promise<void> {
   );
 }
 
-test('what was finished is kept, is no checkpoint, and is gone on with', async () => {
+test('finished files are kept, are not a checkpoint, and are resumed from', async () => {
   const out = join(temporaryFolder(), 'out');
   await interrupt(out);
   expect(existsSync(out)).toBe(false);
@@ -86,7 +86,7 @@ test('unfinished work is neither overwritten nor mixed with other work', async (
   ).rejects.toThrow(/exists already/);
 });
 
-test('a finished file with other tensors is written anew, and half-written ones go', async () => {
+test('a finished file with other tensors is written again, and half-written ones are removed', async () => {
   const out = join(temporaryFolder(), 'out');
   await interrupt(out);
   const partial = unfinishedFolder(out);

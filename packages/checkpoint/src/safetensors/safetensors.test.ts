@@ -87,7 +87,7 @@ test.each<[string, () => string, RegExp]>([
   expect((error as Error).message).toContain(file);
 });
 
-test('a missing file and a folder are told apart', async () => {
+test('the errors distinguish a missing file from a folder', async () => {
   await expect(SafetensorsReader.open('/nowhere/x.safetensors')).rejects.toThrow(
     '/nowhere/x.safetensors cannot be read: there is no such file.',
   );
@@ -174,7 +174,7 @@ test('a source that fails, or gives too little, leaves no file', async () => {
   expect(existsSync(file)).toBe(false);
 });
 
-test('metadata that are no texts, and pieces of no size, are refused', async () => {
+test('metadata that are not texts, and pieces of no size, are rejected', async () => {
   const file = join(temporaryFolder(), 'x.safetensors');
   const source: TensorSource = { name: 'a', dtype: 'I32', shape: [1], data: () => Int32Array.of(7) };
   await expect(writeSafetensors(file, [source], { metadata: { step: 3 as never } })).rejects.toThrow(

@@ -140,7 +140,7 @@ export class SafetensorsWriter {
       }
     };
     await this.attempt(() => direct.write(pieces(), this.place(sources[0].name).offset)).catch((error: unknown) => {
-      // What its source could not give is no failed write.
+      // A failed source is not a failed write.
       throw sourceProblem ? sourceProblem.error : error;
     });
   }

@@ -108,7 +108,7 @@ export class Manifest {
       );
     }
     const { digest, ...rest } = content;
-    // As a text, too: blanks and what stands behind the object are no part of what was parsed.
+    // As a text, too: parsing ignores blanks and what follows the object.
     if (!isDigest(digest) || text !== withDigest({ version, ...rest })) throw problem('does not hold what was written');
     if (rest.algorithm !== DIGEST)
       throw problem(`names the digest ${JSON.stringify(rest.algorithm)}; expected ${DIGEST}`);

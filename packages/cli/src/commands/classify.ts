@@ -87,7 +87,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
       const { probabilities } = await runner.classify(parameters, fields);
       const rows = describe(classifier, fields, probabilities, tokenizer, withoutModelInput);
       for (const lines of rows) {
-        // Tokens of several texts are told apart by a blank line.
+        // A blank line separates the tokens of several texts.
         if (classifier.config.task === 'token' && !first) context.print('');
         first = false;
         for (const line of lines) context.print(line);
@@ -99,7 +99,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   }
 }
 
-/** The lines of each text: one, or one a token with its piece of the text; special tokens around it are no piece. */
+/** The lines of each text: one, or one a token with its piece of the text; special tokens around it are not pieces. */
 function describe(
   classifier: GemmaClassifier,
   { input_ids: ids, attention_mask: mask }: HostFields,

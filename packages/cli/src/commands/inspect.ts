@@ -138,7 +138,7 @@ async function printTables(
   const dtype = largest === 'F32' ? 'float32' : 'bfloat16';
   const described = await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype });
   const facts = await folderFacts(reader, config);
-  // What is wrong with config.json is told by its own line.
+  // A separate line reports what is wrong with config.json.
   const isTold = described.some((line) => facts.problem !== undefined && line.includes(facts.problem));
   for (const line of [...described, '', ...factLines(isTold ? { ...facts, problem: undefined } : facts)])
     context.print(line);

@@ -15,7 +15,7 @@ export interface ChatOptions extends DecoderOptions {
 
 /** New tokens of an answer where neither the user nor the checkpoint says how many. */
 const DEFAULT_ANSWER_TOKENS = 1024;
-/** Prompts are padded to multiples of this many tokens: every new length is compiled anew. */
+/** Prompts are padded to multiples of this many tokens: every new length is compiled again. */
 const LENGTH_STEP = 64;
 
 export interface AnswerHooks {

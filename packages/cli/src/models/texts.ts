@@ -30,7 +30,7 @@ export async function readTexts(file: string): Promise<string[]> {
   return lines;
 }
 
-/** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+/** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
 const LENGTH_STEP = 32;
 
 export interface Reading {

@@ -2,7 +2,7 @@ import { join, sep } from 'node:path';
 import { inspect, types } from 'node:util';
 import { redact } from '@graft/core/redact';
 
-/** What the library's errors carry. Told by shape: importing the class would load the engine before `--help`. */
+/** The fields of the library's errors. Recognised by shape: importing the class would load the engine before `--help`. */
 interface ExplainedError extends Error {
   readonly exitCode: 1 | 2;
   readonly hint?: string;
@@ -58,7 +58,7 @@ function isSystemError(error: unknown): error is NodeJS.ErrnoException {
   return isError(error) && typeof (error as NodeJS.ErrnoException).syscall === 'string';
 }
 
-/** What the system would not give, told by V8 in its own words. */
+/** Memory that the system refused, as V8's own messages report it. */
 function isOutOfMemory(error: unknown): error is Error {
   return isError(error) && !isExplained(error) && /out of memory|allocation failed/i.test(error.message);
 }

@@ -148,7 +148,7 @@ describe('components', () => {
     await expect((await factory()).create('schedule', { use: 'throwing' })).rejects.toThrow(/bad options together/);
   });
 
-  test('a class that forgot a decorator is told which', async () => {
+  test('the error names the decorator that a class forgot', async () => {
     const components = await factory();
     await expect(components.create('schedule', { use: 'half' })).rejects.toThrow(
       'schedule "test/half" cannot be constructed: parameter 2 of Half\'s constructor lacks @inject(TOKEN).',
@@ -158,7 +158,7 @@ describe('components', () => {
     );
   });
 
-  test('a factory may take its time, and its dependencies are told by their tokens', async () => {
+  test('a factory may be asynchronous, and errors name its dependencies by their tokens', async () => {
     const components = await factory();
     const made = await components.create('schedule', 'late');
     expect((await components.create('schedule', { use: 'test/late' })).factor(0, 1)).toBe(made.factor(0, 1));
@@ -250,7 +250,7 @@ describe('components', () => {
   });
 });
 
-test('a package that is not installed, and a value that is no plugin, are told', async () => {
+test('a package that is not installed, and a value that is not a plugin, are reported', async () => {
   await expect(loadPlugin('graft-plugin-that-is-not-there', ['/tmp'])).rejects.toThrow(
     'Plugin "graft-plugin-that-is-not-there" is not installed (looked from /tmp).',
   );

@@ -24,7 +24,7 @@ export interface ComponentSpec {
   readonly [option: string]: unknown;
 }
 
-/** Makes components: the same door for a config's sections and for a component's own parts. */
+/** Creates components, both for a config's sections and for a component's own parts. */
 export interface ComponentFactory {
   /**
    * Throws PluginError when the id is unknown, the options are wrong, a dependency is missing, the component cannot be made,

@@ -21,7 +21,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** Entries that nothing has asked for in so many days are removed. */
+/** Entries that nothing has asked for in this many days are removed. */
 const KEPT_DAYS = 30;
 const DAY_MS = 86_400_000;
 
@@ -35,7 +35,7 @@ const DIGEST_LENGTH = 64;
 
 /**
  * JavaScript that was made of TypeScript, by what it was made of: the name of an entry is the SHA-256 of the source and of all
- * that the compiler was told. It lies in the user's cache, in a folder with mode 0700; an entry that another user owns, or can
+ * that the compiler was given. It lies in the user's cache, in a folder with mode 0700; an entry that another user owns, or can
  * write to, is not read. Where there is no such folder, nothing is kept.
  */
 export class CodeCache {
@@ -45,7 +45,7 @@ export class CodeCache {
     return codeFolder(this.root);
   }
 
-  /** The program of these parts; `compile` makes it where it is not kept, or not safely. Unusable ones are made anew. */
+  /** The program of these parts; `compile` makes it where it is not kept, or not safely. Unusable ones are compiled again. */
   get(parts: readonly unknown[], compile: () => string): string {
     const file = join(this.folder, `${sha256(JSON.stringify(parts))}.js`);
     const kept = this.read(file);

@@ -47,7 +47,7 @@ export async function importCode(file: string, { onCode, ...options }: ImportOpt
   const folder = dirname(file);
   for (const name of HOST_PACKAGES) {
     const found = resolveFrom(near, name);
-    // What others have put above the file is no project that it lies in.
+    // A folder above the file that others have created is not its project.
     if (found === undefined || untrustedPackage(name, found, folder, { owners: ownersOf(folder) }))
       alias[name] = resolveFrom(host, name) ?? name;
   }

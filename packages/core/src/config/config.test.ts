@@ -82,7 +82,7 @@ test('every error comes at once, with path, expectation and the nearest name', a
   );
 });
 
-test('missing sections and a missing name are told', async () => {
+test('missing sections and a missing name are reported', async () => {
   const { optimizer: _o, name: _n, ...rest } = BASE;
   const issues = await issuesOf(rest);
   expect(issues).toEqual(
@@ -146,7 +146,7 @@ describe('files', () => {
     for (const config of configs) expect(config).toEqual(configs[0]);
   });
 
-  test('a cycle, a missing file and a file of another shape are told', async () => {
+  test('a cycle, a missing file and a file of another shape are reported', async () => {
     const folder = temporaryFolder();
     const a = write(join(folder, 'a.yaml'), 'extends: b.yaml\n');
     write(join(folder, 'b.yaml'), 'extends: a.yaml\n');

@@ -99,7 +99,7 @@ test('what config.json could not give back is refused when it is loaded', async 
   ]);
 });
 
-test('a check that throws is told as one', async () => {
+test('a check that throws is reported as one', async () => {
   const throwing = z.strictObject({}).refine(() => {
     throw new TypeError('x is not a function');
   });
@@ -117,14 +117,14 @@ test('a check that throws is told as one', async () => {
   expect(await issuesWith(waiting, { trackers: ['odd'] })).toMatchObject([{ path: 'trackers.0' }]);
 });
 
-test('a default that names a component which is not there is told where it would stand', async () => {
+test('a default that names a missing component is reported at its place', async () => {
   const option = z.strictObject({ inner: componentOption('tokenizer').default({ use: 'byte' }) });
   expect(await issuesWith(option, { trackers: ['odd'] })).toMatchObject([
     { path: 'trackers.0.inner.use', nearest: 'bytes' },
   ]);
 });
 
-test('two evaluators of one name are told', async () => {
+test('two evaluators of one name are reported', async () => {
   expect(await issuesWith(z.strictObject({}), { evaluators: ['count', { use: 'count' }] })).toMatchObject([
     { path: 'evaluators.1.name', message: expect.stringContaining('is what evaluators.0 is called already') as string },
   ]);

@@ -38,7 +38,7 @@ describe('--set', () => {
     expect(config).toMatchObject({ initializer: { use: 'zeros' } });
   });
 
-  test('what another component lacks is told with why, whoever names it', async () => {
+  test('options that another component lacks are reported with the reason, whoever names it', async () => {
     const load = { use: 'load', path: 'x' };
     const message = 'initializer.path: expected string, got nothing; naming another component dropped the options of';
     const dropping = loadConfig({
@@ -86,7 +86,7 @@ describe('--set', () => {
     expect(() => parseOverride(text)).toThrow(/expected key\.path=value/);
   });
 
-  test('a value that is no YAML, and a place beyond a list, are told', async () => {
+  test('a value that is not YAML, and a place beyond a list, are reported', async () => {
     expect(() => parseOverride('a=[1')).toThrow(/the value is not valid YAML/);
     await expect(load({ ...BASE, evaluators: ['count'] }, ['evaluators.5.every=1'])).rejects.toThrow(
       '--set evaluators.5.every=…: "evaluators.5" is not a place in a list of 1.',

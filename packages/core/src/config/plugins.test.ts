@@ -54,7 +54,7 @@ test('whatever a plugin throws while it loads, the plugin is named', async () =>
   expect(await fails('./odd.cjs')).toBe('Plugin "./odd.cjs" fails to load: It is odd.');
 });
 
-test('a syntax error is told with its place', async () => {
+test('a syntax error is reported with its place', async () => {
   const text = 'export const a = {\n  b: 1\n  c: 2,\n};\n';
   const folder = write(temporaryFolder(), { 'odd.ts': text, 'odd.mjs': text, 'odd.js': text });
   await expect(loadPlugin('./odd.ts', [folder])).rejects.toThrow(
@@ -68,7 +68,7 @@ test('a syntax error is told with its place', async () => {
   }
 });
 
-test('what is no plugin, and what is not there, is a mistake of the config', async () => {
+test('a value that is not a plugin, and a missing one, are mistakes of the config', async () => {
   const folder = write(temporaryFolder(), { 'no.cjs': 'exports.plugin = 3;' });
   for (const reference of ['./no.cjs', './gone.cjs', 'gone', 3 as never, { name: 'x' } as never]) {
     await expect(loadPlugin(reference, [folder])).rejects.toMatchObject({ exitCode: 2, name: 'PluginError' });
@@ -108,7 +108,7 @@ test('a plugin may be written into a config in code', async () => {
   expect(registry.find('tracker', 'mine').origin).toBe('the config itself');
 });
 
-test('two plugins of one name are told with where both come from', async () => {
+test('two plugins of one name are reported with the origin of both', async () => {
   const folder = write(temporaryFolder(), { 'other.cjs': `exports.plugin = ${plain('p')};` });
   await expect(loadRegistry([definePlugin({ name: 'p', components: [] }), './other.cjs'], [folder])).rejects.toThrow(
     `Plugin "p" is registered twice: by the config itself and by ${join(folder, 'other.cjs')}.`,

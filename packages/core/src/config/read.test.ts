@@ -53,7 +53,7 @@ test('a value may extend files too', async () => {
   );
 });
 
-test('a base that is not there is told with who wants it', async () => {
+test('a missing base is reported with the file that extends it', async () => {
   const folder = temporaryFolder();
   write(folder, { 'own.yaml': 'extends: gone.yaml\n' });
   await expect(load(folder, 'own.yaml')).rejects.toThrow(
@@ -62,7 +62,7 @@ test('a base that is not there is told with who wants it', async () => {
   await expect(load(folder, '.')).rejects.toThrow(/cannot be read as a config: /);
 });
 
-test('code may give a function, and what it throws is told', async () => {
+test('code may export a function, and what it throws is reported', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'a.ts': `export default async (): Promise<object> => (${JSON.stringify(BASE)});`,
@@ -104,7 +104,7 @@ optimizer: { <<: { learningRate: 3.0e-4 }, use: sgd }
   );
 });
 
-test('whatever a config in code throws, and a syntax error in it, are told', async () => {
+test('whatever a config in code throws, and a syntax error in it, are reported', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'text.ts': "throw 'no luck.';",
@@ -126,7 +126,7 @@ test.each([
   ['{ "a": [1 2] }', 'comma expected (1:11)'],
   ['{ "a": [1, 2', 'close bracket expected (1:13)'],
   ["{ 'a': 1 }", 'invalid symbol (1:3)'],
-])('JSON that is none is told with what was expected and where: %j', async (text, reason) => {
+])('invalid JSON is reported with what was expected and where: %j', async (text, reason) => {
   const folder = temporaryFolder();
   write(folder, { 'odd.json': text });
   await expect(load(folder, 'odd.json')).rejects.toMatchObject({
@@ -193,7 +193,7 @@ test('--set takes no alias within what it stands for', async () => {
   await expect(loading).rejects.toThrow('the anchor "m" (line 1) holds itself');
 });
 
-test('what is not a regular file is no config, and is not waited for', async () => {
+test('what is not a regular file is not a config, and is not waited for', async () => {
   const folder = temporaryFolder();
   for (const name of ['pipe.yaml', 'pipe.ts', 'pipe']) execFileSync('mkfifo', [join(folder, name)]);
   mkdirSync(join(folder, 'inside.yaml'));

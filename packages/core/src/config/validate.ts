@@ -100,7 +100,7 @@ function validate(
   forEvaluation: boolean,
 ): EvaluationConfig {
   const checker = new Checker(registry, origins, workingFolder);
-  // `trackers:` with nothing behind it is no trackers, and a way to drop those of a base.
+  // `trackers:` with nothing after it means an empty list, which drops those of a base.
   const raw: ConfigTree = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== null));
   for (const key of Object.keys(raw)) {
     if (!(TOP_LEVEL_KEYS as readonly string[]).includes(key)) {

@@ -48,7 +48,7 @@ test('a batch without a label that counts is refused', () => {
   expect(() => checkLabels(labels(-100, 5), 'x')).not.toThrow();
 });
 
-test('a dataset that gives too little for an objective is told before anything runs', () => {
+test('a dataset that gives too little for an objective is reported before anything runs', () => {
   expect(() =>
     checkContract([{ name: 'tokens', dtype: 'int32', rank: 1 }], [ids], 'the dataset', 'the objective'),
   ).toThrow('the objective wants the field "ids", which the dataset does not give (it gives tokens).');

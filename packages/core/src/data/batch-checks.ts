@@ -2,7 +2,7 @@ import { elementCount, DataError } from '@graft/engine';
 import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
-/** Told by name, not by class: an array may come out of another realm. */
+/** Recognised by name, not by class: an array may come from another realm. */
 const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
 
 /**

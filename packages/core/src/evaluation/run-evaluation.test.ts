@@ -96,7 +96,7 @@ test('one that failed goes on where it was, and not with another config', async 
   await expect(evaluate(changed, { resume: id })).rejects.toThrow(/is finished/);
 });
 
-test('one that is told to stop owes the rest', async () => {
+test('one that is asked to stop owes the rest', async () => {
   const runs = newRuns();
   const stop = new AbortController();
   stop.abort();

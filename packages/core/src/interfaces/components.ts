@@ -108,7 +108,7 @@ export interface Objective {
   ): LossOutput;
   /**
    * Which of several losses a step takes, for objectives that change from step to step: each variant is compiled for itself,
-   * and `prepare` and `loss` are told. `step`: steps done before. A function of its arguments alone.
+   * and `prepare` and `loss` receive it. `step`: steps done before. A function of its arguments alone.
    */
   variantAt?(step: number, random: RandomStream): string | undefined;
   /**
@@ -179,7 +179,7 @@ export interface Dataset extends AsyncIterable<HostFields> {
    */
   select?(variant: string | undefined): readonly FieldSpec[];
   /**
-   * Tokens of the items from here on, until it is told otherwise, of a text that can be cut anywhere; undefined: as its options
+   * Tokens of the items from here on, until the next call, of a text that can be cut anywhere; undefined: as its options
    * say. Default: items are as long as they are.
    */
   cut?(tokens: number | undefined): void;

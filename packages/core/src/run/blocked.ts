@@ -90,7 +90,7 @@ function takeBack(cell: Int32Array): void {
   Atomics.notify(cell, GIVE_BACK);
   Atomics.wait(cell, TAKEN, 1, PATIENCE_MS);
   Atomics.store(cell, GIVE_BACK, 0);
-  // Node leaves the signal to its default behind such a script; listeners that are added anew are heard again.
+  // Node leaves the signal to its default behind such a script; listeners that are added again are called again.
   const listeners = process.listeners('SIGINT');
   process.removeAllListeners('SIGINT');
   for (const listener of listeners) process.on('SIGINT', listener);

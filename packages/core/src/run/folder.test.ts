@@ -240,7 +240,7 @@ describe('a place that cannot be written', () => {
     hint: 'Set `runs:` to a folder that can be written.',
   });
 
-  it('is told where it is a file, or lies in one', async () => {
+  it('is an error where it is a file, or lies in one', async () => {
     const file = join(runs, 'file');
     await writeFile(file, '');
     const inFile = complaint(join(file, 'a'), `${file} is not a folder`);
@@ -257,7 +257,7 @@ describe('a place that cannot be written', () => {
   });
 });
 
-it('folders that are there, or come meanwhile, are no hindrance', async () => {
+it('it accepts folders that exist already, or appear meanwhile', async () => {
   const deep = join(runs, 'x', 'y', 'z');
   await Promise.all(Array.from({ length: 8 }, () => makeFolder(deep)));
   await makeFolder(deep);

@@ -234,7 +234,7 @@ export class RunFolder {
   }
 
   /**
-   * `<runs>/<name>/latest` leads to this run, unless it was made anew and a newer one is there already. File systems without
+   * `<runs>/<name>/latest` leads to this run, unless it was recreated and a newer one exists already. File systems without
    * links do without.
    */
   async becomeLatest(): Promise<void> {

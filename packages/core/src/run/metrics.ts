@@ -102,7 +102,7 @@ export class MetricsFile {
   }
 }
 
-/** The loss of the run's first step; undefined before it, and where it was no number. */
+/** The loss of the run's first step; undefined before it, and where it was not finite. */
 export async function firstLoss(file: string): Promise<number | undefined> {
   const bytes = await readMetrics(file);
   for (let start = 0, line = 1; start < bytes.length; line++) {

@@ -136,7 +136,7 @@ describe('a learning rate that cannot be one', () => {
   });
 });
 
-describe('an update that is no number', () => {
+describe('an update that is not finite', () => {
   /** Plain descent, which spoils `w` in one of its steps. */
   const spoiling = (at: number, value: number): ComponentDefinition =>
     odd('optimizer', (): Optimizer => ({

@@ -152,7 +152,7 @@ describe('a moving average', () => {
   });
 });
 
-describe('a loss that is no number', () => {
+describe('a loss that is not finite', () => {
   const dataset = { use: 'points', nanAt: 22 };
 
   it('skips the step where that is wanted, and leaves everything as it was', async () => {
@@ -181,7 +181,7 @@ describe('a loss that is no number', () => {
   });
 });
 
-it('stops at a loss that explodes, unless told otherwise', async () => {
+it('stops at a loss that explodes, unless configured otherwise', async () => {
   const optimizer = { use: 'momentum', learningRate: 2 };
   await expect(run({ optimizer })).rejects.toMatchObject({
     code: 'training.exploded',
@@ -285,7 +285,7 @@ describe('a loss that parameters do not reach', () => {
     });
   });
 
-  it('is noted where its gradient is nought all the same', async () => {
+  it('is noted where its gradient is 0 all the same', async () => {
     const lines: string[] = [];
     const logger = createLogger({ level: 'silent' });
     logger.info = (line: string) => void lines.push(line);
@@ -317,7 +317,7 @@ describe('a loss that parameters do not reach', () => {
     });
   });
 
-  it('is told apart by the parts of an objective, and knows nothing of parameters that do not train', async () => {
+  it('is checked for each part of an objective, and ignores parameters that do not train', async () => {
     const { warnings } = await train(
       losing(
         (model, parameters, batch, { variant }) => ({

@@ -11,8 +11,8 @@ export interface GradientReport {
 const LISTED_NAMES = 3;
 
 /**
- * Looks at each loss before its first step: `warn` is told in a sentence of parameters that train and that the loss does not
- * depend on. Throws TrainingError where it depends on none of them.
+ * Looks at each loss before its first step: `warn` receives a sentence about parameters that train and that the loss does
+ * not depend on. Throws TrainingError where it depends on none of them.
  */
 export class GradientCheck {
   /** What was warned of, by the part of the objective. */

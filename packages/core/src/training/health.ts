@@ -9,7 +9,7 @@ export interface HealthSettings {
   readonly explodingLossFactor?: number;
 }
 
-/** Steps in a row that may be skipped: more are no accident. */
+/** Steps in a row that may be skipped: more are not an accident. */
 const MOST_SKIPPED = 10;
 
 /** Looks at every step's loss and gradient norm. */

@@ -21,7 +21,7 @@ import { sweepSnapshots, writeSnapshot } from '../run/snapshots';
 import { Stepper } from './stepper';
 import type { TrainingState } from './update';
 
-/** Compiling that takes longer is told: nothing else is seen to happen meanwhile. */
+/** Compiling that takes longer is logged: nothing else is visible meanwhile. */
 const NOTED_COMPILE_SECONDS = 1;
 
 /** What is open while the loop runs. */

@@ -54,7 +54,7 @@ describe('an error for want of memory', () => {
     });
   });
 
-  it('is told from others', () => {
+  it('is distinguished from others', () => {
     for (const error of [new Error('out of memory'), new RangeError('no such index'), 'text'])
       expect(explainOutOfMemory(error, 4, fields, '')).toBe(error);
   });

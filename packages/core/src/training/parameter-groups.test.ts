@@ -88,7 +88,7 @@ test('a group that earlier ones leave nothing is an error', () => {
   );
 });
 
-test('steps that would train nothing are told before the first of them', () => {
+test('steps that would train nothing are reported before the first of them', () => {
   const frozen = { groups: [{ names: ['*'], untilStep: 4 }] };
   expect(() => ParameterGroups.of(model, frozen, 5)).toThrow(/leaves no parameter to train at step 5\./);
   expect(() => ParameterGroups.of(model, frozen, 4)).not.toThrow();

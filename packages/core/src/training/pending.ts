@@ -40,7 +40,7 @@ const LOOK_EVERY_MS = 250;
 /** Of those who wait for what cannot come any more. */
 const deadEnds = new Set<(error: GraftError) => void>();
 
-/** Nothing is left that could happen in this process: whoever waits for something has to be told, or the process ends in silence. */
+/** Nothing is left that could happen in this process: whoever waits gets an error, or the process would end in silence. */
 function onNothingLeft(): void {
   const call = newestCall();
   if (!call) return;

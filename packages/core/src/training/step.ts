@@ -55,9 +55,9 @@ export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' 
   readonly precision?: Precision;
   /** Whether the call takes parameters, state and average over: it disposes them, and uses their memory for the new ones. */
   readonly consume?: boolean;
-  /** Told what each new kind of step needs, before it runs. */
+  /** Called with what each new kind of step needs, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
-  /** Told of each loss while it is traced (on engines that do not compile: at every step). What it throws ends the step. */
+  /** Called for each loss while it is traced (on engines that do not compile: at every step). What it throws ends the step. */
   readonly onGradients?: (report: GradientReport) => void;
 }
 

@@ -3,7 +3,7 @@ import { show } from '../config/issues';
 
 /**
  * Why something failed, as a clause of a sentence: its own full stop is left out. Code that is not ours may throw anything;
- * an error of another realm is told by its shape.
+ * an error of another realm is recognised by its shape.
  */
 export function reasonOf(thrown: unknown): string {
   const text =

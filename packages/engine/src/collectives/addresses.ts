@@ -5,7 +5,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** Throws WorkersError for what is no `host:port`. IPv6 hosts stand in brackets. */
+/** Throws WorkersError for what is not `host:port`. IPv6 hosts stand in brackets. */
 export function parseAddress(text: string): Address {
   const [, bracketed, plain, digits] = /^(?:\[([^\]\s]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);

@@ -1,5 +1,5 @@
 /**
- * Starts tasks in the order in which they came, so many at a time. Collective operations need that: as long as all workers
+ * Starts tasks in the order in which they came, a limited number at a time. Collective operations need that: as long as all workers
  * start them in one order, the earliest unfinished one is under way everywhere, and nobody waits for a thread in a circle.
  */
 export class OrderedQueue {

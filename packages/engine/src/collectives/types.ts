@@ -33,8 +33,8 @@ export interface JoinOptions {
   /** How long the others may take to come. Default 300 s. */
   readonly timeoutMs?: number;
   /**
-   * Bytes that travel together. Over gRPC small tensors are concatenated up to so many, 16 MiB by default; through shared memory
-   * all tensors go in pieces of so many, 1 MiB by default.
+   * Bytes that travel together. Over gRPC small tensors are concatenated up to this size, 16 MiB by default; through shared memory
+   * all tensors go in pieces of this size, 1 MiB by default.
    */
   readonly bucketBytes?: number;
   /** Aborting it ends the wait for the others, with its reason. */
@@ -62,7 +62,7 @@ export interface WorkerGroup {
   receive(spec: TensorSpec, from: number): Promise<tf.Tensor>;
   /** Tells the others why this worker cannot go on: they stop with that sentence. Then leaves. */
   fail(reason: string): Promise<void>;
-  /** Ends this worker's part. Others that still want something of it are told. */
+  /** Ends this worker's part. Others that still want something from it are notified. */
   leave(): Promise<void>;
 }
 

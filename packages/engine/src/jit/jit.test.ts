@@ -250,7 +250,7 @@ describeNative('jit', () => {
       x.dispose();
     });
 
-    test('an operation that does not fit is told with its shapes', () => {
+    test('an operation that does not fit is reported with its shapes', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D), { name: 'product' });
       const x = tf.ones([2, 3]);
       expect(() => fn(x)).toThrow(
@@ -259,7 +259,7 @@ describeNative('jit', () => {
       x.dispose();
     });
 
-    test('a captured tensor that was disposed is told, not crashed on', () => {
+    test('a captured tensor that was disposed is an error, not a crash', () => {
       const captured = tf.tensor1d([1, 2]);
       const fn = engine.jit((x: tf.Tensor) => x.add(captured), { name: 'plus' });
       const x = tf.tensor1d([1, 1]);
@@ -270,7 +270,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('a tensor smuggled out of a trace is told', () => {
+    test('a tensor smuggled out of a trace is an error', () => {
       let smuggled: tf.Tensor | undefined;
       const fn = engine.jit(
         (x: tf.Tensor) => {

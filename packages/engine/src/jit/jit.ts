@@ -41,7 +41,7 @@ interface Compiled {
 
 /**
  * tfjs counts the gradients that are being recorded here; a compiled function has no gradient, so in one it runs uncompiled.
- * (`activeTape` is no sign: what throws in a gradient leaves it behind.)
+ * (`activeTape` is not a sign: what throws in a gradient leaves it behind.)
  */
 function underGradientTape(): boolean {
   return tapeState().gradientDepth > 0;

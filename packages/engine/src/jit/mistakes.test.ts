@@ -60,7 +60,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     fn.dispose();
   });
 
-  test('static arguments are told apart, whatever characters they hold', () => {
+  test('static arguments are distinguished, whatever characters they contain', () => {
     const keys = engine.jit((given: object, x: tf.Tensor) => x.mul(Object.keys(given).length));
     const value = (result: tf.Tensor): number => {
       const [read] = result.dataSync();
@@ -83,7 +83,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     for (const fn of [keys, lengths, signs, kinds]) fn.dispose();
   });
 
-  test('what is no tree is refused, as an argument and as a result', () => {
+  test('what is not a tree is rejected, as an argument and as a result', () => {
     const taking = engine.jit((given: unknown, x: tf.Tensor) => (given === 0 ? x : x.neg()), { name: 'taking' });
     for (const [given, kind] of [
       [new Map(), 'Map'],
@@ -118,7 +118,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
       assigning.dispose();
     });
 
-    test('a captured tensor that was disposed before is told of', () => {
+    test('a captured tensor that was disposed before is reported', () => {
       const gone = tf.scalar(1);
       gone.dispose();
       const fn = engine.jit((x: tf.Tensor) => tf.add(x, gone), { name: 'late' });

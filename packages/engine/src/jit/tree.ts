@@ -42,7 +42,7 @@ export function treeMap<T extends Tree>(tree: T, replace: (leaf: tf.Tensor, posi
   return visit(tree) as T;
 }
 
-/** A text whose end is told by its length, whatever it holds: quoting takes longer, and this is done at every call. */
+/** A text whose length marks its end, whatever it contains: quoting takes longer, and this is done at every call. */
 const measured = (text: string): string => `${text.length} ${text}`;
 
 /**

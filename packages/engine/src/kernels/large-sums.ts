@@ -5,7 +5,7 @@ import type { Value } from '../trace/program';
 import type { Tracer } from '../trace/tracer';
 import { dtypeAttribute, FLOAT, OperationChain } from './chain';
 
-/** From so many numbers on (64 MiB) a sum with a product is worth the care, and so many at most a part of it has. */
+/** From this many numbers on (64 MiB) a sum with a product is split; its parts have at most this many. */
 const LARGE = 1 << 24;
 
 /** Writes over a part of its first input. */

@@ -7,7 +7,7 @@ import { elementCount } from '../shape';
 
 /** Parts whose products are put together before the reduction proper (`node test/bench/forms.mjs sums`). */
 const PARTS = 4;
-/** From so many products on it pays. */
+/** From this many products on it pays off. */
 const MANY = 1 << 14;
 
 /** What a reduction puts two numbers together with. */

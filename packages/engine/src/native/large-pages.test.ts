@@ -41,7 +41,7 @@ test('a block of its own is named alone, on whole pages', () => {
   expect(advised).toEqual([{ start: BigInt(900 * MIB), bytes: BigInt(MIB) }]);
 });
 
-test('a C library without these functions is no obstacle', () => {
+test('a C library without these functions does no harm', () => {
   expect(() => new LargePages(undefined, undefined).prepare(BigInt(MIB), MIB)).not.toThrow();
 });
 

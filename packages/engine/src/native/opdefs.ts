@@ -1,7 +1,7 @@
 import { copyBuffer, type TensorFlowApi } from './api';
 
 /**
- * How an operation takes its inputs. A graph is told of a list input as one list, eager execution takes the same
+ * How an operation takes its inputs. A graph receives a list input as one list, eager execution takes the same
  * tensors one by one; the signature says which inputs belong together.
  */
 export interface OpInput {

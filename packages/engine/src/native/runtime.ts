@@ -176,7 +176,7 @@ export class NativeRuntime {
     return { data: this.api.TF_TensorData(resolved), release: () => this.api.TF_DeleteTensor(resolved) };
   }
 
-  /** Before so many bytes are allocated by an operation: they should lie in large pages. */
+  /** Call it before an operation allocates this many bytes, which should be in large pages. */
   reserveLargePages(bytes: number): void {
     this.largePages.reserve(bytes);
   }
@@ -374,7 +374,7 @@ export class NativeRuntime {
     };
     try {
       if (!start()) {
-        // The queue may have stopped for something before, which is told where that is read.
+        // The queue may have stopped for something before, which is reported where that is read.
         api.TFE_ExecutorClearError(this.queue);
         start();
       }

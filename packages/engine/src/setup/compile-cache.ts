@@ -7,7 +7,7 @@ import { cacheFolder } from './cache-folder';
 import type { NativeLibrary } from './find';
 import { warnOfUntrusted } from './trust';
 
-/** Programs that no run has asked for in so many days are removed. */
+/** Programs that no run has asked for in this many days are removed. */
 const KEPT_DAYS = 30;
 /** A file that a run is writing has an end of its own; one that is older is left of a run that was killed. */
 const UNFINISHED = /\.tmp$/;
@@ -43,7 +43,7 @@ export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string 
     '--tf_xla_persistent_cache_device_types=CPU',
   ];
   process.env.TF_XLA_FLAGS = flags.filter(Boolean).join(' ');
-  // The library calls it an error that tuning hints of the compiler are no features of the processor.
+  // The library calls it an error that tuning hints of the compiler are not features of the processor.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   return own;
 }

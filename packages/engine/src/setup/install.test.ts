@@ -231,7 +231,7 @@ describe('installNativeLibrary', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('pip is told which wheel, and keeps its temporary files beside the cache', async () => {
+  test('pip fetches the named wheel, and keeps its temporary files next to the cache', async () => {
     const log = join(home, 'arguments');
     const file = join(home, 'python3');
     writeFileSync(file, `#!/bin/sh\necho "$@" "TMPDIR=$TMPDIR" > ${log}\nexit 1\n`);

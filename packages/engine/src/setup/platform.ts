@@ -6,7 +6,7 @@ export interface Platform {
   readonly arch: string;
   /** The C library is musl (Alpine), for which nobody builds TensorFlow. */
   readonly musl: boolean;
-  /** Processor features as Linux names them; empty where they cannot be told. */
+  /** Processor features as Linux names them; empty where they are unknown. */
   readonly flags: ReadonlySet<string>;
 }
 

@@ -177,7 +177,7 @@ describe('adaptCheckpoint', () => {
     expect(await allBytes(again)).toEqual(made);
   });
 
-  it('stops when told to, keeps finished files, and goes on to the same folder', async () => {
+  it('stops when asked to, keeps finished files, and resumes to the same folder', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const request = { encoder, random: ['decoder'] as const, maxShardBytes: 20_000 };

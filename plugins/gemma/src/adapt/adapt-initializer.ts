@@ -70,7 +70,7 @@ export class AdaptInitializer implements Initializer {
   async checkpointConfig(): Promise<Record<string, unknown>> {
     const sources = await this.open();
     try {
-      // How the new model is to be read is no property of the sources: the config's `model:` section says it.
+      // How the new model reads text is not a property of the sources: the config's `model:` section sets it.
       const { encoder_window: _window, ...config } = toCheckpointConfig(sources.config);
       return config;
     } finally {

@@ -41,7 +41,7 @@ export interface AdaptStep {
   readonly heads?: ExpandedHeads;
 }
 
-/** So many key/value heads become so many; the second is a multiple of the first. */
+/** Numbers of key/value heads before and after; the second is a multiple of the first. */
 export interface ExpandedHeads {
   readonly from: number;
   readonly to: number;
@@ -63,7 +63,7 @@ export class AdaptSources {
     readonly expanded?: ExpandedHeads,
   ) {}
 
-  /** Throws when a folder is no decoder-only Gemma 2, or the two do not go together. */
+  /** Throws when a folder is not a decoder-only Gemma 2, or the two do not fit together. */
   static async open(
     encoderPath: string,
     decoderPath = encoderPath,
@@ -255,7 +255,7 @@ export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): vo
   );
 }
 
-/** Tensors of the sources that the plan has no use for; the tied output is no surprise and is left out. */
+/** Tensors of the sources that the plan has no use for; the tied output is expected and left out. */
 export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources): string[] {
   const used = new Set(plan.flatMap(({ from }) => (from ? [`${sources[from.side].path}\n${from.name}`] : [])));
   return sources.readers.flatMap((reader) =>

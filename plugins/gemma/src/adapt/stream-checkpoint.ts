@@ -40,7 +40,7 @@ interface Reporting {
   readonly interruptedCode: string;
 }
 
-/** Sources that report how far they are, and stop where they are told to. `onKept`: of tensors that are written already. */
+/** Sources that report their progress, and stop where they are asked to. `onKept`: of tensors that are written already. */
 export function reporting(
   tensors: readonly StreamedSource[],
   bytes: number,
@@ -85,7 +85,7 @@ export async function fingerprint(readers: readonly CheckpointReader[]): Promise
   );
 }
 
-/** Throws CheckpointError where the disk has less room than the new folder takes. */
+/** Throws CheckpointError where the disk has less space than the new folder needs. */
 export async function checkFreeSpace(out: string, bytes: number): Promise<void> {
   let folder = dirname(resolve(out));
   // The folder's parents may be made only by writing it.

@@ -23,7 +23,7 @@ export interface BeamOptions {
 }
 
 /**
- * How many candidates a step needs for so many beams to go on whatever ends: of each beam's continuations every end token
+ * How many candidates a step needs for this many beams to continue, whatever ends: of each beam's continuations every end token
  * and one more. Two a beam at least, as the published implementation takes them; fewer only where there are no more.
  */
 export const candidateCount = (beams: number, eos: ReadonlySet<number>, continuations: number): number =>

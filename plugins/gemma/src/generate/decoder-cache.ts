@@ -51,8 +51,8 @@ function longPlaces(type: LayerType, capacity: number, window: number): number {
 const FLOAT_BYTES = 4;
 
 /**
- * Throws DataError where the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory: room is made
- * for all of them at the beginning.
+ * Throws DataError where the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory, which
+ * is reserved for all of them at the beginning.
  */
 export function checkCacheRoom(
   { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,

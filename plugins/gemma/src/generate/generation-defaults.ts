@@ -34,7 +34,7 @@ export interface GenerationDefaults {
 
 /** Beams that a file may ask for: each costs what a sequence costs. A caller may ask for more. */
 const MOST_BEAMS = 128;
-/** Tokens that a file may ask for, which room is made for beforehand; published models read 131,072 at most. */
+/** Tokens that a file may ask for, for which memory is reserved beforehand; published models read 131,072 at most. */
 const MOST_TOKENS = 2 ** 17;
 /** Settings that Graft does not have, named in a sentence. */
 const MOST_IGNORED_NAMED = 40;

@@ -182,7 +182,7 @@ describe('classifiers', () => {
     tf.dispose([parameters, other]);
   });
 
-  test('a language model is no classifier', async () => {
+  test('a language model is not a classifier', async () => {
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config: tinyGemma().config });
     await expect(loadClassifier(folder)).rejects.toThrow(
       /model holds no classifier: "score\.out_proj\.weight" is missing/,

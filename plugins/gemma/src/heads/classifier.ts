@@ -49,7 +49,7 @@ export class GemmaClassifier {
     const classes = config.labels.length;
     this.parameters = [
       ...this.model.parameters.filter(({ name }) =>
-        // A classifier makes no words: an untied output is no part of it.
+        // A classifier produces no words: an untied output does not belong to it.
         config.reads === 'encoder' ? needed.has(name) : outputTable === inputTable || name !== outputTable,
       ),
       { name: HEAD_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
@@ -115,7 +115,7 @@ export class GemmaClassifier {
     return this.model.decoderStates(parameters, both, options);
   }
 
-  /** [B], whole numbers: the rightmost id that is no pad; one further where the decoder reads it shifted, but not past the end. */
+  /** [B], whole numbers: the rightmost id that is not pad; one further where the decoder reads it shifted, but not past the end. */
   private pooledPositions(ids: tf.Tensor): tf.Tensor {
     const length = ids.shape[1]!;
     const places = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));

@@ -106,7 +106,7 @@ export class ConfigFields {
     return this.checkToken(field, value, vocabularySize, 'should be a token id');
   }
 
-  /** One or several; null: none. One beyond the vocabulary never comes, which is no error. */
+  /** One or several; null: none. One beyond the vocabulary never occurs, which is not an error. */
   tokens(field: string): readonly number[] {
     const value = this.value(field);
     if (value === null) return [];

@@ -144,7 +144,7 @@ describe('config.json of an encoder alone', () => {
     // The published language model sets it true by itself.
     [{ ...json, is_encoder_decoder: false }, 'encoder-decoder'],
     [{ ...json, architectures: ['T5GemmaModel'] }, 'encoder-decoder'],
-  ] as const)('%#: is told by its architecture and is_encoder_decoder', (given, kind) => {
+  ] as const)('%#: its architecture and is_encoder_decoder identify it', (given, kind) => {
     expect(readModelConfig(given).kind).toBe(kind);
   });
 

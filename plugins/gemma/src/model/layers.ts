@@ -184,7 +184,7 @@ export function transposeKeys(keys: tf.Tensor): tf.Tensor {
   return tf.transpose(keys, [0, 1, 3, 2]);
 }
 
-/** `value` behind what lies along `axis`, up to so many places. */
+/** `value` behind what lies along `axis`, up to this many places. */
 export function padSlots(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
   const behind = places - x.shape[axis]!;
   const room = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);

@@ -9,7 +9,7 @@ import type { EncoderAttention, EncoderWindow } from './config';
 /** What the published implementation adds to a score that must not count (quirk 3). */
 export const MASKED = -3.4028234663852886e38;
 
-/** Up to so many numbers a mask is a constant of the trace; of 8,192 tokens it would be one of 268 MB. */
+/** Up to this many numbers a mask is a constant of the trace; of 8,192 tokens it would be one of 268 MB. */
 const LARGEST_CONSTANT = 1 << 20;
 
 /** How far a query sees, in tokens: a key at j is seen by a query at i where -ahead <= i - j <= behind. */

@@ -120,7 +120,7 @@ export function checkWeights({ values }: HostArray, length: number, of: string, 
 
 /**
  * A batch whose labels of weight 0 are ignored ones. Behind the shift to the right: what is not learnt is read all the same.
- * Throws DataError for weights that are no numbers from 0 on, or of another shape than the labels.
+ * Throws DataError for weights that are not numbers from 0 on, or of another shape than the labels.
  */
 export function maskLabels<B extends HostFields>(batch: B, where: string): B {
   const { labels, [LABEL_WEIGHTS.name]: weights } = batch;

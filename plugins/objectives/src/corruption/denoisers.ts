@@ -139,7 +139,7 @@ function shapeOf(members: readonly FittedDenoiser[], padToMultipleOf: number): L
   return { source: roundUp(source, padToMultipleOf), target: roundUp(target, padToMultipleOf) };
 }
 
-/** The same groups under the same names, fitted anew: `additions` may be others than those that they were made with. */
+/** The same groups under the same names, fitted again: `additions` may differ from those that they were created with. */
 export function refitGroups(groups: readonly DenoiserGroup[], options: FitOptions): DenoiserGroup[] {
   return groups.map(({ name, members: before }) => {
     const members = before.map(({ denoiser }) => fitted(denoiser, options));

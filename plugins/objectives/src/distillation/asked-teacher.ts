@@ -87,7 +87,7 @@ export class AskedTeacher {
     const { rows } = this.settings;
     const readings = sequences.map((sequence) => readByTeacher(sequence, this.settings.bos));
     const inputs = readings.map(({ input }) => input);
-    // Always as many rows, and few lengths: a new shape is compiled anew.
+    // Always as many rows, and few lengths: a new shape is compiled again.
     const length = roundUp(Math.max(...inputs.map((input) => input.length)), PAD_TO);
     while (inputs.length < rows) inputs.push(Int32Array.of(this.model.specialTokens.pad));
     const asked = sequences.flatMap(({ target }, row) =>
@@ -120,7 +120,7 @@ export class AskedTeacher {
       const size = Math.min(CHUNK, count);
       return Array.from({ length: Math.ceil(wanted / size) }, (_, i) => {
         const from = i * size;
-        // The last piece begins earlier: a shorter one would be compiled anew.
+        // The last piece begins earlier: a shorter one would be compiled again.
         return { start: Math.min(from, count - size), size, from, kept: Math.min(size, wanted - from), first: 0 };
       });
     }

@@ -168,7 +168,7 @@ export function checkRows(
     const from = row * topK;
     let sum = Math.exp(logRest[row]);
     for (let i = from; i < from + topK; i++) sum += Math.exp(logProbabilities[i]);
-    // Not a number is no sum either.
+    // NaN is not a valid sum either.
     if (!(Math.abs(sum - 1) <= SUM_TOLERANCE))
       throw notProbable(file, first + row, `probabilities that make ${sum}, expected 1`);
     if (new Set(tokens.subarray(from, from + topK)).size === topK) continue;

@@ -81,7 +81,7 @@ it.each<[string, Record<number, number>]>([
   ['log_probabilities', { 4: bitsOf(Infinity) }],
   ['log_probabilities', { 4: bitsOf(0.5) }],
   ['log_rest', { 1: bitsOf(3) }],
-])('refuses %s that are no logarithms of probabilities when it is opened: %p', async (tensor, numbers) => {
+])('rejects %s that are not logarithms of probabilities when it is opened: %p', async (tensor, numbers) => {
   const folder = await makeCache();
   const file = await change(folder, tensor, numbers);
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({

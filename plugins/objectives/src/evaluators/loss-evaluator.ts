@@ -152,7 +152,7 @@ export class LossEvaluator implements Evaluator {
     let firstExample = 0;
     const prepare = (items: readonly HostFields[]): HostFields => {
       // Draws belong to examples: another batchSize makes the same ones.
-      // A batch without a label that counts is no error where others have some.
+      // A batch without a label that counts is not an error where others have some.
       const { tokenizer } = dataset;
       const context = { model, tokenizer, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
       firstExample += items.length;

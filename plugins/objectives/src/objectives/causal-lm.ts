@@ -35,7 +35,7 @@ import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/pa
 import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
 
 export const causalLmOptions = z.strictObject({
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
   padToMultipleOf: z.int().positive().default(32),
   ...lossOptions,
 });

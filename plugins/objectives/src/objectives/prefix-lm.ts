@@ -30,7 +30,7 @@ import { batchOfRows, isPacked, sequencesOf, tokensOf } from '../batch/sequence-
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
   split: z.enum(['half', 'random']).default('half'),
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
   padToMultipleOf: z.int().positive().default(32),
   /** A teacher whose distributions the student learns beside the labels (paper, section 3.3). */
   distillation: distillationOptions.optional(),

@@ -56,7 +56,7 @@ describe('seq2seq from examples', () => {
     );
   });
 
-  it('truncates when told to', () => {
+  it('truncates when configured to', () => {
     const batch = make({ maxSourceTokens: 2, maxTargetTokens: 2, truncate: true, padToMultipleOf: 1 }).prepare(
       examples([
         [3, 4, 5],

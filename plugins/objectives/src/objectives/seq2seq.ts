@@ -46,7 +46,7 @@ export const seq2seqOptions = z.strictObject({
   maxTargetTokens: z.int().positive().optional(),
   /** Cuts the ends of sources and targets that are too long (a cut target loses its end-of-sequence token). */
   truncate: z.boolean().default(false),
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. */
+  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
   padToMultipleOf: z.int().positive().default(32),
   ...lossOptions,
 });

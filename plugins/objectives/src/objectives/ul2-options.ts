@@ -24,7 +24,7 @@ export const ul2Options = z
     /** Longest source and target; what needs more is an error, never cut. */
     maxSourceTokens: z.int().positive().optional(),
     maxTargetTokens: z.int().positive().optional(),
-    /** Lengths are padded to multiples of this many tokens: every new length is compiled anew. Default 32; 8 with `inputTokens`. */
+    /** Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`. */
     padToMultipleOf: z.int().positive().optional(),
     ...lossOptions,
   })

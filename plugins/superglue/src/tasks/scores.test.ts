@@ -60,7 +60,7 @@ test('a query counts when its most probable entity is an answer', () => {
   expect(topIsRight(results)).toBeCloseTo(1 / 3, 12);
 });
 
-test('what is no number is wrong, whatever the class', () => {
+test('what is not a number is wrong, whatever the class', () => {
   const broken = [result(0, [NaN, NaN], 'a'), result(1, [NaN, NaN], 'a')];
   expect(predictedClass(broken[0])).toBe(-1);
   expect([accuracy(broken), f1(broken, 0), f1(broken, 1), topIsRight(broken)]).toEqual([0, 0, 0, 0]);

@@ -1,7 +1,7 @@
 import { DataError } from '@graft/core';
 import type { ClassificationResult } from './task';
 
-/** The class with the highest probability, of equals the first; -1, which is always wrong, where one is no number. */
+/** The class with the highest probability, of equals the first; -1, which is always wrong, where one is not a number. */
 export function predictedClass({ probabilities }: ClassificationResult): number {
   let best = 0;
   for (let i = 0; i < probabilities.length; i++) if (!Number.isFinite(probabilities[i])) return -1;

@@ -50,7 +50,7 @@ const MARKS = ['\u{10fffc}', '\u{10fffd}'] as const;
 
 export class ChatFormat {
   private readonly specialTokens: readonly NamedToken[];
-  /** Texts of special tokens, by which turns are told from what they hold. */
+  /** Texts of special tokens, which separate turns from their contents. */
   private readonly controls: readonly string[];
   private readonly finder: AddedTokenFinder;
   private ending: string | undefined;
@@ -121,7 +121,7 @@ export class ChatFormat {
   /**
    * The last answer of a conversation, or each of them: its text up to and with the end of its turn, and before it exactly what the
    * model would read when it is to answer. A template that marks with `{% generation %}` what the model says has the last word.
-   * Throws DataError where the answers cannot be told from the rest.
+   * Throws DataError where the answers cannot be separated from the rest.
    */
   answers(messages: readonly ChatMessage[], which: 'last' | 'every'): AnswerPair[] {
     if (this.template?.marksAnswers) return this.markedAnswers(messages, which);

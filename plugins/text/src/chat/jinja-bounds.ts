@@ -66,7 +66,7 @@ export class Budget {
       throw new TooMuch(`it makes a text of more than ${MAX_TEXT_CHARACTERS.toLocaleString('en')} characters`);
   }
 
-  /** Of a text that is to be put in so many times: by `indent`, `join`, `replace`. */
+  /** Of a text that is inserted this many times: by `indent`, `join`, `replace`. */
   checkRepeated(times: number, characters: number): void {
     this.checkLength(times * characters);
   }

@@ -114,7 +114,7 @@ const CHEAP_FILTERS: ReadonlySet<unknown> = new Set([
 const REPEATING_FILTERS: ReadonlySet<unknown> = new Set(['indent', 'join', 'replace', 'tojson']);
 /** Spaces of `indent` where a filter's call does not say how many. */
 const USUAL_INDENT = 4;
-/** Of each comparison of a sort: so many are made for each item. */
+/** Comparisons that a sort counts for each item. */
 const COMPARISONS = 20;
 
 /**

@@ -193,7 +193,7 @@ describe('what is wrong', () => {
     return error as DataError;
   };
 
-  it('is told of damaged, empty and foreign files', async () => {
+  it('rejects damaged, empty and foreign files', async () => {
     expect((await complaint('jsonl', { files: path('broken.jsonl.gz') })).message).toMatch(
       /broken\.jsonl\.gz cannot be read: its gzip data end too early\.$/,
     );
@@ -216,7 +216,7 @@ describe('what is wrong', () => {
     expect((await complaint('parquet', { files: broken })).message).toMatch(/broken\.parquet cannot be read/);
   });
 
-  it('is told of columns that are not there, with the nearest', async () => {
+  it('names the nearest column where one is missing', async () => {
     expect((await complaint('parquet', { files: path('a.parquet'), text: 'txt' })).message).toMatch(
       /a\.parquet has no column "txt"; it has text, question, answer, messages, number, big, nested, dotted\.name; did you mean "text"\?$/,
     );
@@ -225,7 +225,7 @@ describe('what is wrong', () => {
     );
   });
 
-  it('is told of text that is not UTF-8', async () => {
+  it('rejects text that is not UTF-8', async () => {
     expect((await complaint('jsonl', { files: path('latin.jsonl') })).message).toMatch(
       /latin\.jsonl:1 is not UTF-8: byte 0xe9 at offset 13\.$/,
     );
@@ -234,7 +234,7 @@ describe('what is wrong', () => {
     );
   });
 
-  it('is told of a file that changed while it was read', async () => {
+  it('rejects a file that changed while it was read', async () => {
     const changing = join(folder, 'changing.parquet');
     writeFileSync(changing, table(rows, 5));
     const dataset = await openDataset('parquet', { ...once, files: changing, shuffle: false });

@@ -149,7 +149,7 @@ describe('jsonl', () => {
     await expect(reading()).rejects.toThrow(`one.jsonl:2 is not a JSON object on a line: ${problem}.`);
   });
 
-  it('keeps every character: other line ends, marks and zeros within a text are no borders', async () => {
+  it('keeps every character: other line ends, marks and zeros within a text do not end a line', async () => {
     const texts = ['a\u2028b\u2029c\x85', '\ufeff', '\0', '😀', '\r\n', '\u{10ffff}'];
     const lines = texts.map((text) => JSON.stringify({ text }));
     const escaped = (line: string): string =>

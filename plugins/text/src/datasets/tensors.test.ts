@@ -41,7 +41,7 @@ describe('tensors', () => {
     dataset.dispose!();
   });
 
-  it('goes on from a saved position, and begins again only when told to', async () => {
+  it('continues from a saved position, and begins again only when configured to', async () => {
     const path = await steps();
     const dataset = await openDataset('tensors', { file: path, repeat: true });
     await take(dataset, 9);

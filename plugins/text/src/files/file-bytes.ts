@@ -50,7 +50,7 @@ async function firstBytes(path: string, length: number): Promise<Uint8Array> {
 
 export type FileFormat = 'plain' | 'gzip' | 'parquet';
 
-/** Told by the first bytes. Throws DataError for a name that promises another format than there is. */
+/** Detected from the first bytes. Throws DataError for a name that promises another format than there is. */
 export async function formatOf(path: string): Promise<FileFormat> {
   const first = await firstBytes(path, 4);
   if (first[0] === 0x1f && first[1] === 0x8b) return 'gzip';
@@ -145,7 +145,7 @@ class Inflater {
     this.members.close();
   }
 
-  /** Inflates until so many bytes are pending, or the file ends. */
+  /** Inflates until this many bytes are pending, or the file ends. */
   private async fill(bytes: number): Promise<void> {
     try {
       while (!this.ended && this.pendingBytes < bytes) {
@@ -207,7 +207,7 @@ export class FileBytes {
   private readonly formats = new Map<string, FileFormat>();
   private inflater: Inflater | undefined;
 
-  /** Throws DataError for Parquet, which is no text. */
+  /** Throws DataError for Parquet, which is not text. */
   async isGzip({ path }: DataFile): Promise<boolean> {
     let format = this.formats.get(path);
     if (format === undefined) this.formats.set(path, (format = await formatOf(path)));

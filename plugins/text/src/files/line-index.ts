@@ -5,7 +5,7 @@ import { belongs, type Split } from '../datasets/hold-out';
 import type { Stretch } from '../rows/rows';
 
 const NEWLINE = 0x0a;
-/** A stretch of lines that are read together ends behind so many bytes. */
+/** A stretch of lines that are read together ends after this many bytes. */
 const STRETCH_BYTES = 1 << 20;
 
 /** Bytes of the longest line: it is in memory several times, as bytes, as text and as what the text says. */

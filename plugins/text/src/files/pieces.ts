@@ -20,7 +20,7 @@ export interface PieceOptions {
   readonly separator?: Uint8Array;
   /** Where documents may be cut; undefined: nowhere. */
   readonly separates?: Separates;
-  /** Bytes that a piece has at most, if a document may be cut within so many. */
+  /** Bytes that a piece has at most, if a document may be cut within them. */
   readonly pieceBytes?: number;
   readonly stretchBytes?: number;
   /** Bytes without a place to cut that are an error. */
@@ -28,7 +28,7 @@ export interface PieceOptions {
 }
 
 const NEWLINE = 0x0a;
-/** A character of UTF-8 has at most so many bytes. */
+/** A character of UTF-8 has at most this many bytes. */
 const CHARACTER_BYTES = 4;
 
 /** Reads files, plain or gzip, in pieces from any offset. Keeps one stretch of one file in memory, so that small documents are not reread. */

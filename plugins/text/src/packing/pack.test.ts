@@ -66,7 +66,7 @@ it('weights of targets stand beside their tokens, and are cut with them', async 
 });
 
 describe('first fit', () => {
-  it('puts the longest first, each into the first row with room in every field', () => {
+  it('puts the longest first, each into the first row with space in every field', () => {
     // By field: 6 of 8 and 1 of 4, and so on.
     const lengths = [
       [6, 1],
@@ -145,7 +145,7 @@ describe('packed pairs', () => {
     expect(rows.length).toBeLessThan(pairs.length / 1.5);
   });
 
-  it('that are too long are told, cut or dropped', async () => {
+  it('that are too long are rejected, cut or dropped', async () => {
     await expect(take(await openPairs({ sourceTokens: 18 }), 1e6)).rejects.toThrow(
       'A sequence has 20 tokens of "source", but pack.sourceTokens is 18.',
     );

@@ -16,7 +16,7 @@ export interface RowsWanted {
   readonly only?: 'lines' | 'parquet';
 }
 
-/** The rows of files: lines of JSON, plain or gzip, or Parquet, told by what the files hold. Throws DataError. */
+/** The rows of files: lines of JSON, plain or gzip, or Parquet, detected from the contents. Throws DataError. */
 export async function openRows(
   files: readonly DataFile[],
   { columns, split, patterns, only }: RowsWanted,

@@ -18,13 +18,13 @@ it('gives back any text', () => {
   );
 });
 
-it('leaves special tokens out unless told to keep them, and unused ids always', () => {
+it('leaves out special tokens unless asked to keep them, and unused ids always', () => {
   const ids = [2, 100, 101, 1, 0, 400, -100];
   expect(tokenizer.decode(ids)).toBe('ab');
   expect(tokenizer.decode(ids, { keepSpecial: true })).toBe('<bos>ab<eos><pad>');
 });
 
-it('shows bytes that are no text as U+FFFD', () => {
+it('shows bytes that are not text as U+FFFD', () => {
   expect(tokenizer.decode([0xc3 + 3, 100])).toBe('\ufffda');
 });
 

@@ -62,7 +62,7 @@ export class BytesTokenizer implements Tokenizer {
     return id >= FIRST_BYTE && id < SIZE ? byteToken(id - FIRST_BYTE) : SPECIAL[id];
   }
 
-  /** Bytes that are no UTF-8 come out as U+FFFD, unused ids not at all, special tokens only with `keepSpecial`. */
+  /** Bytes that are not UTF-8 come out as U+FFFD, unused ids not at all, special tokens only with `keepSpecial`. */
   decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
     let text = '';
     let bytes: number[] = [];

@@ -149,7 +149,7 @@ describe('HuggingFaceTokenizer', () => {
     expect(wordPiece.decode(wordPiece.encode('the . and'))).toBe('the. and');
   });
 
-  it('decodes without special tokens unless told otherwise, and without unknown ids', async () => {
+  it('decodes without special tokens unless asked otherwise, and without unknown ids', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     const ids = [2, ...tokenizer.encode('and'), 1, 0, 99999, -100];
     expect(tokenizer.decode(ids)).toBe('and');

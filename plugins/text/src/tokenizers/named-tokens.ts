@@ -11,7 +11,7 @@ export interface AddedTokenEntry {
 const UNUSED = /^(?:<unused\d+>|<extra_id_\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\])$/;
 
 /**
- * Added tokens, and those of the vocabulary (tokens by id) that are called unused though they are no added ones: of Gemma 2's
+ * Added tokens, and those of the vocabulary (tokens by id) that are called unused though they are not added ones: of Gemma 2's
  * hundred one is such. In the order of their ids.
  */
 export function namedTokensOf(

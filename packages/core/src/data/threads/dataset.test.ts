@@ -68,7 +68,7 @@ it.each([
   expect(dataset.position()).toEqual({ next: 30 });
   const resumed = await open({ skips }, threads, batchesAhead);
   await resumed.restore(dataset.position());
-  // Begun anew, it goes on there too.
+  // Begun again, it continues there too.
   expect(await read(dataset.batches(settings), 2)).toEqual(expected.slice(5, 7));
   expect(await read(resumed.batches(settings), 4)).toEqual(expected.slice(5));
 });

@@ -41,7 +41,7 @@ export interface DataThreadOptions {
   readonly seed: number;
   readonly run?: RunInfo;
   readonly logger: Logger;
-  /** Threads; each makes every so-manyth batch, from a dataset of its own. */
+  /** Number n of threads; each produces every n-th batch, from a dataset of its own. */
   readonly threads: number;
   /** Batches that are made before they are asked for. */
   readonly batchesAhead: number;
@@ -58,9 +58,9 @@ export class ThreadedDataset implements Dataset {
   readonly length?: number;
   readonly variants?: readonly string[];
   readonly tokenizer?: TokenizerFacts;
-  /** Where the dataset has it. Batches are for what `batches` is told, whatever is selected. */
+  /** Where the dataset has it. Batches follow the settings of `batches`, whatever is selected. */
   readonly select?: (variant: string | undefined) => readonly FieldSpec[];
-  /** Where the dataset has it; batches are for what `batches` is told. */
+  /** Where the dataset has it; batches follow the settings of `batches`. */
   readonly cut?: (tokens: number | undefined) => void;
   private selected: string | undefined;
   private wanted: number | undefined;
@@ -177,7 +177,7 @@ export class ThreadedDataset implements Dataset {
       next: async () => {
         const end = beginCall(hasNotReturned(this), () => Atomics.load(this.items, 0));
         const read = await queue[0].finally(end);
-        // What ends the data, or breaks them, stays to be told again.
+        // What ends the data, or breaks them, remains, to be reported again.
         if ('ended' in read) return read;
         void queue.shift();
         this.at = read.position;

@@ -36,7 +36,7 @@ export type ExampleLengths = readonly (number | null)[];
 export type ThreadRequest =
   | { readonly ask: 'open' }
   | { readonly ask: 'restore'; readonly position: JsonValue }
-  /** `cuts`: whether examples are cut to order, and their lengths told. */
+  /** `cuts`: whether examples are cut to order, and their lengths sent. */
   | { readonly ask: 'begin'; readonly settings: ItemSettings; readonly cuts: boolean }
   /** `variants`, `tokens`: of the batches behind this thread's last one, its next one included. */
   | { readonly ask: 'next'; readonly variants: readonly Variant[]; readonly tokens?: readonly ExampleLengths[] }

@@ -25,7 +25,7 @@ import {
 
 let dataset: Dataset | undefined;
 let reader: ItemReader | undefined;
-/** Variants of batches that were told and not asked for, in the batches' order. */
+/** Variants of batches that were sent and not asked for, in the batches' order. */
 let told: Variant[] = [];
 /** The lengths of their examples, where these are cut to order, by batch from `firstTold` on. */
 let lengths: ExampleLengths[] = [];

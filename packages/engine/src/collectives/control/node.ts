@@ -60,7 +60,7 @@ export abstract class ControlNode {
     return `Worker ${rank} (${this.options.workers[rank]})`;
   }
 
-  /** The group has ended for this worker; the program is told. */
+  /** The group has ended for this worker; the program is notified. */
   protected lose(failure: Failure): void {
     if (this.ended) return;
     this.end();

@@ -224,7 +224,7 @@ function listening(at: number, onSocket: (socket: Socket) => void): Promise<Serv
 }
 
 describe('a worker with another secret', () => {
-  it('is told so at once; the group waits for the right one, and names the wrong one where it does not come', async () => {
+  it('is rejected at once; the group waits for the right one, and names the wrong one where it does not come', async () => {
     const hub = start(0, { timeoutMs: 1000 });
     const wrong = await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
     expect(wrong).toMatchObject({ code: 'workers.secret', exitCode: 2 });

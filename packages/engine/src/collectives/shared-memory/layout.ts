@@ -28,7 +28,7 @@ export class Layout {
     this.bytes = this.headBytes + count * (SUM_SLOTS + TRANSFER_SLOTS) * this.pieceBytes;
   }
 
-  /** What shows that it is this group's memory: so many words from the beginning on. */
+  /** What shows that it is this group's memory: this many words from the beginning on. */
   readonly tokenWords = LINE_WORDS;
 
   /** Others write to these: rung when something has changed for the worker, and whether it sleeps until then. */

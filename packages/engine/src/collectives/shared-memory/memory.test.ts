@@ -12,7 +12,7 @@ const BYTES = 1 << 16;
 
 type Change = (value: Message, rank: number, round: number) => Message;
 
-/** Channels of so many workers in this process. `change`: what becomes of a value on its way. */
+/** Channels of this many workers in this process. `change`: what becomes of a value on its way. */
 function channels(
   count: number,
   change: Change = (value) => value,

@@ -11,16 +11,16 @@ export const LONGEST_FOOTER_BYTES = 2 ** 25;
 /** Bytes of an unpacked page. Writers cut pages at 1 MiB as a rule, and at 100 MB at most. */
 export const LONGEST_PAGE_BYTES = 2 ** 28;
 
-/** Unpacked bytes of the columns that are read of one row group: so many, or so many times what they take in the file. */
+/** Unpacked bytes of the columns that are read of one row group: the first, or the second times their size in the file. */
 const GROUP_BYTES = 2 ** 28;
 const GROUP_RATIO = 64;
 
-/** Rows of a row group, which are in memory together: so many, or one for so many bytes that it takes in the file. */
+/** Rows of a row group, which are in memory together: the first, or one for each of this many bytes in the file. */
 const GROUP_ROWS = 2 ** 20;
 const ROW_BYTES = 4;
 const LONGEST_GROUP_ROWS = 2 ** 24;
 
-/** Values of a column in a row group, those within lists counted: so many, or so many for a byte in the file. */
+/** Values of a column in a row group, those within lists counted: the first, or the second for each byte in the file. */
 const COLUMN_VALUES = 2 ** 23;
 const VALUES_PER_BYTE = 8;
 

@@ -112,7 +112,7 @@ class Unigram implements Model {
     const branches = new BranchCount(where);
     this.scores = Float64Array.from(entries, ({ score }) => score);
     for (const [id, { token }] of entries.entries()) {
-      // The published library's tokens are told by their text: of two the later counts.
+      // The published library identifies tokens by their text: of two the later counts.
       this.vocabulary.set(token, id);
       checkToken(token, where);
       let node = this.root;

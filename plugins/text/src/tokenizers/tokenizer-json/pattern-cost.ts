@@ -13,7 +13,7 @@ export interface Cost {
 export const ONE_WAY: Cost = { ways: 1, degree: 0 };
 const UNKNOWN: Cost = { ways: Infinity, degree: 0 };
 
-/** Repetitions that are counted as so many ways; longer ones as one that has no end. */
+/** Repetitions that count as this number of ways; longer ones count as endless. */
 const FEW_REPETITIONS = 64;
 
 /** One after the other: every path of the first may be gone on with by every one of the second. */

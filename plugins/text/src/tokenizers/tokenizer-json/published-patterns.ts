@@ -9,7 +9,7 @@ const UPPER = '[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]';
 const LOWER = '[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]';
 const BEFORE = '[^\\r\\n\\p{L}\\p{N}]?';
 
-/** GPT-2's words, which byte-level tokenizers have unless told otherwise. */
+/** GPT-2's words, which byte-level tokenizers have unless configured otherwise. */
 export const GPT2_WORDS = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
 export const PUBLISHED_PATTERNS: ReadonlySet<string> = new Set([

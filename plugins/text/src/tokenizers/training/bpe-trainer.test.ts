@@ -11,7 +11,7 @@ const options = (words: Record<string, number>, more: Partial<LearnOptions> = {}
   ...more,
 });
 
-/** The same by counting everything anew for each merge. */
+/** The same, by counting everything again for each merge. */
 function learnSlowly({
   words,
   reserved,
@@ -76,7 +76,7 @@ test('the docstring example', () => {
   });
 });
 
-test('merges what counting anew for every merge would', () => {
+test('merges the same as counting again for every merge', () => {
   const words = fc.dictionary(
     fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'x'), minLength: 1, maxLength: 9 }),
     fc.integer({ min: 1, max: 5 }),
@@ -104,7 +104,7 @@ test('the order of the words means nothing', () => {
   );
 });
 
-test('ends where no pair is frequent enough, at the longest token, and at characters that are no tokens', () => {
+test('ends where no pair is frequent enough, at the longest token, and at characters that are not tokens', () => {
   expect(learnMerges(options({ ab: 2, bc: 1 }, { minFrequency: 2 })).merges).toEqual([['a', 'b']]);
   expect(learnMerges(options({ aaaa: 9 }, { longestToken: 3 })).tokens).toEqual(['a', 'b', 'c', 'aa']);
   expect(learnMerges(options({ 'a-b': 9 })).merges).toEqual([]);

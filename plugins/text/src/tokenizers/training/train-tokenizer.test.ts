@@ -101,7 +101,7 @@ describe('trainTokenizer', () => {
     expect([vocab['<start_of_turn>'], vocab['<end_of_turn>']]).toEqual([106, 107]);
     const unused = await HuggingFaceTokenizer.open({ path: out('unused') });
     expect(Array.from(unused.encode('<unused0>'))).toEqual([7]);
-    // A sentinel is no special token: who looks at what UL2 makes wants to see it.
+    // A sentinel is not a special token: whoever reads UL2's output wants to see it.
     expect(unused.decode([7, 1])).toBe('<unused0>');
   });
 

@@ -58,14 +58,14 @@ const LONGEST_TOKEN = 16;
 /**
  * Trains a byte-pair-encoding vocabulary of Gemma's kind on text files and writes it as a folder with tokenizer.json and
  * tokenizer_config.json, which appears whole or not at all. Spaces become U+2581 and go with the word behind them, digits
- * stand alone, letters are not merged with signs, and what is no token is spelled in bytes, so that every text has its tokens.
+ * stand alone, letters are not merged with signs, and what is not a token is spelled in bytes, so that every text has its tokens.
  * The same files give the same vocabulary. Throws UsageError for options out of range, DataError where there is no text.
  */
 export async function trainTokenizer(folder: string, options: TrainTokenizerOptions): Promise<TrainTokenizerReport> {
   const { minFrequency = 2, characterCoverage = 0.9995, vocabularySize, onProgress } = options;
   checkOptions(options);
   const added = addedTokens(options.unusedTokens ?? 0);
-  // Told before a long work, not after it.
+  // Reported before the long work, not after it.
   if (await stat(folder).catch(() => undefined))
     throw new UsageError(`${folder} exists already.`, {
       code: 'tokenizer.exists',
