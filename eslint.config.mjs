@@ -10,7 +10,7 @@ export default defineConfig(
     // Comments and test names in plain English; `node scripts/words.mjs` checks markdown and YAML.
     files: ['**/*.{ts,js,cjs,mjs}'],
     plugins: { graft: { rules: { words: wordRule } } },
-    rules: { 'graft/words': 'error' },
+    rules: { 'graft/words': ['error', { errors: true }] },
   },
   {
     files: ['**/*.ts'],

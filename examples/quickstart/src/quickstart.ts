@@ -11,7 +11,7 @@ import {
 } from '@graft/core';
 import { openEngine, type Engine } from '@graft/engine';
 import { writeReport } from '@graft/report';
-import { writeMadeBenchmark } from '@graft/superglue';
+import { writeSyntheticBenchmark } from '@graft/superglue';
 import { defaultPlugins } from 'graft';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -75,7 +75,7 @@ export async function quickstart(options: QuickstartOptions = {}): Promise<Quick
         job.runs.set(name, run);
       }
       logger.info(
-        `${STAGE_NAMES.length + 1}/${STAGE_NAMES.length + 1}: the adapted encoder on SuperGLUE's eight tasks, made small`,
+        `${STAGE_NAMES.length + 1}/${STAGE_NAMES.length + 1}: the adapted encoder on SuperGLUE's eight tasks, synthetic and small`,
       );
       const superglue = await evaluateModels(job);
       return superglue && (await tell(job, superglue));
@@ -131,8 +131,8 @@ async function evaluateModels(job: Job): Promise<Evaluated | undefined> {
   for (const stage of SUPERGLUE_STAGES) {
     const run = job.runs.get(stage)!;
     // Beside the runs of the stages.
-    const made = join(dirname(dirname(run.folder)), `made-superglue-${Object.values(MADE_ROWS).join('-')}`);
-    if (!existsSync(made)) await writeMadeBenchmark(made, MADE_ROWS);
+    const made = join(dirname(dirname(run.folder)), `synthetic-superglue-${Object.values(MADE_ROWS).join('-')}`);
+    if (!existsSync(made)) await writeSyntheticBenchmark(made, MADE_ROWS);
     const loaded = await loadEvaluationConfig({
       file: join(CONFIGS, SUPERGLUE_CONFIG),
       overrides: [

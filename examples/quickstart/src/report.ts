@@ -59,7 +59,7 @@ export function accuracyTable(columns: readonly AccuracyColumn[]): string {
     first.metrics[`${task}/majority`],
   ]);
   return [
-    "Accuracy of a classifier on the last token, fine-tuned on made tasks in SuperGLUE's format",
+    "Accuracy of a classifier on the last token, fine-tuned on synthetic tasks in SuperGLUE's format",
     line('task', titles),
     ...tasks.map((task, i) => row(task, rows[i])),
     row(

@@ -19,12 +19,12 @@ import { tinyGemma, tinyParameters } from '../../../test/support/tiny-gemma';
 import { batches } from './batches';
 import { encodeExamples } from './encode-examples';
 import { classify, initialHead } from './head';
-import { writeMadeBenchmark } from './made';
+import { writeSyntheticBenchmark } from './synthetic';
 import { plugin } from './plugin';
 import { findTask, readTask } from './tasks';
 import type { TrialRecord } from './trial-store';
 
-const folder = join(temporaryFolder(), 'made');
+const folder = join(temporaryFolder(), 'synthetic');
 let engine: Engine;
 let model: GemmaModel;
 let parameters: Parameters;
@@ -33,7 +33,7 @@ beforeAll(async () => {
   engine = await openEngine({ mode: 'portable' });
   model = tinyGemma({ vocabularySize: 259 });
   parameters = tinyParameters(model);
-  await writeMadeBenchmark(folder, { seed: 0, trainRows: 6, valRows: 5 });
+  await writeSyntheticBenchmark(folder, { seed: 0, trainRows: 6, valRows: 5 });
 });
 afterAll(() => tf.dispose(parameters));
 

@@ -6,4 +6,4 @@ export { FineTuner, DivergedError, type EpochResult, type FineTuneSettings, type
 export { type ClassificationBatch } from './batches';
 export { classify, classificationLoss, initialHead } from './head';
 export { HEAD_BIAS, HEAD_WEIGHT } from '@graft/core';
-export { writeMadeBenchmark, type MadeBenchmarkOptions } from './made';
+export { writeSyntheticBenchmark, type SyntheticBenchmarkOptions } from './synthetic';

@@ -51,7 +51,7 @@ test.each<[string, (out: string) => string[], RegExp]>([
     (out) => ['--run', 'runs/trajectory', '--last', '9', '--out', out],
     /holds 3 checkpoints \(step-2, step-3, step-4\), but 9 were asked for/,
   ],
-  ['no run', (out) => ['--run', 'nowhere', '--out', out], /nowhere is no run/],
+  ['no run', (out) => ['--run', 'nowhere', '--out', out], /nowhere is not a run/],
   ['nothing', (out) => ['--out', out], /Name either checkpoint folders or --run/],
   [
     'other models',

@@ -60,7 +60,7 @@ async function choose(
       },
     );
   }
-  throw new UsageError(`${run} is no run: there are no checkpoints in ${places.join(' or ')}.`, {
+  throw new UsageError(`${run} is not a run: there are no checkpoints in ${places.join(' or ')}.`, {
     code: 'average.no-run',
   });
 }

@@ -25,8 +25,8 @@ export function addDataCommand(program: Command, context: CommandContext): void 
     .option('--train-rows <n>', 'training rows of each task', integer(1), 400)
     .option('--val-rows <n>', 'validation rows of each task', integer(1), 100)
     .action(async (_kind: string, { out, ...options }: MakeOptions) => {
-      const { writeMadeBenchmark } = await import('@graft/superglue');
-      await writeMadeBenchmark(resolve(out), options);
+      const { writeSyntheticBenchmark } = await import('@graft/superglue');
+      await writeSyntheticBenchmark(resolve(out), options);
       context.print(resolve(out));
     });
 }

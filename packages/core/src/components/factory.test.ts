@@ -255,7 +255,7 @@ test('a package that is not installed, and a value that is not a plugin, are rep
     'Plugin "graft-plugin-that-is-not-there" is not installed (looked from /tmp).',
   );
   await expect(loadPlugin('zod', [__dirname])).rejects.toThrow(
-    '"zod" is no Graft plugin: it exports neither "plugin" nor a default with a name and components.',
+    '"zod" is not a Graft plugin: it exports neither "plugin" nor a default with a name and components.',
   );
   await expect(loadPlugin('./nowhere.js', ['/tmp'])).rejects.toThrow('Plugin file /tmp/nowhere.js does not exist.');
 });

@@ -34,7 +34,7 @@ function pick(module: unknown, name: string): Plugin {
   const found = [exports?.plugin, exports?.default, inner?.plugin, inner?.default, module].find(isPlugin);
   if (found) return found;
   throw new PluginError(
-    `"${name}" is no Graft plugin: it exports neither "plugin" nor a default with a name and components.`,
+    `"${name}" is not a Graft plugin: it exports neither "plugin" nor a default with a name and components.`,
     { code: 'plugin.not-a-plugin', exitCode: 2 },
   );
 }

@@ -90,6 +90,6 @@ export async function compareData({ step, dataset, addresses, own, all, exchange
   const index = ones.findIndex((digest, i) => digest !== others[i]);
   const number = share * ones.length + Math.max(index, 0) + 1;
   const hint =
-    'Their files have the same names and sizes, but not the same content (or the tokenizers differ): compare them with sha256sum, and copy them anew.';
+    'Their files have the same names and sizes, but not the same content (or the tokenizers differ): compare them with sha256sum, and copy them again.';
   return refuse(between[0], between[1], `item ${number} of the batch`, hint);
 }

@@ -83,7 +83,7 @@ export async function compareFiles(group: WorkerGroup, objective: Objective): Pr
     const worker = (at: number): string => `${at} (${group.addresses[at]})`;
     throw new DataError(`Workers ${worker(0)} and ${worker(rank)} do not have the same files: ${name} differs.`, {
       code: 'data.differs',
-      hint: 'Compare its files with sha256sum, and copy them anew.',
+      hint: 'Compare its files with sha256sum, and copy them again.',
     });
   }
 }

@@ -228,7 +228,7 @@ function pinLibrary(path: string): void {
   if (!dlopen(path, RTLD_NOW | RTLD_GLOBAL | RTLD_NODELETE)) {
     throw new EngineError(`The native library ${path} cannot be loaded: ${dlerror() ?? 'no reason given'}.`, {
       code: 'engine.library-unloadable',
-      hint: 'Run `graft doctor` to see what is missing, or `graft engine install` to fetch it anew.',
+      hint: 'Run `graft doctor` to see what is missing, or `graft engine install` to fetch it again.',
     });
   }
 }

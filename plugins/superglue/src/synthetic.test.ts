@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../../test/support';
-import { writeMadeBenchmark } from './made';
+import { writeSyntheticBenchmark } from './synthetic';
 import { readTask, TASKS, type ClassificationExample } from './tasks';
 
 const OPTIONS = { seed: 3, trainRows: 240, valRows: 100 };
-const folder = join(temporaryFolder(), 'made');
-beforeAll(() => writeMadeBenchmark(folder, OPTIONS));
+const folder = join(temporaryFolder(), 'synthetic');
+beforeAll(() => writeSyntheticBenchmark(folder, OPTIONS));
 
 /** Words and pairs of neighbours, each with the last word before it that ends with a colon. */
 function features({ parts }: ClassificationExample): string[] {
@@ -59,8 +59,8 @@ test.each(TASKS.map((task) => [task.id, task] as const))(
 
 test('the same seed gives the same files, another one others', async () => {
   const [again, other] = [join(temporaryFolder(), 'again'), join(temporaryFolder(), 'other')];
-  await writeMadeBenchmark(again, OPTIONS);
-  await writeMadeBenchmark(other, { ...OPTIONS, seed: 4 });
+  await writeSyntheticBenchmark(again, OPTIONS);
+  await writeSyntheticBenchmark(other, { ...OPTIONS, seed: 4 });
   for (const { folder: own } of TASKS) {
     const file = join(own, 'train.jsonl');
     expect(readFileSync(join(again, file), 'utf8')).toBe(readFileSync(join(folder, file), 'utf8'));
@@ -69,8 +69,11 @@ test('the same seed gives the same files, another one others', async () => {
 });
 
 test('neither an existing folder nor more rows than there are is taken', async () => {
-  await expect(writeMadeBenchmark(folder, OPTIONS)).rejects.toMatchObject({ code: 'checkpoint.exists', exitCode: 2 });
+  await expect(writeSyntheticBenchmark(folder, OPTIONS)).rejects.toMatchObject({
+    code: 'checkpoint.exists',
+    exitCode: 2,
+  });
   await expect(
-    writeMadeBenchmark(join(temporaryFolder(), 'much'), { ...OPTIONS, trainRows: 1_000_000 }),
-  ).rejects.toMatchObject({ code: 'superglue.made-rows', exitCode: 2 });
+    writeSyntheticBenchmark(join(temporaryFolder(), 'much'), { ...OPTIONS, trainRows: 1_000_000 }),
+  ).rejects.toMatchObject({ code: 'superglue.synthetic-rows', exitCode: 2 });
 });

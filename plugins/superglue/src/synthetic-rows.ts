@@ -48,7 +48,7 @@ function around(random: RandomStream, statement: string): string {
 }
 
 /** Each maker gets the class that the row is to have, or for rows of several examples picks classes itself. */
-export const MADE_ROWS: Readonly<
+export const SYNTHETIC_ROWS: Readonly<
   Record<TaskId, { classes: number; make: (label: number, random: RandomStream) => Row }>
 > = {
   boolq: {
@@ -197,7 +197,7 @@ export const MADE_ROWS: Readonly<
       });
       const query = `@placeholder said: ${pick(random, ['good day', 'it is late', 'come in', 'wait for me'])}`;
       return {
-        source: 'made',
+        source: 'synthetic',
         passage: { text, entities: [span(who), span(place)] },
         qas: [{ query, answers: [{ ...span(who), text: who }] }],
       };

@@ -2,10 +2,10 @@ import { writeFolderAtomically } from '@graft/checkpoint';
 import { createRandom, UsageError } from '@graft/core';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MADE_ROWS } from './made-rows';
+import { SYNTHETIC_ROWS } from './synthetic-rows';
 import { TASKS, type SuperGlueTask } from './tasks';
 
-export interface MadeBenchmarkOptions {
+export interface SyntheticBenchmarkOptions {
   readonly seed: number;
   /** Rows of each task's train.jsonl. A row of MultiRC and of ReCoRD makes two examples. */
   readonly trainRows: number;
@@ -17,18 +17,18 @@ export interface MadeBenchmarkOptions {
  * learn. Classes are balanced, no example comes twice, the same seed gives the same files. The folder appears whole; one that
  * exists is an error.
  */
-export async function writeMadeBenchmark(folder: string, options: MadeBenchmarkOptions): Promise<void> {
+export async function writeSyntheticBenchmark(folder: string, options: SyntheticBenchmarkOptions): Promise<void> {
   for (const name of ['trainRows', 'valRows'] as const) {
     if (Number.isSafeInteger(options[name]) && options[name] >= 1) continue;
     throw new UsageError(`${name} should be an integer of at least 1, but is ${options[name]}.`, {
-      code: 'superglue.made-rows',
+      code: 'superglue.synthetic-rows',
     });
   }
   await writeFolderAtomically(folder, async (temporary) => {
     for (const task of TASKS) {
       const own = join(temporary, task.folder);
       await mkdir(own);
-      const rows = madeRows(task, options);
+      const rows = syntheticRows(task, options);
       await writeFile(join(own, 'train.jsonl'), lines(rows.slice(0, options.trainRows)));
       await writeFile(join(own, 'val.jsonl'), lines(rows.slice(options.trainRows)));
     }
@@ -41,21 +41,21 @@ const lines = (rows: readonly object[]): string => rows.map((row) => `${JSON.str
 const ATTEMPTS = 2000;
 
 /** Rows of which no two share an example, numbered as the benchmark numbers them. */
-function madeRows(task: SuperGlueTask, { seed, trainRows, valRows }: MadeBenchmarkOptions): object[] {
+function syntheticRows(task: SuperGlueTask, { seed, trainRows, valRows }: SyntheticBenchmarkOptions): object[] {
   const random = createRandom(seed).fork('superglue').fork(task.id);
-  const { classes, make } = MADE_ROWS[task.id];
+  const { classes, make } = SYNTHETIC_ROWS[task.id];
   const count = trainRows + valRows;
   const rows: object[] = [];
   const seen = new Set<string>();
   for (let attempts = 0; rows.length < count; attempts++) {
     if (attempts === ATTEMPTS) {
       throw new UsageError(`${count} rows were asked for, but ${task.id} has only about ${rows.length} that differ.`, {
-        code: 'superglue.made-rows',
+        code: 'superglue.synthetic-rows',
         hint: 'Ask for fewer training or validation rows.',
       });
     }
     const row = numbered(make(rows.length % classes, random), rows.length);
-    const place = { file: `made rows of ${task.id}`, line: rows.length + 1 };
+    const place = { file: `synthetic rows of ${task.id}`, line: rows.length + 1 };
     const texts = task.examples(row, place, 'train').map(({ parts }) => parts.map(({ text }) => text).join(''));
     if (texts.some((text) => seen.has(text))) continue;
     texts.forEach((text) => seen.add(text));
@@ -65,13 +65,13 @@ function madeRows(task: SuperGlueTask, { seed, trainRows, valRows }: MadeBenchma
   return rows;
 }
 
-interface MadeRow {
+interface SyntheticRow {
   readonly qas?: readonly object[];
   readonly passage?: { readonly questions?: readonly { readonly answers: readonly object[] }[] };
 }
 
 /** With the benchmark's numbers of the row, its queries, its questions and their answers. */
-function numbered(row: MadeRow, idx: number): object {
+function numbered(row: SyntheticRow, idx: number): object {
   if (row.qas) return { ...row, qas: row.qas.map((query) => ({ ...query, idx })), idx };
   if (!row.passage?.questions) return { ...row, idx };
   const questions = row.passage.questions.map((question) => ({
