@@ -3,7 +3,8 @@ import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../../../../test/support';
 import { checkHashes } from './check-trust';
-import { examine, type DoctorCheck } from './doctor';
+import { examine } from './doctor';
+import type { DoctorCheck } from './doctor-check';
 import { unsupportedPlatformReason } from './platform';
 import { CC_LIBRARY, FRAMEWORK_LIBRARY, RELEASE } from './release';
 
