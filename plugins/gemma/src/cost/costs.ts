@@ -1,4 +1,4 @@
-import type { AnyGemmaConfig } from '../model/config';
+import type { AnyGemmaConfig } from '../model/config-types';
 import { forwardFlops, type BatchShape } from './flops';
 import { outputName, parameterSpecs } from '../model/parameters';
 

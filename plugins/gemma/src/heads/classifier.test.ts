@@ -6,7 +6,7 @@ import { ints, numbers, tinyGemma, writeTiny } from '../../../../test/support/ti
 import { GemmaClassifier, SCORE_BIAS, SCORE_WEIGHT, type ClassifierConfig } from './classifier';
 import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
 import { Classifier } from './classify';
-import type { EncoderDecoderConfig } from '../model/config';
+import type { EncoderDecoderConfig } from '../model/config-types';
 
 const LABELS = ['no', 'yes', 'perhaps'];
 const make = (options: Partial<ClassifierConfig> = {}): GemmaClassifier =>

@@ -1,5 +1,5 @@
 import { openEngine, random, tf } from '@graft/engine';
-import type { SideConfig } from './config';
+import type { SideConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import {
   attend,
