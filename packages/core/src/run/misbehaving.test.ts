@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { failureOf } from '../../../../test/support';
+import { failureOf } from '@graft/test-support';
 import { z } from 'zod';
 import { isOfUnused, events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeIf, temporaryFolder } from '../../../../test/support';
+import { describeIf, temporaryFolder } from '@graft/test-support';
 import { checkHashes } from './check-trust';
 import { examine } from './doctor';
 import type { DoctorCheck } from './doctor-check';

@@ -1,8 +1,8 @@
 import { createRandom, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
-import { ints, numbers, tinyGemma, writeTiny } from '../../../../test/support/tiny-gemma';
+import { temporaryFolder } from '@graft/test-support';
+import { ints, numbers, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { GemmaClassifier, SCORE_BIAS, SCORE_WEIGHT, type ClassifierConfig } from './classifier';
 import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
 import { Classifier } from './classify';

@@ -14,7 +14,7 @@ import {
   toHeadsFirst,
 } from './layers';
 import { paddingMask, MASKED } from './masks';
-import { numbers } from '../../../../test/support/tiny-gemma';
+import { numbers } from '../../test-support/tiny-gemma';
 
 const tensor = (seed: number, ...shape: number[]): tf.Tensor =>
   tf.tensor(
