@@ -14,13 +14,7 @@ import { loadConfig, silentLogger, type ExperimentConfig, type RandomStream } fr
 import { runExperiment, type RunOptions } from '../src/run/experiment';
 import { RunFolder } from '../src/run/folder';
 import { checkStanding } from '../src/run/standing';
-import {
-  findSnapshot,
-  readAverage,
-  readingSnapshot,
-  readOptimizerState,
-  readParameters,
-} from '../src/run/snapshots';
+import { findSnapshot, readAverage, readingSnapshot, readOptimizerState, readParameters } from '../src/run/snapshots';
 import { toyConfig, toyModel, toyPlugin } from './toy';
 
 /** A way to damage the newest checkpoint. Returns what was done, in words, or undefined where nothing changed. */
