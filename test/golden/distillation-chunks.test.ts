@@ -2,7 +2,7 @@
 import { createRandom, uploadBatch, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { findNativeLibrary, openEngine, tf, valueAndGradients, type EngineMode, type Precision } from '@graft/engine';
 import { PrefixLm, Teacher, type LessonSettings } from '@graft/objectives';
-import { tinyGemma, tinyParameters } from '../support/tiny-gemma';
+import { tinyGemma, tinyParameters } from '../../plugins/gemma/test-support/tiny-gemma';
 
 const BLEND: LessonSettings = { loss: 'blend', alpha: 0.25, temperature: 2 };
 const GEMMA3: LessonSettings = { loss: 'gemma3', alpha: 0, temperature: 1, samples: 5 };

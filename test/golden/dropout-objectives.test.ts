@@ -3,7 +3,7 @@ import { createRandom, type HostArray, type HostFields, type Objective, type Obj
 import { openEngine, random, tf } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { CausalLm, Mixture, PrefixLm, Seq2Seq, Teacher, Ul2, ul2Options } from '@graft/objectives';
-import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../support/tiny-gemma';
+import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../plugins/gemma/test-support/tiny-gemma';
 
 const tokens = (values: readonly number[]): HostArray => ({
   dtype: 'int32',

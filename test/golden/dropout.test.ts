@@ -9,7 +9,7 @@ import {
   type EncoderDecoderConfig,
   type GemmaModel,
 } from '@graft/gemma';
-import { tinyGemma, tinyParameters } from '../support/tiny-gemma';
+import { tinyGemma, tinyParameters } from '../../plugins/gemma/test-support/tiny-gemma';
 import { fixture, NATIVE_MODES, readJson } from './reference';
 
 type Site = readonly [module: string, rate: number, shape: readonly number[]];

@@ -6,7 +6,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { completeSampling, scoresOf } from '../../plugins/gemma/src/generate/sampling';
 import { temporaryFolder } from '../support';
-import { ints } from '../support/tiny-gemma';
+import { ints } from '../../plugins/gemma/test-support/tiny-gemma';
 import { fixture, largestDifference, readJson } from './reference';
 
 interface Case {

@@ -4,7 +4,7 @@ import { createRandom } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type Engine, type EngineMode, type Jitted } from '@graft/engine';
 import type { GemmaModel } from '@graft/gemma';
 import { CausalLm, PrefixLm, Seq2Seq, Teacher, Ul2 } from '@graft/objectives';
-import { ODD_SIDE, tinyGemma, tinyParameters } from '../support/tiny-gemma';
+import { ODD_SIDE, tinyGemma, tinyParameters } from '../../plugins/gemma/test-support/tiny-gemma';
 
 /** float32: rounding of rotations, whose angles are larger further on in a row, and of sums over other lengths. */
 const TOLERANCE = 2e-5;

@@ -11,7 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
 import { hasModules, PYTHON } from '../support/peers';
-import { GEMMA2, T5GEMMA } from '../support/whole-configs';
+import { GEMMA2, T5GEMMA } from '../../plugins/gemma/test-support/whole-configs';
 
 const isThere = hasModules('torch', 'transformers');
 

@@ -8,7 +8,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '../support';
 import { hasModules, PYTHON } from '../support/peers';
-import { ints, tinyGemma, writeTiny } from '../support/tiny-gemma';
+import { ints, tinyGemma, writeTiny } from '../../plugins/gemma/test-support/tiny-gemma';
 
 const isThere = hasModules('torch', 'transformers', 'safetensors');
 

@@ -11,7 +11,7 @@ import { openTokenizer } from '../../plugins/text/test-support/datasets';
 import { describeIf, SHARED, temporaryFolder } from '../support';
 import { hasModules, PYTHON } from '../support/peers';
 import { describeWithTokenizer } from '../support/real-tokenizers';
-import { writeTiny } from '../support/tiny-gemma';
+import { writeTiny } from '../../plugins/gemma/test-support/tiny-gemma';
 
 const isThere = hasModules('torch', 'transformers');
 const TOLERANCE = 1e-5;

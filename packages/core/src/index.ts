@@ -35,6 +35,7 @@ export * from './random/streams';
 export { NormalPool } from './random/normal-pool';
 export * from './components/tokens';
 export * from './util/logger';
+export * from './components/context';
 export * from './components/plugin';
 export * from './components/registry';
 export * from './components/factory';
@@ -42,6 +43,30 @@ export * from './data/batch-checks';
 export * from './data/special-tokens';
 export * from './util/suggest';
 export { fieldProblem } from './data/field-problem';
+export {
+  ItemReader,
+  watchedItems,
+  type DataEnd,
+  type ItemBatch,
+  type ItemSettings,
+  type ItemSource,
+  type Share,
+} from './data/items';
+export {
+  BatchLoader,
+  checkSource,
+  meansVariant,
+  uploadBatch,
+  type LoadedBatch,
+  type LoaderOptions,
+} from './data/loader';
+export { ThreadedDataset } from './data/threads/dataset';
+export type { WorkerOptions } from './distributed/group';
+export { Shares, shareOut } from './distributed/shares';
+export { workersOf, type Workers } from './distributed/workers';
+export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
+export { watchCalls } from './util/pending';
+export { TrainingError } from './util/training-error';
 export { matchesName } from './util/match-name';
 export {
   DEEPEST_JSON,

@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/core';
 import { mkdirSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { renderReport } from './page';
 import { readRun } from './read-run';
 

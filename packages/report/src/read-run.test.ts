@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { readRun, shortTitles } from './read-run';
 
 interface Files {

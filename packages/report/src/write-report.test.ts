@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { writeReport } from '.';
 
 let folder: string;

@@ -1,5 +1,6 @@
 export { plugin, plugin as default } from './plugin';
 export * from './model/sizes';
+export * from './model/config-types';
 export * from './model/config';
 export * from './model/published-defaults';
 export { ignoredKeys } from './model/ignored-keys';
@@ -20,13 +21,8 @@ export {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './adapt/cross-attention';
-export {
-  EXPAND_HEADS_CHOICES,
-  RANDOM_PARTS,
-  type ExpandedHeads,
-  type ExpandHeads,
-  type RandomPart,
-} from './adapt/plan';
+export { RANDOM_PARTS, type RandomPart } from './adapt/plan';
+export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
 export * from './generate/generate';
 export * from './generate/decoding-plan';
 export { type BeamSearchOptions, type ScoredSequences } from './generate/beam-search';

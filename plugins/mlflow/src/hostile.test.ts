@@ -4,8 +4,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { temporaryFolder } from '../../../test/support';
-import { close, listen } from '../../../test/support/fake-mlflow';
+import { temporaryFolder } from '@graft/test-support';
+import { close, listen } from '../test-support/fake-mlflow';
 import { MlflowTracker } from './tracker';
 
 const MIB = 1 << 20;

@@ -1,8 +1,8 @@
 import { silentLogger } from '@graft/core';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../test/support';
-import { close, listen, type FakeMlflow } from '../../../test/support/fake-mlflow';
+import { temporaryFolder } from '@graft/test-support';
+import { close, listen, type FakeMlflow } from '../test-support/fake-mlflow';
 import { outboxFile } from './outbox';
 import { MlflowTracker } from './tracker';
 

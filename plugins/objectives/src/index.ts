@@ -6,18 +6,15 @@ export * from './batch/padding';
 export * from './loss/language-model-loss';
 export { Seq2Seq, seq2seqOptions, encoderDecoderBatch, type Seq2SeqOptions } from './objectives/seq2seq';
 export { PrefixLm, type PrefixLmOptions } from './objectives/prefix-lm';
-export {
-  Teacher,
-  TEACHER_FIELDS,
-  type DistillationOptions,
-  type TeacherTargets,
-  type LessonSettings,
-} from './distillation/distillation';
-export { distillationLoss, type SoftTarget, type SoftTargets } from './loss/distillation-loss';
+export { Teacher, TEACHER_FIELDS, type DistillationOptions } from './distillation/distillation';
+export type { TeacherTargets, LessonSettings } from './distillation/teacher-targets';
+export { distillationLoss } from './distillation/distillation-loss';
+export type { SoftTarget, SoftTargets } from './distillation/teacher-targets';
 export { denseDivergence, denseEntropy } from './loss/dense-divergence';
 export { CachedTeacher, CACHE_FIELDS } from './distillation/cached-teacher';
 export { cacheTeacher, type CacheTeacherOptions, type CacheTeacherResult } from './distillation/build-cache';
-export { TeacherCache, type StoredSequence, type TeacherCacheIndex } from './distillation/cache-format';
+export { TeacherCache, type StoredSequence } from './distillation/cache-format';
+export type { TeacherCacheIndex } from './distillation/cache-index';
 export { topKDivergence, topKEntropy, type TopK } from './loss/top-k-divergence';
 export { Ul2 } from './objectives/ul2';
 export { ul2Options, type Ul2Options } from './objectives/ul2-options';

@@ -1,5 +1,5 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../../../test/support/optimizers';
+import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../test-support/reference-steps';
 import { Adafactor, adafactorOptions, type AdafactorOptions } from './adafactor';
 
 const options = (given: object): AdafactorOptions => adafactorOptions.parse({ learningRate: 0.05, ...given });

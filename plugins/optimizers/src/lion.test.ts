@@ -1,5 +1,5 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../../../test/support/optimizers';
+import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../test-support/reference-steps';
 import { Lion, lionOptions, type LionOptions } from './lion';
 
 const options = (given: object): LionOptions => lionOptions.parse({ learningRate: 0.01, ...given });

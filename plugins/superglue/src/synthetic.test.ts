@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { writeSyntheticBenchmark } from './synthetic';
 import { readTask, TASKS, type ClassificationExample } from './tasks';
 

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { ODD_SIDE, tinyGemma, writeTiny } from '../../support/tiny-gemma';
+import { ODD_SIDE, tinyGemma, writeTiny } from '../../../plugins/gemma/test-support/tiny-gemma';
 import { graft, graftSucceeds, startGraft } from '../support/graft';
 
 /** Some 60 MB, a third of it drawn: long enough to be stopped half-way. */

@@ -3,7 +3,7 @@ import { openEngine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { tinyGemma, writeTiny } from '../../support/tiny-gemma';
+import { tinyGemma, writeTiny } from '../../../plugins/gemma/test-support/tiny-gemma';
 import { fixture, graft, graftSucceeds, readJson, write } from '../support/graft';
 
 const folder = temporaryFolder();

@@ -2,7 +2,7 @@
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { makeOld } from '../../support/old-snapshots';
+import { makeOld } from '../../../packages/core/test/old-snapshots';
 import { graft, graftSucceeds, readMetrics, runFolderOf, write } from '../support/graft';
 
 const folder = temporaryFolder();

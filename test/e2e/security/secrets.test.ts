@@ -2,7 +2,7 @@ import { cacheFolder, findNativeLibrary } from '@graft/engine';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { close, listen, type FakeMlflow } from '../../support/fake-mlflow';
+import { close, listen, type FakeMlflow } from '../../../plugins/mlflow/test-support/fake-mlflow';
 import { graft, readJson, runFolderOf, write, type Outcome } from '../support/graft';
 
 /** A third-party plugin that is careless with its secrets: it logs them, and its errors hold them. */

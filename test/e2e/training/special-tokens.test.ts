@@ -3,7 +3,7 @@ import { readHostTensors, writeHostTensors } from '@graft/checkpoint';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { makeOld } from '../../support/old-snapshots';
+import { makeOld } from '../../../packages/core/test/old-snapshots';
 import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, write } from '../support/graft';
 
 const folder = temporaryFolder();

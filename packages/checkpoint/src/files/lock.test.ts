@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { HEARTBEAT_SECONDS } from './heartbeat';
 import { livenessOf, ownIdentity } from './identity';
 import { FolderLock, hasLock } from './lock';

@@ -1,6 +1,6 @@
 import { readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { averageCheckpoints } from './average';
 import { fromFloat32 } from '../safetensors/dtypes';
 import { CheckpointReader } from './checkpoint-reader';

@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { describeIf, SHARED, temporaryFolder } from '../../../../test/support';
+import { describeIf, SHARED, temporaryFolder } from '@graft/test-support';
 import { CheckpointReader } from './checkpoint-reader';
 import { readJsonObject } from '../json/json';
 import { writeCheckpoint } from './write-folder';

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { writeHostTensors } from '../safetensors/host';
 import { outputFile, outputTensors, writtenBy } from './output';
 import { SafetensorsReader } from '../safetensors/reader';

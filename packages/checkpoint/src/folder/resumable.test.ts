@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, sep } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { CheckpointReader } from './checkpoint-reader';
 import { unfinishedFolder, writeCheckpointResumably } from './resumable';
 import type { TensorSource } from '../safetensors/writer';

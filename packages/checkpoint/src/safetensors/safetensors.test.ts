@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { existsSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { storedWidth, type StoredDtype } from './dtypes';
 import { readHostTensors, writeHostTensors } from './host';
 import { SafetensorsReader } from './reader';

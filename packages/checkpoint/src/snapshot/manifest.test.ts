@@ -1,7 +1,7 @@
 import { cpSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as zlib from 'node:zlib';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { crc32, digestOf, portableCrc32 } from '../safetensors/digest';
 import { CheckpointReader } from '../folder/checkpoint-reader';
 import { averageFolder, loadSnapshotState, openSnapshotOptimizer, saveSnapshot, verifySnapshot } from './snapshot';

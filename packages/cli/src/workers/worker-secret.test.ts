@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { UsageMistake } from '../output/report-error';
 import { SECRET_VARIABLE, takeSecretVariable, workerSecret } from './worker-secret';
 

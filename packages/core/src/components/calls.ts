@@ -1,5 +1,5 @@
 import { GraftError, PluginError, tf } from '@graft/engine';
-import { show } from '../config/issues';
+import { show } from '../util/show';
 import { reasonOf } from '../util/reason';
 
 /** Beside the components, which stay what their plugin made: `optimizer "my-plugin/lion"`. */

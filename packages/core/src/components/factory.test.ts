@@ -1,10 +1,10 @@
 import { DataError, openEngine } from '@graft/engine';
 import { z } from 'zod';
 import { callComponent } from './calls';
-import { createComponentFactory, Services, type ComponentFactory } from './factory';
+import { createComponentFactory, Services } from './factory';
+import type { ComponentFactory, Schedule } from '../interfaces';
 import { componentOption, loadPlugin } from '../config';
 import { inject, injectable } from '../index';
-import type { Schedule } from '../interfaces';
 import { silentLogger } from '../util/logger';
 import { defineComponent, definePlugin, type ComponentDefinition } from './plugin';
 import { createRandom, type RandomStream } from '../random/streams';

@@ -2,54 +2,23 @@ import 'reflect-metadata';
 import { ConfigError, GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import { nameComponent } from './calls';
-import { explainIssues, show } from '../config/issues';
+import { explainIssues } from '../config/issues';
+import { show } from '../util/show';
 import { checkingWith } from '../config/sections';
 import { walk } from '../config/walk';
-import type { RunInfo } from '../interfaces';
+import type { ComponentFactory, ComponentSpec, ComponentTypes, InterfaceName, RunInfo } from '../interfaces';
 import { missingMember } from './required-members';
 import type { Logger } from '../util/logger';
-import type { ComponentDefinition, ComponentTypes, InterfaceName } from './plugin';
+import type { ComponentContext } from './context';
+import type { ComponentDefinition } from './plugin';
 import type { RandomStream } from '../random/streams';
 import { reasonOf } from '../util/reason';
 import type { Registry } from './registry';
 import { unmasked } from '../secrets/mask';
 import { isNewWarning, MASK, redact } from '../secrets/redact';
 import { isSecret } from '../secrets/secret';
-import { beginCall } from '../training/pending';
+import { beginCall } from '../util/pending';
 import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
-
-/** A component named in a config, its options beside `use`; checked when the config was loaded. */
-export interface ComponentSpec {
-  readonly use: string;
-  readonly [option: string]: unknown;
-}
-
-/** Creates components, both for a config's sections and for a component's own parts. */
-export interface ComponentFactory {
-  /**
-   * Throws PluginError when the id is unknown, the options are wrong, a dependency is missing, the component cannot be made,
-   * or what was made lacks something that its interface wants. `place` tells parts of the same kind apart, by their name
-   * or index: each gets random numbers of its own.
-   */
-  create<I extends InterfaceName>(
-    interface_: I,
-    spec: ComponentSpec | string,
-    place?: string | number,
-  ): Promise<ComponentTypes[I]>;
-}
-
-/** What a component made by a factory function is given. */
-export interface ComponentContext<O = unknown> {
-  readonly options: O;
-  readonly engine: Engine;
-  readonly random: RandomStream;
-  readonly components: ComponentFactory;
-  readonly logger: Logger;
-  /** The run that the component works for; undefined outside of one. */
-  readonly run?: RunInfo;
-  /** Any dependency by its token. */
-  resolve<T>(token: Token<T>): T;
-}
 
 /** Dependencies that every component may ask for, with who gave them. */
 export class Services {

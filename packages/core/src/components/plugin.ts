@@ -1,47 +1,7 @@
 import { PluginError } from '@graft/engine';
 import type { z } from 'zod';
-import type {
-  Callback,
-  Dataset,
-  Evaluator,
-  Initializer,
-  ModelFamily,
-  Objective,
-  Optimizer,
-  Schedule,
-  Tokenizer,
-  Tracker,
-} from '../interfaces';
-import type { ComponentContext } from './factory';
-
-/** What each interface name stands for. */
-export interface ComponentTypes {
-  model: ModelFamily;
-  initializer: Initializer;
-  objective: Objective;
-  optimizer: Optimizer;
-  schedule: Schedule;
-  dataset: Dataset;
-  evaluator: Evaluator;
-  tokenizer: Tokenizer;
-  tracker: Tracker;
-  callback: Callback;
-}
-
-export type InterfaceName = keyof ComponentTypes;
-
-export const INTERFACES: readonly InterfaceName[] = [
-  'model',
-  'initializer',
-  'objective',
-  'optimizer',
-  'schedule',
-  'dataset',
-  'evaluator',
-  'tokenizer',
-  'tracker',
-  'callback',
-];
+import type { ComponentTypes, InterfaceName } from '../interfaces';
+import type { ComponentContext } from './context';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- constructors of any parameters: tsyringe supplies them */
 type Constructor<T> = new (...args: any[]) => T;

@@ -1,9 +1,9 @@
 import { PluginError } from '@graft/engine';
-import { show } from '../config/issues';
+import { show } from '../util/show';
 import { secretKeys } from '../config/walk';
 import { rememberSecretName } from '../secrets/redact';
-import type { ComponentDefinition, InterfaceName, Plugin } from './plugin';
-import { INTERFACES } from './plugin';
+import type { ComponentDefinition, Plugin } from './plugin';
+import { INTERFACES, type InterfaceName } from '../interfaces';
 import { nearest } from '../util/suggest';
 
 /** A component and who brought it. */

@@ -1,4 +1,4 @@
-import type { ComponentTypes, InterfaceName } from './plugin';
+import type { ComponentTypes, InterfaceName } from '../interfaces';
 
 type Kind = 'function' | 'number' | 'text' | 'list';
 

@@ -1,6 +1,5 @@
 import type { Engine } from '@graft/engine';
-import type { ComponentFactory } from './factory';
-import type { RunInfo } from '../interfaces';
+import type { ComponentFactory, RunInfo } from '../interfaces';
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
 

@@ -1,14 +1,15 @@
 import { isAbsolute, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { z } from 'zod';
-import type { ComponentSpec } from '../components/factory';
-import type { InterfaceName } from '../components/plugin';
+import type { ComponentSpec, InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
 import { isSecret } from '../secrets/secret';
 import { hasRedactedUrl, MASK } from '../secrets/redact';
-import { componentOption } from './markers';
-import { isObject, isPlainObject, joinPath, type Origins } from './merge';
-import { explainIssues, NOTHING, show, valueAt, type ConfigIssue, type Finding } from './issues';
+import { componentOption } from './options';
+import { joinPath, type Origins } from './merge';
+import { isObject, isPlainObject } from '../util/objects';
+import { explainIssues, valueAt, type ConfigIssue, type Finding } from './issues';
+import { NOTHING, show } from '../util/show';
 import { asSpec, checkingWith } from './sections';
 import { keysAt, walk, type Schema, type Visitor } from './walk';
 

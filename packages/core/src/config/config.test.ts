@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { BASE, PLUGIN } from '../../test/config-toys';
 import { InvalidConfigError, loadConfig, type ExperimentConfig } from './index';
 

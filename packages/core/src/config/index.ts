@@ -2,8 +2,9 @@ import { ConfigError } from '@graft/engine';
 import { dirname, isAbsolute, resolve } from 'node:path';
 import type { Registry } from '../components/registry';
 import type { OnCode } from './code';
-import { show } from './issues';
-import { isObject, Origins } from './merge';
+import { show } from '../util/show';
+import { Origins } from './merge';
+import { isObject } from '../util/objects';
 import { applyOverrides } from './overrides';
 import { isFile, PluginLoader, type PluginReference } from './plugins';
 import { ConfigReader, searchConfigFile } from './read';
@@ -11,9 +12,10 @@ import { ownersOf } from './trust';
 import type { EvaluationConfig, ExperimentConfig } from './schema';
 import { validateConfig, validateEvaluationConfig, type WrittenConfig } from './validate';
 
-export { pathOption, componentOption, secret } from './markers';
+export { pathOption, componentOption, secret } from './options';
 export {
   defineExperiment,
+  SpecialTokensSection,
   type ExperimentConfig,
   type EvaluationConfig,
   type ExperimentInput,

@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
 import { definePlugin } from '../components/plugin';
-import { explainIssues, show } from './issues';
+import { explainIssues } from './issues';
+import { show } from '../util/show';
 import { componentOption, InvalidConfigError, loadConfig } from './index';
 import { keysAt } from './walk';
 

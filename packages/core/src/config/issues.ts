@@ -1,7 +1,7 @@
-import { ConfigError, shortened } from '@graft/engine';
+import { ConfigError } from '@graft/engine';
 import type { z } from 'zod';
-import { maskedForMessage } from '../secrets/mask';
 import { redact } from '../secrets/redact';
+import { show } from '../util/show';
 import { didYouMean, nearest } from '../util/suggest';
 
 /** One thing wrong with a config. */
@@ -46,27 +46,6 @@ export interface Finding extends Omit<ConfigIssue, 'source' | 'path'> {
 
 /** The keys that an object at a path may have. */
 export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
-
-const SHOWN_CHARACTERS = 60;
-
-/** What a missing value is called. */
-export const NOTHING = 'nothing';
-
-/** A value in a message: JSON, shortened, secrets masked as far as their keys show them. */
-export function show(value: unknown): string {
-  if (value === undefined) return NOTHING;
-  const json = typeof value === 'function' ? 'a function' : value instanceof Date ? 'a date' : toJson(value);
-  // Masked before it is cut: half of a secret would not be found.
-  return shortened(redact(json), SHOWN_CHARACTERS);
-}
-
-function toJson(value: unknown): string {
-  try {
-    return typeof value === 'number' ? String(value) : (JSON.stringify(maskedForMessage(value)) ?? String(value));
-  } catch {
-    return String(value);
-  }
-}
 
 /** zod's issues in our words. `value` is what was parsed. */
 export function explainIssues(issues: readonly z.core.$ZodIssue[], value: unknown, knownKeys: KnownKeys): Finding[] {

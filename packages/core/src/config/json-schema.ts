@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { INTERFACES, type InterfaceName } from '../components/plugin';
+import { INTERFACES, type InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
 import { maskedConfig } from '../secrets/mask';
 import { MASK } from '../secrets/redact';

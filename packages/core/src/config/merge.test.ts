@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
 import { loadConfig, type ExperimentConfig } from './index';
 import { mergeConfig, Origins, type ConfigTree } from './merge';

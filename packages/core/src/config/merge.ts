@@ -1,5 +1,6 @@
 import { ConfigError } from '@graft/engine';
 import { isPlugin } from '../components/plugin';
+import { isObject, isPlainObject } from '../util/objects';
 
 /** A config as it is read: plain objects, lists and scalars. */
 export type ConfigTree = Record<string, unknown>;
@@ -14,10 +15,6 @@ export interface Origin {
   readonly instead?: string;
   /** Whether it is a null that was laid over a value: it takes an optional key away. */
   readonly unset?: boolean;
-}
-
-export function isObject(value: unknown): value is ConfigTree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** Origins by path (`a.b.0`): a value's own entry, or the nearest one above it. */
@@ -67,13 +64,6 @@ export function longForm(path: string, word: string): ConfigTree {
 /** Whether a word may name a component: a setting's `auto` and a pattern as `<unused*>` are replaced by an object, not added to. */
 const mayBeShort = (path: string, word: string): boolean =>
   path === 'engine' || (word !== 'auto' && !/[<>*\s]/.test(word));
-
-/** Not an instance of some class. */
-export function isPlainObject(value: object): boolean {
-  const prototype = Object.getPrototypeOf(value) as object | null;
-  // Not compared with this realm's Object.prototype: a config may come out of another one.
-  return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'));
-}
 
 /** Copies lists and plain objects; a plugin, a class instance or a function in a config written in code stays itself. */
 function copy(value: unknown, at: string, source: string): unknown {

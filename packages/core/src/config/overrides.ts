@@ -1,14 +1,6 @@
 import { UsageError } from '@graft/engine';
-import {
-  droppedFor,
-  isObject,
-  joinPath,
-  longForm,
-  mergeConfig,
-  type ConfigTree,
-  type Origin,
-  type Origins,
-} from './merge';
+import { droppedFor, joinPath, longForm, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { isObject } from '../util/objects';
 import { parseYaml, withoutValues } from './yaml';
 
 /** An override in a message: without its value, which may be a secret. */

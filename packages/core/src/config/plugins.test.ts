@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ROOT, temporaryFolder } from '../../../../test/support';
+import { ROOT, temporaryFolder } from '@graft/test-support';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
 import { definePlugin } from '../components/plugin';
 import { loadReason } from './code';

@@ -7,7 +7,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { isPlugin, type Plugin } from '../components/plugin';
 import { Registry } from '../components/registry';
 import { importCode, loadReason, type OnCode } from './code';
-import { show } from './issues';
+import { show } from '../util/show';
 import { checkFoundPackage, ownersOf } from './trust';
 
 /** A package's name, a file, or a plugin itself. */

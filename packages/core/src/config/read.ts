@@ -3,8 +3,9 @@ import { checkRegularFile, ConfigError, FileProblem, GraftError, LARGEST_SETTING
 import { dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../util/reason';
 import { importCode, loadReason, type OnCode } from './code';
-import { show } from './issues';
-import { isObject, joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { show } from '../util/show';
+import { joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import { isObject } from '../util/objects';
 import { searchUpwards } from './search';
 import { checkFoundConfig } from './trust';
 import { parseYaml, withoutValues } from './yaml';

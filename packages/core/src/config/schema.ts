@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import type { ComponentSpec } from '../components/factory';
-import { SpecialTokensSection } from '../data/special-tokens';
-import { pathOption } from './markers';
+import type { ComponentSpec } from '../interfaces';
+import { pathOption } from './options';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
 
@@ -33,6 +32,26 @@ export const ParameterGroupSection = z
     ({ fromStep = 0, untilStep = Infinity }) => untilStep === 0 || fromStep < untilStep,
     'expected fromStep below untilStep; untilStep: 0 freezes for good',
   );
+
+const rule = (): z.ZodLiteral<'auto' | boolean> => z.literal(['auto', true, false]);
+
+const SideSection = z.strictObject({
+  bos: rule().optional().describe('the start token in front of what this side reads'),
+  eos: rule().optional().describe('the end token behind it; auto: as the data set says (`appendEos`)'),
+});
+
+/** The config's section `specialTokens`. What is left out is inherited from the checkpoint, and `auto` where that is silent. */
+export const SpecialTokensSection = z.strictObject({
+  ...SideSection.shape,
+  encoder: SideSection.optional().describe('of the encoder: sources'),
+  decoder: SideSection.optional().describe('of the decoder, or of a decoder-only model: targets, texts, prompts'),
+  teacher: z
+    .strictObject({ bos: rule().optional() })
+    .optional()
+    .describe("of a teacher's input. auto: the teacher's own policy"),
+});
+
+export type SpecialTokensSection = z.output<typeof SpecialTokensSection>;
 
 export const LoaderSection = z.strictObject({
   threads: count().default(1).describe('threads that read and tokenise; 0: the one that trains, while a step computes'),

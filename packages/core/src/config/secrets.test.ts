@@ -2,7 +2,7 @@ import { openEngine, type Engine } from '@graft/engine';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { BASE, named, PLUGIN } from '../../test/config-toys';
 import { createComponentFactory } from '../components/factory';
 import { silentLogger } from '../util/logger';

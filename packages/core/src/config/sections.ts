@@ -1,9 +1,9 @@
 import type { z } from 'zod';
-import type { ComponentSpec } from '../components/factory';
-import type { InterfaceName } from '../components/plugin';
+import type { ComponentSpec, InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
 import { reasonOf } from '../util/reason';
-import { show, type Finding } from './issues';
+import type { Finding } from './issues';
+import { show } from '../util/show';
 
 /**
  * The registry against which nested components are checked. Schemas are made before any registry exists, and zod hands

@@ -1,6 +1,6 @@
 import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { BASE, PLUGIN } from '../../test/config-toys';
 import type { NamedCode } from './code';
 import { loadConfig, loadPlugin } from './index';

@@ -1,10 +1,10 @@
 import type { z } from 'zod';
-import type { ComponentSpec } from '../components/factory';
-import type { InterfaceName } from '../components/plugin';
+import type { ComponentSpec, InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
 import { Checker } from './check';
 import { InvalidConfigError, unknownKey } from './issues';
-import { isObject, longForm, type ConfigTree, type Origins } from './merge';
+import { longForm, type ConfigTree, type Origins } from './merge';
+import { isObject } from '../util/objects';
 import {
   COMPONENT_SECTIONS,
   EngineSection,

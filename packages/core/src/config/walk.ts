@@ -1,7 +1,8 @@
 import type { z } from 'zod';
-import type { InterfaceName } from '../components/plugin';
+import type { InterfaceName } from '../interfaces';
 import { markerOf } from './markers';
-import { isObject, joinPath, type ConfigTree } from './merge';
+import { joinPath, type ConfigTree } from './merge';
+import { isObject } from '../util/objects';
 
 export type Schema = z.core.$ZodType;
 

@@ -2,7 +2,7 @@ import { DataError } from '@graft/engine';
 import { checkFields } from './batch-checks';
 import { componentName } from '../components/calls';
 import type { Dataset, FieldSpec, HostFields, JsonValue } from '../interfaces';
-import { beginCall } from '../training/pending';
+import { beginCall } from '../util/pending';
 import { itemDigest, placeDigest, type DataDigests } from './digest';
 
 /** Which part of every batch a process computes: the `rank`-th of `count` equal ones. */

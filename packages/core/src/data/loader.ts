@@ -16,10 +16,10 @@ import {
 } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 import type { DataDigests } from './digest';
-import { failedAt } from '../training/errors';
+import { failedAt } from '../util/training-error';
 import { ItemReader, shareSize, type ItemSource, type Share, type TokensOf, type VariantOf } from './items';
 import { ThreadedDataset } from './threads/dataset';
-import { unlessAborted } from '../training/pending';
+import { unlessAborted } from '../util/pending';
 
 /** A batch ready for the step, and where the data stand behind it. */
 export interface LoadedBatch {

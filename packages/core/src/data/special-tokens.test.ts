@@ -15,8 +15,8 @@ import {
   SPECIAL_TOKENS_KEY,
   tokenizerClash,
   withoutModelInput,
-  type SpecialTokensSection,
 } from './special-tokens';
+import type { SpecialTokensSection } from '../config/schema';
 
 const model = (kind: Model['kind'], section?: SpecialTokensSection): Model => ({
   ...toyModel(2),

@@ -1,28 +1,8 @@
 /** Which special tokens stand around the text that a model reads: a policy for each side, and the one place that applies it. */
 import { CheckpointError, ConfigError } from '@graft/engine';
-import { z } from 'zod';
 import { explainIssues } from '../config/issues';
+import { SpecialTokensSection } from '../config/schema';
 import type { Model, ModelFamily, SideRules, SpecialTokenPolicy, TokenizerFacts } from '../interfaces';
-
-const rule = (): z.ZodLiteral<'auto' | boolean> => z.literal(['auto', true, false]);
-
-const SideSection = z.strictObject({
-  bos: rule().optional().describe('the start token in front of what this side reads'),
-  eos: rule().optional().describe('the end token behind it; auto: as the data set says (`appendEos`)'),
-});
-
-/** The config's section `specialTokens`. What is left out is inherited from the checkpoint, and `auto` where that is silent. */
-export const SpecialTokensSection = z.strictObject({
-  ...SideSection.shape,
-  encoder: SideSection.optional().describe('of the encoder: sources'),
-  decoder: SideSection.optional().describe('of the decoder, or of a decoder-only model: targets, texts, prompts'),
-  teacher: z
-    .strictObject({ bos: rule().optional() })
-    .optional()
-    .describe("of a teacher's input. auto: the teacher's own policy"),
-});
-
-export type SpecialTokensSection = z.output<typeof SpecialTokensSection>;
 
 /** Graft's own key in a checkpoint's config.json, which other readers ignore. */
 export const SPECIAL_TOKENS_KEY = 'special_token_policy';

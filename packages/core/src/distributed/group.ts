@@ -12,7 +12,7 @@ import type { Logger } from '../util/logger';
 import { rememberSecret } from '../secrets/redact';
 import type { ExperimentConfig } from '../config';
 import { comparableConfig } from '../secrets/mask';
-import { ALWAYS_FREE, differences, shown, type Json } from '../run/resume';
+import { ALWAYS_FREE, differences, shown, type Json } from '../config/differences';
 
 /** The processes that a run is shared out to. */
 export interface WorkerOptions {

@@ -1,6 +1,6 @@
 import type { WorkerGroup } from '@graft/engine';
 import type { Shares, StatePlace } from './shares';
-import type { Reduce } from '../training/split-step';
+import type { Reduce } from './sums';
 
 /** This process among the ones that train together. Worker 0 alone writes, evaluates and logs. */
 export interface Workers {

@@ -1,9 +1,8 @@
 import { PluginError } from '@graft/engine';
 import type { Evaluator, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random/streams';
-import type { EvaluationRecord, RunFolder } from '../run/folder';
-import { failedAt } from '../training/errors';
-import { unlessStuck } from '../training/pending';
+import { failedAt } from '../util/training-error';
+import { unlessStuck } from '../util/pending';
 import { isRecord, kindOf } from '../util/returned';
 
 export interface NamedEvaluator {
@@ -13,24 +12,42 @@ export interface NamedEvaluator {
   readonly evaluator: Evaluator;
 }
 
-/** Runs what is due and keeps evaluations.json. */
+/** One evaluation in evaluations.json. */
+export interface EvaluationRecord {
+  /** Steps done before it. */
+  readonly step: number;
+  readonly evaluator: string;
+  readonly metrics: Readonly<Record<string, number>>;
+  /** How long it took. */
+  readonly seconds: number;
+}
+
+/** Where the records of evaluations are kept. */
+export interface EvaluationSink {
+  /** All that are there. */
+  evaluations(): Promise<EvaluationRecord[]>;
+  /** In the place of all that are there. */
+  writeEvaluations(records: readonly EvaluationRecord[]): Promise<void>;
+}
+
+/** Runs what is due and keeps the records. */
 export class Evaluations {
   private constructor(
     private readonly evaluators: readonly NamedEvaluator[],
     private readonly totalSteps: number,
     private readonly model: Model,
     private readonly random: RandomStream,
-    private readonly folder: RunFolder,
+    private readonly sink: EvaluationSink,
     readonly records: EvaluationRecord[],
   ) {}
 
   /** Records of steps after `step`, which a killed run left, do not count. */
   static async open(
     evaluators: readonly NamedEvaluator[],
-    context: { step: number; totalSteps: number; model: Model; random: RandomStream; folder: RunFolder },
+    context: { step: number; totalSteps: number; model: Model; random: RandomStream; sink: EvaluationSink },
   ): Promise<Evaluations> {
-    const records = (await context.folder.evaluations()).filter((record) => record.step <= context.step);
-    return new Evaluations(evaluators, context.totalSteps, context.model, context.random, context.folder, records);
+    const records = (await context.sink.evaluations()).filter((record) => record.step <= context.step);
+    return new Evaluations(evaluators, context.totalSteps, context.model, context.random, context.sink, records);
   }
 
   /**
@@ -60,7 +77,7 @@ export class Evaluations {
       checkMetrics(metrics, `Evaluator "${name}" at step ${step}`);
       const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };
       this.records.push(record);
-      await this.folder.writeEvaluations(this.records);
+      await this.sink.writeEvaluations(this.records);
       onRecord(record);
     }
   }

@@ -1,3 +1,5 @@
 export * from './batch';
 export * from './model';
 export * from './components';
+export * from './component-types';
+export * from './component-factory';

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../../../test/support';
+import { ROOT } from '@graft/test-support';
 import { NormalPool } from './normal-pool';
 import { createRandom } from './streams';
 

@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { DAMAGES, flipBit, Victim } from '../../test/damage';
 import { createRandom } from '../random/streams';
 

@@ -1,4 +1,4 @@
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { DAMAGES, Victim } from '../../test/damage';
 import { createRandom } from '../random/streams';
 

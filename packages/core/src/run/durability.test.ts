@@ -2,7 +2,7 @@ import { openEngine } from '@graft/engine';
 import { fstatSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeIf, temporaryFolder } from '../../../../test/support';
+import { describeIf, temporaryFolder } from '@graft/test-support';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { runExperiment } from './experiment';

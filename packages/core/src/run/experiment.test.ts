@@ -4,7 +4,7 @@ import { cpSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { failureOf } from '../../../../test/support';
+import { failureOf } from '@graft/test-support';
 import { isOfUnused, events, toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { createLogger, type Logger } from '../util/logger';

@@ -9,9 +9,9 @@ import {
   type WorkerGroup,
 } from '@graft/engine';
 import { nameComponent } from '../components/calls';
-import { createComponentFactory, type ComponentFactory } from '../components/factory';
+import { createComponentFactory } from '../components/factory';
+import type { ComponentFactory, Dataset, Model, Objective, OptimizerState, RunInfo } from '../interfaces';
 import { evaluatorSection, type ExperimentConfig, type LoadedExperiment } from '../config';
-import type { Dataset, Model, Objective, OptimizerState, RunInfo } from '../interfaces';
 import { discreetLogger, silentLogger, type Logger } from '../util/logger';
 import { checkModelKind } from '../training/model-kind';
 import { createRandom, STREAMS, type RandomStream } from '../random/streams';
@@ -22,7 +22,7 @@ import { checkSource } from '../data/loader';
 import { TrainingLoop } from '../training/loop';
 import type { TrainingParts, TrainingResult } from '../training/loop-types';
 import { loadWarning } from '../training/memory';
-import { Interrupted, unlessStuck, watchCalls } from '../training/pending';
+import { Interrupted, unlessStuck, watchCalls } from '../util/pending';
 import { Trackers } from '../training/trackers';
 import type { Registry } from '../components/registry';
 import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
@@ -360,7 +360,7 @@ async function prepare(job: Job): Promise<Trainer> {
     const { signal, onStep } = job.options;
     const { workers } = start;
     const context = {
-      folder,
+      sink: folder,
       extraFiles,
       run,
       random: streams,

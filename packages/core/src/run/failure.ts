@@ -1,4 +1,4 @@
-import { Interrupted } from '../training/pending';
+import { Interrupted } from '../util/pending';
 import type { Trackers } from '../training/trackers';
 import type { RunFolder } from './folder';
 

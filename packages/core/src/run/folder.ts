@@ -7,6 +7,7 @@ import {
   ownIdentity,
   readJsonFile,
   readJsonObject,
+  removeTemporaries,
   syncFolder,
   TEMPORARY_PREFIX,
   writeFileAtomically,
@@ -16,31 +17,25 @@ import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { EvaluationRecord } from '../evaluation/evaluations';
 import type { RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
+import type { RunSink, SnapshotContents } from '../training/run-sink';
 import { nearest } from '../util/suggest';
 import { runId } from './identity';
+import { firstLoss, MetricsFile } from './metrics';
+import { sweepSnapshots, writeSnapshot } from './snapshots';
 import { unmakable } from './unmakable';
 import { listRuns, nextSequence, readRunRecord, type RunRecord } from './record';
 
 export type { RunRecord, RunStatus } from './record';
-
-/** One evaluation in evaluations.json. */
-export interface EvaluationRecord {
-  /** Steps done before it. */
-  readonly step: number;
-  readonly evaluator: string;
-  readonly metrics: Readonly<Record<string, number>>;
-  /** How long it took. */
-  readonly seconds: number;
-}
 
 const LISTED_IDS = 12;
 const MAX_ATTEMPTS = 100;
 const BUSY_HINT = 'Stop that process first (Ctrl-C makes it save), or name another run.';
 
 /** `<runs>/<name>/<id>/`: everything that a run leaves, and everything that other tools read. */
-export class RunFolder {
+export class RunFolder implements RunSink {
   private lock: FolderLock | undefined;
   /** Made by this process, not gone on with. */
   private isNew = false;
@@ -295,6 +290,23 @@ export class RunFolder {
     throw new CheckpointError(`${this.evaluationsFile} does not hold a JSON list${problem}.`, {
       code: 'run.evaluations',
     });
+  }
+
+  async removeHalfWritten(): Promise<void> {
+    await sweepSnapshots(this.checkpoints);
+    await removeTemporaries(this.path);
+  }
+
+  openMetrics(steps: number): Promise<MetricsFile> {
+    return MetricsFile.open(this.metricsFile, steps, () => this.check());
+  }
+
+  firstLoss(): Promise<number | undefined> {
+    return firstLoss(this.metricsFile);
+  }
+
+  writeSnapshot(keep: number, contents: SnapshotContents): Promise<string> {
+    return writeSnapshot(this.checkpoints, keep, contents);
   }
 
   async writeEvaluations(records: readonly EvaluationRecord[]): Promise<void> {

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { failureOf } from '../../../../test/support';
+import { failureOf } from '@graft/test-support';
 import { z } from 'zod';
 import { isOfUnused, events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
-import type { JsonValue, Model, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
+import type { JsonValue, Model, Optimizer, OptimizerUpdate, Parameters, InterfaceName } from '../interfaces';
 import { createLogger, type Logger } from '../util/logger';
-import { defineComponent, definePlugin, type ComponentDefinition, type InterfaceName } from '../components/plugin';
-import { runEvaluation } from '../evaluation/run-evaluation';
+import { defineComponent, definePlugin, type ComponentDefinition } from '../components/plugin';
+import { runEvaluation } from './run-evaluation';
 import { runExperiment } from './experiment';
 
 /** Runs with components that do what they should not. */

@@ -3,7 +3,7 @@ import { openEngine, type Engine } from '@graft/engine';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { makeOld } from '../../../../test/support/old-snapshots';
+import { makeOld } from '../../test/old-snapshots';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { createLogger } from '../util/logger';

@@ -4,7 +4,7 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { plainIssue } from '../data/field-problem';
-import type { SpecialTokensSection } from '../data/special-tokens';
+import type { SpecialTokensSection } from '../config/schema';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 

@@ -1,11 +1,10 @@
-import { shortened, UsageError } from '@graft/engine';
+import { UsageError } from '@graft/engine';
 import type { EvaluationConfig } from '../config';
-import { comparableConfig, maskedForMessage, secretsIn } from '../secrets/mask';
-import { MASK, redact } from '../secrets/redact';
+import { ALWAYS_FREE, differences, shown, type Json } from '../config/differences';
+import { comparableConfig, secretsIn } from '../secrets/mask';
+import { MASK } from '../secrets/redact';
 import type { RunFolder } from './folder';
 
-/** Changes below these keys cannot change a single loss, so that a resumed run may have them. */
-export const ALWAYS_FREE = ['runs', 'engine', 'plugins', 'versions', 'trackers'];
 const FREE = {
   training: [
     ...ALWAYS_FREE,
@@ -22,27 +21,6 @@ const FREE = {
 /** An empty id is not "none": it is refused where the run is looked for. */
 export const wantsResume = (resume: boolean | string | undefined): resume is true | string =>
   resume !== undefined && resume !== false;
-
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-
-/** Paths at which two JSON values differ. */
-export function differences(
-  a: Json | undefined,
-  b: Json | undefined,
-  path: string,
-): { path: string; before?: Json; now?: Json }[] {
-  const isTree = (value: Json | undefined): value is { [key: string]: Json } =>
-    typeof value === 'object' && value !== null && !Array.isArray(value);
-  if (!isTree(a) || !isTree(b)) return JSON.stringify(a) === JSON.stringify(b) ? [] : [{ path, before: a, now: b }];
-  const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])];
-  return keys.flatMap((key) => differences(a[key], b[key], path ? `${path}.${key}` : key));
-}
-
-const LONGEST_SHOWN = 60;
-
-export function shown(value: Json | undefined): string {
-  return shortened(redact(JSON.stringify(maskedForMessage(value)) ?? 'nothing'), LONGEST_SHOWN);
-}
 
 /** Throws UsageError naming every key whose change would make the resumed run another run. `train.steps` may grow. */
 export async function refuseChanges(

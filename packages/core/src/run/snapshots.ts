@@ -17,24 +17,10 @@ import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
 import { checkLines } from './metrics';
-import { lastGood, TrainingError } from '../training/errors';
+import { lastGood, TrainingError } from '../util/training-error';
 import type { StoredTensor } from '../distributed/shares';
-import { readTrainerState, type Expected, type TrainerState } from './trainer-state';
-
-export interface SnapshotContents {
-  readonly model: Model;
-  /** Files beside the weights, and beside their average, by name. Default: none. */
-  readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
-  readonly parameters: Parameters;
-  readonly optimizer: Readonly<Record<string, StoredTensor>>;
-  /** The moving average of the parameters; empty where none is kept. */
-  readonly average?: Readonly<Record<string, StoredTensor>>;
-  readonly state: TrainerState;
-  /** Parameters that training changes: with them, and their moving average, no number may be other than finite. */
-  readonly trained?: readonly string[];
-  /** The checkpoint before this one, for the error. */
-  readonly before?: string;
-}
+import type { SnapshotContents, TrainerState } from '../training/run-sink';
+import { readTrainerState, type Expected } from './trainer-state';
 
 /** Refuses the values of a tensor before they are written. */
 type Refuse = (name: string, values: Float32Array | Int32Array) => void;

@@ -1,14 +1,12 @@
 import { tf, type WorkerGroup } from '@graft/engine';
 import { componentName } from '../components/calls';
-import type { ComponentFactory } from '../components/factory';
+import type { ComponentFactory, JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
 import type { ExperimentConfig } from '../config';
-import type { JsonValue, Model, ModelFamily, OptimizerState, Parameters } from '../interfaces';
-import type { RandomStream } from '../random/streams';
-import { STREAMS } from '../random/streams';
+import { STREAMS, type RandomStream } from '../random/streams';
 import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
-import { beginCall } from '../training/pending';
+import { beginCall } from '../util/pending';
 import { Shares, type StatePlace } from '../distributed/shares';
 import { checkPosition } from '../data/positions';
 import {

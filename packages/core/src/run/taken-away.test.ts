@@ -1,7 +1,7 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import { runExperiment } from './experiment';

@@ -1,11 +1,9 @@
 import { listSnapshots, readRecord, readTokenizerFiles } from '@graft/checkpoint';
 import { basename, dirname } from 'node:path';
-import type { ComponentSpec } from '../components/factory';
+import type { ComponentSpec, JsonValue, InterfaceName } from '../interfaces';
 import type { ExperimentConfig } from '../config';
-import type { JsonValue } from '../interfaces';
 import { checkingWith } from '../config/sections';
 import { walk, type Visitor } from '../config/walk';
-import type { InterfaceName } from '../components/plugin';
 import type { Registry } from '../components/registry';
 
 /** Small files beside the weights of a checkpoint, by name. */

@@ -2,18 +2,7 @@ import { damagedSnapshot, loadSnapshotState, stepOf, TRAINER_STATE_FILE, type Ma
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { plainIssue } from '../data/field-problem';
-import type { JsonValue } from '../interfaces';
-
-/** What the trainer keeps beside parameters and optimizer state. */
-export interface TrainerState {
-  /** Steps done. With the seed it is the state of every random stream: each step's numbers are drawn from a fork of their own. */
-  readonly step: number;
-  readonly seed: number;
-  /** Where the data stand: the position behind the last batch that was used. */
-  readonly data: JsonValue;
-  /** Lines of metrics.jsonl that belong to this state: one a step. */
-  readonly metricsLines: number;
-}
+import type { TrainerState } from '../training/run-sink';
 
 const trainerState = z.strictObject({
   step: z.int().min(1),

@@ -1,4 +1,4 @@
-import { isPlainObject } from '../config/merge';
+import { isPlainObject } from '../util/objects';
 import { isSecretName, MASK, redact, redactUrls } from './redact';
 import { isSecret, Secret, type SecretOptions, type SecretSource } from './secret';
 

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { redact } from './redact';
 import { isSecret, Secret } from './secret';
 

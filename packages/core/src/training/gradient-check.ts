@@ -1,4 +1,4 @@
-import { TrainingError } from './errors';
+import { TrainingError } from '../util/training-error';
 
 /** Of one loss: which parameters train, and to which of them no gradient leads. */
 export interface GradientReport {

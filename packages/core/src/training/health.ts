@@ -1,7 +1,7 @@
 import { makeOneFolder, writeHostTensors } from '@graft/checkpoint';
 import { join } from 'node:path';
 import type { LoadedBatch } from '../data/loader';
-import { lastGood, TrainingError } from './errors';
+import { lastGood, TrainingError } from '../util/training-error';
 
 export interface HealthSettings {
   readonly nonFinite?: 'stop' | 'skip';

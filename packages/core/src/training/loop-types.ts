@@ -2,10 +2,10 @@ import type { Engine, Precision } from '@graft/engine';
 import type { Callback, Dataset, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
-import type { EvaluationRecord, RunFolder } from '../run/folder';
-import type { NamedEvaluator } from '../evaluation/evaluations';
+import type { EvaluationRecord, NamedEvaluator } from '../evaluation/evaluations';
 import type { HealthSettings } from './health';
 import type { ParameterGroupSettings } from './parameter-groups';
+import type { RunSink } from './run-sink';
 import type { Trackers } from './trackers';
 import type { TrainingState } from './update';
 import type { Workers } from '../distributed/workers';
@@ -48,7 +48,7 @@ export interface TrainingSettings extends HealthSettings {
 
 export interface TrainingContext {
   /** Undefined in workers that leave writing and evaluating to worker 0. */
-  readonly folder?: RunFolder;
+  readonly sink?: RunSink;
   /** Files beside the weights of every checkpoint, by name: a tokenizer's. Default: none. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   readonly run: RunInfo;

@@ -1,12 +1,8 @@
 import { tf } from '@graft/engine';
-import { removeTemporaries } from '@graft/checkpoint';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
 import type { Callback, JsonValue, Parameters } from '../interfaces';
-import { allLabelsIgnored, hasLabels } from '../data/batch-checks';
-import { firstLoss, MetricsFile } from '../run/metrics';
-import { compareData, summary } from '../data/digest';
-import { failedAt } from './errors';
+import { failedAt } from '../util/training-error';
 import { Evaluations } from '../evaluation/evaluations';
 import { Health } from './health';
 import { BatchLoader, type LoadedBatch } from '../data/loader';
@@ -17,9 +13,10 @@ import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from '../data/positions';
 import { createProgress, type Progress } from './progress';
 import type { StatePlace } from '../distributed/shares';
-import { sweepSnapshots, writeSnapshot } from '../run/snapshots';
+import type { MetricsSink } from './run-sink';
 import { Stepper } from './stepper';
 import type { TrainingState } from './update';
+import { tokensOfAll } from './whole-batch';
 
 /** Compiling that takes longer is logged: nothing else is visible meanwhile. */
 const NOTED_COMPILE_SECONDS = 1;
@@ -28,7 +25,7 @@ const NOTED_COMPILE_SECONDS = 1;
 interface Open {
   readonly loader: BatchLoader;
   /** Of worker 0 alone. */
-  readonly metrics?: MetricsFile;
+  readonly metrics?: MetricsSink;
   readonly evaluations?: Evaluations;
   readonly progress: Progress;
   readonly stepper: Stepper;
@@ -69,23 +66,20 @@ export class TrainingLoop {
   async run(): Promise<TrainingResult> {
     const { parts, settings, context } = this;
     const groups = ParameterGroups.of(parts.model, settings, settings.steps);
-    const { folder } = context;
+    const { sink } = context;
     const idle = warmupWarning(settings, settings.steps);
-    if (folder && idle) context.logger.warn(idle);
-    if (folder) {
-      await sweepSnapshots(folder.checkpoints);
-      await removeTemporaries(folder.path);
-    }
+    if (sink && idle) context.logger.warn(idle);
+    await sink?.removeHalfWritten();
     const evaluations =
-      folder &&
+      sink &&
       (await Evaluations.open(parts.evaluators, {
         step: this.step,
         totalSteps: settings.steps,
         model: parts.model,
         random: context.random.sampling,
-        folder,
+        sink,
       }));
-    const metrics = folder && (await MetricsFile.open(folder.metricsFile, this.step, () => folder.check()));
+    const metrics = await sink?.openMetrics(this.step);
     this.health = this.newHealth(await this.firstLoss());
     const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
       context.logger.warn(message),
@@ -156,13 +150,13 @@ export class TrainingLoop {
 
   private newHealth(first?: number): Health {
     const { model } = this.parts;
-    return new Health(this.settings, Math.log(model.vocabularySize), this.context.folder?.path, first);
+    return new Health(this.settings, Math.log(model.vocabularySize), this.context.sink?.path, first);
   }
 
   /** Of the run, before a resume too: what the file of the worker that writes says, for all workers. */
   private async firstLoss(): Promise<number | undefined> {
-    const { folder, workers } = this.context;
-    const own = folder && (await firstLoss(folder.metricsFile));
+    const { sink, workers } = this.context;
+    const own = await sink?.firstLoss();
     return workers ? ((await workers.group.exchange(own ?? null))[0] ?? undefined) : own;
   }
 
@@ -199,7 +193,11 @@ export class TrainingLoop {
     if (batch) checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
     const waitSeconds = (performance.now() - began) / 1000;
     // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
-    const tokens = await this.tokensOfAll(batch);
+    const tokens = await tokensOfAll(batch, {
+      step: this.step + 1,
+      dataset: componentName(parts.dataset, 'the dataset'),
+      group: context.workers?.group,
+    });
     if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
     const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
@@ -208,7 +206,7 @@ export class TrainingLoop {
     this.step++;
     this.position = batch.position;
     await this.check({ loss, gradNorm }, batch, progress);
-    if (this.step === this.firstStep) await context.folder?.becomeLatest();
+    if (this.step === this.firstStep) await context.sink?.becomeLatest();
     const compileSeconds = (stepper.compileMs - compiledBefore) / 1000;
     if (compileSeconds >= NOTED_COMPILE_SECONDS)
       progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
@@ -239,33 +237,6 @@ export class TrainingLoop {
     };
     await this.callbacks('onStep', (callback) => callback.onStep?.(info));
     return true;
-  }
-
-  /**
-   * Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label, or
-   * the workers' data are not the same. undefined where the
-   * user stopped one of them while it waited for its data.
-   */
-  private async tokensOfAll(batch: LoadedBatch | undefined): Promise<number | undefined> {
-    const { workers } = this.context;
-    if (!workers) return batch?.tokens;
-    const { group } = workers;
-    const step = this.step + 1;
-    const own = batch && { tokens: batch.tokens, labelled: hasLabels(batch.fields), data: summary(batch.digests!) };
-    const everyone = await group.exchange(own ?? null);
-    const parts = everyone.filter((part) => part !== null);
-    if (!batch || parts.length < everyone.length) return undefined;
-    const { digests } = batch;
-    await compareData({
-      step,
-      dataset: componentName(this.parts.dataset, 'the dataset'),
-      addresses: group.addresses,
-      own: digests!,
-      all: parts.map(({ data }) => data),
-      exchange: (own) => group.exchange(own),
-    });
-    if (!parts.some((part) => part.labelled)) throw allLabelsIgnored(`The batch for step ${step}`);
-    return parts.reduce((sum, part) => sum + part.tokens, 0);
   }
 
   private async compute(
@@ -305,13 +276,13 @@ export class TrainingLoop {
     }
   }
 
-  private async checkpoint(metrics: MetricsFile | undefined): Promise<void> {
+  private async checkpoint(metrics: MetricsSink | undefined): Promise<void> {
     if (this.savedStep === this.step) return;
-    const { folder, extraFiles, workers } = this.context;
+    const { sink, extraFiles, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
     const averagePlaces = this.averagePlaces();
-    if (!folder) {
+    if (!sink) {
       if (averagePlaces) await workers?.sharded?.shares.sendToWorker0(averagePlaces, average);
       if (workers?.sharded) await workers.sharded.shares.sendToWorker0(workers.sharded.state, state);
       this.savedStep = this.step;
@@ -320,8 +291,8 @@ export class TrainingLoop {
     const whole = workers?.sharded;
     try {
       await metrics?.flush();
-      await folder.check();
-      this.lastCheckpoint = await writeSnapshot(folder.checkpoints, this.settings.keepCheckpoints, {
+      await sink.check();
+      this.lastCheckpoint = await sink.writeSnapshot(this.settings.keepCheckpoints, {
         model,
         extraFiles,
         parameters,
@@ -334,18 +305,18 @@ export class TrainingLoop {
     } catch (error) {
       this.worthSaving = false;
       // The better reason, where the folder was taken away while it was written to.
-      await folder.check();
+      await sink.check();
       throw error;
     }
     this.savedStep = this.step;
-    await folder.update({ steps: this.step });
+    await sink.update({ steps: this.step });
   }
 
   /** A run that fails for a reason outside of its parameters keeps the steps that it did. */
   private async rescue({ metrics, progress }: Open): Promise<void> {
     progress.stop();
     // State that is shared out cannot be brought together without the others.
-    if (!this.worthSaving || this.savedStep === this.step || !this.context.folder || this.context.workers?.sharded)
+    if (!this.worthSaving || this.savedStep === this.step || !this.context.sink || this.context.workers?.sharded)
       return;
     try {
       await this.checkpoint(metrics);
@@ -364,7 +335,7 @@ export class TrainingLoop {
   }
 
   private async evaluate(open: Open): Promise<void> {
-    const { workers, folder } = this.context;
+    const { workers, sink } = this.context;
     const { parameters, average } = this.trained;
     const places = this.averagePlaces();
     if (!workers?.sharded || !places)
@@ -372,7 +343,7 @@ export class TrainingLoop {
     const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
     if (!owes) return;
     const { shares } = workers.sharded;
-    if (!folder) return shares.sendToWorker0(places, average);
+    if (!sink) return shares.sendToWorker0(places, average);
     const remote = new Map<string, tf.Tensor>();
     try {
       for (const [name, stored] of Object.entries(shares.atWorker0(places, average)))

@@ -1,6 +1,6 @@
 import { openEngine } from '@graft/engine';
 import { readdirSync } from 'node:fs';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig } from '../config';
 import type { Model, Objective } from '../interfaces';

@@ -8,7 +8,7 @@ import {
   type Precision,
 } from '@graft/engine';
 import { callComponent, componentName, wrongResult } from '../components/calls';
-import { isObject } from '../config/merge';
+import { isObject } from '../util/objects';
 import type { BatchTensors, LossOutput, Model, Objective, Optimizer, OptimizerState, Parameters } from '../interfaces';
 import type { GradientReport } from './gradient-check';
 import { ParameterGroups } from './parameter-groups';

@@ -1,7 +1,7 @@
 import { PluginError, tf } from '@graft/engine';
 import { callComponent, componentName, wrongResult } from '../components/calls';
-import { show } from '../config/issues';
-import { isObject } from '../config/merge';
+import { show } from '../util/show';
+import { isObject } from '../util/objects';
 import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '../interfaces';
 import type { ParameterGroups } from './parameter-groups';
 import { isRecord, kindOf } from '../util/returned';

@@ -1,5 +1,5 @@
 import { types } from 'node:util';
-import { show } from '../config/issues';
+import { show } from './show';
 
 /**
  * Why something failed, as a clause of a sentence: its own full stop is left out. Code that is not ours may throw anything;

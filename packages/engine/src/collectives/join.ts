@@ -3,6 +3,7 @@ import { join as joinPath } from 'node:path';
 import { UsageError, WorkersError } from '../errors';
 import type { NativeSide } from '../jit/jit';
 import { checkWorkers } from './addresses';
+import type { Connection } from './connection';
 import { ControlChannel } from './control/channel';
 import { checkNetwork } from './network';
 import { controlKey } from './secret';
@@ -12,14 +13,6 @@ import { tf } from '../tf';
 import type { Collectives, JoinOptions, WorkerGroup } from './types';
 
 const TIMEOUT_MS = 300_000;
-
-/** How the tensors of one group will travel. */
-export interface Connection {
-  /** Where this worker's tensors arrive; 0 where none is needed. */
-  readonly dataPort: number;
-  /** `ports`: everybody's, in the order of ranks. */
-  connect(channel: ControlChannel, ports: readonly number[]): Promise<WorkerGroup>;
-}
 
 /** `native`: undefined on the portable engine. */
 export function collectives(native: NativeSide | undefined): Collectives {

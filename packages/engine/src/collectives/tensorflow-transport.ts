@@ -1,8 +1,8 @@
 import { WorkersError } from '../errors';
 import type { NativeSide } from '../jit/jit';
 import { formatAddress, parseAddress } from './addresses';
+import type { Connection } from './connection';
 import { unusable } from './control/hub';
-import type { Connection } from './join';
 import { freePort, listenOnce } from './ports';
 import { serverDef } from './server-def';
 import { TensorFlowGroup } from './tensorflow-group';

@@ -9,7 +9,7 @@ import {
   type Jitted,
 } from '../index';
 import { findNativeLibrary } from '../setup';
-import { describeNative } from '../../../../test/support';
+import { describeNative } from '@graft/test-support';
 
 let hasLibrary = false;
 beforeAll(async () => {

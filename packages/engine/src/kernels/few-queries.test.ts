@@ -1,5 +1,5 @@
 import { openEngine, prefersTransposedKeys, tf } from '../index';
-import { describeNative } from '../../../../test/support';
+import { describeNative } from '@graft/test-support';
 
 describeNative('a few queries of many stored places', () => {
   // Tensors belong to the engine that is open when they are made.

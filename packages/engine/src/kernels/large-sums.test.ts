@@ -1,5 +1,5 @@
 import { openEngine, tf, type EngineMode } from '../index';
-import { describeNative } from '../../../../test/support';
+import { describeNative } from '@graft/test-support';
 
 const [DEPTH, ROWS, WIDTH] = [3, 4100, 4096];
 

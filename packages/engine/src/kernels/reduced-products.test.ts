@@ -1,5 +1,5 @@
 import { openEngine, tf, type EngineMode } from '../index';
-import { describeNative } from '../../../../test/support';
+import { describeNative } from '@graft/test-support';
 
 const MODES: readonly EngineMode[] = ['xla', 'mixed'];
 

@@ -4,7 +4,7 @@ import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { findUntrusted, makePrivateFolder, untrustedEntry } from '../files';
 import { cacheFolder } from './cache-folder';
-import type { NativeLibrary } from './find';
+import type { NativeLibrary } from './native-library';
 import { warnOfUntrusted } from './trust';
 
 /** Programs that no run has asked for in this many days are removed. */

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeIf, temporaryFolder } from '../../../../test/support';
+import { describeIf, temporaryFolder } from '@graft/test-support';
 import { checkHashes } from './check-trust';
-import { examine, type DoctorCheck } from './doctor';
+import { examine } from './doctor';
+import type { DoctorCheck } from './doctor-check';
 import { unsupportedPlatformReason } from './platform';
 import { CC_LIBRARY, FRAMEWORK_LIBRARY, RELEASE } from './release';
 

@@ -5,17 +5,11 @@ import { availableParallelism, freemem, totalmem } from 'node:os';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { cacheFolder } from './cache-folder';
-import { findNativeLibrary, type NativeLibrary } from './find';
+import { findNativeLibrary } from './find';
+import type { NativeLibrary } from './native-library';
 import { checkHashes, checkTrust } from './check-trust';
+import type { DoctorCheck } from './doctor-check';
 import { currentPlatform, unsupportedPlatformReason } from './platform';
-
-export interface DoctorCheck {
-  readonly name: string;
-  readonly status: 'ok' | 'warn' | 'fail';
-  readonly detail: string;
-  /** What to do, where something is wrong. */
-  readonly advice?: string;
-}
 
 export interface DoctorReport {
   readonly checks: readonly DoctorCheck[];

@@ -1,7 +1,7 @@
 import { chmodSync, chownSync, mkdirSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { cacheFolder } from './cache-folder';
 import { findNativeLibrary } from './find';
 import { C_LIBRARY, CC_LIBRARY, FRAMEWORK_LIBRARY, RELEASE } from './release';

@@ -4,16 +4,9 @@ import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { EngineError } from '../errors';
 import { cacheFolder } from './cache-folder';
+import type { NativeLibrary } from './native-library';
 import { untrustedLibrary, untrustedPart } from './trust';
 import { CC_LIBRARY, C_LIBRARY, FRAMEWORK_LIBRARY, RELEASE, type Release } from './release';
-
-/** The two native libraries, where they lie and how they were found. */
-export interface NativeLibrary {
-  readonly folder: string;
-  readonly cc: string;
-  readonly framework: string;
-  readonly origin: 'option' | 'environment' | 'cache' | 'tfjs-node' | 'python';
-}
 
 export function libraryCacheFolder(): string {
   return join(cacheFolder(), `tensorflow-${RELEASE.version}`);

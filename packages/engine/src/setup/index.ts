@@ -1,8 +1,10 @@
 export { RELEASE, type Release, type LibraryFile } from './release';
 export { cacheFolder, codeFolder } from './cache-folder';
-export { findNativeLibrary, libraryCacheFolder, type FindOptions, type NativeLibrary } from './find';
+export { findNativeLibrary, libraryCacheFolder, type FindOptions } from './find';
+export type { NativeLibrary } from './native-library';
 export { installNativeLibrary, type InstallOptions, type InstallProgress } from './install';
 export { useCompileCache } from './compile-cache';
 export { untrustedPart, warnOfUntrusted } from './trust';
-export { examine, type DoctorCheck, type DoctorOptions, type DoctorReport } from './doctor';
+export { examine, type DoctorOptions, type DoctorReport } from './doctor';
+export type { DoctorCheck } from './doctor-check';
 export { currentPlatform, unsupportedPlatformReason, type Platform } from './platform';

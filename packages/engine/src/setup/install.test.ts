@@ -4,7 +4,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { installNativeLibrary } from './install';
 import { CC_LIBRARY, FRAMEWORK_LIBRARY, type Release } from './release';
 

@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { EngineError } from '../errors';
 import { findUntrusted, mendingCommand, type Untrusted } from '../files';
 import { cacheFolder } from './cache-folder';
-import type { NativeLibrary } from './find';
+import type { NativeLibrary } from './native-library';
 
 /**
  * What somebody else could have written of a library's files. In the cache every folder from the cache's root on counts, for a

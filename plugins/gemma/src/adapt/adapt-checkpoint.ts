@@ -21,10 +21,9 @@ import {
   unusedTensors,
   type AdaptStep,
   type Draws,
-  type ExpandedHeads,
-  type ExpandHeads,
   type RandomPart,
 } from './plan';
+import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { toCheckpointConfig } from '../model/config';
 import { parameterCount, parameterSpecs } from '../model/parameters';
 import {

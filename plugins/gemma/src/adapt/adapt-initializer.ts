@@ -20,14 +20,15 @@ import {
   checkPlan,
   checkSharedTable,
   decideAdaptation,
-  EXPAND_HEADS_CHOICES,
   normalChunks,
   planAdaptation,
   RANDOM_PARTS,
   type AdaptStep,
   type Draws,
 } from './plan';
-import { toCheckpointConfig, type EncoderDecoderConfig } from '../model/config';
+import { EXPAND_HEADS_CHOICES } from './expanded-heads';
+import { toCheckpointConfig } from '../model/config';
+import type { EncoderDecoderConfig } from '../model/config-types';
 import { asGemma } from '../model/model';
 import { DECODER_ONLY_EMBEDDING } from '../model/parameters';
 

@@ -1,6 +1,6 @@
 /** What a new encoder-decoder's cross-attention begins from, and why. */
 import { ConfigError } from '@graft/core';
-import type { EncoderDecoderConfig } from '../model/config';
+import type { EncoderDecoderConfig } from '../model/config-types';
 
 /** `auto`: the projections are copied where the two sides agree in width and heads, otherwise random. */
 export type CrossAttention = 'auto' | 'copy' | 'random';

@@ -9,13 +9,8 @@ import {
   writeCheckpointResumably,
 } from '@graft/checkpoint';
 import { resolve } from 'node:path';
-import {
-  encoderOf,
-  readModelConfig,
-  toCheckpointConfig,
-  type EncoderDecoderConfig,
-  type GemmaOptions,
-} from '../model/config';
+import { encoderOf, readModelConfig, toCheckpointConfig } from '../model/config';
+import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
 import { gemmaOf } from '../model/encoder-model';
 import { storedName } from '../load/declared-tensors';
 import { checkTensors } from '../load/load-model';

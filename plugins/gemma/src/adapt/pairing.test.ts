@@ -1,8 +1,8 @@
 import { createRandom, fillParameters, GraftError, silentLogger } from '@graft/core';
 import { openEngine } from '@graft/engine';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
-import { ODD_SIDE, tinyGemma, writeTiny } from '../../../../test/support/tiny-gemma';
+import { temporaryFolder } from '@graft/test-support';
+import { ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { adaptCheckpoint } from './adapt-checkpoint';
 import { AdaptInitializer, adaptOptions } from './adapt-initializer';
 import { GemmaModel } from '../model/model';

@@ -15,13 +15,9 @@ import {
   type CrossAttention,
   type CrossAttentionNorms,
 } from './cross-attention';
-import {
-  checkPair,
-  readModelConfig,
-  type EncoderDecoderConfig,
-  type GemmaOptions,
-  type DecoderOnlyConfig,
-} from '../model/config';
+import { checkPair, readModelConfig } from '../model/config';
+import type { EncoderDecoderConfig, GemmaOptions, DecoderOnlyConfig } from '../model/config-types';
+import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { checkDeclared } from '../load/declared-tensors';
 import { adaptedGenerationConfig, generationDefaults, readGenerationConfig } from '../generate/generation-defaults';
 import { mapName, type Side } from './name-mapping';
@@ -40,17 +36,6 @@ export interface AdaptStep {
   /** Rows of a projection to key/value heads: each head's come several times, so that there are more heads. */
   readonly heads?: ExpandedHeads;
 }
-
-/** Numbers of key/value heads before and after; the second is a multiple of the first. */
-export interface ExpandedHeads {
-  readonly from: number;
-  readonly to: number;
-}
-
-/** Whose key/value heads are repeated, so that every query head has its own: a multi-head attention of the same function. */
-export type ExpandHeads = 'encoder';
-
-export const EXPAND_HEADS_CHOICES: readonly ExpandHeads[] = ['encoder'];
 
 /** The two decoder-only checkpoints that an encoder-decoder is made of. Twice the same one is opened once. */
 export class AdaptSources {

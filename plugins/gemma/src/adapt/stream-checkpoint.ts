@@ -12,7 +12,7 @@ import {
 } from '@graft/checkpoint';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import type { ExpandedHeads } from './plan';
+import type { ExpandedHeads } from './expanded-heads';
 
 /** Tensors that are copied at a time: one is read while the other is written. */
 export const CONCURRENCY = 2;

@@ -1,5 +1,5 @@
 import { elementCount } from '@graft/engine';
-import type { AnyGemmaConfig } from '../model/config';
+import type { AnyGemmaConfig } from '../model/config-types';
 import { forwardFlops, type BatchShape } from './flops';
 import { outputName, parameterSpecs } from '../model/parameters';
 

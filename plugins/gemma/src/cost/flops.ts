@@ -1,4 +1,4 @@
-import type { AnyGemmaConfig, SideConfig } from '../model/config';
+import type { AnyGemmaConfig, SideConfig } from '../model/config-types';
 
 /** Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts, for an encoder alone only `sourceLength`. */
 export interface BatchShape {

@@ -1,4 +1,4 @@
-import type { AnyGemmaConfig } from '../model/config';
+import type { AnyGemmaConfig } from '../model/config-types';
 import type { AnyGemma } from '../model/encoder-model';
 import { parameterCount } from '../model/parameters';
 import type { Size } from '../model/sizes';

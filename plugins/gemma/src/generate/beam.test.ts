@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { openEngine, tf } from '@graft/engine';
-import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
+import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { BeamRow, candidateCount, type BeamOptions, type Candidate } from './beam';
 import { Generator } from './generate';
 import { runForward } from '../heads/run-forward';

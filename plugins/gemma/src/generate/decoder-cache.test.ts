@@ -1,6 +1,6 @@
 import { DataError, type HostFields, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { ints, numbers, ODD_SIDE, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
+import { ints, numbers, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { RECENT_TOKENS } from './decoder-cache';
 import { continueDecoding, startDecoding } from './decoding';
 import { CacheBuffer, checkCacheRoom } from './decoder-cache';

@@ -8,7 +8,7 @@
  */
 import { availableMemory, DataError, formatMemory } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
-import type { LayerType, SideConfig } from '../model/config';
+import type { LayerType, SideConfig } from '../model/config-types';
 import { padSlots, transposedKeys, transposeKeys, type StoredPart } from '../model/layers';
 import { MASKED } from '../model/masks';
 import type { KeysAndValues } from '../model/stack';

@@ -15,7 +15,7 @@ import {
   transposedKeys,
   type RopeTables,
 } from '../model/layers';
-import type { SideConfig } from '../model/config';
+import type { SideConfig } from '../model/config-types';
 import { decoderMasks, paddingMask } from '../model/masks';
 import type { GemmaModel } from '../model/model';
 import {

@@ -1,6 +1,6 @@
 import type { HostFields, Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
+import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { generate, Generator, type TokenEvent } from './generate';
 import type { GemmaModel } from '../model/model';
 import { runForward } from '../heads/run-forward';

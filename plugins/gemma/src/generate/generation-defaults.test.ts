@@ -1,5 +1,5 @@
 import { CheckpointError } from '@graft/core';
-import { tinyGemma } from '../../../../test/support/tiny-gemma';
+import { tinyGemma } from '../../test-support/tiny-gemma';
 import { planDecoding, type DecodingRequest } from './decoding-plan';
 import { adaptedGenerationConfig, generationDefaults } from './generation-defaults';
 import { GemmaModel } from '../model/model';

@@ -2,7 +2,8 @@
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, type CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError, shortened } from '@graft/core';
 import { join } from 'node:path';
-import { tokensOf, type GemmaConfig } from '../model/config';
+import { tokensOf } from '../model/config';
+import type { GemmaConfig } from '../model/config-types';
 import { LIMITS, shown } from '../model/config-fields';
 
 export interface GenerationDefaults {

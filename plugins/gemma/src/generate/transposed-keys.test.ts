@@ -1,6 +1,6 @@
 import { openEngine, tf } from '@graft/engine';
-import { describeNative } from '../../../../test/support';
-import { numbers, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
+import { describeNative } from '@graft/test-support';
+import { numbers, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { CacheBuffer, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 

@@ -3,14 +3,8 @@ import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
 import { HEAD_WEIGHT, CheckpointError, type Parameters } from '@graft/core';
 import { tensorOfPieces, tf } from '@graft/engine';
 import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
-import {
-  encoderOf,
-  readModelConfig,
-  toCheckpointConfig,
-  withIdleDecoder,
-  type EncoderDecoderConfig,
-  type GemmaOptions,
-} from '../model/config';
+import { encoderOf, readModelConfig, toCheckpointConfig, withIdleDecoder } from '../model/config';
+import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
 
 const ARCHITECTURES: Readonly<Record<ClassifierTask, string>> = {
   sequence: 'T5GemmaForSequenceClassification',

@@ -18,7 +18,7 @@ import {
   type SpecialTokens,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import type { EncoderDecoderConfig } from '../model/config';
+import type { EncoderDecoderConfig } from '../model/config-types';
 import { drop, dropoutOf, splitDropout } from '../model/dropout';
 import { GemmaModel } from '../model/model';
 

@@ -1,6 +1,6 @@
 import { DataError, type HostFields } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { ints, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
+import { ints, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { modelFields, shiftRight } from '../model/host-fields';
 import { runForward } from './run-forward';
 

@@ -1,6 +1,6 @@
 import type { CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError } from '@graft/core';
-import type { AnyGemmaConfig } from '../model/config';
+import type { AnyGemmaConfig } from '../model/config-types';
 import { DECODER_EMBEDDING, ENCODER_EMBEDDING, parameterSpecs } from '../model/parameters';
 
 /**

@@ -2,8 +2,8 @@ import { createRandom, fillParameters, silentLogger, type Logger } from '@graft/
 import { openEngine, tf } from '@graft/engine';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
-import { ODD_SIDE, tinyGemma, writeTiny } from '../../../../test/support/tiny-gemma';
+import { temporaryFolder } from '@graft/test-support';
+import { ODD_SIDE, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { LoadInitializer, loadOptions } from './load-initializer';
 import { loadModel } from './load-model';
 import { GemmaModel } from '../model/model';

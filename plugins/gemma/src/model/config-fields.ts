@@ -1,6 +1,6 @@
 import { CheckpointError, shortened } from '@graft/core';
 import { DEFAULT_ROPE_THETA, defaultLayerTypes, REFUSED_KEYS, type PublishedKey } from './published-defaults';
-import type { LayerType } from './config';
+import type { LayerType } from './config-types';
 
 export type Json = Readonly<Record<string, unknown>>;
 

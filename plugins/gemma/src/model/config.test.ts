@@ -1,6 +1,7 @@
 import { CheckpointError, type SpecialTokensSection } from '@graft/core';
 import { toClassifierConfig } from '../heads/classifier-folder';
-import { parseCheckpointConfig, toCheckpointConfig, type EncoderDecoderConfig } from './config';
+import { parseCheckpointConfig, toCheckpointConfig } from './config';
+import type { EncoderDecoderConfig } from './config-types';
 import { outputName, parameterSpecs } from './parameters';
 
 const side = {

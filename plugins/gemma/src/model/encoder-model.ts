@@ -13,7 +13,8 @@ import {
   type SpecialTokens,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
-import { toCheckpointConfig, tokensOf, withIdleDecoder, type AnyGemmaConfig, type EncoderOnlyConfig } from './config';
+import { toCheckpointConfig, tokensOf, withIdleDecoder } from './config';
+import type { AnyGemmaConfig, EncoderOnlyConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep } from '../cost/flops';
 import { asGemma, GemmaModel } from './model';

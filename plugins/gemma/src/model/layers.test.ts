@@ -1,5 +1,5 @@
 import { openEngine, random, tf } from '@graft/engine';
-import type { SideConfig } from './config';
+import type { SideConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import {
   attend,
@@ -14,7 +14,7 @@ import {
   toHeadsFirst,
 } from './layers';
 import { paddingMask, MASKED } from './masks';
-import { numbers } from '../../../../test/support/tiny-gemma';
+import { numbers } from '../../test-support/tiny-gemma';
 
 const tensor = (seed: number, ...shape: number[]): tf.Tensor =>
   tf.tensor(

@@ -8,7 +8,7 @@
  * what a step on a CPU waits for besides its matrix products.
  */
 import { SLOT_MULTIPLE, prefersTransposedKeys, tf, unpackBfloat16, withGradient } from '@graft/engine';
-import type { SideConfig } from './config';
+import type { SideConfig } from './config-types';
 import { attentionMask, type Dropout } from './dropout';
 import { MASKED } from './masks';
 

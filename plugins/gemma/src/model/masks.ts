@@ -4,7 +4,7 @@
  * Positions need not begin again in a segment: rotary positions and windows tell only how far apart two tokens are.
  */
 import { tf } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow } from './config';
+import type { EncoderAttention, EncoderWindow } from './config-types';
 
 /** What the published implementation adds to a score that must not count (quirk 3). */
 export const MASKED = -3.4028234663852886e38;

@@ -1,7 +1,8 @@
 import { ConfigError } from '@graft/core';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { toCheckpointConfig, type EncoderDecoderConfig } from './config';
+import { toCheckpointConfig } from './config';
+import type { EncoderDecoderConfig } from './config-types';
 import { modelOptions, resolveModelConfig } from './model-options';
 import { parameterCount, parameterSpecs } from './parameters';
 import type { NAMED_PAIRS } from './sizes';

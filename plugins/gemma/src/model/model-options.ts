@@ -1,17 +1,14 @@
 import { ConfigError } from '@graft/core';
 import { z } from 'zod';
-import {
-  parseCheckpointConfig,
-  readModelConfig,
-  SIDE_DEFAULTS,
-  checkPair,
-  type AnyGemmaConfig,
-  type DecoderOnlyConfig,
-  type EncoderDecoderConfig,
-  type GemmaConfig,
-  type LayerType,
-  type SideConfig,
-} from './config';
+import { parseCheckpointConfig, readModelConfig, SIDE_DEFAULTS, checkPair } from './config';
+import type {
+  AnyGemmaConfig,
+  DecoderOnlyConfig,
+  EncoderDecoderConfig,
+  GemmaConfig,
+  LayerType,
+  SideConfig,
+} from './config-types';
 import { ratesField } from './dropout-rates';
 import { LIMITS } from './config-fields';
 import { defaultLayerTypes, GEMMA2_KEYS } from './published-defaults';

@@ -1,6 +1,6 @@
 import type { BatchTensors, HostArray, Parameters } from '@graft/core';
 import { openEngine, tf, valueAndGradients } from '@graft/engine';
-import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../../../test/support/tiny-gemma';
+import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { asGemma, type GemmaModel } from './model';
 import { mapName } from '../adapt/name-mapping';
 

@@ -15,13 +15,8 @@ import {
   type SpecialTokens,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import {
-  toCheckpointConfig,
-  tokensOf,
-  type AnyGemmaConfig,
-  type EncoderDecoderConfig,
-  type GemmaConfig,
-} from './config';
+import { toCheckpointConfig, tokensOf } from './config';
+import type { AnyGemmaConfig, EncoderDecoderConfig, GemmaConfig } from './config-types';
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep } from '../cost/flops';

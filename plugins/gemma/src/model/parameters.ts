@@ -1,6 +1,6 @@
 import { elementCount } from '@graft/engine';
 import type { ParameterGroup, ParameterSpec } from '@graft/core';
-import type { AnyGemmaConfig, SideConfig } from './config';
+import type { AnyGemmaConfig, SideConfig } from './config-types';
 
 /** Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
 export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';

@@ -1,4 +1,4 @@
-import { GEMMA2, SECTION, T5GEMMA } from '../../../../test/support/whole-configs';
+import { GEMMA2, SECTION, T5GEMMA } from '../../test-support/whole-configs';
 import { toCheckpointConfig, parseCheckpointConfig } from './config';
 import { ignoredKeys } from './ignored-keys';
 import {

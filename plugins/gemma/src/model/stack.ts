@@ -1,7 +1,7 @@
 /** One side's layers, over rows [N, D]. Shapes as in layers.ts. */
 import type { Parameters } from '@graft/core';
 import { recomputed, tf, type RandomKey } from '@graft/engine';
-import type { SideConfig } from './config';
+import type { SideConfig } from './config-types';
 import { drop, splitDropout, type Dropout } from './dropout';
 import {
   attend,

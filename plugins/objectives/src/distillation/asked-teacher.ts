@@ -4,7 +4,8 @@ import { random, tf, type Engine } from '@graft/engine';
 import { readByTeacher, SAMPLES_STREAM } from './distillation';
 import { paddingMask, padRows, roundUp } from '../batch/padding';
 import { keyOf, type Sequence } from '../batch/sequences';
-import type { StoredSequence, TeacherCacheIndex } from './cache-format';
+import type { StoredSequence } from './cache-format';
+import type { TeacherCacheIndex } from './cache-index';
 import { teacherHead } from './teacher-head';
 import { BLOCK_LABELS, noiseOf, sampleTokens } from './teacher-samples';
 

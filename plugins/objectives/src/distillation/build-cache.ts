@@ -33,7 +33,8 @@ import {
   type DistillationOptions,
 } from './distillation';
 import { keyOf, sequencesOf, type Sequence } from '../batch/sequences';
-import { checkCacheFolder, teacherFingerprint, type TeacherCacheIndex } from './cache-format';
+import { checkCacheFolder, teacherFingerprint } from './cache-format';
+import type { TeacherCacheIndex } from './cache-index';
 
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */

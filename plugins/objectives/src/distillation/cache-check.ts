@@ -1,25 +1,15 @@
 /** What a teacher's cache must be before anything is learnt from it: its files may come from anywhere. */
 import {
   CheckpointError,
-  isPlainFileName,
   storedWidth,
   toFloat32,
   type ByteRange,
   type SafetensorsReader,
   type TensorInfo,
 } from '@graft/checkpoint';
-import { shortened } from '@graft/core';
 import { KEY_BYTES } from '../batch/sequences';
-import type { TeacherCacheIndex } from './cache-format';
+import type { TeacherCacheIndex } from './cache-index';
 
-/** Token ids are int32, and no vocabulary comes near this. */
-export const MAX_VOCABULARY = 2 ** 28;
-/** Of one shard, whose `offsets` are int32. */
-export const MAX_POSITIONS = 2 ** 31 - 1;
-/** With shards of the usual 256 MiB that is 64 TiB. */
-export const MAX_SHARDS = 2 ** 18;
-/** Keys are held in a Map, which takes no more of them. */
-export const MAX_SEQUENCES = 2 ** 24 - 1;
 /**
  * Bytes of token ids, and as many numbers of log-probabilities, that are checked when a cache is opened: a few seconds of
  * reading. What lies behind them is checked when it is read.
@@ -33,22 +23,6 @@ const MOST_LOG_PROBABILITY = 0.01;
 const SUM_TOLERANCE = 0.05;
 
 const HINT = 'Make the cache again, in another folder.';
-
-/** What contradicts itself in an index whose fields have the right types; undefined where nothing does. */
-export function problemOfIndex({ topK, vocabulary, shards }: TeacherCacheIndex): string | undefined {
-  if (topK > vocabulary) return `topK is ${topK}, but the vocabulary has ${vocabulary} tokens`;
-  const sequences = shards.reduce((sum, shard) => sum + shard.sequences, 0);
-  if (sequences > MAX_SEQUENCES)
-    return `its shards have ${sequences} sequences together; Graft takes at most ${MAX_SEQUENCES} in one cache`;
-  const files = new Set<string>();
-  for (const { file } of shards) {
-    if (!isPlainFileName(file))
-      return `it has the shard ${shortened(JSON.stringify(file), 120)}, expected the name of a file beside it`;
-    if (files.has(file)) return `it has the shard ${JSON.stringify(file)} twice`;
-    files.add(file);
-  }
-  return undefined;
-}
 
 export interface ShardTensors {
   readonly tokens: TensorInfo;

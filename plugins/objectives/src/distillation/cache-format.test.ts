@@ -1,7 +1,7 @@
 import { SafetensorsReader } from '@graft/checkpoint';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { TeacherCacheWriter } from './cache-writer';
 import { Mixture } from '../objectives/mixture';
 import { PrefixLm } from '../objectives/prefix-lm';

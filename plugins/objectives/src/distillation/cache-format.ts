@@ -13,61 +13,19 @@
 import {
   CheckpointError,
   CheckpointReader,
-  readJsonObject,
   SafetensorsReader,
   storedWidth,
   toFloat32,
-  writeFileAtomically,
   type TensorInfo,
 } from '@graft/checkpoint';
-import { DataError, fieldProblem, openRegularFileSync } from '@graft/core';
+import { DataError, openRegularFileSync } from '@graft/core';
 import { createHash } from 'node:crypto';
-import { closeSync, existsSync, readSync } from 'node:fs';
-import { stat, writeFile } from 'node:fs/promises';
+import { closeSync, readSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { z } from 'zod';
-import {
-  checkRows,
-  checkShard,
-  contradicts,
-  MAX_POSITIONS,
-  MAX_SHARDS,
-  MAX_VOCABULARY,
-  problemOfIndex,
-  readOffsets,
-  RowCheck,
-  type ShardTensors,
-} from './cache-check';
+import { checkRows, checkShard, contradicts, readOffsets, RowCheck, type ShardTensors } from './cache-check';
+import { INDEX_FILE, readCacheIndex, type TeacherCacheIndex } from './cache-index';
 import { KEY_BYTES } from '../batch/sequences';
-
-const count = z.int().nonnegative();
-
-export const CACHE_SELECTIONS = ['top', 'sample'] as const;
-
-const indexSchema = z.strictObject({
-  format: z.literal('graft-teacher-cache'),
-  version: z.literal(1),
-  /** `path` is where the teacher lay, for humans; the fingerprint tells which it was. */
-  teacher: z.strictObject({ fingerprint: z.string(), path: z.string() }),
-  vocabulary: count.max(MAX_VOCABULARY),
-  /** Tokens that are kept of each distribution. */
-  topK: z.int().positive(),
-  /** Which: the most probable ones, or some that were drawn by their probability without replacement. */
-  selection: z.enum(CACHE_SELECTIONS).default('top'),
-  temperature: z.number().positive(),
-  /** Whether the teacher read a start token in front of each sequence. Absent in caches from before there was a choice: it read none. */
-  bos: z.boolean().optional(),
-  dtype: z.enum(['F16', 'F32']),
-  shards: z
-    .array(z.strictObject({ file: z.string(), sequences: count, positions: count.max(MAX_POSITIONS) }))
-    .max(MAX_SHARDS),
-  /** By config: steps whose sequences are all here, and where the data stood behind them. */
-  progress: z.record(z.string(), z.strictObject({ step: count, data: z.json() })).default({}),
-});
-
-export type TeacherCacheIndex = z.output<typeof indexSchema>;
-
-const INDEX_FILE = 'index.json';
 
 /** Throws DataError where a file is in the place of a cache's folder. */
 export async function checkCacheFolder(folder: string): Promise<void> {
@@ -78,23 +36,6 @@ export async function checkCacheFolder(folder: string): Promise<void> {
     exitCode: 2,
     hint: 'Name another folder with --out, or as distillation.cache.',
   });
-}
-
-/** undefined where the folder holds no cache. Throws DataError for one that is not ours or of another version. */
-export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex | undefined> {
-  const file = join(folder, INDEX_FILE);
-  if (!existsSync(file)) return undefined;
-  const parsed = indexSchema.safeParse(await readJsonObject(file));
-  const problem = parsed.success ? problemOfIndex(parsed.data) : fieldProblem(parsed.error, 'it');
-  if (parsed.success && problem === undefined) return parsed.data;
-  throw new DataError(`${file} is not the index of a teacher's cache: ${problem}.`, {
-    code: 'distillation.cache-index',
-    exitCode: 2,
-  });
-}
-
-export async function writeCacheIndex(folder: string, index: TeacherCacheIndex): Promise<void> {
-  await writeFileAtomically(join(folder, INDEX_FILE), (file) => writeFile(file, `${JSON.stringify(index, null, 2)}\n`));
 }
 
 /** Bytes at the beginning of each tensor that count for the fingerprint: enough to tell trained weights apart. */

@@ -4,13 +4,8 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { mismatch, otherBos } from './cached-teacher';
 import { KEY_BYTES } from '../batch/sequences';
-import {
-  readCacheIndex,
-  TeacherCache,
-  writeCacheIndex,
-  type StoredSequence,
-  type TeacherCacheIndex,
-} from './cache-format';
+import { TeacherCache, type StoredSequence } from './cache-format';
+import { readCacheIndex, writeCacheIndex, type TeacherCacheIndex } from './cache-index';
 
 /** What a cache is of; nothing else may be added to it. */
 export type CacheIdentity = Pick<

@@ -11,14 +11,8 @@ import {
   type Model,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import {
-  knownTargets,
-  lessonSettings,
-  type DistillationOptions,
-  type TeacherTargets,
-  type LessonSettings,
-} from './distillation';
-import type { SoftTargets } from '../loss/distillation-loss';
+import { knownTargets, lessonSettings, type DistillationOptions } from './distillation';
+import type { TeacherTargets, LessonSettings, SoftTargets } from './teacher-targets';
 import { keyOf, sequencesOf } from '../batch/sequences';
 import { TeacherCache, teacherFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';

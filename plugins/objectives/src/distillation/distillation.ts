@@ -20,15 +20,13 @@ import {
 } from '@graft/core';
 import { after, tf } from '@graft/engine';
 import { z } from 'zod';
-import type { SoftTargets } from '../loss/distillation-loss';
+import { DISTILLATION_LOSSES, type TeacherTargets, type LessonSettings, type SoftTargets } from './teacher-targets';
 import { paddingMask, padRows, roundUp } from '../batch/padding';
 import { checkSegments } from '../batch/segments';
 import { sequencesOf, type Sequence } from '../batch/sequences';
 import { teacherHead } from './teacher-head';
 import { sampledTargets } from './teacher-samples';
 import type { TopK } from '../loss/top-k-divergence';
-
-export const DISTILLATION_LOSSES = ['blend', 'gemma2', 'gemma3'] as const;
 
 export const distillationOptions = z
   .strictObject({
@@ -63,17 +61,6 @@ export const distillationOptions = z
 
 export type DistillationOptions = z.output<typeof distillationOptions>;
 
-/** How the student learns, with nothing left open. */
-export interface LessonSettings {
-  /** Default blend. */
-  readonly loss?: (typeof DISTILLATION_LOSSES)[number];
-  /** 0 for any other loss than `blend`. */
-  readonly alpha: number;
-  readonly temperature: number;
-  /** Of `gemma3`. Default 256. */
-  readonly samples?: number;
-}
-
 export const DEFAULT_SAMPLES = 256;
 
 export function lessonSettings({
@@ -84,25 +71,6 @@ export function lessonSettings({
 }: Pick<DistillationOptions, 'alpha' | 'temperature' | 'samples'> & Pick<LessonSettings, 'loss'>): LessonSettings {
   const sampled = loss === 'gemma3' ? { samples: samples ?? DEFAULT_SAMPLES } : {};
   return { loss, alpha: loss === 'blend' ? (alpha ?? 0.25) : 0, temperature, ...sampled };
-}
-
-/** Where a student's lessons come from: a teacher in memory, or what one said before. */
-export interface TeacherTargets {
-  readonly options: LessonSettings;
-  /** What `fields` adds to a batch. */
-  readonly gives: readonly FieldSpec[];
-  /** Throws DataError unless student and teacher speak of the same tokens. */
-  checkStudent(student: Model): void;
-  /** On the host: what the loss needs beside the student's own fields. `randomOf`: a stream for each row of the batch. */
-  fields(
-    batch: HostFields,
-    padToMultipleOf: number,
-    student: Model,
-    randomOf: (row: number) => RandomStream,
-  ): HostFields;
-  /** What the student is to learn, label by label, at the temperature. Traceable. */
-  targets(batch: BatchTensors): SoftTargets;
-  dispose(): void;
 }
 
 /** What the teacher reads, beside the student's fields. */

@@ -18,8 +18,9 @@ import {
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { openCachedTeacher } from '../distillation/cached-teacher';
-import { distillationOptions, loadTeacher, type TeacherTargets } from '../distillation/distillation';
-import { distillationLoss } from '../loss/distillation-loss';
+import { distillationOptions, loadTeacher } from '../distillation/distillation';
+import type { TeacherTargets } from '../distillation/teacher-targets';
+import { distillationLoss } from '../distillation/distillation-loss';
 import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';

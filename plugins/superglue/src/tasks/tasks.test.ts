@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { describeIf, SHARED, temporaryFolder } from '../../../../test/support';
+import { describeIf, SHARED, temporaryFolder } from '@graft/test-support';
 import { findTask, readTask, TASKS, type ClassificationExample, type TaskId } from './index';
 
 const textOf = ({ parts }: ClassificationExample): string => parts.map(({ text }) => text).join('');

@@ -19,7 +19,8 @@ import { packOption } from '../packing/pack';
 import { packPairs, pairPackProblem } from '../packing/pack-dataset';
 import { shuffleRowsOption } from './row-dataset';
 import { RowExamples } from '../rows/row-examples';
-import { OrderedRows, RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
+import { RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
+import { OrderedRows } from '../rows/ordered-rows';
 import { withEos } from '../packing/token-source';
 import { withTokenizer } from './with-tokenizer';
 

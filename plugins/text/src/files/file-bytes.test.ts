@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import { temporaryFolder } from '../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { decodeText, FileBytes } from './file-bytes';
 
 const folder = temporaryFolder();

@@ -5,7 +5,8 @@ import { folderWith, lists, openDataset, take } from '../../test-support/dataset
 import { BytesTokenizer } from '../tokenizers/bytes';
 import { PackedExamples, packFirstFit } from './pack';
 import { RowExamples } from '../rows/row-examples';
-import { OrderedRows, type Rows } from '../rows/rows';
+import type { Rows } from '../rows/rows';
+import { OrderedRows } from '../rows/ordered-rows';
 
 const tokenizer = new BytesTokenizer();
 /** Sequences of a packed row as texts, by field. */

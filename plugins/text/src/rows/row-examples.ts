@@ -1,7 +1,8 @@
 import type { Dataset, FieldSpec, HostFields, JsonValue } from '@graft/core';
 import { z } from 'zod';
 import { parsePosition } from '../datasets/position';
-import type { OrderedRows, TokenFields } from './rows';
+import type { TokenFields } from './rows';
+import type { OrderedRows } from './ordered-rows';
 import type { TokenChunk, TokenSource } from '../packing/token-source';
 
 const count = z.int().min(0);

@@ -4,7 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT, temporaryFolder } from '../../../../../test/support';
+import { ROOT, temporaryFolder } from '@graft/test-support';
 import { definePlugin } from '../../components/plugin';
 import { loadRegistry } from '../../config';
 import { createComponentFactory } from '../../components/factory';

@@ -3,8 +3,15 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { ComponentSpec } from '../../components/factory';
-import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../../interfaces';
+import type {
+  ComponentSpec,
+  Dataset,
+  FieldSpec,
+  HostFields,
+  JsonValue,
+  RunInfo,
+  TokenizerFacts,
+} from '../../interfaces';
 import type { Logger } from '../../util/logger';
 import type { Registry } from '../../components/registry';
 import { packSecrets } from '../../secrets/mask';
@@ -17,7 +24,7 @@ import {
   type TokensOf,
   type VariantOf,
 } from '../items';
-import { beginCall } from '../../training/pending';
+import { beginCall } from '../../util/pending';
 import {
   disposed,
   revivedError,

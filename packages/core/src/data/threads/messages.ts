@@ -9,9 +9,16 @@ import {
   PluginError,
   UsageError,
 } from '@graft/engine';
-import type { ComponentSpec } from '../../components/factory';
+import type {
+  ComponentSpec,
+  Dataset,
+  FieldSpec,
+  HostFields,
+  JsonValue,
+  RunInfo,
+  TokenizerFacts,
+} from '../../interfaces';
 import { redact } from '../../secrets/redact';
-import type { Dataset, FieldSpec, HostFields, JsonValue, RunInfo, TokenizerFacts } from '../../interfaces';
 import type { DataEnd, ItemBatch, ItemSettings } from '../items';
 
 /** What a thread is started with. */

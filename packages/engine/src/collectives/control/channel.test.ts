@@ -2,7 +2,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { abortReason, failureOf } from '../../../../../test/support';
+import { abortReason, failureOf } from '@graft/test-support';
 import { WorkersError } from '../../errors';
 import { freeAddresses } from '../ports';
 import { controlKey } from '../secret';

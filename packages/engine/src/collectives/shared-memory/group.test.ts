@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { failureOf } from '../../../../../test/support';
+import { failureOf } from '@graft/test-support';
 import { openEngine, tf, type Engine, type EngineMode, type WorkerGroup, type WorkersError } from '../../index';
 import { freeAddresses } from '../ports';
 

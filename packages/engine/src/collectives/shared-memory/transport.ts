@@ -1,4 +1,4 @@
-import type { Connection } from '../join';
+import type { Connection } from '../connection';
 import type { JoinOptions } from '../types';
 import { SharedMemoryGroup } from './group';
 import { Layout } from './layout';

@@ -1,6 +1,7 @@
 import { brotliDecompressSync, unzipSync } from 'node:zlib';
-import type { Decompress } from './pages';
 import { Damaged, Unsupported } from './problems';
+
+export type Decompress = (bytes: Uint8Array, length: number) => Uint8Array;
 
 /** Unpacks pages of a codec; undefined: of a number that the format has no codec for. Throws Unsupported, Damaged. */
 export async function decompressorOf(codec: string | undefined): Promise<Decompress> {

@@ -15,17 +15,12 @@ import { decompressorOf } from './codecs';
 import { checkGroupSize, checkValues, LONGEST_FOOTER_BYTES, Unpacked } from './limits';
 import { checkPages } from './pages';
 import { Damaged, Unsupported } from './problems';
+import type { Progress } from './progress';
 import { STORED_PARSERS, storedSchema } from './stored';
 import { ThriftReader } from './thrift';
 
 // ES modules, which CommonJS gets by `import()` alone on every Node.
 const parquet = (): Promise<typeof import('hyparquet')> => import('hyparquet');
-
-/** Who watches learns of each step, and that a file is being read: a slow disk is not a mistake of the file. */
-export interface Progress {
-  step(): void;
-  reading<T>(read: Promise<T>): Promise<T>;
-}
 
 export interface Contents {
   readonly schema: readonly SchemaElement[];

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ROOT } from '../../../../../test/support';
+import { ROOT } from '@graft/test-support';
 import { Decoder } from './decoder';
 import type { Question } from './perform';
 

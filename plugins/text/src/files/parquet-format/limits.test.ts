@@ -2,7 +2,7 @@
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { temporaryFolder } from '../../../../../test/support';
+import { temporaryFolder } from '@graft/test-support';
 import { openDataset, take } from '../../../test-support/datasets';
 import { checkValues, Unpacked } from './limits';
 import { Unsupported } from './problems';

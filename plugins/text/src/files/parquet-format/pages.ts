@@ -1,7 +1,8 @@
 import type { ColumnMetaData } from 'hyparquet';
 import * as zlib from 'node:zlib';
-import type { Progress } from './contents';
+import type { Decompress } from './codecs';
 import { LONGEST_PAGE_BYTES, type Unpacked } from './limits';
+import type { Progress } from './progress';
 import { bitsOf, PageBytes, walkDeltas, walkRuns } from './runs';
 import { Damaged, Unsupported } from './problems';
 import { ThriftReader, type ThriftFields } from './thrift';
@@ -18,8 +19,6 @@ export interface ColumnShape {
   readonly unpacked: Unpacked;
   readonly progress: Progress;
 }
-
-export type Decompress = (bytes: Uint8Array, length: number) => Uint8Array;
 
 const PAGES = ['data', 'index', 'dictionary', 'data, version 2'];
 const ENCODINGS = [

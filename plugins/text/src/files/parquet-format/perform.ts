@@ -1,12 +1,6 @@
 import type { DataFile } from '../find-files';
-import {
-  readContents,
-  readStored,
-  type Contents,
-  type GroupWanted,
-  type Progress,
-  type StoredColumn,
-} from './contents';
+import { readContents, readStored, type Contents, type GroupWanted, type StoredColumn } from './contents';
+import type { Progress } from './progress';
 import { reasonOf } from './problems';
 
 export type Question =

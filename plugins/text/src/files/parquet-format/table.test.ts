@@ -1,7 +1,7 @@
 import { DataError } from '@graft/core';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT, temporaryFolder } from '../../../../../test/support';
+import { ROOT, temporaryFolder } from '@graft/test-support';
 import { openRows } from '../../rows/open-rows';
 import type { Rows } from '../../rows/rows';
 import { textReader } from '../../rows/template';

@@ -2,23 +2,9 @@ import { toByteCharacters } from './byte-characters';
 import { bertAccents, bertRemoved, firstOf, isWhite, lastOf, normalFormUnknown, strippedAccents } from './characters';
 import { checkGrowth } from './limits';
 import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
+import type { Normalizer, Sides } from './normalizer';
 import { PrecompiledMap } from './precompiled';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
-
-/** What stands on either side of a border. */
-export type Sides = readonly [before: string, after: string];
-
-/** One step from the given text to the one that is cut into tokens. */
-export interface Normalizer {
-  normalize(text: string): string;
-  /**
-   * What the characters on both sides of a border become where the text before it and the one behind can be normalized each
-   * by itself; undefined where they cannot.
-   */
-  sides(before: string, after: string): Sides | undefined;
-  /** Whether the result may lack characters that the text begins with. */
-  readonly dropsCharacters: boolean;
-}
 
 /** Each character by itself. */
 function byCharacter(map: (character: string) => string, dropsCharacters: boolean): Normalizer {

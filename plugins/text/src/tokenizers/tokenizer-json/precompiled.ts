@@ -1,6 +1,6 @@
 import { decodeUtf8 } from '@graft/core';
 import { checkGrowth, MAX_TOKEN_CHARACTERS } from './limits';
-import type { Normalizer, Sides } from './normalizers';
+import type { Normalizer, Sides } from './normalizer';
 import { Excessive, Unsupported } from './unsupported';
 
 const WHERE = 'normalizer Precompiled';

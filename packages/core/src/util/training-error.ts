@@ -1,5 +1,5 @@
 import { GraftError } from '@graft/engine';
-import { reasonOf } from '../util/reason';
+import { reasonOf } from './reason';
 
 /** Training that cannot go on: numbers that are no longer finite, a component that fails in the middle. */
 export class TrainingError extends GraftError {}

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { events, toyConfig, toyPlugin } from '../../test/toy';
 import { loadConfig, loadEvaluationConfig } from '../config';
 import { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
-import { runExperiment } from '../run/experiment';
+import { runExperiment } from './experiment';
 
 let engine: Engine;
 let scratch: string;

@@ -12,11 +12,12 @@ import {
 } from '@graft/core';
 import { findNativeLibrary, openEngine, random, tf, valueAndGradients, type EngineMode } from '@graft/engine';
 import { int32 } from '../../test-support/fake-model';
-import { knownTargets, Teacher, type LessonSettings, type TeacherTargets } from '../distillation/distillation';
+import { knownTargets, Teacher } from './distillation';
+import type { LessonSettings, TeacherTargets } from './teacher-targets';
 import { distillationLoss } from './distillation-loss';
 import { PrefixLm, prefixLmOptions } from '../objectives/prefix-lm';
-import { noiseOf } from '../distillation/teacher-samples';
-import type { TopK } from './top-k-divergence';
+import { noiseOf } from './teacher-samples';
+import type { TopK } from '../loss/top-k-divergence';
 
 const [V, D, CAP] = [12, 3, 4];
 

@@ -9,20 +9,11 @@ import {
   type Parameters,
 } from '@graft/core';
 import { tf, withoutGradient } from '@graft/engine';
-import { sumOverChunks } from './chunks';
-import { denseDivergence, denseEntropy } from './dense-divergence';
-import type { TeacherTargets, LessonSettings } from '../distillation/distillation';
-import { outputHeadOf, type LossSettings } from './language-model-loss';
-import { topKDivergence, topKEntropy, type TopK } from './top-k-divergence';
-
-/** What a teacher says of some labels: its logits [C, V] with the temperature in them, or what is known of its distributions. */
-export type SoftTarget = { readonly logits: tf.Tensor2D } | TopK;
-
-/** What a teacher says of all labels. */
-export interface SoftTargets {
-  /** Of labels from..from+size-1. Not computed before `behind` is. */
-  slice(from: number, size: number, behind?: readonly tf.Tensor[]): SoftTarget;
-}
+import { sumOverChunks } from '../loss/chunks';
+import { denseDivergence, denseEntropy } from '../loss/dense-divergence';
+import type { TeacherTargets, LessonSettings, SoftTarget } from './teacher-targets';
+import { outputHeadOf, type LossSettings } from '../loss/language-model-loss';
+import { topKDivergence, topKEntropy } from '../loss/top-k-divergence';
 
 /**
  * A student's loss, mean over the labels that count, with the number of them. Both output layers are computed chunk by chunk where

@@ -13,16 +13,16 @@ import {
   specialTokenPolicy,
   storedSpecialTokens,
 } from '../data/special-tokens';
-import { Evaluations, type NamedEvaluator } from './evaluations';
-import { unlessStuck, watchCalls } from '../training/pending';
+import { Evaluations, type NamedEvaluator, type EvaluationRecord } from '../evaluation/evaluations';
+import { unlessStuck, watchCalls } from '../util/pending';
 import { Trackers } from '../training/trackers';
-import { recordFailure } from '../run/failure';
-import { RunFolder, type EvaluationRecord } from '../run/folder';
-import { Owned } from '../run/owned';
-import { countParameters, fillParameters } from '../run/parameters';
-import { refuseChanges, wantsResume } from '../run/resume';
-import { findRecord } from '../run/tokenizer-files';
-import { versions } from '../run/versions';
+import { recordFailure } from './failure';
+import { RunFolder } from './folder';
+import { Owned } from './owned';
+import { countParameters, fillParameters } from './parameters';
+import { refuseChanges, wantsResume } from './resume';
+import { findRecord } from './tokenizer-files';
+import { versions } from './versions';
 
 export interface EvaluationRunOptions {
   /** true: the newest unfinished evaluation of that name; a text: the one of that id. */
@@ -135,7 +135,7 @@ async function evaluateAll(
 ): Promise<Evaluations> {
   // The stream of an evaluator is the same as in training.
   const random = createRandom(seed).fork(STREAMS.sampling);
-  const evaluations = await Evaluations.open(evaluators, { step: 0, totalSteps: 0, model, random, folder });
+  const evaluations = await Evaluations.open(evaluators, { step: 0, totalSteps: 0, model, random, sink: folder });
   const onRecord = ({ evaluator, metrics, seconds }: EvaluationRecord): void => {
     trackers.log(0, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
     logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);

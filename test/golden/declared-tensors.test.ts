@@ -1,11 +1,10 @@
 import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { silentLogger } from '@graft/core';
-import { temporaryFolder } from '../../../../test/support';
-import { fixture } from '../../../../test/golden/reference';
-import { AdaptSources } from '../adapt/plan';
-import { LoadInitializer } from './load-initializer';
-import { loadAnyModel, loadModel } from './load-model';
+import { temporaryFolder } from '../support';
+import { fixture } from './reference';
+import { AdaptSources } from '../../plugins/gemma/src/adapt/plan';
+import { LoadInitializer, loadAnyModel, loadModel } from '@graft/gemma';
 
 /** A copy of a checkpoint whose config.json says something else. */
 function changed(name: string, change: object, section?: 'encoder' | 'decoder'): string {

@@ -1,0 +1,127 @@
+'use strict';
+
+// `npm run lint` holds these rules on imports, type imports included. Arrows point to the left, as docs/architecture.md draws them.
+
+const [ENGINE, CHECKPOINT, CORE] = ['packages/engine', 'packages/checkpoint', 'packages/core'];
+const [REPORT, CLI, PLUGINS] = ['packages/report', 'packages/cli', 'plugins/[^/]+'];
+
+/** What each package may import, itself aside; its tests too. */
+const PACKAGES = {
+  [ENGINE]: [],
+  [CHECKPOINT]: [ENGINE],
+  [CORE]: [ENGINE, CHECKPOINT],
+  [REPORT]: [ENGINE, CHECKPOINT, CORE],
+  [PLUGINS]: [ENGINE, CHECKPOINT, CORE, PLUGINS],
+  [CLI]: [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT],
+  'examples/[^/]+': [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT, CLI],
+};
+
+const BELOW_COMPONENTS = ['interfaces', 'loss', 'random', 'secrets', 'util'];
+const BELOW_DATA = [...BELOW_COMPONENTS, 'components', 'config'];
+const BELOW_TRAINING = [...BELOW_DATA, 'data', 'distributed', 'evaluation'];
+
+/** What each folder of core's sources may import, itself aside. */
+const FOLDERS_OF_CORE = {
+  util: ['secrets'],
+  secrets: ['util'],
+  random: ['util'],
+  interfaces: ['random', 'util'],
+  loss: ['interfaces'],
+  components: [...BELOW_COMPONENTS, 'config'],
+  config: [...BELOW_COMPONENTS, 'components'],
+  data: BELOW_DATA,
+  distributed: BELOW_DATA,
+  evaluation: BELOW_DATA,
+  training: BELOW_TRAINING,
+  run: [...BELOW_TRAINING, 'training'],
+};
+
+const ANY_PACKAGE = '^((?:packages|plugins|examples)/[^/]+)/';
+/** Tests and what is there for tests alone. */
+const TESTS = ['\\.test\\.ts$', '/test/', '/test-support/'];
+/** For the tests of all packages, as `@graft/test-support`. */
+const SHARED_SUPPORT = '^test/support/index\\.ts$';
+
+const inAny = (folders) => folders.map((folder) => `^${folder}/`);
+
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-circle',
+      comment: 'Files import each other in a circle. Move what both need, often a type, to a file below both.',
+      severity: 'error',
+      from: { pathNot: '\\.test\\.ts$' },
+      to: { circular: true },
+    },
+    ...Object.entries(PACKAGES).map(([folder, allowed]) => ({
+      name: `arrows-of-${folder.replace('/[^/]+', '')}`,
+      comment: 'The import goes against the arrows between packages.',
+      severity: 'error',
+      from: { path: `^(${folder})/` },
+      to: { path: ANY_PACKAGE, pathNot: ['^$1/', ...inAny(allowed)] },
+    })),
+    ...Object.entries(FOLDERS_OF_CORE).map(([folder, allowed]) => ({
+      name: `arrows-of-core/${folder}`,
+      comment: "The import goes against the arrows between the folders of core's sources.",
+      severity: 'error',
+      from: { path: `^${CORE}/src/${folder}/`, pathNot: TESTS },
+      to: { path: `^${CORE}/src/`, pathNot: inAny([folder, ...allowed].map((name) => `${CORE}/src/${name}`)) },
+    })),
+    {
+      name: 'arrows-of-core',
+      comment: 'A folder without arrows: give it a place among FOLDERS_OF_CORE.',
+      severity: 'error',
+      from: {
+        path: `^${CORE}/src/[^/]+/`,
+        pathNot: inAny(Object.keys(FOLDERS_OF_CORE).map((name) => `${CORE}/src/${name}`)),
+      },
+      to: {},
+    },
+    {
+      name: 'by-name-from-other-packages',
+      comment:
+        'A relative path leads out of the package. Import by name: `@graft/core`, in tests `@graft/test-support`.',
+      severity: 'error',
+      from: { path: ANY_PACKAGE },
+      to: { path: '^(packages|plugins|examples|test|scripts)/', pathNot: '^$1/', dependencyTypesNot: ['aliased'] },
+    },
+    {
+      name: 'public-entrances',
+      comment: 'The import reaches into another package. Import what its index.ts exports.',
+      severity: 'error',
+      from: { path: ANY_PACKAGE },
+      to: {
+        path: ANY_PACKAGE,
+        pathNot: ['^$1/', '/src/index\\.ts$', `^${CORE}/src/secrets/redact\\.ts$`, '^plugins/[^/]+/test-support/'],
+      },
+    },
+    {
+      name: 'no-tests-in-sources',
+      comment: 'A source imports a test, or what is there for tests alone.',
+      severity: 'error',
+      from: { path: ANY_PACKAGE, pathNot: TESTS },
+      to: { path: ['^test/', ...TESTS] },
+    },
+    {
+      name: 'support-of-tests',
+      comment: 'Tests of packages use of test/ only `@graft/test-support`.',
+      severity: 'error',
+      from: { path: ANY_PACKAGE },
+      to: { path: '^test/', pathNot: SHARED_SUPPORT },
+    },
+    {
+      name: 'support-is-below-all',
+      comment: 'Tests of every package use it: it may import none of them.',
+      severity: 'error',
+      from: { path: SHARED_SUPPORT },
+      to: { path: [ANY_PACKAGE, '^test/'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    exclude: { path: '(^|/)(dist|node_modules)/' },
+    tsConfig: { fileName: 'tsconfig.tests.json' },
+    // Type imports count.
+    tsPreCompilationDeps: true,
+  },
+};

@@ -1,0 +1,18 @@
+import type { Engine } from '@graft/engine';
+import type { ComponentFactory, RunInfo } from '../interfaces';
+import type { RandomStream } from '../random/streams';
+import type { Logger } from '../util/logger';
+import type { Token } from './tokens';
+
+/** What a component made by a factory function is given. */
+export interface ComponentContext<O = unknown> {
+  readonly options: O;
+  readonly engine: Engine;
+  readonly random: RandomStream;
+  readonly components: ComponentFactory;
+  readonly logger: Logger;
+  /** The run that the component works for; undefined outside of one. */
+  readonly run?: RunInfo;
+  /** Any dependency by its token. */
+  resolve<T>(token: Token<T>): T;
+}

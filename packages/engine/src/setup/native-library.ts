@@ -1,0 +1,7 @@
+/** The two native libraries, where they lie and how they were found. */
+export interface NativeLibrary {
+  readonly folder: string;
+  readonly cc: string;
+  readonly framework: string;
+  readonly origin: 'option' | 'environment' | 'cache' | 'tfjs-node' | 'python';
+}

@@ -1,0 +1,10 @@
+/** Numbers of key/value heads before and after; the second is a multiple of the first. */
+export interface ExpandedHeads {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Whose key/value heads are repeated, so that every query head has its own: a multi-head attention of the same function. */
+export type ExpandHeads = 'encoder';
+
+export const EXPAND_HEADS_CHOICES: readonly ExpandHeads[] = ['encoder'];
