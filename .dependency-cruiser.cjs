@@ -26,7 +26,7 @@ const FOLDERS_OF_CORE = {
   secrets: ['util'],
   random: ['util'],
   interfaces: ['random', 'util'],
-  loss: ['interfaces'],
+  loss: ['interfaces', 'random'],
   components: [...BELOW_COMPONENTS, 'config'],
   config: [...BELOW_COMPONENTS, 'components'],
   data: BELOW_DATA,
