@@ -69,7 +69,7 @@ describe('what token masking prepares', () => {
     expect(() => prepare(make({ maskToken: 12 }), [[5]])).toThrow(/maskToken is 12, .* 12 tokens \(0 to 11\)/);
     expect(tokenMaskingOptions.safeParse({ rate: 0 }).success).toBe(false);
     expect(tokenMaskingOptions.safeParse({ maskTokne: 4 }).success).toBe(false);
-    expect(make().takes('batch')).toBeUndefined();
+    expect(make().inputFields('batch')).toBeUndefined();
   });
 });
 

@@ -45,12 +45,12 @@ const TOKENS: FieldSpec = { name: 'tokens', dtype: 'int32', rank: 1, meaning: 't
  *     labels            [7, 8, 9, 1]
  */
 export class TokenMasking implements Objective {
-  readonly gives: readonly FieldSpec[] = Object.values(FIELDS).map((name) => ({ name, dtype: 'int32', rank: 2 }));
+  readonly batchFields: readonly FieldSpec[] = Object.values(FIELDS).map((name) => ({ name, dtype: 'int32', rank: 2 }));
 
   constructor(private readonly options: TokenMaskingOptions) {}
 
   /** Batches that are ready have their noise already, or none. */
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
+  inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
     return kind === 'examples' ? [TOKENS] : undefined;
   }
 

@@ -50,7 +50,7 @@ export {
   type ItemBatch,
   type ItemSettings,
   type ItemSource,
-  type Share,
+  type BatchSlice,
 } from './data/items';
 export {
   BatchLoader,
@@ -62,7 +62,7 @@ export {
 } from './data/loader';
 export { ThreadedDataset } from './data/threads/dataset';
 export type { WorkerOptions } from './distributed/group';
-export { Shares, shareOut } from './distributed/shares';
+export { OptimizerShards, assignOwners } from './distributed/optimizer-shards';
 export { workersOf, type Workers } from './distributed/workers';
 export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
 export { watchCalls } from './util/pending';

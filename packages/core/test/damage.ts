@@ -13,7 +13,7 @@ import { basename, join } from 'node:path';
 import { loadConfig, silentLogger, type ExperimentConfig, type RandomStream } from '../src';
 import { runExperiment, type RunOptions } from '../src/run/experiment';
 import { RunFolder } from '../src/run/folder';
-import { checkStanding } from '../src/run/standing';
+import { checkResumePoint } from '../src/run/resume-point';
 import { findSnapshot, readAverage, readingSnapshot, readOptimizerState, readParameters } from '../src/run/snapshots';
 import { toyConfig, toyModel, toyPlugin } from './toy';
 
@@ -192,7 +192,7 @@ export class Victim {
 
 /** The functions that a resume calls, in its order, without claiming the run: each claim waits for the disk. */
 async function readAsResumed(path: string, config: ExperimentConfig, width: number): Promise<void> {
-  await checkStanding(await RunFolder.open(path), config, silentLogger());
+  await checkResumePoint(await RunFolder.open(path), config, silentLogger());
   const expected = { seed: config.seed, steps: config.train.steps };
   const { folder } = (await findSnapshot(join(path, 'checkpoints'), expected))!;
   await readingSnapshot(folder, async () => {

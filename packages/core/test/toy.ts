@@ -30,9 +30,9 @@ export function toyModel(width: number, policy?: SpecialTokenPolicy): Model {
     vocabularySize: 10,
     specialTokens: { pad: 0, start: 1, eos: [2], policy },
     parameters: [
-      { name: 'w', shape: [width, 1], group: 'decoder', initial: 'normal' },
-      { name: 'b', shape: [1], group: 'decoder', initial: 'zeros' },
-      { name: 'unused', shape: [2], group: 'head', initial: 'zeros' },
+      { name: 'w', shape: [width, 1], part: 'decoder', initial: 'normal' },
+      { name: 'b', shape: [1], part: 'decoder', initial: 'zeros' },
+      { name: 'unused', shape: [2], part: 'head', initial: 'zeros' },
     ],
     checkpointConfig: { model_type: 'toy', width },
     forward: (parameters, { x }) => ({
@@ -111,8 +111,8 @@ export class ToyDataset implements Dataset {
 }
 
 const toyObjective = (withJitter: boolean): Objective => ({
-  takes: (kind) => (kind === 'batch' ? BATCH_FIELDS : ROW_FIELDS),
-  gives: BATCH_FIELDS,
+  inputFields: (kind) => (kind === 'batch' ? BATCH_FIELDS : ROW_FIELDS),
+  batchFields: BATCH_FIELDS,
   prepare(source, { random }) {
     if (source.kind === 'batch') return source.batch;
     const { examples } = source;

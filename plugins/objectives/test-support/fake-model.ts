@@ -15,7 +15,7 @@ export function fakeModel(kind: Model['kind'], seen: BatchTensors[] = [], sectio
     kind,
     vocabularySize: 12,
     specialTokens: { pad: 0, start: 2, eos: [1], policy: section && mergeSpecialTokens(section) },
-    parameters: [{ name: 'table', shape: [12, 12], group: 'embedding', initial: 'normal' }],
+    parameters: [{ name: 'table', shape: [12, 12], part: 'embedding', initial: 'normal' }],
     checkpointConfig: {},
     forward(parameters: Parameters, fields: BatchTensors) {
       seen.push(fields);

@@ -72,7 +72,7 @@ test('a run trains it with an objective that reads states, and its checkpoint op
      const { tf } = createRequire(${JSON.stringify(join(ROOT, 'package.json'))})('@graft/engine');
      const field = (name, rank) => ({ name, dtype: 'int32', rank });
      const objective = {
-       modelKind: 'encoder-only', gives: [field('input_ids', 2)], takes: () => [field('tokens', 1)],
+       modelKind: 'encoder-only', batchFields: [field('input_ids', 2)], inputFields: () => [field('tokens', 1)],
        prepare: ({ examples }) => ({ input_ids: { dtype: 'int32', shape: [examples.length, examples[0].tokens.values.length],
          values: Int32Array.from(examples.flatMap(({ tokens }) => [...tokens.values])) } }),
        loss: (model, parameters, batch) => {

@@ -87,7 +87,7 @@ it('refuses documents that must not see each other under an objective that would
      const { z } = createRequire(${JSON.stringify(join(ROOT, 'package.json'))})('zod');
      const tokens = { name: 'tokens', dtype: 'int32', rank: 1 };
      const none = () => ({});
-     const useFactory = () => ({ modelKind: 'encoder-decoder', gives: [], takes: () => [tokens], prepare: none, loss: none });
+     const useFactory = () => ({ modelKind: 'encoder-decoder', batchFields: [], inputFields: () => [tokens], prepare: none, loss: none });
      const mixing = { interface: 'objective', id: 'mixing', description: '', options: z.object({}), useFactory };
      export default { name: 'mixing', components: [mixing] };`,
   );

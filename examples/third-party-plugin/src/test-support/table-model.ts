@@ -9,7 +9,7 @@ export function tableModel(kind: Model['kind'] = 'encoder-decoder'): Model {
     kind,
     vocabularySize: VOCABULARY,
     specialTokens: { pad: 0, start: 2, eos: [1] },
-    parameters: [{ name: 'table', shape: [VOCABULARY, VOCABULARY], group: 'embedding', initial: 'normal' }],
+    parameters: [{ name: 'table', shape: [VOCABULARY, VOCABULARY], part: 'embedding', initial: 'normal' }],
     checkpointConfig: {},
     forward: (parameters: Parameters, fields: BatchTensors) => ({
       logits: tf.gather(parameters.table, fields.decoder_input_ids) as tf.Tensor3D,

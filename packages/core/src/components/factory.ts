@@ -4,7 +4,7 @@ import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import { nameComponent } from './calls';
 import { explainIssues } from '../config/issues';
 import { show } from '../util/show';
-import { checkingWith } from '../config/sections';
+import { withRegistry } from '../config/sections';
 import { walk } from '../config/walk';
 import type { ComponentFactory, ComponentSpec, ComponentTypes, InterfaceName, RunInfo } from '../interfaces';
 import { missingMember } from './required-members';
@@ -82,7 +82,7 @@ class Factory implements ComponentFactory {
     const { use, ...given } = typeof spec === 'string' ? { use: spec } : unmasked(spec);
     const { definition, plugin } = this.registry.find(interface_, use);
     const name = `${plugin}/${definition.id}`;
-    const parsed = checkingWith(this.registry, () => definition.options.safeParse(given));
+    const parsed = withRegistry(this.registry, () => definition.options.safeParse(given));
     if (!parsed.success) {
       const shown = walk(definition.options, given, '', {
         path: (value) => value,

@@ -8,7 +8,7 @@ export const REQUIRED_MEMBERS: {
 } = {
   model: { build: 'function' },
   initializer: { checkpointConfig: 'function', parameters: 'function' },
-  objective: { takes: 'function', gives: 'list', prepare: 'function', loss: 'function' },
+  objective: { inputFields: 'function', batchFields: 'list', prepare: 'function', loss: 'function' },
   optimizer: { learningRate: 'number', init: 'function', update: 'function' },
   schedule: { factor: 'function' },
   dataset: {

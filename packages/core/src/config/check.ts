@@ -10,7 +10,7 @@ import { joinPath, type Origins } from './merge';
 import { isObject, isPlainObject } from '../util/objects';
 import { explainIssues, valueAt, type ConfigIssue, type Finding } from './issues';
 import { NOTHING, show } from '../util/show';
-import { asSpec, checkingWith } from './sections';
+import { asSpec, withRegistry } from './sections';
 import { keysAt, walk, type Schema, type Visitor } from './walk';
 
 /**
@@ -48,7 +48,7 @@ export class Checker {
     path: string,
     extraKeys: readonly string[] = [],
   ): z.output<S> | undefined {
-    return checkingWith(this.registry, () => {
+    return withRegistry(this.registry, () => {
       const placed = walk(schema, value, path, this.writtenPaths);
       const parsed = this.parse(schema, placed, path, extraKeys);
       return parsed && (walk(schema, parsed.data, path, this.defaults) as z.output<S>);
@@ -86,7 +86,7 @@ export class Checker {
     const before = this.issues.length;
     const spec = this.plain(schema, value, path, extraKeys);
     if (!spec || this.issues.length > before) return asSpec(value) as ComponentSpec;
-    const again = checkingWith(this.registry, () => schema.safeParse(spec));
+    const again = withRegistry(this.registry, () => schema.safeParse(spec));
     if (!again.success || !isDeepStrictEqual(again.data, spec)) {
       // A run's config.json is read again when the run is resumed.
       this.complain(path, {

@@ -5,7 +5,7 @@ import { isSecret, Secret, type SecretOptions, type SecretSource } from '../secr
 import { isObject } from '../util/objects';
 import type { Finding } from './issues';
 import { mark } from './markers';
-import { fixComponent } from './sections';
+import { resolveComponent } from './sections';
 
 /** A file or folder. A relative one belongs to the file that holds it, one from `--set` or a default to the working directory. */
 export function pathOption(): z.ZodString {
@@ -14,7 +14,7 @@ export function pathOption(): z.ZodString {
 
 /** Another component as an option: `bytes`, or `{ use: huggingface, path: … }`. Its options are checked with it. */
 export function componentOption(interface_: InterfaceName): z.ZodType<ComponentSpec> {
-  const schema = z.unknown().transform((value, context) => fixComponent(interface_, value, context));
+  const schema = z.unknown().transform((value, context) => resolveComponent(interface_, value, context));
   return mark(schema as unknown as z.ZodType<ComponentSpec>, { kind: 'component', interface: interface_ });
 }
 

@@ -11,7 +11,7 @@ import { show } from '../util/show';
  */
 let checkingAgainst: Registry | undefined;
 
-export function checkingWith<T>(registry: Registry, check: () => T): T {
+export function withRegistry<T>(registry: Registry, check: () => T): T {
   const outer = checkingAgainst;
   checkingAgainst = registry;
   try {
@@ -27,7 +27,11 @@ export function asSpec(value: unknown): unknown {
 }
 
 /** Checks a component section and fills its defaults; problems go to zod's context with their paths. */
-export function fixComponent(interface_: InterfaceName, value: unknown, context: z.core.$RefinementCtx): ComponentSpec {
+export function resolveComponent(
+  interface_: InterfaceName,
+  value: unknown,
+  context: z.core.$RefinementCtx,
+): ComponentSpec {
   const spec = asSpec(value) as ComponentSpec;
   const complain = (finding: Omit<Finding, 'path'>, path: PropertyKey[] = []): ComponentSpec => {
     context.issues.push({ code: 'custom', message: finding.message, path, input: value, params: { finding } });

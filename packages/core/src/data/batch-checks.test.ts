@@ -57,7 +57,7 @@ test('a dataset that gives too little for an objective is reported before anythi
   );
   for (const given of [[], [{ ...ids, rank: 1 }]])
     expect(() => checkContract(given, [ids], 'A', 'B')).toThrow(expect.objectContaining({ exitCode: 2 }) as Error);
-  expect(() => checkContract([ids, { ...ids, name: 'segments', binding: true }], [ids], 'A', 'B')).toThrow(
+  expect(() => checkContract([ids, { ...ids, name: 'segments', mustBeUsed: true }], [ids], 'A', 'B')).toThrow(
     'A gives the field "segments" (int32), without which the others mean something else, but B does not take it.',
   );
 });

@@ -6,13 +6,13 @@ import { beginCall } from '../util/pending';
 import { itemDigest, placeDigest, type DataDigests } from './digest';
 
 /** Which part of every batch a process computes: the `rank`-th of `count` equal ones. */
-export interface Share {
+export interface BatchSlice {
   readonly rank: number;
   readonly count: number;
 }
 
 /** Which batches a thread makes: every `count`-th one, from `index` on. */
-export interface Lane {
+export interface ThreadStride {
   readonly index: number;
   readonly count: number;
 }
@@ -21,9 +21,9 @@ export interface ItemSettings {
   /** Examples of a batch, over all shares. Of no effect on ready batches. */
   readonly batchSize: number;
   /** Default: the whole of every batch. */
-  readonly share?: Share;
+  readonly share?: BatchSlice;
   /** Default: every batch. */
-  readonly lane?: Lane;
+  readonly lane?: ThreadStride;
 }
 
 /** The examples of a share of one batch, or a ready batch. */
@@ -75,7 +75,7 @@ export async function* watchedItems(dataset: Dataset): AsyncGenerator<HostFields
 }
 
 /** Examples of a share. Throws DataError where a batch cannot be shared out evenly. */
-export function shareSize(batchSize: number, { count }: Share): number {
+export function sliceSize(batchSize: number, { count }: BatchSlice): number {
   if (batchSize % count === 0) return batchSize / count;
   throw new DataError(`A batch of ${batchSize} examples cannot be shared out among ${count} workers evenly.`, {
     code: 'data.parts',
@@ -91,8 +91,8 @@ export function shareSize(batchSize: number, { count }: Share): number {
  */
 export class ItemReader implements ItemSource {
   private iterator: AsyncIterator<HostFields>;
-  private readonly share: Share;
-  private readonly lane: Lane;
+  private readonly share: BatchSlice;
+  private readonly lane: ThreadStride;
   /** Items of a whole batch, and of a share. */
   private readonly whole: number;
   private readonly own: number;
@@ -122,7 +122,7 @@ export class ItemReader implements ItemSource {
     // A ready batch is cut when it is complete: its items have no seams.
     this.share = ready ? { rank: 0, count: 1 } : share;
     this.whole = ready ? 1 : batchSize;
-    this.own = shareSize(this.whole, this.share);
+    this.own = sliceSize(this.whole, this.share);
     this.compares = share.count > 1;
     const { rank, count } = this.share;
     this.readShares = count > 1 ? [rank, (rank + 1) % count].sort((a, b) => a - b) : [rank];

@@ -62,11 +62,17 @@ describe('contracts', () => {
     expect(() => load(points({ fields: ['x'] }))).toThrow(
       /the objective wants the field "y", which the dataset does not give \(it gives x\)/,
     );
-    const picky: Objective = { ...squares, takes: (kind) => (kind === 'batch' ? squares.takes(kind) : undefined) };
+    const picky: Objective = {
+      ...squares,
+      inputFields: (kind) => (kind === 'batch' ? squares.inputFields(kind) : undefined),
+    };
     expect(() => load(points(), picky)).toThrow(
       'the objective takes ready batches only, but the dataset gives single sequences.',
     );
-    const other: Objective = { ...squares, takes: (kind) => (kind === 'examples' ? squares.takes(kind) : undefined) };
+    const other: Objective = {
+      ...squares,
+      inputFields: (kind) => (kind === 'examples' ? squares.inputFields(kind) : undefined),
+    };
     expect(() => load(points({ kind: 'batch' }), other)).toThrow(
       /makes its batches from single sequences, but the dataset gives ready batches/,
     );
@@ -167,8 +173,8 @@ describe('tokens', () => {
     };
     const objective: Objective = {
       ...squares,
-      takes: () => fields,
-      gives: fields,
+      inputFields: () => fields,
+      batchFields: fields,
       prepare: (source) => (source as { batch: HostFields }).batch,
       countTokens: undefined,
     };

@@ -17,7 +17,7 @@ import {
 import type { RandomStream } from '../random/streams';
 import type { DataDigests } from './digest';
 import { failedAt } from '../util/training-error';
-import { ItemReader, shareSize, type ItemSource, type Share, type TokensOf, type VariantOf } from './items';
+import { ItemReader, sliceSize, type ItemSource, type BatchSlice, type TokensOf, type VariantOf } from './items';
 import { ThreadedDataset } from './threads/dataset';
 import { unlessAborted } from '../util/pending';
 
@@ -38,13 +38,13 @@ export interface LoaderOptions {
   /** Which of the objective's variants a step takes. Default: none. */
   readonly variantAt?: (step: number) => string | undefined;
   /** The part of every batch that is wanted. Default: the whole. */
-  readonly share?: Share;
+  readonly share?: BatchSlice;
 }
 
 /** Turns a dataset and an objective into batches, one ahead of the step that computes. */
 export class BatchLoader {
   private readonly source: ItemSource;
-  private readonly share: Share;
+  private readonly share: BatchSlice;
   private ahead: Promise<LoadedBatch> | undefined;
   private nextStep: number;
   /** Nobody waited for the last batch. */
@@ -66,7 +66,7 @@ export class BatchLoader {
     checkSource(dataset, objective);
     this.share = options.share ?? { rank: 0, count: 1 };
     const settings = { batchSize, share: this.share };
-    if (dataset.kind === 'examples') shareSize(batchSize, this.share);
+    if (dataset.kind === 'examples') sliceSize(batchSize, this.share);
     const variantOf: VariantOf = (batch) => options.variantAt?.(step + batch);
     const tokensOf: TokensOf | undefined =
       objective.exampleTokens &&
@@ -127,11 +127,11 @@ export class BatchLoader {
         variant: options.variantAt?.(step - 1),
       };
       const prepared = this.prepare(source, context, where);
-      checkFields(prepared, objective.gives, where);
+      checkFields(prepared, objective.batchFields, where);
       checkLabels(prepared, where, context);
       checkIds(prepared, model.vocabularySize, where);
       const fields = dataset.kind === 'batch' ? partOf(prepared, this.share) : prepared;
-      const declared = objective.gives.filter(({ name }) => fields[name]);
+      const declared = objective.batchFields.filter(({ name }) => fields[name]);
       return {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
@@ -200,7 +200,7 @@ function checkPart(
   names: { dataset: string; objective: string },
 ): void {
   const given = dataset.select?.(variant) ?? dataset.fields;
-  const wanted = objective.takes(dataset.kind, variant);
+  const wanted = objective.inputFields(dataset.kind, variant);
   if (wanted) return checkContract(given, wanted, names.dataset, names.objective);
   throw new DataError(
     dataset.kind === 'batch'
@@ -243,7 +243,7 @@ export function uploadBatch(fields: Readonly<Record<string, HostArray | undefine
 }
 
 /** The rows of a batch that are a worker's. */
-function partOf(fields: HostFields, { rank, count }: Share): HostFields {
+function partOf(fields: HostFields, { rank, count }: BatchSlice): HostFields {
   return splitBatch(fields, count, 'the workers times train.microBatches')[rank];
 }
 

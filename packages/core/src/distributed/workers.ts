@@ -1,5 +1,5 @@
 import type { WorkerGroup } from '@graft/engine';
-import type { Shares, StatePlace } from './shares';
+import type { OptimizerShards, ShardSpec } from './optimizer-shards';
 import type { Reduce } from './sums';
 
 /** This process among the ones that train together. Worker 0 alone writes, evaluates and logs. */
@@ -10,7 +10,7 @@ export interface Workers {
   /** Adds up gradients and numbers. */
   readonly reduce: Reduce;
   /** Where the optimizer's state is shared out. Default: every worker has all of it. */
-  readonly sharded?: { readonly shares: Shares; readonly state: readonly StatePlace[] };
+  readonly sharded?: { readonly shards: OptimizerShards; readonly state: readonly ShardSpec[] };
 }
 
 export function workersOf(group: WorkerGroup, sharded?: Workers['sharded']): Workers {

@@ -10,7 +10,7 @@ export interface FieldSpec {
   readonly rank: number;
   readonly optional?: boolean;
   /** Of a dataset's field: an objective that does not take it would misread the others, and is refused. Default false. */
-  readonly binding?: boolean;
+  readonly mustBeUsed?: boolean;
   /** One clause for humans: what the numbers mean. */
   readonly meaning?: string;
 }

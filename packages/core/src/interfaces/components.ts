@@ -92,9 +92,9 @@ export interface Objective {
    */
   settle?(context: SettleContext): Settled;
   /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
-  takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
+  inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Fields of the batch that `prepare` returns and `loss` gets. */
-  readonly gives: readonly FieldSpec[];
+  readonly batchFields: readonly FieldSpec[];
   /** Pads, shifts right, makes masks. The only place where the shift to the right happens. */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
   /**

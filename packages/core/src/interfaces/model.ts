@@ -5,12 +5,12 @@ import type { BatchTensors } from './batch';
 export type Parameters = Record<string, tf.Tensor>;
 
 /** Which part of the model a parameter belongs to; freezing and warm-up choose by it or by name. */
-export type ParameterGroup = 'encoder' | 'decoder' | 'cross-attention' | 'embedding' | 'head';
+export type ModelPart = 'encoder' | 'decoder' | 'cross-attention' | 'embedding' | 'head';
 
 export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly group: ParameterGroup;
+  readonly part: ModelPart;
   /** How a random initializer fills it: `normal` (std from the initializer) or `zeros` (norm weights; the gain is 1 + w). */
   readonly initial: 'normal' | 'zeros';
 }

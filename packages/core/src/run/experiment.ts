@@ -29,10 +29,10 @@ import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
 import { redact } from '../secrets/redact';
 import { RunFolder } from './folder';
 import { checkWorkerOptions, compareFiles, joinGroup, type WorkerOptions } from '../distributed/group';
-import { Owned } from './owned';
+import { ResourceScope } from './resource-scope';
 import { countParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
-import { checkStanding, goBackToLastGood } from './standing';
+import { checkResumePoint, goBackToLastGood } from './resume-point';
 import { recordFailure } from './failure';
 import { findStart } from './start';
 import { findRecord, findTokenizerFiles } from './tokenizer-files';
@@ -80,8 +80,8 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
   const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (text) => options.logger?.warn(text));
   try {
     const result = group?.rank
-      ? await assist(loaded, options, engine, group)
-      : await lead(loaded, options, engine, found, group);
+      ? await runWorker(loaded, options, engine, group)
+      : await runCoordinator(loaded, options, engine, found, group);
     await group?.leave();
     return result;
   } catch (error) {
@@ -93,7 +93,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
 }
 
 /** What worker 0 tells the others of the run. */
-interface Announced {
+interface RunAnnouncement {
   readonly name: string;
   readonly id: string;
   readonly folder: string;
@@ -101,7 +101,7 @@ interface Announced {
 }
 
 /** A run's only process, or worker 0. */
-async function lead(
+async function runCoordinator(
   { config, registry }: LoadedExperiment,
   options: RunOptions,
   engine: Engine,
@@ -125,10 +125,10 @@ async function lead(
     const literal = literalSecretsWarning(config);
     if (literal) logger.warn(literal);
     if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
-    if (found) await (options.fromLastGood ? goBackToLastGood : checkStanding)(found, config, logger);
+    if (found) await (options.fromLastGood ? goBackToLastGood : checkResumePoint)(found, config, logger);
     const recorded = await findRecord(config, registry, folder.checkpoints);
     const run = { ...folder.info(maskedConfig(config)), recorded };
-    await group?.exchange<Announced | null>({ name: run.name, id: run.id, folder: run.folder, recorded });
+    await group?.exchange<RunAnnouncement | null>({ name: run.name, id: run.id, folder: run.folder, recorded });
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const own = await Promise.all(
@@ -181,14 +181,14 @@ async function lead(
 }
 
 /** Any other worker: it computes, and leaves no trace. */
-async function assist(
+async function runWorker(
   { config, registry }: LoadedExperiment,
   options: RunOptions,
   engine: Engine,
   group: WorkerGroup,
 ): Promise<RunResult> {
   const logger = discreetLogger(options.logger ?? silentLogger());
-  const [announced] = await group.exchange<Announced | null>(null);
+  const [announced] = await group.exchange<RunAnnouncement | null>(null);
   const run: RunInfo = { ...announced!, config: maskedConfig(config) };
   const random = createRandom(config.seed);
   const components = createComponentFactory(registry, { engine, random, logger, run });
@@ -256,7 +256,7 @@ function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
   return `${bytes(Object.values(own)).toLocaleString('en')} of ${bytes(all).toLocaleString('en')} bytes here`;
 }
 
-interface Job {
+interface TrainerRequest {
   readonly config: ExperimentConfig;
   readonly components: ComponentFactory;
   readonly registry: Registry;
@@ -284,7 +284,7 @@ interface Trainer {
 }
 
 /** `prepare`, but not for longer than the user wants where it hangs in a dataset. */
-async function prepared(job: Job): Promise<Trainer> {
+async function prepared(job: TrainerRequest): Promise<Trainer> {
   const trainer = prepare(job);
   return unlessStuck(trainer, job.options.signal).catch((error: unknown) => {
     if (error instanceof Interrupted) void trainer.then((late) => late.dispose()).catch(() => undefined);
@@ -293,9 +293,9 @@ async function prepared(job: Job): Promise<Trainer> {
 }
 
 /** Everything up to the first step; what it made goes again when it throws. */
-async function prepare(job: Job): Promise<Trainer> {
+async function prepare(job: TrainerRequest): Promise<Trainer> {
   const { config, registry, engine, folder, random, group, logger } = job;
-  const owned = new Owned(logger);
+  const owned = new ResourceScope(logger);
   const names = {
     dataset: `dataset "${config.dataset.use}"`,
     objective: `objective "${config.objective.use}"`,
@@ -402,7 +402,7 @@ async function prepare(job: Job): Promise<Trainer> {
 
 /** The training data, in threads of their own where the config wants that and they can be. */
 async function openDataset(
-  { config, components, registry, run, logger, quiet }: Job,
+  { config, components, registry, run, logger, quiet }: TrainerRequest,
   variants: Objective['variants'],
 ): Promise<Dataset> {
   const { threads, batchesAhead } = config.train.loader;

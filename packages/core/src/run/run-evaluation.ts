@@ -18,7 +18,7 @@ import { unlessStuck, watchCalls } from '../util/pending';
 import { Trackers } from '../training/trackers';
 import { recordFailure } from './failure';
 import { RunFolder } from './folder';
-import { Owned } from './owned';
+import { ResourceScope } from './resource-scope';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
 import { findRecord } from './tokenizer-files';
@@ -56,7 +56,7 @@ export async function runEvaluation(
   const written = { ...config, versions: versions(engine) };
   const folder = found ?? (await RunFolder.create(config.runs, runName(config), written, 'evaluation'));
   if (found) await found.claim({ check: () => checkResumable(config, found), onWatch: (text) => logger.warn(text) });
-  const owned = new Owned(logger);
+  const owned = new ResourceScope(logger);
   const seconds = (config.train?.loader ?? LoaderSection.parse({})).warnAfterSeconds;
   const stopWatching = watchCalls(seconds, (sentence) => logger.warn(sentence));
   let trackers: Trackers | undefined;

@@ -18,7 +18,7 @@ import type { Model, OptimizerState, Parameters } from '../interfaces';
 import { checkpointConfigOf } from '../data/special-tokens';
 import { checkLines } from './metrics';
 import { lastGood, TrainingError } from '../util/training-error';
-import type { StoredTensor } from '../distributed/shares';
+import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { SnapshotContents, TrainerState } from '../training/run-sink';
 import { readTrainerState, type Expected } from './trainer-state';
 
@@ -194,7 +194,7 @@ interface Wanted {
 }
 
 /** Looks at each tensor when it has been read, and says whether it stays. */
-type Deal<W extends Wanted> = (wanted: W, tensor: tf.Tensor) => Promise<boolean>;
+type Scatter<W extends Wanted> = (wanted: W, tensor: tf.Tensor) => Promise<boolean>;
 
 /** Tensors on their way from the disk while one is used: it stands still otherwise. */
 const READ_AHEAD = 3;
@@ -227,7 +227,7 @@ async function readTensors<W extends Wanted>(
   reader: Reader,
   wanted: readonly W[],
   where: string,
-  deal?: Deal<W>,
+  scatter?: Scatter<W>,
 ): Promise<Record<string, tf.Tensor>> {
   const known = new Set(wanted.map(({ name }) => name));
   const tensors: Record<string, tf.Tensor> = {};
@@ -247,7 +247,7 @@ async function readTensors<W extends Wanted>(
     };
     for await (const [place, tensor] of readAhead(wanted, read)) {
       tensors[place.name] = tensor;
-      if (!deal || (await deal(place, tensor))) continue;
+      if (!scatter || (await scatter(place, tensor))) continue;
       tensor.dispose();
       delete tensors[place.name];
     }
@@ -278,15 +278,15 @@ export async function hasAverage(folder: string): Promise<boolean> {
 }
 
 /** The optimizer's state, or with `average` the moving average, out of a snapshot, tensor by tensor; `deal` says what stays. */
-export async function dealOut<W extends Wanted>(
+export async function scatterTensors<W extends Wanted>(
   folder: string,
   what: 'optimizer' | 'average',
   wanted: readonly W[],
-  deal: Deal<W>,
+  scatter: Scatter<W>,
 ): Promise<Record<string, tf.Tensor>> {
   return what === 'optimizer'
-    ? readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), deal)
-    : readTensors(await CheckpointReader.open(averageFolder(folder)), wanted, averageFolder(folder), deal);
+    ? readTensors(await openSnapshotOptimizer(folder), wanted, join(folder, 'optimizer.safetensors'), scatter)
+    : readTensors(await CheckpointReader.open(averageFolder(folder)), wanted, averageFolder(folder), scatter);
 }
 
 /** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */

@@ -7,10 +7,10 @@ import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-t
 import type { TrainingParts, TrainingStart } from '../training/loop-types';
 import { ParameterGroups } from '../training/parameter-groups';
 import { beginCall } from '../util/pending';
-import { Shares, type StatePlace } from '../distributed/shares';
+import { OptimizerShards, type ShardSpec } from '../distributed/optimizer-shards';
 import { checkPosition } from '../data/positions';
 import {
-  dealOut,
+  scatterTensors,
   findSnapshot,
   hasAverage,
   readingSnapshot,
@@ -32,7 +32,7 @@ export interface StartContext {
   readonly group?: WorkerGroup;
 }
 
-export interface Begun extends TrainingStart {
+export interface StartState extends TrainingStart {
   readonly workers?: Workers;
 }
 
@@ -43,11 +43,11 @@ export interface Start {
   /** Whether the run began before there was a policy for special tokens, and goes on as it began. */
   readonly withoutPolicy: boolean;
   /** Parameters and optimizer state: from the run's newest snapshot, or afresh. */
-  readonly begin: (parts: StartParts) => Promise<Begun>;
+  readonly begin: (parts: StartParts) => Promise<StartState>;
 }
 
 /** Where a run stands, as worker 0 tells the others. */
-interface Standing {
+interface ResumePoint {
   /** The model's checkpoint config, if it comes out of a checkpoint. */
   readonly checkpoint: JsonValue;
   /** Its generation_config.json, likewise. */
@@ -65,7 +65,7 @@ interface Standing {
 export async function findStart(context: StartContext, family: ModelFamily): Promise<Start> {
   const { checkpoints, components, config, group } = context;
   if (checkpoints === undefined) {
-    const [standing] = await group!.exchange<Standing | null>(null);
+    const [standing] = await group!.exchange<ResumePoint | null>(null);
     const { withoutPolicy } = standing!;
     const model = modelOf(context, family, standing!);
     return { model, withoutPolicy, begin: (parts) => begin(context, model, parts, standing!) };
@@ -76,7 +76,7 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   const checkpoint = snapshot ? snapshot.config : await initializer!.checkpointConfig();
   const withoutPolicy = snapshot !== undefined && readSpecialTokens(snapshot.config, snapshot.folder) === undefined;
   const generation = snapshot ? snapshot.generationConfig : await initializer!.generationConfig?.();
-  const standing: Standing = {
+  const standing: ResumePoint = {
     checkpoint: (checkpoint ?? null) as JsonValue,
     generation: (generation ?? null) as JsonValue,
     step: snapshot?.state.step ?? 0,
@@ -85,7 +85,7 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
     withoutPolicy,
   };
   const model = modelOf(context, family, standing);
-  if (group) await group.exchange<Standing | null>(standing);
+  if (group) await group.exchange<ResumePoint | null>(standing);
   return {
     model,
     withoutPolicy,
@@ -105,7 +105,7 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
 const modelOf = (
   { config }: StartContext,
   family: ModelFamily,
-  { checkpoint, generation, withoutPolicy }: Standing,
+  { checkpoint, generation, withoutPolicy }: ResumePoint,
 ): Model =>
   buildModel(family, fromJson(checkpoint), {
     section: config.specialTokens,
@@ -117,7 +117,7 @@ const fromJson = (checkpoint: JsonValue): Record<string, unknown> | undefined =>
   (checkpoint ?? undefined) as Record<string, unknown> | undefined;
 
 /** What worker 0, or a run without others, begins with. */
-interface Source {
+interface StartSource {
   readonly folder?: string;
   parameters(): Promise<Parameters>;
 }
@@ -126,9 +126,9 @@ async function begin(
   { config, group }: StartContext,
   model: Model,
   { dataset, optimizer }: StartParts,
-  { step, data, average: averageKept }: Standing,
-  source?: Source,
-): Promise<Begun> {
+  { step, data, average: averageKept }: ResumePoint,
+  source?: StartSource,
+): Promise<StartState> {
   const { train } = config;
   if (step > 0) {
     const end = beginCall(`${componentName(dataset, 'the dataset')} has not gone back to where it was`);
@@ -142,12 +142,12 @@ async function begin(
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
     const shares =
       group && train.shardOptimizer
-        ? Shares.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
+        ? OptimizerShards.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
         : undefined;
     const fresh = initialState(optimizer, shares ? shares.own(trained) : trained);
     owned.push(fresh);
     const places = await shares?.places(fresh);
-    const workers = group && workersOf(group, shares && { shares, state: places! });
+    const workers = group && workersOf(group, shares && { shards: shares, state: places! });
     const state = step === 0 ? fresh : await resumedState({ fresh, places, workers, folder: source?.folder });
     owned.push(state);
     const average =
@@ -187,12 +187,12 @@ async function resumedState({
   places,
   workers,
   folder,
-}: Resumed & { fresh: OptimizerState; places?: readonly StatePlace[] }): Promise<OptimizerState> {
+}: Resumed & { fresh: OptimizerState; places?: readonly ShardSpec[] }): Promise<OptimizerState> {
   if (!workers) return readOptimizerState(folder!, fresh);
   const { sharded, group } = workers;
   if (sharded) {
     tf.dispose(fresh);
-    const tensors = await dealt(sharded.shares, places!, 'optimizer', folder);
+    const tensors = await dealt(sharded.shards, places!, 'optimizer', folder);
     return tensors;
   }
   const names = Object.keys(fresh);
@@ -212,19 +212,19 @@ async function resumedState({
 async function resumedAverage({ model, workers, folder }: Resumed & { model: Model }): Promise<Parameters> {
   if (!workers) return (await readAverage(folder!, model))!;
   const { sharded, group } = workers;
-  if (sharded) return dealt(sharded.shares, sharded.shares.averagePlaces(model), 'average', folder);
+  if (sharded) return dealt(sharded.shards, sharded.shards.averageShards(model), 'average', folder);
   return shared(group, model, folder === undefined ? undefined : await readAverage(folder, model));
 }
 
 function dealt(
-  shares: Shares,
-  places: readonly StatePlace[],
+  shares: OptimizerShards,
+  places: readonly ShardSpec[],
   what: 'optimizer' | 'average',
   folder: string | undefined,
 ): Promise<Record<string, tf.Tensor>> {
   return folder === undefined
     ? shares.receiveDealt(places)
-    : dealOut(folder, what, places, (place, tensor) => shares.deal(place, tensor));
+    : scatterTensors(folder, what, places, (place, tensor) => shares.scatter(place, tensor));
 }
 
 /** For the moving average, which begins as the parameters are. */

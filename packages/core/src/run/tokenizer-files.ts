@@ -2,7 +2,7 @@ import { listSnapshots, readRecord, readTokenizerFiles } from '@graft/checkpoint
 import { basename, dirname } from 'node:path';
 import type { ComponentSpec, JsonValue, InterfaceName } from '../interfaces';
 import type { ExperimentConfig } from '../config';
-import { checkingWith } from '../config/sections';
+import { withRegistry } from '../config/sections';
 import { walk, type Visitor } from '../config/walk';
 import type { Registry } from '../components/registry';
 
@@ -80,5 +80,5 @@ function pathsOf(interface_: InterfaceName, spec: ComponentSpec, registry: Regis
 
 function visit(interface_: InterfaceName, spec: ComponentSpec, registry: Registry, visitor: Visitor): void {
   const { options } = registry.find(interface_, spec.use).definition;
-  checkingWith(registry, () => walk(options, spec, interface_, visitor));
+  withRegistry(registry, () => walk(options, spec, interface_, visitor));
 }

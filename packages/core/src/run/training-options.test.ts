@@ -204,7 +204,7 @@ it.each([
       build: (): Model => {
         const toy = toyModel(3);
         const parameters = toy.parameters.map((one) =>
-          one.name === 'b' ? { ...one, group: 'cross-attention' as const } : one,
+          one.name === 'b' ? { ...one, part: 'cross-attention' as const } : one,
         );
         return { ...toy, parameters };
       },
@@ -225,10 +225,10 @@ describe('a loss that parameters do not reach', () => {
   /** The toy's objective with another loss. */
   const losing = (loss: Objective['loss'], variants?: readonly string[]): Plugin => {
     const squares = toyPlugin.components.find(({ id }) => id === 'squares')!.useFactory!({} as never) as Objective;
-    const { takes, gives } = squares;
+    const { inputFields: takes, batchFields: gives } = squares;
     const own: Objective = {
-      takes: (kind) => takes(kind),
-      gives,
+      inputFields: (kind) => takes(kind),
+      batchFields: gives,
       prepare: (source, context) => squares.prepare(source, context),
       loss,
       ...(variants && { variants, variantAt: (step) => variants[step % variants.length] }),

@@ -3,7 +3,7 @@ import type { Callback, Dataset, Model, Objective, Optimizer, RunInfo, Schedule 
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
 import type { EvaluationRecord, NamedEvaluator } from '../evaluation/evaluations';
-import type { HealthSettings } from './health';
+import type { LossMonitorSettings } from './loss-monitor';
 import type { ParameterGroupSettings } from './parameter-groups';
 import type { RunSink } from './run-sink';
 import type { Trackers } from './trackers';
@@ -28,7 +28,7 @@ export interface TrainingParts {
   readonly callbacks: readonly NamedCallback[];
 }
 
-export interface TrainingSettings extends HealthSettings {
+export interface TrainingSettings extends LossMonitorSettings {
   readonly seed: number;
   readonly steps: number;
   readonly batchSize: number;

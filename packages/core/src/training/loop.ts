@@ -4,7 +4,7 @@ import { componentName } from '../components/calls';
 import type { Callback, JsonValue, Parameters } from '../interfaces';
 import { failedAt } from '../util/training-error';
 import { Evaluations } from '../evaluation/evaluations';
-import { Health } from './health';
+import { LossMonitor } from './loss-monitor';
 import { BatchLoader, type LoadedBatch } from '../data/loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 import { ParameterGroups, warmupWarning } from './parameter-groups';
@@ -12,7 +12,7 @@ import { GradientCheck } from './gradient-check';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from '../data/positions';
 import { createProgress, type Progress } from './progress';
-import type { StatePlace } from '../distributed/shares';
+import type { ShardSpec } from '../distributed/optimizer-shards';
 import type { MetricsSink } from './run-sink';
 import { Stepper } from './stepper';
 import type { TrainingState } from './update';
@@ -34,7 +34,7 @@ interface Open {
 /** The optimizer steps of one run. Owns parameters and optimizer state until `dispose`. */
 export class TrainingLoop {
   private trained: TrainingState;
-  private health: Health;
+  private lossMonitor: LossMonitor;
   private step: number;
   /** The first one that this process does: from then on there is something to find in the run. */
   private readonly firstStep: number;
@@ -55,7 +55,7 @@ export class TrainingLoop {
   ) {
     const { parameters, state, average } = start;
     this.trained = { parameters, state, average };
-    this.health = this.newHealth();
+    this.lossMonitor = this.newLossMonitor();
     this.step = this.savedStep = start.step;
     this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
@@ -80,7 +80,7 @@ export class TrainingLoop {
         sink,
       }));
     const metrics = await sink?.openMetrics(this.step);
-    this.health = this.newHealth(await this.firstLoss());
+    this.lossMonitor = this.newLossMonitor(await this.firstLoss());
     const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
       context.logger.warn(message),
     );
@@ -148,9 +148,9 @@ export class TrainingLoop {
     tf.dispose(this.trained as unknown as tf.TensorContainer);
   }
 
-  private newHealth(first?: number): Health {
+  private newLossMonitor(first?: number): LossMonitor {
     const { model } = this.parts;
-    return new Health(this.settings, Math.log(model.vocabularySize), this.context.sink?.path, first);
+    return new LossMonitor(this.settings, Math.log(model.vocabularySize), this.context.sink?.path, first);
   }
 
   /** Of the run, before a resume too: what the file of the worker that writes says, for all workers. */
@@ -268,7 +268,7 @@ export class TrainingLoop {
     progress: Progress,
   ): Promise<void> {
     try {
-      const note = await this.health.check(this.step, numbers, batch, this.lastCheckpoint);
+      const note = await this.lossMonitor.check(this.step, numbers, batch, this.lastCheckpoint);
       if (note) progress.note(note);
     } catch (error) {
       this.worthSaving = false;
@@ -283,8 +283,8 @@ export class TrainingLoop {
     const { parameters, state, average } = this.trained;
     const averagePlaces = this.averagePlaces();
     if (!sink) {
-      if (averagePlaces) await workers?.sharded?.shares.sendToWorker0(averagePlaces, average);
-      if (workers?.sharded) await workers.sharded.shares.sendToWorker0(workers.sharded.state, state);
+      if (averagePlaces) await workers?.sharded?.shards.sendToWorker0(averagePlaces, average);
+      if (workers?.sharded) await workers.sharded.shards.sendToWorker0(workers.sharded.state, state);
       this.savedStep = this.step;
       return;
     }
@@ -296,8 +296,8 @@ export class TrainingLoop {
         model,
         extraFiles,
         parameters,
-        optimizer: whole ? whole.shares.atWorker0(whole.state, state) : state,
-        average: whole && averagePlaces ? whole.shares.atWorker0(averagePlaces, average) : average,
+        optimizer: whole ? whole.shards.atWorker0(whole.state, state) : state,
+        average: whole && averagePlaces ? whole.shards.atWorker0(averagePlaces, average) : average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
         trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
         before: this.lastCheckpoint,
@@ -327,11 +327,11 @@ export class TrainingLoop {
   }
 
   /** Where the moving average is, if it is shared out. */
-  private averagePlaces(): StatePlace[] | undefined {
+  private averagePlaces(): ShardSpec[] | undefined {
     const { workers } = this.context;
     return this.settings.averageDecay === undefined
       ? undefined
-      : workers?.sharded?.shares.averagePlaces(this.parts.model);
+      : workers?.sharded?.shards.averageShards(this.parts.model);
   }
 
   private async evaluate(open: Open): Promise<void> {
@@ -342,7 +342,7 @@ export class TrainingLoop {
       return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
     const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
     if (!owes) return;
-    const { shares } = workers.sharded;
+    const { shards: shares } = workers.sharded;
     if (!sink) return shares.sendToWorker0(places, average);
     const remote = new Map<string, tf.Tensor>();
     try {

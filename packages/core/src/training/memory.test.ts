@@ -21,7 +21,7 @@ it('knows what this machine has', () => {
 });
 
 describe('warnings', () => {
-  const model = { parameters: [{ name: 'w', shape: [256, 1024], group: 'decoder' }] } as unknown as Model; // 1 MiB
+  const model = { parameters: [{ name: 'w', shape: [256, 1024], part: 'decoder' }] } as unknown as Model; // 1 MiB
 
   it('come before loading where parameters and gradients do not fit', () => {
     expect(loadWarning(model, false, 2 * MIB)).toBeUndefined();

@@ -9,10 +9,10 @@ const model: Model = {
   ...toyModel(2),
   kind: 'encoder-decoder',
   parameters: [
-    { name: 'enc.q', shape: [1], group: 'encoder', initial: 'normal' },
-    { name: 'enc.norm', shape: [1], group: 'encoder', initial: 'zeros' },
-    { name: 'dec.q', shape: [1], group: 'decoder', initial: 'normal' },
-    { name: 'dec.cross', shape: [1], group: 'cross-attention', initial: 'normal' },
+    { name: 'enc.q', shape: [1], part: 'encoder', initial: 'normal' },
+    { name: 'enc.norm', shape: [1], part: 'encoder', initial: 'zeros' },
+    { name: 'dec.q', shape: [1], part: 'decoder', initial: 'normal' },
+    { name: 'dec.cross', shape: [1], part: 'cross-attention', initial: 'normal' },
   ],
 };
 const tensors = (prefix = ''): Record<string, tf.Tensor> =>

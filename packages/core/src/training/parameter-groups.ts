@@ -1,5 +1,5 @@
 import { ConfigError, tf } from '@graft/engine';
-import type { Model, OptimizerState, ParameterGroup, Parameters } from '../interfaces';
+import type { Model, OptimizerState, ModelPart, Parameters } from '../interfaces';
 import { matchesName } from '../util/match-name';
 import { nearest } from '../util/suggest';
 
@@ -8,7 +8,7 @@ export interface ParameterGroupSettings {
   /** Parameters by name; `*` stands for any text. With `parts`, both must fit. */
   readonly names?: readonly string[];
   /** Parameters by the part of the model that they belong to. */
-  readonly parts?: readonly ParameterGroup[];
+  readonly parts?: readonly ModelPart[];
   /** Multiplies the learning rate. Default 1. */
   readonly learningRateFactor?: number;
   /** Multiplies the weight decay. Default 1. */
@@ -56,17 +56,17 @@ export class ParameterGroups {
     { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
     steps = 0,
   ): ParameterGroups {
-    if (warmup > 0 && !model.parameters.some(({ group }) => group === 'cross-attention')) {
+    if (warmup > 0 && !model.parameters.some(({ part: group }) => group === 'cross-attention')) {
       throw new ConfigError(
         `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
         { code: 'training.no-cross-attention', hint: 'Set it to 0, or train an encoder-decoder model.' },
       );
     }
-    const fits = ({ names, parts }: ParameterGroupSettings, name: string, part: ParameterGroup): boolean =>
+    const fits = ({ names, parts }: ParameterGroupSettings, name: string, part: ModelPart): boolean =>
       (!parts || parts.includes(part)) && (!names || names.some((pattern) => matchesName(name, pattern)));
     groups.forEach((settings, i) => refuseIdle(settings, i, model, groups.slice(0, i), fits));
     const byTerms = new Map<string, { terms: Omit<Group, 'names'>; names: string[] }>();
-    for (const { name, group: part } of model.parameters) {
+    for (const { name, part: part } of model.parameters) {
       const settings = groups.find((candidate) => fits(candidate, name, part)) ?? {};
       const { learningRateFactor = 1, weightDecayFactor = 1, untilStep = Infinity } = settings;
       const fromStep = Math.max(settings.fromStep ?? 0, part === 'cross-attention' ? 0 : warmup);
@@ -145,7 +145,7 @@ function refuseIdle(
   index: number,
   model: Model,
   earlier: readonly ParameterGroupSettings[],
-  fits: (settings: ParameterGroupSettings, name: string, part: ParameterGroup) => boolean,
+  fits: (settings: ParameterGroupSettings, name: string, part: ModelPart) => boolean,
 ): void {
   const names = model.parameters.map(({ name }) => name);
   for (const pattern of settings.names ?? []) {
@@ -156,8 +156,8 @@ function refuseIdle(
       hint: best ? `The nearest is "${best}".` : '`graft inspect` lists the names; `*` stands for any text.',
     });
   }
-  const own = model.parameters.filter(({ name, group }) => fits(settings, name, group));
-  if (own.some(({ name, group }) => !earlier.some((other) => fits(other, name, group)))) return;
+  const own = model.parameters.filter(({ name, part: group }) => fits(settings, name, group));
+  if (own.some(({ name, part: group }) => !earlier.some((other) => fits(other, name, group)))) return;
   if (own.length > 0) {
     throw new ConfigError(
       `train.groups.${index} is never used: earlier groups take all of its ${own.length} parameters.`,
@@ -167,7 +167,7 @@ function refuseIdle(
       },
     );
   }
-  const parts = [...new Set(model.parameters.map(({ group }) => group))];
+  const parts = [...new Set(model.parameters.map(({ part: group }) => group))];
   throw new ConfigError(`train.groups.${index} fits no parameter of the model.`, {
     code: 'training.group-empty',
     hint: `The model's parts are ${parts.join(', ')}.`,

@@ -1,4 +1,4 @@
-import type { StoredTensor } from '../distributed/shares';
+import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { EvaluationSink } from '../evaluation/evaluations';
 import type { JsonValue, Model, Parameters } from '../interfaces';
 

@@ -1,6 +1,6 @@
 import { tf, type Engine, type JitOptions, type Precision } from '@graft/engine';
 import type { BatchTensors, Model, Objective, Optimizer, Parameters } from '../interfaces';
-import type { Shares } from '../distributed/shares';
+import type { OptimizerShards } from '../distributed/optimizer-shards';
 import type { Reduce, Sums } from '../distributed/sums';
 import { lossAndGradients, vector, type StepInputs, type StepOutputs, type TrainStepOptions } from './step';
 import { globalNorm, updated, type UpdateSettings } from './update';
@@ -12,7 +12,7 @@ export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
   /** As of a whole step. */
   readonly onGradients?: TrainStepOptions['onGradients'];
   /** Where this worker updates a share of the parameters: state and average are of that share alone. */
-  readonly shares?: Shares;
+  readonly shards?: OptimizerShards;
 }
 
 export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' | 'phase' | 'average'> {
@@ -114,7 +114,7 @@ export class SplitStep {
       if (this.options.reduce) sums = await this.options.reduce(sums!);
       const { names, ...summed } = sums!;
       sums = null;
-      const { shares } = this.options;
+      const { shards: shares } = this.options;
       const parameters = shares ? shares.own(inputs.parameters) : inputs.parameters;
       const changed = Object.keys(summed.gradients);
       const outputs = await this.finish.async({ ...inputs, parameters, sums: summed });

@@ -46,7 +46,7 @@ export class Stepper {
         ...settings,
         groups,
         reduce: workers?.reduce,
-        shares: workers?.sharded?.shares,
+        shards: workers?.sharded?.shards,
       });
     else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, consume: true });
   }

@@ -185,7 +185,7 @@ export function planAdaptation(
         code: 'gemma.adapt-name',
       });
     const { side, source: name, cross } = mapped;
-    if ((random as readonly string[]).includes(spec.group)) return { spec };
+    if ((random as readonly string[]).includes(spec.part)) return { spec };
     if (cross === 'projection' && !copiesProjections) return { spec };
     if (cross === 'norm' && norms === 'identity') return { spec };
     const { expanded } = sources;

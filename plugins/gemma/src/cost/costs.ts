@@ -26,7 +26,7 @@ export interface ModelCosts {
 export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
   const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
   const tables = { encoder: 0, decoder: 0, output: 0 };
-  for (const { name, shape, group } of parameterSpecs(config)) {
+  for (const { name, shape, part: group } of parameterSpecs(config)) {
     const count = elementCount(shape);
     sums[group] += count;
     if (name === outputName(config.kind)) tables.output += count;

@@ -23,7 +23,7 @@ export interface ParameterSummary {
 /** What `graft inspect` shows of a model. */
 export function parameterSummary(model: AnyGemma): ParameterSummary {
   const inGroup = (...groups: string[]): number =>
-    parameterCount(model.parameters.filter(({ group }) => groups.includes(group)));
+    parameterCount(model.parameters.filter(({ part: group }) => groups.includes(group)));
   const embedding = inGroup('embedding');
   const total = parameterCount(model.parameters);
   const sizeOf = ({ layers, hidden, feedForward, heads, headDim, keyValueHeads }: Size): Size => ({

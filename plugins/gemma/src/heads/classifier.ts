@@ -52,8 +52,8 @@ export class GemmaClassifier {
         // A classifier produces no words: an untied output does not belong to it.
         config.reads === 'encoder' ? needed.has(name) : outputTable === inputTable || name !== outputTable,
       ),
-      { name: HEAD_WEIGHT, shape: [classes, width], group: 'head', initial: 'normal' },
-      { name: HEAD_BIAS, shape: [classes], group: 'head', initial: 'zeros' },
+      { name: HEAD_WEIGHT, shape: [classes, width], part: 'head', initial: 'normal' },
+      { name: HEAD_BIAS, shape: [classes], part: 'head', initial: 'zeros' },
     ];
   }
 

@@ -1,5 +1,5 @@
 import { elementCount } from '@graft/engine';
-import type { ParameterGroup, ParameterSpec } from '@graft/core';
+import type { ModelPart, ParameterSpec } from '@graft/core';
 import type { AnyGemmaConfig, SideConfig } from './config-types';
 
 /** Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
@@ -38,12 +38,12 @@ function feedForwardRows(side: SideConfig): Row[] {
 
 const normRow = (name: string, side: SideConfig): Row => [`${name}.weight`, [side.hidden], 'zeros'];
 
-function specs(prefix: string, rows: readonly Row[], group: ParameterGroup): ParameterSpec[] {
+function specs(prefix: string, rows: readonly Row[], part: ModelPart): ParameterSpec[] {
   return rows.map(([suffix, shape, initial]) => ({
     name: `${prefix}.${suffix}`,
     shape,
     initial,
-    group: suffix.includes('cross_attn') ? 'cross-attention' : group,
+    part: suffix.includes('cross_attn') ? 'cross-attention' : part,
   }));
 }
 
@@ -75,7 +75,7 @@ export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
   const embedding = (name: string, side: SideConfig): ParameterSpec => ({
     name,
     shape: [side.vocabularySize, side.hidden],
-    group: 'embedding',
+    part: 'embedding',
     initial: 'normal',
   });
   if (config.kind === 'encoder-only')

@@ -26,7 +26,7 @@ export const CACHE_FIELDS = {
 
 /** A teacher that was asked beforehand. Owns the cache. */
 export class CachedTeacher implements TeacherTargets {
-  readonly gives = Object.values(CACHE_FIELDS);
+  readonly batchFields = Object.values(CACHE_FIELDS);
 
   constructor(
     private readonly cache: TeacherCache,

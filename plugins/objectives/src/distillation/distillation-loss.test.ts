@@ -33,7 +33,7 @@ function capped(kind: Model['kind'], apart = true): Model {
     kind,
     vocabularySize: V,
     specialTokens: { pad: 0, start: 2, eos: [1] },
-    parameters: ['states', 'output'].map((name) => ({ name, shape: [V, D], group: 'embedding', initial: 'normal' })),
+    parameters: ['states', 'output'].map((name) => ({ name, shape: [V, D], part: 'embedding', initial: 'normal' })),
     checkpointConfig: {},
     readsSegments: true,
     forward(parameters, fields) {

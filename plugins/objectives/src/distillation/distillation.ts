@@ -89,7 +89,7 @@ export const TEACHER_FIELDS = {
 
 /** A decoder-only model whose next-token distributions the student learns from. Owns the teacher's parameters. */
 export class Teacher implements TeacherTargets {
-  readonly gives = Object.values(TEACHER_FIELDS);
+  readonly batchFields = Object.values(TEACHER_FIELDS);
 
   constructor(
     readonly model: Model,

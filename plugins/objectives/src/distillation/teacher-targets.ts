@@ -29,7 +29,7 @@ export interface SoftTargets {
 export interface TeacherTargets {
   readonly options: LessonSettings;
   /** What `fields` adds to a batch. */
-  readonly gives: readonly FieldSpec[];
+  readonly batchFields: readonly FieldSpec[];
   /** Throws DataError unless student and teacher speak of the same tokens. */
   checkStudent(student: Model): void;
   /** On the host: what the loss needs beside the student's own fields. `randomOf`: a stream for each row of the batch. */

@@ -160,7 +160,7 @@ export class LossEvaluator implements Evaluator {
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const fields = objective.prepare(source, context);
-      checkFields(fields, objective.gives, `Held-out batch ${made}`);
+      checkFields(fields, objective.batchFields, `Held-out batch ${made}`);
       return fields;
     };
     let items: HostFields[] = [];

@@ -62,11 +62,11 @@ const { segmentIds } = BATCH_SEGMENTS;
  */
 export class CausalLm implements Objective {
   readonly modelKind = 'decoder-only';
-  readonly gives: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS, segmentIds];
+  readonly batchFields: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS, segmentIds];
 
   constructor(private readonly options: CausalLmOptions) {}
 
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
+  inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     return kind === 'examples' ? TEXT_FIELDS : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
   }
 
@@ -100,7 +100,7 @@ export class CausalLm implements Objective {
 
   private fromBatch(batch: HostFields): HostFields {
     const where = 'The ready batch';
-    checkFields(batch, this.takes('batch'), where);
+    checkFields(batch, this.inputFields('batch'), where);
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'labels', 'input_ids', where);
     checkSameShape(batch, 'segment_ids', 'input_ids', where);

@@ -83,7 +83,7 @@ it('hands batches and losses to the member, and says whose they were', () => {
   expect(loss.dataSync()[0]).toBeCloseTo(Math.log(12), 5);
   expect(Object.keys(metrics!)).toEqual(['loss/lm']);
   expect(sums!.targetTokens.dataSync()[0]).toBe(4);
-  expect(mixture.takes('examples', 'pairs')!.map(({ name }) => name)).toEqual([
+  expect(mixture.inputFields('examples', 'pairs')!.map(({ name }) => name)).toEqual([
     'source',
     'target',
     'weights',
@@ -96,7 +96,7 @@ it('hands batches and losses to the member, and says whose they were', () => {
 });
 
 it('gives every field of any member', () => {
-  const { gives } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
+  const { batchFields: gives } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
   expect(gives.find(({ name }) => name === 'labels')!.optional).toBeFalsy();
   expect(gives.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
 });
@@ -125,9 +125,9 @@ it('binds data to a part with variants of its own by its name, whether or not it
   const wavering = (variants?: string[]): Objective => {
     const plain = prefixLm();
     return {
-      gives: plain.gives,
+      batchFields: plain.batchFields,
       variants,
-      takes: (kind) => plain.takes(kind),
+      inputFields: (kind) => plain.inputFields(kind),
       variantAt: (step) => (step % 2 ? 'low' : 'high'),
       prepare: (source, context) => plain.prepare(source, context),
       loss: (...given) => plain.loss(...given),

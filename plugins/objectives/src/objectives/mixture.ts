@@ -65,7 +65,7 @@ const SEPARATOR = '/';
 export class Mixture implements Objective {
   readonly modelKind: Model['kind'] | undefined;
   readonly variants: readonly string[];
-  readonly gives: readonly FieldSpec[];
+  readonly batchFields: readonly FieldSpec[];
   /** Which member made a batch: counting its tokens is that member's affair. */
   private readonly makers = new WeakMap<HostFields, Objective>();
 
@@ -82,16 +82,16 @@ export class Mixture implements Objective {
       // A part that does not say its variants is one, as it would be by itself.
       objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
     );
-    this.gives = union(members.map(({ objective }) => objective.gives));
+    this.batchFields = union(members.map(({ objective }) => objective.batchFields));
     checkSteps(members, totalSteps);
   }
 
-  takes(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined {
+  inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined {
     if (variant !== undefined) {
       const { member, inner } = this.find(variant);
-      return member.objective.takes(kind, inner);
+      return member.objective.inputFields(kind, inner);
     }
-    const wanted = this.members.map(({ objective }) => objective.takes(kind));
+    const wanted = this.members.map(({ objective }) => objective.inputFields(kind));
     return wanted.every((fields) => fields !== undefined) ? union(wanted) : undefined;
   }
 
@@ -128,7 +128,7 @@ export class Mixture implements Objective {
     const { member, inner } = this.find(context.variant);
     const { objective, name } = member;
     const batch = objective.prepare(source, { ...context, variant: inner });
-    checkFields(batch, objective.gives, `The batch of "${name}"`);
+    checkFields(batch, objective.batchFields, `The batch of "${name}"`);
     this.makers.set(batch, objective);
     return batch;
   }

@@ -56,7 +56,7 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  */
 export class PrefixLm implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives: readonly FieldSpec[];
+  readonly batchFields: readonly FieldSpec[];
   /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
@@ -72,11 +72,11 @@ export class PrefixLm implements Objective {
         { code: 'distillation.idle-option', exitCode: 2, hint: `Leave ${idle} out.` },
       );
     }
-    this.gives = [...ENCODER_DECODER_FIELDS, ...(teacher?.gives ?? []).map(optional)];
+    this.batchFields = [...ENCODER_DECODER_FIELDS, ...(teacher?.batchFields ?? []).map(optional)];
   }
 
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
-    return kind === 'examples' ? TEXT_FIELDS : this.ready.takes('batch');
+  inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
+    return kind === 'examples' ? TEXT_FIELDS : this.ready.inputFields('batch');
   }
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {

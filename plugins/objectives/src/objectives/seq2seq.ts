@@ -75,11 +75,11 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  */
 export class Seq2Seq implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives = ENCODER_DECODER_FIELDS;
+  readonly batchFields = ENCODER_DECODER_FIELDS;
 
   constructor(private readonly options: Seq2SeqOptions) {}
 
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
+  inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     if (kind === 'examples') {
       const { source, target } = EXAMPLE_SEGMENTS;
       return [EXAMPLE_FIELDS.source, EXAMPLE_FIELDS.target, EXAMPLE_WEIGHTS, source, target];
@@ -126,7 +126,7 @@ export class Seq2Seq implements Objective {
 
   private fromBatch(batch: HostFields, model: Model): Record<string, HostFields[string]> {
     const where = 'The ready batch';
-    checkFields(batch, this.takes('batch'), where);
+    checkFields(batch, this.inputFields('batch'), where);
     checkSameShape(batch, 'attention_mask', 'input_ids', where);
     checkSameShape(batch, 'decoder_input_ids', 'labels', where);
     checkSameShape(batch, 'decoder_attention_mask', 'labels', where);

@@ -106,7 +106,7 @@ it('takes shorter texts as they are, and refuses longer ones and rows of several
       exitCode: 2,
     }),
   );
-  expect(objective.takes('examples')!.map(({ name }) => name)).toEqual(['tokens', 'weights']);
+  expect(objective.inputFields('examples')!.map(({ name }) => name)).toEqual(['tokens', 'weights']);
   expect(make({ inputTokens: undefined }).exampleTokens({ model, random }, 0)).toBeUndefined();
 });
 

@@ -62,7 +62,7 @@ const ROUND = 32;
  */
 export class Ul2 implements Objective {
   readonly modelKind = 'encoder-decoder';
-  readonly gives = ENCODER_DECODER_FIELDS;
+  readonly batchFields = ENCODER_DECODER_FIELDS;
   /** The groups' names, where there are several. */
   readonly variants?: readonly string[];
   private readonly denoisers: readonly Denoiser[];
@@ -89,7 +89,7 @@ export class Ul2 implements Objective {
     if (this.groups && this.groups.length > 1) this.variants = this.groups.map(({ name }) => name);
   }
 
-  takes(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
+  inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
     if (kind !== 'examples') return undefined;
     // A row that is filled by one denoiser cannot be several sequences.
     const { inputTokens } = this.options;

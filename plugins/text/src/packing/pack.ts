@@ -43,7 +43,7 @@ export const segmentsSpec = (name: string): FieldSpec => ({
   dtype: 'int32',
   rank: 1,
   meaning: 'which of several sequences a token belongs to, from 1 on; 0: filling',
-  binding: true,
+  mustBeUsed: true,
 });
 
 export interface PackSettings {

@@ -21,7 +21,7 @@ const UNUSED = '.unused';
  * name, the config, run.json and metrics.jsonl. Throws CheckpointError naming what does not, and the older checkpoint to go
  * on from. The tensors are checked as they are read.
  */
-export async function checkStanding(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
   const { expected, say } = standing(config, logger);
   const newest = (await listSnapshots(folder.checkpoints)).pop();
   if (!newest) return refuseToStartOver(folder);

@@ -5,7 +5,7 @@ import { reasonOf } from '../util/reason';
 const HASTY_MS = 3000;
 
 /** What a run made, and frees at its end. */
-export class Owned {
+export class ResourceScope {
   private readonly resources: { readonly name: string; readonly dispose: () => unknown }[] = [];
 
   constructor(private readonly logger: Logger) {}

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import { shareOut } from './shares';
+import { assignOwners } from './optimizer-shards';
 
 const parameters = fc
   .array(fc.record({ size: fc.integer({ min: 1, max: 1000 }), frozen: fc.boolean() }), { minLength: 1, maxLength: 40 })
@@ -9,7 +9,7 @@ test('every parameter has one owner, and no worker more than its part and one pa
   fc.assert(
     fc.property(parameters, fc.integer({ min: 1, max: 8 }), (all, count) => {
       const frozen = new Set(all.filter((parameter) => parameter.frozen).map(({ name }) => name));
-      const owners = shareOut(all, (name) => !frozen.has(name), count);
+      const owners = assignOwners(all, (name) => !frozen.has(name), count);
       expect([...owners.keys()].sort()).toEqual(all.map(({ name }) => name).sort());
       const trained = all.filter(({ name }) => !frozen.has(name));
       const total = trained.reduce((sum, { shape }) => sum + shape[0], 0);
@@ -30,7 +30,7 @@ test('the same in every worker', () => {
     { name: 'a', shape: [2, 2] },
     { name: 'c', shape: [9] },
   ];
-  const first = shareOut(all, () => true, 2);
-  expect([...first]).toEqual([...shareOut(all, () => true, 2)]);
+  const first = assignOwners(all, () => true, 2);
+  expect([...first]).toEqual([...assignOwners(all, () => true, 2)]);
   expect(Object.fromEntries(first)).toEqual({ c: 0, b: 1, a: 1 });
 });

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { LoadedBatch } from '../data/loader';
 import { lastGood, TrainingError } from '../util/training-error';
 
-export interface HealthSettings {
+export interface LossMonitorSettings {
   readonly nonFinite?: 'stop' | 'skip';
   /** A loss of so many times that of guessing, or of the first one where that is higher, has exploded; 0: none has. */
   readonly explodingLossFactor?: number;
@@ -13,11 +13,11 @@ export interface HealthSettings {
 const MOST_SKIPPED = 10;
 
 /** Looks at every step's loss and gradient norm. */
-export class Health {
+export class LossMonitor {
   private skippedInARow = 0;
 
   constructor(
-    private readonly settings: HealthSettings,
+    private readonly settings: LossMonitorSettings,
     /** The loss of guessing every token at the same probability. */
     private readonly guessingLoss: number,
     /** The run's folder, if this process writes to it: a batch that broke it is kept there. */

@@ -21,7 +21,7 @@ let warnings: string[];
 
 beforeAll(async () => {
   engine = await openEngine({ mode: 'portable' });
-  scratch = await mkdtemp(join(tmpdir(), 'graft-misbehaving-'));
+  scratch = await mkdtemp(join(tmpdir(), 'graft-component-failures-'));
 });
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 beforeEach(() => {

@@ -2,7 +2,7 @@ import { elementCount, tf, type TensorSpec, type WorkerGroup } from '@graft/engi
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 
 /** A tensor of the optimizer's state, and the workers that keep it. */
-export interface StatePlace extends TensorSpec {
+export interface ShardSpec extends TensorSpec {
   readonly name: string;
   readonly dtype: 'float32' | 'int32';
   readonly ranks: readonly number[];
@@ -11,7 +11,7 @@ export interface StatePlace extends TensorSpec {
 type Sized = Pick<Model['parameters'][number], 'name' | 'shape'>;
 
 /** The owner of each parameter: the largest first, each to the worker that has least; frozen ones for themselves. */
-export function shareOut(
+export function assignOwners(
   parameters: readonly Sized[],
   isTrained: (name: string) => boolean,
   count: number,
@@ -36,14 +36,14 @@ export function shareOut(
  * Who keeps the optimizer's state and the moving average of which parameters, and updates them: the first stage of ZeRO.
  * Parameters are whole, and the same, in every worker.
  */
-export class Shares {
+export class OptimizerShards {
   private constructor(
     private readonly group: WorkerGroup,
     private readonly owners: ReadonlyMap<string, number>,
   ) {}
 
-  static of(group: WorkerGroup, parameters: readonly Sized[], isTrained: (name: string) => boolean): Shares {
-    return new Shares(group, shareOut(parameters, isTrained, group.count));
+  static of(group: WorkerGroup, parameters: readonly Sized[], isTrained: (name: string) => boolean): OptimizerShards {
+    return new OptimizerShards(group, assignOwners(parameters, isTrained, group.count));
   }
 
   /** What belongs to this worker's parameters, of tensors by parameter name. */
@@ -80,13 +80,13 @@ export class Shares {
   }
 
   /** Where each tensor of the optimizer's state is: worker by worker, what several keep at the first of them. */
-  async places(own: OptimizerState): Promise<StatePlace[]> {
+  async places(own: OptimizerState): Promise<ShardSpec[]> {
     const specs = Object.entries(own).map(([name, { shape, dtype }]) => ({
       name,
       shape,
       dtype: dtype === 'int32' ? dtype : ('float32' as const),
     }));
-    const places = new Map<string, StatePlace & { ranks: number[] }>();
+    const places = new Map<string, ShardSpec & { ranks: number[] }>();
     for (const [rank, theirs] of (await this.group.exchange(specs)).entries()) {
       for (const spec of theirs) {
         const known = places.get(spec.name);
@@ -98,7 +98,7 @@ export class Shares {
   }
 
   /** Where the moving average of each parameter is. */
-  averagePlaces({ parameters }: Model): StatePlace[] {
+  averageShards({ parameters }: Model): ShardSpec[] {
     return parameters.map(({ name, shape }) => ({
       name,
       shape,
@@ -108,7 +108,7 @@ export class Shares {
   }
 
   /** Worker 0's view of tensors that are shared out: its own, and others that come when they are asked for, in this order. */
-  atWorker0(places: readonly StatePlace[], own: Readonly<Record<string, tf.Tensor>>): Record<string, StoredTensor> {
+  atWorker0(places: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Record<string, StoredTensor> {
     return Object.fromEntries(
       places.map((place) => [
         place.name,
@@ -120,18 +120,18 @@ export class Shares {
   }
 
   /** The other side of `atWorker0`: sends what it asks for. */
-  async sendToWorker0(places: readonly StatePlace[], own: Readonly<Record<string, tf.Tensor>>): Promise<void> {
+  async sendToWorker0(places: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Promise<void> {
     for (const { name, ranks } of places) if (ranks[0] === this.group.rank) await this.group.send(own[name], 0);
   }
 
   /** Worker 0 deals a tensor out to those who keep it. Says whether it is one of them. */
-  async deal(place: StatePlace, tensor: tf.Tensor): Promise<boolean> {
+  async scatter(place: ShardSpec, tensor: tf.Tensor): Promise<boolean> {
     for (const rank of place.ranks) if (rank !== 0) await this.group.send(tensor, rank);
     return place.ranks.includes(0);
   }
 
   /** The other side of `deal`, for all of them. */
-  async receiveDealt(places: readonly StatePlace[]): Promise<Record<string, tf.Tensor>> {
+  async receiveDealt(places: readonly ShardSpec[]): Promise<Record<string, tf.Tensor>> {
     const tensors: Record<string, tf.Tensor> = {};
     try {
       for (const place of places)
