@@ -81,7 +81,7 @@ describe('checkpoint folders', () => {
   test('a limit on file size, met half-way, is one sentence and leaves nothing', async () => {
     const parent = temporaryFolder();
     const script = `
-      const { writeCheckpoint } = require(${JSON.stringify(require.resolve('../dist/index.js'))});
+      const { writeCheckpoint } = require(${JSON.stringify(require.resolve('../../dist/index.js'))});
       process.on('SIGXFSZ', () => undefined);
       const tensor = { name: 'a', dtype: 'F32', shape: [1 << 20], data: () => new Float32Array(1 << 20) };
       writeCheckpoint(${JSON.stringify(join(parent, 'model'))}, { config: {}, tensors: [tensor] }).catch((error) => console.log(error.message));`;

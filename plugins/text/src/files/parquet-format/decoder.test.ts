@@ -8,7 +8,7 @@ import type { Question } from './perform';
 const PATH = join(ROOT, 'test', 'golden', 'fixtures', 'parquet', 'types.parquet');
 const CONTENTS: Question = { kind: 'contents', file: { path: PATH, size: statSync(PATH).size } };
 /** The build's: a thread does not run the sources. */
-const THREAD = join(ROOT, 'plugins', 'text', 'dist', 'parquet-format', 'thread.js');
+const THREAD = join(ROOT, 'plugins', 'text', 'dist', 'files', 'parquet-format', 'thread.js');
 
 const folder = mkdtempSync(join(tmpdir(), 'graft-decoder-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
