@@ -150,6 +150,18 @@ it('an answer that nobody waits for any more changes nothing', async () => {
   await expect(open({}, 1, 1, { workerFile })).rejects.toThrow(/^No\.$/);
 });
 
+it('reports a thread that dies while it begins, to everybody who asked it something', async () => {
+  const workerFile = join(temporaryFolder(), 'dies.js');
+  writeFileSync(
+    workerFile,
+    `const { parentPort } = require('node:worker_threads');
+    parentPort.on('message', ({ ask }) => { if (ask === 'begin') process.exit(3); });
+    require(${JSON.stringify(WORKER)});`,
+  );
+  const source = (await open({}, 1, 3, { workerFile })).batches({ batchSize: 4 });
+  await expect(source.next()).rejects.toThrow('A thread that reads data ended with status 3.');
+});
+
 it('reports a thread that dies while it opens the data', async () => {
   await expect(open({ exitWhenOpened: true }, 2)).rejects.toMatchObject({
     code: 'data.thread',

@@ -166,6 +166,8 @@ export class ThreadedDataset implements Dataset {
       const variants = Array.from({ length: number - from + 1 }, (_, i) => variantOf(from + i) ?? null);
       const tokens = cuts ? Array.from({ length: number - from + 1 }, (_, i) => lengthsOf(from + i)) : undefined;
       const reply = threads[index].ask({ ask: 'next', variants, tokens });
+      // Where the thread could not begin, nobody waits for it.
+      reply.catch(() => undefined);
       await began[index];
       const made = await reply;
       return 'end' in made ? made.end : unpackItems((made as { batch: Parameters<typeof unpackItems>[0] }).batch);
