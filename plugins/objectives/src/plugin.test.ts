@@ -7,7 +7,7 @@ import {
   silentLogger,
   type ComponentFactory,
   type Dataset,
-  type JsonValue,
+  type ComponentSpec,
 } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { z } from 'zod';
@@ -29,7 +29,7 @@ function sentences(): Dataset {
   };
 }
 
-async function factory(config?: JsonValue): Promise<ComponentFactory> {
+async function factory(trainingObjective?: ComponentSpec): Promise<ComponentFactory> {
   const registry = new Registry();
   registry.register(plugin, 'here');
   const dataset = defineComponent({
@@ -44,7 +44,7 @@ async function factory(config?: JsonValue): Promise<ComponentFactory> {
     engine: await openEngine({ mode: 'portable' }),
     random: createRandom(0),
     logger: silentLogger(),
-    run: config === undefined ? undefined : { name: 'n', id: 'i', folder: '.', config },
+    run: trainingObjective && { name: 'n', id: 'i', folder: '.', config: {}, trainingObjective },
   });
 }
 
@@ -60,9 +60,20 @@ const measure = async (components: ComponentFactory, options: object = {}): Prom
 };
 
 it("measures the run's objective unless another is configured", async () => {
-  const components = await factory({ objective: { use: 'causal-lm' } });
+  const components = await factory({ use: 'causal-lm' });
   expect((await measure(components)).loss).toBeCloseTo(Math.log(12), 5);
   await expect(measure(components, { objective: { use: 'prefix-lm' } })).rejects.toThrow('this model is decoder-only');
+});
+
+it('measures without teachers, those of a mixture included', async () => {
+  const taught = { use: 'prefix-lm', distillation: { teacher: 'nowhere' } };
+  const mixture = { use: 'mixture', objectives: [{ objective: taught }] };
+  for (const objective of [taught, mixture]) {
+    const components = await factory(objective);
+    // The teacher's folder does not exist: whoever loads it fails.
+    await expect(components.create('objective', objective)).rejects.toThrow();
+    await expect(measure(components)).rejects.toThrow('this model is decoder-only');
+  }
 });
 
 it('asks for an objective outside a run', async () => {

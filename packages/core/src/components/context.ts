@@ -1,5 +1,5 @@
 import type { Engine } from '@graft/engine';
-import type { ComponentFactory, RunInfo } from '../interfaces';
+import type { ComponentFactory, ComponentPurpose, RunInfo } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 import type { Logger } from '../util/logger';
 import type { Token } from './tokens';
@@ -11,6 +11,7 @@ export interface ComponentContext<O = unknown> {
   readonly random: RandomStream;
   readonly components: ComponentFactory;
   readonly logger: Logger;
+  readonly purpose: ComponentPurpose;
   /** The run that the component works for; undefined outside of one. */
   readonly run?: RunInfo;
   /** Any dependency by its token. */

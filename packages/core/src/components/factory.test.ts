@@ -82,6 +82,17 @@ describe('components', () => {
       schedule('double', 2),
       defineComponent({
         interface: 'schedule',
+        id: 'purposeful',
+        description: '',
+        options: z.strictObject({ inner: componentOption('schedule').optional() }),
+        useFactory: async ({ options, components, purpose }) => ({
+          factor: () => 1,
+          purpose,
+          inner: options.inner && (await components.create('schedule', options.inner)),
+        }),
+      }),
+      defineComponent({
+        interface: 'schedule',
         id: 'injected',
         description: '',
         options: z.strictObject({
@@ -130,6 +141,19 @@ describe('components', () => {
     expect(made.random.name).toBe('seed 0/schedule:injected');
     const inner = await made.components.create('schedule', made.options.inner);
     expect(inner.factor(0, 1)).toBe(2);
+  });
+
+  test('know what they are for, and so do their parts', async () => {
+    const spec = { use: 'purposeful', inner: { use: 'purposeful' } };
+    const components = await factory();
+    expect(await components.create('schedule', spec)).toMatchObject({
+      purpose: 'training',
+      inner: { purpose: 'training' },
+    });
+    expect(await components.forEvaluation().create('schedule', spec)).toMatchObject({
+      purpose: 'evaluation',
+      inner: { purpose: 'evaluation' },
+    });
   });
 
   test('options are checked, with their names', async () => {

@@ -6,7 +6,14 @@ import { explainIssues } from '../config/issues';
 import { show } from '../util/show';
 import { withRegistry } from '../config/sections';
 import { walk } from '../config/walk';
-import type { ComponentFactory, ComponentSpec, ComponentTypes, InterfaceName, RunInfo } from '../interfaces';
+import type {
+  ComponentFactory,
+  ComponentPurpose,
+  ComponentSpec,
+  ComponentTypes,
+  InterfaceName,
+  RunInfo,
+} from '../interfaces';
 import { missingMember } from './required-members';
 import type { Logger } from '../util/logger';
 import type { ComponentContext } from './context';
@@ -72,7 +79,12 @@ class Factory implements ComponentFactory {
     private readonly registry: Registry,
     private readonly services: Services,
     private readonly random: RandomStream,
+    private readonly purpose: ComponentPurpose = 'training',
   ) {}
+
+  forEvaluation(): ComponentFactory {
+    return new Factory(this.registry, this.services, this.random, 'evaluation');
+  }
 
   async create<I extends InterfaceName>(
     interface_: I,
@@ -101,7 +113,7 @@ class Factory implements ComponentFactory {
     // Keyed by what the component is, not by when it was made: adding another one changes no stream.
     const own = this.random.fork(`${interface_}:${definition.id}`);
     const random = place === undefined ? own : own.fork(place);
-    const nested = new Factory(this.registry, this.services, random);
+    const nested = new Factory(this.registry, this.services, random, this.purpose);
     const asker = `${interface_} "${name}"`;
     this.readSecrets(definition, options, asker);
     const child = this.services.container.createChildContainer();
@@ -157,6 +169,7 @@ class Factory implements ComponentFactory {
     }
     return useFactory!({
       ...own,
+      purpose: this.purpose,
       engine: child.resolve(ENGINE),
       logger: child.resolve(LOGGER),
       run: child.isRegistered(RUN, true) ? child.resolve(RUN) : undefined,

@@ -1,10 +1,11 @@
+import type { ComponentSpec } from './component-spec';
 import type { ComponentTypes, InterfaceName } from './component-types';
 
-/** A component named in a config, its options beside `use`; checked when the config was loaded. */
-export interface ComponentSpec {
-  readonly use: string;
-  readonly [option: string]: unknown;
-}
+/**
+ * What a component is for. One that evaluates leaves out what only training needs: an objective its teacher, which would
+ * take as much memory again.
+ */
+export type ComponentPurpose = 'training' | 'evaluation';
 
 /** Creates components, both for a config's sections and for a component's own parts. */
 export interface ComponentFactory {
@@ -18,4 +19,6 @@ export interface ComponentFactory {
     spec: ComponentSpec | string,
     place?: string | number,
   ): Promise<ComponentTypes[I]>;
+  /** The same factory for components that only measure, and for their parts: their `purpose` is `evaluation`. */
+  forEvaluation(): ComponentFactory;
 }

@@ -1,3 +1,4 @@
+import type { ComponentSpec } from './component-spec';
 import type { tf } from '@graft/engine';
 import type { BatchTensors, FieldSpec, HostFields } from './batch';
 import type { Model, Parameters, SpecialTokenPolicy } from './model';
@@ -258,7 +259,14 @@ export interface RunInfo {
   readonly name: string;
   readonly id: string;
   readonly folder: string;
+  /** To be recorded; components get what they depend on from the fields below. */
   readonly config: JsonValue;
+  /** Id of the model's family, as the config names it. */
+  readonly modelFamily?: string;
+  /** Steps that the run trains in all. */
+  readonly totalSteps?: number;
+  /** The objective that the run trains, as the config names it; `create` takes it, secrets included. */
+  readonly trainingObjective?: ComponentSpec;
   /** What the checkpoint that it begins with, or goes on from, says of how it was trained: sections of its graft.json. */
   readonly recorded?: Readonly<Record<string, JsonValue>>;
   /** In force: data sets end texts by it. Undefined where no model is known. */

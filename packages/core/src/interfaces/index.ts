@@ -3,3 +3,4 @@ export * from './model';
 export * from './components';
 export * from './component-types';
 export * from './component-factory';
+export * from './component-spec';

@@ -25,7 +25,8 @@ import { loadWarning } from '../training/memory';
 import { Interrupted, unlessStuck, watchCalls } from '../util/pending';
 import { Trackers } from '../training/trackers';
 import type { Registry } from '../components/registry';
-import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
+import { literalSecretsWarning } from '../secrets/mask';
+import { configFacts } from './run-info';
 import { redact } from '../secrets/redact';
 import { RunFolder } from './folder';
 import { checkWorkerOptions, compareFiles, joinGroup, type WorkerOptions } from '../distributed/group';
@@ -127,7 +128,7 @@ async function runCoordinator(
     if (group) say(`Workers: ${group.count}, this is worker 0 (${group.addresses[0]})`);
     if (found) await (options.fromLastGood ? goBackToLastGood : checkResumePoint)(found, config, logger);
     const recorded = await findRecord(config, registry, folder.checkpoints);
-    const run = { ...folder.info(maskedConfig(config)), recorded };
+    const run = { ...folder.info(configFacts(config)), recorded };
     await group?.exchange<RunAnnouncement | null>({ name: run.name, id: run.id, folder: run.folder, recorded });
     const random = createRandom(config.seed);
     const components = createComponentFactory(registry, { engine, random, logger, run });
@@ -189,7 +190,7 @@ async function runWorker(
 ): Promise<RunResult> {
   const logger = discreetLogger(options.logger ?? silentLogger());
   const [announced] = await group.exchange<RunAnnouncement | null>(null);
-  const run: RunInfo = { ...announced!, config: maskedConfig(config) };
+  const run: RunInfo = { ...announced!, ...configFacts(config) };
   const random = createRandom(config.seed);
   const components = createComponentFactory(registry, { engine, random, logger, run });
   const trackers = new Trackers([], logger);

@@ -20,6 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EvaluationRecord } from '../evaluation/evaluations';
 import type { RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
+import type { configFacts } from './run-info';
 import type { RunSink, SnapshotContents } from '../training/run-sink';
 import { nearest } from '../util/suggest';
 import { runId } from './identity';
@@ -259,8 +260,8 @@ export class RunFolder implements RunSink {
     if ((await hasCheckpoint(this.checkpoints)) || !(await hasCheckpoint(latest))) await this.becomeLatest();
   }
 
-  info(config: RunInfo['config']): RunInfo {
-    return { name: this.record.name, id: this.record.id, folder: this.path, config };
+  info(facts: ReturnType<typeof configFacts>): RunInfo {
+    return { name: this.record.name, id: this.record.id, folder: this.path, ...facts };
   }
 
   async update(changes: Partial<RunRecord>): Promise<void> {

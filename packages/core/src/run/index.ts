@@ -7,3 +7,4 @@ export { withInterrupt } from './interrupt';
 export { MetricsFile } from './metrics';
 export { findSnapshot, readParameters, readOptimizerState, writeSnapshot } from './snapshots';
 export { findRecord } from './tokenizer-files';
+export { configFacts } from './run-info';

@@ -5,7 +5,8 @@ import { LoaderSection } from '../config/schema';
 import type { Model, Parameters } from '../interfaces';
 import { discreetLogger, silentLogger, type Logger } from '../util/logger';
 import { createRandom, STREAMS } from '../random/streams';
-import { literalSecretsWarning, maskedConfig } from '../secrets/mask';
+import { literalSecretsWarning } from '../secrets/mask';
+import { configFacts } from './run-info';
 import {
   buildModel,
   describeSpecialTokens,
@@ -68,7 +69,7 @@ export async function runEvaluation(
     const literal = literalSecretsWarning(config);
     if (literal) logger.warn(literal);
     const recorded = await findRecord(config, registry, folder.checkpoints);
-    const info = { ...folder.info(maskedConfig(config)), recorded };
+    const info = { ...folder.info(configFacts(config)), recorded };
     const random = createRandom(config.seed);
     const first = createComponentFactory(registry, { engine, random, logger, run: info });
     const family = await first.create('model', config.model);

@@ -1,4 +1,5 @@
 import {
+  configFacts,
   BatchLoader,
   buildModel,
   createComponentFactory,
@@ -10,7 +11,6 @@ import {
   type Dataset,
   type ExperimentConfig,
   type HostFields,
-  type JsonValue,
   type LoadedExperiment,
   type Logger,
   type Model,
@@ -95,7 +95,7 @@ export async function cacheTeacher(
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
   logger.info(`Engine: ${engine.description}`);
   const random = createRandom(config.seed);
-  const unread = { name: config.name, id: '', folder, config: config as unknown as JsonValue };
+  const unread = { name: config.name, id: '', folder, ...configFacts(config) };
   const first = createComponentFactory(registry, { engine, random, logger, run: unread });
   const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (sentence) => logger.warn(sentence));
   const closers: (() => Promise<void>)[] = [];
@@ -115,7 +115,7 @@ export async function cacheTeacher(
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const objective = own(await components.create('objective', spec));
     const dataset = own(await components.create('dataset', config.dataset));
-    const loaded = await loadTeacherModel(teacher, components, config.model, random);
+    const loaded = await loadTeacherModel(teacher, components, config.model.use, random);
     owned.push({ dispose: () => tf.dispose(loaded.parameters) });
     checkTeacher(loaded.model, student);
     const bos = teacherBos(loaded.model, student);

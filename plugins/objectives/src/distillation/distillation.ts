@@ -5,6 +5,7 @@ import {
   fillParameters,
   pathOption,
   readsBos,
+  PluginError,
   RUN,
   specialTokenPolicy,
   type BatchTensors,
@@ -265,12 +266,11 @@ export interface LoadedTeacher {
 export async function loadTeacherModel(
   folder: string,
   components: ComponentFactory,
-  family: ComponentSpec,
+  family: string,
   random: RandomStream,
 ): Promise<LoadedTeacher> {
   const initializer = await components.create('initializer', { use: 'load', path: folder });
-  const { use } = family;
-  const model = buildModel(await components.create('model', { use }), await initializer.checkpointConfig());
+  const model = buildModel(await components.create('model', family), await initializer.checkpointConfig());
   return { model, parameters: await fillParameters(model, initializer, random.fork('teacher')) };
 }
 
@@ -280,8 +280,14 @@ export async function loadTeacher(
   context: ComponentContext,
 ): Promise<Teacher> {
   const { components, random } = context;
-  const { model: family } = context.resolve(RUN).config as unknown as { model: ComponentSpec };
-  const { model, parameters } = await loadTeacherModel(options.teacher, components, family, random);
+  const { modelFamily } = context.resolve(RUN);
+  if (modelFamily === undefined) {
+    throw new PluginError('A teacher is of the model family of its run, and this run names none.', {
+      code: 'distillation.no-family',
+      hint: 'Give `modelFamily` in the run that the components are made for.',
+    });
+  }
+  const { model, parameters } = await loadTeacherModel(options.teacher, components, modelFamily, random);
   return new Teacher(model, parameters, lessonSettings(options));
 }
 

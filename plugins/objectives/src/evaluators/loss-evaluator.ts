@@ -27,7 +27,6 @@ import {
 } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
-import { withoutTeachers } from '../distillation/distillation';
 
 export const lossEvaluatorOptions = z.strictObject({
   /** Where the held-out sequences or batches come from. */
@@ -192,18 +191,12 @@ function countTargets({ labels, label_weights: weights }: HostFields): { labels:
 }
 
 /** The objective of the run that the evaluator works for. */
-function runObjective(context: ComponentContext<LossEvaluatorOptions>): ComponentSpec {
-  const spec = (context.run?.config as { objective?: ComponentSpec } | undefined)?.objective;
-  if (!spec) {
-    throw new PluginError(
-      'The evaluator "loss" has no objective: outside a run its option "objective" must name one.',
-      {
-        code: 'evaluator.objective',
-        exitCode: 2,
-      },
-    );
-  }
-  return spec;
+function runObjective({ run }: ComponentContext<LossEvaluatorOptions>): ComponentSpec {
+  if (run?.trainingObjective) return run.trainingObjective;
+  throw new PluginError('The evaluator "loss" has no objective: outside a run its option "objective" must name one.', {
+    code: 'evaluator.objective',
+    exitCode: 2,
+  });
 }
 
 export const lossEvaluator = defineComponent({
@@ -213,9 +206,7 @@ export const lossEvaluator = defineComponent({
   options: lossEvaluatorOptions,
   useFactory: async (context) => {
     const { options, components, engine, random, logger } = context;
-    // Teachers have no part in an evaluation, and a second one would cost as much memory as the first.
-    const { spec } = withoutTeachers(options.objective ?? runObjective(context));
-    const objective = await components.create('objective', spec);
+    const objective = await components.forEvaluation().create('objective', options.objective ?? runObjective(context));
     const dataset = await components.create('dataset', options.dataset);
     return new LossEvaluator({ engine, dataset, objective, random, logger }, options);
   },

@@ -254,11 +254,10 @@ export const mixture = defineComponent({
   options: mixtureOptions,
   useFactory: async ({ options, components, run }) => {
     const members: MixtureMember[] = [];
-    const config = run?.config as { train?: { steps?: number } } | undefined;
     try {
       for (const { objective: spec, name = spec.use.split('/').pop()!, ...when } of options.objectives)
         members.push({ name, objective: await components.create('objective', spec, name), ...when });
-      return new Mixture(members, config?.train?.steps, run?.recorded);
+      return new Mixture(members, run?.totalSteps, run?.recorded);
     } catch (error) {
       for (const { objective } of members) objective.dispose?.();
       throw error;

@@ -152,11 +152,13 @@ export const prefixLm = defineComponent({
   description: 'the encoder reads the first part of a sequence, the decoder predicts the rest',
   options: prefixLmOptions,
   useFactory: async (context) => {
-    const { distillation } = context.options;
+    const { purpose } = context;
+    const distillation = purpose === 'evaluation' ? undefined : context.options.distillation;
+    const options = { ...context.options, distillation };
     const { teacher, cache } = distillation ?? {};
-    if (cache !== undefined) return new PrefixLm(context.options, await openCachedTeacher({ ...distillation!, cache }));
+    if (cache !== undefined) return new PrefixLm(options, await openCachedTeacher({ ...distillation!, cache }));
     return new PrefixLm(
-      context.options,
+      options,
       teacher === undefined ? undefined : await loadTeacher({ ...distillation!, teacher }, context),
     );
   },
