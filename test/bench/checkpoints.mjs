@@ -21,7 +21,7 @@ import { parseArgs } from 'node:util';
 import * as zlib from 'node:zlib';
 import { saveSnapshot } from '@graft/checkpoint';
 import { openEngine, readPieces, tf } from '@graft/engine';
-import { dealOut, readAverage, readParameters } from '../../packages/core/dist/run/snapshots.js';
+import { readAverage, readParameters, scatterTensors } from '../../packages/core/dist/run/snapshots.js';
 import { makeModel } from './model.mjs';
 import { median } from './statistics.mjs';
 
@@ -136,7 +136,7 @@ async function load(folder, specs) {
   tf.dispose([
     await readParameters(folder, { parameters }),
     await readAverage(folder, { parameters }),
-    await dealOut(folder, 'optimizer', moments, keep),
+    await scatterTensors(folder, 'optimizer', moments, keep),
   ]);
 }
 

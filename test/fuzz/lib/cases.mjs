@@ -27,9 +27,11 @@ export function writeCase(folder, files) {
   }
 }
 
-/** The seeds of a target: whole cases, which it must read, then those of the corpus. */
+/** The seeds of a target: whole cases, which it must read, then those of the corpus. Throws for a seed without a file. */
 export async function seedsOf(target) {
   const seeds = (await target.seeds()).map((files) => ({ files, whole: true }));
+  if (seeds.length === 0 || seeds.some(({ files }) => Object.keys(files).length === 0))
+    throw new Error(`The fuzzer's target ${target.name} has a seed without files: nothing would be tried.`);
   const folder = join(CORPUS, target.name);
   let names = [];
   try {
