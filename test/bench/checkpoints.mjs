@@ -1,4 +1,5 @@
 // What digests cost a checkpoint: node test/bench/checkpoints.mjs [--size S] [--rounds N] [--folder DIR]
+//     [--only save|load|resume]
 //   save: parameters, their average and AdamW's state from the engine to the disk, synced
 //   load: the same from the disk into the engine; from the disk itself, and from the system's cache, where nothing waits
 //   resume: `graft run --resume`, from the start of the process until its first step is done
@@ -30,6 +31,7 @@ const { values } = parseArgs({
     size: { type: 'string', default: 'S' },
     rounds: { type: 'string', default: '7' },
     folder: { type: 'string', default: tmpdir() },
+    only: { type: 'string' },
     // Of the processes that this one starts: the config of a run to begin or to resume.
     run: { type: 'string' },
     resume: { type: 'boolean', default: false },
@@ -43,11 +45,15 @@ async function compare() {
   const rounds = Number(values.rounds);
   const root = mkdtempSync(join(values.folder, 'graft-bench-'));
   try {
-    await engineRounds(root, rounds);
-    resumeRounds(root, rounds);
+    if (values.only !== 'resume') await engineRounds(root, rounds);
+    if (wants('resume')) resumeRounds(root, rounds);
   } finally {
     rmSync(root, { recursive: true });
   }
+}
+
+function wants(what) {
+  return values.only === undefined || values.only === what;
 }
 
 function least(times) {
@@ -113,11 +119,13 @@ async function engineRounds(root, rounds) {
     console.log(`CRC-32 alone: ${(buffer.length / 2 ** 30 / seconds).toFixed(1)} GiB/s`);
   }
 
-  const saves = await alternate(rounds, (which) => {
+  // Loads need something to load.
+  const saves = await alternate(wants('save') ? rounds : 1, (which) => {
     rmSync(at(which), { recursive: true, force: true });
     return timed(() => saveSnapshot(at(which), snapshot, { digests: which === 'with' }));
   });
-  report('save', saves);
+  if (wants('save')) report('save', saves);
+  if (!wants('load')) return;
   for (const cached of [false, true]) {
     const loads = await alternate(rounds, (which) => {
       if (!cached) forget(at(which));
