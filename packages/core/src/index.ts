@@ -42,6 +42,7 @@ export * from './components/factory';
 export * from './data/batch-checks';
 export * from './data/special-tokens';
 export * from './util/suggest';
+export { shiftRight } from './data/shift-right';
 export { fieldProblem } from './data/field-problem';
 export {
   ItemReader,

@@ -1,7 +1,6 @@
 // Core's, for those who look for it beside the objectives.
-export { maskedCrossEntropy, type CrossEntropyOptions, type MaskedCrossEntropy } from '@graft/core';
+export { maskedCrossEntropy, shiftRight, type CrossEntropyOptions, type MaskedCrossEntropy } from '@graft/core';
 export { chunkedCrossEntropy } from './loss/cross-entropy';
-export * from './batch/shift-right';
 export * from './batch/padding';
 export * from './loss/language-model-loss';
 export { Seq2Seq, seq2seqOptions, encoderDecoderBatch, type Seq2SeqOptions } from './objectives/seq2seq';

@@ -1,7 +1,7 @@
 /** What generation reads: prompts moved to the right, sources, and what becomes of both. */
 import { DataError, type HostArray, type HostFields } from '@graft/core';
 import { DEFAULT_NEW_TOKENS, type GenerationDefaults } from './generation-defaults';
-import { checkTokenIds } from '../model/host-fields';
+import { checkIdsAndMask } from '../model/host-fields';
 import type { GemmaModel } from '../model/model';
 
 /**
@@ -65,14 +65,14 @@ export interface Prompt {
 /** The decoder's prompt, and the encoder's source where there is one. Throws DataError for fields that do not fit. */
 export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt: Prompt; source?: HostFields } {
   const where = 'The inputs of generate';
-  checkTokenIds(fields, 'input_ids', 'attention_mask', model, where);
+  checkIdsAndMask(fields, 'input_ids', 'attention_mask', model, where);
   const { input_ids: ids, attention_mask: mask } = fields;
   if (model.kind === 'decoder-only') return { prompt: alignRight({ ids, mask }, model.specialTokens.pad) };
   // A mask that hides nothing would cost a pass over every layer's scores.
   const hides = mask?.values.some((seen) => seen === 0) ?? false;
   const source: HostFields = mask && hides ? { input_ids: ids, attention_mask: mask } : { input_ids: ids };
   if (fields.decoder_input_ids) {
-    checkTokenIds(fields, 'decoder_input_ids', 'decoder_attention_mask', model, where);
+    checkIdsAndMask(fields, 'decoder_input_ids', 'decoder_attention_mask', model, where);
     return {
       prompt: alignRight(
         { ids: fields.decoder_input_ids, mask: fields.decoder_attention_mask },

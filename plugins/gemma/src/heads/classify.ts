@@ -2,7 +2,7 @@
 import { uploadBatch, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { GemmaClassifier } from './classifier';
-import { checkTokenIds } from '../model/host-fields';
+import { checkIdsAndMask } from '../model/host-fields';
 
 export interface Classified {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
@@ -33,7 +33,7 @@ export class Classifier {
    * Probabilities at a token classifier's padding mean nothing.
    */
   async classify(parameters: Parameters, fields: HostFields): Promise<Classified> {
-    checkTokenIds(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');
+    checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');
     const { input_ids: ids } = fields;
     const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };
     const batch = uploadBatch({ input_ids: ids, attention_mask: mask });

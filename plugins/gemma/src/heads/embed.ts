@@ -9,7 +9,7 @@ import {
 } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { AnyGemma } from '../model/encoder-model';
-import { checkTokenIds } from '../model/host-fields';
+import { checkIdsAndMask } from '../model/host-fields';
 
 /** `mean`: of all tokens' states; `last`: of the last token's. Padding does not count. */
 export type Pooling = 'mean' | 'last';
@@ -49,7 +49,7 @@ export class Embedder {
    */
   async embed(parameters: Parameters, fields: HostFields, options: EmbedOptions = {}): Promise<HostArray> {
     const { pool = 'mean', normalize = false } = options;
-    checkTokenIds(fields, 'input_ids', 'attention_mask', this.model, 'The inputs of embed');
+    checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.model, 'The inputs of embed');
     const { input_ids: ids } = fields;
     const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };
     const last = lastTokens(mask);

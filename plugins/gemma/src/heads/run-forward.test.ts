@@ -1,18 +1,11 @@
 import { DataError, type HostFields } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { modelFields, shiftRight } from '../model/host-fields';
+import { modelFields } from '../model/host-fields';
 import { runForward } from './run-forward';
 
 const source = ints([[5, 9, 4, 30]]);
 const labels = ints([[7, 8, 1, -100, -100]]);
-
-describe('shiftRight', () => {
-  it('puts the start token first and pads where labels are ignored', () => {
-    expect(Array.from(shiftRight(ints([[7, 8, 1, -100, -100]]), 2, 0).values)).toEqual([2, 7, 8, 1, 0]);
-    expect(Array.from(shiftRight(ints([[7, -100, 8]]), 2, 0).values)).toEqual([2, 7, 0]);
-  });
-});
 
 describe('modelFields', () => {
   const model = tinyGemma();

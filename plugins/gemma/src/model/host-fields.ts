@@ -1,5 +1,13 @@
 /** Checks of what a user hands to a model, on the host. Shapes: B batch, T target length, S source length. */
-import { DataError, hasLabels, IGNORED_LABEL, type HostArray, type HostFields, type Model } from '@graft/core';
+import {
+  shiftRight,
+  DataError,
+  hasLabels,
+  IGNORED_LABEL,
+  type HostArray,
+  type HostFields,
+  type Model,
+} from '@graft/core';
 
 function fail(message: string, code = 'gemma.field'): DataError {
   return new DataError(message, { code });
@@ -28,7 +36,7 @@ function sameShape(field: HostArray, name: string, other: HostArray, otherName: 
 }
 
 /** Checks ids [B, length] against the vocabulary, and their mask, if there is one, against the ids. */
-export function checkTokenIds(
+export function checkIdsAndMask(
   fields: HostFields,
   idsName: string,
   maskName: string,
@@ -74,29 +82,11 @@ export function checkLabelIds(
 }
 
 /**
- * Decoder inputs out of labels: one to the right behind the start token, ignored labels as pad (quirk 5).
- *
- *     labels [7, 8, 1, -100], start 2, pad 0   ->   [2, 7, 8, 1];   [7, -100, 8], -> [2, 7, 0]
- */
-export function shiftRight(labels: HostArray, start: number, pad: number): HostArray {
-  const [batch, length] = labels.shape;
-  const values = new Int32Array(batch * length);
-  for (let row = 0; row < batch; row++) {
-    values[row * length] = start;
-    for (let i = 1; i < length; i++) {
-      const label = labels.values[row * length + i - 1];
-      values[row * length + i] = label === IGNORED_LABEL ? pad : label;
-    }
-  }
-  return { dtype: 'int32', shape: labels.shape, values };
-}
-
-/**
  * The fields that `model.forward` takes, checked and completed: without `decoder_input_ids`, labels are shifted right
  * behind the start token; with both, `decoder_input_ids` are taken as they are.
  */
 export function modelFields(model: Model, given: HostFields, where: string): Record<string, HostArray> {
-  checkTokenIds(given, 'input_ids', 'attention_mask', model, where);
+  checkIdsAndMask(given, 'input_ids', 'attention_mask', model, where);
   const fields: Record<string, HostArray> = { input_ids: given.input_ids };
   if (given.attention_mask) fields.attention_mask = given.attention_mask;
   if (model.kind !== 'encoder-decoder') return fields;
@@ -109,7 +99,7 @@ export function modelFields(model: Model, given: HostFields, where: string): Rec
   }
   const target = given.decoder_input_ids ?? shiftRight(integers(given, 'labels', where, batch), start, pad);
   const decoder = { decoder_input_ids: target, decoder_attention_mask: given.decoder_attention_mask };
-  checkTokenIds(decoder, 'decoder_input_ids', 'decoder_attention_mask', model, where, batch);
+  checkIdsAndMask(decoder, 'decoder_input_ids', 'decoder_attention_mask', model, where, batch);
   fields.decoder_input_ids = target;
   if (decoder.decoder_attention_mask) fields.decoder_attention_mask = decoder.decoder_attention_mask;
   return fields;

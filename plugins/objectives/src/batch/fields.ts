@@ -153,7 +153,7 @@ export function checkSameShape(fields: HostFields, name: string, as: string, whe
 }
 
 /** Throws DataError unless the model is of the kind that the objective is for. */
-export function checkModelKind(model: Model, expected: Model['kind'], objective: string, instead: string): void {
+export function requireModelKind(model: Model, expected: Model['kind'], objective: string, instead: string): void {
   if (model.kind !== expected) {
     throw new DataError(`The objective "${objective}" trains ${expected} models, but this model is ${model.kind}.`, {
       code: 'objective.model-kind',

@@ -9,7 +9,7 @@ import { encoderDecoderBatch } from '../objectives/seq2seq';
  * be read and to be predicted. Throws DataError where none is left, or where the example's fields are not what they
  * should be; `need` says in that sentence for what.
  */
-export function sequencesOf(
+export function segmentsOfExample(
   example: HostFields,
   { vocabularySize }: { readonly vocabularySize: number },
   need: string,

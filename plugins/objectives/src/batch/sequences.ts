@@ -24,7 +24,7 @@ export interface PlacedSequence extends Sequence {
  *
  *     input_ids [5, 6, 7, 0], decoder_input_ids [2, 8, 9, 1], labels [-100, 9, 1, -100]   ->   [5, 6, 7] and [8, 9, 1]
  */
-export function sequencesOf(batch: HostFields, student: Model): PlacedSequence[] {
+export function sequencesInBatch(batch: HostFields, student: Model): PlacedSequence[] {
   const { input_ids: ids, attention_mask: mask, labels, decoder_input_ids: read } = batch;
   const { segment_ids: segments, decoder_segment_ids: targetSegments } = batch;
   const [rows, sourceLength] = ids.shape;

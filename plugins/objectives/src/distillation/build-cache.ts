@@ -32,7 +32,7 @@ import {
   withoutTeachers,
   type DistillationOptions,
 } from './distillation';
-import { keyOf, sequencesOf, type Sequence } from '../batch/sequences';
+import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
 
@@ -218,7 +218,7 @@ async function addMissing(
   asked: AskedTeacher,
 ): Promise<void> {
   const missing = new Map<string, Sequence>();
-  for (const sequence of sequencesOf(fields, student)) {
+  for (const sequence of sequencesInBatch(fields, student)) {
     const key = keyOf(sequence);
     if (sequence.target.length > 0 && !writer.has(key)) missing.set(key, sequence);
   }

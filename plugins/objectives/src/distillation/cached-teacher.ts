@@ -13,7 +13,7 @@ import {
 import { tf } from '@graft/engine';
 import { knownTargets, lessonSettings, type DistillationOptions } from './distillation';
 import type { TeacherTargets, LessonSettings, SoftTargets } from './teacher-targets';
-import { keyOf, sequencesOf } from '../batch/sequences';
+import { keyOf, sequencesInBatch } from '../batch/sequences';
 import { TeacherCache, teacherFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';
 
@@ -57,7 +57,7 @@ export class CachedTeacher implements TeacherTargets {
     const tokens = Int32Array.from({ length: rows * length * topK }, (_, i) => i % topK);
     const logProbabilities = new Float32Array(rows * length * topK).fill(-Math.log(topK));
     const logRest = new Float32Array(rows * length).fill(NO_PROBABILITY);
-    for (const sequence of sequencesOf(batch, student)) {
+    for (const sequence of sequencesInBatch(batch, student)) {
       const { row, target } = sequence;
       if (target.length === 0) continue;
       const stored = this.cache.read(keyOf(sequence));

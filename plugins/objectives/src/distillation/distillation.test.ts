@@ -3,7 +3,7 @@ import { openEngine, tf } from '@graft/engine';
 import { fakeModel, int32, rowsOf } from '../../test-support/fake-model';
 import { Teacher } from './distillation';
 import { PrefixLm, prefixLmOptions } from '../objectives/prefix-lm';
-import { sequencesOf } from '../batch/sequences';
+import { sequencesInBatch } from '../batch/sequences';
 
 const teacherModel = fakeModel('decoder-only');
 const student = fakeModel('encoder-decoder');
@@ -134,7 +134,7 @@ it('knows a label that does not count from what the decoder reads behind it', ()
     decoder_input_ids: int32([[2, 8, 9, 1]]),
     labels: int32([[-100, 9, 1, -100]]),
   };
-  expect(sequencesOf(batch, student)).toMatchObject([
+  expect(sequencesInBatch(batch, student)).toMatchObject([
     { source: Int32Array.of(5, 6, 7), target: Int32Array.of(8, 9, 1) },
   ]);
   expect(rowsOf(new Teacher(teacherModel, {}, settings).fields(batch, 1, student, randomOf)).teacher_input_ids).toEqual(
@@ -159,7 +159,7 @@ it('of a packed row, reads segment by segment; each label finds its place', () =
     teacher_segment_ids: [[1, 1, 1, 1, 1, 2, 2, 2]],
     teacher_positions: [[2, 3, 4, 6, 7, 0]],
   });
-  expect(sequencesOf(batch, student).map(({ at, segment, target }) => [at, segment, ...target])).toEqual([
+  expect(sequencesInBatch(batch, student).map(({ at, segment, target }) => [at, segment, ...target])).toEqual([
     [0, 1, 8, 9, 1],
     [3, 2, 10, 1],
   ]);

@@ -24,7 +24,7 @@ import { z } from 'zod';
 import { DISTILLATION_LOSSES, type TeacherTargets, type LessonSettings, type SoftTargets } from './teacher-targets';
 import { paddingMask, padRows, roundUp } from '../batch/padding';
 import { checkSegments } from '../batch/segments';
-import { sequencesOf, type Sequence } from '../batch/sequences';
+import { sequencesInBatch, type Sequence } from '../batch/sequences';
 import { teacherHead } from './teacher-head';
 import { sampledTargets } from './teacher-samples';
 import type { TopK } from '../loss/top-k-divergence';
@@ -126,7 +126,7 @@ export class Teacher implements TeacherTargets {
     const inputs: number[][] = Array.from({ length: rows }, () => []);
     const inputSegments: number[][] = Array.from({ length: rows }, () => []);
     const bos = teacherBos(this.model, student);
-    for (const sequence of sequencesOf(batch, student)) {
+    for (const sequence of sequencesInBatch(batch, student)) {
       const { row, at, segment, target } = sequence;
       const { input, first } = readByTeacher(sequence, bos);
       target.forEach((_, j) => (positions[row * targetLength + at + j] = inputs[row].length + first + j));

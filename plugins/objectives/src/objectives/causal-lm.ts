@@ -20,7 +20,7 @@ import { z } from 'zod';
 import {
   BATCH_FIELDS,
   BATCH_SEGMENTS,
-  checkModelKind,
+  requireModelKind,
   checkSameShape,
   checkText,
   checkTokenIds,
@@ -72,7 +72,7 @@ export class CausalLm implements Objective {
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
-    checkModelKind(model, 'decoder-only', 'causal-lm', 'Use `prefix-lm` or `seq2seq` for an encoder-decoder.');
+    requireModelKind(model, 'decoder-only', 'causal-lm', 'Use `prefix-lm` or `seq2seq` for an encoder-decoder.');
     const where = 'The causal-lm batch';
     const batch = maskLabels(
       source.kind === 'batch' ? this.fromBatch(source.batch) : this.fromExamples(source.examples, model),

@@ -21,12 +21,12 @@ import { openCachedTeacher } from '../distillation/cached-teacher';
 import { distillationOptions, loadTeacher } from '../distillation/distillation';
 import type { TeacherTargets } from '../distillation/teacher-targets';
 import { distillationLoss } from '../distillation/distillation-loss';
-import { checkModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
+import { requireModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
 import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
 import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
-import { batchOfRows, isPacked, sequencesOf, tokensOf } from '../batch/sequence-rows';
+import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
 
 export const prefixLmOptions = z.strictObject({
   /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
@@ -116,10 +116,10 @@ export class PrefixLm implements Objective {
 
   private split(examples: readonly HostFields[], context: ObjectiveContext): HostFields {
     const { model } = context;
-    checkModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
+    requireModelKind(model, 'encoder-decoder', 'prefix-lm', 'Use `causal-lm` for a decoder-only model.');
     const half = this.options.split === 'half';
     const rows = examples.map((example, i) => {
-      const parts = sequencesOf(example, model, 'a prefix and a target need', `Example ${i} of the batch`);
+      const parts = segmentsOfExample(example, model, 'a prefix and a target need', `Example ${i} of the batch`);
       const { tokens, weights } = example;
       const random = exampleRandom(context, i);
       return parts.map(({ start, end }) => {

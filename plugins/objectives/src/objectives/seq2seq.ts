@@ -16,13 +16,14 @@ import {
   type ObjectiveContext,
   type ObjectiveSource,
   type Parameters,
+  shiftRight,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import {
   BATCH_FIELDS,
   BATCH_SEGMENTS,
-  checkModelKind,
+  requireModelKind,
   checkSameShape,
   checkTokenIds,
   checkWeights,
@@ -37,7 +38,6 @@ import {
 import { countMaskedTokens, languageModelLoss, lossOptions } from '../loss/language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/padding';
 import { checkSegments, segmentsMask, segmentsOf, stretchesOf } from '../batch/segments';
-import { shiftRight } from '../batch/shift-right';
 
 export const seq2seqOptions = z.strictObject({
   /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */
@@ -98,7 +98,7 @@ export class Seq2Seq implements Objective {
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
-    checkModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
+    requireModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
     const where = 'The seq2seq batch';
     const whole =
       source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);

@@ -33,12 +33,12 @@ import {
   type FittedDenoiser,
   type Lengths,
 } from '../corruption/denoisers';
-import { checkModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from '../batch/fields';
+import { requireModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from '../batch/fields';
 import { countMaskedTokens, languageModelLoss } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
 import { AUTO, type DenoisingTokens } from '../corruption/sentinels';
 import { checkPrefixes, denoisersOf, ul2Options, type Ul2Options } from './ul2-options';
-import { batchOfRows, isPacked, sequencesOf } from '../batch/sequence-rows';
+import { batchOfRows, isPacked, segmentsOfExample } from '../batch/sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
 
 const EVERY_LENGTH_MULTIPLE = 32;
@@ -119,7 +119,7 @@ export class Ul2 implements Objective {
   /** Throws DataError for a decoder-only model, and for sentinels or mode tokens that its vocabulary does not have to spare. */
   settle({ model, tokenizer, recorded }: SettleContext): ChosenTokens {
     if (this.chosen?.model === model) return this.chosen.of;
-    checkModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
+    requireModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
     if (this.options.appendEos && model.specialTokens.eos.length === 0) {
       throw new DataError('The objective "ul2" ends targets with the end token (appendEos), but the model has none.', {
         code: 'objective.eos',
@@ -157,7 +157,7 @@ export class Ul2 implements Objective {
     const denoisers = fitted?.map(({ denoiser }) => denoiser) ?? this.denoisers;
     const rows = source.examples.map((example, i) => {
       const where = `Example ${i} of the batch`;
-      const parts = sequencesOf(example, model, 'denoising needs', where);
+      const parts = segmentsOfExample(example, model, 'denoising needs', where);
       const { tokens, weights } = example;
       const random = exampleRandom(context, i);
       // Whatever is drawn: it is known now that a later step would lack them.

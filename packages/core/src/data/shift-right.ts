@@ -1,4 +1,4 @@
-import { IGNORED_LABEL, type HostArray } from '@graft/core';
+import { IGNORED_LABEL, type HostArray } from '../interfaces';
 
 /**
  * Decoder inputs from labels: one to the right behind the start token, ignored labels as pad (quirk 5). With segments, one
