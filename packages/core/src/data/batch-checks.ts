@@ -89,7 +89,7 @@ export function checkContract(
   from: string,
   to: string,
 ): void {
-  const lost = given.find(({ name, mustBeUsed: binding }) => binding && !wanted.some((field) => field.name === name));
+  const lost = given.find(({ name, mustBeUsed }) => mustBeUsed && !wanted.some((field) => field.name === name));
   if (lost) {
     throw new DataError(
       `${from} gives the field "${lost.name}" (${lost.meaning ?? lost.dtype}), without which the others mean something else, but ${to} does not take it.`,

@@ -130,8 +130,8 @@ export class OptimizerShards {
     return place.ranks.includes(0);
   }
 
-  /** The other side of `deal`, for all of them. */
-  async receiveDealt(places: readonly ShardSpec[]): Promise<Record<string, tf.Tensor>> {
+  /** The other side of `scatter`, for all of them. */
+  async receiveScattered(places: readonly ShardSpec[]): Promise<Record<string, tf.Tensor>> {
     const tensors: Record<string, tf.Tensor> = {};
     try {
       for (const place of places)

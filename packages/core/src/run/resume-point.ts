@@ -22,7 +22,7 @@ const UNUSED = '.unused';
  * on from. The tensors are checked as they are read.
  */
 export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
-  const { expected, say } = standing(config, logger);
+  const { expected, say } = expectations(config, logger);
   const newest = (await listSnapshots(folder.checkpoints)).pop();
   if (!newest) return refuseToStartOver(folder);
   try {
@@ -41,7 +41,7 @@ export async function checkResumePoint(folder: RunFolder, config: ExperimentConf
  * Says what it skipped, and why. Throws CheckpointError, changing nothing, where there is none.
  */
 export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
-  const { expected, say } = standing(config, logger);
+  const { expected, say } = expectations(config, logger);
   const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
   if (newestFirst.length === 0) return refuseToStartOver(folder);
   const skipped: Skipped[] = [];
@@ -67,7 +67,7 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
   );
 }
 
-const standing = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
+const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
   expected: { seed, steps: train.steps },
   // What a damaged checkpoint costs is seen with --quiet too.
   say: (text) => logger.warn(text),

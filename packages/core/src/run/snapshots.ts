@@ -277,7 +277,7 @@ export async function hasAverage(folder: string): Promise<boolean> {
   return (await stat(averageFolder(folder)).catch(() => undefined)) !== undefined;
 }
 
-/** The optimizer's state, or with `average` the moving average, out of a snapshot, tensor by tensor; `deal` says what stays. */
+/** The optimizer's state, or with `average` the moving average, out of a snapshot, tensor by tensor; `scatter` says what stays. */
 export async function scatterTensors<W extends Wanted>(
   folder: string,
   what: 'optimizer' | 'average',

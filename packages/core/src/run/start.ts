@@ -65,10 +65,10 @@ interface ResumePoint {
 export async function findStart(context: StartContext, family: ModelFamily): Promise<Start> {
   const { checkpoints, components, config, group } = context;
   if (checkpoints === undefined) {
-    const [standing] = await group!.exchange<ResumePoint | null>(null);
-    const { withoutPolicy } = standing!;
-    const model = modelOf(context, family, standing!);
-    return { model, withoutPolicy, begin: (parts) => begin(context, model, parts, standing!) };
+    const [resumePoint] = await group!.exchange<ResumePoint | null>(null);
+    const { withoutPolicy } = resumePoint!;
+    const model = modelOf(context, family, resumePoint!);
+    return { model, withoutPolicy, begin: (parts) => begin(context, model, parts, resumePoint!) };
   }
   const snapshot = await findSnapshot(checkpoints, { seed: config.seed, steps: config.train.steps });
   // The run's own checkpoint, not the initializer's: that may be gone or changed by now.
@@ -76,7 +76,7 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
   const checkpoint = snapshot ? snapshot.config : await initializer!.checkpointConfig();
   const withoutPolicy = snapshot !== undefined && readSpecialTokens(snapshot.config, snapshot.folder) === undefined;
   const generation = snapshot ? snapshot.generationConfig : await initializer!.generationConfig?.();
-  const standing: ResumePoint = {
+  const resumePoint: ResumePoint = {
     checkpoint: (checkpoint ?? null) as JsonValue,
     generation: (generation ?? null) as JsonValue,
     step: snapshot?.state.step ?? 0,
@@ -84,14 +84,14 @@ export async function findStart(context: StartContext, family: ModelFamily): Pro
     average: snapshot !== undefined && (await hasAverage(snapshot.folder)),
     withoutPolicy,
   };
-  const model = modelOf(context, family, standing);
-  if (group) await group.exchange<ResumePoint | null>(standing);
+  const model = modelOf(context, family, resumePoint);
+  if (group) await group.exchange<ResumePoint | null>(resumePoint);
   return {
     model,
     withoutPolicy,
     begin: (parts) =>
       readingSnapshot(snapshot?.folder, () =>
-        begin(context, model, parts, standing, {
+        begin(context, model, parts, resumePoint, {
           folder: snapshot?.folder,
           parameters: () =>
             snapshot
@@ -140,14 +140,14 @@ async function begin(
   const owned: tf.TensorContainer[] = [parameters];
   try {
     const trained = ParameterGroups.of(model, train, train.steps).everTrained(parameters);
-    const shares =
+    const shards =
       group && train.shardOptimizer
         ? OptimizerShards.of(group, model.parameters, (name) => Object.hasOwn(trained, name))
         : undefined;
-    const fresh = initialState(optimizer, shares ? shares.own(trained) : trained);
+    const fresh = initialState(optimizer, shards ? shards.own(trained) : trained);
     owned.push(fresh);
-    const places = await shares?.places(fresh);
-    const workers = group && workersOf(group, shares && { shards: shares, state: places! });
+    const places = await shards?.places(fresh);
+    const workers = group && workersOf(group, shards && { shards, state: places! });
     const state = step === 0 ? fresh : await resumedState({ fresh, places, workers, folder: source?.folder });
     owned.push(state);
     const average =
@@ -155,7 +155,7 @@ async function begin(
         ? {}
         : step > 0 && averageKept
           ? await resumedAverage({ model, workers, folder: source?.folder })
-          : copies(shares ? shares.own(parameters) : parameters);
+          : copies(shards ? shards.own(parameters) : parameters);
     return { parameters, state, average, step, checkpoint: source?.folder, workers };
   } catch (error) {
     tf.dispose(owned);
@@ -192,7 +192,7 @@ async function resumedState({
   const { sharded, group } = workers;
   if (sharded) {
     tf.dispose(fresh);
-    const tensors = await dealt(sharded.shards, places!, 'optimizer', folder);
+    const tensors = await scattered(sharded.shards, places!, 'optimizer', folder);
     return tensors;
   }
   const names = Object.keys(fresh);
@@ -212,19 +212,19 @@ async function resumedState({
 async function resumedAverage({ model, workers, folder }: Resumed & { model: Model }): Promise<Parameters> {
   if (!workers) return (await readAverage(folder!, model))!;
   const { sharded, group } = workers;
-  if (sharded) return dealt(sharded.shards, sharded.shards.averageShards(model), 'average', folder);
+  if (sharded) return scattered(sharded.shards, sharded.shards.averageShards(model), 'average', folder);
   return shared(group, model, folder === undefined ? undefined : await readAverage(folder, model));
 }
 
-function dealt(
-  shares: OptimizerShards,
+function scattered(
+  shards: OptimizerShards,
   places: readonly ShardSpec[],
   what: 'optimizer' | 'average',
   folder: string | undefined,
 ): Promise<Record<string, tf.Tensor>> {
   return folder === undefined
-    ? shares.receiveDealt(places)
-    : scatterTensors(folder, what, places, (place, tensor) => shares.scatter(place, tensor));
+    ? shards.receiveScattered(places)
+    : scatterTensors(folder, what, places, (place, tensor) => shards.scatter(place, tensor));
 }
 
 /** For the moving average, which begins as the parameters are. */

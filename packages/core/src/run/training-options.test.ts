@@ -225,10 +225,9 @@ describe('a loss that parameters do not reach', () => {
   /** The toy's objective with another loss. */
   const losing = (loss: Objective['loss'], variants?: readonly string[]): Plugin => {
     const squares = toyPlugin.components.find(({ id }) => id === 'squares')!.useFactory!({} as never) as Objective;
-    const { inputFields: takes, batchFields: gives } = squares;
     const own: Objective = {
-      inputFields: (kind) => takes(kind),
-      batchFields: gives,
+      inputFields: (kind) => squares.inputFields(kind),
+      batchFields: squares.batchFields,
       prepare: (source, context) => squares.prepare(source, context),
       loss,
       ...(variants && { variants, variantAt: (step) => variants[step % variants.length] }),

@@ -342,11 +342,11 @@ export class TrainingLoop {
       return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
     const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
     if (!owes) return;
-    const { shards: shares } = workers.sharded;
-    if (!sink) return shares.sendToWorker0(places, average);
+    const { shards } = workers.sharded;
+    if (!sink) return shards.sendToWorker0(places, average);
     const remote = new Map<string, tf.Tensor>();
     try {
-      for (const [name, stored] of Object.entries(shares.atWorker0(places, average)))
+      for (const [name, stored] of Object.entries(shards.atWorker0(places, average)))
         if ('fetch' in stored) remote.set(name, await stored.fetch());
       const whole = places.map(({ name }) => [name, remote.get(name) ?? average[name]] as const);
       await this.evaluateOn(Object.fromEntries(whole), open);

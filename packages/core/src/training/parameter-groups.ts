@@ -56,7 +56,7 @@ export class ParameterGroups {
     { groups = [], crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
     steps = 0,
   ): ParameterGroups {
-    if (warmup > 0 && !model.parameters.some(({ part: group }) => group === 'cross-attention')) {
+    if (warmup > 0 && !model.parameters.some(({ part }) => part === 'cross-attention')) {
       throw new ConfigError(
         `train.crossAttentionWarmupSteps trains cross-attention alone, and this model (${model.kind}) has none.`,
         { code: 'training.no-cross-attention', hint: 'Set it to 0, or train an encoder-decoder model.' },
@@ -156,8 +156,8 @@ function refuseIdle(
       hint: best ? `The nearest is "${best}".` : '`graft inspect` lists the names; `*` stands for any text.',
     });
   }
-  const own = model.parameters.filter(({ name, part: group }) => fits(settings, name, group));
-  if (own.some(({ name, part: group }) => !earlier.some((other) => fits(other, name, group)))) return;
+  const own = model.parameters.filter(({ name, part }) => fits(settings, name, part));
+  if (own.some(({ name, part }) => !earlier.some((other) => fits(other, name, part)))) return;
   if (own.length > 0) {
     throw new ConfigError(
       `train.groups.${index} is never used: earlier groups take all of its ${own.length} parameters.`,
@@ -167,7 +167,7 @@ function refuseIdle(
       },
     );
   }
-  const parts = [...new Set(model.parameters.map(({ part: group }) => group))];
+  const parts = [...new Set(model.parameters.map(({ part }) => part))];
   throw new ConfigError(`train.groups.${index} fits no parameter of the model.`, {
     code: 'training.group-empty',
     hint: `The model's parts are ${parts.join(', ')}.`,

@@ -114,13 +114,13 @@ export class SplitStep {
       if (this.options.reduce) sums = await this.options.reduce(sums!);
       const { names, ...summed } = sums!;
       sums = null;
-      const { shards: shares } = this.options;
-      const parameters = shares ? shares.own(inputs.parameters) : inputs.parameters;
+      const { shards } = this.options;
+      const parameters = shards ? shards.own(inputs.parameters) : inputs.parameters;
       const changed = Object.keys(summed.gradients);
       const outputs = await this.finish.async({ ...inputs, parameters, sums: summed });
       const all = { ...outputs, names: ['loss', 'gradNorm', ...names] };
-      if (!shares) return all;
-      return { ...all, parameters: await shares.gather(inputs.parameters, outputs.parameters, changed) };
+      if (!shards) return all;
+      return { ...all, parameters: await shards.gather(inputs.parameters, outputs.parameters, changed) };
     } catch (error) {
       tf.dispose(sums as unknown as tf.TensorContainer);
       throw error;

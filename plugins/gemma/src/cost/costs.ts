@@ -26,15 +26,15 @@ export interface ModelCosts {
 export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
   const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
   const tables = { encoder: 0, decoder: 0, output: 0 };
-  for (const { name, shape, part: group } of parameterSpecs(config)) {
+  for (const { name, shape, part } of parameterSpecs(config)) {
     const count = elementCount(shape);
-    sums[group] += count;
+    sums[part] += count;
     if (name === outputName(config.kind)) tables.output += count;
-    else if (group === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;
+    else if (part === 'embedding') tables[name.includes('.encoder.') ? 'encoder' : 'decoder'] += count;
   }
   const flops = forwardFlops(config, { batch: 1, ...lengths });
   const { sourceLength, targetLength } = lengths;
-  const part = (parameters: number, embedding: number, operations: number, tokens: number): PartCosts => ({
+  const costsOf = (parameters: number, embedding: number, operations: number, tokens: number): PartCosts => ({
     parameters,
     embedding,
     forwardFlopsPerToken: operations / tokens,
@@ -43,14 +43,14 @@ export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths'
     kind: config.kind,
     parts: {
       ...(config.kind !== 'decoder-only' && {
-        encoder: part(sums.encoder, tables.encoder, flops.encoder, sourceLength),
+        encoder: costsOf(sums.encoder, tables.encoder, flops.encoder, sourceLength),
       }),
       ...(config.kind === 'encoder-decoder' && {
-        crossAttention: part(sums['cross-attention'], 0, flops.crossAttention, targetLength),
+        crossAttention: costsOf(sums['cross-attention'], 0, flops.crossAttention, targetLength),
       }),
       ...(config.kind !== 'encoder-only' && {
-        decoder: part(sums.decoder, tables.decoder, flops.decoder, targetLength),
-        output: part(0, tables.output, flops.output, targetLength),
+        decoder: costsOf(sums.decoder, tables.decoder, flops.decoder, targetLength),
+        output: costsOf(0, tables.output, flops.output, targetLength),
       }),
     },
     parameters: sums.encoder + sums.decoder + sums['cross-attention'] + sums.embedding,

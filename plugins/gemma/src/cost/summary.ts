@@ -22,9 +22,9 @@ export interface ParameterSummary {
 
 /** What `graft inspect` shows of a model. */
 export function parameterSummary(model: AnyGemma): ParameterSummary {
-  const inGroup = (...groups: string[]): number =>
-    parameterCount(model.parameters.filter(({ part: group }) => groups.includes(group)));
-  const embedding = inGroup('embedding');
+  const inParts = (...parts: string[]): number =>
+    parameterCount(model.parameters.filter(({ part }) => parts.includes(part)));
+  const embedding = inParts('embedding');
   const total = parameterCount(model.parameters);
   const sizeOf = ({ layers, hidden, feedForward, heads, headDim, keyValueHeads }: Size): Size => ({
     layers,
@@ -40,9 +40,9 @@ export function parameterSummary(model: AnyGemma): ParameterSummary {
     total,
     embedding,
     nonEmbedding: total - embedding,
-    encoder: inGroup('encoder'),
-    decoder: inGroup('decoder', 'cross-attention'),
-    crossAttention: inGroup('cross-attention'),
+    encoder: inParts('encoder'),
+    decoder: inParts('decoder', 'cross-attention'),
+    crossAttention: inParts('cross-attention'),
     tensors: model.parameters.length,
     sizes: {
       ...(config.kind === 'decoder-only' ? {} : { encoder: sizeOf(config.encoder) }),

@@ -79,13 +79,13 @@ function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: numbe
 export class BeamSearch {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number, number], Started>;
   private readonly step: Jitted<[StepInputs, number, number, number], Best & { readonly cache: Cache }>;
-  private readonly keeper: CacheBuffer;
+  private readonly cacheBuffer: CacheBuffer;
 
   constructor(
     engine: Engine,
     private readonly model: GemmaModel,
   ) {
-    this.keeper = new CacheBuffer(engine);
+    this.cacheBuffer = new CacheBuffer(engine);
     this.start = engine.jit(
       (
         parameters: Parameters,
@@ -170,7 +170,7 @@ export class BeamSearch {
         };
         const best = await this.step.async(step, capacity, beams, candidates(beams));
         tf.dispose([step.tokens, step.rows, step.sums, step.position, cache] as tf.TensorContainer);
-        cache = at + 1 < capacity ? await this.keeper.advance(best.cache, at) : best.cache;
+        cache = at + 1 < capacity ? await this.cacheBuffer.advance(best.cache, at) : best.cache;
         chosen = await this.advance(examples, best, beams);
       }
     } finally {
@@ -183,7 +183,7 @@ export class BeamSearch {
   dispose(): void {
     this.start.dispose();
     this.step.dispose();
-    this.keeper.dispose();
+    this.cacheBuffer.dispose();
   }
 
   /** Reads the candidates and lets every example choose among its own; examples that are done stay where they are. */

@@ -32,7 +32,7 @@ describe('the cache while decoding', () => {
     source?: HostFields,
   ): Promise<Float32Array[]> {
     const capacity = rows[0].length;
-    const keeper = new CacheBuffer(engine);
+    const cacheBuffer = new CacheBuffer(engine);
     const prompt = tf.tensor2d(
       rows.map((row) => row.slice(0, promptLength)),
       undefined,
@@ -65,7 +65,7 @@ describe('the cache while decoding', () => {
         capacity,
       );
       out.push(model.logits(parameters, states).dataSync() as Float32Array);
-      cache = await keeper.advance({ long: cache.long, recent }, at);
+      cache = await cacheBuffer.advance({ long: cache.long, recent }, at);
       for (const [name, tensor] of Object.entries(cache.long)) {
         const sliding =
           name.endsWith('sliding_attention') ||
@@ -76,7 +76,7 @@ describe('the cache while decoding', () => {
           );
       }
     }
-    keeper.dispose();
+    cacheBuffer.dispose();
     return out;
   }
 

@@ -65,7 +65,7 @@ interface Continued {
 export class Generator {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
   private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, number, Choice], Continued>;
-  private readonly keeper: CacheBuffer;
+  private readonly cacheBuffer: CacheBuffer;
   private readonly beams: BeamSearch;
 
   constructor(
@@ -79,7 +79,7 @@ export class Generator {
         isGreedy(choice) ? model.uncappedLogits(parameters, states) : model.logits(parameters, states),
         choice,
       );
-    this.keeper = new CacheBuffer(engine);
+    this.cacheBuffer = new CacheBuffer(engine);
     this.beams = new BeamSearch(engine, model);
     this.start = engine.jit(
       (
@@ -188,7 +188,7 @@ export class Generator {
       );
       tf.dispose([position, cache.recent] as tf.TensorContainer);
       cache = { long: cache.long, recent: continued.recent };
-      if (at + 1 < capacity) cache = await this.keeper.advance(cache, at);
+      if (at + 1 < capacity) cache = await this.cacheBuffer.advance(cache, at);
       return continued.next;
     };
     try {
@@ -220,7 +220,7 @@ export class Generator {
   dispose(): void {
     this.start.dispose();
     this.step.dispose();
-    this.keeper.dispose();
+    this.cacheBuffer.dispose();
     this.beams.dispose();
   }
 }

@@ -54,7 +54,7 @@ describeNative('keys that are stored transposed', () => {
 
       const run = async (mode: 'xla' | 'graph'): Promise<{ logits: Float32Array[]; names: string[] }> => {
         const engine = await openEngine({ mode });
-        const keeper = new CacheBuffer(engine);
+        const cacheBuffer = new CacheBuffer(engine);
         const start = engine.jit(() => startDecoding(model, parameters, prompt, promptMask, source, capacity));
         const step = engine.jit((token: tf.Tensor, position: tf.Scalar, fixed: FixedState, cache: Cache) => {
           const { states, recent } = continueDecoding(model, parameters, token, position, fixed, cache, capacity);
@@ -69,9 +69,9 @@ describeNative('keys that are stored transposed', () => {
           const token = tf.reshape(tf.slice(fed, [i, 0], [1, BATCH]), [BATCH]);
           const next = step(token, tf.scalar(at, 'int32'), started.fixed, cache);
           logits.push(next.logits.dataSync() as Float32Array);
-          cache = await keeper.advance({ long: cache.long, recent: next.recent }, at);
+          cache = await cacheBuffer.advance({ long: cache.long, recent: next.recent }, at);
         }
-        for (const owner of [start, step, keeper]) owner.dispose();
+        for (const owner of [start, step, cacheBuffer]) owner.dispose();
         return { logits, names };
       };
       const [plain, xla] = [await run('graph'), await run('xla')];

@@ -175,7 +175,7 @@ export class GemmaModel implements Model {
       };
     }
     const table = config.tieEncoderEmbedding ? DECODER_EMBEDDING : ENCODER_EMBEDDING;
-    const depends = ({ name, part: group }: ParameterSpec): boolean => group === 'encoder' || name === table;
+    const depends = ({ name, part }: ParameterSpec): boolean => part === 'encoder' || name === table;
     return {
       width: config.encoder.hidden,
       initializerRange: config.initializerRange,

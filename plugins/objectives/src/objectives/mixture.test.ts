@@ -96,9 +96,9 @@ it('hands batches and losses to the member, and says whose they were', () => {
 });
 
 it('gives every field of any member', () => {
-  const { batchFields: gives } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
-  expect(gives.find(({ name }) => name === 'labels')!.optional).toBeFalsy();
-  expect(gives.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
+  const { batchFields } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
+  expect(batchFields.find(({ name }) => name === 'labels')!.optional).toBeFalsy();
+  expect(batchFields.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
 });
 
 it('checks every part against the model at the first batch, also those that come late', () => {
