@@ -11,8 +11,9 @@ import type { Objective } from '../interfaces';
 import type { Logger } from '../util/logger';
 import { rememberSecret } from '../secrets/redact';
 import type { ExperimentConfig } from '../config';
-import { comparableConfig } from '../secrets/mask';
-import { ALWAYS_FREE, differences, shown, type Json } from '../config/differences';
+import { comparableConfig, type Json } from '../secrets/mask';
+import { show } from '../util/show';
+import { ALWAYS_FREE, differences } from '../config/differences';
 
 /** The processes that a run is shared out to. */
 export interface WorkerOptions {
@@ -64,7 +65,7 @@ export async function joinGroup(
   for (const [rank, theirs] of all.entries()) {
     const changed = differences(all[0], theirs, '');
     if (changed.length === 0) continue;
-    const list = changed.map(({ path, before, now }) => `${path} is ${shown(now)}, worker 0 has ${shown(before)}`);
+    const list = changed.map(({ path, before, now }) => `${path} is ${show(now)}, worker 0 has ${show(before)}`);
     await group.leave();
     throw new ConfigError(`Worker ${rank} (${addresses[rank]}) has another config: ${list.join('; ')}.`, {
       code: 'workers.config',

@@ -230,7 +230,7 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * `<runs>/<name>/latest` leads to this run, unless it was recreated and a newer one exists already. File systems without
+   * `<runs>/<name>/latest` leads to this run, unless it is new and a newer one exists already. File systems without
    * links do without.
    */
   async becomeLatest(): Promise<void> {

@@ -1,7 +1,8 @@
 import { UsageError } from '@graft/engine';
 import type { EvaluationConfig } from '../config';
-import { ALWAYS_FREE, differences, shown, type Json } from '../config/differences';
-import { comparableConfig, secretsIn } from '../secrets/mask';
+import { ALWAYS_FREE, differences } from '../config/differences';
+import { comparableConfig, secretsIn, type Json } from '../secrets/mask';
+import { show } from '../util/show';
 import { MASK } from '../secrets/redact';
 import type { RunFolder } from './folder';
 
@@ -38,7 +39,7 @@ export async function refuseChanges(
       !(path === 'train.steps' && Number(to) > Number(from)),
   );
   if (changed.length === 0) return;
-  const list = changed.map(({ path, before: from, now: to }) => `${path} (was ${shown(from)}, is ${shown(to)})`);
+  const list = changed.map(({ path, before: from, now: to }) => `${path} (was ${show(from)}, is ${show(to)})`);
   throw new UsageError(`The run ${folder.path} cannot go on with a changed config: ${list.join(', ')}.`, {
     code: 'run.changed',
     hint: 'Resume with the old values (the run folder has them in config.json), or start a new run.',

@@ -2,7 +2,8 @@ import { isPlainObject } from '../util/objects';
 import { isSecretName, MASK, redact, redactUrls } from './redact';
 import { isSecret, Secret, type SecretOptions, type SecretSource } from './secret';
 
-type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+/** A value that may be written, and changed. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
 /** Masked objects and lists, and what they were made of. */
 const originals = new WeakMap<object, object>();

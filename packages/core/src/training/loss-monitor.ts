@@ -5,7 +5,7 @@ import { lastGood, TrainingError } from '../util/training-error';
 
 export interface LossMonitorSettings {
   readonly nonFinite?: 'stop' | 'skip';
-  /** A loss of so many times that of guessing, or of the first one where that is higher, has exploded; 0: none has. */
+  /** A loss this many times that of guessing, or of the first one where that is higher, has exploded; 0: none has. */
   readonly explodingLossFactor?: number;
 }
 

@@ -66,7 +66,7 @@ export class ParameterGroups {
       (!parts || parts.includes(part)) && (!names || names.some((pattern) => matchesName(name, pattern)));
     groups.forEach((settings, i) => refuseIdle(settings, i, model, groups.slice(0, i), fits));
     const byTerms = new Map<string, { terms: Omit<Group, 'names'>; names: string[] }>();
-    for (const { name, part: part } of model.parameters) {
+    for (const { name, part } of model.parameters) {
       const settings = groups.find((candidate) => fits(candidate, name, part)) ?? {};
       const { learningRateFactor = 1, weightDecayFactor = 1, untilStep = Infinity } = settings;
       const fromStep = Math.max(settings.fromStep ?? 0, part === 'cross-attention' ? 0 : warmup);
