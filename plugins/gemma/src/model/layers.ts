@@ -204,7 +204,7 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
   const group = heads / keyValueHeads;
   const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
   const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
-  const scores = parts.map(({ keys, transposed: transposed = false, values, mask }) => {
+  const scores = parts.map(({ keys, transposed = false, values, mask }) => {
     const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, !transposed); // [B, K, G*T, S]
     const capped = cap === null ? raw : tf.mul(tf.tanh(raw), cap);
     if (!mask) return capped;
