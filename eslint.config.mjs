@@ -4,7 +4,16 @@ import tseslint from 'typescript-eslint';
 import { wordRule } from './scripts/words.mjs';
 
 export default defineConfig(
-  { ignores: ['**/dist/**', '**/node_modules/**', '**/runs/**', 'test/golden/fixtures/**', 'coverage/**'] },
+  {
+    ignores: [
+      '**/dist/**',
+      'packages/engine/vendor/*.js',
+      '**/node_modules/**',
+      '**/runs/**',
+      'test/golden/fixtures/**',
+      'coverage/**',
+    ],
+  },
   js.configs.recommended,
   {
     // Comments and test names in plain English; `node scripts/words.mjs` checks markdown and YAML.

@@ -3,5 +3,5 @@
 import { build, installPackages } from './prepare.mjs';
 
 installPackages();
-build();
+await build();
 await import('../test/fuzz/run.mjs');

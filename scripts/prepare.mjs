@@ -32,7 +32,10 @@ export function installPackages() {
   if (status !== 0) fail('The npm packages could not be installed (see above); Graft cannot run without them.');
 }
 
-export function build() {
+export async function build() {
+  // From a package of its own, which is there only now.
+  const { vendor } = await import('./vendor.mjs');
+  await vendor();
   const { status } = run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-b']);
   if (status !== 0) fail('The build failed; see above.');
 }

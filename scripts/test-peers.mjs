@@ -6,7 +6,7 @@ import { installPeers } from './peers.mjs';
 import { build, installLibrary, installPackages, ROOT } from './prepare.mjs';
 
 installPackages();
-build();
+await build();
 await installLibrary();
 const { venv } = installPeers(['torch', 'transformers', 'safetensors', 'pyarrow', 'sentencepiece']);
 const { status } = spawnSync(

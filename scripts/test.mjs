@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { build, installLibrary, installPackages, ROOT } from './prepare.mjs';
 
 installPackages();
-build();
+await build();
 await installLibrary();
 
 const node = (script, args, env = {}) =>

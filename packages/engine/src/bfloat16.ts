@@ -1,6 +1,5 @@
 import { EngineError } from './errors';
 import type { GraftBackend } from './native/backend';
-import type { KoffiBinding } from './native/binding';
 import { TF } from './native/dtypes';
 import type { OpAttribute } from './native/runtime';
 import { tf } from './tf';
@@ -29,7 +28,7 @@ function chain(
   from: tf.Tensor,
   steps: readonly { op: string; attributes: OpAttribute[]; shape?: number[] }[],
 ): tf.Tensor {
-  const binding = backend.binding as unknown as KoffiBinding;
+  const binding = backend.binding;
   let last = { id: backend.ids([from])[0], dtype: 0, shape: from.shape };
   steps.forEach(({ op, attributes, shape }, i) => {
     const sizes = shape && binding.createTensor([shape.length], TF.INT32, shape);

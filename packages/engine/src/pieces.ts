@@ -16,7 +16,7 @@ export interface PiecewiseTensor {
 function nativeSide(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
   const backend = tf.backend() as unknown as GraftBackend;
-  return { backend, binding: backend.binding as unknown as KoffiBinding };
+  return { backend, binding: backend.binding };
 }
 
 /** Copied at a time: what is done with a piece finds it in the processor's cache. */

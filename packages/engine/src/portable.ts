@@ -128,7 +128,7 @@ async function prepare(): Promise<string> {
     ...portableRandomKernels('cpu'),
   ])
     tf.registerKernel(kernel);
-  const wasm = await import('@tensorflow/tfjs-backend-wasm').catch(() => undefined);
+  const wasm = await import('../vendor/backend-wasm.js').catch(() => undefined);
   if (!wasm || !(await tf.setBackend('wasm').catch(() => false))) {
     await tf.setBackend('cpu');
     checkAll('cpu');

@@ -1,7 +1,10 @@
+/// <reference types="@tensorflow/tfjs-core/dist/public/chained_ops/register_all_chained_ops" preserve="true" />
 /**
- * The tfjs-core API that everything is written in. tfjs's own union package is what its Node kernels import, so taking
- * it here keeps one copy of the engine singleton; it also registers every gradient and the chained operations.
+ * The tfjs-core API that everything is written in, with every gradient, the chained operations and the JavaScript
+ * backend. One copy of core serves all: the kernels of `vendor/` import it by the same name.
  */
-import * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs-core';
+import '../vendor/gradients';
+import '../vendor/backend-cpu';
 
 export { tf };

@@ -5,7 +5,6 @@
  *     x = mix(column + key[0]);  x = (x ^ key[1]) + row;  word = finish(x)
  */
 import type { GraftBackend } from '../native/backend';
-import type { KoffiBinding } from '../native/binding';
 import { TF } from '../native/dtypes';
 import type { tf } from '../tf';
 import { dtypeAttribute } from './chain';
@@ -36,7 +35,7 @@ interface Attributes {
 /** As TensorFlow's operations, on unsigned words, which shift zeros in and overflow modulo 2^32. */
 function nativeWords(backend: GraftBackend, { key, row }: Inputs, { shape, bits }: Attributes): tf.TensorInfo {
   const [rows, width] = shape;
-  const binding = backend.binding as unknown as KoffiBinding;
+  const binding = backend.binding;
   const temporary: number[] = [];
   const keep = (id: number): number => {
     temporary.push(id);

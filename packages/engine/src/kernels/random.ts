@@ -1,5 +1,4 @@
 import type { GraftBackend } from '../native/backend';
-import type { KoffiBinding } from '../native/binding';
 import { TF } from '../native/dtypes';
 import type { OpAttribute } from '../native/runtime';
 import type { tf } from '../tf';
@@ -34,7 +33,7 @@ function nativeDraw(
   shape: readonly number[],
   uniform: boolean,
 ): tf.TensorInfo {
-  const binding = backend.binding as unknown as KoffiBinding;
+  const binding = backend.binding;
   const temporary: number[] = [];
   const keep = (id: number): number => {
     temporary.push(id);

@@ -1,4 +1,4 @@
-import '@tensorflow/tfjs-node-gpu/dist/register_all_kernels';
+import '../../vendor/node-kernels';
 import { withKernelName, type KoffiBinding } from '../native/binding';
 import type { GraftBackend } from '../native/backend';
 import { TF } from '../native/dtypes';
@@ -80,7 +80,7 @@ function matMul(
     flag(flat ? 'transpose_a' : 'adj_x', transposeA),
     flag(flat ? 'transpose_b' : 'adj_y', transposeB),
   ];
-  const binding = backend.binding as unknown as KoffiBinding;
+  const binding = backend.binding;
   if (currentPrecision() === 'float32' || a.dtype !== 'float32' || b.dtype !== 'float32') {
     const parts = flat ? fewRowsParts(binding, { a, b }, transposeA, transposeB) : undefined;
     if (parts) {
@@ -166,7 +166,7 @@ function rewritten(kernelName: string, rewrite: Rewrite): tf.KernelConfig {
   const kernel = tf.getKernel(kernelName, NATIVE_BACKEND);
   const kernelFunc: tf.KernelFunc = (call) => {
     const backend = call.backend as unknown as GraftBackend;
-    const binding = backend.binding as unknown as KoffiBinding;
+    const binding = backend.binding;
     const tracer = binding.activeTracer;
     if (!tracer) return kernel.kernelFunc(call);
     const { inputs, attrs } = call;

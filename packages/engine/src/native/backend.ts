@@ -1,4 +1,4 @@
-import { NodeJSKernelBackend } from '@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend';
+import { NodeJSKernelBackend } from '../../vendor/node-kernels';
 import { EngineError } from '../errors';
 import type { tf } from '../tf';
 import type { Value } from '../trace/program';
@@ -35,16 +35,14 @@ export interface CaptureSource {
 export class GraftBackend extends NodeJSKernelBackend {
   /** Ids standing for captured tensors in the active trace. */
   private captureIds = new Map<object, number>();
-  private readonly koffi: KoffiBinding;
+  declare readonly binding: KoffiBinding;
 
   constructor(binding: KoffiBinding) {
-    // TFJSBinding's declaration names classes of the C++ addon that no kernel touches.
-    super(binding as unknown as ConstructorParameters<typeof NodeJSKernelBackend>[0], '@tensorflow/tfjs-node-gpu');
-    this.koffi = binding;
+    super(binding, '@tensorflow/tfjs-node-gpu');
     const internals = this.internals;
     const inherited = internals.getInputTensorIds.bind(this);
     internals.getInputTensorIds = (tensors) => {
-      const tracer = this.koffi.activeTracer;
+      const tracer = this.binding.activeTracer;
       return tracer ? tensors.map((tensor) => this.idInTrace(tensor, tracer, inherited)) : inherited(tensors);
     };
   }
@@ -61,7 +59,7 @@ export class GraftBackend extends NodeJSKernelBackend {
     refCount: number,
   ): void {
     super.move(dataId, values, shape, dtype, refCount);
-    const tracer = this.koffi.activeTracer;
+    const tracer = this.binding.activeTracer;
     if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
   }
 
@@ -69,13 +67,13 @@ export class GraftBackend extends NodeJSKernelBackend {
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
     const { tensorMap } = this.internals;
     const data = tensorMap.has(dataId) ? tensorMap.get(dataId) : undefined;
-    const coming = data?.values === null ? this.koffi.pendingData(data.id) : undefined;
+    const coming = data?.values === null ? this.binding.pendingData(data.id) : undefined;
     return coming ? ((await coming) as tf.backend_util.BackendValues) : super.read(dataId);
   }
 
   /** Runs an operation by its TensorFlow name, for kernels of our own. */
   run(op: string, attributes: readonly OpAttribute[], inputs: readonly tf.TensorInfo[], outputCount = 1): tf.Tensor[] {
-    return this.koffi
+    return this.binding
       .executeOp(op, attributes, this.internals.getInputTensorIds(inputs), outputCount)
       .map((metadata) => this.internals.createOutputTensor(metadata));
   }
@@ -98,21 +96,21 @@ export class GraftBackend extends NodeJSKernelBackend {
     }
     const data = tensorMap.get(dataId);
     this.upload(data);
-    return this.koffi.native(data.id, operation);
+    return this.binding.native(data.id, operation);
   }
 
   /** The native tensor behind a tfjs tensor, which is disposed: the caller owns it. Shared ones stay, and are not copied. */
   take(tensor: tf.Tensor, operation: string): NativeTensor {
     const native = this.nativeOf(tensor.dataId, operation);
     const data = this.internals.tensorMap.get(tensor.dataId);
-    const own = data.refCount === 1 ? this.koffi.release(data.id) : this.koffi.runtime.share(native);
+    const own = data.refCount === 1 ? this.binding.release(data.id) : this.binding.runtime.share(native);
     tensor.dispose();
     return own;
   }
 
   /** The value of the active trace behind a tensor; outside tensors become captures. */
   traceValue(tensor: tf.TensorInfo, tracer: Tracer): Value {
-    return this.koffi.value(this.internals.getInputTensorIds([tensor])[0], 'return', tracer);
+    return this.binding.value(this.internals.getInputTensorIds([tensor])[0], 'return', tracer);
   }
 
   /** Runs `fn` recording into `tracer`. */
@@ -120,16 +118,16 @@ export class GraftBackend extends NodeJSKernelBackend {
     const outer = this.captureIds;
     this.captureIds = new Map();
     try {
-      return this.koffi.tracing(tracer, fn);
+      return this.binding.tracing(tracer, fn);
     } finally {
-      for (const id of this.captureIds.values()) this.koffi.deleteTensor(id);
+      for (const id of this.captureIds.values()) this.binding.deleteTensor(id);
       this.captureIds = outer;
     }
   }
 
   private upload(data: TensorData): void {
     if (data.values === null) return;
-    data.id = this.koffi.createNativeTensor(data.shape, data.dtype, data.values);
+    data.id = this.binding.createNativeTensor(data.shape, data.dtype, data.values);
     data.values = null;
   }
 
@@ -147,11 +145,11 @@ export class GraftBackend extends NodeJSKernelBackend {
       });
     }
     // Made in this trace (host values become a constant), or an int64 helper of tfjs-node: the usual way.
-    if (!data || (data.values !== null && data.writtenIn === tracer) || this.koffi.isTraced(data.id))
+    if (!data || (data.values !== null && data.writtenIn === tracer) || this.binding.isTraced(data.id))
       return inherited([tensor])[0];
     this.upload(data);
     const value = tracer.capture(tensor.dataId, { dtype: data.dtype, shape: [...tensor.shape] });
-    const id = this.koffi.addValue(value, tracer).id;
+    const id = this.binding.addValue(value, tracer).id;
     this.captureIds.set(tensor.dataId, id);
     return id;
   }

@@ -1,0 +1,2 @@
+/** Registers tfjs's JavaScript backend, `cpu`. */
+export {};

@@ -1,0 +1,2 @@
+/** Registers tfjs's WebAssembly backend, `wasm`, whose binaries are in this folder. */
+export {};
