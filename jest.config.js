@@ -43,7 +43,7 @@ module.exports = {
     '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow)$': '<rootDir>/plugins/$1/src/index.ts',
     // It has no entry for `require`.
     '^oniguruma-parser/parser$': '<rootDir>/node_modules/oniguruma-parser/dist/parser/parse.js',
-    '^graft$': '<rootDir>/packages/cli/src/index.ts',
+    '^@graft/cli$': '<rootDir>/packages/cli/src/index.ts',
   },
   testTimeout: 120_000,
 };

@@ -12,7 +12,7 @@ import {
 import { openEngine, type Engine } from '@graft/engine';
 import { writeReport } from '@graft/report';
 import { writeSyntheticBenchmark } from '@graft/superglue';
-import { defaultPlugins } from 'graft';
+import { defaultPlugins } from '@graft/cli';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { accuracyTable, lossTable, type AccuracyColumn, type LossColumn } from './report';

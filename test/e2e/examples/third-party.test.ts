@@ -30,7 +30,7 @@ const tsc = (args: readonly string[], cwd: string): Promise<unknown> =>
   );
 
 const graft = async (args: readonly string[]): Promise<string> =>
-  (await run(process.execPath, [join(modules, 'graft', 'bin', 'graft.js'), ...args], { cwd: project })).stdout;
+  (await run(process.execPath, [join(modules, '@graft', 'cli', 'bin', 'graft.js'), ...args], { cwd: project })).stdout;
 
 /** What `npm pack --json` tells of one package. */
 interface Packed {
@@ -68,7 +68,7 @@ function linkOthers(from: string, to: string): void {
   if (!existsSync(from)) return;
   mkdirSync(to, { recursive: true });
   for (const name of readdirSync(from)) {
-    if (name.startsWith('.') || ['@graft', 'graft', 'graft-quickstart'].includes(name)) continue;
+    if (name.startsWith('.') || ['@graft', 'graft-quickstart'].includes(name)) continue;
     symlinkSync(join(from, name), join(to, name), 'junction');
   }
 }

@@ -1,5 +1,5 @@
 import { loadConfig } from '@graft/core';
-import { defaultPlugins } from 'graft';
+import { defaultPlugins } from '@graft/cli';
 import { hasKeyTwice, parseTree } from '../lib/json.mjs';
 import { compare, json, outcome } from './support.mjs';
 
