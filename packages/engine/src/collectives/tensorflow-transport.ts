@@ -2,7 +2,7 @@ import { WorkersError } from '../errors';
 import type { NativeSide } from '../jit/jit';
 import { formatAddress, parseAddress } from './addresses';
 import type { Connection } from './connection';
-import { unusable } from './control/hub';
+import { unusable } from './control/coordinator-node';
 import { freePort, listenOnce } from './ports';
 import { serverDef } from './server-def';
 import { TensorFlowGroup } from './tensorflow-group';

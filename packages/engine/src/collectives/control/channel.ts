@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads';
 import { WorkersError } from '../../errors';
 import { onThreadEnd } from '../../threads';
 import type { Message } from '../types';
-import { Hub } from './hub';
-import { Member } from './member';
+import { Hub } from './coordinator-node';
+import { Member } from './worker-node';
 import type { Command, ControlEvent, ControlOptions, Failure } from './messages';
 
 const THREAD_FILE = join(__dirname, 'thread.js');

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Hub } from './hub';
-import { Member } from './member';
+import { Hub } from './coordinator-node';
+import { Member } from './worker-node';
 import type { Command, ControlEvent, ControlOptions } from './messages';
 
 /** How long the program may take to notice that the group has ended. With SILENCE_MS, less than 30 s. */

@@ -1,4 +1,4 @@
-import { after, findNativeLibrary, openEngine, recomputed, tf, valueAndGradients, type EngineMode } from './index';
+import { after, findNativeLibrary, openEngine, recomputed, tf, valueAndGradients, type EngineMode } from '../index';
 
 const MODES: EngineMode[] = ['xla', 'graph', 'mixed', 'eager', 'portable'];
 let hasLibrary = false;

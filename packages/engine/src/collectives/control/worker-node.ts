@@ -1,7 +1,7 @@
 import { connect, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../addresses';
 import type { Message } from '../types';
-import { seconds } from './hub';
+import { seconds } from './coordinator-node';
 import { LineSocket } from './line-socket';
 import type { ControlEvent, ControlOptions, Failure, WireMessage } from './messages';
 import { ControlNode, gone, leftEarly, nonsense, silent } from './node';

@@ -1,10 +1,10 @@
-import { EngineError } from './errors';
-import { treeMap } from './jit/tree';
-import { BARRIER } from './kernels/barrier';
-import { isTracedForXla } from './precision';
-import { tapeState } from './tape';
-import { tf } from './tf';
-import type { Tree } from './types';
+import { EngineError } from '../errors';
+import { treeMap } from '../jit/tree';
+import { BARRIER } from '../kernels/barrier';
+import { isTracedForXla } from '../precision';
+import { tapeState } from '../tape';
+import { tf } from '../tf';
+import type { Tree } from '../types';
 
 /**
  * Value and gradients of a scalar function of named tensors, with whatever else the function wants to hand out

@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import { parseAddress } from '../addresses';
 import type { Message } from '../types';
-import { Door } from './door';
+import { Door } from './peer-listener';
 import { LineSocket } from './line-socket';
 import { MOST_HELLO_BYTES, MOST_VALUE_BYTES } from './parse-message';
 import type { ControlEvent, ControlOptions, Failure, WireMessage } from './messages';

@@ -10,7 +10,7 @@ import type { WorkersError } from '../../errors';
 import { freeAddresses, freePort } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
-import { MOST_STRANGERS } from './door';
+import { MOST_STRANGERS } from './peer-listener';
 import type { ControlOptions } from './messages';
 import { clientOptions } from './psk';
 
