@@ -1,10 +1,9 @@
 import { EngineError } from '../errors';
 import { treeMap } from '../jit/tree';
-import { BARRIER } from '../kernels/barrier';
-import { isTracedForXla } from '../precision';
 import { tapeState } from '../tape';
 import { tf } from '../tf';
 import type { Tree } from '../types';
+import { withoutGradient } from './custom-gradient';
 
 /**
  * Value and gradients of a scalar function of named tensors, with whatever else the function wants to hand out
@@ -71,40 +70,6 @@ function orAbandonTape<T>(fn: () => T): T {
   }
 }
 
-type Save = (tensors: tf.Tensor[]) => void;
-
-/**
- * A function of tensors with a gradient written by hand. `fn` returns the value and, for the backward pass, one gradient
- * an input, made of `dy` and of what it handed to `save`. Tensors that the gradient needs must be saved: whatever else
- * the forward pass made is gone by then.
- */
-export function withGradient<A extends readonly tf.Tensor[]>(
-  fn: (save: Save, ...inputs: A) => { value: tf.Tensor; gradients: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[] },
-): (...inputs: A) => tf.Tensor {
-  // tfjs types `save` as one of the variadic tensors.
-  const wrapped = tf.customGrad((...all) => {
-    const save = all.pop() as unknown as Save;
-    const { value, gradients } = fn(save, ...(all as unknown as A));
-    return { value, gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => gradients(dy, saved) };
-  });
-  return (...inputs) => wrapped(...(inputs as unknown as tf.Tensor[]));
-}
-
-/**
- * Runs `fn` as if no gradient were being taken outside: its result has none, and nothing of it is kept for one. Gradients may
- * be taken in it, which nobody else sees.
- */
-export function withoutGradient<T>(fn: () => T): T {
-  const state = tapeState();
-  const { activeTape, gradientDepth, kernelDepth } = state;
-  Object.assign(state, { activeTape: null, gradientDepth: 0, kernelDepth: 0 });
-  try {
-    return fn();
-  } finally {
-    Object.assign(state, { activeTape, gradientDepth, kernelDepth });
-  }
-}
-
 /**
  * As `valueAndGradients`, for use inside a function with a gradient of its own (`withGradient`): a gradient that is known
  * with the value, and only multiplied later.
@@ -118,60 +83,4 @@ export function innerGradients<X extends Tree>(
     const { loss, gradients, auxiliary } = valueAndGradients((parameters) => fn(...Object.values(parameters)), named);
     return { value: loss, gradients: Object.values(gradients), auxiliary };
   });
-}
-
-/**
- * The same tensor, which a compiled function does not have before `others` are computed: keeps parts of a computation one
- * behind the other that would otherwise be in memory together, or be computed once where twice is wanted. float32 or int32.
- */
-export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tensor {
-  if (!isTracedForXla()) {
-    const inputs = Object.fromEntries([tensor, ...others].map((value, i) => [i, value]));
-    return (tf.engine().runKernel(BARRIER, inputs) as unknown as tf.Tensor[])[0];
-  }
-  // XLA's CPU compiler forgets optimization barriers before it decides on an order. It may not fold 0 * x to 0, since x
-  // may be non-finite, so the dependency survives; if x is non-finite, nothing else is finite either.
-  const firsts = others
-    .filter(({ size }) => size > 0)
-    .map((other) => tf.cast(tf.slice(tf.reshape(other, [-1]), 0, 1), 'float32'));
-  if (firsts.length === 0) return tensor.clone();
-  return tf.add(tensor, tf.cast(tf.mul(tf.addN(firsts).asScalar(), 0), tensor.dtype));
-}
-
-/** Tensors that a recomputed function needs beside its inputs. */
-export interface RecomputedOptions {
-  /** With a gradient, and there from the beginning to the end: parameters. */
-  readonly parameters?: readonly tf.Tensor[];
-  /** Without a gradient: masks and tables. Integers are keys of random draws, which are drawn again too, not kept. */
-  readonly fixed?: readonly tf.Tensor[];
-}
-
-/**
- * `fn` of the inputs, whose intermediate results are computed again for the gradient instead of being kept
- * (rematerialization). `fn` closes over no other tensors than those that it is given.
- */
-export function recomputed(
-  fn: (inputs: readonly tf.Tensor[], parameters: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => tf.Tensor,
-  inputs: readonly tf.Tensor[],
-  { parameters = [], fixed = [] }: RecomputedOptions = {},
-): tf.Tensor {
-  const [count, ends] = [inputs.length, inputs.length + parameters.length];
-  return withGradient<tf.Tensor[]>((save, ...given) => {
-    save([...given, ...fixed]);
-    return {
-      value: fn(given.slice(0, count), given.slice(count), fixed),
-      gradients: (dy, saved) => {
-        // Not before dy is there: otherwise it would be the same computation, done once and kept.
-        const again = saved.slice(0, count).map((input) => after(input, [dy]));
-        const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? after(other, [dy]) : other));
-        return innerGradients(
-          (...xs) => ({
-            loss: tf.sum(tf.mul(fn(xs.slice(0, count), xs.slice(count), others), dy)),
-            auxiliary: {},
-          }),
-          [...again, ...saved.slice(count, ends)],
-        ).gradients;
-      },
-    };
-  })(...inputs, ...parameters);
 }
