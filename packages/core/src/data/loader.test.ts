@@ -1,5 +1,5 @@
 import { DataError } from '@graft/engine';
-import { ToyDataset, toyModel, toyPlugin } from '../../test/toy';
+import { ToyDataset, toyModel, toyPlugin } from '../../test/toy-plugin';
 import type { Dataset, FieldSpec, HostArray, HostFields, Objective } from '../interfaces';
 import { createRandom } from '../random/streams';
 import { BatchLoader, type LoadedBatch } from './loader';
