@@ -85,7 +85,10 @@ async function readShares(spec, alone) {
   registry.register(text, 'benchmark');
   const components = createComponentFactory(registry, { engine: {}, random: createRandom(0), logger: silentLogger() });
   const dataset = await components.create('dataset', spec);
-  const reader = new ItemReader(dataset, alone ? { batchSize: 32 } : { batchSize: 64, share: { rank: 0, count: 2 } });
+  const reader = new ItemReader(
+    dataset,
+    alone ? { batchSize: 32 } : { batchSize: 64, batchSlice: { rank: 0, count: 2 } },
+  );
   // The words of the tokenizer are remembered by then.
   for (let batch = 0; batch < 40; batch++) await reader.next();
   const began = performance.now();

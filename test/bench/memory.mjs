@@ -21,7 +21,7 @@ const { positionals, values } = parseArgs({
     layers: { type: 'string', default: '4' },
     batch: { type: 'string', default: '4' },
     loss: { type: 'string', default: 'blend' },
-    consume: { type: 'string' },
+    donate: { type: 'string' },
   },
 });
 const VARIANTS = ['plain', 'chunks', 'chunks+blocks'];
@@ -90,14 +90,14 @@ const ids = () => ({
 });
 const context = { model, random: createRandom(0), step: 0 };
 const batch = uploadBatch(objective.prepare({ kind: 'batch', batch: { input_ids: ids(), labels: ids() } }, context));
-const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
+const step = makeTrainStep(engine, model, objective, optimizer, { donate: values.donate !== 'no' });
 const times = [];
 async function steps(count) {
   for (let i = 0; i < count; i++) {
     const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-3), randomKey: random.key(i), batch };
     const start = performance.now();
     const outputs = await step.async({ parameters, state, ...inputs });
-    if (values.consume === 'no') tf.dispose([parameters, state]);
+    if (values.donate === 'no') tf.dispose([parameters, state]);
     ({ parameters, state } = outputs);
     await outputs.numbers.data();
     times.push((performance.now() - start) / 1000);

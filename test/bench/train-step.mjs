@@ -13,7 +13,7 @@ const { positionals, values } = parseArgs({
   options: {
     mode: { type: 'string' },
     steps: { type: 'string' },
-    consume: { type: 'string' },
+    donate: { type: 'string' },
     profile: { type: 'string' },
     'compile-cache': { type: 'boolean', default: false },
   },
@@ -52,7 +52,7 @@ const fields = objective.prepare(
 );
 const batch = uploadBatch(fields);
 
-const step = makeTrainStep(engine, model, objective, optimizer, { consume: values.consume !== 'no' });
+const step = makeTrainStep(engine, model, objective, optimizer, { donate: values.donate !== 'no' });
 if (values.profile !== undefined) {
   const inputs = { step: tf.scalar(0), learningRate: tf.scalar(1e-3), randomKey: random.key(0), batch };
   step.profile({ parameters, state, ...inputs });
@@ -84,7 +84,7 @@ for (let i = 0; i < count; i++) {
   const inputs = { step: tf.scalar(i), learningRate: tf.scalar(1e-3), randomKey: random.key(i), batch };
   const start = performance.now();
   const outputs = await step.async({ parameters, state, ...inputs });
-  if (values.consume === 'no') tf.dispose([parameters, state]);
+  if (values.donate === 'no') tf.dispose([parameters, state]);
   ({ parameters, state } = outputs);
   [loss] = await outputs.numbers.data();
   times.push(performance.now() - start);

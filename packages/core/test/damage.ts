@@ -15,7 +15,7 @@ import { runExperiment, type RunOptions } from '../src/run/experiment';
 import { RunFolder } from '../src/run/folder';
 import { checkResumePoint } from '../src/run/resume-point';
 import { findSnapshot, readAverage, readingSnapshot, readOptimizerState, readParameters } from '../src/run/snapshots';
-import { toyConfig, toyModel, toyPlugin } from './toy';
+import { toyConfig, toyModel, toyPlugin } from './toy-plugin';
 
 /** A way to damage the newest checkpoint. Returns what was done, in words, or undefined where nothing changed. */
 type Damage = (target: Target, random: RandomStream) => string | undefined;

@@ -1,6 +1,6 @@
 /** Runs the toy experiment in a process that a test can kill: `run-toy RUNS SECTIONS [--resume]`. One line for each step. */
 import { createLogger, loadConfig, runExperiment, withInterrupt } from '../src';
-import { toyConfig, toyPlugin } from './toy';
+import { toyConfig, toyPlugin } from './toy-plugin';
 
 async function main([runs, sections, resume]: string[]): Promise<void> {
   const loaded = await loadConfig({

@@ -21,7 +21,7 @@ export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
 export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
 export { random, type RandomKey } from './random';
-export { after, innerGradients, recomputed, valueAndGradients, withGradient, withoutGradient } from './gradients';
+export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { collectives } from './collectives/join';
 import { EngineError } from './errors';
-import { makeJit, type NativeSide } from './jit/jit';
+import { makeJit, type NativeBackend } from './jit/jit';
 import { preparePortableBackend } from './portable';
 import {
   examine,
@@ -19,15 +19,15 @@ import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision
 
 const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
 
-/** The one native side of this process: the library cannot be loaded twice, nor unloaded. */
-let nativeSide: NativeSide | undefined;
+/** The one native backend of this process: the library cannot be loaded twice, nor unloaded. */
+let nativeBackend: NativeBackend | undefined;
 
-async function loadNative(options: EngineOptions): Promise<NativeSide | string> {
+async function loadNative(options: EngineOptions): Promise<NativeBackend | string> {
   const unsupported = unsupportedPlatformReason();
   if (unsupported) return unsupported;
-  if (!nativeSide || options.libraryPath !== undefined) {
+  if (!nativeBackend || options.libraryPath !== undefined) {
     const library = await findNativeLibrary({ libraryPath: options.libraryPath });
-    if (nativeSide) return sameLibrary(nativeSide, library!);
+    if (nativeBackend) return sameLibrary(nativeBackend, library!);
     if (!library) return 'The native library is not installed (`graft engine install` fetches it).';
     // One that was named is the user's choice.
     const wasNamed = library.origin === 'option' || library.origin === 'environment';
@@ -37,17 +37,17 @@ async function loadNative(options: EngineOptions): Promise<NativeSide | string> 
     shimNodeUtil();
     // Loaded on demand: the portable engine must work where koffi has no build for the machine.
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above
-    const { makeNativeSide } = require('./native/side') as typeof import('./native/side');
+    const { loadNativeBackend } = require('./native/load-backend') as typeof import('./native/load-backend');
     const compileCache = options.compileCache ? useCompileCache(library) : undefined;
-    nativeSide = { ...makeNativeSide(library, options.threads ?? availableParallelism()), compileCache };
+    nativeBackend = { ...loadNativeBackend(library, options.threads ?? availableParallelism()), compileCache };
   }
-  return nativeSide;
+  return nativeBackend;
 }
 
 /** A process has one library: naming another later cannot be obeyed, and is not ignored. */
-function sameLibrary(side: NativeSide, wanted: NativeLibrary): NativeSide {
-  const { folder } = side.binding.runtime.library;
-  if (folder === wanted.folder) return side;
+function sameLibrary(loaded: NativeBackend, wanted: NativeLibrary): NativeBackend {
+  const { folder } = loaded.binding.runtime.library;
+  if (folder === wanted.folder) return loaded;
   throw new EngineError(
     `engine.libraryPath names ${wanted.folder}, but this process has loaded the library in ${folder} already.`,
     {
@@ -88,7 +88,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     });
   }
   if (mode === 'portable') return portableEngine(precision);
-  let native: NativeSide | string;
+  let native: NativeBackend | string;
   try {
     native = await loadNative(options);
   } catch (error) {
@@ -105,7 +105,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   return nativeEngine(native, executorFor(mode, precision), precision);
 }
 
-async function nativeEngine(native: NativeSide, executor: Executor, precision: Precision): Promise<Engine> {
+async function nativeEngine(native: NativeBackend, executor: Executor, precision: Precision): Promise<Engine> {
   await tf.setBackend('tensorflow');
   const { runtime } = native.binding;
   return {

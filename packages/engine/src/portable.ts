@@ -7,34 +7,34 @@ import { reducedAxes } from './kernels/reduced-axes';
 import { elementCount } from './shape';
 
 /** A kernel of tfjs's JavaScript backend run for the wasm one: values are copied across, the result is correct, and slower. */
-function borrowed(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
+function delegatedToCpu(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
   return {
     kernelName: kernel.kernelName,
     backendName: 'wasm',
     kernelFunc: ({ inputs, attrs, backend }) => {
       const wasm = backend as tf.KernelBackend;
-      const lent: tf.TensorInfo[] = [];
-      const lend = (info: tf.TensorInfo): tf.TensorInfo => {
+      const inputCopies: tf.TensorInfo[] = [];
+      const copyToCpu = (info: tf.TensorInfo): tf.TensorInfo => {
         const dataId = cpu.write(wasm.readSync(info.dataId), info.shape, info.dtype);
         const copy = { dataId, shape: info.shape, dtype: info.dtype };
-        lent.push(copy);
+        inputCopies.push(copy);
         return copy;
       };
-      const given = Object.fromEntries(
+      const cpuInputs = Object.fromEntries(
         Object.entries(inputs).map(([name, info]) => [
           name,
-          Array.isArray(info) ? info.map(lend) : info == null ? info : lend(info),
+          Array.isArray(info) ? info.map(copyToCpu) : info == null ? info : copyToCpu(info),
         ]),
       ) as tf.NamedTensorInfoMap;
-      const result = kernel.kernelFunc({ inputs: given, attrs, backend: cpu });
-      const bring = (info: tf.TensorInfo): tf.TensorInfo => {
+      const result = kernel.kernelFunc({ inputs: cpuInputs, attrs, backend: cpu });
+      const moveToWasm = (info: tf.TensorInfo): tf.TensorInfo => {
         const values = cpu.readSync(info.dataId).slice() as tf.backend_util.BackendValues;
-        if (!lent.some(({ dataId }) => dataId === info.dataId)) cpu.disposeData(info.dataId, true);
+        if (!inputCopies.some(({ dataId }) => dataId === info.dataId)) cpu.disposeData(info.dataId, true);
         return { dataId: wasm.write(values, info.shape, info.dtype), shape: info.shape, dtype: info.dtype };
       };
-      const brought = Array.isArray(result) ? result.map(bring) : bring(result);
-      for (const { dataId } of lent) cpu.disposeData(dataId, true);
-      return brought;
+      const outputs = Array.isArray(result) ? result.map(moveToWasm) : moveToWasm(result);
+      for (const { dataId } of inputCopies) cpu.disposeData(dataId, true);
+      return outputs;
     },
   };
 }
@@ -64,10 +64,10 @@ const segmentSum: tf.KernelConfig = {
 };
 
 /** What reductions of nothing give. wasm's kernels leave whatever was in memory. */
-const OF_NOTHING = { [tf.Sum]: 0, [tf.Mean]: NaN, [tf.Prod]: 1, [tf.Max]: -Infinity, [tf.Min]: Infinity };
+const EMPTY_REDUCTIONS = { [tf.Sum]: 0, [tf.Mean]: NaN, [tf.Prod]: 1, [tf.Max]: -Infinity, [tf.Min]: Infinity };
 
-function ofNothing(kernel: tf.KernelConfig): tf.KernelConfig {
-  const value = OF_NOTHING[kernel.kernelName as keyof typeof OF_NOTHING];
+function withEmptyReductions(kernel: tf.KernelConfig): tf.KernelConfig {
+  const value = EMPTY_REDUCTIONS[kernel.kernelName as keyof typeof EMPTY_REDUCTIONS];
   const kernelFunc: tf.KernelFunc = (call) => {
     const x = call.inputs.x!;
     if (elementCount(x.shape) > 0) return kernel.kernelFunc(call);
@@ -102,7 +102,7 @@ let prepared: Promise<string> | undefined;
 
 /**
  * Makes tfjs's own backends ready: wasm where it starts, else plain JavaScript. Kernels that wasm lacks (segment sums, on
- * which the gradient of `gather` stands, among them) are borrowed from the JavaScript backend.
+ * which the gradient of `gather` stands, among them) are delegated to the JavaScript backend.
  */
 export function preparePortableBackend(): Promise<string> {
   prepared ??= prepare();
@@ -137,13 +137,13 @@ async function prepare(): Promise<string> {
   const cpu = tf.findBackend('cpu');
   tf.registerKernel(portableBarrier('wasm'));
   tf.registerKernel(portableHashedWords('wasm'));
-  for (const name of Object.keys(OF_NOTHING)) {
+  for (const name of Object.keys(EMPTY_REDUCTIONS)) {
     const kernel = tf.getKernel(name, 'wasm');
     tf.unregisterKernel(name, 'wasm');
-    tf.registerKernel(ofNothing(name === tf.Sum || name === tf.Mean ? inTwoStages(kernel) : kernel));
+    tf.registerKernel(withEmptyReductions(name === tf.Sum || name === tf.Mean ? inTwoStages(kernel) : kernel));
   }
   for (const kernel of tf.getKernelsForBackend('cpu')) {
-    if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(borrowed(kernel, cpu));
+    if (!tf.getKernel(kernel.kernelName, 'wasm')) tf.registerKernel(delegatedToCpu(kernel, cpu));
   }
   checkAll('wasm');
   return 'wasm';

@@ -3,13 +3,16 @@ import type { Collectives } from './collectives';
 import type { OperationProfile } from './jit/profile';
 
 /** What a user may ask for. `auto`: native if the library is there (XLA, or `mixed` for bfloat16), else portable. */
-export type EngineMode = 'auto' | 'eager' | 'xla' | 'graph' | 'mixed' | 'portable';
+export type EngineMode = 'auto' | Executor;
 
 /**
- * What runs a jitted function: XLA, which compiles it whole; TensorFlow's graph executor; a graph whose products are oneDNN's
- * and whose rest XLA compiles (`mixed`); op by op on native TensorFlow; or tfjs's own JavaScript and wasm.
+ * What compiles a jitted function: XLA, the whole of it; TensorFlow's graph executor; or both (`mixed`): a graph whose
+ * products are oneDNN's and whose rest XLA compiles.
  */
-export type Executor = 'eager' | 'xla' | 'graph' | 'mixed' | 'portable';
+export type CompilingExecutor = 'xla' | 'graph' | 'mixed';
+
+/** What runs a jitted function: a compiling executor; op by op on native TensorFlow; or tfjs's own JavaScript and wasm. */
+export type Executor = CompilingExecutor | 'eager' | 'portable';
 
 /** Precision of the operands of matrix multiplications; everything else stays float32. */
 export type Precision = 'float32' | 'bfloat16';
@@ -27,11 +30,11 @@ export interface JitOptions {
   /** Default: the engine's executor. `eager` calls the function as it is. */
   executor?: Executor;
   /**
-   * Members of the first argument that the call takes over: it disposes their tensors. Where the result has a tensor of the
+   * Members of the first argument that are donated to the call: it disposes their tensors. Where the result has a tensor of the
    * same shape and dtype at the same place (`parameters.w` for `parameters.w`), it lives in the same memory. When the call
    * fails while computing, they are gone too.
    */
-  consumes?: readonly string[];
+  donates?: readonly string[];
   /** Precision of the matrix multiplications inside. Default: the one in force where it is traced. */
   precision?: Precision;
   /**
@@ -62,11 +65,11 @@ export interface Jitted<A extends readonly unknown[], R> {
   /**
    * As `async`, but gives the results while they are still being made, one call after the other, so that they can be given to
    * the next call at once. Reading one (`data()`) waits for it, and throws if making it failed; what stands in line behind it
-   * then fails with it, until one is read. The first call of each signature, and one that takes arguments over (`consumes`),
+   * then fails with it, until one is read. The first call of each signature, and one with donated arguments (`donates`),
    * is waited for.
    */
   enqueue(...args: A): Promise<R>;
-  /** Runs the function once, operation by operation, and says what each kind took; nothing is consumed. Native engines only. */
+  /** Runs the function once, operation by operation, and says what each kind took; nothing is donated. Native engines only. */
   profile(...args: A): OperationProfile[];
   readonly statistics: JitStatistics;
   /** Frees the compiled functions. A later call traces again. */

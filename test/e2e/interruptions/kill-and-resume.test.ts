@@ -1,7 +1,15 @@
 import { createRandom } from '@graft/core';
 import { findNativeLibrary } from '@graft/engine';
 import { temporaryFolder } from '../../support';
-import { differingFiles, essence, killed, litter, MOMENTS, unbroken, writeTexts } from './kill-and-resume';
+import {
+  differingFiles,
+  comparableResults,
+  killedRun,
+  leftoverFiles,
+  KILL_POINTS,
+  uninterruptedRun,
+  writeTexts,
+} from './kill-and-resume';
 
 const folder = temporaryFolder();
 
@@ -10,11 +18,11 @@ describe('a run that is killed with SIGKILL', () => {
     // Not XLA: every start would compile. The slow test has it.
     const variant = { name: 'ul2', engine: (await findNativeLibrary()) ? 'graph' : 'portable' };
     writeTexts(folder);
-    const whole = await unbroken(folder, variant);
-    const { folder: run, kills } = await killed(folder, variant, MOMENTS, createRandom(3).fork('kills'));
+    const whole = await uninterruptedRun(folder, variant);
+    const { folder: run, kills } = await killedRun(folder, variant, KILL_POINTS, createRandom(3).fork('kills'));
     expect(kills.length).toBeGreaterThan(2);
-    expect(essence(run)).toEqual(essence(whole));
+    expect(comparableResults(run)).toEqual(comparableResults(whole));
     expect(differingFiles(run, whole)).toEqual([]);
-    expect(litter(run)).toEqual([]);
+    expect(leftoverFiles(run)).toEqual([]);
   });
 });

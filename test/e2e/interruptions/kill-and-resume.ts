@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { graft, graftSucceeds, readJson, readMetrics, runFolderOf, startGraft, write } from '../support/graft';
 
 /** What a run may be doing when it is killed. */
-export const MOMENTS = ['set-up', 'step', 'checkpoint', 'evaluation'] as const;
-export type Moment = (typeof MOMENTS)[number];
+export const KILL_POINTS = ['set-up', 'step', 'checkpoint', 'evaluation'] as const;
+export type KillPoint = (typeof KILL_POINTS)[number];
 
 export const STEPS = 30;
 const CHECKPOINT_EVERY = 3;
@@ -60,7 +60,7 @@ export function writeTexts(folder: string): void {
 }
 
 /** The run that is never killed. Returns its folder. */
-export async function unbroken(folder: string, variant: Variant): Promise<string> {
+export async function uninterruptedRun(folder: string, variant: Variant): Promise<string> {
   const name = `${variant.name}-whole`;
   write(join(folder, `${name}.yaml`), config({ ...variant, name }));
   return runFolderOf(await graftSucceeds(['run', `${name}.yaml`], folder));
@@ -70,12 +70,12 @@ const lineCount = (file: string): number => (existsSync(file) ? readFileSync(fil
 const names = (folder: string): string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
 /** What is seen of a run from outside. */
-function look(runs: string): { folder?: string; lines: number; writing: boolean; owesEvaluation: boolean } {
+function observeRun(runs: string): { folder?: string; lines: number; writing: boolean; evaluationPending: boolean } {
   const id = names(runs)
     .filter((name) => /^\d/.test(name))
     .sort()
     .pop();
-  if (id === undefined) return { lines: 0, writing: false, owesEvaluation: false };
+  if (id === undefined) return { lines: 0, writing: false, evaluationPending: false };
   const folder = join(runs, id);
   const snapshots = names(join(folder, 'checkpoints'));
   const steps = snapshots.flatMap((name) => (name.startsWith('step-') ? [Number(name.slice(5))] : []));
@@ -90,73 +90,73 @@ function look(runs: string): { folder?: string; lines: number; writing: boolean;
     folder,
     lines: lineCount(join(folder, 'metrics.jsonl')),
     writing: snapshots.some((name) => name.startsWith('.graft-tmp-')),
-    owesEvaluation: newest > 0 && newest % EVALUATE_EVERY === 0 && evaluated < newest,
+    evaluationPending: newest > 0 && newest % EVALUATE_EVERY === 0 && evaluated < newest,
   };
 }
 
-/** Resolves at a random instant of that kind; also when the process ends by itself. */
-async function untilMoment(
-  moment: Moment,
+/** Resolves at a random instant of that kill point; also when the process ends by itself. */
+async function untilKillPoint(
+  killPoint: KillPoint,
   runs: string,
   random: RandomStream,
   ended: () => boolean,
   /** How long a start takes, in milliseconds. */
   startMs: number,
 ): Promise<void> {
-  if (moment === 'set-up') return void (await sleep(random.integer(Math.ceil(startMs))));
-  const from = look(runs).lines;
+  if (killPoint === 'set-up') return void (await sleep(random.integer(Math.ceil(startMs))));
+  const from = observeRun(runs).lines;
   const began = Date.now();
-  const arrived = (): boolean => {
-    const { lines, writing, owesEvaluation } = look(runs);
-    if (moment === 'checkpoint') return writing && lines !== from;
-    if (moment === 'evaluation') return owesEvaluation && !writing && Date.now() - began > startMs / 2;
+  const reached = (): boolean => {
+    const { lines, writing, evaluationPending } = observeRun(runs);
+    if (killPoint === 'checkpoint') return writing && lines !== from;
+    if (killPoint === 'evaluation') return evaluationPending && !writing && Date.now() - began > startMs / 2;
     return lines > from && lines >= from + wanted;
   };
   const wanted = 1 + random.integer(6);
-  while (!ended() && !arrived()) await sleep(1);
-  await sleep(random.integer(moment === 'step' ? 40 : 12));
+  while (!ended() && !reached()) await sleep(1);
+  await sleep(random.integer(killPoint === 'step' ? 40 : 12));
 }
 
 export interface Kill {
-  readonly planned: Moment;
+  readonly planned: KillPoint;
   /** Lines of metrics.jsonl at the kill. */
   readonly lines: number;
   /** Whether a checkpoint was half-written. */
   readonly writing: boolean;
-  readonly owesEvaluation: boolean;
+  readonly evaluationPending: boolean;
 }
 
 /**
- * Kills a run with SIGKILL at each of these moments, resuming it in between, and lets it come to its end. Returns its folder
- * and what each kill met. Moments are drawn from `random`.
+ * Kills a run with SIGKILL at each of these points, resuming it in between, and lets it come to its end. Returns its folder
+ * and what each kill met. Instants are drawn from `random`.
  */
-export async function killed(
+export async function killedRun(
   folder: string,
   variant: Variant,
-  moments: readonly Moment[],
+  killPoints: readonly KillPoint[],
   random: RandomStream,
 ): Promise<{ folder: string; kills: Kill[] }> {
   const file = write(join(folder, `${variant.name}.yaml`), config(variant));
   const runs = join(folder, 'runs', variant.name);
   const kills: Kill[] = [];
   let startMs = 1500;
-  for (const planned of moments) {
+  for (const planned of killPoints) {
     const resume = hasRun(runs) ? ['--resume'] : [];
     const { child, done } = startGraft(['run', file, ...resume], folder);
     let over = false;
     void done.then(() => (over = true));
     const began = Date.now();
-    await untilMoment(planned, runs, random, () => over, startMs);
+    await untilKillPoint(planned, runs, random, () => over, startMs);
     if (planned === 'step') startMs = Math.min(startMs, Date.now() - began);
     child.kill('SIGKILL');
     const outcome = await done;
-    // Not by the signal: it came to its end before the moment did.
+    // Not by the signal: it came to its end before the kill point.
     if (outcome.status !== null) {
       if (outcome.status !== 0) throw new Error(`graft run exited with ${outcome.status}:\n${outcome.stderr}`);
       break;
     }
-    const { lines, writing, owesEvaluation } = look(runs);
-    kills.push({ planned, lines, writing, owesEvaluation });
+    const { lines, writing, evaluationPending } = observeRun(runs);
+    kills.push({ planned, lines, writing, evaluationPending });
   }
   const resume = hasRun(runs) ? ['--resume'] : [];
   const last = await graft(['run', file, ...resume], folder);
@@ -169,7 +169,7 @@ export async function killed(
 const hasRun = (runs: string): boolean => names(runs).some((id) => existsSync(join(runs, id, 'run.json')));
 
 /** What must be the same, bit for bit, in two runs of one config. */
-export function essence(run: string): unknown {
+export function comparableResults(run: string): unknown {
   return {
     metrics: readMetrics(run).map(({ step, loss, gradNorm, learningRate }) => ({ step, loss, gradNorm, learningRate })),
     evaluations: readJson<{ seconds: number }[]>(join(run, 'evaluations.json')).map(({ seconds: _, ...kept }) => kept),
@@ -196,7 +196,7 @@ export function differingFiles(one: string, other: string): string[] {
 }
 
 /** What killed processes left behind that nobody will ever use. */
-export function litter(run: string): string[] {
+export function leftoverFiles(run: string): string[] {
   return readdirSync(run, { recursive: true })
     .map(String)
     .filter((name) => name.includes('.graft-tmp-'));

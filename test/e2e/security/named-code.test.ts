@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
 import { graft, write } from '../support/graft';
 
-const STRANGER = 54_321;
+const OTHER_USER = 54_321;
 /** Node's own search for packages goes up to the root: all of these are below a folder of this user. */
 const folder = temporaryFolder();
 const cache = join(temporaryFolder(), 'cache');
@@ -50,16 +50,16 @@ it('does not run what another user has put above the working folder, whatever it
   mkdirSync(own);
   const planted = write(join(shared, 'node_modules', '@graft', 'gemma', 'index.js'), `console.log('planted');`);
   const config = write(join(shared, 'graft.config.cjs'), `console.log('planted');`);
-  for (const path of [join(shared, 'node_modules'), planted, config]) chownSync(path, STRANGER, STRANGER);
+  for (const path of [join(shared, 'node_modules'), planted, config]) chownSync(path, OTHER_USER, OTHER_USER);
   const run = await graft(['run'], own, environment);
   expect(run.stderr).toBe(
-    `graft: No config was named, and ${config} is not taken: it belongs to user ${STRANGER}, and you are user 0.\n` +
+    `graft: No config was named, and ${config} is not taken: it belongs to user ${OTHER_USER}, and you are user 0.\n` +
       `Configs can run code. If you trust this one, name it: \`graft run ${config}\`.\n`,
   );
   expect(run).toMatchObject({ status: 2, stdout: '' });
   const plugins = await graft(['plugins'], own, environment);
   expect(plugins.stderr).toContain(
-    `Plugin "@graft/gemma" is not loaded: ${planted} is not yours alone (${join(shared, 'node_modules')}: it belongs to user ${STRANGER}`,
+    `Plugin "@graft/gemma" is not loaded: ${planted} is not yours alone (${join(shared, 'node_modules')}: it belongs to user ${OTHER_USER}`,
   );
   expect(plugins).toMatchObject({ status: 2, stdout: '' });
   // Who names it trusts it.

@@ -216,10 +216,10 @@ describe('a worker that ends', () => {
     expect((await resumed.done).status).toBe(130);
     const after = readMetrics(realpathSync(runOf('killed')));
     config('unbroken');
-    const unbroken = startGraft(['run', 'unbroken.yaml', ...LONG], folder);
+    const uninterrupted = startGraft(['run', 'unbroken.yaml', ...LONG], folder);
     await metricsReach(runOf('unbroken'), after.length);
-    unbroken.child.kill('SIGKILL');
-    await unbroken.done;
+    uninterrupted.child.kill('SIGKILL');
+    await uninterrupted.done;
     const expected = readMetrics(realpathSync(runOf('unbroken'))).slice(0, after.length);
     // Later, rounding has had time to grow.
     expectSameLosses(after.slice(0, 20), expected.slice(0, 20));

@@ -2,7 +2,7 @@ import type { AdaptRequest } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
 import { integer, listOf, positiveNumber } from './shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from './shared/write-checkpoint';
 
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
@@ -41,9 +41,9 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     .addOption(dtypeOption("the sources' if they agree, else float32"));
   addWriteOptions(command).action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & WriteOptions) => {
     if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
-      throw new UsageMistake('--cross-attention copy and --random cross-attention contradict each other.');
+      throw new CommandLineError('--cross-attention copy and --random cross-attention contradict each other.');
     if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
-      throw new UsageMistake('--cross-attention-norms copy and --random cross-attention contradict each other.');
+      throw new CommandLineError('--cross-attention-norms copy and --random cross-attention contradict each other.');
     const { adaptCheckpoint } = await import('@graft/gemma');
     await writeCheckpoint(context, {
       shardGigabytes: options.shardGigabytes,

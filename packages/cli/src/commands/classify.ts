@@ -15,7 +15,7 @@ import {
   specialTokensOf,
   type BosRule,
 } from './shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { readTexts } from '../models/texts';
 
 interface ClassifyOptions {
@@ -56,10 +56,10 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
 
 async function classify(context: CommandContext, options: ClassifyOptions): Promise<void> {
   if ([options.text, options.texts, options.inputs].filter((given) => given !== undefined).length !== 1)
-    throw new UsageMistake('Give one of --text, --texts and --inputs.');
+    throw new CommandLineError('Give one of --text, --texts and --inputs.');
   if ((options.inputs === undefined) !== (options.output === undefined))
-    throw new UsageMistake('--inputs and --output belong together.');
-  if (options.force && options.output === undefined) throw new UsageMistake('--force belongs to --output.');
+    throw new CommandLineError('--inputs and --output belong together.');
+  if (options.force && options.output === undefined) throw new CommandLineError('--force belongs to --output.');
   const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
   const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const { withoutModelInput } = await import('@graft/core');

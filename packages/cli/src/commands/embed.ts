@@ -16,7 +16,7 @@ import {
   specialTokensOf,
   type BosRule,
 } from './shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { readTexts } from '../models/texts';
 
 interface EmbedCommandOptions {
@@ -66,7 +66,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
 
 async function embed(context: CommandContext, options: EmbedCommandOptions): Promise<void> {
   if ((options.texts === undefined) === (options.inputs === undefined))
-    throw new UsageMistake('Give either --texts or --inputs.');
+    throw new CommandLineError('Give either --texts or --inputs.');
   const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
   const output = await outputTensors(options.output, COMMAND, options.force);
   const { Embedder } = await import('@graft/gemma');

@@ -3,7 +3,8 @@ import { appendFile, writeFile } from 'node:fs/promises';
 import { Chat, type ChatOptions } from '../models/chat';
 import type { CommandContext } from './shared/context';
 import { converse } from '../models/converse';
-import { describeError, UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
+import { describeError } from '../output/report-error';
 import { readTexts } from '../models/texts';
 
 export interface GenerateChatOptions extends ChatOptions {
@@ -17,17 +18,17 @@ export interface GenerateChatOptions extends ChatOptions {
 
 /** Refuses what does not go with `--chat`. */
 export function checkChatUsage({ prompt, inputs, output, system, stream, sequences }: GenerateChatOptions): void {
-  if (prompt !== undefined && inputs !== undefined) throw new UsageMistake('Give either --inputs or --prompt.');
-  if (output !== undefined && inputs === undefined) throw new UsageMistake('--output belongs to --inputs.');
+  if (prompt !== undefined && inputs !== undefined) throw new CommandLineError('Give either --inputs or --prompt.');
+  if (output !== undefined && inputs === undefined) throw new CommandLineError('--output belongs to --inputs.');
   if (stream && prompt === undefined)
-    throw new UsageMistake('--stream belongs to --prompt; a terminal always streams.');
+    throw new CommandLineError('--stream belongs to --prompt; a terminal always streams.');
   if (system !== undefined && inputs !== undefined)
-    throw new UsageMistake(
+    throw new CommandLineError(
       '--system does not go with --inputs, whose conversations have system messages of their own.',
     );
-  if (sequences > 1) throw new UsageMistake('--chat gives one answer; it does not go with --sequences.');
+  if (sequences > 1) throw new CommandLineError('--chat gives one answer; it does not go with --sequences.');
   if (prompt === undefined && inputs === undefined && !(process.stdin.isTTY && process.stdout.isTTY))
-    throw new UsageMistake('--chat alone talks at a terminal, which this is not; give --prompt or --inputs.');
+    throw new CommandLineError('--chat alone talks at a terminal, which this is not; give --prompt or --inputs.');
 }
 
 /** One prompt, conversations of a file, or a conversation at the terminal. */

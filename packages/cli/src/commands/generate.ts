@@ -18,7 +18,7 @@ import {
   numberOf,
   positiveNumber,
 } from './shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { checkChatUsage, generateChat, type GenerateChatOptions } from './generate-chat';
 
 interface GenerateCommandOptions extends GenerateChatOptions {
@@ -111,18 +111,18 @@ function tokenIds(text: string): number[] {
 
 function checkUsage(options: GenerateCommandOptions): void {
   const { inputs, output, force, prompt, stop, stream, chat, chatTemplate, system } = options;
-  if (force && output === undefined) throw new UsageMistake('--force belongs to --output.');
+  if (force && output === undefined) throw new CommandLineError('--force belongs to --output.');
   if (chat) {
     checkChatUsage(options);
     checkDecoding(options);
     return;
   }
   if (chatTemplate !== undefined || system !== undefined)
-    throw new UsageMistake('--chat-template and --system belong to --chat.');
+    throw new CommandLineError('--chat-template and --system belong to --chat.');
   const fromText = prompt !== undefined;
-  if (fromText === (inputs !== undefined)) throw new UsageMistake('Give either --inputs or --prompt.');
-  if (fromText && output !== undefined) throw new UsageMistake('--output belongs to --inputs.');
-  if (!fromText && (stop || stream)) throw new UsageMistake('--stop and --stream belong to --prompt.');
+  if (fromText === (inputs !== undefined)) throw new CommandLineError('Give either --inputs or --prompt.');
+  if (fromText && output !== undefined) throw new CommandLineError('--output belongs to --inputs.');
+  if (!fromText && (stop || stream)) throw new CommandLineError('--stop and --stream belong to --prompt.');
   checkDecoding(options);
 }
 
@@ -131,22 +131,23 @@ function checkDecoding(options: GenerateCommandOptions): void {
   const { beams, lengthPenalty, sequences, stop, stream, seed, sample, temperature, topK, topP } = options;
   const follows = beams !== undefined && beams > 1;
   if (lengthPenalty !== undefined && beams !== undefined && !follows)
-    throw new UsageMistake('--length-penalty belongs to beam search; --beams 1 is none.');
+    throw new CommandLineError('--length-penalty belongs to beam search; --beams 1 is none.');
   const drawn = SAMPLING_OPTIONS.filter((name) => options[name] !== undefined);
   if (follows && (drawn.length > 0 || seed !== undefined || sequences > 1 || stop || stream))
-    throw new UsageMistake(
+    throw new CommandLineError(
       '--beams follows the most probable sequences; it does not go with sampling, --seed, --sequences, --stop or --stream.',
     );
   if (temperature === 0 && (sample || topK !== undefined || topP !== undefined))
-    throw new UsageMistake(
+    throw new CommandLineError(
       '--temperature 0 takes the most probable token; it does not go with --sample, --top-k or --top-p.',
     );
   const greedy = temperature === 0 || [sample, temperature, topK, topP].every((value) => value === undefined);
   if (greedy && (seed !== undefined || sequences > 1))
-    throw new UsageMistake(
+    throw new CommandLineError(
       '--seed and --sequences belong to drawing: with --sample, --temperature (above 0), --top-k or --top-p.',
     );
-  if (stream && sequences > 1) throw new UsageMistake('--stream prints one sequence; it does not go with --sequences.');
+  if (stream && sequences > 1)
+    throw new CommandLineError('--stream prints one sequence; it does not go with --sequences.');
 }
 
 async function generateFile(context: CommandContext, options: GenerateCommandOptions): Promise<void> {

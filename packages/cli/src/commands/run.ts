@@ -5,7 +5,7 @@ import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
 import { LocalWorkers, secretOfWorker0 } from '../workers/local-workers';
 import { collect, engineOption, integer } from './shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { takeSecretVariable, workerSecret } from '../workers/worker-secret';
 import type { WorkerOptions } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
@@ -121,15 +121,19 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
 function checkWorkerOptions(options: RunCommandOptions): void {
   const { workers, rank, localWorkers } = options;
   if (options.fromLastGood && options.resume === undefined)
-    throw new UsageMistake('--from-last-good belongs to --resume: it says which checkpoint of a run to go on from.');
+    throw new CommandLineError(
+      '--from-last-good belongs to --resume: it says which checkpoint of a run to go on from.',
+    );
   if (workers !== undefined && localWorkers !== undefined)
-    throw new UsageMistake('--local-workers starts a group of its own; give it, or --workers with --rank.');
+    throw new CommandLineError('--local-workers starts a group of its own; give it, or --workers with --rank.');
   if ((workers === undefined) !== (rank === undefined))
-    throw new UsageMistake('--workers and --rank belong together: the list of all, and the place of this one in it.');
+    throw new CommandLineError(
+      '--workers and --rank belong together: the list of all, and the place of this one in it.',
+    );
   const [odd] = (['workerSecretFile', 'insecureNetwork'] as const).filter((name) => options[name] !== undefined);
   if (odd !== undefined && workers === undefined) {
     const flag = odd === 'insecureNetwork' ? '--insecure-network' : '--worker-secret-file';
-    throw new UsageMistake(`${flag} belongs to --workers; workers of one machine (--local-workers) need none.`);
+    throw new CommandLineError(`${flag} belongs to --workers; workers of one machine (--local-workers) need none.`);
   }
 }
 

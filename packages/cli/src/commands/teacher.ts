@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
 import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
 import { defaultPlugins } from '../default-plugins';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { collect, engineOption, integer, positiveNumber } from './shared/options';
 
 interface CacheCommandOptions {
@@ -66,7 +66,7 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
 
 async function cache(context: CommandContext, file: string | undefined, options: CacheCommandOptions): Promise<void> {
   if (options.topK !== undefined && options.sample !== undefined)
-    throw new UsageMistake('--top-k and --sample contradict each other: give one of them.');
+    throw new CommandLineError('--top-k and --sample contradict each other: give one of them.');
   const { formatDuration, loadConfig, withInterrupt } = await import('@graft/core');
   const { cacheTeacher } = await import('@graft/objectives');
   const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins, onCode: context.noteCode });

@@ -1,6 +1,6 @@
 import type { AuditedTokenizer, TokenAudit } from '@graft/text';
 import type { CommandContext } from './shared/context';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { table } from '../output/table';
 
 export interface AuditCommandOptions {
@@ -32,7 +32,7 @@ export async function auditTokenizer(
   tokenizer: AuditedTokenizer,
   { ids: words, sentinels, json }: AuditCommandOptions,
 ): Promise<void> {
-  if (words && sentinels) throw new UsageMistake('Give either --ids or --sentinels.');
+  if (words && sentinels) throw new CommandLineError('Give either --ids or --sentinels.');
   const { TokenAuditor } = await import('@graft/text');
   const named = tokenizer.namedTokens ?? [];
   const size = Math.max(tokenizer.vocabularySize, ...named.slice(-1).map(({ id }) => id + 1));
@@ -63,7 +63,7 @@ function idsOf(word: string, path: string, tokenizer: AuditedTokenizer, size: nu
     return Array.from({ length: Number(last) - Number(first) + 1 }, (_, i) => Number(first) + i);
   const id = tokenizer.namedTokens?.find(({ token }) => token === word)?.id ?? tokenizer.idOf?.(word);
   if (first === undefined && id !== undefined) return [id];
-  throw new UsageMistake(
+  throw new CommandLineError(
     `"${word}" is not a token of ${path}; expected ids from 0 to ${size - 1}, stretches of them as 7..105, or tokens as '<unused7>'.`,
   );
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { resolve } from 'node:path';
 import type { CommandContext } from './shared/context';
 import { integer, numberOf } from './shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { formatBytes, table } from '../output/table';
 import { readWholeText } from '../models/texts';
 import { auditTokenizer, type AuditCommandOptions } from './tokenizer-audit';
@@ -121,7 +121,7 @@ async function encode(
   given: string | undefined,
   { file, ids: idsAlone }: EncodeCommandOptions,
 ): Promise<void> {
-  if ((given === undefined) === (file === undefined)) throw new UsageMistake('Give either a text or --file.');
+  if ((given === undefined) === (file === undefined)) throw new CommandLineError('Give either a text or --file.');
   const tokenizer = await open(path);
   const text = given ?? (await readWholeText(resolve(file!)));
   const ids = [...tokenizer.encode(text)];
@@ -145,7 +145,7 @@ async function decode(context: CommandContext, path: string, words: readonly str
   const ids = words.flatMap((word) => word.split(/[\s,]+/)).filter((word) => word !== '');
   const wrong = ids.find((id) => !/^\d+$/.test(id) || tokenizer.piece(Number(id)) === undefined);
   if (wrong !== undefined)
-    throw new UsageMistake(
+    throw new CommandLineError(
       `"${wrong}" is not a token of ${path}; expected ids from 0 to ${tokenizer.vocabularySize - 1}, as in 2 17 108.`,
     );
   context.print(tokenizer.decode(ids.map(Number), { keepSpecial: true }));

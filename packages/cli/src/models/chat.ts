@@ -5,7 +5,7 @@ import { Decoder, type DecoderOptions } from './decoder';
 import { tellSpecialTokens } from './model-texts';
 import { NewText } from './new-text';
 import { openTokenizer } from './open-tokenizer';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 
 export interface ChatOptions extends DecoderOptions {
   readonly tokenizer?: string;
@@ -47,7 +47,7 @@ export class Chat {
       const folders = [options.model, ...(typeof folder === 'string' ? [folder] : [])];
       const asked = options.chatTemplate;
       const found = asked === undefined ? undefined : await findChatTemplate(asked, tokenizer);
-      if (asked !== undefined && !found) throw new UsageMistake(`${asked} holds no chat template.`);
+      if (asked !== undefined && !found) throw new CommandLineError(`${asked} holds no chat template.`);
       const format = found ?? (await openChatFormat(folders, tokenizer));
       context.note(`Chat template: ${format.origin}.`);
       await tellSpecialTokens(context, decoder.model, tokenizer);

@@ -12,7 +12,7 @@ import type {
 import { openCommandEngine, type CommandContext } from '../commands/shared/context';
 import { openModel } from './open-model';
 import { specialTokensOf, type BosRule } from '../commands/shared/options';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 
 /** Options of commands that generate; what is left out comes from the checkpoint. */
 export interface DecoderOptions extends Sampling {
@@ -54,13 +54,15 @@ export class Decoder {
       const { model } = loaded;
       const unknown = options.eos?.find((id) => id >= model.vocabularySize);
       if (unknown !== undefined)
-        throw new UsageMistake(`--eos ${unknown}: the model's tokens are those from 0 to ${model.vocabularySize - 1}.`);
+        throw new CommandLineError(
+          `--eos ${unknown}: the model's tokens are those from 0 to ${model.vocabularySize - 1}.`,
+        );
       const { sample, temperature, topK, topP, repetitionPenalty, seed } = options;
       const sampling = { sample, temperature, topK, topP, repetitionPenalty, seed };
       const { beams, note } = planDecoding(model, { ...options, sampling });
       if (note) context.note(note);
       if (options.lengthPenalty !== undefined && beams === 1)
-        throw new UsageMistake('--length-penalty belongs to --beams.');
+        throw new CommandLineError('--length-penalty belongs to --beams.');
       return new Decoder(engine, loaded, new Generator(engine, model), { ...options, sampling, beams });
     } catch (error) {
       loaded.dispose();

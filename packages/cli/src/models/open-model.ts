@@ -1,6 +1,6 @@
 import type { AnyGemma, GemmaOptions, LoadedModel, WeightPrecision } from '@graft/gemma';
 import type { CommandContext } from '../commands/shared/context';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 
 type OpenOptions = GemmaOptions & { readonly weights?: WeightPrecision };
 
@@ -32,7 +32,7 @@ function checked<L extends LoadedModel<AnyGemma>>(
   ]) {
     if (value === undefined || loaded.model.kind !== 'decoder-only') continue;
     loaded.dispose();
-    throw new UsageMistake(`--encoder-${option} is given, but ${folder} is decoder-only and has no encoder.`);
+    throw new CommandLineError(`--encoder-${option} is given, but ${folder} is decoder-only and has no encoder.`);
   }
   const { unknownTensors: unknown } = loaded;
   if (unknown.length > 0)

@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { openLogger, type CommandContext } from '../commands/shared/context';
 import { defaultPlugins } from '../default-plugins';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 
 /** The tokenizer of a command: `bytes`, a tokenizer.json or its folder, by default the one beside the model. */
 export async function openTokenizer(
@@ -14,7 +14,7 @@ export async function openTokenizer(
 ): Promise<Tokenizer> {
   const { createComponentFactory, createRandom, loadRegistry } = await import('@graft/core');
   if (tokenizer === undefined && !existsSync(join(model, 'tokenizer.json'))) {
-    throw new UsageMistake(
+    throw new CommandLineError(
       `${model} holds no tokenizer.json; name a tokenizer with --tokenizer (\`bytes\`, or a tokenizer.json).`,
     );
   }

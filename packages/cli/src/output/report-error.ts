@@ -17,12 +17,6 @@ function isExplained(error: unknown): error is ExplainedError {
   return isError(error) && 'exitCode' in error && 'code' in error;
 }
 
-/** A mistake on the command line that commander cannot see. The library's UsageError would load the library. */
-export class UsageMistake extends Error {
-  readonly code = 'cli.usage';
-  readonly exitCode = 2;
-}
-
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
   EACCES: 'permission is denied',

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 import { SECRET_VARIABLE, takeSecretVariable, workerSecret } from './worker-secret';
 
 const folder = temporaryFolder();
@@ -20,7 +20,7 @@ const text = async (file?: string, variable?: string): Promise<string> =>
 
 async function refusal(file?: string, variable?: string): Promise<string> {
   const error: unknown = await workerSecret(file, variable).catch((reason: unknown) => reason);
-  expect(error).toBeInstanceOf(UsageMistake);
+  expect(error).toBeInstanceOf(CommandLineError);
   const { message } = error as Error;
   expect(message).not.toContain(CANARY);
   return message;

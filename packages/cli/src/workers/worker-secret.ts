@@ -1,4 +1,4 @@
-import { UsageMistake } from '../output/report-error';
+import { CommandLineError } from '../output/command-line-error';
 
 /** Another way to give the secret of a group, for what starts workers with an environment of their own. */
 export const SECRET_VARIABLE = 'GRAFT_WORKER_SECRET';
@@ -14,14 +14,16 @@ export function takeSecretVariable(): string | undefined {
 
 /**
  * The secret of a group: of a file that nobody but its owner reads, or of the environment. A line break behind it is not part
- * of it. Throws UsageMistake; what the secret is stands in no error.
+ * of it. Throws CommandLineError; what the secret is stands in no error.
  */
 export async function workerSecret(file: string | undefined, variable: string | undefined): Promise<Uint8Array> {
   if (file !== undefined && variable !== undefined)
-    throw new UsageMistake(`The secret of the workers is given twice: by --worker-secret-file and ${SECRET_VARIABLE}.`);
+    throw new CommandLineError(
+      `The secret of the workers is given twice: by --worker-secret-file and ${SECRET_VARIABLE}.`,
+    );
   if (file !== undefined) return trimmed(await readSecret(file));
   if (variable !== undefined) return trimmed(Buffer.from(variable, 'utf8'));
-  throw new UsageMistake(
+  throw new CommandLineError(
     `--workers needs a secret that all workers have and nobody else: give --worker-secret-file FILE or ${SECRET_VARIABLE}. \`(umask 077; openssl rand -hex 32 > FILE)\` makes one.`,
   );
 }
@@ -29,7 +31,7 @@ export async function workerSecret(file: string | undefined, variable: string | 
 async function readSecret(path: string): Promise<Buffer> {
   const { FileProblem, openRegularFile } = await import('@graft/engine');
   const refuse = (problem: string, hint: string): never => {
-    throw new UsageMistake(`${path} cannot be the workers' secret: ${problem}. ${hint}`);
+    throw new CommandLineError(`${path} cannot be the workers' secret: ${problem}. ${hint}`);
   };
   try {
     const file = await openRegularFile(path);

@@ -17,7 +17,7 @@ import { temporaryFolder } from '@graft/test-support';
 import { importCode } from './code';
 import { CodeCache } from './code-cache';
 
-const STRANGER = 54_321;
+const OTHER_USER = 54_321;
 const digest = (text: string): string => createHash('sha256').update(text).digest('hex');
 
 /** A cache with one entry. */
@@ -78,7 +78,7 @@ test.each<[string, (at: ReturnType<typeof filled>) => void]>([
     ? [
         [
           "the entry is another user's",
-          ({ file }: ReturnType<typeof filled>) => chownSync(file, STRANGER, STRANGER),
+          ({ file }: ReturnType<typeof filled>) => chownSync(file, OTHER_USER, OTHER_USER),
         ] as [string, (at: ReturnType<typeof filled>) => void],
       ]
     : []),

@@ -7,11 +7,11 @@ import { loadConfig, loadPlugin } from './index';
 import { checkFoundConfig, checkFoundPackage } from './trust';
 
 const IS_ROOT = process.getuid!() === 0;
-const STRANGER = 54_321;
+const OTHER_USER = 54_321;
 /** For those who cannot give files away: the roles are turned round. */
-const [OWNER, USER] = IS_ROOT ? [STRANGER, 0] : [process.getuid!(), STRANGER];
-const OPTIONS = IS_ROOT ? {} : { user: STRANGER };
-const give = (path: string): void => void (IS_ROOT && chownSync(path, STRANGER, STRANGER));
+const [OWNER, USER] = IS_ROOT ? [OTHER_USER, 0] : [process.getuid!(), OTHER_USER];
+const OPTIONS = IS_ROOT ? {} : { user: OTHER_USER };
+const give = (path: string): void => void (IS_ROOT && chownSync(path, OTHER_USER, OTHER_USER));
 
 const write = (folder: string, files: Record<string, string>): string => {
   for (const [name, text] of Object.entries(files)) {
@@ -61,7 +61,7 @@ describe('a config that is found, not named', () => {
     expect(() => checkFoundConfig(join(folder, 'graft.config.ts'))).not.toThrow();
     chmodSync(join(folder, 'graft.config.ts'), 0o664);
     chmodSync(folder, 0o2775);
-    if (IS_ROOT) chownSync(folder, 0, STRANGER);
+    if (IS_ROOT) chownSync(folder, 0, OTHER_USER);
     expect(() => checkFoundConfig(join(folder, 'graft.config.ts'))).not.toThrow();
   });
 });
@@ -82,11 +82,11 @@ describe('a package that is found', () => {
       return;
     }
     for (const path of ['node_modules', 'node_modules/p', 'node_modules/p/index.js']) {
-      chownSync(join(folder, path), STRANGER, STRANGER);
+      chownSync(join(folder, path), OTHER_USER, OTHER_USER);
       await expect(loadPlugin('p', [join(folder, 'deep', 'er')])).rejects.toMatchObject({
         code: 'plugin.untrusted',
         exitCode: 2,
-        message: `Plugin "p" is not loaded: ${file} is not yours alone (${join(folder, path)}: it belongs to user ${STRANGER}, and you are user 0).`,
+        message: `Plugin "p" is not loaded: ${file} is not yours alone (${join(folder, path)}: it belongs to user ${OTHER_USER}, and you are user 0).`,
       });
       chownSync(join(folder, path), 0, 0);
     }
@@ -108,7 +108,7 @@ describe('a package that is found', () => {
     const linked = temporaryFolder();
     mkdirSync(join(linked, 'node_modules'));
     symlinkSync(join(withPackage('q'), 'node_modules', 'q'), join(linked, 'node_modules', 'q'));
-    chownSync(join(linked, 'node_modules'), STRANGER, STRANGER);
+    chownSync(join(linked, 'node_modules'), OTHER_USER, OTHER_USER);
     await expect(loadPlugin('q', [linked])).rejects.toMatchObject({ code: 'plugin.untrusted' });
   });
 });
@@ -120,7 +120,7 @@ it('who wrote a config that was named is trusted with the packages beside it', a
     'config.json': JSON.stringify({ ...BASE, plugins: ['p'] }),
   });
   for (const path of ['', 'node_modules', 'node_modules/p', 'node_modules/p/index.js', 'config.json'])
-    chownSync(join(folder, path), STRANGER, STRANGER);
+    chownSync(join(folder, path), OTHER_USER, OTHER_USER);
   const { config } = await loadConfig({ file: join(folder, 'config.json'), plugins: [PLUGIN] });
   expect(config.plugins).toContain('p');
 });

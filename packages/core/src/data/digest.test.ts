@@ -56,7 +56,8 @@ const PER_WORKER = 2;
 function readers(changes: ((number: number) => number)[], kind: Dataset['kind'] = 'examples'): ItemReader[] {
   const count = changes.length;
   return changes.map(
-    (change, rank) => new ItemReader(numbers(change, kind), { batchSize: PER_WORKER * count, share: { rank, count } }),
+    (change, rank) =>
+      new ItemReader(numbers(change, kind), { batchSize: PER_WORKER * count, batchSlice: { rank, count } }),
   );
 }
 
@@ -111,7 +112,7 @@ describe('workers with data of their own', () => {
     const [first] = readers([same, same]);
     const second = new ItemReader(
       { ...numbers(same, 'examples'), position: () => ({ data: 'of another size' }) },
-      { batchSize: 4, share: { rank: 1, count: 2 } },
+      { batchSize: 4, batchSlice: { rank: 1, count: 2 } },
     );
     await expect(compareNext([first, second])).rejects.toThrow(
       'Workers 0 (host:0) and 1 (host:1) read different data for step 1: the position in the data of dataset "text/jsonl" is not the same.',
@@ -150,7 +151,7 @@ describe('workers with data of their own', () => {
   });
 
   it('find no difference between shares that one of them has read', () => {
-    const digests: DataDigests = { place: 'p', shares: { 0: ['a'] } };
-    expect(findDifference([summary(digests), summary({ ...digests, shares: { 1: ['b'] } })])).toBeUndefined();
+    const digests: DataDigests = { position: 'p', slices: { 0: ['a'] } };
+    expect(findDifference([summary(digests), summary({ ...digests, slices: { 1: ['b'] } })])).toBeUndefined();
   });
 });

@@ -6,15 +6,15 @@ import type { HostFields, JsonValue } from '../interfaces';
 /** What a worker found of one batch. */
 export interface DataDigests {
   /** Of where the data stood before the batch, and stand behind it. */
-  readonly place: string;
-  /** By share of the batch (0: all of a ready batch): of each item in it that this worker has read. */
-  readonly shares: Readonly<Record<number, readonly string[]>>;
+  readonly position: string;
+  /** By slice of the batch (0: all of a ready batch): of each item in it that this worker has read. */
+  readonly slices: Readonly<Record<number, readonly string[]>>;
 }
 
-/** What travels of it with every step: a digest for all items of a share. */
+/** What travels of it with every step: a digest for all items of a slice. */
 export interface DataSummary {
-  readonly place: string;
-  readonly shares: Readonly<Record<number, string>>;
+  readonly position: string;
+  readonly slices: Readonly<Record<number, string>>;
 }
 
 /** 64 bits: what is looked for is another file, not somebody who makes two files that look the same. */
@@ -33,29 +33,29 @@ export function itemDigest(item: HostFields): string {
 
 const textDigest = (text: string): string => createHash('sha256').update(text).digest('hex').slice(0, DIGITS);
 
-export const placeDigest = (...positions: readonly JsonValue[]): string => textDigest(JSON.stringify(positions));
+export const positionDigest = (...positions: readonly JsonValue[]): string => textDigest(JSON.stringify(positions));
 
-export function summary({ place, shares }: DataDigests): DataSummary {
+export function summary({ position, slices }: DataDigests): DataSummary {
   return {
-    place,
-    shares: Object.fromEntries(Object.entries(shares).map(([share, items]) => [share, textDigest(items.join())])),
+    position,
+    slices: Object.fromEntries(Object.entries(slices).map(([slice, items]) => [slice, textDigest(items.join())])),
   };
 }
 
 interface Difference {
-  readonly share: number;
+  readonly slice: number;
   /** Ranks of two workers that found different things. */
   readonly between: readonly [number, number];
 }
 
 /** The first difference that there is; all workers find the same one. */
-export function findDifference(all: readonly DataSummary[]): Difference | { readonly place: number } | undefined {
-  const place = all.findIndex((one) => one.place !== all[0].place);
-  if (place > 0) return { place };
-  for (let share = 0; share < all.length; share++) {
-    const readers = all.flatMap(({ shares }, rank) => (shares[share] === undefined ? [] : [rank]));
-    const odd = readers.find((rank) => all[rank].shares[share] !== all[readers[0]].shares[share]);
-    if (odd !== undefined) return { share, between: [readers[0], odd] };
+export function findDifference(all: readonly DataSummary[]): Difference | { readonly position: number } | undefined {
+  const position = all.findIndex((one) => one.position !== all[0].position);
+  if (position > 0) return { position };
+  for (let slice = 0; slice < all.length; slice++) {
+    const readers = all.flatMap(({ slices }, rank) => (slices[slice] === undefined ? [] : [rank]));
+    const odd = readers.find((rank) => all[rank].slices[slice] !== all[readers[0]].slices[slice]);
+    if (odd !== undefined) return { slice, between: [readers[0], odd] };
   }
   return undefined;
 }
@@ -80,15 +80,15 @@ export async function compareData({ step, dataset, addresses, own, all, exchange
     const sentence = `Workers ${worker(one)} and ${worker(other)} read different data for step ${step}: ${what} of ${dataset}`;
     throw new DataError(`${sentence} is not the same.`, { code: 'data.differs', hint });
   };
-  if ('place' in difference) {
+  if ('position' in difference) {
     const hint = 'Give all workers the same files: their names, their sizes or how many items they hold differ.';
-    return refuse(0, difference.place, 'the position in the data', hint);
+    return refuse(0, difference.position, 'the position in the data', hint);
   }
   const details = await exchange(own);
-  const { share, between } = difference;
-  const [ones, others] = between.map((rank) => details[rank].shares[share]);
+  const { slice, between } = difference;
+  const [ones, others] = between.map((rank) => details[rank].slices[slice]);
   const index = ones.findIndex((digest, i) => digest !== others[i]);
-  const number = share * ones.length + Math.max(index, 0) + 1;
+  const number = slice * ones.length + Math.max(index, 0) + 1;
   const hint =
     'Their files have the same names and sizes, but not the same content (or the tokenizers differ): compare them with sha256sum, and copy them again.';
   return refuse(between[0], between[1], `item ${number} of the batch`, hint);

@@ -3,7 +3,7 @@ import { checkFields } from './batch-checks';
 import { componentName } from '../components/calls';
 import type { Dataset, FieldSpec, HostFields, JsonValue } from '../interfaces';
 import { beginCall } from '../util/pending';
-import { itemDigest, placeDigest, type DataDigests } from './digest';
+import { itemDigest, positionDigest, type DataDigests } from './digest';
 
 /** Which part of every batch a process computes: the `rank`-th of `count` equal ones. */
 export interface BatchSlice {
@@ -18,20 +18,20 @@ export interface ThreadStride {
 }
 
 export interface ItemSettings {
-  /** Examples of a batch, over all shares. Of no effect on ready batches. */
+  /** Examples of a batch, over all slices. Of no effect on ready batches. */
   readonly batchSize: number;
   /** Default: the whole of every batch. */
-  readonly share?: BatchSlice;
+  readonly batchSlice?: BatchSlice;
   /** Default: every batch. */
-  readonly lane?: ThreadStride;
+  readonly threadStride?: ThreadStride;
 }
 
-/** The examples of a share of one batch, or a ready batch. */
+/** The examples of one slice of a batch, or a ready batch. */
 export interface ItemBatch {
   readonly items: readonly HostFields[];
   /** Place of the first of them in the whole batch. */
   readonly first: number;
-  /** Where the data stood before the whole batch, and stand behind it: the same for every share. */
+  /** Where the data stood before the whole batch, and stand behind it: the same for every slice. */
   readonly start: JsonValue;
   readonly position: JsonValue;
   /** Of several workers: what this one found, to be compared with the others. */
@@ -74,7 +74,7 @@ export async function* watchedItems(dataset: Dataset): AsyncGenerator<HostFields
   }
 }
 
-/** Examples of a share. Throws DataError where a batch cannot be shared out evenly. */
+/** Examples of a slice. Throws DataError where a batch cannot be shared out evenly. */
 export function sliceSize(batchSize: number, { count }: BatchSlice): number {
   if (batchSize % count === 0) return batchSize / count;
   throw new DataError(`A batch of ${batchSize} examples cannot be shared out among ${count} workers evenly.`, {
@@ -85,22 +85,22 @@ export function sliceSize(batchSize: number, { count }: BatchSlice): number {
 }
 
 /**
- * Reads a dataset batch by batch. There is one order of items, whoever makes them: what other shares and other threads make
+ * Reads a dataset batch by batch. There is one order of items, whoever makes them: what other slices and other threads make
  * is passed over. A dataset whose iteration ends is iterated again: it decides whether that begins another pass or yields
  * nothing more.
  */
 export class ItemReader implements ItemSource {
   private iterator: AsyncIterator<HostFields>;
-  private readonly share: BatchSlice;
-  private readonly lane: ThreadStride;
-  /** Items of a whole batch, and of a share. */
+  private readonly batchSlice: BatchSlice;
+  private readonly threadStride: ThreadStride;
+  /** Items of a whole batch, and of a slice. */
   private readonly whole: number;
   private readonly own: number;
   /**
-   * The own share, and of several workers the next one's too: every item is read by two, which compare what they found. An item
+   * The own slice, and of several workers the next one's too: every item is read by two, which compare what they found. An item
    * that one of them has other than the rest is noticed by this, wherever it falls to that worker.
    */
-  private readonly readShares: readonly number[];
+  private readonly readSlices: readonly number[];
   private readonly compares: boolean;
   private passed = 0;
   /** The next batch, those of other threads counted. */
@@ -109,7 +109,7 @@ export class ItemReader implements ItemSource {
   /** Throws DataError where a batch cannot be shared out evenly. */
   constructor(
     private readonly dataset: Dataset,
-    { batchSize, share = { rank: 0, count: 1 }, lane = { index: 0, count: 1 } }: ItemSettings,
+    { batchSize, batchSlice = { rank: 0, count: 1 }, threadStride = { index: 0, count: 1 } }: ItemSettings,
     private readonly variantOf: VariantOf = () => undefined,
     /** Default: nothing is asked of the dataset. */
     private readonly tokensOf?: TokensOf,
@@ -117,15 +117,15 @@ export class ItemReader implements ItemSource {
     private readonly onItem?: () => void,
   ) {
     this.iterator = dataset[Symbol.asyncIterator]();
-    this.lane = lane;
+    this.threadStride = threadStride;
     const ready = dataset.kind === 'batch';
     // A ready batch is cut when it is complete: its items have no seams.
-    this.share = ready ? { rank: 0, count: 1 } : share;
+    this.batchSlice = ready ? { rank: 0, count: 1 } : batchSlice;
     this.whole = ready ? 1 : batchSize;
-    this.own = sliceSize(this.whole, this.share);
-    this.compares = share.count > 1;
-    const { rank, count } = this.share;
-    this.readShares = count > 1 ? [rank, (rank + 1) % count].sort((a, b) => a - b) : [rank];
+    this.own = sliceSize(this.whole, this.batchSlice);
+    this.compares = batchSlice.count > 1;
+    const { rank, count } = this.batchSlice;
+    this.readSlices = count > 1 ? [rank, (rank + 1) % count].sort((a, b) => a - b) : [rank];
   }
 
   /** Throws DataError for an item that is not what the dataset declares, and whatever the dataset throws. */
@@ -137,25 +137,25 @@ export class ItemReader implements ItemSource {
     const start = structuredClone(dataset.position());
     const parts = new Map<number, readonly HostFields[]>();
     let at = 0;
-    for (const share of this.readShares) {
-      const from = share * own;
+    for (const slice of this.readSlices) {
+      const from = slice * own;
       if (!(await this.skipPart(batch, at, from))) return { ended: this.passed };
       const items = await this.readPart(batch, from, fields);
       if (!items) return { ended: this.passed };
-      parts.set(share, items);
+      parts.set(slice, items);
       at = from + own;
     }
     if (!(await this.skipPart(batch, at, whole))) return { ended: this.passed };
     // A copy: a dataset may hand out an object that it goes on changing.
     const position = structuredClone(dataset.position());
-    const { rank } = this.share;
+    const { rank } = this.batchSlice;
     const read = { items: parts.get(rank)!, first: rank * own, start, position };
     if (!this.compares) return read;
-    const shares = Object.fromEntries([...parts].map(([share, items]) => [share, items.map(itemDigest)]));
-    return { ...read, digests: { place: placeDigest(start, position), shares } };
+    const slices = Object.fromEntries([...parts].map(([slice, items]) => [slice, items.map(itemDigest)]));
+    return { ...read, digests: { position: positionDigest(start, position), slices } };
   }
 
-  /** The items of a share, from `from` on; undefined where the data end before. */
+  /** The items of a slice, from `from` on; undefined where the data end before. */
   private async readPart(
     batch: number,
     from: number,
@@ -178,7 +178,7 @@ export class ItemReader implements ItemSource {
 
   /** The batch of this thread that is next, and those of others before it. */
   private nextBatches(): { others: number[]; batch: number } {
-    const { index, count } = this.lane;
+    const { index, count } = this.threadStride;
     const first = this.batch;
     const batch = Math.ceil((first - index) / count) * count + index;
     this.batch = batch + 1;

@@ -1,5 +1,5 @@
 import { DataError } from '@graft/engine';
-import { ToyDataset, toyModel, toyPlugin } from '../../test/toy';
+import { ToyDataset, toyModel, toyPlugin } from '../../test/toy-plugin';
 import type { Dataset, FieldSpec, HostArray, HostFields, Objective } from '../interfaces';
 import { createRandom } from '../random/streams';
 import { BatchLoader, type LoadedBatch } from './loader';
@@ -127,15 +127,15 @@ describe('contracts', () => {
 });
 
 describe('shares', () => {
-  const share = (rank: number, count: number, options = {}): BatchLoader =>
-    new BatchLoader(points(options), squares, toyModel(3), 6, createRandom(1), 0, { share: { rank, count } });
+  const loaderOf = (rank: number, count: number, options = {}): BatchLoader =>
+    new BatchLoader(points(options), squares, toyModel(3), 6, createRandom(1), 0, { batchSlice: { rank, count } });
 
   it.each(['examples', 'batch'])(
     'of %s are together the batch of one worker, with the same positions',
     async (kind) => {
       const workers = kind === 'batch' ? 2 : 3;
       const whole = new BatchLoader(points({ kind }), squares, toyModel(3), 6, createRandom(1), 0);
-      const parts = Array.from({ length: workers }, (_, rank) => share(rank, workers, { kind }));
+      const parts = Array.from({ length: workers }, (_, rank) => loaderOf(rank, workers, { kind }));
       for (let step = 0; step < 3; step++) {
         const expected = await whole.next();
         const own = await Promise.all(parts.map(async (part) => part.next()));
@@ -147,8 +147,8 @@ describe('shares', () => {
   );
 
   it('must be equal', async () => {
-    expect(() => share(0, 4)).toThrow('A batch of 6 examples cannot be shared out among 4 workers evenly.');
-    await expect(share(0, 3, { kind: 'batch' }).next()).rejects.toThrow(
+    expect(() => loaderOf(0, 4)).toThrow('A batch of 6 examples cannot be shared out among 4 workers evenly.');
+    await expect(loaderOf(0, 3, { kind: 'batch' }).next()).rejects.toThrow(
       'A batch cannot be shared out into 3 equal parts: it has 4 rows.',
     );
   });

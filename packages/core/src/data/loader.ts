@@ -38,13 +38,13 @@ export interface LoaderOptions {
   /** Which of the objective's variants a step takes. Default: none. */
   readonly variantAt?: (step: number) => string | undefined;
   /** The part of every batch that is wanted. Default: the whole. */
-  readonly share?: BatchSlice;
+  readonly batchSlice?: BatchSlice;
 }
 
 /** Turns a dataset and an objective into batches, one ahead of the step that computes. */
 export class BatchLoader {
   private readonly source: ItemSource;
-  private readonly share: BatchSlice;
+  private readonly batchSlice: BatchSlice;
   private ahead: Promise<LoadedBatch> | undefined;
   private nextStep: number;
   /** Nobody waited for the last batch. */
@@ -64,9 +64,9 @@ export class BatchLoader {
     private readonly options: LoaderOptions = {},
   ) {
     checkSource(dataset, objective);
-    this.share = options.share ?? { rank: 0, count: 1 };
-    const settings = { batchSize, share: this.share };
-    if (dataset.kind === 'examples') sliceSize(batchSize, this.share);
+    this.batchSlice = options.batchSlice ?? { rank: 0, count: 1 };
+    const settings = { batchSize, batchSlice: this.batchSlice };
+    if (dataset.kind === 'examples') sliceSize(batchSize, this.batchSlice);
     const variantOf: VariantOf = (batch) => options.variantAt?.(step + batch);
     const tokensOf: TokensOf | undefined =
       objective.exampleTokens &&
@@ -120,7 +120,7 @@ export class BatchLoader {
       const context: ObjectiveContext = {
         random: this.random.fork(step),
         firstExample: first,
-        partOfBatch: dataset.kind === 'examples' && this.share.count > 1,
+        partOfBatch: dataset.kind === 'examples' && this.batchSlice.count > 1,
         model,
         tokenizer: dataset.tokenizer,
         step: step - 1,
@@ -130,7 +130,7 @@ export class BatchLoader {
       checkFields(prepared, objective.batchFields, where);
       checkLabels(prepared, where, context);
       checkIds(prepared, model.vocabularySize, where);
-      const fields = dataset.kind === 'batch' ? partOf(prepared, this.share) : prepared;
+      const fields = dataset.kind === 'batch' ? partOf(prepared, this.batchSlice) : prepared;
       const declared = objective.batchFields.filter(({ name }) => fields[name]);
       return {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.

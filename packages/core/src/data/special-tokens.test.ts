@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { toyModel } from '../../test/toy';
+import { toyModel } from '../../test/toy-plugin';
 import type { Model, ModelFamily, SpecialTokenPolicy } from '../interfaces';
 import {
   appendsEos,

@@ -80,21 +80,21 @@ export class OptimizerShards {
   }
 
   /** Where each tensor of the optimizer's state is: worker by worker, what several keep at the first of them. */
-  async places(own: OptimizerState): Promise<ShardSpec[]> {
+  async shardSpecs(own: OptimizerState): Promise<ShardSpec[]> {
     const specs = Object.entries(own).map(([name, { shape, dtype }]) => ({
       name,
       shape,
       dtype: dtype === 'int32' ? dtype : ('float32' as const),
     }));
-    const places = new Map<string, ShardSpec & { ranks: number[] }>();
+    const shardSpecs = new Map<string, ShardSpec & { ranks: number[] }>();
     for (const [rank, theirs] of (await this.group.exchange(specs)).entries()) {
       for (const spec of theirs) {
-        const known = places.get(spec.name);
+        const known = shardSpecs.get(spec.name);
         if (known) known.ranks.push(rank);
-        else places.set(spec.name, { ...spec, ranks: [rank] });
+        else shardSpecs.set(spec.name, { ...spec, ranks: [rank] });
       }
     }
-    return [...places.values()];
+    return [...shardSpecs.values()];
   }
 
   /** Where the moving average of each parameter is. */
@@ -108,34 +108,34 @@ export class OptimizerShards {
   }
 
   /** Worker 0's view of tensors that are shared out: its own, and others that come when they are asked for, in this order. */
-  atWorker0(places: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Record<string, StoredTensor> {
+  atWorker0(shardSpecs: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Record<string, StoredTensor> {
     return Object.fromEntries(
-      places.map((place) => [
-        place.name,
-        place.ranks[0] === 0
-          ? own[place.name]
-          : { shape: place.shape, dtype: place.dtype, fetch: () => this.group.receive(place, place.ranks[0]) },
+      shardSpecs.map((spec) => [
+        spec.name,
+        spec.ranks[0] === 0
+          ? own[spec.name]
+          : { shape: spec.shape, dtype: spec.dtype, fetch: () => this.group.receive(spec, spec.ranks[0]) },
       ]),
     );
   }
 
   /** The other side of `atWorker0`: sends what it asks for. */
-  async sendToWorker0(places: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Promise<void> {
-    for (const { name, ranks } of places) if (ranks[0] === this.group.rank) await this.group.send(own[name], 0);
+  async sendToWorker0(shardSpecs: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Promise<void> {
+    for (const { name, ranks } of shardSpecs) if (ranks[0] === this.group.rank) await this.group.send(own[name], 0);
   }
 
   /** Worker 0 deals a tensor out to those who keep it. Says whether it is one of them. */
-  async scatter(place: ShardSpec, tensor: tf.Tensor): Promise<boolean> {
-    for (const rank of place.ranks) if (rank !== 0) await this.group.send(tensor, rank);
-    return place.ranks.includes(0);
+  async scatter(spec: ShardSpec, tensor: tf.Tensor): Promise<boolean> {
+    for (const rank of spec.ranks) if (rank !== 0) await this.group.send(tensor, rank);
+    return spec.ranks.includes(0);
   }
 
   /** The other side of `scatter`, for all of them. */
-  async receiveScattered(places: readonly ShardSpec[]): Promise<Record<string, tf.Tensor>> {
+  async receiveScattered(shardSpecs: readonly ShardSpec[]): Promise<Record<string, tf.Tensor>> {
     const tensors: Record<string, tf.Tensor> = {};
     try {
-      for (const place of places)
-        if (place.ranks.includes(this.group.rank)) tensors[place.name] = await this.group.receive(place, 0);
+      for (const spec of shardSpecs)
+        if (spec.ranks.includes(this.group.rank)) tensors[spec.name] = await this.group.receive(spec, 0);
       return tensors;
     } catch (error) {
       tf.dispose(tensors);

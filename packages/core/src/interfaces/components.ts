@@ -287,7 +287,7 @@ export interface StepInfo {
   readonly run: RunInfo;
 }
 
-/** Called by the training loop at its joints. */
+/** The hooks of the training loop. */
 export interface Callback {
   onStart?(run: RunInfo): Promise<void> | void;
   onStep?(info: StepInfo): Promise<void> | void;

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { failureOf } from '@graft/test-support';
 import { z } from 'zod';
-import { isOfUnused, events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy';
+import { isOfUnused, events, toyConfig, toyModel, ToyDataset, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig, loadEvaluationConfig } from '../config';
 import type { JsonValue, Model, Optimizer, OptimizerUpdate, Parameters, InterfaceName } from '../interfaces';
 import { createLogger, type Logger } from '../util/logger';

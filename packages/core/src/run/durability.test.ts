@@ -3,7 +3,7 @@ import { fstatSync, lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeIf, temporaryFolder } from '@graft/test-support';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { runExperiment } from './experiment';
 

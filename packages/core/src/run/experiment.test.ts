@@ -5,7 +5,7 @@ import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { failureOf } from '@graft/test-support';
-import { isOfUnused, events, toyConfig, toyPlugin } from '../../test/toy';
+import { isOfUnused, events, toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { createLogger, type Logger } from '../util/logger';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';

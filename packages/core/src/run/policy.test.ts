@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { makeOld } from '../../test/old-snapshots';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { createLogger } from '../util/logger';
 import { runExperiment } from './experiment';

@@ -4,7 +4,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, stat
 import { join } from 'node:path';
 import { failureOf, temporaryFolder } from '@graft/test-support';
 import { makeOld } from '../../test/old-snapshots';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { silentLogger, type Logger } from '../util/logger';
 import { runExperiment, type RunOptions, type RunResult } from './experiment';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { events, toyConfig, toyPlugin } from '../../test/toy';
+import { events, toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig, loadEvaluationConfig } from '../config';
 import { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 import { runExperiment } from './experiment';

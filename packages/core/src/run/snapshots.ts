@@ -245,11 +245,11 @@ async function readTensors<W extends Wanted>(
       if (dtype === 'int32') return tf.tensor(await reader.readInt32(name), [...shape], dtype);
       return tensorOfPieces({ shape, dtype }, reader.float32Chunks(name));
     };
-    for await (const [place, tensor] of readAhead(wanted, read)) {
-      tensors[place.name] = tensor;
-      if (!scatter || (await scatter(place, tensor))) continue;
+    for await (const [spec, tensor] of readAhead(wanted, read)) {
+      tensors[spec.name] = tensor;
+      if (!scatter || (await scatter(spec, tensor))) continue;
       tensor.dispose();
-      delete tensors[place.name];
+      delete tensors[spec.name];
     }
     for (const name of reader.tensors.keys()) if (!known.has(name)) throw mismatch(name, 'is unknown to the run');
     return tensors;

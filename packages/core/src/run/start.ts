@@ -146,9 +146,9 @@ async function begin(
         : undefined;
     const fresh = initialState(optimizer, shards ? shards.own(trained) : trained);
     owned.push(fresh);
-    const places = await shards?.places(fresh);
-    const workers = group && workersOf(group, shards && { shards, state: places! });
-    const state = step === 0 ? fresh : await resumedState({ fresh, places, workers, folder: source?.folder });
+    const shardSpecs = await shards?.shardSpecs(fresh);
+    const workers = group && workersOf(group, shards && { shards, state: shardSpecs! });
+    const state = step === 0 ? fresh : await resumedState({ fresh, shardSpecs, workers, folder: source?.folder });
     owned.push(state);
     const average =
       train.averageDecay === undefined
@@ -184,15 +184,15 @@ interface Resumed {
 /** Takes `fresh`, the state as the optimizer begins, over. */
 async function resumedState({
   fresh,
-  places,
+  shardSpecs,
   workers,
   folder,
-}: Resumed & { fresh: OptimizerState; places?: readonly ShardSpec[] }): Promise<OptimizerState> {
+}: Resumed & { fresh: OptimizerState; shardSpecs?: readonly ShardSpec[] }): Promise<OptimizerState> {
   if (!workers) return readOptimizerState(folder!, fresh);
   const { sharded, group } = workers;
   if (sharded) {
     tf.dispose(fresh);
-    const tensors = await scattered(sharded.shards, places!, 'optimizer', folder);
+    const tensors = await scattered(sharded.shards, shardSpecs!, 'optimizer', folder);
     return tensors;
   }
   const names = Object.keys(fresh);
@@ -218,13 +218,13 @@ async function resumedAverage({ model, workers, folder }: Resumed & { model: Mod
 
 function scattered(
   shards: OptimizerShards,
-  places: readonly ShardSpec[],
+  shardSpecs: readonly ShardSpec[],
   what: 'optimizer' | 'average',
   folder: string | undefined,
 ): Promise<Record<string, tf.Tensor>> {
   return folder === undefined
-    ? shards.receiveScattered(places)
-    : scatterTensors(folder, what, places, (place, tensor) => shards.scatter(place, tensor));
+    ? shards.receiveScattered(shardSpecs)
+    : scatterTensors(folder, what, shardSpecs, (spec, tensor) => shards.scatter(spec, tensor));
 }
 
 /** For the moving average, which begins as the parameters are. */

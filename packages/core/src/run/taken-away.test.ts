@@ -2,7 +2,7 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { runExperiment } from './experiment';
 

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { componentOption, loadConfig, pathOption } from '../config';
 import { defineComponent, definePlugin } from '../components/plugin';
 import { runExperiment } from './experiment';

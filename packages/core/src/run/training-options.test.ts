@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { isOfUnused, toyConfig, toyModel, toyPlugin } from '../../test/toy';
+import { isOfUnused, toyConfig, toyModel, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import { createLogger, type Logger } from '../util/logger';
 import { defineComponent, definePlugin, type Plugin } from '../components/plugin';

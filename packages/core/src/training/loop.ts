@@ -97,7 +97,7 @@ export class TrainingLoop {
         {
           variantAt: (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
           // Its numbers alone: data threads get a copy.
-          share: context.workers && { rank: context.workers.rank, count: context.workers.count },
+          batchSlice: context.workers && { rank: context.workers.rank, count: context.workers.count },
         },
       ),
       stepper: new Stepper(
@@ -281,9 +281,9 @@ export class TrainingLoop {
     const { sink, extraFiles, workers } = this.context;
     const { model } = this.parts;
     const { parameters, state, average } = this.trained;
-    const averagePlaces = this.averagePlaces();
+    const averageShards = this.averageShards();
     if (!sink) {
-      if (averagePlaces) await workers?.sharded?.shards.sendToWorker0(averagePlaces, average);
+      if (averageShards) await workers?.sharded?.shards.sendToWorker0(averageShards, average);
       if (workers?.sharded) await workers.sharded.shards.sendToWorker0(workers.sharded.state, state);
       this.savedStep = this.step;
       return;
@@ -297,7 +297,7 @@ export class TrainingLoop {
         extraFiles,
         parameters,
         optimizer: whole ? whole.shards.atWorker0(whole.state, state) : state,
-        average: whole && averagePlaces ? whole.shards.atWorker0(averagePlaces, average) : average,
+        average: whole && averageShards ? whole.shards.atWorker0(averageShards, average) : average,
         state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
         trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
         before: this.lastCheckpoint,
@@ -327,7 +327,7 @@ export class TrainingLoop {
   }
 
   /** Where the moving average is, if it is shared out. */
-  private averagePlaces(): ShardSpec[] | undefined {
+  private averageShards(): ShardSpec[] | undefined {
     const { workers } = this.context;
     return this.settings.averageDecay === undefined
       ? undefined
@@ -337,18 +337,18 @@ export class TrainingLoop {
   private async evaluate(open: Open): Promise<void> {
     const { workers, sink } = this.context;
     const { parameters, average } = this.trained;
-    const places = this.averagePlaces();
-    if (!workers?.sharded || !places)
+    const averageShards = this.averageShards();
+    if (!workers?.sharded || !averageShards)
       return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
     const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
     if (!owes) return;
     const { shards } = workers.sharded;
-    if (!sink) return shards.sendToWorker0(places, average);
+    if (!sink) return shards.sendToWorker0(averageShards, average);
     const remote = new Map<string, tf.Tensor>();
     try {
-      for (const [name, stored] of Object.entries(shards.atWorker0(places, average)))
+      for (const [name, stored] of Object.entries(shards.atWorker0(averageShards, average)))
         if ('fetch' in stored) remote.set(name, await stored.fetch());
-      const whole = places.map(({ name }) => [name, remote.get(name) ?? average[name]] as const);
+      const whole = averageShards.map(({ name }) => [name, remote.get(name) ?? average[name]] as const);
       await this.evaluateOn(Object.fromEntries(whole), open);
     } finally {
       for (const tensor of remote.values()) tensor.dispose();
@@ -374,12 +374,12 @@ export class TrainingLoop {
     );
   }
 
-  private async callbacks(joint: keyof Callback, call: (callback: Callback) => Promise<void> | void): Promise<void> {
+  private async callbacks(hook: keyof Callback, call: (callback: Callback) => Promise<void> | void): Promise<void> {
     for (const { name, callback } of this.parts.callbacks) {
       try {
         await call(callback);
       } catch (error) {
-        throw failedAt(`Callback "${name}" at step ${this.step} (${joint})`, error);
+        throw failedAt(`Callback "${name}" at step ${this.step} (${hook})`, error);
       }
     }
   }

@@ -1,7 +1,7 @@
 import { openEngine } from '@graft/engine';
 import { readdirSync } from 'node:fs';
 import { temporaryFolder } from '@graft/test-support';
-import { toyConfig, toyPlugin } from '../../test/toy';
+import { toyConfig, toyPlugin } from '../../test/toy-plugin';
 import { loadConfig } from '../config';
 import type { Model, Objective } from '../interfaces';
 import { checkModelKind } from './model-kind';

@@ -1,5 +1,5 @@
 import { openEngine, tf } from '@graft/engine';
-import { toyModel } from '../../test/toy';
+import { toyModel } from '../../test/toy-plugin';
 import type { Model } from '../interfaces';
 import { ParameterGroups } from './parameter-groups';
 

@@ -71,7 +71,7 @@ export class SplitStep {
           counts: Object.keys(metrics).length,
         };
       },
-      { name: 'gradients', precision, onTrace, consumes: ['sums'] },
+      { name: 'gradients', precision, onTrace, donates: ['sums'] },
     );
     this.finish = engine.jit(
       (
@@ -94,7 +94,7 @@ export class SplitStep {
           ]),
         };
       },
-      { name: 'update', precision, onTrace, consumes: ['parameters', 'state', 'average', 'sums'] },
+      { name: 'update', precision, onTrace, donates: ['parameters', 'state', 'average', 'sums'] },
     );
   }
 

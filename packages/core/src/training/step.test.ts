@@ -1,5 +1,5 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { toyModel, toyPlugin } from '../../test/toy';
+import { toyModel, toyPlugin } from '../../test/toy-plugin';
 import { nameComponent } from '../components/calls';
 import type { LossOutput, Objective, Optimizer, OptimizerUpdate, Parameters } from '../interfaces';
 import { makeTrainStep, type StepInputs } from './step';

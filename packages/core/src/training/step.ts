@@ -54,14 +54,14 @@ export const LOOP_METRICS = [
 export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' | 'averageDecay' | 'skipNonFinite'>> {
   readonly precision?: Precision;
   /** Whether the call takes parameters, state and average over: it disposes them, and uses their memory for the new ones. */
-  readonly consume?: boolean;
+  readonly donate?: boolean;
   /** Called with what each new kind of step needs, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
   /** Called for each loss while it is traced (on engines that do not compile: at every step). What it throws ends the step. */
   readonly onGradients?: (report: GradientReport) => void;
 }
 
-/** Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not consumed. */
+/** Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not donated. */
 export function makeTrainStep(
   engine: Engine,
   model: Model,
@@ -69,7 +69,7 @@ export function makeTrainStep(
   optimizer: Optimizer,
   options: TrainStepOptions = {},
 ): TrainStep {
-  const { precision, onTrace, onGradients, consume = false, groups = ParameterGroups.of(model, {}) } = options;
+  const { precision, onTrace, onGradients, donate = false, groups = ParameterGroups.of(model, {}) } = options;
   const { averageDecay, skipNonFinite } = options;
   const settings = { groups, optimizer, averageDecay, skipNonFinite };
   return engine.jit(
@@ -90,7 +90,7 @@ export function makeTrainStep(
         names: ['loss', 'gradNorm', ...Object.keys(all)],
       };
     },
-    { name: 'trainStep', precision, onTrace, consumes: consume ? ['parameters', 'state', 'average'] : [] },
+    { name: 'trainStep', precision, onTrace, donates: donate ? ['parameters', 'state', 'average'] : [] },
   );
 }
 

@@ -9,7 +9,7 @@ import { makeTrainStep, type StepOutputs, type TrainStep, type TrainStepOptions 
 import type { TrainingState } from './update';
 import type { Workers } from '../distributed/workers';
 
-export interface StepperSettings extends Omit<TrainStepOptions, 'consume'> {
+export interface StepperSettings extends Omit<TrainStepOptions, 'donate'> {
   /** Steps of the whole run, for the schedule. */
   readonly steps: number;
   readonly microBatches?: number;
@@ -48,7 +48,7 @@ export class Stepper {
         reduce: workers?.reduce,
         shards: workers?.sharded?.shards,
       });
-    else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, consume: true });
+    else this.whole = makeTrainStep(engine, model, objective, optimizer, { ...settings, donate: true });
   }
 
   /**

@@ -4,7 +4,7 @@ import { compareData, summary } from '../data/digest';
 import type { LoadedBatch } from '../data/loader';
 
 /** What a batch is for, and the workers that each have a part of it. */
-interface Place {
+interface BatchContext {
   readonly step: number;
   /** What messages call the dataset. */
   readonly dataset: string;
@@ -18,7 +18,7 @@ interface Place {
  */
 export async function tokensOfAll(
   batch: LoadedBatch | undefined,
-  { step, dataset, group }: Place,
+  { step, dataset, group }: BatchContext,
 ): Promise<number | undefined> {
   if (!group) return batch?.tokens;
   const own = batch && { tokens: batch.tokens, labelled: hasLabels(batch.fields), data: summary(batch.digests!) };

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { UsageError, WorkersError } from '../errors';
-import type { NativeSide } from '../jit/jit';
+import type { NativeBackend } from '../jit/jit';
 import { checkWorkers } from './addresses';
 import type { Connection } from './connection';
 import { ControlChannel } from './control/channel';
@@ -15,11 +15,11 @@ import type { Collectives, JoinOptions, WorkerGroup } from './types';
 const TIMEOUT_MS = 300_000;
 
 /** `native`: undefined on the portable engine. */
-export function collectives(native: NativeSide | undefined): Collectives {
+export function collectives(native: NativeBackend | undefined): Collectives {
   return { join: (options) => join(native, options) };
 }
 
-async function join(native: NativeSide | undefined, options: JoinOptions): Promise<WorkerGroup> {
+async function join(native: NativeBackend | undefined, options: JoinOptions): Promise<WorkerGroup> {
   const { workers, rank, local, timeoutMs = TIMEOUT_MS, signal } = options;
   checkWorkers(workers, rank);
   checkNetwork(options);
@@ -44,7 +44,7 @@ async function join(native: NativeSide | undefined, options: JoinOptions): Promi
   }
 }
 
-async function prepare(native: NativeSide | undefined, options: JoinOptions): Promise<Connection> {
+async function prepare(native: NativeBackend | undefined, options: JoinOptions): Promise<Connection> {
   if (!options.local) {
     if (native) return tensorFlowTransport(native, options);
     throw new UsageError(
@@ -82,7 +82,7 @@ function untilAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): 
   });
 }
 
-function versions(native: NativeSide | undefined): Record<string, string> {
+function versions(native: NativeBackend | undefined): Record<string, string> {
   const manifest = JSON.parse(readFileSync(joinPath(__dirname, '..', '..', 'package.json'), 'utf8')) as {
     version: string;
   };

@@ -1,5 +1,5 @@
 import { WorkersError } from '../errors';
-import type { NativeSide } from '../jit/jit';
+import type { NativeBackend } from '../jit/jit';
 import { TF } from '../native/dtypes';
 import type { NativeTensor, OpAttribute } from '../native/runtime';
 import { tf } from '../tf';
@@ -37,7 +37,7 @@ export class TensorFlowGroup extends ChannelGroup {
   private timeoutSeconds = 0;
 
   constructor(
-    private readonly native: NativeSide,
+    private readonly native: NativeBackend,
     channel: ControlChannel,
     { workers, rank, bucketBytes }: { workers: readonly string[]; rank: number; bucketBytes: number },
   ) {

@@ -1,8 +1,8 @@
 import { WorkersError } from '../errors';
-import type { NativeSide } from '../jit/jit';
+import type { NativeBackend } from '../jit/jit';
 import { formatAddress, parseAddress } from './addresses';
 import type { Connection } from './connection';
-import { unusable } from './control/hub';
+import { unusable } from './control/coordinator-node';
 import { freePort, listenOnce } from './ports';
 import { serverDef } from './server-def';
 import { TensorFlowGroup } from './tensorflow-group';
@@ -16,7 +16,7 @@ let joined = false;
 
 /** TensorFlow's own collective operations, over gRPC between the workers' processes. */
 export async function tensorFlowTransport(
-  native: NativeSide,
+  native: NativeBackend,
   { workers, rank, bucketBytes = BUCKET_BYTES }: JoinOptions,
 ): Promise<Connection> {
   // TensorFlow replaces the context's device, and with it what every tensor points at.
@@ -45,7 +45,12 @@ export async function tensorFlowTransport(
   };
 }
 
-function enable({ binding: { runtime } }: NativeSide, addresses: readonly string[], rank: number, own: string): void {
+function enable(
+  { binding: { runtime } }: NativeBackend,
+  addresses: readonly string[],
+  rank: number,
+  own: string,
+): void {
   // gRPC would send even neighbours' tensors through the proxy for the web.
   const hosts = [process.env.no_grpc_proxy, ...addresses.map((address) => parseAddress(address).host)];
   process.env.no_grpc_proxy = hosts.filter(Boolean).join(',');

@@ -5,7 +5,7 @@ import { findUntrusted, makePrivateFolder, mendingCommand } from './ownership';
 
 const ME = process.getuid!();
 /** Somebody who is neither root nor the owner of what these tests make. */
-const STRANGER = 54_321;
+const OTHER_USER = 54_321;
 
 /** `root/inside/file`, all of this user's and closed to others. */
 function tree(): { root: string; inside: string; file: string } {
@@ -20,7 +20,7 @@ test('what belongs to the user or root, and what does not exist, is trusted', ()
   const { root, inside, file } = tree();
   for (const path of [root, inside, file, join(inside, 'gone'), join(root, 'gone', 'file')])
     expect(findUntrusted(root, path)).toBeUndefined();
-  expect(findUntrusted('/', '/etc/passwd', { user: STRANGER })).toBeUndefined();
+  expect(findUntrusted('/', '/etc/passwd', { user: OTHER_USER })).toBeUndefined();
 });
 
 test.each<[string, (at: ReturnType<typeof tree>) => string, number, RegExp]>([
@@ -56,11 +56,11 @@ test('a symbolic link below the root is not, the root itself may be one', () => 
 
 test('what belongs to somebody else is not, unless that user is trusted', () => {
   const at = tree();
-  const options = { user: STRANGER };
+  const options = { user: OTHER_USER };
   // Root's things are everybody's to trust: without root rights the roles are turned round.
-  if (ME === 0) chownSync(at.file, STRANGER, STRANGER);
+  if (ME === 0) chownSync(at.file, OTHER_USER, OTHER_USER);
   const found = findUntrusted(at.root, at.file, ME === 0 ? {} : options);
-  const [owner, user] = ME === 0 ? [STRANGER, 0] : [ME, STRANGER];
+  const [owner, user] = ME === 0 ? [OTHER_USER, 0] : [ME, OTHER_USER];
   expect(found).toMatchObject({ kind: 'owner', reason: `it belongs to user ${owner}, and you are user ${user}` });
   expect(findUntrusted(at.root, at.file, { ...(ME === 0 ? {} : options), owners: [owner] })).toBeUndefined();
 });

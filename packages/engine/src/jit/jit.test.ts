@@ -319,7 +319,7 @@ describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)(
           state: { w: tf.add(tf.mul(w, 2), x), frozen },
           sum: tf.sum(tf.add(w, gone)),
         }),
-        { consumes: ['state'] },
+        { donates: ['state'] },
       );
     const begin = (): { state: State; x: tf.Tensor } => ({
       state: { w: tf.tensor1d([1, 2]), frozen: tf.scalar(7), gone: tf.tensor1d([10, 20]) },
@@ -367,7 +367,7 @@ describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)(
 test('one tensor cannot be taken over twice', async () => {
   const engine = await openEngine({ mode: 'graph' });
   const fn = engine.jit(({ both: { a, b } }: { both: Record<string, tf.Tensor> }) => tf.add(a, b), {
-    consumes: ['both'],
+    donates: ['both'],
   });
   const a = tf.scalar(1);
   expect(() => fn({ both: { a, b: a } })).toThrow(/was given one tensor twice in what it takes over/);

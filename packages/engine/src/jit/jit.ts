@@ -1,6 +1,6 @@
 import { EngineError } from '../errors';
-import type { Replacements } from '../lower/lowering';
-import { TensorFlowFunction } from '../lower/tensorflow';
+import type { Replacements } from '../lower/tensorflow-lowering';
+import { TensorFlowFunction } from '../lower/tensorflow-function';
 import type { CaptureSource, GraftBackend } from '../native/backend';
 import { trimMemory } from '../native/api';
 import type { KoffiBinding } from '../native/binding';
@@ -11,13 +11,13 @@ import { tf } from '../tf';
 import { estimateMemory } from '../trace/memory';
 import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
 import { Tracer } from '../trace/tracer';
-import type { Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
+import type { CompilingExecutor, Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
 import { profileProgram, type OperationProfile } from './profile';
 import { checkResult, signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 import { uncompiled } from './uncompiled';
 
-/** The native side that compiled functions run on; undefined on the portable engine. */
-export interface NativeSide {
+/** What compiled functions run on; undefined on the portable engine. */
+export interface NativeBackend {
   backend: GraftBackend;
   binding: KoffiBinding;
   /** Where compiled programs are kept for later processes, if they are. */
@@ -27,11 +27,11 @@ export interface NativeSide {
 interface Compiled {
   fn: TensorFlowFunction;
   captures: CaptureSource[];
-  /** Leaves of the arguments that the call takes over, and where their memory, or they themselves, come out again. */
-  consumed: readonly number[];
+  /** Leaves of the arguments that are donated to the call, and which results get their memory. */
+  donated: readonly number[];
   replacements: Replacements;
-  /** Results that are a consumed argument as it came. */
-  passed: ReadonlyMap<number, number>;
+  /** Results that are a donated argument, unchanged. */
+  aliased: ReadonlyMap<number, number>;
   /** What a call allocates, estimated. */
   bytes: number;
   /** The function's result with tensors standing for the outputs, in order; static leaves are in place. */
@@ -47,15 +47,20 @@ function underGradientTape(): boolean {
   return tapeState().gradientDepth > 0;
 }
 
+function compilingExecutor(executor: Executor): CompilingExecutor | undefined {
+  return executor === 'eager' || executor === 'portable' ? undefined : executor;
+}
+
 export function makeJit<A extends readonly unknown[], R>(
   fn: (...args: A) => R,
-  native: NativeSide | undefined,
+  native: NativeBackend | undefined,
   defaults: { executor: Executor; precision: Precision },
   options: JitOptions,
 ): Jitted<A, R> {
-  const { consumes = [] } = options;
+  const { donates = [] } = options;
   const name = options.name ?? (fn.name || 'anonymous');
   const executor = native ? (options.executor ?? defaults.executor) : 'portable';
+  const compiler = compilingExecutor(executor);
   const compiled = new Map<string, Compiled>();
   const statistics: JitStatistics = { traces: 0, traceMs: 0, firstRunMs: 0, operations: 0 };
 
@@ -79,27 +84,28 @@ export function makeJit<A extends readonly unknown[], R>(
       checkResult(result, `jit "${name}"`);
       return treeMap(result as Tree, (leaf) => leaf.clone()) as tf.TensorContainer;
     }) as R;
-    for (const leaf of consumedLeaves(args)) leaf.dispose();
+    for (const leaf of donatedLeaves(args)) leaf.dispose();
     return results;
   };
 
-  const consumedLeaves = (args: A): Set<tf.Tensor> => {
+  const donatedLeaves = (args: A): Set<tf.Tensor> => {
     const members = args[0] as Record<string, unknown> | undefined;
-    return new Set(consumes.flatMap((member) => treeLeaves(members?.[member])));
+    return new Set(donates.flatMap((member) => treeLeaves(members?.[member])));
   };
 
-  /** The compiled function, its inputs, and those of them that it took over, by place. */
+  /** The compiled function, its inputs, and those of them that are donated, by position. */
   const lookUp = (
     args: A,
-    { backend }: NativeSide,
-  ): { entry: Compiled; inputs: NativeTensor[]; taken: Map<number, NativeTensor> } => {
+    { backend }: NativeBackend,
+    compiler: CompilingExecutor,
+  ): { entry: Compiled; inputs: NativeTensor[]; donations: Map<number, NativeTensor> } => {
     const leaves: tf.Tensor[] = [];
     const precision = precisionNow();
     const key = `${precision} ${signatureOf(args, leaves, `jit "${name}"`)}`;
     let entry = compiled.get(key);
     if (!entry) {
       const start = performance.now();
-      entry = trace(args, leaves, precision);
+      entry = trace(args, leaves, precision, compiler);
       compiled.set(key, entry);
       statistics.traces++;
       statistics.traceMs += performance.now() - start;
@@ -109,13 +115,13 @@ export function makeJit<A extends readonly unknown[], R>(
     for (const source of entry.captures)
       inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
     // Only now, when nothing can fail any more before the computation itself.
-    const taken = new Map<number, NativeTensor>();
-    for (const position of entry.consumed) {
-      if (leaves[position].isDisposed) throw givenTwice(name);
-      taken.set(position, (inputs[position] = backend.take(leaves[position], where)));
+    const donations = new Map<number, NativeTensor>();
+    for (const position of entry.donated) {
+      if (leaves[position].isDisposed) throw donatedTwice(name);
+      donations.set(position, (inputs[position] = backend.donate(leaves[position], where)));
     }
     if (options.largePages) native!.binding.runtime.reserveLargePages(entry.bytes);
-    return { entry, inputs, taken };
+    return { entry, inputs, donations };
   };
 
   /** The function as a program, with what it captures and the tree of its results. */
@@ -160,28 +166,33 @@ export function makeJit<A extends readonly unknown[], R>(
     }
   };
 
-  const trace = (args: A, leaves: readonly tf.Tensor[], precision: Precision): Compiled => {
+  const trace = (
+    args: A,
+    leaves: readonly tf.Tensor[],
+    precision: Precision,
+    compiler: CompilingExecutor,
+  ): Compiled => {
     const { program: whole, result, captures } = traced(args, leaves, precision);
-    const consumedTensors = consumedLeaves(args);
-    const consumed = leaves.flatMap((leaf, position) => (consumedTensors.has(leaf) ? [position] : []));
-    const { program, passed, replacements } = reuse(whole, consumed, treePaths(args[0]), treePaths(result));
+    const donatedTensors = donatedLeaves(args);
+    const donated = leaves.flatMap((leaf, position) => (donatedTensors.has(leaf) ? [position] : []));
+    const { program, aliased, replacements } = planDonation(whole, donated, treePaths(args[0]), treePaths(result));
     statistics.operations = program.nodes.length;
     const bytes = estimateMemory(program, new Set([...replacements.keys()].map((at) => program.results[at])));
     options.onTrace?.({ temporaryBytes: bytes });
     return {
       bytes,
-      fn: new TensorFlowFunction(native!.binding.runtime, program, executor as 'xla' | 'graph' | 'mixed', replacements),
+      fn: new TensorFlowFunction(native!.binding.runtime, program, compiler, replacements),
       captures,
-      consumed,
+      donated,
       replacements,
-      passed,
+      aliased,
       rebuild: (outputs) => treeMap(result as Tree, (_, position) => outputs[position]),
       ran: false,
     };
   };
 
-  const deliver = (
-    { entry, taken }: ReturnType<typeof lookUp>,
+  const wrapResults = (
+    { entry, donations }: ReturnType<typeof lookUp>,
     returned: readonly NativeTensor[],
     start: number,
   ): R => {
@@ -192,22 +203,20 @@ export function makeJit<A extends readonly unknown[], R>(
       trimMemory();
     }
     const { backend, binding } = native!;
-    const outputs = outputsInOrder(entry, returned, taken);
-    for (const left of taken.values()) binding.runtime.deleteTensor(left);
+    const outputs = outputsInOrder(entry, returned, donations);
+    for (const left of donations.values()) binding.runtime.deleteTensor(left);
     return entry.rebuild(outputs.map((output) => backend.wrap(binding.adopt(output)))) as R;
   };
-
-  const compiles = executor === 'xla' || executor === 'graph' || executor === 'mixed';
 
   const call = (...args: A): R => {
     // Inside another compiled function, this one becomes part of it.
     if (native?.binding.activeTracer) return inline(args);
     if (underGradientTape()) return called(args);
-    if (!compiles || !native) return eagerly(args);
-    const found = lookUp(args, native);
+    if (!compiler || !native) return eagerly(args);
+    const found = lookUp(args, native, compiler);
     const start = performance.now();
     try {
-      return deliver(found, found.entry.fn.call(found.inputs), start);
+      return wrapResults(found, found.entry.fn.call(found.inputs), start);
     } catch (error) {
       throw failed(error, found);
     }
@@ -215,17 +224,17 @@ export function makeJit<A extends readonly unknown[], R>(
 
   /** A call that computes on another thread; `enqueue`: its results may be given before they are there. */
   const callLater =
-    (ahead: boolean) =>
+    (enqueues: boolean) =>
     async (...args: A): Promise<R> => {
-      if (!compiles || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
-      const found = lookUp(args, native);
+      if (!compiler || !native || native.binding.activeTracer || underGradientTape()) return call(...args);
+      const found = lookUp(args, native, compiler);
       const { entry, inputs } = found;
       const start = performance.now();
       try {
-        // The first time it is compiled, which is waited for; so is what takes memory over.
-        const enqueued = ahead && entry.ran && entry.consumed.length === 0;
+        // The first time it is compiled, which is waited for; so is a call with donated arguments.
+        const enqueued = enqueues && entry.ran && entry.donated.length === 0;
         const returned = enqueued ? entry.fn.enqueue(inputs, `jit "${name}"`) : await entry.fn.callAsync(inputs);
-        return deliver(found, returned, start);
+        return wrapResults(found, returned, start);
       } catch (error) {
         throw failed(error, found);
       }
@@ -245,9 +254,9 @@ export function makeJit<A extends readonly unknown[], R>(
     });
   };
 
-  const failed = (error: unknown, { entry, taken }: ReturnType<typeof lookUp>): unknown => {
+  const failed = (error: unknown, { entry, donations }: ReturnType<typeof lookUp>): unknown => {
     // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
-    for (const tensor of taken.values())
+    for (const tensor of donations.values())
       native!.binding.runtime[executor === 'xla' ? 'abandon' : 'deleteTensor'](tensor);
     return rename(error, entry);
   };
@@ -258,7 +267,7 @@ export function makeJit<A extends readonly unknown[], R>(
   };
 
   const profile = (...args: A): OperationProfile[] => {
-    if (!compiles || !native) {
+    if (!compiler || !native) {
       throw new EngineError(`jit "${name}" can be profiled on the engines xla and graph alone.`, {
         code: 'engine.profile',
       });
@@ -275,55 +284,55 @@ export function makeJit<A extends readonly unknown[], R>(
   return Object.assign(call, { async: callLater(false), enqueue: callLater(true), profile, statistics, dispose });
 }
 
-/** What a call of that program does with the arguments that it takes over. */
-function reuse(
+/** What a call of that program does with the arguments that are donated to it. */
+function planDonation(
   program: Program,
-  consumed: readonly number[],
+  donated: readonly number[],
   argumentPaths: readonly string[],
   resultPaths: readonly string[],
-): { program: Program; passed: Map<number, number>; replacements: Map<number, number> } {
-  const passed = new Map<number, number>();
+): { program: Program; aliased: Map<number, number>; replacements: Map<number, number> } {
+  const aliased = new Map<number, number>();
   const replacements = new Map<number, number>();
-  const argumentAt = new Map(consumed.map((position) => [argumentPaths[position], position]));
+  const argumentAt = new Map(donated.map((position) => [argumentPaths[position], position]));
   const kept: Value[] = [];
   program.results.forEach((value, i) => {
     const position = argumentAt.get(resultPaths[i]);
     const argument = position === undefined ? undefined : program.arguments[position].outputs[0];
     if (argument && value === argument) {
-      passed.set(i, position!);
+      aliased.set(i, position!);
       return;
     }
     kept.push(value);
     if (argument?.dtype === value.dtype && argument.shape.join() === value.shape.join())
       replacements.set(kept.length - 1, position!);
   });
-  return { program: { ...program, results: kept }, passed, replacements };
+  return { program: { ...program, results: kept }, aliased, replacements };
 }
 
-/** All results: those that the function returned, and the arguments that it replaced or passed, which are no longer taken. */
+/** All results: those that the function returned, and donated arguments that it replaced or returned unchanged; these leave `donations`. */
 function outputsInOrder(
-  { passed, replacements }: Pick<Compiled, 'passed' | 'replacements'>,
+  { aliased, replacements }: Pick<Compiled, 'aliased' | 'replacements'>,
   returned: readonly NativeTensor[],
-  taken: Map<number, NativeTensor>,
+  donations: Map<number, NativeTensor>,
 ): NativeTensor[] {
-  const count = passed.size + replacements.size + returned.length;
+  const count = aliased.size + replacements.size + returned.length;
   const outputs: NativeTensor[] = [];
   let kept = 0;
   let next = 0;
   for (let i = 0; i < count; i++) {
-    const position = passed.get(i) ?? replacements.get(kept);
-    if (!passed.has(i)) kept++;
+    const position = aliased.get(i) ?? replacements.get(kept);
+    if (!aliased.has(i)) kept++;
     if (position === undefined) {
       outputs.push(returned[next++]);
       continue;
     }
-    outputs.push(taken.get(position)!);
-    taken.delete(position);
+    outputs.push(donations.get(position)!);
+    donations.delete(position);
   }
   return outputs;
 }
 
-function givenTwice(name: string): EngineError {
+function donatedTwice(name: string): EngineError {
   return new EngineError(`jit "${name}" was given one tensor twice in what it takes over.`, {
     code: 'engine.consumed-twice',
     hint: 'Give it a clone of the tensor at one of the two places.',

@@ -1,5 +1,14 @@
 /** What a compiled function cannot do is an error that says so, and leaves the engine as it was. */
-import { after, EngineError, openEngine, random, tf, unpackBfloat16, valueAndGradients, type Engine } from '../index';
+import {
+  EngineError,
+  openEngine,
+  orderAfter,
+  random,
+  tf,
+  unpackBfloat16,
+  valueAndGradients,
+  type Engine,
+} from '../index';
 
 describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', (mode) => {
   let engine: Engine;
@@ -141,8 +150,8 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
 
   test('after waits for tensors of any kind, and for none', () => {
     const fn = engine.jit((x: tf.Tensor) => [
-      after(x, []),
-      after(x, [tf.zeros([0]), tf.ones([2, 2], 'int32'), tf.scalar(5)]),
+      orderAfter(x, []),
+      orderAfter(x, [tf.zeros([0]), tf.ones([2, 2], 'int32'), tf.scalar(5)]),
     ]);
     const results = fn(one);
     expect(results.map((result) => result.dataSync()[0])).toEqual([1, 1]);

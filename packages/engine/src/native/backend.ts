@@ -67,8 +67,8 @@ export class GraftBackend extends NodeJSKernelBackend {
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
     const { tensorMap } = this.internals;
     const data = tensorMap.has(dataId) ? tensorMap.get(dataId) : undefined;
-    const coming = data?.values === null ? this.binding.pendingData(data.id) : undefined;
-    return coming ? ((await coming) as tf.backend_util.BackendValues) : super.read(dataId);
+    const pending = data?.values === null ? this.binding.pendingData(data.id) : undefined;
+    return pending ? ((await pending) as tf.backend_util.BackendValues) : super.read(dataId);
   }
 
   /** Runs an operation by its TensorFlow name, for kernels of our own. */
@@ -100,7 +100,7 @@ export class GraftBackend extends NodeJSKernelBackend {
   }
 
   /** The native tensor behind a tfjs tensor, which is disposed: the caller owns it. Shared ones stay, and are not copied. */
-  take(tensor: tf.Tensor, operation: string): NativeTensor {
+  donate(tensor: tf.Tensor, operation: string): NativeTensor {
     const native = this.nativeOf(tensor.dataId, operation);
     const data = this.internals.tensorMap.get(tensor.dataId);
     const own = data.refCount === 1 ? this.binding.release(data.id) : this.binding.runtime.share(native);

@@ -3,11 +3,11 @@ import { findNativeLibrary, openEngine, tf, type EngineMode } from '../index';
 const KIB = 1024;
 
 /** What a trace of `fn` at x [16, 16] (1 KiB) is said to need. */
-async function needs(mode: EngineMode, fn: (x: tf.Tensor) => tf.Tensor, consume = false): Promise<number> {
+async function needs(mode: EngineMode, fn: (x: tf.Tensor) => tf.Tensor, donate = false): Promise<number> {
   const engine = await openEngine({ mode });
   let told = NaN;
   const step = engine.jit(({ x }: { x: tf.Tensor }) => ({ x: fn(x) }), {
-    consumes: consume ? ['x'] : [],
+    donates: donate ? ['x'] : [],
     onTrace: ({ temporaryBytes }) => (told = temporaryBytes),
   });
   const x = tf.ones([16, 16]);
@@ -58,7 +58,7 @@ it('memory that the system refuses is an error of its own', async () => {
       const square = tf.matMul(sides, sides, false, true).softmax();
       return { w: tf.add(w, square.sin().sum()) };
     },
-    { consumes: ['w'] },
+    { donates: ['w'] },
   );
   const w = tf.ones([100]);
   await expect(step.async({ w })).rejects.toMatchObject({

@@ -19,7 +19,7 @@ import {
   type Parameters,
   type RandomStream,
 } from '@graft/core';
-import { after, tf } from '@graft/engine';
+import { orderAfter, tf } from '@graft/engine';
 import { z } from 'zod';
 import { DISTILLATION_LOSSES, type TeacherTargets, type LessonSettings, type SoftTargets } from './teacher-targets';
 import { paddingMask, padRows, roundUp } from '../batch/padding';
@@ -162,7 +162,7 @@ export class Teacher implements TeacherTargets {
     const total = states.shape[0];
     return {
       slice(from, size, behind = []) {
-        const all = behind.length > 0 ? after(states, behind) : states;
+        const all = behind.length > 0 ? orderAfter(states, behind) : states;
         return { logits: logitsOf(size === total ? all : tf.slice(all, [from, 0], [size, -1])) };
       },
     };

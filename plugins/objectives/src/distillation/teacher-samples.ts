@@ -1,5 +1,5 @@
 /** Shapes: B rows of a batch, T labels of a row, N = B T labels, C of them at a time, V vocabulary, K samples. */
-import { after, random, tf } from '@graft/engine';
+import { orderAfter, random, tf } from '@graft/engine';
 import type { TopK } from '../loss/top-k-divergence';
 
 /** A log-probability that is none: nothing is nothing, and no infinity. */
@@ -52,7 +52,7 @@ export function sampledTargets(
     const size = blocks.reduce((sum, block) => sum + block.size, 0);
     const last = drawn.at(-1);
     // One behind the other, so that the logits of one group are in memory at a time.
-    const all = last ? after(states, [last.logProbabilities]) : states;
+    const all = last ? orderAfter(states, [last.logProbabilities]) : states;
     const logits = logitsOf(tf.slice(all, [from, 0], [size, -1]) as tf.Tensor2D); // [C, V]
     const noise = blocks.map(({ row, at, size: labels }) => {
       const key = tf.slice(keys, [row, 0], [1, 2]).reshape([2]) as tf.Tensor1D;

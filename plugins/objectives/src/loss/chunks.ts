@@ -1,6 +1,6 @@
 /** Shapes: N tokens, C tokens of a chunk, D width of a final state, V vocabulary. */
 import type { OutputHead, Parameters } from '@graft/core';
-import { after, innerGradients, tf, withGradient, withoutGradient } from '@graft/engine';
+import { innerGradients, orderAfter, tf, withGradient, withoutGradient } from '@graft/engine';
 
 /** Logits [C, V] of tokens `from` to `from + C - 1`; `behind`: what is to be computed first, for whatever else is made of them. */
 export type ChunkLoss = (
@@ -33,7 +33,7 @@ export function sumOverChunks(
       const size = Math.min(chunkTokens, total - from);
       // Not before the chunk before is done with: this is what keeps two chunks from being in memory together.
       const behind = from === 0 ? [] : [sum, ...(ownSums ?? []), ...rowGradients.slice(-1)];
-      const all = from === 0 ? x : after(x, behind);
+      const all = from === 0 ? x : orderAfter(x, behind);
       const chunk = tf.slice(all, [from, 0], [size, -1]); // [C, D]
       const lossOfChunk = (xs: tf.Tensor, ws: readonly tf.Tensor[]): ReturnType<ChunkLoss> => {
         const named = Object.fromEntries(head.parameters.map((name, i) => [name, ws[i]]));

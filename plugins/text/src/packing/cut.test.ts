@@ -80,12 +80,12 @@ it('go on from a position as if nothing had been, wherever that is', () =>
 it('are the same whoever makes them: workers, threads, or one that passes over', async () => {
   const wanted = (batch: number, index: number): number => [3, 5, 8, 20][(3 * batch + index * index) % 4];
   const read = async (
-    share: { rank: number; count: number },
-    lane: { index: number; count: number },
+    batchSlice: { rank: number; count: number },
+    threadStride: { index: number; count: number },
   ): Promise<string[]> => {
-    const reader = new ItemReader(open(4), { batchSize: 4, share, lane }, undefined, wanted);
+    const reader = new ItemReader(open(4), { batchSize: 4, batchSlice, threadStride }, undefined, wanted);
     const found: string[] = [];
-    for (let batch = lane.index; batch < 12; batch += lane.count) {
+    for (let batch = threadStride.index; batch < 12; batch += threadStride.count) {
       const next = await reader.next();
       if ('ended' in next) throw new Error('ended');
       next.items.forEach((item, i) =>

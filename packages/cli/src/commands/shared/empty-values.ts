@@ -1,11 +1,11 @@
 import type { Command } from 'commander';
-import { UsageMistake } from '../../output/report-error';
+import { CommandLineError } from '../../output/command-line-error';
 
 /** Options and arguments whose value is a text that may well be empty. */
 const TEXTS = ['prompt', 'system', 'text'];
 
 /**
- * Throws UsageMistake for an option or an argument that was given an empty value, as a shell variable that is not set gives it:
+ * Throws CommandLineError for an option or an argument that was given an empty value, as a shell variable that is not set gives it:
  * `--resume "$RUN"` does not mean the newest run, nor `--out "$OUT"` this folder.
  */
 export function refuseEmptyValues(command: Command): void {
@@ -24,6 +24,6 @@ function hasEmpty(value: unknown): boolean {
   return Array.isArray(value) ? value.some(isEmpty) : isEmpty(value);
 }
 
-function emptyValue(name: string): UsageMistake {
-  return new UsageMistake(`The value of ${name} is empty; is a shell variable not set?`);
+function emptyValue(name: string): CommandLineError {
+  return new CommandLineError(`The value of ${name} is empty; is a shell variable not set?`);
 }

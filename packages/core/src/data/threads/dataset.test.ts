@@ -58,7 +58,7 @@ it.each([
   ['three threads that skip', 3, 4, true],
   ['two threads that read what they do not want', 2, 2, false],
 ])('gives the batches and positions of one process: %s', async (_, threads, batchesAhead, skips) => {
-  const settings: ItemSettings = { batchSize: 6, share: { rank: 1, count: 2 } };
+  const settings: ItemSettings = { batchSize: 6, batchSlice: { rank: 1, count: 2 } };
   const expected = await read(new ItemReader(await make({ skips }), settings), 9);
   const dataset = await open({ skips }, threads, batchesAhead);
   expect(dataset).toMatchObject({ kind: 'examples', length: 1000 });
@@ -79,7 +79,7 @@ it.each([0, 1, 3])(
     const variantOf = (from: number) => (batch: number) => ['even', undefined, 'odd'][(((from + batch) * 5) % 7) % 3];
     for (const skips of [true, false]) {
       const options = { skips, variants: true };
-      const settings: ItemSettings = { batchSize: 4, share: { rank: 1, count: 2 } };
+      const settings: ItemSettings = { batchSize: 4, batchSlice: { rank: 1, count: 2 } };
       let next = 0;
       const expected = Array.from({ length: 9 }, (_, batch) => {
         const stride = { even: 2, odd: 3 }[variantOf(0)(batch) ?? ''] ?? 1;
@@ -214,7 +214,7 @@ it('shares out every batch without holes or overlap, whoever skips', async () =>
         const whole = await read(new ItemReader(await make(options), { batchSize }), 4);
         const parts = await Promise.all(
           Array.from({ length: workers }, async (_, rank) =>
-            read(new ItemReader(await make(options), { batchSize, share: { rank, count: workers } }), 4),
+            read(new ItemReader(await make(options), { batchSize, batchSlice: { rank, count: workers } }), 4),
           ),
         );
         for (const [i, batch] of whole.entries()) {

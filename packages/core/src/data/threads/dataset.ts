@@ -156,7 +156,7 @@ export class ThreadedDataset implements Dataset {
     const lengthsOf = (batch: number): ExampleLengths =>
       Array.from({ length: settings.batchSize }, (_, index) => tokensOf!(batch, index) ?? null);
     const began = threads.map((thread, index) =>
-      thread.ask({ ask: 'begin', settings: { ...settings, lane: { index, count } }, cuts }),
+      thread.ask({ ask: 'begin', settings: { ...settings, threadStride: { index, count } }, cuts }),
     );
     const queue: Promise<ItemBatch | DataEnd>[] = [];
     let asked = 0;

@@ -98,29 +98,29 @@ test('who leaves is missed only by those who still want something', async () => 
 });
 
 test('another version, another list and a rank that is taken are refused with what differs', async () => {
-  const hub = start(0);
+  const coordinator = start(0);
   const other = start(1, { versions: { ...VERSIONS, TensorFlow: '3' } });
   const sentence = `Worker 1 (${workers[1]}) runs TensorFlow 3, worker 0 runs 2.`;
   expect((await failureOf<WorkersError>(other.joined)).message).toBe(sentence);
-  expect((await failureOf<WorkersError>(hub.joined)).message).toBe(sentence);
+  expect((await failureOf<WorkersError>(coordinator.joined)).message).toBe(sentence);
 });
 
 test('a list of workers of its own', async () => {
-  const hub = start(0);
+  const coordinator = start(0);
   const other = start(1, { workers: workers.slice(0, 2) });
   expect((await failureOf<WorkersError>(other.joined)).message).toMatch(
     /^Worker 1 has another list of workers: \[.*worker 0 has \[/,
   );
-  await failureOf<WorkersError>(hub.joined);
+  await failureOf<WorkersError>(coordinator.joined);
 });
 
 test('a rank that is taken hurts nobody but its second owner', async () => {
-  const [hub, first] = [start(0), start(1)];
+  const [coordinator, first] = [start(0), start(1)];
   await new Promise((resolve) => setTimeout(resolve, 100));
   const second = start(1);
   expect((await failureOf<WorkersError>(second.joined)).message).toMatch(/is there already/);
   const last = start(2);
-  await Promise.all([hub.joined, first.joined, last.joined]);
+  await Promise.all([coordinator.joined, first.joined, last.joined]);
 });
 
 test('a port in use is named', async () => {

@@ -4,8 +4,8 @@ import { Worker } from 'node:worker_threads';
 import { WorkersError } from '../../errors';
 import { onThreadEnd } from '../../threads';
 import type { Message } from '../types';
-import { Hub } from './hub';
-import { Member } from './member';
+import { CoordinatorNode } from './coordinator-node';
+import { WorkerNode } from './worker-node';
 import type { Command, ControlEvent, ControlOptions, Failure } from './messages';
 
 const THREAD_FILE = join(__dirname, 'thread.js');
@@ -35,7 +35,7 @@ export class ControlChannel {
     this.joined.catch(() => undefined);
     if (existsSync(threadFile)) {
       const worker = new Worker(threadFile, { workerData: options });
-      worker.on('message', (event: ControlEvent) => this.hear(event));
+      worker.on('message', (event: ControlEvent) => this.handleEvent(event));
       onThreadEnd(worker, 'The thread that watches over the workers', 'workers.thread', ({ message, code, hint }) => {
         this.gone = true;
         // `stop` ends it too.
@@ -45,7 +45,9 @@ export class ControlChannel {
       this.post = (command) => worker.postMessage(command);
       this.stop = () => worker.terminate();
     } else {
-      const node = new (options.rank === 0 ? Hub : Member)(options, (event) => setImmediate(() => this.hear(event)));
+      const node = new (options.rank === 0 ? CoordinatorNode : WorkerNode)(options, (event) =>
+        setImmediate(() => this.handleEvent(event)),
+      );
       this.post = (command) => node.handle(command);
       this.stop = () => Promise.resolve();
     }
@@ -77,16 +79,16 @@ export class ControlChannel {
     });
   }
 
-  async close(farewell: Extract<Command, { command: 'leave' | 'fail' }>): Promise<void> {
+  async close(goodbye: Extract<Command, { command: 'leave' | 'fail' }>): Promise<void> {
     if (this.over || this.gone) return;
     const closed = new Promise<void>((resolve) => (this.closing = resolve));
-    this.post(farewell);
+    this.post(goodbye);
     this.over = true;
     await closed;
     await this.stop();
   }
 
-  private hear(event: ControlEvent): void {
+  private handleEvent(event: ControlEvent): void {
     switch (event.event) {
       case 'joined':
         return this.joining?.resolve(event.dataPorts);

@@ -2,13 +2,13 @@ import type { Socket } from 'node:net';
 import { parseMessage } from './parse-message';
 import type { WireMessage } from './messages';
 
-const FAREWELL_MS = 1000;
+const GOODBYE_MS = 1000;
 const NEWLINE = 0x0a;
 
 /** A connection of which each line is a message. The other side has proved who it is, which does not make its lines right. */
 export class LineSocket {
   /** When something last arrived, in `performance.now()`'s milliseconds. */
-  heardAt = performance.now();
+  lastReceivedAt = performance.now();
   private parts: Buffer[] = [];
   private length = 0;
   private over = false;
@@ -22,11 +22,11 @@ export class LineSocket {
     public mostBytes: number,
     private readonly onMessage: (message: WireMessage) => void,
     private readonly onClose: (reason?: string) => void,
-    private readonly onNonsense: (problem: string) => void,
+    private readonly onInvalidMessage: (problem: string) => void,
   ) {
     let reason: string | undefined;
     socket.setNoDelay(true);
-    socket.on('data', (bytes: Buffer) => this.take(bytes));
+    socket.on('data', (bytes: Buffer) => this.receive(bytes));
     socket.on('error', (error: NodeJS.ErrnoException) => (reason = error.code ?? error.message));
     socket.on('close', () => {
       if (this.over) return;
@@ -46,43 +46,43 @@ export class LineSocket {
     await new Promise<void>((resolve) => {
       this.socket.once('close', () => resolve());
       this.socket.end(() => resolve());
-      // Whoever takes no farewell does not keep the process.
-      setTimeout(() => (this.socket.destroy(), resolve()), FAREWELL_MS).unref();
+      // A peer that never closes its end does not keep the process alive.
+      setTimeout(() => (this.socket.destroy(), resolve()), GOODBYE_MS).unref();
     });
   }
 
-  private take(bytes: Buffer): void {
-    this.heardAt = performance.now();
+  private receive(bytes: Buffer): void {
+    this.lastReceivedAt = performance.now();
     let from = 0;
     for (let at = bytes.indexOf(NEWLINE); at >= 0 && !this.over; at = bytes.indexOf(NEWLINE, from)) {
-      if (!this.keep(bytes.subarray(from, at))) return;
+      if (!this.append(bytes.subarray(from, at))) return;
       from = at + 1;
       const line = Buffer.concat(this.parts);
       this.parts = [];
       this.length = 0;
       const message = parseMessage(line);
-      if (typeof message === 'string') return this.refuse(message);
+      if (typeof message === 'string') return this.reject(message);
       this.onMessage(message);
     }
-    if (!this.over) this.keep(bytes.subarray(from));
+    if (!this.over) this.append(bytes.subarray(from));
   }
 
   /** false where the line gets too long. */
-  private keep(part: Buffer): boolean {
+  private append(part: Buffer): boolean {
     this.length += part.length;
     if (this.length > this.mostBytes) {
-      this.refuse(`a line of more than ${this.mostBytes} bytes`);
+      this.reject(`a line of more than ${this.mostBytes} bytes`);
       return false;
     }
     if (part.length > 0) this.parts.push(part);
     return true;
   }
 
-  private refuse(problem: string): void {
+  private reject(problem: string): void {
     if (this.over) return;
     this.over = true;
     this.parts = [];
     this.socket.destroy();
-    this.onNonsense(problem);
+    this.onInvalidMessage(problem);
   }
 }

@@ -57,7 +57,7 @@ export interface ControlOptions {
   /** Between signs of life. Default 2 s. */
   readonly heartbeatMs?: number;
   /** How long a connection may take to prove that it has the key and to say which worker it is. Default 5 s. */
-  readonly strangerMs?: number;
+  readonly handshakeTimeoutMs?: number;
   /** A worker of whom nothing was heard for so long is given up. Default 15 s. */
   readonly silenceMs?: number;
 }

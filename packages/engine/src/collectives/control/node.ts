@@ -15,7 +15,10 @@ export abstract class ControlNode {
     protected readonly options: ControlOptions,
     protected readonly emit: (event: ControlEvent) => void,
   ) {
-    this.heartbeat = setInterval(() => this.beat(options.silenceMs ?? SILENCE_MS), options.heartbeatMs ?? HEARTBEAT_MS);
+    this.heartbeat = setInterval(
+      () => this.sendHeartbeat(options.silenceMs ?? SILENCE_MS),
+      options.heartbeatMs ?? HEARTBEAT_MS,
+    );
   }
 
   handle(command: Command): void {
@@ -25,13 +28,13 @@ export abstract class ControlNode {
         return;
       case 'fail':
         if (!this.ended) {
-          this.tellFailure(command.reason);
+          this.sendFailure(command.reason);
           this.end();
         }
         return this.closed();
       case 'leave':
         if (!this.ended) {
-          this.tellLeaving();
+          this.sendGoodbye();
           this.end();
         }
         return this.closed();
@@ -45,14 +48,14 @@ export abstract class ControlNode {
     const bytes = Buffer.byteLength(JSON.stringify(value));
     if (bytes <= MOST_VALUE_BYTES) return this.exchange(id, value);
     const reason = `it wants to exchange ${bytes} bytes at once; ${MOST_VALUE_BYTES} are the most.`;
-    this.tellFailure(reason);
+    this.sendFailure(reason);
     this.lose(stoppedWith(this.name(this.options.rank), reason));
   }
 
-  protected abstract beat(silenceMs: number): void;
+  protected abstract sendHeartbeat(silenceMs: number): void;
   protected abstract exchange(id: number, value: Message): void;
-  protected abstract tellFailure(reason: string): void;
-  protected abstract tellLeaving(): void;
+  protected abstract sendFailure(reason: string): void;
+  protected abstract sendGoodbye(): void;
   /** Closes what is open; resolves when what was said is on its way. */
   protected abstract close(): Promise<unknown>;
 
@@ -67,8 +70,8 @@ export abstract class ControlNode {
     this.emit({ event: 'lost', failure });
   }
 
-  protected isSilent(heardAt: number, silenceMs: number): boolean {
-    return performance.now() - heardAt > silenceMs;
+  protected hasTimedOut(lastReceivedAt: number, silenceMs: number): boolean {
+    return performance.now() - lastReceivedAt > silenceMs;
   }
 
   private end(): void {
@@ -98,7 +101,7 @@ export function silent(name: string, silenceMs: number): Failure {
   };
 }
 
-export function nonsense(name: string, problem: string): Failure {
+export function invalidMessage(name: string, problem: string): Failure {
   return {
     message: `${name} sent ${problem}.`,
     code: 'workers.message',

@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
-import { Hub } from './hub';
-import { Member } from './member';
+import { CoordinatorNode } from './coordinator-node';
+import { WorkerNode } from './worker-node';
 import type { Command, ControlEvent, ControlOptions } from './messages';
 
 /** How long the program may take to notice that the group has ended. With SILENCE_MS, less than 30 s. */
@@ -15,7 +15,7 @@ const port = parentPort!;
 const options = workerData as ControlOptions;
 let deadline: NodeJS.Timeout | undefined;
 
-const node = new (options.rank === 0 ? Hub : Member)(options, (event: ControlEvent) => {
+const node = new (options.rank === 0 ? CoordinatorNode : WorkerNode)(options, (event: ControlEvent) => {
   if (event.event === 'lost') {
     deadline = setTimeout(() => {
       writeSync(2, `graft: ${event.failure.message}\n${event.failure.hint ? `${event.failure.hint}\n` : ''}`);

@@ -1,5 +1,5 @@
 import { TF } from '../../native/dtypes';
-import type { NativeSide } from '../../jit/jit';
+import type { NativeBackend } from '../../jit/jit';
 import type { Pointer } from '../../native/api';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
@@ -30,7 +30,7 @@ export interface TensorMemory {
 const DTYPES = { float32: TF.FLOAT, int32: TF.INT32 } as const;
 
 /** Tensors of native TensorFlow: nothing is copied. */
-export function nativeTensorMemory({ backend, binding }: NativeSide): TensorMemory {
+export function nativeTensorMemory({ backend, binding }: NativeBackend): TensorMemory {
   const { runtime } = binding;
   return {
     lend: async (tensor) => {

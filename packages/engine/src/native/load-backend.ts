@@ -1,5 +1,5 @@
 import { registerNativeKernels, NATIVE_BACKEND } from '../kernels/register';
-import type { NativeSide } from '../jit/jit';
+import type { NativeBackend } from '../jit/jit';
 import type { NativeLibrary } from '../setup';
 import { EngineError } from '../errors';
 import { tf } from '../tf';
@@ -8,7 +8,7 @@ import { KoffiBinding } from './binding';
 import { NativeRuntime } from './runtime';
 
 /** Loads the library and registers the tfjs backend `tensorflow` on it. Once a process. */
-export function makeNativeSide(library: NativeLibrary, threads: number): NativeSide {
+export function loadNativeBackend(library: NativeLibrary, threads: number): NativeBackend {
   const binding = new KoffiBinding(NativeRuntime.load(library, threads));
   const backend = new GraftBackend(binding);
   registerNativeKernels();

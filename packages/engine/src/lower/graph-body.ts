@@ -9,7 +9,7 @@ const typeOf = (value: { readonly dtype: number }, name = 'dtype'): OpAttribute[
 ];
 
 /** The graph of one function, in the terms of a program: what stands for each of its values. */
-export class Body {
+export class GraphBody {
   private readonly values = new Map<Value, GraphOutput>();
   private readonly variables = new Map<Value, GraphOutput>();
   private readonly inputs: GraphOutput[] = [];

@@ -1,26 +1,26 @@
 import type { TLSSocket } from 'node:tls';
 import { parseAddress } from '../addresses';
 import type { Message } from '../types';
-import { Door } from './door';
+import { PeerListener } from './peer-listener';
 import { LineSocket } from './line-socket';
 import { MOST_HELLO_BYTES, MOST_VALUE_BYTES } from './parse-message';
 import type { ControlEvent, ControlOptions, Failure, WireMessage } from './messages';
-import { ControlNode, gone, leftEarly, nonsense, silent, stoppedWith } from './node';
+import { ControlNode, gone, leftEarly, invalidMessage, silent, stoppedWith } from './node';
 
 type Hello = Extract<WireMessage, { t: 'hello' }>;
 
 /** Exchanges that are under way at a time: workers make them one after the other, so that few are. */
-const MOST_ROUNDS = 1024;
+const MOST_EXCHANGES = 1024;
 
 /** Worker 0's node: the others connect to it. */
-export class Hub extends ControlNode {
-  private readonly door: Door;
-  private readonly members = new Map<number, LineSocket>();
+export class CoordinatorNode extends ControlNode {
+  private readonly listener: PeerListener;
+  private readonly connections = new Map<number, LineSocket>();
   private readonly dataPorts: number[] = [];
-  private readonly left = new Set<number>();
+  private readonly departed = new Set<number>();
   /** Values that have come, by the exchange's id and the worker's rank. */
-  private readonly rounds = new Map<number, Map<number, Message>>();
-  private readonly patience: NodeJS.Timeout;
+  private readonly exchanges = new Map<number, Map<number, Message>>();
+  private readonly joinTimer: NodeJS.Timeout;
   private complete = false;
 
   constructor(options: ControlOptions, emit: (event: ControlEvent) => void) {
@@ -28,38 +28,38 @@ export class Hub extends ControlNode {
     const { workers, dataPort, timeoutMs } = options;
     this.dataPorts[0] = dataPort;
     const { host, port } = parseAddress(workers[0]);
-    this.door = new Door({
+    this.listener = new PeerListener({
       key: options.key,
-      strangerMs: options.strangerMs,
+      handshakeTimeoutMs: options.handshakeTimeoutMs,
       port,
       // On one machine nobody else needs to reach it; elsewhere the name may lead to any of the machine's interfaces.
       host: isLoopback(host) ? host : undefined,
       onError: (error) => this.lose(unusable(workers[0], error)),
-      onOpen: (socket, admit) => this.welcome(socket, admit),
+      onOpen: (socket, admit) => this.acceptPeer(socket, admit),
     });
-    this.patience = setTimeout(() => this.giveUp(), timeoutMs);
+    this.joinTimer = setTimeout(() => this.reportMissing(), timeoutMs);
   }
 
   private get count(): number {
     return this.options.workers.length;
   }
 
-  private welcome(socket: TLSSocket, admitted: () => void): void {
+  private acceptPeer(socket: TLSSocket, admitted: () => void): void {
     let rank: number | undefined;
     const line: LineSocket = new LineSocket(
       socket,
       MOST_HELLO_BYTES,
       (message) => {
-        if (rank !== undefined) return this.hear(rank, message);
+        if (rank !== undefined) return this.receive(rank, message);
         if (message.t !== 'hello') return socket.destroy();
         admitted();
         rank = this.admit(line, message);
       },
       (reason) => {
-        if (rank !== undefined && !this.left.has(rank)) this.loseAll(gone(this.name(rank), reason));
+        if (rank !== undefined && !this.departed.has(rank)) this.endGroup(gone(this.name(rank), reason));
       },
       (problem) => {
-        if (rank !== undefined) this.loseAll(nonsense(this.name(rank), problem), rank);
+        if (rank !== undefined) this.endGroup(invalidMessage(this.name(rank), problem), rank);
       },
     );
   }
@@ -68,32 +68,32 @@ export class Hub extends ControlNode {
   private admit(line: LineSocket, hello: Hello): number | undefined {
     const { workers } = this.options;
     const { rank } = hello;
-    const misfit = this.misfit(hello);
+    const mismatch = this.mismatch(hello);
     // Whoever comes to a group that has met already does not end it, whatever is wrong with it.
-    if (misfit && !this.complete) {
-      this.refuse(line, misfit);
+    if (mismatch && !this.complete) {
+      this.refuse(line, mismatch);
       return undefined;
     }
-    const taken = rank === 0 || rank >= this.count || this.members.has(rank) || this.complete;
-    if (misfit || taken) {
+    const taken = rank === 0 || rank >= this.count || this.connections.has(rank) || this.complete;
+    if (mismatch || taken) {
       const message =
         rank < this.count
           ? `${this.name(rank)} is there already: another process was started with the same rank.`
           : `Rank ${rank} is none of the ${this.count} workers'.`;
       // Of the two it is the later one that is wrong; the group does not suffer.
-      line.send({ t: 'lost', failure: misfit ?? { message, code: 'workers.rank', exitCode: 2 } });
+      line.send({ t: 'lost', failure: mismatch ?? { message, code: 'workers.rank', exitCode: 2 } });
       void line.close();
       return undefined;
     }
     line.mostBytes = 2 * MOST_VALUE_BYTES;
-    this.members.set(rank, line);
+    this.connections.set(rank, line);
     this.dataPorts[rank] = hello.dataPort;
-    if (this.members.size === workers.length - 1) this.begin();
+    if (this.connections.size === workers.length - 1) this.completeHandshake();
     return rank;
   }
 
   /** Why a worker that has the group's secret is none of this group. */
-  private misfit({ rank, workers: theirs, versions: others }: Hello): Failure | undefined {
+  private mismatch({ rank, workers: theirs, versions: others }: Hello): Failure | undefined {
     const { workers, versions } = this.options;
     if (JSON.stringify(theirs) !== JSON.stringify(workers)) {
       const lists = `${JSON.stringify(theirs)}, worker 0 has ${JSON.stringify(workers)}`;
@@ -109,19 +109,19 @@ export class Hub extends ControlNode {
     return { message, code: 'workers.version', hint: 'Give all workers the same versions.' };
   }
 
-  private begin(): void {
-    clearTimeout(this.patience);
+  private completeHandshake(): void {
+    clearTimeout(this.joinTimer);
     this.complete = true;
-    for (const member of this.members.values()) member.send({ t: 'welcome', dataPorts: this.dataPorts });
+    for (const connection of this.connections.values()) connection.send({ t: 'welcome', dataPorts: this.dataPorts });
     this.emit({ event: 'joined', dataPorts: this.dataPorts });
   }
 
-  private giveUp(): void {
+  private reportMissing(): void {
     const missing = this.options.workers.flatMap((_, rank) =>
-      rank === 0 || this.members.has(rank) ? [] : [`worker ${rank} (${this.options.workers[rank]})`],
+      rank === 0 || this.connections.has(rank) ? [] : [`worker ${rank} (${this.options.workers[rank]})`],
     );
     const list = missing.join(', ').replace(/^w/, 'W');
-    this.loseAll({
+    this.endGroup({
       message: `${list} did not come within ${seconds(this.options.timeoutMs)}.`,
       code: 'workers.missing',
       hint: this.wrongKeys() ?? WHO_IS_MISSING,
@@ -129,18 +129,18 @@ export class Hub extends ControlNode {
   }
 
   private wrongKeys(): string | undefined {
-    const { wrongKeys: count, wrongKeyFrom: from } = this.door;
+    const { wrongKeys: count, wrongKeyFrom: from } = this.listener;
     if (count === 0) return undefined;
     return `Somebody came ${count === 1 ? 'once' : `${count} times`} with another secret, at last from ${from ?? 'an unknown address'}: give every worker the same one.`;
   }
 
-  private hear(rank: number, message: WireMessage): void {
+  private receive(rank: number, message: WireMessage): void {
     if (message.t === 'value') this.collect(rank, message.id, message.value);
-    else if (message.t === 'fail') this.loseAll(stoppedWith(this.name(rank), message.reason), rank);
+    else if (message.t === 'fail') this.endGroup(stoppedWith(this.name(rank), message.reason), rank);
     else if (message.t === 'leave') {
-      this.left.add(rank);
-      void this.members.get(rank)?.close();
-      if (this.rounds.size > 0) this.loseAll(leftEarly(this.name(rank)), rank);
+      this.departed.add(rank);
+      void this.connections.get(rank)?.close();
+      if (this.exchanges.size > 0) this.endGroup(leftEarly(this.name(rank)), rank);
     }
   }
 
@@ -149,54 +149,56 @@ export class Hub extends ControlNode {
   }
 
   private collect(rank: number, id: number, value: Message): void {
-    let round = this.rounds.get(id);
-    if (round?.has(rank) || (!round && this.rounds.size >= MOST_ROUNDS))
-      return this.loseAll(nonsense(this.name(rank), 'values that nobody waits for'), rank);
-    if (!round) this.rounds.set(id, (round = new Map()));
-    round.set(rank, value);
-    const early = [...this.left].find((member) => !round.has(member));
-    if (early !== undefined) return this.loseAll(leftEarly(this.name(early)), early);
-    if (round.size < this.count) return;
-    this.rounds.delete(id);
-    const values = this.options.workers.map((_, i) => round.get(i)!);
-    for (const member of this.members.values()) member.send({ t: 'values', id, values });
+    let received = this.exchanges.get(id);
+    if (received?.has(rank) || (!received && this.exchanges.size >= MOST_EXCHANGES))
+      return this.endGroup(invalidMessage(this.name(rank), 'values that nobody waits for'), rank);
+    if (!received) this.exchanges.set(id, (received = new Map()));
+    received.set(rank, value);
+    const leftFirst = [...this.departed].find((rank) => !received.has(rank));
+    if (leftFirst !== undefined) return this.endGroup(leftEarly(this.name(leftFirst)), leftFirst);
+    if (received.size < this.count) return;
+    this.exchanges.delete(id);
+    const values = this.options.workers.map((_, i) => received.get(i)!);
+    for (const connection of this.connections.values()) connection.send({ t: 'values', id, values });
     this.emit({ event: 'values', id, values });
   }
 
-  protected beat(silenceMs: number): void {
-    for (const [rank, member] of this.members) {
-      if (this.left.has(rank)) continue;
-      member.send({ t: 'alive' });
-      if (this.isSilent(member.heardAt, silenceMs)) return this.loseAll(silent(this.name(rank), silenceMs), rank);
+  protected sendHeartbeat(silenceMs: number): void {
+    for (const [rank, connection] of this.connections) {
+      if (this.departed.has(rank)) continue;
+      connection.send({ t: 'alive' });
+      if (this.hasTimedOut(connection.lastReceivedAt, silenceMs))
+        return this.endGroup(silent(this.name(rank), silenceMs), rank);
     }
   }
 
   private refuse(line: LineSocket, failure: Failure): void {
     line.send({ t: 'lost', failure });
     void line.close();
-    this.loseAll(failure);
+    this.endGroup(failure);
   }
 
   /** Ends the group for everybody but the one that is the reason. */
-  private loseAll(failure: Failure, except?: number): void {
+  private endGroup(failure: Failure, except?: number): void {
     if (this.ended) return;
-    for (const [rank, member] of this.members) if (rank !== except) member.send({ t: 'lost', failure });
+    for (const [rank, connection] of this.connections) if (rank !== except) connection.send({ t: 'lost', failure });
     this.lose(failure);
   }
 
-  protected tellFailure(reason: string): void {
-    for (const member of this.members.values()) member.send({ t: 'lost', failure: stoppedWith(this.name(0), reason) });
+  protected sendFailure(reason: string): void {
+    for (const connection of this.connections.values())
+      connection.send({ t: 'lost', failure: stoppedWith(this.name(0), reason) });
   }
 
-  protected tellLeaving(): void {
+  protected sendGoodbye(): void {
     const message: WireMessage = this.complete ? { t: 'leave' } : { t: 'lost', failure: leftEarly(this.name(0)) };
-    for (const member of this.members.values()) member.send(message);
+    for (const connection of this.connections.values()) connection.send(message);
   }
 
   protected close(): Promise<unknown> {
-    clearTimeout(this.patience);
-    this.door.close();
-    return Promise.all([...this.members.values()].map((line) => line.close()));
+    clearTimeout(this.joinTimer);
+    this.listener.close();
+    return Promise.all([...this.connections.values()].map((line) => line.close()));
   }
 }
 

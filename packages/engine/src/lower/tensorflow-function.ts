@@ -1,15 +1,13 @@
 import type { Pointer } from '../native/api';
 import type { NativeRuntime, NativeTensor, OpAttribute } from '../native/runtime';
 import type { Program } from '../trace/program';
+import type { CompilingExecutor } from '../types';
 import { clustersOf } from './clusters';
-import { Lowering, type Replacements } from './lowering';
+import { TensorFlowLowering, type Replacements } from './tensorflow-lowering';
 
 const XLA: readonly OpAttribute[] = [{ name: '_XlaMustCompile', type: 3, value: true }];
 
 let functionCount = 0;
-
-/** Compiled whole by XLA; run as a graph; or run as a graph in which XLA compiles what lies between the products. */
-export type Execution = 'xla' | 'graph' | 'mixed';
 
 /** A Program as a TensorFlow function. Called with the arguments, then the captures, both in the program's order. */
 export class TensorFlowFunction {
@@ -21,13 +19,13 @@ export class TensorFlowFunction {
   constructor(
     private readonly runtime: NativeRuntime,
     private readonly program: Program,
-    private readonly execution: Execution,
+    private readonly executor: CompilingExecutor,
     private readonly replacements: Replacements = new Map(),
   ) {
     this.byReference = new Set(replacements.values());
     this.name = `graft_${program.name.replace(/\W+/g, '_')}_${functionCount++}`;
-    const lowering = new Lowering(runtime, this.name);
-    lowering.add(program, execution === 'mixed' ? clustersOf(program) : [], replacements);
+    const lowering = new TensorFlowLowering(runtime, this.name);
+    lowering.add(program, executor === 'mixed' ? clustersOf(program) : [], replacements);
     this.fns = lowering.fns;
   }
 
@@ -57,7 +55,7 @@ export class TensorFlowFunction {
   }
 
   private get attributes(): readonly OpAttribute[] {
-    return this.execution === 'xla' ? XLA : [];
+    return this.executor === 'xla' ? XLA : [];
   }
 
   private get returned(): number {

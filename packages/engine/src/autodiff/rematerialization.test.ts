@@ -1,4 +1,12 @@
-import { after, findNativeLibrary, openEngine, recomputed, tf, valueAndGradients, type EngineMode } from './index';
+import {
+  findNativeLibrary,
+  openEngine,
+  orderAfter,
+  recomputed,
+  tf,
+  valueAndGradients,
+  type EngineMode,
+} from '../index';
 
 const MODES: EngineMode[] = ['xla', 'graph', 'mixed', 'eager', 'portable'];
 let hasLibrary = false;
@@ -46,7 +54,7 @@ describe.each(MODES)('on %s', (mode) => {
   it('what comes after something else stays what it is', async () => {
     if (!hasLibrary && mode !== 'portable') return;
     const engine = await openEngine({ mode });
-    const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => after(a, [tf.add(b, 1), tf.sum(a)]));
+    const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => orderAfter(a, [tf.add(b, 1), tf.sum(a)]));
     const [a, b] = [tf.tensor1d([1, -2]), tf.tensor2d([[3]])];
     const c = fn(a, b);
     expect([...c.dataSync()]).toEqual([1, -2]);

@@ -10,7 +10,7 @@ import type { WorkersError } from '../../errors';
 import { freeAddresses, freePort } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';
-import { MOST_STRANGERS } from './door';
+import { MOST_UNKNOWN_PEERS } from './peer-listener';
 import type { ControlOptions } from './messages';
 import { clientOptions } from './psk';
 
@@ -48,13 +48,13 @@ function start(rank: number, options: Partial<ControlOptions> = {}): ControlChan
 
 const lost = (channel: ControlChannel): Promise<WorkersError> => abortReason(channel.lost);
 
-interface Visit {
+interface PeerConnection {
   readonly socket: Socket;
   /** All that was received, when the connection is closed. */
   readonly closed: Promise<Buffer>;
 }
 
-function visit(socket: Socket): Visit {
+function watchConnection(socket: Socket): PeerConnection {
   sockets.push(socket);
   const parts: Buffer[] = [];
   socket.on('data', (part: Buffer) => parts.push(part));
@@ -63,20 +63,20 @@ function visit(socket: Socket): Visit {
   return { socket, closed };
 }
 
-/** A stranger that sends this and waits for what comes. */
-function stranger(...bytes: (string | Uint8Array)[]): Visit {
+/** An unknown peer that sends this and waits for what comes. */
+function unknownPeer(...bytes: (string | Uint8Array)[]): PeerConnection {
   const socket = connect(port, '127.0.0.1', () => {
     for (const part of bytes) socket.write(part);
   });
-  return visit(socket);
+  return watchConnection(socket);
 }
 
 /** Somebody who has the secret, and sends these lines. */
-function insider(lines: readonly string[], key = KEY, at = port): Visit & { readonly socket: TLSSocket } {
+function insider(lines: readonly string[], key = KEY, at = port): PeerConnection & { readonly socket: TLSSocket } {
   const socket = connectTls({ ...clientOptions(key), port: at, host: '127.0.0.1' }, () => {
     for (const line of lines) socket.write(`${line}\n`);
   });
-  return { ...visit(socket), socket };
+  return { ...watchConnection(socket), socket };
 }
 
 const hello = (rank: unknown, more: object = {}): string =>
@@ -105,14 +105,14 @@ describe('strangers', () => {
   }
 
   it.each(JUNK)('do no harm and learn nothing, while the group meets and while it works: %s', async (_, bytes) => {
-    const options = { strangerMs: 300 };
-    const hub = start(0, options);
-    const before = stranger(...bytes());
+    const options = { handshakeTimeoutMs: 300 };
+    const coordinator = start(0, options);
+    const before = unknownPeer(...bytes());
     await sleep(20);
-    const group = [hub, start(1, options), start(2, options)];
-    const during = stranger(...bytes());
+    const group = [coordinator, start(1, options), start(2, options)];
+    const during = unknownPeer(...bytes());
     await expectWork(group);
-    const after = stranger(...bytes());
+    const after = unknownPeer(...bytes());
     await expectWork(group);
     for (const received of await Promise.all([before.closed, during.closed, after.closed])) {
       // An alert of TLS, at most.
@@ -123,8 +123,8 @@ describe('strangers', () => {
   });
 
   it('who sends one byte after the other is shut out when its time is over', async () => {
-    const group = [start(0, { strangerMs: 400 }), start(1), start(2)];
-    const slow = stranger();
+    const group = [start(0, { handshakeTimeoutMs: 400 }), start(1), start(2)];
+    const slow = unknownPeer();
     const began = performance.now();
     // A TLS record that never ends.
     const bytes = [22, 3, 1, 2, 0, 1, 0, 1, 252];
@@ -140,21 +140,23 @@ describe('strangers', () => {
     await expectWork(group);
     const plain = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
     const other = insider([hello(1)], OTHER_KEY);
-    expect((await Promise.all([visit(plain).closed, other.closed])).map(({ length }) => length)).toEqual([0, 0]);
+    expect((await Promise.all([watchConnection(plain).closed, other.closed])).map(({ length }) => length)).toEqual([
+      0, 0,
+    ]);
     await expectWork(group);
   });
 
   it('a flood of 500 that stay open does not keep workers out, before or after', async () => {
-    const hub = start(0, { strangerMs: 2000 });
-    const flood = Array.from({ length: 500 }, () => stranger(Uint8Array.of(22, 3, 1)));
+    const coordinator = start(0, { handshakeTimeoutMs: 2000 });
+    const flood = Array.from({ length: 500 }, () => unknownPeer(Uint8Array.of(22, 3, 1)));
     const open = new Set(flood);
     for (const one of flood) void one.closed.then(() => open.delete(one));
-    const group = [hub, start(1), start(2)];
+    const group = [coordinator, start(1), start(2)];
     await expectWork(group);
     await sleep(300);
     // The oldest have gone.
-    expect(open.size).toBeLessThanOrEqual(MOST_STRANGERS);
-    const more = Array.from({ length: 500 }, () => stranger('x'));
+    expect(open.size).toBeLessThanOrEqual(MOST_UNKNOWN_PEERS);
+    const more = Array.from({ length: 500 }, () => unknownPeer('x'));
     await expectWork(group);
     await Promise.all(more.map(({ closed }) => closed));
     await expectWork(group);
@@ -191,7 +193,7 @@ describe('strangers', () => {
     const again = start(0, { timeoutMs: 700 });
     await sleep(50);
     expect(Buffer.concat(sent).length).toBeGreaterThan(400);
-    const replay = stranger(...sent);
+    const replay = unknownPeer(...sent);
     const error = await failureOf<WorkersError>(again.joined);
     await replay.closed;
     expect(error.message).toMatch(/^Worker 1 .*, worker 2 .* did not come within 0\.7 s\.$/);
@@ -202,17 +204,17 @@ describe('strangers', () => {
     const path = await interceptor((part) => {
       if (change) part[part.length - 1] ^= 1;
     });
-    const hub = start(0);
-    const member = insider([hello(1)], KEY, path);
+    const coordinator = start(0);
+    const worker = insider([hello(1)], KEY, path);
     const other = start(2);
-    await Promise.all([hub.joined, other.joined]);
+    await Promise.all([coordinator.joined, other.joined]);
     const value = (id: number): string => `${JSON.stringify({ t: 'value', id, value: 'right' })}\n`;
-    member.socket.write(value(0));
+    worker.socket.write(value(0));
     const right = ['right', 'right', 'right'];
-    expect(await Promise.all([hub, other].map((one) => one.exchange('right')))).toEqual([right, right]);
+    expect(await Promise.all([coordinator, other].map((one) => one.exchange('right')))).toEqual([right, right]);
     change = true;
-    member.socket.write(value(1));
-    const errors = await Promise.all([hub, other].map((one) => failureOf<WorkersError>(one.exchange('right'))));
+    worker.socket.write(value(1));
+    const errors = await Promise.all([coordinator, other].map((one) => failureOf<WorkersError>(one.exchange('right'))));
     for (const { message } of errors) expect(message).toMatch(/^Worker 1 .* is gone: its process has ended/);
   });
 });
@@ -225,11 +227,11 @@ function listening(at: number, onSocket: (socket: Socket) => void): Promise<Serv
 
 describe('a worker with another secret', () => {
   it('is rejected at once; the group waits for the right one, and names the wrong one where it does not come', async () => {
-    const hub = start(0, { timeoutMs: 1000 });
+    const coordinator = start(0, { timeoutMs: 1000 });
     const wrong = await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
     expect(wrong).toMatchObject({ code: 'workers.secret', exitCode: 2 });
     expect(wrong.message).toBe(`Worker 0 (${workers[0]}) has another secret than this worker.`);
-    const error = await failureOf<WorkersError>(hub.joined);
+    const error = await failureOf<WorkersError>(coordinator.joined);
     expect(error.message).toMatch(/^Worker 1 .* did not come within 1 s\.$/);
     expect(error.hint).toMatch(
       /came once with another secret, at last from 127\.0\.0\.1: give every worker the same one/,
@@ -237,9 +239,9 @@ describe('a worker with another secret', () => {
   });
 
   it('does not keep the right one out', async () => {
-    const hub = start(0);
+    const coordinator = start(0);
     await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
-    const group = [hub, start(1), start(2)];
+    const group = [coordinator, start(1), start(2)];
     for (const { joined } of group) expect(await joined).toEqual([100, 101, 102]);
   });
 });
@@ -309,10 +311,10 @@ describe('who has the secret', () => {
     ['a hello with half a rank', () => hello(0.5)],
     ['a hello that is too long', () => hello(1, { versions: { Graft: 'x'.repeat(1 << 20) } })],
   ] as [string, string | (() => string)][])('and says %s is dropped, and nobody else is hurt', async (_, line) => {
-    const hub = start(0);
+    const coordinator = start(0);
     await sleep(20);
     await insider([typeof line === 'string' ? line : line()]).closed;
-    const group = [hub, start(1), start(2)];
+    const group = [coordinator, start(1), start(2)];
     for (const { joined } of group) expect(await joined).toEqual([100, 101, 102]);
   });
 
@@ -346,14 +348,14 @@ describe('who has the secret', () => {
     ['a line of more than 8388608 bytes', 'x'.repeat(9 << 20)],
     ['values that nobody waits for', '{"t":"value","id":9,"value":1}\n{"t":"value","id":9,"value":1}'],
   ])('and is a member ends the group, with a sentence, by %s', async (problem, line) => {
-    const hub = start(0);
+    const coordinator = start(0);
     const other = start(2);
     await sleep(100);
     const { socket } = insider([hello(1)]);
-    await Promise.all([hub.joined, other.joined]);
+    await Promise.all([coordinator.joined, other.joined]);
     socket.write(`${line}\n`);
     const sentence = `Worker 1 (${workers[1]}) sent ${problem}.`;
-    expect((await lost(hub)).message).toBe(sentence);
+    expect((await lost(coordinator)).message).toBe(sentence);
     expect((await lost(other)).message).toBe(sentence);
   });
 

@@ -2,7 +2,7 @@
  * The smallest experiment there is, for tests of the training loop: y = x·w + b is fitted to noisy points. `unused` is a
  * parameter on which the loss does not depend.
  */
-import { tf } from '@graft/engine';
+import { elementCount, tf } from '@graft/engine';
 import { z } from 'zod';
 import {
   createRandom,
@@ -20,9 +20,11 @@ import {
   type OptimizerState,
   type OptimizerUpdate,
   type Parameters,
+  type RandomStream,
   type SpecialTokenPolicy,
   type Tracker,
 } from '../src';
+import { brokenTracker, FAIL_OPTIONS, failAt, isNaNItem, NAN_OPTIONS, PARAMETER_FAULTS, withFault } from './faults';
 
 export function toyModel(width: number, policy?: SpecialTokenPolicy): Model {
   return {
@@ -59,9 +61,7 @@ const DataOptions = z.strictObject({
   /** Rows (or batches) in one pass. */
   count: z.number().default(1000),
   repeat: z.boolean().default(true),
-  /** Item whose y is not a number; the first of many. */
-  nanAt: z.number().optional(),
-  nanFrom: z.number().optional(),
+  ...NAN_OPTIONS,
   fields: z.array(z.string()).default(['x', 'y']),
 });
 
@@ -93,14 +93,12 @@ export class ToyDataset implements Dataset {
   }
 
   private item(index: number): HostFields {
-    const { width, nanAt, nanFrom } = this.options;
+    const { width } = this.options;
     const rows = this.kind === 'batch' ? 4 : 1;
     const random = createRandom(7).fork(index);
     const x = Float32Array.from({ length: rows * width }, () => random.normal());
     const y = Float32Array.from({ length: rows }, (_, row) =>
-      index === nanAt || index >= (nanFrom ?? Infinity)
-        ? NaN
-        : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
+      isNaNItem(index, this.options) ? NaN : x[row * width] - 2 * x[row * width + 1] + 0.1 * random.normal(),
     );
     const leading = this.kind === 'batch' ? [rows] : [];
     return {
@@ -167,6 +165,15 @@ class Momentum implements Optimizer {
   }
 }
 
+async function* randomParameters(model: Model, random: RandomStream): AsyncGenerator<[string, tf.Tensor]> {
+  for (const { name, shape, initial } of [...model.parameters].reverse()) {
+    const values = Float32Array.from({ length: elementCount(shape) }, () =>
+      initial === 'zeros' ? 0 : random.fork(name).normal(),
+    );
+    yield [name, tf.tensor(values, [...shape], 'float32')];
+  }
+}
+
 /** What the components of a test did, in order. */
 export const events: string[] = [];
 
@@ -189,28 +196,10 @@ export const toyPlugin = definePlugin({
       interface: 'initializer',
       id: 'random',
       description: 'small random weights',
-      options: z.strictObject({ spoil: z.enum(['missing', 'twice', 'unknown', 'shape', 'dtype']).optional() }),
+      options: z.strictObject({ spoil: PARAMETER_FAULTS.optional() }),
       useFactory: ({ options: { spoil } }): Initializer => ({
         checkpointConfig: async () => undefined,
-        async *parameters(model, random) {
-          for (const { name, shape, initial } of [...model.parameters].reverse()) {
-            if (spoil === 'missing' && name === 'b') continue;
-            const size = shape.reduce((product, length) => product * length, 1);
-            const values = Float32Array.from({ length: size }, () =>
-              initial === 'zeros' ? 0 : random.fork(name).normal(),
-            );
-            yield [
-              name,
-              tf.tensor(
-                values,
-                spoil === 'shape' && name === 'w' ? [...shape, 1] : [...shape],
-                spoil === 'dtype' ? 'int32' : 'float32',
-              ),
-            ];
-            if (spoil === 'twice' && name === 'b') yield [name, tf.zeros([...shape])];
-          }
-          if (spoil === 'unknown') yield ['stranger', tf.zeros([1])];
-        },
+        parameters: (model, random) => withFault(spoil, randomParameters(model, random)),
       }),
     }),
     defineComponent({
@@ -252,11 +241,11 @@ export const toyPlugin = definePlugin({
       interface: 'evaluator',
       id: 'norm',
       description: 'length of w',
-      options: z.strictObject({ failAt: z.number().optional() }),
+      options: z.strictObject(FAIL_OPTIONS),
       useFactory: ({ options }): Evaluator => ({
         async evaluate({ parameters, step }) {
           events.push(`norm ${step}`);
-          if (step === options.failAt) throw new Error('no norm today');
+          failAt(step, options, 'no norm today');
           const norm = tf.tidy(() => tf.norm(parameters.w));
           const [value] = await norm.data();
           norm.dispose();
@@ -275,29 +264,17 @@ export const toyPlugin = definePlugin({
         finish: async (status) => void events.push(`finish ${status}`),
       }),
     }),
-    defineComponent({
-      interface: 'tracker',
-      id: 'broken',
-      description: 'fails in every method',
-      options: empty,
-      useFactory: (): Tracker => ({
-        start: () => Promise.reject(new Error('no server')),
-        log: () => {
-          throw new Error('no server');
-        },
-        finish: () => Promise.reject(new Error('no server')),
-      }),
-    }),
+    brokenTracker,
     defineComponent({
       interface: 'callback',
       id: 'watch',
       description: 'notes when it is called',
-      options: z.strictObject({ failAt: z.number().optional() }),
+      options: z.strictObject(FAIL_OPTIONS),
       useFactory: ({ options }) => ({
         onStart: () => void events.push('onStart'),
         onStep: ({ step, parameters }) => {
           events.push(`onStep ${step} ${Object.keys(parameters).join(' ')}`);
-          if (step === options.failAt) throw new Error('enough');
+          failAt(step, options, 'enough');
         },
         onFinish: () => void events.push('onFinish'),
       }),

@@ -157,7 +157,7 @@ describe('strangers', () => {
     '',
   ];
 
-  function strangers(port: number, count: number): Socket[] {
+  function unknownPeers(port: number, count: number): Socket[] {
     return Array.from({ length: count }, (_, i) => {
       const socket = connect(port, '127.0.0.1', () => socket.write(JUNK[i % JUNK.length], 'latin1'));
       return socket.on('error', () => undefined);
@@ -188,7 +188,7 @@ describe('strangers', () => {
     const port = Number(command[command.indexOf('--workers') + 1].split(',')[0].split(':')[1]);
     while (!over) {
       for (const socket of sockets) socket.destroy();
-      sockets = strangers(port, 500);
+      sockets = unknownPeers(port, 500);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
     for (const socket of sockets) socket.destroy();

@@ -2,7 +2,7 @@ import type { Pointer } from '../native/api';
 import { GraphBuilder } from '../native/graph';
 import type { NativeRuntime } from '../native/runtime';
 import type { ConstantNode, OperationNode, Producer, Program, Value } from '../trace/program';
-import { Body } from './body';
+import { GraphBody } from './graph-body';
 import { isSmall, type Cluster } from './clusters';
 
 /**
@@ -11,10 +11,10 @@ import { isSmall, type Cluster } from './clusters';
  */
 export type Replacements = ReadonlyMap<number, number>;
 
-type Unit = Cluster | ConstantNode | OperationNode;
+type LoweringUnit = Cluster | ConstantNode | OperationNode;
 
 /** Makes a program's function, and those of its clusters: clusters that compute the same share one. */
-export class Lowering {
+export class TensorFlowLowering {
   readonly fns: { readonly name: string; readonly fn: Pointer }[] = [];
   private readonly byText = new Map<string, string>();
 
@@ -37,7 +37,7 @@ export class Lowering {
     }
     const builder = new GraphBuilder(this.runtime);
     try {
-      const body = new Body(builder);
+      const body = new GraphBody(builder);
       const replaced = new Set([...replaces.values()].flat());
       const readHere = readOutsideOf(program, clusterOf, replaces, returned);
       for (const { outputs } of [...program.arguments, ...program.captures])
@@ -59,7 +59,7 @@ export class Lowering {
 
   /** Calls a cluster's function in a body. What the cluster computes for an argument's variable, it writes there itself. */
   private call(
-    body: Body,
+    body: GraphBody,
     cluster: Cluster,
     replaces: ReadonlyMap<Value, readonly Value[]>,
     returned: ReadonlySet<Value>,
@@ -76,7 +76,7 @@ export class Lowering {
       this.byText.set(text, name);
       const builder = new GraphBuilder(this.runtime);
       try {
-        const inner = new Body(builder);
+        const inner = new GraphBody(builder);
         for (const value of inputs) inner.input(value, false);
         for (const value of variables) inner.input(value, true, cluster.inputs.includes(value));
         for (const node of withConstants(cluster)) inner.node(node);
@@ -119,12 +119,12 @@ function readOutsideOf(
 }
 
 /** Clusters and what lies between them, each behind what it reads. */
-function inOrder(program: Program, clusterOf: ReadonlyMap<Producer, Cluster>): Unit[] {
-  const order: Unit[] = [];
-  const done = new Set<Unit>();
-  const visit = (first: Unit): void => {
-    const stack: { unit: Unit; pending: Unit[] }[] = [];
-    const enter = (unit: Unit): void => {
+function inOrder(program: Program, clusterOf: ReadonlyMap<Producer, Cluster>): LoweringUnit[] {
+  const order: LoweringUnit[] = [];
+  const done = new Set<LoweringUnit>();
+  const visit = (first: LoweringUnit): void => {
+    const stack: { unit: LoweringUnit; pending: LoweringUnit[] }[] = [];
+    const enter = (unit: LoweringUnit): void => {
       if (done.has(unit)) return;
       done.add(unit);
       stack.push({ unit, pending: before(unit, clusterOf) });
@@ -141,7 +141,7 @@ function inOrder(program: Program, clusterOf: ReadonlyMap<Producer, Cluster>): U
   return order;
 }
 
-function before(unit: Unit, clusterOf: ReadonlyMap<Producer, Cluster>): Unit[] {
+function before(unit: LoweringUnit, clusterOf: ReadonlyMap<Producer, Cluster>): LoweringUnit[] {
   const read = 'nodes' in unit ? unit.inputs : unit.kind === 'operation' ? unit.inputs : [];
   return read.flatMap(({ producer }) =>
     producer.kind === 'operation' || producer.kind === 'constant' ? [clusterOf.get(producer) ?? producer] : [],

@@ -1,5 +1,5 @@
-// What strangers at the control channel cost a run: node test/bench/strangers.mjs [--steps 1500] [--strangers 500]
-//   A small run with --local-workers 2 by itself, and while this many strangers connect every half second and send junk.
+// What unknown peers at the control channel cost a run: node test/bench/unknown-peers.mjs [--steps 1500] [--peers 500]
+//   A small run with --local-workers 2 by itself, and while this many unknown peers connect every half second and send junk.
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { median } from './statistics.mjs';
 
 const { values: options } = parseArgs({
-  options: { steps: { type: 'string', default: '1500' }, strangers: { type: 'string', default: '500' } },
+  options: { steps: { type: 'string', default: '1500' }, peers: { type: 'string', default: '500' } },
 });
 const BINARY = fileURLToPath(new URL('../../packages/cli/bin/graft.js', import.meta.url));
 const JUNK = [
@@ -54,7 +54,7 @@ function portOf(parent) {
   return undefined;
 }
 
-async function run(strangers) {
+async function run(peers) {
   const child = spawn(process.execPath, [BINARY, '--quiet', 'run', 'config.json', '--local-workers', '2'], {
     cwd: folder,
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -64,9 +64,9 @@ async function run(strangers) {
   let over = false;
   const ended = new Promise((resolve) => child.on('close', (status) => ((over = true), resolve(status))));
   let connected = 0;
-  while (strangers > 0 && !over) {
+  while (peers > 0 && !over) {
     const port = portOf(child.pid);
-    const sockets = Array.from({ length: port === undefined ? 0 : strangers }, (_, i) => {
+    const sockets = Array.from({ length: port === undefined ? 0 : peers }, (_, i) => {
       const socket = connect(port, '127.0.0.1', () => {
         connected++;
         socket.write(JUNK[i % JUNK.length], 'latin1');
@@ -80,14 +80,14 @@ async function run(strangers) {
   const lines = readFileSync(join(output.trim(), 'metrics.jsonl'), 'utf8').trim().split('\n');
   const times = lines.slice(10).map((line) => 1000 * JSON.parse(line).seconds);
   console.log(
-    `${connected} strangers: status ${status}, ${lines.length} steps, median ${median(times).toFixed(1)} ms, ` +
+    `${connected} unknown peers: status ${status}, ${lines.length} steps, median ${median(times).toFixed(1)} ms, ` +
       `the slowest of a hundred ${times.sort((a, b) => a - b)[Math.floor(times.length * 0.99)].toFixed(1)} ms`,
   );
 }
 
 try {
   await run(0);
-  await run(Number(options.strangers));
+  await run(Number(options.peers));
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -1,10 +1,10 @@
 import { connect, type TLSSocket } from 'node:tls';
 import { parseAddress } from '../addresses';
 import type { Message } from '../types';
-import { seconds } from './hub';
+import { seconds } from './coordinator-node';
 import { LineSocket } from './line-socket';
 import type { ControlEvent, ControlOptions, Failure, WireMessage } from './messages';
-import { ControlNode, gone, leftEarly, nonsense, silent } from './node';
+import { ControlNode, gone, leftEarly, invalidMessage, silent } from './node';
 import { MOST_VALUE_BYTES } from './parse-message';
 import { clientOptions, isOtherKey } from './psk';
 
@@ -13,20 +13,20 @@ const RETRY_MS = 300;
 const BEHIND_WORKER_0_MS = 5000;
 
 /** The node of every worker but the first. */
-export class Member extends ControlNode {
+export class WorkerNode extends ControlNode {
   /** Once the other side has proved that it has the group's secret. */
   private line: LineSocket | undefined;
   private socket: TLSSocket | undefined;
-  private welcomed = false;
-  private hubLeft = false;
+  private joined = false;
+  private coordinatorLeft = false;
   private readonly open = new Set<number>();
   private retry: NodeJS.Timeout | undefined;
-  private readonly patience: NodeJS.Timeout;
+  private readonly joinTimer: NodeJS.Timeout;
   private problem = '';
 
   constructor(options: ControlOptions, emit: (event: ControlEvent) => void) {
     super(options, emit);
-    this.patience = setTimeout(() => this.giveUp(), options.timeoutMs + BEHIND_WORKER_0_MS);
+    this.joinTimer = setTimeout(() => this.reportMissing(), options.timeoutMs + BEHIND_WORKER_0_MS);
     this.dial();
   }
 
@@ -37,16 +37,16 @@ export class Member extends ControlNode {
     const line: LineSocket = new LineSocket(
       socket,
       MOST_VALUE_BYTES * (workers.length + 1),
-      (message) => this.hear(message),
+      (message) => this.receive(message),
       (reason) => {
         if (this.ended) return;
-        if (this.welcomed) return this.hubLeft ? undefined : this.lose(gone(this.name(0), reason));
+        if (this.joined) return this.coordinatorLeft ? undefined : this.lose(gone(this.name(0), reason));
         if (isOtherKey(reason)) return this.lose(otherSecret(this.name(0)));
         // It may not have started yet.
         this.problem = reason ?? 'the connection was closed';
         this.retry = setTimeout(() => this.dial(), RETRY_MS);
       },
-      (problem) => this.lose(nonsense(this.name(0), problem)),
+      (problem) => this.lose(invalidMessage(this.name(0), problem)),
     );
     this.line = undefined;
     this.socket = socket;
@@ -59,7 +59,7 @@ export class Member extends ControlNode {
     });
   }
 
-  private giveUp(): void {
+  private reportMissing(): void {
     this.lose({
       message: `${this.name(0)} did not come within ${seconds(this.options.timeoutMs)} (${this.problem || 'no answer'}).`,
       code: 'workers.missing',
@@ -67,49 +67,49 @@ export class Member extends ControlNode {
     });
   }
 
-  private hear(message: WireMessage): void {
+  private receive(message: WireMessage): void {
     switch (message.t) {
       case 'welcome':
-        if (this.welcomed || message.dataPorts.length !== this.options.workers.length)
-          return this.lose(nonsense(this.name(0), 'a welcome to another group'));
-        clearTimeout(this.patience);
-        this.welcomed = true;
+        if (this.joined || message.dataPorts.length !== this.options.workers.length)
+          return this.lose(invalidMessage(this.name(0), 'a welcome to another group'));
+        clearTimeout(this.joinTimer);
+        this.joined = true;
         return this.emit({ event: 'joined', dataPorts: message.dataPorts });
       case 'values':
         if (!this.open.delete(message.id) || message.values.length !== this.options.workers.length)
-          return this.lose(nonsense(this.name(0), 'values that nobody waits for'));
+          return this.lose(invalidMessage(this.name(0), 'values that nobody waits for'));
         return this.emit({ event: 'values', id: message.id, values: message.values });
       case 'lost':
         return this.lose(message.failure);
       case 'leave':
-        this.hubLeft = true;
+        this.coordinatorLeft = true;
         if (this.open.size > 0) this.lose(leftEarly(this.name(0)));
         return;
     }
   }
 
   protected exchange(id: number, value: Message): void {
-    if (this.hubLeft) return this.lose(leftEarly(this.name(0)));
+    if (this.coordinatorLeft) return this.lose(leftEarly(this.name(0)));
     this.open.add(id);
     this.line?.send({ t: 'value', id, value });
   }
 
-  protected beat(silenceMs: number): void {
-    if (!this.welcomed || this.hubLeft || !this.line) return this.line?.send({ t: 'alive' });
+  protected sendHeartbeat(silenceMs: number): void {
+    if (!this.joined || this.coordinatorLeft || !this.line) return this.line?.send({ t: 'alive' });
     this.line.send({ t: 'alive' });
-    if (this.isSilent(this.line.heardAt, silenceMs)) this.lose(silent(this.name(0), silenceMs));
+    if (this.hasTimedOut(this.line.lastReceivedAt, silenceMs)) this.lose(silent(this.name(0), silenceMs));
   }
 
-  protected tellFailure(reason: string): void {
+  protected sendFailure(reason: string): void {
     this.line?.send({ t: 'fail', reason });
   }
 
-  protected tellLeaving(): void {
+  protected sendGoodbye(): void {
     this.line?.send({ t: 'leave' });
   }
 
   protected async close(): Promise<void> {
-    clearTimeout(this.patience);
+    clearTimeout(this.joinTimer);
     clearTimeout(this.retry);
     if (this.line) await this.line.close();
     else this.socket?.destroy();
