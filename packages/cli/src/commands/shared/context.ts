@@ -37,7 +37,8 @@ export async function openCommandEngine(
 ): Promise<Engine> {
   const { openEngine } = await import('@graft/engine');
   const engine = await openEngine({ mode, precision });
-  if (engine.fallbackReason)
-    context.note(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+  const { fallbackWarning } = await import('@graft/core');
+  const warning = fallbackWarning(engine);
+  if (warning) context.note(warning);
   return engine;
 }
