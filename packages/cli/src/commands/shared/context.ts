@@ -1,9 +1,6 @@
 import type { Logger, NamedCode } from '@graft/core';
 import type { Engine, EngineMode, Precision } from '@graft/engine';
 
-/** Status of what a Ctrl-C stopped, as shells report it. */
-export const INTERRUPTED = 130;
-
 export interface GlobalOptions {
   readonly debug?: boolean;
   readonly quiet?: boolean;
