@@ -175,7 +175,10 @@ async function train(engine, groups) {
   const steps = Number(values.steps ?? (sizeName === 'S' ? 6 : 60)) + 2;
   const settings = { steps, precision: 'float32' };
   const schedule = { factor: () => 1 };
-  const stepper = new Stepper(engine, model, objective, optimizer, schedule, createRandom(2), settings, timed);
+  const stepper = new Stepper(
+    { engine, model, objective, optimizer, schedule, random: createRandom(2), workers: timed },
+    settings,
+  );
   const start = group ? await group.broadcast(Object.values(parameters), 0) : Object.values(parameters);
   let state = {
     parameters: Object.fromEntries(Object.keys(parameters).map((name, i) => [name, start[i]])),

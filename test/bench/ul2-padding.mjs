@@ -34,7 +34,7 @@ async function measure(preset, lengths) {
   const dataset = await components.create('dataset', { use: 'text', files, tokenizer: 'bytes', lengthTokens: tokens });
   const random = createRandom(1);
   const variantAt = (step) => objective.variantAt?.(step, random.fork('variant'));
-  const loader = new BatchLoader(dataset, objective, model, batchSize, random, 0, { variantAt });
+  const loader = new BatchLoader({ dataset, objective, model, batchSize, random, step: 0, variantAt });
   const sides = { encoder: { used: 0, all: 0 }, decoder: { used: 0, all: 0 } };
   const shapes = new Set();
   const denoisers = new Map();

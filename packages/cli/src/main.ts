@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { INTERRUPTED } from './commands/shared/context';
+import { INTERRUPTED } from './commands/shared/runnable';
 import { main } from './program';
 import { describeError } from './output/report-error';
 

@@ -19,8 +19,9 @@ import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
-import { INTERRUPTED, type CommandContext } from './commands/shared/context';
+import type { CommandContext } from './commands/shared/context';
 import { refuseEmptyValues } from './commands/shared/empty-values';
+import { INTERRUPTED } from './commands/shared/runnable';
 import { isStartedByWorker0 } from './workers/local-workers';
 import { describeError } from './output/report-error';
 

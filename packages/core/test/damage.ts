@@ -13,7 +13,7 @@ import { basename, join } from 'node:path';
 import { loadConfig, silentLogger, type ExperimentConfig, type RandomStream } from '../src';
 import { runExperiment, type RunOptions } from '../src/run/experiment';
 import { RunFolder } from '../src/run/folder';
-import { checkResumePoint } from '../src/run/resume-point';
+import { checkResumePoint } from '../src/run/check-resume-point';
 import { findSnapshot, readAverage, readingSnapshot, readOptimizerState, readParameters } from '../src/run/snapshots';
 import { toyConfig, toyModel, toyPlugin } from './toy-plugin';
 

@@ -1,17 +1,20 @@
 import type { EvaluationRecord } from '@graft/core';
-import type { EngineMode } from '@graft/engine';
 import type { Command } from 'commander';
-import { existsSync } from 'node:fs';
-import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
-import { defaultPlugins } from '../default-plugins';
+import { openLogger, type CommandContext } from './shared/context';
 import { evaluationTable } from '../output/evaluation-table';
-import { collect, engineOption } from './shared/options';
+import { engineOption } from './shared/options';
+import {
+  configBeforeResume,
+  interruptible,
+  loadRunnable,
+  noteInterrupted,
+  resumeOption,
+  setOption,
+  type ResumableOptions,
+} from './shared/runnable';
 
-interface EvaluateOptions {
-  set?: string[];
-  checkpoint?: string;
-  resume?: string | true;
-  engine?: EngineMode;
+interface EvaluateOptions extends ResumableOptions {
+  readonly checkpoint?: string;
 }
 
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
@@ -20,36 +23,27 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .description("run a config's evaluators on a model, without training; prints their tables and the run's folder")
     .argument('[config]', 'yaml, json, ts or js; of a training config the evaluators are run and the training is not')
     .option('--checkpoint <folder>', "the model to evaluate, instead of what the config's initializer says")
-    .option('--set <key=value>', 'override one key of the config; may be repeated', collect)
-    .option('--resume [id]', 'go on with the newest unfinished evaluation of that name, or with the one of that id')
+    .addOption(setOption())
+    .addOption(resumeOption('evaluation'))
     .addOption(engineOption())
     .addHelpText('after', '\nCtrl-C stops with status 130; what was finished is kept, and --resume goes on from there.')
-    .action(async (config: string | undefined, options: EvaluateOptions) => {
-      // The parser takes the file of `graft evaluate --resume config.yaml` for an id.
-      if (config === undefined && typeof options.resume === 'string' && existsSync(options.resume))
-        await evaluate(context, options.resume, { ...options, resume: true });
-      else await evaluate(context, config, options);
-    });
+    .action((config: string | undefined, options: EvaluateOptions) =>
+      evaluate(context, ...configBeforeResume(config, options)),
+    );
 }
 
 async function evaluate(context: CommandContext, file: string | undefined, options: EvaluateOptions): Promise<void> {
-  const { loadEvaluationConfig, runEvaluation, withInterrupt } = await import('@graft/core');
-  const overrides = [...(options.set ?? [])];
-  if (options.checkpoint !== undefined)
-    overrides.unshift(`initializer=${JSON.stringify({ use: 'load', path: options.checkpoint })}`);
-  const loaded = await loadEvaluationConfig({ file, overrides, plugins: defaultPlugins, onCode: context.noteCode });
-  const { config } = loaded;
-  const engine = { ...config.engine, mode: options.engine ?? config.engine.mode };
+  const { loadEvaluationConfig, runEvaluation } = await import('@graft/core');
+  const { checkpoint, resume, set = [] } = options;
+  const model = checkpoint === undefined ? [] : [`initializer=${JSON.stringify({ use: 'load', path: checkpoint })}`];
+  const loaded = await loadRunnable(loadEvaluationConfig, context, file, { ...options, set: [...model, ...set] });
   const logger = await openLogger(context);
-  const result = await withInterrupt(
-    (signal) => runEvaluation({ ...loaded, config: { ...config, engine } }, { resume: options.resume, signal, logger }),
-    () => context.note('Stopping; once more ends at once.'),
+  const result = await interruptible(context, 'Stopping', (signal) =>
+    runEvaluation(loaded, { resume, signal, logger }),
   );
   for (const record of result.evaluations) printRecord(context, record);
-  if (result.status === 'interrupted') {
-    context.note(`Stopped before the end; --resume ${result.id} goes on from there.`);
-    context.exitCode = INTERRUPTED;
-  }
+  if (result.status === 'interrupted')
+    noteInterrupted(context, `Stopped before the end; --resume ${result.id} goes on from there.`);
   context.print(result.folder);
 }
 

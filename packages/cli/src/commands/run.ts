@@ -1,20 +1,23 @@
 import type { Command } from 'commander';
-import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
-import { defaultPlugins } from '../default-plugins';
+import { openLogger, type CommandContext } from './shared/context';
 import { LocalWorkers, secretOfWorker0 } from '../workers/local-workers';
-import { collect, engineOption, integer } from './shared/options';
+import { engineOption, integer } from './shared/options';
+import {
+  configBeforeResume,
+  interruptible,
+  loadRunnable,
+  noteInterrupted,
+  resumeOption,
+  setOption,
+  type ResumableOptions,
+} from './shared/runnable';
 import { CommandLineError } from '../output/command-line-error';
 import { takeSecretVariable, workerSecret } from '../workers/worker-secret';
 import type { WorkerOptions } from '@graft/core';
-import type { EngineMode } from '@graft/engine';
 
-interface RunCommandOptions {
-  set?: string[];
-  resume?: string | true;
+interface RunCommandOptions extends ResumableOptions {
   fromLastGood?: boolean;
-  engine?: EngineMode;
   workers?: string;
   rank?: number;
   localWorkers?: number;
@@ -28,8 +31,8 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .command('run')
     .description('run an experiment, or go on with one; prints the folder of the run')
     .argument('[config]', 'yaml, json, ts or js; default: graft.config.* in this folder or above it')
-    .option('--set <key=value>', 'override one key of the config, e.g. --set train.steps=100; may be repeated', collect)
-    .option('--resume [id]', 'go on with the newest unfinished run of that name, or with the run of that id')
+    .addOption(setOption('train.steps=100'))
+    .addOption(resumeOption('run'))
     .option(
       '--from-last-good',
       'with --resume: check every byte of the checkpoints, go on from the newest one that is whole, and set newer ones aside',
@@ -55,20 +58,9 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       'after',
       '\nCtrl-C finishes the step, writes a checkpoint and stops with status 130; --resume goes on from there.',
     )
-    .action(async (config: string | undefined, options: RunCommandOptions) => {
-      await runConfig(context, ...resumeBeforeConfig(config, options));
-    });
-}
-
-/** `graft run --resume config.yaml`: the parser takes the file for an id. */
-function resumeBeforeConfig(
-  config: string | undefined,
-  options: RunCommandOptions,
-): [string | undefined, RunCommandOptions] {
-  if (config === undefined && typeof options.resume === 'string' && existsSync(options.resume)) {
-    return [options.resume, { ...options, resume: true }];
-  }
-  return [config, options];
+    .action((config: string | undefined, options: RunCommandOptions) =>
+      runConfig(context, ...configBeforeResume(config, options)),
+    );
 }
 
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
@@ -77,42 +69,34 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
   // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
   if (options.insecureNetwork && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const group = await workersOf(options, variable);
-  const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
-  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins, onCode: context.noteCode });
+  const { loadConfig, runExperiment } = await import('@graft/core');
+  const loaded = await loadRunnable(loadConfig, context, file, options);
   const { config } = loaded;
-  const engine = { ...config.engine, mode: options.engine ?? config.engine.mode };
   const logger = await openLogger(context);
-  const local = await startLocalWorkers(context, file, options, engine.threads);
+  const local = await startLocalWorkers(context, file, options, config.engine.threads);
   const { addresses, secret, ended } = local ?? {};
   const workers = local ? { addresses: addresses!, secret: secret!, rank: 0, local: true, signal: ended } : group;
   let outcome: 'done' | 'failed' = 'failed';
   try {
-    await withInterrupt(
-      async (signal) => {
-        const result = await runExperiment(
-          { ...loaded, config: { ...config, engine } },
-          {
-            resume: options.resume,
-            fromLastGood: options.fromLastGood,
-            signal,
-            logger,
-            quiet: context.globals.quiet ?? false,
-            threads: local && threadsEach(options.localWorkers!),
-            workers: workers && { ...workers, timeoutMs: options.workerTimeout && options.workerTimeout * 1000 },
-          },
-        );
-        if (result.status === 'interrupted') {
-          context.note(
-            `Stopped at step ${result.steps} of ${config.train.steps}; --resume ${result.id} goes on from there.`,
-          );
-          context.exitCode = INTERRUPTED;
-        }
-        // Of the others' folder nothing is known here: it may be on another machine.
-        if (!workers?.rank) context.print(result.folder);
-        outcome = 'done';
-      },
-      () => context.note('Stopping after this step, with a checkpoint; once more ends at once.'),
+    const result = await interruptible(context, 'Stopping after this step, with a checkpoint', (signal) =>
+      runExperiment(loaded, {
+        resume: options.resume,
+        fromLastGood: options.fromLastGood,
+        signal,
+        logger,
+        quiet: context.globals.quiet ?? false,
+        threads: local && threadsEach(options.localWorkers!),
+        workers: workers && { ...workers, timeoutMs: options.workerTimeout && options.workerTimeout * 1000 },
+      }),
     );
+    if (result.status === 'interrupted')
+      noteInterrupted(
+        context,
+        `Stopped at step ${result.steps} of ${config.train.steps}; --resume ${result.id} goes on from there.`,
+      );
+    // Of the others' folder nothing is known here: it may be on another machine.
+    if (!workers?.rank) context.print(result.folder);
+    outcome = 'done';
   } finally {
     await local?.close(outcome);
   }

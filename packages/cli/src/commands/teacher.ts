@@ -1,12 +1,11 @@
-import type { EngineMode } from '@graft/engine';
 import { Option, type Command } from 'commander';
 import { resolve } from 'node:path';
-import { INTERRUPTED, openLogger, type CommandContext } from './shared/context';
-import { defaultPlugins } from '../default-plugins';
+import { openLogger, type CommandContext } from './shared/context';
 import { CommandLineError } from '../output/command-line-error';
-import { collect, engineOption, integer, positiveNumber } from './shared/options';
+import { engineOption, integer, positiveNumber } from './shared/options';
+import { interruptible, loadRunnable, noteInterrupted, setOption, type RunnableOptions } from './shared/runnable';
 
-interface CacheCommandOptions {
+interface CacheCommandOptions extends RunnableOptions {
   teacher?: string;
   out?: string;
   topK?: number;
@@ -15,8 +14,6 @@ interface CacheCommandOptions {
   dtype: 'float16' | 'float32';
   batchSize?: number;
   shardMegabytes: number;
-  set?: string[];
-  engine?: EngineMode;
 }
 
 export function addTeacherCommand(program: Command, context: CommandContext): void {
@@ -55,7 +52,7 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
       integer(1),
     )
     .option('--shard-megabytes <x>', 'written at a time, and held in memory before', positiveNumber, 256)
-    .option('--set <key=value>', 'override one key of the config; may be repeated', collect)
+    .addOption(setOption())
     .addOption(engineOption())
     .addHelpText(
       'after',
@@ -67,48 +64,40 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
 async function cache(context: CommandContext, file: string | undefined, options: CacheCommandOptions): Promise<void> {
   if (options.topK !== undefined && options.sample !== undefined)
     throw new CommandLineError('--top-k and --sample contradict each other: give one of them.');
-  const { formatDuration, loadConfig, withInterrupt } = await import('@graft/core');
+  const { formatDuration, loadConfig } = await import('@graft/core');
   const { cacheTeacher } = await import('@graft/objectives');
-  const loaded = await loadConfig({ file, overrides: options.set, plugins: defaultPlugins, onCode: context.noteCode });
-  const engine = { ...loaded.config.engine, mode: options.engine ?? loaded.config.engine.mode };
+  const loaded = await loadRunnable(loadConfig, context, file, options);
   const { logEvery } = loaded.config.train;
   const logger = await openLogger(context);
   // From the end of the first step on: before it the teacher is loaded and compiled.
   let first: { readonly step: number; readonly at: number } | undefined;
-  const result = await withInterrupt(
-    (signal) =>
-      cacheTeacher(
-        { ...loaded, config: { ...loaded.config, engine } },
-        {
-          teacher: options.teacher && resolve(options.teacher),
-          folder: options.out && resolve(options.out),
-          topK: options.topK,
-          samples: options.sample,
-          steps: options.steps,
-          dtype: options.dtype === 'float16' ? 'F16' : 'F32',
-          batchSize: options.batchSize,
-          shardBytes: options.shardMegabytes * 1e6,
-          signal,
-          logger,
-          onStep: (step, steps, sequences) => {
-            first ??= { step, at: performance.now() };
-            const seconds = (performance.now() - first.at) / 1000 / Math.max(1, step - first.step);
-            const left = seconds * (steps - step);
-            if (step % logEvery === 0 || step === steps)
-              context.note(`step ${step}/${steps}, ${sequences} sequences, ${formatDuration(left)} left`);
-          },
-        },
-      ),
-    () => context.note('Stopping after this step; once more ends at once.'),
+  const result = await interruptible(context, 'Stopping after this step', (signal) =>
+    cacheTeacher(loaded, {
+      teacher: options.teacher && resolve(options.teacher),
+      folder: options.out && resolve(options.out),
+      topK: options.topK,
+      samples: options.sample,
+      steps: options.steps,
+      dtype: options.dtype === 'float16' ? 'F16' : 'F32',
+      batchSize: options.batchSize,
+      shardBytes: options.shardMegabytes * 1e6,
+      signal,
+      logger,
+      onStep: (step, steps, sequences) => {
+        first ??= { step, at: performance.now() };
+        const seconds = (performance.now() - first.at) / 1000 / Math.max(1, step - first.step);
+        const left = seconds * (steps - step);
+        if (step % logEvery === 0 || step === steps)
+          context.note(`step ${step}/${steps}, ${sequences} sequences, ${formatDuration(left)} left`);
+      },
+    }),
   );
   const { sequences, added, positions, bytesPerPosition, steps } = result;
   const size = ((positions * bytesPerPosition) / 1e6).toFixed(1);
   context.note(
     `${sequences} sequences (${added} new) with ${positions} positions, ${bytesPerPosition} bytes each: ${size} MB.`,
   );
-  if (result.status === 'interrupted') {
-    context.note(`Stopped at step ${steps}; the same command goes on from there.`);
-    context.exitCode = INTERRUPTED;
-  }
+  if (result.status === 'interrupted')
+    noteInterrupted(context, `Stopped at step ${steps}; the same command goes on from there.`);
   context.print(result.folder);
 }

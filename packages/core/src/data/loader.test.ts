@@ -8,7 +8,7 @@ const squares = toyPlugin.components.find(({ id }) => id === 'squares')!.useFact
 const points = (options: Record<string, unknown> = {}): ToyDataset =>
   new ToyDataset({ kind: 'examples', width: 3, count: 1000, repeat: true, fields: ['x', 'y'], ...options });
 const load = (dataset: Dataset, objective = squares, batchSize = 4, step = 0): BatchLoader =>
-  new BatchLoader(dataset, objective, toyModel(3), batchSize, createRandom(1), step);
+  new BatchLoader({ dataset, objective, model: toyModel(3), batchSize, random: createRandom(1), step });
 const yOf = ({ fields }: LoadedBatch): number[] => [...fields.y.values];
 
 describe('batches of examples', () => {
@@ -128,13 +128,21 @@ describe('contracts', () => {
 
 describe('shares', () => {
   const loaderOf = (rank: number, count: number, options = {}): BatchLoader =>
-    new BatchLoader(points(options), squares, toyModel(3), 6, createRandom(1), 0, { batchSlice: { rank, count } });
+    new BatchLoader({
+      dataset: points(options),
+      objective: squares,
+      model: toyModel(3),
+      batchSize: 6,
+      random: createRandom(1),
+      step: 0,
+      batchSlice: { rank, count },
+    });
 
   it.each(['examples', 'batch'])(
     'of %s are together the batch of one worker, with the same positions',
     async (kind) => {
       const workers = kind === 'batch' ? 2 : 3;
-      const whole = new BatchLoader(points({ kind }), squares, toyModel(3), 6, createRandom(1), 0);
+      const whole = load(points({ kind }), squares, 6);
       const parts = Array.from({ length: workers }, (_, rank) => loaderOf(rank, workers, { kind }));
       for (let step = 0; step < 3; step++) {
         const expected = await whole.next();

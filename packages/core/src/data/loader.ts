@@ -33,8 +33,15 @@ export interface LoadedBatch {
   readonly digests?: DataDigests;
 }
 
-/** What a loader may do otherwise. */
 export interface LoaderOptions {
+  readonly dataset: Dataset;
+  readonly objective: Objective;
+  readonly model: Model;
+  readonly batchSize: number;
+  /** Each batch draws from a fork of it. */
+  readonly random: RandomStream;
+  /** Steps done already. */
+  readonly step: number;
   /** Which of the objective's variants a step takes. Default: none. */
   readonly variantAt?: (step: number) => string | undefined;
   /** The part of every batch that is wanted. Default: the whole. */
@@ -50,19 +57,9 @@ export class BatchLoader {
   /** Nobody waited for the last batch. */
   private left = false;
 
-  /**
-   * Throws DataError when the dataset cannot give what the objective takes, or a batch cannot be shared out. `step`: steps
-   * done already.
-   */
-  constructor(
-    private readonly dataset: Dataset,
-    private readonly objective: Objective,
-    private readonly model: Model,
-    batchSize: number,
-    private readonly random: RandomStream,
-    step: number,
-    private readonly options: LoaderOptions = {},
-  ) {
+  /** Throws DataError when the dataset cannot give what the objective takes, or a batch cannot be shared out. */
+  constructor(private readonly options: LoaderOptions) {
+    const { dataset, objective, model, batchSize, random, step } = options;
     checkSource(dataset, objective);
     this.batchSlice = options.batchSlice ?? { rank: 0, count: 1 };
     const settings = { batchSize, batchSlice: this.batchSlice };
@@ -108,7 +105,8 @@ export class BatchLoader {
   }
 
   private async load(): Promise<LoadedBatch> {
-    const { dataset, objective, model, options } = this;
+    const { options } = this;
+    const { dataset, objective, model } = options;
     const step = ++this.nextStep;
     const where = `The batch for step ${step}`;
     try {
@@ -118,7 +116,7 @@ export class BatchLoader {
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
       const context: ObjectiveContext = {
-        random: this.random.fork(step),
+        random: options.random.fork(step),
         firstExample: first,
         partOfBatch: dataset.kind === 'examples' && this.batchSlice.count > 1,
         model,
@@ -146,13 +144,14 @@ export class BatchLoader {
   }
 
   private prepare(source: ObjectiveSource, context: ObjectiveContext, where: string): HostFields {
+    const { objective } = this.options;
     try {
-      return this.objective.prepare(source, context);
+      return objective.prepare(source, context);
     } catch (error) {
       // The objective does not know which batch it is.
       if (!(error instanceof DataError)) {
         const what = `prepare of the batch for step ${context.step! + 1}`;
-        throw failedComponent(this.objective, 'The objective', what, error);
+        throw failedComponent(objective, 'The objective', what, error);
       }
       const { code, exitCode, hint } = error;
       throw new DataError(`${where}: ${error.message}`, { code, exitCode, hint, cause: error });

@@ -30,24 +30,28 @@ export interface EvaluationSink {
   writeEvaluations(records: readonly EvaluationRecord[]): Promise<void>;
 }
 
+export interface EvaluationsOptions {
+  readonly evaluators: readonly NamedEvaluator[];
+  /** Steps done. */
+  readonly step: number;
+  /** Steps of the whole run, behind which every evaluator is due. */
+  readonly totalSteps: number;
+  readonly model: Model;
+  readonly random: RandomStream;
+  readonly sink: EvaluationSink;
+}
+
 /** Runs what is due and keeps the records. */
 export class Evaluations {
   private constructor(
-    private readonly evaluators: readonly NamedEvaluator[],
-    private readonly totalSteps: number,
-    private readonly model: Model,
-    private readonly random: RandomStream,
-    private readonly sink: EvaluationSink,
+    private readonly options: EvaluationsOptions,
     readonly records: EvaluationRecord[],
   ) {}
 
   /** Records of steps after `step`, which a killed run left, do not count. */
-  static async open(
-    evaluators: readonly NamedEvaluator[],
-    context: { step: number; totalSteps: number; model: Model; random: RandomStream; sink: EvaluationSink },
-  ): Promise<Evaluations> {
-    const records = (await context.sink.evaluations()).filter((record) => record.step <= context.step);
-    return new Evaluations(evaluators, context.totalSteps, context.model, context.random, context.sink, records);
+  static async open(options: EvaluationsOptions): Promise<Evaluations> {
+    const records = (await options.sink.evaluations()).filter((record) => record.step <= options.step);
+    return new Evaluations(options, records);
   }
 
   /**
@@ -60,15 +64,16 @@ export class Evaluations {
     onRecord: (record: EvaluationRecord) => void,
     signal?: AbortSignal,
   ): Promise<void> {
-    for (const { name, every, evaluator } of this.evaluators) {
+    const { evaluators, model, sink } = this.options;
+    for (const { name, every, evaluator } of evaluators) {
       if (!this.isOwed(name, every, step)) continue;
       if (signal?.aborted) return;
       const began = performance.now();
       let metrics: Record<string, number>;
       try {
         // The same stream at every step, so that what changes is the model; `step` is there to fork by.
-        const random = this.random.fork(name);
-        const evaluated = evaluator.evaluate({ model: this.model, parameters, step, random, signal });
+        const random = this.options.random.fork(name);
+        const evaluated = evaluator.evaluate({ model, parameters, step, random, signal });
         metrics = await unlessStuck(Promise.resolve(evaluated), signal);
       } catch (error) {
         if (signal?.aborted) return;
@@ -77,17 +82,17 @@ export class Evaluations {
       checkMetrics(metrics, `Evaluator "${name}" at step ${step}`);
       const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };
       this.records.push(record);
-      await this.sink.writeEvaluations(this.records);
+      await sink.writeEvaluations(this.records);
       onRecord(record);
     }
   }
 
   owes(step: number): boolean {
-    return this.evaluators.some(({ name, every }) => this.isOwed(name, every, step));
+    return this.options.evaluators.some(({ name, every }) => this.isOwed(name, every, step));
   }
 
   private isOwed(name: string, every: number, step: number): boolean {
-    const due = step === this.totalSteps || (every > 0 && step > 0 && step % every === 0);
+    const due = step === this.options.totalSteps || (every > 0 && step > 0 && step % every === 0);
     return due && !this.records.some((record) => record.step === step && record.evaluator === name);
   }
 }

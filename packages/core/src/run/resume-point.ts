@@ -1,122 +1,160 @@
-import { checkSnapshot, isThere, listSnapshots, syncFolder, verifySnapshot, withoutDigests } from '@graft/checkpoint';
-import { CheckpointError, GraftError } from '@graft/engine';
-import { rename } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
+import type { WorkerGroup } from '@graft/engine';
+import { componentName } from '../components/calls';
 import type { ExperimentConfig } from '../config';
-import type { Logger } from '../util/logger';
-import { withWayOut } from './snapshots';
-import { readTrainerState, type Expected } from './trainer-state';
-import type { RunFolder } from './folder';
-import { checkLines, countLines } from './metrics';
+import { checkPosition } from '../data/positions';
+import { buildModel, EARLIER_POLICY, readSpecialTokens } from '../data/special-tokens';
+import type { ComponentFactory, Initializer, JsonValue, Model, ModelFamily, Parameters } from '../interfaces';
+import { STREAMS, type RandomStream } from '../random/streams';
+import type { TrainingParts } from '../training/loop-types';
+import { beginCall } from '../util/pending';
+import { fillParameters } from './parameters';
+import { findSnapshot, hasAverage, readingSnapshot, readParameters, type FoundSnapshot } from './snapshots';
+import { readStartState, type StartState } from './start-state';
 
-type Say = (text: string) => void;
-
-/** Ends of the names that checkpoints get which a run cannot go on from: nothing takes them for the run's any more. */
-const DAMAGED = '.damaged';
-/** The checkpoint is whole, but the rest of the run does not reach so far. */
-const UNUSED = '.unused';
-
-/**
- * Sees, before anything of a run is changed, that it can go on where it stands: that its newest checkpoint fits the folder's
- * name, the config, run.json and metrics.jsonl. Throws CheckpointError naming what does not, and the older checkpoint to go
- * on from. The tensors are checked as they are read.
- */
-export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
-  const { expected, say } = expectations(config, logger);
-  const newest = (await listSnapshots(folder.checkpoints)).pop();
-  if (!newest) return refuseToStartOver(folder);
-  try {
-    const manifest = await checkSnapshot(newest.folder);
-    await readTrainerState(newest.folder, expected, manifest);
-    await checkLines(folder.metricsFile, newest.step);
-    if (folder.record.steps > newest.step) throw lost(folder, newest.folder);
-    if (!manifest.hasDigests) say(withoutDigests(newest.folder));
-  } catch (error) {
-    throw await withWayOut(error, newest.folder);
-  }
+/** What the beginning of a run depends on. */
+export interface ResumeContext {
+  readonly config: ExperimentConfig;
+  readonly components: ComponentFactory;
+  readonly random: RandomStream;
+  /** Where the run's snapshots are; undefined in workers that get everything from worker 0. */
+  readonly checkpoints?: string;
+  readonly group?: WorkerGroup;
 }
 
+/** A resume point as worker 0 sends it to the others. */
+interface SentPoint {
+  /** The model's checkpoint config, if it comes out of a checkpoint. */
+  readonly checkpoint: JsonValue;
+  /** Its generation_config.json, likewise. */
+  readonly generation: JsonValue;
+  readonly step: number;
+  readonly data: JsonValue;
+  readonly average: boolean;
+  readonly withoutPolicy: boolean;
+}
+
+/** Where worker 0, or a run without others, gets its parameters. */
+type Source =
+  { readonly snapshot: FoundSnapshot } | { readonly snapshot?: undefined; readonly initializer: Initializer };
+
 /**
- * Finds the newest checkpoint that is whole, to the last byte, and that the run can go on from. Newer ones get another name.
- * Says what it skipped, and why. Throws CheckpointError, changing nothing, where there is none.
+ * Where a run starts: behind its newest snapshot, or at its first step. `find` says what model it has, on which the other
+ * components depend; `start` then restores the data, and gives parameters and optimizer state.
+ *
+ * Worker 0 reads or makes everything and the others get it from there: they are equal to the last bit, and need no
+ * checkpoints of their own.
  */
-export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
-  const { expected, say } = expectations(config, logger);
-  const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
-  if (newestFirst.length === 0) return refuseToStartOver(folder);
-  const skipped: Skipped[] = [];
-  for (const { folder: snapshot, step } of newestFirst) {
-    let ending = DAMAGED;
-    try {
-      const manifest = await verifySnapshot(snapshot);
-      await readTrainerState(snapshot, expected, manifest);
-      ending = UNUSED;
-      await checkLines(folder.metricsFile, step);
-      for (const other of skipped) await setAside(other, say);
-      await keepSteps(folder, step, say);
-      say(manifest.hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
-      return;
-    } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
-      skipped.push({ folder: snapshot, reason: error.message, ending });
+export class ResumePoint {
+  readonly model: Model;
+
+  private constructor(
+    private readonly context: ResumeContext,
+    family: ModelFamily,
+    private readonly sent: SentPoint,
+    /** Undefined in workers that get everything from worker 0. */
+    private readonly source?: Source,
+  ) {
+    this.model = buildModel(family, fromJson(sent.checkpoint), {
+      section: context.config.specialTokens,
+      generationConfig: fromJson(sent.generation),
+      silent: sent.withoutPolicy ? EARLIER_POLICY : undefined,
+    });
+  }
+
+  static async find(context: ResumeContext, family: ModelFamily): Promise<ResumePoint> {
+    const { checkpoints, components, config, group } = context;
+    if (checkpoints === undefined) {
+      const [sent] = await group!.exchange<SentPoint | null>(null);
+      return new ResumePoint(context, family, sent!);
     }
+    const snapshot = await findSnapshot(checkpoints, { seed: config.seed, steps: config.train.steps });
+    const point = snapshot
+      ? await ResumePoint.behind(snapshot, context, family)
+      : await ResumePoint.atFirstStep(await components.create('initializer', config.initializer), context, family);
+    await group?.exchange<SentPoint | null>(point.sent);
+    return point;
   }
-  throw new CheckpointError(
-    `The run ${folder.path} has no checkpoint that it could go on from: ${skipped.map(({ reason }) => reason.replace(/\.$/, '')).join('; ')}.`,
-    { code: 'run.no-good-checkpoint', hint: 'Put what was lost back, or start a new run.' },
-  );
+
+  /** The run's own checkpoint counts, not the initializer's: that may be gone or changed by now. */
+  private static async behind(
+    snapshot: FoundSnapshot,
+    context: ResumeContext,
+    family: ModelFamily,
+  ): Promise<ResumePoint> {
+    const { config, generationConfig, folder, state } = snapshot;
+    const sent = {
+      checkpoint: toJson(config),
+      generation: toJson(generationConfig),
+      step: state.step,
+      data: state.data,
+      average: await hasAverage(folder),
+      withoutPolicy: readSpecialTokens(config, folder) === undefined,
+    };
+    return new ResumePoint(context, family, sent, { snapshot });
+  }
+
+  private static async atFirstStep(
+    initializer: Initializer,
+    context: ResumeContext,
+    family: ModelFamily,
+  ): Promise<ResumePoint> {
+    const sent = {
+      checkpoint: toJson(await initializer.checkpointConfig()),
+      generation: toJson(await initializer.generationConfig?.()),
+      step: 0,
+      data: null,
+      average: false,
+      withoutPolicy: false,
+    };
+    return new ResumePoint(context, family, sent, { initializer });
+  }
+
+  /** Whether the run began before there was a policy for special tokens, and goes on as it began. */
+  get withoutPolicy(): boolean {
+    return this.sent.withoutPolicy;
+  }
+
+  /** Restores the data; parameters and optimizer state come from the snapshot, or are new. */
+  start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>): Promise<StartState> {
+    const folder = this.source?.snapshot?.folder;
+    return readingSnapshot(folder, () => this.read(parts, folder));
+  }
+
+  private async read(
+    { dataset, optimizer }: Pick<TrainingParts, 'dataset' | 'optimizer'>,
+    folder: string | undefined,
+  ): Promise<StartState> {
+    const { model, context, sent } = this;
+    const { step, data, average } = sent;
+    if (step > 0) {
+      const end = beginCall(`${componentName(dataset, 'the dataset')} has not gone back to where it was`);
+      await dataset.restore(data).finally(end);
+    }
+    checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
+    const parameters = await this.parameters();
+    const { config, group } = context;
+    return readStartState({
+      model,
+      optimizer,
+      train: config.train,
+      group,
+      parameters,
+      step,
+      hasAverage: average,
+      folder,
+    });
+  }
+
+  private parameters(): Promise<Parameters> | undefined {
+    const { source, model, context } = this;
+    if (!source) return undefined;
+    return source.snapshot
+      ? readParameters(source.snapshot.folder, model)
+      : fillParameters(model, source.initializer, context.random.fork(STREAMS.init));
+  }
 }
 
-const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
-  expected: { seed, steps: train.steps },
-  // What a damaged checkpoint costs is seen with --quiet too.
-  say: (text) => logger.warn(text),
-});
+const toJson = (config: Record<string, unknown> | undefined): JsonValue => (config ?? null) as JsonValue;
 
-function lost(folder: RunFolder, newest: string): CheckpointError {
-  const { steps } = folder.record;
-  return new CheckpointError(
-    `The checkpoint after step ${steps}, which run.json counts, is gone: the newest one is ${newest}.`,
-    { code: 'run.checkpoint-lost' },
-  );
-}
-
-/** A run that had a checkpoint does not begin at step 1, over what it left. Throws CheckpointError. */
-async function refuseToStartOver(folder: RunFolder): Promise<void> {
-  const { record, path } = folder;
-  const lines = await countLines(folder.metricsFile);
-  const { train } = (await folder.config()) as { train?: { checkpointEvery?: unknown } };
-  const every = Number(train?.checkpointEvery ?? 0);
-  // The first checkpoint is written before the step after it is done.
-  const had = record.steps > 0 || (every > 0 && lines > every);
-  if (!had) return;
-  const evidence = record.steps > 0 ? `run.json counts ${record.steps} steps` : `metrics.jsonl has ${lines} steps`;
-  throw new CheckpointError(`The run ${path} lost its checkpoints, and would start over: ${evidence}.`, {
-    code: 'run.checkpoint-lost',
-    hint: 'Put the checkpoints back, or start a new run.',
-  });
-}
-
-interface Skipped {
-  readonly folder: string;
-  readonly reason: string;
-  /** Of the name that it gets. */
-  readonly ending: string;
-}
-
-/** Gives a checkpoint a name that is not a checkpoint's. */
-async function setAside({ folder: snapshot, reason, ending }: Skipped, say: Say): Promise<void> {
-  let name = `${snapshot}${ending}`;
-  for (let more = 2; await isThere(name); more++) name = `${snapshot}${ending}-${more}`;
-  await rename(snapshot, name);
-  await syncFolder(dirname(snapshot));
-  say(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
-}
-
-/** What the run did after that step is done again. */
-async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<void> {
-  const lines = await countLines(folder.metricsFile);
-  const again = lines === step + 1 ? `Step ${lines} is` : `Steps ${step + 1} to ${lines} are`;
-  if (lines > step) say(`${again} done again; metrics.jsonl keeps the ${step} before.`);
-  if (folder.record.steps > step) await folder.update({ steps: step });
-}
+const fromJson = (config: JsonValue): Record<string, unknown> | undefined =>
+  (config ?? undefined) as Record<string, unknown> | undefined;

@@ -1,6 +1,6 @@
 export { makeTrainStep, type TrainStep, type StepInputs, type StepOutputs } from './step';
 export { globalNorm } from './update';
-export { Stepper, type StepperSettings } from './stepper';
+export { Stepper, type StepperParts, type StepperSettings } from './stepper';
 export { ParameterGroups, type ParameterGroupSettings } from './parameter-groups';
 export { TrainingLoop } from './loop';
 export { availableMemory, formatMemory } from './memory';

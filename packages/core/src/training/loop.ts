@@ -72,7 +72,8 @@ export class TrainingLoop {
     await sink?.removeHalfWritten();
     const evaluations =
       sink &&
-      (await Evaluations.open(parts.evaluators, {
+      (await Evaluations.open({
+        evaluators: parts.evaluators,
         step: this.step,
         totalSteps: settings.steps,
         model: parts.model,
@@ -81,41 +82,11 @@ export class TrainingLoop {
       }));
     const metrics = await sink?.openMetrics(this.step);
     this.lossMonitor = this.newLossMonitor(await this.firstLoss());
-    const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
-      context.logger.warn(message),
-    );
     const open: Open = {
       metrics,
       evaluations,
-      loader: new BatchLoader(
-        parts.dataset,
-        parts.objective,
-        parts.model,
-        settings.batchSize,
-        context.random.data,
-        this.step,
-        {
-          variantAt: (step) => parts.objective.variantAt?.(step, context.random.dropout.fork('variant')),
-          // Its numbers alone: data threads get a copy.
-          batchSlice: context.workers && { rank: context.workers.rank, count: context.workers.count },
-        },
-      ),
-      stepper: new Stepper(
-        parts.engine,
-        parts.model,
-        parts.objective,
-        parts.optimizer,
-        parts.schedule,
-        context.random.dropout,
-        {
-          ...settings,
-          groups,
-          skipNonFinite: settings.nonFinite === 'skip',
-          onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
-          onGradients: (report) => gradients.look(report),
-        },
-        context.workers,
-      ),
+      loader: this.newLoader(),
+      stepper: this.newStepper(groups),
       progress: createProgress({
         name: context.run.name,
         from: this.step,
@@ -146,6 +117,41 @@ export class TrainingLoop {
   /** Frees parameters and optimizer state. */
   dispose(): void {
     tf.dispose(this.trained as unknown as tf.TensorContainer);
+  }
+
+  private newLoader(): BatchLoader {
+    const { parts, settings, context, step } = this;
+    const { objective, dataset, model } = parts;
+    const { random, workers } = context;
+    return new BatchLoader({
+      dataset,
+      objective,
+      model,
+      batchSize: settings.batchSize,
+      random: random.data,
+      step,
+      variantAt: (at) => objective.variantAt?.(at, random.dropout.fork('variant')),
+      // Its numbers alone: data threads get a copy.
+      batchSlice: workers && { rank: workers.rank, count: workers.count },
+    });
+  }
+
+  private newStepper(groups: ParameterGroups): Stepper {
+    const { parts, settings, context } = this;
+    const { logger, random, workers } = context;
+    const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
+      logger.warn(message),
+    );
+    return new Stepper(
+      { ...parts, random: random.dropout, workers },
+      {
+        ...settings,
+        groups,
+        skipNonFinite: settings.nonFinite === 'skip',
+        onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
+        onGradients: (report) => gradients.look(report),
+      },
+    );
   }
 
   private newLossMonitor(first?: number): LossMonitor {

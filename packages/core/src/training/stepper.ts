@@ -15,6 +15,19 @@ export interface StepperSettings extends Omit<TrainStepOptions, 'donate'> {
   readonly microBatches?: number;
 }
 
+/** What a step consists of. */
+export interface StepperParts {
+  readonly engine: Engine;
+  readonly model: Model;
+  readonly objective: Objective;
+  readonly optimizer: Optimizer;
+  readonly schedule: Schedule;
+  /** Each step draws from a fork of it. */
+  readonly random: RandomStream;
+  /** The processes that train together. Default: this one alone. */
+  readonly workers?: Workers;
+}
+
 const THE_SCHEDULE = 'The schedule';
 
 function refuseRate(value: unknown, what: string): void {
@@ -31,15 +44,10 @@ export class Stepper {
   private readonly split: SplitStep | undefined;
 
   constructor(
-    engine: Engine,
-    model: Model,
-    private readonly objective: Objective,
-    private readonly optimizer: Optimizer,
-    private readonly schedule: Schedule,
-    private readonly random: RandomStream,
+    private readonly parts: StepperParts,
     private readonly settings: StepperSettings,
-    private readonly workers?: Workers,
   ) {
+    const { engine, model, objective, optimizer, workers } = parts;
     const { groups = ParameterGroups.of(model, {}), microBatches = 1 } = settings;
     if (microBatches > 1 || workers)
       this.split = new SplitStep(engine, model, objective, optimizer, {
@@ -61,9 +69,10 @@ export class Stepper {
     fields: HostFields,
     whileRunning: () => void,
   ): Promise<{ after: TrainingState; values: Record<string, number> }> {
-    const { settings, workers } = this;
+    const { settings } = this;
+    const { objective, random, workers } = this.parts;
     const learningRate = this.learningRate(done);
-    const [low, high] = this.random.fork(done).key();
+    const [low, high] = random.fork(done).key();
     const { count, rank } = workers ?? { count: 1, rank: 0 };
     const { microBatches = 1 } = settings;
     const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
@@ -80,7 +89,7 @@ export class Stepper {
         average,
         ...scalars,
         phase: settings.groups?.phaseAt(done),
-        variant: this.objective.variantAt?.(done, this.random.fork('variant')),
+        variant: objective.variantAt?.(done, random.fork('variant')),
       };
       const running: Promise<StepOutputs> = this.whole
         ? this.whole.async({ ...inputs, ...parts[0] })
@@ -97,7 +106,8 @@ export class Stepper {
 
   /** Of the step behind `done` ones. Throws PluginError where it cannot be one. */
   private learningRate(done: number): number {
-    const { optimizer, schedule, settings } = this;
+    const { settings } = this;
+    const { optimizer, schedule } = this.parts;
     const base = optimizer.learningRate;
     refuseRate(base, `${componentName(optimizer, 'The optimizer')} has the learning rate`);
     const factor = callComponent(schedule, THE_SCHEDULE, 'factor', () => schedule.factor(done, settings.steps));

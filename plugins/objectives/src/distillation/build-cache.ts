@@ -181,7 +181,13 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
   let step = before?.step ?? 0;
   let position = dataset.position();
   const { batchSize } = config.train;
-  const loader = new BatchLoader(dataset, objective, student, batchSize, random.fork(STREAMS.data), step, {
+  const loader = new BatchLoader({
+    dataset,
+    objective,
+    model: student,
+    batchSize,
+    random: random.fork(STREAMS.data),
+    step,
     variantAt,
   });
   try {

@@ -1,9 +1,6 @@
 import type { Logger, NamedCode } from '@graft/core';
 import type { Engine, EngineMode, Precision } from '@graft/engine';
 
-/** Status of what a Ctrl-C stopped, as shells report it. */
-export const INTERRUPTED = 130;
-
 export interface GlobalOptions {
   readonly debug?: boolean;
   readonly quiet?: boolean;
@@ -37,7 +34,8 @@ export async function openCommandEngine(
 ): Promise<Engine> {
   const { openEngine } = await import('@graft/engine');
   const engine = await openEngine({ mode, precision });
-  if (engine.fallbackReason)
-    context.note(`${engine.fallbackReason} Going on with the portable engine, which is much slower.`);
+  const { fallbackWarning } = await import('@graft/core');
+  const warning = fallbackWarning(engine);
+  if (warning) context.note(warning);
   return engine;
 }

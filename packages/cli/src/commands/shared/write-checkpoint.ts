@@ -1,8 +1,9 @@
 import type { CheckpointError } from '@graft/core';
 import { Option, type Command } from 'commander';
 import { byteProgress } from '../../output/byte-progress';
-import { INTERRUPTED, type CommandContext } from './context';
+import type { CommandContext } from './context';
 import { positiveNumber } from './options';
+import { interruptible, noteInterrupted } from './runnable';
 
 /** Options of commands that stream a checkpoint into a new folder. */
 export interface WriteOptions {
@@ -53,18 +54,15 @@ export interface WriteCommand<R> extends WriteOptions {
 /** Writes a checkpoint under a bar; a Ctrl-C ends it with a sentence and status 130. */
 export async function writeCheckpoint<R>(context: CommandContext, command: WriteCommand<R>): Promise<void> {
   const { label, interrupted, shardGigabytes } = command;
-  const { withInterrupt } = await import('@graft/core');
   const progress = await byteProgress(label, context);
   try {
-    const result = await withInterrupt(
-      (signal) =>
-        command.write({
-          maxShardBytes: shardGigabytes === undefined ? undefined : shardGigabytes * 1e9,
-          signal,
-          onProgress: ({ doneBytes, bytes }) => progress.update(doneBytes, bytes),
-          onWatch: (sentence) => context.note(sentence),
-        }),
-      () => context.note('Stopping; once more ends at once.'),
+    const result = await interruptible(context, 'Stopping', (signal) =>
+      command.write({
+        maxShardBytes: shardGigabytes === undefined ? undefined : shardGigabytes * 1e9,
+        signal,
+        onProgress: ({ doneBytes, bytes }) => progress.update(doneBytes, bytes),
+        onWatch: (sentence) => context.note(sentence),
+      }),
     );
     progress.stop();
     command.report(result);
@@ -72,7 +70,6 @@ export async function writeCheckpoint<R>(context: CommandContext, command: Write
     progress.stop();
     if ((error as { code?: unknown }).code !== interrupted) throw error;
     const { message, hint } = error as CheckpointError;
-    context.note(`${message} ${hint}`);
-    context.exitCode = INTERRUPTED;
+    noteInterrupted(context, `${message} ${hint}`);
   }
 }

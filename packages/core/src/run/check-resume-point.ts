@@ -1,0 +1,122 @@
+import { checkSnapshot, isThere, listSnapshots, syncFolder, verifySnapshot, withoutDigests } from '@graft/checkpoint';
+import { CheckpointError, GraftError } from '@graft/engine';
+import { rename } from 'node:fs/promises';
+import { basename, dirname } from 'node:path';
+import type { ExperimentConfig } from '../config';
+import type { Logger } from '../util/logger';
+import { withWayOut } from './snapshots';
+import { readTrainerState, type Expected } from './trainer-state';
+import type { RunFolder } from './folder';
+import { checkLines, countLines } from './metrics';
+
+type Say = (text: string) => void;
+
+/** Ends of the names that checkpoints get which a run cannot go on from: nothing takes them for the run's any more. */
+const DAMAGED = '.damaged';
+/** The checkpoint is whole, but the rest of the run does not reach so far. */
+const UNUSED = '.unused';
+
+/**
+ * Sees, before anything of a run is changed, that it can go on where it stands: that its newest checkpoint fits the folder's
+ * name, the config, run.json and metrics.jsonl. Throws CheckpointError naming what does not, and the older checkpoint to go
+ * on from. The tensors are checked as they are read.
+ */
+export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+  const { expected, say } = expectations(config, logger);
+  const newest = (await listSnapshots(folder.checkpoints)).pop();
+  if (!newest) return refuseToStartOver(folder);
+  try {
+    const manifest = await checkSnapshot(newest.folder);
+    await readTrainerState(newest.folder, expected, manifest);
+    await checkLines(folder.metricsFile, newest.step);
+    if (folder.record.steps > newest.step) throw lost(folder, newest.folder);
+    if (!manifest.hasDigests) say(withoutDigests(newest.folder));
+  } catch (error) {
+    throw await withWayOut(error, newest.folder);
+  }
+}
+
+/**
+ * Finds the newest checkpoint that is whole, to the last byte, and that the run can go on from. Newer ones get another name.
+ * Says what it skipped, and why. Throws CheckpointError, changing nothing, where there is none.
+ */
+export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
+  const { expected, say } = expectations(config, logger);
+  const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
+  if (newestFirst.length === 0) return refuseToStartOver(folder);
+  const skipped: Skipped[] = [];
+  for (const { folder: snapshot, step } of newestFirst) {
+    let ending = DAMAGED;
+    try {
+      const manifest = await verifySnapshot(snapshot);
+      await readTrainerState(snapshot, expected, manifest);
+      ending = UNUSED;
+      await checkLines(folder.metricsFile, step);
+      for (const other of skipped) await setAside(other, say);
+      await keepSteps(folder, step, say);
+      say(manifest.hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
+      return;
+    } catch (error) {
+      if (!(error instanceof GraftError)) throw error;
+      skipped.push({ folder: snapshot, reason: error.message, ending });
+    }
+  }
+  throw new CheckpointError(
+    `The run ${folder.path} has no checkpoint that it could go on from: ${skipped.map(({ reason }) => reason.replace(/\.$/, '')).join('; ')}.`,
+    { code: 'run.no-good-checkpoint', hint: 'Put what was lost back, or start a new run.' },
+  );
+}
+
+const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
+  expected: { seed, steps: train.steps },
+  // What a damaged checkpoint costs is seen with --quiet too.
+  say: (text) => logger.warn(text),
+});
+
+function lost(folder: RunFolder, newest: string): CheckpointError {
+  const { steps } = folder.record;
+  return new CheckpointError(
+    `The checkpoint after step ${steps}, which run.json counts, is gone: the newest one is ${newest}.`,
+    { code: 'run.checkpoint-lost' },
+  );
+}
+
+/** A run that had a checkpoint does not begin at step 1, over what it left. Throws CheckpointError. */
+async function refuseToStartOver(folder: RunFolder): Promise<void> {
+  const { record, path } = folder;
+  const lines = await countLines(folder.metricsFile);
+  const { train } = (await folder.config()) as { train?: { checkpointEvery?: unknown } };
+  const every = Number(train?.checkpointEvery ?? 0);
+  // The first checkpoint is written before the step after it is done.
+  const had = record.steps > 0 || (every > 0 && lines > every);
+  if (!had) return;
+  const evidence = record.steps > 0 ? `run.json counts ${record.steps} steps` : `metrics.jsonl has ${lines} steps`;
+  throw new CheckpointError(`The run ${path} lost its checkpoints, and would start over: ${evidence}.`, {
+    code: 'run.checkpoint-lost',
+    hint: 'Put the checkpoints back, or start a new run.',
+  });
+}
+
+interface Skipped {
+  readonly folder: string;
+  readonly reason: string;
+  /** Of the name that it gets. */
+  readonly ending: string;
+}
+
+/** Gives a checkpoint a name that is not a checkpoint's. */
+async function setAside({ folder: snapshot, reason, ending }: Skipped, say: Say): Promise<void> {
+  let name = `${snapshot}${ending}`;
+  for (let more = 2; await isThere(name); more++) name = `${snapshot}${ending}-${more}`;
+  await rename(snapshot, name);
+  await syncFolder(dirname(snapshot));
+  say(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
+}
+
+/** What the run did after that step is done again. */
+async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<void> {
+  const lines = await countLines(folder.metricsFile);
+  const again = lines === step + 1 ? `Step ${lines} is` : `Steps ${step + 1} to ${lines} are`;
+  if (lines > step) say(`${again} done again; metrics.jsonl keeps the ${step} before.`);
+  if (folder.record.steps > step) await folder.update({ steps: step });
+}

@@ -1,0 +1,153 @@
+import type { Engine } from '@graft/engine';
+import { createComponentFactory } from '../components/factory';
+import type { Registry } from '../components/registry';
+import type { EvaluationConfig } from '../config';
+import type { ComponentFactory, Model, RunInfo } from '../interfaces';
+import { createRandom, type RandomStream } from '../random/streams';
+import { literalSecretsWarning } from '../secrets/mask';
+import { Trackers } from '../training/trackers';
+import { storedSpecialTokens } from '../data/special-tokens';
+import type { Logger } from '../util/logger';
+import { Interrupted } from '../util/pending';
+import { RunFolder, type RunRecord } from './folder';
+import { countParameters } from './parameters';
+import { configFacts } from './run-info';
+import { findRecord } from './tokenizer-files';
+import { versions } from './versions';
+
+/** The sentence about an engine that serves because the fast one could not; undefined for any other. */
+export function fallbackWarning({ fallbackReason }: Engine): string | undefined {
+  return fallbackReason && `${fallbackReason} Going on with the portable engine, which is much slower.`;
+}
+
+export interface SessionOptions {
+  readonly config: EvaluationConfig;
+  readonly registry: Registry;
+  readonly engine: Engine;
+  readonly logger: Logger;
+  /** No lines but warnings. */
+  readonly quiet: boolean;
+  /** The name that a new run gets. */
+  readonly name: string;
+  readonly kind?: RunRecord['kind'];
+  /** The run to go on with. Default: a new one. */
+  readonly found?: RunFolder;
+  /** Throws where `found` cannot be resumed: it is asked again when no other process can change it any more. */
+  readonly checkResumable: (found: RunFolder) => Promise<void>;
+}
+
+/** What begins a run's work in public. */
+export interface Beginning {
+  readonly model: Model;
+  readonly run: RunInfo;
+  readonly trackers: Trackers;
+  readonly workers?: number;
+}
+
+/**
+ * One process's work on a run, of training or of evaluation, from the claim on its folder to the release. In this order:
+ * `open`, `announce`, `describe`, `begin`, then `finish` or `fail`, and always `release`.
+ */
+export class RunSession {
+  readonly random: RandomStream;
+  /** Once it began. */
+  private trackers: Trackers | undefined;
+
+  private constructor(
+    readonly folder: RunFolder,
+    /** config.json. */
+    private readonly written: { readonly versions: Readonly<Record<string, string>> },
+    private readonly options: SessionOptions,
+  ) {
+    this.random = createRandom(options.config.seed);
+  }
+
+  /** Makes the run's folder, or claims the one that was found. Throws UsageError when another process works on it. */
+  static async open(options: SessionOptions): Promise<RunSession> {
+    const { config, engine, logger, name, kind, found, checkResumable } = options;
+    const written = { ...config, versions: versions(engine) };
+    const folder = found ?? (await RunFolder.create(config.runs, name, written, kind));
+    // Half a minute of silence is more than `quiet` asks for.
+    const onWatch = (sentence: string): void => logger.warn(sentence);
+    if (found) await found.claim({ check: () => checkResumable(found), onWatch });
+    return new RunSession(folder, written, options);
+  }
+
+  get isResumed(): boolean {
+    return this.options.found !== undefined;
+  }
+
+  say(line: string): void {
+    if (!this.options.quiet) this.options.logger.info(line);
+  }
+
+  /** Names the folder and the engine; warns of a slow engine and of secrets in the config. */
+  announce(): void {
+    const { config, engine, kind, logger, quiet } = this.options;
+    const what = kind === 'evaluation' ? 'Evaluation' : 'Run';
+    this.say(`${this.isResumed ? 'Resuming' : what} ${this.folder.path}`);
+    this.say(`Engine: ${engine.description}`);
+    const fallback = fallbackWarning(engine);
+    if (fallback && !quiet) logger.warn(fallback);
+    const literal = literalSecretsWarning(config);
+    if (literal) logger.warn(literal);
+  }
+
+  /** What components may know of the run before there is a model. */
+  async describe(): Promise<RunInfo> {
+    const { config, registry } = this.options;
+    const recorded = await findRecord(config, registry, this.folder.checkpoints);
+    return { ...this.folder.info(configFacts(config)), recorded };
+  }
+
+  components(run: RunInfo): ComponentFactory {
+    const { registry, engine, logger } = this.options;
+    return createComponentFactory(registry, { engine, random: this.random, logger, run });
+  }
+
+  async createTrackers(components: ComponentFactory): Promise<Trackers> {
+    const { config, logger } = this.options;
+    const named = await Promise.all(
+      config.trackers.map(async (spec) => ({ name: spec.use, tracker: await components.create('tracker', spec) })),
+    );
+    return new Trackers(named, logger);
+  }
+
+  /** Only now is it a run that others should find: what keeps it from beginning leaves no new folder. */
+  async begin({ model, run, trackers, workers }: Beginning): Promise<void> {
+    const { engine, kind } = this.options;
+    if (this.isResumed) await this.folder.writeConfig(this.written);
+    await this.folder.update({
+      engine: engine.description,
+      versions: this.written.versions,
+      parameters: countParameters(model),
+      specialTokens: storedSpecialTokens(model),
+      workers,
+    });
+    if (kind === 'evaluation') await this.folder.becomeLatest();
+    else await this.folder.beginAsLatest();
+    this.trackers = trackers;
+    await trackers.start(run);
+  }
+
+  async finish(status: 'finished' | 'interrupted', changes: Partial<RunRecord> = {}): Promise<void> {
+    await this.folder.update({ status, ...changes });
+    await this.trackers?.finish(status);
+  }
+
+  /** The record says why it ended, unless the user stopped it; the folder of a new run that never began goes. */
+  async fail(error: unknown): Promise<void> {
+    const status = error instanceof Interrupted ? 'interrupted' : 'failed';
+    const reason = error instanceof Error ? error.message : String(error);
+    const began = this.isResumed || this.trackers !== undefined;
+    if (began)
+      await this.folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
+    else await this.folder.remove().catch(() => undefined);
+    await this.trackers?.finish(status);
+  }
+
+  /** Ends this process's work on the run. */
+  release(): Promise<void> {
+    return this.folder.release();
+  }
+}

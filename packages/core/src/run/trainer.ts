@@ -1,0 +1,217 @@
+import { ConfigError, elementCount, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { recordFile } from '@graft/checkpoint';
+import { nameComponent } from '../components/calls';
+import { createComponentFactory } from '../components/factory';
+import type { Registry } from '../components/registry';
+import type { ExperimentConfig } from '../config';
+import { checkSource } from '../data/loader';
+import { describeSpecialTokens, specialTokenPolicy, tokenizerClash } from '../data/special-tokens';
+import { ThreadedDataset } from '../data/threads/dataset';
+import { compareFiles } from '../distributed/group';
+import type { ComponentFactory, Dataset, Model, Objective, OptimizerState, RunInfo, Settled } from '../interfaces';
+import { STREAMS, type RandomStream } from '../random/streams';
+import { TrainingLoop } from '../training/loop';
+import type { NamedCallback, TrainingContext, TrainingParts } from '../training/loop-types';
+import { loadWarning } from '../training/memory';
+import { checkModelKind } from '../training/model-kind';
+import type { Trackers } from '../training/trackers';
+import type { Logger } from '../util/logger';
+import { Interrupted, unlessStuck } from '../util/pending';
+import { createEvaluators } from './evaluators';
+import type { RunFolder } from './folder';
+import { countParameters } from './parameters';
+import { ResourceScope } from './resource-scope';
+import { ResumePoint } from './resume-point';
+import type { StartState } from './start-state';
+import { findTokenizerFiles } from './tokenizer-files';
+
+export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep'> {
+  readonly config: ExperimentConfig;
+  readonly registry: Registry;
+  readonly engine: Engine;
+  readonly group?: WorkerGroup;
+  /** Of worker 0, who alone writes. */
+  readonly folder?: RunFolder;
+  readonly run: RunInfo;
+  readonly random: RandomStream;
+  readonly components: ComponentFactory;
+  readonly trackers: Trackers;
+  readonly logger: Logger;
+  readonly quiet: boolean;
+}
+
+/** A loop that is ready for its first step. */
+export interface Trainer {
+  readonly loop: TrainingLoop;
+  readonly model: Model;
+  /** For the log. */
+  readonly summary: readonly string[];
+  dispose(): Promise<void>;
+}
+
+/** `prepare`, but not for longer than the user wants where it hangs in a dataset. */
+export async function prepareTrainer(request: TrainerRequest): Promise<Trainer> {
+  const trainer = prepare(request);
+  return unlessStuck(trainer, request.signal).catch((error: unknown) => {
+    if (error instanceof Interrupted) void trainer.then((late) => late.dispose()).catch(() => undefined);
+    throw error;
+  });
+}
+
+/** Everything up to the first step; what it made goes again when it throws. */
+async function prepare(request: TrainerRequest): Promise<Trainer> {
+  const { config, registry, engine, folder, random, group, logger, signal } = request;
+  const owned = new ResourceScope(logger);
+  const names = {
+    dataset: `dataset "${config.dataset.use}"`,
+    objective: `objective "${config.objective.use}"`,
+  };
+  try {
+    const family = await request.components.create('model', config.model);
+    const resumePoint = await ResumePoint.find(
+      { config, components: request.components, random, group, checkpoints: folder?.checkpoints },
+      family,
+    );
+    const { model } = resumePoint;
+
+    // Data sets end texts by its special tokens, evaluators' too.
+    const run = { ...request.run, specialTokens: specialTokenPolicy(model) };
+    const components = createComponentFactory(registry, { engine, random, logger, run });
+    const objective = owned.add(names.objective, await components.create('objective', config.objective));
+    const dataset = owned.add(names.dataset, await openDataset({ ...request, run, components }, objective.variants));
+    checkSource(dataset, objective, names);
+    if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
+    if (group) await compareFiles(group, objective);
+    const optimizer = await components.create('optimizer', config.optimizer);
+    const evaluators = await createEvaluators(config, components, owned);
+    checkModelKind(model, objective);
+    const clash = tokenizerClash(dataset.tokenizer, model);
+    if (folder && clash !== undefined) logger.warn(clash);
+    const settled = objective.settle?.({ model, tokenizer: dataset.tokenizer });
+    // Of several workers the first one reports.
+    if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
+    const tight = loadWarning(model, config.train.averageDecay !== undefined);
+    if (tight) logger.warn(tight);
+    const schedule = await components.create('schedule', config.schedule);
+    const callbacks = await createCallbacks(config, components);
+    const parts: TrainingParts = {
+      engine,
+      model,
+      objective,
+      optimizer,
+      schedule,
+      dataset,
+      evaluators,
+      trackers: request.trackers,
+      callbacks,
+    };
+    const extraFiles = folder && {
+      ...(await findTokenizerFiles(config, registry, folder.checkpoints)),
+      ...recordFile({ ...run.recorded, ...settled?.record }),
+    };
+
+    const start = await resumePoint.start(parts);
+    if (folder && start.step > 0) warnOfUnrecorded(settled, run, start.step, logger);
+
+    const context: TrainingContext = {
+      sink: folder,
+      extraFiles,
+      run,
+      random: {
+        data: random.fork(STREAMS.data),
+        dropout: random.fork(STREAMS.dropout),
+        sampling: random.fork(STREAMS.sampling),
+      },
+      logger,
+      quiet: request.quiet,
+      signal,
+      workers: start.workers,
+      onStep: request.onStep,
+    };
+    const loop = new TrainingLoop(parts, { seed: config.seed, ...config.train }, context, start);
+    owned.add('the training state', loop);
+    return {
+      loop,
+      model,
+      summary: summaryOf(resumePoint, start, settled),
+      dispose: () => owned.dispose(signal?.aborted),
+    };
+  } catch (error) {
+    await owned.dispose();
+    throw error;
+  }
+}
+
+/** The training data, in threads of their own where the config wants that and they can be. */
+async function openDataset(
+  { config, components, registry, run, logger, quiet }: TrainerRequest,
+  variants: Objective['variants'],
+): Promise<Dataset> {
+  const { threads, batchesAhead } = config.train.loader;
+  if (threads > 0) {
+    const { dataset, seed } = config;
+    const wanted = { registry, dataset, seed, run, logger, variants };
+    const opened = await ThreadedDataset.open({ ...wanted, threads, batchesAhead });
+    if (opened instanceof ThreadedDataset) {
+      const { plugin, definition } = registry.find('dataset', dataset.use);
+      nameComponent(opened, `dataset "${plugin}/${definition.id}"`);
+      return opened;
+    }
+    const made = await components.create('dataset', config.dataset);
+    if (!quiet) logger.info(`Data are made between the steps, not in a thread of their own: ${opened.refused}`);
+    return made;
+  }
+  return components.create('dataset', config.dataset);
+}
+
+function createCallbacks({ callbacks }: ExperimentConfig, components: ComponentFactory): Promise<NamedCallback[]> {
+  return Promise.all(
+    callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
+  );
+}
+
+/** Now rather than at the first step. Ready batches tell their size only then. */
+function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig, workers: number): void {
+  if (batchSize % (workers * microBatches) === 0) return;
+  const parts = microBatches > 1 ? `${workers} workers with ${microBatches} micro-batches each` : `${workers} workers`;
+  throw new ConfigError(`train.batchSize is ${batchSize}, which ${parts} cannot share out evenly.`, {
+    code: 'workers.batch-size',
+    hint: `Make it a multiple of ${workers * microBatches}.`,
+  });
+}
+
+/** Of a checkpoint from before the objective recorded what it settles. */
+function warnOfUnrecorded(settled: Settled | undefined, run: RunInfo, step: number, logger: Logger): void {
+  const unrecorded = Object.keys(settled?.record ?? {}).filter(
+    (section) => !Object.hasOwn(run.recorded ?? {}, section),
+  );
+  if (unrecorded.length > 0)
+    logger.warn(
+      `The checkpoint after step ${step} does not say what it was trained with ("${unrecorded.join('", "')}" in graft.json): see that it was what is chosen now.`,
+    );
+}
+
+function summaryOf({ model, withoutPolicy }: ResumePoint, start: StartState, settled: Settled | undefined): string[] {
+  const { workers, step, state } = start;
+  const count = countParameters(model);
+  const from = step > 0 ? `, going on after step ${step}` : '';
+  const shared = workers?.sharded && `, optimizer state ${stateHere(workers.sharded.state, state)}`;
+  const earlier =
+    'This run began before there was a policy for special tokens; ' +
+    (model.specialTokens.policy
+      ? 'it goes on with those it began with.'
+      : 'its model family takes none, so that it goes on as `auto` says.');
+  return [
+    `Model: ${model.kind}, ${count.toLocaleString('en')} parameters${shared ?? ''}${from}`,
+    describeSpecialTokens(model),
+    ...(withoutPolicy ? [earlier] : []),
+    ...(settled?.notes ?? []),
+  ];
+}
+
+/** How much of the optimizer's state this worker keeps. */
+function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
+  const bytes = (tensors: readonly TensorSpec[]): number =>
+    tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+  return `${bytes(Object.values(own)).toLocaleString('en')} of ${bytes(all).toLocaleString('en')} bytes here`;
+}
