@@ -3,6 +3,7 @@ export { maskedCrossEntropy, shiftRight, type CrossEntropyOptions, type MaskedCr
 export { chunkedCrossEntropy } from './loss/cross-entropy';
 export * from './batch/padding';
 export * from './loss/language-model-loss';
+export { LanguageModelObjective } from './objectives/language-model-objective';
 export { Seq2Seq, seq2seqOptions, encoderDecoderBatch, type Seq2SeqOptions } from './objectives/seq2seq';
 export { PrefixLm, type PrefixLmOptions } from './objectives/prefix-lm';
 export { Teacher, TEACHER_FIELDS, type DistillationOptions } from './distillation/distillation';

@@ -44,6 +44,10 @@ describe('batches of examples', () => {
 
   it('count the tokens that the objective counts', async () => {
     expect((await load(points()).next()).tokens).toBe(12);
+    const variantAt = (step: number): string => `v${step}`;
+    const ofVariant: Objective = { ...squares, countTokens: (_, variant) => (variant === 'v0' ? 7 : 0) };
+    const loader = new BatchLoader(points(), ofVariant, toyModel(3), 4, createRandom(1), 0, { variantAt });
+    expect((await loader.next()).tokens).toBe(7);
     const { countTokens: _, ...silent } = squares;
     expect((await load(points(), silent).next()).tokens).toBe(0);
   });

@@ -133,7 +133,7 @@ export class BatchLoader {
       return {
         // Only what was declared, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
-        tokens: objective.countTokens?.(fields) ?? countIds(fields),
+        tokens: objective.countTokens?.(fields, context.variant) ?? countIds(fields),
         start,
         position,
         digests,

@@ -117,8 +117,11 @@ export interface Objective {
    * as the dataset gives it. A function of its arguments alone; `random` is that of `prepare`.
    */
   exampleTokens?(context: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>, index: number): number | undefined;
-  /** Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). Default: all ids. */
-  countTokens?(batch: HostFields): number;
+  /**
+   * Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). `variant`: the one that `prepare` got.
+   * Default: all ids.
+   */
+  countTokens?(batch: HostFields, variant?: string): number;
   /**
    * Digests of what it reads from disk beside the data, by what that is ("the teacher /models/2b"): several workers compare them
    * before the first step. Default: nothing.

@@ -42,10 +42,16 @@ export interface TrainedGroup {
 
 /**
  * Which parameters train at which step, and at which rates. A compiled step belongs to one phase: the set of groups that
- * train at it.
+ * train at it. A phase is named by the number of steps done before the first step that trains exactly these groups.
  */
 export class ParameterGroups {
-  private constructor(private readonly groups: readonly Group[]) {}
+  /** Steps done where groups may begin or end to train, in ascending order. */
+  private readonly changes: readonly number[];
+
+  private constructor(private readonly groups: readonly Group[]) {
+    const changes = groups.flatMap(({ fromStep, untilStep }) => [fromStep, untilStep]);
+    this.changes = [0, ...changes].sort((a, b) => a - b);
+  }
 
   /**
    * Throws ConfigError where a group fits no parameter, where there is no cross-attention to warm up, or where one of the
@@ -77,9 +83,8 @@ export class ParameterGroups {
       else byTerms.set(key, { terms, names: [name] });
     }
     const made = new ParameterGroups([...byTerms.values()].map(({ terms, names }) => ({ ...terms, names })));
-    const changes = [0, ...made.groups.flatMap(({ fromStep, untilStep }) => [fromStep, untilStep])];
-    const idle = changes.filter((step) => step < steps && !made.phaseAt(step).includes('t'));
-    if (idle.length > 0) throw allFrozen(`step ${Math.min(...idle) + 1}`);
+    const idle = made.changes.find((step) => step < steps && !made.groups.some((group) => trainsAt(group, step)));
+    if (idle !== undefined) throw allFrozen(`step ${idle + 1}`);
     return made;
   }
 
@@ -90,9 +95,11 @@ export class ParameterGroups {
     return Object.fromEntries(Object.entries(parameters).filter(([name]) => wanted.has(name)));
   }
 
-  /** The phase of the step behind `step` done ones: a letter for each group, `t` if it trains. */
-  phaseAt(step: number): string {
-    return this.groups.map(({ fromStep, untilStep }) => (fromStep <= step && step < untilStep ? 't' : '-')).join('');
+  /** The phase of the step behind `step` done ones. */
+  phaseAt(step: number): number {
+    const isSame = (earlier: number): boolean =>
+      this.groups.every((group) => trainsAt(group, earlier) === trainsAt(group, step));
+    return this.changes.find(isSame)!;
   }
 
   /**
@@ -101,8 +108,8 @@ export class ParameterGroups {
    * to no parameter is shown to every group, and taken from the first. Throws ConfigError where nothing is trained. Of
    * parameters that are not given (another worker's) nothing is said; the first group stays even when it has none left.
    */
-  trained(phase: string, parameters: Parameters, state: OptimizerState, step: tf.Scalar): TrainedGroup[] {
-    const active = this.groups.filter((_, i) => phase[i] === 't');
+  trained(phase: number, parameters: Parameters, state: OptimizerState, step: tf.Scalar): TrainedGroup[] {
+    const active = this.groups.filter((group) => trainsAt(group, phase));
     if (active.length === 0) throw allFrozen('this step');
     const stateOf = keysByParameter(state, parameters);
     const shared = stateOf.get(undefined) ?? [];
@@ -122,6 +129,11 @@ export class ParameterGroups {
       };
     });
   }
+}
+
+/** Whether a group trains in the step behind `step` done ones. */
+function trainsAt({ fromStep, untilStep }: Group, step: number): boolean {
+  return fromStep <= step && step < untilStep;
 }
 
 /** A line for the log where the warm-up of cross-attention leaves no step for the rest of the model. */

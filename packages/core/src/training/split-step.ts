@@ -19,7 +19,7 @@ export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' 
   readonly average: Parameters;
   /** The step's micro-batches, and a random key for each. */
   readonly microBatches: readonly { readonly batch: BatchTensors; readonly randomKey: tf.Tensor }[];
-  readonly phase: string;
+  readonly phase: number;
 }
 
 /**
@@ -44,7 +44,7 @@ export class SplitStep {
         parameters: Parameters;
         batch: BatchTensors;
         randomKey: tf.Tensor;
-        phase: string;
+        phase: number;
         variant?: string;
         sums: Sums | null;
       }): Sums => {

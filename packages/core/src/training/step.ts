@@ -26,7 +26,7 @@ export interface StepInputs {
   readonly randomKey: tf.Tensor;
   readonly batch: BatchTensors;
   /** Which groups of parameters train, and which of the objective's variants counts. Static: compiled for each value. */
-  readonly phase?: string;
+  readonly phase?: number;
   readonly variant?: string;
 }
 
@@ -116,7 +116,7 @@ export function lossAndGradients(
     variant,
     onGradients,
   }: Pick<StepInputs, 'parameters' | 'batch' | 'randomKey' | 'variant'> &
-    Pick<TrainStepOptions, 'onGradients'> & { readonly phase: string },
+    Pick<TrainStepOptions, 'onGradients'> & { readonly phase: number },
 ): LossAndGradients {
   const groupsOfPhase = groups.trained(phase, parameters, {}, tf.scalar(0)).map((group) => group.parameters);
   const trained = Object.assign({}, ...groupsOfPhase) as Parameters;

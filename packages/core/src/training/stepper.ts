@@ -93,7 +93,7 @@ export class Stepper {
       };
       const running: Promise<StepOutputs> = this.whole
         ? this.whole.async({ ...inputs, ...parts[0] })
-        : this.split!.async({ ...inputs, phase: inputs.phase ?? 't', microBatches: parts });
+        : this.split!.async({ ...inputs, phase: inputs.phase ?? 0, microBatches: parts });
       whileRunning();
       const { numbers, names, ...after } = await running;
       const read = await numbers.data();

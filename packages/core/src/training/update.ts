@@ -31,7 +31,7 @@ export interface UpdateInputs extends TrainingState {
   /** float32 scalars: steps done before this one, and its learning rate. */
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
-  readonly phase: string;
+  readonly phase: number;
 }
 
 /** What checkpoints hold of an optimizer's state. */

@@ -1,21 +1,15 @@
 /** Shapes: B batch, L length. */
 import {
   checkFields,
-  checkLabels,
   defineComponent,
   IGNORED_LABEL,
   readsBos,
-  type BatchTensors,
   type FieldSpec,
   type HostFields,
-  type LossOutput,
   type Model,
-  type Objective,
   type ObjectiveContext,
   type ObjectiveSource,
-  type Parameters,
 } from '@graft/core';
-import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import {
   BATCH_FIELDS,
@@ -23,16 +17,16 @@ import {
   requireModelKind,
   checkSameShape,
   checkText,
-  checkTokenIds,
   LABEL_WEIGHTS,
-  maskLabels,
   optional,
   TEXT_FIELDS,
 } from '../batch/fields';
-import { countMaskedTokens, languageModelLoss, lossOptions } from '../loss/language-model-loss';
+import { checkedBatch } from '../batch/checked-batch';
+import { lossOptions } from '../loss/language-model-loss';
 import { nextTokens } from '../batch/next-tokens';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/padding';
-import { checkSegments, numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
+import { LanguageModelObjective } from './language-model-objective';
+import { numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
 
 export const causalLmOptions = z.strictObject({
   /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
@@ -60,11 +54,9 @@ const { segmentIds } = BATCH_SEGMENTS;
  * is all ones. `weights` of an example say how much each of its tokens counts as a label (without a start token in front the
  * first is none), `label_weights` of a ready batch the same of each label.
  */
-export class CausalLm implements Objective {
+export class CausalLm extends LanguageModelObjective<CausalLmOptions> {
   readonly modelKind = 'decoder-only';
   readonly batchFields: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS, segmentIds];
-
-  constructor(private readonly options: CausalLmOptions) {}
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     return kind === 'examples' ? TEXT_FIELDS : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];
@@ -73,29 +65,8 @@ export class CausalLm implements Objective {
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
     requireModelKind(model, 'decoder-only', 'causal-lm', 'Use `prefix-lm` or `seq2seq` for an encoder-decoder.');
-    const where = 'The causal-lm batch';
-    const batch = maskLabels(
-      source.kind === 'batch' ? this.fromBatch(source.batch) : this.fromExamples(source.examples, model),
-      where,
-    );
-    checkTokenIds(batch.input_ids, 'input_ids', model.vocabularySize, where);
-    checkTokenIds(batch.labels, 'labels', model.vocabularySize, where, true);
-    checkLabels(batch, where, context);
-    checkSegments(batch, model);
-    return batch;
-  }
-
-  loss(
-    model: Model,
-    parameters: Parameters,
-    batch: BatchTensors,
-    options: { training: boolean; randomKey?: tf.Tensor },
-  ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options, this.options);
-  }
-
-  countTokens(batch: HostFields): number {
-    return countMaskedTokens(batch);
+    const batch = source.kind === 'batch' ? this.fromBatch(source.batch) : this.fromExamples(source.examples, model);
+    return checkedBatch(batch, 'The causal-lm batch', context);
   }
 
   private fromBatch(batch: HostFields): HostFields {

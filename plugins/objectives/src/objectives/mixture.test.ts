@@ -72,6 +72,7 @@ it('hands batches and losses to the member, and says whose they were', () => {
   const batch = mixture.prepare({ kind: 'examples', examples: [tokens] }, { ...context, variant: 'lm' });
   expect(batch).toEqual(prefixLm().prepare({ kind: 'examples', examples: [tokens] }, context));
   expect(mixture.countTokens(batch)).toBe(8);
+  expect(mixture.countTokens(batch, 'lm')).toBe(8);
   const upload = (fields: HostFields): Record<string, tf.Tensor> =>
     Object.fromEntries(
       Object.entries(fields).map(([k, { values, shape }]) => [k, tf.tensor(values, [...shape], 'int32')]),
@@ -93,6 +94,18 @@ it('hands batches and losses to the member, and says whose they were', () => {
   expect(() => mixture.prepare({ kind: 'examples', examples: [tokens] }, context)).toThrow(
     'asked for a batch, but not for which of its parts (lm, pairs)',
   );
+});
+
+it('counts the tokens of a batch as the member that made it counts them, also of a mixture within', () => {
+  const counting = (tokens: number): Objective => {
+    const objective = prefixLm();
+    objective.countTokens = () => tokens;
+    return objective;
+  };
+  const inner = new Mixture([member('low', counting(3)), member('high', counting(5))]);
+  const mixture = new Mixture([member('a', counting(2)), member('b', inner)]);
+  const counted = ['a', 'b/low', 'b/high'].map((variant) => mixture.countTokens({}, variant));
+  expect(counted).toEqual([2, 3, 5]);
 });
 
 it('gives every field of any member', () => {

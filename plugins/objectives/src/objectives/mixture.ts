@@ -66,8 +66,6 @@ export class Mixture implements Objective {
   readonly modelKind: Model['kind'] | undefined;
   readonly variants: readonly string[];
   readonly batchFields: readonly FieldSpec[];
-  /** Which member made a batch: counting its tokens is that member's affair. */
-  private readonly makers = new WeakMap<HostFields, Objective>();
 
   /** `totalSteps`: of the run, where that is known. Throws DataError where members clash, or a step would have none. */
   constructor(
@@ -129,7 +127,6 @@ export class Mixture implements Objective {
     const { objective, name } = member;
     const batch = objective.prepare(source, { ...context, variant: inner });
     checkFields(batch, objective.batchFields, `The batch of "${name}"`);
-    this.makers.set(batch, objective);
     return batch;
   }
 
@@ -153,8 +150,11 @@ export class Mixture implements Objective {
     return member.objective.exampleTokens?.({ ...context, variant: inner }, index);
   }
 
-  countTokens(batch: HostFields): number {
-    return this.makers.get(batch)?.countTokens?.(batch) ?? countMaskedTokens(batch);
+  /** As the member that made the batch counts them; those of its masks where nobody says which one that was. */
+  countTokens(batch: HostFields, variant?: string): number {
+    if (variant === undefined) return countMaskedTokens(batch);
+    const { member, inner } = this.find(variant);
+    return member.objective.countTokens?.(batch, inner) ?? countMaskedTokens(batch);
   }
 
   async fileDigests(): Promise<Record<string, string>> {

@@ -10,7 +10,6 @@ import {
   type HostFields,
   type LossOutput,
   type Model,
-  type Objective,
   type ObjectiveContext,
   type ObjectiveSource,
   type Parameters,
@@ -22,8 +21,9 @@ import { distillationOptions, loadTeacher } from '../distillation/distillation';
 import type { TeacherTargets } from '../distillation/teacher-targets';
 import { distillationLoss } from '../distillation/distillation-loss';
 import { requireModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
-import { countMaskedTokens, languageModelLoss, lossOptions, type LossSettings } from '../loss/language-model-loss';
+import { lossOptions, type LossSettings } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
+import { LanguageModelObjective } from './language-model-objective';
 import { Seq2Seq, seq2seqOptions } from './seq2seq';
 import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
 import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
@@ -40,6 +40,8 @@ export const prefixLmOptions = z.strictObject({
 
 export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
 
+type Settings = Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillation'> & LossSettings;
+
 /**
  * Prefix language modelling for encoder-decoder models: the encoder reads the first part of a sequence, the decoder
  * predicts the rest. The end of sequence is a token like others here; the Dataset puts it there.
@@ -54,16 +56,17 @@ export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
  * `split: random` both sides are padded to the length of
  * the whole sequence, so that one compiled step serves every split.
  */
-export class PrefixLm implements Objective {
+export class PrefixLm extends LanguageModelObjective<Settings> {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields: readonly FieldSpec[];
   /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
   constructor(
-    private readonly options: Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillation'> & LossSettings,
+    options: Settings,
     private readonly teacher?: TeacherTargets,
   ) {
+    super(options);
     const settings = teacher?.options;
     const idle = (['labelSmoothing', 'zLoss'] as const).find((name) => (options[name] ?? 0) > 0);
     if (settings?.alpha === 0 && idle) {
@@ -88,18 +91,14 @@ export class PrefixLm implements Objective {
     return { ...batch, ...this.teacher.fields(batch, padTo, context.model, (row) => exampleRandom(context, row)) };
   }
 
-  loss(
+  override loss(
     model: Model,
     parameters: Parameters,
     batch: BatchTensors,
     options: { training: boolean; randomKey?: tf.Tensor },
   ): LossOutput {
-    if (!this.teacher || !options.training) return languageModelLoss(model, parameters, batch, options, this.options);
+    if (!this.teacher || !options.training) return super.loss(model, parameters, batch, options);
     return distillationLoss(model, parameters, batch, options, this.options, this.teacher);
-  }
-
-  countTokens(batch: HostFields): number {
-    return countMaskedTokens(batch);
   }
 
   async fileDigests(): Promise<Record<string, string>> {

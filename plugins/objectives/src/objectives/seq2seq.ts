@@ -2,42 +2,36 @@
 import {
   DataError,
   checkFields,
-  checkLabels,
   defineComponent,
   IGNORED_LABEL,
   modelInput,
   modelInputSurplus,
-  type BatchTensors,
   type FieldSpec,
   type HostFields,
-  type LossOutput,
   type Model,
-  type Objective,
   type ObjectiveContext,
   type ObjectiveSource,
-  type Parameters,
   shiftRight,
 } from '@graft/core';
-import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import {
   BATCH_FIELDS,
   BATCH_SEGMENTS,
   requireModelKind,
   checkSameShape,
-  checkTokenIds,
   checkWeights,
   ENCODER_DECODER_FIELDS,
   EXAMPLE_FIELDS,
   EXAMPLE_SEGMENTS,
   EXAMPLE_WEIGHTS,
   LABEL_WEIGHTS,
-  maskLabels,
   optional,
 } from '../batch/fields';
-import { countMaskedTokens, languageModelLoss, lossOptions } from '../loss/language-model-loss';
+import { checkedBatch } from '../batch/checked-batch';
+import { lossOptions } from '../loss/language-model-loss';
 import { onesLike, paddingMask, padRows, padWeights, roundUp } from '../batch/padding';
-import { checkSegments, segmentsMask, segmentsOf, stretchesOf } from '../batch/segments';
+import { LanguageModelObjective } from './language-model-objective';
+import { segmentsMask, segmentsOf, stretchesOf } from '../batch/segments';
 
 export const seq2seqOptions = z.strictObject({
   /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */
@@ -73,11 +67,9 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  *
  *     source [5, 6, 7], target [8, 9, 1], weights [0, 1, 0.5]   ->   decoder_input_ids [2, 8, 9], labels [-100, 9, 1]
  */
-export class Seq2Seq implements Objective {
+export class Seq2Seq extends LanguageModelObjective<Seq2SeqOptions> {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields = ENCODER_DECODER_FIELDS;
-
-  constructor(private readonly options: Seq2SeqOptions) {}
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     if (kind === 'examples') {
@@ -99,29 +91,9 @@ export class Seq2Seq implements Objective {
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
     requireModelKind(model, 'encoder-decoder', 'seq2seq', 'Use `causal-lm` for a decoder-only model.');
-    const where = 'The seq2seq batch';
-    const whole =
+    const batch =
       source.kind === 'batch' ? this.fromBatch(source.batch, model) : this.fromExamples(source.examples, model);
-    const given = maskLabels(whole, where);
-    checkTokenIds(given.input_ids, 'input_ids', model.vocabularySize, where);
-    checkTokenIds(given.decoder_input_ids, 'decoder_input_ids', model.vocabularySize, where);
-    checkTokenIds(given.labels, 'labels', model.vocabularySize, where, true);
-    checkLabels(given, where, context);
-    checkSegments(given, model);
-    return given;
-  }
-
-  loss(
-    model: Model,
-    parameters: Parameters,
-    batch: BatchTensors,
-    options: { training: boolean; randomKey?: tf.Tensor },
-  ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options, this.options);
-  }
-
-  countTokens(batch: HostFields): number {
-    return countMaskedTokens(batch);
+    return checkedBatch(batch, 'The seq2seq batch', context);
   }
 
   private fromBatch(batch: HostFields, model: Model): Record<string, HostFields[string]> {

@@ -5,20 +5,15 @@ import {
   exampleRandom,
   modelInput,
   modelInputSurplus,
-  type BatchTensors,
   type FieldSpec,
   type HostFields,
   type JsonValue,
-  type LossOutput,
   type Model,
-  type Objective,
   type ObjectiveContext,
   type ObjectiveSource,
-  type Parameters,
   type RandomStream,
   type SettleContext,
 } from '@graft/core';
-import type { tf } from '@graft/engine';
 import { chooseTokens, RECORD_SECTION, recordedTokens, type ChosenTokens } from '../corruption/denoising-tokens';
 import {
   groupDenoisers,
@@ -34,9 +29,9 @@ import {
   type Lengths,
 } from '../corruption/denoisers';
 import { requireModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS } from '../batch/fields';
-import { countMaskedTokens, languageModelLoss } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
 import { AUTO, type DenoisingTokens } from '../corruption/sentinels';
+import { LanguageModelObjective } from './language-model-objective';
 import { checkPrefixes, denoisersOf, ul2Options, type Ul2Options } from './ul2-options';
 import { batchOfRows, isPacked, segmentsOfExample } from '../batch/sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
@@ -60,7 +55,7 @@ const ROUND = 32;
  * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
  * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
  */
-export class Ul2 implements Objective {
+export class Ul2 extends LanguageModelObjective<Ul2Options> {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields = ENCODER_DECODER_FIELDS;
   /** The groups' names, where there are several. */
@@ -72,10 +67,8 @@ export class Ul2 implements Objective {
     { readonly model: Model; readonly of: ChosenTokens; readonly groups?: readonly DenoiserGroup[] } | undefined;
 
   /** `recorded`: what the checkpoint that training begins with says of its sentinels and mode tokens; `auto` takes those. */
-  constructor(
-    private readonly options: Ul2Options,
-    recorded?: JsonValue,
-  ) {
+  constructor(options: Ul2Options, recorded?: JsonValue) {
+    super(options);
     this.recorded = recordedTokens(recorded);
     this.denoisers = denoisersOf(options).filter(({ weight }) => weight > 0);
     if (this.denoisers.length === 0) {
@@ -193,19 +186,6 @@ export class Ul2 implements Objective {
       packed,
     };
     return batchOfRows(sequences, layout, context, 'The ul2 batch');
-  }
-
-  loss(
-    model: Model,
-    parameters: Parameters,
-    batch: BatchTensors,
-    options: { training: boolean; randomKey?: tf.Tensor },
-  ): LossOutput {
-    return languageModelLoss(model, parameters, batch, options, this.options);
-  }
-
-  countTokens(batch: HostFields): number {
-    return countMaskedTokens(batch);
   }
 
   /** Longest source and target that any denoiser of the mixture makes of `length` tokens. */
