@@ -137,7 +137,7 @@ export class BoundedInterpreter extends Interpreter {
   override evaluate(statement: Node | undefined, scope: Scope): Value {
     this.budget.spend(1);
     if (statement?.type === 'Evaluated') return statement.result as Value;
-    // If the stack overflows during the lookup of a variable, the library treats the variable as missing.
+    // Otherwise the stack may overflow while a variable is looked up, and the library treats it as missing.
     if (++this.depth > MAX_DEPTH) throw new RangeError(`more than ${MAX_DEPTH} expressions within each other`);
     let value: Value;
     try {

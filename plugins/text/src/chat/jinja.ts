@@ -41,7 +41,7 @@ interface Parsed {
   readonly roles: NodeRoles;
 }
 
-/** Whether a template uses the markup `{%+`, which the library does not know. */
+/** Markup that the library does not know. */
 const UNKNOWN_MARKUP = /\{%\+|\+%\}|\{\{\+|\{%-?\s*raw\b/;
 const GENERATION = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 
@@ -85,7 +85,7 @@ export class JinjaTemplate {
         return this.run(parsed, variables, now, FREE_STEPS);
       } catch (cause) {
         if (!(cause instanceof TooManySteps)) throw cause;
-        // The rendering did not end: it starts again under a time limit.
+        // It needs more steps: it starts again, with a time limit.
         return withinTime(() => this.run(parsed, variables, now, MAX_STEPS), MOST_MS);
       }
     } catch (cause) {

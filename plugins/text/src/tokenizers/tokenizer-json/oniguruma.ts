@@ -190,7 +190,7 @@ class Translation {
           };
         if (inner.first.length !== 1 || inner.first[0] !== inner.last[0] || max !== Infinity)
           return this.refuse('a possessive quantifier over more than a character');
-        // All characters of one class, and never fewer: none follows.
+        // It consumes all characters of the class: none follows.
         return { ...inner, canBeEmpty, cost, source: `(?:${inner.source})${times}(?!${inner.source})` };
       }
       default:
