@@ -142,18 +142,18 @@ test('every interface has a page', () => {
 describe.each(pages)('$name', (page) => {
   const files = [...page.files.keys()];
 
-  it('shows a new file, and a test with the same name next to it', () => {
+  it('the page shows a new file, and a test with the same name next to it', () => {
     const [component, test] = files;
     expect(test).toBe(component.replace(/\.ts$/, '.test.ts'));
     expect(files.filter(existsSync)).toEqual([]);
   });
 
-  it('puts the file into a folder that exists, or that the page calls a new package', () => {
+  it('the file goes into a folder that exists, or that the page calls a new package', () => {
     const isNew = page.markdown.includes('README.md#a-new-package');
     expect(files.filter((path) => !existsSync(dirname(path)) && !isNew)).toEqual([]);
   });
 
-  it('registers what the file exports', () => {
+  it('the page registers what the file exports', () => {
     const [, named] = /\*\*Register it\*\*: add\s+`(\w+)`/.exec(page.markdown) ?? [];
     const names = exportsOf(page).map(([name]) => name);
     expect(names).toContain(named ?? 'plugin');
@@ -166,7 +166,7 @@ describe.each(pages)('$name', (page) => {
   const components = componentsOf(page);
   if (components.length === 0) return;
 
-  it('has a config that is accepted, and that makes the component', async () => {
+  it('the config on the page is accepted and creates the component', async () => {
     const { plugins: _, ...sections } = page.config;
     const example: Plugin = definePlugin({ name: 'playbook', components });
     const { config, registry } = await loadConfig({

@@ -27,11 +27,11 @@ test('every error code in the sources has an entry', () => {
   expect(missing.map(({ code, places }) => `${code} (${places.join(', ')})`)).toEqual([]);
 });
 
-test('every entry explains a code that some error carries', () => {
+test('every entry explains an error code of the sources', () => {
   expect(explained.filter((code) => !codes.includes(code))).toEqual([]);
 });
 
-test('entries are sorted, and each is there once', () => {
+test('entries are sorted and unique', () => {
   expect(explained).toEqual([...new Set(explained)].sort());
 });
 

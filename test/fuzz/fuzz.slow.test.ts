@@ -7,7 +7,7 @@ describe('many mutated files', () => {
     report = await fuzz('--minutes', '10', '--seed', new Date().toISOString().slice(0, 10));
   }, 1_800_000);
 
-  it.each(TARGETS)('hurt no reader of %s', (target) => {
+  it.each(TARGETS)('no mutated file breaks the reader of %s', (target) => {
     expect(report.get(target)).toMatch(/ [1-9]\d* inputs .* 0 found$/);
   });
 });

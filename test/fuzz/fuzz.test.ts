@@ -10,7 +10,7 @@ describe('mutated files', () => {
     report = await fuzz('--inputs', '150', '--seed', '1');
   }, 600_000);
 
-  it.each(TARGETS)('hurt no reader of %s', (target) => {
+  it.each(TARGETS)('no mutated file breaks the reader of %s', (target) => {
     expect(report.get(target)).toMatch(/ 150 inputs .* 0 found$/);
   });
 });

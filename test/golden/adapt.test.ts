@@ -47,7 +47,7 @@ describe.each(CASES)(
     const [encoderFolder, decoderFolder, expectedFolder] = [encoder, decoder ?? encoder, expectedName].map(fixture);
     const here = encoderFolder !== undefined && decoderFolder !== undefined && expectedFolder !== undefined;
 
-    describeIf(here, MISSING, `gives ${expectedName}`, () => {
+    describeIf(here, MISSING, `the published ${expectedName}`, () => {
       const crossProjection = /\.cross_attn\.[qkvo]_proj\.weight$/;
       // gemma2-tiny is stored in float32, the unbalanced fixture in bfloat16.
       const dtype = random ? 'bfloat16' : undefined;
@@ -65,7 +65,7 @@ describe.each(CASES)(
         return out;
       };
 
-      test('every name, dtype, shape and byte but for random projections', async () => {
+      test('every name, dtype, shape and byte is the published one, except for random projections', async () => {
         const [got, expected] = [await contents(await adapt()), await contents(expectedFolder!)];
         expect([...got.keys()].sort()).toEqual([...expected.keys()].sort());
         for (const [name, tensor] of expected) {
@@ -75,7 +75,7 @@ describe.each(CASES)(
         }
       });
 
-      test('the config says what the published one says', async () => {
+      test('the config equals the published one', async () => {
         const [got, expected] = [await config(await adapt()), await config(expectedFolder!)];
         const { transformers_version: _version, ...told } = expected;
         expect(got).toMatchObject(told);
@@ -85,7 +85,7 @@ describe.each(CASES)(
       });
 
       if (random) {
-        test('random projections follow the seed', async () => {
+        test('random projections depend on the seed', async () => {
           const name = 'model.decoder.layers.1.cross_attn.k_proj.weight';
           const [first, again, other] = await Promise.all(
             [adapt(1), adapt(1), adapt(2)].map(async (folder) => (await contents(await folder)).get(name)!),

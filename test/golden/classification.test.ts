@@ -28,7 +28,7 @@ const upload = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(val
 
 describeIf(folder !== undefined, MISSING, 'the published classifier on the encoder', () => {
   test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
-    '%s: logits, loss and the length of every gradient',
+    'logits, loss and the norm of every gradient are the published ones on %s',
     async (mode) => {
       const engine = await openEngine({ mode });
       const config = readJson<Record<string, unknown>>(folder!, 'config.json');

@@ -15,9 +15,9 @@ const upload = ({ values, shape, dtype }: HostArray): tf.Tensor => tf.tensor(val
 
 describe.each(['seqcls-enconly', 'seqcls-encdec'])('the published classifier %s', (name) => {
   const folder = fixture(name);
-  describeIf(folder !== undefined, MISSING, 'as Graft loads it', () => {
+  describeIf(folder !== undefined, MISSING, 'the classifier as Graft loads it', () => {
     test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
-      '%s: logits, loss and the length of every gradient',
+      'logits, loss and the norm of every gradient are the published ones on %s',
       async (mode) => {
         const engine = await openEngine({ mode });
         const expected = readJson<Expected>(folder!, 'expected.json');
@@ -64,7 +64,7 @@ describe.each(['seqcls-enconly', 'seqcls-encdec'])('the published classifier %s'
       },
     );
 
-    test('comes out as it went in', async () => {
+    test('a saved classifier is loaded as it was', async () => {
       await openEngine({ mode: 'portable' });
       const out = join(temporaryFolder(), 'again');
       const loaded = await loadClassifier(folder!);

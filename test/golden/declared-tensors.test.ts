@@ -21,21 +21,21 @@ function changed(name: string, change: object, section?: 'encoder' | 'decoder'):
 
 const ofDecoder: [string, object][] = [
   ['layers', { num_hidden_layers: 4096, layer_types: null }],
-  ['a width', { hidden_size: 2 ** 24 }],
-  ['a feed-forward', { intermediate_size: 2 ** 24 }],
-  ['a vocabulary', { vocab_size: 2 ** 28 }],
+  ['widths', { hidden_size: 2 ** 24 }],
+  ['feed-forward widths', { intermediate_size: 2 ** 24 }],
+  ['vocabulary sizes', { vocab_size: 2 ** 28 }],
   ['heads', { num_attention_heads: 65_536 }],
-  ['a head dimension', { head_dim: 65_536 }],
-  ['an output of its own', { tie_word_embeddings: false }],
+  ['head dimensions', { head_dim: 65_536 }],
+  ['ties of the output', { tie_word_embeddings: false }],
 ];
 
-describe('a config.json that the tensors contradict is refused before anything is made', () => {
+describe('a config.json that the tensors contradict', () => {
   const refused = {
     code: 'gemma.checkpoint-mismatch',
     message: expect.stringMatching(/"(model|lm_head)\.[\w.]+"/) as string,
   };
 
-  it.each(ofDecoder)('of a decoder alone: %s', async (_, change) => {
+  it.each(ofDecoder)('wrong %s of a decoder-only model are refused before allocation', async (_, change) => {
     const path = changed('gemma2-tiny', change);
     await expect(loadModel(path)).rejects.toMatchObject(refused);
     await expect(new LoadInitializer({ path }, silentLogger()).checkpointConfig()).rejects.toMatchObject(refused);
@@ -45,13 +45,13 @@ describe('a config.json that the tensors contradict is refused before anything i
     });
   });
 
-  it.each(['encoder', 'decoder'] as const)('of an %s', async (side) => {
+  it.each(['encoder', 'decoder'] as const)('wrong layers of the %s are refused before allocation', async (side) => {
     const path = changed('t5gemma-tiny-balanced', { num_hidden_layers: 4096, layer_types: null }, side);
     await expect(loadModel(path)).rejects.toMatchObject(refused);
     await expect(new LoadInitializer({ path }, silentLogger()).checkpointConfig()).rejects.toMatchObject(refused);
   });
 
-  it('of an encoder alone', async () => {
+  it('a wrong width of an encoder alone is refused before allocation', async () => {
     const path = changed('seqcls-enconly', { hidden_size: 1024 }, 'encoder');
     await expect(loadAnyModel(path)).rejects.toMatchObject({ code: 'gemma.checkpoint-mismatch' });
     await expect(new LoadInitializer({ path }, silentLogger()).checkpointConfig()).rejects.toMatchObject({
@@ -59,7 +59,7 @@ describe('a config.json that the tensors contradict is refused before anything i
     });
   });
 
-  it('and what they confirm is taken', async () => {
+  it('a config.json that the tensors confirm is accepted', async () => {
     for (const name of ['gemma2-tiny', 't5gemma-tiny-balanced', 'seqcls-encdec', 'seqcls-enconly'])
       await expect(
         new LoadInitializer({ path: fixture(name)! }, silentLogger()).checkpointConfig(),

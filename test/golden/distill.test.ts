@@ -30,7 +30,7 @@ describeIf(SHARED !== undefined, 'the reference numbers are not beside the repos
     ['gemma2-tiny', 'graph'],
     ['gemma2-tiny-wide', 'eager'],
     ['gemma2-tiny-wide', 'portable'],
-  ] as const)('from %s on %s: cross-entropy, divergence, their mixture and its gradient', async (teacher, mode) => {
+  ] as const)('the teacher %s gives the published losses and gradient norm on %s', async (teacher, mode) => {
     const { results } = JSON.parse(readFileSync(join(fixtures, 'distill', 'expected.json'), 'utf8')) as Expected;
     const expected = results[teacher];
     const value = {

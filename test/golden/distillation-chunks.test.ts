@@ -28,7 +28,7 @@ const EXAMPLES: HostFields[] = [
 let hasLibrary = false;
 beforeAll(async () => void (hasLibrary = (await findNativeLibrary()) !== undefined));
 
-test.each(CASES)('on %s in %s: %j', async (mode, precision, lesson) => {
+test.each(CASES)('chunks change nothing on %s in %s: %j', async (mode, precision, lesson) => {
   if (!hasLibrary && mode !== 'portable') return;
   const engine = await openEngine({ mode });
   const [model, teacher] = [tinyGemma(), tinyGemma({ kind: 'decoder-only' })];

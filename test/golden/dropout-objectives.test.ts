@@ -64,31 +64,37 @@ const CASES: Record<string, Case> = {
 
 beforeAll(() => openEngine({ mode: 'portable' }));
 
-test.each(Object.entries(CASES))('%s', (_, { objective: make, examples, variant, models = [dropping, plain] }) => {
-  const objective = make();
-  const source: ObjectiveSource = { kind: 'examples', examples };
-  const [own, without] = models;
-  const fields = objective.prepare(source, { model: own, random: createRandom(0), step: 0, variant });
-  const lossOf = (model: GemmaModel, training: boolean, seed: number): number =>
-    tf.tidy(() => {
-      const batch = Object.fromEntries(
-        Object.entries(fields).map(([name, { values, shape, dtype }]) => [name, tf.tensor(values, [...shape], dtype)]),
-      );
-      const randomKey = random.atRow(random.key(seed), 0);
-      const { loss } = objective.loss(model, tinyParameters(model), batch, { training, randomKey, variant });
-      return loss.dataSync()[0];
-    });
-  // Of one key the same, of another one another, in an evaluation none.
-  expect(lossOf(own, true, 1)).toBe(lossOf(own, true, 1));
-  expect(lossOf(own, true, 1)).not.toBe(lossOf(own, true, 2));
-  expect(lossOf(own, false, 1)).toBe(lossOf(without, false, 1));
-  expect(lossOf(own, true, 1)).not.toBe(lossOf(without, true, 1));
-  // What else draws in training would show here: a teacher has rates of its own, and no part in it.
-  expect(lossOf(without, true, 1)).toBe(lossOf(without, true, 2));
-  objective.dispose?.();
-});
+test.each(Object.entries(CASES))(
+  'the training loss of %s drops activations, and the evaluation loss does not',
+  (_, { objective: make, examples, variant, models = [dropping, plain] }) => {
+    const objective = make();
+    const source: ObjectiveSource = { kind: 'examples', examples };
+    const [own, without] = models;
+    const fields = objective.prepare(source, { model: own, random: createRandom(0), step: 0, variant });
+    const lossOf = (model: GemmaModel, training: boolean, seed: number): number =>
+      tf.tidy(() => {
+        const batch = Object.fromEntries(
+          Object.entries(fields).map(([name, { values, shape, dtype }]) => [
+            name,
+            tf.tensor(values, [...shape], dtype),
+          ]),
+        );
+        const randomKey = random.atRow(random.key(seed), 0);
+        const { loss } = objective.loss(model, tinyParameters(model), batch, { training, randomKey, variant });
+        return loss.dataSync()[0];
+      });
+    // Of one key the same, of another one another, in an evaluation none.
+    expect(lossOf(own, true, 1)).toBe(lossOf(own, true, 1));
+    expect(lossOf(own, true, 1)).not.toBe(lossOf(own, true, 2));
+    expect(lossOf(own, false, 1)).toBe(lossOf(without, false, 1));
+    expect(lossOf(own, true, 1)).not.toBe(lossOf(without, true, 1));
+    // What else draws in training would show here: a teacher has rates of its own, and no part in it.
+    expect(lossOf(without, true, 1)).toBe(lossOf(without, true, 2));
+    objective.dispose?.();
+  },
+);
 
-test('a ready batch too', () => {
+test('the training loss of a ready batch drops activations by its key', () => {
   const objective = new Seq2Seq({ ...EXACT, truncate: false } as never);
   const batch = { input_ids: ints([[5, 6, 7]]), labels: ints([[8, 9, 1]]) };
   const fields = objective.prepare({ kind: 'batch', batch }, { model: dropping, random: createRandom(0) });

@@ -124,7 +124,11 @@ function expectClose(got: Computed, expected: Computed, tolerance = 2e-4): void 
 
 const MODELS = {
   'an encoder-decoder': tinyGemma({ decoder: SIDE, encoder: { ...SIDE, layers: 1, hidden: 8 }, ...ALL }),
-  'one with one table': tinyGemma({ decoder: { ...SIDE, layers: 1 }, tieEncoderEmbedding: true, ...ALL }),
+  'an encoder-decoder with one table': tinyGemma({
+    decoder: { ...SIDE, layers: 1 },
+    tieEncoderEmbedding: true,
+    ...ALL,
+  }),
   'a decoder-only model': tinyGemma({ kind: 'decoder-only', decoder: SIDE, attentionDropout: 0.3 }),
 };
 
@@ -132,7 +136,7 @@ const MODELS = {
 const modesOf = (model: GemmaModel): readonly EngineMode[] =>
   model === MODELS['an encoder-decoder'] ? MODES : MODES.filter((mode) => mode === 'eager' || mode === 'portable');
 
-describe('the published places', () => {
+describe('the places of dropout', () => {
   const { rates, sites } = readJson<Sites>(fixture('dropout')!, 'dropout.json');
   const sizes = { layers: 1, hidden: 8, feedForward: 12, heads: 2, keyValueHeads: 2, headDim: 4 };
   const own = {
@@ -157,7 +161,7 @@ describe('the published places', () => {
   const expectSites = (name: string): void =>
     expect(drawn).toEqual(sites[name].map(([, rate, shape]) => [rate, shape]));
 
-  test('T5Gemma, in the order of the published pass', () => {
+  test('T5Gemma drops where the published model does, in the same order', () => {
     const model = tinyGemma({ decoder: sizes, ...own });
     tf.tidy(
       () => void model.forward(tinyParameters(model), { input_ids: ids(6), decoder_input_ids: ids(5) }, options()),
@@ -165,7 +169,7 @@ describe('the published places', () => {
     expectSites('T5GemmaForConditionalGeneration');
   });
 
-  test.each(['decoder', 'encoder'] as const)('a classifier that reads the %s', (reads) => {
+  test.each(['decoder', 'encoder'] as const)('a classifier on the %s drops where the published one does', (reads) => {
     const model = tinyGemma({ decoder: sizes, ...own }).config as EncoderDecoderConfig;
     const classifier = new GemmaClassifier({ model, task: 'sequence', reads, labels: ['a', 'b', 'c'] });
     tf.tidy(() => {
@@ -177,7 +181,7 @@ describe('the published places', () => {
     expectSites(`T5GemmaForSequenceClassification (encoder-${reads === 'encoder' ? 'only' : 'decoder'})`);
   });
 
-  test('an encoder alone', () => {
+  test('an encoder alone drops where the published encoder does', () => {
     const asked = modelOptions.parse({ kind: 'encoder-only', vocabularySize: 37, encoder: sizes, ...own });
     const model = gemmaOf(resolveAnyConfig(asked));
     tf.tidy(() => {
@@ -189,13 +193,13 @@ describe('the published places', () => {
     expect(drawn).toEqual(places.map(([, rate, shape]) => [rate, shape]));
   });
 
-  test('Gemma 2', () => {
+  test('Gemma 2 drops where the published model does', () => {
     const model = tinyGemma({ kind: 'decoder-only', decoder: sizes, attentionDropout: own.attentionDropout });
     tf.tidy(() => void model.forward(tinyParameters(model), { input_ids: ids(6) }, options()));
     expectSites('Gemma2ForCausalLM');
   });
 
-  test('every place draws by a key of its own, in every layer', () => {
+  test('every place draws with its own key in every layer', () => {
     const keys: string[] = [];
     jest.restoreAllMocks();
     const draw = random.dropoutMask.bind(random);
@@ -219,14 +223,14 @@ describe('the published places', () => {
   });
 });
 
-describe.each(Object.entries(MODELS))('%s', (_, model) => {
+describe.each(Object.entries(MODELS))('dropout of %s', (_, model) => {
   const known = new Map<EngineMode, Computed>();
   const whole = async (mode: EngineMode): Promise<Computed> => {
     if (!known.has(mode)) known.set(mode, await compute(mode, model));
     return known.get(mode)!;
   };
 
-  test('loses the same numbers on every engine', async () => {
+  test('every engine drops the same activations', async () => {
     for (const mode of modesOf(model)) expectClose(await whole(mode), await whole('portable'));
     const [other, none] = [
       await compute('portable', model, { seed: 6 }),
@@ -237,7 +241,7 @@ describe.each(Object.entries(MODELS))('%s', (_, model) => {
     expect(Math.abs(none.loss - loss)).toBeGreaterThan(1e-3);
   });
 
-  test.each(modesOf(model))('gets the same gradients where blocks are computed again, on %s', async (mode) => {
+  test.each(modesOf(model))('rematerialized blocks give the same gradients on %s', async (mode) => {
     const { constructor, config } = model;
     const again = new (constructor as new (c: object) => GemmaModel)({ ...config, rematerialize: true });
     expectClose(await compute(mode, again), await whole(mode));
@@ -245,7 +249,7 @@ describe.each(Object.entries(MODELS))('%s', (_, model) => {
 
   // Parts of the batch are one compiled function, as micro-batches are.
   test.each(modesOf(model).filter((mode) => mode !== 'mixed'))(
-    'loses the same in two parts of a batch as in the whole, on %s',
+    'two halves of a batch drop the same as the whole batch on %s',
     async (mode) => {
       const parts = [
         await compute(mode, model, { rows: [0, 1] }),
@@ -283,7 +287,7 @@ test('rates of 0 add no operation', async () => {
   if (mode === 'graph') expect(await operations({ training: true })).toBeGreaterThan(evaluating);
 });
 
-test('a training pass without a key is refused, where there is something to drop', async () => {
+test('a training pass without a key is refused if the model has dropout', async () => {
   await openEngine({ mode: 'portable' });
   const [dropping, plain] = [MODELS['a decoder-only model'], tinyGemma({ kind: 'decoder-only', decoder: SIDE })];
   tf.tidy(() => {
@@ -293,7 +297,7 @@ test('a training pass without a key is refused, where there is something to drop
   });
 });
 
-test.each(MODES)('a mean over many masks is the pass without dropout, on %s', async (mode) => {
+test.each(MODES)('the mean over many masks is close to 1 on %s', async (mode) => {
   // Of what the head reads: the logits are linear in it.
   const engine = await openEngine({ mode });
   const rate = 0.25;

@@ -52,20 +52,20 @@ describe('the published T5GemmaEncoderModel', () => {
   }
 
   test.each<EngineMode>([...NATIVE_MODES, 'portable'])(
-    '%s: states of either window, of an exported encoder',
+    'the states of an exported encoder are the published ones on %s, with both windows',
     async (mode) => {
       await check(await openEngine({ mode }), weights);
     },
   );
 
-  test.each(FORMS)('with its %s, and with either form of tensor names', async (form) => {
+  test.each(FORMS)('the published config %s is read, with both forms of tensor names', async (form) => {
     const engine = await openEngine({ mode: 'portable' });
     const config = readJson<Record<string, unknown>>(folder, form);
     await check(engine, await made(form, config));
     await check(engine, await made(`${form}-model`, config, (tensor) => `model.${tensor}`));
   });
 
-  test('has the tensors of the exported folder', async () => {
+  test('an exported folder has the published tensor names and config', async () => {
     const reader = await CheckpointReader.open(weights);
     const names = [...reader.tensors.keys()];
     await reader.close();

@@ -44,7 +44,7 @@ function encoderDecoderCase(name: string, modes: readonly EngineMode[]): void {
   describeIf(folder !== undefined, MISSING, name, () => {
     const losses = (): ExpectedLosses => readJson(folder!, 'expected.json');
 
-    test.each(modes)('inclusive window, %s: states, logits, loss and every gradient', (mode) =>
+    test.each(modes)('states, logits, loss and gradients are the published ones on %s, inclusive window', (mode) =>
       withModel(folder!, mode, 'inclusive', async ({ model, parameters }, engine) => {
         const expected = await expectedTensors(folder!);
         const gradients = await readHostTensors(join(folder!, 'grads.safetensors'));
@@ -80,7 +80,7 @@ function encoderDecoderCase(name: string, modes: readonly EngineMode[]): void {
       })(),
     );
 
-    test.each(modes)('strict window, %s: states and loss', (mode) =>
+    test.each(modes)('states and loss are the published ones on %s, strict window', (mode) =>
       withModel(folder!, mode, 'strict', async ({ model, parameters }, engine) => {
         const expected = await expectedTensors(folder!);
         const got = await runForward({ engine, model, parameters, inputs: expected, outputs: ['encoder', 'loss'] });
@@ -92,7 +92,7 @@ function encoderDecoderCase(name: string, modes: readonly EngineMode[]): void {
       })(),
     );
 
-    test('labels alone give the decoder inputs that the published implementation makes of them', () =>
+    test('decoder inputs built from labels are the published ones', () =>
       withModel(folder!, modes[0], 'inclusive', async ({ model, parameters }, engine) => {
         const { decoder_input_ids: _ids, ...inputs } = await expectedTensors(folder!);
         const got = await runForward({ engine, model, parameters, inputs, outputs: ['loss'] });
@@ -104,7 +104,7 @@ function encoderDecoderCase(name: string, modes: readonly EngineMode[]): void {
 function decoderOnlyCase(name: string, modes: readonly EngineMode[], expectedFile = 'expected.safetensors'): void {
   const folder = fixture(name);
   describeIf(folder !== undefined, MISSING, name, () => {
-    test.each(modes)('%s: logits', (mode) =>
+    test.each(modes)('logits are the published ones on %s', (mode) =>
       withModel(folder!, mode, 'strict', async ({ model, parameters }, engine) => {
         const expected = await readHostTensors(join(folder!, expectedFile));
         const got = await runForward({ engine, model, parameters, inputs: expected });

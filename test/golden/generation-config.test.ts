@@ -44,7 +44,7 @@ function folderWith(overrides: object, generationConfig: object | null): string 
   return made;
 }
 
-describe('generation_config.json means what the published implementation makes of it', () => {
+describe('the published meaning of generation_config.json', () => {
   let engine: Engine;
   beforeAll(async () => {
     engine = await openEngine({ mode: 'portable' });
@@ -73,7 +73,7 @@ describe('generation_config.json means what the published implementation makes o
   test('there are 16 cases', () => expect(Object.keys(expected.cases)).toHaveLength(16));
 
   test.each(Object.entries(expected.cases))(
-    '%s',
+    'the published sequences are generated in the case %s',
     async (_, { generation_config, config_overrides, call, sequences }) => {
       const loaded = await loadModel(folderWith(config_overrides, generation_config));
       try {
@@ -100,7 +100,7 @@ describe('generation_config.json means what the published implementation makes o
     },
   );
 
-  test('old keys in config.json count where there is no generation_config.json', async () => {
+  test('old keys in config.json apply only without a generation_config.json', async () => {
     const newTokens = async (overrides: object, json: object | null): Promise<number> => {
       const loaded = await loadModel(folderWith(overrides, json));
       try {
@@ -121,7 +121,7 @@ describe('generation_config.json means what the published implementation makes o
   });
 
   test.each(Object.entries(expected.sampling.cases))(
-    'sampling, %s: the distribution of the first token is the published one',
+    'the first token has the published distribution for sampling with %s',
     async (name, settings) => {
       const tensors = await readHostTensors(join(folder, 'expected.safetensors'));
       const { model, dispose } = await loadModel(folderWith({}, settings));

@@ -31,7 +31,7 @@ function generationCase(name: string, modes: readonly EngineMode[]): void {
     const expected = readJson<Expected>(folder, 'expected.json')[name];
 
     test.each(modes)(
-      '%s: greedy ids, to the end and up to an eos, full, right-padded and left-padded rows',
+      'greedy decoding gives the published ids on %s, for full, right-padded and left-padded rows',
       async (mode) => {
         const engine = await openEngine({ mode });
         const before = tf.memory().numTensors;
@@ -53,7 +53,7 @@ function generationCase(name: string, modes: readonly EngineMode[]): void {
       },
     );
 
-    test.each(modes)('%s: beam search, its ids and scores, whatever the length penalty', async (mode) => {
+    test.each(modes)('beam search gives the published ids and scores on %s', async (mode) => {
       const engine = await openEngine({ mode });
       const before = tf.memory().numTensors;
       const { model, parameters, dispose } = await loadModel(checkpoint!, { encoderWindow: 'inclusive' });
@@ -90,7 +90,7 @@ type SeveralEnds = [
   score: number,
 ];
 
-test('beam search where several tokens end a sequence: ids and scores of all 216 cases', async () => {
+test('beam search with several end tokens gives the published ids and scores in all 216 cases', async () => {
   const folder = fixture('generation')!;
   const cases = readJson<SeveralEnds[]>(folder, 'beam-several-eos.json');
   const engine = await openEngine({ mode: 'portable' });

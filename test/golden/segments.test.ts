@@ -137,7 +137,7 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   ['graph', 'causal-lm', false],
   ['graph', 'ul2', false],
   ['xla', 'seq2seq', false],
-])('on the engine %s, %s (rematerialized: %s)', (mode, name, rematerialize) => {
+])('packed rows on the engine %s, %s (rematerialized: %s)', (mode, name, rematerialize) => {
   let compute: Compute;
   let model: GemmaModel;
   let parameters: Parameters;
@@ -191,7 +191,7 @@ describe.each<[EngineMode, keyof typeof OBJECTIVES, boolean]>([
   });
 });
 
-it('a teacher in the step says of a packed row what it says of its sequences one by one, weights of labels included', async () => {
+it('a teacher in the step gives a packed row the losses of its sequences one by one, with label weights', async () => {
   await openEngine({ mode: 'portable' });
   const weightsOf = (tokens: HostFields[string]): HostArray => ({
     dtype: 'float32',

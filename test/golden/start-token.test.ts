@@ -34,7 +34,7 @@ function publishedLosses({ logits, input_ids: { values, shape }, attention_mask:
 
 const folder = fixture('gemma2-tiny');
 
-describeIf(folder !== undefined, MISSING, 'causal-lm of texts without a start token of their own', () => {
+describeIf(folder !== undefined, MISSING, 'causal-lm on texts without a start token', () => {
   const objective = new CausalLm({ padToMultipleOf: 8, labelSmoothing: 0, zLoss: 0 });
   let expected: HostFields;
   let texts: number[][];
@@ -71,7 +71,7 @@ describeIf(folder !== undefined, MISSING, 'causal-lm of texts without a start to
   }
 
   test.each([...NATIVE_MODES, 'portable'] as const)(
-    '%s: the published loss of each text, and of both',
+    'each text, and both together, have the published loss on %s',
     async (mode) => {
       const engine = await openEngine({ mode });
       const all = losses.flat();
@@ -100,9 +100,9 @@ describeIf(folder !== undefined, MISSING, 'causal-lm of texts without a start to
 
 const real = join(SHARED ?? '', 'fixtures2', 'real', 'expected.json');
 
-describeIf(SHARED !== undefined, 'the reference numbers are not beside the repository', 'published ids', () => {
+describeIf(SHARED !== undefined, 'the reference numbers are not beside the repository', 'published token ids', () => {
   describeWithTokenizer('gemma3', "Gemma 3's tokenizer", (path) => {
-    it('a decoder-only model reads a text as the published tokenizer gives it', async () => {
+    it('a decoder-only model reads a text as the published tokenizer encodes it', async () => {
       const cases = JSON.parse(readFileSync(real, 'utf8')) as Record<string, { text: string; ids: number[] }[]>;
       const tokenizer = await openTokenizer(path);
       const specialTokens = { pad: 0, start: 2, eos: [1] };

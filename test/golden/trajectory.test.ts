@@ -34,12 +34,12 @@ train: { steps: 10, precision: float32 }
 runs: runs
 `;
 
-describe('ten steps of AdamW from the balanced checkpoint, as a run', () => {
+describe('ten steps of AdamW from the balanced checkpoint', () => {
   const sparing = ['objective.chunkTokens=10', 'model.rematerialize=block', 'train.microBatches=3'];
   test.each([
     ...NATIVE_MODES.map((mode) => [mode, [] as string[]] as const),
     ...NATIVE_MODES.filter((mode) => mode === 'xla' || mode === 'graph').map((mode) => [mode, sparing] as const),
-  ])('%s: losses, gradient norms and final parameters %j', async (mode, options) => {
+  ])('losses, gradient norms and final parameters are the published ones on %s with %j', async (mode, options) => {
     const base = temporaryFolder();
     writeFileSync(join(base, 'trajectory.yaml'), CONFIG);
     const loaded = await loadConfig({

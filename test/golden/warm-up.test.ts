@@ -30,7 +30,7 @@ async function changed(a: string, b: string): Promise<string[]> {
   return names;
 }
 
-test('during the warm-up only cross-attention changes, its projections; afterwards everything does', async () => {
+test('only cross-attention changes during the warm-up, and everything afterwards', async () => {
   const workingFolder = temporaryFolder();
   const run = async (steps: number): Promise<string> => {
     const loaded = await loadConfig({

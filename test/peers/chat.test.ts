@@ -51,7 +51,7 @@ const NAMED: Readonly<Partial<Record<RealTokenizer, object>>> = {
 /** `describe.each` cannot skip with a reason. */
 for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
   const found = isThere ? realTokenizer(name) : { missing: 'the published library is not installed; `npm run test:peers` does it' };
-  describeIf('folder' in found, 'missing' in found ? found.missing : '', `chat templates as the published library renders them: ${name}`, () => {
+  describeIf('folder' in found, 'missing' in found ? found.missing : '', `the published chat template of ${name}`, () => {
     const folder = 'folder' in found ? found.folder : '';
     const conversations = Array.from({ length: CASES }, conversation);
     let said: Said;
@@ -77,7 +77,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
       }
     };
 
-    test(`the folder's own: ${CASES} conversations, their text, prompt and ids, and what is refused`, async () => {
+    test(`${CASES} conversations have the published text, prompt and ids, or are refused as published`, async () => {
       const format = await openChatFormat([folder], tokenizer);
       let refused = 0;
       conversations.forEach((messages, i) => {
@@ -95,7 +95,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
       expect(refused).toBeLessThan(CASES / 2);
     });
 
-    test.each(TEMPLATES.map((template, i) => [i, template] as const))('template %i', async (i, template) => {
+    test.each(TEMPLATES.map((template, i) => [i, template] as const))('template %i renders and marks conversations as published', async (i, template) => {
       const file = join(temporaryFolder(), 't.jinja');
       writeFileSync(file, template);
       writeFileSync(join(file, '..', 'tokenizer_config.json'), readFileSync(join(folder, 'tokenizer_config.json')));
@@ -113,7 +113,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
     });
 
     if (name === 'gemma3')
-      test("Gemma's markup is what Gemma 3's template writes behind <bos>", () => {
+      test("Gemma's markup is what Gemma 3's template writes after <bos>", () => {
         const format = ChatFormat.ofMarkers(GEMMA_MARKERS, tokenizer);
         conversations.forEach((messages, i) => {
           const expected = said.own[i];

@@ -55,7 +55,7 @@ describeIf(isThere, 'the published implementation is not installed; `npm run tes
     published = JSON.parse(readFileSync(said, 'utf8')) as Published;
   });
 
-  test('have the keys of the tables, and no others', () => {
+  test('the published classes have exactly the keys of the tables', () => {
     expect(Object.keys(GEMMA2_KEYS).sort()).toEqual(published.gemma2.keys);
     // Two are set on the sections by the whole model's class.
     const sections = Object.keys(T5GEMMA_SECTION_KEYS).filter(
@@ -69,7 +69,7 @@ describeIf(isThere, 'the published implementation is not installed; `npm run tes
     expect(published.common.filter((key) => !COMMON_KEYS.includes(key))).toEqual([]);
   });
 
-  test('have the defaults of the tables', () => {
+  test('the published classes have the defaults of the tables', () => {
     const tables = {
       gemma2: { '': GEMMA2_KEYS },
       t5gemma: { '': T5GEMMA_KEYS, encoder: T5GEMMA_SECTION_KEYS, decoder: T5GEMMA_SECTION_KEYS },
@@ -92,7 +92,7 @@ describeIf(isThere, 'the published implementation is not installed; `npm run tes
     console.log(`${compared} defaults of the tables are the published ones.`);
   });
 
-  test('mean by a key that is removed, or null, what Graft means', () => {
+  test('the published classes and Graft agree on configs with a removed or null key', () => {
     const counts = { removed: 0, null: 0, refused: 0, mismatched: 0 };
     const wrong: unknown[] = [];
     for (const { path, change, given, config, error } of [...published.gemma2.cases, ...published.t5gemma.cases]) {

@@ -50,8 +50,8 @@ const LABELS = {
   ],
 };
 
-describeIf(isThere, 'the published implementation is not installed; `npm run test:peers` does it', 'dropout', () => {
-  test.each(Object.entries(MODELS))('%s', async (name, { config, kind }) => {
+describeIf(isThere, 'the published implementation is not installed; `npm run test:peers` does it', 'dropout in the published implementation', () => {
+  test.each(Object.entries(MODELS))('the loss and every gradient of %s are the published ones for the same masks', async (name, { config, kind }) => {
     await openEngine({ mode: 'portable' });
     const base = temporaryFolder();
     const folder = await writeTiny(join(base, 'model'), { config });

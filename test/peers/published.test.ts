@@ -38,7 +38,7 @@ const mask = (lengths: readonly number[], length: number): HostArray => ({
   values: Int32Array.from(lengths.flatMap((own) => Array.from({ length }, (_, i) => Number(i < own)))),
 });
 
-describeIf(isThere, "the published implementation is not installed; `npm run test:peers` does it", 'what Graft writes, the published implementation reads', () => {
+describeIf(isThere, "the published implementation is not installed; `npm run test:peers` does it", 'checkpoints of Graft in the published implementation', () => {
   let engine: Engine;
   const base = temporaryFolder();
   beforeAll(async () => {
@@ -87,14 +87,14 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     decoder_attention_mask: mask([9, 9, 5], 9),
   });
 
-  test('a balanced pair adapted from a published checkpoint', async () => {
+  test('a balanced pair adapted from a published checkpoint has the same logits there', async () => {
     const out = join(base, 'balanced');
     await adaptCheckpoint({ encoder: fixture('gemma2-tiny')!, out });
     const inputs = encoderDecoderInputs();
     expect(await difference(out, inputs, inputs.decoder_attention_mask)).toBeLessThan(1e-4);
   });
 
-  test('an unbalanced pair from scratch, in shards', async () => {
+  test('an unbalanced pair from scratch in shards has the same logits there', async () => {
     const side = { layers: 3, hidden: 24, feedForward: 40, heads: 4, keyValueHeads: 2, headDim: 8, slidingWindow: 6 };
     const config = resolveModelConfig(
       modelOptions.parse({ vocabularySize: 96, encoder: side, decoder: { ...side, layers: 2, hidden: 32, heads: 2 } }),
@@ -106,7 +106,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     expect(await difference(out, inputs, inputs.decoder_attention_mask)).toBeLessThan(1e-4);
   });
 
-  test('a decoder-only model', async () => {
+  test('a decoder-only model has the same logits there', async () => {
     const decoder = { layers: 3, hidden: 24, feedForward: 40, heads: 4, keyValueHeads: 1, headDim: 6, slidingWindow: 4 };
     const config = resolveModelConfig(modelOptions.parse({ kind: 'decoder-only', vocabularySize: 96, decoder }));
     const out = join(base, 'decoder-only');
@@ -120,7 +120,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     ['T5GemmaForConditionalGeneration', 'untied', '40KB'],
     ['Gemma2ForCausalLM', 'tied', '20KB'],
     ['Gemma2ForCausalLM', 'untied', '1GB'],
-  ])('%s, %s, in shards of %s: there and back', async (architecture, ties, shardSize) => {
+  ])('%s, %s, in shards of %s, has the same logits after reading and writing', async (architecture, ties, shardSize) => {
     const [theirs, ours] = ['theirs', 'ours'].map((name) => join(base, `${architecture}-${ties}-${name}`));
     python('save.py', architecture, theirs, ties, shardSize);
     expect(existsSync(join(theirs, 'model.safetensors.index.json'))).toBe(shardSize !== '1GB');
@@ -139,7 +139,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     ['sequence', 'decoder'],
     ['token', 'encoder'],
     ['token', 'decoder'],
-  ] as const)('a %s classifier on the %s: there and back', async (task, reads) => {
+  ] as const)('a %s classifier on the %s has the same logits after reading and writing', async (task, reads) => {
     const name = task === 'sequence' ? 'T5GemmaForSequenceClassification' : 'T5GemmaForTokenClassification';
     const [theirs, ours] = ['theirs', 'ours'].map((who) => join(base, `${task}-${reads}-${who}`));
     python('save.py', name, theirs, reads);
@@ -173,7 +173,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
       return largestOf(outputs.encoder_last_hidden_state, states, fields.attention_mask);
     }
 
-    test('that Graft exported, in shards', async () => {
+    test('an encoder that Graft exported in shards has the same states there', async () => {
       const side = { layers: 3, hidden: 24, feedForward: 40, heads: 4, keyValueHeads: 2, headDim: 8, slidingWindow: 6 };
       const config = resolveModelConfig(
         modelOptions.parse({ vocabularySize: 96, encoder: side, decoder: { ...side, hidden: 32 } }),
@@ -185,7 +185,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
       expect(await encoderDifference(out, inputs())).toBeLessThan(1e-4);
     });
 
-    test('as the published implementation writes it, and as a checkpoint of a Graft run names it', async () => {
+    test('a published encoder, and its copy in a checkpoint of Graft, have the same states there', async () => {
       const folder = join(base, 'theirs-alone');
       expect(await encoderDifference(folder, inputs(), `new:${folder}`)).toBeLessThan(1e-4);
       const loaded = await loadAnyModel(folder);

@@ -113,7 +113,7 @@ describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'f
     );
   });
 
-  test('give the same rows', async () => {
+  test("the rows are those of Python's readers", async () => {
     const all = cases.filter(({ format }) => format === 'lines' || format === 'parquet');
     expect(all.length).toBeGreaterThan(100);
     for (const { file, rows } of all) {
@@ -131,7 +131,7 @@ describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'f
     }
   });
 
-  test('give the same texts, in pieces', async () => {
+  test("texts read in pieces are those of Python's readers", async () => {
     for (const { file, rows } of cases.filter(({ format }) => format === 'text')) {
       const text = await textOf(join(folder, file));
       expect([file, text === rows[0]]).toEqual([file, true]);
@@ -139,7 +139,7 @@ describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'f
     }
   });
 
-  test('are refused line by line where Python refuses them, or would lose something', async () => {
+  test('lines that Python refuses, or that would lose something, are refused', async () => {
     for (const { file, rows } of cases.filter(({ format }) => format === 'odd lines')) {
       const read = await open(join(folder, file), []);
       expect([file, read.length]).toEqual([file, rows.length]);
@@ -156,7 +156,7 @@ describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'f
     }
   });
 
-  test('are never another text where gzip is damaged', async () => {
+  test('damaged gzip never gives another text', async () => {
     for (const { file, rows } of cases.filter(({ format }) => format === 'odd gzip')) {
       counts.odd++;
       const text = await textOf(join(folder, file)).catch((error: unknown) => {
@@ -167,7 +167,7 @@ describeIf(isThere, 'pyarrow is not installed; `npm run test:peers` does it', 'f
     }
   });
 
-  test('that are damaged end in an error that names them, or in rows', async () => {
+  test('a damaged file gives rows or an error that names it', async () => {
     let state = 11;
     const draw = (below: number): number => (state = (state * 48271) % 0x7fffffff) % below;
     const files = cases.filter(({ format }) => format === 'lines' || format === 'parquet');

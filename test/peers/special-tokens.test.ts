@@ -62,8 +62,8 @@ describeIf(isThere, '`npm run test:peers` installs the published implementation'
     return { use: 'jsonl', files: file, shuffle: false, repeat: false };
   };
 
-  describeWithTokenizer('gemma2', "by Gemma 2's tokenizer", (tokenizerFolder) => {
-    it('equal the published ones on its default tokenisation, ids and all', async () => {
+  describeWithTokenizer('gemma2', "Gemma 2's tokenizer", (tokenizerFolder) => {
+    it("ids and losses are the published ones for the tokenizer's default encoding", async () => {
       const side = { layers: 2, hidden: 16, feedForward: 24, heads: 2, keyValueHeads: 1, headDim: 8, slidingWindow: 6 };
       const options = modelOptions.parse({ kind: 'decoder-only', vocabularySize: 256_000, decoder: side });
       const folder = await writeTiny(join(base, 'wide'), { config: resolveModelConfig(options) });
@@ -80,8 +80,8 @@ describeIf(isThere, '`npm run test:peers` installs the published implementation'
     });
   });
 
-  describeIf(SHARED !== undefined, 'the reference numbers are not beside the repository', 'of a checkpoint', () => {
-    it('equal the published ones on 200 random texts; without BOS they do not', async () => {
+  describeIf(SHARED !== undefined, 'the reference numbers are not beside the repository', 'a checkpoint', () => {
+    it('the loss of 200 random texts is the published one, and differs without BOS', async () => {
       const folder = join(SHARED!, 'fixtures2', 'gemma2-tiny-it');
       const random = createRandom(3);
       // Bytes whose ids the model's 300 tokens hold.

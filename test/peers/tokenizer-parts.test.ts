@@ -70,7 +70,7 @@ function checkCuts(tokenizer: HuggingFaceTokenizer, text: string): number {
 describeIf(
   isThere,
   'the published tokenizer library is not installed; `npm run test:peers` does it',
-  'tokenizers of every component, beside the published library',
+  'tokenizers of every component in the published library',
   () => {
     const base = temporaryFolder();
     const python = (...args: string[]): void => {
@@ -82,7 +82,7 @@ describeIf(
       if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
     };
 
-    test('give the same ids and texts, or are refused', async () => {
+    test('every tokenizer gives the published ids and texts, or is refused', async () => {
       const some = texts(230, 200);
       const [given, said, folder] = ['texts.json', 'said.jsonl', 'tokenizer'].map((name) => join(base, name));
       mkdirSync(folder);
@@ -126,7 +126,7 @@ describeIf(
       ['gemma3', {}],
       ['llama3', { padToken: '<|eot_id|>' }],
       ['qwen3', { bosToken: '<|im_start|>' }],
-    ])('%s has the same ids, cold and warm, and in parts', async (name, special) => {
+    ])('%s gives the published ids with and without cached words, and in parts', async (name, special) => {
       const found = realTokenizer(name);
       if ('missing' in found) return console.log(`${name} (skipped: ${found.missing})`);
       const some = [...texts(3000, 3000), readFileSync(__filename, 'utf8')];

@@ -46,7 +46,7 @@ function texts(): string[] {
 describeIf(
   isThere,
   'the published tokenizer libraries are not installed; `npm run test:peers` does it',
-  'a trained tokenizer, read by the published libraries',
+  'a trained tokenizer in the published libraries',
   () => {
     const base = temporaryFolder();
 
@@ -79,7 +79,7 @@ describeIf(
       return said;
     }
 
-    test('has the same ids there', async () => {
+    test('the published libraries give the same ids', async () => {
       const folder = join(base, 'trained');
       await trainTokenizer(folder, { files: FILES, vocabularySize: 4000, unusedTokens: 99 });
       const said = await compare(folder);
@@ -88,7 +88,7 @@ describeIf(
       expect(said.inputs).toEqual(['input_ids', 'attention_mask']);
     });
 
-    test("has the same ids with Gemma's rows of newlines and spaces, and merges given as pairs", async () => {
+    test('the ids also agree with rows of newlines and spaces, and with merges as pairs', async () => {
       const folder = join(base, 'rows');
       await trainTokenizer(folder, { files: FILES, vocabularySize: 1500 });
       const file = join(folder, 'tokenizer.json');
@@ -109,7 +109,7 @@ describeIf(
       await compare(folder);
     });
 
-    test('learns the merges that the published trainer learns', async () => {
+    test('training learns the merges of the published trainer', async () => {
       const folder = join(base, 'for-the-trainer');
       await trainTokenizer(folder, { files: FILES, vocabularySize: 300 });
       const words: Record<string, number> = {};

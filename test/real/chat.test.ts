@@ -36,8 +36,8 @@ const NAMED: Readonly<Partial<Record<RealTokenizer, object>>> = {
 };
 
 describe.each(Object.keys(ANSWERS) as RealTokenizer[])('chat in the data', (name) => {
-  describeWithTokenizer(name, `with the tokenizer and the template of ${name}`, (folder) => {
-    test('labels are exactly the answers, each with its end of turn and nothing behind it', async () => {
+  describeWithTokenizer(name, `the tokenizer and the template of ${name}`, (folder) => {
+    test('labels are exactly the answers, each with its end of turn and nothing after it', async () => {
       const file = join(temporaryFolder(), 'chat.jsonl');
       writeFileSync(file, `${JSON.stringify({ messages: CONVERSATION })}\n`);
       const registry = new Registry();

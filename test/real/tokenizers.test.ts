@@ -72,13 +72,13 @@ for (const name of ['gemma2', 'gemma3'] as const)
       auditor = new TokenAuditor(tokenizer);
     });
 
-    it('are unused where they are called so', () => {
+    it('tokens named as unused are recognised', () => {
       const found = tokenizer.namedTokens.filter(({ kind }) => kind === 'unused');
       expect(found).toHaveLength(unused);
       expect(found[0]).toEqual({ id: first, token: '<unused0>', kind: 'unused' });
     });
 
-    it('give sentinels and mode tokens that are not words', () => {
+    it('sentinels and mode tokens are tokens that text does not give', () => {
       const special = { pad: 0, start: 2, eos: [1] };
       const model = {
         kind: 'encoder-decoder',
@@ -99,7 +99,7 @@ for (const name of ['gemma2', 'gemma3'] as const)
       expect(last.warnings).toEqual(name === 'gemma2' ? [expect.stringContaining('99 of the 100 sentinels')] : []);
     });
 
-    it.each(['no', 'spelled', 'yes'] as const)('are given by text or not: %s', (expected) => {
+    it.each(['no', 'spelled', 'yes'] as const)('the audit gives the known answer: %s', (expected) => {
       for (const [token, id = tokenizer.idOf(token)!] of given[expected] as readonly (readonly [string, number?])[]) {
         const audit = auditor.audit(id);
         expect([token, audit.token, audit.given]).toEqual([token, token, expected]);
@@ -107,7 +107,7 @@ for (const name of ['gemma2', 'gemma3'] as const)
       }
     });
 
-    it('are never denied where real text gives them', () => {
+    it('the audit confirms all tokens that real text gives', () => {
       const ids = new Set(tokenizer.encode(TEXT + MORE));
       expect(ids.size).toBeGreaterThan(2000);
       for (const id of ids) {
@@ -116,7 +116,7 @@ for (const name of ['gemma2', 'gemma3'] as const)
       }
     });
 
-    it('are found out, one in a hundred', () => {
+    it('the audit decides every token of a sample of one in 97', () => {
       const answers = new Map<string, number>();
       for (let id = 0; id < tokenizer.vocabularySize; id += 97) {
         const { given: answer } = auditor.audit(id);

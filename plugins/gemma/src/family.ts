@@ -15,7 +15,7 @@ export class GemmaFamily implements ModelFamily {
     );
   }
 
-  /** Special tokens that the options name: they override the checkpoint's generation_config.json as well. */
+  /** Special tokens in the options: they override the checkpoint's generation_config.json as well. */
   private tokens(): Record<string, unknown> {
     const { eosTokenId, padTokenId, bosTokenId } = this.options;
     return {

@@ -3,7 +3,7 @@ import { tf } from '@graft/engine';
 import { GemmaModel, modelOptions, resolveModelConfig, toCheckpointConfig, type GemmaConfig } from '@graft/gemma';
 import { writeCheckpoint } from '@graft/checkpoint';
 
-/** Nothing is a power of two or a divisor of something else by chance: odd layers, one key head, a window of 5. */
+/** No size is a power of two or divides another by accident: odd layers, one key head, a window of 5. */
 export const ODD_SIDE = {
   layers: 3,
   hidden: 20,
@@ -19,7 +19,7 @@ export function tinyGemma(options: object = {}): GemmaModel {
   return new GemmaModel(resolveModelConfig(modelOptions.parse({ vocabularySize: 37, decoder: ODD_SIDE, ...options })));
 }
 
-/** Numbers in [-1, 1) that depend on the seed alone (Lehmer's generator). */
+/** Numbers in [-1, 1) that depend only on the seed (Lehmer's generator). */
 export function numbers(seed: number, count: number): Float32Array {
   let state = (seed * 7919 + 17) % 2147483647;
   return Float32Array.from({ length: count }, () => {
@@ -29,8 +29,8 @@ export function numbers(seed: number, count: number): Float32Array {
 }
 
 /**
- * Parameters large enough for every mask and cap to show. Final norms get gains around 0: with gains near 1 a random tied
- * model repeats its input token, and generation would test nothing. The caller disposes them.
+ * Parameters large enough for every mask and cap to have an effect. Final norms get gains around 0: with gains near 1 a
+ * random tied model repeats its input token, and generation would test nothing. The caller disposes them.
  */
 export function tinyParameters(model: GemmaModel, seed = 1): Parameters {
   return Object.fromEntries(

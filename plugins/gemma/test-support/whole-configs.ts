@@ -1,6 +1,6 @@
 type Json = Record<string, unknown>;
 
-/** Where a model's numbers depend on a key, its value is not the default: its removal changes something. */
+/** If a model's numbers depend on a key, its value is not the default, so that removing it changes something. */
 const STACK: Json = {
   vocab_size: 301,
   hidden_size: 64,

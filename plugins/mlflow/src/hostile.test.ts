@@ -55,11 +55,11 @@ const experiment = (id: unknown): Buffer => http(JSON.stringify({ experiment: { 
 
 test.each<[string, RegExp, (socket: Socket) => void]>([
   ['HTML', /not MLflow: it is not JSON/, (socket) => socket.end(http('<html>Log in</html>', { type: 'text/html' }))],
-  ['nothing', /not MLflow: it is not JSON/, (socket) => socket.end(http(''))],
-  ['half of JSON', /not MLflow: it is not JSON/, (socket) => socket.end(http('{"experiment": {'))],
+  ['an empty body', /not MLflow: it is not JSON/, (socket) => socket.end(http(''))],
+  ['incomplete JSON', /not MLflow: it is not JSON/, (socket) => socket.end(http('{"experiment": {'))],
   ['a list', /not MLflow: it is not an object/, (socket) => socket.end(http('[1, 2]'))],
   ['null', /not MLflow: it is not an object/, (socket) => socket.end(http('null'))],
-  ['JSON 100,000 deep', /not MLflow: it is not (JSON|an object)/, (socket) => socket.end(http(deep))],
+  ['JSON nested 100,000 levels deep', /not MLflow: it is not (JSON|an object)/, (socket) => socket.end(http(deep))],
   [
     'an id that is an object',
     /experiment\.experiment_id is missing, or something else/,
@@ -82,13 +82,13 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
     (socket) => socket.end(http(JSON.stringify({ error_code: 'X', message: 'x'.repeat(1e6) }), { status: '400 Bad' })),
   ],
   [
-    'an error that is no text',
+    'an error that is not text',
     /503 Busy/,
     (socket) => socket.end(http('{"message":{"a":[1]}}', { status: '503 Busy' })),
   ],
-  ['401', /401 Unauthorized/, (socket) => socket.end(http('', { status: '401 Unauthorized' }))],
+  ['status 401', /401 Unauthorized/, (socket) => socket.end(http('', { status: '401 Unauthorized' }))],
   [
-    'a redirect elsewhere',
+    'a redirect to another host',
     /302: it redirects to http:\/\/127\.0\.0\.2:1, which is not followed; name the address/,
     (socket) => socket.end(http('', { status: '302 Found', headers: 'Location: http://127.0.0.2:1/x?token=q\r\n' })),
   ],
@@ -99,12 +99,12 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
   ],
   ['more than 16 MiB', /an answer of more than 16 MiB/, (socket) => socket.end(http(Buffer.alloc(17 * MIB, 0x20)))],
   [
-    'a length of a terabyte',
+    'a content length of a terabyte',
     /no answer within|more than 16 MiB|aborted/,
     (socket) => socket.write('HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n{'),
   ],
   ['chunks without end', /an answer of more than 16 MiB/, (socket) => forever(socket, CHUNKED, CHUNK)],
-  ['a byte at a time', /no answer within 1 s/, (socket) => forever(socket, CHUNKED, '1\r\n \r\n', 50)],
+  ['one byte at a time', /no answer within 1 s/, (socket) => forever(socket, CHUNKED, '1\r\n \r\n', 50)],
   [
     'headers without end',
     /overflow|Header/i,
@@ -116,16 +116,16 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
     (socket) => forever(socket, '', 'HTTP/1.1 103 Early Hints\r\n\r\n', 1),
   ],
   [
-    '128 MiB, packed',
+    '128 MiB, compressed',
     /an answer of more than 16 MiB/,
     (socket) => socket.end(http(PACKED, { headers: 'Content-Encoding: gzip\r\n' })),
   ],
   [
-    'what is not packed as it says',
+    'a wrong content encoding',
     /header|incorrect/i,
     (socket) => socket.end(http('{}', { headers: 'Content-Encoding: gzip\r\n' })),
   ],
-  ['what is no HTTP', /Parse Error/, (socket) => socket.end('SSH-2.0-OpenSSH_9.6\r\n')],
+  ['something other than HTTP', /Parse Error/, (socket) => socket.end('SSH-2.0-OpenSSH_9.6\r\n')],
   ['a connection that breaks', /ECONNRESET|socket hang up|aborted/, (socket) => socket.resetAndDestroy()],
   [
     'an answer that breaks off',
@@ -133,7 +133,7 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
     (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{"exp'),
   ],
   ['silence', /no answer within 1 s/, () => undefined],
-])('a server that answers %s: one sentence, the run ends in time, and nothing is lost', async (_, sentence, answer) => {
+])('a server that answers with %s causes one warning, no delay and no loss', async (_, sentence, answer) => {
   const server = await hostile(answer);
   const folder = temporaryFolder();
   const warnings: string[] = [];
@@ -167,7 +167,7 @@ test.each<[string, RegExp, (socket: Socket) => void]>([
   });
 });
 
-test('credentials go to the server that was named, and not to where it redirects', async () => {
+test('credentials are sent to the configured server, and not to the target of a redirect', async () => {
   const other = await listen();
   const server = await hostile((socket) =>
     socket.end(
@@ -195,7 +195,7 @@ test.each([
   [{}, { MLFLOW_TRACKING_TOKEN: 'env' }, 'Bearer env'],
   [{}, { MLFLOW_TRACKING_USERNAME: 'ann', MLFLOW_TRACKING_PASSWORD: 'pw' }, 'Basic YW5uOnB3'],
   [{}, { MLFLOW_TRACKING_USERNAME: 'ann' }, undefined],
-])('%j and the environment %j authorize as %s', async (given, environment, expected) => {
+])('the options %j with the environment %j authorize as %s', async (given, environment, expected) => {
   const fake = await listen();
   Object.assign(process.env, environment);
   try {

@@ -51,7 +51,7 @@ const keysSent = ({ calls }: FakeMlflow): string[] =>
 
 const INVALID = { error_code: 'INVALID_PARAMETER_VALUE', message: 'Invalid value.' };
 
-test('a letter goes to its own server and to no other, whichever comes first', async () => {
+test('an outbox file is sent only to the server that it names', async () => {
   const [ours, theirs] = [await listen(), await listen()];
   const folder = temporaryFolder();
   const file = leave(folder, 'left', theirs);
@@ -67,7 +67,7 @@ test('a letter goes to its own server and to no other, whichever comes first', a
   await close(theirs);
 });
 
-test('a run whose tracker names another server keeps the letter to the first one', async () => {
+test('a run whose tracker names another server keeps the outbox file for the first one', async () => {
   const [first, second] = [await listen(), await listen()];
   const folder = temporaryFolder();
   await close(first);
@@ -88,7 +88,7 @@ test('a run whose tracker names another server keeps the letter to the first one
   await close(second);
 });
 
-test("a letter from before letters had an address goes to the only server of its run's config", async () => {
+test("an outbox file without an address is sent if its run's config names this server alone", async () => {
   const [ours, theirs] = [await listen(), await listen()];
   const folder = temporaryFolder();
   for (const [id, servers] of [
@@ -111,7 +111,7 @@ test("a letter from before letters had an address goes to the only server of its
   await close(theirs);
 });
 
-test('letters that cannot be read are set aside, each with a sentence, and the others arrive', async () => {
+test('unreadable outbox files are set aside, each with a warning, and the others are sent', async () => {
   const fake = await listen();
   const folder = temporaryFolder();
   const whole = readFileSync(leave(folder, 'a-whole', fake), 'utf8');
@@ -141,7 +141,7 @@ test('letters that cannot be read are set aside, each with a sentence, and the o
   await close(fake);
 });
 
-test('a letter that the server refuses is set aside, one that it cannot take now stays, and the others arrive', async () => {
+test('a refused outbox file is set aside, one that fails for now is kept, and the others are sent', async () => {
   const fake = await listen();
   const folder = temporaryFolder();
   for (const id of ['a-refused', 'b-broken', 'c-whole']) leave(folder, id, fake);
@@ -162,7 +162,7 @@ test('a letter that the server refuses is set aside, one that it cannot take now
   await close(fake);
 });
 
-test('a value that the server refuses does not cost the batch', async () => {
+test('a value that the server refuses does not lose the rest of its batch', async () => {
   const fake = await listen();
   const folder = temporaryFolder();
   const isBad = ({ key }: { key: string }): boolean => key.startsWith('bad');
@@ -188,7 +188,7 @@ test('a value that the server refuses does not cost the batch', async () => {
   await close(fake);
 });
 
-test('where the server refuses everything, few requests show it, and the letter waits', async () => {
+test('a server that refuses everything gets few requests, and the outbox file is kept', async () => {
   const fake = await listen();
   const folder = temporaryFolder();
   fake.before = async ({ path }) => (path === '/runs/log-batch' ? INVALID : undefined);

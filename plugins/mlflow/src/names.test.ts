@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { firstBatch, toName, toTag, toTitle, toValue } from './names';
 
-test('a name that MLflow refuses becomes one that it takes, and others stay as they are', () => {
+test('a name that MLflow refuses is changed to a valid one, and valid names stay as they are', () => {
   expect(['heldOut/loss', 'größe 1:2', 'rate (new)', '/a//../b', 'x'.repeat(300)].map(toName)).toEqual([
     'heldOut/loss',
     'größe 1:2',
@@ -17,7 +17,7 @@ test('a name that MLflow refuses becomes one that it takes, and others stay as t
   );
 });
 
-test('a name that is cut ends in no half of a character, and in nothing that a file system would read otherwise', () => {
+test('a shortened name ends in a whole character, and not in a path segment with a special meaning', () => {
   const letter = '\u{10400}';
   expect(toName('x'.repeat(249) + letter)).toBe('x'.repeat(249));
   expect(toName('x'.repeat(248) + letter)).toBe('x'.repeat(248) + letter);
@@ -25,7 +25,7 @@ test('a name that is cut ends in no half of a character, and in nothing that a f
   expect(toName(`${'x'.repeat(247)}/..y`)).toBe(`${'x'.repeat(247)}___`);
 });
 
-test('values, tags and titles end in whole characters, and are no longer than every store takes', () => {
+test('values, tags and titles end in whole characters and are no longer than every store accepts', () => {
   expect(toValue(`${'x'.repeat(499)}😀`)).toBe('x'.repeat(499));
   expect(toValue(`${'x'.repeat(498)}😀 `)).toBe(`${'x'.repeat(498)}😀`);
   for (const [cut, longest] of [
@@ -52,7 +52,7 @@ test('values, tags and titles end in whole characters, and are no longer than ev
   }
 });
 
-test('batches have what MLflow takes of values and bytes, and nothing is left out', () => {
+test("batches respect MLflow's limits on values and bytes, and contain all values", () => {
   const metric = fc.record({
     key: fc.string({ unit: 'binary', maxLength: 250, size: 'max' }),
     value: fc.double({ noNaN: true, noDefaultInfinity: true }),

@@ -47,7 +47,7 @@ test('a config becomes flat parameters', () => {
   ]);
 });
 
-test('a value that is cut across a character arrives without it; names that become alike are reported', async () => {
+test('a value is cut between whole characters, and names that become equal are reported', async () => {
   const fake = await listen();
   const warnings: string[] = [];
   const sender = tracker(fake.port, { warnings });
@@ -69,7 +69,7 @@ test('a value that is cut across a character arrives without it; names that beco
   ]);
 });
 
-test('a run arrives: experiment, run, parameters, metrics with steps, end; the token does not', async () => {
+test('the server gets experiment, run, parameters, metrics with steps and the end, but not the token in the config', async () => {
   const fake = await listen();
   const sender = tracker(fake.port);
   const info = run(temporaryFolder());
@@ -134,7 +134,7 @@ test('a server that is down neither stops the run nor loses its metrics: the nex
   expect(readdirSync(join(folder, 'two'))).toEqual([]);
 });
 
-test('of two runs that begin together one alone sends what a third left', async () => {
+test('of two runs that start together, only one sends what an earlier run left', async () => {
   const fake = await listen();
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'left'));
@@ -157,7 +157,7 @@ test('of two runs that begin together one alone sends what a third left', async 
   expect(readdirSync(join(folder, 'left'))).toEqual([]);
 });
 
-test('a resumed run goes on in the same run, with what the server lacks alone', async () => {
+test('a resumed run continues the same MLflow run, and sends only what the server lacks', async () => {
   const fake = await listen();
   // The server has seen three steps and one parameter; the folder tells of five steps; the run repeats the fifth.
   fake.known.push({
@@ -192,7 +192,7 @@ test('a resumed run goes on in the same run, with what the server lacks alone', 
   expect(JSON.stringify(fake.calls)).not.toContain('"seed"');
 });
 
-test('a resumed run sends its own outbox too, with the times of then', async () => {
+test('a resumed run also sends its own outbox, with the original times', async () => {
   const fake = await listen();
   const info = run(temporaryFolder());
   const metrics = [{ key: 'loss', value: 5, timestamp: 11, step: 1 }];
@@ -213,7 +213,7 @@ test('a resumed run sends its own outbox too, with the times of then', async () 
   expect(readdirSync(info.folder)).toEqual([]);
 });
 
-test('a refusal is reported in the words of the server, and not waited for', async () => {
+test('a refusal is reported in the words of the server, and the run does not wait for it', async () => {
   const fake = await listen();
   fake.before = async ({ path }) => (path === '/runs/log-batch' ? 400 : undefined);
   const warnings: string[] = [];
@@ -230,7 +230,7 @@ test('a refusal is reported in the words of the server, and not waited for', asy
   expect(fake.calls.filter(({ path }) => path === '/runs/log-batch').length).toBeLessThan(5);
 });
 
-test('a server that never answers costs the end of a run its limit, and no metric', async () => {
+test('a server that never answers delays the end of a run only to its limit, and loses no metric', async () => {
   const fake = await listen();
   fake.before = () => new Promise(() => undefined);
   const sender = tracker(fake.port, { finishSeconds: 0.1 });

@@ -59,13 +59,13 @@ const measure = async (components: ComponentFactory, options: object = {}): Prom
   });
 };
 
-it("measures the run's objective unless another is configured", async () => {
+it("the evaluator loss uses the run's objective unless another is configured", async () => {
   const components = await factory({ use: 'causal-lm' });
   expect((await measure(components)).loss).toBeCloseTo(Math.log(12), 5);
   await expect(measure(components, { objective: { use: 'prefix-lm' } })).rejects.toThrow('this model is decoder-only');
 });
 
-it('measures without teachers, those of a mixture included', async () => {
+it('the evaluator loss leaves out teachers, also in a mixture', async () => {
   const taught = { use: 'prefix-lm', distillation: { teacher: 'nowhere' } };
   const mixture = { use: 'mixture', objectives: [{ objective: taught }] };
   for (const objective of [taught, mixture]) {
@@ -76,10 +76,10 @@ it('measures without teachers, those of a mixture included', async () => {
   }
 });
 
-it('asks for an objective outside a run', async () => {
+it('the evaluator loss needs an objective outside a run', async () => {
   await expect(measure(await factory())).rejects.toThrow('outside a run its option "objective" must name one');
 });
 
-it('refuses unknown options', async () => {
+it('unknown options are refused', async () => {
   await expect((await factory()).create('objective', { use: 'seq2seq', maxSource: 3 })).rejects.toThrow('maxSource');
 });

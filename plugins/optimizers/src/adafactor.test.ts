@@ -57,16 +57,16 @@ describe.each(['portable', 'auto'] as const)('adafactor, engine mode %s', (mode)
   it.each<[string, object, string[]]>([
     ['defaults', {}, []],
     ['a first moment', { beta1: 0.9 }, []],
-    ['a rate that is not scaled', { scaleParameter: false }, []],
+    ['a learning rate without scaling', { scaleParameter: false }, []],
     ['another exponent and threshold', { decayExponent: 0.5, clipThreshold: 0.3 }, []],
     ['clipping', { clipNorm: 0.5 }, []],
     ['weight decay', { weightDecay: 0.3 }, ['layer.weight', 'embed_tokens.weight']],
-  ])('follows double precision for ten steps: %s', (_, given, decaying) => {
+  ])('ten steps agree with double precision: %s', (_, given, decaying) => {
     const o = options(given);
     follow(engine, new Adafactor(o), reference(o, decaying), 1e-5);
   });
 
-  it('bears a gradient that is large in one row, beside rows that never had one', async () => {
+  it('a large gradient in one row leaves the rows without a gradient finite and unchanged', async () => {
     const optimizer = new Adafactor(options({ learningRate: 1, scaleParameter: false, clipThreshold: 100 }));
     const embedding = tf.zeros([1000, 4]);
     const gradient = tf.buffer<tf.Rank.R2>([1000, 4]);
@@ -92,9 +92,9 @@ describe.each(['portable', 'auto'] as const)('adafactor, engine mode %s', (mode)
 describe('adafactor', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
-  it('leaves a parameter without a gradient alone', () => leavesAlone(new Adafactor(options({ beta1: 0.9 }))));
+  it('a parameter without a gradient is unchanged', () => leavesAlone(new Adafactor(options({ beta1: 0.9 }))));
 
-  it('keeps rows and columns of a matrix, all of a vector', () => {
+  it('the state of a matrix is its rows and columns, and the state of a vector is the whole vector', () => {
     const state = new Adafactor(options({})).init({ a: tf.zeros([200, 300]), b: tf.zeros([7]) });
     expect(Object.entries(state).map(([name, { shape }]) => [name, shape])).toEqual([
       ['adafactor.row/a', [200]],
@@ -103,7 +103,7 @@ describe('adafactor', () => {
     ]);
   });
 
-  it.each([{ learningRate: 0 }, { decayExponent: 2 }, { beta1: 1 }, { betas: [0, 0] }])('refuses %j', (given) => {
+  it.each([{ learningRate: 0 }, { decayExponent: 2 }, { beta1: 1 }, { betas: [0, 0] }])('%j is refused', (given) => {
     expect(adafactorOptions.safeParse({ learningRate: 1, ...given }).success).toBe(false);
   });
 });

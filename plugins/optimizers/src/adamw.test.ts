@@ -50,15 +50,15 @@ describe.each(['portable', 'auto'] as const)('adamw, engine mode %s', (mode) => 
 
   it.each<[string, object, string[]]>([
     ['defaults', {}, []],
-    ['betas of a first step that needs digits', { betas: [0.9, 0.9999], epsilon: 1e-12 }, []],
+    ['betas whose first step needs high precision', { betas: [0.9, 0.9999], epsilon: 1e-12 }, []],
     ['no momentum', { betas: [0, 0] }, []],
     ['a large epsilon', { epsilon: 0.1 }, []],
     ['clipping', { clipNorm: 0.5 }, []],
-    ['clipping that never happens', { clipNorm: 1e6 }, []],
+    ['a clip norm that is never reached', { clipNorm: 1e6 }, []],
     ['weight decay, not of vectors', { weightDecay: 0.3 }, ['layer.weight', 'embed_tokens.weight']],
     ['weight decay of vectors too', { weightDecay: 0.3, decayVectors: true }, Object.keys(SHAPES)],
-    ['weight decay but for named ones', { weightDecay: 0.3, noDecay: ['embed*'] }, ['layer.weight']],
-  ])('follows double precision for ten steps: %s', (_, given, decaying) => {
+    ['weight decay with exceptions by name', { weightDecay: 0.3, noDecay: ['embed*'] }, ['layer.weight']],
+  ])('ten steps agree with double precision: %s', (_, given, decaying) => {
     const o = options(given);
     const optimizer = new AdamW(o);
     const random = createRandom(5);
@@ -114,7 +114,7 @@ describe('adamw', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
   const one = (value: number): tf.Scalar => tf.scalar(value);
 
-  it('leaves a parameter without a gradient alone, moments included', () => {
+  it('a parameter without a gradient is unchanged, and so are its moments', () => {
     const optimizer = new AdamW(options({ weightDecay: 1 }));
     const parameters = { a: tf.tensor2d([[1]]), b: tf.tensor2d([[2]]) };
     const result = optimizer.update({
@@ -130,7 +130,7 @@ describe('adamw', () => {
     expect(result.parameters.a.dataSync()[0]).toBeCloseTo(1 * 0.9 - 0.1, 5);
   });
 
-  it('is not fooled by the order of parameters: its state goes by name', () => {
+  it('the state belongs to names, so that the order of parameters does not matter', () => {
     const optimizer = new AdamW(options({}));
     const parameters = { a: tf.tensor1d([1]), b: tf.tensor1d([2, 3]) };
     const gradients = { b: tf.tensor1d([1, 1]), a: tf.tensor1d([-1]) };
@@ -143,7 +143,7 @@ describe('adamw', () => {
     expect(forward.parameters.a.dataSync()[0]).toBeCloseTo(1.1, 5);
   });
 
-  it('says which moments are missing', () => {
+  it('the error for missing moments names the parameter', () => {
     const parameters = { a: tf.tensor1d([1]) };
     const update = {
       parameters,
@@ -164,7 +164,7 @@ describe('adamw', () => {
     { epsilon: 0 },
     { clipNorm: 0 },
     { lr: 1 },
-  ])('refuses %j', (given) => {
+  ])('%j is refused', (given) => {
     expect(adamwOptions.safeParse({ learningRate: 1e-3, ...given }).success).toBe(false);
   });
 });

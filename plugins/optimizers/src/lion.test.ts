@@ -33,8 +33,8 @@ describe.each(['portable', 'auto'] as const)('lion, engine mode %s', (mode) => {
     ['clipping', { clipNorm: 0.5 }, []],
     ['weight decay, not of vectors', { weightDecay: 0.3 }, ['layer.weight', 'embed_tokens.weight']],
     ['weight decay of vectors too', { weightDecay: 0.3, decayVectors: true }, Object.keys(SHAPES)],
-    ['weight decay but for named ones', { weightDecay: 0.3, noDecay: ['embed*'] }, ['layer.weight']],
-  ])('follows double precision for ten steps: %s', (_, given, decaying) => {
+    ['weight decay with exceptions by name', { weightDecay: 0.3, noDecay: ['embed*'] }, ['layer.weight']],
+  ])('ten steps agree with double precision: %s', (_, given, decaying) => {
     const o = options(given);
     follow(engine, new Lion(o), reference(o, decaying));
   });
@@ -43,14 +43,14 @@ describe.each(['portable', 'auto'] as const)('lion, engine mode %s', (mode) => {
 describe('lion', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
-  it('leaves a parameter without a gradient alone', () => leavesAlone(new Lion(options({ weightDecay: 1 }))));
+  it('a parameter without a gradient is unchanged', () => leavesAlone(new Lion(options({ weightDecay: 1 }))));
 
-  it('keeps one number for each of the parameters', () => {
+  it('the state has one number per parameter', () => {
     const state = new Lion(options({})).init({ a: tf.zeros([2, 3]) });
     expect(Object.entries(state).map(([name, { shape }]) => [name, shape])).toEqual([['lion.m/a', [2, 3]]]);
   });
 
-  it.each([{ learningRate: 0 }, { betas: [1, 0.9] }, { clipNorm: -1 }, { epsilon: 1 }])('refuses %j', (given) => {
+  it.each([{ learningRate: 0 }, { betas: [1, 0.9] }, { clipNorm: -1 }, { epsilon: 1 }])('%j is refused', (given) => {
     expect(lionOptions.safeParse({ learningRate: 1, ...given }).success).toBe(false);
   });
 });

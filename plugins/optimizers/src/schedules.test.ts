@@ -14,22 +14,22 @@ import {
 const factors = (schedule: { factor(step: number, total: number): number }, steps: number): number[] =>
   Array.from({ length: steps }, (_, step) => schedule.factor(step, steps));
 
-it('is constant, after a warm-up that begins above 0', () => {
+it('the constant schedule is 1 after a warm-up that begins above 0', () => {
   expect(factors(constantSchedule(constantOptions.parse({})), 3)).toEqual([1, 1, 1]);
   expect(factors(constantSchedule(constantOptions.parse({ warmupSteps: 4 })), 6)).toEqual([0.25, 0.5, 0.75, 1, 1, 1]);
 });
 
-it('falls in a straight line: the docstring example', () => {
+it('the linear schedule gives the docstring example', () => {
   expect(factors(linearSchedule(linearOptions.parse({ warmupSteps: 2 })), 6)).toEqual([0.5, 1, 1, 0.75, 0.5, 0.25]);
 });
 
-it('falls along half a cosine to its last factor, and stays there', () => {
+it('the cosine schedule falls to its final factor and stays there', () => {
   const schedule = cosineSchedule(cosineOptions.parse({ finalFactor: 0.2, decaySteps: 4 }));
   const expected = [1, 0.2 + 0.8 * (0.5 + Math.SQRT1_2 / 2), 0.6, 0.2 + 0.8 * (0.5 - Math.SQRT1_2 / 2), 0.2, 0.2, 0.2];
   factors(schedule, 7).forEach((factor, i) => expect(factor).toBeCloseTo(expected[i], 12));
 });
 
-it('falls with the root of the steps, whatever the length of the run: the docstring example', () => {
+it('the inverse square root schedule gives the docstring example, whatever the length of the run', () => {
   const schedule = inverseSquareRootSchedule(constantOptions.parse({ warmupSteps: 4 }));
   const factor = (step: number, total: number): number => schedule.factor(step, total);
   expect([0, 1, 2, 3].map((step) => factor(step, 9))).toEqual([0.25, 0.5, 0.75, 1]);
@@ -38,7 +38,7 @@ it('falls with the root of the steps, whatever the length of the run: the docstr
   expect(factors(inverseSquareRootSchedule(constantOptions.parse({})), 4)[3]).toBe(0.5);
 });
 
-it('takes the rest of the run for the decay, and a run shorter than its warm-up', () => {
+it('the decay takes the rest of the run, and a run may be shorter than its warm-up', () => {
   const schedule = cosineSchedule(cosineOptions.parse({ warmupSteps: 10 }));
   expect(schedule.factor(9, 30)).toBe(1);
   expect(schedule.factor(20, 30)).toBeCloseTo(0.5, 12);
@@ -46,7 +46,7 @@ it('takes the rest of the run for the decay, and a run shorter than its warm-up'
   expect(schedule.factor(10, 10)).toBe(1);
 });
 
-it.each(['constant', 'cosine', 'inverse-sqrt', 'linear'])('%s says once that its warm-up is too long', async (use) => {
+it.each(['constant', 'cosine', 'inverse-sqrt', 'linear'])('%s warns once if its warm-up is too long', async (use) => {
   const lines: string[] = [];
   const registry = new Registry();
   registry.register(plugin, 'here');
@@ -62,7 +62,7 @@ it.each(['constant', 'cosine', 'inverse-sqrt', 'linear'])('%s says once that its
 });
 
 it.each([{ warmupSteps: -1 }, { warmupSteps: 1.5 }, { finalFactor: 2 }, { decaySteps: 0 }, { warmup: 3 }])(
-  'refuses %j',
+  '%j is refused',
   (options) => {
     expect(cosineOptions.safeParse(options).success).toBe(false);
   },

@@ -18,11 +18,11 @@ async function draw(model: Model, random: RandomStream, options: object = {}): P
   return drawn;
 }
 
-describe('scratch', () => {
+describe('the initializer scratch', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
   it.each([{ kind: 'decoder-only', decoder: side }, { decoder: side }, { decoder: side, tieEncoderEmbedding: true }])(
-    'fills every parameter of %j and leaves nothing behind',
+    'every parameter of %j gets values, and no tensor is left over',
     async (options) => {
       const model = gemma(options);
       const before = tf.memory().numTensors;
@@ -32,7 +32,7 @@ describe('scratch', () => {
     },
   );
 
-  it('draws matrices with the given deviation, and starts norms at gain 1', async () => {
+  it('matrices have the given standard deviation, and norms begin at gain 1', async () => {
     const drawn = await draw(gemma({ decoder: side, vocabularySize: 1200 }), createRandom(1), { std: 0.05 });
     const table = drawn.get('model.encoder.embed_tokens.weight')!;
     const mean = table.reduce((sum, value) => sum + value, 0) / table.length;
@@ -44,14 +44,14 @@ describe('scratch', () => {
     expect(new Set(drawn.get('model.decoder.norm.weight'))).toEqual(new Set([0]));
   });
 
-  it('gives equal numbers for equal seeds, others for others, and keeps them when layers are added', async () => {
+  it('equal seeds give equal numbers, other seeds give others, and more layers change none of them', async () => {
     const name = 'model.decoder.layers.1.cross_attn.k_proj.weight';
     const first = (await draw(gemma({ decoder: side }), createRandom(1))).get(name);
     expect((await draw(gemma({ decoder: { ...side, layers: 3 } }), createRandom(1))).get(name)).toEqual(first);
     expect((await draw(gemma({ decoder: side }), createRandom(2))).get(name)).not.toEqual(first);
   });
 
-  it('shares its sizes with the presets of the model family', () => {
+  it("the sizes are those of the model family's presets", () => {
     expect(resolveModelConfig(modelOptions.parse({ preset: 'ML' })).decoder).toMatchObject(SCRATCH_SIZES.ml);
   });
 });

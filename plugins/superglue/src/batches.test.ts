@@ -12,14 +12,14 @@ const examples = fc.array(
   { minLength: 1, maxLength: 20 },
 );
 
-test('lengths are few, hold what they must, and end at the limit', () => {
+test('padded lengths are few, are long enough, and end at the limit', () => {
   expect([1, 32, 33, 49, 65, 97, 129, 193, 300].map((tokens) => paddedLength(tokens, 512))).toEqual([
     32, 32, 48, 64, 96, 128, 192, 256, 384,
   ]);
   expect(paddedLength(400, 450)).toBe(450);
 });
 
-test('every example comes once a pass, whole, with its class; rows that fill up do not count', () => {
+test('every epoch has each example once, complete and with its class, and padding rows have no weight', () => {
   fc.assert(
     fc.property(examples, fc.integer({ min: 1, max: 6 }), fc.boolean(), (set, batchSize, shuffle) => {
       const all = set.map(({ tokens, label }) => encoded(tokens, label));

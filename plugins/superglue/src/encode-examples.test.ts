@@ -22,7 +22,7 @@ const example = (before: string, long: string, after: string): PlacedExample => 
 const encode = (one: PlacedExample, changes: Partial<EncodeOptions> = {}, all = [one]) =>
   encodeExamples([one], tokenizer, { ...options, ...changes }, all);
 
-test('what fits stays as it is, between the special tokens that are asked for', () => {
+test('an example that fits is unchanged between the requested special tokens', () => {
   const { encoded, shortened } = encode(example('q: ', 'a b', ' end'), { bos: 2 });
   expect(shortened).toBe(0);
   expect([encoded[0].tokens[0], encoded[0].tokens.at(-1)]).toEqual([2, 1]);
@@ -31,7 +31,7 @@ test('what fits stays as it is, between the special tokens that are asked for', 
 
 const word = fc.stringMatching(/^[a-z]{1,9}$/);
 
-test('a passage loses whole words from its end, no more than it must, and nothing else is lost', () => {
+test('a long passage loses whole words from its end, as few as possible, and nothing else is lost', () => {
   fc.assert(
     fc.property(fc.array(word, { minLength: 1, maxLength: 20 }), word, word, (words, before, after) => {
       const passage = words.join(' ');
@@ -53,7 +53,7 @@ test('a passage loses whole words from its end, no more than it must, and nothin
 const refusal = (message: string, hint: string): Error =>
   expect.objectContaining({ message, hint, exitCode: 2 }) as Error;
 
-test('an example that does not fit is an error that names its line, and the length that all of the task need', () => {
+test('the error for an example that does not fit names its line and the length that the task needs', () => {
   const long = example('q: ', 'a '.repeat(40), ' end');
   const longer = { ...example('q: ', 'a '.repeat(50), ' end'), place: { file: 'train.jsonl', line: 1 } };
   expect(() => encode(long, { longInputs: 'error' }, [long, longer])).toThrow(
@@ -71,7 +71,7 @@ test('an example that does not fit is an error that names its line, and the leng
   );
 });
 
-test('of a task without a passage nothing can be shortened, and it says so', () => {
+test('the error for a task without a passage reports that nothing can be shortened', () => {
   const one: PlacedExample = { id: '8', place, parts: [{ text: 'x'.repeat(30) }] };
   const hint = "Raise maxTokens to 31 or more, which the longest of the task's examples needs.";
   expect(() => encode(one)).toThrow(

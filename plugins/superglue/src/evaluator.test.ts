@@ -66,7 +66,7 @@ const context = (changes: Partial<EvaluationContext> = {}): EvaluationContext =>
   ...changes,
 });
 
-test('gives the numbers of every task, the choice and the mean, and keeps no tensor', async () => {
+test('the evaluator returns the scores of every task, the chosen settings and the mean, and keeps no tensor', async () => {
   const before = tf.memory().numTensors;
   const own = await evaluator();
   const numbers = await own.evaluate(context());
@@ -84,7 +84,7 @@ test('gives the numbers of every task, the choice and the mean, and keeps no ten
   expect(await (await evaluator()).evaluate(context())).toEqual(numbers);
 });
 
-test('trials that a run has done are not done again', async () => {
+test('finished trials of a run are not repeated', async () => {
   const run = temporaryFolder();
   const options = { learningRates: [0.001, 0.002] };
   await (await evaluator(options, run)).evaluate(context());
@@ -107,7 +107,7 @@ test('trials that a run has done are not done again', async () => {
   expect((await (await evaluator({ ...options, epochs: 3 }, run)).evaluate(context()))['rte/accuracy']).toBeLessThan(7);
 });
 
-test('a run that did not search dropout in the model goes on with its trials', async () => {
+test('a run that did not search dropout in the model reuses its trials when it does', async () => {
   const run = temporaryFolder();
   const options = { tasks: ['rte'], dropouts: [0.1], appendEos: true };
   await (await evaluator(options, run)).evaluate(context());
@@ -125,7 +125,7 @@ test('a run that did not search dropout in the model goes on with its trials', a
   expect(readdirSync(join(run, 'superglue'))).toHaveLength(3);
 });
 
-test('dropout in the model is a point of the grid, as is what a checkpoint asks for', async () => {
+test("dropout in the model is searched in the grid, and a checkpoint's own rates are the default", async () => {
   const losses = async (own: GemmaModel, rates?: number[]): Promise<number[]> => {
     const run = temporaryFolder();
     const options = { tasks: ['rte'], dropouts: [0], epochs: 1, ...(rates && { modelDropouts: rates }) };
@@ -147,14 +147,14 @@ test('dropout in the model is a point of the grid, as is what a checkpoint asks 
   expect(await losses(dropping, [0])).toEqual([none]);
 });
 
-test('rates for a model that has no dropout are refused', async () => {
+test('dropout rates for a model without dropout are refused', async () => {
   const { representation, specialTokens, kind } = model;
   const other = { representation, specialTokens, kind } as never;
   const refused = (await evaluator({ modelDropouts: [0.1] })).evaluate(context({ model: other }));
   await expect(refused).rejects.toMatchObject({ code: 'superglue.no-dropout' });
 });
 
-test('stops when it is asked to, and keeps what is done', async () => {
+test('an abort signal stops the evaluator, and finished trials are kept', async () => {
   const run = temporaryFolder();
   const stop = new AbortController();
   const logger = { ...silentLogger(), info: () => stop.abort(new Error('enough')) } as unknown as Logger;
@@ -166,7 +166,7 @@ test('stops when it is asked to, and keeps what is done', async () => {
   expect(tf.memory().numTensors).toBe(before);
 });
 
-test('a point of the grid that diverges is left out; when all do, it says so', async () => {
+test('a point of the grid that diverges is left out, and it is an error if all of them do', async () => {
   const mad = { optimizer: { use: 'adamw', learningRate: 1 }, tasks: ['rte'] };
   const numbers = await (await evaluator({ ...mad, learningRates: [1e38, 0.001] })).evaluate(context());
   expect(numbers['rte/learningRate']).toBe(0.001);
@@ -175,7 +175,7 @@ test('a point of the grid that diverges is left out; when all do, it says so', a
   );
 });
 
-test('a model without states to read is refused before anything is trained', async () => {
+test('a model without states for a head is refused before anything is trained', async () => {
   const { representation: _, ...without } = {
     representation: 0,
     ...Object.assign(Object.create(null), { kind: 'decoder-only', specialTokens: model.specialTokens }),
@@ -185,7 +185,7 @@ test('a model without states to read is refused before anything is trained', asy
   );
 });
 
-test('the length that a refusal names is enough for the training and the validation set', async () => {
+test('the length that the error names is enough for the training and the validation set', async () => {
   const options = { longInputs: 'error', maxTokens: 8, tasks: ['copa'], epochs: 1 };
   const refused = (await evaluator(options)).evaluate(context());
   const { message, hint } = await refused.then(
@@ -200,7 +200,7 @@ test('the length that a refusal names is enough for the training and the validat
   await expect(again(needed)).resolves.toBeDefined();
 });
 
-test('what is said of a text does not depend on what else is in the batch', async () => {
+test('the logits of a text do not depend on the rest of the batch', async () => {
   const tokenizer = { encode: (line: string) => Int32Array.from(Buffer.from(line)), bosId: 257, eosId: 258 };
   const task = findTask('boolq');
   const examples = await readTask(folder, task, 'val');

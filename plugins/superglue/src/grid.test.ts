@@ -9,14 +9,14 @@ const record = (learningRate: number, accuracies: number[], diverged?: string): 
   seconds: 1,
 });
 
-test('the grid is every combination, once', () => {
+test('the grid has every combination once', () => {
   const trials = grid({ learningRates: [1, 2, 3], batchSizes: [8, 16], dropouts: [0, 0.1] });
   expect(trials).toHaveLength(12);
   expect(new Set(trials.map((trial) => JSON.stringify(trial))).size).toBe(12);
   expect(trials[0]).toEqual({ learningRate: 1, batchSize: 8, dropout: 0 });
 });
 
-test('dropout in the model is searched where its rates are given; otherwise trials do not speak of it', () => {
+test('dropout in the model is searched only if its rates are given', () => {
   const lists = { learningRates: [1, 2], batchSizes: [8], dropouts: [0, 0.1] };
   const trials = grid({ ...lists, modelDropouts: [0, 0.2] });
   expect(new Set(trials.map((trial) => JSON.stringify(trial))).size).toBe(8);
@@ -24,12 +24,12 @@ test('dropout in the model is searched where its rates are given; otherwise tria
   expect(JSON.stringify(grid(lists)[0])).toBe('{"learningRate":1,"batchSize":8,"dropout":0}');
 });
 
-test('the best pass of the best trial counts, of equals the earliest', () => {
+test('the choice best takes the best epoch of the best trial, and of equal ones the earliest', () => {
   const chosen = choose([record(1, [0.5, 0.7, 0.6]), record(2, [0.7, 0.4])], 'best');
   expect(chosen).toMatchObject({ epochNumber: 2, record: { trial: { learningRate: 1 } } });
 });
 
-test('or the best of the last passes', () => {
+test('the choice last takes the trial with the best last epoch', () => {
   const chosen = choose([record(1, [0.9, 0.5]), record(2, [0.4, 0.6]), record(3, [0.8], 'NaN')], 'last');
   expect(chosen).toMatchObject({ epochNumber: 2, record: { trial: { learningRate: 2 } } });
 });
@@ -40,7 +40,7 @@ test('a trial that diverged does not count', () => {
   expect(choose([record(1, [], 'NaN')], 'best')).toBeUndefined();
 });
 
-test('another score may decide', () => {
+test('another score can decide', () => {
   const scored = (learningRate: number, accuracy: number, exactMatch: number): TrialRecord => ({
     ...record(learningRate, []),
     epochs: [{ steps: 1, trainLoss: 1, scores: { accuracy, exactMatch } }],

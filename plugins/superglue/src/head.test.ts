@@ -11,7 +11,7 @@ test.each([
   [2, undefined, 0.02 * Math.SQRT1_2],
   [3, undefined, 0.02 / Math.sqrt(3)],
   [4, 0.3, 0.15],
-])('a fresh head for %d classes has the published deviation', (classes, initializerRange, expected) => {
+])('a fresh head for %d classes has the published standard deviation', (classes, initializerRange, expected) => {
   const head = initialHead(classes, { width: 5000, initializerRange }, createRandom(3));
   const weights = head[HEAD_WEIGHT].dataSync();
   // 10,000 numbers or more: the deviation of a deviation is under a hundredth.

@@ -42,7 +42,7 @@ function accuracyOfWords(train: ClassificationExample[], val: ClassificationExam
 }
 
 test.each(TASKS.map((task) => [task.id, task] as const))(
-  '%s: loads, is balanced, repeats nothing, and can be learned',
+  'the synthetic task %s is readable, balanced, without duplicates, and learnable',
   async (_, task) => {
     const [train, val] = [await readTask(folder, task, 'train'), await readTask(folder, task, 'val')];
     for (const examples of [train, val]) {
@@ -57,7 +57,7 @@ test.each(TASKS.map((task) => [task.id, task] as const))(
   },
 );
 
-test('the same seed gives the same files, another one others', async () => {
+test('the same seed gives the same files, and another seed gives others', async () => {
   const [again, other] = [join(temporaryFolder(), 'again'), join(temporaryFolder(), 'other')];
   await writeSyntheticBenchmark(again, OPTIONS);
   await writeSyntheticBenchmark(other, { ...OPTIONS, seed: 4 });
@@ -68,7 +68,7 @@ test('the same seed gives the same files, another one others', async () => {
   }
 });
 
-test('neither an existing folder nor more rows than there are is taken', async () => {
+test('an existing folder is refused, and so are more rows than can be generated', async () => {
   await expect(writeSyntheticBenchmark(folder, OPTIONS)).rejects.toMatchObject({
     code: 'checkpoint.exists',
     exitCode: 2,

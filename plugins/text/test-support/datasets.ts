@@ -36,7 +36,7 @@ export function openTokenizer(path: string): Promise<Tokenizer> {
 const folders: string[] = [];
 afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
 
-/** A folder with these files, for the life of a test file. */
+/** A folder with these files, which exists as long as the test file runs. */
 export function folderWith(files: Readonly<Record<string, string | Uint8Array>>): string {
   const folder = mkdtempSync(join(tmpdir(), 'graft-text-'));
   folders.push(folder);
@@ -44,7 +44,7 @@ export function folderWith(files: Readonly<Record<string, string | Uint8Array>>)
   return folder;
 }
 
-/** The next items, at most `count`. The dataset stands behind the last of them. */
+/** The next items, at most `count`. The dataset's position is after the last of them. */
 export async function take(dataset: Dataset, count: number): Promise<HostFields[]> {
   const items: HostFields[] = [];
   const iterator = dataset[Symbol.asyncIterator]();

@@ -14,7 +14,7 @@ function added(json: Json, contents: readonly string[], flags: object): Json {
   return { ...json, added_tokens: [...json.added_tokens, ...tokens] };
 }
 
-/** A character in place of its byte, as Gemma 2 has the tab. */
+/** A character in place of its byte, like the tab in Gemma 2. */
 function withoutTabByte(json: Json): Json {
   const entries = Object.entries(json.model.vocab).map(
     ([token, id]) => [token === '<0x09>' ? '\t' : token, id] as const,

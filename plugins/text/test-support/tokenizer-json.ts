@@ -1,4 +1,7 @@
-/** A tokenizer.json like Gemma's in small: BPE over characters, spaces as U+2581, bytes for what the vocabulary lacks. */
+/**
+ * A tokenizer.json like Gemma's, but small: BPE over characters, spaces as U+2581, bytes for characters outside the
+ * vocabulary.
+ */
 export function tokenizerJson(
   special: readonly string[] = ['<pad>', '<eos>', '<bos>', '<unk>'],
   ...more: (string | undefined)[]

@@ -9,7 +9,7 @@ import { graft, graftSucceeds, startGraft } from '../support/graft';
 /** Some 60 MB, a third of it drawn: long enough to be stopped half-way. */
 const SIDE = { ...ODD_SIDE, hidden: 256, feedForward: 768, headDim: 64, layers: 6 };
 
-describe('graft adapt', () => {
+describe('graft adapt after an interruption', () => {
   const base = temporaryFolder();
   let encoder: string;
   let straight: string;
@@ -53,13 +53,13 @@ describe('graft adapt', () => {
     expect(existsSync(`${out}.unfinished`)).toBe(false);
   }
 
-  it('killed, goes on to the same bytes', async () => {
+  it('an adaptation that was killed resumes to the same bytes', async () => {
     const out = join(base, 'killed');
     expect((await stopped(out, 'SIGKILL')).status).toBeNull();
     await expectResumes(out);
   });
 
-  it('stopped by Ctrl-C, says how to go on and exits with 130', async () => {
+  it('an adaptation that Ctrl-C stops reports how to resume and exits with 130', async () => {
     const out = join(base, 'stopped');
     const { status, stdout, stderr } = await stopped(out, 'SIGINT');
     expect([status, stdout]).toEqual([130, '']);

@@ -15,7 +15,7 @@ beforeAll(async () => {
   write(join(home, 'texts.txt'), 'one\nanother text, a longer one\n');
 });
 
-test('embed gives the vectors of the encoder-decoder; forward gives states; inspect says what it is', async () => {
+test('an exported encoder gives the embeddings of the encoder-decoder, and forward and inspect accept it', async () => {
   const vectors = async (model: string, name: string): Promise<unknown> => {
     const output = join(home, `${name}.safetensors`);
     const texts = ['--texts', 'texts.txt', '--tokenizer', 'bytes', '--engine', 'graph'];
@@ -41,7 +41,7 @@ test.each([
   ],
   [['adapt', '--encoder', alone, '--out', 'other'], /holds an encoder alone; adapting takes decoder-only/],
   [['classify', '--model', alone, '--text', 'a', '--tokenizer', 'bytes'], /holds no classifier/],
-])('%#: what an encoder alone cannot do is refused in a sentence', async (args, message) => {
+])('a command that an exported encoder cannot serve is refused in one sentence (case %#)', async (args, message) => {
   const { status, stderr } = await graft(args, home);
   expect([1, 2]).toContain(status);
   expect(stderr).toMatch(message);
@@ -53,7 +53,7 @@ const config = (name: string, more: string): string =>
     `name: ${name}\nengine: graph\nmodel: gemma\ninitializer: { use: load, path: alone }\nruns: runs\n${more}`,
   );
 
-test('SuperGLUE fine-tunes it', async () => {
+test('SuperGLUE fine-tunes an exported encoder', async () => {
   await graftSucceeds(['data', 'make', 'superglue', '--out', 'made', '--train-rows', '16', '--val-rows', '8'], home);
   const options =
     '{ use: superglue, folder: made, tokenizer: bytes, tasks: [rte], maxTokens: 96, batchSizes: [8], epochs: 1, learningRates: [0.001], dropouts: [0] }';
@@ -62,7 +62,7 @@ test('SuperGLUE fine-tunes it', async () => {
   expect(metrics['rte/accuracy']).toBeGreaterThanOrEqual(0);
 });
 
-test('a run trains it with an objective that reads states, and its checkpoint opens again; others are refused', async () => {
+test('a run trains an exported encoder with an objective that reads states, and other objectives are refused', async () => {
   const { resolve } = createRequire(join(ROOT, 'package.json'));
   write(
     join(home, 'small-states.mjs'),

@@ -21,7 +21,7 @@ beforeAll(() => {
 
 const generationOf = (checkpoint: string): object => readJson(join(checkpoint, 'generation_config.json'));
 
-test('end tokens of an instruction-tuned model survive adapting, training and averaging', async () => {
+test('the end tokens of an instruction-tuned model survive adapting, training and averaging', async () => {
   const adapted = join(folder, 'adapted');
   await graftSucceeds(['adapt', '--encoder', source, '--decoder', source, '--out', adapted], folder);
   const { cache_implementation: _, ...kept } = GENERATION;
@@ -52,7 +52,7 @@ runs: ${folder}/runs
   expect(stderr).toContain('From generation_config.json: end tokens 289 228, top_k 64.');
 });
 
-test('a resumed run keeps them, and the section `model` overrides them', async () => {
+test('a resumed run keeps the end tokens, and the section `model` overrides them', async () => {
   const config = (steps: number): string =>
     write(
       join(folder, 'only.yaml'),
@@ -74,7 +74,7 @@ runs: ${folder}/runs
   expect(generationOf(join(run, 'checkpoints', 'step-2'))).toEqual({ ...GENERATION, eos_token_id: [5, 6] });
 });
 
-test('a malformed file is one sentence, wherever the checkpoint is read', async () => {
+test('a malformed generation_config.json is one sentence, wherever the checkpoint is read', async () => {
   const broken = join(folder, 'broken');
   cpSync(source, broken, { recursive: true });
   const file = join(broken, 'generation_config.json');
@@ -95,7 +95,7 @@ test.each<[string[], RegExp]>([
   [['--beams', '1', '--length-penalty', '2'], /--beams 1 is none/],
   [['--length-penalty', '2'], /--length-penalty belongs to --beams/],
   [['--beams', '2', '--sample'], /does not go with sampling/],
-])('%s is refused', async (options, message) => {
+])('the options %s are refused', async (options, message) => {
   const { status, stderr } = await graft(['generate', '--model', source, ...prompt, ...options], folder);
   expect(stderr).toMatch(message);
   expect(status).toBe(2);

@@ -23,7 +23,7 @@ async function factsOf(folder: string): Promise<Record<string, unknown>> {
   return (JSON.parse(stdout) as { graft: Record<string, unknown> }).graft;
 }
 
-test('an instruction-tuned model: everything that generation and chat go by, and what is ignored', async () => {
+test('inspect lists what generation and chat use of an instruction-tuned model, and what is ignored', async () => {
   const folder = folderOf(
     'gemma2-tiny-it',
     {
@@ -59,7 +59,7 @@ test('an instruction-tuned model: everything that generation and chat go by, and
   });
 });
 
-test('an adapted model, an encoder alone, a classifier', async () => {
+test('inspect describes an adapted model, an encoder alone and a classifier', async () => {
   const source = folderOf('gemma2-tiny-it');
   const [adapted, encoder] = [join(home, 'adapted'), join(home, 'encoder')];
   await graftSucceeds(['adapt', '--encoder', source, '--out', adapted], home);
@@ -87,7 +87,7 @@ test('an adapted model, an encoder alone, a classifier', async () => {
     );
 });
 
-test('what Graft cannot open is named in a sentence', async () => {
+test('inspect names in a sentence what Graft cannot open', async () => {
   expect(await inspect(folderOf('gemma2-tiny-it', {}, { vocab_size: 299 }))).toMatch(
     /Not to be opened by Graft: .* does not hold this model: .*has shape \[300, 32\], but the model's is \[299, 32\]/,
   );

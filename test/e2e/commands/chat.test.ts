@@ -47,7 +47,7 @@ beforeAll(async () => {
   words = (tokens) => tokenizer.decode(tokens).trim();
 }, 120_000);
 
-test("one prompt, by the folder's template, up to the end of the turn; whole and as a stream", async () => {
+test("one prompt is answered by the folder's template up to the end of the turn, whole and as a stream", async () => {
   const { stdout, stderr } = await graftSucceeds([...base, '--chat', '--prompt', ` ${QUESTION}\n`], folder);
   expect(stdout).toBe(`${words(greedy.slice(0, 4))}\n`);
   expect(stderr).toContain(`Chat template: ${join(model, 'tokenizer_config.json')}.`);
@@ -59,7 +59,7 @@ test("one prompt, by the folder's template, up to the end of the turn; whole and
   expect(on.stdout.trim()).toBe(words(greedy));
 });
 
-test('conversations of a file: each line comes back as it is, with the answer', async () => {
+test('each conversation of a file is written back unchanged, with the answer added', async () => {
   const file = write(
     join(folder, 'in.jsonl'),
     [
@@ -78,7 +78,7 @@ test('conversations of a file: each line comes back as it is, with the answer', 
   expect(readFileSync(out, 'utf8')).toBe(stdout);
 });
 
-test('encoder-decoder: the conversation goes to the encoder, the answer is decoded', async () => {
+test('an encoder-decoder reads the conversation in the encoder and decodes the answer', async () => {
   const encoderDecoder = join(folder, 'encoder-decoder');
   await graftSucceeds(['adapt', '--encoder', model, '--out', encoderDecoder], folder);
   // The template came along.
@@ -90,7 +90,7 @@ test('encoder-decoder: the conversation goes to the encoder, the answer is decod
   expect(stdout.trim()).toBe(plain.stdout.trim());
 });
 
-test('a system message, and another template', async () => {
+test('a system message and another template can be given', async () => {
   const template = write(join(folder, 't.jinja'), '{% for m in messages %}{{ m.content }}{% endfor %}');
   const asked = [...base, '--chat', '--system', 'the', '--prompt', ' and', '--chat-template', template];
   const { stdout, stderr } = await graftSucceeds([...asked, '--max-new-tokens', '8'], folder);
@@ -103,38 +103,38 @@ test('markup that a message spells out is reported', async () => {
   expect(stderr).toContain('A message spells out "<stop>", which the model reads as markup, not as text.');
 });
 
-describe('refused, in a sentence', () => {
+describe('invalid uses of --chat', () => {
   const line = (object: object): string => write(join(folder, 'bad.jsonl'), JSON.stringify(object));
   const raise = (): string => write(join(folder, 'raise.jinja'), "{{ raise_exception('No.') }}");
   const question = { role: 'user', content: 'a' };
   test.each<[string, () => string[], RegExp]>([
     ['no terminal', () => [], /--chat alone talks at a terminal, which this is not; give --prompt or --inputs/],
-    ['both', () => ['--prompt', 'a', '--inputs', 'x'], /Give either --inputs or --prompt/],
+    ['both a prompt and a file', () => ['--prompt', 'a', '--inputs', 'x'], /Give either --inputs or --prompt/],
     ['several answers', () => ['--prompt', 'a', '--sample', '--sequences', '2'], /--chat gives one answer/],
     ['a stream of a file', () => ['--inputs', 'x', '--stream'], /--stream belongs to --prompt/],
     ['a system message for a file', () => ['--inputs', 'x', '--system', 'y'], /--system does not go with --inputs/],
     [
-      'no conversation',
+      'a line that is not a conversation',
       () => ['--inputs', write(join(folder, 'bad.jsonl'), '[1]')],
       /bad\.jsonl:1 should hold a JSON object/,
     ],
     [
-      'a key twice',
+      'a duplicate key',
       () => ['--inputs', write(join(folder, 'bad.jsonl'), '{"messages": [], "messages": [{"role": "user"}]}')],
       /bad\.jsonl:1 should hold a JSON object.*: the key "messages" is there twice/,
     ],
     [
-      'an answer at its end',
+      'a conversation that ends with an answer',
       () => ['--inputs', line({ messages: [question, { role: 'assistant', content: 'b' }] })],
       /bad\.jsonl:1 ends with a message of the role "assistant"/,
     ],
     [
-      'an answer already',
+      'a line that already has an answer',
       () => ['--inputs', line({ messages: [question], answer: 'b' })],
       /bad\.jsonl:1 has an "answer" already/,
     ],
     [
-      'what a template refuses',
+      'a conversation that the template refuses',
       () => ['--inputs', line({ messages: [question] }), '--chat-template', raise()],
       /bad\.jsonl:1: The chat template of .*raise\.jinja refuses the conversation: No\./,
     ],
@@ -143,13 +143,13 @@ describe('refused, in a sentence', () => {
       () => ['--prompt', 'a', '--chat-template', fixture('gemma2-tiny-it')],
       /gemma2-tiny-it holds no chat template/,
     ],
-  ])('%s', async (_, options, message) => {
+  ])('the command is refused with a sentence: %s', async (_, options, message) => {
     const { status, stderr } = await graft([...base, '--chat', ...options()], folder);
     expect(stderr).toMatch(message);
     expect(status).toBe(2);
   });
 
-  test('options of chat without it', async () => {
+  test('options of chat are refused without --chat', async () => {
     const { status, stderr } = await graft([...base, '--prompt', 'a', '--system', 'b'], folder);
     expect(stderr).toMatch(/--chat-template and --system belong to --chat/);
     expect(status).toBe(2);

@@ -23,7 +23,7 @@ function largestDifference(a: HostTensor, b: HostTensor, positions?: HostTensor)
 }
 
 describe('graft forward', () => {
-  it('writes logits alone by default', async () => {
+  it('forward writes only logits by default', async () => {
     const out = join(folder, 'logits.safetensors');
     const model = fixture('gemma2-tiny');
     await graftSucceeds(
@@ -36,7 +36,7 @@ describe('graft forward', () => {
     expect(largestDifference(written.logits, expected.logits, expected.attention_mask)).toBeLessThan(1e-4);
   });
 
-  it('writes encoder states, the loss and every gradient', async () => {
+  it('forward writes encoder states, the loss and every gradient on request', async () => {
     const out = join(folder, 'all.safetensors');
     const model = fixture('t5gemma-tiny-balanced');
     const { stdout } = await graftSucceeds(
@@ -69,7 +69,7 @@ describe('graft forward', () => {
     }
   });
 
-  it('is strict about the encoder window unless asked otherwise, and builds decoder inputs from labels', async () => {
+  it('the encoder window is strict by default, and decoder inputs are built from labels', async () => {
     const out = join(folder, 'strict.safetensors');
     const model = fixture('t5gemma-tiny-balanced');
     const expected = await readHostTensors(join(model, 'expected.safetensors'));
@@ -92,7 +92,7 @@ describe('graft forward', () => {
     expect(Math.abs(written.loss.values[0] - loss)).toBeLessThan(1e-5);
   });
 
-  it('computes the same on the portable engine', async () => {
+  it('the portable engine computes the same logits', async () => {
     const out = join(folder, 'portable.safetensors');
     const model = fixture('gemma2-tiny');
     // prettier-ignore
@@ -116,7 +116,7 @@ describe('graft generate', () => {
     ['greedy_eos', ['--eos', String(expected.greedy_eos.eos_token_id)]],
     ['beam4', ['--beams', '4']],
     ['beam4_eos_lp0', ['--beams', '4', '--length-penalty', '0', '--eos', String(expected.beam4_eos_lp0.eos_token_id)]],
-  ])('writes the published sequences (%s)', async (name, options) => {
+  ])('generate writes the published sequences (%s)', async (name, options) => {
     const out = join(folder, `${name}.safetensors`);
     // prettier-ignore
     await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--output', out, '--max-new-tokens', '24', '--encoder-window', 'inclusive', ...options], folder);
@@ -126,7 +126,7 @@ describe('graft generate', () => {
     expect(sequences.shape).toEqual([3, expected[name].sequences[0].length]);
   });
 
-  it('prints the ids where no file is asked for', async () => {
+  it('generate prints the ids without --output', async () => {
     // prettier-ignore
     const { stdout } = await graftSucceeds(['generate', '--model', model, '--inputs', inputs, '--max-new-tokens', '24', '--encoder-window', 'inclusive'], folder);
     expect(
@@ -137,7 +137,7 @@ describe('graft generate', () => {
     ).toEqual(expected.greedy.sequences);
   });
 
-  it('draws by a seed, several sequences, streamed or whole', async () => {
+  it('a seed repeats the drawn tokens, several sequences are drawn per row, and a stream is the same', async () => {
     const text = [
       'generate',
       '--model',
@@ -169,14 +169,14 @@ describe('graft generate', () => {
     [['--eos', '1,900'], /--eos 900: the model's tokens are those from 0 to \d+\./],
     [['--top-p', '2'], /Expected a number above 0 and at most 1/],
     [['--beams', '99999'], /beams should be an integer from 1 to the size of the vocabulary/],
-  ])('refuses %j in a sentence', async (options, message) => {
+  ])('the options %j are refused with a sentence', async (options, message) => {
     const base = ['generate', '--model', model, '--prompt', 'x', '--tokenizer', 'bytes', '--max-new-tokens', '2'];
     const { status, stderr } = await graft([...base, ...options], folder);
     expect(stderr).toMatch(message);
     expect(status).toBe(2);
   });
 
-  it('wants either a file or a prompt', async () => {
+  it('generate needs either a file or a prompt', async () => {
     const both = await graft(
       ['generate', '--model', model, '--prompt', 'x', '--inputs', inputs, '--max-new-tokens', '2'],
       folder,
@@ -188,7 +188,7 @@ describe('graft generate', () => {
 });
 
 describe('graft embed', () => {
-  it('embeds ids and texts', async () => {
+  it('embed reads ids and texts', async () => {
     const model = fixture('t5gemma-tiny-balanced');
     const out = join(folder, 'embeddings.safetensors');
     const inputs = fixture('generation', 'inputs-t5gemma-tiny-balanced.safetensors');
@@ -209,7 +209,7 @@ describe('graft embed', () => {
 });
 
 describe('graft inspect --preset', () => {
-  it('counts every published pair to the last parameter, in parts', async () => {
+  it('inspect counts the parameters of a published pair exactly, by part', async () => {
     const { stdout } = await graftSucceeds(['inspect', '--preset', '9b-2b'], folder);
     expect(stdout).toMatch(/^encoder +8,324,201,984 +917,504,000 /m);
     expect(stdout).toMatch(/^cross-attention +436,327,424 /m);
@@ -220,7 +220,7 @@ describe('graft inspect --preset', () => {
 });
 
 describe('graft adapt', () => {
-  it('makes the published balanced checkpoint, byte for byte', async () => {
+  it('adapt writes the published balanced checkpoint, byte for byte', async () => {
     const out = join(folder, 'adapted');
     const { stdout } = await graftSucceeds(['adapt', '--encoder', fixture('gemma2-tiny'), '--out', out], folder);
     expect(stdout).toBe(`${out}\n`);
@@ -247,7 +247,7 @@ describe('graft adapt', () => {
 });
 
 describe('--encoder-attention causal', () => {
-  it('makes an adapted encoder embed as its decoder-only source does', async () => {
+  it('an adapted encoder gives the embeddings of its decoder-only source', async () => {
     const [source, adapted] = [fixture('gemma2-tiny'), fixture('t5gemma-tiny-balanced')];
     const embed = async (model: string, ...options: string[]): Promise<HostTensor> => {
       const out = join(folder, 'causal.safetensors');
@@ -260,7 +260,7 @@ describe('--encoder-attention causal', () => {
     expect(largestDifference(plain, await embed(adapted))).toBeGreaterThan(1e-2);
   });
 
-  it('is refused where there is no encoder', async () => {
+  it('the option is refused for a model without an encoder', async () => {
     const args = ['--model', fixture('gemma2-tiny'), '--inputs', 'x', '--output', 'y'];
     const { status, stderr } = await graft(['embed', ...args, '--encoder-attention', 'causal'], folder);
     expect(status).toBe(2);
@@ -268,8 +268,8 @@ describe('--encoder-attention causal', () => {
   });
 });
 
-describe('the command', () => {
-  it('shows what a checkpoint holds', async () => {
+describe('the command graft', () => {
+  it('inspect lists the tensors of a checkpoint', async () => {
     const { stdout } = await graftSucceeds(['inspect', fixture('t5gemma-tiny-balanced')], folder);
     expect(stdout).toMatch(/^model\.decoder\.layers\.0\.cross_attn\.k_proj\.weight +F32 +\[32, 64\] +2,048$/m);
     expect(stdout).toMatch(/116 tensors, 412,288 elements/);
@@ -280,7 +280,7 @@ describe('the command', () => {
     expect(json).toMatchObject({ dtypes: { F32: expect.any(Number) as number }, files: 1 });
   });
 
-  it('lists the components with who provides them', async () => {
+  it('plugins lists the components with their packages', async () => {
     const { stdout } = await graftSucceeds(['plugins', '--json'], folder);
     const components = JSON.parse(stdout) as { interface: string; id: string; origin: string }[];
     expect(components).toContainEqual(
@@ -289,7 +289,7 @@ describe('the command', () => {
     expect(components).toContainEqual(expect.objectContaining({ interface: 'model', id: 'gemma' }));
   });
 
-  it('lists a component without a description too', async () => {
+  it('plugins lists a component without a description too', async () => {
     const file = join(folder, 'terse.cjs');
     write(
       file,
@@ -301,7 +301,7 @@ describe('the command', () => {
     expect(stdout).toMatch(/^callback +terse +\S+terse\.cjs *$/m);
   });
 
-  it('helps everywhere', async () => {
+  it('every command has help', async () => {
     const { stdout } = await graftSucceeds(['--help'], folder);
     for (const name of [
       'run',
@@ -332,7 +332,7 @@ describe('the command', () => {
     [['forward', '--model', 'x', '--inputs', 'x', '--output', 'x', '--with', 'logit'], /"logit" is unknown/],
     [['run', 'x.yaml', '--engine', 'cuda'], /--engine/],
     [['run', 'x.yaml', '--set', 'steps'], /x\.yaml|--set/],
-  ])('refuses %j with status 2', async (args, message) => {
+  ])('the arguments %j are refused with status 2', async (args, message) => {
     const outcome = await graft(args, folder);
     expect(outcome).toMatchObject({ status: 2, stdout: '' });
     expect(outcome.stderr).toMatch(/^graft: /);
@@ -340,7 +340,7 @@ describe('the command', () => {
     expect(outcome.stderr).not.toMatch(/^ +at /m);
   });
 
-  it('shows a stack with --debug only', async () => {
+  it('only --debug prints a stack', async () => {
     const quiet = await graft(['inspect', 'nowhere'], folder);
     const debug = await graft(['inspect', 'nowhere', '--debug'], folder);
     expect(quiet.status).toBe(2);
@@ -350,7 +350,7 @@ describe('the command', () => {
 });
 
 describe('graft classify', () => {
-  it('names classes of texts, and writes those of ids', async () => {
+  it('classify prints the classes of texts, and writes those of ids', async () => {
     const folder = temporaryFolder();
     const model = fixture('seqcls-encdec');
     const texts = write(join(folder, 'texts.txt'), 'once\nupon\n');
@@ -367,7 +367,7 @@ describe('graft classify', () => {
     got.logits.values.forEach((value, i) => expect(value).toBeCloseTo(expected.logits.values[i], 3));
   });
 
-  it('refuses a language model, and asks for one kind of input', async () => {
+  it('classify refuses a language model, and needs exactly one kind of input', async () => {
     const folder = temporaryFolder();
     const plain = await graft(['classify', '--model', fixture('t5gemma-tiny-balanced'), '--text', 'x'], folder);
     expect([plain.status, plain.stderr]).toEqual([2, expect.stringMatching(/holds no classifier/)]);
@@ -376,8 +376,8 @@ describe('graft classify', () => {
   });
 });
 
-describe('tensors that a model has no use for', () => {
-  it('are named on standard error, by every command that loads one', async () => {
+describe('tensors that a model does not use', () => {
+  it('every command that loads a model names unused tensors on standard error', async () => {
     const folder = temporaryFolder();
     await openEngine({ mode: 'portable' });
     const model = await writeTiny(join(folder, 'model'), {

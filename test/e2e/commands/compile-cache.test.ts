@@ -16,7 +16,7 @@ function kept(): { file: string; bytes: number }[] {
     .sort((a, b) => b.bytes - a.bytes);
 }
 
-test('what XLA compiled serves the next run, to the same losses; what is damaged says where it lies', async () => {
+test('the next run reuses what XLA compiled and gets the same losses, and a damaged cache is reported', async () => {
   const library = await findNativeLibrary();
   if (!library) throw new Error('These tests need the native library.');
   write(join(folder, 'text.txt'), 'to and fro, '.repeat(200));

@@ -34,20 +34,20 @@ evaluators:
   for (const [i, config] of runs.entries()) runs[i] = runFolderOf(await graftSucceeds(['run', config], folder));
 });
 
-test('its path is printed; without --out it stands in the folder of the run', async () => {
+test('report prints its path, which is in the run folder without --out', async () => {
   const { stdout } = await graftSucceeds(['report', runs[0]], folder);
   expect(stdout).toBe(`${join(runs[0], 'report.html')}\n`);
   expect(existsSync(join(runs[0], 'report.html'))).toBe(true);
 });
 
-test('what is not a run is one sentence, exit 2, and nothing is written', async () => {
+test('a folder that is not a run is refused in one sentence with exit 2, and nothing is written', async () => {
   const { status, stderr } = await graft(['report', runs[0], folder, '--out', join(folder, 'none.html')], folder);
   expect(status).toBe(2);
   expect(stderr).toContain(`${folder} is not a run`);
   expect(existsSync(join(folder, 'none.html'))).toBe(false);
 });
 
-test('one damaged run is left out and named, with status 1; what a report did not write stays without --force', async () => {
+test('a damaged run is left out and named with status 1, and other files are overwritten only with --force', async () => {
   const out = join(folder, 'notes.html');
   write(out, 'my notes');
   const refused = await graft(['report', runs[0], '--out', out], folder);
@@ -66,7 +66,7 @@ test('one damaged run is left out and named, with status 1; what a report did no
   expect(readFileSync(out, 'utf8')).toContain('rate-0.001');
 });
 
-describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', () => {
+describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a browser', () => {
   let browser: Browser;
   let page: Page;
   const said: string[] = [];
@@ -100,19 +100,19 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', 
       paths.map((path) => (path.getAttribute('d') ?? '').split(/[ML]/).length - 1).filter((points) => points > 4),
     );
 
-  test('it asks for no other file and complains of nothing', () => {
+  test('the page requests no other file and logs no error', () => {
     expect(asked).toEqual([pathToFileURL(join(folder, 'page.html')).href]);
     expect(said).toEqual([]);
   });
 
-  test('a curve is drawn for each run: ten steps, ten points', async () => {
+  test('each run has a curve with one point per step', async () => {
     expect(await drawnPoints('chart-loss')).toEqual([10, 10]);
     expect(await drawnPoints('chart-gradNorm')).toEqual([10, 10]);
     const legend = await page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));
     expect(legend).toEqual(expect.arrayContaining(['rate-0.001', 'rate-0.0001']));
   });
 
-  test('tables hold the numbers of evaluations.json, the better one marked', async () => {
+  test('the tables contain the numbers of evaluations.json, with the best marked', async () => {
     const last = runs.map(
       (run) =>
         readJson<{ step: number; metrics: { loss: number } }[]>(join(run, 'evaluations.json')).at(-1)!.metrics.loss,
@@ -128,7 +128,7 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', 
     expect(cells.map(({ best }) => best)).toEqual(last.map((loss) => loss === Math.min(...last)));
   });
 
-  test('the switches redraw', async () => {
+  test('the switches redraw the charts', async () => {
     const axisName = (): Promise<(string | null)[]> =>
       page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));
     expect(await axisName()).toContain('steps');

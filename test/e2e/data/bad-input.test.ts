@@ -50,14 +50,14 @@ function editHeader(
   write(file, Buffer.concat([size, text, bytes.subarray(8 + length)]));
 }
 
-describe('a checkpoint that is not what it says', () => {
-  it('is refused when it was cut short', async () => {
+describe('a faulty checkpoint', () => {
+  it('a truncated checkpoint is refused', async () => {
     const copy = copyOf(tiny, 'truncated');
     truncateSync(join(copy, 'model.safetensors'), 40_000);
     await expectAdaptRefuses(copy, /model\.safetensors/);
   });
 
-  it('is refused when its header lies about offsets', async () => {
+  it('a header with wrong offsets is refused', async () => {
     const copy = copyOf(tiny, 'lying');
     editHeader(join(copy, 'model.safetensors'), (header) => {
       header['model.norm.weight'].data_offsets = [0, 8];
@@ -65,7 +65,7 @@ describe('a checkpoint that is not what it says', () => {
     await expectAdaptRefuses(copy, /model\.norm\.weight/);
   });
 
-  it('is rejected when its header is absurdly long, or is not JSON', async () => {
+  it('a header that is absurdly long or not JSON is refused', async () => {
     const copy = copyOf(tiny, 'absurd');
     const file = join(copy, 'model.safetensors');
     write(file, Buffer.from([255, 255, 255, 255, 255, 255, 255, 127, 123, 125]));
@@ -74,13 +74,13 @@ describe('a checkpoint that is not what it says', () => {
     await expectAdaptRefuses(copy, /model\.safetensors/);
   });
 
-  it('is refused when a shard is missing', async () => {
+  it('a checkpoint with a missing shard is refused', async () => {
     const copy = copyOf(fixture('gemma2-tiny-sharded-bf16'), 'shardless');
     rmSync(join(copy, 'model-00002-of-00004.safetensors'));
     await expectAdaptRefuses(copy, /model-00002-of-00004\.safetensors/);
   });
 
-  it('is refused when a tensor has a dtype that no weight has', async () => {
+  it('a dtype that no weight can have is refused', async () => {
     const copy = copyOf(tiny, 'integers');
     editHeader(join(copy, 'model.safetensors'), (header) => {
       header['model.norm.weight'].dtype = 'I32';
@@ -94,12 +94,12 @@ describe('a checkpoint that is not what it says', () => {
     expectComplaint(outcome, 1, /model\.norm\.weight.*I32/);
   });
 
-  it('is refused when it is not there', async () => {
+  it('a missing checkpoint is refused', async () => {
     await expectAdaptRefuses(join(folder, 'nowhere'), /nowhere/, 2);
   });
 });
 
-describe('inputs that do not fit', () => {
+describe('faulty inputs', () => {
   const forward = (inputs: string): Promise<Outcome> =>
     graft(['forward', '--model', tiny, '--inputs', inputs, '--output', join(folder, 'never.safetensors')], folder);
 
@@ -114,24 +114,24 @@ describe('inputs that do not fit', () => {
       /input_ids.*512/,
       { dtype: 'int32', shape: [1, 2], values: Int32Array.of(1, 512) },
     ],
-    ['a rank that is no batch', /input_ids.*shape/, { dtype: 'int32', shape: [2], values: Int32Array.of(1, 2) }],
-  ] as const)('are refused: %s', async (_, message, input_ids) => {
+    ['a wrong rank', /input_ids.*shape/, { dtype: 'int32', shape: [2], values: Int32Array.of(1, 2) }],
+  ] as const)('the inputs are refused because of %s', async (_, message, input_ids) => {
     const inputs = join(folder, 'inputs.safetensors');
     await writeHostTensors(inputs, { input_ids });
     expectComplaint(await forward(inputs), 1, message);
     expect(existsSync(join(folder, 'never.safetensors'))).toBe(false);
   });
 
-  it('are refused when the file is missing', async () => {
+  it('a missing file is refused', async () => {
     expectComplaint(await forward('missing.safetensors'), 2, /missing\.safetensors/);
   });
 });
 
-describe('a config that cannot be run', () => {
+describe('a faulty config', () => {
   const run = (name: string, text: string, ...args: string[]): Promise<Outcome> =>
     graft(['run', write(join(folder, `${name}.yaml`), text), ...args], folder);
 
-  it('is refused with every problem at once, and leaves no run folder', async () => {
+  it('all problems of a config are reported at once, and no run folder is created', async () => {
     const outcome = await run(
       'unknown-key',
       trajectoryConfig('sede: 3\n'),
@@ -146,18 +146,18 @@ describe('a config that cannot be run', () => {
     expect(existsSync(join(folder, 'runs'))).toBe(false);
   });
 
-  it('is refused when it is not there, or no YAML', async () => {
+  it('a config that is missing or not YAML is refused', async () => {
     expectComplaint(await graft(['run', 'nowhere.yaml'], folder), 2, /nowhere\.yaml/);
     expectComplaint(await run('no-yaml', 'name: [1,'), 2, /no-yaml\.yaml/);
   });
 
-  it('ends with an error when its data are missing', async () => {
+  it('a run with missing data ends with an error', async () => {
     const text = trajectoryConfig().replace('batches.safetensors', 'no-such-batches.safetensors');
     const outcome = await run('no-data', text);
     expectComplaint(outcome, outcome.status === 2 ? 2 : 1, /no-such-batches\.safetensors/);
   });
 
-  it('ends with an error at a loss that is not finite, and leaves the checkpoints from before it', async () => {
+  it('a loss that is not finite ends the run with an error, and keeps earlier checkpoints', async () => {
     // One weight that is NaN makes every logit NaN from the first step on.
     const model = copyOf(fixture('t5gemma-tiny-balanced'), 'nan-weight');
     spoilOneWeight(join(model, 'model.safetensors'));
@@ -183,7 +183,7 @@ function spoilOneWeight(file: string): void {
 }
 
 describe('data that end too early', () => {
-  it('are reported with the step', async () => {
+  it('the error names the step at which the data ended', async () => {
     const batches = await readHostTensors(fixture('train-trajectory', 'batches.safetensors'));
     await writeHostTensors(
       join(folder, 'two.safetensors'),
@@ -199,8 +199,8 @@ describe('data that end too early', () => {
   });
 });
 
-describe('files from elsewhere that ask for too much', () => {
-  it('a config.json of a hundred million layers, whatever reads it', async () => {
+describe('external files that need too much memory or time', () => {
+  it('a config.json with a hundred million layers is refused by every command that reads it', async () => {
     const copy = copyOf(tiny, 'deep');
     const config = readJson<Record<string, unknown>>(join(copy, 'config.json'));
     write(join(copy, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 1e8, layer_types: null }));
@@ -223,7 +223,7 @@ describe('files from elsewhere that ask for too much', () => {
     for (const command of commands) expectComplaint(await graft(command, folder), 1, layers);
   });
 
-  it('layers that no tensor has, in a run before anything is made', async () => {
+  it('a run refuses layers without tensors before it builds the model', async () => {
     const copy = copyOf(tiny, 'deeper');
     const config = readJson<Record<string, unknown>>(join(copy, 'config.json'));
     write(join(copy, 'config.json'), JSON.stringify({ ...config, num_hidden_layers: 4000, layer_types: null }));
@@ -242,7 +242,7 @@ describe('files from elsewhere that ask for too much', () => {
     );
   });
 
-  it("a tokenizer's regular expression that finds no end", async () => {
+  it("a tokenizer's regular expression that does not end is stopped", async () => {
     const model = { type: 'WordLevel', unk_token: '<unk>', vocab: { '<unk>': 0, '<pad>': 1, '<eos>': 2, '<bos>': 3 } };
     const pattern = { type: 'Split', pattern: { Regex: '(a+)+b' }, behavior: 'Isolated', invert: false };
     const file = write(join(folder, 'slow', 'tokenizer.json'), JSON.stringify({ model, pre_tokenizer: pattern }));

@@ -52,7 +52,7 @@ const run = async (...args: string[]): Promise<number[]> => {
   return metrics.map(({ loss }) => loss);
 };
 
-it.each(['gzip.yaml', 'parquet.yaml'])('trains on packed pairs, and resumes to the same losses: %s', async (config) => {
+it.each(['gzip.yaml', 'parquet.yaml'])('a run on packed pairs resumes to the same losses: %s', async (config) => {
   const whole = await run(config, '--set', 'train.loader.threads=0');
   expect(whole).toHaveLength(4);
   expect(await run(config, '--set', 'train.loader.threads=2')).toEqual(whole);
@@ -60,7 +60,7 @@ it.each(['gzip.yaml', 'parquet.yaml'])('trains on packed pairs, and resumes to t
   expect(await run(config, '--set', 'name=stopped', '--set', 'train.loader.threads=0', '--resume')).toEqual(whole);
 });
 
-it('tells in one sentence what is wrong with the data', async () => {
+it('problems of the data are reported in one sentence', async () => {
   const wrong = await graft(['run', 'parquet.yaml', '--set', 'dataset.target=anser'], home);
   expect(wrong.status).toBe(2);
   expect(wrong.stderr).toMatch(
@@ -74,7 +74,7 @@ it('tells in one sentence what is wrong with the data', async () => {
   expect(unsuited.status).toBe(2);
 });
 
-it('refuses documents that must not see each other under an objective that would let them', async () => {
+it('segments are refused by an objective that would mix them', async () => {
   writeFileSync(join(home, 'text.txt'), 'one\n\ntwo\n\n'.repeat(200));
   const text =
     '{ use: text, files: text.txt, tokenizer: bytes, lengthTokens: 16, separator: "\\n\\n", segments: true }';

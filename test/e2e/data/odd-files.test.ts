@@ -31,7 +31,7 @@ const run = (args: readonly string[], shell: string, text?: string): string =>
     timeout: tooLong,
   }).stdout;
 
-describe('what is not a regular file, or too deep, is one sentence at once', () => {
+describe('files that are not regular, or too deeply nested', () => {
   it.each<[string, () => string[], string]>([
     ['a FIFO as a checkpoint', () => ['inspect', fifo], `${fifo} cannot be read: it is a FIFO, not a regular file.`],
     ['a device as a checkpoint', () => ['inspect', '/dev/zero'], '/dev/zero cannot be read: it is a device'],
@@ -74,7 +74,7 @@ describe('what is not a regular file, or too deep, is one sentence at once', () 
       'it is a FIFO, not a regular file',
     ],
   ])(
-    '%s',
+    'the command is refused at once in one sentence: %s',
     async (_, args, message) => {
       spawnSync('mkfifo', [fifo.replace('.jsonl', '.ts')]);
       const { status, stdout, stderr } = await graft(args(), folder, { GRAFT_CACHE: join(folder, 'cache') });
@@ -88,7 +88,7 @@ describe('what is not a regular file, or too deep, is one sentence at once', () 
   );
 });
 
-it('texts come through pipes as well', () => {
+it('texts can be read from pipes', () => {
   const encode = ['tokenizer', 'encode', 'bytes', '--ids', '--file'];
   expect(run(encode, '"$@" <(sleep 0.1; printf hi)').trim()).toBe('107 108');
   expect(run([...encode, '/dev/stdin'], 'printf hi | "$@"').trim()).toBe('107 108');

@@ -26,7 +26,7 @@ describe('graft tokenizer', () => {
     );
   });
 
-  it('prints the tokens of a text, and the text of tokens', async () => {
+  it('encode prints the tokens of a text, and decode the text of tokens', async () => {
     const said = 'a lazy  dog,\n12<end_of_turn>é';
     const { stdout, stderr } = await graftSucceeds(['tokenizer', 'encode', 'tokens', said], folder);
     const pieces = stdout
@@ -46,7 +46,7 @@ describe('graft tokenizer', () => {
     expect((await graftSucceeds(['tokenizer', 'encode', 'bytes', 'é', '--ids'], folder)).stdout).toBe('198 172\n');
   });
 
-  it('says which tokens text can give', async () => {
+  it('audit reports which tokens text can give', async () => {
     const audit = async (...args: string[]): Promise<string> =>
       (await graftSucceeds(['tokenizer', 'audit', 'tokens', ...args], folder)).stdout;
     expect(await audit()).toMatch(/^unused token +by its own spelling only +8 +\d+ "<unused0>", /m);
@@ -67,7 +67,7 @@ describe('graft tokenizer', () => {
     });
   });
 
-  it('trains a model that speaks with it', async () => {
+  it('a run trains with a trained tokenizer and saves it with the model', async () => {
     const config = write(
       join(folder, 'run.yaml'),
       `name: trained
@@ -117,7 +117,7 @@ train: { steps: 2, batchSize: 2, precision: float32 }
       /"380" is not a token of tokens; expected ids from 0 to 379/,
     ],
     ['no tokenizer', ['encode', 'nowhere', 'x'], 2, /There is no tokenizer at .*nowhere\./],
-  ])('says in a sentence what is wrong: %s', async (_, args, expected, message) => {
+  ])('the command is refused with a sentence: %s', async (_, args, expected, message) => {
     const { status, stdout, stderr } = await graft(['tokenizer', ...args], folder);
     expect({ status, stdout }).toEqual({ status: expected, stdout: '' });
     expect(stderr).toMatch(/^graft: /);

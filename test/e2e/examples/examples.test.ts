@@ -23,11 +23,11 @@ const files = [EXAMPLES, join(EXAMPLES, 'quickstart')]
   .filter((name) => name.endsWith('.yaml') && !PARTS.includes(name));
 
 describe('the configs of examples/', () => {
-  it('are there', () => {
+  it('at least ten configs are found', () => {
     expect(files.length).toBeGreaterThanOrEqual(10);
   });
 
-  it.each(files)('%s is a config that every schema takes', async (name) => {
+  it.each(files)('%s matches every schema', async (name) => {
     const load = EVALUATIONS.includes(name) ? loadEvaluationConfig : loadConfig;
     const { config } = await load({ file: join(EXAMPLES, name), plugins });
     expect(config.name).toMatch(/^[\w-]+$/);

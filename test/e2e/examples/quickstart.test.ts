@@ -9,7 +9,7 @@ const folder = temporaryFolder();
 const MAIN = join(ROOT, 'examples', 'quickstart', 'dist', 'main.js');
 
 describe('the quickstart', () => {
-  it('goes through all stages on a text of the user, compares, fine-tunes, and writes its report', async () => {
+  it("the quickstart runs all stages on a user's text, compares, fine-tunes and writes its report", async () => {
     const sentences = ['a quick fox', 'jumps over', 'the lazy dog', 'that sleeps', 'under a tree', 'all day long'];
     const paragraphs = Array.from({ length: 200 }, (_, i) =>
       Array.from({ length: 6 }, (_, j) => `${sentences[(i * 7 + j * j) % sentences.length]} ${i}`).join(', '),
@@ -46,7 +46,7 @@ describe('the quickstart', () => {
     expect(readFileSync(report, 'utf8')).toContain('<html');
   });
 
-  it('says how it is used', async () => {
+  it('the quickstart prints its usage', async () => {
     await expect(promisify(execFile)(process.execPath, [MAIN, '--sett', 'x=1'])).rejects.toMatchObject({
       code: 2,
       stderr: expect.stringContaining('npm start') as string,

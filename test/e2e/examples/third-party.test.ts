@@ -96,7 +96,7 @@ describe('a plugin from outside of the repository', () => {
     await npm(['install', ...flags, join(pluginFolder, packed.filename)], project);
   });
 
-  it('has in its tarball what a user needs, and neither sources nor tests', () => {
+  it('its tarball contains what a user needs, and neither sources nor tests', () => {
     const built = ['index', 'repetition', 'rows', 'token-masking'];
     expect(packed.files.map(({ path }) => path).sort()).toEqual(
       [
@@ -109,7 +109,7 @@ describe('a plugin from outside of the repository', () => {
     );
   });
 
-  it('is installed by npm, and brings no second copy of Graft', () => {
+  it('npm installs the plugin without a second copy of Graft', () => {
     expect(readJson(join(project, 'package.json'))).toMatchObject({
       dependencies: { [NAME]: expect.any(String) as string },
     });
@@ -119,13 +119,13 @@ describe('a plugin from outside of the repository', () => {
     expect(realpathSync(join(modules, '@graft', 'core'))).toBe(join(realpathSync(modules), '@graft', 'core'));
   });
 
-  it('passes its own tests, as its author runs them', async () => {
+  it('the plugin passes its own tests, as its author runs them', async () => {
     const jest = join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
     const { stderr } = await run(process.execPath, [jest, '--ci'], { cwd: pluginFolder });
     expect(stderr).toMatch(/Tests: +\d+ passed, \d+ total/);
   });
 
-  it('has types for a consumer in TypeScript', async () => {
+  it('the plugin has types for a consumer in TypeScript', async () => {
     write(
       join(project, 'consumer.ts'),
       `import { plugin, repeatedShare, type TokenMaskingOptions } from '${NAME}';
@@ -138,7 +138,7 @@ export const [share, rate, name]: [number, TokenMaskingOptions['rate'], string] 
     await expect(tsc([...flags, '--types', 'node', 'wrong.ts'], project)).rejects.toThrow(/wrong\.ts.*TS2345/);
   });
 
-  it('is listed with what it brings', async () => {
+  it('graft plugins lists the components of the plugin', async () => {
     const listed = JSON.parse(await graft(['plugins', '--json', '--plugin', NAME])) as { plugin: string }[];
     expect(listed.filter(({ plugin }) => plugin === NAME)).toEqual([
       expect.objectContaining({
@@ -157,7 +157,7 @@ export const [share, rate, name]: [number, TokenMaskingOptions['rate'], string] 
     expect(listed.some(({ plugin }) => plugin !== NAME)).toBe(true);
   });
 
-  it('trains and measures with its own example config', async () => {
+  it("a run trains and evaluates with the plugin's example config", async () => {
     cpSync(join(project, 'node_modules', NAME, 'denoising.yaml'), join(project, 'denoising.yaml'));
     write(join(project, 'texts', 'fox.txt'), 'the quick brown fox jumps over the lazy dog. '.repeat(400));
     // Not XLA: a run this short would spend its time compiling.

@@ -32,7 +32,7 @@ runs: runs
   id = run.split('/').pop()!;
 });
 
-test('a flipped bit of the weights is noticed by every command that reads them, and a resume goes back', async () => {
+test('every command that reads the weights detects a flipped bit, and a run can resume from an earlier checkpoint', async () => {
   const whole = readMetrics(run).map(({ loss }) => loss);
   const file = join(step(6), 'model.safetensors');
   const bytes = readFileSync(file);
@@ -65,14 +65,14 @@ test('a flipped bit of the weights is noticed by every command that reads them, 
   expect(readdirSync(join(run, 'checkpoints')).sort()).toEqual(['step-4', 'step-6', 'step-6.damaged', 'step-8']);
 });
 
-test('`inspect --verify` says what it compared', async () => {
+test('`inspect --verify` reports what it compared', async () => {
   const verified = async (): Promise<string> => (await graftSucceeds(['inspect', step(8), '--verify'], folder)).stdout;
   expect(await verified()).toContain('Every byte was read, and is as it was written.');
   makeOld(step(8));
   expect(await verified()).toContain('this checkpoint was written before checkpoints had digests');
 });
 
-test('--from-last-good alone is a mistake', async () => {
+test('--from-last-good without --resume is refused', async () => {
   const { status, stderr } = await graft(['run', config, '--from-last-good'], folder);
   expect(status).toBe(2);
   expect(stderr).toContain('--from-last-good belongs to --resume');

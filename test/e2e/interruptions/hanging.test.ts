@@ -93,13 +93,13 @@ const runOf = (name: string): string => join(folder, 'runs', name, 'latest');
 const checkpoints = (name: string): string[] => readdirSync(join(runOf(name), 'checkpoints'));
 const WARNING = 'Dataset "hanging/hanging" has not returned an item for';
 
-describe('a data set that hangs is named in the log, and Ctrl-C ends the run with a checkpoint', () => {
+describe('a dataset that hangs', () => {
   // These tests wait more than they compute: several run at a time.
   it.concurrent.each([
     ['in a thread of its own', 'wait', 1],
-    ['in a loop without end in a thread of its own', 'loop', 1],
+    ['in an endless loop in a thread of its own', 'loop', 1],
     ['between the steps', 'wait', 0],
-  ])('%s', async (_, how, threads) => {
+  ])('it is logged, and Ctrl-C saves a checkpoint, if it hangs %s', async (_, how, threads) => {
     const name = `${how}-${threads}`;
     const started = start(name, [`dataset.how=${how}`, `train.loader.threads=${threads}`]);
     // After one second, and after two.
@@ -112,19 +112,19 @@ describe('a data set that hangs is named in the log, and Ctrl-C ends the run wit
     expect(checkpoints(name)).toEqual(['step-3']);
   });
 
-  it('has the losses of a run that never hung', async () => {
+  it('an interrupted run has the losses of a run that never hung', async () => {
     const whole = runFolderOf(await graftSucceeds(['run', 'config.yaml', '--set', 'name=whole'], folder));
     const losses = (run: string): number[] => readMetrics(run).map(({ loss }) => loss);
     expect(losses(runOf('wait-1'))).toEqual(losses(whole).slice(0, 3));
   });
 });
 
-describe('a data set that never gives the main thread back', () => {
+describe('a dataset that blocks the main thread', () => {
   const BLOCKED =
     'This process has not looked at its signals for 5 s; Ctrl-C once more ends it at once, without a checkpoint.';
   const threads = 'train.loader.threads=0';
 
-  it.concurrent('holds the process until the second Ctrl-C; what was saved is there', async () => {
+  it.concurrent('the process runs until the second Ctrl-C, and earlier checkpoints are kept', async () => {
     const started = start('blocked', [threads, 'dataset.how=loop', 'train.checkpointEvery=1']);
     await seen(started, 'step 2/6');
     // Until the other thread has taken the signal over, Ctrl-C waits for the thread that does not come back.
@@ -138,7 +138,7 @@ describe('a data set that never gives the main thread back', () => {
     expect(checkpoints('blocked')).toContain('step-2');
   });
 
-  it.concurrent('for a while alone is stopped by one Ctrl-C, with a checkpoint', async () => {
+  it.concurrent('one Ctrl-C stops a process that was blocked for a while, with a checkpoint', async () => {
     const started = start('blocked-a-while', [threads, 'dataset.how=while']);
     await seen(started, 'step 2/6');
     await sleep(8000);
@@ -150,7 +150,7 @@ describe('a data set that never gives the main thread back', () => {
     expect(readJson(join(runOf('blocked-a-while'), 'run.json'))).toMatchObject({ status: 'interrupted' });
   });
 
-  it.concurrent('and has been back since, leaves Ctrl-C as it was', async () => {
+  it.concurrent('Ctrl-C works as usual after a blocked thread has recovered', async () => {
     const started = start('blocked-before', [threads, 'dataset.how=while', 'dataset.after=wait']);
     await seen(started, WARNING);
     started.child.kill('SIGINT');
@@ -162,7 +162,7 @@ describe('a data set that never gives the main thread back', () => {
 });
 
 it.concurrent.each([0, 1])(
-  'a data set that does not open is named too, and Ctrl-C leaves no run (threads: %d)',
+  'the log names a dataset that does not open, and Ctrl-C leaves no run (threads: %d)',
   async (threads) => {
     const name = `opening-${threads}`;
     const started = start(name, ['dataset.how=wait', 'dataset.opening=true', `train.loader.threads=${threads}`]);
@@ -177,7 +177,7 @@ it.concurrent.each([0, 1])(
 
 const EVALUATOR = 'evaluators=[{ use: loss, every: 2, batches: 4, dataset: { use: hanging, how: wait, items: 5 } }]';
 
-it.concurrent('a data set of an evaluator that hangs is named, and Ctrl-C ends the run with a checkpoint', async () => {
+it.concurrent("the log names an evaluator's dataset that hangs, and Ctrl-C saves a checkpoint", async () => {
   const started = start('evaluator', [EVALUATOR]);
   await seen(started, WARNING);
   started.child.kill('SIGINT');
@@ -187,7 +187,7 @@ it.concurrent('a data set of an evaluator that hangs is named, and Ctrl-C ends t
   expect(checkpoints('evaluator')).toEqual(['step-2']);
 });
 
-it.concurrent('so does one of graft evaluate', async () => {
+it.concurrent('Ctrl-C ends graft evaluate while a dataset hangs', async () => {
   const started = start('alone', [EVALUATOR], 'evaluate');
   await seen(started, WARNING);
   started.child.kill('SIGINT');
@@ -195,7 +195,7 @@ it.concurrent('so does one of graft evaluate', async () => {
   expect(readJson(join(runOf('alone-evaluation'), 'run.json'))).toMatchObject({ status: 'interrupted' });
 });
 
-it('a slow one is not said to hang', async () => {
+it('a slow dataset is not reported to hang', async () => {
   const set = ['name=slow', 'dataset.how=slow', 'dataset.items=0', 'train.steps=2'].flatMap((one) => ['--set', one]);
   const { stderr } = await graftSucceeds(['run', 'config.yaml', ...set], folder);
   expect(stderr).not.toContain('has not returned');

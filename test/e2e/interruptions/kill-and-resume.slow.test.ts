@@ -37,7 +37,7 @@ describe('twenty kills', () => {
   });
 
   it.each(VARIANTS)(
-    `${KILLS_PER_RUN} in one run ($name) change no number of it`,
+    `${KILLS_PER_RUN} kills in one run ($name) change none of its numbers`,
     async ({ engine, ...variant }) => {
       const given = { ...variant, engine: native ? engine : 'portable' };
       const random = createRandom(Number(process.env.GRAFT_KILL_SEED ?? 0)).fork(variant.name);
@@ -53,7 +53,7 @@ describe('twenty kills', () => {
     600_000,
   );
 
-  it('met every part of a run', () => {
+  it('the kills hit every part of a run', () => {
     console.log(allKills.map((kill) => JSON.stringify(kill)).join('\n'));
     expect(allKills.length).toBeGreaterThanOrEqual(VARIANTS.length * KILLS_PER_RUN - 3);
     expect(allKills.some(({ lines }) => lines === 0)).toBe(true);

@@ -40,7 +40,7 @@ describe.each([
   ['npx', 'SIGKILL'],
   ['npm run', 'SIGTERM'],
 ] as const)('a run of %s whose npm gets %s', (npm, signal) => {
-  it('stops with a checkpoint', async () => {
+  it('the run stops with a checkpoint', async () => {
     const name = `${npm.replace(' ', '-')}-${signal}`;
     const file = config(name);
     write(join(folder, 'package.json'), JSON.stringify({ name: 'x', scripts: { train: 'graft run' } }));
@@ -60,7 +60,7 @@ describe.each([
   });
 });
 
-it('what a script put into the background goes on when its npm has ended', async () => {
+it('a run in the background of a script continues after its npm has ended', async () => {
   const file = config('background');
   const script = `graft run ${file} & while [ ! -e ${folder}/runs/background/latest/metrics.jsonl ]; do sleep 0.1; done`;
   write(join(folder, 'package.json'), JSON.stringify({ name: 'x', scripts: { background: script } }));

@@ -21,7 +21,7 @@ train: { steps: 1, batchSize: 1024 }
 engine: ${engine}
 `;
 
-it('a step that does not fit says so before, and what to lower after', async () => {
+it('a step that does not fit is predicted by a warning, and its error suggests what to lower', async () => {
   const engine = 'xla';
   if (!(await findNativeLibrary())) return;
   write(join(folder, 'text.txt'), 'all work and no play. '.repeat(80_000));

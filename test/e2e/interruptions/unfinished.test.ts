@@ -50,14 +50,14 @@ function run(name: string, then: string, threads: number): Promise<Outcome> {
   return graft(['run', 'config.yaml', ...set.flatMap((one) => ['--set', one])], folder);
 }
 
-describe('a run whose data never come ends with status 1', () => {
-  it('where somebody ends the process', async () => {
+describe('a run whose data never arrive', () => {
+  it('the run ends with status 1 if its code ends the process', async () => {
     const { status, stderr } = await run('own-exit', 'exit', 0);
     expect(stderr).toContain('graft: the process ended before the command was done.\n');
     expect(status).toBe(1);
   });
 
-  it('where nothing is left to happen in its own thread, and keeps the steps that it did', async () => {
+  it('the run ends with status 1 if nothing is left to wait for, and its steps are kept', async () => {
     const { status, stderr } = await run('own-wait', 'wait', 0);
     expect(stderr).toContain(
       'graft: Dataset "ending/ending" has not returned an item, and never will: nothing is left in this process that it could wait for.\n',
@@ -71,7 +71,7 @@ describe('a run whose data never come ends with status 1', () => {
   it.each([
     ['exit', 'A thread that reads data ended with status 0.'],
     ['throw', 'A thread that reads data failed: Nobody catches this.'],
-  ])('where the thread that makes them dies: %s', async (then, sentence) => {
+  ])('the run ends with status 1 if the data thread dies: %s', async (then, sentence) => {
     const { status, stderr } = await run(`thread-${then}`, then, 2);
     expect(stderr).toContain(`graft: ${sentence}\n`);
     expect(status).toBe(1);

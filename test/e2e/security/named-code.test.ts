@@ -18,7 +18,7 @@ beforeAll(() => {
   write(join(folder, 'graft.config.ts'), `export default { extends: 'base.mjs', plugins: ['p', 'own.ts'] };`);
 });
 
-it('names on standard error what runs, once, and not what is part of Graft', async () => {
+it('standard error names each file of external code that runs, once', async () => {
   const { status, stdout, stderr } = await graft(['run'], folder, environment);
   expect(named(stderr)).toEqual([
     `Running code from ${folder}/graft.config.ts.`,
@@ -32,7 +32,7 @@ it('names on standard error what runs, once, and not what is part of Graft', asy
   expect(readdirSync(join(cache, 'code'))).toHaveLength(2);
 });
 
-it('leaves the output of --json alone, and is silent under --quiet and in workers that another started', async () => {
+it('--json output stays valid, and --quiet and local workers do not name code', async () => {
   const plugins = ['plugins', '--plugin', 'p', '--plugin', './own.ts', '--json'];
   const { stdout, stderr } = await graft(plugins, folder, environment);
   expect(named(stderr)).toHaveLength(2);
@@ -42,7 +42,7 @@ it('leaves the output of --json alone, and is silent under --quiet and in worker
   expect(named(worker.stderr)).toEqual([]);
 });
 
-it('does not run what another user has put above the working folder, whatever it is called', async () => {
+it('code that another user has put above the working folder does not run, whatever its name', async () => {
   if (process.getuid!() !== 0) return;
   const shared = temporaryFolder();
   chmodSync(shared, 0o1777);

@@ -178,7 +178,7 @@ function expectNoCanary(...outcomes: Outcome[]): void {
 const run = (...args: string[]): Promise<Outcome> => graft(['run', ...args], folder, environment);
 
 test.each<Way>(['literal', 'env', 'file', 'set'])(
-  'secrets given by %s stay out of whatever a run, its resume, its evaluation and its report leave',
+  'secrets given by %s appear in nothing that a run, its resume, its evaluation and its report leave',
   async (way) => {
     const args = config(`by-${way}`, way);
     server.calls.splice(0);
@@ -218,7 +218,7 @@ test.each<Way>(['literal', 'env', 'file', 'set'])(
 );
 
 test.each(['tracker', 'evaluator', 'dataset', 'held-out'])(
-  'errors of a %s that hold its secrets do not show them, with --debug neither',
+  'errors of a %s that contain its secrets are printed without them, with --debug too',
   async (fail) => {
     const args = config(`failing-${fail}`, 'literal', { fail, mlflow: false });
     const outcomes = [
@@ -236,7 +236,7 @@ test.each(['tracker', 'evaluator', 'dataset', 'held-out'])(
   },
 );
 
-test('what is wrong with a config is said without its secrets', async () => {
+test('errors about a config do not show its secrets', async () => {
   const [file] = config('wrong', 'literal', { mlflow: false });
   const whole = readJson<Record<string, never>>(join(folder, file));
   const variants = {
@@ -278,14 +278,14 @@ test('what is wrong with a config is said without its secrets', async () => {
   expectNoCanary(...quoted);
 });
 
-test('workers that train together do not show them to each other', async () => {
+test('workers that train together do not send each other secrets', async () => {
   if (engine === 'portable') return;
   const outcome = await run(...config('workers', 'set'), '--local-workers', '2');
   expect(outcome).toMatchObject({ status: 0 });
   expectNoCanary(outcome);
 });
 
-test('--help and the list of components have none', async () => {
+test('--help and the list of components contain no secrets', async () => {
   const outcomes = [
     await graft(['run', '--help'], folder, environment),
     await graft(['plugins', '--json', '--plugin', './careless.ts'], folder, environment),

@@ -122,7 +122,7 @@ engine: ${engine}
     return graft(['run', write(join(folder, `${name}.yaml`), config), ...args], folder);
   }
 
-  describe('that is up', () => {
+  describe('a server that is up', () => {
     let runFolder: string;
     beforeAll(async () => {
       const outcome = await run('tracked', `{ use: mlflow, trackingUri: ${server.uri} }`);
@@ -131,7 +131,7 @@ engine: ${engine}
       runFolder = runFolderOf(outcome);
     });
 
-    it('has the run with its name, tags, times and end', async () => {
+    it('the server has the run with its name, tags, times and end', async () => {
       const runs = await reader.runs('tracked');
       expect(runs).toHaveLength(1);
       const [{ info, data }] = runs;
@@ -146,7 +146,7 @@ engine: ${engine}
       expect(outboxOf(runFolder)).toBeUndefined();
     });
 
-    it('has the config as parameters', async () => {
+    it('the server has the config as parameters', async () => {
       const [{ data }] = await reader.runs('tracked');
       const parameters = byKey(data.params);
       expect(parameters).toMatchObject({
@@ -163,7 +163,7 @@ engine: ${engine}
       expect(parameters).toEqual(byKey(flatten(config)));
     });
 
-    it('has every number at every step', async () => {
+    it('the server has every number of every step', async () => {
       const [seen] = await reader.runs('tracked');
       const values = valuesIn(runFolder);
       expect(values.filter((line) => line.startsWith('loss '))).toHaveLength(24);
@@ -171,7 +171,7 @@ engine: ${engine}
       expect(await reader.values(seen)).toEqual(values);
     });
 
-    it('has one run still when that run goes on', async () => {
+    it('a resumed run remains one run on the server', async () => {
       const before = valuesIn(runFolder);
       await graftSucceeds(['run', 'tracked.yaml', '--resume', basename(runFolder), '--set', 'train.steps=30'], folder);
       const runs = await reader.runs('tracked');
@@ -184,7 +184,7 @@ engine: ${engine}
     });
   });
 
-  it('has whole characters of values that are cut and names that it takes', async () => {
+  it('the server accepts shortened values in whole characters, and changed names', async () => {
     const warnings: string[] = [];
     const options = { trackingUri: server.uri, flushSeconds: 60, timeoutSeconds: 20, finishSeconds: 25 };
     const sender = new MlflowTracker(options, { ...silentLogger(), warn: (line: string) => void warnings.push(line) });
@@ -210,7 +210,7 @@ engine: ${engine}
     expect(warnings).toEqual([]);
   });
 
-  it('loses nothing and doubles nothing when the server goes away half-way, and the next run catches up', async () => {
+  it('no number is lost or duplicated when the server disappears, and the next run sends the rest', async () => {
     // Answers are lost twice after the server did its work, the second time for good: nothing is harder to tell apart from
     // a request that never arrived.
     let lostCreations = 0;
@@ -251,7 +251,7 @@ engine: ${engine}
     }
   });
 
-  it('does not hold up training when every answer takes two seconds', async () => {
+  it('training does not wait for a server whose answers take two seconds', async () => {
     // The first answer waits for twenty steps as well: were a step to wait for the tracker, neither would ever come.
     let stepsBeforeFirstAnswer: number | undefined;
     const proxy = await startProxy(server.uri, async () => {

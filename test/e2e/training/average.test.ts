@@ -15,7 +15,7 @@ beforeAll(async () => {
   checkpoints = join(runFolderOf(await graftSucceeds(['run', config], folder)), 'checkpoints');
 });
 
-test('the newest checkpoints of a run become their mean, which loads like any other', async () => {
+test('the newest checkpoints of a run are averaged into a checkpoint that loads like any other', async () => {
   const out = join(folder, 'mean');
   const { stdout } = await graftSucceeds(
     ['average', '--run', join(folder, 'runs', 'trajectory'), '--last', '2', '--out', out],
@@ -38,7 +38,7 @@ test('the newest checkpoints of a run become their mean, which loads like any ot
   expect((await graftSucceeds(['inspect', out], folder)).stdout).toContain('encoder');
 });
 
-test('folders may be named one by one', async () => {
+test('checkpoint folders can be named one by one', async () => {
   const out = join(folder, 'mean-of-folders');
   const folders = [2, 3, 4].map((step) => join(checkpoints, `step-${step}`));
   await graftSucceeds(['average', ...folders, '--out', out], folder);
@@ -47,19 +47,19 @@ test('folders may be named one by one', async () => {
 
 test.each<[string, (out: string) => string[], RegExp]>([
   [
-    'too few',
+    'too few checkpoints',
     (out) => ['--run', 'runs/trajectory', '--last', '9', '--out', out],
     /holds 3 checkpoints \(step-2, step-3, step-4\), but 9 were asked for/,
   ],
-  ['no run', (out) => ['--run', 'nowhere', '--out', out], /nowhere is not a run/],
-  ['nothing', (out) => ['--out', out], /Name either checkpoint folders or --run/],
+  ['a folder that is not a run', (out) => ['--run', 'nowhere', '--out', out], /nowhere is not a run/],
+  ['no input', (out) => ['--out', out], /Name either checkpoint folders or --run/],
   [
-    'other models',
+    'different models',
     (out) => [join(checkpoints, 'step-4'), fixture('gemma2-tiny'), '--out', out],
     /cannot be averaged: "[a-z_]+" in config\.json is/,
   ],
-  ['one folder', (out) => ['runs/x', '--out', out], /One checkpoint, runs\/x, has no mean but itself/],
-])('%s is a sentence, exit 2, and nothing written', async (name, args, message) => {
+  ['one folder alone', (out) => ['runs/x', '--out', out], /One checkpoint, runs\/x, has no mean but itself/],
+])('%s cannot be averaged: the command exits with 2 and writes nothing', async (name, args, message) => {
   const out = join(folder, `out-${name}`);
   const { status, stderr } = await graft(['average', ...args(out)], folder);
   expect(status).toBe(2);

@@ -51,7 +51,7 @@ beforeAll(async () => {
   inStep = (await run(config('in-step', 'encoder-decoder', taught))).metrics;
 });
 
-test('from a cache of all tokens: the losses and gradients of the teacher itself; nothing is computed twice', async () => {
+test("a cache of all tokens gives the teacher's own losses and gradients, and nothing is computed twice", async () => {
   const cached = ['teacher', 'cache', student, '--teacher', teacher, ...exact];
   // In two parts, as after an interruption.
   const first = await graftSucceeds([...cached, '--steps', '1'], folder);
@@ -74,7 +74,7 @@ test('from a cache of all tokens: the losses and gradients of the teacher itself
   expect(perplexity).toBeCloseTo(Math.exp(loss), 6);
 });
 
-test('of few tokens: a smaller divergence, in a fraction of the space', async () => {
+test('a cache of few tokens gives a smaller divergence', async () => {
   const small = ['--set', 'objective.distillation.cache=small'];
   await graftSucceeds(['teacher', 'cache', student, '--teacher', teacher, '--top-k', '8', ...small], folder);
   const { metrics } = await run(student, 'objective.distillation.cache=small');
@@ -96,28 +96,28 @@ test.each<[string, () => string[], RegExp]>([
     /cache is of topK 259, not 5\./,
   ],
   [
-    'sequences that it does not hold',
+    'sequences that the cache does not contain',
     () => ['run', student, '--set', 'objective.split=random'],
     /The batch for step 1: Row \d of the batch is none of the 10 sequences in the teacher's cache .*\n.*graft teacher cache/,
   ],
   [
-    'no cache at all',
+    'a missing cache',
     () => ['run', student, '--set', 'objective.distillation.cache=nowhere'],
     /nowhere holds no teacher's cache/,
   ],
-  ['no teacher', () => ['teacher', 'cache', student], /Neither the config nor the command names a teacher\./],
+  ['a missing teacher', () => ['teacher', 'cache', student], /Neither the config nor the command names a teacher\./],
   [
     'a student of another vocabulary',
     () => ['run', student, '--set', 'model.vocabularySize=300'],
     /is of a vocabulary of 259 tokens, the student has 300/,
   ],
-])('says what does not fit: %s', async (_, args, message) => {
+])('the command is refused because of %s', async (_, args, message) => {
   const { status, stderr } = await graft(args(), folder);
   expect(stderr).toMatch(message);
   expect(status).toBe(2);
 });
 
-test('refuses another teacher, whether to add to a cache or to learn from it', async () => {
+test('another teacher is refused for adding to a cache and for learning from it', async () => {
   const other = join((await run(join(folder, 'teacher.yaml'), 'seed=1')).folder, 'checkpoints', 'step-6');
   const added = await graft(['teacher', 'cache', student, '--teacher', other, ...exact], folder);
   expect(added.stderr).toMatch(/is of the teacher that lay in .*, which .* is not\./);
@@ -126,7 +126,7 @@ test('refuses another teacher, whether to add to a cache or to learn from it', a
   expect((await graft(['run', student, '--set', `objective.distillation.teacher=${teacher}`], folder)).status).toBe(0);
 });
 
-test('a part of a mixture may be taught, and then only its steps are cached', async () => {
+test('a part of a mixture can have a teacher, and then only its steps are cached', async () => {
   const mixed = config(
     'mixed',
     'encoder-decoder',
@@ -153,7 +153,7 @@ test('a part of a mixture may be taught, and then only its steps are cached', as
   ).toContain('8 sequences (0 new)');
 });
 
-test('gemma2 and gemma3: drawing all tokens is the whole distribution, from a cache and chunk by chunk too', async () => {
+test('gemma3 with all tokens equals gemma2, also from a cache and in chunks', async () => {
   const live = (loss: string, ...more: string[]): ReturnType<typeof run> =>
     run(join(folder, 'in-step.yaml'), `objective.distillation={ teacher: ${teacher}, alpha: null, ${loss} }`, ...more);
   const same = (lines: readonly Line[], others: readonly Line[]): void =>
@@ -176,7 +176,7 @@ test('gemma2 and gemma3: drawing all tokens is the whole distribution, from a ca
   same((await run(student, cached, 'objective.chunkTokens=20')).metrics, soft);
 });
 
-test('what is drawn for a cache is a matter of the seed and the sequence alone', async () => {
+test('the samples in a cache depend only on the seed and the sequence', async () => {
   const drawn = async (name: string, ...parts: string[][]): Promise<TeacherCache> => {
     const set = `objective.distillation={ cache: ${name}, alpha: null, loss: gemma3, samples: 8 }`;
     for (const part of parts)
@@ -224,22 +224,22 @@ test.each<[string, () => string[], RegExp]>([
     /--sample draws tokens for distillation\.loss gemma3, but the config's is blend/,
   ],
   [
-    'both',
+    'both --top-k and --sample',
     () => ['teacher', 'cache', student, '--teacher', teacher, '--sample', '5', '--top-k', '5'],
     /--top-k and --sample contradict each other/,
   ],
   [
-    'alpha beside a loss that fixes it',
+    'alpha with a loss that fixes it',
     () => ['run', student, '--set', 'objective.distillation.loss=gemma2'],
     /distillation\.alpha.*belongs to `loss: blend`; gemma2 and gemma3 learn from the teacher alone/,
   ],
-])('refuses %s', async (_, args, message) => {
+])('the command is refused because of %s', async (_, args, message) => {
   const { status, stderr } = await graft(args(), folder);
   expect(stderr).toMatch(message);
   expect(status).toBe(2);
 });
 
-test('of packed rows: the teacher in the step and the cache teach the same, sequence by sequence', async () => {
+test('a cache of packed rows teaches the same as a teacher in the step', async () => {
   const packed = ['dataset.lengthTokens=64', 'dataset.pack={ rows: 2 }', 'train.steps=2', 'train.batchSize=2'];
   const set = [...packed, 'evaluators=[]', 'objective.distillation.cache=packed-cache'];
   const args = set.flatMap((one) => ['--set', one]);

@@ -48,7 +48,7 @@ test('the synthetic benchmark has the files of the real one, and is not overwrit
   expect(stderr).toContain(`${made} exists already`);
 });
 
-test('all eight tasks are fine-tuned and scored: the table, the mean of seven, ReCoRD beside it', async () => {
+test('all eight tasks are fine-tuned and scored, with the mean of seven and ReCoRD apart', async () => {
   const outcome = await graftSucceeds(['evaluate', config('all', 'learningRates: [0.001]')], folder);
   const run = runFolderOf(outcome);
   const [{ step, evaluator, metrics }] = evaluations(run);
@@ -61,7 +61,7 @@ test('all eight tasks are fine-tuned and scored: the table, the mean of seven, R
   expect(readJson<object>(join(run, 'run.json'))).toMatchObject({ kind: 'evaluation', status: 'finished' });
 });
 
-test('Ctrl-C keeps the fine-tunings that are finished, and --resume does the others', async () => {
+test('Ctrl-C keeps the finished fine-tunings, and --resume does the others', async () => {
   const file = config('broken', 'tasks: [rte], learningRates: [0.001, 0.002, 0.003]');
   const { child, done } = startGraft(['evaluate', file], folder);
   let sent = false;
@@ -86,7 +86,7 @@ test('Ctrl-C keeps the fine-tunings that are finished, and --resume does the oth
   for (const [name, time] of kept) expect(statSync(join(trials, name)).mtimeMs).toBe(time);
 });
 
-test("a training config's evaluators, on another checkpoint", async () => {
+test('the evaluators of a training config can evaluate another checkpoint', async () => {
   const training = `objective: prefix-lm
 dataset: { use: text, files: made/CB/*.jsonl, tokenizer: bytes, lengthTokens: 32 }
 optimizer: { use: adamw, learningRate: 0.001 }
@@ -104,14 +104,14 @@ train: { steps: 2, batchSize: 2 }
 });
 
 test.each<[string, string, RegExp]>([
-  ['a folder that is none', 'tasks: [cb], folder: nowhere', /nowhere.CB.train\.jsonl cannot be read/],
-  ['a task that is none', 'tasks: [glue]', /evaluators\.0\.tasks\.0: .*"glue"/],
+  ['a missing folder', 'tasks: [cb], folder: nowhere', /nowhere.CB.train\.jsonl cannot be read/],
+  ['an unknown task', 'tasks: [glue]', /evaluators\.0\.tasks\.0: .*"glue"/],
   [
-    'texts that do not fit',
+    'a text that is too long',
     'tasks: [copa], maxTokens: 40',
     /COPA.train\.jsonl:1 \(idx 0\) takes \d+ tokens, but maxTokens is 40, and its task has no passage to shorten\./,
   ],
-])('%s is one sentence, exit 2', async (_, options, message) => {
+])('%s is refused in one sentence with exit 2', async (_, options, message) => {
   const base = config('wrong', 'learningRates: [0.001]');
   const sets = options.split(/, (?=\w+:)/).flatMap((option) => {
     const [key, value] = option.split(': ');

@@ -45,7 +45,7 @@ test.each([
     lines(WORDS.map((answer, i) => ({ question: `colour ${i}?`, answer }))),
     '{ use: jsonl, files: pairs.jsonl, source: question, target: answer, tokenizer: bytes }',
   ],
-])('%s: an unbalanced pair learns the answers', async (name, file, data, dataset) => {
+])('an unbalanced pair learns the answers of the data %s', async (name, file, data, dataset) => {
   write(join(folder, file), data);
   const outcome = await graftSucceeds(['run', config(name, dataset)], folder);
   const metrics = readMetrics(runFolderOf(outcome));
@@ -60,7 +60,7 @@ test.each([
   expect(loss(-5)).toBeLessThan(0.5 * loss(0, 5));
 });
 
-test('a model without cross-attention cannot be warmed up: one sentence', async () => {
+test('a warm-up is refused in one sentence for a model without cross-attention', async () => {
   const file = write(
     join(folder, 'decoder-only.yaml'),
     `name: decoder-only

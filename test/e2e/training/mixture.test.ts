@@ -44,7 +44,7 @@ const stepsOf = (run: string): string[] =>
     return `${own.join()} ${line.loss}`;
   });
 
-test('objectives by rate and step, each with data of its own; a resumed run draws what one that never stopped draws', async () => {
+test('objectives are drawn by rate and step with their own data, and a resumed run draws the same', async () => {
   const whole = runFolderOf(await graftSucceeds(['run', config], folder));
   const steps = stepsOf(whole);
   const names = steps.map((step) => step.split(' ')[0]);
@@ -64,7 +64,7 @@ test('objectives by rate and step, each with data of its own; a resumed run draw
   expect(stepsOf(part)).toEqual(steps);
 });
 
-test('the same losses with data read in any number of threads, and resumed with another', async () => {
+test('the losses do not depend on the number of data threads, before and after a resume', async () => {
   const run = async (threads: number, name: string, ...more: string[]): Promise<string[]> => {
     const set = [
       `name=${name}`,
@@ -99,7 +99,7 @@ test.each([
     /"prefix-lm" trains encoder-decoder models, "pairs" decoder-only models/,
   ],
   ['objective.objectives.0.rates=1', /objective\.objectives\.0.*rates/],
-])('says what does not fit: %s', async (set, message) => {
+])('the setting %s is refused with the reason', async (set, message) => {
   const { status, stderr } = await graft(['run', config, '--set', set], folder);
   expect(stderr).toMatch(message);
   expect(status).toBe(2);

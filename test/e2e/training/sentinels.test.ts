@@ -42,7 +42,7 @@ runs: ${folder}/runs
   );
 });
 
-it('takes unused tokens, reports and saves which, and finds them when it goes on', async () => {
+it('a run takes unused tokens as sentinels, reports and saves them, and finds them after a resume', async () => {
   const first = await run('base.yaml');
   const tokens = JSON.parse(
     (await graftSucceeds(['tokenizer', 'audit', 'tokens', '--sentinels', '--json'], folder)).stdout,
@@ -64,7 +64,7 @@ it('takes unused tokens, reports and saves which, and finds them when it goes on
   expect(resumed.log).not.toContain('does not say');
 });
 
-it('goes on with the tokens of a checkpoint that had others, and warns of what contradicts it', async () => {
+it('a run continues with the sentinels of its checkpoint, and warns if the config contradicts them', async () => {
   const own = [
     '--set',
     'objective.sentinels=["<unused9>","<unused8>","<unused7>","<unused6>","<unused5>","<unused4>","<unused3>"]',
@@ -92,7 +92,7 @@ it('goes on with the tokens of a checkpoint that had others, and warns of what c
   expect(third.log).toContain('the checkpoint was trained with mode tokens for R (graft.json)');
 });
 
-it('refuses in one sentence what cannot be', async () => {
+it('impossible sentinels are refused in one sentence', async () => {
   const refused = async (...settings: string[]): Promise<string> => {
     const { status, stderr } = await graft(['run', 'base.yaml', ...settings.flatMap((one) => ['--set', one])], folder);
     expect(status).toBe(2);
@@ -110,7 +110,7 @@ it('refuses in one sentence what cannot be', async () => {
   );
 });
 
-it('warns of sentinels that text gives', async () => {
+it('a run warns about sentinels that occur in text', async () => {
   const { log } = await run('base.yaml', '--set', 'name=words', '--set', 'objective.sentinels={count: 20}');
   expect(log).toMatch(/2 of the 20 sentinels \(321, 320\) are tokens that text gives/);
 });

@@ -61,7 +61,7 @@ test('a run prints its policy, trains by it and saves it', () => {
   expect(targets(reads)).toEqual(targets(readsNone).map((count) => count + 2));
 });
 
-test('a checkpoint is read as it was trained, unless the config says otherwise', async () => {
+test('a checkpoint is read by the policy of its training, unless the config sets another', async () => {
   const { run } = readsNone;
   const again = [`initializer={ use: load, path: ${checkpoint(run)} }`, 'name=again', 'model={}'];
   const inherited = await train(...again);
@@ -70,7 +70,7 @@ test('a checkpoint is read as it was trained, unless the config says otherwise',
   expect((await train(...again, 'specialTokens.decoder.bos=auto')).stderr).toContain(READS);
 });
 
-test('embed and generate read texts by the policy of the checkpoint, or as --bos says', async () => {
+test('embed and generate read texts by the policy of the checkpoint, unless --bos overrides it', async () => {
   const model = checkpoint(reads.run);
   const file = write(join(folder, 'one.txt'), 'ab\n');
   const [out, ids] = [join(folder, 'out.safetensors'), join(folder, 'ids.safetensors')];
@@ -100,7 +100,7 @@ test('embed and generate read texts by the policy of the checkpoint, or as --bos
   expect(wrong.stderr).toContain('Expected auto, true or false.');
 });
 
-test('a run from before the policy goes on to the losses that it would have had', async () => {
+test('a run from before the policy resumes to the losses that it would have had', async () => {
   const whole = readMetrics((await train('name=whole', 'specialTokens.bos=false', 'train.steps=4')).run);
   const { run } = await train('name=earlier', 'specialTokens.bos=false');
   // What an earlier version left: no policy, neither in the config nor with the checkpoint.
@@ -119,7 +119,7 @@ test('a run from before the policy goes on to the losses that it would have had'
   expect(policyOf(checkpoint(run, 4))).toEqual({ decoder: { bos: false, eos: 'auto' }, teacher: { bos: false } });
 });
 
-test('a teacher reads a start token; a cache of one that did not is refused', async () => {
+test('a teacher reads a start token, and a cache of one that did not is refused', async () => {
   const student = [
     'name=student',
     'model.kind=encoder-decoder',
@@ -145,7 +145,7 @@ test('a teacher reads a start token; a cache of one that did not is refused', as
   expect(readdirSync(join(folder, 'cache'))).toContain('index.json');
 });
 
-test('a tokenizer with other special tokens is named', async () => {
+test('a tokenizer with other special tokens is reported', async () => {
   const { stderr } = await train('name=clash', 'model.bosTokenId=5', 'model.eosTokenId=[9, 10]');
   expect(stderr).toContain(
     "The tokenizer's special tokens are not the model's, which count: BOS 2, not 5; EOS 1, not 9 or 10.",

@@ -51,7 +51,7 @@ describe('a run of the published trajectory', () => {
     expect(outcome.stdout).toBe(`${run}\n`);
   });
 
-  it('has the published losses and gradient norms', () => {
+  it('the run has the published losses and gradient norms', () => {
     const lines = readMetrics(run);
     expect(lines.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     lines.forEach((line, i) => {
@@ -62,13 +62,13 @@ describe('a run of the published trajectory', () => {
     });
   });
 
-  it('says which steps were compiled, and how long that took', () => {
+  it('the metrics report which steps were compiled, and how long that took', () => {
     const lines = readMetrics(run);
     expect(lines.filter(({ compileSeconds }) => compileSeconds !== undefined).map(({ step }) => step)).toEqual([1]);
     expect(lines[0].compileSeconds).toBeGreaterThan(0);
   });
 
-  it('leaves a run folder that tools can read', () => {
+  it('the run folder has the files that tools read', () => {
     expect(realpathSync(runOf('trajectory'))).toBe(realpathSync(run));
     expect(readJson(join(run, 'run.json'))).toMatchObject({ status: 'finished', steps: 10 });
     const written = readJson<Record<string, unknown>>(join(run, 'config.json'));
@@ -83,7 +83,7 @@ describe('a run of the published trajectory', () => {
     );
   });
 
-  it('is not resumed when it is finished, and a changed config is not resumed at all', async () => {
+  it('a finished run is not resumed', async () => {
     const finished = await graft(['run', config, '--resume'], folder);
     expect(finished).toMatchObject({ status: 2, stdout: '' });
     expect(finished.stderr).toMatch(/^graft: Nothing to resume: .*finished/);
@@ -104,7 +104,7 @@ describe('a run that is stopped', () => {
     expect(whole).toHaveLength(LONG_STEPS);
   });
 
-  it('saves on Ctrl-C, exits with 130, and goes on with --resume as if nothing had been', async () => {
+  it('Ctrl-C saves a checkpoint and exits with 130, and --resume gives the same losses', async () => {
     write(join(folder, 'stopped.yaml'), longConfig('stopped'));
     const { child, done } = startGraft(['run', 'stopped.yaml'], folder);
     await metricsReach(runOf('stopped'), 5);
@@ -122,7 +122,7 @@ describe('a run that is stopped', () => {
     expect(losses(readMetrics(run))).toEqual(losses(whole));
   });
 
-  it('goes on from the last checkpoint after SIGKILL, and gives the same losses', async () => {
+  it('a run that was killed resumes from its last checkpoint with the same losses', async () => {
     write(join(folder, 'killed.yaml'), longConfig('killed'));
     const { child, done } = startGraft(['run', 'killed.yaml'], folder);
     await metricsReach(runOf('killed'), 30);

@@ -34,7 +34,7 @@ runs: ${folder}/runs
   );
 });
 
-it('trains the same in threads and after a stop', async () => {
+it('ul2 with inputTokens trains the same in threads and after a resume', async () => {
   const whole = await run();
   expect(whole.losses).toHaveLength(8);
   expect(whole.log).toMatch(/Denoisers read tokens of text, in batches of source \+ target: \w/);
@@ -45,7 +45,7 @@ it('trains the same in threads and after a stop', async () => {
   expect((await run('--resume', ...set('name=stopped'))).losses).toEqual(whole.losses);
 });
 
-it('reads one stream of a mixture of data, and is a part of a mixture of objectives', async () => {
+it('ul2 with inputTokens reads a mixture of data, and is a part of a mixture of objectives', async () => {
   const dataset = '{use: text, files: a.txt, tokenizer: bytes, lengthTokens: 64, shuffleWindows: 4}';
   const mixed = set(
     'name=mixed',
@@ -58,7 +58,7 @@ it('reads one stream of a mixture of data, and is a part of a mixture of objecti
   expect((await run(...mixed, ...set('train.loader.threads=0'))).losses).toEqual(whole.losses);
 });
 
-it('says in a sentence which data it cannot take', async () => {
+it('unsuitable data are refused in a sentence', async () => {
   const refused = async (...settings: string[]): Promise<string> => {
     const { status, stderr } = await graft(['run', 'base.yaml', ...set(...settings)], folder);
     expect(status).toBe(2);

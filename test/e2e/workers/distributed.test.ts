@@ -83,7 +83,7 @@ describe('two workers', () => {
     if (await hasNativeLibrary()) whole = await run('whole');
   });
 
-  test('with half the batch each have the losses of one with the whole', async () => {
+  test('two workers with half of the batch each have the losses of one with the whole', async () => {
     config('halves');
     const outcome = await graftSucceeds(['run', 'halves.yaml', '--local-workers', '2'], folder);
     const lines = readMetrics(runFolderOf(outcome));
@@ -91,7 +91,7 @@ describe('two workers', () => {
     expect(readJson(join(runFolderOf(outcome), 'run.json'))).toMatchObject({ status: 'finished', workers: 2 });
   });
 
-  it('of one machine need no native library', async () => {
+  it('workers on one machine do not need the native library', async () => {
     config('portable');
     config('portableHalves');
     const short = ['--engine', 'portable', '--set', 'train.steps=3'];
@@ -99,7 +99,7 @@ describe('two workers', () => {
     expectSameLosses(await run('portableHalves', ...short, '--local-workers', '2'), alone);
   });
 
-  test('drop the numbers that one worker drops, in micro-batches too', async () => {
+  test('dropout is the same as on one worker, in micro-batches too', async () => {
     // Rows that all workers pad to one length.
     const dropping = (name: string, train = ''): string =>
       write(
@@ -117,7 +117,7 @@ describe('two workers', () => {
     expectSameLosses(readMetrics(runFolderOf(outcome)), alone);
   });
 
-  test('may share out the optimizer’s state, and one worker goes on with their run', async () => {
+  test('two workers can shard the optimizer’s state, and one worker resumes their run', async () => {
     config('shares', ', shardOptimizer: true, averageDecay: 0.9, microBatches: 2');
     config('average', ', averageDecay: 0.9');
     const data =
@@ -138,7 +138,7 @@ describe('two workers', () => {
     for (const [name, value] of Object.entries(evaluations[0])) expect(value).toBeCloseTo(evaluations[1][name], 4);
   });
 
-  test('may have parts of a batch without a label that counts, but not all of them', async () => {
+  test('a slice of a batch may have only ignored labels, but not the whole batch', async () => {
     const lines = (learnt: (i: number) => boolean): string =>
       WORDS.map((answer, i) => JSON.stringify({ question: `colour ${i}?`, answer, weights: learnt(i) ? 1 : 0 })).join(
         '\n',
@@ -168,7 +168,7 @@ describe('two workers', () => {
     expect(stderr).toMatch(/The batch for step 1: every label is -100 \(ignored\)/);
   });
 
-  test('go on with a run of one, with state in shares', async () => {
+  test('two workers resume a run of one worker with sharded state', async () => {
     config('one', ', averageDecay: 0.9');
     await run('one', '--set', 'train.steps=5');
     // What counts as exploding goes by the run's first loss, for the worker that has no file of it too: here 0.0001 * 1e6.
@@ -197,7 +197,7 @@ describe('a worker that ends', () => {
     return result;
   }
 
-  test('stops the other when it is killed, and the run goes on without it', async () => {
+  test('a killed worker stops the other, and the run resumes without it', async () => {
     config('killed');
     const [zero, one] = await twoWorkers('killed', ...LONG);
     await metricsReach(runOf('killed'), 12);
@@ -226,7 +226,7 @@ describe('a worker that ends', () => {
     expect(after.length).toBe(expected.length);
   });
 
-  test('stops the other when it is worker 0', async () => {
+  test('the end of worker 0 stops the other worker', async () => {
     config('headless');
     const [zero, one] = await twoWorkers('headless', ...LONG);
     await metricsReach(runOf('headless'), 2);
@@ -236,7 +236,7 @@ describe('a worker that ends', () => {
     expect(status).toBe(1);
   });
 
-  test('by Ctrl-C stops both, with a checkpoint, at the same step', async () => {
+  test('Ctrl-C on one worker stops both at the same step, with a checkpoint', async () => {
     config('stopped');
     const [zero, one] = await twoWorkers('stopped', ...LONG);
     await metricsReach(runOf('stopped'), 3);
@@ -251,8 +251,8 @@ describe('a worker that ends', () => {
   });
 });
 
-describe('workers that do not fit', () => {
-  test('another config is refused by both, with what differs', async () => {
+describe('workers that do not fit together', () => {
+  test('both workers refuse different configs and name the difference', async () => {
     config('misfit');
     const list = await workerList(2);
     const start = (rank: number, batchSize: number): Promise<Outcome> =>
@@ -264,7 +264,7 @@ describe('workers that do not fit', () => {
     expect(existsSync(join(folder, 'runs', 'misfit'))).toBe(false);
   });
 
-  test('a batch that cannot be shared out is refused before there is a run', async () => {
+  test('a batch that cannot be split evenly is refused before the run is created', async () => {
     config('odd');
     const { status, stderr } = await graft(
       ['run', 'odd.yaml', '--local-workers', '2', '--set', 'train.batchSize=3'],
@@ -275,7 +275,7 @@ describe('workers that do not fit', () => {
     expect(existsSync(join(folder, 'runs', 'odd'))).toBe(false);
   });
 
-  test('a worker that never comes is named', async () => {
+  test('the error names a worker that never arrives', async () => {
     config('lonely');
     const list = await workerList(2);
     const { status, stderr } = await graft(['run', 'lonely.yaml', ...member(list, 0), '--worker-timeout', '1'], folder);
@@ -283,7 +283,7 @@ describe('workers that do not fit', () => {
     expect(status).toBe(1);
   });
 
-  it('places on the command line that cannot be', async () => {
+  it('invalid options for workers are refused', async () => {
     const refused = async (...options: string[]): Promise<string> => {
       const { status, stderr } = await graft(['run', 'whole.yaml', ...options], folder);
       expect(status).toBe(2);

@@ -77,7 +77,7 @@ const test = (name: string, body: () => Promise<void>): void =>
     if (possible) await body();
   });
 
-test('local workers listen on the loopback interface alone, and not for tensors', async () => {
+test('local workers listen only on the loopback interface, and not for tensors', async () => {
   const { child, done, pids } = await train('quiet');
   const [zero, one] = pids.map(listens);
   child.kill('SIGINT');
@@ -92,7 +92,7 @@ test('local workers listen on the loopback interface alone, and not for tensors'
   expect(leftovers(pids)).toEqual([]);
 });
 
-test('a local worker that is killed ends the run with a sentence, and nothing is left', async () => {
+test('a killed local worker ends the run with a sentence, and nothing is left over', async () => {
   const { done, pids } = await train('killed');
   process.kill(pids[1], 'SIGKILL');
   const { status, stderr } = await done;
@@ -102,7 +102,7 @@ test('a local worker that is killed ends the run with a sentence, and nothing is
   expect(leftovers(pids)).toEqual([]);
 });
 
-test('the others end with worker 0 when it is killed, and nothing is left', async () => {
+test('the other workers end when worker 0 is killed, and nothing is left over', async () => {
   const { child, done, pids } = await train('headless');
   child.kill('SIGKILL');
   await done;

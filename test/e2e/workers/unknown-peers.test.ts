@@ -81,13 +81,13 @@ describe('workers on several hosts', () => {
   };
   const place = ['--workers', 'a:1,b:2', '--rank', '0'];
 
-  it('are refused without --insecure-network, with what it exposes and what to do', async () => {
+  it('the workers are refused without --insecure-network, with the exposure and the alternatives', async () => {
     const stderr = await refused([...place, '--worker-secret-file', SECRET]);
     expect(stderr).toContain(`graft: ${EXPOSURE}\n`);
     expect(stderr).toMatch(/docs\/distributed\.md shows, then give --insecure-network .*--local-workers/);
   });
 
-  it('are refused without a secret that is one', async () => {
+  it('the workers are refused without a proper secret', async () => {
     const insecure = [...place, '--insecure-network'];
     expect(await refused(insecure)).toMatch(/--workers needs a secret .* --worker-secret-file FILE/);
     const open = write(join(folder, 'open'), CANARY);
@@ -103,7 +103,7 @@ describe('workers on several hosts', () => {
     expect(local).toMatch(/--worker-secret-file belongs to --workers/);
   });
 
-  test('are warned of what they expose, once each, and leave no trace of their secret', async () => {
+  test('each worker warns once about the exposure, and the secret appears nowhere', async () => {
     const list = await workerList(2);
     const zero = worker(0, { list, name: 'told', environment: { GRAFT_WORKER_SECRET: `${CANARY}\n` } });
     const one = worker(1, { list, name: 'told' });
@@ -117,7 +117,7 @@ describe('workers on several hosts', () => {
     expect(readMetrics(runFolderOf(outcomes[0]))).toHaveLength(4);
   });
 
-  test('of which one has another secret: it ends with a sentence, and the others report it', async () => {
+  test('a worker with another secret ends with a sentence, and worker 0 reports it', async () => {
     const list = await workerList(2);
     const zero = worker(0, { list, name: 'other-secret', more: ['--worker-timeout', '8'] });
     const environment = { GRAFT_WORKER_SECRET: 'another secret, as long' };
@@ -129,7 +129,7 @@ describe('workers on several hosts', () => {
     expect(status).toBe(1);
   });
 
-  test('whose files have other content are refused before that is used', async () => {
+  test('workers whose files differ stop before they use the differing data', async () => {
     const list = await workerList(2);
     const [zero, one] = [
       worker(0, { list, name: 'other-data', cwd: 'one' }),
@@ -147,7 +147,7 @@ describe('workers on several hosts', () => {
   });
 });
 
-describe('strangers', () => {
+describe('unknown connections', () => {
   const JUNK = [
     'GET / HTTP/1.1\r\nHost: a\r\n\r\n',
     '{"t":"hello","rank":1,"workers":["a:1","b:2"],"versions":{},"dataPort":1}\n',
@@ -176,7 +176,7 @@ describe('strangers', () => {
     throw new Error('No worker was started.');
   }
 
-  test('neither end nor hold up --local-workers, while they meet and while they train', async () => {
+  test('unknown connections neither end nor delay --local-workers, before and during training', async () => {
     const set = ['--set', 'name=attacked', '--set', 'train.steps=400'];
     const { child, done } = startGraft(['run', CONFIG, '--local-workers', '2', ...set], join(folder, 'one'));
     let sockets: Socket[] = [];

@@ -24,7 +24,7 @@ async function allBytes(folder: string): Promise<Record<string, Buffer>> {
   return bytes;
 }
 
-describe('mapName', () => {
+describe('the mapping of parameter names to their sources', () => {
   it.each([
     ['model.encoder.embed_tokens.weight', 'encoder', 'model.embed_tokens.weight', undefined],
     ['model.decoder.norm.weight', 'decoder', 'model.norm.weight', undefined],
@@ -46,11 +46,11 @@ describe('mapName', () => {
       'model.layers.3.self_attn.k_proj.weight',
       'projection',
     ],
-  ])('%s', (target, side, source, cross) => {
+  ])('%s is mapped to its source', (target, side, source, cross) => {
     expect(mapName(target)).toEqual({ side, source, cross });
   });
 
-  it('knows every parameter of an encoder-decoder, and nothing else', () => {
+  it('every parameter of an encoder-decoder has a source, and no other name has one', () => {
     expect(
       tinyGemma()
         .parameters.map(({ name }) => mapName(name))
@@ -67,7 +67,7 @@ describe('mapName', () => {
 });
 
 describe('adaptCheckpoint', () => {
-  it('converts where another dtype is asked for, and reports what it did', async () => {
+  it('adaptCheckpoint converts to the requested dtype and reports the result', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'source'), {
       config: decoderOnly(),
@@ -99,7 +99,7 @@ describe('adaptCheckpoint', () => {
     expect(Math.abs(stored - value)).toBeLessThanOrEqual(Math.abs(value) * 2 ** -8);
   });
 
-  it('keeps the dtype of sources that agree, and takes float32 where they do not', async () => {
+  it('adaptCheckpoint keeps the dtype of sources that agree, and uses float32 where they differ', async () => {
     const base = temporaryFolder();
     const half = await writeTiny(join(base, 'half'), { config: decoderOnly(), dtype: 'BF16' });
     const full = await writeTiny(join(base, 'full'), { config: decoderOnly() });
@@ -110,7 +110,7 @@ describe('adaptCheckpoint', () => {
     expect(made['model.decoder.norm.weight'].equals(source['model.norm.weight'])).toBe(true);
   });
 
-  it('draws what cannot be copied with the given deviation', async () => {
+  it('adaptCheckpoint draws parameters that cannot be copied with the given standard deviation', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'wide'), { config: decoderOnly(WIDE) });
     const decoder = await writeTiny(join(base, 'odd'), { config: decoderOnly() });
@@ -125,7 +125,7 @@ describe('adaptCheckpoint', () => {
     expect(deviation).toBeLessThan(0.53);
   });
 
-  it("takes the decoder's tokenizer along", async () => {
+  it('adaptCheckpoint copies the tokenizer of the decoder', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'source'), { config: decoderOnly() });
     writeFileSync(join(encoder, 'tokenizer.json'), '{}');
@@ -138,7 +138,7 @@ describe('adaptCheckpoint', () => {
     ]);
   });
 
-  it('says in graft.json what was made of what, and why', async () => {
+  it('graft.json records the sources and settings of an adaptation, and why cross-attention is random', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'wide'), { config: decoderOnly(WIDE) });
     const decoder = await writeTiny(join(base, 'odd'), { config: decoderOnly() });
@@ -157,7 +157,7 @@ describe('adaptCheckpoint', () => {
     });
   });
 
-  it('leaves parts to chance for ablations: random matrices, norms of gain 1, the rest as it was', async () => {
+  it('random parts get random matrices and norms of gain 1, and all other parameters are copied', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const out = join(base, 'out');
@@ -177,7 +177,7 @@ describe('adaptCheckpoint', () => {
     expect(await allBytes(again)).toEqual(made);
   });
 
-  it('stops when asked to, keeps finished files, and resumes to the same folder', async () => {
+  it('an interrupted adaptation keeps finished files and resumes to the same folder', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const request = { encoder, random: ['decoder'] as const, maxShardBytes: 20_000 };
@@ -206,7 +206,7 @@ describe('adaptCheckpoint', () => {
     expect(readdirSync(base).sort()).toEqual(['one', 'out', 'straight']);
   });
 
-  it('does not mix two states of a source', async () => {
+  it('a resumed adaptation refuses a source that has changed', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const request = { encoder, out: join(base, 'out'), maxShardBytes: 20_000 };
@@ -224,7 +224,7 @@ describe('adaptCheckpoint', () => {
     );
   });
 
-  it('leaves cross-attention to chance, norms included, where it is a random part', async () => {
+  it('random cross-attention includes its norms', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const out = join(base, 'out');
@@ -236,7 +236,7 @@ describe('adaptCheckpoint', () => {
     expect(made['model.decoder.layers.0.pre_cross_attn_layernorm.weight'].every((byte) => byte === 0)).toBe(true);
   });
 
-  it('looks first whether there is room', async () => {
+  it('adaptCheckpoint checks the free disk space before it writes', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const statfs = jest.spyOn(fs, 'statfs').mockResolvedValue({ bavail: 3, bsize: 1000 } as never);
@@ -250,7 +250,7 @@ describe('adaptCheckpoint', () => {
     expect(readdirSync(base)).toEqual(['one']);
   });
 
-  it('refuses pairs that do not go together, with their numbers, and leaves nothing behind', async () => {
+  it('adaptCheckpoint refuses sources that do not fit, names their sizes and leaves no files', async () => {
     const base = temporaryFolder();
     const odd = await writeTiny(join(base, 'odd'), { config: decoderOnly() });
     const wide = await writeTiny(join(base, 'wide'), { config: decoderOnly(WIDE) });
@@ -304,7 +304,7 @@ describe('the initializer adapt', () => {
     return { model: built, bytes };
   }
 
-  it('gives the parameters that adaptCheckpoint writes', async () => {
+  it('the initializer provides the parameters that adaptCheckpoint writes', async () => {
     const base = temporaryFolder();
     const encoder = await writeTiny(join(base, 'wide'), { config: decoderOnly(WIDE), dtype: 'BF16' });
     const decoder = await writeTiny(join(base, 'odd'), { config: decoderOnly() });
@@ -313,7 +313,7 @@ describe('the initializer adapt', () => {
     expect((await build({ encoder, decoder })).bytes).toEqual(await allBytes(out));
   });
 
-  it('makes a model with one table out of one checkpoint, but not out of two that differ', async () => {
+  it('a shared embedding table is built from one checkpoint or equal tables, but not from tables that differ', async () => {
     const base = temporaryFolder();
     const one = await writeTiny(join(base, 'one'), { config: decoderOnly() });
     const same = await writeTiny(join(base, 'same'), { config: decoderOnly() });
@@ -326,14 +326,14 @@ describe('the initializer adapt', () => {
     );
   });
 
-  it('leaves the window to the model section', async () => {
+  it('the model section chooses the encoder window', async () => {
     const encoder = await writeTiny(join(temporaryFolder(), 'one'), { config: decoderOnly() });
     expect((await build({ encoder }, { encoderWindow: 'inclusive' })).model.config).toMatchObject({
       encoderWindow: 'inclusive',
     });
   });
 
-  it('says which sizes do not fit when the model section changes them', async () => {
+  it('the initializer names the sizes that do not fit after the model section changed them', async () => {
     const encoder = await writeTiny(join(temporaryFolder(), 'one'), { config: decoderOnly() });
     await expect(build({ encoder }, { encoder: { feedForward: 30 } })).rejects.toThrow(
       /has shape \[26, 20\], but "model\.encoder.* should have \[30, 20\]/,

@@ -36,39 +36,48 @@ import {
   type StreamProgress,
 } from './stream-checkpoint';
 
-/** Standard deviation of random projections where none is given; the published configurations' initializer_range. */
+/** Standard deviation of random projections if none is given; the published configurations' initializer_range. */
 export const DEFAULT_STD = 0.02;
 
 export interface AdaptRequest {
   /** Folder of the decoder-only checkpoint that becomes the encoder. */
   encoder: string;
-  /** Folder of the one that becomes the decoder. Default: the encoder's. */
+  /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
   decoder?: string;
   /** The new checkpoint's folder; it must not exist. */
   out: string;
   /** Default auto. */
   crossAttention?: CrossAttention;
-  /** Default copy; identity (gain 1) where cross-attention is among the random parts. */
+  /** Default copy; identity (gain 1) if cross-attention is among the random parts. */
   crossAttentionNorms?: CrossAttentionNorms;
-  /** Repeats the encoder's key/value heads, so that every query head has its own. The function stays. Default: nothing. */
+  /**
+   * Repeats the encoder's key/value heads, so that every query head has its own. The function is unchanged. Default:
+   * nothing.
+   */
   expandHeads?: ExpandHeads;
   /** Parts that are not taken from the checkpoints, for ablations. Default: none. */
   random?: readonly RandomPart[];
-  /** Of what is random. Default 0. */
+  /** Seed of the random parts. Default 0. */
   seed?: number;
-  /** Standard deviation of what is random. Default 0.02. */
+  /** Standard deviation of the random parts. Default 0.02. */
   std?: number;
-  /** float32, bfloat16 or float16. Default: the sources' if they agree, else float32. */
+  /** float32, bfloat16 or float16. Default: the sources' if they agree, otherwise float32. */
   dtype?: string;
-  /** Largest file of weights, bytes; finished files outlive an interruption. Default 5 GB. */
+  /** Largest file of weights, in bytes; finished files survive an interruption. Default 5 GB. */
   maxShardBytes?: number;
-  /** Go on with what an interrupted call with the same request left in `<out>.unfinished`; begin where there is nothing. */
+  /**
+   * Continues what an interrupted call with the same request left in `<out>.unfinished`; starts from scratch if there
+   * is nothing.
+   */
   resume?: boolean;
-  /** Aborting it ends the call with a CheckpointError, code `gemma.adapt-interrupted`; finished files stay for `resume`. */
+  /**
+   * Aborting it ends the call with a CheckpointError, code `gemma.adapt-interrupted`; finished files are kept for
+   * `resume`.
+   */
   signal?: AbortSignal;
-  /** Called after every piece that was written, and once for what `resume` found. */
+  /** Called after every piece that was written, and once for the files that `resume` found. */
   onProgress?: (progress: StreamProgress) => void;
-  /** Called with a sentence where it takes a while to find out whether another process is still writing there. */
+  /** Called with a sentence if it takes a while to find out whether another process is still writing there. */
   onWatch?: (sentence: string) => void;
 }
 
@@ -82,22 +91,22 @@ export interface AdaptReport {
   /** As config.json spells it. */
   readonly dtype: string;
   readonly crossAttention: 'copied' | 'random';
-  /** Why: a clause. */
+  /** The reason, as a clause. */
   readonly crossAttentionReason: string;
   /** identity: gain 1. */
   readonly crossAttentionNorms: 'copied' | 'identity';
-  /** The encoder's key/value heads where they were repeated. */
+  /** The encoder's key/value heads, if they were repeated. */
   readonly expandedHeads?: ExpandedHeads;
-  /** Names of the parameters that no checkpoint gave: drawn at random, or norms at gain 1. */
+  /** Names of the parameters that no checkpoint provided: random numbers, or norms at gain 1. */
   readonly random: readonly string[];
-  /** Tensors of the sources that the new model has no use for. */
+  /** Tensors of the sources that the new model does not use. */
   readonly unused: readonly string[];
 }
 
 /**
- * Makes an encoder-decoder checkpoint out of one or two decoder-only ones, streaming: at most a few chunks of tensors are
- * in memory. Bytes are copied as they are where dtypes agree. The folder appears whole or not at all; what an
- * interruption leaves waits in `<out>.unfinished`, which nothing takes for a checkpoint, for `resume`.
+ * Makes an encoder-decoder checkpoint of one or two decoder-only ones by streaming: at most a few chunks of tensors are
+ * in memory. Bytes are copied unchanged if dtypes agree. The folder appears complete or not at all; an interruption
+ * leaves `<out>.unfinished`, which nothing treats as a checkpoint, for `resume`.
  */
 export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptReport> {
   const { out, crossAttention = 'auto', expandHeads, seed = 0, std = DEFAULT_STD } = request;

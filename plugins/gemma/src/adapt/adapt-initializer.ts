@@ -60,7 +60,9 @@ export const adaptOptions = z.strictObject({
     ),
 });
 
-/** An encoder-decoder's parameters out of one or two decoder-only checkpoints, tensor by tensor, without a folder between. */
+/**
+ * An encoder-decoder's parameters from one or two decoder-only checkpoints, tensor by tensor, without writing a folder.
+ */
 @injectable()
 export class AdaptInitializer implements Initializer {
   constructor(
@@ -79,7 +81,7 @@ export class AdaptInitializer implements Initializer {
     }
   }
 
-  /** The decoder's, for an encoder-decoder. */
+  /** The decoder's generation_config.json, adapted to an encoder-decoder. */
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
     const sources = await this.open();
     try {
@@ -89,7 +91,7 @@ export class AdaptInitializer implements Initializer {
     }
   }
 
-  /** Throws CheckpointError or ConfigError when the sources do not make this model. */
+  /** Throws CheckpointError or ConfigError if the sources do not fit this model. */
   async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
     const config = asGemma(model, 'The initializer "adapt"', 'encoder-decoder').config as EncoderDecoderConfig;
     const sources = await this.open();

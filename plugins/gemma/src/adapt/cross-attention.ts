@@ -1,13 +1,13 @@
-/** What a new encoder-decoder's cross-attention begins from, and why. */
+/** The initial values of a new encoder-decoder's cross-attention, and the reason for them. */
 import { ConfigError } from '@graft/core';
 import type { EncoderDecoderConfig } from '../model/config-types';
 
-/** `auto`: the projections are copied where the two sides agree in width and heads, otherwise random. */
+/** `auto`: the projections are copied if the two sides agree in width and heads, otherwise random. */
 export type CrossAttention = 'auto' | 'copy' | 'random';
 
 export const CROSS_ATTENTION_CHOICES: readonly CrossAttention[] = ['auto', 'copy', 'random'];
 
-/** What the norms before and behind cross-attention begin with: those around self-attention, or gain 1. */
+/** Initial values of the norms before and after cross-attention: those around self-attention, or gain 1. */
 export type CrossAttentionNorms = 'copy' | 'identity';
 
 export const CROSS_ATTENTION_NORMS: readonly CrossAttentionNorms[] = ['copy', 'identity'];
@@ -20,7 +20,7 @@ const AGREEMENT = [
   ['headDim', 'head dimension'],
 ] as const;
 
-/** Fields in which the sides of the paper's balanced pairs are equal too, though a copy fits without. */
+/** Fields in which the sides of the paper's balanced pairs are also equal, though a copy does not need it. */
 const BALANCE = [
   ['layers', 'depth'],
   ['feedForward', 'feed-forward width'],
@@ -37,8 +37,8 @@ export const disagreements = (config: EncoderDecoderConfig): string[] => differi
 const COPY_HINT = 'Take crossAttention random (or auto), and train it first (train.crossAttentionWarmupSteps).';
 
 /**
- * Whether cross-attention's projections are copied. `config`: with the heads that the sources have. Throws ConfigError when
- * a copy is demanded that shapes forbid.
+ * Whether cross-attention's projections are copied. `config`: with the heads of the sources. Throws ConfigError if a
+ * copy is requested that shapes forbid.
  */
 export function copiesCrossAttention(config: EncoderDecoderConfig, choice: CrossAttention): boolean {
   if (choice === 'random') return false;
@@ -46,7 +46,7 @@ export function copiesCrossAttention(config: EncoderDecoderConfig, choice: Cross
   if (choice === 'auto' || differences.length === 0) return differences.length === 0;
   const { encoder, decoder } = config;
   if (encoder.hidden !== decoder.hidden) {
-    // Keys and values are made from encoder states; the decoder's own self-attention made them from the decoder's.
+    // Keys and values are computed from encoder states; in the decoder's own self-attention, from the decoder's.
     const rows = decoder.keyValueHeads * decoder.headDim;
     throw new ConfigError(
       `Cross-attention cannot be copied from the decoder's self-attention: its keys and values are [${rows}, ${decoder.hidden}], but the encoder's hidden size ${encoder.hidden} wants [${rows}, ${encoder.hidden}].`,
@@ -59,7 +59,7 @@ export function copiesCrossAttention(config: EncoderDecoderConfig, choice: Cross
   );
 }
 
-/** Why cross-attention is copied, or is not, and what that means: a clause for people. */
+/** Why cross-attention is copied, or not, and what that means: a clause for people. */
 export function crossAttentionReason(config: EncoderDecoderConfig, choice: CrossAttention): string {
   if (choice !== 'auto') return 'as asked for';
   const differences = disagreements(config);

@@ -4,7 +4,10 @@ export interface ExpandedHeads {
   readonly to: number;
 }
 
-/** Whose key/value heads are repeated, so that every query head has its own: a multi-head attention of the same function. */
+/**
+ * The side whose key/value heads are repeated, so that every query head has its own: a multi-head attention with the
+ * same function.
+ */
 export type ExpandHeads = 'encoder';
 
 export const EXPAND_HEADS_CHOICES: readonly ExpandHeads[] = ['encoder'];

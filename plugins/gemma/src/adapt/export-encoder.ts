@@ -32,14 +32,20 @@ export interface ExportEncoderRequest extends Pick<GemmaOptions, 'encoderWindow'
   out: string;
   /** float32, bfloat16 or float16. Default: the source's. */
   dtype?: string;
-  /** Largest file of weights, bytes. Default 5 GB. */
+  /** Largest file of weights, in bytes. Default 5 GB. */
   maxShardBytes?: number;
-  /** Go on with what an interrupted call with the same request left in `<out>.unfinished`; begin where there is nothing. */
+  /**
+   * Continues what an interrupted call with the same request left in `<out>.unfinished`; starts from scratch if there
+   * is nothing.
+   */
   resume?: boolean;
-  /** Aborting it ends the call with a CheckpointError, code `gemma.export-interrupted`; finished files stay for `resume`. */
+  /**
+   * Aborting it ends the call with a CheckpointError, code `gemma.export-interrupted`; finished files are kept for
+   * `resume`.
+   */
   signal?: AbortSignal;
   onProgress?: (progress: StreamProgress) => void;
-  /** Called with a sentence where it takes a while to find out whether another process is still writing there. */
+  /** Called with a sentence if it takes a while to find out whether another process is still writing there. */
   onWatch?: (sentence: string) => void;
 }
 
@@ -53,9 +59,10 @@ export interface ExportReport {
 }
 
 /**
- * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation's T5GemmaEncoderModel
- * reads too. Streams: at most a few chunks of tensors are in memory; bytes are copied as they are where dtypes agree. The
- * folder appears whole or not at all. The tokenizer's files go along, and config.json says how the encoder looks at a source.
+ * Writes the encoder of an encoder-decoder as a folder of its own, which the published implementation's
+ * T5GemmaEncoderModel reads too. Streams: at most a few chunks of tensors are in memory; bytes are copied unchanged if
+ * dtypes agree. The folder appears complete or not at all. The tokenizer's files are copied, and config.json has the
+ * encoder's window and direction.
  */
 export async function exportEncoder(request: ExportEncoderRequest): Promise<ExportReport> {
   const { out } = request;
@@ -67,7 +74,7 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
     const dtype = request.dtype === undefined ? commonDtype([reader]) : parseFloatDtype(request.dtype);
     const specs = parameterSpecs(config);
     const tensors = specs.map(({ name, shape }) => ({
-      // As the published encoder alone names them (quirk 21).
+      // The published encoder alone has these names (quirk 21).
       name: name.replace(/^model\./, ''),
       dtype,
       shape,

@@ -25,13 +25,13 @@ const LAYER_NAMES: Readonly<Record<string, string>> = {
   'post_feedforward_layernorm.weight': 'post_feedforward_layernorm.weight',
 };
 
-/** Copied or at gain 1. Neither the paper nor published code says what the authors' models began with. */
+/** Copied or at gain 1. Neither the paper nor published code states the initial values of the authors' models. */
 const CROSS_NORMS: Readonly<Record<string, string>> = {
   'pre_cross_attn_layernorm.weight': 'input_layernorm.weight',
   'post_cross_attn_layernorm.weight': 'post_attention_layernorm.weight',
 };
 
-/** Copied where the two sides agree, otherwise random. */
+/** Copied if the two sides agree, otherwise random. */
 const CROSS_PROJECTIONS: Readonly<Record<string, string>> = {
   'cross_attn.q_proj.weight': 'self_attn.q_proj.weight',
   'cross_attn.k_proj.weight': 'self_attn.k_proj.weight',
@@ -40,7 +40,7 @@ const CROSS_PROJECTIONS: Readonly<Record<string, string>> = {
 };
 
 export interface MappedName {
-  /** Whose checkpoint. */
+  /** The side whose checkpoint contains the tensor. */
   readonly side: Side;
   /** Tensor of that decoder-only checkpoint. */
   readonly source: string;
@@ -48,7 +48,7 @@ export interface MappedName {
   readonly cross?: 'projection' | 'norm';
 }
 
-/** Where an encoder-decoder parameter comes from; undefined for a name that is not the architecture's. */
+/** The origin of an encoder-decoder parameter; undefined for a name outside the architecture. */
 export function mapName(target: string): MappedName | undefined {
   // An output that is not tied to the embedding.
   if (target === 'lm_head.out_proj.weight') return { side: 'decoder', source: 'lm_head.weight' };

@@ -24,10 +24,10 @@ async function problemOf(run: Promise<unknown>): Promise<GraftError> {
   throw new Error('It went through.');
 }
 
-describe('a wrong pairing says which numbers clash and what to do', () => {
+describe('a pair of sources', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
-  it('two vocabularies', async () => {
+  it('two vocabularies of different sizes are refused with both sizes', async () => {
     const [encoder, decoder] = [await source('a'), await source('b', {}, 41)];
     const { message, hint } = await problemOf(adaptCheckpoint({ encoder, decoder, out: join(base, 'out') }));
     expect(message).toMatch(/a and .*b do not go together: the encoder's vocabulary has 37 tokens, the decoder's 41/);
@@ -39,7 +39,7 @@ describe('a wrong pairing says which numbers clash and what to do', () => {
     [{ heads: 2 }, /query heads 3 \(encoder\) and 2 \(decoder\)/],
     [{ heads: 4, keyValueHeads: 2 }, /query heads 3 .* and 4 .*; key\/value heads 1 \(encoder\) and 2 \(decoder\)/],
     [{ hidden: 24 }, /are \[6, 24\], but the encoder's hidden size 20 wants \[6, 20\]/],
-  ])('a copy of cross-attention that %j forbids', async (changed, expected) => {
+  ])('%j makes copying cross-attention an error with the sizes', async (changed, expected) => {
     const name = JSON.stringify(changed).replace(/\W+/g, '-');
     const [encoder, decoder] = [await source(`plain${name}`), await source(name, changed)];
     const request = { encoder, decoder, out: join(base, `out${name}`) };
@@ -52,7 +52,7 @@ describe('a wrong pairing says which numbers clash and what to do', () => {
     expect([report.crossAttention, report.crossAttentionReason]).toEqual(['random', expect.stringMatching(/differ/)]);
   });
 
-  it.each(['encoder', 'decoder'] as const)('an %s deeper than its source', async (side) => {
+  it.each(['encoder', 'decoder'] as const)('an %s deeper than its source is refused with both depths', async (side) => {
     const encoder = await source(`deep-${side}`);
     const initializer = new AdaptInitializer(adaptOptions.parse({ encoder }), silentLogger());
     const options = modelOptions.parse({ [side]: { layers: 5 } });
@@ -62,7 +62,7 @@ describe('a wrong pairing says which numbers clash and what to do', () => {
     expect(hint).toMatch(new RegExp(`at most 3 layers \\(model\\.${side}\\.layers\\)`));
   });
 
-  it('a side that is less deep takes the first layers', async () => {
+  it('a side with fewer layers than its source takes the first layers', async () => {
     const encoder = await source('shallow');
     const initializer = new AdaptInitializer(adaptOptions.parse({ encoder }), silentLogger());
     const options = modelOptions.parse({ decoder: { layers: 2 } });

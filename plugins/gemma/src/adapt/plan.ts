@@ -24,31 +24,31 @@ import { mapName, type Side } from './name-mapping';
 import { TIED_OUTPUT_NAMES } from '../model/parameters';
 import { commonDtype } from './stream-checkpoint';
 
-/** Parts that an ablation may leave to chance instead of taking them from the checkpoints. */
+/** Parts that an ablation may initialize at random instead of from the checkpoints. */
 export const RANDOM_PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
 export type RandomPart = (typeof RANDOM_PARTS)[number];
 
-/** One parameter of the new model and what fills it. */
+/** One parameter of the new model and its values. */
 export interface AdaptStep {
   readonly spec: ParameterSpec;
-  /** undefined: random normal numbers, or zeros where a fresh model has them (norms). */
+  /** undefined: random normal numbers, or zeros if a fresh model has them (norms). */
   readonly from?: { readonly side: Side; readonly name: string };
-  /** Rows of a projection to key/value heads: each head's come several times, so that there are more heads. */
+  /** Repeats the rows of a projection to key/value heads, head by head, so that there are more heads. */
   readonly heads?: ExpandedHeads;
 }
 
-/** The two decoder-only checkpoints that an encoder-decoder is made of. Twice the same one is opened once. */
+/** The two decoder-only checkpoints that become an encoder-decoder. If they are the same, it is opened once. */
 export class AdaptSources {
   private constructor(
     readonly encoder: CheckpointReader,
     readonly decoder: CheckpointReader,
-    /** The encoder-decoder's configuration: each side as its source's config.json says, but for expanded heads. */
+    /** The encoder-decoder's configuration: each side from its source's config.json, except for expanded heads. */
     readonly config: EncoderDecoderConfig,
-    /** The encoder's key/value heads where they are to be repeated; undefined where nothing is. */
+    /** The encoder's key/value heads if they are to be repeated; otherwise undefined. */
     readonly expanded?: ExpandedHeads,
   ) {}
 
-  /** Throws when a folder is not a decoder-only Gemma 2, or the two do not fit together. */
+  /** Throws if a folder is not a decoder-only Gemma 2, or if the two do not fit together. */
   static async open(
     encoderPath: string,
     decoderPath = encoderPath,
@@ -92,12 +92,14 @@ export class AdaptSources {
     return this.encoder === this.decoder ? [this.encoder] : [this.encoder, this.decoder];
   }
 
-  /** The sources' stored dtype if all their tensors agree, else float32. */
+  /** The sources' stored dtype if all their tensors agree, otherwise float32. */
   get commonDtype(): 'F32' | 'F16' | 'BF16' {
     return commonDtype(this.readers);
   }
 
-  /** The decoder's generation_config.json, for the encoder-decoder. Throws CheckpointError where it is malformed. */
+  /**
+   * The decoder's generation_config.json, adapted to the encoder-decoder. Throws CheckpointError if it is malformed.
+   */
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
     const found = await readGenerationConfig(this.decoder, this.config);
     if (!found) return undefined;
@@ -123,27 +125,27 @@ async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyCon
   });
 }
 
-/** What an adaptation may be asked for; everything has a default. */
+/** Choices for an adaptation; all have defaults. */
 export interface AdaptChoices {
   /** Default auto. */
   readonly crossAttention?: CrossAttention;
-  /** Default copy; identity where cross-attention is among the random parts. */
+  /** Default copy; identity if cross-attention is among the random parts. */
   readonly crossAttentionNorms?: CrossAttentionNorms;
   /** Parts that are not taken from the checkpoints, for ablations. Default: none. */
   readonly random?: readonly RandomPart[];
 }
 
-/** What became of an adaptation's choices. */
+/** The decisions that follow from an adaptation's choices. */
 export interface AdaptDecisions {
   readonly copiesProjections: boolean;
-  /** Why: a clause. */
+  /** The reason, as a clause. */
   readonly reason: string;
   readonly norms: CrossAttentionNorms;
 }
 
 /**
- * Decides what is open for this model. Throws ConfigError for a copy that shapes forbid, and for choices that contradict
- * each other.
+ * Makes the decisions that depend on this model. Throws ConfigError for a copy that shapes forbid, and for choices that
+ * contradict each other.
  */
 export function decideAdaptation(
   config: EncoderDecoderConfig,
@@ -161,7 +163,7 @@ export function decideAdaptation(
     );
   }
   const choice = random ? 'random' : (choices.crossAttention ?? 'auto');
-  // Repeated heads change no function: the sides are compared as their sources are.
+  // Repeated heads do not change the function, so the sides are compared as their sources are.
   const { expanded } = sources;
   const asStored = expanded ? { ...config, encoder: { ...config.encoder, keyValueHeads: expanded.from } } : config;
   return {
@@ -171,7 +173,7 @@ export function decideAdaptation(
   };
 }
 
-/** What fills each of these parameters (an encoder-decoder's, or some of them). */
+/** The values of each of these parameters (an encoder-decoder's, or some of them). */
 export function planAdaptation(
   specs: readonly ParameterSpec[],
   { copiesProjections, norms }: AdaptDecisions,
@@ -201,7 +203,7 @@ function layersIn(names: Iterable<string>): number {
   return layers;
 }
 
-/** Refuses a side that is deeper than the checkpoint which it should come from. */
+/** Refuses a side that is deeper than the checkpoint of its origin. */
 function checkDepth(side: Side, wanted: number, { path, tensors }: CheckpointReader): void {
   const there = layersIn(tensors.keys());
   if (wanted <= there) return;
@@ -212,7 +214,7 @@ function checkDepth(side: Side, wanted: number, { path, tensors }: CheckpointRea
   });
 }
 
-/** Refuses a plan whose sources lack a tensor or hold one of another shape; names at most five. */
+/** Refuses a plan whose sources lack a tensor or have one of another shape; names at most five. */
 export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): void {
   const problems = plan.flatMap(({ spec, from, heads }) => {
     if (!from) return [];
@@ -240,7 +242,7 @@ export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): vo
   );
 }
 
-/** Tensors of the sources that the plan has no use for; the tied output is expected and left out. */
+/** Tensors of the sources that the plan does not use; the tied output is expected and left out. */
 export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources): string[] {
   const used = new Set(plan.flatMap(({ from }) => (from ? [`${sources[from.side].path}\n${from.name}`] : [])));
   return sources.readers.flatMap((reader) =>
@@ -250,7 +252,7 @@ export function unusedTensors(plan: readonly AdaptStep[], sources: AdaptSources)
   );
 }
 
-/** Where what is random comes from. */
+/** The source of random values. */
 export interface Draws {
   readonly pool: NormalPool;
   readonly random: RandomStream;
@@ -258,7 +260,10 @@ export interface Draws {
   readonly std: number;
 }
 
-/** Normal numbers for one parameter, or the zeros of a fresh norm, in pieces. They depend on the stream and the parameter's name alone. */
+/**
+ * Normal numbers for one parameter, or the zeros of a fresh norm, in pieces. They depend only on the stream and the
+ * parameter's name.
+ */
 export async function* normalChunks(
   { pool, random, std }: Draws,
   { name, shape, initial }: Pick<ParameterSpec, 'name' | 'shape' | 'initial'>,
@@ -269,8 +274,8 @@ export async function* normalChunks(
 }
 
 /**
- * One table for both sides serves only if both sides had one table: compares two stored tables byte by byte.
- * Throws ConfigError when they differ.
+ * One table for both sides is possible only if both sides had one table: compares two stored tables byte by byte.
+ * Throws ConfigError if they differ.
  */
 export async function checkSharedTable(
   encoder: { reader: CheckpointReader; name: string },

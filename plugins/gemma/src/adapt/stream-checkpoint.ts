@@ -1,4 +1,4 @@
-/** Checkpoints that are written out of other checkpoints, tensor by tensor: what `adapt` and `export` share. */
+/** Checkpoints that are written from other checkpoints, tensor by tensor: the common part of `adapt` and `export`. */
 import {
   CheckpointError,
   fromFloat32,
@@ -16,7 +16,7 @@ import type { ExpandedHeads } from './expanded-heads';
 
 /** Tensors that are copied at a time: one is read while the other is written. */
 export const CONCURRENCY = 2;
-/** Bytes of a tensor read at a time where its dtype changes; twice that is held for each tensor being copied. */
+/** Bytes of a tensor read at a time if its dtype changes; twice that is in memory for each tensor being copied. */
 const CONVERTED_BYTES = 1 << 20;
 
 export interface StreamedSource extends TensorSource {
@@ -33,14 +33,14 @@ export interface StreamProgress {
 
 interface Reporting {
   readonly signal?: AbortSignal;
-  /** Called after every piece that was written, and once for what was found written. */
+  /** Called after every piece that was written, and once for the files that were found. */
   readonly onProgress?: (progress: StreamProgress) => void;
-  /** Of the CheckpointError that an aborted signal ends the writing with: what was being done (`Adapting into FOLDER`), and its code. */
+  /** For the CheckpointError after an abort: the activity (`Adapting into FOLDER`), and the code. */
   readonly doing: string;
   readonly interruptedCode: string;
 }
 
-/** Sources that report their progress, and stop where they are asked to. `onKept`: of tensors that are written already. */
+/** Sources that report their progress, and stop on request. `onKept`: called for tensors that are already written. */
 export function reporting(
   tensors: readonly StreamedSource[],
   bytes: number,
@@ -74,7 +74,7 @@ export function reporting(
   return { reported, onKept };
 }
 
-/** The sources' files, so that what is resumed is what was begun. */
+/** Identifies the sources' files, so that a resumed call uses the same ones. */
 export async function fingerprint(readers: readonly CheckpointReader[]): Promise<string[]> {
   const files = readers.flatMap((reader) => [...reader.tensors.values()].map(({ file }) => file));
   return Promise.all(
@@ -85,10 +85,10 @@ export async function fingerprint(readers: readonly CheckpointReader[]): Promise
   );
 }
 
-/** Throws CheckpointError where the disk has less space than the new folder needs. */
+/** Throws CheckpointError if the disk has less space than the new folder needs. */
 export async function checkFreeSpace(out: string, bytes: number): Promise<void> {
   let folder = dirname(resolve(out));
-  // The folder's parents may be made only by writing it.
+  // The folder's parents may not exist before it is written.
   let room = await statfs(folder).catch(() => undefined);
   while (!room && dirname(folder) !== folder) {
     folder = dirname(folder);
@@ -102,7 +102,9 @@ export async function checkFreeSpace(out: string, bytes: number): Promise<void> 
   );
 }
 
-/** A stored tensor's bytes in another dtype, chunk by chunk; as they are where the dtypes agree. `heads`: see `AdaptStep`. */
+/**
+ * A stored tensor's bytes in another dtype, chunk by chunk; unchanged if the dtypes agree. `heads`: see `AdaptStep`.
+ */
 export async function* converted(
   reader: CheckpointReader,
   name: string,
@@ -119,7 +121,7 @@ export async function* converted(
     );
   }
   const times = heads.to / heads.from;
-  // What is repeated is a head: its rows come as one piece.
+  // A head is repeated as a whole: its rows come as one piece.
   const headBytes = times > 1 ? byteLength / heads.from : undefined;
   const pieces = async function* (): AsyncGenerator<Uint8Array | FileRange> {
     if (stored === dtype) yield* reader.ranges(name, headBytes);
@@ -130,7 +132,7 @@ export async function* converted(
   for await (const piece of pieces()) for (let i = 0; i < times; i++) yield piece;
 }
 
-/** The stored dtype if all tensors agree on bfloat16 or float16, else float32. */
+/** The stored dtype if all tensors agree on bfloat16 or float16, otherwise float32. */
 export function commonDtype(readers: readonly CheckpointReader[]): 'F32' | 'F16' | 'BF16' {
   const dtypes = new Set(readers.flatMap((reader) => [...reader.tensors.values()].map(({ dtype }) => dtype)));
   const [first] = dtypes;

@@ -59,7 +59,7 @@ describe('expandHeads: encoder', () => {
     ['float32', {}, undefined],
     ['stored bfloat16', { dtype: 'BF16' as const }, undefined],
     ['converted', { dtype: 'BF16' as const }, 'float32'],
-  ])('gives equal logits before the first step, in float32 arithmetic (%s)', async (name, options, dtype) => {
+  ])('expanded heads give equal logits before the first step, in float32 (%s)', async (name, options, dtype) => {
     const engine = await openEngine({ mode: 'portable' });
     const encoder = await source(`grouped-${name}`, {}, options);
     const [plain, expanded] = [join(base, `plain-${name}`), join(base, `expanded-${name}`)];
@@ -76,7 +76,7 @@ describe('expandHeads: encoder', () => {
     expect(Math.max(...before.map((value, i) => Math.abs(value - after[i])))).toBeLessThan(1e-5);
   });
 
-  it('is the same by the initializer, byte for byte', async () => {
+  it('the initializer expands heads to the same bytes as adaptCheckpoint', async () => {
     await openEngine({ mode: 'portable' });
     const encoder = await source('grouped-initializer');
     const out = join(base, 'expanded-initializer');
@@ -87,7 +87,7 @@ describe('expandHeads: encoder', () => {
     for (const [name, own] of Object.entries(values)) expect([name, await tensor(out, name)]).toEqual([name, own]);
   });
 
-  it('has nothing to do where every query head has its own', async () => {
+  it('expandHeads changes nothing where every query head has its own key/value head', async () => {
     const encoder = await source('multi-head', { keyValueHeads: 6 });
     const out = join(base, 'expanded-multi-head');
     expect(await adaptCheckpoint({ encoder, out, expandHeads: 'encoder' })).not.toHaveProperty('expandedHeads');
@@ -100,7 +100,7 @@ describe('expandHeads: encoder', () => {
 describe('the norms around cross-attention', () => {
   const norm = 'model.decoder.layers.1.post_cross_attn_layernorm.weight';
 
-  it('begin as those around self-attention, or at gain 1', async () => {
+  it('the norms begin as those around self-attention, or at gain 1 if requested', async () => {
     await openEngine({ mode: 'portable' });
     const [encoder, decoder] = [await source('wide', { hidden: 24 }), await source('narrow', {}, { seed: 9 })];
     const [copied, identity] = [join(base, 'copied'), join(base, 'identity')];
@@ -122,14 +122,14 @@ describe('the norms around cross-attention', () => {
     expect(said).toMatch(/Cross-attention is random: the two sides differ: hidden size 24 .* begin at gain 1/);
   });
 
-  it('may be at gain 1 with copied projections too', async () => {
+  it('the norms can begin at gain 1 with copied projections too', async () => {
     const encoder = await source('balanced');
     const out = join(base, 'balanced-identity');
     const report = await adaptCheckpoint({ encoder, out, crossAttentionNorms: 'identity' });
     expect([report.crossAttention, report.random.length]).toEqual(['copied', 2 * GROUPED.layers]);
   });
 
-  it('are not copied where cross-attention is a random part', async () => {
+  it('a request to copy the norms is refused where cross-attention is a random part', async () => {
     const encoder = await source('contradiction');
     await expect(
       adaptCheckpoint({
@@ -142,7 +142,7 @@ describe('the norms around cross-attention', () => {
   });
 });
 
-describe('auto', () => {
+describe('crossAttention: auto', () => {
   const reason = async (name: string, changed: object): Promise<string[]> => {
     const [encoder, decoder] = [await source(`${name}-encoder`), await source(`${name}-decoder`, changed)];
     const report = await adaptCheckpoint({ encoder, decoder, out: join(base, `${name}-out`) });
@@ -153,7 +153,7 @@ describe('auto', () => {
     return [report.crossAttention, report.crossAttentionReason];
   };
 
-  it('says that it copies although depth or feed-forward differ, and what that means', async () => {
+  it('auto copies although depth or feed-forward width differ, and reports what that means', async () => {
     const [is, words] = await reason('deep', { layers: 2, feedForward: 14 });
     expect(is).toBe('copied');
     expect(words).toMatch(
@@ -163,7 +163,7 @@ describe('auto', () => {
     expect(words).toMatch(/paper copies for sides of one configuration alone; .*--cross-attention random/);
   });
 
-  it('says why else it copies, or does not', async () => {
+  it('auto reports why it copies or draws cross-attention', async () => {
     expect(await reason('equal', {})).toEqual([
       'copied',
       'the two sides agree in width, heads, depth and feed-forward',
@@ -173,7 +173,7 @@ describe('auto', () => {
     expect(words).toMatch(/differ: head dimension 6 \(encoder\) and 8 \(decoder\); .*crossAttentionWarmupSteps/);
   });
 
-  it('goes by the heads that the sources have, not by expanded ones', async () => {
+  it('auto compares the heads of the sources, not the expanded ones', async () => {
     const encoder = await source('expanded-auto');
     const report = await adaptCheckpoint({ encoder, out: join(base, 'auto-out'), expandHeads: 'encoder' });
     expect(report.crossAttention).toBe('copied');

@@ -15,7 +15,7 @@ test.each([
   ['2b-2b', 2_024_517_888, 2_392_687_872, 1_179_648_000, 5_596_853_760],
   ['9b-2b', 8_324_201_984, 2_460_845_312, 1_507_328_000, 12_292_375_296],
   ['9b-9b', 8_324_201_984, 10_174_191_104, 1_835_008_000, 20_333_401_088],
-])('%s: every part to the last parameter', (preset, encoder, decoderWithCross, embedding, total) => {
+])('%s has the published counts', (preset, encoder, decoderWithCross, embedding, total) => {
   const { parts, ...all } = costs({ preset });
   expect(parts.encoder!.parameters).toBe(encoder);
   expect(parts.decoder!.parameters + parts.crossAttention!.parameters).toBe(decoderWithCross);
@@ -23,7 +23,7 @@ test.each([
   expect(all).toMatchObject({ parameters: total, embedding });
 });
 
-test('operations are about two a parameter and token, and add up to those of a step', () => {
+test('a parameter costs about two operations per token, and the parts add up to the operations of a step', () => {
   const config = resolveModelConfig(modelOptions.parse({ preset: '9b-2b' }));
   const { parts } = costs({ preset: '9b-2b' });
   // Attention itself comes on top: scores and mixing over 4,096 tokens.
@@ -37,7 +37,7 @@ test('operations are about two a parameter and token, and add up to those of a s
   expect(parts.encoder!.forwardFlopsPerToken * LENGTHS.sourceLength).toBeCloseTo(encoder, -3);
 });
 
-test('a decoder-only model has a decoder and an output', () => {
+test('a decoder-only model has the parts decoder and output', () => {
   const { parts, parameters } = costs({ kind: 'decoder-only', preset: '2b' });
   expect(Object.keys(parts)).toEqual(['decoder', 'output']);
   expect(parameters).toBe(parts.decoder!.parameters + parts.decoder!.embedding);
@@ -49,7 +49,7 @@ test('a tied table is counted once', () => {
   expect(tied.parameters).toBe(costs({ preset: 's-s' }).parameters - 256_000 * 512);
 });
 
-test('an output of its own is counted with the embeddings, and apart', () => {
+test('an untied output is counted separately, with its own embedding', () => {
   const untied = costs({ preset: 's-s', tieOutput: false });
   const tied = costs({ preset: 's-s' });
   expect(untied.parts.output?.embedding).toBe(131_072_000);

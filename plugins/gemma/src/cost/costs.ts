@@ -3,17 +3,20 @@ import type { AnyGemmaConfig } from '../model/config-types';
 import { forwardFlops, type BatchShape } from './flops';
 import { outputName, parameterSpecs } from '../model/parameters';
 
-/** What a part of the model holds and costs. */
+/** Size and costs of a part of the model. */
 export interface PartCosts {
   /** Without embeddings. */
   readonly parameters: number;
   /** Rows of embedding tables; an output that is tied shares the decoder's. */
   readonly embedding: number;
-  /** Operations of a forward pass for each token of its own side: source tokens for the encoder, target tokens else. */
+  /**
+   * Operations of a forward pass for each token of its own side: source tokens for the encoder, otherwise target
+   * tokens.
+   */
   readonly forwardFlopsPerToken: number;
 }
 
-/** Of `decoder`, cross-attention is not a part here. */
+/** `decoder` does not include cross-attention here. */
 export interface ModelCosts {
   readonly kind: AnyGemmaConfig['kind'];
   readonly parts: Readonly<Partial<Record<'encoder' | 'decoder' | 'crossAttention' | 'output', PartCosts>>>;
@@ -22,7 +25,7 @@ export interface ModelCosts {
   readonly lengths: Pick<BatchShape, 'sourceLength' | 'targetLength'>;
 }
 
-/** Counted from shapes alone: no tensor is made, so that any size can be asked for. */
+/** Computed from shapes alone, without tensors, so that any size is possible. */
 export function modelCosts(config: AnyGemmaConfig, lengths: ModelCosts['lengths']): ModelCosts {
   const sums = { encoder: 0, decoder: 0, 'cross-attention': 0, embedding: 0, head: 0 };
   const tables = { encoder: 0, decoder: 0, output: 0 };

@@ -22,7 +22,7 @@ export interface FlopsByPart {
 /** Multiplications and additions of one product [m, k] x [k, n]. */
 const product = (m: number, k: number, n: number): number => 2 * m * k * n;
 
-/** Projections and attention of one attention with `queries` rows of each example looking at `keys` of them. */
+/** Projections and attention of one attention in which `queries` rows of each example attend to `keys` of them. */
 function attention(side: SideConfig, batch: number, queries: number, keys: number, keyValueWidth: number): number {
   const width = side.heads * side.headDim;
   const keyWidth = side.keyValueHeads * side.headDim;

@@ -3,7 +3,7 @@ import type { AnyGemma } from '../model/encoder-model';
 import { parameterCount } from '../model/parameters';
 import type { Size } from '../model/sizes';
 
-/** Parameters by part, counted as the published totals count them: tied tensors once. */
+/** Parameters by part, counted like the published totals: tied tensors once. */
 export interface ParameterSummary {
   readonly kind: AnyGemmaConfig['kind'];
   readonly total: number;
@@ -20,7 +20,7 @@ export interface ParameterSummary {
   readonly sizes: Readonly<Partial<Record<'encoder' | 'decoder', Size>>>;
 }
 
-/** What `graft inspect` shows of a model. */
+/** The numbers that `graft inspect` shows for a model. */
 export function parameterSummary(model: AnyGemma): ParameterSummary {
   const inParts = (...parts: string[]): number =>
     parameterCount(model.parameters.filter(({ part }) => parts.includes(part)));

@@ -8,24 +8,29 @@ import type { GemmaModel } from '../model/model';
 import { newTokensLimit, promptAndSource, promptRows } from './prompts';
 
 export interface BeamSearchOptions {
-  /** As of `GenerateOptions`. */
+  /** See `GenerateOptions`. */
   readonly fields: HostFields;
-  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), else 20. */
+  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), otherwise 20. */
   readonly maxNewTokens?: number;
   /** A sequence ends with any of these. Default: the checkpoint's (`model.generation`). */
   readonly eos?: number | readonly number[];
-  /** Aborting it ends the search with what there is. */
+  /** Aborting it ends the search with the sequences so far. */
   readonly signal?: AbortSignal;
   /** Sequences that are followed at a time, from 1 to the vocabulary's size. Default: the checkpoint's. */
   readonly beams?: number;
-  /** A finished sequence's score is its log-probability over its length's power of this. Default: the checkpoint's, else 1. */
+  /**
+   * The score of a finished sequence is its log-probability divided by its length to this power. Default: the
+   * checkpoint's, otherwise 1.
+   */
   readonly lengthPenalty?: number;
 }
 
 export interface ScoredSequences {
-  /** The prompt, the new tokens, and behind them pad, or the first eos where pad is token 0: the published filling. */
+  /** The prompt, the new tokens, and after them pad, or the first eos if pad is token 0: the published filling. */
   readonly sequences: Int32Array[];
-  /** Log-probability of the new tokens, the end included, over their number's power of the length penalty. */
+  /**
+   * Log-probability of the new tokens, including the end, divided by their number to the power of the length penalty.
+   */
   readonly scores: Float64Array;
 }
 
@@ -37,7 +42,7 @@ interface Best {
 }
 
 interface Started extends Best {
-  /** Already a row a beam. */
+  /** Already with one row per beam. */
   readonly fixed: FixedState;
   readonly cache: Cache;
 }
@@ -46,7 +51,7 @@ interface StepInputs {
   readonly parameters: Parameters;
   /** int32 [N]: what each beam was extended by. */
   readonly tokens: tf.Tensor1D;
-  /** int32 [N]: the row that each beam goes on from. */
+  /** int32 [N]: the row that each beam continues. */
   readonly rows: tf.Tensor1D;
   /** float32 [N]: their log-probabilities. */
   readonly sums: tf.Tensor1D;
@@ -55,7 +60,7 @@ interface StepInputs {
   readonly cache: Cache;
 }
 
-/** The log-probability of a beam that nothing goes on in: none of its continuations is a candidate. */
+/** The log-probability of a beam without a sequence: none of its continuations is a candidate. */
 const IMPOSSIBLE = -Infinity;
 
 /** A cache whose rows follow the beams. */
@@ -75,7 +80,7 @@ function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: numbe
   return { sums: values as tf.Tensor2D, places: indices.toInt() as tf.Tensor2D };
 }
 
-/** Beam search with a key/value cache whose rows follow the beams; compiled once a shape. */
+/** Beam search with a key/value cache whose rows follow the beams; compiled once per shape. */
 export class BeamSearch {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number, number], Started>;
   private readonly step: Jitted<[StepInputs, number, number, number], Best & { readonly cache: Cache }>;
@@ -186,7 +191,7 @@ export class BeamSearch {
     this.cacheBuffer.dispose();
   }
 
-  /** Reads the candidates and lets every example choose among its own; examples that are done stay where they are. */
+  /** Reads the candidates and lets every example choose among its own; finished examples do not change. */
   private async advance(examples: readonly BeamRow[], { sums, places }: Best, beams: number): Promise<Chosen> {
     const [allSums, allPlaces] = await Promise.all([sums.data(), places.data()]);
     const perExample = sums.shape[1];
@@ -207,7 +212,7 @@ export class BeamSearch {
       const next = example.done ? [] : example.advance(candidates);
       for (let beam = 0; beam < beams; beam++) {
         const row = i * beams + beam;
-        // Rows must be there for an example that is done, and for beams that nothing goes on in.
+        // A finished example, and beams without a sequence, still need rows.
         chosen.tokens[row] = next[beam]?.token ?? this.model.specialTokens.pad;
         chosen.rows[row] = i * beams + (next[beam]?.beam ?? beam);
         chosen.sums[row] = next[beam]?.sum ?? IMPOSSIBLE;
@@ -217,7 +222,7 @@ export class BeamSearch {
   }
 }
 
-/** For each of N rows, what it goes on with. */
+/** For each of N rows, its continuation. */
 interface Chosen {
   readonly tokens: Int32Array;
   readonly rows: Int32Array;

@@ -33,7 +33,7 @@ function everySequence(
   return done;
 }
 
-test('with as many beams as there are sequences, the best of all sequences is found', () => {
+test('a search with as many beams as sequences finds the best of all sequences', () => {
   const [vocabulary, eos, length] = [3, 0, 3];
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 1000 }), fc.constantFrom(0, 1), (seed, lengthPenalty) => {
@@ -64,7 +64,7 @@ test('with as many beams as there are sequences, the best of all sequences is fo
   );
 });
 
-test('one that ends counts only among the best, and the search ends when nothing better can come', () => {
+test('a finished beam counts only among the best, and the search ends when no beam can improve', () => {
   const row = new BeamRow({ beams: 2, lengthPenalty: 0, eos: new Set([9]) });
   const first = row.advance([
     { beam: 0, token: 9, sum: -0.5 },
@@ -140,7 +140,7 @@ const searches = fc
     return { ...rest, seed, vocabulary, eos: new Set(eos) };
   });
 
-test('random logits: a row finds what the plain search finds, whatever the ends, beams and penalties', async () => {
+test('a row finds the same sequence as the plain search, for random logits, end tokens, beams and penalties', async () => {
   let several = 0;
   await fc.assert(
     fc.asyncProperty(searches, async ({ seed, vocabulary, maxNewTokens, ...options }) => {
@@ -170,7 +170,7 @@ test('random logits: a row finds what the plain search finds, whatever the ends,
   expect(several).toBeGreaterThan(50);
 });
 
-test('a model with few tokens: rows of a batch find what each finds alone by the plain search', async () => {
+test('each row of a batch finds the sequence that the plain search finds for it alone', async () => {
   const engine = await openEngine({ mode: 'portable' });
   const sources = [
     [3, 4, 2, 5, 3],
@@ -233,7 +233,7 @@ test('a model with few tokens: rows of a batch find what each finds alone by the
   expect(tf.memory().numTensors).toBe(before);
 });
 
-test('beams and length penalties that are not possible are refused', async () => {
+test('impossible numbers of beams and length penalties are refused', async () => {
   const model = tinyGemma({ vocabularySize: 7 });
   const generator = new Generator(await openEngine({ mode: 'portable' }), model);
   const search = (beams: number, lengthPenalty?: number) =>

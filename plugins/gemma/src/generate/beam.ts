@@ -8,31 +8,31 @@ interface Hypothesis {
 
 /** The best continuations of a row's beams, best first. */
 export interface Candidate {
-  /** Place of the beam among the row's. */
+  /** Index of the beam among the row's. */
   readonly beam: number;
   readonly token: number;
-  /** Sum of log-probabilities, that token included. */
+  /** Sum of log-probabilities, including that token. */
   readonly sum: number;
 }
 
 export interface BeamOptions {
   readonly beams: number;
-  /** Sums are divided by the length's power of this: 1 is their mean, 0 favours what is short. */
+  /** Sums are divided by the length to this power: 1 gives their mean, 0 favours short sequences. */
   readonly lengthPenalty: number;
   readonly eos: ReadonlySet<number>;
 }
 
 /**
- * How many candidates a step needs for this many beams to continue, whatever ends: of each beam's continuations every end token
- * and one more. Two a beam at least, as the published implementation takes them; fewer only where there are no more.
+ * How many candidates a step needs for this many beams to continue, whatever ends: of each beam's continuations every
+ * end token and one more. At least two per beam, like the published implementation; fewer only if there are no more.
  */
 export const candidateCount = (beams: number, eos: ReadonlySet<number>, continuations: number): number =>
   Math.min(Math.max(2, 1 + eos.size) * beams, continuations);
 
 /**
- * Beam search over one row, as the published implementation does it: of the candidates, those that end are kept as finished
- * where they are among the best `beams`, and the best `beams` of the others go on. The search is over when no beam that goes
- * on scores more than the worst finished one, or when none goes on.
+ * Beam search over one row, like the published implementation: candidates that end are kept as finished if they are
+ * among the best `beams`, and the best `beams` of the others continue. The search is over when no continuing beam
+ * scores more than the worst finished one, or when none continues.
  */
 export class BeamRow {
   private running: readonly Hypothesis[] = [{ tokens: [], sum: 0 }];
@@ -46,15 +46,15 @@ export class BeamRow {
   }
 
   /**
-   * Takes the candidates for the next token, `candidateCount` of them, best first. Returns for each beam which one it goes
-   * on from, and with what: fewer than `beams` where too few candidates do not end.
+   * Takes the candidates for the next token, `candidateCount` of them, best first. Returns for each beam the one that
+   * it continues, and its token: fewer than `beams` if too few candidates do not end.
    */
   advance(candidates: readonly Candidate[]): readonly Candidate[] {
     const { beams, eos } = this.options;
     const next: Candidate[] = [];
     for (const [rank, candidate] of candidates.entries()) {
       if (!eos.has(candidate.token)) next.push(candidate);
-      // One that ends counts only where it would have been a beam.
+      // A candidate that ends counts only if it would have been a beam.
       else if (rank < beams) this.finish(this.extend(candidate));
       if (next.length === beams) break;
     }

@@ -16,7 +16,7 @@ const idsOf = (length: number): number[][] =>
     Array.from(numbers(row + 3, length), (value) => 3 + Math.floor(((value + 1) / 2) * 33)),
   );
 
-describe('the cache while decoding', () => {
+describe('the cache of the decoder', () => {
   let engine: Engine;
   beforeAll(async () => {
     engine = await openEngine({ mode: 'portable' });
@@ -90,7 +90,7 @@ describe('the cache while decoding', () => {
     [2 * RECENT_TOKENS + 3, 40, 3],
     [1, 33, 0],
     [1000, 17, 4],
-  ])('window %i, a prompt of %i, %i padded: as one pass over the whole', async (window, promptLength, padding) => {
+  ])('window %i, prompt %i, padding %i: one pass gives equal logits', async (window, promptLength, padding) => {
     const model = tinyGemma({ kind: 'decoder-only', decoder: { ...ODD_SIDE, slidingWindow: window } });
     const parameters = tinyParameters(model);
     const rows = idsOf(length);
@@ -117,7 +117,7 @@ describe('the cache while decoding', () => {
     tf.dispose(parameters);
   });
 
-  test('an encoder-decoder whose source is longer than the window', async () => {
+  test('an encoder-decoder whose source is longer than the window decodes as in one whole pass', async () => {
     const side = { ...ODD_SIDE, slidingWindow: 4 };
     const model = tinyGemma({ encoder: side, decoder: side });
     const parameters = tinyParameters(model);
@@ -144,11 +144,11 @@ describe('the cache while decoding', () => {
   });
 });
 
-describe('room for the cache', () => {
+describe('the memory of the cache', () => {
   const { decoder } = tinyGemma().config;
   const side = { ...decoder, keyValueHeads: 1, headDim: 4, layerTypes: ['full_attention'] as const };
 
-  it('is what keys and values of all positions take', () => {
+  it('the limit counts keys and values of all positions', () => {
     // 64 positions in the long part and 16 in the recent one, 2 x 4 numbers of 4 bytes each.
     const bytes = 3 * 80 * 8 * 4;
     expect(() => checkCacheRoom(side, 3, 65, bytes)).not.toThrow();
@@ -157,7 +157,7 @@ describe('room for the cache', () => {
     );
   });
 
-  it('is refused before a billion tokens are made room for', () => {
+  it('a cache for a billion tokens is refused before memory is allocated', () => {
     expect(() => checkCacheRoom(side, 1, 1e9, 2 ** 30)).toThrow(DataError);
   });
 });

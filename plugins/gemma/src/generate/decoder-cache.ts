@@ -1,10 +1,10 @@
 /**
- * The decoder's own keys and values while it generates, in two parts: the newest R places, which every token rewrites,
- * and the long part behind them, which is only read. A tensor cannot be changed in place, so that writing one place of a
- * long cache would copy all of it for each token; so it is copied once in R tokens.
+ * The decoder's own keys and values while it generates, in two parts: the newest R slots, which every token rewrites,
+ * and the long part before them, which is only read. A tensor cannot be changed in place, so that writing one slot of a
+ * long cache would copy all of it for each token; therefore it is copied once in R tokens.
  *
- * The long part of a sliding layer is a ring that holds its window and no more. Shapes: B batch, K key/value heads,
- * C head dimension, R recent places, M places of a long part, P prompt length.
+ * The long part of a sliding layer is a ring with the size of its window. Shapes: B batch, K key/value heads,
+ * C head dimension, R recent slots, M slots of a long part, P prompt length.
  */
 import { availableMemory, DataError, formatMemory } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
@@ -13,15 +13,15 @@ import { padSlots, transposedKeys, transposeKeys, type StoredPart } from '../mod
 import { MASKED } from '../model/masks';
 import type { KeysAndValues } from '../model/stack';
 
-/** R, the places of the recent part: tokens between two copies of the long one. */
+/** R, the slots of the recent part: tokens between two copies of the long one. */
 export const RECENT_TOKENS = 16;
 
 type Tensors = Readonly<Record<string, tf.Tensor>>;
 
 /**
- * By name: `keys.<layer>` and `values.<layer>` [B, K, M or R, C]; in a long part, where they are read faster so,
- * `transposedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p
- * lies in place p mod M of a long part, in place p mod R of a recent one; places that no token has reached hold zeros.
+ * By name: `keys.<layer>` and `values.<layer>` [B, K, M or R, C]; in a long part, if this is faster to read,
+ * `transposedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p is
+ * in slot p mod M of a long part, in slot p mod R of a recent one; slots that no token has reached are zero.
  */
 export interface Cache {
   readonly long: Tensors;
@@ -34,16 +34,16 @@ const transposedKeysName = (layer: number): string => `${TRANSPOSED}.${layer}`;
 const valuesName = (layer: number): string => `values.${layer}`;
 const maskName = (type: LayerType): string => `mask.${type}`;
 
-/** Where places lie in keys and values, and in masks. */
+/** The axis of the slots in keys and values, and in masks. */
 const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.startsWith(TRANSPOSED) ? 3 : 2);
 
-/** The first position of the block of R that holds `position`. */
+/** The first position of the block of R that contains `position`. */
 const blockStart = (position: number): number => RECENT_TOKENS * Math.floor(position / RECENT_TOKENS);
 
 /** M for positions below `capacity`: a multiple of R. */
 function longPlaces(type: LayerType, capacity: number, window: number): number {
   const all = Math.max(RECENT_TOKENS, blockStart(capacity - 1));
-  // A token sees the window - 1 before it; when it begins a block, all of them lie in the long part.
+  // A token sees the window - 1 before it; when it begins a block, all of them are in the long part.
   const near = Math.max(RECENT_TOKENS, RECENT_TOKENS * Math.ceil((window - 1) / RECENT_TOKENS));
   return type === 'sliding_attention' ? Math.min(all, near) : all;
 }
@@ -51,8 +51,8 @@ function longPlaces(type: LayerType, capacity: number, window: number): number {
 const FLOAT_BYTES = 4;
 
 /**
- * Throws DataError where the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory, which
- * is reserved for all of them at the beginning.
+ * Throws DataError if the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory,
+ * which is reserved for all of them at the beginning.
  */
 export function checkCacheRoom(
   { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,
@@ -89,7 +89,7 @@ function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.T
   const start = blockStart(length);
   const recent = padded(start, length, RECENT_TOKENS);
   if (start <= places) return { long: padded(0, start, places), recent };
-  // The ring begins in the middle of what is kept.
+  // The ring begins in the middle of the kept slots.
   const turn = start % places;
   const kept = cut(start - places, start);
   if (turn === 0) return { long: kept, recent };
@@ -110,13 +110,13 @@ export class CacheFiller {
   add(layer: number, { keys, values }: KeysAndValues): void {
     const type = this.side.layerTypes[layer];
     const longKeys = this.keepRecent(keysName(layer), keys, type);
-    // M is a multiple of R and so of PLACES: nothing is filled up.
+    // M is a multiple of R and so of SLOT_MULTIPLE: no padding is needed.
     const transposed = transposedKeys(this.side, longKeys);
     this.long[transposed ? transposedKeysName(layer) : keysName(layer)] = transposed ?? longKeys;
     this.long[valuesName(layer)] = this.keepRecent(valuesName(layer), values, type);
   }
 
-  /** The prompt's padding [B, 1, 1, 1, P]; what follows it is none. */
+  /** The prompt's padding [B, 1, 1, 1, P]; positions after it are not padded. */
   addMask(mask: tf.Tensor): void {
     for (const type of new Set(this.side.layerTypes))
       this.long[maskName(type)] = this.keepRecent(maskName(type), mask, type);
@@ -135,15 +135,20 @@ export class CacheFiller {
   }
 }
 
-/** The block and the ring's beginning as float32 scalars; whole numbers below 2^24 and their quotients by R and M stay exact. */
+/**
+ * The block and the ring's beginning as float32 scalars; integers below 2^24 and their quotients by R and M are exact.
+ */
 function blockAt(position: tf.Tensor, places: number): { start: tf.Tensor; turn: tf.Tensor } {
   const start = tf.mul(tf.floor(tf.div(position.toFloat(), RECENT_TOKENS)), RECENT_TOKENS);
-  // R is at least 1/1000 of M: a quotient just below a whole number is not rounded up to it.
+  // R is at least 1/1000 of M, so a quotient just below an integer is not rounded up to it.
   const turn = tf.sub(start, tf.mul(tf.floor(tf.div(start, places)), places));
   return { start, turn };
 }
 
-/** A cache in the step that feeds one token at `position` (int32 scalar). Traceable; one trace serves every position. */
+/**
+ * A cache in the step that processes one token at `position` (int32 scalar). Traceable; one trace works for every
+ * position.
+ */
 export class CacheStep {
   private readonly updated: Record<string, tf.Tensor>;
   private readonly place: tf.Tensor;
@@ -161,9 +166,9 @@ export class CacheStep {
     this.place = tf.reshape(here.toFloat(), [1, 1, RECENT_TOKENS, 1]);
   }
 
-  /** Writes the token's own keys and values [B, K, 1, C]; returns what its queries may look at. */
+  /** Writes the token's own keys and values [B, K, 1, C]; returns the parts that its queries attend to. */
   append(layer: number, made: KeysAndValues): readonly StoredPart[] {
-    // The place holds zeros, so that adding is writing.
+    // The slot is zero, so that adding is writing.
     const write = (name: string, value: tf.Tensor): tf.Tensor =>
       (this.updated[name] = tf.add(this.cache.recent[name], tf.mul(value, this.place)));
     const { long } = this.cache;
@@ -177,7 +182,7 @@ export class CacheStep {
     ];
   }
 
-  /** The recent part with the new place filled. */
+  /** The recent part with the new slot filled. */
   get recent(): Tensors {
     return this.updated;
   }
@@ -192,7 +197,7 @@ export class CacheStep {
       const mask = tf.reshape(tf.mul(hidden.toFloat(), MASKED), [1, 1, 1, 1, -1]);
       return padding ? tf.minimum(mask, padding) : mask;
     };
-    // Places before the ring's beginning hold this turn's positions, those behind it the last turn's.
+    // Slots before the ring's beginning have this turn's positions, those after it the last turn's.
     const slots = tf.range(0, places, 1);
     const lastTurn = tf.mul(tf.greaterEqual(slots, turn).toFloat(), places);
     const longAt = tf.sub(tf.add(slots, tf.sub(start, turn)), lastTurn);
@@ -209,7 +214,7 @@ export class CacheStep {
   }
 }
 
-/** A long part with the recent one, full, put in its place. Traceable. */
+/** A long part with the full recent one merged in. Traceable. */
 function mergeRecent(long: tf.Tensor, recent: tf.Tensor, axis: number, position: tf.Tensor): tf.Tensor {
   const places = long.shape[axis]!;
   const blocks = places / RECENT_TOKENS;
@@ -223,7 +228,7 @@ function mergeRecent(long: tf.Tensor, recent: tf.Tensor, axis: number, position:
   return tf.reshape(tf.where(spread, tf.expandDims(recent, axis), tf.reshape(long, inBlocks)), long.shape);
 }
 
-/** Moves full recent parts into long ones; compiled once a shape. */
+/** Merges full recent parts into long ones; compiled once per shape. */
 export class CacheBuffer {
   private readonly folded: Jitted<[Cache, tf.Tensor], Cache>;
 
@@ -244,7 +249,7 @@ export class CacheBuffer {
     );
   }
 
-  /** The cache for the position behind `position` (the token fed last). Takes over `cache`. */
+  /** The cache for the position after `position` (the last processed token). Takes ownership of `cache`. */
   async advance(cache: Cache, position: number): Promise<Cache> {
     if ((position + 1) % RECENT_TOKENS !== 0) return cache;
     const at = tf.scalar(position, 'int32');

@@ -3,7 +3,7 @@ import type { SpecialTokens } from '@graft/core';
 import type { GenerationDefaults } from './generation-defaults';
 import { draws, type Sampling } from './sampling';
 
-/** What a caller says of how to generate; what is left out comes from the checkpoint. */
+/** A caller's settings for generation; missing ones come from the checkpoint. */
 export interface DecodingRequest {
   readonly eos?: number | readonly number[];
   readonly maxNewTokens?: number;
@@ -11,22 +11,24 @@ export interface DecodingRequest {
   /** 1: no beam search. */
   readonly beams?: number;
   readonly lengthPenalty?: number;
-  /** Tokens are wanted as they come, or sequences may be stopped: nothing for beam search. */
+  /** Whether tokens are streamed, or sequences may be stopped, which rules out beam search. */
   readonly streams?: boolean;
 }
 
 export interface DecodingPlan {
-  /** More than 1: beam search, by `Generator.search`; else `Generator.generate`. */
+  /** More than 1: beam search, with `Generator.search`; otherwise `Generator.generate`. */
   readonly beams: number;
   readonly lengthPenalty: number;
-  /** One sentence: what was taken from the checkpoint's file, and what of it was not; undefined where there is nothing to say. */
+  /**
+   * One sentence: the settings taken from the checkpoint's file, and the ones not taken; undefined if there are none.
+   */
   readonly note?: string;
 }
 
 /**
- * Whether beams are followed, and what comes from the checkpoint. Greedy decoding is what callers get who ask for nothing: only who
- * samples gets the checkpoint's settings of sampling. Beams that the checkpoint asks for are followed unless the caller samples,
- * streams or stops.
+ * Whether to use beam search, and which settings come from the checkpoint. Callers without settings get greedy
+ * decoding: only sampling uses the checkpoint's sampling settings. Beams that the checkpoint requests are used unless
+ * the caller samples, streams or stops.
  */
 export function planDecoding(
   { generation, specialTokens }: { readonly generation: GenerationDefaults; readonly specialTokens: SpecialTokens },
@@ -41,7 +43,7 @@ export function planDecoding(
   if (from === undefined) return { beams, lengthPenalty };
   const taken: string[] = [];
   const left: string[] = [];
-  /** A setting counts where `applies`, and is named there unless the caller gave his own. */
+  /** A setting is used if `applies`, and is named then unless the caller gave its own. */
   const setting = (
     name: string,
     value: number | undefined,

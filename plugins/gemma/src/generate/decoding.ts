@@ -1,6 +1,6 @@
 /**
- * Decoding one token at a time with a key/value cache. Shapes as in layers.ts; P prompt length, capacity: the prompt and
- * all tokens fed after it.
+ * Decoding one token at a time with a key/value cache. Shapes as in layers.ts; P prompt length; capacity: the prompt and
+ * all tokens processed after it.
  */
 import type { BatchTensors, Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
@@ -29,13 +29,14 @@ import {
 } from '../model/stack';
 
 /**
- * What stays the same from token to token: cross-attention's keys and values [B, K, S, C], and the source's mask
- * [B, 1, 1, 1, S]. Keys that are read faster so are transposed, [B, K, C, S]; then S is filled up with zeros, in the mask not.
+ * The state that is constant from token to token: cross-attention's keys and values [B, K, S, C], and the source's mask
+ * [B, 1, 1, 1, S]. If this is faster to read, keys are transposed, [B, K, C, S]; then S is padded with zeros, except in
+ * the mask.
  */
 export type FixedState = Readonly<Record<string, tf.Tensor>>;
 
 export interface DecodingStart {
-  /** Final rows [B, D], which the model's head makes the logits of the first token after the prompt of. */
+  /** Final rows [B, D], from which the model's head computes the logits of the first token after the prompt. */
   readonly states: tf.Tensor;
   readonly fixed: FixedState;
   readonly cache: Cache;
@@ -63,11 +64,11 @@ function keepCross(
   const filled = transposed.shape[3]!;
   fixed[transposedKeysName(layer)] = transposed;
   fixed[valuesName(layer)] = padSlots(values, 2, filled);
-  // Tells how many places count.
+  // Shows how many slots count.
   if (filled !== places) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, places]);
 }
 
-/** Cross-attention of queries [B, 1, H, C] with what `keepCross` kept: rows [B, H*C]. */
+/** Cross-attention of queries [B, 1, H, C] with the state from `keepCross`: rows [B, H*C]. */
 function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, layer: number): tf.Tensor {
   const transposed = fixed[transposedKeysName(layer)] as tf.Tensor | undefined;
   const values = fixed[valuesName(layer)];
@@ -79,7 +80,7 @@ function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, lay
 
 /**
  * Reads the source (encoder-decoder) and the prompt. `prompt` int32 [B, P]; `promptMask` [B, P] has zeros at left
- * padding; `source` holds input_ids and attention_mask. Traceable.
+ * padding; `source` has input_ids and attention_mask. Traceable.
  */
 export function startDecoding(
   model: GemmaModel,
@@ -119,9 +120,9 @@ export function startDecoding(
 }
 
 /**
- * Feeds one token of each row, int32 [B], at `position` (int32 scalar, the same for all rows, below `capacity`); returns
- * the final rows [B, D] for the next one and the cache's recent part with the new place filled. Traceable; one trace serves
- * every position.
+ * Processes one token of each row, int32 [B], at `position` (int32 scalar, the same for all rows, below `capacity`);
+ * returns the final rows [B, D] for the next one and the cache's recent part with the new slot filled. Traceable; one
+ * trace works for every position.
  */
 export function continueDecoding(
   model: GemmaModel,

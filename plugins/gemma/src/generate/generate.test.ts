@@ -12,7 +12,7 @@ const SOURCE = [
 const SOURCE_MASK = SOURCE.map((row) => row.map((id) => (id === 0 ? 0 : 1)));
 const NEW_TOKENS = 9;
 
-describe('generate', () => {
+describe('generation', () => {
   let engine: Engine;
   beforeAll(async () => {
     engine = await openEngine({ mode: 'portable' });
@@ -47,7 +47,7 @@ describe('generate', () => {
   const plain = (rows: Int32Array[]): number[][] => rows.map((row) => Array.from(row));
   const fields: HostFields = { input_ids: ints(SOURCE), attention_mask: ints(SOURCE_MASK) };
 
-  test('encoder-decoder: the cache changes nothing, beyond the window too', async () => {
+  test('an encoder-decoder generates the same tokens with and without the cache, beyond the window too', async () => {
     const model = tinyGemma({ decoder: { ...ODD_SIDE, slidingWindow: 3 } });
     const parameters = tinyParameters(model);
     const got = await generate(engine, model, parameters, { fields, maxNewTokens: NEW_TOKENS, eos: [] });
@@ -57,7 +57,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('encoder-decoder: goes on from a prompt', async () => {
+  test('an encoder-decoder continues a prompt', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const prompts = [
@@ -73,7 +73,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test.each(['left', 'right', 'middle'])('decoder-only: prompts of unequal length, padded on the %s', async (where) => {
+  test.each(['left', 'right', 'middle'])('a decoder-only model continues prompts padded on the %s', async (where) => {
     const model = tinyGemma({ kind: 'decoder-only', decoder: { ...ODD_SIDE, slidingWindow: 4 } });
     const parameters = tinyParameters(model);
     const prompts = [
@@ -95,7 +95,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('a row ends with its eos, is padded after it, and all end when the last one does', async () => {
+  test('a row ends with its end token and is padded after it, and generation ends with the last row', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const free = plain(await generate(engine, model, parameters, { fields, maxNewTokens: NEW_TOKENS, eos: [] }));
@@ -120,7 +120,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('a Generator compiles once a shape and leaves nothing behind', async () => {
+  test('a Generator can be reused and leaves no tensors', async () => {
     const model = tinyGemma();
     const before = tf.memory().numTensors;
     const parameters = tinyParameters(model);
@@ -132,7 +132,7 @@ describe('generate', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test('stops when asked to', async () => {
+  test('an abort signal stops generation', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const abort = new AbortController();
@@ -148,7 +148,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('refuses prompts that are none', async () => {
+  test('empty and invalid prompts are refused', async () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const run = (given: HostFields, maxNewTokens = 2) => generate(engine, model, {}, { fields: given, maxNewTokens });
     await expect(run({ input_ids: ints([[5, 6]]), attention_mask: ints([[0, 0]]) })).rejects.toThrow(
@@ -159,7 +159,7 @@ describe('generate', () => {
     await expect(run({})).rejects.toThrow(/"input_ids" is missing/);
   });
 
-  test('sampling: one seed, one result; several sequences of a row differ; ends are kept', async () => {
+  test('sampling with the same seed gives the same result, and the sequences of a row differ', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const before = tf.memory().numTensors;
@@ -182,7 +182,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('temperature 0 and top 1 are greedy, also for repeated rows; a penalty ends repetition', async () => {
+  test('temperature 0 and top 1 are greedy, also for repeated rows, and a penalty prevents repetition', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const options = { fields, maxNewTokens: NEW_TOKENS, eos: [] };
@@ -215,7 +215,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('a row ends where its caller says so', async () => {
+  test('a row ends where the caller stops it', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const options = { fields, maxNewTokens: NEW_TOKENS, eos: [] };
@@ -232,7 +232,7 @@ describe('generate', () => {
     tf.dispose(parameters);
   });
 
-  test('beam search finds what is at least as probable as the greedy sequence', async () => {
+  test('beam search finds a sequence at least as probable as the greedy one', async () => {
     const model = tinyGemma();
     const parameters = tinyParameters(model);
     const generator = new Generator(engine, model);

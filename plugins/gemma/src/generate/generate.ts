@@ -22,19 +22,19 @@ export interface GenerateOptions {
    * Decoder-only: `input_ids` and `attention_mask` are the prompt, padded on either side.
    */
   readonly fields: HostFields;
-  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), else 20. */
+  /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), otherwise 20. */
   readonly maxNewTokens?: number;
   /** A row ends with any of these. Default: the checkpoint's (`model.generation`). An empty list: rows never end early. */
   readonly eos?: number | readonly number[];
-  /** How tokens are chosen. Default: always the most probable one, under the checkpoint's repetition penalty. */
+  /** How tokens are chosen. Default: always the most probable one, with the checkpoint's repetition penalty. */
   readonly sampling?: Sampling;
   /** Sequences for each row of the fields, one after the other in the result. Default 1. */
   readonly sequences?: number;
-  /** Says whether a row should end after these new tokens, its stop string being complete, say. */
+  /** Whether a row should end after these new tokens, for example because its stop string is complete. */
   readonly shouldStop?: (newTokens: readonly number[], row: number) => boolean;
   /** Called after every token. Rows that have ended get the pad token. */
   readonly onToken?: (event: TokenEvent) => void;
-  /** Aborting it ends the generation with what there is. */
+  /** Aborting it ends the generation with the tokens so far. */
   readonly signal?: AbortSignal;
 }
 
@@ -59,8 +59,8 @@ interface Continued {
 }
 
 /**
- * Generates with one model on one engine; keeps its compiled functions, one pair a shape, for the next call. `dispose`
- * frees them.
+ * Generates with one model on one engine; keeps its compiled functions, one pair per shape, for the next call.
+ * `dispose` frees them.
  */
 export class Generator {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
@@ -74,7 +74,7 @@ export class Generator {
   ) {
     /** The tokens after final rows [B, D]. */
     const choose = (parameters: Parameters, states: tf.Tensor, choice: Choice): tf.Tensor1D =>
-      // Greedily, a pass over the logits is spared.
+      // Greedy decoding saves a pass over the logits.
       chooseTokens(
         isGreedy(choice) ? model.uncappedLogits(parameters, states) : model.logits(parameters, states),
         choice,
@@ -114,14 +114,14 @@ export class Generator {
         const continued = continueDecoding(model, parameters, tokens, position, fixed, cache, capacity);
         return { recent: continued.recent, next: choose(parameters, continued.states, choice) };
       },
-      // Between the small products of one token there is too little to compile: each piece's call costs more than it saves.
+      // The small products of one token leave too little to compile: each call costs more than it saves.
       { name: 'decodeToken', executor: engine.executor === 'mixed' ? 'graph' : undefined },
     );
   }
 
   /**
-   * Returns one row for each example (and for each of its `sequences`), all as wide as the longest: the prompt (the start
-   * token, or what was given, without its padding), the new tokens up to and with eos, then the pad token.
+   * Returns one row for each example (and for each of its `sequences`), all as wide as the longest: the prompt (the
+   * start token, or the given one, without its padding), the new tokens including eos, then the pad token.
    */
   async generate(parameters: Parameters, options: GenerateOptions): Promise<Int32Array[]> {
     const { pad } = this.model.generation;
@@ -134,7 +134,7 @@ export class Generator {
     return rows.map((row) => Int32Array.from({ length: width }, (_, i) => row[i] ?? pad));
   }
 
-  /** The tokens as they come, as an async iterator; leaving it early frees what it holds. */
+  /** The tokens as they are generated, as an async iterator; leaving it early frees its memory. */
   async *stream(parameters: Parameters, options: GenerateOptions): AsyncGenerator<TokenEvent, undefined, undefined> {
     for await (const { index, tokens, ended } of this.decode(parameters, options)) yield { index, tokens, ended };
     return undefined;
@@ -179,7 +179,7 @@ export class Generator {
     let cache: Cache = { long: {}, recent: {} };
     let next: tf.Tensor1D | undefined;
     let ahead: Promise<tf.Tensor1D> | undefined;
-    /** Feeds the token of that index, which lies behind the prompt's `length` tokens; the next one may still be in the making. */
+    /** Processes the token of that index, after the prompt's `length` tokens; the next one may still be in progress. */
     const feed = async (index: number, tokens: tf.Tensor1D): Promise<tf.Tensor1D> => {
       const at = length + index;
       const position = tf.scalar(at, 'int32');
@@ -198,8 +198,8 @@ export class Generator {
       ({ fixed, cache, next } = started);
       for (let index = 0; ; index++) {
         const last = index + 1 === maxNewTokens || signal?.aborted === true;
-        // The next token stands in line before this one is there, so that nothing waits for it to be looked at; wasted only
-        // if this one is the last.
+        // The next token is enqueued before this one is known, so that nothing waits for the read; the work is wasted
+        // only if this one is the last.
         if (!last && !chooser.readsRows) ahead = quietly(feed(index, next));
         const event = take((await next.data()) as Int32Array, index);
         if (!last && chooser.readsRows) ahead = quietly(feed(index, next));
@@ -225,7 +225,7 @@ export class Generator {
   }
 }
 
-/** Makes what the choice of the next token needs beside the logits. */
+/** Prepares the inputs, besides the logits, for choosing the next token. */
 class Chooser {
   private readonly stream: RandomStream;
 
@@ -236,7 +236,7 @@ class Chooser {
     this.stream = createRandom(sampling.seed ?? 0).fork(STREAMS.sampling);
   }
 
-  /** Whether the choice depends on the tokens that the rows hold. */
+  /** Whether the choice depends on the tokens in the rows. */
   get readsRows(): boolean {
     const { repetitionPenalty } = this.sampling;
     return repetitionPenalty !== undefined && repetitionPenalty !== 1;
@@ -259,7 +259,7 @@ class Chooser {
   }
 }
 
-/** float32 [B, V], 1 for tokens that a row holds. */
+/** float32 [B, V], 1 for tokens in a row. */
 function seenTokens(rows: readonly (readonly number[])[], vocabularySize: number): tf.Tensor2D {
   const seen = new Float32Array(rows.length * vocabularySize);
   rows.forEach((row, i) => row.forEach((token) => (seen[i * vocabularySize + token] = 1)));
@@ -281,7 +281,7 @@ export async function generate(
   }
 }
 
-/** It is awaited a round later: until then its failure is not a rejection that nobody handles. */
+/** It is awaited a round later: until then its failure must not count as an unhandled rejection. */
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

@@ -9,18 +9,18 @@ import { completeSampling } from './sampling';
 const { config } = tinyGemma({ kind: 'decoder-only', eosTokenId: [1, 5] });
 const read = (json: Record<string, unknown>) => generationDefaults(config, json, 'a/generation_config.json');
 
-test("without a file, config.json's token ids count", () => {
+test('the token ids of config.json apply where there is no generation_config.json', () => {
   expect(generationDefaults(config)).toEqual({ eos: [1, 5], pad: 0, start: 2, sample: false, ignored: [] });
 });
 
-test('one end token or several; none in the file is none', () => {
+test('the file may name one end token, several or none', () => {
   expect(read({ eos_token_id: 7 }).eos).toEqual([7]);
   expect(read({ eos_token_id: [7, 8] }).eos).toEqual([7, 8]);
   expect(read({}).eos).toEqual([]);
   expect(read({ eos_token_id: null }).eos).toEqual([]);
 });
 
-test('the start of an encoder-decoder: its own key, else bos, else what config.json says', () => {
+test('the start token of an encoder-decoder is its own key, otherwise bos, otherwise that of config.json', () => {
   expect(read({ decoder_start_token_id: 3, bos_token_id: 4 }).start).toBe(3);
   expect(read({ bos_token_id: 4, pad_token_id: 6 })).toMatchObject({ start: 4, pad: 6 });
   expect(read({})).toMatchObject({ start: 2, pad: 0 });
@@ -49,12 +49,12 @@ test.each<[Record<string, unknown>, string]>([
   [{ eos_token_id: Array.from({ length: 1e6 }, () => 1) }, '"eos_token_id" should be a list of at most 1024 token ids'],
   [{ max_new_tokens: 0 }, '"max_new_tokens" should be an integer from 1 to 131072'],
   [{ max_length: '20' }, '"max_length" should be an integer from 1 to 131072, but is "20"'],
-])('%j is refused', (json, message) => {
+])('the file %j is refused', (json, message) => {
   expect(() => read(json)).toThrow(CheckpointError);
   expect(() => read(json)).toThrow(`a/generation_config.json: ${message}`);
 });
 
-test('null means unset, and what changes no token is not worth a word', () => {
+test('null means unset, and keys that change no token are not reported', () => {
   const quiet = {
     top_k: null,
     max_length: null,
@@ -75,7 +75,7 @@ test('null means unset, and what changes no token is not worth a word', () => {
   ]);
 });
 
-test('who samples gets what he leaves out from the file, and 50 for a top_k that nobody gives', () => {
+test('sampling takes missing settings from the file, and 50 for a missing top_k', () => {
   const defaults = read({ do_sample: true, temperature: 0.7, top_k: 64, top_p: 0.95, repetition_penalty: 1.2 });
   expect(completeSampling({}, defaults)).toEqual({ sample: false, repetitionPenalty: 1.2, seed: undefined });
   expect(completeSampling({ sample: true, topP: 0.5, seed: 3 }, defaults)).toEqual({
@@ -94,7 +94,7 @@ test('who samples gets what he leaves out from the file, and 50 for a top_k that
   );
 });
 
-test('how many tokens may follow: the caller, max_new_tokens, max_length with the prompt, 20', () => {
+test('the number of new tokens comes from the caller, then max_new_tokens, then max_length minus the prompt, then 20', () => {
   const both = read({ max_new_tokens: 9, max_length: 20 });
   expect(newTokensLimit(5, both, 12)).toBe(5);
   expect(newTokensLimit(undefined, both, 12)).toBe(9);
@@ -134,12 +134,12 @@ test.each<[Record<string, unknown>, DecodingRequest, string, number]>([
     1,
   ],
   [{ eos_token_id: 1, num_beams: 4 }, { beams: 1 }, 'From generation_config.json: end tokens 1.', 1],
-])('%j with %j: one line says what was taken', (json, request, note, beams) => {
+])('the file %j with the request %j is reported in one line', (json, request, note, beams) => {
   const model = new GemmaModel(config, json, 'a/generation_config.json');
   expect(planDecoding(model, request)).toMatchObject({ beams, note: note === '' ? undefined : note });
 });
 
-test("an encoder-decoder's file names a start token, and no cache of a decoder-only model", () => {
+test('the generation config of an adapted model names its start token and drops the cache implementation', () => {
   const adapted = adaptedGenerationConfig(config, { eos_token_id: [1, 7], cache_implementation: 'hybrid', top_k: 64 });
   expect(adapted).toEqual({ eos_token_id: [1, 7], top_k: 64, bos_token_id: 2, pad_token_id: 0 });
 });

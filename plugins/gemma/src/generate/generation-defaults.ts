@@ -1,4 +1,6 @@
-/** What a checkpoint says of how to generate with it: generation_config.json, or old keys of config.json where that is missing. */
+/**
+ * A checkpoint's own settings for generation: generation_config.json, or old keys of config.json if that is missing.
+ */
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, type CheckpointReader } from '@graft/checkpoint';
 import { CheckpointError, shortened } from '@graft/core';
 import { join } from 'node:path';
@@ -7,45 +9,47 @@ import type { GemmaConfig } from '../model/config-types';
 import { LIMITS, shown } from '../model/config-fields';
 
 export interface GenerationDefaults {
-  /** Path of the file that says so; undefined where nothing but config.json's token ids is known. */
+  /** Path of the file with the settings; undefined if only config.json's token ids are known. */
   readonly from?: string;
   /** Any of these ends a sequence; none: sequences run to the limit. */
   readonly eos: readonly number[];
-  /** Fills what stands behind an end. */
+  /** Fills positions after an end. */
   readonly pad: number;
   /** Begins an encoder-decoder's output. */
   readonly start: number;
-  /** Whether the checkpoint asks for sampling. Graft samples only where its caller does. */
+  /** Whether the checkpoint requests sampling. Graft samples only if its caller does. */
   readonly sample: boolean;
-  /** Of sampling. */
+  /** For sampling. */
   readonly temperature?: number;
-  /** Of sampling; 0: all tokens. */
+  /** For sampling; 0: all tokens. */
   readonly topK?: number;
-  /** Of sampling. */
+  /** For sampling. */
   readonly topP?: number;
   readonly repetitionPenalty?: number;
   readonly beams?: number;
   readonly lengthPenalty?: number;
   readonly maxNewTokens?: number;
-  /** The prompt counts as well, of an encoder-decoder the start token. */
+  /** Includes the prompt; in an encoder-decoder, the start token. */
   readonly maxLength?: number;
-  /** Settings that would change what the published implementation generates, and that Graft has not: `key value` each. */
+  /** Settings that would change what the published implementation generates, and that Graft lacks: each `key value`. */
   readonly ignored: readonly string[];
 }
 
-/** Beams that a file may ask for: each costs what a sequence costs. A caller may ask for more. */
+/** Largest number of beams in a file: each costs as much as a sequence. A caller may ask for more. */
 const MOST_BEAMS = 128;
-/** Tokens that a file may ask for, for which memory is reserved beforehand; published models read 131,072 at most. */
+/**
+ * Largest number of tokens in a file, for which memory is reserved in advance; published models read 131,072 at most.
+ */
 const MOST_TOKENS = 2 ** 17;
 /** Settings that Graft does not have, named in a sentence. */
 const MOST_IGNORED_NAMED = 40;
 
-/** New tokens where neither caller nor checkpoint says how many. */
+/** New tokens if neither caller nor checkpoint sets their number. */
 export const DEFAULT_NEW_TOKENS = 20;
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** Typed settings of the file; null means unset, as the published implementation has it. */
+/** Typed settings of the file; null means unset, as in the published implementation. */
 class Settings {
   constructor(
     private readonly json: Json,
@@ -115,7 +119,7 @@ const HEEDED: readonly string[] = [
   'max_length',
 ];
 
-/** They say who wrote the file, what a call returns, or how a cache is held: none changes a token. */
+/** Keys about the writer of the file, the result of a call, or the storage of a cache: none changes a token. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   '_from_model_config',
   'transformers_version',
@@ -133,7 +137,7 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'use_cache',
 ]);
 
-/** Values under which a setting changes nothing; null, false and what is empty never do. */
+/** Values with which a setting changes nothing; null, false and empty values never do. */
 const NEUTRAL: Readonly<Record<string, number>> = {
   diversity_penalty: 0,
   encoder_no_repeat_ngram_size: 0,
@@ -158,8 +162,9 @@ function isNeutral(key: string, value: unknown): boolean {
 }
 
 /**
- * What `json` (a generation_config.json) says, which beats config.json altogether: without an end token there, there is
- * none. Without `json`, config.json's token ids. Throws CheckpointError naming `where`, the key, and what was expected.
+ * The settings in `json` (a generation_config.json), which overrides config.json completely: without an end token
+ * there, there is none. Without `json`, config.json's token ids. Throws CheckpointError naming `where`, the key, and
+ * what was expected.
  */
 export function generationDefaults(
   { decoder }: GemmaConfig,
@@ -196,15 +201,15 @@ function ignoredSettings(json: Json): string[] {
   return all.length > named.length ? [...named, `${all.length - named.length} more`] : named;
 }
 
-/** Settings of generation that older writers put into config.json; they count where there is no generation_config.json. */
+/** Settings of generation that older writers put into config.json; they apply if there is no generation_config.json. */
 const OLD_KEYS: readonly string[] = [
   ...HEEDED.filter((key) => !key.endsWith('_token_id')),
   ...Object.keys(NEUTRAL).filter((key) => key !== 'top_h' && key !== 'guidance_scale'),
 ];
 
 /**
- * The generation_config.json of a checkpoint, or what stands for it where old keys of generation are in config.json: they, and that
- * file's token ids. Undefined where there is neither. `where`: the file's path, for errors.
+ * The generation_config.json of a checkpoint; without one, the old keys of generation in config.json, if any, with that
+ * file's token ids. Undefined if there is neither. `where`: the file's path, for errors.
  */
 export async function readGenerationConfig(
   reader: CheckpointReader,
@@ -227,8 +232,9 @@ export async function readGenerationConfig(
 }
 
 /**
- * The generation_config.json of an encoder-decoder made of a decoder-only model: end tokens and settings stay. It names the start
- * token, which an encoder-decoder needs, and no cache, which was that of the other kind.
+ * The generation_config.json of an encoder-decoder made of a decoder-only model: end tokens and settings are kept. It
+ * names the start token, which an encoder-decoder needs, and drops the cache implementation, which belongs to the other
+ * kind.
  */
 export function adaptedGenerationConfig({ decoder }: GemmaConfig, json: Json): Record<string, unknown> {
   const { cache_implementation: _cache, cache_config: _settings, ...kept } = json;

@@ -1,12 +1,12 @@
-/** What generation reads: prompts moved to the right, sources, and what becomes of both. */
+/** The inputs of generation: right-aligned prompts, and sources. */
 import { DataError, type HostArray, type HostFields } from '@graft/core';
 import { DEFAULT_NEW_TOKENS, type GenerationDefaults } from './generation-defaults';
 import { checkIdsAndMask } from '../model/host-fields';
 import type { GemmaModel } from '../model/model';
 
 /**
- * How many tokens may follow a prompt of `promptTokens`, padding included: what the caller says, else what the checkpoint says, else
- * 20. Throws DataError for a number that cannot be, and for a prompt that leaves none.
+ * How many tokens may follow a prompt of `promptTokens`, padding included: the caller's number, otherwise the
+ * checkpoint's, otherwise 20. Throws DataError for an impossible number, and for a prompt that leaves none.
  */
 export function newTokensLimit(asked: number | undefined, defaults: GenerationDefaults, promptTokens: number): number {
   const { maxNewTokens, maxLength, from } = defaults;
@@ -62,7 +62,7 @@ export interface Prompt {
   readonly mask?: HostArray;
 }
 
-/** The decoder's prompt, and the encoder's source where there is one. Throws DataError for fields that do not fit. */
+/** The decoder's prompt, and the encoder's source if there is one. Throws DataError for fields that do not fit. */
 export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt: Prompt; source?: HostFields } {
   const where = 'The inputs of generate';
   checkIdsAndMask(fields, 'input_ids', 'attention_mask', model, where);
@@ -90,7 +90,10 @@ export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt
   return { prompt: { ids: start }, source };
 }
 
-/** Moves every row's padding to its left, so that all rows go on at the same position (quirk 9: positions count from 0 all the same). */
+/**
+ * Moves every row's padding to its left, so that all rows continue at the same position (quirk 9: positions count from
+ * 0 anyway).
+ */
 function alignRight({ ids, mask }: Prompt, pad: number): Prompt {
   if (!mask || mask.values.every((seen) => seen !== 0)) return { ids };
   const [batch, length] = ids.shape;

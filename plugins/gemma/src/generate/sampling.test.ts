@@ -42,17 +42,17 @@ test.each<[string, Sampling, number[]]>([
   ['top 0.9', { topP: 0.9 }, renormalized([1, 2, 0])],
   ['less than the first has', { topP: 0.1 }, renormalized([1])],
   ['top 3, of which 0.8', { topK: 3, topP: 0.8 }, renormalized([1, 2])],
-])('%s: drawn as often as it should be', (_, sampling, expected) => {
+])('tokens are drawn with the right frequency: %s', (_, sampling, expected) => {
   shares(sampling).forEach((share, token) => near(share, expected[token]));
 });
 
-test('without a key the most probable token is taken', () => {
+test('the most probable token is chosen without a key', () => {
   tf.tidy(() => expect([...chooseTokens(tf.tensor2d([LOGITS]), { sampling: {} }).dataSync()]).toEqual([1]));
   expect([{}, { temperature: 0, topK: 3 }, { repetitionPenalty: 2 }].map(draws)).toEqual([false, false, false]);
   expect([{ temperature: 1 }, { topK: 3 }, { topP: 0.5 }].map(draws)).toEqual([true, true, true]);
 });
 
-test('a penalty makes what a row holds less probable, whatever the sign of its logit', () => {
+test('a repetition penalty makes the tokens of a row less probable, whatever the sign of their logits', () => {
   const seen = (...tokens: number[]): tf.Tensor =>
     tf.tensor2d([LOGITS.map((_, token) => Number(tokens.includes(token)))]);
   tf.tidy(() => {
@@ -69,6 +69,6 @@ test.each<[Sampling, RegExp]>([
   [{ topK: -1 }, /topK should be an integer of at least 1, or 0 for all tokens/],
   [{ topP: 1.5 }, /topP should be above 0 and at most 1/],
   [{ repetitionPenalty: 0 }, /repetitionPenalty should be a number above 0/],
-])('%j is refused', (sampling, message) => {
+])('the sampling options %j are refused', (sampling, message) => {
   expect(() => checkSampling(sampling)).toThrow(message);
 });

@@ -4,21 +4,29 @@ import { random, tf, type RandomKey } from '@graft/engine';
 import type { GenerationDefaults } from './generation-defaults';
 
 /**
- * How the next token is chosen. Everything left out: the most probable one. What a caller who samples leaves out comes from the
- * checkpoint, see `completeSampling`.
+ * How the next token is chosen. Without settings: the most probable one. When a caller samples, missing settings come
+ * from the checkpoint, see `completeSampling`.
  */
 export interface Sampling {
-  /** Draw tokens, or not. Default: whether temperature (above 0), topK or topP is given. */
+  /** Whether to draw tokens. Default: whether temperature (above 0), topK or topP is given. */
   readonly sample?: boolean;
-  /** Divides the logits before drawing; 0: no drawing, the most probable token. Default: the checkpoint's, else 1. */
+  /**
+   * Divides the logits before drawing; 0: no drawing, the most probable token. Default: the checkpoint's, otherwise 1.
+   */
   readonly temperature?: number;
-  /** Only the k most probable tokens are drawn from; 0: all. Default: the checkpoint's, else 50 as published. */
+  /** Only the k most probable tokens are drawn from; 0: all. Default: the checkpoint's, otherwise 50 as published. */
   readonly topK?: number;
-  /** Only the most probable tokens that together have this probability, in (0, 1]. Default: the checkpoint's, else 1. */
+  /**
+   * Only the most probable tokens that together have this probability, in (0, 1]. Default: the checkpoint's, otherwise
+   * 1.
+   */
   readonly topP?: number;
-  /** Logits of tokens that the row holds already are divided (negative ones multiplied) by it. Default: the checkpoint's, else 1: none. */
+  /**
+   * Logits of tokens that are already in the row are divided (negative ones multiplied) by it. Default: the
+   * checkpoint's, otherwise 1: none.
+   */
   readonly repetitionPenalty?: number;
-  /** Of the draws. Default 0. */
+  /** Seed of the draws. Default 0. */
   readonly seed?: number;
 }
 
@@ -41,12 +49,12 @@ export function draws({ sample, temperature, topK, topP }: Sampling): boolean {
   return sample ?? (temperature !== undefined || topK !== undefined || topP !== undefined);
 }
 
-/** Of sampling without a word about it, as in the published implementation. */
+/** Default for sampling, as in the published implementation. */
 const DEFAULT_TOP_K = 50;
 
 /**
- * What a caller asks for, completed: one who samples gets what he leaves out from the checkpoint. A repetition penalty there holds
- * for greedy decoding too. Throws DataError for a checkpoint that wants no temperature, where none is given.
+ * A caller's settings, completed: when it samples, missing settings come from the checkpoint. A repetition penalty
+ * there applies to greedy decoding too. Throws DataError for a checkpoint with temperature 0 if the caller gives none.
  */
 export function completeSampling(asked: Sampling, defaults: GenerationDefaults): Sampling {
   const { seed } = asked;
@@ -65,21 +73,21 @@ export function completeSampling(asked: Sampling, defaults: GenerationDefaults):
   return { sample: true, temperature, topK: topK === 0 ? undefined : topK, topP, repetitionPenalty, seed };
 }
 
-/** A tree for `jit`: the numbers of `Sampling` are static, so that what is not asked for costs nothing. */
+/** A tree for `jit`: the numbers of `Sampling` are static, so that unused ones cost nothing. */
 export interface Choice {
   readonly sampling: Sampling;
-  /** float32 [B, V], 1 for tokens that the row holds; only with a repetition penalty. */
+  /** float32 [B, V], 1 for tokens in the row; only with a repetition penalty. */
   readonly seen?: tf.Tensor;
-  /** int32 [2]; only where tokens are drawn. */
+  /** int32 [2]; only if tokens are drawn. */
   readonly key?: tf.Tensor;
 }
 
-/** Whether the choice asks for nothing of the logits but which is the largest. */
+/** Whether the choice needs only the largest logit. */
 export const isGreedy = ({ seen, key }: Choice): boolean => !seen && !key;
 
 const IMPOSSIBLE = -1e30;
 
-/** The next token of each row, int32 [B], by logits [B, V]. Traceable. */
+/** The next token of each row, int32 [B], from logits [B, V]. Traceable. */
 export function chooseTokens(logits: tf.Tensor2D, choice: Choice): tf.Tensor1D {
   const { key } = choice;
   let scores = scoresOf(logits, choice);
@@ -91,7 +99,10 @@ export function chooseTokens(logits: tf.Tensor2D, choice: Choice): tf.Tensor1D {
   return tf.argMax(scores, 1).toInt() as tf.Tensor1D;
 }
 
-/** Logits [B, V] whose softmax is what is drawn from; without a key, in the order that greedy decoding takes. Traceable. */
+/**
+ * Logits [B, V] whose softmax is the distribution of the draw; without a key, in the order of greedy decoding.
+ * Traceable.
+ */
 export function scoresOf(logits: tf.Tensor2D, { sampling, seen, key }: Choice): tf.Tensor {
   const { temperature = 1, topK, topP, repetitionPenalty } = sampling;
   let scores: tf.Tensor = logits;
@@ -118,7 +129,7 @@ function keepMostProbable(scores: tf.Tensor, topK: number | undefined, topP: num
   const best = tf.topk(scores, count).values; // [B, count], largest first
   let least = tf.slice(best, [0, count - 1], [-1, 1]); // [B, 1]
   if (topP !== undefined && topP < 1) {
-    // The smallest set that reaches topP: what is kept are the tokens with less than that before them.
+    // The smallest set that reaches topP: kept are the tokens with less than that before them.
     const before = tf.cumsum(tf.softmax(best), 1, true); // [B, count]
     const kept = tf.where(tf.less(before, topP), best, tf.fill(best.shape, -IMPOSSIBLE));
     least = tf.min(kept, 1, true);

@@ -37,7 +37,7 @@ describeNative('keys that are stored transposed', () => {
     [4, 4, 64, 288, 3, false, ['cross_attn.0.transposedKeys']],
     [4, 2, 128, 530, 3, true, ['cross_attn.0.transposedKeys']],
   ] as const)(
-    '%i and %i heads of %i, source %i, prompt %i, masked %s: as with plain ones',
+    '%i heads with %i key/value heads of %i, source %i, prompt %i, masked %s: the logits equal those of plain keys',
     async (heads, keyValueHeads, headDim, sourceLength, promptLength, masked, transposed) => {
       const side = { layers: 2, hidden: 32, feedForward: 24, heads, keyValueHeads, headDim, slidingWindow: 400 };
       const model = tinyGemma({ encoder: side, decoder: side });

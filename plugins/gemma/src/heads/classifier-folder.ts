@@ -24,7 +24,7 @@ export function toClassifierConfig({ model, task, reads, labels }: ClassifierCon
   };
 }
 
-/** `classes`: rows of the stored head. Throws CheckpointError where config.json is not a classifier's. */
+/** `classes`: rows of the stored head. Throws CheckpointError if config.json is not a classifier's. */
 export function parseClassifierConfig(
   json: Json,
   classes: number,
@@ -58,7 +58,7 @@ export function parseClassifierConfig(
   return { model, task, reads, labels: labels.map(String) };
 }
 
-/** Which token of a text is its last one goes by the whole model's pad token, which is the decoder's where nothing is said. */
+/** The last token of a text is found with the whole model's pad token, which is by default the decoder's. */
 function withPad(
   model: EncoderDecoderConfig,
   given: unknown,
@@ -75,13 +75,13 @@ function withPad(
   return model;
 }
 
-/** Rows of a head; a file may say anything. */
+/** Rows of a head; a file may contain any number. */
 const MOST_CLASSES = 1_000_000;
 
 export interface LoadedClassifier {
   readonly classifier: GemmaClassifier;
   readonly parameters: Parameters;
-  /** Tensors of the checkpoint that the classifier has no use for. */
+  /** Tensors of the checkpoint that the classifier does not use. */
   readonly unknownTensors: readonly string[];
   /** Frees the parameters. */
   dispose(): void;
@@ -134,7 +134,7 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
 }
 
 /**
- * Writes a classifier, float32, as a folder that appears whole or not at all. `extraFiles`: a tokenizer's, by name.
+ * Writes a classifier, float32, as a folder that appears complete or not at all. `extraFiles`: a tokenizer's, by name.
  * Parameters that are not the classifier's are left out.
  */
 export async function saveClassifier(

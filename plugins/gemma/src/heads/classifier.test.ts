@@ -105,7 +105,7 @@ describe('classifiers', () => {
     },
   );
 
-  test('the loss leaves ignored labels out', () => {
+  test('the loss skips ignored labels', () => {
     const classifier = make();
     const logits = tf.tensor3d([
       [
@@ -120,7 +120,7 @@ describe('classifiers', () => {
     expect(loss).toBeCloseTo((nll([1, 2, 3], 2) + nll([5, 5, 1], 0)) / 2, 5);
   });
 
-  test('a text of padding alone, and one that fills its row, read a place that is there (quirk 10)', async () => {
+  test('a row of padding alone and a full row both read an existing position (quirk 10)', async () => {
     const classifier = make({ task: 'sequence', reads: 'decoder' });
     const parameters = parametersOf(classifier);
     const runner = new Classifier(engine, classifier);
@@ -136,7 +136,7 @@ describe('classifiers', () => {
     tf.dispose(parameters);
   });
 
-  test('a fresh head has the published deviation: the initializer range times C^-0.5', () => {
+  test('a fresh head has the published standard deviation: the initializer range times C^-0.5', () => {
     const model = { ...(tinyGemma().config as EncoderDecoderConfig), initializerRange: 0.3 };
     const labels = Array.from({ length: 400 }, (_, i) => `${i}`);
     const head = make({ model, labels }).freshHead(createRandom(3));
@@ -148,7 +148,7 @@ describe('classifiers', () => {
     tf.dispose(head);
   });
 
-  test("an encoder's classifier holds no decoder; an untied output is nobody's", () => {
+  test('a classifier on the encoder has no decoder parameters, and none has the untied output', () => {
     const names = ({ parameters }: GemmaClassifier): string[] => parameters.map(({ name }) => name);
     expect(names(make()).filter((name) => name.includes('decoder'))).toEqual([]);
     const untied = tinyGemma({ tieOutput: false }).config as EncoderDecoderConfig;
@@ -156,7 +156,7 @@ describe('classifiers', () => {
     expect(names(make()).slice(-2)).toEqual([HEAD_WEIGHT, HEAD_BIAS]);
   });
 
-  test('config.json there and back; what is wrong is named', async () => {
+  test('config.json is read back as it was written, and errors name the wrong field', async () => {
     const { config } = make({ reads: 'decoder' });
     expect(parseClassifierConfig(toClassifierConfig(config), 3)).toEqual(config);
     expect(parseClassifierConfig({ ...toClassifierConfig(config), id2label: undefined }, 2).labels).toEqual([
@@ -182,7 +182,7 @@ describe('classifiers', () => {
     tf.dispose([parameters, other]);
   });
 
-  test('a language model is not a classifier', async () => {
+  test('a language model is not loaded as a classifier', async () => {
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config: tinyGemma().config });
     await expect(loadClassifier(folder)).rejects.toThrow(
       /model holds no classifier: "score\.out_proj\.weight" is missing/,

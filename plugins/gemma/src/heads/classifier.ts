@@ -1,6 +1,6 @@
 /**
  * The published family's classifiers: a linear head with a bias over the states of the encoder, or of the decoder, which
- * reads the source once more, shifted right behind the start token. Shapes: B texts, T tokens, D width of a state,
+ * reads the source once more, shifted right after the start token. Shapes: B texts, T tokens, D width of a state,
  * C classes.
  */
 import {
@@ -28,7 +28,7 @@ export type ClassifierTask = 'sequence' | 'token';
 export interface ClassifierConfig {
   readonly model: EncoderDecoderConfig;
   readonly task: ClassifierTask;
-  /** Whose states the head reads. With `encoder` there is no decoder in the checkpoint. */
+  /** The side whose states the head reads. With `encoder`, the checkpoint has no decoder. */
   readonly reads: 'encoder' | 'decoder';
   /** Names of the classes, in the order of the logits. */
   readonly labels: readonly string[];
@@ -49,7 +49,7 @@ export class GemmaClassifier {
     const classes = config.labels.length;
     this.parameters = [
       ...this.model.parameters.filter(({ name }) =>
-        // A classifier produces no words: an untied output does not belong to it.
+        // A classifier generates no text: an untied output does not belong to it.
         config.reads === 'encoder' ? needed.has(name) : outputTable === inputTable || name !== outputTable,
       ),
       { name: HEAD_WEIGHT, shape: [classes, width], part: 'head', initial: 'normal' },
@@ -66,7 +66,7 @@ export class GemmaClassifier {
     return this.model.specialTokens;
   }
 
-  /** A fresh head, of the model's initializer range. The caller owns the tensors. */
+  /** A fresh head, with the model's initializer range. The caller owns the tensors. */
   freshHead(stream: RandomStream): Parameters {
     const { labels, model } = this.config;
     const { shape } = this.parameters.find(({ name }) => name === HEAD_WEIGHT)!;
@@ -76,8 +76,8 @@ export class GemmaClassifier {
 
   /**
    * Logits [B, C], or [B, T, C] of a token classifier, for `input_ids` and `attention_mask` (default: all ones), int32
-   * [B, T]. Which token of a text counts is read off the ids, not the mask (quirk 10). Training drops numbers of all states
-   * that the head might read, after what the model drops. Traceable.
+   * [B, T]. The token of a text that counts is found from the ids, not the mask (quirk 10). Training drops numbers of
+   * all states that the head might read, in addition to the model's dropout. Traceable.
    */
   logits(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor {
     const { input_ids: ids } = fields;
@@ -94,8 +94,8 @@ export class GemmaClassifier {
   }
 
   /**
-   * Mean cross-entropy in nats of labels int32 [B], or [B, T] of a token classifier, where -100 is left out. Traceable;
-   * that one label counts is for the caller to see to.
+   * Mean cross-entropy in nats of labels int32 [B], or [B, T] of a token classifier; -100 is ignored. Traceable; the
+   * caller ensures that at least one label counts.
    */
   loss(logits: tf.Tensor, labels: tf.Tensor): tf.Scalar {
     return maskedCrossEntropy(logits, labels).loss;
@@ -109,13 +109,15 @@ export class GemmaClassifier {
     const [batch, length] = ids.shape as [number, number];
     const begin = tf.fill([batch, 1], start, 'int32');
     const shifted = length > 1 ? tf.concat([begin, tf.slice(ids, [0, 0], [batch, length - 1])], 1) : begin;
-    // The decoder masks its pad ids by itself, in whatever place (quirk 4).
+    // The decoder masks its pad ids itself, wherever they are (quirk 4).
     const seen = tf.notEqual(shifted, pad).toInt();
     const both = { ...fields, decoder_input_ids: shifted, decoder_attention_mask: seen };
     return this.model.decoderStates(parameters, both, options);
   }
 
-  /** [B], whole numbers: the rightmost id that is not pad; one further where the decoder reads it shifted, but not past the end. */
+  /**
+   * [B], integers: the rightmost id that is not pad; one further if the decoder reads it shifted, but not past the end.
+   */
   private pooledPositions(ids: tf.Tensor): tf.Tensor {
     const length = ids.shape[1]!;
     const places = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));

@@ -7,11 +7,11 @@ import { checkIdsAndMask } from '../model/host-fields';
 export interface Classified {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
   readonly logits: HostArray;
-  /** Of the same shape; the classes' sum is 1. */
+  /** Of the same shape; the sum over classes is 1. */
   readonly probabilities: HostArray;
 }
 
-/** Runs a classifier; compiled once a shape. */
+/** Runs a classifier; compiled once per shape. */
 export class Classifier {
   private readonly compute: Jitted<[Parameters, BatchTensors], { logits: tf.Tensor; probabilities: tf.Tensor }>;
 
@@ -29,8 +29,8 @@ export class Classifier {
   }
 
   /**
-   * Of `input_ids` and `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields that do not fit.
-   * Probabilities at a token classifier's padding mean nothing.
+   * Classifies `input_ids` with `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields that do
+   * not fit. Probabilities at a token classifier's padding are meaningless.
    */
   async classify(parameters: Parameters, fields: HostFields): Promise<Classified> {
     checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');

@@ -30,7 +30,7 @@ function close(a: number[], b: number[]): void {
   a.forEach((value, i) => expect(value).toBeCloseTo(b[i], 4));
 }
 
-test('mean and last of the encoder states, padding left out', async () => {
+test('pooling gives the mean or the last of the encoder states without padding', async () => {
   const model = tinyGemma();
   const parameters = tinyParameters(model);
   const before = tf.memory().numTensors;
@@ -62,7 +62,7 @@ test('mean and last of the encoder states, padding left out', async () => {
   tf.dispose(parameters);
 });
 
-test('a text is embedded alike alone and in a padded batch, by a decoder-only model too', async () => {
+test('a text has the same embedding alone and in a padded batch, for both kinds of model', async () => {
   for (const model of [tinyGemma(), tinyGemma({ kind: 'decoder-only' })]) {
     const parameters = tinyParameters(model);
     const embedder = new Embedder(engine, model);

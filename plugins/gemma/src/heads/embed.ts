@@ -22,7 +22,7 @@ export interface EmbedOptions {
   readonly normalize?: boolean;
 }
 
-/** Texts to vectors, by the states of the encoder, or of a decoder-only model itself; compiled once a shape. */
+/** Texts to vectors, from the states of the encoder, or of a decoder-only model itself; compiled once per shape. */
 export class Embedder {
   private readonly compute: Jitted<[Parameters, BatchTensors, Pooling, boolean], tf.Tensor2D>;
 
@@ -44,8 +44,8 @@ export class Embedder {
   }
 
   /**
-   * float32 [B, D] of `input_ids` and `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields that
-   * do not fit, and for a text without a token.
+   * float32 [B, D] from `input_ids` and `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields
+   * that do not fit, and for a text without a token.
    */
   async embed(parameters: Parameters, fields: HostFields, options: EmbedOptions = {}): Promise<HostArray> {
     const { pool = 'mean', normalize = false } = options;

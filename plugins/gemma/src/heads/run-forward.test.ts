@@ -10,14 +10,14 @@ const labels = ints([[7, 8, 1, -100, -100]]);
 describe('modelFields', () => {
   const model = tinyGemma();
 
-  it('takes decoder inputs as they are when both are given', () => {
+  it('given decoder inputs are used as they are', () => {
     const decoder_input_ids = ints([[2, 20, 21, 22, 23]]);
     expect(modelFields(model, { input_ids: source, labels, decoder_input_ids }, 'X').decoder_input_ids).toBe(
       decoder_input_ids,
     );
   });
 
-  it('makes them of the labels otherwise', () => {
+  it('missing decoder inputs are built from the labels', () => {
     expect(Array.from(modelFields(model, { input_ids: source, labels }, 'X').decoder_input_ids.values)).toEqual([
       2, 7, 8, 1, 0,
     ]);
@@ -36,7 +36,7 @@ describe('modelFields', () => {
     ],
     [{ input_ids: ints([[5], [6]]), labels }, /"labels" has shape \[1, 5\], expected \[2, length\]/],
     [{ input_ids: source, labels, decoder_attention_mask: ints([[1]]) }, /"decoder_attention_mask" has shape \[1, 1\]/],
-  ])('%#: names the field that is wrong', (fields, message) => {
+  ])('the error for case %# names the wrong field', (fields, message) => {
     expect(() => modelFields(model, fields, 'in.st')).toThrow(DataError);
     expect(() => modelFields(model, fields, 'in.st')).toThrow(message);
   });
@@ -48,7 +48,7 @@ describe('runForward', () => {
     engine = await openEngine({ mode: 'portable' });
   });
 
-  test('gives what was asked for, and the gradient that a step along it bears out', async () => {
+  test('the requested outputs are returned, and a small step along the gradient changes the loss as predicted', async () => {
     const model = tinyGemma();
     const before = tf.memory().numTensors;
     const parameters = tinyParameters(model);
@@ -83,7 +83,7 @@ describe('runForward', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test('a decoder-only loss takes labels that are aligned already', async () => {
+  test('the loss of a decoder-only model takes labels that are already aligned', async () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const parameters = tinyParameters(model);
     const { logits, loss } = await runForward({
@@ -101,7 +101,7 @@ describe('runForward', () => {
     tf.dispose(parameters);
   });
 
-  test('says what cannot be given', async () => {
+  test('outputs that the model or the inputs cannot give are refused with the reason', async () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const run = (inputs: HostFields, outputs: ('encoder' | 'loss')[]) =>
       runForward({ engine, model, parameters: {}, inputs, outputs });

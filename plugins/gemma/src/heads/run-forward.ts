@@ -12,7 +12,7 @@ import { tf, valueAndGradients, type Engine } from '@graft/engine';
 import type { AnyGemma } from '../model/encoder-model';
 import { checkLabelIds, modelFields } from '../model/host-fields';
 
-/** What a forward pass can give beside the logits. */
+/** Outputs of a forward pass in addition to the logits. */
 export type ForwardOutput = 'encoder' | 'loss' | 'gradients';
 export const FORWARD_OUTPUTS: readonly ForwardOutput[] = ['encoder', 'loss', 'gradients'];
 
@@ -23,20 +23,21 @@ export interface ForwardRequest {
   readonly engine: Engine;
   readonly model: AnyGemma;
   readonly parameters: Parameters;
-  /** Hugging Face names, int32; masks optional (all ones). See `modelFields` for what labels stand in for. */
+  /** Hugging Face names, int32; masks optional (all ones). See `modelFields` for what labels can replace. */
   readonly inputs: HostFields;
-  /** Beside the logits. Default: nothing. */
+  /** In addition to the logits. Default: nothing. */
   readonly outputs?: readonly ForwardOutput[];
   /** Default: mean cross-entropy over the labels that are not -100. */
   readonly loss?: LossFunction;
-  /** Begins error sentences: the file that the inputs came from. */
+  /** Begins the sentences of errors: the file of the inputs. */
   readonly where?: string;
 }
 
 /**
- * One compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and as asked for
+ * One compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and on request
  * `encoder_last_hidden_state` [B, S, E], `loss` [] and `grad.<parameter>`; the tied output's gradient is part of its
- * embedding's. An encoder alone gives its states, and no logits. Throws DataError naming the field that is missing or wrong.
+ * embedding's. An encoder alone gives its states, and no logits. Throws DataError naming the field that is missing or
+ * wrong.
  */
 export async function runForward(request: ForwardRequest): Promise<Record<string, HostArray>> {
   const {

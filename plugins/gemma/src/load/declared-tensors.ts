@@ -4,8 +4,9 @@ import type { AnyGemmaConfig } from '../model/config-types';
 import { DECODER_EMBEDDING, ENCODER_EMBEDDING, parameterSpecs } from '../model/parameters';
 
 /**
- * Which stored tensor fills a parameter: its namesake, but the decoder's table serves an encoder whose checkpoint was
- * saved with one table for both, and the published encoder alone has no `model.` in front (quirk 21).
+ * The stored tensor of a parameter: the one of the same name, except that the decoder's table also fills the encoder's
+ * if the checkpoint was saved with one table for both, and that the published encoder alone has names without `model.`
+ * (quirk 21).
  */
 export function storedName(
   name: string,
@@ -18,8 +19,9 @@ export function storedName(
 }
 
 /**
- * Refuses a config.json that describes another model than the tensors beside it are of, by their shapes alone: what it says decides how
- * much is made, so that it is not believed before. Throws CheckpointError naming the first tensor that contradicts it.
+ * Refuses a config.json that describes another model than the tensors next to it, judging only by their shapes: the
+ * config decides how much memory is allocated, so it is checked first. Throws CheckpointError naming the first tensor
+ * that contradicts it.
  */
 export function checkDeclared(config: AnyGemmaConfig, reader: CheckpointReader): void {
   for (const { name, shape } of parameterSpecs(config)) {

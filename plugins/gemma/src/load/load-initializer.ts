@@ -21,7 +21,7 @@ export const loadOptions = z.strictObject({
   path: pathOption().describe('folder of a Gemma 2 or T5Gemma checkpoint, or of an encoder alone'),
 });
 
-/** Parameters out of a checkpoint folder, as they are. bfloat16 and float16 are widened to float32. */
+/** Parameters from a checkpoint folder, unchanged. bfloat16 and float16 are widened to float32. */
 @injectable()
 export class LoadInitializer implements Initializer {
   constructor(
@@ -44,10 +44,10 @@ export class LoadInitializer implements Initializer {
     const reader = await CheckpointReader.open(this.options.path);
     try {
       const config = readModelConfig(await reader.config(), {}, reader.path);
-      // It generates nothing.
+      // It generates no text.
       if (config.kind === 'encoder-only') return undefined;
       const found = await readGenerationConfig(reader, config);
-      // Here its errors can name the file.
+      // Checked here, where errors can name the file.
       if (found) generationDefaults(config, found.json, found.where);
       return found?.json;
     } finally {
@@ -55,7 +55,7 @@ export class LoadInitializer implements Initializer {
     }
   }
 
-  /** Throws CheckpointError when the folder does not hold the model; tells of tensors that it does not know. */
+  /** Throws CheckpointError if the folder does not contain the model; warns about unknown tensors. */
   async *parameters(model: Model): AsyncGenerator<readonly [string, tf.Tensor]> {
     const gemma = asAnyGemma(model, 'The initializer "load"');
     const reader = await CheckpointReader.open(this.options.path);

@@ -14,7 +14,7 @@ const TABLES = ['encoder', 'decoder'].map((side) => `model.${side}.embed_tokens.
 describe('loadModel', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
-  it('widens bfloat16 and names tensors that it does not know; a stored copy of the tied output is none', async () => {
+  it('bfloat16 becomes float32, and unknown tensors are named, except a stored copy of the tied output', async () => {
     const extra = { 'lm_head.weight': [37, 20], 'vision.weight': [3] };
     const folder = await writeTiny(join(temporaryFolder(), 'model'), {
       config: tinyGemma({ kind: 'decoder-only' }).config,
@@ -30,7 +30,7 @@ describe('loadModel', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('says what a checkpoint lacks or has in another shape, and frees what it had read', async () => {
+  it('missing tensors and wrong shapes are reported, and the tensors read so far are freed', async () => {
     const { config } = tinyGemma();
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config });
     const json = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8')) as { decoder: object };
@@ -46,7 +46,7 @@ describe('loadModel', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('reads a checkpoint with one table into a model with two', async () => {
+  it('a checkpoint with one table is read into a model with two', async () => {
     const folder = await writeTiny(join(temporaryFolder(), 'model'), {
       config: tinyGemma({ tieEncoderEmbedding: true }).config,
     });
@@ -56,7 +56,7 @@ describe('loadModel', () => {
     dispose();
   });
 
-  it('refuses to make one table of two that differ', async () => {
+  it('two tables that differ are not merged into one', async () => {
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config: tinyGemma().config });
     await expect(loadModel(folder, { tieEncoderEmbedding: true })).rejects.toThrow(
       /asks for one embedding table, but .* differ/,
@@ -70,7 +70,7 @@ describe('the initializer load', () => {
   const initializer = (path: string, logger: Logger = silentLogger()): LoadInitializer =>
     new LoadInitializer(loadOptions.parse({ path }), logger);
 
-  it('gives the model of the folder, and tells of tensors it has no use for', async () => {
+  it('the initializer provides the model of the folder and warns about unused tensors', async () => {
     const { config } = tinyGemma();
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config, extra: { 'vision.weight': [3] } });
     const told: string[] = [];
@@ -82,7 +82,7 @@ describe('the initializer load', () => {
     tf.dispose(parameters);
   });
 
-  it('refuses a model of another size', async () => {
+  it('a model of another size is refused', async () => {
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config: tinyGemma().config });
     const other = tinyGemma({ decoder: { ...ODD_SIDE, hidden: 22 } });
     await expect(fillParameters(other, initializer(folder), createRandom(0))).rejects.toThrow(

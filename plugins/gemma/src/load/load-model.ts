@@ -12,7 +12,7 @@ import { DECODER_EMBEDDING, ENCODER_EMBEDDING, TIED_OUTPUT_NAMES } from '../mode
 
 /**
  * Refuses a checkpoint that lacks a parameter, has one of another shape, or has two different embedding tables where
- * the model has one. Returns the names of stored tensors that the model has no use for.
+ * the model has one. Returns the names of stored tensors that the model does not use.
  */
 export async function checkTensors(model: AnyGemma, reader: CheckpointReader): Promise<string[]> {
   const problems: string[] = [];
@@ -44,7 +44,7 @@ export async function checkTensors(model: AnyGemma, reader: CheckpointReader): P
   return [...reader.tensors.keys()].filter((name) => !known.has(name));
 }
 
-/** How weights are held. bfloat16: matrices take half the bytes; for inference on the native engine. */
+/** Precision of the weights in memory. bfloat16: matrices take half the bytes; for inference on the native engine. */
 export type WeightPrecision = 'float32' | 'bfloat16';
 
 /**
@@ -66,7 +66,7 @@ export async function* readParameters(
 const readWide = (reader: CheckpointReader, name: string, shape: readonly number[]): Promise<tf.Tensor> =>
   tensorOfPieces({ shape, dtype: 'float32' }, reader.float32Chunks(name));
 
-/** int32 [rows, width / 2]: bytes as they are where they are bfloat16 already. */
+/** int32 [rows, width / 2]: the stored bytes if they are already bfloat16. */
 async function readPacked(
   reader: CheckpointReader,
   name: string,
@@ -87,7 +87,7 @@ async function readPacked(
 export interface LoadedModel<M extends AnyGemma = GemmaModel> {
   readonly model: M;
   readonly parameters: Parameters;
-  /** Tensors of the checkpoint that the model has no use for. */
+  /** Tensors of the checkpoint that the model does not use. */
   readonly unknownTensors: readonly string[];
   /** Frees the parameters. */
   dispose(): void;
@@ -96,9 +96,9 @@ export interface LoadedModel<M extends AnyGemma = GemmaModel> {
 type LoadOptions = GemmaOptions & { readonly weights?: WeightPrecision };
 
 /**
- * Loads a Gemma 2 or T5Gemma folder whole, widened to float32 or with matrices in bfloat16 (to be run with an engine
- * whose precision is bfloat16, or they are widened at each use). Throws CheckpointError naming what does not fit, and for an
- * encoder alone, which makes no words: see `loadAnyModel`.
+ * Loads a complete Gemma 2 or T5Gemma folder, widened to float32 or with matrices in bfloat16 (for an engine whose
+ * precision is bfloat16; otherwise they are widened at each use). Throws CheckpointError naming what does not fit, and
+ * for an encoder alone, which generates no text: see `loadAnyModel`.
  */
 export async function loadModel(folder: string, options: LoadOptions = {}): Promise<LoadedModel> {
   return load(folder, options, (reader, config, rest, where) =>
@@ -106,7 +106,7 @@ export async function loadModel(folder: string, options: LoadOptions = {}): Prom
   );
 }
 
-/** As `loadModel`, of a model of any kind: an encoder alone has states, and no logits. */
+/** Like `loadModel`, for a model of any kind: an encoder alone has states, and no logits. */
 export async function loadAnyModel(folder: string, options: LoadOptions = {}): Promise<LoadedModel<AnyGemma>> {
   return load(folder, options, async (reader, json, rest, where) => {
     const config = readModelConfig(json, rest, where);

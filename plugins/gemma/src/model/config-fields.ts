@@ -17,8 +17,8 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Largest numbers that a config may ask for. No model comes near them; a file that may say anything could otherwise make
- * lists of any length.
+ * Largest numbers accepted in a config. No model comes near them; without limits, a file could request lists of any
+ * length.
  */
 export const LIMITS = {
   layers: 4096,
@@ -31,17 +31,20 @@ export const LIMITS = {
   positions: 2 ** 31 - 1,
   /** End tokens; published files have three at most. */
   endTokens: 1024,
-  /** Of `rms_norm_eps`: beyond it nothing of a state would be left. */
+  /** Of `rms_norm_eps`: a larger one would erase a state. */
   epsilon: 1,
   /** Of `initializer_range`, a standard deviation. */
   deviation: 1000,
   /** Of `query_pre_attn_scalar`, which is about a head's width. */
   attentionScalar: 2 ** 24,
-  /** Of soft caps and of rotary positions' base: float32 has no more to say beyond it. */
+  /** Of soft caps and of rotary positions' base: larger ones make no difference in float32. */
   number: 1e12,
 } as const;
 
-/** Typed fields of one section of a config.json, with what silence and null mean in it; errors name the section and the field. */
+/**
+ * Typed fields of one section of a config.json, with the meaning of missing keys and null; errors name the section and
+ * the field.
+ */
 export class ConfigFields {
   constructor(
     private readonly json: Json,
@@ -62,7 +65,7 @@ export class ConfigFields {
     return value as number;
   }
 
-  /** `fallback`: what silence means where it follows from other keys. */
+  /** `fallback`: the meaning of a missing key if it follows from other keys. */
   positive(field: string, most: number, fallback?: number): number {
     return this.checkPositive(field, this.value(field) ?? fallback, most);
   }
@@ -74,7 +77,7 @@ export class ConfigFields {
     return value;
   }
 
-  /** A share of numbers that training drops, in [0, 1). */
+  /** A fraction of numbers that training drops, in [0, 1). */
   rate(field: string): number {
     const value = this.value(field);
     if (typeof value !== 'number' || !(value >= 0 && value < 1))
@@ -93,7 +96,7 @@ export class ConfigFields {
     return this.value(field) === null ? null : this.positive(field, LIMITS.number);
   }
 
-  /** null: there is no such token. */
+  /** null: the model has no such token. */
   token(field: string, vocabularySize: number, fallback?: number | null): number | null {
     const value = this.value(field) ?? fallback ?? null;
     if (value === null) return null;
@@ -106,7 +109,7 @@ export class ConfigFields {
     return this.checkToken(field, value, vocabularySize, 'should be a token id');
   }
 
-  /** One or several; null: none. One beyond the vocabulary never occurs, which is not an error. */
+  /** One or several; null: none. A token beyond the vocabulary never occurs, which is not an error. */
   tokens(field: string): readonly number[] {
     const value = this.value(field);
     if (value === null) return [];
@@ -126,8 +129,8 @@ export class ConfigFields {
   }
 
   /**
-   * Version 5 of the published implementation nests theta in `rope_parameters`; version 4 has `rope_theta` (quirk 11). The
-   * older `rope_scaling` wins where both are there, and theta within them wins over theta beside them.
+   * Version 5 of the published implementation nests theta in `rope_parameters`; version 4 has `rope_theta` (quirk 11).
+   * The older `rope_scaling` overrides it if both are there, and theta within them overrides theta next to them.
    */
   ropeTheta(): number {
     const older = this.json.rope_scaling ?? {};
@@ -162,7 +165,7 @@ export class ConfigFields {
     return value as LayerType[];
   }
 
-  /** Refuses settings under which the published model computes something that this one does not. */
+  /** Refuses settings with which the published model computes something else than this one. */
   refuseForeign(): void {
     for (const [field, { use, default: supported, nullMeans }] of Object.entries(this.keys)) {
       const value = this.json[field];
@@ -173,11 +176,11 @@ export class ConfigFields {
       const value = this.json[field];
       if (value !== undefined && value !== null) throw this.fail(field, problem);
     }
-    // Masks of the published implementation look both ways then, whatever the model.
+    // Masks of the published implementation are then bidirectional, whatever the model.
     if (this.json.is_causal === false) throw this.fail('is_causal', "is false; Graft's decoders look back alone");
   }
 
-  /** What is there, or what silence or null mean; undefined where that follows from other keys. */
+  /** The value, or the meaning of a missing key or null; undefined if that follows from other keys. */
   private value(field: string): unknown {
     const { default: silence, nullMeans } = this.keys[field];
     const value = this.json[field];

@@ -2,7 +2,9 @@ import type { DropoutRates, SpecialTokenPolicy, SpecialTokensSection } from '@gr
 import type { Size } from './sizes';
 
 export type EncoderWindow = 'strict' | 'inclusive';
-/** Which way the encoder's self-attention looks: both ways as published, or back alone (the paper's ablation). */
+/**
+ * Direction of the encoder's self-attention: both directions as published, or only backwards (the paper's ablation).
+ */
 export type EncoderAttention = 'bidirectional' | 'causal';
 export type LayerType = 'sliding_attention' | 'full_attention';
 
@@ -12,18 +14,21 @@ export interface SideConfig extends Size {
   readonly rmsNormEpsilon: number;
   readonly ropeTheta: number;
   readonly maxPositions: number;
-  /** Keys that a sliding layer of a decoder sees: itself and the `slidingWindow - 1` before it. Encoders: see `encoderWindow`. */
+  /**
+   * Keys that a sliding layer of a decoder sees: itself and the `slidingWindow - 1` before it. For encoders see
+   * `encoderWindow`.
+   */
   readonly slidingWindow: number;
   readonly layerTypes: readonly LayerType[];
-  /** Scores become cap * tanh(score / cap); null: they stay as they are. */
+  /** Scores become cap * tanh(score / cap); null: they are unchanged. */
   readonly attentionSoftCap: number | null;
   readonly finalLogitSoftCap: number | null;
   /** Scores are scaled by this to the power -1/2 (quirk 7: not by the head dimension). */
   readonly queryPreAttentionScalar: number;
-  /** Its row of the embedding gets no gradient. null: there is no such row. */
+  /** Its row of the embedding gets no gradient. null: there is no pad token. */
   readonly padTokenId: number | null;
   readonly bosTokenId: number;
-  /** Empty where nothing ends a sequence. */
+  /** Empty if nothing ends a sequence. */
   readonly eosTokenIds: readonly number[];
 }
 
@@ -36,31 +41,31 @@ export interface EncoderDecoderConfig {
   readonly encoderAttention?: EncoderAttention;
   /** One embedding table for both sides and the output; the published models have two tables. */
   readonly tieEncoderEmbedding: boolean;
-  /** Standard deviation of fresh weights; a classification head's begin with it. */
+  /** Standard deviation of fresh weights; classification heads start with it. */
   readonly initializerRange: number;
   /** The output projection is a table of its own, not the decoder's embedding. The published models tie the two. */
   readonly untiedOutput?: boolean;
-  /** Blocks are computed again for the gradient instead of being kept. No matter of a checkpoint. */
+  /** Blocks are computed again for the gradient instead of being stored. Not part of a checkpoint. */
   readonly rematerialize?: boolean;
-  /** Which special tokens stand around text. Default: `auto` throughout. */
+  /** Which special tokens are around text. Default: `auto` everywhere. */
   readonly specialTokens?: SpecialTokenPolicy;
-  /** What training drops, on both sides alike. Default: nothing. */
+  /** Rates of dropout, the same on both sides. Default: no dropout. */
   readonly dropout?: DropoutRates;
 }
 
 export interface DecoderOnlyConfig {
   readonly kind: 'decoder-only';
   readonly decoder: SideConfig;
-  /** As above, here and below. */
+  /** As above, and so are the following. */
   readonly initializerRange: number;
   readonly untiedOutput?: boolean;
   readonly rematerialize?: boolean;
   readonly specialTokens?: SpecialTokenPolicy;
-  /** The published models drop probabilities of attention alone. */
+  /** The published models drop only probabilities of attention. */
   readonly dropout?: DropoutRates;
 }
 
-/** An encoder alone: it makes states, and no words. */
+/** An encoder alone: it computes states, and generates no text. */
 export interface EncoderOnlyConfig {
   readonly kind: 'encoder-only';
   readonly encoder: SideConfig;
@@ -72,19 +77,19 @@ export interface EncoderOnlyConfig {
   readonly dropout?: DropoutRates;
 }
 
-/** Of a model that makes words. */
+/** A model that generates text. */
 export type GemmaConfig = EncoderDecoderConfig | DecoderOnlyConfig;
 
 export type AnyGemmaConfig = GemmaConfig | EncoderOnlyConfig;
 
-/** Choices that a checkpoint's config.json does not make, or that override it. */
+/** Choices that a checkpoint's config.json does not contain, or that override it. */
 export interface GemmaOptions {
-  /** Default: what the checkpoint says of itself, else `strict` (quirk 1). */
+  /** Default: the checkpoint's, otherwise `strict` (quirk 1). */
   encoderWindow?: EncoderWindow;
-  /** Default: what the checkpoint says of itself, else `bidirectional`. */
+  /** Default: the checkpoint's, otherwise `bidirectional`. */
   encoderAttention?: EncoderAttention;
-  /** Default: what the checkpoint says of itself, else false. */
+  /** Default: the checkpoint's, otherwise false. */
   tieEncoderEmbedding?: boolean;
-  /** Laid over what the checkpoint says of itself, which is `auto` where it is silent. */
+  /** Overrides the checkpoint's policy, which is `auto` by default. */
   specialTokens?: SpecialTokensSection;
 }

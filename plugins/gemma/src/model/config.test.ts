@@ -17,7 +17,7 @@ const gemma2 = { model_type: 'gemma2', ...side };
 const t5gemma = { model_type: 't5gemma', encoder: side, decoder: { ...side, num_hidden_layers: 2 } };
 
 describe('parseCheckpointConfig', () => {
-  it('fills in what the published implementation means by silence', () => {
+  it('missing keys get the defaults of the published implementation', () => {
     expect(parseCheckpointConfig(gemma2)).toEqual({
       kind: 'decoder-only',
       decoder: {
@@ -49,21 +49,21 @@ describe('parseCheckpointConfig', () => {
     [{ rope_parameters: { rope_theta: 5000, rope_type: 'default' } }, 5000],
     [{ rope_parameters: { rope_theta: 7000 }, rope_theta: 5000 }, 7000],
     [{ rope_scaling: null, rope_theta: 5000 }, 5000],
-  ])('reads theta in either dialect: %j', (fields, theta) => {
+  ])('theta is read from the old and the new keys: %j', (fields, theta) => {
     expect(parseCheckpointConfig({ ...gemma2, ...fields }).decoder.ropeTheta).toBe(theta);
   });
 
-  it('reads each side from its own section', () => {
+  it('each side is read from its own section', () => {
     const config = parseCheckpointConfig(t5gemma) as EncoderDecoderConfig;
     expect([config.encoder.layers, config.decoder.layers]).toEqual([3, 2]);
     expect([config.encoderWindow, config.tieEncoderEmbedding]).toEqual(['strict', false]);
   });
 
-  it('takes soft caps away where the config says null', () => {
+  it('null removes a soft cap', () => {
     expect(parseCheckpointConfig({ ...gemma2, attn_logit_softcapping: null }).decoder.attentionSoftCap).toBeNull();
   });
 
-  it('knows outputs that are not tied to the embedding, and writes them so', () => {
+  it('untied outputs are read and written', () => {
     for (const json of [gemma2, t5gemma]) {
       const untied = parseCheckpointConfig({ ...json, tie_word_embeddings: false });
       expect(untied.untiedOutput).toBe(true);
@@ -73,7 +73,7 @@ describe('parseCheckpointConfig', () => {
     }
   });
 
-  it("keeps a checkpoint's rates of dropout: of an encoder-decoder those on top, of a Gemma 2 attention's alone", () => {
+  it('dropout rates come from the top level of an encoder-decoder, and only from attention in Gemma 2', () => {
     const rates = { dropout_rate: 0.11, attention_dropout: 0.22, classifier_dropout_rate: 0.33 };
     const both = parseCheckpointConfig({ ...t5gemma, ...rates });
     expect(both.dropout).toEqual({ dropout: 0.11, attentionDropout: 0.22, classifierDropout: 0.33 });
@@ -96,7 +96,7 @@ describe('parseCheckpointConfig', () => {
       expect(parseCheckpointConfig({ ...gemma2, attention_dropout: none })).not.toHaveProperty('dropout');
   });
 
-  it('lets options win over what the checkpoint says of itself', () => {
+  it('options take precedence over the checkpoint', () => {
     const told = { ...t5gemma, encoder_window: 'inclusive' };
     expect(parseCheckpointConfig(told)).toMatchObject({ encoderWindow: 'inclusive' });
     expect(parseCheckpointConfig(told, { encoderWindow: 'strict' })).toMatchObject({ encoderWindow: 'strict' });
@@ -146,7 +146,7 @@ describe('parseCheckpointConfig', () => {
       { ...t5gemma, encoder_attention: 'left' },
       /"encoder_attention" should be "bidirectional" or "causal", but is "left"/,
     ],
-  ])('%#: names the field that is wrong', (config, message) => {
+  ])('the error for case %# names the wrong field', (config, message) => {
     expect(() => parseCheckpointConfig(config)).toThrow(CheckpointError);
     expect(() => parseCheckpointConfig(config)).toThrow(message);
   });
@@ -159,18 +159,18 @@ describe('toCheckpointConfig', () => {
     { ...t5gemma, encoder_window: 'inclusive', tie_encoder_embedding: true },
     { ...t5gemma, encoder_attention: 'causal' },
     { ...t5gemma, dropout_rate: 0.1 },
-  ])('%#: is read back as it was', (json) => {
+  ])('case %# is read back as it was written', (json) => {
     const config = parseCheckpointConfig({ ...json, eos_token_id: [1, 107], rope_theta: 777 });
     expect(parseCheckpointConfig(toCheckpointConfig(config))).toEqual(config);
   });
 });
 
-describe('the policy for special tokens', () => {
+describe('the special-token policy in config.json', () => {
   const written = (config: Record<string, unknown>, asked?: SpecialTokensSection): unknown =>
     toCheckpointConfig(parseCheckpointConfig(config, { specialTokens: asked })).special_token_policy;
   const decoder = { bos: false, eos: 'auto' };
 
-  it('is kept by whatever writes the config again, and absent where nobody said anything', () => {
+  it('the policy is kept when the config is written again, and absent if none was set', () => {
     expect(written(gemma2)).toBeUndefined();
     expect(written(t5gemma)).toBeUndefined();
     expect(written({ ...gemma2, special_token_policy: { decoder } })).toEqual({ decoder });
@@ -184,13 +184,13 @@ describe('the policy for special tokens', () => {
     ).toEqual(both);
   });
 
-  it('is overridden by what is asked for', () => {
+  it('the requested policy overrides the saved one', () => {
     expect(written({ ...gemma2, special_token_policy: { decoder } }, { bos: true })).toEqual({
       decoder: { bos: true, eos: 'auto' },
     });
   });
 
-  it('is named where it is malformed', () => {
+  it('the error for a malformed policy names its key', () => {
     expect(() => parseCheckpointConfig({ ...gemma2, special_token_policy: 'yes' }, {}, 'DIR/config.json')).toThrow(
       /^DIR\/config\.json: "special_token_policy": expected object, got "yes"\.$/,
     );

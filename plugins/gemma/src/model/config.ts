@@ -24,7 +24,7 @@ import {
   type PublishedKey,
 } from './published-defaults';
 
-/** What is left of an encoder-decoder without its decoder. */
+/** The encoder of an encoder-decoder, as a config of its own. */
 export function encoderOf({
   encoder,
   encoderWindow,
@@ -46,12 +46,15 @@ export function encoderOf({
   };
 }
 
-/** An encoder-decoder with this encoder, whose decoder is never run: whatever computes an encoder computes one alone. */
+/**
+ * An encoder-decoder with this encoder, whose decoder is never run: code for its encoder also works for an encoder
+ * alone.
+ */
 export function withIdleDecoder({ encoder, ...rest }: EncoderOnlyConfig): EncoderDecoderConfig {
   return { ...rest, kind: 'encoder-decoder', encoder, decoder: encoder, tieEncoderEmbedding: false };
 }
 
-/** What a model's options mean where neither they nor a checkpoint say more: as a silent config.json. */
+/** Defaults of a model's options without a checkpoint: those of an empty config.json. */
 export const SIDE_DEFAULTS = {
   vocabularySize: GEMMA2_KEYS.vocab_size.default,
   rmsNormEpsilon: GEMMA2_KEYS.rms_norm_eps.default,
@@ -106,7 +109,7 @@ function parseSide(json: Json, keys: Readonly<Record<string, PublishedKey>>, whe
   };
 }
 
-/** Refuses sides that no model can be made of. `where` begins the sentence. */
+/** Refuses sides that cannot form a model. `where` begins the sentence. */
 export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEmbedding: boolean, where: string): void {
   if (encoder.vocabularySize !== decoder.vocabularySize) {
     throw new CheckpointError(
@@ -127,9 +130,9 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
 }
 
 /**
- * Reads a Hugging Face config.json of Gemma 2, T5Gemma or T5Gemma's encoder alone, in the dialect of version 4 or 5 (quirk
- * 11). Silence means what it means to the published implementation (published-defaults.ts). Throws CheckpointError naming
- * `where`, the field, and what was expected.
+ * Reads a Hugging Face config.json of Gemma 2, T5Gemma or T5Gemma's encoder alone, in the form of version 4 or 5 (quirk
+ * 11). Missing keys have the published defaults (published-defaults.ts). Throws CheckpointError naming `where`, the
+ * field, and what was expected.
  */
 export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): AnyGemmaConfig {
   const said = readSpecialTokens(json, where);
@@ -170,10 +173,10 @@ export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 
     ...policy,
     ...encoderDecoderRates(fields),
   };
-  // The decoder's section, which the published implementation writes all the same, describes nothing then (quirk 21).
+  // The decoder's section, which the published implementation writes anyway, has no meaning then (quirk 21).
   if (isEncoderAlone(json, fields)) return { kind: 'encoder-only', encoder, ...shared };
   const own = section('decoder');
-  // Generation goes by the whole model's end tokens, which are the decoder's where nothing is said.
+  // Generation uses the whole model's end tokens, by default the decoder's.
   const decoder = 'eos_token_id' in json ? { ...own, eosTokenIds: fields.tokens('eos_token_id') } : own;
   checkStart(fields, own);
   const tieEncoderEmbedding = options.tieEncoderEmbedding ?? json.tie_encoder_embedding === true;
@@ -184,12 +187,12 @@ export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 
     decoder,
     ...shared,
     tieEncoderEmbedding,
-    // What a side of an encoder-decoder says of ties has no effect: there the whole model's word counts.
+    // In an encoder-decoder, only the whole model's key for ties has an effect, not those of its sides.
     ...(fields.boolean('tie_word_embeddings') ? {} : { untiedOutput: true }),
   };
 }
 
-/** As `readModelConfig`, of a model that makes words: throws CheckpointError for an encoder alone. */
+/** Like `readModelConfig`, for a model that generates text: throws CheckpointError for an encoder alone. */
 export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): GemmaConfig {
   const config = readModelConfig(json, options, where);
   if (config.kind !== 'encoder-only') return config;
@@ -200,7 +203,7 @@ export function parseCheckpointConfig(json: Json, options: GemmaOptions = {}, wh
   });
 }
 
-/** How the encoder looks at its source: Graft's own keys, which other readers ignore. */
+/** Window and direction of the encoder: Graft's own keys, which other readers ignore. */
 function encoderFields(
   json: Json,
   options: GemmaOptions,
@@ -225,11 +228,14 @@ function isEncoderAlone(json: Json, fields: ConfigFields): boolean {
   const names: readonly unknown[] = Array.isArray(json.architectures) ? json.architectures : [];
   const two = fields.boolean('is_encoder_decoder');
   if (names.includes(ENCODER_ARCHITECTURE)) return true;
-  // The published language model has two sides whatever it reads there.
+  // The published language model has two sides whatever this key contains.
   return !two && !names.includes(LANGUAGE_ARCHITECTURE);
 }
 
-/** The published implementation starts training with the decoder's token and generation with the whole model's. */
+/**
+ * The published implementation starts sequences with the decoder's token in training and the whole model's in
+ * generation.
+ */
 function checkStart(fields: ConfigFields, { bosTokenId, vocabularySize }: SideConfig): void {
   const start = fields.token('bos_token_id', vocabularySize, bosTokenId) ?? bosTokenId;
   if (start === bosTokenId) return;
@@ -242,12 +248,12 @@ function checkStart(fields: ConfigFields, { bosTokenId, vocabularySize }: SideCo
 const ENCODER_ARCHITECTURE = 'T5GemmaEncoderModel';
 const LANGUAGE_ARCHITECTURE = 'T5GemmaForConditionalGeneration';
 
-/** A model's special tokens. Without a pad token an end token fills up, as in the published implementation's generation. */
+/** A model's special tokens. Without a pad token an end token pads, as in the published implementation's generation. */
 export function tokensOf({ padTokenId, bosTokenId, eosTokenIds }: SideConfig): Omit<SpecialTokens, 'policy'> {
   return { pad: padTokenId ?? eosTokenIds[0] ?? 0, start: bosTokenId, eos: eosTokenIds };
 }
 
-/** Ours; other readers ignore it. */
+/** Graft's own key; other readers ignore it. */
 function policyField(config: AnyGemmaConfig): Record<string, unknown> {
   const { kind, specialTokens: policy } = config;
   if (!policy) return {};
@@ -282,7 +288,7 @@ function sideFields(
     pad_token_id: side.padTokenId,
     query_pre_attn_scalar: side.queryPreAttentionScalar,
     rms_norm_eps: side.rmsNormEpsilon,
-    // Both spellings: version 4 silently takes 10000 when it finds the new one alone (quirk 11).
+    // Both spellings: version 4 silently uses 10000 if it finds only the new one (quirk 11).
     rope_parameters: { rope_theta: side.ropeTheta, rope_type: 'default' },
     rope_theta: side.ropeTheta,
     sliding_window: side.slidingWindow,
@@ -307,7 +313,7 @@ export function toCheckpointConfig(config: AnyGemmaConfig, dtype = 'float32'): R
   }
   const { encoder, initializerRange, dropout: rates = NO_DROPOUT } = config;
   const side = { model_type: 't5_gemma_module', dropout_rate: rates.dropout };
-  // An encoder alone has no decoder's section: what others write there describes nothing.
+  // An encoder alone has no decoder section: what others write there has no meaning.
   const whole = config.kind === 'encoder-decoder' ? config.decoder : encoder;
   return {
     architectures: [config.kind === 'encoder-decoder' ? LANGUAGE_ARCHITECTURE : ENCODER_ARCHITECTURE],
@@ -332,7 +338,7 @@ export function toCheckpointConfig(config: AnyGemmaConfig, dtype = 'float32'): R
     pad_token_id: whole.padTokenId,
     tie_word_embeddings: config.kind === 'encoder-only' || config.untiedOutput !== true,
     vocab_size: whole.vocabularySize,
-    // Ours; other readers ignore them.
+    // Graft's own keys; other readers ignore them.
     encoder_window: config.encoderWindow,
     ...(config.encoderAttention === 'causal' ? { encoder_attention: 'causal' } : {}),
     ...(config.kind === 'encoder-decoder' && config.tieEncoderEmbedding ? { tie_encoder_embedding: true } : {}),

@@ -1,17 +1,19 @@
-/** Where training drops numbers. Shapes as in layers.ts: B batch, N rows of all sequences, B * length. */
+/** Dropout in training. Shapes as in layers.ts: B batch, N rows of all sequences, B * length. */
 import { GraftError, type DropoutRates, type ForwardOptions } from '@graft/core';
 import { random, tf, type RandomKey } from '@graft/engine';
 import { NO_DROPOUT } from './dropout-rates';
 
-/** What one part of a forward pass drops, by a key of its own. */
+/** The dropout of one part of a forward pass, with its own key. */
 export interface Dropout {
   readonly rates: DropoutRates;
   readonly key: RandomKey;
-  /** Sequences: masks are drawn row by row of the batch, so that its parts get what the whole gets. */
+  /** Sequences: masks are drawn row by row of the batch, so that slices of it get what the whole gets. */
   readonly batch: number;
 }
 
-/** What a forward pass of `batch` sequences drops: undefined where it drops nothing. Throws GraftError without a key. */
+/**
+ * The dropout of a forward pass of `batch` sequences: undefined if it drops nothing. Throws GraftError without a key.
+ */
 export function dropoutOf(
   own: Partial<DropoutRates>,
   { training = false, randomKey, dropout = {} }: ForwardOptions,
@@ -30,7 +32,7 @@ export function dropoutOf(
   return { rates, key: randomKey as RandomKey, batch };
 }
 
-/** The same rates for `count` parts, each with a key of its own. */
+/** The same rates for `count` parts, each with its own key. */
 export function splitDropout(dropout: Dropout, count: number): Dropout[];
 export function splitDropout(dropout: Dropout | undefined, count: number): (Dropout | undefined)[];
 export function splitDropout(dropout: Dropout | undefined, count: number): (Dropout | undefined)[] {
@@ -38,7 +40,7 @@ export function splitDropout(dropout: Dropout | undefined, count: number): (Drop
   return random.split(dropout.key, count).map((key) => ({ ...dropout, key }));
 }
 
-/** x [B, ..] or rows [N, ..], of which each number is dropped by itself with the rate of that kind. */
+/** Drops numbers of x [B, ..] or rows [N, ..] independently, with the rate of that kind. */
 export function drop(x: tf.Tensor, dropout: Dropout | undefined, kind: 'dropout' | 'classifierDropout'): tf.Tensor {
   if (!dropout || dropout.rates[kind] === 0) return x;
   const { key, batch, rates } = dropout;
@@ -47,7 +49,7 @@ export function drop(x: tf.Tensor, dropout: Dropout | undefined, kind: 'dropout'
   return tf.mul(x, tf.reshape(mask, x.shape));
 }
 
-/** What probabilities of attention [B, ..] are multiplied by. */
+/** The factors of the probabilities of attention [B, ..]. */
 export function attentionMask(dropout: Dropout | undefined, shape: readonly number[]): tf.Tensor | undefined {
   if (!dropout || dropout.rates.attentionDropout === 0) return undefined;
   return random.dropoutMask(dropout.key, shape, dropout.rates.attentionDropout);

@@ -38,7 +38,7 @@ beforeAll(async () => {
 });
 
 describe('an encoder alone', () => {
-  test("has the parameters and the states of an encoder-decoder's encoder", async () => {
+  test("an encoder has the parameters and the states of an encoder-decoder's encoder", async () => {
     const parameters = tinyParameters(whole);
     const names = encoder.parameters.map(({ name }) => name);
     expect(names).toEqual(whole.representation.parameters);
@@ -52,7 +52,7 @@ describe('an encoder alone', () => {
     tf.dispose(parameters);
   });
 
-  test('has no logits, no loss and no gradients, and says so', async () => {
+  test('logits, loss and gradients of an encoder are refused with the reason', async () => {
     const parameters = tinyParameters(encoder as never);
     const outputs = encoder.forward(parameters, { input_ids: tf.tensor2d([[5, 9]], [1, 2], 'int32') });
     expect(outputs.encoderStates!.shape).toEqual([1, 2, 22]);
@@ -67,7 +67,7 @@ describe('an encoder alone', () => {
     tf.dispose(parameters);
   });
 
-  test('is counted: parameters, costs, operations', () => {
+  test('parameters, costs and operations of an encoder are counted', () => {
     const summary = parameterSummary(encoder);
     const ofWhole = parameterSummary(whole);
     expect(summary).toMatchObject({ kind: 'encoder-only', encoder: ofWhole.encoder, decoder: 0, embedding: 37 * 22 });
@@ -78,7 +78,7 @@ describe('an encoder alone', () => {
     expect(encoder.flopsPerStep({ batch: 1, ...lengths })).toBe(3 * 9 * own.parts.encoder!.forwardFlopsPerToken);
   });
 
-  test('is built from a config and from a checkpoint; what makes no sense is refused', () => {
+  test('an encoder is built from options or a checkpoint, and contradictory options are refused', () => {
     const build = (options: object, checkpoint?: Record<string, unknown>): Model =>
       buildModel(new GemmaFamily(modelOptions.parse(options)), checkpoint);
     const checkpoint = toCheckpointConfig(config);
@@ -101,7 +101,7 @@ describe('an encoder alone', () => {
     for (const [options, json, message] of wrong) expect(() => build(options, json)).toThrow(message);
   });
 
-  test('reads no start token; its policy is kept, and a decoder has none', () => {
+  test('an encoder reads no start token, its policy is kept, and a policy for a decoder is refused', () => {
     const family = new GemmaFamily(modelOptions.parse({}));
     const checkpoint = toCheckpointConfig(config);
     expect(describeSpecialTokens(buildModel(family, checkpoint))).toBe(
@@ -121,7 +121,7 @@ describe('an encoder alone', () => {
     );
   });
 
-  test('is a Gemma of some kind, but none that makes words', () => {
+  test('asAnyGemma accepts an encoder, and asGemma refuses it', () => {
     expect(asAnyGemma(encoder, 'This')).toBe(encoder);
     expect(asAnyGemma(whole, 'This')).toBe(whole);
     expect(() => asAnyGemma({ ...encoder, config: undefined } as never, 'This')).toThrow(/family "gemma" alone/);
@@ -145,11 +145,11 @@ describe('config.json of an encoder alone', () => {
     // The published language model sets it true by itself.
     [{ ...json, is_encoder_decoder: false }, 'encoder-decoder'],
     [{ ...json, architectures: ['T5GemmaModel'] }, 'encoder-decoder'],
-  ] as const)('%#: its architecture and is_encoder_decoder identify it', (given, kind) => {
+  ] as const)('the kind follows from the architecture and is_encoder_decoder (case %#)', (given, kind) => {
     expect(readModelConfig(given).kind).toBe(kind);
   });
 
-  test('has a decoder section that describes nothing, whatever stands in it', () => {
+  test('the contents of the decoder section are ignored', () => {
     const nonsense = { vocab_size: 256_000, hidden_size: -1, attention_bias: true };
     const given = { ...json, architectures: ['T5GemmaEncoderModel'], is_encoder_decoder: false, decoder: nonsense };
     expect(readModelConfig(given)).toEqual(config);
@@ -182,11 +182,11 @@ describe('exportEncoder', () => {
     return values;
   };
 
-  test.each(['mean', 'last'] as const)('gives the same vectors as the encoder-decoder, %s pooled', async (pool) => {
+  test.each(['mean', 'last'] as const)('the exported encoder gives the same %s vectors', async (pool) => {
     expect(await embeddings(exported, pool)).toEqual(await embeddings(source, pool));
   });
 
-  test('keeps bytes and dtype, records the window, or takes what is asked for', async () => {
+  test('an export keeps bytes, dtype and window unless others are requested', async () => {
     const reader = await CheckpointReader.open(exported);
     const original = await CheckpointReader.open(source);
     for (const name of reader.tensors.keys())
@@ -220,14 +220,14 @@ describe('exportEncoder', () => {
     await packed.close();
   });
 
-  test('takes the one table of a model whose sides share it', async () => {
+  test('the export of a model with a shared table contains that table', async () => {
     const tied = tinyGemma({ tieEncoderEmbedding: true });
     const folder = await writeTiny(join(base, 'tied'), { config: tied.config });
     await exportEncoder({ encoder: folder, out: join(base, 'untied') });
     expect(await embeddings(join(base, 'untied'), 'mean')).toEqual(await embeddings(folder, 'mean'));
   });
 
-  test('never leaves half a folder; what was finished is resumed', async () => {
+  test('an interrupted export leaves no partial folder and can be resumed', async () => {
     const out = join(base, 'halted');
     const request = { encoder: source, out, maxShardBytes: 4000 };
     const controller = new AbortController();
@@ -245,7 +245,7 @@ describe('exportEncoder', () => {
     await expect(exportEncoder(request)).rejects.toThrow(/halted exists already/);
   });
 
-  test('refuses what has no encoder to give; others refuse an encoder alone', async () => {
+  test('models without an encoder cannot be exported, and an exported encoder is refused where a decoder is needed', async () => {
     const out = join(base, 'never');
     const lone = await writeTiny(join(base, 'lone'), { config: tinyGemma({ kind: 'decoder-only' }).config });
     await expect(exportEncoder({ encoder: lone, out })).rejects.toThrow(/lone is decoder-only and has no encoder/);
@@ -259,7 +259,7 @@ describe('exportEncoder', () => {
     await expect(loadClassifier(exported)).rejects.toThrow(/holds no classifier/);
   });
 
-  test("an encoder's classifier opens as an encoder; its head is named as of no use", async () => {
+  test('a classifier of an encoder opens as an encoder, and its head is named as unknown', async () => {
     const { writeCheckpoint } = await import('@graft/checkpoint');
     const out = join(base, 'classifier');
     const specs = [

@@ -21,8 +21,8 @@ import { asGemma, GemmaModel } from './model';
 import { parameterSpecs } from './parameters';
 
 /**
- * T5Gemma's encoder alone. Its parameters have the names that they have in an encoder-decoder (`model.encoder.*`). It makes
- * states, and no words.
+ * T5Gemma's encoder alone. Its parameters have the names that they have in an encoder-decoder (`model.encoder.*`). It
+ * computes states, and generates no text.
  */
 export class GemmaEncoder implements Model {
   readonly kind = 'encoder-only';
@@ -74,14 +74,14 @@ class EncoderOutputs implements ModelOutputs {
 /** A Gemma of any kind. */
 export type AnyGemma = GemmaModel | GemmaEncoder;
 
-/** `generationConfig`: as of `GemmaModel`; an encoder alone has no use for it. */
+/** `generationConfig`: see `GemmaModel`; an encoder alone does not use it. */
 export const gemmaOf = (config: AnyGemmaConfig, generationConfig?: Record<string, unknown>): AnyGemma =>
   config.kind === 'encoder-only' ? new GemmaEncoder(config) : new GemmaModel(config, generationConfig);
 
 /** The model as a Gemma of any kind. `who` begins the error's sentence. */
 export function asAnyGemma(model: Model, who: string): AnyGemma {
   const config = (model as Partial<AnyGemma>).config;
-  // By shape, as `asGemma` has it.
+  // By shape, like `asGemma`.
   const isEncoder = config?.kind === 'encoder-only' && typeof config.encoder?.queryPreAttentionScalar === 'number';
   return isEncoder ? (model as GemmaEncoder) : asGemma(model, who);
 }

@@ -1,4 +1,4 @@
-/** Checks of what a user hands to a model, on the host. Shapes: B batch, T target length, S source length. */
+/** Checks a user's inputs of a model, on the host. Shapes: B batch, T target length, S source length. */
 import {
   shiftRight,
   DataError,
@@ -13,7 +13,7 @@ function fail(message: string, code = 'gemma.field'): DataError {
   return new DataError(message, { code });
 }
 
-/** An int32 field [B, length]. Throws DataError naming what is there instead. */
+/** An int32 field [B, length]. Throws DataError describing what is there instead. */
 function integers(fields: HostFields, name: string, where: string, batch?: number): HostArray {
   const field = fields[name];
   if (!field) {
@@ -83,7 +83,7 @@ export function checkLabelIds(
 
 /**
  * The fields that `model.forward` takes, checked and completed: without `decoder_input_ids`, labels are shifted right
- * behind the start token; with both, `decoder_input_ids` are taken as they are.
+ * after the start token; with both, `decoder_input_ids` are used unchanged.
  */
 export function modelFields(model: Model, given: HostFields, where: string): Record<string, HostArray> {
   checkIdsAndMask(given, 'input_ids', 'attention_mask', model, where);

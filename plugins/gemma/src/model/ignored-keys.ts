@@ -11,8 +11,9 @@ import {
 } from './published-defaults';
 
 /**
- * Keys of a Gemma 2's or T5Gemma's config.json that change nothing (`encoder.hidden_act`): those that no implementation's
- * arithmetic reads, but not the usual ones that say where a file comes from. For people who wonder whether their setting counts.
+ * Keys of a Gemma 2's or T5Gemma's config.json that change nothing (`encoder.hidden_act`): those that no
+ * implementation's arithmetic reads, except the usual ones about the file's origin. They show users which settings have
+ * no effect.
  */
 export function ignoredKeys(json: Json): string[] {
   if (json.model_type !== 't5gemma') return ignoredIn(json, GEMMA2_KEYS);

@@ -41,17 +41,17 @@ function expectSame(fn: Fn, plain: Fn, inputs: tf.Tensor[], tolerance = 2e-5): v
   }
 }
 
-describe('hand-written gradients agree with automatic ones', () => {
+describe('hand-written gradients', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
   beforeEach(() => tf.engine().startScope());
   afterEach(() => tf.engine().endScope());
 
-  test('rmsNorm', () => {
+  test('rmsNorm has the value and gradients of plain operations', () => {
     const plain: Fn = (x, w) => x.mul(x.square().mean(1, true).add(1e-6).rsqrt()).mul(w.add(1));
     expectSame((x, w) => rmsNorm(x, w, 1e-6), plain, [tensor(1, 5, 7), tensor(2, 7)]);
   });
 
-  test('gatedGelu', () => {
+  test('gatedGelu has the value and gradients of plain operations', () => {
     const plain: Fn = (g, u) => {
       const inner = g.add(g.mul(g).mul(g).mul(0.044715)).mul(Math.sqrt(2 / Math.PI));
       return g.mul(0.5).mul(inner.tanh().add(1)).mul(u);
@@ -59,7 +59,7 @@ describe('hand-written gradients agree with automatic ones', () => {
     expectSame(gatedGelu, plain, [tensor(1, 4, 9).mul(4), tensor(2, 4, 9)]);
   });
 
-  test('rope, scaled', () => {
+  test('scaled rope has the value and gradients of plain operations', () => {
     const [length, width] = [5, 6];
     const tables = ropeTables(length, width, 100, 0.7);
     const plain: Fn = (x) => {
@@ -83,7 +83,7 @@ describe('hand-written gradients agree with automatic ones', () => {
     [1, 50, 0.4],
     [3, 50, 0.4],
     [3, null, 0.4],
-  ])('attend, %d query heads a key head, cap %s, dropout %d, with a row that sees nothing', (group, cap, rate) => {
+  ])('attend agrees with plain operations: %d query heads per key head, cap %s, dropout %d', (group, cap, rate) => {
     const [batch, targets, sources, keyHeads, width] = [2, 4, 5, 2, 6];
     const side = {
       heads: keyHeads * group,
@@ -120,7 +120,7 @@ describe('hand-written gradients agree with automatic ones', () => {
     ]);
   });
 
-  test('softCappedLogits', () => {
+  test('softCappedLogits has the value and gradients of plain operations', () => {
     const plain: Fn = (x, w) =>
       tf
         .matMul(x as tf.Tensor2D, w as tf.Tensor2D, false, true)
@@ -135,7 +135,7 @@ describe('hand-written gradients agree with automatic ones', () => {
     );
   });
 
-  test('embed gives the pad row no gradient, and every other row the sum over its places', () => {
+  test('embed gives the pad row no gradient, and every other row the sum over its positions', () => {
     const ids = tf.tensor1d([3, 0, 3, 1, 0], 'int32');
     const table = tensor(1, 5, 4);
     const rows = embed(table, ids, 0);
@@ -164,7 +164,7 @@ describe('attention over stored parts', () => {
     [1, 50],
     [3, 50],
     [3, null],
-  ])('%d query heads a key head, cap %s: transposed keys and filled-up places change nothing', (group, cap) => {
+  ])('transposed keys and padded slots change nothing, with %d query heads per key head and cap %s', (group, cap) => {
     const side = {
       heads: KEY_HEADS * group,
       keyValueHeads: KEY_HEADS,
@@ -184,7 +184,7 @@ describe('attention over stored parts', () => {
     expect(Math.max(...got.sub(expected).abs().dataSync())).toBeLessThan(2e-6);
   });
 
-  test('in two parts as in one', () => {
+  test('attention over two parts equals attention over one', () => {
     const side = { heads: 4, keyValueHeads: KEY_HEADS, headDim: WIDTH, attentionSoftCap: 50 } as SideConfig;
     const q = tensor(1, BATCH, 1, side.heads, WIDTH);
     const [keys, values] = [2, 3].map((seed) => tensor(seed, BATCH, KEY_HEADS, SOURCES, WIDTH).mul(9));

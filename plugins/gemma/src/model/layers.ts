@@ -1,18 +1,18 @@
 /**
  * The arithmetic of a Gemma block. Shapes: B batch, T query positions, S key positions, N = B*T rows, D hidden width,
- * H query heads, K key/value heads, G = H / K query heads a key head, C head dimension, F feed-forward width,
+ * H query heads, K key/value heads, G = H / K query heads per key head, C head dimension, F feed-forward width,
  * V vocabulary.
  *
  * Normalisation, soft-capped attention, rotation and the gated feed-forward have hand-written gradients: automatic ones
- * keep and pass over several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
- * what a step on a CPU waits for besides its matrix products.
+ * store and read several times as many tensors of the sizes [B, K, G, T, S] and [N, F], and passes over memory are
+ * the largest cost of a step on a CPU besides its matrix products.
  */
 import { SLOT_MULTIPLE, prefersTransposedKeys, tf, unpackBfloat16, withGradient } from '@graft/engine';
 import type { SideConfig } from './config-types';
 import { attentionMask, type Dropout } from './dropout';
 import { MASKED } from './masks';
 
-/** Weights may be kept in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
+/** Weights may be in bfloat16, packed into int32 (see `loadModel`); such a model has no gradients. */
 const isPacked = (weight: tf.Tensor): boolean => weight.dtype === 'int32';
 
 /** Rows [N, in] times a stored projection [out, in]: [N, out]. */
@@ -64,7 +64,7 @@ export function gatedGelu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   })(gate, up);
 }
 
-/** Rotary tables [T, 1, C]: x turns into x * cos + swapped(x) * sin, where `swapped` exchanges the two halves. */
+/** Rotary tables [T, 1, C]: x becomes x * cos + swapped(x) * sin, where `swapped` exchanges the two halves. */
 export interface RopeTables {
   readonly cos: tf.Tensor;
   /** Negative in its first half. */
@@ -98,7 +98,7 @@ function swapHalves(x: tf.Tensor): tf.Tensor {
   return tf.concat([b, a], -1);
 }
 
-/** Rotary positions on x [B, T, heads, C], half-split: the first half of C turns with the second. */
+/** Rotary positions on x [B, T, heads, C], half-split: the first half of C rotates with the second. */
 export function rope(x: tf.Tensor, tables: RopeTables): tf.Tensor {
   return withGradient<[tf.Tensor]>((save, input) => {
     save([tables.cos, tables.sin]);
@@ -121,15 +121,16 @@ export function toHeadsFirst(x: tf.Tensor): tf.Tensor {
   return tf.transpose(x, [0, 2, 1, 3]);
 }
 
-/** What queries are multiplied by before they meet the keys; the soft cap's division is part of it. */
+/** The factor of queries before the product with the keys; it includes the soft cap's division. */
 export function queryScale(side: SideConfig): number {
   return side.queryPreAttentionScalar ** -0.5 / (side.attentionSoftCap ?? 1);
 }
 
 /**
- * Attention proper. q [B, T, H, C], multiplied by `queryScale`; keys and values heads first, [B, K, S, C]; all rotated
- * already where they should be. mask, broadcast to [B, K, G, T, S], is 0 where a key is seen and the lowest float where
- * not, so that a row with nothing to see becomes uniform (quirk 3). Returns rows [B*T, H*C]. `dropout` drops probabilities.
+ * Attention itself. q [B, T, H, C], multiplied by `queryScale`; keys and values heads first, [B, K, S, C]; all already
+ * rotated if they should be. mask, broadcast to [B, K, G, T, S], is 0 where a key is seen and the lowest float
+ * elsewhere, so that a row without a visible key becomes uniform (quirk 3). Returns rows [B*T, H*C]. `dropout` drops
+ * probabilities.
  *
  * Keys are never repeated: query heads that share a key head are more queries of it.
  */
@@ -157,20 +158,20 @@ export function attend(
   return tf.reshape(ordered, [batch * queries, heads * headDim]);
 }
 
-/** Keys and values that were made before, for decoding. */
+/** Keys and values that were computed before, for decoding. */
 export interface StoredPart {
   /** [B, K, S, C], or `transposed` [B, K, C, S]. */
   readonly keys: tf.Tensor;
   readonly transposed?: boolean;
   /** [B, K, S, C] */
   readonly values: tf.Tensor;
-  /** As `attend`'s. If it has fewer places than the values, those behind it hold zeros and count for nothing. */
+  /** Like the mask of `attend`. If it has fewer slots than the values, the slots after it are zero and do not count. */
   readonly mask: tf.Tensor | undefined;
 }
 
 /**
- * Keys [B, K, S, C] transposed, [B, K, C, S], where one token's attention reads them faster so; undefined elsewhere. S is filled
- * up with zeros to a multiple of PLACES.
+ * Keys [B, K, S, C] transposed, [B, K, C, S], if one token's attention reads them faster so; otherwise undefined. S is
+ * padded with zeros to a multiple of SLOT_MULTIPLE.
  */
 export function transposedKeys({ heads, keyValueHeads, headDim }: SideConfig, keys: tf.Tensor): tf.Tensor | undefined {
   const [batch, , places] = keys.shape as [number, number, number, number];
@@ -184,19 +185,18 @@ export function transposeKeys(keys: tf.Tensor): tf.Tensor {
   return tf.transpose(keys, [0, 1, 3, 2]);
 }
 
-/** `value` behind what lies along `axis`, up to this many places. */
+/** Appends `value` along `axis`, up to this many slots. */
 export function padSlots(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
   const behind = places - x.shape[axis]!;
   const room = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
   return behind === 0 ? x : tf.pad(x, room, value);
 }
 
-/** Places of a part that count. */
+/** Slots of a part that count. */
 const placesOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? values.shape[2]!;
 
 /**
- * As `attend`, over keys and values that come in one or several parts, which are not joined to one: for decoding, where no
- * gradient is asked for.
+ * Like `attend`, over keys and values in one or several parts, without joining them: for decoding, without gradients.
  */
 export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly StoredPart[]): tf.Tensor {
   const [batch, queries] = q.shape;
@@ -233,14 +233,14 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
 const LARGEST_BOUND = 50;
 
 /**
- * Stands for a masked score under such a cap. Beside the least that is not masked, -50, its exponential is 1e-11, and less than
- * a rounding beside usual ones; of a row that is masked whole it is a number that can be divided by: the row becomes uniform.
+ * Replaces a masked score under such a cap. Next to the lowest unmasked score, -50, its exponential is 1e-11, less than
+ * a rounding error next to usual ones; a fully masked row can still be divided by its sum and becomes uniform.
  */
 const LEAST_SCORE = -75;
 
 /**
- * What a softmax over scores in parts, [.., S of the part] each, divides by its sum. Of bounded scores it can be taken without
- * looking for the largest first, which spares a pass over them; of `masked` ones too.
+ * What a softmax over scores in parts, [.., S of the part] each, divides by its sum. For bounded scores it needs no
+ * search for the largest first, which saves a pass over them; for `masked` ones too.
  */
 function exponentials(scores: readonly tf.Tensor[], cap: number | null, masked = true): tf.Tensor[] {
   if (cap !== null && cap <= LARGEST_BOUND)
@@ -251,14 +251,14 @@ function exponentials(scores: readonly tf.Tensor[], cap: number | null, masked =
 
 interface Mixing {
   readonly mask: tf.Tensor | undefined;
-  /** What the probabilities are multiplied by, [B, K, G*T, S]. */
+  /** The factors of the probabilities, [B, K, G*T, S]. */
   readonly dropped: tf.Tensor | undefined;
   /** [B, K, G, T] */
   readonly rows: readonly [number, number, number, number];
 }
 
 /**
- * (softmax(cap * tanh(q keys^T) + mask) * dropped) values, for q [B, K, G*T, C] that is divided by the cap already. Without a
+ * (softmax(cap * tanh(q keys^T) + mask) * dropped) values, for q [B, K, G*T, C] that is already divided by the cap. Without a
  * cap the tanh is left out.
  *
  * The row sums that a softmax's gradient subtracts, sum(dp * p), equal sum(dy * y) over the head dimension, which is
@@ -296,7 +296,7 @@ function mix(
         const dv = product(keptOf(e_, dropped_), shared, true);
         if (!t_) return [product(ds, k_), product(ds, q_, true), dv];
         const dt = tf.mul(ds, tf.sub(1, tf.square(t_)));
-        // The cap's factor on the small products instead of on [.., S].
+        // The cap's factor is applied to the small products instead of [.., S].
         return [tf.mul(product(dt, k_), cap!), tf.mul(product(dt, q_, true), cap!), dv];
       },
     };
@@ -304,7 +304,7 @@ function mix(
 }
 
 /**
- * Rows of an embedding table times sqrt(D): ids [N] to [N, D]. The pad token's row gets no gradient from here
+ * Rows of an embedding table times sqrt(D): ids [N] to [N, D]. The pad token's row gets no gradient here
  * (quirk 6); through a tied output it still does. null: there is no pad token.
  */
 export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number | null): tf.Tensor {
@@ -328,8 +328,8 @@ export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number | nul
 }
 
 /**
- * Logits [N, V] out of final states [N, D] and the embedding table [V, D]: cap * tanh(states table^T / cap); null: no cap.
- * At a vocabulary of 32,000 and more every pass over the logits shows, so the cap's factors stay on the states: in the
+ * Logits [N, V] from final states [N, D] and the embedding table [V, D]: cap * tanh(states table^T / cap); null: no cap.
+ * With a vocabulary of 32,000 or more every pass over the logits costs, so the cap's factors stay on the states: in the
  * gradient they cancel.
  */
 export function softCappedLogits(states: tf.Tensor, table: tf.Tensor, cap: number | null): tf.Tensor {

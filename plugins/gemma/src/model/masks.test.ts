@@ -15,10 +15,10 @@ function drawn(mask: tf.Tensor | undefined, row = 0): string[] | undefined {
 
 const ones = (...rows: number[][]): tf.Tensor => tf.tensor2d(rows, undefined, 'int32');
 
-describe('masks', () => {
+describe('attention masks', () => {
   beforeAll(() => openEngine({ mode: 'portable' }));
 
-  it('encoder windows reach both ways: |i - j| < w, or <= w', () => {
+  it('encoder windows extend in both directions: |i - j| < w if strict, <= w if inclusive', () => {
     expect(drawn(encoderMasks(5, 2, 'strict').sliding_attention)).toEqual([
       'xx...',
       'xxx..',
@@ -35,7 +35,7 @@ describe('masks', () => {
     ]);
   });
 
-  it('a causal encoder sees of these keys those that do not come later', () => {
+  it('a causal encoder sees only the keys of its window that do not come later', () => {
     const causal = (rule: 'strict' | 'inclusive', padding?: tf.Tensor) =>
       encoderMasks(4, 2, rule, { attention: padding }, 'causal');
     expect(drawn(causal('strict').full_attention)).toEqual(['x...', 'xx..', 'xxx.', 'xxxx']);
@@ -48,7 +48,7 @@ describe('masks', () => {
     { ahead: 0, behind: Infinity },
     { ahead: 0, behind: 2 },
     { ahead: 3, behind: 3 },
-  ])('what is computed in the step is what a constant would hold: %j', (reach) => {
+  ])('a mask computed in the step equals the constant mask: %j', (reach) => {
     const [computed, constant] = [positionMask(7, reach, 0), positionMask(7, reach)];
     expect(computed.shape).toEqual(constant.shape);
     expect(drawn(computed)).toEqual(drawn(constant));
@@ -62,13 +62,13 @@ describe('masks', () => {
     ]);
   });
 
-  it('decoders see themselves and what came before, w keys in sliding layers', () => {
+  it('decoders see themselves and earlier positions, and w keys in sliding layers', () => {
     const masks = decoderMasks(4, 2);
     expect(drawn(masks.full_attention)).toEqual(['x...', 'xx..', 'xxx.', 'xxxx']);
     expect(drawn(masks.sliding_attention)).toEqual(['x...', 'xx..', '.xx.', '..xx']);
   });
 
-  it('padding joins every pattern, and a row with nothing to see is equal everywhere', () => {
+  it('padding is added to every pattern, and a fully masked row has equal values everywhere', () => {
     const masks = decoderMasks(3, 2, { attention: ones([1, 1, 0], [0, 1, 1]) });
     expect(drawn(masks.full_attention, 0)).toEqual(['x..', 'xx.', 'xx.']);
     expect(drawn(masks.sliding_attention, 0)).toEqual(['x..', 'xx.', '.x.']);
@@ -77,7 +77,7 @@ describe('masks', () => {
     expect(first).toEqual([Math.fround(MASKED), Math.fround(MASKED), Math.fround(MASKED)]);
   });
 
-  it('leaves out a window that no two positions are far enough apart for', () => {
+  it('a window as long as the sequence has no mask of its own', () => {
     const masks = decoderMasks(4, 4);
     expect(masks.sliding_attention).toBe(masks.full_attention);
     expect(encoderMasks(4, 4, 'strict').sliding_attention).toBeUndefined();
@@ -85,7 +85,7 @@ describe('masks', () => {
     expect(encoderMasks(5, 4, 'inclusive').sliding_attention).toBeUndefined();
   });
 
-  it('takes any number but 0 as seen', () => {
+  it('any number but 0 counts as visible', () => {
     expect(drawn(paddingMask(ones([1, 0, 7])))).toEqual(['x.x']);
   });
 });

@@ -1,15 +1,15 @@
 /**
- * Attention masks: 0 where a key is seen, the lowest float32 where not. Shapes as in layers.ts; [B, 1, 1, T, S].
+ * Attention masks: 0 where a key is seen, the lowest float32 elsewhere. Shapes as in layers.ts; [B, 1, 1, T, S].
  *
- * Positions need not begin again in a segment: rotary positions and windows tell only how far apart two tokens are.
+ * Positions need not start again in a segment: rotary positions and windows depend only on the distance of two tokens.
  */
 import { tf } from '@graft/engine';
 import type { EncoderAttention, EncoderWindow } from './config-types';
 
-/** What the published implementation adds to a score that must not count (quirk 3). */
+/** The number that the published implementation adds to a masked score (quirk 3). */
 export const MASKED = -3.4028234663852886e38;
 
-/** Up to this many numbers a mask is a constant of the trace; of 8,192 tokens it would be one of 268 MB. */
+/** Up to this many numbers a mask is a constant of the trace; for 8,192 tokens it would take 268 MB. */
 const LARGEST_CONSTANT = 1 << 20;
 
 /** How far a query sees, in tokens: a key at j is seen by a query at i where -ahead <= i - j <= behind. */
@@ -18,7 +18,7 @@ export interface AttentionSpan {
   readonly behind: number;
 }
 
-/** [1, 1, 1, length, length]. Above `largestConstant` it is computed in the step, where a compiler makes it as it goes. */
+/** [1, 1, 1, length, length]. Above `largestConstant` it is computed in the step, where a compiler can fuse it. */
 export function positionMask(
   length: number,
   { ahead, behind }: AttentionSpan,
@@ -50,31 +50,31 @@ export function segmentMask(queries: tf.Tensor, keys: tf.Tensor): tf.Tensor {
   return tf.mul(tf.notEqual(own, other).toFloat(), MASKED);
 }
 
-/** What narrows attention within a batch: int32 [B, T] each. */
+/** The restrictions of attention within a batch: int32 [B, T] each. */
 export interface RowMasks {
   /** 1 for a token, 0 for padding. */
   readonly attention?: tf.Tensor;
-  /** Tokens see those with the same number alone. */
+  /** Tokens see only those with the same number. */
   readonly segments?: tf.Tensor;
 }
 
-/** A row's own mask for its self-attention, broadcast to [B, 1, 1, T, S]; undefined where every key is seen. */
+/** A row's own mask for its self-attention, broadcast to [B, 1, 1, T, S]; undefined if every key is seen. */
 function rowMask({ attention, segments }: RowMasks): tf.Tensor | undefined {
   return combine(attention && paddingMask(attention), segments && segmentMask(segments, segments));
 }
 
-/** Cross-attention: no window, no order; of a segment's tokens to the source of the same segment. */
+/** Cross-attention: no window, no order; a segment's tokens see the source of the same segment. */
 export function crossMask(source: RowMasks, target: RowMasks): tf.Tensor | undefined {
   const segments = source.segments && target.segments && segmentMask(target.segments, source.segments);
   return combine(source.attention && paddingMask(source.attention), segments);
 }
 
-/** Of two masks the lower: adding them would leave the range of float32. */
+/** The lower of two masks: their sum would leave the range of float32. */
 function combine(a: tf.Tensor | undefined, b: tf.Tensor | undefined): tf.Tensor | undefined {
   return a && b ? tf.minimum(a, b) : (a ?? b);
 }
 
-/** Masks by kind of layer; undefined where every key is seen. */
+/** Masks by kind of layer; undefined if every key is seen. */
 export interface SideMasks {
   full_attention: tf.Tensor | undefined;
   sliding_attention: tf.Tensor | undefined;

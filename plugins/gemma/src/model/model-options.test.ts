@@ -11,7 +11,7 @@ const resolve = (options: unknown, checkpoint?: Record<string, unknown>) =>
   resolveModelConfig(modelOptions.parse(options), checkpoint);
 const tiny = { layers: 2, hidden: 32, feedForward: 48, heads: 4, keyValueHeads: 2, headDim: 8 };
 
-describe('sizes', () => {
+describe('presets', () => {
   // PAPER 1.4's totals; two of them are also the published presets' own counts.
   const totals: Record<(typeof NAMED_PAIRS)[number], number> = {
     's-s': 312_517_632,
@@ -24,28 +24,28 @@ describe('sizes', () => {
     '9b-9b': 20_333_401_088,
   };
 
-  it.each(Object.entries(totals))('%s has %d parameters', (preset, total) => {
+  it.each(Object.entries(totals))('the preset %s has %d parameters', (preset, total) => {
     expect(parameterCount(parameterSpecs(resolve({ preset })))).toBe(total);
   });
 
-  it('takes one size for two equal sides, in either case', () => {
+  it('one size stands for two equal sides, in upper or lower case', () => {
     expect(resolve({ preset: 'S' })).toEqual(resolve({ preset: 's-s' }));
   });
 
-  it('takes pairs that were never published', () => {
+  it('pairs that were never published are accepted', () => {
     const config = resolve({ preset: 'b-s' }) as EncoderDecoderConfig;
     expect([config.encoder.layers, config.decoder.layers]).toEqual([12, 8]);
   });
 });
 
 describe('resolveModelConfig', () => {
-  it('gives a side of which nothing is said the sizes of the other', () => {
+  it('a side without options gets the sizes of the other', () => {
     const config = resolve({ decoder: { ...tiny, slidingWindow: 5 } }) as EncoderDecoderConfig;
     expect(config.encoder).toEqual(config.decoder);
     expect(config.encoder.slidingWindow).toBe(5);
   });
 
-  it('overrides a checkpoint field by field', () => {
+  it('options override the checkpoint field by field', () => {
     const checkpoint = toCheckpointConfig(
       resolve({ decoder: tiny, encoderWindow: 'inclusive', encoderAttention: 'causal', vocabularySize: 99 }),
     );
@@ -60,7 +60,7 @@ describe('resolveModelConfig', () => {
     expect((resolve({ encoderWindow: 'strict' }, checkpoint) as EncoderDecoderConfig).encoderWindow).toBe('strict');
   });
 
-  it('makes decoder-only models', () => {
+  it('decoder-only models are resolved from a preset', () => {
     expect(resolve({ kind: 'decoder-only', preset: 's' })).toMatchObject({
       kind: 'decoder-only',
       decoder: { hidden: 512 },
@@ -75,21 +75,21 @@ describe('resolveModelConfig', () => {
     [{ decoder: { ...tiny, keyValueHeads: 3 } }, /keyValueHeads 3 does not divide heads 4/],
     [{ decoder: { ...tiny, layerTypes: ['full_attention'] } }, /lists 1 layers, but layers is 2/],
     [{ decoder: tiny, vocabularySize: 2 }, /bosTokenId is 2, but the vocabulary has 2/],
-  ])('%j: %s', (options, message) => {
+  ])('the options %j are refused with %s', (options, message) => {
     expect(() => resolve(options)).toThrow(ConfigError);
     expect(() => resolve(options)).toThrow(message);
   });
 
-  it('names the presets when one is unknown', () => {
+  it('the error for an unknown preset names the presets', () => {
     expect(modelOptions.safeParse({ preset: '3b' }).error?.issues[0].message).toMatch(/2b, 9b, s, b/);
   });
 
-  it('refuses another kind than the checkpoint holds', () => {
+  it('a kind that differs from the checkpoint is refused', () => {
     const checkpoint = toCheckpointConfig(resolve({ kind: 'decoder-only', decoder: tiny }));
     expect(() => resolve({ kind: 'encoder-decoder' }, checkpoint)).toThrow(/holds a model that is decoder-only/);
   });
 
-  it('takes rates of dropout over those of the checkpoint, and refuses others than [0, 1)', () => {
+  it('dropout rates override those of the checkpoint, and rates outside [0, 1) are refused', () => {
     const checkpoint = toCheckpointConfig(resolve({ decoder: tiny, dropout: 0.1, attentionDropout: 0.2 }));
     expect(resolve({}, checkpoint).dropout).toEqual({ dropout: 0.1, attentionDropout: 0.2, classifierDropout: 0 });
     expect(resolve({ dropout: 0.3, classifierDropout: 0.4 }, checkpoint).dropout).toEqual({
@@ -108,14 +108,14 @@ describe('resolveModelConfig', () => {
     });
   });
 
-  it('refuses one table for two widths', () => {
+  it('one table for two widths is refused', () => {
     expect(() => resolve({ decoder: tiny, encoder: { ...tiny, hidden: 64 }, tieEncoderEmbedding: true })).toThrow(
       /64.*32/,
     );
   });
 });
 
-it('docs/models.md names every option, and the values of those that have a few', () => {
+it('docs/models.md names every option, and the values of every enumeration', () => {
   const text = readFileSync(join(__dirname, '../../../../docs/models.md'), 'utf8');
   const names = Object.entries(modelOptions.shape).flatMap(([name, { def }]) => {
     const inner = def.innerType as unknown as { options?: string[] };

@@ -17,7 +17,7 @@ import { NAMED_PAIRS, parsePreset, SIZE_NAMES, type Size } from './sizes';
 const rate = (): z.ZodNumber => z.number().min(0).lt(1);
 const count = (most: number): z.ZodNumber => z.int().min(1).max(most);
 
-/** Sizes and constants of one side. What is left out comes from the checkpoint, the preset or the published models. */
+/** Sizes and constants of one side. Missing ones come from the checkpoint, the preset or the published models. */
 const sideOptions = z.strictObject({
   layers: count(LIMITS.layers).optional().describe('blocks'),
   hidden: count(LIMITS.width).optional().describe('width of the residual stream'),
@@ -132,7 +132,7 @@ function withoutUndefined(options: SideOptions): SideOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
-/** One side out of what is known of it: its options first, then the checkpoint's config, then the preset. */
+/** One side, from its options first, then the checkpoint's config, then the preset. */
 function resolveSide(
   name: 'encoder' | 'decoder',
   given: SideOptions,
@@ -167,7 +167,7 @@ function resolveSide(
       `model.${name}: headDim is not given, and hidden / heads = ${hidden} / ${heads} is not an even integer.`,
     );
   }
-  // A layer list of another length belongs to the checkpoint's depth, not to the one asked for.
+  // A layer list of another length belongs to the checkpoint's depth, not to the requested one.
   const inherited: readonly LayerType[] | undefined =
     checkpoint?.layerTypes.length === layers ? checkpoint.layerTypes : undefined;
   const layerTypes = given.layerTypes ?? inherited ?? defaultLayerTypes(layers);
@@ -203,8 +203,8 @@ function resolveSide(
 }
 
 /**
- * The model that a config's `model:` section describes, over the checkpoint's config.json where the initializer brings
- * one; options override it field by field. Throws ConfigError for sizes that are missing or impossible.
+ * The model of a config's `model:` section, on top of the checkpoint's config.json if the initializer provides one;
+ * options override it field by field. Throws ConfigError for sizes that are missing or impossible.
  */
 export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): GemmaConfig {
   const checkpoint = checkpointConfig && parseCheckpointConfig(checkpointConfig, options);
@@ -250,7 +250,7 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
   };
 }
 
-/** As `resolveModelConfig`, and of encoders alone. */
+/** Like `resolveModelConfig`, and also for encoders alone. */
 export function resolveAnyConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): AnyGemmaConfig {
   const checkpoint = checkpointConfig && readModelConfig(checkpointConfig, options);
   const kind = options.kind ?? checkpoint?.kind;

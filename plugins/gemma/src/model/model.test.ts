@@ -46,8 +46,8 @@ describe('GemmaModel', () => {
     return { logits: rowsOf(logits), states: encoderStates ? rowsOf(encoderStates) : undefined };
   };
 
-  describe('encoder-decoder', () => {
-    test('the encoder looks ahead: its first state follows the last token; the decoder does not', () => {
+  describe('an encoder-decoder', () => {
+    test('every encoder state depends on the last token, and no decoder state depends on later tokens', () => {
       const model = tinyGemma();
       const parameters = tinyParameters(model);
       const base = run(model, parameters, { input_ids: SOURCE, decoder_input_ids: TARGET });
@@ -61,7 +61,7 @@ describe('GemmaModel', () => {
     test.each([
       ['strict', [2, 3, 4]],
       ['inclusive', [1, 2, 3, 4, 5]],
-    ] as const)('a %s sliding layer of window 2 is changed by a token that far away', (encoderWindow, expected) => {
+    ] as const)('a token changes the states within a %s window of 2', (encoderWindow, expected) => {
       // One sliding layer alone, so that nothing travels further.
       const model = tinyGemma({ encoderWindow, encoder: { ...ODD_SIDE, layers: 1, slidingWindow: 2 } });
       const parameters = tinyParameters(model);
@@ -70,7 +70,7 @@ describe('GemmaModel', () => {
       expect(changed(before.states!, after.states!)).toEqual(expected);
     });
 
-    test('a causal encoder gives the states of a decoder-only stack of the same weights', () => {
+    test('a causal encoder gives the states of a decoder-only stack with the same weights', () => {
       const decoderOnly = tinyGemma({ kind: 'decoder-only' });
       const weights = tinyParameters(decoderOnly);
       const model = tinyGemma({ encoderAttention: 'causal' });
@@ -96,7 +96,7 @@ describe('GemmaModel', () => {
       expect(distance(both[0][0], expected[0][0])).toBeGreaterThan(1e-3);
     });
 
-    test('a sliding decoder layer of window 3 is changed by its own and the two tokens before', () => {
+    test('a token changes the logits of a sliding decoder layer of window 3 at its own position and the next two', () => {
       // Without cross-attention's help from the encoder, and one layer: position i sees i-2 .. i.
       const model = tinyGemma({ decoder: { ...ODD_SIDE, layers: 1, slidingWindow: 3 }, encoder: ODD_SIDE });
       const parameters = tinyParameters(model);
@@ -135,7 +135,7 @@ describe('GemmaModel', () => {
       TARGET[1].forEach((_, i) => expect(distance(together.logits[1][i], other.logits[0][i])).toBeLessThan(2e-5));
     });
 
-    test('a missing mask means all ones, pad ids or not', () => {
+    test('a missing mask means all ones, even with pad ids', () => {
       const model = tinyGemma();
       const parameters = tinyParameters(model);
       const source = replaced(SOURCE, 0, 7, 0);
@@ -152,7 +152,7 @@ describe('GemmaModel', () => {
       expect(changed(without.logits, masked.logits).length).toBe(7);
     });
 
-    test('an example whose source is all padding gives finite logits', () => {
+    test('a source of padding alone gives finite logits', () => {
       const model = tinyGemma();
       const fields = {
         input_ids: SOURCE,
@@ -171,7 +171,7 @@ describe('GemmaModel', () => {
       expect(states![0][0].length).toBe(14);
     });
 
-    test('one shared table gets the sum of what two equal tables get', () => {
+    test('the gradient of a shared table is the sum of the gradients of two equal tables', () => {
       const untied = tinyGemma();
       const tied = tinyGemma({ tieEncoderEmbedding: true });
       const parameters = tinyParameters(untied);
@@ -196,7 +196,7 @@ describe('GemmaModel', () => {
     });
   });
 
-  test('decoder-only: later tokens change nothing before them, and padding counts for nothing', () => {
+  test('in a decoder-only model later tokens do not change earlier logits, and padding has no effect', () => {
     const model = tinyGemma({ kind: 'decoder-only' });
     const parameters = tinyParameters(model);
     const before = run(model, parameters, { input_ids: TARGET });
@@ -210,14 +210,14 @@ describe('GemmaModel', () => {
     TARGET[0].forEach((_, i) => expect(distance(padded.logits[0][i + 2], before.logits[0][i])).toBeLessThan(2e-5));
   });
 
-  test('names the field that a batch lacks', () => {
+  test('the error for a missing field names it', () => {
     const model = tinyGemma();
     expect(() => model.forward(tinyParameters(model), tensors({ input_ids: SOURCE }))).toThrow(
       /"decoder_input_ids"; it was given input_ids/,
     );
   });
 
-  test('counts the operations of a step', () => {
+  test('the operations of a step are counted', () => {
     const model = tinyGemma({
       kind: 'decoder-only',
       decoder: { layers: 1, hidden: 4, feedForward: 8, heads: 1, keyValueHeads: 1, headDim: 4 },

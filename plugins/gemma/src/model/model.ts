@@ -45,16 +45,16 @@ export class GemmaModel implements Model {
   readonly decoderNames: SideNames;
   /** The table that embeds the decoder's tokens. */
   readonly inputTable: string;
-  /** The table that, transposed, makes the logits: the same one, unless the checkpoint's output is untied. */
+  /** The table that, transposed, gives the logits: the same one, unless the checkpoint's output is untied. */
   readonly outputTable: string;
 
   readonly endTokens: readonly number[];
-  /** How the checkpoint wants to be generated with; what a caller of `Generator` leaves out comes from here. */
+  /** The checkpoint's settings for generation; a caller's missing settings in `Generator` come from here. */
   readonly generation: GenerationDefaults;
 
   /**
-   * `generationConfig`: the checkpoint's generation_config.json, kept for the checkpoints that are made of this model; `where` names
-   * it in errors. Throws CheckpointError where it is malformed.
+   * `generationConfig`: the checkpoint's generation_config.json, kept for the checkpoints of this model; `where` names
+   * it in errors. Throws CheckpointError if it is malformed.
    */
   constructor(
     readonly config: GemmaConfig,
@@ -93,13 +93,15 @@ export class GemmaModel implements Model {
     return encoderStates ? { logits, encoderStates } : { logits };
   }
 
-  /** The decoder's states [B, T, D] after the final norm, before they become logits. Fields as of `forward`. Traceable. */
+  /**
+   * The decoder's states [B, T, D] after the final norm, before they become logits. Fields as in `forward`. Traceable.
+   */
   decoderStates(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
     const { rows, ids } = this.finalRows(parameters, fields, options);
     return statesOf(rows, ids, this.config.decoder.hidden);
   }
 
-  /** The decoder's final rows [B*T, D], the ids [B, T] that they belong to, and the encoder's states. */
+  /** The decoder's final rows [B*T, D], their ids [B, T], and the encoder's states. */
   private finalRows(
     parameters: Parameters,
     fields: BatchTensors,
@@ -117,7 +119,7 @@ export class GemmaModel implements Model {
     let source: tf.Tensor;
     let target: tf.Tensor;
     if (tieEncoderEmbedding) {
-      // One look-up for both sides: its gradient is one pass over the table instead of two.
+      // One embedding lookup for both sides: its gradient is one pass over the table instead of two.
       const both = embed(
         parameters[this.inputTable],
         tf.concat([flat(sourceIds), flat(targetIds)]),
@@ -138,7 +140,7 @@ export class GemmaModel implements Model {
     };
   }
 
-  /** Encoder states [B, S, E] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
+  /** Encoder states [B, S, E] after the final norm, from `input_ids` and `attention_mask`. Traceable. */
   encode(parameters: Parameters, fields: BatchTensors, options: ForwardOptions = {}): tf.Tensor3D {
     if (this.config.kind !== 'encoder-decoder')
       throw new DataError('A decoder-only model has no encoder.', { code: 'gemma.no-encoder' });
@@ -154,7 +156,7 @@ export class GemmaModel implements Model {
     return statesOf(states, ids, encoder.hidden);
   }
 
-  /** The output layer apart, for losses that do not hold all logits at once. */
+  /** The output layer by itself, for losses that do not store all logits at once. */
   get head(): OutputHead {
     return {
       parameters: [this.outputTable],
@@ -163,7 +165,7 @@ export class GemmaModel implements Model {
     };
   }
 
-  /** What a task head reads: the encoder's states, or those of a decoder-only model. */
+  /** The states that a task head reads: the encoder's, or those of a decoder-only model. */
   get representation(): Representation {
     const { config } = this;
     if (config.kind === 'decoder-only') {
@@ -189,12 +191,12 @@ export class GemmaModel implements Model {
     return softCappedLogits(states, parameters[this.outputTable], this.config.decoder.finalLogitSoftCap) as tf.Tensor2D;
   }
 
-  /** As `logits`, without the soft cap, which changes neither their order nor their signs. */
+  /** Like `logits`, without the soft cap, which changes neither their order nor their signs. */
   uncappedLogits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D {
     return linear(states, parameters[this.outputTable]) as tf.Tensor2D;
   }
 
-  /** What encoder and decoder drop of a batch with those ids [B, ..]. */
+  /** The dropout of encoder and decoder for a batch with those ids [B, ..]. */
   private dropoutOfSides(ids: tf.Tensor, options: ForwardOptions): (Dropout | undefined)[] {
     const { dropout, attentionDropout } = this.dropout;
     const own = { ...(dropout !== undefined && { dropout }), attentionDropout };
@@ -234,7 +236,7 @@ export class GemmaModel implements Model {
   }
 }
 
-/** Of the encoder's side, or of a decoder-only model. */
+/** For the encoder's side, or a decoder-only model. */
 const sourceMasks = (fields: BatchTensors): RowMasks => ({
   attention: fields.attention_mask,
   segments: fields.segment_ids,
@@ -259,7 +261,7 @@ function idsOf(fields: BatchTensors, name: string): tf.Tensor {
   return tensor;
 }
 
-/** The model as a Gemma, for what works on Gemmas alone. `who` begins the error's sentence. */
+/** The model as a Gemma, for code that works only on Gemmas. `who` begins the error's sentence. */
 export function asGemma(model: Model, who: string, kind?: Model['kind']): GemmaModel {
   // By shape, not by class: a plugin may come from another copy of this package.
   const config = (model as Partial<GemmaModel>).config as AnyGemmaConfig | undefined;

@@ -7,16 +7,16 @@ export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
 export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
 export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';
 
-/** The output projection, where it is not tied to the (decoder's) embedding. */
+/** The output projection, if it is not tied to the (decoder's) embedding. */
 export const outputName = (kind: AnyGemmaConfig['kind']): string =>
   kind === 'decoder-only' ? 'lm_head.weight' : 'lm_head.out_proj.weight';
 
-/** Some writers store the output projection although it is tied. */
+/** Some writers store the output projection even if it is tied. */
 export const TIED_OUTPUT_NAMES: readonly string[] = [outputName('encoder-decoder'), outputName('decoder-only')];
 
 type Row = readonly [suffix: string, shape: readonly number[], initial: ParameterSpec['initial']];
 
-/** `keyValueWidth`: width of what keys and values are made from (the encoder's, for cross-attention). */
+/** `keyValueWidth`: width of the states that keys and values are computed from (the encoder's, for cross-attention). */
 function attentionRows(prefix: string, side: SideConfig, keyValueWidth: number): Row[] {
   const queries = side.heads * side.headDim;
   const keys = side.keyValueHeads * side.headDim;
@@ -47,7 +47,7 @@ function specs(prefix: string, rows: readonly Row[], part: ModelPart): Parameter
   }));
 }
 
-/** Norms of a layer of an encoder-decoder's either side. */
+/** Norms of a layer in an encoder-decoder, for either side. */
 const SIDE_NORMS = [
   'pre_self_attn_layernorm',
   'post_self_attn_layernorm',
@@ -55,7 +55,7 @@ const SIDE_NORMS = [
   'post_feedforward_layernorm',
 ];
 
-/** An encoder's parameters but its embedding. */
+/** An encoder's parameters except its embedding. */
 function encoderSpecs(encoder: SideConfig): ParameterSpec[] {
   const layer = (l: number): ParameterSpec[] =>
     specs(
@@ -70,7 +70,7 @@ function encoderSpecs(encoder: SideConfig): ParameterSpec[] {
   return [...range(encoder.layers).flatMap(layer), ...specs('model.encoder', [normRow('norm', encoder)], 'encoder')];
 }
 
-/** Every parameter of the model, layer by layer; the output projection only where it is not the decoder's embedding. */
+/** Every parameter of the model, layer by layer; the output projection only if it is not the decoder's embedding. */
 export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
   const embedding = (name: string, side: SideConfig): ParameterSpec => ({
     name,
@@ -133,7 +133,7 @@ function range(length: number): number[] {
   return Array.from({ length }, (_, i) => i);
 }
 
-/** Parameters in all, as the published totals count them (tied tensors once). */
+/** Total number of parameters, counted like the published totals (tied tensors once). */
 export function parameterCount(specs_: readonly ParameterSpec[]): number {
   return specs_.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }

@@ -21,8 +21,8 @@ function silence(key: string, keys: Readonly<Record<string, PublishedKey>>, json
   return keys[key].default;
 }
 
-describe('a config.json that is silent about a key', () => {
-  it.each(Object.keys(GEMMA2_KEYS))('gemma2, %s: means its published default', (key) => {
+describe('a config.json without a key', () => {
+  it.each(Object.keys(GEMMA2_KEYS))('a gemma2 config without %s means its published default', (key) => {
     // The list of layers belongs to their number.
     const base = key === 'num_hidden_layers' ? without(GEMMA2, 'layer_types') : GEMMA2;
     const silent = parseCheckpointConfig(without(base, key));
@@ -37,7 +37,7 @@ describe('a config.json that is silent about a key', () => {
   );
   /** Here the whole model's config.json says them, and wins. */
   const overruled = ['encoder.initializer_range', 'decoder.initializer_range', 'decoder.eos_token_id'];
-  it.each(sectionCases)('t5gemma, %s, %s: means its published default', (side, key) => {
+  it.each(sectionCases)('a t5gemma config whose %s section has no %s means its published default', (side, key) => {
     let base = T5GEMMA;
     const section = (json: Json): Json => json[side] as Json;
     // One vocabulary, and one token that starts.
@@ -55,7 +55,7 @@ describe('a config.json that is silent about a key', () => {
     if (use !== 'read') expect(silent).toEqual(whole);
   });
 
-  it.each(Object.keys(T5GEMMA_KEYS))('t5gemma, %s: means its published default', (key) => {
+  it.each(Object.keys(T5GEMMA_KEYS))('a t5gemma config without %s means its published default', (key) => {
     const decoder = T5GEMMA.decoder as Json;
     const following: Json = {
       encoder: {},
@@ -78,7 +78,7 @@ describe('a config.json that is silent about a key', () => {
       expect(silent).not.toEqual(parseCheckpointConfig(base));
   });
 
-  it('of everything is the 2B model', () => {
+  it('a config without any key is the 2B model', () => {
     const side = {
       layers: 26,
       hidden: 2304,
@@ -115,8 +115,8 @@ describe('a config.json that is silent about a key', () => {
   });
 });
 
-describe('null', () => {
-  it('means the default, none, or is refused, as in the published implementation', () => {
+describe('a key that is null', () => {
+  it('null means the default or none, or is refused, as in the published implementation', () => {
     for (const [key, { nullMeans }] of Object.entries(GEMMA2_KEYS) as [string, PublishedKey][]) {
       const parse = (): unknown => parseCheckpointConfig({ ...GEMMA2, [key]: null });
       if (nullMeans === 'the default') expect(parse()).toEqual(parseCheckpointConfig(without(GEMMA2, key)));
@@ -125,7 +125,7 @@ describe('null', () => {
     }
   });
 
-  it('takes soft caps, the pad token and end tokens away', () => {
+  it('null removes soft caps, the pad token and the end tokens', () => {
     const nulls = {
       attn_logit_softcapping: null,
       final_logit_softcapping: null,
@@ -143,31 +143,31 @@ describe('null', () => {
   });
 });
 
-describe('precedence', () => {
+describe('precedence among keys', () => {
   it.each([
     [{ rope_theta: 55 }, 55],
     [{ rope_theta: 55, rope_parameters: { rope_theta: 66 } }, 66],
     [{ rope_theta: 55, rope_parameters: { rope_theta: 66 }, rope_scaling: { rope_theta: 77 } }, 77],
     [{ rope_parameters: { rope_theta: 66 }, rope_scaling: { type: 'default' } }, 10_000],
     [{ rope_parameters: { rope_theta: 66 }, rope_scaling: {} }, 66],
-  ])('%j: theta %d', (fields, theta) => {
+  ])('%j gives theta %d', (fields, theta) => {
     const json = { ...without(GEMMA2, 'rope_parameters'), ...fields };
     expect(parseCheckpointConfig(json).decoder.ropeTheta).toBe(theta);
   });
 
-  it("the whole model's end tokens win over the decoder's", () => {
+  it('the end tokens of the whole model override those of the decoder', () => {
     expect(parseCheckpointConfig(T5GEMMA).decoder.eosTokenIds).toEqual([9]);
     expect(parseCheckpointConfig(without(T5GEMMA, 'eos_token_id')).decoder.eosTokenIds).toEqual([7, 8]);
   });
 
-  it('refuses a model that would start in training with one token and in generation with another', () => {
+  it('a model with different start tokens for training and generation is refused', () => {
     expect(() => parseCheckpointConfig({ ...T5GEMMA, bos_token_id: 6 })).toThrow(
       /"bos_token_id" is 6, but the decoder's is 5/,
     );
   });
 });
 
-describe('numbers that no model has', () => {
+describe('impossible sizes', () => {
   it.each([
     ['num_hidden_layers', 100_000_000],
     ['num_hidden_layers', 4e9],
@@ -178,7 +178,7 @@ describe('numbers that no model has', () => {
     ['vocab_size', 2 ** 40],
     ['max_position_embeddings', 2 ** 40],
     ['sliding_window', 2 ** 40],
-  ])('%s %d is refused at once', (key, value) => {
+  ])('%s %d is refused', (key, value) => {
     const json = without({ ...GEMMA2, [key]: value }, 'layer_types');
     expect(() => parseCheckpointConfig(json)).toThrow(`config.json: "${key}" is ${value}; Graft takes at most`);
     const encoder = without({ ...SECTION, [key]: value }, 'layer_types');
@@ -186,7 +186,7 @@ describe('numbers that no model has', () => {
   });
 });
 
-describe('keys', () => {
+describe('keys that Graft does not implement', () => {
   it.each([
     [{ attention_bias: true }, /"attention_bias" is true/],
     [{ hidden_activation: 'silu' }, /"hidden_activation" is "silu"/],
@@ -196,11 +196,11 @@ describe('keys', () => {
     [{ per_layer_config: { '0': { hidden_size: 3 } } }, /"per_layer_config" gives layers/],
     [{ rope_parameters: { full_attention: { rope_theta: 3 } } }, /"rope_parameters" gives "full_attention"/],
     [{ rope_scaling: { type: 'linear', factor: 2 } }, /"rope_scaling" asks for rotary positions of type "linear"/],
-  ])('%j: is refused, as it changes the arithmetic', (fields, message) => {
+  ])('%j is refused because it changes the arithmetic', (fields, message) => {
     expect(() => parseCheckpointConfig({ ...GEMMA2, ...fields })).toThrow(message);
   });
 
-  it('that change nothing are ignored, and named', () => {
+  it('keys that change nothing are ignored and listed', () => {
     const more = { hidden_act: 'relu', cache_implementation: 'hybrid', dtype: 'float32', encoder_window: 'strict' };
     expect(parseCheckpointConfig({ ...GEMMA2, ...more })).toEqual(parseCheckpointConfig(GEMMA2));
     expect(ignoredKeys({ ...GEMMA2, ...more })).toEqual(['hidden_act', 'cache_implementation']);

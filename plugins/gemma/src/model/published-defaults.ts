@@ -1,23 +1,23 @@
 /**
- * What the published implementation means where a config.json is silent, key by key: the one home of these numbers.
- * `npm run test:peers` compares the tables with the library's own configuration classes.
+ * The published meaning of a missing key in config.json, key by key: these numbers are only here. `npm run test:peers`
+ * compares the tables with the library's own configuration classes.
  */
 import { SPECIAL_TOKENS_KEY } from '@graft/core';
 
-/** What Graft does with a key. */
+/** How Graft treats a key. */
 export type KeyUse =
   /** Its value decides the model. */
   | 'read'
-  /** Another value than the default (or null) would be arithmetic that Graft does not have: refused. */
+  /** Another value than the default (or null) would need arithmetic that Graft lacks: refused. */
   | 'fixed'
   /** Neither implementation lets it change a model's numbers. */
   | 'inert';
 
 export interface PublishedKey {
   readonly use: KeyUse;
-  /** What silence means. undefined: it follows from other keys. */
+  /** The meaning of a missing key. undefined: it follows from other keys. */
   readonly default: unknown;
-  /** The published configuration takes null, and it then means what `nullMeans` says. Other keys refuse null. */
+  /** The published configuration accepts null, with the meaning `nullMeans`. Other keys refuse null. */
   readonly nullMeans?: 'the default' | 'none';
 }
 
@@ -75,10 +75,10 @@ export const GEMMA2_KEYS = {
   use_bidirectional_attention: fixed(false, 'the default'),
 } satisfies Keys;
 
-/** Keys of a T5Gemma's `encoder` and `decoder` sections. What the whole model's config.json says wins over some of them. */
+/** Keys of a T5Gemma's `encoder` and `decoder` sections. The whole model's config.json overrides some of them. */
 export const T5GEMMA_SECTION_KEYS = {
   ...STACK,
-  /** In these the whole model's word counts, even where it is silent. */
+  /** For these only the whole model's key has an effect, even if it is missing. */
   tie_word_embeddings: inert(true),
   attention_dropout: inert(0),
   dropout_rate: inert(0),
@@ -86,7 +86,9 @@ export const T5GEMMA_SECTION_KEYS = {
   cross_attention_hidden_size: inert(undefined, 'the default'),
 } satisfies Keys;
 
-/** Keys of a T5Gemma's config.json beside the two sections, which have the defaults of their keys where they are missing. */
+/**
+ * Keys of a T5Gemma's config.json besides the two sections, which have the defaults of their keys if they are missing.
+ */
 export const T5GEMMA_KEYS = {
   encoder: read(undefined, 'the default'),
   decoder: read(undefined, 'the default'),
@@ -96,14 +98,14 @@ export const T5GEMMA_KEYS = {
   attention_dropout: read(0),
   tie_word_embeddings: read(true),
   vocab_size: inert(256_000),
-  /** The decoder's where they are not given. */
+  /** By default the decoder's. */
   initializer_range: read(undefined),
   bos_token_id: read(undefined, 'none'),
   eos_token_id: read(undefined, 'none'),
   pad_token_id: read(undefined, 'none'),
 } satisfies Keys;
 
-/** Keys of every configuration that say nothing of a model's numbers. */
+/** Keys of every configuration that do not concern a model's numbers. */
 export const COMMON_KEYS: readonly string[] = [
   'model_type',
   'architectures',
@@ -135,7 +137,7 @@ export const OWN_KEYS: readonly string[] = [
 /** The older spelling of `rope_parameters`: both are read. */
 export const ROTARY_KEYS: readonly string[] = ['rope_parameters', 'rope_scaling', 'rope_theta'];
 
-/** Keys that only some configurations have, under which the published implementation computes something else. */
+/** Keys of only some configurations, with which the published implementation computes something else. */
 export const REFUSED_KEYS: Readonly<Record<string, string>> = {
   quantization_config: 'says that the weights are quantized; Graft reads float32, float16 and bfloat16',
   per_layer_config: 'gives layers configurations of their own; layers of a Graft model differ by their attention alone',

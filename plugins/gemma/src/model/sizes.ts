@@ -46,8 +46,8 @@ export const NAMED_PAIRS = ['2b-2b', '9b-2b', '9b-9b', 's-s', 'b-b', 'l-l', 'ml-
 export const VOCABULARY_SIZE = 256_000;
 
 /**
- * The sizes that a preset's name means, encoder first: `9b-2b`, or `s` for two equal sides; case does not matter.
- * undefined: no such preset.
+ * The sizes of a preset, encoder first: `9b-2b`, or `s` for two equal sides; case does not matter. undefined: no such
+ * preset.
  */
 export function parsePreset(preset: string): { encoder: Size; decoder: Size; pair: boolean } | undefined {
   const parts = preset.toLowerCase().split('-');

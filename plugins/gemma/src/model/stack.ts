@@ -52,7 +52,10 @@ export function layerWeights(parameters: Parameters, names: SideNames, layer: nu
 
 export type AttentionName = 'self_attn' | 'cross_attn';
 
-/** Queries of an attention, scaled, and rotated where it has positions (by tables that scale): rows [B*T, D] to [B, T, H, C]. */
+/**
+ * Queries of an attention, scaled, and rotated if it has positions (by tables that scale): rows [B*T, D] to [B, T, H,
+ * C].
+ */
 export function queriesOf(
   side: SideConfig,
   batch: number,
@@ -65,7 +68,7 @@ export function queriesOf(
   return tables ? rope(queries, tables) : tf.mul(queries, queryScale(side));
 }
 
-/** Keys and values out of rows [B*S, D or the encoder's width]; keys are rotated where the attention has positions. */
+/** Keys and values from rows [B*S, D or the encoder's width]; keys are rotated if the attention has positions. */
 export function keysAndValuesOf(
   side: SideConfig,
   batch: number,
@@ -79,7 +82,7 @@ export function keysAndValuesOf(
   return { keys: toHeadsFirst(tables ? rope(keys, tables) : keys), values: toHeadsFirst(values) };
 }
 
-/** x + postNorm(sublayer(preNorm(x))): every sub-layer of Gemma 2 stands between two norms. What it adds may be dropped. */
+/** x + postNorm(sublayer(preNorm(x))): every sub-layer of Gemma 2 is between two norms. Its output may be dropped. */
 function residual(
   x: tf.Tensor,
   weights: LayerWeights,
@@ -100,12 +103,12 @@ function feedForward(weights: LayerWeights, x: tf.Tensor, dropout: Dropout | und
 /** One attention of a layer: rows [N, D] to rows [N, H*C]. */
 type Attention = (layer: number, weights: LayerWeights, rows: tf.Tensor, dropout?: Dropout) => tf.Tensor;
 
-/** How a layer attends; training, prefill and decoding differ in nothing else. */
+/** The attention of a layer; training, prefill and decoding differ in nothing else. */
 export interface LayerAttention {
   readonly self: Attention;
   /** Absent without an encoder. */
   readonly cross?: Attention;
-  /** Tensors that these functions read, and the same functions of other ones: for layers that are computed again. */
+  /** Tensors that these functions read, and the same functions with other tensors: for rematerialized layers. */
   readonly reads?: {
     /** Those with a gradient: the encoder's states. */
     readonly inputs: readonly tf.Tensor[];
@@ -114,9 +117,9 @@ export interface LayerAttention {
   };
 }
 
-/** What is not the same in every run of a model's layers. */
+/** Settings that differ between runs of a model's layers. */
 export interface LayerSettings {
-  /** Only the rows between layers are kept for the gradient. */
+  /** Only the rows between layers are stored for the gradient. */
   readonly rematerialize?: boolean;
   /** Default: nothing is dropped. */
   readonly dropout?: Dropout;
@@ -164,7 +167,7 @@ function runLayer(
   );
 }
 
-/** A layer whose inside is computed again for the gradient. */
+/** A layer whose inner values are computed again for the gradient. */
 function runLayerTwice(
   parameters: Parameters,
   side: SideConfig,
@@ -181,7 +184,7 @@ function runLayerTwice(
     ([x, ...given], ofLayer, all) => {
       const weights = Object.fromEntries(own.map((name, i) => [name, ofLayer[i]]));
       const fixed = all.slice(0, reads.fixed.length);
-      // The second time it draws by the same key.
+      // The second time it draws with the same key.
       const dropped = dropout && { ...dropout, key: all[fixed.length] as RandomKey };
       return runLayer(weights, side, names, layer, x, reads.of(given, fixed), dropped);
     },
@@ -193,13 +196,13 @@ function runLayerTwice(
   );
 }
 
-/** Encoder states as rows [B*S, E], and the mask of those that are not seen, [B, 1, 1, 1 or T, S]. */
+/** Encoder states as rows [B*S, E], and the mask of their keys, [B, 1, 1, 1 or T, S]. */
 export interface CrossInputs {
   readonly states: tf.Tensor;
   readonly mask: tf.Tensor | undefined;
 }
 
-/** Attention over whole sequences of `length` tokens. `onMade` is shown every layer's keys and values, for caches. */
+/** Attention over whole sequences of `length` tokens. `onMade` gets every layer's keys and values, for caches. */
 export function wholeSequenceAttention(
   side: SideConfig,
   batch: number,

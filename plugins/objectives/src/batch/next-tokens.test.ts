@@ -30,7 +30,7 @@ function predictions({ inputs, labels, segments, weights }: ReturnType<typeof ne
   );
 }
 
-test.each([BOS, undefined])('each segment is read and predicted as it is alone (start token: %s)', (bos) => {
+test.each([BOS, undefined])('each segment of a row is read and predicted as it is alone (start token: %s)', (bos) => {
   fc.assert(
     fc.property(row, ([texts, filling]) => {
       const tokens = [...texts.flat(), ...Array<number>(filling).fill(0)];
@@ -49,7 +49,7 @@ test.each([BOS, undefined])('each segment is read and predicted as it is alone (
   );
 });
 
-test('each token but a start token is predicted once, from all that stand before it', () => {
+test('each token except a start token is predicted once, from all tokens before it', () => {
   fc.assert(
     fc.property(text, (tokens) => {
       const weights = tokens.map((_, i) => i + 1);

@@ -11,7 +11,7 @@ const limit = fc.record({ source: fc.integer({ min: 64, max: 3000 }), target: fc
 const more = fc.record({ source: fc.nat(3), target: fc.nat(1) });
 
 describe('fittingLength', () => {
-  test('is what T5 reads for 512 tokens of input: 568, with a target of 114', () => {
+  test('an input of 512 tokens fits 568 tokens of text with a target of 114, as in T5', () => {
     const published: Denoiser = { kind: 'span', meanSpan: 3, rate: 0.15, weight: 1 };
     // Source and target have an end token each there.
     const ends = { source: 1, target: 1 };
@@ -20,13 +20,13 @@ describe('fittingLength', () => {
     expect(lengthsOf(published, length, ends)).toEqual({ source: 512, target: 114 });
   });
 
-  test('gives a target as long as the input at a rate of a half, as T5 does', () => {
+  test('a corruption rate of a half gives a target as long as the input, as in T5', () => {
     const published: Denoiser = { kind: 'span', meanSpan: 3, rate: 0.5, weight: 1 };
     const length = fittingLength(published, { source: 1024, target: 1024 }, { source: 1, target: 1 });
     expect(lengthsOf(published, length, { source: 1, target: 1 })).toEqual({ source: 1024, target: 1024 });
   });
 
-  test('is the most that fits, and leaves no more than a rounding', () => {
+  test('the fitting length is the longest that fits, and one side is full up to rounding', () => {
     fc.assert(
       fc.property(denoiser, limit, more, (one, most, added) => {
         const length = fittingLength(one, most, added);
@@ -44,7 +44,7 @@ describe('fittingLength', () => {
     );
   });
 
-  test('is refused where two tokens are too many', () => {
+  test('limits that are too short for two tokens are refused', () => {
     const one: Denoiser = { kind: 'span', meanSpan: 3, rate: 0.5, weight: 1 };
     expect(() => fittingLength(one, { source: 8, target: 1 }, { source: 0, target: 1 })).toThrow('too short');
   });
@@ -63,7 +63,7 @@ describe('groupDenoisers', () => {
       members.map(({ tokens }) => tokens),
     ]);
 
-  test('has three shapes for each of the published mixtures', () => {
+  test('each published mixture has three groups of shapes', () => {
     expect(summary('ul2')).toEqual([
       ['R-X', { source: 1024, target: 232 }, [1137, 1178, 1200]],
       ['X', { source: 1024, target: 1024 }, [1534, 1818, 2014]],
@@ -76,7 +76,7 @@ describe('groupDenoisers', () => {
     ]);
   });
 
-  test('pads no denoiser of a group by more than a twentieth, has each denoiser once and names of their own', () => {
+  test('each denoiser is in one group, is padded by at most a twentieth, and groups have different names', () => {
     const mixture = fc.array(denoiser, { minLength: 1, maxLength: 7 });
     fc.assert(
       fc.property(mixture, limit, (denoisers, most) => {

@@ -32,8 +32,8 @@ const refused = (message: string, hint = ''): Error =>
     exitCode: 2,
   }) as Error;
 
-describe('`auto`', () => {
-  test('takes unused tokens, leaves the last ones to mode tokens, and reports both', () => {
+describe('sentinels and mode tokens with `auto`', () => {
+  test('`auto` takes unused tokens, reserves the last ones for mode tokens, and reports both', () => {
     expect(settle({})).toMatchObject({
       notes: ['Sentinels: 18, <unused0> (7) to <unused17> (24).'],
       warnings: [],
@@ -54,7 +54,7 @@ describe('`auto`', () => {
     expect(recordOf({ sentinels: { count: 5, tokens: 'auto' } })).toMatchObject({ sentinels: [[7, 11]] });
   });
 
-  test("takes ids behind the tokenizer's where it has no unused tokens", () => {
+  test("`auto` takes ids after the tokenizer's if it has no unused tokens", () => {
     expect(settle({ modeTokens: 'auto' }, bytes)).toMatchObject({
       notes: ['Sentinels: 38, 259 to 296.', 'Mode tokens: R 297, X 298, S 299.'],
       warnings: [],
@@ -65,7 +65,7 @@ describe('`auto`', () => {
     );
   });
 
-  test('is refused where nothing is known of the tokenizer, and takes ids that it is given', () => {
+  test('`auto` is refused without a known tokenizer, and explicit ids are accepted', () => {
     expect(() => new Ul2(ul2Options.parse({})).settle({ model })).toThrow(
       refused('the dataset does not tell', 'Give ids'),
     );
@@ -75,7 +75,7 @@ describe('`auto`', () => {
     expect(new Ul2(ul2Options.parse({ sentinels: [9, 8] })).settle({ model }).tokens.sentinels).toEqual([9, 8]);
   });
 
-  test('never takes an ordinary, special or mode token, nor one twice', () => {
+  test('`auto` never takes an ordinary or special token, nor any token twice', () => {
     fc.assert(
       fc.property(
         fc.array(fc.constantFrom(...(['special', 'unused', 'added', 'piece'] as const)), {
@@ -108,8 +108,8 @@ describe('`auto`', () => {
   });
 });
 
-describe('names', () => {
-  test('are those of the tokenizer, or patterns of unused ones', () => {
+describe('names of tokens', () => {
+  test('names are those of the tokenizer, or patterns of its unused tokens', () => {
     expect(recordOf({ sentinels: ['<unused3>', 9, '<unused1*>'] })).toMatchObject({
       sentinels: [
         [10, 8],
@@ -142,11 +142,11 @@ describe('names', () => {
     [{ sentinels: '<unused*>', modeTokens: { R: '<unused5>' } }, 'objective.sentinels: token 12 is the mode token R.'],
     [{ sentinels: [7, 8, 7] }, 'objective.sentinels: token 7 is there twice.'],
     [{ sentinels: [1] }, 'objective.sentinels: token 1 is an end of sequence.'],
-  ])('that cannot be taken are refused: %j', (options, message) => {
+  ])('names and ids that cannot be used are refused: %j', (options, message) => {
     expect(() => settle(options)).toThrow(refused(message));
   });
 
-  test('of tokens that text gives are taken, with a warning', () => {
+  test('tokens that occur in text are accepted with a warning', () => {
     expect(settle({ sentinels: { count: 100 } }).warnings).toEqual([
       'objective.sentinels: 99 of the 100 sentinels (298, 297, 296, …) are tokens that text gives, and cannot be told from it; `sentinels: auto` takes unused ones.',
     ]);
@@ -157,10 +157,10 @@ describe('names', () => {
   });
 });
 
-describe('what a checkpoint was trained with', () => {
+describe('the tokens that a checkpoint was trained with', () => {
   const { record } = settle({ sentinels: [20, 19, 18], modeTokens: { R: 8, X: 9, S: 10 } });
 
-  test('is taken by `auto`', () => {
+  test('`auto` takes the tokens of the checkpoint', () => {
     expect(settle({ modeTokens: 'auto' }, gemma, record)).toMatchObject({
       notes: [
         'Sentinels: 3, <unused13> (20) to <unused11> (18), as the checkpoint was trained with (graft.json).',
@@ -176,7 +176,7 @@ describe('what a checkpoint was trained with', () => {
     expect(settle({}, gemma, again.record).record).toEqual(again.record);
   });
 
-  test('is warned of where the config contradicts it', () => {
+  test('a config that contradicts the checkpoint causes warnings', () => {
     expect(settle({ sentinels: [7, 8], modeTokens: { R: 11, X: 9 } }, gemma, record).warnings).toEqual([
       'objective.sentinels: the checkpoint was trained with others (graft.json: 20 to 18), which `sentinels: auto` would take.',
       'objective.modeTokens.R: the checkpoint was trained with <unused1> (8) (graft.json), not <unused4> (11); `modeTokens: auto` would take that.',
@@ -184,14 +184,14 @@ describe('what a checkpoint was trained with', () => {
     ]);
   });
 
-  test('does not hold where it does not fit the vocabulary, or is not a record', () => {
+  test('tokens that do not fit the vocabulary, and malformed records, are ignored', () => {
     const other = { ul2: { sentinels: [[400, 410]], reuse: false, modeTokens: {} } } as unknown as Settled['record'];
     expect(settle({}, gemma, other).record.ul2).toMatchObject({ sentinels: [[7, 24]] });
     expect(settle({}, gemma, { ul2: 'x' }).warnings).toEqual([]);
   });
 });
 
-test('stretches of ids are their short form', () => {
+test('ids are stored as ranges and restored from them', () => {
   expect(stretchesOfIds([7, 8, 9, 20, 19, 3])).toEqual([
     [7, 9],
     [20, 19],
@@ -204,7 +204,7 @@ test('stretches of ids are their short form', () => {
   );
 });
 
-test('sentinels that are used again come in their order, time after time', () => {
+test('reused sentinels repeat in the same order', () => {
   const objective = new Ul2(
     ul2Options.parse({ denoisers: [{ rate: 0.5, meanSpan: 1 }], sentinels: { tokens: [7, 8, 9], reuse: true } }),
   );
@@ -233,7 +233,7 @@ test('too few sentinels are refused at the first batch, whichever denoiser it dr
   );
 });
 
-test('parts of a mixture that chose the same record it once, others by their names', () => {
+test('parts of a mixture with equal tokens record them once, and others under their names', () => {
   const part = (name: string, options: object): ConstructorParameters<typeof Mixture>[0][number] => ({
     name,
     objective: new Ul2(ul2Options.parse(options)),
@@ -247,13 +247,13 @@ test('parts of a mixture that chose the same record it once, others by their nam
   expect(other.record).toMatchObject({ ul2: { sentinels: [[7, 24]] }, 'ul2/b': { sentinels: [[7, 7]] } });
 });
 
-test('a count that the config names counts for recorded sentinels too', () => {
+test('a count in the config also limits recorded sentinels', () => {
   const { record } = settle({});
   expect(record.ul2).toMatchObject({ sentinels: [[7, 24]] });
   expect(recordOf({ sentinels: { tokens: 'auto', count: 5 } }, gemma, record)).toMatchObject({ sentinels: [[7, 11]] });
 });
 
-test('a part of a mixture goes on with its own record, whatever other parts chose', () => {
+test('a part of a mixture continues with its own record, whatever other parts chose', () => {
   const mixture = (recorded?: Settled['record']): Mixture => {
     const options = { a: { sentinels: ['<unused3>', '<unused2>'] }, b: {} };
     const parts = Object.entries(options).map(([name, own]) => ({

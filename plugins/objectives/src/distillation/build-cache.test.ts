@@ -1,7 +1,7 @@
 import { Registry, type ExperimentConfig } from '@graft/core';
 import { cacheTeacher } from './build-cache';
 
-it('refuses a file in the place of the folder before anything is opened', async () => {
+it('a file in place of the cache folder is refused before anything is opened', async () => {
   const config = {
     objective: { use: 'prefix-lm', distillation: { teacher: 'teacher' } },
   } as unknown as ExperimentConfig;

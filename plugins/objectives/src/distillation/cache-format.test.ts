@@ -43,7 +43,7 @@ async function change(folder: string, tensor: string, numbers: Readonly<Record<n
   return file;
 }
 
-it('gives back what was stored', async () => {
+it('a cache returns what was stored', async () => {
   const cache = await TeacherCache.open(await makeCache());
   expect(cache.read('1'.repeat(KEY_BYTES))).toEqual({
     positions: 2,
@@ -54,7 +54,7 @@ it('gives back what was stored', async () => {
   cache.dispose();
 });
 
-it.each([20, -1, 100_204])('refuses the token %d, which no vocabulary of 20 has, when it is opened', async (id) => {
+it.each([20, -1, 100_204])('the token %d, outside the vocabulary of 20, is refused on opening', async (id) => {
   const folder = await makeCache();
   const file = await change(folder, 'tokens', { 14: id });
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({
@@ -64,10 +64,10 @@ it.each([20, -1, 100_204])('refuses the token %d, which no vocabulary of 20 has,
 });
 
 it.each<[string, Record<number, number>]>([
-  ['fall', { 1: 6 }],
+  ['decrease', { 1: 6 }],
   ['begin late', { 0: 1 }],
   ['end late', { 2: 6 }],
-])('refuses sequences whose places %s', async (_, offsets) => {
+])('sequences whose offsets %s are refused', async (_, offsets) => {
   const folder = await makeCache();
   await change(folder, 'offsets', offsets);
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({ code: 'distillation.cache-shard' });
@@ -81,7 +81,7 @@ it.each<[string, Record<number, number>]>([
   ['log_probabilities', { 4: bitsOf(Infinity) }],
   ['log_probabilities', { 4: bitsOf(0.5) }],
   ['log_rest', { 1: bitsOf(3) }],
-])('rejects %s that are not logarithms of probabilities when it is opened: %p', async (tensor, numbers) => {
+])('%s that are not logarithms of probabilities are refused on opening: %p', async (tensor, numbers) => {
   const folder = await makeCache();
   const file = await change(folder, tensor, numbers);
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({
@@ -91,10 +91,10 @@ it.each<[string, Record<number, number>]>([
 });
 
 it.each<[string, string, Record<number, number>]>([
-  ['probabilities that do not make 1', 'log_probabilities', { 3: bitsOf(-0.1) }],
+  ['probabilities that do not add up to 1', 'log_probabilities', { 3: bitsOf(-0.1) }],
   ['no probability at all', 'log_probabilities', { 3: bitsOf(-Infinity), 4: bitsOf(-Infinity), 5: bitsOf(-Infinity) }],
-  ['a token twice', 'tokens', { 3: 5, 4: 5 }],
-])('refuses a row with %s when it is read', async (_, tensor, numbers) => {
+  ['a duplicate token', 'tokens', { 3: 5, 4: 5 }],
+])('a row with %s is refused when it is read', async (_, tensor, numbers) => {
   const folder = await makeCache();
   await change(folder, tensor, numbers);
   const cache = await TeacherCache.open(folder);
@@ -113,16 +113,16 @@ function changeIndex(folder: string, change_: (index: Record<string, unknown> & 
 
 it.each<[string, Parameters<typeof changeIndex>[1], RegExp]>([
   [
-    'a shard elsewhere',
+    'a shard outside the folder',
     ({ shards }) => Object.assign(shards[0], { file: '../a.safetensors' }),
     /"\.\.\/a.safetensors"/,
   ],
-  ['a shard twice', ({ shards }) => shards.push(shards[0]), /"shard-00000.safetensors" twice/],
-  ['a billion billion sequences', ({ shards }) => Object.assign(shards[0], { sequences: 1e15 }), /at most 16777215/],
+  ['a duplicate shard', ({ shards }) => shards.push(shards[0]), /"shard-00000.safetensors" twice/],
+  ['too many sequences', ({ shards }) => Object.assign(shards[0], { sequences: 1e15 }), /at most 16777215/],
   ['more positions than int32', ({ shards }) => Object.assign(shards[0], { positions: 1e12 }), /positions/],
   ['a vocabulary beyond int32', (index) => Object.assign(index, { vocabulary: 1e12 }), /vocabulary/],
   ['more tokens than the vocabulary', (index) => Object.assign(index, { topK: 21 }), /topK is 21/],
-])('refuses an index with %s', async (_, change_, message) => {
+])('an index with %s is refused', async (_, change_, message) => {
   const folder = await makeCache();
   changeIndex(folder, change_);
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({
@@ -138,9 +138,9 @@ it.each<[string, Parameters<typeof changeIndex>[1], RegExp]>([
     /"keys" is U8 \[2, 16\], expected/,
   ],
   ['positions', ({ shards }) => Object.assign(shards[0], { positions: 6 }), /"tokens" is I32 \[5, 3\], expected/],
-  ['tokens of each', (index) => Object.assign(index, { topK: 4 }), /"tokens" is I32 \[5, 3\], expected I32 \[5, 4\]/],
+  ['top-k sizes', (index) => Object.assign(index, { topK: 4 }), /"tokens" is I32 \[5, 3\], expected I32 \[5, 4\]/],
   ['dtypes', (index) => Object.assign(index, { dtype: 'F16' }), /"log_probabilities" is F32/],
-])('refuses a shard of other %s than the index says', async (_, change_, message) => {
+])('a shard whose %s differ from the index is refused', async (_, change_, message) => {
   const folder = await makeCache();
   changeIndex(folder, change_);
   await expect(TeacherCache.open(folder)).rejects.toMatchObject({
@@ -149,7 +149,7 @@ it.each<[string, Parameters<typeof changeIndex>[1], RegExp]>([
   });
 });
 
-it('has a fingerprint of what it holds, wherever it lies', async () => {
+it('the fingerprint depends on the contents of a cache, not on its paths', async () => {
   const [one, same, other] = [await makeCache(), await makeCache(), await makeCache()];
   const index = join(same, 'index.json');
   writeFileSync(index, readFileSync(index, 'utf8').replace('"path": "t"', '"path": "elsewhere"'));
@@ -163,7 +163,7 @@ it('has a fingerprint of what it holds, wherever it lies', async () => {
   expect(await mixture.fileDigests()).toEqual({ [`the teacher's cache ${one} (lm)`]: first });
 });
 
-test('one process at a time fills a cache, and none fills a folder that holds other things', async () => {
+test('only one process at a time fills a cache, and none fills a folder with other files', async () => {
   const identity = { teacher: { fingerprint: 'f', path: 't' }, vocabulary: 20, topK: 3, temperature: 1, bos: false };
   const open = (folder: string): Promise<TeacherCacheWriter> =>
     TeacherCacheWriter.open(folder, { ...identity, selection: 'top', dtype: 'F32' }, 1);

@@ -167,7 +167,7 @@ beforeAll(async () => void (hasLibrary = (await findNativeLibrary()) !== undefin
 describe.each(MODES)('distillation on %s', (mode) => {
   // XLA compiles for a second each.
   test.each(mode === 'xla' ? SETTINGS.filter((_, i) => i % 3 === 1) : SETTINGS)(
-    '%j is what double precision says, whole and in chunks',
+    'the loss and gradients of %j agree with double precision, whole and in chunks',
     async (settings) => {
       if (!hasLibrary && mode !== 'portable') return;
       const engine = await openEngine({ mode });
@@ -223,7 +223,7 @@ describe.each(MODES)('distillation on %s', (mode) => {
     },
   );
 
-  test('what is known of a distribution teaches the same in chunks', async () => {
+  test('a partly known distribution gives the same loss and gradients in chunks', async () => {
     if (!hasLibrary && mode !== 'portable') return;
     const engine = await openEngine({ mode });
     const model = capped('encoder-decoder');
@@ -282,7 +282,7 @@ function placesOf(host: HostFields): Place[] {
   }).flat();
 }
 
-describe('options', () => {
+describe('the options of distillation', () => {
   const parse = (distillation: object): ReturnType<typeof prefixLmOptions.safeParse> =>
     prefixLmOptions.safeParse({ distillation: { teacher: 'there', ...distillation } });
 
@@ -291,14 +291,14 @@ describe('options', () => {
     [{ loss: 'gemma3', alpha: 0 }, /belongs to `loss: blend`/],
     [{ samples: 64 }, /belongs to `loss: gemma3`/],
     [{ loss: 'gemma' }, /gemma2/],
-  ])('%j is refused', (options, message) => {
+  ])('the options %j are refused', (options, message) => {
     expect(parse(options).error?.issues[0].message).toMatch(message);
   });
 
   it.each([
     [{ loss: 'gemma2', alpha: 0, temperature: 1 }, /distillation\.loss gemma2/],
     [{ alpha: 0, temperature: 1 }, /distillation\.alpha 0/],
-  ] as const)('smoothing labels that have no part in the loss is refused: %j', (settings, message) => {
+  ] as const)('label smoothing is refused where labels have no part in the loss: %j', (settings, message) => {
     const make = (): PrefixLm =>
       new PrefixLm(prefixLmOptions.parse({ labelSmoothing: 0.1 }), new Teacher(capped('decoder-only'), {}, settings));
     expect(make).toThrow(/^objective\.labelSmoothing is of the labels' cross-entropy/);
@@ -306,7 +306,7 @@ describe('options', () => {
   });
 });
 
-describe('samples', () => {
+describe('the samples of gemma3', () => {
   const settings: LessonSettings = { loss: 'gemma3', alpha: 0, temperature: 1, samples: 3 };
   const teacher = new Teacher(capped('decoder-only'), {}, settings);
   const rowsOf = (fields: HostFields): number[][] => {
@@ -314,7 +314,7 @@ describe('samples', () => {
     return [0, 1].map((row) => Array.from(values.slice(2 * row, 2 * row + 2)));
   };
 
-  it('have a key for each example, which the step, the seed and the example decide, whatever worker reads it', () => {
+  it('the key of an example depends on step, seed and example, and not on the worker', () => {
     const objective = new PrefixLm(prefixLmOptions.parse({}), teacher);
     const prepare = (seed: number, step: number, firstExample = 0): number[][] =>
       rowsOf(

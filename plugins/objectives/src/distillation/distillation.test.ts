@@ -13,7 +13,7 @@ const make = (teacher: Teacher): PrefixLm => new PrefixLm(prefixLmOptions.parse(
 
 beforeAll(() => openEngine({ mode: 'portable' }));
 
-it('reads source and target without padding between, and predicts each target from the position before it', () => {
+it('the teacher reads source and target without padding between, and predicts each target from the position before it', () => {
   const teacher = new Teacher(teacherModel, {}, settings);
   const batch: HostFields = {
     input_ids: int32([
@@ -45,7 +45,7 @@ it('reads source and target without padding between, and predicts each target fr
   });
 });
 
-describe('whose policy says what the teacher reads', () => {
+describe('the start token that the teacher reads', () => {
   const batchFor = (source: number[]): HostFields => ({
     input_ids: int32([source]),
     attention_mask: int32([source.map(() => 1)]),
@@ -63,7 +63,7 @@ describe('whose policy says what the teacher reads', () => {
 
   it.each<[string, number[], SpecialTokensSection | undefined, SpecialTokensSection | undefined, number[][]]>([
     [
-      'its own',
+      'no start token, if its own policy excludes it',
       [5, 6],
       { bos: false },
       undefined,
@@ -73,7 +73,7 @@ describe('whose policy says what the teacher reads', () => {
       ],
     ],
     [
-      "the student's, which has the last word",
+      "no start token, if the student's policy excludes it",
       [5, 6],
       undefined,
       { teacher: { bos: false } },
@@ -83,7 +83,7 @@ describe('whose policy says what the teacher reads', () => {
       ],
     ],
     [
-      "the student's, which has one",
+      "a start token, if the student's policy overrides its own",
       [5, 6],
       { bos: false },
       { teacher: { bos: true } },
@@ -93,7 +93,7 @@ describe('whose policy says what the teacher reads', () => {
       ],
     ],
     [
-      'one start token, where the source has it',
+      'only one start token, if the source has one',
       [2, 5, 6],
       undefined,
       undefined,
@@ -103,7 +103,7 @@ describe('whose policy says what the teacher reads', () => {
       ],
     ],
     [
-      "the student's encoder's are its own alone",
+      "none of the special tokens of the student's encoder",
       [2, 5, 6, 1],
       undefined,
       { encoder: { bos: true, eos: true } },
@@ -113,7 +113,7 @@ describe('whose policy says what the teacher reads', () => {
       ],
     ],
     [
-      'and so where the teacher reads none',
+      'no start token of the source, if its policy excludes it',
       [2, 5, 6],
       { bos: false },
       { encoder: { bos: true } },
@@ -122,12 +122,12 @@ describe('whose policy says what the teacher reads', () => {
         [1, 2],
       ],
     ],
-  ])('%s', (_, source, own, students, expected) => {
+  ])('the teacher reads %s', (_, source, own, students, expected) => {
     expect(read(source, own, students)).toEqual(expected);
   });
 });
 
-it('knows a label that does not count from what the decoder reads behind it', () => {
+it('ignored labels are restored from what the decoder reads after them', () => {
   const batch: HostFields = {
     input_ids: int32([[5, 6, 7, 0]]),
     attention_mask: int32([[1, 1, 1, 0]]),
@@ -142,7 +142,7 @@ it('knows a label that does not count from what the decoder reads behind it', ()
   );
 });
 
-it('of a packed row, reads segment by segment; each label finds its place', () => {
+it('the teacher reads a packed row segment by segment, and each label finds its position', () => {
   // Two sequences, [5, 6] -> [8, 9, 1] and [7] -> [10, 1], of which the labels 8 and 10 do not count; then filling.
   const batch: HostFields = {
     input_ids: int32([[5, 6, 7, 0]]),
@@ -168,7 +168,7 @@ it('of a packed row, reads segment by segment; each label finds its place', () =
   );
 });
 
-it('is nothing between equals, positive otherwise, and is mixed by alpha', () => {
+it('the divergence is 0 between equal models and positive otherwise, and alpha mixes it with the cross-entropy', () => {
   // The fake models look logits up by the token they read, so equal tables see equal tokens at equal places.
   const table = tf.randomNormal([12, 12], 0, 1, 'float32', 7);
   const other = tf.randomNormal([12, 12], 0, 1, 'float32', 8);
@@ -197,7 +197,7 @@ it('is nothing between equals, positive otherwise, and is mixed by alpha', () =>
   expect(apart.loss).toBeCloseTo(0.25 * apart.crossEntropy + 0.75 * apart.divergence, 5);
 });
 
-it('refuses a teacher of another vocabulary or kind, and a target without source', () => {
+it('a teacher of another vocabulary or kind is refused, and so is a target without source', () => {
   const context = { model: student, random: createRandom(0), step: 0 };
   const prepare = (teacher: Teacher, batch: HostFields): HostFields =>
     make(teacher).prepare({ kind: 'batch', batch }, context);

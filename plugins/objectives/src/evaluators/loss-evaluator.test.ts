@@ -46,7 +46,7 @@ describe('LossEvaluator', () => {
     );
   });
 
-  it('measures the mean over target tokens, whatever the batch size', async () => {
+  it('the loss is the mean over target tokens, whatever the batch size', async () => {
     const logits = await (table as tf.Tensor2D).array();
     let sum = 0;
     let tokens = 0;
@@ -65,7 +65,7 @@ describe('LossEvaluator', () => {
     }
   });
 
-  it('sees the same batches every time, stops after as many as asked for, and keeps no tensor', async () => {
+  it('every evaluation sees the same batches, stops at the configured number, and keeps no tensor', async () => {
     const it = evaluator(inMemory(items), 2, 2);
     const first = await evaluate(it, 5);
     const tensors = engine.memory().tensors;
@@ -75,12 +75,12 @@ describe('LossEvaluator', () => {
     it.dispose();
   });
 
-  it('measures ready batches one by one', async () => {
+  it('ready batches are measured one by one', async () => {
     const batch = { input_ids: int32([[3, 4]]), labels: int32([[4, -100]]) };
     expect((await evaluate(evaluator(inMemory([batch, batch], 'batch'), 5, 8))).tokens).toBe(2);
   });
 
-  it('measures each part of a mixture by itself', async () => {
+  it('each part of a mixture is measured separately', async () => {
     const member = { objective: objective(), rate: 1, fromStep: 0 };
     const parts = new Mixture([
       { ...member, name: 'all' },
@@ -98,7 +98,7 @@ describe('LossEvaluator', () => {
     );
   });
 
-  it('weighs labels', async () => {
+  it('labels are weighted', async () => {
     const weighted = { ...int32([[2, 0.5]]), dtype: 'float32' as const, values: Float32Array.of(2, 0.5) };
     const batch = { input_ids: int32([[3, 4]]), labels: int32([[4, 5]]), label_weights: weighted };
     const losses = [3, 4].map((id, i) => {
@@ -110,7 +110,7 @@ describe('LossEvaluator', () => {
     expect(result.tokens).toBe(2);
   });
 
-  it('passes over batches whose labels all weigh nothing, and measures the rest', async () => {
+  it('batches with only zero weights are skipped, and the others are measured', async () => {
     const weigh = (fields: HostFields, weight: number): HostFields => {
       const { values } = fields.tokens;
       return {
@@ -130,7 +130,7 @@ describe('LossEvaluator', () => {
     await expect(evaluate(none)).rejects.toThrow(/^The evaluator's dataset: every label is -100/);
   });
 
-  it('says so when there is nothing to measure, or nothing that the objective takes', async () => {
+  it("an empty dataset and one without the objective's fields are refused", async () => {
     await expect(evaluate(evaluator(inMemory([]), 2, 2))).rejects.toThrow(DataError);
     expect(() => evaluator(inMemory([{ text: int32([1]) }]), 1, 1)).toThrow('wants the field "tokens"');
   });

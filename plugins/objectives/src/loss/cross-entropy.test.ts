@@ -53,7 +53,7 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
     engine = await openEngine({ mode });
   });
 
-  it('gives the docstring example', () => {
+  it('the loss gives the docstring example', () => {
     const logits = tf.tensor3d([
       [
         [0, 0],
@@ -67,7 +67,7 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
     expect(loss.shape).toEqual([]);
   });
 
-  it('agrees with double precision in value and gradient', () => {
+  it('value and gradient agree with double precision', () => {
     fc.assert(
       fc.property(cases, ({ logits, labels }) =>
         tf.tidy(() => {
@@ -84,7 +84,7 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
   });
 
   it.each([{ labelSmoothing: 0.1 }, { zLoss: 0.01 }, { labelSmoothing: 0.2, zLoss: 0.003 }])(
-    'smooths labels and holds logits back: %j',
+    'label smoothing and z-loss agree with double precision: %j',
     (settings) => {
       fc.assert(
         fc.property(cases, ({ logits, labels }) =>
@@ -105,7 +105,7 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
   );
 
   it.each([1, 3, 7, 100])(
-    'in chunks of %i tokens it is the same, with the gradients of rows and table',
+    'the loss in chunks of %i tokens is the same, with the gradients of rows and table',
     (chunkTokens) => {
       const [rows, table] = [tf.randomNormal([7, 4], 0, 1, 'float32', 1), tf.randomNormal([9, 4], 0, 1, 'float32', 2)];
       const labels = tf.tensor1d([0, 8, -100, 3, 3, -100, 1], 'int32');
@@ -145,14 +145,14 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
     },
   );
 
-  it('passes the outer gradient on and is finite for logits that a plain exponential would overflow on', () => {
+  it('the outer gradient is passed on, and large logits do not overflow', () => {
     const grad = tf.grad((x) => maskedCrossEntropy(x, tf.tensor1d([0], 'int32')).loss.mul<tf.Scalar>(3))(
       tf.tensor2d([[1000, 1000]]),
     );
     expect(Array.from(grad.dataSync())).toEqual([-1.5, 1.5]);
   });
 
-  it('is 0 with gradient 0 where every label is ignored', () => {
+  it('the loss and its gradient are 0 if every label is ignored', () => {
     const { value, grad } = tf.valueAndGrad((x) => maskedCrossEntropy(x, tf.tensor1d([-100, -100], 'int32')).loss)(
       tf.ones([2, 3]),
     );
@@ -160,7 +160,7 @@ describe.each(['portable', 'auto'] as const)('maskedCrossEntropy, engine mode %s
     expect(Array.from(grad.dataSync())).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
-  it('compiles, and keeps no tensor', () => {
+  it('the loss compiles and keeps no tensor', () => {
     const logits = tf.tensor2d([
       [1, 2, 3],
       [0, 0, 0],

@@ -73,7 +73,7 @@ describe.each(['portable', 'auto'] as const)('topKDivergence, engine mode %s', (
       return { loss: value.dataSync()[0], gradient: Array.from(grad.dataSync()) };
     });
 
-  it('gives the docstring example', () => {
+  it('the divergence gives the docstring example', () => {
     const teacher = {
       tokens: tf.tensor2d([[0, 1]], [1, 2], 'int32'),
       logProbabilities: tf.log([[0.5, 0.25]]) as tf.Tensor2D,
@@ -86,7 +86,7 @@ describe.each(['portable', 'auto'] as const)('topKDivergence, engine mode %s', (
     expect(value.dataSync()[0]).toBeCloseTo(0.5 * Math.log(2) + 0.25 * Math.log(0.5), 6);
   });
 
-  it('agrees with double precision in value and gradient; of all tokens it is the divergence itself', () => {
+  it('value and gradient agree with double precision, and fewer tokens never increase the divergence', () => {
     fc.assert(
       fc.property(matrix, matrix, fc.integer({ min: 1, max: V }), (student, teacher, k) => {
         const expected = reference(student, teacher, k, WEIGHTS);
@@ -100,7 +100,7 @@ describe.each(['portable', 'auto'] as const)('topKDivergence, engine mode %s', (
     );
   });
 
-  it('stays finite where the student gives the rest next to nothing', () => {
+  it('the divergence stays finite if the student gives almost no probability to the rest', () => {
     const student = [[0, ...Array<number>(V - 1).fill(-500)]];
     const { value, grad } = tf.valueAndGrad((x) =>
       topKDivergence(x as tf.Tensor2D, taught([Array<number>(V).fill(0)], 1), tf.ones([1])),

@@ -11,7 +11,7 @@ const examples = (...rows: number[][]): ObjectiveSource => ({
 
 const without = { ...context, model: fakeModel('decoder-only', [], { bos: false }) };
 
-it('gives the docstring example', () => {
+it('causal-lm gives the docstring example', () => {
   expect(rowsOf(make({ padToMultipleOf: 8 }).prepare(examples([5, 6, 7, 8, 9, 1]), context))).toEqual({
     input_ids: [[2, 5, 6, 7, 8, 9, 0, 0]],
     attention_mask: [[1, 1, 1, 1, 1, 1, 0, 0]],
@@ -19,7 +19,7 @@ it('gives the docstring example', () => {
   });
 });
 
-it('without a start token, reads what is there', () => {
+it('causal-lm predicts from the second token on if the policy has no start token', () => {
   expect(rowsOf(make({ padToMultipleOf: 6 }).prepare(examples([5, 6, 7, 8, 9, 1]), without))).toEqual({
     input_ids: [[5, 6, 7, 8, 9, 0]],
     attention_mask: [[1, 1, 1, 1, 1, 0]],
@@ -27,7 +27,7 @@ it('without a start token, reads what is there', () => {
   });
 });
 
-it('gives a text that brings its start token none more', () => {
+it('a text that begins with its own start token does not get a second one', () => {
   expect(rowsOf(make({ padToMultipleOf: 1 }).prepare(examples([2, 5, 6, 1], [7, 8, 1]), context))).toEqual({
     input_ids: [
       [2, 5, 6, 1],
@@ -67,7 +67,7 @@ it('weights follow their tokens', () => {
   });
 });
 
-it('takes ready batches with labels that are aligned already', () => {
+it('ready batches have labels that are already aligned', () => {
   const batch = { input_ids: int32([[5, 6, 0]]), labels: int32([[6, 7, -100]]) };
   expect(rowsOf(make().prepare({ kind: 'batch', batch }, context))).toEqual({
     ...rowsOf(batch),
@@ -77,7 +77,7 @@ it('takes ready batches with labels that are aligned already', () => {
   expect(rowsOf(make().prepare({ kind: 'batch', batch: masked }, context))).toEqual(rowsOf(masked));
 });
 
-it('names what is wrong', () => {
+it('a wrong kind of model and wrong tokens or labels are refused with the reason', () => {
   const prepare = (source: ObjectiveSource) => () => make().prepare(source, context);
   expect(() => make().prepare(examples([3, 4]), { ...context, model: fakeModel('encoder-decoder') })).toThrow(
     'The objective "causal-lm" trains decoder-only models, but this model is encoder-decoder.',

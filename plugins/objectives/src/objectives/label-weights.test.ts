@@ -26,7 +26,7 @@ const upload = (batch: HostFields): Record<string, tf.Tensor> =>
 
 beforeAll(() => openEngine({ mode: 'portable' }));
 
-it('seq2seq: the docstring example; what has weight 0 is read and not learnt', () => {
+it('seq2seq gives the docstring example: a token of weight 0 is read but not learned', () => {
   const source = one({ source: int32([5, 6, 7]), target: int32([8, 9, 1]), weights: float32([0, 1, 0.5]) });
   const batch = prepare(new Seq2Seq(seq2seqOptions.parse({ padToMultipleOf: 4 })), source);
   expect(plain(batch, 'decoder_input_ids', 'labels', 'label_weights')).toEqual([
@@ -36,7 +36,7 @@ it('seq2seq: the docstring example; what has weight 0 is read and not learnt', (
   ]);
 });
 
-it('prefix-lm and causal-lm: weights belong to tokens, those of labels follow', () => {
+it('the labels of prefix-lm and causal-lm have the weights of their tokens', () => {
   const source = one({ tokens: int32([5, 6, 7, 8, 9, 1]), weights: float32([9, 1, 1, 0, 2, 3]) });
   const prefix = prepare(new PrefixLm(prefixLmOptions.parse(unpadded)), source);
   expect(plain(prefix, 'labels', 'label_weights')).toEqual([
@@ -50,7 +50,7 @@ it('prefix-lm and causal-lm: weights belong to tokens, those of labels follow', 
   ]);
 });
 
-it('takes them with ready batches, and 1 for the rows of a batch that have none', () => {
+it('ready batches may have weights, and rows without weights get 1', () => {
   const batch = { input_ids: int32([[3]]), labels: int32([[5, 6]]), label_weights: float32([[0, 2]]) };
   const seq2seq = new Seq2Seq(seq2seqOptions.parse(unpadded));
   expect(plain(prepare(seq2seq, { kind: 'batch', batch }), 'decoder_input_ids', 'labels')).toEqual([
@@ -64,7 +64,7 @@ it('takes them with ready batches, and 1 for the rows of a batch that have none'
   expect(plain(prepare(seq2seq, { kind: 'examples', examples }), 'label_weights')).toEqual([[0.5, 0.5, 1, 0]]);
 });
 
-it('goes with its token where a row holds several sequences', () => {
+it('weights follow their tokens in rows with several sequences', () => {
   const apart = (kind: Model['kind']): Model => ({ ...fakeModel(kind), readsSegments: true });
   const of = (objective: Objective, source: ObjectiveSource, kind: Model['kind']): HostFields =>
     objective.prepare(source, { model: apart(kind), random: createRandom(0), step: 0 });
@@ -109,14 +109,14 @@ it.each<[string, ObjectiveSource, string]>([
     one({ source: int32([3]), target: int32([4]), weights: float32([1, 1]) }),
     'has length 2, but "target" has 1',
   ],
-  ['negative ones', one({ source: int32([3]), target: int32([4]), weights: float32([-1]) }), '"weights" holds -1'],
-  ['nothing but 0', one({ source: int32([3]), target: int32([4]), weights: float32([0]) }), 'nothing to learn from'],
+  ['negative values', one({ source: int32([3]), target: int32([4]), weights: float32([-1]) }), '"weights" holds -1'],
+  ['only zeros', one({ source: int32([3]), target: int32([4]), weights: float32([0]) }), 'nothing to learn from'],
   [
     'another shape',
     { kind: 'batch', batch: { input_ids: int32([[3]]), labels: int32([[5, 6]]), label_weights: float32([[1]]) } },
     '"label_weights" has shape [1, 1], but "labels" has [1, 2]',
   ],
-])('refuses %s', (_, source, message) => {
+])('weights with %s are refused', (_, source, message) => {
   expect(() => prepare(new Seq2Seq(seq2seqOptions.parse(unpadded)), source)).toThrow(message);
 });
 
@@ -133,7 +133,7 @@ function mean(logits: number[][], labels: number[], weights: number[], s: number
   return sum / total;
 }
 
-it('the loss is the weighted mean, and what it weighs goes with it', () => {
+it('the loss is the weighted mean, with label smoothing and z-loss weighted too', () => {
   const logits = [
     [0, 1, 2],
     [3, -1, 0.5],
@@ -161,7 +161,7 @@ it.each<[string, Objective, Model['kind']]>([
   ['prefix-lm', new PrefixLm(prefixLmOptions.parse(loss)), 'encoder-decoder'],
   ['ul2', new Ul2(ul2Options.parse({ ...loss, sentinels: { count: 2 } })), 'encoder-decoder'],
   ['causal-lm', new CausalLm(causalLmOptions.parse(loss)), 'decoder-only'],
-])('%s smooths labels and holds logits back in training, and is evaluated without', (_, objective, kind) => {
+])('label smoothing and z-loss of %s apply in training and not in evaluation', (_, objective, kind) => {
   const example = { tokens: int32([5, 6, 7, 8, 9, 1]), source: int32([5, 6]), target: int32([7, 8, 1]) };
   const batch = prepare(objective, one(example), kind);
   const read = kind === 'decoder-only' ? batch.input_ids : batch.decoder_input_ids;

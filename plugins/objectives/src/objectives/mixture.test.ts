@@ -26,7 +26,7 @@ const tokens = { tokens: int32([5, 6, 7, 8, 9, 10, 11, 1]) };
 
 beforeAll(() => openEngine({ mode: 'portable' }));
 
-it('switches by step: the docstring example', () => {
+it('a mixture switches parts by step, as in the docstring example', () => {
   const mixture = new Mixture([
     member('prefix-lm', prefixLm(), { untilStep: 900 }),
     member('ul2', ul2(), { fromStep: 900 }),
@@ -34,7 +34,7 @@ it('switches by step: the docstring example', () => {
   expect(names(mixture, 901)).toEqual([...Array<string>(900).fill('prefix-lm'), 'ul2']);
 });
 
-it('draws by the rates, and each step the same whatever was drawn before', () => {
+it('steps draw parts by their rates, independently of earlier draws', () => {
   fc.assert(
     fc.property(
       fc
@@ -62,7 +62,7 @@ it('draws by the rates, and each step the same whatever was drawn before', () =>
   );
 });
 
-it('hands batches and losses to the member, and says whose they were', () => {
+it('batches and losses go to the part that was drawn, and metrics carry its name', () => {
   const small = fakeModel('encoder-decoder');
   const mixture = new Mixture([
     member('lm', prefixLm()),
@@ -96,7 +96,7 @@ it('hands batches and losses to the member, and says whose they were', () => {
   );
 });
 
-it('counts the tokens of a batch as the member that made it counts them, also of a mixture within', () => {
+it('a mixture counts the tokens of a batch as the member that made it, nested mixtures included', () => {
   const counting = (tokens: number): Objective => {
     const objective = prefixLm();
     objective.countTokens = () => tokens;
@@ -108,13 +108,13 @@ it('counts the tokens of a batch as the member that made it counts them, also of
   expect(counted).toEqual([2, 3, 5]);
 });
 
-it('gives every field of any member', () => {
+it('the batch fields of a mixture are those of all parts', () => {
   const { batchFields } = new Mixture([member('lm', prefixLm()), member('ul2', ul2())]);
   expect(batchFields.find(({ name }) => name === 'labels')!.optional).toBeFalsy();
   expect(batchFields.find(({ name }) => name === 'label_weights')!.optional).toBe(true);
 });
 
-it('checks every part against the model at the first batch, also those that come late', () => {
+it('every part is checked against the model at the first batch, including those that start later', () => {
   const mixture = new Mixture([
     member('lm', prefixLm(), { untilStep: 900 }),
     member('ul2', new Ul2(ul2Options.parse({ sentinels: { count: 1001 } })), { fromStep: 900 }),
@@ -125,7 +125,7 @@ it('checks every part against the model at the first batch, also those that come
   );
 });
 
-it('may be a member itself', () => {
+it('a mixture may be a part of a mixture', () => {
   const inner = new Mixture([member('a', prefixLm(), { untilStep: 2 }), member('b', ul2(), { fromStep: 2 })]);
   const outer = new Mixture([member('in', inner)]);
   expect(outer.variants).toEqual(['in/a', 'in/b']);
@@ -134,7 +134,7 @@ it('may be a member itself', () => {
   expect(batch.labels.shape).toEqual([1, 4]);
 });
 
-it('binds data to a part with variants of its own by its name, whether or not it says which there are', () => {
+it('a dataset may name a part with variants, whether or not the part lists them', () => {
   const wavering = (variants?: string[]): Objective => {
     const plain = prefixLm();
     return {
@@ -163,11 +163,11 @@ it('binds data to a part with variants of its own by its name, whether or not it
 
 it.each<[string, () => Mixture, string]>([
   [
-    'models of two kinds',
+    'parts for two kinds of models',
     () => new Mixture([member('lm', prefixLm()), member('next', new CausalLm(causalLmOptions.parse({})))]),
     '"lm" trains encoder-decoder models, "next" decoder-only models',
   ],
-  ['one name twice', () => new Mixture([member('lm', prefixLm()), member('lm', ul2())]), 'two parts are called "lm"'],
+  ['a duplicate name', () => new Mixture([member('lm', prefixLm()), member('lm', ul2())]), 'two parts are called "lm"'],
   ['rates of 0', () => new Mixture([member('lm', prefixLm(), { rate: 0 })]), 'after 0 steps there is no part'],
   [
     'a gap between two parts',
@@ -175,14 +175,14 @@ it.each<[string, () => Mixture, string]>([
     'after 5 steps there is no part',
   ],
   [
-    'an end before that of the run',
+    'an end before the end of the run',
     () => new Mixture([member('lm', prefixLm(), { untilStep: 9 })], 10),
     'after 9 steps there is no part',
   ],
-])('refuses %s', (_, make, message) => {
+])('a mixture with %s is refused', (_, make, message) => {
   expect(make).toThrow(message);
 });
 
-it('may end where the run ends', () => {
+it('the last part may end with the run', () => {
   expect(() => new Mixture([member('lm', prefixLm(), { untilStep: 10 })], 10)).not.toThrow();
 });

@@ -11,7 +11,7 @@ const examples = (...rows: number[][]): ObjectiveSource => ({
   examples: rows.map((tokens) => ({ tokens: int32(tokens) })),
 });
 
-it('gives the docstring example', () => {
+it('prefix-lm gives the docstring example', () => {
   expect(rowsOf(make({ padToMultipleOf: 1 }).prepare(examples([5, 6, 7, 8, 9, 1]), context))).toEqual({
     input_ids: [[5, 6, 7]],
     attention_mask: [[1, 1, 1]],
@@ -21,7 +21,7 @@ it('gives the docstring example', () => {
   });
 });
 
-it('gives the odd token to the target and pads shorter rows', () => {
+it('the target gets the odd token, and shorter rows are padded', () => {
   const batch = rowsOf(make({ padToMultipleOf: 2 }).prepare(examples([3, 4, 5, 6, 7], [8, 9]), context));
   expect(batch.input_ids).toEqual([
     [3, 4],
@@ -41,7 +41,7 @@ it('gives the odd token to the target and pads shorter rows', () => {
   ]);
 });
 
-it('loses no token and keeps their order, wherever it splits', () => {
+it('no token is lost and the order is kept, wherever the text is split', () => {
   const rows = fc.array(fc.array(fc.integer({ min: 0, max: 11 }), { minLength: 2, maxLength: 20 }), {
     minLength: 1,
     maxLength: 5,
@@ -63,7 +63,7 @@ it('loses no token and keeps their order, wherever it splits', () => {
   );
 });
 
-it('splits anywhere with equal chance when random, repeatably, always in one shape', () => {
+it('a random split is uniform and repeatable, and always gives the same shape', () => {
   const objective = make({ split: 'random', padToMultipleOf: 1 });
   const prefixes = Array.from({ length: 600 }, (_, seed) => {
     const once = objective.prepare(examples([3, 4, 5, 6]), { model, random: createRandom(seed) });
@@ -78,7 +78,7 @@ it('splits anywhere with equal chance when random, repeatably, always in one sha
   for (const prefix of [1, 2, 3]) expect(Math.abs(prefixes.filter((p) => p === prefix).length - 200)).toBeLessThan(70);
 });
 
-it('takes a ready batch as it is', () => {
+it('a ready batch is used as it is', () => {
   const batch = { input_ids: int32([[5, 6, 7]]), labels: int32([[8, 9, 1]]) };
   expect(rowsOf(make().prepare({ kind: 'batch', batch }, context))).toEqual({
     input_ids: [[5, 6, 7]],
@@ -89,7 +89,7 @@ it('takes a ready batch as it is', () => {
   });
 });
 
-it('refuses single tokens and decoder-only models', () => {
+it('single tokens and decoder-only models are refused', () => {
   expect(() => make().prepare(examples([3]), context)).toThrow(
     '"tokens" has length 1, but a prefix and a target need at least 2',
   );

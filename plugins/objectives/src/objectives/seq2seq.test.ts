@@ -12,7 +12,7 @@ const examples = (...items: [source: number[], target: number[]][]): ObjectiveSo
 const ready = (batch: HostFields): ObjectiveSource => ({ kind: 'batch', batch });
 
 describe('seq2seq from examples', () => {
-  it('gives the docstring example', () => {
+  it('seq2seq gives the docstring example', () => {
     expect(
       rowsOf(
         make({ padToMultipleOf: 4 }).prepare(
@@ -32,7 +32,7 @@ describe('seq2seq from examples', () => {
     });
   });
 
-  it('pads to the longest of the batch, rounded up, and not past the limit', () => {
+  it('rows are padded to the longest of the batch, rounded up, but not beyond the limit', () => {
     const source = examples([[3], [4, 1]], [[3, 4, 5, 6, 7], [1]]);
     const lengths = (options: object): number[] => {
       const batch = make(options).prepare(source, context);
@@ -44,7 +44,7 @@ describe('seq2seq from examples', () => {
     expect(lengths({})).toEqual([32, 32]);
   });
 
-  it('names the length that is needed when something is too long', () => {
+  it('the error for a long example names the length that the batch needs', () => {
     const source = examples([[3, 4, 5], [1]], [[3, 4, 5, 6], [1]]);
     expect(() => make({ maxSourceTokens: 2 }).prepare(source, context)).toThrow(
       expect.objectContaining({
@@ -56,7 +56,7 @@ describe('seq2seq from examples', () => {
     );
   });
 
-  it('truncates when configured to', () => {
+  it('long examples are truncated if configured', () => {
     const batch = make({ maxSourceTokens: 2, maxTargetTokens: 2, truncate: true, padToMultipleOf: 1 }).prepare(
       examples([
         [3, 4, 5],
@@ -67,7 +67,7 @@ describe('seq2seq from examples', () => {
     expect(rowsOf(batch)).toMatchObject({ input_ids: [[3, 4]], labels: [[6, 7]], decoder_input_ids: [[2, 6]] });
   });
 
-  it('refuses empty sources and tokens that the model does not have', () => {
+  it('empty sources and tokens outside the vocabulary are refused', () => {
     expect(() => make().prepare(examples([[], [1]]), context)).toThrow('"source" is empty');
     expect(() => make().prepare(examples([[12], [1]]), context)).toThrow(
       expect.objectContaining({
@@ -83,7 +83,7 @@ describe('seq2seq from examples', () => {
 describe('seq2seq from ready batches', () => {
   const inputs = { input_ids: int32([[3, 4, 0]]), labels: int32([[5, 6, -100, 1]]) };
 
-  it('shifts labels right behind the start token when there are no decoder inputs, and fills in masks', () => {
+  it('missing decoder inputs are the labels shifted right after the start token, and missing masks are all ones', () => {
     expect(rowsOf(make().prepare(ready(inputs), context))).toEqual({
       input_ids: [[3, 4, 0]],
       attention_mask: [[1, 1, 1]],
@@ -93,7 +93,7 @@ describe('seq2seq from ready batches', () => {
     });
   });
 
-  it('takes decoder inputs and masks as they are', () => {
+  it('given decoder inputs and masks are used as they are', () => {
     const given = {
       ...inputs,
       attention_mask: int32([[1, 1, 0]]),
@@ -118,19 +118,19 @@ describe('seq2seq from ready batches', () => {
     ['another number of rows', { ...inputs, labels: int32([[5], [6]]) }, '1 rows of "input_ids", but 2 of "labels"'],
     ['labels that are all ignored', { ...inputs, labels: int32([[-100, -100]]) }, 'nothing to learn from'],
     ['-100 among the inputs', { ...inputs, input_ids: int32([[3, -100, 4]]) }, '"input_ids" holds -100'],
-  ])('refuses %s', (_, batch, message) => {
+  ])('a batch with %s is refused', (_, batch, message) => {
     expect(() => make().prepare(ready(batch), context)).toThrow(DataError);
     expect(() => make().prepare(ready(batch), context)).toThrow(message);
   });
 
-  it('refuses a decoder-only model by name', () => {
+  it('a decoder-only model is refused by name', () => {
     expect(() => make().prepare(ready(inputs), { ...context, model: fakeModel('decoder-only') })).toThrow(
       'The objective "seq2seq" trains encoder-decoder models, but this model is decoder-only.',
     );
   });
 });
 
-it('gives the mean over counted labels and their number, and hands the model no labels', async () => {
+it('the loss is the mean over counted labels, with their number, and the model gets no labels', async () => {
   await openEngine({ mode: 'portable' });
   const seen: BatchTensors[] = [];
   const model = fakeModel('encoder-decoder', seen);

@@ -25,7 +25,7 @@ const prefixLm = (options: object = {}): PrefixLm =>
   new PrefixLm(prefixLmOptions.parse({ padToMultipleOf: 1, ...options }));
 const pair = (source: number[], target: number[]): HostFields => ({ source: int32(source), target: int32(target) });
 
-test('seq2seq: each source has them, once; targets are as they were', () => {
+test('seq2seq puts the special tokens around each source once and leaves targets unchanged', () => {
   const source = of(pair([5, 6], [8, 1]), pair([2, 7, 1], [9, 1]));
   expect(prepare(seq2seq(), source)).toEqual({
     input_ids: [
@@ -52,7 +52,7 @@ test('seq2seq: each source has them, once; targets are as they were', () => {
   expect(prepare(seq2seq(), source, { decoder: { eos: true } }).input_ids[0]).toEqual([5, 6, 0]);
 });
 
-test('seq2seq: so has each segment of a packed row; filling goes', () => {
+test('seq2seq puts the special tokens around each segment of a packed row and removes its padding', () => {
   const row = {
     ...pair([5, 6, 7, 0], [8, 1, 9, 1]),
     source_segments: int32([1, 1, 2, 0]),
@@ -65,7 +65,7 @@ test('seq2seq: so has each segment of a packed row; filling goes', () => {
   });
 });
 
-test('seq2seq: limits have room for them, and errors say what they need', () => {
+test('the limits of seq2seq include the special tokens, and errors name the length that is needed', () => {
   const source = of(pair([5, 6, 7], [8, 1]), pair([5, 6, 7, 8], [9, 1]));
   expect(prepare(seq2seq({ maxSourceTokens: 6 }), source).input_ids[1]).toEqual([2, 5, 6, 7, 8, 1]);
   expect(() => prepare(seq2seq({ maxSourceTokens: 4 }), source)).toThrow(
@@ -77,7 +77,7 @@ test('seq2seq: limits have room for them, and errors say what they need', () => 
   ]);
 });
 
-test('prefix-lm: so has each prefix, and each segment of a packed row', () => {
+test('prefix-lm puts the special tokens around each prefix, also in packed rows', () => {
   const tokens = [5, 6, 7, 8];
   expect(prepare(prefixLm(), of({ tokens: int32(tokens) }))).toMatchObject({
     input_ids: [[2, 5, 6, 1]],

@@ -41,7 +41,7 @@ const positions = (made: readonly Made[], mask: string): { all: number; used: nu
   return { all: values.length, used: values.filter((one) => one === 1).length };
 };
 
-it.each(['ul2', 't5gemma2'] as const)('fills its batches, in few shapes: %s', (preset) => {
+it.each(['ul2', 't5gemma2'] as const)('batches have little padding and few shapes: %s', (preset) => {
   const objective = make({ preset, inputTokens: 512, sentinels: { count: 200 }, targetTokens: 512 });
   const made = batches(objective);
   expect(new Set(made.map(({ batch }) => `${batch.input_ids.shape.join()} ${batch.labels.shape.join()}`)).size).toBe(3);
@@ -49,7 +49,7 @@ it.each(['ul2', 't5gemma2'] as const)('fills its batches, in few shapes: %s', (p
   expect((encoder.used + decoder.used) / (encoder.all + decoder.all)).toBeGreaterThan(0.95);
 });
 
-it('draws groups by the weights of their denoisers together, and the denoisers of a group by theirs', () => {
+it('groups are drawn by the total weight of their denoisers, and denoisers within a group by their own', () => {
   const objective = make({ preset: 't5gemma2' });
   const counts = new Map<number, number>();
   const draws = 4000;
@@ -69,7 +69,7 @@ it('draws groups by the weights of their denoisers together, and the denoisers o
   shares.forEach((share, i) => expect(Math.abs(share - (i < 4 ? 1 / 8 : 1 / 2))).toBeLessThan(0.03));
 });
 
-it('makes of each example what the denoiser makes that asked for it, and nothing is lost', () => {
+it('each example is corrupted by the denoiser that requested its length, and nothing is lost', () => {
   for (const { asked, batch } of batches(make())) {
     const { input_ids: ids, attention_mask: mask, labels } = rowsOf(batch);
     asked.forEach((length, row) => {
@@ -82,7 +82,7 @@ it('makes of each example what the denoiser makes that asked for it, and nothing
   }
 });
 
-it('draws the same for a share of the batch', () => {
+it('a slice of the batch draws the same as the whole batch', () => {
   const objective = make();
   const [{ asked, variant, batch }] = batches(objective, 1);
   const context = { model, variant, random: random.fork(0), firstExample: 2 };
@@ -92,7 +92,7 @@ it('draws the same for a share of the batch', () => {
   );
 });
 
-it('takes shorter texts as they are, and refuses longer ones and rows of several', () => {
+it('shorter texts are accepted, and longer ones and packed rows are refused', () => {
   const objective = make({ denoisers: [{ rate: 0.15 }], modeTokens: {} });
   const prepare = (length: number): HostFields =>
     objective.prepare({ kind: 'examples', examples: [{ tokens: int32(Array(length).fill(5)) }] }, { model, random });
@@ -110,7 +110,7 @@ it('takes shorter texts as they are, and refuses longer ones and rows of several
   expect(make({ inputTokens: undefined }).exampleTokens({ model, random }, 0)).toBeUndefined();
 });
 
-it('counts the tokens that the policy puts around a source', () => {
+it('lengths include the special tokens around a source', () => {
   const side = { bos: true, eos: true } as const;
   const policy = { encoder: side, decoder: side, teacher: { bos: 'auto' as const } };
   const around = { ...model, specialTokens: { ...model.specialTokens, policy } };
@@ -123,7 +123,7 @@ it('counts the tokens that the policy puts around a source', () => {
 });
 
 it.each([69, 73, 78, 84, 128])(
-  'has the same groups with the tokens of the policy as without, and room for them: %i tokens',
+  'the groups are the same with and without special tokens, which fit into %i tokens',
   (inputTokens) => {
     const side = { bos: true, eos: true } as const;
     const policy = { encoder: side, decoder: side, teacher: { bos: 'auto' as const } };
@@ -139,7 +139,7 @@ it.each([69, 73, 78, 84, 128])(
   },
 );
 
-it('needs sentinels for these lengths before the first step', () => {
+it('too few sentinels for these lengths are refused before the first step', () => {
   const objective = make({ inputTokens: 1024, sentinels: { count: 100 } });
   expect(() => objective.settle({ model })).toThrow(
     '1534 tokens need 256 sentinels: the denoiser with rate 0.5 and meanSpan 3',
@@ -149,13 +149,13 @@ it('needs sentinels for these lengths before the first step', () => {
   );
 });
 
-it('is a part of a mixture like others', () => {
+it('ul2 with inputTokens can be a part of a mixture', () => {
   const mixture = new Mixture([{ name: 'ul2', objective: make(), rate: 1, fromStep: 0 }]);
   expect(mixture.variants).toEqual(['ul2/R', 'ul2/X-1', 'ul2/X-2', 'ul2/S']);
   expect(batches(mixture, 5)).toHaveLength(5);
 });
 
-it('puts an end behind the target of a suffix where it is asked to', () => {
+it('suffixEos puts an end token after the target of a suffix', () => {
   const options = { denoisers: [{ kind: 'suffix', rate: 0.25 }], modeTokens: {}, inputTokens: undefined };
   const target = (objective: Ul2): number[] => {
     const example = {
@@ -175,7 +175,7 @@ it.each([
   [{ inputTokens: undefined, targetTokens: 64 }, 'targetTokens'],
   [{ maxSourceTokens: 64 }, 'maxSourceTokens'],
   [{ maxTargetTokens: 64 }, 'maxTargetTokens'],
-])('refuses limits that contradict each other: %j', (options, key) => {
+])('contradictory limits are refused: %j', (options, key) => {
   const { error } = ul2Options.safeParse({ inputTokens: 128, ...options });
   expect(error!.issues[0].path).toEqual([key]);
 });

@@ -36,7 +36,7 @@ function restore(source: number[], target: number[], isSentinel: (id: number) =>
   return source.flatMap((id) => (isSentinel(id) ? spans.get(id)! : [id]));
 }
 
-test('an end token is refused where the model has none', () => {
+test('an end token is refused if the model has none', () => {
   const endless = { ...model, specialTokens: { ...model.specialTokens, eos: [] } };
   const prepare = (appendEos: boolean): unknown =>
     make({ appendEos }).prepare(examples(counting(40)), { model: endless, random: createRandom(0) });
@@ -56,7 +56,7 @@ test('corrupt gives the docstring example', () => {
   });
 });
 
-describe('spans', () => {
+describe('the spans of UL2', () => {
   const sizes = fc.tuple(
     fc.integer({ min: 2, max: 300 }),
     fc.double({ min: 0.01, max: 0.99, noNaN: true }),
@@ -64,7 +64,7 @@ describe('spans', () => {
     fc.integer(),
   );
 
-  test('lie in order, apart, with text before each, and cover the planned noise', () => {
+  test('spans are in order and separate, have text before each, and cover the planned noise', () => {
     fc.assert(
       fc.property(sizes, ([length, rate, meanSpan, seed]) => {
         const plan = planNoise(length, rate, meanSpan);
@@ -82,7 +82,7 @@ describe('spans', () => {
     );
   });
 
-  test('noise is the rate within rounding, spans have the mean length where there is room', () => {
+  test('noise matches the rate up to rounding, and there are at most as many spans as the mean length allows', () => {
     fc.assert(
       fc.property(sizes, ([length, rate, meanSpan]) => {
         const { noiseTokens, spans } = planNoise(length, rate, meanSpan);
@@ -92,7 +92,7 @@ describe('spans', () => {
     );
   });
 
-  test('every composition has the same chance', () => {
+  test('every composition is equally probable', () => {
     const random = createRandom(5);
     const counts = new Map<string, number>();
     const draws = 6000;
@@ -106,13 +106,13 @@ describe('spans', () => {
   });
 });
 
-describe('Ul2', () => {
+describe('the ul2 objective', () => {
   const denoisers = fc.record({
     meanSpan: fc.double({ min: 1, max: 20, noNaN: true }),
     rate: fc.double({ min: 0.05, max: 0.8, noNaN: true }),
   });
 
-  test('loses nothing, keeps the order, begins each target with a sentinel and uses each sentinel once', () => {
+  test('no token is lost, the order is kept, and each sentinel is used once', () => {
     fc.assert(
       fc.property(denoisers, fc.integer({ min: 2, max: 200 }), fc.integer(), (given, length, seed) => {
         const objective = make({ denoisers: [given], sentinels: { count: 300, first: VOCABULARY - 1 } });
@@ -155,7 +155,7 @@ describe('Ul2', () => {
   const modesOf = (given: readonly { prefix: string }[]): Record<string, number> =>
     Object.fromEntries(given.map(({ prefix }) => [prefix, MODES[prefix]]));
 
-  test('on random input: nothing lost, order kept, for every row, denoiser and mode; the same for a seed', () => {
+  test('random rows, denoisers and modes lose no token and keep the order, and a seed repeats the batch', () => {
     const modes = [900, 901, 902];
     const isSentinel = (id: number): boolean => id >= 700 && id < 900;
     fc.assert(
@@ -180,7 +180,7 @@ describe('Ul2', () => {
     );
   });
 
-  test('of rows that hold several sequences: each is corrupted by itself, with the others of no concern', () => {
+  test('each sequence of a packed row is corrupted by itself', () => {
     const isSentinel = (id: number): boolean => id >= 700 && id < 900;
     fc.assert(
       fc.property(mixtures, fc.integer({ min: 0, max: 3 }), ({ rows, seed, ...given }, filling) => {
@@ -213,7 +213,7 @@ describe('Ul2', () => {
     );
   });
 
-  test('a row of one segment draws what the row alone draws', () => {
+  test('a row with one segment is corrupted like the same row without segments', () => {
     const tokens = counting(90);
     const rowsWith = (extra: object): Record<string, number[][]> => {
       const source: ObjectiveSource = { kind: 'examples', examples: [{ tokens: int32(tokens), ...extra }] };
@@ -228,7 +228,7 @@ describe('Ul2', () => {
     expect(decoder_segment_ids).toEqual(rest.decoder_attention_mask);
   });
 
-  test('a model that mixes segments, and a row without two tokens in any, are refused', () => {
+  test('a model that mixes segments is refused, and so is a row whose segments are all too short', () => {
     const source = (segments: number[]): ObjectiveSource => ({
       kind: 'examples',
       examples: [{ tokens: int32(counting(segments.length)), segments: int32(segments) }],
@@ -239,7 +239,7 @@ describe('Ul2', () => {
     expect(() => make().prepare(source([1, 2, 3]), context)).toThrow('has no segment of at least 2 tokens');
   });
 
-  test('weights go with the tokens: to a sentinel from its span, to the end from the last token', () => {
+  test('a sentinel has the weight of its span, and the end token that of the last token', () => {
     const weights = {
       dtype: 'float32',
       shape: [90],
@@ -269,12 +269,12 @@ describe('Ul2', () => {
     );
   });
 
-  test('another seed gives other noise', () => {
+  test('different seeds give different noise', () => {
     const batches = [...Array(20).keys()].map((seed) => JSON.stringify(rowOf(make(), counting(128), seed)));
     expect(new Set(batches).size).toBeGreaterThan(15);
   });
 
-  test('each token is noise with the rate, within sampling error, and spans have the mean length', () => {
+  test('each token is noise at the configured rate, and spans have the mean length', () => {
     fc.assert(
       fc.property(
         fc.constantFrom(...UL2_PRESETS.ul2.filter(({ kind, meanSpan }) => kind === 'span' && meanSpan < 64)),
@@ -304,14 +304,14 @@ describe('Ul2', () => {
     );
   });
 
-  test('a suffix denoiser is prefix language modelling', () => {
+  test('a suffix denoiser splits a text like a prefix LM', () => {
     expect(rowOf(make({ denoisers: [{ kind: 'suffix', rate: 0.25 }] }), [5, 6, 7, 8, 9, 10, 11, 1])).toEqual({
       source: [5, 6, 7, 8, 9, 10],
       target: [11, 1],
     });
   });
 
-  test('draws denoisers by their weights, with their mode tokens', () => {
+  test('denoisers are drawn by their weights, with their mode tokens', () => {
     const given: Partial<Denoiser>[] = [
       { meanSpan: 3, rate: 0.15, weight: 1, prefix: 'R' },
       { meanSpan: 3, rate: 0.5, weight: 0, prefix: 'X' },
@@ -331,7 +331,7 @@ describe('Ul2', () => {
   });
 
   test.each(['ul2', 't5gemma2'] as const)(
-    'the preset %s: one shape for one length, the same for the same seed',
+    'the preset %s gives one shape per length, and the same batch for the same seed',
     (preset) => {
       const objective = make({ preset });
       const shapes = new Set<string>();
@@ -373,7 +373,7 @@ describe('Ul2', () => {
     ]);
   });
 
-  test('what does not fit names the length that would', () => {
+  test('the error for a limit that is too low names the length that is needed', () => {
     const few = { denoisers: [{ meanSpan: 2, rate: 0.5 }] };
     const asked = (message: string): Error => expect.objectContaining({ message, exitCode: 2 }) as Error;
     expect(() => rowOf(make({ ...few, sentinels: { count: 10 } }), counting(100))).toThrow(
@@ -392,7 +392,7 @@ describe('Ul2', () => {
     );
   });
 
-  test('a mixture that draws nothing, and a prefix without a token, are refused when they are made', () => {
+  test('weights that are all 0, and a prefix without a token, are refused when the objective is created', () => {
     expect(() => make({ denoisers: [{ rate: 0.5, weight: 0 }] })).toThrow('objective.denoisers: every weight is 0');
     expect(() => make({ denoisers: [{ rate: 0.5, prefix: 'R' }] })).toThrow(
       'the prefix "R" has no id in objective.modeTokens.',
@@ -403,7 +403,7 @@ describe('Ul2', () => {
 it.each([
   ['ul2', make()],
   ['prefix-lm', new PrefixLm({ split: 'random', padToMultipleOf: 32 })],
-])('%s draws for an example what it draws for it in any share of the batch', (_, objective) => {
+])('%s draws the same for an example in any slice of the batch', (_, objective) => {
   const all = Array.from({ length: 6 }, (__, i) => Array.from({ length: 20 + i }, (___, j) => 3 + ((i + j) % 6)));
   const prepare = (tokens: number[][], firstExample?: number): number[][] => {
     const rows = rowsOf(objective.prepare(examples(...tokens), { model, random: createRandom(4), firstExample }));

@@ -15,7 +15,7 @@ const said = (label: number, prediction: number, classes = 3, group?: string): C
 
 const sets = fc.array(fc.record({ label: fc.nat(2), prediction: fc.nat(2), group: fc.nat(3) }), { minLength: 1 });
 
-test('of equal probabilities the first class is predicted', () => {
+test('the first of several equally probable classes is predicted', () => {
   expect(predictedClass(result(0, [0.2, 0.4, 0.4]))).toBe(1);
 });
 
@@ -37,7 +37,7 @@ test('accuracy and F1 agree with their definitions', () => {
   );
 });
 
-test('a question counts when each of its answers is right', () => {
+test('a question counts when all of its answers are right', () => {
   fc.assert(
     fc.property(sets, (set) => {
       const results = set.map(({ label, prediction, group }) => said(label, prediction, 3, String(group)));
@@ -60,7 +60,7 @@ test('a query counts when its most probable entity is an answer', () => {
   expect(topIsRight(results)).toBeCloseTo(1 / 3, 12);
 });
 
-test('what is not a number is wrong, whatever the class', () => {
+test('a prediction of NaN is wrong, whatever the class', () => {
   const broken = [result(0, [NaN, NaN], 'a'), result(1, [NaN, NaN], 'a')];
   expect(predictedClass(broken[0])).toBe(-1);
   expect([accuracy(broken), f1(broken, 0), f1(broken, 1), topIsRight(broken)]).toEqual([0, 0, 0, 0]);

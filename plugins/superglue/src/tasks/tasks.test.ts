@@ -65,7 +65,7 @@ const RECORD = {
   idx: 12,
 };
 
-describe('literal rows of the benchmark become texts and classes', () => {
+describe('literal rows of the benchmark', () => {
   test.each<[TaskId, unknown, [string, string][]]>([
     ['boolq', BOOLQ, [['boolq passage: It is a film. question: is ghost in the shell a film', 'true']]],
     ['cb', CB, [["cb hypothesis: she knew premise: I don't think she knew.", 'contradiction']]],
@@ -139,7 +139,9 @@ describe('literal rows of the benchmark become texts and classes', () => {
         ],
       ],
     ],
-  ])('%s', (id, row, expected) => expect(shown(id, row)).toEqual(expected));
+  ])('a row of %s becomes the published texts and classes', (id, row, expected) =>
+    expect(shown(id, row)).toEqual(expected),
+  );
 
   test('ids and groups are the numbers of the benchmark', () => {
     expect(examplesOf('multirc', MULTIRC).map(({ id, group }) => [id, group])).toEqual([
@@ -152,7 +154,7 @@ describe('literal rows of the benchmark become texts and classes', () => {
     ]);
   });
 
-  test('labels are booleans, numbers or texts, and none in a test set', () => {
+  test('labels are booleans, numbers or texts, and may be missing only in a test set', () => {
     expect(examplesOf('boolq', { ...BOOLQ, label: 'false' })[0].label).toBe(0);
     expect(examplesOf('boolq', { ...BOOLQ, label: 1 })[0].label).toBe(1);
     const { label: _, ...unlabelled } = BOOLQ;
@@ -167,7 +169,7 @@ describe('literal rows of the benchmark become texts and classes', () => {
     expect(shown('wic', row)[0][0]).toContain('sentence1: 😀 *stick* sentence2');
   });
 
-  test('a miscounted span is found by its text, the nearest of several; within another one too', () => {
+  test('a miscounted span is found by its text, at the nearest place, and may be within the other span', () => {
     const text = 'The cat saw the cat that it liked because it was kind.';
     const target = { span1_index: 2, span1_text: 'the cat', span2_index: 8, span2_text: 'it' };
     expect(shown('wsc', { ...WSC, text, target })[0][0]).toBe(
@@ -193,16 +195,16 @@ describe('literal rows of the benchmark become texts and classes', () => {
       /^val\.jsonl, line 3: premise: expected string, found nothing\.$/,
     ],
     ['a span that is not there', 'wsc', { ...WSC, text: 'Nothing of it.' }, /span1_text: "Mark" is not in the text/],
-    ['no word', 'wic', { ...WIC, start1: 80, end1: 90 }, /sentence1: there is no whole word from 80 to 90/],
+    ['a wordless span', 'wic', { ...WIC, start1: 80, end1: 90 }, /sentence1: there is no whole word from 80 to 90/],
     [
       'a query without a gap',
       'record',
       { ...RECORD, qas: [{ ...RECORD.qas[0], query: 'Hm' }] },
       /query 4756 has no @placeholder/,
     ],
-    ['half a word', 'wic', { ...WIC, start1: 1 }, /sentence1: there is no whole word from 1 to 5, but "tick"/],
+    ['a partial word', 'wic', { ...WIC, start1: 1 }, /sentence1: there is no whole word from 1 to 5, but "tick"/],
     [
-      'a label of an answer',
+      'an unknown label of an answer',
       'multirc',
       JSON.parse(JSON.stringify(MULTIRC).replace('"label":1', '"label":3')),
       /line 3: passage\.questions\.0\.answers\.1\.label: expected/,
@@ -213,8 +215,8 @@ describe('literal rows of the benchmark become texts and classes', () => {
       { ...RECORD, passage: { ...RECORD.passage, entities: [{ start: 90, end: 95 }] } },
       /passage\.entities\.0: there is no text from 90 to 95/,
     ],
-    ['no object', 'boolq', 7, /line 3: the row: expected object/],
-  ])('%s is an error that names file, line and field', (_, id, row, message) => {
+    ['a row that is not an object', 'boolq', 7, /line 3: the row: expected object/],
+  ])('the error for %s names file, line and field', (_, id, row, message) => {
     expect(() => examplesOf(id, row)).toThrow(message);
   });
 });
@@ -230,12 +232,12 @@ test.each([
   ['Put the traffic light where it is seen', 'The traffic light.', 'Put *the traffic light* where #it# is seen'],
   ["In Carpenter's poems it rains", "Carpenter's poems.", "In *Carpenter's poems* #it# rains"],
   ['İzmir fans İİ said Tom lost it .', 'Tom', 'İzmir fans İİ said *Tom* lost #it# .'],
-])('WSC: %s', (text, span, expected) => {
+])('the WSC spans are marked in: %s', (text, span, expected) => {
   const target = { span1_index: 1, span1_text: span, span2_index: 6, span2_text: 'it' };
   expect(shown('wsc', { ...WSC, text, target })[0][0]).toBe(`wsc text: ${expected}`);
 });
 
-test('WSC: a span of the test set that stands in several places is marked where it is counted', () => {
+test('a WSC span of the test set that is in several pieces is marked where it is counted', () => {
   const target = { span1_index: 0, span1_text: 'Kamenev and Zinoviev', span2_index: 6, span2_text: 'they' };
   const row = { ...WSC, text: 'Kamenev met Zinoviev in Moscow before they left', target, label: undefined };
   const [example] = findTask('wsc').examples(row, place, 'test');
@@ -256,7 +258,7 @@ test('the mean is that of the seven tasks of the paper', () => {
   expect(() => findTask('boolc')).toThrow(/Did you mean "boolq"\?/);
 });
 
-test('a missing file says what was expected where; a line that is not JSON says its number', async () => {
+test('the error for a missing file describes what was expected, and the error for bad JSON has its line number', async () => {
   const folder = temporaryFolder();
   await expect(readTask(folder, findTask('cb'), 'val')).rejects.toMatchObject({
     message: `${join(folder, 'CB', 'val.jsonl')} cannot be read: there is no such file.`,
@@ -283,7 +285,7 @@ test.each([
     Buffer.from('{"premise": "caf\xe9"}', 'latin1'),
     'val.jsonl cannot be read: it is not UTF-8 (byte 0xe9 at offset 16).',
   ],
-])('what would be changed in silence is refused: %s', async (content, message) => {
+])('a file that could not be read without loss is refused: %s', async (content, message) => {
   const folder = temporaryFolder();
   await mkdir(join(folder, 'CB'));
   await writeFile(join(folder, 'CB', 'val.jsonl'), content);
@@ -346,7 +348,7 @@ test.each<[string, string, object, string]>([
     'it makes 20000 examples',
   ],
   ['cb', 'CB', { premise: 'a', hypothesis: 'b', idx: 0, label: 'x'.repeat(100_000) }, 'label: expected one of'],
-])('a row that asks for too much is refused with its line: %s', async (id, name, row, problem) => {
+])('a row of %s that needs too much memory or work is refused with its line', async (id, name, row, problem) => {
   const folder = temporaryFolder();
   await mkdir(join(folder, name));
   await writeFile(join(folder, name, 'val.jsonl'), JSON.stringify(row));
@@ -361,7 +363,7 @@ describeIf(SHARED !== undefined, '../shared/data is not here', 'real rows', () =
   type Json = { [key: string]: Json[] & Json } & { label: unknown };
   const folder = join(SHARED ?? '', 'data', 'superglue');
 
-  test.each(TASKS.map(({ id }) => id))('%s', async (id) => {
+  test.each(TASKS.map(({ id }) => id))('every real row of %s becomes examples with the right labels', async (id) => {
     const task = findTask(id);
     for (const part of ['train', 'val'] as const) {
       const file = join(folder, task.folder, `${part}.jsonl`);

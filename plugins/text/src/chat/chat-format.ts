@@ -4,11 +4,11 @@ import type { JinjaTemplate } from './jinja';
 import { pythonStrip } from './python-text';
 import { AddedTokenFinder } from '../tokenizers/tokenizer-json/added-tokens';
 
-/** One message, with whatever else its template may read (`tool_calls`, say). */
+/** One message, with whatever else its template may read (such as `tool_calls`). */
 export interface ChatMessage {
-  /** `system`, `user` or `assistant`, or what else the template knows. */
+  /** `system`, `user` or `assistant`, or another role that the template knows. */
   readonly role: string;
-  /** A text; parts (`{ type: 'text', text }`) where the template takes them. */
+  /** A text, or parts (`{ type: 'text', text }`) if the template accepts them. */
   readonly content?: unknown;
   readonly [key: string]: unknown;
 }
@@ -27,7 +27,7 @@ export const GEMMA_MARKERS: ChatMarkers = {
   model: 'model',
 };
 
-/** What is read and what is answered, for an answer that is to be learnt. */
+/** The text before an answer that is to be learned, and the answer. */
 export interface AnswerPair {
   readonly source: string;
   /** With its end of turn. */
@@ -35,17 +35,17 @@ export interface AnswerPair {
 }
 
 interface RenderOptions {
-  /** The model's turn has begun, and it is to speak. */
+  /** Whether the model's turn begins at the end. */
   readonly addGenerationPrompt: boolean;
   readonly marks?: readonly [open: string, close: string];
 }
 
 type Render = (messages: readonly ChatMessage[], options: RenderOptions) => string;
 
-/** UTF-16 units of all sources and targets that one conversation makes: with every answer comes all that is before it. */
+/** UTF-16 units of all sources and targets of one conversation: each answer includes everything before it. */
 const MOST_ANSWER_CHARACTERS = 2 ** 25;
 
-/** Stand around what `{% generation %}` says: characters of the last private plane, which no text has use for. */
+/** Enclose the contents of `{% generation %}`: characters of the last private plane, which no text uses. */
 const MARKS = ['\u{10fffc}', '\u{10fffd}'] as const;
 
 export class ChatFormat {
@@ -56,14 +56,14 @@ export class ChatFormat {
   private ending: string | undefined;
 
   private constructor(
-    /** Where it comes from, for a log: a file, or `Gemma's markup`. */
+    /** The source of the format, for a log: a file, or `Gemma's markup`. */
     readonly origin: string,
-    /** What conversations are rendered by: two formats that render alike have it in common. */
+    /** Identifies the rendering: two formats that render alike have the same identity. */
     readonly identity: string,
     private readonly renderAs: Render,
     private readonly template: Pick<JinjaTemplate, 'marksAnswers' | 'readsDate'> | undefined,
     tokenizer: Pick<Tokenizer, 'namedTokens'>,
-    /** Texts that stand for control tokens whatever the tokenizer says of them. */
+    /** Texts that are control tokens, whatever the tokenizer knows of them. */
     markup: readonly string[],
   ) {
     this.specialTokens = (tokenizer.namedTokens ?? []).filter(({ kind }) => kind === 'special');
@@ -74,7 +74,7 @@ export class ChatFormat {
     this.finder = new AddedTokenFinder(this.controls.map((content, id) => [content, { id, content, ...plain }]));
   }
 
-  /** By a template, to which `special` are known: `bos_token` and so on. `now`: for `strftime_now`. */
+  /** By a template; `special` are the texts it knows as `bos_token` and so on. `now`: for `strftime_now`. */
   static ofTemplate(
     template: JinjaTemplate,
     special: Readonly<Record<string, string>>,
@@ -90,7 +90,7 @@ export class ChatFormat {
     return new ChatFormat(template.file, identity, render, template, tokenizer, Object.values(special));
   }
 
-  /** Gemma's markup: turns are trimmed; a system message stands before the first question, as Gemma 3's template has it. */
+  /** Gemma's markup: turns are trimmed, and a system message precedes the first question, as in Gemma 3's template. */
   static ofMarkers(markers: ChatMarkers, tokenizer: Pick<Tokenizer, 'namedTokens'>): ChatFormat {
     const same = Object.entries(GEMMA_MARKERS).every(([name, text]) => markers[name as keyof ChatMarkers] === text);
     return new ChatFormat(
@@ -103,25 +103,25 @@ export class ChatFormat {
     );
   }
 
-  /** Whether what is rendered depends on the day. */
+  /** Whether the rendered text depends on the day. */
   get readsDate(): boolean {
     return this.template?.readsDate === true;
   }
 
-  /** The conversation as the model reads it before it answers. Throws DataError where the template refuses it. */
+  /** The conversation as the model reads it before it answers. Throws DataError if the template refuses it. */
   prompt(messages: readonly ChatMessage[]): string {
     return this.renderAs(messages, { addGenerationPrompt: true });
   }
 
-  /** The whole conversation, nothing behind it. Throws DataError where the template refuses it. */
+  /** The whole conversation, with nothing after it. Throws DataError if the template refuses it. */
   render(messages: readonly ChatMessage[]): string {
     return this.renderAs(messages, { addGenerationPrompt: false });
   }
 
   /**
-   * The last answer of a conversation, or each of them: its text up to and with the end of its turn, and before it exactly what the
-   * model would read when it is to answer. A template that marks with `{% generation %}` what the model says has the last word.
-   * Throws DataError where the answers cannot be separated from the rest.
+   * The last answer of a conversation, or each of them: its text including the end of its turn, and before it exactly
+   * what the model would read before it answers. If a template marks the model's text with `{% generation %}`, these
+   * marks decide. Throws DataError if the answers cannot be separated from the rest.
    */
   answers(messages: readonly ChatMessage[], which: 'last' | 'every'): AnswerPair[] {
     if (this.template?.marksAnswers) return this.markedAnswers(messages, which);
@@ -135,16 +135,18 @@ export class ChatFormat {
     });
   }
 
-  /** Special tokens that stand within a message's texts: a tokenizer makes control tokens of them. */
+  /** Special tokens that occur in a message's texts: a tokenizer would make control tokens of them. */
   specialWithin({ content }: ChatMessage): string | undefined {
     const texts = [content].flat().map((part: unknown) => (typeof part === 'string' ? part : textOf(part)));
     const found: number[] = [];
-    // One look at each text, however many special tokens there are.
+    // Each text is searched once, however many special tokens there are.
     for (const text of texts) this.finder.each(text, (control) => found.push(control), NOTHING);
     return found.length === 0 ? undefined : this.controls[Math.min(...found.slice(0, MOST_FOUND))];
   }
 
-  /** What ends an answer: ids of one token, or the text of it where the tokenizer has no token for it; neither where nothing does. */
+  /**
+   * What ends an answer: the id of one token, or a text if the tokenizer has no such token; neither if nothing ends it.
+   */
   endOfTurn(): { readonly token?: number; readonly text?: string } {
     const text = this.turnEnd(this.usualEnding());
     const token = this.specialTokens.find((special) => special.token === text.trim());
@@ -205,7 +207,7 @@ export class ChatFormat {
     return (this.ending ??= this.endingOf([{ role: 'user', content: 'x' }]));
   }
 
-  /** What the format puts behind an answer: what two conversations with other answers end alike with. */
+  /** What the format writes after an answer: the common end of two conversations with different answers. */
   private endingOf(before: readonly ChatMessage[]): string {
     const [one, two] = ['x', 'y'].map((content) => this.render([...before, { role: 'assistant', content }]));
     let common = 0;
@@ -213,7 +215,7 @@ export class ChatFormat {
     return one.slice(one.length - common);
   }
 
-  /** Of what stands behind an answer, its end of turn: up to the first special token, blanks before it included. */
+  /** The end of turn in the text after an answer: up to the first special token, including blanks before it. */
   private turnEnd(ending: string): string {
     const ends = this.controls
       .map((token) => ({ token, at: ending.indexOf(token) }))
@@ -236,7 +238,7 @@ export class ChatFormat {
   }
 }
 
-/** Of special tokens in a text, those that are looked at for the one that is named. */
+/** At most this many special tokens are found in a text, to name one of them. */
 const MOST_FOUND = 1000;
 const NOTHING = (): void => undefined;
 

@@ -1,16 +1,16 @@
-/** Conversations as files hold them. */
+/** Conversations as they are stored in files. */
 import type { ChatMessage } from './chat-format';
 import { RowProblem } from '../rows/rows';
 
-/** Of one conversation, each answer of which may be read with all that is before it. */
+/** Messages of one conversation: each answer may be read with everything before it. */
 const MOST_MESSAGES = 10_000;
 
-/** Other names of the usual roles; whatever else a conversation says is the template's to know. */
+/** Other names of the usual roles; all other roles are left to the template. */
 const ROLES: Readonly<Record<string, string>> = { human: 'user', gpt: 'assistant', model: 'assistant' };
 
 /**
- * A list of messages, `{ role, content }` or `{ from, value }` each; `key` names it in problems. What a message holds beside them is
- * kept for the template. Throws RowProblem.
+ * A list of messages, each `{ role, content }` or `{ from, value }`; `key` names it in problems. Other fields of a
+ * message are kept for the template. Throws RowProblem.
  */
 export function parseConversation(messages: unknown, key: string): ChatMessage[] {
   if (!Array.isArray(messages) || messages.length === 0)
@@ -20,7 +20,7 @@ export function parseConversation(messages: unknown, key: string): ChatMessage[]
   return messages.map((message: unknown, i) => parseMessage(message, `${key}.${i}`));
 }
 
-/** As `parseConversation`, for conversations whose last message answers. */
+/** Like `parseConversation`, for conversations whose last message is an answer. */
 export function parseAnsweredConversation(messages: unknown, key: string): ChatMessage[] {
   const parsed = parseConversation(messages, key);
   if (parsed.every(({ role }) => role === 'system'))

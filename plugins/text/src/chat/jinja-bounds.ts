@@ -1,25 +1,25 @@
-/** How much a template may make: what its values and calls would take is known before it is made. */
+/** Limits on what a template may produce: the size of values and calls is known before they are computed. */
 
-/** What a template asks beyond its bounds. */
+/** The template exceeds its limits. */
 export class TooMuch extends Error {}
 
 export class TooManySteps extends TooMuch {}
 
-/** A value of the library's. */
+/** A value of the library. */
 export interface Value {
   readonly type: string;
   readonly value: unknown;
-  /** Of texts and numbers as Python writes them. */
+  /** Texts and numbers as Python writes them. */
   readonly toString: () => string;
 }
 
-/** Of one rendering: what is evaluated, and more for what is long. */
+/** Of one rendering: every evaluation is a step, and long values count as more. */
 export const MAX_STEPS = 500_000;
-/** UTF-16 units of one text; a conversation of four million tokens. */
+/** UTF-16 units of one text: about a conversation of four million tokens. */
 const MAX_TEXT_CHARACTERS = 1 << 24;
 /** Items of one list. */
 const MAX_ITEMS = 1 << 20;
-/** Characters of a text, or items of a list, that are gone through in the time of a step. */
+/** Characters of a text, or items of a list, that are processed in the time of a step. */
 const CHARACTERS_A_STEP = 1024;
 const ITEMS_A_STEP = 64;
 
@@ -38,7 +38,7 @@ export class Budget {
     if (this.steps > this.most) throw new TooManySteps(`it takes more than ${this.most.toLocaleString('en')} steps`);
   }
 
-  /** Of a value that was evaluated, before anything is done with it. */
+  /** Checks a value that was evaluated, before it is used. */
   look(value: Value): void {
     if (isText(value)) {
       this.checkLength(value.value.length);
@@ -50,13 +50,13 @@ export class Budget {
     }
   }
 
-  /** Of a value whose items are gone through one by one. */
+  /** Counts the steps of iterating over a value. */
   goThrough(value: Value): void {
     if (isList(value)) this.spend((value.value as readonly Value[]).length);
     else if (isMap(value)) this.spend((value.value as ReadonlyMap<string, Value>).size);
   }
 
-  /** Of two texts that are compared. */
+  /** Counts the steps of comparing two texts. */
   compare(one: string, other: string): void {
     this.spend(one.length === other.length ? 1 + Math.floor(one.length / CHARACTERS_A_STEP) : 1);
   }
@@ -66,14 +66,14 @@ export class Budget {
       throw new TooMuch(`it makes a text of more than ${MAX_TEXT_CHARACTERS.toLocaleString('en')} characters`);
   }
 
-  /** Of a text that is inserted this many times: by `indent`, `join`, `replace`. */
+  /** Checks a text that is inserted this many times, by `indent`, `join` or `replace`. */
   checkRepeated(times: number, characters: number): void {
     this.checkLength(times * characters);
   }
 
   /**
-   * Of a value that is written whole. Lists that hold a list twice, which hold another twice, are written 2^n times though they
-   * take no room: every part is counted as often as it would be written.
+   * Checks a value that is written completely. Lists that contain a list twice, which contains another twice, are
+   * written 2^n times although they take little memory: every part is counted as often as it would be written.
    */
   checkWritten(
     value: Value,
@@ -99,7 +99,7 @@ export class Budget {
   }
 }
 
-/** How often a text stands in another, without overlap. The empty one stands before and behind every character. */
+/** How often a text occurs in another, without overlap. The empty text occurs before and after every character. */
 export function occurrences(text: string, wanted: string): number {
   if (wanted === '') return text.length + 1;
   let count = 0;

@@ -1,9 +1,9 @@
-/** The library's interpreter of Jinja, corrected where it differs from Python's, and bounded. */
+/** The library's interpreter of Jinja, corrected where it differs from Python's, and with limits. */
 import * as library from '@huggingface/jinja';
 import { occurrences, type Budget, type Value } from './jinja-bounds';
 import { pythonStrip, stripsBy } from './python-text';
 
-/** Variables of a block; what it lacks, its parent may have. */
+/** Variables of a block; missing ones are looked up in its parent. */
 export interface Scope {
   set(name: string, value: unknown): Value;
 }
@@ -13,7 +13,7 @@ export interface Node {
   readonly [key: string]: unknown;
 }
 
-/** What is used of the library, some of which its types keep to themselves or do not resolve. */
+/** The parts of the library that are used; its types hide or do not resolve some of them. */
 interface LibraryInterpreter {
   run(program: Node): Value;
   evaluate(statement: Node | undefined, scope: Scope): Value;
@@ -33,11 +33,11 @@ const { Environment, Interpreter, parse, tokenize } = library as unknown as {
 
 export const Scope = Environment;
 
-/** With the handling of blanks that the published library asks Jinja for. */
+/** With the whitespace handling that the published library requests of Jinja. */
 export const parseTemplate = (source: string): Node =>
   parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true }));
 
-/** A value of the library's, which does not export their classes. */
+/** A value of the library, which does not export its classes. */
 const valueOf = (value: unknown): Value => new Environment().set('value', value);
 
 const isText = (value: Value): value is Value & { readonly value: string } => value.type === 'StringValue';
@@ -45,7 +45,7 @@ const isNumeric = ({ type }: Value): boolean =>
   type === 'IntegerValue' || type === 'FloatValue' || type === 'BooleanValue';
 const isList = ({ type }: Value): boolean => type === 'ArrayValue' || type === 'TupleValue';
 
-/** What Python's `str` makes of a value; lists and objects are refused, of which it writes Python's own notation. */
+/** Python's `str` of a value. Lists and objects are refused, because Python has its own notation for them. */
 function pythonText(value: Value): string {
   switch (value.type) {
     case 'BooleanValue':
@@ -65,7 +65,7 @@ function pythonText(value: Value): string {
   }
 }
 
-/** Python's `==`: values of different kinds are never equal, but for numbers. */
+/** Python's `==`: values of different kinds are never equal, except numbers. */
 function pythonEquals(left: Value, right: Value, budget: Budget): boolean {
   if (isText(left) && isText(right)) budget.compare(left.value, right.value);
   else budget.spend(1);
@@ -82,21 +82,21 @@ function pythonEquals(left: Value, right: Value, budget: Budget): boolean {
   );
 }
 
-/** Statements whose value is not written. */
+/** Statements whose value is not written out. */
 const SILENT: ReadonlySet<string> = new Set(['Set', 'Macro', 'Comment']);
 
-/** A node that stands for a value which is there already. */
+/** A node for a value that already exists. */
 const evaluated = (value: Value): Node => ({ type: 'Evaluated', result: value });
 
-/** What parts of a template are for, beyond what they are. */
+/** Roles of the parts of a template. */
 export interface NodeRoles {
   /** Bodies of loops. */
   readonly loopBodies: ReadonlySet<unknown>;
-  /** Expressions whose values are gone through item by item: what a loop is over, and what `*` unpacks. */
+  /** Expressions whose values are iterated over: those of loops, and those that `*` unpacks. */
   readonly unrolled: ReadonlySet<unknown>;
 }
 
-/** Expressions and statements within each other: recursive macros over a tool's schema take some hundred. */
+/** Nested expressions and statements: recursive macros over a tool's schema take a few hundred. */
 const MAX_DEPTH = 700;
 
 /** Filters whose time does not depend on the number of items. */
@@ -110,20 +110,20 @@ const CHEAP_FILTERS: ReadonlySet<unknown> = new Set([
   'default',
   'get',
 ]);
-/** Filters that put in a text as often as they find something. */
+/** Filters that insert a text as often as they find something. */
 const REPEATING_FILTERS: ReadonlySet<unknown> = new Set(['indent', 'join', 'replace', 'tojson']);
-/** Spaces of `indent` where a filter's call does not say how many. */
+/** Spaces of `indent` if the call of the filter does not set a number. */
 const USUAL_INDENT = 4;
-/** Comparisons that a sort counts for each item. */
+/** Comparisons that a sort counts per item. */
 const COMPARISONS = 20;
 
 /**
- * Where the library differs from Python: blanks are stripped as `str.strip` does and with its argument; what a loop's body sets is
- * forgotten in the next round; lengths count characters; True, False and None are written so; `==` and `+` go by kinds. And a
- * template has to end, without making more than its budget allows.
+ * Differences from the library, as in Python: blanks are stripped as by `str.strip`, with its argument; variables set
+ * in the body of a loop are forgotten in the next round; lengths count characters; True, False and None are written so;
+ * `==` and `+` respect kinds. And a template has to end within its budget.
  */
 export class BoundedInterpreter extends Interpreter {
-  /** Expressions and statements around the one that is evaluated. */
+  /** Expressions and statements around the evaluated one. */
   private depth = 0;
 
   constructor(
@@ -137,7 +137,7 @@ export class BoundedInterpreter extends Interpreter {
   override evaluate(statement: Node | undefined, scope: Scope): Value {
     this.budget.spend(1);
     if (statement?.type === 'Evaluated') return statement.result as Value;
-    // The library takes a variable that it cannot look up for want of room for one that is not there.
+    // Otherwise the stack may overflow while a variable is looked up, and the library treats it as missing.
     if (++this.depth > MAX_DEPTH) throw new RangeError(`more than ${MAX_DEPTH} expressions within each other`);
     let value: Value;
     try {
@@ -202,7 +202,7 @@ export class BoundedInterpreter extends Interpreter {
     return isText(object) && found.type === 'FunctionValue' ? this.boundedMethod(object.value, found) : found;
   }
 
-  /** The filter with its arguments evaluated. Throws where what it makes is too long. */
+  /** The filter with its arguments evaluated. Throws if its result is too long. */
   private bounded(operand: Value, name: unknown, filter: Node, scope: Scope): Node {
     const [args, named] =
       filter.type === 'CallExpression'
@@ -232,7 +232,7 @@ export class BoundedInterpreter extends Interpreter {
     return { ...filter, args: [...args.map(evaluated), ...keywords] };
   }
 
-  /** A method of a text that throws where what it makes is too long. */
+  /** A method of a text that throws if its result is too long. */
   private boundedMethod(text: string, method: Value): Value {
     type Method = (args: readonly Value[], scope: Scope) => Value;
     const call = method.value as Method;
@@ -240,7 +240,7 @@ export class BoundedInterpreter extends Interpreter {
       const [first, second] = args;
       if (first && isText(first)) {
         if (second && isText(second)) this.checkReplaced(text, args);
-        // What a text is split into.
+        // The parts of the split.
         else this.budget.spend(occurrences(text, first.value) >> 3);
       } else if (!first || first.type === 'NullValue') this.budget.spend(text.length >> 6);
       return call(args, scope);
@@ -253,7 +253,7 @@ export class BoundedInterpreter extends Interpreter {
       this.budget.checkRepeated(occurrences(text, from.value), to.value.length);
   }
 
-  /** Texts are compared without their case, which is made each time. */
+  /** Texts are compared without case, which is computed each time. */
   private checkSorted(items: readonly Value[]): void {
     for (const item of items) if (isText(item)) this.budget.spend((COMPARISONS * item.value.length) >> 10);
   }

@@ -29,11 +29,11 @@ test.each<[string, object, string]>([
   ['{% for i in range(2, 8, 3) %}{{ i }}{% endfor %}', {}, '25'],
   ['{% if tools is defined and tools %}t{% else %}-{% endif %}', { tools: null }, '-'],
   ['a{% generation %}b{% endgeneration %}\nc', {}, 'abc'],
-])('%s', (source, variables, expected) => {
+])('the template %s renders as in Jinja', (source, variables, expected) => {
   expect(render(source, variables)).toBe(expected);
 });
 
-test('marks stand where the template says that the model speaks, with the blanks that it asks for', () => {
+test('marks enclose what the template marks as generated, with the requested whitespace control', () => {
   const marks = { generationMarks: ['<', '>'] } as const;
   const template = new JinjaTemplate('  {%- generation -%}\n a {% endgeneration %}\n b', 'a.jinja');
   expect(template.marksAnswers).toBe(true);
@@ -68,7 +68,7 @@ test.each<[string, string, RegExp]>([
   ['chat.template-limit', `{{ ${'('.repeat(50_000)}1${')'.repeat(50_000)} }}`, /nests too deeply/],
   ['chat.template-limit', `{{ 1 }}${' '.repeat(5000)}{{ 2 }}`, /has more than 4,096 blanks in one place/],
   ['chat.template-limit', 'x'.repeat(2 ** 20 + 1), /is longer than 1,048,576 characters/],
-])('%s: an error that names the file', (code, source, message) => {
+])('the error %s names the file', (code, source, message) => {
   const error = ((): unknown => {
     try {
       return render(source);
@@ -80,7 +80,7 @@ test.each<[string, string, RegExp]>([
   expect(error).toMatchObject({ code, message: expect.stringMatching(message) as string });
 });
 
-test('strip goes by characters, not by halves of them', () => {
+test('strip removes whole characters, not halves of surrogate pairs', () => {
   expect(pythonStrip('😀a😀', 'strip', '😀')).toBe('a');
   expect(pythonStrip('😀a', 'lstrip', '😁')).toBe('😀a');
 });
@@ -92,7 +92,7 @@ test('dates are those of the C locale', () => {
   );
 });
 
-describe('a template that makes too much', () => {
+describe('a template that needs too much time or memory', () => {
   const messages = [{ role: 'user', content: 'x'.repeat(100_000) }];
   const doubled = (times: number): string =>
     "{% set ns = namespace(a='aaaaaaaa') %}{% for i in range(".concat(
@@ -138,16 +138,16 @@ describe('a template that makes too much', () => {
       /a text of more than/,
     ],
     [
-      'by texts gone through again and again',
+      'by repeated passes over long texts',
       `${doubled(20)}{% for i in range(9999) %}{% if ns.a | upper == 'b' %}{% endif %}{% endfor %}`,
       /steps|more than 3 s/,
     ],
     [
-      'by parts of texts',
+      'by repeated splits of long texts',
       `${doubled(20)}{% for i in range(9999) %}{% set b = ns.a.split('a') %}{% endfor %}`,
       /steps|more than 3 s/,
     ],
-  ])('%s is stopped', (_, template, reason) => {
+  ])('a template that grows %s is stopped', (_, template, reason) => {
     let thrown: unknown;
     try {
       render(template, { messages });
@@ -162,12 +162,12 @@ describe('a template that makes too much', () => {
       'loops without a body over a long list',
       '{% for i in range(9999) %}{% for j in ns.a %}{% break %}{% endfor %}{% endfor %}',
     ],
-    ['blanks and no end', ('{{' + ' '.repeat(4000)).repeat(50)],
+    ['blanks without an end', ('{{' + ' '.repeat(4000)).repeat(50)],
     ['brackets within brackets', `{{ ${'['.repeat(100_000)} }}`],
-    ['comments that do not end', '{#'.repeat(100_000)],
-    ['filters behind each other', `{{ 'a' ${'| trim '.repeat(50_000)} }}`],
-    ['members of members', `{{ a${'.b'.repeat(50_000)} }}`],
-  ])('%s end', (_, template) => {
+    ['unclosed comments', '{#'.repeat(100_000)],
+    ['a long chain of filters', `{{ 'a' ${'| trim '.repeat(50_000)} }}`],
+    ['a long chain of members', `{{ a${'.b'.repeat(50_000)} }}`],
+  ])('rendering ends for %s', (_, template) => {
     try {
       render(template, { ns: { a: Array.from({ length: 100_000 }, () => 1) } });
     } catch (error) {
@@ -175,7 +175,7 @@ describe('a template that makes too much', () => {
     }
   });
 
-  it('has room for a long conversation', () => {
+  it('a long conversation stays within the limits', () => {
     const long = Array.from({ length: 2000 }, (__, i) => ({
       role: i % 2 ? 'assistant' : 'user',
       content: 'a b '.repeat(200),
@@ -185,7 +185,7 @@ describe('a template that makes too much', () => {
     expect(render(template, { messages: long })).toHaveLength(2000 * (15 + 1 + 799 + 14) + 1000 * (4 + 9));
   });
 
-  it('does not speak with the words of JavaScript where the parser stumbles', () => {
+  it("the parser's internal errors become errors in the words of templates", () => {
     for (const open of ['{% macro m(a) %}x', '{% for a in b %}x', '{% if a %}x', '{{ a.b('])
       expect(() => new JinjaTemplate(open, 'a.jinja')).toThrow(
         /^The chat template of a\.jinja cannot be read: a part of it is missing, or is of another kind than it should be\.$/,

@@ -1,4 +1,4 @@
-/** Chat templates in Jinja, as Python's engine renders them, within bounds: a template comes with a checkpoint, from anywhere. */
+/** Chat templates in Jinja, rendered as by Python's engine and within limits: a template may come from anywhere. */
 import { DataError, shortened } from '@graft/core';
 import { Budget, MAX_STEPS, TooManySteps, TooMuch } from './jinja-bounds';
 import { BoundedInterpreter, parseTemplate, Scope, type Node, type NodeRoles } from './jinja-interpreter';
@@ -6,18 +6,18 @@ import { strftime } from './python-text';
 import { TookTooLong, withinTime } from '../tokenizers/tokenizer-json/within-time';
 
 const MAX_TEMPLATE_CHARACTERS = 1 << 20;
-/** Of white space in one place: the library's lexer takes quadratic time over it. */
+/** Whitespace in one place: the library's lexer takes quadratic time for it. */
 const MAX_BLANKS = 1 << 12;
 const MAX_RANGE = 10_000;
-/** A rendering of so few steps ends within a second, whatever they are; usual ones take some hundred. */
+/** A rendering with this few steps ends within a second, whatever they are; usual ones take a few hundred. */
 const FREE_STEPS = 20_000;
-/** Of a rendering of more steps, and of the parser. */
+/** Time of a rendering with more steps, and of the parser. */
 const MOST_MS = 3000;
 
-/** What a template said itself, by `raise_exception`. */
+/** An error that the template raised itself, with `raise_exception`. */
 class Raised extends Error {}
 
-/** What parts of a program are for. */
+/** Roles of the parts of a program. */
 function rolesIn(program: Node): NodeRoles {
   const [loopBodies, unrolled, seen] = [new Set(), new Set(), new Set()];
   const walk = (node: unknown): void => {
@@ -41,22 +41,22 @@ interface Parsed {
   readonly roles: NodeRoles;
 }
 
-/** Whether lines of a template are cut short as `{%+` asks, which the library does not know. */
+/** Markup that the library does not know. */
 const UNKNOWN_MARKUP = /\{%\+|\+%\}|\{\{\+|\{%-?\s*raw\b/;
 const GENERATION = /\{%(-?)\s*(end)?generation\s*(-?)%\}/g;
 
 export interface JinjaOptions {
-  /** What `strftime_now` gives. Default: now. */
+  /** The date of `strftime_now`. Default: now. */
   readonly now?: Date;
-  /** Texts that `{% generation %}` and `{% endgeneration %}` leave behind. Default: nothing. */
+  /** Texts that replace `{% generation %}` and `{% endgeneration %}`. Default: nothing. */
   readonly generationMarks?: readonly [open: string, close: string];
 }
 
-/** A template that was parsed; `file` names it in errors. */
+/** A parsed template; `file` names it in errors. */
 export class JinjaTemplate {
   private readonly parsed = new Map<string, Parsed>();
 
-  /** Throws DataError for a template that is too large, or that cannot be parsed. */
+  /** Throws DataError for a template that is too large or cannot be parsed. */
   constructor(
     readonly source: string,
     readonly file: string,
@@ -64,17 +64,17 @@ export class JinjaTemplate {
     this.parse();
   }
 
-  /** Whether what it renders depends on the day. */
+  /** Whether the rendered text depends on the day. */
   get readsDate(): boolean {
     return this.source.includes('strftime_now');
   }
 
-  /** Whether it says itself, by `{% generation %}`, what the model is to say. */
+  /** Whether it marks the model's text with `{% generation %}`. */
   get marksAnswers(): boolean {
     return this.source.search(GENERATION) >= 0;
   }
 
-  /** Throws DataError with what the template raised, or with what is wrong with it. */
+  /** Throws DataError with the error that the template raised, or with the reason why it cannot be rendered. */
   render(
     variables: Readonly<Record<string, unknown>>,
     { now = new Date(), generationMarks }: JinjaOptions = {},
@@ -85,7 +85,7 @@ export class JinjaTemplate {
         return this.run(parsed, variables, now, FREE_STEPS);
       } catch (cause) {
         if (!(cause instanceof TooManySteps)) throw cause;
-        // Nothing has become of it: it begins again, watched.
+        // It needs more steps: it starts again, with a time limit.
         return withinTime(() => this.run(parsed, variables, now, MAX_STEPS), MOST_MS);
       }
     } catch (cause) {
@@ -134,7 +134,7 @@ export class JinjaTemplate {
         throw new TooMuch(`it has more than ${MAX_BLANKS.toLocaleString('en')} blanks in one place`);
       const unknown = UNKNOWN_MARKUP.exec(this.source)?.[0];
       if (unknown !== undefined) throw new SyntaxError(`"${unknown}" is not supported`);
-      // The tag becomes a block that says whether it was there, with the same rules for the blanks around it.
+      // The tag becomes a block with the same whitespace rules, so that the mark shows whether it was there.
       const source = marks
         ? this.source.replace(GENERATION, (_, before: string, end: string | undefined, behind: string) => {
             const mark = end === undefined ? marks[0] : marks[1];
@@ -173,16 +173,16 @@ export class JinjaTemplate {
   }
 }
 
-/** JavaScript's own words, out of the library: they say nothing about the template. */
+/** JavaScript's own messages from within the library, which do not describe the template. */
 const RAW = /^Cannot (read|set) properties of|is not a function$/;
 
-/** Messages may have whatever the template, or a conversation, says. */
+/** Messages may contain anything from the template or the conversation. */
 const sentenceOf = (cause: unknown): string =>
   cause instanceof TypeError && RAW.test(cause.message)
     ? 'a part of it is missing, or is of another kind than it should be'
     : shortened(cause instanceof Error ? cause.message : String(cause), 500).replace(/\.$/, '');
 
-/** Characters of the longest stretch of white space. */
+/** Characters of the longest run of whitespace. */
 function longestBlank(text: string): number {
   let longest = 0;
   let start = 0;

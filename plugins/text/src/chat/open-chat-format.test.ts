@@ -12,7 +12,7 @@ async function rendered(files: Record<string, string | Uint8Array>, name?: strin
   return (await findChatTemplate(folderWith(files), tokenizer, { name }))?.render(QUESTION);
 }
 
-test('chat_template.jinja goes before chat_template.json, and that before tokenizer_config.json', async () => {
+test('chat_template.jinja takes precedence over chat_template.json, and that over tokenizer_config.json', async () => {
   const files = {
     'tokenizer_config.json': config({ chat_template: 'config' }),
     'chat_template.json': config({ chat_template: 'json' }),
@@ -25,7 +25,7 @@ test('chat_template.jinja goes before chat_template.json, and that before tokeni
   expect(await rendered({ 'tokenizer_config.json': config({}) })).toBeUndefined();
 });
 
-test('of several the one that is named, else `default`, else the only one', async () => {
+test('one of several templates is chosen by name, otherwise it is `default` or the only one', async () => {
   const list = (...templates: [string, string][]): Record<string, string> => ({
     'tokenizer_config.json': config({ chat_template: templates.map(([name, template]) => ({ name, template })) }),
   });
@@ -40,7 +40,7 @@ test('of several the one that is named, else `default`, else the only one', asyn
   expect((await findChatTemplate(folder, tokenizer, { name: 'rag' }))?.render(QUESTION)).toBe('rag');
 });
 
-test('special tokens are known to it: those of tokenizer_config.json, else of the tokenizer; null is none', async () => {
+test('templates know the special tokens of tokenizer_config.json, otherwise of the tokenizer, and null means none', async () => {
   const template = '{{ bos_token }}|{{ eos_token }}|{{ pad_token }}';
   expect(await rendered({ 'chat_template.jinja': template })).toBe('<bos>|<eos>|');
   const files = {
@@ -59,11 +59,11 @@ test.each<[Record<string, string | Uint8Array>, RegExp]>([
   [{ 'tokenizer_config.json': '{"chat_template": 3}' }, /"chat_template" should be a text, or a list of/],
   [{ 'tokenizer_config.json': '{"chat_template": [{"name": "a"}]}' }, /"chat_template" should be a text, or a list of/],
   [{ 'chat_template.jinja': '{% if' }, /The chat template of .*chat_template\.jinja cannot be read: /],
-])('%j is refused', async (files, message) => {
+])('the files %j are refused', async (files, message) => {
   await expect(rendered(files)).rejects.toThrow(message);
 });
 
-test("where there is none, Gemma's markup; a template that is named must be there", async () => {
+test("a folder without a template gets Gemma's markup, but a named template must exist", async () => {
   const folder = folderWith({});
   expect((await openChatFormat([folder], tokenizer)).prompt(QUESTION)).toBe(
     '<start_of_turn>user\nx<end_of_turn>\n<start_of_turn>model\n',
@@ -76,7 +76,7 @@ test("where there is none, Gemma's markup; a template that is named must be ther
   expect((await findChatTemplate(file, tokenizer))?.render(QUESTION)).toBe('A<bos>');
 });
 
-test('what ends a turn: a token, or a text that the tokenizer has no token for', async () => {
+test('the end of a turn is a token, or a text that is not one token', async () => {
   const format = (template: string) => findChatTemplate(folderWith({ 'chat_template.jinja': template }), tokenizer);
   const turns = (end: string): string => `{% for m in messages %}{{ m.content }}${end}{% endfor %}`;
   expect((await format(turns('<eos>\n')))?.endOfTurn()).toEqual({ token: 1 });

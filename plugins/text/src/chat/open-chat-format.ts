@@ -9,21 +9,22 @@ const UNREADABLE = { code: 'chat.unreadable', exitCode: 2 } as const;
 const TEMPLATE_FILE = 'chat_template.jinja';
 const OLD_TEMPLATE_FILE = 'chat_template.json';
 const CONFIG_FILE = 'tokenizer_config.json';
-/** Of several templates the one for conversations without tools or documents. */
+/** The template for conversations without tools or documents, if there are several. */
 const DEFAULT_NAME = 'default';
 
 type Json = Readonly<Record<string, unknown>>;
 
 export interface ChatFormatOptions {
-  /** Which of several templates. Default: `default`. */
+  /** Name of the template, if there are several. Default: `default`. */
   readonly name?: string;
-  /** For `strftime_now`. Default: when it is rendered. */
+  /** For `strftime_now`. Default: the time of rendering. */
   readonly now?: Date;
 }
 
 /**
- * The chat template of a checkpoint: chat_template.jinja, chat_template.json, or what tokenizer_config.json holds; else undefined.
- * `path` is such a folder, or a template's own file. Throws DataError where a file is malformed, or lacks the template that is named.
+ * The chat template of a checkpoint: chat_template.jinja, chat_template.json, or the one in tokenizer_config.json;
+ * otherwise undefined. `path` is such a folder, or a template file. Throws DataError if a file is malformed or lacks
+ * the named template.
  */
 export async function findChatTemplate(
   path: string,
@@ -45,7 +46,7 @@ export async function findChatTemplate(
   );
 }
 
-/** The first chat template that one of the folders holds, else Gemma's markup. */
+/** The first chat template that one of the folders contains, otherwise Gemma's markup. */
 export async function openChatFormat(
   folders: readonly string[],
   tokenizer: Tokenizer,
@@ -90,7 +91,7 @@ async function templateFile(file: string, name: string | undefined): Promise<Fou
   throw new DataError(`${file} has no "chat_template".`, { code: 'chat.missing', exitCode: 2 });
 }
 
-/** One template, or the one of a list `{ name, template }` (of a map, in old files) that is meant. */
+/** One template, or the wanted one of a list `{ name, template }` (in old files a map). */
 function choose(value: unknown, file: string, name: string | undefined): Found | undefined {
   if (value === undefined || value === null) return undefined;
   if (typeof value === 'string')
@@ -125,7 +126,7 @@ function specialTexts(config: Json, tokenizer: Tokenizer): Record<string, string
     const text = typeof value === 'string' ? value : (value as { content?: unknown } | null | undefined)?.content;
     if (typeof text === 'string') texts[`${kind}_token`] = text;
   }
-  // A file that says null means none; one that says nothing leaves it to the tokenizer.
+  // null in the file means none; a missing key means the tokenizer's token.
   for (const [kind, id] of [['bos', tokenizer.bosId] as const, ['eos', tokenizer.eosId] as const])
     if (config[`${kind}_token`] === undefined) texts[`${kind}_token`] = tokenizer.decode([id], { keepSpecial: true });
   return texts;

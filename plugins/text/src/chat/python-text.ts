@@ -1,6 +1,9 @@
-/** What Python does to texts, where JavaScript does otherwise. */
+/** Text functions of Python that JavaScript has in another form. */
 
-/** Characters for which Python's `str.isspace` holds; JavaScript's `\s` lacks the separators and U+0085, and has U+FEFF. */
+/**
+ * Characters for which Python's `str.isspace` is true; JavaScript's `\s` lacks the separators and U+0085, and includes
+ * U+FEFF.
+ */
 const PYTHON_SPACE = '\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000';
 
 export type Strip = 'strip' | 'lstrip' | 'rstrip';
@@ -9,7 +12,7 @@ export const stripsBy = (name: unknown): name is Strip => name === 'strip' || na
 
 const isSpace = new RegExp(`^[${PYTHON_SPACE}]$`);
 
-/** `str.strip`, `lstrip` or `rstrip`: of white space as Python has it, or of any of `characters`. */
+/** `str.strip`, `lstrip` or `rstrip`: removes Python's whitespace, or any of `characters`. */
 export function pythonStrip(text: string, side: Strip = 'strip', characters?: string): string {
   const points = Array.from(text);
   const wanted = characters === undefined ? undefined : new Set(Array.from(characters));
@@ -37,7 +40,7 @@ const MONTHS = [
 ];
 const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 
-/** Python's `strftime` in the C locale, local time. Throws for a directive that is not known. */
+/** Python's `strftime` in the C locale, local time. Throws for an unknown directive. */
 export function strftime(date: Date, format: string): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const month = MONTHS[date.getMonth()];

@@ -35,7 +35,7 @@ async function pairs(conversations: readonly object[], options: object = {}): Pr
   return sources.map((source, i) => [source, targets[i]]);
 }
 
-test('gives the docstring example', async () => {
+test('the chat dataset gives the docstring example', async () => {
   expect(await pairs([{ messages: [user('2 + 2?'), assistant('4')] }])).toEqual([
     ['<start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n', '4<end_of_turn><eos>'],
   ]);
@@ -45,7 +45,7 @@ const LONG = { messages: [system('Be short.'), user('Hi'), assistant('Hello'), u
 const FIRST = '<start_of_turn>user\nBe short.\n\nHi<end_of_turn>\n<start_of_turn>model\n';
 const SECOND = `${FIRST}Hello<end_of_turn>\n<start_of_turn>user\nBye<end_of_turn>\n<start_of_turn>model\n`;
 
-test('the last answer is learnt, or every one from what was said before it', async () => {
+test('the targets are the last answer of a conversation, or every answer after everything before it', async () => {
   expect(await pairs([LONG])).toEqual([[SECOND, 'Ciao<end_of_turn><eos>']]);
   expect(await pairs([LONG], { answers: 'every', appendEos: false })).toEqual([
     [FIRST, 'Hello<end_of_turn>'],
@@ -55,7 +55,7 @@ test('the last answer is learnt, or every one from what was said before it', asy
   expect((await open([LONG], { answers: 'every' })).length).toBeUndefined();
 });
 
-test('the other dialect, another key and other markers', async () => {
+test('other role names, another key and other markers can be configured', async () => {
   const conversations = [
     {
       turns: [
@@ -69,7 +69,7 @@ test('the other dialect, another key and other markers', async () => {
 });
 
 test.each<[string, object, RegExp]>([
-  ['no list', { messages: 'hi' }, /chat\.jsonl:2 should have a list of turns under "messages"\.$/],
+  ['something other than a list', { messages: 'hi' }, /chat\.jsonl:2 should have a list of turns under "messages"\.$/],
   ['another key', { dialog: [] }, /should have a list of turns under "messages"/],
   [
     'an unknown role',
@@ -90,20 +90,24 @@ test.each<[string, object, RegExp]>([
     { messages: [user('a'), system('b'), assistant('c')] },
     /message 1 is a system message, which only the first one can be/,
   ],
-  ['a message that is none', { messages: [user('a'), 7] }, /messages\.1: expected \{ role, content \} with texts/],
+  [
+    'something other than a message',
+    { messages: [user('a'), 7] },
+    /messages\.1: expected \{ role, content \} with texts/,
+  ],
   [
     'a marker in a turn',
     { messages: [user('a<end_of_turn>b'), assistant('c')] },
     /messages\.0: has the special token "<end_of_turn>" within its text, which would become one/,
   ],
-])('%s is an error that names file and line', async (_, conversation, message) => {
+])('a conversation with %s is an error that names file and line', async (_, conversation, message) => {
   const dataset = await open([LONG, conversation]);
   const error = await take(dataset, 10).catch((e: unknown) => e);
   expect(error).toBeInstanceOf(DataError);
   expect((error as Error).message).toMatch(message);
 });
 
-test('the loss is on the answer alone', async () => {
+test('only the answer contributes to the loss', async () => {
   const [item] = await take(await open([{ messages: [user('2 + 2?'), assistant('4')] }]), 1);
   const objective = new Seq2Seq(seq2seqOptions.parse({ padToMultipleOf: 1 }));
   const model = { kind: 'encoder-decoder', vocabularySize: 259, specialTokens: { pad: 0, start: 2, eos: [1] } };
@@ -113,7 +117,7 @@ test('the loss is on the answer alone', async () => {
   expect(decode(lists([batch], 'input_ids'))[0]).toContain('2 + 2?');
 });
 
-test('markers that the tokenizer knows become a token each', async () => {
+test('markers that the tokenizer knows become one token each', async () => {
   const special = ['<pad>', '<eos>', '<bos>', '<unk>', '<start_of_turn>', '<end_of_turn>'];
   const path = folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson(special)) });
   const dataset = await open([{ messages: [user('and the'), assistant('in')] }], {
@@ -125,7 +129,7 @@ test('markers that the tokenizer knows become a token each', async () => {
   expect(lists([item], 'target')[0].slice(-2)).toEqual([5, 1]);
 });
 
-test("turns are trimmed as Gemma's template trims them, and a system message keeps its blanks as there", async () => {
+test("turns are trimmed as Gemma's template trims them, and a system message keeps its blanks", async () => {
   const conversations = [
     { messages: [user('  What is 2+2?\n'), assistant('\n 4 \n\n')] },
     { messages: [system('Be brief. '), user('Hi'), assistant('Hello')] },
@@ -146,7 +150,7 @@ test("turns are trimmed as Gemma's template trims them, and a system message kee
 const TURNS = '{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}<eos>\n{% endfor %}';
 const PROMPT = '{% if add_generation_prompt %}[assistant]{% endif %}';
 
-describe('by a template', () => {
+describe('a chat dataset with a template', () => {
   const withTemplate = (template: string, options: object = {}): object => ({
     template: join(folderWith({ 't.jinja': template }), 't.jinja'),
     answers: 'every',
@@ -154,7 +158,7 @@ describe('by a template', () => {
   });
   const TWO = { messages: [user(' a'), assistant('b '), user('c'), assistant('d')] };
 
-  test('the loss is on the answers and their end of turn, whatever stands behind them', async () => {
+  test('the targets are the answers with their end of turn, whatever follows it', async () => {
     const expected = [
       ['[user]a<eos>\n[assistant]', 'b<eos>'],
       ['[user]a<eos>\n[assistant]b<eos>\n[user]c<eos>\n[assistant]', 'd<eos>'],
@@ -175,7 +179,7 @@ describe('by a template', () => {
     expect(lists(items, 'target')[0].filter((token) => token === 1)).toHaveLength(1);
   });
 
-  test('what it marks as generated is learnt, and nothing else', async () => {
+  test('the targets are exactly what the template marks as generated', async () => {
     const marked =
       "{% for m in messages %}{% if m.role == 'assistant' %}[assistant]{% generation %}{{ m.content }}<eos>{% endgeneration %}{% else %}[user]{{ m.content }}{% endif %}\n{% endfor %}";
     expect(await pairs([TWO], withTemplate(marked, { appendEos: false }))).toEqual([
@@ -186,35 +190,31 @@ describe('by a template', () => {
 
   test.each<[string, string, RegExp]>([
     [
-      'one whose prompt does not begin the conversation',
+      'a prompt that does not begin the conversation',
       `${TURNS}{% if add_generation_prompt %}!{% endif %}`,
       /chat\.jsonl:1 cannot be rendered\. The chat template of .*t\.jinja does not show which part of a conversation is an answer: what is read before answer 1 does not begin the conversation/,
     ],
     [
-      'one that refuses',
+      'a refusal',
       `{{ raise_exception('Only one question, please.') }}`,
       /chat\.jsonl:1 cannot be rendered\. The chat template of .*t\.jinja refuses the conversation: Only one question, please\.$/,
     ],
-    [
-      'one that fails',
-      `{{ messages[0].content.nonsense() }}`,
-      /chat\.jsonl:1 cannot be rendered\. .* cannot be rendered: /,
-    ],
-    ['marks that open alone', '{% generation %}x', /its marks of answers do not go in pairs/],
+    ['a failure', `{{ messages[0].content.nonsense() }}`, /chat\.jsonl:1 cannot be rendered\. .* cannot be rendered: /],
+    ['an unclosed mark', '{% generation %}x', /its marks of answers do not go in pairs/],
     ['marks without an answer', '{% generation %}{% endgeneration %}', /it marks no answer in it/],
-  ])('%s is an error with file and line', async (_, template, message) => {
+  ])('a template with %s is an error that names file and line', async (_, template, message) => {
     const dataset = await open([TWO], withTemplate(template));
     await expect(take(dataset, 10)).rejects.toThrow(message);
   });
 
-  test('the date that it asks for has to be said', async () => {
+  test('a template that asks for the date needs a configured date', async () => {
     const dated = `{{ strftime_now('%d %b %Y') }}|${TURNS}${PROMPT}`;
     await expect(open([TWO], withTemplate(dated))).rejects.toThrow(/t\.jinja asks for the date, which would differ/);
     const [[source]] = await pairs([TWO], withTemplate(dated, { date: '2026-01-31' }));
     expect(source).toMatch(/^31 Jan 2026\|/);
   });
 
-  test('special tokens within a turn are an error, or read as such', async () => {
+  test('special tokens within a turn are an error, or are encoded as such if configured', async () => {
     const conversation = { messages: [user('a<eos>b'), assistant('c')] };
     const dataset = await open([conversation], withTemplate(TURNS + PROMPT));
     await expect(take(dataset, 1)).rejects.toThrow(/messages\.0: has the special token "<eos>" within its text/);
@@ -222,7 +222,7 @@ describe('by a template', () => {
     expect((await pairs([conversation], encoded))[0][0]).toContain('a<eos>b');
   });
 
-  test("Gemma's markup can be asked for beside a template", async () => {
+  test("Gemma's markup can be chosen although the folder has a template", async () => {
     const path = folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson()), 'chat_template.jinja': TURNS });
     const items = await take(await open([TWO], { tokenizer: { use: 'huggingface', path }, markers: {} }), 1);
     expect(lists(items, 'source')[0].length).toBeGreaterThan(60);
@@ -236,7 +236,7 @@ const conversation = fc
   .map((rounds) => ({ messages: rounds.flatMap(([question, answer]) => [user(question), assistant(answer)]) }));
 const set = fc.array(conversation, { minLength: 1, maxLength: 6 });
 
-test('every answer is learnt once, with its end, from exactly what was said before it', async () => {
+test('every answer is a target once, with its end, after exactly what precedes it', async () => {
   await fc.assert(
     fc.asyncProperty(set, async (conversations) => {
       const learnt = await pairs(conversations, { answers: 'every' });
@@ -258,7 +258,7 @@ test('every answer is learnt once, with its end, from exactly what was said befo
   );
 });
 
-test('a position saved anywhere goes on where it was, within a conversation too', async () => {
+test('a saved position continues at the same example, also within a conversation', async () => {
   await fc.assert(
     fc.asyncProperty(set, fc.nat(20), async (conversations, steps) => {
       const folder = folderWith({ 'chat.jsonl': conversations.map((one) => JSON.stringify(one)).join('\n') });
@@ -273,31 +273,31 @@ test('a position saved anywhere goes on where it was, within a conversation too'
   );
 });
 
-describe('a conversation that asks for too much is refused with its place', () => {
+describe('a conversation that is too large', () => {
   const long = (rounds: number, characters: number): object => ({
     messages: Array.from({ length: rounds }, () => [user('a'.repeat(characters)), assistant('b')]).flat(),
   });
 
   it.each<[string, object, object, RegExp]>([
     [
-      'by its messages',
+      'its number of messages',
       long(5001, 1),
       {},
       /chat\.jsonl:1 has 10002 messages under "messages"; Graft takes at most 10000/,
     ],
     [
-      'by what is before each answer',
+      'the text before its answers',
       long(400, 1000),
       { answers: 'every' },
       /:1 cannot be rendered\. .*have more than 33,554,432 characters/,
     ],
-  ])('%s', async (_, conversation, options, message) => {
+  ])('a conversation is refused with its place because of %s', async (_, conversation, options, message) => {
     const folder = folderWith({ 'chat.jsonl': JSON.stringify(conversation) });
     const dataset = await openDataset('chat', { files: join(folder, 'chat.jsonl'), tokenizer: 'bytes', ...options });
     await expect(take(dataset, 1)).rejects.toThrow(message);
   });
 
-  it('but not by its special tokens, however many there are', () => {
+  it('many special tokens are found quickly and are not a limit', () => {
     const added = Array.from({ length: 20_000 }, (__, i) => ({ id: 1000 + i, content: `<s${i}>`, special: true }));
     const named = added.map(({ id, content: token }) => ({ id, token, kind: 'special' as const }));
     const format = ChatFormat.ofMarkers(GEMMA_MARKERS, { namedTokens: named });

@@ -32,15 +32,15 @@ export const chatOptions = z
     tokenizer: componentOption('tokenizer'),
     /** Key of the list of turns, `{ role, content }` or `{ from, value }` each. */
     messages: z.string().min(1).default('messages'),
-    /** `last`: the conversation's last answer is learnt; `every`: each of them, from all that was said before it. */
+    /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it. */
     answers: z.enum(['last', 'every']).default('last'),
-    /** A chat template, or a folder that has one. Default: the tokenizer's own, else Gemma's markup. */
+    /** A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup. */
     template: pathOption().optional(),
-    /** Which of several templates. Default: `default`. */
+    /** Name of the template, if there are several. Default: `default`. */
     templateName: z.string().min(1).optional(),
-    /** The date that a template gets which asks for it: `2026-01-31`. */
+    /** The date for a template that asks for it: `2026-01-31`. */
     date: z.iso.date().optional(),
-    /** Gemma's markup with these markers, whatever template the tokenizer has. */
+    /** Gemma's markup with these markers, even if the tokenizer has a template. */
     markers: z
       .strictObject({
         startOfTurn: z.string().min(1).default(GEMMA_MARKERS.startOfTurn),
@@ -49,16 +49,22 @@ export const chatOptions = z
         model: z.string().min(1).default(GEMMA_MARKERS.model),
       })
       .optional(),
-    /** Special tokens that a turn spells out: an error, or read as the tokens that they name, as published tokenizers do. */
+    /**
+     * Special tokens that are spelled out in a turn: an error, or encoded as those tokens, as published tokenizers do.
+     */
     controlTokens: z.enum(['refuse', 'encode']).default('refuse'),
-    /** Packs conversations into rows of `sourceTokens` and `targetTokens`, several in each, which do not see each other. */
+    /**
+     * Packs several conversations into each row of `sourceTokens` and `targetTokens`; attention does not cross them.
+     */
     pack: packOption.optional(),
     split: splitOption,
-    /** An end-of-sequence token behind every answer, after its end of turn, unless the run's policy says otherwise. */
+    /**
+     * An end-of-sequence token after every answer, after its end of turn, unless the run's policy sets something else.
+     */
     appendEos: z.boolean().default(true),
-    /** Conversations in another order in every pass. */
+    /** Conversations in a different order in every epoch. */
     shuffle: z.boolean().default(true),
-    /** Conversations that are shuffled among each other where they cannot be read singly (gzip, Parquet). */
+    /** Conversations that are shuffled together if they cannot be read individually (gzip, Parquet). */
     shuffleRows: shuffleRowsOption,
     /** Begins again after the last conversation. */
     repeat: z.boolean().default(true),
@@ -74,7 +80,7 @@ export const chatOptions = z
 
 export type ChatOptions = z.output<typeof chatOptions>;
 
-/** How the options, or the tokenizer's own files, say that conversations are rendered. */
+/** The format of conversations, from the options or the tokenizer's own files. */
 async function formatOf(options: ChatOptions, tokenizer: Tokenizer): Promise<ChatFormat> {
   const { template, templateName: name, markers, date } = options;
   if (markers) return ChatFormat.ofMarkers(markers, tokenizer);
@@ -124,7 +130,7 @@ function readConversation(options: ChatOptions, format: ChatFormat, tokenizer: T
   };
 }
 
-/** What a template has against a conversation is reported with the conversation's place. */
+/** An error of the template is reported with the conversation's place. */
 function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
   try {
     return render();
@@ -135,8 +141,8 @@ function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
 }
 
 /**
- * Conversations out of files with a JSON object on each line (or out of Parquet), as sources and targets for the objective `seq2seq`,
- * by the chat template that stands beside the tokenizer, else in Gemma's markup:
+ * Conversations from files with a JSON object on each line (or from Parquet), as sources and targets for the objective `seq2seq`,
+ * by the chat template next to the tokenizer, otherwise in Gemma's markup:
  *
  *     {"messages": [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]}
  *       source  <start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n

@@ -75,7 +75,7 @@ const expected = rows.map(({ text }) => `${text}<eos>`);
 describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
   const source = SOURCES[kind];
 
-  it('are those of the plain file, in its order without shuffling', async () => {
+  it('rows equal those of the plain file, in its order without shuffling', async () => {
     expect(texts(await take(await open(source, { shuffle: false }), 1e6))).toEqual(expected);
     const pairs = await take(await open(source, { shuffle: false, source: 'question', target: 'answer' }), 1e6);
     const plain = await take(await open(SOURCES.plain, { shuffle: false, source: 'question', target: 'answer' }), 1e6);
@@ -83,7 +83,7 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
     expect((await open(source)).length).toBe(rows.length);
   });
 
-  it('come shuffled through a buffer, each once a pass, in an order that the seed decides', async () => {
+  it('a shuffle buffer gives each row once per epoch, in an order that depends on the seed', async () => {
     const options = { shuffleRows: 20 };
     const shuffled = texts(await take(await open(source, options), 1e6));
     expect([...shuffled].sort()).toEqual([...expected].sort());
@@ -96,7 +96,7 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
     expect([...passes.slice(rows.length)].sort()).toEqual([...expected].sort());
   });
 
-  it('go on from any position as if they had not stopped, windows too', async () => {
+  it('any saved position continues with the next rows or windows', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.record({
@@ -121,7 +121,7 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
     );
   });
 
-  it('split by content, every row on one side', async () => {
+  it('a split by content has every row in exactly one part', async () => {
     const part = async (part: string): Promise<string[]> =>
       texts(await take(await open(source, { split: { holdOut: 0.3, part }, shuffle: false }), 1e6));
     const [train, heldOut] = [await part('train'), await part('heldOut')];
@@ -129,7 +129,7 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
     expect([...train, ...heldOut].sort()).toEqual([...expected].sort());
   });
 
-  it('split alike, whichever keys are read', async () => {
+  it('a split does not depend on the keys that are read', async () => {
     const numbers = async (part: string, options: object): Promise<string[]> => {
       const dataset = await open(source, { split: { holdOut: 0.3, part }, shuffle: false, ...options });
       const items = await take(dataset, 1e6);
@@ -145,7 +145,7 @@ describe.each(['gzip', 'parquet'] as const)('rows from %s', (kind) => {
       expect(await numbers('heldOut', options)).toEqual(heldOut);
   });
 
-  it('hold conversations', async () => {
+  it('rows may contain conversations', async () => {
     const [first] = await take(await openDataset('chat', { ...once, files: source.files, shuffle: false }), 1);
     expect(tokenizer.decode(first.target.values, { keepSpecial: true })).toBe('a0<end_of_turn><eos>');
   });
@@ -160,7 +160,7 @@ describe('documents from gzip', () => {
       ),
     );
 
-  it('are those of plain files', async () => {
+  it('documents equal those of plain files', async () => {
     const plain = await windows('d*.txt', { shuffle: false });
     expect(await windows('d*.txt.gz', { shuffle: false })).toEqual(plain);
     expect(plain.length).toBeGreaterThan(30);
@@ -168,7 +168,7 @@ describe('documents from gzip', () => {
     expect(await windows('d*.txt.gz', separated)).toEqual(await windows('d*.txt', separated));
   });
 
-  it('go on from any position', async () => {
+  it('any saved position continues with the next windows', async () => {
     const options = { ...once, files: join(folder, 'd*.txt.gz'), lengthTokens: 7, shuffleWindows: 4, repeat: true };
     const whole = texts(await take(await openDataset('text', options), 200));
     for (const before of [0, 1, 50, 133]) {
@@ -181,7 +181,7 @@ describe('documents from gzip', () => {
   });
 });
 
-describe('what is wrong', () => {
+describe('faulty files', () => {
   const complaint = async (use: string, options: object): Promise<DataError> => {
     const reading = async (): Promise<unknown> =>
       take(await openDataset(use, { ...once, shuffle: false, ...options }), 1e6);
@@ -193,7 +193,7 @@ describe('what is wrong', () => {
     return error as DataError;
   };
 
-  it('rejects damaged, empty and foreign files', async () => {
+  it('damaged, empty and foreign files are refused', async () => {
     expect((await complaint('jsonl', { files: path('broken.jsonl.gz') })).message).toMatch(
       /broken\.jsonl\.gz cannot be read: its gzip data end too early\.$/,
     );
@@ -216,7 +216,7 @@ describe('what is wrong', () => {
     expect((await complaint('parquet', { files: broken })).message).toMatch(/broken\.parquet cannot be read/);
   });
 
-  it('names the nearest column where one is missing', async () => {
+  it('the error for a missing column names the nearest one', async () => {
     expect((await complaint('parquet', { files: path('a.parquet'), text: 'txt' })).message).toMatch(
       /a\.parquet has no column "txt"; it has text, question, answer, messages, number, big, nested, dotted\.name; did you mean "text"\?$/,
     );
@@ -225,7 +225,7 @@ describe('what is wrong', () => {
     );
   });
 
-  it('rejects text that is not UTF-8', async () => {
+  it('text that is not UTF-8 is refused', async () => {
     expect((await complaint('jsonl', { files: path('latin.jsonl') })).message).toMatch(
       /latin\.jsonl:1 is not UTF-8: byte 0xe9 at offset 13\.$/,
     );
@@ -234,7 +234,7 @@ describe('what is wrong', () => {
     );
   });
 
-  it('rejects a file that changed while it was read', async () => {
+  it('a file that changed while it was read is refused', async () => {
     const changing = join(folder, 'changing.parquet');
     writeFileSync(changing, table(rows, 5));
     const dataset = await openDataset('parquet', { ...once, files: changing, shuffle: false });
@@ -253,7 +253,7 @@ describe('templates and weights of Parquet', () => {
   const decoded = (items: readonly HostFields[], field: string): string[] =>
     lists(items, field).map((ids) => tokenizer.decode(ids));
 
-  it('read the columns that they name, integers and what lies within a column', async () => {
+  it('templates read the columns that they name, integers, and values within a column', async () => {
     const items = await read({
       ...{ source: 'Of {number} and {big}: {question}', target: '{nested.letters}, {dotted.name}' },
       weights: 'big',
@@ -266,7 +266,7 @@ describe('templates and weights of Parquet', () => {
       expect(Array.from(weights.values)).toEqual(Array.from(target.values, () => i));
   });
 
-  it('complain about what is not there, a column or within one', async () => {
+  it('missing columns, and missing values within a column, are reported', async () => {
     await expect(read({ text: 'So {txt}' })).rejects.toThrow(/has no column "txt"/);
     await expect(read({ text: 'text', weights: 'wheights' })).rejects.toThrow(/has no column "wheights"/);
     await expect(read({ text: '{nested.x}' })).rejects.toThrow(

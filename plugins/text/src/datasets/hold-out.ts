@@ -3,9 +3,9 @@ import { z } from 'zod';
 
 export const splitOption = z
   .strictObject({
-    /** Fraction of the documents that is kept from training. */
+    /** Fraction of the documents that is held out from training. */
     holdOut: z.number().gt(0).lt(1),
-    /** Which documents to give. */
+    /** Which documents the dataset gives. */
     part: z.enum(['train', 'heldOut']),
   })
   .optional();
@@ -13,8 +13,8 @@ export const splitOption = z
 export type Split = z.output<typeof splitOption>;
 
 /**
- * Whether a document belongs to the wanted part. Its bytes alone decide: a document is on the same side on every machine
- * and under any file name, and two copies of one text never stand on both sides.
+ * Whether a document belongs to the wanted part. Only its bytes decide: a document is in the same part on every machine
+ * and under any file name, and two copies of one text are never in different parts.
  */
 export function belongs(document: Uint8Array, split: Split): boolean {
   if (!split) return true;

@@ -29,8 +29,8 @@ const open = (options: object = {}, seed = 0): Promise<Dataset> =>
   openDataset('jsonl', { files, tokenizer: { use: 'bytes' }, ...options }, seed);
 const once = { repeat: false };
 
-describe('jsonl', () => {
-  it('refuses a line of more than 64 MiB while it looks for lines, naming the line', async () => {
+describe('the jsonl dataset', () => {
+  it('the error for a line of more than 64 MiB names the line', async () => {
     const long = folderWith({
       'long.jsonl': Buffer.concat([Buffer.from('{"text": "a"}\n\n'), Buffer.alloc(2 ** 26 + 1)]),
     });
@@ -40,7 +40,7 @@ describe('jsonl', () => {
     });
   });
 
-  it('gives the docstring example: the end of sequence belongs to the target', async () => {
+  it('pairs give the docstring example: the end of sequence belongs to the target', async () => {
     const one = folderWith({ 'one.jsonl': '{"question": "ab", "answer": "c"}' });
     const items = await take(
       await open({ files: join(one, 'one.jsonl'), source: 'question', target: 'answer', ...once }),
@@ -50,7 +50,7 @@ describe('jsonl', () => {
     expect(decode(lists(items, 'target'))).toEqual(['c<eos>']);
   });
 
-  it('gives each line once a pass, in an order that the seed decides', async () => {
+  it('each line comes once per epoch, in an order that depends on the seed', async () => {
     const texts = async (options: object, seed = 0, count = 1e6): Promise<string[]> =>
       decode(lists(await take(await open(options, seed), count), 'tokens'));
     const expected = rows.map(({ text }) => `${text}<eos>`);
@@ -68,13 +68,13 @@ describe('jsonl', () => {
     expect((await open()).length).toBe(23);
   });
 
-  it('packs texts', async () => {
+  it('texts are cut into windows', async () => {
     const windows = lists(await take(await open({ ...once, shuffle: false, lengthTokens: 10 }), 1e6), 'tokens');
     const all = rows.flatMap(({ text }) => [...tokenizer.encode(text), 1]);
     expect(windows.flat()).toEqual(all.slice(0, Math.floor(all.length / 10) * 10));
   });
 
-  it('goes on from any saved position with the very items that would have followed', async () => {
+  it('any saved position continues with the same items', async () => {
     const options = fc.record({
       shuffle: fc.boolean(),
       repeat: fc.boolean(),
@@ -95,7 +95,7 @@ describe('jsonl', () => {
     );
   });
 
-  it('splits lines into parts that share none and leave none out', async () => {
+  it('the parts of a split have no line in common and together have all lines', async () => {
     const part = async (name: string): Promise<string[]> =>
       decode(
         lists(await take(await open({ ...once, shuffle: false, split: { holdOut: 0.4, part: name } }), 1e6), 'tokens'),
@@ -106,7 +106,7 @@ describe('jsonl', () => {
     expect(train.length).toBeGreaterThan(0);
   });
 
-  it('takes an empty answer for its end, and an empty text as a part of windows', async () => {
+  it('an empty answer becomes its end token, and an empty text is a part of a window', async () => {
     const blank = { ...once, shuffle: false, files: join(folder, 'blank.jsonl') };
     const [first] = await take(await open({ ...blank, source: 'q', target: 'a' }), 1);
     expect(decode(lists([first], 'target'))).toEqual(['<eos>']);
@@ -129,7 +129,7 @@ describe('jsonl', () => {
       { source: 'q', target: 'a', appendEos: false },
       'blank.jsonl:1 has an empty target: "a" gives no token.',
     ],
-  ])('names file and line of what is wrong: %s %j', async (name, options, message) => {
+  ])('the error for %s with %j names file and line', async (name, options, message) => {
     const read = async (): Promise<unknown> =>
       take(await open({ files: join(folder, name), shuffle: false, ...once, ...options }), 10);
     await expect(read()).rejects.toThrow(DataError);
@@ -142,14 +142,14 @@ describe('jsonl', () => {
     ['"a", "n": 1e400', 'the number 1e400 is too large for a float64 at character 20'],
     ['"a", "n": NaN', 'invalid symbol at character 20'],
     ['"a\tb"', 'invalid character at character 10'],
-  ])('refuses what would be changed or lost in silence: {"text": %s}', async (text, problem) => {
+  ])('JSON that would be changed or lost is refused: {"text": %s}', async (text, problem) => {
     const one = folderWith({ 'one.jsonl': `{"text": "fine"}\n{"text": ${text}}\n` });
     const reading = async (): Promise<unknown> =>
       take(await open({ files: join(one, 'one.jsonl'), shuffle: false, ...once }), 9);
     await expect(reading()).rejects.toThrow(`one.jsonl:2 is not a JSON object on a line: ${problem}.`);
   });
 
-  it('keeps every character: other line ends, marks and zeros within a text do not end a line', async () => {
+  it('every character is kept, and only line feeds end a line', async () => {
     const texts = ['a\u2028b\u2029c\x85', '\ufeff', '\0', '😀', '\r\n', '\u{10ffff}'];
     const lines = texts.map((text) => JSON.stringify({ text }));
     const escaped = (line: string): string =>
@@ -170,7 +170,7 @@ describe('jsonl', () => {
     { text: 'text', source: 'question', target: 'answer' },
     { source: 'q', target: 'a', lengthTokens: 8 },
     { field: 'text' },
-  ])('refuses %j', async (options) => {
+  ])('the options %j are refused', async (options) => {
     await expect(open(options)).rejects.toThrow('options of dataset');
   });
 });

@@ -4,7 +4,7 @@ import { openRowDataset, rowOptions, type RowOptions } from './row-dataset';
 export type JsonlOptions = RowOptions;
 
 /**
- * Texts, or pairs of source and target, out of files with a JSON object on each line, blank lines skipped; plain or gzip.
+ * Texts, or pairs of source and target, from files with a JSON object on each line, blank lines skipped; plain or gzip.
  *
  *     {"question": "ab", "answer": "c"}   with source: question, target: answer   ->   source [a, b], target [c, eos]
  *                                       with source: 'Q: {question}', target: answer   ->   source [Q, :, ' ', a, b], ...

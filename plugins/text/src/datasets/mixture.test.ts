@@ -27,7 +27,7 @@ const two = (more: object = {}, own: object = {}): object => ({
   ...more,
 });
 
-it('draws by the rates, the same for a seed', async () => {
+it('items are drawn by the rates, and a seed repeats them', async () => {
   const drawn = await texts(await openDataset('mixture', two()), 2000);
   const share = drawn.filter((text) => text.startsWith('a')).length / 2000;
   expect(Math.abs(share - 0.75)).toBeLessThan(6 * Math.sqrt(0.1875 / 2000));
@@ -42,7 +42,7 @@ it('draws by the rates, the same for a seed', async () => {
   ).toEqual([...Array(9).keys()].map((i) => `b${i}`));
 });
 
-it('goes on from any saved position with the very items that would have followed', async () => {
+it('any saved position continues with the same items', async () => {
   const options = fc.record({
     atEnd: fc.constantFrom('stop', 'continue'),
     repeat: fc.boolean(),
@@ -63,7 +63,7 @@ it('goes on from any saved position with the very items that would have followed
   );
 });
 
-it('passes over what a member without `skip` gives by reading it', async () => {
+it('items of a member without `skip` are skipped by reading them', async () => {
   const [plain, own] = [await openDataset('jsonl', lines('a')), await openDataset('jsonl', lines('b'))];
   Object.defineProperty(plain, 'skip', { value: undefined });
   const open = new MixtureDataset(
@@ -81,7 +81,7 @@ it('passes over what a member without `skip` gives by reading it', async () => {
   expect(await texts(open, 13)).toEqual(all.slice(17));
 });
 
-it('passing over items is reading and dropping them, whoever they are for', async () => {
+it('skipping items has the effect of reading and dropping them, for every variant', async () => {
   const kinds = {
     rows: { use: 'jsonl' },
     packed: { use: 'jsonl', lengthTokens: 8, pack: { rows: 2 } },
@@ -124,7 +124,7 @@ it('passing over items is reading and dropping them, whoever they are for', asyn
   );
 });
 
-it('ends with the first that ends, or goes on until none is left', async () => {
+it('the mixture ends with its first member, or continues until all have ended', async () => {
   const stopped = await openDataset('mixture', two({}, { repeat: false }));
   const first = await texts(stopped, 100);
   expect(first.length).toBeLessThan(14);
@@ -136,7 +136,7 @@ it('ends with the first that ends, or goes on until none is left', async () => {
   expect(new Set(all).size).toBe(14);
 });
 
-it('keeps items for the part of the objective that they are for', async () => {
+it('items reach only the part of the objective that they are for', async () => {
   const pairs = lines('a', { source: 'q', target: 'a' });
   const dataset = await openDataset('mixture', {
     datasets: [
@@ -180,7 +180,7 @@ it('the name of a part stands for all of its variants', async () => {
   expect(() => dataset.select!('lmx')).toThrow('has nothing for "lmx"');
 });
 
-it('refuses members of two kinds, and a position of another mixture', async () => {
+it('members of two kinds are refused, and so is a position of another mixture', async () => {
   const member = (kind: Dataset['kind']): MixtureMember => ({
     dataset: { kind, fields: [] } as unknown as Dataset,
     rate: 1,

@@ -22,14 +22,19 @@ export const mixtureOptions = z.strictObject({
         dataset: componentOption('dataset'),
         /** Relative chance of an item. */
         rate: z.number().positive().default(1),
-        /** The part of the objective `mixture` that alone learns from it, or `part/variant`. Default: all do. */
+        /** The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do. */
         objective: z.string().min(1).optional(),
-        /** Tells its random numbers from those of the others, whatever the order. Default: its place in the list. */
+        /**
+         * Separates its random numbers from those of the others, independently of the order. Default: its index in the
+         * list.
+         */
         name: z.string().min(1).optional(),
       }),
     )
     .min(1),
-  /** When a dataset without `repeat` ends: the mixture ends with it, or goes on with the others until none is left. */
+  /**
+   * When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.
+   */
   atEnd: z.enum(['stop', 'continue']).default('stop'),
 });
 
@@ -43,7 +48,7 @@ export interface MixtureMember {
 
 const positionSchema = z.strictObject({
   data: z.string(),
-  /** Items given so far. */
+  /** Items returned so far. */
   given: z.int().min(0),
   members: z.array(z.json()),
   ended: z.array(z.boolean()),
@@ -54,8 +59,8 @@ interface Iteration {
 }
 
 /**
- * Several datasets, of which each item draws one by its rate: a function of the random stream and the item's number alone.
- * A position is the positions of all. Owns its members.
+ * Several datasets, one of which is drawn for each item by its rate: a function of the random stream and the item's
+ * number alone. A position consists of the positions of all. Owns its members.
  */
 export class MixtureDataset implements Dataset {
   readonly kind: Dataset['kind'];
@@ -68,7 +73,7 @@ export class MixtureDataset implements Dataset {
   private variant: string | undefined;
   private readonly open = new Map<number, Iteration>();
 
-  /** Throws DataError where some members give ready batches and others single sequences. */
+  /** Throws DataError if some members give ready batches and others single sequences. */
   constructor(
     private readonly members: readonly MixtureMember[],
     private readonly atEnd: MixtureOptions['atEnd'],
@@ -104,7 +109,7 @@ export class MixtureDataset implements Dataset {
     );
   }
 
-  /** Of those of its datasets that can be cut to order. */
+  /** Sets the length for those of its datasets that cut windows to a given length. */
   cut(tokens: number | undefined): void {
     for (const { dataset } of this.members) dataset.cut?.(tokens);
   }
@@ -135,7 +140,7 @@ export class MixtureDataset implements Dataset {
     }
   }
 
-  /** Each member passes over its own, by its `skip` where it has one. */
+  /** Each member skips its own items, with its `skip` if it has one. */
   async skip(items: number): Promise<number> {
     let skipped = 0;
     while (skipped < items && (await this.draw((i) => this.skipOf(i)))) skipped++;
@@ -146,7 +151,7 @@ export class MixtureDataset implements Dataset {
     return this.draw((i) => this.nextOf(i));
   }
 
-  /** What `take` makes of the member that is drawn; undefined at the end. */
+  /** The result of `take` for the drawn member; undefined at the end. */
   private async draw<T>(take: (member: number) => Promise<T | undefined>): Promise<T | undefined> {
     const draws = this.random.fork('draw').fork(this.given);
     for (;;) {
@@ -166,7 +171,7 @@ export class MixtureDataset implements Dataset {
     }
   }
 
-  /** A dataset whose iteration ends is iterated once more: it decides whether that begins another pass. */
+  /** A dataset whose iteration has ended is iterated again: it decides whether that begins another epoch. */
   private async nextOf(i: number): Promise<HostFields | undefined> {
     for (let attempt = 0; attempt < 2; attempt++) {
       const iteration = this.open.get(i) ?? { iterator: this.members[i].dataset[Symbol.asyncIterator]() };
@@ -178,7 +183,7 @@ export class MixtureDataset implements Dataset {
     return undefined;
   }
 
-  /** Reads where the member cannot pass over, or is at the end of a pass, perhaps. */
+  /** Reads an item if the member cannot skip, or may be at the end of an epoch. */
   private async skipOf(i: number): Promise<true | undefined> {
     if ((await this.members[i].dataset.skip?.(1)) === 1) return true;
     return (await this.nextOf(i)) && true;
@@ -194,7 +199,7 @@ export class MixtureDataset implements Dataset {
 const serves = ({ objective }: MixtureMember, variant: string | undefined): boolean =>
   objective === undefined || variant === undefined || meansVariant(objective, variant);
 
-/** Of the members that tell theirs, where that is one. */
+/** The tokenizer of all members that have one, if it is the same. */
 function commonTokenizer(members: readonly MixtureMember[]): TokenizerFacts | undefined {
   const known = members.flatMap(({ dataset: { tokenizer } }) => tokenizer ?? []);
   const facts = ({ vocabularySize, namedTokens, padId, bosId, eosId }: TokenizerFacts): unknown => [
@@ -205,7 +210,7 @@ function commonTokenizer(members: readonly MixtureMember[]): TokenizerFacts | un
   return isSame ? known[0] : undefined;
 }
 
-/** Every field of some dataset; one that not all give is optional. Throws DataError where two disagree about one. */
+/** The fields of all datasets; one that some lack is optional. Throws DataError if two disagree about a field. */
 function unionOf(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {
   const found = new Map<string, FieldSpec>();
   for (const list of lists) {

@@ -3,7 +3,7 @@ import { openRowDataset, rowOptions, type RowOptions } from './row-dataset';
 
 export type ParquetOptions = RowOptions;
 
-/** As `jsonl`, out of Parquet: the keys are columns. */
+/** Like `jsonl`, but from Parquet: the keys are columns. */
 export const parquet = defineComponent({
   interface: 'dataset',
   id: 'parquet',

@@ -22,7 +22,7 @@ test.each<[string, string, object]>([
   ['tokens', 'jsonl', {}],
   ['target', 'jsonl', { source: 'question', target: 'answer' }],
   ['target', 'chat', {}],
-])("%s of %s: the policy's word on end tokens counts before the data set's own", async (field, use, options) => {
+])('%s of %s: the policy on end tokens overrides the option', async (field, use, options) => {
   const ends = async (section: SpecialTokensSection, appendEos: boolean): Promise<boolean> => {
     const items = await take(await open(use, { ...options, appendEos }, section), 9);
     return lists(items, field).flat().includes(tokenizer.eosId);
@@ -34,7 +34,7 @@ test.each<[string, string, object]>([
   expect(await ends({ eos: true }, false)).toBe(true);
 });
 
-test('a data set says whose ids its items hold, a mixture those of its members', async () => {
+test("a dataset has its tokenizer's ids, and a mixture those of its members", async () => {
   const ids = { padId: 0, bosId: 2, eosId: 1 };
   expect((await open('jsonl', {}, {})).tokenizer).toMatchObject(ids);
   const datasets = [1, 2].map(() => ({

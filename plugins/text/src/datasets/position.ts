@@ -2,8 +2,8 @@ import { DataError, fieldProblem, type JsonValue } from '@graft/core';
 import type { z } from 'zod';
 
 /**
- * A saved position, checked. Throws DataError when it has another form, or belongs to other data (`fingerprint`): going on
- * there would silently repeat some examples and leave others out.
+ * A saved position, checked. Throws DataError if it has another form or belongs to other data (`fingerprint`):
+ * continuing there would silently repeat some examples and leave out others.
  */
 export function parsePosition<S extends z.ZodType<{ data: string }>>(
   schema: S,

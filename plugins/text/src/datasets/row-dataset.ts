@@ -14,10 +14,10 @@ import { keysOf, templateOption, textReader } from '../rows/template';
 import { withTokenizer } from './with-tokenizer';
 import { withEos } from '../packing/token-source';
 
-/** Rows that are shuffled among each other where they cannot be read singly. */
+/** Rows that are shuffled together if they cannot be read individually. */
 export const shuffleRowsOption = z.int().positive().default(8192);
 
-/** Options of data sets whose rows hold texts. */
+/** Options of datasets whose rows contain texts. */
 export const rowOptions = z
   .strictObject({
     /** Files or globs. */
@@ -30,23 +30,25 @@ export const rowOptions = z
     source: templateOption.optional(),
     /** Key of the text to write, or a template. */
     target: templateOption.optional(),
-    /** Key of a number, or of a list with one for each token of the target (of the text): how much it counts in the loss. */
+    /** Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. */
     weights: z.string().min(1).optional(),
     /** Packs the texts into windows of this many tokens. Default: a row is an example. */
     lengthTokens: z.int().min(2).optional(),
-    /** Documents of one window do not see each other. */
+    /** Attention does not cross the documents of a window. */
     segments: z.boolean().default(false),
     /**
-     * Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`; several in each,
-     * which do not see each other.
+     * Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several
+     * in each row; attention does not cross them.
      */
     pack: packOption.optional(),
     split: splitOption,
-    /** An end-of-sequence token behind every text or target, unless the run's policy says otherwise. */
+    /** An end-of-sequence token after every text or target, unless the run's policy sets something else. */
     appendEos: z.boolean().default(true),
-    /** Rows in another order in every pass. */
+    /** Rows in a different order in every epoch. */
     shuffle: z.boolean().default(true),
-    /** Rows that are shuffled among each other, and are in memory together, where rows cannot be read singly (gzip, Parquet). */
+    /**
+     * Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).
+     */
     shuffleRows: shuffleRowsOption,
     /** Begins again after the last row. */
     repeat: z.boolean().default(true),
@@ -80,13 +82,13 @@ export const rowOptions = z
 
 export type RowOptions = z.output<typeof rowOptions>;
 
-/** What becomes of a row: its keys, or templates of them, to fields of the example. */
+/** Which keys of a row, or templates of them, become which fields of the example. */
 type Columns = readonly { readonly key: string; readonly field: string; readonly eos: boolean }[];
 
 interface Reading {
   /** Key of the weights of the last column's tokens. */
   readonly weights?: string;
-  /** Whether a row may be without text: one that is a part of a longer sequence may. */
+  /** Whether a row may be without text: a part of a longer sequence may. */
   readonly mayBeEmpty: boolean;
 }
 
@@ -96,7 +98,7 @@ function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmp
     const example: Record<string, Int32Array | Float32Array> = {};
     for (const { key, read, field, eos } of readers) {
       const text = tokenizer.encode(read(row));
-      // An answer may be empty where its end is something to learn.
+      // An answer may be empty if its end token can be learned.
       if (text.length === 0 && !mayBeEmpty && !(field === 'target' && eos))
         throw new RowProblem(`has an empty ${field === 'tokens' ? 'text' : field}: "${key}" gives no token`);
       const tokens = eos ? withEos(text, tokenizer.eosId) : text;
@@ -107,7 +109,7 @@ function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmp
   };
 }
 
-/** Texts, or pairs of source and target, out of the rows of files. */
+/** Texts, or pairs of source and target, from the rows of files. */
 export async function openRowDataset(
   { options, components, random, run }: ComponentContext<RowOptions>,
   only: RowsWanted['only'],
@@ -143,7 +145,7 @@ export async function openRowDataset(
     return withTokenizer(pack ? packPairs(examples, pack, packing) : examples, tokenizer);
   }
   if (pack) return withTokenizer(packDocuments(new RowSource(ordered, repeat), lengthTokens, pack, packing), tokenizer);
-  // Rows are shuffled already, so windows need no shuffling among each other.
+  // Rows are already shuffled, so windows need no shuffling.
   const windows = new PackedDataset(new RowSource(ordered, repeat), {
     lengthTokens,
     blockWindows: 1,

@@ -26,8 +26,8 @@ const steps = (): Promise<string> =>
     ),
   );
 
-describe('tensors', () => {
-  it('gives batches in the order of their steps, from .0 on', async () => {
+describe('the tensors dataset', () => {
+  it('batches come in the order of their steps, from .0 on', async () => {
     const dataset = await openDataset('tensors', { file: await steps() });
     expect(dataset.kind).toBe('batch');
     expect(dataset.length).toBe(11);
@@ -41,7 +41,7 @@ describe('tensors', () => {
     dataset.dispose!();
   });
 
-  it('continues from a saved position, and begins again only when configured to', async () => {
+  it('a saved position continues, and the data repeat only if configured', async () => {
     const path = await steps();
     const dataset = await openDataset('tensors', { file: path, repeat: true });
     await take(dataset, 9);
@@ -55,7 +55,7 @@ describe('tensors', () => {
     for (const opened of [dataset, fresh, other]) opened.dispose!();
   });
 
-  it('takes fields without a step as one batch, i64 as int32 and floats as float32', async () => {
+  it('fields without a step are one batch, i64 becomes int32, and floats become float32', async () => {
     const path = join(folder, 'one.safetensors');
     const i64 = new Uint8Array(new BigInt64Array([7n, -100n]).buffer);
     await writeSafetensors(path, [
@@ -73,13 +73,13 @@ describe('tensors', () => {
   });
 
   it.each<[string, Record<string, HostTensor>, string]>([
-    [
-      'a step that is missing',
-      { 'a.0': tensor([[1]]), 'a.2': tensor([[1]]) },
-      'step 1 is missing, though there is a step 2',
-    ],
+    ['a missing step', { 'a.0': tensor([[1]]), 'a.2': tensor([[1]]) }, 'step 1 is missing, though there is a step 2'],
     ['no step 0', { 'a.1': tensor([[1]]) }, 'step 0 is missing'],
-    ['uneven steps', { 'a.0': tensor([[1]]), 'a.1': tensor([[1]]), 'b.0': tensor([[1]]) }, 'step 1 has no "b.1"'],
+    [
+      'steps with different fields',
+      { 'a.0': tensor([[1]]), 'a.1': tensor([[1]]), 'b.0': tensor([[1]]) },
+      'step 1 has no "b.1"',
+    ],
     [
       'fields with and without steps',
       { 'a.0': tensor([[1]]), b: tensor([[1]]) },
@@ -90,12 +90,12 @@ describe('tensors', () => {
       { 'a.0': tensor([[1]]), 'a.1': { dtype: 'int32', shape: [1], values: Int32Array.from([1]) } },
       '"a.1" is I32 [1], but "a.0" is I32 [1, 1]',
     ],
-    ['nothing', {}, 'it holds no tensors'],
-  ])('names %s', async (_, given, message) => {
+    ['an empty file', {}, 'it holds no tensors'],
+  ])('the error for %s names it', async (_, given, message) => {
     await expect(openDataset('tensors', { file: await file(given) })).rejects.toThrow(message);
   });
 
-  it('names a file that does not exist', async () => {
+  it('the error for a missing file names it', async () => {
     await expect(openDataset('tensors', { file: join(folder, 'gone.safetensors') })).rejects.toThrow(
       'gone.safetensors',
     );
@@ -106,7 +106,7 @@ it.each<[string, RegExp]>([
   ['4294967294', /step 1 is missing, though there is a step 4294967294/],
   ['999999999999999', /step 1 is missing/],
   ['9'.repeat(400), /step 1 is missing, though there is a step Infinity/],
-])('refuses a step %s before it makes room for all before it', async (step, message) => {
+])('a step %s is refused before memory for all earlier ones is allocated', async (step, message) => {
   const path = await file({ 'labels.0': tensor([[1]]), [`labels.${step}`]: tensor([[1]]) });
   await expect(openDataset('tensors', { file: path })).rejects.toThrow(message);
 });

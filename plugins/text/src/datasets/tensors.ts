@@ -15,9 +15,9 @@ import { z } from 'zod';
 import { parsePosition } from './position';
 
 export const tensorsOptions = z.strictObject({
-  /** A safetensors file; a tensor is called `<field>.<step>`, or `<field>` where the file holds one batch. */
+  /** A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch. */
   file: pathOption(),
-  /** Begins again behind the last batch. */
+  /** Begins again after the last batch. */
   repeat: z.boolean().default(false),
 });
 
@@ -29,7 +29,7 @@ type BatchInfo = ReadonlyMap<string, TensorInfo>;
 const positionSchema = z.strictObject({ data: z.string(), batch: z.int().min(0) });
 
 /**
- * Ready batches out of a safetensors file, one read at a time. Fields are called `<field>.<step>`: `.0` feeds step 1.
+ * Ready batches from a safetensors file, read one at a time. Fields are called `<field>.<step>`: `.0` feeds step 1.
  * Integers (I32, I64) come as int32, floats (F32, F16, BF16) as float32.
  */
 export class TensorBatches implements Dataset {
@@ -47,7 +47,7 @@ export class TensorBatches implements Dataset {
     this.length = batches.length;
   }
 
-  /** Throws DataError where steps are missing, uneven or mixed with fields that have none. */
+  /** Throws DataError if steps are missing, uneven or mixed with fields that have none. */
   static async open({ file, repeat }: TensorsOptions): Promise<TensorBatches> {
     const reader = await SafetensorsReader.open(file);
     try {
@@ -74,7 +74,7 @@ export class TensorBatches implements Dataset {
   skip(items: number): Promise<number> {
     if (items === 0) return Promise.resolve(0);
     const skipped = this.repeat ? items : Math.min(items, this.length - this.batch);
-    // Behind the last batch it stands at `length`, as it does when that was read.
+    // After the last batch the position is `length`, as it is after reading that batch.
     this.batch = this.repeat ? ((this.batch + skipped - 1) % this.length) + 1 : this.batch + skipped;
     return Promise.resolve(skipped);
   }
@@ -107,7 +107,7 @@ function isInteger(dtype: TensorInfo['dtype']): boolean {
   return dtype === 'I32' || dtype === 'I64';
 }
 
-/** One map a step, in order. */
+/** One map per step, in order. */
 function groupByStep(tensors: Iterable<TensorInfo>, file: string): BatchInfo[] {
   const steps = new Map<number, Map<string, TensorInfo>>();
   const single = new Map<string, TensorInfo>();
@@ -135,7 +135,7 @@ function groupByStep(tensors: Iterable<TensorInfo>, file: string): BatchInfo[] {
       `${shortened(`"${[...single.keys()].join('", "')}"`, 300)} have no step, but "${firstOf(steps).name}" has one`,
     );
   const last = [...steps.keys()].reduce((most, step) => Math.max(most, step), 0);
-  // A step's number may be anything: what is made here is no longer than the file.
+  // A step's number may be anything: this allocates no more than the file has.
   if (last >= steps.size) {
     const missing = Array.from({ length: steps.size + 1 }, (_, step) => step).find((step) => !steps.has(step))!;
     throw complain(`step ${missing} is missing, though there is a step ${last}`);

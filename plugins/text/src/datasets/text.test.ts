@@ -23,8 +23,8 @@ const open = (options: object = {}, seed = 0): Promise<Dataset> =>
   openDataset('text', { files, tokenizer: { use: 'bytes' }, lengthTokens: 32, ...options }, seed);
 const once = { repeat: false };
 
-describe('text', () => {
-  it('keeps a document that begins with more blank lines than a piece holds', async () => {
+describe('the text dataset', () => {
+  it('a document that begins with more blank lines than fit into a piece is kept', async () => {
     const late = folderWith({ 'late.txt': `${'\n'.repeat(200_000)}something`, 'blank.txt': '\n'.repeat(200_000) });
     const dataset = await open({ files: join(late, '*'), lengthTokens: 2, shuffle: false, ...once });
     const tokens = lists(await take(dataset, 1e6), 'tokens').flat();
@@ -32,13 +32,13 @@ describe('text', () => {
     expect(new Set(tokens.slice(0, 200_000))).toEqual(new Set(tokenizer.encode('\n')));
   });
 
-  it('gives the docstring example', async () => {
+  it('windows give the docstring example', async () => {
     const two = folderWith({ 'a.txt': 'ab', 'b.txt': 'c' });
     const dataset = await open({ files: join(two, '*'), lengthTokens: 4, shuffle: false });
     expect(decode(lists(await take(dataset, 3), 'tokens'))).toEqual(['ab<eos>c', '<eos>ab<eos>', 'c<eos>ab']);
   });
 
-  it('packs every document once, with an end of sequence behind it and no gaps, and drops only the tail', async () => {
+  it('windows contain every document once, with an end token after it, and only the last tokens are dropped', async () => {
     const expected = Object.values(corpus)
       .filter((content) => content.trim() !== '')
       .map((content) => `${content}<eos>`)
@@ -53,7 +53,7 @@ describe('text', () => {
     expect(without.flat()).toEqual(all.filter((id) => id !== 1).slice(0, without.flat().length));
   });
 
-  it('shuffles files and windows by the seed, differently in every pass, and loses none', async () => {
+  it('files and windows are shuffled by the seed, and no token is lost', async () => {
     const options = { files: [join(folder, 'doc1*.txt')], shuffleWindows: 8 };
     const stream = async (seed: number): Promise<number[][]> =>
       lists(await take(await open(options, seed), 200), 'tokens');
@@ -71,7 +71,7 @@ describe('text', () => {
     expect(Math.abs(sorted(shuffled).length - sorted(straight).length)).toBeLessThan(2);
   });
 
-  it('takes files in another order in every pass, and all of them', async () => {
+  it('every epoch has all files in a different order', async () => {
     const letters = [...'abcdefghij'];
     const home = folderWith(Object.fromEntries(letters.map((letter) => [letter, letter])));
     const dataset = await open({ files: join(home, '*'), lengthTokens: 2, shuffleWindows: 1 });
@@ -84,7 +84,7 @@ describe('text', () => {
     expect(new Set(passes).size).toBe(3);
   });
 
-  it('shuffles windows within blocks, each block its own way', async () => {
+  it('windows are shuffled within blocks, and each block in its own order', async () => {
     const home = folderWith({ a: Array.from({ length: 160 }, (_, i) => String.fromCharCode(33 + (i % 90))).join('') });
     const dataset = await open({ files: join(home, 'a'), lengthTokens: 2, shuffleWindows: 20, ...once });
     const straight = lists(
@@ -104,7 +104,7 @@ describe('text', () => {
     expect(new Set(orders).size).toBe(4);
   });
 
-  it('goes on from any saved position with the very items that would have followed', async () => {
+  it('any saved position continues with the same windows', async () => {
     const options = fc.record({
       shuffle: fc.boolean(),
       shuffleWindows: fc.integer({ min: 1, max: 50 }),
@@ -131,7 +131,7 @@ describe('text', () => {
     );
   });
 
-  it('does not advance its position by being asked for it', async () => {
+  it('reading the position does not advance it', async () => {
     const dataset = await open();
     await take(dataset, 3);
     expect(dataset.position()).toEqual(dataset.position());
@@ -141,7 +141,7 @@ describe('text', () => {
     expect(lists(await take(dataset, 1), 'tokens')).toEqual([next]);
   });
 
-  it('splits off held-out documents by their content: the parts share none and leave none out', async () => {
+  it('documents are held out by their content, and the parts have none in common and together have all', async () => {
     const part = async (name: string): Promise<string[]> => {
       const dataset = await open({ ...once, shuffle: false, lengthTokens: 2, split: { holdOut: 0.3, part: name } });
       return decode([lists(await take(dataset, 1e6), 'tokens').flat()])[0]
@@ -174,7 +174,7 @@ describe('text', () => {
     expect(full(texts)).toEqual(full(heldOut));
   });
 
-  it('finds files by name, pattern and list, without those left out, in one order', async () => {
+  it('files are found by name, pattern and list, minus the excluded ones, in a fixed order', async () => {
     const count = async (options: object): Promise<number> =>
       lists(await take(await open({ ...once, shuffle: false, lengthTokens: 2, ...options }), 1e6), 'tokens').flat()
         .length;
@@ -188,7 +188,7 @@ describe('text', () => {
     });
   });
 
-  it('refuses a position of other data or another dataset', async () => {
+  it('a position of other data or of another dataset is refused', async () => {
     const dataset = await open();
     const position = dataset.position();
     await expect((async () => (await open({ lengthTokens: 33 })).restore(position))()).rejects.toThrow(
@@ -200,7 +200,7 @@ describe('text', () => {
     await expect((async () => dataset.restore({ step: 3 }))()).rejects.toThrow('not of this dataset');
   });
 
-  it('refuses a position that lies behind the tokens there are', async () => {
+  it('a position after the last token is refused', async () => {
     const dataset = await open();
     const position = dataset.position() as { start: object };
     await dataset.restore({ ...position, start: { ...position.start, used: 1e6 } } as never);
@@ -210,7 +210,7 @@ describe('text', () => {
     });
   });
 
-  it('says when there is too little text, or none', async () => {
+  it('too little text is an error, and so is none', async () => {
     const tiny = folderWith({ 'a.txt': 'abc', 'b.txt': ' ' });
     await expect(take(await open({ files: join(tiny, '*'), ...once }), 1)).rejects.toThrow('fewer than 32 tokens');
     await expect(take(await open({ files: join(tiny, 'b.txt') }), 1)).rejects.toThrow('holds no text');
@@ -218,7 +218,7 @@ describe('text', () => {
     expect(await take(await open({ files: join(tiny, 'a.txt') }), 3)).toHaveLength(3);
   });
 
-  it('reads a file that is much longer than a piece', async () => {
+  it('a file that is much longer than a piece is read completely', async () => {
     const long = folderWith({ 'long.txt': 'All work and no play.\n'.repeat(20_000) });
     const windows = lists(
       await take(await open({ files: join(long, 'long.txt'), ...once, lengthTokens: 1000, shuffle: false }), 1e6),
@@ -231,7 +231,7 @@ describe('text', () => {
   });
 });
 
-it('takes relative patterns from the folder of the config that holds them', async () => {
+it('relative patterns start from the folder of the config', async () => {
   const home = folderWith({});
   mkdirSync(join(home, 'configs'));
   const others = definePlugin({

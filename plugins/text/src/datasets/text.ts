@@ -27,18 +27,20 @@ export const textOptions = z
     tokenizer: componentOption('tokenizer'),
     /** Tokens in an example. */
     lengthTokens: z.int().min(2),
-    /** What stands between documents within a file, as in "\n\n". Default: a file is one document. */
+    /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
     separator: z.string().min(1).optional(),
-    /** Documents of one window do not see each other. */
+    /** Attention does not cross the documents of a window. */
     segments: z.boolean().default(false),
-    /** Packs whole documents into rows of `lengthTokens`, several in each, which do not see each other. Default: windows. */
+    /**
+     * Packs several whole documents into each row of `lengthTokens`; attention does not cross them. Default: windows.
+     */
     pack: packOption.optional(),
     split: splitOption,
-    /** An end-of-sequence token behind every document, unless the run's policy says otherwise. */
+    /** An end-of-sequence token after every document, unless the run's policy sets something else. */
     appendEos: z.boolean().default(true),
-    /** Files in another order in every pass, and windows shuffled in blocks of `shuffleWindows`. */
+    /** Files in a different order in every epoch, and windows shuffled in blocks of `shuffleWindows`. */
     shuffle: z.boolean().default(true),
-    /** Windows that are shuffled among each other, and are in memory together. */
+    /** Windows that are shuffled together, and are in memory together. */
     shuffleWindows: z.int().positive().default(256),
     /** Begins again at the end of the files. */
     repeat: z.boolean().default(true),
@@ -51,7 +53,10 @@ export const textOptions = z
 
 export type TextOptions = z.output<typeof textOptions>;
 
-/** Where in the files: `file` counts in the order of that pass. A document that goes on was chosen or left out before. */
+/**
+ * Position in the files: `file` counts in the order of that epoch. A document that continues was chosen or left out
+ * before.
+ */
 type TextCursor = {
   readonly epoch: number;
   readonly file: number;
@@ -71,7 +76,7 @@ export interface TextSourceOptions {
 
 const NOTHING = new Int32Array(0);
 
-/** Documents out of text files (UTF-8), one after the other, a piece at a time. */
+/** Documents from text files (UTF-8), one after the other, a piece at a time. */
 export class TextSource implements TokenSource<TextCursor> {
   readonly start: TextCursor = { epoch: 0, file: 0, offset: 0, document: 'new' };
   private order: { epoch: number; files: Int32Array } | undefined;
@@ -112,7 +117,10 @@ export class TextSource implements TokenSource<TextCursor> {
     this.options.reader.dispose();
   }
 
-  /** Whether the document that begins at `offset` is not blank, and on the wanted side of the split. Its beginning decides. */
+  /**
+   * Whether the document that begins at `offset` is not blank and in the wanted part of the split. Its beginning
+   * decides.
+   */
   private async keeps(file: DataFile, offset: number): Promise<boolean> {
     for (let at = offset; ;) {
       const head = await this.options.reader.head(file, at);
@@ -122,7 +130,7 @@ export class TextSource implements TokenSource<TextCursor> {
     }
   }
 
-  /** The files in the order of a pass: a function of the random stream and the pass alone. */
+  /** The files in the order of an epoch: a function of the random stream and the epoch alone. */
   private orderOf(epoch: number): Int32Array {
     if (this.order?.epoch !== epoch) {
       const { random, shuffle } = this.options;
@@ -137,8 +145,8 @@ export class TextSource implements TokenSource<TextCursor> {
 }
 
 /**
- * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token behind each and
- * are cut into windows without gaps; a window may hold the end of one document and the beginning of another.
+ * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token after each and
+ * are cut into windows without gaps; a window may contain the end of one document and the beginning of another.
  *
  *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
  */

@@ -1,6 +1,6 @@
 import type { Dataset, TokenizerFacts } from '@graft/core';
 
-/** The dataset, which tells from now on whose ids its items are. */
+/** The dataset, with the tokenizer that its ids come from. */
 export function withTokenizer(dataset: Dataset, tokenizer: TokenizerFacts): Dataset {
   return Object.assign(dataset, { tokenizer });
 }

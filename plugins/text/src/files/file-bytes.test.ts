@@ -20,8 +20,8 @@ async function contentOf(bytes: Uint8Array): Promise<Buffer> {
 const gzip = (text: string): Buffer => gzipSync(text);
 const zeros = (count: number): Buffer => Buffer.alloc(count);
 
-describe('gzip', () => {
-  it('is read member by member, whatever zeros are between and behind them', async () => {
+describe('gzip files', () => {
+  it('all members are read, whatever zeros are between and after them', async () => {
     const member = fc.tuple(fc.string({ unit: 'binary' }), fc.constantFrom(0, 0, 1, 2, 511, 300_000));
     await fc.assert(
       fc.asyncProperty(fc.array(member, { minLength: 1, maxLength: 5 }), async (members) => {
@@ -33,21 +33,17 @@ describe('gzip', () => {
   });
 
   it.each<[string, Buffer[], RegExp]>([
-    ['garbage behind it', [gzip('a'), Buffer.from('junk')], /its gzip data are damaged \(incorrect header check\)/],
-    ['one byte behind it', [gzip('a'), Buffer.from('j')], /its gzip data end too early/],
+    ['garbage after it', [gzip('a'), Buffer.from('junk')], /its gzip data are damaged \(incorrect header check\)/],
+    ['one byte after it', [gzip('a'), Buffer.from('j')], /its gzip data end too early/],
     [
-      'garbage behind zeros',
+      'garbage after zeros',
       [gzip('a'), zeros(9), Buffer.from('junk')],
       /what follows its gzip data, at byte 30, is not gzip/,
     ],
-    ['a member that is cut off', [gzip('a'), gzip('b').subarray(0, 12)], /its gzip data end too early/],
-    [
-      'a member behind zeros that is cut off',
-      [gzip('a'), zeros(3), gzip('b').subarray(0, 12)],
-      /its gzip data end too early/,
-    ],
-    ['a checksum that is wrong', [gzip('a').fill(0, 13, 17)], /its gzip data are damaged/],
-  ])('with %s is an error', async (_, parts, message) => {
+    ['a truncated member', [gzip('a'), gzip('b').subarray(0, 12)], /its gzip data end too early/],
+    ['a truncated member after zeros', [gzip('a'), zeros(3), gzip('b').subarray(0, 12)], /its gzip data end too early/],
+    ['a wrong checksum', [gzip('a').fill(0, 13, 17)], /its gzip data are damaged/],
+  ])('gzip with %s is refused', async (_, parts, message) => {
     await expect(contentOf(Buffer.concat(parts))).rejects.toMatchObject({
       code: 'data.gzip',
       message: expect.stringMatching(message) as string,
@@ -55,7 +51,7 @@ describe('gzip', () => {
   });
 });
 
-it('gzip that grows to more than 256 times its bytes is refused before it fills a memory', async () => {
+it('gzip that unpacks to more than 256 times its bytes is refused before it fills the memory', async () => {
   const path = join(folder, 'bomb.gz');
   writeFileSync(path, gzipSync(zeros(2 ** 27)));
   const files = new FileBytes();
@@ -74,7 +70,7 @@ it('gzip that grows to more than 256 times its bytes is refused before it fills 
   expect((await contentOf(gzipSync(zeros(2 ** 24)))).length).toBe(2 ** 24);
 });
 
-it('text is whole, with its byte order marks, and refused with the place of what is not UTF-8', () => {
+it('text keeps its byte order marks, and the error for text that is not UTF-8 names the place', () => {
   const text = '\ufeffa\ufeff\0\r\n\u2028\u{10ffff}';
   expect(decodeText(Buffer.from(text), 'a.txt', 0)).toBe(text);
   expect(() => decodeText(Buffer.from('caf\xe9', 'latin1'), 'a.txt', 1000)).toThrow(

@@ -14,19 +14,19 @@ import type { DataFile } from './find-files';
 const READ_BYTES = 1 << 18;
 
 /**
- * Text that a gzip file may unpack to: so many bytes, or so many times the bytes that it took in the file. Texts grow to three
- * or ten times, those made to fill a memory to a thousand times.
+ * Text that a gzip file may unpack to: this many bytes, or this many times the bytes read from the file. Usual texts
+ * grow three to ten times, files that are meant to fill the memory a thousand times.
  */
 const UNPACKED_BYTES = 1 << 25;
 const UNPACKED_RATIO = 256;
 
 export interface Bytes {
   readonly bytes: Uint8Array;
-  /** Whether the file ends behind them. */
+  /** Whether the file ends after them. */
   readonly atEnd: boolean;
 }
 
-/** What went wrong with a file, as a DataError that names it. */
+/** The failure to read a file, as a DataError that names it. */
 export function unreadable(path: string, cause: unknown): DataError {
   if (cause instanceof DataError) return cause;
   return new DataError(`${path} cannot be read: ${(cause as Error).message}.`, { code: 'data.unreadable', cause });
@@ -50,7 +50,7 @@ async function firstBytes(path: string, length: number): Promise<Uint8Array> {
 
 export type FileFormat = 'plain' | 'gzip' | 'parquet';
 
-/** Detected from the first bytes. Throws DataError for a name that promises another format than there is. */
+/** Detected from the first bytes. Throws DataError for a name that promises another format. */
 export async function formatOf(path: string): Promise<FileFormat> {
   const first = await firstBytes(path, 4);
   if (first[0] === 0x1f && first[1] === 0x8b) return 'gzip';
@@ -64,7 +64,7 @@ export async function formatOf(path: string): Promise<FileFormat> {
   });
 }
 
-/** Members of a gzip file in a row, from a byte of the file on. */
+/** Consecutive members of a gzip file, starting at a byte of the file. */
 class Members {
   private readonly file: ReadStream;
   private readonly gunzip: Gunzip;
@@ -76,14 +76,14 @@ class Members {
   ) {
     this.file = createReadStream(path, { fd: openRegularFileSync(path), start, highWaterMark: READ_BYTES });
     this.gunzip = createGunzip({ chunkSize: READ_BYTES });
-    // Errors come out of the iteration.
+    // Errors are thrown by the iteration.
     pipeline(this.file, this.gunzip, () => undefined);
     this.chunks = (this.gunzip as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
   }
 
   /**
-   * The members behind these, which have ended: zlib stops at a zero byte. Zeros pad a file, as tapes and Python's reader know
-   * them, and more members may follow them. Throws DataError for anything else.
+   * The members after these, which have ended: zlib stops at a zero byte. Zeros pad a file, as on tapes and in Python's
+   * reader, and more members may follow them. Throws DataError for anything else.
    */
   async next(): Promise<Members | undefined> {
     let at = this.position;
@@ -101,7 +101,7 @@ class Members {
     return undefined;
   }
 
-  /** Where the reading in the file has come to. */
+  /** Position in the file up to which it was read. */
   get position(): number {
     return this.start + this.gunzip.bytesWritten;
   }
@@ -112,7 +112,7 @@ class Members {
   }
 }
 
-/** A gzip file's text, read forwards from wherever the last read ended. */
+/** The text of a gzip file, read forwards from the end of the last read. */
 class Inflater {
   private members: Members;
   private pending: Buffer[] = [];
@@ -135,7 +135,7 @@ class Inflater {
       if (this.pendingBytes === 0) break;
       this.take(Math.min(offset - this.at, this.pendingBytes));
     }
-    // One byte more than asked for tells whether the text goes on.
+    // One byte more than requested shows whether the text continues.
     await this.fill(length + 1);
     const bytes = this.take(Math.min(length, this.pendingBytes));
     return { bytes, atEnd: this.ended && this.pendingBytes === 0 };
@@ -200,8 +200,8 @@ function damaged(path: string, cause: unknown): DataError {
 }
 
 /**
- * Bytes of files at any offset. Of gzip files the offsets are those of the text: reading forwards inflates each byte once,
- * and going back inflates the file again from its start, a few hundred MB of text a second.
+ * Bytes of files at any offset. Offsets in gzip files are those of the text: reading forwards inflates each byte once,
+ * and going back inflates the file again from its start, at a few hundred MB of text per second.
  */
 export class FileBytes {
   private readonly formats = new Map<string, FileFormat>();
@@ -218,7 +218,7 @@ export class FileBytes {
     });
   }
 
-  /** `length` bytes; fewer only at the end of the file. Throws DataError where a file is damaged or shorter than it was. */
+  /** `length` bytes, or fewer at the end of the file. Throws DataError if a file is damaged or shorter than it was. */
   async read(file: DataFile, offset: number, length: number): Promise<Bytes> {
     if (!(await this.isGzip(file))) return readPlain(file, offset, length);
     if (this.inflater?.path !== file.path || this.inflater.offset > offset) {
@@ -233,7 +233,7 @@ export class FileBytes {
     }
   }
 
-  /** The whole of a file, in pieces. */
+  /** The whole file, in pieces. */
   async *scan(file: DataFile): AsyncGenerator<Buffer> {
     if (!(await this.isGzip(file))) {
       try {
@@ -291,8 +291,8 @@ export function notUtf8(subject: string, bytes: Uint8Array, from: number): DataE
 }
 
 /**
- * UTF-8 as text, with all that is in it: a byte order mark is a character, U+FEFF. Throws DataError where it is not UTF-8:
- * other characters would be learnt in silence.
+ * Decodes UTF-8 without losing anything: a byte order mark is a character, U+FEFF. Throws DataError if it is not UTF-8:
+ * otherwise wrong characters would silently be learned.
  */
 export function decodeText(bytes: Uint8Array, path: string, from: number): string {
   const text = decodeUtf8(bytes);

@@ -50,8 +50,8 @@ const found = async (pattern: string | string[], exclude?: string[]): Promise<st
     )
   ).map(({ path }) => relative(folder, path));
 
-describe('a pattern in a folder with signs in its name', () => {
-  it.each(NAMES)('reads that folder alone: %s', async (name) => {
+describe('a pattern in a folder with special characters in its name', () => {
+  it.each(NAMES)('the pattern matches only that folder: %s', async (name) => {
     expect(await found(`${name}/[gf].txt`)).toEqual([`${name}/f.txt`, `${name}/g.txt`]);
     expect(await found(`${name}/f.txt`)).toEqual([`${name}/f.txt`]);
     expect(await found(`${name}/**/f.txt`)).toEqual([`${name}/deep/f.txt`, `${name}/f.txt`]);
@@ -59,7 +59,7 @@ describe('a pattern in a folder with signs in its name', () => {
     expect(await found(`${name}/deep`)).toEqual([`${name}/deep/f.txt`]);
   });
 
-  it.each(NAMES)('leaves out what is in it: %s', async (name) => {
+  it.each(NAMES)('files of that folder can be excluded: %s', async (name) => {
     expect(
       await found(`${name}/**/*.txt`, ['**/g.txt', '**/f[0-9[]*', '**/a/[{]*', join(folder, name, 'deep')]),
     ).toEqual([`${name}/f.txt`]);
@@ -68,19 +68,19 @@ describe('a pattern in a folder with signs in its name', () => {
   });
 });
 
-it('a wildcard that is the name of nothing stands for others', async () => {
+it('a wildcard that is not the name of a file matches other names', async () => {
   expect(await found('[pz]/f.txt')).toEqual(['p/f.txt', 'z/f.txt']);
   expect(await found('{a,z}/h.md')).toEqual(['a/h.md', 'z/h.md']);
   expect(await found('a/f[0-9].txt')).toEqual(['a/f1.txt']);
   expect(await found('data \\(1\\)/f.txt')).toEqual(['data (1)/f.txt']);
 });
 
-it('a file that has the name is meant', async () => {
+it('a file with exactly that name is preferred to the wildcard', async () => {
   for (const name of ['f[1].txt', 'f.*', '{f,g}.txt']) expect(await found(`a/${name}`)).toEqual([`a/${name}`]);
   expect(await found(['a/f[1].txt', 'a/f1.txt'])).toEqual(['a/f1.txt', 'a/f[1].txt']);
 });
 
-it('says what matches nothing, and what could not', async () => {
+it('patterns that match nothing are errors, and so are exclusions that never could', async () => {
   await expect(found('a/*.json')).rejects.toMatchObject({ code: 'data.no-files', exitCode: 2 });
   await expect(found('a/*.txt', ['f.txt'])).rejects.toMatchObject({
     code: 'data.pattern',

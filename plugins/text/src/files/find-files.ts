@@ -20,10 +20,10 @@ export interface DataFile {
 }
 
 /**
- * The files that match, in an order that depends on their names alone. What exists by the very name that a pattern has, the
- * pattern's file or the folders before its first wildcard, is meant by it, whatever signs the name has: in `[ab]/*.txt` the
- * folder `[ab]` where there is one, else `a` and `b`. Throws DataError for a pattern that matches nothing, with what
- * `options` to look at.
+ * The files that match, in an order that depends only on their names. If a file, or the folders before the first
+ * wildcard, exist under exactly the name in the pattern, then they are meant, whatever characters the name has:
+ * `[ab]/*.txt` means the folder `[ab]` if it exists, otherwise `a` and `b`. Throws DataError for a pattern that matches
+ * nothing, with the `options` to look at.
  */
 export async function findFiles(
   patterns: string | readonly string[],
@@ -36,7 +36,7 @@ export async function findFiles(
   for (const pattern of typeof patterns === 'string' ? [patterns] : patterns) {
     const { folder, rest } = await literalPart(resolve(pattern));
     const all = rest === undefined ? [folder] : await filesIn(folder, rest);
-    // A file that is named is wanted, whatever is left out of patterns.
+    // A file that is named explicitly is wanted, even if patterns exclude it.
     const paths = rest === undefined ? all : all.filter((path) => !excluded.some((matches) => matches(path)));
     if (paths.length === 0) {
       const without = exclude.length > 0 ? ` (without ${exclude.join(', ')})` : '';
@@ -70,8 +70,8 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /**
- * The longest beginning of an absolute pattern that exists, and the pattern within it; without one the whole is a file. All
- * files in a folder are meant by its name.
+ * The longest existing beginning of an absolute pattern, and the pattern within it; without one the whole is a file.
+ * The name of a folder means all files in it.
  */
 async function literalPart(pattern: string): Promise<{ folder: string; rest?: string }> {
   const steps = pattern.split('/').filter((step) => step !== '');
@@ -86,7 +86,7 @@ async function literalPart(pattern: string): Promise<{ folder: string; rest?: st
   return { folder, rest: '**' };
 }
 
-/** The glob library would take a backslash in a folder's name for a separator: it gets to see another name. */
+/** The glob library would treat a backslash in a folder's name as a separator, so it gets another name. */
 const STAND_IN = '/folder';
 
 async function filesIn(folder: string, pattern: string): Promise<string[]> {
@@ -100,7 +100,10 @@ async function filesIn(folder: string, pattern: string): Promise<string[]> {
   return paths.map((path) => join(folder, path));
 }
 
-/** Whether an absolute path, or a folder that it lies in, matches. Throws DataError for a pattern that no path could match. */
+/**
+ * Whether an absolute path, or a folder that contains it, matches. Throws DataError for a pattern that no path could
+ * match.
+ */
 async function matcher(pattern: string): Promise<(path: string) => boolean> {
   if (!isAbsolute(pattern)) {
     if (!pattern.startsWith('**'))
@@ -120,8 +123,8 @@ async function matcher(pattern: string): Promise<(path: string) => boolean> {
 }
 
 /**
- * A short text that differs when the data or the options that decide their order differ, so that a saved position is not
- * taken for one in other data. Names and sizes of files count, not where they lie.
+ * A short text that differs when the data, or the options that determine their order, differ, so that a saved position
+ * is not used with other data. It depends on names and sizes of files, not on their folder.
  */
 export function fingerprint(files: readonly DataFile[], options: readonly unknown[]): string {
   const content = JSON.stringify([files.map(({ path, size }) => [basename(path), size]), ...options]);

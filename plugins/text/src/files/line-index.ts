@@ -8,21 +8,21 @@ const NEWLINE = 0x0a;
 /** A stretch of lines that are read together ends after this many bytes. */
 const STRETCH_BYTES = 1 << 20;
 
-/** Bytes of the longest line: it is in memory several times, as bytes, as text and as what the text says. */
+/** Bytes of the longest line: it is in memory several times, as bytes, as text and as the parsed value. */
 const LONGEST_LINE_BYTES = 1 << 26;
 
-/** Where a stretch lies in its file's text. */
+/** Position of a stretch in its file's text. */
 export interface LineStretch extends Stretch {
   readonly start: number;
 }
 
-/** Where a line lies. */
+/** Position of a line. */
 export interface LinePlace {
   readonly file: number;
   /** Offset and length in bytes of the file's text. */
   readonly start: number;
   readonly length: number;
-  /** The stretch to read it with. Undefined: it can be read by itself. */
+  /** The stretch that has to be read with it. Undefined: it can be read by itself. */
   readonly stretch?: number;
 }
 
@@ -46,8 +46,8 @@ class Numbers {
 }
 
 /**
- * Where every line of some files lies, blank ones apart: 24 bytes a line instead of the lines themselves, and any line of a
- * plain file can be read without those before it. Where a file is compressed, all lines are read in stretches.
+ * Positions of all lines of some files, except blank ones: 24 bytes per line instead of the lines themselves, and any
+ * line of a plain file can be read without those before it. If a file is compressed, all lines are read in stretches.
  */
 export class LineIndex {
   stretches: readonly LineStretch[] | undefined;
@@ -60,7 +60,10 @@ export class LineIndex {
     private readonly bytes: FileBytes,
   ) {}
 
-  /** Reads the files once. With a split, only lines of its part are kept. Throws DataError for a line of more than 64 MiB. */
+  /**
+   * Reads the files once. With a split, only lines of its part are kept. Throws DataError for a line of more than 64
+   * MiB.
+   */
   static async build(files: readonly DataFile[], split: Split, bytes: FileBytes): Promise<LineIndex> {
     const index = new LineIndex(files, bytes);
     let anyGzip = false;
@@ -157,7 +160,7 @@ export class LineIndex {
   }
 }
 
-/** Spaces, tabs and carriage returns alone. */
+/** Whether a line has only spaces, tabs and carriage returns. */
 function isBlank(line: Uint8Array): boolean {
   return line.every((byte) => byte === 0x20 || byte === 0x09 || byte === 0x0d);
 }

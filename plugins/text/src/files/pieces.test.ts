@@ -37,7 +37,7 @@ async function documents(
   return result;
 }
 
-it('gives the documents between separators, whatever the size of the pieces', async () => {
+it('documents are split at separators, whatever the size of the pieces', async () => {
   const text = fc
     .array(fc.constantFrom('a', 'é', '漢', '😀', '\n', '\n\n', '--'), { maxLength: 40 })
     .map((parts) => parts.join(''));
@@ -61,12 +61,12 @@ it('gives the documents between separators, whatever the size of the pieces', as
   );
 });
 
-it('cuts long documents behind newlines', async () => {
+it('long documents are cut after newlines', async () => {
   const [{ pieces }] = await documents(Buffer.from('one\ntwo\nthree four five six'), undefined, 10, 20);
   expect(pieces.map(String)).toEqual(['one\ntwo\n', 'three fou', 'r five six']);
 });
 
-it('cuts only where it may, however far that is, and gives whole documents where it may not at all', async () => {
+it('cuts are only where the tokenizer allows them, and documents without such a place stay whole', async () => {
   const content = `${'a'.repeat(50)} ${'b'.repeat(20)}  ${'c'.repeat(60)}`;
   writeFileSync(path, content);
   const file = { path, size: content.length };
@@ -88,7 +88,7 @@ it('cuts only where it may, however far that is, and gives whole documents where
   expect(await pieces()).toEqual([content]);
 });
 
-it('refuses a document that is too long to be encoded whole', async () => {
+it('a document that is too long to be encoded whole is refused', async () => {
   writeFileSync(path, 'a'.repeat(100));
   const reader = new PieceReader({ separates: () => false, pieceBytes: 8, longestBytes: 32 });
   await expect(reader.read({ path, size: 100 }, 3)).rejects.toMatchObject({
@@ -98,7 +98,7 @@ it('refuses a document that is too long to be encoded whole', async () => {
   });
 });
 
-it('says which file has become shorter or is gone', async () => {
+it('the error names a file that has become shorter or is missing', async () => {
   writeFileSync(path, 'abc');
   await expect(new PieceReader().read({ path, size: 10 }, 0)).rejects.toThrow(
     'it has become shorter than the 10 bytes it had',

@@ -2,7 +2,7 @@ import { DataError } from '@graft/core';
 import { FileBytes } from './file-bytes';
 import type { DataFile } from './find-files';
 
-/** A document or, of a long one, a part. */
+/** A document, or a part of a long one. */
 export interface Piece {
   readonly bytes: Uint8Array;
   /** Offset of the piece after it. */
@@ -12,18 +12,18 @@ export interface Piece {
   readonly endsFile: boolean;
 }
 
-/** Whether a text may be encoded in two parts between these two characters, as `Tokenizer.separates` has it. */
+/** Whether a text may be encoded in two parts between these two characters, see `Tokenizer.separates`. */
 export type Separates = (before: string, after: string) => boolean;
 
 export interface PieceOptions {
-  /** What stands between documents in a file; undefined: a file is one document. */
+  /** The separator of documents in a file; undefined: a file is one document. */
   readonly separator?: Uint8Array;
   /** Where documents may be cut; undefined: nowhere. */
   readonly separates?: Separates;
-  /** Bytes that a piece has at most, if a document may be cut within them. */
+  /** Most bytes of a piece, if a document may be cut within them. */
   readonly pieceBytes?: number;
   readonly stretchBytes?: number;
-  /** Bytes without a place to cut that are an error. */
+  /** This many bytes without a place to cut are an error. */
   readonly longestBytes?: number;
 }
 
@@ -31,7 +31,10 @@ const NEWLINE = 0x0a;
 /** A character of UTF-8 has at most this many bytes. */
 const CHARACTER_BYTES = 4;
 
-/** Reads files, plain or gzip, in pieces from any offset. Keeps one stretch of one file in memory, so that small documents are not reread. */
+/**
+ * Reads files, plain or gzip, in pieces from any offset. Keeps one stretch of one file in memory, so that small
+ * documents are not read again.
+ */
 export class PieceReader {
   private held: { path: string; from: number; bytes: Uint8Array; atEnd: boolean } | undefined;
   private readonly files = new FileBytes();
@@ -50,9 +53,10 @@ export class PieceReader {
   }
 
   /**
-   * The piece that begins at `offset`. A document that is longer than `pieceBytes` is cut where its parts can be encoded each
-   * by itself: behind its last newline that fits, else at the last such place, else, beyond `pieceBytes`, at the first stretch
-   * that has one. Throws DataError for a document that has none for very long.
+   * The piece that begins at `offset`. A document that is longer than `pieceBytes` is cut where its parts can be
+   * encoded separately: after its last newline that fits, otherwise at the last such place, otherwise, beyond
+   * `pieceBytes`, in the first stretch that has one. Throws DataError for a document without such a place for very
+   * long.
    */
   async read(file: DataFile, offset: number): Promise<Piece> {
     let seen = 0;
@@ -60,7 +64,7 @@ export class PieceReader {
       const { bytes, atEnd } = await this.bytesAt(file, offset, length);
       const whole = this.documentIn(bytes.subarray(0, length), offset, atEnd && bytes.length <= length);
       if (whole) return whole;
-      // A separator may begin in the last bytes that were read; the cut stays before it.
+      // A separator may begin in the last bytes that were read, so the cut is before it.
       const limit = Math.min(length, bytes.length) - (this.separator ? this.separator.length - 1 : 0);
       const end = this.separates ? this.cutBefore(bytes, limit, length, seen) : 0;
       if (end > 0) return { bytes: bytes.subarray(0, end), next: offset + end, endsDocument: false, endsFile: false };
@@ -70,8 +74,8 @@ export class PieceReader {
   }
 
   /**
-   * The beginning of a document, by which a split decides: the document or, of a long one, what fits into `pieceBytes`, cut
-   * behind a newline. Other than a piece it does not depend on the tokenizer.
+   * The beginning of a document, which decides its part of a split: the document or, if it is long, as much as fits
+   * into `pieceBytes`, cut after a newline. Unlike a piece it does not depend on the tokenizer.
    */
   async head(file: DataFile, offset: number): Promise<Piece> {
     const { bytes: all, atEnd } = await this.bytesAt(file, offset, this.pieceBytes);
@@ -102,7 +106,7 @@ export class PieceReader {
     return atEnd ? { bytes, next: offset + bytes.length, endsDocument: true, endsFile: true } : undefined;
   }
 
-  /** Where to cut within `length` bytes, at or before `limit` and behind `seen`; 0 where nothing may be cut. */
+  /** Where to cut within `length` bytes, at or before `limit` and after `seen`; 0 if no cut is possible. */
   private cutBefore(bytes: Uint8Array, limit: number, length: number, seen: number): number {
     const newline = behindNewline(bytes, limit);
     if (newline > seen && this.mayCut(bytes, newline)) return newline;
@@ -141,7 +145,7 @@ export class PieceReader {
     const from = held ? offset - held.from : 0;
     const enough = held && (held.atEnd || from + wantedBytes <= held.bytes.length);
     if (!held || held.path !== file.path || from < 0 || from > held.bytes.length || !enough) {
-      // What is held already of a gzip file would have to be inflated again from the start.
+      // The bytes of a gzip file that are already in memory would have to be inflated again from the start.
       const rest = held?.path === file.path && from >= 0 && from < held.bytes.length ? held.bytes.slice(from) : NOTHING;
       const wanted = Math.max(this.stretchBytes, wantedBytes) - rest.length;
       const read = await this.files.read(file, offset + rest.length, wanted);
@@ -164,21 +168,21 @@ function indexOf(bytes: Uint8Array, separator: Uint8Array): number {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).indexOf(separator);
 }
 
-/** Behind the last newline before `limit`; 0 where there is none. */
+/** The position after the last newline before `limit`; 0 if there is none. */
 function behindNewline(bytes: Uint8Array, limit: number): number {
   return bytes.lastIndexOf(NEWLINE, limit - 1) + 1;
 }
 
 const goesOn = (byte: number): boolean => (byte & 0xc0) === 0x80;
 
-/** At or before `limit`, the last place that is not within a character; 0 where there is none. */
+/** The last position at or before `limit` that is not within a character; 0 if there is none. */
 function betweenCharacters(bytes: Uint8Array, limit: number): number {
   let end = limit;
   while (end > 0 && end < bytes.length && goesOn(bytes[end])) end--;
   return Math.max(end, 0);
 }
 
-/** Behind the character that begins at a place. */
+/** The position after the character that begins at a position. */
 function behindCharacter(bytes: Uint8Array, at: number): number {
   let end = at + 1;
   while (end < bytes.length && end < at + CHARACTER_BYTES && goesOn(bytes[end])) end++;
@@ -187,7 +191,7 @@ function behindCharacter(bytes: Uint8Array, at: number): number {
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 
-/** The character that begins at a place; undefined where none does, or it is not whole. */
+/** The character that begins at a position; undefined if none does, or it is incomplete. */
 function characterAt(bytes: Uint8Array, at: number): string | undefined {
   if (at >= bytes.length) return undefined;
   if (bytes[at] < 0x80) return String.fromCharCode(bytes[at]);
@@ -200,7 +204,7 @@ function characterAt(bytes: Uint8Array, at: number): string | undefined {
 
 const MOST_REMEMBERED = 1 << 16;
 
-/** Rows of the same two characters are long where they cannot be cut. */
+/** Caches pairs: texts that cannot be cut often repeat the same two characters. */
 function remembered(separates: Separates): Separates {
   const answers = new Map<string, boolean>();
   return (before, after) => {

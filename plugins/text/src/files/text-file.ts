@@ -8,7 +8,7 @@ import {
   type GraftErrorOptions,
 } from '@graft/core';
 
-/** A small file of UTF-8, whole; undefined where there is none. Throws DataError, with these settings, for one that cannot be read. */
+/** A small file of UTF-8; undefined if there is none. Throws DataError, with these settings, if it cannot be read. */
 export async function readText(
   file: string,
   settings: GraftErrorOptions,
@@ -30,7 +30,7 @@ export interface ObjectBounds {
   readonly maxParts?: number;
 }
 
-/** As `readText`, of a file that holds a JSON object. `code`: of what holds anything else. */
+/** Like `readText`, for a file that contains a JSON object. `code`: of the error for anything else. */
 export async function readObject(
   file: string,
   settings: GraftErrorOptions,

@@ -42,7 +42,7 @@ async function items(dataset: Dataset, lengths: readonly (number | undefined)[])
 const lengths = fc.array(fc.constantFrom(undefined, 3, 5, 8, 20), { minLength: 1, maxLength: 60 });
 const blocks = fc.constantFrom(1, 2, 4);
 
-it('have the lengths that are asked for, each a stretch of the text, none of it twice', () =>
+it('windows have the requested lengths, are contiguous, and contain no token twice', () =>
   fc.assert(
     fc.asyncProperty(lengths, blocks, async (asked, blockWindows) => {
       const windows = await items(open(blockWindows), asked);
@@ -55,14 +55,14 @@ it('have the lengths that are asked for, each a stretch of the text, none of it 
     }),
   ));
 
-it('leave nothing out once the blocks of every length are read', async () => {
+it('windows leave no token out once the blocks of every length are complete', async () => {
   const asked = [3, 8, 8, 3, 8, 3, 20, 3, 8, 20, 20, 20];
   const all = (await items(open(4), asked)).flat().sort((a, b) => a - b);
   expect(all).toEqual(all.map((_, i) => i));
   expect(all).toHaveLength(4 * (3 + 8 + 20));
 });
 
-it('go on from a position as if nothing had been, wherever that is', () =>
+it('any saved position continues with the same windows', () =>
   fc.assert(
     fc.asyncProperty(lengths, blocks, fc.nat(), async (asked, blockWindows, at) => {
       const whole = await items(open(blockWindows), asked);
@@ -77,7 +77,7 @@ it('go on from a position as if nothing had been, wherever that is', () =>
     }),
   ));
 
-it('are the same whoever makes them: workers, threads, or one that passes over', async () => {
+it('windows do not depend on the worker, the thread, or skipped items', async () => {
   const wanted = (batch: number, index: number): number => [3, 5, 8, 20][(3 * batch + index * index) % 4];
   const read = async (
     batchSlice: { rank: number; count: number },
@@ -102,7 +102,7 @@ it('are the same whoever makes them: workers, threads, or one that passes over',
   expect(parts.sort()).toEqual(alone.sort());
 });
 
-it('keep the position of old where nothing is cut to order', async () => {
+it('the position keeps its old form while all windows have the default length', async () => {
   const dataset = open(2);
   await items(dataset, [undefined, undefined, undefined]);
   expect(dataset.position()).toEqual({
@@ -121,7 +121,7 @@ it('keep the position of old where nothing is cut to order', async () => {
   });
 });
 
-it('end where no window of the length is left, and may go on with shorter ones', async () => {
+it('windows end when none of the requested length is left, and shorter ones may follow', async () => {
   const dataset = open(1, 4);
   const asked = [20, 20, 3, 3];
   expect((await items(dataset, asked)).map(({ length }) => length)).toEqual([20]);
@@ -129,7 +129,7 @@ it('end where no window of the length is left, and may go on with shorter ones',
   await expect(items(open(1, 4), [40])).rejects.toThrow('The dataset holds fewer than 40 tokens, which is one window.');
 });
 
-it('are those of the datasets of a mixture', async () => {
+it('a mixture passes the requested lengths to its datasets', async () => {
   const members = [open(2), open(2)].map((dataset) => ({ dataset, rate: 1 }));
   const mixture = new MixtureDataset(members, 'stop', createRandom(2));
   const windows = await items(mixture, [3, 8, 20, 3, 3, 8]);

@@ -3,14 +3,14 @@ import { TOKENS_FIELD } from './packed';
 import { exampleOf } from '../rows/row-examples';
 import { checkUsed, noText, type Cursor, type TokenChunk, type TokenSource } from './token-source';
 
-/** The documents of a source, one an example; for packing, which keeps the positions safe. */
+/** The documents of a source, one per example; for packing, which keeps the positions valid. */
 export class Documents<C extends Cursor> implements Dataset {
   readonly kind = 'examples';
   readonly fields = [TOKENS_FIELD];
-  /** The chunk that the next document begins in, and its tokens that are used up. */
+  /** The chunk in which the next document begins, and the number of its tokens that are used. */
   private at: { chunk: C; used: number };
 
-  /** A document of more than `longest` tokens comes in several parts. Default: whole. */
+  /** A document of more than `longest` tokens is split into several parts. Default: it stays whole. */
   constructor(
     private readonly source: TokenSource<C>,
     private readonly longest = Infinity,
@@ -31,7 +31,7 @@ export class Documents<C extends Cursor> implements Dataset {
     let parts: Int32Array[] = [];
     let length = 0;
     let { chunk: cursor, used } = this.at;
-    /** The newest pass that gave a token, or the one that this began in. */
+    /** The newest epoch that gave a token, or the one in which this began. */
     let epochWithTokens = cursor.epoch;
     let chunk: TokenChunk<C> | undefined;
     for (;;) {

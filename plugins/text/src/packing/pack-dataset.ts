@@ -26,7 +26,10 @@ export function packDocuments<C extends Cursor>(
   });
 }
 
-/** Pairs of source and target in rows of `sourceTokens` and `targetTokens`; the weights of targets, if any, with them. */
+/**
+ * Pairs of source and target in rows of `sourceTokens` and `targetTokens`, with the weights of targets if there are
+ * any.
+ */
 export function packPairs(
   pairs: Dataset,
   { sourceTokens, targetTokens, rows, tooLong = 'error' }: PackOptions,
@@ -49,7 +52,7 @@ export function packPairs(
   });
 }
 
-/** What is wrong with `pack` for pairs of source and target, with the option's name. */
+/** The problem of `pack` for pairs of source and target, with the option's name. */
 export function pairPackProblem(pack: PackOptions | undefined): { key: string; message: string } | undefined {
   if (!pack) return undefined;
   const missing = (['sourceTokens', 'targetTokens'] as const).find((key) => pack[key] === undefined);

@@ -39,7 +39,7 @@ const openPairs = (pack: object = {}, options: object = {}): Promise<Dataset> =>
 const openTexts = (options: object): Promise<Dataset> =>
   openDataset('text', { ...once, files: join(folder, 'd*.txt'), ...options });
 
-it('weights of targets stand beside their tokens, and are cut with them', async () => {
+it('the weights of targets are packed with their tokens and truncated with them', async () => {
   const weighted = folderWith({
     'w.jsonl': [
       { q: 'a', a: 'bc', w: [0, 1] },
@@ -66,8 +66,8 @@ it('weights of targets stand beside their tokens, and are cut with them', async 
   expect(unpackAll(rows, 'source', 'source_segments').sort()).toEqual(['Qa', 'Qd', 'Qi']);
 });
 
-describe('first fit', () => {
-  it('puts the longest first, each into the first row with space in every field', () => {
+describe('packFirstFit', () => {
+  it('the longest sequences are placed first, each into the first row with space in every field', () => {
     // By field: 6 of 8 and 1 of 4, and so on.
     const lengths = [
       [6, 1],
@@ -82,7 +82,7 @@ describe('first fit', () => {
     expect(packFirstFit(lengths, [8, 3])).toEqual([[0, 1], [2], [3]]);
   });
 
-  it('loses nothing and overfills nothing', () => {
+  it('no sequence is lost, and no row exceeds its lengths', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.integer({ min: 0, max: 10 }), fc.integer({ min: 0, max: 6 }))), (lengths) => {
         const rows = packFirstFit(lengths, [10, 6]);
@@ -97,7 +97,7 @@ describe('first fit', () => {
   it.each([
     ['evenly distributed', (uniform: () => number): number => 1 + Math.floor(512 * uniform())],
     ['many short, few long', (uniform: () => number): number => Math.max(1, Math.floor(900 * uniform() ** 4))],
-  ])('fills 95 of 100 places with lengths that are %s', async (_, draw) => {
+  ])('more than 95 of 100 positions are filled for lengths that are %s', async (_, draw) => {
     const random = createRandom(3);
     const lengths = Array.from({ length: 4000 }, () => draw(() => random.uniform()));
     const rows: Rows = {
@@ -128,7 +128,7 @@ describe('first fit', () => {
 });
 
 describe('packed pairs', () => {
-  it('are the pairs, each source in the segment of its target, in rows of one length', async () => {
+  it('each source has the segment of its target, and all rows have equal lengths', async () => {
     const rows = await take(await openPairs(), 1e6);
     for (const row of rows) {
       expect(['source', 'source_segments', 'target', 'target_segments'].map((name) => row[name].shape)).toEqual([
@@ -146,7 +146,7 @@ describe('packed pairs', () => {
     expect(rows.length).toBeLessThan(pairs.length / 1.5);
   });
 
-  it('that are too long are rejected, cut or dropped', async () => {
+  it('pairs that are too long are refused, truncated or dropped', async () => {
     await expect(take(await openPairs({ sourceTokens: 18 }), 1e6)).rejects.toThrow(
       'A sequence has 20 tokens of "source", but pack.sourceTokens is 18.',
     );
@@ -167,7 +167,7 @@ describe('packed pairs', () => {
 });
 
 describe('packed documents', () => {
-  it('are whole, or split where a row is too short for them', async () => {
+  it('documents are whole, or split if a row is too short for them', async () => {
     const whole = await take(await openTexts({ lengthTokens: 64, pack: { rows: 4 } }), 1e6);
     expect(unpackAll(whole, 'tokens', 'segments').sort()).toEqual(documents.map((text) => `${text}<eos>`).sort());
     const split = await take(await openTexts({ lengthTokens: 20, pack: { rows: 4 } }), 1e6);
@@ -180,7 +180,7 @@ describe('packed documents', () => {
     expect(await take(ofRows, 1e6)).toEqual(whole);
   });
 
-  it('may be windows that tell their documents apart', async () => {
+  it('windows can mark their documents as segments', async () => {
     const plain = await take(await openTexts({ lengthTokens: 32 }), 1e6);
     const marked = await take(await openTexts({ lengthTokens: 32, segments: true }), 1e6);
     expect(lists(marked, 'tokens')).toEqual(lists(plain, 'tokens'));
@@ -192,7 +192,7 @@ describe('packed documents', () => {
   });
 });
 
-it('goes on from any position as if it had not stopped', async () => {
+it('any saved position continues with the same rows', async () => {
   const kinds = {
     pairs: (options: object) => openPairs({ rows: 3 }, options),
     documents: (options: object) => openTexts({ lengthTokens: 40, pack: { rows: 3 }, ...options }),
@@ -224,7 +224,7 @@ it('goes on from any position as if it had not stopped', async () => {
   );
 });
 
-it('is checked with the config', async () => {
+it('the options for packing are checked with the config', async () => {
   const check = (dataset: object): Promise<unknown> =>
     openDataset('jsonl', { ...once, files: join(folder, 'pairs.jsonl'), ...dataset });
   const pair = { source: 'question', target: 'answer' };

@@ -15,11 +15,11 @@ export const packOption = z.strictObject({
   /** Tokens of a packed row's source and of its target; for data with `source` and `target`. */
   sourceTokens: z.int().min(1).optional(),
   targetTokens: z.int().min(1).optional(),
-  /** Rows that are packed together, and are in memory together: the more, the less is wasted. */
+  /** Rows that are packed together, and are in memory together: more rows waste less. */
   rows: z.int().positive().default(64),
   /**
-   * What becomes of what is longer than a row: `split` into several (texts alone, and the default there), `error` (the
-   * default of pairs), `truncate` (its end is cut off) or `drop`.
+   * How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error`
+   * (the default of pairs), `truncate` (cut off its end) or `drop`.
    */
   tooLong: z.enum(['split', 'error', 'truncate', 'drop']).optional(),
 });
@@ -31,7 +31,7 @@ export interface PackedField {
   readonly name: string;
   readonly segments: string;
   readonly lengthTokens: number;
-  /** The field of its tokens' weights, where there is one. */
+  /** The field of its tokens' weights, if there is one. */
   readonly weights?: string;
   /** The option that sets the length, for errors. */
   readonly option: string;
@@ -50,21 +50,21 @@ export interface PackSettings {
   readonly fields: readonly PackedField[];
   readonly rows: number;
   readonly tooLong: NonNullable<PackOptions['tooLong']>;
-  /** Fills rows up. */
+  /** Pads rows. */
   readonly padId: number;
-  /** Rows come in another order; undefined: in that of their first sequences. */
+  /** Shuffles rows; undefined: in the order of their first sequences. */
   readonly random?: RandomStream;
   readonly fingerprint: string;
 }
 
-/** Sequences of one row, by their place in what was read. */
+/** Sequences of one row, by their index among those that were read. */
 interface Bin {
   readonly members: number[];
   readonly free: number[];
 }
 
 /**
- * Which sequences share a row: the longest first, each into the first row that has room in every field. `lengths`: of each
+ * Which sequences share a row: the longest first, each into the first row with space in every field. `lengths`: of each
  * sequence by field. Rows come in the order of their first sequences, and so do sequences within a row.
  */
 export function packFirstFit(lengths: readonly (readonly number[])[], capacity: readonly number[]): number[][] {
@@ -84,22 +84,22 @@ export function packFirstFit(lengths: readonly (readonly number[])[], capacity: 
 /** A field of tokens, and that of their weights. */
 const arraysOf = ({ name, weights }: PackedField): string[] => (weights === undefined ? [name] : [name, weights]);
 
-/** Sequences in a row that are left out because they are too long, after which something must be wrong. */
+/** After this many consecutive sequences that are too long, something must be wrong. */
 const DROPPED_IN_A_ROW = 10_000;
 
 const positionSchema = z.strictObject({
   data: z.string(),
-  /** Blocks before the present one, and its rows that are done. */
+  /** Blocks before the current one, and its rows that are done. */
   block: z.int().min(0),
   done: z.int().min(0),
-  /** Where its sequences begin. */
+  /** The position where its sequences begin. */
   start: z.json(),
 });
 
 /**
- * Whole sequences of another dataset in rows of one length, several in each, with their segments. Sequences for some rows
- * are read at a time and packed among each other; a position is where those begin and a number of rows, so that going back
- * there reads one such block, however far into the data.
+ * Whole sequences of another dataset in rows of one length, several in each, with their segments. Sequences for some
+ * rows are read at a time and packed together; a position is where those begin and a number of rows, so that going back
+ * there reads only one such block, however far into the data.
  */
 export class PackedExamples implements Dataset {
   readonly kind = 'examples';
@@ -121,7 +121,7 @@ export class PackedExamples implements Dataset {
     this.fields = [...own, ...settings.fields.map(({ segments }) => segmentsSpec(segments))];
   }
 
-  /** Share of the places of all rows so far that hold tokens, in the field that is fullest. */
+  /** Fraction of the positions of all rows so far that have tokens, in the fullest field. */
   get fill(): number {
     return this.filled.places === 0 ? 1 : this.filled.tokens / this.filled.places;
   }
@@ -190,7 +190,7 @@ export class PackedExamples implements Dataset {
     return exampleOf(arrays);
   }
 
-  /** Reads and packs the present block, if that is not done; false at the end of the data. */
+  /** Reads and packs the current block, if that is not done; false at the end of the data. */
   private async load(): Promise<boolean> {
     if (this.loaded) return true;
     const { fields, rows, random } = this.settings;
@@ -240,7 +240,7 @@ export class PackedExamples implements Dataset {
     return Object.fromEntries(this.settings.fields.flatMap(arraysOf).map((name) => [name, value[name].values]));
   }
 
-  /** The sequence, cut where it may be; undefined when it is dropped. */
+  /** The sequence, truncated if allowed; undefined if it is dropped. */
   private fit(sequence: TokenFields): TokenFields | undefined {
     const { fields, tooLong } = this.settings;
     const long = fields.find(({ name, lengthTokens }) => sequence[name].length > lengthTokens);

@@ -19,10 +19,10 @@ export const TOKENS_FIELD: FieldSpec = {
   meaning: 'token ids of one piece of text',
 };
 
-/** Tokens, and which document of the window each belongs to, from 1 on. */
+/** Tokens, and the number of each token's document within the window, from 1. */
 type Window = Readonly<Record<'tokens' | 'segments', Int32Array>>;
 
-/** A place in a source to the token: a chunk, and how many of its tokens are used up. */
+/** An exact position in a source: a chunk, and how many of its tokens are used. */
 interface Place<C extends Cursor> {
   readonly chunk: C;
   readonly used: number;
@@ -31,7 +31,7 @@ interface Place<C extends Cursor> {
 /** Cuts a source into windows, without gaps and without overlap. */
 class Packer<C extends Cursor> {
   private chunk: TokenChunk<C> | undefined;
-  /** The newest pass that gave a token, or the one that it began in: that one may be at its end. */
+  /** The newest epoch that gave a token, or the one in which it began, which may be at its end. */
   private lastEpochWithTokens: number;
 
   constructor(
@@ -45,7 +45,7 @@ class Packer<C extends Cursor> {
     return this.at;
   }
 
-  /** The next window of `length` tokens; undefined when fewer are left, which are dropped. */
+  /** The next window of `length` tokens; undefined if fewer are left, which are dropped. */
   async next(length: number): Promise<Window | undefined> {
     const window = new Int32Array(length);
     const segments = new Int32Array(length);
@@ -84,52 +84,52 @@ class Packer<C extends Cursor> {
 const count = z.int().min(0);
 const placeSchema = z.strictObject({ chunk: z.looseObject({ epoch: count }), used: count });
 
-/** Of data whose windows all have the length that the options say. */
+/** For data whose windows all have the length in the options. */
 const positionSchema = z.strictObject({
   data: z.string(),
-  /** Blocks before the present one. */
+  /** Blocks before the current one. */
   block: count,
-  /** Windows of the present block that are done. */
+  /** Windows of the current block that are done. */
   done: count,
-  /** Where the present block begins. */
+  /** Where the current block begins. */
   start: placeSchema,
 });
 
-/** The same of data that are cut to order: blocks by the length of their windows. */
+/** The same for windows of requested lengths: blocks by the length of their windows. */
 const cutPositionSchema = z.strictObject({
   data: z.string(),
-  /** Where the next block begins, whatever its length. */
+  /** Where the next block of any length begins. */
   place: placeSchema,
   blocks: z.array(z.strictObject({ tokens: z.int().min(1), block: count, done: count, start: placeSchema.optional() })),
 });
 
-/** Windows of one length that were cut together and are shuffled among each other. */
+/** Windows of one length that were cut together and are shuffled together. */
 interface Block<C extends Cursor> {
   /** Blocks of this length before it. */
   number: number;
   /** Its windows that are done. */
   done: number;
-  /** Where it begins; undefined: at the place where the source stands. */
+  /** Where it begins; undefined: at the current position of the source. */
   start?: Place<C>;
   loaded?: { readonly windows: readonly Window[]; readonly order: Int32Array };
 }
 
 export interface PackedOptions {
   readonly lengthTokens: number;
-  /** Windows that are shuffled among each other; 1 keeps the source's order. They are in memory together. */
+  /** Windows that are shuffled together; 1 keeps the source's order. They are in memory together. */
   readonly blockWindows: number;
   readonly random: RandomStream;
-  /** Whether windows tell their documents apart. Default false. */
+  /** Whether windows mark their documents as segments. Default false. */
   readonly segments?: boolean;
-  /** Names the data, so that a position in other data is refused. */
+  /** Identifies the data, so that a position in other data is refused. */
   readonly fingerprint: string;
 }
 
 /**
- * Windows out of a source, of `lengthTokens` tokens or as long as `cut` says, shuffled in blocks of one length. Every block is the next stretch
- * of the source, so that no token is lost between lengths, and none comes twice. The order is a function of the random stream and of the lengths
- * that are asked for alone; a position is the start of a block and a number in it for each length: going back there reads
- * these blocks, however far into the data.
+ * Windows of `lengthTokens` tokens from a source, or of the length set with `cut`, shuffled in blocks of one length.
+ * Every block is the next stretch of the source, so that no token is lost between lengths, and none comes twice. The
+ * order is a function of the random stream and of the requested lengths alone; a position is the start of a block and a
+ * number in it for each length: going back there reads only these blocks, however far into the data.
  */
 export class PackedDataset<C extends Cursor> implements Dataset {
   readonly kind = 'examples';
@@ -185,7 +185,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     return Promise.resolve();
   }
 
-  /** Reads what it passes over: where a window begins depends on the tokens before it. */
+  /** Reads what it skips: where a window begins depends on the tokens before it. */
   async skip(items: number): Promise<number> {
     let skipped = 0;
     while (skipped < items && (await this.next())) skipped++;
@@ -208,7 +208,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     let block = this.blocks.get(tokens);
     if (!block) this.blocks.set(tokens, (block = { number: 0, done: 0 }));
     if (!block.loaded) {
-      // One that was begun where the source is said to stand has to be read before the source stands behind it.
+      // A block that begins at the current position of the source has to be read before the source moves on.
       for (const [other, begun] of this.blocks)
         if (begun !== block && begun.done > 0 && !begun.start) begun.loaded = await this.load(other, begun);
       block.loaded = await this.load(tokens, block);
@@ -241,7 +241,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
       block.start = begin;
       this.place = packer.place;
     }
-    // What is left may do for shorter windows.
+    // The remaining tokens may be enough for shorter windows.
     else if (isNext) this.packer = undefined;
     const shuffle = random.fork('block');
     const own = tokens === lengthTokens ? shuffle : shuffle.fork(`${tokens} tokens`);
@@ -249,7 +249,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
   }
 }
 
-/** A position of data that are not cut to order, as if they were. */
+/** A position of data whose windows have one length, converted to the form for requested lengths. */
 function wholeCut(
   { data, block, done, start }: z.output<typeof positionSchema>,
   tokens: number,

@@ -1,6 +1,6 @@
 import { DataError, type JsonValue } from '@graft/core';
 
-/** Where a source stands: JSON, with the pass over the data that it belongs to. */
+/** Position of a source: JSON, with its epoch. */
 export type Cursor = { readonly epoch: number } & { readonly [key: string]: JsonValue };
 
 export interface TokenChunk<C extends Cursor> {
@@ -13,8 +13,8 @@ export interface TokenChunk<C extends Cursor> {
 }
 
 /**
- * A text as one long row of tokens, pass after pass, read in chunks. `read` is a pure function of the cursor: that is what
- * lets a position be saved anywhere and found again without going through what lies before it.
+ * A text as one long sequence of tokens, epoch after epoch, read in chunks. `read` is a pure function of the cursor: so
+ * a position can be saved anywhere and found again without reading what precedes it.
  */
 export interface TokenSource<C extends Cursor = Cursor> {
   readonly start: C;
@@ -23,7 +23,7 @@ export interface TokenSource<C extends Cursor = Cursor> {
   dispose?(): void;
 }
 
-/** Of data that repeat, but would do so for ever without giving anything. */
+/** For data that repeat, but would do so forever without giving anything. */
 export function noText(): DataError {
   return new DataError('The dataset holds no text: a whole pass over its files gave no token.', {
     code: 'data.empty',
@@ -32,8 +32,8 @@ export function noText(): DataError {
 }
 
 /**
- * Throws DataError where more tokens of a chunk are used up than it has: a position of a version that read it in other parts,
- * or made other tokens of it.
+ * Throws DataError if more tokens of a chunk are used than it has: the position is from a version that split the text
+ * differently or gave other tokens.
  */
 export function checkUsed({ tokens }: Pick<TokenChunk<Cursor>, 'tokens'>, used: number): void {
   if (used <= tokens.length) return;
@@ -43,7 +43,7 @@ export function checkUsed({ tokens }: Pick<TokenChunk<Cursor>, 'tokens'>, used: 
   );
 }
 
-/** A document's tokens with the end-of-sequence token behind them. */
+/** A document's tokens with the end-of-sequence token after them. */
 export function withEos(tokens: Int32Array, eosId: number): Int32Array {
   const result = new Int32Array(tokens.length + 1);
   result.set(tokens);

@@ -6,7 +6,7 @@ import { LineIndex } from '../files/line-index';
 import type { Row, Rows, Stretch } from './rows';
 import { kindOf } from './template';
 
-/** Lines of JSON out of files, plain or gzip. Any line of plain files can be read; gzip files are read in stretches. */
+/** Lines of JSON from files, plain or gzip. Any line of plain files can be read; gzip files are read in stretches. */
 export class JsonLines implements Rows {
   readonly forwards = true;
   private readonly heldBytes = new Map<number, Uint8Array>();
@@ -17,7 +17,7 @@ export class JsonLines implements Rows {
     private readonly bytes: FileBytes,
   ) {}
 
-  /** Reads the files once. Throws DataError, naming the patterns, where no line belongs to the split's part. */
+  /** Reads the files once. Throws DataError, naming the patterns, if no line belongs to the split's part. */
   static async open(
     files: readonly DataFile[],
     split: Split,
@@ -69,7 +69,7 @@ export class JsonLines implements Rows {
     let problem: string;
     let cause: unknown;
     try {
-      // A byte order mark at the start of a file marks its encoding; JSON has no use for it.
+      // A byte order mark at the start of a file marks its encoding and is not part of the JSON.
       const value = parseJson(start === 0 ? text.replace(/^\ufeff/, '') : text, { exactNumbers: true });
       if (kindOf(value) === 'an object') return value as Row;
       problem = `it is ${kindOf(value)}`;

@@ -10,10 +10,10 @@ export const WEIGHTS_FIELD: FieldSpec = {
 };
 
 /**
- * Weights of a text's tokens: under `key` a number for all of them, or a list with one for each, for the end of sequence too
- * or without it (then that counts 1). Throws RowProblem.
+ * Weights of a text's tokens: `key` has a number for all of them, or a list with one for each, with the end of sequence
+ * or without it (then its weight is 1). Throws RowProblem.
  *
- *     {"answer": "abc", "weights": [0, 1, 0.5]}, a token for each letter   ->   [0, 1, 0.5, 1]
+ *     {"answer": "abc", "weights": [0, 1, 0.5]}, one token per letter   ->   [0, 1, 0.5, 1]
  */
 export function weightsAt(object: Row, key: string, tokens: number, eos: boolean): Float32Array {
   const value = valueAt(object, key);

@@ -7,12 +7,12 @@ import { ParquetRows } from './parquet-rows';
 import type { Rows } from './rows';
 
 export interface RowsWanted {
-  /** Keys that will be asked for. */
+  /** Keys that will be read. */
   readonly columns: readonly string[];
   readonly split: Split;
-  /** As the config names the files, for errors. */
+  /** The names of the files in the config, for errors. */
   readonly patterns: string | readonly string[];
-  /** Formats that are taken. Default: either. */
+  /** Accepted formats. Default: both. */
   readonly only?: 'lines' | 'parquet';
 }
 

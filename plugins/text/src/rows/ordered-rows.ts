@@ -3,7 +3,7 @@ import { atPlace, isOfText } from '../tokenizers/of-text';
 import { RowOrder } from './row-order';
 import { RowProblem, type ReadRow, type Rows, type TokenFields } from './rows';
 
-/** Rows in the order of a pass, as tokens. */
+/** Rows in the order of an epoch, as tokens. */
 export class OrderedRows {
   private readonly order: RowOrder;
 
@@ -21,7 +21,9 @@ export class OrderedRows {
     return this.rows.length;
   }
 
-  /** The examples of a place in the order of a pass: a function of the random stream, the pass and the place alone. */
+  /**
+   * The examples of a place in the order of an epoch: a function of the random stream, the epoch and the place alone.
+   */
   async examples(epoch: number, place: number): Promise<readonly TokenFields[]> {
     const number = await this.order.rowAt(epoch, place);
     const row = await this.rows.read(number);

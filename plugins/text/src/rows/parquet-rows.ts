@@ -8,22 +8,22 @@ import type { Row, Rows, Stretch } from './rows';
 
 interface Source {
   readonly table: Table;
-  /** Those that hold what is wanted. */
+  /** The columns with the wanted keys. */
   readonly columns: readonly string[];
 }
 
 interface Group extends Stretch {
-  /** Which one of its file, and its first row there, those of the split's other part included. */
+  /** Index of the row group in its file, and its first row there, including those of the split's other part. */
   readonly group: number;
   readonly from: number;
-  /** Which of them count, where some do not. */
+  /** Which of them belong to the part, if some do not. */
   readonly kept?: Int32Array;
 }
 
-/** Rows of Parquet files, one row group after the other; of the columns only those wanted are read. */
+/** Rows of Parquet files, one row group after the other; only the wanted columns are read. */
 export class ParquetRows implements Rows {
   private readonly held = new Map<number, readonly Row[]>();
-  /** Stretches that are being read, or were and have not been used. */
+  /** Stretches that are being read, or were read and not used yet. */
   private readonly asked = new Map<number, Promise<Answer>>();
   private last = -1;
 
@@ -33,9 +33,9 @@ export class ParquetRows implements Rows {
   ) {}
 
   /**
-   * Reads the files' tables of contents; with a split, all rows too. Throws DataError for a missing column, naming those
-   * there are, and where no row belongs to the split's part. `keys`: names of columns; `a.b` is of the column `a`, unless there is
-   * one of that very name.
+   * Reads the files' tables of contents; with a split, all rows too. Throws DataError for a missing column, naming the
+   * existing ones, and if no row belongs to the split's part. `keys`: names of columns; `a.b` belongs to the column
+   * `a`, unless there is one with exactly that name.
    */
   static async open(
     files: readonly DataFile[],
@@ -72,7 +72,7 @@ export class ParquetRows implements Rows {
     return last.first + last.rows;
   }
 
-  /** While the rows of one stretch are made, the next one is already being read. */
+  /** While the rows of one stretch are converted, the next one is already being read. */
   async hold(stretches: readonly number[]): Promise<void> {
     for (const held of this.held.keys()) if (!stretches.includes(held)) this.held.delete(held);
     for (const asked of this.asked.keys()) if (!stretches.includes(asked)) this.asked.delete(asked);
@@ -137,8 +137,8 @@ export class ParquetRows implements Rows {
 }
 
 /**
- * Content alone decides on which side a row stands: that of all its columns, so that who reads other columns of the
- * held-out part, for an evaluation, meets no row of the other part.
+ * Only content decides the part of a row: that of all its columns, so that an evaluation which reads other columns of
+ * the held-out part meets no row of the other part.
  */
 async function rowsOfPart(table: Table, group: number, split: Split): Promise<Int32Array> {
   const kept: number[] = [];

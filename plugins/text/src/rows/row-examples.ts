@@ -10,7 +10,7 @@ const positionSchema = z.strictObject({
   data: z.string(),
   epoch: count,
   row: count,
-  /** Examples of that row that were given already. */
+  /** Examples of that row that were already returned. */
   given: count.default(0),
 });
 
@@ -35,7 +35,7 @@ export class RowExamples implements Dataset {
   private row = 0;
   private given = 0;
 
-  /** `perRow`: examples of every row, where that is known. */
+  /** `perRow`: examples of every row, if that is known. */
   constructor(
     private readonly rows: OrderedRows,
     readonly fields: readonly FieldSpec[],
@@ -54,7 +54,7 @@ export class RowExamples implements Dataset {
     return Promise.resolve();
   }
 
-  /** Rows of one example each are passed over unread. */
+  /** Rows of one example each are skipped without reading them. */
   async skip(items: number): Promise<number> {
     let skipped = 0;
     while (skipped < items && this.findRow()) {
@@ -88,7 +88,7 @@ export class RowExamples implements Dataset {
     this.rows.dispose();
   }
 
-  /** Goes on to the next pass behind the last row; false when there is none. */
+  /** Continues with the next epoch after the last row; false if there is none. */
   private findRow(): boolean {
     if (this.row < this.rows.length) return true;
     if (!this.options.repeat) return false;

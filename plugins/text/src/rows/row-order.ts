@@ -1,24 +1,25 @@
 import type { RandomStream } from '@graft/core';
 import type { Rows } from './rows';
 
-/** Bytes of rows beyond which no more are shuffled among each other. */
+/** Bytes of rows beyond which no more are shuffled together. */
 const BUFFER_BYTES = 1 << 26;
 
-/** Stretches that are in memory together; their rows are shuffled among each other. */
+/** Stretches that are in memory together; their rows are shuffled together. */
 interface Buffer {
   readonly stretches: readonly number[];
-  /** Place of the first row in the pass. */
+  /** Place of the first row in the epoch. */
   readonly from: number;
 }
 
 /**
- * The order of rows in a pass. Rows that can be read singly are shuffled over all files. Others come through a buffer: files
- * in another order, stretches within a file too (unless it must be read forwards), and then the rows of as many stretches as
- * hold `shuffleRows` rows, or 64 MiB, among each other. Either way a function of the random stream and the pass alone.
+ * The order of rows in an epoch. Rows that can be read individually are shuffled over all files. Others come through a
+ * buffer: files in a different order, stretches within a file too (unless it must be read forwards), and then the rows
+ * of as many stretches as have `shuffleRows` rows, or 64 MiB, together. In both cases a function of the random stream
+ * and the epoch alone.
  */
 export class RowOrder {
   private epoch = -1;
-  /** All rows of the pass, where they can be read singly. */
+  /** All rows of the epoch, if they can be read individually. */
   private all: Int32Array | undefined;
   private buffers: readonly Buffer[] = [];
   private held: { epoch: number; buffer: number; rows: Int32Array } | undefined;
@@ -29,7 +30,7 @@ export class RowOrder {
     private readonly shuffleRows: number,
   ) {}
 
-  /** The row at that place; its stretch is held from then on. */
+  /** The row at that place; its stretch is kept in memory from then on. */
   async rowAt(epoch: number, place: number): Promise<number> {
     this.enter(epoch);
     if (!this.rows.stretches) return this.all?.[place] ?? place;
@@ -68,7 +69,7 @@ export class RowOrder {
     });
   }
 
-  /** Without shuffling one stretch at a time is enough. */
+  /** Without shuffling, one stretch at a time is enough. */
   private fill(order: readonly number[]): Buffer[] {
     const buffers: Buffer[] = [];
     let [from, rows, bytes] = [0, 0, 0];

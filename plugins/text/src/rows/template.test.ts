@@ -25,18 +25,18 @@ const decoded = (items: readonly HostFields[], field: string): string[] =>
   lists(items, field).map((row) => tokenizer.decode(row, { keepSpecial: true }));
 
 describe('templates', () => {
-  it('gives the docstring example', async () => {
+  it('a template gives the docstring example', async () => {
     const items = await read({ source: 'Translate to German: {english}', target: 'german' });
     expect(decoded(items, 'source')).toEqual(['Translate to German: a dog']);
     expect(decoded(items, 'target')).toEqual(['ein Hund<eos>']);
   });
 
-  it('takes numbers, keys within keys, several keys, braces, and texts of one field', async () => {
+  it('a template accepts numbers, nested keys, several keys, and braces', async () => {
     const [item] = decoded(await read({ text: '{in.x} {{{label}}} {english}{ german }' }), 'tokens');
     expect(item).toBe('deep {3} a dogein Hund<eos>');
   });
 
-  it('writes numbers with the digits that the file has', async () => {
+  it('numbers keep the digits of the file', async () => {
     const numbers = ['12345678901234567890', '9007199254740993', '1.0', '1e2', '0.10', '-0', '1E-7', '7'];
     const lines = numbers.map((number, i) => `{"id": ${number}, "deep": {"list": [true, ${number}]}, "text": "${i}"}`);
     const own = folderWith({ 'big.jsonl': lines.join('\n') });
@@ -44,7 +44,7 @@ describe('templates', () => {
     expect(decoded(await read(options, '', 99), 'tokens')).toEqual(numbers.map((number) => `${number} ${number} true`));
   });
 
-  it('says what there is instead of a key within a key', () => {
+  it('the error for a missing nested key reports what is there instead', () => {
     const row = { a: { b: [1, null], text: 'x' }, n: null };
     const problem = (key: string): string => {
       try {
@@ -62,7 +62,7 @@ describe('templates', () => {
     expect(problem('c.x')).toBe('has only a, n');
   });
 
-  it('a text without braces is a key, and braces come back as they were', () => {
+  it('a text without braces is a key, and doubled braces stand for braces', () => {
     fc.assert(
       fc.property(fc.string(), fc.string(), (text, value) => {
         const literal = text.replaceAll('{', '{{').replaceAll('}', '}}');
@@ -72,7 +72,7 @@ describe('templates', () => {
     expect(textReader('a b')({ 'a b': 'c' })).toBe('c');
   });
 
-  it('names file, line and key of what is missing', async () => {
+  it('the error for a missing key names file, line and key', async () => {
     const wrong = read({ source: 'To German: {english}', target: 'german' }, 'pairs.jsonl', 5);
     await expect(wrong).rejects.toThrow(DataError);
     await expect(wrong).rejects.toThrow(
@@ -85,25 +85,25 @@ describe('templates', () => {
     ['a } b', '"}" at character 3 closes nothing'],
     ['{}', '"{}" at character 1 names no key'],
     ['{a{b}', '"{" at character 1 is not closed'],
-  ])('refuses %s when the config is read', async (template, message) => {
+  ])('the template %s is refused when the config is read', async (template, message) => {
     expect(() => parseTemplate(template)).toThrow(message);
     await expect(read({ text: template })).rejects.toThrow(message);
   });
 });
 
-describe('weights', () => {
+describe('weights of rows', () => {
   const pairs = { source: 'q', target: 'a' };
   const weights = async (options: object): Promise<number[]> =>
     lists(await read(options, 'weights.jsonl'), 'weights')[0];
 
-  it('are one number for all tokens, or one for each, the end of sequence with them or not', async () => {
+  it('weights are one number for all tokens or one for each, with or without the end of sequence', async () => {
     expect(await weights({ ...pairs, weights: 'one' })).toEqual([0.5, 0.5, 0.5]);
     expect(await weights({ ...pairs, weights: 'each' })).toEqual([0, 1, 1]);
     expect(await weights({ ...pairs, weights: 'all' })).toEqual([0, 1, 2]);
     expect(await weights({ weights: 'each', appendEos: false })).toEqual([0, 1]);
   });
 
-  it('say what is wrong with them', async () => {
+  it('the error for wrong weights reports what is wrong', async () => {
     await expect(weights({ ...pairs, weights: 'bad' })).rejects.toThrow(
       'weights.jsonl:1 has 1 weights under "bad" for 2 tokens and an end of sequence.',
     );

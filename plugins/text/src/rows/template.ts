@@ -5,7 +5,7 @@ import { RowProblem, type Row } from './rows';
 /** A key of a row, or a template with keys in braces: `Translate to German: {english}`. */
 export type Template = readonly (string | { readonly key: string })[];
 
-/** Throws Error where braces do not close, or hold no key. `{{` and `}}` stand for braces. */
+/** Throws Error if braces do not close, or contain no key. `{{` and `}}` stand for braces. */
 export function parseTemplate(text: string): Template {
   const parts: (string | { key: string })[] = [];
   let literal = '';
@@ -42,14 +42,14 @@ export const templateOption = z
     }
   });
 
-/** The keys that a key or a template asks a row for. */
+/** The keys of a row that an option, a key or a template, uses. */
 export function keysOf(option: string): string[] {
   if (!/[{}]/.test(option)) return [option];
   return parseTemplate(option).flatMap((part) => (typeof part === 'string' ? [] : [part.key]));
 }
 
 /**
- * Makes a text out of a row: of a key the text that it holds, of a template its text with the keys filled in: texts as they
+ * Makes a text from a row: for a key its text, for a template the template with the keys filled in: texts as they
  * are, numbers with the digits that the file has, booleans as `true` and `false`. `translation.en` looks into `translation`,
  * unless there is a key of that very name, and `answers.0` is the first of a list. The reader throws RowProblem.
  *
@@ -62,7 +62,7 @@ export function textReader(option: string): (object: Row) => string {
     template.map((part) => (typeof part === 'string' ? part : textAt(object, part.key, option))).join('');
 }
 
-/** `template`: the one that names the key; without it only texts are taken. */
+/** `template`: the one that names the key; without it only texts are accepted. */
 function textAt(object: Row, key: string, template?: string): string {
   const value = valueAt(object, key);
   if (typeof value === 'string') return value;
@@ -72,7 +72,7 @@ function textAt(object: Row, key: string, template?: string): string {
   throw new RowProblem(`should have a text under "${key}"${asked}, but ${got}`);
 }
 
-/** What there is instead of a key, in the row or in what the row has under a part of it. */
+/** Describes what the row has instead of a key, or what a part of the key contains. */
 function missing(object: Row, key: string): string {
   const outer = key.slice(0, Math.max(0, key.lastIndexOf('.')));
   const around = outer === '' ? object : valueAt(object, outer);
@@ -85,13 +85,13 @@ function missing(object: Row, key: string): string {
   return `${within} only ${keys.join(', ') || 'nothing'}${didYouMean(last, keys).replace(/\?$/, '')}`;
 }
 
-/** What a template writes out; numbers that are none have no digits. */
+/** Whether a template can write a value; numbers such as NaN have no digits. */
 function isWritten(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
   return typeof value === 'bigint' || typeof value === 'boolean' || value instanceof ExactNumber;
 }
 
-/** What a value is, in a sentence. */
+/** The kind of a value, for a sentence. */
 export function kindOf(value: unknown): string {
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   if (value === null) return 'null';

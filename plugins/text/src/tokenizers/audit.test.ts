@@ -29,7 +29,7 @@ function* textsExactly(alphabet: readonly string[], length: number): Generator<s
 }
 
 describe('TokenAuditor', () => {
-  it('says of every kind of token whether text gives it, with a text that does', async () => {
+  it('the audit reports for every kind of token whether text gives it, with an example', async () => {
     const tokenizer = await opened(({ added_tokens: added, model: { vocab } }) => {
       const add = (token: string): number => (vocab[token] = Object.keys(vocab).length);
       const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: false };
@@ -63,7 +63,7 @@ describe('TokenAuditor', () => {
     expect(auditor.audit(tokenizer.vocabularySize)).toMatchObject({ kind: 'none', given: 'no' });
   });
 
-  it('agrees with all short texts, whatever the merges and their order', async () => {
+  it('the audit agrees with all short texts, whatever the merges and their order', async () => {
     const merge = fc
       .tuple(
         fc.string({ unit: fc.constantFrom('a', 'n'), minLength: 1, maxLength: 2 }),
@@ -93,7 +93,7 @@ describe('TokenAuditor', () => {
     );
   });
 
-  it('knows the bytes that UTF-8 does not have, and that no text gives special and unused ids of bytes', () => {
+  it('the audit knows the bytes that UTF-8 never uses, and the ids that no text gives', () => {
     const auditor = new TokenAuditor(new BytesTokenizer({ vocabularySize: 262 }));
     const never = Array.from({ length: 262 }, (_, id) => auditor.audit(id)).filter(({ given }) => given === 'no');
     const bytes = never.filter(({ kind }) => kind === 'byte').map(({ id }) => id - 3);

@@ -1,14 +1,14 @@
-/** Which tokens of a vocabulary text can give, and which it cannot: those alone are safe as sentinels. */
+/** Which tokens of a vocabulary text can give, and which it cannot: only the latter are safe as sentinels. */
 import type { NamedToken, Tokenizer } from '@graft/core';
 import { byteToken } from './bytes';
 
-/** What an audit asks of a tokenizer. */
+/** The interface that an audit needs of a tokenizer. */
 export interface AuditedTokenizer extends Tokenizer {
   /** The token itself; undefined for an id that is not used. */
   piece(id: number): string | undefined;
   /** Undefined where the vocabulary lacks the token. Default: no character has a token of its own. */
   idOf?(token: string): number | undefined;
-  /** Tokens that the model alone makes of a word, with no normaliser or pre-tokenizer before it. Default: not known. */
+  /** Tokens that the model alone makes of a word, without normalizer or pre-tokenizer. Default: not known. */
   modelTokens?(word: string): readonly string[];
 }
 
@@ -18,8 +18,8 @@ export interface TokenAudit {
   readonly token?: string;
   readonly kind: NamedToken['kind'] | 'byte' | 'piece' | 'none';
   /**
-   * Whether text can give it. `spelled`: only text that contains the token's own spelling. `unknown`: no text that was tried does,
-   * and nothing shows that none can.
+   * Whether text can give it. `spelled`: only text that contains the token's own spelling. `unknown`: none of the texts
+   * that were tried does, and nothing proves that none can.
    */
   readonly given: 'yes' | 'spelled' | 'no' | 'unknown';
   /** A text that gives it: it was encoded, and the id was among its tokens. */
@@ -29,7 +29,7 @@ export interface TokenAudit {
 }
 
 const SPACE = '▁';
-/** Texts around a token, one after the other, until it is among the tokens of the whole. */
+/** Texts around a token, tried one after the other until it is among the tokens of the whole. */
 const CONTEXTS: readonly (readonly [before: string, behind: string])[] = [
   ['', ''],
   ['a', ''],
@@ -41,7 +41,7 @@ const CONTEXTS: readonly (readonly [before: string, behind: string])[] = [
 ];
 const CANDIDATES_OF_BYTE = 8;
 
-/** Looks at tokens one by one; what it needs of the whole vocabulary it finds out when it is first asked. */
+/** Audits tokens one by one; what it needs of the whole vocabulary is computed on the first use. */
 export class TokenAuditor {
   private readonly named: ReadonlyMap<number, NamedToken>;
   private readonly bytes = new Map<string, number>(
@@ -85,7 +85,7 @@ export class TokenAuditor {
 
   private ofPiece(id: number, token: string): Pick<TokenAudit, 'given' | 'text' | 'reason'> {
     const decoded = this.tokenizer.decode([id], { keepSpecial: true });
-    // A piece may be U+FFFD itself; else that is a character which could not be decoded, and not a text to try.
+    // A piece may be U+FFFD itself; otherwise that is a character which could not be decoded, and not a text to try.
     const isText = (text: string): boolean => text !== '' && (token.includes('\ufffd') || !text.includes('\ufffd'));
     const texts = [decoded, token.replaceAll(SPACE, ' '), token].filter(isText);
     const text = this.witness(id, [...new Set(texts)]) ?? this.witnessOfPart(id, token);
@@ -108,7 +108,7 @@ export class TokenAuditor {
     return undefined;
   }
 
-  /** The same of a piece that stands for some bytes of a character, where vocabularies write bytes as characters. */
+  /** The same for a piece that is some bytes of a character, in vocabularies that write bytes as characters. */
   private witnessOfPart(id: number, token: string): string | undefined {
     const bytes = bytesOf(token);
     if (!bytes) return undefined;
@@ -122,8 +122,8 @@ export class TokenAuditor {
   }
 
   /**
-   * A token is made of its own characters or not at all: before it is there no merge has reached over its ends, so that what stands
-   * around it did not matter. What the model alone does not make of them, no text gives.
+   * A token is merged from its own characters or not at all: until it exists no merge has crossed its ends, so that the
+   * text around it did not matter. If the model alone does not make it of them, no text gives it.
    */
   private refuted(token: string, reason: string): { given: 'no'; reason: string } | undefined {
     const made = this.tokenizer.modelTokens?.(token);
@@ -153,7 +153,10 @@ export class TokenAuditor {
   }
 }
 
-/** Bytes by the characters that byte-level vocabularies write for them: visible ones for themselves, others from U+0100 on. */
+/**
+ * Bytes by the characters that byte-level vocabularies write for them: visible ones as themselves, others from U+0100
+ * on.
+ */
 const BYTE_OF_CHARACTER: ReadonlyMap<string, number> = ((): Map<string, number> => {
   const isVisible = (byte: number): boolean =>
     (byte > 0x20 && byte < 0x7f) || (byte > 0xa0 && byte <= 0xff && byte !== 0xad);
@@ -170,7 +173,7 @@ function bytesOf(token: string): number[] | undefined {
 
 const isContinuation = (byte: number): boolean => byte >= 0x80 && byte < 0xc0;
 
-/** Bytes that may stand before a piece which begins in the midst of a character. */
+/** Bytes that may precede a piece which begins in the middle of a character. */
 function beginningsFor(bytes: readonly number[]): number[][] {
   if (!isContinuation(bytes[0])) return [[]];
   const leads = Array.from({ length: 0xf4 - 0xc2 + 1 }, (_, i) => [0xc2 + i]);
@@ -180,7 +183,7 @@ function beginningsFor(bytes: readonly number[]): number[][] {
   return [...leads, ...withOne, ...withOne.filter(([lead]) => lead >= 0xf0).map((two) => [...two, 0x80])];
 }
 
-/** Bytes that may stand behind a beginning which ends in the midst of a character. */
+/** Bytes that may follow a beginning which ends in the middle of a character. */
 function endingsFor(bytes: readonly number[]): number[][] {
   let lead = bytes.length - 1;
   while (lead >= 0 && isContinuation(bytes[lead])) lead--;

@@ -3,12 +3,12 @@ import { BytesTokenizer, bytesOptions } from './bytes';
 
 const tokenizer = new BytesTokenizer();
 
-it('gives the docstring example', () => {
+it('the bytes tokenizer gives the docstring example', () => {
   expect(Array.from(tokenizer.encode('né'))).toEqual([113, 198, 172]);
   expect([tokenizer.padId, tokenizer.eosId, tokenizer.bosId, tokenizer.vocabularySize]).toEqual([0, 1, 2, 259]);
 });
 
-it('gives back any text', () => {
+it('any text is decoded as it was', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const ids = tokenizer.encode(text);
@@ -18,22 +18,22 @@ it('gives back any text', () => {
   );
 });
 
-it('leaves out special tokens unless asked to keep them, and unused ids always', () => {
+it('special tokens are decoded only on request, and unused ids never', () => {
   const ids = [2, 100, 101, 1, 0, 400, -100];
   expect(tokenizer.decode(ids)).toBe('ab');
   expect(tokenizer.decode(ids, { keepSpecial: true })).toBe('<bos>ab<eos><pad>');
 });
 
-it('shows bytes that are not text as U+FFFD', () => {
+it('bytes that are not text are decoded as U+FFFD', () => {
   expect(tokenizer.decode([0xc3 + 3, 100])).toBe('\ufffda');
 });
 
-it('may claim a larger vocabulary, not a smaller one', () => {
+it('the vocabulary may be larger than 259, but not smaller', () => {
   expect(new BytesTokenizer(bytesOptions.parse({ vocabularySize: 512 })).vocabularySize).toBe(512);
   expect(bytesOptions.safeParse({ vocabularySize: 256 }).success).toBe(false);
 });
 
-it('names its tokens', () => {
+it('every token has a name', () => {
   expect([0, 13, 258, 259, -1].map((id) => tokenizer.piece(id))).toEqual([
     '<pad>',
     '<0x0A>',
@@ -43,6 +43,6 @@ it('names its tokens', () => {
   ]);
 });
 
-it('refuses half of a surrogate pair', () => {
+it('half of a surrogate pair is refused', () => {
   expect(() => new BytesTokenizer().encode('a\udc00')).toThrow('half of a surrogate pair, \\udc00');
 });

@@ -9,7 +9,10 @@ const FIRST_BYTE = 3;
 const SIZE = FIRST_BYTE + 256;
 
 export const bytesOptions = z.strictObject({
-  /** Size that the tokenizer says it has; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels. */
+  /**
+   * Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for
+   * sentinels.
+   */
   vocabularySize: z.int().min(SIZE).default(SIZE),
 });
 
@@ -62,7 +65,7 @@ export class BytesTokenizer implements Tokenizer {
     return id >= FIRST_BYTE && id < SIZE ? byteToken(id - FIRST_BYTE) : SPECIAL[id];
   }
 
-  /** Bytes that are not UTF-8 come out as U+FFFD, unused ids not at all, special tokens only with `keepSpecial`. */
+  /** Bytes that are not UTF-8 become U+FFFD, unused ids are left out, and special tokens need `keepSpecial`. */
   decode(ids: ArrayLike<number>, { keepSpecial = false }: { keepSpecial?: boolean } = {}): string {
     let text = '';
     let bytes: number[] = [];

@@ -11,7 +11,7 @@ const json = JSON.stringify;
 const folder = folderWith({ 'tokenizer.json': json(tokenizerJson()) });
 
 describe('HuggingFaceTokenizer', () => {
-  it('merges, and finds its special tokens by name', async () => {
+  it('the tokenizer merges, and finds its special tokens by name', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     const { vocab } = (tokenizerJson() as { model: { vocab: Record<string, number> } }).model;
     expect(Array.from(tokenizer.encode('in the and'))).toEqual(['in', '▁the', '▁and'].map((token) => vocab[token]));
@@ -19,13 +19,13 @@ describe('HuggingFaceTokenizer', () => {
     expect(tokenizer.vocabularySize).toBe(Object.keys(vocab).length);
   });
 
-  it('falls back to bytes', async () => {
+  it('unknown characters are encoded as bytes', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: join(folder, 'tokenizer.json') });
     expect(Array.from(tokenizer.encode('aé'))).toEqual([tokenizer.encode('a')[0], 4 + 0xc3, 4 + 0xa9]);
     expect(tokenizer.decode([4 + 0xc3, 4 + 0xa9])).toBe('é');
   });
 
-  it('gives back any text, spaces before full stops included', async () => {
+  it('any text is decoded as it was, including spaces before full stops', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     expect(tokenizer.decode(tokenizer.encode(' the  end .\n\n you  '))).toBe(' the  end .\n\n you  ');
     fc.assert(
@@ -38,12 +38,12 @@ describe('HuggingFaceTokenizer', () => {
     );
   });
 
-  it('keeps U+FEFF, wherever it stands', async () => {
+  it('U+FEFF is kept everywhere', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     expect(tokenizer.decode(tokenizer.encode('\ufeffa\ufeff漢\ufeff'))).toBe('\ufeffa\ufeff漢\ufeff');
   });
 
-  it('never shows half a character to who decodes token by token', async () => {
+  it('decoding token by token never shows half a character', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 12 }), (text) => {
@@ -59,7 +59,7 @@ describe('HuggingFaceTokenizer', () => {
     );
   });
 
-  describe("Gemma's own form", () => {
+  describe("Gemma's form of tokenizer.json", () => {
     // Rows of newlines and spaces as added tokens, markers of turns, a start token put before every text.
     const base = tokenizerJson(['<pad>', '<eos>', '<bos>', '<unk>', '<start_of_turn>', '<end_of_turn>'], '▁ ▁') as {
       added_tokens: object[];
@@ -82,7 +82,7 @@ describe('HuggingFaceTokenizer', () => {
     };
     const dialects = { texts: merges, pairs: merges.map((merge) => merge.split(' ')) };
 
-    it.each(Object.entries(dialects))('is read with merges as %s', async (_, some) => {
+    it.each(Object.entries(dialects))("Gemma's form is read with merges as %s", async (_, some) => {
       const file = { ...gemma, model: { ...gemma.model, merges: some } };
       const tokenizer = await HuggingFaceTokenizer.open({ path: folderWith({ 'tokenizer.json': json(file) }) });
       const pieces = (text: string): (string | undefined)[] =>
@@ -98,7 +98,7 @@ describe('HuggingFaceTokenizer', () => {
     });
   });
 
-  it('gives the very tokens of the library, though it takes words one by one', async () => {
+  it('the tokens are those of the library, although words are encoded one by one', async () => {
     const pieces = fc.array(fc.constantFrom(' ', '  ', 'the', 'and', 'th', 'in', 'x', '\n', '.', 'é', '<eos>', '▁'), {
       maxLength: 25,
     });
@@ -121,14 +121,14 @@ describe('HuggingFaceTokenizer', () => {
     await compare('x ▁the');
   });
 
-  it('refuses half of a surrogate pair, which would become U+FFFD', async () => {
+  it('half of a surrogate pair is refused, because it would become U+FFFD', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     expect(tokenizer.encode('😀')).toHaveLength(4);
     for (const half of ['\ud83d', 'a\ude00b'])
       expect(() => tokenizer.encode(half)).toThrow(/^The text holds half of a surrogate pair, \\ud/);
   });
 
-  it('gives U+FFFD for each of the bytes that are not UTF-8, and keeps the characters beside them', async () => {
+  it('each byte that is not UTF-8 is decoded as U+FFFD, and the characters around it are kept', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     const bytes = (...some: number[]): number[] => some.map((byte) => 4 + byte);
     const [a] = tokenizer.encode('a');
@@ -136,7 +136,7 @@ describe('HuggingFaceTokenizer', () => {
     expect(tokenizer.decode(bytes(0xef, 0xbb, 0xbf, 0xe6, 0xbc, 0xa2))).toBe('\ufeff漢');
   });
 
-  it('takes spaces before signs away where tokenizer_config.json asks for it, but never from BPE', async () => {
+  it('clean_up_tokenization_spaces removes spaces before punctuation, but never for BPE', async () => {
     const config = json({ clean_up_tokenization_spaces: true });
     const open = (file: object): Promise<HuggingFaceTokenizer> =>
       HuggingFaceTokenizer.open({
@@ -149,7 +149,7 @@ describe('HuggingFaceTokenizer', () => {
     expect(wordPiece.decode(wordPiece.encode('the . and'))).toBe('the. and');
   });
 
-  it('decodes without special tokens unless asked otherwise, and without unknown ids', async () => {
+  it('decoding leaves out special tokens unless requested, and unknown ids always', async () => {
     const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
     const ids = [2, ...tokenizer.encode('and'), 1, 0, 99999, -100];
     expect(tokenizer.decode(ids)).toBe('and');
@@ -158,7 +158,7 @@ describe('HuggingFaceTokenizer', () => {
     expect(tokenizer.encode('').length).toBe(0);
   });
 
-  it('takes special tokens from tokenizer_config.json, and from the options before that', async () => {
+  it('special tokens come from the options, otherwise from tokenizer_config.json', async () => {
     const configured = folderWith({
       'tokenizer.json': json(tokenizerJson(['[P]', '[E]', '[B]', '[U]'])),
       'tokenizer_config.json': json({ pad_token: '[P]', eos_token: { content: '[E]' }, bos_token: '[B]' }),
@@ -176,16 +176,16 @@ describe('HuggingFaceTokenizer', () => {
       'cannot be read: it is not UTF-8 (byte 0xe9 at offset 2).',
     ],
     [
-      'half a file',
+      'a truncated file',
       { 'tokenizer.json': '{"model":' },
       'tokenizer.json does not hold a JSON object: value expected (1:10).',
     ],
     [
-      'a value 20,000 deep',
+      'a value nested 20,000 levels deep',
       { 'tokenizer.json': `{"model":${'['.repeat(20_000)}${']'.repeat(20_000)}}` },
       'tokenizer.json does not hold a JSON object: it has more than 500 objects and lists within each other (1:509).',
     ],
-    ['a key twice', { 'tokenizer.json': '{"a":1,"a":2}' }, 'the key "a" is there twice (1:8)'],
+    ['a duplicate key', { 'tokenizer.json': '{"a":1,"a":2}' }, 'the key "a" is there twice (1:8)'],
     ['a list', { 'tokenizer.json': '[]' }, 'tokenizer.json does not hold a JSON object.'],
     [
       'another model',
@@ -197,20 +197,20 @@ describe('HuggingFaceTokenizer', () => {
       { 'tokenizer.json': json(tokenizerJson(['<p>', '<eos>', '<bos>', '<unk>'])) },
       'has no pad token: "<pad>" is not in its vocabulary',
     ],
-  ])('names what is wrong with %s', async (_, files, message) => {
+  ])('the error for %s names the problem', async (_, files, message) => {
     const path = folderWith(files);
     await expect(HuggingFaceTokenizer.open({ path })).rejects.toThrow(DataError);
     await expect(HuggingFaceTokenizer.open({ path })).rejects.toThrow(message);
   });
 
-  it('names a path that does not exist', async () => {
+  it('the error for a missing path names it', async () => {
     await expect(HuggingFaceTokenizer.open({ path: join(folder, 'nowhere') })).rejects.toThrow(
       `There is no tokenizer at ${join(folder, 'nowhere')}.`,
     );
   });
 });
 
-describe('files of megabytes', () => {
+describe('tokenizer files that are too large', () => {
   const opening = (files: Readonly<Record<string, string>>): Promise<unknown> =>
     HuggingFaceTokenizer.open({ path: folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson()), ...files }) });
 
@@ -230,14 +230,14 @@ describe('files of megabytes', () => {
       { 'tokenizer_config.json': ' '.repeat(2 ** 24 + 1) },
       /tokenizer_config\.json cannot be read/,
     ],
-  ])('%s', async (_, files, message) => {
+  ])('the limit applies to %s', async (_, files, message) => {
     const thrown = opening(files);
     await expect(thrown).rejects.toBeInstanceOf(DataError);
     await expect(thrown).rejects.toThrow(message);
   });
 });
 
-test('a search without end is an error with the file, the pattern and the row', async () => {
+test('a search that does not end is an error with the file, the pattern and the row', async () => {
   const pre_tokenizer = { type: 'Split', pattern: { Regex: '(a+)+b' }, behavior: 'Isolated', invert: false };
   const path = folderWith({
     'tokenizer.json': JSON.stringify({ ...tokenizerJson(), pre_tokenizer }),

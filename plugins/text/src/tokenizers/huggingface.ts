@@ -12,11 +12,11 @@ import { Excessive, Unsupported } from './tokenizer-json/unsupported';
 export const huggingfaceOptions = z.strictObject({
   /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
   path: pathOption(),
-  /** Text of the padding token. Default: tokenizer_config.json's, else `<pad>`. */
+  /** Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`. */
   padToken: z.string().min(1).optional(),
-  /** Text of the end-of-sequence token. Default: tokenizer_config.json's, else `<eos>` or `</s>`. */
+  /** Text of the end-of-sequence token. Default: tokenizer_config.json's, otherwise `<eos>` or `</s>`. */
   eosToken: z.string().min(1).optional(),
-  /** Text of the token that starts a sequence. Default: tokenizer_config.json's, else `<bos>` or `<s>`. */
+  /** Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`. */
   bosToken: z.string().min(1).optional(),
 });
 
@@ -29,13 +29,16 @@ const USUAL_NAMES: Record<Special, readonly string[]> = {
   bos: ['<bos>', '<s>'],
 };
 
-/** A tokenizer.json of the Hugging Face tokenizers library: the very ids of that library, or an error when it is opened. */
+/**
+ * A tokenizer.json of the Hugging Face tokenizers library: exactly the ids of that library, or an error when it is
+ * opened.
+ */
 export class HuggingFaceTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly padId: number;
   readonly eosId: number;
   readonly bosId: number;
-  /** Of tokenizer.json; a chat template may stand beside it. */
+  /** The folder of tokenizer.json; a chat template may be next to it. */
   readonly folder: string;
   private readonly cleansUp: boolean;
   private named: readonly NamedToken[] | undefined;
@@ -46,7 +49,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     options: HuggingFaceOptions,
     private readonly file: string,
   ) {
-    // As the published tokenizers do: of BPE it would take away spaces that the text had.
+    // As the published tokenizers do: with BPE it would remove spaces of the text.
     this.cleansUp = config.clean_up_tokenization_spaces === true && !pipeline.isBpe;
     this.folder = dirname(file);
     this.vocabularySize = pipeline.size;
@@ -58,8 +61,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   /**
-   * Throws DataError naming the file that is missing or wrong, the part of it that Graft cannot follow exactly, or the special
-   * token that cannot be found.
+   * Throws DataError naming the file that is missing or wrong, the part of it that Graft cannot follow exactly, or the
+   * special token that cannot be found.
    */
   static async open(options: HuggingFaceOptions): Promise<HuggingFaceTokenizer> {
     const { path } = options;
@@ -93,8 +96,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 
   /**
-   * Text that spells a special token (`<eos>`) becomes that token, as everywhere with such files. Throws DataError for half of
-   * a surrogate pair, which is not a character, and where the file asks for work without end.
+   * Text that spells a special token (`<eos>`) becomes that token, as always with such files. Throws DataError for half
+   * of a surrogate pair, which is not a character, and if the file needs unbounded work.
    */
   encode(text: string): Int32Array {
     return this.bounded(() => this.pipeline.encode(text));
@@ -114,7 +117,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
     return this.pipeline.idOf(token);
   }
 
-  /** Tokens that the model alone makes of a word: no added token is looked for, nothing normalised or split before. */
+  /** Tokens that the model alone makes of a word: without looking for added tokens, normalizing or splitting. */
   modelTokens(word: string): readonly string[] {
     return this.pipeline.model.encode(word).map((id) => this.pipeline.token(id)!);
   }
@@ -139,7 +142,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
   }
 }
 
-/** As the published tokenizers do where tokenizer_config.json asks for it. */
+/** As the published tokenizers do if tokenizer_config.json requests it. */
 function cleanUpSpaces(text: string): string {
   return text
     .replace(/ ([.?!,])/g, '$1')
@@ -150,7 +153,7 @@ function cleanUpSpaces(text: string): string {
 const readJson = (file: string, bounds?: ObjectBounds): Promise<Record<string, unknown> | undefined> =>
   readObject(file, { code: 'tokenizer.unreadable' }, 'tokenizer.json', bounds);
 
-/** The id of a special token: as the option names it, as the config does, or as it is usually called. */
+/** The id of a special token: by the name in the options, in the config, or by its usual name. */
 function specialId(
   tokenizer: TokenizerPipeline,
   kind: Special,

@@ -7,12 +7,12 @@ export interface AddedTokenEntry {
   readonly special?: boolean;
 }
 
-/** What vocabularies call the tokens that they keep free: Gemma's, T5's, Llama 3's, BERT's. */
+/** Names of unused tokens in vocabularies: Gemma's, T5's, Llama 3's, BERT's. */
 const UNUSED = /^(?:<unused\d+>|<extra_id_\d+>|<\|reserved_special_token_\d+\|>|\[unused\d+\])$/;
 
 /**
- * Added tokens, and those of the vocabulary (tokens by id) that are called unused though they are not added ones: of Gemma 2's
- * hundred one is such. In the order of their ids.
+ * Added tokens, and those of the vocabulary (tokens by id) whose name is that of an unused token though they are not
+ * added: Gemma 2 has one such among its hundred. In the order of their ids.
  */
 export function namedTokensOf(
   added: readonly AddedTokenEntry[],

@@ -1,6 +1,6 @@
 import { DataError } from '@graft/core';
 
-/** Codes of what a tokenizer has against a text, without knowing where that stands. */
+/** Codes of a tokenizer's errors about a text, which do not know the place of that text. */
 const OF_TEXT: readonly string[] = ['tokenizer.excessive', 'tokenizer.old-unicode', 'data.lone-surrogate'];
 
 export const isOfText = (error: unknown): error is DataError =>

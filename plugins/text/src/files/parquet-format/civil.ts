@@ -1,16 +1,18 @@
-/** Dates and times as ISO 8601 has them. What JavaScript's calendar does not reach, some 270,000 years, is undefined. */
+/** Dates and times in ISO 8601. Dates beyond JavaScript's calendar, about 270,000 years, are undefined. */
 export type Unit = 'MILLIS' | 'MICROS' | 'NANOS';
 
 const PER_SECOND: Readonly<Record<Unit, bigint>> = { MILLIS: 1000n, MICROS: 1_000_000n, NANOS: 1_000_000_000n };
 const DAY_SECONDS = 86_400n;
 
-/** `2024-01-31`, of days since 1970. */
+/** `2024-01-31`, from days since 1970. */
 export function civilDate(days: bigint): string | undefined {
   const date = new Date(Number(days) * 86_400_000);
   return Number.isNaN(date.getTime()) ? undefined : date.toISOString().split('T')[0];
 }
 
-/** `12:30:00`, with a fraction, of all the unit's digits, where there is one. Of a day's beginning. */
+/**
+ * `12:30:00`, with a fraction of all the unit's digits if there is one; the time counts from the beginning of the day.
+ */
 export function civilTime(time: bigint, unit: Unit): string | undefined {
   const second = PER_SECOND[unit];
   const seconds = time / second;
@@ -21,7 +23,7 @@ export function civilTime(time: bigint, unit: Unit): string | undefined {
   return fraction === 0n ? whole : `${whole}.${String(fraction).padStart(String(second).length - 1, '0')}`;
 }
 
-/** `2024-01-31T12:30:00`, with `Z` where it is in UTC, of the time since 1970. */
+/** `2024-01-31T12:30:00`, with `Z` if it is in UTC, from the time since 1970. */
 export function civilTimestamp(time: bigint, unit: Unit, inUtc: boolean): string | undefined {
   const day = DAY_SECONDS * PER_SECOND[unit];
   const inDay = ((time % day) + day) % day;

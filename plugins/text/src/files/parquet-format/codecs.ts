@@ -3,10 +3,13 @@ import { Damaged, Unsupported } from './problems';
 
 export type Decompress = (bytes: Uint8Array, length: number) => Uint8Array;
 
-/** Unpacks pages of a codec; undefined: of a number that the format has no codec for. Throws Unsupported, Damaged. */
+/**
+ * The function that unpacks pages of a codec; undefined: a number for which the format has no codec. Throws
+ * Unsupported, Damaged.
+ */
 export async function decompressorOf(codec: string | undefined): Promise<Decompress> {
   if (codec === undefined) throw new Damaged('it has an unknown codec');
-  // An ES module, which CommonJS gets by `import()` alone on every Node.
+  // An ES module, which CommonJS can load on every Node only with `import()`.
   const { compressors } = await import('hyparquet-compressors');
   const known: Readonly<Record<string, Decompress | undefined>> = {
     ...compressors,
@@ -17,7 +20,7 @@ export async function decompressorOf(codec: string | undefined): Promise<Decompr
   const decompress = Object.hasOwn(known, codec) ? known[codec] : undefined;
   if (!decompress) throw new Unsupported(`it is compressed with ${codec}, which is not supported`);
   return (bytes, length) => {
-    // What stands for nothing differs from writer to writer.
+    // Writers differ in how they store empty pages.
     if (length === 0) return new Uint8Array(0);
     try {
       return decompress(bytes, length);

@@ -1,4 +1,4 @@
-/** What is read of Parquet files, in a thread of its own or in this one: the table of contents, and stored values. */
+/** Reads parts of Parquet files, in a thread of its own or in this one: the table of contents, and stored values. */
 import type {
   AsyncBuffer,
   ColumnChunk,
@@ -19,7 +19,7 @@ import type { Progress } from './progress';
 import { STORED_PARSERS, storedSchema } from './stored';
 import { ThriftReader } from './thrift';
 
-// ES modules, which CommonJS gets by `import()` alone on every Node.
+// ES modules, which CommonJS can load on every Node only with `import()`.
 const parquet = (): Promise<typeof import('hyparquet')> => import('hyparquet');
 
 export interface Contents {
@@ -27,7 +27,7 @@ export interface Contents {
   readonly groups: readonly RowGroup[];
 }
 
-/** Throws Damaged, Unsupported, or what the library and the system throw. */
+/** Throws Damaged, Unsupported, or errors of the library and the system. */
 export async function readContents(file: DataFile, progress: Progress): Promise<Contents> {
   const { parquetMetadata, parquetSchema } = await parquet();
   return withFile(file, progress, async (read) => {
@@ -40,7 +40,7 @@ export async function readContents(file: DataFile, progress: Progress): Promise<
         `its table of contents has ${length} bytes: more than ${LONGEST_FOOTER_BYTES} are not read`,
       );
     const footer = await read(file.size - 8 - length, file.size);
-    // The library believes lengths.
+    // The library trusts lengths.
     new ThriftReader(new Uint8Array(footer, 0, length), 0, 'its table of contents').struct();
     progress.step();
     const metadata: FileMetaData = parquetMetadata(footer, { geoparquet: false });
@@ -48,7 +48,7 @@ export async function readContents(file: DataFile, progress: Progress): Promise<
     checkSchema(metadata.schema);
     parquetSchema(metadata);
     metadata.row_groups.forEach((group, i) => checkGroup(group, i, file));
-    // Without what nobody here reads: statistics are half of it.
+    // Without the parts that nothing here reads: statistics are half of it.
     const groups = metadata.row_groups.map(({ columns, ...group }) => ({
       ...group,
       columns: columns.map(withoutStatistics),
@@ -66,7 +66,7 @@ function withoutStatistics({ meta_data: meta, ...chunk }: ColumnChunk): ColumnCh
   return { ...chunk, meta_data: needed as ColumnChunk['meta_data'] };
 }
 
-/** The library believes that every field is there. */
+/** The library trusts that every field is there. */
 function checkSchema(elements: readonly Partial<SchemaElement>[]): void {
   if (elements.length === 0) throw new Damaged('it has no schema');
   for (const { name } of elements) if (typeof name !== 'string') throw new Damaged('a column in it has no name');
@@ -101,17 +101,17 @@ export interface GroupWanted {
   readonly columns: readonly string[];
 }
 
-/** Values of one row after the other, in pieces. */
+/** Values of consecutive rows, in pieces. */
 export type StoredColumn = readonly ArrayLike<unknown>[];
 
 export interface StoredGroup {
   /** In the order of the table's columns. */
   readonly columns: readonly StoredColumn[];
-  /** Memory that the values lie in, which may be handed to another thread. */
+  /** Memory that contains the values, which may be transferred to another thread. */
   readonly memory: readonly ArrayBuffer[];
 }
 
-/** The stored values of some columns. Throws Damaged, Unsupported, or what the library and the system throw. */
+/** The stored values of some columns. Throws Damaged, Unsupported, or errors of the library and the system. */
 export async function readStored(
   { file, schema, group, index, columns }: GroupWanted,
   progress: Progress,
@@ -137,7 +137,7 @@ export async function readStored(
       const bytes = await read(start, start + length);
       held.set(start, bytes);
       memory.add(bytes);
-      // Under a name of its own each column's pages come back in order, checked and unpacked.
+      // With a codec name of its own, each column's pages come back in order, checked and unpacked.
       const codec = `checked ${chunks.length}` as typeof meta.codec;
       try {
         const shape = { ...leaf, metadata: meta, rows, unpacked, progress };
@@ -187,7 +187,7 @@ interface Leaf {
   readonly maxRepetition: number;
 }
 
-/** The columns that lie in the file for one of the table. */
+/** The columns in the file that make up one column of the table. */
 function leavesOf(node: SchemaTree, maxDefinition = 0, maxRepetition = 0): Leaf[] {
   const { repetition_type: repetition, type } = node.element;
   const definition = maxDefinition + Number(repetition !== 'REQUIRED');
@@ -213,9 +213,9 @@ const samePath = (one: readonly string[], two: readonly string[]): boolean =>
 
 type Read = (start: number, end: number) => Promise<ArrayBuffer>;
 
-/** Opens the file for one reading. Throws Unsupported where it is not the one that it was. */
+/** Opens the file for one reading. Throws Unsupported if it is not the same file as before. */
 async function withFile<T>({ path, size }: DataFile, progress: Progress, work: (read: Read) => Promise<T>): Promise<T> {
-  // Whoever names the file has seen that it is a regular one; another kind may have come into its place.
+  // The caller has checked that it is a regular file, but another kind may have replaced it.
   const handle = await progress.reading(open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)));
   try {
     const entry = await handle.stat();

@@ -26,7 +26,7 @@ else parentPort.on('message', () => { writeFileSync(${marker}, ''); ${first} });
   return file;
 }
 
-it('a question is answered by the thread as it is without one', async () => {
+it('a thread gives the same answer as reading without one', async () => {
   const here = await new Decoder(join(folder, 'gone.js')).ask(CONTENTS);
   expect(await new Decoder(THREAD).ask(CONTENTS)).toEqual(here);
   expect(here).toMatchObject({ contents: { groups: expect.any(Array) } });
@@ -45,7 +45,7 @@ it.each([
     'const all = []; for (;;) all.push(new Array(1e5).fill(all.length));',
     /it takes more than 64 MiB of memory/,
   ],
-])('a thread that %s is an answer, and the next question gets another thread', async (name, first, reason) => {
+])('a thread that %s gives an error, and the next question gets a new thread', async (name, first, reason) => {
   const stillLooks = name === 'never ends' ? 2 : undefined;
   const decoder = new Decoder(thread(`${name.replaceAll(' ', '-')}.js`, first), stillLooks, 64);
   const questions = await Promise.all([decoder.ask(CONTENTS), decoder.ask(CONTENTS)]);
@@ -53,7 +53,7 @@ it.each([
   expect(questions[1]).toMatchObject({ contents: {} });
 });
 
-it('a thread that is slow, but goes on, is waited for', async () => {
+it('a slow thread that makes progress is not stopped', async () => {
   const steps = 'for (let i = 0; i < 12; i++) { Atomics.add(counters, 0, 1); Atomics.wait(counters, 1, 0, 100); }';
   const slow = thread('slow.js', `${steps} parentPort.postMessage({ reason: 'done' });`);
   expect(await new Decoder(slow, 2).ask(CONTENTS)).toEqual({ reason: 'done' });

@@ -5,10 +5,13 @@ import { perform, type Answer, type Question } from './perform';
 
 const THREAD_FILE = join(__dirname, 'thread.js');
 
-/** How often the watchdog looks, and how often in a row it may see no step: ten seconds. A page takes milliseconds. */
+/**
+ * The interval at which the watchdog checks, and how many checks in succession may see no step: ten seconds. A page
+ * takes milliseconds.
+ */
 const LOOK_MS = 250;
 const STILL_LOOKS = 40;
-/** Of the thread's own memory; what files hold lies beside it. */
+/** Of the thread's own memory; the contents of files are outside of it. */
 const HEAP_MIB = 1536;
 
 interface Waiting {
@@ -20,9 +23,10 @@ const describe = (question: Question): string =>
   question.kind === 'contents' ? 'its table of contents' : `row group ${question.index + 1}`;
 
 /**
- * Reads Parquet files in a thread of its own, one question after the other: what decodes them believes what it reads, and with
- * a length that no check knows of it may never end. A thread that makes no step for ten seconds, or that dies, is an answer
- * with a reason. Where the thread's code is not compiled (sources run by a test), this thread does the work.
+ * Reads Parquet files in a thread of its own, one question after the other: the library that decodes them trusts its
+ * input, and a wrong length that no check detects may make it run forever. If the thread makes no step for ten seconds,
+ * or dies, the answer is a reason. If the thread's code is not compiled (when a test runs the sources), this thread
+ * does the work.
  */
 export class Decoder {
   private worker: Worker | undefined;
@@ -31,7 +35,7 @@ export class Decoder {
   private asked: Waiting | undefined;
   private watchdog: NodeJS.Timeout | undefined;
 
-  /** `stillLooks`: of 250 ms. */
+  /** `stillLooks`: number of checks, 250 ms apart. */
   constructor(
     private readonly threadFile = THREAD_FILE,
     private readonly stillLooks = STILL_LOOKS,
@@ -53,7 +57,7 @@ export class Decoder {
     if (this.asked) return;
     this.asked = this.queue.shift();
     if (!this.asked) {
-      // A thread that waits does not keep the process.
+      // A waiting thread does not keep the process alive.
       this.worker?.unref();
       return;
     }
@@ -70,7 +74,7 @@ export class Decoder {
     });
     this.counters.fill(0);
     worker.on('message', (answer: Answer) => this.answer(answer));
-    // It ends behind an error too.
+    // It also ends after an error.
     let why = '';
     worker.on('error', (error: NodeJS.ErrnoException) => {
       why =
@@ -87,7 +91,7 @@ export class Decoder {
     this.watchdog = setInterval(() => {
       const now = Atomics.load(this.counters, 0);
       const isReading = Atomics.load(this.counters, 1) > 0;
-      // Looks, not seconds: a process that was stopped for a while goes on as if it had not been.
+      // Checks are counted, not seconds: a process that was stopped for a while continues as if nothing had happened.
       still = now === steps || isReading ? still + Number(!isReading) : 0;
       steps = now;
       if (still < this.stillLooks) return;
@@ -103,7 +107,7 @@ export class Decoder {
     this.next();
   }
 
-  /** The thread is given up; the next question gets another one. */
+  /** Ends the thread; the next question gets a new one. */
   private fail(problem: string): void {
     const { worker, asked } = this;
     this.worker = undefined;
@@ -112,5 +116,5 @@ export class Decoder {
   }
 }
 
-/** Of this process: one for all files, as they are read one after the other. */
+/** One per process for all files, because they are read one after the other. */
 export const decoder = new Decoder();

@@ -24,7 +24,7 @@ const complaint = async (files: string): Promise<string> => {
   );
 };
 
-it('more rows than a file of its size has are refused before they are made', async () => {
+it('more rows than fit into a file of its size are refused before memory is allocated', async () => {
   const data = new Array<undefined>(2 ** 20 + 1).fill(undefined);
   const columnData = [{ name: 'text', data, type: 'STRING' as const, nullable: true }];
   expect(await complaint(write('rows.parquet', { columnData, rowGroupSize: 2 ** 21, statistics: false }))).toMatch(
@@ -43,7 +43,7 @@ it('a row group may unpack to 256 MiB, or to 64 times its bytes', () => {
   expect(() => large.add(1)).toThrow(Unsupported);
 });
 
-it('a column has no more values than its bytes can hold', () => {
+it('a column has at most as many values as its bytes allow', () => {
   const column = (values: number, packed: number): Parameters<typeof checkValues>[0] =>
     ({ num_values: BigInt(values), total_compressed_size: BigInt(packed) }) as Parameters<typeof checkValues>[0];
   checkValues(column(2 ** 23, 10), 'column "a", row group 1');

@@ -1,6 +1,6 @@
 /**
- * What a Parquet file may ask for, so that a small file takes little memory, and a large one what is in proportion to it. Every
- * number here comes out of the file before anything is unpacked.
+ * Limits on Parquet files, so that a small file needs little memory, and a large one needs memory in proportion to its
+ * size. All numbers here are read from the file before anything is unpacked.
  */
 import type { ColumnChunk, RowGroup } from 'hyparquet';
 import { Damaged, Unsupported } from './problems';
@@ -8,10 +8,13 @@ import { Damaged, Unsupported } from './problems';
 /** Bytes of the table of contents at the end of a file. */
 export const LONGEST_FOOTER_BYTES = 2 ** 25;
 
-/** Bytes of an unpacked page. Writers cut pages at 1 MiB as a rule, and at 100 MB at most. */
+/** Bytes of an unpacked page. Writers usually cut pages at 1 MiB, and at 100 MB at most. */
 export const LONGEST_PAGE_BYTES = 2 ** 28;
 
-/** Unpacked bytes of the columns that are read of one row group: the first, or the second times their size in the file. */
+/**
+ * Unpacked bytes of the columns that are read from one row group: the first, or the second times their size in the
+ * file.
+ */
 const GROUP_BYTES = 2 ** 28;
 const GROUP_RATIO = 64;
 
@@ -20,7 +23,7 @@ const GROUP_ROWS = 2 ** 20;
 const ROW_BYTES = 4;
 const LONGEST_GROUP_ROWS = 2 ** 24;
 
-/** Values of a column in a row group, those within lists counted: the first, or the second for each byte in the file. */
+/** Values of a column in a row group, including those in lists: the first, or the second for each byte in the file. */
 const COLUMN_VALUES = 2 ** 23;
 const VALUES_PER_BYTE = 8;
 
@@ -37,7 +40,10 @@ export function checkGroupSize({ num_rows: rows, columns }: RowGroup, name: stri
   );
 }
 
-/** Throws Unsupported for a column with more values than a file of its size has. `where`: `column "a", row group 3`. */
+/**
+ * Throws Unsupported for a column with more values than a file of its size can have. `where`: `column "a", row group
+ * 3`.
+ */
 export function checkValues(
   { num_values: values, total_compressed_size: packed }: ColumnMetaData,
   where: string,
@@ -47,7 +53,7 @@ export function checkValues(
   throw new Unsupported(`${where} has ${values} values in ${packed} bytes: more than ${most} are not read`);
 }
 
-/** Counts what is unpacked of a row group. Throws Unsupported where it is too much. */
+/** Counts the unpacked bytes of a row group. Throws Unsupported if there are too many. */
 export class Unpacked {
   private bytes = 0;
 

@@ -7,12 +7,12 @@ import { bitsOf, PageBytes, walkDeltas, walkRuns } from './runs';
 import { Damaged, Unsupported } from './problems';
 import { ThriftReader, type ThriftFields } from './thrift';
 
-/** What the pages of a column must agree with. */
+/** Properties that the pages of a column must agree with. */
 export interface ColumnShape {
   readonly metadata: ColumnMetaData;
   /** Rows of its row group. */
   readonly rows: number;
-  /** Largest definition and repetition level; 0 where the pages have none. */
+  /** Largest definition and repetition level; 0 if the pages have none. */
   readonly maxDefinition: number;
   readonly maxRepetition: number;
   /** Of its row group. */
@@ -48,10 +48,10 @@ const structIn = (fields: ThriftFields, id: number): ThriftFields => {
 };
 
 /**
- * Checks the pages of a column before they are decoded: sizes, checksums, counts, and all that is counted within them. The
- * library that decodes them believes what it reads; with a length that is wrong it never ends, or gives other values. Returns
- * the pages' values unpacked, in order, each in memory of its own, so that nothing behind a page is taken for its values.
- * Throws Damaged.
+ * Checks the pages of a column before they are decoded: sizes, checksums, counts, and everything that is counted within
+ * them. The library that decodes them trusts its input; with a wrong length it never ends, or gives other values.
+ * Returns the pages' values unpacked, in order, each in its own memory, so that nothing after a page is read as its
+ * values. Throws Damaged.
  */
 export function checkPages(bytes: Uint8Array, column: ColumnShape, decompress: Decompress): Uint8Array[] {
   const unpacked: Uint8Array[] = [];
@@ -70,7 +70,7 @@ export function checkPages(bytes: Uint8Array, column: ColumnShape, decompress: D
       if (dictionary !== undefined || values > 0) throw new Damaged('there is a second dictionary');
       dictionary = numberIn(structIn(header, 7), 1);
       unpacked.push(own(decompress(page.data, page.length), page.length));
-      // A value takes a bit at least.
+      // A value takes at least one bit.
       if (dictionary > 8 * page.length)
         throw new Damaged(`a dictionary of ${page.length} bytes has ${dictionary} values`);
       continue;
@@ -104,7 +104,7 @@ function pageOf(bytes: Uint8Array, header: ThriftFields, start: number): Page {
     throw new Unsupported(`it has a page of ${length} bytes: more than ${LONGEST_PAGE_BYTES} are not read`);
   const data = bytes.subarray(start, start + packed);
   const sum = header.get(4);
-  // Node has had it since 20.15.
+  // Node has it since 20.15.
   if (typeof sum === 'number' && typeof zlib.crc32 === 'function' && zlib.crc32(data) !== sum >>> 0)
     throw new Damaged('a page does not have its checksum');
   return { kind, data, length };
@@ -152,14 +152,14 @@ function checkData2(head: ThriftFields, page: Page, { column, dictionary, decomp
   if (length < 0) throw new Damaged('a page is shorter than its levels');
   const data = page.data.subarray(from.at);
   const isPacked = head.get(7) !== false;
-  // A page without values need not hold what could be unpacked.
+  // A page without values may lack data to unpack.
   const bytes = !isPacked ? data : own(decompress(data, length), length);
   if (isPacked) unpacked.push(bytes);
   checkValues(new PageBytes(bytes), numberIn(head, 4), present, column, dictionary);
   return { values, rows };
 }
 
-/** How many of the levels are `wanted`; all, where there are none. */
+/** How many of the levels are `wanted`; all if there are no levels. */
 function countLevels(from: PageBytes, largest: number, count: number, wanted: number): number {
   if (largest === 0) return count;
   let found = 0;
@@ -195,7 +195,7 @@ function checkValues(
   }
 }
 
-/** Bytes in memory of their own; Damaged where they are not as many as they should be. */
+/** Bytes in their own memory; Damaged if their number is wrong. */
 function own(bytes: Uint8Array, length: number): Uint8Array {
   if (bytes.length !== length) throw new Damaged(`a page unpacks to ${bytes.length} bytes, not to ${length}`);
   return bytes.byteOffset === 0 && bytes.buffer.byteLength === length ? bytes : Uint8Array.prototype.slice.call(bytes);

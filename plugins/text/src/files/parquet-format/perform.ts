@@ -12,7 +12,10 @@ export type Answer =
   | { readonly columns: readonly StoredColumn[]; readonly rows: number }
   | { readonly reason: string };
 
-/** Answers a question, whatever the file holds. `memory`: what may be handed over with the answer instead of being copied. */
+/**
+ * Answers a question, whatever the file contains. `memory`: buffers that may be transferred with the answer instead of
+ * being copied.
+ */
 export async function perform(
   question: Question,
   progress: Progress,

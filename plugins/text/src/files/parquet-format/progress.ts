@@ -1,4 +1,4 @@
-/** Who watches learns of each step, and that a file is being read: a slow disk is not a mistake of the file. */
+/** Reports each step to the watchdog, and that a file is being read: a slow disk is not an error of the file. */
 export interface Progress {
   step(): void;
   reading<T>(read: Promise<T>): Promise<T>;

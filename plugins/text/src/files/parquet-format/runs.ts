@@ -1,6 +1,6 @@
 import { Damaged } from './problems';
 
-/** Bytes of a page that are read one after the other. Throws Damaged at their end. */
+/** Bytes of a page that are read in sequence. Throws Damaged at their end. */
 export class PageBytes {
   constructor(
     readonly bytes: Uint8Array,
@@ -17,7 +17,7 @@ export class PageBytes {
     return this.bytes[this.at++];
   }
 
-  /** Four bytes, little end first. */
+  /** Four bytes, little-endian. */
   uint32(): number {
     return this.byte() + this.byte() * 2 ** 8 + this.byte() * 2 ** 16 + this.byte() * 2 ** 24;
   }
@@ -32,7 +32,7 @@ export class PageBytes {
     throw new Damaged('a page has a number of more than 64 bits');
   }
 
-  /** The next bytes by themselves. */
+  /** The next bytes as a reader of their own. */
   part(length: number): PageBytes {
     if (length > this.left) throw new Damaged('a page ends too early');
     const part = new PageBytes(this.bytes, this.at, this.at + length);
@@ -45,8 +45,8 @@ export class PageBytes {
 export const bitsOf = (largest: number): number => 32 - Math.clz32(largest);
 
 /**
- * Walks `count` numbers in runs, repeated or packed into `bits` each: the reader behind this one takes every length for right,
- * and would count to four thousand millions. `seen` gets each number, and how often it comes.
+ * Walks `count` numbers in runs, repeated or packed into `bits` each: the reader after this one trusts every length,
+ * and would count to four thousand million. `seen` gets each number with its count.
  */
 export function walkRuns(
   from: PageBytes,
@@ -69,7 +69,7 @@ export function walkRuns(
   }
 }
 
-/** `values` in groups of eight, of which `wanted` count at most; the end of the last group may be missing. */
+/** `values` in groups of eight, of which at most `wanted` count; the end of the last group may be missing. */
 function walkPacked(
   from: PageBytes,
   bits: number,
@@ -95,7 +95,7 @@ function walkPacked(
   return count;
 }
 
-/** Walks a list of `count` numbers that are given by their differences. */
+/** Walks a list of `count` numbers that are stored as differences. */
 export function walkDeltas(from: PageBytes, count: number): void {
   const perBlock = from.varint();
   const parts = from.varint();
@@ -111,7 +111,7 @@ export function walkDeltas(from: PageBytes, count: number): void {
     for (const width of widths) {
       if (left <= 0) break;
       if (width > 64) throw new Damaged(`a page has numbers of ${width} bits`);
-      // The last part may be cut off behind its last value.
+      // The last part may end after its last value.
       const needed = Math.ceil((Math.min(left, perPart) * width) / 8);
       if (needed > from.left) throw new Damaged('a page ends too early');
       from.part(Math.min((perPart * width) / 8, from.left));

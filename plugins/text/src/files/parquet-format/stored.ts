@@ -1,8 +1,8 @@
 import type { SchemaElement } from 'hyparquet';
 
 /**
- * The schema without what its columns mean, so that hyparquet gives their stored values: what it would make of them loses
- * digits, and other characters stand for bytes that are not UTF-8. Lists are kept as lists, and INT96 is always a time.
+ * The schema without the meaning of its columns, so that hyparquet returns their stored values: its own conversion
+ * loses digits, and replaces bytes that are not UTF-8. Lists remain lists, and INT96 is always a time.
  */
 export function storedSchema(schema: readonly SchemaElement[]): SchemaElement[] {
   return schema.map(({ converted_type, logical_type: _, ...element }) =>
@@ -10,5 +10,5 @@ export function storedSchema(schema: readonly SchemaElement[]): SchemaElement[] 
   );
 }
 
-/** What hyparquet makes of INT96, which has no other meaning: nanoseconds since 1970. */
+/** hyparquet's conversion of INT96, which has no other meaning: nanoseconds since 1970. */
 export const STORED_PARSERS = { timestampFromNanoseconds: (nanoseconds: bigint): unknown => nanoseconds };

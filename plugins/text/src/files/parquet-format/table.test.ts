@@ -74,11 +74,11 @@ describe('values of Parquet in a template', () => {
       ['a', holds('turns.1.content', '"turns" has only 0'), holds('turns.1.content', '"turns" holds null')],
     ],
     ['turns', [holds('turns', 'holds a list there'), holds('turns', 'holds a list there'), none('turns')]],
-  ])('%s', async (key, expected) => {
+  ])('the column %s gives the exact values as text', async (key, expected) => {
     expect(await read('types.parquet', `{${key}}`)).toEqual(expected);
   });
 
-  it('texts are whole: marks, zeros, and characters of two units', async () => {
+  it('texts keep byte order marks, zeros and surrogate pairs', async () => {
     expect(await read('types.parquet', 'text')).toEqual([
       'a 😀\ufeff',
       '! should have a text under "text", but holds null there',
@@ -88,7 +88,7 @@ describe('values of Parquet in a template', () => {
     expect(await read('decimal.parquet', 'n = {n}')).toEqual(['n = 12345678901234567.89', 'n = 0.10', 'n = -1.05']);
   });
 
-  it('a row whose text is not UTF-8 is refused, the others are not', async () => {
+  it('a row whose text is not UTF-8 is refused, and the others are read', async () => {
     expect(await read('not-utf8.parquet', 'text')).toEqual([
       'ok',
       '! not-utf8.parquet, row 2, has text that is not UTF-8 (byte 0xe9 at offset 3) under "text".',
@@ -104,14 +104,14 @@ describe('a damaged file of Parquet', () => {
       /it is damaged \(column "text", row group 1: a page header has a length that is not there/,
     ],
     ['short-schema.parquet', /it is damaged \(a place or a length in it is wrong\)\.$/],
-  ])('is an error that names it: %s', async (file, message) => {
+  ])('the error for a damaged file names it: %s', async (file, message) => {
     await expect(open(join(FILES, file), ['text'])).rejects.toMatchObject({
       code: 'data.parquet',
       message: expect.stringMatching(message) as string,
     });
   });
 
-  it('is found by its checksums, whatever byte has changed', async () => {
+  it('checksums detect a change of any byte', async () => {
     const whole = join(FILES, 'types.parquet');
     const changed = join(temporaryFolder(), 'changed.parquet');
     const bytes = readFileSync(whole);
@@ -133,7 +133,7 @@ describe('a damaged file of Parquet', () => {
     expect(refused).toBeGreaterThan(30);
   });
 
-  it('never hangs, and never gives an error that does not name it', async () => {
+  it('random damage never causes a hang, nor an error that does not name the file', async () => {
     const folder = temporaryFolder();
     let state = 5;
     const draw = (below: number): number => (state = (state * 48271) % 0x7fffffff) % below;

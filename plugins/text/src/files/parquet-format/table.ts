@@ -17,12 +17,12 @@ export interface Table {
   readonly names: readonly string[];
 }
 
-/** Throws DataError where the file is damaged, or is not a Parquet file that can be read. */
+/** Throws DataError if the file is damaged, or is not a Parquet file that can be read. */
 export async function openTable(file: DataFile): Promise<Table> {
   const answer = await decoder.ask({ kind: 'contents', file });
   if (!('contents' in answer)) throw unreadable(file, reasonIn(answer));
   const { schema: elements, groups } = answer.contents;
-  // An ES module, which CommonJS gets by `import()` alone on every Node.
+  // An ES module, which CommonJS can load on every Node only with `import()`.
   const { parquetSchema } = await import('hyparquet');
   const schema = parquetSchema({ schema: [...elements] });
   const names = schema.children.map(({ element }) => element.name);
@@ -31,7 +31,9 @@ export async function openTable(file: DataFile): Promise<Table> {
   return { file, elements, schema, groups, names };
 }
 
-/** The column that a key is in: that of its name, or `a` of `a.b`. Throws DataError, naming the columns that there are. */
+/**
+ * The column that contains a key: that of its name, or `a` for `a.b`. Throws DataError, naming the existing columns.
+ */
 export function columnOf({ file, names }: Table, key: string): string {
   const column = names.includes(key) ? key : key.split('.')[0];
   if (names.includes(column)) return column;
@@ -42,15 +44,15 @@ export function columnOf({ file, names }: Table, key: string): string {
   });
 }
 
-/** Begins to read some columns of a row group, in another thread. Never rejects. */
+/** Begins to read some columns of a row group in another thread. Never rejects. */
 export function askGroup(table: Table, columns: readonly string[], index: number): Promise<Answer> {
   const { file, elements: schema, groups } = table;
   return decoder.ask({ kind: 'group', file, schema, group: groups[index], index, columns });
 }
 
 /**
- * The rows of an answer to `askGroup`. What cannot be read as what it is declared to be is an UnreadableValue. Throws DataError
- * where the file is damaged.
+ * The rows of an answer to `askGroup`. A value that cannot be read as its declared type is an UnreadableValue. Throws
+ * DataError if the file is damaged.
  */
 export function rowsOf(table: Table, columns: readonly string[], answer: Answer): Row[] {
   if (!('columns' in answer)) throw unreadable(table.file, reasonIn(answer));

@@ -1,8 +1,8 @@
-/** Runs in a worker thread: reads what `Decoder` asks for, and counts its steps where the watchdog sees them. */
+/** Runs in a worker thread: reads what `Decoder` requests, and counts its steps for the watchdog. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { perform, type Answer, type Question } from './perform';
 
-/** Steps, and reads of a file that are under way. */
+/** Steps, and reads of a file in progress. */
 const counters = new Int32Array(workerData as SharedArrayBuffer);
 
 parentPort?.on('message', (question: Question) => {

@@ -4,10 +4,10 @@ import { Damaged } from './problems';
 export type ThriftFields = ReadonlyMap<number, ThriftValue>;
 export type ThriftValue = boolean | number | undefined | ThriftFields | readonly ThriftValue[];
 
-/** Structs within each other; Parquet has three levels. */
+/** Nesting of structs; Parquet has three levels. */
 const DEEPEST = 16;
 
-/** Reads structs in Thrift's compact protocol out of bytes that may hold anything. */
+/** Reads structs in Thrift's compact protocol from bytes that may contain anything. */
 export class ThriftReader {
   constructor(
     private readonly bytes: Uint8Array,

@@ -2,15 +2,15 @@ import { decodeUtf8, describeInvalidUtf8, ExactNumber, JsonProblem, parseJson } 
 import type { SchemaElement, SchemaTree } from 'hyparquet';
 import { civilDate, civilTime, civilTimestamp, type Unit } from './civil';
 
-/** A value that cannot be read as what it is declared to be: the row that holds it is refused when it is read. */
+/** A value that cannot be read as its declared type: its row is refused when it is read. */
 export class UnreadableValue {
   constructor(
-    /** What the row has in its place: `text that is not UTF-8 (byte 0xff at offset 2)`. */
+    /** A description for the row's error: `text that is not UTF-8 (byte 0xff at offset 2)`. */
     readonly problem: string,
     private readonly bytes: Uint8Array,
   ) {}
 
-  /** The content, for what goes by content alone. */
+  /** The content, for users that need only the content. */
   toJSON(): string {
     return Buffer.from(this.bytes).toString('base64');
   }
@@ -29,9 +29,9 @@ class Unreadable extends Error {
 type Convert = (raw: unknown) => unknown;
 
 /**
- * Makes of a column's stored values what they mean: texts, numbers with all their digits, dates and times as ISO 8601 has them,
- * lists and objects. Bytes without a type are text where they are UTF-8. `node`: the column in the file's schema; the values
- * are those of `storedSchema`.
+ * Converts a column's stored values to their meaning: texts, numbers with all their digits, dates and times in ISO
+ * 8601, lists and objects. Bytes without a type are text if they are UTF-8. `node`: the column in the file's schema;
+ * the values are those of `storedSchema`.
  */
 export function columnConverter(node: SchemaTree): Convert {
   const convert = converterOf(node);
@@ -145,7 +145,7 @@ function integerConverter({ type, converted_type: old, logical_type: logical }: 
   if (unit && (logical?.type === 'TIME' || old?.startsWith('TIME_')))
     return (raw) => civilTime(toBig(raw), unit) ?? unreadable('a time out of range');
   if (unit) {
-    // The types of old are in UTC.
+    // The old types are in UTC.
     const inUtc = logical?.type === 'TIMESTAMP' ? logical.isAdjustedToUTC : true;
     return (raw) => civilTimestamp(toBig(raw), unit, inUtc) ?? unreadable('a time out of range');
   }
@@ -169,7 +169,7 @@ function bytesConverter({ converted_type: old, logical_type: logical }: SchemaEl
     };
   if (old === 'BSON' || logical?.type === 'BSON') return () => unreadable('BSON');
   if (logical?.type === 'GEOMETRY' || logical?.type === 'GEOGRAPHY') return (raw) => raw;
-  // Writers of old leave a text's type out.
+  // Old writers omit the type of a text.
   return (raw) => decodeUtf8(raw as Uint8Array) ?? raw;
 }
 
@@ -194,7 +194,7 @@ function decimal(unscaled: bigint, scale: number): ExactNumber {
 
 const float64 = (value: number): number | ExactNumber => (Object.is(value, -0) ? new ExactNumber('-0') : value);
 
-/** The shortest digits that give the float32 back, as 0.1, not those of the float64 that it is here. */
+/** The shortest digits that give the same float32, such as 0.1, not those of the float64 here. */
 function float32(value: number): number | ExactNumber {
   if (Number.isInteger(value) || !Number.isFinite(value)) return float64(value);
   for (let precision = 1; precision < 9; precision++) {
@@ -204,7 +204,7 @@ function float32(value: number): number | ExactNumber {
   return new ExactNumber(String(Number(value.toPrecision(9))));
 }
 
-/** Little end first. */
+/** Little-endian. */
 function float16(bytes: Uint8Array): number {
   const bits = bytes[0] | (bytes[1] << 8);
   const [sign, exponent, fraction] = [bits >> 15 ? -1 : 1, (bits >> 10) & 0x1f, bits & 0x3ff];

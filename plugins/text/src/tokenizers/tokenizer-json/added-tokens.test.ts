@@ -20,14 +20,14 @@ function parts(finder: AddedTokenFinder, text: string): (string | number)[] {
   return found;
 }
 
-it('finds the longest token at each place, from the left', () => {
+it('the longest token is found at each place, from the left', () => {
   const finder = new AddedTokenFinder([token('<b>', 1), token('<bb>', 2), token('\n\n', 3), token('b><', 4)]);
   expect(parts(finder, '<<b><bb>\n\n\nx<b')).toEqual(['<', 1, 2, 3, '\nx<b']);
   expect(parts(finder, 'b><b>')).toEqual([4, 'b>']);
   expect(parts(finder, '')).toEqual([]);
 });
 
-it('finds a single word only between what are not characters of words', () => {
+it('a single-word token is found only between characters that do not belong to words', () => {
   const finder = new AddedTokenFinder([token('cat', 1, { singleWord: true }), token('ca', 2)]);
   // What a longer token is found at and then passed over is not looked at for a shorter one.
   expect(parts(finder, 'concatenate the cat')).toEqual(['concatenate the ', 1]);
@@ -47,7 +47,7 @@ it('finds a single word only between what are not characters of words', () => {
   }
 });
 
-it('takes the white space beside a token with it, on the sides that it strips', () => {
+it('a token takes the whitespace on the sides that it strips', () => {
   const finder = new AddedTokenFinder([token('<l>', 1, { lstrip: true }), token('<r>', 2, { rstrip: true })]);
   expect(parts(finder, 'a \u3000\n<l> b <r>\t c')).toEqual(['a', 1, ' b ', 2, 'c']);
   expect(parts(finder, '<r>  <l>  ')).toEqual([2, 1, '  ']);
@@ -55,7 +55,7 @@ it('takes the white space beside a token with it, on the sides that it strips', 
   expect(parts(finder, '\ufeff<l>')).toEqual(['\ufeff', 1]);
 });
 
-it('reads the flags as the published library does where the file leaves them out', () => {
+it('missing flags have the defaults of the published library', () => {
   const [special, plain] = readAddedTokens([
     { id: 0, content: '<a>', special: true },
     { id: 1, content: '<b>', single_word: true },

@@ -2,16 +2,16 @@ import { isWhite, isWord, firstOf, lastOf } from './characters';
 import { BranchCount, checkCount, checkToken, checkTokenId, MAX_TOKENS } from './limits';
 import { listOf, optional, partOf, required, Unsupported } from './unsupported';
 
-/** A token that is found in a text before anything else is done with it. */
+/** A token that is found in a text before anything else is done with the text. */
 export interface AddedToken {
   readonly id: number;
   readonly content: string;
-  /** Only where no word's character stands before or behind it. */
+  /** Only if no word character is directly before or after it. */
   readonly singleWord: boolean;
-  /** Takes the white space before it, or behind it, with it. */
+  /** Includes the whitespace before it, or after it. */
   readonly lstrip: boolean;
   readonly rstrip: boolean;
-  /** Looked for in the normal text instead of the given one. */
+  /** Searched for in the normalized text instead of the original. */
   readonly normalized: boolean;
   readonly special: boolean;
 }
@@ -46,14 +46,14 @@ interface TrieNode {
 export class AddedTokenFinder {
   private readonly root: TrieNode = { next: new Map() };
   private readonly firstUnits = new Uint8Array(1 << 16);
-  /** Characters that stand beside each other within a token. */
+  /** Characters that are next to each other within a token. */
   private readonly inner = new Set<string>();
-  /** First and last characters of tokens that are words of their own. */
+  /** First and last characters of single-word tokens. */
   private readonly firstOfWords: ReadonlySet<string>;
   private readonly lastOfWords: ReadonlySet<string>;
   private readonly strips: { readonly left: boolean; readonly right: boolean };
 
-  /** Each as it is spelled in the texts that it is looked for in. */
+  /** Each with its spelling in the texts that are searched. */
   constructor(tokens: readonly (readonly [spelling: string, token: AddedToken])[]) {
     const branches = new BranchCount('added_tokens');
     for (const [spelling, token] of tokens) {
@@ -86,7 +86,7 @@ export class AddedTokenFinder {
     this.strips = { left: some('lstrip'), right: some('rstrip') };
   }
 
-  /** Goes through a text: ids of tokens to `takeId`, what lies between them, with its place, to `takeText`. */
+  /** Walks through a text: ids of tokens go to `takeId`, the text between them, with its position, to `takeText`. */
   each(text: string, takeId: (id: number) => void, takeText: (text: string, start: number) => void): void {
     let start = 0;
     for (let at = 0; at < text.length;) {
@@ -102,7 +102,7 @@ export class AddedTokenFinder {
       let [left, right] = [from, end];
       if (token.lstrip) {
         while (left > start && isWhite(text[left - 1])) left--;
-        // What a token before it has taken already is not taken again.
+        // Whitespace that the previous token has taken is not taken again.
         left = Math.max(left, start);
       }
       if (token.rstrip) while (right < text.length && isWhite(text[right])) right++;
@@ -121,7 +121,7 @@ export class AddedTokenFinder {
     return found;
   }
 
-  /** Whether what is found on either side of a border between two characters has nothing to do with the other side. */
+  /** Whether the tokens on one side of a border between two characters are independent of the other side. */
   separates(before: string, after: string): boolean {
     if (this.inner.has(before + after)) return false;
     if (this.strips.left && isWhite(before)) return false;

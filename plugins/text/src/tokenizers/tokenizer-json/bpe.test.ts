@@ -15,11 +15,11 @@ it.each([
     ],
   ],
   [['#version: 0.2', 'a b', 'ab c']],
-])('merges by rank, in every dialect of merges: %j', (merges) => {
+])('pairs are merged by rank, in every form of merges: %j', (merges) => {
   expect(new Bpe({ vocab, merges }).encode('abcab')).toEqual([4, 3]);
 });
 
-it('gives what the Node library gives, for short words and long ones', () => {
+it('short and long words get the tokens of the Node library', () => {
   const alphabet = ['a', 'b', 'é'];
   const merge = fc.tuple(fc.nat(20), fc.nat(20));
   const word = (size: object): fc.Arbitrary<string> =>
@@ -48,27 +48,27 @@ it('gives what the Node library gives, for short words and long ones', () => {
   );
 });
 
-it('takes equal merges from the left in a long row', () => {
+it('equal merges are applied from the left in a long word', () => {
   const row = new Bpe({ vocab: { a: 0, aa: 1, aaaa: 2 }, merges: ['a a', 'aa aa'] });
   expect(row.encode('a'.repeat(1003))).toEqual([...Array<number>(250).fill(2), 1, 0]);
 });
 
-describe('what a word lacks', () => {
+describe('unknown characters', () => {
   const merges = ['a b'];
-  it('is unknown, each character or all of a row', () => {
+  it('unknown characters become the unknown token, one each or one for several', () => {
     expect(new Bpe({ vocab, merges, unk_token: '<unk>' }).encode('a??b')).toEqual([0, 5, 5, 1]);
     expect(new Bpe({ vocab, merges, unk_token: '<unk>', fuse_unk: true }).encode('a??b')).toEqual([0, 5, 1]);
     expect(new Bpe({ vocab, merges }).encode('a??b')).toEqual([3]);
   });
 
-  it('is spelled in bytes, if all of its bytes are there', () => {
+  it('unknown characters become bytes if all of their bytes are in the vocabulary', () => {
     const bytes = { ...vocab, '<0xC3>': 6, '<0xA9>': 7 };
     const bpe = new Bpe({ vocab: bytes, merges, unk_token: '<unk>', byte_fallback: true });
     expect(bpe.encode('aéè')).toEqual([0, 6, 7, 5]);
   });
 });
 
-it('marks the beginning of a word, its end, and looks up whole words', () => {
+it('prefixes, suffixes and whole words are looked up as configured', () => {
   const marked = { a: 0, '##b': 1, 'a##b': 2, ab: 3, 'b</w>': 4, 'ab</w>': 5 };
   expect(new Bpe({ vocab: marked, merges: ['a ##b'], continuing_subword_prefix: '##' }).encode('ab')).toEqual([3]);
   expect(new Bpe({ vocab: marked, merges: ['a b</w>'], end_of_word_suffix: '</w>' }).encode('ab')).toEqual([5]);
@@ -80,6 +80,6 @@ it.each<[object, string]>([
   [{ merges: ['a b c'] }, 'a merge should be two tokens, found "a b c"'],
   [{ dropout: 0.1 }, 'draws tokens at random'],
   [{ unk_token: '<no>' }, 'its unk_token "<no>" is not in the vocabulary'],
-])('refuses %j', (more, message) => {
+])('the options %j are refused', (more, message) => {
   expect(() => new Bpe({ vocab, merges: [], ...more })).toThrow(message);
 });

@@ -5,7 +5,7 @@ import { PairTable } from './pair-table';
 import { listOf, optional, partOf, Unsupported, type Part } from './unsupported';
 
 const WHERE = 'model BPE';
-/** Below, all pairs are looked at for each merge, which takes a time that grows with the square of the length. */
+/** Below this length all pairs are examined for each merge, in a time that grows with the square of the length. */
 const LONG = 96;
 const NONE = -1;
 const encoder = new TextEncoder();
@@ -28,7 +28,7 @@ export function readVocabulary(part: Part, where: string): Map<string, number> {
 }
 
 function readMerges(value: unknown): (readonly [string, string])[] {
-  // The first line of old lists of merges is a heading.
+  // The first line of old lists of merges is a header.
   const merges = listOf(value, WHERE).filter((merge) => typeof merge !== 'string' || !merge.startsWith('#version'));
   checkCount(merges.length, MAX_MERGES, 'merges', WHERE);
   return merges.map((merge) => {
@@ -43,16 +43,16 @@ function readMerges(value: unknown): (readonly [string, string])[] {
 export class Bpe {
   readonly vocabulary: Map<string, number>;
   readonly unknownToken: string | undefined;
-  /** Every two tokens that are merged, by rank. */
+  /** Pairs of tokens that are merged, by rank. */
   readonly merges: readonly (readonly [string, string])[];
-  /** Whether words are merged from their characters alone, nothing being added to them or looked up as a whole. */
+  /** Whether words are merged only from their characters, with nothing added and no lookup of whole words. */
   readonly isPlain: boolean;
   private readonly unknown: number;
   private readonly fusesUnknown: boolean;
   private readonly wholeWords: boolean;
   private readonly prefix: string;
   private readonly suffix: string;
-  /** Ids of the bytes' tokens; -1 where there is none. Undefined without `byte_fallback`. */
+  /** Ids of the bytes' tokens; -1 if there is none. Undefined without `byte_fallback`. */
   private readonly bytes: readonly number[] | undefined;
   private readonly ranks: PairTable;
   private readonly mergedOf: Int32Array;
@@ -80,19 +80,20 @@ export class Bpe {
     this.ranks = new PairTable(this.merges.length);
     this.mergedOf = new Int32Array(this.merges.length);
     const mergesUnknown = this.fillRanks(new Set([...byteIds, this.unknown]));
-    // Unknown characters beside each other may become one token, or come behind bytes, or go and let their neighbours meet.
+    // Adjacent unknown characters may become one token, follow bytes, or disappear so that their neighbours become
+    // adjacent.
     const everyByte = fallsBack && byteIds.every((id, byte) => id !== NONE || !this.isSpelled(byte));
     const joinsUnknown = mergesUnknown || (!everyByte && (this.fusesUnknown || fallsBack || this.unknown === NONE));
     this.isPlain = !this.wholeWords && this.prefix === '' && this.suffix === '' && !joinsUnknown;
   }
 
-  /** Whether a character that is not a token has this byte: Gemma 2 lacks the tab's, but has the tab. */
+  /** Whether a character that is not a token has this byte: Gemma 2 lacks the tab's byte, but has the tab. */
   private isSpelled(byte: number): boolean {
     if (byte < 0x80) return !this.vocabulary.has(String.fromCharCode(byte));
     return byte < 0xf5 && byte !== 0xc0 && byte !== 0xc1;
   }
 
-  /** Whether one of the merges has to do with a token of `unknown`. */
+  /** Whether one of the merges involves a token of `unknown`. */
   private fillRanks(unknown: ReadonlySet<number>): boolean {
     let found = false;
     const idOf = (token: string): number => {
@@ -172,7 +173,7 @@ export class Bpe {
     }
   }
 
-  /** The same with a queue: the lowest rank first, of equal ones the leftmost. */
+  /** The same with a queue: the lowest rank first, and of equal ones the leftmost. */
   private mergeLong(ids: number[]): number[] {
     const { ranks, mergedOf } = this;
     const { length } = ids;
@@ -189,7 +190,7 @@ export class Bpe {
       const rank = Math.floor(entry / PLACES);
       const at = entry % PLACES;
       const right = next[at];
-      // What has changed since it was queued has another rank, or is gone.
+      // A pair that has changed since it was queued has another rank, or is gone.
       if (ids[at] === NONE || right === NONE || ranks.get(ids[at], ids[right]) !== rank) continue;
       ids[at] = mergedOf[rank];
       ids[right] = NONE;
@@ -202,7 +203,7 @@ export class Bpe {
   }
 }
 
-/** A rank and a place make one number: a string has at most 2^29 units. */
+/** A rank and a place are combined into one number: a string has at most 2^29 units. */
 const PLACES = 2 ** 31;
 
 /** Numbers, the lowest first. */

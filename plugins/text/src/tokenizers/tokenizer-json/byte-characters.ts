@@ -10,14 +10,14 @@ const CHARACTERS: readonly string[] = ((): string[] => {
 const BYTES = new Map(CHARACTERS.map((character, byte) => [character, byte]));
 const encoder = new TextEncoder();
 
-/** A text's UTF-8 bytes, a character for each. */
+/** A text's UTF-8 bytes, as one character each. */
 export function toByteCharacters(text: string): string {
   let result = '';
   for (const byte of encoder.encode(text)) result += CHARACTERS[byte];
   return result;
 }
 
-/** The bytes that characters spell; undefined where one of them spells none. */
+/** The bytes that characters spell; undefined if one of them does not spell a byte. */
 export function fromByteCharacters(text: string): number[] | undefined {
   const bytes: number[] = [];
   for (const character of text) {

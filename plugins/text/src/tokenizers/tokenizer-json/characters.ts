@@ -26,27 +26,28 @@ export class CodePoints {
   }
 }
 
-/** What the published library's regular expressions know of: Unicode 16. */
+/** The characters that the published library's regular expressions know: Unicode 16. */
 const assigned = new CodePoints(tables.ASSIGNED);
-/** Marks, punctuation and others, each as the part of the published library that asks for them knows them. */
+/** Marks, punctuation and others, as known to the part of the published library that uses them. */
 export const punctuation = new CodePoints(tables.PUNCTUATION);
 export const strippedAccents = new CodePoints(tables.STRIPPED_ACCENTS);
 export const bertAccents = new CodePoints(tables.BERT_ACCENTS);
 export const bertRemoved = new CodePoints(tables.BERT_REMOVED);
-/** Characters that the published library's normal forms do not know of and leave as they are. */
+/** Characters that the published library's normal forms do not know and leave unchanged. */
 export const normalFormUnknown = new CodePoints(tables.NORMAL_FORM_UNKNOWN);
 
-/** Every character beyond ASCII that may be in question; most texts have few of them. */
+/** Characters beyond ASCII that may need a check; most texts have few of them. */
 const BEYOND_LATIN = /[^\0-\u058f\u2000-\u206f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3\ufeff]/u;
 const EACH_BEYOND_LATIN = new RegExp(BEYOND_LATIN.source, 'gu');
-/** Oniguruma has it as a small letter, newer versions of Unicode as one without case. */
+/** A small letter in Oniguruma, and a letter without case in newer versions of Unicode. */
 const GLOTTAL = '\u0295';
 const UNASSIGNED = '\uffff';
 const UNASSIGNED_PAIR = '\u{10ffff}';
 
 /**
- * A text of the same length for regular expressions: a character that is younger than the published library's Unicode is
- * one that no version of Unicode assigns, so that every class sees it as that library does. A change of Node changes nothing.
+ * A text of the same length for regular expressions: a character that is newer than the published library's Unicode
+ * becomes one that no version assigns, so that every class treats it as that library does. A newer Node changes
+ * nothing.
  */
 export function maskYoung(text: string): string {
   if (!BEYOND_LATIN.test(text)) return text;
@@ -60,7 +61,7 @@ export const maskCase = (text: string): string => (text.includes(GLOTTAL) ? text
 
 const knowsEnough = Number(process.versions.unicode) >= 16;
 
-/** Throws DataError where a character is younger than this Node's Unicode, but not than the published library's. */
+/** Throws DataError if a character is newer than this Node's Unicode, but not than the published library's. */
 export function checkKnown(text: string): void {
   if (knowsEnough || !BEYOND_LATIN.test(text)) return;
   for (const [character] of text.matchAll(EACH_BEYOND_LATIN)) {
@@ -75,9 +76,11 @@ export function checkKnown(text: string): void {
 export const nameOf = (character: string): string =>
   `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`;
 
-/** Throws DataError for half of a surrogate pair, which is not a character: encoded, it would be U+FFFD in silence. */
+/**
+ * Throws DataError for half of a surrogate pair, which is not a character: encoded, it would silently become U+FFFD.
+ */
 export function checkWellFormed(text: string): void {
-  // Strings have had it since Node 20; the types of ES2022 do not know it.
+  // Strings have it since Node 20, but the types of ES2022 do not.
   if ((text as unknown as { isWellFormed(): boolean }).isWellFormed()) return;
   const half = loneSurrogate(text)!;
   throw new DataError(`The text holds half of a surrogate pair, ${escapedUnit(half)}, which is not a character.`, {

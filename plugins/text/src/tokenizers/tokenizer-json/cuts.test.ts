@@ -45,8 +45,8 @@ const open = (name: string): Promise<HuggingFaceTokenizer> =>
 const WHOLE = new Set(['Gemma with a space put before', 'Gemma without bytes', 'Gemma that looks up whole words']);
 const file = join(folderWith({}), 'text');
 
-describe.each(Object.keys(TOKENIZER_FILES))('%s', (name) => {
-  it('has the ids of the whole in two parts, wherever it allows a cut', async () => {
+describe.each(Object.keys(TOKENIZER_FILES))('the tokenizer file %s', (name) => {
+  it('two parts have the ids of the whole text, wherever a cut is allowed', async () => {
     const tokenizer = await open(name);
     let cuts = 0;
     fc.assert(
@@ -68,7 +68,7 @@ describe.each(Object.keys(TOKENIZER_FILES))('%s', (name) => {
     if (!WHOLE.has(name)) expect(cuts).toBeGreaterThan(100);
   });
 
-  it('streams a file in pieces of any size as the whole, and goes on from every position', async () => {
+  it('a file is streamed in pieces of any size like the whole, and continues from every position', async () => {
     const tokenizer = await open(name);
     await fc.assert(
       fc.asyncProperty(
@@ -106,7 +106,7 @@ describe.each(Object.keys(TOKENIZER_FILES))('%s', (name) => {
   });
 });
 
-it('may be cut between any bytes', () => {
+it('the bytes tokenizer may be cut between any bytes', () => {
   const tokenizer = new BytesTokenizer();
   expect(tokenizer.separates()).toBe(true);
 });

@@ -9,7 +9,7 @@ type Decoder = (tokens: readonly string[]) => string[];
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });
 const strict = new TextDecoder('utf-8', { ignoreBOM: true, fatal: true });
 
-/** Bytes beside each other are one text; where they are not UTF-8, every one of them is U+FFFD. */
+/** Adjacent bytes are one text; if they are not UTF-8, each of them becomes U+FFFD. */
 const byteFallback: Decoder = (tokens) => {
   const result: string[] = [];
   let bytes: number[] = [];
@@ -38,7 +38,7 @@ const byteLevel: Decoder = (tokens) => [
   lossy.decode(Uint8Array.from(tokens.flatMap((token) => fromByteCharacters(token) ?? Array.from(Buffer.from(token))))),
 ];
 
-/** Spaces before signs and contractions of English. */
+/** Removes spaces before punctuation and English contractions. */
 const cleanUp = (text: string): string =>
   text
     .replaceAll(' .', '.')
@@ -141,7 +141,7 @@ export function createDecoder(value: unknown, parse: OnigurumaParser): Decoder |
   }
 }
 
-/** The first token loses its marks of spaces, unless none was put before the text. */
+/** The first token loses its space markers, unless none was added before the text. */
 function metaspace(part: Part, where: string): Decoder {
   const replacement = required(part, 'replacement', 'string', where);
   const keepsFirst = part.prepend_scheme === 'never' || part.add_prefix_space === false;

@@ -1,28 +1,37 @@
 /**
- * What a tokenizer.json may ask for. It may come from anywhere; the largest published ones are named beside the numbers.
+ * Limits on a tokenizer.json, which may come from anywhere; the numbers of the largest published files are given for
+ * comparison.
  */
 import { shortened } from '@graft/core';
 import { Excessive, listOf, Unsupported, type Part } from './unsupported';
 
-/** Of the file: 64 MiB, of which Gemma 3's takes 32; its objects, lists and keys, of which Gemma 3's has 840,000. */
+/** Of the file: 64 MiB, while Gemma 3's has 32; and its objects, lists and keys, of which Gemma 3's has 840,000. */
 export const TOKENIZER_BOUNDS = { maxBytes: 2 ** 26, maxParts: 2 ** 22 } as const;
 
 /** Of a vocabulary; Gemma 3 has 262,144. */
 export const MAX_TOKENS = 2 ** 21;
-/** Ids are places of a table, whatever few of them are taken. */
+/** Ids are indices of a table, even if few of them are used. */
 export const MAX_TOKEN_ID = 2 ** 22;
 /** Gemma 2 has 580,604. */
 export const MAX_MERGES = 2 ** 21;
-/** UTF-16 units of a token, or of what a component puts into a text; the longest published ones are some hundred spaces. */
+/**
+ * UTF-16 units of a token, or of a text that a component inserts; the longest published ones are a few hundred spaces.
+ */
 export const MAX_TOKEN_CHARACTERS = 4096;
-/** Branches of a tree over the characters of all tokens of a kind, some 250 bytes each; Gemma 3's 262,144 tokens take 460,910. */
+/**
+ * Branches of a tree over the characters of all tokens of a kind, about 250 bytes each; Gemma 3's 262,144 tokens take
+ * 460,910.
+ */
 export const MAX_BRANCHES = 2 ** 20;
-/** Steps of a pipeline, within each other and in all; published ones have two and some ten. */
+/** Depth and total number of a pipeline's steps; published ones have two and about ten. */
 const MAX_COMPONENT_DEPTH = 16;
 const MAX_COMPONENTS = 1000;
-/** Byte-level steps in all; each may make two characters of one. Published pipelines have one. */
+/** Byte-level steps in total; each may make two characters of one. Published pipelines have one. */
 const MAX_BYTE_LEVELS = 4;
-/** How much longer a text may become by its normalizer, or tokens by their decoder; published ones make three characters of one. */
+/**
+ * How much longer a text may become by its normalizer, or tokens by their decoder; published ones make three characters
+ * of one.
+ */
 const MAX_GROWTH = 32;
 const FREE_GROWTH = 4 * MAX_TOKEN_CHARACTERS;
 
@@ -35,7 +44,7 @@ export function checkToken(text: string, where: string): void {
   );
 }
 
-/** Throws Unsupported for an id that would be beyond every vocabulary. */
+/** Throws Unsupported for an id beyond every vocabulary. */
 export function checkTokenId(id: number, token: string, where: string): void {
   if (Number.isInteger(id) && id >= 0 && id < MAX_TOKEN_ID) return;
   const expected = `a whole number from 0 to ${MAX_TOKEN_ID - 1}`;
@@ -70,7 +79,7 @@ export class BranchCount {
 
 const MEMBERS = ['normalizers', 'pretokenizers', 'decoders'] as const;
 
-/** Throws Unsupported for steps within steps too deep to be followed, and for too many of them. */
+/** Throws Unsupported for steps that are nested too deeply, and for too many of them. */
 export function checkComponents(file: Part): void {
   let components = 0;
   let byteLevels = 0;
@@ -93,7 +102,7 @@ export function checkComponents(file: Part): void {
   for (const key of ['normalizer', 'pre_tokenizer', 'decoder']) walk(file[key], key, 1);
 }
 
-/** Throws Excessive where `before` characters have become `after` ones, or are about to. */
+/** Throws Excessive if `before` characters have become `after` ones, or are about to. */
 export function checkGrowth(before: number, after: number, where: string): void {
   if (after <= FREE_GROWTH + MAX_GROWTH * before) return;
   throw new Excessive(

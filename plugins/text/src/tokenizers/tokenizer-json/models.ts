@@ -11,7 +11,7 @@ export interface Model {
   encode(piece: string): number[];
 }
 
-/** A piece is a token, or unknown. */
+/** A piece is one token, or unknown. */
 class WordLevel implements Model {
   readonly vocabulary: Map<string, number>;
   readonly unknownToken: string;
@@ -31,10 +31,10 @@ class WordLevel implements Model {
   }
 }
 
-/** Of a word of WordPiece; published ones have 100. */
+/** Characters of a word in WordPiece; published files have 100. */
 const MAX_WORD_CHARACTERS = 1000;
 
-/** From the left, the longest token at each place; a piece that is not spelled to its end is unknown as a whole. */
+/** From the left, the longest token at each place; a piece that cannot be spelled to its end is unknown as a whole. */
 class WordPiece implements Model {
   readonly vocabulary: Map<string, number>;
   readonly unknownToken: string;
@@ -88,7 +88,7 @@ interface Branch {
 /** Below the lowest score, for a character that is not a token. */
 const UNKNOWN_PENALTY = 10;
 
-/** The tokens of the highest sum of scores; unknown characters beside each other are one. */
+/** The tokens with the highest sum of scores; adjacent unknown characters are one. */
 class Unigram implements Model {
   readonly vocabulary = new Map<string, number>();
   readonly unknownToken: string | undefined;
@@ -112,7 +112,7 @@ class Unigram implements Model {
     const branches = new BranchCount(where);
     this.scores = Float64Array.from(entries, ({ score }) => score);
     for (const [id, { token }] of entries.entries()) {
-      // The published library identifies tokens by their text: of two the later counts.
+      // The published library identifies tokens by their text: the later of two counts.
       this.vocabulary.set(token, id);
       checkToken(token, where);
       let node = this.root;
@@ -183,7 +183,7 @@ class Unigram implements Model {
   }
 }
 
-/** Files of old have no type: what they hold tells it, as the published library tells it. */
+/** Old files have no type: their contents determine it, as in the published library. */
 function typeOf(part: Part): unknown {
   if (part.type !== undefined) return part.type;
   if (part.merges !== undefined) return 'BPE';

@@ -6,7 +6,7 @@ import type { Normalizer, Sides } from './normalizer';
 import { PrecompiledMap } from './precompiled';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
-/** Each character by itself. */
+/** Each character separately. */
 function byCharacter(map: (character: string) => string, dropsCharacters: boolean): Normalizer {
   return {
     dropsCharacters,
@@ -22,7 +22,7 @@ function byCharacter(map: (character: string) => string, dropsCharacters: boolea
   };
 }
 
-/** Characters that nothing before or behind them changes in any normal form, nor they it: ASCII, ideographs, kana, syllables. */
+/** Characters that do not interact with their neighbours in any normal form: ASCII, ideographs, kana, syllables. */
 const STEADY =
   /[\0-\x7f\u00a0-\u02ff\u0400-\u0482\u2010-\u2027\u3000-\u3029\u3030-\u3098\u309b-\u30ff\u3400-\u9fff\uff01-\uff60]/u;
 
@@ -39,10 +39,10 @@ function normalForm(form: Form): Normalizer {
   };
 }
 
-/** Beyond these blocks are the characters that the published library does not know of. */
+/** Characters that the published library does not know are beyond these blocks. */
 const MAY_BE_UNKNOWN = /[^\0-\u07af\u2000-\u206f\u3000-\u30ff\u4e00-\u9fff\uac00-\ud7a3]/u;
 
-/** Characters that the published library does not know of stand as they are, and what is on either side does not meet. */
+/** Characters that the published library does not know stay unchanged and separate the text on both sides. */
 function toForm(text: string, form: Form): string {
   if (!MAY_BE_UNKNOWN.test(text)) return text.normalize(form);
   let result = '';
@@ -130,12 +130,12 @@ function replace(part: Part, parse: OnigurumaParser): Normalizer {
   };
 }
 
-/** How much longer what is put in for a text may be without a look at how much that makes. */
+/** How much longer a replacement may be than its text without counting the result first. */
 const MAX_PLAIN_GROWTH = 8;
 
-/** A single text is replaced faster by the language itself. */
+/** A single text is replaced faster by JavaScript itself. */
 function replaceText(text: string, content: string, general: Normalizer): Normalizer {
-  // What is longer is counted before it is made.
+  // A longer result is counted before it is built.
   if (content.length > MAX_PLAIN_GROWTH * text.length) return general;
   return { ...general, normalize: (given) => given.replaceAll(text, () => content) };
 }
@@ -193,7 +193,7 @@ export function createNormalizer(value: unknown, parse: OnigurumaParser): Normal
       return {
         dropsCharacters: false,
         normalize: (text) => (text === '' ? text : prefix + text),
-        // The part behind would get it too.
+        // The part after the border would get it too.
         sides: () => undefined,
       };
     }

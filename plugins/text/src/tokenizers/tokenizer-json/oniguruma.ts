@@ -16,7 +16,7 @@ import { TookTooLong, withinTime } from './within-time';
 export type OnigurumaParser = (pattern: string) => OnigurumaAst;
 export const loadOniguruma = async (): Promise<OnigurumaParser> => (await import('oniguruma-parser/parser')).parse;
 
-/** Classes of characters, each as the inside of a class of JavaScript's. */
+/** Classes of characters, as the contents of a class in JavaScript. */
 const WORD_IN_CLASS = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}';
 const SHORTHANDS: Readonly<Record<string, string>> = {
   digit: '\\p{Nd}',
@@ -35,7 +35,7 @@ const POSIX: Readonly<Record<string, string>> = {
 const CATEGORIES = 'L Lu Ll Lt Lm Lo M Mn Mc Me N Nd Nl No P Pc Pd Ps Pe Pi Pf Po S Sm Sc Sk So Z Zs Zl Zp Cc Cf';
 const SCRIPTS =
   'Han Hiragana Katakana Hangul Latin Cyrillic Greek Arabic Hebrew Thai Devanagari Bengali Tamil Telugu Armenian Georgian Khmer Lao Tibetan';
-/** Names as the pattern may have them, without case, spaces and underscores, and as JavaScript has them. */
+/** Names as the pattern may have them, without case, spaces and underscores, and their names in JavaScript. */
 const PROPERTIES = new Map([
   ...CATEGORIES.split(' ').map((name): [string, string] => [name.toLowerCase(), name]),
   ...SCRIPTS.split(' ').map((name): [string, string] => [name.toLowerCase(), `Script=${name}`]),
@@ -49,7 +49,7 @@ const PROPERTIES = new Map([
 
 const escaped = (codePoint: number): string => `\\u{${codePoint.toString(16)}}`;
 
-/** One step of a match that takes a character, as a test of that character. */
+/** One step of a match that consumes a character, as a test of that character. */
 class Step {
   private readonly expression: RegExp;
   constructor(readonly source: string) {
@@ -60,7 +60,7 @@ class Step {
   }
 }
 
-/** What a part of a pattern can begin and end with. */
+/** The characters that a part of a pattern can begin and end with. */
 interface Ends {
   readonly source: string;
   readonly first: readonly Step[];
@@ -71,18 +71,20 @@ interface Ends {
 
 const NOTHING: Ends = { source: '', first: [], last: [], canBeEmpty: true, cost: ONE_WAY };
 
-/** Characters of a pattern; published ones have some hundreds. */
+/** Characters of a pattern; published ones have a few hundred. */
 const MAX_PATTERN_CHARACTERS = 10_000;
-/** Pairs of steps that may follow each other; published patterns have some hundreds. */
+/** Pairs of steps that may follow each other; published patterns have a few hundred. */
 const MAX_PAIRS = 50_000;
-/** How often something may be repeated by number; published patterns have `{1,3}`. */
+/** Largest counted repetition; published patterns have `{1,3}`. */
 const MAX_REPETITIONS = 1000;
-/** Of a search in one text, that of a pattern which is not known to be harmless. Published ones take some milliseconds. */
+/**
+ * Time of a search in one text, for a pattern that is not known to be harmless. Published ones take a few milliseconds.
+ */
 const SEARCH_MS = 1000;
 
 /**
- * A pattern of Oniguruma's, which the published library's `Regex` are in, as an expression of JavaScript's. What the two do
- * not agree on is refused. Also knows which two characters a match can take, or look at, one after the other.
+ * A pattern of Oniguruma, the syntax of the published library's `Regex`, as an expression of JavaScript. Patterns on
+ * which the two do not agree are refused. Also knows which two consecutive characters a match can consume, or look at.
  */
 class Translation {
   readonly pairs: (readonly [Step, Step])[] = [];
@@ -170,7 +172,7 @@ class Translation {
         return this.refuse(node.kind === 'word_boundary' ? '\\b' : node.kind === 'line_start' ? '^' : `a ${node.kind}`);
       case 'Quantifier': {
         const inner = this.node(node.body as Node, ignoresCase);
-        // Where nothing was taken, JavaScript goes back and Oniguruma goes on.
+        // After an empty match JavaScript backtracks, and Oniguruma continues.
         if (inner.canBeEmpty) return this.refuse('a repetition of what may be empty');
         if (node.max > 1) this.pair(inner.last, inner.first);
         const { min, max } = node;
@@ -188,7 +190,7 @@ class Translation {
           };
         if (inner.first.length !== 1 || inner.first[0] !== inner.last[0] || max !== Infinity)
           return this.refuse('a possessive quantifier over more than a character');
-        // All there are of one class, and never fewer: none follows.
+        // It consumes all characters of the class: none follows.
         return { ...inner, canBeEmpty, cost, source: `(?:${inner.source})${times}(?!${inner.source})` };
       }
       default:
@@ -205,7 +207,7 @@ class Translation {
     return { source, first: [step], last: [step], canBeEmpty: false, cost: ONE_WAY };
   }
 
-  /** Oniguruma folds case as Unicode does: the long s is an s, the sign of Kelvin a k. */
+  /** Oniguruma folds case as Unicode does: the long s is an s, the Kelvin sign a k. */
   private anyCase(codePoint: number): string {
     const character = String.fromCodePoint(codePoint);
     if (!/[a-z]/i.test(character)) {
@@ -219,7 +221,7 @@ class Translation {
   private set(node: CharacterSetNode): string {
     if (node.kind === 'dot') return '[^\\n]';
     if (node.kind === 'any') return '[^]';
-    // Outside of a class a word's characters are some numbers more.
+    // Outside of a class, word characters include a few more numbers.
     if (node.kind === 'word') return `[${node.negate ? '^' : ''}${WORD_IN_CLASS}\\u00b2\\u00b3\\u00b9\\u00bc-\\u00be]`;
     return `[${node.negate ? '^' : ''}${this.inClass(node)}]`;
   }
@@ -267,11 +269,11 @@ export interface Match {
   readonly end: number;
 }
 
-/** Finds what a component of tokenizer.json is about: a text, or what a regular expression matches. */
+/** Finds the target of a component of tokenizer.json: a text, or the matches of a regular expression. */
 export interface Finder {
   /** From the left, without overlap. */
   find(text: string): Match[];
-  /** Whether no match ever takes or looks at both of two characters, the one behind the other. */
+  /** Whether no match ever consumes or looks at both of two consecutive characters. */
   separates(before: string, after: string): boolean;
   /** Whether a match can end, or begin, with a character. */
   endsWith(character: string): boolean;
@@ -332,7 +334,7 @@ class TextFinder implements Finder {
 class PatternFinder implements Finder {
   private readonly expression: RegExp;
   private readonly alone: RegExp;
-  /** Whether its time is known to grow with the text's length alone. */
+  /** Whether its time is known to grow linearly with the length of the text. */
   private readonly isPublished: boolean;
 
   constructor(
@@ -393,7 +395,7 @@ class PatternFinder implements Finder {
     return this.alone.exec(maskCase(maskYoung(character)))?.[0].length === character.length;
   }
 
-  /** What follows may have a say in it. */
+  /** The following text may affect it. */
   opens(): boolean {
     return false;
   }

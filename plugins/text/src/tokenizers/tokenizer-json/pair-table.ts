@@ -1,7 +1,7 @@
-/** Pairs of ids with a number each: a hash table in plain arrays, for half a million merges. */
+/** A number for each pair of ids: a hash table in plain arrays, for half a million merges. */
 export class PairTable {
   private readonly mask: number;
-  /** Left and right id and the value plus one, of each place; 0 where it is free. */
+  /** Left id, right id and the value plus one of each slot; 0 if it is free. */
   private readonly places: Int32Array;
 
   constructor(size: number) {
@@ -10,7 +10,7 @@ export class PairTable {
     this.places = new Int32Array(3 * capacity);
   }
 
-  /** Of a pair that is there already, the new value counts. */
+  /** Replaces the value of an existing pair. */
   set(left: number, right: number, value: number): void {
     const { places } = this;
     const at = this.find(left, right);
@@ -19,7 +19,7 @@ export class PairTable {
     places[at + 2] = value + 1;
   }
 
-  /** -1: not there. */
+  /** -1: not found. */
   get(left: number, right: number): number {
     return this.places[this.find(left, right) + 2] - 1;
   }

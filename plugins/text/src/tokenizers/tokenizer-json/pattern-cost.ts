@@ -1,11 +1,11 @@
 /**
- * How long a search may take that goes back at every failure, as JavaScript's does: known of a pattern before it meets a text.
- * Everything is an upper bound.
+ * An upper bound on the time of a backtracking search, such as JavaScript's, which is known for a pattern before it
+ * meets a text.
  */
 
 /** A match that begins at one place tries at most `ways` times the text's length to the power `degree` paths. */
 export interface Cost {
-  /** Infinity: nothing is known, as of a repetition within a repetition, `(a+)+`, whose paths double with each character. */
+  /** Infinity: nothing is known, as for a nested repetition, `(a+)+`, whose paths double with each character. */
   readonly ways: number;
   readonly degree: number;
 }
@@ -13,10 +13,10 @@ export interface Cost {
 export const ONE_WAY: Cost = { ways: 1, degree: 0 };
 const UNKNOWN: Cost = { ways: Infinity, degree: 0 };
 
-/** Repetitions that count as this number of ways; longer ones count as endless. */
+/** Repetitions that count as this number of ways; longer ones count as infinite. */
 const FEW_REPETITIONS = 64;
 
-/** One after the other: every path of the first may be gone on with by every one of the second. */
+/** A sequence: every path of the first may be continued by every path of the second. */
 export const both = (one: Cost, other: Cost): Cost => ({
   ways: one.ways * other.ways,
   degree: one.degree + other.degree,
@@ -30,15 +30,15 @@ export const either = (costs: readonly Cost[]): Cost => ({
 
 export function repeated(body: Cost, min: number, max: number): Cost {
   if (max <= 1) return min === max ? body : { ways: body.ways + 1, degree: body.degree };
-  // Each round has one way alone: how many rounds there are is all that is open.
+  // Each round has only one way: only the number of rounds varies.
   if (body.ways !== 1 || body.degree !== 0) return UNKNOWN;
   if (min === max) return ONE_WAY;
   return max - min < FEW_REPETITIONS ? { ways: max - min + 1, degree: 0 } : { ways: 1, degree: 1 };
 }
 
-/** Steps of a search, of which a processor takes some hundred million a second. */
+/** Steps of a search; a processor takes a few hundred million per second. */
 const HARMLESS_STEPS = 2 ** 26;
 
-/** Whether a search through a text of this length ends soon, whatever the text is. */
+/** Whether a search through any text of this length ends soon. */
 export const endsSoon = ({ ways, degree }: Cost, length: number): boolean =>
   ways * length ** (degree + 1) <= HARMLESS_STEPS;

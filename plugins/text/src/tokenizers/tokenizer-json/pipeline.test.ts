@@ -31,7 +31,7 @@ describe('the ids of the published library', () => {
     .split('\n')
     .map((line) => JSON.parse(line) as Case & { texts?: string[] });
 
-  it.each(cases.map((one) => [one.name, one] as const))('%s', async (_, { file, encoded }) => {
+  it.each(cases.map((one) => [one.name, one] as const))('%s gives the published ids', async (_, { file, encoded }) => {
     const pipeline = await build(file);
     for (const [i, text] of first.texts!.entries()) {
       const [ids, plain, whole] = encoded[i];
@@ -42,7 +42,7 @@ describe('the ids of the published library', () => {
   });
 });
 
-describe('what cannot be followed exactly is refused, with its part and the reason', () => {
+describe('parts that Graft cannot follow exactly', () => {
   const split = (Regex: string): object => ({
     pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated', invert: false },
   });
@@ -86,7 +86,7 @@ describe('what cannot be followed exactly is refused, with its part and the reas
       { normalizer: { type: 'Lowercase' }, added_tokens: ['X', 'x'].map((content, i) => ({ id: 260 + i, content })) },
       'it cannot be told from "X"',
     ],
-  ])('%j', async (file, message) => {
+  ])('the error for %j names the part and the reason', async (file, message) => {
     await expect(build(file)).rejects.toThrow(Unsupported);
     await expect(build(file)).rejects.toThrow(message);
   });

@@ -12,11 +12,11 @@ import { partOf, Unsupported, type Part } from './unsupported';
 import { WordCache } from './word-cache';
 import { WordCutter } from './word-cutter';
 
-/** Twice as many are held at most, some 10 MB, however long a text is. */
+/** The cache keeps at most twice as many, about 10 MB, however long a text is. */
 const WORDS_KEPT = 1 << 15;
 const LONGEST_KEPT = 64;
 
-/** The ids that the published library gives to added tokens: the vocabulary's, or the next that is free. */
+/** The ids that the published library gives to added tokens: the vocabulary's, or the next free one. */
 function checkIds(tokens: readonly AddedToken[], vocabulary: ReadonlyMap<string, number>): void {
   const given = new Map<string, number>();
   let next = vocabulary.size;
@@ -32,8 +32,8 @@ function checkIds(tokens: readonly AddedToken[], vocabulary: ReadonlyMap<string,
 }
 
 /**
- * A tokenizer.json, step by step: added tokens are found, what lies between them is normalized, cut into pieces, and each
- * piece into tokens. The ids are those of the published library, or the file is refused.
+ * A tokenizer.json, step by step: added tokens are found, the text between them is normalized and split into pieces,
+ * and each piece into tokens. The ids are those of the published library, or the file is refused.
  */
 export class TokenizerPipeline {
   readonly model: Model;
@@ -41,17 +41,17 @@ export class TokenizerPipeline {
   private readonly normalizer: Normalizer | undefined;
   private readonly preTokenizer: PreTokenizer | undefined;
   private readonly decoder: ReturnType<typeof createDecoder>;
-  /** Found in the given text, and in the normal one. */
+  /** Tokens found in the original text, and in the normalized text. */
   private readonly early: AddedTokenFinder;
   private readonly late: AddedTokenFinder;
   private readonly words: WordCache;
   private readonly cutter: WordCutter | undefined;
   private readonly tokens: (string | undefined)[] = [];
-  /** As decoders get them: an added token that is looked for in normal text is spelled as it is there. */
+  /** Spellings for the decoders: an added token that is searched for in normalized text has its normalized spelling. */
   private readonly spellings = new Map<number, string>();
   private readonly specialTexts: ReadonlySet<string>;
 
-  /** Throws Unsupported for what cannot be followed exactly. */
+  /** Throws Unsupported for parts that cannot be followed exactly. */
   constructor(file: Part, parse: OnigurumaParser) {
     checkComponents(file);
     this.normalizer = createNormalizer(file.normalizer, parse);
@@ -83,12 +83,12 @@ export class TokenizerPipeline {
     return this.model instanceof Bpe;
   }
 
-  /** Ids run below this. */
+  /** All ids are below this. */
   get size(): number {
     return this.tokens.length;
   }
 
-  /** By id; undefined where an id is free. */
+  /** By id; undefined if an id is free. */
   get allTokens(): readonly (string | undefined)[] {
     return this.tokens;
   }
@@ -122,8 +122,8 @@ export class TokenizerPipeline {
   }
 
   /**
-   * Whether any text may be encoded in two parts between these characters: the ids of one behind those of the other are
-   * those of the whole, whatever stands before and behind.
+   * Whether any text may be encoded in two parts between these characters: the ids of one followed by those of the
+   * other are those of the whole, whatever the text before and after.
    */
   separates(before: string, after: string): boolean {
     if (!this.early.separates(before, after)) return false;

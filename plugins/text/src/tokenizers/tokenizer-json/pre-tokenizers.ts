@@ -5,19 +5,19 @@ import { createFinder, type Finder, type Match, type OnigurumaParser } from './o
 import { GPT2_WORDS } from './published-patterns';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
-/** What lies on a border between two characters. */
+/** A border between two characters. */
 export interface Border {
-  /** Whether the text is always cut there. Otherwise it may be, but neither side has to do with how the other is cut. */
+  /** Whether the text is always cut there. Otherwise it may be, but neither side affects how the other is cut. */
   readonly isCut: boolean;
-  /** What the characters become. */
+  /** The characters after normalization. */
   readonly sides: Sides;
 }
 
-/** Cuts a text into the pieces that the model makes tokens of, each by itself. */
+/** Splits a text into the pieces that the model turns into tokens separately. */
 export interface PreTokenizer {
-  /** `isFirst`: nothing of the whole text stands before this one. */
+  /** `isFirst`: the whole text begins here. */
   split(text: string, isFirst: boolean): string[];
-  /** Undefined where what stands on one side may decide how the other is cut. */
+  /** Undefined if one side may affect how the other is cut. */
   border(before: string, after: string): Border | undefined;
 }
 
@@ -26,7 +26,7 @@ type Behavior = (typeof BEHAVIORS)[number];
 
 type Stretch = Match & { readonly isMatch: boolean };
 
-/** The matches and what lies between them; the other way round when inverted. */
+/** The matches and the text between them; the other way round if inverted. */
 function stretchesOf(text: string, matches: readonly Match[], invert: boolean): Stretch[] {
   const all: Stretch[] = [];
   let at = 0;
@@ -39,7 +39,7 @@ function stretchesOf(text: string, matches: readonly Match[], invert: boolean): 
   return all;
 }
 
-/** A match joins its neighbour unless that is a match too: the one before it in the order that they are given in. */
+/** A match is joined to its neighbour unless that is a match too: to the one before it in the given order. */
 function merged(stretches: readonly Stretch[]): Match[] {
   const pieces: { start: number; end: number }[] = [];
   let previous = false;
@@ -95,7 +95,7 @@ class SplitAt implements PreTokenizer {
     const { finder, behavior } = this;
     if (!finder.separates(before, after)) return undefined;
     const sides: Sides = [before, after];
-    // What is certain: a match ends there, or none touches the border.
+    // Certain cases: a match ends there, or none touches the border.
     const touches = finder.endsWith(before) || finder.beginsWith(after);
     if (behavior === 'Isolated' || behavior === 'Removed')
       return { isCut: finder.takes(before) || finder.opens(after), sides };
@@ -129,7 +129,7 @@ const isPunctuation = (character: string): boolean => punctuation.has(character.
 const NUMERIC = /\p{N}/u;
 const isNumeric = (character: string): boolean => NUMERIC.test(character);
 
-/** Runs of word characters, and runs of others, without the white space. */
+/** Runs of word characters, and runs of others, without whitespace. */
 const WORDS =
   /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
 
@@ -156,7 +156,7 @@ class ByteLevel implements PreTokenizer {
   }
 
   border(before: string, after: string): Border | undefined {
-    // The part behind the border would get a space too.
+    // The part after the border would get a space too.
     if (this.addsSpace && after !== ' ') return undefined;
     const border = this.words ? this.words.border(before, after) : { isCut: false };
     return (
@@ -190,10 +190,10 @@ class Metaspace implements PreTokenizer {
     const { replacement, scheme, splits } = this;
     const spaced = (character: string): string => (character === ' ' ? replacement : character);
     const sides: Sides = [spaced(before), spaced(after)];
-    // What begins with a space gets no other one.
+    // A text that begins with a space gets no second one.
     if (scheme !== 'never' && sides[1] !== replacement) return undefined;
     if (!splits || sides[1] !== replacement) return { isCut: false, sides };
-    // Of spaces in a row each is a piece of its own, but the last one.
+    // Each of several consecutive spaces is a piece of its own, except the last one.
     return { isCut: true, sides };
   }
 }

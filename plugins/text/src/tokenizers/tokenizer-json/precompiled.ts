@@ -6,10 +6,12 @@ import { Excessive, Unsupported } from './unsupported';
 const WHERE = 'normalizer Precompiled';
 const encoder = new TextEncoder();
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
-/** ASCII but for the line's ends, which are one grapheme. */
+/** ASCII except line ends, which are one grapheme. */
 const PLAIN = /^[^\r\n\u007f-\uffff]*$/;
 
-/** The table of replacements that SentencePiece compiles into a model: a double-array trie over bytes, and the texts. */
+/**
+ * The table of replacements that SentencePiece compiles into a model: a double-array trie over bytes, and the texts.
+ */
 export class PrecompiledMap implements Normalizer {
   readonly dropsCharacters = true;
   private readonly units: Uint32Array;
@@ -43,7 +45,7 @@ export class PrecompiledMap implements Normalizer {
     return left === '' || right === '' ? undefined : [left.at(-1)!, right[0]];
   }
 
-  /** What stands for the shortest beginning of a text that the table has; it replaces all of it. */
+  /** The replacement for the shortest beginning of a text that is in the table; it replaces the whole text. */
   private find(text: string): string | undefined {
     if (!this.ofCharacter.has(text)) {
       if (this.ofCharacter.size > 1 << 16) this.ofCharacter.clear();

@@ -1,9 +1,9 @@
 import { shortened } from '@graft/core';
 
-/** A part of a tokenizer.json that cannot be followed to the letter. Whoever opens the file says which file it is. */
+/** A part of a tokenizer.json that cannot be followed exactly. The caller that opens the file adds its name. */
 export class Unsupported extends Error {
   constructor(
-    /** As in `pre_tokenizer Split`. */
+    /** Such as `pre_tokenizer Split`. */
     readonly part: string,
     readonly reason: string,
   ) {
@@ -11,7 +11,7 @@ export class Unsupported extends Error {
   }
 }
 
-/** What the file asks to be done with a text, beyond its bounds. */
+/** The file would need more work on a text than its limits allow. */
 export class Excessive extends Error {}
 
 /** A component of the file: an object with a type. */
@@ -22,7 +22,7 @@ export function partOf(value: unknown, where: string): Part {
   throw new Unsupported(where, `expected an object, found ${shortened(JSON.stringify(value) ?? 'nothing', 40)}`);
 }
 
-/** A type as a file has it, for errors. */
+/** The type as spelled in the file, for errors. */
 export const typeName = (type: unknown): string =>
   typeof type === 'string' ? shortened(type, 40) : `of the type ${shortened(JSON.stringify(type) ?? 'nothing', 40)}`;
 
@@ -31,7 +31,7 @@ export function listOf(value: unknown, where: string): readonly unknown[] {
   throw new Unsupported(where, 'expected a list');
 }
 
-/** A key that must be one of these types; undefined where the file leaves it out or holds null. */
+/** A key that must have one of these types; undefined if the file omits it or has null. */
 export function optional(part: Part, key: string, type: 'string', where: string): string | undefined;
 export function optional(part: Part, key: string, type: 'boolean', where: string): boolean | undefined;
 export function optional(part: Part, key: string, type: 'number', where: string): number | undefined;

@@ -3,13 +3,13 @@ import { createContext, Script, type Context } from 'node:vm';
 const call = new Script('work()');
 let context: Context | undefined;
 
-/** What was stopped because it took too long. */
+/** The work was stopped because it took too long. */
 export class TookTooLong extends Error {}
 
 /**
- * What `work` returns, or TookTooLong after this many milliseconds: the only way to stop a regular expression, which nothing
- * else interrupts. A call costs some 60 microseconds. What takes too long is begun once more, with the same time: a machine that
- * slept, or that others kept busy, has done nothing wrong.
+ * The result of `work`, or TookTooLong after this many milliseconds: the only way to stop a regular expression, which
+ * nothing else interrupts. A call costs about 60 microseconds. Work that takes too long is started a second time with
+ * the same limit, in case the machine slept or was busy.
  */
 export function withinTime<T>(work: () => T, milliseconds: number): T {
   context ??= createContext(Object.create(null) as Context);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { WordCache } from './word-cache';
 
-it('encodes a word that comes often once, and never holds more than two generations', () => {
+it('a frequent word is encoded once, and the cache keeps at most two generations', () => {
   const asked: string[] = [];
   const cache = new WordCache((word) => [asked.push(word)], 10, 5);
   for (let i = 0; i < 200; i++) {
@@ -13,7 +13,7 @@ it('encodes a word that comes often once, and never holds more than two generati
   expect(asked).toHaveLength(201);
 });
 
-it('gives the same, remembered or not, and does not keep long words', () => {
+it('the results are the same with and without the cache, and long words are not kept', () => {
   const cache = new WordCache((word) => [word.length], 2, 3);
   fc.assert(
     fc.property(fc.array(fc.constantFrom('a', 'bb', 'ccc', 'dddd')), (words) => {

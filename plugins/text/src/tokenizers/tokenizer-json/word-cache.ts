@@ -1,13 +1,13 @@
-/** A bounded memory of words in two generations: a word that is not asked for through a whole generation is forgotten. */
+/** A bounded cache of words in two generations: a word that is not used for a whole generation is dropped. */
 export class WordCache {
   private young = new Map<string, readonly number[]>();
   private old = new Map<string, readonly number[]>();
 
   constructor(
     private readonly encode: (word: string) => readonly number[],
-    /** Words in a generation. */
+    /** Words per generation. */
     private readonly words: number,
-    /** Longer words, in UTF-16 units, are seldom met again and not kept. */
+    /** Longer words, in UTF-16 units, seldom recur and are not cached. */
     private readonly longest: number,
   ) {}
 

@@ -1,7 +1,7 @@
 import { SPACE } from '../training/word-counts';
 import type { Bpe } from './bpe';
 
-/** Kinds of UTF-16 units, as far as cutting between them goes: ASCII each by itself, the others by what they are. */
+/** Kinds of UTF-16 units for cutting between them: each ASCII unit is its own kind, the others by category. */
 const [LETTER, SIGN, DIGIT, FIRST_HALF, SECOND_HALF] = [128, 129, 130, 131, 132];
 const KIND_BITS = 8;
 const kindOf = ((): ((unit: number) => number) => {
@@ -21,12 +21,12 @@ const kindOf = ((): ((unit: number) => number) => {
 })();
 
 /**
- * Cuts text between characters that no merge joins: that changes no token. SentencePiece models, Gemma's among them, cut
- * nothing before BPE, so that a whole document would be one word, seen once; but none of their merges reaches from a word
- * to the space behind it, say. The merges themselves tell which characters they join.
+ * Cuts text between characters that no merge joins, which changes no token. SentencePiece models, Gemma's among them,
+ * cut nothing before BPE, so that a whole document would be one word, seen once; but none of their merges crosses from
+ * a word to the space after it, for example. The merges themselves show which characters they join.
  */
 export class WordCutter {
-  /** By kind of the unit before and of the one behind: 1 where a merge joins such units. */
+  /** By kind of the unit before and the unit after: 1 if a merge joins such units. */
   private readonly joined = new Uint8Array(1 << (2 * KIND_BITS));
 
   constructor({ isPlain, merges }: Pick<Bpe, 'isPlain' | 'merges'>) {
@@ -49,7 +49,7 @@ export class WordCutter {
     if (start < text.length) take(start === 0 ? text : text.slice(start));
   }
 
-  /** Whether no token ever holds both of two characters, the one behind the other. */
+  /** Whether no token ever contains both of two consecutive characters. */
   separates(before: string, after: string): boolean {
     const text = before + after;
     return this.joined[this.between(text, before.length)] === 0;

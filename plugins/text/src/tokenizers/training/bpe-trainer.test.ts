@@ -66,7 +66,7 @@ function learnSlowly({
   return { tokens, merges };
 }
 
-test('the docstring example', () => {
+test('learnMerges gives the docstring example', () => {
   expect(learnMerges(options({ aab: 3, ab: 2 }, { alphabet: ['a', 'b'], vocabularySize: 4 }))).toEqual({
     tokens: ['a', 'b', 'ab', 'aab'],
     merges: [
@@ -76,7 +76,7 @@ test('the docstring example', () => {
   });
 });
 
-test('merges the same as counting again for every merge', () => {
+test('the merges are those of counting again for every merge', () => {
   const words = fc.dictionary(
     fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'x'), minLength: 1, maxLength: 9 }),
     fc.integer({ min: 1, max: 5 }),
@@ -97,14 +97,14 @@ test('merges the same as counting again for every merge', () => {
   );
 });
 
-test('the order of the words means nothing', () => {
+test('the order of the words does not matter', () => {
   const words = Object.entries({ abcab: 3, bca: 3, cab: 2, aaaa: 2, ccb: 5 });
   expect(learnMerges(options(Object.fromEntries(words.reverse())))).toEqual(
     learnMerges(options(Object.fromEntries(words.reverse()))),
   );
 });
 
-test('ends where no pair is frequent enough, at the longest token, and at characters that are not tokens', () => {
+test('merging ends at rare pairs, at the longest token, and at characters that are not tokens', () => {
   expect(learnMerges(options({ ab: 2, bc: 1 }, { minFrequency: 2 })).merges).toEqual([['a', 'b']]);
   expect(learnMerges(options({ aaaa: 9 }, { longestToken: 3 })).tokens).toEqual(['a', 'b', 'c', 'aa']);
   expect(learnMerges(options({ 'a-b': 9 })).merges).toEqual([]);

@@ -1,32 +1,32 @@
-/** What merges are learnt from. */
+/** The input of the training. */
 export interface LearnOptions {
-  /** How often each word occurs. No merge reaches over the end of a word. */
+  /** How often each word occurs. No merge crosses the end of a word. */
   readonly words: ReadonlyMap<string, number>;
-  /** Tokens that stand before all others and are never made by a merge. */
+  /** Tokens that precede all others and are never the result of a merge. */
   readonly reserved: readonly string[];
-  /** Single characters that are tokens, behind the reserved ones. A word is cut at every other character. */
+  /** Single characters that are tokens, after the reserved ones. A word is cut at every other character. */
   readonly alphabet: readonly string[];
-  /** Tokens in all. */
+  /** Total number of tokens. */
   readonly vocabularySize: number;
   /** Occurrences that a pair needs to be merged. */
   readonly minFrequency: number;
   /** Longest token, in characters. */
   readonly longestToken: number;
-  /** Called now and then with the tokens so far. */
+  /** Called from time to time with the number of tokens so far. */
   readonly onProgress?: (tokens: number) => void;
 }
 
 export interface LearnedMerges {
-  /** By id: the reserved ones, the alphabet, then what was merged, the most frequent first. */
+  /** By id: the reserved ones, the alphabet, then merged ones, the most frequent first. */
   readonly tokens: readonly string[];
   readonly merges: readonly (readonly [left: string, right: string])[];
 }
 
 /** Two neighbouring tokens. */
 class Pair {
-  /** Occurrences in the text as it is cut now. */
+  /** Occurrences in the text as it is split now. */
   count = 0;
-  /** Words that hold it, or held it once. */
+  /** Words that contain it, or contained it once. */
   readonly words: number[] = [];
 
   constructor(
@@ -35,13 +35,15 @@ class Pair {
   ) {}
 }
 
-/** A pair as it stood when it was queued. */
+/** A pair with its count when it was queued. */
 interface Queued {
   readonly pair: Pair;
   readonly count: number;
 }
 
-/** The most frequent pair first; of equals the one with the lower left id, then right id: that makes training deterministic. */
+/**
+ * The most frequent pair first; of equals the one with the lower left id, then right id: so training is deterministic.
+ */
 function goesBefore(a: Queued, b: Queued): boolean {
   if (a.count !== b.count) return a.count > b.count;
   return a.pair.left !== b.pair.left ? a.pair.left < b.pair.left : a.pair.right < b.pair.right;
@@ -80,11 +82,11 @@ class PairQueue {
   }
 }
 
-/** Ids are below this: two of them make one number. */
+/** Ids are below this, so that two of them can be combined into one number. */
 export const MOST_TOKENS = 1 << 20;
 const keyOf = (left: number, right: number): number => left * MOST_TOKENS + right;
 
-/** All words as ids, in place of which merged ids are written, and the pairs in them with their counts. */
+/** All words as ids, in which merges replace pairs, and the pairs in them with their counts. */
 class Corpus {
   readonly pairs = new Map<number, Pair>();
   private readonly ids: Int32Array;
@@ -98,7 +100,7 @@ class Corpus {
     let end = 0;
     const finish = (count: number): void => {
       const start = this.starts[this.starts.length - 1];
-      // A single token makes no pair.
+      // A single token has no pair.
       if (end - start < 2) {
         end = start;
         return;
@@ -130,7 +132,7 @@ class Corpus {
     }
   }
 
-  /** Writes `id` in the place of a pair, everywhere; returns the pairs that came up by it. */
+  /** Replaces a pair by `id` everywhere; returns the pairs that arose from it. */
   merge({ left, right, words }: Pair, id: number): Set<Pair> {
     const { ids } = this;
     const cameUp = new Set<Pair>();
@@ -174,8 +176,8 @@ class Corpus {
 const PROGRESS_EVERY = 64;
 
 /**
- * Byte pair encoding: merges the most frequent pair of neighbours, again and again. Counts are kept up to date merge by
- * merge, over the words that hold the pair. The same words give the same tokens, in whatever order they come.
+ * Byte pair encoding: repeatedly merges the most frequent pair of neighbours. Counts are updated merge by
+ * merge, over the words that contain the pair. The same words give the same tokens, in whatever order they come.
  *
  *     words aab x 3, ab x 2; alphabet a, b; two merges   ->   a b, then a ab: tokens a, b, ab, aab
  */
@@ -199,7 +201,7 @@ export function learnMerges(options: LearnOptions): LearnedMerges {
     if (!next) break;
     const { pair, count } = next;
     const key = keyOf(pair.left, pair.right);
-    // Merges beside it have changed its count since, or it has been queued twice and is done.
+    // Neighbouring merges have changed its count, or it was queued twice and is done.
     if (pair.count !== count || corpus.pairs.get(key) !== pair) {
       if (corpus.pairs.get(key) === pair && pair.count < count) enqueue(pair);
       continue;
@@ -207,7 +209,7 @@ export function learnMerges(options: LearnOptions): LearnedMerges {
     const text = tokens[pair.left] + tokens[pair.right];
     const length = lengthOf[pair.left] + lengthOf[pair.right];
     if (length > longestToken || taken.has(text)) continue;
-    // abc may be made of a + bc and of ab + c: two merges, one token.
+    // abc may be merged from a + bc and from ab + c: two merges, one token.
     let id = idOf.get(text);
     if (id === undefined) {
       id = tokens.push(text) - 1;

@@ -34,7 +34,7 @@ describe('trainTokenizer', () => {
     tokenizer = await HuggingFaceTokenizer.open({ path: out('trained') });
   });
 
-  it('writes a vocabulary of the size asked for, ids without holes, special tokens where Gemma has them', () => {
+  it('the vocabulary has the requested size, consecutive ids, and special tokens as in Gemma', () => {
     const { added_tokens: added, model } = written(out('trained'));
     expect(Object.values(model.vocab).sort((a, b) => a - b)).toEqual(Array.from({ length: 340 }, (_, id) => id));
     expect(added.map(({ content }) => content)).toEqual([
@@ -44,14 +44,14 @@ describe('trainTokenizer', () => {
     expect(readdirSync(out('trained')).sort()).toEqual(['tokenizer.json', 'tokenizer_config.json']);
   });
 
-  it('has learnt the words of the text', () => {
+  it('the words of the text become tokens', () => {
     const pieces = (some: string): (string | undefined)[] =>
       Array.from(tokenizer.encode(some), (id) => tokenizer.piece(id));
     expect(pieces('The lazy dog, 12')).toEqual(['The', '▁lazy', '▁dog', ',', '▁', '1', '2']);
     expect(pieces('z\nы')).toEqual(['z', '\n', '<0xD1>', '<0x8B>']);
   });
 
-  it('gives back any text', () => {
+  it('any text is decoded as it was', () => {
     const some = fc.oneof(
       fc.string({ unit: 'binary', maxLength: 40 }),
       fc
@@ -68,13 +68,13 @@ describe('trainTokenizer', () => {
     );
   });
 
-  it('keeps turns apart', () => {
+  it('the markers of turns are single tokens', () => {
     const ids = Array.from(tokenizer.encode('<start_of_turn>user\nthe dog<end_of_turn>\n'));
     expect([ids[0], ids.at(-2)]).toEqual([7, 8]);
     expect(tokenizer.decode(ids)).toBe('user\nthe dog\n');
   });
 
-  it('tells how far it is', () => {
+  it('progress is reported by phase', () => {
     const merging = progress.filter(({ phase }) => phase === 'merging');
     expect(progress[0]).toMatchObject({
       phase: 'reading',
@@ -84,7 +84,7 @@ describe('trainTokenizer', () => {
     expect(merging.at(-1)).toEqual({ phase: 'merging', done: 340, total: 340 });
   });
 
-  it('gives the same files for the same text, in whatever files and order, packed or not', async () => {
+  it('the result depends only on the text, not on files, their order or compression', async () => {
     const train = async (name: string, some: string[]): Promise<string[]> => {
       await trainTokenizer(out(name), { files: some, vocabularySize: 320 });
       return ['tokenizer.json', 'tokenizer_config.json'].map((file) => readFileSync(join(out(name), file), 'utf8'));
@@ -94,7 +94,7 @@ describe('trainTokenizer', () => {
     expect(await train('third', [join(data, 'c.txt.gz'), files[1]])).toEqual(first);
   });
 
-  it("reserves unused tokens; with 99 every special token has Gemma's id", async () => {
+  it("unused tokens are reserved, and with 99 of them every special token has Gemma's id", async () => {
     await trainTokenizer(out('unused'), { files, vocabularySize: 420, unusedTokens: 99 });
     const { vocab } = written(out('unused')).model;
     expect([vocab['<unused0>'], vocab['<unused98>']]).toEqual([7, 105]);
@@ -105,13 +105,13 @@ describe('trainTokenizer', () => {
     expect(unused.decode([7, 1])).toBe('<unused0>');
   });
 
-  it('says when there was nothing more to merge', async () => {
+  it('the report has the actual size if nothing more could be merged', async () => {
     const report = await trainTokenizer(out('small'), { files: files[1], vocabularySize: 5000, minFrequency: 2 });
     expect(report.vocabularySize).toBeLessThan(300);
     expect(written(out('small')).model.merges).toHaveLength(report.merges);
   });
 
-  it('serves a data set', async () => {
+  it('a trained tokenizer works in a dataset', async () => {
     const tokenizer = { use: 'huggingface', path: out('trained') };
     const dataset = await openDataset('text', { files, tokenizer, lengthTokens: 16, shuffle: false });
     const [{ tokens }] = await take(dataset, 1);
@@ -122,17 +122,17 @@ describe('trainTokenizer', () => {
 
   it.each<[string, object, string]>([
     ['too small a vocabulary', { vocabularySize: 265 }, '9 special tokens, 256 bytes and the space are 266'],
-    ['no integer', { vocabularySize: 300.5 }, 'vocabularySize should be an integer from 1 to 1048576, but is 300.5'],
+    ['a fraction', { vocabularySize: 300.5 }, 'vocabularySize should be an integer from 1 to 1048576, but is 300.5'],
     ['a frequency of 0', { minFrequency: 0 }, 'minFrequency should be an integer from 1'],
     ['unused tokens below 0', { unusedTokens: -1 }, 'unusedTokens should be an integer from 0'],
     ['a coverage above 1', { characterCoverage: 1.5 }, 'characterCoverage should be a number above 0 and at most 1'],
-  ])('refuses %s', async (_, options, message) => {
+  ])('training with %s is refused', async (_, options, message) => {
     const training = trainTokenizer(out('never'), { files, vocabularySize: 340, ...options });
     await expect(training).rejects.toThrow(UsageError);
     await expect(training).rejects.toThrow(message);
   });
 
-  it('refuses a folder that exists, files without text, and no files', async () => {
+  it('an existing folder is refused, and so are files without text and patterns without files', async () => {
     mkdirSync(out('there'));
     await expect(trainTokenizer(out('there'), { files, vocabularySize: 340 })).rejects.toThrow(
       `${out('there')} exists already.`,
@@ -147,7 +147,7 @@ describe('trainTokenizer', () => {
     expect(readdirSync(data)).not.toContain('none');
   });
 
-  it('leaves nothing behind where it cannot write', async () => {
+  it('nothing is left over if the folder cannot be written', async () => {
     const nowhere = join(files[0], 'within-a-file');
     await expect(trainTokenizer(nowhere, { files, vocabularySize: 340 })).rejects.toThrow(CheckpointError);
   });
@@ -160,13 +160,13 @@ describe('chooseAlphabet', () => {
     ['é', 1],
   ]);
 
-  it('covers the share of the text, by the most frequent characters', () => {
+  it('the most frequent characters cover the requested fraction of the text', () => {
     expect(chooseAlphabet(words, 1, 100)).toEqual(['a', 'b', 'c', 'é', '▁']);
     expect(chooseAlphabet(words, 0.97, 100)).toEqual(['a', 'b', 'c', '▁']);
     expect(chooseAlphabet(words, 0.5, 100)).toEqual(['a', '▁']);
   });
 
-  it('takes no more than there is room for, and the space always', () => {
+  it('the alphabet has at most the given size, and always contains the space', () => {
     expect(chooseAlphabet(words, 1, 2)).toEqual(['a', '▁']);
     expect(chooseAlphabet(new Map([['x', 1]]), 1, 1)).toEqual(['▁']);
   });

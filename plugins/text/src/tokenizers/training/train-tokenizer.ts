@@ -10,20 +10,23 @@ import { countWords, SPACE, WordCounts } from './word-counts';
 export interface TrainTokenizerOptions {
   /** Files or globs, absolute; text in UTF-8, `.gz` unpacked. */
   readonly files: string | readonly string[];
-  /** Patterns of files to leave out. */
+  /** Patterns of files to exclude. */
   readonly exclude?: readonly string[];
-  /** Tokens in all: special ones, 256 bytes, characters and merges. */
+  /** Total number of tokens: special ones, 256 bytes, characters and merges. */
   readonly vocabularySize: number;
   /** Occurrences that a pair needs to be merged. Default 2. */
   readonly minFrequency?: number;
-  /** Share of the text's characters that are to be tokens of their own; the rarest ones are spelled in bytes. Default 0.9995. */
+  /** Fraction of the text's characters that become tokens; the rarest ones are spelled in bytes. Default 0.9995. */
   readonly characterCoverage?: number;
-  /** `<unused0>`, … to reserve, for sentinels and mode tokens. With 99 every special token has Gemma's id. Default 0. */
+  /**
+   * Number of `<unused0>`, … to reserve, for sentinels and mode tokens. With 99 every special token has Gemma's id.
+   * Default 0.
+   */
   readonly unusedTokens?: number;
   readonly onProgress?: (progress: TrainTokenizerProgress) => void;
 }
 
-/** Bytes of files read, then tokens of the vocabulary made; the last one has `done` equal to `total`. */
+/** Bytes of files read, then tokens of the vocabulary; in the last one `done` equals `total`. */
 export interface TrainTokenizerProgress {
   readonly phase: 'reading' | 'merging';
   readonly done: number;
@@ -33,33 +36,34 @@ export interface TrainTokenizerProgress {
 export interface TrainTokenizerReport {
   readonly files: number;
   readonly bytes: number;
-  /** Kinds of words that merges were learnt from. */
+  /** Distinct words that merges were learned from. */
   readonly wordKinds: number;
-  /** Kinds of rare words that were given up to bound the memory. */
+  /** Distinct rare words that were dropped to limit the memory. */
   readonly droppedWordKinds: number;
-  /** Characters that are tokens of their own. */
+  /** Characters that are tokens. */
   readonly characters: number;
   readonly merges: number;
-  /** At most what was asked for: less when no pair is frequent enough any more. */
+  /** At most the requested size: less if no pair is frequent enough any more. */
   readonly vocabularySize: number;
 }
 
 /** Gemma's, in its order. */
 const FIRST = ['<pad>', '<eos>', '<bos>', '<unk>', '<mask>', '<2mass>', '[@BOS@]'];
 const TURNS = ['<start_of_turn>', '<end_of_turn>'];
-/** The others are added tokens, but not special ones: decoding shows them. */
+/** The others are added tokens, but not special ones, so that decoding shows them. */
 const SPECIAL = new Set([...FIRST.slice(0, 4), ...TURNS]);
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => byteToken(byte));
 
-/** As SentencePiece has it: longer ones are phrases of scripts without spaces, or rows of signs. */
+/** As in SentencePiece: longer ones are phrases in scripts without spaces, or rows of signs. */
 const LONGEST_TOKEN = 16;
 
 /**
- * Trains a byte-pair-encoding vocabulary of Gemma's kind on text files and writes it as a folder with tokenizer.json and
- * tokenizer_config.json, which appears whole or not at all. Spaces become U+2581 and go with the word behind them, digits
- * stand alone, letters are not merged with signs, and what is not a token is spelled in bytes, so that every text has its tokens.
- * The same files give the same vocabulary. Throws UsageError for options out of range, DataError where there is no text.
+ * Trains a byte-pair-encoding vocabulary of Gemma's kind on text files and writes it as a folder with tokenizer.json
+ * and tokenizer_config.json, which appears complete or not at all. Spaces become U+2581 and belong to the word after
+ * them, digits are single, letters are not merged with signs, and other characters are spelled in bytes, so that every
+ * text can be encoded. The same files give the same vocabulary. Throws UsageError for options out of range, DataError
+ * if there is no text.
  */
 export async function trainTokenizer(folder: string, options: TrainTokenizerOptions): Promise<TrainTokenizerReport> {
   const { minFrequency = 2, characterCoverage = 0.9995, vocabularySize, onProgress } = options;
@@ -134,8 +138,8 @@ function checkOptions(options: TrainTokenizerOptions): void {
 }
 
 /**
- * The most frequent characters, by code point: so many that they cover that share of the text, and no more than there is
- * room for. The space is always one, or its bytes would be read as U+2581.
+ * The most frequent characters, by code point: enough to cover that fraction of the text, but at most as many as fit.
+ * The space is always included, because otherwise its bytes would be read as U+2581.
  */
 export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: number, room: number): string[] {
   const counts = new Map<string, number>();
@@ -160,7 +164,7 @@ export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: num
 
 const codePoint = (character: string): number => character.codePointAt(0)!;
 
-/** In Gemma's form, part for part. */
+/** In Gemma's form, part by part. */
 function tokenizerJson(added: readonly string[], { tokens, merges }: LearnedMerges): object {
   const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false };
   return {
@@ -219,7 +223,7 @@ function tokenizerConfig(added: readonly string[]): object {
     unk_token: '<unk>',
     pad_token: '<pad>',
     additional_special_tokens: TURNS,
-    // Otherwise the class also gives token types, which no Gemma takes.
+    // Otherwise the class also gives token types, which no Gemma accepts.
     model_input_names: ['input_ids', 'attention_mask'],
     clean_up_tokenization_spaces: false,
     spaces_between_special_tokens: false,

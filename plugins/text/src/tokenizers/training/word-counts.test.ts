@@ -12,14 +12,14 @@ const count = (text: string, special: string[] = []): Record<string, number> => 
   return Object.fromEntries(counts.words());
 };
 
-it('keeps spaces with the word behind them, signs from letters, and digits alone', () => {
+it('spaces belong to the word after them, signs are separate from letters, and digits are single', () => {
   expect(count('The  cat,  the cat\n\n x=12 ')).toEqual({
     ...{ The: 1, '▁▁cat': 1, ',': 1, '▁▁the': 1, '▁cat': 1, '\n\n': 1, '▁x': 1, '=': 1, 1: 1, 2: 1, '▁': 1 },
   });
   expect(count('a▁b a b')).toEqual({ a: 1, '▁b': 2, '▁a': 1 });
 });
 
-it('learns nothing from how special tokens are spelled', () => {
+it('the spelling of special tokens is not counted', () => {
   expect(count('x<a>y<a>b>', ['<a>', '<a>b>'])).toEqual({ x: 1, y: 1 });
 });
 
@@ -43,7 +43,7 @@ const unit = fc.constantFrom(
 );
 const text = fc.string({ unit, maxLength: 40 });
 
-it('loses no character', () => {
+it('no character is lost', () => {
   fc.assert(
     fc.property(fc.oneof(text, fc.string({ unit: 'binary', maxLength: 40 })), (some) => {
       const total = Object.entries(count(some)).reduce((sum, [word, times]) => sum + word.length * times, 0);
@@ -52,7 +52,7 @@ it('loses no character', () => {
   );
 });
 
-it('cuts between two characters by these two alone, so that merges hold without cutting', () => {
+it('a cut between two characters depends only on these two', () => {
   // As often as there are words.
   const words = (some: string): number => Object.values(count(some)).reduce((sum, times) => sum + times, 0);
   fc.assert(
@@ -81,7 +81,7 @@ describe('countWords', () => {
     return counts;
   };
 
-  it('counts a stream as it would count the whole text, packed or not', async () => {
+  it('a stream is counted like the whole text, compressed or not', async () => {
     const whole = new WordCounts(['<a>']);
     whole.add(long);
     for (const name of ['a.txt', 'b.txt.gz']) {
@@ -92,13 +92,13 @@ describe('countWords', () => {
     expect((await read('empty.txt')).words().size).toBe(0);
   });
 
-  it('goes through a text that has no words at all', async () => {
+  it('a text without word boundaries is counted in pieces', async () => {
     const words = (await read('c.txt')).words();
     expect([...words].reduce((sum, [word, times]) => sum + word.length * times, 0)).toBe(1_200_000);
     expect(Math.max(...[...words.keys()].map((word) => word.length))).toBe(64);
   });
 
-  it('tells how far it is', async () => {
+  it('progress is reported in bytes', async () => {
     const all = await findFiles([join(folder, 'a.txt'), join(folder, 'b.txt.gz')]);
     const done: number[] = [];
     await countWords(all, new WordCounts(), (bytes) => done.push(bytes));
@@ -106,7 +106,7 @@ describe('countWords', () => {
     expect(done.at(-1)).toBe(all.reduce((sum, { size }) => sum + size, 0));
   });
 
-  it('gives up rare words when there are too many', async () => {
+  it('rare words are dropped if there are too many', async () => {
     const counts = new WordCounts([], 1000);
     for (let i = 0; i < 3000; i++) counts.add(`often ${String.fromCodePoint(0x4e00 + i)}`);
     expect(counts.words().size).toBeLessThanOrEqual(1000);
@@ -114,7 +114,7 @@ describe('countWords', () => {
     expect(counts.words().get('often')).toBe(3000);
   });
 
-  it('names a file that is not gzip, cut short, or not UTF-8', async () => {
+  it('the error names a file that is not gzip, is truncated, or is not UTF-8', async () => {
     const latin = Buffer.from(`${'é'.repeat(300_001)}caf\xe9`, 'latin1');
     const utf8 = Buffer.concat([Buffer.from('é'.repeat(300_001)), Buffer.from('caf\xe9', 'latin1')]);
     const broken = folderWith({
@@ -135,7 +135,7 @@ describe('countWords', () => {
     }
   });
 
-  it('refuses what is not UTF-8, and keeps U+FEFF', async () => {
+  it('text that is not UTF-8 is refused, and U+FEFF is kept', async () => {
     const odd = folderWith({
       'a.txt': Buffer.from('na\xefve', 'latin1'),
       'b.txt': Buffer.from([0x61, 0xc3]),
