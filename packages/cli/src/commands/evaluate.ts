@@ -17,13 +17,21 @@ interface EvaluateOptions {
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
   program
     .command('evaluate')
-    .description("run a config's evaluators on a model, without training; prints their tables and the run's folder")
-    .argument('[config]', 'yaml, json, ts or js; of a training config the evaluators are run and the training is not')
-    .option('--checkpoint <folder>', "the model to evaluate, instead of what the config's initializer says")
+    .description(
+      "run a config's evaluators on a model, without training; prints their tables and the folder of the run",
+    )
+    .argument(
+      '[config]',
+      'yaml, json, ts or js file; for a training config, only its evaluators run (default: graft.config.* in this folder or above)',
+    )
+    .option('--checkpoint <folder>', "evaluate this model instead of the config's initializer")
     .option('--set <key=value>', 'override one key of the config; may be repeated', collect)
-    .option('--resume [id]', 'go on with the newest unfinished evaluation of that name, or with the one of that id')
+    .option(
+      '--resume [id]',
+      'resume the newest unfinished evaluation with the name of the config, or the one with this id',
+    )
     .addOption(engineOption())
-    .addHelpText('after', '\nCtrl-C stops with status 130; what was finished is kept, and --resume goes on from there.')
+    .addHelpText('after', '\nCtrl-C stops with status 130 and keeps finished results; --resume continues from there.')
     .action(async (config: string | undefined, options: EvaluateOptions) => {
       // The parser takes the file of `graft evaluate --resume config.yaml` for an id.
       if (config === undefined && typeof options.resume === 'string' && existsSync(options.resume))
