@@ -7,10 +7,10 @@ import { tf } from './tf';
 import type { Tree } from './types';
 
 /**
- * Value and gradients of a scalar function of named tensors, with whatever else the function wants to hand out
- * (`auxiliary`: logits, metrics). A parameter that the loss does not depend on gets zeros, and is named among the `unreached`.
+ * Value and gradients of a scalar function of named tensors, with anything else the function returns (`auxiliary`:
+ * logits, metrics). A parameter that the loss does not depend on gets zeros, and is listed in `unreached`.
  *
- * tfjs's own `valueAndGrads` ends the function's scope before anything but the loss can leave it, and refuses unused
+ * tfjs's own `valueAndGrads` closes the function's scope before anything but the loss can leave it, and rejects unused
  * parameters.
  */
 export function valueAndGradients<X extends Tree>(
@@ -33,25 +33,27 @@ export function valueAndGradients<X extends Tree>(
     kept = treeMap(auxiliary, (leaf) => tf.keep(leaf.clone()));
     return loss;
   };
-  // tfjs refuses gradients with respect to nothing.
+  // tfjs rejects gradients with respect to no variable.
   const { value, grads } =
     names.length === 0
       ? { value: tf.tidy(forward), grads: [] }
       : orAbandonTape(() => tf.engine().gradients(forward, inputs, undefined, true));
   const gradients: Record<string, tf.Tensor> = {};
   names.forEach((name, i) => (gradients[name] = grads[i] ?? tf.zerosLike(inputs[i])));
-  // From kept tensors, which nobody ends, to tensors of the caller's scope.
+  // Turns kept tensors, which no scope disposes, into tensors of the caller's scope.
   const auxiliary = treeMap(kept as X, (leaf) => {
     const own = leaf.clone();
     leaf.dispose();
     return own;
   });
-  // Known from how the loss was made: a number that happens to be zero is a gradient.
+  // Unreached means without any gradient: a gradient that happens to be zero counts as one.
   const unreached = names.filter((_, i) => !grads[i]);
   return { loss: value, gradients, auxiliary, unreached };
 }
 
-/** What throws in a gradient leaves tfjs's tape behind, with the tensors that it saved; nobody else would free them. */
+/**
+ * An exception in a gradient leaves tfjs's tape behind, with the tensors that it saved; nothing else would free them.
+ */
 function orAbandonTape<T>(fn: () => T): T {
   try {
     return fn();
@@ -74,9 +76,9 @@ function orAbandonTape<T>(fn: () => T): T {
 type Save = (tensors: tf.Tensor[]) => void;
 
 /**
- * A function of tensors with a gradient written by hand. `fn` returns the value and, for the backward pass, one gradient
- * an input, made of `dy` and of what it handed to `save`. Tensors that the gradient needs must be saved: whatever else
- * the forward pass made is gone by then.
+ * A function of tensors with a hand-written gradient. `fn` returns the value and, for the backward pass, one gradient
+ * per input, computed from `dy` and from the tensors given to `save`. Tensors that the gradient needs must be saved:
+ * all others of the forward pass are disposed by then.
  */
 export function withGradient<A extends readonly tf.Tensor[]>(
   fn: (save: Save, ...inputs: A) => { value: tf.Tensor; gradients: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[] },
@@ -91,8 +93,8 @@ export function withGradient<A extends readonly tf.Tensor[]>(
 }
 
 /**
- * Runs `fn` as if no gradient were being taken outside: its result has none, and nothing of it is kept for one. Gradients may
- * be taken in it, which nobody else sees.
+ * Runs `fn` as if no gradient were being taken outside: its result has no gradient, and nothing in it is recorded for
+ * one. Gradients may be taken inside; they are invisible outside.
  */
 export function withoutGradient<T>(fn: () => T): T {
   const state = tapeState();
@@ -121,8 +123,8 @@ export function innerGradients<X extends Tree>(
 }
 
 /**
- * The same tensor, which a compiled function does not have before `others` are computed: keeps parts of a computation one
- * behind the other that would otherwise be in memory together, or be computed once where twice is wanted. float32 or int32.
+ * The same tensor, which a compiled function computes only after `others`. This orders parts of a computation that
+ * would otherwise be in memory together, or be merged where they must be computed twice. float32 or int32.
  */
 export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tensor {
   if (!isTracedForXla()) {
@@ -138,17 +140,17 @@ export function after(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tenso
   return tf.add(tensor, tf.cast(tf.mul(tf.addN(firsts).asScalar(), 0), tensor.dtype));
 }
 
-/** Tensors that a recomputed function needs beside its inputs. */
+/** Tensors that a rematerialized function needs in addition to its inputs. */
 export interface RecomputedOptions {
-  /** With a gradient, and there from the beginning to the end: parameters. */
+  /** Tensors with a gradient that stay in memory anyway: parameters. */
   readonly parameters?: readonly tf.Tensor[];
-  /** Without a gradient: masks and tables. Integers are keys of random draws, which are drawn again too, not kept. */
+  /** Without a gradient: masks and tables. Integers are keys of random draws, which are repeated, not stored. */
   readonly fixed?: readonly tf.Tensor[];
 }
 
 /**
- * `fn` of the inputs, whose intermediate results are computed again for the gradient instead of being kept
- * (rematerialization). `fn` closes over no other tensors than those that it is given.
+ * `fn` of the inputs, whose intermediate results are computed again in the backward pass instead of being stored
+ * (rematerialization). `fn` must not capture other tensors than its arguments.
  */
 export function recomputed(
   fn: (inputs: readonly tf.Tensor[], parameters: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => tf.Tensor,
@@ -161,7 +163,7 @@ export function recomputed(
     return {
       value: fn(given.slice(0, count), given.slice(count), fixed),
       gradients: (dy, saved) => {
-        // Not before dy is there: otherwise it would be the same computation, done once and kept.
+        // Only once dy is available: otherwise both computations would be merged and the result stored.
         const again = saved.slice(0, count).map((input) => after(input, [dy]));
         const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? after(other, [dy]) : other));
         return innerGradients(

@@ -1,6 +1,6 @@
 /**
- * The tfjs-core API that everything is written in. tfjs's own union package is what its Node kernels import, so taking
- * it here keeps one copy of the engine singleton; it also registers every gradient and the chained operations.
+ * The tfjs-core API that all code uses. tfjs's Node kernels import its union package, so importing that one here keeps
+ * a single copy of the engine singleton; it also registers every gradient and the chained operations.
  */
 import * as tf from '@tensorflow/tfjs';
 

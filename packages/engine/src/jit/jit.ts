@@ -16,23 +16,26 @@ import { profileProgram, type OperationProfile } from './profile';
 import { checkResult, signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 import { uncompiled } from './uncompiled';
 
-/** The native side that compiled functions run on; undefined on the portable engine. */
+/** The native runtime that compiled functions run on; undefined on the portable engine. */
 export interface NativeSide {
   backend: GraftBackend;
   binding: KoffiBinding;
-  /** Where compiled programs are kept for later processes, if they are. */
+  /** The folder that stores compiled programs for later processes, if any. */
   compileCache?: string;
 }
 
 interface Compiled {
   fn: TensorFlowFunction;
   captures: CaptureSource[];
-  /** Leaves of the arguments that the call takes over, and where their memory, or they themselves, come out again. */
+  /**
+   * Leaves of the arguments that the call takes ownership of (donated), and the results that reuse their memory or
+   * return them.
+   */
   consumed: readonly number[];
   replacements: Replacements;
-  /** Results that are a consumed argument as it came. */
+  /** Results that are a donated argument, unchanged. */
   passed: ReadonlyMap<number, number>;
-  /** What a call allocates, estimated. */
+  /** Estimated bytes that a call allocates. */
   bytes: number;
   /** The function's result with tensors standing for the outputs, in order; static leaves are in place. */
   rebuild(outputs: readonly tf.Tensor[]): unknown;
@@ -40,8 +43,8 @@ interface Compiled {
 }
 
 /**
- * tfjs counts the gradients that are being recorded here; a compiled function has no gradient, so in one it runs uncompiled.
- * (`activeTape` is not a sign: what throws in a gradient leaves it behind.)
+ * tfjs counts the gradients that are being recorded here. A compiled function has no gradient, so under a gradient it
+ * runs uncompiled. (`activeTape` is not a reliable sign: an exception in a gradient leaves it behind.)
  */
 function underGradientTape(): boolean {
   return tapeState().gradientDepth > 0;
@@ -67,10 +70,10 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const inline = (args: A): R => withPrecision(precisionNow(), () => fn(...args));
 
-  /** As it is called, and no value of it may be read. */
+  /** Calls the function directly; reading values in it is an error, as when compiled. */
   const called = (args: A): R => uncompiled(name, treeLeaves(args), () => inline(args));
 
-  /** Uncompiled, with the same ownership: only the results stay, and they are tensors of their own. */
+  /** Runs uncompiled, with the same ownership: only the results remain, as separate tensors. */
   const eagerly = (args: A): R => {
     signatureOf(args, [], `jit "${name}"`);
     const results = tf.tidy(() => {
@@ -88,7 +91,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return new Set(consumes.flatMap((member) => treeLeaves(members?.[member])));
   };
 
-  /** The compiled function, its inputs, and those of them that it took over, by place. */
+  /** The compiled function, its inputs, and those of them that were donated, by position. */
   const lookUp = (
     args: A,
     { backend }: NativeSide,
@@ -108,7 +111,7 @@ export function makeJit<A extends readonly unknown[], R>(
     const inputs = leaves.map((leaf) => backend.nativeOf(leaf.dataId, where));
     for (const source of entry.captures)
       inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
-    // Only now, when nothing can fail any more before the computation itself.
+    // Only now: nothing before the computation itself can fail any more.
     const taken = new Map<number, NativeTensor>();
     for (const position of entry.consumed) {
       if (leaves[position].isDisposed) throw givenTwice(name);
@@ -118,7 +121,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return { entry, inputs, taken };
   };
 
-  /** The function as a program, with what it captures and the tree of its results. */
+  /** The function as a program, with its captures and the tree of its results. */
   const traced = (
     args: A,
     leaves: readonly tf.Tensor[],
@@ -140,7 +143,7 @@ export function makeJit<A extends readonly unknown[], R>(
           rejectPromise(returned, name);
           checkResult(returned, `jit "${name}"`);
           for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
-          // The tensors in `returned` end with this scope; only their places in the tree are kept.
+          // The tensors in `returned` end with this scope; only their positions in the tree are stored.
           result = returned;
         });
       });
@@ -188,7 +191,7 @@ export function makeJit<A extends readonly unknown[], R>(
     if (!entry.ran) {
       entry.ran = true;
       statistics.firstRunMs += performance.now() - start;
-      // What the compiler's threads needed, hundreds of megabytes for a large step, is not needed again.
+      // The memory of the compiler's threads, hundreds of megabytes for a large step, is not needed again.
       trimMemory();
     }
     const { backend, binding } = native!;
@@ -213,7 +216,7 @@ export function makeJit<A extends readonly unknown[], R>(
     }
   };
 
-  /** A call that computes on another thread; `enqueue`: its results may be given before they are there. */
+  /** A call that computes on another thread; `enqueue`: it may return results before they are computed. */
   const callLater =
     (ahead: boolean) =>
     async (...args: A): Promise<R> => {
@@ -222,7 +225,7 @@ export function makeJit<A extends readonly unknown[], R>(
       const { entry, inputs } = found;
       const start = performance.now();
       try {
-        // The first time it is compiled, which is waited for; so is what takes memory over.
+        // The first call compiles and is awaited; so is a call with donated arguments.
         const enqueued = ahead && entry.ran && entry.consumed.length === 0;
         const returned = enqueued ? entry.fn.enqueue(inputs, `jit "${name}"`) : await entry.fn.callAsync(inputs);
         return deliver(found, returned, start);
@@ -246,7 +249,8 @@ export function makeJit<A extends readonly unknown[], R>(
   };
 
   const failed = (error: unknown, { entry, taken }: ReturnType<typeof lookUp>): unknown => {
-    // A step of XLA's that fails has freed the variables whose memory it was to write to, and would free them once more here.
+    // When an XLA step fails, it has already freed the variables that it was to overwrite; they must not be freed again
+    // here.
     for (const tensor of taken.values())
       native!.binding.runtime[executor === 'xla' ? 'abandon' : 'deleteTensor'](tensor);
     return rename(error, entry);
@@ -275,7 +279,7 @@ export function makeJit<A extends readonly unknown[], R>(
   return Object.assign(call, { async: callLater(false), enqueue: callLater(true), profile, statistics, dispose });
 }
 
-/** What a call of that program does with the arguments that it takes over. */
+/** How a call of that program uses its donated arguments. */
 function reuse(
   program: Program,
   consumed: readonly number[],
@@ -300,7 +304,7 @@ function reuse(
   return { program: { ...program, results: kept }, passed, replacements };
 }
 
-/** All results: those that the function returned, and the arguments that it replaced or passed, which are no longer taken. */
+/** All results: those that the function returned, and the donated arguments that it replaced or returned. */
 function outputsInOrder(
   { passed, replacements }: Pick<Compiled, 'passed' | 'replacements'>,
   returned: readonly NativeTensor[],
@@ -332,7 +336,7 @@ function givenTwice(name: string): EngineError {
 
 function rejectPromise(result: unknown, name: string): void {
   if (result instanceof Promise) {
-    // Nobody will wait for it; without this its failure would end the process.
+    // Nothing awaits it; without this handler its failure would end the process.
     result.catch(() => undefined);
     throw new EngineError(
       `jit "${name}" got a function that returns a promise; it can only compile synchronous code.`,

@@ -8,7 +8,7 @@ const XLA: readonly OpAttribute[] = [{ name: '_XlaMustCompile', type: 3, value: 
 
 let functionCount = 0;
 
-/** Compiled whole by XLA; run as a graph; or run as a graph in which XLA compiles what lies between the products. */
+/** Compiled whole by XLA; run as a graph; or run as a graph in which XLA compiles the operations between products. */
 export type Execution = 'xla' | 'graph' | 'mixed';
 
 /** A Program as a TensorFlow function. Called with the arguments, then the captures, both in the program's order. */
@@ -40,7 +40,7 @@ export class TensorFlowFunction {
     return this.runtime.executeAsync(this.name, this.attributes, inputs, this.returned, this.byReference);
   }
 
-  /** Results that are still to come, for a function that replaces no argument. */
+  /** Results that are not computed yet, for a function that replaces no argument. */
   enqueue(inputs: readonly NativeTensor[], label: string): NativeTensor[] {
     this.enqueued = true;
     return this.runtime.enqueue(this.name, this.attributes, inputs, this.program.results, label);
