@@ -5,13 +5,13 @@ import { join } from 'node:path';
 import { plugin } from '.';
 import { TokenMasking } from './token-masking';
 
-test('the plugin says the name and version of its package', () => {
+test('the plugin has the name and version of its package', () => {
   const file = join(__dirname, '..', 'package.json');
   const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as { name: string; version: string };
   expect(plugin).toMatchObject({ name, version });
 });
 
-test('Graft takes it, and makes its components with the defaults of their options', async () => {
+test('Graft registers the plugin and creates its components with their default options', async () => {
   const registry = new Registry();
   registry.register(plugin, 'this test');
   const parts = { engine: await openEngine({ mode: 'portable' }), random: createRandom(0), logger: silentLogger() };

@@ -19,7 +19,7 @@ describe('repeatedShare', () => {
       0,
     ],
     ['ids that look alike side by side', [[1, 23, 12, 3]], 2, 0],
-  ])('%s', (_, sequences, n, share) => {
+  ])('the share of repeated n-grams is right for %s', (_, sequences, n, share) => {
     expect(repeatedShare(sequences, n)).toBeCloseTo(share, 10);
   });
 });
@@ -59,20 +59,20 @@ describe('Repetition', () => {
     random: createRandom(0),
   });
 
-  it('counts what the model writes from the start token on', async () => {
+  it('the evaluator measures the text that the model writes after the start token', async () => {
     const evaluator = new Repetition(engine, dataset(), options);
     // 2 -> 5 6 5 6 5 6: of five pairs two are new.
     expect(await evaluator.evaluate(context(chain({ 2: 5, 5: 6, 6: 5 })))).toEqual({ repeated: 0.6, tokens: 6 });
     evaluator.dispose();
   });
 
-  it('ends a text at the end of sequence', async () => {
+  it('a text ends at the end-of-sequence token', async () => {
     const evaluator = new Repetition(engine, dataset(), options);
     expect(await evaluator.evaluate(context(chain({ 2: 5, 5: 6, 6: 1, 1: 5 })))).toEqual({ repeated: 0, tokens: 2 });
     evaluator.dispose();
   });
 
-  it('reads the same texts every time, as many as configured, and leaves no tensor', async () => {
+  it('every evaluation reads the same texts, as many as configured, and leaks no tensors', async () => {
     const source = dataset();
     const evaluator = new Repetition(engine, source, { ...options, texts: 2 });
     const table = chain({ 2: 5, 5: 5 });
@@ -84,14 +84,14 @@ describe('Repetition', () => {
     evaluator.dispose();
   });
 
-  it('stops when it is asked to', async () => {
+  it('an evaluation stops when its signal aborts', async () => {
     const evaluator = new Repetition(engine, dataset(), options);
     const signal = AbortSignal.abort(new Error('stopped'));
     await expect(evaluator.evaluate({ ...context(chain({})), signal })).rejects.toThrow('stopped');
     evaluator.dispose();
   });
 
-  it('says what it cannot measure', async () => {
+  it('the evaluator rejects ready batches, decoder-only models and an empty dataset', async () => {
     expect(() => new Repetition(engine, dataset(texts, 'batch'), options)).toThrow(/ready batches/);
     const onlyDecoder = new Repetition(engine, dataset(), options);
     await expect(onlyDecoder.evaluate(context(chain({}), tableModel('decoder-only')))).rejects.toThrow(/decoder-only/);

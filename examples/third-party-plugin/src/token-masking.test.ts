@@ -12,8 +12,8 @@ const prepare = (objective: TokenMasking, texts: readonly number[][], seed = 0, 
     { model, random: createRandom(seed) },
   );
 
-describe('what token masking prepares', () => {
-  it('is the text behind the start token and as labels, padded', () => {
+describe('a batch of token masking', () => {
+  it('a batch contains the text as decoder inputs after the start token and as labels, with padding', () => {
     const { input_ids, ...others } = listsOf(
       prepare(make(), [
         [7, 8, 9, 3, 1],
@@ -46,7 +46,7 @@ describe('what token masking prepares', () => {
     [0.5, 4],
     [1, 8],
     [0.001, 1],
-  ])('hides the share of %d from the encoder, which is %d of eight, and leaves the others', (rate, hidden) => {
+  ])('a rate of %d masks %d of eight tokens for the encoder and leaves the others unchanged', (rate, hidden) => {
     const text = [3, 4, 5, 6, 7, 8, 9, 10];
     for (let seed = 0; seed < 20; seed++) {
       const [row] = lists(prepare(make({ rate }), [text], seed).input_ids);
@@ -55,7 +55,7 @@ describe('what token masking prepares', () => {
     }
   });
 
-  it('depends on the random stream alone, and differs from text to text', () => {
+  it('the mask depends only on the random stream and differs between texts', () => {
     const texts = Array.from({ length: 8 }, () => [3, 4, 5, 6, 7, 8, 9, 10]);
     const first = listsOf(prepare(make(), texts, 1));
     expect(listsOf(prepare(make(), texts, 1))).toEqual(first);
@@ -63,7 +63,7 @@ describe('what token masking prepares', () => {
     expect(new Set(first.input_ids.map(String)).size).toBeGreaterThan(1);
   });
 
-  it('is refused for what it cannot be', () => {
+  it('preparing a batch rejects empty texts, decoder-only models and invalid options', () => {
     expect(() => prepare(make(), [[5], []])).toThrow('Example 1 of the batch has no tokens.');
     expect(() => prepare(make(), [[5]], 0, tableModel('decoder-only'))).toThrow(DataError);
     expect(() => prepare(make({ maskToken: 12 }), [[5]])).toThrow(/maskToken is 12, .* 12 tokens \(0 to 11\)/);
@@ -96,7 +96,7 @@ describe('the loss of token masking', () => {
   }
 
   it.each([0, 0.1])(
-    'is the mean over the tokens of the text, with smoothing %d, and has a gradient',
+    "the loss is the mean over the text's tokens with label smoothing %d, and has the right gradient",
     async (smoothing) => {
       const engine = await openEngine({ mode: 'portable' });
       const table = Array.from({ length: VOCABULARY }, (_, i) =>

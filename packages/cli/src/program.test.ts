@@ -30,14 +30,14 @@ const COMMANDS = [
 const GENERATE = ['generate', '--model', 'a', '--max-new-tokens', '4', '--prompt', 'x'];
 
 describe('the command line', () => {
-  it.each(COMMANDS)('helps with %s %s', async (...command) => {
+  it.each(COMMANDS)('the command %s %s prints its help', async (...command) => {
     const { status, stdout, stderr } = await run(...command, '--help');
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     expect(stdout).toContain(`Usage: graft ${command.join(' ')}`);
     expect(stdout).toContain('--debug');
   });
 
-  it('tells its version', async () => {
+  it('--version prints the version', async () => {
     expect(await run('--version')).toEqual({
       status: 0,
       stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) as string,
@@ -65,7 +65,7 @@ describe('the command line', () => {
       /^graft: --cross-attention copy and --random cross-attention contradict each other/,
     ],
     [['generate', '--model', 'a', '--max-new-tokens', '4'], /^graft: Give either --inputs or --prompt\.\n$/],
-  ])('refuses %j with status 2 and nothing on standard output', async (args, message) => {
+  ])('the command line rejects %j with status 2 and nothing on standard output', async (args, message) => {
     const { status, stdout, stderr } = await run(...args);
     expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
     expect(stderr).toMatch(message);

@@ -57,10 +57,10 @@ function ownVersion(): string {
 
 function createProgram(context: CommandContext, streams: MainStreams): Command {
   const program = new Command('graft')
-    .description('Graft decoder-only Gemma checkpoints into encoder-decoders, train them, generate with them.')
+    .description('Convert decoder-only Gemma checkpoints into encoder-decoders, train them and generate with them.')
     .version(ownVersion(), '--version', 'print the version')
-    .option('--debug', 'show stacks with errors, and more log lines')
-    .option('--quiet', 'no progress and no log lines')
+    .option('--debug', 'print stacks with errors, and more log lines')
+    .option('--quiet', 'print no progress and no log lines')
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => streams.stdout.write(text),

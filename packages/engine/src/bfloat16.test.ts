@@ -13,7 +13,7 @@ function rounded(value: number): number {
 }
 
 describe('bfloat16 in memory', () => {
-  test('takes half the bytes and comes back rounded once', async () => {
+  test('packing halves the bytes, and unpacking returns values rounded once', async () => {
     await openEngine({ mode: 'eager' });
     tf.tidy(() => {
       const packed = packBfloat16(tf.tensor2d(VALUES, [2, 4]));
@@ -27,7 +27,7 @@ describe('bfloat16 in memory', () => {
   });
 
   test.each(['eager', 'graph', 'mixed', 'xla'] as const)(
-    'a product takes the packed numbers as they are: %s',
+    'a matrix product reads packed weights without widening them: %s',
     async (mode) => {
       const engine = await openEngine({ mode, precision: 'bfloat16' });
       const weights = tf.tensor2d(
@@ -57,7 +57,7 @@ describe('bfloat16 in memory', () => {
     },
   );
 
-  test('refuses what does not pack, and the portable engine', async () => {
+  test('packing rejects an odd last dimension, integers and the portable engine', async () => {
     await openEngine({ mode: 'eager' });
     expect(() => packBfloat16(tf.zeros([2, 3]))).toThrow(/even last dimension, but got float32 \[2, 3\]/);
     expect(() => packBfloat16(tf.zeros([2, 2], 'int32'))).toThrow(/but got int32/);
@@ -66,7 +66,7 @@ describe('bfloat16 in memory', () => {
   });
 });
 
-test.each([1, 2, 3, 8, 32, 33])('XLA multiplies %i rows with a large matrix as others do', async (count) => {
+test.each([1, 2, 3, 8, 32, 33])('XLA multiplies %i rows by a large matrix like eager TensorFlow', async (count) => {
   const engine = await openEngine({ mode: 'xla' });
   const weights = tf.randomNormal([514, 256], 0, 1, 'float32', 1);
   const rows = tf.randomNormal([count, 256], 0, 1, 'float32', 2);

@@ -5,9 +5,9 @@ import type { OpAttribute } from './native/runtime';
 import { tf } from './tf';
 
 /**
- * bfloat16 in memory. tfjs has no such dtype, so two numbers lie in one int32: a tensor [..., n] is kept as int32
- * [..., n / 2], half the bytes of float32. Under the precision `bfloat16` a matrix product takes an unpacked operand as
- * the bfloat16 numbers that it came from; nothing wide is made.
+ * bfloat16 in memory. tfjs has no such dtype, so two numbers share one int32: a tensor [..., n] is stored as int32
+ * [..., n / 2], half the bytes of float32. Under the precision `bfloat16` a matrix product reads an unpacked operand
+ * directly as the packed bfloat16 numbers; no float32 copy is made.
  */
 
 const type = (name: string, value: number): OpAttribute => ({ name, type: 4, value });
@@ -22,7 +22,7 @@ function nativeBackend(what: string): GraftBackend {
   });
 }
 
-/** Runs operations one on another, from a tensor to a tensor; what lies between is freed. */
+/** Applies operations one after the other to a tensor and frees the intermediate results. */
 function chain(
   backend: GraftBackend,
   from: tf.Tensor,

@@ -6,7 +6,7 @@ const LONGEST_MESSAGE = 4000;
 export interface GraftErrorOptions {
   /** Stable, machine-readable: `checkpoint.truncated`, `config.unknown-key`. */
   code?: string;
-  /** What the command exits with: 1 for a failure while working, 2 for a mistake in how it was asked. */
+  /** Exit code of the command: 1 for a failure while working, 2 for an invalid request. */
   exitCode?: 1 | 2;
   /** What to do about it, one sentence; printed on a line of its own. */
   hint?: string;
@@ -14,8 +14,8 @@ export interface GraftErrorOptions {
 }
 
 /**
- * An error that a user can act on: its message alone says what, where and what was expected. A message of more than 4,000
- * characters loses its middle, and says so.
+ * An error that a user can act on: its message alone states what is wrong, where, and what was expected. A message of
+ * more than 4,000 characters loses its middle, which the message marks.
  */
 export class GraftError extends Error {
   readonly code: string;
@@ -33,24 +33,24 @@ export class GraftError extends Error {
 
 /** The native library or the compiled program. */
 export class EngineError extends GraftError {}
-/** A checkpoint, a safetensors file, a run snapshot. */
+/** A checkpoint, a safetensors file or a run snapshot. */
 export class CheckpointError extends GraftError {}
 /** Data that does not fit its contract. */
 export class DataError extends GraftError {}
 /** A plugin that cannot be loaded, or two that clash. */
 export class PluginError extends GraftError {}
 
-/** The processes that work together: one that is gone, that does not come, or that does not fit. */
+/** The workers of a group: one that is gone, that does not join, or that does not match the others. */
 export class WorkersError extends GraftError {}
 
-/** A config that says something wrong. */
+/** An invalid config. */
 export class ConfigError extends GraftError {
   constructor(message: string, options: GraftErrorOptions = {}) {
     super(message, { exitCode: 2, ...options });
   }
 }
 
-/** A command line that says something wrong. */
+/** An invalid command line. */
 export class UsageError extends GraftError {
   constructor(message: string, options: GraftErrorOptions = {}) {
     super(message, { exitCode: 2, ...options });

@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { openEngine, tf, valueAndGradients, type EngineMode } from './index';
 
 describe.each<EngineMode>(['xla', 'graph', 'mixed', 'eager'])('2,000 steps on %s', (mode) => {
-  test('leave handles, tensors and resident memory where they were', async () => {
+  test('2,000 training steps leak no handles, tensors or resident memory', async () => {
     const engine = await openEngine({ mode });
     const step = engine.jit((p: Record<string, tf.Tensor>, x: tf.Tensor) => {
       const { loss, gradients } = valueAndGradients(
@@ -48,7 +48,7 @@ describe.each<EngineMode>(['xla', 'graph', 'mixed', 'eager'])('2,000 steps on %s
   });
 });
 
-test('a program that used the library ends naturally with status 0', () => {
+test('a program that used the native library exits with status 0', () => {
   const entry = require.resolve('../dist/index.js');
   const script = `const { openEngine, tf } = require(${JSON.stringify(entry)});
     openEngine({ mode: 'xla' }).then((engine) => { const f = engine.jit((x) => x.add(1)); console.log(f(tf.scalar(1)).dataSync()[0]); });`;

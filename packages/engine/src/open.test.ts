@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { openEngine, tf } from './index';
 import { checkVersion } from './native/runtime';
 
-test('an unknown mode lists the known ones', async () => {
+test('an unknown mode is rejected with the known ones', async () => {
   await expect(openEngine({ mode: 'fast' as never })).rejects.toThrow(
     'engine mode "fast" is unknown; expected one of auto, eager, xla, graph, mixed, portable.',
   );
 });
 
-test('a library of an unsupported version says which it is and what is needed', () => {
+test('a library of an unsupported version is rejected with its version and the required one', () => {
   expect(() => checkVersion('2.9.1', { folder: '/lib' })).toThrow(
     'The native library in /lib is TensorFlow 2.9.1; Graft needs 2.10 or newer, below 3.',
   );
@@ -18,14 +18,14 @@ test('a library of an unsupported version says which it is and what is needed', 
   expect(() => checkVersion('2.21.0', { folder: '/lib' })).not.toThrow();
 });
 
-test('files that are not a library are rejected with a sentence, even under auto', async () => {
+test('files that are not a library are rejected, also in mode auto', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'graft-'));
   for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
     writeFileSync(join(folder, name), 'no library');
   await expect(openEngine({ mode: 'auto', libraryPath: folder })).rejects.toThrow(/cannot be loaded/);
 });
 
-test('the portable engine adds up more numbers than float32 can count', async () => {
+test('the portable engine sums more ones than float32 can count', async () => {
   await openEngine({ mode: 'portable' });
   const [rows, columns] = [4097, 4096];
   const ones = tf.ones([rows, columns]);
@@ -52,7 +52,7 @@ test('the portable engine adds up more numbers than float32 can count', async ()
   ones.dispose();
 });
 
-test('the portable engine says what it is', async () => {
+test('the portable engine describes itself', async () => {
   const engine = await openEngine({ mode: 'portable' });
   expect(engine.executor).toBe('portable');
   expect(engine.description).toMatch(/^portable \(tfjs \d/);

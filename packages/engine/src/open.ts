@@ -19,7 +19,7 @@ import type { Engine, EngineMode, EngineOptions, Executor, JitOptions, Precision
 
 const MODES: readonly EngineMode[] = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
 
-/** The one native backend of this process: the library cannot be loaded twice, nor unloaded. */
+/** The only native runtime of this process: the library cannot be loaded twice, nor unloaded. */
 let nativeBackend: NativeBackend | undefined;
 
 async function loadNative(options: EngineOptions): Promise<NativeBackend | string> {
@@ -29,7 +29,7 @@ async function loadNative(options: EngineOptions): Promise<NativeBackend | strin
     const library = await findNativeLibrary({ libraryPath: options.libraryPath });
     if (nativeBackend) return sameLibrary(nativeBackend, library!);
     if (!library) return 'The native library is not installed (`graft engine install` fetches it).';
-    // One that was named is the user's choice.
+    // An explicit path is the user's choice.
     const wasNamed = library.origin === 'option' || library.origin === 'environment';
     const untrusted = wasNamed ? untrustedPart(library) : undefined;
     if (untrusted)
@@ -44,7 +44,7 @@ async function loadNative(options: EngineOptions): Promise<NativeBackend | strin
   return nativeBackend;
 }
 
-/** A process has one library: naming another later cannot be obeyed, and is not ignored. */
+/** A process has one library: a request for another one later cannot be met, so it is an error. */
 function sameLibrary(loaded: NativeBackend, wanted: NativeLibrary): NativeBackend {
   const { folder } = loaded.binding.runtime.library;
   if (folder === wanted.folder) return loaded;
@@ -56,7 +56,7 @@ function sameLibrary(loaded: NativeBackend, wanted: NativeLibrary): NativeBacken
   );
 }
 
-/** tfjs-node's kernels call two helpers of `util` that Node 22 warns of and Node 23 removed. */
+/** tfjs-node's kernels call two helpers of `util` that Node 22 deprecates and Node 23 removed. */
 function shimNodeUtil(): void {
   // eslint-disable-next-line @typescript-eslint/no-require-imports -- the shim must change the module object itself
   const util = require('node:util') as {
@@ -74,9 +74,9 @@ function executorFor(mode: EngineMode, precision: Precision): Executor {
 }
 
 /**
- * Opens the engine: native TensorFlow where it can be had, tfjs's wasm or JavaScript backend otherwise (`auto`) or on
- * demand (`portable`). tfjs has one backend a process, so the newest opening decides where plain `tf` calls run.
- * Throws EngineError when native execution was asked for (`eager`, `xla`, `graph`, or a libraryPath) and cannot be had.
+ * Opens the engine: native TensorFlow if it is available, tfjs's wasm or JavaScript backend otherwise (`auto`) or on
+ * request (`portable`). tfjs has one backend per process, so the newest call decides where plain `tf` calls run. Throws
+ * EngineError if native execution was requested (`eager`, `xla`, `graph`, or a libraryPath) but is not available.
  */
 export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   const mode = options.mode ?? 'auto';
@@ -144,7 +144,7 @@ async function portableEngine(precision: Precision, fallbackReason?: string): Pr
   };
 }
 
-/** Looks at what Graft needs on this machine, and whether the native engine opens. */
+/** Checks what Graft needs on this machine, and whether the native engine opens. */
 export function doctor(options?: DoctorOptions): Promise<DoctorReport> {
   return examine(async ({ folder }) => (await openEngine({ mode: 'xla', libraryPath: folder })).description, options);
 }

@@ -7,12 +7,12 @@ async function read(tensor: tf.Tensor): Promise<number[]> {
   return pieces.flat();
 }
 
-describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor, on %s', (mode) => {
+describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor on %s', (mode) => {
   beforeAll(async () => {
     await openEngine({ mode });
   });
 
-  test.each(['float32', 'int32'] as const)('of %s are its values in order', async (dtype) => {
+  test.each(['float32', 'int32'] as const)('the pieces of a %s tensor are its values in order', async (dtype) => {
     for (const size of [0, 1, 1000, (1 << 18) + 3]) {
       const tensor = tf.range(0, size, 1, dtype);
       expect(await read(tensor)).toEqual(Array.from({ length: size }, (_, i) => i));
@@ -20,7 +20,7 @@ describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor, on %s'
     }
   });
 
-  test('are those of a value that is still being made', async () => {
+  test('the pieces of an enqueued result are its computed values', async () => {
     const engine = await openEngine({ mode });
     const ones = tf.ones([300, 300]);
     const power = engine.jit((x: tf.Tensor) =>
@@ -33,7 +33,7 @@ describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor, on %s'
     tf.dispose([ones, y]);
   });
 
-  test('make the tensor again', async () => {
+  test('the pieces of a tensor can be assembled into an equal tensor', async () => {
     for (const dtype of ['float32', 'int32'] as const) {
       const tensor = tf.range(0, (1 << 18) + 6, 1, dtype).reshape([2, -1]);
       const { shape } = tensor;
@@ -48,7 +48,7 @@ describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor, on %s'
   test.each([
     [[2, 2], 'at least 6'],
     [[2, 4], '6'],
-  ])('that are too many or too few for %j are refused, and nothing is kept', async (shape, given) => {
+  ])('too many or too few pieces for the shape %j are rejected without a leak', async (shape, given) => {
     const engine = await openEngine({ mode });
     const { tensors, bytes } = engine.memory();
     async function* pieces(): AsyncGenerator<Float32Array> {
@@ -61,7 +61,7 @@ describe.each<EngineMode>(['graph', 'portable'])('the pieces of a tensor, on %s'
     expect(engine.memory()).toMatchObject({ tensors, bytes });
   });
 
-  test('leave nothing behind when the reader stops early', async () => {
+  test('a reader that stops early leaks nothing', async () => {
     const engine = await openEngine({ mode });
     const before = engine.memory();
     const tensor = tf.ones([3, 1 << 18]);

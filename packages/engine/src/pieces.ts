@@ -6,29 +6,29 @@ import { TF } from './native/dtypes';
 import { tf } from './tf';
 import { elementCount } from './shape';
 
-/** Of a tensor to be made. */
+/** Shape and dtype of a tensor to create. */
 export interface PiecewiseTensor {
   readonly shape: readonly number[];
   readonly dtype: 'float32' | 'int32';
 }
 
-/** The native side of the engine in use; undefined on the portable one. */
+/** The native runtime of the engine in use; undefined on the portable one. */
 function nativeSide(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
   const backend = tf.backend() as unknown as GraftBackend;
   return { backend, binding: backend.binding };
 }
 
-/** Copied at a time: what is done with a piece finds it in the processor's cache. */
+/** Values per piece: small enough to stay in the processor's cache while it is used. */
 const PIECE_BYTES = 1 << 20;
 
-/** Used again and again: memory beside JavaScript's own heap makes it collect garbage. */
+/** Reused buffers: allocating memory outside JavaScript's heap triggers garbage collections. */
 const spare: ArrayBuffer[] = [];
 
 /**
- * The values of a float32 or int32 tensor in order, without a copy of them all, which for as many tensors as a model has
- * costs more time in collecting garbage than in copying. A piece holds its values only until the next one is asked for.
- * Waits for values that are still being made. Throws EngineError for a tensor that has been disposed.
+ * The values of a float32 or int32 tensor in order, without a copy of all of them; for the tensors of a model, such
+ * copies cost more time in garbage collection than in copying. A piece is valid only until the next one is requested.
+ * Waits for values that are still being computed. Throws EngineError for a tensor that has been disposed.
  */
 export async function* readPieces(tensor: tf.Tensor): AsyncGenerator<Float32Array | Int32Array> {
   const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeSide() : undefined;
@@ -49,8 +49,8 @@ export async function* readPieces(tensor: tf.Tensor): AsyncGenerator<Float32Arra
 }
 
 /**
- * A tensor of the values that pieces give in order, each copied before the next one is asked for. The caller owns it. Throws
- * EngineError where they are too many or too few.
+ * A tensor of the values of the pieces in order, each copied before the next one is requested. The caller owns it.
+ * Throws EngineError if there are too many or too few values.
  */
 export async function tensorOfPieces(
   { shape, dtype }: PiecewiseTensor,
@@ -74,7 +74,7 @@ export async function tensorOfPieces(
 }
 
 interface Unfinished {
-  /** Copies values to their place, counted from the tensor's beginning. */
+  /** Copies values to their position, counted from the tensor's beginning. */
   readonly place: (values: Float32Array | Int32Array, from: number) => void;
   readonly finish: () => tf.Tensor;
   readonly abandon: () => void;

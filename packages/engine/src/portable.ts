@@ -6,7 +6,7 @@ import { portableRandomKernels } from './kernels/random';
 import { reducedAxes } from './kernels/reduced-axes';
 import { elementCount } from './shape';
 
-/** A kernel of tfjs's JavaScript backend run for the wasm one: values are copied across, the result is correct, and slower. */
+/** Runs a kernel of tfjs's JavaScript backend for the wasm backend: values are copied between them, so it is slower. */
 function delegatedToCpu(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.KernelConfig {
   return {
     kernelName: kernel.kernelName,
@@ -40,8 +40,8 @@ function delegatedToCpu(kernel: tf.KernelConfig, cpu: tf.KernelBackend): tf.Kern
 }
 
 /**
- * tfjs's JavaScript kernel passes over the whole batch once for every segment, which for the gradient of an embedding is
- * once for every row of the vocabulary; this one passes once. Ids outside the range add to nothing, as elsewhere.
+ * tfjs's JavaScript kernel scans the whole batch once per segment, for the gradient of an embedding once per row of the
+ * vocabulary; this one scans it once. Ids outside the range are ignored, as on the other engines.
  */
 const segmentSum: tf.KernelConfig = {
   kernelName: tf.UnsortedSegmentSum,
@@ -63,7 +63,7 @@ const segmentSum: tf.KernelConfig = {
   },
 };
 
-/** What reductions of nothing give. wasm's kernels leave whatever was in memory. */
+/** Results of reductions of empty tensors, for which wasm's kernels leave the memory uninitialized. */
 const EMPTY_REDUCTIONS = { [tf.Sum]: 0, [tf.Mean]: NaN, [tf.Prod]: 1, [tf.Max]: -Infinity, [tf.Min]: Infinity };
 
 function withEmptyReductions(kernel: tf.KernelConfig): tf.KernelConfig {
@@ -81,8 +81,8 @@ function withEmptyReductions(kernel: tf.KernelConfig): tf.KernelConfig {
 }
 
 /**
- * wasm adds up in one float32 number, which of 2^24 numbers of one size onwards grows no more. Over several axes it goes in
- * two stages here: the last axis, then what that leaves.
+ * wasm sums in one float32 number, which stops growing after 2^24 numbers of equal size. Over several axes this sums in
+ * two stages: the last axis, then the rest.
  */
 function inTwoStages(kernel: tf.KernelConfig): tf.KernelConfig {
   const kernelFunc: tf.KernelFunc = (call) => {
@@ -101,15 +101,15 @@ function inTwoStages(kernel: tf.KernelConfig): tf.KernelConfig {
 let prepared: Promise<string> | undefined;
 
 /**
- * Makes tfjs's own backends ready: wasm where it starts, else plain JavaScript. Kernels that wasm lacks (segment sums, on
- * which the gradient of `gather` stands, among them) are delegated to the JavaScript backend.
+ * Prepares tfjs's own backends: wasm if it starts, otherwise plain JavaScript. Kernels that wasm lacks (such as segment
+ * sums, for the gradient of `gather`) are delegated to the JavaScript backend.
  */
 export function preparePortableBackend(): Promise<string> {
   prepared ??= prepare();
   return prepared;
 }
 
-/** Behind everything else: each kernel checks what it is given. */
+/** After everything else, so that each kernel checks its inputs. */
 function checkAll(backendName: string): void {
   for (const kernel of tf.getKernelsForBackend(backendName)) {
     tf.unregisterKernel(kernel.kernelName, backendName);
@@ -118,7 +118,7 @@ function checkAll(backendName: string): void {
 }
 
 async function prepare(): Promise<string> {
-  // tfjs greets Node users with advice to install tfjs-node at the first use of this backend; the engine says it better.
+  // At the first use of this backend, tfjs prints advice to install tfjs-node; the engine's own message is better.
   (tf.findBackend('cpu') as tf.KernelBackend & { firstUse: boolean }).firstUse = false;
   tf.unregisterKernel(segmentSum.kernelName, 'cpu');
   for (const kernel of [

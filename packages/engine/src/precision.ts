@@ -2,7 +2,7 @@ import type { Precision } from './types';
 
 let inForce: Precision = 'float32';
 
-/** The precision of matrix multiplications at this moment. */
+/** The current precision of matrix multiplications. */
 export function currentPrecision(): Precision {
   return inForce;
 }
@@ -20,7 +20,7 @@ export function withPrecision<T>(precision: Precision, fn: () => T): T {
 
 let tracedForXla = false;
 
-/** Whether what runs now is recorded for XLA to compile. */
+/** Whether the running code is being recorded for XLA. */
 export function isTracedForXla(): boolean {
   return tracedForXla;
 }

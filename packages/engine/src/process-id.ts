@@ -1,4 +1,4 @@
-/** Whether a process has this id, of whatever user. It need not be the one that had it before. */
+/** Whether a process of any user has this id. It need not be the process that had the id before. */
 export function isProcess(pid: number): boolean {
   try {
     process.kill(pid, 0);

@@ -7,14 +7,14 @@ const SEED_42_UPPER = [
   0.5051299929618835, 0.3842870593070984,
 ];
 
-test('Philox here draws what TensorFlow draws', () => {
+test('Philox in JavaScript draws the same numbers as TensorFlow', () => {
   expect(Array.from(philoxBits([42, 0], 7), (word) => Math.fround((word >>> 8) * 2 ** -24))).toEqual(SEED_42_UPPER);
 });
 
 describe('random', () => {
   const modes: EngineMode[] = ['portable', 'eager', 'graph', 'mixed', 'xla'];
   const draws: Record<string, number[]>[] = [];
-  test.each(modes)('draws on %s', async (mode) => {
+  test.each(modes)('a key gives the same numbers on %s as on every other engine', async (mode) => {
     const engine: Engine = await openEngine({ mode });
     const fn = engine.jit((key: tf.Tensor) => ({
       uniform: random.uniform(key as tf.Tensor1D, [7]),
@@ -40,7 +40,7 @@ describe('random', () => {
     expect(last.folded).not.toEqual(last.uniform.slice(0, 5));
   });
 
-  test('the k largest of logits and Gumbel noise are k draws without replacement', async () => {
+  test('the k largest of logits plus Gumbel noise are k draws without replacement', async () => {
     await openEngine({ mode: 'portable' });
     const p = [0.5, 0.3, 0.15, 0.05];
     const draws_ = 20_000;
@@ -67,7 +67,7 @@ describe('random', () => {
     expect(Math.abs(values.reduce((sum, value) => sum + value, 0) / values.length - 0.5772)).toBeLessThan(0.02);
   });
 
-  test('more of one key begin with what fewer are', async () => {
+  test('a longer draw from a key begins with the shorter one', async () => {
     for (const mode of modes) {
       const engine = await openEngine({ mode });
       const fn = engine.jit((key: tf.Tensor) => [3, 8].map((rows) => random.gumbel(key as tf.Tensor1D, [rows, 5])));
@@ -83,7 +83,7 @@ describe('random', () => {
     }
   });
 
-  test('has the moments of its distributions', async () => {
+  test('normal draws have the right mean and variance', async () => {
     await openEngine({ mode: 'portable' });
     const values = Array.from(random.normal(random.key([1, 2]), [20000]).dataSync());
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
@@ -92,7 +92,7 @@ describe('random', () => {
     expect(Math.abs(variance - 1)).toBeLessThan(0.04);
   });
 
-  test.each(modes)('a key with a row draws the rows of the whole on %s', async (mode) => {
+  test.each(modes)('a key with a row draws those rows of the whole batch on %s', async (mode) => {
     const engine = await openEngine({ mode });
     const at = (key: tf.Tensor1D, row: number, count: number): Record<string, tf.Tensor> => {
       const own = random.atRow(key, row);
@@ -132,7 +132,7 @@ describe('random', () => {
   const rows: Record<string, number[]>[] = [];
   const fars: number[][] = [];
 
-  test.each(modes)('a dropout mask keeps its share, scaled, on %s', async (mode) => {
+  test.each(modes)('a dropout mask keeps the right share, scaled, on %s', async (mode) => {
     const engine = await openEngine({ mode });
     const fn = engine.jit((key: tf.Tensor) => random.dropoutMask(key as tf.Tensor1D, [100, 1000], 0.11));
     const key = random.key(3);
@@ -149,7 +149,7 @@ describe('random', () => {
   });
   const masks: number[][] = [];
 
-  test('refuses what is not a key, and rates outside [0, 1)', async () => {
+  test('invalid keys and dropout rates outside [0, 1) are rejected', async () => {
     await openEngine({ mode: 'portable' });
     expect(() => random.uniform(tf.tensor1d([1, 2]), [2])).toThrow('A random key is int32 [2], or [3] with a row');
     expect(() => random.split(tf.tensor1d([1, 2, 3, 4], 'int32'), 2)).toThrow('this one is int32 [4]');

@@ -10,7 +10,7 @@ import { elementCount } from './shape';
  */
 export type RandomKey = tf.Tensor1D;
 
-/** Whether draws by the key begin at some row of a larger draw. Throws EngineError for what is not a key. */
+/** Whether draws by the key begin at a row of a larger draw. Throws EngineError if it is not a key. */
 function hasRow(key: RandomKey): boolean {
   const [length] = key.shape;
   if (key.dtype === 'int32' && key.rank === 1 && (length === 2 || length === 3)) return length === 3;
@@ -20,7 +20,7 @@ function hasRow(key: RandomKey): boolean {
   );
 }
 
-/** The two words of a key that say what is drawn. */
+/** The two words of a key that determine the draw. */
 const wordsOf = (key: RandomKey): RandomKey => (hasRow(key) ? tf.slice(key, 0, 2) : key);
 
 /** [1] */
@@ -31,10 +31,10 @@ const rowOf = (key: RandomKey): tf.Tensor1D =>
 const withRowOf = (key: RandomKey, words: RandomKey): RandomKey =>
   hasRow(key) ? tf.concat([words, rowOf(key)]) : words;
 
-/** Sets the words of new keys apart from those that are drawn by the same key. */
+/** Separates the words of new keys from those that are drawn by the same key. */
 const KEYS = [0x3c6ef372, 0x1b873593] as const;
 
-/** int32 words [n, w] by the hash of their places. */
+/** int32 words [n, w] by the hash of their positions. */
 function hashed(words: RandomKey, row: tf.Tensor1D, shape: readonly [number, number], bits = 32): tf.Tensor {
   return tf.engine().runKernel<tf.Tensor>(HASHED_WORDS, { key: words, row }, { shape: [...shape], bits });
 }
@@ -57,7 +57,7 @@ function uniform(key: RandomKey, shape: readonly number[]): tf.Tensor {
 
 /** Standard normal numbers by Box and Muller's cosine branch. */
 function standardNormal(key: RandomKey, shape: readonly number[]): tf.Tensor {
-  // Of a key with a row the first axis stays the rows'.
+  // With a row in the key, the first axis remains that of the rows.
   const [rows = 1, ...rest] = shape;
   const [radius, angle] = hasRow(key)
     ? tf.unstack(uniform(key, [rows, 2, ...rest]), 1).map((one) => tf.reshape(one, [...shape]))
@@ -76,7 +76,7 @@ const INVERSE_ERF = [
 
 /** Standard normal numbers conditioned on |x| <= 2, by the inverse of the distribution function. */
 function standardTruncatedNormal(key: RandomKey, shape: readonly number[]): tf.Tensor {
-  // y = 2p - 1 for p uniform between the tails; |y| < 0.955 keeps to the central branch.
+  // y = 2p - 1 for p uniform between the tails; |y| < 0.955 stays in the central branch.
   const y = uniform(key, shape)
     .mul(2 * (1 - 2 * LOWER_TAIL))
     .sub(1 - 2 * LOWER_TAIL);
@@ -94,9 +94,9 @@ function scaled(unit: tf.Tensor, mean: number, deviation: number): tf.Tensor {
 }
 
 /**
- * Random numbers without hidden state: every draw names its key, so a compiled step that is called with another key
- * draws other numbers, and one that is replayed draws the same. tfjs's own random functions draw on the host; inside
- * `jit` they would be constants.
+ * Random numbers without hidden state: every draw takes a key, so a compiled step that is called with another key draws
+ * other numbers, and one that is replayed draws the same. tfjs's own random functions draw on the host; inside `jit`
+ * they would be constants.
  */
 export const random = {
   /** A key from one integer or two (each taken modulo 2^32). */
@@ -105,7 +105,7 @@ export const random = {
     return tf.tensor1d([low | 0, high | 0], 'int32');
   },
 
-  /** A key of its own for `data` (an integer or an int32 scalar). */
+  /** A separate key for `data` (an integer or an int32 scalar). */
   fold(key: RandomKey, data: number | tf.Scalar): RandomKey {
     return tf.tidy(() => {
       const shift = typeof data === 'number' ? tf.scalar(data | 0, 'int32') : data;
@@ -115,7 +115,7 @@ export const random = {
     });
   },
 
-  /** `count` keys, each of its own. */
+  /** `count` independent keys. */
   split(key: RandomKey, count: number): RandomKey[] {
     return tf.tidy(() => {
       const words = keysFrom(key, tf.zeros([1], 'int32'), count);
@@ -124,8 +124,9 @@ export const random = {
   },
 
   /**
-   * The key, int32 [3], whose draws [n, ...] are the rows from `row` on (an integer >= 0, or an int32 scalar) of a larger draw:
-   * parts of a batch, each drawn by itself, get what the whole batch would get. Keys that are made of it have the row too.
+   * The key, int32 [3], whose draws [n, ...] are the rows from `row` on (an integer >= 0, or an int32 scalar) of a
+   * larger draw: parts of a batch that are drawn separately get the numbers of the whole batch. Keys derived from it
+   * have the row too.
    */
   atRow(key: RandomKey, row: number | tf.Scalar): RandomKey {
     return tf.tidy(() => {
@@ -144,20 +145,20 @@ export const random = {
     return tf.tidy(() => scaled(standardNormal(key, shape), mean, standardDeviation));
   },
 
-  /** Normal float32 conditioned on lying within two standard deviations of the mean. */
+  /** Normal float32 conditioned on being within two standard deviations of the mean. */
   truncatedNormal(key: RandomKey, shape: readonly number[], mean = 0, standardDeviation = 1): tf.Tensor {
     return tf.tidy(() => scaled(standardTruncatedNormal(key, shape), mean, standardDeviation));
   },
 
   /**
-   * Which numbers dropout keeps, and by what it multiplies them: float32, 0 with the probability `rate` in [0, 1), else
-   * 1 / (1 - rate). Throws EngineError for another rate.
+   * A dropout mask to multiply by: float32, 0 with probability `rate` in [0, 1), otherwise 1 / (1 - rate). Throws
+   * EngineError for another rate.
    */
   dropoutMask(key: RandomKey, shape: readonly number[], rate: number): tf.Tensor {
     if (!(rate >= 0 && rate < 1)) {
       throw new EngineError(`random.dropoutMask takes a rate in [0, 1), not ${rate}.`, { code: 'engine.random-range' });
     }
-    // Of all 2^32 words those from here on are kept.
+    // Of all 2^32 words, those from here on mean "keep".
     const least = Math.min(Math.round(rate * 2 ** 32), 2 ** 32 - 1) - 2 ** 31;
     return tf.tidy(() => {
       const kept = tf.greaterEqual(wordsByRow(key, shape), tf.scalar(least, 'int32'));
@@ -166,16 +167,17 @@ export const random = {
   },
 
   /**
-   * Standard Gumbel float32, -log(-log u): of logits plus such noise the largest is drawn by the softmax of the logits, and the
-   * k largest are k draws without replacement. Fine to 2^-31 where it is large, and in [-2.9, 22.2].
+   * Standard Gumbel float32, -log(-log u): the largest of logits plus such noise is a draw from the softmax of the
+   * logits, and the k largest are k draws without replacement. Its resolution is 2^-31 in the upper tail, its range
+   * [-2.9, 22.2].
    */
   gumbel(key: RandomKey, shape: readonly number[]): tf.Tensor {
     return tf.tidy(() => {
-      // By the hash, not by Philox, of which XLA makes 32 million words in half a minute.
+      // By the hash, not by Philox: XLA takes half a minute for 32 million words of Philox.
       const bits = wordsByRow(key, shape);
       // 1 - u rather than u: floats are dense at 0, where the noise is large.
       const rest = tf.mul(tf.add(tf.abs(bits.cast('float32')), 0.5), 2 ** -31);
-      // -log(1 - rest). Not by log1p, which tfjs's wasm backend takes for log(1 + x).
+      // -log(1 - rest). Not by log1p, which tfjs's wasm backend computes as log(1 + x).
       const series = tf.mul(
         rest,
         tf.add(tf.mul(rest, tf.add(tf.mul(rest, tf.add(tf.mul(rest, 1 / 4), 1 / 3)), 1 / 2)), 1),
@@ -185,7 +187,7 @@ export const random = {
     });
   },
 
-  /** int32 in [min, max), for ranges up to 2^24. Throws EngineError where there is no such number. */
+  /** int32 in [min, max), for ranges up to 2^24. Throws EngineError if the range is empty or too large. */
   integers(key: RandomKey, shape: readonly number[], min: number, max: number): tf.Tensor {
     if (!(min < max && max - min <= 2 ** 24)) {
       throw new EngineError(

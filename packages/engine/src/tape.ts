@@ -1,6 +1,6 @@
 import { tf } from './tf';
 
-/** The part of tfjs's engine that says whether and where operations are recorded for gradients. */
+/** The part of tfjs's engine that controls whether and where operations are recorded for gradients. */
 export interface TapeState {
   activeTape: { saved?: tf.Tensor[] }[] | null;
   gradientDepth: number;
@@ -9,5 +9,5 @@ export interface TapeState {
 
 export const tapeState = (): TapeState => (tf.engine() as unknown as { state: TapeState }).state;
 
-/** The number of the next tensor; later ones have greater numbers. Takes it: no tensor will have it. */
+/** The id of the next tensor; later tensors have greater ids. This consumes the id: no tensor will get it. */
 export const nextTensorId = (): number => (tf.engine() as unknown as { nextTensorId(): number }).nextTensorId();

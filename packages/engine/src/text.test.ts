@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { GraftError } from './errors';
 import { cutText, shortened, withoutMiddle } from './text';
 
-describe('texts that are cut', () => {
-  it('gives the docstring example', () => {
+describe('shortened texts', () => {
+  it('the docstring example is right', () => {
     expect(cutText('ab😀', 3)).toBe('ab');
   });
 
-  it('never leaves half of a surrogate pair, and takes no more than needed', () => {
+  it('cutting never splits a surrogate pair and removes no more than necessary', () => {
     const characters = fc.string({ unit: 'binary', maxLength: 20 });
     fc.assert(
       fc.property(characters, fc.nat(45), (text, longest) => {
@@ -20,13 +20,13 @@ describe('texts that are cut', () => {
     );
   });
 
-  it('show that something is missing', () => {
+  it('a shortened text ends with an ellipsis', () => {
     expect(shortened('abcd', 4)).toBe('abcd');
     expect(shortened('abcde', 4)).toBe('abc…');
     expect(shortened('ab😀cd', 4)).toBe('ab…');
   });
 
-  it('keep beginning and end where the middle goes, and say how much went', () => {
+  it('removing the middle keeps both ends and states how much is missing', () => {
     expect(withoutMiddle('abcdefgh', 8)).toBe('abcdefgh');
     expect(withoutMiddle('abcdefghij', 8)).toBe('abcdef … (2 characters) … ij');
     expect(withoutMiddle('ab😀efg😀', 5)).toBe('ab … (7 characters) … ');

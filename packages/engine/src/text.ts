@@ -1,6 +1,6 @@
 /**
- * The first `longest` UTF-16 units of a text at most, the text itself where it is no longer. It never ends in half of a
- * surrogate pair: no store, terminal or JSON reader takes one.
+ * At most the first `longest` UTF-16 units of a text. The result never ends in half of a surrogate pair, which
+ * databases, terminals and JSON readers reject.
  *
  *     cutText('ab😀', 3)   ->   'ab'
  */
@@ -10,7 +10,7 @@ export function cutText(text: string, longest: number): string {
   return text.slice(0, last >= 0xd800 && last < 0xdc00 ? longest - 1 : longest);
 }
 
-/** A text of at most `longest` UTF-16 units, whose end gives way to "…" where it is longer. */
+/** The text if it has at most `longest` UTF-16 units; otherwise its end is replaced by "…". */
 export function shortened(text: string, longest: number): string {
   return text.length > longest ? `${cutText(text, longest - 1)}…` : text;
 }
@@ -23,8 +23,8 @@ export function formatSize(bytes: number): string {
 }
 
 /**
- * A text whose middle gives way to "… (N characters) …" where it has more than `longest` UTF-16 units; of those that stay three
- * quarters are its beginning.
+ * The text, with its middle replaced by "… (N characters) …" if it has more than `longest` UTF-16 units; three quarters
+ * of what remains are its beginning.
  */
 export function withoutMiddle(text: string, longest: number): string {
   if (text.length <= longest) return text;

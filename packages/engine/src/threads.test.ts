@@ -14,20 +14,20 @@ test.each([
   ['it throws what is not an error', "setTimeout(() => { throw 'a text'; })", 'failed: a text'],
   ['it rejects', "Promise.reject(new Error('Unhandled'))", 'failed: Unhandled'],
   ['it cannot be loaded', "require('./nowhere')", 'failed: Cannot find module'],
-])('a thread has ended when %s', async (_, code, problem) => {
+])('the end of a thread is reported when %s', async (_, code, problem) => {
   const error = await endOf(code);
   expect(error).toMatchObject({ name: 'GraftError', code: 'sleep.thread', exitCode: 1 });
   expect(error.message).toContain(`A thread that sleeps ${problem}`);
 });
 
-test('a thread has ended when its memory has', async () => {
+test('the end of a thread is reported when it runs out of memory', async () => {
   const hoard = 'const all = []; for (;;) all.push(new Array(1000).fill(all.length))';
   const error = await endOf(hoard, { resourceLimits: { maxOldGenerationSizeMb: 16 } });
   expect(error).toMatchObject({ code: 'sleep.thread', message: 'A thread that sleeps has run out of memory.' });
   expect(error.hint).toContain('--max-old-space-size');
 });
 
-test('it is reported once', async () => {
+test('the end of a thread is reported once', async () => {
   const ends: string[] = [];
   const worker = new Worker("throw new Error('x')", { eval: true });
   onThreadEnd(worker, 'A thread', 'x', ({ message }) => ends.push(message));

@@ -2,8 +2,8 @@ import type { Worker } from 'node:worker_threads';
 import { GraftError } from './errors';
 
 /**
- * Calls `onEnd` once, when a thread has ended by itself: however that happens, whoever waits for an answer of it waits for ever.
- * `what` is what the thread does ("A thread that reads data"), `code` that of the error.
+ * Calls `onEnd` once when a thread has ended by itself, for any reason: callers would wait for its answers forever.
+ * `what` describes the thread ("A thread that reads data"), `code` is that of the error.
  */
 export function onThreadEnd(worker: Worker, what: string, code: string, onEnd: (error: GraftError) => void): void {
   let ended = false;
@@ -17,7 +17,7 @@ export function onThreadEnd(worker: Worker, what: string, code: string, onEnd: (
       return end('has run out of memory', error, 'Raise its limit with NODE_OPTIONS=--max-old-space-size=MIB.');
     end(`failed: ${String((error as Error | undefined)?.message ?? error).replace(/\.$/, '')}`, error);
   });
-  // What arrived cannot be read, and is an answer that somebody waits for.
+  // The message cannot be read, but somebody waits for it.
   worker.on('messageerror', (error) => {
     end(`sent what cannot be read: ${error.message}`, error);
     void worker.terminate();

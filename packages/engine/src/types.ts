@@ -18,8 +18,8 @@ export type Executor = CompilingExecutor | 'eager' | 'portable';
 export type Precision = 'float32' | 'bfloat16';
 
 /**
- * A tree of tensors: a tensor, an array of trees or a plain object of trees. Leaves that are not tensors (numbers, strings,
- * booleans, null, undefined) are static: they belong to the key under which a trace is kept.
+ * A tree of tensors: a tensor, an array of trees or a plain object of trees. Leaves that are not tensors (numbers,
+ * strings, booleans, null, undefined) are static: they are part of the key of a trace.
  */
 export type Tree =
   tf.Tensor | number | string | boolean | null | undefined | readonly Tree[] | { readonly [key: string]: Tree };
@@ -27,31 +27,31 @@ export type Tree =
 export interface JitOptions {
   /** Shown in errors and statistics. Default: the function's own name. */
   name?: string;
-  /** Default: the engine's executor. `eager` calls the function as it is. */
+  /** Default: the engine's executor. `eager` calls the function directly. */
   executor?: Executor;
   /**
-   * Members of the first argument that are donated to the call: it disposes their tensors. Where the result has a tensor of the
-   * same shape and dtype at the same place (`parameters.w` for `parameters.w`), it lives in the same memory. When the call
-   * fails while computing, they are gone too.
+   * Members of the first argument that are donated: the call disposes their tensors. If the result has a tensor of the
+   * same shape and dtype at the same path (`parameters.w` for `parameters.w`), it reuses that memory. If the call fails
+   * while computing, they are disposed too.
    */
   donates?: readonly string[];
-  /** Precision of the matrix multiplications inside. Default: the one in force where it is traced. */
+  /** Precision of the matrix multiplications inside. Default: the current one when it is traced. */
   precision?: Precision;
   /**
-   * Called with each new trace, before it is compiled and run. `temporaryBytes`: what it needs beside its arguments, estimated
-   * from shapes; executors reorder and fuse operations.
+   * Called with each new trace, before it is compiled and run. `temporaryBytes`: bytes that it needs in addition to its
+   * arguments, estimated from shapes; executors reorder and fuse operations.
    */
   onTrace?: (trace: { readonly temporaryBytes: number }) => void;
-  /** Whether the results should lie in pages of 2 MiB: those that are read over and over are read faster. Default false. */
+  /** Whether the results should be in pages of 2 MiB, which makes repeated reads faster. Default false. */
   largePages?: boolean;
 }
 
 export interface JitStatistics {
   /** Distinct signatures (shapes, dtypes, static values) traced so far. */
   traces: number;
-  /** Milliseconds of tracing and building, all traces together. */
+  /** Milliseconds of tracing and building, summed over all traces. */
   traceMs: number;
-  /** Milliseconds of the first execution of each trace (XLA compiles there), all traces together. */
+  /** Milliseconds of the first execution of each trace (including XLA's compilation), summed over all traces. */
   firstRunMs: number;
   /** Operations in the newest trace. */
   operations: number;
@@ -60,7 +60,7 @@ export interface JitStatistics {
 /** A compiled function. Outputs are new tensors that the caller disposes; they join the open `tf.tidy` scope as usual. */
 export interface Jitted<A extends readonly unknown[], R> {
   (...args: A): R;
-  /** As the plain call, but the computation runs on another thread and the event loop stays free. */
+  /** Like the plain call, but the computation runs on another thread and does not block the event loop. */
   async(...args: A): Promise<R>;
   /**
    * As `async`, but gives the results while they are still being made, one call after the other, so that they can be given to
@@ -89,20 +89,27 @@ export interface EngineMemory {
 
 export interface EngineOptions {
   mode?: EngineMode;
-  /** Decides `auto` (XLA for float32, `mixed` for bfloat16) and is the precision in force inside `engine.jit`. Default float32. */
+  /**
+   * Decides `auto` (XLA for float32, `mixed` for bfloat16) and is the default precision inside `engine.jit`. Default
+   * float32.
+   */
   precision?: Precision;
-  /** A folder with the two native libraries, or a file in it. Default: the cache, then what is installed. */
+  /** A folder with the two native libraries, or a file in it. Default: the cache, then installed packages. */
   libraryPath?: string;
-  /** Threads for one operation. Default: the cores. Read when the process loads the library for the first time. */
+  /**
+   * Threads for one operation. Default: the number of cores. Read when the process loads the library for the first
+   * time.
+   */
   threads?: number;
   /**
-   * Whether what XLA compiles is kept in Graft's cache for later processes. This saves compiling again, not tracing; see
-   * docs/engine.md for what it costs. Read when the process loads the library for the first time. Default false.
+   * Whether XLA's compiled programs are stored in Graft's cache for later processes. This saves compiling again, not
+   * tracing; see docs/engine.md for the cost. Read when the process loads the library for the first time. Default
+   * false.
    */
   compileCache?: boolean;
 }
 
-/** An opened engine. The native library is loaded once a process; engines are cheap views on it. */
+/** An opened engine. The native library is loaded once per process; engines are cheap views of it. */
 export interface Engine {
   readonly executor: Executor;
   readonly precision: Precision;
@@ -110,7 +117,7 @@ export interface Engine {
   readonly backend: string;
   /** One line for logs: library, version, executor, threads. */
   readonly description: string;
-  /** A sentence on why the portable engine serves, where a native one was not to be had; otherwise undefined. */
+  /** The reason, as a sentence, why the portable engine is used if no native one was available; otherwise undefined. */
   readonly fallbackReason?: string;
   /** How processes work together; the portable engine has workers of one machine only. */
   readonly collectives: Collectives;

@@ -60,25 +60,25 @@ it.each<[string, Record<string, unknown>, RegExp]>([
     { 'metrics.jsonl': JSON.stringify({ step: 1, ...many(2000, 1) }) },
     /more than 1000 metrics/,
   ],
-])('refuses %s', async (_, files, message) => {
+])('a report rejects %s', async (_, files, message) => {
   const reading = readRun(runFolder(files));
   await expect(reading).rejects.toBeInstanceOf(GraftError);
   await expect(reading).rejects.toThrow(message);
 });
 
-it('refuses metrics of gigabytes before it reads them', async () => {
+it('a report rejects gigabytes of metrics before reading them', async () => {
   const folder = runFolder({ 'metrics.jsonl': '' });
   truncateSync(join(folder, 'metrics.jsonl'), 2 ** 31);
   await expect(readRun(folder)).rejects.toThrow(/metrics\.jsonl has 2147483648 bytes; a report reads at most/);
 });
 
-it('refuses a device in the place of metrics', async () => {
+it('a report rejects a device in place of the metrics', async () => {
   const folder = runFolder();
   symlinkSync('/dev/zero', join(folder, 'metrics.jsonl'));
   await expect(readRun(folder)).rejects.toThrow(/metrics\.jsonl cannot be read: it is a device/);
 });
 
-it('shows names, errors and configs that hold HTML as texts', async () => {
+it('a report shows HTML in names, errors and configs as text', async () => {
   const html = '</script><script>alert(1)</script><img src=x onerror="alert(1)">';
   const folder = runFolder({
     'run.json': { ...RECORD, name: html, id: html, error: html },
@@ -91,7 +91,7 @@ it('shows names, errors and configs that hold HTML as texts', async () => {
   expect(page).not.toContain('<img src=x');
 });
 
-it('draws no more points of evaluations than of training', async () => {
+it('a report draws at most as many points of evaluations as of training', async () => {
   const evaluations = Array.from({ length: 10_000 }, (_, step) => ({ ...evaluation({ loss: step }), step }));
   const { evaluated } = await readRun(runFolder({ 'evaluations.json': evaluations }));
   expect(evaluated[0].values.length).toBeLessThanOrEqual(2000);

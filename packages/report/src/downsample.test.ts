@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { downsample } from './downsample';
 
-test('short series are drawn whole', () => {
+test('a short series is kept whole', () => {
   expect(downsample([3, 1, 2], 3)).toEqual([0, 1, 2]);
 });
 
-test('of long ones the ends and the extremes are kept, in order, and few others', () => {
+test('downsampling keeps ends and extremes in order and stays within its limit', () => {
   fc.assert(
     fc.property(
       fc.array(fc.double({ noNaN: true }), { minLength: 1, maxLength: 500 }),
@@ -24,7 +24,7 @@ test('of long ones the ends and the extremes are kept, in order, and few others'
   );
 });
 
-test('numbers that are none hide no others', () => {
+test('NaN values do not hide other values', () => {
   const values = Array.from({ length: 100 }, (_, i) => (i % 10 === 0 ? NaN : i === 55 ? 99 : 1));
   expect(downsample(values, 8).map((index) => values[index])).toContain(99);
 });

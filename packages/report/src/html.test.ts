@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { embedJson, escapeHtml, formatNumber, formatSeconds, htmlTable, textCell } from './html';
 
-test('no text breaks out of an element or an attribute', () => {
+test('escaping keeps text inside its element and attribute', () => {
   expect(escapeHtml(`<b title="x">'&`)).toBe('&lt;b title=&quot;x&quot;&gt;&#39;&amp;');
 });
 
-test('no value ends a script element, and every value comes back', () => {
+test('embedded JSON cannot end its script element and can be parsed again', () => {
   expect(embedJson({ name: '</script><script>alert(1)' })).not.toContain('<');
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
@@ -16,13 +16,13 @@ test('no value ends a script element, and every value comes back', () => {
   );
 });
 
-test('numbers are rounded for people', () => {
+test('numbers and durations are rounded for readers', () => {
   const shown = [0.1 + 0.2, 12345.678, 1e6, 0.00001234, null, undefined, 1.9].map(formatNumber);
   expect(shown).toEqual(['0.3', '12,346', '1,000,000', '1.23e-5', 'not a number', '', '1.9']);
   expect([5.25, 600, 4000].map(formatSeconds)).toEqual(['5.3 s', '10 min', '1 h 7 min']);
 });
 
-test('a table names its rows and columns, and says what is best in words too', () => {
+test('a table has a caption and row headings, and marks the best value in words too', () => {
   const table = htmlTable(
     'A & B',
     [textCell('run')],

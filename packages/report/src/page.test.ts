@@ -36,7 +36,7 @@ function row(page: string, heading: string): string[] {
   return (found ?? '').split(/<\/t[dh]>/).map((cell) => cell.replace(/<[^>]*>/g, '').trim());
 }
 
-test('nothing that a run is called or configured with breaks out of the page', () => {
+test('names and configs of runs are escaped in the page', () => {
   const evil = '</script><script>alert(1)</script><b>';
   const page = renderReport([
     run('x', { title: evil, config: { name: evil }, record: { ...run('x').record, name: evil } }),
@@ -46,13 +46,13 @@ test('nothing that a run is called or configured with breaks out of the page', (
   expect(page).toContain('&lt;/script&gt;&lt;script&gt;alert(1)');
 });
 
-test('no other file is asked for', () => {
+test('the page requests no other file', () => {
   // The chart library's own text speaks of elements that it never makes here.
   const page = renderReport([run('x')]).replace(/<script>[\s\S]*?<\/script>/g, '');
   expect(page.match(/<(?:script|link|img)[^>]*(?:src|href)="(?!data:)/g)).toBeNull();
 });
 
-test('the best of several runs is marked, less or more being better as the metric has it', () => {
+test('the best run is marked, with the direction of each metric', () => {
   const page = renderReport([
     run('a', {
       evaluations: [evaluation('heldOut', { loss: 9 }, 1), evaluation('heldOut', { loss: 2.5, tokens: 100 })],
@@ -63,7 +63,7 @@ test('the best of several runs is marked, less or more being better as the metri
   expect(row(page, 'b').slice(0, 4)).toEqual(['b', '2', '2.2500 (best)', '100']);
 });
 
-test('grouped numbers become a column a group, and all of them are there folded away', () => {
+test('grouped metrics become one column per group, and all values are in the details', () => {
   const numbers = (cb: number): Record<string, number> => ({
     'cb/accuracy': cb,
     'cb/f1': 0.1,
@@ -79,7 +79,7 @@ test('grouped numbers become a column a group, and all of them are there folded 
   expect(row(page, 'b: cb').slice(0, 3)).toEqual(['b: cb', '0.25', '0.1']);
 });
 
-test('the page shows what differs in the configs, and nothing else of them', () => {
+test('the page shows only the config keys that differ', () => {
   const config = (rate: number): Record<string, unknown> => ({
     seed: 3,
     optimizer: { use: 'adamw', learningRate: rate },
@@ -91,13 +91,13 @@ test('the page shows what differs in the configs, and nothing else of them', () 
   expect(page).not.toContain('>versions.node</th>');
 });
 
-test('a run without metrics gets a page, without a script', () => {
+test('a page of runs without metrics has no script', () => {
   const page = renderReport([run('x', { training: [], evaluated: [] })]);
   expect(page).toContain('These runs have no metrics to draw.');
   expect(page).not.toContain('<script');
 });
 
-test('a metric that has one point is in the table alone', () => {
+test('a metric with one point appears only in the table', () => {
   const page = renderReport([
     run('x', { evaluated: [series('heldOut/loss', [2]), series('heldOut/perplexity', [8, 7])] }),
   ]);

@@ -34,7 +34,7 @@ function runFolder({ record = {}, config = {}, metrics, evaluations }: Files = {
 const line = (step: number, more: object = {}): string =>
   `${JSON.stringify({ step, loss: 4 / step, tokensPerSecond: 100, seconds: 0.5, waitSeconds: 0, ...more })}\n`;
 
-test('series carry steps, tokens and seconds; evaluations find theirs by step', async () => {
+test('a series has steps, tokens and seconds, and evaluations take theirs by step', async () => {
   const evaluations = [{ step: 2, evaluator: 'heldOut', metrics: { loss: 2.5 }, seconds: 1 }];
   const run = await readRun(runFolder({ metrics: line(1) + line(2), evaluations }));
   expect(run.title).toBe('small/one');
@@ -46,14 +46,14 @@ test('series carry steps, tokens and seconds; evaluations find theirs by step', 
   expect(run.totals).toEqual({ tokens: 100, seconds: 1, tokensPerSecond: 100 });
 });
 
-test('a name leads to its latest run', async () => {
+test('the name of a run resolves to its latest run', async () => {
   const folder = runFolder();
   const name = join(folder, '..');
   symlinkSync('one', join(name, 'latest'));
   expect((await readRun(name)).title).toBe('small/one');
 });
 
-test('where a file system has no links, the newest run of a name counts', async () => {
+test('without a latest link the run with the highest sequence number is the newest', async () => {
   const name = join(runFolder({ record: { sequence: 2 } }), '..');
   // Its id would come later, had the clock not gone back.
   mkdirSync(join(name, 'two'));
@@ -67,26 +67,26 @@ test('where a file system has no links, the newest run of a name counts', async 
 test.each([
   ['[]', 'does not hold a JSON object'],
   ['{"name": 3}', 'is not the record of a run: "name": '],
-])('a record that is %s is one sentence that names the file', async (text, problem) => {
+])('a run.json with the content %s is rejected in one sentence that names the file', async (text, problem) => {
   const folder = runFolder();
   writeFileSync(join(folder, 'run.json'), text);
   await expect(readRun(folder)).rejects.toThrow(`${join(folder, 'run.json')} ${problem}`);
 });
 
-test('a half-written line, a loss that is not finite and a metric that comes late are accepted', async () => {
+test('a partial last line, a null loss and a metric that starts late are accepted', async () => {
   const metrics = `${line(1, { loss: null })}${line(2, { extra: 7 })}{"step": 3, "lo`;
   const { training } = await readRun(runFolder({ metrics }));
   expect(training.find(({ metric }) => metric === 'loss')!.values).toEqual([null, 2]);
   expect(training.find(({ metric }) => metric === 'extra')!.values).toEqual([null, 7]);
 });
 
-test('a run without metrics and without evaluations is one too', async () => {
+test('a run without metrics and evaluations is read', async () => {
   const run = await readRun(runFolder());
   expect([run.training, run.evaluated, run.evaluations]).toEqual([[], [], []]);
   expect(run.totals).toEqual({ tokens: 0, seconds: 0, tokensPerSecond: undefined });
 });
 
-test('a long run is thinned, and its spike stays', async () => {
+test('a long series is downsampled and keeps its spike', async () => {
   const metrics = Array.from({ length: 12_000 }, (_, i) => line(i + 1, { loss: i === 7_777 ? 99 : 1 })).join('');
   const [loss] = (await readRun(runFolder({ metrics }))).training;
   expect(loss.values.length).toBeLessThanOrEqual(2000);
@@ -94,7 +94,7 @@ test('a long run is thinned, and its spike stays', async () => {
   expect(loss.steps.at(-1)).toBe(12_000);
 });
 
-test('what is not a run is reported with what was expected', async () => {
+test('a folder that is not a run is rejected with what was expected', async () => {
   const folder = temporaryFolder();
   await expect(readRun(folder)).rejects.toMatchObject({
     message: `${folder} is not a run: there is no run.json in it, nor in its "latest".`,
@@ -105,14 +105,14 @@ test('what is not a run is reported with what was expected', async () => {
   await expect(readRun(broken)).rejects.toThrow(/config\.json does not hold JSON/);
 });
 
-test('ids distinguish runs of one name', async () => {
+test('runs of one name are distinguished by their ids', async () => {
   const runs = await Promise.all(
     [{ name: 'a' }, { name: 'b', id: 'x' }, { name: 'b', id: 'y' }].map((record) => readRun(runFolder({ record }))),
   );
   expect(shortTitles(runs)).toEqual(['a', 'b/x', 'b/y']);
 });
 
-test('what runs of earlier versions have in clear is masked', async () => {
+test('secrets in the clear in runs of earlier versions are masked', async () => {
   const folder = runFolder({
     record: { status: 'failed', error: 'No answer of https://ann:pw@example.org.' },
     config: {

@@ -16,7 +16,7 @@ function run(id: string): string {
   return path;
 }
 
-test('a report is written over a report, and over nothing else unless that is wanted', async () => {
+test('a report overwrites only another report unless --force is given', async () => {
   const out = join(folder, 'thesis.html');
   const runs = [run('one')];
   await writeReport(runs, out);
@@ -33,7 +33,7 @@ test('a report is written over a report, and over nothing else unless that is wa
   expect(readFileSync(out, 'utf8')).toContain('small/one');
 });
 
-test('a run whose files cannot be read hides no other; the page names it', async () => {
+test('an unreadable run is left out and named on the page', async () => {
   const [good, bad] = [run('one'), run('two')];
   writeFileSync(join(bad, 'run.json'), '{"name": "<b>"');
   const out = join(folder, 'report.html');

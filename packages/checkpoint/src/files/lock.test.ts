@@ -51,7 +51,7 @@ async function deadPid(): Promise<number> {
   return child.pid!;
 }
 
-it('one has it until it is given back; numbers rise, and one file stays', async () => {
+it('only one caller has the lock until it is released, lock numbers increase, and one lock file remains', async () => {
   expect(await hasLock(folder)).toBe(false);
   const first = await acquire();
   expect(await hasLock(folder)).toBe(true);
@@ -69,14 +69,14 @@ it('one has it until it is given back; numbers rise, and one file stays', async 
   expect(watched).toEqual([]);
 });
 
-it('of claims at once in one process one gets it', async () => {
+it('of concurrent claims in one process exactly one succeeds', async () => {
   const settled = await Promise.allSettled(Array.from({ length: 20 }, () => acquire()));
   const won = settled.filter((one) => one.status === 'fulfilled');
   expect(won).toHaveLength(1);
   await won[0].value.release();
 });
 
-it('a dead process of this machine loses it at once, also where its id belongs to another process now', async () => {
+it('a dead process of this machine loses its lock at once, even if another process now has its id', async () => {
   leave(3, { ...ownIdentity(), pid: await deadPid(), token: 'theirs' });
   await (await acquire()).release();
   leave(9, {
@@ -90,14 +90,14 @@ it('a dead process of this machine loses it at once, also where its id belongs t
   expect(locks()).toEqual(['.graft-lock-10']);
 });
 
-it('a lock that is a FIFO keeps nobody waiting for a writer', async () => {
+it('a lock file that is a FIFO does not block the caller', async () => {
   execFileSync('mkfifo', [join(folder, '.graft-lock-1')]);
   const lock = await acquire(0.3);
   expect(locks()).toEqual(['.graft-lock-2']);
   await lock.release();
 });
 
-it('a process that has ended, but that nobody has waited for, is dead', async () => {
+it('a zombie process counts as dead', async () => {
   // The shell becomes a program that never waits for its children; its child ends once that has happened.
   const child = 'while [ "$(cat /proc/$PPID/comm)" != sleep ]; do sleep 0.02; done';
   const parent = spawn('sh', ['-c', `sh -c '${child}' & echo $!; exec sleep 20`], {
@@ -117,7 +117,7 @@ it.each([
   ['another machine', elsewhere],
   ['another boot of a machine of this name', { ...ownIdentity(), started: 'boot/1', token: 'theirs' }],
   ['another container of this name', { ...ownIdentity(), namespace: 'pid:[1]', token: 'theirs' }],
-])('a process of %s has it as long as it shows signs of life', async (_, record) => {
+])('a process of %s keeps its lock as long as its heartbeat changes', async (_, record) => {
   const file = leave(1, record);
   let beats = 0;
   // Its clock may be anywhere: only that the time changes counts.
@@ -136,7 +136,7 @@ it.each([
   await lock.release();
 });
 
-it('what a process elsewhere gives back while it is watched is free', async () => {
+it('a lock that a remote process releases while it is watched becomes free', async () => {
   const file = leave(1, elsewhere);
   const claimed = acquire(60);
   await sleep(100);
@@ -146,7 +146,7 @@ it('what a process elsewhere gives back while it is watched is free', async () =
 });
 
 it.each(['', '{', 'null', '{"pid": -1, "host": "a", "token": "b"}', '{"pid": "1", "host": 1}', 'x'.repeat(100_000)])(
-  'a lock that cannot be read, %.20s, is free after a while',
+  'a lock with the unreadable content %.20s becomes free after the timeout',
   async (text) => {
     leave(1, text);
     const lock = await acquire(0.3);
@@ -155,7 +155,7 @@ it.each(['', '{', 'null', '{"pid": -1, "host": "a", "token": "b"}', '{"pid": "1"
   },
 );
 
-it('a process that came late sees a higher number and has lost', async () => {
+it('a process that claims late sees the higher lock number and loses', async () => {
   leave(4, { ...ownIdentity(), pid: await deadPid(), token: 'theirs' });
   const lock = await acquire();
   // As if it had made its number only now, long after it looked.
@@ -165,7 +165,7 @@ it('a process that came late sees a higher number and has lost', async () => {
   await lock.release();
 });
 
-describe('a folder that changes while it is claimed', () => {
+describe('a locked folder that changes', () => {
   const lost = (how: string): object => ({
     message: `The run r cannot go on: ${how} while this process was writing to it.`,
     code: 'checkpoint.lost',
@@ -201,7 +201,7 @@ describe('a folder that changes while it is claimed', () => {
       },
       'process 7 on elsewhere has taken it over',
     ],
-  ])('is lost when it is %s, and stays as it is', async (_, change, how) => {
+  ])('the lock is lost when its folder is %s, and the folder stays unchanged', async (_, change, how) => {
     const lock = await acquire();
     await lock.check();
     change();
@@ -211,13 +211,13 @@ describe('a folder that changes while it is claimed', () => {
     expect(existsSync(folder) && locks()).toEqual(before);
   });
 
-  it('cannot be claimed where it is gone', async () => {
+  it('a lock cannot be acquired on a folder that no longer exists', async () => {
     rmSync(folder, { recursive: true });
     await expect(acquire()).rejects.toThrow('The run r cannot be claimed: the folder is gone.');
   });
 });
 
-it('shows signs of life while the main thread is busy, and none when it was given back', async () => {
+it('the heartbeat continues while the main thread is busy and stops after the release', async () => {
   const lock = await acquire();
   const file = join(folder, '.graft-lock-1');
   // The thread has to open the file.
@@ -233,7 +233,7 @@ it('shows signs of life while the main thread is busy, and none when it was give
   expect(statSync(file).mtimeMs).toBe(after);
 });
 
-it('leaves nothing in a folder that it was dissolved in', async () => {
+it('dissolving a lock leaves nothing in its moved folder', async () => {
   const lock = await acquire();
   renameSync(folder, `${folder}-2`);
   await lock.dissolve(`${folder}-2`);

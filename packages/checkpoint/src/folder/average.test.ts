@@ -25,7 +25,7 @@ async function checkpoint(
   return folder;
 }
 
-test('the mean is taken in float64, rounded once to the stored dtype, and brings config and tokenizer along', async () => {
+test('averaging computes in float64, rounds once to the stored dtype, and copies config and tokenizer', async () => {
   const one = await checkpoint('one', [tensor('w', 'F32', [1, 2, 1e30]), tensor('b', 'BF16', [1, 1])], { n: 1 });
   const two = await checkpoint('two', [tensor('w', 'F32', [2, 2, -1e30]), tensor('b', 'BF16', [1.0078125, 3])], {
     n: 1,
@@ -51,7 +51,7 @@ test.each<[string, TensorSource[], object, RegExp]>([
   ['another dtype', [tensor('w', 'BF16', [1])], { n: 1 }, /"w" is F32 \[1\] and BF16 \[1\]/],
   ['other names', [tensor('v', 'F32', [1])], { n: 1 }, /"w" is only in the first/],
   ['a tensor more', [tensor('w', 'F32', [1]), tensor('v', 'F32', [1])], { n: 1 }, /"v" is only in the second/],
-])('%s is refused, and nothing is written', async (_, tensors, config, message) => {
+])('averaging rejects %s and writes nothing', async (_, tensors, config, message) => {
   const one = await checkpoint('one', [tensor('w', 'F32', [1])], { n: 1 });
   const two = await checkpoint('two', tensors, config);
   const parent = temporaryFolder();
@@ -72,7 +72,7 @@ test('an error names only the keys that differ deep inside two configs', async (
   );
 });
 
-test('a checkpoint is read from end to end, and numbers that are not finite are named', async () => {
+test('verification reads the whole checkpoint and names the tensors with non-finite values', async () => {
   const folder = await checkpoint('one', [
     tensor('fine', 'F32', [1, -2, 0]),
     tensor('nan', 'F32', [1, NaN]),

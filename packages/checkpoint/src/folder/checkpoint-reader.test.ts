@@ -18,7 +18,7 @@ const source = (name: string, values: number[]): TensorSource => ({
 const TENSORS = [source('a', [1, 2, 3]), source('b', [4, 5]), source('c', [6])];
 
 describe('checkpoint folders', () => {
-  test('one file or shards read the same', async () => {
+  test('a checkpoint reads the same from one file and from shards', async () => {
     const folder = temporaryFolder();
     await writeCheckpoint(join(folder, 'one'), { config: { model_type: 'x' }, tensors: TENSORS });
     await writeCheckpoint(join(folder, 'many'), { config: { model_type: 'x' }, tensors: TENSORS, maxShardBytes: 13 });
@@ -39,7 +39,7 @@ describe('checkpoint folders', () => {
     expect(readdirSync(folder).sort()).toEqual(['many', 'one']);
   });
 
-  test('what is there already is not overwritten unasked', async () => {
+  test('an existing folder is not overwritten unless requested', async () => {
     const folder = join(temporaryFolder(), 'model');
     await writeCheckpoint(folder, { config: { n: 1 }, tensors: TENSORS });
     await expect(writeCheckpoint(folder, { config: { n: 2 }, tensors: TENSORS })).rejects.toThrow(
@@ -49,7 +49,7 @@ describe('checkpoint folders', () => {
     expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))).toEqual({ n: 3 });
   });
 
-  test('config.json has a point in its floats, also where they are whole: other readers refuse them without', async () => {
+  test('config.json writes whole floats with a decimal point, which other readers require', async () => {
     const folder = join(temporaryFolder(), 'model');
     const side = {
       attn_logit_softcapping: 50,
@@ -66,7 +66,7 @@ describe('checkpoint folders', () => {
     expect(JSON.parse(text)).toEqual({ decoder: side, final_logit_softcapping: null });
   });
 
-  test('a writer that fails half-way leaves the old folder, and nothing else', async () => {
+  test('a write that fails halfway leaves only the old folder', async () => {
     const parent = temporaryFolder();
     const folder = join(parent, 'model');
     await writeCheckpoint(folder, { config: { n: 1 }, tensors: TENSORS });
@@ -78,7 +78,7 @@ describe('checkpoint folders', () => {
     expect(JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'))).toEqual({ n: 1 });
   });
 
-  test('a limit on file size, met half-way, is one sentence and leaves nothing', async () => {
+  test('a write that exceeds the limit on file size is one sentence and leaves nothing', async () => {
     const parent = temporaryFolder();
     const script = `
       const { writeCheckpoint } = require(${JSON.stringify(require.resolve('../../dist/index.js'))});
@@ -96,7 +96,7 @@ describe('checkpoint folders', () => {
     expect(readdirSync(parent)).toEqual([]);
   });
 
-  describe('what contradicts itself is refused', () => {
+  describe('an inconsistent checkpoint folder', () => {
     let folder: string;
     const edit = (change: (index: { weight_map: Record<string, string> }) => void): void => {
       const file = join(folder, 'model.safetensors.index.json');
@@ -109,25 +109,25 @@ describe('checkpoint folders', () => {
       await writeCheckpoint(folder, { config: {}, tensors: TENSORS, maxShardBytes: 13 });
     });
 
-    test('a missing shard', async () => {
+    test('a missing shard is rejected with its name', async () => {
       rmSync(join(folder, 'model-00002-of-00002.safetensors'));
       await expect(CheckpointReader.open(folder)).rejects.toThrow(
         `${folder} lacks the shard model-00002-of-00002.safetensors, in which model.safetensors.index.json places 2 tensors.`,
       );
     });
-    test('an index that names a tensor which its shard lacks', async () => {
+    test('an index that names a tensor which its shard lacks is rejected', async () => {
       edit(({ weight_map }) => (weight_map.d = 'model-00001-of-00002.safetensors'));
       await expect(CheckpointReader.open(folder)).rejects.toThrow(
         /places "d" in model-00001-of-00002\.safetensors, which does not hold it/,
       );
     });
-    test('a tensor that the index does not name', async () => {
+    test('a tensor that the index does not name is rejected', async () => {
       edit(({ weight_map }) => delete weight_map.c);
       await expect(CheckpointReader.open(folder)).rejects.toThrow(
         /holds "c", which model\.safetensors\.index\.json does not name/,
       );
     });
-    test("a run's folder, whose newest checkpoint is named", async () => {
+    test("a run's folder is rejected with a hint that names its newest checkpoint", async () => {
       const runs = temporaryFolder();
       const newest = join(runs, 'latest', 'checkpoints', 'step-10');
       for (const step of [2, 10]) mkdirSync(join(runs, 'latest', 'checkpoints', `step-${step}`), { recursive: true });
@@ -137,7 +137,7 @@ describe('checkpoint folders', () => {
           hint: `The newest checkpoint in it is ${newest}.`,
         });
     });
-    test('a folder without any checkpoint, or without config', async () => {
+    test('a folder without a checkpoint or without config.json is rejected', async () => {
       await expect(CheckpointReader.open(temporaryFolder())).rejects.toMatchObject({
         message: expect.stringMatching(/holds no checkpoint: neither model\.safetensors nor/) as string,
         exitCode: 2,
@@ -159,7 +159,7 @@ describe('snapshots', () => {
     state: { step: 5, data: { at: 3 } },
   };
 
-  test('come back whole, sorted by step, and are pruned from the oldest', async () => {
+  test('snapshots are restored unchanged, listed by step, and pruned from the oldest', async () => {
     const checkpoints = join(temporaryFolder(), 'checkpoints');
     for (const step of [5, 100, 20]) await saveSnapshot(join(checkpoints, `step-${step}`), snapshot);
     mkdirSync(join(checkpoints, '.graft-tmp-step-300-x'));
@@ -176,7 +176,7 @@ describe('snapshots', () => {
     expect((await listSnapshots(checkpoints)).map(({ step }) => step)).toEqual([20, 100]);
   });
 
-  test('that lost a part are refused with its name', async () => {
+  test("a snapshot with a damaged or missing file is rejected with the file's name", async () => {
     const folder = join(temporaryFolder(), 'step-5');
     await saveSnapshot(folder, snapshot);
     const cut = `${folder}-cut`;
@@ -201,7 +201,7 @@ describeIf(
     const folders = SHARED
       ? readdirSync(fixtures).filter((name) => existsSync(join(fixtures, name, 'config.json')))
       : [];
-    test.each(folders)('%s: rewritten in shards, every tensor keeps name, dtype, shape and bytes', async (name) => {
+    test.each(folders)("rewriting %s in shards keeps each tensor's name, dtype, shape and bytes", async (name) => {
       const original = await CheckpointReader.open(join(fixtures, name));
       const copy = join(temporaryFolder(), name);
       const tensors = [...original.tensors.values()].map((info): TensorSource => ({
@@ -222,7 +222,7 @@ describeIf(
   },
 );
 
-describe('files that are not what they should be', () => {
+describe('unusual files in a checkpoint folder', () => {
   /** A FIFO where no content is given. */
   const withFile = (name: string, content?: string | Buffer): string => {
     const file = join(temporaryFolder(), name);
@@ -241,7 +241,7 @@ describe('files that are not what they should be', () => {
     ],
     ['a key twice', '{"a": 1,\n"a": 2}', 'does not hold a JSON object: the key "a" is there twice (2:1)'],
     ['no UTF-8', Buffer.from('{"a": "\xe9"}', 'latin1'), 'cannot be read: it is not UTF-8 (byte 0xe9 at offset 7)'],
-  ])('%s as config.json is refused in one sentence', async (_, content, problem) => {
+  ])('%s as config.json is rejected in one sentence', async (_, content, problem) => {
     const file = withFile('config.json', content);
     await expect(readJsonObject(file)).rejects.toMatchObject({
       name: 'CheckpointError',
@@ -249,7 +249,7 @@ describe('files that are not what they should be', () => {
     });
   });
 
-  it('a FIFO, a device, a FIFO in place of the weights are not checkpoints', async () => {
+  it('a FIFO or a device is rejected as a checkpoint or as weights', async () => {
     for (const [path, kind] of [
       [withFile('fifo'), 'FIFO'],
       ['/dev/zero', 'device'],
@@ -265,7 +265,7 @@ describe('files that are not what they should be', () => {
   });
 });
 
-describe('an index that asks for too much, or contradicts its shards', () => {
+describe('an index that is too large or contradicts its shards', () => {
   async function indexed(
     change: (index: { metadata: object; weight_map: Record<string, unknown> }) => void,
   ): Promise<string> {
@@ -297,7 +297,7 @@ describe('an index that asks for too much, or contradicts its shards', () => {
       (index) => Object.assign(index.weight_map, { a: 'x'.repeat(2e6) }),
       /lacks the shard x{119}…/,
     ],
-  ])('with %s is refused', async (_, change, message) => {
+  ])('an index with %s is rejected', async (_, change, message) => {
     const opening = CheckpointReader.open(await indexed(change));
     await expect(opening).rejects.toMatchObject({ code: expect.stringMatching(/^checkpoint\./) as string });
     await expect(opening).rejects.toThrow(message);
@@ -317,7 +317,7 @@ describe('an index that asks for too much, or contradicts its shards', () => {
       { total_size: 'all' },
       ['model.safetensors.index.json says that the tensors take "all" bytes ("total_size"); they take 24'],
     ],
-  ])('with the metadata %j is read, and a wrong total is noted', async (metadata, notes) => {
+  ])('an index with the metadata %j is read, and a wrong total is noted', async (metadata, notes) => {
     const reader = await CheckpointReader.open(await indexed((index) => Object.assign(index, { metadata })));
     expect(reader.notes).toEqual(notes);
     await reader.close();

@@ -17,13 +17,13 @@ const command = 'graft embed';
 const tensors = { a: { dtype: 'float32', shape: [1], values: new Float32Array([1]) } } as const;
 const refused = (problem: string): object => ({ message: `${file} ${problem}.`, code: 'output.exists', exitCode: 2 });
 
-it('what is not there may be written, and so may an empty file', async () => {
+it('a new path or an empty file may be written', async () => {
   expect(await outputFile(file, { command })).toBe(file);
   writeFileSync(file, '');
   expect(await outputFile(file, { command })).toBe(file);
 });
 
-it('what is there may not, unless the user wants it', async () => {
+it('an existing file is rejected unless the user overwrites it with force', async () => {
   writeFileSync(file, 'mine');
   await expect(outputFile(file, { command })).rejects.toMatchObject(refused('exists already'));
   await expect(outputTensors(file, command)).rejects.toMatchObject(
@@ -32,7 +32,7 @@ it('what is there may not, unless the user wants it', async () => {
   expect(await outputFile(file, { command, force: true })).toBe(file);
 });
 
-it('tensors that the same command wrote are written again, those of another command or program are not', async () => {
+it('a command may overwrite only tensors that the same command wrote', async () => {
   await writeHostTensors(file, tensors, writtenBy(command));
   expect(await outputTensors(file, command)).toBe(file);
   await expect(outputTensors(file, 'graft forward')).rejects.toMatchObject(
@@ -42,14 +42,14 @@ it('tensors that the same command wrote are written again, those of another comm
   await expect(outputTensors(file, command)).rejects.toMatchObject({ code: 'output.exists' });
 });
 
-it('the mark goes along with what other readers expect', async () => {
+it('the written_by mark is stored next to the metadata that other readers expect', async () => {
   await writeHostTensors(file, tensors, writtenBy(command));
   const reader = await SafetensorsReader.open(file);
   await reader.close();
   expect({ ...reader.metadata }).toEqual({ format: 'pt', written_by: 'graft embed' });
 });
 
-it('a link is followed: what it leads to counts, and is what is written', async () => {
+it('a symbolic link is resolved, and its target is checked and written', async () => {
   const target = join(folder, 'target');
   writeFileSync(target, 'mine');
   symlinkSync(target, file);

@@ -13,7 +13,7 @@ const write = async (name: string, extraFiles: Record<string, string>): Promise<
   return path;
 };
 
-test('sections come back, from the folder and from a file in it; averaging keeps those of the first', async () => {
+test("a record is read from its folder or a file in it, and an average keeps the first checkpoint's record", async () => {
   const sections = { adapted: { encoder: 'a' }, ul2: { sentinels: [3, 4] } };
   const one = await write('one', recordFile(sections));
   const two = await write('two', recordFile({ ul2: {} }));
@@ -23,7 +23,7 @@ test('sections come back, from the folder and from a file in it; averaging keeps
   expect(await readRecord(join(folder, 'mean'))).toEqual(sections);
 });
 
-test('without sections there is no file, and without the file no sections', async () => {
+test('an empty record writes no file, a missing file reads as an empty record, and an invalid one is rejected', async () => {
   expect(recordFile({})).toEqual({});
   expect(await readRecord(await write('none', {}))).toEqual({});
   expect(await readRecord(join(folder, 'nowhere'))).toEqual({});

@@ -32,7 +32,7 @@ async function interrupt(out: string, at = 't4'): Promise<void> {
   );
 }
 
-test('finished files are kept, are not a checkpoint, and are resumed from', async () => {
+test('an interrupted write keeps its finished files, is not a checkpoint, and can be resumed', async () => {
   const out = join(temporaryFolder(), 'out');
   await interrupt(out);
   expect(existsSync(out)).toBe(false);
@@ -59,7 +59,7 @@ test('finished files are kept, are not a checkpoint, and are resumed from', asyn
     expect(readFileSync(join(out, name)).equals(readFileSync(join(straight, name)))).toBe(true);
 });
 
-test('nothing finished leaves nothing; resuming nothing begins', async () => {
+test('a write without finished files leaves nothing, and resuming nothing starts from scratch', async () => {
   const folder = temporaryFolder();
   await interrupt(join(folder, 'out'), 't0');
   expect(readdirSync(folder)).toEqual([]);
@@ -86,7 +86,7 @@ test('unfinished work is neither overwritten nor mixed with other work', async (
   ).rejects.toThrow(/exists already/);
 });
 
-test('a finished file with other tensors is written again, and half-written ones are removed', async () => {
+test('resuming rewrites finished files with the wrong tensors and removes partial ones', async () => {
   const out = join(temporaryFolder(), 'out');
   await interrupt(out);
   const partial = unfinishedFolder(out);
@@ -106,7 +106,7 @@ const everything = (folder: string): string[] =>
     .map((path) => (statSync(path).isFile() ? `${path}: ${readFileSync(path, 'latin1')}` : path))
     .sort();
 
-test('a folder of that name that Graft did not leave is neither removed nor written to', async () => {
+test('a folder or file with the name of unfinished work that Graft did not create is left unchanged', async () => {
   const folder = temporaryFolder();
   const out = join(folder, 'out');
   mkdirSync(unfinishedFolder(out));
@@ -128,7 +128,7 @@ test('a folder of that name that Graft did not leave is neither removed nor writ
   expect(readFileSync(unfinishedFolder(file), 'utf8')).toBe('mine');
 });
 
-test('unfinished work without a finished file, of another plan or of another call, stays as it is', async () => {
+test('unfinished work without finished files is left unchanged unless the same plan resumes it', async () => {
   const folder = temporaryFolder();
   const out = join(folder, 'out');
   mkdirSync(unfinishedFolder(out));
@@ -145,7 +145,7 @@ test('unfinished work without a finished file, of another plan or of another cal
   expect(readdirSync(folder)).toEqual(['out']);
 });
 
-test('what another call is writing is neither removed nor gone on with', async () => {
+test('unfinished work that another call is writing is neither removed nor resumed', async () => {
   const folder = temporaryFolder();
   const out = join(folder, 'out');
   let [writing, goOn] = [(): void => undefined, (): void => undefined];
@@ -181,7 +181,7 @@ test('what another call is writing is neither removed nor gone on with', async (
   expect(readdirSync(out).filter((name) => name.startsWith('.'))).toEqual([]);
 });
 
-test('of calls at the same time one writes the folder', async () => {
+test('of concurrent calls exactly one writes the folder', async () => {
   const folder = temporaryFolder();
   const out = join(folder, 'out');
   const settled = await Promise.allSettled(
@@ -192,7 +192,7 @@ test('of calls at the same time one writes the folder', async () => {
   expect(readFileSync(join(out, 'config.json'), 'utf8')).toContain('"a"');
 });
 
-test('an unfinished folder that is taken away midway is neither made again nor removed at its new place', async () => {
+test('an unfinished folder that is moved during the write is neither recreated nor removed', async () => {
   const folder = temporaryFolder();
   const out = join(folder, 'out');
   const moving = contents();
@@ -208,7 +208,7 @@ test('an unfinished folder that is taken away midway is neither made again nor r
   expect(readdirSync(join(folder, 'moved')).filter((name) => name.endsWith('.safetensors'))).toHaveLength(1);
 });
 
-test('a slash behind the name of the folder changes nothing', async () => {
+test("a trailing slash in the folder's name changes nothing", async () => {
   const folder = temporaryFolder();
   await writeCheckpointResumably(join(folder, 'out') + sep, contents(), { plan: PLAN });
   expect(readdirSync(folder)).toEqual(['out']);

@@ -4,13 +4,13 @@ import { ExactNumber, parseJson } from './parse-json';
 const digits = (value: unknown): string =>
   value instanceof ExactNumber || typeof value === 'number' ? String(value) : '';
 
-describe('JSON', () => {
-  it('gives the docstring example', () => {
+describe('parseJson', () => {
+  it('the docstring example is right', () => {
     const { id } = parseJson('{"id": 12345678901234567890}', { exactNumbers: true }) as { id: ExactNumber };
     expect(id.digits).toBe('12345678901234567890');
   });
 
-  it('is what JSON.parse makes of it', () => {
+  it('parsing agrees with JSON.parse on any value', () => {
     fc.assert(
       fc.property(fc.jsonValue({ noUnicodeString: false }), fc.boolean(), (value, exactNumbers) => {
         const text = JSON.stringify(value);
@@ -21,7 +21,7 @@ describe('JSON', () => {
     );
   });
 
-  it('keeps the digits of every number', () => {
+  it('exact numbers keep all their digits', () => {
     const number = fc
       .tuple(
         fc.constantFrom('', '-'),
@@ -41,7 +41,7 @@ describe('JSON', () => {
     expect(digits(parseJson('1.0', { exactNumbers: true }))).toBe('1.0');
   });
 
-  it('makes keys of any name', () => {
+  it('keys of any name become own properties', () => {
     const text = '{"__proto__": 1.0, "constructor": {"toString": 2}, "": 1e1}';
     const read = parseJson(text, { exactNumbers: true }) as object;
     expect(Object.keys(read)).toEqual(['__proto__', 'constructor', '']);
@@ -59,23 +59,23 @@ describe('JSON', () => {
     [`${'{"a":'.repeat(20_000)}1`, 'it has more than 500 objects and lists within each other (1:2501)'],
     ['\ufeff{}', 'invalid symbol (1:1)'],
     ['{"a": NaN}', 'invalid symbol (1:7)'],
-  ])('refuses %s', (text, message) => {
+  ])('parsing rejects %s', (text, message) => {
     for (const exactNumbers of [false, true]) expect(() => parseJson(text, { exactNumbers })).toThrow(message);
   });
 
-  it('takes what is just deep enough, and brackets in strings for what they are', () => {
+  it('parsing accepts the maximum depth and ignores brackets in strings', () => {
     const deep = `${'['.repeat(500)}"${'[{'.repeat(600)}\\"[[",1${']'.repeat(500)}`;
     expect(JSON.stringify(parseJson(deep))).toBe(JSON.stringify(JSON.parse(deep)));
   });
 
-  it('is not misled by texts that look like keys, numbers or surrogates', () => {
+  it('parsing is not misled by strings that look like keys, numbers or surrogates', () => {
     const value = { a: '"a": 1, 1.50: 1e999', b: 'back\\', c: '\\ud83d', d: '😀 \u2028', e: ['":', '"'] };
     for (const exactNumbers of [false, true]) expect(parseJson(JSON.stringify(value), { exactNumbers })).toEqual(value);
     expect(parseJson('"\\ud83d\\ude00"')).toBe('😀');
   });
 });
 
-test('says line and column of a problem, and nothing else of a text of megabytes', () => {
+test('an error gives line and column and quotes nothing of a very long text', () => {
   const text = `{\n"a": 1,\n  "a": 2}${'\n'.repeat(3_000_000)}`;
   expect(() => parseJson(text)).toThrow('the key "a" is there twice (3:3)');
 });
@@ -84,7 +84,7 @@ test.each([
   ['lists', `[${'[],'.repeat(1000)}[]]`],
   ['objects', `[${'{},'.repeat(1000)}{}]`],
   ['keys', `{${Array.from({ length: 1001 }, (_, i) => `"${i}":1`).join(',')}}`],
-])('refuses more %s than asked for before it makes them', (_, text) => {
+])('parsing rejects more %s than the limit before it creates them', (_, text) => {
   expect(() => parseJson(text, { maxParts: 1000 })).toThrow(/it has more than 1,000 objects, lists and keys/);
   expect(parseJson(text, { maxParts: 1003 })).toBeDefined();
   expect(parseJson(text)).toBeDefined();

@@ -2,12 +2,12 @@ import fc from 'fast-check';
 import { decodeUtf8, describeInvalidUtf8, invalidUtf8At, loneSurrogate } from './unicode';
 
 describe('UTF-8', () => {
-  it('comes back code point by code point', () => {
+  it('decoding UTF-8 restores every code point', () => {
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => expect(decodeUtf8(Buffer.from(text))).toBe(text)));
     expect(decodeUtf8(Buffer.from('\ufeffa\0'))).toBe('\ufeffa\0');
   });
 
-  it('is refused at the first byte that is wrong', () => {
+  it('invalid UTF-8 is rejected with the offset of its first wrong byte', () => {
     const wrong = fc.constantFrom(
       [0x80],
       [0xff],
@@ -28,7 +28,7 @@ describe('UTF-8', () => {
     expect(describeInvalidUtf8(Buffer.from('caf\xe9', 'latin1'), 10)).toBe('byte 0xe9 at offset 13');
   });
 
-  it('has no half of a surrogate pair', () => {
+  it('a lone half of a surrogate pair is found', () => {
     expect(loneSurrogate('a😀')).toBeUndefined();
     expect(loneSurrogate('a😀'.slice(0, 2))).toBe('\ud83d');
     expect(loneSurrogate('\ude00\ud83d')).toBe('\ude00');

@@ -62,7 +62,7 @@ const piece = fc.record({
   stored: fc.boolean(),
 });
 
-test('tensors of any length in any pieces arrive whole, past the cache too', async () => {
+test('tensors of any length in any pieces are written whole, through the page cache and past it', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.array(piece, { maxLength: 4 }), { minLength: 1, maxLength: 6 }),
@@ -73,12 +73,12 @@ test('tensors of any length in any pieces arrive whole, past the cache too', asy
   );
 });
 
-test('tensors longer than the buffers arrive whole', async () => {
+test('tensors longer than the buffers are written whole', async () => {
   const long = Array.from({ length: 170 }, (_, i) => ({ length: 60_000 + i, from: i, stored: i % 2 === 0 }));
   await check(temporaryFolder(), [long, [{ length: 3, from: 1, stored: false }], long.slice(1)], 2);
 });
 
-test('a tensor that is too long or too short is named', async () => {
+test('a tensor with too many or too few bytes is rejected by name', async () => {
   const file = join(temporaryFolder(), 'a.safetensors');
   const source = (length: number): TensorSource => ({
     name: 'odd',

@@ -31,7 +31,7 @@ const finite = fc.float({ noNaN: true, noDefaultInfinity: true });
 describe.each(['BF16', 'F16'] as const)('%s', (dtype) => {
   const sorted = values(dtype);
 
-  test('every value of the type survives the way to float32 and back', () => {
+  test('every value of the dtype survives conversion to float32 and back', () => {
     const words = Uint16Array.from({ length: 65536 }, (_, i) => i);
     const wide = toFloat32(new Uint8Array(words.buffer), dtype);
     const back = new Uint16Array(fromFloat32(wide, dtype).buffer);
@@ -42,7 +42,7 @@ describe.each(['BF16', 'F16'] as const)('%s', (dtype) => {
     }
   });
 
-  test('rounds to the nearest, ties to even', () => {
+  test('conversion from float32 rounds to nearest, ties to even', () => {
     const largest = sorted[sorted.length - 1];
     fc.assert(
       fc.property(finite, (value) => {
@@ -56,7 +56,7 @@ describe.each(['BF16', 'F16'] as const)('%s', (dtype) => {
     );
   });
 
-  test('rounds exact halves to even', () => {
+  test('conversion from float32 rounds exact halves to even', () => {
     for (let i = 0; i < 1000; i++) {
       const at = 100 + i * 31;
       const half = (sorted[at] + sorted[at + 1]) / 2;
@@ -65,7 +65,7 @@ describe.each(['BF16', 'F16'] as const)('%s', (dtype) => {
     }
   });
 
-  test('keeps NaN and infinities', () => {
+  test('conversion keeps NaN and infinities', () => {
     for (const value of [NaN, Infinity, -Infinity])
       expect(toFloat32(fromFloat32(Float32Array.of(value), dtype), dtype)[0]).toBe(value);
     // A NaN whose payload is in the lower bits alone.
@@ -74,7 +74,7 @@ describe.each(['BF16', 'F16'] as const)('%s', (dtype) => {
   });
 });
 
-test('float16 beyond its range is infinite, bytes at odd addresses are read', () => {
+test('float16 overflows to infinity, and float32 is read at odd addresses', () => {
   expect(toFloat32(fromFloat32(Float32Array.of(65520, 65519, -1e9), 'F16'), 'F16')).toEqual(
     Float32Array.of(Infinity, 65504, -Infinity),
   );
@@ -83,7 +83,7 @@ test('float16 beyond its range is infinite, bytes at odd addresses are read', ()
   expect(toFloat32(odd.subarray(1), 'F32')).toEqual(Float32Array.of(1.5, -2));
 });
 
-test('int64 is narrowed, or refused with its place', () => {
+test("int64 is narrowed to int32 or rejected with the tensor's name", () => {
   const bytes = (...list: bigint[]): Uint8Array => new Uint8Array(BigInt64Array.from(list).buffer);
   expect(toInt32(bytes(-5n, 2147483647n), 'I64', 'x')).toEqual(Int32Array.of(-5, 2147483647));
   expect(() => toInt32(bytes(2147483648n), 'I64', 'file f, tensor "ids"')).toThrow(
@@ -92,7 +92,7 @@ test('int64 is narrowed, or refused with its place', () => {
   expect(() => toInt32(new Uint8Array(4), 'F32', 'here')).toThrow('here holds F32; expected I32 or I64.');
 });
 
-test('dtype names in any usual spelling', () => {
+test('dtype names are parsed in every common spelling', () => {
   expect(['float32', 'bf16', 'BFLOAT16', 'fp16', 'F32'].map(parseFloatDtype)).toEqual([
     'F32',
     'BF16',

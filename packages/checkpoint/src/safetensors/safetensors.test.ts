@@ -79,7 +79,7 @@ test.each<[string, () => string, RegExp]>([
     () => craft({ a: f32([1], 0, 4) }, Buffer.alloc(9)),
     /expected \d+ bytes, as its header says, got \d+/,
   ],
-])('%s is refused in a sentence that names the file', async (_, make, message) => {
+])('%s is rejected in a sentence that names the file', async (_, make, message) => {
   const file = make();
   const error = await SafetensorsReader.open(file).catch((e: unknown) => e as Error);
   expect(error).toMatchObject({ name: 'CheckpointError' });
@@ -94,7 +94,7 @@ test('the errors distinguish a missing file from a folder', async () => {
   await expect(SafetensorsReader.open(temporaryFolder())).rejects.toThrow(/it is a folder/);
 });
 
-test('cut anywhere, a file is never taken for whole', async () => {
+test('a file truncated at any byte is rejected', async () => {
   const file = join(temporaryFolder(), 'x.safetensors');
   await writeHostTensors(file, { a: { dtype: 'float32', shape: [5], values: Float32Array.of(1, 2, 3, 4, 5) } });
   for (let size = readFileSync(file).length - 1; size >= 0; size--) {
@@ -114,7 +114,7 @@ const tensors = fc.uniqueArray(
   { selector: ({ name }) => name, maxLength: 6 },
 );
 
-test('what is written is read: names, dtypes, shapes, bytes, whole or in pieces', async () => {
+test('names, dtypes, shapes and bytes are read as written, whole or in pieces', async () => {
   const folder = temporaryFolder();
   let count = 0;
   await fc.assert(
@@ -151,7 +151,7 @@ test('what is written is read: names, dtypes, shapes, bytes, whole or in pieces'
   );
 });
 
-test('the data begin at a multiple of eight bytes', async () => {
+test('the tensor data begin at a multiple of eight bytes', async () => {
   const file = join(temporaryFolder(), 'x.safetensors');
   for (const name of ['a', 'ab', 'abc', 'abcdefg']) {
     await writeHostTensors(file, { [name]: { dtype: 'int32', shape: [], values: Int32Array.of(7) } });
@@ -160,7 +160,7 @@ test('the data begin at a multiple of eight bytes', async () => {
   }
 });
 
-test('a source that fails, or gives too little, leaves no file', async () => {
+test('a source that fails or has too few bytes leaves no file', async () => {
   const folder = temporaryFolder();
   const file = join(folder, 'x.safetensors');
   const short: TensorSource = { name: 'a', dtype: 'F32', shape: [3], data: () => new Float32Array(2) };
@@ -174,7 +174,7 @@ test('a source that fails, or gives too little, leaves no file', async () => {
   expect(existsSync(file)).toBe(false);
 });
 
-test('metadata that are not texts, and pieces of no size, are rejected', async () => {
+test('metadata that are not strings and invalid piece sizes are rejected', async () => {
   const file = join(temporaryFolder(), 'x.safetensors');
   const source: TensorSource = { name: 'a', dtype: 'I32', shape: [1], data: () => Int32Array.of(7) };
   await expect(writeSafetensors(file, [source], { metadata: { step: 3 as never } })).rejects.toThrow(

@@ -35,12 +35,12 @@ async function saved(step: number, options?: { digests: boolean }): Promise<stri
 }
 
 describe('CRC-32', () => {
-  test('of 123456789 is the published one', () => {
+  test('the CRC-32 of 123456789 is the published one', () => {
     expect(digestOf('123456789')).toBe('cbf43926');
     expect(portableCrc32(Buffer.from('123456789'))).toBe(0xcbf43926);
   });
 
-  test("Graft's own, for older Node, is that of zlib, in pieces too", () => {
+  test('the portable CRC-32 agrees with zlib, also in pieces', () => {
     const bytes = Uint8Array.from({ length: 1000 }, (_, i) => (i * i + (i >> 3)) & 0xff);
     for (const length of [0, 1, 7, 8, 9, 15, 16, 17, 1000]) {
       const part = bytes.subarray(0, length);
@@ -53,7 +53,7 @@ describe('CRC-32', () => {
 });
 
 describe('a manifest', () => {
-  test('has a digest of every file, part by part where it holds tensors, and one of itself', async () => {
+  test('the manifest has a digest of every file, of every tensor, and of itself', async () => {
     const folder = await saved(5);
     const { files, ...rest } = JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8')) as {
       files: Record<string, { bytes: number; tensors?: Record<string, string> }>;
@@ -78,7 +78,7 @@ describe('a manifest', () => {
     expect(await verifyCheckpoint(folder)).toMatchObject({ tensors: 3, digests: true });
   });
 
-  test('is checked by whoever reads the folder, its average, or a file in it, in whatever way', async () => {
+  test('every way of reading a snapshot or its average checks the digests', async () => {
     const folder = await saved(5);
     for (const at of ['.', 'average']) {
       const file = join(folder, at, 'model.safetensors');
@@ -113,7 +113,7 @@ describe('a manifest', () => {
     await verifySnapshot(folder);
   });
 
-  test('finds tensors and pages that changed places, and bits beyond the first piece of a large tensor', async () => {
+  test('digests detect swapped tensors, swapped pages, and flipped bits anywhere in a large tensor', async () => {
     const folder = join(temporaryFolder(), 'step-5');
     // Read in pieces of 4 MiB where it is digested.
     const large = Float32Array.from({ length: (9 << 20) / 4 }, (_, i) => i);
@@ -157,7 +157,7 @@ describe('a manifest', () => {
     }
   });
 
-  test('finds changed small files before anything is read', async () => {
+  test('opening a snapshot detects changes in its small files', async () => {
     for (const name of ['config.json', 'tokenizer.json', 'graft.json', 'average/config.json']) {
       const folder = await saved(5);
       const file = join(folder, name);
@@ -172,7 +172,7 @@ describe('a manifest', () => {
     }
   });
 
-  test('finds files that it does not list, that are another step’s, and that are not there', async () => {
+  test('opening a snapshot detects unlisted files, files of another step, and missing files', async () => {
     const folder = await saved(5);
     const other = await saved(6);
     writeFileSync(join(folder, 'generation_config.json'), '{}');
@@ -195,7 +195,7 @@ describe('a manifest', () => {
     await expect(CheckpointReader.open(folder)).rejects.toThrow('manifest.json is missing');
   });
 
-  test('does not pass for an older one when it is damaged', async () => {
+  test('a damaged manifest is not mistaken for one of an older version', async () => {
     const folder = await saved(5);
     const file = join(folder, 'manifest.json');
     const text = readFileSync(file, 'utf8');
@@ -209,7 +209,7 @@ describe('a manifest', () => {
     }
   });
 
-  test('of before there were digests is read as it was', async () => {
+  test('a version 1 manifest without digests is still read', async () => {
     const folder = await saved(5, { digests: false });
     expect(JSON.parse(readFileSync(join(folder, 'manifest.json'), 'utf8'))).toMatchObject({
       version: 1,
@@ -226,7 +226,7 @@ describe('a manifest', () => {
     expect(await verifyCheckpoint(folder)).toMatchObject({ digests: false });
   });
 
-  test('of somebody else’s in a checkpoint folder is left alone', async () => {
+  test('an unrelated manifest.json in a checkpoint folder is ignored', async () => {
     const folder = await saved(5);
     const plain = join(temporaryFolder(), 'model');
     mkdirSync(plain);

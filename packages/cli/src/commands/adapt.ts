@@ -10,34 +10,37 @@ const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
 export function addAdaptCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('adapt')
-    .description('make an encoder-decoder checkpoint out of one or two decoder-only ones; prints its folder')
-    .requiredOption('--encoder <folder>', 'decoder-only checkpoint that becomes the encoder')
-    .option('--decoder <folder>', "decoder-only checkpoint that becomes the decoder (default: the encoder's)")
+    .description('convert one or two decoder-only checkpoints into an encoder-decoder; prints its folder')
+    .requiredOption('--encoder <folder>', 'decoder-only checkpoint for the encoder')
+    .option('--decoder <folder>', 'decoder-only checkpoint for the decoder (default: the same as --encoder)')
     .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
     .addOption(
-      new Option('--cross-attention <how>', 'auto: copied where widths and heads of both sides agree, otherwise random')
+      new Option(
+        '--cross-attention <how>',
+        'initialize cross-attention; auto: copy self-attention if widths and heads of both sides agree, otherwise random',
+      )
         .choices(['auto', 'copy', 'random'])
         .default('auto'),
     )
     .addOption(
       new Option(
         '--cross-attention-norms <how>',
-        "norms around cross-attention: those around the decoder's self-attention, or gain 1 (default: copy, but identity with --random cross-attention)",
+        "initialize the norms around cross-attention: copy those of the decoder's self-attention, or identity (gain 1) (default: copy, but identity with --random cross-attention)",
       ).choices(['copy', 'identity']),
     )
     .addOption(
       new Option(
         '--expand-heads <side>',
-        "repeat that side's key/value heads, so that every query head has its own: the same function, more parameters",
+        'repeat the key/value heads of that side, one per query head: same function, more parameters',
       ).choices(['encoder']),
     )
     .option(
       '--random <parts>',
-      'parts not taken from the checkpoints, for ablations: encoder, decoder, cross-attention, embedding',
+      'initialize these parts at random, for ablations; comma-separated: encoder, decoder, cross-attention, embedding',
       listOf(PARTS),
     )
-    .option('--seed <n>', 'of what is random', integer(0), 0)
-    .option('--std <x>', 'standard deviation of what is random', positiveNumber)
+    .option('--seed <n>', 'seed of the random initialization', integer(0), 0)
+    .option('--std <x>', 'standard deviation of the random initialization (default: 0.02)', positiveNumber)
     .addOption(dtypeOption("the sources' if they agree, else float32"));
   addWriteOptions(command).action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & WriteOptions) => {
     if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))

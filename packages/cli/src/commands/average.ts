@@ -14,11 +14,14 @@ const DEFAULT_LAST = 5;
 export function addAverageCommand(program: Command, context: CommandContext): void {
   program
     .command('average')
-    .description('write the mean of checkpoints of one model: of several folders, or of the newest ones of a run')
-    .argument('[folders...]', 'checkpoint folders, two at least')
+    .description('average checkpoints of one model: the given folders, or the newest ones of a run')
+    .argument('[folders...]', 'at least two checkpoint folders')
     .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
-    .option('--run <folder>', "a run's folder, or a name's (its latest run): averages the run's newest checkpoints")
-    .option('--last <n>', `with --run: how many of them (default: ${DEFAULT_LAST})`, integer(2))
+    .option(
+      '--run <folder>',
+      "average the newest checkpoints of this run; a run's folder, or the folder of a name (its latest run)",
+    )
+    .option('--last <n>', `with --run: number of newest checkpoints to average (default: ${DEFAULT_LAST})`, integer(2))
     .action(async (folders: string[], { out, run, last }: AverageOptions) => {
       const { averageCheckpoints } = await import('@graft/checkpoint');
       const chosen = await choose(folders, run, last);

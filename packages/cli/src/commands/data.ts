@@ -11,17 +11,17 @@ interface MakeOptions {
 }
 
 export function addDataCommand(program: Command, context: CommandContext): void {
-  const data = program.command('data').description('make data sets for trying things out');
+  const data = program.command('data').description('create small data sets for experiments');
   data
     .command('make')
-    .description('write a small made data set that a small model can learn; prints its folder')
+    .description('write a small synthetic data set that a small model can learn; prints its folder')
     .addArgument(
       program
         .createArgument('<kind>', 'superglue: all eight tasks, in the layout of the benchmark')
         .choices(['superglue']),
     )
     .requiredOption('--out <folder>', 'the new folder; it must not exist')
-    .option('--seed <n>', 'of the random choices', integer(0), 0)
+    .option('--seed <n>', 'seed of the random choices', integer(0), 0)
     .option('--train-rows <n>', 'training rows of each task', integer(1), 400)
     .option('--val-rows <n>', 'validation rows of each task', integer(1), 100)
     .action(async (_kind: string, { out, ...options }: MakeOptions) => {

@@ -6,9 +6,9 @@ const MARKS = { ok: 'ok  ', warn: 'warn', fail: 'FAIL' } as const;
 export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
     .command('doctor')
-    .description('check this machine: Node, disk, Python, the native library; says what to do about what is missing')
+    .description('check this machine: Node, disk, Python, the native library; suggests fixes')
     .option('--verify', 'read every byte of the native library and compare hashes')
-    .option('--json', 'as JSON')
+    .option('--json', 'print JSON')
     .action(async ({ json, verify }: { json?: boolean; verify?: boolean }) => {
       const { doctor } = await import('@graft/engine');
       const report = await doctor({ verify });

@@ -40,23 +40,23 @@ const COMMAND = 'graft embed';
 export function addEmbedCommand(program: Command, context: CommandContext): void {
   program
     .command('embed')
-    .description("texts to vectors, pooled from the encoder's states, or from a decoder-only model's own")
+    .description('compute a vector for each text, pooled from the states of the encoder or of a decoder-only model')
     .requiredOption(
       '--model <folder>',
       'checkpoint of Gemma 2, T5Gemma or an encoder alone, or a step-N folder of a run',
     )
-    .option('--texts <file>', 'a text on each line')
-    .option('--inputs <file>', 'safetensors: input_ids, attention_mask')
-    .requiredOption('--output <file>', 'safetensors to write: embeddings, float32 [texts, width]')
+    .option('--texts <file>', 'embed each line of this file')
+    .option('--inputs <file>', 'embed the rows of a safetensors file with input_ids and attention_mask')
+    .requiredOption('--output <file>', 'write embeddings, float32 [texts, width], to this safetensors file')
     .addOption(forceOption())
     .addOption(
-      new Option('--pool <how>', "mean: of all tokens' states; last: the last token's")
+      new Option('--pool <how>', "mean of all tokens' states, or the last token's state")
         .choices(['mean', 'last'])
         .default('mean'),
     )
     .option('--normalize', 'scale vectors to length 1')
     .option('--tokenizer <name>', "for --texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
-    .option('--batch-size <n>', 'for --texts: texts at a time', integer(1), 32)
+    .option('--batch-size <n>', 'for --texts: texts per batch', integer(1), 32)
     .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())

@@ -3,12 +3,12 @@ import type { Command } from 'commander';
 import type { CommandContext } from './shared/context';
 
 export function addEngineCommand(program: Command, context: CommandContext): void {
-  const engine = program.command('engine').description('the native TensorFlow library');
+  const engine = program.command('engine').description('manage the native TensorFlow library');
   engine
     .command('install')
-    .description('fetch the native library through pip, check its hash, unpack it into the cache; prints its folder')
-    .option('--verify', 'read every byte of what is installed and compare hashes, instead of sizes alone')
-    .option('--wheel <file>', 'a wheel that is here already, for machines without a network')
+    .description('download the native library with pip, check its hash and unpack it into the cache; prints its folder')
+    .option('--verify', 'read every byte of an installed library and compare hashes, not only sizes')
+    .option('--wheel <file>', 'install from this wheel, without a network')
     .action(async (options: { verify?: boolean; wheel?: string }) => {
       const { installNativeLibrary } = await import('@graft/engine');
       const library = await installNativeLibrary({ ...options, onProgress: announceStages(context) });

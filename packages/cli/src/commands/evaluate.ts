@@ -20,13 +20,21 @@ interface EvaluateOptions extends ResumableOptions {
 export function addEvaluateCommand(program: Command, context: CommandContext): void {
   program
     .command('evaluate')
-    .description("run a config's evaluators on a model, without training; prints their tables and the run's folder")
-    .argument('[config]', 'yaml, json, ts or js; of a training config the evaluators are run and the training is not')
-    .option('--checkpoint <folder>', "the model to evaluate, instead of what the config's initializer says")
+    .description(
+      "run a config's evaluators on a model, without training; prints their tables and the folder of the run",
+    )
+    .argument(
+      '[config]',
+      'yaml, json, ts or js file; for a training config, only its evaluators run (default: graft.config.* in this folder or above)',
+    )
+    .option('--checkpoint <folder>', "evaluate this model instead of the config's initializer")
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
     .addOption(engineOption())
-    .addHelpText('after', '\nCtrl-C stops with status 130; what was finished is kept, and --resume goes on from there.')
+    .addHelpText(
+      'after',
+      '\nCtrl-C stops with status 130; finished results are kept, and --resume continues from there.',
+    )
     .action((config: string | undefined, options: EvaluateOptions) =>
       evaluate(context, ...configBeforeResume(config, options)),
     );

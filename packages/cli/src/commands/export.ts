@@ -7,8 +7,8 @@ import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from
 export function addExportCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('export')
-    .description('write the encoder of an encoder-decoder as a checkpoint of its own; prints its folder')
-    .requiredOption('--encoder <folder>', 'T5Gemma checkpoint, or a step-N folder of a run, whose encoder is taken')
+    .description('write the encoder of an encoder-decoder as a separate checkpoint; prints its folder')
+    .requiredOption('--encoder <folder>', 'T5Gemma checkpoint, or a step-N folder of a run, whose encoder is exported')
     .requiredOption('--out <folder>', 'the new checkpoint; it must not exist')
     .addOption(dtypeOption("the source's"))
     .addOption(encoderWindowOption())

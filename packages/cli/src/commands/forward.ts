@@ -22,18 +22,18 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
   program
     .command('forward')
     .description(
-      'one forward pass over a ready batch: logits, and on demand encoder states, loss and gradients; of an encoder alone its states',
+      'run one forward pass over a ready batch: logits, and optionally encoder states, loss and gradients; for an encoder alone its states',
     )
-    .requiredOption('--model <folder>', 'checkpoint of Gemma 2, T5Gemma or an encoder alone')
+    .requiredOption('--model <folder>', 'checkpoint of Gemma 2, of T5Gemma, or of an encoder alone')
     .requiredOption(
       '--inputs <file>',
-      'safetensors: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels',
+      'safetensors file: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels',
     )
-    .requiredOption('--output <file>', 'safetensors to write, float32')
+    .requiredOption('--output <file>', 'safetensors file to write, float32')
     .addOption(forceOption())
     .option(
       '--with <list>',
-      'what to write beside the logits: encoder,loss,gradients',
+      'write these in addition to the logits; comma-separated: encoder, loss, gradients',
       listOf(['encoder', 'loss', 'gradients']),
     )
     .addOption(encoderWindowOption())

@@ -28,60 +28,64 @@ interface GenerateCommandOptions extends GenerateChatOptions {
 export function addGenerateCommand(program: Command, context: CommandContext): void {
   program
     .command('generate')
-    .description('generate from a file of token ids, or from a text: greedily, by sampling, or by beam search')
+    .description('generate from a text or from a file of token ids: greedy decoding, sampling, or beam search')
     .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
     .option(
       '--inputs <file>',
-      'safetensors: input_ids, attention_mask; with --chat JSONL: {"messages": [{role, content}]}',
+      'safetensors file: input_ids, attention_mask; with --chat JSONL: {"messages": [{role, content}]}',
     )
     .option(
       '--output <file>',
-      'safetensors to write: sequences, int32, start token first, filled with pad behind eos; with --chat JSONL (default: print)',
+      'safetensors file to write: sequences, int32, from the start token, padded after the end token; with --chat JSONL (default: print)',
     )
     .addOption(forceOption())
-    .option('--prompt <text>', 'print the text that follows this one (encoder-decoders: what the decoder writes to it)')
+    .option('--prompt <text>', 'print the continuation of this text (encoder-decoders: the output of the decoder)')
     .option('--tokenizer <name>', "for --prompt: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
-    .option('--chat', 'answer --prompt, the conversations of --inputs, or what is typed at the terminal')
+    .option('--chat', 'answer --prompt, the conversations of --inputs, or a conversation at the terminal')
     .option(
       '--chat-template <file>',
-      "of --chat: a template, or a folder with one (default: the model folder's, else Gemma's markup)",
+      "for --chat: a template file, or a folder with one (default: the model folder's, otherwise Gemma's markup)",
     )
-    .option('--system <text>', 'of --chat: a system message before the prompt')
+    .option('--system <text>', 'for --chat: a system message before the prompt')
     .option(
       '--max-new-tokens <n>',
-      "tokens to generate, at most (default: the checkpoint's, else 20, with --chat 1024)",
+      "maximum number of tokens to generate (default: the checkpoint's, otherwise 20, with --chat 1024)",
       integer(1),
     )
     .option('--eos <ids>', "token ids that end a sequence, comma-separated (default: the checkpoint's)", tokenIds)
-    .option('--sample', 'draw tokens, as the checkpoint says where the options below do not')
+    .option('--sample', "sample tokens; temperature, top-k and top-p default to the checkpoint's")
     .option(
       '--temperature <x>',
-      'draw tokens, from logits divided by this; 0: the most probable one',
+      'sample tokens from logits divided by this; 0: always the most probable token',
       numberOf('at least 0', (x) => x >= 0),
     )
     .option(
       '--top-k <n>',
-      "draw from the n most probable tokens alone; 0: all (default: the checkpoint's, else 50)",
+      "sample from the n most probable tokens; 0: from all (default: the checkpoint's, otherwise 50)",
       integer(0),
     )
     .option(
       '--top-p <p>',
-      'draw from the most probable tokens that together have this probability',
+      "sample from the most probable tokens that together have this probability (default: the checkpoint's, otherwise 1)",
       numberOf('above 0 and at most 1', (x) => x > 0 && x <= 1),
     )
-    .option('--repetition-penalty <x>', 'make tokens that are there already less probable; 1: no', positiveNumber)
-    .option('--seed <n>', 'of the draws (default: 0)', integer(0))
-    .option('--sequences <n>', 'sequences drawn for each input', integer(1), 1)
-    .option('--beams <n>', "beam search with so many beams; 1: none (default: the checkpoint's, else none)", integer(1))
+    .option(
+      '--repetition-penalty <x>',
+      "make tokens that already occurred less probable; 1: off (default: the checkpoint's, otherwise 1)",
+      positiveNumber,
+    )
+    .option('--seed <n>', 'seed of the sampling (default: 0)', integer(0))
+    .option('--sequences <n>', 'number of sequences to sample for each input', integer(1), 1)
+    .option('--beams <n>', "beam search with n beams; 1: off (default: the checkpoint's, otherwise off)", integer(1))
     .option(
       '--length-penalty <x>',
-      'of beam search: scores are divided by the length to this power (default: 1)',
+      "for beam search: divide scores by the length to this power (default: the checkpoint's, otherwise 1)",
       numberOf('', () => true),
     )
-    .option('--stop <text>', 'with --prompt: end where this text appears; may be repeated', collect)
-    .option('--stream', 'with --prompt: print the text as it comes')
+    .option('--stop <text>', 'with --prompt: stop before this text; may be repeated', collect)
+    .option('--stream', 'with --prompt: print the text while it is generated')
     .addOption(
-      new Option('--precision <p>', 'bfloat16: weights take half the memory, matrix products are narrower')
+      new Option('--precision <p>', 'bfloat16: half the memory for weights, matrix products in bfloat16')
         .choices(['float32', 'bfloat16'])
         .default('float32'),
     )

@@ -16,16 +16,16 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
   program
     .command('inspect')
     .description(
-      'what a checkpoint holds and what Graft makes of it, or what a size would: tensors, bytes, operations, tokens',
+      'show what a checkpoint or a model size contains, and how Graft reads it: tensors, bytes, FLOPs, special tokens',
     )
     .argument('[checkpoint]', 'a checkpoint folder, a step-N folder of a run, or a safetensors file')
-    .option('--preset <name>', 'a published size or pair (2b, 9b-2b), or any two sizes, instead of a checkpoint')
-    .option('--kind <kind>', 'of a preset: encoder-decoder, decoder-only or encoder-only')
-    .option('--dtype <dtype>', 'in which a preset is counted in bytes: float32 or bfloat16', 'bfloat16')
-    .option('--source-length <n>', 'tokens that the encoder reads, for counting operations', integer(1), 4096)
-    .option('--target-length <n>', 'tokens of the decoder', integer(1), 4096)
-    .option('--verify', 'of a checkpoint: read every byte, and compare it with the digests where there are some')
-    .option('--json', 'as JSON')
+    .option('--preset <name>', 'a model size or a pair of sizes (2b, 9b-2b) instead of a checkpoint')
+    .option('--kind <kind>', 'with --preset: encoder-decoder, decoder-only or encoder-only')
+    .option('--dtype <dtype>', 'with --preset: dtype for counting bytes, float32 or bfloat16', 'bfloat16')
+    .option('--source-length <n>', 'number of source tokens, for counting FLOPs', integer(1), 4096)
+    .option('--target-length <n>', 'number of target tokens, for counting FLOPs', integer(1), 4096)
+    .option('--verify', 'with a checkpoint: read every byte, and compare digests if it has any')
+    .option('--json', 'print JSON')
     .action(async (path: string | undefined, options: InspectOptions) => {
       if ((path === undefined) === (options.preset === undefined)) {
         const { UsageError } = await import('@graft/engine');

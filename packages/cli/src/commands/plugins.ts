@@ -7,9 +7,9 @@ import { table } from '../output/table';
 export function addPluginsCommand(program: Command, context: CommandContext): void {
   program
     .command('plugins')
-    .description('what a config can name, and who provides it')
-    .option('--plugin <name>', 'load this package or file as well; may be repeated', collect)
-    .option('--json', 'as JSON')
+    .description('list the components that a config can name, and their plugins')
+    .option('--plugin <name>', 'also load this package or file; may be repeated', collect)
+    .option('--json', 'print JSON')
     .action(async (options: { plugin?: string[]; json?: boolean }) => {
       const { loadRegistry } = await import('@graft/core');
       const registry = await loadRegistry([...defaultPlugins, ...(options.plugin ?? [])], [process.cwd(), __dirname], {

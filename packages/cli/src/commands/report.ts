@@ -6,9 +6,12 @@ import { forceOption } from './shared/options';
 export function addReportCommand(program: Command, context: CommandContext): void {
   program
     .command('report')
-    .description('write one HTML page about runs: curves, evaluations, configs; prints its path')
-    .argument('<runs...>', "run folders, or names' folders (their latest runs)")
-    .option('--out <file>', "default: report.html, in the run's folder where it is one run, else here")
+    .description('write one HTML page about runs: curves, evaluations, differences between configs; prints its path')
+    .argument('<runs...>', 'folders of runs, or folders of names (their latest runs)')
+    .option(
+      '--out <file>',
+      'the page to write (default: report.html, in the folder of a single run, otherwise in this folder)',
+    )
     .addOption(forceOption())
     .action(async (runs: string[], { out, force }: { out?: string; force?: boolean }) => {
       const { findRun, writeReport } = await import('@graft/report');

@@ -29,34 +29,37 @@ interface RunCommandOptions extends ResumableOptions {
 export function addRunCommand(program: Command, context: CommandContext): void {
   program
     .command('run')
-    .description('run an experiment, or go on with one; prints the folder of the run')
-    .argument('[config]', 'yaml, json, ts or js; default: graft.config.* in this folder or above it')
+    .description('run or resume an experiment; prints the folder of the run')
+    .argument('[config]', 'yaml, json, ts or js file (default: graft.config.* in this folder or above)')
     .addOption(setOption('train.steps=100'))
     .addOption(resumeOption('run'))
     .option(
       '--from-last-good',
-      'with --resume: check every byte of the checkpoints, go on from the newest one that is whole, and set newer ones aside',
+      'with --resume: check every byte of the checkpoints, resume from the newest undamaged one, and set newer ones aside',
     )
     .addOption(engineOption())
-    .option('--workers <list>', 'train together with other processes: host:port of all of them, with commas, in order')
+    .option(
+      '--workers <list>',
+      'train together with other processes: host:port of all workers, comma-separated, in the order of their ranks',
+    )
     .option(
       '--rank <number>',
-      "this process's place in that list, from 0; worker 0 writes the run's folder",
+      'with --workers: rank of this process, from 0; worker 0 writes the run folder',
       integer(0),
     )
-    .option('--local-workers <number>', 'train in so many processes on this machine, which are started', integer(1))
-    .option('--worker-timeout <seconds>', 'how long the other workers may take to come; default: 300', integer(1))
+    .option('--local-workers <number>', 'start this many worker processes on this machine', integer(1))
+    .option('--worker-timeout <seconds>', 'how long to wait for the other workers to join (default: 300)', integer(1))
     .option(
       '--worker-secret-file <file>',
-      'with --workers: a file that only you can read, with what all workers know and nobody else; or GRAFT_WORKER_SECRET',
+      'with --workers: a file that only you can read, with the secret that all workers share (default: GRAFT_WORKER_SECRET)',
     )
     .option(
       '--insecure-network',
-      "with --workers: agree to TensorFlow's server, which listens everywhere and asks nobody who they are",
+      "with --workers: consent to TensorFlow's server, which listens on all interfaces without authentication",
     )
     .addHelpText(
       'after',
-      '\nCtrl-C finishes the step, writes a checkpoint and stops with status 130; --resume goes on from there.',
+      '\nCtrl-C finishes the step, saves a checkpoint and stops with status 130; --resume continues from there.',
     )
     .action((config: string | undefined, options: RunCommandOptions) =>
       runConfig(context, ...configBeforeResume(config, options)),

@@ -17,46 +17,38 @@ interface CacheCommandOptions extends RunnableOptions {
 }
 
 export function addTeacherCommand(program: Command, context: CommandContext): void {
-  const teacher = program.command('teacher').description('teachers of distillation');
+  const teacher = program.command('teacher').description('prepare teachers for distillation');
   teacher
     .command('cache')
     .description(
-      "let a teacher read what a config's run will learn from, and keep tokens of its distributions on disk; prints the folder",
+      "run a teacher over a config's training data and store tokens of its distributions on disk; prints the folder",
     )
-    .argument('[config]', "yaml, json, ts or js, with prefix-lm's `distillation: { cache: FOLDER }`")
+    .argument('[config]', "yaml, json, ts or js file, with prefix-lm's `distillation: { cache: FOLDER }`")
     .option('--teacher <folder>', "the teacher's checkpoint (default: distillation.teacher of the config)")
-    .option('--out <folder>', 'the cache; what it has is kept and added to (default: distillation.cache of the config)')
+    .option('--out <folder>', 'the cache; an existing one is extended (default: distillation.cache of the config)')
     .option(
       '--top-k <n>',
-      'most probable tokens kept of each distribution, for the losses blend and gemma2 (default: 64)',
+      'number of most probable tokens to store of each distribution, for the losses blend and gemma2 (default: 64)',
       integer(1),
     )
     .option(
       '--sample <n>',
-      "tokens drawn of each distribution, for the loss gemma3 (default: the config's distillation.samples)",
+      "number of tokens to sample from each distribution, for the loss gemma3 (default: the config's distillation.samples)",
       integer(1),
     )
-    .option(
-      '--steps <n>',
-      "steps of the run whose sequences are cached (default: the config's train.steps)",
-      integer(1),
-    )
+    .option('--steps <n>', "number of steps whose sequences are cached (default: the config's train.steps)", integer(1))
     .addOption(
-      new Option('--dtype <type>', 'how log-probabilities are stored')
+      new Option('--dtype <type>', 'dtype of the stored log-probabilities')
         .choices(['float16', 'float32'])
         .default('float16'),
     )
-    .option(
-      '--batch-size <n>',
-      'sequences that the teacher reads at a time (default: those of a micro-batch)',
-      integer(1),
-    )
-    .option('--shard-megabytes <x>', 'written at a time, and held in memory before', positiveNumber, 256)
+    .option('--batch-size <n>', 'sequences per batch of the teacher (default: a micro-batch)', integer(1))
+    .option('--shard-megabytes <x>', 'size of a shard in MB, which is buffered in memory', positiveNumber, 256)
     .addOption(setOption())
     .addOption(engineOption())
     .addHelpText(
       'after',
-      '\nCtrl-C writes what there is and stops with status 130; the same command goes on from there.',
+      '\nCtrl-C writes the results so far and stops with status 130; the same command continues from there.',
     )
     .action((config: string | undefined, options: CacheCommandOptions) => cache(context, config, options));
 }

@@ -26,35 +26,39 @@ interface EncodeCommandOptions {
 const WHICH = '`bytes`, a tokenizer.json or its folder';
 
 export function addTokenizerCommand(program: Command, context: CommandContext): void {
-  const tokenizer = program.command('tokenizer').description("train a tokenizer on text, or look at a text's tokens");
+  const tokenizer = program.command('tokenizer').description('train a tokenizer on text, or show the tokens of a text');
   tokenizer
     .command('train')
-    .description("train a byte-pair-encoding vocabulary of Gemma's kind; prints the folder of its tokenizer.json")
-    .requiredOption('--input <patterns...>', 'text files or globs in quotes, UTF-8; .gz is unpacked')
-    .option('--exclude <patterns...>', "globs of files to leave out, as in '**/CHANGELOG.md'")
-    .requiredOption('--vocabulary <n>', 'tokens in all: special ones, 256 bytes, characters, merges', integer(1))
+    .description("train a byte-pair encoding (BPE) like Gemma's; prints the folder of its tokenizer.json")
+    .requiredOption('--input <patterns...>', 'UTF-8 text files or quoted globs; .gz files are unpacked')
+    .option('--exclude <patterns...>', "globs of files to exclude, such as '**/CHANGELOG.md'")
+    .requiredOption(
+      '--vocabulary <n>',
+      'total number of tokens: special tokens, 256 bytes, characters and merges',
+      integer(1),
+    )
     .requiredOption('--out <folder>', 'the new folder; it must not exist')
     .option('--min-frequency <n>', 'occurrences that a pair needs to be merged', integer(1), 2)
     .option(
       '--character-coverage <x>',
-      'share of the text whose characters become tokens; rarer ones are spelled in bytes',
+      'share of the text whose characters become tokens; rarer characters are encoded as bytes',
       numberOf('above 0 and at most 1', (value) => value > 0 && value <= 1),
       0.9995,
     )
     .option(
       '--unused <n>',
-      "tokens <unused0>, … for sentinels; with 99 all special tokens have Gemma's ids",
+      "number of tokens <unused0>, … for sentinels; with 99 all special tokens have Gemma's ids",
       integer(0),
       0,
     )
     .action((options: TrainCommandOptions) => train(context, options));
   tokenizer
     .command('encode')
-    .description('print the tokens of a text, an id and its piece on each line')
+    .description('print the tokens of a text, one id and its piece per line')
     .argument('<tokenizer>', WHICH)
     .argument('[text]', 'the text')
-    .option('--file <file>', 'the text of a file instead')
-    .option('--ids', 'the ids alone, on one line')
+    .option('--file <file>', 'encode the text of this file')
+    .option('--ids', 'print only the ids, on one line')
     .action((path: string, text: string | undefined, options: EncodeCommandOptions) =>
       encode(context, path, text, options),
     );
@@ -66,11 +70,11 @@ export function addTokenizerCommand(program: Command, context: CommandContext): 
     .action((path: string, ids: string[]) => decode(context, path, ids));
   tokenizer
     .command('audit')
-    .description('say which tokens text can give: by default of each kind how many, with --ids of single ones')
+    .description('report which tokens text can produce: counts by kind, or single tokens with --ids')
     .argument('<tokenizer>', WHICH)
-    .option('--ids <ids...>', "ids, stretches of them as 7..105, or tokens as '<unused7>'")
-    .option('--sentinels', 'the unused tokens, which sentinels and mode tokens are taken from')
-    .option('--json', 'as JSON')
+    .option('--ids <ids...>', "report on these ids (7), ranges (7..105) or tokens ('<unused7>')")
+    .option('--sentinels', 'report on the unused tokens, from which sentinels and mode tokens are chosen')
+    .option('--json', 'print JSON')
     .action(async (path: string, options: AuditCommandOptions) =>
       auditTokenizer(context, path, await open(path), options),
     );

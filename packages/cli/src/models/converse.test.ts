@@ -34,7 +34,7 @@ async function talk(
   return shown;
 }
 
-test('turn by turn, with all that was said before, streamed, until /exit', async () => {
+test('a conversation streams each answer with all earlier turns as context until /exit', async () => {
   const heard: (readonly ChatMessage[])[] = [];
   const shown = await talk(
     [
@@ -63,7 +63,7 @@ test('turn by turn, with all that was said before, streamed, until /exit', async
   expect(shown).toContain('say 3\n');
 });
 
-test('Ctrl-C stops an answer, and what was said of it stays; Ctrl-D ends', async () => {
+test('Ctrl-C stops an answer and keeps its text, and Ctrl-D ends the conversation', async () => {
   const heard: number[] = [];
   const shown = await talk(
     [
@@ -87,11 +87,11 @@ test('Ctrl-C stops an answer, and what was said of it stays; Ctrl-D ends', async
   expect(shown).toContain('begun [stopped]\n');
 });
 
-test('Ctrl-C between answers ends', async () => {
+test('Ctrl-C between answers ends the conversation', async () => {
   await talk([['> ', CTRL_C]], () => Promise.reject(new Error('never asked')));
 });
 
-test('a turn that fails is reported and taken back', async () => {
+test('a failed turn is reported and removed from the conversation', async () => {
   const heard: number[] = [];
   const shown = await talk(
     [

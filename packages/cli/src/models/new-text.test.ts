@@ -4,7 +4,7 @@ import { NewText } from './new-text';
 
 const tokenizer = new BytesTokenizer();
 
-test('what is streamed is what a whole row would print, whatever the characters and the stops', () => {
+test('streamed text equals the text of the whole row for any characters and stop strings', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '😀', 'x'), maxLength: 12 });
   fc.assert(
     fc.property(text, fc.array(fc.constantFrom('ab', 'b😀', 'xx', 'aa'), { maxLength: 2 }), (said, stops) => {
@@ -23,7 +23,7 @@ test('what is streamed is what a whole row would print, whatever the characters 
   );
 });
 
-test('a character is printed when its last byte has come', () => {
+test('a character is printed once its last byte has arrived', () => {
   const streaming = new NewText(tokenizer, 0, []);
   expect(Array.from(tokenizer.encode('é!'), (token) => streaming.more(token))).toEqual(['', 'é', '!']);
 });

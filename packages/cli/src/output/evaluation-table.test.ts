@@ -1,6 +1,6 @@
 import { evaluationTable } from './evaluation-table';
 
-test('groups are rows, what a group lacks is blank, and numbers without a group come below', () => {
+test('groups are rows, missing metrics are blank, and ungrouped metrics come in a table below', () => {
   const metrics = {
     'cb/accuracy': 0.75,
     'cb/f1': 0.5,
@@ -20,7 +20,7 @@ test('groups are rows, what a group lacks is blank, and numbers without a group 
   ]);
 });
 
-test('a metric that only some groups have keeps its place, and a column of fractions has no bare 1', () => {
+test('a metric that only some groups have keeps its column, and fractions keep their decimals', () => {
   const metrics = { 'a/accuracy': 1, 'a/examples': 80, 'b/accuracy': 0.5, 'b/f1': 0, 'b/examples': 90 };
   expect(evaluationTable(metrics).split('\n').slice(2)).toEqual([
     'a    1.0000            80',
@@ -28,7 +28,7 @@ test('a metric that only some groups have keeps its place, and a column of fract
   ]);
 });
 
-test('numbers without groups are a table of their own', () => {
+test('ungrouped metrics alone form one table', () => {
   expect(evaluationTable({ loss: 2.5, tokens: 640 }).split('\n').slice(2)).toEqual([
     'loss    2.5000',
     'tokens     640',

@@ -12,7 +12,7 @@ function thrownBy(fn: () => unknown): unknown {
 }
 
 describe('describeError', () => {
-  it('says what the library says, with what to do on a line of its own', () => {
+  it('a GraftError prints its message and its hint on a line of its own', () => {
     expect(describeError(new GraftError('It broke.', { hint: 'Mend it.' }), false)).toEqual({
       text: 'graft: It broke.\nMend it.\n',
       exitCode: 1,
@@ -20,7 +20,7 @@ describe('describeError', () => {
     expect(describeError(new ConfigError('It is wrong.'), false).exitCode).toBe(2);
   });
 
-  it('says what the system means', () => {
+  it('a system error is described in words with its path', () => {
     const error = thrownBy(() => statSync('/nowhere/at/all'));
     expect(describeError(error, false)).toEqual({
       text: 'graft: /nowhere/at/all: there is no such file or folder.\n',
@@ -28,12 +28,12 @@ describe('describeError', () => {
     });
   });
 
-  it('knows what V8 says when memory has run out', () => {
+  it("V8's out-of-memory errors are described with advice", () => {
     const { text } = describeError(new RangeError('Array buffer allocation failed'), false);
     expect(text).toMatch(/^graft: there is not enough memory \(Array buffer allocation failed\)\.\nEnd other programs/);
   });
 
-  it('admits a mistake, and shows stacks and causes on demand only', () => {
+  it('an unexpected error is reported as a bug, with stacks and causes only for --debug', () => {
     const error = new TypeError('x is not a function', { cause: new Error('deeper') });
     const short = describeError(error, false);
     expect(short.text).toMatch(/^graft: x is not a function\n.*--debug/);
@@ -43,7 +43,7 @@ describe('describeError', () => {
     expect(long).toMatch(/^Caused by: Error: deeper\n +at /m);
   });
 
-  it('says whose code an error comes out of', () => {
+  it('an unexpected error names the code outside Graft that it comes from', () => {
     const frames = (...places: string[]): Error => {
       const error = new TypeError('x is not a function');
       error.stack = ['TypeError: x is not a function', ...places.map((place) => `    at ${place}`)].join('\n');
@@ -63,7 +63,7 @@ describe('describeError', () => {
     expect(describeError(frames(library, own, plugin), false).text).toContain('This is a mistake in Graft');
   });
 
-  it('has something to say about anything', () => {
+  it('any thrown value is described', () => {
     expect(describeError('text', false).text).toMatch(/^graft: text\n/);
     expect(describeError(undefined, false).text).toMatch(/^graft: undefined was thrown, which is not an error\.\n/);
     expect(describeError({ a: 1 }, false).text).toMatch(/^graft: \{ a: 1 \} was thrown/);

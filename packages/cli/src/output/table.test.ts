@@ -1,7 +1,7 @@
 import { formatBytes, table } from './table';
 
 describe('table', () => {
-  it('pads columns, numbers to the right', () => {
+  it('a table pads its columns and aligns numbers right', () => {
     const text = table(
       ['name', 'n'],
       [
@@ -20,7 +20,7 @@ describe('formatBytes', () => {
     [999, '999 B'],
     [1_649_152, '1.65 MB'],
     [25_000_000_000, '25.0 GB'],
-  ])('%d', (bytes, text) => {
+  ])('%d bytes are formatted with the right unit', (bytes, text) => {
     expect(formatBytes(bytes)).toBe(text);
   });
 });

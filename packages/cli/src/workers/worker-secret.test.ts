@@ -26,7 +26,7 @@ async function refusal(file?: string, variable?: string): Promise<string> {
   return message;
 }
 
-it('is what a file or the variable holds, but for one line break', async () => {
+it('the secret is read from its file or variable without one trailing line break', async () => {
   expect(await text(secretFile('plain', CANARY))).toBe(CANARY);
   expect(await text(secretFile('line', `${CANARY}\n`, 0o400))).toBe(CANARY);
   expect(await text(secretFile('windows', `${CANARY}\r\n`))).toBe(CANARY);
@@ -36,14 +36,14 @@ it('is what a file or the variable holds, but for one line break', async () => {
   expect([...(await workerSecret(secretFile('bytes', bytes), undefined))]).toEqual([...bytes]);
 });
 
-it('is taken out of the environment', () => {
+it('reading the secret variable removes it from the environment', () => {
   process.env[SECRET_VARIABLE] = CANARY;
   expect(takeSecretVariable()).toBe(CANARY);
   expect(process.env).not.toHaveProperty(SECRET_VARIABLE);
   expect(takeSecretVariable()).toBeUndefined();
 });
 
-it('is asked for once, in one way', async () => {
+it('a secret must be given exactly once', async () => {
   expect(await refusal()).toMatch(/--workers needs a secret .* give --worker-secret-file FILE or GRAFT_WORKER_SECRET/);
   expect(await refusal(secretFile('twice', CANARY), CANARY)).toMatch(/is given twice/);
 });
@@ -53,14 +53,14 @@ it.each([
   [0o640, '0640'],
   [0o602, '0602'],
   [0o610, '0610'],
-])('is refused where others may open its file: %o', async (mode, shown) => {
+])('a secret file that others may access is rejected: mode %o', async (mode, shown) => {
   const file = secretFile(`mode-${shown}`, CANARY, mode);
   expect(await refusal(file)).toBe(
     `${file} cannot be the workers' secret: others may open it (its mode is ${shown}). \`chmod 600 ${file}\` keeps them out.`,
   );
 });
 
-it('is refused where it is not a file, or a long one, at once', async () => {
+it('a secret file that is missing, too long or not a regular file is rejected at once', async () => {
   expect(await refusal(join(folder, 'nowhere'))).toMatch(
     /nowhere cannot be the workers' secret: there is no such file/,
   );

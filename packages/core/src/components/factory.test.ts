@@ -135,7 +135,7 @@ describe('components', () => {
     });
   };
 
-  test('get their options, a random stream of their own and the means to make others', async () => {
+  test('a component gets its options, a random stream of its own and the factory for other components', async () => {
     const made = (await (await factory()).create('schedule', { use: 'injected', by: 5 })) as unknown as Injected;
     expect(made.factor()).toBe(5);
     expect(made.random.name).toBe('seed 0/schedule:injected');
@@ -143,7 +143,7 @@ describe('components', () => {
     expect(inner.factor(0, 1)).toBe(2);
   });
 
-  test('know what they are for, and so do their parts', async () => {
+  test('a component and its nested components get their purpose', async () => {
     const spec = { use: 'purposeful', inner: { use: 'purposeful' } };
     const components = await factory();
     expect(await components.create('schedule', spec)).toMatchObject({
@@ -156,23 +156,23 @@ describe('components', () => {
     });
   });
 
-  test('options are checked, with their names', async () => {
+  test('invalid options are rejected with their names', async () => {
     await expect((await factory()).create('schedule', { use: 'double', by: 'x', bye: 1 })).rejects.toThrow(
       /The options of schedule "test\/double" are wrong: .*by: .*expected number/,
     );
   });
 
-  test('a token that nobody provides is named with who asked', async () => {
+  test('an unprovided token is reported with the component that requests it', async () => {
     await expect((await factory()).create('schedule', { use: 'needy' })).rejects.toThrow(
       'schedule "test/needy" asks for MISSING, which nobody provides here; there are COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM.',
     );
   });
 
-  test('what a constructor throws is what one reads', async () => {
+  test('an error from a constructor keeps its message', async () => {
     await expect((await factory()).create('schedule', { use: 'throwing' })).rejects.toThrow(/bad options together/);
   });
 
-  test('the error names the decorator that a class forgot', async () => {
+  test('a class without its decorators is reported with the missing decorator', async () => {
     const components = await factory();
     await expect(components.create('schedule', { use: 'half' })).rejects.toThrow(
       'schedule "test/half" cannot be constructed: parameter 2 of Half\'s constructor lacks @inject(TOKEN).',
@@ -182,7 +182,7 @@ describe('components', () => {
     );
   });
 
-  test('a factory may be asynchronous, and errors name its dependencies by their tokens', async () => {
+  test('a factory may be asynchronous, and an error names the missing dependency by its token', async () => {
     const components = await factory();
     const made = await components.create('schedule', 'late');
     expect((await components.create('schedule', { use: 'test/late' })).factor(0, 1)).toBe(made.factor(0, 1));
@@ -192,7 +192,7 @@ describe('components', () => {
     );
   });
 
-  test('two of a kind get numbers of their own by their place, the same whichever is made first', async () => {
+  test('components of one id get random streams by their place, in any order of creation', async () => {
     const draw = async (places: (string | number)[]): Promise<Map<string | number, number>> => {
       const components = await factory();
       const made = new Map<string | number, number>();
@@ -204,7 +204,7 @@ describe('components', () => {
     for (const [place, value] of one) expect(other.get(place)).toBe(value);
   });
 
-  test('nested options are checked outside of a config too', async () => {
+  test('nested options are also checked outside a config', async () => {
     await expect((await factory()).create('schedule', { use: 'injected', inner: 'doubel' })).rejects.toThrow(
       'The options of schedule "test/injected" are wrong: inner.use: There is no schedule "doubel"',
     );
@@ -228,7 +228,7 @@ describe('components', () => {
       () => ({ learningRate: '1', init: () => ({}), update: () => ({}) }),
       'lacks the number "learningRate", which every optimizer has.',
     ],
-  ])('a component whose factory %s is named', async (_, useFactory, message) => {
+  ])('a component is named in the error when its factory %s', async (_, useFactory, message) => {
     const registry = new Registry();
     const bad = { interface: 'optimizer', id: 'bad', description: '', options: strict, useFactory };
     registry.register({ name: 'odd', components: [bad as ComponentDefinition] }, 'here');
@@ -240,7 +240,7 @@ describe('components', () => {
     });
   });
 
-  test('what a factory throws is kept as the cause, and errors of ours are left alone', async () => {
+  test('an error from a factory is kept as the cause, and a GraftError is passed on unchanged', async () => {
     const cause = new Error('no luck');
     const ours = new DataError('There is no file.', { exitCode: 2 });
     for (const [thrown, expected] of [
@@ -256,7 +256,7 @@ describe('components', () => {
     }
   });
 
-  test('an error of a method names the component that a factory made', async () => {
+  test('an error from a method names the component that the factory created', async () => {
     const made = await (await factory()).create('schedule', 'double');
     const fail = (): never => reject('no luck');
     expect(() => callComponent(made, 'The schedule', 'factor', fail)).toThrow(
@@ -265,7 +265,7 @@ describe('components', () => {
     expect(() => callComponent({}, 'The schedule', 'factor', fail)).toThrow('The schedule: factor failed: no luck.');
   });
 
-  test('a token provided twice is an error with both providers, and provenance is kept', () => {
+  test('providing a token twice is an error that names both providers', () => {
     const services = new Services().provide(LOGGER, silentLogger(), 'core');
     expect(() => services.provide(LOGGER, silentLogger(), 'a plugin')).toThrow(
       'LOGGER is provided by core already; a plugin may not replace it.',
@@ -274,7 +274,7 @@ describe('components', () => {
   });
 });
 
-test('a package that is not installed, and a value that is not a plugin, are reported', async () => {
+test('a plugin that is not installed and a value that is not a plugin are reported', async () => {
   await expect(loadPlugin('graft-plugin-that-is-not-there', ['/tmp'])).rejects.toThrow(
     'Plugin "graft-plugin-that-is-not-there" is not installed (looked from /tmp).',
   );

@@ -13,7 +13,7 @@ const schedule = (id: string, factor = 1): ComponentDefinition =>
   });
 
 describe('Registry', () => {
-  test('a plugin twice is an error that names both places', () => {
+  test('registering a plugin twice is an error that names both origins', () => {
     const registry = new Registry();
     registry.register(definePlugin({ name: 'p', components: [] }), 'package p');
     expect(() => registry.register(definePlugin({ name: 'p', components: [] }), '/x/p.js')).toThrow(
@@ -21,14 +21,14 @@ describe('Registry', () => {
     );
   });
 
-  test('an id twice in one plugin is an error', () => {
+  test('two components of one id in one plugin are an error', () => {
     const plugin = definePlugin({ name: 'p', components: [schedule('a'), schedule('a')] });
     expect(() => new Registry().register(plugin, 'here')).toThrow(
       'Plugin "p" (here) has two components "a" for "schedule".',
     );
   });
 
-  test('an id of two plugins needs the longer name', () => {
+  test("an id that two plugins share must be qualified with the plugin's name", () => {
     const registry = new Registry();
     registry.register(definePlugin({ name: 'p', components: [schedule('a')] }), 'package p');
     registry.register(definePlugin({ name: 'q', components: [schedule('a')] }), 'package q');
@@ -38,7 +38,7 @@ describe('Registry', () => {
     expect(registry.find('schedule', 'q/a').plugin).toBe('q');
   });
 
-  test('an unknown id lists the known ones and the nearest', () => {
+  test('an unknown id is reported with the known ids and the nearest one', () => {
     const registry = new Registry();
     registry.register(definePlugin({ name: 'p', components: [schedule('cosine'), schedule('constant')] }), 'here');
     expect(() => registry.find('schedule', 'cosin')).toThrow(
@@ -49,7 +49,7 @@ describe('Registry', () => {
     );
   });
 
-  test('the longer name is suggested where the bare one is ambiguous or the plugin was mistyped', () => {
+  test('the qualified name is suggested where the bare id is ambiguous or the plugin is mistyped', () => {
     const registry = new Registry();
     registry.register(definePlugin({ name: 'p', components: [schedule('a'), schedule('linear')] }), 'package p');
     registry.register(definePlugin({ name: 'q', components: [schedule('a')] }), 'package q');
@@ -77,7 +77,7 @@ describe('Registry', () => {
       { interface: 'evaluator', options: z.strictObject({ every: z.number() }) },
       'a component "a" with an option "every", a key that core keeps for itself',
     ],
-  ])('a component with a wrong %s is refused: %j', (_, wrong, message) => {
+  ])('a component with an invalid %s is rejected: %j', (_, wrong, message) => {
     const odd = { ...schedule('a'), ...wrong } as ComponentDefinition;
     const registry = new Registry();
     expect(() => registry.register({ name: 'p', components: [odd] }, 'here')).toThrow(
@@ -86,14 +86,14 @@ describe('Registry', () => {
     expect(registry.list()).toEqual([]);
   });
 
-  test.each([null, undefined, 'text'])('a component that is %j is refused', (odd) => {
+  test.each([null, undefined, 'text'])('a component that is %j is rejected', (odd) => {
     const plugin = { name: 'p', components: [schedule('a'), odd as never] };
     expect(() => new Registry().register(plugin, 'here')).toThrow(
       `Plugin "p" (here) has a component that is ${odd === undefined ? 'nothing' : JSON.stringify(odd)}, no object.`,
     );
   });
 
-  test('a component for an interface that does not exist is refused', () => {
+  test('a component for an unknown interface is rejected', () => {
     const odd = { ...schedule('a'), interface: 'sheduler' as never };
     expect(() => new Registry().register({ name: 'p', components: [odd] }, 'here')).toThrow(
       /for the interface "sheduler"; known are model, initializer/,
@@ -101,7 +101,7 @@ describe('Registry', () => {
   });
 });
 
-test('a component has either a class or a factory', () => {
+test('a component without a class and without a factory is rejected', () => {
   expect(() => defineComponent({ interface: 'schedule', id: 'x', description: '', options: z.object({}) })).toThrow(
     'Component "x" should have either useClass or useFactory.',
   );

@@ -33,7 +33,7 @@ function filled(): { root: string; folder: string; file: string; get: (parts?: u
 /** What an attacker would have written: as whole as any. */
 const plant = (file: string): void => writeFileSync(file, `${digest('planted')}planted`, { mode: 0o600 });
 
-test('an entry is made once for what it is made of, in a folder of the user alone', () => {
+test('an entry is computed once per source and stored in a folder that is private to the user', () => {
   const { root, folder, file, get } = filled();
   for (const [path, mode] of [
     [root, 0o700],
@@ -82,14 +82,14 @@ test.each<[string, (at: ReturnType<typeof filled>) => void]>([
         ] as [string, (at: ReturnType<typeof filled>) => void],
       ]
     : []),
-])('what is planted is never read: %s', (_, open) => {
+])('an entry that others could have written is never read: %s', (_, open) => {
   const at = filled();
   plant(at.file);
   open(at);
   expect(at.get()).toBe('made');
 });
 
-test('old entries go when another is kept', () => {
+test('storing an entry removes the old ones', () => {
   const { folder, file, get } = filled();
   const monthAgo = Date.now() / 1000 - 31 * 86_400;
   utimesSync(file, monthAgo, monthAgo);
@@ -98,7 +98,7 @@ test('old entries go when another is kept', () => {
   expect(readdirSync(folder)).toHaveLength(1);
 });
 
-test('TypeScript is compiled into that cache, and nowhere else', async () => {
+test('compiling TypeScript writes to the code cache and nowhere else', async () => {
   const before = { ...process.env };
   const temporary = temporaryFolder();
   process.env.GRAFT_CACHE = join(temporaryFolder(), 'cache');

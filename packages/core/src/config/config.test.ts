@@ -16,7 +16,7 @@ const issuesOf = async (value: object, overrides: string[] = []): Promise<string
   return (error as InvalidConfigError).issues.map(({ path, message }) => `${path}: ${message}`);
 };
 
-test('defaults are filled and written out whole', async () => {
+test('defaults are filled in and written to the resolved config', async () => {
   expect(await load(BASE)).toEqual({
     name: 'test',
     seed: 0,
@@ -50,13 +50,13 @@ test('defaults are filled and written out whole', async () => {
   });
 });
 
-test('a resolved config loads again, to itself', async () => {
+test('a resolved config loads to itself', async () => {
   const once = await load(BASE);
   const { plugins: _, ...rest } = once;
   expect(await load({ ...rest, versions: { graft: '0.1.0' } }, [], '/elsewhere')).toEqual(once);
 });
 
-test('every error comes at once, with path, expectation and the nearest name', async () => {
+test('all errors are reported together, each with path, expectation and the nearest name', async () => {
   const issues = await issuesOf({
     ...BASE,
     optimiser: { use: 'sgd' },
@@ -93,14 +93,14 @@ test('missing sections and a missing name are reported', async () => {
   );
 });
 
-describe('files', () => {
+describe('config files', () => {
   const write = (file: string, text: string): string => {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, text);
     return file;
   };
 
-  test('a relative path belongs to the file that holds it, through extends too; --set and defaults to the working folder', async () => {
+  test('relative paths resolve against the file that contains them, and those of --set and defaults against the working folder', async () => {
     const folder = temporaryFolder();
     write(
       join(folder, 'base', 'base.yaml'),
@@ -125,7 +125,7 @@ describe('files', () => {
     expect(config.runs).toBe('/cwd/runs');
   });
 
-  test('yaml, json, js and ts say the same', async () => {
+  test('YAML, JSON, JavaScript and TypeScript give the same config', async () => {
     const folder = temporaryFolder();
     const value = { ...BASE, dataset: { use: 'lines', files: '/abs.txt' } };
     const files = [
@@ -146,7 +146,7 @@ describe('files', () => {
     for (const config of configs) expect(config).toEqual(configs[0]);
   });
 
-  test('a cycle, a missing file and a file of another shape are reported', async () => {
+  test('cyclic extends, a missing file and a file that is not an object are reported', async () => {
     const folder = temporaryFolder();
     const a = write(join(folder, 'a.yaml'), 'extends: b.yaml\n');
     write(join(folder, 'b.yaml'), 'extends: a.yaml\n');
@@ -162,7 +162,7 @@ describe('files', () => {
     );
   });
 
-  test('an error names the file that holds the key', async () => {
+  test('an error names the file that contains the key', async () => {
     const folder = temporaryFolder();
     const base = write(join(folder, 'base.yaml'), 'trian: { steps: 5 }\n');
     const file = write(join(folder, 'own.yaml'), 'extends: base.yaml\nname: own\n');
@@ -176,7 +176,7 @@ describe('files', () => {
     });
   });
 
-  test('a plugin file next to the config is loaded from there', async () => {
+  test('a plugin file is loaded relative to its config', async () => {
     const folder = temporaryFolder();
     write(
       join(folder, 'mine.cjs'),

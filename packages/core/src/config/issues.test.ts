@@ -46,7 +46,7 @@ test.each<[z.ZodType, unknown, string]>([
   [source, { kind: 'fil', path: 'x' }, 'kind: expected one of "file", "web", got "fil"'],
   [source, { kind: 'web', addres: 'x' }, 'address: expected string, got nothing'],
   [z.record(z.string(), z.boolean()), { a: 'yes' }, 'a: expected boolean, got "yes"'],
-])('%#: %j', (schema, value, message) => {
+])('schema %#: the value %j is explained in one clause', (schema, value, message) => {
   expect(explained(schema, value)[0]).toBe(message);
 });
 
@@ -69,7 +69,7 @@ const issuesWith = async (option: z.ZodType, value: object): Promise<unknown> =>
   );
 };
 
-test('issues are data: source, path, expected, got, nearest', async () => {
+test('an issue has source, path, expected, got and nearest as data', async () => {
   expect(await issuesWith(z.strictObject({}), { train: { steps: 1, precision: 'bfloat' }, trakers: [] })).toEqual([
     {
       source: 'config',
@@ -89,7 +89,7 @@ test('issues are data: source, path, expected, got, nearest', async () => {
   ]);
 });
 
-test('what config.json could not give back is refused when it is loaded', async () => {
+test('options that config.json cannot restore are rejected on load', async () => {
   const twice = z.strictObject({ n: z.number().transform((n) => n * 2) });
   expect(await issuesWith(twice, { trackers: [{ use: 'odd', n: 1 }] })).toMatchObject([
     { path: 'trackers.0', message: expect.stringContaining('change when they are read a second time') as string },
@@ -100,7 +100,7 @@ test('what config.json could not give back is refused when it is loaded', async 
   ]);
 });
 
-test('a check that throws is reported as one', async () => {
+test('a check that throws is reported as an issue', async () => {
   const throwing = z.strictObject({}).refine(() => {
     throw new TypeError('x is not a function');
   });
@@ -118,7 +118,7 @@ test('a check that throws is reported as one', async () => {
   expect(await issuesWith(waiting, { trackers: ['odd'] })).toMatchObject([{ path: 'trackers.0' }]);
 });
 
-test('a default that names a missing component is reported at its place', async () => {
+test('a default that names a missing component is reported at its path', async () => {
   const option = z.strictObject({ inner: componentOption('tokenizer').default({ use: 'byte' }) });
   expect(await issuesWith(option, { trackers: ['odd'] })).toMatchObject([
     { path: 'trackers.0.inner.use', nearest: 'bytes' },
@@ -134,6 +134,6 @@ test('two evaluators of one name are reported', async () => {
   });
 });
 
-test('nothing behind a key is as if it were not there', async () => {
+test('an empty value counts as a missing key', async () => {
   expect(await issuesWith(z.strictObject({}), { trackers: null, seed: null })).toMatchObject({ trackers: [], seed: 0 });
 });

@@ -9,7 +9,7 @@ type Schema = {
   [key: string]: unknown;
 };
 
-test('the schema of a config names every component, its options, and what they nest', async () => {
+test('the schema of a config contains every component with its options and nested components', async () => {
   const other = definePlugin({ name: 'other', components: [named('initializer', 'zeros')] });
   const schema = configJsonSchema(await loadRegistry([PLUGIN, other], [])) as Schema;
   expect(Object.keys(schema.properties)).toEqual(expect.arrayContaining(['extends', 'name', 'train', 'evaluators']));
@@ -41,7 +41,7 @@ test('the schema of a config names every component, its options, and what they n
   expect(JSON.parse(JSON.stringify(schema))).toEqual(schema);
 });
 
-test('it stands for what JSON Schema cannot say by leaving it open', async () => {
+test('the schema leaves open what JSON Schema cannot express', async () => {
   const odd = named('tracker', 'odd', z.strictObject({ at: z.string().transform((text) => text.length) }));
   const schema = configJsonSchema(await loadRegistry([definePlugin({ name: 'p', components: [odd] })], [])) as Schema;
   expect(schema.$defs.tracker.anyOf[1].properties.at).toEqual({ type: 'string' });

@@ -7,7 +7,7 @@ import { BASE, named, PLUGIN } from '../../test/config-toys';
 import { loadConfig, type ExperimentConfig } from './index';
 import { mergeConfig, Origins, type ConfigTree } from './merge';
 
-test('merging: objects key by key, the rest replaced, later over earlier', () => {
+test('merging combines objects key by key and replaces everything else by the later value', () => {
   const leaf = fc.oneof(fc.integer(), fc.boolean(), fc.array(fc.integer(), { maxLength: 2 }));
   const key = fc.constantFrom('a', 'b', 'c');
   const { tree } = fc.letrec<{ tree: Record<string, unknown> }>((tie) => ({
@@ -36,7 +36,7 @@ const merged = (...layers: ConfigTree[]): ConfigTree => {
   return target;
 };
 
-test('another component replaces the options of the old one; the same one, or none, keeps them', () => {
+test('naming another component replaces the old options, and naming the same one or none keeps them', () => {
   const base = { optimizer: { use: 'adamw', betas: [0, 1] } };
   expect(merged(base, { optimizer: { use: 'sgd', rate: 1 } })).toEqual({ optimizer: { use: 'sgd', rate: 1 } });
   expect(merged(base, { optimizer: 'sgd' })).toEqual({ optimizer: { use: 'sgd' } });
@@ -55,7 +55,7 @@ test.each([
   ['auto', { a: 1 }],
   ['<unused*>', { a: 1 }],
 ])(
-  'an object over the word "%s" gives %j: options of a component are added, other words replaced',
+  'merging an object over the word "%s" gives %j: a component gets options, and other words are replaced',
   (word, expected) => {
     const target: ConfigTree = { at: word };
     mergeConfig(target, { at: { a: 1 } }, { folder: '/', source: 's' }, new Origins());
@@ -63,7 +63,7 @@ test.each([
   },
 );
 
-test('what is laid over is not changed, and what was laid over is not shared', () => {
+test('merging neither changes nor shares its sources', () => {
   const source = { a: { b: [1, { c: 2 }] } };
   const target = merged(source);
   (target.a as { b: unknown[] }).b.push(3);
@@ -72,13 +72,13 @@ test('what is laid over is not changed, and what was laid over is not shared', (
   expect(merged({ a: instance }).a).toBe(instance);
 });
 
-test('a key that would reach a prototype is refused', () => {
+test('a key that would reach a prototype is rejected', () => {
   expect(() => merged(JSON.parse('{ "a": { "__proto__": { "x": 1 } } }') as ConfigTree)).toThrow(
     's: a.__proto__: no key may be called "__proto__".',
   );
 });
 
-test('null in a file takes away what it extends, but not a value that the schema knows', async () => {
+test('null in a file removes an inherited key unless the schema accepts null', async () => {
   const initializer = named(
     'initializer',
     'caps',

@@ -15,7 +15,7 @@ const loadFails = (value: object, overrides: string[]): Promise<string | undefin
   );
 
 describe('--set', () => {
-  test('values are YAML, lists have places, the last one wins', async () => {
+  test('values are YAML, list items are set by index, and the last value wins', async () => {
     const config = await load(BASE, [
       'train.steps=7',
       'train.steps=9',
@@ -31,14 +31,14 @@ describe('--set', () => {
     expect(config.seed).toBe(-3);
   });
 
-  test('another component replaces the options of the old one', async () => {
+  test('naming another component replaces the old options', async () => {
     const config = await load({ ...BASE, initializer: { use: 'load', path: 'x' } }, ['initializer.use=zeros']).catch(
       (e: unknown) => (e as InvalidConfigError).issues,
     );
     expect(config).toMatchObject({ initializer: { use: 'zeros' } });
   });
 
-  test('options that another component lacks are reported with the reason, whoever names it', async () => {
+  test('options that the new component requires are reported together with the replacement', async () => {
     const load = { use: 'load', path: 'x' };
     const message = 'initializer.path: expected string, got nothing; naming another component dropped the options of';
     const dropping = loadConfig({
@@ -60,7 +60,7 @@ describe('--set', () => {
     await expect(loadFails({ ...BASE, initializer: load }, ['initializer.use=zeros'])).resolves.toBeUndefined();
   });
 
-  test('a value is shown as it was written, and its place is blamed', async () => {
+  test('an invalid value is quoted as written and attributed to --set', async () => {
     expect(await loadFails(BASE, ['name=a/b'])).toBe(
       '--set: name: expected letters, digits, ".", "_" and "-", got "a/b"',
     );
@@ -71,7 +71,7 @@ describe('--set', () => {
     );
   });
 
-  test('null takes an inherited optional key away, and is a value where the schema knows it', async () => {
+  test('null removes an optional key unless the schema accepts null', async () => {
     const value = { ...BASE, evaluators: [{ use: 'count', every: 3 }], train: { ...BASE.train, averageDecay: 0.9 } };
     const config = await load(value, ['train.averageDecay=null', 'evaluators.0.every=null']);
     expect(config.train).not.toHaveProperty('averageDecay');
@@ -82,18 +82,18 @@ describe('--set', () => {
     );
   });
 
-  test.each(['train', '=3', 'a..b=1', 'a b=1', '.a=2'])('%j is refused', (text) => {
+  test.each(['train', '=3', 'a..b=1', 'a b=1', '.a=2'])('the override %j is rejected', (text) => {
     expect(() => parseOverride(text)).toThrow(/expected key\.path=value/);
   });
 
-  test('a value that is not YAML, and a place beyond a list, are reported', async () => {
+  test('invalid YAML and an index beyond the list are reported', async () => {
     expect(() => parseOverride('a=[1')).toThrow(/the value is not valid YAML/);
     await expect(load({ ...BASE, evaluators: ['count'] }, ['evaluators.5.every=1'])).rejects.toThrow(
       '--set evaluators.5.every=…: "evaluators.5" is not a place in a list of 1.',
     );
   });
 
-  test('any scalar survives the way through --set', () => {
+  test('any scalar is parsed to the same value', () => {
     fc.assert(
       fc.property(
         fc.oneof(fc.integer(), fc.boolean(), fc.double({ noNaN: true, noDefaultInfinity: true })),
@@ -106,7 +106,7 @@ describe('--set', () => {
     );
   });
 
-  test('options given beside another component stay, in either order', async () => {
+  test('options set together with another component are kept in either order', async () => {
     const value = { ...BASE, initializer: 'zeros' };
     const either = [
       ['initializer.path=/x', 'initializer.use=load'],
@@ -130,7 +130,7 @@ describe('--set', () => {
     expect(config.dataset.tokenizer).toEqual({ use: 'file', path: '/t' });
   });
 
-  test('a list begins where its first place is named, and the place behind the last one appends', async () => {
+  test('an index of 0 starts a list, and the index after the last appends', async () => {
     const config = await load(BASE, ['evaluators.0.use=count', 'evaluators.1={ use: count, name: two }']);
     expect(config.evaluators).toEqual([
       { use: 'count', every: 0, of: 'x' },
@@ -138,7 +138,7 @@ describe('--set', () => {
     ]);
   });
 
-  test('unknown keys are as wrong as in a file, and nothing reaches prototypes', async () => {
+  test('unknown keys are rejected as in a file, and prototypes stay untouched', async () => {
     await expect(load(BASE, ['train.stpes=3'])).rejects.toThrow(
       '--set: train.stpes: unknown key; did you mean "steps"?',
     );
@@ -150,7 +150,7 @@ describe('--set', () => {
     );
   });
 
-  test('reading back what was set gives the last value of every place', () => {
+  test('the last override of each path wins', () => {
     const key = fc.constantFrom('a', 'b', 'c');
     const path = fc.array(key, { minLength: 1, maxLength: 3 });
     fc.assert(

@@ -69,11 +69,11 @@ test.each<[string, z.ZodType, unknown, unknown]>([
     { inner: { use: 'lines', files: '/cwd/p', tokenizer: { use: 'bytes' } } },
   ],
   ['no path', z.string(), 'p', 'p'],
-])('%s', (_, schema, value, expected) => {
+])('a path option resolves in the schema: %s', (_, schema, value, expected) => {
   expect(place(schema, value)).toEqual(expected);
 });
 
-test('each path belongs to the file that wrote it last, whatever was merged around it', () => {
+test('each path resolves against the file that set it last, whatever else was merged', () => {
   const schema = z.object({
     a: pathOption().optional(),
     b: z.object({ c: pathOption().optional(), d: z.object({ e: pathOption() }).partial().optional() }).optional(),
@@ -116,7 +116,7 @@ test('each path belongs to the file that wrote it last, whatever was merged arou
   );
 });
 
-test("a component's default path belongs to the working folder, though its section stands in a file", async () => {
+test("a component's default path resolves against the working folder, even if a file names the component", async () => {
   const plugin = definePlugin({
     name: 'more',
     components: [named('tracker', 'log', z.strictObject({ folder: pathOption().default('logs') }))],

@@ -19,7 +19,7 @@ const REGISTER = join(ROOT, 'packages', 'core', 'test', 'register-typescript.cjs
 
 const plain = (name: string): string => `{ name: '${name}', components: [] }`;
 
-test('packages are looked for beside the config, then in the working folder', async () => {
+test("packages are resolved from the config's folder first, then from the working folder", async () => {
   const config = write(temporaryFolder(), { 'node_modules/p/index.js': `exports.plugin = ${plain('near')};` });
   const working = write(temporaryFolder(), {
     'node_modules/p/index.js': `exports.plugin = ${plain('far')};`,
@@ -29,7 +29,7 @@ test('packages are looked for beside the config, then in the working folder', as
   expect(await loadPlugin('q', [config, working])).toMatchObject({ plugin: { name: 'q' }, origin: 'package q' });
 });
 
-test('default exports, named ones and TypeScript files serve', async () => {
+test('default exports, named exports and TypeScript files are accepted', async () => {
   const folder = write(temporaryFolder(), {
     'default.cjs': `exports.__esModule = true; exports.default = ${plain('a')};`,
     'typed.ts': `const name: string = 'b'; export const plugin = { name, components: [] };`,
@@ -40,7 +40,7 @@ test('default exports, named ones and TypeScript files serve', async () => {
   await expect(loadPlugin('./broken.cjs', [folder])).rejects.toThrow('Plugin "./broken.cjs" fails to load: what a.');
 });
 
-test('whatever a plugin throws while it loads, the plugin is named', async () => {
+test('an error names the plugin, whatever the plugin throws while loading', async () => {
   const folder = write(temporaryFolder(), {
     'text.ts': "throw 'no luck.';",
     'null.ts': 'throw null;',
@@ -54,7 +54,7 @@ test('whatever a plugin throws while it loads, the plugin is named', async () =>
   expect(await fails('./odd.cjs')).toBe('Plugin "./odd.cjs" fails to load: It is odd.');
 });
 
-test('a syntax error is reported with its place', async () => {
+test('a syntax error is reported with its line', async () => {
   const text = 'export const a = {\n  b: 1\n  c: 2,\n};\n';
   const folder = write(temporaryFolder(), { 'odd.ts': text, 'odd.mjs': text, 'odd.js': text });
   await expect(loadPlugin('./odd.ts', [folder])).rejects.toThrow(
@@ -68,7 +68,7 @@ test('a syntax error is reported with its place', async () => {
   }
 });
 
-test('a value that is not a plugin, and a missing one, are mistakes of the config', async () => {
+test('a missing plugin and a value that is not a plugin are errors of the config', async () => {
   const folder = write(temporaryFolder(), { 'no.cjs': 'exports.plugin = 3;' });
   for (const reference of ['./no.cjs', './gone.cjs', 'gone', 3 as never, { name: 'x' } as never]) {
     await expect(loadPlugin(reference, [folder])).rejects.toMatchObject({ exitCode: 2, name: 'PluginError' });
@@ -78,7 +78,7 @@ test('a value that is not a plugin, and a missing one, are mistakes of the confi
   );
 });
 
-test('plugins of a base are there beside those of the config that extends it, each from its own folder, each once', async () => {
+test('plugins of a base config are added to those of the config that extends it, each once and from its own folder', async () => {
   const own = (name: string): string =>
     `const { z } = require(${JSON.stringify(require.resolve('zod'))});
      exports.plugin = { name: '${name}', components: [{ interface: 'tracker', id: '${name}', description: '', options: z.strictObject({}), useFactory: () => ({}) }] };`;
@@ -96,7 +96,7 @@ test('plugins of a base are there beside those of the config that extends it, ea
   expect(again.config).toEqual(config);
 });
 
-test('a plugin may be written into a config in code', async () => {
+test('a config in code may contain a plugin', async () => {
   const folder = write(temporaryFolder(), {
     'own.ts': `
       import { z } from ${JSON.stringify(require.resolve('zod'))};
@@ -108,14 +108,14 @@ test('a plugin may be written into a config in code', async () => {
   expect(registry.find('tracker', 'mine').origin).toBe('the config itself');
 });
 
-test('two plugins of one name are reported with the origin of both', async () => {
+test('two plugins of one name are reported with both origins', async () => {
   const folder = write(temporaryFolder(), { 'other.cjs': `exports.plugin = ${plain('p')};` });
   await expect(loadRegistry([definePlugin({ name: 'p', components: [] }), './other.cjs'], [folder])).rejects.toThrow(
     `Plugin "p" is registered twice: by the config itself and by ${join(folder, 'other.cjs')}.`,
   );
 });
 
-test('an id of two plugins is settled by the longer name', async () => {
+test('an id that two plugins share needs the qualified name', async () => {
   const other = definePlugin({ name: 'other', components: [named('initializer', 'zeros')] });
   const load = (value: object): Promise<unknown> =>
     loadConfig({ value, plugins: [PLUGIN, other], workingFolder: '/w' }).then(({ config }) => config.initializer);
@@ -125,7 +125,7 @@ test('an id of two plugins is settled by the longer name', async () => {
   expect(await load({ ...BASE, initializer: 'other/zeros' })).toEqual({ use: 'other/zeros' });
 });
 
-test('ES modules serve, from files and from packages that are for import alone', () => {
+test('ES modules are loaded from files and from import-only packages', () => {
   const folder = write(temporaryFolder(), {
     'mine.mjs': `export default ${plain('file')};`,
     'node_modules/only/package.json': JSON.stringify({ type: 'module', exports: { import: './index.js' } }),
@@ -141,7 +141,7 @@ test('ES modules serve, from files and from packages that are for import alone',
   expect(output.trim()).toBe('file,package');
 });
 
-test('a config and a plugin with decorators, in TypeScript and outside of any project, find the packages of Graft', () => {
+test("a TypeScript config and a plugin with decorators resolve Graft's packages outside any project", () => {
   const folder = write(temporaryFolder(), {
     'stairs.ts': `
       import { defineComponent, definePlugin, inject, injectable, OPTIONS, type Schedule } from '@graft/core';

@@ -18,7 +18,7 @@ const load = async (folder: string, file?: string): Promise<ExperimentConfig> =>
 
 const REST = JSON.stringify({ ...BASE, name: undefined });
 
-test('a config without a name is looked for in the folder and above it', async () => {
+test('without a file name the config is searched in the folder and its parents', async () => {
   const folder = temporaryFolder();
   write(folder, { 'graft.config.json': JSON.stringify(BASE), 'deep/er/note.txt': '' });
   const config = await load(join(folder, 'deep', 'er'));
@@ -30,7 +30,7 @@ test('a config without a name is looked for in the folder and above it', async (
   await expect(load(empty)).rejects.toMatchObject({ code: 'config.none', exitCode: 2 });
 });
 
-test('bases are laid down in order, one that two of them share only once', async () => {
+test('several bases are merged in order, and a base that two of them share is merged once', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'root.json': REST.replace('"steps":3', '"steps":3,"batchSize":1,"logEvery":1'),
@@ -41,7 +41,7 @@ test('bases are laid down in order, one that two of them share only once', async
   expect((await load(folder, 'own.yaml')).train).toMatchObject({ steps: 3, batchSize: 2, logEvery: 3 });
 });
 
-test('a value may extend files too', async () => {
+test('a config given as a value may extend files', async () => {
   const folder = temporaryFolder();
   write(folder, { 'base/root.json': REST });
   const value = { extends: 'base/root.json', name: 'x', train: { steps: 9 } };
@@ -62,7 +62,7 @@ test('a missing base is reported with the file that extends it', async () => {
   await expect(load(folder, '.')).rejects.toThrow(/cannot be read as a config: /);
 });
 
-test('code may export a function, and what it throws is reported', async () => {
+test('a config in code may export a function, and an error that it throws is reported', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'a.ts': `export default async (): Promise<object> => (${JSON.stringify(BASE)});`,
@@ -74,7 +74,7 @@ test('code may export a function, and what it throws is reported', async () => {
   await expect(load(folder, 'c.ts')).rejects.toThrow('c.ts cannot be read as a config: no luck.');
 });
 
-test('YAML means what JSON can hold: no dates, numbers in every notation', async () => {
+test('YAML is read as JSON values, without dates and with all number notations', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'own.yaml': `
@@ -104,7 +104,7 @@ optimizer: { <<: { learningRate: 3.0e-4 }, use: sgd }
   );
 });
 
-test('whatever a config in code throws, and a syntax error in it, are reported', async () => {
+test('any value that a config in code throws, and a syntax error in it, are reported', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'text.ts': "throw 'no luck.';",
@@ -162,16 +162,19 @@ test.each([
     `${'['.repeat(1e5)}${']'.repeat(1e5)}`,
     'it has more than 500 objects and lists within each other (1:501)',
   ],
-])('what YAML and JSON would change in silence, or never end, is refused at once: %s', async (name, text, reason) => {
-  const folder = temporaryFolder();
-  writeFileSync(join(folder, name), text);
-  await expect(load(folder, name)).rejects.toMatchObject({
-    message: `${join(folder, name)} cannot be read as a config: ${reason}.`,
-    exitCode: 2,
-  });
-});
+])(
+  'content that YAML or JSON would silently change or never finish is rejected at once: %s',
+  async (name, text, reason) => {
+    const folder = temporaryFolder();
+    writeFileSync(join(folder, name), text);
+    await expect(load(folder, name)).rejects.toMatchObject({
+      message: `${join(folder, name)} cannot be read as a config: ${reason}.`,
+      exitCode: 2,
+    });
+  },
+);
 
-test('aliases and byte order marks are fine', async () => {
+test('aliases and byte order marks are accepted', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'a.yaml': `\ufeff${REST.replace(/}$/, '')},\n"name": &n "x-1", "runs": *n }`,
@@ -181,7 +184,7 @@ test('aliases and byte order marks are fine', async () => {
   expect((await load(folder, 'b.json')).name).toBe('test');
 });
 
-test('--set takes no alias within what it stands for', async () => {
+test('--set rejects an alias that contains itself', async () => {
   const folder = temporaryFolder();
   write(folder, { 'a.json': JSON.stringify(BASE) });
   const loading = loadConfig({
@@ -193,7 +196,7 @@ test('--set takes no alias within what it stands for', async () => {
   await expect(loading).rejects.toThrow('the anchor "m" (line 1) holds itself');
 });
 
-test('what is not a regular file is not a config, and is not waited for', async () => {
+test('a config that is not a regular file is rejected at once', async () => {
   const folder = temporaryFolder();
   for (const name of ['pipe.yaml', 'pipe.ts', 'pipe']) execFileSync('mkfifo', [join(folder, name)]);
   mkdirSync(join(folder, 'inside.yaml'));
@@ -211,7 +214,7 @@ test('what is not a regular file is not a config, and is not waited for', async 
   await expect(load(folder, 'large.yaml')).rejects.toThrow('it has 17.0 MiB, expected at most 16.0 MiB.');
 });
 
-test('nothing but the config itself is read where it is looked for', async () => {
+test('searching for a config reads no other files', async () => {
   const folder = temporaryFolder();
   write(folder, {
     'graft.config.json': JSON.stringify(BASE),

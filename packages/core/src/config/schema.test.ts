@@ -1,6 +1,6 @@
 import { defineExperiment, type ExperimentConfig } from './index';
 
-test('defineExperiment gives back what it is given, and its types refuse what the loader would', () => {
+test('defineExperiment returns its argument, and its types reject what the loader would', () => {
   const experiment = { name: 'x', engine: 'graph', optimizer: 'adamw', train: { steps: 3 } } as const;
   expect(defineExperiment(experiment)).toBe(experiment);
   // @ts-expect-error -- no such key

@@ -63,7 +63,7 @@ beforeAll(async () => {
 });
 beforeEach(() => void (made = []));
 
-test('a literal secret is one in every place, and masked in what is written', async () => {
+test('literal secrets are recognized at every depth and masked in written configs', async () => {
   const { config } = await load(NESTED);
   const found = secretsIn(config.trackers).map(({ path, secret: at }) => [path.join('.'), at.reveal()]);
   expect(found.slice(0, -1)).toEqual(
@@ -81,7 +81,7 @@ test('a literal secret is one in every place, and masked in what is written', as
   );
 });
 
-test('references stay in the config, with the path of a file made absolute', async () => {
+test('references to secrets stay in the config, with absolute file paths', async () => {
   const folder = temporaryFolder();
   mkdirSync(join(folder, 'base'));
   writeFileSync(
@@ -120,14 +120,14 @@ test.each([
   ['in a nested component', { use: 'post', inner: { use: 'sealed', key: CANARY, more: 1 } }],
   ['in a nested component of no such name', { use: 'post', inner: { use: 'saeled', key: CANARY } }],
   ['where a list is expected', { use: 'post', keys: { name: 'a', key: CANARY } }],
-])('no error shows a secret: %s', async (_, tracker) => {
+])('no error contains a secret: %s', async (_, tracker) => {
   const error = await load(tracker).catch((thrown: unknown) => thrown as Error);
   expect(error).toBeInstanceOf(Error);
   expect((error as Error).message).toMatch(/trackers\.0/);
   expect(JSON.stringify([error, (error as Error).message, (error as Error).stack])).not.toMatch(/canary|712345678/);
 });
 
-test('no error shows a secret where a part of the config has another shape, or a --set is wrong', async () => {
+test('no error contains a secret when a section has the wrong shape or a --set is invalid', async () => {
   const attempts = [
     loadConfig({ value: { ...BASE, trackers: NESTED }, plugins }),
     loadConfig({ value: { ...BASE, model: [NESTED] }, plugins }),
@@ -149,7 +149,7 @@ test('no error shows a secret where a part of the config has another shape, or a
   }
 });
 
-test('a mask is not a secret: what Graft wrote has to be given again', async () => {
+test('a mask is rejected as a secret, which must be given again', async () => {
   await expect(load({ use: 'post', token: '***' })).rejects.toThrow(
     /trackers\.0\.token: expected .* got \*\*\*, which stands for a secret that Graft did not write; give it again/,
   );
@@ -158,7 +158,7 @@ test('a mask is not a secret: what Graft wrote has to be given again', async () 
   ).resolves.toBeDefined();
 });
 
-test('a written config is the same whatever secrets the process knows', async () => {
+test('a written config does not depend on the secrets that the process knows', async () => {
   const config = {
     dataset: { files: '/data/wordlists/a.txt', address: 'https://ann:pw@host/wordlists' },
     token: new Secret({ env: 'A' }),
@@ -169,7 +169,7 @@ test('a written config is the same whatever secrets the process knows', async ()
   expect(before).toContain('/data/wordlists/a.txt');
 });
 
-test('a component gets its secrets when it is made, and what a variable lacks is one sentence', async () => {
+test('a component gets its secrets when it is created, and an unset variable is reported in one sentence', async () => {
   const { config, registry } = await load({ ...NESTED, token: { env: 'GRAFT_TEST_TOKEN' } });
   const factory = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });
   delete process.env.GRAFT_TEST_TOKEN;
@@ -189,7 +189,7 @@ test('a component gets its secrets when it is made, and what a variable lacks is
   expect(made[1].headers?.Authorization.reveal()).toBe(CANARY);
 });
 
-test('to a thread and back', () => {
+test('secrets survive the transfer to a thread', () => {
   const packed = structuredClone(packSecrets({ use: 'x', list: [new Secret(CANARY), new Secret({ env: 'A' })] }));
   const { list } = unpackSecrets(packed) as unknown as { list: Secret[] };
   expect(list.every(isSecret)).toBe(true);
@@ -197,7 +197,7 @@ test('to a thread and back', () => {
   expect(JSON.stringify(list)).toBe('["***",{"env":"A"}]');
 });
 
-test("a config's JSON schema says how a secret is given, and holds no default one", async () => {
+test('the JSON schema describes how to give a secret and contains no default secret', async () => {
   const schema = JSON.stringify(configJsonSchema(await loadRegistry(plugins, [])));
   expect(schema).toContain('the environment variable that holds it');
   expect(schema).not.toContain('canary');

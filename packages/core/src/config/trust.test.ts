@@ -26,8 +26,8 @@ const TRAP = `globalThis.trapped = true; exports.plugin = { name: 'p', component
 beforeEach(() => delete (globalThis as { trapped?: true }).trapped);
 afterEach(() => expect(globalThis).not.toHaveProperty('trapped'));
 
-describe('a config that is found, not named', () => {
-  it("is not taken where it is another user's, and is where it is named", async () => {
+describe('a config that is found by search', () => {
+  it('a config of another user is rejected when found and accepted when named', async () => {
     const folder = write(temporaryFolder(), { 'graft.config.json': JSON.stringify(BASE), 'deep/note': '' });
     const file = join(folder, 'graft.config.json');
     expect(() => checkFoundConfig(file)).not.toThrow();
@@ -48,14 +48,14 @@ describe('a config that is found, not named', () => {
   it.each<[string, (folder: string, file: string) => void, RegExp]>([
     ['every user can write to it', (_, file) => chmodSync(file, 0o666), /every user can write to it \(mode 0666\)/],
     ['every user can exchange it', (folder) => chmodSync(folder, 0o777), /every user can write to it \(mode 0777\)/],
-  ])('is not taken where %s', (_, open, reason) => {
+  ])('a config is rejected where %s', (_, open, reason) => {
     const folder = write(temporaryFolder(), { 'graft.config.ts': TRAP });
     const file = join(folder, 'graft.config.ts');
     open(folder, file);
     expect(() => checkFoundConfig(file)).toThrow(reason);
   });
 
-  it("is taken in a folder such as /tmp where it is the user's own, and where a group works together", () => {
+  it("the user's own config is accepted in a sticky folder such as /tmp and in a group's shared folder", () => {
     const folder = write(temporaryFolder(), { 'graft.config.ts': '' });
     chmodSync(folder, 0o1777);
     expect(() => checkFoundConfig(join(folder, 'graft.config.ts'))).not.toThrow();
@@ -66,7 +66,7 @@ describe('a config that is found, not named', () => {
   });
 });
 
-describe('a package that is found', () => {
+describe('a package that is found by search', () => {
   const withPackage = (name = 'p'): string =>
     write(temporaryFolder(), {
       [`node_modules/${name}/index.js`]: TRAP,
@@ -74,7 +74,7 @@ describe('a package that is found', () => {
       'deep/er/config.json': '{}',
     });
 
-  it('is not loaded where another user has put it above', async () => {
+  it('a package that another user put into a parent folder is not loaded', async () => {
     const folder = withPackage();
     const file = join(folder, 'node_modules', 'p', 'index.js');
     if (!IS_ROOT) {
@@ -92,7 +92,7 @@ describe('a package that is found', () => {
     }
   });
 
-  it('is loaded beside Graft whatever its modes, and beside it too not where another user has put it', () => {
+  it('a package next to Graft is loaded with any mode, unless another user owns it', () => {
     const folder = withPackage();
     const file = join(folder, 'node_modules', 'p', 'index.js');
     chmodSync(join(folder, 'node_modules'), 0o777);
@@ -103,7 +103,7 @@ describe('a package that is found', () => {
     expect(() => checkFoundPackage('p', file, folder, { ...OPTIONS, anyMode: true, owners: [OWNER] })).not.toThrow();
   });
 
-  it('is not loaded through a link of another user', async () => {
+  it("a package is not loaded through a symbolic link in another user's folder", async () => {
     if (!IS_ROOT) return;
     const linked = temporaryFolder();
     mkdirSync(join(linked, 'node_modules'));
@@ -113,7 +113,7 @@ describe('a package that is found', () => {
   });
 });
 
-it('who wrote a config that was named is trusted with the packages beside it', async () => {
+it('the owner of a named config is trusted with the packages next to it', async () => {
   if (!IS_ROOT) return;
   const folder = write(temporaryFolder(), {
     'node_modules/p/index.js': `exports.plugin = { name: 'p', components: [] };`,
@@ -125,7 +125,7 @@ it('who wrote a config that was named is trusted with the packages beside it', a
   expect(config.plugins).toContain('p');
 });
 
-it('code is named before it runs: configs, their bases and imports, plugins with their versions', async () => {
+it('code is reported before it runs: configs, their bases and imports, and plugins with versions', async () => {
   const folder = write(temporaryFolder(), {
     'base.mjs': `export default ${JSON.stringify(BASE)};`,
     'seed.ts': 'export const seed: number = 3;',

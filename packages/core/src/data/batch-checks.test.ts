@@ -28,17 +28,17 @@ test.each<[string, Record<string, HostArray>, string]>([
   ],
   ['a wrong rank', { ids: array([3]) }, 'Here: field "ids" should have 2 dimensions, but has shape [3].'],
   ['a shape that lies', { ids: array([2, 2], new Int32Array(3)) }, 'Here: field "ids" has shape [2, 2], but 3 values.'],
-])('%s is named', (_, fields, message) => {
+])("%s is reported with the field's name", (_, fields, message) => {
   expect(() => checkFields(fields, [ids], 'Here')).toThrow(message);
 });
 
-test('what fits passes, optional fields may be missing', () => {
+test('valid fields pass, and optional fields may be missing', () => {
   expect(() =>
     checkFields({ ids: array([2, 3]) }, [ids, { ...ids, name: 'mask', optional: true }], 'Here'),
   ).not.toThrow();
 });
 
-test('a batch without a label that counts is refused', () => {
+test('a batch in which every label is ignored is rejected', () => {
   const labels = (...values: number[]): Record<string, HostArray> => ({
     labels: array([1, values.length], Int32Array.from(values)),
   });
@@ -48,7 +48,7 @@ test('a batch without a label that counts is refused', () => {
   expect(() => checkLabels(labels(-100, 5), 'x')).not.toThrow();
 });
 
-test('a dataset that gives too little for an objective is reported before anything runs', () => {
+test('a dataset that lacks fields of the objective is reported before the run', () => {
   expect(() =>
     checkContract([{ name: 'tokens', dtype: 'int32', rank: 1 }], [ids], 'the dataset', 'the objective'),
   ).toThrow('the objective wants the field "ids", which the dataset does not give (it gives tokens).');

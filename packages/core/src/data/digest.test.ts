@@ -13,14 +13,14 @@ const ints = (...values: number[]): HostFields[string] => ({
 describe('the digest of an item', () => {
   const digests = (...items: HostFields[]): number => new Set(items.map(itemDigest)).size;
 
-  it('depends on names, types, shapes and every value', () => {
+  it('a digest depends on names, dtypes, shapes and every value', () => {
     const floats = { dtype: 'float32', shape: [2], values: Float32Array.from([1, 2]) } as const;
     const raised = { ...ints(1, 2), shape: [2, 1] };
     expect(digests({ a: ints(1, 2) }, { b: ints(1, 2) }, { a: ints(2, 1) }, { a: raised }, { a: floats })).toBe(5);
     expect(digests({ a: ints(1, 2), b: ints(3) }, { a: ints(1), b: ints(2, 3) }, { a: ints(1, 2, 3) })).toBe(3);
   });
 
-  it('does not depend on the order of fields, or on where the values lie', () => {
+  it('a digest depends neither on the order of the fields nor on their memory', () => {
     const view = { ...ints(1, 2), values: Int32Array.from([9, 1, 2, 9]).subarray(1, 3) };
     expect(digests({ a: ints(1, 2), b: ints(3) }, { b: ints(3), a: view })).toBe(1);
   });
@@ -80,13 +80,13 @@ async function compareNext(all: readonly ItemReader[], step = 1): Promise<void> 
   if (first.status === 'rejected') throw first.reason;
 }
 
-describe('workers with data of their own', () => {
-  it.each(['examples', 'batch'] as const)('go on where the data are the same: %s', async (kind) => {
+describe('workers with copies of the data', () => {
+  it.each(['examples', 'batch'] as const)('workers continue while their data are the same: %s', async (kind) => {
     const all = readers([same, same, same], kind);
     for (let step = 1; step < 5; step++) await compareNext(all, step);
   });
 
-  it('stop before the step that would use what differs, with its place', async () => {
+  it('workers stop before the step that would use different data, and the error names the item', async () => {
     const all = readers([same, other(6)]);
     await compareNext(all, 1);
     const error: unknown = await compareNext(all, 2).catch((reason: unknown) => reason);
@@ -100,7 +100,7 @@ describe('workers with data of their own', () => {
     expect((error as DataError).hint).toContain('sha256sum');
   });
 
-  it('notice ready batches that differ', async () => {
+  it('workers detect ready batches that differ', async () => {
     const all = readers([same, same, other(1)], 'batch');
     await compareNext(all, 1);
     await expect(compareNext(all, 2)).rejects.toThrow(
@@ -108,7 +108,7 @@ describe('workers with data of their own', () => {
     );
   });
 
-  it('notice data of other sizes by their position', async () => {
+  it('workers detect data of different sizes by their positions', async () => {
     const [first] = readers([same, same]);
     const second = new ItemReader(
       { ...numbers(same, 'examples'), position: () => ({ data: 'of another size' }) },
@@ -119,7 +119,7 @@ describe('workers with data of their own', () => {
     );
   });
 
-  it('notice every item that one of them has other than the rest, before it is used', async () => {
+  it('workers detect every differing item before it is used', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 2, max: 5 }).chain((workers) =>
@@ -145,12 +145,12 @@ describe('workers with data of their own', () => {
     );
   });
 
-  it('compare nothing where there is one worker', async () => {
+  it('a single worker computes no digests', async () => {
     const [one] = readers([same]);
     expect(await one.next()).not.toHaveProperty('digests');
   });
 
-  it('find no difference between shares that one of them has read', () => {
+  it('slices that only one worker has read are not compared', () => {
     const digests: DataDigests = { position: 'p', slices: { 0: ['a'] } };
     expect(findDifference([summary(digests), summary({ ...digests, slices: { 1: ['b'] } })])).toBeUndefined();
   });

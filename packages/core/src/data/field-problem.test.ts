@@ -9,8 +9,8 @@ it.each<[unknown, string]>([
   [{ a: { b: 3 } }, 'a.b: expected string, received number'],
   [{ n: NaN }, 'n: expected number, found NaN'],
   [undefined, 'the row: expected object, found nothing'],
-])('%j is one clause', (value, expected) => expect(problem(value)).toBe(expected));
+])('the problem of %j is one clause', (value, expected) => expect(problem(value)).toBe(expected));
 
-it('a long key does not make a long clause', () => {
+it('a long key is shortened in the clause', () => {
   expect(problem({ ['x'.repeat(5000)]: 1 })).toHaveLength(300);
 });

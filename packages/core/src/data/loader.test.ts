@@ -12,7 +12,7 @@ const load = (dataset: Dataset, objective = squares, batchSize = 4, step = 0): B
 const yOf = ({ fields }: LoadedBatch): number[] => [...fields.y.values];
 
 describe('batches of examples', () => {
-  it('say where the data stand behind them, not behind what is loaded ahead', async () => {
+  it('a batch has the position after it, not the position of the prefetched data', async () => {
     const dataset = points();
     const loader = load(dataset);
     const first = await loader.next();
@@ -24,7 +24,7 @@ describe('batches of examples', () => {
     await loader.close();
   });
 
-  it('are the same when loading begins again at a position', async () => {
+  it('loading from a position gives the same batches', async () => {
     const loader = load(points());
     const batches = [await loader.next(), await loader.next(), await loader.next()];
     const dataset = points();
@@ -34,7 +34,7 @@ describe('batches of examples', () => {
     expect(await resumed.next()).toEqual(batches[2]);
   });
 
-  it('go over the end of a pass', async () => {
+  it('batches continue across the end of an epoch', async () => {
     const loader = load(points({ count: 6 }));
     const endless = load(points());
     expect(yOf(await loader.next())).toEqual(yOf(await endless.next()));
@@ -42,17 +42,25 @@ describe('batches of examples', () => {
     expect((await loader.next()).position).toEqual({ next: 12 });
   });
 
-  it('count the tokens that the objective counts', async () => {
+  it('a batch counts tokens as its objective does', async () => {
     expect((await load(points()).next()).tokens).toBe(12);
     const variantAt = (step: number): string => `v${step}`;
     const ofVariant: Objective = { ...squares, countTokens: (_, variant) => (variant === 'v0' ? 7 : 0) };
-    const loader = new BatchLoader(points(), ofVariant, toyModel(3), 4, createRandom(1), 0, { variantAt });
+    const loader = new BatchLoader({
+      dataset: points(),
+      objective: ofVariant,
+      model: toyModel(3),
+      batchSize: 4,
+      random: createRandom(1),
+      step: 0,
+      variantAt,
+    });
     expect((await loader.next()).tokens).toBe(7);
     const { countTokens: _, ...silent } = squares;
     expect((await load(points(), silent).next()).tokens).toBe(0);
   });
 
-  it('end with the data', async () => {
+  it('loading ends with the data', async () => {
     const loader = load(points({ count: 5, repeat: false }));
     await loader.next();
     loader.prefetch();
@@ -61,8 +69,8 @@ describe('batches of examples', () => {
   });
 });
 
-describe('contracts', () => {
-  it('are compared before anything is read', () => {
+describe('the contract between dataset and objective', () => {
+  it('the contract is checked before anything is read', () => {
     expect(() => load(points({ fields: ['x'] }))).toThrow(
       /the objective wants the field "y", which the dataset does not give \(it gives x\)/,
     );
@@ -82,7 +90,7 @@ describe('contracts', () => {
     );
   });
 
-  it('hold for each item', async () => {
+  it('every item is checked', async () => {
     const dataset = points();
     const lying = Object.assign(Object.create(dataset) as Dataset, {
       async *[Symbol.asyncIterator]() {
@@ -94,7 +102,7 @@ describe('contracts', () => {
     );
   });
 
-  it('hold for what the objective makes, of which only the declared fields go on', async () => {
+  it('a prepared batch is checked, and only its declared fields are kept', async () => {
     const wordy: Objective = {
       ...squares,
       prepare: (...args) => ({ extra: squares.prepare(...args).x, ...squares.prepare(...args) }),
@@ -104,7 +112,7 @@ describe('contracts', () => {
     await expect(load(points(), lazy).next()).rejects.toThrow(/^The batch for step 1 lacks the field "y"/);
   });
 
-  it('name the batch that the objective complains of', async () => {
+  it('an error of the objective names the batch', async () => {
     const complaining: Objective = {
       ...squares,
       prepare: () => {
@@ -117,7 +125,7 @@ describe('contracts', () => {
     });
   });
 
-  it('tell where a component failed', async () => {
+  it('a failure of a component names its method and the batch', async () => {
     const broken: Objective = {
       ...squares,
       prepare: () => {
@@ -130,7 +138,7 @@ describe('contracts', () => {
   });
 });
 
-describe('shares', () => {
+describe('slices of a batch', () => {
   const loaderOf = (rank: number, count: number, options = {}): BatchLoader =>
     new BatchLoader({
       dataset: points(options),
@@ -143,7 +151,7 @@ describe('shares', () => {
     });
 
   it.each(['examples', 'batch'])(
-    'of %s are together the batch of one worker, with the same positions',
+    'the slices of %s form the batch of a single worker, with the same positions',
     async (kind) => {
       const workers = kind === 'batch' ? 2 : 3;
       const whole = load(points({ kind }), squares, 6);
@@ -158,7 +166,7 @@ describe('shares', () => {
     },
   );
 
-  it('must be equal', async () => {
+  it('the slices of a batch must be equal', async () => {
     expect(() => loaderOf(0, 4)).toThrow('A batch of 6 examples cannot be shared out among 4 workers evenly.');
     await expect(loaderOf(0, 3, { kind: 'batch' }).next()).rejects.toThrow(
       'A batch cannot be shared out into 3 equal parts: it has 4 rows.',
@@ -166,7 +174,7 @@ describe('shares', () => {
   });
 });
 
-describe('tokens', () => {
+describe('token ids', () => {
   const fields: readonly FieldSpec[] = ['input_ids', 'labels'].map((name) => ({ name, dtype: 'int32', rank: 2 }));
   const ids = (...values: number[]): HostArray => ({
     dtype: 'int32',
@@ -193,11 +201,11 @@ describe('tokens', () => {
     return load(dataset, objective);
   };
 
-  it('are counted as ids when the objective does not count', async () => {
+  it('token ids are counted when the objective does not count tokens', async () => {
     expect((await given({ input_ids: ids(1, 2, 3), labels: ids(4, -100) }).next()).tokens).toBe(3);
   });
 
-  it('must belong to the vocabulary', async () => {
+  it('token ids outside the vocabulary are rejected', async () => {
     await expect(given({ input_ids: ids(1, 10), labels: ids(1) }).next()).rejects.toThrow(
       'The batch for step 1: field "input_ids" holds the id 10, but the model\'s vocabulary has 10 tokens.',
     );
@@ -207,7 +215,7 @@ describe('tokens', () => {
     await expect(given({ input_ids: ids(1), labels: ids(-3) }).next()).rejects.toThrow(/"labels" holds the id -3/);
   });
 
-  it('must include one label that counts', async () => {
+  it('a batch in which every label is ignored is rejected', async () => {
     await expect(given({ input_ids: ids(1), labels: ids(-100, -100) }).next()).rejects.toThrow(
       /^The batch for step 1: every label is -100 \(ignored\)/,
     );

@@ -28,19 +28,19 @@ const encoderDecoder = (section?: SpecialTokensSection): Model => model('encoder
 
 test.each([
   ['a decoder-only model', decoderOnly(), [5, 6], [2, 5, 6]],
-  ['one whose text brings its own', decoderOnly(), [2, 5, 6], [2, 5, 6]],
-  ['one whose text is empty', decoderOnly(), [], [2]],
-  ['one without', decoderOnly({ bos: false }), [5, 6], [5, 6]],
-  ['one whose documents end', decoderOnly({ eos: true }), [5, 6], [2, 5, 6]],
+  ['a decoder-only model and a text with BOS', decoderOnly(), [2, 5, 6], [2, 5, 6]],
+  ['a decoder-only model and an empty text', decoderOnly(), [], [2]],
+  ['a decoder-only model without BOS', decoderOnly({ bos: false }), [5, 6], [5, 6]],
+  ['a decoder-only model with EOS', decoderOnly({ eos: true }), [5, 6], [2, 5, 6]],
   ['an encoder', encoderDecoder(), [5, 6], [5, 6]],
-  ['one with both', encoderDecoder({ encoder: { bos: true, eos: true } }), [5, 6], [2, 5, 6, 1]],
-  ['one whose text brings both', encoderDecoder({ bos: true, eos: true }), [2, 5, 1], [2, 5, 1]],
-  ['one of a decoder that has its own rule', encoderDecoder({ bos: true, encoder: { bos: false } }), [5], [5]],
-])('%s reads', (_, one, tokens, read) => {
+  ['an encoder with BOS and EOS', encoderDecoder({ encoder: { bos: true, eos: true } }), [5, 6], [2, 5, 6, 1]],
+  ['an encoder with BOS and EOS and a text with both', encoderDecoder({ bos: true, eos: true }), [2, 5, 1], [2, 5, 1]],
+  ['an encoder with a rule of its own', encoderDecoder({ bos: true, encoder: { bos: false } }), [5], [5]],
+])('the policy adds the right special tokens for %s', (_, one, tokens, read) => {
   expect([...modelInput(one, tokens)]).toEqual(read);
 });
 
-test('what a model reads begins with one start token, and is at most so much longer', () => {
+test('adding special tokens is idempotent and lengthens the input by at most the declared surplus', () => {
   const rule = fc.constantFrom('auto' as const, true, false);
   const sections = fc.record({ encoder: fc.record({ bos: rule, eos: rule }), decoder: fc.record({ bos: rule }) });
   const kinds = fc.constantFrom<Model['kind']>('decoder-only', 'encoder-decoder');
@@ -55,7 +55,7 @@ test('what a model reads begins with one start token, and is at most so much lon
   );
 });
 
-test('a section is laid over what the checkpoint says, a side before both', () => {
+test("a config section overrides the checkpoint's policy, and a side overrides both", () => {
   const inherited = mergeSpecialTokens({ decoder: { bos: false, eos: false }, teacher: { bos: true } });
   expect(mergeSpecialTokens({ bos: true, encoder: { bos: 'auto' } }, inherited)).toEqual({
     encoder: { bos: 'auto', eos: 'auto' },
@@ -72,7 +72,7 @@ test.each([
     encoderDecoder({ encoder: { eos: true }, teacher: { bos: false } }),
     { encoder: { bos: false, eos: true }, decoder: { eos: 'auto' }, teacher: { bos: false } },
   ],
-])('a checkpoint keeps what holds, and says it again', (one, stored) => {
+])('a policy survives writing to and reading from a checkpoint', (one, stored) => {
   const config = checkpointConfigOf(one);
   expect(config[SPECIAL_TOKENS_KEY]).toEqual(stored);
   const read = readSpecialTokens(JSON.parse(JSON.stringify(config)) as Record<string, unknown>);
@@ -81,7 +81,7 @@ test.each([
   expect(describeSpecialTokens(again)).toBe(describeSpecialTokens(one));
 });
 
-test('a malformed policy is named with its file and key', () => {
+test('a malformed policy is reported with its file and key', () => {
   expect(readSpecialTokens({})).toBeUndefined();
   expect(() => readSpecialTokens({ [SPECIAL_TOKENS_KEY]: { decoder: { bos: 'yes' } } }, 'DIR/config.json')).toThrow(
     'DIR/config.json: "special_token_policy.decoder.bos": expected one of "auto", true, false, got "yes".',
@@ -96,11 +96,11 @@ test.each([
     encoderDecoder({ bos: true, eos: true, teacher: { bos: true } }),
     'Special tokens: encoder reads BOS 2 in front, EOS 1 behind, decoder starts with 2, EOS 1 behind; teacher reads BOS in front; end 1 or 107, pad 0',
   ],
-])('a line says what is read: %#', (one, line) => {
+])('a description states which special tokens are read: %#', (one, line) => {
   expect(describeSpecialTokens(one)).toBe(line);
 });
 
-test('a tokenizer whose special tokens are others is named with what counts', () => {
+test("a tokenizer with other special tokens than the model's is reported", () => {
   const one = decoderOnly();
   expect(tokenizerClash({ padId: 0, bosId: 2, eosId: 1 }, one)).toBeUndefined();
   expect(tokenizerClash({ padId: 0, bosId: 2, eosId: 107 }, one)).toBeUndefined();
@@ -114,7 +114,7 @@ test.each([
   [mergeSpecialTokens({ decoder: { eos: false } }), true, false],
   [mergeSpecialTokens({ encoder: { eos: true } }), false, false],
   [mergeSpecialTokens({ eos: true }), false, true],
-])('an end token behind a text: the policy before the data set', (policy, own, expected) => {
+])("the policy overrides the dataset's setting for the end token", (policy, own, expected) => {
   expect(appendsEos(policy, 'decoder', own)).toBe(expected);
 });
 
@@ -123,7 +123,7 @@ test.each([
   [decoderOnly({ bos: false }), [2, 5], [2, 5]],
   [encoderDecoder({ bos: true, eos: true }), [2, 5, 1], [5]],
   [encoderDecoder({ bos: true, eos: true }), [2], []],
-])('the text of what a model reads', (one, input, text) => {
+])('the special tokens can be removed from an input', (one, input, text) => {
   expect([...withoutModelInput(one, Int32Array.from(input))]).toEqual(text);
 });
 
@@ -136,7 +136,7 @@ describe('buildModel', () => {
   });
   const policyOf = (built: Model): SpecialTokenPolicy | undefined => built.specialTokens.policy;
 
-  it('asks for what the config says, else the checkpoint, else what its silence means', () => {
+  it('the policy comes from the config, then the checkpoint, then the default', () => {
     const checkpoint = { [SPECIAL_TOKENS_KEY]: { decoder: { bos: false } } };
     const built = (settings = {}, config?: Record<string, unknown>): SpecialTokenPolicy['decoder'] | undefined =>
       policyOf(buildModel(family('decoder-only'), config, settings))?.decoder;
@@ -152,11 +152,11 @@ describe('buildModel', () => {
   it.each([
     ['decoder-only', { encoder: { bos: true } }, /specialTokens\.encoder is given, but the model is decoder-only/],
     ['encoder-decoder', { decoder: { bos: false } }, /specialTokens\.decoder\.bos is false, but .* always begins/],
-  ] as const)('refuses what a model that is %s has no use for', (kind, section, message) => {
+  ] as const)('a section that a model that is %s cannot use is rejected', (kind, section, message) => {
     expect(() => buildModel(family(kind), undefined, { section })).toThrow(message);
   });
 
-  it('refuses a policy that the family does not take, and leaves it in peace otherwise', () => {
+  it('a policy that the model family cannot apply is rejected, and a default one is ignored', () => {
     const silent = family('decoder-only', false);
     expect(() => buildModel(silent, undefined, { section: { bos: false } })).toThrow(/does not take it/);
     expect(policyOf(buildModel(silent, undefined, { section: { bos: 'auto' } }))).toBeUndefined();

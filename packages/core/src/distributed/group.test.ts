@@ -27,8 +27,8 @@ const outcomes = (...objectives: Objective[]): Promise<PromiseSettledResult<void
   return Promise.allSettled(objectives.map((objective, rank) => compareFiles(all[rank], objective)));
 };
 
-describe('files of an objective', () => {
-  it('may be none, or the same in all workers', async () => {
+describe('the files of an objective', () => {
+  it('workers without files or with equal files pass the comparison', async () => {
     const teacher = { 'the teacher /a': 'x' };
     for (const objective of [reading(), reading({}), reading(teacher)])
       for (const { status } of await outcomes(objective, objective, objective)) expect(status).toBe('fulfilled');
@@ -38,7 +38,7 @@ describe('files of an objective', () => {
     ['other content', reading({ 'the teacher /a': 'y', more: 'z' })],
     ['one too few', reading({ more: 'z' })],
     ['none', reading()],
-  ])('that differ are named, in all workers: %s', async (_, other) => {
+  ])('all workers report files that differ: %s', async (_, other) => {
     const own = reading({ 'the teacher /a': 'x', more: 'z' });
     for (const outcome of await outcomes(own, own, other))
       expect((outcome as PromiseRejectedResult).reason).toMatchObject({
@@ -48,7 +48,7 @@ describe('files of an objective', () => {
   });
 });
 
-describe('options of a group', () => {
+describe('the options of a worker group', () => {
   const SECRET = 'canary-of-a-secret-0123';
   const options = (more: object): WorkerOptions => ({ addresses: ['a:1', 'b:1'], rank: 0, secret: SECRET, ...more });
   const problemOf = (more: object): unknown => {
@@ -60,13 +60,13 @@ describe('options of a group', () => {
     return undefined;
   };
 
-  it('agree to an insecure network, or are of one machine', () => {
+  it('a group must accept an insecure network or be on one machine', () => {
     expect(problemOf({ insecureNetwork: true })).toBeUndefined();
     expect(problemOf({ local: true })).toBeUndefined();
     expect(problemOf({})).toMatchObject({ name: 'UsageError', exitCode: 2, message: NETWORK_EXPOSURE });
   });
 
-  it('have a secret of 16 bytes or more, which is in no error and masked elsewhere', () => {
+  it('a secret needs at least 16 bytes, is in no error message, and is masked elsewhere', () => {
     expect(problemOf({ local: true, secret: new Uint8Array(16).fill(1) })).toBeUndefined();
     for (const secret of ['', 'canary-too-shor', undefined]) {
       const error = problemOf({ local: true, secret }) as Error;

@@ -5,7 +5,7 @@ const parameters = fc
   .array(fc.record({ size: fc.integer({ min: 1, max: 1000 }), frozen: fc.boolean() }), { minLength: 1, maxLength: 40 })
   .map((all) => all.map(({ size, frozen }, i) => ({ name: `p${i}`, shape: [size], frozen })));
 
-test('every parameter has one owner, and no worker more than its part and one parameter', () => {
+test('every parameter has one owner, and no worker exceeds its part by more than one parameter', () => {
   fc.assert(
     fc.property(parameters, fc.integer({ min: 1, max: 8 }), (all, count) => {
       const frozen = new Set(all.filter((parameter) => parameter.frozen).map(({ name }) => name));
@@ -24,7 +24,7 @@ test('every parameter has one owner, and no worker more than its part and one pa
   );
 });
 
-test('the same in every worker', () => {
+test('all workers assign the same owners', () => {
   const all = [
     { name: 'b', shape: [4] },
     { name: 'a', shape: [2, 2] },

@@ -25,7 +25,7 @@ function plain(name: string, length: number): Float32Array {
   return numbers;
 }
 
-it('draws in threads what fillNormal draws, several sequences at a time', async () => {
+it('threads draw the same numbers as fillNormal, also for several sequences at a time', async () => {
   expect(existsSync(WORKER)).toBe(true);
   const pool = new NormalPool(2, WORKER);
   try {
@@ -42,7 +42,7 @@ it('draws in threads what fillNormal draws, several sequences at a time', async 
   }
 });
 
-it('draws the same without threads', async () => {
+it('the pool draws the same numbers without threads', async () => {
   const pool = new NormalPool(1, join(ROOT, 'nowhere.js'));
   for (const length of [0, 1, 1000, LENGTH])
     expect(await all(pool.draw(createRandom(3).fork('a'), length, 0.25))).toEqual(plain('a', length));
@@ -57,7 +57,7 @@ it.each([
     "require('node:worker_threads').parentPort.on('message', () => process.exit(4))",
     /^A thread that draws random numbers ended with status 4\.$/,
   ],
-])('reports a thread that %s, as often as it is asked', async (_, code, message) => {
+])('a thread that %s is reported on every further call', async (_, code, message) => {
   const file = join(mkdtempSync(join(tmpdir(), 'graft-thread-')), 'thread.js');
   writeFileSync(file, code);
   const pool = new NormalPool(1, file);

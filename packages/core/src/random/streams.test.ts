@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { createRandom } from './streams';
 
-test('the same seed and path give the same numbers, whatever was drawn before', () => {
+test('a seed and a path determine the numbers, whatever was drawn before', () => {
   const a = createRandom(7);
   a.uniform();
   a.fork('other').uniform();
@@ -10,7 +10,7 @@ test('the same seed and path give the same numbers, whatever was drawn before', 
   expect(a.fork('data').key()).toEqual(b.fork('data').key());
 });
 
-test('seeds, names and indices each make another stream', () => {
+test('different seeds, names and indices give different streams', () => {
   fc.assert(
     fc.property(fc.integer(), fc.string(), fc.nat(), (seed, name, index) => {
       const root = createRandom(seed);
@@ -30,7 +30,7 @@ test('seeds, names and indices each make another stream', () => {
   );
 });
 
-test('numbers drawn once from seed 1 stay what they are', () => {
+test('the numbers of seed 1 never change', () => {
   const stream = createRandom(1).fork('data');
   const numbers = [stream.uniform(), stream.uniform(), stream.integer(1000), stream.normal()];
   expect(numbers).toMatchInlineSnapshot(`
@@ -49,7 +49,7 @@ test('numbers drawn once from seed 1 stay what they are', () => {
   `);
 });
 
-test('uniform, integer and normal have their moments', () => {
+test('uniform, integer and normal draws have the right moments', () => {
   const stream = createRandom(3);
   const count = 50_000;
   const mean = (draw: () => number): number => Array.from({ length: count }, draw).reduce((a, b) => a + b, 0) / count;
@@ -61,7 +61,7 @@ test('uniform, integer and normal have their moments', () => {
   expect([...seen].sort()).toEqual([0, 1, 2, 3, 4, 5, 6]);
 });
 
-test('no name looks like an index or like several names', () => {
+test('names, indices and nested names give distinct streams', () => {
   const root = createRandom(0);
   const streams = [
     root.fork('a/b'),
@@ -77,7 +77,7 @@ test('no name looks like an index or like several names', () => {
   expect(new Set(streams.map((stream) => stream.key().join())).size).toBe(streams.length);
 });
 
-test('first numbers of neighbouring streams are as good as numbers of one stream', () => {
+test('the first numbers of neighbouring streams are uniform and uncorrelated', () => {
   const root = createRandom(11).fork('steps');
   const count = 20_000;
   const bins = 64;
@@ -99,7 +99,7 @@ test('first numbers of neighbouring streams are as good as numbers of one stream
   expect(Math.abs((product / count) * 12)).toBeLessThan(0.03);
 });
 
-test('keys of 50,000 streams differ, in each word almost always', () => {
+test('the keys of 50,000 streams differ, and their words almost always', () => {
   const root = createRandom(5);
   const keys = Array.from({ length: 50_000 }, (_, i) => root.fork(i).key());
   expect(new Set(keys.map((key) => key.join())).size).toBe(keys.length);
@@ -107,7 +107,7 @@ test('keys of 50,000 streams differ, in each word almost always', () => {
   for (const word of [0, 1]) expect(new Set(keys.map((key) => key[word])).size).toBeGreaterThan(keys.length - 5);
 });
 
-test('a permutation holds every number once', () => {
+test('a permutation contains every number once', () => {
   fc.assert(
     fc.property(fc.integer(), fc.nat({ max: 200 }), (seed, length) => {
       const order = createRandom(seed).permutation(length);

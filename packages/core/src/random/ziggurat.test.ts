@@ -16,7 +16,7 @@ function below(x: number): number {
   return x < 0 ? (1 - error) / 2 : (1 + error) / 2;
 }
 
-test('the numbers follow the normal law (Kolmogorov and Smirnov), in the tails too', () => {
+test('the numbers are normally distributed (Kolmogorov-Smirnov), also in the tails', () => {
   const values = draw(1).sort();
   let distance = 0;
   values.forEach((value, i) => {
@@ -32,7 +32,7 @@ test('the numbers follow the normal law (Kolmogorov and Smirnov), in the tails t
   }
 });
 
-test('neighbours are independent: neither they nor their squares go together', () => {
+test('successive numbers and their squares are uncorrelated', () => {
   const values = draw(2);
   const correlation = (of: (value: number) => number, mean: number, variance: number): number => {
     let sum = 0;
@@ -43,7 +43,7 @@ test('neighbours are independent: neither they nor their squares go together', (
   expect(Math.abs(correlation((value) => value * value, 1, 2))).toBeLessThan(4.5 / Math.sqrt(COUNT));
 });
 
-test('one seed, one row of numbers, whatever the deviation multiplies', () => {
+test('a seed determines the numbers, and the deviation only scales them', () => {
   expect(draw(3)).toEqual(draw(3));
   expect(draw(3)).not.toEqual(draw(4));
   const [one, half] = [draw(5), draw(5, 0.5)];

@@ -82,38 +82,46 @@ describe('a damaged newest checkpoint', () => {
     whole = losses((await run(temporaryFolder())).folder);
   });
 
-  it.each(Object.keys(DAMAGE))('%s: is named with the older one, from which --from-last-good goes on', async (name) => {
-    const { runs, folder, id } = await stopped();
-    const newest = join(folder, 'checkpoints', 'step-6');
-    DAMAGE[name](newest);
-    const before = files(folder);
-    const tensors = tf.memory().numTensors;
-    const error = await failureOf(run(runs, { resume: true }));
-    expect(tf.memory().numTensors).toBe(tensors);
-    expect(error.message).toContain(newest);
-    expect(error.message).toMatch(/; the run can go on from step-4\.$/);
-    expect(error.hint).toBe(
-      `The same command with --resume ${id} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`,
-    );
-    expect(files(folder)).toEqual(before);
+  it.each(Object.keys(DAMAGE))(
+    'the error names the damaged checkpoint and the older one, from which --from-last-good resumes: %s',
+    async (name) => {
+      const { runs, folder, id } = await stopped();
+      const newest = join(folder, 'checkpoints', 'step-6');
+      DAMAGE[name](newest);
+      const before = files(folder);
+      const tensors = tf.memory().numTensors;
+      const error = await failureOf(run(runs, { resume: true }));
+      expect(tf.memory().numTensors).toBe(tensors);
+      expect(error.message).toContain(newest);
+      expect(error.message).toMatch(/; the run can go on from step-4\.$/);
+      expect(error.hint).toBe(
+        `The same command with --resume ${id} --from-last-good checks every byte, and goes on from the newest checkpoint that is whole.`,
+      );
+      expect(files(folder)).toEqual(before);
 
-    const { logger, said } = listening();
-    expect(await run(runs, { resume: id, fromLastGood: true, logger })).toMatchObject({ folder, steps: 10 });
-    expect(said[0]).toMatch(/^Skipped step-6: .*It is called step-6\.damaged now; remove it when you like\.$/);
-    expect(said[1]).toBe('Steps 5 to 6 are done again; metrics.jsonl keeps the 4 before.');
-    expect(said[2]).toBe(`Every byte of ${join(folder, 'checkpoints', 'step-4')} is as it was written.`);
-    expect(losses(folder)).toEqual(whole);
-    expect(readdirSync(join(folder, 'checkpoints')).sort()).toEqual(['step-10', 'step-6', 'step-6.damaged', 'step-8']);
-  });
+      const { logger, said } = listening();
+      expect(await run(runs, { resume: id, fromLastGood: true, logger })).toMatchObject({ folder, steps: 10 });
+      expect(said[0]).toMatch(/^Skipped step-6: .*It is called step-6\.damaged now; remove it when you like\.$/);
+      expect(said[1]).toBe('Steps 5 to 6 are done again; metrics.jsonl keeps the 4 before.');
+      expect(said[2]).toBe(`Every byte of ${join(folder, 'checkpoints', 'step-4')} is as it was written.`);
+      expect(losses(folder)).toEqual(whole);
+      expect(readdirSync(join(folder, 'checkpoints')).sort()).toEqual([
+        'step-10',
+        'step-6',
+        'step-6.damaged',
+        'step-8',
+      ]);
+    },
+  );
 
-  it('the older one that is named is whole to the last byte, though its trainer.json is as it was', async () => {
+  it('the suggested older checkpoint is verified to the last byte', async () => {
     const { runs, folder, id } = await stopped();
     DAMAGE['a bit of the model'](join(folder, 'checkpoints', 'step-6'));
     DAMAGE['a bit of the optimizer'](join(folder, 'checkpoints', 'step-4'));
     expect((await failureOf(run(runs, { resume: id }))).message).toMatch(/; the run can go on from step-2\.$/);
   });
 
-  it('one that is whole, but further than metrics.jsonl, is not called damaged', async () => {
+  it('an intact checkpoint beyond the end of metrics.jsonl is set aside as unused, not as damaged', async () => {
     const { runs, folder, id } = await stopped();
     const metrics = join(folder, 'metrics.jsonl');
     writeFileSync(metrics, `${readFileSync(metrics, 'utf8').split('\n').slice(0, 5).join('\n')}\n`);
@@ -124,7 +132,7 @@ describe('a damaged newest checkpoint', () => {
     expect(losses(folder)).toEqual(whole);
   });
 
-  it('nothing is set aside where none is whole', async () => {
+  it('nothing is set aside when no checkpoint is intact', async () => {
     const { runs, folder, id } = await stopped();
     for (const step of [2, 4, 6]) DAMAGE['a bit of the optimizer'](join(folder, 'checkpoints', `step-${step}`));
     const before = files(folder);
@@ -134,7 +142,7 @@ describe('a damaged newest checkpoint', () => {
     expect(files(folder)).toEqual(before);
   });
 
-  it('--from-last-good goes on from a whole newest one as --resume does', async () => {
+  it('--from-last-good resumes from an intact newest checkpoint like --resume', async () => {
     const { runs, folder } = await stopped();
     const { logger, said } = listening();
     await run(runs, { resume: true, fromLastGood: true, logger });
@@ -142,7 +150,7 @@ describe('a damaged newest checkpoint', () => {
     expect(losses(folder)).toEqual(whole);
   });
 
-  it('one that is set aside twice keeps both names', async () => {
+  it('a checkpoint that is set aside does not replace an earlier one of that name', async () => {
     const { runs, folder, id } = await stopped();
     const at = join(folder, 'checkpoints', 'step-6');
     cpSync(at, `${at}.damaged`, { recursive: true });
@@ -152,8 +160,8 @@ describe('a damaged newest checkpoint', () => {
   });
 });
 
-describe('a run that does not fit its checkpoint', () => {
-  it('metrics.jsonl that is gone, cut or shifted stops the resume and stays as it is', async () => {
+describe('a run that contradicts its checkpoint', () => {
+  it('missing, truncated or shifted metrics stop the resume and stay unchanged', async () => {
     const { runs, folder, id } = await stopped();
     const file = join(folder, 'metrics.jsonl');
     const text = readFileSync(file, 'utf8');
@@ -180,7 +188,7 @@ describe('a run that does not fit its checkpoint', () => {
     expect(await run(runs, { resume: id })).toMatchObject({ steps: 10 });
   });
 
-  it('a trainer.json that contradicts the run is refused, field by field', async () => {
+  it('a trainer.json that contradicts the run is rejected with the field', async () => {
     const { folder, runs, id } = await stopped();
     const at = join(folder, 'checkpoints', 'step-6');
     const state = JSON.parse(readFileSync(join(at, 'trainer.json'), 'utf8')) as { state: Record<string, unknown> };
@@ -204,7 +212,7 @@ describe('a run that does not fit its checkpoint', () => {
     }
   });
 
-  it('a checkpoint that run.json counts and that is gone stops the resume', async () => {
+  it('a missing checkpoint that run.json counts stops the resume', async () => {
     const { folder, runs, id } = await stopped();
     const at = join(folder, 'checkpoints', 'step-6');
     renameSync(at, join(folder, 'elsewhere'));
@@ -216,7 +224,7 @@ describe('a run that does not fit its checkpoint', () => {
     expect(await run(runs, { resume: id, fromLastGood: true })).toMatchObject({ steps: 10 });
   });
 
-  it('a run that lost all its checkpoints does not start over; one that never had any does', async () => {
+  it('a run that lost all checkpoints does not start over, but one that never had any does', async () => {
     const { folder, runs, id } = await stopped();
     const metrics = readFileSync(join(folder, 'metrics.jsonl'), 'utf8');
     rmSync(join(folder, 'checkpoints'), { recursive: true });
@@ -235,7 +243,7 @@ describe('a run that does not fit its checkpoint', () => {
   });
 });
 
-it('a checkpoint of before there were digests is read, and one line says that it is not checked', async () => {
+it('a checkpoint without digests is read, with one warning that it is not checked', async () => {
   const { folder, runs, id } = await stopped();
   const at = join(folder, 'checkpoints', 'step-6');
   makeOld(at);

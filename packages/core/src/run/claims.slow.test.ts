@@ -13,7 +13,7 @@ it.each([
   { processes: 8, rounds: 500, gapMs: 40, killEvery: 10 },
   { processes: 8, rounds: 60, gapMs: 3, killEvery: 1 },
 ])(
-  '$processes processes, $rounds rounds, gaps up to $gapMs ms, the owner killed in every round of $killEvery',
+  'exactly one of $processes processes claims the run in each of $rounds rounds, with gaps up to $gapMs ms and the owner killed in every round of $killEvery',
   async (settings) => {
     const { winners, refusals, kills, others } = await raceForRun({ runs, seed: 7, ...settings });
     console.log(

@@ -61,7 +61,7 @@ async function onlyRun(runs: string): Promise<{ folder: string; record: Record<s
   return { folder, record: JSON.parse(text) as Record<string, unknown> };
 }
 
-describe('a component that cannot be disposed', () => {
+describe('a component whose disposal fails', () => {
   const clinging = (id: string, dispose: () => unknown, fails = false): ComponentDefinition =>
     odd(
       'evaluator',
@@ -84,7 +84,7 @@ describe('a component that cannot be disposed', () => {
     'evaluator "thrown" could not be disposed: it clings.',
   ];
 
-  it('fails no finished run, and keeps nothing else from being disposed', async () => {
+  it('a failed disposal neither fails a finished run nor prevents other disposals', async () => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     const evaluators = ['fine', 'thrown', 'rejected'];
@@ -96,7 +96,7 @@ describe('a component that cannot be disposed', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('does not hide what ended the run, nor what kept it from beginning', async () => {
+  it('a failed disposal does not hide the error that ended the run or prevented its start', async () => {
     const failed = clinging('failed', () => undefined, true);
     const evaluators = ['failed', 'thrown'];
     const error = await failureOf(run(newRuns(), [thrown, failed], { evaluators, train: { steps: 2 } }));
@@ -106,7 +106,7 @@ describe('a component that cannot be disposed', () => {
     expect(warnings).toEqual([complaints[1], complaints[1]]);
   });
 
-  it('fails no evaluation', async () => {
+  it('a failed disposal does not fail an evaluation', async () => {
     const runs = newRuns();
     const plugins = [toyPlugin, definePlugin({ name: 'odd', components: [thrown] })];
     const value = { ...toyConfig(runs), evaluators: ['thrown'] };
@@ -117,13 +117,13 @@ describe('a component that cannot be disposed', () => {
   });
 });
 
-describe('a learning rate that cannot be one', () => {
+describe('an invalid learning rate', () => {
   it.each([
     ['schedule "odd/odd" gives step 3 the factor NaN', { factor: (step: number) => (step < 2 ? 1 : NaN) }],
     ['schedule "odd/odd" gives step 3 the factor -1', { factor: (step: number) => 1 - step }],
     ['schedule "odd/odd" gives step 1 the factor undefined', { factor: () => undefined }],
     ['optimizer "odd/odd" has the learning rate Infinity', { learningRate: Infinity }],
-  ] as const)('is refused before the step: %s', async (message, component) => {
+  ] as const)('an invalid learning rate is rejected before the step: %s', async (message, component) => {
     const section = 'factor' in component ? 'schedule' : 'optimizer';
     const runs = newRuns();
     const whole = section === 'schedule' ? component : { init: () => ({}), update: () => ({}), ...component };
@@ -157,7 +157,7 @@ describe('an update that is not finite', () => {
   it.each([
     ['the last step', 4, NaN, 'After step 4 parameter "w" holds NaN'],
     ['a checkpoint', 2, Infinity, 'After step 2 parameter "w" holds Infinity'],
-  ])('is not saved: before %s', async (_, at, value, message) => {
+  ])('parameters that are not finite are not saved before %s', async (_, at, value, message) => {
     const runs = newRuns();
     const train = { steps: 4, checkpointEvery: at === 2 ? 2 : 1 };
     const error = await failureOf(run(runs, [spoiling(at, value)], { optimizer: 'odd', train }));
@@ -172,7 +172,7 @@ describe('an update that is not finite', () => {
     expect(saved.sort()).toEqual(good ? ['step-2', 'step-3'] : []);
   });
 
-  it('says nothing of parameters that do not train', async () => {
+  it('frozen parameters that are not finite are ignored', async () => {
     const frozen = odd('initializer', () => ({
       checkpointConfig: () => Promise.resolve(undefined),
       async *parameters(model: Model) {
@@ -185,7 +185,7 @@ describe('an update that is not finite', () => {
   });
 });
 
-describe('an evaluator that returns something else than numbers', () => {
+describe('an evaluator that returns something other than numbers', () => {
   it.each([
     ['undefined', () => undefined],
     ['a text', () => 'good'],
@@ -195,7 +195,7 @@ describe('an evaluator that returns something else than numbers', () => {
     ['undefined for "score"', () => ({ loss: 1, score: undefined })],
     ['an object for "score"', () => ({ score: { mean: 1 } })],
     ['a text for "score"', () => ({ score: '1' })],
-  ])('is refused before it is recorded: %s', async (got, make) => {
+  ])('an invalid result of an evaluator is rejected before it is recorded: %s', async (got, make) => {
     const runs = newRuns();
     const evaluator = odd('evaluator', () => ({ evaluate: () => Promise.resolve(make()) }));
     const error = await failureOf(run(runs, [evaluator], { evaluators: ['odd'], train: { steps: 2 } }));
@@ -205,7 +205,7 @@ describe('an evaluator that returns something else than numbers', () => {
   });
 });
 
-describe('the state that an optimizer begins with', () => {
+describe('the initial state of an optimizer', () => {
   /** Descent that gives its state back as it was. */
   const starting = (init: (parameters: Parameters) => unknown): ComponentDefinition =>
     odd('optimizer', () => ({
@@ -230,7 +230,7 @@ describe('the state that an optimizer begins with', () => {
     ['a bool tensor for "seen"', () => ({ 'm/w': tf.zeros([3, 1]), seen: tf.scalar(true) })],
     ['a complex64 tensor for "c/w"', () => ({ 'c/w': tf.complex([1], [1]) })],
     ['a string tensor for "note"', () => ({ note: tf.scalar('x', 'string') })],
-  ])('is refused before the run is one: %s', async (got, init) => {
+  ])('an invalid initial state is rejected before the run is created: %s', async (got, init) => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     const error = await failureOf(run(runs, [starting(init)], { optimizer: 'odd' }));
@@ -240,7 +240,7 @@ describe('the state that an optimizer begins with', () => {
     if (got !== 'a list') expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('may be the parameters, or one tensor for several names', async () => {
+  it('the initial state may share tensors with the parameters or between names', async () => {
     const before = tf.memory().numTensors;
     const shared = starting((parameters) => {
       const zero = tf.zeros([2]);
@@ -275,7 +275,7 @@ describe('the state that an optimizer begins with', () => {
   });
 });
 
-describe('a position that a checkpoint cannot keep', () => {
+describe('a position that is not plain JSON', () => {
   class Placed extends ToyDataset {
     constructor(private readonly positionAt: (next: number) => unknown) {
       super({ kind: 'examples', width: 3, count: 1000, repeat: true, fields: ['x', 'y'] });
@@ -297,7 +297,7 @@ describe('a position that a checkpoint cannot keep', () => {
     ['holds a Float32Array at "deep.0.ids"', () => ({ deep: [{ ids: new Float32Array(2) }] })],
     ['holds a Date at "since"', () => ({ since: new Date() })],
     ['holds a bigint at "next"', (next: number) => ({ next: BigInt(next) })],
-  ])('is refused before the run is one: it %s', async (what, positionAt) => {
+  ])('an invalid position is rejected before the run is created: it %s', async (what, positionAt) => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     const error = await failureOf(run(runs, [placed(positionAt)], { dataset: 'odd' }));
@@ -309,7 +309,7 @@ describe('a position that a checkpoint cannot keep', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('is refused before the step that it would belong to', async () => {
+  it('a position that becomes invalid is rejected before its step', async () => {
     const runs = newRuns();
     const dataset = placed((next) => (next < 12 ? { next, note: undefined } : { next: Infinity }));
     const error = await failureOf(run(runs, [dataset], { dataset: 'odd' }));

@@ -11,7 +11,7 @@ const WIDTH = 5000;
 const BITS_OF_LARGE = 500;
 const SMALL_BYTES = 4096;
 
-it('a resume notices a flipped bit in every byte of the small files, and every other damage', async () => {
+it('a resume detects a flipped bit in every byte of the small files, and every other damage', async () => {
   const victim = await Victim.make(temporaryFolder(), WIDTH);
   const { newest, files } = victim.target;
   const problems: string[] = [];

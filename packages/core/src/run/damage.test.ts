@@ -6,7 +6,7 @@ import { createRandom } from '../random/streams';
 const RESUMED = 2;
 const READ = 22;
 
-it('a resume notices a damaged checkpoint, whatever happened to it', async () => {
+it('a resume detects every kind of damage to a checkpoint', async () => {
   const victim = await Victim.make(temporaryFolder(), 300);
   const problems: string[] = [];
   let damaged = 0;

@@ -48,7 +48,7 @@ function lost(folder: string): { lost: string[]; seen: number } {
 }
 
 describeIf(process.platform === 'linux', 'only Linux names what a handle has open', 'a power cut', () => {
-  it('takes nothing of a run away: every file, folder and new parent folder was synced under its name', async () => {
+  it('a power cut loses nothing of a run, since every file, folder and new parent folder is synced', async () => {
     const root = temporaryFolder();
     const value = toyConfig(join(root, 'new', 'runs'), {
       train: { steps: 4, checkpointEvery: 2, averageDecay: 0.9 },

@@ -59,7 +59,7 @@ async function finalWeights(folder: string): Promise<Record<string, number[]>> {
 }
 
 describe('a run', () => {
-  it('leaves its folder, its metrics and a checkpoint, and frees its tensors', async () => {
+  it('a run leaves its folder, its metrics and a checkpoint, and frees its tensors', async () => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     const result = await run(runs, {
@@ -118,19 +118,19 @@ describe('a run', () => {
     expect(events).toEqual(['start toy', 'onStart', ...[1, 2, 3, 4].flatMap(step), 'onFinish', 'finish finished']);
   });
 
-  it('is the same for the same seed, and another for another', async () => {
+  it('the same seed gives the same losses, and another seed gives others', async () => {
     const runs = newRuns();
     const first = await losses((await run(runs, { seed: 3 })).folder);
     expect(await losses((await run(runs, { seed: 3 })).folder)).toEqual(first);
     expect(await losses((await run(runs, { seed: 4 })).folder)).not.toEqual(first);
   });
 
-  it('learns', async () => {
+  it('the loss of the toy model decreases below 0.1', async () => {
     const { lastMetrics } = await run(newRuns(), { train: { steps: 80 } });
     expect(lastMetrics.loss).toBeLessThan(0.1);
   });
 
-  it('takes ready batches as they are, pass after pass', async () => {
+  it('a run trains on ready batches unchanged, epoch after epoch', async () => {
     const result = await run(newRuns(), {
       dataset: { use: 'points', kind: 'batch', count: 3 },
       optimizer: { use: 'momentum', learningRate: 0 },
@@ -140,12 +140,12 @@ describe('a run', () => {
     expect(new Set(seen).size).toBe(10);
   });
 
-  it('keeps the newest checkpoints, at their steps', async () => {
+  it('a run keeps its newest checkpoints, named by step', async () => {
     const result = await run(newRuns(), { train: { steps: 9, checkpointEvery: 2, keepCheckpoints: 3 } });
     expect((await readdir(join(result.folder, 'checkpoints'))).sort()).toEqual(['step-6', 'step-8', 'step-9']);
   });
 
-  it('evaluates every so often and at the end', async () => {
+  it('an evaluator runs at its interval and at the end', async () => {
     const evaluators = [
       { use: 'norm', every: 2 },
       { use: 'norm', name: 'last' },
@@ -166,7 +166,7 @@ describe('a run', () => {
     expect(events).toContain('log 4 norm/norm');
   });
 
-  it('keeps the count of tensors flat from step to step', async () => {
+  it('the number of tensors is the same after every step', async () => {
     const counts: number[] = [];
     await run(
       newRuns(),
@@ -176,7 +176,7 @@ describe('a run', () => {
     expect(new Set(counts).size).toBe(1);
   });
 
-  it('goes on when a tracker fails, and warns once', async () => {
+  it('a run continues when a tracker fails, with one warning', async () => {
     const warnings: string[] = [];
     const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, {
       warn: (text: string) => void (isOfUnused(text) || warnings.push(text)),
@@ -189,8 +189,8 @@ describe('a run', () => {
   });
 });
 
-describe('a run that cannot go on', () => {
-  it('stops at a loss that is not a number and names the last good checkpoint', async () => {
+describe('a run that fails', () => {
+  it('a NaN loss stops the run, and the error names the last good checkpoint', async () => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     // Item 22 is in the sixth batch of four.
@@ -217,12 +217,12 @@ describe('a run that cannot go on', () => {
     expect(events.at(-1)).toBe('finish failed');
   });
 
-  it('says so when there is no checkpoint yet', async () => {
+  it('the error of a NaN loss reports that no checkpoint was written', async () => {
     const error = await failureOf(run(newRuns(), { dataset: { use: 'points', nanAt: 1 } }));
     expect(error.message).toMatch(/^At step 1 \(batch 1, .*\) the loss is NaN.*No checkpoint was written before it\.$/);
   });
 
-  it('tells where the data ended, and keeps the steps done', async () => {
+  it('a run whose data end reports the step and keeps the completed steps', async () => {
     const runs = newRuns();
     const dataset = { use: 'points', count: 14, repeat: false };
     const error = await failureOf(run(runs, { dataset }));
@@ -243,7 +243,7 @@ describe('a run that cannot go on', () => {
       { callbacks: [{ use: 'watch', failAt: 3 }] },
       /^Callback "watch" at step 3 \(onStep\) failed: enough\.$/,
     ],
-  ])('keeps the steps done when %s fails', async (_, sections, message) => {
+  ])('a run keeps its completed steps when %s fails', async (_, sections, message) => {
     const runs = newRuns();
     const error = await failureOf(run(runs, sections));
     expect(error.message).toMatch(message);
@@ -257,7 +257,7 @@ describe('a run that cannot go on', () => {
     ['unknown', '"stranger" is not a parameter of the model'],
     ['shape', '"w" has shape [3, 1, 1], expected [3, 1]'],
     ['dtype', '"unused" is int32, expected float32'],
-  ])('is not begun when the initializer does not fit: %s', async (spoil, message) => {
+  ])('a run does not start when the initializer does not fit the model: %s', async (spoil, message) => {
     const runs = newRuns();
     const before = tf.memory().numTensors;
     const error = await failureOf(run(runs, { initializer: { use: 'random', spoil } }));
@@ -267,7 +267,7 @@ describe('a run that cannot go on', () => {
     expect(await readdir(runs)).toEqual([]);
   });
 
-  it('is not begun when two evaluators have one name', async () => {
+  it('a run does not start when two evaluators have the same name', async () => {
     const error = await failureOf(run(newRuns(), { evaluators: ['norm', { use: 'norm', every: 2 }] }));
     expect(error).toMatchObject({
       message:
@@ -276,7 +276,7 @@ describe('a run that cannot go on', () => {
     });
   });
 
-  it('is not begun when the dataset lacks a field', async () => {
+  it('a run does not start when the dataset lacks a field', async () => {
     const runs = newRuns();
     const error = await failureOf(run(runs, { dataset: { use: 'points', fields: ['x'] } }));
     expect(error).toMatchObject({ code: 'data.contract' });
@@ -285,8 +285,8 @@ describe('a run that cannot go on', () => {
   });
 });
 
-describe('resuming', () => {
-  it('100 steps are 50 and 50: losses, weights and optimizer state', async () => {
+describe('a resumed run', () => {
+  it('50 steps and 50 more give the losses, weights and optimizer state of 100 steps', async () => {
     const whole = await run(newRuns(), { train: { steps: 100 } });
     const runs = newRuns();
     const half = await run(runs, { train: { steps: 50 } });
@@ -300,7 +300,7 @@ describe('resuming', () => {
     expect(config.train.steps).toBe(100);
   });
 
-  it('an interrupted run saves, and goes on', async () => {
+  it('an interrupted run saves a checkpoint and can be resumed', async () => {
     const whole = await run(newRuns());
     const runs = newRuns();
     const stopped = await run(runs, { trackers: ['list'] }, stopAt(4));
@@ -316,7 +316,7 @@ describe('resuming', () => {
     expect(await finalWeights(resumed.folder)).toEqual(await finalWeights(whole.folder));
   });
 
-  it('an invocation that fails before its first step takes neither `latest` nor --resume over', async () => {
+  it('a run that fails before its first step affects neither `latest` nor --resume', async () => {
     const runs = newRuns();
     const stopped = await run(runs, {}, stopAt(4));
     const error = await failureOf(run(runs, { train: { microBatches: 3 } }));
@@ -335,28 +335,31 @@ describe('resuming', () => {
     expect(await run(runs, {}, { resume: true })).toMatchObject({ id: stopped.id, status: 'finished', steps: 10 });
   });
 
-  it.each([1, 2, 3, 5, 7, 9])('a run killed in step %i is as one never killed', async (step) => {
-    const sections = { train: { steps: 9, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3 }] };
-    const [runs, copies] = [newRuns(), newRuns()];
-    // What a killed process leaves is what lies on the disk at some moment, but for its lock: this process lives.
-    const filter = (file: string): boolean => !file.includes(LOCK_PREFIX);
-    const whole = await run(runs, sections, {
-      onStep: (done) => void (done === step && cpSync(runs, copies, { recursive: true, filter })),
-    });
-    const killed = join(copies, 'toy', whole.id);
-    await writeFile(join(killed, 'metrics.jsonl'), '{"step":99,"lo', { flag: 'a' });
-    const before = tf.memory().numTensors;
-    const resumed = await run(copies, sections, { resume: true });
-    expect(tf.memory().numTensors).toBe(before);
-    expect(resumed).toMatchObject({ folder: killed, status: 'finished', steps: 9 });
-    expect(await losses(killed)).toEqual(await losses(whole.folder));
-    expect(await finalWeights(killed)).toEqual(await finalWeights(whole.folder));
-    expect(resumed.evaluations.map(({ step: at, metrics }) => [at, metrics])).toEqual(
-      whole.evaluations.map(({ step: at, metrics }) => [at, metrics]),
-    );
-  });
+  it.each([1, 2, 3, 5, 7, 9])(
+    'a run killed in step %i resumes to the results of an uninterrupted run',
+    async (step) => {
+      const sections = { train: { steps: 9, checkpointEvery: 3 }, evaluators: [{ use: 'norm', every: 3 }] };
+      const [runs, copies] = [newRuns(), newRuns()];
+      // What a killed process leaves is what lies on the disk at some moment, but for its lock: this process lives.
+      const filter = (file: string): boolean => !file.includes(LOCK_PREFIX);
+      const whole = await run(runs, sections, {
+        onStep: (done) => void (done === step && cpSync(runs, copies, { recursive: true, filter })),
+      });
+      const killed = join(copies, 'toy', whole.id);
+      await writeFile(join(killed, 'metrics.jsonl'), '{"step":99,"lo', { flag: 'a' });
+      const before = tf.memory().numTensors;
+      const resumed = await run(copies, sections, { resume: true });
+      expect(tf.memory().numTensors).toBe(before);
+      expect(resumed).toMatchObject({ folder: killed, status: 'finished', steps: 9 });
+      expect(await losses(killed)).toEqual(await losses(whole.folder));
+      expect(await finalWeights(killed)).toEqual(await finalWeights(whole.folder));
+      expect(resumed.evaluations.map(({ step: at, metrics }) => [at, metrics])).toEqual(
+        whole.evaluations.map(({ step: at, metrics }) => [at, metrics]),
+      );
+    },
+  );
 
-  it('makes up for evaluations that a checkpoint was faster than', async () => {
+  it('a resumed run catches up on evaluations that were missed after a checkpoint', async () => {
     const runs = newRuns();
     const failAt = (at?: number) => ({
       train: { steps: 6, checkpointEvery: 3 },
@@ -369,7 +372,7 @@ describe('resuming', () => {
     expect(resumed.evaluations.map(({ step }) => step)).toEqual([3, 6]);
   });
 
-  it('does not need the initializer, nor the order of the checkpoint', async () => {
+  it('resuming does not run the initializer', async () => {
     const runs = newRuns();
     const stopped = await run(runs, {}, stopAt(4));
     const config = join(stopped.folder, 'config.json');
@@ -380,7 +383,7 @@ describe('resuming', () => {
     });
   });
 
-  it('refuses another config and names its keys', async () => {
+  it('resuming with another config is rejected with the changed keys', async () => {
     const runs = newRuns();
     await run(runs, {}, stopAt(4));
     const error = await failureOf(
@@ -395,7 +398,7 @@ describe('resuming', () => {
     });
   });
 
-  it('refuses what is not there, finished, or still going on', async () => {
+  it('resuming a missing, finished or running run is rejected', async () => {
     const runs = newRuns();
     expect((await failureOf(run(runs, {}, { resume: true }))).message).toMatch(
       /^Nothing to resume: there is no run in /,
@@ -417,7 +420,7 @@ describe('resuming', () => {
   });
 });
 
-it('two runs started in the same instant have folders of their own', async () => {
+it('runs started at the same instant get separate folders', async () => {
   const runs = newRuns();
   const results = await Promise.all(Array.from({ length: 8 }, () => run(runs, { train: { steps: 2 } })));
   expect(new Set(results.map(({ folder }) => folder)).size).toBe(8);

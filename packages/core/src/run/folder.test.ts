@@ -17,19 +17,19 @@ async function made(status: 'finished' | 'interrupted' | 'failed', steps: number
   return folder;
 }
 
-it('ids sort by time and tell configs apart', () => {
+it('run ids sort by time and differ between configs', () => {
   const id = runId({ a: 1 }, new Date('2026-11-23T14:05:01.042Z'));
   expect(id).toMatch(/^20261123-140501-042-[0-9a-f]{6}$/);
   expect(runId({ a: 2 }, new Date('2026-11-23T14:05:01.042Z'))).not.toBe(id);
   expect(runId({ a: 1 }, new Date('2026-11-23T14:05:01.043Z')) > id).toBe(true);
 });
 
-it('folders made at once are different', async () => {
+it('folders created at the same time differ', async () => {
   const folders = await Promise.all(Array.from({ length: 20 }, () => RunFolder.create(runs, 'a', {})));
   expect(new Set(folders.map(({ path }) => path)).size).toBe(20);
 });
 
-it('latest leads to one run at a time, and spares what is not a link', async () => {
+it('latest points to the newest run and never replaces something that is not a link', async () => {
   const [first, second] = [await made('finished', 1), await made('finished', 2)];
   await first.becomeLatest();
   await second.becomeLatest();
@@ -45,7 +45,7 @@ it('latest leads to one run at a time, and spares what is not a link', async () 
 const keepCheckpoint = (folder: RunFolder): Promise<unknown> =>
   mkdir(join(folder.checkpoints, 'step-1'), { recursive: true });
 
-it('a run that begins leaves latest to one with a checkpoint', async () => {
+it('a new run does not take latest from a run with a checkpoint', async () => {
   const latest = (): Promise<string> => readlink(join(runs, 'a', 'latest'));
   const [first, second, third] = [await made('failed', 0), await made('failed', 5), await made('failed', 0)];
   for (const folder of [first, second]) {
@@ -60,7 +60,7 @@ it('a run that begins leaves latest to one with a checkpoint', async () => {
   expect(await latest()).toBe(first.record.id);
 });
 
-it('finds an unfinished run with a checkpoint before newer ones without', async () => {
+it('an unfinished run with a checkpoint is found before newer runs without one', async () => {
   const [saved, empty] = [await made('interrupted', 5), await made('failed', 0)];
   expect((await RunFolder.find(runs, 'a')).path).toBe(empty.path);
   await keepCheckpoint(saved);
@@ -69,7 +69,7 @@ it('finds an unfinished run with a checkpoint before newer ones without', async 
   expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
 });
 
-it('finds the newest unfinished run, else the newest with too few steps', async () => {
+it('the newest unfinished run is found, otherwise the newest with too few steps', async () => {
   const old = await made('interrupted', 5);
   const short = await made('finished', 10);
   const long = await made('finished', 30);
@@ -86,13 +86,13 @@ it('finds the newest unfinished run, else the newest with too few steps', async 
   );
 });
 
-it('names the nearest run when one is mistyped', async () => {
+it('the nearest run id is suggested for a mistyped one', async () => {
   const { record } = await made('finished', 1);
   const mistyped = `${record.id.slice(0, -1)}x`;
   await expect(RunFolder.find(runs, 'a', mistyped)).rejects.toThrow(`did you mean "${record.id}"?`);
 });
 
-it('a run is claimed by one process at a time', async () => {
+it('only one process at a time can claim a run', async () => {
   const folder = await RunFolder.create(runs, 'a', {});
   const again = await RunFolder.open(folder.path);
   await expect(again.claim()).rejects.toThrow(`is still going on, in process ${process.pid}`);
@@ -103,7 +103,7 @@ it('a run is claimed by one process at a time', async () => {
   await again.release();
 });
 
-it('who is refused, or finds on a second look that it should not go on, has changed nothing', async () => {
+it('a failed claim changes nothing', async () => {
   const folder = await RunFolder.create(runs, 'a', {});
   const state = async (): Promise<unknown> =>
     Promise.all((await readdir(folder.path)).map((name) => readFile(join(folder.path, name), 'utf8')));
@@ -122,7 +122,7 @@ it('who is refused, or finds on a second look that it should not go on, has chan
   await other.release();
 });
 
-it('runs from before there were locks are claimed unless the process in their record lives', async () => {
+it('a run without a lock file is claimed unless the process in its record is alive', async () => {
   const folder = await RunFolder.create(runs, 'a', {});
   const asBefore = async (process: ProcessIdentity): Promise<RunFolder> => {
     for (const name of await readdir(folder.path)) if (name.startsWith('.')) await rm(join(folder.path, name));
@@ -143,7 +143,7 @@ it('runs from before there were locks are claimed unless the process in their re
   }
 });
 
-it('newest is what was made last, whatever the clock said', async () => {
+it('the newest run is the last one created, whatever the clock showed', async () => {
   const clock = jest.useFakeTimers({ doNotFake: ['setTimeout', 'setImmediate', 'performance', 'nextTick'] });
   try {
     clock.setSystemTime(new Date('2026-03-01T00:00:00Z'));
@@ -171,7 +171,7 @@ it('newest is what was made last, whatever the clock said', async () => {
   }
 });
 
-it('latest stays with a newer run where an older one makes its first step after it; going on with one makes it latest', async () => {
+it('latest stays with a newer run, and resuming an older run makes that one the latest', async () => {
   const [first, second] = [await RunFolder.create(runs, 'a', {}), await RunFolder.create(runs, 'a', {})];
   await second.becomeLatest();
   await first.becomeLatest();
@@ -185,7 +185,7 @@ it('latest stays with a newer run where an older one makes its first step after 
   await second.release();
 });
 
-it('a record that cannot be read hides no other run, and is named', async () => {
+it('an unreadable record is left out with a warning and does not hide other runs', async () => {
   const good = await made('interrupted', 1);
   const bad = await made('interrupted', 2);
   const file = join(bad.path, 'run.json');
@@ -216,12 +216,12 @@ it('a record that cannot be read hides no other run, and is named', async () => 
   expect((await made('failed', 0)).record.sequence).toBe(1);
 });
 
-it('an empty id is not the newest run', async () => {
+it('an empty id is rejected', async () => {
   await made('interrupted', 1);
   await expect(RunFolder.find(runs, 'a', '')).rejects.toMatchObject({ code: 'run.empty-id', exitCode: 2 });
 });
 
-it('a folder that was deleted does not come back with the next write', async () => {
+it('a deleted run folder is not recreated by the next write', async () => {
   const folder = await RunFolder.create(runs, 'a', {});
   await rm(folder.path, { recursive: true });
   const lost = { code: 'checkpoint.lost', exitCode: 1 };
@@ -232,7 +232,7 @@ it('a folder that was deleted does not come back with the next write', async () 
   expect(await readdir(join(runs, 'a'))).toEqual([]);
 });
 
-describe('a place that cannot be written', () => {
+describe('a runs folder that cannot be written', () => {
   const complaint = (place: string, reason: string): object => ({
     code: 'run.folder',
     exitCode: 2,
@@ -240,7 +240,7 @@ describe('a place that cannot be written', () => {
     hint: 'Set `runs:` to a folder that can be written.',
   });
 
-  it('is an error where it is a file, or lies in one', async () => {
+  it('a runs folder that is a file or inside a file is rejected', async () => {
     const file = join(runs, 'file');
     await writeFile(file, '');
     const inFile = complaint(join(file, 'a'), `${file} is not a folder`);
@@ -251,20 +251,23 @@ describe('a place that cannot be written', () => {
   });
 
   // Node's recursive mkdir never ends there: it must not be tried, not even in a test.
-  (existsSync('/proc/self') ? it : it.skip)('is told where the system makes none', async () => {
-    const refused = complaint('/proc/graft/a', 'the system lets nobody make folders there');
-    await expect(RunFolder.create('/proc/graft', 'a', {})).rejects.toMatchObject(refused);
-  });
+  (existsSync('/proc/self') ? it : it.skip)(
+    'a runs folder in which the system creates no folders is rejected',
+    async () => {
+      const refused = complaint('/proc/graft/a', 'the system lets nobody make folders there');
+      await expect(RunFolder.create('/proc/graft', 'a', {})).rejects.toMatchObject(refused);
+    },
+  );
 });
 
-it('it accepts folders that exist already, or appear meanwhile', async () => {
+it('creating a folder accepts one that exists or appears meanwhile', async () => {
   const deep = join(runs, 'x', 'y', 'z');
   await Promise.all(Array.from({ length: 8 }, () => makeFolder(deep)));
   await makeFolder(deep);
   expect(existsSync(deep)).toBe(true);
 });
 
-it('reads evaluations, and says when they are something else', async () => {
+it('evaluations are read back, and a file of another shape is rejected', async () => {
   const folder = await made('finished', 1);
   expect(await folder.evaluations()).toEqual([]);
   await folder.writeEvaluations([{ step: 1, evaluator: 'loss', metrics: { loss: 1 }, seconds: 2 }]);

@@ -73,7 +73,7 @@ function when(
 const STEPS = 400;
 const NEVER = 1_000_000;
 
-it('a run that was killed gives the losses of one that was not', async () => {
+it('a run killed by SIGKILL resumes to the losses of an uninterrupted run', async () => {
   const [calm, rough] = [join(scratch, 'calm'), join(scratch, 'rough')];
   const whole = await start(calm, STEPS, 50);
   expect(whole).toMatchObject({ code: 0, errors: expect.not.stringContaining('rror') as string });
@@ -90,7 +90,7 @@ it('a run that was killed gives the losses of one that was not', async () => {
 });
 
 it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
-  '%s finishes the step, saves and stops, even when it comes twice at once',
+  '%s finishes the step, saves and stops, even when it arrives twice',
   async (signal) => {
     const runs = join(scratch, signal);
     const { code, output } = await start(runs, NEVER, 0, false, when(/^step 20$/m, [signal, 0], [signal, 50]));
@@ -104,7 +104,7 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
   },
 );
 
-it('a second signal ends the process at once, unless it is an echo of the first', async () => {
+it('a second signal ends the process at once, unless it is an immediate echo of the first', async () => {
   const exit = jest.spyOn(process, 'exit').mockImplementation(() => undefined as never);
   const listeners = process.listenerCount('SIGINT');
   const told: string[] = [];

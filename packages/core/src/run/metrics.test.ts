@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-it('appends in order and flushes', async () => {
+it('lines are appended in order and flushed', async () => {
   const metrics = await MetricsFile.open(file, 0);
   for (let step = 1; step <= 500; step++) {
     metrics.append({ step });
@@ -26,7 +26,7 @@ it('appends in order and flushes', async () => {
   expect(steps).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
 });
 
-it('stops where its file was deleted or replaced: lines would go nowhere', async () => {
+it('writing stops when the file was deleted or replaced', async () => {
   const metrics = await MetricsFile.open(file, 0);
   metrics.append({ step: 1 });
   await metrics.flush();
@@ -38,7 +38,7 @@ it('stops where its file was deleted or replaced: lines would go nowhere', async
   expect(await readFile(file, 'utf8')).toBe('{"step":1}\n');
 });
 
-it('cuts off what a killed run left', async () => {
+it('opening at a step removes the later lines of a killed run', async () => {
   await writeFile(file, '{"step":1}\n{"step":2}\n{"step":3}\n{"st');
   const metrics = await MetricsFile.open(file, 2);
   metrics.append({ step: 3, loss: NaN });
@@ -46,14 +46,14 @@ it('cuts off what a killed run left', async () => {
   expect(await readFile(file, 'utf8')).toBe('{"step":1}\n{"step":2}\n{"step":3,"loss":null}\n');
 });
 
-it('misses lines that a checkpoint counts on', async () => {
+it('opening fails when lines that the checkpoint counts are missing', async () => {
   await writeFile(file, '{"step":1}\n{"step":2');
   await expect(MetricsFile.open(file, 2)).rejects.toThrow(
     `${file} ends after 1 lines, but the checkpoint was written after 2 steps.`,
   );
 });
 
-it('tells what kept a line from being written, once it is asked again', async () => {
+it('a failed write is reported by the next call', async () => {
   const metrics = await MetricsFile.open(file, 0);
   const { handle } = metrics as unknown as {
     handle: { appendFile: (text: string) => Promise<void>; write: (text: string) => Promise<unknown> };
@@ -72,7 +72,7 @@ it('tells what kept a line from being written, once it is asked again', async ()
   expect(await readFile(file, 'utf8')).toBe('');
 });
 
-it('writes nothing where the check before a write fails, and the next line reports why', async () => {
+it('nothing is written when the check before a write fails, and the next call reports the reason', async () => {
   let gone = false;
   const check = (): Promise<void> => (gone ? Promise.reject(new GraftError('The folder is gone.')) : Promise.resolve());
   const metrics = await MetricsFile.open(file, 0, check);

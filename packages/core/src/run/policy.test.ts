@@ -38,7 +38,7 @@ const READS = 'Special tokens: BOS 1 in front of every sequence; end 2, pad 0';
 const EARLIER = 'Special tokens: no BOS; teacher reads no BOS; end 2, pad 0';
 const READS_NONE = 'Special tokens: no BOS; end 2, pad 0';
 
-test('it is printed, and kept in run.json and with the checkpoint', async () => {
+test('the special-token policy is logged and stored in run.json and the checkpoint', async () => {
   const { folder, said } = await run({ train: { steps: 1 } }, ['specialTokens.decoder.bos=false']);
   expect(said).toEqual([READS_NONE]);
   const stored = { decoder: { bos: false, eos: 'auto' } };
@@ -47,7 +47,7 @@ test('it is printed, and kept in run.json and with the checkpoint', async () => 
   expect((await json(join(folder, 'config.json'))).specialTokens).toEqual({ decoder: { bos: false } });
 });
 
-test('a run from before there was a policy goes on without a start token', async () => {
+test('a run of an earlier version without a policy continues without a start token', async () => {
   const { folder, said } = await run({ train: { steps: 1 } });
   expect(said).toEqual([READS]);
   const { special_token_policy: _, ...earlier } = await json(snapshot(folder, 1));
@@ -65,7 +65,7 @@ test('a run from before there was a policy goes on without a start token', async
   expect((await run({ train: { steps: 3 } }, [], true)).said).toEqual([EARLIER]);
 });
 
-test('another policy makes another run', async () => {
+test('a run cannot be resumed with another policy', async () => {
   await run({ train: { steps: 1 } });
   await expect(run({ train: { steps: 2 } }, ['specialTokens.bos=false'], true)).rejects.toThrow(
     /cannot go on with a changed config: specialTokens \(was nothing, is \{"bos":false\}\)/,
@@ -75,6 +75,6 @@ test('another policy makes another run', async () => {
 test.each([
   ['specialTokens.bos=maybe', 'specialTokens.bos: expected one of "auto", true, false, got "maybe"'],
   ['specialTokens.encode.bos=true', 'specialTokens.encode: unknown key; did you mean "encoder"?'],
-])('--set %s is refused', async (override, message) => {
+])('the override --set %s is rejected', async (override, message) => {
   await expect(run({}, [override])).rejects.toThrow(message);
 });

@@ -37,7 +37,7 @@ async function evaluate(value: object, options: EvaluationRunOptions = {}): Prom
   return runEvaluation(await loadEvaluationConfig({ value, plugins: [toyPlugin] }), { engine, ...options });
 }
 
-test('needs nothing that only training needs, leaves its run, and frees its tensors', async () => {
+test('an evaluation needs no training sections, leaves its run folder, and frees its tensors', async () => {
   const runs = newRuns();
   const before = tf.memory().numTensors;
   const result = await evaluate(evaluationOnly(runs, { trackers: ['list'] }));
@@ -54,7 +54,7 @@ test('needs nothing that only training needs, leaves its run, and frees its tens
   expect(await readdir(join(runs, 'toy'))).toContain('latest');
 });
 
-test("a training config's evaluators run beside its training, and neither resumes the other", async () => {
+test('training and evaluation of one config have separate runs, and neither resumes the other', async () => {
   const runs = newRuns();
   const value = toyConfig(runs, { train: { steps: 2 }, evaluators: ['norm'] });
   const trained = await runExperiment(await loadConfig({ value, plugins: [toyPlugin] }), { engine });
@@ -63,17 +63,17 @@ test("a training config's evaluators run beside its training, and neither resume
   await expect(evaluate(value, { resume: trained.id })).rejects.toThrow(/There is no run/);
 });
 
-test('a config without evaluators is refused', async () => {
+test('a config without evaluators is rejected', async () => {
   await expect(evaluate(evaluationOnly(newRuns(), { evaluators: [] }))).rejects.toThrow(
     'config: evaluators: expected at least one evaluator, got []',
   );
 });
 
-test('what is written of a training is still checked', async () => {
+test("training sections in an evaluation's config are still checked", async () => {
   await expect(evaluate(evaluationOnly(newRuns(), { optimizer: { use: 'momentun' } }))).rejects.toThrow(/momentum/);
 });
 
-test('one that failed goes on where it was, and not with another config', async () => {
+test('a failed evaluation resumes at the failed evaluator, and only with the same config', async () => {
   const runs = newRuns();
   const evaluators = [
     { use: 'norm', name: 'first' },
@@ -96,7 +96,7 @@ test('one that failed goes on where it was, and not with another config', async 
   await expect(evaluate(changed, { resume: id })).rejects.toThrow(/is finished/);
 });
 
-test('one that is asked to stop owes the rest', async () => {
+test('an evaluation that is stopped early can be resumed to the end', async () => {
   const runs = newRuns();
   const stop = new AbortController();
   stop.abort();

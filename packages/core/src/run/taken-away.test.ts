@@ -45,7 +45,7 @@ describe.each([
   ['with a checkpoint after each step', { steps: 200, checkpointEvery: 1 }],
   ['at the last step', { steps: 3, checkpointEvery: 0 }],
 ])('a run, %s,', (_, train) => {
-  it('ends where its folder is deleted, and does not make it again', async () => {
+  it('the run ends when its folder is deleted, and does not recreate it', async () => {
     const before = tf.memory().numTensors;
     const { error, left, folder, steps } = await runWith(train, (path) => rmSync(path, { recursive: true }));
     expect(error).toMatchObject(lost(folder, 'its folder was deleted or moved'));
@@ -54,7 +54,7 @@ describe.each([
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it('ends where its folder is moved, which stays as it is', async () => {
+  it('the run ends when its folder is moved, and leaves the moved folder unchanged', async () => {
     let atMove: string[] = [];
     const files = (path: string): string[] =>
       readdirSync(path, { recursive: true })
@@ -70,7 +70,7 @@ describe.each([
     expect(files(`${folder}-moved`)).toEqual(atMove);
   });
 
-  it('ends where another folder is put in the place of its own, and writes nothing into it', async () => {
+  it('the run ends when its folder is replaced, and writes nothing into the new folder', async () => {
     const { error, folder } = await runWith(train, (path) => {
       cpSync(path, `${path}-copy`, { recursive: true });
       rmSync(path, { recursive: true });

@@ -107,7 +107,7 @@ it.each<[string, object, Record<string, string>]>([
   expect(Object.fromEntries(texts)).toEqual(expected);
 });
 
-it('stands in every checkpoint, and a run that goes on keeps it when its source is gone', async () => {
+it('every checkpoint contains the tokenizer, and a resumed run keeps it when its source is gone', async () => {
   const source = join(scratch, 'moved');
   await mkdir(source);
   await writeFile(join(source, 'tokenizer.json'), 'kept');

@@ -56,7 +56,7 @@ const newest = async ({ folder }: { folder: string }): Promise<string> =>
   (await listSnapshots(join(folder, 'checkpoints'))).pop()!.folder;
 
 describe('micro-batches', () => {
-  it('give the losses of the whole batch, and sum what is counted', async () => {
+  it('micro-batches give the losses of the whole batch and sum its counts', async () => {
     // The toy's jitter stands for dropout, which differs from part to part.
     const still = { objective: { use: 'squares', jitter: false } };
     const whole = await lines((await run({ ...still, train: { steps: 6, batchSize: 8 } })).folder);
@@ -68,7 +68,7 @@ describe('micro-batches', () => {
     expect(parts[0].rows).toBe(8);
   });
 
-  it('must be equal ones', async () => {
+  it('micro-batches must divide the batch evenly', async () => {
     await expect(run({ train: { steps: 1, batchSize: 6, microBatches: 4 } })).rejects.toMatchObject({
       code: 'data.parts',
       message: 'A batch cannot be shared out into 4 equal parts: it has 6 rows.',
@@ -76,8 +76,8 @@ describe('micro-batches', () => {
   });
 });
 
-describe('groups of parameters', () => {
-  it('freeze some, and scale the rates of others', async () => {
+describe('parameter groups', () => {
+  it('parameter groups freeze parameters and scale learning rates', async () => {
     const runs = newRuns();
     const plain = await tensorsOf(await newest(await run({ train: { steps: 1 } }, { runs })));
     const result = await run(
@@ -104,7 +104,7 @@ describe('groups of parameters', () => {
     expect(state['momentum.updates']).toEqual([1]);
   });
 
-  it('go on after a resume, over the step at which one begins', async () => {
+  it('a resumed run continues across the step at which a group starts', async () => {
     const train = { steps: 8, groups: [{ names: ['b'], fromStep: 4 }] };
     const whole = await run({ train });
     const runs = newRuns();
@@ -121,7 +121,7 @@ describe('groups of parameters', () => {
 describe('a moving average', () => {
   const train = { steps: 6, averageDecay: 0.5 };
 
-  it('is what is evaluated, and is saved beside the parameters', async () => {
+  it('the moving average is evaluated and saved next to the parameters', async () => {
     const runs = newRuns();
     const result = await run({
       train: { ...train, steps: 1 },
@@ -137,7 +137,7 @@ describe('a moving average', () => {
     expect(result.evaluations[0].metrics.norm).toBeCloseTo(Math.hypot(...kept.w), 5);
   });
 
-  it('goes on after a resume', async () => {
+  it('a resumed run continues the moving average', async () => {
     const whole = await run({ train });
     const runs = newRuns();
     const controller = new AbortController();
@@ -155,7 +155,7 @@ describe('a moving average', () => {
 describe('a loss that is not finite', () => {
   const dataset = { use: 'points', nanAt: 22 };
 
-  it('skips the step where that is wanted, and leaves everything as it was', async () => {
+  it('with nonFinite: skip the step is skipped and leaves parameters unchanged', async () => {
     const notes: string[] = [];
     const logger = Object.assign(Object.create(createLogger({ level: 'silent' })) as Logger, {
       info: (text: string) => void notes.push(text),
@@ -172,7 +172,7 @@ describe('a loss that is not finite', () => {
     expect(all[7].loss).toEqual(expect.any(Number));
   });
 
-  it('stops after ten skipped steps in a row', async () => {
+  it('the run stops after ten skipped steps in a row', async () => {
     const error = run({
       dataset: { use: 'points', nanFrom: 0 },
       train: { steps: 30, nonFinite: 'skip' },
@@ -181,7 +181,7 @@ describe('a loss that is not finite', () => {
   });
 });
 
-it('stops at a loss that explodes, unless configured otherwise', async () => {
+it('an exploding loss stops the run unless configured otherwise', async () => {
   const optimizer = { use: 'momentum', learningRate: 2 };
   await expect(run({ optimizer })).rejects.toMatchObject({
     code: 'training.exploded',
@@ -194,34 +194,37 @@ it('stops at a loss that explodes, unless configured otherwise', async () => {
 it.each([
   [3, 4, []],
   [4, 4, ['train.crossAttentionWarmupSteps is 4, but there are 4 steps: nothing but cross-attention is trained.']],
-])('a warm-up of cross-attention of %d in %d steps', async (crossAttentionWarmupSteps, steps, expected) => {
-  const crossed = defineComponent({
-    interface: 'model',
-    id: 'crossed',
-    description: 'the toy, of which a part is cross-attention',
-    options: z.strictObject({}),
-    useFactory: () => ({
-      build: (): Model => {
-        const toy = toyModel(3);
-        const parameters = toy.parameters.map((one) =>
-          one.name === 'b' ? { ...one, part: 'cross-attention' as const } : one,
-        );
-        return { ...toy, parameters };
-      },
-    }),
-  });
-  const loaded = await loadConfig({
-    value: toyConfig(newRuns(), { model: 'crossed', train: { steps, crossAttentionWarmupSteps } }),
-    plugins: [toyPlugin, definePlugin({ name: 'crossed', components: [crossed] })],
-  });
-  const lines: string[] = [];
-  const logger = createLogger({ level: 'silent' });
-  logger.warn = (line: string) => void (isOfUnused(line) || lines.push(line));
-  await runExperiment(loaded, { engine, logger, quiet: true });
-  expect(lines).toEqual(expected);
-});
+])(
+  'a cross-attention warm-up of %d in %d steps is warned about if nothing else is trained',
+  async (crossAttentionWarmupSteps, steps, expected) => {
+    const crossed = defineComponent({
+      interface: 'model',
+      id: 'crossed',
+      description: 'the toy, of which a part is cross-attention',
+      options: z.strictObject({}),
+      useFactory: () => ({
+        build: (): Model => {
+          const toy = toyModel(3);
+          const parameters = toy.parameters.map((one) =>
+            one.name === 'b' ? { ...one, part: 'cross-attention' as const } : one,
+          );
+          return { ...toy, parameters };
+        },
+      }),
+    });
+    const loaded = await loadConfig({
+      value: toyConfig(newRuns(), { model: 'crossed', train: { steps, crossAttentionWarmupSteps } }),
+      plugins: [toyPlugin, definePlugin({ name: 'crossed', components: [crossed] })],
+    });
+    const lines: string[] = [];
+    const logger = createLogger({ level: 'silent' });
+    logger.warn = (line: string) => void (isOfUnused(line) || lines.push(line));
+    await runExperiment(loaded, { engine, logger, quiet: true });
+    expect(lines).toEqual(expected);
+  },
+);
 
-describe('a loss that parameters do not reach', () => {
+describe('a loss that does not depend on all parameters', () => {
   /** The toy's objective with another loss. */
   const losing = (loss: Objective['loss'], variants?: readonly string[]): Plugin => {
     const squares = toyPlugin.components.find(({ id }) => id === 'squares')!.useFactory!({} as never) as Objective;
@@ -263,18 +266,21 @@ describe('a loss that parameters do not reach', () => {
     return { warnings, before, failed };
   };
 
-  it.each([{}, { microBatches: 2 }])('is warned of once, before the first step, by name: %j', async (settings) => {
-    const { warnings, before } = await train(
-      losing((model, parameters, batch) => ({ loss: tf.mean(tf.square(errorOf(model, parameters, batch))) })),
-      settings,
-    );
-    expect(warnings).toEqual([
-      'objective "losing/lost": the loss does not depend on 1 of the 3 parameters that train (unused): they have no gradient, and change by weight decay at most.',
-    ]);
-    expect(before).toEqual([0]);
-  });
+  it.each([{}, { microBatches: 2 }])(
+    'unused parameters are named in one warning before the first step: %j',
+    async (settings) => {
+      const { warnings, before } = await train(
+        losing((model, parameters, batch) => ({ loss: tf.mean(tf.square(errorOf(model, parameters, batch))) })),
+        settings,
+      );
+      expect(warnings).toEqual([
+        'objective "losing/lost": the loss does not depend on 1 of the 3 parameters that train (unused): they have no gradient, and change by weight decay at most.',
+      ]);
+      expect(before).toEqual([0]);
+    },
+  );
 
-  it('is an error where it depends on none of them: the objective cut the graph', async () => {
+  it('a loss that depends on no parameter is an error', async () => {
     const { failed } = await train(losing((_, __, batch) => ({ loss: tf.mean(tf.square(batch.y)) })));
     expect(failed).toMatchObject({
       code: 'training.no-gradient',
@@ -284,7 +290,7 @@ describe('a loss that parameters do not reach', () => {
     });
   });
 
-  it('is noted where its gradient is 0 all the same', async () => {
+  it('a gradient of 0 for every parameter is logged once', async () => {
     const lines: string[] = [];
     const logger = createLogger({ level: 'silent' });
     logger.info = (line: string) => void lines.push(line);
@@ -304,7 +310,7 @@ describe('a loss that parameters do not reach', () => {
     expect(lines.join('').match(/At step 1 the gradient of every parameter is 0/g)).toHaveLength(1);
   });
 
-  it('is an error where an operation without a gradient stands between', async () => {
+  it('an operation without a gradient between loss and parameters is an error', async () => {
     const { failed } = await train(
       losing((model, parameters, batch) => ({
         loss: tf.mean(tf.cast(tf.greater(errorOf(model, parameters, batch), 0), 'float32')),
@@ -316,7 +322,7 @@ describe('a loss that parameters do not reach', () => {
     });
   });
 
-  it('is checked for each part of an objective, and ignores parameters that do not train', async () => {
+  it('each variant of an objective is checked, and frozen parameters are ignored', async () => {
     const { warnings } = await train(
       losing(
         (model, parameters, batch, { variant }) => ({

@@ -14,7 +14,7 @@ test.each([
   ['https://h/x?api_key=1;token=2', 'https://h/x?api_key=***;token=***'],
   ['{"Authorization":"Bearer abc.def"}', '{"Authorization":"Bearer ***"}'],
   ['Authorization: Basic YTpi', 'Authorization: Basic ***'],
-])('%s is written as %s', (text, masked) => {
+])('"%s" is redacted to "%s"', (text, masked) => {
   expect(redact(text)).toBe(masked);
   expect(redact(masked)).toBe(masked);
 });
@@ -25,11 +25,11 @@ test.each([
   'http://[::1]:80/a@b',
   'user:pw@host without a scheme, Basic understanding, token=5',
   'https://host"@x',
-])('%s stays as it is', (text) => {
+])('"%s" is not changed by redaction', (text) => {
   expect(redact(text)).toBe(text);
 });
 
-test('a secret that is known is found however it is written, and a short one is not looked for', () => {
+test('a known secret is redacted in every encoding, and a short one is not searched for', () => {
   const secret = 'k3y "with" späces/+';
   rememberSecret(secret);
   rememberSecret('short');
@@ -45,7 +45,7 @@ test('a secret that is known is found however it is written, and a short one is 
   expect(redact('line MIIEvQIBADANBgkqhkiG9w0 of it')).toBe('line *** of it');
 });
 
-test('no user or password of an address survives, and masking twice changes nothing more', () => {
+test('user and password of a URL are always redacted, and redacting twice changes nothing more', () => {
   const part = fc.stringMatching(/^[\w.~!$&'()*+,;=:%-]{1,12}$/);
   fc.assert(
     fc.property(part, part, fc.webPath(), (user, password, path) => {
@@ -58,7 +58,7 @@ test('no user or password of an address survives, and masking twice changes noth
   );
 });
 
-test('an address that was masked is known as one', () => {
+test('a redacted URL is recognized', () => {
   for (const address of ['https://ann:pw@host', 'https://h?x=1&sig=2']) {
     expect(hasRedactedUrl(address)).toBe(false);
     expect(hasRedactedUrl(redact(address))).toBe(true);

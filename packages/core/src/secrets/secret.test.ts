@@ -15,7 +15,7 @@ function file(name: string, content: string | Buffer, mode = 0o600): string {
   return path;
 }
 
-test('reveal alone gives a secret', () => {
+test('only reveal() gives the value of a secret', () => {
   const secret = new Secret('canary-1');
   expect(secret.reveal()).toBe('canary-1');
   const written = [
@@ -34,7 +34,7 @@ test('reveal alone gives a secret', () => {
   expect(isSecret(structuredClone(secret))).toBe(false);
 });
 
-test('a variable and a file are read by reveal, once, and written as what they are called', () => {
+test('a variable or file is read once by reveal(), and a secret is written as its reference', () => {
   process.env.GRAFT_TEST_SECRET = 'from-variable';
   const variable = new Secret({ env: 'GRAFT_TEST_SECRET' });
   expect(variable.reveal()).toBe('from-variable');
@@ -55,7 +55,7 @@ test('a variable and a file are read by reveal, once, and written as what they a
   }
 });
 
-test('a variable that is not set, and a file that holds no secret, are errors', () => {
+test('an unset variable and a file without a valid secret are errors', () => {
   process.env.GRAFT_TEST_EMPTY = '';
   mkdirSync(join(folder, 'folder'));
   execFileSync('mkfifo', [join(folder, 'fifo')]);
@@ -72,14 +72,14 @@ test('a variable that is not set, and a file that holds no secret, are errors', 
   for (const [source, message] of cases) expect(() => new Secret(source).reveal()).toThrow(message);
 });
 
-test('the name of a user is masked where it stands, and not looked for in texts', () => {
+test('a user name is masked in its field but not searched for in other texts', () => {
   const user = new Secret('margarete', { maskInTexts: false });
   expect(user.reveal()).toBe('margarete');
   expect(JSON.stringify({ user })).toBe('{"user":"***"}');
   expect(redact('/home/margarete/runs')).toBe('/home/margarete/runs');
 });
 
-test('a file that others can read is warned of', () => {
+test('a secret file that others can read gets a warning', () => {
   for (const mode of [0o640, 0o604, 0o622]) {
     const secret = new Secret({ file: file('open', 'x', mode) });
     secret.reveal();

@@ -5,7 +5,7 @@ import { availableMemory, explainOutOfMemory, formatMemory, loadWarning, memoryA
 const MIB = 2 ** 20;
 const fields = { input_ids: { dtype: 'int32' as const, shape: [2, 3], values: new Int32Array(6) } };
 
-it('tells memory as people do', () => {
+it('memory sizes are formatted in MiB and GiB', () => {
   expect([0, 1, 210 * MIB, 1024 * MIB, 2.34 * 1024 * MIB].map(formatMemory)).toEqual([
     '0 MiB',
     '1 MiB',
@@ -15,15 +15,15 @@ it('tells memory as people do', () => {
   ]);
 });
 
-it('knows what this machine has', () => {
+it('the available memory of this machine is plausible', () => {
   expect(availableMemory()).toBeGreaterThan(MIB);
   expect(availableMemory()).toBeLessThan(2 ** 50);
 });
 
-describe('warnings', () => {
+describe('memory warnings', () => {
   const model = { parameters: [{ name: 'w', shape: [256, 1024], part: 'decoder' }] } as unknown as Model; // 1 MiB
 
-  it('come before loading where parameters and gradients do not fit', () => {
+  it('loading warns when parameters and gradients do not fit', () => {
     expect(loadWarning(model, false, 2 * MIB)).toBeUndefined();
     expect(loadWarning(model, false, 2 * MIB - 1)).toMatch(
       /^Parameters, their gradients take 2 MiB of memory, and 2 MiB are free/,
@@ -31,7 +31,7 @@ describe('warnings', () => {
     expect(loadWarning(model, true, 2 * MIB)).toMatch(/their moving average and their gradients take 3 MiB/);
   });
 
-  it('come before a step that does not fit, with what is there and what to lower', () => {
+  it('a step that does not fit warns with the free memory and the settings to lower', () => {
     const held = { parameters: { w: { shape: [256, 1024] } }, 'moving average': {} } as never;
     const advice = memoryAdvice({ batchSize: 8 });
     expect(stepWarning({ held, temporaryBytes: MIB }, advice, MIB)).toBeUndefined();
@@ -42,19 +42,22 @@ describe('warnings', () => {
   });
 });
 
-describe('an error for want of memory', () => {
+describe('an out-of-memory error', () => {
   const cause = new EngineError('jit "trainStep": OOM when allocating.', { code: 'engine.out-of-memory' });
 
-  it.each([cause, new RangeError('Array buffer allocation failed')])('gets step, batch and advice: %s', (error) => {
-    expect(explainOutOfMemory(error, 4, fields, 'Lower it.')).toMatchObject({
-      code: 'engine.out-of-memory',
-      message: expect.stringMatching(/^Memory ran out at step 4: .*\. Its batch is input_ids \[2, 3\]\.$/),
-      hint: 'Lower it.',
-      cause: error,
-    });
-  });
+  it.each([cause, new RangeError('Array buffer allocation failed')])(
+    'an out-of-memory error gets step, batch and advice: %s',
+    (error) => {
+      expect(explainOutOfMemory(error, 4, fields, 'Lower it.')).toMatchObject({
+        code: 'engine.out-of-memory',
+        message: expect.stringMatching(/^Memory ran out at step 4: .*\. Its batch is input_ids \[2, 3\]\.$/),
+        hint: 'Lower it.',
+        cause: error,
+      });
+    },
+  );
 
-  it('is distinguished from others', () => {
+  it('other errors are passed on unchanged', () => {
     for (const error of [new Error('out of memory'), new RangeError('no such index'), 'text'])
       expect(explainOutOfMemory(error, 4, fields, '')).toBe(error);
   });

@@ -10,14 +10,14 @@ import { runExperiment } from '../run';
 
 const objective = (modelKind?: Model['kind']): Objective => ({ modelKind }) as Objective;
 
-test('an objective without a kind trains every model', () => {
+test('an objective without a model kind trains every model', () => {
   for (const kind of ['encoder-decoder', 'decoder-only'] as const) {
     expect(() => checkModelKind({ kind }, objective())).not.toThrow();
     expect(() => checkModelKind({ kind }, objective(kind))).not.toThrow();
   }
 });
 
-test('a model of the other kind is refused before a run has a folder, and the objective is named', async () => {
+test('a model of the wrong kind is rejected before the run has a folder, and the error names the objective', async () => {
   const squares = toyPlugin.components.find(({ id }) => id === 'squares')!;
   const picky = {
     ...squares,

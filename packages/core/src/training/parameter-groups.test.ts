@@ -28,7 +28,7 @@ const trained = (groups: ParameterGroups, done: number): Record<string, unknown>
       ...factors,
     }));
 
-test('without settings everything trains, as one group', () => {
+test('without settings all parameters train as one group', () => {
   expect(trained(ParameterGroups.of(model, {}), 5)).toEqual([
     {
       names: ['enc.q', 'enc.norm', 'dec.q', 'dec.cross'],
@@ -40,7 +40,7 @@ test('without settings everything trains, as one group', () => {
   ]);
 });
 
-test('the first group that fits counts; parameters that begin later count their own steps', () => {
+test('the first matching group applies, and parameters that start later count their own steps', () => {
   const groups = ParameterGroups.of(model, {
     groups: [
       { names: ['*.norm'], learningRateFactor: 2, weightDecayFactor: 0 },
@@ -66,7 +66,7 @@ test('the first group that fits counts; parameters that begin later count their 
   expect(new Set([0, 1, 2, 3, 4, 5, 6, 7].map((done) => groups.phaseAt(done))).size).toBe(3);
 });
 
-test('names and parts must both fit; what is never trained needs no state', () => {
+test('a group must match by name and part, and parameters that never train have no optimizer state', () => {
   const groups = ParameterGroups.of(model, { groups: [{ names: ['*.q'], parts: ['encoder'], untilStep: 0 }] });
   expect(Object.keys(groups.everTrained(tensors()))).toEqual(['enc.norm', 'dec.q', 'dec.cross']);
   expect(trained(groups, 0)[0].names).toEqual(['enc.norm', 'dec.q', 'dec.cross']);
@@ -75,20 +75,20 @@ test('names and parts must both fit; what is never trained needs no state', () =
 test.each([
   [{ names: ['enc.k'] }, 'no parameter of the model is called "enc.k"', 'The nearest is "enc.q".'],
   [{ parts: ['head' as const] }, 'train.groups.0 fits no parameter', 'encoder, decoder, cross-attention'],
-])('a group that fits nothing is an error: %j', (group, message, hint) => {
+])('a group that matches no parameter is an error: %j', (group, message, hint) => {
   expect(() => ParameterGroups.of(model, { groups: [group] })).toThrow(
     expect.objectContaining({ message: expect.stringContaining(message), hint: expect.stringContaining(hint) }),
   );
 });
 
-test('a group that earlier ones leave nothing is an error', () => {
+test('a group that earlier groups leave empty is an error', () => {
   const groups = [{ names: ['*.q'] }, { names: ['enc.q', 'dec.q'], untilStep: 0 }];
   expect(() => ParameterGroups.of(model, { groups })).toThrow(
     /train\.groups\.1 is never used: earlier groups take all of its 2 parameters/,
   );
 });
 
-test('steps that would train nothing are reported before the first of them', () => {
+test('steps that would train nothing are reported before the run', () => {
   const frozen = { groups: [{ names: ['*'], untilStep: 4 }] };
   expect(() => ParameterGroups.of(model, frozen, 5)).toThrow(/leaves no parameter to train at step 5\./);
   expect(() => ParameterGroups.of(model, frozen, 4)).not.toThrow();

@@ -1,7 +1,7 @@
 import { silentLogger, type Logger } from '../util/logger';
 import { createProgress, formatDuration, timeLeft } from './progress';
 
-it('writes durations', () => {
+it('durations are formatted', () => {
   expect([0, 59.6, 61, 3599, 3661, 90000].map(formatDuration)).toEqual([
     '0s',
     '1m00s',
@@ -12,7 +12,7 @@ it('writes durations', () => {
   ]);
 });
 
-it('estimates the time left by what steps took after the first, which compiles', () => {
+it('the time left is estimated from the steps after the first, which compiles', () => {
   let now = 0;
   const left = timeLeft(10, () => now);
   now = 30_000;
@@ -24,7 +24,7 @@ it('estimates the time left by what steps took after the first, which compiles',
   expect(left(10)).toBe('0s');
 });
 
-it('without a terminal, writes the first line, every n-th and the last', () => {
+it('without a terminal the first line, every n-th and the last are written', () => {
   const said: string[] = [];
   const logger = Object.assign(Object.create(silentLogger()) as Logger, {
     info: (text: string) => void said.push(text),

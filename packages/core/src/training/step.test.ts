@@ -45,7 +45,7 @@ function inputs(): StepInputs {
   };
 }
 
-it('computes loss, gradients and their norm before the update, and zeros for what the loss does not see', () => {
+it('a step computes loss, gradients and their norm before the update, and leaves unused parameters unchanged', () => {
   const given = inputs();
   const step = makeTrainStep(engine, model, objective, descent());
   const before = tf.memory().numTensors;
@@ -80,7 +80,7 @@ it.each<[string, (given: OptimizerUpdate) => Parameters, RegExp]>([
     ({ parameters }) => ({ ...parameters, extra: parameters.b }),
     /returns parameters "extra", which it was not given/,
   ],
-])('refuses an optimizer that %s', (_, update, message) => {
+])('an optimizer that %s is rejected', (_, update, message) => {
   const given = inputs();
   const step = makeTrainStep(engine, model, objective, descent(update));
   expect(() => step(given)).toThrow(message);
@@ -97,7 +97,7 @@ it.each<[string, () => unknown, string]>([
     'update returns 3 for parameters "w"; expected float32',
   ],
   ['throws', () => reject(new Error('no luck.')), 'update failed: no luck.'],
-])('names an optimizer that %s', (_, update, message) => {
+])('the error names an optimizer that %s', (_, update, message) => {
   const given = inputs();
   const optimizer = { learningRate: 1, init: () => ({}), update } as unknown as Optimizer;
   nameComponent(optimizer, 'optimizer "odd/bad"');
@@ -113,7 +113,7 @@ it.each<[string, (loss: tf.Scalar) => unknown, string]>([
   ['measures numbers', (loss) => ({ loss, metrics: { a: 3 } }), 'the metric "a" is 3; expected a scalar tensor.'],
   ['counts numbers', (loss) => ({ loss, sums: { n: 3 } }), 'the sum "n" is 3; expected a scalar tensor.'],
   ['throws', () => reject('no luck'), 'loss failed: no luck.'],
-])('names an objective that %s', (_, result, message) => {
+])('the error names an objective that %s', (_, result, message) => {
   const given = inputs();
   const odd = { ...objective, loss: (...args) => result(objective.loss(...args).loss) as LossOutput } as Objective;
   nameComponent(odd, 'objective "odd/bad"');
@@ -121,7 +121,7 @@ it.each<[string, (loss: tf.Scalar) => unknown, string]>([
   tf.dispose(given as unknown as tf.TensorContainer);
 });
 
-it("refuses a metric by one of the loop's own names", () => {
+it('a metric with a name of the training loop is rejected', () => {
   const given = inputs();
   const clashing: Objective = {
     ...objective,
@@ -136,7 +136,7 @@ it("refuses a metric by one of the loop's own names", () => {
   tf.dispose(given as unknown as tf.TensorContainer);
 });
 
-it('takes the norm over all tensors together', () => {
+it('the gradient norm is taken over all tensors together', () => {
   const norm = tf.tidy(() => globalNorm({ a: tf.tensor2d([1, 2], [1, 2]), b: tf.scalar(2) }).arraySync());
   expect(norm).toBeCloseTo(3, 6);
   expect(tf.tidy(() => globalNorm({}).arraySync())).toBe(0);

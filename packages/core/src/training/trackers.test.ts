@@ -28,7 +28,7 @@ function tracker(parts: Partial<Tracker> = {}): { name: string; tracker: Tracker
   };
 }
 
-it('says once that one fails, and goes on with all', async () => {
+it('a failing tracker is reported once, and all others continue', async () => {
   const { logger, warnings } = listening();
   const fine = tracker();
   const broken = tracker({
@@ -48,7 +48,7 @@ it('says once that one fails, and goes on with all', async () => {
   expect(broken.calls).toEqual(['finished']);
 });
 
-it('does not wait for ever', async () => {
+it('finishing does not wait indefinitely for a tracker', async () => {
   const { logger, warnings } = listening();
   const fine = tracker();
   const trackers = new Trackers([tracker({ finish: () => new Promise(() => undefined) }), fine], logger, 20);
@@ -57,7 +57,7 @@ it('does not wait for ever', async () => {
   expect(warnings[0]).toContain('no answer in 0.02 s');
 });
 
-it('survives a log that fails later', async () => {
+it('a tracker whose log fails later is reported', async () => {
   const { logger, warnings } = listening();
   const late = (() => Promise.reject(new Error('later'))) as unknown as Tracker['log'];
   new Trackers([tracker({ log: late })], logger).log(1, {});

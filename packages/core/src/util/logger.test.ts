@@ -8,7 +8,7 @@ const run = (code: string): { stdout: string; stderr: string } => {
   return { stdout, stderr };
 };
 
-test('lines go to standard error at once, above the level, without colours where no terminal is', () => {
+test('lines at or above the level go to standard error at once, without colours outside a terminal', () => {
   const { stdout, stderr } = run(
     `const logger = createLogger({ level: 'warn' }); logger.info('quiet'); logger.warn('loud'); process.exit(0);`,
   );
@@ -16,6 +16,6 @@ test('lines go to standard error at once, above the level, without colours where
   expect(stderr).toBe('WARN: loud\n');
 });
 
-test('a silent logger says nothing', () => {
+test('a silent logger writes nothing', () => {
   expect(run(`silentLogger().error('x');`)).toEqual({ stdout: '', stderr: '' });
 });

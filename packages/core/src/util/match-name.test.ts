@@ -10,11 +10,11 @@ it.each([
   ['ab', 'ab*b', false],
   ['x.y', 'x?y', false],
   ['anything', '*', true],
-])('%s against %s: %s', (name, pattern, expected) => {
+])('matching the name %s against %s gives %s', (name, pattern, expected) => {
   expect(matchesName(name, pattern)).toBe(expected);
 });
 
-it('agrees with a regular expression', () => {
+it('matching agrees with a regular expression', () => {
   const text = fc.array(fc.constantFrom('a', 'b', '.'), { maxLength: 8 }).map((parts) => parts.join(''));
   const pattern = fc
     .array(fc.constantFrom('a', 'b', '.', '*'), { minLength: 1, maxLength: 6 })

@@ -8,7 +8,7 @@ test.each([
   ['x', ['of', 'y'], undefined],
   ['something else', ['use'], undefined],
   ['use', [], undefined],
-])('%s of %j is %s', (name, known, expected) => {
+])('the nearest name to %s in %j is %s', (name, known, expected) => {
   expect(nearest(name, known)).toBe(expected);
   expect(didYouMean(name, known)).toBe(expected === undefined ? '' : `; did you mean "${expected}"?`);
 });

@@ -4,9 +4,9 @@ import { tf } from '../tf';
 type Save = (tensors: tf.Tensor[]) => void;
 
 /**
- * A function of tensors with a gradient written by hand. `fn` returns the value and, for the backward pass, one gradient
- * an input, made of `dy` and of what it handed to `save`. Tensors that the gradient needs must be saved: whatever else
- * the forward pass made is gone by then.
+ * A function of tensors with a hand-written gradient. `fn` returns the value and, for the backward pass, one gradient
+ * per input, computed from `dy` and from the tensors given to `save`. Tensors that the gradient needs must be saved:
+ * all others of the forward pass are disposed by then.
  */
 export function withGradient<A extends readonly tf.Tensor[]>(
   fn: (save: Save, ...inputs: A) => { value: tf.Tensor; gradients: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[] },
@@ -21,8 +21,8 @@ export function withGradient<A extends readonly tf.Tensor[]>(
 }
 
 /**
- * Runs `fn` as if no gradient were being taken outside: its result has none, and nothing of it is kept for one. Gradients may
- * be taken in it, which nobody else sees.
+ * Runs `fn` as if no gradient were being taken outside: its result has no gradient, and nothing in it is recorded for
+ * one. Gradients may be taken inside; they are invisible outside.
  */
 export function withoutGradient<T>(fn: () => T): T {
   const state = tapeState();

@@ -3,8 +3,8 @@ import { isTracedForXla } from '../precision';
 import { tf } from '../tf';
 
 /**
- * The same tensor, which a compiled function does not have before `others` are computed: keeps parts of a computation one
- * behind the other that would otherwise be in memory together, or be computed once where twice is wanted. float32 or int32.
+ * The same tensor, which a compiled function computes only after `others`. This orders parts of a computation that
+ * would otherwise be in memory together, or be merged where they must be computed twice. float32 or int32.
  */
 export function orderAfter(tensor: tf.Tensor, others: readonly tf.Tensor[]): tf.Tensor {
   if (!isTracedForXla()) {

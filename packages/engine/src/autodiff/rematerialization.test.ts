@@ -15,8 +15,8 @@ beforeAll(async () => void (hasLibrary = (await findNativeLibrary()) !== undefin
 const block = ([x]: readonly tf.Tensor[], [w]: readonly tf.Tensor[], [mask]: readonly tf.Tensor[]): tf.Tensor =>
   tf.tanh(tf.mul(tf.matMul(tf.exp(tf.mul(x, 0.1)) as tf.Tensor2D, w as tf.Tensor2D), mask));
 
-describe.each(MODES)('on %s', (mode) => {
-  it('a recomputed block has the value and the gradients of the plain one', async () => {
+describe.each(MODES)('rematerialization on %s', (mode) => {
+  it('a rematerialized block has the value and the gradients of the plain one', async () => {
     if (!hasLibrary && mode !== 'portable') return;
     const engine = await openEngine({ mode });
     const x = tf.tensor2d([1, 2, 3, 4], [2, 2]);
@@ -51,7 +51,7 @@ describe.each(MODES)('on %s', (mode) => {
     tf.dispose([x, w, mask]);
   });
 
-  it('what comes after something else stays what it is', async () => {
+  it('after() returns its first argument unchanged', async () => {
     if (!hasLibrary && mode !== 'portable') return;
     const engine = await openEngine({ mode });
     const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => orderAfter(a, [tf.add(b, 1), tf.sum(a)]));

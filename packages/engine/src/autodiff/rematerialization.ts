@@ -3,17 +3,17 @@ import { withGradient } from './custom-gradient';
 import { orderAfter } from './order-after';
 import { innerGradients } from './value-and-gradients';
 
-/** Tensors that a recomputed function needs beside its inputs. */
+/** Tensors that a rematerialized function needs in addition to its inputs. */
 export interface RecomputedOptions {
-  /** With a gradient, and there from the beginning to the end: parameters. */
+  /** Tensors with a gradient that stay in memory anyway: parameters. */
   readonly parameters?: readonly tf.Tensor[];
-  /** Without a gradient: masks and tables. Integers are keys of random draws, which are drawn again too, not kept. */
+  /** Without a gradient: masks and tables. Integers are keys of random draws, which are repeated, not stored. */
   readonly fixed?: readonly tf.Tensor[];
 }
 
 /**
- * `fn` of the inputs, whose intermediate results are computed again for the gradient instead of being kept
- * (rematerialization). `fn` closes over no other tensors than those that it is given.
+ * `fn` of the inputs, whose intermediate results are computed again in the backward pass instead of being stored
+ * (rematerialization). `fn` must not capture other tensors than its arguments.
  */
 export function recomputed(
   fn: (inputs: readonly tf.Tensor[], parameters: readonly tf.Tensor[], fixed: readonly tf.Tensor[]) => tf.Tensor,
@@ -26,7 +26,7 @@ export function recomputed(
     return {
       value: fn(given.slice(0, count), given.slice(count), fixed),
       gradients: (dy, saved) => {
-        // Not before dy is there: otherwise it would be the same computation, done once and kept.
+        // Only once dy is available: otherwise both computations would be merged and the result stored.
         const again = saved.slice(0, count).map((input) => orderAfter(input, [dy]));
         const others = saved.slice(ends).map((other) => (other.dtype === 'int32' ? orderAfter(other, [dy]) : other));
         return innerGradients(

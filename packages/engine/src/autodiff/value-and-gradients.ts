@@ -6,10 +6,10 @@ import type { Tree } from '../types';
 import { withoutGradient } from './custom-gradient';
 
 /**
- * Value and gradients of a scalar function of named tensors, with whatever else the function wants to hand out
- * (`auxiliary`: logits, metrics). A parameter that the loss does not depend on gets zeros, and is named among the `unreached`.
+ * Value and gradients of a scalar function of named tensors, with anything else the function returns (`auxiliary`:
+ * logits, metrics). A parameter that the loss does not depend on gets zeros, and is listed in `unreached`.
  *
- * tfjs's own `valueAndGrads` ends the function's scope before anything but the loss can leave it, and refuses unused
+ * tfjs's own `valueAndGrads` closes the function's scope before anything but the loss can leave it, and rejects unused
  * parameters.
  */
 export function valueAndGradients<X extends Tree>(
@@ -32,25 +32,27 @@ export function valueAndGradients<X extends Tree>(
     kept = treeMap(auxiliary, (leaf) => tf.keep(leaf.clone()));
     return loss;
   };
-  // tfjs refuses gradients with respect to nothing.
+  // tfjs rejects gradients with respect to no variable.
   const { value, grads } =
     names.length === 0
       ? { value: tf.tidy(forward), grads: [] }
       : orAbandonTape(() => tf.engine().gradients(forward, inputs, undefined, true));
   const gradients: Record<string, tf.Tensor> = {};
   names.forEach((name, i) => (gradients[name] = grads[i] ?? tf.zerosLike(inputs[i])));
-  // From kept tensors, which nobody ends, to tensors of the caller's scope.
+  // Turns kept tensors, which no scope disposes, into tensors of the caller's scope.
   const auxiliary = treeMap(kept as X, (leaf) => {
     const own = leaf.clone();
     leaf.dispose();
     return own;
   });
-  // Known from how the loss was made: a number that happens to be zero is a gradient.
+  // Unreached means without any gradient: a gradient that happens to be zero counts as one.
   const unreached = names.filter((_, i) => !grads[i]);
   return { loss: value, gradients, auxiliary, unreached };
 }
 
-/** What throws in a gradient leaves tfjs's tape behind, with the tensors that it saved; nobody else would free them. */
+/**
+ * An exception in a gradient leaves tfjs's tape behind, with the tensors that it saved; nothing else would free them.
+ */
 function orAbandonTape<T>(fn: () => T): T {
   try {
     return fn();

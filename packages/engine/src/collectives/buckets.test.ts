@@ -3,7 +3,7 @@ import { planBuckets } from './buckets';
 
 const sizes = fc.array(fc.nat(50), { maxLength: 60 });
 
-test('every tensor that has elements is in one bucket, once, beside its own kind', () => {
+test('every non-empty tensor is in exactly one bucket, with tensors of its own kind', () => {
   fc.assert(
     fc.property(
       sizes,
@@ -23,7 +23,7 @@ test('every tensor that has elements is in one bucket, once, beside its own kind
   );
 });
 
-test('only a tensor that is larger by itself makes a bucket larger, and no two buckets in a row could be one', () => {
+test('only a single large tensor exceeds the bucket size, and no two adjacent buckets fit into one', () => {
   fc.assert(
     fc.property(sizes, fc.integer({ min: 1, max: 80 }), (all, most) => {
       const buckets = planBuckets(all, most);

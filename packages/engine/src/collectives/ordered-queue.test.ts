@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { OrderedQueue } from './ordered-queue';
 
-test('tasks start in their order, a limited number at a time, whatever they take and whether or not they fail', async () => {
+test('tasks start in order, a limited number at a time, however long they take and whether or not they fail', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.record({ turns: fc.nat(5), fails: fc.boolean() }), { maxLength: 20 }),

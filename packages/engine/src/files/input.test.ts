@@ -26,14 +26,14 @@ test.each([
   writer.kill();
 });
 
-test('a FIFO to which nobody writes is given up', async () => {
+test('reading a FIFO without a writer ends at its timeout', async () => {
   await expect(readInput(makeFifo('lonely'), { writerSeconds: 0.1 })).rejects.toMatchObject({
     message: 'it is a FIFO to which no process has written for 0.1 s',
     code: 'NO_WRITER',
   });
 });
 
-test('a FIFO that does not end is given up at the bound', async () => {
+test('reading an endless FIFO ends at the size limit', async () => {
   const fifo = makeFifo('endless');
   const writer = spawn('sh', ['-c', 'cat /dev/zero > "$1"', 'sh', fifo]);
   await expect(readInput(fifo, { maxBytes: 100_000 })).rejects.toMatchObject({ code: 'TOO_LARGE' });
@@ -44,7 +44,7 @@ test.each([
   ['/dev/zero', 'it is a device, not a file or a FIFO'],
   ['/dev', 'it is a folder'],
   ['/gone', 'there is no such file'],
-])('%s is refused', async (path, message) => {
+])('%s is rejected with the reason', async (path, message) => {
   await expect(readInput(path)).rejects.toThrow(message);
 });
 
@@ -53,7 +53,7 @@ test.each([
   ['an empty /dev/stdin', '"$@" /dev/stdin < /dev/null | sed "s/device.*/device/"'],
   ['a substituted process', '"$@" <(sleep 0.2; printf abc)'],
   ['a substituted process without output', '"$@" <(true)'],
-])('what a shell hands over is read: %s', (name, script) => {
+])('an input that the shell provides is read: %s', (name, script) => {
   const program = `require(${JSON.stringify(join(__dirname, '../../dist/files'))}).readInput(process.argv[1])
     .then((bytes) => process.stdout.write(JSON.stringify(bytes.toString())), (error) => process.stdout.write(error.message))`;
   const { stdout } = spawnSync('bash', ['-c', script, 'bash', process.execPath, '-e', program], {

@@ -10,18 +10,18 @@ import { kindOf, READ_FLAGS, readRegularFile, readToEnd, type ReadOptions } from
 const WRITER_SECONDS = 10;
 const POLL_MS = 20;
 
-/** Pipes and files that this process was given when it began: `/dev/stdin`, `<(command)` of a shell. */
+/** Pipes and files that the parent gave to this process: `/dev/stdin`, `<(command)` of a shell. */
 const INHERITED = /^\/dev\/(stdin|fd\/\d+)$|^\/proc\/(self|\d+)\/fd\/\d+$/;
 
 export interface InputOptions extends ReadOptions {
-  /** How long a FIFO that no process writes to is waited for. Default: 10. */
+  /** Seconds to wait for a writer to a FIFO. Default: 10. */
   readonly writerSeconds?: number;
 }
 
 /**
- * What the user gives to be read once, from its beginning to its end: a regular file, or a FIFO or a terminal, whose end is
- * waited for without a thread of Node's pool. Throws FileProblem for other devices, for sockets and folders, and for a FIFO
- * that no process opens for writing.
+ * Reads an input of the user once, from beginning to end: a regular file, or a FIFO or a terminal, for whose end it
+ * waits without blocking a thread of Node's pool. Throws FileProblem for other devices, for sockets and folders, and
+ * for a FIFO that no process opens for writing.
  */
 export async function readInput(path: string, options: InputOptions = {}): Promise<Buffer> {
   let entry: Stats;
@@ -47,7 +47,10 @@ export async function readInput(path: string, options: InputOptions = {}): Promi
   }
 }
 
-/** Reads of a pipe that has nothing for now, or that nobody has opened for writing yet, made again until they give bytes or the end. */
+/**
+ * Repeats reads of a pipe that has no data yet, or that nobody has opened for writing yet, until they return bytes or
+ * the end.
+ */
 function waiting(
   handle: FileHandle,
   path: string,
@@ -61,7 +64,7 @@ function waiting(
       try {
         const result = await handle.read(...where);
         if (result.bytesRead > 0) hadWriter = true;
-        // A FIFO without a writer is at its end as well.
+        // A FIFO without a writer also reports its end.
         if (hadWriter) return result;
         if (performance.now() - from > writerSeconds * 1000)
           throw new FileProblem(`it is a FIFO to which no process has written for ${writerSeconds} s`, 'NO_WRITER');

@@ -16,7 +16,7 @@ function tree(): { root: string; inside: string; file: string } {
   return { root, inside, file: join(inside, 'file') };
 }
 
-test('what belongs to the user or root, and what does not exist, is trusted', () => {
+test('paths of the user, of root, and paths that do not exist are trusted', () => {
   const { root, inside, file } = tree();
   for (const path of [root, inside, file, join(inside, 'gone'), join(root, 'gone', 'file')])
     expect(findUntrusted(root, path)).toBeUndefined();
@@ -27,7 +27,7 @@ test.each<[string, (at: ReturnType<typeof tree>) => string, number, RegExp]>([
   ['a file that everybody can write', ({ file }) => file, 0o646, /^every user can write to it \(mode 0646\)$/],
   ['a folder that everybody can write', ({ inside }) => inside, 0o777, /^every user can write to it \(mode 0777\)$/],
   ['a root that everybody can write', ({ root }) => root, 0o757, /^every user can write to it \(mode 0757\)$/],
-])('%s is not', (_, of, mode, reason) => {
+])('%s is not trusted', (_, of, mode, reason) => {
   const at = tree();
   chmodSync(of(at), mode);
   const found = findUntrusted(at.root, at.file);
@@ -35,13 +35,13 @@ test.each<[string, (at: ReturnType<typeof tree>) => string, number, RegExp]>([
   expect(mendingCommand(found!)).toBe(`chmod go-w '${of(at)}'`);
 });
 
-test('a sticky folder serves, as long as what is in it is fine', () => {
+test('a sticky folder is trusted if its contents are', () => {
   const at = tree();
   chmodSync(at.root, 0o1777);
   expect(findUntrusted(at.root, at.file)).toBeUndefined();
 });
 
-test('a symbolic link below the root is not, the root itself may be one', () => {
+test('a symbolic link below the root is not trusted, but the root itself may be one', () => {
   const at = tree();
   symlinkSync('inside', join(at.root, 'link'));
   expect(findUntrusted(at.root, join(at.root, 'link', 'file'))).toMatchObject({
@@ -54,7 +54,7 @@ test('a symbolic link below the root is not, the root itself may be one', () => 
   expect(findUntrusted(alias, join(alias, 'inside', 'file'))).toBeUndefined();
 });
 
-test('what belongs to somebody else is not, unless that user is trusted', () => {
+test('a path of another user is not trusted unless that user is', () => {
   const at = tree();
   const options = { user: OTHER_USER };
   // Root's things are everybody's to trust: without root rights the roles are turned round.
@@ -65,7 +65,7 @@ test('what belongs to somebody else is not, unless that user is trusted', () => 
   expect(findUntrusted(at.root, at.file, { ...(ME === 0 ? {} : options), owners: [owner] })).toBeUndefined();
 });
 
-test('a private folder is made with mode 0700, one that was open becomes so, and no link is followed', () => {
+test('a private folder is created with mode 0700, an open one is closed, and links are not followed', () => {
   const root = join(temporaryFolder(), 'cache');
   const folder = join(root, 'a', 'b');
   expect(makePrivateFolder(root, folder)).toBeUndefined();

@@ -4,34 +4,34 @@ import { dirname, join, relative, sep } from 'node:path';
 const [GROUP_WRITES, OTHERS_WRITE, STICKY] = [0o020, 0o002, 0o1000];
 
 export interface TrustOptions {
-  /** Who asks. Default: this process's user; without one (on Windows) everything is trusted. */
+  /** The user who asks. Default: this process's user; without one (on Windows) everything is trusted. */
   readonly user?: number;
-  /** Users who are trusted beside that one and root. */
+  /** Users who are trusted in addition to that one and root. */
   readonly owners?: readonly number[];
-  /** Other users of the entry's group may write to it, as in a folder of a laboratory. Default: they may not. */
+  /** Other users of the entry's group may write to it, as in a shared folder of a group. Default: they may not. */
   readonly groupMayWrite?: boolean;
-  /** Only owners count: of what lies where Graft itself does, whose modes are those of Graft's own code. */
+  /** Only owners count, not modes: for files next to Graft itself, which have the modes of Graft's own code. */
   readonly anyMode?: boolean;
 }
 
 /** Something that another user has written, or could. */
 export interface Untrusted {
   readonly path: string;
-  /** `owner`: it belongs to another user. `mode`: others can write to it. `link`: a symbolic link. `error`: nobody knows. */
+  /** `owner`: it belongs to another user. `mode`: others can write to it. `link`: a symbolic link. `error`: unknown. */
   readonly kind: 'owner' | 'mode' | 'link' | 'error';
   /** A clause: `it belongs to user 1000`. */
   readonly reason: string;
 }
 
-/** What to do about it, as a command. */
+/** A command that fixes it. */
 export function mendingCommand({ path, kind }: Untrusted): string {
   return kind === 'mode' ? `chmod go-w '${path}'` : `rm -r '${path}'`;
 }
 
 /**
- * Why the content of a file, or the entries of a folder, may be somebody else's: it belongs to another user, or others can
- * write to it. The group of a user's own number is that user's own. In a sticky folder (`/tmp`) nobody replaces what belongs to
- * others.
+ * Why the content of a file, or the entries of a folder, may have been written by somebody else: it belongs to another
+ * user, or others can write to it. The group of a user's own number is that user's own. In a sticky folder (`/tmp`)
+ * nobody can replace the entries of others.
  */
 export function untrustedEntry(path: string, entry: Stats, options: TrustOptions = {}): Untrusted | undefined {
   const user = options.user ?? process.getuid?.();
@@ -47,8 +47,9 @@ export function untrustedEntry(path: string, entry: Stats, options: TrustOptions
 }
 
 /**
- * What is not trusted of a file or folder and of every folder from `root` down to it, `root` included; undefined where all is,
- * or where it does not exist. A symbolic link below `root` is not: it may lead anywhere. One call of lstat for each.
+ * The first thing that is not trusted about a file or folder and every folder from `root` down to it, `root` included;
+ * undefined if all is trusted or the path does not exist. A symbolic link below `root` is not trusted: it may lead
+ * anywhere. Costs one lstat for each.
  */
 export function findUntrusted(root: string, path: string, options: TrustOptions = {}): Untrusted | undefined {
   const steps = relative(root, path).split(sep);
@@ -57,7 +58,7 @@ export function findUntrusted(root: string, path: string, options: TrustOptions 
     at = join(at, step);
     let entry: Stats;
     try {
-      // The root is the user's choice, as a link too.
+      // The root is the user's choice and may be a link.
       entry = step === '' ? statSync(at) : lstatSync(at);
     } catch (error) {
       if (['ENOENT', 'ENOTDIR'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
@@ -72,14 +73,14 @@ export function findUntrusted(root: string, path: string, options: TrustOptions 
 }
 
 /**
- * Makes a folder below `root`, and `root`, for this user alone: mode 0700. One that is there becomes so. Returns what is not
- * trusted about it, or why it cannot be made; undefined where all is well.
+ * Makes a folder below `root`, and `root`, private to this user: mode 0700, also if they exist already. Returns what is
+ * not trusted about the folder, or why it cannot be created; undefined if all is well.
  */
 export function makePrivateFolder(root: string, folder: string, options: TrustOptions = {}): Untrusted | undefined {
   try {
     mkdirSync(dirname(root), { recursive: true });
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    // Before anything is made behind a link.
+    // Before anything is created behind a link.
     const found = findUntrusted(root, folder, options);
     if (found && !(found.path === folder && found.kind === 'mode')) return found;
     mkdirSync(folder, { recursive: true, mode: 0o700 });

@@ -2,7 +2,7 @@
 export class FileProblem extends Error {
   constructor(
     message: string,
-    /** The system's (`ENOENT`, `EISDIR`, ...), `NOT_REGULAR`, `TOO_LARGE`, `NO_WRITER`, `NOT_UTF8`. */
+    /** The system's code (`ENOENT`, `EISDIR`, ...), `NOT_REGULAR`, `TOO_LARGE`, `NO_WRITER`, `NOT_UTF8`. */
     readonly code: string | undefined,
     cause?: unknown,
   ) {

@@ -26,21 +26,21 @@ test.each([
   ['file/below', 'a part of its path is not a folder', 'ENOTDIR'],
   ['/dev/zero', 'it is a device, not a regular file', 'NOT_REGULAR'],
   ['/dev/null', 'it is a device, not a regular file', 'NOT_REGULAR'],
-])('%s is refused at once', async (name, message, code) => {
+])('opening the path "%s" fails at once', async (name, message, code) => {
   const path = name.startsWith('/') ? name : at(name);
   for (const open of [openRegularFile, readRegularFile, streamRegularFile])
     await expect(open(path)).rejects.toMatchObject({ name: 'FileProblem', message, code });
   expect(() => openRegularFileSync(path)).toThrow(message);
 });
 
-test('a socket is refused at once', async () => {
+test('opening a socket fails at once', async () => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(at('socket'), resolve));
   await expect(readRegularFile(at('socket'))).rejects.toThrow('it is a socket, not a regular file');
   server.close();
 });
 
-test('a regular file is read whole, through links as well', async () => {
+test('a regular file is read whole, also through symbolic links', async () => {
   for (const name of ['file', 'link']) {
     expect((await readRegularFile(at(name))).toString()).toBe('abc\n');
     const pieces: Buffer[] = [];
@@ -52,14 +52,14 @@ test('a regular file is read whole, through links as well', async () => {
   expect((await readRegularFile(at('empty'))).length).toBe(0);
 });
 
-test('a file without a size, as under /proc, is read to its end', async () => {
+test('a file that reports no size, as under /proc, is read to its end', async () => {
   expect((await readRegularFile('/proc/self/mounts')).toString()).toBe(readFileSync('/proc/self/mounts', 'utf8'));
   const [large] = [at('proc-like')];
   writeFileSync(large, 'x'.repeat(200_000));
   expect((await readRegularFile(large)).length).toBe(200_000);
 });
 
-test('a file beyond the bound is refused, and one that has grown beyond it too', async () => {
+test('a file above the size limit is rejected, even if it reports a smaller size', async () => {
   writeFileSync(at('long'), 'x'.repeat(3000));
   await expect(readRegularFile(at('long'), { maxBytes: 2048 })).rejects.toMatchObject({
     message: 'it has 2.9 KiB, expected at most 2.0 KiB',

@@ -3,17 +3,20 @@ import { open, stat, type FileHandle } from 'node:fs/promises';
 import { formatSize } from '../text';
 import { FileProblem, problemOf } from './problem';
 
-/** Bytes of a file that is read whole, where its reader has no other bound. JavaScript's texts are not much longer. */
+/**
+ * Maximum bytes of a file that is read whole, unless its reader sets another limit. JavaScript's strings cannot be much
+ * longer.
+ */
 export const LARGEST_WHOLE_FILE_BYTES = 1 << 28;
-/** Bytes of a file of settings: a config, a config.json, a manifest. */
+/** Maximum bytes of a settings file: a config, a config.json, a manifest. */
 export const LARGEST_SETTINGS_BYTES = 1 << 24;
 
-/** Bytes that a file is read by where its size says nothing. */
+/** Bytes per read if the size of a file is unknown. */
 const READ_BYTES = 1 << 16;
 
 /**
- * Without O_NONBLOCK, opening a FIFO waits until somebody writes to it: for ever, on a thread of Node's pool. Reads of regular
- * files are the same with it.
+ * Without O_NONBLOCK, opening a FIFO blocks a thread of Node's pool until somebody writes to it, possibly forever.
+ * Reads of regular files do not change.
  */
 export const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
@@ -30,12 +33,13 @@ export function kindOf(entry: Stats): string {
 }
 
 /**
- * Opens a file for reading. Throws FileProblem, at once, for what is not a regular file: a folder; and a FIFO, a socket or a
- * device, which may keep a reader waiting for ever or never end.
+ * Opens a file for reading. Throws FileProblem at once if it is not a regular file: a folder, or a FIFO, a socket or a
+ * device, which may block a reader forever or never end.
  */
 export async function openRegularFile(path: string): Promise<FileHandle> {
   try {
-    // Before it is opened, because opening a device may have effects; and after, because it may have been replaced.
+    // Checked before opening, because opening a device may have effects, and after, because the file may have been
+    // replaced.
     checkRegular(await stat(path));
     const handle = await open(path, READ_FLAGS);
     try {
@@ -50,7 +54,7 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
   }
 }
 
-/** Throws FileProblem, as `openRegularFile` does, for what somebody else's reader is not to be given. */
+/** Throws FileProblem, as `openRegularFile` does, for files that a third-party reader must not get. */
 export async function checkRegularFile(path: string): Promise<void> {
   await (await openRegularFile(path)).close();
 }
@@ -73,7 +77,7 @@ export function openRegularFileSync(path: string): number {
 }
 
 export interface ReadOptions {
-  /** A longer file is an error. Default: LARGEST_WHOLE_FILE_BYTES. */
+  /** Maximum size: a longer file is an error. Default: LARGEST_WHOLE_FILE_BYTES. */
   readonly maxBytes?: number;
 }
 
@@ -88,8 +92,8 @@ export async function readRegularFile(path: string, options: ReadOptions = {}): 
 }
 
 /**
- * What an open file holds from its position on. `size`: bytes that are expected; files under /proc have 0, and one that is
- * being written has more by the time it is read.
+ * The contents of an open file from its position on. `size`: expected bytes; files under /proc report 0, and a file
+ * that is being written may grow.
  */
 export async function readToEnd(
   handle: Pick<FileHandle, 'read'>,
@@ -98,7 +102,7 @@ export async function readToEnd(
 ): Promise<Buffer> {
   if (size > maxBytes)
     throw new FileProblem(`it has ${formatSize(size)}, expected at most ${formatSize(maxBytes)}`, 'TOO_LARGE');
-  // One byte more than expected, so that the end is seen without another buffer.
+  // One byte more than expected, so that the end is detected without another buffer.
   let bytes = Buffer.allocUnsafe(size === 0 ? READ_BYTES : size + 1);
   for (let length = 0; ;) {
     const { bytesRead } = await handle.read(bytes, length, bytes.length - length, null).catch((cause: unknown) => {
@@ -115,7 +119,7 @@ export async function readToEnd(
 export interface StreamOptions {
   /** First byte. Default: 0. */
   readonly start?: number;
-  /** Bytes of a piece. */
+  /** Bytes per chunk. */
   readonly highWaterMark?: number;
 }
 

@@ -30,7 +30,7 @@ describeNative('jit', () => {
 
     const compiles = mode === 'xla' || mode === 'graph' || mode === 'mixed';
 
-    test('takes and gives trees of tensors, with static leaves in place', () => {
+    test('a compiled function takes and returns trees of tensors and keeps static leaves in place', () => {
       const fn = engine.jit(({ a, list }: { a: tf.Tensor; list: tf.Tensor[] }, factor: number) => ({
         sum: tf.add(a, list[0]).mul(factor),
         parts: [list[1].neg()],
@@ -46,7 +46,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('gives results ahead of their values, to be fed on, read in any order or thrown away', async () => {
+    test('enqueued results can be used as inputs, read in any order, or disposed before they are computed', async () => {
       const before = engine.memory();
       const fn = engine.jit((x: tf.Tensor, step: tf.Scalar) => ({ next: tf.add(tf.mul(x, 2), step), sum: tf.sum(x) }));
       const step = tf.scalar(1);
@@ -72,7 +72,7 @@ describeNative('jit', () => {
     });
 
     if (mode === 'graph') {
-      test('says which function failed when a result ahead of its value is read, and goes on', async () => {
+      test('a failed enqueued call names its function when its result is read, and later calls succeed', async () => {
         const fn = engine.jit((x: tf.Tensor, at: tf.Tensor1D) => tf.gather(x, at), { name: 'pick' });
         const x = tf.tensor1d([5, 6, 7]);
         const [good, bad] = [tf.tensor1d([1, 1, 1], 'int32'), tf.tensor1d([9, 1, 1], 'int32')];
@@ -98,7 +98,7 @@ describeNative('jit', () => {
       });
     }
 
-    test('hands out tensors of its own, even for an argument that it returns', () => {
+    test('a compiled function returns tensors of its own, even for an argument that it returns', () => {
       const fn = engine.jit((x: tf.Tensor) => ({ same: x }));
       const x = tf.tensor1d([1, 2, 3]);
       const { same } = fn(x);
@@ -108,7 +108,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('traces once per shape, dtype and static value', () => {
+    test('a function is traced once per shape, dtype and static value', () => {
       const fn = engine.jit((x: tf.Tensor, n: number) => x.mul(n));
       const run = (x: tf.Tensor, n: number): number => {
         const out = fn(x, n);
@@ -125,7 +125,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('follows a captured variable when it is assigned', () => {
+    test('a compiled function sees the new value of a captured variable', () => {
       const variable = tf.variable(tf.scalar(2));
       const constant = tf.scalar(10);
       const fn = engine.jit((x: tf.Tensor) => x.mul(variable).add(constant));
@@ -139,7 +139,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('one compiled function inside another becomes part of it', () => {
+    test('a compiled function called inside another becomes part of it', () => {
       const inner = engine.jit((x: tf.Tensor) => x.square());
       const recursive = engine.jit((x: tf.Tensor, depth: number): tf.Tensor =>
         depth === 0 ? inner(x) : recursive(x.add(1), depth - 1),
@@ -152,7 +152,7 @@ describeNative('jit', () => {
       recursive.dispose();
     });
 
-    test('differentiates inside, and gives way to a tape outside', () => {
+    test('gradients work inside a compiled function and through one from outside', () => {
       const cube = engine.jit((x: tf.Tensor) => x.pow(3));
       const x = tf.scalar(2);
       const outside = tf.grad((v) => cube(v))(x);
@@ -164,7 +164,7 @@ describeNative('jit', () => {
       inside.dispose();
     });
 
-    test('the gradient of gather adds up rows that were taken twice', () => {
+    test('the gradient of gather sums over rows that were gathered twice', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.grad((u) => tf.gather(u, [0, 0, 2]).square().sum())(x));
       const x = tf.tensor1d([1, 2, 3]);
       const out = fn(x);
@@ -173,7 +173,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('valueAndGradients hands out auxiliary tensors, and zeros for an unused parameter', () => {
+    test('valueAndGradients returns auxiliary tensors, and zeros for an unused parameter', () => {
       const fn = engine.jit((p: Record<string, tf.Tensor>) =>
         valueAndGradients(({ used }) => ({ loss: used.square().sum(), auxiliary: { doubled: used.mul(2) } }), p),
       );
@@ -189,7 +189,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('parallel calls from several tasks do not mix', async () => {
+    test('concurrent asynchronous calls do not mix', async () => {
       const fn = engine.jit((x: tf.Tensor, y: tf.Tensor) => tf.matMul(x as tf.Tensor2D, y as tf.Tensor2D).sum());
       const tasks = Array.from({ length: 12 }, async (_, i) => {
         const x = tf.fill([64, 64], i);
@@ -214,7 +214,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('refuses a function that returns a promise', () => {
+    test('a function that returns a promise is rejected', () => {
       const fn = engine.jit(async (x: tf.Tensor) => Promise.resolve(x), { name: 'later' });
       const x = tf.scalar(1);
       expect(() => fn(x)).toThrow(
@@ -225,7 +225,7 @@ describeNative('jit', () => {
 
     if (!compiles) return;
 
-    test('reading a value inside names the function, and leaves nothing behind', () => {
+    test('an error about reading a value inside a function names the function and leaks nothing', () => {
       const before = { tensors: tf.memory().numTensors, handles: engine.memory().handles };
       const fn = engine.jit((x: tf.Tensor) => (x.dataSync()[0] > 0 ? x : x.neg()), { name: 'sign' });
       const x = tf.scalar(1);
@@ -234,7 +234,7 @@ describeNative('jit', () => {
       expect({ tensors: tf.memory().numTensors, handles: engine.memory().handles }).toEqual(before);
     });
 
-    test('a kernel that reads on the host is named', () => {
+    test('an error about a kernel that reads on the host names the function', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.topk(tf.unique(x as tf.Tensor1D).values, 1).values, {
         name: 'distinct',
       });
@@ -243,14 +243,14 @@ describeNative('jit', () => {
       x.dispose();
     });
 
-    test('a shape that TensorFlow cannot infer names the operation', () => {
+    test('an error about a shape that TensorFlow cannot infer names the operation', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.unique(x as tf.Tensor1D).values, { name: 'distinct' });
       const x = tf.tensor1d([1, 1, 2]);
       expect(() => fn(x)).toThrow(/^Unique\w* inside jit "distinct": the shape of its result depends on values/);
       x.dispose();
     });
 
-    test('an operation that does not fit is reported with its shapes', () => {
+    test('an error about incompatible shapes names the operation and the shapes', () => {
       const fn = engine.jit((x: tf.Tensor) => tf.matMul(x as tf.Tensor2D, x as tf.Tensor2D), { name: 'product' });
       const x = tf.ones([2, 3]);
       expect(() => fn(x)).toThrow(
@@ -270,7 +270,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('a tensor smuggled out of a trace is an error', () => {
+    test('using a tensor that escaped from a trace is an error', () => {
       let smuggled: tf.Tensor | undefined;
       const fn = engine.jit(
         (x: tf.Tensor) => {
@@ -287,7 +287,7 @@ describeNative('jit', () => {
       fn.dispose();
     });
 
-    test('bfloat16 rounds the operands of matrix multiplications and nothing else', () => {
+    test('bfloat16 precision rounds only the operands of matrix multiplications', () => {
       const x = tf.tensor2d([[1.001, 2.003]]);
       const y = tf.tensor2d([[1], [1]]);
       const fn = engine.jit((a: tf.Tensor, b: tf.Tensor) => ({
@@ -307,64 +307,61 @@ describeNative('jit', () => {
   });
 });
 
-describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)(
-  'arguments that a function takes over (%s)',
-  (mode) => {
-    type State = { w: tf.Tensor; frozen: tf.Tensor; gone: tf.Tensor; [name: string]: tf.Tensor };
-    const make = async (): Promise<
-      Jitted<[{ state: State; x: tf.Tensor }], { state: Omit<State, 'gone'>; sum: tf.Tensor }>
-    > =>
-      (await openEngine({ mode })).jit(
-        ({ state: { w, frozen, gone }, x }: { state: State; x: tf.Tensor }) => ({
-          state: { w: tf.add(tf.mul(w, 2), x), frozen },
-          sum: tf.sum(tf.add(w, gone)),
-        }),
-        { donates: ['state'] },
-      );
-    const begin = (): { state: State; x: tf.Tensor } => ({
-      state: { w: tf.tensor1d([1, 2]), frozen: tf.scalar(7), gone: tf.tensor1d([10, 20]) },
-      x: tf.tensor1d([100, 200]),
-    });
+describe.each(['xla', 'graph', 'mixed', 'eager', 'portable'] as const)('donated arguments on %s', (mode) => {
+  type State = { w: tf.Tensor; frozen: tf.Tensor; gone: tf.Tensor; [name: string]: tf.Tensor };
+  const make = async (): Promise<
+    Jitted<[{ state: State; x: tf.Tensor }], { state: Omit<State, 'gone'>; sum: tf.Tensor }>
+  > =>
+    (await openEngine({ mode })).jit(
+      ({ state: { w, frozen, gone }, x }: { state: State; x: tf.Tensor }) => ({
+        state: { w: tf.add(tf.mul(w, 2), x), frozen },
+        sum: tf.sum(tf.add(w, gone)),
+      }),
+      { donates: ['state'] },
+    );
+  const begin = (): { state: State; x: tf.Tensor } => ({
+    state: { w: tf.tensor1d([1, 2]), frozen: tf.scalar(7), gone: tf.tensor1d([10, 20]) },
+    x: tf.tensor1d([100, 200]),
+  });
 
-    it('come back with their new values, call after call, and nothing is left over', async () => {
-      const fn = await make();
-      const engine = await openEngine({ mode });
-      const before = engine.memory();
-      const { state: first, x } = begin();
-      let state = first;
-      for (let i = 0; i < 3; i++) {
-        const result = i === 1 ? fn({ state, x }) : await fn.async({ state, x });
-        for (const tensor of Object.values(state)) expect(tensor.isDisposed).toBe(true);
-        expect(result.state.frozen.dataSync()[0]).toBe(7);
-        state = { ...(result.state as State), gone: tf.tensor1d([i, i]) };
-        result.sum.dispose();
-      }
-      expect([...state.w.dataSync()]).toEqual([8 + 700, 16 + 1400]);
-      // As any tensor: into another operation, twice.
-      const twice = tf.add(state.w, state.w);
-      expect([...twice.dataSync()]).toEqual([1416, 2832]);
-      tf.dispose([twice, state, x]);
-      expect(engine.memory()).toMatchObject({ tensors: before.tensors, handles: before.handles });
-      fn.dispose();
-    });
+  it('donated arguments return with new values, call after call, and nothing leaks', async () => {
+    const fn = await make();
+    const engine = await openEngine({ mode });
+    const before = engine.memory();
+    const { state: first, x } = begin();
+    let state = first;
+    for (let i = 0; i < 3; i++) {
+      const result = i === 1 ? fn({ state, x }) : await fn.async({ state, x });
+      for (const tensor of Object.values(state)) expect(tensor.isDisposed).toBe(true);
+      expect(result.state.frozen.dataSync()[0]).toBe(7);
+      state = { ...(result.state as State), gone: tf.tensor1d([i, i]) };
+      result.sum.dispose();
+    }
+    expect([...state.w.dataSync()]).toEqual([8 + 700, 16 + 1400]);
+    // As any tensor: into another operation, twice.
+    const twice = tf.add(state.w, state.w);
+    expect([...twice.dataSync()]).toEqual([1416, 2832]);
+    tf.dispose([twice, state, x]);
+    expect(engine.memory()).toMatchObject({ tensors: before.tensors, handles: before.handles });
+    fn.dispose();
+  });
 
-    it('leave clones alone', async () => {
-      const fn = await make();
-      const given = begin();
-      const clone = given.state.w.clone();
-      const first = fn(given);
-      const held = first.state.w.clone();
-      const second = fn({ state: { ...(first.state as State), gone: tf.tensor1d([0, 0]) }, x: given.x });
-      expect([...clone.dataSync()]).toEqual([1, 2]);
-      expect([...held.dataSync()]).toEqual([102, 204]);
-      expect([...second.state.w.dataSync()]).toEqual([304, 608]);
-      tf.dispose([clone, held, first.sum, second, given.x] as unknown as tf.TensorContainer);
-      fn.dispose();
-    });
-  },
-);
+  it('donation does not affect clones', async () => {
+    const fn = await make();
+    const given = begin();
+    const clone = given.state.w.clone();
+    const first = fn(given);
+    const held = first.state.w.clone();
+    const second = fn({ state: { ...(first.state as State), gone: tf.tensor1d([0, 0]) }, x: given.x });
+    expect([...clone.dataSync()]).toEqual([1, 2]);
+    expect([...held.dataSync()]).toEqual([102, 204]);
+    expect([...second.state.w.dataSync()]).toEqual([304, 608]);
+    tf.dispose([clone, held, first.sum, second, given.x] as unknown as tf.TensorContainer);
+    fn.dispose();
+  });
+});
 
-test('one tensor cannot be taken over twice', async () => {
+test('one tensor cannot be donated twice in a call', async () => {
   const engine = await openEngine({ mode: 'graph' });
   const fn = engine.jit(({ both: { a, b } }: { both: Record<string, tf.Tensor> }) => tf.add(a, b), {
     donates: ['both'],

@@ -16,11 +16,11 @@ import { profileProgram, type OperationProfile } from './profile';
 import { checkResult, signatureOf, treeLeaves, treeMap, treePaths } from './tree';
 import { uncompiled } from './uncompiled';
 
-/** What compiled functions run on; undefined on the portable engine. */
+/** The native runtime that compiled functions run on; undefined on the portable engine. */
 export interface NativeBackend {
   backend: GraftBackend;
   binding: KoffiBinding;
-  /** Where compiled programs are kept for later processes, if they are. */
+  /** The folder that stores compiled programs for later processes, if any. */
   compileCache?: string;
 }
 
@@ -40,8 +40,8 @@ interface Compiled {
 }
 
 /**
- * tfjs counts the gradients that are being recorded here; a compiled function has no gradient, so in one it runs uncompiled.
- * (`activeTape` is not a sign: what throws in a gradient leaves it behind.)
+ * tfjs counts the gradients that are being recorded here. A compiled function has no gradient, so under a gradient it
+ * runs uncompiled. (`activeTape` is not a reliable sign: an exception in a gradient leaves it behind.)
  */
 function underGradientTape(): boolean {
   return tapeState().gradientDepth > 0;
@@ -72,10 +72,10 @@ export function makeJit<A extends readonly unknown[], R>(
 
   const inline = (args: A): R => withPrecision(precisionNow(), () => fn(...args));
 
-  /** As it is called, and no value of it may be read. */
+  /** Calls the function directly; reading values in it is an error, as when compiled. */
   const called = (args: A): R => uncompiled(name, treeLeaves(args), () => inline(args));
 
-  /** Uncompiled, with the same ownership: only the results stay, and they are tensors of their own. */
+  /** Runs uncompiled, with the same ownership: only the results remain, as separate tensors. */
   const eagerly = (args: A): R => {
     signatureOf(args, [], `jit "${name}"`);
     const results = tf.tidy(() => {
@@ -93,7 +93,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return new Set(donates.flatMap((member) => treeLeaves(members?.[member])));
   };
 
-  /** The compiled function, its inputs, and those of them that are donated, by position. */
+  /** The compiled function, its inputs, and those of them that were donated, by position. */
   const lookUp = (
     args: A,
     { backend }: NativeBackend,
@@ -114,7 +114,7 @@ export function makeJit<A extends readonly unknown[], R>(
     const inputs = leaves.map((leaf) => backend.nativeOf(leaf.dataId, where));
     for (const source of entry.captures)
       inputs.push(backend.nativeOf(source.variable?.dataId ?? source.dataId, `${where} (a captured tensor)`));
-    // Only now, when nothing can fail any more before the computation itself.
+    // Only now: nothing before the computation itself can fail any more.
     const donations = new Map<number, NativeTensor>();
     for (const position of entry.donated) {
       if (leaves[position].isDisposed) throw donatedTwice(name);
@@ -124,7 +124,7 @@ export function makeJit<A extends readonly unknown[], R>(
     return { entry, inputs, donations };
   };
 
-  /** The function as a program, with what it captures and the tree of its results. */
+  /** The function as a program, with its captures and the tree of its results. */
   const traced = (
     args: A,
     leaves: readonly tf.Tensor[],
@@ -146,7 +146,7 @@ export function makeJit<A extends readonly unknown[], R>(
           rejectPromise(returned, name);
           checkResult(returned, `jit "${name}"`);
           for (const leaf of treeLeaves(returned)) values.push(backend.traceValue(leaf, tracer));
-          // The tensors in `returned` end with this scope; only their places in the tree are kept.
+          // The tensors in `returned` end with this scope; only their positions in the tree are stored.
           result = returned;
         });
       });
@@ -199,7 +199,7 @@ export function makeJit<A extends readonly unknown[], R>(
     if (!entry.ran) {
       entry.ran = true;
       statistics.firstRunMs += performance.now() - start;
-      // What the compiler's threads needed, hundreds of megabytes for a large step, is not needed again.
+      // The memory of the compiler's threads, hundreds of megabytes for a large step, is not needed again.
       trimMemory();
     }
     const { backend, binding } = native!;
@@ -222,7 +222,7 @@ export function makeJit<A extends readonly unknown[], R>(
     }
   };
 
-  /** A call that computes on another thread; `enqueue`: its results may be given before they are there. */
+  /** A call that computes on another thread; `enqueue`: it may return results before they are computed. */
   const callLater =
     (enqueues: boolean) =>
     async (...args: A): Promise<R> => {
@@ -231,7 +231,7 @@ export function makeJit<A extends readonly unknown[], R>(
       const { entry, inputs } = found;
       const start = performance.now();
       try {
-        // The first time it is compiled, which is waited for; so is a call with donated arguments.
+        // The first call compiles and is awaited; so is a call with donated arguments.
         const enqueued = enqueues && entry.ran && entry.donated.length === 0;
         const returned = enqueued ? entry.fn.enqueue(inputs, `jit "${name}"`) : await entry.fn.callAsync(inputs);
         return wrapResults(found, returned, start);
@@ -284,7 +284,7 @@ export function makeJit<A extends readonly unknown[], R>(
   return Object.assign(call, { async: callLater(false), enqueue: callLater(true), profile, statistics, dispose });
 }
 
-/** What a call of that program does with the arguments that are donated to it. */
+/** How a call of that program uses its donated arguments. */
 function planDonation(
   program: Program,
   donated: readonly number[],
@@ -309,7 +309,7 @@ function planDonation(
   return { program: { ...program, results: kept }, aliased, replacements };
 }
 
-/** All results: those that the function returned, and donated arguments that it replaced or returned unchanged; these leave `donations`. */
+/** All results: those that the function returned, and the donated arguments that it replaced or returned. */
 function outputsInOrder(
   { aliased, replacements }: Pick<Compiled, 'aliased' | 'replacements'>,
   returned: readonly NativeTensor[],
@@ -341,7 +341,7 @@ function donatedTwice(name: string): EngineError {
 
 function rejectPromise(result: unknown, name: string): void {
   if (result instanceof Promise) {
-    // Nobody will wait for it; without this its failure would end the process.
+    // Nothing awaits it; without this handler its failure would end the process.
     result.catch(() => undefined);
     throw new EngineError(
       `jit "${name}" got a function that returns a promise; it can only compile synchronous code.`,

@@ -23,7 +23,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
   afterEach(() => one.dispose());
   const compiles = mode === 'xla' || mode === 'graph';
 
-  test('a gradient that throws leaves nothing behind: functions compile as before, tensors are freed', () => {
+  test('after a gradient throws, functions stay compiled and tensors are freed', () => {
     let bodies = 0;
     const fn = engine.jit((x: tf.Tensor) => {
       bodies++;
@@ -54,7 +54,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     fn.dispose();
   });
 
-  test('functions go on compiling when a gradient of tfjs itself threw', () => {
+  test('functions still compile after a gradient of tfjs itself threw', () => {
     const throwing = tf.grad(() => {
       throw new Error('no loss');
     });
@@ -69,7 +69,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     fn.dispose();
   });
 
-  test('static arguments are distinguished, whatever characters they contain', () => {
+  test('static arguments are distinguished by value, whatever characters they contain', () => {
     const keys = engine.jit((given: object, x: tf.Tensor) => x.mul(Object.keys(given).length));
     const value = (result: tf.Tensor): number => {
       const [read] = result.dataSync();
@@ -92,7 +92,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     for (const fn of [keys, lengths, signs, kinds]) fn.dispose();
   });
 
-  test('what is not a tree is rejected, as an argument and as a result', () => {
+  test('a value that is not a tree is rejected as an argument and as a result', () => {
     const taking = engine.jit((given: unknown, x: tf.Tensor) => (given === 0 ? x : x.neg()), { name: 'taking' });
     for (const [given, kind] of [
       [new Map(), 'Map'],
@@ -108,7 +108,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
   });
 
   if (compiles) {
-    test('a variable cannot be assigned inside, and keeps its value', () => {
+    test('assigning a variable inside a compiled function is an error, and the variable keeps its value', () => {
       const variable = tf.variable(tf.scalar(1), true, `kept-${mode}`);
       const assigning = engine.jit(
         (x: tf.Tensor) => {
@@ -127,7 +127,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
       assigning.dispose();
     });
 
-    test('a captured tensor that was disposed before is reported', () => {
+    test('a captured tensor that was disposed before the trace is reported', () => {
       const gone = tf.scalar(1);
       gone.dispose();
       const fn = engine.jit((x: tf.Tensor) => tf.add(x, gone), { name: 'late' });
@@ -137,7 +137,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     });
   }
 
-  test('gradients need a tensor for a loss, and of no parameters there are none', () => {
+  test('valueAndGradients requires a tensor as loss and returns no gradients without parameters', () => {
     const wrong = (): unknown => valueAndGradients(() => ({ loss: 3 as never, auxiliary: {} }), { one });
     expect(wrong).toThrow('valueAndGradients got a loss that is not a tensor but number; it takes a float32 scalar.');
     const { loss, gradients, auxiliary } = valueAndGradients(
@@ -148,7 +148,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     tf.dispose([loss, auxiliary]);
   });
 
-  test('after waits for tensors of any kind, and for none', () => {
+  test('after() waits for tensors of any kind, and for none', () => {
     const fn = engine.jit((x: tf.Tensor) => [
       orderAfter(x, []),
       orderAfter(x, [tf.zeros([0]), tf.ones([2, 2], 'int32'), tf.scalar(5)]),
@@ -159,7 +159,7 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     fn.dispose();
   });
 
-  test('reductions of nothing are what they are elsewhere', () => {
+  test('reductions of empty tensors give the same values on every engine', () => {
     tf.tidy(() => {
       const none = tf.zeros([0]);
       expect([tf.sum(none), tf.prod(none), tf.max(none)].map((result) => result.dataSync()[0])).toEqual([
@@ -173,14 +173,14 @@ describe.each(['xla', 'graph', 'eager', 'portable'] as const)('mistakes on %s', 
     });
   });
 
-  test('random integers need a range', () => {
+  test('random integers need a non-empty range', () => {
     const key = random.key(1);
     expect(() => random.integers(key, [2], 5, 5)).toThrow('draws from [min, max) with at most 2^24 numbers');
     expect(() => random.integers(key, [2], 0, NaN)).toThrow(EngineError);
     key.dispose();
   });
 
-  test('unpacking takes packed numbers alone', () => {
+  test('unpackBfloat16 accepts only packed tensors', () => {
     expect(() => unpackBfloat16(one)).toThrow('unpackBfloat16 takes what packBfloat16 gives, int32 [..., n / 2]');
   });
 });

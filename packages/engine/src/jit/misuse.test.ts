@@ -60,7 +60,7 @@ const READS: Record<string, (x: tf.Tensor) => unknown> = {
   'print()': (x) => x.print(),
 };
 
-describe.each(MODES)('on %s', (mode) => {
+describe.each(MODES)('the engine in mode %s', (mode) => {
   const open = async (): Promise<Awaited<ReturnType<typeof openEngine>> | undefined> =>
     hasLibrary || mode === 'portable' ? openEngine({ mode }) : undefined;
   const mistakes = [
@@ -68,7 +68,7 @@ describe.each(MODES)('on %s', (mode) => {
     ...(mode === 'xla' || mode === 'mixed' ? [] : Object.entries(BY_VALUE)),
   ];
 
-  test.each(mistakes)('%s is an error, and leaves the engine as it was', async (_, make) => {
+  test.each(mistakes)('%s is an error and leaves the engine usable', async (_, make) => {
     const engine = await open();
     if (!engine) return;
     const run = (fn: () => unknown): unknown => {
@@ -100,7 +100,7 @@ describe.each(MODES)('on %s', (mode) => {
     compiled.dispose();
   });
 
-  test.each(Object.entries(READS))('%s of a value within jit is an error', async (_, read) => {
+  test.each(Object.entries(READS))('reading a value with %s inside jit is an error', async (_, read) => {
     const engine = await open();
     if (!engine) return;
     const [arg, outer] = [tf.tensor1d([1, 2]), tf.tensor1d([3, 4])];
@@ -137,7 +137,7 @@ describe.each(MODES)('on %s', (mode) => {
     fn.dispose();
   });
 
-  test('data() within jit is an error too', async () => {
+  test('reading a value with data() inside jit is an error', async () => {
     const engine = await open();
     if (!engine) return;
     const arg = tf.scalar(1);
@@ -153,7 +153,7 @@ describe.each(MODES)('on %s', (mode) => {
     fn.dispose();
   });
 
-  test('nor may a function under a gradient read values, or one inside another', async () => {
+  test('reading a value is also an error in a nested compiled function and under a gradient', async () => {
     const engine = await open();
     if (!engine) return;
     const inner = engine.jit((x: tf.Tensor) => x.mul(x.dataSync()[0]), { name: 'inner' });

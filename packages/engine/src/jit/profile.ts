@@ -2,7 +2,7 @@ import type { NativeRuntime, NativeTensor } from '../native/runtime';
 import type { Producer, Program } from '../trace/program';
 import { dtypeName } from '../native/dtypes';
 
-/** What the operations of one kind, on one kind of operands, took in one run. */
+/** Time of the operations of one kind, on one kind of operands, in one run. */
 export interface OperationProfile {
   readonly op: string;
   /** dtypes and shapes of the operands. */
@@ -12,8 +12,8 @@ export interface OperationProfile {
 }
 
 /**
- * Runs a program operation by operation and measures each: what a graph executor would spend, without what it does side by
- * side, and without the fusions of a compiler. The most expensive first.
+ * Runs a program operation by operation and measures each: the time of a graph executor without parallelism, and
+ * without the fusions of a compiler. The most expensive come first.
  */
 export function profileProgram(
   runtime: NativeRuntime,

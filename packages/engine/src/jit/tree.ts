@@ -15,7 +15,7 @@ export function treeLeaves(tree: unknown): tf.Tensor[] {
   return leaves;
 }
 
-/** The place of each tensor in the tree, as text, in the order of `treeLeaves`. */
+/** The path of each tensor in the tree, as text, in the order of `treeLeaves`. */
 export function treePaths(tree: unknown, prefix = ''): string[] {
   if (tree instanceof tf.Tensor) return [prefix];
   if (Array.isArray(tree)) return tree.flatMap((branch, i) => treePaths(branch, `${prefix}/${i}`));
@@ -42,12 +42,15 @@ export function treeMap<T extends Tree>(tree: T, replace: (leaf: tf.Tensor, posi
   return visit(tree) as T;
 }
 
-/** A text whose length marks its end, whatever it contains: quoting takes longer, and this is done at every call. */
+/**
+ * A text with its length as prefix, so that its end is known whatever it contains. Quoting would take longer, and this
+ * runs at every call.
+ */
 const measured = (text: string): string => `${text.length} ${text}`;
 
 /**
- * Collects the tensors of `tree` into `leaves` and returns a text that is equal for trees of equal structure, shapes,
- * dtypes and static values alone: the key under which a trace is kept. `where`: who takes or gives it, for errors.
+ * Collects the tensors of `tree` into `leaves` and returns a text that is equal only for trees of equal structure,
+ * shapes, dtypes and static values: the key of a trace. `where`: the function, for errors.
  */
 export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): string {
   if (tree instanceof tf.Tensor) {
@@ -66,7 +69,7 @@ export function signatureOf(tree: unknown, leaves: tf.Tensor[], where: string): 
   throw notOfTree(tree, `${where} was given`, 'it takes');
 }
 
-/** Throws EngineError where a function's result holds what cannot be handed out: tensors in it would be gone. */
+/** Throws EngineError if a function's result contains a value that is not a tree: tensors in it would be lost. */
 export function checkResult(tree: unknown, where: string): void {
   if (tree instanceof tf.Tensor || tree === null || typeof tree !== 'object') {
     if (typeof tree === 'function') throw notOfTree(tree, `${where} returned`, 'it may return');

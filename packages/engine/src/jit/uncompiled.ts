@@ -1,6 +1,6 @@
 /**
- * Functions of `jit` that run as they are called: on the engines `portable` and `eager`, and under a gradient. Their tensors have
- * values all the while; compiled ones have none, so that reading them is an error here too.
+ * Functions of `jit` that run directly: on the engines `portable` and `eager`, and under a gradient. Their tensors have
+ * values; those of compiled functions have none while tracing, so reading them is an error here too.
  */
 import { valueInTrace } from '../errors';
 import { nextTensorId } from '../tape';
@@ -8,10 +8,10 @@ import { tf } from '../tf';
 
 interface Running {
   readonly name: string;
-  /** Tensors from here on are made inside. */
+  /** Tensors with ids from here on are created inside. */
   readonly firstId: number;
   readonly given: ReadonlySet<object>;
-  /** Numbers of those that were made inside of values of the host: they have values in a compiled function too. */
+  /** Ids of tensors created inside from host values, which have values in a compiled function too. */
   readonly known: Set<number>;
 }
 
@@ -19,7 +19,7 @@ let running: Running | undefined;
 
 /** Calls `fn` as the body of jit `name`, which was given those tensors. */
 export function uncompiled<T>(name: string, given: readonly tf.Tensor[], fn: () => T): T {
-  // A function inside another is a part of it.
+  // A nested function is part of the outer one.
   if (running) return fn();
   watchValues();
   const dataIds = given.map(({ dataId }) => dataId);
@@ -31,7 +31,10 @@ export function uncompiled<T>(name: string, given: readonly tf.Tensor[], fn: () 
   }
 }
 
-/** Throws EngineError where the tensor stands for a value that only the run would know. What was there before may be read. */
+/**
+ * Throws EngineError if a compiled function would know the tensor's value only at run time. Tensors from before the
+ * call may be read.
+ */
 function refuseInside({ id, dataId }: tf.Tensor): void {
   if (!running) return;
   const made = id >= running.firstId && !running.known.has(id);
@@ -41,7 +44,7 @@ function refuseInside({ id, dataId }: tf.Tensor): void {
 
 let watching = false;
 
-/** tfjs's ways from and to a tensor's values all lead through these; its kernels read otherwise. */
+/** All reads of a tensor's values in tfjs go through these methods; its kernels read in another way. */
 function watchValues(): void {
   if (watching) return;
   watching = true;

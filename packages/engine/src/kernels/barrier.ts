@@ -1,7 +1,7 @@
 import type { GraftBackend } from '../native/backend';
 import type { tf } from '../tf';
 
-/** Hands its inputs out as they are, none before all of them are there. Inputs `0`, `1` and so on. */
+/** Returns its inputs unchanged, none before all of them are computed. Inputs `0`, `1` and so on. */
 export const BARRIER = 'GraftBarrier';
 
 /** In order of their names, which are numbers: objects keep such keys sorted. */
@@ -20,7 +20,7 @@ export function nativeBarrier(backendName: string): tf.KernelConfig {
   };
 }
 
-/** Where operations run in the order in which they are called there is nothing to do. */
+/** Nothing to do if operations run in the order in which they are called. */
 export function portableBarrier(backendName: string): tf.KernelConfig {
   return {
     kernelName: BARRIER,

@@ -7,7 +7,7 @@ export const flag = (name: string, value: boolean): OpAttribute => ({ name, type
 export const FLOAT = dtypeAttribute('T', TF.FLOAT);
 const INDEX = dtypeAttribute('Index', TF.INT32);
 
-/** Operations of one float32 result each, by the ids of their inputs; `end` keeps one result and forgets what led to it. */
+/** Operations with one float32 result each, on tensor ids; `end` keeps one result and forgets the intermediate ones. */
 export class OperationChain {
   private readonly made: number[] = [];
 
@@ -34,7 +34,7 @@ export class OperationChain {
     return this.run('Slice', [FLOAT, INDEX], [id, this.ints(...begin), this.ints(...size)]);
   }
 
-  /** One of several is itself. */
+  /** A single part needs no concatenation. */
   concat(ids: readonly number[], axis: number): number {
     if (ids.length === 1) return ids[0];
     const along = this.keep(this.binding.createTensor([], TF.INT32, [axis]));
@@ -42,12 +42,12 @@ export class OperationChain {
     return this.run('ConcatV2', attributes, [...ids, along]);
   }
 
-  /** Added one after the other. */
+  /** Sums the tensors one after the other. */
   sum(ids: readonly number[]): number {
     return ids.reduce((a, b) => this.run('AddV2', [FLOAT], [a, b]));
   }
 
-  /** An id that goes with the chain. */
+  /** An id that is freed with the chain. */
   keep(id: number): number {
     this.made.push(id);
     return id;

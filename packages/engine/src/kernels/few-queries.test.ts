@@ -19,29 +19,32 @@ describeNative('a few queries of many stored places', () => {
     ['very much', [8, 8, 1, 64, 1024], false],
     ['three rows', [8, 8, 3, 64, 256], false],
     ['a broken line', [8, 8, 1, 64, 250], false],
-  ] as const)('%s: the same as the product', async (_, [batch, heads, rows, terms, columns], written) => {
-    const a = tf.randomUniform([batch, heads, rows, terms], -1, 1, 'float32', 1) as tf.Tensor4D;
-    const b = tf.randomUniform([batch, heads, terms, columns], -1, 1, 'float32', 2) as tf.Tensor4D;
-    const run = async (mode: 'xla' | 'graph'): Promise<{ values: Float32Array; operations: number }> => {
-      const engine = await openEngine({ mode });
-      const multiply = engine.jit((x: tf.Tensor4D, y: tf.Tensor4D) => tf.matMul(x, y));
-      const product = multiply(a, b);
-      expect(product.shape).toEqual([batch, heads, rows, columns]);
-      const values = product.dataSync() as Float32Array;
-      product.dispose();
-      const { operations } = multiply.statistics;
-      multiply.dispose();
-      return { values, operations };
-    };
-    const [plain, sums] = [await run('graph'), await run('xla')];
-    expect(sums.operations > plain.operations).toBe(written);
-    let worst = 0;
-    for (let i = 0; i < plain.values.length; i++) worst = Math.max(worst, Math.abs(plain.values[i] - sums.values[i]));
-    expect(worst).toBeLessThan(2e-5);
-    tf.dispose([a, b]);
-  });
+  ] as const)(
+    "XLA's product equals the plain one, rewritten or not: %s",
+    async (_, [batch, heads, rows, terms, columns], written) => {
+      const a = tf.randomUniform([batch, heads, rows, terms], -1, 1, 'float32', 1) as tf.Tensor4D;
+      const b = tf.randomUniform([batch, heads, terms, columns], -1, 1, 'float32', 2) as tf.Tensor4D;
+      const run = async (mode: 'xla' | 'graph'): Promise<{ values: Float32Array; operations: number }> => {
+        const engine = await openEngine({ mode });
+        const multiply = engine.jit((x: tf.Tensor4D, y: tf.Tensor4D) => tf.matMul(x, y));
+        const product = multiply(a, b);
+        expect(product.shape).toEqual([batch, heads, rows, columns]);
+        const values = product.dataSync() as Float32Array;
+        product.dispose();
+        const { operations } = multiply.statistics;
+        multiply.dispose();
+        return { values, operations };
+      };
+      const [plain, sums] = [await run('graph'), await run('xla')];
+      expect(sums.operations > plain.operations).toBe(written);
+      let worst = 0;
+      for (let i = 0; i < plain.values.length; i++) worst = Math.max(worst, Math.abs(plain.values[i] - sums.values[i]));
+      expect(worst).toBeLessThan(2e-5);
+      tf.dispose([a, b]);
+    },
+  );
 
-  test('keys are asked for turned where XLA compiles in float32, and nowhere else', async () => {
+  test('transposed keys are preferred only where XLA compiles in float32', async () => {
     const answers: boolean[] = [];
     const ask = (x: tf.Tensor): tf.Tensor => {
       answers.push(prefersTransposedKeys(64, 1, 256, 64));

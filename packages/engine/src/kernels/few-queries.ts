@@ -5,18 +5,21 @@ import { currentPrecision, isTracedForXla } from '../precision';
 import { FLOAT, OperationChain } from './chain';
 import { elementCount } from '../shape';
 
-/** By the rows of a head: terms in one sum, and the sizes of stored matrices for which they pay (`test/bench/forms.mjs attention`). */
+/**
+ * By the number of rows per head: terms in one sum, and the sizes of cached matrices for which the rewriting pays
+ * (`test/bench/forms.mjs attention`).
+ */
 const KINDS = new Map([
   [1, { terms: 4, bytes: [2 << 20, 12 << 20] }],
   [2, { terms: 16, bytes: [2 << 20, Infinity] }],
 ]);
-/** Columns of a tile: its rows stay in the innermost cache while the queries' rows pass over them. */
+/** Columns of a tile: its rows stay in the L1 cache while all queries use them. */
 const TILE = 256;
-/** Terms in one of the sums of sums. */
+/** Terms in one inner sum. */
 const SUMS = 16;
 /** Widths are multiples of it, and so are the places to which stored keys and values should be filled up: a line of the cache. */
 export const SLOT_MULTIPLE = 16;
-/** From so many bytes of results on XLA shares a loop that waits for memory out to two threads. */
+/** With at least this many bytes of results, XLA distributes a memory-bound loop over two threads. */
 const SHARED_BYTES = 1 << 19;
 
 /** Of a product [N, r, P] times [N, P, C]. */
@@ -28,8 +31,9 @@ interface Sizes {
 }
 
 /**
- * Whether one token's attention, as it is recorded now, is fastest over keys that are stored transposed, [N, C, S]: for `rows`
- * queries a head, N heads of all sequences, S stored `places`, a multiple of PLACES, C the head dimension.
+ * Whether one token's attention, as it is recorded currently, is fastest over keys that are stored transposed, [N, C,
+ * S]: for `rows` queries a head, N heads of all sequences, S stored `places`, a multiple of PLACES, C the head
+ * dimension.
  */
 export function prefersTransposedKeys(heads: number, rows: number, places: number, headDim: number): boolean {
   if (!isTracedForXla() || currentPrecision() !== 'float32') return false;
@@ -46,9 +50,10 @@ function termsOf({ batch, rows, depth, width }: Sizes): number | undefined {
 }
 
 /**
- * A few queries of each head, a [.., r, P], times stored keys or values, b [.., P, C], said to XLA as sums of products of
- * slices, which it shares out to all threads. Of the product itself it makes a loop on one thread for one row of a head, and a
- * library's call, which first copies the matrix, for several. `ids`: of a and b in a trace; undefined where it would not pay.
+ * A few queries of each head, a [.., r, P], times stored keys or values, b [.., P, C], rewritten for XLA as sums of
+ * products of slices, which it distributes over all threads. For the product itself, XLA emits a single-threaded loop
+ * for one row per head, and for several rows a library call that first copies the matrix. `ids`: of a and b in a trace;
+ * undefined if the rewriting does not pay.
  */
 export function fewQueries(
   binding: KoffiBinding,
@@ -66,7 +71,7 @@ export function fewQueries(
   const chain = new OperationChain(binding);
   const sums = new WrittenSums(chain, sizes, terms, ids);
   const tiles = Math.floor(width / TILE);
-  // A last tile is up to a half wider rather than alone.
+  // The last tile may be up to half wider, instead of a separate small tile.
   const whole = width % TILE <= TILE / 2 && tiles < 2 ? 0 : tiles;
   const parts: number[] = [];
   if (whole > 0) parts.push(sums.columns(0, whole, TILE));
@@ -123,7 +128,7 @@ class WrittenSums {
   }
 }
 
-/** The largest divisor of n up to `most`; n itself where there is none but 1. */
+/** The largest divisor of n up to `most`; n itself if the only one is 1. */
 function largestDivisor(n: number, most: number): number {
   for (let divisor = Math.min(n, most); divisor > 1; divisor--) if (n % divisor === 0) return divisor;
   return n;

@@ -12,7 +12,7 @@ const COUNT = 1 << 18;
 /** Six standard deviations of a share of COUNT fair coins. */
 const TOLERANCE = (6 * 0.5) / Math.sqrt(COUNT);
 
-test('bits are fair, and words are spread evenly', () => {
+test('hashed bits are fair, and hashed words are uniform', () => {
   const drawn = words([123, -456], 0, [1, COUNT]);
   for (let bit = 0; bit < 32; bit++)
     expect(Math.abs(drawn.reduce((sum, word) => sum + ((word >>> bit) & 1), 0) / COUNT - 0.5)).toBeLessThan(TOLERANCE);
@@ -32,21 +32,21 @@ test.each([
   ['the second word one more', [7, 10], 0],
   ['the upper bit of the first word', [7 ^ (1 << 31), 9], 0],
   ['the upper bit of the second word', [7, 9 ^ (1 << 31)], 0],
-])('%s gives words that are independent', (_, key, row) => {
+])('another key or row gives independent words: %s', (_, key, row) => {
   const [a, b] = [words([7, 9], 0, [1, COUNT]), words(key, row, [1, COUNT])];
   for (const bit of [31, 30, 24]) expect(Math.abs(disagreement(a, b, bit) - 0.5)).toBeLessThan(TOLERANCE);
   // Nor shifted by some columns.
   for (const shift of [1, 2, 64]) expect(Math.abs(disagreement(a.slice(shift), b) - 0.5)).toBeLessThan(TOLERANCE);
 });
 
-test('neighbouring columns and rows are independent', () => {
+test('words of neighbouring columns and rows are independent', () => {
   const width = 512;
   const drawn = words([-1, 2 ** 30], 5, [COUNT / width, width]);
   for (const step of [1, 2, width - 1, width, 2 * width])
     expect(Math.abs(disagreement(drawn.slice(step), drawn.slice(0, -step)) - 0.5)).toBeLessThan(TOLERANCE * 1.1);
 });
 
-test('fewer bits are the upper ones', () => {
+test('words of fewer bits are the upper bits of the full words', () => {
   const all = words([3, 4], 2, [3, 5]);
   const upper = hashedWords([3, 4], 2, { shape: [3, 5], bits: 24 });
   expect([...upper]).toEqual([...all].map((word) => word >>> 8));

@@ -1,6 +1,7 @@
 /**
- * Random words by a hash of their place, for draws by row: each word is a function of the key, the row and the column alone. Philox,
- * which the other draws use, XLA's CPU backend computes a hundred times as slowly as TensorFlow's own kernel does.
+ * Random words as a hash of their position, for draws by row: each word is a function of only the key, the row and the
+ * column. The other draws use Philox, which XLA's CPU backend computes a hundred times as slowly as TensorFlow's own
+ * kernel.
  *
  *     x = mix(column + key[0]);  x = (x ^ key[1]) + row;  word = finish(x)
  */
@@ -10,14 +11,14 @@ import type { tf } from '../tf';
 import { dtypeAttribute } from './chain';
 
 /**
- * Inputs `key` int32 [2] and `row` int32 [1], attributes `shape` [n, w] and `bits`: int32 words of the rows from `row` on, of 32
- * random bits, or fewer, the upper ones, as numbers >= 0.
+ * Inputs `key` int32 [2] and `row` int32 [1], attributes `shape` [n, w] and `bits`: int32 words of the rows from `row`
+ * on, with 32 random bits, or with fewer, the upper ones, as numbers >= 0.
  */
 export const HASHED_WORDS = 'GraftHashedWords';
 
 /**
- * Shifts and odd factors of Wellons' "triple32", of small bias; the key's second word and the row come in behind its first round,
- * and the shift in the middle carries their upper bits down.
+ * Shifts and odd factors of Wellons' "triple32", which has a small bias. The key's second word and the row enter after
+ * the first round, and the middle shift carries their upper bits down.
  */
 const SHIFTS = [17, 11, 16, 15, 14] as const;
 const FACTORS = [0xed5ad4bb, 0xac4c1b51, 0x31848bab] as const;
@@ -32,7 +33,7 @@ interface Attributes {
   readonly bits: number;
 }
 
-/** As TensorFlow's operations, on unsigned words, which shift zeros in and overflow modulo 2^32. */
+/** The hash in TensorFlow operations on unsigned words, which shift in zeros and overflow modulo 2^32. */
 function nativeWords(backend: GraftBackend, { key, row }: Inputs, { shape, bits }: Attributes): tf.TensorInfo {
   const [rows, width] = shape;
   const binding = backend.binding;

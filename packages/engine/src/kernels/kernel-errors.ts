@@ -2,8 +2,8 @@ import { EngineError } from '../errors';
 import type { tf } from '../tf';
 
 /**
- * What a kernel threw, as an error of the engine: tfjs's kernels throw plain ones, or stumble over a tensor that was disposed. The
- * code is that of TensorFlow's own refusals, whichever engine it is.
+ * An exception of a kernel as an EngineError: tfjs's kernels throw plain errors, or fail on a disposed tensor. The code
+ * is that of TensorFlow's own errors, on every engine.
  */
 export function kernelError(kernelName: string, inputs: tf.NamedTensorInfoMap, cause: unknown): EngineError {
   if (cause instanceof EngineError) return cause;

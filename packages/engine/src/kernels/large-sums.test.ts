@@ -10,7 +10,7 @@ const sumOfProducts = (pairs: readonly (readonly [tf.Tensor2D, tf.Tensor2D])[]):
 };
 
 describeNative('sums of large products', () => {
-  test('are the same in parts, and need less memory', async () => {
+  test('a sum of large products computed in parts has the same values and needs less memory', async () => {
     const random = (seed: number, shape: [number, number]): tf.Tensor2D =>
       tf.randomUniform(shape, -1, 1, 'float32', seed);
     const run = async (mode: EngineMode): Promise<{ values: Float32Array; bytes: number }> => {

@@ -8,7 +8,7 @@ import { dtypeAttribute, FLOAT, OperationChain } from './chain';
 /** From this many numbers on (64 MiB) a sum with a product is split; its parts have at most this many. */
 const LARGE = 1 << 24;
 
-/** Writes over a part of its first input. */
+/** Overwrites a part of its first input. */
 const UPDATE = 'TensorStridedSliceUpdate';
 
 const INDEX = dtypeAttribute('Index', TF.INT32);
@@ -19,9 +19,9 @@ const MASKS = ['begin', 'end', 'ellipsis', 'new_axis', 'shrink_axis'].map((name)
 }));
 
 /**
- * sum + a^T b, said to XLA in parts of rows that are written over the sum's own. Said plainly, the whole product lies in
- * memory beside the sum: for the output table's gradient, added up chunk of rows by chunk of rows, one more table.
- * `sum` and `product` are ids in `tracer`'s trace; undefined where `product` is none of a large size.
+ * sum + a^T b, rewritten for XLA in slices of rows that overwrite those of the sum. Otherwise the whole product is in
+ * memory in addition to the sum: for the gradient of the output table, which is summed over chunks of rows, one more
+ * table. `sum` and `product` are ids in `tracer`'s trace; undefined if `product` is not a large product.
  */
 export function addLargeProduct(
   binding: KoffiBinding,
@@ -31,7 +31,7 @@ export function addLargeProduct(
 ): number | undefined {
   const [before, { producer, dtype, shape }] = [sum, product].map((id) => binding.value(id, 'Add', tracer));
   if (producer.kind !== 'operation' || producer.op !== 'MatMul' || dtype !== TF.FLOAT) return undefined;
-  // To a sum of anything else the product would have to wait, and its operands with it.
+  // For any other sum, the product and its operands would have to stay in memory longer.
   if (before.producer.kind !== 'operation' || !['MatMul', UPDATE].includes(before.producer.op)) return undefined;
   const [rows, width] = shape;
   if (rows * width < LARGE || before.shape.join() !== shape.join()) return undefined;

@@ -1,6 +1,6 @@
 /**
- * Philox 4x32-10 (Salmon et al., 2011) as TensorFlow seeds and counts it, so that the portable engine draws the numbers
- * that the native one draws.
+ * Philox 4x32-10 (Salmon et al., 2011) as TensorFlow seeds and counts it, so that the portable engine draws the same
+ * numbers as the native one.
  */
 const MULTIPLIER_A = 0xd2511f53;
 const MULTIPLIER_B = 0xcd9e8d57;

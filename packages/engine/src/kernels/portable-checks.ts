@@ -1,6 +1,6 @@
 /**
- * What tfjs's own kernels compute without looking: wasm reads and writes beyond its tensors then, and is broken from there on. The
- * checks are TensorFlow's, so that a mistake is an error on every engine.
+ * Checks that tfjs's own kernels lack: without them, wasm reads and writes beyond its tensors and stays corrupted. They
+ * are TensorFlow's checks, so a mistake is an error on every engine.
  */
 import { tf } from '../tf';
 import { kernelError } from './kernel-errors';
@@ -8,7 +8,7 @@ import { kernelError } from './kernel-errors';
 interface Call {
   readonly inputs: Readonly<Record<string, tf.TensorInfo>>;
   readonly attrs: Readonly<Record<string, unknown>>;
-  /** Values of an input, for those that name places. */
+  /** Values of an input, for inputs that contain indices. */
   readonly values: (info: tf.TensorInfo) => ArrayLike<number>;
 }
 
@@ -53,12 +53,12 @@ const permutation: Check = ({ attrs }) => {
 
 const axisInRange: Check = ({ inputs: { x }, attrs }) => {
   const [rank, axis] = [x.shape.length, attrs.axis as number];
-  // Numbers have the axis 0 to tfjs.
+  // tfjs treats a scalar as having axis 0.
   const most = Math.max(rank, 1);
   return axis >= -most && axis < most ? undefined : `Expected an axis in [${-most}, ${most}), but got ${axis}`;
 };
 
-/** Places [.., depth] in the first axes of a tensor. */
+/** Indices [.., depth] into the first axes of a tensor. */
 const placesIn =
   (indicesName: string, shapeOf: (call: Call) => readonly number[]): Check =>
   (call) => {
@@ -75,7 +75,7 @@ const placesIn =
     return undefined;
   };
 
-/** Negative ids count for nothing, as in TensorFlow. */
+/** Negative ids are ignored, as in TensorFlow. */
 const segments: Check = ({ inputs: { segmentIds }, attrs, values }) => {
   const count = attrs.numSegments as number;
   const ids = values(segmentIds);
@@ -113,7 +113,10 @@ const CHECKS: Readonly<Record<string, Check>> = {
   [tf.Mod]: divisor,
 };
 
-/** A kernel of tfjs's that checks what it is given, and whose errors are the engine's, with the code of TensorFlow's refusals. */
+/**
+ * Wraps a tfjs kernel: checks its inputs first, and turns its errors into the engine's, with the code of TensorFlow's
+ * errors.
+ */
 export function checked(kernel: tf.KernelConfig): tf.KernelConfig {
   const { kernelName } = kernel;
   const check = CHECKS[kernelName];

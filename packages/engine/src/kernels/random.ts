@@ -20,7 +20,7 @@ interface RandomInputs {
 /** TensorFlow's number for Philox: named, because the default differs between devices and compilers. */
 const PHILOX = 1;
 
-/** Keys are taken without their sign: eager execution widens a negative seed with its sign, XLA without. */
+/** The sign of keys is dropped, because eager execution sign-extends a negative seed and XLA does not. */
 const POSITIVE = 0x7fffffff;
 
 /**
@@ -83,7 +83,7 @@ export const nativeRandomKernels: tf.KernelConfig[] = Object.values(RANDOM_KERNE
     ),
 }));
 
-/** The same numbers computed here, for tfjs's own backends. */
+/** The same numbers computed in JavaScript, for tfjs's own backends. */
 export function portableRandomKernels(backendName: string): tf.KernelConfig[] {
   return Object.values(RANDOM_KERNELS).map((kernelName) => ({
     kernelName,

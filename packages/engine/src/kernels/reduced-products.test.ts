@@ -54,7 +54,7 @@ describeNative('reductions of products', () => {
     ['few', product, rows, [[64, 128], [64, 128]], false], // prettier-ignore
     ['an odd length', product, rows, [[128, 255], [128, 255]], false], // prettier-ignore
     ['sums instead of products', (x: tf.Tensor, y: tf.Tensor) => tf.add(x, y), rows, [[128, 256], [128, 256]], false], // prettier-ignore
-  ] as const)('%s: the same as said plainly', async (_, fn, axes, shapes, parted) => {
+  ] as const)("XLA's reduction equals the plain one, rewritten or not: %s", async (_, fn, axes, shapes, parted) => {
     const given = shapes.map((shape) => [...shape]);
     for (const reduce of Object.values(REDUCTIONS)) {
       for (const keepDims of [false, true]) {

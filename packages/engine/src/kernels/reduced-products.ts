@@ -5,16 +5,16 @@ import type { Tracer } from '../trace/tracer';
 import { dtypeAttribute, FLOAT, flag, OperationChain } from './chain';
 import { elementCount } from '../shape';
 
-/** Parts whose products are put together before the reduction proper (`node test/bench/forms.mjs sums`). */
+/** Number of parts whose products are combined before the actual reduction (`node test/bench/forms.mjs sums`). */
 const PARTS = 4;
-/** From this many products on it pays off. */
+/** Minimum number of products for which the rewriting pays. */
 const MANY = 1 << 14;
 
-/** What a reduction puts two numbers together with. */
+/** The operation with which a reduction combines two numbers. */
 const JOINS = { Sum: 'AddV2', Mean: 'AddV2', Max: 'Maximum' } as const;
 export type Reduction = keyof typeof JOINS;
 
-/** Of what over which axes of it. */
+/** The reduced value and its axes. */
 export interface Reduced {
   readonly id: number;
   readonly axes: readonly number[];
@@ -22,10 +22,11 @@ export interface Reduced {
 }
 
 /**
- * A reduction of products, x y, or squares, said to XLA as that of x0 y0 + x1 y1 + x2 y2 + x3 y3 (or of the largest of them),
- * where the parts lie one behind the other along one of the axes. A reduction of anything but a product XLA leaves to a
- * library, which uses all cores and their vectors; a product it lays down whole, and adds up number by number.
- * The id is one of `tracer`'s trace; undefined where it stands for no product, a small one, or one that cannot be parted.
+ * A reduction of products, x y, or squares, rewritten for XLA as the reduction of x0 y0 + x1 y1 + x2 y2 + x3 y3 (or of
+ * their maximum), where the parts are consecutive along one of the axes. XLA leaves a reduction of anything but a
+ * product to a library that uses all cores and vector instructions; it materializes a product and reduces it with
+ * scalar code. The id is one of `tracer`'s trace; undefined if it is not a product, or one that is small or cannot be
+ * split.
  */
 export function reducedProduct(
   binding: KoffiBinding,
@@ -50,7 +51,7 @@ export function reducedProduct(
   return chain.end(chain.run('Mul', [FLOAT], [result, share]));
 }
 
-/** The product's parts along an axis of its shape, of its operands' parts. */
+/** The product's parts along an axis, computed from the parts of its operands. */
 function productParts(
   chain: OperationChain,
   { op, attributes, inputs }: OperationNode,
@@ -62,7 +63,7 @@ function productParts(
   const operands = inputs.map((value): number[] => {
     const whole = idOf(value);
     const along = axis - (shape.length - value.shape.length);
-    // What is repeated along the axis is the same in each part.
+    // An operand that is broadcast along the axis is the same in each part.
     if (along < 0 || value.shape[along] === 1) return Array.from({ length: PARTS }, () => whole);
     const sizes = value.shape.map((length, i) => (i === along ? size : length));
     return Array.from({ length: PARTS }, (_, part) => {

@@ -22,11 +22,11 @@ interface MatMulInputs {
   b: tf.TensorInfo;
 }
 
-/** Most rows, and fewest weights, for which the detour of `fewRows` pays (npm run bench: generation). */
+/** Maximum number of rows, and minimum number of weights, for which `fewRows` pays (npm run bench: generation). */
 const FEW_ROWS = 32;
 const MANY_WEIGHTS = 1 << 16;
 
-/** In how many parts XLA should multiply [rows, in] with [out, in] transposed; undefined: as it likes. */
+/** Number of parts in which XLA should multiply [rows, in] by [out, in] transposed; undefined: its own choice. */
 function fewRowsParts(
   binding: KoffiBinding,
   { a, b }: MatMulInputs,
@@ -37,16 +37,16 @@ function fewRowsParts(
   if (!tracer?.forXla || transposeA || !transposeB || a.dtype !== 'float32' || b.dtype !== 'float32') return undefined;
   const [rows, [out, width]] = [a.shape[0], b.shape];
   if (rows > FEW_ROWS || out * width < MANY_WEIGHTS) return undefined;
-  // A product of several rows is shared out by itself once it is one of a batch; one row's is not.
+  // XLA distributes a product of several rows over threads once it is in a batch, but not a product of one row.
   if (rows > 1) return 1;
   for (let parts = Math.min(tracer.runtime.threads, 16); parts > 1; parts--) if (out % parts === 0) return parts;
   return undefined;
 }
 
 /**
- * A few rows times a large stored matrix, as decoding multiplies. XLA's CPU code runs a plain product of that kind on one
- * thread, or copies the whole matrix for it; a batch of products of the matrix's parts, turned round, it runs side by
- * side: 1.4 times as fast for one row, 1.7 times for eight, on two cores.
+ * A few rows times a large stored matrix, as in decoding. XLA's CPU code runs a plain product of that kind on one
+ * thread, or copies the whole matrix for it. It runs a batch of transposed products of the matrix's parts in parallel:
+ * 1.4 times as fast for one row, 1.7 times for eight, on two cores.
  */
 function fewRows(binding: KoffiBinding, { a, b }: MatMulInputs, ids: readonly number[], parts: number): number {
   const [rows, [out, width]] = [a.shape[0], b.shape];
@@ -66,7 +66,8 @@ function fewRows(binding: KoffiBinding, { a, b }: MatMulInputs, ids: readonly nu
 
 /**
  * Matrix multiplication under the precision policy: bfloat16 operands are casts around the operation, so master weights
- * and everything else stay float32. Rank 2 takes MatMul, which TensorFlow's graph executor runs faster than the batched one.
+ * and everything else stay float32. Rank 2 uses MatMul, which TensorFlow's graph executor runs faster than the batched
+ * one.
  */
 function matMul(
   backend: GraftBackend,
@@ -128,7 +129,7 @@ const overrides: tf.KernelConfig[] = [
     },
   },
   {
-    // tfjs-node's own kernel reads the indices on the host to check their range, which a trace cannot.
+    // tfjs-node's own kernel reads the indices on the host to check their range, which is impossible in a trace.
     kernelName: tf.GatherV2,
     backendName: NATIVE_BACKEND,
     kernelFunc: ({ inputs, backend, attrs }) => {
@@ -152,7 +153,9 @@ const overrides: tf.KernelConfig[] = [
   },
 ];
 
-/** Says an operation of a trace to XLA in another way: the id of its float32 result, undefined where it should stay as it is. */
+/**
+ * Rewrites an operation of a trace for XLA: returns the id of its float32 result, or undefined to keep the operation.
+ */
 type Rewrite = (call: {
   readonly binding: KoffiBinding;
   readonly tracer: Tracer;
@@ -161,7 +164,7 @@ type Rewrite = (call: {
   readonly ids: (tensors: tf.TensorInfo[]) => number[];
 }) => number | undefined;
 
-/** tfjs-node's kernel, but for what a rewording says otherwise. */
+/** tfjs-node's kernel, unless the rewriting replaces the operation. */
 function rewritten(kernelName: string, rewrite: Rewrite): tf.KernelConfig {
   const kernel = tf.getKernel(kernelName, NATIVE_BACKEND);
   const kernelFunc: tf.KernelFunc = (call) => {
@@ -177,14 +180,14 @@ function rewritten(kernelName: string, rewrite: Rewrite): tf.KernelConfig {
   return { ...kernel, kernelFunc };
 }
 
-/** One side may be a large product that should not lie beside the other. */
+/** One side may be a large product that should not be in memory together with the other. */
 const addition: Rewrite = ({ binding, tracer, inputs, ids }) => {
   if (!tracer.forXla) return undefined;
   const [a, b] = ids([inputs.a!, inputs.b!]);
   return addLargeProduct(binding, tracer, a, b);
 };
 
-/** Of products, XLA is faster with it in parts. */
+/** XLA reduces products faster in parts. */
 const reduction =
   (kind: Reduction): Rewrite =>
   ({ binding, tracer, inputs, attrs, ids }) => {
@@ -196,7 +199,7 @@ const reduction =
 
 let registered = false;
 
-/** Registers tfjs-node's kernels with ours in place of some, each knowing its name for error messages. */
+/** Registers tfjs-node's kernels, some replaced by ours; each knows its name for error messages. */
 export function registerNativeKernels(): void {
   if (registered) return;
   registered = true;

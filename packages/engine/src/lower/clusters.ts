@@ -1,6 +1,6 @@
 import type { ConstantNode, OperationNode, Producer, Program, Value } from '../trace/program';
 
-/** Operations that a program hands to a compiler as one: what they read from outside, and what others read of them. */
+/** Operations that are compiled together: the values that they read from outside, and the results that others read. */
 export interface Cluster {
   readonly nodes: readonly OperationNode[];
   /** Values from outside, other than small constants. */
@@ -10,19 +10,19 @@ export interface Cluster {
 }
 
 /**
- * What TensorFlow's own kernels do better than XLA's code: products, which oneDNN computes; and barriers, which keep parts
- * of a program apart.
+ * Operations that TensorFlow's own kernels run better than XLA's code: products, which oneDNN computes, and barriers,
+ * which separate parts of a program.
  */
 const OWN_KERNEL = /^(Batch)?MatMul|^IdentityN$/;
-/** Operations that compute nothing: alone they are not worth a compiled function. */
+/** Operations without computation: alone they do not justify a compiled function. */
 const FREE = /^(Reshape|Identity|ExpandDims|Squeeze)$/;
 /** Constants up to this size are repeated in each cluster that reads them: shapes and axes must be known to the compiler. */
 const SMALL_BYTES = 1024;
 
 /**
- * Splits a program into its products and the clusters between them. An operation is put off as long as nothing before the
- * next product needs it; operations between the same products that read each other are one cluster. No cluster waits for a
- * product that waits for it: whatever lies behind a product has a smaller depth.
+ * Splits a program into its products and the clusters between them. An operation is deferred as long as nothing before
+ * the next product needs it; operations between the same products that read each other are one cluster. No cluster
+ * waits for a product that waits for it: everything after a product has a smaller depth.
  */
 export function clustersOf(program: Program): Cluster[] {
   const operations = program.nodes.filter((node): node is OperationNode => node.kind === 'operation');
@@ -78,7 +78,7 @@ function borders(nodes: readonly OperationNode[], readers: ReadonlyMap<Producer,
   return { nodes, inputs: [...inputs], outputs: [...outputs] };
 }
 
-/** Whether a value is a constant that clusters hold copies of. */
+/** Whether a value is a constant that is copied into clusters. */
 export function isSmall(producer: Producer): producer is ConstantNode {
   return producer.kind === 'constant' && producer.bytes.length <= SMALL_BYTES;
 }

@@ -8,7 +8,7 @@ const typeOf = (value: { readonly dtype: number }, name = 'dtype'): OpAttribute[
   { name, type: 4, value: value.dtype },
 ];
 
-/** The graph of one function, in the terms of a program: what stands for each of its values. */
+/** The graph of one function under construction: maps each value of the program to its graph output. */
 export class GraphBody {
   private readonly values = new Map<Value, GraphOutput>();
   private readonly variables = new Map<Value, GraphOutput>();
@@ -18,7 +18,7 @@ export class GraphBody {
 
   constructor(private readonly builder: GraphBuilder) {}
 
-  /** The next input. One that is replaced comes as a variable; it is read at once where `read`. */
+  /** The next input. One that is replaced is a variable, which is read at once if `read`. */
   input(value: Value, asVariable: boolean, read = true): void {
     const { builder } = this;
     const placeholder = builder.placeholder(asVariable ? { dtype: TF.RESOURCE, shape: [] } : value);
@@ -43,7 +43,7 @@ export class GraphBody {
     for (const value of node.outputs) this.values.set(value, { oper: made.oper, index: value.index });
   }
 
-  /** Calls a function that XLA compiles. Behind the reads of the variables that it writes. */
+  /** Calls a function that XLA compiles. It runs after the reads of the variables that it writes. */
   call(name: string, inputs: readonly Value[], variables: readonly Value[], outputs: readonly Value[]): void {
     const reads = variables.flatMap((value) => this.values.get(value) ?? []);
     const call = this.builder.call(
@@ -61,7 +61,7 @@ export class GraphBody {
     this.results.push(this.builder.operation('Identity', typeOf(value, 'T'), [this.at(value)]));
   }
 
-  /** Writes a value to the variable of an input; behind its read, on which the new value need not depend. */
+  /** Writes a value to the variable of an input; after its read, even if the new value does not depend on it. */
   replace(input: Value, value: Value): void {
     const read = this.values.get(input);
     this.effects.push(

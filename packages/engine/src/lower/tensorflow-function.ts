@@ -38,7 +38,7 @@ export class TensorFlowFunction {
     return this.runtime.executeAsync(this.name, this.attributes, inputs, this.returned, this.byReference);
   }
 
-  /** Results that are still to come, for a function that replaces no argument. */
+  /** Results that are not computed yet, for a function that replaces no argument. */
   enqueue(inputs: readonly NativeTensor[], label: string): NativeTensor[] {
     this.enqueued = true;
     return this.runtime.enqueue(this.name, this.attributes, inputs, this.program.results, label);

@@ -6,14 +6,14 @@ import { GraphBody } from './graph-body';
 import { isSmall, type Cluster } from './clusters';
 
 /**
- * Results that replace an argument, by the result's place: the argument is given as a variable, and the function writes the
- * result to it instead of returning it.
+ * Results that replace an argument, by the result's place: the argument is passed as a variable, and the function
+ * writes the result to it instead of returning it.
  */
 export type Replacements = ReadonlyMap<number, number>;
 
 type LoweringUnit = Cluster | ConstantNode | OperationNode;
 
-/** Makes a program's function, and those of its clusters: clusters that compute the same share one. */
+/** Builds the functions of a program and of its clusters; equal clusters share one function. */
 export class TensorFlowLowering {
   readonly fns: { readonly name: string; readonly fn: Pointer }[] = [];
   private readonly byText = new Map<string, string>();
@@ -57,7 +57,7 @@ export class TensorFlowLowering {
     }
   }
 
-  /** Calls a cluster's function in a body. What the cluster computes for an argument's variable, it writes there itself. */
+  /** Calls a cluster's function in a body. The cluster itself writes to the variables of arguments that it replaces. */
   private call(
     body: GraphBody,
     cluster: Cluster,
@@ -98,7 +98,7 @@ export class TensorFlowLowering {
   }
 }
 
-/** Values that something besides the clusters which replace them reads. */
+/** Values that are read outside the clusters that replace them. */
 function readOutsideOf(
   program: Program,
   clusterOf: ReadonlyMap<Producer, Cluster>,
@@ -118,7 +118,7 @@ function readOutsideOf(
   return read;
 }
 
-/** Clusters and what lies between them, each behind what it reads. */
+/** Clusters and the operations between them, each after its inputs. */
 function inOrder(program: Program, clusterOf: ReadonlyMap<Producer, Cluster>): LoweringUnit[] {
   const order: LoweringUnit[] = [];
   const done = new Set<LoweringUnit>();
@@ -154,7 +154,7 @@ function withConstants({ nodes }: Cluster): (ConstantNode | OperationNode)[] {
   return [...constants, ...nodes];
 }
 
-/** A text that is equal for clusters that compute the same, whatever they are applied to. */
+/** A text that is equal for clusters with the same computation, whatever their inputs. */
 function textOf(
   { nodes }: Cluster,
   inputs: readonly Value[],

@@ -235,7 +235,7 @@ function pinLibrary(path: string): void {
 
 /**
  * Loads the two TensorFlow libraries and declares the functions that Graft calls.
- * Throws EngineError when a library cannot be loaded or lacks a function.
+ * Throws EngineError if a library cannot be loaded or lacks a function.
  */
 export function loadTensorFlowApi(frameworkPath: string, ccPath: string): TensorFlowApi {
   prepareKoffi();
@@ -250,7 +250,7 @@ export function loadTensorFlowApi(frameworkPath: string, ccPath: string): Tensor
       api[name] = cc.func(declaration);
     } catch {
       try {
-        // Part of the C API lives in the framework library; which part differs between releases.
+        // Part of the C API is in the framework library; which part differs between releases.
         api[name] = framework.func(declaration);
       } catch (cause) {
         throw new EngineError(
@@ -271,7 +271,7 @@ let memcpy: ((to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: numb
 
 /**
  * Copies bytes between native memory and ours. A view of native memory would save nothing (the bytes are copied once
- * either way), and what it holds on to is only released when the event loop turns.
+ * either way), and its memory would only be released in a later turn of the event loop.
  */
 export function copyNative(to: Uint8Array | Pointer, from: Uint8Array | Pointer, length: number): void {
   memcpy ??= koffi.load(null).func('void memcpy(void *, const void *, size_t)') as NonNullable<typeof memcpy>;
@@ -288,15 +288,15 @@ export function readNative(from: Pointer, length: number): Uint8Array {
   return bytes;
 }
 
-/** Reads a TF_Buffer { const void *data; size_t length; ... } into memory of our own. */
+/** Reads a TF_Buffer { const void *data; size_t length; ... } into JavaScript's memory. */
 export function copyBuffer(buffer: Pointer): Uint8Array {
   const fields = new BigUint64Array(readNative(buffer, 16).buffer);
   return readNative(fields[0], Number(fields[1]));
 }
 
 /**
- * Runs `fn` with the process's standard error sent nowhere. The library greets on it through a logger that is not yet
- * set up and so knows no level; its errors come back as statuses and exceptions.
+ * Runs `fn` with the process's standard error discarded. The library prints a banner there through a logger that has no
+ * level yet; its errors are returned as statuses and exceptions.
  */
 export function withoutNativeChatter<T>(fn: () => T): T {
   let libc: ReturnType<typeof koffi.load>;
@@ -325,7 +325,7 @@ export function withoutNativeChatter<T>(fn: () => T): T {
   }
 }
 
-/** A function of the C library by its prototype; undefined where there is none of that name. */
+/** A function of the C library by its prototype; undefined if there is none of that name. */
 export function systemFunction<F>(prototype: string): F | undefined {
   prepareKoffi();
   try {
@@ -335,19 +335,22 @@ export function systemFunction<F>(prototype: string): F | undefined {
   }
 }
 
-/** Native memory as an ArrayBuffer, without a copy. Nothing keeps the memory alive. */
+/** Native memory as an ArrayBuffer, without a copy. The array does not keep the memory alive. */
 export function viewNative(start: Pointer, bytes: number): ArrayBuffer {
   return koffi.view(start, bytes);
 }
 
-/** Calls glibc's mallopt; returns false where the C library has none. */
+/** Calls glibc's mallopt; returns false if the C library does not have it. */
 export function mallopt(parameter: number, value: number): boolean {
   return (
     systemFunction<(parameter: number, value: number) => number>('int mallopt(int, int)')?.(parameter, value) === 1
   );
 }
 
-/** Gives freed memory back to the system: glibc's malloc_trim, of all threads' arenas. Nothing where there is none. */
+/**
+ * Returns freed memory to the system: glibc's malloc_trim, for the arenas of all threads. Does nothing if the C library
+ * does not have it.
+ */
 export function trimMemory(): void {
   systemFunction<(pad: number) => number>('int malloc_trim(size_t)')?.(0);
 }

@@ -6,7 +6,7 @@ import type { Tracer } from '../trace/tracer';
 import type { KoffiBinding, TensorMetadata } from './binding';
 import type { NativeTensor, OpAttribute } from './runtime';
 
-/** What NodeJSKernelBackend keeps for each tensor. */
+/** The record that NodeJSKernelBackend keeps for each tensor. */
 interface TensorData {
   shape: number[];
   dtype: number;
@@ -25,7 +25,7 @@ interface Internals {
   getInputTensorIds(tensors: readonly tf.TensorInfo[]): number[];
 }
 
-/** Where a captured tensor's present value is found: a variable follows assignments, a plain tensor stays what it is. */
+/** Where to find a captured tensor's current value: a variable follows assignments, a plain tensor never changes. */
 export interface CaptureSource {
   dataId: object;
   variable?: tf.Variable;
@@ -33,7 +33,7 @@ export interface CaptureSource {
 
 /** tfjs-node's backend, aware of traces. */
 export class GraftBackend extends NodeJSKernelBackend {
-  /** Ids standing for captured tensors in the active trace. */
+  /** Ids of captured tensors in the active trace. */
   private captureIds = new Map<object, number>();
   declare readonly binding: KoffiBinding;
 
@@ -63,7 +63,7 @@ export class GraftBackend extends NodeJSKernelBackend {
     if (tracer) this.internals.tensorMap.get(dataId).writtenIn = tracer;
   }
 
-  /** Waits for values that are still being made (`Jitted.enqueue`) without holding up the event loop. */
+  /** Waits for values that are still being computed (`Jitted.enqueue`) without blocking the event loop. */
   override async read(dataId: object): Promise<tf.backend_util.BackendValues> {
     const { tensorMap } = this.internals;
     const data = tensorMap.has(dataId) ? tensorMap.get(dataId) : undefined;
@@ -78,7 +78,7 @@ export class GraftBackend extends NodeJSKernelBackend {
       .map((metadata) => this.internals.createOutputTensor(metadata));
   }
 
-  /** Ids of tensors, for kernels that chain operations on dtypes which tfjs does not know. */
+  /** Ids of tensors, for kernels that chain operations on dtypes that tfjs does not support. */
   ids(inputs: readonly tf.TensorInfo[]): number[] {
     return this.internals.getInputTensorIds(inputs);
   }
@@ -113,7 +113,7 @@ export class GraftBackend extends NodeJSKernelBackend {
     return this.binding.value(this.internals.getInputTensorIds([tensor])[0], 'return', tracer);
   }
 
-  /** Runs `fn` recording into `tracer`. */
+  /** Runs `fn` while `tracer` records it. */
   tracing<T>(tracer: Tracer, fn: () => T): T {
     const outer = this.captureIds;
     this.captureIds = new Map();
@@ -144,7 +144,7 @@ export class GraftBackend extends NodeJSKernelBackend {
         code: 'engine.disposed',
       });
     }
-    // Made in this trace (host values become a constant), or an int64 helper of tfjs-node: the usual way.
+    // Created in this trace (host values become a constant), or an int64 helper of tfjs-node: handled as usual.
     if (!data || (data.values !== null && data.writtenIn === tracer) || this.binding.isTraced(data.id))
       return inherited([tensor])[0];
     this.upload(data);

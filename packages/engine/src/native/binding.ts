@@ -4,7 +4,7 @@ import type { Tracer } from '../trace/tracer';
 import { fromBytes, TF, toBytes } from './dtypes';
 import type { NativeRuntime, NativeTensor, OpAttribute } from './runtime';
 
-/** What a kernel gets back for each output of an operation. */
+/** What a kernel receives for each output of an operation. */
 export interface TensorMetadata {
   id: number;
   dtype: number;
@@ -14,7 +14,7 @@ export interface TensorMetadata {
 /** A tensor id stands for a native tensor, or, while a function is traced, for a value of the trace. */
 type Entry = { readonly native: NativeTensor } | { readonly value: Value; readonly tracer: Tracer };
 
-/** The kernel that is running, for error messages; tfjs gives bindings no other way to know. */
+/** The kernel that is running, for error messages; tfjs does not pass it to bindings. */
 let currentKernel: string | undefined;
 
 export function withKernelName<T>(name: string, fn: () => T): T {
@@ -30,7 +30,7 @@ export function withKernelName<T>(name: string, fn: () => T): T {
 
 /**
  * tfjs-node's binding (`TFJSBinding`: ten methods and some constants) over koffi. While a Tracer is active, operations
- * are recorded instead of executed; kernels do not notice.
+ * are recorded instead of executed; kernels do not need to know.
  */
 export class KoffiBinding {
   readonly TF_FLOAT = TF.FLOAT;
@@ -116,7 +116,10 @@ export class KoffiBinding {
     return fromBytes(this.runtime.readTensor(entry.native), entry.native.dtype);
   }
 
-  /** As `tensorDataSync`, without holding up the event loop, for a value that is still being made; undefined for others. */
+  /**
+   * As `tensorDataSync`, without blocking the event loop, for a value that is still being computed; undefined for
+   * others.
+   */
   pendingData(id: number): Promise<ReturnType<typeof fromBytes>> | undefined {
     const entry = this.entry(id);
     if ('value' in entry || entry.native.pending === undefined) return undefined;
@@ -146,7 +149,7 @@ export class KoffiBinding {
       .map((value) => this.describe(value.dtype, [...value.shape], { value, tracer }));
   }
 
-  /** Forgets an id; the native tensor behind it is the caller's. */
+  /** Forgets an id; the caller then owns the native tensor behind it. */
   release(id: number): NativeTensor {
     const native = this.native(id, 'release');
     this.entries.delete(id);
@@ -162,7 +165,7 @@ export class KoffiBinding {
     return this.describe(value.dtype, [...value.shape], { value, tracer });
   }
 
-  /** In a trace: a new id for the value of that dtype which the value behind `id` was widened from. */
+  /** In a trace: a new id for the value of that dtype from which the value behind `id` was widened. */
   narrowOrigin(id: number, dtype: number): number | undefined {
     const entry = this.entry(id);
     if (!('value' in entry) || entry.tracer !== this.tracer) return undefined;
@@ -171,7 +174,7 @@ export class KoffiBinding {
     return this.addValue(producer.inputs[0], entry.tracer).id;
   }
 
-  /** Whether the id stands for a value of a trace. */
+  /** Whether the id refers to a value of a trace. */
   isTraced(id: number): boolean {
     const entry = this.entries.get(id);
     return entry !== undefined && 'value' in entry;

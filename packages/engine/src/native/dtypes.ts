@@ -1,4 +1,4 @@
-/** TF_DataType values (tensorflow/c/tf_datatype.h) that Graft meets. */
+/** TF_DataType values (tensorflow/c/tf_datatype.h) that Graft uses. */
 export const TF = {
   FLOAT: 1,
   DOUBLE: 2,
@@ -52,7 +52,7 @@ export function int64Array(values: readonly number[]): BigInt64Array {
   return result;
 }
 
-/** Values as tfjs hands them over (typed or plain arrays, booleans), as the bytes of a tensor of that dtype. */
+/** Values as tfjs passes them (typed or plain arrays, booleans), as the bytes of a tensor of that dtype. */
 export function toBytes(values: ArrayLike<number | bigint | boolean>, dtype: number): Uint8Array {
   let typed: ArrayBufferView;
   switch (dtype) {

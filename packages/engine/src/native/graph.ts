@@ -45,7 +45,10 @@ export class GraphBuilder {
     return { oper: this.finish(description, 'Const'), index: 0 };
   }
 
-  /** Adds an operation; returns it with index 0, its other outputs differ in the index alone. `after`: what runs before it. */
+  /**
+   * Adds an operation; returns it with index 0, its other outputs differ only in the index. `after`: operations that
+   * run before it.
+   */
   operation(
     op: string,
     attributes: readonly OpAttribute[],
@@ -70,7 +73,7 @@ export class GraphBuilder {
       }
       implied.add(listAttribute);
       const value = attributes.find(({ name }) => name === listAttribute)?.value;
-      // Without the attribute the list takes what the other inputs leave.
+      // Without the attribute, the list contains all inputs that the others leave.
       const length =
         typeof value === 'number'
           ? value
@@ -107,7 +110,7 @@ export class GraphBuilder {
     return { oper: this.finish(description, op), index: 0 };
   }
 
-  /** Shape and dtype of an output; `shape` is undefined where TensorFlow cannot infer all of it. */
+  /** Shape and dtype of an output; `shape` is undefined if TensorFlow cannot infer all of it. */
   typeOf(output: GraphOutput): { dtype: number; shape: number[] | undefined } {
     const { api, sharedStatus } = this.runtime;
     const dtype = api.TF_OperationOutputType(output);
@@ -123,7 +126,9 @@ export class GraphBuilder {
     return { dtype, shape: shape.some((size) => size < 0) ? undefined : shape };
   }
 
-  /** A TF_Function of this graph; the caller deletes it. `effects`: operations that run although no output needs them. */
+  /**
+   * A TF_Function of this graph; the caller deletes it. `effects`: operations that run even if no output needs them.
+   */
   toFunction(
     name: string,
     inputs: readonly GraphOutput[],

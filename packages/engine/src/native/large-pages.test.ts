@@ -17,13 +17,13 @@ function pages(end: () => number): { pages: LargePages; advised: Advice[] } {
 
 const MIB = 1 << 20;
 
-test('small tensors are left alone', () => {
+test('a small tensor triggers no advice', () => {
   const { pages: large, advised } = pages(() => 64 * MIB);
   large.prepare(BigInt(MIB), 1000);
   expect(advised).toEqual([]);
 });
 
-test('a tensor on the heap names the heap behind it, once', () => {
+test('a tensor on the heap triggers advice for the rest of the heap, once', () => {
   let end = 64 * MIB;
   const { pages: large, advised } = pages(() => end);
   large.prepare(BigInt(8 * MIB + 16), MIB);
@@ -35,17 +35,17 @@ test('a tensor on the heap names the heap behind it, once', () => {
   expect(advised[1]).toEqual({ start: BigInt(64 * MIB), bytes: BigInt(32 * MIB) });
 });
 
-test('a block of its own is named alone, on whole pages', () => {
+test('a separately mapped block gets advice for its own whole pages', () => {
   const { pages: large, advised } = pages(() => 64 * MIB);
   large.prepare(BigInt(900 * MIB + 100), MIB);
   expect(advised).toEqual([{ start: BigInt(900 * MIB), bytes: BigInt(MIB) }]);
 });
 
-test('a C library without these functions does no harm', () => {
+test('a C library without these functions is harmless', () => {
   expect(() => new LargePages(undefined, undefined).prepare(BigInt(MIB), MIB)).not.toThrow();
 });
 
-test('memory for what somebody else allocates next is named and given back', () => {
+test('memory reserved for the next allocation gets advice and is freed', () => {
   let end = 8 * MIB;
   const advised: Advice[] = [];
   const freed: bigint[] = [];
@@ -69,7 +69,7 @@ test('memory for what somebody else allocates next is named and given back', () 
   expect(freed.slice(1)).toEqual([BigInt(12 * MIB), BigInt((12 + 512) * MIB)]);
 });
 
-test('what the heap has given back is named again when it is there again', () => {
+test('heap memory that was returned gets advice again when it is reused', () => {
   let end = 64 * MIB;
   const { pages: large, advised } = pages(() => end);
   large.prepare(BigInt(8 * MIB), MIB);
@@ -80,7 +80,7 @@ test('what the heap has given back is named again when it is there again', () =>
   expect(advised[1]).toEqual({ start: BigInt(16 * MIB), bytes: BigInt(48 * MIB) });
 });
 
-test('without memory left nothing is reserved', () => {
+test('nothing is reserved when no memory is left', () => {
   const advised: bigint[] = [];
   const large = new LargePages(
     (start) => advised.push(start),

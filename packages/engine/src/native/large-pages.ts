@@ -1,10 +1,13 @@
 import { systemFunction, type Pointer } from './api';
 
-/** Smaller tensors are not what a computation waits for. */
+/** Smaller tensors do not affect the time of a computation. */
 const LEAST_BYTES = 1 << 18;
 const PAGE_BYTES = 4096n;
 const MADV_HUGEPAGE = 14;
-/** Larger blocks are none of the heap's, and a heap that has much more of free memory than this gives it back. */
+/**
+ * Larger blocks are not allocated from the heap, and a heap with much more free memory than this returns it to the
+ * system.
+ */
 const BLOCK_BYTES = 1 << 29;
 const RESERVE_BYTES = 1 << 30;
 
@@ -13,18 +16,18 @@ type ProgramBreak = (bytes: number) => bigint | number;
 
 /** malloc and free. */
 export interface Allocator {
-  /** 0: there is none left. */
+  /** 0: no memory is left. */
   allocate(bytes: number): bigint | number;
   free(start: bigint): void;
 }
 
 /**
- * Asks the kernel to back what is about to be written with pages of 2 MiB, so that fewer addresses are translated: weights
- * that are read whole for every generated token are read some 8 % faster. Pages that were written before stay as they are,
- * so memory is named between its allocation and the first write to it.
+ * Asks the kernel to back memory that is about to be written with pages of 2 MiB, which need fewer address
+ * translations: reading all weights for every generated token is some 8 % faster. Pages that were written before do not
+ * change, so the advice must come between the allocation and the first write.
  */
 export class LargePages {
-  /** The part of malloc's heap that has been named. */
+  /** The part of malloc's heap that has been advised. */
   private heap: { readonly start: bigint; readonly end: bigint } | undefined;
 
   constructor(
@@ -41,7 +44,9 @@ export class LargePages {
     );
   }
 
-  /** Names memory for so many bytes (1 GiB at most) that somebody else will allocate next: malloc gives it out again. */
+  /**
+   * Advises memory for this many bytes (at most 1 GiB) that other code will allocate next: malloc hands it out again.
+   */
   reserve(bytes: number): void {
     if (!this.allocator) return;
     const blocks: bigint[] = [];
@@ -59,14 +64,14 @@ export class LargePages {
     if (bytes < LEAST_BYTES || !this.madvise || !this.sbrk) return;
     const end = start + BigInt(bytes);
     const heapEnd = BigInt(this.sbrk(0));
-    // What the heap has given back since has lost its name.
+    // Memory that the heap has returned since then has lost its advice.
     if (this.heap && this.heap.end > heapEnd) this.heap = { start: this.heap.start, end: heapEnd };
     const { heap } = this;
     const known = heap && start >= heap.start ? heap : undefined;
     if (known && end <= known.end) return;
-    // Blocks of their own (mmap) lie far behind the heap.
+    // Separate blocks (mmap) are far behind the heap.
     if (end > heapEnd) return this.advise(start, end);
-    // With all that follows: a page of 2 MiB holds several small tensors.
+    // Including everything after it: a page of 2 MiB contains several small tensors.
     this.advise(known ? known.end : start, heapEnd);
     this.heap = { start: known ? known.start : start, end: heapEnd };
   }

@@ -7,7 +7,7 @@ import { GraftBackend } from './backend';
 import { KoffiBinding } from './binding';
 import { NativeRuntime } from './runtime';
 
-/** Loads the library and registers the tfjs backend `tensorflow` on it. Once a process. */
+/** Loads the library and registers the tfjs backend `tensorflow` on it. Once per process. */
 export function loadNativeBackend(library: NativeLibrary, threads: number): NativeBackend {
   const binding = new KoffiBinding(NativeRuntime.load(library, threads));
   const backend = new GraftBackend(binding);
@@ -17,7 +17,10 @@ export function loadNativeBackend(library: NativeLibrary, threads: number): Nati
   return { binding, backend };
 }
 
-/** An assignment in a trace would leave the variable a name for a value that no longer exists; tfjs's class has no other hook. */
+/**
+ * An assignment in a trace would make the variable refer to a value that no longer exists; tfjs's class has no other
+ * hook.
+ */
 function refuseAssignments(binding: KoffiBinding): void {
   const prototype = tf.Variable.prototype as { assign: (this: tf.Variable, value: tf.Tensor) => void };
   const { assign } = prototype;

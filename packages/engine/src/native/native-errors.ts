@@ -6,7 +6,7 @@ export function unsupportedAttribute(operation: string, name: string, type: numb
   });
 }
 
-/** Who knows more (a training loop) says more. */
+/** A caller that knows more (a training loop) adds to it. */
 const OUT_OF_MEMORY_HINT = 'Compute less at once: smaller batches or shorter sequences.';
 
 export function outOfMemory(operation: string, bytes: number): EngineError {
@@ -18,7 +18,7 @@ export function outOfMemory(operation: string, bytes: number): EngineError {
 
 const RESOURCE_EXHAUSTED = 8;
 
-/** TensorFlow's own message, cut to its first sentence-like part: what follows is graph dumps and C++ stack frames. */
+/** TensorFlow's own message, cut to its first sentence-like part; graph dumps and C++ stack frames follow. */
 export function tensorFlowError(operation: string, code: number, message: string): EngineError {
   const first = message
     .split('\n')[0]

@@ -5,9 +5,9 @@ import { copyBuffer, type TensorFlowApi } from './api';
  * tensors one by one; the signature says which inputs belong together.
  */
 export interface OpInput {
-  /** Attribute that holds how many tensors the list has (`N`), or undefined for a single tensor. */
+  /** Attribute with the number of tensors in the list (`N`), or undefined for a single tensor. */
   countAttribute?: string;
-  /** Attribute that holds the list of dtypes, for lists of mixed types. */
+  /** Attribute with the list of dtypes, for lists of mixed types. */
   typesAttribute?: string;
 }
 

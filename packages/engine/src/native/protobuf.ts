@@ -1,4 +1,6 @@
-/** Protocol buffers are written by hand: Graft sends two small messages. Numbers are whole, and below 2^31. */
+/**
+ * Protocol buffers are encoded by hand, because Graft sends only two small messages. Numbers are integers below 2^31.
+ */
 export const varint = (value: number): number[] =>
   value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)];
 

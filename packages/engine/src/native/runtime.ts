@@ -25,20 +25,23 @@ export interface OpAttribute {
 
 /** A native tensor: the handle and what is known about it. */
 export interface NativeTensor {
-  /** Of the value; or of a variable that holds it, whose memory a compiled function may write the next value to. */
+  /**
+   * Handle of the value, or of a variable that contains it, into whose memory a compiled function may write the next
+   * value.
+   */
   handle: Pointer;
   inVariable?: boolean;
   dtype: number;
   shape: number[];
   bytes: number;
-  /** What makes the value, while that stands in line (`enqueue`) and nobody has waited for it. */
+  /** The operation that computes the value, while it is in the queue (`enqueue`) and nobody has waited for it. */
   pending?: string;
 }
 
 /** First and last release whose C API and function runtime Graft has been run with. */
 const SUPPORTED = { from: [2, 10], before: [3, 0] } as const;
 
-/** Throws EngineError for a release that Graft has not been made for. */
+/** Throws EngineError for a release that Graft does not support. */
 export function checkVersion(version: string, library: Pick<NativeLibrary, 'folder'>): void {
   const [major, minor] = version.split('.').map(Number);
   const known = major > SUPPORTED.from[0] || (major === SUPPORTED.from[0] && minor >= SUPPORTED.from[1]);
@@ -53,7 +56,7 @@ export function checkVersion(version: string, library: Pick<NativeLibrary, 'fold
   }
 }
 
-/** The name with which TensorFlow makes a variable that lives as long as its handle. */
+/** The name that makes TensorFlow's variable live as long as its handle. */
 const ANONYMOUS = 'cd2c89b7-88b7-44c8-ad83-06c2a9158347';
 
 /** ConfigProto { 2: intra_op_parallelism_threads, 5: inter_op_parallelism_threads } */
@@ -61,13 +64,15 @@ function configProto(threads: number): Uint8Array {
   return Uint8Array.from([...integerField(2, threads), ...integerField(5, threads)]);
 }
 
-/** glibc parameter numbers: keep large freed blocks instead of giving each back to the kernel, which costs page faults. */
+/**
+ * glibc parameter numbers: keep large freed blocks instead of returning each to the kernel, which costs page faults.
+ */
 const M_TRIM_THRESHOLD = -1;
 const M_MMAP_THRESHOLD = -3;
 const M_TOP_PAD = -2;
 
 /**
- * TensorFlow in this process: one C API, one eager context. Every method that makes native memory returns its owner,
+ * TensorFlow in this process: one C API, one eager context. Every method that allocates native memory returns its owner
  * and counts it; `liveTensors` and `liveBytes` are exact.
  */
 export class NativeRuntime {
@@ -77,7 +82,7 @@ export class NativeRuntime {
   private readonly largePages = LargePages.ofSystem();
   private readonly status: Pointer;
   readonly context: Pointer;
-  /** Executes in the order of the calls, on a thread of its own; and what executes otherwise. */
+  /** The executor that runs operations in the order of the calls on a separate thread, and the default executor. */
   private queue: Pointer | undefined;
   private ownExecutor: Pointer | undefined;
 
@@ -99,7 +104,7 @@ export class NativeRuntime {
   }
 
   static load(library: NativeLibrary, threads: number): NativeRuntime {
-    // Read by the library while it loads: 2 leaves its errors, without the notes on processor features.
+    // The library reads it while it loads: 2 keeps errors and suppresses the notes on processor features.
     process.env.TF_CPP_MIN_LOG_LEVEL ??= '2';
     const runtime = withoutNativeChatter(
       () => new NativeRuntime(loadTensorFlowApi(library.framework, library.cc), library, threads),
@@ -110,7 +115,7 @@ export class NativeRuntime {
     return runtime;
   }
 
-  /** Throws what the last call left in the shared status, naming the operation. */
+  /** Throws the error that the last call left in the shared status, naming the operation. */
   check(operation: string, status: Pointer = this.status): void {
     const code = this.api.TF_GetCode(status);
     if (code === 0) return;
@@ -134,7 +139,7 @@ export class NativeRuntime {
     return this.own(handle, dtype, [...shape]);
   }
 
-  /** A TF_Tensor without values, and where they lie. */
+  /** A TF_Tensor without values, and the address of its memory. */
   private allocate(shape: readonly number[], dtype: number, bytes: number): { tensor: Pointer; data: Pointer } {
     const tensor = this.api.TF_AllocateTensor(dtype, int64Array(shape), shape.length, bytes);
     if (!tensor) throw outOfMemory('creating a tensor', bytes);
@@ -157,7 +162,7 @@ export class NativeRuntime {
     return tensor;
   }
 
-  /** A tensor whose values are written at `data` before it is used: `finish` makes it, `abandon` frees the memory. */
+  /** A tensor whose values the caller writes to `data`: `finish` returns it, `abandon` frees the memory. */
   emptyTensor(
     shape: readonly number[],
     dtype: number,
@@ -170,23 +175,23 @@ export class NativeRuntime {
     };
   }
 
-  /** Where a tensor's values lie, until `release`; they are not copied. A value that stands in line is waited for. */
+  /** The address of a tensor's values, valid until `release`; nothing is copied. Waits for an enqueued value. */
   async lend(tensor: NativeTensor): Promise<{ readonly data: Pointer; release(): void }> {
     const resolved = tensor.pending === undefined ? this.resolve(tensor) : await this.resolvePending(tensor);
     return { data: this.api.TF_TensorData(resolved), release: () => this.api.TF_DeleteTensor(resolved) };
   }
 
-  /** Call it before an operation allocates this many bytes, which should be in large pages. */
+  /** To be called before an operation allocates this many bytes that should be in large pages. */
   reserveLargePages(bytes: number): void {
     this.largePages.reserve(bytes);
   }
 
-  /** A copy of the tensor's bytes. Waits until the value is there. */
+  /** A copy of the tensor's bytes. Waits until the value is computed. */
   readTensor(tensor: NativeTensor): Uint8Array {
     return this.takeBytes(this.resolve(tensor));
   }
 
-  /** As `readTensor`, for a value that stands in line: another thread waits for it. The tensor may be deleted meanwhile. */
+  /** As `readTensor`, for an enqueued value: another thread waits for it. The tensor may be deleted meanwhile. */
   async readPending(tensor: NativeTensor): Promise<Uint8Array> {
     return this.takeBytes(await this.resolvePending(tensor));
   }
@@ -220,7 +225,7 @@ export class NativeRuntime {
     }
   }
 
-  /** Throws what kept a tensor from having a value: a queue that has stopped for it goes on. */
+  /** Throws the error because of which a tensor has no value; a queue that stopped for it continues. */
   private checkValue(tensor: NativeTensor, status: Pointer): void {
     if (this.queue && this.api.TF_GetCode(status) !== 0) this.api.TFE_ExecutorClearError(this.queue);
     this.check(tensor.pending ?? 'reading a tensor', status);
@@ -239,14 +244,14 @@ export class NativeRuntime {
     this.liveBytes -= tensor.bytes;
   }
 
-  /** After a failure that leaves it open whether a variable's memory is still its own: it is not touched again. */
+  /** After a failure that may have freed a variable's memory: the variable is not used again. */
   abandon(tensor: NativeTensor): void {
     if (!tensor.inVariable) return this.deleteTensor(tensor);
     this.liveTensors--;
     this.liveBytes -= tensor.bytes;
   }
 
-  /** A tensor of its own with the same value, which is not copied before one of the two is written to. */
+  /** A separate tensor with the same value, which is copied only when one of the two is written to. */
   share(tensor: NativeTensor): NativeTensor {
     const [copy] = this.execute('Identity', [{ name: 'T', type: 4, value: tensor.dtype }], [tensor], 1);
     return copy;
@@ -276,7 +281,7 @@ export class NativeRuntime {
     return this.executeRaw('ReadVariableOp', [{ name: 'dtype', type: 4, value: dtype }], [handle])[0];
   }
 
-  /** On handles; those of the results are the caller's. */
+  /** Works on handles; the caller owns those of the results. */
   private executeRaw(
     name: string,
     attributes: readonly OpAttribute[],
@@ -297,7 +302,7 @@ export class NativeRuntime {
     }
   }
 
-  /** Runs one operation (or function) now. `byReference`: inputs that are given as variables, by their place. */
+  /** Runs one operation (or function) now. `byReference`: inputs that are passed as variables, by position. */
   execute(
     name: string,
     attributes: readonly OpAttribute[],
@@ -317,7 +322,10 @@ export class NativeRuntime {
     return this.collect(outputs, count[0]);
   }
 
-  /** As `execute`, on a thread of its own. Inputs may be disposed as soon as this returns: the operation holds them. */
+  /**
+   * As `execute`, on a separate thread. Inputs may be disposed as soon as this returns: the operation keeps references
+   * to them.
+   */
   async executeAsync(
     name: string,
     attributes: readonly OpAttribute[],
@@ -349,9 +357,9 @@ export class NativeRuntime {
   }
 
   /**
-   * As `execute`, but returns while the operation stands in line: it begins when those that were enqueued before it are done and
-   * its inputs have values. `label` names it in the error that reading a result throws if it fails; what stands in line behind it
-   * then fails with it, until a result is read.
+   * As `execute`, but returns once the operation is in the queue: it starts when the operations enqueued before it are
+   * done and its inputs are computed. `label` names it in the error that reading a result throws if it fails;
+   * operations enqueued after it then fail too, until a result is read.
    */
   enqueue(
     name: string,
@@ -364,7 +372,7 @@ export class NativeRuntime {
     this.ownExecutor ??= api.TFE_ContextGetExecutorForThread(context);
     this.queue ??= this.newQueue();
     const outputs = new BigUint64Array(Math.max(1, results.length));
-    // An operation belongs to the executor under which it is made, not run.
+    // An operation belongs to the executor under which it is created, not run.
     api.TFE_ContextSetExecutorForThread(context, this.queue);
     const start = (): boolean => {
       const op = this.prepare(name, attributes, inputs, this.status);
@@ -374,7 +382,7 @@ export class NativeRuntime {
     };
     try {
       if (!start()) {
-        // The queue may have stopped for something before, which is reported where that is read.
+        // The queue may have stopped because of an earlier operation; its error is reported when its result is read.
         api.TFE_ExecutorClearError(this.queue);
         start();
       }
@@ -385,7 +393,7 @@ export class NativeRuntime {
     return results.map(({ dtype, shape }, i) => ({ ...this.own(outputs[i], dtype, [...shape]), pending: label }));
   }
 
-  /** Waits until nothing stands in line. What failed says so where its result is read. */
+  /** Waits until the queue is empty. A failed operation is reported when its result is read. */
   drain(): void {
     if (!this.queue) return;
     this.api.TFE_ExecutorWaitForAllPendingNodes(this.queue, this.status);
@@ -395,7 +403,7 @@ export class NativeRuntime {
   }
 
   private newQueue(): Pointer {
-    // A process that ends while the library computes takes its memory from under it.
+    // A process that exits while the library computes would free its memory during the computation.
     process.once('exit', () => this.drain());
     return this.api.TFE_NewExecutor(1, 1, 0);
   }

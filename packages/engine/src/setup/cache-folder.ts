@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 
-/** Where Graft keeps what it downloads and compiles: GRAFT_CACHE, else the user's cache folder. */
+/** The folder for downloads and compiled code: GRAFT_CACHE, otherwise the user's cache folder. */
 export function cacheFolder(): string {
   if (process.env.GRAFT_CACHE) return resolve(process.env.GRAFT_CACHE);
   // The specification of XDG_CACHE_HOME says to ignore relative paths.
@@ -9,5 +9,5 @@ export function cacheFolder(): string {
   return join(isAbsolute(user) ? user : join(homedir(), '.cache'), 'graft');
 }
 
-/** What configs and plugins in TypeScript were compiled to. */
+/** The compiled code of configs and plugins in TypeScript. */
 export const codeFolder = (cache = cacheFolder()): string => join(cache, 'code');

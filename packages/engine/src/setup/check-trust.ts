@@ -10,10 +10,10 @@ import { RELEASE, type Release } from './release';
 import { untrustedPart } from './trust';
 import { hashFile } from './unpack';
 
-/** Folders of the cache whose files are executed: what configs and plugins compile to, and XLA's programs. */
+/** Folders of the cache whose files are executed: compiled configs and plugins, and XLA's programs. */
 const CODE_FOLDERS = [codeFolder, compiledFolder];
 
-/** Whether the files that are executed, of the library in use and in the cache, are this user's alone. */
+/** Whether only this user could have written the executed files of the library in use and of the cache. */
 export function checkTrust(library: NativeLibrary | undefined): DoctorCheck {
   const untrusted = (library && untrustedPart(library)) ?? untrustedInCache();
   if (!untrusted) return { name: 'owners', status: 'ok', detail: 'what is executed belongs to you or root alone' };
@@ -34,7 +34,7 @@ function untrustedInCache(): Untrusted | undefined {
     const found = findUntrusted(root, path);
     if (found) return found;
   }
-  // In folders with mode 0700 the owner alone matters.
+  // In folders with mode 0700 only the owner matters.
   for (const folder of CODE_FOLDERS)
     for (const path of entriesBelow(folder())) {
       const found = untrustedEntry(path, lstatSync(path));

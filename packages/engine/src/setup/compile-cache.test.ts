@@ -18,7 +18,7 @@ import { sweep, useCompileCache } from './compile-cache';
 
 const DAY_SECONDS = 86_400;
 
-test('programs that were not read for a month go, and files that were never finished', () => {
+test('sweeping removes programs unused for a month and stale unfinished files', () => {
   const folder = mkdtempSync(join(tmpdir(), 'graft-'));
   const now = Date.now();
   const put = (name: string, daysAgo: number): void => {
@@ -34,7 +34,7 @@ test('programs that were not read for a month go, and files that were never fini
   expect(readdirSync(folder).sort()).toEqual(['kept.pb', 'writing.pb.tmp']);
 });
 
-describe('programs that others could have put there', () => {
+describe('compiled programs that others could have written', () => {
   const environment = { ...process.env };
   beforeEach(() => {
     process.env.GRAFT_CACHE = join(temporaryFolder(), 'cache');
@@ -45,7 +45,7 @@ describe('programs that others could have put there', () => {
     jest.restoreAllMocks();
   });
 
-  test('the folder is closed to others; what was written while it was open goes', () => {
+  test('the cache folder is private, and programs written while it was open are removed', () => {
     const own = useCompileCache({ folder: '/library' })!;
     expect(statSync(own).mode & 0o777).toBe(0o700);
     writeFileSync(join(own, 'mine.pb'), '');
@@ -57,7 +57,7 @@ describe('programs that others could have put there', () => {
     expect(statSync(own).mode & 0o777).toBe(0o700);
   });
 
-  test('links and files of others are removed before the library sees them', () => {
+  test('symbolic links and files of other users are removed before the library sees them', () => {
     const own = useCompileCache({ folder: '/library' })!;
     symlinkSync('/etc/passwd', join(own, 'link.pb'));
     if (process.getuid!() === 0) {
@@ -69,7 +69,7 @@ describe('programs that others could have put there', () => {
     expect(existsSync('/etc/passwd')).toBe(true);
   });
 
-  test('a cache that others can write to is not used, and a warning says so', () => {
+  test('a cache that others can write to is not used, with a warning', () => {
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation(() => undefined);
     const cache = process.env.GRAFT_CACHE!;
     mkdirSync(cache);

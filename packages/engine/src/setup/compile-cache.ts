@@ -7,28 +7,28 @@ import { cacheFolder } from './cache-folder';
 import type { NativeLibrary } from './native-library';
 import { warnOfUntrusted } from './trust';
 
-/** Programs that no run has asked for in this many days are removed. */
+/** Programs that were not used for this many days are removed. */
 const KEPT_DAYS = 30;
-/** A file that a run is writing has an end of its own; one that is older is left of a run that was killed. */
+/** A file that a run is writing has its own suffix; an older one is left over from a killed run. */
 const UNFINISHED = /\.tmp$/;
 const HOUR_MS = 3_600_000;
 
-/** The programs of all libraries. */
+/** The folder with the programs of all libraries. */
 export function compiledFolder(): string {
   return join(cacheFolder(), 'compiled');
 }
 
 /**
- * Makes the library keep what XLA compiles in a folder, and find it there in later processes. Must be called before the
- * library is loaded, which reads its settings from the environment. Returns the folder; undefined, after a warning, where
- * somebody else could have put programs there.
+ * Makes the library store XLA's compiled programs in a folder, and load them in later processes. Must be called before
+ * the library is loaded, which reads its settings from the environment. Returns the folder; undefined, after a warning,
+ * if somebody else could have put programs there.
  *
- * Compiled code belongs to one library on one kind of processor: others get folders of their own.
+ * Compiled code belongs to one library on one kind of processor: others get separate folders.
  */
 export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string | undefined {
   const machine = `${cpus()[0]?.model ?? 'unknown'} ${library.folder}`;
   const own = join(compiledFolder(), createHash('sha256').update(machine).digest('hex').slice(0, 16));
-  // Programs in a folder that was open to others may have changed places.
+  // Others may have replaced programs in a folder that was open to them.
   const before = findUntrusted(cacheFolder(), own);
   if (before?.path === own && before.kind === 'mode') rmSync(own, { recursive: true, force: true });
   const untrusted = makePrivateFolder(cacheFolder(), own);
@@ -43,14 +43,14 @@ export function useCompileCache(library: Pick<NativeLibrary, 'folder'>): string 
     '--tf_xla_persistent_cache_device_types=CPU',
   ];
   process.env.TF_XLA_FLAGS = flags.filter(Boolean).join(' ');
-  // The library calls it an error that tuning hints of the compiler are not features of the processor.
+  // The library logs an error if tuning hints of the compiler are not features of the processor.
   process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   return own;
 }
 
 /**
- * Removes programs that were not read for long, files that were never finished, and whatever is not a file of this user's: the
- * library would run it.
+ * Removes programs that were not read for long, unfinished files, and everything that is not a file of this user,
+ * because the library would run it.
  */
 export function sweep(folder: string, now: number): void {
   for (const name of readdirSync(folder)) {
@@ -66,7 +66,7 @@ export function sweep(folder: string, now: number): void {
   }
 }
 
-/** The folder is the user's alone, so that a mode that lets others write opens nothing to them. */
+/** The folder is private, so a mode that lets others write does not expose a file. */
 function isForeign(file: string, entry: Stats): boolean {
   return !entry.isFile() || untrustedEntry(file, entry)?.kind === 'owner';
 }

@@ -1,8 +1,8 @@
-/** What the doctor found out about one thing that Graft needs. */
+/** The doctor's result about one thing that Graft needs. */
 export interface DoctorCheck {
   readonly name: string;
   readonly status: 'ok' | 'warn' | 'fail';
   readonly detail: string;
-  /** What to do, where something is wrong. */
+  /** What to do if something is wrong. */
   readonly advice?: string;
 }

@@ -31,7 +31,7 @@ describe('the doctor', () => {
   }
   const supported = unsupportedPlatformReason() === undefined;
 
-  test('has a look at everything, and asks for no more than is there', async () => {
+  test('the doctor checks everything and creates nothing', async () => {
     const { checks } = await examine(() => Promise.resolve('TensorFlow'));
     expect(checks.map(({ name }) => name)).toEqual([
       'node',
@@ -48,7 +48,7 @@ describe('the doctor', () => {
     expect(existsSync(process.env.GRAFT_CACHE!)).toBe(false);
   });
 
-  test('tells no Python from one without pip, and names the one that is there', async () => {
+  test('a missing Python, a Python without pip and a working one are distinguished', async () => {
     const python = async (): Promise<DoctorCheck> =>
       (await examine(() => Promise.resolve(''))).checks.find(({ name }) => name === 'python')!;
     expect(await python()).toMatchObject({ status: 'warn', detail: 'python3 is not there' });
@@ -61,7 +61,7 @@ describe('the doctor', () => {
   });
 
   describeIf(supported, unsupportedPlatformReason() ?? '', 'where the library can run', () => {
-    test('says what loads and where from', async () => {
+    test('the doctor reports the version and location of the library', async () => {
       const folder = useLibrary();
       expect(await engineCheck(() => Promise.resolve('TensorFlow 9'))).toEqual({
         name: 'engine',
@@ -70,7 +70,7 @@ describe('the doctor', () => {
       });
     });
 
-    test('reports a library that does not load as a failure, with advice', async () => {
+    test('a library that does not load is a failure with advice', async () => {
       useLibrary();
       const report = await examine(() => Promise.reject(new Error('it is broken')));
       expect(report.checks.at(-1)).toMatchObject({
@@ -81,7 +81,7 @@ describe('the doctor', () => {
       expect(report.healthy).toBe(false);
     });
 
-    test('reports a wrong GRAFT_TENSORFLOW as a failure', async () => {
+    test('a wrong GRAFT_TENSORFLOW is a failure', async () => {
       process.env.GRAFT_TENSORFLOW = '/nowhere';
       expect(await engineCheck(() => Promise.resolve(''))).toMatchObject({
         status: 'fail',
@@ -90,7 +90,7 @@ describe('the doctor', () => {
     });
   });
 
-  test('what others could have written in the cache is a failure, with what to do', async () => {
+  test('a cache that others could have written to is a failure with advice', async () => {
     const cache = temporaryFolder();
     process.env.GRAFT_CACHE = cache;
     mkdirSync(join(cache, 'compiled', 'x'), { recursive: true });
@@ -110,7 +110,7 @@ describe('the doctor', () => {
     expect(await owners()).toMatchObject({ status: 'fail', detail: expect.stringContaining('user 54321') as string });
   });
 
-  test('hashes are compared when they are asked for: of a release, and never loaded where they differ', async () => {
+  test('hashes are compared on request, and a library with a wrong hash is a failure', async () => {
     const folder = temporaryFolder();
     const library = { folder, cc: join(folder, CC_LIBRARY), framework: join(folder, FRAMEWORK_LIBRARY) };
     writeFileSync(library.cc, 'the library');

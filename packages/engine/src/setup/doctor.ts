@@ -13,12 +13,12 @@ import { currentPlatform, unsupportedPlatformReason } from './platform';
 
 export interface DoctorReport {
   readonly checks: readonly DoctorCheck[];
-  /** No check failed. A warning means that Graft works, on the portable engine for one. */
+  /** No check failed. A warning means that Graft still works, for example on the portable engine. */
   readonly healthy: boolean;
 }
 
 const OLDEST_NODE = 20;
-/** The wheel and what is taken out of it, at the same time. */
+/** The wheel and the unpacked files, which exist at the same time. */
 const INSTALL_BYTES = 1.1 * 2 ** 30;
 /** Loading TensorFlow and compiling a small step take about half of it. */
 const LITTLE_MEMORY = 2 * 2 ** 30;
@@ -49,7 +49,7 @@ function checkProcessor(): DoctorCheck {
 }
 
 function checkMemory(): DoctorCheck {
-  // A container may have less than its machine; where it has no limit, the limit reads as 0 or as a huge number.
+  // A container may have less than its machine; without a limit, the limit reads as 0 or as a huge number.
   const limit = process.constrainedMemory?.() ?? 0;
   const total = limit > 0 ? Math.min(limit, totalmem()) : totalmem();
   const detail = `${gibibytes(total)}, ${gibibytes(Math.min(total, freemem()))} free`;
@@ -112,7 +112,7 @@ async function checkPython(installed: boolean): Promise<DoctorCheck> {
   }
 }
 
-/** The library that would be used; undefined where there is none, the error where the user named a wrong place. */
+/** The library that would be used; undefined if there is none, the error if the user gave a wrong path. */
 async function lookForLibrary(): Promise<NativeLibrary | Error | undefined> {
   if (unsupportedPlatformReason() !== undefined) return undefined;
   return findNativeLibrary().catch((error: unknown) => error as Error);
@@ -142,11 +142,11 @@ async function checkEngine(
 }
 
 export interface DoctorOptions {
-  /** Read every byte of the native library and compare hashes. Default: it is left to its owner and mode. */
+  /** Read every byte of the native library and compare hashes. Default: only owners and modes are checked. */
   readonly verify?: boolean;
 }
 
-/** Looks at what Graft needs. `load` opens the engine on a library and describes it. */
+/** Checks what Graft needs. `load` opens the engine on a library and describes it. */
 export async function examine(
   load: (library: NativeLibrary) => Promise<string>,
   { verify = false }: DoctorOptions = {},
@@ -154,7 +154,7 @@ export async function examine(
   const found = await lookForLibrary();
   const installed = found !== undefined && !(found instanceof Error);
   const hashes = verify && installed ? [await checkHashes(found)] : [];
-  // What is not what it should be is not loaded to see whether it works.
+  // A library with wrong hashes is not loaded, not even to test it.
   const engine = hashes.some(({ status }) => status === 'fail') ? [] : [await checkEngine(found, load)];
   const checks = [
     checkNode(),

@@ -21,7 +21,7 @@ describe('findNativeLibrary', () => {
     process.env = { ...environment };
   });
 
-  test('takes the option before the environment before the cache', async () => {
+  test('the option takes precedence over the environment, and the environment over the cache', async () => {
     const [option, named] = [library(), library()];
     const cached = join(cacheFolder(), 'tensorflow-2.21.0');
     mkdirSync(cached);
@@ -38,7 +38,7 @@ describe('findNativeLibrary', () => {
     });
   });
 
-  test('what others could have written in the cache, or in Python, is not loaded, and says why', async () => {
+  test('a library that others could have written is not loaded, and the error gives the reason', async () => {
     const cached = join(cacheFolder(), 'tensorflow-2.21.0');
     mkdirSync(cached, { mode: 0o755 });
     for (const { name, bytes } of RELEASE.files) {
@@ -80,7 +80,7 @@ describe('findNativeLibrary', () => {
     expect(await findNativeLibrary({ libraryPath: site })).toMatchObject({ folder: site });
   });
 
-  test('takes an installed Python package when there is nothing else, and a damaged cache is nothing', async () => {
+  test('an installed Python package is used when nothing else is found or the cache is damaged', async () => {
     const cached = join(cacheFolder(), 'tensorflow-2.21.0');
     mkdirSync(cached);
     for (const { name } of RELEASE.files) writeFileSync(join(cached, name), 'cut');
@@ -96,12 +96,12 @@ describe('findNativeLibrary', () => {
     expect(await findNativeLibrary()).toBeUndefined();
   });
 
-  test('knows the name that the C package gives the library', async () => {
+  test("a library with the C package's file name is found", async () => {
     const folder = library(C_LIBRARY);
     expect(await findNativeLibrary({ libraryPath: folder })).toMatchObject({ cc: join(folder, C_LIBRARY) });
   });
 
-  test('a named place without the libraries is an error, not a fallback', async () => {
+  test('an explicit path without the libraries is an error, not a fallback', async () => {
     const empty = temporaryFolder();
     await expect(findNativeLibrary({ libraryPath: empty })).rejects.toThrow(
       /^engine\.libraryPath names .*, but libtensorflow_cc/,
@@ -112,7 +112,7 @@ describe('findNativeLibrary', () => {
     await expect(findNativeLibrary()).rejects.toThrow(`GRAFT_TENSORFLOW names ${empty}, which does not exist.`);
   });
 
-  test('the cache is where the environment says', () => {
+  test('the environment determines the cache folder', () => {
     expect(cacheFolder()).toBe(process.env.GRAFT_CACHE);
     process.env.GRAFT_CACHE = '';
     process.env.XDG_CACHE_HOME = '/somewhere';

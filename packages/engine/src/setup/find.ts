@@ -12,7 +12,7 @@ export function libraryCacheFolder(): string {
   return join(cacheFolder(), `tensorflow-${RELEASE.version}`);
 }
 
-/** Whether every file of a release is in a folder with its right size. */
+/** Whether a folder contains every file of a release, with the right size. */
 export async function hasRightSizes(folder: string, release: Release): Promise<boolean> {
   for (const { name, bytes } of release.files) {
     if ((await stat(join(folder, name)).catch(() => undefined))?.size !== bytes) return false;
@@ -35,7 +35,7 @@ export async function librariesIn(folder: string, origin: NativeLibrary['origin'
   return undefined;
 }
 
-/** A folder that the user named, or the folder of a file that the user named. Throws EngineError when it has no libraries. */
+/** The folder that the user gave, or that of the file that the user gave. Throws EngineError if it has no libraries. */
 async function named(path: string, origin: 'option' | 'environment', by: string): Promise<NativeLibrary> {
   const entry = await stat(path).catch(() => undefined);
   const library = await librariesIn(resolve(entry?.isFile() ? dirname(path) : path), origin);
@@ -87,15 +87,15 @@ function onlyTrusted(library: NativeLibrary | undefined): NativeLibrary | undefi
 }
 
 export interface FindOptions {
-  /** Folder or file named by the user; nothing else is looked at then. */
+  /** Folder or file given by the user; nothing else is searched then. */
   libraryPath?: string;
 }
 
 /**
- * Looks for the native libraries: where the user says, GRAFT_TENSORFLOW, Graft's cache, an installed tfjs-node, an
- * installed Python TensorFlow. undefined where there are none. Throws EngineError when the user named a place without
- * them, and for libraries in the cache or of Python that another user could have written. Only presence is looked at (in the
- * cache, sizes too); whether they load is the engine's to find out.
+ * Finds the native libraries: in the user's path, GRAFT_TENSORFLOW, Graft's cache, an installed tfjs-node, an installed
+ * Python TensorFlow. Returns undefined if there are none. Throws EngineError if the user gave a path without them, and
+ * for libraries in the cache or of Python that another user could have written. It checks only presence (in the cache,
+ * sizes too), not whether they load.
  */
 export async function findNativeLibrary(options: FindOptions = {}): Promise<NativeLibrary | undefined> {
   if (options.libraryPath !== undefined) return named(options.libraryPath, 'option', 'engine.libraryPath');

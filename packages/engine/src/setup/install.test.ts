@@ -95,7 +95,7 @@ describe('installNativeLibrary', () => {
   });
   const leftovers = (): string[] => readdirSync(join(home, 'cache')).filter((name) => name !== 'tensorflow-0.0.1');
 
-  test('downloads, checks and unpacks, and does so once', async () => {
+  test('the installer downloads, checks and unpacks the library once', async () => {
     const log = join(home, 'log');
     const python = fakePython(home, `echo called >> ${log}; cp ${wheel} "$dest/made_up.whl"`);
     const stages = new Set<string>();
@@ -114,7 +114,7 @@ describe('installNativeLibrary', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('mends a cache whose file was cut or, when asked to verify, changed', async () => {
+  test('the installer repairs truncated files, and changed files when it verifies', async () => {
     await installNativeLibrary({ release, folder, wheel });
     writeFileSync(join(folder, CC_LIBRARY), 'the b');
     await installNativeLibrary({ release, folder, wheel });
@@ -126,7 +126,7 @@ describe('installNativeLibrary', () => {
     expect(readFileSync(join(folder, CC_LIBRARY))).toEqual(CC);
   });
 
-  test('what is installed is closed to others, whatever the umask, and closed again where it was open', async () => {
+  test('installed files are closed to others whatever the umask, and closed again where they were open', async () => {
     const before = process.umask(0);
     try {
       await installNativeLibrary({ release, folder, wheel });
@@ -147,7 +147,7 @@ describe('installNativeLibrary', () => {
     expect(readFileSync(join(folder, CC_LIBRARY))).toEqual(CC);
   });
 
-  test('a cache that others can write to is refused', async () => {
+  test('a cache that others can write to is rejected', async () => {
     mkdirSync(join(home, 'cache'));
     chmodSync(join(home, 'cache'), 0o777);
     await expect(installNativeLibrary({ release, folder, wheel })).rejects.toMatchObject({
@@ -156,7 +156,7 @@ describe('installNativeLibrary', () => {
     });
   });
 
-  test('several at the same time all succeed', async () => {
+  test('concurrent installations all succeed', async () => {
     const libraries = await Promise.all(
       Array.from({ length: 4 }, () => installNativeLibrary({ release, folder, wheel })),
     );
@@ -214,7 +214,7 @@ describe('installNativeLibrary', () => {
       'exit 1',
       /MiB free; installing the native library needs \d+ MiB\./,
     ],
-  ])('%s is one sentence, and leaves nothing', async (_, wrong, body, message) => {
+  ])('the installation fails in one sentence and leaves nothing: %s', async (_, wrong, body, message) => {
     const python = body === undefined ? undefined : fakePython(home, body);
     const given = body === undefined ? { wheel } : { python };
     await expect(installNativeLibrary({ release: wrong, folder, ...given })).rejects.toThrow(message);
@@ -222,7 +222,7 @@ describe('installNativeLibrary', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('a download that was changed on its way is refused', async () => {
+  test('a download that was tampered with is rejected', async () => {
     const python = fakePython(home, 'echo nonsense > "$dest/made_up.whl"');
     await expect(installNativeLibrary({ release, folder, python })).rejects.toMatchObject({
       code: 'engine.hash',
@@ -231,7 +231,7 @@ describe('installNativeLibrary', () => {
     expect(leftovers()).toEqual([]);
   });
 
-  test('pip fetches the named wheel, and keeps its temporary files next to the cache', async () => {
+  test('pip downloads the specified wheel and keeps its temporary files next to the cache', async () => {
     const log = join(home, 'arguments');
     const file = join(home, 'python3');
     writeFileSync(file, `#!/bin/sh\necho "$@" "TMPDIR=$TMPDIR" > ${log}\nexit 1\n`);
@@ -244,7 +244,7 @@ describe('installNativeLibrary', () => {
     expect(said).toContain(`TMPDIR=${join(home, 'cache')}/.install-`);
   });
 
-  test('a wheel that is not there, and a cache that cannot be, are one sentence each', async () => {
+  test('a missing wheel and an unusable cache are one sentence each', async () => {
     await expect(installNativeLibrary({ release, folder, wheel: join(home, 'none.whl') })).rejects.toMatchObject({
       code: 'engine.wheel',
       message: `The wheel ${join(home, 'none.whl')} does not exist.`,
@@ -255,7 +255,7 @@ describe('installNativeLibrary', () => {
     });
   });
 
-  test('what a killed installer left is removed, what a living one works on is not', async () => {
+  test('the installer removes leftovers of dead installers only', async () => {
     const dead = spawnSync('true').pid;
     const cache = join(home, 'cache');
     const kept = `.install-${hostname()}-${process.ppid}-00000000`;
@@ -266,7 +266,7 @@ describe('installNativeLibrary', () => {
     expect(leftovers().sort()).toEqual([elsewhere, kept].sort());
   });
 
-  test('no Python is one sentence', async () => {
+  test('a missing Python is reported in one sentence', async () => {
     await expect(installNativeLibrary({ release, folder, python: join(home, 'none') })).rejects.toThrow(
       /fetched with Python's pip, but ".*none" cannot be started/,
     );

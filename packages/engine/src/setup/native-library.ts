@@ -1,4 +1,4 @@
-/** The two native libraries, where they lie and how they were found. */
+/** The paths of the two native libraries, and how they were found. */
 export interface NativeLibrary {
   readonly folder: string;
   readonly cc: string;

@@ -6,12 +6,12 @@ import type { Release } from './release';
 
 const ELSEWHERE = 'name a TensorFlow that is here already with GRAFT_TENSORFLOW';
 
-/** How often the growth of the download is looked at; pip tells nothing to a pipe. */
+/** Interval of checking the size of the download, because pip reports no progress to a pipe. */
 const PROGRESS_MILLISECONDS = 500;
 
 /**
- * Downloads a release's wheel into a folder with pip and returns its path. Works in that folder alone: pip's own
- * temporary files go there too. Throws EngineError for no Python, no pip, no network, a full disk or pip's own reason.
+ * Downloads a release's wheel into a folder with pip and returns its path. Writes only to that folder, including pip's
+ * temporary files. Throws EngineError for no Python, no pip, no network, a full disk or pip's own reason.
  */
 export async function downloadWheel(
   release: Release,
@@ -72,7 +72,7 @@ function run(
   });
 }
 
-/** What pip prints when it cannot reach an index; its last line then only says that nothing was found. */
+/** Messages of pip when it cannot reach an index; its last line then only reports that nothing was found. */
 const NO_NETWORK =
   /connection broken by|NewConnectionError|ConnectTimeout|ReadTimeout|Read timed out|ProxyError|name resolution|Name or service not known|Network is unreachable|Connection refused/i;
 

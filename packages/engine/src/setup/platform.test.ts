@@ -16,7 +16,7 @@ describe('unsupportedPlatformReason', () => {
       { flags: new Set(['sse2']) },
       'The native library needs a processor with AVX instructions, which this machine lacks.',
     ],
-  ])('names %s', (_, difference, sentence) => {
+  ])('the reason names %s', (_, difference, sentence) => {
     expect(unsupportedPlatformReason({ ...good, ...difference })).toBe(sentence);
   });
 });

@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** What decides whether the native library can run here. */
+/** The properties of a machine that decide whether the native library can run. */
 export interface Platform {
   readonly platform: string;
   readonly arch: string;
   /** The C library is musl (Alpine), for which nobody builds TensorFlow. */
   readonly musl: boolean;
-  /** Processor features as Linux names them; empty where they are unknown. */
+  /** Processor features as Linux names them; empty if they are unknown. */
   readonly flags: ReadonlySet<string>;
 }
 
@@ -16,20 +16,20 @@ export function currentPlatform(): Platform {
   current ??= {
     platform: process.platform,
     arch: process.arch,
-    // Node's own report would tell as well, but before 20.13 it asks the name server about every network address first.
+    // Node's own report contains it as well, but before 20.13 it first resolves every network address.
     musl: /\/ld-musl-/.test(readText('/proc/self/maps')),
     flags: new Set(/^flags\s*:(.*)$/m.exec(readText('/proc/cpuinfo'))?.[1].trim().split(/\s+/) ?? []),
   };
   return current;
 }
 
-/** A sentence where no native library exists for this machine; otherwise undefined. */
+/** A sentence with the reason if no native library exists for this machine; otherwise undefined. */
 export function unsupportedPlatformReason(machine: Platform = currentPlatform()): string | undefined {
   const { platform, arch, musl, flags } = machine;
   if (platform !== 'linux' || arch !== 'x64')
     return `The native library exists for Linux on x86-64; this machine is ${platform} on ${arch}.`;
   if (musl) return 'The native library needs glibc; this machine has musl.';
-  // TensorFlow ends the process where they are missing, so it must not even be loaded.
+  // TensorFlow ends the process if they are missing, so it must not even be loaded.
   if (flags.size > 0 && !flags.has('avx'))
     return 'The native library needs a processor with AVX instructions, which this machine lacks.';
   return undefined;

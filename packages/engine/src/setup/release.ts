@@ -1,4 +1,4 @@
-/** The one release that Graft fetches, with the sizes and hashes of what it takes out of it. */
+/** The one release that Graft fetches, with the sizes and hashes of the files that it unpacks. */
 export interface LibraryFile {
   readonly name: string;
   /** Path inside the wheel. */
@@ -12,7 +12,7 @@ export interface Release {
   readonly package: string;
   /** Any CPython will do: the wheel's C++ libraries do not depend on it. */
   readonly pythonVersion: string;
-  /** Wheel tags; the wheel's own comes last, because pip before 20.3 obeys only the last. */
+  /** Wheel tags; the wheel's own tag comes last, because pip before 20.3 uses only the last. */
   readonly platforms: readonly string[];
   readonly wheelSha256: string;
   readonly wheelBytes: number;
@@ -20,7 +20,7 @@ export interface Release {
 }
 
 export const CC_LIBRARY = 'libtensorflow_cc.so.2';
-/** What TensorFlow's own C package, and tfjs-node's copy of it, call the same library. */
+/** The name of the same library in TensorFlow's C package and in tfjs-node's copy of it. */
 export const C_LIBRARY = 'libtensorflow.so.2';
 export const FRAMEWORK_LIBRARY = 'libtensorflow_framework.so.2';
 

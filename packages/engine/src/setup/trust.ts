@@ -5,17 +5,17 @@ import { cacheFolder } from './cache-folder';
 import type { NativeLibrary } from './native-library';
 
 /**
- * What somebody else could have written of a library's files. In the cache every folder from the cache's root on counts, for a
- * library elsewhere its own folder.
+ * The first of a library's files or folders that somebody else could have written. In the cache, all folders from the
+ * cache's root on count; for other libraries, only their own folder.
  */
 export function untrustedPart({ folder, cc, framework, origin }: NativeLibrary): Untrusted | undefined {
   const root = origin === 'cache' ? cacheFolder() : folder;
-  // Who has installed Graft has installed what it depends on, and is trusted like Graft's own code.
+  // The owner of Graft's installation also installed its dependencies, and is trusted like Graft's own code.
   const options = origin === 'tfjs-node' ? { owners: [statSync(__dirname).uid], anyMode: true } : {};
   return findUntrusted(root, cc, options) ?? findUntrusted(root, framework, options);
 }
 
-/** Of a library that was found, not named. */
+/** For a library that was found, not given explicitly. */
 export function untrustedLibrary(untrusted: Untrusted): EngineError {
   return new EngineError(
     `The native library is not loaded: ${untrusted.path} is not yours alone (${untrusted.reason}).`,

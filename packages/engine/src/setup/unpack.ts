@@ -28,7 +28,7 @@ export function hashMismatch(
   );
 }
 
-/** Streams the wanted files out of a wheel into a folder, checking sizes and hashes on the way. */
+/** Streams the required files of a wheel into a folder, checking sizes and hashes on the way. */
 export async function unpackWheel(
   wheel: string,
   files: readonly LibraryFile[],
@@ -81,7 +81,7 @@ async function extract(
       done(null, chunk);
     },
   });
-  // Flushed before the folder gets its name: after a power cut, a file of the right size must have its bytes.
+  // Flushed before the folder is renamed: after a power cut, a file of the right size must also have the right bytes.
   await pipeline(stream, hashing, createWriteStream(join(folder, wanted.name), { flush: true, mode: 0o644 }));
   const got = hash.digest('hex');
   if (got !== wanted.sha256) throw hashMismatch(wanted.entry, wanted.sha256, got);

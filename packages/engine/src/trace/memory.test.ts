@@ -16,7 +16,7 @@ async function needs(mode: EngineMode, fn: (x: tf.Tensor) => tf.Tensor, donate =
   return told;
 }
 
-describe.each<EngineMode>(['graph', 'xla'])('estimated memory, %s', (mode) => {
+describe.each<EngineMode>(['graph', 'xla'])('the memory estimate in mode %s', (mode) => {
   let native: boolean;
   beforeAll(async () => {
     native = (await findNativeLibrary()) !== undefined;
@@ -25,7 +25,7 @@ describe.each<EngineMode>(['graph', 'xla'])('estimated memory, %s', (mode) => {
     if (native) expect(await needs(mode, ...args)).toBe(expected);
   };
 
-  it('counts values as long as they are read', async () => {
+  it('the estimate counts values as long as they are read', async () => {
     await check(KIB, (x) => tf.exp(x));
     // Each goes when the next is there.
     await check(2 * KIB, (x) => tf.exp(tf.exp(tf.exp(tf.exp(x)))));
@@ -36,7 +36,7 @@ describe.each<EngineMode>(['graph', 'xla'])('estimated memory, %s', (mode) => {
     });
   });
 
-  it('counts neither views nor what is written over an argument', async () => {
+  it('the estimate counts neither views nor results that reuse a donated argument', async () => {
     await check(2 * KIB, (x) => tf.exp(tf.reshape(tf.exp(x), [256])).reshape([16, 16]));
     await check(KIB, (x) => tf.exp(tf.exp(x)), true);
   });
@@ -46,7 +46,7 @@ describe.each<EngineMode>(['graph', 'xla'])('estimated memory, %s', (mode) => {
 const ABSURD = 1e7;
 
 // In a graph alone: its allocator tries for ten seconds before it gives up. XLA has an end-to-end test.
-it('memory that the system refuses is an error of its own', async () => {
+it('memory that the system refuses raises an error of its own', async () => {
   if (!(await findNativeLibrary())) return;
   const engine = await openEngine({ mode: 'graph' });
   const before = tf.memory().numTensors;

@@ -2,7 +2,7 @@ import { dtypeBytes } from '../native/dtypes';
 import { elementCount } from '../shape';
 import type { Producer, Program, Value, ValueType } from './program';
 
-/** Operations whose result is their first input's memory, seen otherwise or with a part of it written over. */
+/** Operations whose result shares the memory of their first input, as a view or partly overwritten. */
 const VIEWS = new Set([
   'Reshape',
   'Identity',
@@ -12,18 +12,18 @@ const VIEWS = new Set([
   'ReadVariableOp',
   'TensorStridedSliceUpdate',
 ]);
-/** Operations that XLA makes part of the one that reads them. Their result is never there as a whole. */
+/** Operations that XLA fuses into their consumer. Their result is never materialized. */
 const BROADCASTS = new Set(['BroadcastTo', 'Fill', 'ZerosLike', 'OnesLike', 'Tile']);
 
 const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * dtypeBytes(dtype);
 
 /**
- * Bytes that a program needs beside its arguments and captures, when its operations are computed in the order of the trace
- * and each value goes with its last reader. From shapes alone: an estimate, as executors reorder and fuse operations.
- * `inPlace`: results that are written over an argument.
+ * Bytes that a program needs in addition to its arguments and captures if operations run in the order of the trace and
+ * each value is freed after its last reader. Computed only from shapes: an estimate, as executors reorder and fuse
+ * operations. `inPlace`: results that overwrite an argument.
  */
 export function estimateMemory(program: Program, inPlace: ReadonlySet<Value> = new Set()): number {
-  /** Whose memory a value lies in; undefined: an argument's, or nobody's. */
+  /** The value that owns the memory of this value; undefined: an argument, or none. */
   const homes = new Map<Value, Value | undefined>();
   const homeOf = (value: Value): Value | undefined => homes.get(value);
   const lastReader = new Map<Value, number>();

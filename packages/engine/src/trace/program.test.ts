@@ -26,7 +26,7 @@ function program(args: ArgumentNode[], nodes: Program['nodes'], ...results: { ou
   return { name: 'test', arguments: args, captures: [], nodes, results: results.map((result) => result.outputs[0]) };
 }
 
-test('code that no result needs goes, arguments stay', () => {
+test('dead code is removed, and arguments stay', () => {
   const x = argument(0);
   const unused = argument(1);
   const used = operation('Neg', x);
@@ -36,7 +36,7 @@ test('code that no result needs goes, arguments stay', () => {
   expect(lean.arguments).toHaveLength(2);
 });
 
-test('equal operations on equal inputs are computed once, through a chain', () => {
+test('equal operations on equal inputs are merged, also along a chain', () => {
   const x = argument(0);
   const [one, again] = [constant(1), constant(1)];
   const [a, b] = [operation('Add', x, one), operation('Add', x, again)];

@@ -1,6 +1,6 @@
 import type { OpAttribute } from '../native/runtime';
 
-/** What is known of a value at trace time. Shapes are static: dims are all known. */
+/** What is known about a value at trace time. Shapes are static: dims are all known. */
 export interface ValueType {
   /** TF_DataType. */
   readonly dtype: number;
@@ -13,21 +13,21 @@ export interface Value extends ValueType {
   readonly index: number;
 }
 
-/** An argument of the traced function, by its place among the tensor leaves. */
+/** An argument of the traced function, by its position among the tensor leaves. */
 export interface ArgumentNode {
   readonly kind: 'argument';
   readonly position: number;
   readonly outputs: readonly Value[];
 }
 
-/** A tensor that existed before the trace. `source` finds its present native tensor at each call. */
+/** A tensor that existed before the trace. `source` finds its current native tensor at each call. */
 export interface CaptureNode {
   readonly kind: 'capture';
   readonly source: unknown;
   readonly outputs: readonly Value[];
 }
 
-/** Host values that the traced code made. */
+/** Host values that the traced code created. */
 export interface ConstantNode {
   readonly kind: 'constant';
   readonly bytes: Uint8Array;
@@ -45,19 +45,19 @@ export interface OperationNode {
 export type Producer = ArgumentNode | CaptureNode | ConstantNode | OperationNode;
 
 /**
- * What a traced function computes, as data: operations in the order of the trace, with static shapes. It says nothing
- * of how it is run; a lowering (see lower/) builds something executable out of it.
+ * What a traced function computes, as data: operations in the order of the trace, with static shapes. It is independent
+ * of how it is run; a lowering (see lower/) builds something executable from it.
  */
 export interface Program {
   readonly name: string;
   readonly arguments: readonly ArgumentNode[];
   readonly captures: readonly CaptureNode[];
-  /** Constants and operations, each after what it reads. */
+  /** Constants and operations, each after its inputs. */
   readonly nodes: readonly (ConstantNode | OperationNode)[];
   readonly results: readonly Value[];
 }
 
-/** The program without what no result needs. */
+/** The program without operations that no result needs. */
 export function withoutDeadCode(program: Program): Program {
   const live = new Set<Producer>();
   const pending: Producer[] = program.results.map((value) => value.producer);
@@ -74,7 +74,7 @@ export function withoutDeadCode(program: Program): Program {
   };
 }
 
-/** Operations whose repetition is wanted: two draws of a stateful operation are two draws. */
+/** Operations that must not be merged: two draws of a stateful operation are two draws. */
 const STATEFUL = /^(Random|Multinomial|TruncatedNormal|Collective|.*Variable|Print|Assert)/;
 
 /** The program with equal operations on equal inputs (and equal small constants) computed once. */

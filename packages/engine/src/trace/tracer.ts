@@ -31,7 +31,7 @@ export class Tracer {
   constructor(
     readonly name: string,
     readonly runtime: NativeRuntime,
-    /** What will run the trace: some operations are best said to XLA in another way. */
+    /** What will run the trace: some operations are rewritten for XLA. */
     private readonly executor: Executor,
   ) {
     this.scratch = new GraphBuilder(runtime);
@@ -42,7 +42,7 @@ export class Tracer {
     return this.executor === 'xla';
   }
 
-  /** Whether XLA will compile what lies between the products. */
+  /** Whether XLA will compile the operations between products. */
   get compiledBetweenProducts(): boolean {
     return this.executor === 'xla' || this.executor === 'mixed';
   }
@@ -56,7 +56,7 @@ export class Tracer {
     return value;
   }
 
-  /** A tensor from outside; the same `source` gives the same value. */
+  /** A captured tensor; the same `source` gives the same value. */
   capture(source: unknown, type: ValueType): Value {
     const known = this.captureNodes.get(source);
     if (known) return known.outputs[0];

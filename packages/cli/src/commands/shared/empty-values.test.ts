@@ -28,7 +28,7 @@ it.each([
   ['--teacher', ['teacher', 'cache', '--teacher', '']],
   ['--input', ['tokenizer', 'train', '--input', '', '--vocabulary', '300', '--out', 'x']],
   ['checkpoint', ['inspect', '']],
-])('an empty value of %s is refused: graft %j', async (name, args) => {
+])('an empty value of %s is rejected: graft %j', async (name, args) => {
   expect(await graft(...args)).toEqual({
     status: 2,
     stderr: `graft: The value of ${name} is empty; is a shell variable not set?\n`,
@@ -36,14 +36,14 @@ it.each([
 });
 
 it.each([[['run', 'c.yaml', '--workers', 'a:1', '--rank', '']], [['generate', ...MODEL, '--seed', '']]])(
-  'so is that of a number: graft %j',
+  'an empty number is rejected: graft %j',
   async (args) => {
     const { status, stderr } = await graft(...args);
     expect([status, stderr]).toEqual([2, expect.stringContaining('Expected an integer')]);
   },
 );
 
-it('an empty text is a text', async () => {
+it('an empty prompt is accepted', async () => {
   const { stderr } = await graft('generate', '--model', 'there-is-none', '--prompt', '');
   expect(stderr).not.toContain('is empty');
 });

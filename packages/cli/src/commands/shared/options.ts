@@ -3,31 +3,34 @@ import { InvalidArgumentError, Option } from 'commander';
 const MODES = ['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'];
 
 export function engineOption(): Option {
-  return new Option('--engine <mode>', 'what computes; auto: native TensorFlow where it is installed').choices(MODES);
+  return new Option(
+    '--engine <mode>',
+    'engine that computes; auto: native TensorFlow if it is installed, otherwise portable',
+  ).choices(MODES);
 }
 
 export function encoderWindowOption(): Option {
   return new Option(
     '--encoder-window <rule>',
-    'sliding encoder layers see |i - j| < window (strict) or <= window (inclusive); default: what the checkpoint says of itself, else strict',
+    "sliding encoder layers attend to |i - j| < window (strict) or <= window (inclusive); default: the checkpoint's, otherwise strict",
   ).choices(['strict', 'inclusive']);
 }
 
 export function encoderAttentionOption(): Option {
   return new Option(
     '--encoder-attention <how>',
-    'the encoder looks both ways, or back alone (the ablation); default: what the checkpoint says of itself, else bidirectional',
+    "the encoder attends in both directions, or only backwards (an ablation); default: the checkpoint's, otherwise bidirectional",
   ).choices(['bidirectional', 'causal']);
 }
 
 export function forceOption(): Option {
-  return new Option('--force', 'overwrite the output file, whatever it is');
+  return new Option('--force', 'overwrite an existing output file, whatever wrote it');
 }
 
 export function bosOption(): Option {
   return new Option(
     '--bos <rule>',
-    'start token in front of a text: auto (decoder-only: yes, encoder: no), true or false (default: as the checkpoint says, else auto)',
+    "start token before a text: auto (decoder-only: yes, encoder: no), true or false (default: the checkpoint's, otherwise auto)",
   )
     .choices(['auto', 'true', 'false'])
     .argParser((rule): BosRule => {

@@ -29,7 +29,7 @@ export function setOption(example?: string): Option {
 export function resumeOption(what: string): Option {
   return new Option(
     '--resume [id]',
-    `go on with the newest unfinished ${what} of that name, or with the ${what} of that id`,
+    `resume the newest unfinished ${what} with the name of the config, or the ${what} with this id`,
   );
 }
 

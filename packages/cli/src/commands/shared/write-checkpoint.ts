@@ -12,7 +12,7 @@ export interface WriteOptions {
 
 /** `unset`: what the stored tensors are in without it. */
 export function dtypeOption(unset: string): Option {
-  return new Option('--dtype <dtype>', `of the stored tensors (default: ${unset})`).choices([
+  return new Option('--dtype <dtype>', `dtype of the stored tensors (default: ${unset})`).choices([
     'float32',
     'bfloat16',
     'float16',
@@ -27,11 +27,11 @@ export function addWriteOptions(command: Command): Command {
   return command
     .option(
       '--shard-gigabytes <x>',
-      'largest file of weights; finished ones outlive an interruption (default: 5)',
+      'maximum size of a weights file in GB; an interrupted call keeps finished files (default: 5)',
       positiveNumber,
     )
-    .option('--resume', 'go on with what an interrupted call with the same options left; begin where there is nothing')
-    .addHelpText('after', '\nCtrl-C stops with status 130; finished files are kept, and --resume goes on from there.');
+    .option('--resume', 'continue an interrupted call with the same options; without one, start from scratch')
+    .addHelpText('after', '\nCtrl-C stops with status 130 and keeps finished files; --resume continues from there.');
 }
 
 /** What the writer is asked beside its own request. */

@@ -57,7 +57,7 @@ it.each([
   ['one thread', 1, 1, true],
   ['three threads that skip', 3, 4, true],
   ['two threads that read what they do not want', 2, 2, false],
-])('gives the batches and positions of one process: %s', async (_, threads, batchesAhead, skips) => {
+])('threads give the batches and positions of a single process: %s', async (_, threads, batchesAhead, skips) => {
   const settings: ItemSettings = { batchSize: 6, batchSlice: { rank: 1, count: 2 } };
   const expected = await read(new ItemReader(await make({ skips }), settings), 9);
   const dataset = await open({ skips }, threads, batchesAhead);
@@ -74,7 +74,7 @@ it.each([
 });
 
 it.each([0, 1, 3])(
-  'turns to the variant of each batch before it is read or passed over: %i threads',
+  'the variant of each batch is selected before the batch is read or skipped: %i threads',
   async (threads) => {
     const variantOf = (from: number) => (batch: number) => ['even', undefined, 'odd'][(((from + batch) * 5) % 7) % 3];
     for (const skips of [true, false]) {
@@ -109,7 +109,7 @@ it.each([0, 1, 3])(
   },
 );
 
-it('ends where the data end, as often as it is asked', async () => {
+it('the end of the data is returned on every further read', async () => {
   const settings = { batchSize: 4 };
   const dataset = await open({ count: 10, repeat: false }, 2);
   const batches = await read(dataset.batches(settings), 6);
@@ -117,7 +117,7 @@ it('ends where the data end, as often as it is asked', async () => {
   expect(batches[1]).toMatchObject({ position: { next: 8 } });
 });
 
-it('throws what the dataset throws, when the batch is asked for', async () => {
+it('an error of the dataset is thrown when its batch is read', async () => {
   const source = (await open({ failAt: 9 })).batches({ batchSize: 4 });
   await read(source, 2);
   const error: unknown = await source.next().catch((reason: unknown) => reason);
@@ -129,7 +129,7 @@ it.each([
   ['exits', { exitAt: 2 }, 'A thread that reads data ended with status 3.'],
   ['exits as if all were well', { exitAt: 2, exitStatus: 0 }, 'A thread that reads data ended with status 0.'],
   ['throws where nobody catches', { breakAt: 2 }, 'A thread that reads data failed: Nobody catches this.'],
-])('reports a thread that %s, whoever asks, as often as it is asked', async (_, options, message) => {
+])('a thread that %s is reported on every further call', async (_, options, message) => {
   const dataset = await open(options, 2);
   const source = dataset.batches({ batchSize: 4 });
   for (let times = 0; times < 2; times++) {
@@ -139,7 +139,7 @@ it.each([
   await expect(dataset.restore({ next: 0 })).rejects.toThrow(message);
 });
 
-it('an answer that nobody waits for any more changes nothing', async () => {
+it('a late answer of a thread is ignored', async () => {
   const workerFile = join(temporaryFolder(), 'talkative.js');
   const thrown = JSON.stringify(thrownError(new Error('No.')));
   writeFileSync(
@@ -150,7 +150,7 @@ it('an answer that nobody waits for any more changes nothing', async () => {
   await expect(open({}, 1, 1, { workerFile })).rejects.toThrow(/^No\.$/);
 });
 
-it('reports a thread that dies while it begins, to everybody who asked it something', async () => {
+it('a thread that dies on begin rejects every pending call', async () => {
   const workerFile = join(temporaryFolder(), 'dies.js');
   writeFileSync(
     workerFile,
@@ -162,14 +162,14 @@ it('reports a thread that dies while it begins, to everybody who asked it someth
   await expect(source.next()).rejects.toThrow('A thread that reads data ended with status 3.');
 });
 
-it('reports a thread that dies while it opens the data', async () => {
+it('a thread that dies while opening the data is reported', async () => {
   await expect(open({ exitWhenOpened: true }, 2)).rejects.toMatchObject({
     code: 'data.thread',
     message: 'A thread that reads data ended with status 0.',
   });
 });
 
-it('disposes the dataset in its thread, behind the batch that it makes', async () => {
+it('the dataset is disposed in its thread after the current batch', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'graft-threads-'));
   const disposal = join(folder, 'disposed');
   const dataset = await open({ disposal }, 2, 6);
@@ -180,7 +180,7 @@ it('disposes the dataset in its thread, behind the batch that it makes', async (
   await rm(folder, { recursive: true });
 });
 
-it('tells what keeps a dataset from being disposed, and waits for none that takes long', async () => {
+it('a failing disposal is reported, and a hanging one is not waited for', async () => {
   await expect((await open({ disposal: 'fail' })).dispose()).rejects.toThrow(/^no$/);
   await (await open({ disposal: 'hang' })).dispose();
   const dead = await open({ exitAt: 0 });
@@ -188,14 +188,14 @@ it('tells what keeps a dataset from being disposed, and waits for none that take
   await dead.dispose();
 });
 
-it('passes on what the dataset logs', async () => {
+it('log lines of the dataset reach the logger', async () => {
   const lines: string[] = [];
   const logger = { info: (text: string) => lines.push(text) } as unknown as Logger;
   await open({}, 1, 1, { logger });
   expect(lines).toEqual(['numbers opened']);
 });
 
-it('refuses what cannot be made in a thread, and says why', async () => {
+it('a dataset that cannot be created in a thread is rejected with the reason', async () => {
   await expect(open({ engine: true })).rejects.toThrow(/has no engine \(it asked for "jit"\)/);
   await expect(open({}, 1, 1, { workerFile: join(ROOT, 'nowhere.js') })).rejects.toThrow(/is not compiled/);
   const inline = new Registry();
@@ -204,7 +204,7 @@ it('refuses what cannot be made in a thread, and says why', async () => {
   await expect(open({}, 1, 1, { registry: inline })).rejects.toThrow('plugin "inline" is part of the config itself');
 });
 
-it('shares out every batch without holes or overlap, whoever skips', async () => {
+it('the slices cover every batch without gaps or overlap, with and without skipping', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.record({ per: fc.integer({ min: 1, max: 4 }), workers: fc.integer({ min: 1, max: 5 }) }),

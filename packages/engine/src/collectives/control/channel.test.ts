@@ -38,7 +38,7 @@ const all = (options?: Partial<ControlOptions>): ControlChannel[] => workers.map
 
 const lost = (channel: ControlChannel): Promise<WorkersError> => abortReason(channel.lost);
 
-test('workers meet in any order, learn each other’s ports, and exchange values in the order of ranks', async () => {
+test('workers join in any order, learn all ports, and exchange values in rank order', async () => {
   const late = start(2);
   await new Promise((resolve) => setTimeout(resolve, 50));
   const channels = [start(0), start(1), late];
@@ -49,7 +49,7 @@ test('workers meet in any order, learn each other’s ports, and exchange values
   }
 });
 
-test('a worker that does not come is named, by its address, in all of them', async () => {
+test('every worker reports a missing worker with its address', async () => {
   const channels = [start(0, { timeoutMs: 300 }), start(1, { timeoutMs: 300 })];
   for (const { joined } of channels) {
     const error = await failureOf<WorkersError>(joined);
@@ -58,7 +58,7 @@ test('a worker that does not come is named, by its address, in all of them', asy
   }
 });
 
-test('a worker that stops with an error tells the others why, those that wait as well', async () => {
+test('a worker that stops with an error passes its reason to the others and ends their waits', async () => {
   const channels = all();
   await Promise.all(channels.map(({ joined }) => joined));
   const waiting = failureOf<WorkersError>(channels[2].exchange(1));
@@ -69,7 +69,7 @@ test('a worker that stops with an error tells the others why, those that wait as
   expect((await failureOf<WorkersError>(channels[0].exchange(1))).message).toBe(sentence);
 });
 
-test('worker 0’s own error reaches the others too', async () => {
+test('an error of worker 0 reaches the other workers', async () => {
   const channels = all();
   await Promise.all(channels.map(({ joined }) => joined));
   await channels[0].close({ command: 'fail', reason: 'No disk.' });
@@ -77,7 +77,7 @@ test('worker 0’s own error reaches the others too', async () => {
     expect((await lost(other)).message).toBe(`Worker 0 (${workers[0]}) stopped with an error: No disk.`);
 });
 
-test('a worker of whom nothing is heard is given up, by all', async () => {
+test('a worker that sends no heartbeats is given up by all others', async () => {
   const quick = { heartbeatMs: 40, silenceMs: 400 };
   // Worker 2 says nothing of itself.
   const channels = [start(0, quick), start(1, quick), start(2, { heartbeatMs: 60_000 })];
@@ -86,7 +86,7 @@ test('a worker of whom nothing is heard is given up, by all', async () => {
     expect((await lost(channel)).message).toMatch(`Worker 2 (${workers[2]}) is gone: nothing was heard of it`);
 });
 
-test('who leaves is missed only by those who still want something', async () => {
+test('a worker that leaves causes an error only in a later exchange', async () => {
   const channels = all();
   await Promise.all(channels.map(({ joined }) => joined));
   await channels[1].close({ command: 'leave' });
@@ -97,7 +97,7 @@ test('who leaves is missed only by those who still want something', async () => 
   );
 });
 
-test('another version, another list and a rank that is taken are refused with what differs', async () => {
+test('a worker with another version is rejected with the difference', async () => {
   const coordinator = start(0);
   const other = start(1, { versions: { ...VERSIONS, TensorFlow: '3' } });
   const sentence = `Worker 1 (${workers[1]}) runs TensorFlow 3, worker 0 runs 2.`;
@@ -105,7 +105,7 @@ test('another version, another list and a rank that is taken are refused with wh
   expect((await failureOf<WorkersError>(coordinator.joined)).message).toBe(sentence);
 });
 
-test('a list of workers of its own', async () => {
+test('a worker with another list of workers is rejected with both lists', async () => {
   const coordinator = start(0);
   const other = start(1, { workers: workers.slice(0, 2) });
   expect((await failureOf<WorkersError>(other.joined)).message).toMatch(
@@ -114,7 +114,7 @@ test('a list of workers of its own', async () => {
   await failureOf<WorkersError>(coordinator.joined);
 });
 
-test('a rank that is taken hurts nobody but its second owner', async () => {
+test('a duplicate rank fails only its second owner', async () => {
   const [coordinator, first] = [start(0), start(1)];
   await new Promise((resolve) => setTimeout(resolve, 100));
   const second = start(1);
@@ -123,7 +123,7 @@ test('a rank that is taken hurts nobody but its second owner', async () => {
   await Promise.all([coordinator.joined, first.joined, last.joined]);
 });
 
-test('a port in use is named', async () => {
+test('a port in use is reported with its number', async () => {
   const port = Number(workers[0].split(':')[1]);
   const other = await new Promise<Server>((resolve) => {
     const server = createServer().listen(port, '127.0.0.1', () => resolve(server));
@@ -134,7 +134,7 @@ test('a port in use is named', async () => {
   expect(error.message).toContain(`port ${port} is in use`);
 });
 
-describe('a thread that dies', () => {
+describe('a control thread that dies', () => {
   const thread = (code: string): string => {
     const file = join(mkdtempSync(join(tmpdir(), 'graft-thread-')), 'thread.js');
     writeFileSync(file, code);
@@ -152,7 +152,7 @@ describe('a thread that dies', () => {
   test.each([
     ['at its start', 'process.exit(0)', 'ended with status 0.'],
     ['of an error', "setTimeout(() => { throw new Error('No memory for it.'); }, 20)", 'failed: No memory for it.'],
-  ])('%s ends the wait for the others', async (_, code, problem) => {
+  ])('a control thread that dies %s ends the wait for the others', async (_, code, problem) => {
     const channel = channelOver(code);
     const error = await failureOf<WorkersError>(channel.joined);
     expect(error).toMatchObject({ name: 'WorkersError', code: 'workers.thread', exitCode: 1 });
@@ -164,7 +164,7 @@ describe('a thread that dies', () => {
   test.each([
     ['between exchanges', "setTimeout(() => process.exit(0), 20); port.on('message', () => undefined);", 0],
     ['in an exchange', "port.on('message', () => process.exit(5));", 5],
-  ])('%s ends what waits and what comes later', async (_, code, status) => {
+  ])('a control thread that dies %s fails pending and later exchanges', async (_, code, status) => {
     const channel = channelOver(joined + code);
     await channel.joined;
     const sentence = `The thread that watches over the workers ended with status ${status}.`;
@@ -175,7 +175,7 @@ describe('a thread that dies', () => {
     await channel.close({ command: 'fail', reason: 'x' });
   });
 
-  test('while it is being left does not keep the program', async () => {
+  test('a control thread that dies during the leave does not block the program', async () => {
     const channel = channelOver(`${joined}port.on('message', () => process.exit(0));`);
     await channel.joined;
     await channel.close({ command: 'leave' });

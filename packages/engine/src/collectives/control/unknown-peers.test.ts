@@ -94,7 +94,7 @@ const JUNK: readonly [string, () => (string | Uint8Array)[]][] = [
   ['nothing at all', () => []],
 ];
 
-describe('strangers', () => {
+describe('a client without the secret', () => {
   /** That a group meets, works and ends in order. */
   async function expectWork(group: readonly ControlChannel[]): Promise<void> {
     for (const { joined } of group) expect(await joined).toEqual([100, 101, 102]);
@@ -104,25 +104,28 @@ describe('strangers', () => {
     expect(group.map((channel) => channel.lost.aborted)).toEqual([false, false, false]);
   }
 
-  it.each(JUNK)('do no harm and learn nothing, while the group meets and while it works: %s', async (_, bytes) => {
-    const options = { handshakeTimeoutMs: 300 };
-    const coordinator = start(0, options);
-    const before = unknownPeer(...bytes());
-    await sleep(20);
-    const group = [coordinator, start(1, options), start(2, options)];
-    const during = unknownPeer(...bytes());
-    await expectWork(group);
-    const after = unknownPeer(...bytes());
-    await expectWork(group);
-    for (const received of await Promise.all([before.closed, during.closed, after.closed])) {
-      // An alert of TLS, at most.
-      expect(received.length).toBeLessThanOrEqual(64);
-      expect(received.toString('latin1')).not.toMatch(/127\.0\.0\.1|canary|hello|rank/);
-    }
-    await expectWork(group);
-  });
+  it.each(JUNK)(
+    'a client without the secret neither disturbs the group nor learns anything by sending %s',
+    async (_, bytes) => {
+      const options = { handshakeTimeoutMs: 300 };
+      const coordinator = start(0, options);
+      const before = unknownPeer(...bytes());
+      await sleep(20);
+      const group = [coordinator, start(1, options), start(2, options)];
+      const during = unknownPeer(...bytes());
+      await expectWork(group);
+      const after = unknownPeer(...bytes());
+      await expectWork(group);
+      for (const received of await Promise.all([before.closed, during.closed, after.closed])) {
+        // An alert of TLS, at most.
+        expect(received.length).toBeLessThanOrEqual(64);
+        expect(received.toString('latin1')).not.toMatch(/127\.0\.0\.1|canary|hello|rank/);
+      }
+      await expectWork(group);
+    },
+  );
 
-  it('who sends one byte after the other is shut out when its time is over', async () => {
+  it('a client that sends one byte at a time is disconnected at its deadline', async () => {
     const group = [start(0, { handshakeTimeoutMs: 400 }), start(1), start(2)];
     const slow = unknownPeer();
     const began = performance.now();
@@ -135,7 +138,7 @@ describe('strangers', () => {
     await expectWork(group);
   });
 
-  it('with the handshake of TLS alone, without the key or with another one, are not let in', async () => {
+  it('a TLS client without the key or with another key is rejected', async () => {
     const group = [start(0), start(1), start(2)];
     await expectWork(group);
     const plain = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
@@ -146,7 +149,7 @@ describe('strangers', () => {
     await expectWork(group);
   });
 
-  it('a flood of 500 that stay open does not keep workers out, before or after', async () => {
+  it('500 open connections do not keep workers from joining, before or after', async () => {
     const coordinator = start(0, { handshakeTimeoutMs: 2000 });
     const flood = Array.from({ length: 500 }, () => unknownPeer(Uint8Array.of(22, 3, 1)));
     const open = new Set(flood);
@@ -182,7 +185,7 @@ describe('strangers', () => {
     return at;
   }
 
-  it('with a recording of a handshake and of what followed are not let in', async () => {
+  it('a recorded handshake cannot be replayed', async () => {
     const sent: Buffer[] = [];
     const path = await interceptor((part) => sent.push(Buffer.from(part)));
     const first = start(0);
@@ -199,7 +202,7 @@ describe('strangers', () => {
     expect(error.message).toMatch(/^Worker 1 .*, worker 2 .* did not come within 0\.7 s\.$/);
   });
 
-  it('on the path can break a connection, but not change a value', async () => {
+  it('an attacker on the path can break a connection but not change a value', async () => {
     let change = false;
     const path = await interceptor((part) => {
       if (change) part[part.length - 1] ^= 1;
@@ -226,7 +229,7 @@ function listening(at: number, onSocket: (socket: Socket) => void): Promise<Serv
 }
 
 describe('a worker with another secret', () => {
-  it('is rejected at once; the group waits for the right one, and names the wrong one where it does not come', async () => {
+  it('a worker with another secret is rejected at once, and the timeout error of the group names it', async () => {
     const coordinator = start(0, { timeoutMs: 1000 });
     const wrong = await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
     expect(wrong).toMatchObject({ code: 'workers.secret', exitCode: 2 });
@@ -238,7 +241,7 @@ describe('a worker with another secret', () => {
     );
   });
 
-  it('does not keep the right one out', async () => {
+  it('a worker with another secret does not keep the right one from joining', async () => {
     const coordinator = start(0);
     await failureOf<WorkersError>(start(1, { key: OTHER_KEY }).joined);
     const group = [coordinator, start(1), start(2)];
@@ -246,7 +249,7 @@ describe('a worker with another secret', () => {
   });
 });
 
-describe('who answers in the place of worker 0', () => {
+describe('a server in place of worker 0', () => {
   const expectUnmoved = async (): Promise<void> => {
     const error = await failureOf<WorkersError>(start(1, { timeoutMs: -4000 }).joined);
     expect(error.code).toBe('workers.missing');
@@ -257,7 +260,7 @@ describe('who answers in the place of worker 0', () => {
     ['HTTP', 'HTTP/1.1 200 OK\r\n\r\n'],
     ['a welcome in the clear', '{"t":"welcome","dataPorts":[1,2,3]}\n'],
     ['a MiB of something', 'x'.repeat(1 << 20)],
-  ])('without the key is not believed: %s', async (_, answer) => {
+  ])('a server without the key is not trusted: %s', async (_, answer) => {
     const server = await listening(port, (socket) => {
       sockets.push(socket);
       socket.on('error', () => undefined);
@@ -267,7 +270,7 @@ describe('who answers in the place of worker 0', () => {
     server.close();
   });
 
-  it('with a certificate is not believed, whoever has signed it', async () => {
+  it('a server with a certificate is not trusted, even if a trusted authority signed it', async () => {
     expect(clientOptions(KEY).checkServerIdentity!('localhost', {} as never)).toBeInstanceOf(Error);
     const folder = mkdtempSync(join(tmpdir(), 'graft-certificate-'));
     const [keyFile, certFile] = ['key', 'cert'].map((name) => join(folder, name));
@@ -299,7 +302,7 @@ describe('who answers in the place of worker 0', () => {
   });
 });
 
-describe('who has the secret', () => {
+describe('a client with the secret', () => {
   it.each([
     ['a value before a hello', '{"t":"value","id":0,"value":1}'],
     ['no JSON', '{'],
@@ -310,15 +313,18 @@ describe('who has the secret', () => {
     ['a hello with a rank that is a text', () => hello('1')],
     ['a hello with half a rank', () => hello(0.5)],
     ['a hello that is too long', () => hello(1, { versions: { Graft: 'x'.repeat(1 << 20) } })],
-  ] as [string, string | (() => string)][])('and says %s is dropped, and nobody else is hurt', async (_, line) => {
-    const coordinator = start(0);
-    await sleep(20);
-    await insider([typeof line === 'string' ? line : line()]).closed;
-    const group = [coordinator, start(1), start(2)];
-    for (const { joined } of group) expect(await joined).toEqual([100, 101, 102]);
-  });
+  ] as [string, string | (() => string)][])(
+    'a client that sends %s is disconnected without harm to the others',
+    async (_, line) => {
+      const coordinator = start(0);
+      await sleep(20);
+      await insider([typeof line === 'string' ? line : line()]).closed;
+      const group = [coordinator, start(1), start(2)];
+      for (const { joined } of group) expect(await joined).toEqual([100, 101, 102]);
+    },
+  );
 
-  it('and claims the rank of another, of worker 0 or none is refused, before and after the group has met', async () => {
+  it('a client that claims a taken or invalid rank is rejected, before and after the group is complete', async () => {
     const group = [start(0), start(1)];
     await sleep(100);
     const refusal = async (rank: number): Promise<string> => (await insider([hello(rank)]).closed).toString();
@@ -347,7 +353,7 @@ describe('who has the secret', () => {
     ],
     ['a line of more than 8388608 bytes', 'x'.repeat(9 << 20)],
     ['values that nobody waits for', '{"t":"value","id":9,"value":1}\n{"t":"value","id":9,"value":1}'],
-  ])('and is a member ends the group, with a sentence, by %s', async (problem, line) => {
+  ])('a worker ends the group with a clear error when it sends %s', async (problem, line) => {
     const coordinator = start(0);
     const other = start(2);
     await sleep(100);
@@ -359,7 +365,7 @@ describe('who has the secret', () => {
     expect((await lost(other)).message).toBe(sentence);
   });
 
-  it('and wants to exchange more than others would take ends the group with its reason', async () => {
+  it('an exchange above the size limit ends the group with its reason', async () => {
     const group = [start(0), start(1), start(2)];
     await Promise.all(group.map(({ joined }) => joined));
     const sentence = `Worker 1 (${workers[1]}) stopped with an error: it wants to exchange 5242882 bytes at once; 4194304 are the most.`;

@@ -59,7 +59,7 @@ describe.each<[number, number, EngineMode]>([
     engine = await openEngine({ mode: 'eager' });
   });
 
-  test('sum tensors of any shapes, and all get the same', async () => {
+  test('workers sum tensors of any shapes and all get the same result', async () => {
     const groups = await group(count, pieceBytes);
     let seed = 1;
     const { handles, tensors } = engine.memory();
@@ -85,7 +85,7 @@ describe.each<[number, number, EngineMode]>([
     expect(engine.memory()).toMatchObject({ handles, tensors });
   });
 
-  test('send what one has to all, and to one', async () => {
+  test('workers broadcast tensors to all and send tensors to one', async () => {
     const groups = await group(count, pieceBytes);
     const specs = fc.array(
       fc.record({
@@ -127,7 +127,7 @@ describe.each<[number, number, EngineMode]>([
   });
 });
 
-test('calls that come at the same time do not mix', async () => {
+test('concurrent collectives do not mix', async () => {
   const groups = await group(3, 64);
   const results = await Promise.all(
     groups.map((one, rank) =>
@@ -151,7 +151,7 @@ test('calls that come at the same time do not mix', async () => {
   }
 });
 
-test('tensors that are still being made are waited for', async () => {
+test('collectives wait for tensors that are still being computed', async () => {
   const compiled = await openEngine({ mode: 'graph' });
   const double = compiled.jit((x: tf.Tensor) => tf.mul(x, 2));
   const x = tf.ones([1000]);
@@ -161,7 +161,7 @@ test('tensors that are still being made are waited for', async () => {
   for (const [sum] of sums) expect(sum.dataSync()).toEqual(new Float32Array(1000).fill(4));
 });
 
-test('tensors that do not fit each other are an error for all', async () => {
+test('tensors of different sizes are an error for all workers', async () => {
   const groups = await group(2);
   const failures = await Promise.all(
     groups.map((one, rank) =>
@@ -175,7 +175,7 @@ test('tensors that do not fit each other are an error for all', async () => {
   expect(mappings()).toBe(0);
 });
 
-test('workers of several hosts need native TensorFlow', async () => {
+test('workers on several hosts need native TensorFlow', async () => {
   const { collectives } = await openEngine({ mode: 'portable' });
   const failure = failureOf<WorkersError>(
     collectives.join({ workers: ['a:1', 'b:2'], rank: 0, secret: '0123456789abcdef', insecureNetwork: true }),
@@ -184,7 +184,7 @@ test('workers of several hosts need native TensorFlow', async () => {
   await openEngine({ mode: 'eager' });
 });
 
-test('only float32 is summed, only float32 and int32 are sent', async () => {
+test('workers sum only float32 tensors and send only float32 and int32 tensors', async () => {
   const groups = await group(2);
   const tensor = tf.ones([1], 'int32');
   expect((await failureOf<WorkersError>(groups[0].sum([tensor]))).message).toBe(
@@ -195,8 +195,8 @@ test('only float32 is summed, only float32 and int32 are sent', async () => {
   expect(message).toBe('Workers send float32 and int32 tensors, not string.');
 });
 
-describe('a worker that is not there any more', () => {
-  test('ends the calls of others with its reason', async () => {
+describe('a worker that has ended', () => {
+  test('a worker that fails ends the calls of the others with its reason', async () => {
     const groups = await group(3);
     const waiting = [
       failureOf<WorkersError>(groups[0].sum([tf.ones([10])])),
@@ -209,7 +209,7 @@ describe('a worker that is not there any more', () => {
     expect((await failureOf<WorkersError>(groups[0].sum([tf.ones([1])]))).message).toContain('the disk is full');
   });
 
-  test('having left, ends the calls of others that want something of it', async () => {
+  test('a worker that leaves ends the calls of the others that need it', async () => {
     const groups = await group(2);
     const before = tf.memory().numTensors;
     const waiting = failureOf<WorkersError>(groups[0].sum([tf.ones([10])]));
@@ -220,7 +220,7 @@ describe('a worker that is not there any more', () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  test('leaves no memory', async () => {
+  test('workers that leave release their shared memory', async () => {
     const groups = await group(2);
     expect(mappings()).toBeGreaterThan(0);
     await Promise.all(groups.map((one) => one.leave()));

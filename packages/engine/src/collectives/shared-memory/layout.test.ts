@@ -1,6 +1,6 @@
 import { Layout, SUM_SLOTS, TRANSFER_SLOTS } from './layout';
 
-test.each([1, 2, 3, 8])('nothing of %d workers overlaps', (count) => {
+test.each([1, 2, 3, 8])('the words and slabs of %d workers do not overlap', (count) => {
   const layout = new Layout(count, 100);
   expect(layout.pieceBytes).toBe(128);
   const ranks = Array.from({ length: count }, (_, rank) => rank);

@@ -75,21 +75,21 @@ const broken: MemoryPlace = {
   },
 };
 
-test('every place of this machine can be shared', async () => {
+test('workers share memory in every place of this machine', async () => {
   for (const place of [...places(), folderPlace(parent)]) await works(meet([place]));
 });
 
-test('where one place does not work, the next one does', async () => {
+test('when one place fails, the next one is used', async () => {
   await works(meet([broken, folderPlace(parent)]));
 });
 
-test('where the others cannot open what worker 0 has made, it goes on with the next place', async () => {
+test('when the other workers cannot open the memory of worker 0, the next place is used', async () => {
   const elsewhere: Change = (value, rank, round) =>
     rank === 0 && round === 0 ? { ...(value as object), path: join(parent, 'elsewhere') } : value;
   await works(meet([places()[0], folderPlace(parent)], elsewhere));
 });
 
-test('a file of the same name and size on another machine is not taken for the memory', async () => {
+test('a file of the same name and size on another machine is not mistaken for the memory', async () => {
   const other = join(mkdtempSync(join(tmpdir(), 'graft-test-')), 'other');
   writeFileSync(other, new Uint8Array(BYTES));
   const elsewhere: Change = (value, rank, round) =>
@@ -102,13 +102,13 @@ test('a file of the same name and size on another machine is not taken for the m
   rmSync(join(other, '..'), { recursive: true });
 });
 
-test('what was wrong with each place is reported to all', async () => {
+test('every worker reports what failed in each place', async () => {
   expect(await fails(meet([broken, { ...broken, name: 'there' }]))).toBe(
     'The workers of this machine cannot share memory: nowhere: it is full; there: it is full.',
   );
 });
 
-test('workers that need memory of different sizes are refused', async () => {
+test('workers that need memory of different sizes are rejected', async () => {
   expect(await fails(meet([folderPlace(parent)], undefined, [BYTES, 2 * BYTES]))).toContain(
     `worker 1: it needs ${2 * BYTES} bytes, and worker 0 has made ${BYTES} (bucketBytes must be the same for all)`,
   );

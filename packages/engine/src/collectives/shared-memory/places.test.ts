@@ -16,7 +16,7 @@ import { folderPlace, places, sweep } from './places';
 const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
 afterAll(() => rmSync(parent, { recursive: true }));
 
-test('the first place is memory without a name, which other users cannot open', () => {
+test('the first place on Linux is unnamed memory that other users cannot open', () => {
   const [first] = places();
   if (process.platform !== 'linux') return;
   expect(first.name).toBe('memory');
@@ -27,7 +27,7 @@ test('the first place is memory without a name, which other users cannot open', 
   expect(() => fstatSync(descriptor)).toThrow('EBADF');
 });
 
-test('a file is for its owner alone, has all its bytes, and goes', () => {
+test('a file in a folder is private to its owner, fully allocated, and removed afterwards', () => {
   const { path, remove } = folderPlace(parent).create(1 << 20);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(statSync(dirname(path)).mode & 0o777).toBe(0o700);
@@ -36,12 +36,12 @@ test('a file is for its owner alone, has all its bytes, and goes', () => {
   expect(readdirSync(parent)).toEqual([]);
 });
 
-test('a folder that has no room is refused before anything is written', () => {
+test('a folder without enough free space is rejected before anything is written', () => {
   expect(() => folderPlace(parent).create(2 ** 50)).toThrow(/^\d+ bytes are free, and 1125899906842624 are needed$/);
   expect(readdirSync(parent)).toEqual([]);
 });
 
-test('what was left by a process that is gone is removed by the next, and nothing else', () => {
+test('sweeping removes only old leftovers of dead processes', () => {
   const make = (name: string, ageMs: number): string => {
     const folder = join(parent, name);
     mkdirSync(folder);

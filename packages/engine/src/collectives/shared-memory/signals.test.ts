@@ -8,7 +8,7 @@ const lost = new AbortController();
 const signals = new Signals(memory, layout, 0, lost.signal, (rank) => new Error(`${rank} has left`));
 const word = layout.added(1);
 
-test('a counter that runs over is ahead of what it was', () => {
+test('a counter that overflows still counts as ahead of its old value', () => {
   signals.post(word, 2 ** 31 - 1, []);
   expect(signals.hasReached(1, word, 2 ** 31 - 1)).toBe(true);
   expect(signals.hasReached(1, word, 2 ** 31)).toBe(false);
@@ -17,7 +17,7 @@ test('a counter that runs over is ahead of what it was', () => {
   expect(signals.hasReached(1, word, 2 ** 31 + 6)).toBe(false);
 });
 
-test('a worker that has left has still done what it did', () => {
+test('the counters of a worker that has left stay valid', () => {
   signals.post(layout.left(1), 1, []);
   expect(signals.hasReached(1, word, 2 ** 31 + 5)).toBe(true);
   expect(() => signals.hasReached(1, word, 2 ** 31 + 6)).toThrow('1 has left');
