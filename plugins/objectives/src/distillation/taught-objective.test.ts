@@ -1,4 +1,6 @@
-import { withoutTeachers, type ObjectiveTeacher } from './taught-objective';
+import type { Objective } from '@graft/core';
+import { Mixture } from '../objectives/mixture';
+import { teachersOf, withoutTeachers, type ObjectiveTeacher, type TaughtObjective } from './taught-objective';
 
 const teacher = (...section: ObjectiveTeacher['section']): ObjectiveTeacher => ({
   section,
@@ -23,4 +25,16 @@ it('withoutTeachers leaves out the sections of teachers, and keeps everything el
     '{"use":"mixture","objectives":[{"rate":1,"objective":{"use":"ul2"},"name":"a"},{"rate":2,"objective":{"use":"prefix-lm","zLoss":0},"name":"b"}],"more":true}',
   );
   expect(withoutTeachers(mixture, [])).toBe(mixture);
+});
+
+it('a mixture says where the teachers of its members stand, whoever wrote the members', () => {
+  const plain = { batchFields: [], inputFields: () => [] } as unknown as Objective;
+  const taught: TaughtObjective = { ...plain, teachers: [{ ...teacher('mentor'), variant: 'late' }] };
+  const member = { rate: 1, fromStep: 0 };
+  const mixture = new Mixture([
+    { ...member, name: 'plain', objective: plain },
+    { ...member, name: 'taught', objective: taught },
+  ]);
+  expect(teachersOf(plain)).toEqual([]);
+  expect(teachersOf(mixture)).toEqual([{ ...teacher('objectives', 1, 'objective', 'mentor'), variant: 'taught/late' }]);
 });
