@@ -1,7 +1,13 @@
-import { listRuns, maskedForMessage, UsageError, type EvaluationRecord, type RunRecord } from '@graft/core';
-import { stat } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
-import { readMetrics, type MetricLines } from './read-metrics';
+import {
+  findRunFolder,
+  maskedForMessage,
+  readMetrics,
+  UsageError,
+  type EvaluationRecord,
+  type MetricLines,
+  type RunRecord,
+} from '@graft/core';
+import { basename, join } from 'node:path';
 import { readRecords } from './records';
 import { downsample } from './downsample';
 
@@ -72,16 +78,8 @@ async function readMasked(folder: string): ReturnType<typeof readRecords> {
 
 /** The folder of a run, or of the latest run of a name's folder. Throws UsageError for what is neither. */
 export async function findRun(path: string): Promise<string> {
-  for (const folder of [path, join(path, 'latest')]) {
-    const isRun = await stat(join(folder, 'run.json')).then(
-      (file) => file.isFile(),
-      () => false,
-    );
-    if (isRun) return resolve(folder);
-  }
-  // File systems without links have no "latest".
-  const newest = (await listRuns(path)).filter(({ record }) => record !== undefined).pop();
-  if (newest) return resolve(path, newest.id);
+  const found = await findRunFolder(path);
+  if (found !== undefined) return found;
   throw new UsageError(`${path} is not a run: there is no run.json in it, nor in its "latest".`, {
     code: 'report.no-run',
     hint: 'Name a run folder (runs/NAME/ID), or the folder of a name (runs/NAME).',

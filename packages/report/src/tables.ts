@@ -1,3 +1,4 @@
+import { differingKeys } from '@graft/core';
 import { escapeHtml, formatNumber, formatSeconds, htmlTable, textCell, type Cell } from './html';
 import type { RunData } from './read-run';
 
@@ -121,12 +122,6 @@ function details(evaluator: string, rows: readonly Row[], grouped: readonly stri
   return `<details><summary>All numbers of ${escapeHtml(evaluator)}</summary>${table}</details>`;
 }
 
-/** Leaves of a JSON value by their path. */
-function leaves(value: unknown, path = ''): [string, string][] {
-  if (typeof value !== 'object' || value === null) return [[path, JSON.stringify(value) ?? '']];
-  return Object.entries(value).flatMap(([key, own]) => leaves(own, path ? `${path}.${key}` : key));
-}
-
 /** Keys of which the runs' configs hold different values: for trainings and for evaluations by themselves, folded away. */
 export function differences(runs: readonly RunData[], titles: readonly string[]): string[] {
   return (['Trainings', 'Evaluations'] as const).flatMap((kind) => {
@@ -142,14 +137,10 @@ export function differences(runs: readonly RunData[], titles: readonly string[])
 /** undefined where there is one run, or no difference. */
 function differencesTable(runs: readonly RunData[], titles: readonly string[]): string | undefined {
   if (runs.length < 2) return undefined;
-  const configs = runs.map(({ config }) => {
-    const { versions: _, ...own } = config;
-    return new Map(leaves(own));
-  });
-  const keys = [...new Set(configs.flatMap((config) => [...config.keys()]))];
-  const rows = keys
-    .filter((key) => new Set(configs.map((config) => config.get(key))).size > 1)
-    .map((key) => [textCell(key, { heading: true }), ...configs.map((config) => textCell(config.get(key) ?? '–'))]);
+  const rows = differingKeys(runs.map(({ config }) => config)).map(({ path, values }) => [
+    textCell(path, { heading: true }),
+    ...values.map((value) => textCell(value ?? '–')),
+  ]);
   if (rows.length === 0) return undefined;
   return htmlTable('What differs in the configs', [textCell('Key'), ...titles.map((title) => textCell(title))], rows);
 }

@@ -13,6 +13,7 @@ export type { SoftTarget, SoftTargets } from './distillation/teacher-targets';
 export { denseDivergence, denseEntropy } from './loss/dense-divergence';
 export { CachedTeacher, CACHE_FIELDS } from './distillation/cached-teacher';
 export { cacheTeacher, type CacheTeacherOptions, type CacheTeacherResult } from './distillation/build-cache';
+export type { ObjectiveTeacher, TaughtObjective } from './distillation/taught-objective';
 export { TeacherCache, type StoredSequence } from './distillation/cache-format';
 export type { TeacherCacheIndex } from './distillation/cache-index';
 export { topKDivergence, topKEntropy, type TopK } from './loss/top-k-divergence';

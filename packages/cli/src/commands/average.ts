@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { CommandContext } from './shared/context';
 import { integer } from './shared/options';
 
@@ -48,12 +48,11 @@ async function choose(
       hint: 'Name at least two folders, or a run by --run.',
     });
   }
-  const { listSnapshots } = await import('@graft/checkpoint');
+  const { findCheckpoints } = await import('@graft/core');
   const wanted = last ?? DEFAULT_LAST;
-  const places = [run, join(run, 'latest')].map((folder) => join(folder, 'checkpoints'));
-  for (const place of places) {
-    const snapshots = await listSnapshots(place);
-    if (snapshots.length === 0) continue;
+  const { places, found } = await findCheckpoints(run);
+  if (found) {
+    const { place, snapshots } = found;
     if (snapshots.length >= wanted) return snapshots.slice(-wanted).map(({ folder }) => folder);
     throw new UsageError(
       `${place} holds ${snapshots.length} checkpoint${snapshots.length === 1 ? '' : 's'} (${snapshots.map(({ step }) => `step-${step}`).join(', ')}), but ${wanted} were asked for.`,

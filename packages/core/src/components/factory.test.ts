@@ -150,6 +150,10 @@ describe('components', () => {
       purpose: 'training',
       inner: { purpose: 'training' },
     });
+    expect(await components.forBatches().create('schedule', spec)).toMatchObject({
+      purpose: 'batches',
+      inner: { purpose: 'batches' },
+    });
     expect(await components.forEvaluation().create('schedule', spec)).toMatchObject({
       purpose: 'evaluation',
       inner: { purpose: 'evaluation' },

@@ -83,7 +83,15 @@ class Factory implements ComponentFactory {
   ) {}
 
   forEvaluation(): ComponentFactory {
-    return new Factory(this.registry, this.services, this.random, 'evaluation');
+    return this.for('evaluation');
+  }
+
+  forBatches(): ComponentFactory {
+    return this.for('batches');
+  }
+
+  private for(purpose: ComponentPurpose): ComponentFactory {
+    return new Factory(this.registry, this.services, this.random, purpose);
   }
 
   async create<I extends InterfaceName>(

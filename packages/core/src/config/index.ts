@@ -25,6 +25,7 @@ export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
 export { loadPlugin, type PluginReference } from './plugins';
+export { differingKeys, type DifferingKey } from './differences';
 export { parseOverride } from './overrides';
 export type { NamedCode, OnCode } from './code';
 

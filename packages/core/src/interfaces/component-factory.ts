@@ -2,10 +2,10 @@ import type { ComponentSpec } from './component-spec';
 import type { ComponentTypes, InterfaceName } from './component-types';
 
 /**
- * What a component is for. One that evaluates leaves out what only training needs: an objective its teacher, which would
- * take as much memory again.
+ * What a component is for: a training, an evaluation, or the batches of a training alone, of which no loss is computed. Only
+ * for `training` does an objective load what its loss in training needs, such as a teacher, which takes as much memory again.
  */
-export type ComponentPurpose = 'training' | 'evaluation';
+export type ComponentPurpose = 'training' | 'evaluation' | 'batches';
 
 /** Creates components, both for a config's sections and for a component's own parts. */
 export interface ComponentFactory {
@@ -21,4 +21,6 @@ export interface ComponentFactory {
   ): Promise<ComponentTypes[I]>;
   /** The same factory for components that only measure, and for their parts: their `purpose` is `evaluation`. */
   forEvaluation(): ComponentFactory;
+  /** The same factory for components that make the batches of a training and no more: their `purpose` is `batches`. */
+  forBatches(): ComponentFactory;
 }

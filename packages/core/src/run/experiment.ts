@@ -10,7 +10,8 @@ import { Trackers } from '../training/trackers';
 import { discreetLogger, silentLogger, type Logger } from '../util/logger';
 import { watchCalls } from '../util/pending';
 import { checkResumePoint, goBackToLastGood } from './check-resume-point';
-import { RunFolder } from './folder';
+import type { RunFolder } from './folder';
+import { findResumableRun } from './reader';
 import { refuseChanges, wantsResume } from './resume';
 import { configFacts } from './run-info';
 import { RunSession } from './session';
@@ -169,7 +170,10 @@ async function runWorker(
 }
 
 async function findRun(config: ExperimentConfig, { resume, logger }: RunOptions): Promise<RunFolder> {
-  const found = await RunFolder.find(config.runs, config.name, resume === true ? undefined : (resume as string), {
+  const found = await findResumableRun({
+    runs: config.runs,
+    name: config.name,
+    id: resume === true ? undefined : (resume as string),
     steps: config.train.steps,
     warn: (sentence) => logger?.warn(sentence),
   });

@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from './folder';
+import { findResumableRun } from './reader';
 import { ownIdentity, type ProcessIdentity, makeFolder } from '@graft/checkpoint';
 import { runId } from './identity';
 
@@ -62,26 +63,26 @@ it('a new run does not take latest from a run with a checkpoint', async () => {
 
 it('an unfinished run with a checkpoint is found before newer runs without one', async () => {
   const [saved, empty] = [await made('interrupted', 5), await made('failed', 0)];
-  expect((await RunFolder.find(runs, 'a')).path).toBe(empty.path);
+  expect((await findResumableRun({ runs, name: 'a' })).path).toBe(empty.path);
   await keepCheckpoint(saved);
-  expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
+  expect((await findResumableRun({ runs, name: 'a' })).path).toBe(saved.path);
   await keepCheckpoint(await made('finished', 9));
-  expect((await RunFolder.find(runs, 'a')).path).toBe(saved.path);
+  expect((await findResumableRun({ runs, name: 'a' })).path).toBe(saved.path);
 });
 
 it('the newest unfinished run is found, otherwise the newest with too few steps', async () => {
   const old = await made('interrupted', 5);
   const short = await made('finished', 10);
   const long = await made('finished', 30);
-  expect((await RunFolder.find(runs, 'a', undefined, { steps: 20 })).path).toBe(old.path);
+  expect((await findResumableRun({ runs, name: 'a', steps: 20 })).path).toBe(old.path);
   const failed = await made('failed', 7);
-  expect((await RunFolder.find(runs, 'a', undefined, { steps: 20 })).path).toBe(failed.path);
-  expect((await RunFolder.find(runs, 'a', old.record.id, { steps: 20 })).path).toBe(old.path);
+  expect((await findResumableRun({ runs, name: 'a', steps: 20 })).path).toBe(failed.path);
+  expect((await findResumableRun({ runs, name: 'a', id: old.record.id, steps: 20 })).path).toBe(old.path);
   await old.update({ status: 'finished' });
   await failed.remove();
-  expect((await RunFolder.find(runs, 'a', undefined, { steps: 20 })).path).toBe(short.path);
-  expect((await RunFolder.find(runs, 'a', undefined, { steps: 40 })).path).toBe(long.path);
-  await expect(RunFolder.find(runs, 'a', undefined, { steps: 5 })).rejects.toThrow(
+  expect((await findResumableRun({ runs, name: 'a', steps: 20 })).path).toBe(short.path);
+  expect((await findResumableRun({ runs, name: 'a', steps: 40 })).path).toBe(long.path);
+  await expect(findResumableRun({ runs, name: 'a', steps: 5 })).rejects.toThrow(
     /^Nothing to resume: every run in .* is finished; there are /,
   );
 });
@@ -89,7 +90,7 @@ it('the newest unfinished run is found, otherwise the newest with too few steps'
 it('the nearest run id is suggested for a mistyped one', async () => {
   const { record } = await made('finished', 1);
   const mistyped = `${record.id.slice(0, -1)}x`;
-  await expect(RunFolder.find(runs, 'a', mistyped)).rejects.toThrow(`did you mean "${record.id}"?`);
+  await expect(findResumableRun({ runs, name: 'a', id: mistyped })).rejects.toThrow(`did you mean "${record.id}"?`);
 });
 
 it('only one process at a time can claim a run', async () => {
@@ -154,18 +155,18 @@ it('the newest run is the last one created, whatever the clock showed', async ()
     const third = await made('failed', 0);
     expect([third.record.id < second.record.id, second.record.id < first.record.id]).toEqual([true, true]);
     expect([first, second, third].map(({ record }) => record.sequence)).toEqual([1, 2, 3]);
-    expect((await RunFolder.find(runs, 'a')).path).toBe(third.path);
+    expect((await findResumableRun({ runs, name: 'a' })).path).toBe(third.path);
     await keepCheckpoint(first);
     await keepCheckpoint(second);
-    expect((await RunFolder.find(runs, 'a')).path).toBe(second.path);
-    await expect(RunFolder.find(runs, 'a', 'x')).rejects.toThrow(
+    expect((await findResumableRun({ runs, name: 'a' })).path).toBe(second.path);
+    await expect(findResumableRun({ runs, name: 'a', id: 'x' })).rejects.toThrow(
       `there are ${third.record.id}, ${second.record.id}, ${first.record.id}`,
     );
     // A run from before there were sequences is older than all of them.
     const { sequence: _, ...old } = { ...first.record, id: '29990101-000000-000-000000' };
     await mkdir(join(runs, 'a', old.id, 'checkpoints', 'step-1'), { recursive: true });
     await writeFile(join(runs, 'a', old.id, 'run.json'), JSON.stringify(old));
-    expect((await RunFolder.find(runs, 'a')).path).toBe(second.path);
+    expect((await findResumableRun({ runs, name: 'a' })).path).toBe(second.path);
   } finally {
     clock.useRealTimers();
   }
@@ -191,7 +192,7 @@ it('an unreadable record is left out with a warning and does not hide other runs
   const file = join(bad.path, 'run.json');
   const find = async (): Promise<{ path: string; warnings: string[] }> => {
     const warnings: string[] = [];
-    const { path } = await RunFolder.find(runs, 'a', undefined, { warn: (sentence) => warnings.push(sentence) });
+    const { path } = await findResumableRun({ runs, name: 'a', warn: (sentence) => warnings.push(sentence) });
     return { path, warnings };
   };
   for (const [text, problem] of [
@@ -207,7 +208,7 @@ it('an unreadable record is left out with a warning and does not hide other runs
     expect(path).toBe(good.path);
     expect(warnings).toEqual([expect.stringContaining(problem)]);
     expect(warnings[0]).toMatch(/ It is left out\.$/);
-    await expect(RunFolder.find(runs, 'a', bad.record.id)).rejects.toThrow(problem);
+    await expect(findResumableRun({ runs, name: 'a', id: bad.record.id })).rejects.toThrow(problem);
   }
   await good.remove();
   await rm(good.path, { recursive: true, force: true });
@@ -218,7 +219,10 @@ it('an unreadable record is left out with a warning and does not hide other runs
 
 it('an empty id is rejected', async () => {
   await made('interrupted', 1);
-  await expect(RunFolder.find(runs, 'a', '')).rejects.toMatchObject({ code: 'run.empty-id', exitCode: 2 });
+  await expect(findResumableRun({ runs, name: 'a', id: '' })).rejects.toMatchObject({
+    code: 'run.empty-id',
+    exitCode: 2,
+  });
 });
 
 it('a deleted run folder is not recreated by the next write', async () => {

@@ -22,16 +22,14 @@ import type { RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
 import type { configFacts } from './run-info';
 import type { RunSink, SnapshotContents } from '../training/run-sink';
-import { nearest } from '../util/suggest';
 import { runId } from './identity';
 import { firstLoss, MetricsFile } from './metrics';
 import { sweepSnapshots, writeSnapshot } from './snapshots';
 import { unmakable } from './unmakable';
-import { listRuns, nextSequence, readRunRecord, type RunRecord } from './record';
+import { nextSequence, readRunRecord, type RunRecord } from './record';
 
 export type { RunRecord, RunStatus } from './record';
 
-const LISTED_IDS = 12;
 const MAX_ATTEMPTS = 100;
 const BUSY_HINT = 'Stop that process first (Ctrl-C makes it save), or name another run.';
 
@@ -100,60 +98,9 @@ export class RunFolder implements RunSink {
     return new RunFolder(path, await readRunRecord(path));
   }
 
-  /**
-   * The run to go on with: that of `id`, or else the newest unfinished one of the name that has a checkpoint, or else the
-   * newest unfinished one, or else the newest that has fewer steps than `steps` asks for. Throws UsageError listing the runs
-   * there are. Runs of the other kind do not count; `warn` gets a sentence for each whose record cannot be read.
-   */
-  static async find(
-    runs: string,
-    name: string,
-    id?: string,
-    { steps = 0, kind, warn }: { steps?: number; kind?: RunRecord['kind']; warn?: (sentence: string) => void } = {},
-  ): Promise<RunFolder> {
-    const parent = resolve(runs, name);
-    if (id === '')
-      throw new UsageError('The id of the run to resume is empty.', {
-        code: 'run.empty-id',
-        hint: 'Is a shell variable not set? Name a run, or leave the id out to go on with the newest one.',
-      });
-    const known = await listRuns(parent);
-    const ids = known.map((run) => run.id);
-    if (id !== undefined) {
-      if (ids.includes(id)) return checkKind(await RunFolder.open(join(parent, id)), kind);
-      const guess = nearest(id, ids);
-      throw new UsageError(
-        `There is no run "${id}" in ${parent}; ${listed(ids)}${guess ? `; did you mean "${guess}"?` : '.'}`,
-        {
-          code: 'run.unknown',
-        },
-      );
-    }
-    const unreadable = known.filter(({ error }) => error !== undefined);
-    for (const { error } of unreadable) warn?.(`${error!.message} It is left out.`);
-    const newestFirst = known
-      .flatMap(({ id: own, record }) =>
-        record?.kind === kind && record ? [new RunFolder(join(parent, own), record)] : [],
-      )
-      .reverse();
-    const unfinished = newestFirst.filter(({ record }) => record.status !== 'finished');
-    const found =
-      (await firstWithCheckpoint(unfinished)) ??
-      unfinished.at(0) ??
-      newestFirst.find(({ record }) => record.steps < steps);
-    if (found) return found;
-    const readable = known.length > unreadable.length;
-    throw new UsageError(
-      readable
-        ? `Nothing to resume: every run in ${parent} is finished; ${listed(ids)}.`
-        : unreadable.length > 0
-          ? `Nothing to resume: the record of no run in ${parent} can be read; ${listed(ids)}.`
-          : `Nothing to resume: there is no run in ${parent}.`,
-      {
-        code: 'run.none',
-        hint: 'Start a new run without --resume, or raise train.steps to go on with a finished one.',
-      },
-    );
+  /** With a record that was read before. */
+  static of(path: string, record: RunRecord): RunFolder {
+    return new RunFolder(path, record);
   }
 
   get checkpoints(): string {
@@ -257,7 +204,11 @@ export class RunFolder implements RunSink {
    */
   async beginAsLatest(): Promise<void> {
     const latest = join(dirname(this.path), 'latest', 'checkpoints');
-    if ((await hasCheckpoint(this.checkpoints)) || !(await hasCheckpoint(latest))) await this.becomeLatest();
+    if ((await this.hasCheckpoint()) || !(await isCheckpointIn(latest))) await this.becomeLatest();
+  }
+
+  hasCheckpoint(): Promise<boolean> {
+    return isCheckpointIn(this.checkpoints);
   }
 
   info(facts: ReturnType<typeof configFacts>): RunInfo {
@@ -316,28 +267,8 @@ export class RunFolder implements RunSink {
   }
 }
 
-async function hasCheckpoint(checkpoints: string): Promise<boolean> {
+async function isCheckpointIn(checkpoints: string): Promise<boolean> {
   return (await listSnapshots(checkpoints).catch(() => [])).length > 0;
-}
-
-async function firstWithCheckpoint(folders: readonly RunFolder[]): Promise<RunFolder | undefined> {
-  for (const folder of folders) if (await hasCheckpoint(folder.checkpoints)) return folder;
-  return undefined;
-}
-
-function checkKind(folder: RunFolder, kind: RunRecord['kind']): RunFolder {
-  if (folder.record.kind === kind) return folder;
-  const [is, command] = kind === 'evaluation' ? ['trained', 'graft run'] : ['evaluated', 'graft evaluate'];
-  throw new UsageError(`The run ${folder.path} ${is} a model.`, {
-    code: 'run.kind',
-    hint: `Go on with it by \`${command}\`.`,
-  });
-}
-
-function listed(ids: readonly string[]): string {
-  if (ids.length === 0) return 'there are no runs';
-  const shown = ids.slice(-LISTED_IDS).reverse();
-  return `there ${ids.length === 1 ? 'is' : 'are'} ${shown.join(', ')}${ids.length > shown.length ? ` and ${ids.length - shown.length} older` : ''}`;
 }
 
 async function replaceJson(file: string, value: unknown): Promise<void> {

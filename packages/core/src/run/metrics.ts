@@ -104,7 +104,7 @@ export class MetricsFile {
 
 /** The loss of the run's first step; undefined before it, and where it was not finite. */
 export async function firstLoss(file: string): Promise<number | undefined> {
-  const bytes = await readMetrics(file);
+  const bytes = await readWhole(file);
   for (let start = 0, line = 1; start < bytes.length; line++) {
     const end = bytes.indexOf(0x0a, start);
     if (end < 0) return undefined;
@@ -126,7 +126,7 @@ export async function firstLoss(file: string): Promise<number | undefined> {
 const LONGEST_METRICS_BYTES = 2 ** 32 - 1;
 
 /** What the file holds; nothing where there is none. */
-async function readMetrics(file: string): Promise<Buffer> {
+async function readWhole(file: string): Promise<Buffer> {
   return readRegularFile(file, { maxBytes: LONGEST_METRICS_BYTES }).catch((cause: unknown) => {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
     throw new CheckpointError(`${file} cannot be read: ${(cause as Error).message}.`, { code: 'run.metrics', cause });
@@ -166,7 +166,7 @@ function* firstLines(
 
 /** Cuts the file after its first `lines` lines and returns how many bytes they are. */
 async function keepLines(file: string, lines: number): Promise<number> {
-  const bytes = await readMetrics(file);
+  const bytes = await readWhole(file);
   let kept = 0;
   for (const { end } of firstLines(file, bytes, lines)) kept = end + 1;
   if (kept < bytes.length) await truncate(file, kept);
@@ -175,7 +175,7 @@ async function keepLines(file: string, lines: number): Promise<number> {
 
 /** Whole lines in the file; 0 where there is none. */
 export async function countLines(file: string): Promise<number> {
-  const bytes = await readMetrics(file);
+  const bytes = await readWhole(file);
   let lines = 0;
   for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++;
   return lines;
@@ -183,7 +183,7 @@ export async function countLines(file: string): Promise<number> {
 
 /** Sees that the steps up to this one have their lines, each in its place. Throws CheckpointError when they have not. */
 export async function checkLines(file: string, steps: number): Promise<void> {
-  const bytes = await readMetrics(file);
+  const bytes = await readWhole(file);
   for (const { line, start, end } of firstLines(file, bytes, steps)) {
     if (stepAt(bytes.subarray(start, end)) === line) continue;
     throw lost(`Line ${line} of ${file} is not that of step ${line}; the checkpoint was written after ${steps} steps.`);

@@ -9,7 +9,8 @@ import { Evaluations, type NamedEvaluator, type EvaluationRecord } from '../eval
 import { watchCalls } from '../util/pending';
 import type { Trackers } from '../training/trackers';
 import { createEvaluators } from './evaluators';
-import { RunFolder } from './folder';
+import type { RunFolder } from './folder';
+import { findResumableRun } from './reader';
 import { ResourceScope } from './resource-scope';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
@@ -130,8 +131,10 @@ function runName({ name, train }: EvaluationConfig): string {
 }
 
 async function findEvaluation(config: EvaluationConfig, { resume, logger }: EvaluationRunOptions): Promise<RunFolder> {
-  const id = resume === true ? undefined : (resume as string);
-  const found = await RunFolder.find(config.runs, runName(config), id, {
+  const found = await findResumableRun({
+    runs: config.runs,
+    name: runName(config),
+    id: resume === true ? undefined : (resume as string),
     kind: 'evaluation',
     warn: (sentence) => logger?.warn(sentence),
   });

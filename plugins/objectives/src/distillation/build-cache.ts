@@ -8,6 +8,7 @@ import {
   findRecord,
   STREAMS,
   UsageError,
+  type ComponentFactory,
   type Dataset,
   type ExperimentConfig,
   type HostFields,
@@ -15,6 +16,7 @@ import {
   type Logger,
   type Model,
   type Objective,
+  type RunInfo,
   silentLogger,
   specialTokenPolicy,
   storedSpecialTokens,
@@ -24,17 +26,11 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { AskedTeacher } from './asked-teacher';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
-import {
-  checkTeacher,
-  lessonSettings,
-  loadTeacherModel,
-  teacherBos,
-  withoutTeachers,
-  type DistillationOptions,
-} from './distillation';
+import { checkTeacher, lessonSettings, loadTeacherModel, teacherBos, type DistillationOptions } from './distillation';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
+import { teachersOf, withoutTeachers, type ObjectiveTeacher } from './taught-objective';
 
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */
@@ -83,20 +79,15 @@ export async function cacheTeacher(
   { config, registry }: LoadedExperiment,
   options: CacheTeacherOptions = {},
 ): Promise<CacheTeacherResult> {
-  const { spec, teachers } = withoutTeachers(config.objective);
-  const { variant, distillation } = oneOf(teachers);
-  const teacher = options.teacher ?? distillation.teacher;
-  const folder = options.folder ?? distillation.cache;
-  if (teacher === undefined) throw unnamed('teacher', '--teacher FOLDER', 'teacher');
-  if (folder === undefined) throw unnamed('cache', '--out FOLDER', 'cache');
-  const { selection, tokens } = keptOf(distillation, options);
-  await checkCacheFolder(folder);
+  // Before anything is opened: it is the quickest to know.
+  if (options.folder !== undefined) await checkCacheFolder(options.folder);
   const logger = options.logger ?? silentLogger();
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
   logger.info(`Engine: ${engine.description}`);
   const random = createRandom(config.seed);
-  const unread = { name: config.name, id: '', folder, ...configFacts(config) };
-  const first = createComponentFactory(registry, { engine, random, logger, run: unread });
+  const unread = { name: config.name, id: '', folder: options.folder ?? '', ...configFacts(config) };
+  const componentsOf = (run: RunInfo): ComponentFactory =>
+    createComponentFactory(registry, { engine, random, logger, run });
   const stopWatching = watchCalls(config.train.loader.warnAfterSeconds, (sentence) => logger.warn(sentence));
   const closers: (() => Promise<void>)[] = [];
   const owned: { dispose?(): void }[] = [];
@@ -106,21 +97,24 @@ export async function cacheTeacher(
   };
   try {
     // The student is never filled: its shapes and special tokens are all that batches depend on.
+    const first = componentsOf(unread);
     const initializer = await first.create('initializer', config.initializer);
     const student = buildModel(await first.create('model', config.model), await initializer.checkpointConfig(), {
       section: config.specialTokens,
     });
     const recorded = await findRecord(config, registry);
     const run = { ...unread, recorded, specialTokens: specialTokenPolicy(student) };
-    const components = createComponentFactory(registry, { engine, random, logger, run });
-    const objective = own(await components.create('objective', spec));
+    const objective = own(await componentsOf(run).forBatches().create('objective', config.objective));
+    const plan = await planOf(objective, options);
+    const { teacher, folder, distillation, selection } = plan;
+    const components = componentsOf({ ...run, folder });
     const dataset = own(await components.create('dataset', config.dataset));
     const loaded = await loadTeacherModel(teacher, components, config.model.use, random);
     owned.push({ dispose: () => tf.dispose(loaded.parameters) });
     checkTeacher(loaded.model, student);
     const bos = teacherBos(loaded.model, student);
     logger.info(`${describeSpecialTokens(student)}; the teacher reads ${bos === undefined ? 'no BOS' : `BOS ${bos}`}`);
-    const topK = Math.min(tokens, student.vocabularySize);
+    const topK = Math.min(plan.tokens, student.vocabularySize);
     const writer = await TeacherCacheWriter.open(
       folder,
       {
@@ -147,7 +141,7 @@ export async function cacheTeacher(
         precision: config.train.precision,
       }),
     );
-    return await fill({ config, objective, dataset, student, variant, writer, asked, random, folder, options });
+    return await fill({ config, objective, dataset, student, plan, writer, asked, random, options });
   } finally {
     stopWatching();
     for (const close of closers) await close();
@@ -160,19 +154,17 @@ interface CacheBuild {
   readonly objective: Objective;
   readonly dataset: Dataset;
   readonly student: Model;
-  /** The variant of the objective that has the teacher. */
-  readonly variant: string | undefined;
+  readonly plan: CachePlan;
   readonly writer: TeacherCacheWriter;
   readonly asked: AskedTeacher;
   readonly random: ReturnType<typeof createRandom>;
-  readonly folder: string;
   readonly options: CacheTeacherOptions;
 }
 
 async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
   const { config, objective, dataset, student, writer, asked, random, options } = filling;
   const steps = Math.min(options.steps ?? config.train.steps, config.train.steps);
-  const identity = configIdentity(config, student);
+  const identity = configIdentity(config, student, teachersOf(objective));
   const before = writer.progressOf(identity);
   if (before) await dataset.restore(before.data);
   const began = writer.sequences;
@@ -195,7 +187,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === filling.variant) await addMissing(batch.fields, student, writer, asked);
+      if (variantAt(step) === filling.plan.variant) await addMissing(batch.fields, student, writer, asked);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
@@ -208,7 +200,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
   }
   return {
     status: step < steps ? 'interrupted' : 'finished',
-    folder: filling.folder,
+    folder: filling.plan.folder,
     steps: step,
     sequences: writer.sequences,
     added: writer.sequences - began,
@@ -232,13 +224,15 @@ async function addMissing(
   [...missing.keys()].forEach((key, i) => writer.add(key, answers[i]));
 }
 
-/** What decides which sequences a step has. */
+/** What decides which sequences a step has: of the objective everything but its teachers. */
 function configIdentity(
   { seed, model, objective, dataset, train: { batchSize } }: ExperimentConfig,
   student: Model,
+  teachers: readonly ObjectiveTeacher[],
 ): string {
   const tokens = storedSpecialTokens(student);
-  const content = JSON.stringify([seed, model, withoutTeachers(objective).spec, dataset, batchSize, tokens]);
+  // Caches have it in their index: neither the order nor the form of its parts may change.
+  const content = JSON.stringify([seed, model, withoutTeachers(objective, teachers), dataset, batchSize, tokens]);
   return createHash('sha256').update(content).digest('hex').slice(0, 16);
 }
 
@@ -272,9 +266,31 @@ function keptOf(
   return { selection: 'sample', tokens: wanted.samples! };
 }
 
-type Found = { readonly variant?: string; readonly distillation: DistillationOptions };
+/** What the command and the objective together ask for. */
+interface CachePlan {
+  readonly teacher: string;
+  readonly folder: string;
+  /** The variant of the objective that has the teacher. */
+  readonly variant: string | undefined;
+  readonly distillation: DistillationOptions;
+  readonly selection: TeacherCacheIndex['selection'];
+  /** Kept of each distribution. */
+  readonly tokens: number;
+}
 
-function oneOf(teachers: readonly Found[]): Found {
+/** Throws UsageError where they ask for nothing, or contradict each other. */
+async function planOf(objective: Objective, options: CacheTeacherOptions): Promise<CachePlan> {
+  const { variant, distillation } = oneOf(teachersOf(objective));
+  const teacher = options.teacher ?? distillation.teacher;
+  const folder = options.folder ?? distillation.cache;
+  if (teacher === undefined) throw unnamed('teacher', '--teacher FOLDER', 'teacher');
+  if (folder === undefined) throw unnamed('cache', '--out FOLDER', 'cache');
+  const kept = keptOf(distillation, options);
+  await checkCacheFolder(folder);
+  return { teacher, folder, variant, distillation, ...kept };
+}
+
+function oneOf(teachers: readonly ObjectiveTeacher[]): ObjectiveTeacher {
   if (teachers.length === 1) return teachers[0];
   const what =
     teachers.length === 0

@@ -11,7 +11,6 @@ import {
   type BatchTensors,
   type ComponentContext,
   type ComponentFactory,
-  type ComponentSpec,
   type FieldSpec,
   type HostArray,
   type HostFields,
@@ -289,38 +288,4 @@ export async function loadTeacher(
   }
   const { model, parameters } = await loadTeacherModel(options.teacher, components, modelFamily, random);
   return new Teacher(model, parameters, lessonSettings(options));
-}
-
-/**
- * An objective's section without its teachers, those of a mixture's parts included; and the distillations that were there, each
- * with the variant of the objective that it belongs to.
- */
-export function withoutTeachers(
-  spec: ComponentSpec,
-  variant?: string,
-): {
-  readonly spec: ComponentSpec;
-  readonly teachers: readonly { variant?: string; distillation: DistillationOptions }[];
-} {
-  const { use } = spec;
-  const isOwn = (id: string): boolean => use === id || use === `@graft/objectives/${id}`;
-  if (isOwn('prefix-lm')) {
-    const { distillation, ...rest } = spec as ComponentSpec & { distillation?: DistillationOptions };
-    return { spec: rest, teachers: distillation ? [{ variant, distillation }] : [] };
-  }
-  if (!isOwn('mixture')) return { spec, teachers: [] };
-  const parts = (
-    spec as ComponentSpec & { objectives: readonly { objective: ComponentSpec; name?: string }[] }
-  ).objectives.map((part) => {
-    const name = part.name ?? part.objective.use.split('/').pop()!;
-    const { spec: objective, teachers } = withoutTeachers(
-      part.objective,
-      variant === undefined ? name : `${variant}/${name}`,
-    );
-    return { part: { ...part, objective }, teachers };
-  });
-  return {
-    spec: { ...spec, objectives: parts.map(({ part }) => part) },
-    teachers: parts.flatMap(({ teachers }) => teachers),
-  };
 }

@@ -22,6 +22,7 @@ import type { tf } from '@graft/engine';
 import { isDeepStrictEqual } from 'node:util';
 import { z } from 'zod';
 import { optional } from '../batch/fields';
+import { teachersOf, type ObjectiveTeacher, type TaughtObjective } from '../distillation/taught-objective';
 import { countMaskedTokens } from '../loss/language-model-loss';
 
 export const mixtureOptions = z.strictObject({
@@ -62,10 +63,12 @@ const SEPARATOR = '/';
  *
  *     prefix-lm untilStep 900, ul2 fromStep 900   ->   steps 1 to 900 are prefix-lm, the others ul2
  */
-export class Mixture implements Objective {
+export class Mixture implements TaughtObjective {
   readonly modelKind: Model['kind'] | undefined;
   readonly variants: readonly string[];
   readonly batchFields: readonly FieldSpec[];
+  /** Those of the members. */
+  readonly teachers: readonly ObjectiveTeacher[];
 
   /** `totalSteps`: of the run, where that is known. Throws DataError where members clash, or a step would have none. */
   constructor(
@@ -81,6 +84,13 @@ export class Mixture implements Objective {
       objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
     );
     this.batchFields = union(members.map(({ objective }) => objective.batchFields));
+    this.teachers = members.flatMap(({ name, objective }, i) =>
+      teachersOf(objective).map(({ variant, section, distillation }) => ({
+        variant: variant === undefined ? name : `${name}${SEPARATOR}${variant}`,
+        section: ['objectives', i, 'objective', ...section],
+        distillation,
+      })),
+    );
     checkSteps(members, totalSteps);
   }
 

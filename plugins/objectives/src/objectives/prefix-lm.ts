@@ -18,6 +18,7 @@ import type { tf } from '@graft/engine';
 import { z } from 'zod';
 import { openCachedTeacher } from '../distillation/cached-teacher';
 import { distillationOptions, loadTeacher } from '../distillation/distillation';
+import type { ObjectiveTeacher, TaughtObjective } from '../distillation/taught-objective';
 import type { TeacherTargets } from '../distillation/teacher-targets';
 import { distillationLoss } from '../distillation/distillation-loss';
 import { requireModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
@@ -56,9 +57,10 @@ type Settings = Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillatio
  * `split: random` both sides are padded to the length of
  * the whole sequence, so that one compiled step serves every split.
  */
-export class PrefixLm extends LanguageModelObjective<Settings> {
+export class PrefixLm extends LanguageModelObjective<Settings> implements TaughtObjective {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields: readonly FieldSpec[];
+  readonly teachers: readonly ObjectiveTeacher[];
   /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
   private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
 
@@ -67,6 +69,8 @@ export class PrefixLm extends LanguageModelObjective<Settings> {
     private readonly teacher?: TeacherTargets,
   ) {
     super(options);
+    const { distillation } = options;
+    this.teachers = distillation ? [{ section: ['distillation'], distillation }] : [];
     const settings = teacher?.options;
     const idle = (['labelSmoothing', 'zLoss'] as const).find((name) => (options[name] ?? 0) > 0);
     if (settings?.alpha === 0 && idle) {
@@ -151,14 +155,15 @@ export const prefixLm = defineComponent({
   description: 'the encoder reads the first part of a sequence, the decoder predicts the rest',
   options: prefixLmOptions,
   useFactory: async (context) => {
-    const { purpose } = context;
-    const distillation = purpose === 'evaluation' ? undefined : context.options.distillation;
-    const options = { ...context.options, distillation };
-    const { teacher, cache } = distillation ?? {};
-    if (cache !== undefined) return new PrefixLm(options, await openCachedTeacher({ ...distillation!, cache }));
+    const { options, purpose } = context;
+    const { distillation } = options;
+    // Only a loss of training needs it.
+    if (!distillation || purpose !== 'training') return new PrefixLm(options);
+    const { teacher, cache } = distillation;
+    if (cache !== undefined) return new PrefixLm(options, await openCachedTeacher({ ...distillation, cache }));
     return new PrefixLm(
       options,
-      teacher === undefined ? undefined : await loadTeacher({ ...distillation!, teacher }, context),
+      teacher === undefined ? undefined : await loadTeacher({ ...distillation, teacher }, context),
     );
   },
 });

@@ -1,4 +1,4 @@
-import { GraftError, streamRegularFile } from '@graft/core';
+import { GraftError, streamRegularFile } from '@graft/engine';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
@@ -20,6 +20,9 @@ export interface MetricLines {
 }
 
 /**
+ * The metrics of a run, to be shown: a resume checks the file line by line instead (`checkLines`). The codes of the errors are
+ * those of `graft report`, which reads runs from anywhere.
+ *
  * Read as a stream. A last line that is only half there is what a run is just writing, or was when it was killed. Throws
  * GraftError, naming the line, for any other that is not an object of numbers, and for a file beyond its bounds.
  */

@@ -1,0 +1,39 @@
+import type { Objective } from '@graft/core';
+import type { DistillationOptions } from './distillation';
+
+/** A teacher of an objective, and where the objective's section of the config names it. */
+export interface ObjectiveTeacher {
+  /** The variant of the objective whose batches it reads; undefined: all batches. */
+  readonly variant?: string;
+  /** Keys and indices that lead from the objective's section to the teacher's: `['distillation']`. */
+  readonly section: readonly (string | number)[];
+  readonly distillation: DistillationOptions;
+}
+
+/**
+ * An objective that learns from teachers, and says from which: also where it was made for its batches alone, and has loaded
+ * none of them. That is all that `graft teacher cache` knows of it.
+ */
+export interface TaughtObjective extends Objective {
+  readonly teachers: readonly ObjectiveTeacher[];
+}
+
+export function teachersOf(objective: Objective): readonly ObjectiveTeacher[] {
+  return (objective as Partial<TaughtObjective>).teachers ?? [];
+}
+
+/** An objective's section without those of its teachers. All other keys keep their order. */
+export function withoutTeachers<T>(section: T, teachers: readonly ObjectiveTeacher[]): T {
+  return teachers.reduce<unknown>((rest, teacher) => without(rest, teacher.section), section) as T;
+}
+
+function without(value: unknown, [key, ...inner]: readonly (string | number)[]): unknown {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: unknown, i) => (i === key ? without(item, inner) : item));
+  const entries = Object.entries(value);
+  return Object.fromEntries(
+    inner.length === 0
+      ? entries.filter(([name]) => name !== key)
+      : entries.map(([name, own]) => [name, name === key ? without(own, inner) : own]),
+  );
+}
