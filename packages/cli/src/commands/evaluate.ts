@@ -33,7 +33,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
     .addOption(engineOption())
     .addHelpText('after', '\nCtrl-C stops with status 130 and keeps finished results; --resume continues from there.')
     .action(async (config: string | undefined, options: EvaluateOptions) => {
-      // The parser takes the file of `graft evaluate --resume config.yaml` for an id.
+      // The parser mistakes the file of `graft evaluate --resume config.yaml` for an id.
       if (config === undefined && typeof options.resume === 'string' && existsSync(options.resume))
         await evaluate(context, options.resume, { ...options, resume: true });
       else await evaluate(context, config, options);

@@ -63,7 +63,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     });
 }
 
-/** `graft run --resume config.yaml`: the parser takes the file for an id. */
+/** `graft run --resume config.yaml`: the parser mistakes the file for an id. */
 function resumeBeforeConfig(
   config: string | undefined,
   options: RunCommandOptions,
@@ -77,7 +77,7 @@ function resumeBeforeConfig(
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
   const variable = takeSecretVariable();
   checkWorkerOptions(options);
-  // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
+  // TensorFlow prints a page about each broken connection; the resulting error states it in one sentence.
   if (options.insecureNetwork && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const group = await workersOf(options, variable);
   const { loadConfig, runExperiment, withInterrupt } = await import('@graft/core');
@@ -110,7 +110,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
           );
           context.exitCode = INTERRUPTED;
         }
-        // Of the others' folder nothing is known here: it may be on another machine.
+        // Other workers do not know the run folder: it may be on another machine.
         if (!workers?.rank) context.print(result.folder);
         outcome = 'done';
       },
@@ -144,12 +144,12 @@ async function workersOf(
   const addresses = workers.split(',').map((address) => address.trim());
   const given = await secretOfWorker0();
   if (given !== undefined) return { addresses, rank: rank!, secret: given, local: true };
-  // Before the secret is asked for: who has not heard of what is exposed shall hear that first.
+  // Before requesting the secret: the user must first learn what is exposed.
   const secret = insecureNetwork ? await workerSecret(workerSecretFile, variable) : '';
   return { addresses, rank: rank!, secret, insecureNetwork };
 }
 
-/** So that workers on one machine do not fight for its cores. */
+/** So that workers on one machine do not compete for its cores. */
 const threadsEach = (count: number): number => Math.max(1, Math.floor(availableParallelism() / count));
 
 async function startLocalWorkers(

@@ -65,7 +65,7 @@ async function cache(context: CommandContext, file: string | undefined, options:
   const engine = { ...loaded.config.engine, mode: options.engine ?? loaded.config.engine.mode };
   const { logEvery } = loaded.config.train;
   const logger = await openLogger(context);
-  // From the end of the first step on: before it the teacher is loaded and compiled.
+  // Measured from the end of the first step: before it the teacher is loaded and compiled.
   let first: { readonly step: number; readonly at: number } | undefined;
   const result = await withInterrupt(
     (signal) =>
