@@ -31,16 +31,19 @@ import {
 } from './stages';
 
 export interface QuickstartOptions {
-  /** `key=value` for every training stage, `stage.key=value` for one (`superglue` is one too), `files=glob` for the text. */
+  /**
+   * `key=value` for every training stage, `stage.key=value` for one (`superglue` counts as a stage), `files=glob` for
+   * the text.
+   */
   readonly overrides?: readonly string[];
   /** Default: on standard error. */
   readonly logger?: Logger;
-  /** Takes the results, line by line. Default: standard output. */
+  /** Receives the results, line by line. Default: standard output. */
   readonly print?: (line: string) => void;
 }
 
 export interface QuickstartResult {
-  /** Held-out loss of PrefixLM at the end, nats a target token (a byte), by stage. */
+  /** Final held-out loss of PrefixLM in nats per target token (a byte), by stage. */
   readonly losses: Readonly<Partial<Record<StageName, number>>>;
   /** Accuracies on the synthetic tasks, by stage. */
   readonly superglue: Readonly<Partial<Record<StageName, Readonly<Record<string, number>>>>>;
@@ -56,7 +59,7 @@ export async function quickstart(options: QuickstartOptions = {}): Promise<Quick
     print = (line: string): void => void process.stdout.write(`${line}\n`),
   } = options;
   const opened = await openStageEngine();
-  // Said once, here: the stages would each say it again.
+  // Printed once, here: otherwise every stage would print it.
   const engine = { ...opened, fallbackReason: undefined };
   logger.info(`Engine: ${engine.description}`);
   if (opened.fallbackReason) logger.warn(opened.fallbackReason);
@@ -96,7 +99,7 @@ interface Job {
   readonly logger: Logger;
   readonly signal: AbortSignal;
   readonly print: (line: string) => void;
-  /** What is done. */
+  /** The runs of completed stages. */
   readonly runs: Map<StageName, RunResult>;
 }
 
@@ -130,7 +133,7 @@ async function evaluateModels(job: Job): Promise<Evaluated | undefined> {
   const folders: string[] = [];
   for (const stage of SUPERGLUE_STAGES) {
     const run = job.runs.get(stage)!;
-    // Beside the runs of the stages.
+    // Next to the runs of the stages.
     const made = join(dirname(dirname(run.folder)), `synthetic-superglue-${Object.values(MADE_ROWS).join('-')}`);
     if (!existsSync(made)) await writeSyntheticBenchmark(made, MADE_ROWS);
     const loaded = await loadEvaluationConfig({
@@ -153,7 +156,7 @@ async function evaluateModels(job: Job): Promise<Evaluated | undefined> {
   return { columns, folders };
 }
 
-/** Prints what came of it. */
+/** Prints the results. */
 async function tell(job: Job, superglue: Evaluated): Promise<QuickstartResult> {
   const { engine, logger, print } = job;
   const compared = [...job.runs].flatMap(([name, run]) => {
@@ -183,14 +186,14 @@ async function tell(job: Job, superglue: Evaluated): Promise<QuickstartResult> {
   };
 }
 
-/** What the user set, for one stage. Sizes and data of the training stages are nothing to SuperGLUE. */
+/** What the user set, for one stage. SuperGLUE does not use the sizes and data of the training stages. */
 function stageOverrides(stage: StageName | 'superglue', overrides: readonly string[]): string[] {
   return overrides.flatMap((override) => {
     const [first] = override.split(/[.=]/, 1);
     if (first in STAGES || first === 'superglue') return first === stage ? [override.slice(first.length + 1)] : [];
     if (stage === 'superglue') return override.startsWith('seed=') ? [override] : [];
     if (!override.startsWith('files=')) return [override];
-    // One file may be all that there is: its paragraphs are the documents, some of which are held out.
+    // There may be a single file: its paragraphs are the documents, some of which are held out.
     return ['dataset', 'evaluators.0.dataset'].flatMap((dataset) => [
       `${dataset}.${override}`,
       `${dataset}.separator="\\n\\n"`,

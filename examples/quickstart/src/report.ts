@@ -5,7 +5,7 @@ export interface LossColumn {
   readonly evaluations: readonly EvaluationRecord[];
 }
 
-/** Held-out loss of several runs side by side, a row for each step at which all of them were evaluated. */
+/** Held-out loss of several runs side by side, one row per step at which all of them were evaluated. */
 export function lossTable(columns: readonly LossColumn[]): string {
   const [first, ...others] = columns.map(
     ({ evaluations }) => new Map(evaluations.map(({ step, metrics }) => [step, metrics.loss])),
@@ -33,11 +33,11 @@ export function lossTable(columns: readonly LossColumn[]): string {
 
 export interface AccuracyColumn {
   readonly title: string;
-  /** As the evaluator "superglue" gives them. */
+  /** As the evaluator "superglue" returns them. */
   readonly metrics: Readonly<Record<string, number>>;
 }
 
-/** Accuracies of several models side by side, a row a task, with what naming one class always would get. */
+/** Accuracies of several models side by side, one row per task, with the accuracy of always predicting one class. */
 export function accuracyTable(columns: readonly AccuracyColumn[]): string {
   const [first] = columns;
   const tasks = Object.keys(first.metrics)
@@ -51,7 +51,7 @@ export function accuracyTable(columns: readonly AccuracyColumn[]): string {
       label,
       values.map((value) => value.toFixed(3)),
     );
-  // As in the paper: ReCoRD stands beside the mean.
+  // As in the paper: ReCoRD is listed next to the mean.
   const counting = tasks.filter((task) => task !== 'record');
   const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const rows = tasks.map((task) => [

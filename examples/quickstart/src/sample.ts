@@ -15,10 +15,10 @@ import { generate, loadModel } from '@graft/gemma';
 
 /** Pieces to choose from. */
 const PIECES = 64;
-/** Tokens of the continuation that the decoder is given: models this small find no beginning of their own. */
+/** Tokens of the continuation that the decoder gets as a prompt: models this small cannot start one. */
 const GIVEN = 16;
 
-/** What each model says to the first half of a held-out piece of text. */
+/** The continuation that each model writes for the first half of a held-out piece of text. */
 export async function sampleText(
   engine: Engine,
   { config, registry }: LoadedExperiment,
@@ -63,7 +63,7 @@ function row(values: Int32Array): HostArray {
   return { dtype: 'int32', shape: [1, values.length], values };
 }
 
-/** Of the first pieces the one with the most letters: tables and code say little to a reader. */
+/** The piece with the most letters among the first ones: tables and code are not informative for a reader. */
 async function wordiest(dataset: Dataset, tokenizer: Tokenizer): Promise<Int32Array | undefined> {
   let best: { tokens: Int32Array; letters: number } | undefined;
   let left = PIECES;

@@ -4,13 +4,13 @@ export const CONFIGS = resolve(__dirname, '..');
 
 export interface Stage {
   readonly config: string;
-  /** What happens, for the log. */
+  /** Description for the log. */
   readonly story: string;
   /** Options of the config that name another stage's last checkpoint. */
   readonly takes?: Readonly<Record<string, StageName>>;
-  /** What tables call its model. */
+  /** The model's name in tables. */
   readonly title: string;
-  /** Not in the comparison of held-out losses: it has another task. */
+  /** Left out of the comparison of held-out losses, because it has another task. */
   readonly prepares?: true;
 }
 
@@ -58,11 +58,17 @@ export const STAGES = {
 export const STAGE_NAMES = Object.keys(STAGES) as StageName[];
 
 export const SUPERGLUE_CONFIG = 'superglue.yaml';
-/** Whose models are fine-tuned on the synthetic tasks, which are too easy to separate good encoders from better ones: one is enough. */
+/**
+ * The stages whose models are fine-tuned on the synthetic tasks. These are too easy to separate good encoders from
+ * better ones, so one is enough.
+ */
 export const SUPERGLUE_STAGES = ['adapted'] as const satisfies StageName[];
 export const MADE_ROWS = { seed: 0, trainRows: 240, valRows: 80 };
 
-/** Without native code a step takes a hundred times as long: smaller models and fewer steps, or nobody would see the end. */
+/**
+ * Without native code a step takes a hundred times as long: smaller models and fewer steps, or the quickstart would
+ * take too long.
+ */
 export function portableOverrides(stage: StageName): string[] {
   const data = ['dataset.lengthTokens=64', 'evaluators.0.dataset.lengthTokens=64', 'train.batchSize=4'];
   const pace = ['evaluators.0.every=25', 'evaluators.0.batches=4', 'schedule.warmupSteps=5', 'train.logEvery=25'];

@@ -5,7 +5,7 @@ import { tokenMasking } from './token-masking';
 export { Repetition, repeatedShare, repetitionOptions, type RepetitionOptions } from './repetition';
 export { TokenMasking, tokenMaskingOptions, type TokenMaskingOptions } from './token-masking';
 
-/** What Graft looks for in the package that a config names. */
+/** The export that Graft loads from the package that a config names. */
 export const plugin = definePlugin({
   name: 'graft-plugin-denoising',
   version: '1.0.0',

@@ -19,15 +19,15 @@ import { z } from 'zod';
 import { maskOf, padRows } from './rows';
 
 export const repetitionOptions = z.strictObject({
-  /** Where the texts come from whose beginnings the model continues; `tokens` of each is used. */
+  /** The source of the texts whose beginnings the model continues; the field `tokens` is used. */
   dataset: componentOption('dataset'),
-  /** How many texts. A dataset that ends earlier is used whole. */
+  /** Number of texts. A dataset that ends earlier is used completely. */
   texts: z.int().positive().default(16),
   /** Tokens of each text that the encoder reads, from its beginning. */
   promptTokens: z.int().positive().default(32),
-  /** Tokens that the decoder writes for each, fewer where it ends the text itself. */
+  /** Tokens that the decoder writes for each, fewer if it ends the text itself. */
   newTokens: z.int().positive().default(32),
-  /** Length of the pieces that are compared, in tokens. */
+  /** Length of the compared n-grams, in tokens. */
   ngram: z.int().positive().default(3),
 });
 
@@ -36,8 +36,8 @@ export type RepetitionOptions = z.output<typeof repetitionOptions>;
 const TOKENS: FieldSpec = { name: 'tokens', dtype: 'int32', rank: 1 };
 
 /**
- * Of all n-grams in the sequences, the share that had occurred before in its own sequence: from 0 (never twice the same)
- * to almost 1 (nothing but one token). 0 where every sequence is shorter than n.
+ * The share of all n-grams that had occurred before in their own sequence: from 0 (no repetition) to almost 1 (a single
+ * token repeated). 0 if every sequence is shorter than n.
  *
  *     [[5, 6, 5, 6, 5]], n 2   ->   0.5: of 5-6, 6-5, 5-6, 6-5 two are repetitions
  */
@@ -59,8 +59,8 @@ export function repeatedShare(sequences: readonly (readonly number[])[], n: numb
 type NextTokens = Jitted<[Parameters, BatchTensors], tf.Tensor>;
 
 /**
- * How much a model repeats itself when it writes greedily. Gives `repeated` (see `repeatedShare`) and `tokens` (written for
- * a text on average, end of sequence not counted). Every evaluation uses the same texts.
+ * Measures how much a model repeats itself in greedy decoding. Returns `repeated` (see `repeatedShare`) and `tokens`
+ * (average number written per text, without the end of sequence). Every evaluation uses the same texts.
  */
 export class Repetition implements Evaluator {
   private readonly start: JsonValue;
@@ -118,9 +118,9 @@ export class Repetition implements Evaluator {
   }
 
   /**
-   * Greedy decoding. The whole decoder input goes through the model for every token, always in one shape: what is not
-   * written yet is padding, which no earlier position sees. Slow beside a cache of keys and values, but it needs nothing
-   * of a model except `forward`, and is compiled once.
+   * Greedy decoding. The whole decoder input goes through the model for every token, always in one shape: positions not
+   * written yet are padding, to which no earlier position attends. Slower than a key/value cache, but it needs only
+   * `forward` of the model and is compiled once.
    */
   private async write(
     model: Model,

@@ -1,7 +1,7 @@
 import type { HostArray } from '@graft/core';
 
 /**
- * Rows of unequal length as one int32 array [rows, length], filled up on the right. No row may be longer than `length`.
+ * Rows of unequal length as one int32 array [rows, length], padded on the right. No row may be longer than `length`.
  *
  *     values [[5, 6, 7], [8]], length 4, filler 0   ->   [[5, 6, 7, 0], [8, 0, 0, 0]]
  */
@@ -11,7 +11,7 @@ export function padRows(values: readonly ArrayLike<number>[], length: number, fi
   return { dtype: 'int32', shape: [values.length, length], values: all };
 }
 
-/** 1 where `padRows` puts a row's own value, 0 where it fills up: int32 [rows, length]. */
+/** 1 where `padRows` keeps a value of the row, 0 where it pads: int32 [rows, length]. */
 export function maskOf(values: readonly ArrayLike<number>[], length: number): HostArray {
   return padRows(
     values.map((row) => Array.from(row, () => 1)),

@@ -22,11 +22,14 @@ import { z } from 'zod';
 import { maskOf, padRows } from './rows';
 
 export const tokenMaskingOptions = z.strictObject({
-  /** Share of the tokens that the encoder does not see, between 0 and 1; of every text at least one token. */
+  /** Share of the tokens that are masked for the encoder, between 0 and 1; at least one token of every text. */
   rate: z.number().gt(0).max(1).default(0.3),
-  /** What the encoder reads instead: a token id. In Gemma's vocabulary 4 is `<mask>`. */
+  /** The token id that the encoder reads instead. In Gemma's vocabulary 4 is `<mask>`. */
   maskToken: z.int().nonnegative().default(4),
-  /** Share of the probability that the label gives up to the whole vocabulary, from 0 (none) to below 1. */
+  /**
+   * Label smoothing: share of the label's probability that is spread over the whole vocabulary, from 0 (none) to below
+   * 1.
+   */
   labelSmoothing: z.number().min(0).lt(1).default(0),
   /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
   padToMultipleOf: z.int().positive().default(32),
@@ -37,8 +40,8 @@ export type TokenMaskingOptions = z.output<typeof tokenMaskingOptions>;
 const TOKENS: FieldSpec = { name: 'tokens', dtype: 'int32', rank: 1, meaning: 'token ids of one piece of text' };
 
 /**
- * Denoising by token masking: the encoder reads a text in which some tokens are replaced by the mask, the decoder writes
- * the text as it was. With rate 0.5, mask 4, pad 0 and start 2, the tokens [7, 8, 9, 1] may become
+ * Denoising by token masking: the encoder reads a text in which some tokens are replaced by the mask, the decoder
+ * writes the original text. With rate 0.5, mask 4, pad 0 and start 2, the tokens [7, 8, 9, 1] may become
  *
  *     input_ids         [7, 4, 4, 1]
  *     decoder_input_ids [2, 7, 8, 9]
@@ -49,12 +52,15 @@ export class TokenMasking implements Objective {
 
   constructor(private readonly options: TokenMaskingOptions) {}
 
-  /** Batches that are ready have their noise already, or none. */
+  /** Ready batches are not supported: they are already masked, or not meant to be. */
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
     return kind === 'examples' ? [TOKENS] : undefined;
   }
 
-  /** On the host, while the step before is computed. Random numbers come from `context` alone: that is what makes runs repeatable. */
+  /**
+   * On the host, while the step before is computed. Random numbers come only from `context`, which makes runs
+   * reproducible.
+   */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const { model } = context;
     this.checkModel(model);
@@ -84,7 +90,7 @@ export class TokenMasking implements Objective {
     };
   }
 
-  /** Compiled into the training step: tf code alone, which never reads a value nor decides by one. */
+  /** Compiled into the training step: pure tf code, which never reads a value or branches on one. */
   loss(
     model: Model,
     parameters: Parameters,
@@ -96,7 +102,7 @@ export class TokenMasking implements Objective {
     const flat = tf.reshape(labels, [-1]).toInt(); // [N]
     const counted = tf.notEqual(flat, IGNORED_LABEL).toFloat(); // [N]
     const vocabulary = model.vocabularySize;
-    // An ignored label has no row in the table of classes, and no weight: any class will do for it.
+    // An ignored label has no class and no weight, so any class will do.
     const classes = tf.oneHot(tf.maximum(flat, 0).toInt(), vocabulary).toFloat(); // [N, V]
     const perToken = tf.reshape(logits, [-1, vocabulary]); // [N, V]
     const loss = tf.losses.softmaxCrossEntropy(classes, perToken, counted, this.options.labelSmoothing);

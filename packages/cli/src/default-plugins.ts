@@ -1,4 +1,4 @@
-/** Loaded with every config, in the same way as anybody's plugin. */
+/** Loaded with every config, in the same way as third-party plugins. */
 export const defaultPlugins: readonly string[] = [
   '@graft/gemma',
   '@graft/scratch',

@@ -3,7 +3,7 @@ import { INTERRUPTED } from './commands/shared/runnable';
 import { main } from './program';
 import { describeError } from './output/report-error';
 
-/** How long an interrupted command may still hold the process. */
+/** How long an interrupted command may still keep the process alive. */
 const HANGING_MS = 2000;
 
 const UNFINISHED = `graft: the process ended before the command was done.
@@ -26,13 +26,13 @@ let done = false;
 void main(process.argv).then((exitCode) => {
   done = true;
   process.exitCode = exitCode;
-  // What hung may hold the process: a dataset's connection, or a thread in a loop without end.
+  // Something that hangs may keep the process alive: a dataset's connection, or a thread in an infinite loop.
   if (exitCode === INTERRUPTED) setTimeout(() => process.exit(), HANGING_MS).unref();
 });
 
 /**
- * A process ends with status 0 when nothing is left that could happen, even where the command waits for something that now never
- * comes; and somebody else's code can end it in the middle. Neither is a success.
+ * Node exits with status 0 when the event loop is empty, even if the command waits for something that can no longer
+ * happen; and third-party code can end the process early. Neither is a success.
  */
 process.on('exit', (status) => {
   if (done || status !== 0) return;

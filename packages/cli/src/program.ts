@@ -25,7 +25,7 @@ import { INTERRUPTED } from './commands/shared/runnable';
 import { isStartedByWorker0 } from './workers/local-workers';
 import { describeError } from './output/report-error';
 
-/** Where the command writes; tests give their own. */
+/** The output streams of the command; tests pass their own. */
 export interface MainStreams {
   readonly stdout: { write(text: string): unknown };
   readonly stderr: { write(text: string): unknown };
@@ -88,7 +88,7 @@ export async function main(argv: readonly string[], streams: MainStreams = proce
     write: (text) => streams.stdout.write(text),
     note: (text) => context.globals.quiet || streams.stderr.write(redact(`${text}\n`)),
     noteCode: ({ path, package: of }) => {
-      // Worker 0 runs the same.
+      // Worker 0 runs the same command.
       if (isWorker || namedCode.has(path)) return;
       namedCode.add(path);
       context.note(`Running code from ${path}${of === undefined ? '' : ` (package ${of})`}.`);
@@ -98,10 +98,10 @@ export async function main(argv: readonly string[], streams: MainStreams = proce
     await createProgram(context, streams).parseAsync([...argv]);
     return context.exitCode;
   } catch (error) {
-    // commander has printed its own message already.
+    // commander has already printed its message.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
     if ((error as { code?: unknown }).code === 'run.interrupted') {
-      // The user knows why it stopped; in what is worth a line.
+      // The user knows why it stopped; what was interrupted is worth a line.
       context.note((error as Error).message);
       return INTERRUPTED;
     }

@@ -3,9 +3,9 @@ import type { RunData, Series } from './read-run';
 /** A line of a chart, as the page's script draws it. */
 export interface ChartLine {
   readonly run: string;
-  /** Place among the runs: it decides the colour. */
+  /** Index of the run, which determines the colour. */
   readonly color: number;
-  /** The x axes that one can choose from. */
+  /** The available x axes. */
   readonly x: {
     readonly steps: readonly number[];
     readonly tokens: readonly number[];
@@ -20,7 +20,7 @@ export interface Chart {
   readonly unit?: string;
   /** Noisy: a smoothed line is drawn over the light raw one. */
   readonly smooth: boolean;
-  /** Drawn with a logarithmic axis where the reader asks for one. */
+  /** Drawn with a logarithmic axis if the reader selects it. */
   readonly canBeLogarithmic: boolean;
   readonly lines: readonly ChartLine[];
 }
@@ -33,7 +33,7 @@ const TITLES: Readonly<Record<string, { title: string; unit?: string }>> = {
   targetTokens: { title: 'Target tokens a step' },
 };
 
-/** Not by a bare look: a metric may be called `constructor`. */
+/** Not by a plain lookup: a metric may be called `constructor`. */
 const titleOf = (metric: string): { title: string; unit?: string } =>
   Object.hasOwn(TITLES, metric) ? TITLES[metric] : { title: metric };
 

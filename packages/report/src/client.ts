@@ -2,7 +2,7 @@
 import type { ECharts, EChartsOption, LineSeriesOption } from 'echarts';
 import type { Chart, ChartLine } from './charts';
 
-/** What the page hands to its script. */
+/** The data that the page passes to its script. */
 export interface ClientData {
   readonly charts: readonly Chart[];
   readonly colors: readonly string[];
@@ -14,8 +14,8 @@ export interface Charting {
 }
 
 /**
- * Draws the charts and listens to the switches. It is put into the page as its own source text, so nothing outside of it
- * may be used but types.
+ * Draws the charts and handles the switches. Its source text is embedded in the page, so it may use nothing outside
+ * itself but types.
  */
 export function drawCharts(echarts: Charting, { charts, colors }: ClientData): void {
   type Axis = keyof ChartLine['x'];
@@ -26,7 +26,7 @@ export function drawCharts(echarts: Charting, { charts, colors }: ClientData): v
   let logarithmic = false;
   let smooth = true;
 
-  /** Mean of what lies around each point, over a fiftieth of the line. */
+  /** Moving average over a fiftieth of the line. */
   const smoothed = (values: readonly (number | null)[]): (number | null)[] => {
     const reach = Math.floor(values.length / 100);
     return values.map((own, i) => {

@@ -1,6 +1,6 @@
 /**
- * Which points of a long series to draw: of each of some equal stretches the first, the last, the smallest and the largest,
- * so that no spike is lost. At most about `limit` indices, in order; all of them where there are no more.
+ * Selects the points of a long series to draw: of each of several equal intervals the first, the last, the smallest and
+ * the largest, so that no spike is lost. At most about `limit` indices, in order; all of them if there are no more.
  */
 export function downsample(values: readonly number[], limit: number): number[] {
   if (values.length <= limit) return [...values.keys()];
@@ -11,7 +11,7 @@ export function downsample(values: readonly number[], limit: number): number[] {
     const end = Math.floor(((stretch + 1) * values.length) / stretches);
     let [low, high] = [start, start];
     for (let i = start; i < end; i++) {
-      // A stretch may begin with numbers that are none.
+      // An interval may begin with NaN.
       if (values[i] < values[low] || Number.isNaN(values[low])) low = i;
       if (values[i] > values[high] || Number.isNaN(values[high])) high = i;
     }

@@ -19,7 +19,7 @@ export function embedJson(value: unknown): string {
   );
 }
 
-/** Five digits for people; counts whole. */
+/** Five significant digits for readers; counts as integers. */
 export function formatNumber(value: number | null | undefined): string {
   if (value === undefined) return '';
   if (value === null || !Number.isFinite(value)) return 'not a number';
@@ -41,7 +41,7 @@ export interface Cell {
   readonly html: string;
   readonly numeric?: boolean;
   readonly best?: boolean;
-  /** Names its row. */
+  /** A heading of its row. */
   readonly heading?: boolean;
 }
 

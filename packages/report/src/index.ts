@@ -1,6 +1,6 @@
 /**
- * One self-contained HTML page out of run folders: what the runs are, their evaluations side by side, their curves, and how
- * their configs differ. It reads run folders and nothing else; `graft report` is a few lines around it.
+ * One self-contained HTML page from run folders: what the runs are, their evaluations side by side, their curves, and
+ * how their configs differ. It reads run folders and nothing else; `graft report` is a thin wrapper.
  *
  *     import { writeReport } from '@graft/report';
  *     await writeReport(['runs/adapted/latest', 'runs/scratch/latest'], 'report.html');
@@ -15,21 +15,22 @@ export { renderReport } from './page';
 export { findRun, readRun, type RunData, type Series } from './read-run';
 
 export interface ReportOptions {
-  /** Overwrite the file, whatever it is. Default: only a page that a report wrote. */
+  /** Overwrite any existing file. Default: only a page that a report wrote. */
   readonly force?: boolean;
 }
 
 export interface WrittenReport {
-  /** A sentence for each run that the page does not show: its files cannot be read. */
+  /** A sentence for each run that the page does not show: because its files cannot be read. */
   readonly leftOut: readonly string[];
 }
 
-/** Enough of a page to have its generator in it. */
+/** Bytes of a page that are enough to contain its generator. */
 const HEAD_BYTES = 1024;
 
 /**
- * Writes the page about some runs. A run whose files are damaged is left out, and hides no other. Throws UsageError for a folder
- * that is not a run's, and for a file that a report did not write, before anything is written; and GraftError where no run can be read.
+ * Writes the page about some runs. A run with damaged files is omitted and does not affect the others. Throws
+ * UsageError for a folder that is not a run's, and for a file that a report did not write, before anything is written;
+ * and GraftError if no run can be read.
  */
 export async function writeReport(
   runFolders: readonly string[],

@@ -6,13 +6,13 @@ import { shortTitles, type RunData } from './read-run';
 import { COLORS, STYLE } from './style';
 import { differences, evaluationTables, runsTable } from './tables';
 
-/** ECharts' build with lines, axes, legends and tooltips: 0.7 MB, which the page carries along to need no network. */
+/** ECharts' build with lines, axes, legends and tooltips: 0.7 MB, embedded in the page so that it needs no network. */
 const ECHARTS = require.resolve('echarts/dist/echarts.common.min.js');
 
-/** By which a page is known that a report may overwrite. */
+/** Marks a page that a report may overwrite. */
 export const GENERATOR = 'graft report';
 
-/** The page about some runs, as HTML that needs nothing beside itself. `leftOut`: a sentence for each run that it cannot show. */
+/** The page about some runs, as self-contained HTML. `leftOut`: a sentence for each run that it cannot show. */
 export function renderReport(runs: readonly RunData[], leftOut: readonly string[] = []): string {
   const titles = shortTitles(runs);
   const all = charts(runs, titles);

@@ -11,10 +11,10 @@ import { basename, join } from 'node:path';
 import { readRecords } from './records';
 import { downsample } from './downsample';
 
-/** Points of a series that are drawn; the rest is thinned out. */
+/** Maximum number of points drawn per series; longer ones are downsampled. */
 const DRAWN_POINTS = 2000;
 
-/** One metric over a run. The arrays have one length. */
+/** One metric over a run. The arrays have equal lengths. */
 export interface Series {
   readonly metric: string;
   /** Steps done. */
@@ -27,7 +27,7 @@ export interface Series {
   readonly values: readonly (number | null)[];
 }
 
-/** What a run folder holds, as far as a report needs it. */
+/** The contents of a run folder that a report needs. */
 export interface RunData {
   readonly folder: string;
   /** `name/id`. */
@@ -42,14 +42,14 @@ export interface RunData {
   readonly totals: {
     readonly tokens: number;
     readonly seconds: number;
-    /** Median over the steps; undefined where nothing was trained. */
+    /** Median over the steps; undefined if nothing was trained. */
     readonly tokensPerSecond?: number;
   };
 }
 
 /**
- * Reads a run's folder, or a name's (of its latest run). Throws UsageError for what is neither, GraftError for a file that no run
- * writes.
+ * Reads the folder of a run, or of a name (its latest run). Throws UsageError if it is neither, GraftError for a
+ * malformed file.
  */
 export async function readRun(path: string): Promise<RunData> {
   const folder = await findRun(path);
@@ -71,12 +71,12 @@ export async function readRun(path: string): Promise<RunData> {
   };
 }
 
-/** Runs of earlier versions have tokens and passwords in clear. */
+/** Runs of earlier versions contain tokens and passwords in the clear. */
 async function readMasked(folder: string): ReturnType<typeof readRecords> {
   return maskedForMessage(await readRecords(folder)) as Awaited<ReturnType<typeof readRecords>>;
 }
 
-/** The folder of a run, or of the latest run of a name's folder. Throws UsageError for what is neither. */
+/** The folder of a run, or of the latest run of a name's folder. Throws UsageError if it is neither. */
 export async function findRun(path: string): Promise<string> {
   const found = await findRunFolder(path);
   if (found !== undefined) return found;
@@ -86,7 +86,7 @@ export async function findRun(path: string): Promise<string> {
   });
 }
 
-/** Bookkeeping of the loop that says nothing about the model. */
+/** Bookkeeping of the loop that is unrelated to the model. */
 const NOT_DRAWN = ['waitSeconds', 'waitShare'];
 
 function trainingSeries({ steps, tokens, seconds, metrics }: MetricLines): Series[] {
@@ -135,7 +135,7 @@ function median(values: readonly number[]): number | undefined {
   return sorted.length === 0 ? undefined : sorted[sorted.length >> 1];
 }
 
-/** A short name for legends: the run's name, with its id where names come twice. */
+/** A short name for legends: the run's name, with its id if names repeat. */
 export function shortTitles(runs: readonly RunData[]): string[] {
   return runs.map(({ record, title, folder }) => {
     const twins = runs.filter((other) => other.record.name === record.name);

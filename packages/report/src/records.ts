@@ -1,4 +1,4 @@
-/** What a run's small files must hold, as far as a report shows it: they may come from anywhere. */
+/** The schema of a run's small files, as far as a report shows them: they are untrusted. */
 import {
   GraftError,
   JsonProblem,
@@ -11,14 +11,14 @@ import {
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** Bytes of config.json, which stands in the page as it is. */
+/** Maximum bytes of config.json, which the page contains unchanged. */
 const LARGEST_CONFIG_BYTES = 2 ** 20;
 const LARGEST_EVALUATIONS_BYTES = 2 ** 25;
-/** Objects, lists and keys of each. */
+/** Maximum number of objects, lists and keys of each. */
 const MOST_PARTS = 2 ** 22;
-/** Objects and lists within each other of a config; Graft's own have some ten. */
+/** Maximum nesting of a config; Graft's own have about ten levels. */
 const DEEPEST_CONFIG = 64;
-/** Evaluations of a run, and different metrics of all of them, each with a chart. */
+/** Maximum number of evaluations of a run, and of different metrics, each with a chart. */
 const MOST_EVALUATIONS = 100_000;
 const MOST_METRICS = 2000;
 
@@ -26,7 +26,10 @@ const evaluationsSchema = z.array(
   z.looseObject({ step: z.number(), evaluator: z.string(), metrics: z.record(z.string(), z.number().nullable()) }),
 );
 
-/** run.json, config.json and evaluations.json of a run's folder. Throws GraftError naming the file, and the key that is wrong. */
+/**
+ * run.json, config.json and evaluations.json of a run's folder. Throws GraftError that names the file and the invalid
+ * key.
+ */
 export async function readRecords(folder: string): Promise<{
   readonly record: RunRecord;
   readonly config: Readonly<Record<string, unknown>>;
@@ -62,7 +65,7 @@ async function read<T>(file: string, schema: z.ZodType<T>, maxBytes: number, mis
     const what = cause instanceof JsonProblem ? 'does not hold JSON' : 'cannot be read';
     throw new GraftError(`${file} ${what}: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
   }
-  // Before each of them is looked at.
+  // Checked before each of them is parsed.
   if (Array.isArray(value) && value.length > MOST_EVALUATIONS)
     throw malformed(file, `it has ${value.length} evaluations; a report shows at most ${MOST_EVALUATIONS}`);
   const parsed = schema.safeParse(value);

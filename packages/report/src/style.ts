@@ -1,4 +1,7 @@
-/** Okabe and Ito's colours, which nearly everybody can distinguish, black and yellow replaced for dark and light grounds. */
+/**
+ * The colours of Okabe and Ito, which nearly everybody can distinguish; black and yellow are replaced for dark and
+ * light backgrounds.
+ */
 export const COLORS: readonly string[] = [
   '#0072b2',
   '#d55e00',

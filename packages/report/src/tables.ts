@@ -4,7 +4,7 @@ import type { RunData } from './read-run';
 
 const number = (text: string, best = false): Cell => textCell(text, { numeric: true, best });
 
-/** What each run is, a row a run. */
+/** A summary of each run, one row per run. */
 export function runsTable(runs: readonly RunData[], colors: readonly string[]): string {
   const named = (config: Readonly<Record<string, unknown>>, section: string): string => {
     const { use } = (config[section] ?? {}) as { use?: unknown };
@@ -64,7 +64,7 @@ export function evaluationTables(runs: readonly RunData[], titles: readonly stri
     const metrics = [...new Set(rows.flatMap(({ numbers }) => [...numbers.keys()]))];
     const grouped = metrics.filter((metric) => metric.includes('/'));
     if (grouped.length === 0) return [comparison(evaluator, rows, metrics, (metric) => metric)];
-    // The first metric of a group is what the group is about: a column a group.
+    // The first metric of a group is its main one: one column per group.
     const main = grouped[0].slice(grouped[0].indexOf('/') + 1);
     const columns = [
       ...grouped.filter((metric) => metric.endsWith(`/${main}`)),
@@ -84,7 +84,7 @@ function comparison(
   const best = new Map(metrics.map((metric) => [metric, bestOf(metric, rows)]));
   const steps = rows.some(({ step }) => step > 0);
   const shown = (metric: string, value: number | undefined): string => {
-    // One precision a column, unless the column holds counts.
+    // One precision per column, unless the column contains counts.
     const counts = rows.every(({ numbers }) => Number.isInteger(numbers.get(metric) ?? 0));
     const plain = counts || value === undefined || !Number.isFinite(value) || Math.abs(value) >= 1000;
     return plain || (value !== 0 && Math.abs(value) < 0.001) ? formatNumber(value) : value.toFixed(4);
@@ -108,7 +108,7 @@ function bestOf(metric: string, rows: readonly Row[]): number | undefined {
   return less ? Math.min(...values) : Math.max(...values);
 }
 
-/** Every number of every group, folded away. */
+/** All numbers of all groups, in a collapsed section. */
 function details(evaluator: string, rows: readonly Row[], grouped: readonly string[]): string {
   const groups = [...new Set(grouped.map((metric) => metric.slice(0, metric.indexOf('/'))))];
   const names = [...new Set(grouped.map((metric) => metric.slice(metric.indexOf('/') + 1)))];
@@ -134,7 +134,7 @@ export function differences(runs: readonly RunData[], titles: readonly string[])
   });
 }
 
-/** undefined where there is one run, or no difference. */
+/** undefined if there is one run, or no difference. */
 function differencesTable(runs: readonly RunData[], titles: readonly string[]): string | undefined {
   if (runs.length < 2) return undefined;
   const rows = differingKeys(runs.map(({ config }) => config)).map(({ path, values }) => [

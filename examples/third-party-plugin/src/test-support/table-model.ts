@@ -3,7 +3,7 @@ import { tf } from '@graft/engine';
 
 export const VOCABULARY = 12;
 
-/** The smallest model that an objective can be tried on: its logits are a row of a table, chosen by the decoder's token. */
+/** The smallest model for testing an objective: its logits are a row of a table, selected by the decoder's token. */
 export function tableModel(kind: Model['kind'] = 'encoder-decoder'): Model {
   return {
     kind,

@@ -11,7 +11,7 @@ function temporarySibling(path: string): string {
   return join(dirname(path), `${TEMPORARY_PREFIX}${basename(path)}-${process.pid}-${randomBytes(4).toString('hex')}`);
 }
 
-/** A failed write on its way to whoever knows what the file would have been called. */
+/** A failed write, on its way to a caller that knows the file's final name. */
 export class WriteProblem extends Error {
   constructor(
     readonly file: string,
@@ -23,7 +23,7 @@ export class WriteProblem extends Error {
   }
 }
 
-/** What a failed write means for the user; a full disk above all. To be called when the unfinished parts are gone. */
+/** Explains a failed write to the user, above all a full disk. To be called after the unfinished parts are removed. */
 export async function writeFailure(
   target: string,
   temporary: string,
@@ -33,7 +33,7 @@ export async function writeFailure(
   if (error instanceof GraftError) return error;
   const problem = error instanceof WriteProblem ? error : undefined;
   const cause = problem ? problem.cause : error;
-  // Users know files by the names that they were to get.
+  // Users know files by their final names.
   const file = (problem?.file ?? target).replace(temporary, () => target);
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   const needs = problem ? `; it takes ${formatSize(problem.bytes)}` : '';
@@ -73,7 +73,7 @@ async function sync(path: string): Promise<void> {
   }
 }
 
-/** Some systems and file systems cannot sync a folder; its entries are then as safe as they make them. */
+/** Some systems and file systems cannot sync a folder; its entries are then as safe as the system makes them. */
 export async function syncFolder(folder: string): Promise<void> {
   await sync(folder).catch((error: NodeJS.ErrnoException) => {
     if (!['EISDIR', 'EPERM', 'EACCES', 'EINVAL', 'ENOTSUP'].includes(error.code ?? '')) throw error;
@@ -81,8 +81,8 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Makes a folder with all that it lies in, so that a power cut takes none of them away again. Node's own way tries for ever
- * where the parent is there and the system says that it is not, as it does for folders in /proc.
+ * Creates a folder and its parents, so that they survive a power cut. Node's recursive mkdir loops forever if the
+ * parent exists but the system reports that it does not, as for folders in /proc.
  */
 export async function makeFolder(path: string): Promise<void> {
   const parent = dirname(resolve(path));
@@ -105,7 +105,7 @@ export async function makeFolder(path: string): Promise<void> {
   await syncFolder(parent);
 }
 
-/** Makes a folder, and none that it lies in. Returns whether it did: false where something is there already. */
+/** Creates a folder, but not its parents. Returns false if something of that name exists already. */
 export async function makeOneFolder(path: string): Promise<boolean> {
   try {
     await mkdir(path);
@@ -124,8 +124,8 @@ async function syncFolders(folder: string): Promise<void> {
 }
 
 /**
- * Calls `write` with a temporary name beside `file`, which becomes `file` by rename when all went well. The folder that it
- * lies in is made unless `makeParents` is false.
+ * Calls `write` with a temporary name next to `file`, which is renamed to `file` on success. The parent folder is
+ * created unless `makeParents` is false.
  */
 export async function writeFileAtomically(
   file: string,
@@ -146,9 +146,9 @@ export async function writeFileAtomically(
 }
 
 /**
- * Calls `write` with a temporary folder beside `folder`, which becomes `folder` by rename when all went well. An existing
- * `folder` is an error unless `overwrite`; then the old one goes only when the new one is whole. The folder that it lies in is
- * made unless `makeParents` is false.
+ * Calls `write` with a temporary folder next to `folder`, which is renamed to `folder` on success. An existing `folder`
+ * is an error unless `overwrite`; then the old one is removed only once the new one is complete. The parent folder is
+ * created unless `makeParents` is false.
  */
 export async function writeFolderAtomically(
   folder: string,
@@ -178,7 +178,10 @@ export async function writeFolderAtomically(
   }
 }
 
-/** Folders cannot be renamed over each other: the old one steps aside, and back if the new one cannot take its place. */
+/**
+ * A folder cannot be renamed over another one: the old one is renamed first, and restored if the new one cannot replace
+ * it.
+ */
 async function replaceFolder(temporary: string, folder: string): Promise<void> {
   const old = temporarySibling(folder);
   await rename(folder, old);
@@ -211,7 +214,7 @@ export async function removeAtomically(path: string): Promise<void> {
   }
 }
 
-/** Removes what killed processes left half-written in a folder. Nobody else may be writing there. */
+/** Removes the unfinished files of killed processes in a folder. Nobody else may be writing there. */
 export async function removeTemporaries(folder: string): Promise<void> {
   const names = await readdir(folder).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [];

@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads';
 
-/** Seconds between two signs of life. */
+/** Seconds between two heartbeats. */
 export const HEARTBEAT_SECONDS = 3;
 
 /**
- * A thread of its own, so that a step that computes for minutes on the main thread does not look like death. It refreshes the
- * times of files that it holds open: whatever comes to lie at their paths later is not touched.
+ * A separate thread, so that a process whose main thread computes for minutes does not seem dead. It refreshes the
+ * times of files that it keeps open: a file that later replaces one of them is not touched.
  */
 const THREAD = `
 const { closeSync, fstatSync, futimesSync, openSync } = require('node:fs');
@@ -43,13 +43,15 @@ function startThread(): Worker {
     env: {},
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   });
-  // It alone shall not keep the process; without it, processes of this machine can still be distinguished.
+  // It must not keep the process alive; without it, processes of this machine can still be distinguished.
   started.unref();
   started.on('error', () => undefined);
   return started;
 }
 
-/** Refreshes the times of a file every few seconds until the function that it returns is called, or the process is gone. */
+/**
+ * Refreshes the times of a file every few seconds until the function that it returns is called, or the process ends.
+ */
 export function keepAlive(file: string, inode: bigint): () => void {
   thread ??= startThread();
   const own = thread;

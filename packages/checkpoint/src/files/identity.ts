@@ -2,23 +2,23 @@ import { isProcess } from '@graft/engine';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/** Which process works on something. A process id alone is soon given to another. */
+/** Identifies the process that works on something. A process id alone is not enough, because it is soon reused. */
 export interface ProcessIdentity {
   readonly pid: number;
   readonly host: string;
-  /** Boot and start time of the process, where the system says (Linux). */
+  /** Boot and start time of the process, if the system reports it (Linux). */
   readonly started?: string;
-  /** Within which its id counts, where the system says (Linux): containers on one machine have several. */
+  /** The PID namespace, if the system reports it (Linux): containers on one machine have different ones. */
   readonly namespace?: string;
 }
 
-/** `unknown`: it cannot be seen from here, or the system does not say whether the id has been given to another process. */
+/** `unknown`: it cannot be seen from here, or the system does not report whether the id has been reused. */
 export type Liveness = 'alive' | 'dead' | 'unknown';
 
 /** `state`: Z and X are processes that have ended, but whose parent has not asked for their status. */
 function processAt(pid: number): { readonly state: string; readonly started: string } | undefined {
   try {
-    // The second field is the program's name in parentheses and may hold spaces; the start time is the 22nd.
+    // The second field is the program's name in parentheses and may contain spaces; the start time is the 22nd.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()!.split(' ');
     return {
       state: fields[0],
@@ -50,13 +50,14 @@ export function ownIdentity(): ProcessIdentity {
 }
 
 /**
- * Whether that process is alive, as far as it can be seen from here. Two machines may have one name (containers of one
- * image, a machine before and after it booted): only a process of this boot and this namespace is looked for by its id.
+ * Whether that process is alive, as far as it can be seen from here. Two machines may have the same name (containers of
+ * one image, a machine before and after a reboot): only a process of this boot and this namespace is looked up by its
+ * id.
  */
 export function livenessOf({ pid, host, started, namespace }: ProcessIdentity): Liveness {
   const here = ownIdentity();
   const boot = (start: string | undefined): string | undefined => start?.split('/')[0];
-  // Identities that were written before there was a namespace in them are looked for as if they were in this one.
+  // Identities of earlier versions, without a namespace, count as being in this one.
   if (host !== here.host || (namespace !== undefined && namespace !== here.namespace)) return 'unknown';
   if (started !== undefined && boot(started) !== boot(here.started)) return 'unknown';
   if (!isProcess(pid)) return 'dead';

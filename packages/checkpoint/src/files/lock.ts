@@ -8,49 +8,50 @@ import { HEARTBEAT_SECONDS, keepAlive } from './heartbeat';
 import { livenessOf, ownIdentity, type Liveness, type ProcessIdentity } from './identity';
 
 /*
- * The lock of a folder is a file in it, .graft-lock-N, that says who wrote it. The owner is whoever wrote the highest N and
- * has not released it. A lock that was released, or whose owner is dead, is taken over by making N + 1, which the file system
- * lets one process do. Nobody removes the highest number, so that numbers only rise: a process that was slow, and makes a
- * number that others have come past, sees a higher one behind its own and has lost. (Removing a stale lock and making it
- * again, as libraries do, lets two processes win: the second removes what the first has just made.)
+ * The lock of a folder is a file in it, .graft-lock-N, that identifies its writer. The owner is whoever wrote the
+ * highest N and has not released it. A lock that was released, or whose owner is dead, is taken over by creating N + 1,
+ * which the file system allows to one process only. Nobody removes the highest number, so numbers only increase: a slow
+ * process that creates a number below the highest one sees the higher one and has lost. (Removing a stale lock and
+ * creating it again, as libraries do, lets two processes win: the second removes the lock that the first has just
+ * created.)
  */
 
 /** Names of locks begin so; readers of folders ignore them. */
 export const LOCK_PREFIX = '.graft-lock-';
-/** Whether a name is that of a lock, or of what a killed process left half-written: nothing that anybody would miss. */
+/** Whether a name is that of a lock, or of an unfinished file of a killed process: nothing of value. */
 export const isPassing = (name: string): boolean => name.startsWith(LOCK_PREFIX) || name.startsWith(TEMPORARY_PREFIX);
-/** Largest number of a lock: far more than there are ever claims. */
+/** Largest number of a lock: far more than the number of claims. */
 const LAST_NUMBER = 1e9;
 /** No lock that Graft writes is longer. */
 const MAX_BYTES = 4096;
-/** A process that cannot be seen from here is dead when its lock shows no sign of life for so long. */
+/** Seconds without a heartbeat after which a process that cannot be seen from here counts as dead. */
 const DEAD_AFTER_SECONDS = 10 * HEARTBEAT_SECONDS;
 const LOOK_EVERY_MS = 250;
-/** File systems without links answer with these. */
+/** Error codes of file systems without hard links. */
 const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EINVAL', 'EACCES'];
 
-/** What a lock says. */
+/** The contents of a lock. */
 interface LockRecord extends ProcessIdentity {
   readonly token: string;
   readonly released?: true;
 }
 
 export interface LockOptions {
-  /** Names what is locked, at the beginning of a sentence: `The run runs/a/1`. */
+  /** The name of the locked object, at the beginning of a sentence: `The run runs/a/1`. */
   readonly what: string;
-  /** Of the error where another process has it. */
+  /** Code of the error if another process has the lock. */
   readonly code: string;
   readonly hint: string;
-  /** Called with a sentence before it is watched for a while whether the owner, which cannot be seen from here, is alive. */
+  /** Called with a sentence before watching whether an owner that cannot be seen from here is alive. */
   readonly onWatch?: (sentence: string) => void;
   /** Default: 30. */
   readonly deadAfterSeconds?: number;
 }
 
-/** Tokens of this process, whichever copy of this module made them. */
+/** Tokens of this process, from any copy of this module. */
 const held = ((globalThis as Record<symbol, unknown>)[Symbol.for('graft.locks')] ??= new Set()) as Set<string>;
 
-/** An exclusive claim to a folder, which ends with the process that has it. */
+/** An exclusive claim to a folder, which ends with the process that owns it. */
 export class FolderLock {
   private readonly stopBeating: () => void;
   private released = false;
@@ -67,8 +68,8 @@ export class FolderLock {
   }
 
   /**
-   * Claims a folder that exists. Throws UsageError where another process has it, having changed nothing; of processes that
-   * claim it at the same time one gets it.
+   * Claims a folder that exists. Throws UsageError if another process has it, without changing anything; of several
+   * processes that claim it at the same time, one succeeds.
    */
   static async acquire(folder: string, options: LockOptions): Promise<FolderLock> {
     const token = randomBytes(12).toString('hex');
@@ -100,14 +101,14 @@ export class FolderLock {
     }
   }
 
-  /** Throws where the folder is not what was claimed any more: it was deleted, moved, put back from a copy, or taken over. */
+  /** Throws if the folder is no longer the claimed one: it was deleted, moved, put back from a copy, or taken over. */
   async check(): Promise<void> {
     const found = await stat(this.file, { bigint: true }).catch(() => undefined);
     if (found?.ino === this.inode.ino && found.dev === this.inode.dev) return;
     throw await this.lost();
   }
 
-  /** Gives the folder back. A folder that is gone is given back already. */
+  /** Releases the folder. A folder that no longer exists counts as released. */
   async release(): Promise<void> {
     if (this.released) return;
     this.released = true;
@@ -118,14 +119,14 @@ export class FolderLock {
       await writeFile(temporary, lockText({ ...ownIdentity(), token: this.token, released: true }), { flag: 'wx' });
       await rename(temporary, this.file);
     } catch {
-      // A full disk, say. This process will be gone soon, and its lock with it.
+      // For example, a full disk. The lock ends with this process.
       await rm(temporary, { force: true }).catch(() => undefined);
     } finally {
       held.delete(this.token);
     }
   }
 
-  /** Ends the claim to a folder that has been given another name for good: nothing of the lock stays in it. */
+  /** Ends the claim to a folder that has got its final name: nothing of the lock remains in it. */
   async dissolve(folder: string): Promise<void> {
     this.released = true;
     this.stopBeating();
@@ -167,7 +168,7 @@ async function locksIn(folder: string): Promise<[name: string, number: number][]
   });
 }
 
-/** 0: no lock was ever made. */
+/** 0: no lock was ever created. */
 async function highest(folder: string): Promise<number> {
   return Math.max(0, ...(await locksIn(folder)).map(([, number]) => number));
 }
@@ -182,7 +183,7 @@ async function removeOlder(folder: string, number: number): Promise<void> {
     if (other < number) await rm(join(folder, name), { force: true }).catch(() => undefined);
 }
 
-/** undefined: what it says cannot be read; it is being written, or a crash cut it. */
+/** undefined: its contents cannot be read; it is being written, or a crash truncated it. */
 async function readLock(file: string): Promise<LockRecord | undefined | 'gone'> {
   try {
     const handle = await openRegularFile(file);
@@ -200,7 +201,7 @@ async function readLock(file: string): Promise<LockRecord | undefined | 'gone'> 
   }
 }
 
-/** Whether a lock can be taken over; false where it changed meanwhile. Throws UsageError where its owner is alive. */
+/** Whether a lock can be taken over; false if it changed meanwhile. Throws UsageError if its owner is alive. */
 async function isFree(file: string, found: LockRecord | undefined, options: LockOptions): Promise<boolean> {
   if (found?.released === true) return true;
   const liveness = ownerOf(found);
@@ -211,7 +212,7 @@ async function isFree(file: string, found: LockRecord | undefined, options: Lock
     `${options.what} was claimed by ${described(found)}, which cannot be seen from here. Watching up to ${seconds} s whether it is alive.`,
   );
   const first = await lastSign(file);
-  // This process's own clock: those of several machines do not agree.
+  // This process's own clock: clocks of several machines differ.
   const began = performance.now();
   while (performance.now() - began < seconds * 1000) {
     await sleep(LOOK_EVERY_MS);
@@ -231,7 +232,7 @@ function ownerOf(found: LockRecord | undefined): Liveness {
   return livenessOf(found);
 }
 
-/** Changes with every sign of life. Opened again, because network file systems remember what they read of a closed file. */
+/** Changes with every heartbeat. The file is opened each time, because network file systems cache attributes. */
 async function lastSign(file: string): Promise<string> {
   try {
     const handle = await openRegularFile(file);
@@ -258,7 +259,7 @@ function busy(found: LockRecord | undefined, { what, code, hint }: LockOptions):
   });
 }
 
-/** false where there is such a lock already. It appears with what it says, where the file system has links. */
+/** false if the lock exists already. With hard links, the lock appears together with its contents. */
 async function makeExclusively(folder: string, number: number, record: LockRecord): Promise<boolean> {
   const file = lockFile(folder, number);
   const temporary = temporaryName(folder);
@@ -270,7 +271,7 @@ async function makeExclusively(folder: string, number: number, record: LockRecor
     } catch (error) {
       const code = (error as NodeJS.ErrnoException).code ?? '';
       if (code === 'EEXIST') return await isOurs(file, record);
-      // The owner removes temporary files when it begins.
+      // The owner removes temporary files when it starts.
       if (code === 'ENOENT' && (await stat(folder)).isDirectory()) return false;
       if (!NO_LINKS.includes(code)) throw error;
     }
@@ -284,7 +285,7 @@ async function makeExclusively(folder: string, number: number, record: LockRecor
   }
 }
 
-/** A network file system may lose the answer to a call that succeeded, and be asked again. */
+/** A network file system may lose the reply to a successful call and repeat it. */
 async function isOurs(file: string, { token }: LockRecord): Promise<boolean> {
   const found = await readLock(file);
   return typeof found === 'object' && found.token === token;

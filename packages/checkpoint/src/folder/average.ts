@@ -23,13 +23,13 @@ export async function readTokenizerFiles(folder: string): Promise<Record<string,
   return files;
 }
 
-/** Says who wrote a checkpoint, not what it is. */
+/** Records who wrote a checkpoint, not its content. */
 const IRRELEVANT_KEYS = ['_name_or_path', 'transformers_version'];
 
 /**
- * Writes the mean of checkpoints of one model: of the last snapshots of a run, say. Streams; means are taken in float64
- * and rounded once to the stored dtype. Config, tokenizer and record are the first folder's. Throws CheckpointError where
- * configs, names, dtypes or shapes differ, or where tensors without floats do.
+ * Writes the mean of checkpoints of one model, for example of the last snapshots of a run. Streams; means are taken in
+ * float64 and rounded once to the stored dtype. Config, tokenizer and record are copied from the first folder. Throws
+ * CheckpointError if configs, names, dtypes or shapes differ, or if the values of non-float tensors differ.
  */
 export async function averageCheckpoints(
   folders: readonly string[],
@@ -76,7 +76,9 @@ function shown(value: unknown): string {
   return shortened(JSON.stringify(value) ?? 'not set', SHOWN_CHARACTERS);
 }
 
-/** Keys by path (`decoder.hidden_size`) whose values differ; what is not an object is compared as a whole. */
+/**
+ * Keys by path (`decoder.hidden_size`) whose values differ; everything that is not an object is compared as a whole.
+ */
 function differences(one: unknown, two: unknown, path = ''): { path: string; one: unknown; two: unknown }[] {
   if (isDeepStrictEqual(one, two)) return [];
   if (!isObject(one) || !isObject(two)) return [{ path, one, two }];

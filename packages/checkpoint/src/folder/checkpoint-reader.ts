@@ -24,7 +24,7 @@ export { CONFIG_FILE, exists, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileNam
 
 /**
  * The tensors of a checkpoint: a Hugging Face folder with one file or with shards and an index, or a bare safetensors
- * file. Throws CheckpointError naming what is missing or contradicts itself.
+ * file. Throws CheckpointError that names what is missing or inconsistent.
  */
 export class CheckpointReader {
   private constructor(
@@ -34,9 +34,12 @@ export class CheckpointReader {
     readonly folder: string | undefined,
     private readonly readers: ReadonlyMap<string, SafetensorsReader>,
     readonly tensors: ReadonlyMap<string, TensorInfo>,
-    /** Of a run's snapshots: whether every byte is checked against digests as it is read. Undefined for other checkpoints. */
+    /**
+     * For a run's snapshots: whether every byte is checked against digests when it is read. Undefined for other
+     * checkpoints.
+     */
     readonly hasDigests?: boolean,
-    /** What the checkpoint says of itself that is not so, and that nobody needs: sentences without a full stop. */
+    /** Harmless errors in what the checkpoint states about itself: sentences without a full stop. */
     readonly notes: readonly string[] = [],
   ) {}
 
@@ -47,7 +50,7 @@ export class CheckpointReader {
     if (!entry.isDirectory())
       return CheckpointReader.fromFiles(path, undefined, [path], await digestsOver(dirname(path)));
     const digests = await digestsOver(path);
-    // Where both are, other tools take the single file: a folder's shards may be older.
+    // If both exist, other tools read the single file: the shards may be older.
     if (await exists(join(path, SINGLE_FILE)))
       return CheckpointReader.fromFiles(path, path, [join(path, SINGLE_FILE)], digests);
     if (await exists(join(path, INDEX_FILE))) return CheckpointReader.fromIndex(path, digests);
@@ -125,7 +128,7 @@ export class CheckpointReader {
     return new CheckpointReader(path, folder, readers, tensors, digests?.hasDigests);
   }
 
-  /** config.json. Throws CheckpointError when the checkpoint has none. */
+  /** config.json. Throws CheckpointError if the checkpoint has none. */
   async config(): Promise<Record<string, unknown>> {
     if (this.folder === undefined) {
       throw new CheckpointError(`${this.path} is a bare file; a checkpoint folder with ${CONFIG_FILE} was expected.`, {
@@ -196,17 +199,17 @@ export class CheckpointReader {
   }
 }
 
-/** What a snapshot's manifest says of the files in one of its folders. */
+/** The entries of a snapshot's manifest for the files in one of its folders. */
 interface Digests {
   readonly hasDigests: boolean;
-  /** Throws CheckpointError where the file is not as long as it was, or not listed. */
+  /** Throws CheckpointError if the file has another size than when it was written, or is not listed. */
   of(file: string): Promise<FileRecord | undefined>;
 }
 
-/** Files that are read beside the tensors when they are there. */
+/** Optional files that are read in addition to the tensors. */
 const READ_FILES = [CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, RECORD_FILE, ...TOKENIZER_FILES];
 
-/** The digests of a snapshot's folder, whose small files are checked now; undefined for other checkpoints. */
+/** The digests of a snapshot's folder, whose small files are checked at once; undefined for other checkpoints. */
 async function digestsOver(folder: string): Promise<Digests | undefined> {
   const found = await Manifest.over(folder);
   if (!found) return undefined;
@@ -217,7 +220,7 @@ async function digestsOver(folder: string): Promise<Digests | undefined> {
     ([name, { digest }]) => digest !== undefined && dirname(`./${name}`) === dirname(`./${prefix}x`),
   );
   const names = new Set([...small.map(([name]) => name), ...READ_FILES.map((name) => `${prefix}${name}`)]);
-  // What only the trainer reads may have been left behind where a checkpoint was copied.
+  // Files that only the trainer reads may be missing from a copied checkpoint.
   names.delete(STATE_FILE);
   for (const name of names) await manifest.check(name);
   return {
@@ -229,7 +232,10 @@ async function digestsOver(folder: string): Promise<Digests | undefined> {
   };
 }
 
-/** What was probably meant by a run's folder, by that of all its runs, or by that of its checkpoints. */
+/**
+ * The checkpoint that was probably meant by a run's folder, by the folder of all its runs, or by that of its
+ * checkpoints.
+ */
 async function snapshotInside(folder: string): Promise<string | undefined> {
   for (const place of [join(folder, 'checkpoints'), join(folder, 'latest', 'checkpoints'), folder]) {
     const newest = (await listSnapshots(place).catch(() => [])).at(-1);
@@ -238,16 +244,21 @@ async function snapshotInside(folder: string): Promise<string | undefined> {
   return undefined;
 }
 
-/** Shards of one checkpoint, all of which are open at a time; published models of 700 billion parameters have some hundred. */
+/**
+ * Maximum number of shards of a checkpoint, which are all open at the same time; published models of 700 billion
+ * parameters have about a hundred.
+ */
 const MOST_SHARDS = 4096;
 
-/** Names in an index; a published model of 700 billion parameters has 90,000. */
+/** Maximum number of names in an index; a published model of 700 billion parameters has 90,000. */
 const MOST_TENSORS = 2 ** 19;
 
-/** A name of a file in an error. */
+/** A file name in an error message. */
 const named = (value: unknown): string => shortened(JSON.stringify(value) ?? 'nothing', 120);
 
-/** Tensor name → shard, and what all tensors take as far as the file says it, out of an index that may say anything. */
+/**
+ * Tensor name → shard, and the total size of all tensors if the file states it, from an index with untrusted contents.
+ */
 async function readIndex(file: string): Promise<{ places: Map<string, string>; totalBytes: unknown }> {
   const wrong = (problem: string): CheckpointError =>
     new CheckpointError(`${file} is not an index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
@@ -270,8 +281,8 @@ async function readIndex(file: string): Promise<{ places: Map<string, string>; t
 }
 
 /**
- * Notes on what an index says that all tensors take. Published folders are at times wrong in that, so it refuses nothing: what
- * is missing from a shard shows in the shard.
+ * Notes on the total size in an index. Published folders are sometimes wrong about it, so it is not an error: tensors
+ * that are missing from a shard are detected there.
  */
 function totalNotes(said: unknown, tensors: ReadonlyMap<string, TensorInfo>): string[] {
   if (said === undefined || said === null) return [];

@@ -5,10 +5,13 @@ export const INDEX_FILE = 'model.safetensors.index.json';
 export const CONFIG_FILE = 'config.json';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 
-/** Says beside the weights how they came about, and what whoever uses them must know that config.json has no word for. */
+/**
+ * The file next to the weights that records how they were created, and what their users must know that config.json
+ * cannot express.
+ */
 export const RECORD_FILE = 'graft.json';
 
-/** Files beside the weights that belong to the vocabulary, chat templates among them. */
+/** Files next to the weights that belong to the vocabulary, including chat templates. */
 export const TOKENIZER_FILES: readonly string[] = [
   'tokenizer.json',
   'tokenizer.model',
@@ -19,7 +22,7 @@ export const TOKENIZER_FILES: readonly string[] = [
   'chat_template.json',
 ];
 
-/** A file right in the folder: an index or a manifest must not lead anywhere else. */
+/** Whether a name is that of a file directly in the folder: an index or a manifest must not refer to other places. */
 export function isPlainFileName(name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name !== '.' && name !== '..' && !/[/\\\0]/.test(name);
 }

@@ -5,23 +5,27 @@ import { SafetensorsReader } from '../safetensors/reader';
 /** Key of a safetensors file's metadata that names the command that wrote it. */
 const WRITTEN_BY = 'written_by';
 
-/** What a command says of its output file. */
+/** How a command writes its output file. */
 export interface OutputOptions {
   /** The command, as users know it: `graft embed`. */
   readonly command: string;
-  /** Whether an existing file was written by that command, which may write it again. Default: none counts as such. */
+  /**
+   * Whether an existing file was written by that command, which may write it again. Default: no existing file counts as
+   * such.
+   */
   readonly isOwn?: (file: string) => Promise<boolean>;
-  /** The user wants whatever is there to be overwritten. */
+  /** The user wants an existing file to be overwritten, whatever it is. */
   readonly force?: boolean;
 }
 
 /**
- * Where a command may write its output: `file`, or what it leads to where it is a link. Throws UsageError where something is
- * there that the command did not write, unless `force`; an empty file is nothing to lose. Devices and folders are never overwritten.
+ * The path to which a command may write its output: `file`, or its target if it is a link. Throws UsageError if a file
+ * exists that the command did not write, unless `force`; an empty file may be overwritten. Devices and folders are
+ * never overwritten.
  */
 export async function outputFile(file: string, { command, isOwn, force = false }: OutputOptions): Promise<string> {
   const entry = await lstat(file).catch((error: NodeJS.ErrnoException) => {
-    // Everything else is for the writing to find out.
+    // All other problems are reported by the write itself.
     if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return undefined;
     throw error;
   });
@@ -41,7 +45,7 @@ export async function outputFile(file: string, { command, isOwn, force = false }
   );
 }
 
-/** For `writeHostTensors`: says which command wrote a file. */
+/** Metadata for `writeHostTensors` that records which command wrote a file. */
 export const writtenBy = (command: string): Readonly<Record<string, string>> => ({ [WRITTEN_BY]: command });
 
 /** `outputFile` for a safetensors file: one with the same command in its metadata may be written again. */

@@ -17,28 +17,28 @@ import { SafetensorsReader } from '../safetensors/reader';
 import { writeCheckpointInto, type CheckpointContents } from './write-folder';
 import { inOrder, writeSafetensorsWith, type TensorSource } from '../safetensors/writer';
 
-/** Says, in an unfinished folder, what it is to become. */
+/** The file in an unfinished folder that describes what it will become. */
 const PLAN_FILE = 'graft-unfinished.json';
 
-/** The unfinished folder of `folder`: it has no config.json, so that nothing takes it for a checkpoint. */
+/** The unfinished folder of `folder`: it has no config.json, so nothing mistakes it for a checkpoint. */
 export const unfinishedFolder = (folder: string): string => `${folder.replace(/(?<=.)[/\\]+$/, '')}.unfinished`;
 
 export interface ResumableOptions {
-  /** What the contents are made from, as JSON; going on demands that it has not changed. */
+  /** The inputs of the contents, as JSON; resuming requires that they have not changed. */
   readonly plan: Readonly<Record<string, unknown>>;
-  /** Go on with what an interrupted call left; begin where there is nothing. */
+  /** Continue an interrupted call; start from scratch if there is none. */
   readonly resume?: boolean;
-  /** Called with the tensors that lie in finished files already. */
+  /** Called with the tensors that are already in finished files. */
   readonly onKept?: (tensors: readonly TensorSource[]) => void;
-  /** Called with a sentence where it takes a while to find out whether another process is still writing. */
+  /** Called with a sentence if it takes a while to find out whether another process is still writing. */
   readonly onWatch?: (sentence: string) => void;
 }
 
 /**
- * Writes a Hugging Face folder that appears whole or not at all, and whose finished shards outlive an interruption: they
- * wait in `<folder>.unfinished`, which one process at a time writes. Throws CheckpointError when the folder exists, when there
- * is unfinished work that is not to be resumed, and when that was another plan's or is not Graft's; UsageError when another
- * process is writing it. Then nothing has changed.
+ * Writes a Hugging Face folder that appears whole or not at all, and whose finished shards survive an interruption:
+ * they stay in `<folder>.unfinished`, which only one process at a time writes. Throws CheckpointError if the folder
+ * exists, if there is unfinished work that is not to be resumed, or if that work has another plan or is not Graft's;
+ * UsageError if another process is writing it. Then nothing has changed.
  */
 export async function writeCheckpointResumably(
   folder: string,
@@ -64,7 +64,7 @@ export async function writeCheckpointResumably(
     await syncFolder(dirname(folder));
   } catch (error) {
     const kept = await finishedFiles(partial);
-    // Only what is still this process's: somebody else may have put another folder there.
+    // Only if the folder is still this process's own: somebody else may have replaced it.
     const isOwn = await lock.check().then(
       () => true,
       () => false,
@@ -84,7 +84,7 @@ async function refuseExisting(folder: string): Promise<void> {
   });
 }
 
-/** Claims the unfinished folder, new or gone on with. */
+/** Claims the unfinished folder, new or resumed. */
 async function begin(folder: string, partial: string, options: ResumableOptions): Promise<FolderLock> {
   const made = await makeNew(partial);
   if (!made && !(await isGrafts(partial)))
@@ -99,7 +99,7 @@ async function begin(folder: string, partial: string, options: ResumableOptions)
     onWatch: options.onWatch,
   });
   try {
-    // Another process may have come to its end meanwhile.
+    // Another process may have finished meanwhile.
     await refuseExisting(folder);
     await adopt(partial, made, options);
     return lock;
@@ -110,25 +110,25 @@ async function begin(folder: string, partial: string, options: ResumableOptions)
   }
 }
 
-/** Whether the folder was made; false where something is there already. */
+/** Whether the folder was created; false if something of that name exists already. */
 async function makeNew(partial: string): Promise<boolean> {
   await makeFolder(dirname(partial));
   return makeOneFolder(partial);
 }
 
-/** A folder that says what it is to become, or that was made and not written to yet. */
+/** Whether a folder describes what it will become, or was created and not written to yet. */
 async function isGrafts(partial: string): Promise<boolean> {
   const entry = await lstat(partial).catch(() => undefined);
   if (!entry?.isDirectory()) return false;
   return (await exists(join(partial, PLAN_FILE))) || isEmpty(partial);
 }
 
-/** But for locks, and for what a killed process left half-written. */
+/** Ignores locks, and unfinished files of killed processes. */
 async function isEmpty(partial: string): Promise<boolean> {
   return (await readdir(partial)).every(isPassing);
 }
 
-/** Sees that what is in the claimed folder, if anything, is to be gone on with. */
+/** Checks that the contents of the claimed folder, if any, may be resumed. */
 async function adopt(partial: string, made: boolean, { plan, resume = false }: ResumableOptions): Promise<void> {
   const planFile = join(partial, PLAN_FILE);
   const isNew = await isEmpty(partial);
@@ -137,7 +137,7 @@ async function adopt(partial: string, made: boolean, { plan, resume = false }: R
       `${partial} holds the unfinished work of an earlier call`,
       'Go on with it (--resume), or remove it to begin anew.',
     );
-  // New, or killed between making the folder and saying what for.
+  // New, or killed between creating the folder and writing its description.
   if (isNew) return writeJson(planFile, plan);
   const earlier = await readJsonObject(planFile);
   const now = JSON.parse(JSON.stringify(plan)) as Record<string, unknown>;
@@ -160,7 +160,7 @@ function show(value: unknown): string {
   return shortened(JSON.stringify(value) ?? 'not there', 120);
 }
 
-/** A file has its name only when it is whole: what is left to check is that it holds the right tensors. */
+/** A file gets its name only when it is complete: it remains to check that it contains the right tensors. */
 async function isWritten(file: string, shard: readonly TensorSource[]): Promise<boolean> {
   if (!(await exists(file))) return false;
   const reader = await SafetensorsReader.open(file);

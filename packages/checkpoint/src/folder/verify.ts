@@ -7,16 +7,16 @@ export interface VerifyReport {
   readonly files: number;
   readonly tensors: number;
   readonly bytes: number;
-  /** Names of tensors that hold a NaN or an infinity. */
+  /** Names of tensors that contain a NaN or an infinity. */
   readonly nonFinite: readonly string[];
-  /** Of a run's snapshot: whether it has digests, which all bytes agree with then. Undefined for other checkpoints. */
+  /** For a run's snapshot: whether it has digests, with which all bytes then agree. Undefined for other checkpoints. */
   readonly digests?: boolean;
 }
 
 /**
  * Reads a checkpoint from end to end: headers, index, config.json, and every byte; a run's snapshot with its manifest,
- * optimizer state and averaged parameters. Throws CheckpointError at the first thing that is not as it should be; numbers
- * that are not finite are only listed.
+ * optimizer state and averaged parameters. Throws CheckpointError at the first problem; non-finite numbers are only
+ * listed.
  */
 export async function verifyCheckpoint(path: string): Promise<VerifyReport> {
   const reader = await CheckpointReader.open(path);
@@ -56,7 +56,7 @@ function allFinite(chunk: Uint8Array, dtype: StoredDtype): boolean {
   const exponent = EXPONENTS[dtype];
   if (exponent === undefined) return true;
   const narrow = dtype === 'BF16' || dtype === 'F16';
-  // Chunks begin at the start of a buffer of their own.
+  // Each chunk begins at the start of its own buffer.
   const words = narrow
     ? new Uint16Array(chunk.buffer, chunk.byteOffset, chunk.length / 2)
     : new Uint32Array(chunk.buffer, chunk.byteOffset, chunk.length / 4);

@@ -12,11 +12,16 @@ export interface CheckpointContents {
   readonly config: Readonly<Record<string, unknown>>;
   readonly generationConfig?: Readonly<Record<string, unknown>>;
   readonly tensors: readonly TensorSource[];
-  /** Largest shard, bytes; more tensors than that make several files and an index. Default 5 GB, as the hub's tools write. */
+  /**
+   * Maximum bytes of a shard; larger models are split into several files and an index. Default 5 GB, as the Hub's tools
+   * write.
+   */
   readonly maxShardBytes?: number;
-  /** Tensors that are asked for and written at a time, for sources that stream from a disk. Default 1. */
+  /**
+   * Number of tensors that are requested and written at the same time, for sources that stream from a disk. Default 1.
+   */
   readonly concurrency?: number;
-  /** Files beside the weights, by name: a tokenizer's. */
+  /** Files next to the weights, by name: a tokenizer's. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
 }
 
@@ -65,7 +70,7 @@ export async function writeCheckpointInto(
 function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: CheckpointContents): void {
   const names = new Set<string>();
   for (const { name } of tensors) {
-    // Each file's writer sees its own tensors alone.
+    // Each file's writer sees only its own tensors.
     if (names.has(name))
       throw new CheckpointError(`Tensor "${name}" was given twice.`, { code: 'checkpoint.duplicate' });
     names.add(name);

@@ -6,15 +6,15 @@ import { unreadable } from '../safetensors/problems';
 import { readTextFile } from './read-file';
 
 export interface JsonObjectOptions {
-  /** A longer file is an error. Default: LARGEST_SETTINGS_BYTES. */
+  /** Maximum size: a longer file is an error. Default: LARGEST_SETTINGS_BYTES. */
   readonly maxBytes?: number;
-  /** Objects, lists and keys. Default: any number. */
+  /** Maximum number of objects, lists and keys. Default: any number. */
   readonly maxParts?: number;
 }
 
 /**
- * A JSON file that must hold an object. Throws CheckpointError for one that cannot be read, is not a regular file, is too long,
- * is not UTF-8, holds anything else, or a key twice.
+ * A JSON file that must contain an object. Throws CheckpointError for a file that cannot be read, is not a regular
+ * file, is too long, is not UTF-8, contains anything else, or repeats a key.
  */
 export async function readJsonObject(
   file: string,
@@ -30,7 +30,7 @@ export function readSettings(file: string, maxBytes = LARGEST_SETTINGS_BYTES): P
   });
 }
 
-/** The object in a file's text. Throws CheckpointError for anything else, and for a key that is there twice. */
+/** The object in a file's text. Throws CheckpointError for anything else, and for a repeated key. */
 export function parseObject(file: string, text: string, maxParts?: number): Record<string, unknown> {
   let value: unknown;
   try {
@@ -70,11 +70,14 @@ export async function writeJson(file: string, value: unknown): Promise<void> {
   await writeSmallFile(file, jsonText(value));
 }
 
-/** Fields of a config.json that other readers declare as floats, and refuse where they stand there without a point. */
+/** Fields of a config.json that other readers declare as floats, and reject without a decimal point. */
 const FLOATS =
   /("(?:attn_logit_softcapping|final_logit_softcapping|rope_theta|rms_norm_eps|initializer_range|\w*dropout\w*)": -?\d+)(?=,?$)/gm;
 
-/** The text of a config.json: whole numbers get their point where the field holds floats, which JavaScript does not tell apart. */
+/**
+ * The text of a config.json: whole numbers get a decimal point in fields of floats, which JavaScript does not
+ * distinguish.
+ */
 export function configText(config: Readonly<Record<string, unknown>>): string {
   return jsonText(config).replace(FLOATS, '$1.0');
 }

@@ -1,10 +1,13 @@
-/** A key that an object of JavaScript keeps before all others, in the order of numbers. */
+/** Whether JavaScript orders a key before all others, numerically. */
 const INDEX = /^\d+$/;
 
-/** The keys of an object in the order of the JSON text that it came from, which must be an object without repeated keys. */
+/**
+ * The keys of an object in the order of the JSON text from which it was parsed, which must be an object without
+ * repeated keys.
+ */
 export function keysInOrder(object: Readonly<Record<string, unknown>>, text: string): string[] {
   const keys = Object.keys(object);
-  // Such keys come first.
+  // Integer keys come first.
   if (keys.length === 0 || !INDEX.test(keys[0])) return keys;
   const inOrder: string[] = [];
   let depth = 0;

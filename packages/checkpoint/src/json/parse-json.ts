@@ -1,16 +1,16 @@
 import { parse, printParseErrorCode, visit, type ParseError } from 'jsonc-parser';
 import { escapedUnit, loneSurrogate } from './unicode';
 
-/** Objects and lists within each other that a JSON text may have. What walks values recurses this deep and no deeper. */
+/** Maximum nesting of objects and lists in a JSON text. Code that walks values recurses no deeper. */
 export const DEEPEST_JSON = 500;
 
-/** What is wrong with a JSON text, and where: the message has line and column. */
+/** A problem of a JSON text: the message has line and column. */
 export class JsonProblem extends SyntaxError {
   constructor(
     /** A clause: `comma expected`. */
     readonly what: string,
     text: string,
-    /** UTF-16 units before the place; undefined where there is no one place. */
+    /** Offset of the problem in UTF-16 units; undefined if it has no single position. */
     readonly offset?: number,
     cause?: unknown,
   ) {
@@ -31,7 +31,7 @@ function placeOf(text: string, offset: number): string {
 }
 
 /**
- * A number with the digits that a file has for it, where JavaScript's number would be written otherwise: beyond 2^53, `1.0`,
+ * A number with its digits in the file, for numbers that JavaScript would write differently: beyond 2^53, `1.0`,
  * `0.10`, `1e2`, `-0`.
  */
 export class ExactNumber {
@@ -51,16 +51,19 @@ export class ExactNumber {
 }
 
 export interface JsonOptions {
-  /** Numbers that JavaScript would write otherwise come as ExactNumber. Default: as numbers. */
+  /** Return numbers that JavaScript would write differently as ExactNumber. Default: as numbers. */
   readonly exactNumbers?: boolean;
-  /** Objects, lists and keys that the text may have, each of which takes some hundred bytes of memory. Default: any number. */
+  /**
+   * Maximum number of objects, lists and keys, each of which takes about a hundred bytes of memory. Default: any
+   * number.
+   */
   readonly maxParts?: number;
 }
 
 /**
- * JSON.parse without what it loses in silence: a key that an object has twice, half of a surrogate pair (`\ud83d`), and a
- * number that is too large for a float64 are errors, and the digits of numbers are kept where that is asked for. Throws
- * JsonProblem, for more than DEEPEST_JSON objects and lists within each other as well, before anything of them is made.
+ * JSON.parse without silent losses: a repeated key, half of a surrogate pair (`\ud83d`) and a number that is too large
+ * for a float64 are errors, and the digits of numbers are kept on request. Throws JsonProblem, also for nesting deeper
+ * than DEEPEST_JSON, before any value is created.
  *
  *     parseJson('{"id": 12345678901234567890}', { exactNumbers: true }).id.digits   ->   '12345678901234567890'
  */
@@ -72,7 +75,8 @@ export function parseJson(text: string, { exactNumbers = false, maxParts = Infin
   } catch (cause) {
     throw syntaxProblem(text, cause);
   }
-  // Most texts hold nothing of this kind, and a look at the whole text is much cheaper than one at every token.
+  // Most texts contain nothing of this kind, and one search of the whole text is much cheaper than a check of every
+  // token.
   const mayHaveSurrogates = /\\u[dD][89a-fA-F]/.test(text);
   const census = count(value, text, mayHaveSurrogates);
   if (census.surrogate !== undefined)
@@ -82,7 +86,7 @@ export function parseJson(text: string, { exactNumbers = false, maxParts = Infin
   return value;
 }
 
-/** What may be a number that JavaScript would write otherwise; texts may hold the like. */
+/** Matches possible numbers that JavaScript would write differently; strings may contain the same characters. */
 const INEXACT = /(?:^|[[,:])\s*(?:-?\d{16}|-?\d+[.eE]|-0)/;
 
 interface Census {
@@ -116,7 +120,10 @@ function count(value: unknown, text: string, mayHaveSurrogates: boolean): Census
   return census;
 }
 
-/** Keys of all objects in a text that may be anything, each time that one stands there. Throws JsonProblem where it is too deep, or has too much. */
+/**
+ * The keys of all objects in an untrusted text, with repetitions. Throws JsonProblem if it is nested too deeply or too
+ * large.
+ */
 function countKeys(text: string, maxParts: number): number {
   let keys = 0;
   let others = 0;
@@ -147,7 +154,7 @@ const [OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = [0x5b, 0x5d, 0x7b, 0x
 
 const isBlank = (unit: number): boolean => unit === 0x20 || unit === 0x0a || unit === 0x0d || unit === 0x09;
 
-/** Where the string ends that begins at `start`, its quotation mark; -1 where it does not end. */
+/** The position of the quotation mark that ends the string at `start`; -1 if it does not end. */
 function endOfString(text: string, start: number): number {
   for (let end = text.indexOf('"', start + 1); end >= 0; end = text.indexOf('"', end + 1)) {
     let backslashes = 0;
@@ -166,7 +173,7 @@ function parseExactly(text: string, exactNumbers: boolean): unknown {
     const parent = open.at(-1);
     if (!parent) root = value;
     else if (Array.isArray(parent.value)) parent.value.push(value);
-    // Not by assignment, which has its own idea of "__proto__".
+    // Not by assignment, which treats "__proto__" specially.
     else
       Object.defineProperty(parent.value, parent.key, { value, enumerable: true, writable: true, configurable: true });
   };
@@ -197,13 +204,13 @@ function parseExactly(text: string, exactNumbers: boolean): unknown {
   return root;
 }
 
-/** JSON.parse's own errors do not always say where. */
+/** JSON.parse's own errors do not always contain the position. */
 function syntaxProblem(text: string, cause: unknown): JsonProblem {
   const errors: ParseError[] = [];
   try {
     parse(text, errors, { disallowComments: true });
   } catch {
-    // Too deep for its recursion: what JSON.parse says must do.
+    // Too deep for this parser's recursion: use the message of JSON.parse.
   }
   if (errors.length === 0) return new JsonProblem((cause as Error).message, text, undefined, cause);
   const { error, offset } = errors[0];

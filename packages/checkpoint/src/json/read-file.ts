@@ -3,7 +3,7 @@ import { parseJson, type JsonOptions } from './parse-json';
 import { decodeUtf8, describeInvalidUtf8 } from './unicode';
 
 export interface TextOptions extends ReadOptions {
-  /** FIFOs and terminals are read to their end too. Default: a regular file is wanted. */
+  /** Also read FIFOs and terminals to their end. Default: only regular files. */
   readonly stream?: boolean;
 }
 

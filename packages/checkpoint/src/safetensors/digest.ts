@@ -5,7 +5,7 @@ export const DIGEST = 'crc32';
 
 const TABLES = 8;
 
-/** tables[k][b]: what byte b contributes with k bytes behind it. */
+/** tables[k][b]: contribution of byte b followed by k bytes. */
 function makeTables(): Uint32Array[] {
   const tables = Array.from({ length: TABLES }, () => new Uint32Array(256));
   for (let byte = 0; byte < 256; byte++) {
@@ -21,7 +21,7 @@ function makeTables(): Uint32Array[] {
 
 let tables: Uint32Array[] | undefined;
 
-/** `zlib.crc32` for Node before 20.15 and 22.2, which lack it: the same numbers, some ten times slower. */
+/** `zlib.crc32` for Node before 20.15 and 22.2, which lack it: the same numbers, about ten times slower. */
 export function portableCrc32(bytes: Uint8Array, before = 0): number {
   const [t0, t1, t2, t3, t4, t5, t6, t7] = (tables ??= makeTables());
   let crc = ~before;
@@ -48,8 +48,8 @@ const LARGEST_PIECE = 1 << 30;
 const ofPiece: (bytes: Uint8Array, before: number) => number = (zlib as Partial<typeof zlib>).crc32 ?? portableCrc32;
 
 /**
- * CRC-32 of bytes, or going on from those that gave `before`. It notices every flipped bit and every error within 32 bits,
- * and misses one in four thousand million of all others. It proves what the disk holds, not who wrote it.
+ * CRC-32 of bytes, or continued from the bytes that gave `before`. It detects every flipped bit and every error within
+ * 32 bits, and misses one in four billion of all others. It protects against disk errors, not against forgery.
  */
 export function crc32(bytes: Uint8Array, before = 0): number {
   if (bytes.length <= LARGEST_PIECE) return ofPiece(bytes, before);

@@ -2,15 +2,15 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { readFully, writeFully } from './positional';
 
-/** What direct writes are aligned to, in the file and in memory: the largest block that disks have. */
+/** Alignment of direct writes, in the file and in memory: the largest block size of disks. */
 const BLOCK = 4096;
-/** Written at a time. */
+/** Bytes per write. */
 const SLAB_BYTES = 4 << 20;
-/** Enough that the disk always has one to write. */
+/** Number of buffers: enough that the disk always has one to write. */
 const WRITES_AT_ONCE = 3;
 const WASM_PAGE_BYTES = 64 << 10;
 
-/** Bytes that lie in an open file, to be copied as they are. */
+/** A range of bytes in an open file, to be copied unchanged. */
 export class FileRange {
   constructor(
     readonly handle: FileHandle,
@@ -21,7 +21,7 @@ export class FileRange {
   ) {}
 }
 
-/** The bytes of a range, in pieces that hold them until the next one is asked for. */
+/** The bytes of a range, in pieces that are valid until the next one is requested. */
 export async function* readRange({ handle, file, offset, byteLength }: FileRange): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(Math.min(1 << 20, byteLength));
   for (let done = 0; done < byteLength; done += buffer.length) {
@@ -46,19 +46,22 @@ export async function copyRange(
   }
 }
 
-/** The little that is needed of a global which TypeScript knows in browsers only. */
+/** The required part of a global that TypeScript declares only for browsers. */
 declare const WebAssembly: { Memory: new (pages: { initial: number }) => { readonly buffer: ArrayBuffer } };
 
-/** Node gives no aligned memory, but WebAssembly's begins at a page. Taken again and again: each reserves address space. */
+/**
+ * Node has no aligned allocation, but WebAssembly's memory begins at a page. The buffers are reused, because each
+ * reserves address space.
+ */
 const spareSlabs: Uint8Array[] = [];
 
 const takeSlab = (): Uint8Array =>
   spareSlabs.pop() ?? new Uint8Array(new WebAssembly.Memory({ initial: SLAB_BYTES / WASM_PAGE_BYTES }).buffer);
 
 /**
- * A large file being written past the system's cache. Gigabytes that nobody reads soon push everything else out of the
- * cache, and finding pages for them costs more processor time than all else that copying needs. Where the file system
- * does not offer it, writes are plain ones.
+ * A large file being written past the system's cache. Gigabytes that nobody reads soon evict everything else from the
+ * cache, and allocating pages for them costs more processor time than the rest of the copying. If the file system does
+ * not support it, plain writes are used.
  */
 export class DirectOutput {
   private constructor(
@@ -66,7 +69,10 @@ export class DirectOutput {
     private direct: FileHandle | undefined,
   ) {}
 
-  /** `plain` is the same file, open for writing; it is made `fileBytes` long, as appending in parallel is slow. */
+  /**
+   * `plain` is the same file, open for writing; it is extended to `fileBytes` first, because appending in parallel is
+   * slow.
+   */
   static async open(file: string, plain: FileHandle, fileBytes: number): Promise<DirectOutput> {
     await plain.truncate(fileBytes);
     const direct = constants.O_DIRECT
@@ -75,10 +81,12 @@ export class DirectOutput {
     return new DirectOutput(plain, direct);
   }
 
-  /** Writes pieces one behind the other from `position` on; the next ones are asked for while the last are on their way. */
+  /**
+   * Writes consecutive pieces from `position` on; the next ones are requested while the last ones are being written.
+   */
   async write(pieces: AsyncIterable<Uint8Array | FileRange>, position: number): Promise<void> {
     let slab = takeSlab();
-    // The slab lies in memory as its bytes will in the file: both at the same distance from a block's beginning.
+    // The slab has the same offset from a block boundary in memory as in the file.
     let start = position % BLOCK;
     let end = start;
     let slabAt = position - start;
@@ -134,13 +142,13 @@ export class DirectOutput {
     const plainly = (low: number, high: number): Promise<void> =>
       writeFully(this.plain, slab.subarray(low, high), at + low);
     if (to <= from || !this.direct) return plainly(start, end);
-    // Blocks shared with a neighbour are not this one's alone to write.
+    // Blocks that a neighbour shares cannot be written directly.
     if (start < from) await plainly(start, from);
     if (to < end) await plainly(to, end);
     try {
       await writeFully(this.direct, slab.subarray(from, to), at + from);
     } catch (error) {
-      // Some file systems open such a file and then refuse.
+      // Some file systems open such a file and then reject writes.
       if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
       await plainly(from, to);
     }

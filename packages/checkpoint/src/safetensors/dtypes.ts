@@ -70,7 +70,7 @@ export function parseFloatDtype(name: string): 'F32' | 'F16' | 'BF16' {
   }
 }
 
-/** The elements as a typed array sees them: that demands an aligned start, which file offsets do not promise. */
+/** The elements as a typed array, which requires an aligned start; file offsets do not guarantee one. */
 function aligned(
   bytes: Uint8Array,
   dtype: StoredDtype,
@@ -104,8 +104,8 @@ function float16Table(): Float32Array {
 }
 
 /**
- * Widens or reads stored floats as float32. Without `into`, F32 bytes are looked at where they are. `into` has one
- * element for each stored one; narrower elements may lie at the end of its own memory.
+ * Widens or reads stored floats as float32. Without `into`, F32 bytes are viewed in place. `into` has one element for
+ * each stored one; narrower elements may be at the end of its own memory.
  */
 export function toFloat32(bytes: Uint8Array, dtype: StoredDtype, into?: Float32Array): Float32Array {
   if (!isFloatDtype(dtype)) {
@@ -121,7 +121,7 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype, into?: Float32A
       code: 'checkpoint.tensor-size',
     });
   }
-  // From the front on: element i is written over stored elements that were read before, never over later ones.
+  // In ascending order: element i overwrites only stored elements that were read before.
   if (dtype === 'BF16') {
     const words = new Uint16Array(buffer, byteOffset, length);
     const bits = new Uint32Array(values.buffer, values.byteOffset, length);
@@ -139,8 +139,8 @@ export function toFloat32(bytes: Uint8Array, dtype: StoredDtype, into?: Float32A
 }
 
 /**
- * Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. F32 is looked at where it is. `words` takes
- * the 16-bit results, as many as there are values; it may lie at the beginning of the values' own memory.
+ * Rounds float32 to a stored type: to nearest, ties to even; NaN stays NaN. F32 is viewed in place. `words` receives
+ * one 16-bit result per value; it may be at the beginning of the values' own memory.
  */
 export function fromFloat32(values: Float32Array, dtype: StoredDtype, words?: Uint16Array): Uint8Array {
   if (dtype === 'F32') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
@@ -158,7 +158,7 @@ export function fromFloat32(values: Float32Array, dtype: StoredDtype, words?: Ui
 }
 
 function bfloat16Bits(word: number): number {
-  // A NaN whose payload sits in the lower half would round to infinity: set a bit that survives.
+  // A NaN with its payload in the lower half would round to infinity: set a bit that survives.
   if ((word & 0x7fffffff) > 0x7f800000) return (word >>> 16) | 0x40;
   return ((word + 0x7fff + ((word >>> 16) & 1)) | 0) >>> 16;
 }
@@ -167,7 +167,7 @@ function float16Bits(word: number, value: number): number {
   const sign = (word >>> 16) & 0x8000;
   const magnitude = word & 0x7fffffff;
   if (magnitude > 0x7f800000) return sign | 0x7e00;
-  // 65520 is half-way between the largest float16 and what would follow it.
+  // 65520 is halfway between the largest float16 and the next value.
   if (magnitude >= 0x477ff000) return sign | 0x7c00;
   if (magnitude < 0x38800000) {
     // Subnormal: units of 2^-24. The product is exact, so one rounding remains.
@@ -185,8 +185,8 @@ export function fromFloat64(values: Float64Array, dtype: StoredDtype): Uint8Arra
   if (dtype === 'F64') return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   const single = Float32Array.from(values);
   if (dtype === 'F32') return fromFloat32(single, dtype);
-  // Rounding twice can miss the nearest. Rounded to odd (towards zero, then the last bit set where that lost something),
-  // float32 keeps on which side of a tie a number lay, and the second rounding decides alone.
+  // Rounding twice can miss the nearest. Rounded to odd (towards zero, then the last bit set if that was inexact),
+  // float32 preserves on which side of a tie the number was, and the second rounding decides correctly.
   const bits = new Uint32Array(single.buffer);
   for (let i = 0; i < bits.length; i++) {
     if (single[i] === values[i] || Number.isNaN(values[i])) continue;

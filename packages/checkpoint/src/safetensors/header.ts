@@ -12,7 +12,7 @@ export interface TensorSpec {
   readonly shape: readonly number[];
 }
 
-/** Where one tensor lies. */
+/** The location of one tensor. */
 export interface TensorInfo extends TensorSpec {
   readonly byteLength: number;
   readonly file: string;
@@ -26,7 +26,7 @@ export interface Header {
   readonly metadata: Record<string, string>;
 }
 
-/** The reference implementation's own bound; a longer header is a file of another kind. */
+/** The reference implementation's own limit; a longer header means another kind of file. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
 const METADATA = '__metadata__';
@@ -42,8 +42,8 @@ export function describeTensor({ dtype, shape }: Pick<TensorSpec, 'dtype' | 'sha
 }
 
 /**
- * Reads the JSON header of a safetensors file as hostile input: names are unique, every tensor lies in the file and is
- * as long as dtype and shape say, and the tensors cover the data without holes or overlaps.
+ * Reads the JSON header of a safetensors file as hostile input: names are unique, every tensor is within the file and
+ * has the size of its dtype and shape, and the tensors cover the data without gaps or overlaps.
  */
 export function parseHeader(file: string, json: Uint8Array, dataStart: number, fileBytes: number): Header {
   const text = decodeUtf8(json);
@@ -119,7 +119,7 @@ function checkCoverage(
   if (at !== fileBytes) throw malformed(file, `expected ${at} bytes, as its header says, got ${fileBytes}`);
 }
 
-/** A header for tensors that follow each other in the order given, and where each begins in the file. */
+/** A header for consecutive tensors in the given order, and the offset of each in the file. */
 export function buildHeader(
   specs: readonly TensorSpec[],
   metadata: Readonly<Record<string, string>>,
@@ -129,7 +129,7 @@ export function buildHeader(
       throw new CheckpointError(`The metadata ${quote(key)} are a ${typeof value}; the format holds texts alone.`, {
         code: 'checkpoint.metadata',
       });
-  // Put together as text: an object would sort names like "7" to the front and lose "__proto__".
+  // Assembled as text: an object would sort names like "7" to the front and lose "__proto__".
   const parts = Object.keys(metadata).length > 0 ? [`${quote(METADATA)}:${JSON.stringify(metadata)}`] : [];
   const names = new Set<string>();
   const starts: number[] = [];

@@ -25,18 +25,18 @@ export async function readHostTensors(file: string): Promise<Record<string, Host
         });
       }
     }
-    // Unlike assignment, it takes any name for a name: "__proto__" too.
+    // Unlike assignment, it accepts any name, "__proto__" too.
     return Object.fromEntries(entries);
   } finally {
     await reader.close();
   }
 }
 
-/** Writes whole tensors as float32 and int32; the file appears whole or not at all. */
+/** Writes whole tensors as float32 and int32; the file appears completely or not at all. */
 export async function writeHostTensors(
   file: string,
   tensors: Readonly<Record<string, HostTensor>>,
-  /** Texts that go with the file. */
+  /** Metadata of the file. */
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
   await writeSafetensors(

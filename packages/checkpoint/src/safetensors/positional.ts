@@ -2,10 +2,10 @@ import type { FileHandle } from 'node:fs/promises';
 import { crc32 } from './digest';
 import { malformed, unreadable } from './problems';
 
-/** One system call moves at most this much: Node refuses lengths from 2^31 on, and tensors are longer. */
+/** Maximum bytes of one system call: Node rejects lengths from 2^31 on, and tensors may be longer. */
 const LARGEST_TRANSFER = 1 << 30;
 
-/** Fills `target` from `position` on. Throws CheckpointError when the file ends before. */
+/** Fills `target` from `position` on. Throws CheckpointError if the file ends before. */
 export async function readFully(handle: FileHandle, file: string, target: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < target.length;) {
     const length = Math.min(target.length - done, LARGEST_TRANSFER);
@@ -19,10 +19,10 @@ export async function readFully(handle: FileHandle, file: string, target: Uint8A
   }
 }
 
-/** Read at a time where the bytes are digested: as one piece is, the next one comes from the disk. */
+/** Bytes per read if they are digested: while one piece is digested, the next one is read. */
 const DIGESTED_PIECE = 4 << 20;
 
-/** `readFully`; returns the CRC-32 of what was read. */
+/** Like `readFully`, but returns the CRC-32 of the bytes. */
 export async function readDigested(
   handle: FileHandle,
   file: string,

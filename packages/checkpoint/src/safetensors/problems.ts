@@ -1,6 +1,6 @@
 import { CheckpointError, systemReason } from '@graft/engine';
 
-/** A safetensors file that is cut, or whose header contradicts itself or the file. */
+/** A safetensors file that is truncated, or whose header contradicts itself or the file. */
 export function malformed(file: string, problem: string): CheckpointError {
   return new CheckpointError(`${file} is not a whole safetensors file: ${problem}.`, {
     code: 'checkpoint.malformed',
@@ -21,7 +21,7 @@ const NOWHERE = ['ENOENT', 'ENOTDIR'];
 export function unreadable(file: string, cause: unknown): CheckpointError {
   if (cause instanceof CheckpointError) return cause;
   const reason = systemReason(cause) ?? (cause instanceof Error ? cause.message : String(cause));
-  // What is not there was named wrongly; everything else is a failure of the disk or of a copy.
+  // A missing file means a wrong path; everything else is a failure of the disk or of a copy.
   const exitCode = NOWHERE.includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 2 : 1;
   return new CheckpointError(`${file} cannot be read: ${reason}.`, { code: 'checkpoint.unreadable', exitCode, cause });
 }

@@ -10,10 +10,10 @@ import { malformed, otherBytes, unreadable } from './problems';
 import type { TensorSource } from './writer';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
-/** Used again and again: memory beside JavaScript's own heap makes it collect garbage. */
+/** Reused buffers: allocating memory outside JavaScript's heap triggers garbage collections. */
 const spareBuffers: ArrayBuffer[] = [];
 
-/** Small ones are not worth keeping. */
+/** Small buffers are not worth keeping. */
 const isKept = (bytes: number): boolean => bytes >= 1 << 16 && bytes <= DEFAULT_CHUNK_BYTES;
 
 const takeBuffer = (bytes: number): ArrayBuffer =>
@@ -23,7 +23,7 @@ function giveBack(buffers: readonly ArrayBuffer[]): void {
   spareBuffers.push(...buffers.filter(({ byteLength }) => byteLength === DEFAULT_CHUNK_BYTES));
 }
 
-/** As much as a disk copies between two signs of progress. */
+/** Bytes per range: small enough for regular reports of progress. */
 const DEFAULT_RANGE_BYTES = 32 << 20;
 
 /** Bytes of a tensor, counted from its start; `end` is the first one left out. */
@@ -32,9 +32,9 @@ export interface ByteRange {
   readonly end: number;
 }
 
-/** One open safetensors file. Bytes are read when asked for, by position; nothing but the header is held. */
+/** One open safetensors file. Bytes are read on request, by position; only the header is kept in memory. */
 export class SafetensorsReader {
-  /** Tensors whose digest was found right. */
+  /** Tensors whose digest has been verified. */
   private readonly whole = new Set<string>();
 
   private constructor(
@@ -42,13 +42,13 @@ export class SafetensorsReader {
     private readonly handle: FileHandle,
     readonly tensors: ReadonlyMap<string, TensorInfo>,
     readonly metadata: Readonly<Record<string, string>>,
-    /** Of the tensors, by name, where they are known. */
+    /** Digests of the tensors by name, if known. */
     private readonly digests: Readonly<Record<string, string>> | undefined,
   ) {}
 
   /**
-   * Throws CheckpointError for a missing, truncated or lying file. With `expected`, nothing is given out that does not have
-   * the digest there: a tensor that is asked for in parts is read whole first.
+   * Throws CheckpointError for a missing, truncated or inconsistent file. With `expected`, only data with the expected
+   * digest are returned: a tensor that is requested in parts is first read whole.
    */
   static async open(file: string, expected?: Partial<TensorDigests>): Promise<SafetensorsReader> {
     const handle = await openRegularFile(file).catch((cause: unknown) => {
@@ -76,7 +76,7 @@ export class SafetensorsReader {
     }
   }
 
-  /** Where a tensor lies. Throws CheckpointError naming the file when it has no such tensor. */
+  /** The location of a tensor. Throws CheckpointError with the file's name if it has no such tensor. */
   info(name: string): TensorInfo {
     const info = this.tensors.get(name);
     if (!info)
@@ -84,7 +84,7 @@ export class SafetensorsReader {
     return info;
   }
 
-  /** The tensor's bytes, or those of a range. */
+  /** The tensor's bytes, or a range of them. */
   async readBytes(name: string, range?: ByteRange): Promise<Uint8Array> {
     const { byteLength } = this.info(name);
     const { start, end } = range ?? { start: 0, end: byteLength };
@@ -101,8 +101,8 @@ export class SafetensorsReader {
   }
 
   /**
-   * The tensor's bytes in order, in pieces of whole elements. A piece is valid until the next one is asked for; while
-   * it is being used, the next one is already being read.
+   * The tensor's bytes in order, in pieces of whole elements. A piece is valid until the next one is requested; while
+   * it is used, the next one is already being read.
    */
   async *chunks(name: string, chunkBytes = DEFAULT_CHUNK_BYTES): AsyncGenerator<Uint8Array, undefined, undefined> {
     const { byteLength, dtype } = this.info(name);
@@ -130,26 +130,26 @@ export class SafetensorsReader {
       for (let start = 0; start < byteLength; start += size) {
         const chunk: Uint8Array = await (ahead ?? read(start));
         ahead = start + size < byteLength ? read(start + size) : undefined;
-        // It is awaited in the next round: until then its failure is not a rejection that nobody handles.
+        // It is awaited in the next iteration; this handler prevents an unhandled rejection until then.
         ahead?.catch(() => undefined);
         if (checked) crc = crc32(chunk, crc);
-        // Before the last one is given out: who copies a damaged tensor never comes to its end.
+        // Checked before the last piece is returned, so that a copy of a damaged tensor never completes.
         if (checked && !ahead) this.checkDigest(name, crc);
         yield chunk;
       }
     } finally {
-      // Whoever stops half-way may close the file next.
+      // A consumer that stops early may close the file next.
       await ahead?.catch(() => undefined);
       giveBack(buffers);
     }
     return undefined;
   }
 
-  /** The tensor widened to float32, in order, in pieces that hold their values until the next one. Throws as `readFloat32`. */
+  /** The tensor widened to float32, in order, in pieces that are valid until the next one. Throws as `readFloat32`. */
   async *float32Chunks(name: string): AsyncGenerator<Float32Array, undefined, undefined> {
     const { dtype, byteLength } = this.floats(name);
     const width = storedWidth(dtype);
-    // No more values than fit into a buffer when they are wide.
+    // No more values than fit into a buffer after widening.
     const chunkBytes = (DEFAULT_CHUNK_BYTES / 4) * Math.min(4, width);
     const wide = dtype === 'F32' ? undefined : takeBuffer(Math.min(DEFAULT_CHUNK_BYTES, (byteLength / width) * 4));
     try {
@@ -161,7 +161,7 @@ export class SafetensorsReader {
     return undefined;
   }
 
-  /** The tensor's bytes in order, in pieces that a writer copies without this process seeing them. */
+  /** The tensor's bytes in order, as ranges that a writer copies without loading them here. */
   async *ranges(name: string, pieceBytes = DEFAULT_RANGE_BYTES): AsyncGenerator<FileRange, undefined, undefined> {
     const { offset, byteLength } = this.info(name);
     await this.checkWhole(name);
@@ -170,13 +170,16 @@ export class SafetensorsReader {
     return undefined;
   }
 
-  /** The tensor as it is, to be written elsewhere; streamed. */
+  /** The tensor as a source for a writer, unchanged and streamed. */
   source(name: string): TensorSource {
     const { dtype, shape } = this.info(name);
     return { name, dtype, shape, data: () => this.chunks(name) };
   }
 
-  /** The tensor widened to float32. Throws CheckpointError naming file and tensor when it holds no floats. */
+  /**
+   * The tensor widened to float32. Throws CheckpointError with the names of file and tensor if it does not contain
+   * floats.
+   */
   async readFloat32(name: string): Promise<Float32Array> {
     const { dtype, byteLength } = this.floats(name);
     const width = storedWidth(dtype);
@@ -223,7 +226,7 @@ export class SafetensorsReader {
     await readFully(this.handle, this.file, target, offset + start);
   }
 
-  /** Reads a tensor to its end, once, where it has a digest that is to be checked before a part of it is given out. */
+  /** Reads a tensor completely, once, if it has a digest that must be checked before a part of it is returned. */
   private async checkWhole(name: string): Promise<void> {
     if (!this.digests || this.whole.has(name)) return;
     for await (const _ of this.chunks(name)) continue;

@@ -7,23 +7,26 @@ import { buildHeader, describeTensor, sourceBytes, type TensorSpec } from './hea
 import type { TensorDigests } from '../snapshot/manifest';
 import { writeFully } from './positional';
 
-/** Bytes in the tensor's dtype, here or in another file; typed numbers only where they are stored as they are. */
+/** Bytes in the tensor's dtype, in memory or in another file; typed arrays only if they are stored unchanged. */
 export type TensorData = Uint8Array | Float32Array | Int32Array | FileRange;
 
-/** A tensor to be written. `data` is called once, when its turn comes, so that only one tensor is held at a time. */
+/**
+ * A tensor to be written. `data` is called once, when the tensor is written, so that only one tensor is in memory at a
+ * time.
+ */
 export interface TensorSource extends TensorSpec {
-  /** The bytes in `dtype`, whole or in order of pieces. A piece is written before the next one is asked for. */
+  /** The bytes in `dtype`, whole or as pieces in order. A piece is written before the next one is requested. */
   data(): TensorData | Promise<TensorData> | AsyncIterable<TensorData>;
-  /** The bytes take a processor's time and no disk's: such tensors are made beside the copying of others. */
+  /** The bytes are computed, not read from disk: such tensors are computed in parallel with the copying of others. */
   readonly computed?: boolean;
 }
 
 export interface SafetensorsOptions {
-  /** Texts that go with the file. Default `{ format: 'pt' }`, which other readers expect. */
+  /** Metadata of the file. Default `{ format: 'pt' }`, which other readers expect. */
   readonly metadata?: Readonly<Record<string, string>>;
-  /** The file is large, and nobody reads it soon: it goes past the system's cache. Default false. */
+  /** The file is large, and nobody reads it soon: it is written past the system's cache. Default false. */
   readonly streams?: boolean;
-  /** Digests are computed beside the writing; each tensor's bytes then come in order. Default false. */
+  /** Compute digests while writing; each tensor's bytes must then come in order. Default false. */
   readonly digests?: boolean;
 }
 
@@ -36,14 +39,14 @@ interface Place {
   readonly offset: number;
   /** What was written, as [start, end) within the tensor. */
   readonly written: [number, number][];
-  /** CRC-32 of what was given, up to this place. */
+  /** CRC-32 of the bytes up to this position. */
   crc: number;
   digested: number;
 }
 
 /**
- * A safetensors file being filled: the header is written first, then tensors in any order, in pieces or several at once,
- * as every byte's position is known. `finish` refuses a file with holes.
+ * A safetensors file being filled: the header is written first, then tensors in any order, in pieces or several at
+ * once, because every byte's position is known. `finish` rejects a file with gaps.
  */
 export class SafetensorsWriter {
   private constructor(
@@ -51,13 +54,13 @@ export class SafetensorsWriter {
     private readonly handle: FileHandle,
     private readonly places: ReadonlyMap<string, Place>,
     private readonly fileBytes: number,
-    /** Where whole tensors go, past the system's cache. */
+    /** The handle for whole tensors, past the system's cache. */
     private readonly direct: DirectOutput | undefined,
-    /** Of the header; undefined where digests are not asked for. */
+    /** Digest of the header; undefined without digests. */
     private readonly headerDigest: string | undefined,
   ) {}
 
-  /** Begins a file at exactly this name; use `writeSafetensorsWith` where a reader could come upon it half-way. */
+  /** Creates a file with exactly this name; use `writeSafetensorsWith` if a reader could see it unfinished. */
   static async create(
     file: string,
     specs: readonly TensorSpec[],
@@ -92,7 +95,9 @@ export class SafetensorsWriter {
     return writer;
   }
 
-  /** Writes a part of a tensor, `start` bytes behind its beginning. Parts may come in any order and at the same time. */
+  /**
+   * Writes a part of a tensor, `start` bytes after its beginning. Parts may be written in any order and concurrently.
+   */
   async writeAt(name: string, data: TensorData, start = 0): Promise<void> {
     const place = this.place(name);
     checkPiece(place.spec, data, start);
@@ -102,9 +107,9 @@ export class SafetensorsWriter {
       if (data instanceof FileRange) return copyRange(data, this.handle, position, digest);
       const bytes = asBytes(data);
       const writing = writeFully(this.handle, bytes, position);
-      // It is awaited below: until then its failure is not a rejection that nobody handles.
+      // It is awaited below; this handler prevents an unhandled rejection until then.
       writing.catch(() => undefined);
-      // While the system copies them.
+      // Digested while the system copies the bytes.
       digest?.(bytes);
       await writing;
     });
@@ -121,7 +126,7 @@ export class SafetensorsWriter {
     }
   }
 
-  /** Writes tensors that lie one behind the other in the file, in that order: in one stream, where the file is one that streams. */
+  /** Writes tensors that are consecutive in the file, in that order; as one stream if the file streams. */
   async writeAll(sources: readonly TensorSource[]): Promise<void> {
     if (this.direct) return this.stream(this.direct, sources);
     for (const source of sources) await this.write(source);
@@ -145,7 +150,7 @@ export class SafetensorsWriter {
     });
   }
 
-  /** The bytes of tensors that follow each other, digested. Throws for a tensor that is too long or too short. */
+  /** The bytes of consecutive tensors, which are digested. Throws for a tensor that is too long or too short. */
   private async *checkedPieces(sources: readonly TensorSource[]): AsyncGenerator<Uint8Array | FileRange> {
     let position = this.place(sources[0].name).offset;
     for (const source of sources) {
@@ -174,8 +179,8 @@ export class SafetensorsWriter {
   }
 
   /**
-   * Checks that every tensor is whole, and that the disk has it all. Returns the digests that were asked for. Throws
-   * CheckpointError naming a tensor that is not.
+   * Checks that every tensor is complete, and flushes the file. Returns the digests, if requested. Throws
+   * CheckpointError with the name of an incomplete tensor.
    */
   async finish(): Promise<TensorDigests | undefined> {
     for (const { spec, written } of this.places.values()) {
@@ -190,14 +195,14 @@ export class SafetensorsWriter {
   }
 
   async close(): Promise<void> {
-    // The system may tell of a failed write only now.
+    // The system may report a failed write only now.
     await this.attempt(async () => {
       await this.direct?.close();
       await this.handle.close();
     });
   }
 
-  /** Digests the bytes of a piece; undefined where digests are not asked for. */
+  /** Digests the bytes of a piece; undefined without digests. */
   private digestInto(name: string, data: TensorData, start: number): ((bytes: Uint8Array) => void) | undefined {
     if (this.headerDigest === undefined) return undefined;
     const place = this.place(name);
@@ -224,7 +229,7 @@ export class SafetensorsWriter {
   }
 }
 
-/** Refuses data of another kind than the tensor's, or beyond its end. */
+/** Rejects data of another dtype than the tensor's, or beyond its end. */
 function checkPiece(spec: TensorSpec, data: TensorData, start: number): void {
   checkKind(spec, data);
   const end = start + data.byteLength;
@@ -241,10 +246,10 @@ async function* piecesOf(source: TensorSource): AsyncGenerator<TensorData> {
   else yield await data;
 }
 
-/** Typed numbers are stored as they are: under another dtype's name they would be read as nonsense. */
+/** Typed arrays are stored unchanged: under another dtype they would be read as nonsense. */
 function checkKind(spec: TensorSpec, data: TensorData): void {
   if (data instanceof FileRange) return;
-  // By name, not by instanceof: arrays made in another realm are arrays too.
+  // By name, not by instanceof: arrays may come from another realm.
   const kind = data[Symbol.toStringTag];
   const expected = { Float32Array: 'F32', Int32Array: 'I32', Uint8Array: spec.dtype }[kind];
   if (expected === spec.dtype) return;
@@ -267,7 +272,7 @@ function sizeProblem(spec: TensorSpec, given: string): CheckpointError {
   );
 }
 
-/** Writes a file at exactly this name: for a folder that appears by rename. Returns the digests that were asked for. */
+/** Writes a file with exactly this name, in a folder that appears by rename. Returns the digests, if requested. */
 export async function writeSafetensorsInto(
   file: string,
   specs: readonly TensorSpec[],
@@ -287,7 +292,7 @@ export async function writeSafetensorsInto(
   return digests;
 }
 
-/** Fills a writer with sources: one after the other, or several at a time, and then computed ones beside the others. */
+/** Fills a writer from sources: one after the other, or several at a time, with computed ones in parallel. */
 export function inOrder(
   sources: readonly TensorSource[],
   concurrency = 1,
@@ -305,7 +310,7 @@ export function inOrder(
     };
     const beside = sources.filter(({ computed }) => computed);
     const others = sources.filter(({ computed }) => !computed).values();
-    // All of them are waited for: whoever fails closes the file next.
+    // Wait for all of them: after a failure the caller closes the file.
     const results = await Promise.allSettled([
       ...Array.from({ length: concurrency }, () => work(others)),
       work(beside.values()),
@@ -316,8 +321,8 @@ export function inOrder(
 }
 
 /**
- * Writes a safetensors file that appears whole or not at all, in the order that `fill` likes: for copying in parallel.
- * The file is laid out in the order of `specs`.
+ * Writes a safetensors file that appears completely or not at all, in any order that `fill` chooses: for copying in
+ * parallel. The layout of the file is the order of `specs`.
  */
 export async function writeSafetensorsWith(
   file: string,
@@ -330,7 +335,7 @@ export async function writeSafetensorsWith(
   });
 }
 
-/** Writes a safetensors file that appears whole or not at all; one tensor is asked for at a time. */
+/** Writes a safetensors file that appears completely or not at all; one tensor is requested at a time. */
 export async function writeSafetensors(
   file: string,
   sources: readonly TensorSource[],

@@ -8,7 +8,7 @@ export function stepOf(name: string): number | undefined {
   return Number.isSafeInteger(step) ? step : undefined;
 }
 
-/** Snapshots in a run's checkpoints folder, oldest first; none where there is no such folder. */
+/** Snapshots in a run's checkpoints folder, oldest first; none if there is no such folder. */
 export async function listSnapshots(checkpoints: string): Promise<{ step: number; folder: string }[]> {
   const entries = await readdir(checkpoints, { withFileTypes: true }).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code === 'ENOENT') return [];

@@ -15,24 +15,24 @@ export const AVERAGE = 'average';
 
 /** Without digests. */
 const EARLIER_VERSION = 1;
-/** Raised when the manifest changes its meaning. */
+/** Incremented when the meaning of the manifest changes. */
 const VERSION = 2;
 
 /** Digests of a safetensors file, part by part: its tensors are read in any order. */
 export interface TensorDigests {
-  /** Of the length and the JSON before the data. */
+  /** Digest of the length and the JSON before the data. */
   readonly header: string;
   readonly tensors: Readonly<Record<string, string>>;
 }
 
-/** What a manifest says of a file. One written before there were digests knows the size alone. */
+/** A manifest's entry for a file. Version 1, without digests, has only the size. */
 export interface FileRecord extends Partial<TensorDigests> {
   readonly bytes: number;
-  /** Of the whole file, where it does not hold tensors. */
+  /** Digest of the whole file, if it does not contain tensors. */
   readonly digest?: string;
 }
 
-/** A snapshot that is not what was written. */
+/** A snapshot that differs from what was written. */
 export function damaged(folder: string, problem: string): CheckpointError {
   return new CheckpointError(`The checkpoint ${folder} is damaged: ${problem}.`, {
     code: 'checkpoint.snapshot-broken',
@@ -40,17 +40,17 @@ export function damaged(folder: string, problem: string): CheckpointError {
   });
 }
 
-/** What to know of a checkpoint whose manifest has none. */
+/** The note on a checkpoint whose manifest has no digests. */
 export const withoutDigests = (path: string): string =>
   `${path} was written before checkpoints had digests: its bytes are not checked.`;
 
-/** The text of a manifest, which has a digest of itself. */
+/** The text of a manifest, including its own digest. */
 export function manifestText(step: number, files: ReadonlyMap<string, FileRecord>): string {
   const sorted = [...files].sort(([a], [b]) => (a < b ? -1 : 1));
   return withDigest({ version: VERSION, step, algorithm: DIGEST, files: Object.fromEntries(sorted) });
 }
 
-/** The text of a manifest as it was before there were digests. */
+/** The text of a version 1 manifest, without digests. */
 export function earlierManifestText(files: ReadonlyMap<string, FileRecord>): string {
   const sizes = [...files].map(([name, { bytes }]) => [name, bytes] as const).sort(([a], [b]) => (a < b ? -1 : 1));
   return jsonText({ version: EARLIER_VERSION, files: Object.fromEntries(sizes) });
@@ -60,11 +60,11 @@ function withDigest(content: Readonly<Record<string, unknown>>): string {
   return jsonText({ ...content, digest: digestOf(jsonText(content)) });
 }
 
-/** Which files a snapshot has, how long they are, and what they hold. */
+/** The files of a snapshot with sizes and digests. */
 export class Manifest {
   private constructor(
     readonly folder: string,
-    /** The snapshot's step; undefined where the manifest was written before there were digests. */
+    /** The snapshot's step; undefined in a manifest without digests. */
     readonly step: number | undefined,
     readonly files: ReadonlyMap<string, FileRecord>,
   ) {}
@@ -74,7 +74,7 @@ export class Manifest {
     return this.step !== undefined;
   }
 
-  /** Throws CheckpointError where there is none, or it is not what was written. */
+  /** Throws CheckpointError if there is none, or if it differs from what was written. */
   static async read(folder: string): Promise<Manifest> {
     const file = join(folder, MANIFEST_FILE);
     if ((await exists(folder)) && !(await exists(file))) throw damaged(folder, `${MANIFEST_FILE} is missing`);
@@ -95,7 +95,7 @@ export class Manifest {
     }
     const entries = Object.entries(files);
     if (version === EARLIER_VERSION) {
-      // A manifest that has more than that had digests: what is damaged must not pass for what is old.
+      // A manifest with more keys than that had digests: a damaged manifest must not count as an old one.
       const foreign = Object.keys(content).find((key) => key !== 'files');
       if (foreign !== undefined)
         throw problem(`has ${JSON.stringify(foreign)}, which version ${version} does not have`);
@@ -108,7 +108,7 @@ export class Manifest {
       );
     }
     const { digest, ...rest } = content;
-    // As a text, too: parsing ignores blanks and what follows the object.
+    // Compared as text, too: parsing ignores whitespace and anything after the object.
     if (!isDigest(digest) || text !== withDigest({ version, ...rest })) throw problem('does not hold what was written');
     if (rest.algorithm !== DIGEST)
       throw problem(`names the digest ${JSON.stringify(rest.algorithm)}; expected ${DIGEST}`);
@@ -131,7 +131,7 @@ export class Manifest {
     return undefined;
   }
 
-  /** Checks the size of a file, and its bytes where it does not hold tensors. Throws CheckpointError. */
+  /** Checks the size of a file, and its bytes if it does not contain tensors. Throws CheckpointError. */
   async check(name: string): Promise<void> {
     const record = this.files.get(name);
     const path = join(this.folder, name);
@@ -164,7 +164,7 @@ function isRecord(value: unknown): value is FileRecord {
   return isDigest(header) && typeof tensors === 'object' && tensors !== null && Object.values(tensors).every(isDigest);
 }
 
-/** Other folders may have a manifest.json of somebody else's. */
+/** Other folders may contain an unrelated manifest.json. */
 async function isSnapshot(folder: string): Promise<boolean> {
   if (await exists(join(folder, STATE_FILE))) return true;
   const file = join(folder, MANIFEST_FILE);

@@ -22,13 +22,19 @@ import { SafetensorsReader } from '../safetensors/reader';
 import { writeCheckpointInto, type CheckpointContents } from '../folder/write-folder';
 import { inOrder, writeSafetensorsInto, type TensorSource } from '../safetensors/writer';
 
-/** Of trainer.json; raised when it changes its meaning. */
+/** Version of trainer.json; incremented when its meaning changes. */
 const VERSION = 1;
 
-/** The files of small models may be read again soon, by an evaluation say; nobody keeps the others in the system's cache. */
+/**
+ * The files of small models may be read again soon, for example by an evaluation; large ones are written past the
+ * system's cache.
+ */
 const STREAMED_FROM_BYTES = 64 << 20;
 
-/** Everything that a run needs to go on: a checkpoint folder that other tools load, and what only the trainer reads. */
+/**
+ * Everything that a run needs to resume: a checkpoint folder that other tools load, and files that only the trainer
+ * reads.
+ */
 export interface Snapshot {
   readonly model: CheckpointContents;
   readonly optimizer: readonly TensorSource[];
@@ -38,7 +44,7 @@ export interface Snapshot {
   readonly state: unknown;
 }
 
-/** Writes files of a snapshot, and keeps what its manifest is to say of them. */
+/** Writes files of a snapshot, and collects their entries for the manifest. */
 class Recorder {
   readonly files = new Map<string, FileRecord>();
 
@@ -71,8 +77,8 @@ class Recorder {
 }
 
 /**
- * Writes a snapshot folder, called `step-N`, that appears whole or not at all, with a manifest that has a digest of everything
- * in it. An older one of that name is replaced. `digests: false` writes it as it was before there were digests.
+ * Writes a snapshot folder, called `step-N`, that appears completely or not at all, with a manifest that has digests of
+ * all its contents. An older one of that name is replaced. `digests: false` writes a version 1 manifest.
  */
 export async function saveSnapshot(
   folder: string,
@@ -85,7 +91,7 @@ export async function saveSnapshot(
       code: 'checkpoint.snapshot-name',
     });
   }
-  // The folder of the checkpoints, but not the run's: one that was deleted must not come back with a checkpoint alone.
+  // Creates the folder of the checkpoints, but not the run's: a deleted run must not reappear with only a checkpoint.
   const checkpoints = dirname(resolve(folder));
   try {
     if (await makeOneFolder(checkpoints)) await syncFolder(dirname(checkpoints));
@@ -112,8 +118,8 @@ export async function saveSnapshot(
 }
 
 /**
- * Checks that every file of a snapshot is there, as long as it was written, and that those without tensors hold what was
- * written; a tensor is checked as it is read. Throws CheckpointError naming what is not.
+ * Checks that every file of a snapshot exists with its size, and that files without tensors have the written bytes; a
+ * tensor is checked when it is read. Throws CheckpointError that names the problem.
  */
 export async function checkSnapshot(folder: string): Promise<Manifest> {
   const manifest = await Manifest.read(folder);
@@ -126,7 +132,10 @@ export async function checkSnapshot(folder: string): Promise<Manifest> {
   return manifest;
 }
 
-/** Reads a snapshot from end to end, averaged parameters and optimizer state too. Throws CheckpointError naming what is not as it was written. */
+/**
+ * Reads a snapshot from end to end, averaged parameters and optimizer state too. Throws CheckpointError that names what
+ * differs from what was written.
+ */
 export async function verifySnapshot(folder: string): Promise<Manifest> {
   const manifest = await checkSnapshot(folder);
   const parts = [() => CheckpointReader.open(folder), () => openSnapshotOptimizer(folder)];
@@ -143,8 +152,8 @@ export async function verifySnapshot(folder: string): Promise<Manifest> {
 }
 
 /**
- * The trainer's JSON of a snapshot that `checkSnapshot` finds in order. Throws CheckpointError naming what is not. `checked`: what
- * that has returned already.
+ * The trainer's JSON of a snapshot, after `checkSnapshot`, whose errors it throws. `checked`: the result of an earlier
+ * `checkSnapshot`.
  */
 export async function loadSnapshotState(folder: string, checked?: Manifest): Promise<unknown> {
   const manifest = checked ?? (await checkSnapshot(folder));
@@ -165,13 +174,13 @@ export async function loadSnapshotState(folder: string, checked?: Manifest): Pro
   return state;
 }
 
-/** Checks every tensor as it is read, if the snapshot has digests. */
+/** Checks every tensor when it is read, if the snapshot has digests. */
 export async function openSnapshotOptimizer(folder: string): Promise<SafetensorsReader> {
   const manifest = await Manifest.read(folder);
   return SafetensorsReader.open(join(folder, OPTIMIZER_FILE), manifest.files.get(OPTIMIZER_FILE));
 }
 
-/** Where a snapshot keeps averaged parameters, if it has any. */
+/** The folder of a snapshot's averaged parameters, if it has any. */
 export function averageFolder(snapshot: string): string {
   return join(snapshot, AVERAGE);
 }
@@ -180,7 +189,7 @@ export function snapshotFolder(checkpoints: string, step: number): string {
   return join(checkpoints, `step-${step}`);
 }
 
-/** Removes all but the newest `keep` snapshots, each at once and whole. At least one stays. */
+/** Removes all but the newest `keep` snapshots, each atomically. At least one remains. */
 export async function pruneSnapshots(checkpoints: string, keep: number): Promise<void> {
   const snapshots = await listSnapshots(checkpoints);
   for (const { folder } of snapshots.slice(0, -Math.max(1, keep))) await removeAtomically(folder);

@@ -99,7 +99,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   }
 }
 
-/** The lines of each text: one, or one a token with its piece of the text; special tokens around it are not pieces. */
+/** The lines of each text: one, or one per token with its piece of the text; special tokens around it are omitted. */
 function describe(
   classifier: GemmaClassifier,
   { input_ids: ids, attention_mask: mask }: HostFields,

@@ -18,7 +18,7 @@ export function addEngineCommand(program: Command, context: CommandContext): voi
 
 const STAGES = { download: 'Downloading', verify: 'Checking', unpack: 'Unpacking' } as const;
 
-/** One line a stage. */
+/** One line per stage. */
 function announceStages(context: CommandContext): (progress: InstallProgress) => void {
   let announced: string | undefined;
   return ({ stage, total }) => {

@@ -16,7 +16,7 @@ export interface GenerateChatOptions extends ChatOptions {
   readonly stream?: boolean;
 }
 
-/** Refuses what does not go with `--chat`. */
+/** Rejects options that contradict `--chat`. */
 export function checkChatUsage({ prompt, inputs, output, system, stream, sequences }: GenerateChatOptions): void {
   if (prompt !== undefined && inputs !== undefined) throw new CommandLineError('Give either --inputs or --prompt.');
   if (output !== undefined && inputs === undefined) throw new CommandLineError('--output belongs to --inputs.');
@@ -31,12 +31,12 @@ export function checkChatUsage({ prompt, inputs, output, system, stream, sequenc
     throw new CommandLineError('--chat alone talks at a terminal, which this is not; give --prompt or --inputs.');
 }
 
-/** One prompt, conversations of a file, or a conversation at the terminal. */
+/** Answers one prompt, the conversations of a file, or a conversation at the terminal. */
 export async function generateChat(context: CommandContext, options: GenerateChatOptions): Promise<void> {
   const { prompt, inputs, output, system, stream, stop } = options;
   const conversations = inputs === undefined ? [] : await readConversations(inputs);
   const { outputFile } = await import('@graft/checkpoint');
-  // Lines of JSON have no place for a mark that says who wrote them: none is overwritten unasked.
+  // JSON lines have no place for a mark of the writing command, so no existing file is overwritten without --force.
   const file =
     output === undefined ? undefined : await outputFile(output, { command: 'graft generate', force: options.force });
   const atTerminal = prompt === undefined && inputs === undefined;
@@ -66,7 +66,7 @@ interface Conversation {
   readonly messages: readonly ChatMessage[];
 }
 
-/** Each line with its answer under `answer`, as soon as it is there. */
+/** Writes each line with its answer under `answer`, as soon as the answer is complete. */
 async function answerAll(
   context: CommandContext,
   chat: Chat,
@@ -80,14 +80,14 @@ async function answerAll(
       if (!(error instanceof DataError && error.code === 'chat.refused')) throw error;
       throw new DataError(`${where}: ${error.message}`, { code: error.code, exitCode: 2, cause: error });
     });
-    // The line itself stays as it is: what JavaScript reads and writes again may differ, large numbers for instance.
+    // The line itself is not changed: parsing and writing it again may differ, for example in large numbers.
     const answered = `${line.trim().slice(0, -1).trimEnd()}, "answer": ${JSON.stringify(answer)}}`;
     if (output === undefined) context.print(answered);
     else await appendFile(output, `${answered}\n`);
   }
 }
 
-/** Throws DataError for a line that does not hold a conversation that waits for an answer. */
+/** Throws DataError for a line that is not a conversation waiting for an answer. */
 async function readConversations(file: string): Promise<Conversation[]> {
   const { DataError, JsonProblem, parseJson } = await import('@graft/core');
   const { parseConversation, RowProblem } = await import('@graft/text');

@@ -101,7 +101,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
     });
 }
 
-/** As outputs name it. */
+/** The command's name in its outputs. */
 const COMMAND = 'graft generate';
 
 const SAMPLING_OPTIONS = ['sample', 'temperature', 'topK', 'topP', 'repetitionPenalty'] as const;
@@ -130,7 +130,7 @@ function checkUsage(options: GenerateCommandOptions): void {
   checkDecoding(options);
 }
 
-/** Refuses options that would do nothing. */
+/** Rejects options that would have no effect. */
 function checkDecoding(options: GenerateCommandOptions): void {
   const { beams, lengthPenalty, sequences, stop, stream, seed, sample, temperature, topK, topP } = options;
   const follows = beams !== undefined && beams > 1;

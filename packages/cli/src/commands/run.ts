@@ -69,7 +69,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 async function runConfig(context: CommandContext, file: string | undefined, options: RunCommandOptions): Promise<void> {
   const variable = takeSecretVariable();
   checkWorkerOptions(options);
-  // TensorFlow writes a page about each connection that breaks; the error that comes of it says it in a sentence.
+  // TensorFlow prints a page about each broken connection; the resulting error states it in one sentence.
   if (options.insecureNetwork && !context.globals.debug) process.env.TF_CPP_MIN_LOG_LEVEL ??= '3';
   const group = await workersOf(options, variable);
   const { loadConfig, runExperiment } = await import('@graft/core');
@@ -132,12 +132,12 @@ async function workersOf(
   const addresses = workers.split(',').map((address) => address.trim());
   const given = await secretOfWorker0();
   if (given !== undefined) return { addresses, rank: rank!, secret: given, local: true };
-  // Before the secret is asked for: who has not heard of what is exposed shall hear that first.
+  // Before requesting the secret: the user must first learn what is exposed.
   const secret = insecureNetwork ? await workerSecret(workerSecretFile, variable) : '';
   return { addresses, rank: rank!, secret, insecureNetwork };
 }
 
-/** So that workers on one machine do not fight for its cores. */
+/** So that workers on one machine do not compete for its cores. */
 const threadsEach = (count: number): number => Math.max(1, Math.floor(availableParallelism() / count));
 
 async function startLocalWorkers(

@@ -61,7 +61,7 @@ async function cache(context: CommandContext, file: string | undefined, options:
   const loaded = await loadRunnable(loadConfig, context, file, options);
   const { logEvery } = loaded.config.train;
   const logger = await openLogger(context);
-  // From the end of the first step on: before it the teacher is loaded and compiled.
+  // Measured from the end of the first step: before it the teacher is loaded and compiled.
   let first: { readonly step: number; readonly at: number } | undefined;
   const result = await interruptible(context, 'Stopping after this step', (signal) =>
     cacheTeacher(loaded, {

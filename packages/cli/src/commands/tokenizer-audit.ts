@@ -25,7 +25,7 @@ const KINDS: Readonly<Record<TokenAudit['kind'], string>> = {
 };
 const EXAMPLES = 4;
 
-/** Prints of each token that is asked for, by default of the kinds of all, whether text can give it. */
+/** Prints for each requested token, by default for all tokens by kind, whether text can produce it. */
 export async function auditTokenizer(
   context: CommandContext,
   path: string,
@@ -118,7 +118,7 @@ function overview(audits: readonly TokenAudit[]): string {
   );
 }
 
-/** Neighbouring ids of which the same is to be said, on one line. */
+/** Combines consecutive ids with the same result into one line. */
 function stretches(audits: readonly TokenAudit[]): string {
   const runs: TokenAudit[][] = [];
   for (const audit of audits) {

@@ -103,7 +103,7 @@ async function train(context: CommandContext, options: TrainCommandOptions): Pro
   context.print(out);
 }
 
-/** One line of a terminal, rewritten in place at every per cent. */
+/** One line of a terminal, updated in place at every per cent. */
 function progressLine(): (progress: TrainTokenizerProgress) => void {
   let shown = '';
   return ({ phase, done, total }) => {
@@ -134,7 +134,7 @@ async function encode(
     context.print(
       table(
         ['id', 'piece'],
-        // JSON shows newlines and other signs that a terminal would not.
+        // JSON shows newlines and other characters that a terminal would not.
         ids.map((id) => [String(id), JSON.stringify(tokenizer.piece(id) ?? '')]),
         { right: [0] },
       ),

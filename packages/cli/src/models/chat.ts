@@ -13,15 +13,15 @@ export interface ChatOptions extends DecoderOptions {
   readonly stop?: readonly string[];
 }
 
-/** New tokens of an answer where neither the user nor the checkpoint says how many. */
+/** Maximum number of new tokens of an answer if neither the user nor the checkpoint sets it. */
 const DEFAULT_ANSWER_TOKENS = 1024;
 /** Prompts are padded to multiples of this many tokens: every new length is compiled again. */
 const LENGTH_STEP = 64;
 
 export interface AnswerHooks {
-  /** The answer's text as it comes. */
+  /** Receives the answer's text while it is generated. */
   readonly onText?: (text: string) => void;
-  /** Aborting it ends the answer with what there is. */
+  /** Aborting it ends the answer with the text so far. */
   readonly signal?: AbortSignal;
 }
 
@@ -58,7 +58,7 @@ export class Chat {
     }
   }
 
-  /** The model's answer to a conversation, without the end of its turn. Throws DataError where the template refuses it. */
+  /** The model's answer to a conversation, without the end of its turn. Throws DataError if the template rejects it. */
   async answer(messages: readonly ChatMessage[], { onText, signal }: AnswerHooks = {}): Promise<string> {
     const { model } = this.decoder;
     const { generation } = model;
@@ -71,7 +71,7 @@ export class Chat {
     const { modelInput } = await import('@graft/core');
     const ids = modelInput(model, tokenizer.encode(format.prompt(messages)));
     const end = format.endOfTurn();
-    // What the user says of ends is all there is; the end of a turn belongs to what the checkpoint says.
+    // End tokens of the user replace all others; the end of a turn is added to those of the checkpoint.
     const stops = [...(options.stop ?? []), ...(end.text !== undefined && !options.eos ? [end.text] : [])];
     const isKnown = end.token !== undefined && end.token < model.vocabularySize;
     const text = new NewText(tokenizer, model.kind === 'decoder-only' ? ids.length : 1, stops);

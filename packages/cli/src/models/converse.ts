@@ -8,10 +8,10 @@ export interface Terminal {
 }
 
 export interface Talk {
-  /** Begins the conversation. */
+  /** The system message, which begins the conversation. */
   readonly system?: string;
   readonly answer: (messages: readonly ChatMessage[], hooks: AnswerHooks) => Promise<string>;
-  /** What the user reads of a turn that failed. */
+  /** Describes a failed turn for the user. */
   readonly describe: (error: unknown) => string;
 }
 
@@ -19,8 +19,8 @@ const EXIT = '/exit';
 const FORGET = '/new';
 
 /**
- * A conversation at a terminal, turn by turn, until `/exit` or Ctrl-D. Ctrl-C stops an answer, of which what was said stays; between
- * answers it ends the conversation. A turn that fails is taken back.
+ * A conversation at a terminal, turn by turn, until `/exit` or Ctrl-D. Ctrl-C stops an answer, whose text so far
+ * remains; between answers it ends the conversation. A failed turn is removed.
  */
 export async function converse({ input, output }: Terminal, { system, answer, describe }: Talk): Promise<void> {
   const beginning: ChatMessage[] = system === undefined ? [] : [{ role: 'system', content: system }];
@@ -44,7 +44,7 @@ export async function converse({ input, output }: Terminal, { system, answer, de
         const onText = (text: string): unknown => output.write(text);
         const content = await answer(asked, { onText, signal: answering.signal });
         output.write(answering.signal.aborted ? ' [stopped]\n' : '\n');
-        // A template may refuse an empty turn, or two questions in a row.
+        // A template may reject an empty turn, or two questions in a row.
         if (content !== '') messages = [...asked, { role: 'assistant', content }];
       } catch (error) {
         output.write(describe(error));

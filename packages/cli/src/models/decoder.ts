@@ -14,7 +14,7 @@ import { openModel } from './open-model';
 import { specialTokensOf, type BosRule } from '../commands/shared/options';
 import { CommandLineError } from '../output/command-line-error';
 
-/** Options of commands that generate; what is left out comes from the checkpoint. */
+/** Options of commands that generate; omitted ones come from the checkpoint. */
 export interface DecoderOptions extends Sampling {
   readonly model: string;
   readonly maxNewTokens?: number;
@@ -22,7 +22,7 @@ export interface DecoderOptions extends Sampling {
   readonly sequences: number;
   readonly beams?: number;
   readonly lengthPenalty?: number;
-  /** Tokens are wanted as they come, or sequences may be stopped. */
+  /** Whether tokens are streamed, or sequences may be stopped early. */
   readonly streams?: boolean;
   readonly precision: Precision;
   readonly bos?: BosRule;
@@ -31,7 +31,7 @@ export interface DecoderOptions extends Sampling {
   readonly engine?: EngineMode;
 }
 
-/** A checkpoint that generates as a command's options and its own generation_config.json say. */
+/** A checkpoint that generates according to a command's options and its own generation_config.json. */
 export class Decoder {
   private constructor(
     readonly engine: Engine,
@@ -40,7 +40,7 @@ export class Decoder {
     private readonly options: DecoderOptions & { readonly sampling: Sampling; readonly beams: number },
   ) {}
 
-  /** Says in one line what was taken from the checkpoint. The caller disposes it. */
+  /** Prints in one line the settings that come from the checkpoint. The caller disposes the decoder. */
   static async open(context: CommandContext, options: DecoderOptions): Promise<Decoder> {
     const { Generator, planDecoding } = await import('@graft/gemma');
     const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
@@ -74,7 +74,7 @@ export class Decoder {
     return this.loaded.model;
   }
 
-  /** `eos`, `maxNewTokens`: where the options name none. `seed`: instead of theirs. */
+  /** `eos`, `maxNewTokens`: used if the options do not set them. `seed`: replaces that of the options. */
   async sequences(
     fields: HostFields,
     {

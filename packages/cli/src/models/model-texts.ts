@@ -2,7 +2,7 @@ import type { HostFields, Model, Tokenizer } from '@graft/core';
 import type { CommandContext } from '../commands/shared/context';
 import { textBatches } from './texts';
 
-/** Notes which special tokens stand around what a model reads, and warns where its tokenizer has others. */
+/** Prints which special tokens surround a model's input, and warns if its tokenizer has others. */
 export async function tellSpecialTokens(
   context: CommandContext,
   model: Pick<Model, 'kind' | 'specialTokens'>,
@@ -14,7 +14,7 @@ export async function tellSpecialTokens(
   if (clash !== undefined) context.note(clash);
 }
 
-/** Batches of texts as a model reads them. */
+/** Batches of texts as the model's inputs. */
 export async function readTextsFor(
   context: CommandContext,
   model: Pick<Model, 'kind' | 'specialTokens'>,

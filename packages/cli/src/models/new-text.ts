@@ -1,6 +1,6 @@
 import type { Tokenizer } from '@graft/core';
 
-/** What U+FFFD at the end stands for: a character of which not all bytes are there yet. */
+/** U+FFFD at the end means a character whose bytes are not complete yet. */
 const UNFINISHED = /\ufffd+$/;
 
 /** Generated tokens as text: up to the first stop text, and for streams piece by piece. */
@@ -15,7 +15,7 @@ export class NewText {
     private readonly stops: readonly string[],
   ) {}
 
-  /** Whether a stop text is there. */
+  /** Whether the text contains a stop text. */
   isOver(newTokens: readonly number[]): boolean {
     const text = this.tokenizer.decode(newTokens);
     return this.stops.some((stop) => text.includes(stop));
@@ -26,14 +26,14 @@ export class NewText {
     return this.cut(this.tokenizer.decode(row.subarray(this.promptLength)));
   }
 
-  /** What a further token adds, as far as it is certain: a stop text may have begun. */
+  /** The text that another token adds, as far as it is certain: a stop text may have begun. */
   more(token: number): string {
     this.tokens.push(token);
     const text = this.cut(this.tokenizer.decode(this.tokens).replace(UNFINISHED, ''));
     return this.upTo(text, Math.max(this.printed, text.length - this.begun(text)));
   }
 
-  /** What was held back, when no token comes any more. */
+  /** The text that was held back, after the last token. */
   rest(): string {
     const text = this.cut(this.tokenizer.decode(this.tokens));
     return this.upTo(text, text.length);

@@ -4,13 +4,13 @@ import { CommandLineError } from '../output/command-line-error';
 
 type OpenOptions = GemmaOptions & { readonly weights?: WeightPrecision };
 
-/** A command's model, one that makes words; reports tensors that it has no use for, by name. The caller disposes it. */
+/** A command's model, which must be generative; reports unused tensors by name. The caller disposes it. */
 export async function openModel(context: CommandContext, folder: string, options: OpenOptions): Promise<LoadedModel> {
   const { loadModel } = await import('@graft/gemma');
   return checked(context, folder, options, await loadModel(folder, options));
 }
 
-/** As `openModel`, of a model of any kind: for commands that an encoder alone serves as well. */
+/** Like `openModel`, but for a model of any kind: for commands that also work with an encoder alone. */
 export async function openAnyModel(
   context: CommandContext,
   folder: string,

@@ -6,7 +6,7 @@ import { openLogger, type CommandContext } from '../commands/shared/context';
 import { defaultPlugins } from '../default-plugins';
 import { CommandLineError } from '../output/command-line-error';
 
-/** The tokenizer of a command: `bytes`, a tokenizer.json or its folder, by default the one beside the model. */
+/** The tokenizer of a command: `bytes`, a tokenizer.json or its folder, by default the one next to the model. */
 export async function openTokenizer(
   context: CommandContext,
   { tokenizer, model }: { readonly tokenizer?: string; readonly model: string },

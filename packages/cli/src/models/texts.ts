@@ -1,6 +1,6 @@
 import type { HostFields, Tokenizer } from '@graft/core';
 
-/** A file of UTF-8, or what comes through a pipe. Throws DataError where it cannot be read, or is not UTF-8. */
+/** The UTF-8 text of a file or a pipe. Throws DataError if it cannot be read, or is not UTF-8. */
 export async function readWholeText(file: string): Promise<string> {
   const { DataError, readTextFile } = await import('@graft/core');
   return readTextFile(file, { stream: true }).catch((cause: Error & { code?: string }) => {
@@ -14,7 +14,10 @@ export async function readWholeText(file: string): Promise<string> {
   });
 }
 
-/** A text on each line. Throws DataError for a file that is empty, is not UTF-8 or cannot be read, and for a blank line. */
+/**
+ * The texts of a file, one per line. Throws DataError for a file that is empty, is not UTF-8 or cannot be read, and for
+ * a blank line.
+ */
 export async function readTexts(file: string): Promise<string[]> {
   const { DataError } = await import('@graft/core');
   const content = await readWholeText(file);
@@ -38,11 +41,11 @@ export interface Reading {
   readonly batchSize: number;
   /** The text's tokens with the special tokens that the model reads around them. */
   readonly read: (tokens: Int32Array) => Int32Array;
-  /** Fills up shorter rows. */
+  /** Pads shorter rows. */
   readonly pad: number;
 }
 
-/** Token ids and masks of texts, some at a time. */
+/** Token ids and masks of texts, in batches. */
 export function* textBatches(
   texts: readonly string[],
   { tokenizer, batchSize, read, pad }: Reading,

@@ -17,7 +17,7 @@ export async function byteProgress(label: string, { globals }: CommandContext): 
     {
       format: `${label} {bar} {percentage} % | {done}/{all} GB | {speed} GB/s | {left} left`,
       stream: process.stderr,
-      // Hidden, it would stay so when a second Ctrl-C ends the process.
+      // A hidden cursor would stay hidden if a second Ctrl-C ends the process.
       hideCursor: false,
       fps: 5,
     },

@@ -1,7 +1,8 @@
 import { table } from './table';
 
 /**
- * An evaluator's numbers for people: those named `group/metric` as a table with a row a group, the others below it.
+ * An evaluator's numbers for readers: those named `group/metric` as a table with one row per group, the others below
+ * it.
  */
 export function evaluationTable(metrics: Readonly<Record<string, number>>): string {
   const groups = new Map<string, Map<string, number>>();
@@ -15,7 +16,7 @@ export function evaluationTable(metrics: Readonly<Record<string, number>>): stri
     }
     const [group, metric] = [name.slice(0, slash), name.slice(slash + 1)];
     const own = groups.get(group) ?? new Map<string, number>();
-    // A metric that only later groups have stands where they have it, not at the end.
+    // A metric that only later groups have is placed in their order, not at the end.
     const before = [...own.keys()].pop();
     if (!columns.includes(metric)) columns.splice(before === undefined ? 0 : columns.indexOf(before) + 1, 0, metric);
     groups.set(group, own.set(metric, value));
@@ -31,7 +32,7 @@ export function evaluationTable(metrics: Readonly<Record<string, number>>): stri
   return parts.join('\n\n');
 }
 
-/** Counts whole, learning rates as they were written, everything else with four decimals. */
+/** Counts as integers, learning rates as they were written, everything else with four decimals. */
 function format(value: number, whole: boolean): string {
   if (whole || !Number.isFinite(value)) return String(value);
   return value !== 0 && Math.abs(value) < 0.01 ? String(Number(value.toPrecision(4))) : value.toFixed(4);

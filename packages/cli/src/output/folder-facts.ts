@@ -4,21 +4,21 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 
-/** What Graft makes of a checkpoint folder. */
+/** How Graft interprets a checkpoint folder. */
 export interface FolderFacts {
-  /** `gemma2` or `t5gemma`, its kind, and the class that the published implementation calls it. */
+  /** `gemma2` or `t5gemma`, its kind, and its class in the published implementation. */
   readonly model?: { readonly type: string; readonly kind: string; readonly architecture?: string };
   readonly classifier?: Pick<ClassifierConfig, 'task' | 'reads' | 'labels'>;
-  /** Why no model of Graft's can be made of the folder. */
+  /** Why Graft cannot build a model from the folder. */
   readonly problem?: string;
-  /** One sentence on the policy that holds. */
+  /** One sentence on the effective policy. */
   readonly specialTokens?: string;
   readonly dropout?: object;
   readonly tokenizer: { readonly file?: string; readonly tokens?: number; readonly problem?: string };
   readonly chatTemplate: { readonly from?: string; readonly problem?: string };
-  /** Without `from`: of config.json alone. */
+  /** Without `from`: only from config.json. */
   readonly generation?: GenerationDefaults;
-  /** Of config.json's `dtype`, beside what is stored. */
+  /** The `dtype` of config.json, compared with the stored tensors. */
   readonly dtype?: string;
   /** Sections of graft.json. */
   readonly recorded: readonly string[];
@@ -32,11 +32,11 @@ export interface FolderFacts {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** An error's sentence, to stand within another. */
+/** An error's sentence as part of another. */
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 
-/** Reads everything but the tensors themselves. What is malformed is reported as a problem, not thrown. */
+/** Reads everything but the tensors themselves. Malformed files are reported as problems, not thrown. */
 export async function folderFacts(reader: CheckpointReader, config: Json): Promise<FolderFacts> {
   const { readRecord, RECORD_FILE } = await import('@graft/checkpoint');
   const { ignoredKeys } = await import('@graft/gemma');
@@ -109,7 +109,7 @@ async function modelFacts(
   };
 }
 
-/** The tokenizer beside the weights, and how conversations become text. */
+/** The tokenizer next to the weights, and how conversations become text. */
 async function textFacts(folder: string): Promise<Pick<FolderFacts, 'tokenizer' | 'chatTemplate'>> {
   const { findChatTemplate, HuggingFaceTokenizer } = await import('@graft/text');
   const file = join(folder, 'tokenizer.json');
@@ -126,7 +126,7 @@ async function textFacts(folder: string): Promise<Pick<FolderFacts, 'tokenizer' 
   }
 }
 
-/** A template can be there where no tokenizer can be opened. */
+/** A template may exist even if no tokenizer can be opened. */
 async function templateWithout(folder: string): Promise<FolderFacts['chatTemplate']> {
   const { findChatTemplate, BytesTokenizer } = await import('@graft/text');
   return findChatTemplate(folder, new BytesTokenizer()).then(
@@ -135,7 +135,7 @@ async function templateWithout(folder: string): Promise<FolderFacts['chatTemplat
   );
 }
 
-/** Files that a checkpoint has, of Graft's or of the published tools. */
+/** Known files of a checkpoint, of Graft or of the published tools. */
 const KNOWN_FILES =
   /^(config\.json|generation_config\.json|graft\.json|.*\.safetensors(\.index\.json)?|manifest\.json|trainer\.json|average|additional_chat_templates|README.*|LICENSE.*|USE_POLICY.*|\..*)$/i;
 
@@ -152,7 +152,7 @@ function listed(names: readonly string[]): string {
   return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
-/** The facts for a reader, a line each. */
+/** The facts for a reader, one line each. */
 export function factLines(facts: FolderFacts): string[] {
   const { model, classifier, problem, specialTokens, dropout, tokenizer, chatTemplate, generation, dtype, recorded } =
     facts;

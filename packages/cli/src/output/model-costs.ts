@@ -10,7 +10,7 @@ export interface CostOptions {
 
 const BYTES: Readonly<Record<string, number>> = { float32: 4, bfloat16: 2 };
 
-/** The model that a preset's name means. Throws UsageError for names that mean none. */
+/** The model config of a preset. Throws UsageError for an unknown name. */
 export async function presetConfig(preset: string, kind: string | undefined): Promise<AnyGemmaConfig> {
   const { UsageError } = await import('@graft/engine');
   const { modelOptions, resolveAnyConfig, parsePreset } = await import('@graft/gemma');
@@ -19,7 +19,7 @@ export async function presetConfig(preset: string, kind: string | undefined): Pr
     const [{ message, path }] = parsed.error.issues;
     throw new UsageError(`--${path.join('.')}: ${message}.`, { code: 'inspect.preset' });
   }
-  // A single size is a decoder-only model, as its published checkpoint is, unless a kind is named.
+  // A single size is a decoder-only model, as its published checkpoint is, unless a kind is given.
   const lone = parsePreset(preset)?.pair === false;
   return resolveAnyConfig({ ...parsed.data, kind: parsed.data.kind ?? (lone ? 'decoder-only' : 'encoder-decoder') });
 }
@@ -50,7 +50,7 @@ function operations(flops: number): string {
   return `${(flops / 1000 ** unit).toPrecision(3)}${units[unit]}`;
 }
 
-/** The costs as a table, a row a part. */
+/** The costs as a table, one row per part. */
 export async function costLines(config: AnyGemmaConfig, options: CostOptions): Promise<string[]> {
   const { parts, parameters, embedding, bytes, dtype, lengths, kind } = await costs(config, options);
   const width = BYTES[dtype];

@@ -8,7 +8,7 @@ interface ExplainedError extends Error {
   readonly hint?: string;
 }
 
-/** `instanceof` fails for errors of another realm, as the system's are in a test runner. */
+/** `instanceof` fails for errors of another realm, such as the system's in a test runner. */
 function isError(value: unknown): value is Error {
   return types.isNativeError(value);
 }
@@ -29,7 +29,7 @@ const SYSTEM_REASONS: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open',
 };
 
-/** One clear sentence for anything that was thrown, and the status to exit with; the stack on demand. */
+/** One clear sentence for anything that was thrown, and the status to exit with; the stack on request. */
 export function describeError(error: unknown, debug: boolean): { text: string; exitCode: number } {
   const lines = [`graft: ${sentence(error)}`];
   if (isExplained(error)) {
@@ -72,7 +72,9 @@ const ROOT = join(__dirname, '..', '..', '..', '..');
 const OURS = [join(ROOT, 'packages', sep), join(ROOT, 'plugins', sep), join(sep, 'node_modules', '@graft', sep)];
 const LIBRARIES = join(sep, 'node_modules', sep);
 
-/** Where an error was thrown, libraries aside, if that is in somebody else's code: a plugin, or a config in code. */
+/**
+ * The place, ignoring libraries, where an error was thrown, if that is third-party code: a plugin, or a config in code.
+ */
 function foreignPlace(error: unknown): string | undefined {
   const isOurs = (place: string): boolean => OURS.some((folder) => place.includes(folder));
   const places = ((isError(error) && error.stack?.split('\n')) || []).flatMap((frame) => {

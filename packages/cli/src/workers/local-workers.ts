@@ -5,31 +5,37 @@ import { createInterface } from 'node:readline';
 
 const BINARY = join(__dirname, '..', '..', 'bin', 'graft.js');
 const LOOPBACK = '127.0.0.1';
-/** How long the others may take to end after worker 0; they have nothing to save. After a failure they may never have met. */
+/**
+ * How long the others may take to exit after worker 0; they have nothing to save. After a failure they may never have
+ * joined.
+ */
 const PATIENCE_MS = { done: 10_000, failed: 1000 } as const;
 /** Set for processes that worker 0 started: they end when it does. */
 const STARTED_BY_WORKER_0 = 'GRAFT_LOCAL_WORKER';
 const SECRET_BYTES = 32;
 
-/** Whether `--local-workers` of another process started this one. To be asked before the run begins, which takes the sign away. */
+/**
+ * Whether `--local-workers` of another process started this one. To be called before the run begins, which removes the
+ * mark.
+ */
 export const isStartedByWorker0 = (): boolean => process.env[STARTED_BY_WORKER_0] !== undefined;
 
 export interface LocalWorkersOptions {
   /** All workers, this process included. */
   readonly count: number;
-  /** What follows `graft` for every worker, without its place in the group. */
+  /** The arguments of `graft` for every worker, without its rank. */
   readonly arguments: readonly string[];
-  /** Takes a line that another worker wrote on standard error. */
+  /** Receives a line that another worker wrote to standard error. */
   readonly onLine: (line: string) => void;
 }
 
-/** The workers of one machine: this process is worker 0, and starts the others. */
+/** The workers of one machine: this process is worker 0 and starts the others. */
 export class LocalWorkers {
   private readonly died = new AbortController();
 
   private constructor(
     readonly addresses: readonly string[],
-    /** Of the group; the others have got it too. */
+    /** Secret of the group, which the others have received too. */
     readonly secret: string,
     private readonly children: readonly ChildProcess[],
   ) {
@@ -49,11 +55,11 @@ export class LocalWorkers {
       const rank = i + 1;
       const own = ['--workers', addresses.join(','), '--rank', String(rank)];
       const child = spawn(process.execPath, [...process.execArgv, BINARY, ...given, ...own], {
-        // The channel breaks when this process ends, however it does.
+        // The channel breaks when this process ends for any reason.
         stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
         env: { ...process.env, [STARTED_BY_WORKER_0]: '1' },
       });
-      // By the channel between parent and child: command lines and environments are read by others.
+      // Sent over the channel between parent and child, because other users can read command lines and environments.
       child.once('message', () => child.send({ secret }, () => undefined));
       createInterface({ input: child.stderr! }).on('line', (line) => onLine(`[worker ${rank}] ${line}`));
       return child;
@@ -61,12 +67,12 @@ export class LocalWorkers {
     return new LocalWorkers(addresses, secret, children);
   }
 
-  /** Aborted when one of them ends. Once the group is complete, the group notices that itself. */
+  /** Aborted when one of them ends. Once the group is complete, it detects that itself. */
   get ended(): AbortSignal {
     return this.died.signal;
   }
 
-  /** Waits until the others have ended; those that do not are ended. */
+  /** Waits until the others have exited; those that do not are killed. */
   async close(outcome: keyof typeof PATIENCE_MS): Promise<void> {
     await Promise.all(
       this.children.map(async (child) => {
@@ -83,8 +89,8 @@ export class LocalWorkers {
 const EXPLAINED = { code: 'workers.start', exitCode: 1, hint: 'What it said is above.' } as const;
 
 /**
- * In a process that worker 0 started: ends it when worker 0 is gone, and gets the group's secret. Undefined in any other
- * process.
+ * In a process that worker 0 started: ends it when worker 0 exits, and receives the group's secret. Undefined in any
+ * other process.
  */
 export async function secretOfWorker0(): Promise<string | undefined> {
   if (process.env[STARTED_BY_WORKER_0] === undefined || !process.channel) return undefined;
@@ -93,7 +99,7 @@ export async function secretOfWorker0(): Promise<string | undefined> {
   const answer = new Promise<unknown>((resolve) => process.once('message', resolve));
   process.send!('secret');
   const { secret } = (await answer) as { readonly secret: string };
-  // It alone shall not keep the process.
+  // It must not keep the process alive.
   process.channel.unref();
   return secret;
 }

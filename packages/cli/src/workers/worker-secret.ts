@@ -1,11 +1,11 @@
 import { CommandLineError } from '../output/command-line-error';
 
-/** Another way to give the secret of a group, for what starts workers with an environment of their own. */
+/** Another way to pass the secret of a group, for launchers that set the environment of workers. */
 export const SECRET_VARIABLE = 'GRAFT_WORKER_SECRET';
 const MOST_BYTES = 4096;
 const NAME_ANOTHER = 'Name a file that holds 16 bytes or more, drawn at random.';
 
-/** Takes the variable out of the environment, which plugins and child processes see. */
+/** Removes the variable from the environment, which plugins and child processes can read. */
 export function takeSecretVariable(): string | undefined {
   const value = process.env[SECRET_VARIABLE];
   delete process.env[SECRET_VARIABLE];
@@ -13,8 +13,8 @@ export function takeSecretVariable(): string | undefined {
 }
 
 /**
- * The secret of a group: of a file that nobody but its owner reads, or of the environment. A line break behind it is not part
- * of it. Throws CommandLineError; what the secret is stands in no error.
+ * The secret of a group, from a file that only its owner can read, or from the environment. A line break at its end is
+ * not part of it. Throws UsageMistake; no error contains the secret.
  */
 export async function workerSecret(file: string | undefined, variable: string | undefined): Promise<Uint8Array> {
   if (file !== undefined && variable !== undefined)

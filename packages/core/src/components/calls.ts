@@ -2,22 +2,19 @@ import { GraftError, PluginError, tf } from '@graft/engine';
 import { show } from '../util/show';
 import { reasonOf } from '../util/reason';
 
-/** Beside the components, which stay what their plugin made: `optimizer "my-plugin/lion"`. */
+/** Names of components, stored outside them so that they are not modified: `optimizer "my-plugin/lion"`. */
 const names = new WeakMap<object, string>();
 
 export function nameComponent(component: object, name: string): void {
   names.set(component, name);
 }
 
-/** What messages call a component; `otherwise` for one that no factory made. */
+/** The name of a component in messages; `otherwise` for one that no factory created. */
 export function componentName(component: object, otherwise: string): string {
   return names.get(component) ?? otherwise;
 }
 
-/**
- * Calls a component's method. What it throws becomes a PluginError that names both; Graft's own errors say what they mean
- * themselves.
- */
+/** Calls a component's method. An exception becomes a PluginError that names both; Graft's own errors are passed on. */
 export function callComponent<T>(component: object, otherwise: string, method: string, call: () => T): T {
   try {
     return call();
@@ -26,7 +23,7 @@ export function callComponent<T>(component: object, otherwise: string, method: s
   }
 }
 
-/** What to throw for something that a component's method threw. */
+/** The error to throw for an exception of a component's method. */
 export function failedComponent(component: object, otherwise: string, method: string, cause: unknown): GraftError {
   if (cause instanceof GraftError) return cause;
   return new PluginError(`${componentName(component, otherwise)}: ${method} failed: ${reasonOf(cause)}.`, {
@@ -35,7 +32,7 @@ export function failedComponent(component: object, otherwise: string, method: st
   });
 }
 
-/** What a component returned is not what its interface says; `what`: `the metric "x"`. */
+/** The error for a return value that violates the component's interface; `what`: `the metric "x"`. */
 export function wrongResult(
   component: object,
   otherwise: string,

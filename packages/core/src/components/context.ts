@@ -4,7 +4,7 @@ import type { RandomStream } from '../random/streams';
 import type { Logger } from '../util/logger';
 import type { Token } from './tokens';
 
-/** What a component made by a factory function is given. */
+/** The argument of a component's factory function. */
 export interface ComponentContext<O = unknown> {
   readonly options: O;
   readonly engine: Engine;
@@ -12,7 +12,7 @@ export interface ComponentContext<O = unknown> {
   readonly components: ComponentFactory;
   readonly logger: Logger;
   readonly purpose: ComponentPurpose;
-  /** The run that the component works for; undefined outside of one. */
+  /** The run that the component works for; undefined outside a run. */
   readonly run?: RunInfo;
   /** Any dependency by its token. */
   resolve<T>(token: Token<T>): T;

@@ -27,12 +27,12 @@ import { isSecret } from '../secrets/secret';
 import { beginCall } from '../util/pending';
 import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
 
-/** Dependencies that every component may ask for, with who gave them. */
+/** Dependencies that every component may request, with their providers. */
 export class Services {
   readonly container: DependencyContainer = rootContainer.createChildContainer();
   private readonly providers = new Map<symbol, string>();
 
-  /** Throws PluginError when the token has a value already: a second one would silently win. */
+  /** Throws PluginError if the token has a value already: a second one would silently replace it. */
   provide<T>(token: Token<T>, value: T, by: string): this {
     const earlier = this.providers.get(token);
     if (earlier !== undefined) {
@@ -45,7 +45,7 @@ export class Services {
     return this;
   }
 
-  /** Who provided what. */
+  /** The provider of each token. */
   get provenance(): readonly (readonly [token: string, by: string])[] {
     return [...this.providers].map(([token, by]) => [nameOf(token), by] as const);
   }
@@ -64,7 +64,7 @@ export interface RunServices {
   run?: RunInfo;
 }
 
-/** A factory whose components live in child containers, each with its own options and random stream. */
+/** A factory that creates each component in a child container, with its own options and random stream. */
 export function createComponentFactory(
   registry: Registry,
   { engine, random, logger, run }: RunServices,
@@ -118,7 +118,7 @@ class Factory implements ComponentFactory {
       });
     }
     const options: unknown = parsed.data;
-    // Keyed by what the component is, not by when it was made: adding another one changes no stream.
+    // Keyed by the component's identity, not by the time of its creation: adding another one changes no stream.
     const own = this.random.fork(`${interface_}:${definition.id}`);
     const random = place === undefined ? own : own.fork(place);
     const nested = new Factory(this.registry, this.services, random, this.purpose);
@@ -129,7 +129,7 @@ class Factory implements ComponentFactory {
     child.register(RANDOM, { useValue: random });
     child.register(COMPONENTS, { useValue: nested });
     let made: unknown;
-    // Datasets read whole files when they are made, which may take long, or for ever.
+    // Datasets read whole files when they are created, which may take long, or forever.
     const end = interface_ === 'dataset' ? beginCall(`${asker} has not opened`) : undefined;
     try {
       made = await this.make(definition, child, { options, random, components: nested, asker });
@@ -143,7 +143,9 @@ class Factory implements ComponentFactory {
     return made as ComponentTypes[I];
   }
 
-  /** Now rather than at their first use, when a run is long under way. Those of the component's own parts are read when these are made. */
+  /**
+   * Now rather than at their first use, deep into a run. Secrets of nested components are read when those are created.
+   */
   private readSecrets({ options: schema }: ComponentDefinition, options: unknown, asker: string): void {
     walk(schema, options, '', {
       path: (value) => value,
@@ -192,7 +194,7 @@ class Factory implements ComponentFactory {
   }
 }
 
-/** What a plugin's types would say, had they been checked. */
+/** The checks that a plugin's types would make, had they been compiled. */
 function checkMade(interface_: InterfaceName, made: unknown, asker: string): asserts made is object {
   if (typeof made !== 'object' || made === null) {
     throw new PluginError(`${asker} could not be made: its factory returned ${show(made)}; expected an object.`, {
@@ -205,10 +207,10 @@ function checkMade(interface_: InterfaceName, made: unknown, asker: string): ass
   }
 }
 
-/** Where tsyringe's `@inject` keeps the tokens of a class, by parameter. */
+/** The metadata key under which tsyringe's `@inject` stores the tokens of a class, by parameter. */
 const INJECTED = 'injectionTokens';
 
-/** A parameter without a token would silently be undefined where the compiler emits no types. */
+/** A parameter without a token would silently be undefined if the compiler emits no types. */
 function checkParameters(component: { readonly name: string; readonly length: number }, asker: string): void {
   const tokens = (Reflect.getOwnMetadata(INJECTED, component) ?? {}) as Record<number, unknown>;
   for (let i = 0; i < component.length; i++) {
@@ -220,7 +222,7 @@ function checkParameters(component: { readonly name: string; readonly length: nu
   }
 }
 
-/** tsyringe's errors name constructor positions; a plugin author wants the component and the token. */
+/** tsyringe's errors name constructor positions; a plugin author needs the component and the token. */
 function explain(error: unknown, asker: string, services: Services): GraftError {
   if (error instanceof GraftError) return error;
   const reason = reasonOf(error);

@@ -13,9 +13,9 @@ export interface ComponentDefinition<I extends InterfaceName = InterfaceName, O 
   readonly id: string;
   /** One clause for `graft plugins`. */
   readonly description: string;
-  /** Strict schema of the options beside `use`. */
+  /** Strict schema of the options next to `use`. */
   readonly options: z.ZodType<O>;
-  /** Resolved by tsyringe in a container of its own: OPTIONS, ENGINE, RANDOM, COMPONENTS, LOGGER by `@inject(TOKEN)`. */
+  /** Resolved by tsyringe in a separate container: OPTIONS, ENGINE, RANDOM, COMPONENTS, LOGGER by `@inject(TOKEN)`. */
   readonly useClass?: Constructor<ComponentTypes[I]>;
   readonly useFactory?: (context: ComponentContext<O>) => ComponentTypes[I] | Promise<ComponentTypes[I]>;
 }
@@ -27,7 +27,7 @@ export interface Plugin {
   readonly components: readonly ComponentDefinition[];
 }
 
-/** Checks the types of a component where it is written. Exactly one of `useClass` and `useFactory`. */
+/** Checks the types of a component at its definition. Exactly one of `useClass` and `useFactory`. */
 export function defineComponent<I extends InterfaceName, S extends z.ZodType>(
   definition: Omit<ComponentDefinition<I, z.output<S>>, 'options'> & { readonly options: S },
 ): ComponentDefinition<I> {

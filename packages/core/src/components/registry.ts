@@ -6,19 +6,19 @@ import type { ComponentDefinition, Plugin } from './plugin';
 import { INTERFACES, type InterfaceName } from '../interfaces';
 import { nearest } from '../util/suggest';
 
-/** A component and who brought it. */
+/** A component and its plugin. */
 export interface RegisteredComponent {
   readonly definition: ComponentDefinition;
   readonly plugin: string;
-  /** As the plugin gives it. */
+  /** As the plugin defines it. */
   readonly version?: string;
   /** Where the plugin came from: a package, a file, or the config itself. */
   readonly origin: string;
-  /** The file that it was loaded from; undefined for a plugin that was given as a value. */
+  /** The file that it was loaded from; undefined for a plugin that was passed as a value. */
   readonly file?: string;
 }
 
-/** Keys of a section that are core's: a component's option of that name would never reach it. */
+/** Keys of a section that core reserves: a component's option of that name would never reach it. */
 const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]>>> = {
   evaluator: ['use', 'name', 'every'],
 };
@@ -28,7 +28,7 @@ export class Registry {
   private readonly plugins = new Map<string, string>();
   private readonly components = new Map<InterfaceName, RegisteredComponent[]>(INTERFACES.map((name) => [name, []]));
 
-  /** Throws PluginError when the plugin's name, or an id within it, is taken already, naming both sides. */
+  /** Throws PluginError, with both origins, if the plugin's name, or an id within it, is taken already. */
   register(plugin: Plugin, origin: string, file?: string): void {
     const earlier = this.plugins.get(plugin.name);
     if (earlier !== undefined) {
@@ -47,7 +47,7 @@ export class Registry {
     }
   }
 
-  /** Where the plugin of that name came from, if it is registered. */
+  /** The origin of the plugin of that name, if it is registered. */
   originOf(plugin: string): string | undefined {
     return this.plugins.get(plugin);
   }
@@ -56,7 +56,7 @@ export class Registry {
     return interface_ ? this.components.get(interface_)! : [...this.components.values()].flat();
   }
 
-  /** What a config can write behind `use`: bare ids, and `plugin/id` where two plugins have the same one. */
+  /** The values of `use` in a config: bare ids, and `plugin/id` if two plugins have the same id. */
   names(interface_: InterfaceName): string[] {
     const known = this.components.get(interface_)!;
     const bare = known.map(({ definition }) => definition.id);
@@ -65,7 +65,7 @@ export class Registry {
     );
   }
 
-  /** The component that `use: id` (or `use: plugin/id`) means. Throws PluginError with the known ids and the nearest. */
+  /** The component of `use: id` (or `use: plugin/id`). Throws PluginError with the known ids and the nearest. */
   find(interface_: InterfaceName, use: string): RegisteredComponent {
     const known = this.components.get(interface_)!;
     const matches = known.filter(
@@ -82,7 +82,7 @@ export class Registry {
     throw new PluginError(this.unknown(interface_, use), { code: 'plugin.unknown-component', exitCode: 2 });
   }
 
-  /** The known name that an unknown one was probably meant to be. */
+  /** The known name that was probably meant by an unknown one. */
   nearest(interface_: InterfaceName, use: string): string | undefined {
     const long = this.components.get(interface_)!.map(({ plugin, definition }) => `${plugin}/${definition.id}`);
     return nearest(use, use.includes('/') ? long : this.names(interface_));
@@ -102,7 +102,7 @@ export class Registry {
   }
 }
 
-/** Plugins may be written without TypeScript: what the types would say is said here. */
+/** Plugins may be written without TypeScript: this makes the checks of the types. */
 function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin: string): void {
   const refuse = (what: string, code = 'plugin.component'): never => {
     throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });
@@ -128,7 +128,7 @@ function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin
       refuse(`a component "${id}" whose ${maker} is ${show(value)}, no ${maker === 'useClass' ? 'class' : 'function'}`);
     }
   }
-  // Schemas of zod 3 have other insides.
+  // Schemas of zod 3 have a different internal structure.
   if (typeof (definition.options as { _zod?: unknown } | undefined)?._zod !== 'object') {
     refuse(`a component "${id}" whose options are not a schema of zod 4`);
   }

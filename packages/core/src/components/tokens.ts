@@ -3,10 +3,10 @@ import type { ComponentFactory, RunInfo } from '../interfaces';
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
 
-/** A dependency's name that knows the dependency's type; usable wherever tsyringe wants a token. */
+/** A name of a dependency with its type; usable wherever tsyringe expects a token. */
 export type Token<T> = symbol & { readonly __type?: T };
 
-/** A token for a dependency of a plugin's own. */
+/** Creates a token for a plugin's own dependency. */
 export function createToken<T>(description: string): Token<T> {
   return Symbol(description);
 }
@@ -20,9 +20,9 @@ function coreToken<T>(description: string): Token<T> {
 export const ENGINE = coreToken<Engine>('ENGINE');
 /** The component's own options, checked by its schema. */
 export const OPTIONS = coreToken<unknown>('OPTIONS');
-/** A random stream of the component's own, forked by its place in the config. */
+/** The component's own random stream, forked by its place in the config. */
 export const RANDOM = coreToken<RandomStream>('RANDOM');
-/** Makes other components that the options name. */
+/** Creates other components that the options name. */
 export const COMPONENTS = coreToken<ComponentFactory>('COMPONENTS');
 export const LOGGER = coreToken<Logger>('LOGGER');
 /** The run that the component works for; only inside a run. */

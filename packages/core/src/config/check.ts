@@ -14,8 +14,8 @@ import { asSpec, withRegistry } from './sections';
 import { keysAt, walk, type Schema, type Visitor } from './walk';
 
 /**
- * Checks parts of a config against their schemas, fills defaults and makes paths absolute: a relative path belongs to
- * the file that holds it, one from `--set` or a default to the working directory. Collects what is wrong.
+ * Checks parts of a config against their schemas, fills defaults and makes paths absolute: a relative path is resolved
+ * against the file that contains it, one from `--set` or a default against the working folder. Collects all problems.
  */
 export class Checker {
   readonly issues: ConfigIssue[] = [];
@@ -41,7 +41,7 @@ export class Checker {
     this.complain(path, { message: `expected ${expected}, got ${show(value)}`, expected, got: show(value) });
   }
 
-  /** The value that `schema` makes of it; undefined after a complaint. */
+  /** The value parsed by `schema`; undefined after a problem. */
   plain<S extends z.ZodType>(
     schema: S,
     value: unknown,
@@ -55,7 +55,7 @@ export class Checker {
     });
   }
 
-  /** Undefined after a complaint. */
+  /** Undefined after a problem. */
   private parse<S extends z.ZodType>(
     schema: S,
     value: unknown,
@@ -80,7 +80,7 @@ export class Checker {
     return this.parse(schema, left, path, extraKeys);
   }
 
-  /** A section that names a component. `extraKeys`: keys of ours that were split off it, for suggestions. */
+  /** A section that names a component. `extraKeys`: core's own keys that were removed from it, for suggestions. */
   component(interface_: InterfaceName, value: unknown, path: string, extraKeys: readonly string[] = []): ComponentSpec {
     const schema = componentOption(interface_);
     const before = this.issues.length;
@@ -101,7 +101,7 @@ export class Checker {
     for (const finding of findings) this.complain([path, ...finding.path.map(String)].join('.'), finding);
   }
 
-  /** What is written to config.json should come back as it was. */
+  /** A config must not change when config.json is read again. */
   private checkJson(value: unknown, path: string): void {
     if (Array.isArray(value)) value.forEach((item, i) => this.checkJson(item, joinPath(path, i)));
     else if (isSecret(value)) return;
@@ -127,11 +127,11 @@ export class Checker {
         ? this.registry.find(interface_, spec.use).definition.options
         : undefined;
     } catch {
-      return undefined; // Parsing complains about it, with everything else.
+      return undefined; // Parsing reports it, together with everything else.
     }
   };
 
-  /** For messages: secrets masked, whatever is in their place. */
+  /** For messages: secrets masked, whatever value is given for them. */
   private readonly hidden: Visitor = {
     path: (value) => value,
     secret: (value) => (value === undefined ? value : MASK),
@@ -141,7 +141,7 @@ export class Checker {
     },
   };
 
-  /** Before parsing: paths that somebody wrote. */
+  /** Before parsing: paths that were written explicitly. */
   private readonly writtenPaths: Visitor = {
     path: (value, at) => {
       if (typeof value !== 'string' || value === '' || isAbsolute(value)) return value;
@@ -157,7 +157,7 @@ export class Checker {
     },
   };
 
-  /** After parsing: what is still relative came from a default, and zod does not look into a component that did. */
+  /** After parsing: paths that are still relative came from defaults, and zod does not parse components in defaults. */
   private readonly defaults: Visitor = {
     path: (value) =>
       typeof value !== 'string' || value === '' || isAbsolute(value) ? value : resolve(this.workingFolder, value),

@@ -21,11 +21,11 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-/** Entries that nothing has asked for in this many days are removed. */
+/** Entries that were not used for this many days are removed. */
 const KEPT_DAYS = 30;
 const DAY_MS = 86_400_000;
 
-/** What is left of a process that was killed while it wrote. */
+/** Left over from a process that was killed while writing. */
 const UNFINISHED = /\.tmp$/;
 const HOUR_MS = 3_600_000;
 
@@ -34,9 +34,9 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 const DIGEST_LENGTH = 64;
 
 /**
- * JavaScript that was made of TypeScript, by what it was made of: the name of an entry is the SHA-256 of the source and of all
- * that the compiler was given. It lies in the user's cache, in a folder with mode 0700; an entry that another user owns, or can
- * write to, is not read. Where there is no such folder, nothing is kept.
+ * A cache of JavaScript compiled from TypeScript: the name of an entry is the SHA-256 of the source and of all inputs
+ * of the compiler. It is in the user's cache, in a folder with mode 0700; an entry that another user owns, or can write
+ * to, is not read. Without such a folder, nothing is stored.
  */
 export class CodeCache {
   constructor(private readonly root = cacheFolder()) {}
@@ -45,7 +45,10 @@ export class CodeCache {
     return codeFolder(this.root);
   }
 
-  /** The program of these parts; `compile` makes it where it is not kept, or not safely. Unusable ones are compiled again. */
+  /**
+   * The program of these parts; `compile` creates it if it is not cached, or not safely. Unusable entries are compiled
+   * again.
+   */
   get(parts: readonly unknown[], compile: () => string): string {
     const file = join(this.folder, `${sha256(JSON.stringify(parts))}.js`);
     const kept = this.read(file);
@@ -61,7 +64,7 @@ export class CodeCache {
     try {
       descriptor = openRegularFileSync(file);
       const entry = fstatSync(descriptor);
-      // Of what was opened: the name may stand for another file by now.
+      // Checked on the open file: the name may refer to another file by now.
       if (untrustedEntry(file, entry) || entry.size > LARGEST_WHOLE_FILE_BYTES) return undefined;
       const content = readFileSync(descriptor, 'utf8');
       const program = content.slice(DIGEST_LENGTH);
@@ -85,7 +88,7 @@ export class CodeCache {
       renameSync(temporary, file);
       this.sweep();
     } catch {
-      // A full disk, for one: the program is there, and will be made again next time.
+      // For example, a full disk: the program is available now, and will be compiled again next time.
       rmSync(temporary, { force: true });
     }
   }

@@ -11,34 +11,34 @@ import { ownersOf, untrustedPackage } from './trust';
 
 const { version: JITI_VERSION } = createRequire(__filename)('jiti/package.json') as { version: string };
 
-/** What a config or a plugin written in code imports from, wherever it lies. */
+/** The packages that configs and plugins in code can import, in any folder. */
 const HOST_PACKAGES = ['@graft/core', '@graft/checkpoint', '@graft/engine', 'reflect-metadata', 'zod'];
 
 type Jiti = ReturnType<typeof createJiti>;
 
-/** Code on its way to run. */
+/** Code that is about to run. */
 export interface NamedCode {
   readonly path: string;
-  /** The package that it is of, with its version, where it was named by that. */
+  /** The package with its version, if the code was named by its package. */
   readonly package?: string;
 }
 
-/** Gets to know of code before it runs. The same file may come several times. */
+/** Called with code before it runs. The same file may come several times. */
 export type OnCode = (code: NamedCode) => void;
 
 export interface ImportOptions {
-  /** The default export is wanted. */
+  /** Whether to return the default export. */
   readonly default?: true;
-  /** Of the file, and of the TypeScript that it imports. */
+  /** Called with the file, and with the TypeScript that it imports. */
   readonly onCode?: OnCode;
 }
 
 /**
- * Runs a TypeScript or JavaScript file. One that lies outside of any project gets Graft's packages from this one. Throws
- * FileProblem for what is not a regular file, and whatever the code throws.
+ * Runs a TypeScript or JavaScript file. A file outside any project gets Graft's packages from this one. Throws
+ * FileProblem for a path that is not a regular file, and any exception of the code.
  */
 export async function importCode(file: string, { onCode, ...options }: ImportOptions = {}): Promise<unknown> {
-  // A FIFO would keep the loader waiting for ever.
+  // A FIFO would block the loader forever.
   await checkRegularFile(file);
   onCode?.({ path: file });
   const near = createRequire(file);
@@ -63,7 +63,7 @@ export async function importCode(file: string, { onCode, ...options }: ImportOpt
   }).import(file, options);
 }
 
-/** jiti's own cache lies in a temporary folder that every user can write to, and runs what it finds there. */
+/** jiti's own cache is in a temporary folder that every user can write to, and jiti would run files from there. */
 function compiled(compiler: Jiti, cache: CodeCache, source: Parameters<Jiti['transform']>[0]): string {
   const versions = [JITI_VERSION, process.versions.node];
   return cache.get([versions, source], () => compiler.transform(source));
@@ -71,10 +71,13 @@ function compiled(compiler: Jiti, cache: CodeCache, source: Parameters<Jiti['tra
 
 /** jiti's message of a syntax error; Babel counts columns from 0. */
 const PARSE_ERROR = /^ParseError: ([^]*?)\s*\n\s*(\/.*|[A-Za-z]:\\.*):(\d+):(\d+)\s*$/;
-/** How node begins the stack of one. */
+/** How Node begins the stack of a syntax error. */
 const PLACE = /^(?:file:\/\/)?(?:\/|[A-Za-z]:).*:\d+$/;
 
-/** Why a file of code could not be run, as a clause: the first line of what was thrown, for a syntax error with its place. */
+/**
+ * Why a file of code could not be run, as a clause: the first line of the exception, for a syntax error with its
+ * position.
+ */
 export async function loadReason(file: string, thrown: unknown): Promise<string> {
   const reason = reasonOf(thrown);
   const parse = PARSE_ERROR.exec(reason);
@@ -97,7 +100,7 @@ function placeIn(report: string | undefined): string | undefined {
   return place.startsWith('file:') ? fileURLToPath(place) : place;
 }
 
-/** Of an ES module node tells it only where it prints the error itself; a `.js` file may be either kind. */
+/** For an ES module, Node prints the position only if it reports the error itself; a `.js` file may be either kind. */
 async function placeOfSyntaxError(file: string): Promise<string | undefined> {
   for (const kind of [[], ['--experimental-default-type=module']]) {
     try {

@@ -1,4 +1,4 @@
-/** The inside of cosmiconfig 9, which exports it without types. */
+/** Internals of cosmiconfig 9, which exports them without types. */
 declare module 'cosmiconfig/dist/Explorer' {
   export interface ExplorerPlace {
     readonly path: string;

@@ -32,15 +32,15 @@ export type { NamedCode, OnCode } from './code';
 export interface LoadOptions {
   /** yaml, json, ts or js. Without `file` and `value`, `graft.config.*` is searched from `workingFolder` upwards. */
   file?: string;
-  /** A config as a value; relative paths belong to `workingFolder`. */
+  /** A config as a value; relative paths are resolved against `workingFolder`. */
   value?: object;
   /** `a.b=c`, applied in order. */
   overrides?: readonly string[];
-  /** Plugins beside those that the config names; relative files belong to `workingFolder`. */
+  /** Plugins in addition to those that the config names; relative files are resolved against `workingFolder`. */
   plugins?: readonly PluginReference[];
   /** Default: the process's. */
   workingFolder?: string;
-  /** Gets to know of configs and plugins that are code, before they run; of Graft's own plugins not. */
+  /** Called with configs and plugins that are code before they run, except Graft's own plugins. */
   onCode?: OnCode;
 }
 
@@ -65,9 +65,7 @@ export interface LoadedEvaluation {
   readonly registry: Registry;
 }
 
-/**
- * Reads, merges, checks and completes a config. Throws ConfigError, with every problem at once where there are several.
- */
+/** Reads, merges, checks and completes a config. Throws ConfigError, with all problems at once. */
 export async function loadConfig(options: LoadOptions): Promise<LoadedExperiment> {
   const read = await readConfig(options);
   return { config: validateConfig(read), registry: read.registry };
@@ -108,7 +106,7 @@ async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
   }
   for (const [i, reference] of (named as PluginReference[]).entries()) {
     const { folder, source } = origins.get(`plugins.${i}`) ?? {};
-    // Who wrote a config that was named is trusted.
+    // The owner of an explicitly named config is trusted.
     const owners = folder !== undefined && source !== undefined && isAbsolute(source) ? ownersOf(folder) : [];
     await plugins.add(reference, folder, owners);
   }
@@ -116,7 +114,7 @@ async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
   return { written: raw, registry, origins, pluginNames: names, workingFolder };
 }
 
-/** The file to read; undefined when a value alone is. */
+/** The file to read; undefined if only a value is. */
 async function findConfig({ file, value }: LoadOptions, workingFolder: string): Promise<string | undefined> {
   if (file !== undefined) return resolve(workingFolder, file);
   if (value !== undefined) return undefined;

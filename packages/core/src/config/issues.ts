@@ -4,7 +4,7 @@ import { redact } from '../secrets/redact';
 import { show } from '../util/show';
 import { didYouMean, nearest } from '../util/suggest';
 
-/** One thing wrong with a config. */
+/** One problem of a config. */
 export interface ConfigIssue {
   /** File, `--set`, or `config` for a value given in code. */
   readonly source: string;
@@ -12,9 +12,9 @@ export interface ConfigIssue {
   readonly path: string;
   /** The whole sentence, without source and path. */
   readonly message: string;
-  /** What should be there. */
+  /** The expected value. */
   readonly expected?: string;
-  /** What is there, as JSON, shortened. */
+  /** The actual value as JSON, shortened. */
   readonly got?: string;
   /** The valid key, id or word that was probably meant. */
   readonly nearest?: string;
@@ -39,7 +39,7 @@ export class InvalidConfigError extends ConfigError {
   }
 }
 
-/** What is known of a problem before it has a source. */
+/** A problem before its source is known. */
 export interface Finding extends Omit<ConfigIssue, 'source' | 'path'> {
   readonly path: readonly PropertyKey[];
 }
@@ -47,7 +47,7 @@ export interface Finding extends Omit<ConfigIssue, 'source' | 'path'> {
 /** The keys that an object at a path may have. */
 export type KnownKeys = (path: readonly PropertyKey[]) => readonly string[];
 
-/** zod's issues in our words. `value` is what was parsed. */
+/** zod's issues in Graft's words. `value` is the parsed value. */
 export function explainIssues(issues: readonly z.core.$ZodIssue[], value: unknown, knownKeys: KnownKeys): Finding[] {
   return issues.flatMap((issue) => explain(issue, value, knownKeys));
 }
@@ -92,9 +92,9 @@ export function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
 
 const NAMES: Readonly<Record<string, string>> = { int: 'whole number', array: 'list', record: 'object', tuple: 'list' };
 
-/** What zod wanted; undefined where the schema's author wrote a message, which says it better. */
+/** What zod expected; undefined if the schema's author wrote a message, which is better. */
 function expectation(issue: z.core.$ZodIssue): string | undefined {
-  // zod's own messages begin so; there is no other mark of them.
+  // zod's own messages begin like this; nothing else distinguishes them.
   const own = /^(Invalid|Too|Unrecognized)\b/.test(issue.message);
   switch (issue.code) {
     case 'invalid_type':
@@ -136,7 +136,7 @@ function unionOf(issue: UnionIssue): string {
   return [...new Set(parts.filter((part) => part !== undefined))].join(' or ') || 'another value';
 }
 
-/** The issues of the alternative that was meant: the one that got furthest; undefined when all failed at once. */
+/** The issues of the alternative that was meant: the one that parsed furthest; undefined if all failed immediately. */
 function insideUnion({ errors, path }: UnionIssue): z.core.$ZodIssue[] | undefined {
   const inner = errors.filter((branch) => branch.some((issue) => issue.path.length > 0 || !isMismatch(issue)));
   if (inner.length === 0) return undefined;

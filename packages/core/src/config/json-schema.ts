@@ -9,7 +9,10 @@ import { walk, type Visitor } from './walk';
 
 type JsonSchema = Record<string, unknown>;
 
-/** Options as one writes them; what JSON Schema cannot say is left open. A nested component refers to its interface. */
+/**
+ * Options as written in a config; parts that JSON Schema cannot express are left open. A nested component refers to its
+ * interface.
+ */
 function schemaOf(schema: z.ZodType): JsonSchema {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io: 'input',
@@ -43,7 +46,7 @@ const SECRET_SCHEMA: JsonSchema = {
   ],
 };
 
-/** A default, without the secrets that a plugin's author wrote there. */
+/** A default, without secrets of the plugin's author. */
 function defaultOf(schema: z.core.$ZodType, value: unknown): unknown {
   const mask: Visitor = { path: (path) => path, component: (_, spec) => spec, secret: () => MASK };
   return maskedConfig(walk(schema, value, '', mask));
@@ -61,7 +64,7 @@ function definitionOf(registry: Registry, interface_: InterfaceName, extra: Json
     };
     const full = `${plugin}/${definition.id}`;
     const ids = names.includes(definition.id) ? [definition.id, full] : [full];
-    // The one model family need not be named.
+    // A single model family need not be named.
     const needsUse = interface_ !== 'model' || names.length > 1;
     return {
       ...rest,

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 import type { InterfaceName } from '../interfaces';
 
-/** What the loader must know of a schema beyond what zod checks. */
+/** Marks of a schema that the loader needs in addition to zod's checks. */
 export type Marker =
   | { readonly kind: 'path' }
   | { readonly kind: 'secret' }
   | { readonly kind: 'component'; readonly interface: InterfaceName };
 
-/** zod shares a schema's definition between copies (`describe`, `meta`), so the mark survives them. */
+/** zod shares a schema's definition between copies (`describe`, `meta`), so the mark survives copying. */
 interface MarkedDefinition {
   graft?: Marker;
 }

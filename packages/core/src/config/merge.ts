@@ -5,43 +5,43 @@ import { isObject, isPlainObject } from '../util/objects';
 /** A config as it is read: plain objects, lists and scalars. */
 export type ConfigTree = Record<string, unknown>;
 
-/** Where a value of the config was written. */
+/** The origin of a config value. */
 export interface Origin {
   /** Folder that relative paths start from. */
   readonly folder: string;
   /** For messages: a file, or `--set`. */
   readonly source: string;
-  /** The component that was named here before: its options went with it. */
+  /** The component that was named here before, and whose options were dropped. */
   readonly instead?: string;
-  /** Whether it is a null that was laid over a value: it takes an optional key away. */
+  /** Whether it is a null that was merged over a value, which removes an optional key. */
   readonly unset?: boolean;
 }
 
-/** Origins by path (`a.b.0`): a value's own entry, or the nearest one above it. */
+/** Origins by path (`a.b.0`): a value's own entry, or that of its nearest parent. */
 export class Origins {
   private readonly entries = new Map<string, Origin>();
 
-  /** `main`: what is said of a place that nobody wrote. */
+  /** `main`: the origin of a path that nobody wrote. */
   constructor(private readonly main = 'config') {}
 
   sourceOf(path: string): string {
     return this.get(path)?.source ?? this.main;
   }
 
-  /** What was known of places below is forgotten: they were replaced. */
+  /** Forgets the origins of paths below, which were replaced. */
   set(path: string, origin: Origin): void {
     for (const known of this.entries.keys()) if (known.startsWith(`${path}.`)) this.entries.delete(known);
     this.entries.set(path, origin);
   }
 
-  /** A word becomes a section to which `origin` adds: the word alone is still whose it was. */
+  /** A word becomes a section to which `origin` adds keys; the word itself keeps its origin. */
   lengthen(path: string, key: string, origin: Origin): void {
     const before = this.get(path);
     this.set(path, origin);
     if (before) this.set(joinPath(path, key), before);
   }
 
-  /** Whether a null stands just here that takes an inherited key away, where its schema has no use for null. */
+  /** Whether this path has a null that removes an inherited key, if its schema does not accept null. */
   isUnset(path: string): boolean {
     return this.entries.get(path)?.unset === true;
   }
@@ -61,11 +61,16 @@ export function longForm(path: string, word: string): ConfigTree {
   return path === 'engine' ? { mode: word } : { use: word };
 }
 
-/** Whether a word may name a component: a setting's `auto` and a pattern as `<unused*>` are replaced by an object, not added to. */
+/**
+ * Whether a word may name a component: a setting such as `auto` or a pattern such as `<unused*>` is replaced by an
+ * object, not extended.
+ */
 const mayBeShort = (path: string, word: string): boolean =>
   path === 'engine' || (word !== 'auto' && !/[<>*\s]/.test(word));
 
-/** Copies lists and plain objects; a plugin, a class instance or a function in a config written in code stays itself. */
+/**
+ * Copies lists and plain objects; a plugin, a class instance or a function in a config written in code is not copied.
+ */
 function copy(value: unknown, at: string, source: string): unknown {
   if (Array.isArray(value)) return value.map((item, i) => copy(item, joinPath(at, i), source));
   if (!isObject(value) || isPlugin(value) || !isPlainObject(value)) return value;
@@ -83,8 +88,8 @@ function checkKey(key: string, at: string, source: string): void {
 }
 
 /**
- * Lays `source` over `target`, in place: objects are merged key by key, everything else replaces. A section that names
- * another component than before (`use`) replaces the whole section, whose options belonged to the old one.
+ * Merges `source` over `target`, in place: objects are merged key by key, everything else is replaced. A section that
+ * names another component than before (`use`) replaces the whole section, because its options belonged to the old one.
  */
 export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Origin, origins: Origins, path = ''): void {
   for (const [key, written] of Object.entries(source)) {
@@ -110,7 +115,7 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
   }
 }
 
-/** The component of a section that is replaced, if it had options that go with it. */
+/** The component of a replaced section, if it had options that are dropped with it. */
 export function droppedFor(section: ConfigTree): string | undefined {
   return typeof section.use === 'string' && Object.keys(section).length > 1 ? section.use : undefined;
 }

@@ -7,7 +7,10 @@ import type { Finding } from './issues';
 import { mark } from './markers';
 import { resolveComponent } from './sections';
 
-/** A file or folder. A relative one belongs to the file that holds it, one from `--set` or a default to the working directory. */
+/**
+ * A file or folder. A relative path is resolved against the file that contains it, one from `--set` or a default
+ * against the working folder.
+ */
 export function pathOption(): z.ZodString {
   return mark(z.string().min(1), { kind: 'path' });
 }
@@ -19,9 +22,10 @@ export function componentOption(interface_: InterfaceName): z.ZodType<ComponentS
 }
 
 /**
- * A token, a password or a key as an option, which the component gets as a `Secret`. A config writes `{ env: NAME }`,
- * `{ file: PATH }` (without the line's end behind it), or the secret itself; wherever Graft writes the config, that is `***`. The
- * variable or file is read when the component is made. `options`: as of `Secret`.
+ * A token, a password or a key as an option, which the component receives as a `Secret`. A config writes `{ env: NAME
+ * }`, `{ file: PATH }` (without its final line break), or the secret itself; wherever Graft writes the config, it
+ * writes `***` for the secret. The variable or file is read when the component is created. `options`: those of
+ * `Secret`.
  */
 export function secret(options: SecretOptions = {}): z.ZodType<Secret, SecretSource | Secret> {
   const schema = z.unknown().transform((value, context): Secret => {
@@ -39,7 +43,7 @@ export function secret(options: SecretOptions = {}): z.ZodType<Secret, SecretSou
 
 const SECRET_EXPECTED = '{ env: NAME }, { file: PATH } or the secret as a text';
 
-/** A finding does not show what is there. */
+/** A problem does not show the value. */
 function secretSource(value: unknown): SecretSource | { readonly finding: Omit<Finding, 'path'> } {
   const wrong = (got: string, expected = SECRET_EXPECTED): { finding: Omit<Finding, 'path'> } => ({
     finding: { message: `expected ${expected}, got ${got}`, expected },

@@ -7,7 +7,10 @@ import { parseYaml, withoutValues } from './yaml';
 const named = (text: string): string =>
   text.includes('=') ? `--set ${text.slice(0, text.indexOf('='))}=…` : '--set …';
 
-/** One `--set a.b=c`: where, and what. The value is read as YAML, so `3`, `true`, `[1, 2]` and `{ use: x }` mean what they look like. */
+/**
+ * One `--set a.b=c`: path and value. The value is read as YAML, so `3`, `true`, `[1, 2]` and `{ use: x }` have their
+ * usual meaning.
+ */
 export function parseOverride(text: string): { path: string[]; value: unknown } {
   const equals = text.indexOf('=');
   const path = text.slice(0, equals).trim().split('.');
@@ -33,7 +36,7 @@ export function applyOverrides(
   origins: Origins,
 ): void {
   const parsed = overrides.map((text) => ({ text, ...parseOverride(text) }));
-  // First of all: `--set dataset.files=x --set dataset.use=text` means the same in either order.
+  // Applied first: `--set dataset.files=x --set dataset.use=text` means the same in either order.
   for (const { path, value } of parsed)
     if (path.at(-1) === 'use') dropOldOptions(config, path.slice(0, -1), value, { origin, origins });
   for (const { text, path, value } of parsed) {
@@ -45,7 +48,7 @@ export function applyOverrides(
       walked = joinPath(walked, key);
       let next = Object.hasOwn(at, key) ? at[key] : undefined;
       if (typeof next === 'string') next = longForm(walked, next);
-      // What is not there yet is a list where its first place is named.
+      // A missing value becomes a list if its index 0 is set.
       else if (typeof next !== 'object' || next === null) {
         next = (path[i + 1] ?? last) === '0' ? [] : {};
         origins.set(walked, origin);
@@ -58,7 +61,7 @@ export function applyOverrides(
   }
 }
 
-/** Where another component is named, the options of the old one go: they are not its options. */
+/** Naming another component drops the options of the old one. */
 function dropOldOptions(
   config: ConfigTree,
   path: readonly string[],
@@ -76,7 +79,7 @@ function dropOldOptions(
   at.use = use;
 }
 
-/** A list has places 0 to its length, which appends; lists are walked like objects with such keys. */
+/** A list has the indices 0 to its length, which appends; lists are walked like objects with such keys. */
 function checkIndex(text: string, at: ConfigTree, key: string, walked: string): void {
   if (!Array.isArray(at)) return;
   if (/^(0|[1-9]\d*)$/.test(key) && Number(key) <= at.length) return;

@@ -14,9 +14,9 @@ import { checkFoundPackage, ownersOf } from './trust';
 export type PluginReference = string | Plugin;
 
 export interface PluginOptions {
-  /** Gets to know of a plugin's file before it runs; of Graft's own not. */
+  /** Called with a plugin's file before it runs, except for Graft's own plugins. */
   readonly onCode?: OnCode;
-  /** Users whose packages are loaded as well: by default this process's user's and root's. */
+  /** Users whose packages are loaded as well: by default this process's user and root. */
   readonly owners?: readonly number[];
 }
 
@@ -40,8 +40,8 @@ function pick(module: unknown, name: string): Plugin {
 }
 
 /**
- * Loads a plugin: a package (looked for from each of `folders` in turn), a local file relative to the first folder, or a
- * value that is one already. Throws PluginError in one sentence, for a package that another user has put there too.
+ * Loads a plugin: a package (resolved from each of `folders` in turn), a local file relative to the first folder, or a
+ * plugin as a value. Throws PluginError in one sentence, also for a package that another user has put there.
  */
 export async function loadPlugin(
   reference: PluginReference,
@@ -66,7 +66,7 @@ export async function loadPlugin(
     const file = resolvePackage(reference, folder);
     if (file === undefined) continue;
     const isBesideGraft = file === resolvePackage(reference, __dirname);
-    // Who has installed Graft is trusted, and with its modes: its own code is as open as that.
+    // The owner of Graft's installation is trusted, with any modes: Graft's own code has the same modes.
     const trusted = [...owners, ...ownersOf(__dirname)];
     checkFoundPackage(reference, file, folder, { owners: trusted, anyMode: isBesideGraft });
     if (!(isBesideGraft && reference.startsWith('@graft/')))
@@ -80,12 +80,12 @@ export async function loadPlugin(
   });
 }
 
-/** A plugin out of the file that it was found in before. Throws PluginError. */
+/** Loads a plugin from the file in which it was found before. Throws PluginError. */
 export async function loadPluginFile(file: string, name: string, onCode?: OnCode): Promise<Plugin> {
   return pick(await load(file, name, onCode), name);
 }
 
-/** Of a package's file; undefined where its package.json does not say. */
+/** The version of a file's package; undefined if its package.json does not state one. */
 function versionOf(name: string, file: string): string | undefined {
   for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');
@@ -102,7 +102,7 @@ function resolvePackage(name: string, folder: string): string | undefined {
     return createRequire(from).resolve(name);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_PACKAGE_PATH_NOT_EXPORTED') return undefined;
-    // A package for `import` alone.
+    // A package that can only be imported, not required.
     const url = createJiti(from, { fsCache: false }).esmResolve(name, { try: true, conditions: ['node', 'import'] });
     return url?.startsWith('file:') ? fileURLToPath(url) : url;
   }
@@ -139,26 +139,26 @@ async function requireOrImport(file: string): Promise<unknown> {
 /** Fills a registry from references, each plugin once. */
 export class PluginLoader {
   readonly registry = new Registry();
-  /** What the resolved config calls the plugins: packages by name, files by path, values by the plugin's name. */
+  /** The names of the plugins in the resolved config: packages by name, files by path, values by the plugin's name. */
   readonly names: string[] = [];
   private readonly origins = new Set<string>();
   private readonly folders: readonly string[];
 
-  /** `folders`: where packages and relative files are looked for. */
+  /** `folders`: where packages and relative files are searched. */
   constructor(
     folders: readonly string[],
     private readonly options: PluginOptions = {},
   ) {
-    // The last place to look is beside this package: where the host's own plugins are.
+    // The last place to search is next to this package, where the host's own plugins are.
     this.folders = [...folders, __dirname];
   }
 
   /**
-   * `home`: the folder to which a relative file belongs, where it is not the first one. `owners`: who is trusted beside those
-   * of the options.
+   * `home`: the folder against which a relative file is resolved, if it is not the first one. `owners`: trusted users
+   * in addition to those of the options.
    */
   async add(reference: PluginReference, home?: string, owners: readonly number[] = []): Promise<void> {
-    // A resolved config names the plugins that were given as values, and they are given again.
+    // A resolved config names the plugins that were passed as values, which are passed again.
     if (typeof reference === 'string' && this.registry.originOf(reference) === INLINE) return;
     const folders = [...new Set(home === undefined ? this.folders : [home, ...this.folders])];
     const { plugin, origin, file } = await loadPlugin(reference, folders, {

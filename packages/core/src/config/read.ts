@@ -26,7 +26,7 @@ async function readText(file: string): Promise<string> {
   return (await readTextFile(file, { maxBytes: LARGEST_SETTINGS_BYTES })).replace(/^\ufeff/, '');
 }
 
-/** A parser's reason alone: what it throws shows lines of the file, which may hold secrets. */
+/** Only a parser's reason: its full message quotes lines of the file, which may contain secrets. */
 async function parseFile(file: string, parse: (text: string) => unknown): Promise<unknown> {
   const text = await readText(file);
   try {
@@ -54,7 +54,10 @@ const SEARCH_PLACES = [
   '.graftrc.json',
 ];
 
-/** `graft.config.*`, or a `.graftrc`, in the folder or the nearest one above it. Throws ConfigError for one that another user put there. */
+/**
+ * `graft.config.*`, or a `.graftrc`, in the folder or its nearest parent that has one. Throws ConfigError for one that
+ * another user put there.
+ */
 export async function searchConfigFile(folder: string): Promise<string | undefined> {
   const file = await searchUpwards(folder, SEARCH_PLACES);
   if (file !== undefined) checkFoundConfig(file);
@@ -80,7 +83,7 @@ async function readOne(file: string, namedBy: string | undefined, onCode: OnCode
   return value;
 }
 
-/** What is wrong with a file whose name does not say how to read it. Throws FileProblem for what is not a file at all. */
+/** The problem of a file whose name does not determine its format. Throws FileProblem if it is not a regular file. */
 async function oddName(file: string): Promise<string> {
   await checkRegularFile(file);
   return `its name does not end in ${Object.keys(LOADERS)
@@ -88,7 +91,7 @@ async function oddName(file: string): Promise<string> {
     .replace(/, (?=[^,]*$)/, ' or ')}`;
 }
 
-/** Lays configs over one another: of each first what it extends, in order, then itself. */
+/** Merges configs: for each, first the configs that it extends, in order, then itself. */
 export class ConfigReader {
   readonly config: ConfigTree = {};
   private readonly done = new Set<string>();
@@ -98,14 +101,14 @@ export class ConfigReader {
     private readonly onCode?: OnCode,
   ) {}
 
-  /** Throws ConfigError when the file, or one that it extends, cannot be read, or extends itself. */
+  /** Throws ConfigError if the file, or one that it extends, cannot be read, or extends itself. */
   async addFile(file: string, chain: readonly string[] = []): Promise<void> {
     if (chain.includes(file)) {
       throw new ConfigError(`${[...chain, file].join(' extends ')}: a config cannot extend itself.`, {
         code: 'config.cycle',
       });
     }
-    // A base of two bases counts once: laid down again it would undo what the first one changed.
+    // A base that two bases share is merged once: merged again, it would undo the changes of the first one.
     if (this.done.has(file)) return;
     const value = await readOne(file, chain.at(-1), this.onCode);
     await this.addValue(value, { folder: dirname(file), source: file }, [...chain, file]);
@@ -127,7 +130,7 @@ export class ConfigReader {
     if (plugins !== undefined) this.addPlugins(plugins, origin);
   }
 
-  /** Plugins add up: the sections that come from a base need the base's plugins. */
+  /** Plugins are combined, because the sections of a base need the base's plugins. */
   private addPlugins(plugins: unknown, origin: Origin): void {
     const known = this.config.plugins;
     if (!Array.isArray(known) || !Array.isArray(plugins)) {

@@ -4,7 +4,7 @@ import { pathOption } from './options';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
 
-/** Core's own keys; the component sections are checked with their component's schema. */
+/** Core's own keys; component sections are checked with the schemas of their components. */
 export const EngineSection = z.strictObject({
   mode: z.enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable']).default('auto'),
   libraryPath: pathOption().optional().describe('folder of the native libraries'),
@@ -40,7 +40,10 @@ const SideSection = z.strictObject({
   eos: rule().optional().describe('the end token behind it; auto: as the data set says (`appendEos`)'),
 });
 
-/** The config's section `specialTokens`. What is left out is inherited from the checkpoint, and `auto` where that is silent. */
+/**
+ * The config's section `specialTokens`. Omitted keys are inherited from the checkpoint, and are `auto` if it does not
+ * set them.
+ */
 export const SpecialTokensSection = z.strictObject({
   ...SideSection.shape,
   encoder: SideSection.optional().describe('of the encoder: sources'),
@@ -117,14 +120,14 @@ export const PlainSections = {
   runs: pathOption().default('runs'),
 };
 
-/** Core's keys in a section of `evaluators`. */
+/** Core's own keys in a section of `evaluators`. */
 export const EvaluatorKeys = z.object({
   name: z.string().min(1).optional().describe("prefix of its numbers; default: the component's id"),
   every: count().default(0).describe('steps between evaluations; 0: only at the end'),
 });
 
 export interface EvaluatorSection {
-  /** Prefix of its numbers. Default: the component's id. */
+  /** Prefix of its metrics. Default: the component's id. */
   readonly name: string;
   /** Steps between evaluations; 0: only at the end. */
   readonly every: number;
@@ -138,7 +141,7 @@ export interface ExperimentConfig {
   readonly plugins: readonly string[];
   readonly engine: z.output<typeof EngineSection>;
   readonly model: ComponentSpec;
-  /** Undefined: as the checkpoint says. */
+  /** Undefined: the checkpoint's policy. */
   readonly specialTokens?: SpecialTokensSection;
   readonly initializer: ComponentSpec;
   readonly objective: ComponentSpec;
@@ -152,10 +155,10 @@ export interface ExperimentConfig {
   readonly runs: string;
 }
 
-/** Sections that only training needs; what an evaluation finds of them is checked and kept. */
+/** Sections that only training needs; an evaluation checks and keeps those that it finds. */
 export const TRAINING_SECTIONS = ['objective', 'dataset', 'optimizer', 'schedule', 'train'] as const;
 
-/** A config of which only the model, its parameters and the evaluators count. */
+/** A config of which only the model, its parameters and the evaluators are used. */
 export type EvaluationConfig = Omit<ExperimentConfig, (typeof TRAINING_SECTIONS)[number]> &
   Partial<Pick<ExperimentConfig, (typeof TRAINING_SECTIONS)[number]>>;
 
@@ -174,7 +177,10 @@ export const TOP_LEVEL_KEYS = [
   'versions',
 ] as const;
 
-/** What one may write; every section is checked when it is loaded. For `export default defineExperiment({ … })`. */
+/**
+ * The type of a written config; every section is checked when it is loaded. For `export default defineExperiment({ …
+ * })`.
+ */
 export interface ExperimentInput {
   extends?: string | readonly string[];
   name?: string;

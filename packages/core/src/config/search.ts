@@ -4,9 +4,9 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { parse } from 'node:path';
 
 /**
- * cosmiconfig's search without what surrounds it: its entrance runs `.config/config.js` of the working folder, before any
- * search, for settings of its own. cosmiconfig reads a file before it hands it over, and a pipe would keep it for ever:
- * only regular files are places to look at.
+ * Only cosmiconfig's search: its public function first runs `.config/config.js` of the working folder, for settings of
+ * its own. cosmiconfig reads a file before it returns it, and a pipe would block it forever, so only regular files are
+ * considered.
  */
 class ConfigSearch extends Explorer {
   override getSearchPlacesForDir(place: ExplorerPlace): string[] {
@@ -15,7 +15,7 @@ class ConfigSearch extends Explorer {
   }
 }
 
-/** Throws ConfigError for a file that is there but not for this user: cosmiconfig would pass it over. */
+/** Throws ConfigError for a file that this user cannot read: cosmiconfig would skip it. */
 function isReadable(file: string): boolean {
   try {
     if (!statSync(file).isFile()) return false;
@@ -34,14 +34,14 @@ function isReadable(file: string): boolean {
   }
 }
 
-/** The first of these names in the folder or the nearest one above it. What it holds is not looked at. */
+/** The first of these names in the folder or its nearest parent that has one. Its contents are not read. */
 export async function searchUpwards(folder: string, names: readonly string[]): Promise<string | undefined> {
   const search = new ConfigSearch({
     moduleName: 'graft',
     searchPlaces: names,
     stopDir: parse(folder).root,
     searchStrategy: 'global',
-    // An empty file and one with cosmiconfig's `$import` are found as well: reading them is somebody else's work.
+    // An empty file and one with cosmiconfig's `$import` are found as well: the caller reads them.
     loaders: Object.fromEntries(names.map((name) => [name.replace(/.*(?=\.)/, ''), () => ({ found: true })])),
     metaConfigFilePath: null,
     ignoreEmptySearchPlaces: false,

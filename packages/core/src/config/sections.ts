@@ -6,8 +6,8 @@ import type { Finding } from './issues';
 import { show } from '../util/show';
 
 /**
- * The registry against which nested components are checked. Schemas are made before any registry exists, and zod hands
- * transforms no context of ours; checking is synchronous, so a variable for its duration is enough.
+ * The registry against which nested components are checked. Schemas are created before any registry exists, and zod
+ * passes no custom context to transforms; checking is synchronous, so a variable for its duration is enough.
  */
 let checkingAgainst: Registry | undefined;
 
@@ -21,12 +21,12 @@ export function withRegistry<T>(registry: Registry, check: () => T): T {
   }
 }
 
-/** `'bytes'` as `{ use: 'bytes' }`; anything without a name is left as it is, to be complained about. */
+/** `'bytes'` as `{ use: 'bytes' }`; anything without a name is left unchanged, to be reported. */
 export function asSpec(value: unknown): unknown {
   return typeof value === 'string' ? { use: value } : value;
 }
 
-/** Checks a component section and fills its defaults; problems go to zod's context with their paths. */
+/** Checks a component section and fills its defaults; problems are added to zod's context with their paths. */
 export function resolveComponent(
   interface_: InterfaceName,
   value: unknown,
@@ -49,7 +49,7 @@ export function resolveComponent(
       'use',
     ]);
   }
-  // Outside of loading a config the options were checked already.
+  // Outside of loading a config, the options have been checked already.
   if (!checkingAgainst) return spec;
   let found;
   try {
@@ -63,7 +63,7 @@ export function resolveComponent(
   try {
     parsed = found.definition.options.safeParse(options);
   } catch (error) {
-    // A check that throws, or one that zod would have to wait for.
+    // A check that throws, or an asynchronous one.
     return complain({
       message: `the options of "${use}" cannot be checked: ${reasonOf(error).split('\n')[0]}`,
     });

@@ -2,7 +2,7 @@ import { ConfigError, PluginError, untrustedEntry, type TrustOptions, type Untru
 import { lstatSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** The first of these paths that another user has written, or every user can: each entry itself, and what it leads to. */
+/** The first of these paths that another user has written, or every user can: each entry itself, and its target. */
 function untrustedOf(paths: readonly string[], options: TrustOptions): Untrusted | undefined {
   for (const path of paths)
     for (const look of [lstatSync, statSync]) {
@@ -13,7 +13,10 @@ function untrustedOf(paths: readonly string[], options: TrustOptions): Untrusted
   return undefined;
 }
 
-/** Throws ConfigError for a config that nobody named, where another user has put it there. It may be code, or name code. */
+/**
+ * Throws ConfigError for a config that was found, not named, if another user put it there. It may be code, or name
+ * code.
+ */
 export function checkFoundConfig(file: string, options: TrustOptions = {}): void {
   const untrusted = untrustedOf([dirname(file), file], options);
   if (!untrusted) return;
@@ -28,8 +31,8 @@ export function checkFoundConfig(file: string, options: TrustOptions = {}): void
 }
 
 /**
- * Throws PluginError for a package that was found under a folder's node_modules, or those above it, where another user has put
- * it there. `file`: what would run.
+ * Throws PluginError for a package that was found in the node_modules of a folder or its parents, if another user put
+ * it there. `file`: the code that would run.
  */
 export function checkFoundPackage(name: string, file: string, folder: string, options: TrustOptions): void {
   const untrusted = untrustedPackage(name, file, folder, options);
@@ -44,7 +47,7 @@ export function checkFoundPackage(name: string, file: string, folder: string, op
   );
 }
 
-/** What another user has put there of a package that was found from a folder; `file`: what would run. */
+/** The part of a found package that another user has put there; `file`: the code that would run. */
 export function untrustedPackage(
   name: string,
   file: string,
@@ -54,7 +57,7 @@ export function untrustedPackage(
   return untrustedOf([...placesOf(name, folder), dirname(file), file], options);
 }
 
-/** The node_modules and the package in it that a name stands for, seen from a folder. */
+/** The node_modules folder and the package in it to which a name resolves from a folder. */
 function placesOf(name: string, folder: string): string[] {
   for (let at = folder; ; at = dirname(at)) {
     const modules = join(at, 'node_modules');
@@ -63,7 +66,7 @@ function placesOf(name: string, folder: string): string[] {
   }
 }
 
-/** Who owns a folder; nobody where it does not exist. */
+/** The owner of a folder; none if it does not exist. */
 export function ownersOf(folder: string): number[] {
   const entry = statSync(folder, { throwIfNoEntry: false });
   return entry ? [entry.uid] : [];

@@ -19,7 +19,7 @@ import {
 } from './schema';
 import { asSpec } from './sections';
 
-/** A list section; a missing one is empty. */
+/** A list section; empty if it is missing. */
 function list(checker: Checker, value: unknown, path: string): unknown[] {
   if (value === undefined) return [];
   if (Array.isArray(value)) return value as unknown[];
@@ -27,7 +27,7 @@ function list(checker: Checker, value: unknown, path: string): unknown[] {
   return [];
 }
 
-/** Splits core's own keys off an evaluator section. */
+/** Separates core's own keys from an evaluator section. */
 export function evaluatorSection(section: Readonly<Record<string, unknown>>): EvaluatorSection {
   const { name, every, ...component } = section;
   const spec = component as ComponentSpec;
@@ -65,7 +65,7 @@ function checkEvaluators(checker: Checker, value: unknown): ExperimentConfig['ev
 function checkModel(checker: Checker, registry: Registry, written: unknown): ComponentSpec {
   const families = registry.names('model');
   const section = written === undefined ? {} : asSpec(written);
-  // The one family that is loaded needs no naming.
+  // A single loaded family need not be named.
   const named =
     isObject(section) && section.use === undefined && families.length === 1
       ? { use: families[0], ...section }
@@ -83,14 +83,14 @@ export interface WrittenConfig {
 }
 
 /**
- * Checks a merged config against core's schema and its components' and fills the defaults.
- * Throws InvalidConfigError with everything that is wrong.
+ * Checks a merged config against the schemas of core and of its components, and fills the defaults. Throws
+ * InvalidConfigError with all problems.
  */
 export function validateConfig(config: WrittenConfig): ExperimentConfig {
   return validate(config, false) as ExperimentConfig;
 }
 
-/** The same for an evaluation: what only training needs may be missing, and an evaluator may not. */
+/** The same for an evaluation: sections that only training needs may be missing, but there must be an evaluator. */
 export function validateEvaluationConfig(config: WrittenConfig): EvaluationConfig {
   return validate(config, true);
 }
@@ -120,7 +120,7 @@ function validate(
     list(checker, raw[key], key).map((value, i) => checker.component(interface_, value, `${key}.${i}`));
   const engine = typeof raw.engine === 'string' ? longForm('engine', raw.engine) : (raw.engine ?? {});
 
-  // Whatever is undefined below was complained about, or may be missing.
+  // Undefined values below were reported already, or may be missing.
   const config: EvaluationConfig = {
     name: plain('name'),
     seed: plain('seed'),

@@ -6,7 +6,7 @@ import { isObject } from '../util/objects';
 
 export type Schema = z.core.$ZodType;
 
-/** The parts of zod's definitions that the walks go through. */
+/** The parts of zod's definitions that are walked. */
 interface Definition {
   readonly type: string;
   readonly innerType?: Schema;
@@ -26,24 +26,27 @@ interface Definition {
 
 export const definitionOf = (schema: Schema): Definition => schema._zod.def;
 
-/** What a wrapper (`optional`, `default`, a transform, …) wraps; undefined for a schema that wraps nothing. */
+/** The inner schema of a wrapper (`optional`, `default`, a transform, …); undefined for other schemas. */
 function unwrap(definition: Definition): Schema | undefined {
-  // `preprocess` puts the schema behind the transform, `transform` before it.
+  // `preprocess` has the schema after the transform, `transform` before it.
   if (definition.type === 'pipe')
     return definitionOf(definition.in!).type === 'transform' ? definition.out : definition.in;
   if (definition.type === 'lazy') return definition.getter!();
   return definition.innerType;
 }
 
-/** What to put in the place of a marked value. */
+/** The replacement of a marked value. */
 export interface Visitor {
   path(value: unknown, at: string): unknown;
   component(interface_: InterfaceName, value: unknown, at: string): unknown;
-  /** Default: left as it is. */
+  /** Default: unchanged. */
   secret?(value: unknown, at: string): unknown;
 }
 
-/** Walks a value along its schema, visits what is marked, and returns the value with the visitor's replacements; copies what it changes. */
+/**
+ * Walks a value along its schema, visits marked values, and returns the value with the visitor's replacements; changed
+ * parts are copied.
+ */
 export function walk(schema: Schema, value: unknown, at: string, visitor: Visitor): unknown {
   const marker = markerOf(schema);
   if (marker?.kind === 'path') return visitor.path(value, at);
@@ -74,7 +77,7 @@ export function walk(schema: Schema, value: unknown, at: string, visitor: Visito
     case 'intersection':
       return walk(definition.right!, walk(definition.left!, value, at, visitor), at, visitor);
     case 'union': {
-      // The alternative that zod will take; where it takes none, each may have marks for what has its shape.
+      // The alternative that zod will choose; if it accepts none, each may have marks for values of its shape.
       const taken = definition.options!.find((option) => accepts(option, value));
       if (taken) return walk(taken, value, at, visitor);
       return definition.options!.reduce((changed, option) => walk(option, changed, at, visitor), value);
@@ -88,7 +91,7 @@ function accepts(schema: Schema, value: unknown): boolean {
   try {
     return (schema as z.ZodType).safeParse(value).success;
   } catch {
-    return false; // An asynchronous check; parsing the whole will complain.
+    return false; // An asynchronous check; parsing the whole config reports it.
   }
 }
 
@@ -117,7 +120,7 @@ export function keysAt(
   return keysAt(next, (value as ConfigTree | undefined)?.[key], path.slice(1), sectionOf);
 }
 
-/** Keys of a schema behind which a secret stands, alone or in lists, records and alternatives. */
+/** Keys of a schema whose values are secrets, alone or in lists, records and alternatives. */
 export function secretKeys(schema: Schema): string[] {
   const found = new Set<string>();
   const seen = new Map<Schema, boolean>();
@@ -127,7 +130,7 @@ export function secretKeys(schema: Schema): string[] {
     if (known !== undefined) return known;
     const marker = markerOf(at);
     if (marker) return marker.kind === 'secret';
-    seen.set(at, false); // A schema may hold itself.
+    seen.set(at, false); // A schema may contain itself.
     const definition = definitionOf(at);
     for (const [key, part] of Object.entries(definition.shape ?? {})) if (holdsSecret(part)) found.add(key);
     const { element, valueType, catchall, rest, left, right, options = [], items = [] } = definition;

@@ -3,24 +3,25 @@ import { CORE_SCHEMA, load, Type } from 'js-yaml';
 
 const MERGE = new Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: (data: unknown) => data === '<<' });
 
-/** YAML's core types and `<<`. Without dates: `name: 2024-01-01` is a text, as JSON would have it. */
+/** YAML's core types and `<<`. Without dates: `name: 2024-01-01` is a string, as in JSON. */
 const SCHEMA = CORE_SCHEMA.extend({ implicit: [MERGE] });
 
-/** Values that aliases may stand for, beside ten for each value that is written. */
+/** Maximum number of values from aliases, in addition to ten for each written value. */
 const ALIASED_VALUES = 10_000;
 
 /**
- * Throws an error whose first line says what and where: js-yaml's exception, and for what it lets pass and nothing behind it
- * could hold: an alias within what it stands for, aliases of aliases that multiply, half of a surrogate pair.
+ * Throws an error whose first line states the problem and its position: js-yaml's exception, or a problem that it
+ * accepts but later code cannot handle: an alias inside its own anchor, aliases of aliases that multiply, half of a
+ * surrogate pair.
  */
 export function parseYaml(text: string): unknown {
-  /** The anchors' lines by what they stand for. */
+  /** The lines of anchors by their values. */
   const anchors = new Map<object, { readonly name: string; readonly line: number }>();
   const lines: number[] = [];
   const value = load(text, {
     schema: SCHEMA,
     listener: (event, state) => {
-      // js-yaml's types do not have the anchor; its line is that of the value's beginning, or the one before.
+      // js-yaml does not expose the anchor; its line is that of the value's beginning, or the one before.
       const { anchor, result, line } = state as unknown as { anchor: string | null; result: unknown; line: number };
       if (event === 'open') return void lines.push(line);
       const begin = lines.pop()!;
@@ -36,7 +37,7 @@ export function parseYaml(text: string): unknown {
 }
 
 /**
- * js-yaml's message without what it quotes of the file: a secret that begins with `*` or `!` reads as an alias or a tag.
+ * js-yaml's message without quotations from the file: a secret that begins with `*` or `!` reads as an alias or a tag.
  *
  *     withoutValues('unidentified alias "pw1" (1:8)')   ->   'unidentified alias … (1:8)'
  */
@@ -54,9 +55,9 @@ function lineOf(text: string, anchor: string, from: number): number {
   return (found < 0 ? from : found) + 1;
 }
 
-/** `describe`: what a list or object is called. */
+/** `describe`: the name of a list or object in messages. */
 function checkTree(root: unknown, describe: (at: object) => string): void {
-  /** Values that each list or object stands for, those behind aliases counted every time. */
+  /** Number of values in each list or object, with aliased values counted every time. */
   const sizes = new Map<object, number>();
   const around = new Set<object>();
   let written = 0;
@@ -70,7 +71,7 @@ function checkTree(root: unknown, describe: (at: object) => string): void {
     let size = 1;
     for (const [key, inner] of Object.entries(at)) {
       checkText(key);
-      // js-yaml makes a text of every key; of an object it makes this.
+      // js-yaml converts every key to a string; an object becomes this.
       if (key.includes('[object Object]')) throw new Error('a key is an object; expected a text');
       written++;
       size += sizeOf(inner);

@@ -2,12 +2,12 @@ import { elementCount, DataError } from '@graft/engine';
 import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
-/** Recognised by name, not by class: an array may come from another realm. */
+/** Recognized by name, not by class: an array may come from another realm. */
 const VALUES = { int32: 'Int32Array', float32: 'Float32Array' } as const;
 
 /**
  * Checks arrays against their declaration. `where` begins the sentence: "The batch for step 3".
- * Throws DataError naming the field, what was expected and what came.
+ * Throws DataError with the field, the expected value and the actual one.
  */
 export function checkFields(fields: HostFields, specs: readonly FieldSpec[], where: string): void {
   const given = (fields ?? {}) as Partial<HostFields>;
@@ -61,8 +61,8 @@ export function hasLabels(fields: HostFields): boolean {
 }
 
 /**
- * Refuses a batch without a single label that counts: its loss would be 0 and teach nothing. An objective passes its context on:
- * one worker's part of a batch may lack them, and the loop looks at all parts.
+ * Rejects a batch in which every label is ignored: its loss would be 0 without a gradient. An objective passes its
+ * context: one worker's slice of a batch may lack labels, and the loop checks all slices.
  */
 export function checkLabels(
   fields: HostFields,
@@ -72,7 +72,7 @@ export function checkLabels(
   if (!partOfBatch && !hasLabels(fields)) throw allLabelsIgnored(where);
 }
 
-/** What a batch is refused with that has no label that counts; `where` names it. */
+/** The error for a batch in which every label is ignored; `where` names the batch. */
 export function allLabelsIgnored(where: string): DataError {
   return new DataError(`${where}: every label is ${IGNORED_LABEL} (ignored), so there is nothing to learn from.`, {
     code: 'data.all-labels-ignored',
@@ -82,7 +82,10 @@ export function allLabelsIgnored(where: string): DataError {
 
 export const CONTRACT_HINT = 'Name another dataset or another objective in the config.';
 
-/** What a Dataset gives must cover what an Objective takes; both are declared, so this is known before the first step. */
+/**
+ * The fields of a Dataset must cover those that an Objective reads; both are declared, so this is checked before the
+ * first step.
+ */
 export function checkContract(
   given: readonly FieldSpec[],
   wanted: readonly FieldSpec[],
@@ -115,8 +118,8 @@ export function checkContract(
 }
 
 /**
- * The stream for what an objective draws for the `index`-th example it was given: the same whichever worker has the example,
- * and however many examples stand before it.
+ * The stream for an objective's draws for the `index`-th example it was given: it is the same whichever worker has the
+ * example, and however many examples precede it.
  */
 export function exampleRandom({ random, firstExample = 0 }: ObjectiveContext, index: number): RandomStream {
   return random.fork(firstExample + index);

@@ -1,26 +1,26 @@
-/** Whether all workers read the same data: what each found of a batch is compared before the batch is used. */
+/** Checks that all workers read the same data: digests of each worker's items are compared before a batch is used. */
 import { DataError } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import type { HostFields, JsonValue } from '../interfaces';
 
-/** What a worker found of one batch. */
+/** A worker's digests of one batch. */
 export interface DataDigests {
-  /** Of where the data stood before the batch, and stand behind it. */
+  /** Digest of the positions in the data before and after the batch. */
   readonly position: string;
-  /** By slice of the batch (0: all of a ready batch): of each item in it that this worker has read. */
+  /** By slice of the batch (0: all of a ready batch): digests of the items that this worker has read. */
   readonly slices: Readonly<Record<number, readonly string[]>>;
 }
 
-/** What travels of it with every step: a digest for all items of a slice. */
+/** The summary that is exchanged at every step: one digest for all items of a slice. */
 export interface DataSummary {
   readonly position: string;
   readonly slices: Readonly<Record<number, string>>;
 }
 
-/** 64 bits: what is looked for is another file, not somebody who makes two files that look the same. */
+/** 64 bits are enough to detect different files; they do not protect against forged ones. */
 const DIGITS = 16;
 
-/** Of an item's fields: names, types, shapes and every value. */
+/** The digest of an item's fields: names, dtypes, shapes and every value. */
 export function itemDigest(item: HostFields): string {
   const hash = createHash('sha256');
   for (const name of Object.keys(item).sort()) {
@@ -44,11 +44,11 @@ export function summary({ position, slices }: DataDigests): DataSummary {
 
 interface Difference {
   readonly slice: number;
-  /** Ranks of two workers that found different things. */
+  /** Ranks of two workers with different digests. */
   readonly between: readonly [number, number];
 }
 
-/** The first difference that there is; all workers find the same one. */
+/** The first difference; all workers find the same one. */
 export function findDifference(all: readonly DataSummary[]): Difference | { readonly position: number } | undefined {
   const position = all.findIndex((one) => one.position !== all[0].position);
   if (position > 0) return { position };
@@ -62,16 +62,16 @@ export function findDifference(all: readonly DataSummary[]): Difference | { read
 
 interface Comparison {
   readonly step: number;
-  /** The dataset, as errors name it. */
+  /** The dataset's name in errors. */
   readonly dataset: string;
   readonly addresses: readonly string[];
   readonly own: DataDigests;
   readonly all: readonly DataSummary[];
-  /** Everybody's digests of single items, asked for where something differs. */
+  /** All workers' digests of single items, requested if something differs. */
   readonly exchange: (own: DataDigests) => Promise<readonly DataDigests[]>;
 }
 
-/** Throws DataError, in all workers the same one, where workers read different data for a step. */
+/** Throws DataError, the same in all workers, if workers read different data for a step. */
 export async function compareData({ step, dataset, addresses, own, all, exchange }: Comparison): Promise<void> {
   const difference = findDifference(all);
   if (!difference) return;

@@ -3,7 +3,7 @@ import type { z } from 'zod';
 
 const LONGEST = 300;
 
-/** A schema's message without words that are JavaScript's. */
+/** A schema's message without JavaScript's terms. */
 export const plainIssue = (message: string): string =>
   message
     .replace(/^Invalid input: /, '')
@@ -11,7 +11,7 @@ export const plainIssue = (message: string): string =>
     .replace(/received NaN$/, 'found NaN');
 
 /**
- * The first thing that is wrong with a value which a schema does not take, as a clause. `whole`: what the value is called.
+ * The first problem of a value that a schema rejects, as a clause. `whole`: the name of the value.
  *
  *     fieldProblem(error, 'the row')   ->   'target.span2_text: expected string, found nothing'
  */

@@ -5,20 +5,20 @@ import type { Dataset, FieldSpec, HostFields, JsonValue } from '../interfaces';
 import { beginCall } from '../util/pending';
 import { itemDigest, positionDigest, type DataDigests } from './digest';
 
-/** Which part of every batch a process computes: the `rank`-th of `count` equal ones. */
+/** The slice of every batch that a process computes: the `rank`-th of `count` equal ones. */
 export interface BatchSlice {
   readonly rank: number;
   readonly count: number;
 }
 
-/** Which batches a thread makes: every `count`-th one, from `index` on. */
+/** The batches that a thread produces: every `count`-th one, from `index` on. */
 export interface ThreadStride {
   readonly index: number;
   readonly count: number;
 }
 
 export interface ItemSettings {
-  /** Examples of a batch, over all slices. Of no effect on ready batches. */
+  /** Examples of a batch, over all slices. Without effect on ready batches. */
   readonly batchSize: number;
   /** Default: the whole of every batch. */
   readonly batchSlice?: BatchSlice;
@@ -26,30 +26,32 @@ export interface ItemSettings {
   readonly threadStride?: ThreadStride;
 }
 
-/** The examples of one slice of a batch, or a ready batch. */
+/** The examples of a slice of one batch, or a ready batch. */
 export interface ItemBatch {
   readonly items: readonly HostFields[];
-  /** Place of the first of them in the whole batch. */
+  /** Index of the first of them in the whole batch. */
   readonly first: number;
-  /** Where the data stood before the whole batch, and stand behind it: the same for every slice. */
+  /** Positions in the data before and after the whole batch: the same for every slice. */
   readonly start: JsonValue;
   readonly position: JsonValue;
-  /** Of several workers: what this one found, to be compared with the others. */
+  /** With several workers: this worker's digests, to be compared with the others'. */
   readonly digests?: DataDigests;
 }
 
-/** The data have no more: how many items they gave. */
+/** The end of the data, with the number of items read. */
 export interface DataEnd {
   readonly ended: number;
 }
 
-/** Which of the objective's variants a batch is for; batches count from 0, where reading begins. */
+/** The objective's variant for a batch; batches count from 0, where reading begins. */
 export type VariantOf = (batch: number) => string | undefined;
 
-/** Tokens that are wanted of an example, by its batch and its place in the whole of it; undefined: as the dataset gives it. */
+/**
+ * The requested length of an example in tokens, by its batch and its index in it; undefined: as the dataset yields it.
+ */
 export type TokensOf = (batch: number, index: number) => number | undefined;
 
-/** Batches of items, one behind the other. */
+/** Consecutive batches of items. */
 export interface ItemSource {
   next(): Promise<ItemBatch | DataEnd>;
   close(): Promise<void>;
@@ -59,7 +61,7 @@ export interface ItemSource {
 export const hasNotReturned = (dataset: Dataset): string =>
   `${componentName(dataset, 'the dataset')} has not returned an item`;
 
-/** The items of a dataset, for reading that shall be seen where it hangs. */
+/** The items of a dataset, read so that a hanging read is reported. */
 export async function* watchedItems(dataset: Dataset): AsyncGenerator<HostFields> {
   const iterator = dataset[Symbol.asyncIterator]();
   try {
@@ -74,7 +76,7 @@ export async function* watchedItems(dataset: Dataset): AsyncGenerator<HostFields
   }
 }
 
-/** Examples of a slice. Throws DataError where a batch cannot be shared out evenly. */
+/** Number of examples of a slice. Throws DataError if a batch cannot be split evenly. */
 export function sliceSize(batchSize: number, { count }: BatchSlice): number {
   if (batchSize % count === 0) return batchSize / count;
   throw new DataError(`A batch of ${batchSize} examples cannot be shared out among ${count} workers evenly.`, {
@@ -85,9 +87,9 @@ export function sliceSize(batchSize: number, { count }: BatchSlice): number {
 }
 
 /**
- * Reads a dataset batch by batch. There is one order of items, whoever makes them: what other slices and other threads make
- * is passed over. A dataset whose iteration ends is iterated again: it decides whether that begins another pass or yields
- * nothing more.
+ * Reads a dataset batch by batch. The order of items does not depend on workers and threads: the items of other slices
+ * and other threads are skipped. A dataset whose iteration ends is iterated again: it decides whether that begins
+ * another epoch or yields nothing more.
  */
 export class ItemReader implements ItemSource {
   private iterator: AsyncIterator<HostFields>;
@@ -97,29 +99,29 @@ export class ItemReader implements ItemSource {
   private readonly whole: number;
   private readonly own: number;
   /**
-   * The own slice, and of several workers the next one's too: every item is read by two, which compare what they found. An item
-   * that one of them has other than the rest is noticed by this, wherever it falls to that worker.
+   * This worker's slice, and with several workers also the next one's: every item is read by two workers, which compare
+   * their digests. So an item that differs in one worker is detected whenever that worker uses it.
    */
   private readonly readSlices: readonly number[];
   private readonly compares: boolean;
   private passed = 0;
-  /** The next batch, those of other threads counted. */
+  /** Index of the next batch, counting those of other threads. */
   private batch = 0;
 
-  /** Throws DataError where a batch cannot be shared out evenly. */
+  /** Throws DataError if a batch cannot be split evenly. */
   constructor(
     private readonly dataset: Dataset,
     { batchSize, batchSlice = { rank: 0, count: 1 }, threadStride = { index: 0, count: 1 } }: ItemSettings,
     private readonly variantOf: VariantOf = () => undefined,
-    /** Default: nothing is asked of the dataset. */
+    /** Default: no variant is selected. */
     private readonly tokensOf?: TokensOf,
-    /** Called with each item, and with those that were passed over at once. */
+    /** Called with each item, and with the number of items that were skipped at once. */
     private readonly onItem?: () => void,
   ) {
     this.iterator = dataset[Symbol.asyncIterator]();
     this.threadStride = threadStride;
     const ready = dataset.kind === 'batch';
-    // A ready batch is cut when it is complete: its items have no seams.
+    // A ready batch is sliced only when it is complete, because it has no separate items.
     this.batchSlice = ready ? { rank: 0, count: 1 } : batchSlice;
     this.whole = ready ? 1 : batchSize;
     this.own = sliceSize(this.whole, this.batchSlice);
@@ -128,7 +130,7 @@ export class ItemReader implements ItemSource {
     this.readSlices = count > 1 ? [rank, (rank + 1) % count].sort((a, b) => a - b) : [rank];
   }
 
-  /** Throws DataError for an item that is not what the dataset declares, and whatever the dataset throws. */
+  /** Throws DataError for an item that violates the dataset's declaration, and any exception of the dataset. */
   async next(): Promise<ItemBatch | DataEnd> {
     const { whole, own, dataset } = this;
     const { others, batch } = this.nextBatches();
@@ -146,7 +148,7 @@ export class ItemReader implements ItemSource {
       at = from + own;
     }
     if (!(await this.skipPart(batch, at, whole))) return { ended: this.passed };
-    // A copy: a dataset may hand out an object that it goes on changing.
+    // A copy, because a dataset may continue to change the object.
     const position = structuredClone(dataset.position());
     const { rank } = this.batchSlice;
     const read = { items: parts.get(rank)!, first: rank * own, start, position };
@@ -155,7 +157,7 @@ export class ItemReader implements ItemSource {
     return { ...read, digests: { position: positionDigest(start, position), slices } };
   }
 
-  /** The items of a slice, from `from` on; undefined where the data end before. */
+  /** The items of a slice, from `from` on; undefined if the data end before. */
   private async readPart(
     batch: number,
     from: number,
@@ -176,7 +178,7 @@ export class ItemReader implements ItemSource {
     await this.iterator.return?.();
   }
 
-  /** The batch of this thread that is next, and those of others before it. */
+  /** Returns the next batch of this thread, and the batches of other threads before it. */
   private nextBatches(): { others: number[]; batch: number } {
     const { index, count } = this.threadStride;
     const first = this.batch;
@@ -185,9 +187,9 @@ export class ItemReader implements ItemSource {
     return { others: Array.from({ length: batch - first }, (_, i) => first + i), batch };
   }
 
-  /** false where the data end before. */
+  /** false if the data end before. */
   private async skipBatches(batches: readonly number[]): Promise<boolean> {
-    // What a dataset passes over may depend on whom it is for.
+    // The items that a dataset skips may depend on the variant.
     if (!this.dataset.select && !this.cutsToOrder) return this.skip(batches.length * this.whole);
     for (const batch of batches) {
       this.dataset.select?.(this.variantOf(batch));
@@ -204,7 +206,7 @@ export class ItemReader implements ItemSource {
     if (this.cutsToOrder) this.dataset.cut!(this.tokensOf!(batch, index));
   }
 
-  /** Passes over some examples of a batch; false where the data end before. */
+  /** Skips some examples of a batch; false if the data end before. */
   private async skipPart(batch: number, from: number, to: number): Promise<boolean> {
     if (!this.cutsToOrder) return this.skip(to - from);
     for (let index = from; index < to; index++) {
@@ -214,7 +216,7 @@ export class ItemReader implements ItemSource {
     return true;
   }
 
-  /** false where the data end before. */
+  /** false if the data end before. */
   private async skip(items: number): Promise<boolean> {
     let left = items;
     while (left > 0) {
@@ -226,7 +228,7 @@ export class ItemReader implements ItemSource {
       let skipped = await this.dataset.skip(left);
       this.onItem?.();
       if (skipped === 0) {
-        // The end of a pass, perhaps.
+        // Possibly the end of an epoch.
         if (!(await this.read())) return false;
         skipped = 1;
       } else this.passed += skipped;

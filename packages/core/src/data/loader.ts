@@ -21,15 +21,15 @@ import { ItemReader, sliceSize, type ItemSource, type BatchSlice, type TokensOf,
 import { ThreadedDataset } from './threads/dataset';
 import { unlessAborted } from '../util/pending';
 
-/** A batch ready for the step, and where the data stand behind it. */
+/** A batch ready for the step, and the position in the data after it. */
 export interface LoadedBatch {
   readonly fields: HostFields;
   /** Tokens that count for tokens/s. */
   readonly tokens: number;
-  /** Where the data stood before it, and stand behind it. */
+  /** Positions in the data before and after it. */
   readonly start: JsonValue;
   readonly position: JsonValue;
-  /** Of several workers: what this one found in the data, to be compared before the batch is used. */
+  /** With several workers: this worker's digests of the data, to be compared before the batch is used. */
   readonly digests?: DataDigests;
 }
 
@@ -54,7 +54,7 @@ export class BatchLoader {
   private readonly batchSlice: BatchSlice;
   private ahead: Promise<LoadedBatch> | undefined;
   private nextStep: number;
-  /** Nobody waited for the last batch. */
+  /** Nobody has waited for the last batch. */
   private left = false;
 
   /** Throws DataError when the dataset cannot give what the objective takes, or a batch cannot be shared out. */
@@ -76,14 +76,16 @@ export class BatchLoader {
     this.nextStep = step;
   }
 
-  /** The next batch. Throws DataError when the data have ended. */
+  /** The next batch. Throws DataError if the data have ended. */
   async next(): Promise<LoadedBatch> {
     const batch = this.ahead ?? this.load();
     this.ahead = undefined;
     return batch;
   }
 
-  /** `next`, or undefined when the signal is aborted first: then nothing more can be asked for, and `close` waits for nothing. */
+  /**
+   * `next`, or undefined if the signal is aborted first: then nothing more can be requested, and `close` does not wait.
+   */
   async nextUnless(signal: AbortSignal | undefined): Promise<LoadedBatch | undefined> {
     this.left = true;
     const batch = await unlessAborted(this.next(), signal);
@@ -91,7 +93,7 @@ export class BatchLoader {
     return batch;
   }
 
-  /** Begins to load the batch after the last one; an error comes out of the `next` that asks for it. */
+  /** Starts loading the batch after the last one; an error is thrown by the `next` that requests it. */
   prefetch(): void {
     this.ahead ??= this.load();
     this.ahead.catch(() => undefined);
@@ -131,7 +133,7 @@ export class BatchLoader {
       const fields = dataset.kind === 'batch' ? partOf(prepared, this.batchSlice) : prepared;
       const declared = objective.batchFields.filter(({ name }) => fields[name]);
       return {
-        // Only what was declared, in that order: a compiled step belongs to one set of fields.
+        // Only declared fields, in that order: a compiled step belongs to one set of fields.
         fields: Object.fromEntries(declared.map(({ name }) => [name, fields[name]])),
         tokens: objective.countTokens?.(fields, context.variant) ?? countIds(fields),
         start,
@@ -166,12 +168,15 @@ function ended(step: number, items: number): DataError {
   });
 }
 
-/** Whether items for `name` are for that variant of an objective: the name of a part, `a`, stands for all of its variants, `a/low`. */
+/**
+ * Whether items for `name` are for that variant of an objective: the name of a part, `a`, matches all of its variants,
+ * `a/low`.
+ */
 export function meansVariant(name: string, variant: string): boolean {
   return variant === name || variant.startsWith(`${name}/`);
 }
 
-/** Throws DataError where the declarations alone tell that dataset and objective do not fit. */
+/** Throws DataError if the declarations of dataset and objective do not match. */
 export function checkSource(
   dataset: Dataset,
   objective: Objective,
@@ -209,7 +214,7 @@ function checkPart(
   );
 }
 
-/** Ids beyond the embedding: compiled code would silently take another row. */
+/** Ids beyond the embedding: compiled code would silently read another row. */
 function checkIds(fields: HostFields, vocabularySize: number, where: string): void {
   for (const name of [FIELDS.inputIds, FIELDS.decoderInputIds, FIELDS.labels]) {
     const array = fields[name];
@@ -233,7 +238,7 @@ function countIds(fields: HostFields): number {
   return (fields[FIELDS.inputIds]?.values.length ?? 0) + (fields[FIELDS.decoderInputIds]?.values.length ?? 0);
 }
 
-/** The fields that are there, on the engine; the caller disposes them. */
+/** The present fields as tensors; the caller disposes them. */
 export function uploadBatch(fields: Readonly<Record<string, HostArray | undefined>>): BatchTensors {
   const there = Object.entries(fields).filter((entry): entry is [string, HostArray] => entry[1] !== undefined);
   return Object.fromEntries(
@@ -241,14 +246,14 @@ export function uploadBatch(fields: Readonly<Record<string, HostArray | undefine
   );
 }
 
-/** The rows of a batch that are a worker's. */
+/** A worker's rows of a batch. */
 function partOf(fields: HostFields, { rank, count }: BatchSlice): HostFields {
   return splitBatch(fields, count, 'the workers times train.microBatches')[rank];
 }
 
 /**
- * A batch in equal parts of its rows. Throws DataError where the rows cannot be shared out.
- * `what` says who wants parts: "train.microBatches".
+ * A batch in equal parts of its rows. Throws DataError if the rows cannot be split evenly.
+ * `what` names the setting that splits it: "train.microBatches".
  */
 export function splitBatch(fields: HostFields, parts: number, what: string): HostFields[] {
   if (parts === 1) return [fields];

@@ -2,8 +2,8 @@ import { PluginError } from '@graft/engine';
 import { isRecord, kindOf } from '../util/returned';
 
 /**
- * Sees that a checkpoint, which is JSON, will give a dataset's position back as it is. `name` is for the error:
- * `dataset "text"`. Throws PluginError. A key that holds undefined is as good as none.
+ * Checks that a dataset's position survives a checkpoint, which is JSON. `name` is for the error: `dataset "text"`.
+ * Throws PluginError. A key with undefined counts as missing.
  */
 export function checkPosition(position: unknown, name: string): void {
   const found = lost(position, []);
@@ -14,7 +14,7 @@ export function checkPosition(position: unknown, name: string): void {
   });
 }
 
-/** The first value that JSON would make another one. */
+/** The first value that JSON would change. */
 function lost(value: unknown, path: readonly string[]): { path: readonly string[]; kind: string } | undefined {
   if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value))
     return undefined;

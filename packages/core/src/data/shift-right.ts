@@ -1,8 +1,8 @@
 import { IGNORED_LABEL, type HostArray } from '../interfaces';
 
 /**
- * Decoder inputs from labels: one to the right behind the start token, ignored labels as pad (quirk 5). With segments, one
- * start token each. labels and segments int32 [batch, length]; the result has the same shape.
+ * Decoder inputs from labels: shifted right after the start token, with pad for ignored labels (quirk 5). Each segment
+ * gets its own start token. labels and segments int32 [batch, length]; the result has the same shape.
  *
  *     labels [[5, 6, 1, -100]], start 2, pad 0   ->   [[2, 5, 6, 1]]
  *     labels [[5, 1, 6, 1]], segments [[1, 1, 2, 2]]   ->   [[2, 5, 2, 6]]

@@ -1,4 +1,6 @@
-/** Which special tokens stand around the text that a model reads: a policy for each side, and the one place that applies it. */
+/**
+ * The special tokens around the text that a model reads: a policy for each side, and the only place that applies it.
+ */
 import { CheckpointError, ConfigError } from '@graft/engine';
 import { explainIssues } from '../config/issues';
 import { SpecialTokensSection } from '../config/schema';
@@ -9,17 +11,17 @@ export const SPECIAL_TOKENS_KEY = 'special_token_policy';
 
 const AUTO_SIDE: SideRules = { bos: 'auto', eos: 'auto' };
 
-/** What holds where neither a config nor a checkpoint says anything. */
+/** The policy if neither a config nor a checkpoint sets one. */
 export const AUTO_POLICY: SpecialTokenPolicy = { encoder: AUTO_SIDE, decoder: AUTO_SIDE, teacher: { bos: 'auto' } };
 
-/** How Graft read everything before it had a policy: without a start token, but for that of an encoder-decoder's decoder. */
+/** How Graft read text before it had a policy: without a start token, except that of an encoder-decoder's decoder. */
 export const EARLIER_POLICY: SpecialTokenPolicy = {
   encoder: { bos: false, eos: 'auto' },
   decoder: { bos: false, eos: 'auto' },
   teacher: { bos: false },
 };
 
-/** A section laid over what is inherited: a side's own word first, then the one for both sides. */
+/** A section merged over the inherited policy: a side's own setting first, then the one for both sides. */
 export function mergeSpecialTokens(
   section: SpecialTokensSection = {},
   inherited: SpecialTokenPolicy = AUTO_POLICY,
@@ -36,8 +38,8 @@ export function mergeSpecialTokens(
 }
 
 /**
- * The policy that a checkpoint's config.json holds; undefined where it says nothing. `where` names the file. Throws
- * CheckpointError for one that is malformed.
+ * The policy in a checkpoint's config.json; undefined if it has none. `where` names the file. Throws CheckpointError
+ * for one that is malformed.
  */
 export function readSpecialTokens(
   config: Readonly<Record<string, unknown>> | undefined,
@@ -56,7 +58,7 @@ export function readSpecialTokens(
 
 type Tokens = Pick<Model, 'kind' | 'specialTokens'>;
 
-/** A model's policy; `auto` throughout for a family that says nothing. */
+/** A model's policy; `auto` throughout for a family without one. */
 export function specialTokenPolicy({ specialTokens }: Pick<Model, 'specialTokens'>): SpecialTokenPolicy {
   return specialTokens.policy ?? AUTO_POLICY;
 }
@@ -72,7 +74,10 @@ export function readsBos(model: Tokens, side: 'encoder' | 'decoder'): boolean {
   return model.kind === 'encoder-decoder' || decoder.bos !== false;
 }
 
-/** As `SPECIAL_TOKENS_KEY` keeps it: `auto` for a start token is resolved, so that the checkpoint means the same for ever. */
+/**
+ * As `SPECIAL_TOKENS_KEY` keeps it: `auto` for a start token is resolved, so that the meaning of the checkpoint never
+ * changes.
+ */
 export function storedSpecialTokens(model: Tokens): SpecialTokensSection {
   const { encoder, decoder, teacher } = specialTokenPolicy(model);
   const source = { encoder: { bos: readsBos(model, 'encoder'), eos: encoder.eos } };
@@ -84,14 +89,14 @@ export function storedSpecialTokens(model: Tokens): SpecialTokensSection {
   return { ...sides, ...(teacher.bos === 'auto' ? {} : { teacher }) };
 }
 
-/** A model's config.json with its policy, also of a family that does not write it. */
+/** A model's config.json with its policy, also for a family that does not write it. */
 export function checkpointConfigOf(model: Model): Record<string, unknown> {
   return { [SPECIAL_TOKENS_KEY]: storedSpecialTokens(model), ...model.checkpointConfig };
 }
 
 /**
- * Tokens of a text as the model reads them: of a decoder-only model a prompt, of any other a source. It never has two
- * start tokens, or two end tokens, one behind the other: a text that brings its own gets none more.
+ * Tokens of a text as the model reads them: for a decoder-only model a prompt, for any other a source. A start or end
+ * token is never doubled: a text that has its own gets no other.
  *
  *     decoder-only, start 2   [5, 6] -> [2, 5, 6]      [2, 5] -> [2, 5]
  *     encoder-decoder         [5, 6] -> [5, 6]
@@ -107,7 +112,7 @@ export function modelInput(model: Tokens, tokens: ArrayLike<number>): Int32Array
   return input;
 }
 
-/** The text of what `modelInput` gave, for a reader with a policy of its own. */
+/** The text of a result of `modelInput`, for a reader with its own policy. */
 export function withoutModelInput(model: Tokens, input: Int32Array): Int32Array {
   const { bos, eos } = around(model);
   const from = bos !== undefined && input[0] === bos ? 1 : 0;
@@ -115,7 +120,7 @@ export function withoutModelInput(model: Tokens, input: Int32Array): Int32Array 
   return input.subarray(from, to);
 }
 
-/** The most tokens that `modelInput` adds. */
+/** Maximum number of tokens that `modelInput` adds. */
 export function modelInputSurplus(model: Tokens): number {
   const { bos, eos } = around(model);
   return Number(bos !== undefined) + Number(eos !== undefined);
@@ -131,8 +136,8 @@ function around(model: Tokens): { readonly bos?: number; readonly eos?: number }
 }
 
 /**
- * A sentence on special tokens that tokenizer and model call by different ids, of which the model's count; undefined where they
- * agree, or nothing is known. A model may have more end tokens than its tokenizer.
+ * A sentence on special tokens with different ids in tokenizer and model, of which the model's are used; undefined if
+ * they agree, or if nothing is known. A model may have more end tokens than its tokenizer.
  */
 export function tokenizerClash(tokenizer: Partial<TokenizerFacts> | undefined, model: Tokens): string | undefined {
   const { padId, bosId, eosId } = tokenizer ?? {};
@@ -146,7 +151,9 @@ export function tokenizerClash(tokenizer: Partial<TokenizerFacts> | undefined, m
   return `The tokenizer's special tokens are not the model's, which count: ${clashes.join('; ')}. Take the model's own tokenizer, or set model.bosTokenId, model.eosTokenId and model.padTokenId.`;
 }
 
-/** Whether a data set puts an end token behind what a side reads: the policy's word, or else the data set's own. */
+/**
+ * Whether a data set appends an end token to a side's text: the policy decides, otherwise the data set's own option.
+ */
 export function appendsEos(
   policy: SpecialTokenPolicy | undefined,
   side: 'encoder' | 'decoder',
@@ -175,15 +182,15 @@ export function describeSpecialTokens(model: Tokens): string {
 export interface BuildSettings {
   /** The config's section; it overrides what the checkpoint says, field by field. */
   readonly section?: SpecialTokensSection;
-  /** What a checkpoint that says nothing means. Default: `auto`. */
+  /** The policy of a checkpoint that has none. Default: `auto`. */
   readonly silent?: SpecialTokenPolicy;
   /** The checkpoint's generation_config.json. */
   readonly generationConfig?: Record<string, unknown>;
 }
 
 /**
- * The model that a family makes, with the policy that the config and the checkpoint give it. Throws ConfigError where the
- * model has no use for what the section says.
+ * The model that a family builds, with the policy of the config and the checkpoint. Throws ConfigError if the section
+ * does not apply to the model.
  */
 export function buildModel(
   family: ModelFamily,

@@ -15,39 +15,42 @@ import { comparableConfig, type Json } from '../secrets/mask';
 import { show } from '../util/show';
 import { ALWAYS_FREE, differences } from '../config/differences';
 
-/** The processes that a run is shared out to. */
+/** The processes that train a run together. */
 export interface WorkerOptions {
   /** `host:port` of every worker, in the order of ranks. */
   readonly addresses: readonly string[];
-  /** This process's place among them. Worker 0 writes the run's folder. */
+  /** This process's rank. Worker 0 writes the run folder. */
   readonly rank: number;
   /**
-   * What all workers of the group know and nobody else, at least 16 bytes. It is written nowhere and never sent: connections
+   * The secret that only the workers of the group know, at least 16 bytes. It is never written or sent: connections
    * prove that they have it.
    */
   readonly secret: string | Uint8Array;
   /** All workers are processes of this machine and of one user, and share memory. Default: false. */
   readonly local?: boolean;
   /**
-   * Agrees to TensorFlow's server, which workers on several hosts need: it listens on every interface, and neither encrypts nor
-   * authenticates. Default: false, and such a group is refused.
+   * Consents to TensorFlow's server, which workers on several hosts need: it listens on every interface, and neither
+   * encrypts nor authenticates. Default: false, which rejects such a group.
    */
   readonly insecureNetwork?: boolean;
-  /** How long the others may take to come. Default 300 s. */
+  /** How long to wait for the others to join. Default 300 s. */
   readonly timeoutMs?: number;
-  /** Aborting it ends the wait for the others, with its reason. */
+  /** Aborting it ends the wait for the others with its reason. */
   readonly signal?: AbortSignal;
 }
 
-/** Throws UsageError where a group cannot be joined as these options say: before anything is opened for it. */
+/** Throws UsageError if these options do not allow joining a group, before anything is opened. */
 export function checkWorkerOptions(options: WorkerOptions): void {
   checkNetwork(options);
   controlKey(options.secret);
-  // It has no way into a log or a file; where a plugin finds one, it is masked there.
+  // Graft never logs or writes it; if a plugin does, it is masked there.
   rememberSecret(Buffer.from(options.secret).toString());
 }
 
-/** Waits for the other workers, and sees that they have the same experiment. Throws WorkersError, UsageError or ConfigError. */
+/**
+ * Waits for the other workers, and checks that they have the same experiment. Throws WorkersError, UsageError or
+ * ConfigError.
+ */
 export async function joinGroup(
   engine: Engine,
   config: ExperimentConfig,
@@ -59,7 +62,7 @@ export async function joinGroup(
   const common = Object.fromEntries(
     Object.entries(config).filter(([key]) => !(ALWAYS_FREE as readonly string[]).includes(key)),
   );
-  // Without secrets, which each machine may keep in a place of its own.
+  // Without secrets, which each machine may store in a different place.
   const own = comparableConfig({ ...common, 'engine.mode': engine.executor }) as { [key: string]: Json };
   const all = await group.exchange(own);
   for (const [rank, theirs] of all.entries()) {
@@ -75,7 +78,9 @@ export async function joinGroup(
   return group;
 }
 
-/** Throws DataError, in all workers the same one, where an objective reads other files in one of them: a teacher's, for one. */
+/**
+ * Throws DataError, the same in all workers, if an objective's files differ in one of them, for example a teacher's.
+ */
 export async function compareFiles(group: WorkerGroup, objective: Objective): Promise<void> {
   const all = await group.exchange((await objective.fileDigests?.()) ?? {});
   for (const [rank, theirs] of all.entries()) {

@@ -10,7 +10,10 @@ export interface ShardSpec extends TensorSpec {
 
 type Sized = Pick<Model['parameters'][number], 'name' | 'shape'>;
 
-/** The owner of each parameter: the largest first, each to the worker that has least; frozen ones for themselves. */
+/**
+ * Assigns an owner to each parameter: the largest first, each to the worker with the smallest load; frozen ones
+ * separately.
+ */
 export function assignOwners(
   parameters: readonly Sized[],
   isTrained: (name: string) => boolean,
@@ -33,8 +36,8 @@ export function assignOwners(
 }
 
 /**
- * Who keeps the optimizer's state and the moving average of which parameters, and updates them: the first stage of ZeRO.
- * Parameters are whole, and the same, in every worker.
+ * Which worker keeps and updates the optimizer's state and the moving average of each parameter: the first stage of
+ * ZeRO. Every worker has all parameters.
  */
 export class OptimizerShards {
   private constructor(
@@ -46,14 +49,15 @@ export class OptimizerShards {
     return new OptimizerShards(group, assignOwners(parameters, isTrained, group.count));
   }
 
-  /** What belongs to this worker's parameters, of tensors by parameter name. */
+  /** The entries of this worker's parameters, from tensors by parameter name. */
   own<T>(byParameter: Readonly<Record<string, T>>): Record<string, T> {
     const { rank } = this.group;
     return Object.fromEntries(Object.entries(byParameter).filter(([name]) => this.owners.get(name) === rank));
   }
 
   /**
-   * All parameters after an update: the own ones from here, what others have `changed` from their owners. Takes both over.
+   * All parameters after an update: this worker's own, and those that others have `changed`, from their owners. Takes
+   * ownership of both.
    */
   async gather(before: Parameters, own: Parameters, changed: readonly string[]): Promise<Parameters> {
     const { group } = this;
@@ -97,7 +101,7 @@ export class OptimizerShards {
     return [...shardSpecs.values()];
   }
 
-  /** Where the moving average of each parameter is. */
+  /** The location of each parameter's moving average. */
   averageShards({ parameters }: Model): ShardSpec[] {
     return parameters.map(({ name, shape }) => ({
       name,
@@ -107,7 +111,7 @@ export class OptimizerShards {
     }));
   }
 
-  /** Worker 0's view of tensors that are shared out: its own, and others that come when they are asked for, in this order. */
+  /** Worker 0's view of sharded tensors: its own, and others that are sent when requested, in this order. */
   atWorker0(shardSpecs: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Record<string, StoredTensor> {
     return Object.fromEntries(
       shardSpecs.map((spec) => [
@@ -119,18 +123,18 @@ export class OptimizerShards {
     );
   }
 
-  /** The other side of `atWorker0`: sends what it asks for. */
+  /** The counterpart of `atWorker0`: sends the tensors that it requests. */
   async sendToWorker0(shardSpecs: readonly ShardSpec[], own: Readonly<Record<string, tf.Tensor>>): Promise<void> {
     for (const { name, ranks } of shardSpecs) if (ranks[0] === this.group.rank) await this.group.send(own[name], 0);
   }
 
-  /** Worker 0 deals a tensor out to those who keep it. Says whether it is one of them. */
+  /** Worker 0 sends a tensor to the workers that keep it. Returns whether it is one of them. */
   async scatter(spec: ShardSpec, tensor: tf.Tensor): Promise<boolean> {
     for (const rank of spec.ranks) if (rank !== 0) await this.group.send(tensor, rank);
     return spec.ranks.includes(0);
   }
 
-  /** The other side of `scatter`, for all of them. */
+  /** The counterpart of `scatter`, for all tensors. */
   async receiveScattered(shardSpecs: readonly ShardSpec[]): Promise<Record<string, tf.Tensor>> {
     const tensors: Record<string, tf.Tensor> = {};
     try {

@@ -2,14 +2,14 @@ import type { WorkerGroup } from '@graft/engine';
 import type { OptimizerShards, ShardSpec } from './optimizer-shards';
 import type { Reduce } from './sums';
 
-/** This process among the ones that train together. Worker 0 alone writes, evaluates and logs. */
+/** This process as one of the workers that train together. Only worker 0 writes, evaluates and logs. */
 export interface Workers {
   readonly rank: number;
   readonly count: number;
   readonly group: WorkerGroup;
-  /** Adds up gradients and numbers. */
+  /** Sums gradients and metrics. */
   readonly reduce: Reduce;
-  /** Where the optimizer's state is shared out. Default: every worker has all of it. */
+  /** The sharding of the optimizer's state. Default: every worker has all of it. */
   readonly sharded?: { readonly shards: OptimizerShards; readonly state: readonly ShardSpec[] };
 }
 
@@ -18,7 +18,7 @@ export function workersOf(group: WorkerGroup, sharded?: Workers['sharded']): Wor
   return { rank, count, group, sharded, reduce: sumOver(group) };
 }
 
-/** Sums over the group: gradients and numbers travel in the same buckets. */
+/** Sums over the group: gradients and metrics are sent in the same buckets. */
 function sumOver(group: WorkerGroup): Reduce {
   return async ({ gradients, numbers, names, counts }) => {
     const keys = Object.keys(gradients);

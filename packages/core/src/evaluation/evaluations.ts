@@ -14,19 +14,19 @@ export interface NamedEvaluator {
 
 /** One evaluation in evaluations.json. */
 export interface EvaluationRecord {
-  /** Steps done before it. */
+  /** Completed steps before it. */
   readonly step: number;
   readonly evaluator: string;
   readonly metrics: Readonly<Record<string, number>>;
-  /** How long it took. */
+  /** Duration in seconds. */
   readonly seconds: number;
 }
 
-/** Where the records of evaluations are kept. */
+/** The store of the records of evaluations. */
 export interface EvaluationSink {
-  /** All that are there. */
+  /** All existing records. */
   evaluations(): Promise<EvaluationRecord[]>;
-  /** In the place of all that are there. */
+  /** Replaces all existing records. */
   writeEvaluations(records: readonly EvaluationRecord[]): Promise<void>;
 }
 
@@ -55,8 +55,8 @@ export class Evaluations {
   }
 
   /**
-   * Evaluates what is due after `step` steps and has no record yet: a run killed between its checkpoint and its
-   * evaluations owes them when it is resumed. Aborting leaves the rest owing, the evaluator at work included.
+   * Runs evaluators that are due after `step` steps and have no record yet: a run killed between its checkpoint and its
+   * evaluations runs them when it is resumed. After an abort the rest stays due, including the current evaluator.
    */
   async run(
     step: number,
@@ -71,7 +71,7 @@ export class Evaluations {
       const began = performance.now();
       let metrics: Record<string, number>;
       try {
-        // The same stream at every step, so that what changes is the model; `step` is there to fork by.
+        // The same stream at every step, so that only the model changes; an evaluator may fork it by `step`.
         const random = this.options.random.fork(name);
         const evaluated = evaluator.evaluate({ model, parameters, step, random, signal });
         metrics = await unlessStuck(Promise.resolve(evaluated), signal);
@@ -97,7 +97,7 @@ export class Evaluations {
   }
 }
 
-/** Before it is recorded: what has a record is not evaluated again. Throws PluginError. */
+/** Checked before recording: an evaluation with a record is not repeated. Throws PluginError. */
 function checkMetrics(metrics: unknown, where: string): void {
   const problem = !isRecord(metrics)
     ? kindOf(metrics)

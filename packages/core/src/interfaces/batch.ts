@@ -9,7 +9,10 @@ export interface FieldSpec {
   /** Number of dimensions: 1 = [length] in an example, 2 = [batch, length] in a batch. */
   readonly rank: number;
   readonly optional?: boolean;
-  /** Of a dataset's field: an objective that does not take it would misread the others, and is refused. Default false. */
+  /**
+   * For a dataset's field: an objective that does not read it would misinterpret the others, and is rejected. Default
+   * false.
+   */
   readonly mustBeUsed?: boolean;
   /** One clause for humans: what the numbers mean. */
   readonly meaning?: string;
@@ -22,10 +25,10 @@ export interface HostArray {
   readonly values: Int32Array | Float32Array;
 }
 
-/** Named host arrays: one example (as the Dataset gives it) or one batch (as the model takes it). */
+/** Named host arrays: one example (as the Dataset yields it) or one batch (as the model reads it). */
 export type HostFields = Readonly<Record<string, HostArray>>;
 
-/** The same on the engine. */
+/** The same as tensors on the engine. */
 export type BatchTensors = Readonly<Record<string, tf.Tensor>>;
 
 /** Batch fields with the Hugging Face names; see docs/batches.md. */
@@ -38,10 +41,10 @@ export const FIELDS = {
 } as const;
 
 /**
- * Which segment of its row a position belongs to, from 1 on; 0: none. Positions see those of their own segment alone, and a
- * decoder's those of the source with the same number. Optional: without them a row is one sequence.
+ * Which segment of its row a position belongs to, from 1 on; 0: none. Positions attend only to their own segment, and a
+ * decoder's to those of the source with the same number. Optional: without them a row is one sequence.
  */
 export const SEGMENT_FIELDS = { segmentIds: 'segment_ids', decoderSegmentIds: 'decoder_segment_ids' } as const;
 
-/** A label that no loss looks at. */
+/** A label that every loss ignores. */
 export const IGNORED_LABEL = -100;

@@ -11,7 +11,7 @@ import type {
   Tracker,
 } from './components';
 
-/** What each interface name stands for. */
+/** The type of each interface name. */
 export interface ComponentTypes {
   model: ModelFamily;
   initializer: Initializer;

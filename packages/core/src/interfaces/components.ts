@@ -6,97 +6,111 @@ import type { RandomStream } from '../random/streams';
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** Builds models of one family. The config's `model:` section holds its options (presets, sizes, switches). */
+/** Builds models of one family. The config's `model:` section contains its options (presets, sizes, switches). */
 export interface ModelFamily {
-  /** `checkpointConfig`: a Hugging Face config.json that the initializer brings; the options override it field by field. */
+  /** `checkpointConfig`: a Hugging Face config.json from the initializer; the options override it field by field. */
   build(checkpointConfig?: Record<string, unknown>, settings?: ModelSettings): Model;
 }
 
-/** What a run asks of a model beside its family's options. */
+/** Settings of a run for a model, in addition to its family's options. */
 export interface ModelSettings {
-  /** To be kept as `specialTokens.policy`: what the config says over what the checkpoint says. Default: the checkpoint's. */
+  /**
+   * To be stored as `specialTokens.policy`: the config's policy merged over the checkpoint's. Default: the
+   * checkpoint's.
+   */
   readonly specialTokens?: SpecialTokenPolicy;
-  /** The checkpoint's generation_config.json, to be kept as `generationConfig` of the model. */
+  /** The checkpoint's generation_config.json, to be stored as `generationConfig` of the model. */
   readonly generationConfig?: Record<string, unknown>;
 }
 
-/** Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never holds two models. */
+/**
+ * Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never has two models in memory.
+ */
 export interface Initializer {
-  /** The config.json that the parameters dictate; undefined when the config's `model:` section alone decides. */
+  /** The config.json that the parameters require; undefined if only the config's `model:` section decides. */
   checkpointConfig(): Promise<Record<string, unknown> | undefined>;
-  /** The generation_config.json that goes with the parameters. Default: none. */
+  /** The generation_config.json that belongs to the parameters. Default: none. */
   generationConfig?(): Promise<Record<string, unknown> | undefined>;
   /** Yields every parameter of the model once, in any order. The consumer owns the tensors. */
   parameters(model: Model, random: RandomStream): AsyncIterable<readonly [name: string, value: tf.Tensor]>;
 }
 
-/** What an Objective is given for one step: single sequences to be collated, or a batch that is ready. */
+/** The input of an Objective for one step: single sequences to be collated, or a ready batch. */
 export type ObjectiveSource =
   | { readonly kind: 'examples'; readonly examples: readonly HostFields[] }
   | { readonly kind: 'batch'; readonly batch: HostFields };
 
 export interface ObjectiveContext {
-  /** Steps done before this one; undefined in an evaluation. */
+  /** Completed steps before this one; undefined in an evaluation. */
   readonly step?: number;
-  /** What `variantAt` said for this step. */
+  /** The variant that `variantAt` returned for this step. */
   readonly variant?: string;
-  /** Differs for every step and is the same after a resume. For draws of one example see `exampleRandom`. */
+  /** Differs for every step and is the same after a resume. For draws per example see `exampleRandom`. */
   readonly random: RandomStream;
-  /** Place of the first example in the whole batch, of which other workers may have other parts. Default 0. */
+  /** Index of the first example in the whole batch, of which other workers may have other slices. Default 0. */
   readonly firstExample?: number;
-  /** Whether the examples are one worker's part of a batch, which may be without a label that counts. Default: the whole. */
+  /**
+   * Whether the examples are one worker's slice of a batch, in which every label may be ignored. Default: the whole
+   * batch.
+   */
   readonly partOfBatch?: boolean;
   readonly model: Model;
-  /** Of the dataset that the examples come from, where it tells. */
+  /** Tokenizer facts of the dataset that the examples come from, if known. */
   readonly tokenizer?: TokenizerFacts;
 }
 
-/** What an objective settles by. */
+/** The inputs of an objective's `settle`. */
 export interface SettleContext extends Pick<ObjectiveContext, 'model' | 'tokenizer'> {
-  /** For a part of an objective: what of `RunInfo.recorded` is its own. Default: all. */
+  /** For a part of an objective: its own part of `RunInfo.recorded`. Default: all. */
   readonly recorded?: RunInfo['recorded'];
 }
 
-/** What an objective settled before the first step. */
+/** The choices of an objective before the first step. */
 export interface Settled {
-  /** Sentences for the log: what it chose. */
+  /** Sentences for the log about its choices. */
   readonly notes: readonly string[];
-  /** Sentences on what should not go unseen. */
+  /** Warnings, as sentences. */
   readonly warnings: readonly string[];
-  /** What whoever uses the parameters later must know: sections of the graft.json beside them. A run that begins with them finds it in `RunInfo.recorded`. */
+  /**
+   * What later users of the parameters must know: sections of the graft.json next to them. A run that starts from them
+   * finds it in `RunInfo.recorded`.
+   */
   readonly record: Readonly<Record<string, JsonValue>>;
 }
 
 export interface LossOutput {
   /** Scalar, float32. */
   loss: tf.Scalar;
-  /** What the loss is a mean over (labels that count), float32 scalar: micro-batches and workers are weighted by it. Default 1. */
+  /**
+   * The number of labels over which the loss is a mean, float32 scalar: the weight of micro-batches and workers.
+   * Default 1.
+   */
   weight?: tf.Scalar;
-  /** Scalars to log beside it: means like the loss. */
+  /** Scalars to log with it: means like the loss. */
   metrics?: Record<string, tf.Scalar>;
-  /** Scalars to log that are counts: micro-batches and workers are summed. */
+  /** Scalars to log that are counts: they are summed over micro-batches and workers. */
   sums?: Record<string, tf.Scalar>;
 }
 
 /** Turns token sequences into model inputs (on the host), and model outputs into a loss and metrics (inside the compiled step). */
 export interface Objective {
-  /** The kind of model that it trains. Default: any. */
+  /** The kind of model that the objective trains. Default: any. */
   readonly modelKind?: Model['kind'];
   /**
-   * Everything that `variantAt` may say, where that is known: each is checked against the data, and evaluated for itself. `a` of
-   * a part whose own variants, `a/low`, are not known.
+   * All values that `variantAt` may return, if known: each is checked against the data and evaluated separately. `a`
+   * stands for a part whose own variants, `a/low`, are not known.
    */
   readonly variants?: readonly string[];
   /**
-   * Chooses what depends on model and tokenizer. The run calls it before the first step; where nobody does, `prepare` has to.
-   * Throws DataError where options, model and tokenizer do not go together.
+   * Makes choices that depend on model and tokenizer. The run calls it before the first step; otherwise `prepare` must
+   * make them. Throws DataError if options, model and tokenizer are incompatible.
    */
   settle?(context: SettleContext): Settled;
-  /** Fields wanted of each example or of a ready batch; undefined: that kind of source is not taken. */
+  /** Required fields of each example or of a ready batch; undefined: that kind of source is not supported. */
   inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
-  /** Fields of the batch that `prepare` returns and `loss` gets. */
+  /** Fields of the batch that `prepare` returns and `loss` receives. */
   readonly batchFields: readonly FieldSpec[];
-  /** Pads, shifts right, makes masks. The only place where the shift to the right happens. */
+  /** Pads, shifts right, builds masks. Labels are shifted right only here. */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
   /**
    * Traceable: pure tf code. `options` are for the model: `training` and the key of what it draws (see ForwardOptions).
@@ -108,13 +122,14 @@ export interface Objective {
     options: { training: boolean; randomKey?: tf.Tensor; variant?: string },
   ): LossOutput;
   /**
-   * Which of several losses a step takes, for objectives that change from step to step: each variant is compiled for itself,
-   * and `prepare` and `loss` receive it. `step`: steps done before. A function of its arguments alone.
+   * The variant of the loss at a step, for objectives that change between steps: each variant is compiled separately,
+   * and `prepare` and `loss` receive it. `step`: completed steps before. Must depend only on its arguments.
    */
   variantAt?(step: number, random: RandomStream): string | undefined;
   /**
-   * Tokens that it wants of an example, by its place in the whole batch, where the dataset cuts a text to order (`Dataset.cut`). Undefined:
-   * as the dataset gives it. A function of its arguments alone; `random` is that of `prepare`.
+   * The requested length of an example in tokens, by its index in the whole batch, if the dataset cuts text to
+   * requested lengths (`Dataset.cut`). Undefined: as the dataset yields it. Must depend only on its arguments; `random`
+   * is that of `prepare`.
    */
   exampleTokens?(context: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>, index: number): number | undefined;
   /**
@@ -123,11 +138,11 @@ export interface Objective {
    */
   countTokens?(batch: HostFields, variant?: string): number;
   /**
-   * Digests of what it reads from disk beside the data, by what that is ("the teacher /models/2b"): several workers compare them
-   * before the first step. Default: nothing.
+   * Digests of files that it reads in addition to the data, by description ("the teacher /models/2b"): workers compare
+   * them before the first step. Default: none.
    */
   fileDigests?(): Promise<Readonly<Record<string, string>>>;
-  /** Frees what the objective owns (a teacher's parameters). The run calls it at its end. */
+  /** Frees resources of the objective (a teacher's parameters). The run calls it at its end. */
   dispose?(): void;
 }
 
@@ -138,23 +153,23 @@ export interface OptimizerUpdate {
   readonly gradients: Parameters;
   readonly parameters: Parameters;
   readonly state: OptimizerState;
-  /** Steps of these parameters before this one, skipped ones included, float32 scalar. */
+  /** Number of steps of these parameters before this one, including skipped ones, float32 scalar. */
   readonly step: tf.Scalar;
   /** Learning rate of this step, float32 scalar: the base rate times the schedule's factor. */
   readonly learningRate: tf.Scalar;
   /** Global L2 norm of the gradients before clipping, float32 scalar. */
   readonly gradientNorm: tf.Scalar;
-  /** What the weight decay of these parameters is multiplied by. Default 1. */
+  /** Factor on the weight decay of these parameters. Default 1. */
   readonly weightDecayFactor?: number;
 }
 
-/** Turns gradients into new parameters and state. Pure, so that it is compiled into the step. */
+/** Turns gradients into new parameters and state. Pure, so that it can be compiled into the step. */
 export interface Optimizer {
   /** Base learning rate that a Schedule scales: a finite number >= 0. */
   readonly learningRate: number;
   /**
-   * The state before the first step: float32 or int32 tensors by name, which the run takes over. In a `tf.tidy` of the run's;
-   * not async. What belongs to one parameter has a name that ends in `/<parameter>`.
+   * The state before the first step: float32 or int32 tensors by name, which the run then owns. Called within a
+   * `tf.tidy` of the run; not async. The name of a parameter's state ends in `/<parameter>`.
    */
   init(parameters: Parameters): OptimizerState;
   update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
@@ -162,42 +177,49 @@ export interface Optimizer {
 
 /** Scales the learning rate by step. */
 export interface Schedule {
-  /** `step`: steps done before this one, from 0; `totalSteps`: of the run. Returns a finite factor >= 0, usually <= 1. */
+  /**
+   * `step`: completed steps before this one, from 0; `totalSteps`: steps of the run. Returns a finite factor >= 0,
+   * usually <= 1.
+   */
   factor(step: number, totalSteps: number): number;
 }
 
 /** An async-iterable of examples whose position can be saved and restored exactly. */
 export interface Dataset extends AsyncIterable<HostFields> {
-  /** `examples`: one sequence an item, batched by the Objective; `batch`: an item is a ready batch. */
+  /** `examples`: one sequence per item, batched by the Objective; `batch`: an item is a ready batch. */
   readonly kind: ObjectiveSource['kind'];
   readonly fields: readonly FieldSpec[];
-  /** What is known of the tokenizer that made the items' ids. Default: nothing. */
+  /** Facts about the tokenizer of the items' ids. Default: unknown. */
   readonly tokenizer?: TokenizerFacts;
-  /** Items in one pass, where known. */
+  /** Items per epoch, if known. */
   readonly length?: number;
-  /** Variants of the objective that some of the items are for alone; `a` stands for `a/low` and all others of that part. */
+  /**
+   * Variants of the objective for which the dataset has separate items; `a` stands for `a/low` and all others of that
+   * part.
+   */
   readonly variants?: readonly string[];
   /**
-   * Turns to the items for a variant of the objective, before those of a batch are read; gives their fields. Throws
-   * DataError where there are none.
+   * Selects the items for a variant of the objective, before those of a batch are read; returns their fields. Throws
+   * DataError if there are none.
    */
   select?(variant: string | undefined): readonly FieldSpec[];
   /**
-   * Tokens of the items from here on, until the next call, of a text that can be cut anywhere; undefined: as its options
-   * say. Default: items are as long as they are.
+   * Sets the length in tokens of the next items, until the next call, for text that can be cut anywhere; undefined: as
+   * its options set. Default: items have their own lengths.
    */
   cut?(tokens: number | undefined): void;
-  /** Where the next item comes from, in plain JSON: a checkpoint keeps it, and `restore` gets it back. */
+  /** The position of the next item as plain JSON: a checkpoint stores it, and `restore` receives it. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;
   /**
-   * Passes over the next items (for the variant that is selected) without making them: other workers and threads make those. Returns how many; fewer only where
-   * iteration would end. An iteration under way goes on behind them. Default: they are read and dropped.
+   * Skips the next items (of the selected variant) without creating them: other workers and threads create those.
+   * Returns how many; fewer only if the iteration would end. A running iteration continues after them. Default: they
+   * are read and dropped.
    */
   skip?(items: number): Promise<number>;
   /**
-   * The run calls it at its end, in the thread that the dataset was made in. A thread of its own is not waited for longer
-   * than 2 s.
+   * The run calls it at its end, in the thread in which the dataset was created. The run waits at most 2 s for a
+   * separate thread.
    */
   dispose?(): void;
 }
@@ -205,38 +227,38 @@ export interface Dataset extends AsyncIterable<HostFields> {
 export interface EvaluationContext {
   readonly model: Model;
   readonly parameters: Parameters;
-  /** Steps done so far. */
+  /** Completed steps so far. */
   readonly step: number;
   readonly random: RandomStream;
-  /** Aborted when the user wants to stop. An evaluator that takes long throws then, and owes its numbers. */
+  /** Aborted when the user wants to stop. A long evaluator then throws, and is run again on resume. */
   readonly signal?: AbortSignal;
 }
 
-/** Measures a model on something and returns named numbers. */
+/** Measures a model and returns named numbers. */
 export interface Evaluator {
   evaluate(context: EvaluationContext): Promise<Record<string, number>>;
   dispose?(): void;
 }
 
-/** A token that is not a piece of ordinary text, and what it is called. */
+/** A token that is not a piece of ordinary text, with its name. */
 export interface NamedToken {
   readonly id: number;
   /** As configs and tokenizer files write it: `<eos>`, `<unused7>`. */
   readonly token: string;
   /**
-   * `special`: starts, ends, pads or marks text. `unused`: kept free, without a meaning yet. `added`: found in text as a whole
-   * where text contains it, before anything else is: `<table>`, a run of line breaks.
+   * `special`: starts, ends, pads or marks text. `unused`: reserved, without a meaning yet. `added`: matched in text as
+   * a whole, before anything else: `<table>`, a run of line breaks.
    */
   readonly kind: 'special' | 'unused' | 'added';
 }
 
-/** What is known of a tokenizer's ids without the tokenizer: plain data, which can pass between threads. */
+/** Facts about a tokenizer's ids without the tokenizer: plain data, which can be sent between threads. */
 export interface TokenizerFacts {
-  /** Ids from here on are not the tokenizer's: no text gives them. */
+  /** Ids from here on do not belong to the tokenizer: no text produces them. */
   readonly vocabularySize: number;
   /** Every other id of the vocabulary is a piece of text. Undefined: not known. */
   readonly namedTokens?: readonly NamedToken[];
-  /** Its special tokens, where known: a run warns of those that are not the model's. */
+  /** Its special tokens, if known: a run warns if they differ from the model's. */
   readonly padId?: number;
   readonly bosId?: number;
   readonly eosId?: number;
@@ -247,13 +269,13 @@ export interface Tokenizer extends TokenizerFacts {
   readonly padId: number;
   readonly bosId: number;
   readonly eosId: number;
-  /** Ids of the text alone: no bos, no eos. */
+  /** Ids of only the text: no bos, no eos. */
   encode(text: string): Int32Array;
   decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string;
   /**
-   * Whether every text may be encoded in two parts between these two characters (code points): `encode(a + b)` is `encode(a)`
-   * and `encode(b)` behind it whenever `a` ends with `before` and `b` begins with `after`. Long documents are read in parts cut
-   * there; a tokenizer without this method gets every document whole.
+   * Whether every text may be encoded in two parts between these two characters (code points): `encode(a + b)` is
+   * `encode(a)` followed by `encode(b)` whenever `a` ends with `before` and `b` begins with `after`. Long documents are
+   * encoded in parts that are cut there; a tokenizer without this method receives every document whole.
    */
   separates?(before: string, after: string): boolean;
 }
@@ -262,21 +284,21 @@ export interface RunInfo {
   readonly name: string;
   readonly id: string;
   readonly folder: string;
-  /** To be recorded; components get what they depend on from the fields below. */
+  /** For recording; components should use the fields below instead. */
   readonly config: JsonValue;
   /** Id of the model's family, as the config names it. */
   readonly modelFamily?: string;
-  /** Steps that the run trains in all. */
+  /** Total steps of the run. */
   readonly totalSteps?: number;
-  /** The objective that the run trains, as the config names it; `create` takes it, secrets included. */
+  /** The objective of the run, as the config names it; `create` accepts it, including secrets. */
   readonly trainingObjective?: ComponentSpec;
-  /** What the checkpoint that it begins with, or goes on from, says of how it was trained: sections of its graft.json. */
+  /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */
   readonly recorded?: Readonly<Record<string, JsonValue>>;
-  /** In force: data sets end texts by it. Undefined where no model is known. */
+  /** The effective policy, by which data sets append end tokens. Undefined if no model is known. */
   readonly specialTokens?: SpecialTokenPolicy;
 }
 
-/** Carries metrics out of the process. One that fails never stops a run. */
+/** Sends metrics out of the process. A failing tracker never stops a run. */
 export interface Tracker {
   start(run: RunInfo): Promise<void>;
   log(step: number, metrics: Readonly<Record<string, number>>): void;
@@ -290,7 +312,7 @@ export interface StepInfo {
   readonly run: RunInfo;
 }
 
-/** The hooks of the training loop. */
+/** Hooks of the training loop. */
 export interface Callback {
   onStart?(run: RunInfo): Promise<void> | void;
   onStep?(info: StepInfo): Promise<void> | void;

@@ -4,7 +4,7 @@ import type { BatchTensors } from './batch';
 /** Parameters by their Hugging Face tensor name. A plain object, so that it is a tree for `jit` and for gradients. */
 export type Parameters = Record<string, tf.Tensor>;
 
-/** Which part of the model a parameter belongs to; freezing and warm-up choose by it or by name. */
+/** The part of the model to which a parameter belongs; freezing and warm-up select by part or name. */
 export type ModelPart = 'encoder' | 'decoder' | 'cross-attention' | 'embedding' | 'head';
 
 export interface ParameterSpec {
@@ -15,13 +15,18 @@ export interface ParameterSpec {
   readonly initial: 'normal' | 'zeros';
 }
 
-/** Shares of numbers that training sets to zero, each in [0, 1); the kept ones are divided by what is left, 1 - rate. */
+/**
+ * Dropout rates, each in [0, 1): the share of values that training sets to zero; the others are divided by 1 - rate.
+ */
 export interface DropoutRates {
-  /** Of embeddings, of what sub-layers add to the residual stream, inside the feed-forward, and of the final states. */
+  /**
+   * For embeddings, for outputs of sub-layers before the residual addition, inside the feed-forward, and for the final
+   * states.
+   */
   readonly dropout: number;
-  /** Of the probabilities of attention. */
+  /** For attention probabilities. */
   readonly attentionDropout: number;
-  /** Of what a classification head reads. */
+  /** For the input of a classification head. */
   readonly classifierDropout: number;
 }
 
@@ -29,43 +34,48 @@ export interface ForwardOptions {
   /** true while training (dropout applies). Default false. */
   training?: boolean;
   /**
-   * Key for dropout, int32 [2], or [3] with the place of the batch's first row in the whole batch (`random.atRow`); needed when
-   * `training` and the model has dropout.
+   * Key for dropout, int32 [2], or [3] with the index of the batch's first row in the whole batch (`random.atRow`);
+   * required if `training` is set and the model has dropout.
    */
   randomKey?: tf.Tensor;
-  /** Rates in place of the model's own, of those that it has. */
+  /** Rates that replace the model's own, for those that it has. */
   dropout?: Partial<DropoutRates>;
 }
 
 export interface ModelOutputs {
-  /** [batch, targetLength, vocabulary], after the final soft cap, float32. An encoder alone has none: reading them throws. */
+  /**
+   * [batch, targetLength, vocabulary], after the final soft cap, float32. An encoder alone has no logits: reading them
+   * throws.
+   */
   logits: tf.Tensor3D;
-  /** [batch, sourceLength, encoderHidden], after the final norm; not of decoder-only models. */
+  /** [batch, sourceLength, encoderHidden], after the final norm; not for decoder-only models. */
   encoderStates?: tf.Tensor3D;
 }
 
-/** `auto`: what the model's kind, or the data set, says. */
+/** `auto`: determined by the model's kind, or by the data set. */
 export type SpecialTokenRule = 'auto' | boolean;
 
-/** Around what one side reads. */
+/** Special tokens around one side's text. */
 export interface SideRules {
-  /** The start token in front. `auto`: of a decoder-only model yes, of an encoder no. */
+  /** The start token before the text. `auto`: yes for a decoder-only model, no for an encoder. */
   readonly bos: SpecialTokenRule;
-  /** The end token behind. `auto`: a data set's own `appendEos`; sources have none. */
+  /** The end token after the text. `auto`: a data set's own `appendEos`; sources have none. */
   readonly eos: SpecialTokenRule;
 }
 
-/** Which special tokens a model's text has around it. `specialTokenPolicy` and `modelInput` read it. */
+/** The special tokens around a model's text. `specialTokenPolicy` and `modelInput` read it. */
 export interface SpecialTokenPolicy {
-  /** Sources. Of no meaning for decoder-only models. */
+  /** For sources. Not used by decoder-only models. */
   readonly encoder: SideRules;
-  /** Targets of a decoder, which always begins with its start token; texts and prompts of a decoder-only model. */
+  /**
+   * For targets of a decoder, which always begins with its start token; for texts and prompts of a decoder-only model.
+   */
   readonly decoder: SideRules;
-  /** What a teacher of this model reads. `auto`: the teacher's own policy. */
+  /** For the texts of a teacher of this model. `auto`: the teacher's own policy. */
   readonly teacher: { readonly bos: SpecialTokenRule };
 }
 
-/** Token ids that the model's checkpoints fix, and which of them stand around text. */
+/** Special-token ids of the model's checkpoints, and the policy on which of them surround text. */
 export interface SpecialTokens {
   readonly pad: number;
   /** The token that starts a decoder's input (bos). */
@@ -75,32 +85,32 @@ export interface SpecialTokens {
   readonly policy?: SpecialTokenPolicy;
 }
 
-/** Encoder states ready for decoding, or whatever a model keeps between decoding steps: a tree of tensors. */
+/** Encoder states ready for decoding, or any other state between decoding steps: a tree of tensors. */
 export type DecodingState = Record<string, tf.Tensor>;
 
-/** What a task head reads. */
+/** The states that a task head reads. */
 export interface Representation {
   /** Width of a state. */
   readonly width: number;
-  /** Names of the parameters that the states depend on; the others need not be trained, nor be there. */
+  /** Names of the parameters that the states depend on; the others need not be trained, or even exist. */
   readonly parameters: readonly string[];
-  /** The family's standard deviation of fresh weights, for the head's. Default 0.02. */
+  /** The family's standard deviation of initial weights, for initializing the head. Default 0.02. */
   readonly initializerRange?: number;
   /** [batch, length, width] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
   states(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor3D;
 }
 
-/** A model's output layer apart from the rest, for losses that do not hold all logits at once. */
+/** A model's output layer separately from the rest, for losses that never materialize all logits at once. */
 export interface OutputHead {
   /** Names of the parameters that `logits` reads. */
   readonly parameters: readonly string[];
   /** Final states [N, width], one row for each position of the labels; fields as of `forward`. Traceable. */
   rows(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor2D;
-  /** Logits [n, vocabulary] of some of the rows, as `forward` gives them. Traceable. */
+  /** Logits [n, vocabulary] of some of the rows, as `forward` returns them. Traceable. */
   logits(parameters: Parameters, rows: tf.Tensor): tf.Tensor2D;
 }
 
-/** `encoder-only` models make states, and no words: they have `representation`, and no logits. */
+/** `encoder-only` models produce states, but no tokens: they have `representation`, and no logits. */
 export type ModelKind = 'encoder-decoder' | 'decoder-only' | 'encoder-only';
 
 /** A model is a set of parameter names and pure functions of them: it owns no tensors. */
@@ -113,15 +123,18 @@ export interface Model {
   /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */
   readonly checkpointConfig: Record<string, unknown>;
   /**
-   * The generation_config.json of the checkpoint that the model comes from, as `save` writes it: checkpoints made of the model keep
+   * The generation_config.json of the model's original checkpoint, as `save` writes it: checkpoints of the model keep
    * its end tokens and settings.
    */
   readonly generationConfig?: Record<string, unknown>;
   /** Any of these ends a generated sequence. Default: `specialTokens.eos`. */
   readonly endTokens?: readonly number[];
-  /** Whether `forward` heeds SEGMENT_FIELDS: several sequences in one row that do not see each other. Default false. */
+  /**
+   * Whether `forward` supports SEGMENT_FIELDS: several sequences in one row that do not attend to each other. Default
+   * false.
+   */
   readonly readsSegments?: boolean;
-  /** What `training` drops, by the kinds of places that the model has. Default: it has none. */
+  /** The model's dropout rates by kind. Default: no dropout. */
   readonly dropout?: Partial<DropoutRates>;
   /** Floating point operations of one training step (forward and backward matmuls) on such a batch; for reports. */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
@@ -132,6 +145,6 @@ export interface Model {
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
   readonly head?: OutputHead;
-  /** States of the encoder, or of a decoder-only model itself: what classification stands on (paper, section 4). */
+  /** States of the encoder, or of a decoder-only model itself: the input of classification (paper, section 4). */
   readonly representation?: Representation;
 }

@@ -8,8 +8,8 @@ export const HEAD_WEIGHT = 'score.out_proj.weight';
 export const HEAD_BIAS = 'score.out_proj.bias';
 
 /**
- * A fresh head as the published implementation draws it: weights [C, D] with the standard deviation `initializerRange` times
- * C^-0.5, bias [C] zeros. The caller owns the tensors.
+ * A new head as the published implementation initializes it: weights [C, D] with the standard deviation
+ * `initializerRange` times C^-0.5, bias [C] zeros. The caller owns the tensors.
  */
 export function freshHead(
   { classes, width, initializerRange }: { classes: number; width: number; initializerRange: number },

@@ -3,23 +3,26 @@ import { tf, withGradient } from '@graft/engine';
 import { IGNORED_LABEL } from '../interfaces';
 
 export interface CrossEntropySettings {
-  /** Share of every label's probability that is spread evenly over the vocabulary, in [0, 1). Default 0. */
+  /**
+   * Label smoothing: share of every label's probability that is distributed evenly over the vocabulary, in [0, 1).
+   * Default 0.
+   */
   readonly labelSmoothing?: number;
   /** Adds this times log(Z)^2, Z the softmax's denominator: keeps logits from drifting. Default 0. */
   readonly zLoss?: number;
 }
 
 export interface CrossEntropyOptions extends CrossEntropySettings {
-  /** float32, the shape of the labels: how much each counts in the mean. Default 1. */
+  /** float32, the shape of the labels: the weight of each in the mean. Default 1. */
   readonly weights?: tf.Tensor;
 }
 
 export interface MaskedCrossEntropy {
-  /** Mean over the labels that count, float32 scalar; 0 when none counts. */
+  /** Mean over the labels that are not ignored, float32 scalar; 0 if all are ignored. */
   loss: tf.Scalar;
-  /** How many labels counted, float32 scalar. */
+  /** Number of labels that are not ignored, float32 scalar. */
   count: tf.Scalar;
-  /** Sum of their weights, float32 scalar: their number where none were given. */
+  /** Sum of their weights, float32 scalar: their number if no weights were given. */
   weight: tf.Scalar;
 }
 
@@ -43,7 +46,8 @@ export function maskedCrossEntropy(
 }
 
 /**
- * Which labels count, with what share of the mean [N]; an ignored label has share 0, and any class does for it. Traceable.
+ * The weights of labels in the mean [N], and their classes; an ignored label has weight 0 and an arbitrary valid class.
+ * Traceable.
  */
 export function labelWeights(
   labels: tf.Tensor,
@@ -59,14 +63,15 @@ export function labelWeights(
   return { count, weight, weights: tf.div(own, tf.maximum(weight, LEAST_WEIGHT)), classes };
 }
 
-/** Where no label counts, nothing is divided by it but 0. */
+/** If all labels are ignored, the divisor only divides 0. */
 const LEAST_WEIGHT = 1e-30;
 
 /**
- * Sum of weights [N] times the loss of rows [N, V] at classes [N]. Only the rows get a gradient.
+ * Sum of weights [N] times the loss of rows [N, V] at classes [N]. Only the logits get a gradient.
  *
- * The hand-written gradient, p (1 + 2 z log Z) - (1 - s) one-hot - s / V, reuses the forward pass's only temporary of the
- * logits' size. At a vocabulary of 32,000 and more, every pass over such a tensor shows in the time of a step.
+ * The hand-written gradient, p (1 + 2 z log Z) - (1 - s) one-hot - s / V, reuses the forward pass's only temporary of
+ * the logits' size. At a vocabulary of 32,000 and more, every pass over such a tensor is noticeable in the time of a
+ * step.
  */
 export function weightedCrossEntropy(
   rows: tf.Tensor,
@@ -94,7 +99,7 @@ export function weightedCrossEntropy(
         const shift = tf.mul(scale, labelSmoothing / vocabulary); // [N]
         const plain = tf.mul(e, tf.reshape(perTotal, [-1, 1])); // [N, V]
         const scaled = labelSmoothing > 0 ? tf.sub(plain, tf.reshape(shift, [-1, 1])) : plain;
-        // One write a row, where subtracting a one-hot matrix would be another pass over [N, V].
+        // One write per row; subtracting a one-hot matrix would be another pass over [N, V].
         const atLabels = tf.sub(tf.mul(tf.gatherND(e, at), perTotal), tf.mul(scale, 1 - labelSmoothing)); // [N]
         return [tf.tensorScatterUpdate(scaled, at, labelSmoothing > 0 ? tf.sub(atLabels, shift) : atLabels)];
       },

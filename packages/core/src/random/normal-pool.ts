@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import type { DrawReply, DrawRequest } from './normal-worker';
 import type { RandomStream } from './streams';
 
-/** Numbers at a time: half a megabyte of them. */
+/** Numbers per piece: half a megabyte. */
 const CHUNK = 1 << 17;
 /** Below this many numbers a thread costs more than it saves. */
 const WORTH_A_THREAD = 1 << 20;
@@ -20,16 +20,16 @@ interface Waiting {
 
 interface Thread {
   readonly worker: Worker;
-  /** Who waits for the next numbers of a sequence. */
+  /** The callers that wait for the next numbers of a sequence. */
   readonly waiting: Map<number, Waiting>;
-  /** Why it answers nothing any more. */
+  /** Why it no longer answers. */
   failure?: Error;
 }
 
 /**
- * Draws long sequences of normal numbers in threads of their own, while this one reads and writes files. What comes out
- * is what `RandomStream.fillNormal` gives, number by number. Where the threads' code is not compiled (sources run by a
- * test), or only few numbers are wanted, they are drawn in this thread.
+ * Draws long sequences of normal numbers in separate threads, while this one reads and writes files. The result is
+ * exactly that of `RandomStream.fillNormal`. If the threads' code is not compiled (sources run by a test), or for few
+ * numbers, they are drawn in this thread.
  */
 export class NormalPool {
   private readonly threads: Thread[] = [];
@@ -42,7 +42,7 @@ export class NormalPool {
 
   /**
    * `length` numbers from where `stream` begins, whatever has been drawn from it, in pieces. A piece is valid until the
-   * next one is asked for, and may be written over.
+   * next one is requested, and may be overwritten.
    */
   async *draw(stream: RandomStream, length: number, standardDeviation: number): AsyncGenerator<Float32Array> {
     if (length < WORTH_A_THREAD || !existsSync(this.workerFile)) {
@@ -70,7 +70,7 @@ export class NormalPool {
         thread.waiting.set(id, { resolve, reject });
         thread.worker.postMessage(request, [memory]);
       });
-      // It is awaited a round later: until then its failure is not a rejection that nobody handles.
+      // It is awaited in the next iteration; this handler prevents an unhandled rejection until then.
       reply.catch(() => undefined);
       return reply;
     };

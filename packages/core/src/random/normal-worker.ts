@@ -1,17 +1,17 @@
-/** Runs in a worker thread: draws the normal numbers that `NormalPool` asks for. */
+/** Runs in a worker thread: draws the normal numbers that `NormalPool` requests. */
 import { parentPort } from 'node:worker_threads';
 import { streamNamed, type RandomStream } from './streams';
 
 export interface DrawRequest {
-  /** Which sequence the numbers belong to. */
+  /** The sequence to which the numbers belong. */
   readonly id: number;
-  /** Full name of the stream that begins the sequence; its later requests go on behind the numbers drawn last. */
+  /** Full name of the stream that begins the sequence; its later requests continue after the numbers drawn last. */
   readonly stream: string;
   readonly length: number;
   readonly standardDeviation: number;
   /** The sequence ends with these numbers. */
   readonly last: boolean;
-  /** Where they go; handed back with them. New memory for each would cost as much as the numbers. */
+  /** The buffer for the numbers, returned with them. New memory for each request would cost as much as the numbers. */
   readonly memory: ArrayBuffer;
 }
 

@@ -3,7 +3,7 @@ import { fillNormal, next } from './ziggurat';
 /** A source of random numbers on the host, with a name and a place in a tree of streams. */
 export interface RandomStream {
   readonly name: string;
-  /** A stream of its own for that name or index; the same arguments give the same stream, whatever was drawn before. */
+  /** A separate stream for that name or index; the same arguments give the same stream, whatever was drawn before. */
   fork(name: string | number): RandomStream;
   /** This stream as it was before anything was drawn from it. */
   restarted(): RandomStream;
@@ -15,13 +15,15 @@ export interface RandomStream {
   integer(bound: number): number;
   /** Next normal number. */
   normal(): number;
-  /** Fills `target` with normal numbers of that deviation: many of them faster than one by one, and other ones. */
+  /**
+   * Fills `target` with normal numbers of that standard deviation: faster than single draws, with different numbers.
+   */
   fillNormal(target: Float32Array, standardDeviation: number): void;
   /** A permutation of 0..length-1. */
   permutation(length: number): Int32Array;
 }
 
-/** Names of the streams that a run splits its one seed into. */
+/** Names of the streams into which a run splits its seed. */
 export const STREAMS = { data: 'data', init: 'init', dropout: 'dropout', sampling: 'sampling' } as const;
 
 /** Mixes a text into a 32-bit state (FNV-1a with a final avalanche). */

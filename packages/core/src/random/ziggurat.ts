@@ -1,7 +1,7 @@
 /**
- * Normal numbers by the ziggurat method (Marsaglia and Tsang, 2000; the area under the curve is cut into 128 layers of one
- * size): four in five cost one 32-bit draw, a comparison and a product, which is a tenth of a logarithm and a cosine. Layer and
- * place within it come from different bits (Doornik, 2005).
+ * Normal numbers by the ziggurat method (Marsaglia and Tsang, 2000; the area under the curve is divided into 128 layers
+ * of equal size): four in five cost one 32-bit draw, a comparison and a product, a tenth of the cost of a logarithm and
+ * a cosine. Layer and position within it come from different bits (Doornik, 2005).
  */
 const LAYERS = 128;
 /** Where the tail begins, and the size of a layer. */
@@ -10,7 +10,7 @@ const AREA = 9.91256303526217e-3;
 
 /** Right edges of the layers, outermost first, and the curve's height there. */
 const EDGES = new Float64Array(LAYERS + 1);
-/** Below this share of its width a layer lies wholly under the curve. */
+/** Below this fraction of its width, a layer is entirely under the curve. */
 const INNER = new Float64Array(LAYERS);
 
 const height = (x: number): number => Math.exp(-0.5 * x * x);
@@ -22,9 +22,9 @@ EDGES[LAYERS] = 0;
 for (let i = 0; i < LAYERS; i++) INNER[i] = EDGES[i + 1] / EDGES[i];
 
 /**
- * Fills `target` with normal numbers of that deviation, from the generator xoshiro128** (see random.ts) whose four words are
- * `state`; it stands behind the last draw afterwards. The usual case is written out, with the state in local variables:
- * models have hundreds of millions of numbers.
+ * Fills `target` with normal numbers of that deviation, from the generator xoshiro128** (see random.ts) whose four
+ * words are `state`; afterwards it is the state after the last draw. The common case is inlined, with the state in
+ * local variables, because models have hundreds of millions of numbers.
  */
 export function fillNormal(target: Float32Array, standardDeviation: number, state: Uint32Array): void {
   let [a, b, c, d] = [state[0] | 0, state[1] | 0, state[2] | 0, state[3] | 0];
@@ -52,7 +52,7 @@ export function fillNormal(target: Float32Array, standardDeviation: number, stat
   [state[0], state[1], state[2], state[3]] = [a, b, c, d];
 }
 
-/** The number for a place that does not lie wholly under the curve: accepted or drawn again. */
+/** The number for a position that may be above the curve: accepted or drawn again. */
 function atEdge(layer: number, place: number, state: Uint32Array): number {
   for (;;) {
     if (Math.abs(place) < INNER[layer]) return place * EDGES[layer];

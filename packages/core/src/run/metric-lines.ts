@@ -2,13 +2,13 @@ import { GraftError, streamRegularFile } from '@graft/engine';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
-/** Bytes of the file: a run of some millions of steps. */
+/** Maximum bytes of the file: a run of some million steps. */
 const LARGEST_BYTES = 2 ** 30;
-/** Bytes of a line; those of a run have some hundred. */
+/** Maximum bytes of a line; those of a run have a few hundred. */
 const LONGEST_LINE_BYTES = 2 ** 20;
-/** Metrics of all lines together; each has a chart. */
+/** Maximum number of metrics of all lines together; each has a chart. */
 const MOST_METRICS = 1000;
-/** Numbers of all lines together, eight bytes each. */
+/** Maximum number of values of all lines together, eight bytes each. */
 const MOST_NUMBERS = 2 ** 24;
 
 export interface MetricLines {
@@ -80,9 +80,9 @@ function parseLine(text: string): Record<string, number | null> | undefined {
 }
 
 interface Line {
-  /** undefined: too long. */
+  /** undefined: the line is too long. */
   readonly text: string | undefined;
-  /** Whether a line feed is behind it. */
+  /** Whether the line ends with a line feed. */
   readonly ends: boolean;
 }
 

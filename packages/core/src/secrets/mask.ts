@@ -2,31 +2,31 @@ import { isPlainObject } from '../util/objects';
 import { isSecretName, MASK, redact, redactUrls } from './redact';
 import { isSecret, Secret, type SecretOptions, type SecretSource } from './secret';
 
-/** A value that may be written, and changed. */
+/** A value that may be written and modified. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 
-/** Masked objects and lists, and what they were made of. */
+/** Masked objects and lists, with their originals. */
 const originals = new WeakMap<object, object>();
 
 /**
- * A config, or a part of one, as JSON that may be written and handed out: a secret is `***` or the name of what holds it, and
- * every text is without what `redactUrls` takes out. `createComponentFactory` knows what such a part stands for.
+ * A config, or a part of one, as JSON that may be written and published: a secret is `***` or a reference to its
+ * source, and texts are cleaned by `redactUrls`. `createComponentFactory` finds the original of such a part.
  */
 export function maskedConfig(value: unknown): Json {
   return masked(value, { reference: true, texts: redactUrls }) as Json;
 }
 
-/** The same for comparing two configs: every secret is `***`, wherever it comes from. */
+/** The same for comparing two configs: every secret is `***`, whatever its source. */
 export function comparableConfig(value: unknown): Json {
   return masked(value, { reference: false, texts: redactUrls }) as Json;
 }
 
-/** What is written of a run beside its config: texts are without any secret that this process knows. */
+/** For other files of a run than its config: texts without any secret that this process knows. */
 export function maskedRecord(value: unknown): Json {
   return masked(value, { reference: true, texts: redact }) as Json;
 }
 
-/** A value for a message: also what a key's name alone promises to be a secret is masked. */
+/** A value for a message: values whose keys only look like those of secrets are masked too. */
 export function maskedForMessage(value: unknown): unknown {
   return masked(value, { reference: true, texts: redact, names: true });
 }
@@ -61,7 +61,7 @@ function masked(value: unknown, options: MaskOptions): unknown {
   return object;
 }
 
-/** Whether a key by its name alone promises a secret, and what is behind it is not the name of where that is. */
+/** Whether a key's name suggests a secret, and its value is not a reference to one. */
 function isLiteralBehind(key: string, value: unknown): boolean {
   return isSecretName(key) && value !== null && value !== undefined && !isReference(value);
 }
@@ -72,7 +72,10 @@ function isReference(value: unknown): boolean {
   return keys.length === 1 && (keys[0] === 'env' || keys[0] === 'file');
 }
 
-/** What a part of a masked config was before, with its secrets; parts of copies too. Anything else is itself. */
+/**
+ * The original of a part of a masked config, with its secrets; also for parts of copies. Anything else is returned
+ * unchanged.
+ */
 export function unmasked<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   const original = originals.get(value);
@@ -97,7 +100,7 @@ export function secretsIn(value: unknown, path: readonly string[] = []): { path:
 
 const LISTED_PATHS = 5;
 
-/** The line that advises against secrets in configs; undefined where there are none. */
+/** The line that advises against secrets in configs; undefined if there are none. */
 export function literalSecretsWarning(config: unknown): string | undefined {
   const paths = secretsIn(config).flatMap(({ path, secret }) => (secret.isLiteral ? [path.join('.')] : []));
   if (paths.length === 0) return undefined;
@@ -108,7 +111,10 @@ export function literalSecretsWarning(config: unknown): string | undefined {
 
 const CARRIED = '@graft/core Secret';
 
-/** A component's section for `postMessage`, which would empty the secrets in it. It holds them in clear: it must not be written. */
+/**
+ * A component's section for `postMessage`, which would drop the secrets in it. It contains them in the clear and must
+ * not be written.
+ */
 export function packSecrets<T>(value: T): T {
   if (isSecret(value)) return { [CARRIED]: [value.source, value.options] } as T;
   return mapped(value, packSecrets);

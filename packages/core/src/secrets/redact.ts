@@ -1,18 +1,18 @@
-/** What stands in the place of a secret. */
+/** The replacement of a secret. */
 export const MASK = '***';
 
-/** Shorter values are not looked for in texts: they would take ordinary words with them. */
+/** Shorter values are not searched in texts, because they would match ordinary words. */
 const LEAST_CHARACTERS = 8;
-/** Of a secret of several lines, as a private key, a line alone. */
+/** Minimum length of a single line of a multi-line secret, such as a private key. */
 const LEAST_IN_LINE = 16;
 
-/** What this process must not write. */
+/** The secrets that this process must not write. */
 interface Store {
-  /** Secrets as they may stand in a text, the longest first. */
+  /** Secrets as they may occur in a text, the longest first. */
   forms: string[];
   /** Keys of configs whose values are secrets, by the schemas of the plugins that are loaded. */
   readonly names: Set<string>;
-  /** Warnings that were given. */
+  /** Warnings that were printed. */
   readonly warned: Set<string>;
 }
 
@@ -21,7 +21,10 @@ const STORE = Symbol.for('@graft/core redact');
 const holder = globalThis as { [STORE]?: Store };
 const store = (holder[STORE] ??= { forms: [], names: new Set(), warned: new Set() });
 
-/** From now on `redact` masks this value, also as URLs, JSON and Basic authentication write it. Values under 8 characters are not looked for. */
+/**
+ * From now on `redact` masks this value, also in the encodings of URLs, JSON and Basic authentication. Values under 8
+ * characters are not searched.
+ */
 export function rememberSecret(value: string): void {
   const lines = value.split(/\r?\n/);
   const parts = lines.length > 1 ? [value, ...lines.filter((line) => line.length >= LEAST_IN_LINE)] : [value];
@@ -39,12 +42,12 @@ function encoded(text: string): string {
   }
 }
 
-/** Values behind this key are masked where a part of a config is shown that no schema was found for. */
+/** Values of this key are masked when a part of a config without a schema is shown. */
 export function rememberSecretName(name: string): void {
   store.names.add(name);
 }
 
-/** Whether a key of a config by its name alone promises a secret. */
+/** Whether a config key's name suggests a secret. */
 export function isSecretName(name: string): boolean {
   return (
     store.names.has(name) ||
@@ -52,19 +55,22 @@ export function isSecretName(name: string): boolean {
   );
 }
 
-/** Whether this is the first time that the process would give that warning. */
+/** Whether the process has not printed that warning yet. */
 export function isNewWarning(warning: string): boolean {
   if (store.warned.has(warning)) return false;
   store.warned.add(warning);
   return true;
 }
 
-/** `scheme://user:password@`, as a URL has it. */
+/** `scheme://user:password@`, as in a URL. */
 const USERINFO = /\b([a-z][a-z\d+.-]*:\/\/)[^\s/?#"<>`\\]*@/gi;
-/** The same of a password with characters that end it in a URL: no URL then, but still a password. What is a port is none. */
+/**
+ * The same for a password with characters that would end it in a URL: not a valid URL, but still a password. A port
+ * does not count as one.
+ */
 const BROKEN_USERINFO = /\b([a-z][a-z\d+.-]*:\/\/)[^\s/?#@:["<>`\\]*:(?!\d+(?:[/?#"'\s]|$))[^\s"<>`]*@/gi;
 const URL_TEXT = /\b[a-z][a-z\d+.-]*:\/\/[^\s"<>`]+/gi;
-/** Parameters by which presigned addresses and interfaces let their bearer in. */
+/** Parameters that authenticate presigned URLs and API requests. */
 const QUERY_SECRET =
   /([?&;#](?:[\w.~%-]*[-_.])?(?:token|secret|password|passwd|pwd|signature|credential|sig|key|auth|(?:api|access|auth|awsaccess)key(?:id)?|(?:access|auth)token)=)[^&;#\s'"]+?(?=[)\]}.,:]*(?:[&;#\s'"]|$))/gi;
 const AUTHORIZATION =
@@ -82,7 +88,7 @@ export function redact(text: string): string {
   return redactUrls(result);
 }
 
-/** The same without the secrets that this process happens to know: of a config the result must always be the same. */
+/** The same without the secrets that this process happens to know: for a config the result must always be the same. */
 export function redactUrls(text: string): string {
   let result = text;
   if (result.includes('://')) {
@@ -92,7 +98,7 @@ export function redactUrls(text: string): string {
   return /authorization/i.test(result) ? result.replace(AUTHORIZATION, `$1${MASK}`) : result;
 }
 
-/** Whether a text holds an address as `redact` leaves it, which leads nowhere. */
+/** Whether a text contains a URL that `redact` has masked and that no longer works. */
 export function hasRedactedUrl(text: string): boolean {
   return text.includes('://') && text.includes(MASK) && REDACTED_URL.test(text);
 }

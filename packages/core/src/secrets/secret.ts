@@ -5,25 +5,25 @@ import { inspect } from 'node:util';
 
 import { MASK, rememberSecret } from './redact';
 
-/** Where a secret comes from, as a config writes it; a text is the secret itself. */
+/** The source of a secret, as a config writes it; a string is the secret itself. */
 export type SecretSource = string | { readonly env: string } | { readonly file: string };
 
 export interface SecretOptions {
   /**
-   * Whether it is masked in any text, as logs and errors, once it is known. Default: true. false for what may be an ordinary
-   * word, as the name of a user.
+   * Whether it is masked in any text, such as logs and errors, once it is known. Default: true. false for possible
+   * ordinary words, such as a user name.
    */
   readonly maskInTexts?: boolean;
 }
 
-/** Bytes of a file that holds a secret. */
+/** Maximum bytes of a file with a secret. */
 const LARGEST_FILE = 64 * 1024;
 
 const BRAND = Symbol.for('@graft/core Secret');
 
 /**
- * A token, a password or a key. `reveal()` alone gives it; as a text, in JSON and in the debugger it is `***`, or the name of
- * the variable or file that holds it. The variable or file is read once, by the first `reveal()`.
+ * A token, a password or a key. Only `reveal()` returns it; as a string, in JSON and in the debugger it is `***`, or
+ * the name of its variable or file. The variable or file is read once, by the first `reveal()`.
  */
 export class Secret {
   readonly #source: SecretSource;
@@ -37,12 +37,12 @@ export class Secret {
     if (typeof source === 'string') this.#value = this.remembered(source);
   }
 
-  /** What a variable of the environment holds; undefined where it is missing or empty. */
+  /** The value of an environment variable; undefined if it is missing or empty. */
   static fromEnvironment(name: string, options?: SecretOptions): Secret | undefined {
     return process.env[name] ? new Secret({ env: name }, options) : undefined;
   }
 
-  /** Throws ConfigError where the variable is not set, or the file cannot be read or holds nothing. */
+  /** Throws ConfigError if the variable is not set, or the file cannot be read or is empty. */
   reveal(): string {
     if (this.#value === undefined) {
       const source = this.#source as Exclude<SecretSource, string>;
@@ -62,17 +62,17 @@ export class Secret {
     return value;
   }
 
-  /** What to know of a secret that was revealed: its file can be read by others. */
+  /** A warning about a revealed secret whose file others can read. */
   get warning(): string | undefined {
     return this.#warning;
   }
 
-  /** Whether the config holds the secret itself. */
+  /** Whether the config contains the secret itself. */
   get isLiteral(): boolean {
     return typeof this.#source === 'string';
   }
 
-  /** For passing it on within this process, to its threads. */
+  /** For passing it to threads of this process. */
   get source(): SecretSource {
     return this.#source;
   }
@@ -95,7 +95,7 @@ export class Secret {
 }
 Object.defineProperty(Secret.prototype, BRAND, { value: true });
 
-/** Also one of another copy of this package. */
+/** Also true for one of another copy of this package. */
 export function isSecret(value: unknown): value is Secret {
   return typeof value === 'object' && value !== null && (value as { [BRAND]?: unknown })[BRAND] === true;
 }

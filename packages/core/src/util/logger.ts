@@ -18,14 +18,14 @@ export function createLogger(options: { level?: LogLevel } = {}): Logger {
   return discreetLogger(pino({ level: options.level ?? 'info', base: undefined }, stream));
 }
 
-/** A logger that says nothing; what library calls use unless given one. */
+/** A logger that writes nothing; the default of library calls. */
 export function silentLogger(): Logger {
   return pino({ level: 'silent' });
 }
 
 const LEVELS: ReadonlySet<string | symbol> = new Set(['trace', 'debug', 'info', 'warn', 'error', 'fatal']);
 
-/** A logger whose lines are without secrets (`redact`). */
+/** A logger that removes secrets from its lines (`redact`). */
 export function discreetLogger(logger: Logger): Logger {
   const masked = (part: unknown): unknown => {
     if (typeof part === 'string') return redact(part);

@@ -3,9 +3,9 @@ export function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** Not an instance of some class. */
+/** A plain object, not an instance of a class. */
 export function isPlainObject(value: object): boolean {
   const prototype = Object.getPrototypeOf(value) as object | null;
-  // Not compared with this realm's Object.prototype: a config may come out of another one.
+  // Not compared with this realm's Object.prototype: a config may come from another realm.
   return prototype === null || (Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf'));
 }

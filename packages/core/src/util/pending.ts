@@ -1,19 +1,19 @@
 import { DataError, GraftError } from '@graft/engine';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What somebody waits for, that may never come: a dataset's next item, for one. */
+/** A pending wait that may never end, for example for a dataset's next item. */
 interface Call {
-  /** As a sentence says it, the time aside: `dataset "text/text" has not returned an item`. */
+  /** The wait as part of a sentence, without the time: `dataset "text/text" has not returned an item`. */
   readonly what: string;
   since: number;
-  /** A number that changes while something is done. */
+  /** A number that changes while there is progress. */
   readonly progress?: () => number;
   seen?: number;
-  /** Seconds after which it is named in the log next. */
+  /** Seconds after which the log reports it next. */
   warnAfter?: number;
 }
 
-/** Of this thread, in the order in which they were begun. */
+/** The waits of this thread, in the order of their beginnings. */
 const calls = new Set<Call>();
 
 /** Begins to wait for something; the function that it returns ends that. */
@@ -23,7 +23,7 @@ export function beginCall(what: string, progress?: () => number): () => void {
   return () => void calls.delete(call);
 }
 
-/** The innermost of the calls that are under way: a mixture waits for its part, and the part is what hangs. */
+/** The innermost pending wait: a mixture waits for its part, and the part is what hangs. */
 function newestCall(): Call | undefined {
   const call = [...calls].pop();
   const now = call?.progress?.();
@@ -37,10 +37,10 @@ function newestCall(): Call | undefined {
 
 const LOOK_EVERY_MS = 250;
 
-/** Of those who wait for what cannot come any more. */
+/** Callers that wait for something that can no longer happen. */
 const deadEnds = new Set<(error: GraftError) => void>();
 
-/** Nothing is left that could happen in this process: whoever waits gets an error, or the process would end in silence. */
+/** The event loop is empty: waiting callers get an error; otherwise the process would exit silently. */
 function onNothingLeft(): void {
   const call = newestCall();
   if (!call) return;
@@ -54,8 +54,8 @@ function onNothingLeft(): void {
 let watches = 0;
 
 /**
- * Names in the log what has been waited for too long, once after `seconds` and then each time that has doubled. 0: never.
- * Returns what ends it.
+ * Reports long waits in the log, first after `seconds` and then each time the duration has doubled. 0: never. Returns a
+ * function that stops it.
  */
 export function watchCalls(seconds: number, warn: (sentence: string) => void): () => void {
   const look = (): void => {
@@ -77,7 +77,7 @@ export function watchCalls(seconds: number, warn: (sentence: string) => void): (
 
 const sentenceCase = (text: string): string => text[0].toUpperCase() + text.slice(1);
 
-/** The user stopped what would not have ended by itself. */
+/** The user stopped something that would not have ended by itself. */
 export class Interrupted extends GraftError {
   constructor(what: string) {
     super(`Stopped while ${what}.`, { code: 'run.interrupted' });
@@ -85,8 +85,8 @@ export class Interrupted extends GraftError {
 }
 
 /**
- * Resolves to undefined when the signal is aborted before the promise is settled. Throws DataError, while calls are watched,
- * where nothing is left that could settle it.
+ * Resolves to undefined if the signal is aborted before the promise is settled. Throws DataError, while waits are
+ * watched, if nothing remains that could settle it.
  */
 export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
   let [stop, fail] = [(): void => undefined, (_: GraftError): void => undefined];
@@ -102,17 +102,17 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
   } finally {
     deadEnds.delete(fail);
     signal?.removeEventListener('abort', stop);
-    // What comes of it, when nobody waits for it any more, is nobody's.
+    // Nobody awaits its outcome any more, so a rejection must not be reported as unhandled.
     void promise.catch(() => undefined);
   }
 }
 
-/** How long something may hang after the signal until it is left alone. */
+/** How long something may hang after the signal before it is abandoned. */
 const PATIENCE_MS = 1500;
 
 /**
- * For work that looks at the signal by itself, but may hang in a dataset: throws Interrupted when the signal is aborted and
- * nothing has come from what it waits for since. Otherwise the promise's own.
+ * For work that checks the signal itself, but may hang in a dataset: throws Interrupted if the signal is aborted and
+ * the pending wait makes no progress. Otherwise returns the promise's result.
  */
 export async function unlessStuck<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   const settled = promise.then(

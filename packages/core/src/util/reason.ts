@@ -2,8 +2,8 @@ import { types } from 'node:util';
 import { show } from './show';
 
 /**
- * Why something failed, as a clause of a sentence: its own full stop is left out. Code that is not ours may throw anything;
- * an error of another realm is recognised by its shape.
+ * Why something failed, as a clause of a sentence: its own full stop is removed. Third-party code may throw anything;
+ * an error of another realm is recognized by its shape.
  */
 export function reasonOf(thrown: unknown): string {
   const text =

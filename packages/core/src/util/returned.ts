@@ -1,13 +1,16 @@
 import { tf } from '@graft/engine';
 
-/** Components may be written in JavaScript: what they return is looked at by name, as it may come out of another realm. */
+/**
+ * Components may be written in JavaScript: return values are checked by class name, because they may come from another
+ * realm.
+ */
 const tagOf = (value: unknown): string => Object.prototype.toString.call(value).slice(8, -1);
 
-/** Whether a value is an object with keys, and nothing more special. */
+/** Whether a value is a plain object with keys. */
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   tagOf(value) === 'Object' && !(value instanceof tf.Tensor);
 
-/** `a text`, `a Map`: what came in the place of something else. */
+/** Describes an unexpected value: `a text`, `a Map`. */
 export function kindOf(value: unknown): string {
   if (value === undefined || value === null) return String(value);
   if (value instanceof tf.Tensor) return 'a tensor';

@@ -4,14 +4,14 @@ import { redact } from '../secrets/redact';
 
 const SHOWN_CHARACTERS = 60;
 
-/** What a missing value is called. */
+/** The name of a missing value in messages. */
 export const NOTHING = 'nothing';
 
-/** A value in a message: JSON, shortened, secrets masked as far as their keys show them. */
+/** A value in a message: JSON, shortened, secrets masked if their keys reveal them. */
 export function show(value: unknown): string {
   if (value === undefined) return NOTHING;
   const json = typeof value === 'function' ? 'a function' : value instanceof Date ? 'a date' : toJson(value);
-  // Masked before it is cut: half of a secret would not be found.
+  // Masked before it is shortened: a partial secret would not be found.
   return shortened(redact(json), SHOWN_CHARACTERS);
 }
 

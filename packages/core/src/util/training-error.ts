@@ -1,14 +1,14 @@
 import { GraftError } from '@graft/engine';
 import { reasonOf } from './reason';
 
-/** Training that cannot go on: numbers that are no longer finite, a component that fails in the middle. */
+/** Training that cannot continue: non-finite numbers, or a component that fails. */
 export class TrainingError extends GraftError {}
 
-/** Closes the sentence on what stopped the training: how much of it is safe. */
+/** Completes the sentence about the error: how much of the training is saved. */
 export const lastGood = (checkpoint: string | undefined): string =>
   checkpoint ? `The last good checkpoint is ${checkpoint}.` : 'No checkpoint was written before it.';
 
-/** An error of a component, with the place where it happened; Graft's own errors say that themselves. */
+/** An error of a component, with the place where it happened; Graft's own errors are passed on. */
 export function failedAt(where: string, cause: unknown): unknown {
   if (cause instanceof GraftError) return cause;
   return new TrainingError(`${where} failed: ${reasonOf(cause)}.`, {

@@ -6,10 +6,10 @@ export interface GlobalOptions {
   readonly quiet?: boolean;
 }
 
-/** What a command's action works with beside its own options. */
+/** The context of a command's action, in addition to its own options. */
 export interface CommandContext {
   globals: GlobalOptions;
-  /** What the process exits with when the command ends without an error. */
+  /** Exit status of the process if the command ends without an error. */
   exitCode: number;
   /** A line of the result, on standard output. */
   print(line: string): void;
@@ -17,7 +17,7 @@ export interface CommandContext {
   write(text: string): void;
   /** A line for humans, on standard error; nothing under --quiet. */
   note(line: string): void;
-  /** Names a config or plugin that is code, before it runs: each file once. */
+  /** Prints the name of a config or plugin that is code before it runs: each file once. */
   readonly noteCode: (code: NamedCode) => void;
 }
 
@@ -26,7 +26,7 @@ export async function openLogger({ globals }: CommandContext): Promise<Logger> {
   return createLogger({ level: globals.quiet ? 'error' : globals.debug ? 'debug' : 'info' });
 }
 
-/** The engine of a command that computes; says so once when the slow one serves. */
+/** Opens the engine of a command that computes; prints a note once if it is the slow one. */
 export async function openCommandEngine(
   context: CommandContext,
   mode: EngineMode,

@@ -1,12 +1,12 @@
 import type { Command } from 'commander';
 import { CommandLineError } from '../../output/command-line-error';
 
-/** Options and arguments whose value is a text that may well be empty. */
+/** Options and arguments whose text may be empty. */
 const TEXTS = ['prompt', 'system', 'text'];
 
 /**
- * Throws CommandLineError for an option or an argument that was given an empty value, as a shell variable that is not set gives it:
- * `--resume "$RUN"` does not mean the newest run, nor `--out "$OUT"` this folder.
+ * Throws UsageMistake for an option or an argument with an empty value, such as an unset shell variable: `--resume
+ * "$RUN"` does not mean the newest run, nor `--out "$OUT"` this folder.
  */
 export function refuseEmptyValues(command: Command): void {
   for (const option of command.options) {

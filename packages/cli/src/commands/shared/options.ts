@@ -42,12 +42,12 @@ export function bosOption(): Option {
 
 export type BosRule = 'auto' | boolean;
 
-/** What `--bos` asks of a model. */
+/** The special-token policy that `--bos` requests of a model. */
 export function specialTokensOf({ bos }: { readonly bos?: BosRule }): { specialTokens?: { bos: BosRule } } {
   return bos === undefined ? {} : { specialTokens: { bos } };
 }
 
-/** For options that may come several times. */
+/** For options that may be repeated. */
 export function collect(value: string, before: readonly string[] = []): string[] {
   return [...before, value];
 }
@@ -62,7 +62,7 @@ export function integer(least: number): (text: string) => number {
   };
 }
 
-/** A number within some range, which `range` names: `above 0`. */
+/** A number within a range, which `range` describes: `above 0`. */
 export function numberOf(range: string, isWithin: (value: number) => boolean): (text: string) => number {
   return (text) => {
     const value = Number(text);

@@ -10,7 +10,7 @@ export interface WriteOptions {
   readonly shardGigabytes?: number;
 }
 
-/** `unset`: what the stored tensors are in without it. */
+/** `unset`: description of the default. */
 export function dtypeOption(unset: string): Option {
   return new Option('--dtype <dtype>', `dtype of the stored tensors (default: ${unset})`).choices([
     'float32',
@@ -22,7 +22,7 @@ export function dtypeOption(unset: string): Option {
   ]);
 }
 
-/** What such commands say of the files that they write. */
+/** Adds the options and the help text of commands that write checkpoints. */
 export function addWriteOptions(command: Command): Command {
   return command
     .option(
@@ -34,7 +34,7 @@ export function addWriteOptions(command: Command): Command {
     .addHelpText('after', '\nCtrl-C stops with status 130 and keeps finished files; --resume continues from there.');
 }
 
-/** What the writer is asked beside its own request. */
+/** What the writer receives in addition to its own request. */
 export interface WriteRequest {
   readonly maxShardBytes?: number;
   readonly signal: AbortSignal;
@@ -42,16 +42,18 @@ export interface WriteRequest {
   readonly onWatch: (sentence: string) => void;
 }
 
-/** What a command does around its writer: `label` of the bar, `interrupted` is the code of the error that a Ctrl-C ends it with. */
+/**
+ * A command around its writer: `label` is that of the progress bar, `interrupted` the code of the error after a Ctrl-C.
+ */
 export interface WriteCommand<R> extends WriteOptions {
   readonly label: string;
   readonly interrupted: string;
   write(request: WriteRequest): Promise<R>;
-  /** Prints what came of it. */
+  /** Prints the result. */
   report(result: R): void;
 }
 
-/** Writes a checkpoint under a bar; a Ctrl-C ends it with a sentence and status 130. */
+/** Writes a checkpoint with a progress bar; a Ctrl-C ends it with a sentence and status 130. */
 export async function writeCheckpoint<R>(context: CommandContext, command: WriteCommand<R>): Promise<void> {
   const { label, interrupted, shardGigabytes } = command;
   const progress = await byteProgress(label, context);

@@ -38,36 +38,36 @@ import {
 
 const WORKER_FILE = join(__dirname, 'worker.js');
 
-/** A thread that needs longer to dispose its dataset is ended. */
+/** A thread that needs longer to dispose its dataset is terminated. */
 const DISPOSAL_MS = 2000;
 
 export interface DataThreadOptions {
   readonly registry: Registry;
   readonly dataset: ComponentSpec;
-  /** Of the run: the dataset gets the random stream that it would have in the run's own thread. */
+  /** Seed of the run: the dataset gets the same random stream as in the run's own thread. */
   readonly seed: number;
   readonly run?: RunInfo;
   readonly logger: Logger;
-  /** Number n of threads; each produces every n-th batch, from a dataset of its own. */
+  /** Number n of threads; each produces every n-th batch, from its own dataset. */
   readonly threads: number;
-  /** Batches that are made before they are asked for. */
+  /** Number of batches that are produced ahead. */
   readonly batchesAhead: number;
-  /** Variants of the objective that the dataset may be asked for. */
+  /** Variants of the objective that may be selected. */
   readonly variants?: readonly string[];
-  /** What a thread runs. Default: this package's, compiled. */
+  /** The file that a thread runs. Default: this package's compiled one. */
   readonly workerFile?: string;
 }
 
-/** A dataset that lives in threads of its own. It has to be disposed: that ends them. */
+/** A dataset that runs in separate threads. It must be disposed, which ends them. */
 export class ThreadedDataset implements Dataset {
   readonly kind: Dataset['kind'];
   readonly fields: readonly FieldSpec[];
   readonly length?: number;
   readonly variants?: readonly string[];
   readonly tokenizer?: TokenizerFacts;
-  /** Where the dataset has it. Batches follow the settings of `batches`, whatever is selected. */
+  /** Present if the dataset has it. Batches follow the settings of `batches`, whatever is selected. */
   readonly select?: (variant: string | undefined) => readonly FieldSpec[];
-  /** Where the dataset has it; batches follow the settings of `batches`. */
+  /** Present if the dataset has it; batches follow the settings of `batches`. */
   readonly cut?: (tokens: number | undefined) => void;
   private selected: string | undefined;
   private wanted: number | undefined;
@@ -78,7 +78,7 @@ export class ThreadedDataset implements Dataset {
     private at: JsonValue,
     { kind, fields, length, variants, selected, tokenizer, cuts }: Opened,
     private readonly batchesAhead: number,
-    /** How many items the threads have got, all together. */
+    /** Number of items that all threads together have read. */
     private readonly items: Int32Array,
   ) {
     this.kind = kind;
@@ -97,8 +97,8 @@ export class ThreadedDataset implements Dataset {
   }
 
   /**
-   * Undefined, and why, where the dataset's plugin cannot be loaded in a thread, or the dataset cannot be made there: then
-   * it is to be made in this one, which also tells what is wrong with it. Throws where a thread dies over it.
+   * Returns a reason instead if the dataset's plugin cannot be loaded in a thread, or the dataset cannot be created
+   * there: then create it in this thread, which also reports errors in it. Throws if a thread dies.
    */
   static async open(options: DataThreadOptions): Promise<ThreadedDataset | { readonly refused: string }> {
     const { registry, dataset, seed, run, workerFile = WORKER_FILE } = options;
@@ -130,7 +130,7 @@ export class ThreadedDataset implements Dataset {
     } catch (error) {
       const died = threads.find((thread) => thread.failure !== undefined)?.failure;
       for (const thread of threads) void thread.end().catch(() => undefined);
-      // What ended a thread would end this one as well.
+      // The cause that ended a thread would end this one as well.
       if (died) throw died;
       return { refused: (error as Error).message };
     }
@@ -145,11 +145,11 @@ export class ThreadedDataset implements Dataset {
     this.at = position;
   }
 
-  /** Batches from the position on. Throws DataError where one cannot be shared out evenly. */
+  /** Batches from the position on. Throws DataError if one cannot be split evenly. */
   batches(settings: ItemSettings, variantOf: VariantOf = () => undefined, tokensOf?: TokensOf): ItemSource {
     const { threads, batchesAhead } = this;
     const count = threads.length;
-    // Others may have made batches ahead that nobody took.
+    // Earlier readers may have left batches that were produced ahead.
     if (this.read) void this.restore(this.at).catch(() => undefined);
     this.read = true;
     const cuts = this.cut !== undefined && tokensOf !== undefined;
@@ -166,7 +166,7 @@ export class ThreadedDataset implements Dataset {
       const variants = Array.from({ length: number - from + 1 }, (_, i) => variantOf(from + i) ?? null);
       const tokens = cuts ? Array.from({ length: number - from + 1 }, (_, i) => lengthsOf(from + i)) : undefined;
       const reply = threads[index].ask({ ask: 'next', variants, tokens });
-      // Where the thread could not begin, nobody waits for it.
+      // If the thread could not begin, nobody waits for it.
       reply.catch(() => undefined);
       await began[index];
       const made = await reply;
@@ -175,7 +175,7 @@ export class ThreadedDataset implements Dataset {
     const fill = (): void => {
       while (queue.length < Math.max(batchesAhead, 1)) {
         const made = askFor(asked++);
-        // It is awaited when its turn comes; until then its failure is nobody's.
+        // It is awaited in its turn; this handler prevents an unhandled rejection until then.
         void made.catch(() => undefined);
         queue.push(made);
       }
@@ -186,7 +186,7 @@ export class ThreadedDataset implements Dataset {
       next: async () => {
         const end = beginCall(hasNotReturned(this), () => Atomics.load(this.items, 0));
         const read = await queue[0].finally(end);
-        // What ends the data, or breaks them, remains, to be reported again.
+        // The end of the data, or an error, is kept to be reported again.
         if ('ended' in read) return read;
         void queue.shift();
         this.at = read.position;
@@ -203,7 +203,7 @@ export class ThreadedDataset implements Dataset {
     for (let read = await source.next(); !('ended' in read); read = await source.next()) yield read.items[0];
   }
 
-  /** Each thread disposes its dataset, and ends. Throws what a dataset's `dispose` throws. */
+  /** Each thread disposes its dataset and ends. Throws exceptions of a dataset's `dispose`. */
   // eslint-disable-next-line @typescript-eslint/no-misused-promises -- a run waits for it, other owners need not
   async dispose(): Promise<void> {
     const ended = await Promise.allSettled(this.threads.map((thread) => thread.end()));
@@ -212,11 +212,11 @@ export class ThreadedDataset implements Dataset {
   }
 }
 
-/** A thread, asked one thing after the other. */
+/** A thread that answers requests in order. */
 class Thread {
   private readonly worker: Worker;
   private readonly waiting: { resolve: (reply: ThreadReply) => void; reject: (error: unknown) => void }[] = [];
-  /** Why it answers nothing any more. */
+  /** Why it no longer answers. */
   failure: Error | undefined;
   private ended = false;
 
@@ -224,7 +224,7 @@ class Thread {
     this.worker = new Worker(file, { workerData: data });
     this.worker.on('message', (reply: ThreadReply) => {
       if ('log' in reply) return logger[reply.log.level](reply.log.text);
-      // None waits for an answer that was under way when the thread failed.
+      // No request waits for an answer that was pending when the thread failed.
       const asker = this.waiting.shift();
       if ('thrown' in reply) asker?.reject(revivedError(reply.thrown));
       else asker?.resolve(reply);
@@ -251,7 +251,7 @@ class Thread {
     try {
       await Promise.race([this.ask({ ask: 'dispose' }), sleep(DISPOSAL_MS, undefined, { ref: false })]);
     } catch (error) {
-      // A thread that is gone has nothing left to dispose.
+      // A thread that has ended has nothing to dispose.
       if (this.failure === undefined) throw error;
     } finally {
       await this.worker.terminate();

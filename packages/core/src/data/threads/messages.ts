@@ -1,4 +1,4 @@
-/** What passes between the loop's thread and those that read data. */
+/** Messages between the loop's thread and those that read data. */
 import {
   elementCount,
   CheckpointError,
@@ -21,33 +21,33 @@ import type {
 import { redact } from '../../secrets/redact';
 import type { DataEnd, ItemBatch, ItemSettings } from '../items';
 
-/** What a thread is started with. */
+/** Start-up data of a thread. */
 export interface ThreadData {
   readonly plugins: readonly { readonly name: string; readonly origin: string; readonly file: string }[];
   readonly dataset: ComponentSpec;
   readonly seed: number;
   readonly run?: RunInfo;
-  /** Of the objective, each of which the dataset may be asked for. */
+  /** Variants of the objective that may be selected. */
   readonly variants: readonly Variant[];
-  /** One number, counted up with each item. */
+  /** One number, incremented with each item. */
   readonly items: Int32Array;
 }
 
 /** null: none. */
 export type Variant = string | null;
 
-/** Tokens wanted of each example of a batch; null: as the dataset gives it. */
+/** Requested length of each example of a batch in tokens; null: as the dataset yields it. */
 export type ExampleLengths = readonly (number | null)[];
 
 /** Answered in order. */
 export type ThreadRequest =
   | { readonly ask: 'open' }
   | { readonly ask: 'restore'; readonly position: JsonValue }
-  /** `cuts`: whether examples are cut to order, and their lengths sent. */
+  /** `cuts`: whether examples are cut to requested lengths, which are sent. */
   | { readonly ask: 'begin'; readonly settings: ItemSettings; readonly cuts: boolean }
-  /** `variants`, `tokens`: of the batches behind this thread's last one, its next one included. */
+  /** `variants`, `tokens`: of the batches after this thread's last one, up to and including its next one. */
   | { readonly ask: 'next'; readonly variants: readonly Variant[]; readonly tokens?: readonly ExampleLengths[] }
-  /** The last one; what was asked before it and has not begun is not done. */
+  /** The last message; earlier requests that have not begun are dropped. */
   | { readonly ask: 'dispose' };
 
 export interface Opened {
@@ -55,18 +55,18 @@ export interface Opened {
   readonly fields: readonly FieldSpec[];
   readonly length?: number;
   readonly variants?: readonly string[];
-  /** What `select` gives for each of the objective's variants, where the dataset has it. */
+  /** The result of `select` for each of the objective's variants, if the dataset has it. */
   readonly selected?: readonly Selected[];
   readonly position: JsonValue;
   readonly tokenizer?: TokenizerFacts;
-  /** Whether it cuts text to order. */
+  /** Whether it cuts text to requested lengths. */
   readonly cuts: boolean;
 }
 
 export interface Selected {
   readonly variant: Variant;
   readonly fields?: readonly FieldSpec[];
-  /** In their place, where there are none. */
+  /** In place of items, if there are none. */
   readonly thrown?: ThrownError;
 }
 
@@ -79,7 +79,7 @@ export interface ThrownError {
   readonly hint?: string;
 }
 
-/** Arrays of all items in one memory, which changes hands without a copy. */
+/** Arrays of all items in one buffer, which is transferred without a copy. */
 export interface PackedItems extends Omit<ItemBatch, 'items'> {
   readonly items: readonly (readonly { name: string; dtype: 'int32' | 'float32'; shape: readonly number[] }[])[];
   readonly memory: ArrayBuffer;
@@ -101,7 +101,7 @@ export function packItems({ items, ...rest }: ItemBatch): PackedItems {
   let at = 0;
   const layout = items.map((item) =>
     Object.entries(item).map(([name, { dtype, shape, values }]) => {
-      // Both kinds have four bytes; the bits are carried, not the numbers.
+      // Both dtypes have four bytes; the bits are copied, not the numbers.
       words.set(new Int32Array(values.buffer, values.byteOffset, values.length), at);
       at += values.length;
       return { name, dtype, shape };
@@ -130,7 +130,7 @@ export const disposed = (): GraftError => new GraftError('The dataset is dispose
 const ERRORS = { CheckpointError, ConfigError, DataError, EngineError, GraftError, PluginError, UsageError };
 
 export function thrownError(error: unknown): ThrownError {
-  // What only this thread knows to be a secret.
+  // Secrets that only this thread knows.
   if (!(error instanceof Error)) return { name: 'Error', message: redact(String(error)) };
   const { name } = error;
   const message = redact(error.message);
@@ -139,7 +139,7 @@ export function thrownError(error: unknown): ThrownError {
   return { name, message, stack, code: error.code, exitCode: error.exitCode, hint: error.hint };
 }
 
-/** The error as it was thrown in the other thread: Graft's own with their class, code and hint. */
+/** Restores an error of the other thread: Graft's own errors with class, code and hint. */
 export function revivedError({ name, message, stack, ...options }: ThrownError): Error {
   const Class = ERRORS[name as keyof typeof ERRORS] ?? (options.code === undefined ? Error : GraftError);
   const error = new Class(message, options);

@@ -1,4 +1,7 @@
-/** Runs in a worker thread: makes the dataset that its config names, and reads batches of items as `ThreadedDataset` asks. */
+/**
+ * Runs in a worker thread: creates the dataset that its config names, and reads batches of items as `ThreadedDataset`
+ * requests.
+ */
 import 'reflect-metadata';
 import { GraftError, type Engine } from '@graft/engine';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -25,9 +28,9 @@ import {
 
 let dataset: Dataset | undefined;
 let reader: ItemReader | undefined;
-/** Variants of batches that were sent and not asked for, in the batches' order. */
+/** Variants of batches that were sent but not requested yet, in the order of the batches. */
 let told: Variant[] = [];
-/** The lengths of their examples, where these are cut to order, by batch from `firstTold` on. */
+/** The lengths of their examples, if these are cut to requested lengths, by batch from `firstTold` on. */
 let lengths: ExampleLengths[] = [];
 let firstTold = 0;
 
@@ -35,7 +38,7 @@ function reply(message: ThreadReply, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(message, transfer);
 }
 
-/** Computing is the loop's business; a dataset that wants to is made in its thread. */
+/** Only the loop's thread computes; a dataset that needs the engine is created there. */
 const noEngine = new Proxy({} as Engine, {
   get(_, key) {
     if (key === 'then' || typeof key === 'symbol') return undefined;
