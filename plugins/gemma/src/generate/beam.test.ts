@@ -90,7 +90,7 @@ interface Scored {
 
 /**
  * Beam search by its definition: in each step all continuations of all beams are ranked. Those that end are finished
- * where they are among the best `beams`; of the others the best `beams` go on. Nothing is cut, nothing is kept
+ * if they are among the best `beams`; of the others the best `beams` continue. Nothing is cut, nothing is kept
  * incrementally.
  */
 async function searchPlainly(
