@@ -9,8 +9,8 @@ export interface LoggedNumbers {
 }
 
 /**
- * What a run that goes on has logged before, from its folder: a process that was killed took its queue with it. A line
- * that was cut off, or a file that is not there, gives nothing.
+ * The numbers that a resumed run has logged before, from its folder: a process that was killed lost its queue. A
+ * truncated line, or a missing file, gives nothing.
  */
 export async function* loggedBefore(runFolder: string): AsyncGenerator<LoggedNumbers> {
   for await (const line of linesOf(join(runFolder, 'metrics.jsonl'))) {

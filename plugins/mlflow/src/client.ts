@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { CallFailure, JsonServer, type ServerOptions } from './http';
 import { toTag, toTitle, toValue, type Metric, type Parameter } from './names';
 
-/** A run that the server has already, and what it has received of it. */
+/** A run that the server already has, and what it has received of it. */
 export interface KnownRun {
   readonly id: string;
   readonly parameters: ReadonlySet<string>;
@@ -10,11 +10,11 @@ export interface KnownRun {
   readonly lastSteps: ReadonlyMap<string, number>;
 }
 
-/** By this tag a run of Graft is found again: after a resume, and where the answer to its creation was lost. */
+/** This tag identifies a run of Graft: after a resume, and if the response to its creation was lost. */
 export const RUN_TAG = 'graft.runId';
 
 const Id = z.union([z.string().min(1).max(250), z.number().int().nonnegative()]).transform(String);
-/** JSON of MLflow's may have 64-bit numbers as text. */
+/** MLflow's JSON may have 64-bit numbers as text. */
 const Step = z.union([z.number(), z.string().regex(/^-?\d{1,19}$/)]).transform(Number);
 const Done = z.looseObject({});
 const FoundExperiment = z.object({ experiment: z.object({ experiment_id: Id }) });
@@ -36,10 +36,13 @@ const FoundRuns = z.object({
     .optional(),
 });
 
-/** The few calls of MLflow's REST API that tracking needs. Each rejects with CallFailure when the server does not answer with success. */
+/**
+ * The few calls of MLflow's REST API that tracking needs. Each rejects with CallFailure if the server does not respond
+ * with success.
+ */
 export class MlflowClient {
   private readonly api: JsonServer;
-  /** The server's address, which letters to it have on them. */
+  /** The server's address, which is stored in letters to it. */
   readonly server: string;
 
   constructor(options: ServerOptions) {
@@ -47,7 +50,7 @@ export class MlflowClient {
     this.api = new JsonServer({ ...options, server: `${options.server}/api/2.0/mlflow` });
   }
 
-  /** Rejects the call under way and every later one. */
+  /** Rejects the current call and every later one. */
   abort(): void {
     this.api.abort();
   }
@@ -56,7 +59,7 @@ export class MlflowClient {
     return this.api.aborted;
   }
 
-  /** Id of the experiment of that name, made if it is not there. */
+  /** Id of the experiment with that name, created if it does not exist. */
   async experiment(name: string): Promise<string> {
     const title = toTitle(name);
     const found = await this.findExperiment(title);
@@ -82,7 +85,7 @@ export class MlflowClient {
     }
   }
 
-  /** The run that `createRun` made for that id of Graft's, if it did. */
+  /** The run that `createRun` created for that id of Graft, if any. */
   async findRun(experimentId: string, graftRunId: string): Promise<KnownRun | undefined> {
     const query = {
       experiment_ids: [experimentId],
@@ -128,7 +131,7 @@ export class MlflowClient {
     await this.api.post('/runs/log-batch', { run_id: runId, params }, Done);
   }
 
-  /** A run that ended goes on. */
+  /** A finished run continues. */
   async reopenRun(runId: string): Promise<void> {
     await this.api.post('/runs/update', { run_id: runId, status: 'RUNNING' }, Done);
   }

@@ -10,7 +10,7 @@ import { MlflowTracker } from './tracker';
 
 const MIB = 1 << 20;
 
-/** A server whose every answer is what `answer` writes. Answers are bytes: no library keeps them in shape. */
+/** A server whose responses are whatever `answer` writes. They are bytes: no library makes them valid. */
 async function hostile(answer: (socket: Socket) => void): Promise<{ port: number; end: () => Promise<void> }> {
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
@@ -34,7 +34,7 @@ const http = (body: string | Buffer, { status = '200 OK', type = 'application/js
     Buffer.from(body),
   ]);
 
-/** Writes the same bytes again and again for as long as they are taken. */
+/** Writes the same bytes repeatedly for as long as they are accepted. */
 function forever(socket: Socket, head: string, piece: Buffer | string, pauseMs = 0): void {
   socket.write(head);
   const more = (): void => {

@@ -2,21 +2,24 @@ import { cutText, type Secret } from '@graft/core';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { z } from 'zod';
 
-/** Bytes of an answer, unpacked. A run with every parameter and metric that a config can have takes a few MB. */
+/** Bytes of a response, unpacked. A run with every possible parameter and metric takes a few MB. */
 const LARGEST_ANSWER = 16 << 20;
-/** Characters of what a server says of an error. */
+/** Characters of a server's description of an error. */
 const LONGEST_REASON = 200;
 
 export interface ServerOptions {
-  /** http or https, and no user in it. */
+  /** http or https, without a user. */
   readonly server: string;
-  /** From the call to the last byte of its answer. */
+  /** From the call to the last byte of its response. */
   readonly timeoutSeconds: number;
   /** The whole value of that header. */
   readonly authorization?: Secret;
 }
 
-/** Why a call failed: nothing, or something too large or too slow, came back; MLflow said no; what came is not MLflow's. */
+/**
+ * Why a call failed: there was no response, or one that was too large or too slow; MLflow refused; or the response is
+ * not MLflow's.
+ */
 export type FailureKind = 'unreachable' | 'refused' | 'not-mlflow';
 
 /** A call that failed. The message is a clause. */
@@ -35,7 +38,10 @@ export class CallFailure extends Error {
 
 const Refusal = z.object({ error_code: z.string(), message: z.string().optional() });
 
-/** JSON to and from one server: whatever it answers ends in time and in bounded memory, and nothing goes to another one. */
+/**
+ * JSON to and from one server: whatever its responses, they end in time and in bounded memory, and nothing is sent to
+ * another one.
+ */
 export class JsonServer {
   private readonly http: AxiosInstance;
   private readonly ending = new AbortController();
@@ -43,7 +49,7 @@ export class JsonServer {
   constructor(private readonly options: ServerOptions) {
     this.http = axios.create({
       baseURL: options.server,
-      // With its credentials, to wherever the answer says: no.
+      // Credentials must not be sent to wherever a response redirects.
       maxRedirects: 0,
       maxContentLength: LARGEST_ANSWER,
       responseType: 'text',
@@ -52,7 +58,7 @@ export class JsonServer {
     });
   }
 
-  /** Rejects the call under way and every later one. */
+  /** Rejects the current call and every later one. */
   abort(): void {
     this.ending.abort();
   }
@@ -61,7 +67,7 @@ export class JsonServer {
     return this.ending.signal.aborted;
   }
 
-  /** Rejects with CallFailure unless the answer is a JSON object with what `schema` wants. */
+  /** Rejects with CallFailure unless the response is a JSON object that matches `schema`. */
   async get<T>(path: string, params: object, schema: z.ZodType<T>): Promise<T> {
     return this.call({ method: 'get', url: path, params }, schema);
   }
@@ -145,18 +151,18 @@ function unreachable(error: unknown): string {
   return clean(message || code || 'no answer');
 }
 
-/** A server's words in a log: one line, not long, and nothing that a terminal would obey. */
+/** A server's words for the log: one short line, without terminal control characters. */
 function clean(text: string): string {
   const [line] = text.split(/[\r\n]/, 1);
   return cutText(line.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, ' '), LONGEST_REASON).trim();
 }
 
-/** What went wrong, as a clause. */
+/** The failure, as a clause. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** Whether an answer came, and it was not yes: trying again soon would not help. */
+/** Whether the server responded with a refusal: trying again soon would not help. */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof CallFailure) || error.kind === 'unreachable') return false;
   const { kind, status = 0 } = error;
@@ -171,7 +177,7 @@ const FAULTS_OF_LETTERS: readonly string[] = [
   'INVALID_STATE',
 ];
 
-/** Whether MLflow refuses what it was sent: without the wrong one the others may be taken. */
+/** Whether MLflow refuses the values it was sent: it may accept the others without the wrong one. */
 export function isFaultOfValues(error: unknown): boolean {
   return (
     error instanceof CallFailure &&
@@ -180,7 +186,7 @@ export function isFaultOfValues(error: unknown): boolean {
   );
 }
 
-/** Whether MLflow will never take this letter, while it may take others. */
+/** Whether MLflow will never accept this letter, but may accept others. */
 export function isFaultOfLetter(error: unknown): boolean {
   return isFaultOfValues(error) || (error instanceof CallFailure && FAULTS_OF_LETTERS.includes(error.errorCode ?? ''));
 }

@@ -3,36 +3,36 @@ import type { MlflowClient } from './client';
 import { isFaultOfValues, reasonOf } from './http';
 import { firstBatch, type Metric, type Parameter } from './names';
 
-/** Values that MLflow refuses of a letter before the whole letter counts as refused. */
+/** Refused values of a letter before the whole letter counts as refused. */
 const MOST_REFUSED = 20;
 
 const ParameterSchema = z.object({ key: z.string(), value: z.string() });
 const MetricSchema = z.object({ key: z.string(), value: z.number(), timestamp: z.number(), step: z.number() });
 
-/** What one run has to say to one server, and how much of it was said. Plain JSON, so that it can wait in a file. */
+/** The data of one run for one server, and the progress of sending them. Plain JSON, so that it can wait in a file. */
 export const LetterSchema = z.object({
   version: z.literal(1).default(1),
-  /** Letters of earlier versions do not say. */
+  /** Missing in letters of earlier versions. */
   server: z.string().optional(),
   experiment: z.string(),
   /** Graft's id of the run. */
   runName: z.string(),
   startTime: z.number(),
   parameters: z.array(ParameterSchema),
-  /** Steps of one key only rise. */
+  /** The steps of a key only increase. */
   metrics: z.array(MetricSchema),
   /** Set once the server knows the run. */
   runId: z.string().optional(),
   end: z.object({ status: z.enum(['FINISHED', 'FAILED', 'KILLED']), time: z.number() }).optional(),
-  /** What the server does not take, and its reason. */
+  /** Values that the server refused, with its reason. */
   refused: z.array(z.object({ value: z.union([MetricSchema, ParameterSchema]), reason: z.string() })).optional(),
 });
 
 export type Letter = z.output<typeof LetterSchema>;
 
 /**
- * Sends what is left of a letter, taking off what the server has confirmed. A value that it refuses moves to `refused`, and the
- * others go on. Rejects at the first failure of another kind.
+ * Sends the rest of a letter, removing what the server has confirmed. A value that it refuses moves to `refused`, and
+ * the others are still sent. Rejects at the first failure of another kind.
  */
 export async function deliver(client: MlflowClient, letter: Letter): Promise<void> {
   letter.runId ??= await introduce(client, letter);
@@ -45,12 +45,12 @@ export async function deliver(client: MlflowClient, letter: Letter): Promise<voi
   }
 }
 
-/** The server's id of the letter's run. What the server has of that run already is taken off the letter. */
+/** The server's id of the letter's run. Values that the server already has are removed from the letter. */
 async function introduce(client: MlflowClient, letter: Letter): Promise<string> {
   const experiment = await client.experiment(letter.experiment);
   const known = await client.findRun(experiment, letter.runName);
   if (!known) return client.createRun(experiment, letter.runName, letter.startTime);
-  // Parameters cannot be changed: of a resumed run with another number of steps the first one stays.
+  // Parameters cannot be changed: if a resumed run has another number of steps, the first one remains.
   letter.parameters = letter.parameters.filter(({ key }) => !known.parameters.has(key));
   letter.metrics = letter.metrics.filter(({ key, step }) => step > (known.lastSteps.get(key) ?? -1));
   if (!letter.end) await client.reopenRun(known.id);
@@ -60,8 +60,8 @@ async function introduce(client: MlflowClient, letter: Letter): Promise<string> 
 type Refused = NonNullable<Letter['refused']>[number];
 
 /**
- * Values may be added to the letter while a request is under way; only what was sent is taken off. Where an answer is lost the
- * same values go out again: MLflow keeps one of two metrics with the same key, step, time and value.
+ * Values may be added to the letter during a request; only those that were sent are removed. If a response is lost, the
+ * same values are sent again: MLflow keeps one of two metrics with the same key, step, time and value.
  */
 async function sendAll<K extends 'parameters' | 'metrics'>(
   letter: Letter,
@@ -73,7 +73,7 @@ async function sendAll<K extends 'parameters' | 'metrics'>(
     const batch = firstBatch(queue);
     const refused: Refused[] = [];
     let taken = 0;
-    // Halves of a refused batch, until those stand alone that are to blame.
+    // Halves of a refused batch, until only the refused values remain.
     const sendOr = async (part: (Metric | Parameter)[]): Promise<void> => {
       try {
         await send(part as Letter[K]);
@@ -94,12 +94,12 @@ async function sendAll<K extends 'parameters' | 'metrics'>(
   }
 }
 
-/** Nothing is left to send. */
+/** Whether nothing is left to send. */
 export function isDelivered({ parameters, metrics, end, runId }: Letter): boolean {
   return runId !== undefined && parameters.length === 0 && metrics.length === 0 && end === undefined;
 }
 
-/** A sentence on the values that the server refused; undefined where it took all. */
+/** A sentence about the values that the server refused; undefined if it accepted all. */
 export function describeRefused({ refused = [] }: Letter, kept: string): string | undefined {
   if (refused.length === 0) return undefined;
   const [{ value, reason }] = refused;

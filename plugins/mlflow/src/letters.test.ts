@@ -55,7 +55,7 @@ test('an outbox file is sent only to the server that it names', async () => {
   const [ours, theirs] = [await listen(), await listen()];
   const folder = temporaryFolder();
   const file = leave(folder, 'left', theirs);
-  // As a file of ours that names another server: the address in the letter counts.
+  // Under the name of our file, but with another server inside: the address in the letter counts.
   writeFileSync(join(folder, 'left', outboxFile(addressOf(ours))), readFileSync(file));
   expect(await runOnce(ours, folder, { metrics: { loss: 1 } })).toEqual([]);
   expect(keysSent(ours)).toEqual(['loss']);
@@ -136,7 +136,7 @@ test('unreadable outbox files are set aside, each with a warning, and the others
   ]);
   expect(keysSent(fake)).toEqual(['of a-whole', 'of g-whole']);
   expect(readdirSync(join(folder, 'b-cut'))).toEqual([expect.stringMatching(/\.unreadable\.json$/)]);
-  // Once set aside they are no more trouble.
+  // Once set aside they cause no more warnings.
   expect(await runOnce(fake, folder, { id: 'next' })).toEqual([]);
   await close(fake);
 });

@@ -1,10 +1,12 @@
 import { cutText } from '@graft/core';
 
-/** Limits of one log-batch request (MLflow's REST reference), with room for what is around the values. */
+/** Limits of one log-batch request (MLflow's REST reference), with a margin for the JSON around the values. */
 const BYTES_PER_BATCH = 900_000;
 const METRICS_PER_BATCH = 1000;
 const PARAMETERS_PER_BATCH = 100;
-/** UTF-16 units of the longest parameter value that every store takes, of the longest name, and of the longest tag. */
+/**
+ * UTF-16 units of the longest parameter value that every store accepts, of the longest name, and of the longest tag.
+ */
 const PARAMETER_LENGTH = 500;
 const NAME_LENGTH = 250;
 const TAG_LENGTH = 5000;
@@ -22,29 +24,32 @@ export interface Parameter {
   readonly value: string;
 }
 
-/** The nearest name that MLflow takes: letters, digits and `_-. :/`, and no parts that a file system would read otherwise. */
+/**
+ * The nearest name that MLflow accepts: letters, digits and `_-. :/`, and no path segments with a special meaning in a
+ * file system.
+ */
 export function toName(key: string): string {
   const name = key
     .replace(/[^\p{L}\p{N}_. :/-]/gu, '_')
     .split('/')
     .map((part) => (/^\.{0,2}$/.test(part) ? '_'.repeat(Math.max(part.length, 1)) : part))
     .join('/');
-  // What the cut leaves of a part may be such a part again.
+  // The cut may leave such a segment at the end.
   return cutText(name, NAME_LENGTH).replace(/\/\.{0,2}$/, (end) => '_'.repeat(end.length));
 }
 
-/** The beginning of a text, of whole characters, none of them half of a surrogate pair. */
+/** The beginning of a text, in whole characters, without half of a surrogate pair. */
 const beginning = (text: string, longest: number): string =>
   cutText(text, longest).replace(/[\ud800-\udfff]/gu, '\ufffd');
 
-/** A parameter's value, as long as every store takes it. */
+/** A parameter's value, as long as every store accepts. */
 export const toValue = (value: string): string => beginning(value, PARAMETER_LENGTH);
 
-/** A tag's value, a run's or an experiment's name. */
+/** A tag's value, or the name of a run or an experiment. */
 export const toTag = (value: string): string => beginning(value, TAG_LENGTH);
 export const toTitle = (name: string): string => beginning(name, NAME_LENGTH);
 
-/** The first items, as many as one request takes. */
+/** The first items, as many as one request accepts. */
 export function firstBatch<T extends Metric | Parameter>(items: readonly T[]): T[] {
   const batch: T[] = [];
   let bytes = 0;

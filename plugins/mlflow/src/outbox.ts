@@ -4,31 +4,33 @@ import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LetterSchema, type Letter } from './letter';
 
-/** What all of a folder's letters are called by; those from before they had an address have no more. */
+/**
+ * Common beginning of the names of all letters in a folder; those from before letters had an address have only this.
+ */
 const STEM = 'mlflow-outbox';
-/** Behind the name of an outbox that some process is delivering. */
+/** Suffix of an outbox that some process is sending. */
 const CLAIMED = '.sending';
-/** A process that takes longer than this has died over it. */
+/** A process that takes longer than this must have died. */
 const CLAIM_MS = 600_000;
-/** Letters set aside in a folder, of one kind; the last one gives way. */
+/** Letters of one kind set aside in a folder; the last one is overwritten. */
 const MOST_ASIDE = 9;
 
-/** A letter's file, which is this process's until it is `settled`. */
+/** A letter's file, which belongs to this process until it is `settled`. */
 export interface ClaimedLetter {
   readonly folder: string;
-  /** Undefined: it cannot be read, for that reason. */
+  /** Undefined: it cannot be read, with the reason. */
   readonly letter?: Letter;
   readonly problem?: string;
-  /** Ends the claim: the letter waits again, is gone, or is kept for whoever wants to look at it, in the file that is returned. */
+  /** Ends the claim: the letter waits again, is removed, or is kept for inspection in the returned file. */
   settle(what: 'keep' | 'remove' | 'unreadable' | 'refused'): Promise<string>;
 }
 
-/** A letter's file, by the server that it is for: two servers' letters lie beside each other. */
+/** A letter's file, by its server: letters for two servers are next to each other. */
 export function outboxFile(server: string): string {
   return `${STEM}-${createHash('sha256').update(server).digest('hex').slice(0, 8)}.json`;
 }
 
-/** Puts a letter into a run's folder, and returns the file. Only its owner reads it. */
+/** Stores a letter in a run's folder, and returns the file. Only its owner can read it. */
 export async function store(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
   return write(join(runFolder, outboxFile(letter.server)), letter);
 }
@@ -40,12 +42,15 @@ async function write(file: string, content: unknown): Promise<string> {
   return file;
 }
 
-/** Keeps what the server refused of a letter, and returns the file. */
+/** Stores the refused values of a letter, and returns the file. */
 export async function keepRefused(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
   return write(await asideFile(join(runFolder, outboxFile(letter.server)), 'refused'), letter);
 }
 
-/** Claims what an earlier part of a run could not deliver to this server. Undefined where there is nothing, or another process has it. */
+/**
+ * Claims what an earlier part of a run could not send to this server. Undefined if there is nothing, or another process
+ * has it.
+ */
 export async function claimLetter(folder: string, server: string): Promise<ClaimedLetter | undefined> {
   for (const name of [outboxFile(server), `${STEM}.json`]) {
     const claimed = await claimFile(folder, name, server);
@@ -72,7 +77,7 @@ async function claimFile(folder: string, name: string, server: string): Promise<
         return file;
       }
       const target = what === 'keep' ? file : await asideFile(file, what);
-      // What was confirmed meanwhile is off the letter.
+      // Confirmed values were removed from the letter meanwhile.
       if (read.letter) await write(target, { ...read.letter, server });
       else await rename(claimed, target);
       await rm(claimed, { force: true });
@@ -81,7 +86,7 @@ async function claimFile(folder: string, name: string, server: string): Promise<
   };
 }
 
-/** A letter from before letters had an address is for the only server that its run's config names. */
+/** A letter from before letters had an address is for the only server in its run's config. */
 async function isFor(letter: Letter, folder: string, server: string): Promise<boolean> {
   if (letter.server !== undefined) return letter.server === server;
   try {
@@ -97,13 +102,13 @@ async function isFor(letter: Letter, folder: string, server: string): Promise<bo
   }
 }
 
-/** A server's address in its one spelling: without user, password and final slashes. */
+/** A server's address in a canonical form: without user, password and final slashes. */
 export function addressOf(trackingUri: string): string {
   const { origin, pathname } = new URL(trackingUri);
   return origin + pathname.replace(/\/+$/, '');
 }
 
-/** `refused` may hold a letter, of which no more than the last few are kept. */
+/** `refused` may be a letter; only the last few are kept. */
 async function asideFile(file: string, why: 'unreadable' | 'refused'): Promise<string> {
   const base = file.replace(/\.json$/, `.${why}`);
   for (let number = 1; ; number++) {
@@ -129,13 +134,15 @@ async function readLetter(file: string): Promise<{ letter?: Letter; problem?: st
   }
 }
 
-/** Whoever claimed it long ago has died. */
+/** A process that claimed it long ago has died. */
 async function releaseDead(file: string): Promise<void> {
   const claimed = await stat(file + CLAIMED).catch(() => undefined);
   if (claimed && Date.now() - claimed.mtimeMs > CLAIM_MS) await rename(file + CLAIMED, file).catch(() => undefined);
 }
 
-/** The path of a letter that is this process's from now on: two runs that begin together must not both send it. */
+/**
+ * The path of a letter that belongs to this process from now on: two runs that start together must not both send it.
+ */
 async function claim(file: string): Promise<string | undefined> {
   const claimed = file + CLAIMED;
   if (await stat(claimed).catch(() => undefined)) return undefined;
@@ -150,10 +157,10 @@ async function claim(file: string): Promise<string | undefined> {
   }
 }
 
-/** Folders of the other runs of that name. */
+/** Folders of the other runs with that name. */
 export async function otherRuns(runs: string, ownFolder: string): Promise<string[]> {
   const entries = await readdir(runs, { withFileTypes: true }).catch(() => []);
-  // Not `latest`, a link: a run would be met twice.
+  // Not `latest`, a link: its run would be visited twice.
   return entries.flatMap((entry) => {
     const folder = join(runs, entry.name);
     return entry.isDirectory() && folder !== ownFolder ? [folder] : [];

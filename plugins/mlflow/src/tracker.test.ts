@@ -159,7 +159,7 @@ test('of two runs that start together, only one sends what an earlier run left',
 
 test('a resumed run continues the same MLflow run, and sends only what the server lacks', async () => {
   const fake = await listen();
-  // The server has seen three steps and one parameter; the folder tells of five steps; the run repeats the fifth.
+  // The server has three steps and one parameter; the folder has five steps; the run repeats the fifth.
   fake.known.push({
     info: { run_id: 'r9' },
     data: {
@@ -237,7 +237,7 @@ test('a server that never answers delays the end of a run only to its limit, and
   const info = run(temporaryFolder());
   await sender.start(info);
   for (let step = 1; step <= 5000; step++) sender.log(step, { loss: step });
-  // Nothing of this waited: the first answer is still out.
+  // None of this waited: the first response is still pending.
   expect(fake.calls.length).toBeLessThanOrEqual(1);
   await sender.finish('finished');
   await close(fake);

@@ -28,7 +28,7 @@ function isAddress(text: string): boolean {
 
 const Options = z
   .strictObject({
-    // The message does not quote what is there: a wrong address may have a password in it.
+    // The message does not quote the value: a wrong address may contain a password.
     trackingUri: z
       .string()
       .refine(isAddress, 'expected the address of a server, as http://HOST:5000, without ? and #')
@@ -59,12 +59,12 @@ const Options = z
 
 type MlflowOptions = z.output<typeof Options>;
 
-/** Options that are nobody else's business. */
+/** Options that must not be sent. */
 const SECRET = /^trackers\.\d+\.(token|username|password)(\.|$)/;
 const STATUS = { finished: 'FINISHED', failed: 'FAILED', interrupted: 'KILLED' } as const;
-/** Numbers that wait for a server beside what the run's folder had before; the folder has all of them. */
+/** Numbers that wait for a server, in addition to what the run's folder had before; the folder has all of them. */
 const LONGEST_QUEUE = 500_000;
-/** Sentences on letters that were set aside. */
+/** Most warnings about letters that were set aside. */
 const MOST_SENTENCES = 3;
 
 /** A config as flat parameters: `optimizer.learningRate` = `0.001`. */
@@ -77,11 +77,13 @@ export function flatten(value: JsonValue, path = ''): Parameter[] {
   );
 }
 
-/** The Authorization header of all calls: what the options name, else the address, else the environment. */
+/**
+ * The Authorization header of all calls: from the options, otherwise from the address, otherwise from the environment.
+ */
 function authorization({ trackingUri, token, username, password }: MlflowOptions): Secret | undefined {
   const bearer = (of: Secret): Secret => new Secret(`Bearer ${of.reveal()}`);
   const basic = (user: string, pass: string): Secret => {
-    // A user without a password may be a token; beside one it may be an ordinary word, which is not looked for in texts.
+    // A user without a password may be a token; with one it may be an ordinary word, which is not redacted in texts.
     rememberSecret(pass || user);
     const both = Buffer.from(`${user}:${pass}`).toString('base64');
     rememberSecret(both);
@@ -108,9 +110,10 @@ function decoded(part: string): string {
 }
 
 /**
- * Sends a run's config, metrics and end to an MLflow server from a queue in the background: training never waits for the
- * server. What cannot be sent stays in the run's folder, in a file of that server's, and is sent by the next run beside it that
- * finds the server up, or by the run itself when it is resumed. A resumed run goes on in the same run of MLflow's.
+ * Sends a run's config, metrics and end to an MLflow server from a queue in the background: training never waits for
+ * the server. Values that cannot be sent are kept in the run's folder, in a file for that server, and are sent by the
+ * next run next to it that reaches the server, or by the run itself when it is resumed. A resumed run continues the
+ * same MLflow run.
  */
 @injectable()
 export class MlflowTracker implements Tracker {
@@ -119,7 +122,7 @@ export class MlflowTracker implements Tracker {
   private folder = '';
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
-  /** Folders of other runs whose letters had their turn. */
+  /** Folders of other runs whose letters were handled. */
   private readonly visited = new Set<string>();
   private leftoversSent = false;
   private refusal: unknown;
@@ -127,7 +130,7 @@ export class MlflowTracker implements Tracker {
   private sentences = 0;
   private longestQueue = LONGEST_QUEUE;
   private dropped = false;
-  /** Keys by the names that MLflow takes for them. */
+  /** Keys by their names in MLflow. */
   private readonly named = { parameter: new Map<string, string>(), metric: new Map<string, string>() };
   /** The last step of each metric that was put into the queue. */
   private readonly queuedTo = new Map<string, number>();
@@ -157,7 +160,7 @@ export class MlflowTracker implements Tracker {
       metrics: left?.metrics ?? [],
       refused: left?.refused,
     };
-    // Of a run that goes on: the server says how much of this it has.
+    // For a resumed run, the server knows how much of this it has.
     for await (const { step, metrics } of loggedBefore(run.folder)) this.queue(step, metrics);
     this.longestQueue = this.letter.metrics.length + LONGEST_QUEUE;
     this.timer = setInterval(() => void this.send(), this.options.flushSeconds * 1000);
@@ -177,11 +180,11 @@ export class MlflowTracker implements Tracker {
   private queue(step: number, metrics: Readonly<Record<string, number>>): void {
     const timestamp = Date.now();
     for (const [name, value] of Object.entries(metrics)) {
-      // A value that is not finite has no place in a curve, and JSON cannot write it.
+      // A value that is not finite has no place in a curve, and JSON cannot represent it.
       if (name === 'step' || !Number.isFinite(value)) continue;
       const key = this.nameOf('metric', name);
       if (key === undefined) continue;
-      // A run that was killed repeats the steps behind its last checkpoint.
+      // A run that was killed repeats the steps after its last checkpoint.
       if (step <= (this.queuedTo.get(key) ?? -1)) continue;
       this.queuedTo.set(key, step);
       this.letter?.metrics.push({ key, value, timestamp, step });
@@ -223,7 +226,7 @@ export class MlflowTracker implements Tracker {
     return claimed.letter;
   }
 
-  /** A config as MLflow takes it: names that it allows, each once, and no token. */
+  /** A config for MLflow: with valid and unique names, and without a token. */
   private parametersOf(config: JsonValue): Parameter[] {
     return flatten(config).flatMap(({ key, value }) => {
       const name = SECRET.test(key) ? undefined : this.nameOf('parameter', key);
@@ -231,7 +234,7 @@ export class MlflowTracker implements Tracker {
     });
   }
 
-  /** The name of a key in MLflow; undefined, and a warning, where another key has it already. */
+  /** The name of a key in MLflow; undefined, with a warning, if another key already has it. */
   private nameOf(kind: 'parameter' | 'metric', key: string): string | undefined {
     const name = toName(key);
     const names = this.named[kind];
@@ -242,7 +245,7 @@ export class MlflowTracker implements Tracker {
       return name;
     }
     if (!names.has(key)) {
-      // Once for each key: no name is that key, as MLflow refuses it.
+      // Reported once for each key: no name can equal that key, because MLflow refuses it.
       names.set(key, key);
       this.logger.warn(
         `MLflow has the name "${name}" for the ${kind}s "${owner}" and "${key}" alike; only the first is sent.`,
@@ -251,12 +254,12 @@ export class MlflowTracker implements Tracker {
     return undefined;
   }
 
-  /** Nothing is left to do, or nothing that trying again would change. */
+  /** Whether nothing is left to do, or nothing that another attempt would change. */
   private get isDone(): boolean {
     return this.refusal !== undefined || (isDelivered(this.letter!) && this.leftoversSent);
   }
 
-  /** One delivery at a time; a failure is said once and tried again. */
+  /** One delivery at a time; a failure is reported once and retried. */
   private send(): Promise<void> {
     this.sending ??= this.deliverAll()
       .catch((error: unknown) => {
@@ -272,7 +275,7 @@ export class MlflowTracker implements Tracker {
     if (this.leftoversSent) return;
     for (const folder of await otherRuns(dirname(this.folder), this.folder)) {
       if (this.visited.has(folder)) continue;
-      // Whatever becomes of it: the next attempt begins with another one.
+      // Whatever happens, the next attempt begins with another one.
       this.visited.add(folder);
       await this.deliverLeftover(folder);
     }
@@ -280,8 +283,8 @@ export class MlflowTracker implements Tracker {
   }
 
   /**
-   * What another run could not deliver. A letter that cannot be read, or that the server will never take, is set aside; one that
-   * it does not take now stays, and the next one has its turn. Rejects when the server does not answer.
+   * Sends what another run could not. A letter that cannot be read, or that the server will never accept, is set aside;
+   * one that it does not accept now is kept, and the next one is handled. Rejects if the server does not respond.
    */
   private async deliverLeftover(folder: string): Promise<void> {
     const claimed = await claimLetter(folder, this.client.server);
@@ -309,7 +312,7 @@ export class MlflowTracker implements Tracker {
     );
   }
 
-  /** For what may be the same of many letters. */
+  /** For messages that may be the same for many letters. */
   private say(text: string): void {
     this.sentences++;
     if (this.sentences <= MOST_SENTENCES) this.warn(text);
@@ -317,7 +320,7 @@ export class MlflowTracker implements Tracker {
   }
 
   private complain(error: unknown): void {
-    // `finish` reports what the end of the run breaks off.
+    // `finish` reports what is cut off by the end of the run.
     if (this.complained || this.client.aborted) return;
     this.complained = true;
     this.logger.warn(`MLflow at ${this.client.server}: ${reasonOf(error)}. The run goes on; sending is tried again.`);

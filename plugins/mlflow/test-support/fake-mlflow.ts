@@ -11,13 +11,13 @@ export interface FakeMlflow {
   server: Server;
   port: number;
   calls: Call[];
-  /** Called before each answer; may wait, and may give another status than 200, or a refusal as MLflow words it. */
+  /** Called before each response; may wait, and may return another status than 200, or a refusal in MLflow's form. */
   before: (call: Call) => Promise<number | object | void>;
-  /** What `/runs/search` finds. */
+  /** The result of `/runs/search`. */
   known: object[];
 }
 
-/** A server that speaks the few calls of the protocol and remembers them. */
+/** A server that implements the few calls of the protocol and records them. */
 export async function listen(port = 0): Promise<FakeMlflow> {
   const fake: FakeMlflow = { server: createServer(), port, calls: [], before: async () => undefined, known: [] };
   const answer = (path: string): object | undefined =>

@@ -14,13 +14,13 @@ export const adafactorOptions = z.strictObject({
   ...commonOptions,
   /** The second moment's decay at step t is 1 - t^-decayExponent. */
   decayExponent: z.number().positive().max(1).default(0.8),
-  /** Decay of a first moment. Default: none is kept. */
+  /** Decay of a first moment. Default: no first moment. */
   beta1: decayRate.optional(),
   /** Added to squared gradients. */
   epsilon: z.number().positive().default(1e-30),
   /** A parameter's update is scaled down to this root mean square. */
   clipThreshold: z.number().positive().default(1),
-  /** The learning rate is relative to the parameter's root mean square, `leastScale` at least. */
+  /** The learning rate is relative to the parameter's root mean square, which counts as at least `leastScale`. */
   scaleParameter: z.boolean().default(true),
   leastScale: z.number().positive().default(1e-3),
 });
@@ -32,13 +32,13 @@ const key = (kind: 'row' | 'column' | 'v' | 'm', name: string): string => `adafa
 const rootMeanSquare = (x: tf.Tensor): tf.Tensor => tf.sqrt(tf.mean(tf.square(x)));
 
 /**
- * Adafactor (Shazeer and Stern, 2018) with a given learning rate: of a matrix's second moment the means of its rows and
- * columns are kept, rows + columns numbers instead of rows * columns. The semantics are those of the implementation in
- * Hugging Face's transformers with relative_step off.
+ * Adafactor (Shazeer and Stern, 2018) with a given learning rate: for a matrix's second moment the means of its rows
+ * and columns are stored, rows + columns numbers instead of rows * columns. The semantics are those of the
+ * implementation in Hugging Face's transformers with relative_step off.
  *
  * State: `adafactor.row/<parameter>` [rows] and `adafactor.column/<parameter>` [columns] of matrices,
  * `adafactor.v/<parameter>` of everything else, `adafactor.m/<parameter>` with `beta1`. A parameter without a gradient
- * stays as it is, and so does its state.
+ * is unchanged, and so is its state.
  */
 export class Adafactor implements Optimizer {
   readonly learningRate: number;
@@ -66,7 +66,7 @@ export class Adafactor implements Optimizer {
     const { decayExponent, beta1, clipThreshold, scaleParameter, leastScale, clipNorm } = this.options;
     const weightDecay = this.options.weightDecay * (update.weightDecayFactor ?? 1);
     const clip = clipFactor(update.gradientNorm, clipNorm);
-    // 1 - (1 - t^-d): what the new square gets.
+    // 1 - (1 - t^-d): the weight of the new square.
     const intoSecond = tf.pow(tf.add(update.step, 1), -decayExponent);
     const parameters: Parameters = {};
     const state: OptimizerState = {};
@@ -98,7 +98,7 @@ export class Adafactor implements Optimizer {
     return { parameters, state };
   }
 
-  /** The gradient over the root of its second moment, whose next state goes into `next`. */
+  /** The gradient divided by the root of its second moment, whose next state is stored in `next`. */
   private normalized(
     name: string,
     gradient: tf.Tensor,
@@ -115,7 +115,8 @@ export class Adafactor implements Optimizer {
     if (gradient.rank !== 2) return tf.mul(gradient, tf.rsqrt(mixed('v', square)));
     const row = mixed('row', tf.mean(square, 1)); // [rows]
     const column = mixed('column', tf.mean(square, 0)); // [columns]
-    // Not the root of row / mean: beside one large gradient that quotient is less than float32 can say, of a row that has had none.
+    // Not the root of row / mean: for a row without any gradient so far, next to one large gradient, that quotient
+    // underflows float32.
     const rowFactor = tf.expandDims(tf.mul(tf.rsqrt(row), tf.sqrt(tf.mean(row))), 1); // [rows, 1]
     return tf.mul(tf.mul(gradient, rowFactor), tf.expandDims(tf.rsqrt(column), 0));
   }

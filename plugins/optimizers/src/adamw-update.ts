@@ -7,9 +7,9 @@ export interface AdamWSettings {
   readonly betas: readonly [number, number];
   /** Added to the root of the corrected second moment. */
   readonly epsilon: number;
-  /** Decoupled weight decay, per step and unit of learning rate. */
+  /** Decoupled weight decay, per step and per unit of learning rate. */
   readonly weightDecay: number;
-  /** Gradients are scaled down to this global norm; undefined leaves them. */
+  /** Gradients are scaled down to this global norm; undefined leaves them unchanged. */
   readonly clipNorm?: number;
   /** Which parameters decay. */
   readonly decays: (name: string, shape: readonly number[]) => boolean;
@@ -18,7 +18,7 @@ export interface AdamWSettings {
 const first = (name: string): string => `adamw.m/${name}`;
 const second = (name: string): string => `adamw.v/${name}`;
 
-/** Both moments of every parameter, zero. */
+/** Both moments of every parameter, initially zero. */
 export function initAdamW(parameters: Parameters): OptimizerState {
   const state: OptimizerState = {};
   for (const [name, parameter] of Object.entries(parameters)) {
@@ -34,13 +34,13 @@ function biasCorrection(beta: number, t: tf.Tensor): tf.Tensor {
 }
 
 /**
- * One step of AdamW (Loshchilov and Hutter, 2019) with the semantics of torch.optim.AdamW behind clip_grad_norm_:
+ * One step of AdamW (Loshchilov and Hutter, 2019) with the semantics of torch.optim.AdamW after clip_grad_norm_:
  *
  *     g  = gradient * min(1, clipNorm / (norm + 1e-6))
  *     m  = beta1 m + (1 - beta1) g            v = beta2 v + (1 - beta2) g^2
  *     p  = p (1 - rate * weightDecay) - rate * m / (1 - beta1^t) / (sqrt(v) / sqrt(1 - beta2^t) + epsilon)
  *
- * A parameter without a gradient stays as it is, and so do its moments. Traceable.
+ * A parameter without a gradient is unchanged, and so are its moments. Traceable.
  */
 export function updateAdamW(
   update: OptimizerUpdate,
@@ -49,8 +49,8 @@ export function updateAdamW(
   const [beta1, beta2] = settings.betas;
   const t = tf.add(update.step, 1);
   const rootCorrection2 = tf.sqrt(biasCorrection(beta2, t));
-  // Every factor that is the same for all elements becomes a scalar: what is left is passes over the parameters, and they
-  // are what an update waits for. m / (sqrt(v) / r + epsilon) is r m / (sqrt(v) + r epsilon).
+  // Every factor that is equal for all elements becomes a scalar: the rest is passes over the parameters, which
+  // determine the time of an update. m / (sqrt(v) / r + epsilon) is r m / (sqrt(v) + r epsilon).
   const rate = tf.div(tf.mul(update.learningRate, rootCorrection2), biasCorrection(beta1, t));
   const epsilon = tf.mul(rootCorrection2, settings.epsilon);
   const clip = clipFactor(update.gradientNorm, settings.clipNorm);

@@ -12,7 +12,7 @@ interface Reference {
 const SHAPES: Record<string, number[]> = { 'layer.weight': [2, 3], 'norm.weight': [3], 'embed_tokens.weight': [4, 2] };
 const options = (given: object): AdamWOptions => adamwOptions.parse({ learningRate: 0.01, ...given });
 
-/** torch.optim.AdamW behind clip_grad_norm_, in double precision, one element after the other. */
+/** torch.optim.AdamW after clip_grad_norm_, in double precision, one element after the other. */
 function referenceStep(
   before: Reference,
   gradients: Vectors,

@@ -6,11 +6,11 @@ import { matchesName } from '@graft/core';
 export const commonOptions = {
   /** Base learning rate; a schedule scales it by step. */
   learningRate: z.number().positive(),
-  /** Decoupled weight decay: each step takes learningRate * weightDecay of a parameter away. */
+  /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter. */
   weightDecay: z.number().min(0).default(0),
   /** Norms and other vectors (tensors of rank 1) do not decay unless this is true. */
   decayVectors: z.boolean().default(false),
-  /** Names of more parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`. */
+  /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`. */
   noDecay: z.array(z.string().min(1)).default([]),
   /** Global norm that gradients are scaled down to. Default: no clipping. */
   clipNorm: z.number().positive().optional(),
@@ -26,7 +26,7 @@ export const decaysBy =
   (name, shape) =>
     (decayVectors || shape.length !== 1) && !noDecay.some((pattern) => matchesName(name, pattern));
 
-/** What the gradients are multiplied by; 1e-6 as in torch's clip_grad_norm_, where it decides at a norm of just the limit. */
+/** The factor of the gradients; 1e-6 as in torch's clip_grad_norm_, where it matters at a norm of exactly the limit. */
 export function clipFactor(norm: tf.Tensor, clipNorm: number | undefined): tf.Tensor {
   if (clipNorm === undefined) return tf.scalar(1);
   return tf.minimum(1, tf.div(clipNorm, tf.add(norm, 1e-6)));

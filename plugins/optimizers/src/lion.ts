@@ -12,7 +12,7 @@ import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './c
 
 export const lionOptions = z.strictObject({
   ...commonOptions,
-  /** How much of the momentum goes into the sign that is taken, and into the next momentum. */
+  /** The fraction of the momentum in the sign, and in the next momentum. */
   betas: z.tuple([decayRate, decayRate]).default([0.9, 0.99]),
 });
 
@@ -21,12 +21,12 @@ export type LionOptions = z.output<typeof lionOptions>;
 const momentum = (name: string): string => `lion.m/${name}`;
 
 /**
- * Lion (Chen et al., 2023): half of Adam's state, and steps of one size for every number. Its learning rate is some three
- * to ten times smaller than AdamW's, its weight decay as much larger.
+ * Lion (Chen et al., 2023): half of Adam's state, and steps of equal size for every number. Its learning rate is about
+ * three to ten times smaller than AdamW's, its weight decay larger by the same factor.
  *
  *     p = p (1 - rate * weightDecay) - rate * sign(beta1 m + (1 - beta1) g)        m = beta2 m + (1 - beta2) g
  *
- * Its state is `lion.m/<parameter>`. A parameter without a gradient stays as it is, and so does its momentum.
+ * Its state is `lion.m/<parameter>`. A parameter without a gradient is unchanged, and so is its momentum.
  */
 export class Lion implements Optimizer {
   readonly learningRate: number;

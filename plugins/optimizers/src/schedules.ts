@@ -4,9 +4,9 @@ import { z } from 'zod';
 const warmupSteps = z.int().min(0).default(0);
 
 const decayingOptions = z.strictObject({
-  /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last of them 1. */
+  /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1. */
   warmupSteps,
-  /** Factor at the end of the decay, and from there on. */
+  /** Factor at the end of the decay and after it. */
   finalFactor: z.number().min(0).max(1).default(0),
   /** Steps of the decay, after the warm-up. Default: the rest of the run. */
   decaySteps: z.int().positive().optional(),
@@ -64,7 +64,7 @@ export function inverseSquareRootSchedule({ warmupSteps: warmup }: ConstantOptio
   return { factor: (step) => (step < warmup ? (step + 1) / warmup : Math.sqrt(peak / Math.max(peak, step + 1))) };
 }
 
-/** The schedule, which says once where the steps end before the warm-up does. */
+/** The schedule, which warns once if the run ends before the warm-up does. */
 export function warningOfLongWarmup(
   schedule: Schedule,
   { warmupSteps: warmup }: ConstantOptions,

@@ -11,7 +11,7 @@ export const SHAPES: Record<string, number[]> = {
 };
 const count = (name: string): number => SHAPES[name].reduce((a, b) => a * b, 1);
 
-/** One step in double precision, element by element: returns parameters, and keeps what it likes of its state. */
+/** One step in double precision, element by element: returns parameters, and keeps its own state. */
 export type ReferenceStep = (parameters: Vectors, gradients: Vectors, step: number, rate: number) => Vectors;
 
 export const norm = (vectors: Vectors): number =>
@@ -21,7 +21,7 @@ export const norm = (vectors: Vectors): number =>
       .reduce((sum, g) => sum + g * g, 0),
   );
 
-/** Ten steps of an optimizer, compiled, beside a reference; gradients of very different sizes. */
+/** Compares ten compiled steps of an optimizer with a reference; gradients have very different sizes. */
 export function follow(engine: Engine, optimizer: Optimizer, reference: ReferenceStep, tolerance = 2e-6): void {
   const random = createRandom(5);
   const draw = (scale: number): Vectors =>
@@ -60,7 +60,7 @@ export function follow(engine: Engine, optimizer: Optimizer, reference: Referenc
   update.dispose();
 }
 
-/** A parameter without a gradient stays as it is, and so does its state. */
+/** Checks that a parameter without a gradient is unchanged, and so is its state. */
 export function leavesAlone(optimizer: Optimizer): void {
   const parameters = { a: tf.tensor2d([[1, 2]]), b: tf.tensor2d([[3, 4]]) };
   const state = optimizer.init(parameters);

@@ -11,16 +11,16 @@ export const scratchOptions = z.strictObject({
 });
 
 /**
- * Random parameters for any model: normal numbers, and zeros where the model asks for them (norm weights; the gain is
+ * Random parameters for any model: normal numbers, and zeros where the model requests them (norm weights; the gain is
  * 1 + weight). The paper does not state the standard deviation; 0.02 is the published configurations' own.
  *
- * Every parameter's numbers depend on the stream and its name alone, so that adding a layer changes no other.
+ * Every parameter's numbers depend only on the stream and its name, so that adding a layer changes no other.
  */
 @injectable()
 export class ScratchInitializer implements Initializer {
   constructor(@inject(OPTIONS) private readonly options: z.output<typeof scratchOptions>) {}
 
-  /** The config's `model:` section alone decides what is built. */
+  /** Only the config's `model:` section determines the model. */
   checkpointConfig(): Promise<undefined> {
     return Promise.resolve(undefined);
   }

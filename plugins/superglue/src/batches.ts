@@ -13,7 +13,7 @@ export interface ClassificationBatch extends BatchTensors {
   readonly last_rows: tf.Tensor1D;
   /** int32 [B]: classes. */
   readonly labels: tf.Tensor1D;
-  /** float32 [B]: 1 for examples, 0 for rows that fill up the batch. */
+  /** float32 [B]: 1 for examples, 0 for rows that pad the batch. */
   readonly weights: tf.Tensor1D;
 }
 
@@ -24,14 +24,14 @@ export interface HostBatch {
 
 const SHORTEST_TOKENS = 32;
 
-/** Every length is compiled for itself, so there are few: 32, 48, 64, 96, 128, 192, 256 and so on, at last the limit. */
+/** Every length is compiled separately, so there are few: 32, 48, 64, 96, 128, 192, 256 and so on, up to the limit. */
 export function paddedLength(tokens: number, maxTokens: number): number {
   let length = SHORTEST_TOKENS;
   while (length < tokens) length = length % 3 === 0 ? (length * 4) / 3 : (length * 3) / 2;
   return Math.min(length, maxTokens);
 }
 
-/** All batches of a pass, each of `batchSize` rows; the last one is filled up with rows that do not count. */
+/** All batches of an epoch, each of `batchSize` rows; the last one is padded with rows that do not count. */
 export function* batches(
   examples: readonly EncodedExample[],
   { batchSize, maxTokens, padId }: { batchSize: number; maxTokens: number; padId: number },
@@ -53,7 +53,7 @@ function collate(examples: readonly EncodedExample[], rows: number, maxTokens: n
   const labels = new Int32Array(rows);
   const weights = new Float32Array(rows);
   for (let row = 0; row < rows; row++) {
-    // A row that only fills up repeats the first example: a row without a single token would attend to nothing.
+    // A padding row repeats the first example: a row without a single token would attend to nothing.
     const { example, tokens } = examples[row] ?? examples[0];
     ids.set(tokens, row * length);
     mask.fill(1, row * length, row * length + tokens.length);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { encodeExamples, type EncodeOptions } from './encode-examples';
 import type { PlacedExample } from './tasks';
 
-/** A token a character. */
+/** One token per character. */
 const tokenizer: Tokenizer = {
   vocabularySize: 70_000,
   padId: 0,

@@ -10,11 +10,11 @@ export interface EncodedExample {
 export interface EncodeOptions {
   /** The longest sequence, special tokens included. */
   readonly maxTokens: number;
-  /** `shorten` takes from the end of the passage; `error` refuses. */
+  /** `shorten` removes words from the end of the passage; `error` refuses. */
   readonly longInputs: 'shorten' | 'error';
-  /** Special token in front of the text. Default: none. */
+  /** Special token before the text. Default: none. */
   readonly bos?: number;
-  /** Special token behind it, whose state the head then reads. Default: none. */
+  /** Special token after it, whose state the head then reads. Default: none. */
   readonly eos?: number;
 }
 
@@ -25,8 +25,9 @@ export interface EncodedExamples {
 }
 
 /**
- * Tokenizes examples. Throws DataError where one does not fit, naming the length that the longest of `all` needs: nothing is ever
- * cut but what the task calls shortenable, and that only where the options say so. `all`: the task's, of every part. Default: these.
+ * Tokenizes examples. Throws DataError if one does not fit, naming the length that the longest of `all` needs: only the
+ * part that the task marks as shortenable is ever shortened, and only if the options allow it. `all`: the task's
+ * examples, of every split. Default: these.
  */
 export function encodeExamples(
   examples: readonly PlacedExample[],
@@ -54,7 +55,7 @@ function textOf({ parts }: ClassificationExample, shortenableLength = Infinity):
   return parts.map(({ text, shortenable }) => (shortenable ? text.slice(0, shortenableLength) : text)).join('');
 }
 
-/** The longest beginning of the shortenable part, in whole words, with which the text fits; undefined where none does. */
+/** The longest beginning of the shortenable part, in whole words, with which the text fits; undefined if none does. */
 function shorten(example: ClassificationExample, tokenizer: Tokenizer, room: number): Int32Array | undefined {
   const long = example.parts.find(({ shortenable }) => shortenable)?.text ?? '';
   const ends = [0, ...[...long.matchAll(/\S(?=\s|$)/g)].map(({ index }) => index + 1)];

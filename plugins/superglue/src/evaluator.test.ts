@@ -90,7 +90,7 @@ test('finished trials of a run are not repeated', async () => {
   await (await evaluator(options, run)).evaluate(context());
   const files = readdirSync(join(run, 'superglue')).map((name) => join(run, 'superglue', name));
   expect(files).toHaveLength(4);
-  // Marked, so that it shows where a number comes from.
+  // Marked, so that the origin of a number is visible.
   const records = files.map(
     (file) => JSON.parse(readFileSync(file, 'utf8')) as { record: { task: string; epochs: unknown } },
   );
@@ -113,7 +113,7 @@ test('a run that did not search dropout in the model reuses its trials when it d
   await (await evaluator(options, run)).evaluate(context());
   const [name] = readdirSync(join(run, 'superglue'));
   const { conditions } = JSON.parse(readFileSync(join(run, 'superglue', name), 'utf8')) as { conditions: object };
-  // A file's name is the hash of these, keys and order included: so they were before there was such a search.
+  // A file's name is the hash of these, including keys and order, which are those from before this search existed.
   expect(Object.keys(conditions)).toEqual(
     'task trial step random folder tokenizer maxTokens longInputs prependBos appendEos epochs optimizer schedule'.split(
       ' ',
@@ -142,7 +142,7 @@ test("dropout in the model is searched in the grid, and a checkpoint's own rates
   const [none, some] = await losses(model, [0, 0.3]);
   expect(none).toBe(plain);
   expect(some).not.toBe(plain);
-  // The model's own rates hold where the grid says nothing, and give way to it.
+  // The model's own rates are the default, and the grid overrides them.
   expect(await losses(dropping)).toEqual([some]);
   expect(await losses(dropping, [0])).toEqual([none]);
 });

@@ -28,32 +28,35 @@ const taskIds = TASKS.map(({ id }) => id);
 const listOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).min(1);
 
 export const superGlueOptions = z.strictObject({
-  /** The benchmark's folder: a folder a task, each with train.jsonl and val.jsonl. */
+  /** The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl. */
   folder: pathOption(),
   tasks: listOf(z.enum(taskIds)).default(taskIds),
   tokenizer: componentOption('tokenizer'),
   /** Longest sequence, special tokens included. */
   maxTokens: z.int().min(8).default(512),
-  /** What becomes of longer ones: their passage loses its end, or it is an error. */
+  /** How to treat longer ones: shorten their passage at its end, or report an error. */
   longInputs: z.enum(['shorten', 'error']).default('shorten'),
-  /** The start token in front. Default: as the model's policy for special tokens says. */
+  /** The start token before the text. Default: the model's policy for special tokens. */
   prependBos: z.boolean().optional(),
-  /** The end of sequence is then the last token, whose state the head reads. Default: the model's policy; `auto` is true here. */
+  /**
+   * The end of sequence is then the last token, whose state the head reads. Default: the model's policy; `auto` means
+   * true here.
+   */
   appendEos: z.boolean().optional(),
-  /** The grid, searched for each task by itself (paper, section 4, which does not give its values). */
+  /** The grid, searched for each task separately (paper, section 4, which does not state its values). */
   learningRates: listOf(z.number().positive()).default([1e-5, 3e-5, 1e-4]),
   batchSizes: listOf(z.int().positive()).default([32]),
   /** Rates of dropout on the state that the head reads. */
   dropouts: listOf(z.number().min(0).lt(1)).default([0.1]),
   /** Rates of dropout in every place that the model has. Default: the model's own rates, which are not searched. */
   modelDropouts: listOf(z.number().min(0).lt(1)).optional(),
-  /** Passes over a task's training examples. */
+  /** Epochs over a task's training examples. */
   epochs: z.int().positive().default(10),
-  /** Optimizer steps at most, whatever the epochs. */
+  /** Maximum number of optimizer steps, whatever the epochs. */
   maxSteps: z.int().positive().optional(),
-  /** The pass whose accuracy counts: a trial's best, or its last. */
+  /** The epoch whose accuracy counts: a trial's best, or its last. */
   select: z.enum(['best', 'last']).default('best'),
-  /** Its own learning rate is of no effect: those of the grid are taken. */
+  /** Its own learning rate has no effect: those of the grid are used. */
   optimizer: componentOption('optimizer').default({ use: 'adamw', learningRate: 1e-4, clipNorm: 1 }),
   schedule: componentOption('schedule').default({ use: 'constant' }),
 });
@@ -75,12 +78,13 @@ interface TaskData {
 }
 
 /**
- * SuperGLUE in the paper's protocol (section 4): for each task the model's encoder and a fresh head on its last token are
- * fine-tuned on the training set, for every point of a grid; what counts is the accuracy on the validation set.
+ * SuperGLUE with the paper's protocol (section 4): for each task the model's encoder and a fresh head on its last token
+ * are fine-tuned on the training set, for every point of a grid; the accuracy on the validation set counts.
  *
- * Gives `<task>/accuracy` and the benchmark's own metrics beside it, `<task>/majority` (what always naming the most
- * frequent class would get), the choice (`<task>/learningRate`, `/batchSize`, `/dropout`, `/modelDropout`, `/epoch`), and `mean`: of the
- * accuracies of the paper's seven tasks, without ReCoRD; `partialMean` where only some of the seven were evaluated.
+ * Returns `<task>/accuracy` and the benchmark's own metrics, `<task>/majority` (the accuracy of always predicting the
+ * most frequent class), the choice (`<task>/learningRate`, `/batchSize`, `/dropout`, `/modelDropout`, `/epoch`), and
+ * `mean`: of the accuracies of the paper's seven tasks, without ReCoRD; `partialMean` where only some of the seven were
+ * evaluated.
  */
 export class SuperGlueEvaluator implements Evaluator {
   constructor(
@@ -95,7 +99,7 @@ export class SuperGlueEvaluator implements Evaluator {
     if (clash !== undefined) logger.warn(clash);
     const around = specialsAround(context.model, options);
     const tasks = TASKS.filter(({ id }) => options.tasks.includes(id));
-    // Everything is read before the first step: a missing file should not be found out after a night.
+    // Everything is read before the first step, so that a missing file is not discovered after hours.
     const data = new Map<SuperGlueTask, TaskData>();
     if (options.modelDropouts && !context.model.dropout) {
       throw new DataError('modelDropouts names rates of dropout, but this model has no place for it.', {
@@ -185,7 +189,7 @@ export class SuperGlueEvaluator implements Evaluator {
     const epochs: EpochResult[] = [];
     let diverged: string | undefined;
     try {
-      // One stream a task: points of the grid differ by what they say alone.
+      // One stream per task: points of the grid differ only by their settings.
       for await (const epoch of tuner.fineTune(parameters, task, data, trial, random.fork(task.id), signal))
         epochs.push(epoch);
     } catch (error) {
@@ -195,7 +199,9 @@ export class SuperGlueEvaluator implements Evaluator {
     return { task: task.id, trial, epochs, diverged, seconds: (performance.now() - began) / 1000 };
   }
 
-  /** Everything that decides a trial's numbers, but the model's parameters: those belong to the run and the step. */
+  /**
+   * Everything that determines a trial's numbers, except the model's parameters: those belong to the run and the step.
+   */
   private conditions(task: SuperGlueTask, trial: Trial, { model, step, random }: EvaluationContext): object {
     const { bos, eos } = specialsAround(model, this.options);
     const { tasks, learningRates, batchSizes, dropouts, modelDropouts, select, ...others } = this.options;
@@ -205,7 +211,7 @@ export class SuperGlueEvaluator implements Evaluator {
       prependBos: bos !== undefined,
       appendEos: eos !== undefined,
     };
-    // In the schema's order, whether the options or the model's policy said it.
+    // In the schema's order, for values of the options and of the model's policy alike.
     const ordered = Object.keys(superGlueOptions.shape).filter((key) => key in settings);
     const inOrder = Object.fromEntries(ordered.map((key) => [key, settings[key]]));
     return { task: task.id, trial, step, random: random.name, ...inOrder };
@@ -223,7 +229,7 @@ function taskNumbers(
   return Object.fromEntries(Object.entries(numbers).map(([name, value]) => [`${id}/${name}`, value]));
 }
 
-/** Share of the most frequent class. */
+/** Fraction of the most frequent class. */
 function majority(examples: readonly EncodedExample[]): number {
   const counts = new Map<number | undefined, number>();
   for (const { example } of examples) counts.set(example.label, (counts.get(example.label) ?? 0) + 1);

@@ -27,7 +27,7 @@ export interface Trial {
 }
 
 export interface FineTuneSettings {
-  /** Passes over the training examples. */
+  /** Epochs over the training examples. */
   readonly epochs: number;
   /** Ends earlier, after this many optimizer steps. */
   readonly maxSteps?: number;
@@ -35,17 +35,17 @@ export interface FineTuneSettings {
   readonly precision?: Precision;
 }
 
-/** What a pass over the training examples brought. */
+/** The result of an epoch over the training examples. */
 export interface EpochResult {
   /** Optimizer steps done. */
   readonly steps: number;
-  /** Mean over the examples of the pass, nats. */
+  /** Mean over the examples of the epoch, in nats. */
   readonly trainLoss: number;
   /** The task's numbers on the validation set. */
   readonly scores: Readonly<Record<string, number>>;
 }
 
-/** The loss of a trial is not a number any more. Other trials may do better. */
+/** The loss of a trial became NaN or infinite. Other trials may succeed. */
 export class DivergedError extends GraftError {
   constructor(what: string) {
     super(`${what}.`, { code: 'superglue.diverged' });
@@ -58,7 +58,7 @@ interface StepInputs {
   readonly step: tf.Scalar;
   readonly learningRate: tf.Scalar;
   readonly dropout: tf.Scalar;
-  /** Static: a rate of 0 leaves its operations out. */
+  /** Static: a rate of 0 leaves out its operations. */
   readonly modelDropout?: number;
   readonly randomKey: tf.Tensor1D;
   readonly batch: ClassificationBatch;
@@ -70,7 +70,7 @@ interface StepOutputs {
   readonly loss: tf.Scalar;
 }
 
-/** Fine-tunes copies of one model's parameters, a task and a trial at a time; all of them share the compiled steps. */
+/** Fine-tunes copies of one model's parameters, one task and trial at a time; all of them share the compiled steps. */
 export class FineTuner {
   private readonly representation: Representation;
   private readonly trainStep: Jitted<[StepInputs], StepOutputs>;
@@ -108,8 +108,8 @@ export class FineTuner {
   }
 
   /**
-   * Trains all parameters that the head's input depends on, and the head, from `start`, which stays as it is. Yields the
-   * numbers of every pass. Throws DivergedError, and `signal`'s reason when that is aborted.
+   * Trains all parameters that the head's input depends on, and the head, from `start`, which is not changed. Yields
+   * the numbers of every epoch. Throws DivergedError, and `signal`'s reason when that is aborted.
    */
   async *fineTune(
     start: Parameters,
@@ -153,7 +153,7 @@ export class FineTuner {
           const [loss] = await outputs.loss.data();
           outputs.loss.dispose();
           if (!Number.isFinite(loss)) throw new DivergedError(`The loss is ${loss} at step ${step + 1}`);
-          // A short last batch counts as much as it has.
+          // A short last batch is weighted by its number of examples.
           lossSum += loss * examples.length;
           seen += examples.length;
           step++;
@@ -186,7 +186,7 @@ export class FineTuner {
       try {
         probabilities = await this.predictStep.async(parameters, batch);
         const values = await probabilities.data();
-        // The weights may break after the last loss that was a number.
+        // The weights may diverge after the last finite loss.
         if (!values.every(Number.isFinite)) throw new DivergedError('The predictions are not numbers');
         const classes = probabilities.shape[1];
         for (const [row, { example }] of own.entries()) {

@@ -13,7 +13,7 @@ export function grid({
   dropouts: readonly number[];
   modelDropouts?: readonly number[];
 }): Trial[] {
-  // Trials of runs that do not search it are what they were before it could be searched.
+  // Trials of runs that do not search it keep the form from before it could be searched.
   const models = modelDropouts?.map((modelDropout) => ({ modelDropout })) ?? [{}];
   return batchSizes.flatMap((batchSize) =>
     models.flatMap((model) =>
@@ -32,9 +32,9 @@ export interface Chosen {
 }
 
 /**
- * The trial, and the pass of it, that counts for a task: the one with the highest score `by` on the validation set, of
- * equals the earliest. `select: last` looks at each trial's last pass alone. A trial that diverged does not count.
- * undefined where every one did.
+ * The trial, and its epoch, that counts for a task: the one with the highest score `by` on the validation set, and of
+ * equals the earliest. `select: last` uses only each trial's last epoch. A trial that diverged does not count.
+ * undefined if all diverged.
  */
 export function choose(records: readonly TrialRecord[], select: 'best' | 'last', by = 'accuracy'): Chosen | undefined {
   let best: Chosen | undefined;

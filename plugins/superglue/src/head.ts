@@ -16,7 +16,7 @@ import type { ClassificationBatch } from './batches';
 /** The published families' initializer_range. */
 const INITIALIZER_RANGE = 0.02;
 
-/** What the model's head reads. Throws DataError where the family offers no states. */
+/** The representation that the model's head reads. Throws DataError if the family offers no states. */
 export function representationOf(model: Model): Representation {
   if (model.representation) return model.representation;
   throw new DataError(`This model (${model.kind}) offers no states for a classification head to read.`, {
@@ -26,7 +26,7 @@ export function representationOf(model: Model): Representation {
   });
 }
 
-/** A fresh head for a model's states, of the family's standard deviation. The caller owns the tensors. */
+/** A fresh head for a model's states, with the family's standard deviation. The caller owns the tensors. */
 export function initialHead(
   classes: number,
   { width, initializerRange = INITIALIZER_RANGE }: Pick<Representation, 'width' | 'initializerRange'>,
@@ -36,8 +36,8 @@ export function initialHead(
 }
 
 /**
- * Class logits [B, C] of the last token's state (paper, section 4). `dropout` is for training: it drops numbers of that state
- * with `rate` (a float32 scalar), and within the model with `model`, or the model's own rates. Traceable.
+ * Class logits [B, C] from the last token's state (paper, section 4). `dropout` is for training: it drops numbers of
+ * that state with `rate` (a float32 scalar), and within the model with `model`, or the model's own rates. Traceable.
  */
 export function classify(
   representation: Representation,
@@ -60,7 +60,7 @@ export function classify(
   return headLogits(parameters, last);
 }
 
-/** Mean cross-entropy in nats, weighted by `weights` [B]: rows that only fill up the batch have weight 0. Traceable. */
+/** Mean cross-entropy in nats, weighted by `weights` [B]: rows that pad the batch have weight 0. Traceable. */
 export function classificationLoss(logits: tf.Tensor2D, { labels, weights }: ClassificationBatch): tf.Scalar {
   return maskedCrossEntropy(logits, labels, { weights }).loss;
 }

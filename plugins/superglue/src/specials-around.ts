@@ -5,9 +5,9 @@ import type { EncodeOptions } from './encode-examples';
 export type Around = Pick<EncodeOptions, 'bos' | 'eos'>;
 
 /**
- * What stands around a text that `model` classifies: the options' word, or else the model's policy, of which `auto` for the end
- * is an end token: the head reads its state. The ids are the model's own. Throws DataError where the options ask for an end token
- * that the model does not have.
+ * The special tokens around a text that `model` classifies: from the options, otherwise from the model's policy, in
+ * which `auto` for the end means an end token: the head reads its state. The ids are the model's own. Throws DataError
+ * if the options request an end token that the model does not have.
  */
 export function specialsAround(
   model: Pick<Model, 'kind' | 'specialTokens'>,

@@ -2,8 +2,8 @@ import type { RandomStream } from '@graft/core';
 import type { TaskId } from './tasks';
 
 /*
- * Rows that look like the benchmark's and whose labels follow from words in them, at places that change: a byte model of
- * a million parameters learns them in a few hundred steps, which it never would of the real ones.
+ * Rows that look like the benchmark's and whose labels follow from words in them, at varying places: a byte model of a
+ * million parameters learns them in a few hundred steps, unlike the real ones.
  */
 
 type Row = Record<string, unknown>;
@@ -41,13 +41,13 @@ const ASIDES = [
   'Music came from far away.',
 ];
 
-/** A statement among asides, at the beginning or the end. */
+/** A statement among unrelated sentences, at the beginning or the end. */
 function around(random: RandomStream, statement: string): string {
   const aside = pick(random, ASIDES);
   return random.integer(2) === 0 ? `${statement} ${aside}` : `${aside} ${statement}`;
 }
 
-/** Each maker gets the class that the row is to have, or for rows of several examples picks classes itself. */
+/** Each generator gets the class that the row should have, or chooses classes itself for rows with several examples. */
 export const SYNTHETIC_ROWS: Readonly<
   Record<TaskId, { classes: number; make: (label: number, random: RandomStream) => Row }>
 > = {
@@ -141,7 +141,8 @@ export const SYNTHETIC_ROWS: Readonly<
   },
   wsc: {
     classes: 2,
-    // What is too large does not fit; what is too small does not hold it. The noun is always what should fit.
+    // Something too large does not fit; something too small cannot contain it. The noun is always the one that should
+    // fit.
     make: (label, random) => {
       const [thing, holder] = [pick(random, THINGS), pick(random, ['box', 'bag', 'van', 'shed'])];
       const why = pick(random, label === 1 ? ['large', 'wide', 'long'] : ['small', 'narrow', 'short']);
@@ -161,7 +162,7 @@ export const SYNTHETIC_ROWS: Readonly<
   },
   multirc: {
     classes: 2,
-    // Right answers are people's deeds, wrong ones what no paragraph ever tells.
+    // Right answers are people's deeds, wrong ones are not in any paragraph.
     make: (_, random) => {
       const [who, place] = [pick(random, PEOPLE), pick(random, PLACES)];
       const deeds = [

@@ -7,15 +7,15 @@ import { TASKS, type SuperGlueTask } from './tasks';
 
 export interface SyntheticBenchmarkOptions {
   readonly seed: number;
-  /** Rows of each task's train.jsonl. A row of MultiRC and of ReCoRD makes two examples. */
+  /** Rows of each task's train.jsonl. A row of MultiRC and of ReCoRD gives two examples. */
   readonly trainRows: number;
   readonly valRows: number;
 }
 
 /**
- * Writes a synthetic benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small model can
- * learn. Classes are balanced, no example comes twice, the same seed gives the same files. The folder appears whole; one that
- * exists is an error.
+ * Writes a synthetic benchmark: the files of all eight tasks, in the benchmark's own layout, with rows that a small
+ * model can learn. Classes are balanced, no example comes twice, and the same seed gives the same files. The folder
+ * appears complete; an existing one is an error.
  */
 export async function writeSyntheticBenchmark(folder: string, options: SyntheticBenchmarkOptions): Promise<void> {
   for (const name of ['trainRows', 'valRows'] as const) {
@@ -37,10 +37,10 @@ export async function writeSyntheticBenchmark(folder: string, options: Synthetic
 
 const lines = (rows: readonly object[]): string => rows.map((row) => `${JSON.stringify(row)}\n`).join('');
 
-/** Draws that must all have been made before until a task counts as used up. */
+/** After this many draws of existing examples in succession, a task has no more. */
 const ATTEMPTS = 2000;
 
-/** Rows of which no two share an example, numbered as the benchmark numbers them. */
+/** Rows of which no two share an example, numbered like the benchmark's. */
 function syntheticRows(task: SuperGlueTask, { seed, trainRows, valRows }: SyntheticBenchmarkOptions): object[] {
   const random = createRandom(seed).fork('superglue').fork(task.id);
   const { classes, make } = SYNTHETIC_ROWS[task.id];
@@ -70,7 +70,7 @@ interface SyntheticRow {
   readonly passage?: { readonly questions?: readonly { readonly answers: readonly object[] }[] };
 }
 
-/** With the benchmark's numbers of the row, its queries, its questions and their answers. */
+/** With the benchmark's numbers for the row, its queries, its questions and their answers. */
 function numbered(row: SyntheticRow, idx: number): object {
   if (row.qas) return { ...row, qas: row.qas.map((query) => ({ ...query, idx })), idx };
   if (!row.passage?.questions) return { ...row, idx };

@@ -5,19 +5,19 @@ import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { EpochResult, Trial } from './fine-tune';
 
-/** What is kept of one trial: enough to choose the best without doing it again. */
+/** The record of one trial: enough to choose the best without repeating it. */
 export interface TrialRecord {
   readonly task: string;
   readonly trial: Trial;
   readonly epochs: readonly EpochResult[];
-  /** Why it ended before its last epoch: the loss was not a number any more. */
+  /** Why it ended before its last epoch: the loss became NaN or infinite. */
   readonly diverged?: string;
   readonly seconds: number;
 }
 
 /**
- * Finished trials as files of a folder in the run, so that an evaluation that was interrupted goes on where it was. Each
- * belongs to everything that decides its numbers, `conditions`: with others it is done again.
+ * Finished trials as files in a folder of the run, so that an interrupted evaluation can continue. Each belongs to
+ * everything that determines its numbers, `conditions`: with other conditions it is repeated.
  */
 export class TrialStore {
   constructor(private readonly folder: string | undefined) {}
@@ -39,7 +39,7 @@ export class TrialStore {
 
   async keep(record: TrialRecord, conditions: object): Promise<void> {
     if (this.folder === undefined) return;
-    // Not the run's folder around it: one that was deleted must not come back with a trial alone.
+    // Not the run's folder itself: a deleted one must not reappear with only a trial.
     await makeOneFolder(this.folder);
     const file = this.file(record.task, conditions);
     await writeFile(`${file}.tmp`, `${JSON.stringify({ record, conditions }, null, 2)}\n`);

@@ -47,7 +47,7 @@ describe('a pair of sources', () => {
     expect(message).toMatch(expected);
     expect(hint).toMatch(/crossAttention random \(or auto\)/);
     expect(exitCode).toBe(2);
-    // Without the demand it goes through, and says why nothing was copied.
+    // Without the request it succeeds, and reports why nothing was copied.
     const report = await adaptCheckpoint(request);
     expect([report.crossAttention, report.crossAttentionReason]).toEqual(['random', expect.stringMatching(/differ/)]);
   });

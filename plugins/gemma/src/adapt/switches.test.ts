@@ -1,4 +1,6 @@
-/** The paper's switches on an adaptation: expanded heads, the norms around cross-attention, and what `auto` says. */
+/**
+ * The paper's options for an adaptation: expanded heads, the norms around cross-attention, and the reasons of `auto`.
+ */
 import { CheckpointReader, readJsonObject } from '@graft/checkpoint';
 import { createRandom, fillParameters, silentLogger } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
@@ -12,7 +14,9 @@ import { GemmaModel } from '../model/model';
 import { modelOptions, resolveModelConfig } from '../model/model-options';
 import { runForward } from '../heads/run-forward';
 
-/** Three query heads a key/value head on one side of a pair, two on the other: a wrong order of repeats shows. */
+/**
+ * Three query heads per key/value head on one side of a pair, two on the other, which reveals a wrong order of repeats.
+ */
 const GROUPED = { ...ODD_SIDE, heads: 6, keyValueHeads: 2 };
 const base = temporaryFolder();
 const source = (name: string, decoder: object = {}, options: { dtype?: 'BF16'; seed?: number } = {}): Promise<string> =>
@@ -54,7 +58,7 @@ const built = async (
 };
 
 describe('expandHeads: encoder', () => {
-  // Equal arithmetic in another order: rounding alone may differ.
+  // Equal arithmetic in another order: only rounding may differ.
   it.each([
     ['float32', {}, undefined],
     ['stored bfloat16', { dtype: 'BF16' as const }, undefined],

@@ -1,6 +1,9 @@
 import type { AnyGemmaConfig, SideConfig } from '../model/config-types';
 
-/** Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts, for an encoder alone only `sourceLength`. */
+/**
+ * Lengths of one batch, in tokens. For a decoder-only model only `targetLength` counts, for an encoder alone only
+ * `sourceLength`.
+ */
 export interface BatchShape {
   readonly batch: number;
   readonly sourceLength: number;

@@ -49,7 +49,7 @@ interface Started extends Best {
 
 interface StepInputs {
   readonly parameters: Parameters;
-  /** int32 [N]: what each beam was extended by. */
+  /** int32 [N]: the token that extends each beam. */
   readonly tokens: tf.Tensor1D;
   /** int32 [N]: the row that each beam continues. */
   readonly rows: tf.Tensor1D;

@@ -89,8 +89,9 @@ interface Scored {
 }
 
 /**
- * Beam search by its definition: in each step all continuations of all beams are ranked. Those that end are finished where
- * they are among the best `beams`; of the others the best `beams` go on. Nothing is cut, nothing is kept incrementally.
+ * Beam search by its definition: in each step all continuations of all beams are ranked. Those that end are finished
+ * if they are among the best `beams`; of the others the best `beams` continue. Nothing is cut, nothing is kept
+ * incrementally.
  */
 async function searchPlainly(
   logProbabilities: (tokens: readonly number[]) => Promise<readonly number[]> | readonly number[],

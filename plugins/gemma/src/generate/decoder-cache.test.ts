@@ -22,7 +22,7 @@ describe('the cache of the decoder', () => {
     engine = await openEngine({ mode: 'portable' });
   });
 
-  /** Logits [row][position] of all positions behind the prompt, token by token through the cache. */
+  /** Logits [row][position] of all positions after the prompt, token by token through the cache. */
   async function cached(
     model: GemmaModel,
     parameters: Parameters,
@@ -82,7 +82,7 @@ describe('the cache of the decoder', () => {
 
   const length = 3 * RECENT_TOKENS + 7;
   test.each([
-    // window, prompt length, padded places of the second row
+    // window, prompt length, padded positions of the second row
     [3, 1, 0],
     [RECENT_TOKENS, 5, 2],
     [RECENT_TOKENS + 1, 16, 0],

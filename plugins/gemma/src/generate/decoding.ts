@@ -1,6 +1,6 @@
 /**
- * Decoding one token at a time with a key/value cache. Shapes as in layers.ts; P prompt length; capacity: the prompt and
- * all tokens processed after it.
+ * Decoding one token at a time with a key/value cache. Shapes as in layers.ts; P prompt length; capacity: the prompt
+ * and all tokens processed after it.
  */
 import type { BatchTensors, Parameters } from '@graft/core';
 import { tf } from '@graft/engine';

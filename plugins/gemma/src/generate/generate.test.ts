@@ -192,7 +192,7 @@ describe('generation', () => {
       expect(rows).toEqual(greedy.flatMap((row) => [row, row]));
     }
     const penalized = await generate(engine, model, parameters, { ...options, sampling: { repetitionPenalty: 1e6 } });
-    // As good as forbidden: no token comes twice, the start token included.
+    // Practically forbidden: no token comes twice, including the start token.
     for (const row of plain(penalized)) expect(new Set(row).size).toBe(row.length);
     tf.dispose(parameters);
   });

@@ -24,7 +24,9 @@ export interface GenerateOptions {
   readonly fields: HostFields;
   /** Tokens after the prompt, at most. Default: the checkpoint's (`model.generation`), otherwise 20. */
   readonly maxNewTokens?: number;
-  /** A row ends with any of these. Default: the checkpoint's (`model.generation`). An empty list: rows never end early. */
+  /**
+   * A row ends with any of these. Default: the checkpoint's (`model.generation`). An empty list: rows never end early.
+   */
   readonly eos?: number | readonly number[];
   /** How tokens are chosen. Default: always the most probable one, with the checkpoint's repetition penalty. */
   readonly sampling?: Sampling;

@@ -1,6 +1,6 @@
 /**
- * The published family's classifiers: a linear head with a bias over the states of the encoder, or of the decoder, which
- * reads the source once more, shifted right after the start token. Shapes: B texts, T tokens, D width of a state,
+ * The published family's classifiers: a linear head with a bias over the states of the encoder, or of the decoder,
+ * which reads the source once more, shifted right after the start token. Shapes: B texts, T tokens, D width of a state,
  * C classes.
  */
 import {

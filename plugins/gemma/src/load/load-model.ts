@@ -48,8 +48,8 @@ export async function checkTensors(model: AnyGemma, reader: CheckpointReader): P
 export type WeightPrecision = 'float32' | 'bfloat16';
 
 /**
- * Reads the model's parameters one by one, widened to float32, or with their matrices in bfloat16. The consumer owns the
- * tensors.
+ * Reads the model's parameters one by one, widened to float32, or with their matrices in bfloat16. The consumer owns
+ * the tensors.
  */
 export async function* readParameters(
   model: AnyGemma,

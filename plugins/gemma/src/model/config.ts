@@ -298,7 +298,10 @@ function sideFields(
   };
 }
 
-/** The config.json that versions 4 and 5 of the published implementation read. `dtype`: of the stored tensors, e.g. `float32`. */
+/**
+ * The config.json that versions 4 and 5 of the published implementation read. `dtype`: of the stored tensors, e.g.
+ * `float32`.
+ */
 export function toCheckpointConfig(config: AnyGemmaConfig, dtype = 'float32'): Record<string, unknown> {
   if (config.kind === 'decoder-only') {
     const ties = { tie_word_embeddings: config.untiedOutput !== true };

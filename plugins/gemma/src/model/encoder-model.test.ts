@@ -142,7 +142,7 @@ describe('config.json of an encoder alone', () => {
     [{ ...lone, architectures: ['T5GemmaEncoderModel'], is_encoder_decoder: false }, 'encoder-only'],
     [{ ...lone, architectures: undefined, is_encoder_decoder: false }, 'encoder-only'],
     [{ ...json, architectures: ['T5GemmaForTokenClassification'], is_encoder_decoder: false }, 'encoder-only'],
-    // The published language model sets it true by itself.
+    // The published language model itself sets it to true.
     [{ ...json, is_encoder_decoder: false }, 'encoder-decoder'],
     [{ ...json, architectures: ['T5GemmaModel'] }, 'encoder-decoder'],
   ] as const)('the kind follows from the architecture and is_encoder_decoder (case %#)', (given, kind) => {
@@ -285,7 +285,7 @@ describe('exportEncoder', () => {
     expect(loaded.unknownTensors).toEqual(['score.out_proj.weight', 'score.out_proj.bias']);
     loaded.dispose();
     const classifier = await loadClassifier(out);
-    // Which token is a text's last one goes by the whole model's pad token.
+    // The last token of a text is found with the whole model's pad token.
     expect(classifier.classifier.model.specialTokens.pad).toBe(7);
     expect(classifier.classifier.config.reads).toBe('encoder');
     classifier.dispose();

@@ -43,8 +43,8 @@ const GELU_ROOT = Math.sqrt(2 / Math.PI);
 const GELU_CUBIC = 0.044715;
 
 /**
- * gelu(gate) * up, with the tanh approximation of gelu; [N, F] each. Written with the sigmoid, which is the same thing in
- * fewer passes: gelu(g) = g * sigmoid(g * q), q = 2 ROOT (1 + CUBIC g^2).
+ * gelu(gate) * up, with the tanh approximation of gelu; [N, F] each. Written with the sigmoid, which is the same thing
+ * in fewer passes: gelu(g) = g * sigmoid(g * q), q = 2 ROOT (1 + CUBIC g^2).
  */
 export function gatedGelu(gate: tf.Tensor, up: tf.Tensor): tf.Tensor {
   return withGradient<[tf.Tensor, tf.Tensor]>((save, g, u) => {
@@ -258,8 +258,8 @@ interface Mixing {
 }
 
 /**
- * (softmax(cap * tanh(q keys^T) + mask) * dropped) values, for q [B, K, G*T, C] that is already divided by the cap. Without a
- * cap the tanh is left out.
+ * (softmax(cap * tanh(q keys^T) + mask) * dropped) values, for q [B, K, G*T, C] that is already divided by the cap.
+ * Without a cap the tanh is left out.
  *
  * The row sums that a softmax's gradient subtracts, sum(dp * p), equal sum(dy * y) over the head dimension, which is
  * several times shorter than S: with dropped probabilities too, for both sums have the factors of `dropped` once.
@@ -328,9 +328,9 @@ export function embed(table: tf.Tensor, ids: tf.Tensor, padTokenId: number | nul
 }
 
 /**
- * Logits [N, V] from final states [N, D] and the embedding table [V, D]: cap * tanh(states table^T / cap); null: no cap.
- * With a vocabulary of 32,000 or more every pass over the logits costs, so the cap's factors stay on the states: in the
- * gradient they cancel.
+ * Logits [N, V] from final states [N, D] and the embedding table [V, D]: cap * tanh(states table^T / cap); null: no
+ * cap. With a vocabulary of 32,000 or more every pass over the logits costs, so the cap's factors stay on the states:
+ * in the gradient they cancel.
  */
 export function softCappedLogits(states: tf.Tensor, table: tf.Tensor, cap: number | null): tf.Tensor {
   if (cap === null) return linear(states, table);

@@ -62,7 +62,7 @@ describe('GemmaModel', () => {
       ['strict', [2, 3, 4]],
       ['inclusive', [1, 2, 3, 4, 5]],
     ] as const)('a token changes the states within a %s window of 2', (encoderWindow, expected) => {
-      // One sliding layer alone, so that nothing travels further.
+      // Only one sliding layer, so that no change spreads further.
       const model = tinyGemma({ encoderWindow, encoder: { ...ODD_SIDE, layers: 1, slidingWindow: 2 } });
       const parameters = tinyParameters(model);
       const before = run(model, parameters, { input_ids: SOURCE, decoder_input_ids: TARGET });
@@ -189,7 +189,7 @@ describe('GemmaModel', () => {
       const shared = gradientsOf(tied, rest);
       const sum = separate[encoderTable].add(separate[decoderTable]);
       expect(Math.max(...sum.sub(shared[decoderTable]).abs().dataSync())).toBeLessThan(1e-6);
-      // Quirk 6: the pad row gets nothing from either look-up, but does from the tied output.
+      // Quirk 6: the pad row gets no gradient from either lookup, but does from the tied output.
       const padRow = (gradient: tf.Tensor): number => Math.max(...gradient.slice([0, 0], [1, -1]).abs().dataSync());
       expect(padRow(separate[encoderTable])).toBe(0);
       expect(padRow(separate[decoderTable])).toBeGreaterThan(0);

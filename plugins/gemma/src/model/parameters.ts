@@ -2,7 +2,9 @@ import { elementCount } from '@graft/engine';
 import type { ModelPart, ParameterSpec } from '@graft/core';
 import type { AnyGemmaConfig, SideConfig } from './config-types';
 
-/** Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary. */
+/**
+ * Tensor names of the published checkpoints. Shapes: [out, in] for projections, D hidden, F feed-forward, V vocabulary.
+ */
 export const DECODER_EMBEDDING = 'model.decoder.embed_tokens.weight';
 export const ENCODER_EMBEDDING = 'model.encoder.embed_tokens.weight';
 export const DECODER_ONLY_EMBEDDING = 'model.embed_tokens.weight';

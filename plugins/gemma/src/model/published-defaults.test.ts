@@ -14,7 +14,7 @@ type Json = Record<string, unknown>;
 const without = (json: Json, ...keys: string[]): Json =>
   Object.fromEntries(Object.entries(json).filter(([key]) => !keys.includes(key)));
 
-/** What a key's silence means in this JSON, written down. */
+/** The meaning of a missing key in this JSON, written out. */
 function silence(key: string, keys: Readonly<Record<string, PublishedKey>>, json: Json): unknown {
   if (key === 'rope_parameters') return { rope_theta: 10_000, rope_type: 'default' };
   if (key === 'layer_types') return defaultLayerTypes(json.num_hidden_layers as number);
@@ -23,7 +23,7 @@ function silence(key: string, keys: Readonly<Record<string, PublishedKey>>, json
 
 describe('a config.json without a key', () => {
   it.each(Object.keys(GEMMA2_KEYS))('a gemma2 config without %s means its published default', (key) => {
-    // The list of layers belongs to their number.
+    // The list of layers depends on their number.
     const base = key === 'num_hidden_layers' ? without(GEMMA2, 'layer_types') : GEMMA2;
     const silent = parseCheckpointConfig(without(base, key));
     expect(silent).toEqual(parseCheckpointConfig({ ...base, [key]: silence(key, GEMMA2_KEYS, base) }));
@@ -35,12 +35,12 @@ describe('a config.json without a key', () => {
   const sectionCases = (['encoder', 'decoder'] as const).flatMap((side) =>
     Object.keys(T5GEMMA_SECTION_KEYS).map((key) => [side, key] as const),
   );
-  /** Here the whole model's config.json says them, and wins. */
+  /** Here the whole model's config.json has them and overrides the section's. */
   const overruled = ['encoder.initializer_range', 'decoder.initializer_range', 'decoder.eos_token_id'];
   it.each(sectionCases)('a t5gemma config whose %s section has no %s means its published default', (side, key) => {
     let base = T5GEMMA;
     const section = (json: Json): Json => json[side] as Json;
-    // One vocabulary, and one token that starts.
+    // Both sides need one vocabulary and one start token.
     if (key === 'vocab_size')
       base = { ...base, [side === 'encoder' ? 'decoder' : 'encoder']: without(SECTION, 'vocab_size') };
     if (key === 'bos_token_id') base = without(base, 'bos_token_id');
@@ -65,7 +65,7 @@ describe('a config.json without a key', () => {
       eos_token_id: decoder.eos_token_id,
       pad_token_id: decoder.pad_token_id,
     };
-    // A side that is missing has the published vocabulary and start.
+    // A missing side has the published vocabulary and start token.
     const other = { encoder: 'decoder', decoder: 'encoder' }[key];
     const base = other
       ? { ...without(T5GEMMA, 'bos_token_id'), [other]: without(T5GEMMA[other] as Json, 'vocab_size', 'bos_token_id') }

@@ -30,7 +30,7 @@ function entailmentExamples(id: 'cb' | 'rte', labels: readonly string[]) {
   };
 }
 
-/** Does the premise's writer hold the hypothesis to be true, to be false, or neither? */
+/** Does the author of the premise consider the hypothesis true, false, or neither? */
 export const cb: SuperGlueTask = {
   id: 'cb',
   folder: 'CB',

@@ -11,10 +11,10 @@ import { wsc } from './wsc';
 export * from './task';
 export { readTask } from './read-task';
 
-/** All eight, in the order of the paper's list, and ReCoRD at the end. */
+/** All eight, in the order of the paper's list, with ReCoRD at the end. */
 export const TASKS: readonly SuperGlueTask[] = [copa, wic, wsc, rte, multirc, cb, boolq, record];
 
-/** Throws ConfigError naming the tasks there are. */
+/** Throws ConfigError naming the existing tasks. */
 export function findTask(id: string): SuperGlueTask {
   const found = TASKS.find((task) => task.id === id);
   if (found) return found;

@@ -17,12 +17,12 @@ const rowSchema = z.looseObject({
   }),
 });
 
-/** Line breaks as blanks, and no bold type around the numbers of sentences. */
+/** Replaces line breaks by blanks, and removes the bold type around the numbers of sentences. */
 function withoutMarkup(text: string): string {
   return text.replace(/<br>/g, ' ').replace(/<\/?b>/g, '');
 }
 
-/** Is this one a right answer to the question about the paragraph? Any number of a question's answers may be. */
+/** Is this a right answer to the question about the paragraph? Any number of a question's answers may be right. */
 export const multirc: SuperGlueTask = {
   id: 'multirc',
   folder: 'MultiRC',

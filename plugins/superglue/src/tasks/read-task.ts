@@ -4,8 +4,8 @@ import { badRow } from './rows';
 import type { Part, PlacedExample, SuperGlueTask } from './task';
 
 /**
- * The examples of one part of a task. `folder` is the benchmark's: it holds a folder a task, as the benchmark's own
- * archives do. Throws DataError naming the file that is missing, or the line that is wrong.
+ * The examples of one split of a task. `folder` is the benchmark's: it contains one folder per task, like the
+ * benchmark's own archives. Throws DataError naming the file that is missing, or the line that is wrong.
  */
 export async function readTask(folder: string, task: SuperGlueTask, part: Part): Promise<PlacedExample[]> {
   const file = join(folder, task.folder, `${part}.jsonl`);

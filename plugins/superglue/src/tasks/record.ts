@@ -30,24 +30,24 @@ const rowSchema = z.looseObject({
 });
 
 const PLACEHOLDER = '@placeholder';
-/** Of a query; the benchmark's have one. */
+/** Placeholders of a query; the benchmark's have one. */
 const MOST_PLACEHOLDERS = 16;
 
-/** The summary's points as sentences: each begins on a line of its own, behind a marker. */
+/** The summary's points as sentences: each begins on its own line, after a marker. */
 function withoutHighlights(passage: string): string {
   return passage.replace(/([.?!"'])\n@highlight\n/g, '$1 ').replace(/\n@highlight\n/g, '. ');
 }
 
 /**
  * Is this entity of the passage the one that the query leaves out? One example for each query and entity: the paper
- * reports classification alone, and not this task.
+ * reports only classification, and not this task.
  */
 export const record: SuperGlueTask = {
   id: 'record',
   folder: 'ReCoRD',
   labels: ['false', 'true'],
   inMean: false,
-  // Most entities are wrong ones: saying so of all of them is accurate, and useless.
+  // Most entities are wrong: calling all of them wrong would be accurate, but useless.
   selectBy: 'exactMatch',
   examples: (row, place, part) => {
     const { idx, passage, qas } = parseRow(rowSchema, row, place);
@@ -74,7 +74,7 @@ export const record: SuperGlueTask = {
       return entities.map((entity, i) => ({
         id: `${idx}/${queryIdx}/${i}`,
         parts: [
-          // A function: an entity may hold what replaceAll would take for a pattern.
+          // A function, because an entity may contain what replaceAll would treat as a pattern.
           { text: `record query: ${query.replaceAll(PLACEHOLDER, () => entity)} entity: ${entity} passage: ` },
           { text, shortenable: true as const },
         ],

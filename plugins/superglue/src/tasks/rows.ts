@@ -10,7 +10,7 @@ export function badRow({ file, line }: RowPlace, problem: string, cause?: unknow
   });
 }
 
-/** The row as the schema says it should be; fields that it does not name are let be. Throws DataError naming the field. */
+/** The row, checked by the schema; fields outside the schema are ignored. Throws DataError naming the field. */
 export function parseRow<S extends z.ZodType>(schema: S, row: unknown, place: RowPlace): z.output<S> {
   const parsed = schema.safeParse(row);
   if (parsed.success) return parsed.data;
@@ -20,11 +20,11 @@ export function parseRow<S extends z.ZodType>(schema: S, row: unknown, place: Ro
 /** Number of a row, a question or an answer. */
 export const index = z.int().min(0);
 
-/** UTF-16 units of a text of a row. The benchmark's longest passage has some ten thousand. */
+/** UTF-16 units of a text of a row. The benchmark's longest passage has about ten thousand. */
 const LONGEST_TEXT = 2 ** 16;
-/** Of a span, an entity or a word. The benchmark's longest has some hundred. */
+/** UTF-16 units of a span, an entity or a word. The benchmark's longest has a few hundred. */
 export const LONGEST_SPAN = 1000;
-/** Questions, answers or entities of one row, and examples that all of them make. The benchmark has some hundred. */
+/** Questions, answers or entities of one row, and examples of all of them. The benchmark has a few hundred. */
 const MOST_ITEMS = 1000;
 const MOST_EXAMPLES = 10_000;
 
@@ -32,15 +32,15 @@ export const textField = z.string().max(LONGEST_TEXT);
 export const spanField = z.string().max(LONGEST_SPAN);
 export const itemsOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).max(MOST_ITEMS);
 
-/** Throws DataError for a row that would make too many examples: each has the whole passage. */
+/** Throws DataError for a row that would give too many examples: each contains the whole passage. */
 export function checkExamples(count: number, place: RowPlace): void {
   if (count > MOST_EXAMPLES)
     throw badRow(place, `it makes ${count} examples; Graft takes at most ${MOST_EXAMPLES} of a row`);
 }
 
 /**
- * The class of a row. `named` maps what the benchmark's files hold, as text, to class indices. A test set has no labels;
- * elsewhere one that is missing is an error.
+ * The class of a row. `named` maps the labels in the benchmark's files, as text, to class indices. A test set has no
+ * labels; elsewhere a missing one is an error.
  */
 export function classOf(
   label: unknown,
@@ -49,7 +49,7 @@ export function classOf(
   part: Part,
   field = 'label',
 ): number | undefined {
-  // Some exports of the benchmark say -1 where there is none.
+  // Some exports of the benchmark have -1 for no label.
   if (part === 'test' && (label === undefined || label === -1)) return undefined;
   const known = Object.keys(named);
   const isPlain = typeof label === 'string' || typeof label === 'number' || typeof label === 'boolean';
@@ -59,12 +59,12 @@ export function classOf(
   throw badRow(place, `${field}: expected one of ${known.join(', ')}, got ${got}`);
 }
 
-/** Classes of the tasks that ask whether something is so: the files have booleans, or 0 and 1. */
+/** Classes of yes-or-no tasks: the files have booleans, or 0 and 1. */
 export const FALSE_TRUE: Readonly<Record<string, number>> = { false: 0, true: 1, '0': 0, '1': 1, False: 0, True: 1 };
 
 /**
- * A text's part between two positions as the benchmark counts them, in Unicode code points; JavaScript counts characters
- * outside of the first plane twice.
+ * The part of a text between two positions as the benchmark counts them, in Unicode code points; JavaScript counts
+ * characters outside of the first plane twice.
  */
 export function sliceCodePoints(text: string, start: number, end: number): string {
   if (!/[\ud800-\udfff]/.test(text)) return text.slice(start, end);

@@ -1,7 +1,7 @@
 import { DataError } from '@graft/core';
 import type { ClassificationResult } from './task';
 
-/** The class with the highest probability, of equals the first; -1, which is always wrong, where one is not a number. */
+/** The class with the highest probability, and of equals the first; -1, which is always wrong, if one is NaN. */
 export function predictedClass({ probabilities }: ClassificationResult): number {
   let best = 0;
   for (let i = 0; i < probabilities.length; i++) if (!Number.isFinite(probabilities[i])) return -1;
@@ -16,12 +16,12 @@ function mean(values: readonly number[]): number {
 
 const isRight = (result: ClassificationResult): boolean => predictedClass(result) === result.example.label;
 
-/** Share of examples whose class was predicted. Throws DataError for an empty set. */
+/** Fraction of examples whose class was predicted. Throws DataError for an empty set. */
 export function accuracy(results: readonly ClassificationResult[]): number {
   return mean(results.map((result) => Number(isRight(result))));
 }
 
-/** F1 of one class: the harmonic mean of its precision and recall; 0 where it is neither predicted nor there. */
+/** F1 of one class: the harmonic mean of its precision and recall; 0 if it is neither predicted nor present. */
 export function f1(results: readonly ClassificationResult[], positive: number): number {
   let both = 0;
   let either = 0;
@@ -33,7 +33,7 @@ export function f1(results: readonly ClassificationResult[], positive: number): 
   return either === 0 ? 0 : (2 * both) / either;
 }
 
-/** Mean of the classes' F1, each counting the same. */
+/** Mean of the classes' F1, with equal weights. */
 export function meanF1(results: readonly ClassificationResult[], classes: number): number {
   return mean(Array.from({ length: classes }, (_, positive) => f1(results, positive)));
 }
@@ -47,12 +47,15 @@ function groups(results: readonly ClassificationResult[]): ClassificationResult[
   return [...byGroup.values()];
 }
 
-/** Share of groups of which every example is right. */
+/** Fraction of groups in which every example is right. */
 export function allRight(results: readonly ClassificationResult[]): number {
   return mean(groups(results).map((group) => Number(group.every(isRight))));
 }
 
-/** Share of groups in which the example with the highest probability of class 1 is of that class; of equals the first. */
+/**
+ * Fraction of groups in which the example with the highest probability of class 1 is of that class; of equals the
+ * first.
+ */
 export function topIsRight(results: readonly ClassificationResult[]): number {
   return mean(
     groups(results).map((group) => {

@@ -1,15 +1,15 @@
 /** A piece of an example's text. */
 export interface TextPart {
   readonly text: string;
-  /** Gives way, from its end, when the whole is too long: the passage. One part of an example at most. */
+  /** Shortened at its end when the whole is too long: the passage. At most one part of an example. */
   readonly shortenable?: true;
 }
 
 /** One text to be classified. */
 export interface ClassificationExample {
-  /** The benchmark's own number of the row, with the question's and answer's where a row holds several: `6/2/1`. */
+  /** The benchmark's own number of the row, with the question's and answer's if a row has several: `6/2/1`. */
   readonly id: string;
-  /** The text for the encoder, in parts whose concatenation it is. */
+  /** The text for the encoder, in parts to be concatenated. */
   readonly parts: readonly TextPart[];
   /** Index into the task's labels; undefined in a test set. */
   readonly label?: number;
@@ -17,7 +17,7 @@ export interface ClassificationExample {
   readonly group?: string;
 }
 
-/** What a model said to an example: a probability for each class. */
+/** A model's prediction for an example: a probability for each class. */
 export interface ClassificationResult {
   readonly example: ClassificationExample;
   readonly probabilities: ArrayLike<number>;
@@ -42,14 +42,14 @@ export interface SuperGlueTask {
   readonly id: TaskId;
   /** Name of the task's folder in the benchmark. */
   readonly folder: string;
-  /** Names of the classes, in order of their index. */
+  /** Names of the classes, by index. */
   readonly labels: readonly string[];
   /** Whether it counts for the paper's mean of seven (section 4): all but ReCoRD. */
   readonly inMean: boolean;
-  /** The score by which the best trial and pass are chosen. Default: accuracy. */
+  /** The score that chooses the best trial and epoch. Default: accuracy. */
   readonly selectBy?: string;
-  /** The examples that a row becomes. Throws DataError naming file, line and field. */
+  /** The examples of a row. Throws DataError naming file, line and field. */
   examples(row: unknown, place: RowPlace, part: Part): ClassificationExample[];
-  /** Numbers of a scored set: `accuracy`, and beside it what the benchmark itself reports. Throws DataError for an empty set. */
+  /** Scores of a set: `accuracy`, and the benchmark's own metrics. Throws DataError for an empty set. */
   score(results: readonly ClassificationResult[]): Record<string, number>;
 }

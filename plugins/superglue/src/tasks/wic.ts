@@ -15,7 +15,7 @@ const rowSchema = z.looseObject({
   label: z.unknown().optional(),
 });
 
-/** Asterisks around the word: it is the place that the question is about, and a sentence may have the word twice. */
+/** Asterisks around the word: the question is about this occurrence, and a sentence may have the word twice. */
 function mark(sentence: string, start: number, end: number, place: RowPlace, field: string): string {
   const word = sliceCodePoints(sentence, start, end);
   const [before, after] = [sliceCodePoints(sentence, 0, start), sliceCodePoints(sentence, end, Infinity)];

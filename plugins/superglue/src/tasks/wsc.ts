@@ -17,7 +17,7 @@ interface Span {
 
 const LETTER = /[\p{L}\p{N}]/u;
 
-/** Every place of a span's text in whole words, whatever the case and the blanks between its words. */
+/** Every occurrence of a span's text in whole words, whatever the case and the blanks between its words. */
 function occurrences(text: string, span: string): Span[] {
   const words = span.trim().split(/\s+/).filter(Boolean);
   if (words.length === 0) return [];
@@ -32,9 +32,9 @@ function occurrences(text: string, span: string): Span[] {
 }
 
 /**
- * Where a span lies. The benchmark counts words between blanks, and miscounts in a few rows: the occurrence of the text
- * that is nearest to the counted place is meant. Some spans have a full stop that the text lacks. In the test set a few
- * are put together from several places: there the counted words must do.
+ * The position of a span. The benchmark counts words between blanks, and miscounts in a few rows: the occurrence of the
+ * text nearest to the counted place is used. Some spans have a full stop that the text lacks. In the test set a few are
+ * combined from several places: there the counted words are used.
  */
 function find(text: string, place: number, span: string, row: RowPlace, field: string, part: Part): Span {
   const words = [...text.matchAll(/\S+/g)];
@@ -50,7 +50,7 @@ function find(text: string, place: number, span: string, row: RowPlace, field: s
   throw badRow(row, `target.${field}: ${JSON.stringify(span)} is not in the text`);
 }
 
-/** `*` around the noun and `#` around the pronoun; one may lie within the other. */
+/** `*` around the noun and `#` around the pronoun; one may be within the other. */
 function mark(text: string, noun: Span, pronoun: Span): string {
   const marks = [
     { at: noun.end, mark: '*' },

@@ -15,7 +15,7 @@ test.each<[string, object, string]>([
     { x: '<think>\n a \n</think>b' },
     ' a ',
   ],
-  // What a loop sets is forgotten with the round, as in Python's engine.
+  // Variables set in a loop are forgotten after the round, as in Python's engine.
   ['{% for i in [1, 2, 3] %}{% if i == 1 %}{% set x = i %}{% endif %}[{{ x }}]{% endfor %}', {}, '[1][][]'],
   ['{% set x = 0 %}{% for i in [1, 2] %}{% set x = x + i %}[{{ x }}]{% endfor %}{{ x }}', {}, '[1][2]0'],
   ['{% set n = namespace(x=0) %}{% for i in [1, 2] %}{% set n.x = n.x + i %}{% endfor %}{{ n.x }}', {}, '3'],

@@ -164,9 +164,9 @@ describe('a chat dataset with a template', () => {
       ['[user]a<eos>\n[assistant]b<eos>\n[user]c<eos>\n[assistant]', 'd<eos>'],
     ];
     expect(await pairs([TWO], withTemplate(TURNS + PROMPT, { appendEos: false }))).toEqual(expected);
-    // Some always end as if the model were to speak.
+    // Some always end with the beginning of the model's turn.
     expect(await pairs([TWO], withTemplate(`${TURNS}[assistant]`, { appendEos: false }))).toEqual(expected);
-    // With the tokenizer's end token there, no second one is put behind it.
+    // If it ends with the tokenizer's end token, no second one is added.
     const tokenizer = {
       use: 'huggingface',
       path: folderWith({ 'tokenizer.json': JSON.stringify(tokenizerJson()), 'chat_template.jinja': TURNS + PROMPT }),

@@ -141,8 +141,8 @@ function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
 }
 
 /**
- * Conversations from files with a JSON object on each line (or from Parquet), as sources and targets for the objective `seq2seq`,
- * by the chat template next to the tokenizer, otherwise in Gemma's markup:
+ * Conversations from files with a JSON object on each line (or from Parquet), as sources and targets for the objective
+ * `seq2seq`, by the chat template next to the tokenizer, otherwise in Gemma's markup:
  *
  *     {"messages": [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "4"}]}
  *       source  <start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n

@@ -1,4 +1,4 @@
-/** Gzip and Parquet: what plain files give, from any position. */
+/** Gzip and Parquet give the same items as plain files, from any position. */
 import { DataError, type Dataset, type HostFields } from '@graft/core';
 import fc from 'fast-check';
 import { parquetWriteBuffer } from 'hyparquet-writer';
@@ -48,7 +48,7 @@ const folder = folderWith({
   'a.jsonl': jsonLines(rows.slice(0, 30)),
   'b.jsonl': jsonLines(rows.slice(30)),
   'a.jsonl.gz': gzip(jsonLines(rows.slice(0, 30))),
-  // Two members, as `cat a.gz b.gz` makes them, and a name that does not tell.
+  // Two members, as from `cat a.gz b.gz`, and a name without the usual suffix.
   'b.packed': Buffer.concat([gzip(`${jsonLines(rows.slice(30, 40))}\r\n\n`), gzip(jsonLines(rows.slice(40)))]),
   'a.parquet': table(rows.slice(0, 30), 7),
   'b.parquet': table(rows.slice(30), 10, 'UNCOMPRESSED'),

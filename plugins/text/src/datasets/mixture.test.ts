@@ -33,7 +33,7 @@ it('items are drawn by the rates, and a seed repeats them', async () => {
   expect(Math.abs(share - 0.75)).toBeLessThan(6 * Math.sqrt(0.1875 / 2000));
   expect(await texts(await openDataset('mixture', two()), 2000)).toEqual(drawn);
   expect(await texts(await openDataset('mixture', two(), 1), 2000)).not.toEqual(drawn);
-  // Each member's own order is its own: nothing is left out.
+  // Each member keeps its own order: nothing is left out.
   expect(
     drawn
       .filter((text) => text.startsWith('b'))

@@ -24,7 +24,10 @@ export const rowOptions = z
     files: filesOption,
     exclude: excludeOption,
     tokenizer: componentOption('tokenizer'),
-    /** Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given. */
+    /**
+     * Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are
+     * given.
+     */
     text: templateOption.optional(),
     /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
     source: templateOption.optional(),

@@ -62,7 +62,7 @@ describe('the text dataset', () => {
     expect(other).not.toEqual(first);
     const ordered = lists(await take(await open({ ...options, shuffle: false }), 200), 'tokens');
     expect(ordered).not.toEqual(first);
-    // Blocks of windows are permuted, and the files behind them: in any order, as many tokens of each kind in whole passes.
+    // Blocks of windows are permuted, and so are the files: whole epochs have the same tokens in any order.
     const sorted = (rows: number[][]): number[] => rows.flat().sort((a, b) => a - b);
     const all = async (shuffle: boolean, shuffleWindows: number): Promise<number[][]> =>
       lists(await take(await open({ ...options, ...once, shuffle, shuffleWindows, lengthTokens: 2 }), 1e6), 'tokens');
@@ -123,7 +123,7 @@ describe('the text dataset', () => {
         await fresh.restore(position as never);
         expect(fresh.position()).toEqual(position);
         expect(lists(await take(fresh, 20), 'tokens')).toEqual(rest);
-        // And back again, within a dataset that has gone on.
+        // And back again, within a dataset that has continued.
         await fresh.restore(position as never);
         expect(lists(await take(fresh, 20), 'tokens')).toEqual(rest);
       }),
@@ -155,7 +155,7 @@ describe('the text dataset', () => {
     expect(heldOut.length).toBeGreaterThan(4);
     expect(heldOut.length).toBeLessThan(20);
     expect(train.filter((text) => heldOut.includes(text))).toEqual([]);
-    // The same content under other names, in another place, falls the same way.
+    // The same content under other names, in another folder, is in the same part.
     const moved = folderWith(
       Object.fromEntries(Object.values(corpus).map((content, i) => [`${100 - i}.txt`, content])),
     );
@@ -214,7 +214,7 @@ describe('the text dataset', () => {
     const tiny = folderWith({ 'a.txt': 'abc', 'b.txt': ' ' });
     await expect(take(await open({ files: join(tiny, '*'), ...once }), 1)).rejects.toThrow('fewer than 32 tokens');
     await expect(take(await open({ files: join(tiny, 'b.txt') }), 1)).rejects.toThrow('holds no text');
-    // With repetition a little text is enough.
+    // With `repeat` a little text is enough.
     expect(await take(await open({ files: join(tiny, 'a.txt') }), 3)).toHaveLength(3);
   });
 

@@ -145,8 +145,8 @@ export class TextSource implements TokenSource<TextCursor> {
 }
 
 /**
- * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token after each and
- * are cut into windows without gaps; a window may contain the end of one document and the beginning of another.
+ * Text files as windows of `lengthTokens` tokens. Documents follow each other with an end-of-sequence token after each
+ * and are cut into windows without gaps; a window may contain the end of one document and the beginning of another.
  *
  *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
  */

@@ -66,7 +66,7 @@ it('gzip that unpacks to more than 256 times its bytes is refused before it fill
     ) as string,
   });
   expect(seen).toBeLessThanOrEqual(2 ** 25 + 2 ** 20);
-  // Less than 32 MiB may be of any kind.
+  // Less than 32 MiB may grow by any factor.
   expect((await contentOf(gzipSync(zeros(2 ** 24)))).length).toBe(2 ** 24);
 });
 

@@ -1,4 +1,4 @@
-/** Windows that are cut to order: as long as each example asks for, out of one stream of tokens. */
+/** Windows of the length that each example requests, from one stream of tokens. */
 import { createRandom, ItemReader, type Dataset, type HostFields, type JsonValue } from '@graft/core';
 import fc from 'fast-check';
 import { MixtureDataset } from '../datasets/mixture';
@@ -7,7 +7,7 @@ import type { Cursor, TokenChunk, TokenSource } from './token-source';
 
 type Counter = Cursor & { readonly chunk: number };
 
-/** The numbers from 0 on, a few at a time, so that every token tells its place. */
+/** The numbers from 0 on, a few at a time, so that every token shows its position. */
 class Numbers implements TokenSource<Counter> {
   readonly start: Counter = { epoch: 0, chunk: 0 };
 
@@ -26,7 +26,7 @@ const open = (blockWindows: number, chunks?: number): PackedDataset<Counter> =>
   });
 const tokensOf = (item: HostFields): number[] => Array.from(item.tokens.values);
 
-/** Items of these lengths, one behind the other. */
+/** Consecutive items of these lengths. */
 async function items(dataset: Dataset, lengths: readonly (number | undefined)[]): Promise<number[][]> {
   const iterator = dataset[Symbol.asyncIterator]();
   const found: number[][] = [];
@@ -50,7 +50,7 @@ it('windows have the requested lengths, are contiguous, and contain no token twi
       for (const window of windows) expect(window).toEqual(window.map((_, i) => window[0] + i));
       const all = windows.flat();
       expect(new Set(all).size).toBe(all.length);
-      // One at a time, nothing is left out between them either.
+      // With one window per block, nothing is left out between them either.
       if (blockWindows === 1) expect(all).toEqual(all.map((_, i) => i));
     }),
   ));

@@ -214,7 +214,7 @@ it('any saved position continues with the same rows', async () => {
         await second.restore(JSON.parse(JSON.stringify(first.position())));
         expect(await second.skip!(skipped)).toBe(skipped);
         expect(await take(second, 4)).toEqual(whole.slice(before + skipped));
-        // A dataset that passed over what another read stands where that stands.
+        // Skipping leads to the same position as reading.
         const third = await kinds[kind](options);
         await third.skip!(before);
         expect(third.position()).toEqual(first.position());

@@ -49,8 +49,8 @@ export function keysOf(option: string): string[] {
 }
 
 /**
- * Makes a text from a row: for a key its text, for a template the template with the keys filled in: texts as they
- * are, numbers with the digits that the file has, booleans as `true` and `false`. `translation.en` looks into `translation`,
+ * Makes a text from a row: for a key its text, for a template the template with the keys filled in: texts as they are,
+ * numbers with the digits that the file has, booleans as `true` and `false`. `translation.en` looks into `translation`,
  * unless there is a key of that very name, and `answers.0` is the first of a list. The reader throws RowProblem.
  *
  *     'Translate to German: {english}' of {"english": "a dog", "german": "ein Hund"}   ->   Translate to German: a dog

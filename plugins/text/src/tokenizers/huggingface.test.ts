@@ -30,7 +30,7 @@ describe('HuggingFaceTokenizer', () => {
     expect(tokenizer.decode(tokenizer.encode(' the  end .\n\n you  '))).toBe(' the  end .\n\n you  ');
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
-        // The normalizer makes this character of every space; there is no way back from it.
+        // The normalizer replaces every space by this character, which cannot be undone.
         fc.pre(!text.includes('▁'));
         expect(tokenizer.decode(tokenizer.encode(text))).toBe(text);
       }),
@@ -50,7 +50,7 @@ describe('HuggingFaceTokenizer', () => {
         fc.pre(!/[▁\ufffd]/.test(text));
         const ids = tokenizer.encode(text);
         for (let end = 0; end <= ids.length; end++) {
-          // What is not whole yet is U+FFFD at the end, and only there.
+          // An incomplete character is U+FFFD at the end, and only there.
           const shown = tokenizer.decode(ids.subarray(0, end)).replace(/\ufffd+$/, '');
           expect(text.startsWith(shown)).toBe(true);
           expect(shown).not.toMatch(/\p{Cs}/u);
@@ -60,7 +60,7 @@ describe('HuggingFaceTokenizer', () => {
   });
 
   describe("Gemma's form of tokenizer.json", () => {
-    // Rows of newlines and spaces as added tokens, markers of turns, a start token put before every text.
+    // Runs of newlines and spaces as added tokens, markers of turns, and a start token before every text.
     const base = tokenizerJson(['<pad>', '<eos>', '<bos>', '<unk>', '<start_of_turn>', '<end_of_turn>'], '▁ ▁') as {
       added_tokens: object[];
       model: { vocab: Record<string, number>; merges: string[] };

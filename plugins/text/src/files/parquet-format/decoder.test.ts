@@ -7,7 +7,7 @@ import type { Question } from './perform';
 
 const PATH = join(ROOT, 'test', 'golden', 'fixtures', 'parquet', 'types.parquet');
 const CONTENTS: Question = { kind: 'contents', file: { path: PATH, size: statSync(PATH).size } };
-/** The build's: a thread does not run the sources. */
+/** From the build: a thread cannot run the sources. */
 const THREAD = join(ROOT, 'plugins', 'text', 'dist', 'files', 'parquet-format', 'thread.js');
 
 const folder = mkdtempSync(join(tmpdir(), 'graft-decoder-'));
@@ -57,7 +57,7 @@ it('a slow thread that makes progress is not stopped', async () => {
   const steps = 'for (let i = 0; i < 12; i++) { Atomics.add(counters, 0, 1); Atomics.wait(counters, 1, 0, 100); }';
   const slow = thread('slow.js', `${steps} parentPort.postMessage({ reason: 'done' });`);
   expect(await new Decoder(slow, 2).ask(CONTENTS)).toEqual({ reason: 'done' });
-  // A disk that is slow is not the file's fault.
+  // A slow disk is not an error of the file.
   const reading = 'Atomics.add(counters, 1, 1); Atomics.wait(counters, 1, 1, 1200); Atomics.sub(counters, 1, 1);';
   const disk = thread('disk.js', `${reading} parentPort.postMessage({ reason: 'read' });`);
   expect(await new Decoder(disk, 2).ask(CONTENTS)).toEqual({ reason: 'read' });

@@ -1,4 +1,4 @@
-/** Small files that ask for much memory. */
+/** Small files that would need much memory. */
 import { parquetWriteBuffer } from 'hyparquet-writer';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -6,7 +6,7 @@ import { openRows } from '../../rows/open-rows';
 import type { Rows } from '../../rows/rows';
 import { textReader } from '../../rows/template';
 
-/** `types.parquet` and `marks.parquet` are pyarrow's, the damaged ones a few bytes away from what a writer gives. */
+/** `types.parquet` and `marks.parquet` are from pyarrow; the damaged ones differ by a few bytes from a valid file. */
 const FILES = join(ROOT, 'test', 'golden', 'fixtures', 'parquet');
 
 async function open(path: string, columns: readonly string[]): Promise<Rows> {
@@ -16,7 +16,7 @@ async function open(path: string, columns: readonly string[]): Promise<Rows> {
   return rows;
 }
 
-/** What each row of a file gives for a template, or why it does not. */
+/** The text of each row of a file for a template, or the error. */
 async function read(file: string, template: string): Promise<string[]> {
   const rows = await open(join(FILES, file), [/{([^}]*)}/.exec(template)?.[1] ?? template]);
   const reader = textReader(template);

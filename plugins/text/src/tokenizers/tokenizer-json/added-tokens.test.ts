@@ -6,7 +6,7 @@ const token = (content: string, id: number, flags: Partial<AddedToken> = {}): re
   { ...none, content, id, ...flags },
 ];
 
-/** What lies between tokens as text, tokens as ids. */
+/** The text between tokens as text, tokens as ids. */
 function parts(finder: AddedTokenFinder, text: string): (string | number)[] {
   const found: (string | number)[] = [];
   finder.each(
@@ -29,7 +29,7 @@ it('the longest token is found at each place, from the left', () => {
 
 it('a single-word token is found only between characters that do not belong to words', () => {
   const finder = new AddedTokenFinder([token('cat', 1, { singleWord: true }), token('ca', 2)]);
-  // What a longer token is found at and then passed over is not looked at for a shorter one.
+  // Where a longer token is found and rejected, a shorter one is not tried.
   expect(parts(finder, 'concatenate the cat')).toEqual(['concatenate the ', 1]);
   for (const [beside, isWord] of Object.entries({
     _: true,
@@ -51,7 +51,7 @@ it('a token takes the whitespace on the sides that it strips', () => {
   const finder = new AddedTokenFinder([token('<l>', 1, { lstrip: true }), token('<r>', 2, { rstrip: true })]);
   expect(parts(finder, 'a \u3000\n<l> b <r>\t c')).toEqual(['a', 1, ' b ', 2, 'c']);
   expect(parts(finder, '<r>  <l>  ')).toEqual([2, 1, '  ']);
-  // JavaScript's white space has this one, Unicode's has not.
+  // This is whitespace in JavaScript, but not in Unicode.
   expect(parts(finder, '\ufeff<l>')).toEqual(['\ufeff', 1]);
 });
 

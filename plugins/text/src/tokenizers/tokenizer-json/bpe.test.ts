@@ -30,7 +30,7 @@ it('short and long words get the tokens of the Node library', () => {
       const json = tokenizerJson() as { model: Part & { vocab: Record<string, number>; merges: string[] } };
       const { model } = json;
       model.vocab['é'] = Object.keys(model.vocab).length;
-      // Of tokens that are there, one of them made by several merges now and then, never one twice.
+      // From existing tokens; some results of several merges, but no merge twice.
       const tokens = [...alphabet];
       model.merges = [];
       for (const [i, j] of pairs) {

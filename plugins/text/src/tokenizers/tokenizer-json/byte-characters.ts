@@ -1,4 +1,6 @@
-/** How byte-level tokenizers spell bytes: those that are printable in Latin-1 as themselves, the others from U+0100 on. */
+/**
+ * How byte-level tokenizers spell bytes: those that are printable in Latin-1 as themselves, the others from U+0100 on.
+ */
 const CHARACTERS: readonly string[] = ((): string[] => {
   let next = 0x100;
   return Array.from({ length: 256 }, (_, byte) => {

@@ -91,7 +91,7 @@ describe('a search that does not end', () => {
     'a search %s is stopped',
     async (_, file, text) => {
       const pipeline = await build(file);
-      // What ends is found as ever.
+      // Searches that end work as usual.
       expect(Array.from(pipeline.encode('aab a'))).not.toEqual([]);
       let thrown: unknown;
       try {

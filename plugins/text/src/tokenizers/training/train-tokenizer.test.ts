@@ -60,7 +60,7 @@ describe('trainTokenizer', () => {
     );
     fc.assert(
       fc.property(some, (said) => {
-        // The one character that is lost: it stands for the space.
+        // The only character that is lost: it represents the space.
         const expected = said.replaceAll('▁', ' ');
         expect(tokenizer.decode(tokenizer.encode(said), { keepSpecial: true })).toBe(expected);
       }),
@@ -101,7 +101,7 @@ describe('trainTokenizer', () => {
     expect([vocab['<start_of_turn>'], vocab['<end_of_turn>']]).toEqual([106, 107]);
     const unused = await HuggingFaceTokenizer.open({ path: out('unused') });
     expect(Array.from(unused.encode('<unused0>'))).toEqual([7]);
-    // A sentinel is not a special token: whoever reads UL2's output wants to see it.
+    // A sentinel is not a special token: it should be visible in UL2's output.
     expect(unused.decode([7, 1])).toBe('<unused0>');
   });
 

@@ -53,7 +53,7 @@ it('no character is lost', () => {
 });
 
 it('a cut between two characters depends only on these two', () => {
-  // As often as there are words.
+  // The number of words.
   const words = (some: string): number => Object.values(count(some)).reduce((sum, times) => sum + times, 0);
   fc.assert(
     fc.property(text, (some) => {
@@ -66,7 +66,7 @@ it('a cut between two characters depends only on these two', () => {
 });
 
 describe('countWords', () => {
-  // Several chunks of a stream, cut within words, characters and rows of newlines.
+  // Several chunks of a stream, cut within words, characters and runs of newlines.
   const parts = ['the ', 'naïve', '  漢字', '\n', '\n\n', '😀', 'x', ', ', '\r\n'];
   let state = 1;
   const long = Array.from({ length: 200_000 }, () => {
