@@ -102,7 +102,7 @@ export class RunFolder implements RunSink {
 
   /**
    * The run to go on with: that of `id`, or else the newest unfinished one of the name that has a checkpoint, or else the
-   * newest unfinished one, or else the newest that has fewer steps than `steps` asks for. Throws UsageError listing the runs
+   * newest unfinished one, or else the newest that has fewer steps than `steps` asks for and was not stopped by a callback. Throws UsageError listing the runs
    * there are. Runs of the other kind do not count; `warn` gets a sentence for each whose record cannot be read.
    */
   static async find(
@@ -140,7 +140,7 @@ export class RunFolder implements RunSink {
     const found =
       (await firstWithCheckpoint(unfinished)) ??
       unfinished.at(0) ??
-      newestFirst.find(({ record }) => record.steps < steps);
+      newestFirst.find(({ record }) => record.steps < steps && record.stopped === undefined);
     if (found) return found;
     const readable = known.length > unreadable.length;
     throw new UsageError(
