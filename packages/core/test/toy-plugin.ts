@@ -276,7 +276,7 @@ export const toyPlugin = definePlugin({
           events.push(`onStep ${step} ${Object.keys(parameters).join(' ')}`);
           failAt(step, options, 'enough');
         },
-        onFinish: () => void events.push('onFinish'),
+        onEnd: ({ status }) => void events.push(`onEnd ${status}`),
       }),
     }),
   ],

@@ -6,12 +6,18 @@ import { isRecord, kindOf } from '../util/returned';
  * Throws PluginError. A key with undefined counts as missing.
  */
 export function checkPosition(position: unknown, name: string): void {
-  const found = lost(position, []);
-  if (!found) return;
-  const where = found.path.length > 0 ? `holds ${found.kind} at "${found.path.join('.')}"` : `is ${found.kind}`;
-  throw new PluginError(`${name}: its position ${where}, which a checkpoint cannot keep; expected plain JSON.`, {
+  const problem = describeLost(position);
+  if (problem === undefined) return;
+  throw new PluginError(`${name}: its position ${problem}, which a checkpoint cannot keep; expected plain JSON.`, {
     code: 'data.position',
   });
+}
+
+/** What JSON would change in a value, as `holds NaN at "a.b"`; undefined where it stays as it is. */
+export function describeLost(value: unknown): string | undefined {
+  const found = lost(value, []);
+  if (!found) return undefined;
+  return found.path.length > 0 ? `holds ${found.kind} at "${found.path.join('.')}"` : `is ${found.kind}`;
 }
 
 /** The first value that JSON would change. */

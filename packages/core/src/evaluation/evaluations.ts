@@ -43,10 +43,14 @@ export interface EvaluationsOptions {
 
 /** Runs what is due and keeps the records. */
 export class Evaluations {
+  private lastStep: number;
+
   private constructor(
     private readonly options: EvaluationsOptions,
     readonly records: EvaluationRecord[],
-  ) {}
+  ) {
+    this.lastStep = options.totalSteps;
+  }
 
   /** Records of steps after `step`, which a killed run left, do not count. */
   static async open(options: EvaluationsOptions): Promise<Evaluations> {
@@ -61,7 +65,7 @@ export class Evaluations {
   async run(
     step: number,
     parameters: Parameters,
-    onRecord: (record: EvaluationRecord) => void,
+    onRecord: (record: EvaluationRecord) => Promise<void> | void,
     signal?: AbortSignal,
   ): Promise<void> {
     const { evaluators, model, sink } = this.options;
@@ -83,8 +87,13 @@ export class Evaluations {
       const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };
       this.records.push(record);
       await sink.writeEvaluations(this.records);
-      onRecord(record);
+      await onRecord(record);
     }
+  }
+
+  /** The run ends after this step, sooner than was planned. */
+  endAt(step: number): void {
+    this.lastStep = step;
   }
 
   owes(step: number): boolean {
@@ -92,7 +101,7 @@ export class Evaluations {
   }
 
   private isOwed(name: string, every: number, step: number): boolean {
-    const due = step === this.options.totalSteps || (every > 0 && step > 0 && step % every === 0);
+    const due = step === this.lastStep || (every > 0 && step > 0 && step % every === 0);
     return due && !this.records.some((record) => record.step === step && record.evaluator === name);
   }
 }

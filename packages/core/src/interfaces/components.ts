@@ -290,6 +290,8 @@ export interface RunInfo {
   readonly modelFamily?: string;
   /** Total steps of the run. */
   readonly totalSteps?: number;
+  /** Where a run was resumed: the steps that it had done. Undefined in a new run, and before the checkpoint was read. */
+  readonly resumedFromStep?: number;
   /** The objective of the run, as the config names it; `create` accepts it, including secrets. */
   readonly trainingObjective?: ComponentSpec;
   /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */
@@ -300,21 +302,74 @@ export interface RunInfo {
 
 /** Sends metrics out of the process. A failing tracker never stops a run. */
 export interface Tracker {
+  /** `run.resumedFromStep`: numbers of later steps, which an earlier process logged, will be logged again. */
   start(run: RunInfo): Promise<void>;
   log(step: number, metrics: Readonly<Record<string, number>>): void;
-  finish(status: 'finished' | 'interrupted' | 'failed'): Promise<void>;
+  finish(status: EndStatus): Promise<void>;
 }
 
-export interface StepInfo {
-  readonly step: number;
-  readonly metrics: Readonly<Record<string, number>>;
-  readonly parameters: Parameters;
+/** How a run ended, as run.json has it. */
+export type EndStatus = 'finished' | 'interrupted' | 'failed';
+
+/** What every hook of a callback is given. */
+export interface CallbackContext {
   readonly run: RunInfo;
+  readonly model: Model;
+  /** Steps done, those before a resume included. */
+  readonly step: number;
+  /**
+   * Ends the training as if this step were the last: the run evaluates, saves, and is finished. `reason` is one clause, which
+   * the log and run.json show. All workers stop after the same step. A second call changes nothing.
+   */
+  stop(reason: string): void;
 }
 
-/** Hooks of the training loop. */
+/** After a step. */
+export interface StepInfo extends CallbackContext {
+  /** What metrics.jsonl has of the step. */
+  readonly metrics: Readonly<Record<string, number>>;
+  /** The loop's: neither to be changed nor to be disposed, and valid during the call alone. */
+  readonly parameters: Parameters;
+}
+
+/** After one evaluator has evaluated. */
+export interface EvaluationInfo extends CallbackContext {
+  /** The name that the config gives it. */
+  readonly evaluator: string;
+  readonly metrics: Readonly<Record<string, number>>;
+  readonly seconds: number;
+}
+
+/** After a checkpoint was written. */
+export interface CheckpointInfo extends CallbackContext {
+  /** The checkpoint's folder. A later checkpoint may remove it (`train.keepCheckpoints`). */
+  readonly folder: string;
+}
+
+/** At the end. */
+export interface EndInfo extends CallbackContext {
+  readonly status: EndStatus;
+}
+
+/**
+ * Hooks of the training loop, all optional. They may be async; the run waits for them. What one throws ends the run, which
+ * names callback and hook. With several workers, callbacks exist in worker 0 alone.
+ */
 export interface Callback {
-  onStart?(run: RunInfo): Promise<void> | void;
+  /** `onStep` is called after every step that this divides, and after the last one. An integer from 1. Default 1. */
+  readonly every?: number;
+  /** Before the first step of this process; after `restore`. */
+  onStart?(context: CallbackContext): Promise<void> | void;
   onStep?(info: StepInfo): Promise<void> | void;
-  onFinish?(run: RunInfo): Promise<void> | void;
+  onEvaluation?(info: EvaluationInfo): Promise<void> | void;
+  onCheckpoint?(info: CheckpointInfo): Promise<void> | void;
+  /** Once, whatever ends the run. Where the status is `failed`, what it throws is only logged. */
+  onEnd?(info: EndInfo): Promise<void> | void;
+  /** Saved with every checkpoint, as plain JSON. Default: nothing. */
+  state?(): JsonValue;
+  /**
+   * Called before `onStart` of a run that is resumed, with the state in its checkpoint; not where the checkpoint has none,
+   * because the callback is new in the config.
+   */
+  restore?(state: JsonValue): Promise<void> | void;
 }

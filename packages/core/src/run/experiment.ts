@@ -113,10 +113,10 @@ async function runCoordinator(
     const trainer = await prepareTrainer({ ...shared, folder, signal: options.signal, onStep: options.onStep });
     try {
       for (const line of trainer.summary) session.say(line);
-      await session.begin({ model: trainer.model, run, trackers, workers: group?.count });
+      await session.begin({ model: trainer.model, run: trainer.run, trackers, workers: group?.count });
       const result = await trainer.loop.run();
       await group?.exchange(result.status);
-      await session.finish(result.status, { steps: result.steps });
+      await session.finish(result.status, { steps: result.steps, stopped: result.stopped });
       return { ...result, id, folder: path };
     } finally {
       await trainer.dispose();

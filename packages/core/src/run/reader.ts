@@ -95,7 +95,7 @@ export async function findResumableRun({ runs, name, id, steps = 0, kind, warn }
   const found =
     (await firstWithCheckpoint(unfinished)) ??
     unfinished.at(0) ??
-    newestFirst.find(({ record }) => record.steps < steps);
+    newestFirst.find(({ record }) => record.steps < steps && record.stopped === undefined);
   if (found) return found;
   const readable = known.length > unreadable.length;
   throw new UsageError(

@@ -34,6 +34,8 @@ export interface RunRecord {
   /** One line on what executed it. */
   engine?: string;
   versions?: Readonly<Record<string, string>>;
+  /** Where a callback ended the training before its last step: which, and why. */
+  stopped?: string;
   /** The sentence that ended a failed run. */
   error?: string;
   /** Who works on it, or did last. Whether it still does is said by the folder's lock. */
@@ -59,6 +61,7 @@ const SCHEMA = z.looseObject({
   workers: count.optional(),
   engine: z.string().optional(),
   versions: z.record(z.string(), z.string()).optional(),
+  stopped: z.string().optional(),
   error: z.string().optional(),
   process: z
     .looseObject({

@@ -114,6 +114,11 @@ export class ResumePoint {
     return this.sent.withoutPolicy;
   }
 
+  /** Steps done; undefined in a new run. */
+  get resumedFromStep(): number | undefined {
+    return this.sent.step > 0 ? this.sent.step : undefined;
+  }
+
   /** Restores the data; parameters and optimizer state come from the snapshot, or are new. */
   start(parts: Pick<TrainingParts, 'dataset' | 'optimizer'>): Promise<StartState> {
     const folder = this.source?.snapshot?.folder;
@@ -133,7 +138,7 @@ export class ResumePoint {
     checkPosition(dataset.position(), componentName(dataset, 'The dataset'));
     const parameters = await this.parameters();
     const { config, group } = context;
-    return readStartState({
+    const state = await readStartState({
       model,
       optimizer,
       train: config.train,
@@ -143,6 +148,7 @@ export class ResumePoint {
       hasAverage: average,
       folder,
     });
+    return { ...state, callbacks: this.source?.snapshot?.state.callbacks };
   }
 
   private parameters(): Promise<Parameters> | undefined {

@@ -123,6 +123,7 @@ export class RunSession {
       parameters: countParameters(model),
       specialTokens: storedSpecialTokens(model),
       workers,
+      stopped: undefined,
     });
     if (kind === 'evaluation') await this.folder.becomeLatest();
     else await this.folder.beginAsLatest();

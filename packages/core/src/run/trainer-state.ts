@@ -9,6 +9,7 @@ const trainerState = z.strictObject({
   seed: z.int(),
   data: z.json(),
   metricsLines: z.int().min(0),
+  callbacks: z.record(z.string(), z.json()).optional(),
 });
 
 /** What a run's checkpoints must agree with. */

@@ -11,7 +11,8 @@ import { compareFiles } from '../distributed/group';
 import type { ComponentFactory, Dataset, Model, Objective, OptimizerState, RunInfo, Settled } from '../interfaces';
 import { STREAMS, type RandomStream } from '../random/streams';
 import { TrainingLoop } from '../training/loop';
-import type { NamedCallback, TrainingContext, TrainingParts } from '../training/loop-types';
+import type { NamedCallback } from '../training/callbacks';
+import type { TrainingContext, TrainingParts } from '../training/loop-types';
 import { loadWarning } from '../training/memory';
 import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
@@ -44,6 +45,8 @@ export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep
 export interface Trainer {
   readonly loop: TrainingLoop;
   readonly model: Model;
+  /** As the components know it. */
+  readonly run: RunInfo;
   /** For the log. */
   readonly summary: readonly string[];
   dispose(): Promise<void>;
@@ -75,7 +78,8 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const { model } = resumePoint;
 
     // Data sets end texts by its special tokens, evaluators' too.
-    const run = { ...request.run, specialTokens: specialTokenPolicy(model) };
+    const { resumedFromStep } = resumePoint;
+    const run = { ...request.run, specialTokens: specialTokenPolicy(model), resumedFromStep };
     const components = createComponentFactory(registry, { engine, random, logger, run });
     const objective = owned.add(names.objective, await components.create('objective', config.objective));
     const dataset = owned.add(names.dataset, await openDataset({ ...request, run, components }, objective.variants));
@@ -133,6 +137,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     return {
       loop,
       model,
+      run,
       summary: summaryOf(resumePoint, start, settled),
       dispose: () => owned.dispose(signal?.aborted),
     };
@@ -166,7 +171,11 @@ async function openDataset(
 
 function createCallbacks({ callbacks }: ExperimentConfig, components: ComponentFactory): Promise<NamedCallback[]> {
   return Promise.all(
-    callbacks.map(async (spec) => ({ name: spec.use, callback: await components.create('callback', spec) })),
+    callbacks.map(async (spec, i) => {
+      const before = callbacks.slice(0, i).filter(({ use }) => use === spec.use).length;
+      const name = before === 0 ? spec.use : `${spec.use}#${before + 1}`;
+      return { name, callback: await components.create('callback', spec, name) };
+    }),
   );
 }
 

@@ -1,20 +1,15 @@
 import type { Engine, Precision } from '@graft/engine';
-import type { Callback, Dataset, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
+import type { Dataset, JsonValue, Model, Objective, Optimizer, RunInfo, Schedule } from '../interfaces';
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
 import type { EvaluationRecord, NamedEvaluator } from '../evaluation/evaluations';
+import type { NamedCallback } from './callbacks';
 import type { LossMonitorSettings } from './loss-monitor';
 import type { ParameterGroupSettings } from './parameter-groups';
 import type { RunSink } from './run-sink';
 import type { Trackers } from './trackers';
 import type { TrainingState } from './update';
 import type { Workers } from '../distributed/workers';
-
-/** A callback and what the config calls it. */
-export interface NamedCallback {
-  readonly name: string;
-  readonly callback: Callback;
-}
 
 export interface TrainingParts {
   readonly engine: Engine;
@@ -67,6 +62,8 @@ export interface TrainingResult {
   readonly steps: number;
   readonly lastMetrics: Readonly<Record<string, number>>;
   readonly evaluations: readonly EvaluationRecord[];
+  /** Where a callback ended the training before its last step: which, and why. Known to worker 0. */
+  readonly stopped?: string;
 }
 
 /** What training begins with, or goes on with. */
@@ -74,4 +71,6 @@ export interface TrainingStart extends TrainingState {
   readonly step: number;
   /** The snapshot that these come from, if any. */
   readonly checkpoint?: string;
+  /** What callbacks had saved in it, by name. */
+  readonly callbacks?: Readonly<Record<string, JsonValue>>;
 }

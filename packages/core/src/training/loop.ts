@@ -1,9 +1,9 @@
 import { tf } from '@graft/engine';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
-import type { Callback, JsonValue, Parameters } from '../interfaces';
-import { failedAt } from '../util/training-error';
+import type { JsonValue, Parameters } from '../interfaces';
 import { Evaluations } from '../evaluation/evaluations';
+import { Callbacks } from './callbacks';
 import { LossMonitor } from './loss-monitor';
 import { BatchLoader, type LoadedBatch } from '../data/loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
@@ -13,6 +13,7 @@ import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from '../data/positions';
 import { createProgress, type Progress } from './progress';
 import type { ShardSpec } from '../distributed/optimizer-shards';
+import { withWholeAverage } from '../distributed/whole-average';
 import type { MetricsSink } from './run-sink';
 import { Stepper } from './stepper';
 import type { TrainingState } from './update';
@@ -46,12 +47,15 @@ export class TrainingLoop {
   private lastMetrics: Readonly<Record<string, number>> = {};
   /** false once parameters hold what no checkpoint should, or a checkpoint could not be written. */
   private worthSaving = true;
+  private readonly callbacks: Callbacks;
+  /** Ended by a callback: no step comes after this one. */
+  private isStopped = false;
 
   constructor(
     private readonly parts: TrainingParts,
     private readonly settings: TrainingSettings,
     private readonly context: TrainingContext,
-    start: TrainingStart,
+    private readonly start: TrainingStart,
   ) {
     const { parameters, state, average } = start;
     this.trained = { parameters, state, average };
@@ -60,6 +64,12 @@ export class TrainingLoop {
     this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
     this.position = structuredClone(parts.dataset.position());
+    this.callbacks = new Callbacks(parts.callbacks, {
+      run: context.run,
+      model: parts.model,
+      step: () => this.step,
+      logger: context.logger,
+    });
   }
 
   /** Trains to the last step, or until the signal; saves either way. */
@@ -99,6 +109,7 @@ export class TrainingLoop {
       await this.toTheEnd(open);
     } catch (error) {
       await this.rescue(open);
+      await this.callbacks.failed();
       throw error;
     } finally {
       open.progress.stop();
@@ -107,10 +118,11 @@ export class TrainingLoop {
       await open.loader.close().catch(() => undefined);
     }
     return {
-      status: this.step < settings.steps || evaluations?.owes(this.step) ? 'interrupted' : 'finished',
+      status: this.status(open),
       steps: this.step,
       lastMetrics: this.lastMetrics,
       evaluations: evaluations?.records ?? [],
+      stopped: this.isStopped ? this.callbacks.stopReason : undefined,
     };
   }
 
@@ -166,18 +178,29 @@ export class TrainingLoop {
     return workers ? ((await workers.group.exchange(own ?? null))[0] ?? undefined) : own;
   }
 
-  /** Whether the user wants to stop: any of the workers' users, and all workers know it at the same step. */
-  private async interrupted(): Promise<boolean> {
-    const own = this.context.signal?.aborted ?? false;
+  /**
+   * Whether another step is to be done: not where the user of any worker wants to stop, nor where a callback does, which is
+   * worker 0's. All workers know it at the same step.
+   */
+  private async goesOn(): Promise<boolean> {
+    const own = { interrupted: this.context.signal?.aborted ?? false, stopped: this.callbacks.stopReason !== undefined };
     const { workers } = this.context;
-    return workers ? (await workers.group.exchange(own)).includes(true) : own;
+    const all = workers ? await workers.group.exchange(own) : [own];
+    if (all.some(({ interrupted }) => interrupted)) return false;
+    this.isStopped = all.some(({ stopped }) => stopped);
+    return !this.isStopped;
+  }
+
+  private status({ evaluations }: Open): 'finished' | 'interrupted' {
+    const isDone = this.step >= this.settings.steps || this.isStopped;
+    return isDone && !evaluations?.owes(this.step) ? 'finished' : 'interrupted';
   }
 
   private async toTheEnd(open: Open): Promise<void> {
     const { settings, context } = this;
-    await this.callbacks('onStart', (callback) => callback.onStart?.(context.run));
+    await this.callbacks.start(this.start.callbacks);
     await this.evaluate(open);
-    while (this.step < settings.steps && !(await this.interrupted())) {
+    while (this.step < settings.steps && (await this.goesOn())) {
       if (!(await this.oneStep(open))) break;
       const due = settings.checkpointEvery > 0 && this.step % settings.checkpointEvery === 0;
       // Before the evaluations, which may fail or take long; a resumed run makes up for them.
@@ -188,7 +211,12 @@ export class TrainingLoop {
     }
     open.progress.stop();
     await this.checkpoint(open.metrics);
-    await this.callbacks('onFinish', (callback) => callback.onFinish?.(context.run));
+    if (this.isStopped) {
+      if (context.sink) open.progress.note(`Stopped after step ${this.step} by callback ${this.callbacks.stopReason}.`);
+      open.evaluations?.endAt(this.step);
+      await this.evaluate(open);
+    }
+    await this.callbacks.end(this.status(open));
   }
 
   /** false where the user stopped the run while it waited for its data: all workers know it, and none does the step. */
@@ -235,13 +263,7 @@ export class TrainingLoop {
     progress.step(this.step, this.lastMetrics);
     parts.trackers.log(this.step, this.lastMetrics);
     context.onStep?.(this.step, this.lastMetrics);
-    const info = {
-      step: this.step,
-      metrics: this.lastMetrics,
-      parameters: this.trained.parameters,
-      run: context.run,
-    };
-    await this.callbacks('onStep', (callback) => callback.onStep?.(info));
+    await this.callbacks.step(this.lastMetrics, this.trained.parameters, this.step === settings.steps);
     return true;
   }
 
@@ -304,7 +326,13 @@ export class TrainingLoop {
         parameters,
         optimizer: whole ? whole.shards.atWorker0(whole.state, state) : state,
         average: whole && averageShards ? whole.shards.atWorker0(averageShards, average) : average,
-        state: { step: this.step, seed: this.settings.seed, data: this.position, metricsLines: this.step },
+        state: {
+          step: this.step,
+          seed: this.settings.seed,
+          data: this.position,
+          metricsLines: this.step,
+          callbacks: this.callbacks.states(),
+        },
         trained: Object.keys(ParameterGroups.of(model, this.settings).everTrained(parameters)),
         before: this.lastCheckpoint,
       });
@@ -316,6 +344,7 @@ export class TrainingLoop {
     }
     this.savedStep = this.step;
     await sink.update({ steps: this.step });
+    await this.callbacks.saved(this.lastCheckpoint);
   }
 
   /** A run that fails for a reason outside of its parameters keeps the steps that it did. */
@@ -350,15 +379,7 @@ export class TrainingLoop {
     if (!owes) return;
     const { shards } = workers.sharded;
     if (!sink) return shards.sendToWorker0(averageShards, average);
-    const remote = new Map<string, tf.Tensor>();
-    try {
-      for (const [name, stored] of Object.entries(shards.atWorker0(averageShards, average)))
-        if ('fetch' in stored) remote.set(name, await stored.fetch());
-      const whole = averageShards.map(({ name }) => [name, remote.get(name) ?? average[name]] as const);
-      await this.evaluateOn(Object.fromEntries(whole), open);
-    } finally {
-      for (const tensor of remote.values()) tensor.dispose();
-    }
+    await withWholeAverage(shards, averageShards, average, (whole) => this.evaluateOn(whole, open));
   }
 
   private async evaluateOn(parameters: Parameters, { evaluations, progress }: Open): Promise<void> {
@@ -368,25 +389,17 @@ export class TrainingLoop {
     await evaluations?.run(
       this.step,
       parameters,
-      ({ step, evaluator, metrics }) => {
+      async (record) => {
+        const { step, evaluator, metrics } = record;
         trackers.log(
           step,
           Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])),
         );
         const numbers = Object.entries(metrics).map(([key, value]) => `${key} ${Number(value.toPrecision(6))}`);
         progress.note(`${evaluator} at step ${step}: ${numbers.join(', ')}`);
+        await this.callbacks.evaluated(record);
       },
       AbortSignal.any(signals),
     );
-  }
-
-  private async callbacks(hook: keyof Callback, call: (callback: Callback) => Promise<void> | void): Promise<void> {
-    for (const { name, callback } of this.parts.callbacks) {
-      try {
-        await call(callback);
-      } catch (error) {
-        throw failedAt(`Callback "${name}" at step ${this.step} (${hook})`, error);
-      }
-    }
   }
 }

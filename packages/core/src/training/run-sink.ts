@@ -11,6 +11,8 @@ export interface TrainerState {
   readonly data: JsonValue;
   /** Lines of metrics.jsonl that belong to this state: one a step. */
   readonly metricsLines: number;
+  /** What callbacks remember, by the name that the config gives them. */
+  readonly callbacks?: Readonly<Record<string, JsonValue>>;
 }
 
 /** What a snapshot holds. */
