@@ -2,6 +2,7 @@ import { recordFile } from '@graft/checkpoint';
 import {
   elementCount,
   ConfigError,
+  messageOf,
   openEngine,
   UsageError,
   type Engine,
@@ -86,7 +87,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
     await group?.leave();
     return result;
   } catch (error) {
-    await group?.fail(redact(error instanceof Error ? error.message : String(error)));
+    await group?.fail(redact(messageOf(error)));
     throw error;
   } finally {
     stopWatching();

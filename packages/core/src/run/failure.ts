@@ -1,3 +1,4 @@
+import { messageOf } from '@graft/engine';
 import { Interrupted } from '../util/pending';
 import type { Trackers } from '../training/trackers';
 import type { RunFolder } from './folder';
@@ -12,7 +13,7 @@ interface Failed {
 /** What a run, or an evaluation, leaves when it ends with an error: the record says why, unless the user stopped it. */
 export async function recordFailure(error: unknown, { folder, began, trackers }: Failed): Promise<void> {
   const status = error instanceof Interrupted ? 'interrupted' : 'failed';
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   if (began) await folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
   else await folder.remove().catch(() => undefined);
   await trackers?.finish(status);

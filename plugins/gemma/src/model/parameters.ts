@@ -1,4 +1,3 @@
-import { elementCount } from '@graft/engine';
 import type { ModelPart, ParameterSpec } from '@graft/core';
 import type { AnyGemmaConfig, SideConfig } from './config-types';
 
@@ -131,9 +130,4 @@ export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
 
 function range(length: number): number[] {
   return Array.from({ length }, (_, i) => i);
-}
-
-/** Parameters in all, as the published totals count them (tied tensors once). */
-export function parameterCount(specs_: readonly ParameterSpec[]): number {
-  return specs_.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
