@@ -41,7 +41,7 @@ export interface LoaderOptions {
   readonly share?: BatchSlice;
 }
 
-/** Turns a dataset and an objective into batches, one ahead of the step that computes. */
+/** Turns a dataset and an objective into batches, checked (see batch-checks.ts), one ahead of the step that computes. */
 export class BatchLoader {
   private readonly source: ItemSource;
   private readonly share: BatchSlice;
