@@ -28,5 +28,7 @@ export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';
 export { isProcess } from './process-id';
 export { onThreadEnd } from './threads';
 export { elementCount } from './shape';
-export { cutText, formatSize, shortened } from './text';
+export { isObject } from './objects';
+export { hasMessage, messageOf } from './reason';
+export { cutText, formatSize, listed, listedProblems, shortened, shownJson } from './text';
 export * from './files';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { GraftError } from './errors';
-import { cutText, shortened, withoutMiddle } from './text';
+import { cutText, listed, listedProblems, shortened, shownJson, withoutMiddle } from './text';
 
 describe('shortened texts', () => {
   it('the docstring example is right', () => {
@@ -33,4 +33,18 @@ describe('shortened texts', () => {
     const { message } = new GraftError(`a.json has "${'x'.repeat(1e6)}" in it.`);
     expect(message).toMatch(/^a\.json has "x+ … \(996020 characters\) … x+" in it\.$/);
   });
+});
+
+test('a list is cut behind the first items, and the others are counted', () => {
+  expect(listed(['a', 'b', 'c', 'd'], 2)).toBe('a, b and 2 more');
+  expect(listed(['a', 'b'], 2)).toBe('a, b');
+  expect(listedProblems(['1', '2', '3', '4', '5', '6', '7'].map((n) => `"${n}" is missing`))).toBe(
+    '"1" is missing; "2" is missing; "3" is missing; "4" is missing; "5" is missing; and 2 more',
+  );
+});
+
+test('a value of a JSON file is shown shortened; one that is not there has a name', () => {
+  expect(shownJson({ a: [1, 2] }, 'missing', 60)).toBe('{"a":[1,2]}');
+  expect(shownJson([1, 2, 3], 'missing', 5)).toBe('[1,2…');
+  expect(shownJson(undefined, 'missing', 60)).toBe('missing');
 });

@@ -15,6 +15,28 @@ export function shortened(text: string, longest: number): string {
   return text.length > longest ? `${cutText(text, longest - 1)}…` : text;
 }
 
+/**
+ * The first `most` items of a list, and how many others there are.
+ *
+ *     listed(['a', 'b', 'c', 'd'], 2)   ->   'a, b and 2 more'
+ */
+export function listed(items: readonly string[], most: number, between = ', ', last = ' and'): string {
+  const more = items.length > most ? `${last} ${items.length - most} more` : '';
+  return `${items.slice(0, most).join(between)}${more}`;
+}
+
+const MOST_PROBLEMS = 5;
+
+/** The first problems of several, each of them a clause: `"a" is missing; "b" is missing; and 3 more`. */
+export function listedProblems(problems: readonly string[]): string {
+  return listed(problems, MOST_PROBLEMS, '; ', '; and');
+}
+
+/** A value of a JSON file in a message, shortened. `absent`: what one that is not there is called. */
+export function shownJson(value: unknown, absent: string, longest: number): string {
+  return shortened(JSON.stringify(value) ?? absent, longest);
+}
+
 /** 1536 → `1.5 KiB`. */
 export function formatSize(bytes: number): string {
   const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];

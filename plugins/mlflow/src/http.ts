@@ -157,12 +157,7 @@ function clean(text: string): string {
   return cutText(line.replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cs}\u2028\u2029]/gu, ' '), LONGEST_REASON).trim();
 }
 
-/** The failure, as a clause. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-/** Whether the server responded with a refusal: trying again soon would not help. */
+/** Whether an answer came, and it was not yes: trying again soon would not help. */
 export function isRefusal(error: unknown): boolean {
   if (!(error instanceof CallFailure) || error.kind === 'unreachable') return false;
   const { kind, status = 0 } = error;

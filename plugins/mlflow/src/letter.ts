@@ -1,6 +1,7 @@
+import { messageOf } from '@graft/core';
 import { z } from 'zod';
 import type { MlflowClient } from './client';
-import { isFaultOfValues, reasonOf } from './http';
+import { isFaultOfValues } from './http';
 import { firstBatch, type Metric, type Parameter } from './names';
 
 /** Refused values of a letter before the whole letter counts as refused. */
@@ -80,7 +81,7 @@ async function sendAll<K extends 'parameters' | 'metrics'>(
         taken += part.length;
       } catch (error) {
         if (!isFaultOfValues(error)) throw error;
-        if (part.length === 1) refused.push({ value: part[0], reason: reasonOf(error) });
+        if (part.length === 1) refused.push({ value: part[0], reason: messageOf(error) });
         if (taken === 0 && refused.length + (letter.refused?.length ?? 0) >= MOST_REFUSED) throw error;
         if (part.length === 1) return;
         const half = part.length >> 1;

@@ -3,6 +3,7 @@ import {
   inject,
   injectable,
   LOGGER,
+  messageOf,
   OPTIONS,
   rememberSecret,
   Secret,
@@ -16,7 +17,7 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { loggedBefore } from './backlog';
 import { MlflowClient } from './client';
-import { CallFailure, isFaultOfLetter, isRefusal, reasonOf } from './http';
+import { CallFailure, isFaultOfLetter, isRefusal } from './http';
 import { deliver, describeRefused, isDelivered, type Letter } from './letter';
 import { toName, type Parameter } from './names';
 import { addressOf, claimLetter, keepRefused, otherRuns, store, type ClaimedLetter } from './outbox';
@@ -308,7 +309,7 @@ export class MlflowTracker implements Tracker {
     this.say(
       error === undefined
         ? `gets nothing of a letter that cannot be read (${claimed.problem}); it is kept in ${kept}.`
-        : `refuses a letter of an earlier run (${reasonOf(error)}); it is kept in ${kept}.`,
+        : `refuses a letter of an earlier run (${messageOf(error)}); it is kept in ${kept}.`,
     );
   }
 
@@ -323,7 +324,7 @@ export class MlflowTracker implements Tracker {
     // `finish` reports what is cut off by the end of the run.
     if (this.complained || this.client.aborted) return;
     this.complained = true;
-    this.logger.warn(`MLflow at ${this.client.server}: ${reasonOf(error)}. The run goes on; sending is tried again.`);
+    this.logger.warn(`MLflow at ${this.client.server}: ${messageOf(error)}. The run goes on; sending is tried again.`);
   }
 
   private warn(text: string): void {

@@ -1,4 +1,4 @@
-import { CheckpointError, formatSize, GraftError, systemReason } from '@graft/engine';
+import { CheckpointError, fileReason, formatSize, GraftError, messageOf } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -19,7 +19,7 @@ export class WriteProblem extends Error {
     readonly bytes: number,
     override readonly cause: unknown,
   ) {
-    super(cause instanceof Error ? cause.message : String(cause));
+    super(messageOf(cause));
   }
 }
 
@@ -56,11 +56,13 @@ export async function writeFailure(
       cause,
     });
   }
-  const reason = systemReason(cause) ?? (cause instanceof Error ? cause.message : String(cause));
-  return new CheckpointError(`${file} could not be written: ${reason.replaceAll(temporary, () => target)}.`, {
-    code: 'checkpoint.unwritable',
-    cause,
-  });
+  return new CheckpointError(
+    `${file} could not be written: ${fileReason(cause).replaceAll(temporary, () => target)}.`,
+    {
+      code: 'checkpoint.unwritable',
+      cause,
+    },
+  );
 }
 
 /** Makes a file's bytes, or a folder's entries, survive a power cut. */
@@ -209,8 +211,10 @@ export async function removeAtomically(path: string): Promise<void> {
     await rm(doomed, { recursive: true, force: true });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return;
-    const reason = systemReason(cause) ?? (cause as Error).message;
-    throw new CheckpointError(`${path} could not be removed: ${reason}.`, { code: 'checkpoint.unwritable', cause });
+    throw new CheckpointError(`${path} could not be removed: ${fileReason(cause)}.`, {
+      code: 'checkpoint.unwritable',
+      cause,
+    });
   }
 }
 

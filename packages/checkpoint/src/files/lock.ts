@@ -1,4 +1,4 @@
-import { CheckpointError, openRegularFile, systemReason, UsageError, type GraftError } from '@graft/engine';
+import { CheckpointError, fileReason, openRegularFile, UsageError, type GraftError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { link, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -96,7 +96,7 @@ export class FolderLock {
     } catch (cause) {
       if (cause instanceof UsageError) throw cause;
       const code = (cause as NodeJS.ErrnoException).code;
-      const reason = code === 'ENOENT' ? 'the folder is gone' : (systemReason(cause) ?? (cause as Error).message);
+      const reason = code === 'ENOENT' ? 'the folder is gone' : fileReason(cause);
       throw new CheckpointError(`${options.what} cannot be claimed: ${reason}.`, { code: 'checkpoint.lock', cause });
     }
   }

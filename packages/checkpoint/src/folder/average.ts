@@ -1,4 +1,4 @@
-import { CheckpointError, readRegularFile, shortened } from '@graft/engine';
+import { CheckpointError, isObject, listed, readRegularFile, shownJson } from '@graft/engine';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { fromFloat64, isFloatDtype, storedWidth, toFloat32, type StoredDtype } from '../safetensors/dtypes';
@@ -72,9 +72,7 @@ function differ(first: CheckpointReader, other: CheckpointReader, how: string): 
 const NAMED_DIFFERENCES = 3;
 const SHOWN_CHARACTERS = 60;
 
-function shown(value: unknown): string {
-  return shortened(JSON.stringify(value) ?? 'not set', SHOWN_CHARACTERS);
-}
+const shown = (value: unknown): string => shownJson(value, 'not set', SHOWN_CHARACTERS);
 
 /**
  * Keys by path (`decoder.hidden_size`) whose values differ; everything that is not an object is compared as a whole.
@@ -87,9 +85,6 @@ function differences(one: unknown, two: unknown, path = ''): { path: string; one
   );
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 async function checkAgreement(
   first: CheckpointReader,
   other: CheckpointReader,
@@ -97,12 +92,11 @@ async function checkAgreement(
 ): Promise<void> {
   const found = differences(config, await other.config()).filter(({ path }) => !IRRELEVANT_KEYS.includes(path));
   if (found.length > 0) {
-    const named = found.slice(0, NAMED_DIFFERENCES).map(({ path, one, two }, i) => {
+    const named = found.map(({ path, one, two }, i) => {
       const where = i === 0 ? ' in config.json' : '';
       return `"${path}"${where} is ${shown(one)} and ${shown(two)}`;
     });
-    const more = found.length - named.length;
-    throw differ(first, other, `${named.join(', ')}${more > 0 ? `, and ${more} more` : ''}`);
+    throw differ(first, other, listed(named, NAMED_DIFFERENCES, ', ', ', and'));
   }
   for (const info of first.tensors.values()) {
     const twin = other.tensors.get(info.name);

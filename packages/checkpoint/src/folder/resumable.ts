@@ -1,4 +1,4 @@
-import { CheckpointError, shortened } from '@graft/engine';
+import { CheckpointError, shownJson } from '@graft/engine';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
@@ -147,7 +147,7 @@ async function adopt(partial: string, made: boolean, { plan, resume = false }: R
   if (changed.length === 0) return removeTemporaries(partial);
   const [first] = changed;
   throw unfinished(
-    `${partial} was begun with other settings or sources: ${changed.join(', ')} changed (${first} was ${show(earlier[first])}, is ${show(now[first])})`,
+    `${partial} was begun with other settings or sources: ${changed.join(', ')} changed (${first} was ${shown(earlier[first])}, is ${shown(now[first])})`,
     `Ask for the same again, or remove ${partial} to begin anew.`,
   );
 }
@@ -156,9 +156,7 @@ function unfinished(problem: string, hint: string): CheckpointError {
   return new CheckpointError(`${problem}.`, { code: 'checkpoint.unfinished', exitCode: 2, hint });
 }
 
-function show(value: unknown): string {
-  return shortened(JSON.stringify(value) ?? 'not there', 120);
-}
+const shown = (value: unknown): string => shownJson(value, 'not there', 120);
 
 /** A file gets its name only when it is complete: it remains to check that it contains the right tensors. */
 async function isWritten(file: string, shard: readonly TensorSource[]): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { elementCount, CheckpointError, cutText, shortened } from '@graft/engine';
+import { elementCount, CheckpointError, cutText, isObject, shortened } from '@graft/engine';
 import { isStoredDtype, STORED_DTYPES, storedWidth, type StoredDtype } from './dtypes';
 import { malformed } from './problems';
 import { keysInOrder } from '../json/key-order';
@@ -70,7 +70,7 @@ const quote = (value: unknown): string => {
 };
 
 function parseMetadata(file: string, value: unknown): Record<string, string> {
-  const isMap = typeof value === 'object' && value !== null && !Array.isArray(value);
+  const isMap = isObject(value);
   if (isMap && Object.values(value).every((text) => typeof text === 'string')) return value as Record<string, string>;
   throw malformed(file, `its ${METADATA} is ${quote(value)}, expected a map from texts to texts`);
 }

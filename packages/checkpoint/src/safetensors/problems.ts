@@ -1,4 +1,4 @@
-import { CheckpointError, systemReason } from '@graft/engine';
+import { CheckpointError, fileReason } from '@graft/engine';
 
 /** A safetensors file that is truncated, or whose header contradicts itself or the file. */
 export function malformed(file: string, problem: string): CheckpointError {
@@ -20,8 +20,11 @@ const NOWHERE = ['ENOENT', 'ENOTDIR'];
 
 export function unreadable(file: string, cause: unknown): CheckpointError {
   if (cause instanceof CheckpointError) return cause;
-  const reason = systemReason(cause) ?? (cause instanceof Error ? cause.message : String(cause));
-  // A missing file means a wrong path; everything else is a failure of the disk or of a copy.
+  // What is not there was named wrongly; everything else is a failure of the disk or of a copy.
   const exitCode = NOWHERE.includes((cause as NodeJS.ErrnoException | undefined)?.code ?? '') ? 2 : 1;
-  return new CheckpointError(`${file} cannot be read: ${reason}.`, { code: 'checkpoint.unreadable', exitCode, cause });
+  return new CheckpointError(`${file} cannot be read: ${fileReason(cause)}.`, {
+    code: 'checkpoint.unreadable',
+    exitCode,
+    cause,
+  });
 }

@@ -1,3 +1,20 @@
+/**
+ * What is checked of data on their way into a step, and which check decides. Each sees what the ones before cannot, and all are
+ * cheap beside a step.
+ *
+ * 1. `checkSource` (loader.ts) compares declarations alone: what a Dataset gives and what an Objective takes. It decides whether
+ *    a run begins. The run calls it with the names of both; a loader or an evaluator that is used without a run calls it itself.
+ * 2. `checkFields` for each item (items.ts) holds a Dataset to its own declaration, and names the item.
+ * 3. `Objective.prepare` decides on the meaning of examples and ready batches: ids, weights, segments, lengths. It alone knows
+ *    the example at fault, and it is all that evaluators, the teacher's cache and programs go through.
+ * 4. BatchLoader decides on what enters a training step, whoever wrote the objective: the declared fields, a label that counts,
+ *    and ids within the vocabulary, since compiled code would silently read another row. An objective that checks well never
+ *    fails here.
+ * 5. Workers decide together whether any label of the whole batch counts (training/whole-batch.ts); one worker's part may have
+ *    none, which `partOfBatch` says to 3 and 4.
+ *
+ * Models check nothing inside a step. What is given to one by hand is checked by the model's plugin.
+ */
 import { elementCount, DataError } from '@graft/engine';
 import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from '../interfaces';
 import type { RandomStream } from '../random/streams';

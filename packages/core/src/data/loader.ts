@@ -48,7 +48,7 @@ export interface LoaderOptions {
   readonly batchSlice?: BatchSlice;
 }
 
-/** Turns a dataset and an objective into batches, one ahead of the step that computes. */
+/** Turns a dataset and an objective into batches, checked (see batch-checks.ts), one ahead of the step that computes. */
 export class BatchLoader {
   private readonly source: ItemSource;
   private readonly batchSlice: BatchSlice;

@@ -110,7 +110,10 @@ export interface Objective {
   inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Fields of the batch that `prepare` returns and `loss` receives. */
   readonly batchFields: readonly FieldSpec[];
-  /** Pads, shifts right, builds masks. Labels are shifted right only here. */
+  /**
+   * Pads, shifts right, makes masks. The only place where the shift to the right happens. Throws DataError for examples or ready
+   * batches that mean nothing to it: data/batch-checks.ts says which check decides on what.
+   */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
   /**
    * Traceable: pure tf code. `options` are for the model: `training` and the key of what it draws (see ForwardOptions).

@@ -1,4 +1,4 @@
-import { openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
+import { messageOf, openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
 import { createComponentFactory } from '../components/factory';
 import type { ExperimentConfig, LoadedExperiment } from '../config';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from '../distributed/group';
@@ -64,7 +64,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
     await group?.leave();
     return result;
   } catch (error) {
-    await group?.fail(redact(error instanceof Error ? error.message : String(error)));
+    await group?.fail(redact(messageOf(error)));
     throw error;
   } finally {
     stopWatching();

@@ -1,12 +1,15 @@
-import { elementCount, GraftError, type tf } from '@graft/engine';
+import { elementCount, GraftError, listedProblems, type tf } from '@graft/engine';
 import { failedComponent } from '../components/calls';
-import type { Initializer, Model, Parameters } from '../interfaces';
+import type { Initializer, Model, Parameters, ParameterSpec } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
-const LISTED_PROBLEMS = 5;
-
-export function countParameters(model: Model): number {
-  return model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+/** Numbers in a model's parameters, or in some of them, as the published totals count them (tied tensors once). */
+export function countParameters({
+  parameters,
+}: {
+  readonly parameters: readonly Pick<ParameterSpec, 'shape'>[];
+}): number {
+  return parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }
 
 /**
@@ -38,14 +41,10 @@ export async function fillParameters(
     }
     for (const name of shapes.keys()) if (!received.has(name)) problems.push(`"${name}" is missing`);
     if (problems.length > 0) {
-      const more = problems.length > LISTED_PROBLEMS ? `; and ${problems.length - LISTED_PROBLEMS} more` : '';
-      throw new GraftError(
-        `The initializer does not fit the model: ${problems.slice(0, LISTED_PROBLEMS).join('; ')}${more}.`,
-        {
-          code: 'run.initializer',
-          hint: 'Compare the `initializer:` and `model:` sections of the config.',
-        },
-      );
+      throw new GraftError(`The initializer does not fit the model: ${listedProblems(problems)}.`, {
+        code: 'run.initializer',
+        hint: 'Compare the `initializer:` and `model:` sections of the config.',
+      });
     }
   } catch (error) {
     for (const tensor of received.values()) tensor.dispose();

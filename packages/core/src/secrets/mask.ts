@@ -1,3 +1,4 @@
+import { listed } from '@graft/engine';
 import { isPlainObject } from '../util/objects';
 import { isSecretName, MASK, redact, redactUrls } from './redact';
 import { isSecret, Secret, type SecretOptions, type SecretSource } from './secret';
@@ -105,8 +106,7 @@ export function literalSecretsWarning(config: unknown): string | undefined {
   const paths = secretsIn(config).flatMap(({ path, secret }) => (secret.isLiteral ? [path.join('.')] : []));
   if (paths.length === 0) return undefined;
   const [are, them] = paths.length === 1 ? ['is', 'it'] : ['are', 'them'];
-  const more = paths.length > LISTED_PATHS ? ` and ${paths.length - LISTED_PATHS} more` : '';
-  return `${paths.slice(0, LISTED_PATHS).join(', ')}${more} ${are} written out in the config. Runs keep *** in the place of ${them}; { env: NAME } or { file: PATH } keeps ${them} out of configs altogether.`;
+  return `${listed(paths, LISTED_PATHS)} ${are} written out in the config. Runs keep *** in the place of ${them}; { env: NAME } or { file: PATH } keeps ${them} out of configs altogether.`;
 }
 
 const CARRIED = '@graft/core Secret';

@@ -1,3 +1,4 @@
+import { listed } from '@graft/engine';
 import { TrainingError } from '../util/training-error';
 
 /** Of one loss: which parameters train, and to which of them no gradient leads. */
@@ -42,10 +43,8 @@ export class GradientCheck {
     const names = unreached.filter((name) => !told.has(name));
     if (names.length === 0) return;
     for (const name of names) told.add(name);
-    const listed = names.slice(0, LISTED_NAMES).join(', ');
-    const more = names.length > LISTED_NAMES ? ` and ${names.length - LISTED_NAMES} more` : '';
     this.warn(
-      `${loss} does not depend on ${names.length} of the ${trained.length} parameters that train (${listed}${more}): they have no gradient, and change by weight decay at most.`,
+      `${loss} does not depend on ${names.length} of the ${trained.length} parameters that train (${listed(names, LISTED_NAMES)}): they have no gradient, and change by weight decay at most.`,
     );
   }
 }

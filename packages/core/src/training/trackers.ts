@@ -1,3 +1,4 @@
+import { messageOf } from '@graft/engine';
 import type { RunInfo, Tracker } from '../interfaces';
 import type { Logger } from '../util/logger';
 
@@ -63,7 +64,7 @@ export class Trackers {
   private complain(tracker: NamedTracker, error: unknown): void {
     if (this.complained.has(tracker)) return;
     this.complained.add(tracker);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.logger.warn(`Tracker "${tracker.name}" failed (${reason}); the run goes on. It will not be said again.`);
   }
 }

@@ -1,7 +1,4 @@
-/** Neither null nor a list. */
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
+export { isObject } from '@graft/engine';
 
 /** A plain object, not an instance of a class. */
 export function isPlainObject(value: object): boolean {

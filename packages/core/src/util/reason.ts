@@ -1,4 +1,4 @@
-import { types } from 'node:util';
+import { hasMessage } from '@graft/engine';
 import { show } from './show';
 
 /**
@@ -9,12 +9,8 @@ export function reasonOf(thrown: unknown): string {
   const text =
     typeof thrown === 'string'
       ? thrown
-      : types.isNativeError(thrown) || hasMessage(thrown)
+      : hasMessage(thrown)
         ? thrown.message
         : `it threw ${show(thrown)}, which is not an error`;
   return text.trim().replace(/[.:]$/, '').trimEnd() || 'it gives no reason';
-}
-
-function hasMessage(thrown: unknown): thrown is { readonly message: string } {
-  return typeof thrown === 'object' && thrown !== null && typeof (thrown as { message?: unknown }).message === 'string';
 }

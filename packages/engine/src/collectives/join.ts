@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
 import { UsageError, WorkersError } from '../errors';
+import { messageOf } from '../reason';
 import type { NativeBackend } from '../jit/jit';
 import { checkWorkers } from './addresses';
 import type { Connection } from './connection';
@@ -39,7 +40,7 @@ async function join(native: NativeBackend | undefined, options: JoinOptions): Pr
     return await connection.connect(channel, ports);
   } catch (error) {
     if (signal?.aborted) stop();
-    else await channel.close({ command: 'fail', reason: error instanceof Error ? error.message : String(error) });
+    else await channel.close({ command: 'fail', reason: messageOf(error) });
     throw error;
   }
 }

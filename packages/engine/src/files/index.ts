@@ -6,7 +6,7 @@ export {
   type TrustOptions,
   type Untrusted,
 } from './ownership';
-export { FileProblem, systemReason } from './problem';
+export { fileReason, FileProblem } from './problem';
 export { readInput, type InputOptions } from './input';
 export {
   checkRegularFile,

@@ -1,3 +1,5 @@
+import { messageOf } from '../reason';
+
 /** Why a file cannot be read. The message is a clause: `it is a FIFO, not a regular file`. */
 export class FileProblem extends Error {
   constructor(
@@ -26,13 +28,12 @@ const REASONS: Readonly<Record<string, string>> = {
   ENXIO: 'nothing is behind its name',
 };
 
-/** What the system's error codes mean, as a clause; undefined for those that need no translation. */
-export function systemReason(cause: unknown): string | undefined {
-  return REASONS[(cause as NodeJS.ErrnoException | null | undefined)?.code ?? ''];
+/** Why the system refused a file, as a clause: what its error code means, or else the error's message. */
+export function fileReason(cause: unknown): string {
+  return REASONS[(cause as NodeJS.ErrnoException | null | undefined)?.code ?? ''] ?? messageOf(cause);
 }
 
 export function problemOf(cause: unknown): FileProblem {
   if (cause instanceof FileProblem) return cause;
-  const { code, message } = cause as NodeJS.ErrnoException;
-  return new FileProblem(systemReason(cause) ?? message, code, cause);
+  return new FileProblem(fileReason(cause), (cause as NodeJS.ErrnoException).code, cause);
 }

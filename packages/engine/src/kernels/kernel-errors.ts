@@ -1,4 +1,5 @@
 import { EngineError } from '../errors';
+import { messageOf } from '../reason';
 import type { tf } from '../tf';
 
 /**
@@ -13,7 +14,7 @@ export function kernelError(kernelName: string, inputs: tf.NamedTensorInfoMap, c
       code: 'engine.disposed',
       cause,
     });
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   const named = message.startsWith(`${kernelName}:`) ? message : `${kernelName}: ${message}`;
   return new EngineError(named, { code: 'engine.tensorflow', cause });
 }

@@ -9,7 +9,7 @@ import {
   type FileRange,
   type StoredDtype,
 } from '@graft/checkpoint';
-import { createRandom, NormalPool } from '@graft/core';
+import { countParameters, createRandom, NormalPool } from '@graft/core';
 import { resolve } from 'node:path';
 import type { CrossAttention, CrossAttentionNorms } from './cross-attention';
 import {
@@ -25,7 +25,7 @@ import {
 } from './plan';
 import type { ExpandedHeads, ExpandHeads } from './expanded-heads';
 import { toCheckpointConfig } from '../model/config';
-import { parameterCount, parameterSpecs } from '../model/parameters';
+import { parameterSpecs } from '../model/parameters';
 import {
   checkFreeSpace,
   CONCURRENCY,
@@ -171,7 +171,7 @@ export async function adaptCheckpoint(request: AdaptRequest): Promise<AdaptRepor
     return {
       out,
       tensors: plan.length,
-      parameters: parameterCount(plan.map(({ spec }) => spec)),
+      parameters: countParameters({ parameters: plan.map(({ spec }) => spec) }),
       bytes,
       dtype: configDtypeName(dtype),
       crossAttention: is,

@@ -8,13 +8,14 @@ import {
   sourceBytes,
   writeCheckpointResumably,
 } from '@graft/checkpoint';
+import { countParameters } from '@graft/core';
 import { resolve } from 'node:path';
 import { encoderOf, readModelConfig, toCheckpointConfig } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
 import { gemmaOf } from '../model/encoder-model';
 import { storedName } from '../load/declared-tensors';
 import { checkTensors } from '../load/load-model';
-import { parameterCount, parameterSpecs } from '../model/parameters';
+import { parameterSpecs } from '../model/parameters';
 import {
   checkFreeSpace,
   commonDtype,
@@ -110,7 +111,13 @@ export async function exportEncoder(request: ExportEncoderRequest): Promise<Expo
         onWatch: request.onWatch,
       },
     );
-    return { out, tensors: specs.length, parameters: parameterCount(specs), bytes, dtype: configDtypeName(dtype) };
+    return {
+      out,
+      tensors: specs.length,
+      parameters: countParameters({ parameters: specs }),
+      bytes,
+      dtype: configDtypeName(dtype),
+    };
   } finally {
     await reader.close();
   }

@@ -5,6 +5,7 @@ import {
   CheckpointError,
   ConfigError,
   GraftError,
+  listedProblems,
   type NormalPool,
   type ParameterSpec,
   type RandomStream,
@@ -233,13 +234,9 @@ export function checkPlan(plan: readonly AdaptStep[], sources: AdaptSources): vo
     const wanted = layersIn(plan.flatMap(({ from }) => (from?.side === side ? [from.name] : [])));
     checkDepth(side, wanted, sources[side]);
   }
-  const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
-  throw new CheckpointError(
-    `The checkpoints do not hold what the model needs: ${problems.slice(0, 5).join('; ')}${more}.`,
-    {
-      code: 'gemma.checkpoint-mismatch',
-    },
-  );
+  throw new CheckpointError(`The checkpoints do not hold what the model needs: ${listedProblems(problems)}.`, {
+    code: 'gemma.checkpoint-mismatch',
+  });
 }
 
 /** Tensors of the sources that the plan does not use; the tied output is expected and left out. */

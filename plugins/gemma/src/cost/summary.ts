@@ -1,6 +1,6 @@
+import { countParameters } from '@graft/core';
 import type { AnyGemmaConfig } from '../model/config-types';
 import type { AnyGemma } from '../model/encoder-model';
-import { parameterCount } from '../model/parameters';
 import type { Size } from '../model/sizes';
 
 /** Parameters by part, counted like the published totals: tied tensors once. */
@@ -23,9 +23,9 @@ export interface ParameterSummary {
 /** The numbers that `graft inspect` shows for a model. */
 export function parameterSummary(model: AnyGemma): ParameterSummary {
   const inParts = (...parts: string[]): number =>
-    parameterCount(model.parameters.filter(({ part }) => parts.includes(part)));
+    countParameters({ parameters: model.parameters.filter(({ part }) => parts.includes(part)) });
   const embedding = inParts('embedding');
-  const total = parameterCount(model.parameters);
+  const total = countParameters(model);
   const sizeOf = ({ layers, hidden, feedForward, heads, headDim, keyValueHeads }: Size): Size => ({
     layers,
     hidden,

@@ -1,6 +1,6 @@
 /** Classifiers as Hugging Face folders, as the published implementation writes and reads them. */
 import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
-import { HEAD_WEIGHT, CheckpointError, type Parameters } from '@graft/core';
+import { HEAD_WEIGHT, CheckpointError, listedProblems, type Parameters } from '@graft/core';
 import { tensorOfPieces, tf } from '@graft/engine';
 import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
 import { encoderOf, readModelConfig, toCheckpointConfig, withIdleDecoder } from '../model/config';
@@ -116,8 +116,7 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
       return [`"${name}" has shape [${info.shape.join(', ')}], but the classifier's is [${shape.join(', ')}]`];
     });
     if (problems.length > 0) {
-      const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
-      throw new CheckpointError(`${folder} does not hold this classifier: ${problems.slice(0, 5).join('; ')}${more}.`, {
+      throw new CheckpointError(`${folder} does not hold this classifier: ${listedProblems(problems)}.`, {
         code: 'gemma.checkpoint-mismatch',
       });
     }

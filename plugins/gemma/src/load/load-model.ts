@@ -1,5 +1,5 @@
 import { CheckpointReader } from '@graft/checkpoint';
-import { CheckpointError, type Parameters } from '@graft/core';
+import { CheckpointError, listedProblems, type Parameters } from '@graft/core';
 import { packBfloat16, tensorOfPieces, tf } from '@graft/engine';
 import { checkSharedTable } from '../adapt/plan';
 import { parseCheckpointConfig, readModelConfig } from '../model/config';
@@ -24,8 +24,7 @@ export async function checkTensors(model: AnyGemma, reader: CheckpointReader): P
     }
   }
   if (problems.length > 0) {
-    const more = problems.length > 5 ? `; and ${problems.length - 5} more` : '';
-    throw new CheckpointError(`${reader.path} does not hold this model: ${problems.slice(0, 5).join('; ')}${more}.`, {
+    throw new CheckpointError(`${reader.path} does not hold this model: ${listedProblems(problems)}.`, {
       code: 'gemma.checkpoint-mismatch',
     });
   }

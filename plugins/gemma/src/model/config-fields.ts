@@ -1,19 +1,14 @@
-import { CheckpointError, shortened } from '@graft/core';
+import { CheckpointError, isObject, shownJson } from '@graft/core';
 import { DEFAULT_ROPE_THETA, defaultLayerTypes, REFUSED_KEYS, type PublishedKey } from './published-defaults';
 import type { LayerType } from './config-types';
 
 export type Json = Readonly<Record<string, unknown>>;
 
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 const SHOWN_CHARACTERS = 80;
 
 /** A value of a config.json in an error, shortened. */
 export function shown(value: unknown): string {
-  if (value === undefined) return 'missing';
-  return shortened(JSON.stringify(value), SHOWN_CHARACTERS);
+  return shownJson(value, 'missing', SHOWN_CHARACTERS);
 }
 
 /**

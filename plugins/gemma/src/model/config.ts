@@ -1,5 +1,6 @@
 import {
   CheckpointError,
+  isObject,
   mergeSpecialTokens,
   readSpecialTokens,
   SPECIAL_TOKENS_KEY,
@@ -15,7 +16,7 @@ import type {
   SideConfig,
 } from './config-types';
 import { decoderOnlyRates, encoderDecoderRates, NO_DROPOUT } from './dropout-rates';
-import { ConfigFields, isObject, LIMITS, shown, type Json } from './config-fields';
+import { ConfigFields, LIMITS, shown, type Json } from './config-fields';
 import {
   GEMMA2_KEYS,
   T5GEMMA_KEYS,

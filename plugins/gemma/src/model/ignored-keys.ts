@@ -1,4 +1,5 @@
-import { isObject, type Json } from './config-fields';
+import { isObject } from '@graft/core';
+import type { Json } from './config-fields';
 import {
   COMMON_KEYS,
   GEMMA2_KEYS,

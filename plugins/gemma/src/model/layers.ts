@@ -126,6 +126,22 @@ export function queryScale(side: SideConfig): number {
   return side.queryPreAttentionScalar ** -0.5 / (side.attentionSoftCap ?? 1);
 }
 
+/** Query heads [B, T, H, C] as queries of the key head that they share, [B, K, G*T, C]. */
+function groupQueries({ keyValueHeads, heads, headDim }: SideConfig, q: tf.Tensor): tf.Tensor {
+  const [batch, queries] = q.shape;
+  const group = heads / keyValueHeads;
+  const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
+  return tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
+}
+
+/** What came of `groupQueries`, [B, K, G*T, C], in rows again, [B*T, H*C]. */
+function ungroupQueries({ keyValueHeads, heads, headDim }: SideConfig, mixed: tf.Tensor, queries: number): tf.Tensor {
+  const [batch] = mixed.shape;
+  const parts = tf.reshape(mixed, [batch, keyValueHeads, heads / keyValueHeads, queries, headDim]); // [B, K, G, T, C]
+  const ordered = tf.transpose(parts, [0, 3, 1, 2, 4]); // [B, T, K, G, C]
+  return tf.reshape(ordered, [batch * queries, heads * headDim]);
+}
+
 /**
  * Attention itself. q [B, T, H, C], multiplied by `queryScale`; keys and values heads first, [B, K, S, C]; all already
  * rotated if they should be. mask, broadcast to [B, K, G, T, S], is 0 where a key is seen and the lowest float
@@ -151,11 +167,9 @@ export function attend(
     const mixed = mix(cap, toHeadsFirst(q), keys, values, { mask, dropped, rows }); // [B, K, T, C]
     return tf.reshape(tf.transpose(mixed, [0, 2, 1, 3]), [batch * queries, heads * headDim]);
   }
-  const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
-  const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
+  const flat = groupQueries(side, q); // [B, K, G*T, C]
   const mixed = mix(cap, flat, keys, values, { mask, dropped, rows: [batch, keyValueHeads, group, queries] });
-  const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
-  return tf.reshape(ordered, [batch * queries, heads * headDim]);
+  return ungroupQueries(side, mixed, queries);
 }
 
 /** Keys and values that were computed before, for decoding. */
@@ -200,10 +214,9 @@ const placesOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? val
  */
 export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly StoredPart[]): tf.Tensor {
   const [batch, queries] = q.shape;
-  const { keyValueHeads, heads, headDim, attentionSoftCap: cap } = side;
+  const { keyValueHeads, heads, attentionSoftCap: cap } = side;
   const group = heads / keyValueHeads;
-  const grouped = tf.transpose(tf.reshape(q, [batch, queries, keyValueHeads, group, headDim]), [0, 2, 3, 1, 4]); // [B, K, G, T, C]
-  const flat = tf.reshape(grouped, [batch, keyValueHeads, group * queries, headDim]);
+  const flat = groupQueries(side, q); // [B, K, G*T, C]
   const scores = parts.map(({ keys, transposed = false, values, mask }) => {
     const raw = tf.matMul(flat as tf.Tensor4D, keys as tf.Tensor4D, false, !transposed); // [B, K, G*T, S]
     const capped = cap === null ? raw : tf.mul(tf.tanh(raw), cap);
@@ -225,8 +238,7 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
     return tf.sum(counted, -1, true);
   });
   const mixed = tf.div(sums, tf.addN(rowSums));
-  const ordered = tf.transpose(tf.reshape(mixed, [batch, keyValueHeads, group, queries, headDim]), [0, 3, 1, 2, 4]); // [B, T, K, G, C]
-  return tf.reshape(ordered, [batch * queries, heads * headDim]);
+  return ungroupQueries(side, mixed, queries);
 }
 
 /** The largest soft cap under which float32 holds every sum of exponentials of scores, and its reciprocal. */

@@ -1,10 +1,10 @@
-import { ConfigError } from '@graft/core';
+import { ConfigError, countParameters } from '@graft/core';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { toCheckpointConfig } from './config';
 import type { EncoderDecoderConfig } from './config-types';
 import { modelOptions, resolveModelConfig } from './model-options';
-import { parameterCount, parameterSpecs } from './parameters';
+import { parameterSpecs } from './parameters';
 import type { NAMED_PAIRS } from './sizes';
 
 const resolve = (options: unknown, checkpoint?: Record<string, unknown>) =>
@@ -24,8 +24,8 @@ describe('presets', () => {
     '9b-9b': 20_333_401_088,
   };
 
-  it.each(Object.entries(totals))('the preset %s has %d parameters', (preset, total) => {
-    expect(parameterCount(parameterSpecs(resolve({ preset })))).toBe(total);
+  it.each(Object.entries(totals))('%s has %d parameters', (preset, total) => {
+    expect(countParameters({ parameters: parameterSpecs(resolve({ preset })) })).toBe(total);
   });
 
   it('one size stands for two equal sides, in upper or lower case', () => {

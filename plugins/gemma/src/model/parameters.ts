@@ -1,4 +1,3 @@
-import { elementCount } from '@graft/engine';
 import type { ModelPart, ParameterSpec } from '@graft/core';
 import type { AnyGemmaConfig, SideConfig } from './config-types';
 
@@ -133,9 +132,4 @@ export function parameterSpecs(config: AnyGemmaConfig): ParameterSpec[] {
 
 function range(length: number): number[] {
   return Array.from({ length }, (_, i) => i);
-}
-
-/** Total number of parameters, counted like the published totals (tied tensors once). */
-export function parameterCount(specs_: readonly ParameterSpec[]): number {
-  return specs_.reduce((sum, { shape }) => sum + elementCount(shape), 0);
 }

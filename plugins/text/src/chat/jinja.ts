@@ -1,5 +1,5 @@
-/** Chat templates in Jinja, rendered as by Python's engine and within limits: a template may come from anywhere. */
-import { DataError, shortened } from '@graft/core';
+/** Chat templates in Jinja, as Python's engine renders them, within bounds: a template comes with a checkpoint, from anywhere. */
+import { DataError, messageOf, shortened } from '@graft/core';
 import { Budget, MAX_STEPS, TooManySteps, TooMuch } from './jinja-bounds';
 import { BoundedInterpreter, parseTemplate, Scope, type Node, type NodeRoles } from './jinja-interpreter';
 import { strftime } from './python-text';
@@ -180,7 +180,7 @@ const RAW = /^Cannot (read|set) properties of|is not a function$/;
 const sentenceOf = (cause: unknown): string =>
   cause instanceof TypeError && RAW.test(cause.message)
     ? 'a part of it is missing, or is of another kind than it should be'
-    : shortened(cause instanceof Error ? cause.message : String(cause), 500).replace(/\.$/, '');
+    : shortened(messageOf(cause), 500).replace(/\.$/, '');
 
 /** Characters of the longest run of whitespace. */
 function longestBlank(text: string): number {

@@ -1,6 +1,7 @@
 import {
   DataError,
   FileProblem,
+  isObject,
   JsonProblem,
   LARGEST_SETTINGS_BYTES,
   parseJson,
@@ -42,7 +43,7 @@ export async function readObject(
   let problem = '';
   try {
     const value = parseJson(text, { maxParts });
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    if (isObject(value)) return value as Record<string, unknown>;
   } catch (cause) {
     if (!(cause instanceof JsonProblem)) throw cause;
     problem = `: ${cause.message}`;

@@ -1,3 +1,4 @@
+import { isObject } from '../../objects';
 import type { Message } from '../types';
 import type { Failure, WireMessage } from './messages';
 
@@ -26,8 +27,6 @@ const isList =
   (most: number, check: Check): Check =>
   (value) =>
     Array.isArray(value) && value.length <= most && value.every(check);
-const isObject = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 const optional =
   (check: Check): Check =>
   (value) =>

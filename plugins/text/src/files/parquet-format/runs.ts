@@ -1,4 +1,5 @@
 import { Damaged } from './problems';
+import { readVarint } from './varint';
 
 /** Bytes of a page that are read in sequence. Throws Damaged at their end. */
 export class PageBytes {
@@ -23,13 +24,7 @@ export class PageBytes {
   }
 
   varint(): number {
-    let value = 0;
-    for (let i = 0, factor = 1; i < 10; i++, factor *= 128) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return value;
-    }
-    throw new Damaged('a page has a number of more than 64 bits');
+    return readVarint(this, 'a page');
   }
 
   /** The next bytes as a reader of their own. */

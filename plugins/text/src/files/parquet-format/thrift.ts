@@ -1,4 +1,5 @@
 import { Damaged } from './problems';
+import { readVarint } from './varint';
 
 /** Fields of a Thrift struct by number. Numbers beyond 2^53 are rounded; binaries are skipped. */
 export type ThriftFields = ReadonlyMap<number, ThriftValue>;
@@ -29,19 +30,13 @@ export class ThriftReader {
     }
   }
 
-  private byte(): number {
+  byte(): number {
     if (this.at >= this.bytes.length) throw new Damaged(`${this.name} ends too early`);
     return this.bytes[this.at++];
   }
 
   private varint(): number {
-    let value = 0;
-    for (let i = 0, factor = 1; i < 10; i++, factor *= 128) {
-      const byte = this.byte();
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return value;
-    }
-    throw new Damaged(`${this.name} has a number of more than 64 bits`);
+    return readVarint(this, this.name);
   }
 
   private skip(bytes: number): undefined {

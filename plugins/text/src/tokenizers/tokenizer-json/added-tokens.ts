@@ -1,5 +1,6 @@
 import { isWhite, isWord, firstOf, lastOf } from './characters';
 import { BranchCount, checkCount, checkToken, checkTokenId, MAX_TOKENS } from './limits';
+import { growTo, type SpellingNode } from './spelling-tree';
 import { listOf, optional, partOf, required, Unsupported } from './unsupported';
 
 /** A token that is found in a text before anything else is done with the text. */
@@ -37,14 +38,9 @@ export function readAddedTokens(value: unknown): AddedToken[] {
   });
 }
 
-interface TrieNode {
-  readonly next: Map<number, TrieNode>;
-  token?: AddedToken;
-}
-
 /** Finds added tokens in a text: from the left, the longest at each place, as their flags allow. */
 export class AddedTokenFinder {
-  private readonly root: TrieNode = { next: new Map() };
+  private readonly root: SpellingNode<AddedToken> = { next: new Map() };
   private readonly firstUnits = new Uint8Array(1 << 16);
   /** Characters that are next to each other within a token. */
   private readonly inner = new Set<string>();
@@ -59,16 +55,7 @@ export class AddedTokenFinder {
     for (const [spelling, token] of tokens) {
       if (spelling === '')
         throw new Unsupported(`added token ${JSON.stringify(token.content)}`, 'nothing is left of it');
-      let node = this.root;
-      for (let i = 0; i < spelling.length; i++) {
-        const unit = spelling.charCodeAt(i);
-        let next = node.next.get(unit);
-        if (!next) {
-          branches.add();
-          node.next.set(unit, (next = { next: new Map() }));
-        }
-        node = next;
-      }
+      const node = growTo(this.root, spelling, branches);
       if (node.token && node.token.id !== token.id)
         throw new Unsupported(
           `added token ${JSON.stringify(token.content)}`,

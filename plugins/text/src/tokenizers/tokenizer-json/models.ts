@@ -2,6 +2,7 @@ import { shortened } from '@graft/core';
 import { byteToken } from '../bytes';
 import { Bpe, readVocabulary } from './bpe';
 import { BranchCount, checkCount, checkToken, MAX_TOKENS } from './limits';
+import { growTo, type SpellingNode } from './spelling-tree';
 import { listOf, optional, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** Makes tokens of a piece of text. */
@@ -11,7 +12,16 @@ export interface Model {
   encode(piece: string): number[];
 }
 
-/** A piece is one token, or unknown. */
+/** A vocabulary, and the token of it that stands for what it does not have. */
+function readWords(part: Part, where: string): { vocabulary: Map<string, number>; token: string; id: number } {
+  const vocabulary = readVocabulary(part, where);
+  const token = required(part, 'unk_token', 'string', where);
+  const id = vocabulary.get(token);
+  if (id === undefined) throw new Unsupported(where, 'its unk_token is not in the vocabulary');
+  return { vocabulary, token, id };
+}
+
+/** A piece is a token, or unknown. */
 class WordLevel implements Model {
   readonly vocabulary: Map<string, number>;
   readonly unknownToken: string;
@@ -19,11 +29,7 @@ class WordLevel implements Model {
 
   constructor(part: Part) {
     const where = 'model WordLevel';
-    this.vocabulary = readVocabulary(part, where);
-    this.unknownToken = required(part, 'unk_token', 'string', where);
-    const unknown = this.vocabulary.get(this.unknownToken);
-    if (unknown === undefined) throw new Unsupported(where, 'its unk_token is not in the vocabulary');
-    this.unknown = unknown;
+    ({ vocabulary: this.vocabulary, token: this.unknownToken, id: this.unknown } = readWords(part, where));
   }
 
   encode(piece: string): number[] {
@@ -44,11 +50,7 @@ class WordPiece implements Model {
 
   constructor(part: Part) {
     const where = 'model WordPiece';
-    this.vocabulary = readVocabulary(part, where);
-    this.unknownToken = required(part, 'unk_token', 'string', where);
-    const unknown = this.vocabulary.get(this.unknownToken);
-    if (unknown === undefined) throw new Unsupported(where, 'its unk_token is not in the vocabulary');
-    this.unknown = unknown;
+    ({ vocabulary: this.vocabulary, token: this.unknownToken, id: this.unknown } = readWords(part, where));
     this.prefix = required(part, 'continuing_subword_prefix', 'string', where);
     checkToken(this.prefix, where);
     this.mostCharacters = required(part, 'max_input_chars_per_word', 'number', where);
@@ -80,11 +82,6 @@ class WordPiece implements Model {
   }
 }
 
-interface Branch {
-  readonly next: Map<number, Branch>;
-  id?: number;
-}
-
 /** Below the lowest score, for a character that is not a token. */
 const UNKNOWN_PENALTY = 10;
 
@@ -95,7 +92,8 @@ class Unigram implements Model {
   private readonly scores: Float64Array;
   private readonly unknown: number | undefined;
   private readonly unknownScore: number;
-  private readonly root: Branch = { next: new Map() };
+  /** Of ids. */
+  private readonly root: SpellingNode<number> = { next: new Map() };
   private readonly bytes: readonly (number | undefined)[] | undefined;
 
   constructor(part: Part) {
@@ -115,17 +113,7 @@ class Unigram implements Model {
       // The published library identifies tokens by their text: the later of two counts.
       this.vocabulary.set(token, id);
       checkToken(token, where);
-      let node = this.root;
-      for (let i = 0; i < token.length; i++) {
-        const unit = token.charCodeAt(i);
-        let next = node.next.get(unit);
-        if (!next) {
-          branches.add();
-          node.next.set(unit, (next = { next: new Map() }));
-        }
-        node = next;
-      }
-      if (token !== '') node.id = id;
+      if (token !== '') growTo(this.root, token, branches).token = id;
     }
     this.unknown = optional(part, 'unk_id', 'number', where);
     if (this.unknown === undefined || !entries[this.unknown])
@@ -154,8 +142,8 @@ class Unigram implements Model {
       let isToken = false;
       let node = this.root.next.get(piece.charCodeAt(start));
       for (let end = start + 1; node; node = node.next.get(piece.charCodeAt(end++))) {
-        if (node.id === undefined) continue;
-        offer(start, end, node.id, this.scores[node.id] + best[start]);
+        if (node.token === undefined) continue;
+        offer(start, end, node.token, this.scores[node.token] + best[start]);
         isToken ||= end === start + size;
       }
       if (!isToken) offer(start, start + size, this.unknown!, this.unknownScore + best[start]);

@@ -1,4 +1,4 @@
-import { shortened } from '@graft/core';
+import { isObject, shortened } from '@graft/core';
 
 /** A part of a tokenizer.json that cannot be followed exactly. The caller that opens the file adds its name. */
 export class Unsupported extends Error {
@@ -18,7 +18,7 @@ export class Excessive extends Error {}
 export type Part = Readonly<Record<string, unknown>> & { readonly type?: unknown };
 
 export function partOf(value: unknown, where: string): Part {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Part;
+  if (isObject(value)) return value as Part;
   throw new Unsupported(where, `expected an object, found ${shortened(JSON.stringify(value) ?? 'nothing', 40)}`);
 }
 
