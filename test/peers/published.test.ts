@@ -3,7 +3,7 @@ import { createRandom, fillParameters, type HostArray, type HostFields, type Par
 import { openEngine, tf, type Engine } from '@graft/engine';
 import {
   adaptCheckpoint,
-  Classifier,
+  ClassifierRunner,
   exportEncoder,
   GemmaModel,
   loadAnyModel,
@@ -149,7 +149,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     expect(loaded.unknownTensors).toEqual([]);
     expect(loaded.classifier.config).toMatchObject({ task, reads });
     await saveClassifier(ours, loaded.classifier, loaded.parameters);
-    const runner = new Classifier(engine, loaded.classifier);
+    const runner = new ClassifierRunner(engine, loaded.classifier);
     const { logits } = await runner.classify(loaded.parameters, inputs);
     runner.dispose();
     loaded.dispose();

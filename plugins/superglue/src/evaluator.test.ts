@@ -18,7 +18,7 @@ import { temporaryFolder } from '@graft/test-support';
 import { tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma';
 import { batches } from './batches';
 import { encodeExamples } from './encode-examples';
-import { classify, initialHead } from './head';
+import { classLogits, initialHead } from './head';
 import { writeSyntheticBenchmark } from './synthetic';
 import { plugin } from './plugin';
 import { findTask, readTask } from './tasks';
@@ -219,7 +219,7 @@ test('what is said of a text does not depend on what else is in the batch', asyn
             tf.tensor(values, [...shape], dtype),
           ]),
         );
-        const logits = classify(model.representation, { ...parameters, ...head }, batch as never);
+        const logits = classLogits(model.representation, { ...parameters, ...head }, batch as never);
         return (logits.arraySync() as number[][]).slice(0, own.length);
       }),
     );

@@ -12,7 +12,7 @@ export interface Origin {
   /** For messages: a file, or `--set`. */
   readonly source: string;
   /** The component that was named here before: its options went with it. */
-  readonly instead?: string;
+  readonly replacedComponent?: string;
   /** Whether it is a null that was laid over a value: it takes an optional key away. */
   readonly unset?: boolean;
 }
@@ -34,8 +34,8 @@ export class Origins {
     this.entries.set(path, origin);
   }
 
-  /** A word becomes a section to which `origin` adds: the word alone is still whose it was. */
-  lengthen(path: string, key: string, origin: Origin): void {
+  /** A section that was written as one word gets more keys from `origin`; the word keeps its own origin. */
+  expandShorthand(path: string, key: string, origin: Origin): void {
     const before = this.get(path);
     this.set(path, origin);
     if (before) this.set(joinPath(path, key), before);
@@ -57,12 +57,12 @@ export class Origins {
 export const joinPath = (path: string, key: string | number): string => (path === '' ? String(key) : `${path}.${key}`);
 
 /** The long form of a section written as one word: `adamw` is `{ use: adamw }`, and the engine's word is its mode. */
-export function longForm(path: string, word: string): ConfigTree {
+export function expandedSection(path: string, word: string): ConfigTree {
   return path === 'engine' ? { mode: word } : { use: word };
 }
 
 /** Whether a word may name a component: a setting's `auto` and a pattern as `<unused*>` are replaced by an object, not added to. */
-const mayBeShort = (path: string, word: string): boolean =>
+const mayBeShorthand = (path: string, word: string): boolean =>
   path === 'engine' || (word !== 'auto' && !/[<>*\s]/.test(word));
 
 /** Copies lists and plain objects; a plugin, a class instance or a function in a config written in code stays itself. */
@@ -93,19 +93,23 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
     let value = written;
     let present = Object.hasOwn(target, key) ? target[key] : undefined;
     if (typeof value === 'string' && isObject(present) && (present.use !== undefined || at === 'engine')) {
-      value = longForm(at, value);
+      value = expandedSection(at, value);
     }
-    if (typeof present === 'string' && isObject(value) && !isPlugin(value) && mayBeShort(at, present)) {
-      present = target[key] = longForm(at, present);
-      origins.lengthen(at, Object.keys(present as ConfigTree)[0], origin);
+    if (typeof present === 'string' && isObject(value) && !isPlugin(value) && mayBeShorthand(at, present)) {
+      present = target[key] = expandedSection(at, present);
+      origins.expandShorthand(at, Object.keys(present as ConfigTree)[0], origin);
     }
     if (isObject(value) && isObject(present) && !namesAnother(value, present)) {
       mergeConfig(present, value, origin, origins, at);
     } else {
       target[key] = copy(value, at, origin.source);
-      const instead = isObject(value) && isObject(present) ? droppedFor(present) : undefined;
+      const replacedComponent = isObject(value) && isObject(present) ? droppedFor(present) : undefined;
       const unset = value === null && present !== undefined && !Array.isArray(target);
-      origins.set(at, { ...origin, ...(instead !== undefined && { instead }), ...(unset && { unset }) });
+      origins.set(at, {
+        ...origin,
+        ...(replacedComponent !== undefined && { replacedComponent }),
+        ...(unset && { unset }),
+      });
     }
   }
 }
