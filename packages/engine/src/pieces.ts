@@ -33,18 +33,18 @@ const spare: ArrayBuffer[] = [];
 export async function* readPieces(tensor: tf.Tensor): AsyncGenerator<Float32Array | Int32Array> {
   const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeSide() : undefined;
   if (!native) return yield (await tensor.data()) as Float32Array | Int32Array;
-  const lent = await native.binding.runtime.lend(native.backend.nativeOf(tensor.dataId, 'reading a tensor'));
+  const view = await native.binding.runtime.viewTensor(native.backend.nativeOf(tensor.dataId, 'reading a tensor'));
   const buffer = spare.pop() ?? new ArrayBuffer(PIECE_BYTES);
   try {
     const Values = tensor.dtype === 'float32' ? Float32Array : Int32Array;
     for (let done = 0; done < 4 * tensor.size; done += PIECE_BYTES) {
       const bytes = Math.min(PIECE_BYTES, 4 * tensor.size - done);
-      copyNative(new Uint8Array(buffer), lent.data + BigInt(done), bytes);
+      copyNative(new Uint8Array(buffer), view.data + BigInt(done), bytes);
       yield new Values(buffer, 0, bytes / 4);
     }
   } finally {
     spare.push(buffer);
-    lent.release();
+    view.release();
   }
 }
 

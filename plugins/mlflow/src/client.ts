@@ -39,7 +39,7 @@ const FoundRuns = z.object({
 /** The few calls of MLflow's REST API that tracking needs. Each rejects with CallFailure when the server does not answer with success. */
 export class MlflowClient {
   private readonly api: JsonServer;
-  /** The server's address, which letters to it have on them. */
+  /** The server's address, which entries to it have on them. */
   readonly server: string;
 
   constructor(options: ServerOptions) {

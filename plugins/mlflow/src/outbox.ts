@@ -2,35 +2,35 @@ import { readJsonFile, readRegularFile } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LetterSchema, type Letter } from './letter';
+import { OutboxEntrySchema, type OutboxEntry } from './outbox-entry';
 
-/** What all of a folder's letters are called by; those from before they had an address have no more. */
+/** What all of a folder's entries are called by; those from before they had an address have no more. */
 const STEM = 'mlflow-outbox';
 /** Behind the name of an outbox that some process is delivering. */
 const CLAIMED = '.sending';
 /** A process that takes longer than this has died over it. */
 const CLAIM_MS = 600_000;
-/** Letters set aside in a folder, of one kind; the last one gives way. */
-const MOST_ASIDE = 9;
+/** Entries set aside in a folder, of one kind; the last one gives way. */
+const MOST_SET_ASIDE = 9;
 
-/** A letter's file, which is this process's until it is `settled`. */
-export interface ClaimedLetter {
+/** An entry's file, which is this process's until it is `settled`. */
+export interface ClaimedEntry {
   readonly folder: string;
   /** Undefined: it cannot be read, for that reason. */
-  readonly letter?: Letter;
+  readonly entry?: OutboxEntry;
   readonly problem?: string;
-  /** Ends the claim: the letter waits again, is gone, or is kept for whoever wants to look at it, in the file that is returned. */
+  /** Ends the claim: the entry waits again, is gone, or is kept for whoever wants to look at it, in the file that is returned. */
   settle(what: 'keep' | 'remove' | 'unreadable' | 'refused'): Promise<string>;
 }
 
-/** A letter's file, by the server that it is for: two servers' letters lie beside each other. */
+/** An entry's file, by the server that it is for: two servers' entries lie beside each other. */
 export function outboxFile(server: string): string {
   return `${STEM}-${createHash('sha256').update(server).digest('hex').slice(0, 8)}.json`;
 }
 
-/** Puts a letter into a run's folder, and returns the file. Only its owner reads it. */
-export async function store(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
-  return write(join(runFolder, outboxFile(letter.server)), letter);
+/** Puts an entry into a run's folder, and returns the file. Only its owner reads it. */
+export async function store(runFolder: string, entry: OutboxEntry & { readonly server: string }): Promise<string> {
+  return write(join(runFolder, outboxFile(entry.server)), entry);
 }
 
 async function write(file: string, content: unknown): Promise<string> {
@@ -40,13 +40,16 @@ async function write(file: string, content: unknown): Promise<string> {
   return file;
 }
 
-/** Keeps what the server refused of a letter, and returns the file. */
-export async function keepRefused(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
-  return write(await asideFile(join(runFolder, outboxFile(letter.server)), 'refused'), letter);
+/** Keeps what the server refused of an entry, and returns the file. */
+export async function keepRefused(
+  runFolder: string,
+  entry: OutboxEntry & { readonly server: string },
+): Promise<string> {
+  return write(await setAsideFile(join(runFolder, outboxFile(entry.server)), 'refused'), entry);
 }
 
 /** Claims what an earlier part of a run could not deliver to this server. Undefined where there is nothing, or another process has it. */
-export async function claimLetter(folder: string, server: string): Promise<ClaimedLetter | undefined> {
+export async function claimEntry(folder: string, server: string): Promise<ClaimedEntry | undefined> {
   for (const name of [outboxFile(server), `${STEM}.json`]) {
     const claimed = await claimFile(folder, name, server);
     if (claimed) return claimed;
@@ -54,15 +57,15 @@ export async function claimLetter(folder: string, server: string): Promise<Claim
   return undefined;
 }
 
-async function claimFile(folder: string, name: string, server: string): Promise<ClaimedLetter | undefined> {
+async function claimFile(folder: string, name: string, server: string): Promise<ClaimedEntry | undefined> {
   const file = join(folder, name);
-  // Its address is read before it is claimed: another server's letter is left alone.
+  // Its address is read before it is claimed: another server's entry is left alone.
   await releaseDead(file);
-  const first = await readLetter(file);
-  if (first === undefined || (first.letter && !(await isFor(first.letter, folder, server)))) return undefined;
+  const first = await readEntry(file);
+  if (first === undefined || (first.entry && !(await isFor(first.entry, folder, server)))) return undefined;
   const claimed = await claim(file);
   if (claimed === undefined) return undefined;
-  const read = (await readLetter(claimed)) ?? { problem: 'it is gone' };
+  const read = (await readEntry(claimed)) ?? { problem: 'it is gone' };
   return {
     folder,
     ...read,
@@ -71,9 +74,9 @@ async function claimFile(folder: string, name: string, server: string): Promise<
         await rm(claimed, { force: true });
         return file;
       }
-      const target = what === 'keep' ? file : await asideFile(file, what);
-      // What was confirmed meanwhile is off the letter.
-      if (read.letter) await write(target, { ...read.letter, server });
+      const target = what === 'keep' ? file : await setAsideFile(file, what);
+      // What was confirmed meanwhile is off the entry.
+      if (read.entry) await write(target, { ...read.entry, server });
       else await rename(claimed, target);
       await rm(claimed, { force: true });
       return target;
@@ -81,9 +84,9 @@ async function claimFile(folder: string, name: string, server: string): Promise<
   };
 }
 
-/** A letter from before letters had an address is for the only server that its run's config names. */
-async function isFor(letter: Letter, folder: string, server: string): Promise<boolean> {
-  if (letter.server !== undefined) return letter.server === server;
+/** An entry from before entries had an address is for the only server that its run's config names. */
+async function isFor(entry: OutboxEntry, folder: string, server: string): Promise<boolean> {
+  if (entry.server !== undefined) return entry.server === server;
   try {
     const { trackers } = (await readJsonFile(join(folder, 'config.json'))) as {
       trackers: { use: string; trackingUri?: string }[];
@@ -103,16 +106,16 @@ export function addressOf(trackingUri: string): string {
   return origin + pathname.replace(/\/+$/, '');
 }
 
-/** `refused` may hold a letter, of which no more than the last few are kept. */
-async function asideFile(file: string, why: 'unreadable' | 'refused'): Promise<string> {
+/** `refused` may hold an entry, of which no more than the last few are kept. */
+async function setAsideFile(file: string, why: 'unreadable' | 'refused'): Promise<string> {
   const base = file.replace(/\.json$/, `.${why}`);
   for (let number = 1; ; number++) {
     const candidate = number === 1 ? `${base}.json` : `${base}-${number}.json`;
-    if (number === MOST_ASIDE || !(await stat(candidate).catch(() => undefined))) return candidate;
+    if (number === MOST_SET_ASIDE || !(await stat(candidate).catch(() => undefined))) return candidate;
   }
 }
 
-async function readLetter(file: string): Promise<{ letter?: Letter; problem?: string } | undefined> {
+async function readEntry(file: string): Promise<{ entry?: OutboxEntry; problem?: string } | undefined> {
   let text: string;
   try {
     text = (await readRegularFile(file)).toString('utf8');
@@ -121,8 +124,8 @@ async function readLetter(file: string): Promise<{ letter?: Letter; problem?: st
     return code === 'ENOENT' ? undefined : { problem: message };
   }
   try {
-    const parsed = LetterSchema.safeParse(JSON.parse(text));
-    if (parsed.success) return { letter: parsed.data };
+    const parsed = OutboxEntrySchema.safeParse(JSON.parse(text));
+    if (parsed.success) return { entry: parsed.data };
     return { problem: `${parsed.error.issues[0].path.join('.') || 'it'} is not as Graft writes it` };
   } catch {
     return { problem: 'it is not JSON' };
@@ -135,7 +138,7 @@ async function releaseDead(file: string): Promise<void> {
   if (claimed && Date.now() - claimed.mtimeMs > CLAIM_MS) await rename(file + CLAIMED, file).catch(() => undefined);
 }
 
-/** The path of a letter that is this process's from now on: two runs that begin together must not both send it. */
+/** The path of an entry that is this process's from now on: two runs that begin together must not both send it. */
 async function claim(file: string): Promise<string | undefined> {
   const claimed = file + CLAIMED;
   if (await stat(claimed).catch(() => undefined)) return undefined;

@@ -61,7 +61,7 @@ export class Evaluations {
     signal?: AbortSignal,
   ): Promise<void> {
     for (const { name, every, evaluator } of this.evaluators) {
-      if (!this.isOwed(name, every, step)) continue;
+      if (!this.isEvaluatorDue(name, every, step)) continue;
       if (signal?.aborted) return;
       const began = performance.now();
       let metrics: Record<string, number>;
@@ -82,11 +82,11 @@ export class Evaluations {
     }
   }
 
-  owes(step: number): boolean {
-    return this.evaluators.some(({ name, every }) => this.isOwed(name, every, step));
+  isDue(step: number): boolean {
+    return this.evaluators.some(({ name, every }) => this.isEvaluatorDue(name, every, step));
   }
 
-  private isOwed(name: string, every: number, step: number): boolean {
+  private isEvaluatorDue(name: string, every: number, step: number): boolean {
     const due = step === this.totalSteps || (every > 0 && step > 0 && step % every === 0);
     return due && !this.records.some((record) => record.step === step && record.evaluator === name);
   }

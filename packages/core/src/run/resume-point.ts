@@ -9,7 +9,7 @@ import { readTrainerState, type Expected } from './trainer-state';
 import type { RunFolder } from './folder';
 import { checkLines, countLines } from './metrics';
 
-type Say = (text: string) => void;
+type Warn = (text: string) => void;
 
 /** Ends of the names that checkpoints get which a run cannot go on from: nothing takes them for the run's any more. */
 const DAMAGED = '.damaged';
@@ -22,7 +22,7 @@ const UNUSED = '.unused';
  * on from. The tensors are checked as they are read.
  */
 export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
-  const { expected, say } = expectations(config, logger);
+  const { expected, warn } = expectations(config, logger);
   const newest = (await listSnapshots(folder.checkpoints)).pop();
   if (!newest) return refuseToStartOver(folder);
   try {
@@ -30,7 +30,7 @@ export async function checkResumePoint(folder: RunFolder, config: ExperimentConf
     await readTrainerState(newest.folder, expected, manifest);
     await checkLines(folder.metricsFile, newest.step);
     if (folder.record.steps > newest.step) throw lost(folder, newest.folder);
-    if (!manifest.hasDigests) say(withoutDigests(newest.folder));
+    if (!manifest.hasDigests) warn(withoutDigests(newest.folder));
   } catch (error) {
     throw await withWayOut(error, newest.folder);
   }
@@ -41,7 +41,7 @@ export async function checkResumePoint(folder: RunFolder, config: ExperimentConf
  * Says what it skipped, and why. Throws CheckpointError, changing nothing, where there is none.
  */
 export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
-  const { expected, say } = expectations(config, logger);
+  const { expected, warn } = expectations(config, logger);
   const newestFirst = (await listSnapshots(folder.checkpoints)).reverse();
   if (newestFirst.length === 0) return refuseToStartOver(folder);
   const skipped: Skipped[] = [];
@@ -52,9 +52,9 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
       await readTrainerState(snapshot, expected, manifest);
       ending = UNUSED;
       await checkLines(folder.metricsFile, step);
-      for (const other of skipped) await setAside(other, say);
-      await keepSteps(folder, step, say);
-      say(manifest.hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
+      for (const other of skipped) await setAside(other, warn);
+      await keepSteps(folder, step, warn);
+      warn(manifest.hasDigests ? `Every byte of ${snapshot} is as it was written.` : withoutDigests(snapshot));
       return;
     } catch (error) {
       if (!(error instanceof GraftError)) throw error;
@@ -67,10 +67,10 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
   );
 }
 
-const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
+const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; warn: Warn } => ({
   expected: { seed, steps: train.steps },
   // What a damaged checkpoint costs is seen with --quiet too.
-  say: (text) => logger.warn(text),
+  warn: (text) => logger.warn(text),
 });
 
 function lost(folder: RunFolder, newest: string): CheckpointError {
@@ -105,18 +105,18 @@ interface Skipped {
 }
 
 /** Gives a checkpoint a name that is not a checkpoint's. */
-async function setAside({ folder: snapshot, reason, ending }: Skipped, say: Say): Promise<void> {
+async function setAside({ folder: snapshot, reason, ending }: Skipped, warn: Warn): Promise<void> {
   let name = `${snapshot}${ending}`;
   for (let more = 2; await isThere(name); more++) name = `${snapshot}${ending}-${more}`;
   await rename(snapshot, name);
   await syncFolder(dirname(snapshot));
-  say(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
+  warn(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
 }
 
 /** What the run did after that step is done again. */
-async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<void> {
+async function keepSteps(folder: RunFolder, step: number, warn: Warn): Promise<void> {
   const lines = await countLines(folder.metricsFile);
   const again = lines === step + 1 ? `Step ${lines} is` : `Steps ${step + 1} to ${lines} are`;
-  if (lines > step) say(`${again} done again; metrics.jsonl keeps the ${step} before.`);
+  if (lines > step) warn(`${again} done again; metrics.jsonl keeps the ${step} before.`);
   if (folder.record.steps > step) await folder.update({ steps: step });
 }

@@ -107,7 +107,7 @@ export async function runEvaluation(
       { evaluators, model, parameters, seed: config.seed, folder, trackers },
       options,
     );
-    const status = evaluations.owes(0) ? 'interrupted' : 'finished';
+    const status = evaluations.isDue(0) ? 'interrupted' : 'finished';
     await folder.update({ status });
     await trackers.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };

@@ -112,7 +112,7 @@ export class TrainingLoop {
           groups,
           skipNonFinite: settings.nonFinite === 'skip',
           onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
-          onGradients: (report) => gradients.look(report),
+          onGradients: (report) => gradients.check(report),
         },
         context.workers,
       ),
@@ -136,7 +136,7 @@ export class TrainingLoop {
       await open.loader.close().catch(() => undefined);
     }
     return {
-      status: this.step < settings.steps || evaluations?.owes(this.step) ? 'interrupted' : 'finished',
+      status: this.step < settings.steps || evaluations?.isDue(this.step) ? 'interrupted' : 'finished',
       steps: this.step,
       lastMetrics: this.lastMetrics,
       evaluations: evaluations?.records ?? [],
@@ -340,8 +340,8 @@ export class TrainingLoop {
     const averageShards = this.averageShards();
     if (!workers?.sharded || !averageShards)
       return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
-    const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
-    if (!owes) return;
+    const [isDue] = await workers.group.exchange(open.evaluations?.isDue(this.step) ?? false);
+    if (!isDue) return;
     const { shards } = workers.sharded;
     if (!sink) return shards.sendToWorker0(averageShards, average);
     const remote = new Map<string, tf.Tensor>();

@@ -171,7 +171,7 @@ export class NativeRuntime {
   }
 
   /** Where a tensor's values lie, until `release`; they are not copied. A value that stands in line is waited for. */
-  async lend(tensor: NativeTensor): Promise<{ readonly data: Pointer; release(): void }> {
+  async viewTensor(tensor: NativeTensor): Promise<{ readonly data: Pointer; release(): void }> {
     const resolved = tensor.pending === undefined ? this.resolve(tensor) : await this.resolvePending(tensor);
     return { data: this.api.TF_TensorData(resolved), release: () => this.api.TF_DeleteTensor(resolved) };
   }

@@ -59,12 +59,12 @@ function keepCross(
     fixed[valuesName(layer)] = values;
     return;
   }
-  const [batch, , places] = keys.shape as [number, number, number];
+  const [batch, , slots] = keys.shape as [number, number, number];
   const filled = transposed.shape[3]!;
   fixed[transposedKeysName(layer)] = transposed;
   fixed[valuesName(layer)] = padSlots(values, 2, filled);
   // Tells how many places count.
-  if (filled !== places) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, places]);
+  if (filled !== slots) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, slots]);
 }
 
 /** Cross-attention of queries [B, 1, H, C] with what `keepCross` kept: rows [B, H*C]. */

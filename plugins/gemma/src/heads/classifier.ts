@@ -118,8 +118,8 @@ export class GemmaClassifier {
   /** [B], whole numbers: the rightmost id that is not pad; one further where the decoder reads it shifted, but not past the end. */
   private pooledPositions(ids: tf.Tensor): tf.Tensor {
     const length = ids.shape[1]!;
-    const places = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));
-    const last = tf.max(places, 1);
+    const positions = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));
+    const last = tf.max(positions, 1);
     return this.config.reads === 'encoder' ? last : tf.minimum(tf.add(last, 1), length - 1);
   }
 }

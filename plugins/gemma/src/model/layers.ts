@@ -164,17 +164,17 @@ export interface StoredPart {
   readonly transposed?: boolean;
   /** [B, K, S, C] */
   readonly values: tf.Tensor;
-  /** As `attend`'s. If it has fewer places than the values, those behind it hold zeros and count for nothing. */
+  /** As `attend`'s. If it has fewer slots than the values, those behind it hold zeros and count for nothing. */
   readonly mask: tf.Tensor | undefined;
 }
 
 /**
  * Keys [B, K, S, C] transposed, [B, K, C, S], where one token's attention reads them faster so; undefined elsewhere. S is filled
- * up with zeros to a multiple of PLACES.
+ * up with zeros to a multiple of SLOT_MULTIPLE.
  */
 export function transposedKeys({ heads, keyValueHeads, headDim }: SideConfig, keys: tf.Tensor): tf.Tensor | undefined {
-  const [batch, , places] = keys.shape as [number, number, number, number];
-  const filled = SLOT_MULTIPLE * Math.ceil(places / SLOT_MULTIPLE);
+  const [batch, , slots] = keys.shape as [number, number, number, number];
+  const filled = SLOT_MULTIPLE * Math.ceil(slots / SLOT_MULTIPLE);
   if (!prefersTransposedKeys(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) return undefined;
   return padSlots(transposeKeys(keys), 3, filled);
 }
@@ -184,15 +184,15 @@ export function transposeKeys(keys: tf.Tensor): tf.Tensor {
   return tf.transpose(keys, [0, 1, 3, 2]);
 }
 
-/** `value` behind what lies along `axis`, up to this many places. */
-export function padSlots(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
-  const behind = places - x.shape[axis]!;
-  const room = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
-  return behind === 0 ? x : tf.pad(x, room, value);
+/** `value` behind what lies along `axis`, up to this many slots. */
+export function padSlots(x: tf.Tensor, axis: number, slots: number, value = 0): tf.Tensor {
+  const behind = slots - x.shape[axis]!;
+  const paddings = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
+  return behind === 0 ? x : tf.pad(x, paddings, value);
 }
 
-/** Places of a part that count. */
-const placesOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? values.shape[2]!;
+/** Slots of a part that count. */
+const slotsOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? values.shape[2]!;
 
 /**
  * As `attend`, over keys and values that come in one or several parts, which are not joined to one: for decoding, where no
@@ -219,9 +219,9 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
   );
   const sums = tf.addN(parts.map(({ values }, i) => tf.matMul(weights[i] as tf.Tensor4D, values as tf.Tensor4D))); // [B, K, G*T, C]
   const rowSums = parts.map((part, i) => {
-    const [all, places] = [weights[i], placesOf(part)];
+    const [all, slots] = [weights[i], slotsOf(part)];
     const counted =
-      places === all.shape[3] ? all : tf.slice(all, [0, 0, 0, 0], [batch, keyValueHeads, group * queries, places]);
+      slots === all.shape[3] ? all : tf.slice(all, [0, 0, 0, 0], [batch, keyValueHeads, group * queries, slots]);
     return tf.sum(counted, -1, true);
   });
   const mixed = tf.div(sums, tf.addN(rowSums));

@@ -22,11 +22,11 @@ import {
 } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
-import { AskedTeacher } from './asked-teacher';
+import { TeacherSampler } from './teacher-sampler';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
 import {
   checkTeacher,
-  lessonSettings,
+  distillationSettings,
   loadTeacherModel,
   teacherBos,
   withoutTeachers,
@@ -136,8 +136,8 @@ export async function cacheTeacher(
       (sentence) => logger.info(sentence),
     );
     closers.push(() => writer.close());
-    const asked = own(
-      new AskedTeacher(engine, loaded.model, loaded.parameters, {
+    const sampler = own(
+      new TeacherSampler(engine, loaded.model, loaded.parameters, {
         topK,
         selection,
         random,
@@ -147,7 +147,7 @@ export async function cacheTeacher(
         precision: config.train.precision,
       }),
     );
-    return await fill({ config, objective, dataset, student, variant, writer, asked, random, folder, options });
+    return await fill({ config, objective, dataset, student, variant, writer, sampler, random, folder, options });
   } finally {
     stopWatching();
     for (const close of closers) await close();
@@ -163,14 +163,14 @@ interface CacheBuild {
   /** The variant of the objective that has the teacher. */
   readonly variant: string | undefined;
   readonly writer: TeacherCacheWriter;
-  readonly asked: AskedTeacher;
+  readonly sampler: TeacherSampler;
   readonly random: ReturnType<typeof createRandom>;
   readonly folder: string;
   readonly options: CacheTeacherOptions;
 }
 
 async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
-  const { config, objective, dataset, student, writer, asked, random, options } = filling;
+  const { config, objective, dataset, student, writer, sampler, random, options } = filling;
   const steps = Math.min(options.steps ?? config.train.steps, config.train.steps);
   const identity = configIdentity(config, student);
   const before = writer.progressOf(identity);
@@ -189,7 +189,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === filling.variant) await addMissing(batch.fields, student, writer, asked);
+      if (variantAt(step) === filling.variant) await addMissing(batch.fields, student, writer, sampler);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
@@ -207,7 +207,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
     sequences: writer.sequences,
     added: writer.sequences - began,
     positions: writer.positions,
-    bytesPerPosition: bytesPerPosition(asked.kept(options.dtype ?? 'F16')),
+    bytesPerPosition: bytesPerPosition(sampler.kept(options.dtype ?? 'F16')),
   };
 }
 
@@ -215,14 +215,14 @@ async function addMissing(
   fields: HostFields,
   student: Model,
   writer: TeacherCacheWriter,
-  asked: AskedTeacher,
+  sampler: TeacherSampler,
 ): Promise<void> {
   const missing = new Map<string, Sequence>();
   for (const sequence of sequencesInBatch(fields, student)) {
     const key = keyOf(sequence);
     if (sequence.target.length > 0 && !writer.has(key)) missing.set(key, sequence);
   }
-  const answers = await asked.read([...missing.values()]);
+  const answers = await sampler.read([...missing.values()]);
   [...missing.keys()].forEach((key, i) => writer.add(key, answers[i]));
 }
 
@@ -241,7 +241,7 @@ function keptOf(
   distillation: DistillationOptions,
   { topK, samples }: CacheTeacherOptions,
 ): { readonly selection: TeacherCacheIndex['selection']; readonly tokens: number } {
-  const wanted = lessonSettings(distillation);
+  const wanted = distillationSettings(distillation);
   const refused = (message: string, hint: string): UsageError =>
     new UsageError(message, { code: 'distillation.selection', hint });
   if (wanted.loss !== 'gemma3') {

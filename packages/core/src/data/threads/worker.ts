@@ -26,10 +26,10 @@ import {
 let dataset: Dataset | undefined;
 let reader: ItemReader | undefined;
 /** Variants of batches that were sent and not asked for, in the batches' order. */
-let told: Variant[] = [];
-/** The lengths of their examples, where these are cut to order, by batch from `firstTold` on. */
+let sentVariants: Variant[] = [];
+/** The lengths of their examples, where these are cut to order, by batch from `firstSent` on. */
 let lengths: ExampleLengths[] = [];
-let firstTold = 0;
+let firstSent = 0;
 
 function reply(message: ThreadReply, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(message, transfer);
@@ -104,20 +104,20 @@ async function answer(request: ThreadRequest): Promise<void> {
       await dataset!.restore(request.position);
       return reply({ done: true });
     case 'begin':
-      told = [];
+      sentVariants = [];
       lengths = [];
-      firstTold = 0;
+      firstSent = 0;
       reader = new ItemReader(
         dataset!,
         request.settings,
-        () => told.shift() ?? undefined,
-        request.cuts ? (batch, index) => lengths[batch - firstTold]?.[index] ?? undefined : undefined,
+        () => sentVariants.shift() ?? undefined,
+        request.cuts ? (batch, index) => lengths[batch - firstSent]?.[index] ?? undefined : undefined,
         () => Atomics.add((workerData as ThreadData).items, 0, 1),
       );
       return reply({ done: true });
     case 'next': {
-      told = [...request.variants];
-      firstTold += lengths.length;
+      sentVariants = [...request.variants];
+      firstSent += lengths.length;
       lengths = [...(request.tokens ?? [])];
       const read = await reader!.next();
       if ('ended' in read) return reply({ end: read });

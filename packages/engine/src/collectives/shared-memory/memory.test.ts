@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { WorkersError } from '../../errors';
 import type { Message } from '../types';
 import { SharedMemory } from './memory';
-import { folderPlace, places, type MemoryPlace } from './places';
+import { folderProvider, memoryProviders, type MemoryProvider } from './memory-providers';
 
 const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
 afterAll(() => rmSync(parent, { recursive: true }));
@@ -39,12 +39,12 @@ function channels(
 }
 
 const meet = (
-  own: readonly MemoryPlace[],
+  own: readonly MemoryProvider[],
   change?: Change,
   sizes = [BYTES, BYTES],
 ): Promise<SharedMemory | WorkersError>[] =>
   channels(2, change).map((channel, rank) =>
-    SharedMemory.meet(channel, { rank, bytes: sizes[rank], tokenWords: 16, places: own }).catch(
+    SharedMemory.meet(channel, { rank, bytes: sizes[rank], tokenWords: 16, providers: own }).catch(
       (error: WorkersError) => error,
     ),
   );
@@ -68,7 +68,7 @@ async function fails(joining: Promise<SharedMemory | WorkersError>[]): Promise<s
   return zero.message;
 }
 
-const broken: MemoryPlace = {
+const broken: MemoryProvider = {
   name: 'nowhere',
   create: () => {
     throw new Error('it is full');
@@ -76,17 +76,17 @@ const broken: MemoryPlace = {
 };
 
 test('every place of this machine can be shared', async () => {
-  for (const place of [...places(), folderPlace(parent)]) await works(meet([place]));
+  for (const provider of [...memoryProviders(), folderProvider(parent)]) await works(meet([provider]));
 });
 
 test('where one place does not work, the next one does', async () => {
-  await works(meet([broken, folderPlace(parent)]));
+  await works(meet([broken, folderProvider(parent)]));
 });
 
 test('where the others cannot open what worker 0 has made, it goes on with the next place', async () => {
   const elsewhere: Change = (value, rank, round) =>
     rank === 0 && round === 0 ? { ...(value as object), path: join(parent, 'elsewhere') } : value;
-  await works(meet([places()[0], folderPlace(parent)], elsewhere));
+  await works(meet([memoryProviders()[0], folderProvider(parent)], elsewhere));
 });
 
 test('a file of the same name and size on another machine is not taken for the memory', async () => {
@@ -94,7 +94,7 @@ test('a file of the same name and size on another machine is not taken for the m
   writeFileSync(other, new Uint8Array(BYTES));
   const elsewhere: Change = (value, rank, round) =>
     rank === 0 && round === 0 ? { ...(value as object), path: other } : value;
-  const message = await fails(meet([folderPlace(parent)], elsewhere));
+  const message = await fails(meet([folderProvider(parent)], elsewhere));
   expect(message).toBe(
     `The workers of this machine cannot share memory: ${parent}: worker 1: ${other} is another file here.`,
   );
@@ -109,7 +109,7 @@ test('what was wrong with each place is reported to all', async () => {
 });
 
 test('workers that need memory of different sizes are refused', async () => {
-  expect(await fails(meet([folderPlace(parent)], undefined, [BYTES, 2 * BYTES]))).toContain(
+  expect(await fails(meet([folderProvider(parent)], undefined, [BYTES, 2 * BYTES]))).toContain(
     `worker 1: it needs ${2 * BYTES} bytes, and worker 0 has made ${BYTES} (bucketBytes must be the same for all)`,
   );
 });

@@ -6,8 +6,8 @@ import { perform, type Answer, type Question } from './perform';
 const THREAD_FILE = join(__dirname, 'thread.js');
 
 /** How often the watchdog looks, and how often in a row it may see no step: ten seconds. A page takes milliseconds. */
-const LOOK_MS = 250;
-const STILL_LOOKS = 40;
+const CHECK_MS = 250;
+const IDLE_CHECKS = 40;
 /** Of the thread's own memory; what files hold lies beside it. */
 const HEAP_MIB = 1536;
 
@@ -34,7 +34,7 @@ export class Decoder {
   /** `stillLooks`: of 250 ms. */
   constructor(
     private readonly threadFile = THREAD_FILE,
-    private readonly stillLooks = STILL_LOOKS,
+    private readonly idleChecks = IDLE_CHECKS,
     private readonly heapMib = HEAP_MIB,
   ) {}
 
@@ -90,9 +90,9 @@ export class Decoder {
       // Looks, not seconds: a process that was stopped for a while goes on as if it had not been.
       still = now === steps || isReading ? still + Number(!isReading) : 0;
       steps = now;
-      if (still < this.stillLooks) return;
-      this.fail(`decoding it made no progress for ${(this.stillLooks * LOOK_MS) / 1000} s`);
-    }, LOOK_MS);
+      if (still < this.idleChecks) return;
+      this.fail(`decoding it made no progress for ${(this.idleChecks * CHECK_MS) / 1000} s`);
+    }, CHECK_MS);
   }
 
   private answer(answer: Answer): void {

@@ -137,7 +137,7 @@ function checkOptions(options: TrainTokenizerOptions): void {
  * The most frequent characters, by code point: so many that they cover that share of the text, and no more than there is
  * room for. The space is always one, or its bytes would be read as U+2581.
  */
-export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: number, room: number): string[] {
+export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: number, capacity: number): string[] {
   const counts = new Map<string, number>();
   let total = 0;
   for (const [word, count] of words) {
@@ -151,7 +151,7 @@ export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: num
   const chosen = [SPACE];
   const frequentFirst = [...counts].sort((a, b) => b[1] - a[1] || codePoint(a[0]) - codePoint(b[0]));
   for (const [character, count] of frequentFirst) {
-    if (chosen.length >= room || covered >= coverage * total) break;
+    if (chosen.length >= capacity || covered >= coverage * total) break;
     chosen.push(character);
     covered += count;
   }

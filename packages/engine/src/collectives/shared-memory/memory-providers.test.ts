@@ -11,13 +11,13 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { folderPlace, places, sweep } from './places';
+import { folderProvider, memoryProviders, sweep } from './memory-providers';
 
 const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
 afterAll(() => rmSync(parent, { recursive: true }));
 
 test('the first place is memory without a name, which other users cannot open', () => {
-  const [first] = places();
+  const [first] = memoryProviders();
   if (process.platform !== 'linux') return;
   expect(first.name).toBe('memory');
   const { path, descriptor, remove } = first.create(1 << 20);
@@ -28,7 +28,7 @@ test('the first place is memory without a name, which other users cannot open', 
 });
 
 test('a file is for its owner alone, has all its bytes, and goes', () => {
-  const { path, remove } = folderPlace(parent).create(1 << 20);
+  const { path, remove } = folderProvider(parent).create(1 << 20);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(statSync(dirname(path)).mode & 0o777).toBe(0o700);
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20);
@@ -37,7 +37,7 @@ test('a file is for its owner alone, has all its bytes, and goes', () => {
 });
 
 test('a folder that has no room is refused before anything is written', () => {
-  expect(() => folderPlace(parent).create(2 ** 50)).toThrow(/^\d+ bytes are free, and 1125899906842624 are needed$/);
+  expect(() => folderProvider(parent).create(2 ** 50)).toThrow(/^\d+ bytes are free, and 1125899906842624 are needed$/);
   expect(readdirSync(parent)).toEqual([]);
 });
 
