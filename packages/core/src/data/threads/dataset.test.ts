@@ -1,8 +1,7 @@
 import { DataError } from '@graft/engine';
 import fc from 'fast-check';
 import { writeFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '@graft/test-support';
 import { definePlugin } from '../../components/plugin';
@@ -170,14 +169,13 @@ it('reports a thread that dies while it opens the data', async () => {
 });
 
 it('disposes the dataset in its thread, behind the batch that it makes', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'graft-threads-'));
+  const folder = temporaryFolder();
   const disposal = join(folder, 'disposed');
   const dataset = await open({ disposal }, 2, 6);
   await read(dataset.batches({ batchSize: 4 }), 1);
   await dataset.dispose();
   expect(await readFile(disposal, 'utf8')).toMatch(/^(disposed at \d+, read\n){2}$/);
   await expect(dataset.restore({ next: 0 })).rejects.toThrow('The dataset is disposed.');
-  await rm(folder, { recursive: true });
 });
 
 it('tells what keeps a dataset from being disposed, and waits for none that takes long', async () => {

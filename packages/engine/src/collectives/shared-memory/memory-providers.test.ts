@@ -1,20 +1,9 @@
-import {
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, fstatSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import { folderProvider, memoryProviders, sweep } from './memory-providers';
 
-const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
-afterAll(() => rmSync(parent, { recursive: true }));
+const parent = temporaryFolder();
 
 test('the first place is memory without a name, which other users cannot open', () => {
   const [first] = memoryProviders();

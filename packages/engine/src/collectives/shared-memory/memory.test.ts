@@ -1,13 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import type { WorkersError } from '../../errors';
 import type { Message } from '../types';
 import { SharedMemory } from './memory';
 import { folderProvider, memoryProviders, type MemoryProvider } from './memory-providers';
 
-const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
-afterAll(() => rmSync(parent, { recursive: true }));
+const parent = temporaryFolder();
 const BYTES = 1 << 16;
 
 type Change = (value: Message, rank: number, round: number) => Message;
@@ -90,7 +89,7 @@ test('where the others cannot open what worker 0 has made, it goes on with the n
 });
 
 test('a file of the same name and size on another machine is not taken for the memory', async () => {
-  const other = join(mkdtempSync(join(tmpdir(), 'graft-test-')), 'other');
+  const other = join(temporaryFolder(), 'other');
   writeFileSync(other, new Uint8Array(BYTES));
   const elsewhere: Change = (value, rank, round) =>
     rank === 0 && round === 0 ? { ...(value as object), path: other } : value;
