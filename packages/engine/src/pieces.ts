@@ -13,7 +13,7 @@ export interface PiecewiseTensor {
 }
 
 /** The native side of the engine in use; undefined on the portable one. */
-function nativeSide(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
+function nativeBackend(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
   const backend = tf.backend() as unknown as GraftBackend;
   return { backend, binding: backend.binding as unknown as KoffiBinding };
@@ -31,7 +31,7 @@ const spare: ArrayBuffer[] = [];
  * Waits for values that are still being made. Throws EngineError for a tensor that has been disposed.
  */
 export async function* readPieces(tensor: tf.Tensor): AsyncGenerator<Float32Array | Int32Array> {
-  const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeSide() : undefined;
+  const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeBackend() : undefined;
   if (!native) return yield (await tensor.data()) as Float32Array | Int32Array;
   const view = await native.binding.runtime.viewTensor(native.backend.nativeOf(tensor.dataId, 'reading a tensor'));
   const buffer = spare.pop() ?? new ArrayBuffer(PIECE_BYTES);
@@ -81,7 +81,7 @@ interface Unfinished {
 }
 
 function begin({ shape, dtype }: PiecewiseTensor, size: number): Unfinished {
-  const native = nativeSide();
+  const native = nativeBackend();
   if (!native) {
     const values = dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
     return {

@@ -69,7 +69,7 @@ test('one damaged run is left out and named, with status 1; what a report did no
 describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', () => {
   let browser: Browser;
   let page: Page;
-  const said: string[] = [];
+  const browserMessages: string[] = [];
   const asked: string[] = [];
 
   beforeAll(async () => {
@@ -87,8 +87,8 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', 
       ],
     });
     page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-    page.on('console', (message) => said.push(message.text()));
-    page.on('pageerror', (error) => said.push(error.message));
+    page.on('console', (message) => browserMessages.push(message.text()));
+    page.on('pageerror', (error) => browserMessages.push(error.message));
     page.on('request', (request) => asked.push(request.url()));
     await page.goto(pathToFileURL(join(folder, 'page.html')).href);
   });
@@ -102,7 +102,7 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', 
 
   test('it asks for no other file and complains of nothing', () => {
     expect(asked).toEqual([pathToFileURL(join(folder, 'page.html')).href]);
-    expect(said).toEqual([]);
+    expect(browserMessages).toEqual([]);
   });
 
   test('a curve is drawn for each run: ten steps, ten points', async () => {
@@ -137,6 +137,6 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'in the browser', 
     const ticks = await axisName();
     await page.check('input[name="logarithmic"]');
     expect(await axisName()).not.toEqual(ticks);
-    expect(said).toEqual([]);
+    expect(browserMessages).toEqual([]);
   });
 });

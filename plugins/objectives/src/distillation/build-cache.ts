@@ -169,8 +169,8 @@ interface CacheBuild {
   readonly options: CacheTeacherOptions;
 }
 
-async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
-  const { config, objective, dataset, student, writer, sampler, random, options } = filling;
+async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
+  const { config, objective, dataset, student, writer, sampler, random, options } = build;
   const steps = Math.min(options.steps ?? config.train.steps, config.train.steps);
   const identity = configIdentity(config, student);
   const before = writer.progressOf(identity);
@@ -189,7 +189,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === filling.variant) await addMissing(batch.fields, student, writer, sampler);
+      if (variantAt(step) === build.variant) await addMissing(batch.fields, student, writer, sampler);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
@@ -202,7 +202,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
   }
   return {
     status: step < steps ? 'interrupted' : 'finished',
-    folder: filling.folder,
+    folder: build.folder,
     steps: step,
     sequences: writer.sequences,
     added: writer.sequences - began,

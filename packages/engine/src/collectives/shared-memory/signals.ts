@@ -54,7 +54,7 @@ export class Signals {
   ) {
     if (process.platform === 'linux' && this.call !== undefined)
       this.futex = systemFunction<Futex>('long syscall(long, uintptr_t, int, int, void *)');
-    lost.addEventListener('abort', () => this.giveUp(lost.reason as Error), { once: true });
+    lost.addEventListener('abort', () => this.rejectWaiting(lost.reason as Error), { once: true });
   }
 
   /** Sets a counter, which only this worker does, and lets the others know. What was written before is there for them to see. */
@@ -86,19 +86,19 @@ export class Signals {
       this.waiting.add({ ready, resolve, reject });
       if (this.listening) return;
       this.listening = true;
-      this.listened = this.listen().catch((error: Error) => this.giveUp(error));
+      this.listened = this.listen().catch((error: Error) => this.rejectWaiting(error));
     });
     this.lastTurnAt = performance.now();
   }
 
   /** Nobody sleeps in the shared memory any more when this resolves. */
   async close(reason: Error): Promise<void> {
-    this.giveUp(reason);
+    this.rejectWaiting(reason);
     await this.listened;
     this.closed = true;
   }
 
-  private giveUp(reason: Error): void {
+  private rejectWaiting(reason: Error): void {
     if (this.closed) return;
     this.over ??= reason;
     for (const { reject } of this.waiting) reject(reason);
