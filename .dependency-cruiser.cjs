@@ -92,7 +92,13 @@ module.exports = {
       from: { path: ANY_PACKAGE },
       to: {
         path: ANY_PACKAGE,
-        pathNot: ['^$1/', '/src/index\\.ts$', `^${CORE}/src/secrets/redact\\.ts$`, '^plugins/[^/]+/test-support/'],
+        pathNot: [
+          '^$1/',
+          '/src/index\\.ts$',
+          `^${CORE}/src/secrets/redact\\.ts$`,
+          '^packages/engine/src/errors\\.ts$',
+          '^plugins/[^/]+/test-support/',
+        ],
       },
     },
     {

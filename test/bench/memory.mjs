@@ -73,11 +73,11 @@ const filled = (specs) =>
     specs.map(({ name, shape, initial }) => [name, initial === 'zeros' ? tf.zeros(shape) : tf.fill(shape, 0.01)]),
   );
 const teacher = variant.includes('distill') ? new GemmaModel({ kind: 'decoder-only', decoder: side }) : undefined;
-const lessons = { loss: values.loss, alpha: values.loss === 'blend' ? 0.25 : 0, temperature: 1 };
+const distillation = { loss: values.loss, alpha: values.loss === 'blend' ? 0.25 : 0, temperature: 1 };
 const objective = teacher
   ? new PrefixLm(
       { split: 'half', padToMultipleOf: 32, ...chunks },
-      new Teacher(teacher, filled(teacher.parameters), lessons),
+      new Teacher(teacher, filled(teacher.parameters), distillation),
     )
   : new Seq2Seq(seq2seqOptions.parse(chunks));
 const optimizer = new AdamW(adamwOptions.parse({ learningRate: 1e-3, clipNorm: 1 }));

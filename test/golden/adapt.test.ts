@@ -77,8 +77,8 @@ describe.each(CASES)(
 
       test('the config equals the published one', async () => {
         const [got, expected] = [await config(await adapt()), await config(expectedFolder!)];
-        const { transformers_version: _version, ...told } = expected;
-        expect(got).toMatchObject(told);
+        const { transformers_version: _version, ...declared } = expected;
+        expect(got).toMatchObject(declared);
         // And both sides can be read by version 4, which knows theta at the top alone.
         expect((got.encoder as { rope_theta: number }).rope_theta).toBe(10000);
         expect(toCheckpointConfig(parseCheckpointConfig(got), got.dtype as string)).toEqual(got);

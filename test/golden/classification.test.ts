@@ -2,7 +2,7 @@ import { CheckpointReader } from '@graft/checkpoint';
 import type { HostArray, Parameters } from '@graft/core';
 import { openEngine, tf, valueAndGradients, type EngineMode } from '@graft/engine';
 import { gemmaOf, readModelConfig } from '@graft/gemma';
-import { classificationLoss, classify, type ClassificationBatch } from '@graft/superglue';
+import { classificationLoss, classLogits, type ClassificationBatch } from '@graft/superglue';
 import { describeIf } from '../support';
 import { expectedTensors, fixture, largestDifference, MISSING, NATIVE_MODES, readJson, TOLERANCE } from './reference';
 
@@ -49,7 +49,7 @@ describeIf(folder !== undefined, MISSING, 'the published classifier on the encod
       };
       const step = engine.jit((own: Parameters, given: ClassificationBatch) => {
         const { loss, gradients, auxiliary } = valueAndGradients((trained) => {
-          const logits = classify(model.representation, trained, given);
+          const logits = classLogits(model.representation, trained, given);
           return { loss: classificationLoss(logits, given), auxiliary: { logits } };
         }, own);
         const norms = Object.fromEntries(

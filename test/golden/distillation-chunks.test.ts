@@ -1,12 +1,12 @@
 /** Distillation of whole Gemmas: chunk by chunk it is what it is of all logits at once, of packed rows and in bfloat16 too. */
 import { createRandom, uploadBatch, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { findNativeLibrary, openEngine, tf, valueAndGradients, type EngineMode, type Precision } from '@graft/engine';
-import { PrefixLm, Teacher, type LessonSettings } from '@graft/objectives';
+import { PrefixLm, Teacher, type DistillationSettings } from '@graft/objectives';
 import { tinyGemma, tinyParameters } from '../../plugins/gemma/test-support/tiny-gemma';
 
-const BLEND: LessonSettings = { loss: 'blend', alpha: 0.25, temperature: 2 };
-const GEMMA3: LessonSettings = { loss: 'gemma3', alpha: 0, temperature: 1, samples: 5 };
-const CASES: (readonly [EngineMode, Precision, LessonSettings])[] = [
+const BLEND: DistillationSettings = { loss: 'blend', alpha: 0.25, temperature: 2 };
+const GEMMA3: DistillationSettings = { loss: 'gemma3', alpha: 0, temperature: 1, samples: 5 };
+const CASES: (readonly [EngineMode, Precision, DistillationSettings])[] = [
   ['portable', 'float32', BLEND],
   ['eager', 'float32', GEMMA3],
   ['graph', 'bfloat16', BLEND],
@@ -28,13 +28,13 @@ const EXAMPLES: HostFields[] = [
 let hasLibrary = false;
 beforeAll(async () => void (hasLibrary = (await findNativeLibrary()) !== undefined));
 
-test.each(CASES)('chunks change nothing on %s in %s: %j', async (mode, precision, lesson) => {
+test.each(CASES)('chunks change nothing on %s in %s: %j', async (mode, precision, settings) => {
   if (!hasLibrary && mode !== 'portable') return;
   const engine = await openEngine({ mode });
   const [model, teacher] = [tinyGemma(), tinyGemma({ kind: 'decoder-only' })];
   const [parameters, taught] = [tinyParameters(model), tinyParameters(teacher, 70)];
   const make = (chunkTokens?: number): PrefixLm =>
-    new PrefixLm({ split: 'half', padToMultipleOf: 4, chunkTokens }, new Teacher(teacher, taught, lesson));
+    new PrefixLm({ split: 'half', padToMultipleOf: 4, chunkTokens }, new Teacher(teacher, taught, settings));
   const batch = uploadBatch(
     make().prepare({ kind: 'examples', examples: EXAMPLES }, { model, random: createRandom(3), step: 0 }),
   );

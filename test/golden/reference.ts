@@ -13,8 +13,8 @@ const COPIED = join(ROOT, 'test', 'golden', 'fixtures');
 
 /** A fixture's folder: the copy in the repository, else the one beside it; undefined where neither is. */
 export function fixture(name: string): string | undefined {
-  const places = [join(COPIED, name), ...(SHARED === undefined ? [] : [join(SHARED, 'fixtures', name)])];
-  return places.find((place) => existsSync(place));
+  const candidates = [join(COPIED, name), ...(SHARED === undefined ? [] : [join(SHARED, 'fixtures', name)])];
+  return candidates.find((place) => existsSync(place));
 }
 
 export const MISSING = 'this case is not copied into the repository, and ../shared/fixtures is not here';

@@ -21,8 +21,8 @@ function publishedLosses({ logits, input_ids: { values, shape }, attention_mask:
   const [rows, length] = shape;
   const vocabulary = logits.shape[2];
   return Array.from({ length: rows }, (_, row) => {
-    const places = Array.from({ length: length - 1 }, (__, i) => row * length + i);
-    return places
+    const positions = Array.from({ length: length - 1 }, (__, i) => row * length + i);
+    return positions
       .filter((at) => mask.values[at] === 1 && mask.values[at + 1] === 1)
       .map((at) => {
         const own = Array.from(logits.values.subarray(at * vocabulary, (at + 1) * vocabulary));
@@ -89,11 +89,11 @@ describeIf(folder !== undefined, MISSING, 'causal-lm on texts without a start to
       const packed = await lossOf(engine, [{ tokens: ids([...texts.flat(), 0, 0]), segments }]);
       expect(Math.abs(packed - mean(all))).toBeLessThan(TOLERANCE.loss);
       // A text that brings its start token is the same text.
-      const brought = await lossOf(
+      const withOwnStart = await lossOf(
         engine,
         texts.map((text) => ({ tokens: ids([2, ...text]) })),
       );
-      expect(Math.abs(brought - mean(all))).toBeLessThan(TOLERANCE.loss);
+      expect(Math.abs(withOwnStart - mean(all))).toBeLessThan(TOLERANCE.loss);
     },
   );
 });

@@ -10,7 +10,7 @@ const isThere = hasModules('transformers');
 
 type Tried<T> = ({ readonly error?: undefined } & T) | { readonly error: string };
 
-interface Said {
+interface Published {
   readonly own: readonly Tried<{ text: string; prompt: string; ids: number[] }>[];
   readonly others: readonly (readonly Tried<{ text: string; marked?: string[] }>[])[];
 }
@@ -54,7 +54,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
   describeIf('folder' in found, 'missing' in found ? found.missing : '', `the published chat template of ${name}`, () => {
     const folder = 'folder' in found ? found.folder : '';
     const conversations = Array.from({ length: CASES }, conversation);
-    let said: Said;
+    let published: Published;
     let tokenizer: HuggingFaceTokenizer;
 
     beforeAll(async () => {
@@ -65,7 +65,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
       const args = [join(__dirname, 'chat.py'), folder, given, templates, output];
       const { status, stderr } = spawnSync(PYTHON, args, { encoding: 'utf8' });
       if (status !== 0) throw new Error(stderr);
-      said = JSON.parse(readFileSync(output, 'utf8')) as Said;
+      published = JSON.parse(readFileSync(output, 'utf8')) as Published;
       tokenizer = await HuggingFaceTokenizer.open({ path: folder, ...NAMED[name] });
     }, 300_000);
 
@@ -81,7 +81,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
       const format = await openChatFormat([folder], tokenizer);
       let refused = 0;
       conversations.forEach((messages, i) => {
-        const expected = said.own[i];
+        const expected = published.own[i];
         if (expected.error !== undefined) {
           expect(() => format.prompt(messages)).toThrow(expected.error);
           refused++;
@@ -101,7 +101,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
       writeFileSync(join(file, '..', 'tokenizer_config.json'), readFileSync(join(folder, 'tokenizer_config.json')));
       const format = (await findChatTemplate(file, tokenizer))!;
       conversations.forEach((messages, j) => {
-        const expected = said.others[i][j];
+        const expected = published.others[i][j];
         expect([messages, attempt(() => format.render(messages))]).toEqual([
           messages,
           expected.error === undefined ? expected.text : undefined,
@@ -116,7 +116,7 @@ for (const name of ['gemma2', 'gemma3', 'llama3', 'qwen3'] as const) {
       test("Gemma's markup is what Gemma 3's template writes after <bos>", () => {
         const format = ChatFormat.ofMarkers(GEMMA_MARKERS, tokenizer);
         conversations.forEach((messages, i) => {
-          const expected = said.own[i];
+          const expected = published.own[i];
           const got = attempt(() => format.prompt(messages));
           // That template writes any role where an answer is due; the markup knows three.
           const known = messages.every(({ role }, at) => role !== 'tool' && (role !== 'system' || at === 0));

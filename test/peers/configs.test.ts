@@ -48,11 +48,11 @@ describeIf(isThere, 'the published implementation is not installed; `npm run tes
   let published: Published;
   beforeAll(() => {
     const folder = temporaryFolder();
-    const [given, said] = [join(folder, 'given.json'), join(folder, 'said.json')];
+    const [given, output] = [join(folder, 'given.json'), join(folder, 'said.json')];
     writeFileSync(given, JSON.stringify({ gemma2: GEMMA2, t5gemma: T5GEMMA }));
-    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'configs.py'), given, said], { encoding: 'utf8' });
+    const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'configs.py'), given, output], { encoding: 'utf8' });
     if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
-    published = JSON.parse(readFileSync(said, 'utf8')) as Published;
+    published = JSON.parse(readFileSync(output, 'utf8')) as Published;
   });
 
   test('the published classes have exactly the keys of the tables', () => {
@@ -78,12 +78,12 @@ describeIf(isThere, 'the published implementation is not installed; `npm run tes
     for (const [model, sections] of Object.entries(tables)) {
       const { config } = published[model as 'gemma2' | 't5gemma'].cases.find(({ change }) => change === 'empty')!;
       for (const [section, keys] of Object.entries(sections)) {
-        const said = (section === '' ? config : config![section]) as Json;
+        const output = (section === '' ? config : config![section]) as Json;
         for (const [key, { default: silence, nullMeans }] of Object.entries(keys)) {
           if (silence === undefined) continue;
           // What a section is for, the class says itself.
           if (key === 'is_decoder' && section === 'decoder') continue;
-          const value = said[key] === null && nullMeans === 'the default' ? silence : said[key];
+          const value = output[key] === null && nullMeans === 'the default' ? silence : output[key];
           expect({ model, section, key, value }).toEqual({ model, section, key, value: silence });
           compared++;
         }

@@ -3,7 +3,7 @@ import { createRandom, fillParameters, type HostArray, type HostFields, type Par
 import { openEngine, tf, type Engine } from '@graft/engine';
 import {
   adaptCheckpoint,
-  Classifier,
+  ClassifierRunner,
   exportEncoder,
   GemmaModel,
   loadAnyModel,
@@ -52,10 +52,10 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
   }
 
   async function publishedLogits(folder: string, inputs: HostFields): Promise<HostArray> {
-    const [given, said] = [join(base, 'inputs.safetensors'), join(base, 'logits.safetensors')];
+    const [given, output] = [join(base, 'inputs.safetensors'), join(base, 'logits.safetensors')];
     await writeHostTensors(given, inputs as Record<string, HostTensor>);
-    python('logits.py', folder, given, said);
-    return (await readHostTensors(said)).logits;
+    python('logits.py', folder, given, output);
+    return (await readHostTensors(output)).logits;
   }
 
   /** Largest difference of the two implementations' logits at positions that are not padding. */
@@ -149,7 +149,7 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     expect(loaded.unknownTensors).toEqual([]);
     expect(loaded.classifier.config).toMatchObject({ task, reads });
     await saveClassifier(ours, loaded.classifier, loaded.parameters);
-    const runner = new Classifier(engine, loaded.classifier);
+    const runner = new ClassifierRunner(engine, loaded.classifier);
     const { logits } = await runner.classify(loaded.parameters, inputs);
     runner.dispose();
     loaded.dispose();
@@ -162,14 +162,14 @@ describeIf(isThere, "the published implementation is not installed; `npm run tes
     const inputs = (): HostFields => ({ input_ids: ids(3, 20), attention_mask: mask([20, 11, 3], 20) });
 
     async function encoderDifference(folder: string, fields: HostFields, made = folder): Promise<number> {
-      const [given, said] = [join(base, 'encoder-inputs.safetensors'), join(base, 'states.safetensors')];
+      const [given, output] = [join(base, 'encoder-inputs.safetensors'), join(base, 'states.safetensors')];
       await writeHostTensors(given, fields as Record<string, HostTensor>);
-      python('encoder_states.py', made, given, said);
+      python('encoder_states.py', made, given, output);
       const loaded = await loadAnyModel(folder, { encoderWindow: 'inclusive' });
       expect([loaded.model.kind, loaded.unknownTensors]).toEqual(['encoder-only', []]);
       const outputs = await runForward({ ...loaded, engine, inputs: fields });
       loaded.dispose();
-      const { states } = await readHostTensors(said);
+      const { states } = await readHostTensors(output);
       return largestOf(outputs.encoder_last_hidden_state, states, fields.attention_mask);
     }
 

@@ -23,13 +23,13 @@ interface Published {
 
 function published(folder: string, texts: readonly unknown[]): Published {
   const base = temporaryFolder();
-  const [given, said] = [join(base, 'texts.json'), join(base, 'losses.json')];
+  const [given, output] = [join(base, 'texts.json'), join(base, 'losses.json')];
   writeFileSync(given, JSON.stringify(texts));
-  const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'losses.py'), folder, given, said], {
+  const { status, stderr } = spawnSync(PYTHON, [join(__dirname, 'losses.py'), folder, given, output], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
-  return JSON.parse(readFileSync(said, 'utf8')) as Published;
+  return JSON.parse(readFileSync(output, 'utf8')) as Published;
 }
 
 /** Held-out loss of a folder on texts, as `graft evaluate` gives it. */

@@ -84,14 +84,14 @@ describeIf(
 
     test('every tokenizer gives the published ids and texts, or is refused', async () => {
       const some = texts(230, 200);
-      const [given, said, folder] = ['texts.json', 'said.jsonl', 'tokenizer'].map((name) => join(base, name));
+      const [given, output, folder] = ['texts.json', 'said.jsonl', 'tokenizer'].map((name) => join(base, name));
       mkdirSync(folder);
       writeFileSync(given, JSON.stringify(some));
-      python(join(__dirname, 'tokenizer_parts.py'), given, said);
+      python(join(__dirname, 'tokenizer_parts.py'), given, output);
       const different: unknown[] = [];
       const refused = new Map<string, number>();
       const count = { tokenizers: 0, equal: 0, texts: 0, cuts: 0, failsThere: 0 };
-      for await (const line of createInterface({ input: createReadStream(said) })) {
+      for await (const line of createInterface({ input: createReadStream(output) })) {
         const { name, file, encoded } = JSON.parse(line) as { name: string; file: object; encoded?: Encoded[] };
         count.tokenizers++;
         writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify(file));
@@ -130,10 +130,10 @@ describeIf(
       const found = realTokenizer(name);
       if ('missing' in found) return console.log(`${name} (skipped: ${found.missing})`);
       const some = [...texts(3000, 3000), readFileSync(__filename, 'utf8')];
-      const [given, said] = ['texts.json', `${name}.json`].map((file) => join(base, file));
+      const [given, output] = ['texts.json', `${name}.json`].map((file) => join(base, file));
       writeFileSync(given, JSON.stringify(some));
-      python(join(__dirname, 'real_tokenizer.py'), join(found.folder, 'tokenizer.json'), given, said);
-      const encoded = JSON.parse(readFileSync(said, 'utf8')) as Encoded[];
+      python(join(__dirname, 'real_tokenizer.py'), join(found.folder, 'tokenizer.json'), given, output);
+      const encoded = JSON.parse(readFileSync(output, 'utf8')) as Encoded[];
       const tokenizer = await HuggingFaceTokenizer.open({ path: found.folder, ...special });
       // Twice: words that are remembered must not differ from words that are not.
       for (let round = 0; round < 2; round++) expect(difference(tokenizer, some, encoded)).toBeUndefined();

@@ -7,7 +7,7 @@ import { hasModules, PYTHON } from '../support/peers';
 
 const isThere = hasModules('transformers', 'tokenizers');
 
-interface Said {
+interface Published {
   readonly encoded: readonly { ids: number[]; whole: number[]; text: string }[];
   readonly special: Readonly<Record<string, number>>;
   readonly size: number;
@@ -50,42 +50,42 @@ describeIf(
   () => {
     const base = temporaryFolder();
 
-    function ask(folder: string, some: readonly string[], words?: object): Said {
-      const [given, said, asked] = ['texts', 'said', 'words'].map((name) => join(base, `${name}.json`));
+    function ask(folder: string, some: readonly string[], words?: object): Published {
+      const [given, published, asked] = ['texts', 'said', 'words'].map((name) => join(base, `${name}.json`));
       writeFileSync(given, JSON.stringify(some));
       if (words) writeFileSync(asked, JSON.stringify(words));
-      const args = [join(__dirname, 'tokenizer.py'), folder, given, said, ...(words ? [asked] : [])];
+      const args = [join(__dirname, 'tokenizer.py'), folder, given, published, ...(words ? [asked] : [])];
       const { status, stderr } = spawnSync(PYTHON, args, { encoding: 'utf8' });
       if (status !== 0) throw new Error(stderr.split('\n').slice(-8).join('\n'));
-      return JSON.parse(readFileSync(said, 'utf8')) as Said;
+      return JSON.parse(readFileSync(published, 'utf8')) as Published;
     }
 
     /** Every text has the same ids here and there, and they give back the same text. */
-    async function compare(folder: string): Promise<Said> {
+    async function compare(folder: string): Promise<Published> {
       const some = texts();
-      const said = ask(folder, some);
+      const published = ask(folder, some);
       const tokenizer = await HuggingFaceTokenizer.open({ path: folder });
       // Twice: words that are remembered must not differ from words that are not.
       for (let round = 0; round < 2; round++) {
         for (const [i, text] of some.entries()) {
-          const { ids, text: back } = said.encoded[i];
+          const { ids, text: back } = published.encoded[i];
           expect([text, Array.from(tokenizer.encode(text))]).toEqual([text, ids]);
           expect(tokenizer.decode(ids, { keepSpecial: true })).toBe(back);
         }
       }
       const { padId: pad, eosId: eos, bosId: bos, vocabularySize } = tokenizer;
-      expect(said.special).toEqual({ pad, eos, bos, unk: 3 });
-      expect(said.size).toBe(vocabularySize);
-      return said;
+      expect(published.special).toEqual({ pad, eos, bos, unk: 3 });
+      expect(published.size).toBe(vocabularySize);
+      return published;
     }
 
     test('the published libraries give the same ids', async () => {
       const folder = join(base, 'trained');
       await trainTokenizer(folder, { files: FILES, vocabularySize: 4000, unusedTokens: 99 });
-      const said = await compare(folder);
+      const published = await compare(folder);
       // There a start token comes first; here that is the objective's business.
-      expect(said.encoded.every(({ ids, whole }) => whole[0] === 2 && whole.length === ids.length + 1)).toBe(true);
-      expect(said.inputs).toEqual(['input_ids', 'attention_mask']);
+      expect(published.encoded.every(({ ids, whole }) => whole[0] === 2 && whole.length === ids.length + 1)).toBe(true);
+      expect(published.inputs).toEqual(['input_ids', 'attention_mask']);
     });
 
     test('the ids also agree with rows of newlines and spaces, and with merges as pairs', async () => {
@@ -116,11 +116,11 @@ describeIf(
       for (const text of texts().slice(0, 4))
         for (const word of text.match(/[a-zA-Z]+/g) ?? []) words[` ${word}`.replace(' ', '▁')] = 1 + draw(9);
       const asked = { words, reserved: ['<pad>', '<eos>'], vocabularySize: 700, minFrequency: 2 };
-      const said = ask(folder, [], asked);
+      const published = ask(folder, [], asked);
       const alphabet = [...new Set(Object.keys(words).join(''))].sort();
       const learned = learnMerges({ ...asked, words: new Map(Object.entries(words)), alphabet, longestToken: Infinity });
-      expect(learned.merges).toEqual(said.merges);
-      expect(Object.fromEntries(learned.tokens.map((token, id) => [token, id]))).toEqual(said.vocab);
+      expect(learned.merges).toEqual(published.merges);
+      expect(Object.fromEntries(learned.tokens.map((token, id) => [token, id]))).toEqual(published.vocab);
     });
   },
 );

@@ -81,7 +81,7 @@ export async function quickstart(options: QuickstartOptions = {}): Promise<Quick
         `${STAGE_NAMES.length + 1}/${STAGE_NAMES.length + 1}: the adapted encoder on SuperGLUE's eight tasks, synthetic and small`,
       );
       const superglue = await evaluateModels(job);
-      return superglue && (await tell(job, superglue));
+      return superglue && (await printReport(job, superglue));
     },
     () => logger.warn('Stopping after this step, with a checkpoint.'),
   );
@@ -157,7 +157,7 @@ async function evaluateModels(job: Job): Promise<Evaluated | undefined> {
 }
 
 /** Prints the results. */
-async function tell(job: Job, superglue: Evaluated): Promise<QuickstartResult> {
+async function printReport(job: Job, superglue: Evaluated): Promise<QuickstartResult> {
   const { engine, logger, print } = job;
   const compared = [...job.runs].flatMap(([name, run]) => {
     const { title, prepares }: Stage = STAGES[name];

@@ -1,6 +1,6 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import { openEngine, tf } from './index';
 import { checkVersion } from './native/runtime';
 
@@ -19,7 +19,7 @@ test('a library of an unsupported version is rejected with its version and the r
 });
 
 test('files that are not a library are rejected, also in mode auto', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'graft-'));
+  const folder = temporaryFolder();
   for (const name of ['libtensorflow_cc.so.2', 'libtensorflow_framework.so.2'])
     writeFileSync(join(folder, name), 'no library');
   await expect(openEngine({ mode: 'auto', libraryPath: folder })).rejects.toThrow(/cannot be loaded/);

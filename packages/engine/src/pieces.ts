@@ -13,7 +13,7 @@ export interface PiecewiseTensor {
 }
 
 /** The native runtime of the engine in use; undefined on the portable one. */
-function nativeSide(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
+function nativeBackend(): { backend: GraftBackend; binding: KoffiBinding } | undefined {
   if (tf.getBackend() !== 'tensorflow') return undefined;
   const backend = tf.backend() as unknown as GraftBackend;
   return { backend, binding: backend.binding };
@@ -31,20 +31,20 @@ const spare: ArrayBuffer[] = [];
  * Waits for values that are still being computed. Throws EngineError for a tensor that has been disposed.
  */
 export async function* readPieces(tensor: tf.Tensor): AsyncGenerator<Float32Array | Int32Array> {
-  const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeSide() : undefined;
+  const native = tensor.dtype === 'float32' || tensor.dtype === 'int32' ? nativeBackend() : undefined;
   if (!native) return yield (await tensor.data()) as Float32Array | Int32Array;
-  const lent = await native.binding.runtime.lend(native.backend.nativeOf(tensor.dataId, 'reading a tensor'));
+  const view = await native.binding.runtime.viewTensor(native.backend.nativeOf(tensor.dataId, 'reading a tensor'));
   const buffer = spare.pop() ?? new ArrayBuffer(PIECE_BYTES);
   try {
     const Values = tensor.dtype === 'float32' ? Float32Array : Int32Array;
     for (let done = 0; done < 4 * tensor.size; done += PIECE_BYTES) {
       const bytes = Math.min(PIECE_BYTES, 4 * tensor.size - done);
-      copyNative(new Uint8Array(buffer), lent.data + BigInt(done), bytes);
+      copyNative(new Uint8Array(buffer), view.data + BigInt(done), bytes);
       yield new Values(buffer, 0, bytes / 4);
     }
   } finally {
     spare.push(buffer);
-    lent.release();
+    view.release();
   }
 }
 
@@ -81,7 +81,7 @@ interface Unfinished {
 }
 
 function begin({ shape, dtype }: PiecewiseTensor, size: number): Unfinished {
-  const native = nativeSide();
+  const native = nativeBackend();
   if (!native) {
     const values = dtype === 'int32' ? new Int32Array(size) : new Float32Array(size);
     return {

@@ -28,10 +28,10 @@ export function drawCharts(echarts: Charting, { charts, colors }: ClientData): v
 
   /** Moving average over a fiftieth of the line. */
   const smoothed = (values: readonly (number | null)[]): (number | null)[] => {
-    const reach = Math.floor(values.length / 100);
+    const radius = Math.floor(values.length / 100);
     return values.map((own, i) => {
       if (own === null) return null;
-      const around = values.slice(Math.max(0, i - reach), i + reach + 1).filter((value) => value !== null);
+      const around = values.slice(Math.max(0, i - radius), i + radius + 1).filter((value) => value !== null);
       return around.reduce((sum, value) => sum + value, 0) / around.length;
     });
   };

@@ -38,6 +38,6 @@ export * from './cost/summary';
 export * from './cost/costs';
 export { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './heads/classifier';
 export * from './heads/classifier-folder';
-export { Classifier, type Classified } from './heads/classify';
+export { ClassifierRunner, type Classification } from './heads/classifier-runner';
 export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './heads/embed';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';

@@ -42,7 +42,7 @@ const FoundRuns = z.object({
  */
 export class MlflowClient {
   private readonly api: JsonServer;
-  /** The server's address, which is stored in letters to it. */
+  /** The server's address, which is stored in entries to it. */
   readonly server: string;
 
   constructor(options: ServerOptions) {

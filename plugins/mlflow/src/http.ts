@@ -90,8 +90,8 @@ export class JsonServer {
       throw new CallFailure(`${status} ${clean(message || code)}`, 'refused', status, code);
     }
     if (status < 200 || status >= 300) {
-      const said = z.object({ message: z.string() }).safeParse(body);
-      const reason = said.success ? said.data.message : response.statusText;
+      const parsed = z.object({ message: z.string() }).safeParse(body);
+      const reason = parsed.success ? parsed.data.message : response.statusText;
       throw new CallFailure(`${status} ${clean(reason)}`.trim(), 'refused', status);
     }
     const parsed = schema.safeParse(body);
@@ -165,7 +165,7 @@ export function isRefusal(error: unknown): boolean {
 }
 
 const FAULTS_OF_VALUES: readonly string[] = ['INVALID_PARAMETER_VALUE', 'BAD_REQUEST', 'MALFORMED_REQUEST'];
-const FAULTS_OF_LETTERS: readonly string[] = [
+const FAULTS_OF_ENTRIES: readonly string[] = [
   ...FAULTS_OF_VALUES,
   'RESOURCE_DOES_NOT_EXIST',
   'RESOURCE_ALREADY_EXISTS',
@@ -181,7 +181,7 @@ export function isFaultOfValues(error: unknown): boolean {
   );
 }
 
-/** Whether MLflow will never accept this letter, but may accept others. */
-export function isFaultOfLetter(error: unknown): boolean {
-  return isFaultOfValues(error) || (error instanceof CallFailure && FAULTS_OF_LETTERS.includes(error.errorCode ?? ''));
+/** Whether MLflow will never take this entry, while it may take others. */
+export function isFaultOfEntry(error: unknown): boolean {
+  return isFaultOfValues(error) || (error instanceof CallFailure && FAULTS_OF_ENTRIES.includes(error.errorCode ?? ''));
 }

@@ -2,37 +2,37 @@ import { readJsonFile, readRegularFile } from '@graft/core';
 import { createHash } from 'node:crypto';
 import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LetterSchema, type Letter } from './letter';
+import { OutboxEntrySchema, type OutboxEntry } from './outbox-entry';
 
 /**
- * Common beginning of the names of all letters in a folder; those from before letters had an address have only this.
+ * Common beginning of the names of all entries in a folder; those from before entries had an address have only this.
  */
 const STEM = 'mlflow-outbox';
 /** Suffix of an outbox that some process is sending. */
 const CLAIMED = '.sending';
 /** A process that takes longer than this must have died. */
 const CLAIM_MS = 600_000;
-/** Letters of one kind set aside in a folder; the last one is overwritten. */
-const MOST_ASIDE = 9;
+/** Entries of one kind set aside in a folder; the last one is overwritten. */
+const MOST_SET_ASIDE = 9;
 
-/** A letter's file, which belongs to this process until it is `settled`. */
-export interface ClaimedLetter {
+/** An entry's file, which belongs to this process until it is `settled`. */
+export interface ClaimedEntry {
   readonly folder: string;
   /** Undefined: it cannot be read, with the reason. */
-  readonly letter?: Letter;
+  readonly entry?: OutboxEntry;
   readonly problem?: string;
-  /** Ends the claim: the letter waits again, is removed, or is kept for inspection in the returned file. */
+  /** Ends the claim: the entry waits again, is removed, or is kept for inspection in the returned file. */
   settle(what: 'keep' | 'remove' | 'unreadable' | 'refused'): Promise<string>;
 }
 
-/** A letter's file, by its server: letters for two servers are next to each other. */
+/** An entry's file, by its server: entries for two servers are next to each other. */
 export function outboxFile(server: string): string {
   return `${STEM}-${createHash('sha256').update(server).digest('hex').slice(0, 8)}.json`;
 }
 
-/** Stores a letter in a run's folder, and returns the file. Only its owner can read it. */
-export async function store(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
-  return write(join(runFolder, outboxFile(letter.server)), letter);
+/** Stores an entry in a run's folder, and returns the file. Only its owner can read it. */
+export async function store(runFolder: string, entry: OutboxEntry & { readonly server: string }): Promise<string> {
+  return write(join(runFolder, outboxFile(entry.server)), entry);
 }
 
 async function write(file: string, content: unknown): Promise<string> {
@@ -42,16 +42,19 @@ async function write(file: string, content: unknown): Promise<string> {
   return file;
 }
 
-/** Stores the refused values of a letter, and returns the file. */
-export async function keepRefused(runFolder: string, letter: Letter & { readonly server: string }): Promise<string> {
-  return write(await asideFile(join(runFolder, outboxFile(letter.server)), 'refused'), letter);
+/** Stores the refused values of an entry, and returns the file. */
+export async function keepRefused(
+  runFolder: string,
+  entry: OutboxEntry & { readonly server: string },
+): Promise<string> {
+  return write(await setAsideFile(join(runFolder, outboxFile(entry.server)), 'refused'), entry);
 }
 
 /**
  * Claims what an earlier part of a run could not send to this server. Undefined if there is nothing, or another process
  * has it.
  */
-export async function claimLetter(folder: string, server: string): Promise<ClaimedLetter | undefined> {
+export async function claimEntry(folder: string, server: string): Promise<ClaimedEntry | undefined> {
   for (const name of [outboxFile(server), `${STEM}.json`]) {
     const claimed = await claimFile(folder, name, server);
     if (claimed) return claimed;
@@ -59,15 +62,15 @@ export async function claimLetter(folder: string, server: string): Promise<Claim
   return undefined;
 }
 
-async function claimFile(folder: string, name: string, server: string): Promise<ClaimedLetter | undefined> {
+async function claimFile(folder: string, name: string, server: string): Promise<ClaimedEntry | undefined> {
   const file = join(folder, name);
-  // Its address is read before it is claimed: another server's letter is left alone.
+  // Its address is read before it is claimed: another server's entry is left alone.
   await releaseDead(file);
-  const first = await readLetter(file);
-  if (first === undefined || (first.letter && !(await isFor(first.letter, folder, server)))) return undefined;
+  const first = await readEntry(file);
+  if (first === undefined || (first.entry && !(await isFor(first.entry, folder, server)))) return undefined;
   const claimed = await claim(file);
   if (claimed === undefined) return undefined;
-  const read = (await readLetter(claimed)) ?? { problem: 'it is gone' };
+  const read = (await readEntry(claimed)) ?? { problem: 'it is gone' };
   return {
     folder,
     ...read,
@@ -76,9 +79,9 @@ async function claimFile(folder: string, name: string, server: string): Promise<
         await rm(claimed, { force: true });
         return file;
       }
-      const target = what === 'keep' ? file : await asideFile(file, what);
-      // Confirmed values were removed from the letter meanwhile.
-      if (read.letter) await write(target, { ...read.letter, server });
+      const target = what === 'keep' ? file : await setAsideFile(file, what);
+      // Confirmed values were removed from the entry meanwhile.
+      if (read.entry) await write(target, { ...read.entry, server });
       else await rename(claimed, target);
       await rm(claimed, { force: true });
       return target;
@@ -86,9 +89,9 @@ async function claimFile(folder: string, name: string, server: string): Promise<
   };
 }
 
-/** A letter from before letters had an address is for the only server in its run's config. */
-async function isFor(letter: Letter, folder: string, server: string): Promise<boolean> {
-  if (letter.server !== undefined) return letter.server === server;
+/** An entry from before entries had an address is for the only server in its run's config. */
+async function isFor(entry: OutboxEntry, folder: string, server: string): Promise<boolean> {
+  if (entry.server !== undefined) return entry.server === server;
   try {
     const { trackers } = (await readJsonFile(join(folder, 'config.json'))) as {
       trackers: { use: string; trackingUri?: string }[];
@@ -108,16 +111,16 @@ export function addressOf(trackingUri: string): string {
   return origin + pathname.replace(/\/+$/, '');
 }
 
-/** `refused` may be a letter; only the last few are kept. */
-async function asideFile(file: string, why: 'unreadable' | 'refused'): Promise<string> {
+/** `refused` may be an entry; only the last few are kept. */
+async function setAsideFile(file: string, why: 'unreadable' | 'refused'): Promise<string> {
   const base = file.replace(/\.json$/, `.${why}`);
   for (let number = 1; ; number++) {
     const candidate = number === 1 ? `${base}.json` : `${base}-${number}.json`;
-    if (number === MOST_ASIDE || !(await stat(candidate).catch(() => undefined))) return candidate;
+    if (number === MOST_SET_ASIDE || !(await stat(candidate).catch(() => undefined))) return candidate;
   }
 }
 
-async function readLetter(file: string): Promise<{ letter?: Letter; problem?: string } | undefined> {
+async function readEntry(file: string): Promise<{ entry?: OutboxEntry; problem?: string } | undefined> {
   let text: string;
   try {
     text = (await readRegularFile(file)).toString('utf8');
@@ -126,8 +129,8 @@ async function readLetter(file: string): Promise<{ letter?: Letter; problem?: st
     return code === 'ENOENT' ? undefined : { problem: message };
   }
   try {
-    const parsed = LetterSchema.safeParse(JSON.parse(text));
-    if (parsed.success) return { letter: parsed.data };
+    const parsed = OutboxEntrySchema.safeParse(JSON.parse(text));
+    if (parsed.success) return { entry: parsed.data };
     return { problem: `${parsed.error.issues[0].path.join('.') || 'it'} is not as Graft writes it` };
   } catch {
     return { problem: 'it is not JSON' };
@@ -141,7 +144,7 @@ async function releaseDead(file: string): Promise<void> {
 }
 
 /**
- * The path of a letter that belongs to this process from now on: two runs that start together must not both send it.
+ * The path of an entry that belongs to this process from now on: two runs that start together must not both send it.
  */
 async function claim(file: string): Promise<string | undefined> {
   const claimed = file + CLAIMED;

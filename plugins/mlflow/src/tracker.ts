@@ -17,10 +17,10 @@ import { dirname } from 'node:path';
 import { z } from 'zod';
 import { loggedBefore } from './backlog';
 import { MlflowClient } from './client';
-import { CallFailure, isFaultOfLetter, isRefusal } from './http';
-import { deliver, describeRefused, isDelivered, type Letter } from './letter';
+import { CallFailure, isFaultOfEntry, isRefusal } from './http';
+import { deliver, describeRefused, isDelivered, type OutboxEntry } from './outbox-entry';
 import { toName, type Parameter } from './names';
-import { addressOf, claimLetter, keepRefused, otherRuns, store, type ClaimedLetter } from './outbox';
+import { addressOf, claimEntry, keepRefused, otherRuns, store, type ClaimedEntry } from './outbox';
 
 /** Whether a text is an http or https address, without parameters. */
 function isAddress(text: string): boolean {
@@ -65,7 +65,7 @@ const SECRET = /^trackers\.\d+\.(token|username|password)(\.|$)/;
 const STATUS = { finished: 'FINISHED', failed: 'FAILED', interrupted: 'KILLED' } as const;
 /** Numbers that wait for a server, in addition to what the run's folder had before; the folder has all of them. */
 const LONGEST_QUEUE = 500_000;
-/** Most warnings about letters that were set aside. */
+/** Most warnings about entries that were set aside. */
 const MOST_SENTENCES = 3;
 
 /** A config as flat parameters: `optimizer.learningRate` = `0.001`. */
@@ -119,15 +119,15 @@ function decoded(part: string): string {
 @injectable()
 export class MlflowTracker implements Tracker {
   private readonly client: MlflowClient;
-  private letter: (Letter & { readonly server: string }) | undefined;
+  private entry: (OutboxEntry & { readonly server: string }) | undefined;
   private folder = '';
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
-  /** Folders of other runs whose letters were handled. */
+  /** Folders of other runs whose entries were handled. */
   private readonly visited = new Set<string>();
   private leftoversSent = false;
   private refusal: unknown;
-  private complained = false;
+  private hasReported = false;
   private sentences = 0;
   private longestQueue = LONGEST_QUEUE;
   private dropped = false;
@@ -151,7 +151,7 @@ export class MlflowTracker implements Tracker {
     this.folder = run.folder;
     const left = await this.takeOwn();
     for (const { key, step } of left?.metrics ?? []) this.queuedTo.set(key, step);
-    this.letter = {
+    this.entry = {
       version: 1,
       server: this.client.server,
       experiment: left?.experiment ?? this.options.experiment ?? run.name,
@@ -163,14 +163,14 @@ export class MlflowTracker implements Tracker {
     };
     // For a resumed run, the server knows how much of this it has.
     for await (const { step, metrics } of loggedBefore(run.folder)) this.queue(step, metrics);
-    this.longestQueue = this.letter.metrics.length + LONGEST_QUEUE;
+    this.longestQueue = this.entry.metrics.length + LONGEST_QUEUE;
     this.timer = setInterval(() => void this.send(), this.options.flushSeconds * 1000);
     this.timer.unref();
     void this.send();
   }
 
   log(step: number, metrics: Readonly<Record<string, number>>): void {
-    if ((this.letter?.metrics.length ?? 0) < this.longestQueue) return this.queue(step, metrics);
+    if ((this.entry?.metrics.length ?? 0) < this.longestQueue) return this.queue(step, metrics);
     if (this.dropped) return;
     this.dropped = true;
     this.warn(
@@ -188,15 +188,15 @@ export class MlflowTracker implements Tracker {
       // A run that was killed repeats the steps after its last checkpoint.
       if (step <= (this.queuedTo.get(key) ?? -1)) continue;
       this.queuedTo.set(key, step);
-      this.letter?.metrics.push({ key, value, timestamp, step });
+      this.entry?.metrics.push({ key, value, timestamp, step });
     }
   }
 
   async finish(status: 'finished' | 'interrupted' | 'failed'): Promise<void> {
     clearInterval(this.timer);
-    const { letter } = this;
-    if (!letter) return;
-    letter.end = { status: STATUS[status], time: Date.now() };
+    const { entry } = this;
+    if (!entry) return;
+    entry.end = { status: STATUS[status], time: Date.now() };
     const deadline = setTimeout(() => this.client.abort(), this.options.finishSeconds * 1000);
     try {
       do {
@@ -207,24 +207,24 @@ export class MlflowTracker implements Tracker {
     } finally {
       clearTimeout(deadline);
     }
-    if (isDelivered(letter)) {
-      if (letter.refused) this.warn(`${describeRefused(letter, await keepRefused(this.folder, letter))}.`);
+    if (isDelivered(entry)) {
+      if (entry.refused) this.warn(`${describeRefused(entry, await keepRefused(this.folder, entry))}.`);
       return;
     }
-    const outbox = await store(this.folder, letter);
+    const outbox = await store(this.folder, entry);
     const why = this.refusal === undefined ? 'did not take everything in time' : 'refuses a part';
     this.warn(`${why}; what is left waits in ${outbox} for the next run of that name.`);
   }
 
   /** What an earlier part of this run left. */
-  private async takeOwn(): Promise<Letter | undefined> {
-    const claimed = await claimLetter(this.folder, this.client.server).catch(
-      (error: unknown) => void this.complain(error),
+  private async takeOwn(): Promise<OutboxEntry | undefined> {
+    const claimed = await claimEntry(this.folder, this.client.server).catch(
+      (error: unknown) => void this.reportFailure(error),
     );
     if (!claimed) return undefined;
-    if (claimed.letter) await claimed.settle('remove');
+    if (claimed.entry) await claimed.settle('remove');
     else await this.setAside(claimed);
-    return claimed.letter;
+    return claimed.entry;
   }
 
   /** A config for MLflow: with valid and unique names, and without a token. */
@@ -257,7 +257,7 @@ export class MlflowTracker implements Tracker {
 
   /** Whether nothing is left to do, or nothing that another attempt would change. */
   private get isDone(): boolean {
-    return this.refusal !== undefined || (isDelivered(this.letter!) && this.leftoversSent);
+    return this.refusal !== undefined || (isDelivered(this.entry!) && this.leftoversSent);
   }
 
   /** One delivery at a time; a failure is reported once and retried. */
@@ -265,14 +265,14 @@ export class MlflowTracker implements Tracker {
     this.sending ??= this.deliverAll()
       .catch((error: unknown) => {
         if (isRefusal(error)) this.refusal = error;
-        this.complain(error);
+        this.reportFailure(error);
       })
       .finally(() => (this.sending = undefined));
     return this.sending;
   }
 
   private async deliverAll(): Promise<void> {
-    await deliver(this.client, this.letter!);
+    await deliver(this.client, this.entry!);
     if (this.leftoversSent) return;
     for (const folder of await otherRuns(dirname(this.folder), this.folder)) {
       if (this.visited.has(folder)) continue;
@@ -284,46 +284,46 @@ export class MlflowTracker implements Tracker {
   }
 
   /**
-   * Sends what another run could not. A letter that cannot be read, or that the server will never accept, is set aside;
-   * one that it does not accept now is kept, and the next one is handled. Rejects if the server does not respond.
+   * What another run could not deliver. An entry that cannot be read, or that the server will never take, is set aside; one that
+   * it does not take now stays, and the next one has its turn. Rejects when the server does not answer.
    */
   private async deliverLeftover(folder: string): Promise<void> {
-    const claimed = await claimLetter(folder, this.client.server);
+    const claimed = await claimEntry(folder, this.client.server);
     if (!claimed) return;
-    const { letter } = claimed;
-    if (!letter) return this.setAside(claimed);
+    const { entry } = claimed;
+    if (!entry) return this.setAside(claimed);
     try {
-      await deliver(this.client, letter);
+      await deliver(this.client, entry);
     } catch (error) {
-      if (isFaultOfLetter(error)) return this.setAside(claimed, error);
+      if (isFaultOfEntry(error)) return this.setAside(claimed, error);
       await claimed.settle('keep');
-      if (error instanceof CallFailure && error.kind !== 'unreachable') return this.complain(error);
+      if (error instanceof CallFailure && error.kind !== 'unreachable') return this.reportFailure(error);
       throw error;
     }
-    if (!letter.refused) return void (await claimed.settle('remove'));
-    this.say(`${describeRefused(letter, await claimed.settle('refused'))}.`);
+    if (!entry.refused) return void (await claimed.settle('remove'));
+    this.warnAtMost(`${describeRefused(entry, await claimed.settle('refused'))}.`);
   }
 
-  private async setAside(claimed: ClaimedLetter, error?: unknown): Promise<void> {
+  private async setAside(claimed: ClaimedEntry, error?: unknown): Promise<void> {
     const kept = await claimed.settle(error === undefined ? 'unreadable' : 'refused');
-    this.say(
+    this.warnAtMost(
       error === undefined
         ? `gets nothing of a letter that cannot be read (${claimed.problem}); it is kept in ${kept}.`
         : `refuses a letter of an earlier run (${messageOf(error)}); it is kept in ${kept}.`,
     );
   }
 
-  /** For messages that may be the same for many letters. */
-  private say(text: string): void {
+  /** For messages that may be the same for many entries. */
+  private warnAtMost(text: string): void {
     this.sentences++;
     if (this.sentences <= MOST_SENTENCES) this.warn(text);
     else if (this.sentences === MOST_SENTENCES + 1) this.warn('has more such letters, which are not named here.');
   }
 
-  private complain(error: unknown): void {
+  private reportFailure(error: unknown): void {
     // `finish` reports what is cut off by the end of the run.
-    if (this.complained || this.client.aborted) return;
-    this.complained = true;
+    if (this.hasReported || this.client.aborted) return;
+    this.hasReported = true;
     this.logger.warn(`MLflow at ${this.client.server}: ${messageOf(error)}. The run goes on; sending is tried again.`);
   }
 

@@ -7,7 +7,7 @@ export { LanguageModelObjective } from './objectives/language-model-objective';
 export { Seq2Seq, seq2seqOptions, encoderDecoderBatch, type Seq2SeqOptions } from './objectives/seq2seq';
 export { PrefixLm, type PrefixLmOptions } from './objectives/prefix-lm';
 export { Teacher, TEACHER_FIELDS, type DistillationOptions } from './distillation/distillation';
-export type { TeacherTargets, LessonSettings } from './distillation/teacher-targets';
+export type { TeacherTargets, DistillationSettings } from './distillation/teacher-targets';
 export { distillationLoss } from './distillation/distillation-loss';
 export type { SoftTarget, SoftTargets } from './distillation/teacher-targets';
 export { denseDivergence, denseEntropy } from './loss/dense-divergence';

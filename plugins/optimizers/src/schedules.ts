@@ -70,11 +70,11 @@ export function warningOfLongWarmup(
   { warmupSteps: warmup }: ConstantOptions,
   logger: Logger,
 ): Schedule {
-  let said = false;
+  let warned = false;
   return {
     factor: (step, totalSteps) => {
-      if (warmup > totalSteps && !said) {
-        said = true;
+      if (warmup > totalSteps && !warned) {
+        warned = true;
         logger.warn(
           `schedule.warmupSteps is ${warmup}, but there are ${totalSteps} steps: the learning rate never gets to its full height.`,
         );

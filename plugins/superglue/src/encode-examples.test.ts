@@ -42,8 +42,8 @@ test('a long passage loses whole words from its end, as few as possible, and not
       const text = tokenizer.decode(tokens.slice(0, -1));
       expect(text.startsWith(`${before}:`) && text.endsWith(`?${after}`)).toBe(true);
       const kept = text.slice(before.length + 1, text.length - after.length - 1);
-      const room = options.maxTokens - 1 - before.length - after.length - 2;
-      const fitting = words.map((_, i) => words.slice(0, i + 1).join(' ')).filter(({ length }) => length <= room);
+      const maxLength = options.maxTokens - 1 - before.length - after.length - 2;
+      const fitting = words.map((_, i) => words.slice(0, i + 1).join(' ')).filter(({ length }) => length <= maxLength);
       expect(kept).toBe(fitting.at(-1) ?? '');
       expect(shortened).toBe(Number(kept !== passage));
     }),

@@ -36,12 +36,12 @@ export function encodeExamples(
   all = examples,
 ): EncodedExamples {
   const { maxTokens, longInputs } = options;
-  const room = maxTokens - specials(options);
+  const maxLength = maxTokens - specials(options);
   let shortened = 0;
   const encoded = examples.map((example): EncodedExample => {
     let tokens = tokenizer.encode(textOf(example));
-    if (tokens.length > room) {
-      const fitting = longInputs === 'shorten' ? shorten(example, tokenizer, room) : undefined;
+    if (tokens.length > maxLength) {
+      const fitting = longInputs === 'shorten' ? shorten(example, tokenizer, maxLength) : undefined;
       if (!fitting) throw tooLong(example, all, tokenizer, options);
       tokens = fitting;
       shortened++;
@@ -56,14 +56,14 @@ function textOf({ parts }: ClassificationExample, shortenableLength = Infinity):
 }
 
 /** The longest beginning of the shortenable part, in whole words, with which the text fits; undefined if none does. */
-function shorten(example: ClassificationExample, tokenizer: Tokenizer, room: number): Int32Array | undefined {
+function shorten(example: ClassificationExample, tokenizer: Tokenizer, maxLength: number): Int32Array | undefined {
   const long = example.parts.find(({ shortenable }) => shortenable)?.text ?? '';
   const ends = [0, ...[...long.matchAll(/\S(?=\s|$)/g)].map(({ index }) => index + 1)];
   let fitting: Int32Array | undefined;
   for (let low = 0, high = ends.length - 1; low <= high;) {
     const middle = (low + high) >> 1;
     const tokens = tokenizer.encode(textOf(example, ends[middle]));
-    if (tokens.length <= room) {
+    if (tokens.length <= maxLength) {
       fitting = tokens;
       low = middle + 1;
     } else high = middle - 1;

@@ -18,7 +18,7 @@ import { temporaryFolder } from '@graft/test-support';
 import { tinyGemma, tinyParameters } from '@graft/gemma/test-support/tiny-gemma';
 import { batches } from './batches';
 import { encodeExamples } from './encode-examples';
-import { classify, initialHead } from './head';
+import { classLogits, initialHead } from './head';
 import { writeSyntheticBenchmark } from './synthetic';
 import { plugin } from './plugin';
 import { findTask, readTask } from './tasks';
@@ -219,7 +219,7 @@ test('the logits of a text do not depend on the rest of the batch', async () => 
             tf.tensor(values, [...shape], dtype),
           ]),
         );
-        const logits = classify(model.representation, { ...parameters, ...head }, batch as never);
+        const logits = classLogits(model.representation, { ...parameters, ...head }, batch as never);
         return (logits.arraySync() as number[][]).slice(0, own.length);
       }),
     );

@@ -13,7 +13,7 @@ import {
 import { random as engineRandom, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
 import { batches, type ClassificationBatch } from './batches';
 import type { EncodedExample } from './encode-examples';
-import { classificationLoss, classify, initialHead, representationOf } from './head';
+import { classificationLoss, classLogits, initialHead, representationOf } from './head';
 import type { ClassificationResult, SuperGlueTask } from './tasks';
 
 /** One point of the grid. */
@@ -91,7 +91,7 @@ export class FineTuner {
         const rates =
           modelDropout === undefined ? undefined : { dropout: modelDropout, attentionDropout: modelDropout };
         const { loss, gradients } = valueAndGradients((own) => {
-          const logits = classify(representation, own, batch, { rate: dropout, key: randomKey, model: rates });
+          const logits = classLogits(representation, own, batch, { rate: dropout, key: randomKey, model: rates });
           return { loss: classificationLoss(logits, batch), auxiliary: {} };
         }, parameters);
         const gradientNorm = globalNorm(gradients);
@@ -102,7 +102,7 @@ export class FineTuner {
     );
     this.predictStep = engine.jit(
       (parameters: Parameters, batch: ClassificationBatch): tf.Tensor2D =>
-        tf.softmax(classify(representation, parameters, batch)),
+        tf.softmax(classLogits(representation, parameters, batch)),
       { name: 'classify', precision },
     );
   }

@@ -39,7 +39,7 @@ export function initialHead(
  * Class logits [B, C] from the last token's state (paper, section 4). `dropout` is for training: it drops numbers of
  * that state with `rate` (a float32 scalar), and within the model with `model`, or the model's own rates. Traceable.
  */
-export function classify(
+export function classLogits(
   representation: Representation,
   parameters: Parameters,
   batch: ClassificationBatch,

@@ -4,6 +4,6 @@ export { SuperGlueEvaluator, superGlueOptions, type SuperGlueOptions } from './e
 export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
 export { FineTuner, DivergedError, type EpochResult, type FineTuneSettings, type Trial } from './fine-tune';
 export { type ClassificationBatch } from './batches';
-export { classify, classificationLoss, initialHead } from './head';
+export { classLogits, classificationLoss, initialHead } from './head';
 export { HEAD_BIAS, HEAD_WEIGHT } from '@graft/core';
 export { writeSyntheticBenchmark, type SyntheticBenchmarkOptions } from './synthetic';

@@ -10,9 +10,9 @@ import {
   type Tokenizer,
 } from '@graft/core';
 import type { Engine } from '@graft/engine';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import { plugin } from '../src';
 
 /** Components of this plugin; they compute nothing, so they need no engine. */
@@ -33,13 +33,9 @@ export function openTokenizer(path: string): Promise<Tokenizer> {
   return components().create('tokenizer', { use: 'huggingface', path });
 }
 
-const folders: string[] = [];
-afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
-
 /** A folder with these files, which exists as long as the test file runs. */
 export function folderWith(files: Readonly<Record<string, string | Uint8Array>>): string {
-  const folder = mkdtempSync(join(tmpdir(), 'graft-text-'));
-  folders.push(folder);
+  const folder = temporaryFolder();
   for (const [name, content] of Object.entries(files)) writeFileSync(join(folder, name), content);
   return folder;
 }

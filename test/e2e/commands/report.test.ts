@@ -69,7 +69,7 @@ test('a damaged run is left out and named with status 1, and other files are ove
 describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a browser', () => {
   let browser: Browser;
   let page: Page;
-  const said: string[] = [];
+  const browserMessages: string[] = [];
   const asked: string[] = [];
 
   beforeAll(async () => {
@@ -87,8 +87,8 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
       ],
     });
     page = await browser.newPage({ viewport: { width: 1200, height: 900 } });
-    page.on('console', (message) => said.push(message.text()));
-    page.on('pageerror', (error) => said.push(error.message));
+    page.on('console', (message) => browserMessages.push(message.text()));
+    page.on('pageerror', (error) => browserMessages.push(error.message));
     page.on('request', (request) => asked.push(request.url()));
     await page.goto(pathToFileURL(join(folder, 'page.html')).href);
   });
@@ -102,7 +102,7 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
 
   test('the page requests no other file and logs no error', () => {
     expect(asked).toEqual([pathToFileURL(join(folder, 'page.html')).href]);
-    expect(said).toEqual([]);
+    expect(browserMessages).toEqual([]);
   });
 
   test('each run has a curve with one point per step', async () => {
@@ -137,6 +137,6 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
     const ticks = await axisName();
     await page.check('input[name="logarithmic"]');
     expect(await axisName()).not.toEqual(ticks);
-    expect(said).toEqual([]);
+    expect(browserMessages).toEqual([]);
   });
 });

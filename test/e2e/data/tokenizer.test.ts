@@ -27,8 +27,8 @@ describe('graft tokenizer', () => {
   });
 
   it('encode prints the tokens of a text, and decode the text of tokens', async () => {
-    const said = 'a lazy  dog,\n12<end_of_turn>é';
-    const { stdout, stderr } = await graftSucceeds(['tokenizer', 'encode', 'tokens', said], folder);
+    const text = 'a lazy  dog,\n12<end_of_turn>é';
+    const { stdout, stderr } = await graftSucceeds(['tokenizer', 'encode', 'tokens', text], folder);
     const pieces = stdout
       .trimEnd()
       .split('\n')
@@ -37,11 +37,11 @@ describe('graft tokenizer', () => {
     expect(pieces).toEqual(['a', '▁lazy', '▁', '▁dog', ',', '\n', '1', '2', '<end_of_turn>', '<0xC3>', '<0xA9>']);
     expect(stderr).toBe('11 tokens for 30 bytes, 2.73 bytes a token.\n');
 
-    const file = write(join(folder, 'said.txt'), said);
+    const file = write(join(folder, 'said.txt'), text);
     const ids = (await graftSucceeds(['tokenizer', 'encode', 'tokens', '--file', file, '--ids', '--quiet'], folder))
       .stdout;
     expect((await graftSucceeds(['tokenizer', 'decode', 'tokens', ...ids.trim().split(' ')], folder)).stdout).toBe(
-      `${said}\n`,
+      `${text}\n`,
     );
     expect((await graftSucceeds(['tokenizer', 'encode', 'bytes', 'é', '--ids'], folder)).stdout).toBe('198 172\n');
   });

@@ -91,10 +91,10 @@ test('embed and generate read texts by the policy of the checkpoint, unless --bo
   expect(Math.max(...with_.map((value, i) => Math.abs(value - without[i])))).toBeGreaterThan(1e-3);
   // The checkpoint that was trained without reads without.
   const prompt = ['--prompt', 'ab', '--tokenizer', 'bytes', '--max-new-tokens', '2', '--engine', 'portable'];
-  const said = async (run: string): Promise<string> =>
+  const policyOf = async (run: string): Promise<string> =>
     (await graftSucceeds(['generate', '--model', checkpoint(run), ...prompt], folder)).stderr;
-  expect(await said(reads.run)).toContain(READS);
-  expect(await said(readsNone.run)).toContain(READS_NONE);
+  expect(await policyOf(reads.run)).toContain(READS);
+  expect(await policyOf(readsNone.run)).toContain(READS_NONE);
   const wrong = await graft(['generate', '--model', model, ...prompt, '--bos', 'perhaps'], folder);
   expect(wrong).toMatchObject({ status: 2 });
   expect(wrong.stderr).toContain('Expected auto, true or false.');

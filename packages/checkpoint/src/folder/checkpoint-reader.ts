@@ -63,11 +63,11 @@ export class CheckpointReader {
 
   private static async fromIndex(folder: string, digests?: Digests): Promise<CheckpointReader> {
     const indexFile = join(folder, INDEX_FILE);
-    const { places, totalBytes } = await readIndex(indexFile);
-    const shards = [...new Set(places.values())].sort();
+    const { shardOf, totalBytes } = await readIndex(indexFile);
+    const shards = [...new Set(shardOf.values())].sort();
     for (const shard of shards) {
       if (!(await exists(join(folder, shard)))) {
-        const count = [...places.values()].filter((file) => file === shard).length;
+        const count = [...shardOf.values()].filter((file) => file === shard).length;
         throw new CheckpointError(
           `${folder} lacks the shard ${shortened(shard, 120)}, in which ${INDEX_FILE} places ${count} tensors.`,
           {
@@ -80,7 +80,7 @@ export class CheckpointReader {
     const files = shards.map((shard) => join(folder, shard));
     const reader = await CheckpointReader.fromFiles(folder, folder, files, digests);
     try {
-      for (const [name, shard] of places) {
+      for (const [name, shard] of shardOf) {
         const found = reader.tensors.get(name)?.file;
         if (found === join(folder, shard)) continue;
         const where = found === undefined ? 'no shard does' : `${basename(found)} does`;
@@ -89,7 +89,7 @@ export class CheckpointReader {
         });
       }
       for (const { name, file } of reader.tensors.values()) {
-        if (!places.has(name))
+        if (!shardOf.has(name))
           throw new CheckpointError(`${file} holds "${name}", which ${INDEX_FILE} does not name.`, {
             code: 'checkpoint.index',
           });
@@ -259,7 +259,7 @@ const named = (value: unknown): string => shortened(JSON.stringify(value) ?? 'no
 /**
  * Tensor name → shard, and the total size of all tensors if the file states it, from an index with untrusted contents.
  */
-async function readIndex(file: string): Promise<{ places: Map<string, string>; totalBytes: unknown }> {
+async function readIndex(file: string): Promise<{ shardOf: Map<string, string>; totalBytes: unknown }> {
   const wrong = (problem: string): CheckpointError =>
     new CheckpointError(`${file} is not an index of shards: ${problem}.`, { code: 'checkpoint.malformed' });
   const { weight_map: weightMap, metadata } = await readJsonObject(file, {
@@ -268,25 +268,25 @@ async function readIndex(file: string): Promise<{ places: Map<string, string>; t
   });
   if (typeof weightMap !== 'object' || weightMap === null || Array.isArray(weightMap))
     throw wrong('expected an object "weight_map"');
-  const places = new Map<string, string>();
+  const shardOf = new Map<string, string>();
   for (const [name, shard] of Object.entries(weightMap)) {
     if (!isPlainFileName(shard))
       throw wrong(`it places ${named(name)} in ${named(shard)}, expected the name of a file beside it`);
-    places.set(name, shard);
+    shardOf.set(name, shard);
   }
-  if (places.size === 0) throw wrong('its "weight_map" is empty');
-  const shards = new Set(places.values()).size;
+  if (shardOf.size === 0) throw wrong('its "weight_map" is empty');
+  const shards = new Set(shardOf.values()).size;
   if (shards > MOST_SHARDS) throw wrong(`it names ${shards} shards; Graft takes at most ${MOST_SHARDS}`);
-  return { places, totalBytes: (metadata as { total_size?: unknown } | null | undefined)?.total_size };
+  return { shardOf, totalBytes: (metadata as { total_size?: unknown } | null | undefined)?.total_size };
 }
 
 /**
  * Notes on the total size in an index. Published folders are sometimes wrong about it, so it is not an error: tensors
  * that are missing from a shard are detected there.
  */
-function totalNotes(said: unknown, tensors: ReadonlyMap<string, TensorInfo>): string[] {
-  if (said === undefined || said === null) return [];
+function totalNotes(declaredBytes: unknown, tensors: ReadonlyMap<string, TensorInfo>): string[] {
+  if (declaredBytes === undefined || declaredBytes === null) return [];
   const bytes = [...tensors.values()].reduce((sum, { byteLength }) => sum + byteLength, 0);
-  if (said === bytes) return [];
-  return [`${INDEX_FILE} says that the tensors take ${named(said)} bytes ("total_size"); they take ${bytes}`];
+  if (declaredBytes === bytes) return [];
+  return [`${INDEX_FILE} says that the tensors take ${named(declaredBytes)} bytes ("total_size"); they take ${bytes}`];
 }

@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import { averageCheckpoints, readRecord, RECORD_FILE, recordFile, writeCheckpoint } from '..';
 
-const folder = mkdtempSync(join(tmpdir(), 'graft-test-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder();
 
 const write = async (name: string, extraFiles: Record<string, string>): Promise<string> => {
   const path = join(folder, name);

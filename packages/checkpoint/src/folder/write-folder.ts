@@ -50,15 +50,15 @@ export async function writeCheckpointInto(
   if (shards.length <= 1) {
     await writeShard(join(folder, SINGLE_FILE), tensors);
   } else {
-    const places: [string, string][] = [];
+    const weightMap: [string, string][] = [];
     const digits = (value: number): string => String(value).padStart(5, '0');
     for (const [i, shard] of shards.entries()) {
       const file = `model-${digits(i + 1)}-of-${digits(shards.length)}.safetensors`;
       await writeShard(join(folder, file), shard);
-      for (const { name } of shard) places.push([name, file]);
+      for (const { name } of shard) weightMap.push([name, file]);
     }
     const totalSize = tensors.reduce((sum, source) => sum + sourceBytes(source), 0);
-    const index = { metadata: { total_size: totalSize }, weight_map: Object.fromEntries(places) };
+    const index = { metadata: { total_size: totalSize }, weight_map: Object.fromEntries(weightMap) };
     await writeSmall(join(folder, INDEX_FILE), jsonText(index));
   }
   await writeSmall(join(folder, CONFIG_FILE), configText(contents.config));
@@ -94,15 +94,15 @@ function checkContents({ tensors, maxShardBytes = 1, extraFiles = {} }: Checkpoi
 
 function splitIntoShards(tensors: readonly TensorSource[], maxBytes: number): TensorSource[][] {
   const shards: TensorSource[][] = [];
-  let room = 0;
+  let bytesLeft = 0;
   for (const source of tensors) {
     const bytes = sourceBytes(source);
-    if (shards.length === 0 || bytes > room) {
+    if (shards.length === 0 || bytes > bytesLeft) {
       shards.push([]);
-      room = maxBytes;
+      bytesLeft = maxBytes;
     }
     shards[shards.length - 1].push(source);
-    room -= bytes;
+    bytesLeft -= bytes;
   }
   return shards;
 }

@@ -33,7 +33,7 @@ export interface SafetensorsOptions {
 /** What other readers expect. */
 export const DEFAULT_METADATA = { format: 'pt' };
 
-interface Place {
+interface TensorProgress {
   readonly spec: TensorSpec;
   /** Position in the file. */
   readonly offset: number;
@@ -52,7 +52,7 @@ export class SafetensorsWriter {
   private constructor(
     private readonly file: string,
     private readonly handle: FileHandle,
-    private readonly places: ReadonlyMap<string, Place>,
+    private readonly progress: ReadonlyMap<string, TensorProgress>,
     private readonly fileBytes: number,
     /** The handle for whole tensors, past the system's cache. */
     private readonly direct: DirectOutput | undefined,
@@ -67,7 +67,7 @@ export class SafetensorsWriter {
     { metadata = DEFAULT_METADATA, streams = false, digests = false }: SafetensorsOptions = {},
   ): Promise<SafetensorsWriter> {
     const header = buildHeader(specs, metadata);
-    const places = specs.map((spec, i): [string, Place] => [
+    const progress = specs.map((spec, i): [string, TensorProgress] => [
       spec.name,
       { spec, offset: header.offsets[i], written: [], crc: 0, digested: 0 },
     ]);
@@ -81,7 +81,7 @@ export class SafetensorsWriter {
     const writer = new SafetensorsWriter(
       file,
       handle,
-      new Map(places),
+      new Map(progress),
       header.fileBytes,
       direct,
       digests ? digestOf(header.bytes) : undefined,
@@ -99,9 +99,9 @@ export class SafetensorsWriter {
    * Writes a part of a tensor, `start` bytes after its beginning. Parts may be written in any order and concurrently.
    */
   async writeAt(name: string, data: TensorData, start = 0): Promise<void> {
-    const place = this.place(name);
-    checkPiece(place.spec, data, start);
-    const position = place.offset + start;
+    const progress = this.progressOf(name);
+    checkPiece(progress.spec, data, start);
+    const position = progress.offset + start;
     const digest = this.digestInto(name, data, start);
     await this.attempt(async () => {
       if (data instanceof FileRange) return copyRange(data, this.handle, position, digest);
@@ -113,7 +113,7 @@ export class SafetensorsWriter {
       digest?.(bytes);
       await writing;
     });
-    place.written.push([start, start + data.byteLength]);
+    progress.written.push([start, start + data.byteLength]);
   }
 
   /** Writes all of a tensor. */
@@ -144,17 +144,19 @@ export class SafetensorsWriter {
         throw error;
       }
     };
-    await this.attempt(() => direct.write(pieces(), this.place(sources[0].name).offset)).catch((error: unknown) => {
-      // A failed source is not a failed write.
-      throw sourceProblem ? sourceProblem.error : error;
-    });
+    await this.attempt(() => direct.write(pieces(), this.progressOf(sources[0].name).offset)).catch(
+      (error: unknown) => {
+        // A failed source is not a failed write.
+        throw sourceProblem ? sourceProblem.error : error;
+      },
+    );
   }
 
   /** The bytes of consecutive tensors, which are digested. Throws for a tensor that is too long or too short. */
   private async *checkedPieces(sources: readonly TensorSource[]): AsyncGenerator<Uint8Array | FileRange> {
-    let position = this.place(sources[0].name).offset;
+    let position = this.progressOf(sources[0].name).offset;
     for (const source of sources) {
-      const { spec, offset, written } = this.place(source.name);
+      const { spec, offset, written } = this.progressOf(source.name);
       if (offset !== position) throw outOfOrder(source.name, 'writing in one stream');
       let at = 0;
       for await (const piece of piecesOf(source)) {
@@ -183,14 +185,14 @@ export class SafetensorsWriter {
    * CheckpointError with the name of an incomplete tensor.
    */
   async finish(): Promise<TensorDigests | undefined> {
-    for (const { spec, written } of this.places.values()) {
+    for (const { spec, written } of this.progress.values()) {
       let at = 0;
       for (const [start, end] of written.sort((a, b) => a[0] - b[0])) if (start <= at) at = Math.max(at, end);
       if (at !== sourceBytes(spec)) throw sizeProblem(spec, `${at} were given`);
     }
     await this.attempt(() => this.handle.sync());
     if (this.headerDigest === undefined) return undefined;
-    const tensors = [...this.places].map(([name, { crc }]) => [name, formatDigest(crc)] as const);
+    const tensors = [...this.progress].map(([name, { crc }]) => [name, formatDigest(crc)] as const);
     return { header: this.headerDigest, tensors: Object.fromEntries(tensors) };
   }
 
@@ -205,18 +207,19 @@ export class SafetensorsWriter {
   /** Digests the bytes of a piece; undefined without digests. */
   private digestInto(name: string, data: TensorData, start: number): ((bytes: Uint8Array) => void) | undefined {
     if (this.headerDigest === undefined) return undefined;
-    const place = this.place(name);
-    if (start !== place.digested) throw outOfOrder(name, 'its digest');
-    place.digested += data.byteLength;
+    const progress = this.progressOf(name);
+    if (start !== progress.digested) throw outOfOrder(name, 'its digest');
+    progress.digested += data.byteLength;
     return (bytes) => {
-      place.crc = crc32(bytes, place.crc);
+      progress.crc = crc32(bytes, progress.crc);
     };
   }
 
-  private place(name: string): Place {
-    const place = this.places.get(name);
-    if (!place) throw new CheckpointError(`Tensor "${name}" was not announced.`, { code: 'checkpoint.missing-tensor' });
-    return place;
+  private progressOf(name: string): TensorProgress {
+    const progress = this.progress.get(name);
+    if (!progress)
+      throw new CheckpointError(`Tensor "${name}" was not announced.`, { code: 'checkpoint.missing-tensor' });
+    return progress;
   }
 
   private async attempt(action: () => Promise<void>): Promise<void> {

@@ -124,10 +124,10 @@ export class Manifest {
    */
   static async over(folder: string): Promise<{ manifest: Manifest; prefix: string } | undefined> {
     const path = resolve(folder);
-    const places: [string, string][] = [[folder, '']];
-    if (basename(path) === AVERAGE) places.push([dirname(path), `${AVERAGE}/`]);
-    for (const [place, prefix] of places)
-      if (await isSnapshot(place)) return { manifest: await Manifest.read(place), prefix };
+    const candidates: [string, string][] = [[folder, '']];
+    if (basename(path) === AVERAGE) candidates.push([dirname(path), `${AVERAGE}/`]);
+    for (const [candidate, prefix] of candidates)
+      if (await isSnapshot(candidate)) return { manifest: await Manifest.read(candidate), prefix };
     return undefined;
   }
 

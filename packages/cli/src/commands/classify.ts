@@ -63,7 +63,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
   const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const { withoutModelInput } = await import('@graft/core');
-  const { Classifier, loadClassifier } = await import('@graft/gemma');
+  const { ClassifierRunner, loadClassifier } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
   const loaded = await loadClassifier(options.model, {
     ...specialTokensOf(options),
@@ -72,7 +72,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   });
   if (loaded.unknownTensors.length > 0) context.note(`Tensors of no use here: ${loaded.unknownTensors.join(', ')}.`);
   const { classifier, parameters } = loaded;
-  const runner = new Classifier(engine, classifier);
+  const runner = new ClassifierRunner(engine, classifier);
   try {
     if (options.inputs !== undefined) {
       const { logits, probabilities } = await runner.classify(parameters, await readHostTensors(options.inputs));
@@ -105,7 +105,7 @@ function describe(
   { input_ids: ids, attention_mask: mask }: HostFields,
   { values }: HostArray,
   tokenizer: Tokenizer,
-  bare: (classifier: GemmaClassifier, row: Int32Array) => Int32Array,
+  withoutAdded: (classifier: GemmaClassifier, row: Int32Array) => Int32Array,
 ): string[][] {
   const { labels, task } = classifier.config;
   const [texts, length] = ids.shape;
@@ -116,13 +116,13 @@ function describe(
   };
   return Array.from({ length: texts }, (_, text) => {
     if (task === 'sequence') return [best(text)];
-    const places = Array.from({ length }, (__, i) => text * length + i).filter((at) => mask.values[at] !== 0);
-    const own = bare(
+    const positions = Array.from({ length }, (__, i) => text * length + i).filter((at) => mask.values[at] !== 0);
+    const own = withoutAdded(
       classifier,
-      Int32Array.from(places, (at) => ids.values[at]),
+      Int32Array.from(positions, (at) => ids.values[at]),
     );
     const from = own.byteOffset / own.BYTES_PER_ELEMENT;
-    return places
+    return positions
       .slice(from, from + own.length)
       .map((at) => `${JSON.stringify(tokenizer.decode([ids.values[at]]))}\t${best(at)}`);
   });

@@ -4,7 +4,7 @@ import type { GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
 import { Decoder } from '../models/decoder';
-import { tellSpecialTokens } from '../models/model-texts';
+import { noteSpecialTokens } from '../models/model-texts';
 import { NewText } from '../models/new-text';
 import { openTokenizer } from '../models/open-tokenizer';
 import {
@@ -182,7 +182,7 @@ async function generateText(context: CommandContext, options: GenerateCommandOpt
     options,
     async (model, engine) => {
       const tokenizer = await openTokenizer(context, options, engine);
-      await tellSpecialTokens(context, model, tokenizer);
+      await noteSpecialTokens(context, model, tokenizer);
       const values = modelInput(model, tokenizer.encode(prompt));
       text = new NewText(tokenizer, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
       return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };

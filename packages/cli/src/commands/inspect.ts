@@ -139,8 +139,8 @@ async function printTables(
   const described = await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype });
   const facts = await folderFacts(reader, config);
   // A separate line reports what is wrong with config.json.
-  const isTold = described.some((line) => facts.problem !== undefined && line.includes(facts.problem));
-  for (const line of [...described, '', ...factLines(isTold ? { ...facts, problem: undefined } : facts)])
+  const isDescribed = described.some((line) => facts.problem !== undefined && line.includes(facts.problem));
+  for (const line of [...described, '', ...factLines(isDescribed ? { ...facts, problem: undefined } : facts)])
     context.print(line);
 }
 

@@ -2,7 +2,7 @@ import type { HostFields, Tokenizer } from '@graft/core';
 import type { ChatFormat, ChatMessage } from '@graft/text';
 import type { CommandContext } from '../commands/shared/context';
 import { Decoder, type DecoderOptions } from './decoder';
-import { tellSpecialTokens } from './model-texts';
+import { noteSpecialTokens } from './model-texts';
 import { NewText } from './new-text';
 import { openTokenizer } from './open-tokenizer';
 import { CommandLineError } from '../output/command-line-error';
@@ -50,7 +50,7 @@ export class Chat {
       if (asked !== undefined && !found) throw new CommandLineError(`${asked} holds no chat template.`);
       const format = found ?? (await openChatFormat(folders, tokenizer));
       context.note(`Chat template: ${format.origin}.`);
-      await tellSpecialTokens(context, decoder.model, tokenizer);
+      await noteSpecialTokens(context, decoder.model, tokenizer);
       return new Chat(context, decoder, tokenizer, format, options);
     } catch (error) {
       decoder.dispose();

@@ -35,7 +35,7 @@ async function talk(
 }
 
 test('a conversation streams each answer with all earlier turns as context until /exit', async () => {
-  const heard: (readonly ChatMessage[])[] = [];
+  const requests: (readonly ChatMessage[])[] = [];
   const shown = await talk(
     [
       ['> ', 'one\r'],
@@ -46,7 +46,7 @@ test('a conversation streams each answer with all earlier turns as context until
       ['say 1', '/exit\r'],
     ],
     (messages, { onText }) => {
-      heard.push(messages);
+      requests.push(messages);
       onText?.('say ');
       onText?.(String(messages.length - 1));
       return Promise.resolve(`say ${messages.length - 1}`);
@@ -54,17 +54,17 @@ test('a conversation streams each answer with all earlier turns as context until
     { system: 'Be short.' },
   );
   const system = { role: 'system', content: 'Be short.' };
-  const said = (role: string, content: string): ChatMessage => ({ role, content });
-  expect(heard).toEqual([
-    [system, said('user', 'one')],
-    [system, said('user', 'one'), said('assistant', 'say 1'), said('user', 'two')],
-    [system, said('user', 'three')],
+  const message = (role: string, content: string): ChatMessage => ({ role, content });
+  expect(requests).toEqual([
+    [system, message('user', 'one')],
+    [system, message('user', 'one'), message('assistant', 'say 1'), message('user', 'two')],
+    [system, message('user', 'three')],
   ]);
   expect(shown).toContain('say 3\n');
 });
 
 test('Ctrl-C stops an answer and keeps its text, and Ctrl-D ends the conversation', async () => {
-  const heard: number[] = [];
+  const requests: number[] = [];
   const shown = await talk(
     [
       ['> ', 'one\r'],
@@ -73,7 +73,7 @@ test('Ctrl-C stops an answer and keeps its text, and Ctrl-D ends the conversatio
       ['done', CTRL_D],
     ],
     async (messages, { onText, signal }) => {
-      heard.push(messages.length);
+      requests.push(messages.length);
       if (messages.length > 1) {
         onText?.('done');
         return 'done';
@@ -83,7 +83,7 @@ test('Ctrl-C stops an answer and keeps its text, and Ctrl-D ends the conversatio
       return 'begun';
     },
   );
-  expect(heard).toEqual([1, 3]);
+  expect(requests).toEqual([1, 3]);
   expect(shown).toContain('begun [stopped]\n');
 });
 
@@ -92,7 +92,7 @@ test('Ctrl-C between answers ends the conversation', async () => {
 });
 
 test('a failed turn is reported and removed from the conversation', async () => {
-  const heard: number[] = [];
+  const requests: number[] = [];
   const shown = await talk(
     [
       ['> ', 'one\r'],
@@ -100,12 +100,12 @@ test('a failed turn is reported and removed from the conversation', async () => 
       ['fine', CTRL_D],
     ],
     (messages, { onText }) => {
-      heard.push(messages.length);
-      if (heard.length === 1) return Promise.reject(new Error('It is refused.'));
+      requests.push(messages.length);
+      if (requests.length === 1) return Promise.reject(new Error('It is refused.'));
       onText?.('fine');
       return Promise.resolve('fine');
     },
   );
-  expect(heard).toEqual([1, 1]);
+  expect(requests).toEqual([1, 1]);
   expect(shown).toContain('graft: It is refused.\n');
 });

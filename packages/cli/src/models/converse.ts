@@ -34,10 +34,10 @@ export async function converse({ input, output }: Terminal, { system, answer, de
   output.write(`${EXIT} or Ctrl-D ends, ${FORGET} begins anew, Ctrl-C stops an answer.\n`);
   lines.prompt();
   for await (const line of lines) {
-    const said = line.trim();
-    if (said === EXIT) break;
-    if (said === FORGET) messages = [...beginning];
-    else if (said !== '') {
+    const input = line.trim();
+    if (input === EXIT) break;
+    if (input === FORGET) messages = [...beginning];
+    else if (input !== '') {
       const asked: ChatMessage[] = [...messages, { role: 'user', content: line }];
       answering = new AbortController();
       try {

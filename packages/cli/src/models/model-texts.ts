@@ -3,7 +3,7 @@ import type { CommandContext } from '../commands/shared/context';
 import { textBatches } from './texts';
 
 /** Prints which special tokens surround a model's input, and warns if its tokenizer has others. */
-export async function tellSpecialTokens(
+export async function noteSpecialTokens(
   context: CommandContext,
   model: Pick<Model, 'kind' | 'specialTokens'>,
   tokenizer: Tokenizer,
@@ -22,7 +22,7 @@ export async function readTextsFor(
   texts: readonly string[],
   batchSize: number,
 ): Promise<Iterable<HostFields>> {
-  await tellSpecialTokens(context, model, tokenizer);
+  await noteSpecialTokens(context, model, tokenizer);
   const { modelInput } = await import('@graft/core');
   const { pad } = model.specialTokens;
   return textBatches(texts, { tokenizer, batchSize, pad, read: (tokens) => modelInput(model, tokens) });

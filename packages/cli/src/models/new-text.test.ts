@@ -7,8 +7,8 @@ const tokenizer = new BytesTokenizer();
 test('streamed text equals the text of the whole row for any characters and stop strings', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', 'é', '😀', 'x'), maxLength: 12 });
   fc.assert(
-    fc.property(text, fc.array(fc.constantFrom('ab', 'b😀', 'xx', 'aa'), { maxLength: 2 }), (said, stops) => {
-      const all = Array.from(tokenizer.encode(said));
+    fc.property(text, fc.array(fc.constantFrom('ab', 'b😀', 'xx', 'aa'), { maxLength: 2 }), (original, stops) => {
+      const all = Array.from(tokenizer.encode(original));
       const streaming = new NewText(tokenizer, 1, stops);
       let streamed = '';
       let given = 0;
@@ -17,8 +17,8 @@ test('streamed text equals the text of the whole row for any characters and stop
       const whole = new NewText(tokenizer, 1, stops).of(Int32Array.of(2, ...all.slice(0, given)));
       expect(streamed).toBe(whole);
       for (const stop of stops) expect(streamed).not.toContain(stop);
-      expect(said.startsWith(streamed)).toBe(true);
-      if (stops.length === 0) expect(streamed).toBe(said);
+      expect(original.startsWith(streamed)).toBe(true);
+      if (stops.length === 0) expect(streamed).toBe(original);
     }),
   );
 });

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import { readTexts } from './texts';
 
-const folder = mkdtempSync(join(tmpdir(), 'graft-texts-'));
+const folder = temporaryFolder();
 const file = join(folder, 'texts.txt');
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it('a file of texts is read line by line', async () => {
   writeFileSync(file, 'one\r\ntwo\n');

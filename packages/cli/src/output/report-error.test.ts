@@ -44,9 +44,9 @@ describe('describeError', () => {
   });
 
   it('an unexpected error names the code outside Graft that it comes from', () => {
-    const frames = (...places: string[]): Error => {
+    const frames = (...locations: string[]): Error => {
       const error = new TypeError('x is not a function');
-      error.stack = ['TypeError: x is not a function', ...places.map((place) => `    at ${place}`)].join('\n');
+      error.stack = ['TypeError: x is not a function', ...locations.map((place) => `    at ${place}`)].join('\n');
       return error;
     };
     const [library, plugin, own] = [

@@ -37,11 +37,11 @@ export function describeError(error: unknown, debug: boolean): { text: string; e
   } else if (isOutOfMemory(error)) {
     lines.push('End other programs, raise the limit on memory (ulimit -v), or compute less at once.');
   } else if (!debug && !isSystemError(error)) {
-    const place = foreignPlace(error);
+    const location = foreignLocation(error);
     lines.push(
-      place === undefined
+      location === undefined
         ? 'This is a mistake in Graft; --debug shows where it happened.'
-        : `It comes out of ${place}, which is not part of Graft; --debug shows how.`,
+        : `It comes out of ${location}, which is not part of Graft; --debug shows how.`,
     );
   }
   if (debug) for (const part of stacks(error)) lines.push(part);
@@ -75,13 +75,13 @@ const LIBRARIES = join(sep, 'node_modules', sep);
 /**
  * The place, ignoring libraries, where an error was thrown, if that is third-party code: a plugin, or a config in code.
  */
-function foreignPlace(error: unknown): string | undefined {
-  const isOurs = (place: string): boolean => OURS.some((folder) => place.includes(folder));
-  const places = ((isError(error) && error.stack?.split('\n')) || []).flatMap((frame) => {
-    const place = /^ +at .*?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(frame)?.[1];
-    return place === undefined ? [] : [place.replace('file://', '')];
+function foreignLocation(error: unknown): string | undefined {
+  const isOurs = (location: string): boolean => OURS.some((folder) => location.includes(folder));
+  const locations = ((isError(error) && error.stack?.split('\n')) || []).flatMap((frame) => {
+    const location = /^ +at .*?((?:file:\/\/)?\/[^()]*:\d+:\d+)\)?$/.exec(frame)?.[1];
+    return location === undefined ? [] : [location.replace('file://', '')];
   });
-  const first = places.find((place) => isOurs(place) || !place.includes(LIBRARIES));
+  const first = locations.find((location) => isOurs(location) || !location.includes(LIBRARIES));
   return first === undefined || isOurs(first) ? undefined : first;
 }
 

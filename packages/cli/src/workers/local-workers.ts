@@ -9,7 +9,7 @@ const LOOPBACK = '127.0.0.1';
  * How long the others may take to exit after worker 0; they have nothing to save. After a failure they may never have
  * joined.
  */
-const PATIENCE_MS = { done: 10_000, failed: 1000 } as const;
+const EXIT_TIMEOUT_MS = { done: 10_000, failed: 1000 } as const;
 /** Set for processes that worker 0 started: they end when it does. */
 const STARTED_BY_WORKER_0 = 'GRAFT_LOCAL_WORKER';
 const SECRET_BYTES = 32;
@@ -73,12 +73,12 @@ export class LocalWorkers {
   }
 
   /** Waits until the others have exited; those that do not are killed. */
-  async close(outcome: keyof typeof PATIENCE_MS): Promise<void> {
+  async close(outcome: keyof typeof EXIT_TIMEOUT_MS): Promise<void> {
     await Promise.all(
       this.children.map(async (child) => {
         if (child.exitCode !== null || child.signalCode !== null || child.pid === undefined) return;
         const exit = new Promise((resolve) => child.once('exit', resolve));
-        const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS[outcome]);
+        const timer = setTimeout(() => child.kill('SIGKILL'), EXIT_TIMEOUT_MS[outcome]);
         await exit;
         clearTimeout(timer);
       }),

@@ -26,10 +26,11 @@ export class Checker {
     private readonly workingFolder: string,
   ) {}
 
-  complain(path: string, finding: Omit<Finding, 'path'>): void {
+  addIssue(path: string, finding: Omit<Finding, 'path'>): void {
     const { expected, got, nearest } = finding;
-    const instead = got === NOTHING ? this.origins.get(path)?.instead : undefined;
-    const why = instead === undefined ? '' : `; naming another component dropped the options of "${instead}"`;
+    const replacedComponent = got === NOTHING ? this.origins.get(path)?.replacedComponent : undefined;
+    const why =
+      replacedComponent === undefined ? '' : `; naming another component dropped the options of "${replacedComponent}"`;
     const message = finding.message + why;
     if (this.issues.some((known) => known.path === path && known.message === message)) return;
     const source = this.origins.sourceOf(path);
@@ -38,7 +39,7 @@ export class Checker {
   }
 
   expect(path: string, expected: string, value: unknown): void {
-    this.complain(path, { message: `expected ${expected}, got ${show(value)}`, expected, got: show(value) });
+    this.addIssue(path, { message: `expected ${expected}, got ${show(value)}`, expected, got: show(value) });
   }
 
   /** The value parsed by `schema`; undefined after a problem. */
@@ -89,7 +90,7 @@ export class Checker {
     const again = withRegistry(this.registry, () => schema.safeParse(spec));
     if (!again.success || !isDeepStrictEqual(again.data, spec)) {
       // A run's config.json is read again when the run is resumed.
-      this.complain(path, {
+      this.addIssue(path, {
         message: `the options of ${interface_} "${spec.use}" change when they are read a second time; its schema should accept what it returns`,
       });
     }
@@ -98,7 +99,7 @@ export class Checker {
   }
 
   private collect(findings: readonly Finding[], path: string): void {
-    for (const finding of findings) this.complain([path, ...finding.path.map(String)].join('.'), finding);
+    for (const finding of findings) this.addIssue([path, ...finding.path.map(String)].join('.'), finding);
   }
 
   /** A config must not change when config.json is read again. */
@@ -108,7 +109,7 @@ export class Checker {
     else if (isObject(value) && isPlainObject(value))
       for (const [key, item] of Object.entries(value)) this.checkJson(item, joinPath(path, key));
     else if (typeof value === 'string' && hasRedactedUrl(value))
-      this.complain(path, {
+      this.addIssue(path, {
         message: `${MASK} stands for something secret that Graft did not write; give the whole value again, e.g. by --set`,
       });
     else if (

@@ -12,7 +12,7 @@ export interface Origin {
   /** For messages: a file, or `--set`. */
   readonly source: string;
   /** The component that was named here before, and whose options were dropped. */
-  readonly instead?: string;
+  readonly replacedComponent?: string;
   /** Whether it is a null that was merged over a value, which removes an optional key. */
   readonly unset?: boolean;
 }
@@ -35,7 +35,7 @@ export class Origins {
   }
 
   /** A word becomes a section to which `origin` adds keys; the word itself keeps its origin. */
-  lengthen(path: string, key: string, origin: Origin): void {
+  expandShorthand(path: string, key: string, origin: Origin): void {
     const before = this.get(path);
     this.set(path, origin);
     if (before) this.set(joinPath(path, key), before);
@@ -57,7 +57,7 @@ export class Origins {
 export const joinPath = (path: string, key: string | number): string => (path === '' ? String(key) : `${path}.${key}`);
 
 /** The long form of a section written as one word: `adamw` is `{ use: adamw }`, and the engine's word is its mode. */
-export function longForm(path: string, word: string): ConfigTree {
+export function expandedSection(path: string, word: string): ConfigTree {
   return path === 'engine' ? { mode: word } : { use: word };
 }
 
@@ -65,7 +65,7 @@ export function longForm(path: string, word: string): ConfigTree {
  * Whether a word may name a component: a setting such as `auto` or a pattern such as `<unused*>` is replaced by an
  * object, not extended.
  */
-const mayBeShort = (path: string, word: string): boolean =>
+const mayBeShorthand = (path: string, word: string): boolean =>
   path === 'engine' || (word !== 'auto' && !/[<>*\s]/.test(word));
 
 /**
@@ -98,19 +98,23 @@ export function mergeConfig(target: ConfigTree, source: ConfigTree, origin: Orig
     let value = written;
     let present = Object.hasOwn(target, key) ? target[key] : undefined;
     if (typeof value === 'string' && isObject(present) && (present.use !== undefined || at === 'engine')) {
-      value = longForm(at, value);
+      value = expandedSection(at, value);
     }
-    if (typeof present === 'string' && isObject(value) && !isPlugin(value) && mayBeShort(at, present)) {
-      present = target[key] = longForm(at, present);
-      origins.lengthen(at, Object.keys(present as ConfigTree)[0], origin);
+    if (typeof present === 'string' && isObject(value) && !isPlugin(value) && mayBeShorthand(at, present)) {
+      present = target[key] = expandedSection(at, present);
+      origins.expandShorthand(at, Object.keys(present as ConfigTree)[0], origin);
     }
     if (isObject(value) && isObject(present) && !namesAnother(value, present)) {
       mergeConfig(present, value, origin, origins, at);
     } else {
       target[key] = copy(value, at, origin.source);
-      const instead = isObject(value) && isObject(present) ? droppedFor(present) : undefined;
+      const replacedComponent = isObject(value) && isObject(present) ? droppedFor(present) : undefined;
       const unset = value === null && present !== undefined && !Array.isArray(target);
-      origins.set(at, { ...origin, ...(instead !== undefined && { instead }), ...(unset && { unset }) });
+      origins.set(at, {
+        ...origin,
+        ...(replacedComponent !== undefined && { replacedComponent }),
+        ...(unset && { unset }),
+      });
     }
   }
 }

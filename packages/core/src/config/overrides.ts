@@ -1,5 +1,13 @@
 import { UsageError } from '@graft/engine';
-import { droppedFor, joinPath, longForm, mergeConfig, type ConfigTree, type Origin, type Origins } from './merge';
+import {
+  droppedFor,
+  expandedSection,
+  joinPath,
+  mergeConfig,
+  type ConfigTree,
+  type Origin,
+  type Origins,
+} from './merge';
 import { isObject } from '../util/objects';
 import { parseYaml, withoutValues } from './yaml';
 
@@ -47,7 +55,7 @@ export function applyOverrides(
       checkIndex(text, at, key, walked);
       walked = joinPath(walked, key);
       let next = Object.hasOwn(at, key) ? at[key] : undefined;
-      if (typeof next === 'string') next = longForm(walked, next);
+      if (typeof next === 'string') next = expandedSection(walked, next);
       // A missing value becomes a list if its index 0 is set.
       else if (typeof next !== 'object' || next === null) {
         next = (path[i + 1] ?? last) === '0' ? [] : {};
@@ -73,7 +81,7 @@ function dropOldOptions(
     at = typeof at === 'object' && at !== null && Object.hasOwn(at, key) && (at as ConfigTree)[key];
   const section = typeof at === 'string' ? { use: at } : at;
   if (!isObject(section) || section.use === undefined || section.use === use) return;
-  origins.set(path.join('.'), { ...origin, instead: droppedFor(section) });
+  origins.set(path.join('.'), { ...origin, replacedComponent: droppedFor(section) });
   if (!isObject(at)) return;
   for (const key of Object.keys(at)) delete at[key];
   at.use = use;

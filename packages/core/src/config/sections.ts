@@ -33,12 +33,12 @@ export function resolveComponent(
   context: z.core.$RefinementCtx,
 ): ComponentSpec {
   const spec = asSpec(value) as ComponentSpec;
-  const complain = (finding: Omit<Finding, 'path'>, path: PropertyKey[] = []): ComponentSpec => {
+  const addIssue = (finding: Omit<Finding, 'path'>, path: PropertyKey[] = []): ComponentSpec => {
     context.issues.push({ code: 'custom', message: finding.message, path, input: value, params: { finding } });
     return spec;
   };
   const expect = (expected: string, got: unknown, path: PropertyKey[]): ComponentSpec =>
-    complain({ message: `expected ${expected}, got ${show(got)}`, expected, got: show(got) }, path);
+    addIssue({ message: `expected ${expected}, got ${show(got)}`, expected, got: show(got) }, path);
   const known = checkingAgainst?.names(interface_) ?? [];
   if (typeof spec !== 'object' || spec === null || Array.isArray(spec)) {
     return expect(`a component, e.g. { use: ${known[0] ?? '…'} }`, value, []);
@@ -56,7 +56,7 @@ export function resolveComponent(
     found = checkingAgainst.find(interface_, spec.use);
   } catch (error) {
     const nearest = checkingAgainst.nearest(interface_, spec.use);
-    return complain({ message: (error as Error).message, got: show(spec.use), nearest }, ['use']);
+    return addIssue({ message: (error as Error).message, got: show(spec.use), nearest }, ['use']);
   }
   const { use, ...options } = spec;
   let parsed;
@@ -64,7 +64,7 @@ export function resolveComponent(
     parsed = found.definition.options.safeParse(options);
   } catch (error) {
     // A check that throws, or an asynchronous one.
-    return complain({
+    return addIssue({
       message: `the options of "${use}" cannot be checked: ${reasonOf(error).split('\n')[0]}`,
     });
   }

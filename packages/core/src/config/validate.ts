@@ -3,7 +3,7 @@ import type { ComponentSpec, InterfaceName } from '../interfaces';
 import type { Registry } from '../components/registry';
 import { Checker } from './check';
 import { InvalidConfigError, unknownKey } from './issues';
-import { longForm, type ConfigTree, type Origins } from './merge';
+import { expandedSection, type ConfigTree, type Origins } from './merge';
 import { isObject } from '../util/objects';
 import {
   COMPONENT_SECTIONS,
@@ -55,7 +55,7 @@ function checkEvaluators(checker: Checker, value: unknown): ExperimentConfig['ev
     const other = taken.get(called);
     if (other !== undefined) {
       const message = `"${called}" is what ${other} is called already; give one of them a name of its own`;
-      checker.complain(`${path}.name`, { message, got: JSON.stringify(called) });
+      checker.addIssue(`${path}.name`, { message, got: JSON.stringify(called) });
     }
     taken.set(called, path);
     return section;
@@ -104,7 +104,7 @@ function validate(
   const raw: ConfigTree = Object.fromEntries(Object.entries(written).filter(([, value]) => value !== null));
   for (const key of Object.keys(raw)) {
     if (!(TOP_LEVEL_KEYS as readonly string[]).includes(key)) {
-      checker.complain(key, unknownKey(key, [], TOP_LEVEL_KEYS));
+      checker.addIssue(key, unknownKey(key, [], TOP_LEVEL_KEYS));
     }
   }
   const mayMiss = (key: string): boolean =>
@@ -118,7 +118,7 @@ function validate(
     checker.plain(PlainSections[key], raw[key], key) as z.output<(typeof PlainSections)[K]>;
   const components = (interface_: InterfaceName, key: string): ComponentSpec[] =>
     list(checker, raw[key], key).map((value, i) => checker.component(interface_, value, `${key}.${i}`));
-  const engine = typeof raw.engine === 'string' ? longForm('engine', raw.engine) : (raw.engine ?? {});
+  const engine = typeof raw.engine === 'string' ? expandedSection('engine', raw.engine) : (raw.engine ?? {});
 
   // Undefined values below were reported already, or may be missing.
   const config: EvaluationConfig = {

@@ -5,7 +5,7 @@ import { checkWorkerOptions, compareFiles, type WorkerOptions } from './group';
 
 /** Groups in one process, whose exchanges end when all have said something. */
 function groups(count: number): WorkerGroup[] {
-  const said: unknown[] = [];
+  const exchanged: unknown[] = [];
   const waiting: ((values: unknown[]) => void)[] = [];
   return Array.from({ length: count }, (_, rank) => ({
     rank,
@@ -13,8 +13,8 @@ function groups(count: number): WorkerGroup[] {
     addresses: Array.from({ length: count }, (_address, at) => `host:${at}`),
     exchange: (value: unknown) =>
       new Promise((resolve) => {
-        said[rank] = value;
-        if (waiting.push(resolve) === count) for (const one of waiting) one([...said]);
+        exchanged[rank] = value;
+        if (waiting.push(resolve) === count) for (const one of waiting) one([...exchanged]);
       }),
   })) as unknown as WorkerGroup[];
 }

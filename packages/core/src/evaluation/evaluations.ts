@@ -70,7 +70,7 @@ export class Evaluations {
   ): Promise<void> {
     const { evaluators, model, sink } = this.options;
     for (const { name, every, evaluator } of evaluators) {
-      if (!this.isOwed(name, every, step)) continue;
+      if (!this.isEvaluatorDue(name, every, step)) continue;
       if (signal?.aborted) return;
       const began = performance.now();
       let metrics: Record<string, number>;
@@ -96,11 +96,11 @@ export class Evaluations {
     this.lastStep = step;
   }
 
-  owes(step: number): boolean {
-    return this.options.evaluators.some(({ name, every }) => this.isOwed(name, every, step));
+  isDue(step: number): boolean {
+    return this.options.evaluators.some(({ name, every }) => this.isEvaluatorDue(name, every, step));
   }
 
-  private isOwed(name: string, every: number, step: number): boolean {
+  private isEvaluatorDue(name: string, every: number, step: number): boolean {
     const due = step === this.lastStep || (every > 0 && step > 0 && step % every === 0);
     return due && !this.records.some((record) => record.step === step && record.evaluator === name);
   }

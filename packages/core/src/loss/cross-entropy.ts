@@ -80,16 +80,16 @@ export function weightedCrossEntropy(
   { labelSmoothing = 0, zLoss = 0 }: CrossEntropySettings,
 ): tf.Scalar {
   const vocabulary = rows.shape[1]!;
-  const places = tf.stack([tf.range(0, classes.size, 1, 'int32'), classes], 1); // [N, 2]
+  const indices = tf.stack([tf.range(0, classes.size, 1, 'int32'), classes], 1); // [N, 2]
   return withGradient<[tf.Tensor]>((save, x) => {
     const peak = tf.max(x, 1, true); // [N, 1]
     const exponentials = tf.exp(tf.sub(x, peak)); // [N, V]
     const total = tf.sum(exponentials, 1); // [N]
     const logTotal = tf.add(tf.log(total), tf.reshape(peak, [-1])); // [N]
-    let losses = tf.sub(logTotal, tf.mul(tf.gatherND(x, places), 1 - labelSmoothing)); // [N]
+    let losses = tf.sub(logTotal, tf.mul(tf.gatherND(x, indices), 1 - labelSmoothing)); // [N]
     if (labelSmoothing > 0) losses = tf.sub(losses, tf.mul(tf.mean(x, 1), labelSmoothing));
     if (zLoss > 0) losses = tf.add(losses, tf.mul(tf.square(logTotal), zLoss));
-    save([exponentials, total, places, weights, logTotal]);
+    save([exponentials, total, indices, weights, logTotal]);
     return {
       value: tf.sum(tf.mul(losses, weights)),
       gradients: (dy, [e, sums, at, w, logs]) => {

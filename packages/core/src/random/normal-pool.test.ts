@@ -1,7 +1,6 @@
-import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '@graft/test-support';
+import { ROOT, temporaryFolder } from '@graft/test-support';
 import { NormalPool } from './normal-pool';
 import { createRandom } from './streams';
 
@@ -58,7 +57,7 @@ it.each([
     /^A thread that draws random numbers ended with status 4\.$/,
   ],
 ])('a thread that %s is reported on every further call', async (_, code, message) => {
-  const file = join(mkdtempSync(join(tmpdir(), 'graft-thread-')), 'thread.js');
+  const file = join(temporaryFolder(), 'thread.js');
   writeFileSync(file, code);
   const pool = new NormalPool(1, file);
   for (let times = 0; times < 2; times++) {

@@ -69,11 +69,11 @@ export function guardBlocked(onInterrupt: () => void, echoMs: number): () => voi
   worker.on('message', onInterrupt);
   // Behind the listener, which keeps the process otherwise.
   worker.unref();
-  const beat = (): void => {
+  const sendHeartbeat = (): void => {
     Atomics.add(cell, BEAT, 1);
     if (Atomics.load(cell, TAKEN) === 1) takeBack(cell);
   };
-  const timer = setInterval(beat, BEAT_MS);
+  const timer = setInterval(sendHeartbeat, BEAT_MS);
   timer.unref();
   return () => {
     clearInterval(timer);
@@ -83,12 +83,12 @@ export function guardBlocked(onInterrupt: () => void, echoMs: number): () => voi
   };
 }
 
-const PATIENCE_MS = 500;
+const GIVE_BACK_TIMEOUT_MS = 500;
 
 function takeBack(cell: Int32Array): void {
   Atomics.store(cell, GIVE_BACK, 1);
   Atomics.notify(cell, GIVE_BACK);
-  Atomics.wait(cell, TAKEN, 1, PATIENCE_MS);
+  Atomics.wait(cell, TAKEN, 1, GIVE_BACK_TIMEOUT_MS);
   Atomics.store(cell, GIVE_BACK, 0);
   // Node leaves the signal to its default behind such a script; listeners that are added again are called again.
   const listeners = process.listeners('SIGINT');

@@ -46,10 +46,10 @@ const files = (folder: string): Record<string, string> =>
       .map((name) => [name, readFileSync(join(folder, name), 'base64')]),
   );
 
-function listening(): { logger: Logger; said: string[] } {
-  const said: string[] = [];
-  const logger = Object.assign(silentLogger(), { warn: (text: string) => void said.push(text) });
-  return { logger, said };
+function recordingLogger(): { logger: Logger; warnings: string[] } {
+  const warnings: string[] = [];
+  const logger = Object.assign(silentLogger(), { warn: (text: string) => void warnings.push(text) });
+  return { logger, warnings };
 }
 
 /** A flipped bit, at a place from the file's end. */
@@ -99,11 +99,11 @@ describe('a damaged newest checkpoint', () => {
       );
       expect(files(folder)).toEqual(before);
 
-      const { logger, said } = listening();
+      const { logger, warnings } = recordingLogger();
       expect(await run(runs, { resume: id, fromLastGood: true, logger })).toMatchObject({ folder, steps: 10 });
-      expect(said[0]).toMatch(/^Skipped step-6: .*It is called step-6\.damaged now; remove it when you like\.$/);
-      expect(said[1]).toBe('Steps 5 to 6 are done again; metrics.jsonl keeps the 4 before.');
-      expect(said[2]).toBe(`Every byte of ${join(folder, 'checkpoints', 'step-4')} is as it was written.`);
+      expect(warnings[0]).toMatch(/^Skipped step-6: .*It is called step-6\.damaged now; remove it when you like\.$/);
+      expect(warnings[1]).toBe('Steps 5 to 6 are done again; metrics.jsonl keeps the 4 before.');
+      expect(warnings[2]).toBe(`Every byte of ${join(folder, 'checkpoints', 'step-4')} is as it was written.`);
       expect(losses(folder)).toEqual(whole);
       expect(readdirSync(join(folder, 'checkpoints')).sort()).toEqual([
         'step-10',
@@ -125,10 +125,10 @@ describe('a damaged newest checkpoint', () => {
     const { runs, folder, id } = await stopped();
     const metrics = join(folder, 'metrics.jsonl');
     writeFileSync(metrics, `${readFileSync(metrics, 'utf8').split('\n').slice(0, 5).join('\n')}\n`);
-    const { logger, said } = listening();
+    const { logger, warnings } = recordingLogger();
     await run(runs, { resume: id, fromLastGood: true, logger });
-    expect(said[0]).toMatch(/^Skipped step-6: .* ends after 5 lines, .*It is called step-6\.unused now/);
-    expect(said[1]).toBe('Step 5 is done again; metrics.jsonl keeps the 4 before.');
+    expect(warnings[0]).toMatch(/^Skipped step-6: .* ends after 5 lines, .*It is called step-6\.unused now/);
+    expect(warnings[1]).toBe('Step 5 is done again; metrics.jsonl keeps the 4 before.');
     expect(losses(folder)).toEqual(whole);
   });
 
@@ -144,9 +144,11 @@ describe('a damaged newest checkpoint', () => {
 
   it('--from-last-good resumes from an intact newest checkpoint like --resume', async () => {
     const { runs, folder } = await stopped();
-    const { logger, said } = listening();
+    const { logger, warnings } = recordingLogger();
     await run(runs, { resume: true, fromLastGood: true, logger });
-    expect(said.slice(0, 1)).toEqual([`Every byte of ${join(folder, 'checkpoints', 'step-6')} is as it was written.`]);
+    expect(warnings.slice(0, 1)).toEqual([
+      `Every byte of ${join(folder, 'checkpoints', 'step-6')} is as it was written.`,
+    ]);
     expect(losses(folder)).toEqual(whole);
   });
 
@@ -247,7 +249,9 @@ it('a checkpoint without digests is read, with one warning that it is not checke
   const { folder, runs, id } = await stopped();
   const at = join(folder, 'checkpoints', 'step-6');
   makeOld(at);
-  const { logger, said } = listening();
+  const { logger, warnings } = recordingLogger();
   expect(await run(runs, { resume: id, logger })).toMatchObject({ steps: 10 });
-  expect(said.slice(0, 1)).toEqual([`${at} was written before checkpoints had digests: its bytes are not checked.`]);
+  expect(warnings.slice(0, 1)).toEqual([
+    `${at} was written before checkpoints had digests: its bytes are not checked.`,
+  ]);
 });

@@ -107,7 +107,7 @@ it.each(['SIGINT', 'SIGTERM', 'SIGHUP'] as const)(
 it('a second signal ends the process at once, unless it is an immediate echo of the first', async () => {
   const exit = jest.spyOn(process, 'exit').mockImplementation(() => undefined as never);
   const listeners = process.listenerCount('SIGINT');
-  const told: string[] = [];
+  const notices: string[] = [];
   try {
     await withInterrupt(
       async (signal) => {
@@ -119,10 +119,10 @@ it('a second signal ends the process at once, unless it is an immediate echo of 
         await new Promise((resolve) => setTimeout(resolve, 450));
         process.emit('SIGINT', 'SIGINT');
       },
-      (signal) => void told.push(signal),
+      (signal) => void notices.push(signal),
     );
     expect(exit).toHaveBeenCalledWith(130);
-    expect(told).toEqual(['SIGINT']);
+    expect(notices).toEqual(['SIGINT']);
     // An echo may still come: it is heard for a while.
     await new Promise((resolve) => setTimeout(resolve, 450));
     expect(process.listenerCount('SIGINT')).toBe(listeners);

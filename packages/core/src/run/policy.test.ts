@@ -19,16 +19,16 @@ afterEach(() => rm(runs, { recursive: true, force: true }));
 interface Ran {
   readonly folder: string;
   /** Lines of the log that speak of special tokens. */
-  readonly said: readonly string[];
+  readonly logged: readonly string[];
 }
 
 async function run(sections: Record<string, unknown>, overrides: string[] = [], resume = false): Promise<Ran> {
   const loaded = await loadConfig({ value: toyConfig(runs, sections), overrides, plugins: [toyPlugin] });
   const logger = createLogger({ level: 'info' });
-  const said: string[] = [];
-  logger.info = (line: string) => void (/special tokens/i.test(line) && said.push(line));
+  const logged: string[] = [];
+  logger.info = (line: string) => void (/special tokens/i.test(line) && logged.push(line));
   const { folder } = await runExperiment(loaded, { engine, logger, resume });
-  return { folder, said };
+  return { folder, logged };
 }
 
 type Json = Record<string, unknown>;
@@ -39,8 +39,8 @@ const EARLIER = 'Special tokens: no BOS; teacher reads no BOS; end 2, pad 0';
 const READS_NONE = 'Special tokens: no BOS; end 2, pad 0';
 
 test('the special-token policy is logged and stored in run.json and the checkpoint', async () => {
-  const { folder, said } = await run({ train: { steps: 1 } }, ['specialTokens.decoder.bos=false']);
-  expect(said).toEqual([READS_NONE]);
+  const { folder, logged } = await run({ train: { steps: 1 } }, ['specialTokens.decoder.bos=false']);
+  expect(logged).toEqual([READS_NONE]);
   const stored = { decoder: { bos: false, eos: 'auto' } };
   expect((await json(join(folder, 'run.json'))).specialTokens).toEqual(stored);
   expect((await json(snapshot(folder, 1))).special_token_policy).toEqual(stored);
@@ -48,21 +48,21 @@ test('the special-token policy is logged and stored in run.json and the checkpoi
 });
 
 test('a run of an earlier version without a policy continues without a start token', async () => {
-  const { folder, said } = await run({ train: { steps: 1 } });
-  expect(said).toEqual([READS]);
+  const { folder, logged } = await run({ train: { steps: 1 } });
+  expect(logged).toEqual([READS]);
   const { special_token_policy: _, ...earlier } = await json(snapshot(folder, 1));
   await writeFile(snapshot(folder, 1), JSON.stringify(earlier));
   makeOld(dirname(snapshot(folder, 1)));
 
   const on = await run({ train: { steps: 2 } }, [], true);
-  expect(on.said).toEqual([
+  expect(on.logged).toEqual([
     EARLIER,
     'This run began before there was a policy for special tokens; it goes on with those it began with.',
   ]);
   const stored = { decoder: { bos: false, eos: 'auto' }, teacher: { bos: false } };
   expect((await json(snapshot(folder, 2))).special_token_policy).toEqual(stored);
   // From now on the checkpoint says it.
-  expect((await run({ train: { steps: 3 } }, [], true)).said).toEqual([EARLIER]);
+  expect((await run({ train: { steps: 3 } }, [], true)).logged).toEqual([EARLIER]);
 });
 
 test('a run cannot be resumed with another policy', async () => {

@@ -82,7 +82,7 @@ export async function runEvaluation(
     session.say(describeSpecialTokens(model));
     await session.begin({ model, run, trackers });
     const evaluations = await evaluateAll({ evaluators, model, parameters, random, folder, trackers }, options);
-    const status = evaluations.owes(0) ? 'interrupted' : 'finished';
+    const status = evaluations.isDue(0) ? 'interrupted' : 'finished';
     await session.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
   } catch (error) {

@@ -17,17 +17,17 @@ const LISTED_NAMES = 3;
  */
 export class GradientCheck {
   /** What was warned of, by the part of the objective. */
-  private readonly told = new Map<string | undefined, Set<string>>();
+  private readonly warned = new Map<string | undefined, Set<string>>();
 
-  /** `who`: the objective, at the beginning of a sentence. */
+  /** `objective`: its name, at the beginning of a sentence. */
   constructor(
-    private readonly who: string,
+    private readonly objective: string,
     private readonly warn: (message: string) => void,
   ) {}
 
-  look({ trained, unreached, variant }: GradientReport): void {
+  check({ trained, unreached, variant }: GradientReport): void {
     if (unreached.length === 0) return;
-    const loss = `${this.who}${variant === undefined ? '' : `, part "${variant}"`}: the loss`;
+    const loss = `${this.objective}${variant === undefined ? '' : `, part "${variant}"`}: the loss`;
     if (unreached.length === trained.length) {
       throw new TrainingError(
         `${loss} depends on none of the ${trained.length} parameters that train, so that there is nothing to learn.`,
@@ -38,11 +38,11 @@ export class GradientCheck {
         },
       );
     }
-    const told = this.told.get(variant) ?? new Set();
-    this.told.set(variant, told);
-    const names = unreached.filter((name) => !told.has(name));
+    const warned = this.warned.get(variant) ?? new Set();
+    this.warned.set(variant, warned);
+    const names = unreached.filter((name) => !warned.has(name));
     if (names.length === 0) return;
-    for (const name of names) told.add(name);
+    for (const name of names) warned.add(name);
     this.warn(
       `${loss} does not depend on ${names.length} of the ${trained.length} parameters that train (${listed(names, LISTED_NAMES)}): they have no gradient, and change by weight decay at most.`,
     );

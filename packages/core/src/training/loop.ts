@@ -161,7 +161,7 @@ export class TrainingLoop {
         groups,
         skipNonFinite: settings.nonFinite === 'skip',
         onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
-        onGradients: (report) => gradients.look(report),
+        onGradients: (report) => gradients.check(report),
       },
     );
   }
@@ -183,7 +183,10 @@ export class TrainingLoop {
    * worker 0's. All workers know it at the same step.
    */
   private async goesOn(): Promise<boolean> {
-    const own = { interrupted: this.context.signal?.aborted ?? false, stopped: this.callbacks.stopReason !== undefined };
+    const own = {
+      interrupted: this.context.signal?.aborted ?? false,
+      stopped: this.callbacks.stopReason !== undefined,
+    };
     const { workers } = this.context;
     const all = workers ? await workers.group.exchange(own) : [own];
     if (all.some(({ interrupted }) => interrupted)) return false;
@@ -193,7 +196,7 @@ export class TrainingLoop {
 
   private status({ evaluations }: Open): 'finished' | 'interrupted' {
     const isDone = this.step >= this.settings.steps || this.isStopped;
-    return isDone && !evaluations?.owes(this.step) ? 'finished' : 'interrupted';
+    return isDone && !evaluations?.isDue(this.step) ? 'finished' : 'interrupted';
   }
 
   private async toTheEnd(open: Open): Promise<void> {
@@ -375,8 +378,8 @@ export class TrainingLoop {
     const averageShards = this.averageShards();
     if (!workers?.sharded || !averageShards)
       return this.evaluateOn(this.settings.averageDecay === undefined ? parameters : average, open);
-    const [owes] = await workers.group.exchange(open.evaluations?.owes(this.step) ?? false);
-    if (!owes) return;
+    const [isDue] = await workers.group.exchange(open.evaluations?.isDue(this.step) ?? false);
+    if (!isDue) return;
     const { shards } = workers.sharded;
     if (!sink) return shards.sendToWorker0(averageShards, average);
     await withWholeAverage(shards, averageShards, average, (whole) => this.evaluateOn(whole, open));

@@ -25,9 +25,9 @@ it('the time left is estimated from the steps after the first, which compiles', 
 });
 
 it('without a terminal the first line, every n-th and the last are written', () => {
-  const said: string[] = [];
+  const logged: string[] = [];
   const logger = Object.assign(Object.create(silentLogger()) as Logger, {
-    info: (text: string) => void said.push(text),
+    info: (text: string) => void logged.push(text),
   });
   const terminal = process.stderr.isTTY;
   process.stderr.isTTY = false;
@@ -38,6 +38,6 @@ it('without a terminal the first line, every n-th and the last are written', () 
   } finally {
     process.stderr.isTTY = terminal;
   }
-  expect(said.map((line) => /step (\d+)/.exec(line)![1])).toEqual(['3', '4', '8', '11']);
-  expect(said[3]).toBe('toy: step 11/11, loss 1.2346, 12.3K tokens/s, 0s left');
+  expect(logged.map((line) => /step (\d+)/.exec(line)![1])).toEqual(['3', '4', '8', '11']);
+  expect(logged[3]).toBe('toy: step 11/11, loss 1.2346, 12.3K tokens/s, 0s left');
 });

@@ -8,33 +8,33 @@ export interface NamedTracker {
   readonly tracker: Tracker;
 }
 
-/** A tracker that waits for a server longer than this is left behind. */
-const PATIENCE_MS = 30_000;
+/** The run does not wait for a tracker longer than this. */
+const TIMEOUT_MS = 30_000;
 
-/** Several trackers as one, none of which can stop or hang the run: what fails is said once, and the others go on. */
+/** Several trackers as one, none of which can stop or hang the run: a failure is reported once, and the others go on. */
 export class Trackers {
-  private readonly complained = new Set<NamedTracker>();
+  private readonly failed = new Set<NamedTracker>();
 
   constructor(
     private readonly trackers: readonly NamedTracker[],
     private readonly logger: Logger,
-    private readonly patienceMs = PATIENCE_MS,
+    private readonly timeoutMs = TIMEOUT_MS,
   ) {}
 
   async start(run: RunInfo): Promise<void> {
     await this.all(({ tracker }) => tracker.start(run));
   }
 
-  /** Numbers that are none stay at home: few servers know them. */
+  /** Values that are not finite are not sent: most tracking servers reject them. */
   log(step: number, all: Readonly<Record<string, number>>): void {
     const metrics = Object.fromEntries(Object.entries(all).filter(([, value]) => Number.isFinite(value)));
     for (const tracker of this.trackers) {
       try {
         // Declared void, but an async method fits that type, and its failure must not end the process.
         const result = tracker.tracker.log(step, metrics) as unknown;
-        if (result instanceof Promise) result.catch((error: unknown) => this.complain(tracker, error));
+        if (result instanceof Promise) result.catch((error: unknown) => this.reportFailure(tracker, error));
       } catch (error) {
-        this.complain(tracker, error);
+        this.reportFailure(tracker, error);
       }
     }
   }
@@ -47,13 +47,13 @@ export class Trackers {
     await Promise.all(
       this.trackers.map(async (tracker) => {
         let timer: NodeJS.Timeout | undefined;
-        const impatience = new Promise<never>((_, reject) => {
-          timer = setTimeout(() => reject(new Error(`no answer in ${this.patienceMs / 1000} s`)), this.patienceMs);
+        const timeout = new Promise<never>((_, reject) => {
+          timer = setTimeout(() => reject(new Error(`no answer in ${this.timeoutMs / 1000} s`)), this.timeoutMs);
         });
         try {
-          await Promise.race([call(tracker), impatience]);
+          await Promise.race([call(tracker), timeout]);
         } catch (error) {
-          this.complain(tracker, error);
+          this.reportFailure(tracker, error);
         } finally {
           clearTimeout(timer);
         }
@@ -61,10 +61,10 @@ export class Trackers {
     );
   }
 
-  private complain(tracker: NamedTracker, error: unknown): void {
-    if (this.complained.has(tracker)) return;
-    this.complained.add(tracker);
-    const reason = messageOf(error);
+  private reportFailure(tracker: NamedTracker, error: unknown): void {
+    if (this.failed.has(tracker)) return;
+    this.failed.add(tracker);
+    const reason = error instanceof Error ? error.message : String(error);
     this.logger.warn(`Tracker "${tracker.name}" failed (${reason}); the run goes on. It will not be said again.`);
   }
 }

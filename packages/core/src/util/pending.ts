@@ -108,7 +108,7 @@ export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal 
 }
 
 /** How long something may hang after the signal before it is abandoned. */
-const PATIENCE_MS = 1500;
+const GRACE_MS = 1500;
 
 /**
  * For work that checks the signal itself, but may hang in a dataset: throws Interrupted if the signal is aborted and
@@ -124,7 +124,7 @@ export async function unlessStuck<T>(promise: Promise<T>, signal: AbortSignal | 
   while (result === undefined) {
     result = await Promise.race([settled, sleep(LOOK_EVERY_MS).then(() => undefined)]);
     const call = newestCall();
-    if (result === undefined && call && performance.now() - Math.max(call.since, aborted) > PATIENCE_MS)
+    if (result === undefined && call && performance.now() - Math.max(call.since, aborted) > GRACE_MS)
       throw new Interrupted(call.what);
   }
   if ('error' in result) throw result.error;

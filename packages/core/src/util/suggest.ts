@@ -8,8 +8,8 @@ export function nearest(name: string, known: readonly string[]): string | undefi
     wanted,
     known.map((candidate) => candidate.toLowerCase()),
   );
-  const reach = Math.min(name.length - 1, Math.max(2, Math.floor(name.length / 3)));
-  if (distance(wanted, best) > reach) return undefined;
+  const maxDistance = Math.min(name.length - 1, Math.max(2, Math.floor(name.length / 3)));
+  if (distance(wanted, best) > maxDistance) return undefined;
   return known.find((candidate) => candidate.toLowerCase() === best);
 }
 

@@ -12,7 +12,7 @@ import { elementCount } from '../shape';
 
 /** Collective operations under way at a time: one travels while another is packed. Each takes one of Node's four threads. */
 const AT_A_TIME = 2;
-const EVERYBODY = 1;
+const ALL_WORKERS_KEY = 1;
 const FLOAT_BYTES = 4;
 const UNAVAILABLE = 14;
 /** Instance keys of different groups must differ; a group of two counts its own from here on. */
@@ -79,10 +79,10 @@ export class TensorFlowGroup extends ChannelGroup {
       tf.dispose([...tensors]);
       throw error;
     }
-    const circle = { key: EVERYBODY, size: this.count };
+    const collectiveGroup = { key: ALL_WORKERS_KEY, size: this.count };
     const sums: tf.Tensor[] = tensors.map((tensor) => (tensor.size === 0 ? tensor.clone() : tensor));
     const buckets = this.buckets(tensors);
-    const keys = buckets.map((bucket, i) => this.instance(circle, `sum ${i} ${bucket.elements}`));
+    const keys = buckets.map((bucket, i) => this.instance(collectiveGroup, `sum ${i} ${bucket.elements}`));
     try {
       await this.all(
         buckets.map((bucket, i) => async () => {
@@ -95,7 +95,7 @@ export class TensorFlowGroup extends ChannelGroup {
               { name: 'merge_op', type: 0, value: 'Add' },
               { name: 'final_op', type: 0, value: 'Id' },
             ],
-            circle,
+            collectiveGroup,
             keys[i],
             packed,
           );
@@ -110,7 +110,7 @@ export class TensorFlowGroup extends ChannelGroup {
   }
 
   async broadcast<T extends TensorSpec>(tensors: readonly T[], from: number): Promise<tf.Tensor[]> {
-    return this.transfer(tensors, from, { key: EVERYBODY, size: this.count });
+    return this.transfer(tensors, from, { key: ALL_WORKERS_KEY, size: this.count });
   }
 
   async send(tensor: tf.Tensor, to: number): Promise<void> {
@@ -127,12 +127,16 @@ export class TensorFlowGroup extends ChannelGroup {
     await super.leave();
   }
 
-  private async transfer(specs: readonly TensorSpec[], from: number, circle: CollectiveGroup): Promise<tf.Tensor[]> {
+  private async transfer(
+    specs: readonly TensorSpec[],
+    from: number,
+    collectiveGroup: CollectiveGroup,
+  ): Promise<tf.Tensor[]> {
     this.channel.check();
     const sends = from === this.rank;
     const buckets = this.buckets(specs);
     const keys = buckets.map(({ elements, members }, i) =>
-      this.instance(circle, `from ${from} ${i} ${specs[members[0]].dtype} ${elements}`),
+      this.instance(collectiveGroup, `from ${from} ${i} ${specs[members[0]].dtype} ${elements}`),
     );
     const arrived: tf.Tensor[] = specs.map((spec) => (sends ? (spec as unknown as tf.Tensor) : tf.zeros([0])));
     try {
@@ -142,14 +146,14 @@ export class TensorFlowGroup extends ChannelGroup {
           const type: OpAttribute = { name: 'T', type: 4, value: dtype };
           if (sends) {
             const packed = pack(bucket, specs as unknown as tf.Tensor[]);
-            const echo = await this.operation('CollectiveBcastSendV2', [type], circle, keys[i], packed);
+            const echo = await this.operation('CollectiveBcastSendV2', [type], collectiveGroup, keys[i], packed);
             echo.dispose();
           } else {
             const attributes = [type, { name: 'Tshape', type: 4, value: TF.INT32 }];
             const received = await this.operation(
               'CollectiveBcastRecvV2',
               attributes,
-              circle,
+              collectiveGroup,
               keys[i],
               bucket.elements,
             );
@@ -181,7 +185,7 @@ export class TensorFlowGroup extends ChannelGroup {
   private async operation(
     name: string,
     attributes: readonly OpAttribute[],
-    circle: CollectiveGroup,
+    collectiveGroup: CollectiveGroup,
     instance: number,
     input: tf.Tensor | number,
   ): Promise<tf.Tensor> {
@@ -196,7 +200,7 @@ export class TensorFlowGroup extends ChannelGroup {
     let running: Promise<NativeTensor[]>;
     try {
       if (this.lost.aborted) throw this.lost.reason;
-      const group = [int32([], circle.size), int32([], circle.key), int32([], instance)];
+      const group = [int32([], collectiveGroup.size), int32([], collectiveGroup.key), int32([], instance)];
       const inputs =
         typeof input === 'number' ? [...group, int32([1], input)] : [backend.nativeOf(input.dataId, name), ...group];
       const settings: OpAttribute[] = [
@@ -221,7 +225,7 @@ export class TensorFlowGroup extends ChannelGroup {
   }
 
   private pair(a: number, b: number): CollectiveGroup {
-    return { key: EVERYBODY + 1 + Math.min(a, b) * this.count + Math.max(a, b), size: 2 };
+    return { key: ALL_WORKERS_KEY + 1 + Math.min(a, b) * this.count + Math.max(a, b), size: 2 };
   }
 
   private instance({ key }: CollectiveGroup, operation: string): number {
@@ -254,7 +258,7 @@ function pack({ members }: Bucket, tensors: readonly tf.Tensor[]): tf.Tensor {
 }
 
 /** Puts a vector's parts, shaped like the bucket's members, in their places. Takes the vector over. */
-function unpack(vector: tf.Tensor, { members }: Bucket, specs: readonly TensorSpec[], places: tf.Tensor[]): void {
+function unpack(vector: tf.Tensor, { members }: Bucket, specs: readonly TensorSpec[], tensors: tf.Tensor[]): void {
   const shapes = members.map((member) => [...specs[member].shape]);
   const parts = tf.tidy(() =>
     members.length === 1
@@ -268,8 +272,8 @@ function unpack(vector: tf.Tensor, { members }: Bucket, specs: readonly TensorSp
   );
   vector.dispose();
   members.forEach((member, i) => {
-    places[member].dispose();
-    places[member] = parts[i];
+    tensors[member].dispose();
+    tensors[member] = parts[i];
   });
 }
 

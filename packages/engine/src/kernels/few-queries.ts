@@ -35,10 +35,10 @@ interface Sizes {
  * S]: for `rows` queries a head, N heads of all sequences, S stored `places`, a multiple of PLACES, C the head
  * dimension.
  */
-export function prefersTransposedKeys(heads: number, rows: number, places: number, headDim: number): boolean {
+export function prefersTransposedKeys(heads: number, rows: number, slots: number, headDim: number): boolean {
   if (!isTracedForXla() || currentPrecision() !== 'float32') return false;
-  const scores = termsOf({ batch: heads, rows, depth: headDim, width: places });
-  return scores !== undefined && termsOf({ batch: heads, rows, depth: places, width: headDim }) !== undefined;
+  const scores = termsOf({ batch: heads, rows, depth: headDim, width: slots });
+  return scores !== undefined && termsOf({ batch: heads, rows, depth: slots, width: headDim }) !== undefined;
 }
 
 function termsOf({ batch, rows, depth, width }: Sizes): number | undefined {

@@ -176,7 +176,7 @@ export class NativeRuntime {
   }
 
   /** The address of a tensor's values, valid until `release`; nothing is copied. Waits for an enqueued value. */
-  async lend(tensor: NativeTensor): Promise<{ readonly data: Pointer; release(): void }> {
+  async viewTensor(tensor: NativeTensor): Promise<{ readonly data: Pointer; release(): void }> {
     const resolved = tensor.pending === undefined ? this.resolve(tensor) : await this.resolvePending(tensor);
     return { data: this.api.TF_TensorData(resolved), release: () => this.api.TF_DeleteTensor(resolved) };
   }

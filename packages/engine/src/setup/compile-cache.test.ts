@@ -3,7 +3,6 @@ import {
   chownSync,
   existsSync,
   mkdirSync,
-  mkdtempSync,
   readdirSync,
   rmSync,
   statSync,
@@ -11,7 +10,6 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
 import { sweep, useCompileCache } from './compile-cache';
@@ -19,7 +17,7 @@ import { sweep, useCompileCache } from './compile-cache';
 const DAY_SECONDS = 86_400;
 
 test('sweeping removes programs unused for a month and stale unfinished files', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'graft-'));
+  const folder = temporaryFolder();
   const now = Date.now();
   const put = (name: string, daysAgo: number): void => {
     writeFileSync(join(folder, name), name);

@@ -237,11 +237,11 @@ describe('installNativeLibrary', () => {
     writeFileSync(file, `#!/bin/sh\necho "$@" "TMPDIR=$TMPDIR" > ${log}\nexit 1\n`);
     chmodSync(file, 0o755);
     await expect(installNativeLibrary({ release, folder, python: file })).rejects.toThrow();
-    const said = readFileSync(log, 'utf8');
-    expect(said).toMatch(/^-m pip download --no-deps --only-binary=:all: /);
-    expect(said).toContain('--python-version 3.12 --implementation cp --platform manylinux_2_27_x86_64 ');
-    expect(said).toContain('made-up==0.0.1');
-    expect(said).toContain(`TMPDIR=${join(home, 'cache')}/.install-`);
+    const calls = readFileSync(log, 'utf8');
+    expect(calls).toMatch(/^-m pip download --no-deps --only-binary=:all: /);
+    expect(calls).toContain('--python-version 3.12 --implementation cp --platform manylinux_2_27_x86_64 ');
+    expect(calls).toContain('made-up==0.0.1');
+    expect(calls).toContain(`TMPDIR=${join(home, 'cache')}/.install-`);
   });
 
   test('a missing wheel and an unusable cache are one sentence each', async () => {

@@ -5,15 +5,15 @@ const KIB = 1024;
 /** What a trace of `fn` at x [16, 16] (1 KiB) is said to need. */
 async function needs(mode: EngineMode, fn: (x: tf.Tensor) => tf.Tensor, donate = false): Promise<number> {
   const engine = await openEngine({ mode });
-  let told = NaN;
+  let temporary = NaN;
   const step = engine.jit(({ x }: { x: tf.Tensor }) => ({ x: fn(x) }), {
     donates: donate ? ['x'] : [],
-    onTrace: ({ temporaryBytes }) => (told = temporaryBytes),
+    onTrace: ({ temporaryBytes }) => (temporary = temporaryBytes),
   });
   const x = tf.ones([16, 16]);
   tf.dispose([x, step({ x })]);
   step.dispose();
-  return told;
+  return temporary;
 }
 
 describe.each<EngineMode>(['graph', 'xla'])('the memory estimate in mode %s', (mode) => {

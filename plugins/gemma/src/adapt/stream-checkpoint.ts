@@ -89,15 +89,15 @@ export async function fingerprint(readers: readonly CheckpointReader[]): Promise
 export async function checkFreeSpace(out: string, bytes: number): Promise<void> {
   let folder = dirname(resolve(out));
   // The folder's parents may not exist before it is written.
-  let room = await statfs(folder).catch(() => undefined);
-  while (!room && dirname(folder) !== folder) {
+  let fileSystem = await statfs(folder).catch(() => undefined);
+  while (!fileSystem && dirname(folder) !== folder) {
     folder = dirname(folder);
-    room = await statfs(folder).catch(() => undefined);
+    fileSystem = await statfs(folder).catch(() => undefined);
   }
-  if (!room || room.bavail * room.bsize >= bytes) return;
+  if (!fileSystem || fileSystem.bavail * fileSystem.bsize >= bytes) return;
   const gigabytes = (value: number): string => `${(value / 1e9).toFixed(1)} GB`;
   throw new CheckpointError(
-    `${out} would take ${gigabytes(bytes)}, but ${folder} has ${gigabytes(room.bavail * room.bsize)} left.`,
+    `${out} would take ${gigabytes(bytes)}, but ${folder} has ${gigabytes(fileSystem.bavail * fileSystem.bsize)} left.`,
     { code: 'checkpoint.disk-full', hint: 'Free some space, write elsewhere, or store a narrower dtype.' },
   );
 }

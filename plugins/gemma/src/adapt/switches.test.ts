@@ -46,15 +46,15 @@ const tensor = async (folder: string, name: string): Promise<number[]> => {
 
 const built = async (
   options: object,
-): Promise<{ model: GemmaModel; values: Record<string, number[]>; said: string }> => {
-  let said = '';
-  const logger = Object.assign(silentLogger(), { info: (line: string) => (said += line) });
+): Promise<{ model: GemmaModel; values: Record<string, number[]>; logged: string }> => {
+  let logged = '';
+  const logger = Object.assign(silentLogger(), { info: (line: string) => (logged += line) });
   const initializer = new AdaptInitializer(adaptOptions.parse(options), logger);
   const model = new GemmaModel(resolveModelConfig(modelOptions.parse({}), await initializer.checkpointConfig()));
   const parameters = await fillParameters(model, initializer, createRandom(0));
   const values = Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, [...value.dataSync()]]));
   tf.dispose(parameters);
-  return { model, values, said };
+  return { model, values, logged };
 };
 
 describe('expandHeads: encoder', () => {
@@ -85,9 +85,9 @@ describe('expandHeads: encoder', () => {
     const encoder = await source('grouped-initializer');
     const out = join(base, 'expanded-initializer');
     await adaptCheckpoint({ encoder, out, expandHeads: 'encoder' });
-    const { model, values, said } = await built({ encoder, expandHeads: 'encoder' });
+    const { model, values, logged } = await built({ encoder, expandHeads: 'encoder' });
     expect(model.checkpointConfig).toMatchObject({ encoder: { num_key_value_heads: 6 } });
-    expect(said).toMatch(/encoder's 2 key\/value heads become 6\./);
+    expect(logged).toMatch(/encoder's 2 key\/value heads become 6\./);
     for (const [name, own] of Object.entries(values)) expect([name, await tensor(out, name)]).toEqual([name, own]);
   });
 
@@ -121,9 +121,9 @@ describe('the norms around cross-attention', () => {
     // Nothing else changed.
     const q = 'model.decoder.layers.0.cross_attn.q_proj.weight';
     expect(await tensor(identity, q)).toEqual(await tensor(copied, q));
-    const { values, said } = await built({ encoder, decoder, crossAttentionNorms: 'identity' });
+    const { values, logged } = await built({ encoder, decoder, crossAttentionNorms: 'identity' });
     expect(new Set(values[norm])).toEqual(new Set([0]));
-    expect(said).toMatch(/Cross-attention is random: the two sides differ: hidden size 24 .* begin at gain 1/);
+    expect(logged).toMatch(/Cross-attention is random: the two sides differ: hidden size 24 .* begin at gain 1/);
   });
 
   it('the norms can begin at gain 1 with copied projections too', async () => {

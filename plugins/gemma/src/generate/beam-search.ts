@@ -2,7 +2,7 @@
 import { DataError, uploadBatch, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamRow, candidateCount, type Candidate } from './beam';
-import { CacheBuffer, type Cache, checkCacheRoom } from './decoder-cache';
+import { CacheBuffer, type Cache, checkCacheMemory } from './decoder-cache';
 import { continueDecoding, startDecoding, type FixedState } from './decoding';
 import type { GemmaModel } from '../model/model';
 import { newTokensLimit, promptAndSource, promptRows } from './prompts';
@@ -38,7 +38,7 @@ export interface ScoredSequences {
 interface Best {
   readonly sums: tf.Tensor2D;
   /** beam * V + token. */
-  readonly places: tf.Tensor2D;
+  readonly indices: tf.Tensor2D;
 }
 
 interface Started extends Best {
@@ -77,7 +77,7 @@ function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: numbe
   const [rows, vocabulary] = logits.shape;
   const all = sums ? tf.add(tf.logSoftmax(logits), tf.expandDims(sums, 1)) : tf.logSoftmax(logits);
   const { values, indices } = tf.topk(tf.reshape(all, [rows / perExample, perExample * vocabulary]), count);
-  return { sums: values as tf.Tensor2D, places: indices.toInt() as tf.Tensor2D };
+  return { sums: values as tf.Tensor2D, indices: indices.toInt() as tf.Tensor2D };
 }
 
 /** Beam search with a key/value cache whose rows follow the beams; compiled once per shape. */
@@ -150,7 +150,7 @@ export class BeamSearch {
     const { prompt, source } = promptAndSource(model, options.fields);
     const length = prompt.ids.shape[1];
     const maxNewTokens = newTokensLimit(options.maxNewTokens, generation, length);
-    checkCacheRoom(model.config.decoder, beams * prompt.ids.shape[0], length + maxNewTokens - 1);
+    checkCacheMemory(model.config.decoder, beams * prompt.ids.shape[0], length + maxNewTokens - 1);
     const prompts = promptRows(prompt);
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
     const inputs = { prompt: uploadBatch({ ...prompt }), source: source && uploadBatch(source) };
@@ -192,10 +192,10 @@ export class BeamSearch {
   }
 
   /** Reads the candidates and lets every example choose among its own; finished examples do not change. */
-  private async advance(examples: readonly BeamRow[], { sums, places }: Best, beams: number): Promise<Chosen> {
-    const [allSums, allPlaces] = await Promise.all([sums.data(), places.data()]);
+  private async advance(examples: readonly BeamRow[], { sums, indices }: Best, beams: number): Promise<Chosen> {
+    const [allSums, allIndices] = await Promise.all([sums.data(), indices.data()]);
     const perExample = sums.shape[1];
-    tf.dispose([sums, places]);
+    tf.dispose([sums, indices]);
     const { vocabularySize } = this.model;
     const count = examples.length * beams;
     const chosen: Chosen = {
@@ -205,9 +205,9 @@ export class BeamSearch {
     };
     for (const [i, example] of examples.entries()) {
       const candidates = Array.from({ length: perExample }, (_, rank): Candidate => {
-        const place = allPlaces[perExample * i + rank];
-        const token = place % vocabularySize;
-        return { beam: (place - token) / vocabularySize, token, sum: allSums[perExample * i + rank] };
+        const index = allIndices[perExample * i + rank];
+        const token = index % vocabularySize;
+        return { beam: (index - token) / vocabularySize, token, sum: allSums[perExample * i + rank] };
       }).filter(({ sum }) => sum > IMPOSSIBLE);
       const next = example.done ? [] : example.advance(candidates);
       for (let beam = 0; beam < beams; beam++) {

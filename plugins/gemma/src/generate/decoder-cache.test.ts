@@ -3,7 +3,7 @@ import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, numbers, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
 import { RECENT_TOKENS } from './decoder-cache';
 import { continueDecoding, startDecoding } from './decoding';
-import { CacheBuffer, checkCacheRoom } from './decoder-cache';
+import { CacheBuffer, checkCacheMemory } from './decoder-cache';
 import type { GemmaModel } from '../model/model';
 import { runForward } from '../heads/run-forward';
 
@@ -151,13 +151,13 @@ describe('the memory of the cache', () => {
   it('the limit counts keys and values of all positions', () => {
     // 64 positions in the long part and 16 in the recent one, 2 x 4 numbers of 4 bytes each.
     const bytes = 3 * 80 * 8 * 4;
-    expect(() => checkCacheRoom(side, 3, 65, bytes)).not.toThrow();
-    expect(() => checkCacheRoom(side, 3, 65, bytes - 1)).toThrow(
+    expect(() => checkCacheMemory(side, 3, 65, bytes)).not.toThrow();
+    expect(() => checkCacheMemory(side, 3, 65, bytes - 1)).toThrow(
       /of 3 sequences of up to 65 tokens take 1 MiB of memory/,
     );
   });
 
   it('a cache for a billion tokens is refused before memory is allocated', () => {
-    expect(() => checkCacheRoom(side, 1, 1e9, 2 ** 30)).toThrow(DataError);
+    expect(() => checkCacheMemory(side, 1, 1e9, 2 ** 30)).toThrow(DataError);
   });
 });

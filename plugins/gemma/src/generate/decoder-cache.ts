@@ -41,7 +41,7 @@ const axisOf = (name: string): number => (name.startsWith('mask.') ? 4 : name.st
 const blockStart = (position: number): number => RECENT_TOKENS * Math.floor(position / RECENT_TOKENS);
 
 /** M for positions below `capacity`: a multiple of R. */
-function longPlaces(type: LayerType, capacity: number, window: number): number {
+function longSlots(type: LayerType, capacity: number, window: number): number {
   const all = Math.max(RECENT_TOKENS, blockStart(capacity - 1));
   // A token sees the window - 1 before it; when it begins a block, all of them are in the long part.
   const near = Math.max(RECENT_TOKENS, RECENT_TOKENS * Math.ceil((window - 1) / RECENT_TOKENS));
@@ -54,14 +54,14 @@ const FLOAT_BYTES = 4;
  * Throws DataError if the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory,
  * which is reserved for all of them at the beginning.
  */
-export function checkCacheRoom(
+export function checkCacheMemory(
   { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,
   rows: number,
   capacity: number,
   available = availableMemory(),
 ): void {
-  const places = layerTypes.reduce((sum, type) => sum + longPlaces(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
-  const bytes = 2 * FLOAT_BYTES * rows * places * keyValueHeads * headDim;
+  const slots = layerTypes.reduce((sum, type) => sum + longSlots(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
+  const bytes = 2 * FLOAT_BYTES * rows * slots * keyValueHeads * headDim;
   if (bytes <= available) return;
   throw new DataError(
     `Keys and values of ${rows.toLocaleString('en')} sequences of up to ${capacity.toLocaleString('en')} tokens take ${formatMemory(bytes)} of memory, and ${formatMemory(available)} are free.`,
@@ -74,7 +74,7 @@ export function checkCacheRoom(
 }
 
 /** A sequence's two parts, cut along `axis`. */
-function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.Tensor; recent: tf.Tensor } {
+function divide(sequence: tf.Tensor, axis: number, slots: number): { long: tf.Tensor; recent: tf.Tensor } {
   const length = sequence.shape[axis]!;
   const cut = (from: number, to: number): tf.Tensor =>
     tf.slice(
@@ -88,12 +88,12 @@ function divide(sequence: tf.Tensor, axis: number, places: number): { long: tf.T
   };
   const start = blockStart(length);
   const recent = padded(start, length, RECENT_TOKENS);
-  if (start <= places) return { long: padded(0, start, places), recent };
+  if (start <= slots) return { long: padded(0, start, slots), recent };
   // The ring begins in the middle of the kept slots.
-  const turn = start % places;
-  const kept = cut(start - places, start);
+  const turn = start % slots;
+  const kept = cut(start - slots, start);
   if (turn === 0) return { long: kept, recent };
-  return { long: tf.concat([cut(start - turn, start), cut(start - places, start - turn)], axis), recent };
+  return { long: tf.concat([cut(start - turn, start), cut(start - slots, start - turn)], axis), recent };
 }
 
 /** Fills a cache with a prompt. Traceable. */
@@ -128,8 +128,8 @@ export class CacheFiller {
 
   /** Keeps a sequence's recent part; returns the long one. */
   private keepRecent(name: string, sequence: tf.Tensor, type: LayerType): tf.Tensor {
-    const places = longPlaces(type, this.capacity, this.side.slidingWindow);
-    const { long, recent } = divide(sequence, axisOf(name), places);
+    const slots = longSlots(type, this.capacity, this.side.slidingWindow);
+    const { long, recent } = divide(sequence, axisOf(name), slots);
     this.recent[name] = recent;
     return long;
   }
@@ -138,10 +138,10 @@ export class CacheFiller {
 /**
  * The block and the ring's beginning as float32 scalars; integers below 2^24 and their quotients by R and M are exact.
  */
-function blockAt(position: tf.Tensor, places: number): { start: tf.Tensor; turn: tf.Tensor } {
+function blockAt(position: tf.Tensor, slots: number): { start: tf.Tensor; turn: tf.Tensor } {
   const start = tf.mul(tf.floor(tf.div(position.toFloat(), RECENT_TOKENS)), RECENT_TOKENS);
   // R is at least 1/1000 of M, so a quotient just below an integer is not rounded up to it.
-  const turn = tf.sub(start, tf.mul(tf.floor(tf.div(start, places)), places));
+  const turn = tf.sub(start, tf.mul(tf.floor(tf.div(start, slots)), slots));
   return { start, turn };
 }
 
@@ -151,7 +151,7 @@ function blockAt(position: tf.Tensor, places: number): { start: tf.Tensor; turn:
  */
 export class CacheStep {
   private readonly updated: Record<string, tf.Tensor>;
-  private readonly place: tf.Tensor;
+  private readonly slotMask: tf.Tensor;
   private readonly masks = new Map<LayerType, readonly [tf.Tensor, tf.Tensor]>();
 
   constructor(
@@ -161,16 +161,16 @@ export class CacheStep {
   ) {
     this.updated = { ...cache.recent };
     const { start } = blockAt(position, RECENT_TOKENS);
-    const places = tf.range(0, RECENT_TOKENS, 1);
-    const here = tf.equal(places, tf.sub(position.toFloat(), start));
-    this.place = tf.reshape(here.toFloat(), [1, 1, RECENT_TOKENS, 1]);
+    const slots = tf.range(0, RECENT_TOKENS, 1);
+    const here = tf.equal(slots, tf.sub(position.toFloat(), start));
+    this.slotMask = tf.reshape(here.toFloat(), [1, 1, RECENT_TOKENS, 1]);
   }
 
   /** Writes the token's own keys and values [B, K, 1, C]; returns the parts that its queries attend to. */
   append(layer: number, made: KeysAndValues): readonly StoredPart[] {
     // The slot is zero, so that adding is writing.
     const write = (name: string, value: tf.Tensor): tf.Tensor =>
-      (this.updated[name] = tf.add(this.cache.recent[name], tf.mul(value, this.place)));
+      (this.updated[name] = tf.add(this.cache.recent[name], tf.mul(value, this.slotMask)));
     const { long } = this.cache;
     const [keysHere, valuesHere] = [keysName(layer), valuesName(layer)];
     const transposed = long[transposedKeysName(layer)] as tf.Tensor | undefined;
@@ -187,10 +187,10 @@ export class CacheStep {
     return this.updated;
   }
 
-  private masksOf(type: LayerType, places: number): readonly [tf.Tensor, tf.Tensor] {
+  private masksOf(type: LayerType, slots: number): readonly [tf.Tensor, tf.Tensor] {
     const known = this.masks.get(type);
     if (known) return known;
-    const { start, turn } = blockAt(this.position, places);
+    const { start, turn } = blockAt(this.position, slots);
     const position = this.position.toFloat();
     const tooEarly = (at: tf.Tensor): tf.Tensor => tf.lessEqual(at, tf.sub(position, this.side.slidingWindow));
     const hide = (hidden: tf.Tensor, padding: tf.Tensor | undefined): tf.Tensor => {
@@ -198,9 +198,9 @@ export class CacheStep {
       return padding ? tf.minimum(mask, padding) : mask;
     };
     // Slots before the ring's beginning have this turn's positions, those after it the last turn's.
-    const slots = tf.range(0, places, 1);
-    const lastTurn = tf.mul(tf.greaterEqual(slots, turn).toFloat(), places);
-    const longAt = tf.sub(tf.add(slots, tf.sub(start, turn)), lastTurn);
+    const indices = tf.range(0, slots, 1);
+    const lastTurn = tf.mul(tf.greaterEqual(indices, turn).toFloat(), slots);
+    const longAt = tf.sub(tf.add(indices, tf.sub(start, turn)), lastTurn);
     const recentAt = tf.add(tf.range(0, RECENT_TOKENS, 1), start);
     const slides = type === 'sliding_attention';
     const unreached = tf.less(longAt, 0);
@@ -216,9 +216,9 @@ export class CacheStep {
 
 /** A long part with the full recent one merged in. Traceable. */
 function mergeRecent(long: tf.Tensor, recent: tf.Tensor, axis: number, position: tf.Tensor): tf.Tensor {
-  const places = long.shape[axis]!;
-  const blocks = places / RECENT_TOKENS;
-  const { turn } = blockAt(position, places);
+  const slots = long.shape[axis]!;
+  const blocks = slots / RECENT_TOKENS;
+  const { turn } = blockAt(position, slots);
   const inBlocks = [...long.shape.slice(0, axis), blocks, RECENT_TOKENS, ...long.shape.slice(axis + 1)];
   const here = tf.equal(tf.mul(tf.range(0, blocks, 1), RECENT_TOKENS), turn);
   const spread = tf.reshape(
@@ -230,10 +230,10 @@ function mergeRecent(long: tf.Tensor, recent: tf.Tensor, axis: number, position:
 
 /** Merges full recent parts into long ones; compiled once per shape. */
 export class CacheBuffer {
-  private readonly folded: Jitted<[Cache, tf.Tensor], Cache>;
+  private readonly merged: Jitted<[Cache, tf.Tensor], Cache>;
 
   constructor(engine: Engine) {
-    this.folded = engine.jit(
+    this.merged = engine.jit(
       ({ long, recent }: Cache, position: tf.Tensor): Cache => ({
         long: Object.fromEntries(
           Object.entries(long).map(([name, tensor]) => {
@@ -253,12 +253,12 @@ export class CacheBuffer {
   async advance(cache: Cache, position: number): Promise<Cache> {
     if ((position + 1) % RECENT_TOKENS !== 0) return cache;
     const at = tf.scalar(position, 'int32');
-    const next = await this.folded.enqueue(cache, at);
+    const next = await this.merged.enqueue(cache, at);
     tf.dispose([at, cache] as tf.TensorContainer);
     return next;
   }
 
   dispose(): void {
-    this.folded.dispose();
+    this.merged.dispose();
   }
 }

@@ -60,12 +60,12 @@ function keepCross(
     fixed[valuesName(layer)] = values;
     return;
   }
-  const [batch, , places] = keys.shape as [number, number, number];
+  const [batch, , slots] = keys.shape as [number, number, number];
   const filled = transposed.shape[3]!;
   fixed[transposedKeysName(layer)] = transposed;
   fixed[valuesName(layer)] = padSlots(values, 2, filled);
   // Shows how many slots count.
-  if (filled !== places) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, places]);
+  if (filled !== slots) fixed[SOURCE_MASK] ??= tf.zeros([batch, 1, 1, 1, slots]);
 }
 
 /** Cross-attention of queries [B, 1, H, C] with the state from `keepCross`: rows [B, H*C]. */

@@ -9,7 +9,7 @@ import {
 } from '@graft/core';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
-import { CacheBuffer, checkCacheRoom, type Cache } from './decoder-cache';
+import { CacheBuffer, checkCacheMemory, type Cache } from './decoder-cache';
 import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
 import type { GemmaModel } from '../model/model';
 import { newTokensLimit, promptAndSource, promptRows, repeatRows } from './prompts';
@@ -174,7 +174,7 @@ export class Generator {
       return { index, tokens, ended: before, rows };
     };
     const chooser = new Chooser(sampling, model.vocabularySize);
-    checkCacheRoom(model.config.decoder, rows.length, length + maxNewTokens - 1);
+    checkCacheMemory(model.config.decoder, rows.length, length + maxNewTokens - 1);
     const inputs = { prompt: uploadBatch({ ...prompt }), source: source && uploadBatch(source) };
     const capacity = length + maxNewTokens - 1;
     let fixed: FixedState = {};

@@ -5,7 +5,7 @@ import { temporaryFolder } from '@graft/test-support';
 import { ints, numbers, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { GemmaClassifier, type ClassifierConfig } from './classifier';
 import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
-import { Classifier } from './classify';
+import { ClassifierRunner } from './classifier-runner';
 import type { EncoderDecoderConfig } from '../model/config-types';
 
 const LABELS = ['no', 'yes', 'perhaps'];
@@ -54,7 +54,7 @@ describe('classifiers', () => {
           [1, 1, 0, 0],
         ]),
       ];
-      const runner = new Classifier(engine, classifier);
+      const runner = new ClassifierRunner(engine, classifier);
       const { logits, probabilities } = await runner.classify(parameters, { input_ids: ids, attention_mask: mask });
       expect([logits.shape, probabilities.shape]).toEqual([
         [2, 4, 3],
@@ -123,7 +123,7 @@ describe('classifiers', () => {
   test('a row of padding alone and a full row both read an existing position (quirk 10)', async () => {
     const classifier = make({ task: 'sequence', reads: 'decoder' });
     const parameters = parametersOf(classifier);
-    const runner = new Classifier(engine, classifier);
+    const runner = new ClassifierRunner(engine, classifier);
     const { logits } = await runner.classify(parameters, {
       input_ids: ints([
         [0, 0, 0],

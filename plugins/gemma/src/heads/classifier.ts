@@ -120,8 +120,8 @@ export class GemmaClassifier {
    */
   private pooledPositions(ids: tf.Tensor): tf.Tensor {
     const length = ids.shape[1]!;
-    const places = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));
-    const last = tf.max(places, 1);
+    const positions = tf.mul(tf.notEqual(ids, this.model.specialTokens.pad).toInt(), tf.range(0, length, 1, 'int32'));
+    const last = tf.max(positions, 1);
     return this.config.reads === 'encoder' ? last : tf.minimum(tf.add(last, 1), length - 1);
   }
 }

@@ -73,12 +73,12 @@ describe('the initializer load', () => {
   it('the initializer provides the model of the folder and warns about unused tensors', async () => {
     const { config } = tinyGemma();
     const folder = await writeTiny(join(temporaryFolder(), 'model'), { config, extra: { 'vision.weight': [3] } });
-    const told: string[] = [];
-    const load = initializer(folder, { warn: (message: string) => told.push(message) } as unknown as Logger);
+    const notes: string[] = [];
+    const load = initializer(folder, { warn: (message: string) => notes.push(message) } as unknown as Logger);
     const model = new GemmaModel(resolveModelConfig(modelOptions.parse({}), await load.checkpointConfig()));
     expect(model.config).toEqual(config);
     const parameters = await fillParameters(model, load, createRandom(0));
-    expect(told).toEqual([expect.stringMatching(/1 tensors that the model has no use for: vision\.weight/)]);
+    expect(notes).toEqual([expect.stringMatching(/1 tensors that the model has no use for: vision\.weight/)]);
     tf.dispose(parameters);
   });
 

@@ -97,9 +97,9 @@ describe('parseCheckpointConfig', () => {
   });
 
   it('options take precedence over the checkpoint', () => {
-    const told = { ...t5gemma, encoder_window: 'inclusive' };
-    expect(parseCheckpointConfig(told)).toMatchObject({ encoderWindow: 'inclusive' });
-    expect(parseCheckpointConfig(told, { encoderWindow: 'strict' })).toMatchObject({ encoderWindow: 'strict' });
+    const declared = { ...t5gemma, encoder_window: 'inclusive' };
+    expect(parseCheckpointConfig(declared)).toMatchObject({ encoderWindow: 'inclusive' });
+    expect(parseCheckpointConfig(declared, { encoderWindow: 'strict' })).toMatchObject({ encoderWindow: 'strict' });
   });
 
   it.each([

@@ -136,9 +136,9 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
  * field, and what was expected.
  */
 export function readModelConfig(json: Json, options: GemmaOptions = {}, where = 'config.json'): AnyGemmaConfig {
-  const said = readSpecialTokens(json, where);
+  const declared = readSpecialTokens(json, where);
   const asked = options.specialTokens;
-  const policy = said || asked ? { specialTokens: mergeSpecialTokens(asked, said) } : {};
+  const policy = declared || asked ? { specialTokens: mergeSpecialTokens(asked, declared) } : {};
   if (json.model_type === 'gemma2') {
     const fields = new ConfigFields(json, GEMMA2_KEYS, where);
     return {

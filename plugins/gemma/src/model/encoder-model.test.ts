@@ -107,10 +107,12 @@ describe('an encoder alone', () => {
     expect(describeSpecialTokens(buildModel(family, checkpoint))).toBe(
       'Special tokens: encoder reads no BOS; end 1, pad 0',
     );
-    const told = buildModel(family, checkpoint, { section: { encoder: { bos: true } } });
-    expect(describeSpecialTokens(told)).toMatch(/^Special tokens: encoder reads BOS 2 in front; end/);
-    expect(describeSpecialTokens(buildModel(family, told.checkpointConfig))).toBe(describeSpecialTokens(told));
-    expect(told.checkpointConfig.special_token_policy).toEqual({ encoder: { bos: true, eos: 'auto' } });
+    const configured = buildModel(family, checkpoint, { section: { encoder: { bos: true } } });
+    expect(describeSpecialTokens(configured)).toMatch(/^Special tokens: encoder reads BOS 2 in front; end/);
+    expect(describeSpecialTokens(buildModel(family, configured.checkpointConfig))).toBe(
+      describeSpecialTokens(configured),
+    );
+    expect(configured.checkpointConfig.special_token_policy).toEqual({ encoder: { bos: true, eos: 'auto' } });
     const endless = { ...checkpoint, encoder: { ...(checkpoint.encoder as object), eos_token_id: null } };
     expect(describeSpecialTokens(buildModel(family, endless))).toMatch(/; no end, pad 0$/);
     expect(() => buildModel(family, endless, { section: { encoder: { eos: true } } })).toThrow(

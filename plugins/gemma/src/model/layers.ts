@@ -184,12 +184,12 @@ export interface StoredPart {
 }
 
 /**
- * Keys [B, K, S, C] transposed, [B, K, C, S], if one token's attention reads them faster so; otherwise undefined. S is
- * padded with zeros to a multiple of SLOT_MULTIPLE.
+ * Keys [B, K, S, C] transposed, [B, K, C, S], where one token's attention reads them faster so; undefined elsewhere. S is filled
+ * up with zeros to a multiple of SLOT_MULTIPLE.
  */
 export function transposedKeys({ heads, keyValueHeads, headDim }: SideConfig, keys: tf.Tensor): tf.Tensor | undefined {
-  const [batch, , places] = keys.shape as [number, number, number, number];
-  const filled = SLOT_MULTIPLE * Math.ceil(places / SLOT_MULTIPLE);
+  const [batch, , slots] = keys.shape as [number, number, number, number];
+  const filled = SLOT_MULTIPLE * Math.ceil(slots / SLOT_MULTIPLE);
   if (!prefersTransposedKeys(batch * keyValueHeads, heads / keyValueHeads, filled, headDim)) return undefined;
   return padSlots(transposeKeys(keys), 3, filled);
 }
@@ -200,14 +200,14 @@ export function transposeKeys(keys: tf.Tensor): tf.Tensor {
 }
 
 /** Appends `value` along `axis`, up to this many slots. */
-export function padSlots(x: tf.Tensor, axis: number, places: number, value = 0): tf.Tensor {
-  const behind = places - x.shape[axis]!;
-  const room = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
-  return behind === 0 ? x : tf.pad(x, room, value);
+export function padSlots(x: tf.Tensor, axis: number, slots: number, value = 0): tf.Tensor {
+  const behind = slots - x.shape[axis]!;
+  const paddings = x.shape.map((_, i): [number, number] => [0, i === axis ? behind : 0]);
+  return behind === 0 ? x : tf.pad(x, paddings, value);
 }
 
 /** Slots of a part that count. */
-const placesOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? values.shape[2]!;
+const slotsOf = ({ values, mask }: StoredPart): number => mask?.shape[4] ?? values.shape[2]!;
 
 /**
  * Like `attend`, over keys and values in one or several parts, without joining them: for decoding, without gradients.
@@ -232,9 +232,9 @@ export function attendParts(side: SideConfig, q: tf.Tensor, parts: readonly Stor
   );
   const sums = tf.addN(parts.map(({ values }, i) => tf.matMul(weights[i] as tf.Tensor4D, values as tf.Tensor4D))); // [B, K, G*T, C]
   const rowSums = parts.map((part, i) => {
-    const [all, places] = [weights[i], placesOf(part)];
+    const [all, slots] = [weights[i], slotsOf(part)];
     const counted =
-      places === all.shape[3] ? all : tf.slice(all, [0, 0, 0, 0], [batch, keyValueHeads, group * queries, places]);
+      slots === all.shape[3] ? all : tf.slice(all, [0, 0, 0, 0], [batch, keyValueHeads, group * queries, slots]);
     return tf.sum(counted, -1, true);
   });
   const mixed = tf.div(sums, tf.addN(rowSums));

@@ -92,10 +92,10 @@ export function encoderMasks(
   masks: RowMasks = {},
   attention: EncoderAttention = 'bidirectional',
 ): SideMasks {
-  const reach = rule === 'strict' ? window - 1 : window;
-  if (attention === 'causal') return decoderMasks(length, reach + 1, masks);
+  const distance = rule === 'strict' ? window - 1 : window;
+  if (attention === 'causal') return decoderMasks(length, distance + 1, masks);
   const padding = rowMask(masks);
-  const near = reach < length - 1 ? positionMask(length, { ahead: reach, behind: reach }) : undefined;
+  const near = distance < length - 1 ? positionMask(length, { ahead: distance, behind: distance }) : undefined;
   return { full_attention: padding, sliding_attention: combine(padding, near) };
 }
 

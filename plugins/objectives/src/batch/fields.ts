@@ -153,12 +153,12 @@ export function checkSameShape(fields: HostFields, name: string, as: string, whe
 }
 
 /** Throws DataError unless the model is of the kind that the objective is for. */
-export function requireModelKind(model: Model, expected: Model['kind'], objective: string, instead: string): void {
+export function requireModelKind(model: Model, expected: Model['kind'], objective: string, alternative: string): void {
   if (model.kind !== expected) {
     throw new DataError(`The objective "${objective}" trains ${expected} models, but this model is ${model.kind}.`, {
       code: 'objective.model-kind',
       exitCode: 2,
-      hint: instead,
+      hint: alternative,
     });
   }
 }

@@ -16,13 +16,13 @@ interface Predicted {
 }
 
 function predictions({ inputs, labels, segments, weights }: ReturnType<typeof nextTokens>, of = 1): Predicted[] {
-  const places = [...inputs.keys()].filter((i) => (segments?.[i] ?? 1) === of);
-  return places.flatMap((place) =>
+  const positions = [...inputs.keys()].filter((i) => (segments?.[i] ?? 1) === of);
+  return positions.flatMap((place) =>
     labels[place] === -100
       ? []
       : [
           {
-            read: places.filter((i) => i <= place).map((i) => inputs[i]),
+            read: positions.filter((i) => i <= place).map((i) => inputs[i]),
             label: labels[place],
             weight: weights![place],
           },

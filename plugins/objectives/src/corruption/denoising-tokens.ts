@@ -31,7 +31,7 @@ export function recordedTokens(section: JsonValue | undefined): DenoisingTokens 
   return parsed.success ? { ...parsed.data, sentinels: idsOfStretches(parsed.data.sentinels) } : undefined;
 }
 
-export interface TokenWishes {
+export interface TokenRequest {
   readonly sentinels: SentinelOptions;
   readonly modeTokens: ModeTokenOptions;
   /** Of the denoisers, each once. */
@@ -50,12 +50,12 @@ export interface ChosenTokens extends Settled {
  * Sentinels and mode tokens as the config wants them: what it leaves to `auto` as the checkpoint has it, else out of the
  * free tokens. They never overlap. Throws DataError where that cannot be.
  */
-export function chooseTokens(wishes: TokenWishes, supply: TokenSupply): ChosenTokens {
-  const { recorded, prefixes, needsSentinels } = wishes;
+export function chooseTokens(request: TokenRequest, supply: TokenSupply): ChosenTokens {
+  const { recorded, prefixes, needsSentinels } = request;
   const { vocabularySize } = supply.model;
   const fits = (tokens: readonly number[]): boolean => tokens.every((token) => token < vocabularySize);
-  const wantsModes = wishes.modeTokens === AUTO;
-  const wantsSentinels = isAuto(wishes.sentinels);
+  const wantsModes = request.modeTokens === AUTO;
+  const wantsSentinels = isAuto(request.sentinels);
   const oldModes = recorded && prefixes.length > 0 && prefixes.every((one) => Object.hasOwn(recorded.modeTokens, one));
   const keepsModes = wantsModes && oldModes && fits(Object.values(recorded.modeTokens));
   const keepsSentinels =
@@ -63,23 +63,23 @@ export function chooseTokens(wishes: TokenWishes, supply: TokenSupply): ChosenTo
   const none = { sentinels: [], reuse: false };
   // Where both are free to choose, mode tokens come first, from the end of the free tokens.
   const explicit =
-    needsSentinels && !wantsSentinels && wantsModes ? chooseSentinels(wishes.sentinels, {}, prefixes, supply) : none;
+    needsSentinels && !wantsSentinels && wantsModes ? chooseSentinels(request.sentinels, {}, prefixes, supply) : none;
   const reserved = new Set([...explicit.sentinels, ...(keepsSentinels ? recorded.sentinels : [])]);
   const modeTokens = keepsModes
     ? Object.fromEntries(prefixes.map((prefix) => [prefix, recorded.modeTokens[prefix]]))
-    : chooseModeTokens(wishes.modeTokens, prefixes, supply, (token) => reserved.has(token));
+    : chooseModeTokens(request.modeTokens, prefixes, supply, (token) => reserved.has(token));
   const modes = new Set(Object.values(modeTokens));
   const kept = keepsSentinels && !recorded.sentinels.some((token) => modes.has(token));
   const chosen = !needsSentinels
     ? none
     : kept
       ? {
-          sentinels: recorded.sentinels.slice(0, countOf(wishes.sentinels)),
-          reuse: recorded.reuse || wantsReuse(wishes.sentinels),
+          sentinels: recorded.sentinels.slice(0, countOf(request.sentinels)),
+          reuse: recorded.reuse || wantsReuse(request.sentinels),
         }
-      : chooseSentinels(wishes.sentinels, modeTokens, prefixes, supply);
+      : chooseSentinels(request.sentinels, modeTokens, prefixes, supply);
   const tokens: DenoisingTokens = { ...chosen, modeTokens };
-  return { tokens, ...reportOn(tokens, { wishes, supply, kept: Boolean(kept), keepsModes: Boolean(keepsModes) }) };
+  return { tokens, ...reportOn(tokens, { request, supply, kept: Boolean(kept), keepsModes: Boolean(keepsModes) }) };
 }
 
 const wantsReuse = (options: SentinelOptions): boolean =>
@@ -89,15 +89,15 @@ const countOf = (options: SentinelOptions): number | undefined =>
   typeof options === 'object' && !Array.isArray(options) ? options.count : undefined;
 
 interface Choice {
-  readonly wishes: TokenWishes;
+  readonly request: TokenRequest;
   readonly supply: TokenSupply;
   readonly kept: boolean;
   readonly keepsModes: boolean;
 }
 
-function reportOn(tokens: DenoisingTokens, { wishes, supply, kept, keepsModes }: Choice): Settled {
+function reportOn(tokens: DenoisingTokens, { request, supply, kept, keepsModes }: Choice): Settled {
   const { sentinels, modeTokens, reuse } = tokens;
-  const { recorded } = wishes;
+  const { recorded } = request;
   const names = new Map(supply.tokenizer?.namedTokens?.map(({ id: token, token: name }) => [token, name]));
   const shown = (token: number): string => (names.has(token) ? `${names.get(token)} (${token})` : String(token));
   const from = (isKept: boolean): string => (isKept ? ', as the checkpoint was trained with (graft.json)' : '');
@@ -143,7 +143,7 @@ function reportOn(tokens: DenoisingTokens, { wishes, supply, kept, keepsModes }:
         `objective.modeTokens.${name}: the checkpoint was trained with ${shown(recorded.modeTokens[name])} (graft.json), not ${shown(token)}; \`modeTokens: auto\` would take that.`,
       );
   const lost = Object.keys(recorded?.modeTokens ?? {}).filter(
-    (name) => wishes.prefixes.includes(name) && !Object.hasOwn(modeTokens, name),
+    (name) => request.prefixes.includes(name) && !Object.hasOwn(modeTokens, name),
   );
   if (lost.length > 0)
     warnings.push(

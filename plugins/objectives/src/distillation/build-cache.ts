@@ -24,9 +24,15 @@ import {
 } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
-import { AskedTeacher } from './asked-teacher';
+import { TeacherSampler } from './teacher-sampler';
 import { bytesPerPosition, TeacherCacheWriter } from './cache-writer';
-import { checkTeacher, lessonSettings, loadTeacherModel, teacherBos, type DistillationOptions } from './distillation';
+import {
+  checkTeacher,
+  distillationSettings,
+  loadTeacherModel,
+  teacherBos,
+  type DistillationOptions,
+} from './distillation';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
 import type { TeacherCacheIndex } from './cache-index';
@@ -130,8 +136,8 @@ export async function cacheTeacher(
       (sentence) => logger.info(sentence),
     );
     closers.push(() => writer.close());
-    const asked = own(
-      new AskedTeacher(engine, loaded.model, loaded.parameters, {
+    const sampler = own(
+      new TeacherSampler(engine, loaded.model, loaded.parameters, {
         topK,
         selection,
         random,
@@ -141,7 +147,7 @@ export async function cacheTeacher(
         precision: config.train.precision,
       }),
     );
-    return await fill({ config, objective, dataset, student, plan, writer, asked, random, options });
+    return await fill({ config, objective, dataset, student, plan, writer, sampler, random, options });
   } finally {
     stopWatching();
     for (const close of closers) await close();
@@ -156,13 +162,13 @@ interface CacheBuild {
   readonly student: Model;
   readonly plan: CachePlan;
   readonly writer: TeacherCacheWriter;
-  readonly asked: AskedTeacher;
+  readonly sampler: TeacherSampler;
   readonly random: ReturnType<typeof createRandom>;
   readonly options: CacheTeacherOptions;
 }
 
-async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
-  const { config, objective, dataset, student, writer, asked, random, options } = filling;
+async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
+  const { config, objective, dataset, student, writer, sampler, random, options } = build;
   const steps = Math.min(options.steps ?? config.train.steps, config.train.steps);
   const identity = configIdentity(config, student, teachersOf(objective));
   const before = writer.progressOf(identity);
@@ -187,7 +193,7 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
       const batch = await loader.nextUnless(options.signal);
       if (!batch) break;
       if (step + 1 < steps) loader.prefetch();
-      if (variantAt(step) === filling.plan.variant) await addMissing(batch.fields, student, writer, asked);
+      if (variantAt(step) === build.plan.variant) await addMissing(batch.fields, student, writer, sampler);
       step++;
       position = batch.position;
       await writer.stepDone(identity, step, position);
@@ -200,12 +206,12 @@ async function fill(filling: CacheBuild): Promise<CacheTeacherResult> {
   }
   return {
     status: step < steps ? 'interrupted' : 'finished',
-    folder: filling.plan.folder,
+    folder: build.plan.folder,
     steps: step,
     sequences: writer.sequences,
     added: writer.sequences - began,
     positions: writer.positions,
-    bytesPerPosition: bytesPerPosition(asked.kept(options.dtype ?? 'F16')),
+    bytesPerPosition: bytesPerPosition(sampler.kept(options.dtype ?? 'F16')),
   };
 }
 
@@ -213,14 +219,14 @@ async function addMissing(
   fields: HostFields,
   student: Model,
   writer: TeacherCacheWriter,
-  asked: AskedTeacher,
+  sampler: TeacherSampler,
 ): Promise<void> {
   const missing = new Map<string, Sequence>();
   for (const sequence of sequencesInBatch(fields, student)) {
     const key = keyOf(sequence);
     if (sequence.target.length > 0 && !writer.has(key)) missing.set(key, sequence);
   }
-  const answers = await asked.read([...missing.values()]);
+  const answers = await sampler.read([...missing.values()]);
   [...missing.keys()].forEach((key, i) => writer.add(key, answers[i]));
 }
 
@@ -241,7 +247,7 @@ function keptOf(
   distillation: DistillationOptions,
   { topK, samples }: CacheTeacherOptions,
 ): { readonly selection: TeacherCacheIndex['selection']; readonly tokens: number } {
-  const wanted = lessonSettings(distillation);
+  const wanted = distillationSettings(distillation);
   const refused = (message: string, hint: string): UsageError =>
     new UsageError(message, { code: 'distillation.selection', hint });
   if (wanted.loss !== 'gemma3') {

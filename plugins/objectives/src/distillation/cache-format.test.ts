@@ -157,9 +157,9 @@ it('the fingerprint depends on the contents of a cache, not on its paths', async
   const [first, second, third] = await Promise.all([one, same, other].map(cacheFingerprint));
   expect(second).toBe(first);
   expect(third).not.toBe(first);
-  const lessons = { distillation: { cache: one } } as never;
-  expect(await new PrefixLm(lessons).fileDigests()).toEqual({ [`the teacher's cache ${one}`]: first });
-  const mixture = new Mixture([{ name: 'lm', objective: new PrefixLm(lessons), rate: 1, fromStep: 0 } as never]);
+  const targets = { distillation: { cache: one } } as never;
+  expect(await new PrefixLm(targets).fileDigests()).toEqual({ [`the teacher's cache ${one}`]: first });
+  const mixture = new Mixture([{ name: 'lm', objective: new PrefixLm(targets), rate: 1, fromStep: 0 } as never]);
   expect(await mixture.fileDigests()).toEqual({ [`the teacher's cache ${one} (lm)`]: first });
 });
 

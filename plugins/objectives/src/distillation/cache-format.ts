@@ -99,7 +99,7 @@ export class TeacherCache {
     readonly index: TeacherCacheIndex,
     private readonly shards: readonly Shard[],
     /** Shard, first position and number of positions of each key. */
-    private readonly places: ReadonlyMap<string, number>,
+    private readonly rowOfKey: ReadonlyMap<string, number>,
     private readonly table: Int32Array,
   ) {}
 
@@ -117,7 +117,7 @@ export class TeacherCache {
       });
     }
     const table = new Int32Array(3 * index.shards.reduce((sum, { sequences }) => sum + sequences, 0));
-    const places = new Map<string, number>();
+    const rowOfKey = new Map<string, number>();
     const shards: Shard[] = [];
     const rows = new RowCheck(index);
     for (const shard of index.shards) {
@@ -129,10 +129,10 @@ export class TeacherCache {
         const offsets = await readOffsets(reader, shard.positions);
         const keys = Buffer.from(await reader.readBytes('keys'));
         for (let i = 0; i < shard.sequences; i++) {
-          const place = places.size;
-          table.set([shards.length, offsets[i], offsets[i + 1] - offsets[i]], 3 * place);
-          places.set(keys.toString('latin1', i * KEY_BYTES, (i + 1) * KEY_BYTES), place);
-          if (places.size === place) throw contradicts(file, `its sequence ${i} is in the cache already`);
+          const row = rowOfKey.size;
+          table.set([shards.length, offsets[i], offsets[i + 1] - offsets[i]], 3 * row);
+          rowOfKey.set(keys.toString('latin1', i * KEY_BYTES, (i + 1) * KEY_BYTES), row);
+          if (rowOfKey.size === row) throw contradicts(file, `its sequence ${i} is in the cache already`);
         }
         await rows.check(reader, tensors);
         shards.push({ file, ...tensors });
@@ -140,27 +140,27 @@ export class TeacherCache {
         await reader.close();
       }
     }
-    return new TeacherCache(folder, index, shards, places, table);
+    return new TeacherCache(folder, index, shards, rowOfKey, table);
   }
 
   /** Sequences that it holds. */
   get size(): number {
-    return this.places.size;
+    return this.rowOfKey.size;
   }
 
   keys(): IterableIterator<string> {
-    return this.places.keys();
+    return this.rowOfKey.keys();
   }
 
   has(key: string): boolean {
-    return this.places.has(key);
+    return this.rowOfKey.has(key);
   }
 
   /** What is stored of a sequence; undefined where there is nothing. Blocks for the read: batches are made synchronously. */
   read(key: string): StoredSequence | undefined {
-    const place = this.places.get(key);
-    if (place === undefined) return undefined;
-    const [at, first, positions] = this.table.subarray(3 * place, 3 * place + 3);
+    const row = this.rowOfKey.get(key);
+    if (row === undefined) return undefined;
+    const [at, first, positions] = this.table.subarray(3 * row, 3 * row + 3);
     const { file, tokens, logProbabilities, logRest } = this.shards[at];
     const rows = (tensor: TensorInfo): Uint8Array => {
       const width = storedWidth(tensor.dtype) * (tensor.shape[1] ?? 1);

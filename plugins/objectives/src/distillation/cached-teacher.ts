@@ -11,8 +11,8 @@ import {
   type Model,
 } from '@graft/core';
 import { tf } from '@graft/engine';
-import { knownTargets, lessonSettings, type DistillationOptions } from './distillation';
-import type { TeacherTargets, LessonSettings, SoftTargets } from './teacher-targets';
+import { knownTargets, distillationSettings, type DistillationOptions } from './distillation';
+import type { TeacherTargets, DistillationSettings, SoftTargets } from './teacher-targets';
 import { keyOf, sequencesInBatch } from '../batch/sequences';
 import { TeacherCache, teacherFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';
@@ -30,7 +30,7 @@ export class CachedTeacher implements TeacherTargets {
 
   constructor(
     private readonly cache: TeacherCache,
-    readonly options: LessonSettings,
+    readonly options: DistillationSettings,
     /** Whether the teacher, where it is named beside the cache, reads a start token by its own policy. */
     private readonly teacherReadsBos?: boolean,
   ) {}
@@ -107,7 +107,7 @@ export async function openCachedTeacher(
   const cache = await TeacherCache.open(options.cache);
   try {
     const { temperature, teacher, topK, selection } = cache.index;
-    const settings = lessonSettings(options);
+    const settings = distillationSettings(options);
     if (temperature !== options.temperature)
       throw mismatch(
         options.cache,

@@ -13,7 +13,7 @@ import {
 import { findNativeLibrary, openEngine, random, tf, valueAndGradients, type EngineMode } from '@graft/engine';
 import { int32 } from '../../test-support/fake-model';
 import { knownTargets, Teacher } from './distillation';
-import type { LessonSettings, TeacherTargets } from './teacher-targets';
+import type { DistillationSettings, TeacherTargets } from './teacher-targets';
 import { distillationLoss } from './distillation-loss';
 import { PrefixLm, prefixLmOptions } from '../objectives/prefix-lm';
 import { noiseOf } from './teacher-samples';
@@ -58,7 +58,7 @@ const cappedLogits = (state: readonly number[], output: Numbers): number[] =>
   output.map((row) => CAP * Math.tanh(dot(state, row) / CAP));
 
 /** One row of labels with what is read before each: by the decoder, and by the teacher. */
-interface Place {
+interface IndexRow {
   readonly label: number;
   readonly weight: number;
   readonly read: number;
@@ -69,18 +69,18 @@ interface Place {
 
 /** The loss as its definition says, in double precision, with the gradients of both tables. */
 function reference(
-  places: readonly Place[],
+  indices: readonly IndexRow[],
   student: { states: Numbers; output: Numbers },
   teacher: { states: Numbers; output: Numbers },
-  { loss: kind = 'blend', alpha, temperature: t, samples = 256 }: LessonSettings,
+  { loss: kind = 'blend', alpha, temperature: t, samples = 256 }: DistillationSettings,
 ) {
-  const weight = places.reduce((sum, place) => sum + place.weight, 0);
+  const weight = indices.reduce((sum, place) => sum + place.weight, 0);
   const gradients = {
     states: student.states.map((row) => row.map(() => 0)),
     output: student.output.map((row) => row.map(() => 0)),
   };
   let [loss, crossEntropy, divergence] = [0, 0, 0];
-  for (const { label, weight: own, read, readByTeacher, noise } of places) {
+  for (const { label, weight: own, read, readByTeacher, noise } of indices) {
     const w = own / weight;
     if (w === 0) continue;
     const x = cappedLogits(student.states[read], student.output);
@@ -147,7 +147,7 @@ const BATCH: HostFields = {
   label_weights: { dtype: 'float32', shape: [2, 5], values: Float32Array.from([1, 9, 0.5, 2, 1, 0.25, 1, 1, 0, 3]) },
 };
 
-const SETTINGS: LessonSettings[] = [
+const SETTINGS: DistillationSettings[] = [
   { loss: 'blend', alpha: 0.25, temperature: 1 },
   { loss: 'blend', alpha: 0.6, temperature: 2 },
   { loss: 'blend', alpha: 0, temperature: 1 },
@@ -184,14 +184,14 @@ describe.each(MODES)('distillation on %s', (mode) => {
         ...new Teacher(teacherModel, {}, settings).fields(BATCH, 4, model, (row) => createRandom(5).fork(row)),
       };
       const batch = uploadBatch(host);
-      const places = placesOf(host);
-      const expected = reference(places, student, teacher, settings);
+      const indices = indicesOf(host);
+      const expected = reference(indices, student, teacher, settings);
       for (const apart of [true, false]) {
         for (const chunkTokens of apart ? [undefined, 3] : [undefined]) {
-          const lessons = new Teacher(apart ? teacherModel : capped('decoder-only', false), taughtTables, settings);
+          const teacher = new Teacher(apart ? teacherModel : capped('decoder-only', false), taughtTables, settings);
           const step = engine.jit((own: Parameters, fields: BatchTensors) => {
             const { loss, gradients, auxiliary } = valueAndGradients((parameters) => {
-              const out = distillationLoss(model, parameters, fields, { training: true }, { chunkTokens }, lessons);
+              const out = distillationLoss(model, parameters, fields, { training: true }, { chunkTokens }, teacher);
               const { crossEntropy, divergence } = out.metrics!;
               return {
                 loss: tf.mul<tf.Scalar>(out.loss, 3),
@@ -238,12 +238,12 @@ describe.each(MODES)('distillation on %s', (mode) => {
     const losses = [undefined, 1, 4, 100].map((chunkTokens) => {
       const step = engine.jit((parameters: Parameters, fields: BatchTensors, taught: typeof known) =>
         valueAndGradients((p) => {
-          const lessons = {
+          const teacher = {
             options: { alpha: 0.3, temperature: 1.5 },
             targets: () => knownTargets(taught as unknown as TopK),
           } as unknown as TeacherTargets;
           return {
-            loss: distillationLoss(model, p, fields, { training: true }, { chunkTokens }, lessons).loss,
+            loss: distillationLoss(model, p, fields, { training: true }, { chunkTokens }, teacher).loss,
             auxiliary: {},
           };
         }, parameters),
@@ -261,14 +261,14 @@ describe.each(MODES)('distillation on %s', (mode) => {
 });
 
 /** The labels with what stands before them, and their noise. */
-function placesOf(host: HostFields): Place[] {
+function indicesOf(host: HostFields): IndexRow[] {
   const [rows, length] = host.labels.shape;
   const teacherLength = host.teacher_input_ids.shape[1];
   const keys = host.teacher_keys as HostFields[string] | undefined;
   return Array.from({ length: rows }, (_, row) => {
     const key = keys && random.key([keys.values[2 * row], keys.values[2 * row + 1]]);
     const noise = key && (noiseOf(key, 0, [length, V]).arraySync() as number[][]);
-    return Array.from({ length }, (__, j): Place => {
+    return Array.from({ length }, (__, j): IndexRow => {
       const at = row * length + j;
       const label = host.labels.values[at];
       return {
@@ -307,7 +307,7 @@ describe('the options of distillation', () => {
 });
 
 describe('the samples of gemma3', () => {
-  const settings: LessonSettings = { loss: 'gemma3', alpha: 0, temperature: 1, samples: 3 };
+  const settings: DistillationSettings = { loss: 'gemma3', alpha: 0, temperature: 1, samples: 3 };
   const teacher = new Teacher(capped('decoder-only'), {}, settings);
   const rowsOf = (fields: HostFields): number[][] => {
     const { values } = fields.teacher_keys;

@@ -11,7 +11,7 @@ import {
 import { tf, withoutGradient } from '@graft/engine';
 import { sumOverChunks } from '../loss/chunks';
 import { denseDivergence, denseEntropy } from '../loss/dense-divergence';
-import type { TeacherTargets, LessonSettings, SoftTarget } from './teacher-targets';
+import type { TeacherTargets, DistillationSettings, SoftTarget } from './teacher-targets';
 import { outputHeadOf, type LossSettings } from '../loss/language-model-loss';
 import { topKDivergence, topKEntropy } from '../loss/top-k-divergence';
 
@@ -25,11 +25,11 @@ export function distillationLoss(
   batch: BatchTensors,
   options: { training: boolean; randomKey?: tf.Tensor },
   { chunkTokens, ...settings }: LossSettings,
-  lessons: TeacherTargets,
+  teacher: TeacherTargets,
 ): LossOutput {
   const { labels, label_weights: given, ...inputs } = batch;
   const { count, weight, weights, classes } = labelWeights(labels, given);
-  const targets = withoutGradient(() => lessons.targets(batch));
+  const targets = withoutGradient(() => teacher.targets(batch));
   const total = labels.size;
   const lossOf = (logits: tf.Tensor2D, from: number, behind: readonly tf.Tensor[] = []) => {
     const size = logits.shape[0];
@@ -37,7 +37,7 @@ export function distillationLoss(
     const target = withoutGradient(() => targets.slice(from, size, behind));
     const at = whole ? classes : tf.slice(classes, from, size);
     const w = whole ? weights : tf.slice(weights, from, size);
-    return lessonLoss(logits, at, w, target, lessons.options, settings);
+    return lossAgainst(logits, at, w, target, teacher.options, settings);
   };
   const { loss, metrics } =
     chunkTokens === undefined
@@ -54,17 +54,17 @@ export function distillationLoss(
 }
 
 /** Sums over logits [C, V] and labels [C]: the loss, and of metrics the cross-entropy and the divergence. */
-function lessonLoss(
+function lossAgainst(
   logits: tf.Tensor2D,
   classes: tf.Tensor1D,
   weights: tf.Tensor1D,
   target: SoftTarget,
-  { loss: kind = 'blend', alpha: ofBlend, temperature }: LessonSettings,
+  { loss: kind = 'blend', alpha: ofBlend, temperature }: DistillationSettings,
   settings: CrossEntropySettings,
 ): { loss: tf.Scalar; metrics: tf.Scalar[] } {
   const alpha = kind === 'blend' ? ofBlend : 0;
   // What the loss takes nothing of is only measured.
-  const measured = (share: number, fn: () => tf.Scalar): tf.Scalar => (share > 0 ? fn() : withoutGradient(fn));
+  const measured = (weight: number, fn: () => tf.Scalar): tf.Scalar => (weight > 0 ? fn() : withoutGradient(fn));
   const crossEntropy = measured(alpha, () => weightedCrossEntropy(logits, classes, weights, settings));
   const divergence = measured(1 - alpha, () => {
     const soft = temperature === 1 ? logits : tf.mul<tf.Tensor2D>(logits, 1 / temperature);

@@ -20,7 +20,12 @@ import {
 } from '@graft/core';
 import { orderAfter, tf } from '@graft/engine';
 import { z } from 'zod';
-import { DISTILLATION_LOSSES, type TeacherTargets, type LessonSettings, type SoftTargets } from './teacher-targets';
+import {
+  DISTILLATION_LOSSES,
+  type TeacherTargets,
+  type DistillationSettings,
+  type SoftTargets,
+} from './teacher-targets';
 import { paddingMask, padRows, roundUp } from '../batch/padding';
 import { checkSegments } from '../batch/segments';
 import { sequencesInBatch, type Sequence } from '../batch/sequences';
@@ -63,12 +68,13 @@ export type DistillationOptions = z.output<typeof distillationOptions>;
 
 export const DEFAULT_SAMPLES = 256;
 
-export function lessonSettings({
+export function distillationSettings({
   loss = 'blend',
   alpha,
   temperature,
   samples,
-}: Pick<DistillationOptions, 'alpha' | 'temperature' | 'samples'> & Pick<LessonSettings, 'loss'>): LessonSettings {
+}: Pick<DistillationOptions, 'alpha' | 'temperature' | 'samples'> &
+  Pick<DistillationSettings, 'loss'>): DistillationSettings {
   const sampled = loss === 'gemma3' ? { samples: samples ?? DEFAULT_SAMPLES } : {};
   return { loss, alpha: loss === 'blend' ? (alpha ?? 0.25) : 0, temperature, ...sampled };
 }
@@ -94,7 +100,7 @@ export class Teacher implements TeacherTargets {
   constructor(
     readonly model: Model,
     private readonly parameters: Parameters,
-    readonly options: LessonSettings,
+    readonly options: DistillationSettings,
   ) {}
 
   /** Throws DataError unless the two models speak of the same tokens. */
@@ -287,5 +293,5 @@ export async function loadTeacher(
     });
   }
   const { model, parameters } = await loadTeacherModel(options.teacher, components, modelFamily, random);
-  return new Teacher(model, parameters, lessonSettings(options));
+  return new Teacher(model, parameters, distillationSettings(options));
 }

@@ -28,8 +28,8 @@ export function sampleTokens(
   const k = Math.min(samples, vocabulary);
   const tokens = tf.topk(tf.add(logits, noise), k).indices.toInt() as tf.Tensor2D; // [C, K]
   const row = tf.range(0, rows, 1, 'int32').expandDims(1).tile([1, k]).reshape([-1]);
-  const places = tf.stack([row, tokens.reshape([-1])], 1) as tf.Tensor2D; // [C K, 2]
-  const values = tf.gatherND(logits, places).reshape([rows, k]); // [C, K]
+  const indices = tf.stack([row, tokens.reshape([-1])], 1) as tf.Tensor2D; // [C K, 2]
+  const values = tf.gatherND(logits, indices).reshape([rows, k]); // [C, K]
   return { tokens, logProbabilities: tf.logSoftmax(values) as tf.Tensor2D };
 }
 
@@ -79,17 +79,17 @@ interface Block {
 /** The blocks of every row, in groups of BLOCK_LABELS labels or more. */
 function groupsOf(batch: number, length: number): Block[][] {
   const groups: Block[][] = [];
-  let room = 0;
+  let labelsLeft = 0;
   for (let row = 0; row < batch; row++) {
     for (let at = 0; at < length; at += BLOCK_LABELS) {
       const size = Math.min(BLOCK_LABELS, length - at);
       const block = { row, at, from: row * length + at, size };
-      if (room <= 0) {
+      if (labelsLeft <= 0) {
         groups.push([]);
-        room = BLOCK_LABELS;
+        labelsLeft = BLOCK_LABELS;
       }
       groups.at(-1)!.push(block);
-      room -= size;
+      labelsLeft -= size;
     }
   }
   return groups;

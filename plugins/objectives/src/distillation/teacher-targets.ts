@@ -6,7 +6,7 @@ import type { TopK } from '../loss/top-k-divergence';
 export const DISTILLATION_LOSSES = ['blend', 'gemma2', 'gemma3'] as const;
 
 /** How the student learns, with nothing left open. */
-export interface LessonSettings {
+export interface DistillationSettings {
   /** Default blend. */
   readonly loss?: (typeof DISTILLATION_LOSSES)[number];
   /** 0 for any other loss than `blend`. */
@@ -16,18 +16,18 @@ export interface LessonSettings {
   readonly samples?: number;
 }
 
-/** What a teacher says of some labels: its logits [C, V] with the temperature in them, or what is known of its distributions. */
+/** A teacher's predictions for some labels: its logits [C, V] with the temperature in them, or what is known of its distributions. */
 export type SoftTarget = { readonly logits: tf.Tensor2D } | TopK;
 
-/** What a teacher says of all labels. */
+/** A teacher's predictions for all labels. */
 export interface SoftTargets {
   /** Of labels from..from+size-1. Not computed before `behind` is. */
   slice(from: number, size: number, behind?: readonly tf.Tensor[]): SoftTarget;
 }
 
-/** Where a student's lessons come from: a teacher in memory, or what one said before. */
+/** Where a student's targets come from: a teacher in memory, or a cache of its predictions. */
 export interface TeacherTargets {
-  readonly options: LessonSettings;
+  readonly options: DistillationSettings;
   /** What `fields` adds to a batch. */
   readonly batchFields: readonly FieldSpec[];
   /** Throws DataError unless student and teacher speak of the same tokens. */

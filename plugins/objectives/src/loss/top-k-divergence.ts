@@ -43,21 +43,21 @@ export function topKDivergence(logits: tf.Tensor2D, teacher: TopK, weights: tf.T
   const [rows, k] = teacher.tokens.shape;
   const { p, pRest, entropies } = outcomesOf(teacher);
   const row = tf.range(0, rows, 1, 'int32').expandDims(1).tile([1, k]).reshape([-1]);
-  const places = tf.stack([row, teacher.tokens.reshape([-1])], 1); // [N K, 2]
+  const indices = tf.stack([row, teacher.tokens.reshape([-1])], 1); // [N K, 2]
   return withGradient<[tf.Tensor]>((save, x) => {
     const peak = tf.max(x, 1, true); // [N, 1]
     const e = tf.exp(tf.sub(x, peak)); // [N, V]
-    const top = tf.gatherND(e, places as tf.Tensor2D).reshape([rows, k]); // [N, K]
+    const top = tf.gatherND(e, indices as tf.Tensor2D).reshape([rows, k]); // [N, K]
     // The tail is summed by itself: 1 less what the others have would be rounding errors where they have nearly all.
-    const tail = tf.tensorScatterUpdate(e, places as tf.Tensor2D, tf.zeros([rows * k])); // [N, V]
+    const tail = tf.tensorScatterUpdate(e, indices as tf.Tensor2D, tf.zeros([rows * k])); // [N, V]
     const tailSum = tf.sum(tail, 1); // [N]
     const total = tf.add(tailSum, tf.sum(top, 1)); // [N]
     const logTotal = tf.log(total); // [N]
-    const logTop = tf.sub(tf.gatherND(x, places as tf.Tensor2D).reshape([rows, k]), peak); // [N, K]
+    const logTop = tf.sub(tf.gatherND(x, indices as tf.Tensor2D).reshape([rows, k]), peak); // [N, K]
     const known = tf.sum(tf.mul(p, tf.sub(logTop, logTotal.expandDims(1))), 1); // [N]
     const unknown = tf.mul(pRest, tf.sub(logOf(tailSum), logTotal)); // [N]
     const divergences = tf.neg(tf.add(entropies, tf.add(known, unknown))); // [N]
-    save([tail, top, total, tailSum, p, pRest, places, weights]);
+    save([tail, top, total, tailSum, p, pRest, indices, weights]);
     return {
       value: tf.sum(tf.mul(divergences, weights)),
       gradients: (dy, [others, own, sums, otherSum, taught, taughtRest, at, w]) => {

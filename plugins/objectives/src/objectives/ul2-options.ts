@@ -29,13 +29,13 @@ export const ul2Options = z
     ...lossOptions,
   })
   .superRefine(({ inputTokens, targetTokens, maxSourceTokens, maxTargetTokens }, context) => {
-    const complain = (path: string, message: string): void =>
+    const addIssue = (path: string, message: string): void =>
       context.addIssue({ code: 'custom', path: [path], message });
     if (inputTokens === undefined && targetTokens !== undefined)
-      complain('targetTokens', 'only with `inputTokens`; for a limit without it there is maxTargetTokens');
+      addIssue('targetTokens', 'only with `inputTokens`; for a limit without it there is maxTargetTokens');
     if (inputTokens === undefined) return;
-    if (maxSourceTokens !== undefined) complain('maxSourceTokens', '`inputTokens` is the limit already');
-    if (maxTargetTokens !== undefined) complain('maxTargetTokens', '`targetTokens` is the limit with `inputTokens`');
+    if (maxSourceTokens !== undefined) addIssue('maxSourceTokens', '`inputTokens` is the limit already');
+    if (maxTargetTokens !== undefined) addIssue('maxTargetTokens', '`targetTokens` is the limit with `inputTokens`');
   });
 
 export type Ul2Options = z.output<typeof ul2Options>;

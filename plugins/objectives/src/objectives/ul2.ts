@@ -123,11 +123,11 @@ export class Ul2 extends LanguageModelObjective<Ul2Options> {
     const { modeTokens, sentinels } = this.options;
     const prefixes = [...new Set(denoisersOf(this.options).flatMap(({ prefix }) => prefix ?? []))];
     const needsSentinels = this.denoisers.some(({ kind }) => kind === 'span');
-    const wishes = {
+    const request = {
       ...{ modeTokens, sentinels, prefixes, needsSentinels },
       recorded: recorded ? recordedTokens(recorded[RECORD_SECTION]) : this.recorded,
     };
-    const chosen = chooseTokens(wishes, { model, tokenizer });
+    const chosen = chooseTokens(request, { model, tokenizer });
     const groups = this.fit(modelInputSurplus(model));
     for (const { denoiser, tokens } of groups?.flatMap(({ members }) => members) ?? [])
       if (denoiser.kind === 'span') this.checkSentinels(tokens, chosen.tokens, [denoiser]);

@@ -6,7 +6,7 @@ const result = (label: number, probabilities: number[], group?: string): Classif
   example: { id: 'x', parts: [], label, group },
   probabilities,
 });
-const said = (label: number, prediction: number, classes = 3, group?: string): ClassificationResult =>
+const resultOf = (label: number, prediction: number, classes = 3, group?: string): ClassificationResult =>
   result(
     label,
     Array.from({ length: classes }, (_, i) => (i === prediction ? 1 : 0)),
@@ -22,7 +22,7 @@ test('the first of several equally probable classes is predicted', () => {
 test('accuracy and F1 agree with their definitions', () => {
   fc.assert(
     fc.property(sets, (set) => {
-      const results = set.map(({ label, prediction }) => said(label, prediction));
+      const results = set.map(({ label, prediction }) => resultOf(label, prediction));
       const right = set.filter(({ label, prediction }) => label === prediction).length;
       expect(accuracy(results)).toBeCloseTo(right / set.length, 12);
       const byClass = [0, 1, 2].map((positive) => {
@@ -40,7 +40,7 @@ test('accuracy and F1 agree with their definitions', () => {
 test('a question counts when all of its answers are right', () => {
   fc.assert(
     fc.property(sets, (set) => {
-      const results = set.map(({ label, prediction, group }) => said(label, prediction, 3, String(group)));
+      const results = set.map(({ label, prediction, group }) => resultOf(label, prediction, 3, String(group)));
       const groups = [...new Set(set.map(({ group }) => group))];
       const whole = groups.filter((group) => set.every((x) => x.group !== group || x.label === x.prediction));
       expect(allRight(results)).toBeCloseTo(whole.length / groups.length, 12);

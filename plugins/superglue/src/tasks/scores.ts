@@ -26,9 +26,9 @@ export function f1(results: readonly ClassificationResult[], positive: number): 
   let both = 0;
   let either = 0;
   for (const result of results) {
-    const [said, is] = [predictedClass(result) === positive, result.example.label === positive];
-    both += Number(said && is);
-    either += Number(said) + Number(is);
+    const [predicted, actual] = [predictedClass(result) === positive, result.example.label === positive];
+    both += Number(predicted && actual);
+    either += Number(predicted) + Number(actual);
   }
   return either === 0 ? 0 : (2 * both) / either;
 }

@@ -125,10 +125,10 @@ export class ChatFormat {
    */
   answers(messages: readonly ChatMessage[], which: 'last' | 'every'): AnswerPair[] {
     if (this.template?.marksAnswers) return this.markedAnswers(messages, which);
-    const places = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
+    const positions = messages.flatMap(({ role }, i) => (role === 'assistant' ? [i] : []));
     let characters = 0;
-    return (which === 'last' ? places.slice(-1) : places).map((place) => {
-      const pair = this.answerAt(messages, place);
+    return (which === 'last' ? positions.slice(-1) : positions).map((position) => {
+      const pair = this.answerAt(messages, position);
       characters += pair.source.length + pair.target.length;
       this.checkAnswers(characters);
       return pair;
@@ -153,20 +153,20 @@ export class ChatFormat {
     return token ? { token: token.id } : { text: text.trim() || undefined };
   }
 
-  private answerAt(messages: readonly ChatMessage[], place: number): AnswerPair {
-    const before = messages.slice(0, place);
-    const whole = this.render([...before, messages[place]]);
+  private answerAt(messages: readonly ChatMessage[], position: number): AnswerPair {
+    const before = messages.slice(0, position);
+    const whole = this.render([...before, messages[position]]);
     const source = this.prompt(before);
     if (!whole.startsWith(source))
       throw this.unclear(
-        `what is read before answer ${place} does not begin the conversation that the answer is part of`,
+        `what is read before answer ${position} does not begin the conversation that the answer is part of`,
       );
     const rest = whole.slice(source.length);
     let ending = this.usualEnding();
     if (!rest.endsWith(ending)) ending = this.endingOf(before);
-    if (!rest.endsWith(ending)) throw this.unclear(`the end of answer ${place} cannot be found`);
+    if (!rest.endsWith(ending)) throw this.unclear(`the end of answer ${position} cannot be found`);
     const target = rest.slice(0, rest.length - ending.length) + this.turnEnd(ending);
-    if (target === '') throw this.unclear(`nothing of answer ${place} is rendered`);
+    if (target === '') throw this.unclear(`nothing of answer ${position} is rendered`);
     return { source, target };
   }
 

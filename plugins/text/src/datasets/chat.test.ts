@@ -247,10 +247,10 @@ test('every answer is a target once, with its end, after exactly what precedes i
       let at = 0;
       for (const { messages } of conversations) {
         let before = '';
-        for (const { role, content: said } of messages) {
+        for (const { role, content: text } of messages) {
           const opening = `<start_of_turn>${role === 'user' ? 'user' : 'model'}\n`;
           if (role === 'assistant') expect(learnt[at++][0]).toBe(before + opening);
-          before += `${opening}${said.trim()}<end_of_turn>\n`;
+          before += `${opening}${text.trim()}<end_of_turn>\n`;
         }
       }
     }),

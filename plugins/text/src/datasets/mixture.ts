@@ -82,9 +82,9 @@ export class MixtureDataset implements Dataset {
     const [{ dataset: first }] = members;
     const other = members.findIndex(({ dataset }) => dataset.kind !== first.kind);
     if (other > 0) {
-      const says = ({ kind }: Dataset): string => (kind === 'batch' ? 'ready batches' : 'single sequences');
+      const kindName = ({ kind }: Dataset): string => (kind === 'batch' ? 'ready batches' : 'single sequences');
       throw new DataError(
-        `dataset.datasets: the first one gives ${says(first)}, number ${other + 1} ${says(members[other].dataset)}; a mixture needs the same of all.`,
+        `dataset.datasets: the first one gives ${kindName(first)}, number ${other + 1} ${kindName(members[other].dataset)}; a mixture needs the same of all.`,
         { code: 'data.mixture-kind', exitCode: 2 },
       );
     }

@@ -71,16 +71,16 @@ export const rowOptions = z
     path: ['weights'],
   })
   .superRefine(({ lengthTokens, source, segments, pack }, context) => {
-    const complain = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message });
-    if (segments && lengthTokens === undefined) complain(['segments'], 'only windows (lengthTokens) have segments');
+    const addIssue = (path: string[], message: string): void => context.addIssue({ code: 'custom', path, message });
+    if (segments && lengthTokens === undefined) addIssue(['segments'], 'only windows (lengthTokens) have segments');
     if (!pack) return;
     const problem = source === undefined ? undefined : pairPackProblem(pack);
-    if (problem) complain(['pack', problem.key], problem.message);
+    if (problem) addIssue(['pack', problem.key], problem.message);
     if (source !== undefined) return;
     if (lengthTokens === undefined)
-      complain(['pack'], 'texts are packed into rows of `lengthTokens`, which is missing');
+      addIssue(['pack'], 'texts are packed into rows of `lengthTokens`, which is missing');
     for (const key of ['sourceTokens', 'targetTokens'] as const)
-      if (pack[key] !== undefined) complain(['pack', key], 'only data with source and target have it');
+      if (pack[key] !== undefined) addIssue(['pack', key], 'only data with source and target have it');
   });
 
 export type RowOptions = z.output<typeof rowOptions>;

@@ -121,30 +121,30 @@ function groupByStep(tensors: Iterable<TensorInfo>, file: string): BatchInfo[] {
     if (!steps.has(step)) steps.set(step, new Map());
     steps.get(step)!.set(match[1], tensor);
   }
-  const complain = (problem: string): DataError =>
+  const problemError = (problem: string): DataError =>
     new DataError(`${file}: ${problem}.`, {
       code: 'data.tensor-steps',
       hint: 'Fields are named <field>.<step>, from .0 on.',
     });
   if (steps.size === 0) {
-    if (single.size === 0) throw complain('it holds no tensors');
+    if (single.size === 0) throw problemError('it holds no tensors');
     return [single];
   }
   if (single.size > 0)
-    throw complain(
+    throw problemError(
       `${shortened(`"${[...single.keys()].join('", "')}"`, 300)} have no step, but "${firstOf(steps).name}" has one`,
     );
   const last = [...steps.keys()].reduce((most, step) => Math.max(most, step), 0);
   // A step's number may be anything: this allocates no more than the file has.
   if (last >= steps.size) {
     const missing = Array.from({ length: steps.size + 1 }, (_, step) => step).find((step) => !steps.has(step))!;
-    throw complain(`step ${missing} is missing, though there is a step ${last}`);
+    throw problemError(`step ${missing} is missing, though there is a step ${last}`);
   }
   const fields = new Set([...steps.values()].flatMap((batch) => [...batch.keys()]));
   return Array.from({ length: last + 1 }, (_, step) => {
     const batch = steps.get(step)!;
     for (const field of fields)
-      if (!batch.has(field)) throw complain(`step ${step} has no "${field}.${step}", which other steps have`);
+      if (!batch.has(field)) throw problemError(`step ${step} has no "${field}.${step}", which other steps have`);
     return batch;
   });
 }

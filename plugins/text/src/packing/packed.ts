@@ -23,7 +23,7 @@ export const TOKENS_FIELD: FieldSpec = {
 type Window = Readonly<Record<'tokens' | 'segments', Int32Array>>;
 
 /** An exact position in a source: a chunk, and how many of its tokens are used. */
-interface Place<C extends Cursor> {
+interface SourcePosition<C extends Cursor> {
   readonly chunk: C;
   readonly used: number;
 }
@@ -36,12 +36,12 @@ class Packer<C extends Cursor> {
 
   constructor(
     private readonly source: TokenSource<C>,
-    private at: Place<C>,
+    private at: SourcePosition<C>,
   ) {
     this.lastEpochWithTokens = at.chunk.epoch;
   }
 
-  get place(): Place<C> {
+  get place(): SourcePosition<C> {
     return this.at;
   }
 
@@ -110,7 +110,7 @@ interface Block<C extends Cursor> {
   /** Its windows that are done. */
   done: number;
   /** Where it begins; undefined: at the current position of the source. */
-  start?: Place<C>;
+  start?: SourcePosition<C>;
   loaded?: { readonly windows: readonly Window[]; readonly order: Int32Array };
 }
 
@@ -136,7 +136,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
   readonly fields: readonly FieldSpec[];
   private readonly blocks = new Map<number, Block<C>>();
   /** Where the next block begins. */
-  private place: Place<C>;
+  private place: SourcePosition<C>;
   private packer: Packer<C> | undefined;
   private wanted: number;
 
@@ -169,7 +169,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
 
   restore(position: JsonValue): Promise<void> {
     const { fingerprint, lengthTokens } = this.options;
-    const placeOf = ({ chunk, used }: z.output<typeof placeSchema>): Place<C> => ({
+    const placeOf = ({ chunk, used }: z.output<typeof placeSchema>): SourcePosition<C> => ({
       chunk: chunk as unknown as C,
       used,
     });

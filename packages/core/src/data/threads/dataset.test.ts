@@ -1,8 +1,7 @@
 import { DataError } from '@graft/engine';
 import fc from 'fast-check';
 import { writeFileSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ROOT, temporaryFolder } from '@graft/test-support';
 import { definePlugin } from '../../components/plugin';
@@ -170,14 +169,13 @@ it('a thread that dies while opening the data is reported', async () => {
 });
 
 it('the dataset is disposed in its thread after the current batch', async () => {
-  const folder = await mkdtemp(join(tmpdir(), 'graft-threads-'));
+  const folder = temporaryFolder();
   const disposal = join(folder, 'disposed');
   const dataset = await open({ disposal }, 2, 6);
   await read(dataset.batches({ batchSize: 4 }), 1);
   await dataset.dispose();
   expect(await readFile(disposal, 'utf8')).toMatch(/^(disposed at \d+, read\n){2}$/);
   await expect(dataset.restore({ next: 0 })).rejects.toThrow('The dataset is disposed.');
-  await rm(folder, { recursive: true });
 });
 
 it('a failing disposal is reported, and a hanging one is not waited for', async () => {

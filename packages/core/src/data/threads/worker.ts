@@ -29,10 +29,10 @@ import {
 let dataset: Dataset | undefined;
 let reader: ItemReader | undefined;
 /** Variants of batches that were sent but not requested yet, in the order of the batches. */
-let told: Variant[] = [];
+let sentVariants: Variant[] = [];
 /** The lengths of their examples, if these are cut to requested lengths, by batch from `firstTold` on. */
 let lengths: ExampleLengths[] = [];
-let firstTold = 0;
+let firstSent = 0;
 
 function reply(message: ThreadReply, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(message, transfer);
@@ -107,20 +107,20 @@ async function answer(request: ThreadRequest): Promise<void> {
       await dataset!.restore(request.position);
       return reply({ done: true });
     case 'begin':
-      told = [];
+      sentVariants = [];
       lengths = [];
-      firstTold = 0;
+      firstSent = 0;
       reader = new ItemReader(
         dataset!,
         request.settings,
-        () => told.shift() ?? undefined,
-        request.cuts ? (batch, index) => lengths[batch - firstTold]?.[index] ?? undefined : undefined,
+        () => sentVariants.shift() ?? undefined,
+        request.cuts ? (batch, index) => lengths[batch - firstSent]?.[index] ?? undefined : undefined,
         () => Atomics.add((workerData as ThreadData).items, 0, 1),
       );
       return reply({ done: true });
     case 'next': {
-      told = [...request.variants];
-      firstTold += lengths.length;
+      sentVariants = [...request.variants];
+      firstSent += lengths.length;
       lengths = [...(request.tokens ?? [])];
       const read = await reader!.next();
       if ('ended' in read) return reply({ end: read });

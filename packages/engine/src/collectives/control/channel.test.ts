@@ -1,8 +1,7 @@
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { abortReason, failureOf } from '@graft/test-support';
+import { abortReason, failureOf, temporaryFolder } from '@graft/test-support';
 import { WorkersError } from '../../errors';
 import { freeAddresses } from '../ports';
 import { controlKey } from '../secret';
@@ -136,7 +135,7 @@ test('a port in use is reported with its number', async () => {
 
 describe('a control thread that dies', () => {
   const thread = (code: string): string => {
-    const file = join(mkdtempSync(join(tmpdir(), 'graft-thread-')), 'thread.js');
+    const file = join(temporaryFolder(), 'thread.js');
     writeFileSync(file, code);
     return file;
   };

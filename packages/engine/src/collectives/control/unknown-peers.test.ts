@@ -1,11 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
-import { abortReason, failureOf } from '@graft/test-support';
+import { abortReason, failureOf, temporaryFolder } from '@graft/test-support';
 import type { WorkersError } from '../../errors';
 import { freeAddresses, freePort } from '../ports';
 import { controlKey } from '../secret';
@@ -272,7 +271,7 @@ describe('a server in place of worker 0', () => {
 
   it('a server with a certificate is not trusted, even if a trusted authority signed it', async () => {
     expect(clientOptions(KEY).checkServerIdentity!('localhost', {} as never)).toBeInstanceOf(Error);
-    const folder = mkdtempSync(join(tmpdir(), 'graft-certificate-'));
+    const folder = temporaryFolder();
     const [keyFile, certFile] = ['key', 'cert'].map((name) => join(folder, name));
     try {
       const subject = ['-subj', '/CN=localhost', '-days', '2', '-keyout', keyFile, '-out', certFile];
@@ -282,7 +281,6 @@ describe('a server in place of worker 0', () => {
       return;
     }
     const [key, cert] = [keyFile, certFile].map((file) => readFileSync(file, 'utf8'));
-    rmSync(folder, { recursive: true });
     let greeted = '';
     const server = createTlsServer({ key, cert }, (socket) => {
       socket.on('data', (part: Buffer) => (greeted += part.toString()));

@@ -1,13 +1,12 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { temporaryFolder } from '@graft/test-support';
 import type { WorkersError } from '../../errors';
 import type { Message } from '../types';
 import { SharedMemory } from './memory';
-import { folderPlace, places, type MemoryPlace } from './places';
+import { folderProvider, memoryProviders, type MemoryProvider } from './memory-providers';
 
-const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
-afterAll(() => rmSync(parent, { recursive: true }));
+const parent = temporaryFolder();
 const BYTES = 1 << 16;
 
 type Change = (value: Message, rank: number, round: number) => Message;
@@ -39,12 +38,12 @@ function channels(
 }
 
 const meet = (
-  own: readonly MemoryPlace[],
+  own: readonly MemoryProvider[],
   change?: Change,
   sizes = [BYTES, BYTES],
 ): Promise<SharedMemory | WorkersError>[] =>
   channels(2, change).map((channel, rank) =>
-    SharedMemory.meet(channel, { rank, bytes: sizes[rank], tokenWords: 16, places: own }).catch(
+    SharedMemory.meet(channel, { rank, bytes: sizes[rank], tokenWords: 16, providers: own }).catch(
       (error: WorkersError) => error,
     ),
   );
@@ -68,7 +67,7 @@ async function fails(joining: Promise<SharedMemory | WorkersError>[]): Promise<s
   return zero.message;
 }
 
-const broken: MemoryPlace = {
+const broken: MemoryProvider = {
   name: 'nowhere',
   create: () => {
     throw new Error('it is full');
@@ -76,25 +75,25 @@ const broken: MemoryPlace = {
 };
 
 test('workers share memory in every place of this machine', async () => {
-  for (const place of [...places(), folderPlace(parent)]) await works(meet([place]));
+  for (const provider of [...memoryProviders(), folderProvider(parent)]) await works(meet([provider]));
 });
 
 test('when one place fails, the next one is used', async () => {
-  await works(meet([broken, folderPlace(parent)]));
+  await works(meet([broken, folderProvider(parent)]));
 });
 
 test('when the other workers cannot open the memory of worker 0, the next place is used', async () => {
   const elsewhere: Change = (value, rank, round) =>
     rank === 0 && round === 0 ? { ...(value as object), path: join(parent, 'elsewhere') } : value;
-  await works(meet([places()[0], folderPlace(parent)], elsewhere));
+  await works(meet([memoryProviders()[0], folderProvider(parent)], elsewhere));
 });
 
 test('a file of the same name and size on another machine is not mistaken for the memory', async () => {
-  const other = join(mkdtempSync(join(tmpdir(), 'graft-test-')), 'other');
+  const other = join(temporaryFolder(), 'other');
   writeFileSync(other, new Uint8Array(BYTES));
   const elsewhere: Change = (value, rank, round) =>
     rank === 0 && round === 0 ? { ...(value as object), path: other } : value;
-  const message = await fails(meet([folderPlace(parent)], elsewhere));
+  const message = await fails(meet([folderProvider(parent)], elsewhere));
   expect(message).toBe(
     `The workers of this machine cannot share memory: ${parent}: worker 1: ${other} is another file here.`,
   );
@@ -109,7 +108,7 @@ test('every worker reports what failed in each place', async () => {
 });
 
 test('workers that need memory of different sizes are rejected', async () => {
-  expect(await fails(meet([folderPlace(parent)], undefined, [BYTES, 2 * BYTES]))).toContain(
+  expect(await fails(meet([folderProvider(parent)], undefined, [BYTES, 2 * BYTES]))).toContain(
     `worker 1: it needs ${2 * BYTES} bytes, and worker 0 has made ${BYTES} (bucketBytes must be the same for all)`,
   );
 });

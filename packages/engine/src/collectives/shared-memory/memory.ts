@@ -4,7 +4,7 @@ import { WorkersError } from '../../errors';
 import { systemFunction, viewNative, type Pointer } from '../../native/api';
 import type { ControlChannel } from '../control/channel';
 import type { Message } from '../types';
-import { places, type Created, type MemoryPlace } from './places';
+import { memoryProviders, type Created, type MemoryProvider } from './memory-providers';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED = 1;
@@ -25,7 +25,7 @@ interface Meeting {
   /** Words at the beginning, by which a worker knows the memory again. */
   readonly tokenWords: number;
   /** Where worker 0 tries to make it, the best place first. Default: what this machine has. */
-  readonly places?: readonly MemoryPlace[];
+  readonly providers?: readonly MemoryProvider[];
 }
 
 /** Memory that the workers of one machine have in common. Nothing of it is left when they end, however they do. */
@@ -61,17 +61,17 @@ export class SharedMemory {
    */
   static async meet(channel: Pick<ControlChannel, 'exchange'>, meeting: Meeting): Promise<SharedMemory> {
     const { rank, bytes, tokenWords } = meeting;
-    const own = rank === 0 ? [...(meeting.places ?? places())] : [];
+    const own = rank === 0 ? [...(meeting.providers ?? memoryProviders())] : [];
     const problems: string[] = [];
     for (;;) {
-      const place = own.shift();
+      const provider = own.shift();
       let created: Created | undefined;
       let memory: SharedMemory | undefined;
       try {
         let offer: Offer = { end: problems.join('; ') };
         try {
-          if (place) {
-            created = place.create(bytes);
+          if (provider) {
+            created = provider.create(bytes);
             memory = SharedMemory.map(created.descriptor, bytes);
             const token = Array.from({ length: tokenWords }, () => randomInt(2 ** 31));
             memory.words.set(token);
@@ -92,7 +92,7 @@ export class SharedMemory {
         }
         const found = (await channel.exchange(problem)).find((one) => typeof one === 'string');
         if (found === undefined) return memory!;
-        if (place) problems.push(`${place.name}: ${found}`);
+        if (provider) problems.push(`${provider.name}: ${found}`);
         memory?.close();
       } catch (error) {
         memory?.close();

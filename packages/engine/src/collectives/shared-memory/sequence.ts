@@ -1,7 +1,7 @@
 import { copyNative, type Pointer } from '../../native/api';
 import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
-import type { Lent, Place, TensorMemory, Unfinished } from './tensor-memory';
+import type { TensorView, MemoryRegion, TensorMemory, Unfinished } from './tensor-memory';
 import { elementCount } from '../../shape';
 
 const ELEMENT_BYTES = 4;
@@ -9,14 +9,14 @@ const ELEMENT_BYTES = 4;
 export const bytesOf = ({ shape }: TensorSpec): number => ELEMENT_BYTES * elementCount(shape);
 export const totalBytes = (specs: readonly TensorSpec[]): number => specs.reduce((sum, spec) => sum + bytesOf(spec), 0);
 
-const at = (place: Place, offset: number): Place =>
-  typeof place === 'bigint' ? place + BigInt(offset) : place.subarray(offset);
+const at = (region: MemoryRegion, offset: number): MemoryRegion =>
+  typeof region === 'bigint' ? region + BigInt(offset) : region.subarray(offset);
 
 /** The values of tensors as one sequence of bytes, from the front to the back. */
 export class TensorReader {
   private next = 0;
   private offset = 0;
-  private lent: Lent | undefined;
+  private view: TensorView | undefined;
 
   /** `onRead` is called for each tensor as soon as all its values have been read; empty ones have none. */
   constructor(
@@ -31,9 +31,9 @@ export class TensorReader {
       const tensor = this.tensors[this.next];
       const size = bytesOf(tensor);
       if (size > 0) {
-        this.lent ??= await this.memory.lend(tensor);
+        this.view ??= await this.memory.view(tensor);
         const length = Math.min(bytes - done, size - this.offset);
-        copyNative(to + BigInt(done), at(this.lent.place, this.offset), length);
+        copyNative(to + BigInt(done), at(this.view.region, this.offset), length);
         done += length;
         this.offset += length;
       }
@@ -43,8 +43,8 @@ export class TensorReader {
 
   /** Gives back what is still lent. */
   close(): void {
-    this.lent?.release();
-    this.lent = undefined;
+    this.view?.release();
+    this.view = undefined;
   }
 
   private advance(tensor: tf.Tensor): void {
@@ -73,7 +73,7 @@ export class TensorWriter {
       const size = bytesOf(spec);
       this.current ??= this.memory.begin(spec);
       const length = Math.min(bytes - done, size - this.offset);
-      copyNative(at(this.current.place, this.offset), from + BigInt(done), length);
+      copyNative(at(this.current.region, this.offset), from + BigInt(done), length);
       done += length;
       this.offset += length;
       if (this.offset < size) return;

@@ -39,7 +39,7 @@ export class Signals {
   private readonly futex: Futex | undefined;
   private readonly call = FUTEX[process.arch];
   private readonly timeout = BigInt64Array.of(BigInt(SLEEP_MS / 1000), 0n);
-  private turnedAt = performance.now();
+  private lastTurnAt = performance.now();
   /** Why nobody waits any more. */
   private over: Error | undefined;
   private closed = false;
@@ -54,7 +54,7 @@ export class Signals {
   ) {
     if (process.platform === 'linux' && this.call !== undefined)
       this.futex = systemFunction<Futex>('long syscall(long, uintptr_t, int, int, void *)');
-    lost.addEventListener('abort', () => this.giveUp(lost.reason as Error), { once: true });
+    lost.addEventListener('abort', () => this.rejectWaiting(lost.reason as Error), { once: true });
   }
 
   /** Sets a counter, which only this worker does, and lets the others know. What was written before is there for them to see. */
@@ -76,9 +76,9 @@ export class Signals {
   /** Resolves once `ready` says so; rejects with what it throws, or when the group has ended. */
   async until(ready: () => boolean): Promise<void> {
     const now = performance.now();
-    if (now - this.turnedAt > TURN_MS) {
+    if (now - this.lastTurnAt > TURN_MS) {
       await new Promise(setImmediate);
-      this.turnedAt = performance.now();
+      this.lastTurnAt = performance.now();
     }
     if (this.over !== undefined) throw this.over;
     if (ready()) return;
@@ -86,19 +86,19 @@ export class Signals {
       this.waiting.add({ ready, resolve, reject });
       if (this.listening) return;
       this.listening = true;
-      this.listened = this.listen().catch((error: Error) => this.giveUp(error));
+      this.listened = this.listen().catch((error: Error) => this.rejectWaiting(error));
     });
-    this.turnedAt = performance.now();
+    this.lastTurnAt = performance.now();
   }
 
   /** Nobody sleeps in the shared memory any more when this resolves. */
   async close(reason: Error): Promise<void> {
-    this.giveUp(reason);
+    this.rejectWaiting(reason);
     await this.listened;
     this.closed = true;
   }
 
-  private giveUp(reason: Error): void {
+  private rejectWaiting(reason: Error): void {
     if (this.closed) return;
     this.over ??= reason;
     for (const { reject } of this.waiting) reject(reason);
@@ -121,14 +121,14 @@ export class Signals {
     for (;;) {
       // Said before looking: whoever changes something from here on wakes the sleeper, or keeps it from falling asleep.
       Atomics.store(words, sleeps, 1);
-      const heard = Atomics.load(words, bell);
+      const seen = Atomics.load(words, bell);
       this.look();
       if (this.waiting.size === 0) {
         Atomics.store(words, sleeps, 0);
         this.listening = false;
         return;
       }
-      await this.sleep(bell, heard);
+      await this.sleep(bell, seen);
     }
   }
 
@@ -144,10 +144,10 @@ export class Signals {
     }
   }
 
-  private sleep(bell: number, heard: number): Promise<void> {
+  private sleep(bell: number, seen: number): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.futex) {
-        this.futex.async(this.call, this.memory.address(4 * bell), FUTEX_WAIT, heard, this.timeout, (error) =>
+        this.futex.async(this.call, this.memory.address(4 * bell), FUTEX_WAIT, seen, this.timeout, (error) =>
           error ? reject(error as Error) : resolve(),
         );
       } else setTimeout(resolve, NAP_MS);

@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '@graft/test-support';
+import { ROOT, temporaryFolder } from '@graft/test-support';
 import { Decoder } from './decoder';
 import type { Question } from './perform';
 
@@ -10,8 +9,7 @@ const CONTENTS: Question = { kind: 'contents', file: { path: PATH, size: statSyn
 /** From the build: a thread cannot run the sources. */
 const THREAD = join(ROOT, 'plugins', 'text', 'dist', 'files', 'parquet-format', 'thread.js');
 
-const folder = mkdtempSync(join(tmpdir(), 'graft-decoder-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const folder = temporaryFolder();
 
 /** A thread that does this with the first question, and reads the others. */
 function thread(name: string, first: string): string {

@@ -9,8 +9,8 @@ const THREAD_FILE = join(__dirname, 'thread.js');
  * The interval at which the watchdog checks, and how many checks in succession may see no step: ten seconds. A page
  * takes milliseconds.
  */
-const LOOK_MS = 250;
-const STILL_LOOKS = 40;
+const CHECK_MS = 250;
+const IDLE_CHECKS = 40;
 /** Of the thread's own memory; the contents of files are outside of it. */
 const HEAP_MIB = 1536;
 
@@ -38,7 +38,7 @@ export class Decoder {
   /** `stillLooks`: number of checks, 250 ms apart. */
   constructor(
     private readonly threadFile = THREAD_FILE,
-    private readonly stillLooks = STILL_LOOKS,
+    private readonly idleChecks = IDLE_CHECKS,
     private readonly heapMib = HEAP_MIB,
   ) {}
 
@@ -94,9 +94,9 @@ export class Decoder {
       // Checks are counted, not seconds: a process that was stopped for a while continues as if nothing had happened.
       still = now === steps || isReading ? still + Number(!isReading) : 0;
       steps = now;
-      if (still < this.stillLooks) return;
-      this.fail(`decoding it made no progress for ${(this.stillLooks * LOOK_MS) / 1000} s`);
-    }, LOOK_MS);
+      if (still < this.idleChecks) return;
+      this.fail(`decoding it made no progress for ${(this.idleChecks * CHECK_MS) / 1000} s`);
+    }, CHECK_MS);
   }
 
   private answer(answer: Answer): void {

@@ -1,6 +1,7 @@
 import { fromByteCharacters } from './byte-characters';
 import { checkGrowth } from './limits';
-import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
+import { createFinder, replaceMatches } from './finder';
+import type { OnigurumaParser } from './oniguruma';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 
 /** One step from tokens back to text. */

@@ -1,7 +1,8 @@
 import { toByteCharacters } from './byte-characters';
 import { bertAccents, bertRemoved, firstOf, isWhite, lastOf, normalFormUnknown, strippedAccents } from './characters';
 import { checkGrowth } from './limits';
-import { createFinder, replaceMatches, type OnigurumaParser } from './oniguruma';
+import { createFinder, replaceMatches } from './finder';
+import type { OnigurumaParser } from './oniguruma';
 import type { Normalizer, Sides } from './normalizer';
 import { PrecompiledMap } from './precompiled';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';

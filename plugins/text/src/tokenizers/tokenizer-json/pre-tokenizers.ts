@@ -1,7 +1,8 @@
 import { toByteCharacters } from './byte-characters';
 import { firstOf, isWhite, isWord, lastOf, maskYoung, punctuation } from './characters';
 import type { Sides } from './normalizer';
-import { createFinder, type Finder, type Match, type OnigurumaParser } from './oniguruma';
+import { createFinder, type Finder, type Match } from './finder';
+import type { OnigurumaParser } from './oniguruma';
 import { GPT2_WORDS } from './published-patterns';
 import { listOf, optional, partOf, required, Unsupported, type Part, typeName } from './unsupported';
 

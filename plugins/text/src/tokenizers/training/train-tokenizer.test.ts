@@ -59,10 +59,10 @@ describe('trainTokenizer', () => {
         .map((parts) => parts.join('')),
     );
     fc.assert(
-      fc.property(some, (said) => {
+      fc.property(some, (original) => {
         // The only character that is lost: it represents the space.
-        const expected = said.replaceAll('▁', ' ');
-        expect(tokenizer.decode(tokenizer.encode(said), { keepSpecial: true })).toBe(expected);
+        const expected = original.replaceAll('▁', ' ');
+        expect(tokenizer.decode(tokenizer.encode(original), { keepSpecial: true })).toBe(expected);
       }),
       { numRuns: 500, examples: [['▁'], ['\ufeff\ufeffa\ufeff'], ['\n'], ['   '], ['']] },
     );

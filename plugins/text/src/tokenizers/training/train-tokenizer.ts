@@ -141,7 +141,7 @@ function checkOptions(options: TrainTokenizerOptions): void {
  * The most frequent characters, by code point: enough to cover that fraction of the text, but at most as many as fit.
  * The space is always included, because otherwise its bytes would be read as U+2581.
  */
-export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: number, room: number): string[] {
+export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: number, capacity: number): string[] {
   const counts = new Map<string, number>();
   let total = 0;
   for (const [word, count] of words) {
@@ -155,7 +155,7 @@ export function chooseAlphabet(words: ReadonlyMap<string, number>, coverage: num
   const chosen = [SPACE];
   const frequentFirst = [...counts].sort((a, b) => b[1] - a[1] || codePoint(a[0]) - codePoint(b[0]));
   for (const [character, count] of frequentFirst) {
-    if (chosen.length >= room || covered >= coverage * total) break;
+    if (chosen.length >= capacity || covered >= coverage * total) break;
     chosen.push(character);
     covered += count;
   }

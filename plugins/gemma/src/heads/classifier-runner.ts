@@ -4,7 +4,7 @@ import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { GemmaClassifier } from './classifier';
 import { checkIdsAndMask } from '../model/host-fields';
 
-export interface Classified {
+export interface Classification {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
   readonly logits: HostArray;
   /** Of the same shape; the sum over classes is 1. */
@@ -12,7 +12,7 @@ export interface Classified {
 }
 
 /** Runs a classifier; compiled once per shape. */
-export class Classifier {
+export class ClassifierRunner {
   private readonly compute: Jitted<[Parameters, BatchTensors], { logits: tf.Tensor; probabilities: tf.Tensor }>;
 
   constructor(
@@ -32,7 +32,7 @@ export class Classifier {
    * Classifies `input_ids` with `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields that do
    * not fit. Probabilities at a token classifier's padding are meaningless.
    */
-  async classify(parameters: Parameters, fields: HostFields): Promise<Classified> {
+  async classify(parameters: Parameters, fields: HostFields): Promise<Classification> {
     checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');
     const { input_ids: ids } = fields;
     const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };

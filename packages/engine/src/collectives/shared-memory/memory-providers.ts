@@ -24,7 +24,7 @@ export interface Created {
   remove(): void;
 }
 
-export interface MemoryPlace {
+export interface MemoryProvider {
   readonly name: string;
   /** Throws what is wrong. */
   create(bytes: number): Created;
@@ -40,14 +40,14 @@ const F_ADD_SEALS = 1033;
 const SEAL_SEALS_SHRINK_AND_GROW = 7;
 
 /** Best first. */
-export function places(): MemoryPlace[] {
+export function memoryProviders(): MemoryProvider[] {
   const nameless = namelessMemory();
   const folders = [...new Set([...(existsSync(IN_MEMORY) ? [IN_MEMORY] : []), tmpdir()])];
-  return [...(nameless ? [nameless] : []), ...folders.map(folderPlace)];
+  return [...(nameless ? [nameless] : []), ...folders.map(folderProvider)];
 }
 
 /** Linux: memory with a descriptor and no name, which ends with the processes that use it. */
-function namelessMemory(): MemoryPlace | undefined {
+function namelessMemory(): MemoryProvider | undefined {
   const create = systemFunction<(name: string, flags: number) => number>(
     'int memfd_create(const char *, unsigned int)',
   );
@@ -75,7 +75,7 @@ function namelessMemory(): MemoryPlace | undefined {
 }
 
 /** A file in a folder of its own. */
-export function folderPlace(parent: string): MemoryPlace {
+export function folderProvider(parent: string): MemoryProvider {
   return {
     name: parent,
     create: (bytes) => {

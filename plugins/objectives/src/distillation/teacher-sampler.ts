@@ -12,7 +12,7 @@ import { BLOCK_LABELS, noiseOf, sampleTokens } from './teacher-samples';
 /** Rows of logits that are in memory together: of 256,000 tokens they take half a gigabyte. */
 const CHUNK = 512;
 
-export interface AskedTeacherSettings {
+export interface TeacherSamplerSettings {
   /** Tokens that are kept of each distribution. */
   readonly topK: number;
   readonly selection: TeacherCacheIndex['selection'];
@@ -27,7 +27,7 @@ export interface AskedTeacherSettings {
 }
 
 /** Asks a teacher for tokens of its distributions: the most probable ones, or drawn ones. The parameters stay the caller's. */
-export class AskedTeacher {
+export class TeacherSampler {
   private readonly states;
   private readonly tokens;
 
@@ -35,7 +35,7 @@ export class AskedTeacher {
     engine: Engine,
     private readonly model: Model,
     private readonly parameters: Parameters,
-    private readonly settings: AskedTeacherSettings,
+    private readonly settings: TeacherSamplerSettings,
   ) {
     const head = teacherHead(model);
     const { topK, selection, temperature, precision } = settings;
@@ -56,10 +56,10 @@ export class AskedTeacher {
         ) as tf.Tensor2D; // [C, K]
         const e = tf.exp(tf.sub(logits, peak)); // [C, V]
         const row = tf.range(0, rows.shape[0], 1, 'int32').expandDims(1).tile([1, topK]).reshape([-1]);
-        const places = tf.stack([row, tokens.reshape([-1])], 1) as tf.Tensor2D; // [C K, 2]
-        const values = tf.gatherND(logits, places).reshape([rows.shape[0], topK]); // [C, K]
+        const indices = tf.stack([row, tokens.reshape([-1])], 1) as tf.Tensor2D; // [C K, 2]
+        const values = tf.gatherND(logits, indices).reshape([rows.shape[0], topK]); // [C, K]
         // Summed by itself, for the same reason as in `topKDivergence`.
-        const tail = tf.sum(tf.tensorScatterUpdate(e, places, tf.zeros([rows.shape[0] * topK])), 1); // [C]
+        const tail = tf.sum(tf.tensorScatterUpdate(e, indices, tf.zeros([rows.shape[0] * topK])), 1); // [C]
         const top = tf.exp(tf.sub(values, peak)); // [C, K]
         const logTotal = tf.log(tf.add(tail, tf.sum(top, 1))); // [C]
         return {
@@ -105,13 +105,13 @@ export class AskedTeacher {
       input_ids: tf.tensor2d(ids.values, [rows, length], 'int32'),
       attention_mask: tf.tensor2d(mask.values, [rows, length], 'int32'),
     };
-    const places = tf.tensor1d(at, 'int32');
+    const indices = tf.tensor1d(at, 'int32');
     let states: tf.Tensor2D | undefined;
     try {
-      states = await this.states.async(this.parameters, batch, places);
+      states = await this.states.async(this.parameters, batch, indices);
       return split(await this.keep(states, this.pieces(sequences, asked.length, count)), sequences, this.settings.topK);
     } finally {
-      tf.dispose([places, batch, ...(states ? [states] : [])] as unknown as tf.TensorContainer);
+      tf.dispose([indices, batch, ...(states ? [states] : [])] as unknown as tf.TensorContainer);
     }
   }
 
@@ -152,17 +152,17 @@ export class AskedTeacher {
         random.key(key),
         tf.scalar(first, 'int32'),
       ] as const;
-      const said = await this.tokens.async(this.parameters, ...inputs);
+      const predictions = await this.tokens.async(this.parameters, ...inputs);
       tf.dispose([...inputs]);
       try {
         const skipped = from - start;
         const part = async (tensor: tf.Tensor, each: number): Promise<Float32Array | Int32Array> =>
           ((await tensor.data()) as Float32Array | Int32Array).subarray(skipped * each, (skipped + kept) * each);
-        tokens.set(await part(said.tokens, topK), from * topK);
-        logProbabilities.set(await part(said.logProbabilities, topK), from * topK);
-        logRest.set(await part(said.logRest, 1), from);
+        tokens.set(await part(predictions.tokens, topK), from * topK);
+        logProbabilities.set(await part(predictions.logProbabilities, topK), from * topK);
+        logRest.set(await part(predictions.logRest, 1), from);
       } finally {
-        tf.dispose(said);
+        tf.dispose(predictions);
       }
     }
     return { tokens, logProbabilities, logRest };

@@ -4,16 +4,16 @@ import type { MlflowClient } from './client';
 import { isFaultOfValues } from './http';
 import { firstBatch, type Metric, type Parameter } from './names';
 
-/** Refused values of a letter before the whole letter counts as refused. */
+/** Refused values of an entry before the whole entry counts as refused. */
 const MOST_REFUSED = 20;
 
 const ParameterSchema = z.object({ key: z.string(), value: z.string() });
 const MetricSchema = z.object({ key: z.string(), value: z.number(), timestamp: z.number(), step: z.number() });
 
 /** The data of one run for one server, and the progress of sending them. Plain JSON, so that it can wait in a file. */
-export const LetterSchema = z.object({
+export const OutboxEntrySchema = z.object({
   version: z.literal(1).default(1),
-  /** Missing in letters of earlier versions. */
+  /** Missing in entries of earlier versions. */
   server: z.string().optional(),
   experiment: z.string(),
   /** Graft's id of the run. */
@@ -29,47 +29,47 @@ export const LetterSchema = z.object({
   refused: z.array(z.object({ value: z.union([MetricSchema, ParameterSchema]), reason: z.string() })).optional(),
 });
 
-export type Letter = z.output<typeof LetterSchema>;
+export type OutboxEntry = z.output<typeof OutboxEntrySchema>;
 
 /**
- * Sends the rest of a letter, removing what the server has confirmed. A value that it refuses moves to `refused`, and
- * the others are still sent. Rejects at the first failure of another kind.
+ * Sends what is left of an entry, taking off what the server has confirmed. A value that it refuses moves to `refused`, and the
+ * others go on. Rejects at the first failure of another kind.
  */
-export async function deliver(client: MlflowClient, letter: Letter): Promise<void> {
-  letter.runId ??= await introduce(client, letter);
-  const { runId } = letter;
-  await sendAll(letter, 'parameters', (batch: readonly Parameter[]) => client.logParameters(runId, batch));
-  await sendAll(letter, 'metrics', (batch: readonly Metric[]) => client.logMetrics(runId, batch));
-  if (letter.end) {
-    await client.finishRun(letter.runId, letter.end.status, letter.end.time);
-    delete letter.end;
+export async function deliver(client: MlflowClient, entry: OutboxEntry): Promise<void> {
+  entry.runId ??= await registerRun(client, entry);
+  const { runId } = entry;
+  await sendAll(entry, 'parameters', (batch: readonly Parameter[]) => client.logParameters(runId, batch));
+  await sendAll(entry, 'metrics', (batch: readonly Metric[]) => client.logMetrics(runId, batch));
+  if (entry.end) {
+    await client.finishRun(entry.runId, entry.end.status, entry.end.time);
+    delete entry.end;
   }
 }
 
-/** The server's id of the letter's run. Values that the server already has are removed from the letter. */
-async function introduce(client: MlflowClient, letter: Letter): Promise<string> {
-  const experiment = await client.experiment(letter.experiment);
-  const known = await client.findRun(experiment, letter.runName);
-  if (!known) return client.createRun(experiment, letter.runName, letter.startTime);
+/** The server's id of the entry's run. Values that the server already has are removed from the entry. */
+async function registerRun(client: MlflowClient, entry: OutboxEntry): Promise<string> {
+  const experiment = await client.experiment(entry.experiment);
+  const known = await client.findRun(experiment, entry.runName);
+  if (!known) return client.createRun(experiment, entry.runName, entry.startTime);
   // Parameters cannot be changed: if a resumed run has another number of steps, the first one remains.
-  letter.parameters = letter.parameters.filter(({ key }) => !known.parameters.has(key));
-  letter.metrics = letter.metrics.filter(({ key, step }) => step > (known.lastSteps.get(key) ?? -1));
-  if (!letter.end) await client.reopenRun(known.id);
+  entry.parameters = entry.parameters.filter(({ key }) => !known.parameters.has(key));
+  entry.metrics = entry.metrics.filter(({ key, step }) => step > (known.lastSteps.get(key) ?? -1));
+  if (!entry.end) await client.reopenRun(known.id);
   return known.id;
 }
 
-type Refused = NonNullable<Letter['refused']>[number];
+type Refused = NonNullable<OutboxEntry['refused']>[number];
 
 /**
- * Values may be added to the letter during a request; only those that were sent are removed. If a response is lost, the
- * same values are sent again: MLflow keeps one of two metrics with the same key, step, time and value.
+ * Values may be added to the entry while a request is under way; only what was sent is taken off. Where an answer is lost the
+ * same values go out again: MLflow keeps one of two metrics with the same key, step, time and value.
  */
 async function sendAll<K extends 'parameters' | 'metrics'>(
-  letter: Letter,
+  entry: OutboxEntry,
   kind: K,
-  send: (batch: Letter[K]) => Promise<void>,
+  send: (batch: OutboxEntry[K]) => Promise<void>,
 ): Promise<void> {
-  const queue = letter[kind] as (Metric | Parameter)[];
+  const queue = entry[kind] as (Metric | Parameter)[];
   while (queue.length > 0) {
     const batch = firstBatch(queue);
     const refused: Refused[] = [];
@@ -77,12 +77,12 @@ async function sendAll<K extends 'parameters' | 'metrics'>(
     // Halves of a refused batch, until only the refused values remain.
     const sendOr = async (part: (Metric | Parameter)[]): Promise<void> => {
       try {
-        await send(part as Letter[K]);
+        await send(part as OutboxEntry[K]);
         taken += part.length;
       } catch (error) {
         if (!isFaultOfValues(error)) throw error;
         if (part.length === 1) refused.push({ value: part[0], reason: messageOf(error) });
-        if (taken === 0 && refused.length + (letter.refused?.length ?? 0) >= MOST_REFUSED) throw error;
+        if (taken === 0 && refused.length + (entry.refused?.length ?? 0) >= MOST_REFUSED) throw error;
         if (part.length === 1) return;
         const half = part.length >> 1;
         await sendOr(part.slice(0, half));
@@ -91,17 +91,17 @@ async function sendAll<K extends 'parameters' | 'metrics'>(
     };
     await sendOr(batch);
     queue.splice(0, batch.length);
-    if (refused.length > 0) letter.refused = [...(letter.refused ?? []), ...refused];
+    if (refused.length > 0) entry.refused = [...(entry.refused ?? []), ...refused];
   }
 }
 
 /** Whether nothing is left to send. */
-export function isDelivered({ parameters, metrics, end, runId }: Letter): boolean {
+export function isDelivered({ parameters, metrics, end, runId }: OutboxEntry): boolean {
   return runId !== undefined && parameters.length === 0 && metrics.length === 0 && end === undefined;
 }
 
 /** A sentence about the values that the server refused; undefined if it accepted all. */
-export function describeRefused({ refused = [] }: Letter, kept: string): string | undefined {
+export function describeRefused({ refused = [] }: OutboxEntry, kept: string): string | undefined {
   if (refused.length === 0) return undefined;
   const [{ value, reason }] = refused;
   const what = refused.length === 1 ? `"${value.key}"` : `${refused.length} values, the first of them "${value.key}"`;

@@ -1,23 +1,12 @@
-import {
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  rmSync,
-  statSync,
-  utimesSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, fstatSync, mkdirSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { folderPlace, places, sweep } from './places';
+import { temporaryFolder } from '@graft/test-support';
+import { folderProvider, memoryProviders, sweep } from './memory-providers';
 
-const parent = mkdtempSync(join(tmpdir(), 'graft-test-'));
-afterAll(() => rmSync(parent, { recursive: true }));
+const parent = temporaryFolder();
 
 test('the first place on Linux is unnamed memory that other users cannot open', () => {
-  const [first] = places();
+  const [first] = memoryProviders();
   if (process.platform !== 'linux') return;
   expect(first.name).toBe('memory');
   const { path, descriptor, remove } = first.create(1 << 20);
@@ -28,7 +17,7 @@ test('the first place on Linux is unnamed memory that other users cannot open', 
 });
 
 test('a file in a folder is private to its owner, fully allocated, and removed afterwards', () => {
-  const { path, remove } = folderPlace(parent).create(1 << 20);
+  const { path, remove } = folderProvider(parent).create(1 << 20);
   expect(statSync(path).mode & 0o777).toBe(0o600);
   expect(statSync(dirname(path)).mode & 0o777).toBe(0o700);
   expect(statSync(path).blocks * 512).toBeGreaterThanOrEqual(1 << 20);
@@ -37,7 +26,7 @@ test('a file in a folder is private to its owner, fully allocated, and removed a
 });
 
 test('a folder without enough free space is rejected before anything is written', () => {
-  expect(() => folderPlace(parent).create(2 ** 50)).toThrow(/^\d+ bytes are free, and 1125899906842624 are needed$/);
+  expect(() => folderProvider(parent).create(2 ** 50)).toThrow(/^\d+ bytes are free, and 1125899906842624 are needed$/);
   expect(readdirSync(parent)).toEqual([]);
 });
 
