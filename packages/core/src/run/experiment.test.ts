@@ -115,7 +115,13 @@ describe('a run', () => {
     );
 
     const step = (n: number): string[] => [`log ${n} ${Object.keys(metrics[0]).join(' ')}`, `onStep ${n} w b unused`];
-    expect(events).toEqual(['start toy', 'onStart', ...[1, 2, 3, 4].flatMap(step), 'onEnd finished', 'finish finished']);
+    expect(events).toEqual([
+      'start toy',
+      'onStart',
+      ...[1, 2, 3, 4].flatMap(step),
+      'onEnd finished',
+      'finish finished',
+    ]);
   });
 
   it('the same seed gives the same losses, and another seed gives others', async () => {

@@ -15,7 +15,7 @@ export interface NamedCallback {
 /** UTF-16 units of a reason to stop. */
 const LONGEST_REASON = 300;
 
-/** What the hooks are told of the run. */
+/** What the hooks know of the run. */
 export interface CallbacksContext {
   readonly run: RunInfo;
   readonly model: Model;

@@ -64,7 +64,7 @@ export class Trackers {
   private reportFailure(tracker: NamedTracker, error: unknown): void {
     if (this.failed.has(tracker)) return;
     this.failed.add(tracker);
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     this.logger.warn(`Tracker "${tracker.name}" failed (${reason}); the run goes on. It will not be said again.`);
   }
 }
