@@ -54,4 +54,4 @@ export {
   writeFileAtomically,
   writeFolderAtomically,
 } from './files/atomic';
-export { CheckpointError } from '@graft/engine';
+export { CheckpointError } from '@graft/errors';

@@ -1,4 +1,4 @@
-import { EngineError } from './errors';
+import { EngineError } from '@graft/errors';
 import type { GraftBackend } from './native/backend';
 import { TF } from './native/dtypes';
 import type { OpAttribute } from './native/runtime';

@@ -1,4 +1,23 @@
-export * from './errors';
+export {
+  CheckpointError,
+  ConfigError,
+  cutText,
+  DataError,
+  EngineError,
+  formatSize,
+  GraftError,
+  hasMessage,
+  isObject,
+  listed,
+  listedProblems,
+  messageOf,
+  PluginError,
+  shortened,
+  shownJson,
+  UsageError,
+  WorkersError,
+  type GraftErrorOptions,
+} from '@graft/errors';
 export * from './types';
 export { tf } from './tf';
 export { openEngine, doctor } from './open';
@@ -25,10 +44,7 @@ export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';
-export { isProcess } from './process-id';
+export { isProcess } from '@graft/files';
 export { onThreadEnd } from './threads';
 export { elementCount } from './shape';
-export { isObject } from './objects';
-export { hasMessage, messageOf } from './reason';
-export { cutText, formatSize, listed, listedProblems, shortened, shownJson } from './text';
-export * from './files';
+export * from '@graft/files';

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { collectives } from './collectives/join';
-import { EngineError } from './errors';
+import { EngineError } from '@graft/errors';
 import { makeJit, type NativeBackend } from './jit/jit';
 import { preparePortableBackend } from './portable';
 import {

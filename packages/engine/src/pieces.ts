@@ -1,4 +1,4 @@
-import { EngineError } from './errors';
+import { EngineError } from '@graft/errors';
 import { copyNative } from './native/api';
 import type { GraftBackend } from './native/backend';
 import type { KoffiBinding } from './native/binding';

@@ -1,4 +1,4 @@
-import { EngineError } from './errors';
+import { EngineError } from '@graft/errors';
 import { HASHED_WORDS } from './kernels/hashed';
 import { RANDOM_KERNELS } from './kernels/random';
 import { tf } from './tf';

@@ -1,5 +1,5 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads';
-import type { GraftError } from './errors';
+import type { GraftError } from '@graft/errors';
 import { onThreadEnd } from './threads';
 
 const endOf = (code: string, options: WorkerOptions = {}): Promise<GraftError> => {

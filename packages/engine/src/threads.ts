@@ -1,5 +1,5 @@
 import type { Worker } from 'node:worker_threads';
-import { GraftError } from './errors';
+import { GraftError } from '@graft/errors';
 
 /**
  * Calls `onEnd` once when a thread has ended by itself, for any reason: callers would wait for its answers forever.

@@ -1,4 +1,5 @@
-import { CheckpointError, fileReason, formatSize, GraftError, messageOf } from '@graft/engine';
+import { CheckpointError, formatSize, GraftError, messageOf } from '@graft/errors';
+import { fileReason } from '@graft/files';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';

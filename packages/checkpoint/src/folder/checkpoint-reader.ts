@@ -1,4 +1,4 @@
-import { CheckpointError, shortened } from '@graft/engine';
+import { CheckpointError, shortened } from '@graft/errors';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileRange } from '../safetensors/direct';

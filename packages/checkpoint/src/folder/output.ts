@@ -1,4 +1,4 @@
-import { UsageError } from '@graft/engine';
+import { UsageError } from '@graft/errors';
 import { lstat, realpath, stat } from 'node:fs/promises';
 import { SafetensorsReader } from '../safetensors/reader';
 

@@ -1,4 +1,4 @@
-import { CheckpointError, shownJson } from '@graft/engine';
+import { CheckpointError, shownJson } from '@graft/errors';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {

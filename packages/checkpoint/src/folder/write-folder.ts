@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError } from '@graft/errors';
 import { join } from 'node:path';
 import { writeFolderAtomically } from '../files/atomic';
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, INDEX_FILE, isPlainFileName, SINGLE_FILE } from './checkpoint-reader';

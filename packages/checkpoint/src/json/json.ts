@@ -1,4 +1,5 @@
-import { CheckpointError, LARGEST_SETTINGS_BYTES } from '@graft/engine';
+import { CheckpointError } from '@graft/errors';
+import { LARGEST_SETTINGS_BYTES } from '@graft/files';
 import { open } from 'node:fs/promises';
 import { WriteProblem } from '../files/atomic';
 import { JsonProblem, parseJson } from './parse-json';

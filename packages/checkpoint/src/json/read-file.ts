@@ -1,4 +1,4 @@
-import { FileProblem, LARGEST_WHOLE_FILE_BYTES, readInput, readRegularFile, type ReadOptions } from '@graft/engine';
+import { FileProblem, LARGEST_WHOLE_FILE_BYTES, readInput, readRegularFile, type ReadOptions } from '@graft/files';
 import { parseJson, type JsonOptions } from './parse-json';
 import { decodeUtf8, describeInvalidUtf8 } from './unicode';
 

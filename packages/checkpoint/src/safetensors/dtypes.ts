@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError } from '@graft/errors';
 
 /** Element types as safetensors spells them. Graft computes with the first five; the others pass through as bytes. */
 export type StoredDtype =

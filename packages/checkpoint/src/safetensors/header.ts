@@ -1,4 +1,5 @@
-import { elementCount, CheckpointError, cutText, isObject, shortened } from '@graft/engine';
+import { CheckpointError, cutText, isObject, shortened } from '@graft/errors';
+import { elementCount } from './shape';
 import { isStoredDtype, STORED_DTYPES, storedWidth, type StoredDtype } from './dtypes';
 import { malformed } from './problems';
 import { keysInOrder } from '../json/key-order';

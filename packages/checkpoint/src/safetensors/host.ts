@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError } from '@graft/errors';
 import { SafetensorsReader } from './reader';
 import { DEFAULT_METADATA, writeSafetensors } from './writer';
 

@@ -1,4 +1,4 @@
-import { CheckpointError, GraftError } from '@graft/engine';
+import { CheckpointError, GraftError } from '@graft/errors';
 import { open, type FileHandle } from 'node:fs/promises';
 import { WriteProblem, writeFileAtomically } from '../files/atomic';
 import { crc32, digestOf, formatDigest } from './digest';

@@ -1,4 +1,4 @@
-import { CheckpointError } from '@graft/engine';
+import { CheckpointError } from '@graft/errors';
 import { mkdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { makeOneFolder, removeAtomically, syncFolder, writeFailure, writeFolderAtomically } from '../files/atomic';

@@ -1,5 +1,4 @@
-// Not from the package's index, which loads the engine: the command line is checked before that.
-import { UsageError } from '@graft/engine/errors';
+import { UsageError } from '@graft/errors';
 
 /** A mistake on the command line that commander cannot see. */
 export class CommandLineError extends UsageError {

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import { treeMap } from '../jit/tree';
 import { tapeState } from '../tape';
 import { tf } from '../tf';

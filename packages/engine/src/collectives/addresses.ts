@@ -1,4 +1,4 @@
-import { WorkersError } from '../errors';
+import { WorkersError } from '@graft/errors';
 
 export interface Address {
   readonly host: string;

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join as joinPath } from 'node:path';
-import { UsageError, WorkersError } from '../errors';
-import { messageOf } from '../reason';
+import { UsageError, WorkersError, messageOf } from '@graft/errors';
 import type { NativeBackend } from '../jit/jit';
 import { checkWorkers } from './addresses';
 import type { Connection } from './connection';

@@ -1,4 +1,4 @@
-import { UsageError } from '../errors';
+import { UsageError } from '@graft/errors';
 import type { JoinOptions } from './types';
 
 /** What a group over TensorFlow's server exposes, in one sentence. */

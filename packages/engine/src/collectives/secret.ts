@@ -1,5 +1,5 @@
 import { hkdfSync } from 'node:crypto';
-import { UsageError } from '../errors';
+import { UsageError } from '@graft/errors';
 
 /** The least that a group's secret may hold. */
 export const LEAST_SECRET_BYTES = 16;

@@ -1,4 +1,4 @@
-import { WorkersError } from '../errors';
+import { WorkersError } from '@graft/errors';
 import type { NativeBackend } from '../jit/jit';
 import { TF } from '../native/dtypes';
 import type { NativeTensor, OpAttribute } from '../native/runtime';

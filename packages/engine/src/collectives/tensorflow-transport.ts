@@ -1,4 +1,4 @@
-import { WorkersError } from '../errors';
+import { WorkersError } from '@graft/errors';
 import type { NativeBackend } from '../jit/jit';
 import { formatAddress, parseAddress } from './addresses';
 import type { Connection } from './connection';

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import type { Replacements } from '../lower/tensorflow-lowering';
 import { TensorFlowFunction } from '../lower/tensorflow-function';
 import type { CaptureSource, GraftBackend } from '../native/backend';

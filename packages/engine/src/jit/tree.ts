@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import { tf } from '../tf';
 import type { Tree } from '../types';
 

@@ -2,7 +2,7 @@
  * Functions of `jit` that run directly: on the engines `portable` and `eager`, and under a gradient. Their tensors have
  * values; those of compiled functions have none while tracing, so reading them is an error here too.
  */
-import { valueInTrace } from '../errors';
+import { valueInTrace } from '../value-in-trace';
 import { nextTensorId } from '../tape';
 import { tf } from '../tf';
 

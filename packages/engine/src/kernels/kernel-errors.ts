@@ -1,5 +1,4 @@
-import { EngineError } from '../errors';
-import { messageOf } from '../reason';
+import { EngineError, messageOf } from '@graft/errors';
 import type { tf } from '../tf';
 
 /**

@@ -1,5 +1,5 @@
 import * as koffi from 'koffi';
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 
 /** A pointer into native memory; 0n is null. */
 export type Pointer = bigint;

@@ -1,5 +1,5 @@
 import { NodeJSKernelBackend } from '../../vendor/node-kernels';
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import type { tf } from '../tf';
 import type { Value } from '../trace/program';
 import type { Tracer } from '../trace/tracer';

@@ -1,4 +1,5 @@
-import { EngineError, valueInTrace } from '../errors';
+import { EngineError } from '@graft/errors';
+import { valueInTrace } from '../value-in-trace';
 import type { Value } from '../trace/program';
 import type { Tracer } from '../trace/tracer';
 import { fromBytes, TF, toBytes } from './dtypes';

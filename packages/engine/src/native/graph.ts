@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import type { GraphOutput, Pointer } from './api';
 import { int64Array } from './dtypes';
 import { readOpSignatures, type OpInput } from './opdefs';

@@ -1,7 +1,7 @@
 import { registerNativeKernels, NATIVE_BACKEND } from '../kernels/register';
 import type { NativeBackend } from '../jit/jit';
 import type { NativeLibrary } from '../setup';
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import { tf } from '../tf';
 import { GraftBackend } from './backend';
 import { KoffiBinding } from './binding';

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 
 export function unsupportedAttribute(operation: string, name: string, type: number): EngineError {
   return new EngineError(`${operation}: attribute "${name}" is of a kind (${type}) that the binding does not know.`, {

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import type { NativeLibrary } from '../setup';
 import {
   loadTensorFlowApi,

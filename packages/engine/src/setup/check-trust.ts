@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { findUntrusted, mendingCommand, untrustedEntry, type Untrusted } from '../files';
+import { findUntrusted, mendingCommand, untrustedEntry, type Untrusted } from '@graft/files';
 import { cacheFolder, codeFolder } from './cache-folder';
 import { compiledFolder } from './compile-cache';
 import type { DoctorCheck } from './doctor-check';

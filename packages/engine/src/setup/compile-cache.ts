@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { lstatSync, readdirSync, rmSync, type Stats } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { findUntrusted, makePrivateFolder, untrustedEntry } from '../files';
+import { findUntrusted, makePrivateFolder, untrustedEntry } from '@graft/files';
 import { cacheFolder } from './cache-folder';
 import type { NativeLibrary } from './native-library';
 import { warnOfUntrusted } from './trust';

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import { cacheFolder } from './cache-folder';
 import type { NativeLibrary } from './native-library';
 import { untrustedLibrary, untrustedPart } from './trust';

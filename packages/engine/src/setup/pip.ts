@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { mkdir, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import type { Release } from './release';
 
 const ELSEWHERE = 'name a TensorFlow that is here already with GRAFT_TENSORFLOW';

@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs';
-import { EngineError } from '../errors';
-import { findUntrusted, mendingCommand, type Untrusted } from '../files';
+import { EngineError } from '@graft/errors';
+import { findUntrusted, mendingCommand, type Untrusted } from '@graft/files';
 import { cacheFolder } from './cache-folder';
 import type { NativeLibrary } from './native-library';
 

@@ -5,8 +5,8 @@ import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { open, type Entry, type ZipFile } from 'yauzl';
-import { EngineError } from '../errors';
-import { streamRegularFile } from '../files';
+import { EngineError } from '@graft/errors';
+import { streamRegularFile } from '@graft/files';
 import type { LibraryFile } from './release';
 
 /** SHA-256 of a file, in hex. */

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors';
+import { EngineError } from '@graft/errors';
 import type { GraphOutput } from '../native/api';
 import { dtypeName } from '../native/dtypes';
 import { GraphBuilder } from '../native/graph';

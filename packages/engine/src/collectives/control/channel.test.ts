@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { abortReason, failureOf, temporaryFolder } from '@graft/test-support';
-import { WorkersError } from '../../errors';
+import { WorkersError } from '@graft/errors';
 import { freeAddresses } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { WorkersError } from '../../errors';
+import { WorkersError } from '@graft/errors';
 import { onThreadEnd } from '../../threads';
 import type { Message } from '../types';
 import { CoordinatorNode } from './coordinator-node';

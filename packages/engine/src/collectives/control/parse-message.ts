@@ -1,4 +1,4 @@
-import { isObject } from '../../objects';
+import { isObject } from '@graft/errors';
 import type { Message } from '../types';
 import type { Failure, WireMessage } from './messages';
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect as connectTls, createServer as createTlsServer, type TLSSocket } from 'node:tls';
 import { abortReason, failureOf, temporaryFolder } from '@graft/test-support';
-import type { WorkersError } from '../../errors';
+import type { WorkersError } from '@graft/errors';
 import { freeAddresses, freePort } from '../ports';
 import { controlKey } from '../secret';
 import { ControlChannel } from './channel';

@@ -1,4 +1,4 @@
-import { WorkersError } from '../../errors';
+import { WorkersError } from '@graft/errors';
 import { tf } from '../../tf';
 import { ChannelGroup } from '../channel-group';
 import type { ControlChannel } from '../control/channel';

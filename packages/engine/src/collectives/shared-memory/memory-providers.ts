@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { systemFunction } from '../../native/api';
-import { isProcess } from '../../process-id';
+import { isProcess } from '@graft/files';
 
 /** A file that no other user can open, of which every byte has its place: writing to it later cannot fail. */
 export interface Created {

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
-import type { WorkersError } from '../../errors';
+import type { WorkersError } from '@graft/errors';
 import type { Message } from '../types';
 import { SharedMemory } from './memory';
 import { folderProvider, memoryProviders, type MemoryProvider } from './memory-providers';

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { closeSync, fstatSync, openSync } from 'node:fs';
-import { WorkersError } from '../../errors';
+import { WorkersError } from '@graft/errors';
 import { systemFunction, viewNative, type Pointer } from '../../native/api';
 import type { ControlChannel } from '../control/channel';
 import type { Message } from '../types';

@@ -1,4 +1,4 @@
-import { WorkersError } from '../../errors';
+import { WorkersError } from '@graft/errors';
 import type { Layout } from './layout';
 import type { SharedMemory } from './memory';
 import type { Signals } from './signals';

@@ -54,7 +54,7 @@ test.each([
   ['a substituted process', '"$@" <(sleep 0.2; printf abc)'],
   ['a substituted process without output', '"$@" <(true)'],
 ])('an input that the shell provides is read: %s', (name, script) => {
-  const program = `require(${JSON.stringify(join(__dirname, '../../dist/files'))}).readInput(process.argv[1])
+  const program = `require(${JSON.stringify(join(__dirname, '../dist'))}).readInput(process.argv[1])
     .then((bytes) => process.stdout.write(JSON.stringify(bytes.toString())), (error) => process.stdout.write(error.message))`;
   const { stdout } = spawnSync('bash', ['-c', script, 'bash', process.execPath, '-e', program], {
     encoding: 'utf8',

@@ -1,4 +1,4 @@
-import { messageOf } from '../reason';
+import { messageOf } from '@graft/errors';
 
 /** Why a file cannot be read. The message is a clause: `it is a FIFO, not a regular file`. */
 export class FileProblem extends Error {

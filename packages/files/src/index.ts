@@ -1,3 +1,4 @@
+export { isProcess } from './process-id';
 export {
   findUntrusted,
   makePrivateFolder,

@@ -1,6 +1,6 @@
 import { closeSync, constants, fstatSync, openSync, statSync, type ReadStream, type Stats } from 'node:fs';
 import { open, stat, type FileHandle } from 'node:fs/promises';
-import { formatSize } from '../text';
+import { formatSize } from '@graft/errors';
 import { FileProblem, problemOf } from './problem';
 
 /**
