@@ -4,16 +4,20 @@ import type { RandomStream } from '../random/streams';
 import type { Logger } from '../util/logger';
 import type { Token } from './tokens';
 
-/** The argument of a component's factory function. */
-export interface ComponentContext<O = unknown> {
-  readonly options: O;
+/** The argument of the factory of something that a plugin provides (`provide`). */
+export interface ProvisionContext {
   readonly engine: Engine;
+  readonly logger: Logger;
+  /** The run that it is provided in; undefined outside a run. */
+  readonly run?: RunInfo;
+  /** Any dependency by its token, other plugins' too. Throws PluginError if nobody provides it. */
+  resolve<T>(token: Token<T>): T;
+}
+
+/** The argument of a component's factory function. */
+export interface ComponentContext<O = unknown> extends ProvisionContext {
+  readonly options: O;
   readonly random: RandomStream;
   readonly components: ComponentFactory;
-  readonly logger: Logger;
   readonly purpose: ComponentPurpose;
-  /** The run that the component works for; undefined outside a run. */
-  readonly run?: RunInfo;
-  /** Any dependency by its token. */
-  resolve<T>(token: Token<T>): T;
 }

@@ -252,7 +252,7 @@ describe('components', () => {
       [ours, ours],
     ]) {
       const registry = new Registry();
-      const bad = { ...schedule('bad'), useFactory: () => reject(thrown) };
+      const bad = { ...schedule('bad'), useFactory: () => reject(thrown) } as ComponentDefinition;
       registry.register({ name: 'odd', components: [bad] }, 'here');
       const engine = await openEngine({ mode: 'portable' });
       const components = createComponentFactory(registry, { engine, random: createRandom(0), logger: silentLogger() });

@@ -16,27 +16,29 @@ import type {
 } from '../interfaces';
 import { missingMember } from './required-members';
 import type { Logger } from '../util/logger';
-import type { ComponentContext } from './context';
+import type { ComponentContext, ProvisionContext } from './context';
 import type { ComponentDefinition } from './plugin';
 import type { RandomStream } from '../random/streams';
 import { reasonOf } from '../util/reason';
-import type { Registry } from './registry';
+import type { RegisteredProvision, Registry } from './registry';
 import { unmasked } from '../secrets/mask';
 import { isNewWarning, MASK, redact } from '../secrets/redact';
 import { isSecret } from '../secrets/secret';
 import { beginCall } from '../util/pending';
-import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './tokens';
+import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, tokenName, type Token } from './tokens';
 
 /** Dependencies that every component may request, with their providers. */
 export class Services {
   readonly container: DependencyContainer = rootContainer.createChildContainer();
   private readonly providers = new Map<symbol, string>();
+  /** The last error of a provision: tsyringe keeps nothing but its message when a class asked for it. */
+  failure: GraftError | undefined;
 
   /** Throws PluginError if the token has a value already: a second one would silently replace it. */
   provide<T>(token: Token<T>, value: T, by: string): this {
     const earlier = this.providers.get(token);
     if (earlier !== undefined) {
-      throw new PluginError(`${nameOf(token)} is provided by ${earlier} already; ${by} may not replace it.`, {
+      throw new PluginError(`${tokenName(token)} is provided by ${earlier} already; ${by} may not replace it.`, {
         code: 'plugin.duplicate-token',
       });
     }
@@ -45,16 +47,43 @@ export class Services {
     return this;
   }
 
+  /** As `provide`, with a value that is made when it is first asked for. */
+  provideLazily({ provision: { token, useFactory }, plugin, origin }: RegisteredProvision): this {
+    const by = `plugin "${plugin}" (${origin})`;
+    let value: { readonly made: unknown } | undefined;
+    let isBeingMade = false;
+    const make = (container: DependencyContainer): unknown => {
+      if (value) return value.made;
+      if (isBeingMade)
+        throw new PluginError(`${tokenName(token)} of ${by} needs itself: what it resolves asks for it again.`, {
+          code: 'plugin.token-circle',
+        });
+      isBeingMade = true;
+      try {
+        value = { made: useFactory(provisionContext(container, by, this)) };
+        return value.made;
+      } catch (error) {
+        this.failure =
+          error instanceof GraftError
+            ? error
+            : new PluginError(`${by} could not provide ${tokenName(token)}: ${reasonOf(error)}.`, {
+                code: 'plugin.failed',
+                cause: error,
+              });
+        throw this.failure;
+      } finally {
+        isBeingMade = false;
+      }
+    };
+    this.providers.set(token, by);
+    this.container.register(token, { useFactory: make });
+    return this;
+  }
+
   /** The provider of each token. */
   get provenance(): readonly (readonly [token: string, by: string])[] {
-    return [...this.providers].map(([token, by]) => [nameOf(token), by] as const);
+    return [...this.providers].map(([token, by]) => [tokenName(token), by] as const);
   }
-}
-
-const CORE_PREFIX = /^@graft\/core /;
-
-function nameOf(token: symbol): string {
-  return (token.description ?? String(token)).replace(CORE_PREFIX, '');
 }
 
 export interface RunServices {
@@ -71,6 +100,7 @@ export function createComponentFactory(
 ): ComponentFactory {
   const services = new Services().provide(ENGINE, engine, '@graft/core').provide(LOGGER, logger, '@graft/core');
   if (run) services.provide(RUN, run, '@graft/core');
+  for (const provided of registry.provided) services.provideLazily(provided);
   return new Factory(registry, services, random);
 }
 
@@ -180,18 +210,25 @@ class Factory implements ComponentFactory {
     return useFactory!({
       ...own,
       purpose: this.purpose,
-      engine: child.resolve(ENGINE),
-      logger: child.resolve(LOGGER),
-      run: child.isRegistered(RUN, true) ? child.resolve(RUN) : undefined,
-      resolve: <T>(token: Token<T>) => {
-        try {
-          return child.resolve<T>(token);
-        } catch (error) {
-          throw explain(error, asker, this.services);
-        }
-      },
+      ...provisionContext(child, asker, this.services),
     });
   }
+}
+
+/** The dependencies in a container, for the factory of `asker`. */
+function provisionContext(container: DependencyContainer, asker: string, services: Services): ProvisionContext {
+  return {
+    engine: container.resolve(ENGINE),
+    logger: container.resolve(LOGGER),
+    run: container.isRegistered(RUN, true) ? container.resolve(RUN) : undefined,
+    resolve: <T>(token: Token<T>) => {
+      try {
+        return container.resolve<T>(token);
+      } catch (error) {
+        throw explain(error, asker, services);
+      }
+    },
+  };
 }
 
 /** The checks that a plugin's types would make, had they been compiled. */
@@ -226,11 +263,12 @@ function checkParameters(component: { readonly name: string; readonly length: nu
 function explain(error: unknown, asker: string, services: Services): GraftError {
   if (error instanceof GraftError) return error;
   const reason = reasonOf(error);
+  if (services.failure && reason.includes(services.failure.message.replace(/\.$/, ''))) return services.failure;
   const token = /unregistered dependency token: "?(?:Symbol\()?([^"\n)]+)/i.exec(reason)?.[1];
   if (token) {
     const known = [...services.provenance.map(([name]) => name), 'OPTIONS', 'RANDOM', 'COMPONENTS'].sort();
     return new PluginError(
-      `${asker} asks for ${token.replace(CORE_PREFIX, '')}, which nobody provides here; there are ${known.join(', ')}.`,
+      `${asker} asks for ${tokenName(Symbol(token))}, which nobody provides here; there are ${known.join(', ')}.`,
       { code: 'plugin.missing-dependency', cause: error },
     );
   }

@@ -1,42 +1,81 @@
 import { PluginError } from '@graft/engine';
 import type { z } from 'zod';
 import type { ComponentTypes, InterfaceName } from '../interfaces';
-import type { ComponentContext } from './context';
+import type { ComponentContext, ProvisionContext } from './context';
+import type { Token } from './tokens';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- constructors of any parameters: tsyringe supplies them */
 type Constructor<T> = new (...args: any[]) => T;
 
-/** One thing that a config can name. */
-export interface ComponentDefinition<I extends InterfaceName = InterfaceName, O = any> {
+/** What a component definition says of the component; how it is made is `ComponentMaker`. */
+interface ComponentDescription<I extends InterfaceName, S> {
   readonly interface: I;
   /** Bare id, as in `use: adamw`. */
   readonly id: string;
   /** One clause for `graft plugins`. */
   readonly description: string;
   /** Strict schema of the options next to `use`. */
-  readonly options: z.ZodType<O>;
-  /** Resolved by tsyringe in a separate container: OPTIONS, ENGINE, RANDOM, COMPONENTS, LOGGER by `@inject(TOKEN)`. */
-  readonly useClass?: Constructor<ComponentTypes[I]>;
-  readonly useFactory?: (context: ComponentContext<O>) => ComponentTypes[I] | Promise<ComponentTypes[I]>;
+  readonly options: S;
+}
+
+/** Exactly one of a factory and a class. */
+export type ComponentMaker<I extends InterfaceName, O> =
+  | {
+      /** Gets the checked options, with defaults filled in, and all dependencies. */
+      readonly useFactory: (context: ComponentContext<O>) => ComponentTypes[I] | Promise<ComponentTypes[I]>;
+      readonly useClass?: undefined;
+    }
+  | {
+      /** Resolved by tsyringe in a container of its own: each parameter names its token, `@inject(OPTIONS)`. */
+      readonly useClass: Constructor<ComponentTypes[I]>;
+      readonly useFactory?: undefined;
+    };
+
+/** One thing that a config can name. */
+export type ComponentDefinition<I extends InterfaceName = InterfaceName, O = any> = ComponentDescription<
+  I,
+  z.ZodType<O>
+> &
+  ComponentMaker<I, O>;
+
+/** Something that a plugin provides to the components of all plugins. */
+export interface Provision<T = any> {
+  readonly token: Token<T>;
+  /** One clause for `graft plugins`. */
+  readonly description: string;
+  /** Called when a component first asks for the token, once in a run (and in each thread of its data). */
+  readonly useFactory: (context: ProvisionContext) => T;
 }
 /* eslint-enable @typescript-eslint/no-explicit-any */
 
 export interface Plugin {
   readonly name: string;
   readonly version?: string;
+  /** Range of Graft's versions that the plugin works with, as npm writes it: `^0.2`. Default: any. */
+  readonly requires?: string;
+  /** What it provides to other plugins, by token. */
+  readonly provides?: readonly Provision[];
   readonly components: readonly ComponentDefinition[];
 }
 
-/** Checks the types of a component at its definition. Exactly one of `useClass` and `useFactory`. */
+/**
+ * A component, with the types checked: the interface's members, exactly one of `useFactory` and `useClass`, and the factory's
+ * options, which are the schema's output.
+ */
 export function defineComponent<I extends InterfaceName, S extends z.ZodType>(
-  definition: Omit<ComponentDefinition<I, z.output<S>>, 'options'> & { readonly options: S },
+  definition: ComponentDescription<I, S> & ComponentMaker<I, z.output<S>>,
 ): ComponentDefinition<I> {
   if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
-    throw new PluginError(`Component "${definition.id}" should have either useClass or useFactory.`, {
+    throw new PluginError(`Component "${(definition as { id: string }).id}" should have either useClass or useFactory.`, {
       code: 'plugin.component',
     });
   }
   return definition;
+}
+
+/** Something for other plugins, with its type checked against the token's. It owns no tensors: nothing disposes it. */
+export function provide<T>(token: Token<T>, provision: Omit<Provision<T>, 'token'>): Provision<T> {
+  return { token, ...provision };
 }
 
 export function definePlugin(plugin: Plugin): Plugin {

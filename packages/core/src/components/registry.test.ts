@@ -102,6 +102,7 @@ describe('Registry', () => {
 });
 
 test('a component without a class and without a factory is rejected', () => {
+  // @ts-expect-error -- the compiler rejects it as well
   expect(() => defineComponent({ interface: 'schedule', id: 'x', description: '', options: z.object({}) })).toThrow(
     'Component "x" should have either useClass or useFactory.',
   );

@@ -2,7 +2,9 @@ import { PluginError } from '@graft/engine';
 import { show } from '../util/show';
 import { secretKeys } from '../config/walk';
 import { rememberSecretName } from '../secrets/redact';
-import type { ComponentDefinition, Plugin } from './plugin';
+import type { ComponentDefinition, Plugin, Provision } from './plugin';
+import { checkRequires } from './requires';
+import { tokenName } from './tokens';
 import { INTERFACES, type InterfaceName } from '../interfaces';
 import { nearest } from '../util/suggest';
 
@@ -18,6 +20,15 @@ export interface RegisteredComponent {
   readonly file?: string;
 }
 
+/** What a plugin provides to others, and which plugin. */
+export interface RegisteredProvision {
+  readonly provision: Provision;
+  readonly plugin: string;
+  readonly origin: string;
+  /** As for a component. */
+  readonly file?: string;
+}
+
 /** Keys of a section that core reserves: a component's option of that name would never reach it. */
 const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]>>> = {
   evaluator: ['use', 'name', 'every'],
@@ -26,6 +37,7 @@ const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]
 /** All components of the loaded plugins, by interface and id. */
 export class Registry {
   private readonly plugins = new Map<string, string>();
+  private readonly provisions = new Map<symbol, RegisteredProvision>();
   private readonly components = new Map<InterfaceName, RegisteredComponent[]>(INTERFACES.map((name) => [name, []]));
 
   /** Throws PluginError, with both origins, if the plugin's name, or an id within it, is taken already. */
@@ -37,14 +49,44 @@ export class Registry {
         hint: 'Name it once under `plugins:`.',
       });
     }
+    checkRequires(plugin.name, plugin.requires, origin);
     for (const definition of plugin.components) checkDefinition(definition, plugin, origin);
+    for (const provision of plugin.provides ?? []) this.checkProvision(provision, plugin, origin);
     this.plugins.set(plugin.name, origin);
+    for (const provision of plugin.provides ?? [])
+      this.provisions.set(provision.token, { provision, plugin: plugin.name, origin, file });
     for (const definition of plugin.components) {
       for (const key of secretKeys(definition.options)) rememberSecretName(key);
       this.components
         .get(definition.interface)!
         .push({ definition, plugin: plugin.name, version: plugin.version, origin, file });
     }
+  }
+
+  /** What plugins provide to the components of others. */
+  get provided(): readonly RegisteredProvision[] {
+    return [...this.provisions.values()];
+  }
+
+  private checkProvision(provision: Provision, plugin: Plugin, origin: string): void {
+    const { token, useFactory } = provision ?? {};
+    if (typeof token !== 'symbol' || typeof useFactory !== 'function')
+      throw new PluginError(
+        `Plugin "${plugin.name}" (${origin}) provides something without a token and a factory; use provide(TOKEN, { ... }).`,
+        { code: 'plugin.provision' },
+      );
+    const earlier = this.provisions.get(token);
+    const owner =
+      earlier !== undefined
+        ? `plugin "${earlier.plugin}" (${earlier.origin})`
+        : plugin.provides!.find((other) => other.token === token) !== provision
+          ? 'itself'
+          : undefined;
+    if (owner !== undefined)
+      throw new PluginError(
+        `Plugin "${plugin.name}" (${origin}) provides ${tokenName(token)}, which is provided by ${owner} already.`,
+        { code: 'plugin.duplicate-token' },
+      );
   }
 
   /** The origin of the plugin of that name, if it is registered. */

@@ -1,5 +1,6 @@
 import { ConfigError } from '@graft/engine';
 import { dirname, isAbsolute, resolve } from 'node:path';
+import { refuseDuplicates } from '../components/duplicates';
 import type { Registry } from '../components/registry';
 import type { OnCode } from './code';
 import { show } from '../util/show';
@@ -57,6 +58,7 @@ export async function loadRegistry(
 ): Promise<Registry> {
   const loader = new PluginLoader(folders, { onCode });
   for (const reference of plugins) await loader.add(reference);
+  refuseDuplicates();
   return loader.registry;
 }
 
@@ -110,6 +112,7 @@ async function readConfig(options: LoadOptions): Promise<WrittenConfig> {
     const owners = folder !== undefined && source !== undefined && isAbsolute(source) ? ownersOf(folder) : [];
     await plugins.add(reference, folder, owners);
   }
+  refuseDuplicates();
   const { registry, names } = plugins;
   return { written: raw, registry, origins, pluginNames: names, workingFolder };
 }

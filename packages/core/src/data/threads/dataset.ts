@@ -105,7 +105,8 @@ export class ThreadedDataset implements Dataset {
     if (!existsSync(workerFile)) return { refused: 'the code of its thread is not compiled' };
     const own = registry.find('dataset', dataset.use);
     if (own.file === undefined) return { refused: `plugin "${own.plugin}" is part of ${own.origin}` };
-    const wanted = [...registry.list('dataset'), ...registry.list('tokenizer')];
+    // A dataset may ask for what any plugin provides.
+    const wanted = [...registry.list('dataset'), ...registry.list('tokenizer'), ...registry.provided];
     const plugins = new Map(
       wanted.flatMap(({ plugin, origin, file }) =>
         file === undefined ? [] : [[plugin, { name: plugin, origin, file }]],
