@@ -123,16 +123,24 @@ export class ThreadedDataset implements Dataset {
       items,
     };
     const threads = Array.from({ length: options.threads }, () => new Thread(workerFile, data, options.logger));
+    const deaths: Error[] = [];
     try {
       const end = beginCall(`dataset "${own.plugin}/${own.definition.id}" has not opened`);
-      const opened = await Promise.all(threads.map(async (thread) => thread.ask({ ask: 'open' }))).finally(end);
+      const opened = await Promise.all(
+        threads.map((thread) =>
+          thread.ask({ ask: 'open' }).catch((error: unknown) => {
+            // One that refused and ended afterwards did not die of its refusal.
+            if (thread.failure !== undefined && error === thread.failure) deaths.push(thread.failure);
+            throw error;
+          }),
+        ),
+      ).finally(end);
       const [first] = opened as { opened: Opened }[];
       return new ThreadedDataset(threads, first.opened.position, first.opened, options.batchesAhead, items);
     } catch (error) {
-      const died = threads.find((thread) => thread.failure !== undefined)?.failure;
       for (const thread of threads) void thread.end().catch(() => undefined);
       // The cause that ended a thread would end this one as well.
-      if (died) throw died;
+      if (deaths.length > 0) throw deaths[0];
       return { refused: (error as Error).message };
     }
   }
