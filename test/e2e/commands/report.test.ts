@@ -108,8 +108,8 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
   test('each run has a curve with one point per step', async () => {
     expect(await drawnPoints('chart-loss')).toEqual([10, 10]);
     expect(await drawnPoints('chart-gradNorm')).toEqual([10, 10]);
-    const legend = await page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));
-    expect(legend).toEqual(expect.arrayContaining(['rate-0.001', 'rate-0.0001']));
+    const legend = await page.$$eval('#legend label', (labels) => labels.map(({ textContent }) => textContent));
+    expect(legend).toEqual(['rate-0.001', 'rate-0.0001']);
   });
 
   test('the tables contain the numbers of evaluations.json, with the best marked', async () => {
@@ -137,6 +137,78 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
     const ticks = await axisName();
     await page.check('input[name="logarithmic"]');
     expect(await axisName()).not.toEqual(ticks);
+    await page.uncheck('input[name="logarithmic"]');
+    await page.check('input[name="compiling"]');
+    expect(await axisName()).toContain('seconds of training, without compiling');
+    await page.check('input[value="steps"]');
     expect(browserMessages).toEqual([]);
+  });
+
+  test('a run that is hidden has neither rows nor curves, and the best of the others is marked', async () => {
+    const shown = (): Promise<[number, number]> =>
+      page.$$eval('tbody tr[data-run="0"]', (rows) => [
+        rows.length,
+        rows.filter((row) => row.getClientRects().length > 0).length,
+      ]);
+    const [rows] = await shown();
+    await page.uncheck('#legend [data-show="0"]');
+    expect(await shown()).toEqual([rows, 0]);
+    expect(await drawnPoints('chart-loss')).toEqual([10]);
+    // One run alone is not the best of anything.
+    expect(await page.$$eval('.best', (cells) => cells.length)).toBe(0);
+    expect(await page.textContent('#legend summary')).toBe('1 of 2 runs shown');
+    await page.click('#legend [data-all="hide"]');
+    expect(await page.isVisible('#chart-loss')).toBe(false);
+    await page.click('#legend [data-all="show"]');
+    expect(await drawnPoints('chart-loss')).toEqual([10, 10]);
+    expect(await page.$$eval('.best', (cells) => cells.length)).toBeGreaterThan(0);
+  });
+
+  test('tables are sorted by the button in the head of a column', async () => {
+    const table = page.locator('table', { has: page.locator('caption', { hasText: /^heldOut$/ }) });
+    const losses = async (): Promise<number[]> =>
+      (await table.locator('tbody td:nth-child(3)').allTextContents()).map(parseFloat);
+    const button = table.getByRole('button', { name: 'loss' });
+    await button.press('Enter');
+    expect(await table.locator('th[aria-sort="ascending"]').textContent()).toBe('loss');
+    const rising = await losses();
+    expect(rising).toEqual([...rising].sort((a, b) => a - b));
+    await button.press('Enter');
+    expect(await losses()).toEqual([...rising].reverse());
+  });
+
+  test('a drag over a chart zooms all charts, and a double-click resets', async () => {
+    const value = (name: string): Promise<number> =>
+      page.locator(`input[name="${name}"]`).inputValue().then(parseFloat);
+    const chart = page.locator('#chart-loss');
+    await chart.scrollIntoViewIfNeeded();
+    const { x, y, width } = (await chart.boundingBox())!;
+    await page.mouse.move(x + 0.4 * width, y + 100);
+    await page.mouse.down();
+    await page.mouse.move(x + 0.7 * width, y + 105);
+    await page.mouse.up();
+    const [from, to] = [await value('from'), await value('to')];
+    expect([from > 3, from < 6, to > 6, to < 9]).toEqual([true, true, true, true]);
+    const [points] = await drawnPoints('chart-gradNorm');
+    expect(points).toBeLessThan(10);
+    await chart.dblclick();
+    expect(await drawnPoints('chart-gradNorm')).toEqual([10, 10]);
+  });
+
+  test('the keyboard reads values of every run off a chart, and zooms', async () => {
+    await page.focus('#chart-loss');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('ArrowRight');
+    expect(await page.textContent('#reading')).toMatch(/^2 steps: rate-0\.0+1 [\d.]+, rate-0\.0+1 [\d.]+$/);
+    await page.keyboard.press('+');
+    expect(await page.inputValue('input[name="to"]')).not.toBe('');
+    await page.keyboard.press('Escape');
+    expect(await page.inputValue('input[name="to"]')).toBe('');
+    expect(browserMessages).toEqual([]);
+  });
+
+  test('no page is wider than a screen of 400 pixels', async () => {
+    await page.setViewportSize({ width: 400, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(400);
   });
 });
