@@ -5,6 +5,8 @@ import type { PageUpdate } from './types';
  * but types.
  */
 export function followServer(onUpdate: (update: PageUpdate) => void): void {
+  /** The pause after an update is at least this many times as long as the update took. */
+  const IDLE_SHARE = 3;
   const status = document.getElementById('live');
   const say = (text: string): void => {
     if (status && status.textContent !== text) status.textContent = text;
@@ -44,6 +46,13 @@ export function followServer(onUpdate: (update: PageUpdate) => void): void {
     say(`Live: updated ${new Date().toLocaleTimeString()}`);
   };
 
+  /** A page that is not looked at, or that takes long to draw, updates less often. */
+  const pause = async (spentMs: number): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, IDLE_SHARE * spentMs));
+    while (document.hidden)
+      await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
+  };
+
   /** One update at a time; what changes meanwhile makes another. */
   let isUpdating = false;
   let isDue = false;
@@ -53,7 +62,9 @@ export function followServer(onUpdate: (update: PageUpdate) => void): void {
     isUpdating = true;
     while (isDue) {
       isDue = false;
+      const began = performance.now();
       await update().catch(() => say('Not live: the server does not answer.'));
+      await pause(performance.now() - began);
     }
     isUpdating = false;
   };
