@@ -1,9 +1,20 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, cpSync, existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { describeIf, temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readJson, runFolderOf, trajectoryConfig, write } from '../support/graft';
+import {
+  fixture,
+  graft,
+  graftSucceeds,
+  readJson,
+  runFolderOf,
+  startGraft,
+  trajectoryConfig,
+  write,
+  type Outcome,
+} from '../support/graft';
 
 const folder = temporaryFolder();
 const BROWSER = (process.env.PATH ?? '')
@@ -64,6 +75,38 @@ test('a damaged run is left out and named with status 1, and other files are ove
   expect([status, stdout]).toEqual([1, `${out}\n`]);
   expect(stderr).toContain(`Left out: ${damaged} is not the record of a run: "name": `);
   expect(readFileSync(out, 'utf8')).toContain('rate-0.001');
+});
+
+/** `graft report --watch`: its address, and how Ctrl-C ends it. */
+async function startWatching(run: string): Promise<{ address: string; interrupt: () => Promise<Outcome> }> {
+  const { child, done } = startGraft(['report', run, '--watch'], folder);
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+  const interrupt = (): Promise<Outcome> => {
+    child.kill('SIGINT');
+    return done;
+  };
+  return { address: line.toString().trim(), interrupt };
+}
+
+test('report --watch prints its address, and Ctrl-C ends it with 130', async () => {
+  const { address, interrupt } = await startWatching(runs[0]);
+  expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+  expect(await (await fetch(address)).text()).toContain('<title>Graft: rate-0.001/');
+  expect(await interrupt()).toEqual({
+    status: 130,
+    stdout: `${address}\n`,
+    stderr: 'Open this address on this machine. Ctrl-C stops the server.\n',
+  });
+});
+
+test.each([
+  [['--port', '8000'], '--port belongs to --watch'],
+  [['--watch', '--out', 'x.html'], '--watch writes no file'],
+  [['--watch', '--port', '70000'], 'Expected a port: at most 65535'],
+])('report with %j is refused with status 2', async (options, problem) => {
+  const { status, stderr } = await graft(['report', runs[0], ...options], folder);
+  expect(status).toBe(2);
+  expect(stderr).toContain(problem);
 });
 
 describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a browser', () => {
@@ -205,6 +248,36 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
     await page.keyboard.press('Escape');
     expect(await page.inputValue('input[name="to"]')).toBe('');
     expect(browserMessages).toEqual([]);
+  });
+
+  test('an open page follows a run that goes on, and keeps what the reader selected', async () => {
+    const run = join(folder, 'going-on');
+    cpSync(runs[0], run, { recursive: true });
+    const { address, interrupt } = await startWatching(run);
+    const live = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    const messages: string[] = [];
+    live.on('console', (message) => messages.push(message.text()));
+    live.on('pageerror', (error) => messages.push(error.message));
+    try {
+      await live.goto(address);
+      await live.check('input[value="seconds"]');
+      await live.focus('#chart-loss');
+      // The last step's line again, as that of the next step.
+      const last = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!;
+      appendFileSync(join(run, 'metrics.jsonl'), `${last.replace('"step":10', '"step":11')}\n`);
+      await live.waitForFunction(() =>
+        Array.from(document.querySelectorAll('#chart-loss svg path[fill="none"]')).some(
+          (path) => (path.getAttribute('d') ?? '').split(/[ML]/).length - 1 === 11,
+        ),
+      );
+      expect(await live.isChecked('input[value="seconds"]')).toBe(true);
+      expect(await live.evaluate(() => document.activeElement?.id)).toBe('chart-loss');
+      expect(await live.textContent('#live')).toMatch(/^Live: updated /);
+      expect(messages).toEqual([]);
+    } finally {
+      await live.close();
+      expect((await interrupt()).status).toBe(130);
+    }
   });
 
   test('no page is wider than a screen of 400 pixels', async () => {
