@@ -26,8 +26,10 @@ test('a table has a caption and row headings, and marks the best value in words 
   const table = htmlTable(
     'A & B',
     [textCell('run')],
-    [[textCell('x', { heading: true }), textCell('1', { best: true, numeric: true })]],
+    [[textCell('x', { heading: true, run: 3 }), textCell('1', { best: true, numeric: true, value: 1.25 })]],
   );
   expect(table).toContain('<caption>A &amp; B</caption>');
-  expect(table).toContain('<th scope="row">x</th><td class="number best">1<span class="sr"> (best)</span></td>');
+  expect(table).toContain(
+    '<tr data-run="3"><th scope="row">x</th><td class="number best" data-value="1.25">1<span class="sr"> (best)</span></td>',
+  );
 });

@@ -43,25 +43,49 @@ export interface Cell {
   readonly best?: boolean;
   /** A heading of its row. */
   readonly heading?: boolean;
+  /** What the column is sorted by, if not the text. */
+  readonly value?: number;
+  /** Of a column's head: which values are the best among the rows shown. */
+  readonly better?: 'less' | 'more';
+  /** Index of the run that the cell, and with `heading` its row, belongs to: hidden with it. */
+  readonly run?: number;
+}
+
+export interface TableOptions {
+  /** Whether readers may sort it by a column. */
+  readonly sortable?: boolean;
 }
 
 export function textCell(text: string, options: Omit<Cell, 'html'> = {}): Cell {
   return { html: escapeHtml(text), ...options };
 }
 
-/** A table with a caption, column heads and rows. */
-export function htmlTable(caption: string, head: readonly Cell[], rows: readonly (readonly Cell[])[]): string {
-  const attributes = ({ numeric, best }: Cell): string => {
+/** A table with a caption, column heads and rows. The page's script reads its data attributes. */
+export function htmlTable(
+  caption: string,
+  head: readonly Cell[],
+  rows: readonly (readonly Cell[])[],
+  { sortable = false }: TableOptions = {},
+): string {
+  const attributes = ({ numeric, best, value, better, run, heading }: Cell): string => {
     const classes = [numeric ? 'number' : '', best ? 'best' : ''].filter(Boolean).join(' ');
-    return classes ? ` class="${classes}"` : '';
+    const data = { value: Number.isFinite(value) ? value : undefined, better, run: heading ? undefined : run };
+    return [
+      classes && ` class="${classes}"`,
+      ...Object.entries(data).map(([name, own]) => (own === undefined ? '' : ` data-${name}="${own}"`)),
+    ].join('');
   };
   const cell = (one: Cell): string =>
     one.heading
       ? `<th scope="row"${attributes(one)}>${one.html}</th>`
       : `<td${attributes(one)}>${one.html}${one.best ? '<span class="sr"> (best)</span>' : ''}</td>`;
+  const row = (cells: readonly Cell[]): string => {
+    const run = cells.find(({ heading }) => heading)?.run;
+    return `<tr${run === undefined ? '' : ` data-run="${run}"`}>${cells.map(cell).join('')}</tr>`;
+  };
   const titles = head.map((one) => `<th scope="col"${attributes(one)}>${one.html}</th>`).join('');
-  const body = rows.map((row) => `<tr>${row.map(cell).join('')}</tr>`).join('\n');
-  return `<div class="scroll"><table><caption>${escapeHtml(caption)}</caption>
+  const label = escapeHtml(caption);
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${label}"><table${sortable ? ' data-sortable' : ''}><caption>${label}</caption>
 <thead><tr>${titles}</tr></thead>
-<tbody>${body}</tbody></table></div>`;
+<tbody>${rows.map(row).join('\n')}</tbody></table></div>`;
 }

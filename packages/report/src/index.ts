@@ -4,6 +4,8 @@
  *
  *     import { writeReport } from '@graft/report';
  *     await writeReport(['runs/adapted/latest', 'runs/scratch/latest'], 'report.html');
+ *
+ * `watchReport` serves the same page while the runs go on.
  */
 import { outputFile, writeFileAtomically } from '@graft/checkpoint';
 import { GraftError, UsageError } from '@graft/core';
@@ -13,6 +15,7 @@ import { readRun, type RunData } from './read-run';
 
 export { renderReport } from './page';
 export { findRun, readRun, type RunData, type Series } from './read-run';
+export { watchReport, type WatchOptions } from './watch/watch-report';
 
 export interface ReportOptions {
   /** Overwrite any existing file. Default: only a page that a report wrote. */

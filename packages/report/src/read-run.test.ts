@@ -41,9 +41,41 @@ test('a series has steps, tokens and seconds, and evaluations take theirs by ste
   expect(run.training).toEqual([
     { metric: 'loss', steps: [1, 2], tokens: [50, 100], seconds: [0.5, 1], values: [4, 2] },
     { metric: 'tokensPerSecond', steps: [1, 2], tokens: [50, 100], seconds: [0.5, 1], values: [100, 100] },
+    { metric: 'stepSeconds', steps: [1, 2], tokens: [50, 100], seconds: [0.5, 1], values: [0.5, 0.5] },
   ]);
-  expect(run.evaluated).toEqual([{ metric: 'heldOut/loss', steps: [2], tokens: [100], seconds: [1], values: [2.5] }]);
+  expect(run.evaluated).toEqual([
+    { metric: 'heldOut/loss', evaluator: 'heldOut', steps: [2], tokens: [100], seconds: [1], values: [2.5] },
+  ]);
   expect(run.totals).toEqual({ tokens: 100, seconds: 1, tokensPerSecond: 100 });
+});
+
+test('samples and the time of a step are derived, and compiling is counted apart', async () => {
+  const config = { train: { batchSize: 8 }, dataset: { use: 'text' } };
+  const metrics = line(1, { seconds: 3, compileSeconds: 2.5 }) + line(2);
+  const run = await readRun(runFolder({ config, metrics }));
+  const valuesOf = (metric: string): readonly (number | null)[] | undefined =>
+    run.training.find((series) => series.metric === metric)?.values;
+  expect(run.samplesPerStep).toBe(8);
+  expect(valuesOf('samplesPerSecond')).toEqual([8 / 3, 16]);
+  expect(valuesOf('stepSeconds')).toEqual([0.5, 0.5]);
+  expect(valuesOf('compileSeconds')).toBeUndefined();
+  expect(run.training[0]).toMatchObject({ seconds: [3, 3.5], compileSeconds: [2.5, 2.5] });
+  expect(run.totals).toMatchObject({ seconds: 3.5, compileSeconds: 2.5 });
+});
+
+test('data sets of ready batches have no number of samples', async () => {
+  const config = { train: { batchSize: 8 }, dataset: { use: 'tensors' } };
+  expect((await readRun(runFolder({ config, metrics: line(1) }))).samplesPerStep).toBeUndefined();
+});
+
+test('an evaluation at a step without a line of metrics has no tokens and seconds', async () => {
+  const evaluations = [0, 2, 7].map((step) => ({ step, evaluator: 'a', metrics: { loss: 1 }, seconds: 1 }));
+  const [series] = (await readRun(runFolder({ metrics: line(1) + line(2), evaluations }))).evaluated;
+  expect([series.steps, series.tokens, series.seconds]).toEqual([
+    [0, 2, 7],
+    [0, 100, null],
+    [0, 1, null],
+  ]);
 });
 
 test('the name of a run resolves to its latest run', async () => {

@@ -17,12 +17,16 @@ const DRAWN_POINTS = 2000;
 /** One metric over a run. The arrays have equal lengths. */
 export interface Series {
   readonly metric: string;
+  /** The evaluator that measured it; absent for metrics of training. */
+  readonly evaluator?: string;
   /** Steps done. */
   readonly steps: readonly number[];
-  /** Tokens trained on until then. */
-  readonly tokens: readonly number[];
-  /** Seconds of training until then. */
-  readonly seconds: readonly number[];
+  /** Tokens trained on until then; null: metrics.jsonl has no line for the step. */
+  readonly tokens: readonly (number | null)[];
+  /** Seconds of training until then, compiling included; null as above. */
+  readonly seconds: readonly (number | null)[];
+  /** Seconds of tracing and compiling until then, which `seconds` contains; absent if nothing was compiled. */
+  readonly compileSeconds?: readonly (number | null)[];
   /** null: not a number. */
   readonly values: readonly (number | null)[];
 }
@@ -34,14 +38,18 @@ export interface RunData {
   readonly title: string;
   readonly record: RunRecord;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Metrics of training: loss first. */
+  /** Metrics of training: loss first; `stepSeconds` and `samplesPerSecond` are derived from the duration of each step. */
   readonly training: readonly Series[];
   /** Metrics of evaluations, `evaluator/metric`. */
   readonly evaluated: readonly Series[];
   readonly evaluations: readonly EvaluationRecord[];
+  /** Sequences that a step trains on; absent where the config does not say (data sets of ready batches). */
+  readonly samplesPerStep?: number;
   readonly totals: {
     readonly tokens: number;
     readonly seconds: number;
+    /** Seconds of tracing and compiling, which `seconds` contains. */
+    readonly compileSeconds?: number;
     /** Median over the steps; undefined if nothing was trained. */
     readonly tokensPerSecond?: number;
   };
@@ -55,17 +63,21 @@ export async function readRun(path: string): Promise<RunData> {
   const folder = await findRun(path);
   const { record, config, evaluations } = await readMasked(folder);
   const lines = await readMetrics(join(folder, 'metrics.jsonl'));
+  const compileSeconds = compiledUntil(lines);
+  const samplesPerStep = samplesOf(config);
   return {
     folder,
     title: `${record.name}/${record.id}`,
     record,
     config,
-    training: trainingSeries(lines),
-    evaluated: evaluationSeries(evaluations, lines),
+    training: trainingSeries(withDerived(lines, samplesPerStep), compileSeconds),
+    evaluated: evaluationSeries(evaluations, lines, compileSeconds),
     evaluations,
+    samplesPerStep,
     totals: {
       tokens: lines.tokens.at(-1) ?? 0,
       seconds: lines.seconds.at(-1) ?? 0,
+      compileSeconds: compileSeconds?.at(-1),
       tokensPerSecond: median(lines.metrics.get('tokensPerSecond') ?? []),
     },
   };
@@ -86,10 +98,47 @@ export async function findRun(path: string): Promise<string> {
   });
 }
 
-/** Bookkeeping of the loop that is unrelated to the model. */
-const NOT_DRAWN = ['waitSeconds', 'waitShare'];
+/** Bookkeeping of the loop that is unrelated to the model, or shown otherwise. */
+const NOT_DRAWN = ['waitSeconds', 'compileSeconds'];
 
-function trainingSeries({ steps, tokens, seconds, metrics }: MetricLines): Series[] {
+/** Sequences of a step. A data set of ready batches (`tensors`) has batches of its own size. */
+function samplesOf(config: Readonly<Record<string, unknown>>): number | undefined {
+  const { train, dataset } = config as { train?: { batchSize?: unknown } | null; dataset?: { use?: unknown } | null };
+  const size = train?.batchSize;
+  return typeof size === 'number' && size > 0 && dataset?.use !== 'tensors' ? size : undefined;
+}
+
+/** For each line, the seconds of compiling until then; undefined if nothing was compiled. */
+function compiledUntil({ metrics }: MetricLines): number[] | undefined {
+  let sum = 0;
+  return metrics.get('compileSeconds')?.map((own) => (sum += Number.isFinite(own) ? own : 0));
+}
+
+/** The lines with what follows from the duration of each step. Compiling is not part of a step's own time. */
+function withDerived(lines: MetricLines, samplesPerStep: number | undefined): MetricLines {
+  const { seconds, metrics } = lines;
+  const compiled = metrics.get('compileSeconds');
+  const durations = seconds.map((until, i) => until - (i > 0 ? seconds[i - 1] : 0));
+  const derived = new Map<string, number[]>();
+  if (durations.some((duration) => duration > 0)) {
+    derived.set(
+      'stepSeconds',
+      durations.map((duration, i) => (duration > 0 ? duration - (compiled?.[i] || 0) : NaN)),
+    );
+    if (samplesPerStep !== undefined)
+      derived.set(
+        'samplesPerSecond',
+        durations.map((duration) => (duration > 0 ? samplesPerStep / duration : NaN)),
+      );
+  }
+  // An objective may have a metric of that name.
+  return { ...lines, metrics: new Map([...metrics, ...[...derived].filter(([name]) => !metrics.has(name))]) };
+}
+
+function trainingSeries(
+  { steps, tokens, seconds, metrics }: MetricLines,
+  compileSeconds?: readonly number[],
+): Series[] {
   return [...metrics]
     .filter(([metric]) => !NOT_DRAWN.includes(metric))
     .map(([metric, values]) => {
@@ -100,33 +149,45 @@ function trainingSeries({ steps, tokens, seconds, metrics }: MetricLines): Serie
         steps: of(steps),
         tokens: of(tokens).map(Math.round),
         seconds: of(seconds),
+        ...(compileSeconds && { compileSeconds: of(compileSeconds) }),
         values: of(values).map((value) => (Number.isFinite(value) ? value : null)),
       };
     });
 }
 
-function evaluationSeries(evaluations: readonly EvaluationRecord[], lines: MetricLines): Series[] {
+function evaluationSeries(
+  evaluations: readonly EvaluationRecord[],
+  lines: MetricLines,
+  compileSeconds?: readonly number[],
+): Series[] {
   const lineOf = new Map(lines.steps.map((step, i) => [step, i]));
-  const series = new Map<string, { steps: number[]; tokens: number[]; seconds: number[]; values: (number | null)[] }>();
+  // Before the first step nothing was trained; of other steps without a line, only the step is known.
+  const at = (all: readonly number[], step: number): number | null =>
+    all[lineOf.get(step) ?? -1] ?? (step === 0 ? 0 : null);
+  const points = new Map<string, { evaluator: string; steps: number[]; values: (number | null)[] }>();
   for (const { step, evaluator, metrics } of evaluations) {
-    const line = lineOf.get(step);
     for (const [metric, value] of Object.entries(metrics)) {
       const name = `${evaluator}/${metric}`;
-      if (!series.has(name)) series.set(name, { steps: [], tokens: [], seconds: [], values: [] });
-      const own = series.get(name)!;
-      own.steps.push(step);
-      own.tokens.push(line === undefined ? 0 : Math.round(lines.tokens[line]));
-      own.seconds.push(line === undefined ? 0 : lines.seconds[line]);
-      own.values.push(Number.isFinite(value) ? value : null);
+      if (!points.has(name)) points.set(name, { evaluator, steps: [], values: [] });
+      points.get(name)!.steps.push(step);
+      points.get(name)!.values.push(Number.isFinite(value) ? value : null);
     }
   }
-  return [...series].map(([metric, own]) => {
+  return [...points].map(([metric, { evaluator, ...all }]) => {
     const kept = downsample(
-      own.values.map((value) => value ?? NaN),
+      all.values.map((value) => value ?? NaN),
       DRAWN_POINTS,
     );
-    const of = <T>(all: readonly T[]): T[] => kept.map((index) => all[index]);
-    return { metric, steps: of(own.steps), tokens: of(own.tokens), seconds: of(own.seconds), values: of(own.values) };
+    const steps = kept.map((index) => all.steps[index]);
+    return {
+      metric,
+      evaluator,
+      steps,
+      tokens: steps.map((step) => at(lines.tokens, step)).map((count) => count && Math.round(count)),
+      seconds: steps.map((step) => at(lines.seconds, step)),
+      ...(compileSeconds && { compileSeconds: steps.map((step) => at(compileSeconds, step)) }),
+      values: kept.map((index) => all.values[index]),
+    };
   });
 }
 

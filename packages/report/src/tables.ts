@@ -1,78 +1,108 @@
 import { differingKeys } from '@graft/core';
 import { escapeHtml, formatNumber, formatSeconds, htmlTable, textCell, type Cell } from './html';
+import { differingCounts, measurements } from './measurements';
+import { betterOf } from './metrics';
 import type { RunData } from './read-run';
+import { swatch } from './style';
 
-const number = (text: string, best = false): Cell => textCell(text, { numeric: true, best });
+const number = (text: string, value?: number): Cell => textCell(text, { numeric: true, value });
 
 /** A summary of each run, one row per run. */
-export function runsTable(runs: readonly RunData[], colors: readonly string[]): string {
+export function runsTable(runs: readonly RunData[]): string {
   const named = (config: Readonly<Record<string, unknown>>, section: string): string => {
     const { use } = (config[section] ?? {}) as { use?: unknown };
     return typeof use === 'string' ? use : '';
   };
+  const hasCompiled = runs.some(({ totals }) => totals.compileSeconds !== undefined);
   const head = ['Run', 'Status', 'Initializer', 'Objective'].map((title) => textCell(title));
-  const numbers = ['Parameters', 'Steps', 'Tokens', 'Training', 'Tokens/s', 'Seed'].map((title) => number(title));
-  const rows = runs.map(({ title, record, config, totals }, i): Cell[] => [
-    {
-      html: `<span class="dot" style="background:${colors[i % colors.length]}"></span>${escapeHtml(title)}`,
-      heading: true,
-    },
-    textCell(record.status + (record.error === undefined ? '' : `: ${record.error}`)),
-    textCell(named(config, 'initializer')),
-    textCell(record.kind === 'evaluation' ? 'evaluation' : named(config, 'objective')),
-    number(formatNumber(record.parameters)),
-    number(formatNumber(record.steps)),
-    number(totals.tokens > 0 ? formatNumber(Math.round(totals.tokens)) : ''),
-    number(totals.seconds > 0 ? formatSeconds(totals.seconds) : ''),
-    number(totals.tokensPerSecond === undefined ? '' : formatNumber(Math.round(totals.tokensPerSecond))),
-    number(formatNumber(config.seed as number | undefined)),
-  ]);
-  return htmlTable('Runs', [...head, ...numbers], rows);
-}
-
-type Numbers = ReadonlyMap<string, number>;
-
-/** The last numbers of each evaluator of a run, by evaluator. */
-function lastNumbers({ evaluations }: RunData): Map<string, { step: number; numbers: Numbers }> {
-  const last = new Map<string, { step: number; numbers: Numbers }>();
-  for (const { evaluator, step, metrics } of evaluations)
-    last.set(evaluator, { step, numbers: new Map(Object.entries(metrics)) });
-  return last;
-}
-
-/** Whether less of it is better; undefined: neither is. */
-function lessIsBetter(metric: string): boolean | undefined {
-  if (/(^|\W)(loss|perplexity|crossEntropy|divergence)$/.test(metric)) return true;
-  if (/(^|\W)(accuracy|f1|exactMatch|mean|partialMean)$/.test(metric)) return false;
-  return undefined;
+  const numbers = [
+    'Parameters',
+    'Steps',
+    'Tokens',
+    'Training',
+    ...(hasCompiled ? ['Compiling'] : []),
+    'Tokens/s',
+    'Seed',
+  ];
+  const rows = runs.map(({ title, record, config, totals }, run): Cell[] => {
+    const seconds = (value: number | undefined): Cell => number(value ? formatSeconds(value) : '', value);
+    return [
+      { html: `${swatch(run)}${escapeHtml(title)}`, heading: true, run },
+      textCell(record.status + (record.error === undefined ? '' : `: ${record.error}`)),
+      textCell(named(config, 'initializer')),
+      textCell(record.kind === 'evaluation' ? 'evaluation' : named(config, 'objective')),
+      number(formatNumber(record.parameters), record.parameters),
+      number(formatNumber(record.steps), record.steps),
+      number(totals.tokens > 0 ? formatNumber(Math.round(totals.tokens)) : '', totals.tokens),
+      seconds(totals.seconds),
+      ...(hasCompiled ? [seconds(totals.compileSeconds)] : []),
+      number(
+        totals.tokensPerSecond === undefined ? '' : formatNumber(Math.round(totals.tokensPerSecond)),
+        totals.tokensPerSecond,
+      ),
+      number(formatNumber(config.seed as number | undefined), config.seed as number | undefined),
+    ];
+  });
+  return htmlTable('Runs', [...head, ...numbers.map((title) => number(title))], rows, { sortable: runs.length > 1 });
 }
 
 interface Row {
-  readonly run: string;
+  /** Index of the run. */
+  readonly run: number;
+  readonly name: string;
   readonly step: number;
-  readonly numbers: Numbers;
+  readonly numbers: ReadonlyMap<string, number>;
 }
 
-/** A table for each evaluator, with the last numbers of every run that has it. */
+/** A table for each measurement (what was measured on what), with the last numbers of every run that has it. */
 export function evaluationTables(runs: readonly RunData[], titles: readonly string[]): string[] {
-  const byEvaluator = new Map<string, Row[]>();
-  for (const [i, run] of runs.entries()) {
-    for (const [evaluator, last] of lastNumbers(run))
-      byEvaluator.set(evaluator, [...(byEvaluator.get(evaluator) ?? []), { run: titles[i], ...last }]);
-  }
-  return [...byEvaluator].flatMap(([evaluator, rows]) => {
-    const metrics = [...new Set(rows.flatMap(({ numbers }) => [...numbers.keys()]))];
-    const grouped = metrics.filter((metric) => metric.includes('/'));
-    if (grouped.length === 0) return [comparison(evaluator, rows, metrics, (metric) => metric)];
-    // The first metric of a group is its main one: one column per group.
-    const main = grouped[0].slice(grouped[0].indexOf('/') + 1);
-    const columns = [
-      ...grouped.filter((metric) => metric.endsWith(`/${main}`)),
-      ...metrics.filter((metric) => !metric.includes('/')),
-    ];
-    const table = comparison(`${evaluator}: ${main}`, rows, columns, (metric) => metric.replace(`/${main}`, ''));
-    return [table, details(evaluator, rows, grouped)];
-  });
+  const all = measurements(runs);
+  const apart = all.some(({ isOneOfSeveral }) => isOneOfSeveral);
+  return [
+    ...(apart
+      ? [note('Evaluations of different data or objectives have tables of their own: their numbers do not compare.')]
+      : []),
+    ...all.flatMap(({ title, members }) => {
+      const rows = members.map(({ run, evaluator, last }): Row => {
+        const isTwin = members.some((other) => other.run === run && other.evaluator !== evaluator);
+        return {
+          run,
+          name: isTwin ? `${titles[run]}: ${evaluator}` : titles[run],
+          step: last.step,
+          numbers: new Map(Object.entries(last.metrics)),
+        };
+      });
+      return measurementTables(title, rows, differingCounts(members));
+    }),
+  ];
+}
+
+const note = (sentence: string): string => `<p class="faint">${escapeHtml(sentence)}</p>`;
+
+function measurementTables(title: string, rows: readonly Row[], counts: ReturnType<typeof differingCounts>): string[] {
+  const metrics = [...new Set(rows.flatMap(({ numbers }) => [...numbers.keys()]))];
+  const isComparable = counts === undefined;
+  const notes = counts
+    ? [
+        note(
+          `${title}: the runs were measured on ${formatNumber(counts.least)} to ${formatNumber(counts.most)} tokens or examples, so these are not the same data and none is marked as best.`,
+        ),
+      ]
+    : [];
+  const grouped = metrics.filter((metric) => metric.includes('/'));
+  if (grouped.length === 0) return [comparison(title, rows, metrics, (metric) => metric, isComparable), ...notes];
+  // The first metric of a group is its main one: one column per group.
+  const main = grouped[0].slice(grouped[0].indexOf('/') + 1);
+  const columns = [
+    ...grouped.filter((metric) => metric.endsWith(`/${main}`)),
+    ...metrics.filter((metric) => !metric.includes('/')),
+  ];
+  const shortName = (metric: string): string => metric.replace(`/${main}`, '');
+  return [
+    comparison(`${title}: ${main}`, rows, columns, shortName, isComparable),
+    ...notes,
+    details(title, rows, grouped),
+  ];
 }
 
 function comparison(
@@ -80,8 +110,9 @@ function comparison(
   rows: readonly Row[],
   metrics: readonly string[],
   name: (metric: string) => string,
+  isComparable: boolean,
 ): string {
-  const best = new Map(metrics.map((metric) => [metric, bestOf(metric, rows)]));
+  const best = new Map(isComparable ? metrics.map((metric) => [metric, bestOf(metric, rows)]) : []);
   const steps = rows.some(({ step }) => step > 0);
   const shown = (metric: string, value: number | undefined): string => {
     // One precision per column, unless the column contains counts.
@@ -89,58 +120,72 @@ function comparison(
     const plain = counts || value === undefined || !Number.isFinite(value) || Math.abs(value) >= 1000;
     return plain || (value !== 0 && Math.abs(value) < 0.001) ? formatNumber(value) : value.toFixed(4);
   };
-  const head = [textCell('Run'), ...(steps ? [number('Step')] : []), ...metrics.map((metric) => number(name(metric)))];
-  const body = rows.map(({ run, step, numbers }) => [
-    textCell(run, { heading: true }),
-    ...(steps ? [number(formatNumber(step))] : []),
+  const head = [
+    textCell('Run'),
+    ...(steps ? [number('Step')] : []),
+    ...metrics.map((metric) =>
+      textCell(name(metric), { numeric: true, better: isComparable ? betterOf(metric) : undefined }),
+    ),
+  ];
+  const body = rows.map(({ run, name: title, step, numbers }) => [
+    textCell(title, { heading: true, run }),
+    ...(steps ? [number(formatNumber(step), step)] : []),
     ...metrics.map((metric) => {
       const value = numbers.get(metric);
-      return number(shown(metric, value), rows.length > 1 && value !== undefined && value === best.get(metric));
+      const isBest = rows.length > 1 && value !== undefined && value === best.get(metric);
+      return textCell(shown(metric, value), { numeric: true, value, best: isBest });
     }),
   ]);
-  return htmlTable(caption, head, body);
+  return htmlTable(caption, head, body, { sortable: rows.length > 1 });
 }
 
 function bestOf(metric: string, rows: readonly Row[]): number | undefined {
-  const less = lessIsBetter(metric);
+  const better = betterOf(metric);
   const values = rows.map(({ numbers }) => numbers.get(metric)).filter((value) => Number.isFinite(value)) as number[];
-  if (less === undefined || values.length < 2) return undefined;
-  return less ? Math.min(...values) : Math.max(...values);
+  if (better === undefined || values.length < 2) return undefined;
+  return better === 'less' ? Math.min(...values) : Math.max(...values);
 }
 
 /** All numbers of all groups, in a collapsed section. */
-function details(evaluator: string, rows: readonly Row[], grouped: readonly string[]): string {
+function details(title: string, rows: readonly Row[], grouped: readonly string[]): string {
   const groups = [...new Set(grouped.map((metric) => metric.slice(0, metric.indexOf('/'))))];
   const names = [...new Set(grouped.map((metric) => metric.slice(metric.indexOf('/') + 1)))];
-  const body = rows.flatMap(({ run, numbers }) =>
+  const body = rows.flatMap(({ run, name, numbers }) =>
     groups.map((group) => [
-      textCell(`${run}: ${group}`, { heading: true }),
-      ...names.map((name) => number(formatNumber(numbers.get(`${group}/${name}`)))),
+      textCell(`${name}: ${group}`, { heading: true, run }),
+      ...names.map((metric) => {
+        const value = numbers.get(`${group}/${metric}`);
+        return number(formatNumber(value), value);
+      }),
     ]),
   );
-  const table = htmlTable(`${evaluator}: all numbers`, [textCell(''), ...names.map((name) => number(name))], body);
-  return `<details><summary>All numbers of ${escapeHtml(evaluator)}</summary>${table}</details>`;
+  const table = htmlTable(`${title}: all numbers`, [textCell('Run'), ...names.map((name) => number(name))], body, {
+    sortable: body.length > 1,
+  });
+  return `<details><summary>All numbers of ${escapeHtml(title)}</summary>${table}</details>`;
 }
 
 /** Keys of which the runs' configs hold different values: for trainings and for evaluations by themselves, folded away. */
 export function differences(runs: readonly RunData[], titles: readonly string[]): string[] {
   return (['Trainings', 'Evaluations'] as const).flatMap((kind) => {
     const own = [...runs.keys()].filter((i) => (runs[i].record.kind === 'evaluation') === (kind === 'Evaluations'));
-    const table = differencesTable(
-      own.map((i) => runs[i]),
-      own.map((i) => titles[i]),
-    );
+    const table = differencesTable(own, runs, titles);
     return table ? [`<details><summary>${kind}: what differs</summary>${table}</details>`] : [];
   });
 }
 
-/** undefined if there is one run, or no difference. */
-function differencesTable(runs: readonly RunData[], titles: readonly string[]): string | undefined {
-  if (runs.length < 2) return undefined;
-  const rows = differingKeys(runs.map(({ config }) => config)).map(({ path, values }) => [
+/** Of the runs with the indices `own`; undefined if there is one, or no difference. */
+function differencesTable(
+  own: readonly number[],
+  runs: readonly RunData[],
+  titles: readonly string[],
+): string | undefined {
+  if (own.length < 2) return undefined;
+  const rows = differingKeys(own.map((run) => runs[run].config)).map(({ path, values }) => [
     textCell(path, { heading: true }),
-    ...values.map((value) => textCell(value ?? '–')),
+    ...values.map((value, i) => textCell(value ?? '–', { run: own[i] })),
   ]);
   if (rows.length === 0) return undefined;
-  return htmlTable('What differs in the configs', [textCell('Key'), ...titles.map((title) => textCell(title))], rows);
+  const head = [textCell('Key'), ...own.map((run) => textCell(titles[run], { run }))];
+  return htmlTable('What differs in the configs', head, rows);
 }

@@ -1,9 +1,20 @@
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, cpSync, existsSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
 import { describeIf, temporaryFolder } from '../../support';
-import { fixture, graft, graftSucceeds, readJson, runFolderOf, trajectoryConfig, write } from '../support/graft';
+import {
+  fixture,
+  graft,
+  graftSucceeds,
+  readJson,
+  runFolderOf,
+  startGraft,
+  trajectoryConfig,
+  write,
+  type Outcome,
+} from '../support/graft';
 
 const folder = temporaryFolder();
 const BROWSER = (process.env.PATH ?? '')
@@ -66,6 +77,38 @@ test('a damaged run is left out and named with status 1, and other files are ove
   expect(readFileSync(out, 'utf8')).toContain('rate-0.001');
 });
 
+/** `graft report --watch`: its address, and how Ctrl-C ends it. */
+async function startWatching(run: string): Promise<{ address: string; interrupt: () => Promise<Outcome> }> {
+  const { child, done } = startGraft(['report', run, '--watch'], folder);
+  const [line] = (await once(child.stdout!, 'data')) as [Buffer];
+  const interrupt = (): Promise<Outcome> => {
+    child.kill('SIGINT');
+    return done;
+  };
+  return { address: line.toString().trim(), interrupt };
+}
+
+test('report --watch prints its address, and Ctrl-C ends it with 130', async () => {
+  const { address, interrupt } = await startWatching(runs[0]);
+  expect(address).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/$/);
+  expect(await (await fetch(address)).text()).toContain('<title>Graft: rate-0.001/');
+  expect(await interrupt()).toEqual({
+    status: 130,
+    stdout: `${address}\n`,
+    stderr: 'Open this address on this machine. Ctrl-C stops the server.\n',
+  });
+});
+
+test.each([
+  [['--port', '8000'], '--port belongs to --watch'],
+  [['--watch', '--out', 'x.html'], '--watch writes no file'],
+  [['--watch', '--port', '70000'], 'Expected a port: at most 65535'],
+])('report with %j is refused with status 2', async (options, problem) => {
+  const { status, stderr } = await graft(['report', runs[0], ...options], folder);
+  expect(status).toBe(2);
+  expect(stderr).toContain(problem);
+});
+
 describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a browser', () => {
   let browser: Browser;
   let page: Page;
@@ -108,8 +151,8 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
   test('each run has a curve with one point per step', async () => {
     expect(await drawnPoints('chart-loss')).toEqual([10, 10]);
     expect(await drawnPoints('chart-gradNorm')).toEqual([10, 10]);
-    const legend = await page.$$eval('#chart-loss svg text', (texts) => texts.map((text) => text.textContent));
-    expect(legend).toEqual(expect.arrayContaining(['rate-0.001', 'rate-0.0001']));
+    const legend = await page.$$eval('#legend label', (labels) => labels.map(({ textContent }) => textContent));
+    expect(legend).toEqual(['rate-0.001', 'rate-0.0001']);
   });
 
   test('the tables contain the numbers of evaluations.json, with the best marked', async () => {
@@ -137,6 +180,108 @@ describeIf(BROWSER !== undefined, 'no Chromium is installed', 'the report in a b
     const ticks = await axisName();
     await page.check('input[name="logarithmic"]');
     expect(await axisName()).not.toEqual(ticks);
+    await page.uncheck('input[name="logarithmic"]');
+    await page.check('input[name="compiling"]');
+    expect(await axisName()).toContain('seconds of training, without compiling');
+    await page.check('input[value="steps"]');
     expect(browserMessages).toEqual([]);
+  });
+
+  test('a run that is hidden has neither rows nor curves, and the best of the others is marked', async () => {
+    const shown = (): Promise<[number, number]> =>
+      page.$$eval('tbody tr[data-run="0"]', (rows) => [
+        rows.length,
+        rows.filter((row) => row.getClientRects().length > 0).length,
+      ]);
+    const [rows] = await shown();
+    await page.uncheck('#legend [data-show="0"]');
+    expect(await shown()).toEqual([rows, 0]);
+    expect(await drawnPoints('chart-loss')).toEqual([10]);
+    // One run alone is not the best of anything.
+    expect(await page.$$eval('.best', (cells) => cells.length)).toBe(0);
+    expect(await page.textContent('#legend summary')).toBe('1 of 2 runs shown');
+    await page.click('#legend [data-all="hide"]');
+    expect(await page.isVisible('#chart-loss')).toBe(false);
+    await page.click('#legend [data-all="show"]');
+    expect(await drawnPoints('chart-loss')).toEqual([10, 10]);
+    expect(await page.$$eval('.best', (cells) => cells.length)).toBeGreaterThan(0);
+  });
+
+  test('tables are sorted by the button in the head of a column', async () => {
+    const table = page.locator('table', { has: page.locator('caption', { hasText: /^heldOut$/ }) });
+    const losses = async (): Promise<number[]> =>
+      (await table.locator('tbody td:nth-child(3)').allTextContents()).map(parseFloat);
+    const button = table.getByRole('button', { name: 'loss' });
+    await button.press('Enter');
+    expect(await table.locator('th[aria-sort="ascending"]').textContent()).toBe('loss');
+    const rising = await losses();
+    expect(rising).toEqual([...rising].sort((a, b) => a - b));
+    await button.press('Enter');
+    expect(await losses()).toEqual([...rising].reverse());
+  });
+
+  test('a drag over a chart zooms all charts, and a double-click resets', async () => {
+    const value = (name: string): Promise<number> =>
+      page.locator(`input[name="${name}"]`).inputValue().then(parseFloat);
+    const chart = page.locator('#chart-loss');
+    await chart.scrollIntoViewIfNeeded();
+    const { x, y, width } = (await chart.boundingBox())!;
+    await page.mouse.move(x + 0.4 * width, y + 100);
+    await page.mouse.down();
+    await page.mouse.move(x + 0.7 * width, y + 105);
+    await page.mouse.up();
+    const [from, to] = [await value('from'), await value('to')];
+    expect([from > 3, from < 6, to > 6, to < 9]).toEqual([true, true, true, true]);
+    const [points] = await drawnPoints('chart-gradNorm');
+    expect(points).toBeLessThan(10);
+    await chart.dblclick();
+    expect(await drawnPoints('chart-gradNorm')).toEqual([10, 10]);
+  });
+
+  test('the keyboard reads values of every run off a chart, and zooms', async () => {
+    await page.focus('#chart-loss');
+    await page.keyboard.press('Home');
+    await page.keyboard.press('ArrowRight');
+    expect(await page.textContent('#reading')).toMatch(/^2 steps: rate-0\.0+1 [\d.]+, rate-0\.0+1 [\d.]+$/);
+    await page.keyboard.press('+');
+    expect(await page.inputValue('input[name="to"]')).not.toBe('');
+    await page.keyboard.press('Escape');
+    expect(await page.inputValue('input[name="to"]')).toBe('');
+    expect(browserMessages).toEqual([]);
+  });
+
+  test('an open page follows a run that goes on, and keeps what the reader selected', async () => {
+    const run = join(folder, 'going-on');
+    cpSync(runs[0], run, { recursive: true });
+    const { address, interrupt } = await startWatching(run);
+    const live = await browser.newPage({ viewport: { width: 1200, height: 900 } });
+    const messages: string[] = [];
+    live.on('console', (message) => messages.push(message.text()));
+    live.on('pageerror', (error) => messages.push(error.message));
+    try {
+      await live.goto(address);
+      await live.check('input[value="seconds"]');
+      await live.focus('#chart-loss');
+      // The last step's line again, as that of the next step.
+      const last = readFileSync(join(run, 'metrics.jsonl'), 'utf8').trim().split('\n').at(-1)!;
+      appendFileSync(join(run, 'metrics.jsonl'), `${last.replace('"step":10', '"step":11')}\n`);
+      await live.waitForFunction(() =>
+        Array.from(document.querySelectorAll('#chart-loss svg path[fill="none"]')).some(
+          (path) => (path.getAttribute('d') ?? '').split(/[ML]/).length - 1 === 11,
+        ),
+      );
+      expect(await live.isChecked('input[value="seconds"]')).toBe(true);
+      expect(await live.evaluate(() => document.activeElement?.id)).toBe('chart-loss');
+      expect(await live.textContent('#live')).toMatch(/^Live: updated /);
+      expect(messages).toEqual([]);
+    } finally {
+      await live.close();
+      expect((await interrupt()).status).toBe(130);
+    }
+  });
+
+  test('no page is wider than a screen of 400 pixels', async () => {
+    await page.setViewportSize({ width: 400, height: 800 });
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(400);
   });
 });

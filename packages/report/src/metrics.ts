@@ -1,0 +1,58 @@
+/** Titles, units and directions of the metrics that Graft's own components have. */
+import type { RunData } from './read-run';
+
+export interface MetricFacts {
+  readonly title: string;
+  readonly unit?: string;
+}
+
+const TRAINING: Readonly<Record<string, MetricFacts>> = {
+  loss: { title: 'Training loss' },
+  gradNorm: { title: 'Gradient norm' },
+  learningRate: { title: 'Learning rate' },
+  tokensPerSecond: { title: 'Throughput in tokens', unit: 'tokens per second' },
+  samplesPerSecond: { title: 'Throughput in samples', unit: 'samples per second' },
+  stepSeconds: { title: 'Time of a step', unit: 'seconds, without compiling' },
+  waitShare: { title: 'Waiting for data', unit: 'share of the time of a step' },
+  targetTokens: { title: 'Target tokens', unit: 'tokens per step' },
+};
+
+/** Metrics of how fast and on what a run works, rather than how well. */
+const OF_SPEED = ['tokensPerSecond', 'samplesPerSecond', 'stepSeconds', 'waitShare', 'targetTokens'];
+
+export const isOfSpeed = (metric: string): boolean => OF_SPEED.includes(metric);
+
+/** Not by a plain lookup: a metric may be called `constructor`. */
+export const trainingFacts = (metric: string): MetricFacts =>
+  Object.hasOwn(TRAINING, metric) ? TRAINING[metric] : { title: metric };
+
+/** Objectives whose loss is the mean cross-entropy of a target token, unless an option adds to it. */
+const CROSS_ENTROPY = ['prefix-lm', 'ul2', 'causal-lm', 'seq2seq'];
+export const NATS = 'nats per target token';
+
+/** The unit of a run's training loss; undefined where the objective has its own. */
+export function lossUnit({ config }: Pick<RunData, 'config'>): string | undefined {
+  return objectiveUnit(config.objective);
+}
+
+function objectiveUnit(objective: unknown): string | undefined {
+  const { use, ...options } = (objective ?? {}) as Readonly<Record<string, unknown>>;
+  const adds = ['labelSmoothing', 'zLoss', 'distillation'].some((option) => Boolean(options[option]));
+  return typeof use === 'string' && CROSS_ENTROPY.includes(use) && !adds ? NATS : undefined;
+}
+
+/** The unit of a metric of an evaluator, by the component that measured it; undefined: none, or unknown. */
+export function evaluatedUnit(metric: string, use: string | undefined): string | undefined {
+  const parts = metric.split('/');
+  if (parts.includes('loss')) return use === 'loss' ? NATS : undefined;
+  return parts.some((part) => /^(accuracy|f1\w*|exactMatch)$/.test(part)) ? 'from 0 to 1' : undefined;
+}
+
+/** Whether less or more of a metric is better; undefined: neither is. */
+export function betterOf(metric: string): 'less' | 'more' | undefined {
+  if (/(^|\W)(loss|perplexity|crossEntropy|divergence)$/.test(metric)) return 'less';
+  // Of a mixture, each part by itself: `loss/ul2`.
+  if (/^(loss|perplexity)\//.test(metric)) return 'less';
+  if (/(^|\W)(accuracy|f1|exactMatch|mean|partialMean)$/.test(metric)) return 'more';
+  return undefined;
+}
