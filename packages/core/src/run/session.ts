@@ -115,7 +115,7 @@ export class RunSession {
 
   /** Only now is it a run that others should find: what keeps it from beginning leaves no new folder. */
   async begin({ model, run, trackers, workers }: Beginning): Promise<void> {
-    const { engine, kind } = this.options;
+    const { engine } = this.options;
     if (this.isResumed) await this.folder.writeConfig(this.written);
     await this.folder.update({
       engine: engine.description,
@@ -125,8 +125,7 @@ export class RunSession {
       workers,
       stopped: undefined,
     });
-    if (kind === 'evaluation') await this.folder.becomeLatest();
-    else await this.folder.beginAsLatest();
+    await this.folder.beginAsLatest();
     this.trackers = trackers;
     await trackers.start(run);
   }
