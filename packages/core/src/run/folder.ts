@@ -18,7 +18,7 @@ import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EvaluationRecord } from '../evaluation/evaluations';
-import type { RunInfo } from '../interfaces';
+import type { RunEnvironment, RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
 import type { configFacts } from './run-info';
 import type { RunSink, SnapshotContents } from '../training/run-sink';
@@ -227,6 +227,14 @@ export class RunFolder implements RunSink {
 
   async writeConfig(config: object): Promise<void> {
     await replaceJson(join(this.path, 'config.json'), maskedConfig(config));
+  }
+
+  /** Appends an entry to environment.json: each process that works on the run has one. */
+  async addEnvironment(environment: RunEnvironment): Promise<void> {
+    await this.check();
+    const file = join(this.path, 'environment.json');
+    const earlier = await readJsonFile(file).catch(() => []);
+    await replaceJson(file, maskedRecord([...(Array.isArray(earlier) ? (earlier as unknown[]) : []), environment]));
   }
 
   /** What evaluations.json holds. Throws CheckpointError when it holds something else. */

@@ -10,6 +10,7 @@ import { watchCalls } from '../util/pending';
 import type { Trackers } from '../training/trackers';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
+import { LogFile } from './log-file';
 import { findResumableRun } from './reader';
 import { findCheckpointStep } from './checkpoint-step';
 import { ResourceScope } from './resource-scope';
@@ -26,6 +27,8 @@ export interface EvaluationRunOptions {
   engine?: Engine;
   /** Default: silent. */
   logger?: Logger;
+  /** The report of a run's folder as one HTML page, which trackers may keep. `@graft/report` writes one. */
+  report?: (folder: string) => Promise<string>;
 }
 
 export interface EvaluationRunResult {
@@ -43,7 +46,8 @@ export async function runEvaluation(
   { config, registry }: LoadedEvaluation,
   options: EvaluationRunOptions = {},
 ): Promise<EvaluationRunResult> {
-  const logger = discreetLogger(options.logger ?? silentLogger());
+  const log = new LogFile();
+  const logger = log.tee(discreetLogger(options.logger ?? silentLogger()));
   const found = wantsResume(options.resume) ? await findEvaluation(config, options) : undefined;
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
   const session = await RunSession.open({
@@ -51,11 +55,13 @@ export async function runEvaluation(
     registry,
     engine,
     logger,
+    log,
     quiet: false,
     name: runName(config),
     kind: 'evaluation',
     found,
     checkResumable: (folder) => checkResumable(config, folder),
+    report: options.report,
   });
   const { folder, random } = session;
   const owned = new ResourceScope(logger);
@@ -88,7 +94,7 @@ export async function runEvaluation(
     await session.begin({ model, run, trackers });
     if (checkpointStep !== undefined) await folder.update({ checkpointStep });
     const step = checkpointStep ?? 0;
-    const evaluations = await evaluateAll({ evaluators, model, parameters, random, folder, trackers, step }, options);
+    const evaluations = await evaluateAll({ evaluators, model, parameters, random, folder, trackers, step }, { ...options, logger });
     const status = evaluations.isDue(step) ? 'interrupted' : 'finished';
     await session.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
