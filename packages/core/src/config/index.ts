@@ -121,7 +121,7 @@ async function findConfig({ file, value }: LoadOptions, workingFolder: string): 
   const found = await searchConfigFile(workingFolder);
   if (found !== undefined) return found;
   throw new ConfigError(
-    `No config was named, and no graft.config.yaml (or .json, .ts, .js) is in ${workingFolder} or above it.`,
+    `No config was named, and no graft.config.yaml (or .json, .ts, .js) or .graftrc is in ${workingFolder} or above it.`,
     { code: 'config.none' },
   );
 }

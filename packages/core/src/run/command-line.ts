@@ -18,7 +18,9 @@ export function commandLine(argv: readonly string[], config: unknown): string {
     const isSet = rest[i - 1] === '--set';
     const override = isSet ? word : word.startsWith('--set=') ? word.slice('--set='.length) : undefined;
     const masked =
-      override === undefined ? word : `${word.slice(0, word.length - override.length)}${maskedOverride(override, literal)}`;
+      override === undefined
+        ? word
+        : `${word.slice(0, word.length - override.length)}${maskedOverride(override, literal)}`;
     return redact(masked);
   });
   return [...program, ...shown].map(quoted).join(' ');

@@ -73,9 +73,7 @@ export async function runEvaluation(
     const withoutPolicy = session.components(info);
     const family = await withoutPolicy.create('model', config.model);
     const initializer = await withoutPolicy.create('initializer', config.initializer);
-    const checkpointStep = found
-      ? found.record.checkpointStep
-      : await findCheckpointStep(config.initializer, registry);
+    const checkpointStep = found ? found.record.checkpointStep : await findCheckpointStep(config.initializer, registry);
     const model = buildModel(family, await initializer.checkpointConfig(), {
       section: config.specialTokens,
       generationConfig: await initializer.generationConfig?.(),
@@ -94,7 +92,10 @@ export async function runEvaluation(
     await session.begin({ model, run, trackers });
     if (checkpointStep !== undefined) await folder.update({ checkpointStep });
     const step = checkpointStep ?? 0;
-    const evaluations = await evaluateAll({ evaluators, model, parameters, random, folder, trackers, step }, { ...options, logger });
+    const evaluations = await evaluateAll(
+      { evaluators, model, parameters, random, folder, trackers, step },
+      { ...options, logger },
+    );
     const status = evaluations.isDue(step) ? 'interrupted' : 'finished';
     await session.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
@@ -135,7 +136,10 @@ async function evaluateAll(
   });
   const onRecord = async ({ evaluator, metrics, seconds }: EvaluationRecord): Promise<void> => {
     await folder.becomeLatest();
-    trackers.log(step, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
+    trackers.log(
+      step,
+      Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])),
+    );
     logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);
   };
   await evaluations.run(step, parameters, onRecord, signal);
