@@ -24,6 +24,7 @@ export {
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
+export { componentTypes } from './component-type-text';
 export { loadPlugin, type PluginReference } from './plugins';
 export { differingKeys, type DifferingKey } from './differences';
 export { parseOverride } from './overrides';
