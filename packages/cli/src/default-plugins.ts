@@ -7,4 +7,5 @@ export const defaultPlugins: readonly string[] = [
   '@graft/text',
   '@graft/superglue',
   '@graft/mlflow',
+  '@graft/tensorboard',
 ];

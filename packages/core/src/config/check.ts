@@ -148,10 +148,14 @@ export class Checker {
       if (typeof value !== 'string' || value === '' || isAbsolute(value)) return value;
       return resolve(this.origins.get(at)?.folder ?? this.workingFolder, value);
     },
-    secret: (value, at) =>
-      isObject(value) && typeof value.file === 'string' && value.file !== '' && Object.keys(value).length === 1
+    secret: (value, at) => {
+      const variable = typeof value === 'string' ? this.origins.variableOf(at) : undefined;
+      // `${env:NAME}` as a whole secret is `{ env: NAME }`: the run's config.json keeps the reference.
+      if (variable !== undefined) return { env: variable };
+      return isObject(value) && typeof value.file === 'string' && value.file !== '' && Object.keys(value).length === 1
         ? { file: this.writtenPaths.path(value.file, joinPath(at, 'file')) }
-        : value,
+        : value;
+    },
     component: (interface_, value, at) => {
       const options = this.sectionOf(interface_, value);
       return options ? walk(options, asSpec(value), at, this.writtenPaths) : value;

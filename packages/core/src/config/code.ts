@@ -2,7 +2,7 @@ import { checkRegularFile } from '@graft/engine';
 import { createJiti } from 'jiti';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { dirname } from 'node:path';
+import { dirname, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { reasonOf } from '../util/reason';
@@ -86,9 +86,27 @@ export async function loadReason(file: string, thrown: unknown): Promise<string>
     return `${what} (${where}:${line}:${Number(column) + 1})`;
   }
   const first = reasonOf(reason.split('\n')[0]);
-  if ((thrown as { name?: unknown } | null | undefined)?.name !== 'SyntaxError') return first;
+  if ((thrown as { name?: unknown } | null | undefined)?.name !== 'SyntaxError') {
+    const at = throwingPlace(file, (thrown as Error | null | undefined)?.stack);
+    return at === undefined ? first : `${first} (${at})`;
+  }
   const place = placeIn((thrown as Error).stack) ?? (await placeOfSyntaxError(file));
   return place === undefined ? first : `${first} (${place})`;
+}
+
+/** Where code of a config threw: the innermost call in its file, or else in its folder, as `file:line`. Columns are those of compiled code. */
+function throwingPlace(file: string, stack: unknown): string | undefined {
+  if (typeof stack !== 'string') return undefined;
+  const places = [...stack.matchAll(/^ {4}at (?:.*\()?((?:file:\/\/)?(?:\/|[A-Za-z]:)[^()\n]*?):(\d+):\d+\)?$/gm)].map(
+    ([, path, line]) => ({
+      path: path.startsWith('file:') ? fileURLToPath(path) : path,
+      text: `:${line}`,
+    }),
+  );
+  const folder = `${dirname(file)}${sep}`;
+  const isOwn = (path: string): boolean => path.startsWith(folder) && !path.includes(`${sep}node_modules${sep}`);
+  const found = places.find(({ path }) => path === file) ?? places.find(({ path }) => isOwn(path));
+  return found && `${found.path}${found.text}`;
 }
 
 function placeIn(report: string | undefined): string | undefined {

@@ -25,6 +25,7 @@ export {
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
+export { componentTypes } from './component-type-text';
 export { loadPlugin, type PluginReference } from './plugins';
 export { differingKeys, type DifferingKey } from './differences';
 export { parseOverride } from './overrides';
@@ -124,7 +125,7 @@ async function findConfig({ file, value }: LoadOptions, workingFolder: string): 
   const found = await searchConfigFile(workingFolder);
   if (found !== undefined) return found;
   throw new ConfigError(
-    `No config was named, and no graft.config.yaml (or .json, .ts, .js) is in ${workingFolder} or above it.`,
+    `No config was named, and no graft.config.yaml (or .json, .ts, .js) or .graftrc is in ${workingFolder} or above it.`,
     { code: 'config.none' },
   );
 }

@@ -7,13 +7,13 @@ import { markerOf } from './markers';
 import { COMPONENT_SECTIONS, EngineSection, EvaluatorKeys, PlainSections } from './schema';
 import { walk, type Visitor } from './walk';
 
-type JsonSchema = Record<string, unknown>;
+export type JsonSchema = Record<string, unknown>;
 
 /**
  * Options as written in a config; parts that JSON Schema cannot express are left open. A nested component refers to its
  * interface.
  */
-function schemaOf(schema: z.ZodType): JsonSchema {
+export function schemaOf(schema: z.ZodType): JsonSchema {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',

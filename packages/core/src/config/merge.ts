@@ -20,6 +20,7 @@ export interface Origin {
 /** Origins by path (`a.b.0`): a value's own entry, or that of its nearest parent. */
 export class Origins {
   private readonly entries = new Map<string, Origin>();
+  private readonly variables = new Map<string, string>();
 
   /** `main`: the origin of a path that nobody wrote. */
   constructor(private readonly main = 'config') {}
@@ -31,7 +32,18 @@ export class Origins {
   /** Forgets the origins of paths below, which were replaced. */
   set(path: string, origin: Origin): void {
     for (const known of this.entries.keys()) if (known.startsWith(`${path}.`)) this.entries.delete(known);
+    for (const known of this.variables.keys())
+      if (known === path || known.startsWith(`${path}.`)) this.variables.delete(known);
     this.entries.set(path, origin);
+  }
+
+  /** The value at this path is that of an environment variable. */
+  setVariable(path: string, name: string): void {
+    this.variables.set(path, name);
+  }
+
+  variableOf(path: string): string | undefined {
+    return this.variables.get(path);
   }
 
   /** A word becomes a section to which `origin` adds keys; the word itself keeps its origin. */

@@ -71,7 +71,9 @@ test('a config in code may export a function, and an error that it throws is rep
   });
   expect((await load(folder, 'a.ts')).name).toBe('test');
   expect((await load(folder, 'b.mjs')).name).toBe('test');
-  await expect(load(folder, 'c.ts')).rejects.toThrow('c.ts cannot be read as a config: no luck.');
+  await expect(load(folder, 'c.ts')).rejects.toThrow(
+    `c.ts cannot be read as a config: no luck (${join(folder, 'c.ts')}:1).`,
+  );
 });
 
 test('YAML is read as JSON values, without dates and with all number notations', async () => {

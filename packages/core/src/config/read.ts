@@ -1,6 +1,6 @@
 import { parseJson, readTextFile } from '@graft/checkpoint';
-import { checkRegularFile, ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES } from '@graft/engine';
-import { dirname, extname, resolve } from 'node:path';
+import { checkRegularFile, ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES, listed } from '@graft/engine';
+import { basename, dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../util/reason';
 import { importCode, loadReason, type OnCode } from './code';
 import { show } from '../util/show';
@@ -8,18 +8,46 @@ import { joinPath, mergeConfig, type ConfigTree, type Origin, type Origins } fro
 import { isObject } from '../util/objects';
 import { searchUpwards } from './search';
 import { checkFoundConfig } from './trust';
-import { parseYaml, withoutValues } from './yaml';
+import { parseYamlWithEnvironment } from './environment-values';
+import { withoutValues } from './yaml';
 
-type Loader = (file: string, onCode: OnCode | undefined) => unknown;
+/** What a file holds. `variables`: environment variables that are whole values, by path. */
+interface Loaded {
+  readonly value: unknown;
+  readonly variables?: ReadonlyMap<string, string>;
+}
 
+type Loader = (file: string, onCode: OnCode | undefined) => Promise<Loaded>;
+
+/** The default export, or what it returns if it is a function. */
 const loadCode: Loader = async (file, onCode) => {
   try {
-    return await importCode(file, { default: true, onCode });
+    const exported = await importCode(file, { default: true, onCode });
+    if (isNamespace(exported)) throw noDefault(file, exported);
+    return { value: typeof exported === 'function' ? await (exported as () => unknown)() : exported };
   } catch (cause) {
     if (cause instanceof GraftError || cause instanceof FileProblem) throw cause;
     throw new Error(await loadReason(file, cause), { cause });
   }
 };
+
+/** An ES module without a default export is imported as a whole. */
+function isNamespace(exported: unknown): exported is Readonly<Record<string, unknown>> {
+  if (typeof exported !== 'object' || exported === null) return false;
+  return (
+    Object.prototype.toString.call(exported) === '[object Module]' ||
+    (exported as { __esModule?: unknown }).__esModule === true
+  );
+}
+
+function noDefault(file: string, exported: object): ConfigError {
+  const names = Object.keys(exported);
+  const what = names.length === 0 ? 'exports nothing' : `exports ${listed(names, 5)}`;
+  return new ConfigError(`${file} has no default export: it ${what}.`, {
+    code: 'config.no-default',
+    hint: 'Write `export default defineExperiment({ … })`.',
+  });
+}
 
 /** The text of a config, without a byte order mark. */
 async function readText(file: string): Promise<string> {
@@ -27,19 +55,20 @@ async function readText(file: string): Promise<string> {
 }
 
 /** Only a parser's reason: its full message quotes lines of the file, which may contain secrets. */
-async function parseFile(file: string, parse: (text: string) => unknown): Promise<unknown> {
+async function parseFile(file: string, parse: (text: string) => Loaded): Promise<Loaded> {
   const text = await readText(file);
   try {
     return parse(text);
   } catch (error) {
+    if (error instanceof GraftError) throw error;
     // eslint-disable-next-line preserve-caught-error -- see above
     throw new Error(withoutValues((error as Error).message.split('\n')[0]));
   }
 }
 
-const loadYaml: Loader = (file) => parseFile(file, parseYaml);
+const loadYaml: Loader = (file) => parseFile(file, (text) => parseYamlWithEnvironment(text, file));
 
-const loadJson: Loader = (file) => parseFile(file, parseJson);
+const loadJson: Loader = (file) => parseFile(file, (text) => ({ value: parseJson(text) }));
 
 const LOADERS: Readonly<Record<string, Loader>> = {
   '.yaml': loadYaml,
@@ -48,10 +77,13 @@ const LOADERS: Readonly<Record<string, Loader>> = {
   ...Object.fromEntries(['.ts', '.mts', '.cts', '.js', '.mjs', '.cjs'].map((extension) => [extension, loadCode])),
 };
 
+/** YAML, of which JSON is a part. */
+const RC_FILE = '.graftrc';
+
 const SEARCH_PLACES = [
   ...Object.keys(LOADERS).map((extension) => `graft.config${extension}`),
-  '.graftrc.yaml',
-  '.graftrc.json',
+  RC_FILE,
+  ...Object.keys(LOADERS).map((extension) => `${RC_FILE}${extension}`),
 ];
 
 /**
@@ -64,23 +96,27 @@ export async function searchConfigFile(folder: string): Promise<string | undefin
   return file;
 }
 
-async function readOne(file: string, namedBy: string | undefined, onCode: OnCode | undefined): Promise<ConfigTree> {
-  let value: unknown;
+async function readOne(
+  file: string,
+  namedBy: string | undefined,
+  onCode: OnCode | undefined,
+): Promise<{ readonly value: ConfigTree; readonly variables?: ReadonlyMap<string, string> }> {
+  let loaded: Loaded;
   try {
-    const load = LOADERS[extname(file)] as Loader | undefined;
+    const load = basename(file) === RC_FILE ? loadYaml : (LOADERS[extname(file)] as Loader | undefined);
     if (!load) throw new Error(await oddName(file));
-    value = await load(file, onCode);
-    if (typeof value === 'function') value = await (value as () => unknown)();
+    loaded = await load(file, onCode);
   } catch (cause) {
     if (cause instanceof GraftError) throw cause;
     const reason = reasonOf(cause).split('\n')[0];
     const by = namedBy === undefined ? '' : ` (${namedBy} extends it)`;
     throw new ConfigError(`${file} cannot be read as a config: ${reason}${by}.`, { code: 'config.unreadable', cause });
   }
+  const { value, variables } = loaded;
   if (!isObject(value)) {
     throw new ConfigError(`${file} should hold keys and values, but holds ${show(value)}.`, { code: 'config.shape' });
   }
-  return value;
+  return { value, variables };
 }
 
 /** The problem of a file whose name does not determine its format. Throws FileProblem if it is not a regular file. */
@@ -110,8 +146,9 @@ export class ConfigReader {
     }
     // A base that two bases share is merged once: merged again, it would undo the changes of the first one.
     if (this.done.has(file)) return;
-    const value = await readOne(file, chain.at(-1), this.onCode);
+    const { value, variables = new Map<string, string>() } = await readOne(file, chain.at(-1), this.onCode);
     await this.addValue(value, { folder: dirname(file), source: file }, [...chain, file]);
+    for (const [path, name] of variables) this.origins.setVariable(path, name);
     this.done.add(file);
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { ComponentSpec } from '../interfaces';
+import type { ComponentInput, ComponentSpec } from '../interfaces';
 import { pathOption } from './options';
 
 const count = (): z.ZodNumber => z.number().int().nonnegative();
@@ -187,21 +187,32 @@ export interface ExperimentInput {
   seed?: number;
   plugins?: readonly unknown[];
   engine?: z.input<typeof EngineSection> | z.output<typeof EngineSection>['mode'];
-  model?: Readonly<Record<string, unknown>>;
+  model?: ModelInput;
   specialTokens?: SpecialTokensSection;
-  initializer?: ComponentSpec | string;
-  objective?: ComponentSpec | string;
-  dataset?: ComponentSpec | string;
-  optimizer?: ComponentSpec | string;
-  schedule?: ComponentSpec | string;
-  evaluators?: readonly (ComponentSpec | string)[];
-  trackers?: readonly (ComponentSpec | string)[];
-  callbacks?: readonly (ComponentSpec | string)[];
+  initializer?: ComponentInput<'initializer'>;
+  objective?: ComponentInput<'objective'>;
+  dataset?: ComponentInput<'dataset'>;
+  optimizer?: ComponentInput<'optimizer'>;
+  schedule?: ComponentInput<'schedule'>;
+  evaluators?: readonly ComponentInput<'evaluator', z.input<typeof EvaluatorKeys>>[];
+  trackers?: readonly ComponentInput<'tracker'>[];
+  callbacks?: readonly ComponentInput<'callback'>[];
   train?: z.input<typeof TrainSection> | Partial<z.input<typeof TrainSection>>;
   runs?: string;
 }
 
-/** Gives a TypeScript config its types. */
+/** `use` is optional while there is only one family, so options alone are a section. */
+type ModelInput =
+  ComponentInput<'model'> extends infer Input
+    ? ComponentSpec extends Input
+      ? Readonly<Record<string, unknown>> | string
+      : Input
+    : never;
+
+/**
+ * Gives a TypeScript config its types: those of core's sections, and those of the components and their options that
+ * `graft plugins --types` has written.
+ */
 export function defineExperiment(experiment: ExperimentInput): ExperimentInput {
   return experiment;
 }

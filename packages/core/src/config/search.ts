@@ -1,7 +1,7 @@
 import { ConfigError } from '@graft/engine';
 import { Explorer, type ExplorerPlace } from 'cosmiconfig/dist/Explorer';
 import { accessSync, constants, statSync } from 'node:fs';
-import { parse } from 'node:path';
+import { extname, parse } from 'node:path';
 
 /**
  * Only cosmiconfig's search: its public function first runs `.config/config.js` of the working folder, for settings of
@@ -42,7 +42,7 @@ export async function searchUpwards(folder: string, names: readonly string[]): P
     stopDir: parse(folder).root,
     searchStrategy: 'global',
     // An empty file and one with cosmiconfig's `$import` are found as well: the caller reads them.
-    loaders: Object.fromEntries(names.map((name) => [name.replace(/.*(?=\.)/, ''), () => ({ found: true })])),
+    loaders: Object.fromEntries(names.map((name) => [extname(name) || 'noExt', () => ({ found: true })])),
     metaConfigFilePath: null,
     ignoreEmptySearchPlaces: false,
     mergeImportArrays: false,

@@ -12,14 +12,14 @@ const ALIASED_VALUES = 10_000;
 /**
  * Throws an error whose first line states the problem and its position: js-yaml's exception, or a problem that it
  * accepts but later code cannot handle: an alias inside its own anchor, aliases of aliases that multiply, half of a
- * surrogate pair.
+ * surrogate pair. `types`: of plain scalars, in addition to YAML's.
  */
-export function parseYaml(text: string): unknown {
+export function parseYaml(text: string, types: readonly Type[] = []): unknown {
   /** The lines of anchors by their values. */
   const anchors = new Map<object, { readonly name: string; readonly line: number }>();
   const lines: number[] = [];
   const value = load(text, {
-    schema: SCHEMA,
+    schema: types.length === 0 ? SCHEMA : SCHEMA.extend({ implicit: [...types] }),
     listener: (event, state) => {
       // js-yaml does not expose the anchor; its line is that of the value's beginning, or the one before.
       const { anchor, result, line } = state as unknown as { anchor: string | null; result: unknown; line: number };
@@ -34,6 +34,17 @@ export function parseYaml(text: string): unknown {
     return anchor ? `the anchor "${anchor.name}" (line ${anchor.line})` : 'a value';
   });
   return value;
+}
+
+/** What YAML makes of one plain word: a number, a boolean, null, or the text itself. */
+export function parseYamlScalar(text: string): unknown {
+  if (text.trim() === '' || text !== text.trim()) return text;
+  try {
+    const value = load(text, { schema: SCHEMA });
+    return typeof value === 'object' && value !== null ? text : value;
+  } catch {
+    return text;
+  }
 }
 
 /**

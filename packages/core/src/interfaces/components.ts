@@ -1,6 +1,7 @@
 import type { ComponentSpec } from './component-spec';
 import type { tf } from '@graft/engine';
 import type { BatchTensors, FieldSpec, HostFields } from './batch';
+import type { RunEnvironment } from './environment';
 import type { Model, Parameters, SpecialTokenPolicy } from './model';
 import type { RandomStream } from '../random/streams';
 
@@ -303,10 +304,20 @@ export interface RunInfo {
   readonly specialTokens?: SpecialTokenPolicy;
 }
 
+/** What trackers know of a run that begins, in addition. */
+export interface TrackedRun extends RunInfo {
+  /** Where and how this process works on the run. */
+  readonly environment?: RunEnvironment;
+  /** Parameters of the model. */
+  readonly parameterCount?: number;
+  /** The run's report as one HTML page, from what is in its folder. Undefined if the program that runs it has none. */
+  readonly report?: () => Promise<string>;
+}
+
 /** Sends metrics out of the process. A failing tracker never stops a run. */
 export interface Tracker {
   /** `run.resumedFromStep`: numbers of later steps, which an earlier process logged, will be logged again. */
-  start(run: RunInfo): Promise<void>;
+  start(run: TrackedRun): Promise<void>;
   log(step: number, metrics: Readonly<Record<string, number>>): void;
   finish(status: EndStatus): Promise<void>;
 }

@@ -42,7 +42,7 @@ const files = (folder: string): Record<string, string> =>
   Object.fromEntries(
     readdirSync(folder, { recursive: true })
       .map(String)
-      .filter((name) => !/^(run\.json|\.graft-lock.*)$/.test(name) && statSync(join(folder, name)).isFile())
+      .filter((name) => !/^(run\.json|log\.txt|\.graft-lock.*)$/.test(name) && statSync(join(folder, name)).isFile())
       .map((name) => [name, readFileSync(join(folder, name), 'base64')]),
   );
 

@@ -11,6 +11,7 @@ import { discreetLogger, silentLogger, type Logger } from '../util/logger';
 import { watchCalls } from '../util/pending';
 import { checkResumePoint, goBackToLastGood } from './check-resume-point';
 import type { RunFolder } from './folder';
+import { LogFile } from './log-file';
 import { findResumableRun } from './reader';
 import { refuseChanges, wantsResume } from './resume';
 import { configFacts } from './run-info';
@@ -32,6 +33,8 @@ export interface RunOptions {
   workers?: WorkerOptions;
   /** Default: silent. */
   logger?: Logger;
+  /** The report of a run's folder as one HTML page, which trackers may keep. `@graft/report` writes one. */
+  report?: (folder: string) => Promise<string>;
   /** No progress, no lines but warnings. Default: true when there is no logger. */
   quiet?: boolean;
   /** Called after each step with the object that went to metrics.jsonl. */
@@ -87,17 +90,20 @@ async function runCoordinator(
   found: RunFolder | undefined,
   group: WorkerGroup | undefined,
 ): Promise<RunResult> {
-  const logger = discreetLogger(options.logger ?? silentLogger());
+  const log = new LogFile();
+  const logger = log.tee(discreetLogger(options.logger ?? silentLogger()));
   const quiet = options.quiet ?? options.logger === undefined;
   const session = await RunSession.open({
     config,
     registry,
     engine,
     logger,
+    log,
     quiet,
     name: config.name,
     found,
     checkResumable: (folder) => checkResumable(config, folder),
+    report: options.report,
   });
   const { folder, random } = session;
   try {

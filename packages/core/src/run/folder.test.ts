@@ -61,6 +61,33 @@ it('a new run does not take latest from a run with a checkpoint', async () => {
   expect(await latest()).toBe(first.record.id);
 });
 
+it('latest stays with a run that has results when another fails or only evaluates', async () => {
+  const latest = (): Promise<string> => readlink(join(runs, 'a', 'latest'));
+  const evaluation = (): Promise<RunFolder> => RunFolder.create(runs, 'a', {}, 'evaluation');
+  const evaluated = await evaluation();
+  await evaluated.beginAsLatest();
+  await evaluated.writeEvaluations([{ step: 0, evaluator: 'loss', metrics: { loss: 1 }, seconds: 2 }]);
+  const [trained, failed] = [await made('finished', 5), await made('failed', 0)];
+  for (const folder of [trained, failed, await evaluation()]) await folder.beginAsLatest();
+  expect(await latest()).toBe(evaluated.record.id);
+  await keepCheckpoint(trained);
+  await trained.becomeLatest();
+  expect(await latest()).toBe(trained.record.id);
+  const second = await evaluation();
+  await second.writeEvaluations([{ step: 0, evaluator: 'loss', metrics: { loss: 1 }, seconds: 2 }]);
+  await second.beginAsLatest();
+  await second.becomeLatest();
+  expect(await latest()).toBe(trained.record.id);
+  // A training that began before an evaluation takes it from that at its first checkpoint.
+  await rm(join(runs, 'a', 'latest'));
+  const training = await RunFolder.create(runs, 'a', {});
+  const third = await evaluation();
+  await third.becomeLatest();
+  await keepCheckpoint(training);
+  await training.becomeLatest();
+  expect(await latest()).toBe(training.record.id);
+});
+
 it('an unfinished run with a checkpoint is found before newer runs without one', async () => {
   const [saved, empty] = [await made('interrupted', 5), await made('failed', 0)];
   expect((await findResumableRun({ runs, name: 'a' })).path).toBe(empty.path);

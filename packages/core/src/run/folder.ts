@@ -18,7 +18,7 @@ import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'nod
 import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EvaluationRecord } from '../evaluation/evaluations';
-import type { RunInfo } from '../interfaces';
+import type { RunEnvironment, RunInfo } from '../interfaces';
 import { maskedConfig, maskedRecord } from '../secrets/mask';
 import type { configFacts } from './run-info';
 import type { RunSink, SnapshotContents } from '../training/run-sink';
@@ -177,15 +177,15 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * `<runs>/<name>/latest` leads to this run, unless it is new and a newer one exists already. File systems without
-   * links do without.
+   * `<runs>/<name>/latest` leads to this run, unless it is new and a newer one of its kind exists already, or it is an
+   * evaluation and `latest` is a training with checkpoints. File systems without links do without.
    */
   async becomeLatest(): Promise<void> {
     const link = join(dirname(this.path), 'latest');
-    if (this.isNew) {
-      const other = await readRunRecord(link).catch(() => undefined);
-      if ((other?.sequence ?? 0) > (this.record.sequence ?? 0)) return;
-    }
+    const other = await readRunRecord(link).catch(() => undefined);
+    const { kind } = this.record;
+    if (kind === 'evaluation' && other?.kind !== kind && (await isCheckpointIn(join(link, 'checkpoints')))) return;
+    if (this.isNew && other?.kind === kind && (other?.sequence ?? 0) > (this.record.sequence ?? 0)) return;
     const temporary = join(dirname(this.path), `${TEMPORARY_PREFIX}latest-${randomBytes(4).toString('hex')}`);
     try {
       // Something else of that name is the user's: leave it.
@@ -199,12 +199,12 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * `becomeLatest` for a run that begins: not yet where the latest one has a checkpoint and this one has none. It may fail
-   * before its first step, and whoever reads `latest/checkpoints` would be left with nothing.
+   * `becomeLatest` for a run that begins: not yet if the latest one has results and this one has none. It may fail before
+   * its first result, and whoever reads `latest` would be left with nothing.
    */
   async beginAsLatest(): Promise<void> {
-    const latest = join(dirname(this.path), 'latest', 'checkpoints');
-    if ((await this.hasCheckpoint()) || !(await isCheckpointIn(latest))) await this.becomeLatest();
+    const latest = join(dirname(this.path), 'latest');
+    if ((await hasResults(this.path)) || !(await hasResults(latest))) await this.becomeLatest();
   }
 
   hasCheckpoint(): Promise<boolean> {
@@ -227,6 +227,14 @@ export class RunFolder implements RunSink {
 
   async writeConfig(config: object): Promise<void> {
     await replaceJson(join(this.path, 'config.json'), maskedConfig(config));
+  }
+
+  /** Appends an entry to environment.json: each process that works on the run has one. */
+  async addEnvironment(environment: RunEnvironment): Promise<void> {
+    await this.check();
+    const file = join(this.path, 'environment.json');
+    const earlier = await readJsonFile(file).catch(() => []);
+    await replaceJson(file, maskedRecord([...(Array.isArray(earlier) ? (earlier as unknown[]) : []), environment]));
   }
 
   /** What evaluations.json holds. Throws CheckpointError when it holds something else. */
@@ -265,6 +273,13 @@ export class RunFolder implements RunSink {
     await this.check();
     await replaceJson(this.evaluationsFile, maskedRecord(records));
   }
+}
+
+/** Whether a run has something to show: a checkpoint, or numbers of an evaluator. */
+async function hasResults(run: string): Promise<boolean> {
+  if (await isCheckpointIn(join(run, 'checkpoints'))) return true;
+  const records = await readJsonFile(join(run, 'evaluations.json')).catch(() => []);
+  return Array.isArray(records) && records.length > 0;
 }
 
 async function isCheckpointIn(checkpoints: string): Promise<boolean> {

@@ -25,6 +25,8 @@ export interface RunRecord {
   updatedAt: string;
   /** Steps done when the status was written. */
   steps: number;
+  /** Of an evaluation: the step of the checkpoint that it evaluates. Absent if the model is not a checkpoint of a run. */
+  checkpointStep?: number;
   /** Parameters of the model. */
   parameters?: number;
   /** Which special tokens stand around what the model reads: `auto` resolved. Absent in runs from before there was such a policy. */
@@ -56,6 +58,7 @@ const SCHEMA = z.looseObject({
   createdAt: z.string(),
   updatedAt: z.string(),
   steps: count,
+  checkpointStep: count.optional(),
   parameters: count.optional(),
   specialTokens: z.record(z.string(), z.unknown()).optional(),
   workers: count.optional(),

@@ -1,10 +1,12 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { events, toyConfig, toyPlugin } from '../../test/toy-plugin';
-import { loadConfig, loadEvaluationConfig } from '../config';
+import { z } from 'zod';
+import { defineComponent, definePlugin } from '../components/plugin';
+import { loadConfig, loadEvaluationConfig, pathOption } from '../config';
 import { runEvaluation, type EvaluationRunOptions, type EvaluationRunResult } from './run-evaluation';
 import { runExperiment } from './experiment';
 
@@ -18,6 +20,20 @@ beforeAll(async () => {
 });
 afterAll(() => rm(scratch, { recursive: true, force: true }));
 beforeEach(() => void (events.length = 0));
+
+/** An initializer that names a folder, as `load` does. */
+const keptPlugin = definePlugin({
+  name: 'kept',
+  components: [
+    defineComponent({
+      interface: 'initializer',
+      id: 'kept',
+      description: 'takes no notice of the folder',
+      options: z.strictObject({ path: pathOption() }),
+      useFactory: ({ components }) => components.create('initializer', { use: 'random' }),
+    }),
+  ],
+});
 
 const newRuns = (): string => join(scratch, String(counter++));
 
@@ -61,6 +77,27 @@ test('training and evaluation of one config have separate runs, and neither resu
   const evaluated = await evaluate(value);
   expect(evaluated.folder).toBe(join(runs, 'toy-evaluation', evaluated.id));
   await expect(evaluate(value, { resume: trained.id })).rejects.toThrow(/There is no run/);
+});
+
+test("the evaluation of a run's checkpoint shows its step", async () => {
+  const runs = newRuns();
+  const value = toyConfig(runs, { train: { steps: 3, checkpointEvery: 2, averageDecay: 0.9 } });
+  const trained = await runExperiment(await loadConfig({ value, plugins: [toyPlugin] }), { engine });
+  const checkpoints = join(runs, 'toy', 'latest', 'checkpoints');
+  for (const [path, step] of [
+    ['step-2', 2],
+    ['step-3/average', 3],
+  ] as const) {
+    const initializer = { use: 'kept', path: join(checkpoints, path) };
+    events.length = 0;
+    const result = await evaluate(evaluationOnly(runs, { initializer, plugins: [keptPlugin] }));
+    expect(result).toMatchObject({ status: 'finished', evaluations: [{ step, evaluator: 'norm' }] });
+    expect(events).toEqual([`norm ${step}`]);
+    const record = JSON.parse(await readFile(join(result.folder, 'run.json'), 'utf8')) as unknown;
+    expect(record).toMatchObject({ checkpointStep: step, steps: 0 });
+    // It does not take it from the training, which it resembles by name.
+    expect(await readlink(join(runs, 'toy', 'latest'))).toBe(trained.id);
+  }
 });
 
 test('a config without evaluators is rejected', async () => {

@@ -10,7 +10,9 @@ import { watchCalls } from '../util/pending';
 import type { Trackers } from '../training/trackers';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
+import { LogFile } from './log-file';
 import { findResumableRun } from './reader';
+import { findCheckpointStep } from './checkpoint-step';
 import { ResourceScope } from './resource-scope';
 import { countParameters, fillParameters } from './parameters';
 import { refuseChanges, wantsResume } from './resume';
@@ -25,6 +27,8 @@ export interface EvaluationRunOptions {
   engine?: Engine;
   /** Default: silent. */
   logger?: Logger;
+  /** The report of a run's folder as one HTML page, which trackers may keep. `@graft/report` writes one. */
+  report?: (folder: string) => Promise<string>;
 }
 
 export interface EvaluationRunResult {
@@ -42,7 +46,8 @@ export async function runEvaluation(
   { config, registry }: LoadedEvaluation,
   options: EvaluationRunOptions = {},
 ): Promise<EvaluationRunResult> {
-  const logger = discreetLogger(options.logger ?? silentLogger());
+  const log = new LogFile();
+  const logger = log.tee(discreetLogger(options.logger ?? silentLogger()));
   const found = wantsResume(options.resume) ? await findEvaluation(config, options) : undefined;
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train?.precision }));
   const session = await RunSession.open({
@@ -50,11 +55,13 @@ export async function runEvaluation(
     registry,
     engine,
     logger,
+    log,
     quiet: false,
     name: runName(config),
     kind: 'evaluation',
     found,
     checkResumable: (folder) => checkResumable(config, folder),
+    report: options.report,
   });
   const { folder, random } = session;
   const owned = new ResourceScope(logger);
@@ -66,6 +73,7 @@ export async function runEvaluation(
     const withoutPolicy = session.components(info);
     const family = await withoutPolicy.create('model', config.model);
     const initializer = await withoutPolicy.create('initializer', config.initializer);
+    const checkpointStep = found ? found.record.checkpointStep : await findCheckpointStep(config.initializer, registry);
     const model = buildModel(family, await initializer.checkpointConfig(), {
       section: config.specialTokens,
       generationConfig: await initializer.generationConfig?.(),
@@ -78,11 +86,17 @@ export async function runEvaluation(
     const evaluators = await createEvaluators(config, components, owned, options.signal);
     const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
     owned.add('the parameters', { dispose: () => tf.dispose(parameters) });
-    session.say(`Model: ${model.kind}, ${countParameters(model).toLocaleString('en')} parameters`);
+    const after = checkpointStep === undefined ? '' : `, the checkpoint after step ${checkpointStep}`;
+    session.say(`Model: ${model.kind}, ${countParameters(model).toLocaleString('en')} parameters${after}`);
     session.say(describeSpecialTokens(model));
     await session.begin({ model, run, trackers });
-    const evaluations = await evaluateAll({ evaluators, model, parameters, random, folder, trackers }, options);
-    const status = evaluations.isDue(0) ? 'interrupted' : 'finished';
+    if (checkpointStep !== undefined) await folder.update({ checkpointStep });
+    const step = checkpointStep ?? 0;
+    const evaluations = await evaluateAll(
+      { evaluators, model, parameters, random, folder, trackers, step },
+      { ...options, logger },
+    );
+    const status = evaluations.isDue(step) ? 'interrupted' : 'finished';
     await session.finish(status);
     return { status, id: folder.record.id, folder: folder.path, evaluations: evaluations.records };
   } catch (error) {
@@ -103,26 +117,32 @@ interface EvaluationJob {
   readonly random: RandomStream;
   readonly folder: RunFolder;
   readonly trackers: Trackers;
+  /** Of the evaluated checkpoint; 0 if the model is not a checkpoint of a run. */
+  readonly step: number;
 }
 
 async function evaluateAll(
-  { evaluators, model, parameters, random, folder, trackers }: EvaluationJob,
+  { evaluators, model, parameters, random, folder, trackers, step }: EvaluationJob,
   { signal, logger }: EvaluationRunOptions,
 ): Promise<Evaluations> {
   const evaluations = await Evaluations.open({
     evaluators,
-    step: 0,
-    totalSteps: 0,
+    step,
+    totalSteps: step,
     model,
     // The stream of an evaluator is the same as in training.
     random: random.fork(STREAMS.sampling),
     sink: folder,
   });
-  const onRecord = ({ evaluator, metrics, seconds }: EvaluationRecord): void => {
-    trackers.log(0, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
+  const onRecord = async ({ evaluator, metrics, seconds }: EvaluationRecord): Promise<void> => {
+    await folder.becomeLatest();
+    trackers.log(
+      step,
+      Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])),
+    );
     logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);
   };
-  await evaluations.run(0, parameters, onRecord, signal);
+  await evaluations.run(step, parameters, onRecord, signal);
   return evaluations;
 }
 

@@ -2,14 +2,16 @@ import type { Engine } from '@graft/engine';
 import { createComponentFactory } from '../components/factory';
 import type { Registry } from '../components/registry';
 import type { EvaluationConfig } from '../config';
-import type { ComponentFactory, Model, RunInfo } from '../interfaces';
+import type { ComponentFactory, Model, RunInfo, TrackedRun } from '../interfaces';
 import { createRandom, type RandomStream } from '../random/streams';
 import { literalSecretsWarning } from '../secrets/mask';
 import { Trackers } from '../training/trackers';
 import { storedSpecialTokens } from '../data/special-tokens';
 import type { Logger } from '../util/logger';
 import { Interrupted } from '../util/pending';
+import { runEnvironment } from './environment';
 import { RunFolder, type RunRecord } from './folder';
+import type { LogFile } from './log-file';
 import { countParameters } from './parameters';
 import { configFacts } from './run-info';
 import { findRecord } from './tokenizer-files';
@@ -25,6 +27,8 @@ export interface SessionOptions {
   readonly registry: Registry;
   readonly engine: Engine;
   readonly logger: Logger;
+  /** Of which `logger` is a part. */
+  readonly log: LogFile;
   /** No lines but warnings. */
   readonly quiet: boolean;
   /** The name that a new run gets. */
@@ -34,6 +38,8 @@ export interface SessionOptions {
   readonly found?: RunFolder;
   /** Throws where `found` cannot be resumed: it is asked again when no other process can change it any more. */
   readonly checkResumable: (found: RunFolder) => Promise<void>;
+  /** The report of a run's folder as one HTML page, for trackers. */
+  readonly report?: (folder: string) => Promise<string>;
 }
 
 /** What begins a run's work in public. */
@@ -64,12 +70,13 @@ export class RunSession {
 
   /** Makes the run's folder, or claims the one that was found. Throws UsageError when another process works on it. */
   static async open(options: SessionOptions): Promise<RunSession> {
-    const { config, engine, logger, name, kind, found, checkResumable } = options;
+    const { config, engine, logger, log, name, kind, found, checkResumable } = options;
     const written = { ...config, versions: versions(engine) };
     const folder = found ?? (await RunFolder.create(config.runs, name, written, kind));
     // Half a minute of silence is more than `quiet` asks for.
     const onWatch = (sentence: string): void => logger.warn(sentence);
     if (found) await found.claim({ check: () => checkResumable(found), onWatch });
+    log.open(folder.path);
     return new RunSession(folder, written, options);
   }
 
@@ -78,7 +85,8 @@ export class RunSession {
   }
 
   say(line: string): void {
-    if (!this.options.quiet) this.options.logger.info(line);
+    if (this.options.quiet) this.options.log.add('info', line);
+    else this.options.logger.info(line);
   }
 
   /** Names the folder and the engine; warns of a slow engine and of secrets in the config. */
@@ -115,7 +123,7 @@ export class RunSession {
 
   /** Only now is it a run that others should find: what keeps it from beginning leaves no new folder. */
   async begin({ model, run, trackers, workers }: Beginning): Promise<void> {
-    const { engine, kind } = this.options;
+    const { engine } = this.options;
     if (this.isResumed) await this.folder.writeConfig(this.written);
     await this.folder.update({
       engine: engine.description,
@@ -125,15 +133,24 @@ export class RunSession {
       workers,
       stopped: undefined,
     });
-    if (kind === 'evaluation') await this.folder.becomeLatest();
-    else await this.folder.beginAsLatest();
+    await this.folder.beginAsLatest();
+    const environment = await runEnvironment(this.options.config);
+    await this.folder.addEnvironment(environment);
     this.trackers = trackers;
-    await trackers.start(run);
+    const { report } = this.options;
+    const tracked: TrackedRun = {
+      ...run,
+      environment,
+      parameterCount: countParameters(model),
+      ...(report && { report: () => report(this.folder.path) }),
+    };
+    await trackers.start(tracked);
   }
 
   async finish(status: 'finished' | 'interrupted', changes: Partial<RunRecord> = {}): Promise<void> {
     await this.folder.update({ status, ...changes });
     await this.trackers?.finish(status);
+    this.options.log.add('info', `The run is ${status}.`);
   }
 
   /** The record says why it ended, unless the user stopped it; the folder of a new run that never began goes. */
@@ -144,11 +161,13 @@ export class RunSession {
     if (began)
       await this.folder.update({ status, error: status === 'failed' ? reason : undefined }).catch(() => undefined);
     else await this.folder.remove().catch(() => undefined);
+    this.options.log.add('error', `The run is ${status}: ${reason}`);
     await this.trackers?.finish(status);
   }
 
   /** Ends this process's work on the run. */
   release(): Promise<void> {
+    this.options.log.close();
     return this.folder.release();
   }
 }

@@ -66,7 +66,7 @@ function tokenizersOf(dataset: ComponentSpec, registry: Registry): ComponentSpec
 }
 
 /** Files and folders that a component names. */
-function pathsOf(interface_: InterfaceName, spec: ComponentSpec, registry: Registry): string[] {
+export function pathsOf(interface_: InterfaceName, spec: ComponentSpec, registry: Registry): string[] {
   const found: string[] = [];
   visit(interface_, spec, registry, {
     path: (value) => {

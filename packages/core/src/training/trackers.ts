@@ -1,5 +1,5 @@
 import { messageOf } from '@graft/engine';
-import type { RunInfo, Tracker } from '../interfaces';
+import type { TrackedRun, Tracker } from '../interfaces';
 import type { Logger } from '../util/logger';
 
 /** A tracker and what the config calls it. */
@@ -21,7 +21,7 @@ export class Trackers {
     private readonly timeoutMs = TIMEOUT_MS,
   ) {}
 
-  async start(run: RunInfo): Promise<void> {
+  async start(run: TrackedRun): Promise<void> {
     await this.all(({ tracker }) => tracker.start(run));
   }
 
