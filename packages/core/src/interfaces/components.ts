@@ -227,6 +227,17 @@ export interface Dataset extends AsyncIterable<HostFields> {
   dispose?(): void;
 }
 
+/** How far an evaluator is. */
+export interface EvaluationProgress {
+  /** How many of `unit` are done, and of how many; `total` undefined: not known. */
+  readonly done: number;
+  readonly total?: number;
+  /** In the plural: `batches`, `steps`. */
+  readonly unit: string;
+  /** The part of the evaluation that `done` and `total` are of, if it has several: `BoolQ, 2 of 9`. */
+  readonly part?: string;
+}
+
 export interface EvaluationContext {
   readonly model: Model;
   readonly parameters: Parameters;
@@ -235,6 +246,11 @@ export interface EvaluationContext {
   readonly random: RandomStream;
   /** Aborted when the user wants to stop. A long evaluator then throws, and is run again on resume. */
   readonly signal?: AbortSignal;
+  /**
+   * Shows the user how far the evaluator is. Optional for both: an evaluator that takes more than a few seconds calls it as often
+   * as it likes, and calls nothing where it is undefined.
+   */
+  readonly progress?: (progress: EvaluationProgress) => void;
 }
 
 /** Measures a model and returns named numbers. */

@@ -7,6 +7,7 @@ import { STREAMS, type RandomStream } from '../random/streams';
 import { buildModel, describeSpecialTokens, EARLIER_POLICY, specialTokenPolicy } from '../data/special-tokens';
 import { Evaluations, type NamedEvaluator, type EvaluationRecord } from '../evaluation/evaluations';
 import { watchCalls } from '../util/pending';
+import { createProgress } from '../training/progress';
 import type { Trackers } from '../training/trackers';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
@@ -109,8 +110,18 @@ async function evaluateAll(
   { evaluators, model, parameters, random, folder, trackers }: EvaluationJob,
   { signal, logger }: EvaluationRunOptions,
 ): Promise<Evaluations> {
+  // A long evaluation says how far it is; one without a logger says nothing.
+  const progress = createProgress({
+    name: folder.record.name,
+    from: 0,
+    to: 0,
+    logEvery: 1,
+    logger: logger ?? silentLogger(),
+    quiet: logger === undefined || !logger.isLevelEnabled('info'),
+  });
   const evaluations = await Evaluations.open({
     evaluators,
+    onProgress: (evaluator, report) => progress.evaluating(evaluator, report),
     step: 0,
     totalSteps: 0,
     model,
@@ -122,7 +133,11 @@ async function evaluateAll(
     trackers.log(0, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
     logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);
   };
-  await evaluations.run(0, parameters, onRecord, signal);
+  try {
+    await evaluations.run(0, parameters, onRecord, signal);
+  } finally {
+    progress.stop();
+  }
   return evaluations;
 }
 

@@ -69,22 +69,20 @@ export class LossEvaluator implements Evaluator {
     this.start = dataset.position();
   }
 
-  async evaluate({ model, parameters, signal }: EvaluationContext): Promise<Record<string, number>> {
+  async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
     const { variants } = this.parts.objective;
-    if (!variants) return this.measure(model, parameters, undefined, signal);
+    if (!variants) return this.measure(context, undefined);
     const numbers: [string, number][] = [];
     for (const variant of variants) {
-      const own = await this.measure(model, parameters, variant, signal);
+      const own = await this.measure(context, variant);
       numbers.push(...Object.entries(own).map(([name, value]): [string, number] => [`${name}/${variant}`, value]));
     }
     return Object.fromEntries(numbers);
   }
 
   private async measure(
-    model: Model,
-    parameters: Parameters,
+    { model, parameters, signal, progress }: EvaluationContext,
     variant: string | undefined,
-    signal: AbortSignal | undefined,
   ): Promise<Record<string, number>> {
     const loss = this.lossOf(model);
     let sum = 0;
@@ -95,6 +93,7 @@ export class LossEvaluator implements Evaluator {
     this.parts.dataset.select?.(variant);
     for await (const fields of this.batches(model, variant)) {
       signal?.throwIfAborted();
+      progress?.({ done: measured, total: this.total(), unit: 'batches', part: variant });
       measured++;
       const counted = countTargets(fields);
       if (counted.weight === 0) continue;
@@ -119,6 +118,14 @@ export class LossEvaluator implements Evaluator {
       });
     }
     return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens };
+  }
+
+  /** Batches to measure: fewer where the data are known to end earlier. */
+  private total(): number {
+    const { dataset } = this.parts;
+    const { batches, batchSize } = this.options;
+    if (dataset.length === undefined) return batches;
+    return Math.min(batches, Math.ceil(dataset.length / (dataset.kind === 'batch' ? 1 : batchSize)));
   }
 
   dispose(): void {
