@@ -3,6 +3,8 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 
+export { screenAfter } from './screen';
+
 /** The repository's root. */
 export const ROOT = resolve(__dirname, '..', '..');
 

@@ -1,8 +1,7 @@
 /** What a person at a terminal sees: in a real one (a pseudo-terminal), of three widths. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { describeIf, ROOT, temporaryFolder } from '../../support';
-import { screenAfter } from '../../support/screen';
+import { describeIf, ROOT, screenAfter, temporaryFolder } from '../../support';
 import { TINY_MODEL, graft, write } from '../support/graft';
 
 const folder = temporaryFolder();

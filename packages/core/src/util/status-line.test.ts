@@ -1,4 +1,4 @@
-import { screenAfter } from '../../../../test/support/screen';
+import { screenAfter } from '@graft/test-support';
 import { barOf, cutTo, openStatusLine, type StatusLine, type TerminalStream } from './status-line';
 
 interface Terminal {
