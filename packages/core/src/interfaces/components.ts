@@ -196,6 +196,8 @@ export interface Dataset extends AsyncIterable<HostFields> {
   readonly tokenizer?: TokenizerFacts;
   /** Items per epoch, if known. */
   readonly length?: number;
+  /** Whether it begins another epoch after its last item. Default: not known. */
+  readonly repeats?: boolean;
   /**
    * Variants of the objective for which the dataset has separate items; `a` stands for `a/low` and all others of that
    * part.
@@ -255,6 +257,11 @@ export interface EvaluationContext {
 
 /** Measures a model and returns named numbers. */
 export interface Evaluator {
+  /**
+   * Checks before the first step what `evaluate` needs, above all that there is something to measure. Throws what `evaluate`
+   * would throw. Default: nothing is checked.
+   */
+  check?(context: Pick<EvaluationContext, 'model' | 'signal'>): Promise<void>;
   evaluate(context: EvaluationContext): Promise<Record<string, number>>;
   dispose?(): void;
 }

@@ -92,6 +92,18 @@ describe('LossEvaluator', () => {
     expect(reports).toEqual([0, 1, 2].map((done) => ({ done, total: 3, unit: 'batches', part: undefined })));
   });
 
+  it('before the first step it looks whether there is anything to measure, and leaves the data as they were', async () => {
+    const full = inMemory(items);
+    const own = evaluator(full, 2, 2);
+    await own.check({ model });
+    expect(full.position()).toBe(0);
+    await expect(evaluator(inMemory([]), 2, 2).check({ model })).rejects.toMatchObject({
+      code: 'data.empty',
+      exitCode: 2,
+      message: "The evaluator's dataset gave no batch, so there is no held-out loss.",
+    });
+  });
+
   it('ready batches are measured one by one', async () => {
     const batch = { input_ids: int32([[3, 4]]), labels: int32([[4, -100]]) };
     expect((await evaluate(evaluator(inMemory([batch, batch], 'batch'), 5, 8))).tokens).toBe(2);

@@ -69,6 +69,20 @@ export class LossEvaluator implements Evaluator {
     this.start = dataset.position();
   }
 
+  /** Throws DataError where there is nothing to measure: rather before the training than after it. */
+  async check({ model }: Pick<EvaluationContext, 'model'>): Promise<void> {
+    const { dataset, objective } = this.parts;
+    for (const variant of objective.variants ?? [undefined]) {
+      await dataset.restore(this.start);
+      dataset.select?.(variant);
+      const first = this.batches(model, variant);
+      const { done } = await first.next();
+      await first.return(undefined);
+      if (done) throw nothingHeldOut(variant);
+    }
+    await dataset.restore(this.start);
+  }
+
   async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
     const { variants } = this.parts.objective;
     if (!variants) return this.measure(context, undefined);
@@ -111,12 +125,7 @@ export class LossEvaluator implements Evaluator {
       }
     }
     if (measured > 0 && weight === 0) throw allLabelsIgnored("The evaluator's dataset");
-    if (measured === 0) {
-      throw new DataError("The evaluator's dataset gave no batch, so there is no held-out loss.", {
-        code: 'data.empty',
-        hint: 'Look at its files, and at the fraction held out.',
-      });
-    }
+    if (measured === 0) throw nothingHeldOut(variant);
     return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens };
   }
 
@@ -183,6 +192,15 @@ export class LossEvaluator implements Evaluator {
     }
     if (items.length > 0) yield prepare(items);
   }
+}
+
+function nothingHeldOut(variant: string | undefined): DataError {
+  const part = variant === undefined ? '' : ` for "${variant}"`;
+  return new DataError(`The evaluator's dataset gave no batch${part}, so there is no held-out loss.`, {
+    code: 'data.empty',
+    exitCode: 2,
+    hint: 'Look at its files, and at the fraction held out (split.holdOut).',
+  });
 }
 
 /** Labels that count, and what they weigh together; a batch without labels counts as one. */
