@@ -40,6 +40,7 @@ export * from './random/streams';
 export { NormalPool } from './random/normal-pool';
 export * from './components/tokens';
 export * from './util/logger';
+export { barOf, cutTo, openStatusLine, type StatusLine } from './util/status-line';
 export * from './components/context';
 export * from './components/plugin';
 export * from './components/registry';

@@ -4,6 +4,7 @@ import {
   Registry,
   silentLogger,
   type EvaluationContext,
+  type EvaluationProgress,
   type Evaluator,
   type Logger,
   type Parameters,
@@ -82,6 +83,26 @@ test('the evaluator returns the scores of every task, the chosen settings and th
   expect(numbers.partialMean).toBeCloseTo((numbers['cb/accuracy'] + numbers['rte/accuracy']) / 2, 12);
   // One seed, one result.
   expect(await (await evaluator()).evaluate(context())).toEqual(numbers);
+});
+
+test('the evaluator reports every step of a trial and the validation after it, and which trial of which task it is', async () => {
+  const reports: EvaluationProgress[] = [];
+  const own = await evaluator({ learningRates: [0.001, 0.002] });
+  await own.evaluate(context({ progress: (report) => void reports.push(report) }));
+  const parts = [...new Set(reports.map(({ part }) => part))];
+  expect(parts).toEqual([
+    'rte (1 of 2), trial 1 of 2',
+    'rte (1 of 2), trial 2 of 2',
+    'cb (2 of 2), trial 1 of 2',
+    'cb (2 of 2), trial 2 of 2',
+  ]);
+  const first = reports.filter(({ part }) => part === parts[0]);
+  expect(first[0]).toMatchObject({ done: 0, unit: 'steps' });
+  expect(first.some(({ unit }) => unit === 'validation examples')).toBe(true);
+  expect(reports.every(({ done, total }) => done < total!)).toBe(true);
+  expect(first.filter(({ unit }) => unit === 'steps').map(({ done }) => done)).toEqual(
+    Array.from({ length: first[0].total! }, (_, step) => step),
+  );
 });
 
 test('finished trials of a run are not repeated', async () => {

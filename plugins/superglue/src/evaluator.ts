@@ -77,6 +77,16 @@ interface TaskData {
   readonly val: readonly EncodedExample[];
 }
 
+/** The search of one task's grid. */
+interface Search {
+  readonly task: SuperGlueTask;
+  /** For the progress: `boolq (1 of 9)`. */
+  readonly place: string;
+  readonly data: TaskData;
+  readonly tuner: FineTuner;
+  readonly store: TrialStore;
+}
+
 /**
  * SuperGLUE with the paper's protocol (section 4): for each task the model's encoder and a fresh head on its last token
  * are fine-tuned on the training set, for every point of a grid; the accuracy on the validation set counts.
@@ -114,8 +124,10 @@ export class SuperGlueEvaluator implements Evaluator {
     const numbers: Record<string, number> = {};
     const counting: number[] = [];
     try {
-      for (const [task, own] of data) {
-        const chosen = await this.search(task, own, tuner, store, context);
+      for (const [index, task] of tasks.entries()) {
+        const own = data.get(task)!;
+        const place = `${task.id} (${index + 1} of ${tasks.length})`;
+        const chosen = await this.search({ task, place, data: own, tuner, store }, context);
         Object.assign(numbers, taskNumbers(task, own, chosen));
         if (task.inMean) counting.push(chosen.epoch.scores.accuracy);
       }
@@ -152,19 +164,17 @@ export class SuperGlueEvaluator implements Evaluator {
   }
 
   /** The grid of one task. */
-  private async search(
-    task: SuperGlueTask,
-    data: TaskData,
-    tuner: FineTuner,
-    store: TrialStore,
-    context: EvaluationContext,
-  ): Promise<Chosen> {
+  private async search(search: Search, context: EvaluationContext): Promise<Chosen> {
+    const { task, data, store } = search;
     const records: TrialRecord[] = [];
-    for (const trial of grid(this.options)) {
+    const trials = grid(this.options);
+    for (const [index, trial] of trials.entries()) {
       const conditions = this.conditions(task, trial, context);
       let record = await store.find(task.id, conditions);
       if (!record) {
-        record = await this.tryOne(task, data, trial, tuner, context);
+        const part = `${search.place}, trial ${index + 1} of ${trials.length}`;
+        const progress: EvaluationContext['progress'] = (report) => context.progress?.({ ...report, part });
+        record = await this.tryOne(search, trial, { ...context, progress });
         await store.keep(record, conditions);
       }
       records.push(record);
@@ -179,19 +189,17 @@ export class SuperGlueEvaluator implements Evaluator {
   }
 
   private async tryOne(
-    task: SuperGlueTask,
-    data: TaskData,
+    { task, data, tuner }: Search,
     trial: Trial,
-    tuner: FineTuner,
-    { parameters, random, signal }: EvaluationContext,
+    { parameters, random, signal, progress }: EvaluationContext,
   ): Promise<TrialRecord> {
     const began = performance.now();
     const epochs: EpochResult[] = [];
     let diverged: string | undefined;
     try {
       // One stream per task: points of the grid differ only by their settings.
-      for await (const epoch of tuner.fineTune(parameters, task, data, trial, random.fork(task.id), signal))
-        epochs.push(epoch);
+      const run = { trial, random: random.fork(task.id), signal, progress };
+      for await (const epoch of tuner.fineTune(parameters, task, data, run)) epochs.push(epoch);
     } catch (error) {
       if (!(error instanceof DivergedError)) throw error;
       diverged = error.message;

@@ -2,6 +2,7 @@ import {
   globalNorm,
   GraftError,
   uploadBatch,
+  type EvaluationContext,
   type Model,
   type Optimizer,
   type OptimizerState,
@@ -33,6 +34,15 @@ export interface FineTuneSettings {
   readonly maxSteps?: number;
   readonly maxTokens: number;
   readonly precision?: Precision;
+}
+
+/** Of one trial: everything but its data. */
+export interface TrialRun {
+  readonly trial: Trial;
+  readonly random: RandomStream;
+  readonly signal?: AbortSignal;
+  /** Called before each optimizer step and each batch of predictions. */
+  readonly progress?: EvaluationContext['progress'];
 }
 
 /** The result of an epoch over the training examples. */
@@ -115,10 +125,9 @@ export class FineTuner {
     start: Parameters,
     task: SuperGlueTask,
     { train, val }: { train: readonly EncodedExample[]; val: readonly EncodedExample[] },
-    trial: Trial,
-    random: RandomStream,
-    signal?: AbortSignal,
+    run: TrialRun,
   ): AsyncGenerator<EpochResult, undefined> {
+    const { trial, random, signal, progress } = run;
     const { epochs, maxSteps = Infinity } = this.settings;
     const stepsPerEpoch = Math.ceil(train.length / trial.batchSize);
     const totalSteps = Math.min(epochs * stepsPerEpoch, maxSteps);
@@ -133,6 +142,7 @@ export class FineTuner {
         for (const { examples, fields } of batches(train, this.batching(trial), random.fork('order').fork(epoch))) {
           if (step === totalSteps) break;
           signal?.throwIfAborted();
+          progress?.({ done: step, total: totalSteps, unit: 'steps' });
           const key = engineRandom.key(random.fork('dropout').fork(step).key());
           const inputs = {
             step: tf.scalar(step),
@@ -158,7 +168,7 @@ export class FineTuner {
           seen += examples.length;
           step++;
         }
-        const results = await this.predict(parameters, val, trial, signal);
+        const results = await this.predict(parameters, val, run);
         yield { steps: step, trainLoss: lossSum / seen, scores: task.score(results) };
       }
     } finally {
@@ -175,12 +185,12 @@ export class FineTuner {
   private async predict(
     parameters: Parameters,
     examples: readonly EncodedExample[],
-    trial: Trial,
-    signal?: AbortSignal,
+    { trial, signal, progress }: TrialRun,
   ): Promise<ClassificationResult[]> {
     const results: ClassificationResult[] = [];
     for (const { examples: own, fields } of batches(examples, this.batching(trial))) {
       signal?.throwIfAborted();
+      progress?.({ done: results.length, total: examples.length, unit: 'validation examples' });
       const batch = uploadBatch(fields) as ClassificationBatch;
       let probabilities: tf.Tensor2D | undefined;
       try {

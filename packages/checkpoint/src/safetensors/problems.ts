@@ -9,6 +9,15 @@ export function malformed(file: string, problem: string): CheckpointError {
   });
 }
 
+/** Nobody's tensors: the wrong file, or one whose writer did not get far. */
+export function emptyFile(file: string): CheckpointError {
+  return new CheckpointError(`${file} is empty (0 bytes); expected a safetensors file.`, {
+    code: 'checkpoint.malformed',
+    exitCode: 2,
+    hint: 'Name another file, or copy or download this one again.',
+  });
+}
+
 /** A file, or a part of it, that lost or changed bytes since it was written. */
 export function otherBytes(file: string, part: string): CheckpointError {
   return new CheckpointError(`${file} is damaged: ${part} does not hold what was written.`, {

@@ -7,7 +7,7 @@ import { isFloatDtype, storedWidth, toFloat32, toInt32 } from './dtypes';
 import { describeTensor, MAX_HEADER_BYTES, parseHeader, type TensorInfo } from './header';
 import type { TensorDigests } from '../snapshot/manifest';
 import { readDigested, readFully } from './positional';
-import { malformed, otherBytes, unreadable } from './problems';
+import { emptyFile, malformed, otherBytes, unreadable } from './problems';
 import type { TensorSource } from './writer';
 
 const DEFAULT_CHUNK_BYTES = 4 << 20;
@@ -57,6 +57,7 @@ export class SafetensorsReader {
     });
     try {
       const { size } = await handle.stat();
+      if (size === 0) throw emptyFile(file);
       if (size < 8) throw malformed(file, `expected at least 8 bytes, got ${size}`);
       const prefix = new Uint8Array(8);
       await readFully(handle, file, prefix, 0);

@@ -99,7 +99,7 @@ test('a file truncated at any byte is rejected', async () => {
   await writeHostTensors(file, { a: { dtype: 'float32', shape: [5], values: Float32Array.of(1, 2, 3, 4, 5) } });
   for (let size = readFileSync(file).length - 1; size >= 0; size--) {
     truncateSync(file, size);
-    await expect(SafetensorsReader.open(file)).rejects.toThrow(/is not a whole safetensors file/);
+    await expect(SafetensorsReader.open(file)).rejects.toThrow(/is not a whole safetensors file|is empty \(0 bytes\)/);
   }
 });
 

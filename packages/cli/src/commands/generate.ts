@@ -5,6 +5,7 @@ import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
 import { Decoder } from '../models/decoder';
 import { noteSpecialTokens } from '../models/model-texts';
+import { nonEmpty } from '../models/texts';
 import { NewText } from '../models/new-text';
 import { openTokenizer } from '../models/open-tokenizer';
 import {
@@ -183,7 +184,7 @@ async function generateText(context: CommandContext, options: GenerateCommandOpt
     async (model, engine) => {
       const tokenizer = await openTokenizer(context, options, engine);
       await noteSpecialTokens(context, model, tokenizer);
-      const values = modelInput(model, tokenizer.encode(prompt));
+      const values = nonEmpty(modelInput(model, tokenizer.encode(prompt)), prompt);
       text = new NewText(tokenizer, model.kind === 'decoder-only' ? values.length : 1, options.stop ?? []);
       return { input_ids: { dtype: 'int32', shape: [1, values.length], values } };
     },

@@ -1,4 +1,6 @@
 import type { HostFields, Tokenizer } from '@graft/core';
+// Not from the package's index, which loads the engine.
+import { DataError } from '@graft/errors';
 
 /** The UTF-8 text of a file or a pipe. Throws DataError if it cannot be read, or is not UTF-8. */
 export async function readWholeText(file: string): Promise<string> {
@@ -45,13 +47,23 @@ export interface Reading {
   readonly pad: number;
 }
 
-/** Token ids and masks of texts, in batches. */
+/** Throws DataError where a text gives the model nothing to read. */
+export function nonEmpty(ids: Int32Array, text: string): Int32Array {
+  if (ids.length > 0) return ids;
+  throw new DataError(`The text ${JSON.stringify(text)} gives no token, and the model reads none before it.`, {
+    code: 'data.empty',
+    exitCode: 2,
+    hint: 'Give a text that is not empty.',
+  });
+}
+
+/** Token ids and masks of texts, in batches. Throws DataError for a text without a token. */
 export function* textBatches(
   texts: readonly string[],
   { tokenizer, batchSize, read, pad }: Reading,
 ): Generator<HostFields> {
   for (let at = 0; at < texts.length; at += batchSize) {
-    const rows = texts.slice(at, at + batchSize).map((text) => read(tokenizer.encode(text)));
+    const rows = texts.slice(at, at + batchSize).map((text) => nonEmpty(read(tokenizer.encode(text)), text));
     const longest = rows.reduce((length, row) => Math.max(length, row.length), 1);
     const length = Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP;
     const ids = new Int32Array(rows.length * length).fill(pad);

@@ -1,4 +1,3 @@
-import { formatDuration } from '@graft/core';
 import type { CommandContext } from '../commands/shared/context';
 
 export interface ByteProgress {
@@ -12,30 +11,22 @@ const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);
 /** A bar on a terminal; nothing elsewhere or under --quiet. Speed and time left are those since the first update. */
 export async function byteProgress(label: string, { globals }: CommandContext): Promise<ByteProgress> {
   if (!process.stderr.isTTY || globals.quiet) return { update: () => undefined, stop: () => undefined };
-  const { Presets, SingleBar } = await import('cli-progress');
-  const bar = new SingleBar(
-    {
-      format: `${label} {bar} {percentage} % | {done}/{all} GB | {speed} GB/s | {left} left`,
-      stream: process.stderr,
-      // A hidden cursor would stay hidden if a second Ctrl-C ends the process.
-      hideCursor: false,
-      fps: 5,
-    },
-    Presets.shades_classic,
-  );
+  const { barOf, cutTo, formatDuration, openStatusLine } = await import('@graft/core');
+  const line = openStatusLine();
   let first: { bytes: number; at: number } | undefined;
   return {
     update(doneBytes, bytes) {
-      if (!first) {
-        first = { bytes: doneBytes, at: performance.now() };
-        bar.start(bytes, doneBytes, { done: gigabytes(doneBytes), all: gigabytes(bytes), speed: '-', left: '?' });
-        return;
-      }
-      const seconds = Math.max(1e-3, (performance.now() - first.at) / 1000);
-      const speed = (doneBytes - first.bytes) / seconds;
+      first ??= { bytes: doneBytes, at: performance.now() };
+      const seconds = (performance.now() - first.at) / 1000;
+      const speed = seconds > 0 ? (doneBytes - first.bytes) / seconds : 0;
       const left = speed > 0 ? formatDuration((bytes - doneBytes) / speed) : '?';
-      bar.update(doneBytes, { done: gigabytes(doneBytes), speed: (speed / 1e9).toFixed(2), left });
+      const share = bytes > 0 ? doneBytes / bytes : 1;
+      const tail = `${Math.floor(100 * share)} % | ${gigabytes(doneBytes)}/${gigabytes(bytes)} GB | ${speed > 0 ? (speed / 1e9).toFixed(2) : '-'} GB/s | ${left} left`;
+      line.show((columns) => {
+        const bar = barOf(share, columns - label.length - tail.length - 2);
+        return cutTo(`${label} ${bar}${bar === '' ? '' : ' '}${tail}`, columns);
+      });
     },
-    stop: () => bar.stop(),
+    stop: () => line.end(),
   };
 }

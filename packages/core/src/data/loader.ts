@@ -113,7 +113,7 @@ export class BatchLoader {
     const where = `The batch for step ${step}`;
     try {
       const read = await this.source.next();
-      if ('ended' in read) throw ended(step, read.ended);
+      if ('ended' in read) throw ended(step, read.ended, dataset.kind === 'examples' ? options.batchSize : 1);
       const { items, first, start, position, digests } = read;
       const source: ObjectiveSource =
         dataset.kind === 'batch' ? { kind: 'batch', batch: items[0] } : { kind: 'examples', examples: items };
@@ -161,8 +161,10 @@ export class BatchLoader {
   }
 }
 
-function ended(step: number, items: number): DataError {
-  return new DataError(`The data ended at step ${step}: the dataset gave ${items} items and has no more.`, {
+function ended(step: number, items: number, batchSize: number): DataError {
+  const rest = items % batchSize;
+  const dropped = rest === 0 ? '' : ` The last ${rest} of them do not fill a batch of ${batchSize}.`;
+  return new DataError(`The data ended at step ${step}: the dataset gave ${items} items and has no more.${dropped}`, {
     code: 'data.ended',
     hint: 'Lower train.steps, give more data, or let the dataset repeat.',
   });

@@ -1,5 +1,5 @@
 import { PluginError } from '@graft/engine';
-import type { Evaluator, Model, Parameters } from '../interfaces';
+import type { EvaluationProgress, Evaluator, Model, Parameters } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 import { failedAt } from '../util/training-error';
 import { unlessStuck } from '../util/pending';
@@ -39,6 +39,8 @@ export interface EvaluationsOptions {
   readonly model: Model;
   readonly random: RandomStream;
   readonly sink: EvaluationSink;
+  /** The evaluator that begins or reports; undefined when it has ended. Default: nobody looks. */
+  readonly onProgress?: (evaluator: string | undefined, report?: EvaluationProgress) => void;
 }
 
 /** Runs what is due and keeps the records. */
@@ -68,20 +70,24 @@ export class Evaluations {
     onRecord: (record: EvaluationRecord) => Promise<void> | void,
     signal?: AbortSignal,
   ): Promise<void> {
-    const { evaluators, model, sink } = this.options;
+    const { evaluators, model, sink, onProgress } = this.options;
     for (const { name, every, evaluator } of evaluators) {
       if (!this.isEvaluatorDue(name, every, step)) continue;
       if (signal?.aborted) return;
       const began = performance.now();
       let metrics: Record<string, number>;
+      onProgress?.(name);
+      const progress = (report: EvaluationProgress): void => onProgress?.(name, report);
       try {
         // The same stream at every step, so that only the model changes; an evaluator may fork it by `step`.
         const random = this.options.random.fork(name);
-        const evaluated = evaluator.evaluate({ model, parameters, step, random, signal });
+        const evaluated = evaluator.evaluate({ model, parameters, step, random, signal, progress });
         metrics = await unlessStuck(Promise.resolve(evaluated), signal);
       } catch (error) {
         if (signal?.aborted) return;
         throw failedAt(`Evaluator "${name}" at step ${step}`, error);
+      } finally {
+        onProgress?.(undefined);
       }
       checkMetrics(metrics, `Evaluator "${name}" at step ${step}`);
       const record = { step, evaluator: name, metrics, seconds: (performance.now() - began) / 1000 };

@@ -197,6 +197,8 @@ export interface Dataset extends AsyncIterable<HostFields> {
   readonly tokenizer?: TokenizerFacts;
   /** Items per epoch, if known. */
   readonly length?: number;
+  /** Whether it begins another epoch after its last item. Default: not known. */
+  readonly repeats?: boolean;
   /**
    * Variants of the objective for which the dataset has separate items; `a` stands for `a/low` and all others of that
    * part.
@@ -228,6 +230,17 @@ export interface Dataset extends AsyncIterable<HostFields> {
   dispose?(): void;
 }
 
+/** How far an evaluator is. */
+export interface EvaluationProgress {
+  /** How many of `unit` are done, and of how many; `total` undefined: not known. */
+  readonly done: number;
+  readonly total?: number;
+  /** In the plural: `batches`, `steps`. */
+  readonly unit: string;
+  /** The part of the evaluation that `done` and `total` are of, if it has several: `BoolQ, 2 of 9`. */
+  readonly part?: string;
+}
+
 export interface EvaluationContext {
   readonly model: Model;
   readonly parameters: Parameters;
@@ -236,10 +249,20 @@ export interface EvaluationContext {
   readonly random: RandomStream;
   /** Aborted when the user wants to stop. A long evaluator then throws, and is run again on resume. */
   readonly signal?: AbortSignal;
+  /**
+   * Shows the user how far the evaluator is. Optional for both: an evaluator that takes more than a few seconds calls it as often
+   * as it likes, and calls nothing where it is undefined.
+   */
+  readonly progress?: (progress: EvaluationProgress) => void;
 }
 
 /** Measures a model and returns named numbers. */
 export interface Evaluator {
+  /**
+   * Checks before the first step what `evaluate` needs, above all that there is something to measure. Throws what `evaluate`
+   * would throw. Default: nothing is checked.
+   */
+  check?(context: Pick<EvaluationContext, 'model' | 'signal'>): Promise<void>;
   evaluate(context: EvaluationContext): Promise<Record<string, number>>;
   dispose?(): void;
 }

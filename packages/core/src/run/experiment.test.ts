@@ -233,7 +233,9 @@ describe('a run that fails', () => {
     const dataset = { use: 'points', count: 14, repeat: false };
     const error = await failureOf(run(runs, { dataset }));
     expect(error).toMatchObject({ code: 'data.ended' });
-    expect(error.message).toBe('The data ended at step 4: the dataset gave 14 items and has no more.');
+    expect(error.message).toBe(
+      'The data ended at step 4: the dataset gave 14 items and has no more. The last 2 of them do not fill a batch of 4.',
+    );
     const [id] = await runsIn(runs);
     expect(await readdir(join(runs, 'toy', id, 'checkpoints'))).toEqual(['step-3']);
   });

@@ -6,8 +6,10 @@ import { discreetLogger, silentLogger, type Logger } from '../util/logger';
 import { STREAMS, type RandomStream } from '../random/streams';
 import { buildModel, describeSpecialTokens, EARLIER_POLICY, specialTokenPolicy } from '../data/special-tokens';
 import { Evaluations, type NamedEvaluator, type EvaluationRecord } from '../evaluation/evaluations';
-import { watchCalls } from '../util/pending';
+import { unlessStuck, watchCalls } from '../util/pending';
+import { createProgress } from '../training/progress';
 import type { Trackers } from '../training/trackers';
+import { checkEvaluators } from './before-first-step';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
 import { LogFile } from './log-file';
@@ -84,6 +86,7 @@ export async function runEvaluation(
     const components = session.components(run);
     const trackers = await session.createTrackers(components);
     const evaluators = await createEvaluators(config, components, owned, options.signal);
+    await unlessStuck(checkEvaluators(evaluators, model, options.signal), options.signal);
     const parameters = await fillParameters(model, initializer, random.fork(STREAMS.init));
     owned.add('the parameters', { dispose: () => tf.dispose(parameters) });
     const after = checkpointStep === undefined ? '' : `, the checkpoint after step ${checkpointStep}`;
@@ -125,8 +128,18 @@ async function evaluateAll(
   { evaluators, model, parameters, random, folder, trackers, step }: EvaluationJob,
   { signal, logger }: EvaluationRunOptions,
 ): Promise<Evaluations> {
+  // A long evaluation says how far it is; one without a logger says nothing.
+  const progress = createProgress({
+    name: folder.record.name,
+    from: 0,
+    to: 0,
+    logEvery: 1,
+    logger: logger ?? silentLogger(),
+    quiet: logger === undefined || !logger.isLevelEnabled('info'),
+  });
   const evaluations = await Evaluations.open({
     evaluators,
+    onProgress: (evaluator, report) => progress.evaluating(evaluator, report),
     step,
     totalSteps: step,
     model,
@@ -142,7 +155,11 @@ async function evaluateAll(
     );
     logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);
   };
-  await evaluations.run(step, parameters, onRecord, signal);
+  try {
+    await evaluations.run(step, parameters, onRecord, signal);
+  } finally {
+    progress.stop();
+  }
   return evaluations;
 }
 

@@ -18,6 +18,7 @@ import { checkModelKind } from '../training/model-kind';
 import type { Trackers } from '../training/trackers';
 import type { Logger } from '../util/logger';
 import { Interrupted, unlessStuck } from '../util/pending';
+import { checkAmountOfData, checkEvaluators } from './before-first-step';
 import { createEvaluators } from './evaluators';
 import type { RunFolder } from './folder';
 import { countParameters } from './parameters';
@@ -86,6 +87,8 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     checkSource(dataset, objective, names);
     if (group && dataset.kind === 'examples') checkBatchSize(config, group.count);
     if (group) await compareFiles(group, objective);
+    const repeated = checkAmountOfData(config.train, dataset, names.dataset);
+    if (folder && repeated !== undefined) logger.warn(repeated);
     const optimizer = await components.create('optimizer', config.optimizer);
     const evaluators = await createEvaluators(config, components, owned);
     checkModelKind(model, objective);
@@ -94,6 +97,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const settled = objective.settle?.({ model, tokenizer: dataset.tokenizer });
     // Of several workers the first one reports.
     if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
+    await checkEvaluators(evaluators, model, signal);
     const tight = loadWarning(model, config.train.averageDecay !== undefined);
     if (tight) logger.warn(tight);
     const schedule = await components.create('schedule', config.schedule);

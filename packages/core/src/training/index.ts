@@ -7,4 +7,4 @@ export { availableMemory, formatMemory } from './memory';
 export type { TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 export type { TrainerState } from './run-sink';
 export { Trackers } from './trackers';
-export { formatDuration } from './progress';
+export { formatDuration } from './duration';

@@ -1,4 +1,4 @@
-import { tf } from '@graft/engine';
+import { tf, type Engine } from '@graft/engine';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { componentName } from '../components/calls';
 import type { JsonValue, Parameters } from '../interfaces';
@@ -11,7 +11,8 @@ import { ParameterGroups, warmupWarning } from './parameter-groups';
 import { GradientCheck } from './gradient-check';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from '../data/positions';
-import { createProgress, type Progress } from './progress';
+import { createProgress } from './progress';
+import type { Progress } from './progress-types';
 import type { ShardSpec } from '../distributed/optimizer-shards';
 import { withWholeAverage } from '../distributed/whole-average';
 import type { MetricsSink } from './run-sink';
@@ -31,6 +32,8 @@ interface Open {
   readonly progress: Progress;
   readonly stepper: Stepper;
 }
+
+const isCompiled = ({ executor }: Engine): boolean => executor !== 'eager' && executor !== 'portable';
 
 /** The optimizer steps of one run. Owns parameters and optimizer state until `dispose`. */
 export class TrainingLoop {
@@ -89,6 +92,7 @@ export class TrainingLoop {
         model: parts.model,
         random: context.random.sampling,
         sink,
+        onProgress: (evaluator, report) => open.progress.evaluating(evaluator, report),
       }));
     const metrics = await sink?.openMetrics(this.step);
     this.lossMonitor = this.newLossMonitor(await this.firstLoss());
@@ -96,7 +100,7 @@ export class TrainingLoop {
       metrics,
       evaluations,
       loader: this.newLoader(),
-      stepper: this.newStepper(groups),
+      stepper: this.newStepper(groups, () => open.progress.begin(`compiling step ${this.step + 1}`)),
       progress: createProgress({
         name: context.run.name,
         from: this.step,
@@ -148,7 +152,7 @@ export class TrainingLoop {
     });
   }
 
-  private newStepper(groups: ParameterGroups): Stepper {
+  private newStepper(groups: ParameterGroups, onCompile: () => void): Stepper {
     const { parts, settings, context } = this;
     const { logger, random, workers } = context;
     const gradients = new GradientCheck(componentName(parts.objective, 'The objective'), (message) =>
@@ -160,7 +164,10 @@ export class TrainingLoop {
         ...settings,
         groups,
         skipNonFinite: settings.nonFinite === 'skip',
-        onTrace: ({ temporaryBytes }) => this.warnOfMemory(temporaryBytes),
+        onTrace: ({ temporaryBytes }) => {
+          this.warnOfMemory(temporaryBytes);
+          onCompile();
+        },
         onGradients: (report) => gradients.check(report),
       },
     );
@@ -212,7 +219,6 @@ export class TrainingLoop {
       // Signals are delivered between turns of the event loop, and a step that computes on this thread makes no such turn.
       await nextTurn();
     }
-    open.progress.stop();
     await this.checkpoint(open.metrics);
     if (this.isStopped) {
       if (context.sink) open.progress.note(`Stopped after step ${this.step} by callback ${this.callbacks.stopReason}.`);
@@ -226,6 +232,8 @@ export class TrainingLoop {
   private async oneStep({ loader, stepper, metrics, progress }: Open): Promise<boolean> {
     const { parts, settings, context } = this;
     const began = performance.now();
+    const isFirst = this.step + 1 === this.firstStep;
+    if (isFirst) progress.begin('reading the first batch');
     const batch = await loader.nextUnless(context.signal);
     if (batch) checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
     const waitSeconds = (performance.now() - began) / 1000;
@@ -237,6 +245,8 @@ export class TrainingLoop {
     });
     if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
+    // Tracing keeps this thread busy, so that the bar must say so before.
+    if (isFirst) progress.begin(`${isCompiled(parts.engine) ? 'tracing ' : ''}step ${this.step + 1}`);
     const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
     });

@@ -1,5 +1,6 @@
 import { silentLogger, type Logger } from '../util/logger';
-import { createProgress, formatDuration, timeLeft } from './progress';
+import { formatDuration, timeLeft } from './duration';
+import { createProgress } from './progress';
 
 it('durations are formatted', () => {
   expect([0, 59.6, 61, 3599, 3661, 90000].map(formatDuration)).toEqual([

@@ -1,82 +1,38 @@
-import { Presets, SingleBar } from 'cli-progress';
-import type { Logger } from '../util/logger';
+import { compact, timeLeft } from './duration';
+import { EvaluationText } from './evaluation-progress';
+import { progressBar } from './progress-bar';
+import type { Progress, ProgressOptions } from './progress-types';
 
-/** Shows how far a run is: a bar on a terminal, a line now and then elsewhere. All of it on standard error. */
-export interface Progress {
-  step(step: number, metrics: Readonly<Record<string, number>>): void;
-  /** A line of text that does not run into the bar. */
-  note(text: string): void;
-  stop(): void;
-}
-
-export interface ProgressOptions {
-  name: string;
-  /** Steps done before, and in all. */
-  from: number;
-  to: number;
-  logEvery: number;
-  logger: Logger;
-  quiet: boolean;
-}
-
+/** A bar on a terminal, a line now and then elsewhere; nothing where it is to be quiet. */
 export function createProgress(options: ProgressOptions): Progress {
-  if (options.quiet) return { step: () => undefined, note: () => undefined, stop: () => undefined };
-  return process.stderr.isTTY ? bar(options) : lines(options);
-}
-
-const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
-
-export function formatDuration(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
-  if (hours > 0) return `${hours}h${String(minutes).padStart(2, '0')}m`;
-  return minutes > 0 ? `${minutes}m${String(rest).padStart(2, '0')}s` : `${rest}s`;
-}
-
-/** Estimates the time left by what the steps since the first took: the first one compiles. */
-export function timeLeft(to: number, now: () => number = () => performance.now()): (step: number) => string {
-  let first: { step: number; at: number } | undefined;
-  return (step) => {
-    first ??= { step, at: now() };
-    if (step >= to) return '0s';
-    if (step === first.step) return '?';
-    return formatDuration(((now() - first.at) / 1000 / (step - first.step)) * (to - step));
-  };
-}
-
-function bar({ name, from, to, logger }: ProgressOptions): Progress {
-  const view = new SingleBar(
-    {
-      format: `${name} {bar} {value}/{total} | loss {loss} | {rate} tokens/s | {left} left`,
-      stream: process.stderr,
-      // Hidden, it would stay so when a second Ctrl-C ends the process.
-      hideCursor: false,
-      fps: 5,
-    },
-    Presets.shades_classic,
-  );
-  const left = timeLeft(to);
-  view.start(to, from, { loss: '-', rate: '-', left: '?' });
-  return {
-    step(step, { loss, tokensPerSecond }) {
-      view.update(step, { loss: loss.toFixed(4), rate: compact.format(tokensPerSecond), left: left(step) });
-    },
-    note(text) {
-      process.stderr.write('\r\x1b[K');
-      logger.info(text);
-      view.render();
-    },
-    stop: () => view.stop(),
-  };
+  const nothing = (): void => undefined;
+  if (options.quiet) return { begin: nothing, step: nothing, evaluating: nothing, note: nothing, stop: nothing };
+  return process.stderr.isTTY ? progressBar(options) : lines(options);
 }
 
 /** Of the time since the last line, spent waiting for data: less is nobody's concern. */
 const SHOWN_WAIT_SHARE = 0.02;
 
+/** Without a terminal a long evaluation says this often how far it is. */
+const EVALUATION_LINE_SECONDS = 30;
+
 function lines({ name, from, to, logEvery, logger }: ProgressOptions): Progress {
   let [waited, took] = [0, 0];
   const left = timeLeft(to);
+  let evaluation: { readonly text: EvaluationText; next: number } | undefined;
   return {
+    begin: () => undefined,
+    evaluating(evaluator, report) {
+      if (evaluator !== evaluation?.text.evaluator)
+        evaluation =
+          evaluator === undefined ? undefined : { text: new EvaluationText(evaluator), next: EVALUATION_LINE_SECONDS };
+      if (!report || !evaluation) return;
+      const { text } = evaluation;
+      text.update(report);
+      if (text.seconds < evaluation.next) return;
+      evaluation.next = text.seconds + EVALUATION_LINE_SECONDS;
+      logger.info(`${name}: ${text.toString()}`);
+    },
     step(step, { loss, tokensPerSecond, seconds = 0, waitSeconds = 0 }) {
       if (step > from + 1) {
         waited += waitSeconds;

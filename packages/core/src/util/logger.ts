@@ -6,16 +6,36 @@ import { redact } from '../secrets/redact';
 export type Logger = pino.Logger;
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
 
+const FORMAT = { ignore: 'pid,hostname,time', messageFormat: '{msg}' };
+
 /** Human-readable lines on standard error; standard output stays free for results. */
 export function createLogger(options: { level?: LogLevel } = {}): Logger {
-  const stream = pretty({
-    destination: 2,
-    sync: true,
-    ignore: 'pid,hostname,time',
-    messageFormat: '{msg}',
-    colorize: process.stderr.isTTY,
-  });
-  return discreetLogger(pino({ level: options.level ?? 'info', base: undefined }, stream));
+  const settings = { level: options.level ?? 'info', base: undefined };
+  if (process.stderr.isTTY) return discreetLogger(pino(settings, terminalStream()));
+  return discreetLogger(pino(settings, pretty({ ...FORMAT, destination: 2, sync: true, colorize: false })));
+}
+
+/** pino's numbers of levels. */
+const WARN = 40;
+const ERROR = 50;
+
+/**
+ * Lines for a person at a terminal: those of level info have no `INFO:`; warnings are yellow and errors red, and keep their names
+ * where NO_COLOR is set. They pass through `process.stderr`, which keeps them apart from a status line (status-line.ts).
+ */
+function terminalStream(): { write(line: string): void } {
+  const withLevel = pretty.prettyFactory({ ...FORMAT, colorize: false });
+  const withoutLevel = pretty.prettyFactory({ ...FORMAT, ignore: `${FORMAT.ignore},level`, colorize: false });
+  const hasColours = !process.env.NO_COLOR;
+  return {
+    write(line) {
+      const { level } = JSON.parse(line) as { level: number };
+      const isPlain = level < WARN;
+      const text = isPlain || hasColours ? withoutLevel(line) : withLevel(line);
+      const colour = level >= ERROR ? 31 : 33;
+      process.stderr.write(isPlain || !hasColours ? text : `\x1b[${colour}m${text.replace(/\n$/, '')}\x1b[39m\n`);
+    },
+  };
 }
 
 /** A logger that writes nothing; the default of library calls. */

@@ -123,6 +123,7 @@ async function readDecoderOnly(reader: CheckpointReader): Promise<DecoderOnlyCon
   const held = config.kind === 'encoder-only' ? 'an encoder alone' : 'an encoder-decoder already';
   throw new CheckpointError(`${reader.path} holds ${held}; adapting takes decoder-only Gemma 2 checkpoints.`, {
     code: 'gemma.adapt-kind',
+    exitCode: 2,
   });
 }
 

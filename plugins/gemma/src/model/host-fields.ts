@@ -9,8 +9,9 @@ import {
   type Model,
 } from '@graft/core';
 
-function fail(message: string, code = 'gemma.field'): DataError {
-  return new DataError(message, { code });
+/** What a user gives a command: status 2. */
+function fail(message: string, code = 'gemma.field', hint?: string): DataError {
+  return new DataError(message, { code, exitCode: 2, hint });
 }
 
 /** An int32 field [B, length]. Throws DataError describing what is there instead. */
@@ -50,6 +51,7 @@ export function checkIdsAndMask(
     throw fail(
       `${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${model.vocabularySize} tokens.`,
       'gemma.token-range',
+      'Take the tokenizer that belongs to the checkpoint.',
     );
   }
   if (fields[maskName]) sameShape(integers(fields, maskName, where), maskName, ids, idsName, where);

@@ -1,4 +1,12 @@
-import { createRandom, DataError, type Dataset, type HostFields, type JsonValue, type Objective } from '@graft/core';
+import {
+  createRandom,
+  DataError,
+  type Dataset,
+  type EvaluationProgress,
+  type HostFields,
+  type JsonValue,
+  type Objective,
+} from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { fakeModel, int32 } from '../../test-support/fake-model';
 import { CausalLm, causalLmOptions } from '../objectives/causal-lm';
@@ -73,6 +81,27 @@ describe('LossEvaluator', () => {
     expect(engine.memory().tensors).toBe(tensors);
     expect(first.tokens).toBe(sequences.slice(0, 4).flat().length);
     it.dispose();
+  });
+
+  it('every batch is reported, of as many as there are', async () => {
+    const reports: EvaluationProgress[] = [];
+    const progress = (report: EvaluationProgress): void => void reports.push(report);
+    const known = Object.assign(inMemory(items), { length: items.length });
+    const context = { model, parameters: { table }, step: 0, random: createRandom(0), progress };
+    await evaluator(known, 100, 4).evaluate(context);
+    expect(reports).toEqual([0, 1, 2].map((done) => ({ done, total: 3, unit: 'batches', part: undefined })));
+  });
+
+  it('before the first step it looks whether there is anything to measure, and leaves the data as they were', async () => {
+    const full = inMemory(items);
+    const own = evaluator(full, 2, 2);
+    await own.check({ model });
+    expect(full.position()).toBe(0);
+    await expect(evaluator(inMemory([]), 2, 2).check({ model })).rejects.toMatchObject({
+      code: 'data.empty',
+      exitCode: 2,
+      message: "The evaluator's dataset gave no batch, so there is no held-out loss.",
+    });
   });
 
   it('ready batches are measured one by one', async () => {

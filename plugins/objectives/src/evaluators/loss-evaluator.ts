@@ -69,22 +69,34 @@ export class LossEvaluator implements Evaluator {
     this.start = dataset.position();
   }
 
-  async evaluate({ model, parameters, signal }: EvaluationContext): Promise<Record<string, number>> {
+  /** Throws DataError where there is nothing to measure: rather before the training than after it. */
+  async check({ model }: Pick<EvaluationContext, 'model'>): Promise<void> {
+    const { dataset, objective } = this.parts;
+    for (const variant of objective.variants ?? [undefined]) {
+      await dataset.restore(this.start);
+      dataset.select?.(variant);
+      const first = this.batches(model, variant);
+      const { done } = await first.next();
+      await first.return(undefined);
+      if (done) throw nothingHeldOut(variant);
+    }
+    await dataset.restore(this.start);
+  }
+
+  async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
     const { variants } = this.parts.objective;
-    if (!variants) return this.measure(model, parameters, undefined, signal);
+    if (!variants) return this.measure(context, undefined);
     const numbers: [string, number][] = [];
     for (const variant of variants) {
-      const own = await this.measure(model, parameters, variant, signal);
+      const own = await this.measure(context, variant);
       numbers.push(...Object.entries(own).map(([name, value]): [string, number] => [`${name}/${variant}`, value]));
     }
     return Object.fromEntries(numbers);
   }
 
   private async measure(
-    model: Model,
-    parameters: Parameters,
+    { model, parameters, signal, progress }: EvaluationContext,
     variant: string | undefined,
-    signal: AbortSignal | undefined,
   ): Promise<Record<string, number>> {
     const loss = this.lossOf(model);
     let sum = 0;
@@ -95,6 +107,7 @@ export class LossEvaluator implements Evaluator {
     this.parts.dataset.select?.(variant);
     for await (const fields of this.batches(model, variant)) {
       signal?.throwIfAborted();
+      progress?.({ done: measured, total: this.total(), unit: 'batches', part: variant });
       measured++;
       const counted = countTargets(fields);
       if (counted.weight === 0) continue;
@@ -112,13 +125,16 @@ export class LossEvaluator implements Evaluator {
       }
     }
     if (measured > 0 && weight === 0) throw allLabelsIgnored("The evaluator's dataset");
-    if (measured === 0) {
-      throw new DataError("The evaluator's dataset gave no batch, so there is no held-out loss.", {
-        code: 'data.empty',
-        hint: 'Look at its files, and at the fraction held out.',
-      });
-    }
+    if (measured === 0) throw nothingHeldOut(variant);
     return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens };
+  }
+
+  /** Batches to measure: fewer where the data are known to end earlier. */
+  private total(): number {
+    const { dataset } = this.parts;
+    const { batches, batchSize } = this.options;
+    if (dataset.length === undefined) return batches;
+    return Math.min(batches, Math.ceil(dataset.length / (dataset.kind === 'batch' ? 1 : batchSize)));
   }
 
   dispose(): void {
@@ -176,6 +192,15 @@ export class LossEvaluator implements Evaluator {
     }
     if (items.length > 0) yield prepare(items);
   }
+}
+
+function nothingHeldOut(variant: string | undefined): DataError {
+  const part = variant === undefined ? '' : ` for "${variant}"`;
+  return new DataError(`The evaluator's dataset gave no batch${part}, so there is no held-out loss.`, {
+    code: 'data.empty',
+    exitCode: 2,
+    hint: 'Look at its files, and at the fraction held out (split.holdOut).',
+  });
 }
 
 /** Labels that count, and what they weigh together; a batch without labels counts as one. */

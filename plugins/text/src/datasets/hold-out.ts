@@ -12,6 +12,11 @@ export const splitOption = z
 
 export type Split = z.output<typeof splitOption>;
 
+/** What to change where no document belongs to the wanted part. */
+export function emptyPartHint({ holdOut, part }: NonNullable<Split>): string {
+  return `${part === 'heldOut' ? 'Raise' : 'Lower'} split.holdOut (now ${holdOut}), or give more documents: each belongs to one of the parts.`;
+}
+
 /**
  * Whether a document belongs to the wanted part. Only its bytes decide: a document is in the same part on every machine
  * and under any file name, and two copies of one text are never in different parts.

@@ -6,7 +6,7 @@ import { WEIGHTS_FIELD, weightsAt } from '../rows/line-weights';
 import { openRows, type RowsWanted } from '../rows/open-rows';
 import { packOption } from '../packing/pack';
 import { packDocuments, packPairs, pairPackProblem } from '../packing/pack-dataset';
-import { PackedDataset, TOKENS_FIELD } from '../packing/packed';
+import { droppedTail, PackedDataset, TOKENS_FIELD } from '../packing/packed';
 import { RowExamples, RowSource } from '../rows/row-examples';
 import { RowProblem, SEQUENCE_FIELDS, type ReadRow } from '../rows/rows';
 import { OrderedRows } from '../rows/ordered-rows';
@@ -114,7 +114,7 @@ function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmp
 
 /** Texts, or pairs of source and target, from the rows of files. */
 export async function openRowDataset(
-  { options, components, random, run }: ComponentContext<RowOptions>,
+  { options, components, random, run, logger }: ComponentContext<RowOptions>,
   only: RowsWanted['only'],
 ): Promise<Dataset> {
   const { source, target, text = 'text', weights, lengthTokens, split, shuffle, shuffleRows, repeat } = options;
@@ -154,6 +154,7 @@ export async function openRowDataset(
     blockWindows: 1,
     segments,
     random,
+    onDropped: droppedTail(logger, lengthTokens),
     fingerprint: data,
   });
   return withTokenizer(windows, tokenizer);

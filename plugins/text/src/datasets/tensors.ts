@@ -35,6 +35,7 @@ const positionSchema = z.strictObject({ data: z.string(), batch: z.int().min(0) 
 export class TensorBatches implements Dataset {
   readonly kind = 'batch';
   readonly length: number;
+  readonly repeats: boolean;
   private batch = 0;
 
   private constructor(
@@ -45,6 +46,7 @@ export class TensorBatches implements Dataset {
     private readonly data: string,
   ) {
     this.length = batches.length;
+    this.repeats = repeat;
   }
 
   /** Throws DataError if steps are missing, uneven or mixed with fields that have none. */

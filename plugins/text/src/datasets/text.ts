@@ -14,7 +14,7 @@ import { belongs, splitOption } from './hold-out';
 import { atPlace, isOfText } from '../tokenizers/of-text';
 import { packOption } from '../packing/pack';
 import { packDocuments } from '../packing/pack-dataset';
-import { PackedDataset } from '../packing/packed';
+import { droppedTail, PackedDataset } from '../packing/packed';
 import { PieceReader } from '../files/pieces';
 import { withTokenizer } from './with-tokenizer';
 import { withEos, type TokenChunk, type TokenSource } from '../packing/token-source';
@@ -150,7 +150,7 @@ export class TextSource implements TokenSource<TextCursor> {
  *
  *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
  */
-async function openText({ options, components, random, run }: ComponentContext<TextOptions>): Promise<Dataset> {
+async function openText({ options, components, random, run, logger }: ComponentContext<TextOptions>): Promise<Dataset> {
   const { lengthTokens, separator, split, shuffle, repeat } = options;
   const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
   const files = await findFiles(options.files, options.exclude);
@@ -175,6 +175,7 @@ async function openText({ options, components, random, run }: ComponentContext<T
     lengthTokens,
     blockWindows,
     random,
+    onDropped: droppedTail(logger, lengthTokens),
     fingerprint: fingerprint(files, [
       lengthTokens,
       separator,

@@ -4,6 +4,7 @@ import {
   type FieldSpec,
   type HostFields,
   type JsonValue,
+  type Logger,
   type RandomStream,
 } from '@graft/core';
 import { z } from 'zod';
@@ -37,6 +38,7 @@ class Packer<C extends Cursor> {
   constructor(
     private readonly source: TokenSource<C>,
     private at: SourcePosition<C>,
+    private readonly onDropped?: (tokens: number) => void,
   ) {
     this.lastEpochWithTokens = at.chunk.epoch;
   }
@@ -45,7 +47,7 @@ class Packer<C extends Cursor> {
     return this.at;
   }
 
-  /** The next window of `length` tokens; undefined if fewer are left, which are dropped. */
+  /** The next window of `length` tokens; undefined if fewer are left, which are dropped: `onDropped` gets their number. */
   async next(length: number): Promise<Window | undefined> {
     const window = new Int32Array(length);
     const segments = new Int32Array(length);
@@ -54,7 +56,10 @@ class Packer<C extends Cursor> {
     let segmentStart = 0;
     while (filled < length) {
       this.chunk ??= await this.source.read(this.at.chunk);
-      if (!this.chunk) return undefined;
+      if (!this.chunk) {
+        if (filled > 0) this.onDropped?.(filled);
+        return undefined;
+      }
       checkUsed(this.chunk, this.at.used);
       const { tokens, next } = this.chunk;
       const part = tokens.subarray(this.at.used, this.at.used + length - filled);
@@ -121,6 +126,8 @@ export interface PackedOptions {
   readonly random: RandomStream;
   /** Whether windows mark their documents as segments. Default false. */
   readonly segments?: boolean;
+  /** Called once with the number of tokens at the end of the data that are too few for a window. */
+  readonly onDropped?: (tokens: number) => void;
   /** Identifies the data, so that a position in other data is refused. */
   readonly fingerprint: string;
 }
@@ -139,6 +146,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
   private place: SourcePosition<C>;
   private packer: Packer<C> | undefined;
   private wanted: number;
+  private hasDropped = false;
 
   constructor(
     private readonly source: TokenSource<C>,
@@ -220,11 +228,20 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     return window;
   }
 
+  /** Every evaluation reads to the end again, and windows of several lengths are cut from one tail. */
+  private dropped(tokens: number): void {
+    if (this.hasDropped) return;
+    this.hasDropped = true;
+    this.options.onDropped?.(tokens);
+  }
+
   private async load(tokens: number, block: Block<C>): Promise<NonNullable<Block<C>['loaded']>> {
     const { lengthTokens, blockWindows, random } = this.options;
     const isNext = block.start === undefined;
     const begin = { ...this.place };
-    const packer = isNext ? (this.packer ??= new Packer(this.source, begin)) : new Packer(this.source, block.start!);
+    const packer = isNext
+      ? (this.packer ??= new Packer(this.source, begin, (dropped) => this.dropped(dropped)))
+      : new Packer(this.source, block.start!);
     const windows: Window[] = [];
     while (windows.length < blockWindows) {
       const window = await packer.next(tokens);
@@ -234,6 +251,7 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     if (windows.length === 0 && [...this.blocks.values()].every(({ number, start }) => number === 0 && !start)) {
       throw new DataError(`The dataset holds fewer than ${tokens} tokens, which is one window.`, {
         code: 'data.too-short',
+        exitCode: 2,
         hint: tokens === lengthTokens ? 'Lower lengthTokens, or give it more text.' : 'Give it more text.',
       });
     }
@@ -247,6 +265,14 @@ export class PackedDataset<C extends Cursor> implements Dataset {
     const own = tokens === lengthTokens ? shuffle : shuffle.fork(`${tokens} tokens`);
     return { windows, order: own.fork(block.number).permutation(windows.length) };
   }
+}
+
+/** Reports the tail of data that do not repeat. */
+export function droppedTail(logger: Logger, lengthTokens: number): (tokens: number) => void {
+  return (tokens) =>
+    logger.info(
+      `The last ${tokens === 1 ? 'token' : `${tokens} tokens`} of the data were dropped: they do not fill a window of ${lengthTokens}.`,
+    );
 }
 
 /** A position of data whose windows have one length, converted to the form for requested lengths. */

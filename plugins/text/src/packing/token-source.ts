@@ -27,7 +27,8 @@ export interface TokenSource<C extends Cursor = Cursor> {
 export function noText(): DataError {
   return new DataError('The dataset holds no text: a whole pass over its files gave no token.', {
     code: 'data.empty',
-    hint: 'Look at the files, and at the fraction held out.',
+    exitCode: 2,
+    hint: 'Look at the files, and at the fraction held out (split.holdOut).',
   });
 }
 

@@ -1,7 +1,7 @@
 import { DataError, decodeUtf8, JsonProblem, parseJson } from '@graft/core';
 import { FileBytes, notUtf8 } from '../files/file-bytes';
 import type { DataFile } from '../files/find-files';
-import type { Split } from '../datasets/hold-out';
+import { emptyPartHint, type Split } from '../datasets/hold-out';
 import { LineIndex } from '../files/line-index';
 import type { Row, Rows, Stretch } from './rows';
 import { kindOf } from './template';
@@ -27,7 +27,11 @@ export class JsonLines implements Rows {
     const index = await LineIndex.build(files, split, bytes);
     if (index.length > 0) return new JsonLines(index, files, bytes);
     const why = split ? `belongs to the ${split.part} part` : 'holds anything';
-    throw new DataError(`No line of ${[patterns].flat().join(', ')} ${why}.`, { code: 'data.empty' });
+    throw new DataError(`No line of ${[patterns].flat().join(', ')} ${why}.`, {
+      code: 'data.empty',
+      exitCode: 2,
+      hint: split && emptyPartHint(split),
+    });
   }
 
   get length(): number {

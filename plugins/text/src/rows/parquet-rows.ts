@@ -1,6 +1,6 @@
 import { DataError } from '@graft/core';
 import type { DataFile } from '../files/find-files';
-import { belongs, type Split } from '../datasets/hold-out';
+import { belongs, emptyPartHint, type Split } from '../datasets/hold-out';
 import type { Answer } from '../files/parquet-format/perform';
 import { askGroup, columnOf, openTable, rowsOf, type Table } from '../files/parquet-format/table';
 import { UnreadableValue } from '../files/parquet-format/values';
@@ -64,7 +64,11 @@ export class ParquetRows implements Rows {
     }
     if (first > 0) return new ParquetRows(sources, groups);
     const why = split ? `belongs to the ${split.part} part` : 'is there';
-    throw new DataError(`No row of ${[patterns].flat().join(', ')} ${why}.`, { code: 'data.empty' });
+    throw new DataError(`No row of ${[patterns].flat().join(', ')} ${why}.`, {
+      code: 'data.empty',
+      exitCode: 2,
+      hint: split && emptyPartHint(split),
+    });
   }
 
   get length(): number {

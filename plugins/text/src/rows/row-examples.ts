@@ -31,6 +31,7 @@ export function exampleOf(fields: TokenFields): HostFields {
 export class RowExamples implements Dataset {
   readonly kind = 'examples';
   readonly length?: number;
+  readonly repeats: boolean;
   private epoch = 0;
   private row = 0;
   private given = 0;
@@ -41,6 +42,7 @@ export class RowExamples implements Dataset {
     readonly fields: readonly FieldSpec[],
     private readonly options: { readonly repeat: boolean; readonly fingerprint: string; readonly perRow?: number },
   ) {
+    this.repeats = options.repeat;
     if (options.perRow !== undefined) this.length = rows.length * options.perRow;
   }
 

@@ -63,6 +63,7 @@ export class ThreadedDataset implements Dataset {
   readonly kind: Dataset['kind'];
   readonly fields: readonly FieldSpec[];
   readonly length?: number;
+  readonly repeats?: boolean;
   readonly variants?: readonly string[];
   readonly tokenizer?: TokenizerFacts;
   /** Present if the dataset has it. Batches follow the settings of `batches`, whatever is selected. */
@@ -76,7 +77,7 @@ export class ThreadedDataset implements Dataset {
   private constructor(
     private readonly threads: readonly Thread[],
     private at: JsonValue,
-    { kind, fields, length, variants, selected, tokenizer, cuts }: Opened,
+    { kind, fields, length, repeats, variants, selected, tokenizer, cuts }: Opened,
     private readonly batchesAhead: number,
     /** Number of items that all threads together have read. */
     private readonly items: Int32Array,
@@ -84,6 +85,7 @@ export class ThreadedDataset implements Dataset {
     this.kind = kind;
     this.fields = fields;
     this.length = length;
+    this.repeats = repeats;
     this.variants = variants;
     this.tokenizer = tokenizer;
     if (cuts) this.cut = (tokens) => void (this.wanted = tokens);

@@ -54,6 +54,7 @@ export interface Opened {
   readonly kind: Dataset['kind'];
   readonly fields: readonly FieldSpec[];
   readonly length?: number;
+  readonly repeats?: boolean;
   readonly variants?: readonly string[];
   /** The result of `select` for each of the objective's variants, if the dataset has it. */
   readonly selected?: readonly Selected[];

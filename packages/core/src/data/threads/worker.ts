@@ -86,7 +86,7 @@ async function answer(request: ThreadRequest): Promise<void> {
       for (const { name, origin, file } of plugins) registry.register(await loadPluginFile(file, name), origin, file);
       const services = { engine: noEngine, random: createRandom(seed), logger: remoteLogger(), run };
       dataset = await createComponentFactory(registry, services).create('dataset', unpackSecrets(spec));
-      const { kind, fields, length, variants, tokenizer } = dataset;
+      const { kind, fields, length, repeats, variants, tokenizer } = dataset;
       const selected = selectedOf(dataset, asked);
       const facts = tokenizer && factsOf(tokenizer);
       const position = dataset.position();
@@ -95,6 +95,7 @@ async function answer(request: ThreadRequest): Promise<void> {
           kind,
           fields,
           length,
+          repeats,
           variants,
           selected,
           position,

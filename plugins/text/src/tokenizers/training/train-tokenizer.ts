@@ -81,7 +81,10 @@ export async function trainTokenizer(folder: string, options: TrainTokenizerOpti
   await countWords(files, counts, (done) => onProgress?.({ phase: 'reading', done, total: bytes }));
   const words = counts.words();
   if (words.size === 0) {
-    throw new DataError(`There is no text in ${[options.files].flat().join(', ')}.`, { code: 'data.empty' });
+    throw new DataError(`There is no text in ${[options.files].flat().join(', ')}.`, {
+      code: 'data.empty',
+      exitCode: 2,
+    });
   }
   const reserved = [...added, ...BYTES];
   const alphabet = chooseAlphabet(words, characterCoverage, vocabularySize - reserved.length);

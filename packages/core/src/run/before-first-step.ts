@@ -1,0 +1,59 @@
+import { ConfigError } from '@graft/engine';
+import type { ExperimentConfig } from '../config';
+import type { NamedEvaluator } from '../evaluation/evaluations';
+import type { Dataset, Model } from '../interfaces';
+import { failedAt } from '../util/training-error';
+
+/**
+ * What would fail after hours is found before the first step: every evaluator looks whether it has what it needs. Throws what
+ * an evaluator throws, with its name.
+ */
+export async function checkEvaluators(
+  evaluators: readonly NamedEvaluator[],
+  model: Model,
+  signal?: AbortSignal,
+): Promise<void> {
+  for (const { name, evaluator } of evaluators) {
+    try {
+      await evaluator.check?.({ model, signal });
+    } catch (error) {
+      throw failedAt(`Evaluator "${name}"`, error);
+    }
+  }
+}
+
+const number = (value: number): string => value.toLocaleString('en');
+
+/**
+ * Whether a run gets the items that it wants. Returns a warning where a batch repeats items; throws ConfigError where the
+ * data end before the last step. What a dataset does not tell of itself is not checked, nor one with items for each variant.
+ */
+export function checkAmountOfData(
+  { steps, batchSize }: Pick<ExperimentConfig['train'], 'steps' | 'batchSize'>,
+  dataset: Dataset,
+  name: string,
+): string | undefined {
+  const { length, repeats, kind } = dataset;
+  if (length === undefined || repeats === undefined || dataset.select) return undefined;
+  const perStep = kind === 'examples' ? batchSize : 1;
+  if (repeats) {
+    if (perStep <= length) return undefined;
+    return `train.batchSize is ${number(batchSize)}, but ${name} has ${number(length)} examples: every batch has some of them more than once. Lower train.batchSize to ${number(length)} or less.`;
+  }
+  if (steps * perStep <= length) return undefined;
+  const possible = Math.floor(length / perStep);
+  const items = kind === 'examples' ? 'examples' : 'batches';
+  const rest = length - possible * perStep;
+  const dropped = rest > 0 && possible > 0 ? ` (the last ${number(rest)} do not fill a batch)` : '';
+  const enough = possible > 0 ? `enough for ${number(possible)}${dropped}` : 'not enough for one';
+  const need =
+    kind === 'examples'
+      ? `train.steps ${number(steps)} with train.batchSize ${number(batchSize)} needs ${number(steps * perStep)} examples`
+      : `train.steps ${number(steps)} needs as many batches`;
+  const lower =
+    possible > 0 ? `train.steps to ${number(possible)} or less` : `train.batchSize to ${number(length)} or less`;
+  throw new ConfigError(`${need}, but ${name} ends after ${number(length)} ${items}, ${enough}.`, {
+    code: 'data.too-few',
+    hint: `Lower ${lower}, give more data, or let the dataset repeat.`,
+  });
+}
