@@ -4,14 +4,16 @@
 
 const [ENGINE, CHECKPOINT, CORE] = ['packages/engine', 'packages/checkpoint', 'packages/core'];
 const [REPORT, CLI, PLUGINS] = ['packages/report', 'packages/cli', 'plugins/[^/]+'];
+const TESTING = 'packages/testing';
 
 /** What each package may import, itself aside; its tests too. */
 const PACKAGES = {
   [ENGINE]: [],
   [CHECKPOINT]: [ENGINE],
   [CORE]: [ENGINE, CHECKPOINT],
+  [TESTING]: [ENGINE, CORE],
   [REPORT]: [ENGINE, CHECKPOINT, CORE],
-  [PLUGINS]: [ENGINE, CHECKPOINT, CORE, PLUGINS],
+  [PLUGINS]: [ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS],
   [CLI]: [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT],
   'examples/[^/]+': [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT, CLI],
 };
@@ -107,6 +109,13 @@ module.exports = {
       severity: 'error',
       from: { path: ANY_PACKAGE, pathNot: TESTS },
       to: { path: ['^test/', ...TESTS] },
+    },
+    {
+      name: 'suite-for-tests',
+      comment: 'The conformance suite and its toys are for tests: no source of a plugin imports them.',
+      severity: 'error',
+      from: { path: ANY_PACKAGE, pathNot: [...TESTS, `^${TESTING}/`] },
+      to: { path: `^${TESTING}/` },
     },
     {
       name: 'support-of-tests',
