@@ -37,7 +37,8 @@ const typeOf = (component: InterfaceName): string =>
   TYPES[component] ?? component[0].toUpperCase() + component.slice(1);
 
 /**
- * A check of a rule. `member`: the member of the interface that documents it. What the component itself throws breaks the
+ * A check of a rule. `member`: the member of the interface that documents it,
+ * or `Model.forward` of another one. What the component itself throws breaks the
  * rule too.
  */
 export function check(
@@ -46,7 +47,8 @@ export function check(
   rule: string,
   test: (broken: Broken) => Promise<void> | void,
 ): Check {
-  const documentation = `${typeOf(component)}.${member} of @graft/core and in docs/plugins.md, "Testing a component"`;
+  const place = member.includes('.') && !member.startsWith('[') ? member : `${typeOf(component)}.${member}`;
+  const documentation = `${place} of @graft/core and in docs/plugins.md, "Testing a component"`;
   return {
     name: rule,
     run: async () => {

@@ -60,36 +60,46 @@ export function model(
       : `shape [${first.shape.join(', ')}] against [${second.shape.join(', ')}]`;
 
   return [
-    check('model', 'build', 'parameters have distinct names, positive shapes and a known part', async (broken) => {
-      const { parameters } = await build();
-      const seen = new Set<string>();
-      for (const { name, shape, part, initial } of parameters) {
-        if (seen.has(name)) broken(`"${name}" is listed twice; tied tensors appear once.`);
-        seen.add(name);
-        if (!shape.every((size) => Number.isInteger(size) && size > 0))
-          broken(`"${name}" has shape [${shape.join()}].`);
-        if (!PARTS.includes(part)) broken(`"${name}" belongs to the part "${part}".`);
-        if (initial !== 'normal' && initial !== 'zeros') broken(`"${name}" has the initial "${String(initial)}".`);
-      }
-      if (seen.size === 0) broken('the model has no parameters.');
-    }),
-    check('model', 'build', 'the config of a model is plain JSON and builds the same model', async (broken) => {
-      const [family, made] = [await make(), await build()];
-      const problem = jsonProblem(made.checkpointConfig);
-      if (problem !== undefined) broken(`checkpointConfig: ${problem}.`);
-      const again = family.build(JSON.parse(JSON.stringify(made.checkpointConfig)) as Record<string, unknown>);
-      for (const part of ['kind', 'vocabularySize', 'parameters'] as const)
-        if (JSON.stringify(again[part]) !== JSON.stringify(made[part]))
-          broken(`${part} was ${JSON.stringify(made[part])}, and is ${JSON.stringify(again[part])}.`);
-    }),
-    check('model', 'build', 'special tokens are ids of the vocabulary', async (broken) => {
+    check(
+      'model',
+      'Model.parameters',
+      'parameters have distinct names, positive shapes and a known part',
+      async (broken) => {
+        const { parameters } = await build();
+        const seen = new Set<string>();
+        for (const { name, shape, part, initial } of parameters) {
+          if (seen.has(name)) broken(`"${name}" is listed twice; tied tensors appear once.`);
+          seen.add(name);
+          if (!shape.every((size) => Number.isInteger(size) && size > 0))
+            broken(`"${name}" has shape [${shape.join()}].`);
+          if (!PARTS.includes(part)) broken(`"${name}" belongs to the part "${part}".`);
+          if (initial !== 'normal' && initial !== 'zeros') broken(`"${name}" has the initial "${String(initial)}".`);
+        }
+        if (seen.size === 0) broken('the model has no parameters.');
+      },
+    ),
+    check(
+      'model',
+      'Model.checkpointConfig',
+      'the config of a model is plain JSON and builds the same model',
+      async (broken) => {
+        const [family, made] = [await make(), await build()];
+        const problem = jsonProblem(made.checkpointConfig);
+        if (problem !== undefined) broken(`checkpointConfig: ${problem}.`);
+        const again = family.build(JSON.parse(JSON.stringify(made.checkpointConfig)) as Record<string, unknown>);
+        for (const part of ['kind', 'vocabularySize', 'parameters'] as const)
+          if (JSON.stringify(again[part]) !== JSON.stringify(made[part]))
+            broken(`${part} was ${JSON.stringify(made[part])}, and is ${JSON.stringify(again[part])}.`);
+      },
+    ),
+    check('model', 'Model.specialTokens', 'special tokens are ids of the vocabulary', async (broken) => {
       const { specialTokens, vocabularySize } = await build();
       const { pad, start, eos } = specialTokens;
       for (const id of [pad, start, ...eos])
         if (!Number.isInteger(id) || id < 0 || id >= vocabularySize)
           broken(`${id} is not an id of a vocabulary of ${vocabularySize} tokens.`);
     }),
-    check('model', 'build', 'forward returns finite float32 outputs of the declared shape', async (broken) => {
+    check('model', 'Model.forward', 'forward returns finite float32 outputs of the declared shape', async (broken) => {
       await withModel((made, parameters) => {
         const fields = fieldsFor(made);
         const output = outputOf(made, parameters, fields);
@@ -105,47 +115,57 @@ export function model(
           broken(`encoderStates has shape [${states.join(', ')}], not [${ROWS}, ${SOURCE}, width].`);
       });
     }),
-    check('model', 'build', 'forward is pure, compiled or not, and leaves no tensors behind', async (broken) => {
-      const [made, engine] = [await build(), await openStrictEngine()];
-      const parameters = makeParameters(made);
-      const fields = fieldsFor(made);
-      const values = valuesOf(parameters);
-      const forward = engine.jit((own: Parameters, given: typeof fields) => outputOf(made, own, given), {
-        name: 'forward',
-      });
-      const before = tensorCount();
-      const results = [forward(parameters, fields), forward(parameters, fields)];
-      const plain = tf.tidy(() => outputOf(made, parameters, fields));
-      const differences = results.map((result) => compare(result, plain));
-      tf.dispose([results, plain] as tf.TensorContainer);
-      const left = tensorCount() - before;
-      const changed = valuesDifference(values, valuesOf(parameters));
-      tf.dispose([parameters, fields] as tf.TensorContainer);
-      forward.dispose();
-      if (differences.some((difference) => difference !== undefined))
-        broken(`compiled and direct outputs differ: ${differences.find(Boolean)}.`);
-      if (changed !== undefined) broken(`forward changed the parameter ${changed}.`);
-      if (left !== 0) broken(`three calls left ${left} tensors.`);
-    }),
-    check('model', 'build', 'padding behind a mask of 0 changes no output, nor does a mask of ones', async (broken) => {
-      await withModel((made, parameters) => {
+    check(
+      'model',
+      'Model.forward',
+      'forward is pure, compiled or not, and leaves no tensors behind',
+      async (broken) => {
+        const [made, engine] = [await build(), await openStrictEngine()];
+        const parameters = makeParameters(made);
         const fields = fieldsFor(made);
-        const plain = outputOf(made, parameters, fields);
-        const masks: Record<string, tf.Tensor> = { attention_mask: ones(SOURCE) };
-        if (made.kind === 'encoder-decoder') masks.decoder_attention_mask = ones(TARGET);
-        const withOnes = compare(plain, outputOf(made, parameters, { ...fields, ...masks }));
-        if (withOnes !== undefined) broken(`with masks of ones, ${withOnes}.`);
-        const pad = made.specialTokens.pad;
-        const longer = Object.fromEntries([
-          ...Object.entries(fields).map(([name, ids]) => [name, padded(ids, pad)] as const),
-          ...Object.entries(masks).map(([name, mask]) => [name, padded(mask, 0)] as const),
-        ]);
-        const output = outputOf(made, parameters, longer);
-        const difference = compare(plain, tf.slice(output, [0, 0, 0], [ROWS, plain.shape[1]!, plain.shape[2]!]));
-        if (difference !== undefined) broken(`with two padding tokens, ${difference}.`);
-      });
-    }),
-    check('model', 'build', 'logits do not depend on later tokens or on other rows', async (broken) => {
+        const values = valuesOf(parameters);
+        const forward = engine.jit((own: Parameters, given: typeof fields) => outputOf(made, own, given), {
+          name: 'forward',
+        });
+        const before = tensorCount();
+        const results = [forward(parameters, fields), forward(parameters, fields)];
+        const plain = tf.tidy(() => outputOf(made, parameters, fields));
+        const differences = results.map((result) => compare(result, plain));
+        tf.dispose([results, plain] as tf.TensorContainer);
+        const left = tensorCount() - before;
+        const changed = valuesDifference(values, valuesOf(parameters));
+        tf.dispose([parameters, fields] as tf.TensorContainer);
+        forward.dispose();
+        if (differences.some((difference) => difference !== undefined))
+          broken(`compiled and direct outputs differ: ${differences.find(Boolean)}.`);
+        if (changed !== undefined) broken(`forward changed the parameter ${changed}.`);
+        if (left !== 0) broken(`three calls left ${left} tensors.`);
+      },
+    ),
+    check(
+      'model',
+      'Model.forward',
+      'padding behind a mask of 0 changes no output, nor does a mask of ones',
+      async (broken) => {
+        await withModel((made, parameters) => {
+          const fields = fieldsFor(made);
+          const plain = outputOf(made, parameters, fields);
+          const masks: Record<string, tf.Tensor> = { attention_mask: ones(SOURCE) };
+          if (made.kind === 'encoder-decoder') masks.decoder_attention_mask = ones(TARGET);
+          const withOnes = compare(plain, outputOf(made, parameters, { ...fields, ...masks }));
+          if (withOnes !== undefined) broken(`with masks of ones, ${withOnes}.`);
+          const pad = made.specialTokens.pad;
+          const longer = Object.fromEntries([
+            ...Object.entries(fields).map(([name, ids]) => [name, padded(ids, pad)] as const),
+            ...Object.entries(masks).map(([name, mask]) => [name, padded(mask, 0)] as const),
+          ]);
+          const output = outputOf(made, parameters, longer);
+          const difference = compare(plain, tf.slice(output, [0, 0, 0], [ROWS, plain.shape[1]!, plain.shape[2]!]));
+          if (difference !== undefined) broken(`with two padding tokens, ${difference}.`);
+        });
+      },
+    ),
+    check('model', 'Model.forward', 'logits do not depend on later tokens or on other rows', async (broken) => {
       await withModel((made, parameters) => {
         if (made.kind === 'encoder-only') return;
         const name = made.kind === 'encoder-decoder' ? 'decoder_input_ids' : 'input_ids';
@@ -165,7 +185,7 @@ export function model(
         if (alone !== undefined) broken(`without the other row, ${alone}.`);
       });
     }),
-    check('model', 'build', 'gradients of the output reach every parameter', async (broken) => {
+    check('model', 'Model.forward', 'gradients of the output reach every parameter', async (broken) => {
       await withModel((made, parameters) => {
         const fields = fieldsFor(made);
         const { gradients } = valueAndGradients((own) => {
@@ -183,30 +203,35 @@ export function model(
         }
       });
     }),
-    check('model', 'build', 'head and representation agree with forward and name their parameters', async (broken) => {
-      await withModel((made, parameters) => {
-        const known = new Set(made.parameters.map(({ name }) => name));
-        const unknown = [...(made.head?.parameters ?? []), ...(made.representation?.parameters ?? [])].find(
-          (name) => !known.has(name),
-        );
-        if (unknown !== undefined) broken(`"${unknown}" is not a parameter of the model.`);
-        const fields = fieldsFor(made);
-        if (made.head) {
-          const { head } = made;
-          const only = Object.fromEntries(head.parameters.map((name) => [name, parameters[name]]));
-          const logits = head.logits(only, head.rows(parameters, fields));
-          const difference = compare(logits, tf.reshape(outputOf(made, parameters, fields), logits.shape));
-          if (difference !== undefined) broken(`the logits of head differ from those of forward: ${difference}.`);
-        }
-        if (made.representation) {
-          const { representation } = made;
-          const only = Object.fromEntries(representation.parameters.map((name) => [name, parameters[name]]));
-          const states = representation.states(only, { input_ids: fields.input_ids });
-          const expected = [ROWS, SOURCE, representation.width].join(', ');
-          if (states.shape.join(', ') !== expected)
-            broken(`the representation has shape [${states.shape.join(', ')}], not [${expected}].`);
-        }
-      });
-    }),
+    check(
+      'model',
+      'Model.head',
+      'head and representation agree with forward and name their parameters',
+      async (broken) => {
+        await withModel((made, parameters) => {
+          const known = new Set(made.parameters.map(({ name }) => name));
+          const unknown = [...(made.head?.parameters ?? []), ...(made.representation?.parameters ?? [])].find(
+            (name) => !known.has(name),
+          );
+          if (unknown !== undefined) broken(`"${unknown}" is not a parameter of the model.`);
+          const fields = fieldsFor(made);
+          if (made.head) {
+            const { head } = made;
+            const only = Object.fromEntries(head.parameters.map((name) => [name, parameters[name]]));
+            const logits = head.logits(only, head.rows(parameters, fields));
+            const difference = compare(logits, tf.reshape(outputOf(made, parameters, fields), logits.shape));
+            if (difference !== undefined) broken(`the logits of head differ from those of forward: ${difference}.`);
+          }
+          if (made.representation) {
+            const { representation } = made;
+            const only = Object.fromEntries(representation.parameters.map((name) => [name, parameters[name]]));
+            const states = representation.states(only, { input_ids: fields.input_ids });
+            const expected = [ROWS, SOURCE, representation.width].join(', ');
+            if (states.shape.join(', ') !== expected)
+              broken(`the representation has shape [${states.shape.join(', ')}], not [${expected}].`);
+          }
+        });
+      },
+    ),
   ];
 }
