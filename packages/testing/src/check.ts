@@ -1,4 +1,5 @@
 import { GraftError, messageOf, PluginError, type InterfaceName } from '@graft/core';
+import { openStrictEngine } from './engine/strict-engine';
 
 /** One rule of an interface as a test. `run` is rejected with a ContractError if the component breaks the rule. */
 export interface Check {
@@ -30,6 +31,16 @@ export class ContractError extends GraftError {
 /** Ends a check: `found` is a sentence on what the component did. */
 export type Broken = (found: string) => never;
 
+/** Their checks make tensors, which need a backend. */
+const COMPUTING: ReadonlySet<InterfaceName> = new Set([
+  'model',
+  'initializer',
+  'objective',
+  'optimizer',
+  'evaluator',
+  'callback',
+]);
+
 /** `initializer` is documented at `Initializer`, but `model` at `ModelFamily`. */
 const TYPES: Partial<Record<InterfaceName, string>> = { model: 'ModelFamily' };
 
@@ -55,6 +66,7 @@ export function check(
       const broken: Broken = (found) => {
         throw new ContractError(rule, found, documentation);
       };
+      if (COMPUTING.has(component)) await openStrictEngine();
       try {
         await test(broken);
       } catch (error) {
