@@ -14,8 +14,8 @@ const PACKAGES = {
   [TESTING]: [ENGINE, CORE],
   [REPORT]: [ENGINE, CHECKPOINT, CORE],
   [PLUGINS]: [ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS],
-  [CLI]: [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT],
-  'examples/[^/]+': [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT, CLI],
+  [CLI]: [ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS, REPORT],
+  'examples/[^/]+': [ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS, REPORT, CLI],
 };
 
 const BELOW_COMPONENTS = ['interfaces', 'loss', 'random', 'secrets', 'util'];
@@ -114,7 +114,7 @@ module.exports = {
       name: 'suite-for-tests',
       comment: 'The conformance suite and its toys are for tests: no source of a plugin imports them.',
       severity: 'error',
-      from: { path: ANY_PACKAGE, pathNot: [...TESTS, `^${TESTING}/`] },
+      from: { path: ANY_PACKAGE, pathNot: [...TESTS, `^${TESTING}/`, `^${CLI}/templates/`] },
       to: { path: `^${TESTING}/` },
     },
     {
