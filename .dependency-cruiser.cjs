@@ -5,6 +5,7 @@
 const [ERRORS, FILES] = ['packages/errors', 'packages/files'];
 const [ENGINE, CHECKPOINT, CORE] = ['packages/engine', 'packages/checkpoint', 'packages/core'];
 const [REPORT, CLI, PLUGINS] = ['packages/report', 'packages/cli', 'plugins/[^/]+'];
+const TESTING = 'packages/testing';
 
 /** What each package may import, itself aside; its tests too. */
 const PACKAGES = {
@@ -13,10 +14,11 @@ const PACKAGES = {
   [ENGINE]: [ERRORS, FILES],
   [CHECKPOINT]: [ERRORS, FILES],
   [CORE]: [ERRORS, FILES, ENGINE, CHECKPOINT],
+  [TESTING]: [ENGINE, CORE],
   [REPORT]: [ENGINE, CHECKPOINT, CORE],
-  [PLUGINS]: [ENGINE, CHECKPOINT, CORE, PLUGINS],
-  [CLI]: [ERRORS, ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT],
-  'examples/[^/]+': [ENGINE, CHECKPOINT, CORE, PLUGINS, REPORT, CLI],
+  [PLUGINS]: [ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS],
+  [CLI]: [ERRORS, ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS, REPORT],
+  'examples/[^/]+': [ENGINE, CHECKPOINT, CORE, TESTING, PLUGINS, REPORT, CLI],
 };
 
 const BELOW_COMPONENTS = ['interfaces', 'loss', 'random', 'secrets', 'util'];
@@ -104,6 +106,13 @@ module.exports = {
       severity: 'error',
       from: { path: ANY_PACKAGE, pathNot: TESTS },
       to: { path: ['^test/', ...TESTS] },
+    },
+    {
+      name: 'suite-for-tests',
+      comment: 'The conformance suite and its toys are for tests: no source of a plugin imports them.',
+      severity: 'error',
+      from: { path: ANY_PACKAGE, pathNot: [...TESTS, `^${TESTING}/`, `^${CLI}/templates/`] },
+      to: { path: `^${TESTING}/` },
     },
     {
       name: 'support-of-tests',

@@ -22,6 +22,7 @@ const COMMANDS = [
   ['average'],
   ['data', 'make'],
   ['plugins'],
+  ['plugin', 'new'],
   ['doctor'],
   ['engine'],
   ['engine', 'install'],

@@ -14,6 +14,7 @@ import { addExportCommand } from './commands/export';
 import { addForwardCommand } from './commands/forward';
 import { addGenerateCommand } from './commands/generate';
 import { addInspectCommand } from './commands/inspect';
+import { addPluginCommand } from './commands/plugin-new';
 import { addPluginsCommand } from './commands/plugins';
 import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
@@ -47,6 +48,7 @@ const COMMANDS = [
   addTeacherCommand,
   addTokenizerCommand,
   addPluginsCommand,
+  addPluginCommand,
   addDoctorCommand,
   addEngineCommand,
 ];

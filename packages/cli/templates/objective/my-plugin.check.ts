@@ -1,0 +1,8 @@
+import { conformance, createComponent } from '@graft/testing';
+import { describe, test } from 'node:test';
+import { plugin } from './index';
+
+void describe('my-plugin', () => {
+  const make = () => createComponent([plugin], 'objective', 'my-plugin');
+  for (const { name, run } of conformance.objective(make)) void test(name, run);
+});

@@ -1,0 +1,8 @@
+import { conformance, createComponent } from '@graft/testing';
+import { describe, test } from 'node:test';
+import { plugin } from './index';
+
+void describe('my-plugin', () => {
+  const make = () => createComponent([plugin], 'optimizer', 'my-plugin');
+  for (const { name, run } of conformance.optimizer(make)) void test(name, run);
+});

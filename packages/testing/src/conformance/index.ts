@@ -1,0 +1,10 @@
+export { callback } from './callback';
+export { dataset } from './dataset';
+export { evaluator } from './evaluator';
+export { initializer } from './initializer';
+export { model } from './model';
+export { objective } from './objective';
+export { optimizer } from './optimizer';
+export { schedule } from './schedule';
+export { tokenizer } from './tokenizer';
+export { tracker } from './tracker';

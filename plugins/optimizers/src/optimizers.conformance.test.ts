@@ -1,0 +1,18 @@
+import { conformance, createComponent } from '@graft/testing';
+import { plugin } from './index';
+
+describe.each(['adamw', 'adafactor', 'lion'])('the optimizer %s', (use) => {
+  const spec = { use, learningRate: 0.01, clipNorm: 1 };
+  for (const { name, run } of conformance.optimizer(() => createComponent([plugin], 'optimizer', spec)))
+    test(name, run);
+});
+
+describe.each([
+  { use: 'constant' },
+  { use: 'constant', warmupSteps: 3 },
+  { use: 'cosine', warmupSteps: 3 },
+  { use: 'linear', warmupSteps: 0 },
+  { use: 'inverse-sqrt', warmupSteps: 5 },
+])('the schedule %j', (spec) => {
+  for (const { name, run } of conformance.schedule(() => createComponent([plugin], 'schedule', spec))) test(name, run);
+});
