@@ -21,6 +21,7 @@ export {
   type ExperimentInput,
   type EvaluatorSection,
 } from './schema';
+export { parseOptions } from './parse-options';
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
