@@ -22,6 +22,7 @@ const COMMANDS = [
   ['average'],
   ['data', 'make'],
   ['plugins'],
+  ['config'],
   ['doctor'],
   ['engine'],
   ['engine', 'install'],

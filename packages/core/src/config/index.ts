@@ -25,6 +25,7 @@ export { parseOptions } from './parse-options';
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
+export { describeOptions, describeSections, type OptionDescription } from './describe-options';
 export { loadPlugin, type PluginReference } from './plugins';
 export { differingKeys, type DifferingKey } from './differences';
 export { parseOverride } from './overrides';
