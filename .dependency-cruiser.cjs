@@ -94,12 +94,19 @@ module.exports = {
         path: ANY_PACKAGE,
         pathNot: [
           '^$1/',
-          '/src/index\\.ts$',
+          '/src/(index|internal)\\.ts$',
           `^${CORE}/src/secrets/redact\\.ts$`,
           '^packages/engine/src/errors\\.ts$',
           '^plugins/[^/]+/test-support/',
         ],
       },
+    },
+    {
+      name: 'internals-are-ours',
+      comment: 'An example shows what others may use: internals change without notice.',
+      severity: 'error',
+      from: { path: '^examples/' },
+      to: { path: '/src/internal\\.ts$' },
     },
     {
       name: 'no-tests-in-sources',

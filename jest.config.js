@@ -40,6 +40,8 @@ module.exports = {
     '^@graft/gemma/test-support/(.+)$': '<rootDir>/plugins/gemma/test-support/$1.ts',
     '^@graft/engine/errors$': '<rootDir>/packages/engine/src/errors.ts',
     '^@graft/core/redact$': '<rootDir>/packages/core/src/secrets/redact.ts',
+    '^@graft/(engine|checkpoint|core)/internal$': '<rootDir>/packages/$1/src/internal.ts',
+    '^@graft/gemma/internal$': '<rootDir>/plugins/gemma/src/internal.ts',
     '^@graft/(engine|checkpoint|core|report)$': '<rootDir>/packages/$1/src/index.ts',
     '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow)$': '<rootDir>/plugins/$1/src/index.ts',
     // It has no entry for `require`.

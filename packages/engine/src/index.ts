@@ -1,10 +1,31 @@
-export * from './errors';
-export * from './types';
+export {
+  CheckpointError,
+  ConfigError,
+  DataError,
+  EngineError,
+  GraftError,
+  PluginError,
+  UsageError,
+  WorkersError,
+  type GraftErrorOptions,
+} from './errors';
+export type {
+  CompilingExecutor,
+  Engine,
+  EngineMemory,
+  EngineMode,
+  EngineOptions,
+  Executor,
+  JitOptions,
+  JitStatistics,
+  Jitted,
+  Precision,
+  Tree,
+} from './types';
 export { tf } from './tf';
 export { openEngine, doctor } from './open';
 export {
   cacheFolder,
-  codeFolder,
   findNativeLibrary,
   installNativeLibrary,
   unsupportedPlatformReason,
@@ -16,19 +37,11 @@ export {
   type DoctorOptions,
   type DoctorReport,
 } from './setup';
-export * from './collectives';
+export { type Collectives, type JoinOptions, type Message, type TensorSpec, type WorkerGroup } from './collectives';
 export { withPrecision, currentPrecision } from './precision';
 export { packBfloat16, unpackBfloat16 } from './bfloat16';
-export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
 export { random, type RandomKey } from './random';
 export { innerGradients, orderAfter, recomputed, valueAndGradients, withGradient, withoutGradient } from './autodiff';
 export type { OperationProfile } from './jit/profile';
 export { treeLeaves, treeMap } from './jit/tree';
 export { SLOT_MULTIPLE, prefersTransposedKeys } from './kernels/few-queries';
-export { isProcess } from './process-id';
-export { onThreadEnd } from './threads';
-export { elementCount } from './shape';
-export { isObject } from './objects';
-export { hasMessage, messageOf } from './reason';
-export { cutText, formatSize, listed, listedProblems, shortened, shownJson } from './text';
-export * from './files';

@@ -5,7 +5,7 @@
  *     import { writeReport } from '@graft/report';
  *     await writeReport(['runs/adapted/latest', 'runs/scratch/latest'], 'report.html');
  */
-import { outputFile, writeFileAtomically } from '@graft/checkpoint';
+import { outputFile, writeFileAtomically } from '@graft/checkpoint/internal';
 import { GraftError, UsageError } from '@graft/core';
 import { open, writeFile } from 'node:fs/promises';
 import { GENERATOR, renderReport } from './page';

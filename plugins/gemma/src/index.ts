@@ -12,29 +12,8 @@ export {
   type LayerType,
   type SideConfig,
 } from './model/config-types';
-export {
-  checkPair,
-  encoderOf,
-  parseCheckpointConfig,
-  readModelConfig,
-  SIDE_DEFAULTS,
-  toCheckpointConfig,
-  tokensOf,
-  withIdleDecoder,
-} from './model/config';
-export {
-  COMMON_KEYS,
-  DEFAULT_ROPE_THETA,
-  defaultLayerTypes,
-  GEMMA2_KEYS,
-  OWN_KEYS,
-  REFUSED_KEYS,
-  ROTARY_KEYS,
-  T5GEMMA_KEYS,
-  T5GEMMA_SECTION_KEYS,
-  type KeyUse,
-  type PublishedKey,
-} from './model/published-defaults';
+export { parseCheckpointConfig, readModelConfig, toCheckpointConfig } from './model/config';
+export { defaultLayerTypes } from './model/published-defaults';
 export { ignoredKeys } from './model/ignored-keys';
 export {
   modelOptions,
@@ -43,14 +22,7 @@ export {
   type ModelOptions,
   type ResolvedModelOptions,
 } from './model/model-options';
-export {
-  DECODER_EMBEDDING,
-  DECODER_ONLY_EMBEDDING,
-  ENCODER_EMBEDDING,
-  outputName,
-  parameterSpecs,
-  TIED_OUTPUT_NAMES,
-} from './model/parameters';
+export { parameterSpecs } from './model/parameters';
 export { mapName, type MappedName, type Side } from './adapt/name-mapping';
 export { GemmaModel, asGemma } from './model/model';
 export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './model/encoder-model';
@@ -89,11 +61,11 @@ export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './ad
 export { generate, Generator, type GenerateOptions, type TokenEvent } from './generate/generate';
 export { planDecoding, type DecodingPlan, type DecodingRequest } from './generate/decoding-plan';
 export { type BeamSearchOptions, type ScoredSequences } from './generate/beam-search';
-export { completeSampling, draws, type Sampling } from './generate/sampling';
+export { type Sampling } from './generate/sampling';
 export {
-  DEFAULT_NEW_TOKENS,
   generationDefaults,
   readGenerationConfig,
+  DEFAULT_NEW_TOKENS,
   type GenerationDefaults,
 } from './generate/generation-defaults';
 export {

@@ -3,7 +3,6 @@ import {
   inject,
   injectable,
   LOGGER,
-  messageOf,
   OPTIONS,
   parseOptions,
   rememberSecret,
@@ -15,6 +14,7 @@ import {
   type RunInfo,
   type Tracker,
 } from '@graft/core';
+import { messageOf } from '@graft/core/internal';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { loggedBefore } from './backlog';

@@ -1,4 +1,5 @@
-import { CheckpointError, fileReason, formatSize, GraftError, messageOf } from '@graft/engine';
+import { CheckpointError, GraftError } from '@graft/engine';
+import { fileReason, formatSize, messageOf } from '@graft/engine/internal';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';

@@ -1,4 +1,4 @@
-import { isProcess } from '@graft/engine';
+import { isProcess } from '@graft/engine/internal';
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 

@@ -1,4 +1,5 @@
-import { CheckpointError, fileReason, openRegularFile, UsageError, type GraftError } from '@graft/engine';
+import { CheckpointError, UsageError, type GraftError } from '@graft/engine';
+import { fileReason, openRegularFile } from '@graft/engine/internal';
 import { randomBytes } from 'node:crypto';
 import { link, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-import { CheckpointError, isObject, listed, readRegularFile, shownJson } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { isObject, listed, readRegularFile, shownJson } from '@graft/engine/internal';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { fromFloat64, isFloatDtype, storedWidth, toFloat32, type StoredDtype } from '../safetensors/dtypes';

@@ -1,4 +1,5 @@
-import { CheckpointError, shortened } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { shortened } from '@graft/engine/internal';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FileRange } from '../safetensors/direct';

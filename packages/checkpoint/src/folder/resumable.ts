@@ -1,4 +1,5 @@
-import { CheckpointError, shownJson } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { shownJson } from '@graft/engine/internal';
 import { lstat, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {

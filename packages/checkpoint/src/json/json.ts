@@ -1,4 +1,5 @@
-import { CheckpointError, LARGEST_SETTINGS_BYTES } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { LARGEST_SETTINGS_BYTES } from '@graft/engine/internal';
 import { open } from 'node:fs/promises';
 import { WriteProblem } from '../files/atomic';
 import { JsonProblem, parseJson } from './parse-json';

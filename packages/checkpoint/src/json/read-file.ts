@@ -1,4 +1,10 @@
-import { FileProblem, LARGEST_WHOLE_FILE_BYTES, readInput, readRegularFile, type ReadOptions } from '@graft/engine';
+import {
+  FileProblem,
+  LARGEST_WHOLE_FILE_BYTES,
+  readInput,
+  readRegularFile,
+  type ReadOptions,
+} from '@graft/engine/internal';
 import { parseJson, type JsonOptions } from './parse-json';
 import { decodeUtf8, describeInvalidUtf8 } from './unicode';
 

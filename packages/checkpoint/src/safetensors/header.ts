@@ -1,4 +1,5 @@
-import { elementCount, CheckpointError, cutText, isObject, shortened } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { elementCount, cutText, isObject, shortened } from '@graft/engine/internal';
 import { isStoredDtype, STORED_DTYPES, storedWidth, type StoredDtype } from './dtypes';
 import { malformed } from './problems';
 import { keysInOrder } from '../json/key-order';

@@ -1,4 +1,5 @@
-import { CheckpointError, fileReason } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { fileReason } from '@graft/engine/internal';
 
 /** A safetensors file that is truncated, or whose header contradicts itself or the file. */
 export function malformed(file: string, problem: string): CheckpointError {

@@ -1,4 +1,5 @@
-import { CheckpointError, openRegularFile } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { openRegularFile } from '@graft/engine/internal';
 import type { FileHandle } from 'node:fs/promises';
 import { crc32, formatDigest } from './digest';
 import { FileRange } from './direct';

@@ -1,4 +1,5 @@
-import { CheckpointError, readRegularFile } from '@graft/engine';
+import { CheckpointError } from '@graft/engine';
+import { readRegularFile } from '@graft/engine/internal';
 import { stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { DIGEST, digestOf, isDigest } from '../safetensors/digest';

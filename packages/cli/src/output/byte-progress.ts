@@ -1,4 +1,4 @@
-import { formatDuration } from '@graft/core';
+import { formatDuration } from '@graft/core/internal';
 import type { CommandContext } from '../commands/shared/context';
 
 export interface ByteProgress {

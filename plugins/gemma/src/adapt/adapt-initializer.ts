@@ -2,7 +2,6 @@ import {
   inject,
   injectable,
   LOGGER,
-  NormalPool,
   OPTIONS,
   parseOptions,
   pathOption,
@@ -13,7 +12,9 @@ import {
   type ParameterSpec,
   type RandomStream,
 } from '@graft/core';
-import { elementCount, tf } from '@graft/engine';
+import { NormalPool } from '@graft/core/internal';
+import { tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { z } from 'zod';
 import { DEFAULT_STD } from './adapt-checkpoint';
 import { CROSS_ATTENTION_CHOICES, CROSS_ATTENTION_NORMS } from './cross-attention';

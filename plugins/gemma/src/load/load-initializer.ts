@@ -1,4 +1,5 @@
-import { CheckpointReader, withoutDigests } from '@graft/checkpoint';
+import { CheckpointReader } from '@graft/checkpoint';
+import { withoutDigests } from '@graft/checkpoint/internal';
 import {
   inject,
   injectable,

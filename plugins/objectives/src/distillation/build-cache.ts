@@ -1,12 +1,7 @@
 import {
-  configFacts,
-  BatchLoader,
   buildModel,
   createComponentFactory,
   createRandom,
-  describeSpecialTokens,
-  findRecord,
-  STREAMS,
   UsageError,
   type ComponentFactory,
   type Dataset,
@@ -19,9 +14,16 @@ import {
   type RunInfo,
   silentLogger,
   specialTokenPolicy,
+} from '@graft/core';
+import {
+  configFacts,
+  BatchLoader,
+  describeSpecialTokens,
+  findRecord,
+  STREAMS,
   storedSpecialTokens,
   watchCalls,
-} from '@graft/core';
+} from '@graft/core/internal';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { TeacherSampler } from './teacher-sampler';

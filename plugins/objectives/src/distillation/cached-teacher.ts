@@ -3,13 +3,13 @@ import { CheckpointReader } from '@graft/checkpoint';
 import {
   AUTO_POLICY,
   DataError,
-  readSpecialTokens,
   specialTokenPolicy,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
   type Model,
 } from '@graft/core';
+import { readSpecialTokens } from '@graft/core/internal';
 import { tf } from '@graft/engine';
 import { knownTargets, distillationSettings, type ResolvedDistillationOptions } from './distillation';
 import type { TeacherTargets, DistillationSettings, SoftTargets } from './teacher-targets';

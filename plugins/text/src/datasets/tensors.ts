@@ -4,13 +4,13 @@ import {
   defineComponent,
   parseOptions,
   pathOption,
-  shortened,
   type Dataset,
   type FieldSpec,
   type HostArray,
   type HostFields,
   type JsonValue,
 } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { parsePosition } from './position';

@@ -1,12 +1,5 @@
-import {
-  DataError,
-  defineComponent,
-  parseOptions,
-  pathOption,
-  type NamedToken,
-  type Tokenizer,
-  shortened,
-} from '@graft/core';
+import { DataError, defineComponent, parseOptions, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';

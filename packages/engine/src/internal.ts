@@ -1,0 +1,35 @@
+/**
+ * `@graft/engine/internal`: what Graft's own packages share: files, texts, and the network of workers.
+ * It changes without notice and is not for other plugins.
+ */
+export { valueInTrace } from './errors';
+export { codeFolder } from './setup';
+export { checkNetwork, controlKey, freeAddresses, freePort, NETWORK_EXPOSURE, parseAddress } from './collectives';
+export { readPieces, tensorOfPieces, type PiecewiseTensor } from './pieces';
+export { isProcess } from './process-id';
+export { onThreadEnd } from './threads';
+export { elementCount } from './shape';
+export { isObject } from './objects';
+export { hasMessage, messageOf } from './reason';
+export { cutText, formatSize, listed, listedProblems, shortened, shownJson } from './text';
+export {
+  findUntrusted,
+  makePrivateFolder,
+  mendingCommand,
+  untrustedEntry,
+  fileReason,
+  FileProblem,
+  readInput,
+  checkRegularFile,
+  LARGEST_SETTINGS_BYTES,
+  LARGEST_WHOLE_FILE_BYTES,
+  openRegularFile,
+  openRegularFileSync,
+  readRegularFile,
+  streamRegularFile,
+  type TrustOptions,
+  type Untrusted,
+  type InputOptions,
+  type ReadOptions,
+  type StreamOptions,
+} from './files';
