@@ -97,8 +97,20 @@ module.exports = {
       from: { path: ANY_PACKAGE },
       to: {
         path: ANY_PACKAGE,
-        pathNot: ['^$1/', '/src/index\\.ts$', `^${CORE}/src/secrets/redact\\.ts$`, '^plugins/[^/]+/test-support/'],
+        pathNot: [
+          '^$1/',
+          '/src/(index|internal)\\.ts$',
+          `^${CORE}/src/secrets/redact\\.ts$`,
+          '^plugins/[^/]+/test-support/',
+        ],
       },
+    },
+    {
+      name: 'internals-are-ours',
+      comment: 'An example shows what others may use: internals change without notice.',
+      severity: 'error',
+      from: { path: '^examples/' },
+      to: { path: '/src/internal\\.ts$' },
     },
     {
       name: 'no-tests-in-sources',

@@ -39,6 +39,8 @@ module.exports = {
     '^@graft/test-support$': '<rootDir>/test/support/index.ts',
     '^@graft/gemma/test-support/(.+)$': '<rootDir>/plugins/gemma/test-support/$1.ts',
     '^@graft/core/redact$': '<rootDir>/packages/core/src/secrets/redact.ts',
+    '^@graft/(engine|checkpoint|core)/internal$': '<rootDir>/packages/$1/src/internal.ts',
+    '^@graft/gemma/internal$': '<rootDir>/plugins/gemma/src/internal.ts',
     '^@graft/(errors|files|engine|checkpoint|core|report|testing)$': '<rootDir>/packages/$1/src/index.ts',
     '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow|tensorboard)$': '<rootDir>/plugins/$1/src/index.ts',
     // It has no entry for `require`.

@@ -1,15 +1,8 @@
 // The data path: tokens a second by format, and the share of time that a training step waits for its batch.
 //   node test/bench/data.mjs [--megabytes 20] [--steps 40] [--rounds 3] [--mode auto] [--formats no] [--waiting no] [--workers no]
 // Without --files: the pages that the installed packages bring along, under a vocabulary trained on them.
-import {
-  createComponentFactory,
-  createRandom,
-  ItemReader,
-  loadConfig,
-  Registry,
-  runExperiment,
-  silentLogger,
-} from '@graft/core';
+import { createComponentFactory, createRandom, loadConfig, Registry, runExperiment, silentLogger } from '@graft/core';
+import { ItemReader } from '@graft/core/internal';
 import { findFiles, plugin as text, trainTokenizer } from '@graft/text';
 import { Buffer } from 'node:buffer';
 import { parquetWriteBuffer } from 'hyparquet-writer';

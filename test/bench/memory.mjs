@@ -5,7 +5,8 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { createRandom, makeTrainStep, uploadBatch } from '@graft/core';
+import { createRandom, uploadBatch } from '@graft/core';
+import { makeTrainStep } from '@graft/core/internal';
 import { openEngine, random, tf } from '@graft/engine';
 import { defaultLayerTypes, GemmaModel } from '@graft/gemma';
 import { PrefixLm, Seq2Seq, seq2seqOptions, Teacher } from '@graft/objectives';

@@ -2,7 +2,8 @@
 // The sizes are those of the peers' benchmark (test/peers/bench_sizes.py). Prints one line of JSON.
 import { parseArgs } from 'node:util';
 import { openEngine, random, tf } from '@graft/engine';
-import { createComponentFactory, createRandom, makeTrainStep, Registry, silentLogger, uploadBatch } from '@graft/core';
+import { createComponentFactory, createRandom, Registry, silentLogger, uploadBatch } from '@graft/core';
+import { makeTrainStep } from '@graft/core/internal';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as optimizers } from '@graft/optimizers';
 import { makeModel } from './model.mjs';

@@ -1,6 +1,7 @@
 // How much of UL2's batches is padding, with windows of one length and with `inputTokens`, and which share of them each denoiser has.
 //   node test/bench/ul2-padding.mjs [--tokens 1024] [--steps 400] [--batch 8] [--files 'docs/*.md']
-import { BatchLoader, createComponentFactory, createRandom, Registry, silentLogger } from '@graft/core';
+import { createComponentFactory, createRandom, Registry, silentLogger } from '@graft/core';
+import { BatchLoader } from '@graft/core/internal';
 import { plugin as objectives } from '@graft/objectives';
 import { plugin as text } from '@graft/text';
 import { join, resolve } from 'node:path';

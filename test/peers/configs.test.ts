@@ -1,11 +1,5 @@
-import {
-  COMMON_KEYS,
-  GEMMA2_KEYS,
-  parseCheckpointConfig,
-  T5GEMMA_KEYS,
-  T5GEMMA_SECTION_KEYS,
-  type PublishedKey,
-} from '@graft/gemma';
+import { parseCheckpointConfig } from '@graft/gemma';
+import { COMMON_KEYS, GEMMA2_KEYS, T5GEMMA_KEYS, T5GEMMA_SECTION_KEYS, type PublishedKey } from '@graft/gemma/internal';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

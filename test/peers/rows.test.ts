@@ -1,5 +1,6 @@
 /** Rows and texts in every format, written by Python's own modules and pyarrow: they arrive as Python's readers have them. */
-import { DataError, ExactNumber } from '@graft/core';
+import { DataError } from '@graft/core';
+import { ExactNumber } from '@graft/core/internal';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

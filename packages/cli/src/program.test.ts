@@ -23,6 +23,7 @@ const COMMANDS = [
   ['data', 'make'],
   ['plugins'],
   ['plugin', 'new'],
+  ['config'],
   ['doctor'],
   ['engine'],
   ['engine', 'install'],

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAdaptCommand } from './commands/adapt';
 import { addAverageCommand } from './commands/average';
+import { addConfigCommand } from './commands/config';
 import { addDataCommand } from './commands/data';
 import { addDoctorCommand } from './commands/doctor';
 import { addClassifyCommand } from './commands/classify';
@@ -49,6 +50,7 @@ const COMMANDS = [
   addTokenizerCommand,
   addPluginsCommand,
   addPluginCommand,
+  addConfigCommand,
   addDoctorCommand,
   addEngineCommand,
 ];

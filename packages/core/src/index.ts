@@ -9,24 +9,75 @@ export {
   PluginError,
   ConfigError,
   UsageError,
-  cutText,
-  isObject,
-  listed,
-  listedProblems,
-  messageOf,
-  shortened,
-  shownJson,
-  FileProblem,
-  LARGEST_SETTINGS_BYTES,
-  LARGEST_WHOLE_FILE_BYTES,
-  openRegularFile,
-  openRegularFileSync,
-  readInput,
-  readRegularFile,
-  streamRegularFile,
   type GraftErrorOptions,
 } from '@graft/engine';
-export * from './interfaces';
+export {
+  FIELDS,
+  IGNORED_LABEL,
+  INTERFACES,
+  SEGMENT_FIELDS,
+  type BatchTensors,
+  type Callback,
+  type CallbackContext,
+  type CheckpointInfo,
+  type ComponentFactory,
+  type ComponentPurpose,
+  type ComponentSpec,
+  type ComponentTypes,
+  type Dataset,
+  type DecodingState,
+  type DropoutRates,
+  type EndInfo,
+  type EndStatus,
+  type EvaluationContext,
+  type EvaluationInfo,
+  type Evaluator,
+  type FieldDtype,
+  type FieldSpec,
+  type ForwardOptions,
+  type HostArray,
+  type HostFields,
+  type Initializer,
+  type InterfaceName,
+  type JsonValue,
+  type LossOutput,
+  type Model,
+  type ModelFamily,
+  type ModelKind,
+  type ModelOutputs,
+  type ModelPart,
+  type ModelSettings,
+  type NamedToken,
+  type Objective,
+  type ObjectiveContext,
+  type ObjectiveSource,
+  type Optimizer,
+  type OptimizerState,
+  type OptimizerUpdate,
+  type OutputHead,
+  type Parameters,
+  type ParameterSpec,
+  type Representation,
+  type RunInfo,
+  type Schedule,
+  type SettleContext,
+  type Settled,
+  type SideRules,
+  type SpecialTokenPolicy,
+  type SpecialTokenRule,
+  type SpecialTokens,
+  type StepInfo,
+  type Tokenizer,
+  type TokenizerFacts,
+  type EvaluationProgress,
+  type TrackedRun,
+  type GitState,
+  type HostFacts,
+  type RunEnvironment,
+  type Tracker,
+} from './interfaces';
+// Not by name: `declare module '@graft/core'` extends an interface only where it is not an alias (docs/config.md).
+export * from './interfaces/component-options';
 export { freshHead, headLogits, HEAD_BIAS, HEAD_WEIGHT } from './loss/classification-head';
 export {
   labelWeights,
@@ -36,60 +87,112 @@ export {
   type CrossEntropySettings,
   type MaskedCrossEntropy,
 } from './loss/cross-entropy';
-export * from './random/streams';
-export { NormalPool } from './random/normal-pool';
-export * from './components/tokens';
-export * from './util/logger';
-export { barOf, cutTo, openStatusLine, type StatusLine } from './util/status-line';
-export * from './components/context';
-export * from './components/plugin';
-export * from './components/registry';
-export * from './components/factory';
-export * from './data/batch-checks';
-export * from './data/special-tokens';
-export * from './util/suggest';
+export { createRandom, type RandomStream } from './random/streams';
+export { COMPONENTS, createToken, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, type Token } from './components/tokens';
+export { createLogger, silentLogger, type Logger, type LogLevel } from './util/logger';
+export type { ComponentContext, ProvisionContext } from './components/context';
+export {
+  defineComponent,
+  definePlugin,
+  provide,
+  type ComponentDefinition,
+  type ComponentMaker,
+  type Plugin,
+  type Provision,
+} from './components/plugin';
+export { Registry, type RegisteredComponent, type RegisteredProvision } from './components/registry';
+export { createComponentFactory, type RunServices } from './components/factory';
+export {
+  allLabelsIgnored,
+  checkContract,
+  checkFields,
+  checkLabels,
+  exampleRandom,
+  hasLabels,
+} from './data/batch-checks';
+export {
+  appendsEos,
+  AUTO_POLICY,
+  buildModel,
+  modelInput,
+  modelInputSurplus,
+  readsBos,
+  specialTokenPolicy,
+  tokenizerClash,
+  withoutModelInput,
+  type BuildSettings,
+} from './data/special-tokens';
+export { didYouMean, nearest } from './util/suggest';
 export { shiftRight } from './data/shift-right';
 export { fieldProblem } from './data/field-problem';
-export {
-  ItemReader,
-  watchedItems,
-  type DataEnd,
-  type ItemBatch,
-  type ItemSettings,
-  type ItemSource,
-  type BatchSlice,
-} from './data/items';
-export {
-  BatchLoader,
-  checkSource,
-  meansVariant,
-  uploadBatch,
-  type LoadedBatch,
-  type LoaderOptions,
-} from './data/loader';
-export { ThreadedDataset } from './data/threads/dataset';
+export { watchedItems } from './data/items';
+export { checkSource, meansVariant, uploadBatch } from './data/loader';
 export type { WorkerOptions } from './distributed/group';
-export { OptimizerShards, assignOwners } from './distributed/optimizer-shards';
-export { workersOf, type Workers } from './distributed/workers';
 export type { EvaluationRecord, NamedEvaluator } from './evaluation/evaluations';
-export { watchCalls } from './util/pending';
 export { TrainingError } from './util/training-error';
 export { matchesName } from './util/match-name';
 export {
-  DEEPEST_JSON,
-  decodeUtf8,
-  describeInvalidUtf8,
-  escapedUnit,
-  ExactNumber,
-  invalidUtf8At,
-  JsonProblem,
-  loneSurrogate,
-  parseJson,
-  readJsonFile,
-  readTextFile,
-  type JsonOptions,
-} from '@graft/checkpoint';
-export * from './config';
-export * from './run';
-export * from './secrets';
-export * from './training';
+  componentOption,
+  componentTypes,
+  configJsonSchema,
+  defineExperiment,
+  describeOptions,
+  describeSections,
+  differingKeys,
+  evaluatorSection,
+  InvalidConfigError,
+  loadConfig,
+  loadEvaluationConfig,
+  loadPlugin,
+  loadRegistry,
+  parseOptions,
+  parseOverride,
+  pathOption,
+  secret,
+  SpecialTokensSection,
+  type ConfigIssue,
+  type DifferingKey,
+  type EvaluationConfig,
+  type EvaluatorSection,
+  type ExperimentConfig,
+  type ExperimentInput,
+  type LoadedEvaluation,
+  type LoadedExperiment,
+  type LoadOptions,
+  type NamedCode,
+  type OnCode,
+  type OptionDescription,
+  type PluginReference,
+} from './config';
+export {
+  countParameters,
+  fillParameters,
+  findCheckpoints,
+  findResumableRun,
+  findRunFolder,
+  listRuns,
+  readMetrics,
+  readRunRecord,
+  runEvaluation,
+  runExperiment,
+  withInterrupt,
+  type EvaluationRunOptions,
+  type EvaluationRunResult,
+  type ListedRun,
+  type MetricLines,
+  type ResumeRequest,
+  type RunCheckpoints,
+  type RunOptions,
+  type RunRecord,
+  type RunResult,
+  type RunStatus,
+} from './run';
+export {
+  isSecret,
+  maskedConfig,
+  redact,
+  rememberSecret,
+  Secret,
+  type SecretOptions,
+  type SecretSource,
+} from './secrets';

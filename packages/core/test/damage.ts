@@ -1,12 +1,6 @@
 /** Checkpoints that are damaged in every way that a disk, a copy or a power cut knows, and what a resume makes of them. */
-import {
-  averageFolder,
-  CheckpointReader,
-  loadSnapshotState,
-  openSnapshotOptimizer,
-  saveSnapshot,
-  type CheckpointContents,
-} from '@graft/checkpoint';
+import { CheckpointReader, type CheckpointContents } from '@graft/checkpoint';
+import { averageFolder, loadSnapshotState, openSnapshotOptimizer, saveSnapshot } from '@graft/checkpoint/internal';
 import { openEngine, tf } from '@graft/engine';
 import { cpSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';

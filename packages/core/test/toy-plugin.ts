@@ -2,7 +2,8 @@
  * The smallest experiment there is, for tests of the training loop: y = x·w + b is fitted to noisy points. `unused` is a
  * parameter on which the loss does not depend.
  */
-import { elementCount, tf } from '@graft/engine';
+import { tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { z } from 'zod';
 import {
   createRandom,

@@ -1,4 +1,5 @@
-import { openEngine, readPieces, tensorOfPieces, tf, type EngineMode } from './index';
+import { openEngine, tf, type EngineMode } from './index';
+import { readPieces, tensorOfPieces } from './internal';
 
 /** All values; a piece is copied, as it holds them only until the next one. */
 async function read(tensor: tf.Tensor): Promise<number[]> {

@@ -7,7 +7,7 @@
  *
  * `watchReport` serves the same page while the runs go on.
  */
-import { outputFile, writeFileAtomically } from '@graft/checkpoint';
+import { outputFile, writeFileAtomically } from '@graft/checkpoint/internal';
 import { GraftError, UsageError } from '@graft/core';
 import { open, writeFile } from 'node:fs/promises';
 import { GENERATOR, renderReport } from './page';

@@ -1,12 +1,12 @@
 import {
   findRunFolder,
-  maskedForMessage,
   readMetrics,
   UsageError,
   type EvaluationRecord,
   type MetricLines,
   type RunRecord,
 } from '@graft/core';
+import { maskedForMessage } from '@graft/core/internal';
 import { basename, join } from 'node:path';
 import { readRecords } from './records';
 import { downsample } from './downsample';

@@ -1,13 +1,6 @@
 /** The schema of a run's small files, as far as a report shows them: they are untrusted. */
-import {
-  GraftError,
-  JsonProblem,
-  readJsonFile,
-  readRunRecord,
-  type EvaluationRecord,
-  type RunRecord,
-  fieldProblem,
-} from '@graft/core';
+import { GraftError, readRunRecord, type EvaluationRecord, type RunRecord, fieldProblem } from '@graft/core';
+import { JsonProblem, readJsonFile } from '@graft/core/internal';
 import { join } from 'node:path';
 import { z } from 'zod';
 

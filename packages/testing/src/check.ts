@@ -1,4 +1,5 @@
-import { GraftError, messageOf, PluginError, type InterfaceName } from '@graft/core';
+import { GraftError, PluginError, type InterfaceName } from '@graft/core';
+import { messageOf } from '@graft/core/internal';
 import { openStrictEngine } from './engine/strict-engine';
 
 /** One rule of an interface as a test. `run` is rejected with a ContractError if the component breaks the rule. */

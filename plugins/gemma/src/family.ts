@@ -1,11 +1,15 @@
-import { inject, injectable, OPTIONS, type ModelFamily, type ModelSettings } from '@graft/core';
+import { inject, injectable, OPTIONS, parseOptions, type ModelFamily, type ModelSettings } from '@graft/core';
 import { gemmaOf, type AnyGemma } from './model/encoder-model';
-import { resolveAnyConfig, type ModelOptions } from './model/model-options';
+import { modelOptions, resolveAnyConfig, type ModelOptions, type ResolvedModelOptions } from './model/model-options';
 
 /** Builds Gemma models: decoder-only Gemma 2, the encoder-decoder made of it, or that one's encoder alone. */
 @injectable()
 export class GemmaFamily implements ModelFamily {
-  constructor(@inject(OPTIONS) private readonly options: ModelOptions) {}
+  private readonly options: ResolvedModelOptions;
+
+  constructor(@inject(OPTIONS) options: ModelOptions = {}) {
+    this.options = parseOptions(modelOptions, options, 'GemmaFamily');
+  }
 
   build(checkpointConfig?: Record<string, unknown>, { specialTokens, generationConfig }: ModelSettings = {}): AnyGemma {
     const config = resolveAnyConfig(this.options, checkpointConfig);

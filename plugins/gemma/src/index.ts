@@ -1,19 +1,54 @@
 export { plugin, plugin as default } from './plugin';
-export * from './model/sizes';
-export * from './model/config-types';
-export * from './model/config';
-export * from './model/published-defaults';
+export { NAMED_PAIRS, parsePreset, SIZE_NAMES, SIZES, VOCABULARY_SIZE, type Size, type SizeName } from './model/sizes';
+export {
+  type AnyGemmaConfig,
+  type DecoderOnlyConfig,
+  type EncoderAttention,
+  type EncoderDecoderConfig,
+  type EncoderOnlyConfig,
+  type EncoderWindow,
+  type GemmaConfig,
+  type GemmaOptions,
+  type LayerType,
+  type SideConfig,
+} from './model/config-types';
+export { parseCheckpointConfig, readModelConfig, toCheckpointConfig } from './model/config';
+export { defaultLayerTypes } from './model/published-defaults';
 export { ignoredKeys } from './model/ignored-keys';
-export * from './model/model-options';
-export * from './model/parameters';
-export * from './adapt/name-mapping';
+export {
+  modelOptions,
+  resolveAnyConfig,
+  resolveModelConfig,
+  type ModelOptions,
+  type ResolvedModelOptions,
+} from './model/model-options';
+export { parameterSpecs } from './model/parameters';
+export { mapName, type MappedName, type Side } from './adapt/name-mapping';
 export { GemmaModel, asGemma } from './model/model';
 export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './model/encoder-model';
 export { GemmaFamily } from './family';
-export * from './load/load-model';
-export { LoadInitializer, loadOptions } from './load/load-initializer';
-export { AdaptInitializer, adaptOptions } from './adapt/adapt-initializer';
-export * from './adapt/adapt-checkpoint';
+export {
+  checkTensors,
+  loadAnyModel,
+  loadModel,
+  readParameters,
+  type LoadedModel,
+  type WeightPrecision,
+} from './load/load-model';
+export { LoadInitializer, loadOptions, type LoadOptions, type ResolvedLoadOptions } from './load/load-initializer';
+export {
+  AdaptInitializer,
+  adaptOptions,
+  type AdaptOptions,
+  type ResolvedAdaptOptions,
+} from './adapt/adapt-initializer';
+export {
+  adaptCheckpoint,
+  DEFAULT_STD,
+  type AdaptProgress,
+  type AdaptReport,
+  type AdaptRequest,
+} from './adapt/adapt-checkpoint';
 export { exportEncoder, type ExportEncoderRequest, type ExportReport } from './adapt/export-encoder';
 export {
   CROSS_ATTENTION_CHOICES,
@@ -23,21 +58,33 @@ export {
 } from './adapt/cross-attention';
 export { RANDOM_PARTS, type RandomPart } from './adapt/plan';
 export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
-export * from './generate/generate';
-export * from './generate/decoding-plan';
+export { generate, Generator, type GenerateOptions, type TokenEvent } from './generate/generate';
+export { planDecoding, type DecodingPlan, type DecodingRequest } from './generate/decoding-plan';
 export { type BeamSearchOptions, type ScoredSequences } from './generate/beam-search';
-export { completeSampling, draws, type Sampling } from './generate/sampling';
+export { type Sampling } from './generate/sampling';
 export {
-  DEFAULT_NEW_TOKENS,
   generationDefaults,
   readGenerationConfig,
+  DEFAULT_NEW_TOKENS,
   type GenerationDefaults,
 } from './generate/generation-defaults';
-export * from './heads/run-forward';
-export * from './cost/summary';
-export * from './cost/costs';
+export {
+  FORWARD_OUTPUTS,
+  runForward,
+  type ForwardOutput,
+  type ForwardRequest,
+  type LossFunction,
+} from './heads/run-forward';
+export { parameterSummary, type ParameterSummary } from './cost/summary';
+export { modelCosts, type ModelCosts, type PartCosts } from './cost/costs';
 export { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './heads/classifier';
-export * from './heads/classifier-folder';
+export {
+  loadClassifier,
+  parseClassifierConfig,
+  saveClassifier,
+  toClassifierConfig,
+  type LoadedClassifier,
+} from './heads/classifier-folder';
 export { ClassifierRunner, type Classification } from './heads/classifier-runner';
 export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './heads/embed';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';

@@ -1,4 +1,4 @@
-import { parseJson, readTextFile, streamRegularFile } from '@graft/core';
+import { parseJson, readTextFile, streamRegularFile } from '@graft/core/internal';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 

@@ -1,4 +1,5 @@
-import { cutText, type Secret } from '@graft/core';
+import type { Secret } from '@graft/core';
+import { cutText } from '@graft/core/internal';
 import axios, { type AxiosInstance, type AxiosResponse } from 'axios';
 import { z } from 'zod';
 

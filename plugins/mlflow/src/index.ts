@@ -3,7 +3,7 @@ import { mlflow } from './tracker';
 
 export { MlflowClient } from './client';
 export type { Metric, Parameter } from './names';
-export { MlflowTracker, flatten } from './tracker';
+export { MlflowTracker, flatten, mlflowOptions, type MlflowOptions, type ResolvedMlflowOptions } from './tracker';
 
 export const plugin = definePlugin({ name: 'mlflow', components: [mlflow] });
 export default plugin;

@@ -1,4 +1,4 @@
-import { cutText } from '@graft/core';
+import { cutText } from '@graft/core/internal';
 
 /** Limits of one log-batch request (MLflow's REST reference), with a margin for the JSON around the values. */
 const BYTES_PER_BATCH = 900_000;

@@ -1,4 +1,4 @@
-import { messageOf } from '@graft/core';
+import { messageOf } from '@graft/core/internal';
 import { z } from 'zod';
 import type { MlflowClient } from './client';
 import { isFaultOfValues } from './http';

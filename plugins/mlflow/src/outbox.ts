@@ -1,4 +1,4 @@
-import { readJsonFile, readRegularFile } from '@graft/core';
+import { readJsonFile, readRegularFile } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -3,16 +3,18 @@ import {
   inject,
   injectable,
   LOGGER,
-  messageOf,
   OPTIONS,
+  parseOptions,
   rememberSecret,
   Secret,
   secret,
+  silentLogger,
   type JsonValue,
   type Logger,
   type RunInfo,
   type Tracker,
 } from '@graft/core';
+import { messageOf } from '@graft/core/internal';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import { loggedBefore } from './backlog';
@@ -27,27 +29,31 @@ function isAddress(text: string): boolean {
   return URL.canParse(text) && /^https?:$/.test(new URL(text).protocol) && !/[?#\s]/.test(text);
 }
 
-const Options = z
+export const mlflowOptions = z
   .strictObject({
     // The message does not quote the value: a wrong address may contain a password.
     trackingUri: z
       .string()
       .refine(isAddress, 'expected the address of a server, as http://HOST:5000, without ? and #')
-      .describe('address of the server'),
-    experiment: z.string().min(1).max(250).optional().describe("default: the run's name"),
-    token: secret().optional().describe('bearer token; default: MLFLOW_TRACKING_TOKEN'),
+      .describe('Address of the server, as http://HOST:5000.'),
+    experiment: z.string().min(1).max(250).optional().describe("Name of the experiment. Default: the run's name."),
+    token: secret().optional().describe('Bearer token. Default: the environment variable MLFLOW_TRACKING_TOKEN.'),
     username: secret({ maskInTexts: false })
       .optional()
-      .describe('with password, for Basic authentication; default: MLFLOW_TRACKING_USERNAME'),
-    password: secret().optional().describe('default: MLFLOW_TRACKING_PASSWORD'),
-    flushSeconds: z.number().positive().default(2).describe('pause between deliveries'),
-    timeoutSeconds: z.number().positive().default(5).describe('longest wait for one answer'),
+      .describe(
+        'With `password`, for Basic authentication. Default: the environment variable MLFLOW_TRACKING_USERNAME.',
+      ),
+    password: secret()
+      .optional()
+      .describe('Password of `username`. Default: the environment variable MLFLOW_TRACKING_PASSWORD.'),
+    flushSeconds: z.number().positive().default(2).describe('Pause between deliveries, in seconds.'),
+    timeoutSeconds: z.number().positive().default(5).describe('Longest wait for one answer, in seconds.'),
     finishSeconds: z
       .number()
       .nonnegative()
       .max(25)
       .default(15)
-      .describe('longest wait at the end of a run for what is not sent yet'),
+      .describe('Longest wait at the end of a run for what is not sent yet, in seconds.'),
   })
   .refine(
     ({ username, password }) => (username === undefined) === (password === undefined),
@@ -58,7 +64,10 @@ const Options = z
     'expected a token, or username and password',
   );
 
-type MlflowOptions = z.output<typeof Options>;
+/** What a config or code may write. */
+export type MlflowOptions = z.input<typeof mlflowOptions>;
+/** The same with every default filled in. */
+export type ResolvedMlflowOptions = z.output<typeof mlflowOptions>;
 
 /** Options that must not be sent. */
 const SECRET = /^trackers\.\d+\.(token|username|password)(\.|$)/;
@@ -81,7 +90,7 @@ export function flatten(value: JsonValue, path = ''): Parameter[] {
 /**
  * The Authorization header of all calls: from the options, otherwise from the address, otherwise from the environment.
  */
-function authorization({ trackingUri, token, username, password }: MlflowOptions): Secret | undefined {
+function authorization({ trackingUri, token, username, password }: ResolvedMlflowOptions): Secret | undefined {
   const bearer = (of: Secret): Secret => new Secret(`Bearer ${of.reveal()}`);
   const basic = (user: string, pass: string): Secret => {
     // A user without a password may be a token; with one it may be an ordinary word, which is not redacted in texts.
@@ -136,10 +145,14 @@ export class MlflowTracker implements Tracker {
   /** The last step of each metric that was put into the queue. */
   private readonly queuedTo = new Map<string, number>();
 
+  private readonly options: ResolvedMlflowOptions;
+
   constructor(
-    @inject(OPTIONS) private readonly options: MlflowOptions,
-    @inject(LOGGER) private readonly logger: Logger,
+    @inject(OPTIONS) given: MlflowOptions,
+    @inject(LOGGER) private readonly logger: Logger = silentLogger(),
   ) {
+    const options = parseOptions(mlflowOptions, given, 'MlflowTracker');
+    this.options = options;
     this.client = new MlflowClient({
       server: addressOf(options.trackingUri),
       timeoutSeconds: options.timeoutSeconds,
@@ -340,6 +353,6 @@ export const mlflow = defineComponent({
   interface: 'tracker',
   id: 'mlflow',
   description: "config, metrics and end of a run, to an MLflow server's REST API",
-  options: Options,
+  options: mlflowOptions,
   useClass: MlflowTracker,
 });

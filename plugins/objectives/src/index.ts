@@ -1,12 +1,31 @@
+export { plugin, plugin as default } from './plugin';
 // Core's, for those who look for it beside the objectives.
 export { maskedCrossEntropy, shiftRight, type CrossEntropyOptions, type MaskedCrossEntropy } from '@graft/core';
 export { chunkedCrossEntropy } from './loss/cross-entropy';
-export * from './batch/padding';
-export * from './loss/language-model-loss';
+export { onesLike, paddingMask, padRows, padWeights, roundUp } from './batch/padding';
+export {
+  countMaskedTokens,
+  languageModelLoss,
+  lossOptions,
+  outputHeadOf,
+  type LossSettings,
+} from './loss/language-model-loss';
 export { LanguageModelObjective } from './objectives/language-model-objective';
-export { Seq2Seq, seq2seqOptions, encoderDecoderBatch, type Seq2SeqOptions } from './objectives/seq2seq';
-export { PrefixLm, type PrefixLmOptions } from './objectives/prefix-lm';
-export { Teacher, TEACHER_FIELDS, type DistillationOptions } from './distillation/distillation';
+export {
+  Seq2Seq,
+  seq2seqOptions,
+  encoderDecoderBatch,
+  type ResolvedSeq2SeqOptions,
+  type Seq2SeqOptions,
+} from './objectives/seq2seq';
+export { PrefixLm, prefixLmOptions, type PrefixLmOptions, type ResolvedPrefixLmOptions } from './objectives/prefix-lm';
+export {
+  distillationOptions,
+  Teacher,
+  TEACHER_FIELDS,
+  type DistillationOptions,
+  type ResolvedDistillationOptions,
+} from './distillation/distillation';
 export type { TeacherTargets, DistillationSettings } from './distillation/teacher-targets';
 export { distillationLoss } from './distillation/distillation-loss';
 export type { SoftTarget, SoftTargets } from './distillation/teacher-targets';
@@ -18,12 +37,27 @@ export { TeacherCache, type StoredSequence } from './distillation/cache-format';
 export type { TeacherCacheIndex } from './distillation/cache-index';
 export { topKDivergence, topKEntropy, type TopK } from './loss/top-k-divergence';
 export { Ul2 } from './objectives/ul2';
-export { ul2Options, type Ul2Options } from './objectives/ul2-options';
-export { UL2_PRESETS, type Denoiser } from './corruption/denoisers';
-export { type DenoisingTokens, type SentinelOptions } from './corruption/sentinels';
+export { ul2Options, type ResolvedUl2Options, type Ul2Options } from './objectives/ul2-options';
+export { denoiserOption, UL2_PRESETS, type Denoiser, type DenoiserOptions } from './corruption/denoisers';
+export {
+  modeTokenOptions,
+  sentinelOptions,
+  type DenoisingTokens,
+  type ModeTokenOptions,
+  type SentinelOptions,
+} from './corruption/sentinels';
 export { corrupt, drawSpans, planNoise, type NoisePlan, type Span } from './corruption/spans';
-export { CausalLm, type CausalLmOptions } from './objectives/causal-lm';
-export { Mixture, type MixtureMember } from './objectives/mixture';
-export { LossEvaluator, type LossEvaluatorOptions } from './evaluators/loss-evaluator';
-export { plugin } from './plugin';
-export { plugin as default } from './plugin';
+export { CausalLm, causalLmOptions, type CausalLmOptions, type ResolvedCausalLmOptions } from './objectives/causal-lm';
+export {
+  Mixture,
+  mixtureOptions,
+  type MixtureMember,
+  type MixtureOptions,
+  type ResolvedMixtureOptions,
+} from './objectives/mixture';
+export {
+  LossEvaluator,
+  lossEvaluatorOptions,
+  type LossEvaluatorOptions,
+  type ResolvedLossEvaluatorOptions,
+} from './evaluators/loss-evaluator';

@@ -1,12 +1,5 @@
-import {
-  mergeSpecialTokens,
-  type BatchTensors,
-  type HostArray,
-  type HostFields,
-  type Model,
-  type Parameters,
-  type SpecialTokensSection,
-} from '@graft/core';
+import type { BatchTensors, HostArray, HostFields, Model, Parameters, SpecialTokensSection } from '@graft/core';
+import { mergeSpecialTokens } from '@graft/core/internal';
 import { tf } from '@graft/engine';
 
 /** A model that looks its logits up in a table [vocabulary, vocabulary] by the ids it reads; 12 tokens, pad 0, eos 1, start 2. */

@@ -1,12 +1,12 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../test-support/reference-steps';
-import { Adafactor, adafactorOptions, type AdafactorOptions } from './adafactor';
+import { Adafactor, adafactorOptions, type ResolvedAdafactorOptions } from './adafactor';
 
-const options = (given: object): AdafactorOptions => adafactorOptions.parse({ learningRate: 0.05, ...given });
+const options = (given: object): ResolvedAdafactorOptions => adafactorOptions.parse({ learningRate: 0.05, ...given });
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;
 const rms = (values: readonly number[]): number => Math.sqrt(mean(values.map((x) => x * x)));
 
-function reference(o: AdafactorOptions, decaying: readonly string[]): ReferenceStep {
+function reference(o: ResolvedAdafactorOptions, decaying: readonly string[]): ReferenceStep {
   const kept: Record<string, number[]> = {};
   const mix = (name: string, now: number[], beta: number): number[] => {
     const before = kept[name] ?? now.map(() => 0);

@@ -1,6 +1,7 @@
 import {
   defineComponent,
   GraftError,
+  parseOptions,
   type Optimizer,
   type OptimizerState,
   type OptimizerUpdate,
@@ -12,20 +13,36 @@ import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './c
 
 export const adafactorOptions = z.strictObject({
   ...commonOptions,
-  /** The second moment's decay at step t is 1 - t^-decayExponent. */
-  decayExponent: z.number().positive().max(1).default(0.8),
-  /** Decay of a first moment. Default: no first moment. */
-  beta1: decayRate.optional(),
-  /** Added to squared gradients. */
-  epsilon: z.number().positive().default(1e-30),
-  /** A parameter's update is scaled down to this root mean square. */
-  clipThreshold: z.number().positive().default(1),
-  /** The learning rate is relative to the parameter's root mean square, which counts as at least `leastScale`. */
-  scaleParameter: z.boolean().default(true),
-  leastScale: z.number().positive().default(1e-3),
+  decayExponent: z
+    .number()
+    .positive()
+    .max(1)
+    .default(0.8)
+    .describe("The second moment's decay at step t is 1 - t^-decayExponent."),
+  beta1: decayRate.optional().describe('Decay of a first moment. Default: no first moment.'),
+  epsilon: z.number().positive().default(1e-30).describe('Added to squared gradients.'),
+  clipThreshold: z
+    .number()
+    .positive()
+    .default(1)
+    .describe("A parameter's update is scaled down to this root mean square."),
+  scaleParameter: z
+    .boolean()
+    .default(true)
+    .describe(
+      'Whether the learning rate is relative to the root mean square of the parameter, which counts as at least `leastScale`.',
+    ),
+  leastScale: z
+    .number()
+    .positive()
+    .default(1e-3)
+    .describe('Least root mean square that a parameter counts as, with `scaleParameter`.'),
 });
 
-export type AdafactorOptions = z.output<typeof adafactorOptions>;
+/** What a config or code may write. */
+export type AdafactorOptions = z.input<typeof adafactorOptions>;
+/** The same with every default filled in. */
+export type ResolvedAdafactorOptions = z.output<typeof adafactorOptions>;
 
 const key = (kind: 'row' | 'column' | 'v' | 'm', name: string): string => `adafactor.${kind}/${name}`;
 
@@ -42,11 +59,13 @@ const rootMeanSquare = (x: tf.Tensor): tf.Tensor => tf.sqrt(tf.mean(tf.square(x)
  */
 export class Adafactor implements Optimizer {
   readonly learningRate: number;
+  private readonly options: ResolvedAdafactorOptions;
   private readonly decays: Decays;
 
-  constructor(private readonly options: AdafactorOptions) {
-    this.learningRate = options.learningRate;
-    this.decays = decaysBy(options);
+  constructor(options: AdafactorOptions) {
+    this.options = parseOptions(adafactorOptions, options, 'Adafactor');
+    this.learningRate = this.options.learningRate;
+    this.decays = decaysBy(this.options);
   }
 
   init(parameters: Parameters): OptimizerState {

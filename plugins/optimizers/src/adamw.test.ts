@@ -1,6 +1,6 @@
 import { createRandom } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
-import { AdamW, adamwOptions, type AdamWOptions } from './adamw';
+import { AdamW, adamwOptions, type ResolvedAdamWOptions } from './adamw';
 
 type Vectors = Record<string, number[]>;
 interface Reference {
@@ -10,7 +10,7 @@ interface Reference {
 }
 
 const SHAPES: Record<string, number[]> = { 'layer.weight': [2, 3], 'norm.weight': [3], 'embed_tokens.weight': [4, 2] };
-const options = (given: object): AdamWOptions => adamwOptions.parse({ learningRate: 0.01, ...given });
+const options = (given: object): ResolvedAdamWOptions => adamwOptions.parse({ learningRate: 0.01, ...given });
 
 /** torch.optim.AdamW after clip_grad_norm_, in double precision, one element after the other. */
 function referenceStep(
@@ -18,7 +18,7 @@ function referenceStep(
   gradients: Vectors,
   step: number,
   rate: number,
-  o: AdamWOptions,
+  o: ResolvedAdamWOptions,
   decaying: string[],
 ): Reference {
   const norm = Math.sqrt(

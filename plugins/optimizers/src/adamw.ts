@@ -1,5 +1,6 @@
 import {
   defineComponent,
+  parseOptions,
   type Optimizer,
   type OptimizerState,
   type OptimizerUpdate,
@@ -11,13 +12,14 @@ import { commonOptions, decayRate, decaysBy } from './common';
 
 export const adamwOptions = z.strictObject({
   ...commonOptions,
-  /** Decay rates of the first and second moment. */
-  betas: z.tuple([decayRate, decayRate]).default([0.9, 0.999]),
-  /** Added to the root of the corrected second moment. */
-  epsilon: z.number().positive().default(1e-8),
+  betas: z.tuple([decayRate, decayRate]).default([0.9, 0.999]).describe('Decay rates of the first and second moment.'),
+  epsilon: z.number().positive().default(1e-8).describe('Added to the root of the corrected second moment.'),
 });
 
-export type AdamWOptions = z.output<typeof adamwOptions>;
+/** What a config or code may write. */
+export type AdamWOptions = z.input<typeof adamwOptions>;
+/** The same with every default filled in. */
+export type ResolvedAdamWOptions = z.output<typeof adamwOptions>;
 
 /** AdamW, exactly as torch.optim.AdamW computes it. Its state is `adamw.m/<parameter>` and `adamw.v/<parameter>`. */
 export class AdamW implements Optimizer {
@@ -25,7 +27,7 @@ export class AdamW implements Optimizer {
   private readonly settings: AdamWSettings;
 
   constructor(options: AdamWOptions) {
-    const { learningRate, decayVectors, noDecay, ...settings } = options;
+    const { learningRate, decayVectors, noDecay, ...settings } = parseOptions(adamwOptions, options, 'AdamW');
     this.learningRate = learningRate;
     this.settings = { ...settings, decays: decaysBy({ decayVectors, noDecay }) };
   }

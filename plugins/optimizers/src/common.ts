@@ -4,16 +4,25 @@ import { matchesName } from '@graft/core';
 
 /** Options that every optimizer has. */
 export const commonOptions = {
-  /** Base learning rate; a schedule scales it by step. */
-  learningRate: z.number().positive(),
-  /** Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter. */
-  weightDecay: z.number().min(0).default(0),
-  /** Norms and other vectors (tensors of rank 1) do not decay unless this is true. */
-  decayVectors: z.boolean().default(false),
-  /** Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`. */
-  noDecay: z.array(z.string().min(1)).default([]),
-  /** Global norm that gradients are scaled down to. Default: no clipping. */
-  clipNorm: z.number().positive().optional(),
+  learningRate: z.number().positive().describe('Base learning rate; a schedule scales it by step.'),
+  weightDecay: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe('Decoupled weight decay: each step subtracts learningRate * weightDecay times the parameter.'),
+  decayVectors: z
+    .boolean()
+    .default(false)
+    .describe('Norms and other vectors (tensors of rank 1) do not decay unless this is true.'),
+  noDecay: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Names of other parameters that do not decay; `*` stands for any text, as in `*embed_tokens*`.'),
+  clipNorm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('Global norm that gradients are scaled down to. Default: no clipping.'),
 };
 
 export const decayRate = z.number().min(0).lt(1);

@@ -1,15 +1,18 @@
-export * from './adamw-update';
-export { AdamW, adamwOptions, type AdamWOptions } from './adamw';
-export { Adafactor, type AdafactorOptions } from './adafactor';
-export { Lion, type LionOptions } from './lion';
-
+export { plugin, plugin as default } from './plugin';
+export { initAdamW, updateAdamW, type AdamWSettings } from './adamw-update';
+export { AdamW, adamwOptions, type AdamWOptions, type ResolvedAdamWOptions } from './adamw';
+export { Adafactor, adafactorOptions, type AdafactorOptions, type ResolvedAdafactorOptions } from './adafactor';
+export { Lion, lionOptions, type LionOptions, type ResolvedLionOptions } from './lion';
 export {
+  constantOptions,
   constantSchedule,
+  cosineOptions,
   cosineSchedule,
   inverseSquareRootSchedule,
+  linearOptions,
   linearSchedule,
   type ConstantOptions,
   type DecayingOptions,
+  type ResolvedConstantOptions,
+  type ResolvedDecayingOptions,
 } from './schedules';
-export { plugin } from './plugin';
-export { plugin as default } from './plugin';

@@ -1,10 +1,10 @@
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { follow, leavesAlone, norm, SHAPES, type ReferenceStep } from '../test-support/reference-steps';
-import { Lion, lionOptions, type LionOptions } from './lion';
+import { Lion, lionOptions, type ResolvedLionOptions } from './lion';
 
-const options = (given: object): LionOptions => lionOptions.parse({ learningRate: 0.01, ...given });
+const options = (given: object): ResolvedLionOptions => lionOptions.parse({ learningRate: 0.01, ...given });
 
-function reference(o: LionOptions, decaying: readonly string[]): ReferenceStep {
+function reference(o: ResolvedLionOptions, decaying: readonly string[]): ReferenceStep {
   const [beta1, beta2] = o.betas;
   const m: Record<string, number[]> = {};
   return (parameters, gradients, _, rate) => {

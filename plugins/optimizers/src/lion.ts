@@ -1,6 +1,7 @@
 import {
   defineComponent,
   GraftError,
+  parseOptions,
   type Optimizer,
   type OptimizerState,
   type OptimizerUpdate,
@@ -12,11 +13,16 @@ import { clipFactor, commonOptions, decayRate, decaysBy, type Decays } from './c
 
 export const lionOptions = z.strictObject({
   ...commonOptions,
-  /** The fraction of the momentum in the sign, and in the next momentum. */
-  betas: z.tuple([decayRate, decayRate]).default([0.9, 0.99]),
+  betas: z
+    .tuple([decayRate, decayRate])
+    .default([0.9, 0.99])
+    .describe('The fraction of the momentum in the sign, and in the next momentum.'),
 });
 
-export type LionOptions = z.output<typeof lionOptions>;
+/** What a config or code may write. */
+export type LionOptions = z.input<typeof lionOptions>;
+/** The same with every default filled in. */
+export type ResolvedLionOptions = z.output<typeof lionOptions>;
 
 const momentum = (name: string): string => `lion.m/${name}`;
 
@@ -30,11 +36,13 @@ const momentum = (name: string): string => `lion.m/${name}`;
  */
 export class Lion implements Optimizer {
   readonly learningRate: number;
+  private readonly options: ResolvedLionOptions;
   private readonly decays: Decays;
 
-  constructor(private readonly options: LionOptions) {
-    this.learningRate = options.learningRate;
-    this.decays = decaysBy(options);
+  constructor(options: LionOptions) {
+    this.options = parseOptions(lionOptions, options, 'Lion');
+    this.learningRate = this.options.learningRate;
+    this.decays = decaysBy(this.options);
   }
 
   init(parameters: Parameters): OptimizerState {

@@ -1,23 +1,34 @@
-import { defineComponent, type Logger, type Schedule } from '@graft/core';
+import { defineComponent, parseOptions, type Logger, type Schedule } from '@graft/core';
 import { z } from 'zod';
 
-const warmupSteps = z.int().min(0).default(0);
+const warmupSteps = z
+  .int()
+  .min(0)
+  .default(0)
+  .describe('Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1.');
 
 const decayingOptions = z.strictObject({
-  /** Steps over which the factor rises in equal parts; the first step has 1 / warmupSteps, the last one 1. */
   warmupSteps,
-  /** Factor at the end of the decay and after it. */
-  finalFactor: z.number().min(0).max(1).default(0),
-  /** Steps of the decay, after the warm-up. Default: the rest of the run. */
-  decaySteps: z.int().positive().optional(),
+  finalFactor: z.number().min(0).max(1).default(0).describe('Factor at the end of the decay and after it.'),
+  decaySteps: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Steps of the decay, after the warm-up. Default: the rest of the run.'),
 });
 
 export const constantOptions = z.strictObject({ warmupSteps });
 export const cosineOptions = decayingOptions;
 export const linearOptions = decayingOptions;
 
-export type ConstantOptions = z.output<typeof constantOptions>;
-export type DecayingOptions = z.output<typeof decayingOptions>;
+/** What a config or code may write. */
+export type ConstantOptions = z.input<typeof constantOptions>;
+/** The same with every default filled in. */
+export type ResolvedConstantOptions = z.output<typeof constantOptions>;
+/** What a config or code may write. */
+export type DecayingOptions = z.input<typeof decayingOptions>;
+/** The same with every default filled in. */
+export type ResolvedDecayingOptions = z.output<typeof decayingOptions>;
 
 /**
  * A warm-up followed by a curve: `shape` maps the fraction of the decay that is done, in [0, 1], to a factor that falls
@@ -26,7 +37,7 @@ export type DecayingOptions = z.output<typeof decayingOptions>;
  *     warmupSteps 2, linear, finalFactor 0, of 6 steps   ->   0.5, 1, 1, 0.75, 0.5, 0.25
  */
 function decaying(
-  { warmupSteps: warmup, finalFactor, decaySteps }: DecayingOptions,
+  { warmupSteps: warmup, finalFactor, decaySteps }: ResolvedDecayingOptions,
   shape: (done: number) => number,
 ): Schedule {
   return {
@@ -39,18 +50,22 @@ function decaying(
 }
 
 /** 1 after the warm-up. */
-export function constantSchedule(options: ConstantOptions): Schedule {
-  return decaying({ ...options, finalFactor: 1 }, () => 1);
+export function constantSchedule(options: ConstantOptions = {}): Schedule {
+  const parsed = parseOptions(constantOptions, options, 'the constant schedule');
+  return decaying({ ...parsed, finalFactor: 1 }, () => 1);
 }
 
 /** Half a cosine from 1 to `finalFactor` after the warm-up. */
-export function cosineSchedule(options: DecayingOptions): Schedule {
-  return decaying(options, (done) => (1 + Math.cos(Math.PI * done)) / 2);
+export function cosineSchedule(options: DecayingOptions = {}): Schedule {
+  return decaying(
+    parseOptions(cosineOptions, options, 'the cosine schedule'),
+    (done) => (1 + Math.cos(Math.PI * done)) / 2,
+  );
 }
 
 /** A straight line from 1 to `finalFactor` after the warm-up. */
-export function linearSchedule(options: DecayingOptions): Schedule {
-  return decaying(options, (done) => 1 - done);
+export function linearSchedule(options: DecayingOptions = {}): Schedule {
+  return decaying(parseOptions(linearOptions, options, 'the linear schedule'), (done) => 1 - done);
 }
 
 /**
@@ -59,7 +74,8 @@ export function linearSchedule(options: DecayingOptions): Schedule {
  *
  *     warmupSteps 4   ->   0.25, 0.5, 0.75, 1, 0.894 (5 steps done), ..., 0.5 (16 steps done)
  */
-export function inverseSquareRootSchedule({ warmupSteps: warmup }: ConstantOptions): Schedule {
+export function inverseSquareRootSchedule(options: ConstantOptions = {}): Schedule {
+  const { warmupSteps: warmup } = parseOptions(constantOptions, options, 'the inverse-sqrt schedule');
   const peak = Math.max(1, warmup);
   return { factor: (step) => (step < warmup ? (step + 1) / warmup : Math.sqrt(peak / Math.max(peak, step + 1))) };
 }
@@ -67,7 +83,7 @@ export function inverseSquareRootSchedule({ warmupSteps: warmup }: ConstantOptio
 /** The schedule, which warns once if the run ends before the warm-up does. */
 export function warningOfLongWarmup(
   schedule: Schedule,
-  { warmupSteps: warmup }: ConstantOptions,
+  { warmupSteps: warmup }: ResolvedConstantOptions,
   logger: Logger,
 ): Schedule {
   let warned = false;

@@ -1,3 +1,8 @@
 export { plugin, plugin as default } from './plugin';
-export { ScratchInitializer, scratchOptions } from './scratch-initializer';
+export {
+  ScratchInitializer,
+  scratchOptions,
+  type ResolvedScratchOptions,
+  type ScratchOptions,
+} from './scratch-initializer';
 export { SCRATCH_SIZE_NAMES, SCRATCH_SIZES } from './presets';

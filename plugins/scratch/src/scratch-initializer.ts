@@ -1,4 +1,12 @@
-import { inject, injectable, OPTIONS, type Initializer, type Model, type RandomStream } from '@graft/core';
+import {
+  inject,
+  injectable,
+  OPTIONS,
+  parseOptions,
+  type Initializer,
+  type Model,
+  type RandomStream,
+} from '@graft/core';
 import { random as draws, tf } from '@graft/engine';
 import { z } from 'zod';
 
@@ -7,8 +15,13 @@ export const scratchOptions = z.strictObject({
     .number()
     .positive()
     .default(0.02)
-    .describe('standard deviation of matrices and embeddings; norms start at gain 1'),
+    .describe('Standard deviation of matrices and embeddings; norms start at gain 1.'),
 });
+
+/** What a config or code may write. */
+export type ScratchOptions = z.input<typeof scratchOptions>;
+/** The same with every default filled in. */
+export type ResolvedScratchOptions = z.output<typeof scratchOptions>;
 
 /**
  * Random parameters for any model: normal numbers, and zeros where the model requests them (norm weights; the gain is
@@ -18,7 +31,11 @@ export const scratchOptions = z.strictObject({
  */
 @injectable()
 export class ScratchInitializer implements Initializer {
-  constructor(@inject(OPTIONS) private readonly options: z.output<typeof scratchOptions>) {}
+  private readonly options: ResolvedScratchOptions;
+
+  constructor(@inject(OPTIONS) options: ScratchOptions = {}) {
+    this.options = parseOptions(scratchOptions, options, 'ScratchInitializer');
+  }
 
   /** Only the config's `model:` section determines the model. */
   checkpointConfig(): Promise<undefined> {

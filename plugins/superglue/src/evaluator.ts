@@ -3,9 +3,9 @@ import {
   DataError,
   defineComponent,
   GraftError,
+  parseOptions,
   pathOption,
   tokenizerClash,
-  type ComponentSpec,
   type EvaluationContext,
   type Evaluator,
   type Logger,
@@ -28,40 +28,58 @@ const taskIds = TASKS.map(({ id }) => id);
 const listOf = <S extends z.ZodType>(item: S): z.ZodArray<S> => z.array(item).min(1);
 
 export const superGlueOptions = z.strictObject({
-  /** The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl. */
-  folder: pathOption(),
-  tasks: listOf(z.enum(taskIds)).default(taskIds),
-  tokenizer: componentOption('tokenizer'),
-  /** Longest sequence, special tokens included. */
-  maxTokens: z.int().min(8).default(512),
-  /** How to treat longer ones: shorten their passage at its end, or report an error. */
-  longInputs: z.enum(['shorten', 'error']).default('shorten'),
-  /** The start token before the text. Default: the model's policy for special tokens. */
-  prependBos: z.boolean().optional(),
-  /**
-   * The end of sequence is then the last token, whose state the head reads. Default: the model's policy; `auto` means
-   * true here.
-   */
-  appendEos: z.boolean().optional(),
-  /** The grid, searched for each task separately (paper, section 4, which does not state its values). */
-  learningRates: listOf(z.number().positive()).default([1e-5, 3e-5, 1e-4]),
-  batchSizes: listOf(z.int().positive()).default([32]),
-  /** Rates of dropout on the state that the head reads. */
-  dropouts: listOf(z.number().min(0).lt(1)).default([0.1]),
-  /** Rates of dropout in every place that the model has. Default: the model's own rates, which are not searched. */
-  modelDropouts: listOf(z.number().min(0).lt(1)).optional(),
-  /** Epochs over a task's training examples. */
-  epochs: z.int().positive().default(10),
-  /** Maximum number of optimizer steps, whatever the epochs. */
-  maxSteps: z.int().positive().optional(),
-  /** The epoch whose accuracy counts: a trial's best, or its last. */
-  select: z.enum(['best', 'last']).default('best'),
-  /** Its own learning rate has no effect: those of the grid are used. */
-  optimizer: componentOption('optimizer').default({ use: 'adamw', learningRate: 1e-4, clipNorm: 1 }),
-  schedule: componentOption('schedule').default({ use: 'constant' }),
+  folder: pathOption().describe("The benchmark's folder: one folder per task, each with train.jsonl and val.jsonl."),
+  tasks: listOf(z.enum(taskIds)).default(taskIds).describe('The tasks to evaluate.'),
+  tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+  maxTokens: z.int().min(8).default(512).describe('Longest sequence in tokens, special tokens included.'),
+  longInputs: z
+    .enum(['shorten', 'error'])
+    .default('shorten')
+    .describe('`shorten`: the passage of a longer sequence loses its end; `error`: a longer one is an error.'),
+  prependBos: z
+    .boolean()
+    .optional()
+    .describe("Whether the start token is put before the text. Default: the model's policy for special tokens."),
+  appendEos: z
+    .boolean()
+    .optional()
+    .describe(
+      "Whether the end token, whose state the head then reads, is put behind the text. Default: the model's policy for special tokens; `auto` means true here.",
+    ),
+  learningRates: listOf(z.number().positive())
+    .default([1e-5, 3e-5, 1e-4])
+    .describe(
+      'Learning rates of the grid, which is searched for each task separately (paper, section 4, which does not state its values).',
+    ),
+  batchSizes: listOf(z.int().positive()).default([32]).describe('Batch sizes of the grid, in sequences.'),
+  dropouts: listOf(z.number().min(0).lt(1))
+    .default([0.1])
+    .describe('Dropout rates of the grid, on the state that the head reads.'),
+  modelDropouts: listOf(z.number().min(0).lt(1))
+    .optional()
+    .describe(
+      "Dropout rates of the grid in every place that the model has. Default: the model's own rates, which are not searched.",
+    ),
+  epochs: z.int().positive().default(10).describe("Epochs over a task's training examples."),
+  maxSteps: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Maximum number of optimizer steps, whatever the epochs. Default: no limit.'),
+  select: z
+    .enum(['best', 'last'])
+    .default('best')
+    .describe("The epoch whose accuracy counts: a trial's best, or its last."),
+  optimizer: componentOption('optimizer')
+    .default({ use: 'adamw', learningRate: 1e-4, clipNorm: 1 })
+    .describe('The optimizer. Its own learning rate has no effect: those of the grid are used.'),
+  schedule: componentOption('schedule').default({ use: 'constant' }).describe('The schedule of the learning rate.'),
 });
 
-export type SuperGlueOptions = z.output<typeof superGlueOptions>;
+/** What a config or code may write. */
+export type SuperGlueOptions = z.input<typeof superGlueOptions>;
+/** The same with every default filled in. */
+export type ResolvedSuperGlueOptions = z.output<typeof superGlueOptions>;
 
 interface Parts {
   readonly engine: Engine;
@@ -97,10 +115,15 @@ interface Search {
  * evaluated.
  */
 export class SuperGlueEvaluator implements Evaluator {
+  private readonly options: ResolvedSuperGlueOptions;
+
+  /** `options` name tokenizer, optimizer and schedule as well: what determines a trial's numbers is stored with it. */
   constructor(
     private readonly parts: Parts,
-    private readonly options: SuperGlueOptions,
-  ) {}
+    options: SuperGlueOptions,
+  ) {
+    this.options = parseOptions(superGlueOptions, options, 'SuperGlueEvaluator');
+  }
 
   async evaluate(context: EvaluationContext): Promise<Record<string, number>> {
     const { engine, optimizer, schedule, run, tokenizer, logger } = this.parts;
@@ -264,8 +287,8 @@ export const superGlue = defineComponent({
         engine,
         logger,
         tokenizer: await components.create('tokenizer', options.tokenizer),
-        optimizer: await components.create('optimizer', options.optimizer as ComponentSpec),
-        schedule: await components.create('schedule', options.schedule as ComponentSpec),
+        optimizer: await components.create('optimizer', options.optimizer),
+        schedule: await components.create('schedule', options.schedule),
         run,
       },
       options,

@@ -1,5 +1,4 @@
 import {
-  globalNorm,
   GraftError,
   uploadBatch,
   type EvaluationContext,
@@ -11,6 +10,7 @@ import {
   type Representation,
   type Schedule,
 } from '@graft/core';
+import { globalNorm } from '@graft/core/internal';
 import { random as engineRandom, tf, valueAndGradients, type Engine, type Jitted, type Precision } from '@graft/engine';
 import { batches, type ClassificationBatch } from './batches';
 import type { EncodedExample } from './encode-examples';

@@ -1,6 +1,21 @@
 export { plugin, plugin as default } from './plugin';
-export * from './tasks';
-export { SuperGlueEvaluator, superGlueOptions, type SuperGlueOptions } from './evaluator';
+export { findTask, readTask, TASKS } from './tasks';
+export type {
+  ClassificationExample,
+  ClassificationResult,
+  Part,
+  PlacedExample,
+  RowPlace,
+  SuperGlueTask,
+  TaskId,
+  TextPart,
+} from './tasks';
+export {
+  SuperGlueEvaluator,
+  superGlueOptions,
+  type ResolvedSuperGlueOptions,
+  type SuperGlueOptions,
+} from './evaluator';
 export { encodeExamples, type EncodedExample, type EncodedExamples, type EncodeOptions } from './encode-examples';
 export { FineTuner, DivergedError, type EpochResult, type FineTuneSettings, type Trial } from './fine-tune';
 export { type ClassificationBatch } from './batches';

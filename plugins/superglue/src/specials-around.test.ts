@@ -1,4 +1,5 @@
-import { mergeSpecialTokens, type Model, type SpecialTokensSection } from '@graft/core';
+import type { Model, SpecialTokensSection } from '@graft/core';
+import { mergeSpecialTokens } from '@graft/core/internal';
 import { specialsAround } from './specials-around';
 
 const around = (kind: Model['kind'], section?: SpecialTokensSection, options = {}): number[] => {

@@ -1,4 +1,4 @@
-import { writeFolderAtomically } from '@graft/checkpoint';
+import { writeFolderAtomically } from '@graft/checkpoint/internal';
 import { createRandom, UsageError } from '@graft/core';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -1,5 +1,6 @@
-import { makeOneFolder } from '@graft/checkpoint';
-import { DataError, readJsonFile } from '@graft/core';
+import { makeOneFolder } from '@graft/checkpoint/internal';
+import { DataError } from '@graft/core';
+import { readJsonFile } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

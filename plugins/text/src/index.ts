@@ -1,6 +1,12 @@
-export { BytesTokenizer, type BytesOptions } from './tokenizers/bytes';
+export { plugin, plugin as default } from './plugin';
+export { BytesTokenizer, bytesOptions, type BytesOptions, type ResolvedBytesOptions } from './tokenizers/bytes';
 export { TokenAuditor, type AuditedTokenizer, type TokenAudit } from './tokenizers/audit';
-export { HuggingFaceTokenizer, type HuggingFaceOptions } from './tokenizers/huggingface';
+export {
+  HuggingFaceTokenizer,
+  huggingfaceOptions,
+  type HuggingFaceOptions,
+  type ResolvedHuggingFaceOptions,
+} from './tokenizers/huggingface';
 export {
   trainTokenizer,
   type TrainTokenizerOptions,
@@ -12,15 +18,29 @@ export { ChatFormat, GEMMA_MARKERS, type AnswerPair, type ChatMarkers, type Chat
 export { findChatTemplate, openChatFormat, type ChatFormatOptions } from './chat/open-chat-format';
 export { parseAnsweredConversation, parseConversation } from './chat/conversation';
 export { RowProblem } from './rows/rows';
-export { type TextOptions } from './datasets/text';
+export { textOptions, type ResolvedTextOptions, type TextOptions } from './datasets/text';
+export { rowOptions, type ResolvedRowOptions, type RowOptions } from './datasets/row-dataset';
+export { chatOptions, type ChatOptions, type ResolvedChatOptions } from './datasets/chat';
 export { type JsonlOptions } from './datasets/jsonl';
 export { type ParquetOptions } from './datasets/parquet';
-export { TensorBatches, type TensorsOptions } from './datasets/tensors';
-export { MixtureDataset, type MixtureMember, type MixtureOptions } from './datasets/mixture';
-export { PackedExamples, packFirstFit, type PackOptions, type PackedField, type PackSettings } from './packing/pack';
+export { TensorBatches, tensorsOptions, type ResolvedTensorsOptions, type TensorsOptions } from './datasets/tensors';
+export {
+  MixtureDataset,
+  mixtureOptions,
+  type MixtureMember,
+  type MixtureOptions,
+  type ResolvedMixtureOptions,
+} from './datasets/mixture';
+export {
+  PackedExamples,
+  packFirstFit,
+  packOption,
+  type PackOptions,
+  type ResolvedPackOptions,
+  type PackedField,
+  type PackSettings,
+} from './packing/pack';
 export { PackedDataset, type PackedOptions } from './packing/packed';
 export { findFiles, fingerprint, type DataFile } from './files/find-files';
-export { belongs, type Split } from './datasets/hold-out';
+export { belongs, splitOption, type Split } from './datasets/hold-out';
 export { withEos, type Cursor, type TokenChunk, type TokenSource } from './packing/token-source';
-export { plugin } from './plugin';
-export { plugin as default } from './plugin';

@@ -1,4 +1,5 @@
-import { cacheFolder, findNativeLibrary, freeAddresses } from '@graft/engine';
+import { cacheFolder, findNativeLibrary } from '@graft/engine';
+import { freeAddresses } from '@graft/engine/internal';
 
 /** Addresses of this machine for this many workers, as `--workers` takes them. */
 export const workerList = async (count: number): Promise<string> => (await freeAddresses(count)).join(',');

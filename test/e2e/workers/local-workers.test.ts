@@ -1,4 +1,5 @@
-import { findNativeLibrary, isProcess } from '@graft/engine';
+import { findNativeLibrary } from '@graft/engine';
+import { isProcess } from '@graft/engine/internal';
 import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

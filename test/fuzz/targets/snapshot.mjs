@@ -1,5 +1,6 @@
 /** Snapshots of a run: the manifest has a digest of everything, so that whatever changes in a file is noticed. */
-import { loadSnapshotState, saveSnapshot, verifySnapshot } from '@graft/checkpoint';
+import { verifySnapshot } from '@graft/checkpoint';
+import { loadSnapshotState, saveSnapshot } from '@graft/checkpoint/internal';
 import { mutateCase } from '../lib/mutate.mjs';
 import { Wrong, written } from './support.mjs';
 

@@ -60,7 +60,8 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   if ((options.inputs === undefined) !== (options.output === undefined))
     throw new CommandLineError('--inputs and --output belong together.');
   if (options.force && options.output === undefined) throw new CommandLineError('--force belongs to --output.');
-  const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const { withoutModelInput } = await import('@graft/core');
   const { ClassifierRunner, loadClassifier } = await import('@graft/gemma');

@@ -67,7 +67,8 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
 async function embed(context: CommandContext, options: EmbedCommandOptions): Promise<void> {
   if ((options.texts === undefined) === (options.inputs === undefined))
     throw new CommandLineError('Give either --texts or --inputs.');
-  const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = await outputTensors(options.output, COMMAND, options.force);
   const { Embedder } = await import('@graft/gemma');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');

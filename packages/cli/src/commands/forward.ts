@@ -40,7 +40,8 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
     .action(async (options: ForwardCommandOptions) => {
-      const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+      const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+      const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
       const output = await outputTensors(options.output, COMMAND, options.force);
       const { runForward } = await import('@graft/gemma');
       const inputs = await readHostTensors(options.inputs);

@@ -35,7 +35,7 @@ export function checkChatUsage({ prompt, inputs, output, system, stream, sequenc
 export async function generateChat(context: CommandContext, options: GenerateChatOptions): Promise<void> {
   const { prompt, inputs, output, system, stream, stop } = options;
   const conversations = inputs === undefined ? [] : await readConversations(inputs);
-  const { outputFile } = await import('@graft/checkpoint');
+  const { outputFile } = await import('@graft/checkpoint/internal');
   // JSON lines have no place for a mark of the writing command, so no existing file is overwritten without --force.
   const file =
     output === undefined ? undefined : await outputFile(output, { command: 'graft generate', force: options.force });
@@ -89,7 +89,8 @@ async function answerAll(
 
 /** Throws DataError for a line that is not a conversation waiting for an answer. */
 async function readConversations(file: string): Promise<Conversation[]> {
-  const { DataError, JsonProblem, parseJson } = await import('@graft/core');
+  const { DataError } = await import('@graft/core');
+  const { JsonProblem, parseJson } = await import('@graft/core/internal');
   const { parseConversation, RowProblem } = await import('@graft/text');
   return (await readTexts(file)).map((line, i) => {
     const where = `${file}:${i + 1}`;

@@ -156,7 +156,8 @@ function checkDecoding(options: GenerateCommandOptions): void {
 }
 
 async function generateFile(context: CommandContext, options: GenerateCommandOptions): Promise<void> {
-  const { outputTensors, readHostTensors, writeHostTensors, writtenBy } = await import('@graft/checkpoint');
+  const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
+  const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
   const fields = await readHostTensors(options.inputs!);
   const rows = await generateRows(context, options, () => Promise.resolve(fields));

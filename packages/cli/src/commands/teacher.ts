@@ -56,7 +56,8 @@ export function addTeacherCommand(program: Command, context: CommandContext): vo
 async function cache(context: CommandContext, file: string | undefined, options: CacheCommandOptions): Promise<void> {
   if (options.topK !== undefined && options.sample !== undefined)
     throw new CommandLineError('--top-k and --sample contradict each other: give one of them.');
-  const { formatDuration, loadConfig } = await import('@graft/core');
+  const { loadConfig } = await import('@graft/core');
+  const { formatDuration } = await import('@graft/core/internal');
   const { cacheTeacher } = await import('@graft/objectives');
   const loaded = await loadRunnable(loadConfig, context, file, options);
   const { logEvery } = loaded.config.train;

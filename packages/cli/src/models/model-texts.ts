@@ -8,7 +8,8 @@ export async function noteSpecialTokens(
   model: Pick<Model, 'kind' | 'specialTokens'>,
   tokenizer: Tokenizer,
 ): Promise<void> {
-  const { describeSpecialTokens, tokenizerClash } = await import('@graft/core');
+  const { tokenizerClash } = await import('@graft/core');
+  const { describeSpecialTokens } = await import('@graft/core/internal');
   context.note(describeSpecialTokens(model));
   const clash = tokenizerClash(tokenizer, model);
   if (clash !== undefined) context.note(clash);

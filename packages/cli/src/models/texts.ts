@@ -4,7 +4,8 @@ import { DataError } from '@graft/errors';
 
 /** The UTF-8 text of a file or a pipe. Throws DataError if it cannot be read, or is not UTF-8. */
 export async function readWholeText(file: string): Promise<string> {
-  const { DataError, readTextFile } = await import('@graft/core');
+  const { DataError } = await import('@graft/core');
+  const { readTextFile } = await import('@graft/core/internal');
   return readTextFile(file, { stream: true }).catch((cause: Error & { code?: string }) => {
     const isUtf8 = cause.code !== 'NOT_UTF8';
     throw new DataError(`${file} cannot be read: ${cause.message}.`, {

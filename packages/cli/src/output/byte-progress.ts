@@ -11,7 +11,7 @@ const gigabytes = (bytes: number): string => (bytes / 1e9).toFixed(2);
 /** A bar on a terminal; nothing elsewhere or under --quiet. Speed and time left are those since the first update. */
 export async function byteProgress(label: string, { globals }: CommandContext): Promise<ByteProgress> {
   if (!process.stderr.isTTY || globals.quiet) return { update: () => undefined, stop: () => undefined };
-  const { barOf, cutTo, formatDuration, openStatusLine } = await import('@graft/core');
+  const { barOf, cutTo, formatDuration, openStatusLine } = await import('@graft/core/internal');
   const line = openStatusLine();
   let first: { bytes: number; at: number } | undefined;
   return {

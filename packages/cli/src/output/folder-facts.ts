@@ -71,7 +71,8 @@ async function modelFacts(
   config: Json,
 ): Promise<Partial<FolderFacts> & { readonly tensors: readonly string[] }> {
   const gemma = await import('@graft/gemma');
-  const { describeSpecialTokens, HEAD_WEIGHT } = await import('@graft/core');
+  const { HEAD_WEIGHT } = await import('@graft/core');
+  const { describeSpecialTokens } = await import('@graft/core/internal');
   const where = join(reader.path, 'config.json');
   const architecture: unknown = Array.isArray(config.architectures) ? config.architectures[0] : undefined;
   const named = {

@@ -48,7 +48,7 @@ export class LocalWorkers {
   }
 
   static async start({ count, arguments: given, onLine }: LocalWorkersOptions): Promise<LocalWorkers> {
-    const { freeAddresses } = await import('@graft/engine');
+    const { freeAddresses } = await import('@graft/engine/internal');
     const addresses = await freeAddresses(count, LOOPBACK);
     const secret = randomBytes(SECRET_BYTES).toString('hex');
     const children = addresses.slice(1).map((_, i) => {

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { ConfigError, GraftError, PluginError, type Engine } from '@graft/engine';
 import { container as rootContainer, type DependencyContainer } from 'tsyringe';
 import { nameComponent } from './calls';
-import { explainIssues } from '../config/issues';
+import { wrongOptions } from '../config/parse-options';
 import { show } from '../util/show';
 import { withRegistry } from '../config/sections';
 import { walk } from '../config/walk';
@@ -22,7 +22,7 @@ import type { RandomStream } from '../random/streams';
 import { reasonOf } from '../util/reason';
 import type { RegisteredProvision, Registry } from './registry';
 import { unmasked } from '../secrets/mask';
-import { isNewWarning, MASK, redact } from '../secrets/redact';
+import { isNewWarning } from '../secrets/redact';
 import { isSecret } from '../secrets/secret';
 import { beginCall } from '../util/pending';
 import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, tokenName, type Token } from './tokens';
@@ -134,18 +134,7 @@ class Factory implements ComponentFactory {
     const name = `${plugin}/${definition.id}`;
     const parsed = withRegistry(this.registry, () => definition.options.safeParse(given));
     if (!parsed.success) {
-      const shown = walk(definition.options, given, '', {
-        path: (value) => value,
-        component: (_, value) => value,
-        secret: (value) => (value === undefined ? value : MASK),
-      });
-      const problems = explainIssues(parsed.error.issues, shown, () => [])
-        .map(({ path, message }) => `${path.join('.') || 'options'}: ${message}`)
-        .join('; ');
-      throw new PluginError(redact(`The options of ${interface_} "${name}" are wrong: ${problems}.`), {
-        code: 'plugin.options',
-        exitCode: 2,
-      });
+      throw wrongOptions(definition.options, given, parsed.error.issues, `${interface_} "${name}"`);
     }
     const options: unknown = parsed.data;
     // Keyed by the component's identity, not by the time of its creation: adding another one changes no stream.

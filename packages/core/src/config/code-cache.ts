@@ -1,12 +1,12 @@
+import { cacheFolder } from '@graft/engine';
 import {
-  cacheFolder,
   codeFolder,
   findUntrusted,
   LARGEST_WHOLE_FILE_BYTES,
   makePrivateFolder,
   openRegularFileSync,
   untrustedEntry,
-} from '@graft/engine';
+} from '@graft/engine/internal';
 import { createHash, randomBytes } from 'node:crypto';
 import {
   closeSync,

@@ -1,4 +1,4 @@
-import { checkRegularFile } from '@graft/engine';
+import { checkRegularFile } from '@graft/engine/internal';
 import { createJiti } from 'jiti';
 import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';

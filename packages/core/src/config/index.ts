@@ -22,10 +22,12 @@ export {
   type ExperimentInput,
   type EvaluatorSection,
 } from './schema';
+export { parseOptions } from './parse-options';
 export { InvalidConfigError, type ConfigIssue } from './issues';
 export { evaluatorSection } from './validate';
 export { configJsonSchema } from './json-schema';
 export { componentTypes } from './component-type-text';
+export { describeOptions, describeSections, type OptionDescription } from './describe-options';
 export { loadPlugin, type PluginReference } from './plugins';
 export { differingKeys, type DifferingKey } from './differences';
 export { parseOverride } from './overrides';

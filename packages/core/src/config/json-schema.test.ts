@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { named, PLUGIN } from '../../test/config-toys';
 import { definePlugin } from '../components/plugin';
-import { configJsonSchema, loadRegistry } from './index';
+import { componentOption, configJsonSchema, loadRegistry, secret } from './index';
 
 type Schema = {
   properties: Record<string, Schema>;
@@ -45,4 +45,22 @@ test('the schema leaves open what JSON Schema cannot express', async () => {
   const odd = named('tracker', 'odd', z.strictObject({ at: z.string().transform((text) => text.length) }));
   const schema = configJsonSchema(await loadRegistry([definePlugin({ name: 'p', components: [odd] })], [])) as Schema;
   expect(schema.$defs.tracker.anyOf[1].properties.at).toEqual({ type: 'string' });
+});
+
+test('the schema has the descriptions and defaults of options, of components and secrets too', async () => {
+  const options = z.strictObject({
+    rate: z.number().default(0.5).describe('The rate.'),
+    tokenizer: componentOption('tokenizer').default({ use: 'bytes' }).describe('The tokenizer.'),
+    token: secret()
+      .default('canary' as never)
+      .describe('The token.'),
+  });
+  const plugin = definePlugin({ name: 'p', components: [named('tracker', 'full', options)] });
+  const schema = configJsonSchema(await loadRegistry([plugin], [])) as Schema;
+  expect(schema.$defs.tracker.anyOf[1].properties).toEqual({
+    use: { enum: ['full', 'p/full'] },
+    rate: { type: 'number', default: 0.5, description: 'The rate.' },
+    tokenizer: { $ref: '#/$defs/tokenizer', default: { use: 'bytes' }, description: 'The tokenizer.' },
+    token: { anyOf: expect.any(Array) as unknown[], default: '***', description: 'The token.' },
+  });
 });

@@ -11,25 +11,35 @@ export type JsonSchema = Record<string, unknown>;
 
 /**
  * Options as written in a config; parts that JSON Schema cannot express are left open. A nested component refers to its
- * interface.
+ * interface. With `marks`, paths and secrets have the key MARK.
  */
-export function schemaOf(schema: z.ZodType): JsonSchema {
+export function schemaOf(schema: z.ZodType, { marks = false }: { readonly marks?: boolean } = {}): JsonSchema {
   const { $schema: _, ...rest } = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       const marker = markerOf(zodSchema);
-      if ('default' in jsonSchema)
-        jsonSchema.default = defaultOf(zodSchema, jsonSchema.default) as typeof jsonSchema.default;
-      if (marker?.kind !== 'component' && marker?.kind !== 'secret') return;
+      const definition = zodSchema._zod.def as { readonly type: string; readonly defaultValue?: unknown };
+      // zod leaves out the default of what is transformed, as components and secrets are.
+      const value = definition.type === 'default' ? definition.defaultValue : jsonSchema.default;
+      if (value !== undefined) jsonSchema.default = defaultOf(zodSchema, value) as typeof jsonSchema.default;
+      if (marker === undefined) return;
+      if (marks && marker.kind !== 'component') (jsonSchema as JsonSchema)[MARK] = marker.kind;
+      if (marker.kind === 'path') return;
       const { description } = jsonSchema;
-      for (const key of Object.keys(jsonSchema)) delete (jsonSchema as JsonSchema)[key];
-      if (marker.kind === 'component') jsonSchema.$ref = reference(marker.interface).$ref;
-      else Object.assign(jsonSchema, SECRET_SCHEMA, description !== undefined && { description });
+      for (const key of Object.keys(jsonSchema)) if (key !== MARK) delete (jsonSchema as JsonSchema)[key];
+      Object.assign(
+        jsonSchema,
+        marker.kind === 'component' ? reference(marker.interface) : SECRET_SCHEMA,
+        description !== undefined && { description },
+      );
     },
   });
   return rest;
 }
+
+/** The key of a value's kind, `path` or `secret`. */
+export const MARK = 'x-graft';
 
 const one = (key: string, description: string): JsonSchema => ({
   type: 'object',

@@ -16,9 +16,12 @@ export function pathOption(): z.ZodString {
 }
 
 /** Another component as an option: `bytes`, or `{ use: huggingface, path: … }`. Its options are checked with it. */
-export function componentOption(interface_: InterfaceName): z.ZodType<ComponentSpec> {
+export function componentOption(interface_: InterfaceName): z.ZodType<ComponentSpec, ComponentSpec | string> {
   const schema = z.unknown().transform((value, context) => resolveComponent(interface_, value, context));
-  return mark(schema as unknown as z.ZodType<ComponentSpec>, { kind: 'component', interface: interface_ });
+  return mark(schema as unknown as z.ZodType<ComponentSpec, ComponentSpec | string>, {
+    kind: 'component',
+    interface: interface_,
+  });
 }
 
 /**

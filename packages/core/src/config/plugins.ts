@@ -1,4 +1,5 @@
-import { checkRegularFile, PluginError } from '@graft/engine';
+import { PluginError } from '@graft/engine';
+import { checkRegularFile } from '@graft/engine/internal';
 import { createJiti } from 'jiti';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';

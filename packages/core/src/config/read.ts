@@ -1,5 +1,6 @@
-import { parseJson, readTextFile } from '@graft/checkpoint';
-import { checkRegularFile, ConfigError, FileProblem, GraftError, LARGEST_SETTINGS_BYTES, listed } from '@graft/engine';
+import { parseJson, readTextFile } from '@graft/checkpoint/internal';
+import { ConfigError, GraftError } from '@graft/engine';
+import { checkRegularFile, FileProblem, LARGEST_SETTINGS_BYTES, listed } from '@graft/engine/internal';
 import { basename, dirname, extname, resolve } from 'node:path';
 import { reasonOf } from '../util/reason';
 import { importCode, loadReason, type OnCode } from './code';

@@ -6,9 +6,12 @@ const count = (): z.ZodNumber => z.number().int().nonnegative();
 
 /** Core's own keys; component sections are checked with the schemas of their components. */
 export const EngineSection = z.strictObject({
-  mode: z.enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable']).default('auto'),
+  mode: z
+    .enum(['auto', 'eager', 'xla', 'graph', 'mixed', 'portable'])
+    .default('auto')
+    .describe('what computes; auto: native TensorFlow if it is installed, otherwise portable'),
   libraryPath: pathOption().optional().describe('folder of the native libraries'),
-  threads: z.number().int().positive().optional(),
+  threads: z.number().int().positive().optional().describe('threads for one operation. Default: the number of cores'),
   compileCache: z.boolean().optional().describe('keep what XLA compiles for later runs'),
 });
 
@@ -22,8 +25,8 @@ export const ParameterGroupSection = z
       .min(1)
       .optional()
       .describe('parameters by part of the model'),
-    learningRateFactor: factor().optional(),
-    weightDecayFactor: factor().optional(),
+    learningRateFactor: factor().optional().describe('what their learning rate is multiplied by. Default: 1'),
+    weightDecayFactor: factor().optional().describe('what their weight decay is multiplied by. Default: 1'),
     fromStep: count().optional().describe('steps at the start in which they stay as they are'),
     untilStep: count().optional().describe('step from which on they stay as they are; 0: never trained'),
   })
@@ -49,7 +52,7 @@ export const SpecialTokensSection = z.strictObject({
   encoder: SideSection.optional().describe('of the encoder: sources'),
   decoder: SideSection.optional().describe('of the decoder, or of a decoder-only model: targets, texts, prompts'),
   teacher: z
-    .strictObject({ bos: rule().optional() })
+    .strictObject({ bos: rule().optional().describe('the start token in front of what the teacher reads') })
     .optional()
     .describe("of a teacher's input. auto: the teacher's own policy"),
 });
@@ -104,7 +107,7 @@ export const TrainSection = z.strictObject({
   explodingLossFactor: factor()
     .default(10)
     .describe('a loss of so many times that of guessing (or the first one, if higher) stops the run; 0: never'),
-  loader: LoaderSection.prefault({}),
+  loader: LoaderSection.prefault({}).describe('how batches are read'),
   logEvery: z.number().int().positive().default(10).describe('steps between log lines where there is no terminal'),
 });
 

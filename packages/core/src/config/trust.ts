@@ -1,4 +1,5 @@
-import { ConfigError, PluginError, untrustedEntry, type TrustOptions, type Untrusted } from '@graft/engine';
+import { ConfigError, PluginError } from '@graft/engine';
+import { untrustedEntry, type TrustOptions, type Untrusted } from '@graft/engine/internal';
 import { lstatSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 

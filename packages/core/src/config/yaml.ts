@@ -1,4 +1,4 @@
-import { escapedUnit, loneSurrogate } from '@graft/checkpoint';
+import { escapedUnit, loneSurrogate } from '@graft/checkpoint/internal';
 import { CORE_SCHEMA, load, Type } from 'js-yaml';
 
 const MERGE = new Type('tag:yaml.org,2002:merge', { kind: 'scalar', resolve: (data: unknown) => data === '<<' });

@@ -15,7 +15,8 @@
  *
  * Models check nothing inside a step. What is given to one by hand is checked by the model's plugin.
  */
-import { elementCount, DataError } from '@graft/engine';
+import { DataError } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { IGNORED_LABEL, FIELDS, type FieldSpec, type HostFields, type ObjectiveContext } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 

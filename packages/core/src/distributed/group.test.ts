@@ -1,4 +1,5 @@
-import { NETWORK_EXPOSURE, type WorkerGroup } from '@graft/engine';
+import type { WorkerGroup } from '@graft/engine';
+import { NETWORK_EXPOSURE } from '@graft/engine/internal';
 import type { Objective } from '../interfaces';
 import { redact } from '../secrets/redact';
 import { checkWorkerOptions, compareFiles, type WorkerOptions } from './group';

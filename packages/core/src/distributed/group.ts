@@ -1,12 +1,5 @@
-import {
-  checkNetwork,
-  ConfigError,
-  controlKey,
-  DataError,
-  NETWORK_EXPOSURE,
-  type Engine,
-  type WorkerGroup,
-} from '@graft/engine';
+import { ConfigError, DataError, type Engine, type WorkerGroup } from '@graft/engine';
+import { checkNetwork, controlKey, NETWORK_EXPOSURE } from '@graft/engine/internal';
 import type { Objective } from '../interfaces';
 import type { Logger } from '../util/logger';
 import { rememberSecret } from '../secrets/redact';

@@ -1,4 +1,5 @@
-import { elementCount, tf, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { tf, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import type { Model, OptimizerState, Parameters } from '../interfaces';
 
 /** A tensor of the optimizer's state, and the workers that keep it. */

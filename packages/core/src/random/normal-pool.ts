@@ -1,4 +1,4 @@
-import { onThreadEnd } from '@graft/engine';
+import { onThreadEnd } from '@graft/engine/internal';
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';

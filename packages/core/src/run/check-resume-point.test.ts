@@ -1,4 +1,5 @@
-import { listSnapshots, saveSnapshot } from '@graft/checkpoint';
+import { listSnapshots } from '@graft/checkpoint';
+import { saveSnapshot } from '@graft/checkpoint/internal';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync, existsSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,4 +1,5 @@
-import { checkSnapshot, isThere, listSnapshots, syncFolder, verifySnapshot, withoutDigests } from '@graft/checkpoint';
+import { listSnapshots, verifySnapshot } from '@graft/checkpoint';
+import { checkSnapshot, isThere, syncFolder, withoutDigests } from '@graft/checkpoint/internal';
 import { CheckpointError, GraftError } from '@graft/engine';
 import { rename } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';

@@ -1,4 +1,5 @@
-import { CheckpointReader, listSnapshots, LOCK_PREFIX, readHostTensors } from '@graft/checkpoint';
+import { CheckpointReader, listSnapshots, readHostTensors } from '@graft/checkpoint';
+import { LOCK_PREFIX } from '@graft/checkpoint/internal';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { cpSync } from 'node:fs';
 import { mkdtemp, readdir, readFile, readlink, rm, writeFile } from 'node:fs/promises';

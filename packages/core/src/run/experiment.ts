@@ -1,4 +1,5 @@
-import { messageOf, openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
+import { openEngine, UsageError, type Engine, type WorkerGroup } from '@graft/engine';
+import { messageOf } from '@graft/engine/internal';
 import { createComponentFactory } from '../components/factory';
 import type { ExperimentConfig, LoadedExperiment } from '../config';
 import { checkWorkerOptions, joinGroup, type WorkerOptions } from '../distributed/group';

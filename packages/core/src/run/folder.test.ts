@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { RunFolder } from './folder';
 import { findResumableRun } from './reader';
-import { ownIdentity, type ProcessIdentity, makeFolder } from '@graft/checkpoint';
+import { ownIdentity, type ProcessIdentity, makeFolder } from '@graft/checkpoint/internal';
 import { runId } from './identity';
 
 let runs: string;

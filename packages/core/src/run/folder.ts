@@ -1,7 +1,7 @@
+import { listSnapshots } from '@graft/checkpoint';
 import {
   FolderLock,
   hasLock,
-  listSnapshots,
   livenessOf,
   makeFolder,
   ownIdentity,
@@ -11,7 +11,7 @@ import {
   syncFolder,
   TEMPORARY_PREFIX,
   writeFileAtomically,
-} from '@graft/checkpoint';
+} from '@graft/checkpoint/internal';
 import { CheckpointError, GraftError, UsageError } from '@graft/engine';
 import { randomBytes } from 'node:crypto';
 import { lstat, mkdir, rename, rm, rmdir, symlink, unlink, writeFile } from 'node:fs/promises';

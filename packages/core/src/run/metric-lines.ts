@@ -1,4 +1,5 @@
-import { GraftError, streamRegularFile } from '@graft/engine';
+import { GraftError } from '@graft/engine';
+import { streamRegularFile } from '@graft/engine/internal';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 

@@ -1,5 +1,6 @@
-import { parseJson, syncFolder } from '@graft/checkpoint';
-import { CheckpointError, GraftError, readRegularFile } from '@graft/engine';
+import { parseJson, syncFolder } from '@graft/checkpoint/internal';
+import { CheckpointError, GraftError } from '@graft/engine';
+import { readRegularFile } from '@graft/engine/internal';
 import { open, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 

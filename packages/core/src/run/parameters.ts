@@ -1,4 +1,5 @@
-import { elementCount, GraftError, listedProblems, type tf } from '@graft/engine';
+import { GraftError, type tf } from '@graft/engine';
+import { elementCount, listedProblems } from '@graft/engine/internal';
 import { failedComponent } from '../components/calls';
 import type { Initializer, Model, Parameters, ParameterSpec } from '../interfaces';
 import type { RandomStream } from '../random/streams';

@@ -1,5 +1,6 @@
-import { readJsonObject, type ProcessIdentity } from '@graft/checkpoint';
-import { CheckpointError, shortened } from '@graft/engine';
+import { readJsonObject, type ProcessIdentity } from '@graft/checkpoint/internal';
+import { CheckpointError } from '@graft/engine';
+import { shortened } from '@graft/engine/internal';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';

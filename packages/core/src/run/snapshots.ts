@@ -1,17 +1,14 @@
+import { CheckpointReader, listSnapshots, stepOf, verifySnapshot, type TensorSource } from '@graft/checkpoint';
 import {
   averageFolder,
-  CheckpointReader,
-  listSnapshots,
   loadSnapshotState,
   openSnapshotOptimizer,
   saveSnapshot,
   snapshotFolder,
-  stepOf,
-  verifySnapshot,
   TEMPORARY_PREFIX,
-  type TensorSource,
-} from '@graft/checkpoint';
-import { CheckpointError, readPieces, tensorOfPieces, tf } from '@graft/engine';
+} from '@graft/checkpoint/internal';
+import { CheckpointError, tf } from '@graft/engine';
+import { readPieces, tensorOfPieces } from '@graft/engine/internal';
 import { readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Model, OptimizerState, Parameters } from '../interfaces';

@@ -1,4 +1,5 @@
-import { damagedSnapshot, loadSnapshotState, stepOf, TRAINER_STATE_FILE, type Manifest } from '@graft/checkpoint';
+import { stepOf } from '@graft/checkpoint';
+import { damagedSnapshot, loadSnapshotState, TRAINER_STATE_FILE, type Manifest } from '@graft/checkpoint/internal';
 import { basename } from 'node:path';
 import { z } from 'zod';
 import { plainIssue } from '../data/field-problem';

@@ -1,4 +1,5 @@
-import { ConfigError, elementCount, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { ConfigError, type Engine, type TensorSpec, type WorkerGroup } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { recordFile } from '@graft/checkpoint';
 import { nameComponent } from '../components/calls';
 import { createComponentFactory } from '../components/factory';

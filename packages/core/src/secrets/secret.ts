@@ -1,5 +1,6 @@
-import { decodeUtf8 } from '@graft/checkpoint';
-import { ConfigError, openRegularFileSync } from '@graft/engine';
+import { decodeUtf8 } from '@graft/checkpoint/internal';
+import { ConfigError } from '@graft/engine';
+import { openRegularFileSync } from '@graft/engine/internal';
 import { closeSync, fstatSync, readSync } from 'node:fs';
 import { inspect } from 'node:util';
 

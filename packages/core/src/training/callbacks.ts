@@ -1,4 +1,5 @@
-import { PluginError, shortened } from '@graft/engine';
+import { PluginError } from '@graft/engine';
+import { shortened } from '@graft/engine/internal';
 import { describeLost } from '../data/positions';
 import type { Callback, CallbackContext, EndStatus, JsonValue, Model, Parameters, RunInfo } from '../interfaces';
 import type { EvaluationRecord } from '../evaluation/evaluations';

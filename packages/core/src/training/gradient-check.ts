@@ -1,4 +1,4 @@
-import { listed } from '@graft/engine';
+import { listed } from '@graft/engine/internal';
 import { TrainingError } from '../util/training-error';
 
 /** Of one loss: which parameters train, and to which of them no gradient leads. */

@@ -1,4 +1,5 @@
-import { makeOneFolder, writeHostTensors } from '@graft/checkpoint';
+import { writeHostTensors } from '@graft/checkpoint';
+import { makeOneFolder } from '@graft/checkpoint/internal';
 import { join } from 'node:path';
 import type { LoadedBatch } from '../data/loader';
 import { lastGood, TrainingError } from '../util/training-error';

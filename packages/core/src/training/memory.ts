@@ -1,4 +1,5 @@
-import { elementCount, EngineError, type tf } from '@graft/engine';
+import { EngineError, type tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';

@@ -1,4 +1,4 @@
-import { messageOf } from '@graft/engine';
+import { messageOf } from '@graft/engine/internal';
 import type { TrackedRun, Tracker } from '../interfaces';
 import type { Logger } from '../util/logger';
 

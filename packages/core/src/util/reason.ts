@@ -1,4 +1,4 @@
-import { hasMessage } from '@graft/engine';
+import { hasMessage } from '@graft/engine/internal';
 import { show } from './show';
 
 /**

@@ -1,5 +1,6 @@
 import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '@graft/core';
-import { elementCount, tf } from '@graft/engine';
+import { tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { check, type Check, type Make } from '../check';
 import { openStrictEngine } from '../engine/strict-engine';
 import { isFiniteList, tensorCount, valuesDifference, valuesOf, type Values } from '../values';

@@ -11,7 +11,8 @@ import {
   type Parameters,
   type RandomStream,
 } from '@graft/core';
-import { elementCount, tf } from '@graft/engine';
+import { tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { TOY_VOCABULARY } from './tokenizer';
 
 export interface ToyModelOptions {

@@ -4,12 +4,11 @@ import {
   parseFloatDtype,
   readTokenizerFiles,
   recordFile,
-  sourceBytes,
-  writeCheckpointResumably,
-  type FileRange,
   type StoredDtype,
 } from '@graft/checkpoint';
-import { countParameters, createRandom, NormalPool } from '@graft/core';
+import { sourceBytes, writeCheckpointResumably, type FileRange } from '@graft/checkpoint/internal';
+import { countParameters, createRandom } from '@graft/core';
+import { NormalPool } from '@graft/core/internal';
 import { resolve } from 'node:path';
 import type { CrossAttention, CrossAttentionNorms } from './cross-attention';
 import {

@@ -2,16 +2,19 @@ import {
   inject,
   injectable,
   LOGGER,
-  NormalPool,
   OPTIONS,
+  parseOptions,
   pathOption,
+  silentLogger,
   type Initializer,
   type Logger,
   type Model,
   type ParameterSpec,
   type RandomStream,
 } from '@graft/core';
-import { elementCount, tf } from '@graft/engine';
+import { NormalPool } from '@graft/core/internal';
+import { tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { z } from 'zod';
 import { DEFAULT_STD } from './adapt-checkpoint';
 import { CROSS_ATTENTION_CHOICES, CROSS_ATTENTION_NORMS } from './cross-attention';
@@ -33,42 +36,53 @@ import { asGemma } from '../model/model';
 import { DECODER_ONLY_EMBEDDING } from '../model/parameters';
 
 export const adaptOptions = z.strictObject({
-  encoder: pathOption().describe('folder of the decoder-only Gemma 2 checkpoint that becomes the encoder'),
-  decoder: pathOption().optional().describe("folder of the one that becomes the decoder. Default: the encoder's"),
+  encoder: pathOption().describe('Folder of the decoder-only Gemma 2 checkpoint that becomes the encoder.'),
+  decoder: pathOption()
+    .optional()
+    .describe("Folder of the checkpoint that becomes the decoder. Default: the encoder's."),
   crossAttention: z
     .enum(CROSS_ATTENTION_CHOICES)
     .default('auto')
-    .describe("copy: the decoder's self-attention; random: normal numbers; auto: copy where widths and heads agree"),
+    .describe(
+      "`copy`: the decoder's self-attention; `random`: normal numbers; `auto`: copy where widths and heads agree.",
+    ),
   crossAttentionNorms: z
     .enum(CROSS_ATTENTION_NORMS)
     .optional()
     .describe(
-      'copy: the norms around cross-attention take those around self-attention; identity: gain 1. Default: copy, but identity where cross-attention is among the random parts',
+      '`copy`: the norms around cross-attention take those around self-attention; `identity`: gain 1. Default: `copy`, but `identity` where cross-attention is among the random parts.',
     ),
   expandHeads: z
     .enum(EXPAND_HEADS_CHOICES)
     .optional()
     .describe(
-      'encoder: its key/value heads are repeated, so that every query head has its own; for ablations. Default: none',
+      '`encoder`: its key/value heads are repeated, so that every query head has its own; for ablations. Default: none.',
     ),
-  std: z.number().positive().default(DEFAULT_STD).describe('standard deviation of what is random'),
+  std: z.number().positive().default(DEFAULT_STD).describe('Standard deviation of what is random.'),
   random: z
     .array(z.enum(RANDOM_PARTS))
     .default([])
-    .describe(
-      'parts that are not taken from the checkpoints, for ablations: encoder, decoder, cross-attention, embedding',
-    ),
+    .describe('Parts that are not taken from the checkpoints, for ablations.'),
 });
+
+/** What a config or code may write. */
+export type AdaptOptions = z.input<typeof adaptOptions>;
+/** The same with every default filled in. */
+export type ResolvedAdaptOptions = z.output<typeof adaptOptions>;
 
 /**
  * An encoder-decoder's parameters from one or two decoder-only checkpoints, tensor by tensor, without writing a folder.
  */
 @injectable()
 export class AdaptInitializer implements Initializer {
+  private readonly options: ResolvedAdaptOptions;
+
   constructor(
-    @inject(OPTIONS) private readonly options: z.output<typeof adaptOptions>,
-    @inject(LOGGER) private readonly logger: Logger,
-  ) {}
+    @inject(OPTIONS) options: AdaptOptions,
+    @inject(LOGGER) private readonly logger: Logger = silentLogger(),
+  ) {
+    this.options = parseOptions(adaptOptions, options, 'AdaptInitializer');
+  }
 
   async checkpointConfig(): Promise<Record<string, unknown>> {
     const sources = await this.open();

@@ -5,9 +5,8 @@ import {
   parseFloatDtype,
   readTokenizerFiles,
   recordFile,
-  sourceBytes,
-  writeCheckpointResumably,
 } from '@graft/checkpoint';
+import { sourceBytes, writeCheckpointResumably } from '@graft/checkpoint/internal';
 import { countParameters } from '@graft/core';
 import { resolve } from 'node:path';
 import { encoderOf, readModelConfig, toCheckpointConfig } from '../model/config';

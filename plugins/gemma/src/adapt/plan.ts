@@ -1,15 +1,8 @@
-import { elementCount } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { CheckpointReader } from '@graft/checkpoint';
 import { resolve } from 'node:path';
-import {
-  CheckpointError,
-  ConfigError,
-  GraftError,
-  listedProblems,
-  type NormalPool,
-  type ParameterSpec,
-  type RandomStream,
-} from '@graft/core';
+import { CheckpointError, ConfigError, GraftError, type ParameterSpec, type RandomStream } from '@graft/core';
+import { listedProblems, type NormalPool } from '@graft/core/internal';
 import {
   copiesCrossAttention,
   crossAttentionReason,

@@ -3,13 +3,12 @@ import {
   CheckpointError,
   fromFloat32,
   isFloatDtype,
-  sourceBytes,
   toFloat32,
   type CheckpointReader,
-  type FileRange,
   type StoredDtype,
   type TensorSource,
 } from '@graft/checkpoint';
+import { sourceBytes, type FileRange } from '@graft/checkpoint/internal';
 import { stat, statfs } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import type { ExpandedHeads } from './expanded-heads';

@@ -1,7 +1,8 @@
 /**
  * The paper's options for an adaptation: expanded heads, the norms around cross-attention, and the reasons of `auto`.
  */
-import { CheckpointReader, readJsonObject } from '@graft/checkpoint';
+import { CheckpointReader } from '@graft/checkpoint';
+import { readJsonObject } from '@graft/checkpoint/internal';
 import { createRandom, fillParameters, silentLogger } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { join } from 'node:path';

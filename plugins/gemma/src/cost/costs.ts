@@ -1,4 +1,4 @@
-import { elementCount } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import type { AnyGemmaConfig } from '../model/config-types';
 import { forwardFlops, type BatchShape } from './flops';
 import { outputName, parameterSpecs } from '../model/parameters';

@@ -6,7 +6,8 @@
  * The long part of a sliding layer is a ring with the size of its window. Shapes: B batch, K key/value heads,
  * C head dimension, R recent slots, M slots of a long part, P prompt length.
  */
-import { availableMemory, DataError, formatMemory } from '@graft/core';
+import { DataError } from '@graft/core';
+import { availableMemory, formatMemory } from '@graft/core/internal';
 import { tf, type Engine, type Jitted } from '@graft/engine';
 import type { LayerType, SideConfig } from '../model/config-types';
 import { padSlots, transposedKeys, transposeKeys, type StoredPart } from '../model/layers';

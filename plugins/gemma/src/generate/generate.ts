@@ -1,12 +1,12 @@
 import {
   createRandom,
-  STREAMS,
   type BatchTensors,
   type HostFields,
   type Parameters,
   type RandomStream,
   uploadBatch,
 } from '@graft/core';
+import { STREAMS } from '@graft/core/internal';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
 import { CacheBuffer, checkCacheMemory, type Cache } from './decoder-cache';

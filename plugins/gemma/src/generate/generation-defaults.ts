@@ -2,7 +2,8 @@
  * A checkpoint's own settings for generation: generation_config.json, or old keys of config.json if that is missing.
  */
 import { CONFIG_FILE, GENERATION_CONFIG_FILE, type CheckpointReader } from '@graft/checkpoint';
-import { CheckpointError, shortened } from '@graft/core';
+import { CheckpointError } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { join } from 'node:path';
 import { tokensOf } from '../model/config';
 import type { GemmaConfig } from '../model/config-types';

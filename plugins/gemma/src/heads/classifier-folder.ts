@@ -1,7 +1,9 @@
 /** Classifiers as Hugging Face folders, as the published implementation writes and reads them. */
 import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
-import { HEAD_WEIGHT, CheckpointError, listedProblems, type Parameters } from '@graft/core';
-import { tensorOfPieces, tf } from '@graft/engine';
+import { HEAD_WEIGHT, CheckpointError, type Parameters } from '@graft/core';
+import { listedProblems } from '@graft/core/internal';
+import { tf } from '@graft/engine';
+import { tensorOfPieces } from '@graft/engine/internal';
 import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
 import { encoderOf, readModelConfig, toCheckpointConfig, withIdleDecoder } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';

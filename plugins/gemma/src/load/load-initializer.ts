@@ -1,10 +1,13 @@
-import { CheckpointReader, withoutDigests } from '@graft/checkpoint';
+import { CheckpointReader } from '@graft/checkpoint';
+import { withoutDigests } from '@graft/checkpoint/internal';
 import {
   inject,
   injectable,
   LOGGER,
   OPTIONS,
+  parseOptions,
   pathOption,
+  silentLogger,
   type Initializer,
   type Logger,
   type Model,
@@ -18,16 +21,25 @@ import { generationDefaults, readGenerationConfig } from '../generate/generation
 import { checkTensors, readParameters } from './load-model';
 
 export const loadOptions = z.strictObject({
-  path: pathOption().describe('folder of a Gemma 2 or T5Gemma checkpoint, or of an encoder alone'),
+  path: pathOption().describe('Folder of a Gemma 2 or T5Gemma checkpoint, or of an encoder alone.'),
 });
+
+/** What a config or code may write. */
+export type LoadOptions = z.input<typeof loadOptions>;
+/** The same with every default filled in. */
+export type ResolvedLoadOptions = z.output<typeof loadOptions>;
 
 /** Parameters from a checkpoint folder, unchanged. bfloat16 and float16 are widened to float32. */
 @injectable()
 export class LoadInitializer implements Initializer {
+  private readonly options: ResolvedLoadOptions;
+
   constructor(
-    @inject(OPTIONS) private readonly options: z.output<typeof loadOptions>,
-    @inject(LOGGER) private readonly logger: Logger,
-  ) {}
+    @inject(OPTIONS) options: LoadOptions,
+    @inject(LOGGER) private readonly logger: Logger = silentLogger(),
+  ) {
+    this.options = parseOptions(loadOptions, options, 'LoadInitializer');
+  }
 
   async checkpointConfig(): Promise<Record<string, unknown>> {
     const reader = await CheckpointReader.open(this.options.path);

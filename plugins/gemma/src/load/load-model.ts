@@ -1,6 +1,8 @@
 import { CheckpointReader } from '@graft/checkpoint';
-import { CheckpointError, listedProblems, type Parameters } from '@graft/core';
-import { packBfloat16, tensorOfPieces, tf } from '@graft/engine';
+import { CheckpointError, type Parameters } from '@graft/core';
+import { listedProblems } from '@graft/core/internal';
+import { packBfloat16, tf } from '@graft/engine';
+import { tensorOfPieces } from '@graft/engine/internal';
 import { checkSharedTable } from '../adapt/plan';
 import { parseCheckpointConfig, readModelConfig } from '../model/config';
 import type { GemmaConfig, GemmaOptions } from '../model/config-types';

@@ -1,4 +1,5 @@
-import { CheckpointError, isObject, shownJson } from '@graft/core';
+import { CheckpointError } from '@graft/core';
+import { isObject, shownJson } from '@graft/core/internal';
 import { DEFAULT_ROPE_THETA, defaultLayerTypes, REFUSED_KEYS, type PublishedKey } from './published-defaults';
 import type { LayerType } from './config-types';
 

@@ -1,12 +1,11 @@
+import { CheckpointError, type SpecialTokens } from '@graft/core';
 import {
-  CheckpointError,
   isObject,
   mergeSpecialTokens,
   readSpecialTokens,
   SPECIAL_TOKENS_KEY,
   storedSpecialTokens,
-  type SpecialTokens,
-} from '@graft/core';
+} from '@graft/core/internal';
 import type {
   AnyGemmaConfig,
   EncoderDecoderConfig,

@@ -1,4 +1,5 @@
-import { buildModel, describeSpecialTokens, type Model } from '@graft/core';
+import { buildModel, type Model } from '@graft/core';
+import { describeSpecialTokens } from '@graft/core/internal';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { CheckpointReader } from '@graft/checkpoint';
 import { join } from 'node:path';

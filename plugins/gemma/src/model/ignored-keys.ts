@@ -1,4 +1,4 @@
-import { isObject } from '@graft/core';
+import { isObject } from '@graft/core/internal';
 import type { Json } from './config-fields';
 import {
   COMMON_KEYS,

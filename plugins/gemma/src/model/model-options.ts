@@ -19,29 +19,41 @@ const count = (most: number): z.ZodNumber => z.int().min(1).max(most);
 
 /** Sizes and constants of one side. Missing ones come from the checkpoint, the preset or the published models. */
 const sideOptions = z.strictObject({
-  layers: count(LIMITS.layers).optional().describe('blocks'),
-  hidden: count(LIMITS.width).optional().describe('width of the residual stream'),
-  feedForward: count(LIMITS.width).optional().describe('inner width of the feed-forward'),
-  heads: count(LIMITS.heads).optional().describe('query heads'),
-  keyValueHeads: count(LIMITS.heads).optional().describe('key/value heads; divides heads. Default: heads'),
-  headDim: count(LIMITS.headDim).multipleOf(2).optional().describe('width of a head. Default: hidden / heads'),
-  slidingWindow: count(LIMITS.positions).optional().describe('reach of sliding layers, tokens. Default: 4096'),
+  layers: count(LIMITS.layers).optional().describe('Number of blocks.'),
+  hidden: count(LIMITS.width).optional().describe('Width of the residual stream.'),
+  feedForward: count(LIMITS.width).optional().describe('Inner width of the feed-forward.'),
+  heads: count(LIMITS.heads).optional().describe('Number of query heads.'),
+  keyValueHeads: count(LIMITS.heads)
+    .optional()
+    .describe('Number of key/value heads; divides `heads`. Default: as `heads`.'),
+  headDim: count(LIMITS.headDim).multipleOf(2).optional().describe('Width of a head. Default: hidden / heads.'),
+  slidingWindow: count(LIMITS.positions).optional().describe('Reach of sliding layers, in tokens. Default: 4096.'),
   layerTypes: z
     .array(z.enum(['sliding_attention', 'full_attention']))
     .optional()
-    .describe('one a layer. Default: alternating, sliding first'),
-  ropeTheta: z.number().positive().optional().describe('base of the rotary positions. Default: 10000'),
-  attentionSoftCap: z.number().positive().nullable().optional().describe('null: none. Default: 50'),
-  finalLogitSoftCap: z.number().positive().nullable().optional().describe('null: none. Default: 30'),
+    .describe('The kind of each layer. Default: alternating, sliding first.'),
+  ropeTheta: z.number().positive().optional().describe('Base of the rotary positions. Default: 10000.'),
+  attentionSoftCap: z
+    .number()
+    .positive()
+    .nullable()
+    .optional()
+    .describe('Soft cap of attention scores; null: none. Default: 50.'),
+  finalLogitSoftCap: z
+    .number()
+    .positive()
+    .nullable()
+    .optional()
+    .describe('Soft cap of the logits; null: none. Default: 30.'),
   queryPreAttentionScalar: z
     .number()
     .positive()
     .optional()
-    .describe('scores are scaled by its power -1/2. Default: headDim'),
-  rmsNormEpsilon: z.number().positive().optional().describe('Default: 1e-6'),
+    .describe('Scores are scaled by its power -1/2. Default: headDim.'),
+  rmsNormEpsilon: z.number().positive().optional().describe('Added to the mean square in every norm. Default: 1e-6.'),
   maxPositions: count(LIMITS.positions)
     .optional()
-    .describe('written to config.json; nothing is cut off. Default: 8192'),
+    .describe('Written to config.json; nothing is cut off. Default: 8192.'),
 });
 
 type SideOptions = z.output<typeof sideOptions>;
@@ -50,7 +62,7 @@ export const modelOptions = z.strictObject({
   kind: z
     .enum(['encoder-decoder', 'decoder-only', 'encoder-only'])
     .optional()
-    .describe("Default: the checkpoint's, else encoder-decoder"),
+    .describe("Kind of the model. Default: the checkpoint's, otherwise `encoder-decoder`."),
   preset: z
     .string()
     .refine((name) => parsePreset(name) !== undefined, {
@@ -58,55 +70,60 @@ export const modelOptions = z.strictObject({
     })
     .optional()
     .describe(
-      'sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides',
+      'Sizes by name: 2b-2b, 9b-2b, 9b-9b, s-s, b-b, l-l, ml-ml, xl-xl, any other pair, or one size for both sides.',
     ),
-  encoder: sideOptions.optional().describe("sizes of the encoder; default: the decoder's"),
-  decoder: sideOptions.optional().describe("sizes of the decoder; default: the encoder's"),
-  vocabularySize: count(LIMITS.vocabularySize).optional().describe('Default: 256000'),
-  padTokenId: z.int().min(0).optional().describe('Default: 0'),
-  bosTokenId: z.int().min(0).optional().describe('starts a decoder input. Default: 2'),
+  encoder: sideOptions.optional().describe("Sizes of the encoder. Default: the decoder's."),
+  decoder: sideOptions.optional().describe("Sizes of the decoder. Default: the encoder's."),
+  vocabularySize: count(LIMITS.vocabularySize).optional().describe('Tokens of the vocabulary. Default: 256000.'),
+  padTokenId: z.int().min(0).optional().describe('Id of the padding token. Default: 0.'),
+  bosTokenId: z.int().min(0).optional().describe('Id of the token that starts a decoder input. Default: 2.'),
   eosTokenId: z
     .union([z.int().min(0), z.array(z.int().min(0)).min(1)])
     .optional()
-    .describe('one or several. Default: 1'),
+    .describe('Id of the end token, or of several. Default: 1.'),
   encoderWindow: z
     .enum(['strict', 'inclusive'])
     .optional()
     .describe(
-      'sliding encoder layers see |i - j| < window (strict) or <= window. Default: what the checkpoint says, else strict',
+      'Sliding encoder layers see |i - j| < window (`strict`) or <= window (`inclusive`). Default: what the checkpoint says, otherwise `strict`.',
     ),
   encoderAttention: z
     .enum(['bidirectional', 'causal'])
     .optional()
     .describe(
-      "causal: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, else bidirectional",
+      "`causal`: the encoder's self-attention looks back alone, for ablations. Default: what the checkpoint says, otherwise `bidirectional`.",
     ),
   tieEncoderEmbedding: z
     .boolean()
     .optional()
-    .describe('one embedding table for both sides and the output. Default: false'),
+    .describe('One embedding table for both sides and the output. Default: false.'),
   tieOutput: z
     .boolean()
     .optional()
-    .describe("the output projection is the decoder's embedding. Default: what the checkpoint says, else true"),
+    .describe("The output projection is the decoder's embedding. Default: what the checkpoint says, otherwise true."),
   rematerialize: z
     .enum(['none', 'block'])
     .optional()
-    .describe('block: each block is computed again for the gradient instead of being kept; less memory, more time'),
+    .describe(
+      '`block`: each block is computed again for the gradient instead of being kept, which needs less memory and more time. Default: `none`.',
+    ),
   dropout: rate()
     .optional()
     .describe(
-      "rate in training: embeddings, sub-layers, feed-forward, final states. Default: the checkpoint's, else 0",
+      "Dropout rate in training of embeddings, sub-layers, feed-forward and final states. Default: the checkpoint's, otherwise 0.",
     ),
   attentionDropout: rate()
     .optional()
-    .describe("rate in training of the probabilities of attention. Default: the checkpoint's, else 0"),
+    .describe("Dropout rate in training of the probabilities of attention. Default: the checkpoint's, otherwise 0."),
   classifierDropout: rate()
     .optional()
-    .describe("rate in training of what a classifier's head reads. Default: the checkpoint's, else 0"),
+    .describe("Dropout rate in training of what a classifier's head reads. Default: the checkpoint's, otherwise 0."),
 });
 
-export type ModelOptions = z.output<typeof modelOptions>;
+/** What a config or code may write. */
+export type ModelOptions = z.input<typeof modelOptions>;
+/** The same with every default filled in. */
+export type ResolvedModelOptions = z.output<typeof modelOptions>;
 
 function optionError(message: string, hint?: string): ConfigError {
   return new ConfigError(message, { code: 'gemma.model-options', hint });
@@ -114,7 +131,7 @@ function optionError(message: string, hint?: string): ConfigError {
 
 /** Options that both sides share. */
 function sharedFields(
-  options: ModelOptions,
+  options: ResolvedModelOptions,
   base: SideConfig | undefined,
 ): Pick<SideConfig, 'vocabularySize' | 'padTokenId' | 'bosTokenId' | 'eosTokenIds'> {
   const { eosTokenId } = options;
@@ -136,7 +153,7 @@ function withoutUndefined(options: SideOptions): SideOptions {
 function resolveSide(
   name: 'encoder' | 'decoder',
   given: SideOptions,
-  options: ModelOptions,
+  options: ResolvedModelOptions,
   checkpoint: SideConfig | undefined,
   preset: Size | undefined,
 ): SideConfig {
@@ -206,7 +223,10 @@ function resolveSide(
  * The model of a config's `model:` section, on top of the checkpoint's config.json if the initializer provides one;
  * options override it field by field. Throws ConfigError for sizes that are missing or impossible.
  */
-export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): GemmaConfig {
+export function resolveModelConfig(
+  options: ResolvedModelOptions,
+  checkpointConfig?: Record<string, unknown>,
+): GemmaConfig {
   const checkpoint = checkpointConfig && parseCheckpointConfig(checkpointConfig, options);
   const kind = options.kind ?? checkpoint?.kind ?? 'encoder-decoder';
   if (kind === 'encoder-only') throw optionError('model.kind is encoder-only: such a model makes no words.');
@@ -251,7 +271,10 @@ export function resolveModelConfig(options: ModelOptions, checkpointConfig?: Rec
 }
 
 /** Like `resolveModelConfig`, and also for encoders alone. */
-export function resolveAnyConfig(options: ModelOptions, checkpointConfig?: Record<string, unknown>): AnyGemmaConfig {
+export function resolveAnyConfig(
+  options: ResolvedModelOptions,
+  checkpointConfig?: Record<string, unknown>,
+): AnyGemmaConfig {
   const checkpoint = checkpointConfig && readModelConfig(checkpointConfig, options);
   const kind = options.kind ?? checkpoint?.kind;
   if (kind !== 'encoder-only') return resolveModelConfig(options, checkpointConfig);
@@ -281,7 +304,7 @@ export function resolveAnyConfig(options: ModelOptions, checkpointConfig?: Recor
 }
 
 function resolveRates(
-  options: ModelOptions,
+  options: ResolvedModelOptions,
   checkpoint: Pick<AnyGemmaConfig, 'dropout'> | undefined,
 ): Pick<AnyGemmaConfig, 'dropout'> {
   return ratesField({
@@ -291,7 +314,7 @@ function resolveRates(
   });
 }
 
-function refuseEncoderDecoderOptions(options: ModelOptions): void {
+function refuseEncoderDecoderOptions(options: ResolvedModelOptions): void {
   for (const field of ['encoder', 'encoderWindow', 'encoderAttention', 'tieEncoderEmbedding'] as const) {
     if (options[field] !== undefined && options[field] !== false) {
       throw optionError(`model.${field} is given, but the model is decoder-only and has no encoder.`);

@@ -2,7 +2,7 @@
  * The published meaning of a missing key in config.json, key by key: these numbers are only here. `npm run test:peers`
  * compares the tables with the library's own configuration classes.
  */
-import { SPECIAL_TOKENS_KEY } from '@graft/core';
+import { SPECIAL_TOKENS_KEY } from '@graft/core/internal';
 
 /** How Graft treats a key. */
 export type KeyUse =

@@ -5,18 +5,24 @@ import { roundUp } from '../batch/padding';
 import { planNoise } from './spans';
 
 export const denoiserOption = z.strictObject({
-  /** `span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM). */
-  kind: z.enum(['span', 'suffix']).default('span'),
-  /** Tokens of a span on average; for `suffix` the rate alone decides. */
-  meanSpan: z.number().positive().default(3),
-  /** Share of the tokens to be predicted. */
-  rate: z.number().gt(0).lt(1),
-  /** Relative chance; 0 leaves the denoiser out. */
-  weight: z.number().nonnegative().default(1),
-  /** Name of its mode token in `modeTokens`; none by default. */
-  prefix: z.string().optional(),
+  kind: z
+    .enum(['span', 'suffix'])
+    .default('span')
+    .describe(
+      '`span`: spans anywhere, a sentinel for each. `suffix`: the end of the sequence, without sentinel (prefix LM).',
+    ),
+  meanSpan: z
+    .number()
+    .positive()
+    .default(3)
+    .describe('Tokens of a span on average; for `suffix` the rate alone decides.'),
+  rate: z.number().gt(0).lt(1).describe('Share of the tokens to be predicted.'),
+  weight: z.number().nonnegative().default(1).describe('Relative chance; 0 leaves the denoiser out.'),
+  prefix: z.string().optional().describe('Name of its mode token in `modeTokens`. Default: none.'),
 });
 
+/** A denoiser as a config or code may write it. */
+export type DenoiserOptions = z.input<typeof denoiserOption>;
 export type Denoiser = z.output<typeof denoiserOption>;
 
 const span = (meanSpan: number, rate: number, prefix: string): Denoiser => ({

@@ -14,16 +14,32 @@ export const sentinelOptions = z.union([
   z.array(tokenOption).min(1),
   z
     .strictObject({
-      /** `auto`: the tokenizer's unused tokens; or ids, names and patterns. Default: `auto`, unless first, step or count are given. */
-      tokens: z.union([z.string().min(1), z.array(tokenOption).min(1)]).optional(),
-      /** Id of the first sentinel, where no `tokens` are named; default: the vocabulary's last token. */
-      first: id.optional(),
-      /** From one sentinel to the next. Default -1. */
-      step: z.union([z.literal(-1), z.literal(1)]).optional(),
-      /** How many there are; default 100. Of `tokens`: how many of them are taken at most; default: all. */
-      count: z.int().positive().optional(),
-      /** Begins again with the first one where a sequence has more spans than there are sentinels. */
-      reuse: z.boolean().optional(),
+      tokens: z
+        .union([z.string().min(1), z.array(tokenOption).min(1)])
+        .optional()
+        .describe(
+          "`auto`: the tokenizer's unused tokens; or ids, names and patterns. Default: `auto`, unless `first`, `step` or `count` are given.",
+        ),
+      first: id
+        .optional()
+        .describe("Id of the first sentinel, where no `tokens` are named. Default: the vocabulary's last token."),
+      step: z
+        .union([z.literal(-1), z.literal(1)])
+        .optional()
+        .describe('From one sentinel to the next. Default: -1.'),
+      count: z
+        .int()
+        .positive()
+        .optional()
+        .describe(
+          'How many there are: 100 by default. With `tokens`: how many of them are taken at most, all by default.',
+        ),
+      reuse: z
+        .boolean()
+        .optional()
+        .describe(
+          'Begins again with the first one where a sequence has more spans than there are sentinels. Default: false.',
+        ),
     })
     .refine(({ tokens, first, step }) => tokens === undefined || (first === undefined && step === undefined), {
       error: 'either `tokens`, or ids from `first` on in steps of `step`',

@@ -1,12 +1,7 @@
 import {
-  configFacts,
-  BatchLoader,
   buildModel,
   createComponentFactory,
   createRandom,
-  describeSpecialTokens,
-  findRecord,
-  STREAMS,
   UsageError,
   type ComponentFactory,
   type Dataset,
@@ -19,9 +14,16 @@ import {
   type RunInfo,
   silentLogger,
   specialTokenPolicy,
+} from '@graft/core';
+import {
+  configFacts,
+  BatchLoader,
+  describeSpecialTokens,
+  findRecord,
+  STREAMS,
   storedSpecialTokens,
   watchCalls,
-} from '@graft/core';
+} from '@graft/core/internal';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { createHash } from 'node:crypto';
 import { TeacherSampler } from './teacher-sampler';
@@ -31,7 +33,7 @@ import {
   distillationSettings,
   loadTeacherModel,
   teacherBos,
-  type DistillationOptions,
+  type ResolvedDistillationOptions,
 } from './distillation';
 import { keyOf, sequencesInBatch, type Sequence } from '../batch/sequences';
 import { checkCacheFolder, teacherFingerprint } from './cache-format';
@@ -244,7 +246,7 @@ function configIdentity(
 
 /** Which tokens, and how many, the run will want. Throws UsageError where the command asks for others. */
 function keptOf(
-  distillation: DistillationOptions,
+  distillation: ResolvedDistillationOptions,
   { topK, samples }: CacheTeacherOptions,
 ): { readonly selection: TeacherCacheIndex['selection']; readonly tokens: number } {
   const wanted = distillationSettings(distillation);
@@ -278,7 +280,7 @@ interface CachePlan {
   readonly folder: string;
   /** The variant of the objective that has the teacher. */
   readonly variant: string | undefined;
-  readonly distillation: DistillationOptions;
+  readonly distillation: ResolvedDistillationOptions;
   readonly selection: TeacherCacheIndex['selection'];
   /** Kept of each distribution. */
   readonly tokens: number;

@@ -18,7 +18,8 @@ import {
   toFloat32,
   type TensorInfo,
 } from '@graft/checkpoint';
-import { DataError, openRegularFileSync } from '@graft/core';
+import { DataError } from '@graft/core';
+import { openRegularFileSync } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { closeSync, readSync } from 'node:fs';
 import { stat } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /** index.json of a teacher's cache: what it is of, and the list of its shards. */
-import { isPlainFileName, readJsonObject, writeFileAtomically } from '@graft/checkpoint';
-import { DataError, fieldProblem, shortened } from '@graft/core';
+import { isPlainFileName, readJsonObject, writeFileAtomically } from '@graft/checkpoint/internal';
+import { DataError, fieldProblem } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { existsSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';

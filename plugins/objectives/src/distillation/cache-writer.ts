@@ -1,4 +1,5 @@
-import { FolderLock, fromFloat32, isPassing, storedWidth, writeSafetensors } from '@graft/checkpoint';
+import { fromFloat32, storedWidth, writeSafetensors } from '@graft/checkpoint';
+import { FolderLock, isPassing } from '@graft/checkpoint/internal';
 import { DataError, type JsonValue } from '@graft/core';
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -3,15 +3,15 @@ import { CheckpointReader } from '@graft/checkpoint';
 import {
   AUTO_POLICY,
   DataError,
-  readSpecialTokens,
   specialTokenPolicy,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
   type Model,
 } from '@graft/core';
+import { readSpecialTokens } from '@graft/core/internal';
 import { tf } from '@graft/engine';
-import { knownTargets, distillationSettings, type DistillationOptions } from './distillation';
+import { knownTargets, distillationSettings, type ResolvedDistillationOptions } from './distillation';
 import type { TeacherTargets, DistillationSettings, SoftTargets } from './teacher-targets';
 import { keyOf, sequencesInBatch } from '../batch/sequences';
 import { TeacherCache, teacherFingerprint } from './cache-format';
@@ -102,7 +102,7 @@ function missing({ folder, size }: TeacherCache, row: number): DataError {
 
 /** Opens the cache of a run. Throws DataError where it is of another teacher or temperature than the options say. */
 export async function openCachedTeacher(
-  options: DistillationOptions & { readonly cache: string },
+  options: ResolvedDistillationOptions & { readonly cache: string },
 ): Promise<CachedTeacher> {
   const cache = await TeacherCache.open(options.cache);
   try {

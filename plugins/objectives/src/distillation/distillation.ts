@@ -35,21 +35,38 @@ import type { TopK } from '../loss/top-k-divergence';
 
 export const distillationOptions = z
   .strictObject({
-    /** Folder of a decoder-only checkpoint with the student's vocabulary; with `cache`, the one that the cache must be of. */
-    teacher: pathOption().optional(),
-    /** Folder that `graft teacher cache` wrote: the teacher itself is not needed. */
-    cache: pathOption().optional(),
-    /**
-     * blend: the labels' cross-entropy, weighing `alpha`, and the divergence from the teacher; gemma2: the cross-entropy of the
-     * teacher's distribution alone; gemma3: the same of some of its tokens, drawn by their probability, which is renormalised.
-     */
-    loss: z.enum(DISTILLATION_LOSSES).default('blend'),
-    /** Of `blend`: weight of cross-entropy; the divergence has the rest. Default 0.25. */
-    alpha: z.number().min(0).max(1).optional(),
-    /** Of `gemma3`: tokens that are drawn for each label, without replacement. Default 256. */
-    samples: z.int().positive().optional(),
-    /** Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size. */
-    temperature: z.number().positive().default(1),
+    teacher: pathOption()
+      .optional()
+      .describe(
+        'Folder of a decoder-only checkpoint with the vocabulary of the student; with `cache`, the one that the cache must be of.',
+      ),
+    cache: pathOption()
+      .optional()
+      .describe('Folder that `graft teacher cache` wrote: the teacher itself is not needed.'),
+    loss: z
+      .enum(DISTILLATION_LOSSES)
+      .default('blend')
+      .describe(
+        '`blend`: the cross-entropy of the labels, weighing `alpha`, and the divergence from the teacher; `gemma2`: the cross-entropy of the distribution of the teacher alone; `gemma3`: the same of some of its tokens, drawn by their probability, which is renormalised.',
+      ),
+    alpha: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .describe('Of `blend`: weight of cross-entropy; the divergence has the rest. Default: 0.25.'),
+    samples: z
+      .int()
+      .positive()
+      .optional()
+      .describe('Of `gemma3`: tokens that are drawn for each label, without replacement. Default: 256.'),
+    temperature: z
+      .number()
+      .positive()
+      .default(1)
+      .describe(
+        "Softens both distributions; the divergence is multiplied by its square, which keeps the gradient's size.",
+      ),
   })
   .refine(({ teacher, cache }) => teacher !== undefined || cache !== undefined, {
     error: 'expected `teacher`, `cache`, or both',
@@ -64,7 +81,10 @@ export const distillationOptions = z
     error: 'belongs to `loss: gemma3`',
   });
 
-export type DistillationOptions = z.output<typeof distillationOptions>;
+/** What a config or code may write. */
+export type DistillationOptions = z.input<typeof distillationOptions>;
+/** The same with every default filled in. */
+export type ResolvedDistillationOptions = z.output<typeof distillationOptions>;
 
 export const DEFAULT_SAMPLES = 256;
 
@@ -73,7 +93,7 @@ export function distillationSettings({
   alpha,
   temperature,
   samples,
-}: Pick<DistillationOptions, 'alpha' | 'temperature' | 'samples'> &
+}: Pick<ResolvedDistillationOptions, 'alpha' | 'temperature' | 'samples'> &
   Pick<DistillationSettings, 'loss'>): DistillationSettings {
   const sampled = loss === 'gemma3' ? { samples: samples ?? DEFAULT_SAMPLES } : {};
   return { loss, alpha: loss === 'blend' ? (alpha ?? 0.25) : 0, temperature, ...sampled };
@@ -281,7 +301,7 @@ export async function loadTeacherModel(
 
 /** The teacher of a run. */
 export async function loadTeacher(
-  options: DistillationOptions & { readonly teacher: string },
+  options: ResolvedDistillationOptions & { readonly teacher: string },
   context: ComponentContext,
 ): Promise<Teacher> {
   const { components, random } = context;

@@ -1,5 +1,5 @@
 import type { Objective } from '@graft/core';
-import type { DistillationOptions } from './distillation';
+import type { ResolvedDistillationOptions } from './distillation';
 
 /** A teacher of an objective, and where the objective's section of the config names it. */
 export interface ObjectiveTeacher {
@@ -7,7 +7,7 @@ export interface ObjectiveTeacher {
   readonly variant?: string;
   /** Keys and indices that lead from the objective's section to the teacher's: `['distillation']`. */
   readonly section: readonly (string | number)[];
-  readonly distillation: DistillationOptions;
+  readonly distillation: ResolvedDistillationOptions;
 }
 
 /**

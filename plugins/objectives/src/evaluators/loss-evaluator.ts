@@ -7,6 +7,7 @@ import {
   checkSource,
   componentOption,
   defineComponent,
+  parseOptions,
   tokenizerClash,
   uploadBatch,
   watchedItems,
@@ -29,17 +30,27 @@ import { tf, type Engine, type Jitted } from '@graft/engine';
 import { z } from 'zod';
 
 export const lossEvaluatorOptions = z.strictObject({
-  /** Where the held-out sequences or batches come from. */
-  dataset: componentOption('dataset'),
-  /** What to measure. Default: the run's own objective. */
-  objective: componentOption('objective').optional(),
-  /** Batches to measure. A dataset that ends earlier is measured whole. */
-  batches: z.int().positive().default(16),
-  /** Sequences in a batch; of no effect on ready batches, nor on the result. */
-  batchSize: z.int().positive().default(8),
+  dataset: componentOption('dataset').describe('Where the held-out sequences or batches come from.'),
+  objective: componentOption('objective').optional().describe("What to measure. Default: the run's own objective."),
+  batches: z
+    .int()
+    .positive()
+    .default(16)
+    .describe('Batches to measure. A dataset that ends earlier is measured whole.'),
+  batchSize: z
+    .int()
+    .positive()
+    .default(8)
+    .describe('Sequences in a batch; of no effect on ready batches, nor on the result.'),
 });
 
-export type LossEvaluatorOptions = z.output<typeof lossEvaluatorOptions>;
+/** What a config or code may write. */
+export type LossEvaluatorOptions = z.input<typeof lossEvaluatorOptions>;
+/** The same with every default filled in. */
+export type ResolvedLossEvaluatorOptions = z.output<typeof lossEvaluatorOptions>;
+
+/** What remains of the options where the parts are made. */
+const sizeOptions = lossEvaluatorOptions.pick({ batches: true, batchSize: true });
 
 type Loss = Jitted<[Parameters, BatchTensors, string | undefined], tf.Scalar>;
 
@@ -58,12 +69,14 @@ interface Parts {
  */
 export class LossEvaluator implements Evaluator {
   private readonly start: JsonValue;
+  private readonly options: z.output<typeof sizeOptions>;
   private compiled: { model: Model; loss: Loss } | undefined;
 
   constructor(
     private readonly parts: Parts,
-    private readonly options: { readonly batches: number; readonly batchSize: number },
+    options: Pick<LossEvaluatorOptions, 'batches' | 'batchSize'> = {},
   ) {
+    this.options = parseOptions(sizeOptions, options, 'LossEvaluator');
     const { dataset, objective } = parts;
     checkSource(dataset, objective, { dataset: "the evaluator's dataset", objective: "the evaluator's objective" });
     this.start = dataset.position();
@@ -216,7 +229,7 @@ function countTargets({ labels, label_weights: weights }: HostFields): { labels:
 }
 
 /** The objective of the run that the evaluator works for. */
-function runObjective({ run }: ComponentContext<LossEvaluatorOptions>): ComponentSpec {
+function runObjective({ run }: ComponentContext<ResolvedLossEvaluatorOptions>): ComponentSpec {
   if (run?.trainingObjective) return run.trainingObjective;
   throw new PluginError('The evaluator "loss" has no objective: outside a run its option "objective" must name one.', {
     code: 'evaluator.objective',
@@ -231,8 +244,9 @@ export const lossEvaluator = defineComponent({
   options: lossEvaluatorOptions,
   useFactory: async (context) => {
     const { options, components, engine, random, logger } = context;
+    const { batches, batchSize } = options;
     const objective = await components.forEvaluation().create('objective', options.objective ?? runObjective(context));
     const dataset = await components.create('dataset', options.dataset);
-    return new LossEvaluator({ engine, dataset, objective, random, logger }, options);
+    return new LossEvaluator({ engine, dataset, objective, random, logger }, { batches, batchSize });
   },
 });

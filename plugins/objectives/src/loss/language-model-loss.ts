@@ -14,12 +14,24 @@ import { chunkedCrossEntropy } from './cross-entropy';
 
 /** Options of every objective whose loss is the cross-entropy of tokens. */
 export const lossOptions = {
-  /** Share of each label's probability that is spread evenly over the vocabulary. */
-  labelSmoothing: z.number().min(0).lt(1).default(0),
-  /** Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting. */
-  zLoss: z.number().min(0).default(0),
-  /** Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all. */
-  chunkTokens: z.int().positive().optional(),
+  labelSmoothing: z
+    .number()
+    .min(0)
+    .lt(1)
+    .default(0)
+    .describe("Share of each label's probability that is spread evenly over the vocabulary."),
+  zLoss: z
+    .number()
+    .min(0)
+    .default(0)
+    .describe("Adds this times log(Z)^2 of each label's softmax: 1e-4 keeps logits from drifting."),
+  chunkTokens: z
+    .int()
+    .positive()
+    .optional()
+    .describe(
+      'Tokens whose logits are in memory together; a fourth of the batch or less saves most of them. Default: all.',
+    ),
 };
 
 export interface LossSettings {

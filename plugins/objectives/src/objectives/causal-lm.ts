@@ -3,6 +3,7 @@ import {
   checkFields,
   defineComponent,
   IGNORED_LABEL,
+  parseOptions,
   readsBos,
   type FieldSpec,
   type HostFields,
@@ -29,12 +30,18 @@ import { LanguageModelObjective } from './language-model-objective';
 import { numberedSegments, segmentsMask, segmentsOf } from '../batch/segments';
 
 export const causalLmOptions = z.strictObject({
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
-  padToMultipleOf: z.int().positive().default(32),
+  padToMultipleOf: z
+    .int()
+    .positive()
+    .default(32)
+    .describe('Lengths are padded to multiples of this many tokens: every new length is compiled again.'),
   ...lossOptions,
 });
 
-export type CausalLmOptions = z.output<typeof causalLmOptions>;
+/** What a config or code may write. */
+export type CausalLmOptions = z.input<typeof causalLmOptions>;
+/** The same with every default filled in. */
+export type ResolvedCausalLmOptions = z.output<typeof causalLmOptions>;
 
 const { inputIds, attentionMask, labels } = BATCH_FIELDS;
 const { segmentIds } = BATCH_SEGMENTS;
@@ -54,9 +61,13 @@ const { segmentIds } = BATCH_SEGMENTS;
  * is all ones. `weights` of an example say how much each of its tokens counts as a label (without a start token in front the
  * first is none), `label_weights` of a ready batch the same of each label.
  */
-export class CausalLm extends LanguageModelObjective<CausalLmOptions> {
+export class CausalLm extends LanguageModelObjective<ResolvedCausalLmOptions> {
   readonly modelKind = 'decoder-only';
   readonly batchFields: readonly FieldSpec[] = [inputIds, attentionMask, labels, LABEL_WEIGHTS, segmentIds];
+
+  constructor(options: CausalLmOptions = {}) {
+    super(parseOptions(causalLmOptions, options, 'CausalLm'));
+  }
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     return kind === 'examples' ? TEXT_FIELDS : [inputIds, optional(attentionMask), labels, LABEL_WEIGHTS, segmentIds];

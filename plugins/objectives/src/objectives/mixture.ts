@@ -29,30 +29,42 @@ export const mixtureOptions = z.strictObject({
   objectives: z
     .array(
       z.strictObject({
-        objective: componentOption('objective'),
-        /** In metrics, and where a dataset names it. Default: the objective's id. */
+        objective: componentOption('objective').describe('The objective, by name or with its options.'),
         name: z
           .string()
           .regex(/^[\w.-]+$/, 'expected letters, digits, ".", "_" and "-"')
-          .optional(),
-        /** Relative chance of a step. */
-        rate: z.number().nonnegative().default(1),
-        /** Steps at the start that never have it. */
-        fromStep: z.int().nonnegative().default(0),
-        /** Step from which on none has it. */
-        untilStep: z.int().nonnegative().optional(),
+          .optional()
+          .describe("Its name in metrics, and where a dataset names it. Default: the objective's id."),
+        rate: z.number().nonnegative().default(1).describe('Relative chance of a step.'),
+        fromStep: z.int().nonnegative().default(0).describe('Steps at the start that never have it.'),
+        untilStep: z
+          .int()
+          .nonnegative()
+          .optional()
+          .describe('Step from which on none has it. Default: the end of the run.'),
       }),
     )
-    .min(1),
+    .min(1)
+    .describe('The objectives of which each step draws one.'),
 });
+
+/** What a config or code may write. */
+export type MixtureOptions = z.input<typeof mixtureOptions>;
+/** The same with every default filled in. */
+export type ResolvedMixtureOptions = z.output<typeof mixtureOptions>;
 
 export interface MixtureMember {
   readonly name: string;
   readonly objective: Objective;
-  readonly rate: number;
-  readonly fromStep: number;
+  /** Relative chance of a step. Default: 1. */
+  readonly rate?: number;
+  /** Steps at the start that never have it. Default: 0. */
+  readonly fromStep?: number;
+  /** Step from which on none has it. Default: the end of the run. */
   readonly untilStep?: number;
 }
+
+type Member = MixtureMember & { readonly rate: number; readonly fromStep: number };
 
 /** From a member's name to a variant of its own, where it has them. */
 const SEPARATOR = '/';
@@ -65,6 +77,7 @@ const SEPARATOR = '/';
  */
 export class Mixture implements TaughtObjective {
   readonly modelKind: Model['kind'] | undefined;
+  private readonly members: readonly Member[];
   readonly variants: readonly string[];
   readonly batchFields: readonly FieldSpec[];
   /** Those of the members. */
@@ -72,11 +85,13 @@ export class Mixture implements TaughtObjective {
 
   /** `totalSteps`: of the run, where that is known. Throws DataError where members clash, or a step would have none. */
   constructor(
-    private readonly members: readonly MixtureMember[],
+    given: readonly MixtureMember[],
     totalSteps = Infinity,
     /** What the checkpoint that training begins with says: a section under a part's name is for that part alone. */
     private readonly recorded?: RunInfo['recorded'],
   ) {
+    const members = given.map((member) => ({ rate: 1, fromStep: 0, ...member }));
+    this.members = members;
     checkNames(members);
     this.modelKind = commonKind(members);
     this.variants = members.flatMap(({ name, objective }) =>
@@ -182,7 +197,7 @@ export class Mixture implements TaughtObjective {
     for (const { objective } of this.members) objective.dispose?.();
   }
 
-  private find(variant: string | undefined): { member: MixtureMember; inner?: string } {
+  private find(variant: string | undefined): { member: Member; inner?: string } {
     const at = variant?.indexOf(SEPARATOR) ?? -1;
     const wanted = at < 0 ? variant : variant!.slice(0, at);
     const member = this.members.find(({ name }) => name === wanted);
@@ -207,7 +222,7 @@ function ownRecord(recorded: NonNullable<RunInfo['recorded']>, part: string): No
   };
 }
 
-const isActive = ({ rate, fromStep, untilStep = Infinity }: MixtureMember, step: number): boolean =>
+const isActive = ({ rate, fromStep, untilStep = Infinity }: Member, step: number): boolean =>
   rate > 0 && step >= fromStep && step < untilStep;
 
 function noneAt(step: number): DataError {
@@ -219,7 +234,7 @@ function noneAt(step: number): DataError {
 }
 
 /** What may be drawn changes only where a part begins or ends. */
-function checkSteps(members: readonly MixtureMember[], totalSteps: number): void {
+function checkSteps(members: readonly Member[], totalSteps: number): void {
   const changes = [0, ...members.flatMap(({ fromStep, untilStep = 0 }) => [fromStep, untilStep])];
   const gap = changes
     .sort((a, b) => a - b)
@@ -227,7 +242,7 @@ function checkSteps(members: readonly MixtureMember[], totalSteps: number): void
   if (gap !== undefined) throw noneAt(gap);
 }
 
-function checkNames(members: readonly MixtureMember[]): void {
+function checkNames(members: readonly Member[]): void {
   const names = members.map(({ name }) => name);
   const twin = names.find((name, i) => names.indexOf(name) !== i);
   if (twin === undefined) return;
@@ -238,7 +253,7 @@ function checkNames(members: readonly MixtureMember[]): void {
   });
 }
 
-function commonKind(members: readonly MixtureMember[]): Model['kind'] | undefined {
+function commonKind(members: readonly Member[]): Model['kind'] | undefined {
   const known = members.filter(({ objective }) => objective.modelKind !== undefined);
   const other = known.find(({ objective }) => objective.modelKind !== known[0].objective.modelKind);
   if (!other) return known[0]?.objective.modelKind;

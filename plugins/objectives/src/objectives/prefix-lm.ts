@@ -5,6 +5,7 @@ import {
   exampleRandom,
   modelInput,
   modelInputSurplus,
+  parseOptions,
   type BatchTensors,
   type FieldSpec,
   type HostFields,
@@ -22,26 +23,33 @@ import type { ObjectiveTeacher, TaughtObjective } from '../distillation/taught-o
 import type { TeacherTargets } from '../distillation/teacher-targets';
 import { distillationLoss } from '../distillation/distillation-loss';
 import { requireModelKind, ENCODER_DECODER_FIELDS, optional, TEXT_FIELDS } from '../batch/fields';
-import { lossOptions, type LossSettings } from '../loss/language-model-loss';
+import { lossOptions } from '../loss/language-model-loss';
 import { roundUp } from '../batch/padding';
 import { LanguageModelObjective } from './language-model-objective';
-import { Seq2Seq, seq2seqOptions } from './seq2seq';
+import { Seq2Seq } from './seq2seq';
 import { cacheFingerprint, teacherFingerprint } from '../distillation/cache-format';
 import { batchOfRows, isPacked, segmentsOfExample, tokensOf } from '../batch/sequence-rows';
 
 export const prefixLmOptions = z.strictObject({
-  /** Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance. */
-  split: z.enum(['half', 'random']).default('half'),
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
-  padToMultipleOf: z.int().positive().default(32),
-  /** A teacher whose distributions the student learns beside the labels (paper, section 3.3). */
-  distillation: distillationOptions.optional(),
+  split: z
+    .enum(['half', 'random'])
+    .default('half')
+    .describe('Where the prefix ends: in the middle (paper, section 3.3), or anywhere with equal chance.'),
+  padToMultipleOf: z
+    .int()
+    .positive()
+    .default(32)
+    .describe('Lengths are padded to multiples of this many tokens: every new length is compiled again.'),
+  distillation: distillationOptions
+    .optional()
+    .describe('A teacher whose distributions the student learns beside the labels (paper, section 3.3).'),
   ...lossOptions,
 });
 
-export type PrefixLmOptions = z.output<typeof prefixLmOptions>;
-
-type Settings = Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillation'> & LossSettings;
+/** What a config or code may write. */
+export type PrefixLmOptions = z.input<typeof prefixLmOptions>;
+/** The same with every default filled in. */
+export type ResolvedPrefixLmOptions = z.output<typeof prefixLmOptions>;
 
 /**
  * Prefix language modelling for encoder-decoder models: the encoder reads the first part of a sequence, the decoder
@@ -57,17 +65,18 @@ type Settings = Pick<PrefixLmOptions, 'split' | 'padToMultipleOf' | 'distillatio
  * `split: random` both sides are padded to the length of
  * the whole sequence, so that one compiled step serves every split.
  */
-export class PrefixLm extends LanguageModelObjective<Settings> implements TaughtObjective {
+export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> implements TaughtObjective {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields: readonly FieldSpec[];
   readonly teachers: readonly ObjectiveTeacher[];
   /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
-  private readonly ready = new Seq2Seq(seq2seqOptions.parse({}));
+  private readonly ready = new Seq2Seq();
 
   constructor(
-    options: Settings,
+    given: PrefixLmOptions = {},
     private readonly teacher?: TeacherTargets,
   ) {
+    const options = parseOptions(prefixLmOptions, given, 'PrefixLm');
     super(options);
     const { distillation } = options;
     this.teachers = distillation ? [{ section: ['distillation'], distillation }] : [];

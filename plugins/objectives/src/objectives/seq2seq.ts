@@ -6,6 +6,7 @@ import {
   IGNORED_LABEL,
   modelInput,
   modelInputSurplus,
+  parseOptions,
   type FieldSpec,
   type HostFields,
   type Model,
@@ -34,18 +35,32 @@ import { LanguageModelObjective } from './language-model-objective';
 import { segmentsMask, segmentsOf, stretchesOf } from '../batch/segments';
 
 export const seq2seqOptions = z.strictObject({
-  /** Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit. */
-  maxSourceTokens: z.int().positive().optional(),
-  /** Longest target, in tokens, end of sequence included. Default: no limit. */
-  maxTargetTokens: z.int().positive().optional(),
-  /** Cuts the ends of sources and targets that are too long (a cut target loses its end-of-sequence token). */
-  truncate: z.boolean().default(false),
-  /** Lengths are padded to multiples of this many tokens: every new length is compiled again. */
-  padToMultipleOf: z.int().positive().default(32),
+  maxSourceTokens: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Longest source, in tokens. A longer one is an error, or is cut with `truncate`. Default: no limit.'),
+  maxTargetTokens: z
+    .int()
+    .positive()
+    .optional()
+    .describe('Longest target, in tokens, end of sequence included. Default: no limit.'),
+  truncate: z
+    .boolean()
+    .default(false)
+    .describe('Cuts the ends of sources and targets that are too long (a cut target loses its end-of-sequence token).'),
+  padToMultipleOf: z
+    .int()
+    .positive()
+    .default(32)
+    .describe('Lengths are padded to multiples of this many tokens: every new length is compiled again.'),
   ...lossOptions,
 });
 
-export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
+/** What a config or code may write. */
+export type Seq2SeqOptions = z.input<typeof seq2seqOptions>;
+/** The same with every default filled in. */
+export type ResolvedSeq2SeqOptions = z.output<typeof seq2seqOptions>;
 
 /**
  * Sequence to sequence for encoder-decoder models.
@@ -67,9 +82,13 @@ export type Seq2SeqOptions = z.output<typeof seq2seqOptions>;
  *
  *     source [5, 6, 7], target [8, 9, 1], weights [0, 1, 0.5]   ->   decoder_input_ids [2, 8, 9], labels [-100, 9, 1]
  */
-export class Seq2Seq extends LanguageModelObjective<Seq2SeqOptions> {
+export class Seq2Seq extends LanguageModelObjective<ResolvedSeq2SeqOptions> {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields = ENCODER_DECODER_FIELDS;
+
+  constructor(options: Seq2SeqOptions = {}) {
+    super(parseOptions(seq2seqOptions, options, 'Seq2Seq'));
+  }
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] {
     if (kind === 'examples') {

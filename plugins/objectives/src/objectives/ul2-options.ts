@@ -6,26 +6,56 @@ import { AUTO, modeTokenOptions, sentinelOptions } from '../corruption/sentinels
 
 export const ul2Options = z
   .strictObject({
-    preset: z.enum(['ul2', 't5gemma2']).default('ul2'),
-    /** In the place of the preset's. */
-    denoisers: z.array(denoiserOption).min(1).optional(),
-    /** Which tokens stand for spans: `auto` takes unused ones of the tokenizer. */
-    sentinels: sentinelOptions.default(AUTO),
-    /** Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default. */
-    modeTokens: modeTokenOptions.default({}),
-    /** Whether the target of a `span` denoiser ends with the model's end token. */
-    appendEos: z.boolean().default(true),
-    /** The same of a `suffix` denoiser, whose target is a piece of text that may go on. */
-    suffixEos: z.boolean().optional(),
-    /** Tokens that the encoder reads: every denoiser gets as much text as fills them. Default: as much as the dataset gives. */
-    inputTokens: z.int().min(8).optional(),
-    /** With `inputTokens`: tokens that the decoder writes at most; what would write more gets less text. Default: as `inputTokens`. */
-    targetTokens: z.int().min(8).optional(),
-    /** Longest source and target; what needs more is an error, never cut. */
-    maxSourceTokens: z.int().positive().optional(),
-    maxTargetTokens: z.int().positive().optional(),
-    /** Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`. */
-    padToMultipleOf: z.int().positive().optional(),
+    preset: z
+      .enum(['ul2', 't5gemma2'])
+      .default('ul2')
+      .describe('A published mixture of denoisers: `ul2` (Tay et al., 2022) or `t5gemma2`.'),
+    denoisers: z.array(denoiserOption).min(1).optional().describe("Denoisers instead of the preset's."),
+    sentinels: sentinelOptions
+      .default(AUTO)
+      .describe('Which tokens stand for spans: `auto` takes unused ones of the tokenizer.'),
+    modeTokens: modeTokenOptions
+      .default({})
+      .describe("Tokens put before the source, by the denoisers' `prefix`; `auto` takes unused ones, none by default."),
+    appendEos: z
+      .boolean()
+      .default(true)
+      .describe("Whether the target of a `span` denoiser ends with the model's end token."),
+    suffixEos: z
+      .boolean()
+      .optional()
+      .describe('The same of a `suffix` denoiser, whose target is a piece of text that may go on. Default: false.'),
+    inputTokens: z
+      .int()
+      .min(8)
+      .optional()
+      .describe(
+        'Tokens that the encoder reads: every denoiser gets as much text as fills them. Default: as much as the dataset gives.',
+      ),
+    targetTokens: z
+      .int()
+      .min(8)
+      .optional()
+      .describe(
+        'With `inputTokens`: tokens that the decoder writes at most; what would write more gets less text. Default: as `inputTokens`.',
+      ),
+    maxSourceTokens: z
+      .int()
+      .positive()
+      .optional()
+      .describe('Longest source, in tokens; what needs more is an error, never cut. Default: no limit.'),
+    maxTargetTokens: z
+      .int()
+      .positive()
+      .optional()
+      .describe('Longest target, in tokens; what needs more is an error, never cut. Default: no limit.'),
+    padToMultipleOf: z
+      .int()
+      .positive()
+      .optional()
+      .describe(
+        'Lengths are padded to multiples of this many tokens: every new length is compiled again. Default 32; 8 with `inputTokens`.',
+      ),
     ...lossOptions,
   })
   .superRefine(({ inputTokens, targetTokens, maxSourceTokens, maxTargetTokens }, context) => {
@@ -38,15 +68,18 @@ export const ul2Options = z
     if (maxTargetTokens !== undefined) addIssue('maxTargetTokens', '`targetTokens` is the limit with `inputTokens`');
   });
 
-export type Ul2Options = z.output<typeof ul2Options>;
+/** What a config or code may write. */
+export type Ul2Options = z.input<typeof ul2Options>;
+/** The same with every default filled in. */
+export type ResolvedUl2Options = z.output<typeof ul2Options>;
 
 /** The config's own, or else the preset's. */
-export function denoisersOf({ preset, denoisers }: Ul2Options): readonly Denoiser[] {
+export function denoisersOf({ preset, denoisers }: ResolvedUl2Options): readonly Denoiser[] {
   return denoisers ?? UL2_PRESETS[preset];
 }
 
 /** Throws DataError unless the denoisers' prefixes and the names of the mode tokens go together. */
-export function checkPrefixes(options: Ul2Options): void {
+export function checkPrefixes(options: ResolvedUl2Options): void {
   const { denoisers, modeTokens } = options;
   if (modeTokens === AUTO) return;
   const without = denoisers?.find(({ prefix }) => prefix !== undefined && !Object.hasOwn(modeTokens, prefix));

@@ -5,6 +5,7 @@ import {
   exampleRandom,
   modelInput,
   modelInputSurplus,
+  parseOptions,
   type FieldSpec,
   type HostFields,
   type JsonValue,
@@ -32,7 +33,7 @@ import { requireModelKind, ENCODER_DECODER_FIELDS, EXAMPLE_SEGMENTS, TEXT_FIELDS
 import { roundUp } from '../batch/padding';
 import { AUTO, type DenoisingTokens } from '../corruption/sentinels';
 import { LanguageModelObjective } from './language-model-objective';
-import { checkPrefixes, denoisersOf, ul2Options, type Ul2Options } from './ul2-options';
+import { checkPrefixes, denoisersOf, ul2Options, type ResolvedUl2Options, type Ul2Options } from './ul2-options';
 import { batchOfRows, isPacked, segmentsOfExample } from '../batch/sequence-rows';
 import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
 
@@ -55,7 +56,7 @@ const ROUND = 32;
  * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
  * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
  */
-export class Ul2 extends LanguageModelObjective<Ul2Options> {
+export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields = ENCODER_DECODER_FIELDS;
   /** The groups' names, where there are several. */
@@ -67,7 +68,8 @@ export class Ul2 extends LanguageModelObjective<Ul2Options> {
     { readonly model: Model; readonly of: ChosenTokens; readonly groups?: readonly DenoiserGroup[] } | undefined;
 
   /** `recorded`: what the checkpoint that training begins with says of its sentinels and mode tokens; `auto` takes those. */
-  constructor(options: Ul2Options, recorded?: JsonValue) {
+  constructor(given: Ul2Options = {}, recorded?: JsonValue) {
+    const options = parseOptions(ul2Options, given, 'Ul2');
     super(options);
     this.recorded = recordedTokens(recorded);
     this.denoisers = denoisersOf(options).filter(({ weight }) => weight > 0);

@@ -1,4 +1,5 @@
-import { DataError, FileProblem, JsonProblem, parseJson, readTextFile } from '@graft/core';
+import { DataError } from '@graft/core';
+import { FileProblem, JsonProblem, parseJson, readTextFile } from '@graft/core/internal';
 import { join } from 'node:path';
 import { badRow } from './rows';
 import type { Part, PlacedExample, SuperGlueTask } from './task';

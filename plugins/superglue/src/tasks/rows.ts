@@ -1,4 +1,5 @@
-import { DataError, fieldProblem, shortened } from '@graft/core';
+import { DataError, fieldProblem } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { z } from 'zod';
 import type { Part, RowPlace } from './task';
 

@@ -1,5 +1,6 @@
 /** Chat templates in Jinja, as Python's engine renders them, within bounds: a template comes with a checkpoint, from anywhere. */
-import { DataError, messageOf, shortened } from '@graft/core';
+import { DataError } from '@graft/core';
+import { messageOf, shortened } from '@graft/core/internal';
 import { Budget, MAX_STEPS, TooManySteps, TooMuch } from './jinja-bounds';
 import { BoundedInterpreter, parseTemplate, Scope, type Node, type NodeRoles } from './jinja-interpreter';
 import { strftime } from './python-text';

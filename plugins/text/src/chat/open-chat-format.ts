@@ -1,4 +1,5 @@
-import { DataError, shortened, type Tokenizer } from '@graft/core';
+import { DataError, type Tokenizer } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ChatFormat, GEMMA_MARKERS } from './chat-format';

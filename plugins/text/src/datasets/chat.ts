@@ -26,48 +26,66 @@ import { withTokenizer } from './with-tokenizer';
 
 export const chatOptions = z
   .strictObject({
-    /** Files or globs; each line a JSON object with a conversation, or each row of Parquet. */
-    files: filesOption,
-    exclude: excludeOption,
-    tokenizer: componentOption('tokenizer'),
-    /** Key of the list of turns, `{ role, content }` or `{ from, value }` each. */
-    messages: z.string().min(1).default('messages'),
-    /** `last`: the conversation's last answer is learned; `every`: each of them, from everything before it. */
-    answers: z.enum(['last', 'every']).default('last'),
-    /** A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup. */
-    template: pathOption().optional(),
-    /** Name of the template, if there are several. Default: `default`. */
-    templateName: z.string().min(1).optional(),
-    /** The date for a template that asks for it: `2026-01-31`. */
-    date: z.iso.date().optional(),
-    /** Gemma's markup with these markers, even if the tokenizer has a template. */
+    files: filesOption.describe(
+      'Files or globs, one or several; each line is a JSON object with a conversation, or each row of Parquet.',
+    ),
+    exclude: excludeOption.describe(
+      'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
+    ),
+    tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+    messages: z
+      .string()
+      .min(1)
+      .default('messages')
+      .describe('Key of the list of turns, `{ role, content }` or `{ from, value }` each.'),
+    answers: z
+      .enum(['last', 'every'])
+      .default('last')
+      .describe("`last`: the conversation's last answer is learned; `every`: each of them, from everything before it."),
+    template: pathOption()
+      .optional()
+      .describe("A chat template, or a folder that has one. Default: the tokenizer's own, otherwise Gemma's markup."),
+    templateName: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('Name of the template, if there are several. Default: `default`.'),
+    date: z.iso
+      .date()
+      .optional()
+      .describe('The date for a template that asks for it, as `2026-01-31`. Default: today.'),
     markers: z
       .strictObject({
-        startOfTurn: z.string().min(1).default(GEMMA_MARKERS.startOfTurn),
-        endOfTurn: z.string().min(1).default(GEMMA_MARKERS.endOfTurn),
-        user: z.string().min(1).default(GEMMA_MARKERS.user),
-        model: z.string().min(1).default(GEMMA_MARKERS.model),
+        startOfTurn: z.string().min(1).default(GEMMA_MARKERS.startOfTurn).describe('Begins a turn.'),
+        endOfTurn: z.string().min(1).default(GEMMA_MARKERS.endOfTurn).describe('Ends a turn.'),
+        user: z.string().min(1).default(GEMMA_MARKERS.user).describe("Name of the user's turns."),
+        model: z.string().min(1).default(GEMMA_MARKERS.model).describe("Name of the model's turns."),
       })
-      .optional(),
-    /**
-     * Special tokens that are spelled out in a turn: an error, or encoded as those tokens, as published tokenizers do.
-     */
-    controlTokens: z.enum(['refuse', 'encode']).default('refuse'),
-    /**
-     * Packs several conversations into each row of `sourceTokens` and `targetTokens`; attention does not cross them.
-     */
-    pack: packOption.optional(),
-    split: splitOption,
-    /**
-     * An end-of-sequence token after every answer, after its end of turn, unless the run's policy sets something else.
-     */
-    appendEos: z.boolean().default(true),
-    /** Conversations in a different order in every epoch. */
-    shuffle: z.boolean().default(true),
-    /** Conversations that are shuffled together if they cannot be read individually (gzip, Parquet). */
-    shuffleRows: shuffleRowsOption,
-    /** Begins again after the last conversation. */
-    repeat: z.boolean().default(true),
+      .optional()
+      .describe("Uses Gemma's markup with these markers, even if the tokenizer has a template."),
+    controlTokens: z
+      .enum(['refuse', 'encode'])
+      .default('refuse')
+      .describe(
+        'Special tokens that are spelled out in a turn: an error (`refuse`), or encoded as those tokens, as published tokenizers do (`encode`).',
+      ),
+    pack: packOption
+      .optional()
+      .describe(
+        'Packs several conversations into each row of `sourceTokens` and `targetTokens`; attention does not cross them. Default: nothing is packed.',
+      ),
+    split: splitOption.describe('Holds a fraction of the documents out of training. Default: all documents are given.'),
+    appendEos: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Puts an end-of-sequence token behind every answer, after its end of turn, unless the run's policy sets something else.",
+      ),
+    shuffle: z.boolean().default(true).describe('Gives the conversations in a different order in every epoch.'),
+    shuffleRows: shuffleRowsOption.describe(
+      'Conversations that are shuffled together if they cannot be read individually (gzip, Parquet).',
+    ),
+    repeat: z.boolean().default(true).describe('Begins again after the last conversation.'),
   })
   .superRefine(({ pack, markers, template, templateName }, context) => {
     if (markers && (template !== undefined || templateName !== undefined)) {
@@ -78,10 +96,13 @@ export const chatOptions = z
     if (problem) context.addIssue({ code: 'custom', path: ['pack', problem.key], message: problem.message });
   });
 
-export type ChatOptions = z.output<typeof chatOptions>;
+/** What a config or code may write. */
+export type ChatOptions = z.input<typeof chatOptions>;
+/** The same with every default filled in. */
+export type ResolvedChatOptions = z.output<typeof chatOptions>;
 
 /** The format of conversations, from the options or the tokenizer's own files. */
-async function formatOf(options: ChatOptions, tokenizer: Tokenizer): Promise<ChatFormat> {
+async function formatOf(options: ResolvedChatOptions, tokenizer: Tokenizer): Promise<ChatFormat> {
   const { template, templateName: name, markers, date } = options;
   if (markers) return ChatFormat.ofMarkers(markers, tokenizer);
   const now = date === undefined ? undefined : new Date(`${date}T12:00:00`);
@@ -108,7 +129,7 @@ async function formatOf(options: ChatOptions, tokenizer: Tokenizer): Promise<Cha
   return format;
 }
 
-function readConversation(options: ChatOptions, format: ChatFormat, tokenizer: Tokenizer): ReadRow {
+function readConversation(options: ResolvedChatOptions, format: ChatFormat, tokenizer: Tokenizer): ReadRow {
   const { messages: key, answers, appendEos, controlTokens } = options;
   return (object) => {
     const messages = parseAnsweredConversation(Object.hasOwn(object, key) ? object[key] : undefined, key);
@@ -148,7 +169,12 @@ function pairsOf(render: () => AnswerPair[]): AnswerPair[] {
  *       source  <start_of_turn>user\n2 + 2?<end_of_turn>\n<start_of_turn>model\n
  *       target  4<end_of_turn> and the end of sequence
  */
-async function openChat({ options: given, components, random, run }: ComponentContext<ChatOptions>): Promise<Dataset> {
+async function openChat({
+  options: given,
+  components,
+  random,
+  run,
+}: ComponentContext<ResolvedChatOptions>): Promise<Dataset> {
   const options = { ...given, appendEos: appendsEos(run?.specialTokens, 'decoder', given.appendEos) };
   const { answers, messages, split, appendEos, shuffle, shuffleRows, repeat } = options;
   const files = await findFiles(options.files, options.exclude);

@@ -3,10 +3,8 @@ import { z } from 'zod';
 
 export const splitOption = z
   .strictObject({
-    /** Fraction of the documents that is held out from training. */
-    holdOut: z.number().gt(0).lt(1),
-    /** Which documents the dataset gives. */
-    part: z.enum(['train', 'heldOut']),
+    holdOut: z.number().gt(0).lt(1).describe('Fraction of the documents that is held out from training.'),
+    part: z.enum(['train', 'heldOut']).describe('Which documents the dataset gives.'),
   })
   .optional();
 

@@ -19,29 +19,42 @@ export const mixtureOptions = z.strictObject({
   datasets: z
     .array(
       z.strictObject({
-        dataset: componentOption('dataset'),
-        /** Relative chance of an item. */
-        rate: z.number().positive().default(1),
-        /** The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do. */
-        objective: z.string().min(1).optional(),
-        /**
-         * Separates its random numbers from those of the others, independently of the order. Default: its index in the
-         * list.
-         */
-        name: z.string().min(1).optional(),
+        dataset: componentOption('dataset').describe('The dataset, with its options.'),
+        rate: z.number().positive().default(1).describe('Relative chance of an item.'),
+        objective: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            'The only part of the objective `mixture` that learns from it, or `part/variant`. Default: all parts do.',
+          ),
+        name: z
+          .string()
+          .min(1)
+          .optional()
+          .describe(
+            'Separates its random numbers from those of the others, independently of the order. Default: its index in the list.',
+          ),
       }),
     )
-    .min(1),
-  /**
-   * When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.
-   */
-  atEnd: z.enum(['stop', 'continue']).default('stop'),
+    .min(1)
+    .describe('The datasets of which each item draws one.'),
+  atEnd: z
+    .enum(['stop', 'continue'])
+    .default('stop')
+    .describe(
+      'When a dataset without `repeat` ends: the mixture ends with it, or continues with the others until all have ended.',
+    ),
 });
 
-export type MixtureOptions = z.output<typeof mixtureOptions>;
+/** What a config or code may write. */
+export type MixtureOptions = z.input<typeof mixtureOptions>;
+/** The same with every default filled in. */
+export type ResolvedMixtureOptions = z.output<typeof mixtureOptions>;
 
 export interface MixtureMember {
   readonly dataset: Dataset;
+  /** Relative chance of an item. */
   readonly rate: number;
   readonly objective?: string;
 }
@@ -76,7 +89,7 @@ export class MixtureDataset implements Dataset {
   /** Throws DataError if some members give ready batches and others single sequences. */
   constructor(
     private readonly members: readonly MixtureMember[],
-    private readonly atEnd: MixtureOptions['atEnd'],
+    private readonly atEnd: ResolvedMixtureOptions['atEnd'],
     private readonly random: RandomStream,
   ) {
     const [{ dataset: first }] = members;

@@ -1,4 +1,5 @@
-import { mergeSpecialTokens, type Dataset, type SpecialTokensSection } from '@graft/core';
+import type { Dataset, SpecialTokensSection } from '@graft/core';
+import { mergeSpecialTokens } from '@graft/core/internal';
 import { join } from 'node:path';
 import { components, folderWith, lists, take } from '../../test-support/datasets';
 import { BytesTokenizer } from '../tokenizers/bytes';

@@ -20,41 +20,52 @@ export const shuffleRowsOption = z.int().positive().default(8192);
 /** Options of datasets whose rows contain texts. */
 export const rowOptions = z
   .strictObject({
-    /** Files or globs. */
-    files: filesOption,
-    exclude: excludeOption,
-    tokenizer: componentOption('tokenizer'),
-    /**
-     * Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are
-     * given.
-     */
-    text: templateOption.optional(),
-    /** Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both. */
-    source: templateOption.optional(),
-    /** Key of the text to write, or a template. */
-    target: templateOption.optional(),
-    /** Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. */
-    weights: z.string().min(1).optional(),
-    /** Packs the texts into windows of this many tokens. Default: a row is an example. */
-    lengthTokens: z.int().min(2).optional(),
-    /** Attention does not cross the documents of a window. */
-    segments: z.boolean().default(false),
-    /**
-     * Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several
-     * in each row; attention does not cross them.
-     */
-    pack: packOption.optional(),
-    split: splitOption,
-    /** An end-of-sequence token after every text or target, unless the run's policy sets something else. */
-    appendEos: z.boolean().default(true),
-    /** Rows in a different order in every epoch. */
-    shuffle: z.boolean().default(true),
-    /**
-     * Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).
-     */
-    shuffleRows: shuffleRowsOption,
-    /** Begins again after the last row. */
-    repeat: z.boolean().default(true),
+    files: filesOption.describe('Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several.'),
+    exclude: excludeOption.describe(
+      'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
+    ),
+    tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+    text: templateOption
+      .optional()
+      .describe(
+        'Key of the text, or a template; the examples have `tokens`. Default `text`, unless `source` and `target` are given.',
+      ),
+    source: templateOption
+      .optional()
+      .describe(
+        'Key of the text to read, or a template like `Translate: {english}`; with `target`, the examples have both.',
+      ),
+    target: templateOption.optional().describe('Key of the text to write, or a template; with `source`.'),
+    weights: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'Key of a number, or of a list with one for each token of the target (or of the text): its weight in the loss. Default: every token weighs 1.',
+      ),
+    lengthTokens: z
+      .int()
+      .min(2)
+      .optional()
+      .describe('Packs the texts into windows of this many tokens. Default: a row is an example.'),
+    segments: z.boolean().default(false).describe('Whether attention stays within each document of a window.'),
+    pack: packOption
+      .optional()
+      .describe(
+        'Packs whole texts into rows of `lengthTokens`, or pairs into rows of `sourceTokens` and `targetTokens`, several in each row; attention does not cross them. Default: nothing is packed.',
+      ),
+    split: splitOption.describe('Holds a fraction of the documents out of training. Default: all documents are given.'),
+    appendEos: z
+      .boolean()
+      .default(true)
+      .describe(
+        "Puts an end-of-sequence token behind every text or target, unless the run's policy sets something else.",
+      ),
+    shuffle: z.boolean().default(true).describe('Gives the rows in a different order in every epoch.'),
+    shuffleRows: shuffleRowsOption.describe(
+      'Rows that are shuffled together, and are in memory together, if rows cannot be read individually (gzip, Parquet).',
+    ),
+    repeat: z.boolean().default(true).describe('Begins again after the last row.'),
   })
   .refine(({ source, target }) => (source === undefined) === (target === undefined), {
     error: '`source` and `target` belong together',
@@ -83,7 +94,10 @@ export const rowOptions = z
       if (pack[key] !== undefined) addIssue(['pack', key], 'only data with source and target have it');
   });
 
-export type RowOptions = z.output<typeof rowOptions>;
+/** What a config or code may write. */
+export type RowOptions = z.input<typeof rowOptions>;
+/** The same with every default filled in. */
+export type ResolvedRowOptions = z.output<typeof rowOptions>;
 
 /** Which keys of a row, or templates of them, become which fields of the example. */
 type Columns = readonly { readonly key: string; readonly field: string; readonly eos: boolean }[];
@@ -114,7 +128,7 @@ function readColumns(columns: Columns, tokenizer: Tokenizer, { weights, mayBeEmp
 
 /** Texts, or pairs of source and target, from the rows of files. */
 export async function openRowDataset(
-  { options, components, random, run, logger }: ComponentContext<RowOptions>,
+  { options, components, random, run, logger }: ComponentContext<ResolvedRowOptions>,
   only: RowsWanted['only'],
 ): Promise<Dataset> {
   const { source, target, text = 'text', weights, lengthTokens, split, shuffle, shuffleRows, repeat } = options;

@@ -2,26 +2,30 @@ import { SafetensorsReader, type TensorInfo } from '@graft/checkpoint';
 import {
   DataError,
   defineComponent,
+  parseOptions,
   pathOption,
-  shortened,
   type Dataset,
   type FieldSpec,
   type HostArray,
   type HostFields,
   type JsonValue,
 } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { parsePosition } from './position';
 
 export const tensorsOptions = z.strictObject({
-  /** A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch. */
-  file: pathOption(),
-  /** Begins again after the last batch. */
-  repeat: z.boolean().default(false),
+  file: pathOption().describe(
+    'A safetensors file; a tensor is called `<field>.<step>`, or `<field>` if the file contains one batch.',
+  ),
+  repeat: z.boolean().default(false).describe('Begins again after the last batch.'),
 });
 
-export type TensorsOptions = z.output<typeof tensorsOptions>;
+/** What a config or code may write. */
+export type TensorsOptions = z.input<typeof tensorsOptions>;
+/** The same with every default filled in. */
+export type ResolvedTensorsOptions = z.output<typeof tensorsOptions>;
 
 /** Tensors of one batch by field. */
 type BatchInfo = ReadonlyMap<string, TensorInfo>;
@@ -50,7 +54,8 @@ export class TensorBatches implements Dataset {
   }
 
   /** Throws DataError if steps are missing, uneven or mixed with fields that have none. */
-  static async open({ file, repeat }: TensorsOptions): Promise<TensorBatches> {
+  static async open(options: TensorsOptions): Promise<TensorBatches> {
+    const { file, repeat } = parseOptions(tensorsOptions, options, 'TensorBatches');
     const reader = await SafetensorsReader.open(file);
     try {
       const batches = groupByStep(reader.tensors.values(), file);

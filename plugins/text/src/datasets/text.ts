@@ -21,29 +21,40 @@ import { withEos, type TokenChunk, type TokenSource } from '../packing/token-sou
 
 export const textOptions = z
   .strictObject({
-    /** Files or globs. */
-    files: filesOption,
-    exclude: excludeOption,
-    tokenizer: componentOption('tokenizer'),
-    /** Tokens in an example. */
-    lengthTokens: z.int().min(2),
-    /** The separator of documents within a file, such as "\n\n". Default: a file is one document. */
-    separator: z.string().min(1).optional(),
-    /** Attention does not cross the documents of a window. */
-    segments: z.boolean().default(false),
-    /**
-     * Packs several whole documents into each row of `lengthTokens`; attention does not cross them. Default: windows.
-     */
-    pack: packOption.optional(),
-    split: splitOption,
-    /** An end-of-sequence token after every document, unless the run's policy sets something else. */
-    appendEos: z.boolean().default(true),
-    /** Files in a different order in every epoch, and windows shuffled in blocks of `shuffleWindows`. */
-    shuffle: z.boolean().default(true),
-    /** Windows that are shuffled together, and are in memory together. */
-    shuffleWindows: z.int().positive().default(256),
-    /** Begins again at the end of the files. */
-    repeat: z.boolean().default(true),
+    files: filesOption.describe('Files, or globs with `*`, `**`, `?` and `{a,b}`: one or several.'),
+    exclude: excludeOption.describe(
+      'Patterns of files to leave out, matched against absolute paths, as in `**/CHANGELOG.md`.',
+    ),
+    tokenizer: componentOption('tokenizer').describe('The tokenizer, by name or with its options.'),
+    lengthTokens: z.int().min(2).describe('Tokens in an example.'),
+    separator: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The separator of documents within a file, such as "\\n\\n". Default: a file is one document.'),
+    segments: z.boolean().default(false).describe('Whether attention stays within each document of a window.'),
+    pack: packOption
+      .optional()
+      .describe(
+        'Packs several whole documents into each row of `lengthTokens`; attention does not cross them. Default: windows.',
+      ),
+    split: splitOption.describe('Holds a fraction of the documents out of training. Default: all documents are given.'),
+    appendEos: z
+      .boolean()
+      .default(true)
+      .describe("Puts an end-of-sequence token behind every document, unless the run's policy sets something else."),
+    shuffle: z
+      .boolean()
+      .default(true)
+      .describe(
+        'Gives the files in a different order in every epoch, and shuffles windows in blocks of `shuffleWindows`.',
+      ),
+    shuffleWindows: z
+      .int()
+      .positive()
+      .default(256)
+      .describe('Windows that are shuffled together, and are in memory together.'),
+    repeat: z.boolean().default(true).describe('Begins again at the end of the files.'),
   })
   .superRefine(({ pack }, context) => {
     for (const key of ['sourceTokens', 'targetTokens'] as const)
@@ -51,7 +62,10 @@ export const textOptions = z
         context.addIssue({ code: 'custom', path: ['pack', key], message: 'only data with source and target have it' });
   });
 
-export type TextOptions = z.output<typeof textOptions>;
+/** What a config or code may write. */
+export type TextOptions = z.input<typeof textOptions>;
+/** The same with every default filled in. */
+export type ResolvedTextOptions = z.output<typeof textOptions>;
 
 /**
  * Position in the files: `file` counts in the order of that epoch. A document that continues was chosen or left out
@@ -71,7 +85,7 @@ export interface TextSourceOptions {
   readonly appendEos: boolean;
   readonly shuffle: boolean;
   readonly repeat: boolean;
-  readonly split?: TextOptions['split'];
+  readonly split?: ResolvedTextOptions['split'];
 }
 
 const NOTHING = new Int32Array(0);
@@ -150,7 +164,7 @@ export class TextSource implements TokenSource<TextCursor> {
  *
  *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
  */
-async function openText({ options, components, random, run, logger }: ComponentContext<TextOptions>): Promise<Dataset> {
+async function openText({ options, components, random, run, logger }: ComponentContext<ResolvedTextOptions>): Promise<Dataset> {
   const { lengthTokens, separator, split, shuffle, repeat } = options;
   const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
   const files = await findFiles(options.files, options.exclude);

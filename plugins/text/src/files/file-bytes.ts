@@ -1,11 +1,11 @@
+import { DataError } from '@graft/core';
 import {
-  DataError,
   decodeUtf8,
   describeInvalidUtf8,
   openRegularFile,
   openRegularFileSync,
   streamRegularFile,
-} from '@graft/core';
+} from '@graft/core/internal';
 import { createReadStream, type ReadStream } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { createGunzip, type Gunzip } from 'node:zlib';

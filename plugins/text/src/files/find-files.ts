@@ -1,4 +1,5 @@
-import { DataError, openRegularFile, pathOption } from '@graft/core';
+import { DataError, pathOption } from '@graft/core';
+import { openRegularFile } from '@graft/core/internal';
 import { createHash } from 'node:crypto';
 import { readdir, realpath, stat as statOf } from 'node:fs';
 import { stat } from 'node:fs/promises';

@@ -1,13 +1,12 @@
+import { DataError, type GraftErrorOptions } from '@graft/core';
 import {
-  DataError,
   FileProblem,
   isObject,
   JsonProblem,
   LARGEST_SETTINGS_BYTES,
   parseJson,
   readTextFile,
-  type GraftErrorOptions,
-} from '@graft/core';
+} from '@graft/core/internal';
 
 /** A small file of UTF-8; undefined if there is none. Throws DataError, with these settings, if it cannot be read. */
 export async function readText(

@@ -1,5 +1,6 @@
 /** Windows of the length that each example requests, from one stream of tokens. */
-import { createRandom, ItemReader, type Dataset, type HostFields, type JsonValue } from '@graft/core';
+import { createRandom, type Dataset, type HostFields, type JsonValue } from '@graft/core';
+import { ItemReader } from '@graft/core/internal';
 import fc from 'fast-check';
 import { MixtureDataset } from '../datasets/mixture';
 import { PackedDataset } from './packed';

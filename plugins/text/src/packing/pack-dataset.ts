@@ -1,7 +1,7 @@
 import type { Dataset, RandomStream, Tokenizer } from '@graft/core';
 import { Documents } from './documents';
 import { WEIGHTS_FIELD } from '../rows/line-weights';
-import { PackedExamples, type PackOptions } from './pack';
+import { PackedExamples, type ResolvedPackOptions } from './pack';
 import type { Cursor, TokenSource } from './token-source';
 
 interface PackingContext {
@@ -15,7 +15,7 @@ interface PackingContext {
 export function packDocuments<C extends Cursor>(
   source: TokenSource<C>,
   lengthTokens: number,
-  { rows, tooLong = 'split' }: PackOptions,
+  { rows, tooLong = 'split' }: ResolvedPackOptions,
   { tokenizer, random, shuffle, fingerprint }: PackingContext,
 ): Dataset {
   const documents = new Documents(source, tooLong === 'split' ? lengthTokens : undefined);
@@ -32,7 +32,7 @@ export function packDocuments<C extends Cursor>(
  */
 export function packPairs(
   pairs: Dataset,
-  { sourceTokens, targetTokens, rows, tooLong = 'error' }: PackOptions,
+  { sourceTokens, targetTokens, rows, tooLong = 'error' }: ResolvedPackOptions,
   { tokenizer, random, shuffle, fingerprint }: PackingContext,
 ): Dataset {
   const weights = pairs.fields.find(({ name }) => name === WEIGHTS_FIELD.name)?.name;
@@ -53,7 +53,7 @@ export function packPairs(
 }
 
 /** The problem of `pack` for pairs of source and target, with the option's name. */
-export function pairPackProblem(pack: PackOptions | undefined): { key: string; message: string } | undefined {
+export function pairPackProblem(pack: ResolvedPackOptions | undefined): { key: string; message: string } | undefined {
   if (!pack) return undefined;
   const missing = (['sourceTokens', 'targetTokens'] as const).find((key) => pack[key] === undefined);
   if (missing) return { key: missing, message: 'expected the length of a packed row; source and target have one each' };

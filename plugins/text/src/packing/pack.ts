@@ -12,19 +12,33 @@ import { exampleOf } from '../rows/row-examples';
 import type { TokenFields } from '../rows/rows';
 
 export const packOption = z.strictObject({
-  /** Tokens of a packed row's source and of its target; for data with `source` and `target`. */
-  sourceTokens: z.int().min(1).optional(),
-  targetTokens: z.int().min(1).optional(),
-  /** Rows that are packed together, and are in memory together: more rows waste less. */
-  rows: z.int().positive().default(64),
-  /**
-   * How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error`
-   * (the default of pairs), `truncate` (cut off its end) or `drop`.
-   */
-  tooLong: z.enum(['split', 'error', 'truncate', 'drop']).optional(),
+  sourceTokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Tokens of the source of a packed row; for data with `source` and `target`.'),
+  targetTokens: z
+    .int()
+    .min(1)
+    .optional()
+    .describe('Tokens of the target of a packed row; for data with `source` and `target`.'),
+  rows: z
+    .int()
+    .positive()
+    .default(64)
+    .describe('Rows that are packed together, and are in memory together: more rows waste less.'),
+  tooLong: z
+    .enum(['split', 'error', 'truncate', 'drop'])
+    .optional()
+    .describe(
+      'How to treat a sequence that is longer than a row: `split` it into several (only texts, and their default), `error` (the default of pairs), `truncate` (cut off its end) or `drop`.',
+    ),
 });
 
-export type PackOptions = z.output<typeof packOption>;
+/** What a config or code may write. */
+export type PackOptions = z.input<typeof packOption>;
+/** The same with every default filled in. */
+export type ResolvedPackOptions = z.output<typeof packOption>;
 
 /** A field that is packed, and the row's length in it. */
 export interface PackedField {
@@ -49,7 +63,7 @@ export const segmentsSpec = (name: string): FieldSpec => ({
 export interface PackSettings {
   readonly fields: readonly PackedField[];
   readonly rows: number;
-  readonly tooLong: NonNullable<PackOptions['tooLong']>;
+  readonly tooLong: NonNullable<ResolvedPackOptions['tooLong']>;
   /** Pads rows. */
   readonly padId: number;
   /** Shuffles rows; undefined: in the order of their first sequences. */

@@ -1,4 +1,5 @@
-import { DataError, decodeUtf8, JsonProblem, parseJson } from '@graft/core';
+import { DataError } from '@graft/core';
+import { decodeUtf8, JsonProblem, parseJson } from '@graft/core/internal';
 import { FileBytes, notUtf8 } from '../files/file-bytes';
 import type { DataFile } from '../files/find-files';
 import { emptyPartHint, type Split } from '../datasets/hold-out';

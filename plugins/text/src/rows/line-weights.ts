@@ -1,4 +1,5 @@
-import { ExactNumber, type FieldSpec } from '@graft/core';
+import type { FieldSpec } from '@graft/core';
+import { ExactNumber } from '@graft/core/internal';
 import { RowProblem, type Row } from './rows';
 import { valueAt } from './template';
 

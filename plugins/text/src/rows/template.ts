@@ -1,4 +1,5 @@
-import { didYouMean, ExactNumber } from '@graft/core';
+import { didYouMean } from '@graft/core';
+import { ExactNumber } from '@graft/core/internal';
 import { z } from 'zod';
 import { RowProblem, type Row } from './rows';
 

@@ -1,4 +1,4 @@
-import { defineComponent, type NamedToken, type Tokenizer } from '@graft/core';
+import { defineComponent, parseOptions, type NamedToken, type Tokenizer } from '@graft/core';
 import { z } from 'zod';
 import { checkWellFormed } from './tokenizer-json/characters';
 
@@ -9,14 +9,19 @@ const FIRST_BYTE = 3;
 const SIZE = FIRST_BYTE + 256;
 
 export const bytesOptions = z.strictObject({
-  /**
-   * Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for
-   * sentinels.
-   */
-  vocabularySize: z.int().min(SIZE).default(SIZE),
+  vocabularySize: z
+    .int()
+    .min(SIZE)
+    .default(SIZE)
+    .describe(
+      'Size of the vocabulary; more than 259 leaves ids unused, `<unused0>` and so on: to round a table up, or for sentinels.',
+    ),
 });
 
-export type BytesOptions = z.output<typeof bytesOptions>;
+/** What a config or code may write. */
+export type BytesOptions = z.input<typeof bytesOptions>;
+/** The same with every default filled in. */
+export type ResolvedBytesOptions = z.output<typeof bytesOptions>;
 
 const SPECIAL = ['<pad>', '<eos>', '<bos>'];
 
@@ -38,11 +43,12 @@ export class BytesTokenizer implements Tokenizer {
   readonly namedTokens: readonly NamedToken[];
   private readonly encoder = new TextEncoder();
 
-  constructor(options: BytesOptions = { vocabularySize: SIZE }) {
-    this.vocabularySize = options.vocabularySize;
+  constructor(options: BytesOptions = {}) {
+    const { vocabularySize } = parseOptions(bytesOptions, options, 'BytesTokenizer');
+    this.vocabularySize = vocabularySize;
     this.namedTokens = [
       ...SPECIAL.map((token, id) => ({ id, token, kind: 'special' as const })),
-      ...Array.from({ length: options.vocabularySize - SIZE }, (_, i) => ({
+      ...Array.from({ length: vocabularySize - SIZE }, (_, i) => ({
         id: SIZE + i,
         token: `<unused${i}>`,
         kind: 'unused' as const,

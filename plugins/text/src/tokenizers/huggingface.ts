@@ -1,4 +1,5 @@
-import { DataError, defineComponent, pathOption, type NamedToken, type Tokenizer, shortened } from '@graft/core';
+import { DataError, defineComponent, parseOptions, pathOption, type NamedToken, type Tokenizer } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
@@ -10,17 +11,32 @@ import { TokenizerPipeline } from './tokenizer-json/pipeline';
 import { Excessive, Unsupported } from './tokenizer-json/unsupported';
 
 export const huggingfaceOptions = z.strictObject({
-  /** A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file. */
-  path: pathOption(),
-  /** Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`. */
-  padToken: z.string().min(1).optional(),
-  /** Text of the end-of-sequence token. Default: tokenizer_config.json's, otherwise `<eos>` or `</s>`. */
-  eosToken: z.string().min(1).optional(),
-  /** Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`. */
-  bosToken: z.string().min(1).optional(),
+  path: pathOption().describe(
+    'A folder with tokenizer.json (and tokenizer_config.json, if there is one), or that file.',
+  ),
+  padToken: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Text of the padding token. Default: tokenizer_config.json's, otherwise `<pad>`."),
+  eosToken: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("Text of the end-of-sequence token. Default: tokenizer_config.json's, otherwise `<eos>` or `</s>`."),
+  bosToken: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "Text of the token that starts a sequence. Default: tokenizer_config.json's, otherwise `<bos>` or `<s>`.",
+    ),
 });
 
-export type HuggingFaceOptions = z.output<typeof huggingfaceOptions>;
+/** What a config or code may write. */
+export type HuggingFaceOptions = z.input<typeof huggingfaceOptions>;
+/** The same with every default filled in. */
+export type ResolvedHuggingFaceOptions = z.output<typeof huggingfaceOptions>;
 
 type Special = 'pad' | 'eos' | 'bos';
 const USUAL_NAMES: Record<Special, readonly string[]> = {
@@ -46,7 +62,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
   private constructor(
     private readonly pipeline: TokenizerPipeline,
     config: Readonly<Record<string, unknown>>,
-    options: HuggingFaceOptions,
+    options: ResolvedHuggingFaceOptions,
     private readonly file: string,
   ) {
     // As the published tokenizers do: with BPE it would remove spaces of the text.
@@ -64,7 +80,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
    * Throws DataError naming the file that is missing or wrong, the part of it that Graft cannot follow exactly, or the
    * special token that cannot be found.
    */
-  static async open(options: HuggingFaceOptions): Promise<HuggingFaceTokenizer> {
+  static async open(given: HuggingFaceOptions): Promise<HuggingFaceTokenizer> {
+    const options = parseOptions(huggingfaceOptions, given, 'HuggingFaceTokenizer');
     const { path } = options;
     const found = await stat(path).catch(() => undefined);
     if (!found) throw new DataError(`There is no tokenizer at ${path}.`, { code: 'tokenizer.missing', exitCode: 2 });

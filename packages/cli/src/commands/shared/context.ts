@@ -34,7 +34,7 @@ export async function openCommandEngine(
 ): Promise<Engine> {
   const { openEngine } = await import('@graft/engine');
   const engine = await openEngine({ mode, precision });
-  const { fallbackWarning } = await import('@graft/core');
+  const { fallbackWarning } = await import('@graft/core/internal');
   const warning = fallbackWarning(engine);
   if (warning) context.note(warning);
   return engine;

@@ -1,4 +1,4 @@
-import { onThreadEnd } from '@graft/engine';
+import { onThreadEnd } from '@graft/engine/internal';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

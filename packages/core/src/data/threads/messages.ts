@@ -1,6 +1,5 @@
 /** Messages between the loop's thread and those that read data. */
 import {
-  elementCount,
   CheckpointError,
   ConfigError,
   DataError,
@@ -9,6 +8,7 @@ import {
   PluginError,
   UsageError,
 } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import type {
   ComponentSpec,
   Dataset,

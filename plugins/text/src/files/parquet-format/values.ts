@@ -1,4 +1,4 @@
-import { decodeUtf8, describeInvalidUtf8, ExactNumber, JsonProblem, parseJson } from '@graft/core';
+import { decodeUtf8, describeInvalidUtf8, ExactNumber, JsonProblem, parseJson } from '@graft/core/internal';
 import type { SchemaElement, SchemaTree } from 'hyparquet';
 import { civilDate, civilTime, civilTimestamp, type Unit } from './civil';
 

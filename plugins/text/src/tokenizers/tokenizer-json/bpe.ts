@@ -1,4 +1,4 @@
-import { shortened } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { byteToken } from '../bytes';
 import { checkCount, checkToken, checkTokenId, MAX_MERGES, MAX_TOKENS } from './limits';
 import { PairTable } from './pair-table';

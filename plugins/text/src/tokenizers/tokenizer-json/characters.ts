@@ -1,4 +1,5 @@
-import { DataError, escapedUnit, loneSurrogate } from '@graft/core';
+import { DataError } from '@graft/core';
+import { escapedUnit, loneSurrogate } from '@graft/core/internal';
 import * as tables from './tables';
 
 const LAST = 0x10ffff;

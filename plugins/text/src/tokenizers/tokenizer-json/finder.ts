@@ -1,4 +1,4 @@
-import { shortened } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { maskCase, maskYoung } from './characters';
 import { Translation, type OnigurumaParser } from './oniguruma';
 import { endsSoon } from './pattern-cost';

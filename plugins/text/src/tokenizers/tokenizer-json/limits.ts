@@ -2,7 +2,7 @@
  * Limits on a tokenizer.json, which may come from anywhere; the numbers of the largest published files are given for
  * comparison.
  */
-import { shortened } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { Excessive, listOf, Unsupported, type Part } from './unsupported';
 
 /** Of the file: 64 MiB, while Gemma 3's has 32; and its objects, lists and keys, of which Gemma 3's has 840,000. */

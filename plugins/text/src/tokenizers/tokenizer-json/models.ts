@@ -1,4 +1,4 @@
-import { shortened } from '@graft/core';
+import { shortened } from '@graft/core/internal';
 import { byteToken } from '../bytes';
 import { Bpe, readVocabulary } from './bpe';
 import { BranchCount, checkCount, checkToken, MAX_TOKENS } from './limits';

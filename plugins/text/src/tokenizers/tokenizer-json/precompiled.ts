@@ -1,4 +1,4 @@
-import { decodeUtf8 } from '@graft/core';
+import { decodeUtf8 } from '@graft/core/internal';
 import { checkGrowth, MAX_TOKEN_CHARACTERS } from './limits';
 import type { Normalizer, Sides } from './normalizer';
 import { Excessive, Unsupported } from './unsupported';

@@ -1,4 +1,4 @@
-import { isObject, shortened } from '@graft/core';
+import { isObject, shortened } from '@graft/core/internal';
 
 /** A part of a tokenizer.json that cannot be followed exactly. The caller that opens the file adds its name. */
 export class Unsupported extends Error {

@@ -1,4 +1,4 @@
-import { writeFolderAtomically } from '@graft/checkpoint';
+import { writeFolderAtomically } from '@graft/checkpoint/internal';
 import { DataError, UsageError } from '@graft/core';
 import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
