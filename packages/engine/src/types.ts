@@ -39,7 +39,8 @@ export interface JitOptions {
   precision?: Precision;
   /**
    * Called with each new trace, before it is compiled and run. `temporaryBytes`: bytes that it needs in addition to its
-   * arguments, estimated from shapes; executors reorder and fuse operations.
+   * arguments, estimated from shapes; executors reorder and fuse operations. The engine `eager` traces for it alone, once for
+   * each signature; `portable` has no estimate.
    */
   onTrace?: (trace: { readonly temporaryBytes: number }) => void;
   /** Whether the results should be in pages of 2 MiB, which makes repeated reads faster. Default false. */

@@ -1,7 +1,8 @@
 import { CheckpointError, formatSize, GraftError, messageOf } from '@graft/errors';
 import { fileReason } from '@graft/files';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { statfsSync } from 'node:fs';
+import { lstat, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { unreadable } from '../safetensors/problems';
 
@@ -21,6 +22,19 @@ export class WriteProblem extends Error {
     override readonly cause: unknown,
   ) {
     super(messageOf(cause));
+    this.freeBytes = freeBytesOf(dirname(file));
+  }
+
+  /** Free when the write failed: later the unfinished parts are removed, and there seems to be enough space. */
+  readonly freeBytes: number | undefined;
+}
+
+function freeBytesOf(folder: string): number | undefined {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize;
+  } catch {
+    return undefined;
   }
 }
 
@@ -39,10 +53,11 @@ export async function writeFailure(
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   const needs = problem ? `; it takes ${formatSize(problem.bytes)}` : '';
   if (code === 'ENOSPC' || code === 'EDQUOT') {
-    const free = await statfs(dirname(target)).then(
-      ({ bavail, bsize }) => `${needs ? ', and' : ';'} ${formatSize(bavail * bsize)} are free`,
-      () => '',
-    );
+    const freeBytes = problem ? problem.freeBytes : freeBytesOf(dirname(target));
+    const free =
+      freeBytes === undefined
+        ? ''
+        : `${needs ? ', and' : ';'} ${formatSize(freeBytes)} ${problem ? 'were' : 'are'} free`;
     const what = code === 'ENOSPC' ? 'the disk is full' : 'the disk quota is used up';
     return new CheckpointError(`${file} could not be written: ${what}${needs}${free}.`, {
       code: 'checkpoint.disk-full',

@@ -9,6 +9,7 @@ import { BatchLoader, type LoadedBatch } from '../data/loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 import { ParameterGroups, warmupWarning } from './parameter-groups';
 import { GradientCheck } from './gradient-check';
+import { measureForwardMemory } from './forward-memory';
 import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
 import { checkPosition } from '../data/positions';
 import { createProgress } from './progress';
@@ -246,6 +247,7 @@ export class TrainingLoop {
     if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
     // Tracing keeps this thread busy, so that the bar must say so before.
+    if (isFirst) this.measureMemory(batch);
     if (isFirst) progress.begin(`${isCompiled(parts.engine) ? 'tracing ' : ''}step ${this.step + 1}`);
     const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
@@ -294,6 +296,16 @@ export class TrainingLoop {
       if (Object.values(this.trained.parameters).some((tensor) => tensor.isDisposed)) this.worthSaving = false;
       throw explainOutOfMemory(error, this.step + 1, batch.fields, memoryAdvice(this.settings));
     }
+  }
+
+  /** On the engine that cannot estimate it. */
+  private measureMemory({ fields }: LoadedBatch): void {
+    const { engine, model, objective } = this.parts;
+    if (engine.executor !== 'portable' || !this.context.sink) return;
+    const variant = objective.variantAt?.(this.step, this.context.random.dropout.fork(this.step).fork('variant'));
+    const { parameters } = this.trained;
+    const bytes = measureForwardMemory({ model, objective, parameters, fields, variant });
+    if (bytes !== undefined) this.warnOfMemory(bytes / (this.settings.microBatches ?? 1));
   }
 
   private warnOfMemory(temporaryBytes: number): void {

@@ -8,7 +8,7 @@ import type { NativeTensor } from '../native/runtime';
 import { currentPrecision, tracingForXla, withPrecision } from '../precision';
 import { tapeState } from '../tape';
 import { tf } from '../tf';
-import { estimateMemory } from '../trace/memory';
+import { estimateMemory, estimateUncompiledMemory } from '../trace/memory';
 import { withoutDeadCode, withoutRepetition, type Program, type Value } from '../trace/program';
 import { Tracer } from '../trace/tracer';
 import type { CompilingExecutor, Executor, JitOptions, JitStatistics, Jitted, Precision, Tree } from '../types';
@@ -75,9 +75,26 @@ export function makeJit<A extends readonly unknown[], R>(
   /** Calls the function directly; reading values in it is an error, as when compiled. */
   const called = (args: A): R => uncompiled(name, treeLeaves(args), () => inline(args));
 
+  const estimated = new Set<string>();
+
+  /** For `onTrace`, on the native engine: a trace that is only measured. Code that cannot be traced gets no estimate. */
+  const estimateFor = (signature: string, args: A, leaves: readonly tf.Tensor[]): void => {
+    if (!native || !options.onTrace || estimated.has(signature)) return;
+    estimated.add(signature);
+    let temporaryBytes: number;
+    try {
+      temporaryBytes = estimateUncompiledMemory(traced(args, leaves, precisionNow()).program);
+    } catch {
+      // What is wrong with the code shows when it runs.
+      return;
+    }
+    options.onTrace({ temporaryBytes });
+  };
+
   /** Runs uncompiled, with the same ownership: only the results remain, as separate tensors. */
   const eagerly = (args: A): R => {
-    signatureOf(args, [], `jit "${name}"`);
+    const leaves: tf.Tensor[] = [];
+    estimateFor(signatureOf(args, leaves, `jit "${name}"`), args, leaves);
     const results = tf.tidy(() => {
       const result = called(args);
       rejectPromise(result, name);

@@ -71,3 +71,45 @@ it('memory that the system refuses raises an error of its own', async () => {
   expect(tf.memory().numTensors).toBe(before);
   expect(engine.memory().handles).toBe(handles);
 });
+
+describe('the memory estimate in mode eager', () => {
+  it('every value counts, because none is freed before the end, and one signature is traced once', async () => {
+    if ((await findNativeLibrary()) === undefined) return;
+    const engine = await openEngine({ mode: 'eager' });
+    const estimates: number[] = [];
+    let runs = 0;
+    const step = engine.jit(
+      ({ x }: { x: tf.Tensor }) => {
+        runs++;
+        return { x: tf.exp(tf.exp(tf.reshape(tf.exp(x), [-1]))) };
+      },
+      { onTrace: ({ temporaryBytes }) => void estimates.push(temporaryBytes) },
+    );
+    const x = tf.ones([16, 16]);
+    const small = tf.ones([8, 16]);
+    for (const input of [x, x, small]) tf.dispose(step({ x: input }) as unknown as tf.TensorContainer);
+    tf.dispose([x, small]);
+    // And the constant that is the new shape.
+    expect(estimates).toEqual([3 * KIB + 4, 1.5 * KIB + 4]);
+    expect(runs).toBe(5);
+  });
+
+  it('code that cannot be traced runs without an estimate', async () => {
+    if ((await findNativeLibrary()) === undefined) return;
+    const engine = await openEngine({ mode: 'eager' });
+    const onTrace = jest.fn();
+    let calls = 0;
+    const step = engine.jit(
+      (x: tf.Tensor) => {
+        if (calls++ === 0) throw new Error('not yet');
+        return tf.exp(x);
+      },
+      { onTrace },
+    );
+    const x = tf.zeros([2]);
+    const result = step(x);
+    expect(await result.data()).toEqual(new Float32Array([1, 1]));
+    tf.dispose([x, result]);
+    expect(onTrace).not.toHaveBeenCalled();
+  });
+});

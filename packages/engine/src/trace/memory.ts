@@ -18,6 +18,19 @@ const BROADCASTS = new Set(['BroadcastTo', 'Fill', 'ZerosLike', 'OnesLike', 'Til
 const bytesOf = ({ dtype, shape }: ValueType): number => elementCount(shape) * dtypeBytes(dtype);
 
 /**
+ * Bytes that a program's code takes where nothing is compiled: every value stays until the code returns, as `tf.tidy` frees
+ * values only then. An estimate, because operations free some of their own intermediate values earlier.
+ */
+export function estimateUncompiledMemory({ nodes }: Program): number {
+  let bytes = 0;
+  for (const node of nodes) {
+    if (node.kind === 'operation' && VIEWS.has(node.op)) continue;
+    for (const output of node.outputs) bytes += bytesOf(output);
+  }
+  return bytes;
+}
+
+/**
  * Bytes that a program needs in addition to its arguments and captures if operations run in the order of the trace and
  * each value is freed after its last reader. Computed only from shapes: an estimate, as executors reorder and fuse
  * operations. `inPlace`: results that overwrite an argument.

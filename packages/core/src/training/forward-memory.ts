@@ -1,0 +1,62 @@
+import { elementCount, tf } from '@graft/engine';
+import { splitBatch, uploadBatch } from '../data/loader';
+import type { HostFields, Model, Objective, Parameters } from '../interfaces';
+import { availableMemory } from './memory';
+
+/** What is measured: the loss of one row of a batch. */
+export interface ForwardPass {
+  readonly model: Model;
+  readonly objective: Objective;
+  readonly parameters: Parameters;
+  /** Of the whole batch. */
+  readonly fields: HostFields;
+  readonly variant?: string;
+}
+
+/**
+ * Values of forward and backward pass, and the update, as multiples of those of the forward pass: each operation has about two
+ * gradients. Nothing is freed before the step ends.
+ */
+const PASSES = 3;
+
+/** Copies of the parameters that a step makes: gradients, and new parameters and state. */
+const COPIES = 4;
+
+/** Of the free memory; smaller steps fit anyway, and are not worth a measurement. */
+const WORTH_MEASURING = 1 / 16;
+
+/** Values of a token in layers and in logits, by which a step is taken to be small. */
+const roughBytes = ({ model, fields }: Pick<ForwardPass, 'model' | 'fields'>): number => {
+  const parameters = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
+  const positions = Object.values(fields).reduce((sum, { values }) => sum + values.length, 0);
+  return 4 * (COPIES * parameters + PASSES * positions * model.vocabularySize);
+};
+
+/**
+ * Bytes that a step takes on the portable engine, which cannot trace: estimated from the forward pass of one row of its batch.
+ * Undefined where the step is small, or the batch has one row, whose measurement would be the step itself.
+ */
+export function measureForwardMemory(
+  { model, objective, parameters, fields, variant }: ForwardPass,
+  available = availableMemory(),
+): number | undefined {
+  const rows = Object.values(fields)[0]?.shape[0] ?? 0;
+  const isSmall = roughBytes({ model, fields }) < available * WORTH_MEASURING;
+  if (rows < 2 || isSmall || Object.values(fields).some(({ shape }) => shape[0] !== rows)) return undefined;
+  const batch = uploadBatch(splitBatch(fields, rows, 'rows')[0]);
+  try {
+    const before = tf.memory().numBytes;
+    let forwardBytes = 0;
+    tf.tidy(() => {
+      objective.loss(model, parameters, batch, { training: false, variant });
+      forwardBytes = tf.memory().numBytes - before;
+    });
+    const own = model.parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
+    return PASSES * rows * forwardBytes + COPIES * own;
+  } catch {
+    // What is wrong with the objective shows in the step.
+    return undefined;
+  } finally {
+    tf.dispose(batch as unknown as tf.TensorContainer);
+  }
+}
