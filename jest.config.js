@@ -41,7 +41,8 @@ module.exports = {
     '^@graft/engine/errors$': '<rootDir>/packages/engine/src/errors.ts',
     '^@graft/core/redact$': '<rootDir>/packages/core/src/secrets/redact.ts',
     '^@graft/(engine|checkpoint|core|report)$': '<rootDir>/packages/$1/src/index.ts',
-    '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow|tensorboard)$': '<rootDir>/plugins/$1/src/index.ts',
+    '^@graft/(gemma|scratch|objectives|optimizers|text|superglue|mlflow|tensorboard)$':
+      '<rootDir>/plugins/$1/src/index.ts',
     // It has no entry for `require`.
     '^oniguruma-parser/parser$': '<rootDir>/node_modules/oniguruma-parser/dist/parser/parse.js',
     '^@graft/cli$': '<rootDir>/packages/cli/src/index.ts',
