@@ -79,7 +79,7 @@ export async function startMlflow(python: string, folder: string): Promise<Mlflo
   const uri = `http://127.0.0.1:${port}`;
   const args = ['-m', 'mlflow', 'server', '--host', '127.0.0.1', '--port', String(port), '--workers', '1'];
   args.push('--backend-store-uri', `sqlite:///${join(folder, 'mlflow.db')}`);
-  args.push('--default-artifact-root', join(folder, 'artifacts'));
+  args.push('--serve-artifacts', '--artifacts-destination', join(folder, 'artifacts'));
   const env = { ...process.env, MLFLOW_DISABLE_TELEMETRY: 'true', MLFLOW_SERVER_ENABLE_JOB_EXECUTION: 'false' };
   const child = spawn(python, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';

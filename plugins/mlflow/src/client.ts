@@ -10,6 +10,17 @@ export interface KnownRun {
   readonly lastSteps: ReadonlyMap<string, number>;
 }
 
+/** What a run has from its beginning. */
+export interface NewRunFacts {
+  readonly graftRunId: string;
+  readonly title?: string;
+  readonly startTime: number;
+  readonly tags?: readonly Parameter[];
+}
+
+const SOURCE_TAG = 'mlflow.source.name';
+const asTag = ({ key, value }: Parameter): Parameter => ({ key, value: toTag(value) });
+
 /** This tag identifies a run of Graft: after a resume, and if the response to its creation was lost. */
 export const RUN_TAG = 'graft.runId';
 
@@ -17,6 +28,7 @@ const Id = z.union([z.string().min(1).max(250), z.number().int().nonnegative()])
 /** MLflow's JSON may have 64-bit numbers as text. */
 const Step = z.union([z.number(), z.string().regex(/^-?\d{1,19}$/)]).transform(Number);
 const Done = z.looseObject({});
+const FoundRun = z.object({ run: z.object({ info: z.object({ artifact_uri: z.string() }) }) });
 const FoundExperiment = z.object({ experiment: z.object({ experiment_id: Id }) });
 const NewExperiment = z.object({ experiment_id: Id });
 const NewRun = z.object({ run: z.object({ info: z.object({ run_id: Id }) }) });
@@ -47,7 +59,7 @@ export class MlflowClient {
 
   constructor(options: ServerOptions) {
     this.server = options.server;
-    this.api = new JsonServer({ ...options, server: `${options.server}/api/2.0/mlflow` });
+    this.api = new JsonServer({ ...options, server: `${options.server}/api/2.0` });
   }
 
   /** Rejects the current call and every later one. */
@@ -65,7 +77,7 @@ export class MlflowClient {
     const found = await this.findExperiment(title);
     if (found !== undefined) return found;
     try {
-      return (await this.api.post('/experiments/create', { name: title }, NewExperiment)).experiment_id;
+      return (await this.api.post('/mlflow/experiments/create', { name: title }, NewExperiment)).experiment_id;
     } catch (error) {
       // Another run was faster.
       if (!(error instanceof CallFailure) || error.errorCode !== 'RESOURCE_ALREADY_EXISTS') throw error;
@@ -77,7 +89,7 @@ export class MlflowClient {
 
   private async findExperiment(name: string): Promise<string | undefined> {
     try {
-      const found = await this.api.get('/experiments/get-by-name', { experiment_name: name }, FoundExperiment);
+      const found = await this.api.get('/mlflow/experiments/get-by-name', { experiment_name: name }, FoundExperiment);
       return found.experiment.experiment_id;
     } catch (error) {
       if (error instanceof CallFailure && error.status === 404) return undefined;
@@ -92,7 +104,7 @@ export class MlflowClient {
       filter: `tags.\`${RUN_TAG}\` = '${toTag(graftRunId).replaceAll("'", "''")}'`,
       max_results: 1,
     };
-    const run = (await this.api.post('/runs/search', query, FoundRuns)).runs?.[0];
+    const run = (await this.api.post('/mlflow/runs/search', query, FoundRuns)).runs?.[0];
     if (!run) return undefined;
     return {
       id: run.info.run_id,
@@ -101,18 +113,22 @@ export class MlflowClient {
     };
   }
 
-  /** Id of a new run. */
-  async createRun(experimentId: string, graftRunId: string, startTime: number): Promise<string> {
+  /** Id of a new run. `title`: how MLflow shows it; default: Graft's id. */
+  async createRun(
+    experimentId: string,
+    { graftRunId, title = graftRunId, startTime, tags = [] }: NewRunFacts,
+  ): Promise<string> {
     const made = await this.api.post(
-      '/runs/create',
+      '/mlflow/runs/create',
       {
         experiment_id: experimentId,
-        run_name: toTitle(graftRunId),
+        run_name: toTitle(title),
         start_time: startTime,
         tags: [
           { key: RUN_TAG, value: toTag(graftRunId) },
-          { key: 'mlflow.source.name', value: 'graft' },
+          ...(tags.some(({ key }) => key === SOURCE_TAG) ? [] : [{ key: SOURCE_TAG, value: 'graft' }]),
           { key: 'mlflow.source.type', value: 'LOCAL' },
+          ...tags.map(asTag),
         ],
       },
       NewRun,
@@ -120,23 +136,38 @@ export class MlflowClient {
     return made.run.info.run_id;
   }
 
+  /** Tags of the same keys are replaced. */
+  async setTags(runId: string, tags: readonly Parameter[]): Promise<void> {
+    if (tags.length > 0) await this.api.post('/mlflow/runs/log-batch', { run_id: runId, tags: tags.map(asTag) }, Done);
+  }
+
+  /** Where the artifacts of a run are. */
+  async artifactUri(runId: string): Promise<string> {
+    return (await this.api.get('/mlflow/runs/get', { run_id: runId }, FoundRun)).run.info.artifact_uri;
+  }
+
+  /** A file in the artifacts that the server keeps, by the segments of its path. */
+  async putArtifact(path: readonly string[], bytes: Uint8Array): Promise<void> {
+    await this.api.put(`/mlflow-artifacts/artifacts/${path.map(encodeURIComponent).join('/')}`, bytes, Done);
+  }
+
   /** At most one batch. */
   async logMetrics(runId: string, metrics: readonly Metric[]): Promise<void> {
-    await this.api.post('/runs/log-batch', { run_id: runId, metrics }, Done);
+    await this.api.post('/mlflow/runs/log-batch', { run_id: runId, metrics }, Done);
   }
 
   /** At most one batch. */
   async logParameters(runId: string, parameters: readonly Parameter[]): Promise<void> {
     const params = parameters.map(({ key, value }) => ({ key, value: toValue(value) }));
-    await this.api.post('/runs/log-batch', { run_id: runId, params }, Done);
+    await this.api.post('/mlflow/runs/log-batch', { run_id: runId, params }, Done);
   }
 
   /** A finished run continues. */
   async reopenRun(runId: string): Promise<void> {
-    await this.api.post('/runs/update', { run_id: runId, status: 'RUNNING' }, Done);
+    await this.api.post('/mlflow/runs/update', { run_id: runId, status: 'RUNNING' }, Done);
   }
 
   async finishRun(runId: string, status: 'FINISHED' | 'FAILED' | 'KILLED', endTime: number): Promise<void> {
-    await this.api.post('/runs/update', { run_id: runId, status, end_time: endTime }, Done);
+    await this.api.post('/mlflow/runs/update', { run_id: runId, status, end_time: endTime }, Done);
   }
 }

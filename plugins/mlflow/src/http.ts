@@ -77,13 +77,22 @@ export class JsonServer {
     return this.call({ method: 'post', url: path, data }, schema);
   }
 
+  /** Bytes as they are. */
+  async put<T>(path: string, data: Uint8Array, schema: z.ZodType<T>): Promise<T> {
+    return this.call(
+      { method: 'put', url: path, data, headers: { 'Content-Type': 'application/octet-stream' } },
+      schema,
+    );
+  }
+
   private async call<T>(
-    request: { method: string; url: string; params?: object; data?: object },
+    request: { method: string; url: string; params?: object; data?: object; headers?: Record<string, string> },
     schema: z.ZodType<T>,
   ): Promise<T> {
     const response = await this.send(request);
     const { status } = response;
-    const body = parse(response.data);
+    // MLflow 3 answers a stored file with nothing, earlier versions with an empty object.
+    const body = parse(request.method === 'put' && response.data === '' ? '{}' : response.data);
     if (status >= 300 && status < 400) throw redirected(response);
     const refusal = Refusal.safeParse(body);
     if (refusal.success) {
@@ -107,7 +116,7 @@ export class JsonServer {
     throw new CallFailure(`what answers ${request.url} is not MLflow: ${what}`, 'not-mlflow', status);
   }
 
-  private async send(request: object): Promise<AxiosResponse<unknown>> {
+  private async send(request: { readonly headers?: Record<string, string> }): Promise<AxiosResponse<unknown>> {
     // axios's own limit restarts with every byte.
     const limit = new AbortController();
     const end = (): void => limit.abort();
@@ -116,7 +125,7 @@ export class JsonServer {
     this.ending.signal.addEventListener('abort', end);
     if (this.aborted) end();
     try {
-      const headers = authorization ? { Authorization: authorization.reveal() } : {};
+      const headers = { ...request.headers, ...(authorization && { Authorization: authorization.reveal() }) };
       return await this.http.request<unknown>({ ...request, headers, signal: limit.signal });
     } catch (error) {
       if (limit.signal.aborted) throw new CallFailure(`no answer within ${timeoutSeconds} s`, 'unreachable');

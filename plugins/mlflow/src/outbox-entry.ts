@@ -1,5 +1,6 @@
 import { messageOf } from '@graft/core/internal';
 import { z } from 'zod';
+import { sendArtifacts } from './artifacts';
 import type { MlflowClient } from './client';
 import { isFaultOfValues } from './http';
 import { firstBatch, type Metric, type Parameter } from './names';
@@ -18,7 +19,16 @@ export const OutboxEntrySchema = z.object({
   experiment: z.string(),
   /** Graft's id of the run. */
   runName: z.string(),
+  /** How MLflow shows the run. */
+  title: z.string().optional(),
   startTime: z.number(),
+  /** For a run that the server does not know yet; otherwise they are sent on. */
+  tags: z.array(ParameterSchema).optional(),
+  /** Files of the run's folder that are still to be sent. */
+  artifacts: z
+    .array(z.string().regex(/^[\w-][\w.-]*$/))
+    .max(100)
+    .optional(),
   parameters: z.array(ParameterSchema),
   /** The steps of a key only increase. */
   metrics: z.array(MetricSchema),
@@ -33,9 +43,10 @@ export type OutboxEntry = z.output<typeof OutboxEntrySchema>;
 
 /**
  * Sends what is left of an entry, taking off what the server has confirmed. A value that it refuses moves to `refused`, and the
- * others go on. Rejects at the first failure of another kind.
+ * others go on. `folder`: the run's, which contains its artifacts. Resolves to the reason why the server takes no artifacts, if
+ * it does not. Rejects at the first failure of another kind.
  */
-export async function deliver(client: MlflowClient, entry: OutboxEntry): Promise<void> {
+export async function deliver(client: MlflowClient, entry: OutboxEntry, folder: string): Promise<string | undefined> {
   entry.runId ??= await registerRun(client, entry);
   const { runId } = entry;
   await sendAll(entry, 'parameters', (batch: readonly Parameter[]) => client.logParameters(runId, batch));
@@ -44,13 +55,16 @@ export async function deliver(client: MlflowClient, entry: OutboxEntry): Promise
     await client.finishRun(entry.runId, entry.end.status, entry.end.time);
     delete entry.end;
   }
+  return sendArtifacts(client, runId, folder, entry.artifacts ?? []);
 }
 
 /** The server's id of the entry's run. Values that the server already has are removed from the entry. */
 async function registerRun(client: MlflowClient, entry: OutboxEntry): Promise<string> {
   const experiment = await client.experiment(entry.experiment);
   const known = await client.findRun(experiment, entry.runName);
-  if (!known) return client.createRun(experiment, entry.runName, entry.startTime);
+  const { runName: graftRunId, title, startTime, tags = [] } = entry;
+  if (!known) return client.createRun(experiment, { graftRunId, title, startTime, tags });
+  await client.setTags(known.id, tags);
   // Parameters cannot be changed: if a resumed run has another number of steps, the first one remains.
   entry.parameters = entry.parameters.filter(({ key }) => !known.parameters.has(key));
   entry.metrics = entry.metrics.filter(({ key, step }) => step > (known.lastSteps.get(key) ?? -1));
@@ -96,8 +110,9 @@ async function sendAll<K extends 'parameters' | 'metrics'>(
 }
 
 /** Whether nothing is left to send. */
-export function isDelivered({ parameters, metrics, end, runId }: OutboxEntry): boolean {
-  return runId !== undefined && parameters.length === 0 && metrics.length === 0 && end === undefined;
+export function isDelivered({ parameters, metrics, end, runId, artifacts = [] }: OutboxEntry): boolean {
+  const left = parameters.length + metrics.length + artifacts.length;
+  return runId !== undefined && left === 0 && end === undefined;
 }
 
 /** A sentence about the values that the server refused; undefined if it accepted all. */

@@ -11,17 +11,19 @@ import {
   silentLogger,
   type JsonValue,
   type Logger,
-  type RunInfo,
+  type TrackedRun,
   type Tracker,
 } from '@graft/core';
 import { messageOf } from '@graft/core/internal';
 import { dirname } from 'node:path';
 import { z } from 'zod';
+import { artifactsIn } from './artifacts';
 import { loggedBefore } from './backlog';
 import { MlflowClient } from './client';
 import { CallFailure, isFaultOfEntry, isRefusal } from './http';
 import { deliver, describeRefused, isDelivered, type OutboxEntry } from './outbox-entry';
 import { toName, type Parameter } from './names';
+import { tagsOf } from './run-facts';
 import { addressOf, claimEntry, keepRefused, otherRuns, store, type ClaimedEntry } from './outbox';
 
 /** Whether a text is an http or https address, without parameters. */
@@ -130,6 +132,8 @@ export class MlflowTracker implements Tracker {
   private readonly client: MlflowClient;
   private entry: (OutboxEntry & { readonly server: string }) | undefined;
   private folder = '';
+  private report: TrackedRun['report'];
+  private hasNotedArtifacts = false;
   private timer: NodeJS.Timeout | undefined;
   private sending: Promise<void> | undefined;
   /** Folders of other runs whose entries were handled. */
@@ -160,8 +164,9 @@ export class MlflowTracker implements Tracker {
     });
   }
 
-  async start(run: RunInfo): Promise<void> {
+  async start(run: TrackedRun): Promise<void> {
     this.folder = run.folder;
+    this.report = run.report;
     const left = await this.takeOwn();
     for (const { key, step } of left?.metrics ?? []) this.queuedTo.set(key, step);
     this.entry = {
@@ -169,8 +174,10 @@ export class MlflowTracker implements Tracker {
       server: this.client.server,
       experiment: left?.experiment ?? this.options.experiment ?? run.name,
       runName: run.id,
+      title: run.name,
+      tags: tagsOf(run),
       startTime: left?.startTime ?? Date.now(),
-      parameters: this.parametersOf(run.config),
+      parameters: this.parametersOf(run),
       metrics: left?.metrics ?? [],
       refused: left?.refused,
     };
@@ -210,6 +217,12 @@ export class MlflowTracker implements Tracker {
     const { entry } = this;
     if (!entry) return;
     entry.end = { status: STATUS[status], time: Date.now() };
+    try {
+      entry.artifacts = await artifactsIn(this.folder, this.report);
+    } catch (error) {
+      this.logger.warn(`MLflow gets no report of this run: ${messageOf(error)}.`);
+      entry.artifacts = await artifactsIn(this.folder);
+    }
     const deadline = setTimeout(() => this.client.abort(), this.options.finishSeconds * 1000);
     try {
       do {
@@ -240,9 +253,10 @@ export class MlflowTracker implements Tracker {
     return claimed.entry;
   }
 
-  /** A config for MLflow: with valid and unique names, and without a token. */
-  private parametersOf(config: JsonValue): Parameter[] {
-    return flatten(config).flatMap(({ key, value }) => {
+  /** A config for MLflow: with valid and unique names, and without a token; and the number of the model's parameters. */
+  private parametersOf({ config, parameterCount }: TrackedRun): Parameter[] {
+    const all = [...flatten(config), ...(parameterCount === undefined ? [] : flatten({ parameterCount }))];
+    return all.flatMap(({ key, value }) => {
       const name = SECRET.test(key) ? undefined : this.nameOf('parameter', key);
       return name === undefined ? [] : [{ key: name, value }];
     });
@@ -285,7 +299,7 @@ export class MlflowTracker implements Tracker {
   }
 
   private async deliverAll(): Promise<void> {
-    await deliver(this.client, this.entry!);
+    this.noteArtifacts(await deliver(this.client, this.entry!, this.folder));
     if (this.leftoversSent) return;
     for (const folder of await otherRuns(dirname(this.folder), this.folder)) {
       if (this.visited.has(folder)) continue;
@@ -306,7 +320,7 @@ export class MlflowTracker implements Tracker {
     const { entry } = claimed;
     if (!entry) return this.setAside(claimed);
     try {
-      await deliver(this.client, entry);
+      this.noteArtifacts(await deliver(this.client, entry, folder));
     } catch (error) {
       if (isFaultOfEntry(error)) return this.setAside(claimed, error);
       await claimed.settle('keep');
@@ -324,6 +338,12 @@ export class MlflowTracker implements Tracker {
         ? `gets nothing of a letter that cannot be read (${claimed.problem}); it is kept in ${kept}.`
         : `refuses a letter of an earlier run (${messageOf(error)}); it is kept in ${kept}.`,
     );
+  }
+
+  private noteArtifacts(problem: string | undefined): void {
+    if (problem === undefined || this.hasNotedArtifacts) return;
+    this.hasNotedArtifacts = true;
+    this.warn(`takes no artifacts: ${problem}. Config, evaluations and report are in the run's folder alone.`);
   }
 
   /** For messages that may be the same for many entries. */

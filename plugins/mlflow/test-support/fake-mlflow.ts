@@ -15,11 +15,20 @@ export interface FakeMlflow {
   before: (call: Call) => Promise<number | object | void>;
   /** The result of `/runs/search`. */
   known: object[];
+  /** Where the run's artifacts are. */
+  artifactUri: string;
 }
 
 /** A server that implements the few calls of the protocol and records them. */
 export async function listen(port = 0): Promise<FakeMlflow> {
-  const fake: FakeMlflow = { server: createServer(), port, calls: [], before: async () => undefined, known: [] };
+  const fake: FakeMlflow = {
+    server: createServer(),
+    port,
+    calls: [],
+    before: async () => undefined,
+    known: [],
+    artifactUri: 'mlflow-artifacts:/7/r1/artifacts',
+  };
   const answer = (path: string): object | undefined =>
     ({
       '/experiments/create': { experiment_id: '7' },
@@ -27,20 +36,24 @@ export async function listen(port = 0): Promise<FakeMlflow> {
       '/runs/create': { run: { info: { run_id: 'r1' } } },
       '/runs/log-batch': {},
       '/runs/update': {},
+      '/runs/get': { run: { info: { artifact_uri: fake.artifactUri } } },
     })[path];
   fake.server.on('request', (request, response) => {
     let text = '';
     request.on('data', (chunk: Buffer) => (text += chunk.toString()));
     request.on('end', () => {
-      const path = request.url!.replace('/api/2.0/mlflow', '').replace(/\?.*/, '');
-      const call = { path, body: text ? (JSON.parse(text) as Call['body']) : {}, headers: request.headers };
+      const path = request.url!.replace('/api/2.0/mlflow/', '/').replace(/\?.*/, '');
+      const isFile = request.method === 'PUT';
+      const body = isFile ? { text } : text ? (JSON.parse(text) as Call['body']) : {};
+      const call = { path, body, headers: request.headers };
       fake.calls.push(call);
       void fake.before(call).then((other) => {
-        const status = typeof other === 'object' ? 400 : (other ?? (answer(path) ? 200 : 404));
+        const known = isFile ? {} : answer(path);
+        const status = typeof other === 'object' ? 400 : (other ?? (known ? 200 : 404));
         const none = { error_code: 'RESOURCE_DOES_NOT_EXIST', message: 'There is none.' };
-        const body = typeof other === 'number' ? { message: 'No.' } : (other ?? answer(path) ?? none);
+        const answered = typeof other === 'number' ? { message: 'No.' } : (other ?? known ?? none);
         response.writeHead(status, { 'content-type': 'application/json' });
-        response.end(JSON.stringify(body));
+        response.end(isFile && status === 200 ? '' : JSON.stringify(answered));
       });
     });
   });

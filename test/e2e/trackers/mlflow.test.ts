@@ -3,6 +3,7 @@ import { flatten, MlflowTracker } from '@graft/mlflow';
 import { findNativeLibrary } from '@graft/engine';
 import axios from 'axios';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { cpus, userInfo } from 'node:os';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeIf, temporaryFolder } from '../../support';
@@ -59,6 +60,20 @@ class Reader {
       }),
     );
     return lines.flat().sort();
+  }
+
+  async artifacts(runId: string): Promise<string[]> {
+    const { files = [] } = await this.get<{ files?: { path: string }[] }>('artifacts/list', { run_id: runId });
+    return files.map(({ path }) => path).sort();
+  }
+
+  async artifact(runId: string, path: string): Promise<string> {
+    const address = `${this.uri}/get-artifact`;
+    const { data } = await axios.get<string>(address, {
+      params: { run_id: runId, path },
+      transformResponse: (text: string) => text,
+    });
+    return data;
   }
 
   private async get<T>(path: string, params: object): Promise<T> {
@@ -136,14 +151,25 @@ engine: ${engine}
       expect(runs).toHaveLength(1);
       const [{ info, data }] = runs;
       const id = basename(runFolder);
-      expect(info).toMatchObject({ run_name: id, status: 'FINISHED' });
+      expect(info).toMatchObject({ run_name: 'tracked', status: 'FINISHED' });
       expect(info.end_time).toBeGreaterThanOrEqual(info.start_time);
       expect(byKey(data.tags)).toMatchObject({
         'graft.runId': id,
-        'mlflow.runName': id,
-        'mlflow.source.name': 'graft',
+        'graft.name': 'tracked',
+        'graft.host.cores': String(cpus().length),
+        'mlflow.runName': 'tracked',
+        'mlflow.user': userInfo().username,
+        'mlflow.source.name': `graft run ${join(folder, 'tracked.yaml')}`,
       });
       expect(outboxOf(runFolder)).toBeUndefined();
+    });
+
+    it("the server has the run's config, evaluations, log and report as artifacts", async () => {
+      const [{ info }] = await reader.runs('tracked');
+      const names = ['config.json', 'environment.json', 'evaluations.json', 'log.txt', 'report.html'];
+      expect(await reader.artifacts(info.run_id)).toEqual(names);
+      for (const name of ['config.json', 'evaluations.json', 'report.html'])
+        expect(await reader.artifact(info.run_id, name)).toBe(readFileSync(join(runFolder, name), 'utf8'));
     });
 
     it('the server has the config as parameters', async () => {
@@ -160,7 +186,8 @@ engine: ${engine}
       });
       const { versions, ...config } = readJson<Record<string, never>>(join(runFolder, 'config.json'));
       expect(versions).toBeDefined();
-      expect(parameters).toEqual(byKey(flatten(config)));
+      const { parameters: parameterCount } = readJson<{ parameters: number }>(join(runFolder, 'run.json'));
+      expect(parameters).toEqual(byKey([...flatten(config), ...flatten({ parameterCount })]));
     });
 
     it('the server has every number of every step', async () => {
@@ -243,7 +270,8 @@ engine: ${engine}
     expect(second.stderr).not.toMatch(/MLflow/);
     const runs = await reader.runs('cut-off');
     const folders = [firstFolder, runFolderOf(second)];
-    expect(runs.map(({ info }) => info.run_name)).toEqual(folders.map((path) => basename(path)));
+    expect(runs.map(({ data }) => byKey(data.tags)['graft.runId'])).toEqual(folders.map((path) => basename(path)));
+    for (const { info } of runs) expect(await reader.artifacts(info.run_id)).toContain('report.html');
     for (const [i, seen] of runs.entries()) {
       expect(seen.info.status).toBe('FINISHED');
       expect(await reader.values(seen)).toEqual(valuesIn(folders[i]));

@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { openLogger, type CommandContext } from './shared/context';
 import { evaluationTable } from '../output/evaluation-table';
 import { engineOption } from './shared/options';
+import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
   interruptible,
@@ -47,7 +48,7 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
   const loaded = await loadRunnable(loadEvaluationConfig, context, file, { ...options, set: [...model, ...set] });
   const logger = await openLogger(context);
   const result = await interruptible(context, 'Stopping', (signal) =>
-    runEvaluation(loaded, { resume, signal, logger }),
+    runEvaluation(loaded, { resume, signal, logger, report: reportOf }),
   );
   for (const record of result.evaluations) printRecord(context, record);
   if (result.status === 'interrupted')

@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os';
 import { openLogger, type CommandContext } from './shared/context';
 import { LocalWorkers, secretOfWorker0 } from '../workers/local-workers';
 import { engineOption, integer } from './shared/options';
+import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
   interruptible,
@@ -87,6 +88,7 @@ async function runConfig(context: CommandContext, file: string | undefined, opti
         fromLastGood: options.fromLastGood,
         signal,
         logger,
+        report: reportOf,
         quiet: context.globals.quiet ?? false,
         threads: local && threadsEach(options.localWorkers!),
         workers: workers && { ...workers, timeoutMs: options.workerTimeout && options.workerTimeout * 1000 },

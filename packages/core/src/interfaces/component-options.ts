@@ -1,3 +1,4 @@
+/* eslint-disable @typescript-eslint/no-redundant-type-constituents, @typescript-eslint/no-duplicate-type-constituents -- the registry is empty only here */
 import type { ComponentSpec } from './component-spec';
 import type { InterfaceName } from './component-types';
 

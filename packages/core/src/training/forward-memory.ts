@@ -1,4 +1,5 @@
-import { elementCount, tf } from '@graft/engine';
+import { tf } from '@graft/engine';
+import { elementCount } from '@graft/engine/internal';
 import { splitBatch, uploadBatch } from '../data/loader';
 import type { HostFields, Model, Objective, Parameters } from '../interfaces';
 import { availableMemory } from './memory';
