@@ -4,11 +4,11 @@
  * `plugin-new.slow.test.ts` runs the scripts of all.
  */
 import { INTERFACES } from '@graft/core';
-import { realpathSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { installTarballs } from '../../packages/outside';
 import { temporaryFolder } from '../../support';
-import { readJson, write } from '../support/graft';
+import { readJson, readMetrics, write } from '../support/graft';
 import { packedGraft, printed } from '../support/outside';
 
 const home = temporaryFolder();
@@ -53,4 +53,35 @@ test('new packages of all kinds compile, pass their tests, and are listed by gra
     expect(listed).toContainEqual(
       expect.objectContaining({ interface: kind, id: `first-${kind}`, plugin: nameOf(kind), version: '0.1.0' }),
     );
+});
+
+test('a run trains with new components of nine kinds at once', async () => {
+  const use = (kind: string): { use: string } => ({ use: `first-${kind}` });
+  const kinds = INTERFACES.filter((kind) => kind !== 'tokenizer');
+  const config = {
+    name: 'all-new',
+    engine: 'portable',
+    plugins: kinds.map((kind) => `./${nameOf(kind)}/src/index.ts`),
+    model: { ...use('model'), vocabularySize: 24, width: 16 },
+    initializer: use('initializer'),
+    objective: use('objective'),
+    dataset: { ...use('dataset'), lengthTokens: 16 },
+    optimizer: { ...use('optimizer'), learningRate: 1 },
+    schedule: { ...use('schedule'), halfLifeSteps: 30 },
+    evaluators: [{ ...use('evaluator'), every: 10 }],
+    trackers: [use('tracker')],
+    callbacks: [use('callback')],
+    train: { steps: 40, batchSize: 8 },
+  };
+  // JSON is YAML.
+  write(join(home, 'all-new.yaml'), JSON.stringify(config));
+  const folder = (await packedGraft(home, ['run', 'all-new.yaml'])).trimEnd();
+  const lines = readMetrics(folder);
+  expect(lines).toHaveLength(40);
+  expect(lines[39].loss).toBeLessThan(lines[0].loss);
+  expect(readJson(join(folder, 'evaluations.json'))).toHaveLength(4);
+  const tracked = readFileSync(join(home, 'metrics.ndjson'), 'utf8').trimEnd().split('\n');
+  // Start, 40 steps, 4 evaluations, end.
+  expect(tracked).toHaveLength(46);
+  expect(tracked.at(-1)).toContain('"status":"finished"');
 });
