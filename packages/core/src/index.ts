@@ -88,6 +88,7 @@ export {
   readTextFile,
   type JsonOptions,
 } from '@graft/checkpoint';
+export * from './models';
 export * from './config';
 export * from './run';
 export * from './secrets';

@@ -23,21 +23,40 @@ export {
 } from './adapt/cross-attention';
 export { RANDOM_PARTS, type RandomPart } from './adapt/plan';
 export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
-export * from './generate/generate';
-export * from './generate/decoding-plan';
-export { type BeamSearchOptions, type ScoredSequences } from './generate/beam-search';
-export { completeSampling, draws, type Sampling } from './generate/sampling';
+export { generationDefaults, readGenerationConfig } from './generate/generation-defaults';
+// Core's, which work on every family; exported here for programs that were written before they moved.
 export {
+  checkTensors,
+  ClassifierRunner,
+  completeSampling,
   DEFAULT_NEW_TOKENS,
-  generationDefaults,
-  readGenerationConfig,
+  draws,
+  Embedder,
+  FORWARD_OUTPUTS,
+  generate,
+  Generator,
+  planDecoding,
+  POOLINGS,
+  streamParameters as readParameters,
+  runForward,
+  type BeamSearchOptions,
+  type Classification,
+  type DecodingPlan,
+  type DecodingRequest,
+  type EmbedOptions,
+  type ForwardOutput,
+  type ForwardRequest,
+  type GenerateOptions,
   type GenerationDefaults,
-} from './generate/generation-defaults';
-export * from './heads/run-forward';
+  type LossFunction,
+  type Pooling,
+  type Sampling,
+  type ScoredSequences,
+  type TokenEvent,
+  type WeightPrecision,
+} from '@graft/core';
 export * from './cost/summary';
 export * from './cost/costs';
 export { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './heads/classifier';
 export * from './heads/classifier-folder';
-export { ClassifierRunner, type Classification } from './heads/classifier-runner';
-export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './heads/embed';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';

@@ -2,7 +2,7 @@
  * The paper's options for an adaptation: expanded heads, the norms around cross-attention, and the reasons of `auto`.
  */
 import { CheckpointReader, readJsonObject } from '@graft/checkpoint';
-import { createRandom, fillParameters, silentLogger } from '@graft/core';
+import { createRandom, fillParameters, runForward, silentLogger } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
@@ -12,7 +12,6 @@ import { AdaptInitializer, adaptOptions } from './adapt-initializer';
 import { loadModel } from '../load/load-model';
 import { GemmaModel } from '../model/model';
 import { modelOptions, resolveModelConfig } from '../model/model-options';
-import { runForward } from '../heads/run-forward';
 
 /**
  * Three query heads per key/value head on one side of a pair, two on the other, which reveals a wrong order of repeats.
