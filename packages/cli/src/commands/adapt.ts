@@ -58,15 +58,14 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
       throw new CommandLineError('--cross-attention-norms copy and --random cross-attention contradict each other.');
     const found = await familyOf(context, options.encoder, options.plugin);
-    const { adapt } = found.family;
     const { refuseCommand } = await import('@graft/core');
-    if (!adapt) throw refuseCommand(found, 'graft adapt', 'adapts no checkpoints');
+    if (!found.family.adapt) throw refuseCommand(found, 'graft adapt', 'adapts no checkpoints');
     const { encoder, decoder, out, dtype, resume, shardGigabytes, plugin: _plugin, ...choices } = options;
     await writeCheckpoint(context, {
       shardGigabytes,
       label: 'adapting',
       interrupted: '.adapt-interrupted',
-      write: (request) => adapt.call(found.family, { encoder, decoder, out, dtype, resume, choices, ...request }),
+      write: (request) => found.family.adapt!({ encoder, decoder, out, dtype, resume, choices, ...request }),
       report: (result) => {
         for (const note of result.notes) context.note(note);
         context.print(result.out);

@@ -1,8 +1,7 @@
 import type { CheckpointReader } from '@graft/checkpoint';
-import type { FoundFamily, Model } from '@graft/core';
+import type { FoundFamily, GenerationDefaults, Model } from '@graft/core';
 import type { CommandContext } from '../commands/shared/context';
 import { openFamily } from '../models/open-components';
-import type { FolderFacts } from './folder-facts';
 
 /** A checkpoint's model and its family, for `graft inspect`. */
 export interface InspectedModel {
@@ -50,12 +49,22 @@ function commandsOf({ found: { family }, model }: InspectedModel): string[] {
   ];
 }
 
+/** What a folder's model adds to the facts of `graft inspect`. */
+export interface ModelFacts {
+  readonly model: { readonly type: string; readonly kind: string; readonly architecture?: string };
+  readonly specialTokens: string;
+  readonly dropout?: object;
+  readonly generation?: GenerationDefaults;
+  /** Tensors that the model does not use. */
+  readonly tensors: readonly string[];
+}
+
 /** The facts of a folder that come from its model. */
 export async function modelFactsOf(
   { model }: InspectedModel,
   reader: CheckpointReader,
   config: Readonly<Record<string, unknown>>,
-): Promise<Partial<FolderFacts> & { readonly tensors: readonly string[] }> {
+): Promise<ModelFacts> {
   const { checkTensors, describeSpecialTokens, generationOf } = await import('@graft/core');
   const architecture: unknown = Array.isArray(config.architectures) ? config.architectures[0] : undefined;
   return {

@@ -12,8 +12,11 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly part: ModelPart;
-  /** How a random initializer fills it: `normal` (std from the initializer) or `zeros` (norm weights; the gain is 1 + w). */
-  readonly initial: 'normal' | 'zeros';
+  /**
+   * How a random initializer fills it: `normal` (std from the initializer), `zeros` (biases, and norm weights where the gain
+   * is 1 + w) or `ones` (gains).
+   */
+  readonly initial: 'normal' | 'zeros' | 'ones';
 }
 
 /**
