@@ -19,10 +19,13 @@ export interface DecoderOptions extends Sampling, FamilyOptions {
   readonly engine?: EngineMode;
 }
 
-function lacksDecoding({ kind, decoding }: Model): string | undefined {
+function lacksDecoding(folder: string, { kind, decoding }: Model): string | undefined {
   if (decoding) return undefined;
-  if (kind === 'encoder-only')
-    return 'gives an encoder alone no decoder; name an encoder-decoder or a decoder-only checkpoint';
+  if (kind === 'encoder-only') {
+    throw new CommandLineError(
+      `${folder}/config.json describes an encoder alone, which has no decoder and makes no words; name an encoder-decoder or a decoder-only checkpoint.`,
+    );
+  }
   return `gives its ${kind} models no \`decoding\``;
 }
 
@@ -44,7 +47,7 @@ export class Decoder {
       options.model,
       engine,
       { ...options, weights: options.precision },
-      { command: 'graft generate', lacks: lacksDecoding },
+      { command: 'graft generate', lacks: (model) => lacksDecoding(options.model, model) },
     );
     try {
       const { model } = loaded;
