@@ -39,6 +39,7 @@ const FOLDERS_OF_CORE = {
   evaluation: BELOW_DATA,
   training: BELOW_TRAINING,
   run: [...BELOW_TRAINING, 'training'],
+  models: [...BELOW_TRAINING, 'training'],
 };
 
 const ANY_PACKAGE = '^((?:packages|plugins|examples)/[^/]+)/';

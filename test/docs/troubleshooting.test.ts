@@ -47,7 +47,7 @@ test.each([
   ['a constant of the file', 'checkpoint.snapshot-mismatch'],
   ['an argument of a function that takes the code', 'random.thread'],
   ['an argument of a local function', 'plugin.interface'],
-  ['the default of a parameter', 'gemma.field'],
+  ['the default of a parameter', 'inputs.field'],
   ['a property with another name', 'gemma.adapt-interrupted'],
   ['a field of a class', 'cli.usage'],
 ])('a code that is %s is found', (_, code) => {

@@ -1,10 +1,9 @@
 import { readHostTensors } from '@graft/checkpoint';
-import type { HostFields } from '@graft/core';
+import { completeSampling, scoresOf, type HostFields } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { Generator, loadModel, planDecoding, type DecodingRequest, type LoadedModel } from '@graft/gemma';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { completeSampling, scoresOf } from '../../plugins/gemma/src/generate/sampling';
 import { temporaryFolder } from '../support';
 import { ints } from '../../plugins/gemma/test-support/tiny-gemma';
 import { fixture, largestDifference, readJson } from './reference';

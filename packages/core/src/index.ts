@@ -25,7 +25,17 @@ export {
   type ComponentSpec,
   type ComponentTypes,
   type Dataset,
+  type CheckpointStorage,
+  type Classifier,
+  type Decoding,
+  type DecodingCache,
+  type DecodingPrompt,
+  type DecodingStart,
   type DecodingState,
+  type DecodingStep,
+  type FamilyAdaptRequest,
+  type FamilyAdaptResult,
+  type GenerationDefaults,
   type DropoutRates,
   type EndInfo,
   type EndStatus,
@@ -196,3 +206,38 @@ export {
   type SecretOptions,
   type SecretSource,
 } from './secrets';
+export { BeamRow, candidateCount, type BeamOptions, type Candidate } from './models/generate/beam';
+export { type BeamSearchOptions, type ScoredSequences } from './models/generate/beam-search';
+export { CacheBuffer, checkCacheMemory } from './models/generate/cache-buffer';
+export { planDecoding, type DecodingPlan, type DecodingRequest } from './models/generate/decoding-plan';
+export { generate, Generator, type GenerateOptions, type TokenEvent } from './models/generate/generate';
+export {
+  DEFAULT_NEW_TOKENS,
+  generationDefaults,
+  generationOf,
+  readGenerationConfig,
+  type TokenFacts,
+} from './models/generate/generation-defaults';
+export { newTokensLimit } from './models/generate/prompts';
+export { completeSampling, draws, scoresOf, type Sampling } from './models/generate/sampling';
+export { ClassifierRunner, type Classification } from './models/heads/classifier-runner';
+export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './models/heads/embed';
+export { checkIdsAndMask, modelFields } from './models/heads/host-fields';
+export {
+  FORWARD_OUTPUTS,
+  runForward,
+  type ForwardOutput,
+  type ForwardRequest,
+  type LossFunction,
+} from './models/heads/run-forward';
+export { checkTensors, streamParameters, type Stored, type WeightPrecision } from './models/load/checkpoint-tensors';
+export { findFamily, type FoundFamily } from './models/load/find-family';
+export {
+  loadCheckpoint,
+  loadClassifierCheckpoint,
+  modelOfFolder,
+  type LoadCheckpointOptions,
+  type LoadedClassifier,
+  type LoadedModel,
+} from './models/load/load-checkpoint';
+export { refuseCommand } from './models/load/refuse-command';

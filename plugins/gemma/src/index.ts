@@ -27,14 +27,7 @@ export { mapName, type MappedName, type Side } from './adapt/name-mapping';
 export { GemmaModel, asGemma } from './model/model';
 export { asAnyGemma, GemmaEncoder, gemmaOf, type AnyGemma } from './model/encoder-model';
 export { GemmaFamily } from './family';
-export {
-  checkTensors,
-  loadAnyModel,
-  loadModel,
-  readParameters,
-  type LoadedModel,
-  type WeightPrecision,
-} from './load/load-model';
+export { loadAnyModel, loadModel, type LoadedModel } from './load/load-model';
 export { LoadInitializer, loadOptions, type LoadOptions, type ResolvedLoadOptions } from './load/load-initializer';
 export {
   AdaptInitializer,
@@ -58,23 +51,36 @@ export {
 } from './adapt/cross-attention';
 export { RANDOM_PARTS, type RandomPart } from './adapt/plan';
 export { EXPAND_HEADS_CHOICES, type ExpandedHeads, type ExpandHeads } from './adapt/expanded-heads';
-export { generate, Generator, type GenerateOptions, type TokenEvent } from './generate/generate';
-export { planDecoding, type DecodingPlan, type DecodingRequest } from './generate/decoding-plan';
-export { type BeamSearchOptions, type ScoredSequences } from './generate/beam-search';
-export { type Sampling } from './generate/sampling';
+export { generationDefaults, readGenerationConfig } from './generate/generation-defaults';
+// Core's, which work on every family; exported here for programs that were written before they moved.
 export {
-  generationDefaults,
-  readGenerationConfig,
+  checkTensors,
+  ClassifierRunner,
   DEFAULT_NEW_TOKENS,
-  type GenerationDefaults,
-} from './generate/generation-defaults';
-export {
+  Embedder,
   FORWARD_OUTPUTS,
+  generate,
+  Generator,
+  planDecoding,
+  POOLINGS,
+  streamParameters as readParameters,
   runForward,
+  type BeamSearchOptions,
+  type Classification,
+  type DecodingPlan,
+  type DecodingRequest,
+  type EmbedOptions,
   type ForwardOutput,
   type ForwardRequest,
+  type GenerateOptions,
+  type GenerationDefaults,
   type LossFunction,
-} from './heads/run-forward';
+  type Pooling,
+  type Sampling,
+  type ScoredSequences,
+  type TokenEvent,
+  type WeightPrecision,
+} from '@graft/core';
 export { parameterSummary, type ParameterSummary } from './cost/summary';
 export { modelCosts, type ModelCosts, type PartCosts } from './cost/costs';
 export { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './heads/classifier';
@@ -85,6 +91,4 @@ export {
   toClassifierConfig,
   type LoadedClassifier,
 } from './heads/classifier-folder';
-export { ClassifierRunner, type Classification } from './heads/classifier-runner';
-export { Embedder, POOLINGS, type EmbedOptions, type Pooling } from './heads/embed';
 export { flopsPerStep, forwardFlops, type BatchShape, type FlopsByPart } from './cost/flops';

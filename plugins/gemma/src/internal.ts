@@ -22,4 +22,4 @@ export {
   outputName,
   TIED_OUTPUT_NAMES,
 } from './model/parameters';
-export { completeSampling, draws } from './generate/sampling';
+export { GEMMA_MODEL_TYPES } from './model/config';

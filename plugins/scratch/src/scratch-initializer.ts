@@ -24,8 +24,7 @@ export type ScratchOptions = z.input<typeof scratchOptions>;
 export type ResolvedScratchOptions = z.output<typeof scratchOptions>;
 
 /**
- * Random parameters for any model: normal numbers, and zeros where the model requests them (norm weights; the gain is
- * 1 + weight). The paper does not state the standard deviation; 0.02 is the published configurations' own.
+ * Random parameters for any model: normal numbers, and zeros or ones where the model requests them (biases and norms). The paper does not state the standard deviation; 0.02 is the published configurations' own.
  *
  * Every parameter's numbers depend only on the stream and its name, so that adding a layer changes no other.
  */
@@ -44,8 +43,8 @@ export class ScratchInitializer implements Initializer {
 
   async *parameters(model: Model, random: RandomStream): AsyncGenerator<readonly [string, tf.Tensor]> {
     for (const { name, shape, initial } of model.parameters) {
-      if (initial === 'zeros') {
-        yield [name, tf.zeros([...shape])];
+      if (initial !== 'normal') {
+        yield [name, initial === 'ones' ? tf.ones([...shape]) : tf.zeros([...shape])];
         continue;
       }
       const key = draws.key(random.fork(name).key());

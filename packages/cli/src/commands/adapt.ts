@@ -1,11 +1,20 @@
-import type { AdaptRequest } from '@graft/gemma';
+import type { FamilyAdaptRequest, FoundFamily } from '@graft/core';
 import { Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
-import { integer, listOf, positiveNumber } from './shared/options';
+import { openFamily } from '../models/open-components';
+import { integer, listOf, pluginOption, positiveNumber } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { addWriteOptions, dtypeOption, writeCheckpoint, type WriteOptions } from './shared/write-checkpoint';
 
 const PARTS = ['encoder', 'decoder', 'cross-attention', 'embedding'] as const;
+
+type AdaptOptions = Pick<FamilyAdaptRequest, 'encoder' | 'decoder' | 'out' | 'dtype' | 'resume'> &
+  WriteOptions & {
+    readonly plugin?: readonly string[];
+    readonly crossAttention: string;
+    readonly crossAttentionNorms?: string;
+    readonly random?: readonly string[];
+  };
 
 export function addAdaptCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -41,32 +50,41 @@ export function addAdaptCommand(program: Command, context: CommandContext): void
     )
     .option('--seed <n>', 'seed of the random initialization', integer(0), 0)
     .option('--std <x>', 'standard deviation of the random initialization (default: 0.02)', positiveNumber)
-    .addOption(dtypeOption("the sources' if they agree, else float32"));
-  addWriteOptions(command).action(async (options: Omit<AdaptRequest, 'onProgress' | 'signal'> & WriteOptions) => {
+    .addOption(dtypeOption("the sources' if they agree, else float32"))
+    .addOption(pluginOption());
+  addWriteOptions(command).action(async (options: AdaptOptions) => {
     if (options.crossAttention === 'copy' && options.random?.includes('cross-attention'))
       throw new CommandLineError('--cross-attention copy and --random cross-attention contradict each other.');
     if (options.crossAttentionNorms === 'copy' && options.random?.includes('cross-attention'))
       throw new CommandLineError('--cross-attention-norms copy and --random cross-attention contradict each other.');
-    const { adaptCheckpoint } = await import('@graft/gemma');
+    const found = await familyOf(context, options.encoder, options.plugin);
+    const { refuseCommand } = await import('@graft/core');
+    if (!found.family.adapt) throw refuseCommand(found, 'graft adapt', 'adapts no checkpoints');
+    const { encoder, decoder, out, dtype, resume, shardGigabytes, plugin: _plugin, ...choices } = options;
     await writeCheckpoint(context, {
-      shardGigabytes: options.shardGigabytes,
+      shardGigabytes,
       label: 'adapting',
-      interrupted: 'gemma.adapt-interrupted',
-      write: (request) => adaptCheckpoint({ ...options, ...request }),
-      report: (report) => {
-        context.note(
-          `${report.tensors} tensors, ${report.parameters.toLocaleString('en')} parameters, ${report.dtype}; cross-attention ${report.crossAttention}: ${report.crossAttentionReason}.`,
-        );
-        const expanded = report.expandedHeads;
-        context.note(
-          `Norms around cross-attention: ${report.crossAttentionNorms === 'copied' ? "those around the decoder's self-attention" : 'gain 1'}.`,
-        );
-        if (expanded) context.note(`The encoder's ${expanded.from} key/value heads became ${expanded.to}.`);
-        else if (options.expandHeads)
-          context.note('The encoder had a key/value head for each query head already; none was repeated.');
-        if (report.unused.length > 0) context.note(`Not taken along: ${report.unused.join(', ')}.`);
-        context.print(report.out);
+      interrupted: '.adapt-interrupted',
+      write: (request) => found.family.adapt!({ encoder, decoder, out, dtype, resume, choices, ...request }),
+      report: (result) => {
+        for (const note of result.notes) context.note(note);
+        context.print(result.out);
       },
     });
   });
+}
+
+/** The family of the checkpoint that becomes the encoder. */
+async function familyOf(
+  context: CommandContext,
+  folder: string,
+  plugins: readonly string[] | undefined,
+): Promise<FoundFamily> {
+  const { CheckpointReader } = await import('@graft/checkpoint');
+  const reader = await CheckpointReader.open(folder);
+  try {
+    return await openFamily(context, plugins, reader);
+  } finally {
+    await reader.close();
+  }
 }

@@ -1,9 +1,9 @@
-import type { HostArray, HostFields, Tokenizer } from '@graft/core';
+import type { Classifier, HostArray, HostFields, Tokenizer } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, GemmaClassifier } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { readTextsFor } from '../models/model-texts';
+import { openClassifier } from '../models/open-model';
 import { openTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
@@ -12,13 +12,13 @@ import {
   engineOption,
   forceOption,
   integer,
-  specialTokensOf,
-  type BosRule,
+  pluginOption,
+  type FamilyOptions,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { readTexts } from '../models/texts';
 
-interface ClassifyOptions {
+interface ClassifyOptions extends FamilyOptions {
   model: string;
   text?: string;
   texts?: string;
@@ -27,9 +27,6 @@ interface ClassifyOptions {
   force?: boolean;
   tokenizer?: string;
   batchSize: number;
-  bos?: BosRule;
-  encoderWindow?: EncoderWindow;
-  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -39,7 +36,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
   program
     .command('classify')
     .description('classify texts, or each of their tokens; prints label and probability')
-    .requiredOption('--model <folder>', 'checkpoint of a T5Gemma sequence or token classifier')
+    .requiredOption('--model <folder>', 'checkpoint of a sequence or token classifier: of T5Gemma, or of a --plugin')
     .option('--text <text>', 'classify this text')
     .option('--texts <file>', 'classify each line of this file')
     .option('--inputs <file>', 'classify the rows of a safetensors file with input_ids and attention_mask')
@@ -47,6 +44,7 @@ export function addClassifyCommand(program: Command, context: CommandContext): v
     .addOption(forceOption())
     .option('--tokenizer <name>', "for texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts per batch', integer(1), 32)
+    .addOption(pluginOption())
     .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
@@ -63,15 +61,9 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
   const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = options.output === undefined ? undefined : await outputTensors(options.output, COMMAND, options.force);
-  const { withoutModelInput } = await import('@graft/core');
-  const { ClassifierRunner, loadClassifier } = await import('@graft/gemma');
+  const { ClassifierRunner, withoutModelInput } = await import('@graft/core');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const loaded = await loadClassifier(options.model, {
-    ...specialTokensOf(options),
-    encoderWindow: options.encoderWindow,
-    encoderAttention: options.encoderAttention,
-  });
-  if (loaded.unknownTensors.length > 0) context.note(`Tensors of no use here: ${loaded.unknownTensors.join(', ')}.`);
+  const loaded = await openClassifier(context, options.model, engine, options, COMMAND);
   const { classifier, parameters } = loaded;
   const runner = new ClassifierRunner(engine, classifier);
   try {
@@ -89,7 +81,7 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
       const rows = describe(classifier, fields, probabilities, tokenizer, withoutModelInput);
       for (const lines of rows) {
         // A blank line separates the tokens of several texts.
-        if (classifier.config.task === 'token' && !first) context.print('');
+        if (classifier.task === 'token' && !first) context.print('');
         first = false;
         for (const line of lines) context.print(line);
       }
@@ -102,13 +94,13 @@ async function classify(context: CommandContext, options: ClassifyOptions): Prom
 
 /** The lines of each text: one, or one per token with its piece of the text; special tokens around it are omitted. */
 function describe(
-  classifier: GemmaClassifier,
+  classifier: Classifier,
   { input_ids: ids, attention_mask: mask }: HostFields,
   { values }: HostArray,
   tokenizer: Tokenizer,
-  withoutAdded: (classifier: GemmaClassifier, row: Int32Array) => Int32Array,
+  withoutAdded: (classifier: Classifier, row: Int32Array) => Int32Array,
 ): string[][] {
-  const { labels, task } = classifier.config;
+  const { labels, task } = classifier;
   const [texts, length] = ids.shape;
   const best = (at: number): string => {
     const own = values.subarray(at * labels.length, (at + 1) * labels.length) as Float32Array;

@@ -1,10 +1,9 @@
-import type { HostArray } from '@graft/core';
+import type { HostArray, Pooling } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, Pooling } from '@graft/gemma';
 import { Option, type Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
 import { readTextsFor } from '../models/model-texts';
-import { openAnyModel } from '../models/open-model';
+import { openModel } from '../models/open-model';
 import { openTokenizer } from '../models/open-tokenizer';
 import {
   bosOption,
@@ -13,13 +12,13 @@ import {
   engineOption,
   forceOption,
   integer,
-  specialTokensOf,
-  type BosRule,
+  pluginOption,
+  type FamilyOptions,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
 import { readTexts } from '../models/texts';
 
-interface EmbedCommandOptions {
+interface EmbedCommandOptions extends FamilyOptions {
   model: string;
   inputs?: string;
   texts?: string;
@@ -29,9 +28,6 @@ interface EmbedCommandOptions {
   normalize?: boolean;
   tokenizer?: string;
   batchSize: number;
-  bos?: BosRule;
-  encoderWindow?: EncoderWindow;
-  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -43,7 +39,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .description('compute a vector for each text, pooled from the states of the encoder or of a decoder-only model')
     .requiredOption(
       '--model <folder>',
-      'checkpoint of Gemma 2, T5Gemma or an encoder alone, or a step-N folder of a run',
+      'checkpoint of Gemma 2, T5Gemma, an encoder alone or of a --plugin, or a step-N folder of a run',
     )
     .option('--texts <file>', 'embed each line of this file')
     .option('--inputs <file>', 'embed the rows of a safetensors file with input_ids and attention_mask')
@@ -57,6 +53,7 @@ export function addEmbedCommand(program: Command, context: CommandContext): void
     .option('--normalize', 'scale vectors to length 1')
     .option('--tokenizer <name>', "for --texts: `bytes`, a tokenizer.json or its folder (default: the model folder's)")
     .option('--batch-size <n>', 'for --texts: texts per batch', integer(1), 32)
+    .addOption(pluginOption())
     .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
@@ -70,12 +67,12 @@ async function embed(context: CommandContext, options: EmbedCommandOptions): Pro
   const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
   const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
   const output = await outputTensors(options.output, COMMAND, options.force);
-  const { Embedder } = await import('@graft/gemma');
+  const { Embedder } = await import('@graft/core');
   const engine = await openCommandEngine(context, options.engine ?? 'auto');
-  const checkpoint = await openAnyModel(context, options.model, {
-    ...specialTokensOf(options),
-    encoderWindow: options.encoderWindow,
-    encoderAttention: options.encoderAttention,
+  const checkpoint = await openModel(context, options.model, engine, options, {
+    command: COMMAND,
+    lacks: ({ kind, representation }) =>
+      representation ? undefined : `gives its ${kind} models no \`representation\`, the states of a text`,
   });
   const embedder = new Embedder(engine, checkpoint.model);
   try {

@@ -1,8 +1,9 @@
-import type { EvaluationRecord } from '@graft/core';
+import type { EvaluationRecord, LoadedEvaluation } from '@graft/core';
 import type { Command } from 'commander';
 import { openLogger, type CommandContext } from './shared/context';
+import { familyComponents } from '../models/open-components';
 import { evaluationTable } from '../output/evaluation-table';
-import { engineOption } from './shared/options';
+import { engineOption, pluginOption } from './shared/options';
 import { reportOf } from './shared/report-of';
 import {
   configBeforeResume,
@@ -29,6 +30,7 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
       'yaml, json, ts or js file; for a training config, only its evaluators run (default: graft.config.* in this folder or above)',
     )
     .option('--checkpoint <folder>', "evaluate this model instead of the config's initializer")
+    .addOption(pluginOption())
     .addOption(setOption())
     .addOption(resumeOption('evaluation'))
     .addOption(engineOption())
@@ -42,10 +44,9 @@ export function addEvaluateCommand(program: Command, context: CommandContext): v
 }
 
 async function evaluate(context: CommandContext, file: string | undefined, options: EvaluateOptions): Promise<void> {
-  const { loadEvaluationConfig, runEvaluation } = await import('@graft/core');
-  const { checkpoint, resume, set = [] } = options;
-  const model = checkpoint === undefined ? [] : [`initializer=${JSON.stringify({ use: 'load', path: checkpoint })}`];
-  const loaded = await loadRunnable(loadEvaluationConfig, context, file, { ...options, set: [...model, ...set] });
+  const { runEvaluation } = await import('@graft/core');
+  const { resume } = options;
+  const loaded = await loadEvaluation(context, file, options);
   const logger = await openLogger(context);
   const result = await interruptible(context, 'Stopping', (signal) =>
     runEvaluation(loaded, { resume, signal, logger, report: reportOf }),
@@ -54,6 +55,39 @@ async function evaluate(context: CommandContext, file: string | undefined, optio
   if (result.status === 'interrupted')
     noteInterrupted(context, `Stopped before the end; --resume ${result.id} goes on from there.`);
   context.print(result.folder);
+}
+
+/** With `--checkpoint`, the config's `model` is replaced if the checkpoint is of another family. */
+async function loadEvaluation(
+  context: CommandContext,
+  file: string | undefined,
+  { checkpoint, set = [], ...options }: EvaluateOptions,
+): Promise<LoadedEvaluation> {
+  const { loadEvaluationConfig } = await import('@graft/core');
+  const load = (overrides: readonly string[]): Promise<LoadedEvaluation> =>
+    loadRunnable(loadEvaluationConfig, context, file, { ...options, set: [...overrides, ...set] });
+  if (checkpoint === undefined) return load([]);
+  const initializer = `initializer=${JSON.stringify({ use: 'load', path: checkpoint })}`;
+  const loaded = await load([initializer]);
+  const { registry, config } = loaded;
+  const stored = await configOf(checkpoint);
+  // What cannot be read is reported by the initializer.
+  if (stored === undefined) return loaded;
+  const components = await familyComponents(context, registry);
+  const { modelTypes } = await components.create('model', config.model);
+  // A family that names no types is taken at the config's word.
+  if (!modelTypes || modelTypes.includes(String(stored.model_type))) return loaded;
+  const { findFamily } = await import('@graft/core');
+  const { use } = await findFamily(registry, components, stored, `${checkpoint}/config.json`);
+  return load([initializer, `model=${JSON.stringify({ use })}`]);
+}
+
+async function configOf(checkpoint: string): Promise<Record<string, unknown> | undefined> {
+  const { CheckpointReader } = await import('@graft/checkpoint');
+  const reader = await CheckpointReader.open(checkpoint).catch(() => undefined);
+  const config = await reader?.config().catch(() => undefined);
+  await reader?.close();
+  return config;
 }
 
 function printRecord(context: CommandContext, { evaluator, metrics }: EvaluationRecord): void {

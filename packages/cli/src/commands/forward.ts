@@ -1,18 +1,24 @@
+import type { ForwardOutput } from '@graft/core';
 import type { EngineMode } from '@graft/engine';
-import type { EncoderAttention, EncoderWindow, ForwardOutput } from '@graft/gemma';
 import type { Command } from 'commander';
 import { openCommandEngine, type CommandContext } from './shared/context';
-import { openAnyModel } from '../models/open-model';
-import { encoderAttentionOption, encoderWindowOption, engineOption, forceOption, listOf } from './shared/options';
+import { openModel } from '../models/open-model';
+import {
+  encoderAttentionOption,
+  encoderWindowOption,
+  engineOption,
+  forceOption,
+  listOf,
+  pluginOption,
+  type FamilyOptions,
+} from './shared/options';
 
-interface ForwardCommandOptions {
+interface ForwardCommandOptions extends FamilyOptions {
   model: string;
   inputs: string;
   output: string;
   force?: boolean;
   with?: ForwardOutput[];
-  encoderWindow?: EncoderWindow;
-  encoderAttention?: EncoderAttention;
   engine?: EngineMode;
 }
 
@@ -24,7 +30,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
     .description(
       'run one forward pass over a ready batch: logits, and optionally encoder states, loss and gradients; for an encoder alone its states',
     )
-    .requiredOption('--model <folder>', 'checkpoint of Gemma 2, of T5Gemma, or of an encoder alone')
+    .requiredOption('--model <folder>', 'checkpoint of Gemma 2, of T5Gemma, of an encoder alone, or of a --plugin')
     .requiredOption(
       '--inputs <file>',
       'safetensors file: input_ids, attention_mask, decoder_input_ids, decoder_attention_mask, labels',
@@ -36,6 +42,7 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       'write these in addition to the logits; comma-separated: encoder, loss, gradients',
       listOf(['encoder', 'loss', 'gradients']),
     )
+    .addOption(pluginOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
     .addOption(engineOption())
@@ -43,13 +50,10 @@ export function addForwardCommand(program: Command, context: CommandContext): vo
       const { readHostTensors, writeHostTensors } = await import('@graft/checkpoint');
       const { outputTensors, writtenBy } = await import('@graft/checkpoint/internal');
       const output = await outputTensors(options.output, COMMAND, options.force);
-      const { runForward } = await import('@graft/gemma');
+      const { runForward } = await import('@graft/core');
       const inputs = await readHostTensors(options.inputs);
       const engine = await openCommandEngine(context, options.engine ?? 'auto');
-      const checkpoint = await openAnyModel(context, options.model, {
-        encoderWindow: options.encoderWindow,
-        encoderAttention: options.encoderAttention,
-      });
+      const checkpoint = await openModel(context, options.model, engine, options, { command: COMMAND });
       const { model, parameters } = checkpoint;
       try {
         const outputs = await runForward({

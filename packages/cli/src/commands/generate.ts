@@ -1,6 +1,5 @@
-import type { HostFields } from '@graft/core';
+import type { GenerateOptions, HostFields, Model } from '@graft/core';
 import type { Engine } from '@graft/engine';
-import type { GemmaModel, GenerateOptions } from '@graft/gemma';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import type { CommandContext } from './shared/context';
 import { Decoder } from '../models/decoder';
@@ -17,6 +16,7 @@ import {
   forceOption,
   integer,
   numberOf,
+  pluginOption,
   positiveNumber,
 } from './shared/options';
 import { CommandLineError } from '../output/command-line-error';
@@ -30,7 +30,10 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
   program
     .command('generate')
     .description('generate from a text or from a file of token ids: greedy decoding, sampling, or beam search')
-    .requiredOption('--model <folder>', 'Gemma 2 or T5Gemma checkpoint, or a step-N folder of a run')
+    .requiredOption(
+      '--model <folder>',
+      'checkpoint of a model that generates (Gemma 2, T5Gemma, or of a --plugin), or a step-N folder of a run',
+    )
     .option(
       '--inputs <file>',
       'safetensors file: input_ids, attention_mask; with --chat JSONL: {"messages": [{role, content}]}',
@@ -90,6 +93,7 @@ export function addGenerateCommand(program: Command, context: CommandContext): v
         .choices(['float32', 'bfloat16'])
         .default('float32'),
     )
+    .addOption(pluginOption())
     .addOption(bosOption())
     .addOption(encoderWindowOption())
     .addOption(encoderAttentionOption())
@@ -201,7 +205,7 @@ async function generateText(context: CommandContext, options: GenerateCommandOpt
 async function generateRows(
   context: CommandContext,
   options: GenerateCommandOptions,
-  makeFields: (model: GemmaModel, engine: Engine) => Promise<HostFields>,
+  makeFields: (model: Model, engine: Engine) => Promise<HostFields>,
   hooks: Pick<GenerateOptions, 'shouldStop' | 'onToken'> = {},
 ): Promise<Int32Array[]> {
   const streams = options.stream === true || options.stop !== undefined;

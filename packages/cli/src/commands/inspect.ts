@@ -1,15 +1,17 @@
 import type { CheckpointReader, TensorInfo, VerifyReport } from '@graft/checkpoint';
 import type { Command } from 'commander';
 import type { CommandContext } from './shared/context';
-import { factLines, folderFacts } from '../output/folder-facts';
+import { inspectModel, modelLines, type InspectedModel } from '../output/family-facts';
+import { factLines, folderFacts, isGemma } from '../output/folder-facts';
 import { costLines, costs, presetConfig, type CostOptions } from '../output/model-costs';
-import { integer } from './shared/options';
+import { integer, pluginOption } from './shared/options';
 import { formatBytes, table } from '../output/table';
 
 interface InspectOptions extends CostOptions {
   json?: boolean;
   verify?: boolean;
   preset?: string;
+  plugin?: readonly string[];
 }
 
 export function addInspectCommand(program: Command, context: CommandContext): void {
@@ -24,6 +26,7 @@ export function addInspectCommand(program: Command, context: CommandContext): vo
     .option('--dtype <dtype>', 'with --preset: dtype for counting bytes, float32 or bfloat16', 'bfloat16')
     .option('--source-length <n>', 'number of source tokens, for counting FLOPs', integer(1), 4096)
     .option('--target-length <n>', 'number of target tokens, for counting FLOPs', integer(1), 4096)
+    .addOption(pluginOption())
     .option('--verify', 'with a checkpoint: read every byte, and compare digests if it has any')
     .option('--json', 'print JSON')
     .action(async (path: string | undefined, options: InspectOptions) => {
@@ -48,13 +51,14 @@ async function inspectCheckpoint(context: CommandContext, path: string, options:
   const reader = await CheckpointReader.open(path);
   try {
     const tensors = [...reader.tensors.values()];
+    const inspect = (): Promise<InspectedModel> => inspectModel(context, reader, options.plugin);
     const config = await reader.config().catch(missingConfig);
     if (options.json)
       context.print(
         JSON.stringify(
           {
             ...totals(tensors),
-            ...(config ? { graft: await folderFacts(reader, config) } : {}),
+            ...(config ? { graft: await folderFacts(reader, config, inspect) } : {}),
             config,
             tensors: tensors.map(plain),
             ...(verified ? { verified } : {}),
@@ -64,7 +68,7 @@ async function inspectCheckpoint(context: CommandContext, path: string, options:
         ),
       );
     else {
-      await printTables(context, reader, tensors, config, options);
+      await printTables(context, reader, tensors, config, { ...options, inspect });
       if (verified) for (const line of verifiedLines(verified)) context.print(line);
     }
   } finally {
@@ -115,7 +119,7 @@ async function printTables(
   reader: CheckpointReader,
   tensors: readonly TensorInfo[],
   config: Record<string, unknown> | undefined,
-  options: CostOptions,
+  { inspect, ...options }: CostOptions & { readonly inspect: () => Promise<InspectedModel> },
 ): Promise<void> {
   const rows = tensors.map((info) => [
     info.name,
@@ -136,8 +140,10 @@ async function printTables(
   if (!config) return;
   const largest = Object.entries(dtypes).sort((a, b) => b[1] - a[1])[0]?.[0];
   const dtype = largest === 'F32' ? 'float32' : 'bfloat16';
-  const described = await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype });
-  const facts = await folderFacts(reader, config);
+  const described = (await isGemma(config))
+    ? await describeConfig(config, `${reader.path}/config.json`, { ...options, dtype })
+    : await inspect().then(modelLines, () => []);
+  const facts = await folderFacts(reader, config, inspect);
   // A separate line reports what is wrong with config.json.
   const isDescribed = described.some((line) => facts.problem !== undefined && line.includes(facts.problem));
   for (const line of [...described, '', ...factLines(isDescribed ? { ...facts, problem: undefined } : facts)])
@@ -150,11 +156,7 @@ async function describeConfig(config: Record<string, unknown>, where: string, op
   try {
     parsed = readModelConfig(config, {}, where);
   } catch (error) {
-    if (config.model_type === 'gemma2' || config.model_type === 't5gemma')
-      return [`config: ${(error as Error).message}`];
-    const names = Array.isArray(config.architectures) ? config.architectures : [config.model_type];
-    const name: unknown = names[0];
-    return [`config: ${typeof name === 'string' ? name : 'of an unknown kind'}; Graft knows no such model`];
+    return [`config: ${(error as Error).message}`];
   }
   const sides = {
     ...(parsed.kind === 'decoder-only' ? {} : { encoder: parsed.encoder }),

@@ -61,14 +61,14 @@ export class Chat {
   /** The model's answer to a conversation, without the end of its turn. Throws DataError if the template rejects it. */
   async answer(messages: readonly ChatMessage[], { onText, signal }: AnswerHooks = {}): Promise<string> {
     const { model } = this.decoder;
-    const { generation } = model;
+    const { generationOf, modelInput } = await import('@graft/core');
+    const generation = generationOf(model);
     const { tokenizer, format, options } = this;
     for (const message of messages) {
       const token = format.specialWithin(message);
       if (token !== undefined)
         this.context.note(`A message spells out "${token}", which the model reads as markup, not as text.`);
     }
-    const { modelInput } = await import('@graft/core');
     const ids = modelInput(model, tokenizer.encode(format.prompt(messages)));
     const end = format.endOfTurn();
     // End tokens of the user replace all others; the end of a turn is added to those of the checkpoint.

@@ -1,21 +1,12 @@
-import type { HostFields } from '@graft/core';
+import type { GenerateOptions, Generator, HostFields, LoadedModel, Model, Sampling } from '@graft/core';
 import type { Engine, EngineMode, Precision } from '@graft/engine';
-import type {
-  EncoderAttention,
-  EncoderWindow,
-  GemmaModel,
-  GenerateOptions,
-  Generator,
-  LoadedModel,
-  Sampling,
-} from '@graft/gemma';
 import { openCommandEngine, type CommandContext } from '../commands/shared/context';
 import { openModel } from './open-model';
-import { specialTokensOf, type BosRule } from '../commands/shared/options';
+import type { FamilyOptions } from '../commands/shared/options';
 import { CommandLineError } from '../output/command-line-error';
 
 /** Options of commands that generate; omitted ones come from the checkpoint. */
-export interface DecoderOptions extends Sampling {
+export interface DecoderOptions extends Sampling, FamilyOptions {
   readonly model: string;
   readonly maxNewTokens?: number;
   readonly eos?: readonly number[];
@@ -25,10 +16,17 @@ export interface DecoderOptions extends Sampling {
   /** Whether tokens are streamed, or sequences may be stopped early. */
   readonly streams?: boolean;
   readonly precision: Precision;
-  readonly bos?: BosRule;
-  readonly encoderWindow?: EncoderWindow;
-  readonly encoderAttention?: EncoderAttention;
   readonly engine?: EngineMode;
+}
+
+function lacksDecoding(folder: string, { kind, decoding }: Model): string | undefined {
+  if (decoding) return undefined;
+  if (kind === 'encoder-only') {
+    throw new CommandLineError(
+      `${folder}/config.json describes an encoder alone, which has no decoder and makes no words; name an encoder-decoder or a decoder-only checkpoint.`,
+    );
+  }
+  return `gives its ${kind} models no \`decoding\``;
 }
 
 /** A checkpoint that generates according to a command's options and its own generation_config.json. */
@@ -42,14 +40,15 @@ export class Decoder {
 
   /** Prints in one line the settings that come from the checkpoint. The caller disposes the decoder. */
   static async open(context: CommandContext, options: DecoderOptions): Promise<Decoder> {
-    const { Generator, planDecoding } = await import('@graft/gemma');
+    const { Generator, planDecoding } = await import('@graft/core');
     const engine = await openCommandEngine(context, options.engine ?? 'auto', options.precision);
-    const loaded = await openModel(context, options.model, {
-      ...specialTokensOf(options),
-      encoderWindow: options.encoderWindow,
-      encoderAttention: options.encoderAttention,
-      weights: options.precision,
-    });
+    const loaded = await openModel(
+      context,
+      options.model,
+      engine,
+      { ...options, weights: options.precision },
+      { command: 'graft generate', lacks: (model) => lacksDecoding(options.model, model) },
+    );
     try {
       const { model } = loaded;
       const unknown = options.eos?.find((id) => id >= model.vocabularySize);
@@ -70,7 +69,7 @@ export class Decoder {
     }
   }
 
-  get model(): GemmaModel {
+  get model(): Model {
     return this.loaded.model;
   }
 

@@ -1,12 +1,14 @@
 import type { CheckpointReader } from '@graft/checkpoint';
-import type { AnyGemma, ClassifierConfig, GenerationDefaults } from '@graft/gemma';
+import type { GenerationDefaults } from '@graft/core';
+import type { AnyGemma, ClassifierConfig } from '@graft/gemma';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { modelFactsOf, type InspectedModel } from './family-facts';
 
 /** How Graft interprets a checkpoint folder. */
 export interface FolderFacts {
-  /** `gemma2` or `t5gemma`, its kind, and its class in the published implementation. */
+  /** The model_type (`gemma2`, `t5gemma`, …), its kind, and its class in the published implementation. */
   readonly model?: { readonly type: string; readonly kind: string; readonly architecture?: string };
   readonly classifier?: Pick<ClassifierConfig, 'task' | 'reads' | 'labels'>;
   /** Why Graft cannot build a model from the folder. */
@@ -36,14 +38,23 @@ type Json = Readonly<Record<string, unknown>>;
 const reasonOf = (error: unknown): string =>
   (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
 
-/** Reads everything but the tensors themselves. Malformed files are reported as problems, not thrown. */
-export async function folderFacts(reader: CheckpointReader, config: Json): Promise<FolderFacts> {
+/**
+ * Reads everything but the tensors themselves. Malformed files are reported as problems, not thrown. `inspect` opens a
+ * model of another family than Gemma.
+ */
+export async function folderFacts(
+  reader: CheckpointReader,
+  config: Json,
+  inspect: () => Promise<InspectedModel>,
+): Promise<FolderFacts> {
   const { readRecord, RECORD_FILE } = await import('@graft/checkpoint');
   const { ignoredKeys } = await import('@graft/gemma');
   const folder = reader.path;
   let made: Partial<FolderFacts> & { readonly tensors?: readonly string[] };
   try {
-    made = await modelFacts(reader, config);
+    made = (await isGemma(config))
+      ? await modelFacts(reader, config)
+      : await modelFactsOf(await inspect(), reader, config);
   } catch (error) {
     made = { problem: reasonOf(error) };
   }
@@ -58,12 +69,18 @@ export async function folderFacts(reader: CheckpointReader, config: Json): Promi
     ...(await textFacts(folder)),
     recorded,
     ignored: {
-      configKeys: facts.problem === undefined ? ignoredKeys(config) : [],
+      configKeys: facts.problem === undefined && (await isGemma(config)) ? ignoredKeys(config) : [],
       generationKeys: facts.generation?.ignored ?? [],
       tensors,
       files: await ignoredFiles(folder),
     },
   };
+}
+
+/** Whether Gemma's own description applies, which shows more than that of any family. */
+export async function isGemma({ model_type: type }: Json): Promise<boolean> {
+  const { GEMMA_MODEL_TYPES } = await import('@graft/gemma/internal');
+  return typeof type === 'string' && GEMMA_MODEL_TYPES.includes(type);
 }
 
 async function modelFacts(

@@ -186,6 +186,9 @@ export interface BuildSettings {
   readonly silent?: SpecialTokenPolicy;
   /** The checkpoint's generation_config.json. */
   readonly generationConfig?: Record<string, unknown>;
+  /** See `ModelSettings`. */
+  readonly folder?: string;
+  readonly generationFrom?: string;
 }
 
 /**
@@ -195,10 +198,13 @@ export interface BuildSettings {
 export function buildModel(
   family: ModelFamily,
   checkpointConfig: Record<string, unknown> | undefined,
-  { section = {}, silent, generationConfig }: BuildSettings = {},
+  { section = {}, silent, ...settings }: BuildSettings = {},
 ): Model {
-  const policy = mergeSpecialTokens(section, readSpecialTokens(checkpointConfig) ?? silent);
-  const model = family.build(checkpointConfig, { specialTokens: policy, generationConfig });
+  const policy = mergeSpecialTokens(
+    section,
+    readSpecialTokens(checkpointConfig, settings.folder && `${settings.folder}/config.json`) ?? silent,
+  );
+  const model = family.build(checkpointConfig, { specialTokens: policy, ...settings });
   const fail = (message: string, hint: string): ConfigError =>
     new ConfigError(message, { code: 'config.special-tokens', hint });
   if (model.kind === 'decoder-only' && section.encoder !== undefined)

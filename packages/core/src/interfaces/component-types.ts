@@ -3,13 +3,13 @@ import type {
   Dataset,
   Evaluator,
   Initializer,
-  ModelFamily,
   Objective,
   Optimizer,
   Schedule,
   Tokenizer,
   Tracker,
 } from './components';
+import type { ModelFamily } from './family';
 
 /** The type of each interface name. */
 export interface ComponentTypes {

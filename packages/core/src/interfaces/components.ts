@@ -2,27 +2,11 @@ import type { ComponentSpec } from './component-spec';
 import type { tf } from '@graft/engine';
 import type { BatchTensors, FieldSpec, HostFields } from './batch';
 import type { RunEnvironment } from './environment';
-import type { Model, Parameters, SpecialTokenPolicy } from './model';
+import type { Model, SpecialTokenPolicy } from './model';
+import type { Parameters } from './parameters';
 import type { RandomStream } from '../random/streams';
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
-
-/** Builds models of one family. The config's `model:` section contains its options (presets, sizes, switches). */
-export interface ModelFamily {
-  /** `checkpointConfig`: a Hugging Face config.json from the initializer; the options override it field by field. */
-  build(checkpointConfig?: Record<string, unknown>, settings?: ModelSettings): Model;
-}
-
-/** Settings of a run for a model, in addition to its family's options. */
-export interface ModelSettings {
-  /**
-   * To be stored as `specialTokens.policy`: the config's policy merged over the checkpoint's. Default: the
-   * checkpoint's.
-   */
-  readonly specialTokens?: SpecialTokenPolicy;
-  /** The checkpoint's generation_config.json, to be stored as `generationConfig` of the model. */
-  readonly generationConfig?: Record<string, unknown>;
-}
 
 /**
  * Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never has two models in memory.

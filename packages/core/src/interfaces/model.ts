@@ -1,8 +1,9 @@
 import type { tf } from '@graft/engine';
+import type { CheckpointReader } from '@graft/checkpoint';
 import type { BatchTensors } from './batch';
-
-/** Parameters by their Hugging Face tensor name. A plain object, so that it is a tree for `jit` and for gradients. */
-export type Parameters = Record<string, tf.Tensor>;
+import type { Decoding, GenerationDefaults } from './decoding';
+import type { Parameters } from './parameters';
+import type { CheckpointStorage } from './storage';
 
 /** The part of the model to which a parameter belongs; freezing and warm-up select by part or name. */
 export type ModelPart = 'encoder' | 'decoder' | 'cross-attention' | 'embedding' | 'head';
@@ -11,8 +12,11 @@ export interface ParameterSpec {
   readonly name: string;
   readonly shape: readonly number[];
   readonly part: ModelPart;
-  /** How a random initializer fills it: `normal` (std from the initializer) or `zeros` (norm weights; the gain is 1 + w). */
-  readonly initial: 'normal' | 'zeros';
+  /**
+   * How a random initializer fills it: `normal` (std from the initializer), `zeros` (biases, and norm weights where the gain
+   * is 1 + w) or `ones` (gains).
+   */
+  readonly initial: 'normal' | 'zeros' | 'ones';
 }
 
 /**
@@ -85,9 +89,6 @@ export interface SpecialTokens {
   readonly policy?: SpecialTokenPolicy;
 }
 
-/** Encoder states ready for decoding, or any other state between decoding steps: a tree of tensors. */
-export type DecodingState = Record<string, tf.Tensor>;
-
 /** The states that a task head reads. */
 export interface Representation {
   /** Width of a state. */
@@ -127,6 +128,11 @@ export interface Model {
    * its end tokens and settings.
    */
   readonly generationConfig?: Record<string, unknown>;
+  /**
+   * The checkpoint's settings for generation, which `Generator` uses for whatever its caller omits. Default: read from
+   * `generationConfig`, otherwise the special tokens alone.
+   */
+  readonly generation?: GenerationDefaults;
   /** Any of these ends a generated sequence. Default: `specialTokens.eos`. */
   readonly endTokens?: readonly number[];
   /**
@@ -144,6 +150,13 @@ export interface Model {
    * decoder-only and encoder-only: input_ids, attention_mask. With `readsSegments` also segment_ids, and decoder_segment_ids, of the same shapes.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
+  /** Generation with a cache. Default: the model does not generate. */
+  readonly decoding?: Decoding;
+  /**
+   * How a checkpoint stores the parameters, and checks of it beyond names and shapes. Throws CheckpointError for a
+   * checkpoint that contradicts itself. Default: tensors have the names of parameters.
+   */
+  storage?(checkpoint: CheckpointReader): CheckpointStorage | Promise<CheckpointStorage>;
   readonly head?: OutputHead;
   /** States of the encoder, or of a decoder-only model itself: the input of classification (paper, section 4). */
   readonly representation?: Representation;

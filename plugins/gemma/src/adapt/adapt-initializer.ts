@@ -21,7 +21,6 @@ import { CROSS_ATTENTION_CHOICES, CROSS_ATTENTION_NORMS } from './cross-attentio
 import {
   AdaptSources,
   checkPlan,
-  checkSharedTable,
   decideAdaptation,
   normalChunks,
   planAdaptation,
@@ -29,6 +28,7 @@ import {
   type AdaptStep,
   type Draws,
 } from './plan';
+import { checkSharedTable } from '../load/shared-table';
 import { EXPAND_HEADS_CHOICES } from './expanded-heads';
 import { toCheckpointConfig } from '../model/config';
 import type { EncoderDecoderConfig } from '../model/config-types';

@@ -7,13 +7,12 @@ import {
   recordFile,
 } from '@graft/checkpoint';
 import { sourceBytes, writeCheckpointResumably } from '@graft/checkpoint/internal';
-import { countParameters } from '@graft/core';
+import { checkTensors, countParameters } from '@graft/core';
 import { resolve } from 'node:path';
 import { encoderOf, readModelConfig, toCheckpointConfig } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
 import { gemmaOf } from '../model/encoder-model';
 import { storedName } from '../load/declared-tensors';
-import { checkTensors } from '../load/load-model';
 import { parameterSpecs } from '../model/parameters';
 import {
   checkFreeSpace,

@@ -3,7 +3,7 @@
  */
 import { CheckpointReader } from '@graft/checkpoint';
 import { readJsonObject } from '@graft/checkpoint/internal';
-import { createRandom, fillParameters, silentLogger } from '@graft/core';
+import { createRandom, fillParameters, runForward, silentLogger } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
@@ -13,7 +13,6 @@ import { AdaptInitializer, adaptOptions } from './adapt-initializer';
 import { loadModel } from '../load/load-model';
 import { GemmaModel } from '../model/model';
 import { modelOptions, resolveModelConfig } from '../model/model-options';
-import { runForward } from '../heads/run-forward';
 
 /**
  * Three query heads per key/value head on one side of a pair, two on the other, which reveals a wrong order of repeats.

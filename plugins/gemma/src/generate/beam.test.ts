@@ -1,9 +1,7 @@
 import fc from 'fast-check';
 import { openEngine, tf } from '@graft/engine';
 import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { BeamRow, candidateCount, type BeamOptions, type Candidate } from './beam';
-import { Generator } from './generate';
-import { runForward } from '../heads/run-forward';
+import { BeamRow, candidateCount, Generator, runForward, type BeamOptions, type Candidate } from '@graft/core';
 
 /** Log-probability of a token after others: any function will do. */
 function logProbability(before: readonly number[], token: number, vocabulary: number, seed: number): number {

@@ -1,11 +1,9 @@
-import { DataError, type HostFields, type Parameters } from '@graft/core';
+import { CacheBuffer, checkCacheMemory, DataError, runForward, type HostFields, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, numbers, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { RECENT_TOKENS } from './decoder-cache';
-import { continueDecoding, startDecoding } from './decoding';
-import { CacheBuffer, checkCacheMemory } from './decoder-cache';
+import { cacheBytes, foldCache, RECENT_TOKENS } from './decoder-cache';
+import { continueDecoding, encodeSource, startDecoding } from './decoding';
 import type { GemmaModel } from '../model/model';
-import { runForward } from '../heads/run-forward';
 
 const TOLERANCE = 2e-4;
 const ROWS = 2;
@@ -32,7 +30,7 @@ describe('the cache of the decoder', () => {
     source?: HostFields,
   ): Promise<Float32Array[]> {
     const capacity = rows[0].length;
-    const cacheBuffer = new CacheBuffer(engine);
+    const cacheBuffer = new CacheBuffer(engine, { every: RECENT_TOKENS, fold: foldCache });
     const prompt = tf.tensor2d(
       rows.map((row) => row.slice(0, promptLength)),
       undefined,
@@ -48,7 +46,14 @@ describe('the cache of the decoder', () => {
     const encoderInputs = source && {
       input_ids: tf.tensor(source.input_ids.values, [...source.input_ids.shape], 'int32'),
     };
-    const started = startDecoding(model, parameters, prompt, mask, encoderInputs, capacity);
+    const started = startDecoding(
+      model,
+      parameters,
+      prompt,
+      mask,
+      encoderInputs && encodeSource(model, parameters, encoderInputs),
+      capacity,
+    );
     const out = [model.logits(parameters, started.states).dataSync() as Float32Array];
     let { cache } = started;
     for (let at = promptLength; at < capacity; at++) {
@@ -151,13 +156,17 @@ describe('the memory of the cache', () => {
   it('the limit counts keys and values of all positions', () => {
     // 64 positions in the long part and 16 in the recent one, 2 x 4 numbers of 4 bytes each.
     const bytes = 3 * 80 * 8 * 4;
-    expect(() => checkCacheMemory(side, 3, 65, bytes)).not.toThrow();
-    expect(() => checkCacheMemory(side, 3, 65, bytes - 1)).toThrow(
-      /of 3 sequences of up to 65 tokens take 1 MiB of memory/,
-    );
+    expect(() =>
+      checkCacheMemory({ cacheBytes: (rows, capacity) => cacheBytes(side, rows, capacity) }, 3, 65, bytes),
+    ).not.toThrow();
+    expect(() =>
+      checkCacheMemory({ cacheBytes: (rows, capacity) => cacheBytes(side, rows, capacity) }, 3, 65, bytes - 1),
+    ).toThrow(/of 3 sequences of up to 65 tokens take 1 MiB of memory/);
   });
 
   it('a cache for a billion tokens is refused before memory is allocated', () => {
-    expect(() => checkCacheMemory(side, 1, 1e9, 2 ** 30)).toThrow(DataError);
+    expect(() =>
+      checkCacheMemory({ cacheBytes: (rows, capacity) => cacheBytes(side, rows, capacity) }, 1, 1e9, 2 ** 30),
+    ).toThrow(DataError);
   });
 });

@@ -6,9 +6,8 @@
  * The long part of a sliding layer is a ring with the size of its window. Shapes: B batch, K key/value heads,
  * C head dimension, R recent slots, M slots of a long part, P prompt length.
  */
-import { DataError } from '@graft/core';
-import { availableMemory, formatMemory } from '@graft/core/internal';
-import { tf, type Engine, type Jitted } from '@graft/engine';
+import type { DecodingCache } from '@graft/core';
+import { tf } from '@graft/engine';
 import type { LayerType, SideConfig } from '../model/config-types';
 import { padSlots, transposedKeys, transposeKeys, type StoredPart } from '../model/layers';
 import { MASKED } from '../model/masks';
@@ -24,10 +23,7 @@ type Tensors = Readonly<Record<string, tf.Tensor>>;
  * `transposedKeys.<layer>` [B, K, C, M]; with padded prompts `mask.<type of layer>` [B, 1, 1, 1, M or R]. Position p is
  * in slot p mod M of a long part, in slot p mod R of a recent one; slots that no token has reached are zero.
  */
-export interface Cache {
-  readonly long: Tensors;
-  readonly recent: Tensors;
-}
+export type Cache = DecodingCache;
 
 const keysName = (layer: number): string => `keys.${layer}`;
 const TRANSPOSED = 'transposedKeys';
@@ -51,27 +47,14 @@ function longSlots(type: LayerType, capacity: number, window: number): number {
 
 const FLOAT_BYTES = 4;
 
-/**
- * Throws DataError if the keys and values of `rows` sequences of at most `capacity` positions do not fit into memory,
- * which is reserved for all of them at the beginning.
- */
-export function checkCacheMemory(
+/** Bytes of the keys and values of `rows` sequences of at most `capacity` positions. */
+export function cacheBytes(
   { layerTypes, keyValueHeads, headDim, slidingWindow }: SideConfig,
   rows: number,
   capacity: number,
-  available = availableMemory(),
-): void {
+): number {
   const slots = layerTypes.reduce((sum, type) => sum + longSlots(type, capacity, slidingWindow) + RECENT_TOKENS, 0);
-  const bytes = 2 * FLOAT_BYTES * rows * slots * keyValueHeads * headDim;
-  if (bytes <= available) return;
-  throw new DataError(
-    `Keys and values of ${rows.toLocaleString('en')} sequences of up to ${capacity.toLocaleString('en')} tokens take ${formatMemory(bytes)} of memory, and ${formatMemory(available)} are free.`,
-    {
-      code: 'gemma.cache-memory',
-      exitCode: 2,
-      hint: 'Ask for fewer new tokens (maxNewTokens, --max-new-tokens), beams or sequences at a time.',
-    },
-  );
+  return 2 * FLOAT_BYTES * rows * slots * keyValueHeads * headDim;
 }
 
 /** A sequence's two parts, cut along `axis`. */
@@ -229,37 +212,17 @@ function mergeRecent(long: tf.Tensor, recent: tf.Tensor, axis: number, position:
   return tf.reshape(tf.where(spread, tf.expandDims(recent, axis), tf.reshape(long, inBlocks)), long.shape);
 }
 
-/** Merges full recent parts into long ones; compiled once per shape. */
-export class CacheBuffer {
-  private readonly merged: Jitted<[Cache, tf.Tensor], Cache>;
-
-  constructor(engine: Engine) {
-    this.merged = engine.jit(
-      ({ long, recent }: Cache, position: tf.Tensor): Cache => ({
-        long: Object.fromEntries(
-          Object.entries(long).map(([name, tensor]) => {
-            const own = name.startsWith(TRANSPOSED)
-              ? transposeKeys(recent[name.replace(TRANSPOSED, 'keys')])
-              : recent[name];
-            return [name, mergeRecent(tensor, own, axisOf(name), position)];
-          }),
-        ),
-        recent: Object.fromEntries(Object.entries(recent).map(([name, tensor]) => [name, tf.zerosLike(tensor)])),
+/** Merges the full recent parts into the long ones after `position`, int32 scalar. Traceable. */
+export function foldCache({ long, recent }: Cache, position: tf.Tensor): Cache {
+  return {
+    long: Object.fromEntries(
+      Object.entries(long).map(([name, tensor]) => {
+        const own = name.startsWith(TRANSPOSED)
+          ? transposeKeys(recent[name.replace(TRANSPOSED, 'keys')])
+          : recent[name];
+        return [name, mergeRecent(tensor, own, axisOf(name), position)];
       }),
-      { name: 'foldCache' },
-    );
-  }
-
-  /** The cache for the position after `position` (the last processed token). Takes ownership of `cache`. */
-  async advance(cache: Cache, position: number): Promise<Cache> {
-    if ((position + 1) % RECENT_TOKENS !== 0) return cache;
-    const at = tf.scalar(position, 'int32');
-    const next = await this.merged.enqueue(cache, at);
-    tf.dispose([at, cache] as tf.TensorContainer);
-    return next;
-  }
-
-  dispose(): void {
-    this.merged.dispose();
-  }
+    ),
+    recent: Object.fromEntries(Object.entries(recent).map(([name, tensor]) => [name, tf.zerosLike(tensor)])),
+  };
 }

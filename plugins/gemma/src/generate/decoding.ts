@@ -2,9 +2,9 @@
  * Decoding one token at a time with a key/value cache. Shapes as in layers.ts; P prompt length; capacity: the prompt
  * and all tokens processed after it.
  */
-import type { BatchTensors, Parameters } from '@graft/core';
+import type { BatchTensors, Decoding, DecodingStart, DecodingState, Model, Parameters } from '@graft/core';
 import { tf } from '@graft/engine';
-import { CacheFiller, CacheStep, type Cache } from './decoder-cache';
+import { cacheBytes, CacheFiller, CacheStep, foldCache, RECENT_TOKENS, type Cache } from './decoder-cache';
 import {
   attend,
   attendParts,
@@ -15,9 +15,8 @@ import {
   transposedKeys,
   type RopeTables,
 } from '../model/layers';
-import type { SideConfig } from '../model/config-types';
+import type { GemmaConfig, SideConfig } from '../model/config-types';
 import { decoderMasks, paddingMask } from '../model/masks';
-import type { GemmaModel } from '../model/model';
 import {
   keysAndValuesOf,
   queriesOf,
@@ -26,6 +25,7 @@ import {
   type CrossInputs,
   type KeysAndValues,
   type LayerAttention,
+  type SideNames,
 } from '../model/stack';
 
 /**
@@ -33,13 +33,32 @@ import {
  * [B, 1, 1, 1, S]. If this is faster to read, keys are transposed, [B, K, C, S]; then S is padded with zeros, except in
  * the mask.
  */
-export type FixedState = Readonly<Record<string, tf.Tensor>>;
+export type FixedState = DecodingState;
 
-export interface DecodingStart {
-  /** Final rows [B, D], from which the model's head computes the logits of the first token after the prompt. */
-  readonly states: tf.Tensor;
-  readonly fixed: FixedState;
-  readonly cache: Cache;
+/** What decoding needs of a GemmaModel. */
+export interface DecodableGemma extends Pick<Model, 'kind' | 'specialTokens'> {
+  readonly config: GemmaConfig;
+  readonly inputTable: string;
+  readonly decoderNames: SideNames;
+  encode(parameters: Parameters, fields: BatchTensors): tf.Tensor3D;
+  logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
+  uncappedLogits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
+}
+
+/** The functions of this file, and those of the cache, as core's generation calls them. */
+export function gemmaDecoding(model: DecodableGemma): Decoding {
+  return {
+    encode: (parameters, source) => encodeSource(model, parameters, source),
+    prefill: (parameters, { ids, mask }, encoded, capacity) =>
+      startDecoding(model, parameters, ids, mask, encoded, capacity),
+    step: (parameters, { tokens, position, fixed, cache, capacity }) =>
+      continueDecoding(model, parameters, tokens, position, fixed, cache, capacity),
+    logits: (parameters, states) => model.logits(parameters, states),
+    // Greedy decoding saves a pass over the logits.
+    ranking: (parameters, states) => model.uncappedLogits(parameters, states),
+    folding: { every: RECENT_TOKENS, fold: foldCache },
+    cacheBytes: (rows, capacity) => cacheBytes(model.config.decoder, rows, capacity),
+  };
 }
 
 const SOURCE_MASK = 'sourceMask';
@@ -78,16 +97,22 @@ function attendKept(side: SideConfig, queries: tf.Tensor, fixed: FixedState, lay
     : attend(side, queries, fixed[keysName(layer)], values, mask);
 }
 
+/** The encoder's states [B, S, E] and the source's mask [B, 1, 1, 1, S], if it has one. Traceable. */
+export function encodeSource(model: DecodableGemma, parameters: Parameters, source: BatchTensors): DecodingState {
+  const states = model.encode(parameters, source);
+  return source.attention_mask ? { states, mask: paddingMask(source.attention_mask) } : { states };
+}
+
 /**
- * Reads the source (encoder-decoder) and the prompt. `prompt` int32 [B, P]; `promptMask` [B, P] has zeros at left
+ * Reads the prompt. `prompt` int32 [B, P]; `promptMask` [B, P] has zeros at left
  * padding; `source` has input_ids and attention_mask. Traceable.
  */
 export function startDecoding(
-  model: GemmaModel,
+  model: DecodableGemma,
   parameters: Parameters,
   prompt: tf.Tensor,
   promptMask: tf.Tensor | undefined,
-  source: BatchTensors | undefined,
+  encoded: DecodingState | undefined,
   capacity: number,
 ): DecodingStart {
   const { decoder } = model.config;
@@ -95,12 +120,9 @@ export function startDecoding(
   const fixed: Record<string, tf.Tensor> = {};
   const filler = new CacheFiller(decoder, capacity);
   let cross: CrossInputs | undefined;
-  if (source) {
-    const states = model.encode(parameters, source);
-    cross = {
-      states: tf.reshape(states, [-1, states.shape[2]]),
-      mask: source.attention_mask && paddingMask(source.attention_mask),
-    };
+  if (encoded) {
+    const { states, mask } = encoded as { readonly states: tf.Tensor; readonly mask?: tf.Tensor };
+    cross = { states: tf.reshape(states, [-1, states.shape[2]!]), mask };
     if (cross.mask) fixed[SOURCE_MASK] = cross.mask;
   }
   if (promptMask) filler.addMask(paddingMask(promptMask));
@@ -125,7 +147,7 @@ export function startDecoding(
  * trace works for every position.
  */
 export function continueDecoding(
-  model: GemmaModel,
+  model: DecodableGemma,
   parameters: Parameters,
   tokens: tf.Tensor,
   position: tf.Tensor,

@@ -1,9 +1,7 @@
-import type { HostFields, Parameters } from '@graft/core';
+import { generate, Generator, runForward, type HostFields, type Parameters, type TokenEvent } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, ODD_SIDE, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { generate, Generator, type TokenEvent } from './generate';
 import type { GemmaModel } from '../model/model';
-import { runForward } from '../heads/run-forward';
 
 const SOURCE = [
   [5, 9, 4, 30, 8, 7, 36, 3, 12],

@@ -1,10 +1,7 @@
-import { CheckpointError } from '@graft/core';
+import { CheckpointError, completeSampling, newTokensLimit, planDecoding, type DecodingRequest } from '@graft/core';
 import { tinyGemma } from '../../test-support/tiny-gemma';
-import { planDecoding, type DecodingRequest } from './decoding-plan';
 import { adaptedGenerationConfig, generationDefaults } from './generation-defaults';
 import { GemmaModel } from '../model/model';
-import { newTokensLimit } from './prompts';
-import { completeSampling } from './sampling';
 
 const { config } = tinyGemma({ kind: 'decoder-only', eosTokenId: [1, 5] });
 const read = (json: Record<string, unknown>) => generationDefaults(config, json, 'a/generation_config.json');

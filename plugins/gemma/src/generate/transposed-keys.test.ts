@@ -1,8 +1,9 @@
+import { CacheBuffer } from '@graft/core';
 import { openEngine, tf } from '@graft/engine';
 import { describeNative } from '@graft/test-support';
 import { numbers, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { CacheBuffer, type Cache } from './decoder-cache';
-import { continueDecoding, startDecoding, type FixedState } from './decoding';
+import { foldCache, RECENT_TOKENS, type Cache } from './decoder-cache';
+import { continueDecoding, encodeSource, startDecoding, type FixedState } from './decoding';
 
 const BATCH = 8;
 const TOKENS = 40;
@@ -54,8 +55,10 @@ describeNative('keys that are stored transposed', () => {
 
       const run = async (mode: 'xla' | 'graph'): Promise<{ logits: Float32Array[]; names: string[] }> => {
         const engine = await openEngine({ mode });
-        const cacheBuffer = new CacheBuffer(engine);
-        const start = engine.jit(() => startDecoding(model, parameters, prompt, promptMask, source, capacity));
+        const cacheBuffer = new CacheBuffer(engine, { every: RECENT_TOKENS, fold: foldCache });
+        const start = engine.jit(() =>
+          startDecoding(model, parameters, prompt, promptMask, encodeSource(model, parameters, source), capacity),
+        );
         const step = engine.jit((token: tf.Tensor, position: tf.Scalar, fixed: FixedState, cache: Cache) => {
           const { states, recent } = continueDecoding(model, parameters, token, position, fixed, cache, capacity);
           return { logits: model.logits(parameters, states), recent };

@@ -1,9 +1,14 @@
 /** Classifiers as Hugging Face folders, as the published implementation writes and reads them. */
 import { CheckpointReader, writeCheckpoint } from '@graft/checkpoint';
-import { HEAD_WEIGHT, CheckpointError, type Parameters } from '@graft/core';
-import { listedProblems } from '@graft/core/internal';
+import {
+  checkTensors,
+  CheckpointError,
+  HEAD_WEIGHT,
+  streamParameters,
+  type LoadedClassifier as LoadedAny,
+  type Parameters,
+} from '@graft/core';
 import { tf } from '@graft/engine';
-import { tensorOfPieces } from '@graft/engine/internal';
 import { GemmaClassifier, type ClassifierConfig, type ClassifierTask } from './classifier';
 import { encoderOf, readModelConfig, toCheckpointConfig, withIdleDecoder } from '../model/config';
 import type { EncoderDecoderConfig, GemmaOptions } from '../model/config-types';
@@ -80,13 +85,32 @@ function withPad(
 /** Rows of a head; a file may contain any number. */
 const MOST_CLASSES = 1_000_000;
 
-export interface LoadedClassifier {
+/**
+ * The classifier that a folder describes, without its parameters. Throws CheckpointError if it describes none.
+ */
+export async function classifierOf(reader: CheckpointReader, options: GemmaOptions = {}): Promise<GemmaClassifier> {
+  const folder = reader.path;
+  const head = reader.tensors.get(HEAD_WEIGHT);
+  if (!head) {
+    throw new CheckpointError(`${folder} holds no classifier: "${HEAD_WEIGHT}" is missing.`, {
+      code: 'gemma.no-classifier',
+      exitCode: 2,
+      hint: 'A language model has no classes; fine-tune a T5GemmaForSequenceClassification or …TokenClassification first.',
+    });
+  }
+  if (head.shape.length !== 2 || !(head.shape[0] >= 1 && head.shape[0] <= MOST_CLASSES)) {
+    throw new CheckpointError(
+      `${folder}: "${HEAD_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
+      { code: 'checkpoint.mismatch' },
+    );
+  }
+  return new GemmaClassifier(
+    parseClassifierConfig(await reader.config(), head.shape[0], options, `${folder}/config.json`),
+  );
+}
+
+export interface LoadedClassifier extends LoadedAny {
   readonly classifier: GemmaClassifier;
-  readonly parameters: Parameters;
-  /** Tensors of the checkpoint that the classifier does not use. */
-  readonly unknownTensors: readonly string[];
-  /** Frees the parameters. */
-  dispose(): void;
 }
 
 /** Loads a classifier's folder, widened to float32. Throws CheckpointError naming what is missing or does not fit. */
@@ -95,36 +119,9 @@ export async function loadClassifier(folder: string, options: GemmaOptions = {})
   const parameters: Parameters = {};
   const dispose = (): void => tf.dispose(parameters);
   try {
-    const head = reader.tensors.get(HEAD_WEIGHT);
-    if (!head) {
-      throw new CheckpointError(`${folder} holds no classifier: "${HEAD_WEIGHT}" is missing.`, {
-        code: 'gemma.no-classifier',
-        exitCode: 2,
-        hint: 'A language model has no classes; fine-tune a T5GemmaForSequenceClassification or …TokenClassification first.',
-      });
-    }
-    if (head.shape.length !== 2 || !(head.shape[0] >= 1 && head.shape[0] <= MOST_CLASSES)) {
-      throw new CheckpointError(
-        `${folder}: "${HEAD_WEIGHT}" has shape [${head.shape.join(', ')}]; expected [classes, width], with 1 to ${MOST_CLASSES} classes.`,
-        { code: 'gemma.checkpoint-mismatch' },
-      );
-    }
-    const config = parseClassifierConfig(await reader.config(), head.shape[0], options, `${folder}/config.json`);
-    const classifier = new GemmaClassifier(config);
-    const problems = classifier.parameters.flatMap(({ name, shape }) => {
-      const info = reader.tensors.get(name);
-      if (!info) return [`"${name}" is missing`];
-      if (info.shape.join() === shape.join()) return [];
-      return [`"${name}" has shape [${info.shape.join(', ')}], but the classifier's is [${shape.join(', ')}]`];
-    });
-    if (problems.length > 0) {
-      throw new CheckpointError(`${folder} does not hold this classifier: ${listedProblems(problems)}.`, {
-        code: 'gemma.checkpoint-mismatch',
-      });
-    }
-    for (const { name, shape } of classifier.parameters)
-      parameters[name] = await tensorOfPieces({ shape, dtype: 'float32' }, reader.float32Chunks(name));
-    const unknownTensors = [...reader.tensors.keys()].filter((name) => !(name in parameters));
+    const classifier = await classifierOf(reader, options);
+    const unknownTensors = await checkTensors(classifier, reader, 'this classifier');
+    for await (const [name, value] of streamParameters(classifier, reader)) parameters[name] = value;
     return { classifier, parameters, unknownTensors, dispose };
   } catch (error) {
     dispose();

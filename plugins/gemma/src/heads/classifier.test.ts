@@ -1,11 +1,10 @@
-import { HEAD_BIAS, HEAD_WEIGHT, createRandom, type Parameters } from '@graft/core';
+import { ClassifierRunner, HEAD_BIAS, HEAD_WEIGHT, createRandom, type Parameters } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { join } from 'node:path';
 import { temporaryFolder } from '@graft/test-support';
 import { ints, numbers, tinyGemma, writeTiny } from '../../test-support/tiny-gemma';
 import { GemmaClassifier, type ClassifierConfig } from './classifier';
 import { loadClassifier, parseClassifierConfig, saveClassifier, toClassifierConfig } from './classifier-folder';
-import { ClassifierRunner } from './classifier-runner';
 import type { EncoderDecoderConfig } from '../model/config-types';
 
 const LABELS = ['no', 'yes', 'perhaps'];

@@ -10,6 +10,7 @@ import {
   headLogits,
   maskedCrossEntropy,
   type BatchTensors,
+  type Classifier,
   type ForwardOptions,
   type ModelKind,
   type Parameters,
@@ -35,7 +36,7 @@ export interface ClassifierConfig {
 }
 
 /** A classifier as pure functions of its parameters; it owns no tensors. */
-export class GemmaClassifier {
+export class GemmaClassifier implements Classifier {
   readonly model: GemmaModel;
   /** Every parameter, the head's last. */
   readonly parameters: readonly ParameterSpec[];
@@ -60,6 +61,18 @@ export class GemmaClassifier {
   /** A classifier on the encoder is an encoder alone. */
   get kind(): ModelKind {
     return this.config.reads === 'encoder' ? 'encoder-only' : 'encoder-decoder';
+  }
+
+  get vocabularySize(): number {
+    return this.model.vocabularySize;
+  }
+
+  get task(): ClassifierTask {
+    return this.config.task;
+  }
+
+  get labels(): readonly string[] {
+    return this.config.labels;
   }
 
   get specialTokens(): SpecialTokens {

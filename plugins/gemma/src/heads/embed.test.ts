@@ -1,8 +1,6 @@
-import type { HostFields } from '@graft/core';
+import { Embedder, runForward, type HostFields } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { Embedder } from './embed';
-import { runForward } from './run-forward';
 
 const ROWS = [
   [5, 9, 4, 30, 8, 7],

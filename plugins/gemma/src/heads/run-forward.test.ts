@@ -1,8 +1,6 @@
-import { DataError, type HostFields } from '@graft/core';
+import { DataError, modelFields, runForward, type HostFields } from '@graft/core';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { ints, tinyGemma, tinyParameters } from '../../test-support/tiny-gemma';
-import { modelFields } from '../model/host-fields';
-import { runForward } from './run-forward';
 
 const source = ints([[5, 9, 4, 30]]);
 const labels = ints([[7, 8, 1, -100, -100]]);

@@ -32,7 +32,7 @@ export function checkDeclared(config: AnyGemmaConfig, reader: CheckpointReader):
     throw new CheckpointError(
       `${reader.path}/config.json does not describe the tensors beside it: "${stored}" should have shape [${shape.join(', ')}], but ${there}.`,
       {
-        code: 'gemma.checkpoint-mismatch',
+        code: 'checkpoint.mismatch',
         hint: 'Take config.json and the weights from one place: a copy may be damaged, or be of another checkpoint.',
       },
     );

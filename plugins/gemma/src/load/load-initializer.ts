@@ -1,6 +1,7 @@
 import { CheckpointReader } from '@graft/checkpoint';
 import { withoutDigests } from '@graft/checkpoint/internal';
 import {
+  checkTensors,
   inject,
   injectable,
   LOGGER,
@@ -8,20 +9,21 @@ import {
   parseOptions,
   pathOption,
   silentLogger,
+  streamParameters,
   type Initializer,
   type Logger,
   type Model,
 } from '@graft/core';
 import type { tf } from '@graft/engine';
 import { z } from 'zod';
-import { readModelConfig } from '../model/config';
+import { GEMMA_MODEL_TYPES, readModelConfig } from '../model/config';
 import { checkDeclared } from './declared-tensors';
-import { asAnyGemma } from '../model/encoder-model';
 import { generationDefaults, readGenerationConfig } from '../generate/generation-defaults';
-import { checkTensors, readParameters } from './load-model';
 
 export const loadOptions = z.strictObject({
-  path: pathOption().describe('Folder of a Gemma 2 or T5Gemma checkpoint, or of an encoder alone.'),
+  path: pathOption().describe(
+    'Folder of a checkpoint of any loaded model family, such as Gemma 2, T5Gemma or an encoder alone.',
+  ),
 });
 
 /** What a config or code may write. */
@@ -29,7 +31,7 @@ export type LoadOptions = z.input<typeof loadOptions>;
 /** The same with every default filled in. */
 export type ResolvedLoadOptions = z.output<typeof loadOptions>;
 
-/** Parameters from a checkpoint folder, unchanged. bfloat16 and float16 are widened to float32. */
+/** Parameters from a checkpoint folder of any family, unchanged. bfloat16 and float16 are widened to float32. */
 @injectable()
 export class LoadInitializer implements Initializer {
   private readonly options: ResolvedLoadOptions;
@@ -45,7 +47,7 @@ export class LoadInitializer implements Initializer {
     const reader = await CheckpointReader.open(this.options.path);
     try {
       const json = await reader.config();
-      checkDeclared(readModelConfig(json, {}, `${reader.path}/config.json`), reader);
+      if (isGemma(json)) checkDeclared(readModelConfig(json, {}, `${reader.path}/config.json`), reader);
       return json;
     } finally {
       await reader.close();
@@ -55,7 +57,9 @@ export class LoadInitializer implements Initializer {
   async generationConfig(): Promise<Record<string, unknown> | undefined> {
     const reader = await CheckpointReader.open(this.options.path);
     try {
-      const config = readModelConfig(await reader.config(), {}, reader.path);
+      const json = await reader.config();
+      if (!isGemma(json)) return await reader.generationConfig();
+      const config = readModelConfig(json, {}, reader.path);
       // It generates no text.
       if (config.kind === 'encoder-only') return undefined;
       const found = await readGenerationConfig(reader, config);
@@ -69,19 +73,22 @@ export class LoadInitializer implements Initializer {
 
   /** Throws CheckpointError if the folder does not contain the model; warns about unknown tensors. */
   async *parameters(model: Model): AsyncGenerator<readonly [string, tf.Tensor]> {
-    const gemma = asAnyGemma(model, 'The initializer "load"');
     const reader = await CheckpointReader.open(this.options.path);
     try {
       if (reader.hasDigests === false) this.logger.info(withoutDigests(this.options.path));
-      const unknown = await checkTensors(gemma, reader);
+      const unknown = await checkTensors(model, reader);
       if (unknown.length > 0) {
         this.logger.warn(
           `${this.options.path} holds ${unknown.length} tensors that the model has no use for: ${unknown.join(', ')}.`,
         );
       }
-      yield* readParameters(gemma, reader);
+      yield* streamParameters(model, reader);
     } finally {
       await reader.close();
     }
   }
 }
+
+/** Whether this family reads the config.json; one without a model_type is Gemma's to reject. */
+const isGemma = ({ model_type: type }: Readonly<Record<string, unknown>>): boolean =>
+  typeof type !== 'string' || GEMMA_MODEL_TYPES.includes(type);

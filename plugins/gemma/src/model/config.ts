@@ -129,6 +129,9 @@ export function checkPair(encoder: SideConfig, decoder: SideConfig, tieEncoderEm
   }
 }
 
+/** The values of `model_type` that this family reads. */
+export const GEMMA_MODEL_TYPES: readonly string[] = ['gemma2', 't5gemma'];
+
 /**
  * Reads a Hugging Face config.json of Gemma 2, T5Gemma or T5Gemma's encoder alone, in the form of version 4 or 5 (quirk
  * 11). Missing keys have the published defaults (published-defaults.ts). Throws CheckpointError naming `where`, the

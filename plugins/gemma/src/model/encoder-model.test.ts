@@ -1,4 +1,4 @@
-import { buildModel, type Model } from '@graft/core';
+import { buildModel, Embedder, runForward, type Model } from '@graft/core';
 import { describeSpecialTokens } from '@graft/core/internal';
 import { openEngine, tf, type Engine } from '@graft/engine';
 import { CheckpointReader } from '@graft/checkpoint';
@@ -10,14 +10,12 @@ import { loadClassifier } from '../heads/classifier-folder';
 import { encoderOf, readModelConfig, toCheckpointConfig } from './config';
 import type { EncoderDecoderConfig } from './config-types';
 import { modelCosts } from '../cost/costs';
-import { Embedder } from '../heads/embed';
 import { asAnyGemma, GemmaEncoder } from './encoder-model';
 import { exportEncoder } from '../adapt/export-encoder';
 import { GemmaFamily } from '../family';
 import { loadAnyModel, loadModel } from '../load/load-model';
 import { asGemma } from './model';
 import { modelOptions } from './model-options';
-import { runForward } from '../heads/run-forward';
 import { parameterSummary } from '../cost/summary';
 
 const whole = tinyGemma({ encoder: { ...ODD_SIDE, hidden: 22, layers: 2 } });

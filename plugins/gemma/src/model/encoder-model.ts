@@ -3,6 +3,7 @@ import {
   AUTO_POLICY,
   DataError,
   type BatchTensors,
+  type CheckpointStorage,
   type DropoutRates,
   type ForwardOptions,
   type Model,
@@ -12,11 +13,13 @@ import {
   type Representation,
   type SpecialTokens,
 } from '@graft/core';
+import type { CheckpointReader } from '@graft/checkpoint';
 import type { tf } from '@graft/engine';
 import { toCheckpointConfig, tokensOf, withIdleDecoder } from './config';
 import type { AnyGemmaConfig, EncoderOnlyConfig } from './config-types';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep } from '../cost/flops';
+import { gemmaStorage } from '../load/storage';
 import { asGemma, GemmaModel } from './model';
 import { parameterSpecs } from './parameters';
 
@@ -49,6 +52,10 @@ export class GemmaEncoder implements Model {
     return toCheckpointConfig(this.config);
   }
 
+  storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
+    return gemmaStorage(checkpoint, this);
+  }
+
   flopsPerStep(shapes: { batch: number; sourceLength: number; targetLength: number }): number {
     return flopsPerStep(this.config, shapes);
   }
@@ -75,8 +82,12 @@ class EncoderOutputs implements ModelOutputs {
 export type AnyGemma = GemmaModel | GemmaEncoder;
 
 /** `generationConfig`: see `GemmaModel`; an encoder alone does not use it. */
-export const gemmaOf = (config: AnyGemmaConfig, generationConfig?: Record<string, unknown>): AnyGemma =>
-  config.kind === 'encoder-only' ? new GemmaEncoder(config) : new GemmaModel(config, generationConfig);
+export const gemmaOf = (
+  config: AnyGemmaConfig,
+  generationConfig?: Record<string, unknown>,
+  where?: string,
+): AnyGemma =>
+  config.kind === 'encoder-only' ? new GemmaEncoder(config) : new GemmaModel(config, generationConfig, where);
 
 /** The model as a Gemma of any kind. `who` begins the error's sentence. */
 export function asAnyGemma(model: Model, who: string): AnyGemma {

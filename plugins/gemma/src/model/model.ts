@@ -4,8 +4,11 @@ import {
   DataError,
   GraftError,
   type BatchTensors,
+  type CheckpointStorage,
+  type Decoding,
   type DropoutRates,
   type ForwardOptions,
+  type GenerationDefaults,
   type Model,
   type ModelOutputs,
   type OutputHead,
@@ -14,13 +17,16 @@ import {
   type Representation,
   type SpecialTokens,
 } from '@graft/core';
+import type { CheckpointReader } from '@graft/checkpoint';
 import { tf } from '@graft/engine';
 import { toCheckpointConfig, tokensOf } from './config';
 import type { AnyGemmaConfig, EncoderDecoderConfig, GemmaConfig } from './config-types';
 import { dropoutOf, splitDropout, type Dropout } from './dropout';
 import { NO_DROPOUT } from './dropout-rates';
 import { flopsPerStep } from '../cost/flops';
-import { generationDefaults, type GenerationDefaults } from '../generate/generation-defaults';
+import { gemmaDecoding } from '../generate/decoding';
+import { generationDefaults } from '../generate/generation-defaults';
+import { gemmaStorage } from '../load/storage';
 import { embed, linear, softCappedLogits } from './layers';
 import { crossMask, decoderMasks, encoderMasks, type RowMasks } from './masks';
 import { DECODER_EMBEDDING, DECODER_ONLY_EMBEDDING, ENCODER_EMBEDDING, outputName, parameterSpecs } from './parameters';
@@ -184,6 +190,16 @@ export class GemmaModel implements Model {
       parameters: this.parameters.filter(depends).map(({ name }) => name),
       states: (parameters, fields, options) => this.encode(parameters, fields, options),
     };
+  }
+
+  readonly decoding: Decoding = gemmaDecoding(this);
+
+  storage(checkpoint: CheckpointReader): Promise<CheckpointStorage> {
+    const { config } = this;
+    return gemmaStorage(checkpoint, {
+      kind: config.kind,
+      oneTable: config.kind === 'encoder-decoder' && config.tieEncoderEmbedding,
+    });
   }
 
   /** Final decoder states [N, D] to logits [N, V], soft-capped. */

@@ -42,6 +42,22 @@ export function bosOption(): Option {
 
 export type BosRule = 'auto' | boolean;
 
+/** Of commands that open a checkpoint of any family. */
+export function pluginOption(): Option {
+  return new Option(
+    '--plugin <name>',
+    "plugin with the model family of the checkpoint (a package or a file), in addition to Graft's own; may be repeated",
+  ).argParser(collect);
+}
+
+/** Options of commands that open a checkpoint. */
+export interface FamilyOptions {
+  readonly plugin?: readonly string[];
+  readonly bos?: BosRule;
+  readonly encoderWindow?: 'strict' | 'inclusive';
+  readonly encoderAttention?: 'bidirectional' | 'causal';
+}
+
 /** The special-token policy that `--bos` requests of a model. */
 export function specialTokensOf({ bos }: { readonly bos?: BosRule }): { specialTokens?: { bos: BosRule } } {
   return bos === undefined ? {} : { specialTokens: { bos } };

@@ -13,6 +13,8 @@ export const INTERRUPTED = 130;
 /** Options of commands that work on a config. */
 export interface RunnableOptions {
   readonly set?: readonly string[];
+  /** In addition to those that the config names. */
+  readonly plugin?: readonly string[];
   readonly engine?: EngineMode;
 }
 
@@ -48,9 +50,14 @@ export async function loadRunnable<L extends { readonly config: { readonly engin
   load: (options: LoadOptions) => Promise<L>,
   context: CommandContext,
   file: string | undefined,
-  { set, engine: mode }: RunnableOptions,
+  { set, plugin = [], engine: mode }: RunnableOptions,
 ): Promise<L> {
-  const loaded = await load({ file, overrides: set, plugins: defaultPlugins, onCode: context.noteCode });
+  const loaded = await load({
+    file,
+    overrides: set,
+    plugins: [...defaultPlugins, ...plugin],
+    onCode: context.noteCode,
+  });
   const { config } = loaded;
   return { ...loaded, config: { ...config, engine: { ...config.engine, mode: mode ?? config.engine.mode } } };
 }

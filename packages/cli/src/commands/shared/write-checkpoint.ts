@@ -43,7 +43,7 @@ export interface WriteRequest {
 }
 
 /**
- * A command around its writer: `label` is that of the progress bar, `interrupted` the code of the error after a Ctrl-C.
+ * A command around its writer: `label` is that of the progress bar, `interrupted` the end of the error's code after a Ctrl-C.
  */
 export interface WriteCommand<R> extends WriteOptions {
   readonly label: string;
@@ -70,7 +70,7 @@ export async function writeCheckpoint<R>(context: CommandContext, command: Write
     command.report(result);
   } catch (error) {
     progress.stop();
-    if ((error as { code?: unknown }).code !== interrupted) throw error;
+    if (!String((error as { code?: unknown }).code).endsWith(interrupted)) throw error;
     const { message, hint } = error as CheckpointError;
     noteInterrupted(context, `${message} ${hint}`);
   }

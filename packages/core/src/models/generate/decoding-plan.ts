@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
-import type { SpecialTokens } from '@graft/core';
-import type { GenerationDefaults } from './generation-defaults';
+import type { Model } from '../../interfaces';
+import { generationOf } from './generation-defaults';
 import { draws, type Sampling } from './sampling';
 
 /** A caller's settings for generation; missing ones come from the checkpoint. */
@@ -31,9 +31,11 @@ export interface DecodingPlan {
  * the caller samples, streams or stops.
  */
 export function planDecoding(
-  { generation, specialTokens }: { readonly generation: GenerationDefaults; readonly specialTokens: SpecialTokens },
+  model: Pick<Model, 'generation' | 'generationConfig' | 'specialTokens' | 'vocabularySize'>,
   request: DecodingRequest,
 ): DecodingPlan {
+  const { specialTokens } = model;
+  const generation = generationOf(model);
   const { sampling = {}, streams = false } = request;
   const samples = draws(sampling);
   const mayFollowBeams = !samples && !streams;

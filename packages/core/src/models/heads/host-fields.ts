@@ -1,16 +1,11 @@
 /** Checks a user's inputs of a model, on the host. Shapes: B batch, T target length, S source length. */
-import {
-  shiftRight,
-  DataError,
-  hasLabels,
-  IGNORED_LABEL,
-  type HostArray,
-  type HostFields,
-  type Model,
-} from '@graft/core';
+import { DataError } from '@graft/engine';
+import { hasLabels } from '../../data/batch-checks';
+import { shiftRight } from '../../data/shift-right';
+import { IGNORED_LABEL, type HostArray, type HostFields, type Model } from '../../interfaces';
 
 /** What a user gives a command: status 2. */
-function fail(message: string, code = 'gemma.field', hint?: string): DataError {
+function fail(message: string, code = 'inputs.field', hint?: string): DataError {
   return new DataError(message, { code, exitCode: 2, hint });
 }
 
@@ -41,7 +36,7 @@ export function checkIdsAndMask(
   fields: HostFields,
   idsName: string,
   maskName: string,
-  model: Model,
+  model: Pick<Model, 'vocabularySize'>,
   where: string,
   batch?: number,
 ): void {
@@ -50,7 +45,7 @@ export function checkIdsAndMask(
   if (bad >= 0) {
     throw fail(
       `${where}: "${idsName}" holds token ${ids.values[bad]}, but the vocabulary has ${model.vocabularySize} tokens.`,
-      'gemma.token-range',
+      'inputs.token-range',
       'Take the tokenizer that belongs to the checkpoint.',
     );
   }
@@ -70,14 +65,14 @@ export function checkLabelIds(
   if (!hasLabels({ labels })) {
     throw fail(
       `${where}: every label is ${IGNORED_LABEL} (ignored), so that there is no loss.`,
-      'gemma.all-labels-ignored',
+      'inputs.all-labels-ignored',
     );
   }
   const bad = labels.values.find((label) => label !== IGNORED_LABEL && (label < 0 || label >= model.vocabularySize));
   if (bad !== undefined) {
     throw fail(
       `${where}: "labels" holds ${bad}, but the vocabulary has ${model.vocabularySize} tokens.`,
-      'gemma.token-range',
+      'inputs.token-range',
     );
   }
   return labels;

@@ -1,8 +1,8 @@
 /** The inputs of generation: right-aligned prompts, and sources. */
-import { DataError, type HostArray, type HostFields } from '@graft/core';
-import { DEFAULT_NEW_TOKENS, type GenerationDefaults } from './generation-defaults';
-import { checkIdsAndMask } from '../model/host-fields';
-import type { GemmaModel } from '../model/model';
+import { DataError } from '@graft/engine';
+import type { GenerationDefaults, HostArray, HostFields, Model } from '../../interfaces';
+import { checkIdsAndMask } from '../heads/host-fields';
+import { DEFAULT_NEW_TOKENS, generationOf } from './generation-defaults';
 
 /**
  * How many tokens may follow a prompt of `promptTokens`, padding included: the caller's number, otherwise the
@@ -11,7 +11,7 @@ import type { GemmaModel } from '../model/model';
 export function newTokensLimit(asked: number | undefined, defaults: GenerationDefaults, promptTokens: number): number {
   const { maxNewTokens, maxLength, from } = defaults;
   const wrong = (message: string, hint?: string): DataError =>
-    new DataError(message, { code: 'gemma.max-new-tokens', exitCode: 2, hint });
+    new DataError(message, { code: 'generation.max-new-tokens', exitCode: 2, hint });
   if (asked !== undefined) {
     if (Number.isSafeInteger(asked) && asked >= 1) return asked;
     throw wrong(`maxNewTokens should be an integer of at least 1, but is ${asked}.`);
@@ -30,7 +30,7 @@ export function repeatRows(fields: HostFields, times: number): HostFields {
   if (times === 1) return fields;
   if (!Number.isSafeInteger(times) || times < 1) {
     throw new DataError(`sequences should be an integer of at least 1, but is ${times}.`, {
-      code: 'gemma.sequences',
+      code: 'generation.sequences',
       exitCode: 2,
     });
   }
@@ -63,7 +63,7 @@ export interface Prompt {
 }
 
 /** The decoder's prompt, and the encoder's source if there is one. Throws DataError for fields that do not fit. */
-export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt: Prompt; source?: HostFields } {
+export function promptAndSource(model: Model, fields: HostFields): { prompt: Prompt; source?: HostFields } {
   const where = 'The inputs of generate';
   checkIdsAndMask(fields, 'input_ids', 'attention_mask', model, where);
   const { input_ids: ids, attention_mask: mask } = fields;
@@ -85,7 +85,7 @@ export function promptAndSource(model: GemmaModel, fields: HostFields): { prompt
   const start = {
     dtype: 'int32' as const,
     shape: [batch, 1],
-    values: new Int32Array(batch).fill(model.generation.start),
+    values: new Int32Array(batch).fill(generationOf(model).start),
   };
   return { prompt: { ids: start }, source };
 }
@@ -108,7 +108,7 @@ function alignRight({ ids, mask }: Prompt, pad: number): Prompt {
       aligned[to] = 1;
     }
     if (to === (row + 1) * length)
-      throw new DataError(`The prompt of row ${row} is padding alone.`, { code: 'gemma.empty-prompt' });
+      throw new DataError(`The prompt of row ${row} is padding alone.`, { code: 'inputs.empty-prompt' });
   }
   return {
     ids: { dtype: 'int32', shape: ids.shape, values },

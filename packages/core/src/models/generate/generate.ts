@@ -1,17 +1,19 @@
-import {
-  createRandom,
-  type BatchTensors,
-  type HostFields,
-  type Parameters,
-  type RandomStream,
-  uploadBatch,
-} from '@graft/core';
-import { STREAMS } from '@graft/core/internal';
 import { random, tf, type Engine, type Jitted } from '@graft/engine';
+import { uploadBatch } from '../../data/loader';
+import type {
+  BatchTensors,
+  Decoding,
+  DecodingCache,
+  DecodingState,
+  HostFields,
+  Model,
+  Parameters,
+} from '../../interfaces';
+import { createRandom, STREAMS, type RandomStream } from '../../random/streams';
 import { BeamSearch, type BeamSearchOptions, type ScoredSequences } from './beam-search';
-import { CacheBuffer, checkCacheMemory, type Cache } from './decoder-cache';
-import { continueDecoding, startDecoding, type DecodingStart, type FixedState } from './decoding';
-import type { GemmaModel } from '../model/model';
+import { CacheBuffer, checkCacheMemory } from './cache-buffer';
+import { decodingOf, startDecoding } from './decoding-of';
+import { generationOf } from './generation-defaults';
 import { newTokensLimit, promptAndSource, promptRows, repeatRows } from './prompts';
 import { checkSampling, chooseTokens, completeSampling, draws, isGreedy, type Choice, type Sampling } from './sampling';
 
@@ -50,13 +52,13 @@ export interface TokenEvent {
 }
 
 interface Started {
-  readonly fixed: FixedState;
-  readonly cache: Cache;
+  readonly fixed: DecodingState;
+  readonly cache: DecodingCache;
   readonly next: tf.Tensor1D;
 }
 
 interface Continued {
-  readonly recent: Cache['recent'];
+  readonly recent: DecodingState;
   readonly next: tf.Tensor1D;
 }
 
@@ -66,22 +68,31 @@ interface Continued {
  */
 export class Generator {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
-  private readonly step: Jitted<[Parameters, tf.Tensor1D, tf.Scalar, FixedState, Cache, number, Choice], Continued>;
+  private readonly step: Jitted<
+    [Parameters, tf.Tensor1D, tf.Scalar, DecodingState, DecodingCache, number, Choice],
+    Continued
+  >;
   private readonly cacheBuffer: CacheBuffer;
   private readonly beams: BeamSearch;
+  private readonly decoding: Decoding;
 
+  /** Throws GraftError for a model that does not generate. */
   constructor(
     engine: Engine,
-    private readonly model: GemmaModel,
+    private readonly model: Model,
   ) {
+    const decoding = decodingOf(model);
+    this.decoding = decoding;
     /** The tokens after final rows [B, D]. */
     const choose = (parameters: Parameters, states: tf.Tensor, choice: Choice): tf.Tensor1D =>
       // Greedy decoding saves a pass over the logits.
       chooseTokens(
-        isGreedy(choice) ? model.uncappedLogits(parameters, states) : model.logits(parameters, states),
+        isGreedy(choice) && decoding.ranking
+          ? decoding.ranking(parameters, states)
+          : decoding.logits(parameters, states),
         choice,
       );
-    this.cacheBuffer = new CacheBuffer(engine);
+    this.cacheBuffer = new CacheBuffer(engine, decoding.folding);
     this.beams = new BeamSearch(engine, model);
     this.start = engine.jit(
       (
@@ -91,14 +102,7 @@ export class Generator {
         capacity: number,
         choice: Choice,
       ): Started => {
-        const { states, fixed, cache }: DecodingStart = startDecoding(
-          model,
-          parameters,
-          prompt.ids,
-          prompt.mask,
-          source,
-          capacity,
-        );
+        const { states, fixed, cache } = startDecoding(decoding, parameters, prompt, source, capacity);
         return { fixed, cache, next: choose(parameters, states, choice) };
       },
       { name: 'startDecoding', largePages: true },
@@ -108,12 +112,12 @@ export class Generator {
         parameters: Parameters,
         tokens: tf.Tensor1D,
         position: tf.Scalar,
-        fixed: FixedState,
-        cache: Cache,
+        fixed: DecodingState,
+        cache: DecodingCache,
         capacity: number,
         choice: Choice,
       ): Continued => {
-        const continued = continueDecoding(model, parameters, tokens, position, fixed, cache, capacity);
+        const continued = decoding.step(parameters, { tokens, position, fixed, cache, capacity });
         return { recent: continued.recent, next: choose(parameters, continued.states, choice) };
       },
       // The small products of one token leave too little to compile: each call costs more than it saves.
@@ -126,7 +130,7 @@ export class Generator {
    * start token, or the given one, without its padding), the new tokens including eos, then the pad token.
    */
   async generate(parameters: Parameters, options: GenerateOptions): Promise<Int32Array[]> {
-    const { pad } = this.model.generation;
+    const { pad } = generationOf(this.model);
     let rows: readonly (readonly number[])[] = [];
     for await (const event of this.decode(parameters, options)) {
       rows = event.rows;
@@ -151,18 +155,19 @@ export class Generator {
     parameters: Parameters,
     options: GenerateOptions,
   ): AsyncGenerator<TokenEvent & { readonly rows: readonly (readonly number[])[] }, undefined, undefined> {
-    const { model } = this;
+    const { model, decoding } = this;
+    const generation = generationOf(model);
     const { signal, shouldStop } = options;
     checkSampling(options.sampling ?? {});
-    const sampling = completeSampling(options.sampling ?? {}, model.generation);
-    const eos = new Set(options.eos === undefined ? model.generation.eos : [options.eos].flat());
+    const sampling = completeSampling(options.sampling ?? {}, generation);
+    const eos = new Set(options.eos === undefined ? generation.eos : [options.eos].flat());
     const { prompt, source } = promptAndSource(model, repeatRows(options.fields, options.sequences ?? 1));
-    const { pad } = model.generation;
+    const { pad } = generation;
     const rows = promptRows(prompt);
     const promptLengths = rows.map((row) => row.length);
     const ended = rows.map(() => false);
     const length = prompt.ids.shape[1];
-    const maxNewTokens = newTokensLimit(options.maxNewTokens, model.generation, length);
+    const maxNewTokens = newTokensLimit(options.maxNewTokens, generation, length);
     const take = (next: Int32Array, index: number): TokenEvent & { rows: number[][] } => {
       const before = [...ended];
       const tokens = next.map((token, row) => (ended[row] ? pad : token));
@@ -174,11 +179,11 @@ export class Generator {
       return { index, tokens, ended: before, rows };
     };
     const chooser = new Chooser(sampling, model.vocabularySize);
-    checkCacheMemory(model.config.decoder, rows.length, length + maxNewTokens - 1);
+    checkCacheMemory(decoding, rows.length, length + maxNewTokens - 1);
     const inputs = { prompt: uploadBatch({ ...prompt }), source: source && uploadBatch(source) };
     const capacity = length + maxNewTokens - 1;
-    let fixed: FixedState = {};
-    let cache: Cache = { long: {}, recent: {} };
+    let fixed: DecodingState = {};
+    let cache: DecodingCache = { long: {}, recent: {} };
     let next: tf.Tensor1D | undefined;
     let ahead: Promise<tf.Tensor1D> | undefined;
     /** Processes the token of that index, after the prompt's `length` tokens; the next one may still be in progress. */
@@ -271,7 +276,7 @@ function seenTokens(rows: readonly (readonly number[])[], vocabularySize: number
 /** Greedy decoding with a key/value cache; see Generator, which serves repeated calls without compiling again. */
 export async function generate(
   engine: Engine,
-  model: GemmaModel,
+  model: Model,
   parameters: Parameters,
   options: GenerateOptions,
 ): Promise<Int32Array[]> {

@@ -1,10 +1,19 @@
 /** Shapes: B examples, N = B * beams rows, V vocabulary. */
-import { DataError, uploadBatch, type BatchTensors, type HostFields, type Parameters } from '@graft/core';
-import { tf, type Engine, type Jitted } from '@graft/engine';
+import { DataError, tf, type Engine, type Jitted } from '@graft/engine';
+import { uploadBatch } from '../../data/loader';
+import type {
+  BatchTensors,
+  Decoding,
+  DecodingCache,
+  DecodingState,
+  HostFields,
+  Model,
+  Parameters,
+} from '../../interfaces';
 import { BeamRow, candidateCount, type Candidate } from './beam';
-import { CacheBuffer, type Cache, checkCacheMemory } from './decoder-cache';
-import { continueDecoding, startDecoding, type FixedState } from './decoding';
-import type { GemmaModel } from '../model/model';
+import { CacheBuffer, checkCacheMemory } from './cache-buffer';
+import { decodingOf, startDecoding } from './decoding-of';
+import { generationOf } from './generation-defaults';
 import { newTokensLimit, promptAndSource, promptRows } from './prompts';
 
 export interface BeamSearchOptions {
@@ -43,8 +52,8 @@ interface Best {
 
 interface Started extends Best {
   /** Already with one row per beam. */
-  readonly fixed: FixedState;
-  readonly cache: Cache;
+  readonly fixed: DecodingState;
+  readonly cache: DecodingCache;
 }
 
 interface StepInputs {
@@ -56,15 +65,15 @@ interface StepInputs {
   /** float32 [N]: their log-probabilities. */
   readonly sums: tf.Tensor1D;
   readonly position: tf.Scalar;
-  readonly fixed: FixedState;
-  readonly cache: Cache;
+  readonly fixed: DecodingState;
+  readonly cache: DecodingCache;
 }
 
 /** The log-probability of a beam without a sequence: none of its continuations is a candidate. */
 const IMPOSSIBLE = -Infinity;
 
 /** A cache whose rows follow the beams. */
-const gatherCache = ({ long, recent }: Cache, rows: tf.Tensor1D): Cache => ({
+const gatherCache = ({ long, recent }: DecodingCache, rows: tf.Tensor1D): DecodingCache => ({
   long: gatherRows(long, rows),
   recent: gatherRows(recent, rows),
 });
@@ -83,14 +92,18 @@ function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: numbe
 /** Beam search with a key/value cache whose rows follow the beams; compiled once per shape. */
 export class BeamSearch {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, number, number], Started>;
-  private readonly step: Jitted<[StepInputs, number, number, number], Best & { readonly cache: Cache }>;
+  private readonly step: Jitted<[StepInputs, number, number, number], Best & { readonly cache: DecodingCache }>;
   private readonly cacheBuffer: CacheBuffer;
+  private readonly decoding: Decoding;
 
+  /** Throws GraftError for a model that does not generate. */
   constructor(
     engine: Engine,
-    private readonly model: GemmaModel,
+    private readonly model: Model,
   ) {
-    this.cacheBuffer = new CacheBuffer(engine);
+    const decoding = decodingOf(model);
+    this.decoding = decoding;
+    this.cacheBuffer = new CacheBuffer(engine, decoding.folding);
     this.start = engine.jit(
       (
         parameters: Parameters,
@@ -100,13 +113,13 @@ export class BeamSearch {
         beams: number,
         candidates: number,
       ): Started => {
-        const { states, fixed, cache } = startDecoding(model, parameters, prompt.ids, prompt.mask, source, capacity);
+        const { states, fixed, cache } = startDecoding(decoding, parameters, prompt, source, capacity);
         const batch = states.shape[0];
         const rows = tf.tensor1d(
           Int32Array.from({ length: batch * beams }, (_, row) => Math.floor(row / beams)),
           'int32',
         );
-        const best = bestOf(model.logits(parameters, states), undefined, candidates, 1);
+        const best = bestOf(decoding.logits(parameters, states), undefined, candidates, 1);
         return { ...best, fixed: gatherRows(fixed, rows), cache: gatherCache(cache, rows) };
       },
       { name: 'startBeams' },
@@ -119,8 +132,8 @@ export class BeamSearch {
         candidates: number,
       ) => {
         const own = gatherCache(cache, rows);
-        const continued = continueDecoding(model, parameters, tokens, position, fixed, own, capacity);
-        const logits = model.logits(parameters, continued.states);
+        const continued = decoding.step(parameters, { tokens, position, fixed, cache: own, capacity });
+        const logits = decoding.logits(parameters, continued.states);
         return { ...bestOf(logits, sums, candidates, beams), cache: { long: own.long, recent: continued.recent } };
       },
       { name: 'decodeBeams', executor: engine.executor === 'mixed' ? 'graph' : undefined },
@@ -129,20 +142,20 @@ export class BeamSearch {
 
   /** The best sequence of each example. Throws DataError for options out of range. */
   async search(parameters: Parameters, options: BeamSearchOptions): Promise<ScoredSequences> {
-    const { model } = this;
+    const { model, decoding } = this;
     const { signal } = options;
-    const { generation } = model;
+    const generation = generationOf(model);
     const beams = options.beams ?? generation.beams ?? 1;
     const lengthPenalty = options.lengthPenalty ?? generation.lengthPenalty ?? 1;
     if (!Number.isSafeInteger(beams) || beams < 1 || beams > model.vocabularySize) {
       throw new DataError(
         `beams should be an integer from 1 to the size of the vocabulary (${model.vocabularySize}), but is ${beams}.`,
-        { code: 'gemma.beams', exitCode: 2 },
+        { code: 'generation.beams', exitCode: 2 },
       );
     }
     if (!Number.isFinite(lengthPenalty)) {
       throw new DataError(`lengthPenalty should be a finite number, but is ${lengthPenalty}.`, {
-        code: 'gemma.length-penalty',
+        code: 'generation.length-penalty',
         exitCode: 2,
       });
     }
@@ -150,14 +163,14 @@ export class BeamSearch {
     const { prompt, source } = promptAndSource(model, options.fields);
     const length = prompt.ids.shape[1];
     const maxNewTokens = newTokensLimit(options.maxNewTokens, generation, length);
-    checkCacheMemory(model.config.decoder, beams * prompt.ids.shape[0], length + maxNewTokens - 1);
+    checkCacheMemory(decoding, beams * prompt.ids.shape[0], length + maxNewTokens - 1);
     const prompts = promptRows(prompt);
     const examples = prompts.map(() => new BeamRow({ beams, lengthPenalty, eos }));
     const inputs = { prompt: uploadBatch({ ...prompt }), source: source && uploadBatch(source) };
     const candidates = (running: number): number => candidateCount(beams, eos, running * model.vocabularySize);
-    let fixed: FixedState = {};
+    let fixed: DecodingState = {};
     const capacity = length + maxNewTokens - 1;
-    let cache: Cache = { long: {}, recent: {} };
+    let cache: DecodingCache = { long: {}, recent: {} };
     try {
       const started = await this.start.async(parameters, inputs.prompt, inputs.source, capacity, beams, candidates(1));
       ({ fixed, cache } = started);

@@ -1,8 +1,8 @@
 /** Shapes: B texts, T tokens, C classes. */
-import { uploadBatch, type BatchTensors, type HostArray, type HostFields, type Parameters } from '@graft/core';
 import { tf, type Engine, type Jitted } from '@graft/engine';
-import type { GemmaClassifier } from './classifier';
-import { checkIdsAndMask } from '../model/host-fields';
+import { uploadBatch } from '../../data/loader';
+import type { BatchTensors, Classifier, HostArray, HostFields, Parameters } from '../../interfaces';
+import { checkIdsAndMask } from './host-fields';
 
 export interface Classification {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
@@ -17,7 +17,7 @@ export class ClassifierRunner {
 
   constructor(
     engine: Engine,
-    private readonly classifier: GemmaClassifier,
+    private readonly classifier: Classifier,
   ) {
     this.compute = engine.jit(
       (parameters: Parameters, batch: BatchTensors) => {
@@ -33,7 +33,7 @@ export class ClassifierRunner {
    * not fit. Probabilities at a token classifier's padding are meaningless.
    */
   async classify(parameters: Parameters, fields: HostFields): Promise<Classification> {
-    checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.classifier.model, 'The inputs of classify');
+    checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.classifier, 'The inputs of classify');
     const { input_ids: ids } = fields;
     const mask = fields.attention_mask ?? { ...ids, values: new Int32Array(ids.values.length).fill(1) };
     const batch = uploadBatch({ input_ids: ids, attention_mask: mask });

@@ -1,16 +1,9 @@
 /** Shapes: B batch, T target length, S source length, V vocabulary. */
-import {
-  DataError,
-  maskedCrossEntropy,
-  type BatchTensors,
-  type HostArray,
-  type HostFields,
-  type Parameters,
-  uploadBatch,
-} from '@graft/core';
-import { tf, valueAndGradients, type Engine } from '@graft/engine';
-import type { AnyGemma } from '../model/encoder-model';
-import { checkLabelIds, modelFields } from '../model/host-fields';
+import { DataError, tf, valueAndGradients, type Engine } from '@graft/engine';
+import { uploadBatch } from '../../data/loader';
+import type { BatchTensors, HostArray, HostFields, Model, Parameters } from '../../interfaces';
+import { maskedCrossEntropy } from '../../loss/cross-entropy';
+import { checkLabelIds, modelFields } from './host-fields';
 
 /** Outputs of a forward pass in addition to the logits. */
 export type ForwardOutput = 'encoder' | 'loss' | 'gradients';
@@ -21,7 +14,7 @@ export type LossFunction = (logits: tf.Tensor3D, labels: tf.Tensor2D) => tf.Scal
 
 export interface ForwardRequest {
   readonly engine: Engine;
-  readonly model: AnyGemma;
+  readonly model: Model;
   readonly parameters: Parameters;
   /** Hugging Face names, int32; masks optional (all ones). See `modelFields` for what labels can replace. */
   readonly inputs: HostFields;
@@ -53,13 +46,13 @@ export async function runForward(request: ForwardRequest): Promise<Record<string
   const alone = model.kind === 'encoder-only';
   if (alone && (wantsLoss || wantsGradients)) {
     throw new DataError('A loss or gradients were asked for, but the model is an encoder alone: it has no logits.', {
-      code: 'gemma.encoder-only',
+      code: 'family.encoder-only',
       exitCode: 2,
     });
   }
   if (wantsEncoder && model.kind === 'decoder-only') {
     throw new DataError('Encoder states were asked for, but the model is decoder-only.', {
-      code: 'gemma.no-encoder',
+      code: 'family.no-encoder',
       exitCode: 2,
     });
   }

@@ -1,7 +1,6 @@
 /** Shapes: B rows, V vocabulary. */
-import { DataError } from '@graft/core';
-import { random, tf, type RandomKey } from '@graft/engine';
-import type { GenerationDefaults } from './generation-defaults';
+import { DataError, random, tf, type RandomKey } from '@graft/engine';
+import type { GenerationDefaults } from '../../interfaces';
 
 /**
  * How the next token is chosen. Without settings: the most probable one. When a caller samples, missing settings come
@@ -33,7 +32,7 @@ export interface Sampling {
 /** Throws DataError for numbers out of range. */
 export function checkSampling({ temperature, topK, topP, repetitionPenalty }: Sampling): void {
   const wrong = (name: string, expected: string, got: number): DataError =>
-    new DataError(`${name} should be ${expected}, but is ${got}.`, { code: 'gemma.sampling', exitCode: 2 });
+    new DataError(`${name} should be ${expected}, but is ${got}.`, { code: 'generation.sampling', exitCode: 2 });
   if (temperature !== undefined && !(temperature >= 0 && Number.isFinite(temperature)))
     throw wrong('temperature', 'a number of at least 0', temperature);
   if (topK !== undefined && !(Number.isSafeInteger(topK) && topK >= 0))
@@ -63,7 +62,7 @@ export function completeSampling(asked: Sampling, defaults: GenerationDefaults):
   const temperature = asked.temperature ?? defaults.temperature ?? 1;
   if (temperature === 0) {
     throw new DataError(`${defaults.from} has temperature 0, with which nothing can be drawn.`, {
-      code: 'gemma.sampling',
+      code: 'generation.sampling',
       exitCode: 2,
       hint: 'Give a temperature above 0.',
     });

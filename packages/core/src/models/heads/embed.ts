@@ -1,15 +1,8 @@
 /** Shapes: B texts, T tokens, D width of a state. */
-import {
-  DataError,
-  uploadBatch,
-  type BatchTensors,
-  type HostArray,
-  type HostFields,
-  type Parameters,
-} from '@graft/core';
-import { tf, type Engine, type Jitted } from '@graft/engine';
-import type { AnyGemma } from '../model/encoder-model';
-import { checkIdsAndMask } from '../model/host-fields';
+import { DataError, GraftError, tf, type Engine, type Jitted } from '@graft/engine';
+import { uploadBatch } from '../../data/loader';
+import type { BatchTensors, HostArray, HostFields, Model, Parameters } from '../../interfaces';
+import { checkIdsAndMask } from './host-fields';
 
 /** `mean`: of all tokens' states; `last`: of the last token's. Padding does not count. */
 export type Pooling = 'mean' | 'last';
@@ -26,11 +19,18 @@ export interface EmbedOptions {
 export class Embedder {
   private readonly compute: Jitted<[Parameters, BatchTensors, Pooling, boolean], tf.Tensor2D>;
 
+  /** Throws GraftError for a model without `representation`. */
   constructor(
     engine: Engine,
-    private readonly model: AnyGemma,
+    private readonly model: Model,
   ) {
     const { representation } = model;
+    if (!representation) {
+      throw new GraftError('This model has no states to embed texts with: its family gives it no `representation`.', {
+        code: 'family.no-representation',
+        exitCode: 2,
+      });
+    }
     this.compute = engine.jit(
       (parameters: Parameters, batch: BatchTensors, pool: Pooling, normalize: boolean): tf.Tensor2D => {
         const states = representation.states(parameters, batch); // [B, T, D]
@@ -85,7 +85,7 @@ function lastTokens({ values, shape }: HostArray): HostArray {
   for (let row = 0; row < batch; row++) {
     let place = length - 1;
     while (place >= 0 && values[row * length + place] === 0) place--;
-    if (place < 0) throw new DataError(`Row ${row} has no token to be embedded.`, { code: 'gemma.empty-row' });
+    if (place < 0) throw new DataError(`Row ${row} has no token to be embedded.`, { code: 'inputs.empty-row' });
     last[row * length + place] = 1;
   }
   return { dtype: 'float32', shape, values: last };

@@ -1,0 +1,82 @@
+/** What a model family may do beyond building models: each hook makes commands work on its checkpoints. */
+import type { CheckpointReader } from '@graft/checkpoint';
+import type { tf } from '@graft/engine';
+import type { BatchTensors } from './batch';
+import type { Model, ModelKind, ParameterSpec, SpecialTokenPolicy, SpecialTokens } from './model';
+import type { Parameters } from './parameters';
+import type { CheckpointStorage } from './storage';
+
+/** Settings of a run for a model, in addition to its family's options. */
+export interface ModelSettings {
+  /**
+   * To be stored as `specialTokens.policy`: the config's policy merged over the checkpoint's. Default: the
+   * checkpoint's.
+   */
+  readonly specialTokens?: SpecialTokenPolicy;
+  /** The checkpoint's generation_config.json, to be stored as `generationConfig` of the model. */
+  readonly generationConfig?: Record<string, unknown>;
+  /** Path of the file with these settings, which errors and `GenerationDefaults.from` name. Default: unknown. */
+  readonly generationFrom?: string;
+  /** The checkpoint's folder, whose config.json errors name. Default: unknown. */
+  readonly folder?: string;
+}
+
+/** Builds models of one family. The config's `model:` section contains its options (presets, sizes, switches). */
+export interface ModelFamily {
+  /**
+   * The values of `model_type` in config.json that are this family's. Commands find the family of a checkpoint by them;
+   * all of its options must then have defaults. Default: commands do not find it.
+   */
+  readonly modelTypes?: readonly string[];
+  /** `checkpointConfig`: a Hugging Face config.json from the initializer; the options override it field by field. */
+  build(checkpointConfig?: Record<string, unknown>, settings?: ModelSettings): Model;
+  /** For `graft classify`: the classifier in a folder. Throws CheckpointError if the folder holds none. */
+  classifier?(checkpoint: CheckpointReader, settings?: ModelSettings): Promise<Classifier>;
+  /** For `graft adapt`: writes an encoder-decoder made of decoder-only checkpoints of this family. */
+  adapt?(request: FamilyAdaptRequest): Promise<FamilyAdaptResult>;
+}
+
+/** A model with a classification head as pure functions of its parameters; it owns no tensors. */
+export interface Classifier {
+  readonly kind: ModelKind;
+  readonly vocabularySize: number;
+  readonly specialTokens: SpecialTokens;
+  readonly parameters: readonly ParameterSpec[];
+  /** `sequence`: a class for each text; `token`: one for each token. */
+  readonly task: 'sequence' | 'token';
+  /** Names of the classes, in the order of the logits. */
+  readonly labels: readonly string[];
+  /** See `Model.storage`. */
+  storage?(checkpoint: CheckpointReader): CheckpointStorage | Promise<CheckpointStorage>;
+  /** [B, classes], or [B, T, classes] of a token classifier, for `input_ids` and `attention_mask` [B, T]. Traceable. */
+  logits(parameters: Parameters, fields: BatchTensors): tf.Tensor;
+}
+
+export interface FamilyAdaptRequest {
+  /** Folder of the checkpoint that becomes the encoder. */
+  readonly encoder: string;
+  /** Folder of the checkpoint that becomes the decoder. Default: the encoder's. */
+  readonly decoder?: string;
+  /** The new checkpoint's folder; it must not exist. */
+  readonly out: string;
+  /** float32, bfloat16 or float16. Default: the sources' if they agree, otherwise float32. */
+  readonly dtype?: string;
+  /** Largest file of weights, in bytes. Default: the family's. */
+  readonly maxShardBytes?: number;
+  /** Continues what an interrupted call left. */
+  readonly resume?: boolean;
+  /** Aborting it ends the call with a CheckpointError whose code ends in `.adapt-interrupted`. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: { readonly doneBytes: number; readonly bytes: number }) => void;
+  /** Called with a sentence if it takes a while to find out whether another process is still writing there. */
+  readonly onWatch?: (sentence: string) => void;
+  /** The command's other options (`crossAttention`, `seed`, …), undefined where not given; see `graft adapt --help`. */
+  readonly choices: Readonly<Record<string, unknown>>;
+}
+
+export interface FamilyAdaptResult {
+  /** The new folder. */
+  readonly out: string;
+  /** Sentences for the user: what was copied, what is random, and why. */
+  readonly notes: readonly string[];
+}

@@ -1,0 +1,128 @@
+import { CheckpointReader } from '@graft/checkpoint';
+import { tf } from '@graft/engine';
+import { join } from 'node:path';
+import type { Registry } from '../../components/registry';
+import type { SpecialTokensSection } from '../../config/schema';
+import { buildModel, mergeSpecialTokens, readSpecialTokens } from '../../data/special-tokens';
+import type { Classifier, ComponentFactory, Model, ModelFamily, Parameters } from '../../interfaces';
+import { readGenerationConfig } from '../generate/generation-defaults';
+import { checkTensors, streamParameters, type WeightPrecision } from './checkpoint-tensors';
+import { findFamily, type FoundFamily } from './find-family';
+import { refuseCommand } from './refuse-command';
+
+export interface LoadCheckpointOptions {
+  /** Whose plugins are asked for the family. */
+  readonly registry: Registry;
+  /** Creates components of that registry. */
+  readonly components: ComponentFactory;
+  /** Options of the family that override the checkpoint, as in a config's `model:` section. */
+  readonly model?: Readonly<Record<string, unknown>>;
+  /** Like a config's `specialTokens`. */
+  readonly specialTokens?: SpecialTokensSection;
+  /** Default float32. */
+  readonly weights?: WeightPrecision;
+  /** Throws if the model is not what the caller needs, before any parameter is read. */
+  readonly check?: (model: Model, found: FoundFamily) => void;
+}
+
+export interface LoadedModel<M extends Model = Model> {
+  readonly model: M;
+  readonly parameters: Parameters;
+  /** Tensors of the checkpoint that the model does not use. */
+  readonly unknownTensors: readonly string[];
+  /** Frees the parameters. */
+  dispose(): void;
+}
+
+/**
+ * Loads a checkpoint folder of any family: finds it by config.json's `model_type`, builds the model with the folder's
+ * special tokens and generation settings, and streams its parameters, whose names and shapes are checked first. Throws
+ * CheckpointError naming what does not fit. The caller disposes the result.
+ */
+export async function loadCheckpoint(
+  folder: string,
+  { registry, components, model: options, specialTokens, weights, check }: LoadCheckpointOptions,
+): Promise<LoadedModel & { readonly found: FoundFamily }> {
+  return withReader(folder, async (reader) => {
+    const config = await reader.config();
+    const found = await findFamily(registry, components, config, join(folder, 'config.json'), options);
+    const model = await modelOfFolder(found.family, reader, specialTokens);
+    check?.(model, found);
+    const unknownTensors = await checkTensors(model, reader);
+    return { found, model, unknownTensors, ...(await collect(streamParameters(model, reader, weights))) };
+  });
+}
+
+/** The model that a family builds for a folder, without its parameters. */
+export async function modelOfFolder(
+  family: ModelFamily,
+  reader: CheckpointReader,
+  section: SpecialTokensSection = {},
+): Promise<Model> {
+  const config = await reader.config();
+  const model = buildModel(family, config, { section, folder: reader.path });
+  if (model.kind === 'encoder-only') return model;
+  const generation = await readGenerationConfig(reader, model.specialTokens);
+  if (!generation) return model;
+  const { json, where } = generation;
+  return buildModel(family, config, {
+    section,
+    folder: reader.path,
+    generationConfig: json,
+    generationFrom: where,
+  });
+}
+
+export interface LoadedClassifier {
+  readonly classifier: Classifier;
+  readonly parameters: Parameters;
+  /** Tensors of the checkpoint that the classifier does not use. */
+  readonly unknownTensors: readonly string[];
+  /** Frees the parameters. */
+  dispose(): void;
+}
+
+/**
+ * Loads a classifier's folder, of any family that reads classifiers. Throws CheckpointError naming what is missing or
+ * does not fit, and UsageError, which names `command`, if the family reads none.
+ */
+export async function loadClassifierCheckpoint(
+  folder: string,
+  command: string,
+  { registry, components, model: options, specialTokens }: Omit<LoadCheckpointOptions, 'weights' | 'check'>,
+): Promise<LoadedClassifier> {
+  return withReader(folder, async (reader) => {
+    const config = await reader.config();
+    const where = join(folder, 'config.json');
+    const found = await findFamily(registry, components, config, where, options);
+    if (!found.family.classifier) throw refuseCommand(found, command, 'reads no classifiers');
+    const policy = mergeSpecialTokens(specialTokens, readSpecialTokens(config, where));
+    const classifier = await found.family.classifier(reader, { specialTokens: policy, folder });
+    const unknownTensors = await checkTensors(classifier, reader, 'this classifier');
+    return { classifier, unknownTensors, ...(await collect(streamParameters(classifier, reader))) };
+  });
+}
+
+async function withReader<T>(folder: string, use: (reader: CheckpointReader) => Promise<T>): Promise<T> {
+  const reader = await CheckpointReader.open(folder);
+  try {
+    return await use(reader);
+  } finally {
+    await reader.close();
+  }
+}
+
+/** All of a stream; what has come is freed if it breaks off. */
+async function collect(
+  stream: AsyncIterable<readonly [string, tf.Tensor]>,
+): Promise<{ readonly parameters: Parameters; dispose(): void }> {
+  const parameters: Parameters = {};
+  const dispose = (): void => tf.dispose(parameters);
+  try {
+    for await (const [name, value] of stream) parameters[name] = value;
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+  return { parameters, dispose };
+}

@@ -1,0 +1,13 @@
+import { UsageError } from '@graft/engine';
+import type { FoundFamily } from './find-family';
+
+/** The error for a command that needs what a family does not have; `lacks`: `reads no classifiers`. */
+export function refuseCommand(
+  { id, plugin }: Pick<FoundFamily, 'id' | 'plugin'>,
+  command: string,
+  lacks: string,
+): UsageError {
+  return new UsageError(`${command} does not work on the model family "${id}" (${plugin}), which ${lacks}.`, {
+    code: 'family.command',
+  });
+}

@@ -1,0 +1,26 @@
+import type { FamilyAdaptRequest, FamilyAdaptResult } from '@graft/core';
+import { adaptCheckpoint, type AdaptReport, type AdaptRequest } from './adapt-checkpoint';
+
+/** What `graft adapt` can choose for this family. */
+type Choices = Pick<AdaptRequest, 'crossAttention' | 'crossAttentionNorms' | 'expandHeads' | 'random' | 'seed' | 'std'>;
+
+/** Adapts as `graft adapt` asks for it; the notes tell what became of each choice. */
+export async function adaptFor({ choices, ...request }: FamilyAdaptRequest): Promise<FamilyAdaptResult> {
+  const report = await adaptCheckpoint({ ...(choices as Choices), ...request });
+  return { out: report.out, notes: notesOn(report, choices as Choices) };
+}
+
+function notesOn(report: AdaptReport, { expandHeads }: Choices): string[] {
+  const { tensors, parameters, dtype, crossAttention, crossAttentionReason, crossAttentionNorms, unused } = report;
+  const norms = crossAttentionNorms === 'copied' ? "those around the decoder's self-attention" : 'gain 1';
+  const { expandedHeads: expanded } = report;
+  return [
+    `${tensors} tensors, ${parameters.toLocaleString('en')} parameters, ${dtype}; cross-attention ${crossAttention}: ${crossAttentionReason}.`,
+    `Norms around cross-attention: ${norms}.`,
+    ...(expanded ? [`The encoder's ${expanded.from} key/value heads became ${expanded.to}.`] : []),
+    ...(expandHeads && !expanded
+      ? ['The encoder had a key/value head for each query head already; none was repeated.']
+      : []),
+    ...(unused.length > 0 ? [`Not taken along: ${unused.join(', ')}.`] : []),
+  ];
+}
