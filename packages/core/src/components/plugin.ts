@@ -66,9 +66,12 @@ export function defineComponent<I extends InterfaceName, S extends z.ZodType>(
   definition: ComponentDescription<I, S> & ComponentMaker<I, z.output<S>>,
 ): ComponentDefinition<I> {
   if ((definition.useClass === undefined) === (definition.useFactory === undefined)) {
-    throw new PluginError(`Component "${(definition as { id: string }).id}" should have either useClass or useFactory.`, {
-      code: 'plugin.component',
-    });
+    throw new PluginError(
+      `Component "${(definition as { id: string }).id}" should have either useClass or useFactory.`,
+      {
+        code: 'plugin.component',
+      },
+    );
   }
   return definition;
 }

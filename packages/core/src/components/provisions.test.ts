@@ -117,9 +117,7 @@ describe('what a plugin provides', () => {
     };
     const error = await failureOf(create('by-class', providing('broken', { useFactory }), schedules));
     expect(error).toMatchObject({ code: 'plugin.failed' });
-    expect(error.message).toContain(
-      'plugin "broken" (package broken) could not provide curves/curve: no curve.',
-    );
+    expect(error.message).toContain('plugin "broken" (package broken) could not provide curves/curve: no curve.');
   });
 
   it('a token that needs itself is an error, not endless recursion', async () => {

@@ -164,7 +164,13 @@ export class TextSource implements TokenSource<TextCursor> {
  *
  *     files "ab", "c"; bytes; lengthTokens 4   ->   [a, b, eos, c], [eos, a, b, eos], [c, eos, a, b], ...
  */
-async function openText({ options, components, random, run, logger }: ComponentContext<ResolvedTextOptions>): Promise<Dataset> {
+async function openText({
+  options,
+  components,
+  random,
+  run,
+  logger,
+}: ComponentContext<ResolvedTextOptions>): Promise<Dataset> {
   const { lengthTokens, separator, split, shuffle, repeat } = options;
   const appendEos = appendsEos(run?.specialTokens, 'decoder', options.appendEos);
   const files = await findFiles(options.files, options.exclude);
