@@ -9,14 +9,15 @@ import { BatchLoader, type LoadedBatch } from '../data/loader';
 import type { TrainingContext, TrainingParts, TrainingResult, TrainingSettings, TrainingStart } from './loop-types';
 import { ParameterGroups, warmupWarning } from './parameter-groups';
 import { GradientCheck } from './gradient-check';
-import { measureForwardMemory } from './forward-memory';
-import { explainOutOfMemory, memoryAdvice, stepWarning } from './memory';
+import { explainOutOfMemory, memoryAdvice } from './memory';
+import { MemoryWatch } from './memory-watch';
 import { checkPosition } from '../data/positions';
 import { createProgress } from './progress';
 import type { Progress } from './progress-types';
 import type { ShardSpec } from '../distributed/optimizer-shards';
 import { withWholeAverage } from '../distributed/whole-average';
 import type { MetricsSink } from './run-sink';
+import { stepMetrics } from './step-metrics';
 import { Stepper } from './stepper';
 import type { TrainingState } from './update';
 import { tokensOfAll } from './whole-batch';
@@ -52,6 +53,7 @@ export class TrainingLoop {
   /** false once parameters hold what no checkpoint should, or a checkpoint could not be written. */
   private worthSaving = true;
   private readonly callbacks: Callbacks;
+  private readonly memory: MemoryWatch;
   /** Ended by a callback: no step comes after this one. */
   private isStopped = false;
 
@@ -68,6 +70,7 @@ export class TrainingLoop {
     this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
     this.position = structuredClone(parts.dataset.position());
+    this.memory = new MemoryWatch(parts, settings, context);
     this.callbacks = new Callbacks(parts.callbacks, {
       run: context.run,
       model: parts.model,
@@ -166,7 +169,7 @@ export class TrainingLoop {
         groups,
         skipNonFinite: settings.nonFinite === 'skip',
         onTrace: ({ temporaryBytes }) => {
-          this.warnOfMemory(temporaryBytes);
+          this.memory.warn(this.trained, temporaryBytes);
           onCompile();
         },
         onGradients: (report) => gradients.check(report),
@@ -247,33 +250,20 @@ export class TrainingLoop {
     if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
     // Tracing keeps this thread busy, so that the bar must say so before.
-    if (isFirst) this.measureMemory(batch);
+    if (isFirst) this.memory.measure(batch, this.trained, this.step);
     if (isFirst) progress.begin(`${isCompiled(parts.engine) ? 'tracing ' : ''}step ${this.step + 1}`);
-    const { loss, gradNorm, learningRate, ...others } = await this.compute(stepper, batch, () => {
+    const values = await this.compute(stepper, batch, () => {
       if (this.step + 1 < settings.steps) loader.prefetch();
     });
     this.step++;
     this.position = batch.position;
-    await this.check({ loss, gradNorm }, batch, progress);
+    await this.check({ loss: values.loss, gradNorm: values.gradNorm }, batch, progress);
     if (this.step === this.firstStep) await context.sink?.becomeLatest();
     const compileSeconds = (stepper.compileMs - compiledBefore) / 1000;
     if (compileSeconds >= NOTED_COMPILE_SECONDS)
       progress.note(`Step ${this.step} was traced and compiled, in ${compileSeconds.toFixed(1)} s.`);
     const seconds = (performance.now() - began) / 1000;
-    const tokensPerSecond = tokens / seconds;
-    this.lastMetrics = {
-      step: this.step,
-      loss,
-      gradNorm,
-      learningRate,
-      tokensPerSecond,
-      ...others,
-      seconds,
-      waitSeconds,
-      waitShare: waitSeconds / seconds,
-      // Of steps that had to be compiled: the first of each shape, phase and variant.
-      ...(compileSeconds > 0 && { compileSeconds }),
-    };
+    this.lastMetrics = stepMetrics({ step: this.step, values, tokens, seconds, waitSeconds, compileSeconds });
     metrics?.append(this.lastMetrics);
     progress.step(this.step, this.lastMetrics);
     parts.trackers.log(this.step, this.lastMetrics);
@@ -296,23 +286,6 @@ export class TrainingLoop {
       if (Object.values(this.trained.parameters).some((tensor) => tensor.isDisposed)) this.worthSaving = false;
       throw explainOutOfMemory(error, this.step + 1, batch.fields, memoryAdvice(this.settings));
     }
-  }
-
-  /** On the engine that cannot estimate it. */
-  private measureMemory({ fields }: LoadedBatch): void {
-    const { engine, model, objective } = this.parts;
-    if (engine.executor !== 'portable' || !this.context.sink) return;
-    const variant = objective.variantAt?.(this.step, this.context.random.dropout.fork(this.step).fork('variant'));
-    const { parameters } = this.trained;
-    const bytes = measureForwardMemory({ model, objective, parameters, fields, variant });
-    if (bytes !== undefined) this.warnOfMemory(bytes / (this.settings.microBatches ?? 1));
-  }
-
-  private warnOfMemory(temporaryBytes: number): void {
-    const { parameters, state, average } = this.trained;
-    const held = { parameters, 'optimizer state': state, 'moving average': average };
-    const warning = stepWarning({ held, temporaryBytes }, memoryAdvice(this.settings));
-    if (warning) this.context.logger.warn(warning);
   }
 
   private async check(
