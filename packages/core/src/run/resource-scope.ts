@@ -25,11 +25,22 @@ export class ResourceScope {
       try {
         const disposed = Promise.resolve(dispose());
         if (!hasty) await disposed;
-        else if ((await Promise.race([disposed.then(() => true), sleep(HASTY_MS)])) !== true)
+        else if (!(await endsSoon(disposed)))
           this.logger.warn(`${name} could not be disposed within ${HASTY_MS / 1000} s.`);
       } catch (error) {
         this.logger.warn(`${name} could not be disposed: ${reasonOf(error)}.`);
       }
     }
+  }
+}
+
+/** Whether it ends in time; no timer is left that would keep the process alive. */
+async function endsSoon(disposed: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController();
+  const tooLate = sleep(HASTY_MS, false, { signal: timer.signal }).catch(() => false);
+  try {
+    return await Promise.race([disposed.then(() => true), tooLate]);
+  } finally {
+    timer.abort();
   }
 }
