@@ -52,12 +52,17 @@ export async function sendArtifacts(
       names.length = 0;
       return 'it leaves artifacts to storage that only its own clients reach (no --serve-artifacts)';
     }
-    while (names.length > 0) {
-      const bytes = await readRegularFile(join(folder, names[0]), { maxBytes: LARGEST_BYTES }).catch(() => undefined);
-      // A file that was removed meanwhile, or that is too large, is left out.
-      if (bytes) await client.putArtifact([...root, names[0]], bytes);
-      names.shift();
-    }
+    // All at once: the end of a run waits for them, and a server may take seconds for each.
+    const sent = await Promise.allSettled(
+      [...names].map(async (name) => {
+        const bytes = await readRegularFile(join(folder, name), { maxBytes: LARGEST_BYTES }).catch(() => undefined);
+        // A file that was removed meanwhile, or that is too large, is left out.
+        if (bytes) await client.putArtifact([...root, name], bytes);
+        names.splice(names.indexOf(name), 1);
+      }),
+    );
+    const failed = sent.find((result) => result.status === 'rejected');
+    if (failed) throw failed.reason;
     return undefined;
   } catch (error) {
     if (!(error instanceof CallFailure) || !(isRefusal(error) || error.kind === 'refused')) throw error;
