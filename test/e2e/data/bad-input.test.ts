@@ -2,7 +2,7 @@ import { readHostTensors, writeHostTensors } from '@graft/checkpoint';
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { temporaryFolder } from '../../support';
-import { fixture, graft, readJson, readMetrics, trajectoryConfig, write, type Outcome } from '../support/graft';
+import { fixture, graft, readJson, trajectoryConfig, write, type Outcome } from '../support/graft';
 
 const folder = temporaryFolder();
 const tiny = fixture('gemma2-tiny');
@@ -118,7 +118,7 @@ describe('faulty inputs', () => {
   ] as const)('the inputs are refused because of %s', async (_, message, input_ids) => {
     const inputs = join(folder, 'inputs.safetensors');
     await writeHostTensors(inputs, { input_ids });
-    expectComplaint(await forward(inputs), 1, message);
+    expectComplaint(await forward(inputs), 2, message);
     expect(existsSync(join(folder, 'never.safetensors'))).toBe(false);
   });
 
@@ -183,7 +183,7 @@ function spoilOneWeight(file: string): void {
 }
 
 describe('data that end too early', () => {
-  it('the error names the step at which the data ended', async () => {
+  it('a run for which they cannot suffice does not start, and the error names both numbers', async () => {
     const batches = await readHostTensors(fixture('train-trajectory', 'batches.safetensors'));
     await writeHostTensors(
       join(folder, 'two.safetensors'),
@@ -194,8 +194,8 @@ describe('data that end too early', () => {
       ['run', write(join(folder, 'short.yaml'), text), '--set', 'name=short', '--engine', 'portable'],
       folder,
     );
-    expectComplaint(outcome, 1, /data ended at step 3/);
-    expect(readMetrics(join(folder, 'runs', 'short', 'latest'))).toHaveLength(2);
+    expectComplaint(outcome, 2, /train\.steps is 10, but dataset "tensors" ends after 2 batches\./);
+    expect(existsSync(join(folder, 'runs', 'short', 'latest'))).toBe(false);
   });
 });
 

@@ -38,7 +38,7 @@ describe('the amount of data', () => {
   it('ready batches are counted, whatever the batch size', () => {
     expect(amount({ kind: 'batch', length: 5, repeats: false }, 5, 64)).toBeUndefined();
     expect(() => amount({ kind: 'batch', length: 5, repeats: false }, 6, 64)).toThrow(
-      'train.steps 6 needs as many batches, but dataset "jsonl" ends after 5 batches, enough for 5.',
+      'train.steps is 6, but dataset "jsonl" ends after 5 batches.',
     );
   });
 

@@ -45,14 +45,15 @@ export function checkAmountOfData(
   const items = kind === 'examples' ? 'examples' : 'batches';
   const rest = length - possible * perStep;
   const dropped = rest > 0 && possible > 0 ? ` (the last ${number(rest)} do not fill a batch)` : '';
-  const enough = possible > 0 ? `enough for ${number(possible)}${dropped}` : 'not enough for one';
+  const enough =
+    kind === 'batch' ? '' : possible > 0 ? `, enough for ${number(possible)}${dropped}` : ', not enough for one';
   const need =
     kind === 'examples'
       ? `train.steps ${number(steps)} with train.batchSize ${number(batchSize)} needs ${number(steps * perStep)} examples`
-      : `train.steps ${number(steps)} needs as many batches`;
+      : `train.steps is ${number(steps)}`;
   const lower =
     possible > 0 ? `train.steps to ${number(possible)} or less` : `train.batchSize to ${number(length)} or less`;
-  throw new ConfigError(`${need}, but ${name} ends after ${number(length)} ${items}, ${enough}.`, {
+  throw new ConfigError(`${need}, but ${name} ends after ${number(length)} ${items}${enough}.`, {
     code: 'data.too-few',
     hint: `Lower ${lower}, give more data, or let the dataset repeat.`,
   });
