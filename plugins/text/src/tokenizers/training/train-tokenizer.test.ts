@@ -116,7 +116,7 @@ describe('trainTokenizer', () => {
     const dataset = await openDataset('text', { files, tokenizer, lengthTokens: 16, shuffle: false });
     const [{ tokens }] = await take(dataset, 1);
     expect(tokens.shape).toEqual([16]);
-    const opened = await HuggingFaceTokenizer.open(tokenizer);
+    const opened = await HuggingFaceTokenizer.open({ path: out('trained') });
     expect(text.startsWith(opened.decode(tokens.values as Int32Array))).toBe(true);
   });
 
