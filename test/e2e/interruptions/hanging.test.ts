@@ -175,10 +175,11 @@ it.concurrent.each([0, 1])(
   },
 );
 
-const EVALUATOR = 'evaluators=[{ use: loss, every: 2, batches: 4, dataset: { use: hanging, how: wait, items: 5 } }]';
+const evaluatorOf = (items: number): string =>
+  `evaluators=[{ use: loss, every: 2, batches: 4, dataset: { use: hanging, how: wait, items: ${items} } }]`;
 
 it.concurrent("the log names an evaluator's dataset that hangs, and Ctrl-C saves a checkpoint", async () => {
-  const started = start('evaluator', [EVALUATOR]);
+  const started = start('evaluator', [evaluatorOf(13)]);
   await seen(started, WARNING);
   started.child.kill('SIGINT');
   const { status } = await started.done;
@@ -188,12 +189,23 @@ it.concurrent("the log names an evaluator's dataset that hangs, and Ctrl-C saves
 });
 
 it.concurrent('Ctrl-C ends graft evaluate while a dataset hangs', async () => {
-  const started = start('alone', [EVALUATOR], 'evaluate');
+  const started = start('alone', [evaluatorOf(13)], 'evaluate');
   await seen(started, WARNING);
   started.child.kill('SIGINT');
   expect((await started.done).status).toBe(130);
   expect(readJson(join(runOf('alone-evaluation'), 'run.json'))).toMatchObject({ status: 'interrupted' });
 });
+
+it.concurrent(
+  'held-out data that hang at their first batch are named before the first step, and Ctrl-C leaves no run',
+  async () => {
+    const started = start('before-first-step', [evaluatorOf(0)]);
+    await seen(started, WARNING);
+    started.child.kill('SIGINT');
+    expect((await started.done).status).toBe(130);
+    expect(readdirSync(join(folder, 'runs'))).not.toContain('before-first-step');
+  },
+);
 
 it('a slow dataset is not reported to hang', async () => {
   const set = ['name=slow', 'dataset.how=slow', 'dataset.items=0', 'train.steps=2'].flatMap((one) => ['--set', one]);
