@@ -71,6 +71,17 @@ function entriesOf(checker, source, folder) {
     .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/**
+ * The compiler lists words that a type consists of in the order in which it met them, which depends on what was built before:
+ * here they are sorted.
+ */
+function inOneOrder(text) {
+  const sorted = (parts) => [...parts].sort();
+  return text
+    .replace(/(?:^ *"?([\w-]+)"?: "\1";\n)+/gm, (entries) => sorted(entries.trimEnd().split('\n')).join('\n') + '\n')
+    .replace(/"[\w-]+"(?: \| "[\w-]+")+/g, (union) => sorted(union.split(' | ')).join(' | '));
+}
+
 /** The reports by file name. Throws if the build lacks declarations. */
 function makeReports() {
   const packages = findPackages();
@@ -92,7 +103,7 @@ function makeReports() {
         return `## \`${join(name, path)}\`\n\n\`\`\`ts\n${entries.map(({ text }) => text).join('\n\n')}\n\`\`\`\n`;
       });
       const head = `# The API of ${name}\n\nWritten by \`npm run api\`; a change here is a change of what others depend on.\n`;
-      return [`${basename(folder)}.api.md`, [head, ...parts].join('\n')];
+      return [`${basename(folder)}.api.md`, inOneOrder([head, ...parts].join('\n'))];
     }),
   );
 }
