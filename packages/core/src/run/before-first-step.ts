@@ -5,8 +5,8 @@ import type { Dataset, Model } from '../interfaces';
 import { failedAt } from '../util/training-error';
 
 /**
- * What would fail after hours is found before the first step: every evaluator looks whether it has what it needs. Throws what
- * an evaluator throws, with its name.
+ * Finds before the first step what would otherwise fail hours later: every evaluator checks that it has what it needs.
+ * Throws the error of an evaluator, with its name.
  */
 export async function checkEvaluators(
   evaluators: readonly NamedEvaluator[],
@@ -25,8 +25,9 @@ export async function checkEvaluators(
 const number = (value: number): string => value.toLocaleString('en');
 
 /**
- * Whether a run gets the items that it wants. Returns a warning where a batch repeats items; throws ConfigError where the
- * data end before the last step. What a dataset does not tell of itself is not checked, nor one with items for each variant.
+ * Checks that the data contain enough items for the run. Returns a warning if a batch repeats items; throws ConfigError
+ * if the data end before the last step. Skips datasets that do not report their length, and those with items for each
+ * variant.
  */
 export function checkAmountOfData(
   { steps, batchSize }: Pick<ExperimentConfig['train'], 'steps' | 'batchSize'>,

@@ -1,18 +1,21 @@
 import { Worker } from 'node:worker_threads';
 
-/** The main thread looks at its signals between turns of its event loop; after so long without one it may never again. */
+/**
+ * The main thread handles signals between turns of its event loop; after this many seconds without a turn it may never
+ * do so again.
+ */
 const BLOCKED_SECONDS = 5;
 const BEAT_MS = 500;
 
-/** Places in the memory that both threads share. */
+/** Indexes into the memory that both threads share. */
 const BEAT = 0;
 const TAKEN = 1;
 const GIVE_BACK = 2;
 const END = 3;
 
 /**
- * Waits until the main thread has been silent for long, and only then takes its Ctrl-C over: a script that waits in this thread can be
- * interrupted by it.
+ * Waits until the main thread has been silent for a long time, and only then takes Ctrl-C away from it: Ctrl-C can
+ * interrupt a script that waits in this thread.
  */
 const THREAD = `
 const { writeSync } = require('node:fs');
@@ -53,8 +56,9 @@ while (Atomics.wait(cell, ${END}, 0, ${BEAT_MS}) === 'timed-out') {
 `;
 
 /**
- * While the main thread computes or loops for long without looking at its signals, lets a second Ctrl-C end the process; the
- * first one reaches `onInterrupt` when the thread is back. Returns what ends that.
+ * Lets a second Ctrl-C end the process while the main thread computes or loops for a long time without handling
+ * signals; the first one reaches `onInterrupt` once the main thread responds again. Returns a function that ends this
+ * guard.
  */
 export function guardBlocked(onInterrupt: () => void, echoMs: number): () => void {
   const cell = new Int32Array(new SharedArrayBuffer(16));
@@ -64,10 +68,10 @@ export function guardBlocked(onInterrupt: () => void, echoMs: number): () => voi
     workerData: { cell, echoMs },
     resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 4 },
   });
-  // Without it Ctrl-C works as ever, while the main thread looks.
+  // If the thread fails, Ctrl-C still works whenever the main thread handles signals.
   worker.on('error', () => undefined);
   worker.on('message', onInterrupt);
-  // Behind the listener, which keeps the process otherwise.
+  // After adding the listener, which would otherwise keep the process alive.
   worker.unref();
   const sendHeartbeat = (): void => {
     Atomics.add(cell, BEAT, 1);
@@ -90,7 +94,7 @@ function takeBack(cell: Int32Array): void {
   Atomics.notify(cell, GIVE_BACK);
   Atomics.wait(cell, TAKEN, 1, GIVE_BACK_TIMEOUT_MS);
   Atomics.store(cell, GIVE_BACK, 0);
-  // Node leaves the signal to its default behind such a script; listeners that are added again are called again.
+  // After such a script Node resets the signal to its default; adding the listeners again restores them.
   const listeners = process.listeners('SIGINT');
   process.removeAllListeners('SIGINT');
   for (const listener of listeners) process.on('SIGINT', listener);

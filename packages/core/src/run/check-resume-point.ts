@@ -12,15 +12,17 @@ import { checkLines, countLines } from './metrics';
 
 type Say = (text: string) => void;
 
-/** Ends of the names that checkpoints get which a run cannot go on from: nothing takes them for the run's any more. */
+/**
+ * Suffixes for checkpoints from which a run cannot resume: a renamed checkpoint no longer counts as one of the run's.
+ */
 const DAMAGED = '.damaged';
-/** The checkpoint is whole, but the rest of the run does not reach so far. */
+/** The checkpoint is complete, but the rest of the run does not reach its step. */
 const UNUSED = '.unused';
 
 /**
- * Sees, before anything of a run is changed, that it can go on where it stands: that its newest checkpoint fits the folder's
- * name, the config, run.json and metrics.jsonl. Throws CheckpointError naming what does not, and the older checkpoint to go
- * on from. The tensors are checked as they are read.
+ * Checks, before anything in a run changes, that it can resume: its newest checkpoint must match the folder's name, the
+ * config, run.json and metrics.jsonl. Throws CheckpointError naming the mismatch and the older checkpoint from which to
+ * resume. Reading the tensors checks them later.
  */
 export async function checkResumePoint(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
   const { expected, say } = expectations(config, logger);
@@ -38,8 +40,8 @@ export async function checkResumePoint(folder: RunFolder, config: ExperimentConf
 }
 
 /**
- * Finds the newest checkpoint that is whole, to the last byte, and that the run can go on from. Newer ones get another name.
- * Says what it skipped, and why. Throws CheckpointError, changing nothing, where there is none.
+ * Finds the newest checkpoint that is complete, to the last byte, and from which the run can resume. Renames newer
+ * ones. Logs what it skipped, and why. Throws CheckpointError, changing nothing, if there is none.
  */
 export async function goBackToLastGood(folder: RunFolder, config: ExperimentConfig, logger: Logger): Promise<void> {
   const { expected, say } = expectations(config, logger);
@@ -70,7 +72,7 @@ export async function goBackToLastGood(folder: RunFolder, config: ExperimentConf
 
 const expectations = ({ seed, train }: ExperimentConfig, logger: Logger): { expected: Expected; say: Say } => ({
   expected: { seed, steps: train.steps },
-  // What a damaged checkpoint costs is seen with --quiet too.
+  // The user sees the cost of a damaged checkpoint even with --quiet.
   say: (text) => logger.warn(text),
 });
 
@@ -82,13 +84,13 @@ function lost(folder: RunFolder, newest: string): CheckpointError {
   );
 }
 
-/** A run that had a checkpoint does not begin at step 1, over what it left. Throws CheckpointError. */
+/** Keeps a run that had a checkpoint from starting at step 1 and overwriting its results. Throws CheckpointError. */
 async function refuseToStartOver(folder: RunFolder): Promise<void> {
   const { record, path } = folder;
   const lines = await countLines(folder.metricsFile);
   const { train } = (await folder.config()) as { train?: { checkpointEvery?: unknown } };
   const every = Number(train?.checkpointEvery ?? 0);
-  // The first checkpoint is written before the step after it is done.
+  // The run writes a checkpoint before it does the next step.
   const had = record.steps > 0 || (every > 0 && lines > every);
   if (!had) return;
   const evidence = record.steps > 0 ? `run.json counts ${record.steps} steps` : `metrics.jsonl has ${lines} steps`;
@@ -101,11 +103,11 @@ async function refuseToStartOver(folder: RunFolder): Promise<void> {
 interface Skipped {
   readonly folder: string;
   readonly reason: string;
-  /** Of the name that it gets. */
+  /** The suffix of its new name. */
   readonly ending: string;
 }
 
-/** Gives a checkpoint a name that is not a checkpoint's. */
+/** Renames a checkpoint so that it no longer counts as one. */
 async function setAside({ folder: snapshot, reason, ending }: Skipped, say: Say): Promise<void> {
   let name = `${snapshot}${ending}`;
   for (let more = 2; await isThere(name); more++) name = `${snapshot}${ending}-${more}`;
@@ -114,7 +116,7 @@ async function setAside({ folder: snapshot, reason, ending }: Skipped, say: Say)
   say(`Skipped ${basename(snapshot)}: ${reason} It is called ${basename(name)} now; remove it when you like.`);
 }
 
-/** What the run did after that step is done again. */
+/** The run repeats the steps after this one. */
 async function keepSteps(folder: RunFolder, step: number, say: Say): Promise<void> {
   const lines = await countLines(folder.metricsFile);
   const again = lines === step + 1 ? `Step ${lines} is` : `Steps ${step + 1} to ${lines} are`;

@@ -6,8 +6,8 @@ import type { ComponentSpec } from '../interfaces';
 import { pathsOf } from './tokenizer-files';
 
 /**
- * The step of the checkpoint from which an initializer takes the parameters, or of their average in it; undefined if it
- * names none that a run has written, or several.
+ * The step of the checkpoint from which an initializer takes the parameters or their average; undefined if the
+ * initializer names several checkpoints, or none that a run has written.
  */
 export async function findCheckpointStep(initializer: ComponentSpec, registry: Registry): Promise<number | undefined> {
   const steps: (number | undefined)[] = [];

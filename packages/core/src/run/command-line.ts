@@ -4,8 +4,8 @@ import { maskedForMessage, secretsIn } from '../secrets/mask';
 import { MASK, redact } from '../secrets/redact';
 
 /**
- * The command line of a process as one would type it, with secrets masked: those of the config, those that this process
- * knows, and values of keys that are named like secrets.
+ * The command line of a process as a user would type it, with secrets masked: those in the config, those that this
+ * process knows, and values of keys whose names suggest a secret.
  *
  *     commandLine(['node', '/…/bin/graft.js', 'run', 'a.yaml', '--set', 'trackers.0.token=abc'], config)
  *     ->   "graft run a.yaml --set 'trackers.0.token=***'"
@@ -26,7 +26,7 @@ export function commandLine(argv: readonly string[], config: unknown): string {
   return [...program, ...shown].map(quoted).join(' ');
 }
 
-/** `a.b=c`, with a secret in the value masked as a whole. */
+/** `a.b=c`; masks the whole value if it contains a secret. */
 function maskedOverride(text: string, literal: readonly string[]): string {
   const hidden = `${text.slice(0, text.indexOf('='))}=${MASK}`;
   try {
@@ -39,7 +39,7 @@ function maskedOverride(text: string, literal: readonly string[]): string {
   }
 }
 
-/** A word for a shell. */
+/** Quotes a word for a shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./*-]+$/.test(word) && !word.includes(MASK) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }

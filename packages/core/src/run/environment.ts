@@ -25,7 +25,7 @@ export function hostFacts(): HostFacts {
   return {
     name: hostname(),
     system: `${type()} ${release()} ${arch()}`,
-    // Some systems name no processor.
+    // Some systems do not report a processor.
     cpu: all[0]?.model.trim() || 'unknown',
     cores: all.length,
     memoryBytes: totalmem(),
@@ -35,10 +35,10 @@ export function hostFacts(): HostFacts {
 
 /**
  * Commit, branch and dirtiness of a folder; undefined outside a repository, before its first commit, and without git.
- * Files that git does not track do not count: the runs themselves are usually among them.
+ * Ignores files that git does not track: the runs themselves are usually among them.
  */
 export async function gitState(folder: string): Promise<GitState | undefined> {
-  // The configuration of a repository may name a program as its monitor; it is not needed.
+  // The configuration of a repository may name a program as its monitor, which this command does not need.
   const safe = ['-c', 'core.fsmonitor=false', '--no-optional-locks'];
   const command = ['status', '--porcelain=v2', '--branch', '--untracked-files=no', '--ignore-submodules=dirty'];
   try {

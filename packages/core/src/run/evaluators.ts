@@ -4,7 +4,7 @@ import type { ComponentFactory } from '../interfaces';
 import { unlessStuck } from '../util/pending';
 import type { ResourceScope } from './resource-scope';
 
-/** The config's evaluators, each of which `owned` disposes; what hangs after the signal is left alone. */
+/** The config's evaluators; `owned` disposes each of them. Abandons a factory that hangs after the signal. */
 export async function createEvaluators(
   { evaluators }: Pick<EvaluationConfig, 'evaluators'>,
   components: ComponentFactory,

@@ -20,25 +20,25 @@ import { RunSession } from './session';
 import { prepareTrainer } from './trainer';
 
 export interface RunOptions {
-  /** true: the newest unfinished run of that name; a text: the run of that id. */
+  /** true: the newest unfinished run of that name; a string: the run with that id. */
   resume?: boolean | string;
-  /** With `resume`: go back to the newest checkpoint that is whole, to the last byte, and set newer ones aside. */
+  /** With `resume`: go back to the newest checkpoint that is complete, to the last byte, and set newer ones aside. */
   fromLastGood?: boolean;
   /** Aborting it makes the run finish its step, save and stop; see `withInterrupt`. */
   signal?: AbortSignal;
-  /** An engine opened before; default: one opened as the config says. */
+  /** An engine that is already open. Default: opens the one in the config. */
   engine?: Engine;
-  /** Threads of the engine where the config names no number. Default: the cores. */
+  /** Threads of the engine if the config does not set a number. Default: the number of cores. */
   threads?: number;
-  /** The processes that train together, each of which calls this. Default: this one alone. */
+  /** The processes that train together; each of them calls this function. Default: this process alone. */
   workers?: WorkerOptions;
   /** Default: silent. */
   logger?: Logger;
-  /** The report of a run's folder as one HTML page, which trackers may keep. `@graft/report` writes one. */
+  /** Renders the report of a run's folder as one HTML page, which trackers may keep. `@graft/report` has one. */
   report?: (folder: string) => Promise<string>;
-  /** No progress, no lines but warnings. Default: true when there is no logger. */
+  /** Show only warnings, and no progress. Default: true if there is no logger. */
   quiet?: boolean;
-  /** Called after each step with the object that went to metrics.jsonl. */
+  /** Called after each step with the object that the run appends to metrics.jsonl. */
   onStep?: (step: number, metrics: Readonly<Record<string, number>>) => void;
 }
 
@@ -48,13 +48,13 @@ export interface RunResult extends TrainingResult {
 }
 
 /**
- * Runs an experiment, or goes on with one, and leaves its run folder. Frees everything that it made. Throws GraftErrors;
- * a run that fails while being set up leaves no folder, one that fails later is `failed` in its run.json.
+ * Runs or resumes an experiment, and leaves its run folder. Frees everything that it made. Throws GraftErrors; a run
+ * that fails during setup leaves no folder, and run.json marks one that fails later as `failed`.
  */
 export async function runExperiment(loaded: LoadedExperiment, options: RunOptions = {}): Promise<RunResult> {
   const { config } = loaded;
   const { workers } = options;
-  // Before an engine is opened: these are the quickest to know.
+  // Before opening an engine: these checks are the quickest.
   if (workers) checkWorkerOptions(workers);
   const found = wantsResume(options.resume) && !workers?.rank ? await findRun(config, options) : undefined;
   const { threads = options.threads, ...engineOptions } = config.engine;
@@ -75,7 +75,7 @@ export async function runExperiment(loaded: LoadedExperiment, options: RunOption
   }
 }
 
-/** What worker 0 tells the others of the run. */
+/** What worker 0 sends to the others about the run. */
 interface RunAnnouncement {
   readonly name: string;
   readonly id: string;
@@ -83,7 +83,7 @@ interface RunAnnouncement {
   readonly recorded?: RunInfo['recorded'];
 }
 
-/** A run's only process, or worker 0. */
+/** The only process of a run, or worker 0. */
 async function runCoordinator(
   { config, registry }: LoadedExperiment,
   options: RunOptions,
@@ -136,7 +136,7 @@ async function runCoordinator(
   }
 }
 
-/** Any other worker: it computes, and leaves no trace. */
+/** Any other worker: it computes, and writes nothing. */
 async function runWorker(
   { config, registry }: LoadedExperiment,
   options: RunOptions,

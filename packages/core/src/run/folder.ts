@@ -36,7 +36,7 @@ const BUSY_HINT = 'Stop that process first (Ctrl-C makes it save), or name anoth
 /** `<runs>/<name>/<id>/`: everything that a run leaves, and everything that other tools read. */
 export class RunFolder implements RunSink {
   private lock: FolderLock | undefined;
-  /** Made by this process, not gone on with. */
+  /** This process created the run instead of resuming it. */
   private isNew = false;
 
   private constructor(
@@ -55,12 +55,12 @@ export class RunFolder implements RunSink {
         const id = runId(config, now);
         const path = join(parent, id);
         try {
-          // Not recursive: a folder that is there already belongs to another run, begun in the same millisecond.
+          // Not recursive: an existing folder belongs to another run that began in the same millisecond.
           await mkdir(path);
           await syncFolder(parent);
         } catch (error) {
           const { code } = error as NodeJS.ErrnoException;
-          // Another run that never began may have removed the name's folder, which held it alone.
+          // Another run that never began may have removed the name's folder, if it was the only run in it.
           if (code === 'ENOENT' && attempts++ < MAX_ATTEMPTS) await makeFolder(parent);
           else if (code !== 'EEXIST') throw error;
           await sleep(1);
@@ -98,7 +98,7 @@ export class RunFolder implements RunSink {
     return new RunFolder(path, await readRunRecord(path));
   }
 
-  /** With a record that was read before. */
+  /** With a record that the caller has already read. */
   static of(path: string, record: RunRecord): RunFolder {
     return new RunFolder(path, record);
   }
@@ -116,13 +116,14 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * Takes the run for this process, and reads its record again: another may have gone on with it meanwhile. Throws UsageError
-   * when a living process works on it, and whatever `check` throws; then nothing has changed. `onWatch` gets a sentence
-   * where it takes a while to find out whether the process that had the run is alive, on another machine.
+   * Claims the run for this process, and reads its record again: another process may have resumed it meanwhile. Throws
+   * UsageError if a living process works on it, and whatever `check` throws; then nothing has changed. `onWatch`
+   * receives a sentence if it takes a while to find out whether the previous process, on another machine, is still
+   * alive.
    */
   async claim(options: { check?: () => Promise<void>; onWatch?: (sentence: string) => void } = {}): Promise<void> {
     const { status, process: owner } = this.record;
-    // Runs of a Graft that made no locks.
+    // For runs of a Graft version without locks.
     if (status === 'running' && owner && owner.pid !== process.pid && !(await hasLock(this.path))) {
       const state = livenessOf(owner);
       const isHere = owner.host === ownIdentity().host && owner.started === undefined;
@@ -154,21 +155,24 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * Throws CheckpointError where the folder is not this process's any more: it was deleted, moved, replaced or taken over.
-   * Writing into a file that was deleted succeeds, so that only this tells.
+   * Throws CheckpointError if the folder no longer belongs to this process: it was deleted, moved or replaced, or
+   * another process has claimed it. Writing into a deleted file succeeds, so only this check notices.
    */
   async check(): Promise<void> {
     await this.lock?.check();
   }
 
-  /** Ends this process's work on it. */
+  /** Ends this process's work on the run. */
   async release(): Promise<void> {
     await this.lock?.release();
     this.lock = undefined;
     this.isNew = false;
   }
 
-  /** Removes a run that never began, and the name's folder if it was the only one. Another's folder at its place stays. */
+  /**
+   * Removes a run that never began, and the name's folder if it was the only run in it. Keeps a folder that has
+   * replaced it.
+   */
   async remove(): Promise<void> {
     await this.check();
     await rm(this.path, { recursive: true, force: true });
@@ -177,8 +181,8 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * `<runs>/<name>/latest` leads to this run, unless it is new and a newer one of its kind exists already, or it is an
-   * evaluation and `latest` is a training with checkpoints. File systems without links do without.
+   * Points `<runs>/<name>/latest` to this run, unless it is new and a newer one of its kind exists already, or it is an
+   * evaluation and `latest` is a training with checkpoints. Does nothing on file systems without links.
    */
   async becomeLatest(): Promise<void> {
     const link = join(dirname(this.path), 'latest');
@@ -188,7 +192,7 @@ export class RunFolder implements RunSink {
     if (this.isNew && other?.kind === kind && (other?.sequence ?? 0) > (this.record.sequence ?? 0)) return;
     const temporary = join(dirname(this.path), `${TEMPORARY_PREFIX}latest-${randomBytes(4).toString('hex')}`);
     try {
-      // Something else of that name is the user's: leave it.
+      // Anything else with that name belongs to the user: leave it.
       if ((await lstat(link).catch(() => undefined))?.isSymbolicLink() === false) return;
       await symlink(this.record.id, temporary);
       await rename(temporary, link);
@@ -199,8 +203,8 @@ export class RunFolder implements RunSink {
   }
 
   /**
-   * `becomeLatest` for a run that begins: not yet if the latest one has results and this one has none. It may fail before
-   * its first result, and whoever reads `latest` would be left with nothing.
+   * `becomeLatest` for a run that begins: not yet if the latest run has results and this one has none. It may fail
+   * before its first result, which would leave readers of `latest` with nothing.
    */
   async beginAsLatest(): Promise<void> {
     const latest = join(dirname(this.path), 'latest');
@@ -229,7 +233,7 @@ export class RunFolder implements RunSink {
     await replaceJson(join(this.path, 'config.json'), maskedConfig(config));
   }
 
-  /** Appends an entry to environment.json: each process that works on the run has one. */
+  /** Appends an entry to environment.json, which has one for each process that works on the run. */
   async addEnvironment(environment: RunEnvironment): Promise<void> {
     await this.check();
     const file = join(this.path, 'environment.json');
@@ -237,7 +241,7 @@ export class RunFolder implements RunSink {
     await replaceJson(file, maskedRecord([...(Array.isArray(earlier) ? (earlier as unknown[]) : []), environment]));
   }
 
-  /** What evaluations.json holds. Throws CheckpointError when it holds something else. */
+  /** The records in evaluations.json. Throws CheckpointError if the file contains anything but a list. */
   async evaluations(): Promise<EvaluationRecord[]> {
     let problem = '';
     try {
@@ -275,7 +279,7 @@ export class RunFolder implements RunSink {
   }
 }
 
-/** Whether a run has something to show: a checkpoint, or numbers of an evaluator. */
+/** Whether a run has results: a checkpoint, or numbers of an evaluator. */
 async function hasResults(run: string): Promise<boolean> {
   if (await isCheckpointIn(join(run, 'checkpoints'))) return true;
   const records = await readJsonFile(join(run, 'evaluations.json')).catch(() => []);
@@ -288,6 +292,6 @@ async function isCheckpointIn(checkpoints: string): Promise<boolean> {
 
 async function replaceJson(file: string, value: unknown): Promise<void> {
   const text = `${JSON.stringify(value, null, 2)}\n`;
-  // A folder that was deleted must not come back with this file alone.
+  // Writing this file must not recreate a folder that was deleted.
   await writeFileAtomically(file, (temporary) => writeFile(temporary, text), { makeParents: false });
 }

@@ -6,12 +6,12 @@ import { watchNpm } from './orphan';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 type Signal = (typeof SIGNALS)[number];
 
-/** One Ctrl-C can arrive twice: from the terminal, and forwarded by npm, which got it too. */
+/** One Ctrl-C can arrive twice: from the terminal, and forwarded by npm, which received it too. */
 const ECHO_MS = 400;
 
 /**
- * Runs `fn` with a signal that the first Ctrl-C (or SIGTERM, or SIGHUP, or the end of the npm that runs this process) aborts; a
- * second Ctrl-C or SIGTERM ends the process at once. `onFirst` is called with the first.
+ * Runs `fn` with a signal. The first Ctrl-C (or SIGTERM, or SIGHUP, or the end of the npm that runs this process)
+ * aborts the signal and calls `onFirst`; a second Ctrl-C or SIGTERM ends the process at once.
  */
 export async function withInterrupt<T>(
   fn: (signal: AbortSignal) => Promise<T>,
@@ -24,7 +24,7 @@ export async function withInterrupt<T>(
       first = performance.now();
       controller.abort(signal);
       onFirst?.(signal);
-      // A terminal that is closed sends SIGHUP, and so does its shell: neither is impatient.
+      // Closing a terminal sends SIGHUP, and so does its shell: neither is an impatient user.
     } else if (signal !== 'SIGHUP' && performance.now() - first > ECHO_MS) {
       process.exit(128 + constants.signals[signal]);
     }
@@ -40,8 +40,8 @@ export async function withInterrupt<T>(
     unwatch();
     unguard();
     const stopListening = (): void => SIGNALS.forEach((signal) => void process.off(signal, handle));
-    // The echo of a signal must not kill a process that has just stopped as it was asked to, nor one that is about to exit: this
-    // timer keeps it alive until no echo can come.
+    // The echo of a signal must not kill a process that has just stopped on request, nor one that is about to exit:
+    // this timer keeps the process alive until no echo can arrive.
     if (controller.signal.aborted) setTimeout(stopListening, first + ECHO_MS - performance.now());
     else stopListening();
   }

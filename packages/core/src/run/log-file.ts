@@ -5,7 +5,7 @@ import { redact } from '../secrets/redact';
 import type { Logger } from '../util/logger';
 
 export const LOG_FILE = 'log.txt';
-/** Lines that are kept until there is a folder. */
+/** Number of lines to keep until there is a folder. */
 const MOST_KEPT = 1000;
 
 type Level = 'info' | 'warn' | 'error';
@@ -15,14 +15,14 @@ const LEVELS: ReadonlySet<string | symbol> = new Set(['info', 'warn', 'error', '
 const ESCAPES = /\u001b\[[\d;?]*[A-Za-z]/g;
 
 /**
- * log.txt of a run: every line that was logged while this process worked on it, with its time, without colours and
- * secrets. Lines from before the folder exists are kept for it. A file that cannot be written does not stop the run.
+ * log.txt of a run: every line that this process logged while it worked on the run, with its time, without colours and
+ * secrets. Keeps lines from before the folder exists for it. A file that cannot be written does not stop the run.
  */
 export class LogFile {
   private kept: string[] = [];
   private file: number | undefined;
 
-  /** A logger that also writes to this file, whatever its own level is. */
+  /** A logger that also writes to this file, whatever its own level. */
   tee(logger: Logger): Logger {
     return new Proxy(logger, {
       get: (target, key) => {
@@ -46,8 +46,8 @@ export class LogFile {
   }
 
   /**
-   * Appends to the log of this run from now on. The file is opened once: if the folder is replaced, nothing is written to the
-   * new one.
+   * Appends to the log of this run from now on. Opens the file once: if another folder replaces the run's, nothing goes
+   * to the new one.
    */
   open(folder: string): void {
     try {
@@ -65,7 +65,7 @@ export class LogFile {
     try {
       fsyncSync(this.file);
     } catch {
-      // Some file systems cannot.
+      // Some file systems do not support this.
     }
     closeSync(this.file);
     this.file = undefined;
@@ -75,12 +75,12 @@ export class LogFile {
     try {
       writeSync(this.file!, line);
     } catch {
-      // A full disk is reported by what the run cannot do without.
+      // On a full disk, the files that the run needs report the error.
     }
   }
 }
 
-/** As pino formats it: a text with its values, or an object before it, of which an error's message is shown. */
+/** As pino formats it: a text with its values, or an object before the text; of an error only the message. */
 function textOf([first, ...rest]: unknown[]): string {
   if (typeof first === 'string') return format(first, ...rest);
   const said = rest.length > 0 ? format(...rest) : undefined;

@@ -3,9 +3,9 @@ import { streamRegularFile } from '@graft/engine/internal';
 import type { ReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 
-/** Maximum bytes of the file: a run of some million steps. */
+/** Maximum bytes of the file: enough for a run of several million steps. */
 const LARGEST_BYTES = 2 ** 30;
-/** Maximum bytes of a line; those of a run have a few hundred. */
+/** Maximum bytes of a line; a run's lines have a few hundred. */
 const LONGEST_LINE_BYTES = 2 ** 20;
 /** Maximum number of metrics of all lines together; each has a chart. */
 const MOST_METRICS = 1000;
@@ -21,11 +21,11 @@ export interface MetricLines {
 }
 
 /**
- * The metrics of a run, to be shown: a resume checks the file line by line instead (`checkLines`). The codes of the errors are
- * those of `graft report`, which reads runs from anywhere.
+ * The metrics of a run, for display: a resume checks the file line by line instead (`checkLines`). The errors have the
+ * codes of `graft report`, which reads runs from anywhere.
  *
- * Read as a stream. A last line that is only half there is what a run is just writing, or was when it was killed. Throws
- * GraftError, naming the line, for any other that is not an object of numbers, and for a file beyond its bounds.
+ * Reads a stream. An incomplete last line is one that a run is writing now, or was writing when it was killed. Throws
+ * GraftError, naming the line, for any other line that is not an object of numbers, and for a file beyond its bounds.
  */
 export async function readMetrics(file: string): Promise<MetricLines> {
   const lines: MetricLines = { steps: [], tokens: [], seconds: [], metrics: new Map() };
@@ -67,7 +67,7 @@ export async function readMetrics(file: string): Promise<MetricLines> {
   return lines;
 }
 
-/** An object of numbers, null for what is not one; undefined for anything else. */
+/** An object of numbers, with null for a value that is not a number; undefined for anything else. */
 function parseLine(text: string): Record<string, number | null> | undefined {
   let line: unknown;
   try {

@@ -5,8 +5,8 @@ import { open, stat, truncate, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /**
- * metrics.jsonl: one object a step, in order. Lines go to the operating system while the next step runs, and to the disk
- * before a checkpoint: whatever a checkpoint counts on is there.
+ * metrics.jsonl: one object a step, in order. Lines reach the operating system while the next step runs, and the disk
+ * before a checkpoint: every line that a checkpoint counts is there.
  */
 export class MetricsFile {
   private pending: string[] = [];
@@ -17,15 +17,15 @@ export class MetricsFile {
     private readonly file: string,
     private readonly handle: FileHandle,
     private readonly inode: { readonly dev: bigint; readonly ino: bigint },
-    /** Length of the whole lines. */
+    /** Total length of the complete lines. */
     private bytes: number,
     private readonly check: () => Promise<void>,
   ) {}
 
   /**
-   * Opens the file for appending after `lines` lines; later ones, which a killed run left, are cut off. Throws
-   * CheckpointError when there are fewer. `check` is called before each write, and throws where the run's folder is not what
-   * it was: the system goes on writing into a file that was deleted.
+   * Opens the file for appending after `lines` lines; cuts off later ones, which a killed run left. Throws
+   * CheckpointError if there are fewer. Calls `check` before each write; it throws if the run's folder is not the same
+   * any more: the system continues to write into a deleted file.
    */
   static async open(
     file: string,
@@ -35,7 +35,7 @@ export class MetricsFile {
     const bytes = await keepLines(file, lines);
     try {
       const handle = await open(file, 'a');
-      // It may be new.
+      // The file may be new.
       await syncFolder(dirname(file));
       return new MetricsFile(file, handle, await handle.stat({ bigint: true }), bytes, check);
     } catch (cause) {
@@ -43,14 +43,16 @@ export class MetricsFile {
     }
   }
 
-  /** Throws what kept an earlier line from being written. Numbers that JSON does not know become null. */
+  /**
+   * Throws the error that kept an earlier line from being written. Replaces numbers that JSON cannot represent by null.
+   */
   append(line: Readonly<Record<string, number>>): void {
     if (this.failure) throw this.failure;
     this.pending.push(`${JSON.stringify(line)}\n`);
     this.writing ??= this.drain();
   }
 
-  /** Resolves when everything appended is on the disk. */
+  /** Resolves when every appended line is on the disk. */
   async flush(): Promise<void> {
     await this.writing;
     if (this.failure) throw this.failure;
@@ -64,11 +66,11 @@ export class MetricsFile {
     await this.handle.close();
   }
 
-  /** Throws CheckpointError where the file at its path is not the one that is open: lines would go nowhere, in silence. */
+  /** Throws CheckpointError if the path does not lead to the open file: lines would silently go nowhere. */
   private async checkFile(): Promise<void> {
     const found = await stat(this.file, { bigint: true }).catch(() => undefined);
     if (found?.ino === this.inode.ino && found.dev === this.inode.dev) return;
-    // All of the folder may have gone since it was looked at.
+    // The whole folder may have disappeared since the check.
     await this.check();
     throw new CheckpointError(`${this.file} was deleted, moved or replaced while the run wrote to it.`, {
       code: 'run.metrics-lost',
@@ -96,14 +98,15 @@ export class MetricsFile {
       await this.handle.appendFile(text);
       this.bytes += Buffer.byteLength(text);
     } catch (cause) {
-      // Half a line would be taken for a broken file. By the handle: what lies at the path may be another's by now.
+      // A half-written line would make the file look broken. Use the handle: the path may by now lead to another run's
+      // file.
       await this.handle.truncate(this.bytes).catch(() => undefined);
       throw cause;
     }
   }
 }
 
-/** The loss of the run's first step; undefined before it, and where it was not finite. */
+/** The loss of the run's first step; undefined before that step, and if the loss was not finite. */
 export async function firstLoss(file: string): Promise<number | undefined> {
   const bytes = await readWhole(file);
   for (let start = 0, line = 1; start < bytes.length; line++) {
@@ -123,10 +126,10 @@ export async function firstLoss(file: string): Promise<number | undefined> {
   return undefined;
 }
 
-/** As long as a buffer may be: a run of a few million steps. */
+/** Maximum length of a buffer: enough for a run of a few million steps. */
 const LONGEST_METRICS_BYTES = 2 ** 32 - 1;
 
-/** What the file holds; nothing where there is none. */
+/** The contents of the file; empty if it does not exist. */
 async function readWhole(file: string): Promise<Buffer> {
   return readRegularFile(file, { maxBytes: LONGEST_METRICS_BYTES }).catch((cause: unknown) => {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return Buffer.alloc(0);
@@ -149,7 +152,10 @@ const lost = (problem: string): CheckpointError =>
     hint: 'Put the file back, or start a new run from the checkpoint.',
   });
 
-/** Where each of the first `lines` lines lies, its end without the newline. Throws CheckpointError when there are fewer. */
+/**
+ * The position of each of the first `lines` lines; `end` excludes the newline. Throws CheckpointError if there are
+ * fewer.
+ */
 function* firstLines(
   file: string,
   bytes: Buffer,
@@ -165,7 +171,7 @@ function* firstLines(
   }
 }
 
-/** Cuts the file after its first `lines` lines and returns how many bytes they are. */
+/** Cuts the file after its first `lines` lines and returns their number of bytes. */
 async function keepLines(file: string, lines: number): Promise<number> {
   const bytes = await readWhole(file);
   let kept = 0;
@@ -174,7 +180,7 @@ async function keepLines(file: string, lines: number): Promise<number> {
   return kept;
 }
 
-/** Whole lines in the file; 0 where there is none. */
+/** Complete lines in the file; 0 if there is no file. */
 export async function countLines(file: string): Promise<number> {
   const bytes = await readWhole(file);
   let lines = 0;
@@ -182,7 +188,7 @@ export async function countLines(file: string): Promise<number> {
   return lines;
 }
 
-/** Sees that the steps up to this one have their lines, each in its place. Throws CheckpointError when they have not. */
+/** Checks that each step up to this one has its line, in order. Throws CheckpointError otherwise. */
 export async function checkLines(file: string, steps: number): Promise<void> {
   const bytes = await readWhole(file);
   for (const { line, start, end } of firstLines(file, bytes, steps)) {
@@ -191,7 +197,7 @@ export async function checkLines(file: string, steps: number): Promise<void> {
   }
 }
 
-/** The step of a line; undefined where it has none. */
+/** The step of a line; undefined if it has none. */
 function stepAt(line: Buffer): unknown {
   try {
     return (JSON.parse(line.toString()) as { step?: unknown } | null)?.step;

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 
-/** What a process has above it, as the system says (Linux): `parent`, and the group that a terminal's signals go to. */
+/**
+ * The ancestry of a process as the system reports it (Linux): `parent`, and the group that receives a terminal's
+ * signals.
+ */
 function statusOf(pid: number | 'self'): { readonly parent: number; readonly group: string } | undefined {
   try {
-    // Behind the program's name in parentheses, which may hold spaces: state, parent, group.
+    // After the program's name in parentheses, which may contain spaces: state, parent, group.
     const [, parent, group] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').pop()!.split(' ');
     return { parent: Number(parent), group };
   } catch {
@@ -12,8 +15,9 @@ function statusOf(pid: number | 'self'): { readonly parent: number; readonly gro
 }
 
 /**
- * Whether npm runs this process as the command of `npx graft` or of a script: npm passes a signal on to its shell alone, or, when it is
- * killed, to nobody, so that its end is all that is seen here. A command that was put into the background on purpose goes on.
+ * Whether npm runs this process as the command of `npx graft` or of a script: npm forwards a signal only to its shell
+ * or, if it is killed, to no process, so this process can only notice that npm has ended. A command that the user put
+ * into the background on purpose continues.
  */
 function isRunByNpm(): boolean {
   const script = process.env.npm_lifecycle_event === undefined ? undefined : process.env.npm_lifecycle_script;
@@ -25,7 +29,10 @@ function isRunByNpm(): boolean {
 
 const LOOK_EVERY_MS = 300;
 
-/** Calls `gone` once when npm, or the shell between it and this process, is gone. Returns what ends the watch. */
+/**
+ * Calls `gone` once when npm, or the shell between npm and this process, has ended. Returns a function that ends the
+ * watch.
+ */
 export function watchNpm(gone: () => void): () => void {
   if (!isRunByNpm()) return () => undefined;
   const parent = process.ppid;

@@ -4,7 +4,7 @@ import { failedComponent } from '../components/calls';
 import type { Initializer, Model, Parameters, ParameterSpec } from '../interfaces';
 import type { RandomStream } from '../random/streams';
 
-/** Numbers in a model's parameters, or in some of them, as the published totals count them (tied tensors once). */
+/** Number of values in some or all of a model's parameters, counted as in published totals (tied tensors once). */
 export function countParameters({
   parameters,
 }: {
@@ -14,8 +14,8 @@ export function countParameters({
 }
 
 /**
- * Collects what an initializer yields, in the model's order. Throws GraftError, leaving no tensor, naming the parameters
- * that are missing, came twice, are unknown to the model or have another shape or dtype.
+ * Collects the tensors of an initializer, in the model's order. Throws GraftError, leaving no tensor, naming the
+ * parameters that are missing, came twice, are unknown to the model or have another shape or dtype.
  */
 export async function fillParameters(
   model: Model,
@@ -36,7 +36,7 @@ export async function fillParameters(
         problems.push(`"${name}" has shape [${value.shape.join(', ')}], expected [${shape.join(', ')}]`);
       else if (value.dtype !== 'float32') problems.push(`"${name}" is ${value.dtype}, expected float32`);
       if (!shape || twin) value.dispose();
-      // Training takes each of them over for itself, and one tensor may come under several names.
+      // Training takes ownership of each of them, and an initializer may yield one tensor under several names.
       else received.set(name, held.has(value) ? value.clone() : value);
       held.add(value);
     }
@@ -51,6 +51,6 @@ export async function fillParameters(
     for (const tensor of received.values()) tensor.dispose();
     throw failedComponent(initializer, 'The initializer', 'parameters', error);
   }
-  // Whatever the initializer's order: checkpoints are written in the model's.
+  // Whatever the initializer's order: checkpoints use the model's.
   return Object.fromEntries(model.parameters.map(({ name }) => [name, received.get(name)!]));
 }

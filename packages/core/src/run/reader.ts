@@ -8,12 +8,12 @@ import { listRuns, type RunRecord } from './record';
 
 const LISTED_IDS = 12;
 
-/** Where a path that names a run, or all runs of a name, may lead to. */
+/** Possible targets of a path that names a run, or all runs of a name. */
 const placesOf = (path: string): readonly string[] => [path, join(path, 'latest')];
 
 /**
- * The folder of a run, or of the latest run of a name's folder; undefined where the path is neither. What is there to be read
- * counts: any run, whatever became of it.
+ * The folder of a run, or of the latest run in a name's folder; undefined if the path is neither. Accepts any readable
+ * run, whatever its status.
  */
 export async function findRunFolder(path: string): Promise<string | undefined> {
   for (const folder of placesOf(path)) {
@@ -23,14 +23,14 @@ export async function findRunFolder(path: string): Promise<string | undefined> {
     );
     if (isRun) return resolve(folder);
   }
-  // File systems without links have no "latest".
+  // File systems without links do not have "latest".
   const newest = (await listRuns(path)).filter(({ record }) => record !== undefined).pop();
   return newest && resolve(path, newest.id);
 }
 
 /**
- * The checkpoints of a run, or of the latest run of a name's folder, oldest first; and where they were looked for. A copy of
- * them is enough: nothing else of the run is read.
+ * The checkpoints of a run, or of the latest run in a name's folder, oldest first, and the folders in which it looked
+ * for them. A copy of the checkpoints is enough: this reads nothing else of the run.
  */
 export async function findCheckpoints(
   path: string,
@@ -52,20 +52,20 @@ export interface ResumeRequest {
   /** Folder of all runs. */
   readonly runs: string;
   readonly name: string;
-  /** Default: the newest run that can go on. */
+  /** Default: the newest run that can resume. */
   readonly id?: string;
-  /** Steps that a finished run must be short of to go on. Default 0: none does. */
+  /** A finished run can resume if it has fewer steps than this. Default 0: none can. */
   readonly steps?: number;
-  /** Runs of the other kind do not count. */
+  /** Ignores runs of the other kind. */
   readonly kind?: RunRecord['kind'];
-  /** Gets a sentence for each run whose record cannot be read. */
+  /** Receives a sentence for each run whose record cannot be read. */
   readonly warn?: (sentence: string) => void;
 }
 
 /**
- * The run to go on with: that of `id`, or else the newest unfinished one of the name that has a checkpoint, or else the
- * newest unfinished one, or else the newest that has fewer steps than `steps` asks for. Throws UsageError listing the runs
- * there are.
+ * The run to resume: the one with `id`; without it, the newest unfinished one of the name that has a checkpoint, or
+ * else the newest unfinished one, or else the newest that has fewer steps than `steps`. Throws UsageError listing the
+ * existing runs.
  */
 export async function findResumableRun({ runs, name, id, steps = 0, kind, warn }: ResumeRequest): Promise<RunFolder> {
   const parent = resolve(runs, name);

@@ -9,13 +9,14 @@ import type { SpecialTokensSection } from '../config/schema';
 
 export type RunStatus = 'running' | 'finished' | 'interrupted' | 'failed';
 
-/** run.json: what became of the run. */
+/** run.json: the status of the run. */
 export interface RunRecord {
   name: string;
   id: string;
   /**
-   * Which run of its name it is: one more than the highest of those beside it when it was made, so that the newest is known
-   * whatever the clock said. Runs that were made at the same time may share one. Absent in older runs, which are older.
+   * Position among the runs of its name: one more than the highest of the existing ones when the run was created, so
+   * that the newest is known whatever the clock showed. Runs that were created at the same time may share one. Absent
+   * in older runs, which are older.
    */
   sequence?: number;
   /** Absent in runs that train. */
@@ -26,30 +27,34 @@ export interface RunRecord {
   updatedAt: string;
   /** Steps done when the status was written. */
   steps: number;
-  /** Of an evaluation: the step of the checkpoint that it evaluates. Absent if the model is not a checkpoint of a run. */
+  /**
+   * In an evaluation: the step of the checkpoint that it evaluates. Absent if the model is not a checkpoint of a run.
+   */
   checkpointStep?: number;
-  /** Parameters of the model. */
+  /** Number of parameters of the model. */
   parameters?: number;
-  /** Which special tokens stand around what the model reads: `auto` resolved. Absent in runs from before there was such a policy. */
+  /**
+   * Which special tokens surround the model's input: `auto` resolved. Absent in runs from before this policy existed.
+   */
   specialTokens?: SpecialTokensSection;
-  /** Processes that trained it together, where there were several. */
+  /** Number of processes that trained it together, if there were several. */
   workers?: number;
-  /** One line on what executed it. */
+  /** One line about the engine that executed it. */
   engine?: string;
   versions?: Readonly<Record<string, string>>;
-  /** Where a callback ended the training before its last step: which, and why. */
+  /** If a callback ended the training before its last step: which one, and why. */
   stopped?: string;
-  /** The sentence that ended a failed run. */
+  /** The error message of a failed run. */
   error?: string;
-  /** Who works on it, or did last. Whether it still does is said by the folder's lock. */
+  /** The process that works on it, or did last. The folder's lock shows whether it still does. */
   process?: ProcessIdentity;
 }
 
-/** No run.json that Graft writes is longer: the error of a failed run is a sentence. */
+/** Graft writes no longer run.json: the error of a failed run is a sentence. */
 const MAX_BYTES = 1 << 20;
 
 const count = z.number().int().nonnegative();
-/** Keys that it does not know may come from a newer Graft, and stay as they are. */
+/** Unknown keys may come from a newer Graft, and stay unchanged. */
 const SCHEMA = z.looseObject({
   name: z.string(),
   id: z.string(),
@@ -77,7 +82,10 @@ const SCHEMA = z.looseObject({
     .optional(),
 });
 
-/** What a run's run.json says. Throws CheckpointError, which names the file, for anything that is not a run's record. */
+/**
+ * The contents of a run's run.json. Throws CheckpointError, which names the file, for anything that is not a run's
+ * record.
+ */
 export async function readRunRecord(folder: string): Promise<RunRecord> {
   const file = join(folder, 'run.json');
   const unfit = (problem: string): CheckpointError =>
@@ -91,14 +99,14 @@ export async function readRunRecord(folder: string): Promise<RunRecord> {
   throw unfit(`"${shortened(path.map(String).join('.'), 60)}": ${shortened(plainIssue(message), 120)}`);
 }
 
-/** A run's folder in that of its name, with its record, or the error that tells why it cannot be read. */
+/** A run's folder in that of its name, with its record, or the error that explains why it cannot be read. */
 export interface ListedRun {
   readonly id: string;
   readonly record?: RunRecord;
   readonly error?: Error;
 }
 
-/** The runs of a name, oldest first. Whatever has no run.json is not a run, or is one that is only just being made. */
+/** The runs of a name, oldest first. A folder without run.json is not a run, or another process is just creating it. */
 export async function listRuns(parent: string): Promise<ListedRun[]> {
   const entries = await readdir(parent, { withFileTypes: true }).catch(() => []);
   const ids = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
@@ -115,14 +123,14 @@ export async function listRuns(parent: string): Promise<ListedRun[]> {
   return runs.sort(byAge);
 }
 
-/** By sequence, since the clock may have gone back. Ids, which are made of the time, decide between equals. */
+/** By sequence, since the clock may have gone back. Ids, which contain the time, decide between equals. */
 function byAge(a: ListedRun, b: ListedRun): number {
   return (a.record?.sequence ?? 0) - (b.record?.sequence ?? 0) || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0);
 }
 
-/** For the next run of a name. */
+/** The sequence of the next run of a name. */
 export async function nextSequence(parent: string): Promise<number> {
   const known = (await listRuns(parent)).map(({ record }) => record?.sequence ?? 0);
-  // A record that claims the largest of all must not keep others from coming after it in silence.
+  // A record with the largest possible number must not silently keep others from coming after it.
   return Math.min(Math.max(0, ...known) + 1, Number.MAX_SAFE_INTEGER);
 }

@@ -4,7 +4,7 @@ import { reasonOf } from '../util/reason';
 
 const HASTY_MS = 3000;
 
-/** What a run made, and frees at its end. */
+/** The resources that a run made, and frees at its end. */
 export class ResourceScope {
   private readonly resources: { readonly name: string; readonly dispose: () => unknown }[] = [];
 
@@ -17,8 +17,8 @@ export class ResourceScope {
   }
 
   /**
-   * Disposes everything, the last one first. One that fails gets a warning: the run's end, or the error that ended it,
-   * counts for more. With `hasty` none is waited for longer than a few seconds: the user wants to stop, and it may hang.
+   * Disposes everything, the last one first. Only warns if one fails: the run's end, or the error that ended it,
+   * matters more. With `hasty` it waits at most a few seconds for each: the user wants to stop, and it may hang.
    */
   async dispose(hasty = false): Promise<void> {
     for (const { name, dispose } of this.resources.splice(0).reverse()) {
@@ -34,7 +34,7 @@ export class ResourceScope {
   }
 }
 
-/** Whether it ends in time; no timer is left that would keep the process alive. */
+/** Whether it ends in time; leaves no timer that would keep the process alive. */
 async function endsSoon(disposed: Promise<unknown>): Promise<boolean> {
   const timer = new AbortController();
   const tooLate = sleep(HASTY_MS, false, { signal: timer.signal }).catch(() => false);

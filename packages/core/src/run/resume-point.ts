@@ -11,19 +11,19 @@ import { fillParameters } from './parameters';
 import { findSnapshot, hasAverage, readingSnapshot, readParameters, type FoundSnapshot } from './snapshots';
 import { readStartState, type StartState } from './start-state';
 
-/** What the beginning of a run depends on. */
+/** Inputs that decide where a run starts. */
 export interface ResumeContext {
   readonly config: ExperimentConfig;
   readonly components: ComponentFactory;
   readonly random: RandomStream;
-  /** Where the run's snapshots are; undefined in workers that get everything from worker 0. */
+  /** The folder of the run's snapshots; undefined in workers that receive everything from worker 0. */
   readonly checkpoints?: string;
   readonly group?: WorkerGroup;
 }
 
 /** A resume point as worker 0 sends it to the others. */
 interface SentPoint {
-  /** The model's checkpoint config, if it comes out of a checkpoint. */
+  /** The model's checkpoint config, if the model comes from a checkpoint. */
   readonly checkpoint: JsonValue;
   /** Its generation_config.json, likewise. */
   readonly generation: JsonValue;
@@ -33,15 +33,15 @@ interface SentPoint {
   readonly withoutPolicy: boolean;
 }
 
-/** Where worker 0, or a run without others, gets its parameters. */
+/** Source of the parameters of worker 0, or of a run without other workers. */
 type Source =
   { readonly snapshot: FoundSnapshot } | { readonly snapshot?: undefined; readonly initializer: Initializer };
 
 /**
- * Where a run starts: behind its newest snapshot, or at its first step. `find` says what model it has, on which the other
- * components depend; `start` then restores the data, and gives parameters and optimizer state.
+ * Where a run starts: after its newest snapshot, or at its first step. `find` returns the model, on which the other
+ * components depend; `start` then restores the data, and returns parameters and optimizer state.
  *
- * Worker 0 reads or makes everything and the others get it from there: they are equal to the last bit, and need no
+ * Worker 0 reads or makes everything and sends it to the others: all are equal to the last bit, and the others need no
  * checkpoints of their own.
  */
 export class ResumePoint {
@@ -51,7 +51,7 @@ export class ResumePoint {
     private readonly context: ResumeContext,
     family: ModelFamily,
     private readonly sent: SentPoint,
-    /** Undefined in workers that get everything from worker 0. */
+    /** Undefined in workers that receive everything from worker 0. */
     private readonly source?: Source,
   ) {
     this.model = buildModel(family, fromJson(sent.checkpoint), {
@@ -75,7 +75,7 @@ export class ResumePoint {
     return point;
   }
 
-  /** The run's own checkpoint counts, not the initializer's: that may be gone or changed by now. */
+  /** Use the run's own checkpoint, not the initializer's: that may be gone or changed by now. */
   private static async behind(
     snapshot: FoundSnapshot,
     context: ResumeContext,
@@ -109,7 +109,7 @@ export class ResumePoint {
     return new ResumePoint(context, family, sent, { initializer });
   }
 
-  /** Whether the run began before there was a policy for special tokens, and goes on as it began. */
+  /** Whether the run began before the policy for special tokens existed, and continues without it. */
   get withoutPolicy(): boolean {
     return this.sent.withoutPolicy;
   }

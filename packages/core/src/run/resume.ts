@@ -19,18 +19,20 @@ const FREE = {
   evaluation: ALWAYS_FREE,
 } as const;
 
-/** An empty id is not "none": it is refused where the run is looked for. */
+/** An empty id does not mean "none": the search for the run rejects it. */
 export const wantsResume = (resume: boolean | string | undefined): resume is true | string =>
   resume !== undefined && resume !== false;
 
-/** Throws UsageError naming every key whose change would make the resumed run another run. `train.steps` may grow. */
+/**
+ * Throws UsageError naming every changed key that would make the resumed run a different one. `train.steps` may grow.
+ */
 export async function refuseChanges(
   config: EvaluationConfig,
   folder: RunFolder,
   kind: keyof typeof FREE = 'training',
 ): Promise<void> {
   const now = comparableConfig(config);
-  // A secret may come from elsewhere than before, and is not compared; the folder has none anyway.
+  // Ignores secrets: they may come from another source than before, and the folder does not store them.
   const before = comparableConfig(await folder.config());
   for (const { path } of secretsIn(config)) hide(before, path);
   const changed = differences(before, now, '').filter(
@@ -46,7 +48,7 @@ export async function refuseChanges(
   });
 }
 
-/** Masks what stands at a path, or should. */
+/** Masks the value at a path, even if it is missing. */
 function hide(tree: Json | undefined, path: readonly string[]): void {
   const parent = path
     .slice(0, -1)

@@ -21,15 +21,15 @@ import { refuseChanges, wantsResume } from './resume';
 import { RunSession } from './session';
 
 export interface EvaluationRunOptions {
-  /** true: the newest unfinished evaluation of that name; a text: the one of that id. */
+  /** true: the newest unfinished evaluation of that name; a string: the one with that id. */
   resume?: boolean | string;
-  /** Aborting it stops the evaluator at work; those that are done keep their numbers. */
+  /** Aborting it stops the current evaluator; finished ones keep their numbers. */
   signal?: AbortSignal;
-  /** An engine opened before; default: one opened as the config says. */
+  /** An engine that is already open. Default: opens the one in the config. */
   engine?: Engine;
   /** Default: silent. */
   logger?: Logger;
-  /** The report of a run's folder as one HTML page, which trackers may keep. `@graft/report` writes one. */
+  /** Renders the report of a run's folder as one HTML page, which trackers may keep. `@graft/report` has one. */
   report?: (folder: string) => Promise<string>;
 }
 
@@ -41,8 +41,8 @@ export interface EvaluationRunResult {
 }
 
 /**
- * Gives the model its parameters, runs every evaluator once and leaves a run folder without training in it. A config
- * that also describes a training leaves it beside the training's own, as `<name>-evaluation`.
+ * Initializes the model's parameters, runs every evaluator once and leaves a run folder without training in it. A
+ * config that also describes a training leaves it next to the training's own, as `<name>-evaluation`.
  */
 export async function runEvaluation(
   { config, registry }: LoadedEvaluation,
@@ -79,7 +79,7 @@ export async function runEvaluation(
     const model = buildModel(family, await initializer.checkpointConfig(), {
       section: config.specialTokens,
       generationConfig: await initializer.generationConfig?.(),
-      // What is measured already was measured so.
+      // Existing numbers were measured with this policy.
       silent: found && found.record.specialTokens === undefined ? EARLIER_POLICY : undefined,
     });
     const run = { ...info, specialTokens: specialTokenPolicy(model) };
@@ -116,11 +116,11 @@ interface EvaluationJob {
   readonly evaluators: readonly NamedEvaluator[];
   readonly model: Model;
   readonly parameters: Parameters;
-  /** Of the config's seed. */
+  /** Derived from the config's seed. */
   readonly random: RandomStream;
   readonly folder: RunFolder;
   readonly trackers: Trackers;
-  /** Of the evaluated checkpoint; 0 if the model is not a checkpoint of a run. */
+  /** The step of the evaluated checkpoint; 0 if the model is not a checkpoint of a run. */
   readonly step: number;
 }
 
@@ -128,7 +128,7 @@ async function evaluateAll(
   { evaluators, model, parameters, random, folder, trackers, step }: EvaluationJob,
   { signal, logger }: EvaluationRunOptions,
 ): Promise<Evaluations> {
-  // A long evaluation says how far it is; one without a logger says nothing.
+  // A long evaluation reports its progress; one without a logger reports nothing.
   const progress = createProgress({
     name: folder.record.name,
     from: 0,
@@ -143,7 +143,7 @@ async function evaluateAll(
     step,
     totalSteps: step,
     model,
-    // The stream of an evaluator is the same as in training.
+    // An evaluator gets the same random stream as in training.
     random: random.fork(STREAMS.sampling),
     sink: folder,
   });

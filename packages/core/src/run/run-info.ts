@@ -2,7 +2,10 @@ import type { EvaluationConfig } from '../config';
 import type { ComponentSpec, JsonValue, RunInfo } from '../interfaces';
 import { maskedConfig } from '../secrets/mask';
 
-/** What components may know of a run's config: typed, so that none of them reads the config itself. Secrets are masked. */
+/**
+ * The facts about a run's config that components may know: typed, so that none of them reads the config itself. Secrets
+ * are masked.
+ */
 export function configFacts(
   config: EvaluationConfig,
 ): Pick<RunInfo, 'config' | 'modelFamily' | 'totalSteps' | 'trainingObjective'> {

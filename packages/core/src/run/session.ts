@@ -17,7 +17,7 @@ import { configFacts } from './run-info';
 import { findRecord } from './tokenizer-files';
 import { versions } from './versions';
 
-/** The sentence about an engine that serves because the fast one could not; undefined for any other. */
+/** A sentence if the engine is a fallback for a fast one that could not start; undefined for any other engine. */
 export function fallbackWarning({ fallbackReason }: Engine): string | undefined {
   return fallbackReason && `${fallbackReason} Going on with the portable engine, which is much slower.`;
 }
@@ -27,22 +27,22 @@ export interface SessionOptions {
   readonly registry: Registry;
   readonly engine: Engine;
   readonly logger: Logger;
-  /** Of which `logger` is a part. */
+  /** The logger to which `logger` belongs. */
   readonly log: LogFile;
-  /** No lines but warnings. */
+  /** Log only warnings. */
   readonly quiet: boolean;
-  /** The name that a new run gets. */
+  /** The name of a new run. */
   readonly name: string;
   readonly kind?: RunRecord['kind'];
-  /** The run to go on with. Default: a new one. */
+  /** The run to resume. Default: a new one. */
   readonly found?: RunFolder;
-  /** Throws where `found` cannot be resumed: it is asked again when no other process can change it any more. */
+  /** Throws if `found` cannot be resumed. Called again once no other process can change the run any more. */
   readonly checkResumable: (found: RunFolder) => Promise<void>;
   /** The report of a run's folder as one HTML page, for trackers. */
   readonly report?: (folder: string) => Promise<string>;
 }
 
-/** What begins a run's work in public. */
+/** What the run announces when it begins. */
 export interface Beginning {
   readonly model: Model;
   readonly run: RunInfo;
@@ -51,12 +51,12 @@ export interface Beginning {
 }
 
 /**
- * One process's work on a run, of training or of evaluation, from the claim on its folder to the release. In this order:
- * `open`, `announce`, `describe`, `begin`, then `finish` or `fail`, and always `release`.
+ * One process's work on a run, of training or of evaluation, from claiming its folder to releasing it. Call in this
+ * order: `open`, `announce`, `describe`, `begin`, then `finish` or `fail`, and always `release`.
  */
 export class RunSession {
   readonly random: RandomStream;
-  /** Once it began. */
+  /** Set once the run has begun. */
   private trackers: Trackers | undefined;
 
   private constructor(
@@ -68,12 +68,12 @@ export class RunSession {
     this.random = createRandom(options.config.seed);
   }
 
-  /** Makes the run's folder, or claims the one that was found. Throws UsageError when another process works on it. */
+  /** Creates the run's folder, or claims the existing one. Throws UsageError if another process works on it. */
   static async open(options: SessionOptions): Promise<RunSession> {
     const { config, engine, logger, log, name, kind, found, checkResumable } = options;
     const written = { ...config, versions: versions(engine) };
     const folder = found ?? (await RunFolder.create(config.runs, name, written, kind));
-    // Half a minute of silence is more than `quiet` asks for.
+    // `quiet` does not ask for half a minute of silence.
     const onWatch = (sentence: string): void => logger.warn(sentence);
     if (found) await found.claim({ check: () => checkResumable(found), onWatch });
     log.open(folder.path);
@@ -101,7 +101,7 @@ export class RunSession {
     if (literal) logger.warn(literal);
   }
 
-  /** What components may know of the run before there is a model. */
+  /** What components may know about the run before there is a model. */
   async describe(): Promise<RunInfo> {
     const { config, registry } = this.options;
     const recorded = await findRecord(config, registry, this.folder.checkpoints);
@@ -121,7 +121,7 @@ export class RunSession {
     return new Trackers(named, logger);
   }
 
-  /** Only now is it a run that others should find: what keeps it from beginning leaves no new folder. */
+  /** Only now can others find the run: one that fails before this leaves no new folder. */
   async begin({ model, run, trackers, workers }: Beginning): Promise<void> {
     const { engine } = this.options;
     if (this.isResumed) await this.folder.writeConfig(this.written);
@@ -153,7 +153,7 @@ export class RunSession {
     this.options.log.add('info', `The run is ${status}.`);
   }
 
-  /** The record says why it ended, unless the user stopped it; the folder of a new run that never began goes. */
+  /** Records why the run ended, unless the user stopped it; removes the folder of a new run that never began. */
   async fail(error: unknown): Promise<void> {
     const status = error instanceof Interrupted ? 'interrupted' : 'failed';
     const reason = error instanceof Error ? error.message : String(error);

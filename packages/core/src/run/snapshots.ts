@@ -19,7 +19,7 @@ import type { StoredTensor } from '../distributed/optimizer-shards';
 import type { SnapshotContents, TrainerState } from '../training/run-sink';
 import { readTrainerState, type Expected } from './trainer-state';
 
-/** Refuses the values of a tensor before they are written. */
+/** Throws for invalid values of a tensor before they are written. */
 type Refuse = (name: string, values: Float32Array | Int32Array) => void;
 
 function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refuse): TensorSource[] {
@@ -38,7 +38,7 @@ function sources(tensors: Readonly<Record<string, StoredTensor>>, refuse?: Refus
 
 async function* piecesOf(stored: StoredTensor): AsyncGenerator<Float32Array | Int32Array> {
   if (!('fetch' in stored)) return yield* readPieces(stored);
-  // Only now: one of them at a time is here.
+  // Fetch late, so that only one of them is in memory at a time.
   const tensor = await stored.fetch();
   try {
     yield* readPieces(tensor);
@@ -52,7 +52,8 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
   const checked = new Set(trained);
   return (name, values) => {
     if (!checked.has(name)) return;
-    // float32 numbers cannot overflow a float64: their sums are finite if they all are. Four of them, as one waits for itself.
+    // float32 numbers cannot overflow a float64: a sum is finite if all its terms are. Four sums, because each addition
+    // waits for the one before it.
     let [a, b, c, d] = [0, 0, 0, 0];
     let i = 0;
     for (const end = values.length - 3; i < end; i += 4) {
@@ -75,8 +76,8 @@ function refuseNonFinite({ state, trained = [], before }: SnapshotContents, what
 }
 
 /**
- * Writes `checkpoints/step-N`, which appears whole, and removes what is beyond the newest `keep`. Returns its folder. Throws
- * TrainingError, leaving no folder, where a trained parameter is not finite.
+ * Writes `checkpoints/step-N`, which appears only once it is complete, and removes all but the newest `keep`. Returns
+ * its folder. Throws TrainingError, leaving no folder, if a trained parameter is not finite.
  */
 export async function writeSnapshot(checkpoints: string, keep: number, contents: SnapshotContents): Promise<string> {
   const { model, extraFiles, parameters, optimizer, average = {}, state } = contents;
@@ -96,7 +97,7 @@ export async function writeSnapshot(checkpoints: string, keep: number, contents:
   return folder;
 }
 
-/** By way of another name, so that a reader never finds half a snapshot. */
+/** Writes under another name first, so that a reader never finds half a snapshot. */
 async function removeWhole(folder: string): Promise<void> {
   const doomed = join(dirname(folder), `${TEMPORARY_PREFIX}${basename(folder)}-old`);
   await rm(doomed, { recursive: true, force: true });
@@ -104,19 +105,19 @@ async function removeWhole(folder: string): Promise<void> {
   await rm(doomed, { recursive: true, force: true });
 }
 
-/** Removes what a killed run left half-written, or half-removed. */
+/** Removes what a killed run left half-written or half-removed. */
 export async function sweepSnapshots(checkpoints: string): Promise<void> {
   const names = await readdir(checkpoints).catch(() => []);
   for (const name of names)
     if (name.startsWith(TEMPORARY_PREFIX)) await rm(join(checkpoints, name), { recursive: true, force: true });
 }
 
-/** Says that the config, and not the checkpoint, is the wrong one. */
+/** The code of errors that blame the config instead of the checkpoint. */
 const MISMATCH = 'checkpoint.snapshot-mismatch';
 
-/** The error of a run's newest snapshot: it names the older one to go on from, and the command that does it. */
+/** The error of a run's newest snapshot: it names an older one from which to resume, and the command for it. */
 export async function withWayOut(error: unknown, folder: string): Promise<unknown> {
-  // A file of the data may be damaged too.
+  // The damaged file may also be one of the data.
   if (!(error instanceof CheckpointError) || error.code === MISMATCH) return error;
   if (!error.message.includes(dirname(dirname(folder)))) return error;
   const older = (await listSnapshots(dirname(folder))).filter((snapshot) => snapshot.folder !== folder);
@@ -137,7 +138,7 @@ export async function withWayOut(error: unknown, folder: string): Promise<unknow
   return new CheckpointError(`${message.replace(/\.$/, '')}; ${then}.`, { code, exitCode, hint, cause: error });
 }
 
-/** Whether a run can go on from it, to the last byte: what an error promises is so. */
+/** Whether a run can resume from it, checked to the last byte, so that the error's advice works. */
 async function isWhole(folder: string, metricsFile: string): Promise<boolean> {
   try {
     await loadSnapshotState(folder, await verifySnapshot(folder));
@@ -148,7 +149,10 @@ async function isWhole(folder: string, metricsFile: string): Promise<boolean> {
   }
 }
 
-/** Reads from the newest snapshot in a run's checkpoints. Throws what `read` throws; where it is damaged, with what to do. */
+/**
+ * Reads from the newest snapshot in a run's checkpoints. Throws what `read` throws; for a damaged snapshot, with
+ * advice.
+ */
 export async function readingSnapshot<T>(folder: string | undefined, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
@@ -164,7 +168,7 @@ export interface FoundSnapshot {
   readonly generationConfig?: Record<string, unknown>;
 }
 
-/** The newest snapshot; undefined where there is none. Throws CheckpointError when it is damaged, or another run's. */
+/** The newest snapshot; undefined if there is none. Throws CheckpointError if it is damaged, or another run's. */
 export async function findSnapshot(checkpoints: string, expected: Expected): Promise<FoundSnapshot | undefined> {
   const newest = (await listSnapshots(checkpoints)).pop();
   if (!newest) return undefined;
@@ -190,13 +194,13 @@ interface Wanted {
   readonly dtype: 'float32' | 'int32';
 }
 
-/** Looks at each tensor when it has been read, and says whether it stays. */
+/** Receives each tensor after it has been read, and returns whether to keep it. */
 type Scatter<W extends Wanted> = (wanted: W, tensor: tf.Tensor) => Promise<boolean>;
 
-/** Tensors on their way from the disk while one is used: it stands still otherwise. */
+/** Number of tensors to read from the disk while one is in use; otherwise the disk would be idle. */
 const READ_AHEAD = 3;
 
-/** The tensors that `read` gives, in order; each belongs to whoever gets it. */
+/** The tensors that `read` returns, in order; the consumer owns each of them. */
 async function* readAhead<W>(
   wanted: readonly W[],
   read: (one: W) => Promise<tf.Tensor>,
@@ -206,20 +210,23 @@ async function* readAhead<W>(
     for (const [i, one] of wanted.entries()) {
       while (onTheirWay.length <= READ_AHEAD && i + onTheirWay.length < wanted.length) {
         const next = read(wanted[i + onTheirWay.length]);
-        // It is awaited when its turn comes: until then its failure is not a rejection that nobody handles.
+        // The loop awaits it later: until then its failure must not be an unhandled rejection.
         next.catch(() => undefined);
         onTheirWay.push(next);
       }
       yield [one, await onTheirWay.shift()!];
     }
   } finally {
-    // Whoever stops half-way closes the reader next, and never sees these.
+    // A consumer that stops early closes the reader next, and never sees these.
     const left = await Promise.allSettled(onTheirWay);
     for (const tensor of left) if (tensor.status === 'fulfilled') tensor.value.dispose();
   }
 }
 
-/** Exactly the tensors that are wanted; the reader is closed. Throws CheckpointError, leaving no tensor, if they differ. */
+/**
+ * Reads exactly the tensors in `wanted`, and closes the reader. Throws CheckpointError, leaving no tensor, if they
+ * differ.
+ */
 async function readTensors<W extends Wanted>(
   reader: Reader,
   wanted: readonly W[],
@@ -258,23 +265,26 @@ async function readTensors<W extends Wanted>(
   }
 }
 
-/** A model's parameters out of a snapshot, in the model's order; the caller owns them. */
+/** A model's parameters from a snapshot, in the model's order; the caller owns them. */
 export async function readParameters(folder: string, model: Model): Promise<Parameters> {
   const wanted = model.parameters.map(({ name, shape }) => ({ name, shape, dtype: 'float32' as const }));
   return readTensors(await CheckpointReader.open(folder), wanted, folder);
 }
 
-/** The moving average out of a snapshot; undefined where it has none. */
+/** The moving average from a snapshot; undefined if it has none. */
 export async function readAverage(folder: string, model: Model): Promise<Parameters | undefined> {
   return (await hasAverage(folder)) ? readParameters(averageFolder(folder), model) : undefined;
 }
 
-/** Whether a snapshot keeps a moving average. */
+/** Whether a snapshot contains a moving average. */
 export async function hasAverage(folder: string): Promise<boolean> {
   return (await stat(averageFolder(folder)).catch(() => undefined)) !== undefined;
 }
 
-/** The optimizer's state, or with `average` the moving average, out of a snapshot, tensor by tensor; `scatter` says what stays. */
+/**
+ * The optimizer's state, or with `average` the moving average, from a snapshot, tensor by tensor; `scatter` decides
+ * which tensors to keep.
+ */
 export async function scatterTensors<W extends Wanted>(
   folder: string,
   what: 'optimizer' | 'average',
@@ -286,7 +296,10 @@ export async function scatterTensors<W extends Wanted>(
     : readTensors(await CheckpointReader.open(averageFolder(folder)), wanted, averageFolder(folder), scatter);
 }
 
-/** The optimizer's state out of a snapshot. `fresh`, as the optimizer begins, tells what there must be, and is disposed. */
+/**
+ * The optimizer's state from a snapshot. Disposes `fresh`, the optimizer's initial state, which defines the expected
+ * tensors.
+ */
 export async function readOptimizerState(folder: string, fresh: OptimizerState): Promise<OptimizerState> {
   const wanted = Object.entries(fresh).map(([name, { shape, dtype }]) => ({
     name,

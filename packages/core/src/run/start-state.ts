@@ -12,22 +12,22 @@ export interface StartState extends TrainingStart {
   readonly workers?: Workers;
 }
 
-/** What the start of a training is made of. */
+/** The ingredients of a training's initial state. */
 export interface StartRequest {
   readonly model: Model;
   readonly optimizer: Optimizer;
   readonly train: ExperimentConfig['train'];
   readonly group?: WorkerGroup;
-  /** Undefined in workers that get them from worker 0. Taken over. */
+  /** Undefined in workers that receive them from worker 0. The function takes ownership of them. */
   readonly parameters?: Parameters;
   readonly step: number;
   /** Whether the snapshot has a moving average. */
   readonly hasAverage: boolean;
-  /** The snapshot; undefined at the first step, and in workers that get everything from worker 0. */
+  /** The snapshot; undefined at the first step, and in workers that receive everything from worker 0. */
   readonly folder?: string;
 }
 
-/** Parameters in all workers, and the part of the optimizer state that this one keeps: read from the snapshot, or new. */
+/** Parameters in all workers, and this worker's shard of the optimizer state: read from the snapshot, or new. */
 export async function readStartState(request: StartRequest): Promise<StartState> {
   const { model, optimizer, train, group, step, folder } = request;
   const parameters = group ? await broadcastParameters(group, model, request.parameters) : request.parameters!;
@@ -57,7 +57,7 @@ export async function readStartState(request: StartRequest): Promise<StartState>
   }
 }
 
-/** Worker 0's parameters in all workers. */
+/** Copies worker 0's parameters to all workers. */
 async function broadcastParameters(group: WorkerGroup, model: Model, own: Parameters | undefined): Promise<Parameters> {
   const specs = model.parameters.map(({ name, shape }) => own?.[name] ?? { shape, dtype: 'float32' as const });
   try {
@@ -71,11 +71,11 @@ async function broadcastParameters(group: WorkerGroup, model: Model, own: Parame
 
 interface Resumed {
   readonly workers?: Workers;
-  /** The snapshot; undefined in workers that get everything from worker 0. */
+  /** The snapshot; undefined in workers that receive everything from worker 0. */
   readonly folder?: string;
 }
 
-/** Takes `fresh`, the state as the optimizer begins, over. */
+/** Takes ownership of `fresh`, the optimizer's initial state. */
 async function resumedState({
   fresh,
   shardSpecs,
@@ -120,6 +120,6 @@ function scattered(
     : scatterTensors(folder, what, shardSpecs, (spec, tensor) => shards.scatter(spec, tensor));
 }
 
-/** For the moving average, which begins as the parameters are. */
+/** For the moving average, which starts equal to the parameters. */
 const copies = (parameters: Parameters): Parameters =>
   Object.fromEntries(Object.entries(parameters).map(([name, value]) => [name, value.clone()]));

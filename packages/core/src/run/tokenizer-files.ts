@@ -6,13 +6,14 @@ import { withRegistry } from '../config/sections';
 import { walk, type Visitor } from '../config/walk';
 import type { Registry } from '../components/registry';
 
-/** Small files beside the weights of a checkpoint, by name. */
+/** Small files next to the weights of a checkpoint, by name. */
 export type ExtraFiles = Readonly<Record<string, string | Uint8Array>>;
 
 /**
- * The tokenizer files for a run's checkpoints, so that these can be used by themselves: those of its newest one in `checkpoints`,
- * where it goes on; else of the tokenizer that its data are encoded with; else, where the data name no tokenizer, of the checkpoint that the
- * parameters come from. None where the tokenizer has no such files, as `bytes`.
+ * The tokenizer files for a run's checkpoints, which make these usable on their own. A resumed run copies them from its
+ * newest checkpoint in `checkpoints`; otherwise they come from the tokenizer that encodes its data or, if the data do
+ * not name a tokenizer, from the checkpoint with the initial parameters. Empty for a tokenizer without such files, for
+ * example `bytes`.
  */
 export async function findTokenizerFiles(
   { dataset, initializer }: Pick<ExperimentConfig, 'dataset' | 'initializer'>,
@@ -35,8 +36,9 @@ export async function findTokenizerFiles(
 }
 
 /**
- * What the checkpoint says that a run goes on from, its newest one in `checkpoints`, or else begins with: the sections of the first
- * graft.json among the folders that the initializer names. Without `checkpoints`: as a new run.
+ * The record in the checkpoint from which a run resumes, its newest one in `checkpoints`, or else from which it starts:
+ * the sections of the first graft.json among the folders that the initializer names. Without `checkpoints`: as for a
+ * new run.
  */
 export async function findRecord(
   { initializer }: { readonly initializer: ComponentSpec },
@@ -51,7 +53,7 @@ export async function findRecord(
   return {};
 }
 
-/** Tokenizers that a dataset names, those of its parts included. */
+/** Tokenizers that a dataset names, including those of its parts. */
 function tokenizersOf(dataset: ComponentSpec, registry: Registry): ComponentSpec[] {
   const found: ComponentSpec[] = [];
   visit('dataset', dataset, registry, {

@@ -13,14 +13,17 @@ const trainerState = z.strictObject({
   callbacks: z.record(z.string(), z.json()).optional(),
 });
 
-/** What a run's checkpoints must agree with. */
+/** The values that a run's checkpoints must match. */
 export interface Expected {
   readonly seed: number;
-  /** Steps that the config asks for. */
+  /** Steps in the config. */
   readonly steps: number;
 }
 
-/** The trainer's state of a snapshot, which is checked unless `checked` is given. Throws CheckpointError naming the field that contradicts the folder's name or the config. */
+/**
+ * The trainer's state in a snapshot. Checks the snapshot unless `checked` is given. Throws CheckpointError naming the
+ * field that contradicts the folder's name or the config.
+ */
 export async function readTrainerState(
   folder: string,
   { seed, steps }: Expected,

@@ -33,7 +33,7 @@ export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep
   readonly registry: Registry;
   readonly engine: Engine;
   readonly group?: WorkerGroup;
-  /** Of worker 0, who alone writes. */
+  /** Only in worker 0, the only one that writes. */
   readonly folder?: RunFolder;
   readonly run: RunInfo;
   readonly random: RandomStream;
@@ -47,14 +47,14 @@ export interface TrainerRequest extends Pick<TrainingContext, 'signal' | 'onStep
 export interface Trainer {
   readonly loop: TrainingLoop;
   readonly model: Model;
-  /** As the components know it. */
+  /** As components see it. */
   readonly run: RunInfo;
   /** For the log. */
   readonly summary: readonly string[];
   dispose(): Promise<void>;
 }
 
-/** `prepare`, but not for longer than the user wants where it hangs in a dataset. */
+/** Calls `prepare`, but stops waiting if it hangs in a dataset and the user wants to stop. */
 export async function prepareTrainer(request: TrainerRequest): Promise<Trainer> {
   const trainer = prepare(request);
   return unlessStuck(trainer, request.signal).catch((error: unknown) => {
@@ -63,7 +63,7 @@ export async function prepareTrainer(request: TrainerRequest): Promise<Trainer> 
   });
 }
 
-/** Everything up to the first step; what it made goes again when it throws. */
+/** Everything up to the first step; frees what it made if it throws. */
 async function prepare(request: TrainerRequest): Promise<Trainer> {
   const { config, registry, engine, folder, random, group, logger, signal } = request;
   const owned = new ResourceScope(logger);
@@ -79,7 +79,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     );
     const { model } = resumePoint;
 
-    // Data sets end texts by its special tokens, evaluators' too.
+    // Datasets end texts with its special tokens, and so do those of evaluators.
     const { resumedFromStep } = resumePoint;
     const run = { ...request.run, specialTokens: specialTokenPolicy(model), resumedFromStep };
     const components = createComponentFactory(registry, { engine, random, logger, run });
@@ -96,7 +96,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
     const clash = tokenizerClash(dataset.tokenizer, model);
     if (folder && clash !== undefined) logger.warn(clash);
     const settled = objective.settle?.({ model, tokenizer: dataset.tokenizer });
-    // Of several workers the first one reports.
+    // Only the first of several workers reports.
     if (folder) for (const warning of settled?.warnings ?? []) logger.warn(warning);
     await checkEvaluators(evaluators, model, signal);
     const tight = loadWarning(model, config.train.averageDecay !== undefined);
@@ -152,7 +152,7 @@ async function prepare(request: TrainerRequest): Promise<Trainer> {
   }
 }
 
-/** The training data, in threads of their own where the config wants that and they can be. */
+/** The training data, in separate threads if the config asks for that and the dataset allows it. */
 async function openDataset(
   { config, components, registry, run, logger, quiet }: TrainerRequest,
   variants: Objective['variants'],
@@ -184,7 +184,7 @@ function createCallbacks({ callbacks }: ExperimentConfig, components: ComponentF
   );
 }
 
-/** Now rather than at the first step. Ready batches tell their size only then. */
+/** Checks now instead of at the first step. Batches that are already built report their size only then. */
 function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig, workers: number): void {
   if (batchSize % (workers * microBatches) === 0) return;
   const parts = microBatches > 1 ? `${workers} workers with ${microBatches} micro-batches each` : `${workers} workers`;
@@ -194,7 +194,7 @@ function checkBatchSize({ train: { batchSize, microBatches } }: ExperimentConfig
   });
 }
 
-/** Of a checkpoint from before the objective recorded what it settles. */
+/** Warns about a checkpoint from before the objective recorded its settings. */
 function warnOfUnrecorded(settled: Settled | undefined, run: RunInfo, step: number, logger: Logger): void {
   const unrecorded = Object.keys(settled?.record ?? {}).filter(
     (section) => !Object.hasOwn(run.recorded ?? {}, section),
@@ -223,7 +223,7 @@ function summaryOf({ model, withoutPolicy }: ResumePoint, start: StartState, set
   ];
 }
 
-/** How much of the optimizer's state this worker keeps. */
+/** The share of the optimizer's state that this worker keeps. */
 function stateHere(all: readonly TensorSpec[], own: OptimizerState): string {
   const bytes = (tensors: readonly TensorSpec[]): number =>
     tensors.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);

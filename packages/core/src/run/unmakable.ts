@@ -2,7 +2,7 @@ import { ConfigError, GraftError } from '@graft/engine';
 import { stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
-/** Why no run's folder could be made, in a sentence that names the key of the config. */
+/** Why Graft could not create a run's folder, in a sentence that names the key of the config. */
 export async function unmakable(folder: string, cause: unknown): Promise<GraftError> {
   const { code, message } = cause as NodeJS.ErrnoException;
   const full = code === 'ENOSPC' || code === 'EDQUOT';
@@ -34,7 +34,7 @@ async function reasonFor(code: string | undefined, folder: string): Promise<stri
   }
 }
 
-/** The innermost part of a path that there is. */
+/** The innermost part of a path that exists. */
 async function nearestEntry(path: string): Promise<string> {
   const there = await stat(path).then(
     () => true,

@@ -1,7 +1,7 @@
 import type { Engine } from '@graft/engine';
 import { VERSION } from '../util/version';
 
-/** What made a run: goes into its config.json. */
+/** The versions that made a run, for its config.json. */
 export function versions(engine: Engine): Record<string, string> {
   return {
     graft: VERSION,

@@ -7,16 +7,16 @@ import { failedAt } from '../util/training-error';
 import type { Logger } from '../util/logger';
 import { reasonOf } from '../util/reason';
 
-/** A callback and what the config calls it; a name that occurs again has its number: `watch`, `watch#2`. */
+/** A callback and its name in the config; a repeated name gets a number: `watch`, `watch#2`. */
 export interface NamedCallback {
   readonly name: string;
   readonly callback: Callback;
 }
 
-/** UTF-16 units of a reason to stop. */
+/** Maximum length of a reason to stop, in UTF-16 units. */
 const LONGEST_REASON = 300;
 
-/** What the hooks know of the run. */
+/** The run as hooks see it. */
 export interface CallbacksContext {
   readonly run: RunInfo;
   readonly model: Model;
@@ -43,12 +43,12 @@ export class Callbacks {
     }
   }
 
-  /** Why a callback wants the training to end; undefined where none does. */
+  /** Why a callback wants the training to end; undefined if none does. */
   get stopReason(): string | undefined {
     return this.reason;
   }
 
-  /** `states`: those of the checkpoint that the run is resumed from. */
+  /** `states`: those from the checkpoint from which the run resumes. */
   async start(states: Readonly<Record<string, JsonValue>> = {}): Promise<void> {
     for (const { name, callback } of this.callbacks) {
       if (!Object.hasOwn(states, name)) continue;
@@ -78,7 +78,7 @@ export class Callbacks {
     await this.all('onEnd', (callback, context) => callback.onEnd?.({ ...context, status }));
   }
 
-  /** The error that ended the run is the one to report; what a hook throws now is logged. */
+  /** The error that ended the run is the one to report; only logs what a hook throws now. */
   async failed(): Promise<void> {
     for (const { name, callback } of this.callbacks) {
       try {
@@ -89,7 +89,7 @@ export class Callbacks {
     }
   }
 
-  /** For a checkpoint; undefined where no callback has a state. Throws PluginError for a state that JSON would change. */
+  /** For a checkpoint; undefined if no callback has a state. Throws PluginError for a state that JSON would change. */
   states(): Record<string, JsonValue> | undefined {
     const states: [string, JsonValue][] = [];
     for (const { name, callback } of this.callbacks) {

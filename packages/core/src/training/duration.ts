@@ -9,7 +9,7 @@ export function formatDuration(seconds: number): string {
   return minutes > 0 ? `${minutes}m${String(rest).padStart(2, '0')}s` : `${rest}s`;
 }
 
-/** Estimates the time left by what the steps since the first took: the first one compiles. */
+/** Estimates the time left from the duration of the steps since the first, which compiles. */
 export function timeLeft(to: number, now: () => number = () => performance.now()): (step: number) => string {
   let first: { step: number; at: number } | undefined;
   return (step) => {

@@ -5,7 +5,7 @@ import { formatDuration } from './duration';
 export class EvaluationText {
   private began: number;
   private report: EvaluationProgress | undefined;
-  /** The first report of a part, from which its speed is known. */
+  /** The first report of a part, from which the speed is computed. */
   private first: { readonly part?: string; readonly done: number; readonly at: number } | undefined;
 
   constructor(

@@ -4,18 +4,18 @@ import { splitBatch, uploadBatch } from '../data/loader';
 import type { HostFields, Model, Objective, Parameters } from '../interfaces';
 import { availableMemory } from './memory';
 
-/** What is measured: the loss of one row of a batch. */
+/** The computation to measure: the loss of one row of a batch. */
 export interface ForwardPass {
   readonly model: Model;
   readonly objective: Objective;
   readonly parameters: Parameters;
-  /** Of the whole batch. */
+  /** Fields of the whole batch. */
   readonly fields: HostFields;
   readonly variant?: string;
 }
 
 /**
- * Values of forward and backward pass, and the update, as multiples of those of the forward pass: each operation has about two
+ * Memory of forward pass, backward pass and update as a multiple of the forward pass: each operation has about two
  * gradients. Nothing is freed before the step ends.
  */
 const PASSES = 3;
@@ -23,10 +23,10 @@ const PASSES = 3;
 /** Copies of the parameters that a step makes: gradients, and new parameters and state. */
 const COPIES = 4;
 
-/** Of the free memory; smaller steps fit anyway, and are not worth a measurement. */
+/** Share of the free memory below which a step is small: it fits anyway, and is not worth a measurement. */
 const WORTH_MEASURING = 1 / 16;
 
-/** Values of a token in layers and in logits, by which a step is taken to be small. */
+/** A rough estimate of a step's bytes from its parameters and logits, to decide whether it is small. */
 const roughBytes = ({ model, fields }: Pick<ForwardPass, 'model' | 'fields'>): number => {
   const parameters = model.parameters.reduce((sum, { shape }) => sum + elementCount(shape), 0);
   const positions = Object.values(fields).reduce((sum, { values }) => sum + values.length, 0);
@@ -34,8 +34,8 @@ const roughBytes = ({ model, fields }: Pick<ForwardPass, 'model' | 'fields'>): n
 };
 
 /**
- * Bytes that a step takes on the portable engine, which cannot trace: estimated from the forward pass of one row of its batch.
- * Undefined where the step is small, or the batch has one row, whose measurement would be the step itself.
+ * Bytes that a step takes on the portable engine, which cannot trace: estimated from the forward pass of one row of its
+ * batch. Undefined if the step is small, or if the batch has only one row: measuring that would be the step itself.
  */
 export function measureForwardMemory(
   { model, objective, parameters, fields, variant }: ForwardPass,
@@ -55,7 +55,7 @@ export function measureForwardMemory(
     const own = model.parameters.reduce((sum, { shape }) => sum + 4 * elementCount(shape), 0);
     return PASSES * rows * forwardBytes + COPIES * own;
   } catch {
-    // What is wrong with the objective shows in the step.
+    // The step will report what is wrong with the objective.
     return undefined;
   } finally {
     tf.dispose(batch as unknown as tf.TensorContainer);

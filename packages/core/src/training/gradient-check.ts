@@ -1,22 +1,22 @@
 import { listed } from '@graft/engine/internal';
 import { TrainingError } from '../util/training-error';
 
-/** Of one loss: which parameters train, and to which of them no gradient leads. */
+/** For one loss: which parameters train, and which of them get no gradient. */
 export interface GradientReport {
   readonly trained: readonly string[];
   readonly unreached: readonly string[];
-  /** The part of the objective that the loss is of. */
+  /** The part of the objective to which the loss belongs. */
   readonly variant?: string;
 }
 
 const LISTED_NAMES = 3;
 
 /**
- * Looks at each loss before its first step: `warn` receives a sentence about parameters that train and that the loss does
- * not depend on. Throws TrainingError where it depends on none of them.
+ * Checks each loss before its first step: `warn` receives a sentence about parameters that train and on which the loss
+ * does not depend. Throws TrainingError if it depends on none of them.
  */
 export class GradientCheck {
-  /** What was warned of, by the part of the objective. */
+  /** Earlier warnings, by the part of the objective. */
   private readonly warned = new Map<string | undefined, Set<string>>();
 
   /** `objective`: its name, at the beginning of a sentence. */

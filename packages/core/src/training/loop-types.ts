@@ -27,7 +27,7 @@ export interface TrainingSettings extends LossMonitorSettings {
   readonly seed: number;
   readonly steps: number;
   readonly batchSize: number;
-  /** Parts in which a batch is computed. Default 1. */
+  /** Number of micro-batches into which a batch is split. Default 1. */
   readonly microBatches?: number;
   readonly precision: Precision;
   /** Steps between checkpoints; 0: only at the end. */
@@ -36,7 +36,7 @@ export interface TrainingSettings extends LossMonitorSettings {
   /** Steps at the start in which only cross-attention trains. Default 0. */
   readonly crossAttentionWarmupSteps?: number;
   readonly groups?: readonly ParameterGroupSettings[];
-  /** Of a moving average of the parameters. Default: none is kept. */
+  /** Decay of a moving average of the parameters. Default: there is none. */
   readonly averageDecay?: number;
   readonly logEvery: number;
 }
@@ -44,7 +44,7 @@ export interface TrainingSettings extends LossMonitorSettings {
 export interface TrainingContext {
   /** Undefined in workers that leave writing and evaluating to worker 0. */
   readonly sink?: RunSink;
-  /** Files beside the weights of every checkpoint, by name: a tokenizer's. Default: none. */
+  /** Files next to the weights of every checkpoint, by name: a tokenizer's. Default: none. */
   readonly extraFiles?: Readonly<Record<string, string | Uint8Array>>;
   readonly run: RunInfo;
   readonly random: { data: RandomStream; dropout: RandomStream; sampling: RandomStream };
@@ -58,19 +58,19 @@ export interface TrainingContext {
 
 export interface TrainingResult {
   readonly status: 'finished' | 'interrupted';
-  /** Steps done, those before a resume included. */
+  /** Steps done, including those before a resume. */
   readonly steps: number;
   readonly lastMetrics: Readonly<Record<string, number>>;
   readonly evaluations: readonly EvaluationRecord[];
-  /** Where a callback ended the training before its last step: which, and why. Known to worker 0. */
+  /** If a callback ended the training before its last step: which one, and why. Only worker 0 knows it. */
   readonly stopped?: string;
 }
 
-/** What training begins with, or goes on with. */
+/** The state with which training starts or resumes. */
 export interface TrainingStart extends TrainingState {
   readonly step: number;
-  /** The snapshot that these come from, if any. */
+  /** The snapshot that contains this state, if any. */
   readonly checkpoint?: string;
-  /** What callbacks had saved in it, by name. */
+  /** The states of callbacks in the snapshot, by name. */
   readonly callbacks?: Readonly<Record<string, JsonValue>>;
 }

@@ -22,13 +22,13 @@ import { Stepper } from './stepper';
 import type { TrainingState } from './update';
 import { tokensOfAll } from './whole-batch';
 
-/** Compiling that takes longer is logged: nothing else is visible meanwhile. */
+/** The loop logs compilations that take longer: nothing else is visible meanwhile. */
 const NOTED_COMPILE_SECONDS = 1;
 
-/** What is open while the loop runs. */
+/** Resources that are open while the loop runs. */
 interface Open {
   readonly loader: BatchLoader;
-  /** Of worker 0 alone. */
+  /** Only in worker 0. */
   readonly metrics?: MetricsSink;
   readonly evaluations?: Evaluations;
   readonly progress: Progress;
@@ -42,19 +42,19 @@ export class TrainingLoop {
   private trained: TrainingState;
   private lossMonitor: LossMonitor;
   private step: number;
-  /** The first one that this process does: from then on there is something to find in the run. */
+  /** The first step of this process: once it is done, the run has results. */
   private readonly firstStep: number;
-  /** The step whose state is safe: of the newest checkpoint, or the one that training began with. */
+  /** The last step whose state is safe: that of the newest checkpoint, or the one from which training started. */
   private savedStep: number;
   private lastCheckpoint: string | undefined;
-  /** Behind the last batch that was used; not behind the one that is loaded ahead. */
+  /** Position after the last used batch, not after the one that is loaded ahead. */
   private position: JsonValue;
   private lastMetrics: Readonly<Record<string, number>> = {};
-  /** false once parameters hold what no checkpoint should, or a checkpoint could not be written. */
+  /** false once the parameters contain values that no checkpoint should, or after a checkpoint could not be written. */
   private worthSaving = true;
   private readonly callbacks: Callbacks;
   private readonly memory: MemoryWatch;
-  /** Ended by a callback: no step comes after this one. */
+  /** A callback has ended the training: no further step follows. */
   private isStopped = false;
 
   constructor(
@@ -79,7 +79,7 @@ export class TrainingLoop {
     });
   }
 
-  /** Trains to the last step, or until the signal; saves either way. */
+  /** Trains to the last step, or until the signal; saves in both cases. */
   async run(): Promise<TrainingResult> {
     const { parts, settings, context } = this;
     const groups = ParameterGroups.of(parts.model, settings, settings.steps);
@@ -151,7 +151,7 @@ export class TrainingLoop {
       random: random.data,
       step,
       variantAt: (at) => objective.variantAt?.(at, random.dropout.fork('variant')),
-      // Its numbers alone: data threads get a copy.
+      // Only its numbers: data threads get a copy.
       batchSlice: workers && { rank: workers.rank, count: workers.count },
     });
   }
@@ -182,7 +182,7 @@ export class TrainingLoop {
     return new LossMonitor(this.settings, Math.log(model.vocabularySize), this.context.sink?.path, first);
   }
 
-  /** Of the run, before a resume too: what the file of the worker that writes says, for all workers. */
+  /** The first loss of the run, also from before a resume: all workers use the one in the writing worker's file. */
   private async firstLoss(): Promise<number | undefined> {
     const { sink, workers } = this.context;
     const own = await sink?.firstLoss();
@@ -190,8 +190,8 @@ export class TrainingLoop {
   }
 
   /**
-   * Whether another step is to be done: not where the user of any worker wants to stop, nor where a callback does, which is
-   * worker 0's. All workers know it at the same step.
+   * Whether to do another step: not if the user of any worker wants to stop, or a callback does (worker 0's). All
+   * workers stop at the same step.
    */
   private async goesOn(): Promise<boolean> {
     const own = {
@@ -217,10 +217,11 @@ export class TrainingLoop {
     while (this.step < settings.steps && (await this.goesOn())) {
       if (!(await this.oneStep(open))) break;
       const due = settings.checkpointEvery > 0 && this.step % settings.checkpointEvery === 0;
-      // Before the evaluations, which may fail or take long; a resumed run makes up for them.
+      // Before the evaluations, which may fail or take a long time; a resumed run catches up on them.
       if (due || this.step === settings.steps) await this.checkpoint(open.metrics);
       await this.evaluate(open);
-      // Signals are delivered between turns of the event loop, and a step that computes on this thread makes no such turn.
+      // Node delivers signals between turns of the event loop, and a step that computes on this thread does not end the
+      // turn.
       await nextTurn();
     }
     await this.checkpoint(open.metrics);
@@ -232,7 +233,7 @@ export class TrainingLoop {
     await this.callbacks.end(this.status(open));
   }
 
-  /** false where the user stopped the run while it waited for its data: all workers know it, and none does the step. */
+  /** false if the user stopped the run while it waited for its data: all workers know it, and none does the step. */
   private async oneStep({ loader, stepper, metrics, progress }: Open): Promise<boolean> {
     const { parts, settings, context } = this;
     const began = performance.now();
@@ -241,7 +242,8 @@ export class TrainingLoop {
     const batch = await loader.nextUnless(context.signal);
     if (batch) checkPosition(batch.position, componentName(parts.dataset, 'The dataset'));
     const waitSeconds = (performance.now() - began) / 1000;
-    // Before the step is done: a worker that is gone is noticed here, and a step that counts has its line of metrics.
+    // Before the step runs: this worker notices here that another is gone, and a step that counts has its line of
+    // metrics.
     const tokens = await tokensOfAll(batch, {
       step: this.step + 1,
       dataset: componentName(parts.dataset, 'the dataset'),
@@ -249,7 +251,7 @@ export class TrainingLoop {
     });
     if (!batch || tokens === undefined) return false;
     const compiledBefore = stepper.compileMs;
-    // Tracing keeps this thread busy, so that the bar must say so before.
+    // Tracing keeps this thread busy, so the bar has to show it beforehand.
     if (isFirst) this.memory.measure(batch, this.trained, this.step);
     if (isFirst) progress.begin(`${isCompiled(parts.engine) ? 'tracing ' : ''}step ${this.step + 1}`);
     const values = await this.compute(stepper, batch, () => {
@@ -282,7 +284,7 @@ export class TrainingLoop {
       this.trained = after;
       return values;
     } catch (error) {
-      // A step that fails while it computes takes what it was given with it.
+      // A step that fails while it computes may already have disposed its inputs.
       if (Object.values(this.trained.parameters).some((tensor) => tensor.isDisposed)) this.worthSaving = false;
       throw explainOutOfMemory(error, this.step + 1, batch.fields, memoryAdvice(this.settings));
     }
@@ -336,7 +338,7 @@ export class TrainingLoop {
       });
     } catch (error) {
       this.worthSaving = false;
-      // The better reason, where the folder was taken away while it was written to.
+      // The better reason, if the folder was taken away during a write.
       await sink.check();
       throw error;
     }
@@ -345,21 +347,21 @@ export class TrainingLoop {
     await this.callbacks.saved(this.lastCheckpoint);
   }
 
-  /** A run that fails for a reason outside of its parameters keeps the steps that it did. */
+  /** A run that fails for a reason other than its parameters keeps the steps that it did. */
   private async rescue({ metrics, progress }: Open): Promise<void> {
     progress.stop();
-    // State that is shared out cannot be brought together without the others.
+    // Sharded state cannot be gathered without the other workers.
     if (!this.worthSaving || this.savedStep === this.step || !this.context.sink || this.context.workers?.sharded)
       return;
     try {
       await this.checkpoint(metrics);
       progress.note(`Saved at step ${this.step}.`);
     } catch {
-      // The error that brought us here is the one to tell.
+      // The error that led here is the one to report.
     }
   }
 
-  /** Where the moving average is, if it is shared out. */
+  /** The locations of the moving average, if it is sharded. */
   private averageShards(): ShardSpec[] | undefined {
     const { workers } = this.context;
     return this.settings.averageDecay === undefined

@@ -6,30 +6,32 @@ import { lastGood, TrainingError } from '../util/training-error';
 
 export interface LossMonitorSettings {
   readonly nonFinite?: 'stop' | 'skip';
-  /** A loss this many times that of guessing, or of the first one where that is higher, has exploded; 0: none has. */
+  /** A loss has exploded if it exceeds that of guessing, or a higher first one, by this factor; 0: never. */
   readonly explodingLossFactor?: number;
 }
 
-/** Steps in a row that may be skipped: more are not an accident. */
+/** Maximum number of skipped steps in a row: more are not an accident. */
 const MOST_SKIPPED = 10;
 
-/** Looks at every step's loss and gradient norm. */
+/** Checks every step's loss and gradient norm. */
 export class LossMonitor {
   private skippedInARow = 0;
 
   constructor(
     private readonly settings: LossMonitorSettings,
-    /** The loss of guessing every token at the same probability. */
+    /** The loss of guessing, with the same probability for every token. */
     private readonly guessingLoss: number,
-    /** The run's folder, if this process writes to it: a batch that broke it is kept there. */
+    /** The run's folder, if this process writes to it: it receives a batch that broke the run. */
     private readonly folder: string | undefined,
-    /** Of the run's first step, where that was before a resume: the limit must not depend on when a run was stopped. */
+    /**
+     * The loss of the run's first step, if it was before a resume: the limit must not depend on when a run was stopped.
+     */
     private firstLoss?: number,
   ) {}
 
   /**
-   * What is to be said about a skipped step, or a first one without a gradient; undefined where all is well. Throws TrainingError, naming the step, its batch
-   * and the last good checkpoint, where training must stop.
+   * A message about a skipped step, or a first one without a gradient; undefined if all is well. Throws TrainingError,
+   * naming the step, its batch and the last good checkpoint, if training must stop.
    */
   async check(
     step: number,
@@ -42,7 +44,7 @@ export class LossMonitor {
       const first = this.firstLoss === undefined;
       this.firstLoss ??= loss;
       this.skippedInARow = 0;
-      // How a loss is made does not show that its gradient is multiplied by 0.
+      // Computing the loss does not show that its gradient is multiplied by 0.
       return first && gradNorm === 0
         ? `At step ${step} the gradient of every parameter is 0: nothing is learnt, unless that is by chance.`
         : undefined;
@@ -77,13 +79,13 @@ export class LossMonitor {
     };
   }
 
-  /** Keeps the batch as a file for `dataset: { use: tensors }`, and says which it is. */
+  /** Saves the batch as a file for `dataset: { use: tensors }`, and returns a description with its path. */
   private async keepBatch(step: number, { fields, start }: LoadedBatch): Promise<string> {
     if (this.folder === undefined) return '';
     const folder = join(this.folder, 'bad-batches');
     const file = join(folder, `step-${step}.safetensors`);
     try {
-      // Not the run's folder: where that is gone, no batch is kept.
+      // Does not create the run's folder: if that is gone, the batch is not saved.
       await makeOneFolder(folder);
       await writeHostTensors(file, fields);
     } catch {

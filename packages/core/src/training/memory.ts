@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { freemem } from 'node:os';
 import type { HostFields, Model } from '../interfaces';
 
-/** Bytes that this process may still take: of the machine, or of its control group where that has less. */
+/** Bytes that this process may still use: the machine's, or those of its control group if that has less. */
 export function availableMemory(): number {
   const read = (file: string): string | undefined => {
     try {
@@ -15,7 +15,7 @@ export function availableMemory(): number {
   };
   const limit = Number(read('memory.max') ?? NaN);
   if (!Number.isFinite(limit)) return freemem();
-  // Files' pages count as used, and are given up for whoever needs memory.
+  // Pages of files count as used, but the system frees them for any process that needs memory.
   const files = Number(/^inactive_file (\d+)$/m.exec(read('memory.stat') ?? '')?.[1] ?? 0);
   return Math.min(freemem(), limit - Number(read('memory.current') ?? 0) + files);
 }
@@ -30,8 +30,8 @@ const bytesOf = (shapes: readonly (readonly number[])[]): number =>
   4 * shapes.reduce((sum, shape) => sum + elementCount(shape), 0);
 
 /**
- * A warning before anything is loaded, where parameters and gradients alone will not fit; undefined where they do. Bytes from
- * shapes; the optimizer's state and the activations come on top.
+ * A warning before loading anything, if not even parameters and gradients will fit; undefined if they do. Computes
+ * bytes from shapes; the optimizer's state and the activations come on top.
  */
 export function loadWarning(model: Model, keepsAverage: boolean, available = availableMemory()): string | undefined {
   const parameters = bytesOf(model.parameters.map(({ shape }) => shape));
@@ -42,13 +42,13 @@ export function loadWarning(model: Model, keepsAverage: boolean, available = ava
 }
 
 export interface StepMemory {
-  /** What is there already: parameters, optimizer state, moving average. */
+  /** Bytes already in memory: parameters, optimizer state, moving average. */
   readonly held: Readonly<Record<string, Readonly<Record<string, tf.Tensor>>>>;
   /** Gradients and activations, estimated from shapes. */
   readonly temporaryBytes: number;
 }
 
-/** A warning before the first step of a kind, where it will not fit; undefined where it does. */
+/** A warning before the first step of a kind, if it will not fit; undefined if it does. */
 export function stepWarning(
   { held, temporaryBytes }: StepMemory,
   advice: string,
@@ -62,7 +62,7 @@ export function stepWarning(
   return `A step needs about ${formatMemory(temporaryBytes)} of memory for gradients and activations, beside what is there (${there}), and ${formatMemory(available)} are free: the system may kill the run. ${advice}`;
 }
 
-/** What to lower, with what is set now. */
+/** Which settings to lower, with their current values. */
 export function memoryAdvice({ batchSize, microBatches = 1 }: { batchSize: number; microBatches?: number }): string {
   const more = [
     `lower train.batchSize (now ${batchSize})`,
@@ -74,7 +74,7 @@ export function memoryAdvice({ batchSize, microBatches = 1 }: { batchSize: numbe
   return `${text[0].toUpperCase()}${text.slice(1)}`;
 }
 
-/** V8's errors for what the system refused to give: RangeErrors without a code. */
+/** V8's errors if the system denies memory: RangeErrors without a code. */
 const NO_MEMORY = /allocation failed|out of memory|invalid typed array length/i;
 
 const isOutOfMemory = (error: unknown): boolean =>
@@ -82,7 +82,7 @@ const isOutOfMemory = (error: unknown): boolean =>
     ? error.code === 'engine.out-of-memory'
     : error instanceof Error && error.name === 'RangeError' && NO_MEMORY.test(error.message);
 
-/** An error of a step, with its batch and with what to lower where memory was at fault. */
+/** Adds to an error of a step its batch and, if the memory was exhausted, which settings to lower. */
 export function explainOutOfMemory(error: unknown, step: number, fields: HostFields, advice: string): unknown {
   if (!isOutOfMemory(error)) return error;
   const shapes = Object.entries(fields).map(([name, { shape }]) => `${name} [${shape.join(', ')}]`);

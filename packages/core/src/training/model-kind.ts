@@ -2,7 +2,7 @@ import { ConfigError } from '@graft/engine';
 import { componentName } from '../components/calls';
 import type { Model, Objective } from '../interfaces';
 
-/** Throws ConfigError where an objective is made for the other kind of model: its loss would be of something else. */
+/** Throws ConfigError if an objective is for the other kind of model: its loss would mean something else. */
 export function checkModelKind({ kind }: Pick<Model, 'kind'>, objective: Objective): void {
   const { modelKind = kind } = objective;
   if (modelKind === kind) return;

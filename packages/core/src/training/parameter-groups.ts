@@ -3,24 +3,24 @@ import type { Model, OptimizerState, ModelPart, Parameters } from '../interfaces
 import { matchesName } from '../util/match-name';
 import { nearest } from '../util/suggest';
 
-/** How some parameters are trained; what is left out is as for all others. */
+/** How some parameters are trained; settings that are missing are as for all others. */
 export interface ParameterGroupSettings {
-  /** Parameters by name; `*` stands for any text. With `parts`, both must fit. */
+  /** Parameters by name; `*` matches any text. With `parts`, both must match. */
   readonly names?: readonly string[];
-  /** Parameters by the part of the model that they belong to. */
+  /** Parameters by their part of the model. */
   readonly parts?: readonly ModelPart[];
   /** Multiplies the learning rate. Default 1. */
   readonly learningRateFactor?: number;
   /** Multiplies the weight decay. Default 1. */
   readonly weightDecayFactor?: number;
-  /** Steps at the start in which they stay as they are. Default 0. */
+  /** Steps at the start in which they stay frozen. Default 0. */
   readonly fromStep?: number;
-  /** Step from which on they stay as they are; 0: they are never trained. Default: to the end. */
+  /** Step from which on they stay frozen; 0: they are never trained. Default: to the end. */
   readonly untilStep?: number;
 }
 
 export interface GroupingSettings {
-  /** The first that fits a parameter counts. */
+  /** The first group that matches a parameter counts. */
   readonly groups?: readonly ParameterGroupSettings[];
   /** Steps at the start in which only cross-attention trains (paper, section 3.1). Default 0. */
   readonly crossAttentionWarmupSteps?: number;
@@ -34,18 +34,19 @@ interface Group extends Required<Omit<ParameterGroupSettings, 'names' | 'parts'>
 export interface TrainedGroup {
   readonly parameters: Parameters;
   readonly state: OptimizerState;
-  /** Steps in which these parameters trained before this one, those that were skipped included: float32 scalar. */
+  /** Steps in which these parameters trained before this one, including skipped ones: float32 scalar. */
   readonly step: tf.Scalar;
   readonly learningRateFactor: number;
   readonly weightDecayFactor: number;
 }
 
 /**
- * Which parameters train at which step, and at which rates. A compiled step belongs to one phase: the set of groups that
- * train at it. A phase is named by the number of steps done before the first step that trains exactly these groups.
+ * Which parameters train at which step, and at which rates. A compiled step belongs to one phase: the set of groups
+ * that train at it. The name of a phase is the number of steps done before the first step that trains exactly these
+ * groups.
  */
 export class ParameterGroups {
-  /** Steps done where groups may begin or end to train, in ascending order. */
+  /** Numbers of steps done at which groups may start or stop training, in ascending order. */
   private readonly changes: readonly number[];
 
   private constructor(private readonly groups: readonly Group[]) {
@@ -54,7 +55,7 @@ export class ParameterGroups {
   }
 
   /**
-   * Throws ConfigError where a group fits no parameter, where there is no cross-attention to warm up, or where one of the
+   * Throws ConfigError if a group matches no parameter, if there is no cross-attention to warm up, or if one of the
    * first `steps` steps would train nothing.
    */
   static of(
@@ -88,14 +89,14 @@ export class ParameterGroups {
     return made;
   }
 
-  /** Those of the parameters that train at some step: only they need optimizer state. */
+  /** The parameters that train at some step: only they need optimizer state. */
   everTrained(parameters: Parameters): Parameters {
     const names = this.groups.filter(({ fromStep, untilStep }) => fromStep < untilStep).flatMap((group) => group.names);
     const wanted = new Set(names);
     return Object.fromEntries(Object.entries(parameters).filter(([name]) => wanted.has(name)));
   }
 
-  /** The phase of the step behind `step` done ones. */
+  /** The phase of the step after `step` done ones. */
   phaseAt(step: number): number {
     const isSame = (earlier: number): boolean =>
       this.groups.every((group) => trainsAt(group, earlier) === trainsAt(group, step));
@@ -103,10 +104,11 @@ export class ParameterGroups {
   }
 
   /**
-   * What a step of that phase trains. Parameters that begin later count their own steps, or Adam's bias correction would
-   * take their moments, still zero, for settled ones and make the first updates three times too large. State that belongs
-   * to no parameter is shown to every group, and taken from the first. Throws ConfigError where nothing is trained. Of
-   * parameters that are not given (another worker's) nothing is said; the first group stays even when it has none left.
+   * What a step of that phase trains. Parameters that start later count their own steps; otherwise Adam's bias
+   * correction would treat their moments, still zero, as settled and make the first updates three times too large.
+   * Every group receives the state that belongs to no parameter; the update takes it from the first. Skips parameters
+   * that are not given (another worker's); the first group stays even if it has none left. Throws ConfigError if the
+   * phase trains nothing.
    */
   trained(phase: number, parameters: Parameters, state: OptimizerState, step: tf.Scalar): TrainedGroup[] {
     const active = this.groups.filter((group) => trainsAt(group, phase));
@@ -131,12 +133,12 @@ export class ParameterGroups {
   }
 }
 
-/** Whether a group trains in the step behind `step` done ones. */
+/** Whether a group trains in the step after `step` done ones. */
 function trainsAt({ fromStep, untilStep }: Group, step: number): boolean {
   return fromStep <= step && step < untilStep;
 }
 
-/** A line for the log where the warm-up of cross-attention leaves no step for the rest of the model. */
+/** A line for the log if the warm-up of cross-attention leaves no step for the rest of the model. */
 export function warmupWarning(
   { crossAttentionWarmupSteps: warmup = 0 }: GroupingSettings,
   steps: number,
@@ -186,7 +188,9 @@ function refuseIdle(
   });
 }
 
-/** Keys of an optimizer's state by the parameter behind one of their slashes; under undefined those of none. */
+/**
+ * Keys of an optimizer's state by the parameter after one of their slashes; under undefined those without a parameter.
+ */
 function keysByParameter(state: OptimizerState, parameters: Parameters): Map<string | undefined, string[]> {
   const found = new Map<string | undefined, string[]>();
   for (const key of Object.keys(state)) {

@@ -12,9 +12,9 @@ interface Rates {
 export interface BarState {
   readonly name: string;
   readonly step: number;
-  /** Steps of the run; 0: only evaluations are shown. */
+  /** Steps of the run; 0: show only evaluations. */
   readonly steps: number;
-  /** What is shown instead of the rates, and before there are any. */
+  /** Shown instead of the rates, and before there are any. */
   readonly activity?: string;
   readonly rates?: Rates;
 }
@@ -24,10 +24,10 @@ const WIDE = 100;
 
 const LONGEST_NAME = 24;
 
-/** Quicker evaluations would only make the line flicker. */
+/** Faster evaluations would only make the line flicker. */
 const SHOWN_EVALUATION_SECONDS = 1;
 
-/** One line of this many columns. The end of the line is never cut: the name is, and the bar shrinks. */
+/** One line of this many columns. Never cuts the end of the line, but shortens the name and the bar. */
 export function barLine({ name, step, steps, activity, rates }: BarState, columns: number): string {
   const unit = columns < WIDE ? 'tok/s' : 'tokens/s';
   const shownRates = rates && `loss ${rates.loss} | ${rates.tokensPerSecond} ${unit} | ${rates.left} left`;
@@ -78,7 +78,7 @@ export function progressBar({ name, from, to, logger }: ProgressOptions): Progre
     note: (text) => logger.info(text),
     stop() {
       activity = evaluation = undefined;
-      // Of an evaluation alone nothing is left to show.
+      // After an evaluation alone there is nothing left to show.
       view.end({ keep: to > 0 });
     },
   };

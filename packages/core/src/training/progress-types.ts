@@ -1,14 +1,14 @@
 import type { EvaluationProgress } from '../interfaces';
 import type { Logger } from '../util/logger';
 
-/** Shows how far a run is: a bar on a terminal, a line now and then elsewhere. All of it on standard error. */
+/** Shows the progress of a run: a bar on a terminal, otherwise a line now and then. All of it on standard error. */
 export interface Progress {
-  /** What the run does from now to its next step: a terminal shows it, with its seconds, instead of the rates. */
+  /** The run's activity until its next step: a terminal shows it, with its seconds, instead of the rates. */
   begin(activity: string): void;
   step(step: number, metrics: Readonly<Record<string, number>>): void;
-  /** The evaluator at work, and what it reports; undefined: none any more. */
+  /** The current evaluator, and its report; undefined: none any more. */
   evaluating(evaluator: string | undefined, report?: EvaluationProgress): void;
-  /** A line of text that does not run into the bar. */
+  /** Prints a line of text that does not run into the bar. */
   note(text: string): void;
   /** May be called twice. */
   stop(): void;
@@ -16,7 +16,7 @@ export interface Progress {
 
 export interface ProgressOptions {
   name: string;
-  /** Steps done before, and in all; 0 in all: there are only evaluations. */
+  /** Steps done before, and in total; a total of 0 means only evaluations. */
   from: number;
   to: number;
   logEvery: number;

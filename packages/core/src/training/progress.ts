@@ -3,17 +3,17 @@ import { EvaluationText } from './evaluation-progress';
 import { progressBar } from './progress-bar';
 import type { Progress, ProgressOptions } from './progress-types';
 
-/** A bar on a terminal, a line now and then elsewhere; nothing where it is to be quiet. */
+/** A bar on a terminal, otherwise a line now and then; nothing if it should be quiet. */
 export function createProgress(options: ProgressOptions): Progress {
   const nothing = (): void => undefined;
   if (options.quiet) return { begin: nothing, step: nothing, evaluating: nothing, note: nothing, stop: nothing };
   return process.stderr.isTTY ? progressBar(options) : lines(options);
 }
 
-/** Of the time since the last line, spent waiting for data: less is nobody's concern. */
+/** Share of the time since the last line that the run spent waiting for data: a smaller one is not worth mentioning. */
 const SHOWN_WAIT_SHARE = 0.02;
 
-/** Without a terminal a long evaluation says this often how far it is. */
+/** Without a terminal, a long evaluation reports its progress at this interval. */
 const EVALUATION_LINE_SECONDS = 30;
 
 function lines({ name, from, to, logEvery, logger }: ProgressOptions): Progress {

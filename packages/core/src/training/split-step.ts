@@ -11,7 +11,7 @@ export interface SplitStepOptions extends Omit<UpdateSettings, 'optimizer'> {
   readonly onTrace?: JitOptions['onTrace'];
   /** As of a whole step. */
   readonly onGradients?: TrainStepOptions['onGradients'];
-  /** Where this worker updates a share of the parameters: state and average are of that share alone. */
+  /** If this worker updates only a shard of the parameters: state and average belong to that shard alone. */
   readonly shards?: OptimizerShards;
 }
 
@@ -23,8 +23,8 @@ export interface SplitStepInputs extends Omit<StepInputs, 'batch' | 'randomKey' 
 }
 
 /**
- * A step whose gradients are summed over micro-batches, and over workers, before the update. Its result is that of one step
- * over all of them: means are weighted by what each was taken over.
+ * A step whose gradients are summed over micro-batches, and over workers, before the update. Its result equals one step
+ * over all of them: each mean is weighted by its number of terms.
  */
 export class SplitStep {
   private readonly gradient;
@@ -98,7 +98,7 @@ export class SplitStep {
     );
   }
 
-  /** Takes parameters, state and average over. The caller disposes the outputs, and the micro-batches. */
+  /** Takes ownership of parameters, state and average. The caller disposes the outputs, and the micro-batches. */
   async async({ microBatches, variant, ...inputs }: SplitStepInputs): Promise<StepOutputs> {
     let sums: Sums | null = null;
     try {

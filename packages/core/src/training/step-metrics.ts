@@ -1,14 +1,14 @@
 export interface StepMeasurements {
-  /** Steps done, this one included. */
+  /** Steps done, including this one. */
   readonly step: number;
-  /** What the compiled step returned, by name. */
+  /** The results of the compiled step, by name. */
   readonly values: Readonly<Record<string, number>>;
-  /** Tokens of the whole batch, all workers together. */
+  /** Tokens of the whole batch, over all workers. */
   readonly tokens: number;
   readonly seconds: number;
-  /** Of these, waiting for data. */
+  /** Part of `seconds` spent waiting for data. */
   readonly waitSeconds: number;
-  /** Of these, tracing and compiling: the first step of each shape, phase and variant. */
+  /** Part of `seconds` spent tracing and compiling: the first step of each shape, phase and variant. */
   readonly compileSeconds: number;
 }
 

@@ -25,7 +25,10 @@ export interface StepInputs {
   /** int32 [3]: see ForwardOptions. */
   readonly randomKey: tf.Tensor;
   readonly batch: BatchTensors;
-  /** Which groups of parameters train, and which of the objective's variants counts. Static: compiled for each value. */
+  /**
+   * Which groups of parameters train, and which of the objective's variants counts. Static: one compilation for each
+   * value.
+   */
   readonly phase?: number;
   readonly variant?: string;
 }
@@ -38,7 +41,7 @@ export interface StepOutputs extends TrainingState {
 
 export type TrainStep = Jitted<[StepInputs], StepOutputs>;
 
-/** Numbers that the loop itself gives; an objective's metrics need names of their own. */
+/** Metrics that the loop itself adds; an objective's metrics need other names. */
 export const LOOP_METRICS = [
   'step',
   'loss',
@@ -53,15 +56,23 @@ export const LOOP_METRICS = [
 
 export interface TrainStepOptions extends Partial<Pick<UpdateSettings, 'groups' | 'averageDecay' | 'skipNonFinite'>> {
   readonly precision?: Precision;
-  /** Whether the call takes parameters, state and average over: it disposes them, and uses their memory for the new ones. */
+  /**
+   * Whether the call takes ownership of parameters, state and average: it disposes them, and reuses their memory for
+   * the new ones.
+   */
   readonly donate?: boolean;
-  /** Called with what each new kind of step needs, before it runs. */
+  /** Called with the memory needs of each new kind of step, before it runs. */
   readonly onTrace?: JitOptions['onTrace'];
-  /** Called for each loss while it is traced (on engines that do not compile: at every step). What it throws ends the step. */
+  /**
+   * Called for each loss during tracing (on engines that do not compile: at every step). An error that it throws ends
+   * the step.
+   */
   readonly onGradients?: (report: GradientReport) => void;
 }
 
-/** Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not donated. */
+/**
+ * Forward, backward and update as one compiled function. The caller disposes outputs, and inputs that are not donated.
+ */
 export function makeTrainStep(
   engine: Engine,
   model: Model,
@@ -103,7 +114,7 @@ export interface LossAndGradients {
   readonly sums: Record<string, tf.Scalar>;
 }
 
-/** The objective's loss and its gradients. Throws PluginError where a metric's name is taken. Traceable. */
+/** The objective's loss and its gradients. Throws PluginError if a metric's name is already in use. Traceable. */
 export function lossAndGradients(
   model: Model,
   objective: Objective,
@@ -144,7 +155,7 @@ export function lossAndGradients(
 
 const THE_OBJECTIVE = 'The objective';
 
-/** Throws PluginError where something else than scalars was returned: plugins may be written without types. */
+/** Throws PluginError for anything but scalars: plugins may be written without types. */
 function checkLoss(objective: Objective, output: LossOutput): void {
   if (!isObject(output) || !('loss' in output)) {
     const expected = '{ loss, … } with a scalar tensor';

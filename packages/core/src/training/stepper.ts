@@ -15,14 +15,14 @@ export interface StepperSettings extends Omit<TrainStepOptions, 'donate'> {
   readonly microBatches?: number;
 }
 
-/** What a step consists of. */
+/** The components of a step. */
 export interface StepperParts {
   readonly engine: Engine;
   readonly model: Model;
   readonly objective: Objective;
   readonly optimizer: Optimizer;
   readonly schedule: Schedule;
-  /** Each step draws from a fork of it. */
+  /** Each step draws from its own fork. */
   readonly random: RandomStream;
   /** The processes that train together. Default: this one alone. */
   readonly workers?: Workers;
@@ -38,7 +38,7 @@ function refuseRate(value: unknown, what: string): void {
 
 const rowsOf = (fields: HostFields): number => Object.values(fields)[0]?.shape[0] ?? 0;
 
-/** One batch after the other into a model's parameters: in one compiled function, or in parts that are summed. */
+/** Trains a model's parameters on one batch after the other: in one compiled function, or in parts that are summed. */
 export class Stepper {
   private readonly whole: TrainStep | undefined;
   private readonly split: SplitStep | undefined;
@@ -60,8 +60,8 @@ export class Stepper {
   }
 
   /**
-   * The step behind `done` ones, of this worker's rows. Takes the training state over, and gives it back changed.
-   * `whileRunning` is called when the computation has begun.
+   * The step after `done` ones, on this worker's rows. Takes ownership of the training state, and returns the new one.
+   * Calls `whileRunning` when the computation has begun.
    */
   async run(
     { parameters, state, average }: TrainingState,
@@ -78,7 +78,8 @@ export class Stepper {
     const unit = count > 1 ? 'the workers times train.microBatches' : 'train.microBatches';
     const parts = splitBatch(fields, microBatches, unit).map((part, i) => ({
       batch: uploadBatch(part),
-      // One key for the step, and the place of the part's first row in the whole batch, of which this worker has a part.
+      // One key for the step, and the index of the part's first row in the whole batch, of which this worker has a
+      // part.
       randomKey: tf.tensor1d([low, high, (rank * microBatches + i) * rowsOf(part)], 'int32'),
     }));
     const scalars = { step: tf.scalar(done), learningRate: tf.scalar(learningRate) };
@@ -104,7 +105,7 @@ export class Stepper {
     }
   }
 
-  /** Of the step behind `done` ones. Throws PluginError where it cannot be one. */
+  /** The learning rate of the step after `done` ones. Throws PluginError if it is not a valid one. */
   private learningRate(done: number): number {
     const { settings } = this;
     const { optimizer, schedule } = this.parts;
@@ -115,7 +116,7 @@ export class Stepper {
     return base * factor;
   }
 
-  /** Milliseconds of tracing, compiling and first execution of all steps so far; 0 where nothing is compiled. */
+  /** Milliseconds of tracing, compiling and first execution of all steps so far; 0 if the engine does not compile. */
   get compileMs(): number {
     if (!this.whole) return this.split!.compileMs;
     const { traceMs, firstRunMs } = this.whole.statistics;

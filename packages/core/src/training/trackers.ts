@@ -2,16 +2,18 @@ import { messageOf } from '@graft/engine/internal';
 import type { TrackedRun, Tracker } from '../interfaces';
 import type { Logger } from '../util/logger';
 
-/** A tracker and what the config calls it. */
+/** A tracker and its name in the config. */
 export interface NamedTracker {
   readonly name: string;
   readonly tracker: Tracker;
 }
 
-/** The run does not wait for a tracker longer than this. */
+/** The longest that the run waits for a tracker. */
 const TIMEOUT_MS = 30_000;
 
-/** Several trackers as one, none of which can stop or hang the run: a failure is reported once, and the others go on. */
+/**
+ * Several trackers as one; none of them can stop or hang the run: it reports a failure once, and the others continue.
+ */
 export class Trackers {
   private readonly failed = new Set<NamedTracker>();
 
@@ -25,7 +27,7 @@ export class Trackers {
     await this.all(({ tracker }) => tracker.start(run));
   }
 
-  /** Values that are not finite are not sent: most tracking servers reject them. */
+  /** Skips values that are not finite: most tracking servers reject them. */
   log(step: number, all: Readonly<Record<string, number>>): void {
     const metrics = Object.fromEntries(Object.entries(all).filter(([, value]) => Number.isFinite(value)));
     for (const tracker of this.trackers) {

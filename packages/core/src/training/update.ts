@@ -6,20 +6,20 @@ import type { Optimizer, OptimizerState, OptimizerUpdate, Parameters } from '../
 import type { ParameterGroups } from './parameter-groups';
 import { isRecord, kindOf } from '../util/returned';
 
-/** What a run trains, as one tree of tensors. */
+/** The tensors that a run trains, as one tree. */
 export interface TrainingState {
   readonly parameters: Parameters;
   readonly state: OptimizerState;
-  /** The exponential moving average of the parameters; empty where none is kept. */
+  /** The exponential moving average of the parameters; empty if there is none. */
   readonly average: Parameters;
 }
 
 export interface UpdateSettings {
   readonly groups: ParameterGroups;
   readonly optimizer: Optimizer;
-  /** Decay of the moving average of the parameters. Undefined: none is kept. */
+  /** Decay of the moving average of the parameters. Undefined: there is none. */
   readonly averageDecay?: number;
-  /** Whether a step with a loss or gradient norm that is not finite leaves everything as it was. */
+  /** Whether a step with a loss or gradient norm that is not finite leaves everything unchanged. */
   readonly skipNonFinite?: boolean;
 }
 
@@ -34,12 +34,12 @@ export interface UpdateInputs extends TrainingState {
   readonly phase: number;
 }
 
-/** What checkpoints hold of an optimizer's state. */
+/** Dtypes of an optimizer's state that checkpoints can store. */
 const STORED_DTYPES: readonly tf.DataType[] = ['float32', 'int32'];
 
 /**
- * The state that an optimizer begins with, in tensors of its own. Throws PluginError, naming the key, for what a checkpoint
- * could not hold later.
+ * The state with which an optimizer starts, in separate tensors. Throws PluginError, naming the key, for state that a
+ * checkpoint could not store later.
  */
 export function initialState(optimizer: Optimizer, parameters: Parameters): OptimizerState {
   return tf.tidy(() => {
@@ -56,7 +56,7 @@ export function initialState(optimizer: Optimizer, parameters: Parameters): Opti
       Object.entries(made).map(([key, value]) => {
         if (!(value instanceof tf.Tensor)) throw refused(`${kindOf(value)} for "${key}"`);
         if (!STORED_DTYPES.includes(value.dtype)) throw refused(`a ${value.dtype} tensor for "${key}"`);
-        // The compiled step takes each of them over for itself.
+        // The compiled step takes ownership of each of them.
         const own = taken.has(value) ? value.clone() : value;
         taken.add(own);
         return [key, own];
@@ -84,7 +84,7 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
     const who = componentName(settings.optimizer, THE_OPTIMIZER);
     Object.assign(after.parameters, inOrderOf(own.parameters, result.parameters, 'parameters', who));
     for (const [key, value] of Object.entries(inOrderOf(own.state, result.state, 'state', who))) {
-      // Shared by several groups: the first one's.
+      // State that several groups share comes from the first.
       if (!taken.has(key)) after.state[key] = value;
       taken.add(key);
     }
@@ -109,7 +109,7 @@ export function updated(inputs: UpdateInputs, settings: UpdateSettings): Trainin
 
 const THE_OPTIMIZER = 'The optimizer';
 
-/** Throws PluginError where something else than parameters and state was returned: plugins may be written without types. */
+/** Throws PluginError for anything but parameters and state: plugins may be written without types. */
 function update(optimizer: Optimizer, given: OptimizerUpdate): ReturnType<Optimizer['update']> {
   const result = callComponent(optimizer, THE_OPTIMIZER, 'update', () => optimizer.update(given));
   const { parameters, state } = (result ?? {}) as Partial<typeof result>;
@@ -124,7 +124,7 @@ const where = (condition: tf.Tensor, yes: tf.Tensor, no: tf.Tensor): tf.Tensor =
   tf.where(tf.broadcastTo(condition.reshape(yes.shape.map(() => 1)), yes.shape), yes, no);
 
 /**
- * decay * average + (1 - decay) * parameters. In the first steps the decay is (1 + steps) / (10 + steps) where that is
+ * decay * average + (1 - decay) * parameters. In the first steps the decay is (1 + steps) / (10 + steps) if that is
  * less, so that the average does not stay near the initial weights.
  */
 function movedAverage(average: Parameters, parameters: Parameters, step: tf.Scalar, decay: number): Parameters {
@@ -144,8 +144,8 @@ export function globalNorm(tensors: Readonly<Record<string, tf.Tensor>>): tf.Sca
 }
 
 /**
- * What the optimizer returns must be what it was given, by name, shape and dtype: the next step and a resumed run feed it
- * back. The order is kept too, because a compiled function belongs to one order of names.
+ * An optimizer must return what it received, by name, shape and dtype: the next step and a resumed run pass it in
+ * again. Keeps the order too, because a compiled function belongs to one order of names.
  */
 function inOrderOf(
   given: Readonly<Record<string, tf.Tensor>>,

@@ -3,18 +3,18 @@ import { allLabelsIgnored, hasLabels } from '../data/batch-checks';
 import { compareData, summary } from '../data/digest';
 import type { LoadedBatch } from '../data/loader';
 
-/** What a batch is for, and the workers that each have a part of it. */
+/** The purpose of a batch, and the workers that each have a part of it. */
 interface BatchContext {
   readonly step: number;
-  /** What messages call the dataset. */
+  /** The name of the dataset in messages. */
   readonly dataset: string;
-  /** Undefined where this process has all of the batch. */
+  /** Undefined if this process has the whole batch. */
   readonly group?: WorkerGroup;
 }
 
 /**
- * Tokens of the whole batch: the loader of each worker makes a part of it. Throws DataError where no part has a label, or the
- * workers' data are not the same. undefined where the user stopped one of them while it waited for its data.
+ * Tokens of the whole batch, of which the loader of each worker makes a part. Throws DataError if no part has a label,
+ * or if the workers' data differ. undefined if the user stopped one of them while it waited for its data.
  */
 export async function tokensOfAll(
   batch: LoadedBatch | undefined,

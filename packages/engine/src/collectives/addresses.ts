@@ -5,7 +5,7 @@ export interface Address {
   readonly port: number;
 }
 
-/** Throws WorkersError for what is not `host:port`. IPv6 hosts stand in brackets. */
+/** Throws WorkersError for anything but `host:port`. IPv6 hosts are in brackets. */
 export function parseAddress(text: string): Address {
   const [, bracketed, plain, digits] = /^(?:\[([^\]\s]+)\]|([^:\s[\]]+)):(\d{1,5})$/.exec(text) ?? [];
   const port = Number(digits);
@@ -24,7 +24,7 @@ export function parseAddress(text: string): Address {
 export const formatAddress = ({ host, port }: Address): string =>
   host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 
-/** Throws WorkersError where the list, or the place in it, cannot be that of a group. */
+/** Throws WorkersError if the list, or the rank in it, cannot belong to a group. */
 export function checkWorkers(workers: readonly string[], rank: number): Address[] {
   const addresses = workers.map(parseAddress);
   const twice = workers.find((worker, i) => workers.indexOf(worker) !== i);

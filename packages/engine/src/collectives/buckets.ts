@@ -1,17 +1,17 @@
-/** Tensors that travel together, as one. */
+/** Tensors that are sent together, as one. */
 export interface Bucket {
-  /** Places in the list, in order. */
+  /** Indexes into the list, in order. */
   readonly members: readonly number[];
   readonly elements: number;
 }
 
 /**
- * Shares tensors out into buckets of at most `most` elements, in their order; a larger tensor is a bucket of its own, which
- * needs no copy. `kinds`: only equal ones share a bucket.
+ * Splits tensors into buckets of at most `most` elements, in their order; a larger tensor gets its own bucket, which
+ * needs no copy. `kinds`: only tensors of the same kind share a bucket.
  */
 export function planBuckets(sizes: readonly number[], most: number, kinds?: readonly string[]): Bucket[] {
   const buckets: Bucket[] = [];
-  /** The one that is being filled, of each kind. */
+  /** The bucket that is being filled, for each kind. */
   const open = new Map<string, { members: number[]; elements: number }>();
   sizes.forEach((size, i) => {
     if (size === 0) return;
@@ -24,7 +24,7 @@ export function planBuckets(sizes: readonly number[], most: number, kinds?: read
     }
     const bucket = { members: [i], elements: size };
     buckets.push(bucket);
-    // A large tensor does not close a bucket that has room.
+    // A large tensor does not close a bucket that has space left.
     if (size < most) open.set(kind, bucket);
   });
   return buckets;

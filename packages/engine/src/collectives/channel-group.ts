@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs-core';
 import type { ControlChannel } from './control/channel';
 import type { Message, TensorSpec, WorkerGroup } from './types';
 
-/** What all groups have in common: the control channel. */
+/** The common part of all groups: the control channel. */
 export abstract class ChannelGroup implements WorkerGroup {
   protected constructor(
     protected readonly channel: ControlChannel,

@@ -1,10 +1,10 @@
 import type { ControlChannel } from './control/channel';
 import type { WorkerGroup } from './types';
 
-/** How the tensors of one group will travel. */
+/** How the tensors of one group are sent. */
 export interface Connection {
-  /** Where this worker's tensors arrive; 0 where none is needed. */
+  /** The port that receives this worker's tensors; 0 if it needs none. */
   readonly dataPort: number;
-  /** `ports`: everybody's, in the order of ranks. */
+  /** `ports`: those of all workers, in the order of ranks. */
   connect(channel: ControlChannel, ports: readonly number[]): Promise<WorkerGroup>;
 }

@@ -59,7 +59,7 @@ async function prepare(native: NativeBackend | undefined, options: JoinOptions):
   return sharedMemoryTransport(native ? nativeTensorMemory(native) : portableTensorMemory(), options);
 }
 
-/** Loaded on demand: the portable engine must work where koffi has no build for the machine. */
+/** Loaded on demand: the portable engine must also work on machines for which koffi has no build. */
 function loadSharedMemory(): typeof import('./shared-memory/transport') {
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- as above

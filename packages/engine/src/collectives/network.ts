@@ -1,11 +1,11 @@
 import { UsageError } from '@graft/errors';
 import type { JoinOptions } from './types';
 
-/** What a group over TensorFlow's server exposes, in one sentence. */
+/** The exposure of a group over TensorFlow's server, in one sentence. */
 export const NETWORK_EXPOSURE =
   "TensorFlow's server, by which workers on several hosts exchange tensors, listens on every interface of this machine and neither encrypts nor asks who is there: whoever reaches its port reads and writes files with the rights of this run.";
 
-/** Throws UsageError for a group that would start TensorFlow's server where nobody has agreed to it. */
+/** Throws UsageError for a group that would start TensorFlow's server without the user's consent. */
 export function checkNetwork({ local, insecureNetwork }: Pick<JoinOptions, 'local' | 'insecureNetwork'>): void {
   if (local || insecureNetwork) return;
   throw new UsageError(NETWORK_EXPOSURE, {

@@ -20,7 +20,7 @@ export function listenOnce(port: number, host?: string): Promise<number> {
 /** `host:port` of different ports that are free now. */
 export async function freeAddresses(count: number, host = '127.0.0.1'): Promise<string[]> {
   const addresses = new Set<string>();
-  // Asked for one after the other, a port may come twice.
+  // Consecutive calls may return the same port.
   while (addresses.size < count) addresses.add(`${host}:${await freePort(host)}`);
   return [...addresses];
 }

@@ -1,12 +1,12 @@
 import { hkdfSync } from 'node:crypto';
 import { UsageError } from '@graft/errors';
 
-/** The least that a group's secret may hold. */
+/** Minimum length of a group's secret, in bytes. */
 export const LEAST_SECRET_BYTES = 16;
 
 /**
- * The key of a group's control channel, 32 bytes, out of the secret that its workers share. Throws UsageError where there is no
- * secret, or a short one; the secret itself is in no error.
+ * The key of a group's control channel, 32 bytes, derived from the secret that its workers share. Throws UsageError if
+ * the secret is missing or short; no error contains the secret itself.
  */
 export function controlKey(secret: string | Uint8Array | undefined): Uint8Array {
   const bytes = typeof secret === 'string' ? Buffer.from(secret, 'utf8') : secret;

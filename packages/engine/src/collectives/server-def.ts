@@ -2,13 +2,13 @@ import { bytesField, integerField, textField } from '../native/protobuf';
 
 const JOB = 'worker';
 
-/** The device on which a worker's collective operations run, as TensorFlow names it. */
+/** TensorFlow's name of the device on which a worker's collective operations run. */
 export const taskName = (rank: number): string => `/job:${JOB}/replica:0/task:${rank}`;
 
 /**
- * tensorflow.ServerDef { cluster: 1, job_name: 2, task_index: 3, default_session_config: 4, protocol: 5 }.
- * The session config { intra_op_parallelism_threads: 2, inter_op_parallelism_threads: 5,
- * experimental: 16 { collective_group_leader: 1 } } is what the context's new device takes its threads from.
+ * tensorflow.ServerDef { cluster: 1, job_name: 2, task_index: 3, default_session_config: 4, protocol: 5 }. The
+ * context's new device takes its numbers of threads from the session config { intra_op_parallelism_threads: 2,
+ * inter_op_parallelism_threads: 5, experimental: 16 { collective_group_leader: 1 } }.
  */
 export function serverDef(addresses: readonly string[], rank: number, threads: number): Uint8Array {
   // JobDef { name: 1, tasks: 2 (a map: key 1, value 2) }

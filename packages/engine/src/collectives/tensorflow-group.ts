@@ -10,18 +10,21 @@ import { OrderedQueue } from './ordered-queue';
 import type { TensorSpec } from './types';
 import { elementCount } from '../shape';
 
-/** Collective operations under way at a time: one travels while another is packed. Each takes one of Node's four threads. */
+/**
+ * Maximum number of concurrent collective operations: one is sent while another is packed. Each takes one of Node's
+ * four threads.
+ */
 const AT_A_TIME = 2;
 const ALL_WORKERS_KEY = 1;
 const FLOAT_BYTES = 4;
 const UNAVAILABLE = 14;
-/** Instance keys of different groups must differ; a group of two counts its own from here on. */
+/** Instance keys of different groups must differ; each group has a range of this size. */
 const KEYS_A_GROUP = 1 << 20;
 
 const DTYPES = { float32: TF.FLOAT, int32: TF.INT32 } as const;
 type Dtype = keyof typeof DTYPES;
 
-/** Which processes take part in an operation, by TensorFlow's keys. */
+/** The processes that take part in an operation, by TensorFlow's keys. */
 interface CollectiveGroup {
   readonly key: number;
   readonly size: number;
@@ -31,7 +34,7 @@ interface CollectiveGroup {
 export class TensorFlowGroup extends ChannelGroup {
   private readonly bucketElements: number;
   private readonly queue = new OrderedQueue(AT_A_TIME);
-  /** An operation that comes again keeps its key: TensorFlow has the circle's members agree on each new one. */
+  /** A repeated operation keeps its key: TensorFlow makes the members of the ring agree on each new one. */
   private readonly instances = new Map<string, number>();
   private readonly counters = new Map<number, number>();
   private timeoutSeconds = 0;
@@ -48,7 +51,7 @@ export class TensorFlowGroup extends ChannelGroup {
     });
   }
 
-  /** Workers that have met may still not reach each other's ports for tensors. */
+  /** Workers that have met may still be unable to reach each other's ports for tensors. */
   async firstContact(timeoutSeconds: number): Promise<void> {
     this.timeoutSeconds = timeoutSeconds;
     const one = tf.scalar(1);
@@ -169,19 +172,25 @@ export class TensorFlowGroup extends ChannelGroup {
     return arrived.map((tensor, i) => (tensor.size === 0 ? reshaped(tensor, specs[i]) : tensor));
   }
 
-  /** Every task ends, or has failed, before this does. Throws why the group has ended, rather than how an operation did. */
+  /**
+   * Waits until every task has ended or failed. Throws the reason why the group has ended instead of the error of an
+   * operation.
+   */
   private async all(tasks: readonly (() => Promise<void>)[]): Promise<void> {
     const results = await Promise.allSettled(tasks.map((task) => this.queue.run(task)));
     const failed = results.find((result) => result.status === 'rejected');
     if (!failed) return;
-    // TensorFlow's connections and the control channel break at the same time; the channel's word is the clear one.
+    // TensorFlow's connections and the control channel break at the same time; the channel has the clear error.
     for (let waited = 0; waited < 40 && !this.lost.aborted; waited++)
       await new Promise((resolve) => setTimeout(resolve, 50));
     this.channel.check();
     throw failed.reason;
   }
 
-  /** Runs a collective operation in another thread. `input` is taken over; a number is the length to be received. */
+  /**
+   * Runs a collective operation in another thread. Takes ownership of `input`; a number is the length of the tensor to
+   * receive.
+   */
   private async operation(
     name: string,
     attributes: readonly OpAttribute[],
@@ -239,7 +248,7 @@ export class TensorFlowGroup extends ChannelGroup {
     return instance;
   }
 
-  /** Operations that wait for a worker that is gone would wait for ever. */
+  /** Without this, operations would wait for ever for a worker that is gone. */
   private releaseOperations(reason: string): void {
     const { api, context } = this.native.binding.runtime;
     const status = api.TF_NewStatus();
@@ -257,7 +266,10 @@ function pack({ members }: Bucket, tensors: readonly tf.Tensor[]): tf.Tensor {
   });
 }
 
-/** Puts a vector's parts, shaped like the bucket's members, in their places. Takes the vector over. */
+/**
+ * Splits a vector into tensors shaped like the bucket's members, and replaces these in `tensors`. Takes ownership of
+ * the vector.
+ */
 function unpack(vector: tf.Tensor, { members }: Bucket, specs: readonly TensorSpec[], tensors: tf.Tensor[]): void {
   const shapes = members.map((member) => [...specs[member].shape]);
   const parts = tf.tidy(() =>

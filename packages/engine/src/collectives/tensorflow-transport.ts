@@ -9,7 +9,7 @@ import { TensorFlowGroup } from './tensorflow-group';
 import type { JoinOptions } from './types';
 
 const BUCKET_BYTES = 16 << 20;
-/** For the first tensor between workers that have met already. */
+/** Time limit for the first tensor between workers that have met already. */
 const FIRST_TENSOR_SECONDS = 60;
 
 let joined = false;
@@ -19,7 +19,7 @@ export async function tensorFlowTransport(
   native: NativeBackend,
   { workers, rank, bucketBytes = BUCKET_BYTES }: JoinOptions,
 ): Promise<Connection> {
-  // TensorFlow replaces the context's device, and with it what every tensor points at.
+  // TensorFlow replaces the context's device, which would make every existing tensor's pointer invalid.
   if (joined || native.binding.runtime.liveTensors > 0) {
     throw new WorkersError(
       'A process can join one group of workers over TensorFlow, before it makes its first tensor.',
@@ -28,7 +28,7 @@ export async function tensorFlowTransport(
   }
   joined = true;
   const addresses = workers.map(parseAddress);
-  // Worker 0's own address is for meeting; its tensors come in at another port.
+  // Worker 0 uses its own address for meeting, and another port for its tensors.
   const dataPort = rank === 0 ? await freePort() : addresses[rank].port;
   if (rank > 0) await checkPort(workers[rank]);
   return {
@@ -36,7 +36,7 @@ export async function tensorFlowTransport(
     connect: async (channel, ports) => {
       const tensorAddresses = addresses.map(({ host }, i) => formatAddress({ host, port: ports[i] }));
       enable(native, tensorAddresses, rank, workers[rank]);
-      // Nobody dials a server that is not there yet.
+      // No worker may connect to a server that has not started yet.
       await channel.exchange('listening');
       const group = new TensorFlowGroup(native, channel, { workers, rank, bucketBytes });
       await group.firstContact(FIRST_TENSOR_SECONDS);
@@ -51,7 +51,7 @@ function enable(
   rank: number,
   own: string,
 ): void {
-  // gRPC would send even neighbours' tensors through the proxy for the web.
+  // gRPC would send tensors through the web proxy, even between neighbours.
   const hosts = [process.env.no_grpc_proxy, ...addresses.map((address) => parseAddress(address).host)];
   process.env.no_grpc_proxy = hosts.filter(Boolean).join(',');
   const proto = serverDef(addresses, rank, runtime.threads);

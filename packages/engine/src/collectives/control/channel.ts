@@ -15,7 +15,10 @@ interface Waiting<T> {
   readonly reject: (error: unknown) => void;
 }
 
-/** The program's end of the control channel; the node is in a thread of its own, or here where its code is not compiled. */
+/**
+ * The program's end of the control channel; the node runs in a separate thread, or in this one if its code is not
+ * compiled.
+ */
 export class ControlChannel {
   private readonly abort = new AbortController();
   private readonly rounds = new Map<number, Waiting<Message[]>>();
@@ -25,7 +28,7 @@ export class ControlChannel {
   private closing: (() => void) | undefined;
   private nextId = 0;
   private over = false;
-  /** The thread has ended: it answers nothing any more. */
+  /** The thread has ended: it no longer answers. */
   private gone = false;
   /** Ports for tensors, in the order of ranks. */
   readonly joined: Promise<readonly number[]>;
@@ -65,7 +68,10 @@ export class ControlChannel {
     throw this.lost.reason;
   }
 
-  /** To be called when the program has learned of the end: from then on nobody ends it for not having. */
+  /**
+   * Call this once the program knows that the group has ended: from then on the thread does not kill it for failing to
+   * notice.
+   */
   noticed(): void {
     if (!this.over && !this.gone) this.post({ command: 'noticed' });
   }

@@ -9,7 +9,7 @@ import { ControlNode, gone, leftEarly, invalidMessage, silent, stoppedWith } fro
 
 type Hello = Extract<WireMessage, { t: 'hello' }>;
 
-/** Exchanges that are under way at a time: workers make them one after the other, so that few are. */
+/** Maximum number of open exchanges: workers start them one after the other, so that there are few. */
 const MOST_EXCHANGES = 1024;
 
 /** Worker 0's node: the others connect to it. */
@@ -18,7 +18,7 @@ export class CoordinatorNode extends ControlNode {
   private readonly connections = new Map<number, LineSocket>();
   private readonly dataPorts: number[] = [];
   private readonly departed = new Set<number>();
-  /** Values that have come, by the exchange's id and the worker's rank. */
+  /** Received values, by the exchange's id and the worker's rank. */
   private readonly exchanges = new Map<number, Map<number, Message>>();
   private readonly joinTimer: NodeJS.Timeout;
   private complete = false;
@@ -32,7 +32,7 @@ export class CoordinatorNode extends ControlNode {
       key: options.key,
       handshakeTimeoutMs: options.handshakeTimeoutMs,
       port,
-      // On one machine nobody else needs to reach it; elsewhere the name may lead to any of the machine's interfaces.
+      // On one machine no other host needs to reach it; elsewhere the name may lead to any of the machine's interfaces.
       host: isLoopback(host) ? host : undefined,
       onError: (error) => this.lose(unusable(workers[0], error)),
       onOpen: (socket, admit) => this.acceptPeer(socket, admit),
@@ -64,12 +64,12 @@ export class CoordinatorNode extends ControlNode {
     );
   }
 
-  /** The rank of a worker that fits; undefined for one that is sent away. */
+  /** The rank of a worker that fits; undefined for one that is rejected. */
   private admit(line: LineSocket, hello: Hello): number | undefined {
     const { workers } = this.options;
     const { rank } = hello;
     const mismatch = this.mismatch(hello);
-    // Whoever comes to a group that has met already does not end it, whatever is wrong with it.
+    // A peer that arrives after the group has met does not end it, whatever is wrong with the peer.
     if (mismatch && !this.complete) {
       this.refuse(line, mismatch);
       return undefined;
@@ -80,7 +80,7 @@ export class CoordinatorNode extends ControlNode {
         rank < this.count
           ? `${this.name(rank)} is there already: another process was started with the same rank.`
           : `Rank ${rank} is none of the ${this.count} workers'.`;
-      // Of the two it is the later one that is wrong; the group does not suffer.
+      // The later of the two is the wrong one; the group continues.
       line.send({ t: 'lost', failure: mismatch ?? { message, code: 'workers.rank', exitCode: 2 } });
       void line.close();
       return undefined;
@@ -92,7 +92,7 @@ export class CoordinatorNode extends ControlNode {
     return rank;
   }
 
-  /** Why a worker that has the group's secret is none of this group. */
+  /** Why a worker that has the group's secret does not belong to the group. */
   private mismatch({ rank, workers: theirs, versions: others }: Hello): Failure | undefined {
     const { workers, versions } = this.options;
     if (JSON.stringify(theirs) !== JSON.stringify(workers)) {
@@ -178,7 +178,7 @@ export class CoordinatorNode extends ControlNode {
     this.endGroup(failure);
   }
 
-  /** Ends the group for everybody but the one that is the reason. */
+  /** Ends the group for every worker except the one that caused it. */
   private endGroup(failure: Failure, except?: number): void {
     if (this.ended) return;
     for (const [rank, connection] of this.connections) if (rank !== except) connection.send({ t: 'lost', failure });
@@ -209,7 +209,7 @@ export const seconds = (milliseconds: number): string => `${Number((milliseconds
 
 export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || /^127\./.test(host);
 
-/** What keeps a worker from listening on its own port. */
+/** Why a worker cannot listen on its own port. */
 export function unusable(worker: string, error: NodeJS.ErrnoException): Failure {
   const { port } = parseAddress(worker);
   const problem =

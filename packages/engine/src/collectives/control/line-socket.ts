@@ -5,17 +5,19 @@ import type { WireMessage } from './messages';
 const GOODBYE_MS = 1000;
 const NEWLINE = 0x0a;
 
-/** A connection of which each line is a message. The other side has proved who it is, which does not make its lines right. */
+/**
+ * A connection with one message per line. The other side has proved its identity, but its lines may still be invalid.
+ */
 export class LineSocket {
-  /** When something last arrived, in `performance.now()`'s milliseconds. */
+  /** Time of the last received bytes, in `performance.now()`'s milliseconds. */
   lastReceivedAt = performance.now();
   private parts: Buffer[] = [];
   private length = 0;
   private over = false;
 
   /**
-   * `mostBytes`: of a line that arrives. `onClose` is called once, with the system's reason if there is one; not after `close`.
-   * `onNonsense` is called for what is not a message, once; nothing more is read then.
+   * `mostBytes`: maximum length of a received line. Calls `onClose` once, with the system's reason if there is one, but
+   * not after `close`. Calls `onInvalidMessage` once, for a line that is not a message, and then reads nothing more.
    */
   constructor(
     private readonly socket: Socket,
@@ -39,14 +41,14 @@ export class LineSocket {
     if (!this.over && this.socket.writable) this.socket.write(`${JSON.stringify(message)}\n`);
   }
 
-  /** Resolves when what was sent is on its way. */
+  /** Resolves once everything has been handed to the system. */
   async close(): Promise<void> {
     if (this.over) return;
     this.over = true;
     await new Promise<void>((resolve) => {
       this.socket.once('close', () => resolve());
       this.socket.end(() => resolve());
-      // A peer that never closes its end does not keep the process alive.
+      // A peer that never closes its end must not keep the process alive.
       setTimeout(() => (this.socket.destroy(), resolve()), GOODBYE_MS).unref();
     });
   }
@@ -67,7 +69,7 @@ export class LineSocket {
     if (!this.over) this.append(bytes.subarray(from));
   }
 
-  /** false where the line gets too long. */
+  /** Returns false if the line gets too long. */
   private append(part: Buffer): boolean {
     this.length += part.length;
     if (this.length > this.mostBytes) {

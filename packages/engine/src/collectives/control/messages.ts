@@ -1,6 +1,6 @@
 import type { Message } from '../types';
 
-/** Why a group has ended, as it travels: a WorkersError in plain. */
+/** Why a group has ended, in serializable form: a WorkersError as a plain object. */
 export interface Failure {
   readonly message: string;
   readonly code: string;
@@ -8,10 +8,13 @@ export interface Failure {
   readonly exitCode?: 1 | 2;
 }
 
-/** What must be equal in all workers of a group, by name. */
+/** Versions and settings that must be equal in all workers of a group, by name. */
 export type Versions = Readonly<Record<string, string>>;
 
-/** Between workers, over TLS: one JSON object a line, which `parseMessage` checks field by field. Everybody talks to worker 0, which passes on what concerns all. */
+/**
+ * Between workers, over TLS: one JSON object a line, which `parseMessage` checks field by field. Every worker talks to
+ * worker 0, which forwards what concerns all.
+ */
 export type WireMessage =
   | {
       readonly t: 'hello';
@@ -24,7 +27,7 @@ export type WireMessage =
   | { readonly t: 'alive' }
   | { readonly t: 'value'; readonly id: number; readonly value: Message }
   | { readonly t: 'values'; readonly id: number; readonly values: readonly Message[] }
-  /** The sender cannot go on. */
+  /** The sender cannot continue. */
   | { readonly t: 'fail'; readonly reason: string }
   /** The group has ended. */
   | { readonly t: 'lost'; readonly failure: Failure }
@@ -49,15 +52,15 @@ export interface ControlOptions {
   readonly workers: readonly string[];
   readonly rank: number;
   readonly versions: Versions;
-  /** What proves that a worker belongs to the group: 32 bytes, of `controlKey`. */
+  /** Proves that a worker belongs to the group: 32 bytes, from `controlKey`. */
   readonly key: Uint8Array;
-  /** The port at which this worker's tensors arrive; 0 where they need none. */
+  /** The port that receives this worker's tensors; 0 if they need none. */
   readonly dataPort: number;
   readonly timeoutMs: number;
-  /** Between signs of life. Default 2 s. */
+  /** Time between heartbeats. Default 2 s. */
   readonly heartbeatMs?: number;
-  /** How long a connection may take to prove that it has the key and to say which worker it is. Default 5 s. */
+  /** How long a connection may take to prove that it has the key and to identify its worker. Default 5 s. */
   readonly handshakeTimeoutMs?: number;
-  /** A worker of whom nothing was heard for so long is given up. Default 15 s. */
+  /** A worker that has been silent for this long counts as lost. Default 15 s. */
   readonly silenceMs?: number;
 }

@@ -5,7 +5,7 @@ import type { Command, ControlEvent, ControlOptions, Failure } from './messages'
 export const HEARTBEAT_MS = 2000;
 export const SILENCE_MS = 15_000;
 
-/** One worker's end of the channel by which workers meet, agree and notice each other's end. */
+/** One worker's end of the channel on which workers meet, agree and notice each other's end. */
 export abstract class ControlNode {
   protected ended = false;
   private closing: Promise<unknown> = Promise.resolve();
@@ -43,7 +43,7 @@ export abstract class ControlNode {
     }
   }
 
-  /** A line that the others would not take ends this worker, and the group, with a sentence that says why. */
+  /** A line that the others would reject ends this worker, and the group, with a sentence that explains why. */
   private offer(id: number, value: Message): void {
     const bytes = Buffer.byteLength(JSON.stringify(value));
     if (bytes <= MOST_VALUE_BYTES) return this.exchange(id, value);
@@ -56,14 +56,14 @@ export abstract class ControlNode {
   protected abstract exchange(id: number, value: Message): void;
   protected abstract sendFailure(reason: string): void;
   protected abstract sendGoodbye(): void;
-  /** Closes what is open; resolves when what was said is on its way. */
+  /** Closes what is open; resolves once all messages have been handed to the system. */
   protected abstract close(): Promise<unknown>;
 
   protected name(rank: number): string {
     return `Worker ${rank} (${this.options.workers[rank]})`;
   }
 
-  /** The group has ended for this worker; the program is notified. */
+  /** Ends the group for this worker, and notifies the program. */
   protected lose(failure: Failure): void {
     if (this.ended) return;
     this.end();

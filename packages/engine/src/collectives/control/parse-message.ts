@@ -2,14 +2,14 @@ import { isObject } from '@graft/errors';
 import type { Message } from '../types';
 import type { Failure, WireMessage } from './messages';
 
-/** Workers of a group, at most. */
+/** Maximum number of workers in a group. */
 export const MOST_WORKERS = 4096;
-/** Of what one worker says in an exchange, as JSON. */
+/** Maximum size of one worker's value in an exchange, as JSON. */
 export const MOST_VALUE_BYTES = 4 << 20;
-/** Of the line by which a worker says who it is. */
+/** Maximum size of the line with which a worker identifies itself. */
 export const MOST_HELLO_BYTES = 256 << 10;
 const MOST_SENTENCE = 1 << 20;
-/** Of values inside each other. */
+/** Maximum depth of nested values. */
 const MOST_DEPTH = 200;
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -50,7 +50,7 @@ const FAILURE: { readonly [K in keyof Required<Failure>]: Check } = {
 };
 const isFailure: Check = (value) => isObject(value) && hasFields(value, FAILURE);
 
-/** JSON that is not so deep that going through it takes more stack than there is. */
+/** JSON that is not nested so deeply that recursion over it could exhaust the stack. */
 function isValue(value: unknown, depth = 0): value is Message {
   if (typeof value !== 'object' || value === null) return value !== undefined;
   if (depth === MOST_DEPTH) return false;
@@ -59,7 +59,7 @@ function isValue(value: unknown, depth = 0): value is Message {
 
 type Checks = Readonly<Record<string, Check>>;
 
-/** All of these fields, and no others. */
+/** Exactly these fields. */
 function hasFields(object: Fields, checks: Checks): boolean {
   return (
     Object.entries(checks).every(([name, check]) => check(Object.hasOwn(object, name) ? object[name] : undefined)) &&
@@ -87,7 +87,7 @@ const SCHEMAS: { readonly [T in Kind]: Schema<T> } = {
   leave: {},
 };
 
-/** A line as a message, or what is wrong with it. */
+/** A line as a message, or a text that explains what is wrong with it. */
 export function parseMessage(line: Uint8Array): WireMessage | string {
   let message: unknown;
   try {

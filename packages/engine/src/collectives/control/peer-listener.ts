@@ -2,9 +2,9 @@ import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import { isWrongProof, serverOptions } from './psk';
 
-/** Connections at a time of whom nobody knows yet who they are. */
+/** Maximum number of connections that have not identified themselves yet. */
 export const MOST_UNKNOWN_PEERS = 64;
-/** How long one may take. */
+/** How long a connection may take to identify itself. */
 export const HANDSHAKE_TIMEOUT_MS = 5000;
 
 interface UnknownPeer {
@@ -21,21 +21,21 @@ export interface PeerListenerOptions {
   readonly handshakeTimeoutMs?: number;
   /** The port cannot be opened. */
   readonly onError: (error: NodeJS.ErrnoException) => void;
-  /** Somebody has proved to have the key. It has to be admitted soon, else it is shut out. */
+  /** A peer has proved that it has the key. Call `admit` soon, or the listener closes the connection. */
   readonly onOpen: (socket: TLSSocket, admit: () => void) => void;
 }
 
 /**
- * Lets connections in that prove to have the group's key. Others cost a bounded number of sockets for a bounded time, and their
- * bytes go nowhere but into TLS: nothing that they send is read by Graft.
+ * Accepts connections that prove to have the group's key. Others cost a bounded number of sockets for a bounded time,
+ * and their bytes reach only TLS: Graft reads nothing that they send.
  */
 export class PeerListener {
-  /** Connections that came with another key, and where the last one came from. */
+  /** Number of connections with another key, and the address of the last one. */
   wrongKeys = 0;
   wrongKeyFrom: string | undefined;
   private readonly server: Server;
   private readonly handshakeTimeoutMs: number;
-  /** By the address and port that they come from, the oldest first. */
+  /** By their remote address and port, the oldest first. */
   private readonly unknownPeers = new Map<string, UnknownPeer>();
 
   constructor({ key, port, host, handshakeTimeoutMs = HANDSHAKE_TIMEOUT_MS, onError, onOpen }: PeerListenerOptions) {
@@ -68,13 +68,15 @@ export class PeerListener {
     const origin = originOf(socket);
     const timer = setTimeout(() => socket.destroy(), this.handshakeTimeoutMs);
     this.unknownPeers.set(origin, { socket, host: socket.remoteAddress ?? '', timer });
-    // A connection that breaks is to be expected of an unknown peer.
+    // An unknown peer may well break its connection.
     socket.on('error', () => undefined);
     socket.on('close', () => this.forget(origin));
     if (this.unknownPeers.size > MOST_UNKNOWN_PEERS) this.dropOldestOfBusiestHost();
   }
 
-  /** The oldest of the host that has most of them: whoever floods shuts out itself first. */
+  /**
+   * Drops the oldest connection of the host that has most of them: a host that floods the port shuts itself out first.
+   */
   private dropOldestOfBusiestHost(): void {
     const counts = new Map<string, number>();
     for (const { host } of this.unknownPeers.values()) counts.set(host, (counts.get(host) ?? 0) + 1);
@@ -90,5 +92,5 @@ export class PeerListener {
   }
 }
 
-/** Of all connections that are open at a time, one alone comes from an address and port. */
+/** Unique among open connections: no two of them have the same remote address and port. */
 const originOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;

@@ -8,8 +8,8 @@ import type { Command, ControlEvent, ControlOptions } from './messages';
 const NOTICE_MS = 10_000;
 
 /**
- * The node in a thread of its own: its signs of life go out while the program computes, and it can end a program that waits
- * for ever, or computes for long, after another worker's end.
+ * Runs the node in a separate thread: it sends heartbeats while the program computes, and after another worker's end it
+ * can kill a program that waits for ever, or computes for a long time.
  */
 const port = parentPort!;
 const options = workerData as ControlOptions;

@@ -9,12 +9,12 @@ import { MOST_VALUE_BYTES } from './parse-message';
 import { clientOptions, isOtherKey } from './psk';
 
 const RETRY_MS = 300;
-/** Worker 0 knows best who is missing: its word is waited for. */
+/** Worker 0 knows best which worker is missing: wait for its report. */
 const BEHIND_WORKER_0_MS = 5000;
 
-/** The node of every worker but the first. */
+/** The node of every worker except worker 0. */
 export class WorkerNode extends ControlNode {
-  /** Once the other side has proved that it has the group's secret. */
+  /** Set once the other side has proved that it has the group's secret. */
   private line: LineSocket | undefined;
   private socket: TLSSocket | undefined;
   private joined = false;
@@ -42,7 +42,7 @@ export class WorkerNode extends ControlNode {
         if (this.ended) return;
         if (this.joined) return this.coordinatorLeft ? undefined : this.lose(gone(this.name(0), reason));
         if (isOtherKey(reason)) return this.lose(otherSecret(this.name(0)));
-        // It may not have started yet.
+        // Worker 0 may not have started yet.
         this.problem = reason ?? 'the connection was closed';
         this.retry = setTimeout(() => this.dial(), RETRY_MS);
       },
@@ -51,7 +51,7 @@ export class WorkerNode extends ControlNode {
     this.line = undefined;
     this.socket = socket;
     socket.on('secureConnect', () => {
-      // Only the key makes this so; a certificate never does.
+      // Only the key makes this true; a certificate never does.
       if (!socket.isSessionReused()) return void socket.destroy();
       this.problem = 'it waits for others';
       this.line = line;

@@ -20,7 +20,7 @@ export interface SharedMemoryGroupOptions {
   readonly tensors: TensorMemory;
 }
 
-/** A group of workers of one machine: tensors go through memory that they share, and nobody listens for them. */
+/** A group of workers on one machine: tensors go through memory that they share, and no port is open for them. */
 export class SharedMemoryGroup extends ChannelGroup {
   private readonly layout: Layout;
   private readonly memory: SharedMemory;
@@ -29,9 +29,9 @@ export class SharedMemoryGroup extends ChannelGroup {
   private readonly sums: Sums;
   private readonly transfers: Transfers;
   private readonly sumQueue = new OrderedQueue(1);
-  /** Of transfers, by the worker that they come from. */
+  /** Queues of transfers, by the worker that sends them. */
   private readonly transferQueues: readonly OrderedQueue[];
-  /** Why nothing can follow: a call that ended in its middle leaves the workers out of step. */
+  /** Why no call can follow: one that ended early leaves the workers out of step. */
   private broken: Error | undefined;
   private closing: Promise<void> | undefined;
 
@@ -111,7 +111,7 @@ export class SharedMemoryGroup extends ChannelGroup {
         return await call();
       } catch (error) {
         this.broken ??= error as Error;
-        // Of what there is to say, why the group has ended is the clear part.
+        // Of all errors, the reason why the group has ended is the clearest.
         this.channel.check();
         throw error;
       }
@@ -127,7 +127,7 @@ export class SharedMemoryGroup extends ChannelGroup {
     await Promise.all([this.sumQueue, ...this.transferQueues].map((queue) => queue.drained()));
   }
 
-  /** Ends what is under way, then gives the memory back. */
+  /** Ends running calls, then frees the memory. */
   private close(reason: string): Promise<void> {
     return (this.closing ??= (async () => {
       const error = new WorkersError(reason, { code: 'workers.left' });

@@ -1,17 +1,17 @@
-/** Words of 4 bytes; counters of different workers lie in different cache lines. */
+/** Words of 4 bytes; counters of different workers are in different cache lines. */
 const LINE_WORDS = 16;
 const PAGE_BYTES = 4096;
-/** So that a worker's part of a piece begins at a cache line. */
+/** Alignment that makes a worker's part of a piece start at a cache line. */
 export const GRAIN_BYTES = 64;
 
-/** Pieces of a sum under way: one is copied in, one is added up, one is copied out. */
+/** Pieces of a sum in progress: one is copied in, one is added up, one is copied out. */
 export const SUM_SLOTS = 3;
-/** Pieces of a transfer under way: one is written, one is read. */
+/** Pieces of a transfer in progress: one is written, one is read. */
 export const TRANSFER_SLOTS = 2;
 
 /**
- * Where things lie in the memory that the workers of one machine share: counters first, then a slab for each worker, in which
- * its pieces of a sum are, then a slab for each worker, in which what it sends is.
+ * The layout of the memory that the workers of one machine share: first counters, then a slab for each worker with its
+ * pieces of a sum, then a slab for each worker with the data that it sends.
  */
 export class Layout {
   readonly pieceBytes: number;
@@ -28,17 +28,23 @@ export class Layout {
     this.bytes = this.headBytes + count * (SUM_SLOTS + TRANSFER_SLOTS) * this.pieceBytes;
   }
 
-  /** What shows that it is this group's memory: this many words from the beginning on. */
+  /** Number of words at the start that identify this group's memory. */
   readonly tokenWords = LINE_WORDS;
 
-  /** Others write to these: rung when something has changed for the worker, and whether it sleeps until then. */
+  /**
+   * Other workers write to these: the bell rings when something has changed for the worker, `sleeps` shows whether it
+   * sleeps until then.
+   */
   bell(rank: number): number {
     return LINE_WORDS * (1 + 2 * rank);
   }
   sleeps(rank: number): number {
     return this.bell(rank) + 1;
   }
-  /** The worker itself writes to these. Pieces of sums that it has copied in, added up, and copied out; and whether it has left. */
+  /**
+   * The worker itself writes to these: the number of pieces of sums that it has copied in, added up, and copied out,
+   * and whether it has left.
+   */
   contributed(rank: number): number {
     return LINE_WORDS * (2 + 2 * rank);
   }
@@ -51,12 +57,15 @@ export class Layout {
   left(rank: number): number {
     return this.contributed(rank) + 3;
   }
-  /** The sum's bytes, in two words. */
+  /** The sum's size in bytes, in two words. */
   sumSize(rank: number): number {
     return this.contributed(rank) + 4;
   }
 
-  /** Pieces on their way from one worker to another: sent, and the transfer's bytes in two words; received. */
+  /**
+   * Pieces from one worker to another: the number sent, with the transfer's size in bytes in two words; the number
+   * received.
+   */
   sent(from: number, to: number): number {
     return LINE_WORDS * (1 + 2 * this.count + 2 * (from * this.count + to));
   }
@@ -67,7 +76,7 @@ export class Layout {
     return this.sent(from, to) + LINE_WORDS;
   }
 
-  /** Bytes from the beginning. */
+  /** Offsets in bytes from the start. */
   sumSlab(rank: number, slot: number): number {
     return this.headBytes + (rank * SUM_SLOTS + slot) * this.pieceBytes;
   }

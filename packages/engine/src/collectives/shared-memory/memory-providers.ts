@@ -16,23 +16,23 @@ import { join } from 'node:path';
 import { systemFunction } from '../../native/api';
 import { isProcess } from '@graft/files';
 
-/** A file that no other user can open, of which every byte has its place: writing to it later cannot fail. */
+/** A file that no other user can open, with all bytes already allocated: writing to it later cannot fail. */
 export interface Created {
   readonly path: string;
   readonly descriptor: number;
-  /** Nobody can open it any more. Who has it open keeps it. */
+  /** Makes the file impossible to open. Processes that have it open keep it. */
   remove(): void;
 }
 
 export interface MemoryProvider {
   readonly name: string;
-  /** Throws what is wrong. */
+  /** Throws an error with the reason if this does not work. */
   create(bytes: number): Created;
 }
 
 const IN_MEMORY = '/dev/shm';
 const FOLDER = /^graft-workers-(\d+)-/;
-/** A folder is needed for the moment in which workers meet. */
+/** Age at which a folder is abandoned: workers need it only for the moment in which they meet. */
 const ABANDONED_MS = 600_000;
 
 const CLOSE_ON_EXEC_AND_SEALS = 3;
@@ -63,7 +63,7 @@ function namelessMemory(): MemoryProvider | undefined {
       try {
         fchmodSync(descriptor, 0o600);
         allocate(descriptor, bytes);
-        // Nobody can take pages away that others write to.
+        // Keeps a process from removing pages to which others write.
         if (control(descriptor, F_ADD_SEALS, SEAL_SEALS_SHRINK_AND_GROW) < 0) throw new Error('it cannot be sealed');
       } catch (error) {
         remove();
@@ -115,7 +115,7 @@ function allocate(descriptor: number, bytes: number): void {
   for (let done = 0; done < bytes;) done += writeSync(descriptor, zeros, 0, Math.min(zeros.length, bytes - done), done);
 }
 
-/** Removes what workers left that were killed while they met. */
+/** Removes the files of workers that were killed while they met. */
 export function sweep(parent: string, olderThanMs = ABANDONED_MS): void {
   for (const name of readdirSync(parent)) {
     const pid = FOLDER.exec(name)?.[1];
@@ -125,7 +125,7 @@ export function sweep(parent: string, olderThanMs = ABANDONED_MS): void {
       const { uid, mtimeMs } = lstatSync(folder);
       if (uid === process.getuid?.() && Date.now() - mtimeMs > olderThanMs) rmSync(folder, { recursive: true });
     } catch {
-      // Somebody else was faster.
+      // Another process was faster.
     }
   }
 }

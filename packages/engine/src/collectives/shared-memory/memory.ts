@@ -12,7 +12,7 @@ const FAILED = 2n ** 64n - 1n;
 
 type Map = (at: number, bytes: number, protection: number, flags: number, file: number, offset: number) => bigint;
 
-/** What worker 0 has made, or why it could not. */
+/** The memory that worker 0 has created, or why it could not. */
 type Offer =
   | { readonly path: string; readonly bytes: number; readonly token: readonly number[] }
   | { readonly problem: string }
@@ -20,15 +20,15 @@ type Offer =
 
 interface Meeting {
   readonly rank: number;
-  /** The same for all. */
+  /** The same in all workers. */
   readonly bytes: number;
-  /** Words at the beginning, by which a worker knows the memory again. */
+  /** Number of words at the start by which a worker recognises the memory. */
   readonly tokenWords: number;
-  /** Where worker 0 tries to make it, the best place first. Default: what this machine has. */
+  /** Where worker 0 tries to create the memory, the best place first. Default: the places that this machine offers. */
   readonly providers?: readonly MemoryProvider[];
 }
 
-/** Memory that the workers of one machine have in common. Nothing of it is left when they end, however they do. */
+/** Memory that the workers of one machine share. It disappears when they end, however they end. */
 export class SharedMemory {
   readonly words: Int32Array;
   private mapped = true;
@@ -48,7 +48,7 @@ export class SharedMemory {
     return new Float32Array(this.words.buffer, offset, bytes / 4);
   }
 
-  /** Views of it must not be used any more. */
+  /** The caller must not use views of it any more. */
   close(): void {
     if (!this.mapped) return;
     this.mapped = false;
@@ -56,8 +56,8 @@ export class SharedMemory {
   }
 
   /**
-   * Worker 0 makes the memory, the others open what it names. Where that does not work for all, it goes on with the next place.
-   * Throws WorkersError with what was wrong with each place.
+   * Worker 0 creates the memory, and the others open it. If that does not work for all, it continues with the next
+   * place. Throws WorkersError with the problem of each place.
    */
   static async meet(channel: Pick<ControlChannel, 'exchange'>, meeting: Meeting): Promise<SharedMemory> {
     const { rank, bytes, tokenWords } = meeting;

@@ -12,20 +12,20 @@ export const totalBytes = (specs: readonly TensorSpec[]): number => specs.reduce
 const at = (region: MemoryRegion, offset: number): MemoryRegion =>
   typeof region === 'bigint' ? region + BigInt(offset) : region.subarray(offset);
 
-/** The values of tensors as one sequence of bytes, from the front to the back. */
+/** Reads the values of tensors as one sequence of bytes, from start to end. */
 export class TensorReader {
   private next = 0;
   private offset = 0;
   private view: TensorView | undefined;
 
-  /** `onRead` is called for each tensor as soon as all its values have been read; empty ones have none. */
+  /** Calls `onRead` for each tensor as soon as all its values have been read; an empty one has none. */
   constructor(
     private readonly memory: TensorMemory,
     private readonly tensors: readonly tf.Tensor[],
     private readonly onRead: (tensor: tf.Tensor) => void = () => undefined,
   ) {}
 
-  /** Copies the next bytes; there must be as many. */
+  /** Copies the next bytes; the tensors must have that many left. */
   async read(to: Pointer, bytes: number): Promise<void> {
     for (let done = 0; done < bytes;) {
       const tensor = this.tensors[this.next];
@@ -41,7 +41,7 @@ export class TensorReader {
     }
   }
 
-  /** Gives back what is still lent. */
+  /** Releases the view that is still open. */
   close(): void {
     this.view?.release();
     this.view = undefined;
@@ -55,7 +55,7 @@ export class TensorReader {
   }
 }
 
-/** New tensors out of one sequence of bytes. Each takes memory when its first values come. */
+/** Makes new tensors from one sequence of bytes. Each allocates memory when its first values arrive. */
 export class TensorWriter {
   private readonly made: tf.Tensor[] = [];
   private offset = 0;
@@ -89,7 +89,7 @@ export class TensorWriter {
     return this.made;
   }
 
-  /** Frees what has been made. */
+  /** Frees everything that was made. */
   abandon(): void {
     this.current?.abandon();
     this.current = undefined;

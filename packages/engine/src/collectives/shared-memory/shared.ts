@@ -4,7 +4,7 @@ import type { SharedMemory } from './memory';
 import type { Signals } from './signals';
 import type { TensorMemory } from './tensor-memory';
 
-/** What calls of one worker go by. */
+/** The common context of one worker's calls. */
 export interface Shared {
   readonly rank: number;
   readonly others: readonly number[];
@@ -16,7 +16,7 @@ export interface Shared {
 
 const HIGH = 2 ** 32;
 
-/** Before the counter that has others read it. */
+/** Call this before setting the counter that makes others read the size. */
 export function writeSize({ words }: SharedMemory, word: number, bytes: number): void {
   Atomics.store(words, word, (bytes % HIGH) | 0);
   Atomics.store(words, word + 1, Math.floor(bytes / HIGH));

@@ -2,14 +2,14 @@ import { systemFunction, type Pointer } from '../../native/api';
 import type { Layout } from './layout';
 import type { SharedMemory } from './memory';
 
-/** Timers, signals and messages have their turn at least so often. */
+/** Timers, signals and messages get a turn at least this often. */
 const TURN_MS = 30;
-/** A sleeper that nobody wakes looks again. */
+/** A sleeping thread checks again after this time, even without a wake-up. */
 const SLEEP_MS = 1000;
-/** Where a thread cannot sleep until it is woken. */
+/** Sleep time if a thread cannot wait for a wake-up. */
 const NAP_MS = 1;
 
-/** Linux's call "futex", by the machine's kind. */
+/** The number of Linux's system call "futex", by processor architecture. */
 const FUTEX: Readonly<Record<string, number>> = { x64: 202, arm64: 98 };
 const FUTEX_WAIT = 0;
 const FUTEX_WAKE = 1;
@@ -28,9 +28,10 @@ interface Waiting {
 }
 
 /**
- * Counters of the workers, and waiting for them without using a core. Each worker has a bell in the shared memory; who changes a
- * counter rings those whom it concerns. However much a worker waits for, one thread sleeps. (Looking on for 50 to 300 µs before
- * it sleeps was not faster, and took up to half as much again of processor time.)
+ * Counters of the workers, and waiting for them without using a core. Each worker has a bell in the shared memory; a
+ * worker that changes a counter rings the bells of the workers that it concerns. One thread sleeps, no matter how many
+ * conditions a worker waits for. (Polling for 50 to 300 µs before sleeping was not faster, and took up to 50 % more
+ * processor time.)
  */
 export class Signals {
   private readonly waiting = new Set<Waiting>();
@@ -40,7 +41,7 @@ export class Signals {
   private readonly call = FUTEX[process.arch];
   private readonly timeout = BigInt64Array.of(BigInt(SLEEP_MS / 1000), 0n);
   private lastTurnAt = performance.now();
-  /** Why nobody waits any more. */
+  /** Why waiting is no longer possible. */
   private over: Error | undefined;
   private closed = false;
 
@@ -57,13 +58,16 @@ export class Signals {
     lost.addEventListener('abort', () => this.rejectWaiting(lost.reason as Error), { once: true });
   }
 
-  /** Sets a counter, which only this worker does, and lets the others know. What was written before is there for them to see. */
+  /**
+   * Sets a counter, which only this worker may do, and notifies the others, which then see everything that was written
+   * before.
+   */
   post(word: number, value: number, to: readonly number[]): void {
     Atomics.store(this.memory.words, word, value | 0);
     for (const rank of to) this.ring(rank);
   }
 
-  /** Whether a worker's counter has come so far. Throws when that worker has left. Counters may run over. */
+  /** Whether a worker's counter has reached `value`. Throws if that worker has left first. Counters may overflow. */
   hasReached(rank: number, word: number, value: number): boolean {
     const { words } = this.memory;
     const reached = (): boolean => ((Atomics.load(words, word) - value) | 0) >= 0;
@@ -73,7 +77,7 @@ export class Signals {
     return false;
   }
 
-  /** Resolves once `ready` says so; rejects with what it throws, or when the group has ended. */
+  /** Resolves once `ready` returns true; rejects with what it throws, or when the group has ended. */
   async until(ready: () => boolean): Promise<void> {
     const now = performance.now();
     if (now - this.lastTurnAt > TURN_MS) {
@@ -91,7 +95,7 @@ export class Signals {
     this.lastTurnAt = performance.now();
   }
 
-  /** Nobody sleeps in the shared memory any more when this resolves. */
+  /** Resolves when no thread sleeps in the shared memory any more. */
   async close(reason: Error): Promise<void> {
     this.rejectWaiting(reason);
     await this.listened;
@@ -119,7 +123,8 @@ export class Signals {
     const bell = this.layout.bell(this.rank);
     const sleeps = this.layout.sleeps(this.rank);
     for (;;) {
-      // Said before looking: whoever changes something from here on wakes the sleeper, or keeps it from falling asleep.
+      // Set before looking: a worker that changes something from here on wakes the sleeper, or keeps it from falling
+      // asleep.
       Atomics.store(words, sleeps, 1);
       const seen = Atomics.load(words, bell);
       this.look();

@@ -7,12 +7,12 @@ import { checkSize, writeSize, type Shared } from './shared';
 const ELEMENT_BYTES = 4;
 
 /**
- * Sums over all workers, one after the other. Values go through the shared memory in pieces: while one is copied in, the one
- * before is added up, and the one before that is copied out. Every worker adds up a part of each piece, over all workers in the
- * order of their ranks, so that all have the same sum, to the last bit.
+ * Sums over all workers, one after the other. Values go through the shared memory in pieces: while one piece is copied
+ * in, the previous one is added up, and the one before that is copied out. Every worker adds up a part of each piece,
+ * over all workers in the order of their ranks, so that all get the same sum, to the last bit.
  */
 export class Sums {
-  /** Pieces that earlier sums had. */
+  /** Number of pieces of earlier sums. */
   private before = 0;
   private readonly everyone: readonly number[];
   /** By slot, then by rank. */
@@ -26,7 +26,7 @@ export class Sums {
     );
   }
 
-  /** Takes the float32 tensors over. */
+  /** Takes ownership of the float32 tensors. */
   async add(tensors: readonly tf.Tensor[]): Promise<tf.Tensor[]> {
     const { layout, memory, signals, others, rank, tensors: tensorMemory } = this.shared;
     const size = totalBytes(tensors);
@@ -43,7 +43,7 @@ export class Sums {
       writeSize(memory, layout.sumSize(rank), size);
       for (let piece = first; piece < end + 2; piece++) {
         if (piece < end) {
-          // The slot is free once everybody has copied out what was in it.
+          // The slot is free once every worker has copied out its contents.
           await this.reached('taken', piece - SUM_SLOTS);
           await reader.read(slab(rank, piece), bytesOf(piece));
           signals.post(layout.contributed(rank), piece + 1, others);

@@ -5,16 +5,16 @@ import { tf } from '../../tf';
 import type { TensorSpec } from '../types';
 import { elementCount } from '../../shape';
 
-/** Where values lie: an address of native memory, or memory of JavaScript's. */
+/** The location of values: an address of native memory, or memory of JavaScript. */
 export type MemoryRegion = Pointer | Uint8Array;
 
-/** The values of a tensor, until they are given back. */
+/** A view of a tensor's values, until `release`. */
 export interface TensorView {
   readonly region: MemoryRegion;
   release(): void;
 }
 
-/** A tensor of which all values are written before it is finished. */
+/** A tensor whose values must all be written before `finish`. */
 export interface Unfinished {
   readonly region: MemoryRegion;
   finish(): tf.Tensor;
@@ -29,7 +29,7 @@ export interface TensorMemory {
 
 const DTYPES = { float32: TF.FLOAT, int32: TF.INT32 } as const;
 
-/** Tensors of native TensorFlow: nothing is copied. */
+/** Tensors of native TensorFlow, without copying. */
 export function nativeTensorMemory({ backend, binding }: NativeBackend): TensorMemory {
   const { runtime } = binding;
   return {
@@ -48,7 +48,7 @@ export function nativeTensorMemory({ backend, binding }: NativeBackend): TensorM
   };
 }
 
-/** Tensors of any tfjs backend, by copies. */
+/** Tensors of any tfjs backend, with copies. */
 export function portableTensorMemory(): TensorMemory {
   return {
     view: async (tensor) => {

@@ -5,17 +5,17 @@ import { TensorReader, TensorWriter, totalBytes } from './sequence';
 import { checkSize, writeSize, type Shared } from './shared';
 
 /**
- * Values from one worker to others, through the sender's slab in pieces: while one is written, the one before is read. A worker
- * sends one after the other, and receives from each worker one after the other.
+ * Sends values from one worker to others, through the sender's slab in pieces: while one piece is written, the previous
+ * one is read. A worker sends one transfer after the other, and receives one after the other from each worker.
  */
 export class Transfers {
-  /** Pieces so far, by the other worker. */
+  /** Number of pieces so far, by the other worker. */
   private readonly sent = new Map<number, number>();
   private readonly received = new Map<number, number>();
 
   constructor(private readonly shared: Shared) {}
 
-  /** The tensors stay. Resolves when all have them. */
+  /** Does not dispose the tensors. Resolves when all receivers have them. */
   async send(tensors: readonly tf.Tensor[], to: readonly number[]): Promise<void> {
     const { layout, memory, signals, rank, tensors: tensorMemory } = this.shared;
     const size = totalBytes(tensors);
@@ -41,7 +41,7 @@ export class Transfers {
     }
   }
 
-  /** New tensors. */
+  /** Returns new tensors. */
   async receive(specs: readonly TensorSpec[], from: number): Promise<tf.Tensor[]> {
     const { layout, memory, signals, rank, tensors: tensorMemory } = this.shared;
     const size = totalBytes(specs);

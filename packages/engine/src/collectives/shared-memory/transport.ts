@@ -5,10 +5,10 @@ import { Layout } from './layout';
 import { SharedMemory } from './memory';
 import type { TensorMemory } from './tensor-memory';
 
-/** Fits a core's cache: a piece is copied in, added up and copied out without a way through the main memory. */
+/** Fits a core's cache: a piece is copied in, added up and copied out without a detour through main memory. */
 const PIECE_BYTES = 1 << 20;
 
-/** Memory that the processes of one machine share. No port is opened for tensors. */
+/** Memory that the processes of one machine share. It opens no port for tensors. */
 export function sharedMemoryTransport(
   tensors: TensorMemory,
   { workers, rank, bucketBytes = PIECE_BYTES }: JoinOptions,
