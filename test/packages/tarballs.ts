@@ -18,6 +18,7 @@ export async function nodeTool(path: string, args: readonly string[], cwd = ROOT
 export interface Manifest {
   readonly name: string;
   readonly dependencies?: Readonly<Record<string, string>>;
+  readonly peerDependencies?: Readonly<Record<string, string>>;
 }
 
 /** A package of Graft: its folder in the workspace and its tarball. */
@@ -68,7 +69,8 @@ export function withGraftDependencies(tarballs: readonly Tarball[], name: string
     const tarball = tarballs.find(({ manifest }) => manifest.name === wanted);
     if (!tarball || found.has(wanted)) return;
     found.set(wanted, tarball);
-    for (const dependency of Object.keys(tarball.manifest.dependencies ?? {})) add(dependency);
+    const { dependencies, peerDependencies } = tarball.manifest;
+    for (const dependency of Object.keys({ ...dependencies, ...peerDependencies })) add(dependency);
   };
   add(name);
   return [...found.values()];

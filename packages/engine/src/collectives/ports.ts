@@ -1,7 +1,24 @@
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 
-/** A port that is free now. */
-export function freePort(host?: string): Promise<number> {
+/**
+ * Systems give outgoing connections ports from 32768 on (Linux) or 49152 on: one of those could be taken between the moment
+ * when it was found free and the moment when a worker listens.
+ */
+const [FIRST_PORT, END_PORT] = [10_000, 32_768];
+const ATTEMPTS = 20;
+
+/** A port that is free now, and that the system does not give to connections. */
+export async function freePort(host?: string): Promise<number> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    try {
+      return await listenOnce(randomInt(FIRST_PORT, END_PORT), host);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EADDRINUSE' && code !== 'EACCES') throw error;
+    }
+  }
+  // Many are in use: any port, then.
   return listenOnce(0, host);
 }
 
