@@ -1,9 +1,11 @@
 import { withoutMiddle } from './text';
 
-/** UTF-16 units of a message: a file's text that it quotes may be of any length. */
+/** Maximum UTF-16 units of a message, because the text that it quotes from a file may have any length. */
 const LONGEST_MESSAGE = 4000;
 
-/** Under this key an error has the brands of its classes. The same symbol in every copy of this package. */
+/**
+ * The key under which an error stores the brands of its classes. The symbol is the same in every copy of this package.
+ */
 const BRANDS = Symbol.for('graft.errors');
 
 export interface GraftErrorOptions {
@@ -11,20 +13,21 @@ export interface GraftErrorOptions {
   code?: string;
   /** Exit code of the command: 1 for a failure while working, 2 for an invalid request. */
   exitCode?: 1 | 2;
-  /** What to do about it, one sentence; printed on a line of its own. */
+  /** What the user can do about it, one sentence; printed on a separate line. */
   hint?: string;
   cause?: unknown;
 }
 
 /**
- * An error that a user can act on: its message alone states what is wrong, where, and what was expected. A message of
- * more than 4,000 characters loses its middle, which the message marks.
+ * An error that a user can act on: its message alone states what is wrong, where, and what was expected. In a message
+ * of more than 4,000 characters, a mark with the number of omitted characters replaces the middle.
  *
- * Classes of this file are distinguished by brand, not by identity: with two copies of the package in one process,
- * `error instanceof CheckpointError` is true for the errors of either. A subclass of another package is an ordinary class.
+ * `instanceof` compares the classes of this file by brand, not by identity: with two copies of the package in one
+ * process, `error instanceof CheckpointError` is true for the errors of either. Subclasses in other packages are
+ * ordinary classes.
  */
 export class GraftError extends Error {
-  /** Names the class in every copy of this package; own classes of other packages have none. */
+  /** Names the class in every copy of this package. Classes of other packages do not have their own. */
   protected static readonly brand: string = 'GraftError';
   readonly code: string;
   readonly exitCode: 1 | 2;
@@ -36,7 +39,7 @@ export class GraftError extends Error {
     this.code = options.code ?? 'graft';
     this.exitCode = options.exitCode ?? 1;
     this.hint = options.hint;
-    // Not enumerable: it is nobody's business but `instanceof`'s, and no part of what is printed or compared.
+    // Not enumerable: only `instanceof` reads it, and it must not appear in output or comparisons.
     Object.defineProperty(this, BRANDS, { value: brandsOf(new.target) });
   }
 
@@ -55,15 +58,15 @@ function brandsOf(errorClass: unknown): string[] {
   return brands;
 }
 
-/** The native library or the compiled program. */
+/** An error of the native library or the compiled program. */
 export class EngineError extends GraftError {
   protected static override readonly brand: string = 'EngineError';
 }
-/** A checkpoint, a safetensors file or a run snapshot. */
+/** An error in a checkpoint, a safetensors file or a run snapshot. */
 export class CheckpointError extends GraftError {
   protected static override readonly brand: string = 'CheckpointError';
 }
-/** Data that does not fit its contract. */
+/** Data that violates its contract. */
 export class DataError extends GraftError {
   protected static override readonly brand: string = 'DataError';
 }
@@ -72,7 +75,7 @@ export class PluginError extends GraftError {
   protected static override readonly brand: string = 'PluginError';
 }
 
-/** The workers of a group: one that is gone, that does not join, or that does not match the others. */
+/** An error in a group of workers: one is gone, does not join, or does not match the others. */
 export class WorkersError extends GraftError {
   protected static override readonly brand: string = 'WorkersError';
 }

@@ -32,7 +32,7 @@ export function listedProblems(problems: readonly string[]): string {
   return listed(problems, MOST_PROBLEMS, '; ', '; and');
 }
 
-/** A value of a JSON file in a message, shortened. `absent`: what one that is not there is called. */
+/** A JSON value for a message, shortened. `absent`: the text for undefined. */
 export function shownJson(value: unknown, absent: string, longest: number): string {
   return shortened(JSON.stringify(value) ?? absent, longest);
 }

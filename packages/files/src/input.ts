@@ -10,18 +10,18 @@ import { kindOf, READ_FLAGS, readRegularFile, readToEnd, type ReadOptions } from
 const WRITER_SECONDS = 10;
 const POLL_MS = 20;
 
-/** Pipes and files that the parent gave to this process: `/dev/stdin`, `<(command)` of a shell. */
+/** Pipes and files that this process inherited from its parent: `/dev/stdin`, `<(command)` of a shell. */
 const INHERITED = /^\/dev\/(stdin|fd\/\d+)$|^\/proc\/(self|\d+)\/fd\/\d+$/;
 
 export interface InputOptions extends ReadOptions {
-  /** Seconds to wait for a writer to a FIFO. Default: 10. */
+  /** Seconds to wait for a process that writes to a FIFO. Default: 10. */
   readonly writerSeconds?: number;
 }
 
 /**
- * Reads an input of the user once, from beginning to end: a regular file, or a FIFO or a terminal, for whose end it
- * waits without blocking a thread of Node's pool. Throws FileProblem for other devices, for sockets and folders, and
- * for a FIFO that no process opens for writing.
+ * Reads an input of the user once, from beginning to end: a regular file, a FIFO or a terminal. For the end of the
+ * latter two it waits without blocking a thread of Node's pool. Throws FileProblem for other devices, for sockets and
+ * folders, and for a FIFO that no process opens for writing.
  */
 export async function readInput(path: string, options: InputOptions = {}): Promise<Buffer> {
   let entry: Stats;
@@ -48,8 +48,8 @@ export async function readInput(path: string, options: InputOptions = {}): Promi
 }
 
 /**
- * Repeats reads of a pipe that has no data yet, or that nobody has opened for writing yet, until they return bytes or
- * the end.
+ * Repeats reads of a pipe that does not contain data yet, or that no process has opened for writing yet, until they
+ * return bytes or the end.
  */
 function waiting(
   handle: FileHandle,

@@ -4,17 +4,22 @@ import { dirname, join, relative, sep } from 'node:path';
 const [GROUP_WRITES, OTHERS_WRITE, STICKY] = [0o020, 0o002, 0o1000];
 
 export interface TrustOptions {
-  /** The user who asks. Default: this process's user; without one (on Windows) everything is trusted. */
+  /**
+   * The user who must be able to trust the entry. Default: this process's user; without one (on Windows), everything is
+   * trusted.
+   */
   readonly user?: number;
-  /** Users who are trusted in addition to that one and root. */
+  /** Users trusted in addition to `user` and root. */
   readonly owners?: readonly number[];
-  /** Other users of the entry's group may write to it, as in a shared folder of a group. Default: they may not. */
+  /** Whether other users of the entry's group may write to it, as in a shared folder of a group. Default false. */
   readonly groupMayWrite?: boolean;
-  /** Only owners count, not modes: for files next to Graft itself, which have the modes of Graft's own code. */
+  /**
+   * Whether to check only owners, not modes: for files next to Graft itself, which have the modes of Graft's own code.
+   */
   readonly anyMode?: boolean;
 }
 
-/** Something that another user has written, or could. */
+/** A file or folder that another user has written, or could write. */
 export interface Untrusted {
   readonly path: string;
   /** `owner`: it belongs to another user. `mode`: others can write to it. `link`: a symbolic link. `error`: unknown. */
@@ -23,15 +28,15 @@ export interface Untrusted {
   readonly reason: string;
 }
 
-/** A command that fixes it. */
+/** A shell command that fixes the problem. */
 export function mendingCommand({ path, kind }: Untrusted): string {
   return kind === 'mode' ? `chmod go-w '${path}'` : `rm -r '${path}'`;
 }
 
 /**
- * Why the content of a file, or the entries of a folder, may have been written by somebody else: it belongs to another
- * user, or others can write to it. The group of a user's own number is that user's own. In a sticky folder (`/tmp`)
- * nobody can replace the entries of others.
+ * Why another user may have written the content of a file or the entries of a folder: the entry belongs to another
+ * user, or others can write to it; undefined if it is trusted. The group with the user's own number counts as private
+ * to the user. In a sticky folder (`/tmp`), users cannot replace each other's entries.
  */
 export function untrustedEntry(path: string, entry: Stats, options: TrustOptions = {}): Untrusted | undefined {
   const user = options.user ?? process.getuid?.();
@@ -47,9 +52,9 @@ export function untrustedEntry(path: string, entry: Stats, options: TrustOptions
 }
 
 /**
- * The first thing that is not trusted about a file or folder and every folder from `root` down to it, `root` included;
- * undefined if all is trusted or the path does not exist. A symbolic link below `root` is not trusted: it may lead
- * anywhere. Costs one lstat for each.
+ * The first untrusted entry among `root`, a file or folder below it, and all folders in between; undefined if all are
+ * trusted or the path does not exist. A symbolic link below `root` is not trusted, because it may lead anywhere. Costs
+ * one lstat per entry.
  */
 export function findUntrusted(root: string, path: string, options: TrustOptions = {}): Untrusted | undefined {
   const steps = relative(root, path).split(sep);
@@ -73,14 +78,14 @@ export function findUntrusted(root: string, path: string, options: TrustOptions 
 }
 
 /**
- * Makes a folder below `root`, and `root`, private to this user: mode 0700, also if they exist already. Returns what is
- * not trusted about the folder, or why it cannot be created; undefined if all is well.
+ * Creates a folder below `root` and makes it and `root` private to this user: mode 0700, even if they exist already.
+ * Returns what is not trusted about the folder, or why it cannot be created; undefined on success.
  */
 export function makePrivateFolder(root: string, folder: string, options: TrustOptions = {}): Untrusted | undefined {
   try {
     mkdirSync(dirname(root), { recursive: true });
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    // Before anything is created behind a link.
+    // Checked first, so that nothing is created at the target of a link.
     const found = findUntrusted(root, folder, options);
     if (found && !(found.path === folder && found.kind === 'mode')) return found;
     mkdirSync(folder, { recursive: true, mode: 0o700 });

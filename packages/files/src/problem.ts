@@ -28,7 +28,7 @@ const REASONS: Readonly<Record<string, string>> = {
   ENXIO: 'nothing is behind its name',
 };
 
-/** Why the system refused a file, as a clause: what its error code means, or else the error's message. */
+/** Why the system rejected a file, as a clause: the meaning of the error code, otherwise the error's message. */
 export function fileReason(cause: unknown): string {
   return REASONS[(cause as NodeJS.ErrnoException | null | undefined)?.code ?? ''] ?? messageOf(cause);
 }

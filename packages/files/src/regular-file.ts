@@ -4,8 +4,8 @@ import { formatSize } from '@graft/errors';
 import { FileProblem, problemOf } from './problem';
 
 /**
- * Maximum bytes of a file that is read whole, unless its reader sets another limit. JavaScript's strings cannot be much
- * longer.
+ * Maximum size of a file that is read whole, in bytes, unless its reader sets another limit. JavaScript's strings
+ * cannot be much longer.
  */
 export const LARGEST_WHOLE_FILE_BYTES = 1 << 28;
 /** Maximum bytes of a settings file: a config, a config.json, a manifest. */
@@ -15,8 +15,8 @@ export const LARGEST_SETTINGS_BYTES = 1 << 24;
 const READ_BYTES = 1 << 16;
 
 /**
- * Without O_NONBLOCK, opening a FIFO blocks a thread of Node's pool until somebody writes to it, possibly forever.
- * Reads of regular files do not change.
+ * Without O_NONBLOCK, opening a FIFO blocks a thread of Node's pool until a process writes to it, possibly forever. The
+ * flag does not affect reads of regular files.
  */
 export const READ_FLAGS = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOCTTY ?? 0);
 
@@ -54,12 +54,12 @@ export async function openRegularFile(path: string): Promise<FileHandle> {
   }
 }
 
-/** Throws FileProblem, as `openRegularFile` does, for files that a third-party reader must not get. */
+/** Throws FileProblem, as `openRegularFile` does. Use it before passing a path to a third-party reader. */
 export async function checkRegularFile(path: string): Promise<void> {
   await (await openRegularFile(path)).close();
 }
 
-/** As `openRegularFile`, for code that cannot wait. Returns the descriptor. */
+/** The same as `openRegularFile`, for synchronous code. Returns the descriptor, which the caller closes. */
 export function openRegularFileSync(path: string): number {
   try {
     checkRegular(statSync(path));
@@ -77,11 +77,11 @@ export function openRegularFileSync(path: string): number {
 }
 
 export interface ReadOptions {
-  /** Maximum size: a longer file is an error. Default: LARGEST_WHOLE_FILE_BYTES. */
+  /** Maximum size in bytes; a longer file is an error. Default: LARGEST_WHOLE_FILE_BYTES. */
   readonly maxBytes?: number;
 }
 
-/** A regular file, whole. Throws FileProblem; for a file that is too large, before it is read. */
+/** Reads a whole regular file. Throws FileProblem; if the file is too large, before reading it. */
 export async function readRegularFile(path: string, options: ReadOptions = {}): Promise<Buffer> {
   const handle = await openRegularFile(path);
   try {
@@ -92,8 +92,8 @@ export async function readRegularFile(path: string, options: ReadOptions = {}): 
 }
 
 /**
- * The contents of an open file from its position on. `size`: expected bytes; files under /proc report 0, and a file
- * that is being written may grow.
+ * Reads an open file from its current position to the end. `size`: expected number of bytes; files under /proc report
+ * 0, and a file may grow while it is read.
  */
 export async function readToEnd(
   handle: Pick<FileHandle, 'read'>,
@@ -123,7 +123,7 @@ export interface StreamOptions {
   readonly highWaterMark?: number;
 }
 
-/** A regular file as a stream, which closes it. Throws FileProblem as `openRegularFile` does. */
+/** A regular file as a stream, which closes the file at its end. Throws FileProblem as `openRegularFile` does. */
 export async function streamRegularFile(path: string, options: StreamOptions = {}): Promise<ReadStream> {
   return (await openRegularFile(path)).createReadStream({ ...options, autoClose: true }) as ReadStream;
 }

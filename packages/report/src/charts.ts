@@ -4,7 +4,7 @@ import type { RunData, Series } from './read-run';
 
 /** A line of a chart, as the page's script draws it. */
 export interface ChartLine {
-  /** Its name in tooltips: the run's, with the evaluator's where a run has several in the chart. */
+  /** The line's name in tooltips: the run's, with the evaluator's if a run has several lines in the chart. */
   readonly run: string;
   /** Index of the run, which determines colour and dashes. */
   readonly color: number;
@@ -96,7 +96,7 @@ function evaluationCharts(runs: readonly RunData[], titles: readonly string[]): 
     return (
       [...byMetric]
         .filter(([metric]) => metric !== 'tokens' && !metric.endsWith('/tokens'))
-        // A single point is a number for the table.
+        // A single point belongs in the table, not in a chart.
         .filter(([, lines]) => lines.some(({ values }) => values.filter((value) => value !== null).length > 1))
         .flatMap(([metric, lines]) =>
           chart(
@@ -111,7 +111,7 @@ function evaluationCharts(runs: readonly RunData[], titles: readonly string[]): 
   });
 }
 
-/** The evaluator of a series and the metric's own name. */
+/** Splits the name of a series into its evaluator and the metric's own name. */
 function splitName({ metric, evaluator = metric.slice(0, metric.indexOf('/')) }: Series): [string, string] {
   return [evaluator, metric.slice(evaluator.length + 1)];
 }
@@ -129,7 +129,7 @@ function add(byMetric: Map<string, ChartLine[]>, metric: string, line: ChartLine
   byMetric.set(metric, [...(byMetric.get(metric) ?? []), line]);
 }
 
-/** Nothing if no line has a point: an empty panel says nothing. */
+/** A chart; none if no line has a point, because an empty panel contains no information. */
 function chart(
   metric: string,
   facts: Facts,

@@ -1,6 +1,6 @@
 /**
- * Selects the points of a long series to draw: of each of several equal intervals the first, the last, the smallest and
- * the largest, so that no spike is lost. At most about `limit` indices, in order; all of them if there are no more.
+ * Selects the points of a long series to draw: the first, last, smallest and largest of each of several equal
+ * intervals, so that no spike is lost. Returns at most about `limit` indices, in order; all of them if there are fewer.
  */
 export function downsample(values: readonly number[], limit: number): number[] {
   if (values.length <= limit) return [...values.keys()];

@@ -6,12 +6,12 @@ const ENTITIES: Readonly<Record<string, string>> = {
   "'": '&#39;',
 };
 
-/** Text as HTML's own text, in elements and in quoted attributes. */
+/** Escapes text for HTML, in elements and in quoted attributes. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (character) => ENTITIES[character]);
 }
 
-/** A value as JSON within a script element: nothing in it can end the element, or a line of JavaScript. */
+/** Encodes a value as JSON inside a script element: it can end neither the element nor a line of JavaScript. */
 export function embedJson(value: unknown): string {
   return JSON.stringify(value).replace(
     /[<\u2028\u2029]/g,
@@ -19,7 +19,7 @@ export function embedJson(value: unknown): string {
   );
 }
 
-/** Five significant digits for readers; counts as integers. */
+/** Formats a number with five significant digits; counts as integers. */
 export function formatNumber(value: number | null | undefined): string {
   if (value === undefined) return '';
   if (value === null || !Number.isFinite(value)) return 'not a number';
@@ -41,13 +41,13 @@ export interface Cell {
   readonly html: string;
   readonly numeric?: boolean;
   readonly best?: boolean;
-  /** A heading of its row. */
+  /** Whether it is its row's heading. */
   readonly heading?: boolean;
-  /** What the column is sorted by, if not the text. */
+  /** The value by which the column is sorted. Default: the text. */
   readonly value?: number;
-  /** Of a column's head: which values are the best among the rows shown. */
+  /** For the head of a column: which values are best among the rows shown. */
   readonly better?: 'less' | 'more';
-  /** Index of the run that the cell, and with `heading` its row, belongs to: hidden with it. */
+  /** Index of the run to which the cell (with `heading`, its whole row) belongs: hiding the run hides it. */
   readonly run?: number;
 }
 

@@ -1,11 +1,11 @@
 /**
- * One self-contained HTML page from run folders: what the runs are, their evaluations side by side, their curves, and
- * how their configs differ. It reads run folders and nothing else; `graft report` is a thin wrapper.
+ * Makes one self-contained HTML page from run folders: the runs, their evaluations side by side, their curves, and the
+ * differences of their configs. It reads only run folders; `graft report` is a thin wrapper.
  *
  *     import { writeReport } from '@graft/report';
  *     await writeReport(['runs/adapted/latest', 'runs/scratch/latest'], 'report.html');
  *
- * `watchReport` serves the same page while the runs go on.
+ * `watchReport` serves the same page while the runs continue.
  */
 import { outputFile, writeFileAtomically } from '@graft/checkpoint/internal';
 import { GraftError, UsageError } from '@graft/core';
@@ -18,22 +18,22 @@ export { findRun, readRun, type RunData, type Series } from './read-run';
 export { watchReport, type WatchOptions } from './watch/watch-report';
 
 export interface ReportOptions {
-  /** Overwrite any existing file. Default: only a page that a report wrote. */
+  /** Whether to overwrite any existing file. Default: only a page that a report wrote. */
   readonly force?: boolean;
 }
 
 export interface WrittenReport {
-  /** A sentence for each run that the page does not show: because its files cannot be read. */
+  /** A sentence for each run that the page omits because its files cannot be read. */
   readonly leftOut: readonly string[];
 }
 
-/** Bytes of a page that are enough to contain its generator. */
+/** The first bytes of a page, enough to contain its generator tag. */
 const HEAD_BYTES = 1024;
 
 /**
- * Writes the page about some runs. A run with damaged files is omitted and does not affect the others. Throws
- * UsageError for a folder that is not a run's, and for a file that a report did not write, before anything is written;
- * and GraftError if no run can be read.
+ * Writes the page about some runs. Omits a run with damaged files and keeps the others. Before writing, throws
+ * UsageError for a folder that is not a run's and for a file that a report did not write, and GraftError if no run can
+ * be read.
  */
 export async function writeReport(
   runFolders: readonly string[],

@@ -1,16 +1,18 @@
-/** What the evaluations of some runs measured, and on what: only numbers of one measurement compare. */
+/**
+ * What the evaluations of some runs measured, and on what data: only numbers of the same measurement are comparable.
+ */
 import { differingKeys, type EvaluationRecord } from '@graft/core';
 import type { RunData } from './read-run';
 
 /** The evaluations of some runs that measured the same on the same data. */
 export interface Measurement {
-  /** Differs from that of every other measurement. */
+  /** Unique among the measurements. */
   readonly key: string;
-  /** The evaluator's name; with what sets this measurement apart where others have the same name. */
+  /** The evaluator's name; if several measurements share it, with the settings that distinguish this one. */
   readonly title: string;
-  /** Whether another measurement has a name in common with it. */
+  /** Whether another measurement shares one of its evaluator names. */
   readonly isOneOfSeveral: boolean;
-  /** The component, where the configs agree on it: `loss`. */
+  /** The component: `loss`. Undefined if the config does not name it. */
   readonly use?: string;
   readonly members: readonly Member[];
 }
@@ -19,7 +21,7 @@ export interface Member {
   /** Index of the run. */
   readonly run: number;
   readonly evaluator: string;
-  /** Its last evaluation. */
+  /** The evaluator's last evaluation. */
   readonly last: EvaluationRecord;
 }
 
@@ -28,8 +30,8 @@ const NAMED_KEYS = 3;
 const LONGEST_VALUE = 60;
 
 /**
- * Groups evaluations by what their evaluator's section of the config says, without its name and how often it runs. An
- * evaluator with a data set but without an objective measures the run's own, which then counts too.
+ * Groups evaluations by their evaluator's section of the config, without its name and interval. For an evaluator with a
+ * dataset but without an objective, the run's own objective is part of the group.
  */
 export function measurements(runs: readonly RunData[]): Measurement[] {
   const groups = new Map<string, { what: Readonly<Record<string, unknown>>; members: Member[] }>();
@@ -60,11 +62,11 @@ export function measurements(runs: readonly RunData[]): Measurement[] {
 const nameOf = (members: readonly Member[]): string =>
   [...new Set(members.map(({ evaluator }) => evaluator))].join(', ');
 
-/** The section of an evaluator, as far as it determines what is measured. */
+/** The part of an evaluator's section that determines what it measures. */
 function whatOf(config: Readonly<Record<string, unknown>>, evaluator: string): Readonly<Record<string, unknown>> {
   const sections = Array.isArray(config.evaluators) ? (config.evaluators as unknown[]) : [];
   const section = sections.map(asRecord).find(({ name, use }) => (name ?? use) === evaluator);
-  // Of a run without such a section only the evaluator's name is known.
+  // If the config lacks the section, only the evaluator's name is known.
   if (section === undefined) return { evaluator };
   const { name: _name, every: _every, ...what } = section;
   return what.dataset !== undefined && what.objective === undefined ? { ...what, objective: config.objective } : what;
@@ -77,7 +79,7 @@ const asRecord = (value: unknown): Readonly<Record<string, unknown>> =>
       ? { use: value }
       : {};
 
-/** JSON with sorted keys, so that the order of a config's keys does not count. */
+/** JSON with sorted keys, so that their order in a config does not matter. */
 function stableJson(value: unknown): string {
   return JSON.stringify(value, (_, inner: unknown) =>
     typeof inner === 'object' && inner !== null && !Array.isArray(inner)
@@ -86,7 +88,7 @@ function stableJson(value: unknown): string {
   );
 }
 
-/** `objective.use prefix-lm, batches 4`: the values by which a measurement differs from its namesakes. */
+/** `objective.use prefix-lm, batches 4`: the values that distinguish a measurement from others with the same name. */
 function distinction(
   what: Readonly<Record<string, unknown>>,
   namesakes: readonly { readonly what: Readonly<Record<string, unknown>> }[],
@@ -102,10 +104,10 @@ function distinction(
   return named.join(', ') + (more > 0 ? ` and ${more} more` : '');
 }
 
-/** How many tokens or examples were measured, by metric: runs that differ in it measured different data. */
+/** Metrics that count the measured tokens or examples: runs with different counts measured different data. */
 const COUNTS = /(^|\/)(tokens|examples)(\/|$)/;
 
-/** The smallest and largest count of what was measured, where the runs of a measurement differ in it. */
+/** The smallest and largest count, if the runs of a measurement have different ones; otherwise undefined. */
 export function differingCounts(members: readonly Member[]): { least: number; most: number } | undefined {
   const metrics = new Set(members.flatMap(({ last }) => Object.keys(last.metrics)).filter((one) => COUNTS.test(one)));
   for (const metric of metrics) {

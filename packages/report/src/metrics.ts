@@ -17,20 +17,20 @@ const TRAINING: Readonly<Record<string, MetricFacts>> = {
   targetTokens: { title: 'Target tokens', unit: 'tokens per step' },
 };
 
-/** Metrics of how fast and on what a run works, rather than how well. */
+/** Metrics about the speed and resources of a run, rather than the quality of its model. */
 const OF_SPEED = ['tokensPerSecond', 'samplesPerSecond', 'stepSeconds', 'waitShare', 'targetTokens'];
 
 export const isOfSpeed = (metric: string): boolean => OF_SPEED.includes(metric);
 
-/** Not by a plain lookup: a metric may be called `constructor`. */
+/** Not a plain property lookup, because a metric may have the name `constructor`. */
 export const trainingFacts = (metric: string): MetricFacts =>
   Object.hasOwn(TRAINING, metric) ? TRAINING[metric] : { title: metric };
 
-/** Objectives whose loss is the mean cross-entropy of a target token, unless an option adds to it. */
+/** Objectives whose loss is the mean cross-entropy of a target token, unless an option adds another term. */
 const CROSS_ENTROPY = ['prefix-lm', 'ul2', 'causal-lm', 'seq2seq'];
 export const NATS = 'nats per target token';
 
-/** The unit of a run's training loss; undefined where the objective has its own. */
+/** The unit of a run's training loss; undefined if it is unknown. */
 export function lossUnit({ config }: Pick<RunData, 'config'>): string | undefined {
   return objectiveUnit(config.objective);
 }
@@ -41,17 +41,17 @@ function objectiveUnit(objective: unknown): string | undefined {
   return typeof use === 'string' && CROSS_ENTROPY.includes(use) && !adds ? NATS : undefined;
 }
 
-/** The unit of a metric of an evaluator, by the component that measured it; undefined: none, or unknown. */
+/** The unit of an evaluator's metric, by the component that measured it; undefined: none, or unknown. */
 export function evaluatedUnit(metric: string, use: string | undefined): string | undefined {
   const parts = metric.split('/');
   if (parts.includes('loss')) return use === 'loss' ? NATS : undefined;
   return parts.some((part) => /^(accuracy|f1\w*|exactMatch)$/.test(part)) ? 'from 0 to 1' : undefined;
 }
 
-/** Whether less or more of a metric is better; undefined: neither is. */
+/** Whether smaller or larger values of a metric are better; undefined: neither. */
 export function betterOf(metric: string): 'less' | 'more' | undefined {
   if (/(^|\W)(loss|perplexity|crossEntropy|divergence)$/.test(metric)) return 'less';
-  // Of a mixture, each part by itself: `loss/ul2`.
+  // A mixture has one metric per part: `loss/ul2`.
   if (/^(loss|perplexity)\//.test(metric)) return 'less';
   if (/(^|\W)(accuracy|f1|exactMatch|mean|partialMean)$/.test(metric)) return 'more';
   return undefined;

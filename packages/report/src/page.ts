@@ -7,14 +7,14 @@ import { shortTitles, type RunData } from './read-run';
 import { COLORS, DASHES, STYLE, swatch } from './style';
 import { differences, evaluationTables, runsTable } from './tables';
 
-/** ECharts' build with lines, axes and tooltips: 0.7 MB, embedded in the page so that it needs no network. */
+/** ECharts' build with lines, axes and tooltips: 0.7 MB, embedded in the page so that it does not need a network. */
 const ECHARTS = require.resolve('echarts/dist/echarts.common.min.js');
 
 /** Marks a page that a report may overwrite. */
 export const GENERATOR = 'graft report';
 
 export interface PageOptions {
-  /** The page follows its server, `graft report --watch`. */
+  /** Whether the page follows its server, `graft report --watch`. */
   readonly live?: boolean;
 }
 
@@ -61,7 +61,7 @@ ${scripts.map((script) => `<script>${script}</script>`).join('\n')}
 `;
 }
 
-/** The parts of the page that change with the runs, as HTML by the id of their element. */
+/** The parts of the page that change with the runs, as HTML by element id. */
 export function renderSections(runs: readonly RunData[], leftOut: readonly string[] = []): PageUpdate {
   const titles = shortTitles(runs);
   const all = charts(runs, titles);
@@ -86,14 +86,14 @@ ${runs.map(configDetails).join('\n')}`,
 
 const minute = (time: Date): string => time.toISOString().slice(0, 16).replace('T', ' ');
 
-/** Nothing is loaded from anywhere, and no script runs but the page's own, whatever a run's files contain. */
+/** The page loads nothing and runs only its own scripts, whatever a run's files contain. */
 function contentPolicy(scripts: readonly string[], live: boolean): string {
   const hashes = scripts.map((script) => `'sha256-${createHash('sha256').update(script).digest('base64')}'`);
   const own = live ? " connect-src 'self';" : '';
   return `default-src 'none'; script-src ${hashes.join(' ')}; style-src 'unsafe-inline'; img-src data:;${own} base-uri 'none'; form-action 'none'`;
 }
 
-/** Nine digits are more than a screen shows, and half as long in JSON. */
+/** Rounds numbers to nine digits: more than a screen shows, and half as long in JSON. */
 function rounded<T>(value: T): T {
   return JSON.parse(
     JSON.stringify(value, (_, inner: unknown) =>

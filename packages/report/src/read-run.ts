@@ -11,23 +11,23 @@ import { basename, join } from 'node:path';
 import { readRecords } from './records';
 import { downsample } from './downsample';
 
-/** Maximum number of points drawn per series; longer ones are downsampled. */
+/** Maximum number of points per drawn series; longer series are downsampled. */
 const DRAWN_POINTS = 2000;
 
 /** One metric over a run. The arrays have equal lengths. */
 export interface Series {
   readonly metric: string;
-  /** The evaluator that measured it; absent for metrics of training. */
+  /** The evaluator that measured it; absent for training metrics. */
   readonly evaluator?: string;
-  /** Steps done. */
+  /** Number of completed steps. */
   readonly steps: readonly number[];
-  /** Tokens trained on until then; null: metrics.jsonl has no line for the step. */
+  /** Tokens trained on so far; null: metrics.jsonl does not contain a line for the step. */
   readonly tokens: readonly (number | null)[];
-  /** Seconds of training until then, compiling included; null as above. */
+  /** Seconds of training so far, including compilation; null as above. */
   readonly seconds: readonly (number | null)[];
-  /** Seconds of tracing and compiling until then, which `seconds` contains; absent if nothing was compiled. */
+  /** Seconds of tracing and compilation so far, included in `seconds`; absent if nothing was compiled. */
   readonly compileSeconds?: readonly (number | null)[];
-  /** null: not a number. */
+  /** null: NaN. */
   readonly values: readonly (number | null)[];
 }
 
@@ -38,17 +38,17 @@ export interface RunData {
   readonly title: string;
   readonly record: RunRecord;
   readonly config: Readonly<Record<string, unknown>>;
-  /** Metrics of training: loss first; `stepSeconds` and `samplesPerSecond` are derived from the duration of each step. */
+  /** Training metrics, loss first; `stepSeconds` and `samplesPerSecond` are derived from the duration of each step. */
   readonly training: readonly Series[];
-  /** Metrics of evaluations, `evaluator/metric`. */
+  /** Metrics of evaluations: `evaluator/metric`. */
   readonly evaluated: readonly Series[];
   readonly evaluations: readonly EvaluationRecord[];
-  /** Sequences that a step trains on; absent where the config does not say (data sets of ready batches). */
+  /** Number of sequences per step; absent if the config does not determine it (datasets of ready batches). */
   readonly samplesPerStep?: number;
   readonly totals: {
     readonly tokens: number;
     readonly seconds: number;
-    /** Seconds of tracing and compiling, which `seconds` contains. */
+    /** Seconds of tracing and compilation, included in `seconds`. */
     readonly compileSeconds?: number;
     /** Median over the steps; undefined if nothing was trained. */
     readonly tokensPerSecond?: number;
@@ -83,12 +83,12 @@ export async function readRun(path: string): Promise<RunData> {
   };
 }
 
-/** Runs of earlier versions contain tokens and passwords in the clear. */
+/** Masks secrets, because runs of earlier versions contain tokens and passwords in plain text. */
 async function readMasked(folder: string): ReturnType<typeof readRecords> {
   return maskedForMessage(await readRecords(folder)) as Awaited<ReturnType<typeof readRecords>>;
 }
 
-/** The folder of a run, or of the latest run of a name's folder. Throws UsageError if it is neither. */
+/** The folder of a run; for the folder of a name, its latest run. Throws UsageError if it is neither. */
 export async function findRun(path: string): Promise<string> {
   const found = await findRunFolder(path);
   if (found !== undefined) return found;
@@ -98,23 +98,23 @@ export async function findRun(path: string): Promise<string> {
   });
 }
 
-/** Bookkeeping of the loop that is unrelated to the model, or shown otherwise. */
+/** Metrics of the loop that do not describe the model, or that the report shows elsewhere. */
 const NOT_DRAWN = ['waitSeconds', 'compileSeconds'];
 
-/** Sequences of a step. A data set of ready batches (`tensors`) has batches of its own size. */
+/** Number of sequences per step. A dataset of ready batches (`tensors`) determines its own batch size. */
 function samplesOf(config: Readonly<Record<string, unknown>>): number | undefined {
   const { train, dataset } = config as { train?: { batchSize?: unknown } | null; dataset?: { use?: unknown } | null };
   const size = train?.batchSize;
   return typeof size === 'number' && size > 0 && dataset?.use !== 'tensors' ? size : undefined;
 }
 
-/** For each line, the seconds of compiling until then; undefined if nothing was compiled. */
+/** For each line, the seconds of compilation so far; undefined if nothing was compiled. */
 function compiledUntil({ metrics }: MetricLines): number[] | undefined {
   let sum = 0;
   return metrics.get('compileSeconds')?.map((own) => (sum += Number.isFinite(own) ? own : 0));
 }
 
-/** The lines with what follows from the duration of each step. Compiling is not part of a step's own time. */
+/** Adds metrics derived from the duration of each step, which does not include compilation. */
 function withDerived(lines: MetricLines, samplesPerStep: number | undefined): MetricLines {
   const { seconds, metrics } = lines;
   const compiled = metrics.get('compileSeconds');
@@ -131,7 +131,7 @@ function withDerived(lines: MetricLines, samplesPerStep: number | undefined): Me
         durations.map((duration) => (duration > 0 ? samplesPerStep / duration : NaN)),
       );
   }
-  // An objective may have a metric of that name.
+  // An objective's own metric of the same name takes precedence.
   return { ...lines, metrics: new Map([...metrics, ...[...derived].filter(([name]) => !metrics.has(name))]) };
 }
 
@@ -161,7 +161,7 @@ function evaluationSeries(
   compileSeconds?: readonly number[],
 ): Series[] {
   const lineOf = new Map(lines.steps.map((step, i) => [step, i]));
-  // Before the first step nothing was trained; of other steps without a line, only the step is known.
+  // Before the first step, the total is 0; for other steps without a line, it is unknown.
   const at = (all: readonly number[], step: number): number | null =>
     all[lineOf.get(step) ?? -1] ?? (step === 0 ? 0 : null);
   const points = new Map<string, { evaluator: string; steps: number[]; values: (number | null)[] }>();
@@ -196,7 +196,7 @@ function median(values: readonly number[]): number | undefined {
   return sorted.length === 0 ? undefined : sorted[sorted.length >> 1];
 }
 
-/** A short name for legends: the run's name, with its id if names repeat. */
+/** Short names for legends: the name of each run, with its id if names repeat. */
 export function shortTitles(runs: readonly RunData[]): string[] {
   return runs.map(({ record, title, folder }) => {
     const twins = runs.filter((other) => other.record.name === record.name);

@@ -1,4 +1,4 @@
-/** The schema of a run's small files, as far as a report shows them: they are untrusted. */
+/** The schema of the parts of a run's small files that a report shows: the files are untrusted. */
 import { GraftError, readRunRecord, type EvaluationRecord, type RunRecord, fieldProblem } from '@graft/core';
 import { JsonProblem, readJsonFile } from '@graft/core/internal';
 import { join } from 'node:path';
@@ -7,11 +7,11 @@ import { z } from 'zod';
 /** Maximum bytes of config.json, which the page contains unchanged. */
 const LARGEST_CONFIG_BYTES = 2 ** 20;
 const LARGEST_EVALUATIONS_BYTES = 2 ** 25;
-/** Maximum number of objects, lists and keys of each. */
+/** Maximum number of objects, lists and keys per file. */
 const MOST_PARTS = 2 ** 22;
 /** Maximum nesting of a config; Graft's own have about ten levels. */
 const DEEPEST_CONFIG = 64;
-/** Maximum number of evaluations of a run, and of different metrics, each with a chart. */
+/** Maximum number of evaluations per run, and of different metrics, each of which gets a chart. */
 const MOST_EVALUATIONS = 100_000;
 const MOST_METRICS = 2000;
 
@@ -20,8 +20,8 @@ const evaluationsSchema = z.array(
 );
 
 /**
- * run.json, config.json and evaluations.json of a run's folder. Throws GraftError that names the file and the invalid
- * key.
+ * Reads run.json, config.json and evaluations.json in a run's folder. Throws GraftError that names the file and the
+ * invalid key.
  */
 export async function readRecords(folder: string): Promise<{
   readonly record: RunRecord;
@@ -58,7 +58,7 @@ async function read<T>(file: string, schema: z.ZodType<T>, maxBytes: number, mis
     const what = cause instanceof JsonProblem ? 'does not hold JSON' : 'cannot be read';
     throw new GraftError(`${file} ${what}: ${(cause as Error).message}.`, { code: 'report.unreadable', cause });
   }
-  // Checked before each of them is parsed.
+  // Checked before the individual evaluations are parsed.
   if (Array.isArray(value) && value.length > MOST_EVALUATIONS)
     throw malformed(file, `it has ${value.length} evaluations; a report shows at most ${MOST_EVALUATIONS}`);
   const parsed = schema.safeParse(value);

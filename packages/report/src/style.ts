@@ -1,16 +1,16 @@
 /**
- * Colours of runs, near those of Okabe and Ito, which nearly everybody can distinguish; each has a contrast of at least
- * 3:1 with the panels of its scheme. Beyond eight runs they repeat, with other dashes.
+ * Colours of runs, close to those of Okabe and Ito, which almost all readers can distinguish; each has a contrast of at
+ * least 3:1 with the panels of its scheme. After eight runs they repeat, with other dashes.
  */
 export const COLORS: { readonly light: readonly string[]; readonly dark: readonly string[] } = {
   light: ['#0072b2', '#c85200', '#008764', '#b8508f', '#9a6a00', '#1c8fc4', '#6a737d', '#7a56a8'],
   dark: ['#4aa3df', '#f0803c', '#2fbf93', '#e39ac4', '#e6b34a', '#8fd3f7', '#a8b0b8', '#b494dc'],
 };
 
-/** Lengths of strokes and gaps in pixels, by how often the colours were used before; none: solid. */
+/** Lengths of strokes and gaps in pixels, by how many times the colours have repeated; none: solid. */
 export const DASHES: readonly (readonly number[])[] = [[], [7, 4], [2, 3], [9, 3, 2, 3]];
 
-/** A short piece of a run's line, as its curves are drawn. */
+/** A short sample of a run's line, in the style of its curves. */
 export function swatch(run: number): string {
   const count = COLORS.light.length;
   const dashes = DASHES[Math.floor(run / count) % DASHES.length].join(' ');

@@ -54,7 +54,7 @@ interface Row {
   readonly numbers: ReadonlyMap<string, number>;
 }
 
-/** A table for each measurement (what was measured on what), with the last numbers of every run that has it. */
+/** One table per measurement, with the last numbers of every run that has it. */
 export function evaluationTables(runs: readonly RunData[], titles: readonly string[]): string[] {
   const all = measurements(runs);
   const apart = all.some(({ isOneOfSeveral }) => isOneOfSeveral);
@@ -91,7 +91,7 @@ function measurementTables(title: string, rows: readonly Row[], counts: ReturnTy
     : [];
   const grouped = metrics.filter((metric) => metric.includes('/'));
   if (grouped.length === 0) return [comparison(title, rows, metrics, (metric) => metric, isComparable), ...notes];
-  // The first metric of a group is its main one: one column per group.
+  // The first metric of a group is its main one: the table has one column per group.
   const main = grouped[0].slice(grouped[0].indexOf('/') + 1);
   const columns = [
     ...grouped.filter((metric) => metric.endsWith(`/${main}`)),
@@ -115,7 +115,7 @@ function comparison(
   const best = new Map(isComparable ? metrics.map((metric) => [metric, bestOf(metric, rows)]) : []);
   const steps = rows.some(({ step }) => step > 0);
   const shown = (metric: string, value: number | undefined): string => {
-    // One precision per column, unless the column contains counts.
+    // All numbers of a column have the same precision, unless they are counts.
     const counts = rows.every(({ numbers }) => Number.isInteger(numbers.get(metric) ?? 0));
     const plain = counts || value === undefined || !Number.isFinite(value) || Math.abs(value) >= 1000;
     return plain || (value !== 0 && Math.abs(value) < 0.001) ? formatNumber(value) : value.toFixed(4);
@@ -165,7 +165,7 @@ function details(title: string, rows: readonly Row[], grouped: readonly string[]
   return `<details><summary>All numbers of ${escapeHtml(title)}</summary>${table}</details>`;
 }
 
-/** Keys of which the runs' configs hold different values: for trainings and for evaluations by themselves, folded away. */
+/** Tables of the config keys in which the runs differ, collapsed: one for trainings and one for evaluations. */
 export function differences(runs: readonly RunData[], titles: readonly string[]): string[] {
   return (['Trainings', 'Evaluations'] as const).flatMap((kind) => {
     const own = [...runs.keys()].filter((i) => (runs[i].record.kind === 'evaluation') === (kind === 'Evaluations'));
@@ -174,7 +174,7 @@ export function differences(runs: readonly RunData[], titles: readonly string[])
   });
 }
 
-/** Of the runs with the indices `own`; undefined if there is one, or no difference. */
+/** Compares the runs with the indices `own`; undefined for a single run, or if there are no differences. */
 function differencesTable(
   own: readonly number[],
   runs: readonly RunData[],

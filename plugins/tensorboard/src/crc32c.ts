@@ -1,4 +1,4 @@
-/** CRC-32 with Castagnoli's polynomial, reflected, by one byte. */
+/** CRC-32 table, by byte, for Castagnoli's reflected polynomial. */
 const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   let rest = byte;
   for (let bit = 0; bit < 8; bit++) rest = rest & 1 ? (rest >>> 1) ^ 0x82f63b78 : rest >>> 1;
@@ -12,7 +12,7 @@ export function crc32c(bytes: Uint8Array): number {
   return (crc ^ 0xffffffff) >>> 0;
 }
 
-/** The form in which TFRecord files have it, because a CRC over bytes that contain their own CRC is weak. */
+/** The form that TFRecord files store, because a CRC over data that contains its own CRC is weak. */
 export function maskedCrc32c(bytes: Uint8Array): number {
   const crc = crc32c(bytes);
   return (((crc >>> 15) | (crc << 17)) + 0xa282ead8) >>> 0;

@@ -7,10 +7,12 @@ import { tfRecord } from './record';
 
 /** TensorBoard reads files whose names contain this. */
 const PREFIX = 'events.out.tfevents.';
-/** From this version on, TensorBoard heeds restarts. */
+/** From this version on, TensorBoard respects restart events. */
 const FILE_VERSION = 'brain.Event:2';
 
-/** Writes one event file. Every call has written its event when it returns, so that a killed process loses none. */
+/**
+ * Writes one event file. Each call returns only after its event has been written, so that a killed process loses none.
+ */
 export class EventWriter {
   private constructor(
     readonly file: string,
@@ -20,8 +22,8 @@ export class EventWriter {
   ) {}
 
   /**
-   * A new file in a folder, which is created if it does not exist. TensorBoard reads the files of a folder in the order of their names,
-   * so its name sorts after those of earlier files. Throws the system's error if it cannot be created.
+   * Creates a new file in a folder, and the folder if necessary. TensorBoard reads the files of a folder in the order
+   * of their names, so the new name sorts after those of earlier files. Throws the system's error on failure.
    */
   static create(folder: string): EventWriter {
     mkdirSync(folder, { recursive: true });
@@ -35,17 +37,19 @@ export class EventWriter {
     return writer;
   }
 
-  /** The numbers of a step by tag, as single-precision floats. Tags with a common part before `/` are shown together. */
+  /**
+   * Writes the numbers of a step by tag, as single-precision floats. TensorBoard groups tags by the part before `/`.
+   */
   scalars(step: number, values: Readonly<Record<string, number>>): void {
     if (Object.keys(values).length > 0) this.write(step, { scalars: values });
   }
 
-  /** A text in Markdown. */
+  /** Writes a text in Markdown. */
   text(step: number, tag: string, markdown: string): void {
     this.write(step, { text: { tag, markdown } });
   }
 
-  /** From `step` on, everything that earlier files contain is void. */
+  /** Invalidates everything that earlier files contain from `step` on. */
   restartAt(step: number): void {
     this.write(step, { restart: true });
   }
@@ -55,7 +59,10 @@ export class EventWriter {
     this.descriptor = undefined;
   }
 
-  /** Throws DataError if the disk did not take the event; then the file takes no more, because readers stop at half a record. */
+  /**
+   * Throws DataError if the disk did not accept the event. The file then accepts no more events, because readers stop
+   * at an incomplete record.
+   */
   private write(step: number, contents: EventContents): void {
     if (this.descriptor === undefined) return;
     try {

@@ -1,6 +1,6 @@
 /**
- * The part of TensorBoard's `Event` (tensorflow/core/util/event.proto, summary.proto) that Graft writes, in the encoding of
- * protocol buffers: per field a key (number and wire type) and the value.
+ * The part of TensorBoard's `Event` (tensorflow/core/util/event.proto, summary.proto) that Graft writes, in the
+ * encoding of protocol buffers: each field is a key (number and wire type) and a value.
  */
 const VARINT = 0;
 const DOUBLE = 1;
@@ -11,14 +11,14 @@ const DT_STRING = 7;
 const DATA_CLASS_TENSOR = 2;
 const SESSION_START = 1;
 
-/** What an event says, in addition to time and step. */
+/** The contents of an event, besides time and step. */
 export type EventContents =
   | { readonly fileVersion: string }
   /** The numbers of a step by tag. */
   | { readonly scalars: Readonly<Record<string, number>> }
   /** A text in Markdown. */
   | { readonly text: { readonly tag: string; readonly markdown: string } }
-  /** The events of this step and later ones, in this file or earlier ones, are void. */
+  /** Invalidates the events of this step and later ones, in this file and in earlier ones. */
   | { readonly restart: true };
 
 /** `wallTime`: seconds since 1970. `step`: an integer from 0. */

@@ -9,18 +9,18 @@ const Options = z.strictObject({
     .describe("the files go to FOLDER/NAME/ID of the run; default: the run's folder itself"),
 });
 
-/** Writes a run's numbers, config and circumstances as TensorBoard event files. */
+/** Writes a run's numbers, config and environment as TensorBoard event files. */
 export class TensorboardTracker implements Tracker {
   private writer: EventWriter | undefined;
 
-  /** `folder`: contains a folder for each run. Default: the run's own folder. */
+  /** `folder`: contains one folder per run. Default: the run's own folder. */
   constructor(private readonly folder?: string) {}
 
   async start({ name, id, folder, config, environment, resumedFromStep }: TrackedRun): Promise<void> {
     this.writer = EventWriter.create(this.folder === undefined ? folder : join(this.folder, name, id));
     const { writer } = this;
     const step = resumedFromStep ?? 0;
-    // Later steps, which a killed process logged, will be logged again.
+    // Invalidates later steps that a killed process logged: this run will log them again.
     if (!writer.isFirst) writer.restartAt(step + 1);
     writer.text(step, 'config', asCode(config));
     if (environment) writer.text(step, 'environment', asCode(environment));
@@ -28,7 +28,7 @@ export class TensorboardTracker implements Tracker {
 
   log(step: number, metrics: Readonly<Record<string, number>>): void {
     const entries = Object.entries(metrics).filter(([name]) => name !== 'step');
-    // Numbers of training have no group of their own.
+    // Training metrics do not have a group of their own.
     const tagged = entries.map(([name, value]) => [name.includes('/') ? name : `train/${name}`, value] as const);
     this.writer?.scalars(step, Object.fromEntries(tagged));
   }

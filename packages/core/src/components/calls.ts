@@ -9,12 +9,15 @@ export function nameComponent(component: object, name: string): void {
   names.set(component, name);
 }
 
-/** The name of a component in messages; `otherwise` for one that no factory created. */
+/** The name of a component in messages; `otherwise` if no factory created it. */
 export function componentName(component: object, otherwise: string): string {
   return names.get(component) ?? otherwise;
 }
 
-/** Calls a component's method. An exception becomes a PluginError that names both; Graft's own errors are passed on. */
+/**
+ * Calls a component's method. Wraps an exception in a PluginError that names both; rethrows Graft's own errors
+ * unchanged.
+ */
 export function callComponent<T>(component: object, otherwise: string, method: string, call: () => T): T {
   try {
     return call();

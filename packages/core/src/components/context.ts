@@ -4,13 +4,15 @@ import type { RandomStream } from '../random/streams';
 import type { Logger } from '../util/logger';
 import type { Token } from './tokens';
 
-/** The argument of the factory of something that a plugin provides (`provide`). */
+/** The argument of the factory of a provision (`provide`). */
 export interface ProvisionContext {
   readonly engine: Engine;
   readonly logger: Logger;
-  /** The run that it is provided in; undefined outside a run. */
+  /** The run in which the provision is created; undefined outside a run. */
   readonly run?: RunInfo;
-  /** Any dependency by its token, other plugins' too. Throws PluginError if nobody provides it. */
+  /**
+   * Resolves any dependency by its token, including those of other plugins. Throws PluginError if nothing provides it.
+   */
   resolve<T>(token: Token<T>): T;
 }
 

@@ -2,7 +2,10 @@ import { PluginError } from '@graft/engine';
 import { readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';
 
-/** Packages of which one process should have one copy: each keeps registries, tokens or tensors that another does not see. */
+/**
+ * Packages of which a process should load one copy: each copy has its own registries, tokens or tensors, which other
+ * copies cannot see.
+ */
 const SINGLE = ['@graft/core', '@graft/engine', '@tensorflow/tfjs-core', 'tsyringe'];
 
 interface Copy {
@@ -11,8 +14,8 @@ interface Copy {
 }
 
 /**
- * Throws PluginError if two copies of a package that must be single are loaded, with their folders and the command that
- * removes one. `files`: paths of the modules that were loaded.
+ * Throws PluginError if two copies of such a package are loaded; the message names their folders and the command that
+ * removes one. `files`: paths of the loaded modules.
  */
 export function refuseDuplicates(files: readonly string[] = Object.keys(require.cache)): void {
   for (const name of SINGLE) {
@@ -29,7 +32,7 @@ export function refuseDuplicates(files: readonly string[] = Object.keys(require.
   }
 }
 
-/** Folders of a package among the files, in the order of loading. Workspaces are loaded from `packages/`, not by name. */
+/** Folders of a package among the files, in loading order. Workspaces are loaded from `packages/`, not by name. */
 function copiesOf(name: string, files: readonly string[]): Copy[] {
   const end = `${sep}node_modules${sep}${name.split('/').join(sep)}${sep}`;
   const folders = new Set<string>();
@@ -44,7 +47,7 @@ function copiesOf(name: string, files: readonly string[]): Copy[] {
   return [...folders].map((folder) => ({ folder, version: versionIn(folder) }));
 }
 
-/** Where this copy of core, and the engine that it uses, are: in a clone of Graft, not in any node_modules. */
+/** Folder of this copy of core, or of a package that it resolves. In a clone of Graft, it is not in node_modules. */
 function ownFolder(name: string): string | undefined {
   if (name === '@graft/core') return join(__dirname, '..', '..');
   try {

@@ -31,10 +31,10 @@ import { COMPONENTS, ENGINE, LOGGER, OPTIONS, RANDOM, RUN, tokenName, type Token
 export class Services {
   readonly container: DependencyContainer = rootContainer.createChildContainer();
   private readonly providers = new Map<symbol, string>();
-  /** The last error of a provision: tsyringe keeps nothing but its message when a class asked for it. */
+  /** The last error of a provision: if a class requested the token, tsyringe keeps only the error's message. */
   failure: GraftError | undefined;
 
-  /** Throws PluginError if the token has a value already: a second one would silently replace it. */
+  /** Throws PluginError if the token already has a value: a second one would silently replace it. */
   provide<T>(token: Token<T>, value: T, by: string): this {
     const earlier = this.providers.get(token);
     if (earlier !== undefined) {
@@ -47,7 +47,7 @@ export class Services {
     return this;
   }
 
-  /** As `provide`, with a value that is made when it is first asked for. */
+  /** The same as `provide`, with a value that is created on its first request. */
   provideLazily({ provision: { token, useFactory }, plugin, origin }: RegisteredProvision): this {
     const by = `plugin "${plugin}" (${origin})`;
     let value: { readonly made: unknown } | undefined;
@@ -93,7 +93,7 @@ export interface RunServices {
   run?: RunInfo;
 }
 
-/** A factory that creates each component in a child container, with its own options and random stream. */
+/** Creates the factory, which creates each component in a child container, with its own options and random stream. */
 export function createComponentFactory(
   registry: Registry,
   { engine, random, logger, run }: RunServices,
@@ -137,7 +137,7 @@ class Factory implements ComponentFactory {
       throw wrongOptions(definition.options, given, parsed.error.issues, `${interface_} "${name}"`);
     }
     const options: unknown = parsed.data;
-    // Keyed by the component's identity, not by the time of its creation: adding another one changes no stream.
+    // The key is the component's identity, not the time of its creation, so that adding another one changes no stream.
     const own = this.random.fork(`${interface_}:${definition.id}`);
     const random = place === undefined ? own : own.fork(place);
     const nested = new Factory(this.registry, this.services, random, this.purpose);
@@ -148,7 +148,7 @@ class Factory implements ComponentFactory {
     child.register(RANDOM, { useValue: random });
     child.register(COMPONENTS, { useValue: nested });
     let made: unknown;
-    // Datasets read whole files when they are created, which may take long, or forever.
+    // Datasets may read whole files while they are created, which can take long, or never end.
     const end = interface_ === 'dataset' ? beginCall(`${asker} has not opened`) : undefined;
     try {
       made = await this.make(definition, child, { options, random, components: nested, asker });
@@ -163,7 +163,8 @@ class Factory implements ComponentFactory {
   }
 
   /**
-   * Now rather than at their first use, deep into a run. Secrets of nested components are read when those are created.
+   * Reads secrets now rather than at their first use, late in a run. Nested components' secrets are read when those
+   * components are created.
    */
   private readSecrets({ options: schema }: ComponentDefinition, options: unknown, asker: string): void {
     walk(schema, options, '', {
@@ -220,7 +221,7 @@ function provisionContext(container: DependencyContainer, asker: string, service
   };
 }
 
-/** The checks that a plugin's types would make, had they been compiled. */
+/** The checks that the compiler would make if the plugin were written in TypeScript. */
 function checkMade(interface_: InterfaceName, made: unknown, asker: string): asserts made is object {
   if (typeof made !== 'object' || made === null) {
     throw new PluginError(`${asker} could not be made: its factory returned ${show(made)}; expected an object.`, {
@@ -248,7 +249,7 @@ function checkParameters(component: { readonly name: string; readonly length: nu
   }
 }
 
-/** tsyringe's errors name constructor positions; a plugin author needs the component and the token. */
+/** tsyringe's errors name constructor positions, but a plugin author needs the component and the token. */
 function explain(error: unknown, asker: string, services: Services): GraftError {
   if (error instanceof GraftError) return error;
   const reason = reasonOf(error);

@@ -7,7 +7,7 @@ import type { Token } from './tokens';
 /* eslint-disable @typescript-eslint/no-explicit-any -- constructors of any parameters: tsyringe supplies them */
 type Constructor<T> = new (...args: any[]) => T;
 
-/** What a component definition says of the component; how it is made is `ComponentMaker`. */
+/** Description of a component in its definition; `ComponentMaker` contains how it is created. */
 interface ComponentDescription<I extends InterfaceName, S> {
   readonly interface: I;
   /** Bare id, as in `use: adamw`. */
@@ -21,29 +21,29 @@ interface ComponentDescription<I extends InterfaceName, S> {
 /** Exactly one of a factory and a class. */
 export type ComponentMaker<I extends InterfaceName, O> =
   | {
-      /** Gets the checked options, with defaults filled in, and all dependencies. */
+      /** Receives the validated options, with defaults filled in, and all dependencies. */
       readonly useFactory: (context: ComponentContext<O>) => ComponentTypes[I] | Promise<ComponentTypes[I]>;
       readonly useClass?: undefined;
     }
   | {
-      /** Resolved by tsyringe in a container of its own: each parameter names its token, `@inject(OPTIONS)`. */
+      /** tsyringe resolves it in a separate container: each parameter names its token, `@inject(OPTIONS)`. */
       readonly useClass: Constructor<ComponentTypes[I]>;
       readonly useFactory?: undefined;
     };
 
-/** One thing that a config can name. */
+/** One component that a config can name. */
 export type ComponentDefinition<I extends InterfaceName = InterfaceName, O = any> = ComponentDescription<
   I,
   z.ZodType<O>
 > &
   ComponentMaker<I, O>;
 
-/** Something that a plugin provides to the components of all plugins. */
+/** A value that a plugin provides to the components of all plugins. */
 export interface Provision<T = any> {
   readonly token: Token<T>;
   /** One clause for `graft plugins`. */
   readonly description: string;
-  /** Called when a component first asks for the token, once in a run (and in each thread of its data). */
+  /** Called on the first request for the token, once per run (and once in each thread of its data). */
   readonly useFactory: (context: ProvisionContext) => T;
 }
 /* eslint-enable @typescript-eslint/no-explicit-any */
@@ -51,16 +51,16 @@ export interface Provision<T = any> {
 export interface Plugin {
   readonly name: string;
   readonly version?: string;
-  /** Range of Graft's versions that the plugin works with, as npm writes it: `^0.2`. Default: any. */
+  /** Range of Graft versions that the plugin supports, in npm's notation: `^0.2`. Default: any. */
   readonly requires?: string;
-  /** What it provides to other plugins, by token. */
+  /** Values that it provides to other plugins, by token. */
   readonly provides?: readonly Provision[];
   readonly components: readonly ComponentDefinition[];
 }
 
 /**
- * A component, with the types checked: the interface's members, exactly one of `useFactory` and `useClass`, and the factory's
- * options, which are the schema's output.
+ * Defines a component and checks the types: the interface's members, exactly one of `useFactory` and `useClass`, and
+ * the factory's options, which must be the schema's output.
  */
 export function defineComponent<I extends InterfaceName, S extends z.ZodType>(
   definition: ComponentDescription<I, S> & ComponentMaker<I, z.output<S>>,
@@ -76,7 +76,10 @@ export function defineComponent<I extends InterfaceName, S extends z.ZodType>(
   return definition;
 }
 
-/** Something for other plugins, with its type checked against the token's. It owns no tensors: nothing disposes it. */
+/**
+ * Provides a value to other plugins, and checks its type against the token's. It must not own tensors: nothing disposes
+ * it.
+ */
 export function provide<T>(token: Token<T>, provision: Omit<Provision<T>, 'token'>): Provision<T> {
   return { token, ...provision };
 }

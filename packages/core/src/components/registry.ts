@@ -12,24 +12,24 @@ import { nearest } from '../util/suggest';
 export interface RegisteredComponent {
   readonly definition: ComponentDefinition;
   readonly plugin: string;
-  /** As the plugin defines it. */
+  /** The version that the plugin declares. */
   readonly version?: string;
   /** Where the plugin came from: a package, a file, or the config itself. */
   readonly origin: string;
-  /** The file that it was loaded from; undefined for a plugin that was passed as a value. */
+  /** The file from which it was loaded; undefined for a plugin that was passed as a value. */
   readonly file?: string;
 }
 
-/** What a plugin provides to others, and which plugin. */
+/** A value that a plugin provides to others, and the plugin. */
 export interface RegisteredProvision {
   readonly provision: Provision;
   readonly plugin: string;
   readonly origin: string;
-  /** As for a component. */
+  /** The file from which the plugin was loaded; undefined for a plugin that was passed as a value. */
   readonly file?: string;
 }
 
-/** Keys of a section that core reserves: a component's option of that name would never reach it. */
+/** Keys of a section that core reserves: a component's option with such a name would never reach it. */
 const RESERVED_OPTIONS: Readonly<Partial<Record<InterfaceName, readonly string[]>>> = {
   evaluator: ['use', 'name', 'every'],
 };
@@ -40,7 +40,7 @@ export class Registry {
   private readonly provisions = new Map<symbol, RegisteredProvision>();
   private readonly components = new Map<InterfaceName, RegisteredComponent[]>(INTERFACES.map((name) => [name, []]));
 
-  /** Throws PluginError, with both origins, if the plugin's name, or an id within it, is taken already. */
+  /** Throws PluginError, with both origins, if the plugin's name or one of its ids is already registered. */
   register(plugin: Plugin, origin: string, file?: string): void {
     const earlier = this.plugins.get(plugin.name);
     if (earlier !== undefined) {
@@ -63,7 +63,7 @@ export class Registry {
     }
   }
 
-  /** What plugins provide to the components of others. */
+  /** The values that plugins provide to the components of others. */
   get provided(): readonly RegisteredProvision[] {
     return [...this.provisions.values()];
   }
@@ -89,7 +89,7 @@ export class Registry {
       );
   }
 
-  /** The origin of the plugin of that name, if it is registered. */
+  /** The origin of the plugin with that name, if it is registered. */
   originOf(plugin: string): string | undefined {
     return this.plugins.get(plugin);
   }
@@ -107,7 +107,10 @@ export class Registry {
     );
   }
 
-  /** The component of `use: id` (or `use: plugin/id`). Throws PluginError with the known ids and the nearest. */
+  /**
+   * The component of `use: id` (or `use: plugin/id`). If there is none, throws PluginError with the known ids and the
+   * nearest.
+   */
   find(interface_: InterfaceName, use: string): RegisteredComponent {
     const known = this.components.get(interface_)!;
     const matches = known.filter(
@@ -124,7 +127,7 @@ export class Registry {
     throw new PluginError(this.unknown(interface_, use), { code: 'plugin.unknown-component', exitCode: 2 });
   }
 
-  /** The known name that was probably meant by an unknown one. */
+  /** The known name that is nearest to an unknown one, if any is near. */
   nearest(interface_: InterfaceName, use: string): string | undefined {
     const long = this.components.get(interface_)!.map(({ plugin, definition }) => `${plugin}/${definition.id}`);
     return nearest(use, use.includes('/') ? long : this.names(interface_));
@@ -144,7 +147,7 @@ export class Registry {
   }
 }
 
-/** Plugins may be written without TypeScript: this makes the checks of the types. */
+/** Makes the checks of the types, because plugins may be written without TypeScript. */
 function checkDefinition(definition: ComponentDefinition, plugin: Plugin, origin: string): void {
   const refuse = (what: string, code = 'plugin.component'): never => {
     throw new PluginError(`Plugin "${plugin.name}" (${origin}) has ${what}.`, { code });

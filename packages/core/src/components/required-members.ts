@@ -2,7 +2,7 @@ import type { ComponentTypes, InterfaceName } from '../interfaces';
 
 type Kind = 'function' | 'number' | 'text' | 'list';
 
-/** The required members of each interface, for plugins that no compiler has checked. */
+/** The required members of each interface, for plugins that were not compiled against the types. */
 export const REQUIRED_MEMBERS: {
   readonly [I in InterfaceName]: Readonly<Partial<Record<keyof ComponentTypes[I], Kind>>>;
 } = {
@@ -38,7 +38,7 @@ const KINDS: Readonly<Record<Kind, (value: unknown) => boolean>> = {
   list: Array.isArray,
 };
 
-/** The first required member that a component lacks, or that has the wrong type: `the function "update"`. */
+/** The first required member that is missing or has the wrong type: `the function "update"`. */
 export function missingMember(interface_: InterfaceName, component: object): string | undefined {
   const required = REQUIRED_MEMBERS[interface_] as Readonly<Record<PropertyKey, Kind>>;
   const lost = Reflect.ownKeys(required).find(

@@ -3,25 +3,28 @@ import type { ComponentFactory, RunInfo } from '../interfaces';
 import type { Logger } from '../util/logger';
 import type { RandomStream } from '../random/streams';
 
-/** A name of a dependency with its type; usable wherever tsyringe expects a token. */
+/** Identifies a dependency and carries its type; usable wherever tsyringe expects a token. */
 export type Token<T> = symbol & { readonly __type?: T };
 
 /**
- * Creates a token for something that a plugin provides to others (`provide`). The name contains the plugin's:
- * `phrases/vocabulary`. Tokens of one name are the same token, so that a plugin can ask for it without importing the other.
+ * Creates a token for a value that a plugin provides to others (`provide`). The name begins with the plugin's:
+ * `phrases/vocabulary`. Tokens with the same name are identical, so that a plugin can request one without importing the
+ * other plugin.
  */
 export function createToken<T>(name: string): Token<T> {
   return Symbol.for(`@graft/token ${name}`);
 }
 
-/** Core's own tokens are the same in every copy of this package: a plugin may have been installed with another one. */
+/**
+ * Core's own tokens are identical in every copy of this package, because a plugin may be installed with another copy.
+ */
 function coreToken<T>(description: string): Token<T> {
   return Symbol.for(`@graft/core ${description}`);
 }
 
 const PREFIXES = /^@graft\/(core|token) /;
 
-/** What messages call a token. */
+/** The token's name in messages. */
 export function tokenName(token: symbol): string {
   return (token.description ?? String(token)).replace(PREFIXES, '');
 }
@@ -35,5 +38,5 @@ export const RANDOM = coreToken<RandomStream>('RANDOM');
 /** Creates other components that the options name. */
 export const COMPONENTS = coreToken<ComponentFactory>('COMPONENTS');
 export const LOGGER = coreToken<Logger>('LOGGER');
-/** The run that the component works for; only inside a run. */
+/** The run for which the component works; available only inside a run. */
 export const RUN = coreToken<RunInfo>('RUN');

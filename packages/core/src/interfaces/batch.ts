@@ -2,7 +2,7 @@ import type { tf } from '@graft/engine';
 
 export type FieldDtype = 'int32' | 'float32';
 
-/** One named array of an example or a batch, declared as data and checked at both ends. */
+/** Declares one named array of an example or a batch, as data that is checked at both ends. */
 export interface FieldSpec {
   readonly name: string;
   readonly dtype: FieldDtype;
@@ -10,8 +10,8 @@ export interface FieldSpec {
   readonly rank: number;
   readonly optional?: boolean;
   /**
-   * For a dataset's field: an objective that does not read it would misinterpret the others, and is rejected. Default
-   * false.
+   * For a field of a dataset: true if an objective that ignores it would misinterpret the other fields. Graft rejects
+   * such an objective. Default false.
    */
   readonly mustBeUsed?: boolean;
   /** One clause for humans: what the numbers mean. */
@@ -25,10 +25,10 @@ export interface HostArray {
   readonly values: Int32Array | Float32Array;
 }
 
-/** Named host arrays: one example (as the Dataset yields it) or one batch (as the model reads it). */
+/** Named host arrays: one example, as the Dataset yields it, or one batch, as the model reads it. */
 export type HostFields = Readonly<Record<string, HostArray>>;
 
-/** The same as tensors on the engine. */
+/** The same fields as tensors on the engine. */
 export type BatchTensors = Readonly<Record<string, tf.Tensor>>;
 
 /** Batch fields with the Hugging Face names; see docs/batches.md. */
@@ -41,8 +41,9 @@ export const FIELDS = {
 } as const;
 
 /**
- * Which segment of its row a position belongs to, from 1 on; 0: none. Positions attend only to their own segment, and a
- * decoder's to those of the source with the same number. Optional: without them a row is one sequence.
+ * Number of the segment to which each position of a row belongs, from 1 on; 0: none. Positions attend only to their own
+ * segment; positions of a decoder also attend to the source segment with the same number. Optional: without these
+ * fields a row is one sequence.
  */
 export const SEGMENT_FIELDS = { segmentIds: 'segment_ids', decoderSegmentIds: 'decoder_segment_ids' } as const;
 

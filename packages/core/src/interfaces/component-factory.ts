@@ -2,8 +2,8 @@ import type { ComponentSpec } from './component-spec';
 import type { ComponentTypes, InterfaceName } from './component-types';
 
 /**
- * The purpose of a component. For an evaluation it omits parts that only training needs: an objective omits its
- * teacher, which would double the memory.
+ * The purpose of a component. For an evaluation, a component omits parts that only training needs: an objective omits
+ * its teacher, which would double the memory. For batches, an objective only makes the batches of a training run.
  */
 export type ComponentPurpose = 'training' | 'evaluation' | 'batches';
 
@@ -11,8 +11,8 @@ export type ComponentPurpose = 'training' | 'evaluation' | 'batches';
 export interface ComponentFactory {
   /**
    * Throws PluginError if the id is unknown, the options are invalid, a dependency is missing, the component cannot be
-   * created, or it lacks a member of its interface. `place` distinguishes components of the same kind, by their name or
-   * index: each gets its own random numbers.
+   * created, or it lacks a member of its interface. `place` (a name or an index) distinguishes components of the same
+   * kind, so that each gets its own random numbers.
    */
   create<I extends InterfaceName>(
     interface_: I,
@@ -24,6 +24,6 @@ export interface ComponentFactory {
    * `evaluation`.
    */
   forEvaluation(): ComponentFactory;
-  /** The same factory for components that make the batches of a training and no more: their `purpose` is `batches`. */
+  /** The same factory for components that only make the batches of a training run: their `purpose` is `batches`. */
   forBatches(): ComponentFactory;
 }

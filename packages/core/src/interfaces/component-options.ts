@@ -3,9 +3,9 @@ import type { ComponentSpec } from './component-spec';
 import type { InterfaceName } from './component-types';
 
 /**
- * The options of components, as a config writes them, by interface and id: `'optimizer:adamw': { learningRate: number }`.
- * Empty until `graft plugins --types` or a plugin merges its own into it; from then on `defineExperiment` knows which
- * components there are, and checks their options.
+ * The options of components, as a config writes them, by interface and id:
+ * `'optimizer:adamw': { learningRate: number }`. Empty until `graft plugins --types` or a plugin merges its own
+ * entries; then `defineExperiment` knows the components and checks their options.
  */
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- declarations are merged into it
 export interface ComponentOptions {}
@@ -18,8 +18,8 @@ type OptionsOf<I extends InterfaceName> = {
 type Known<I extends InterfaceName> = keyof OptionsOf<I> & string;
 
 /**
- * A component in a config: its id, or `{ use: id, … }`. Options may be missing, and so may `use`: a config that this one
- * extends may have them. `Extra`: keys of Graft's own beside the options.
+ * A component in a config: its id, or `{ use: id, … }`. Options may be missing, and so may `use`, because a config that
+ * this one extends may contain them. `Extra`: Graft's own keys next to the options.
  */
 export type ComponentInput<I extends InterfaceName, Extra = unknown> = [Known<I>] extends [never]
   ? (ComponentSpec & Extra) | string

@@ -9,7 +9,8 @@ import type { RandomStream } from '../random/streams';
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
 /**
- * Gives a model its parameters: mapped from checkpoints, random, or loaded. Streams; never has two models in memory.
+ * Provides a model's parameters: mapped from checkpoints, random, or loaded. Streams them, and never has two models in
+ * memory.
  */
 export interface Initializer {
   /** The config.json that the parameters require; undefined if only the config's `model:` section decides. */
@@ -35,30 +36,30 @@ export interface ObjectiveContext {
   /** Index of the first example in the whole batch, of which other workers may have other slices. Default 0. */
   readonly firstExample?: number;
   /**
-   * Whether the examples are one worker's slice of a batch, in which every label may be ignored. Default: the whole
-   * batch.
+   * Whether the examples are one worker's slice of a batch; all labels of a slice may be ignored ones. Default: the
+   * whole batch.
    */
   readonly partOfBatch?: boolean;
   readonly model: Model;
-  /** Tokenizer facts of the dataset that the examples come from, if known. */
+  /** Tokenizer facts of the dataset that yields the examples, if known. */
   readonly tokenizer?: TokenizerFacts;
 }
 
 /** The inputs of an objective's `settle`. */
 export interface SettleContext extends Pick<ObjectiveContext, 'model' | 'tokenizer'> {
-  /** For a part of an objective: its own part of `RunInfo.recorded`. Default: all. */
+  /** For a part of an objective: the part's own entries of `RunInfo.recorded`. Default: all. */
   readonly recorded?: RunInfo['recorded'];
 }
 
-/** The choices of an objective before the first step. */
+/** Choices that an objective made before the first step. */
 export interface Settled {
-  /** Sentences for the log about its choices. */
+  /** Sentences for the log about these choices. */
   readonly notes: readonly string[];
   /** Warnings, as sentences. */
   readonly warnings: readonly string[];
   /**
-   * What later users of the parameters must know: sections of the graft.json next to them. A run that starts from them
-   * finds it in `RunInfo.recorded`.
+   * Facts that later users of the parameters need: sections of the graft.json next to them. A run that starts from
+   * these parameters finds them in `RunInfo.recorded`.
    */
   readonly record: Readonly<Record<string, JsonValue>>;
 }
@@ -67,41 +68,48 @@ export interface LossOutput {
   /** Scalar, float32. */
   loss: tf.Scalar;
   /**
-   * The number of labels over which the loss is a mean, float32 scalar: the weight of micro-batches and workers.
-   * Default 1.
+   * The number (or total weight) of labels over which the loss is a mean, float32 scalar: it weights micro-batches and
+   * workers. Default 1.
    */
   weight?: tf.Scalar;
-  /** Scalars to log with it: means like the loss. */
+  /** Scalars to log with the loss: means, weighted like the loss. */
   metrics?: Record<string, tf.Scalar>;
   /** Scalars to log that are counts: they are summed over micro-batches and workers. */
   sums?: Record<string, tf.Scalar>;
 }
 
-/** Turns token sequences into model inputs (on the host), and model outputs into a loss and metrics (inside the compiled step). */
+/**
+ * Turns token sequences into model inputs (on the host), and model outputs into a loss and metrics (in the compiled
+ * step).
+ */
 export interface Objective {
   /** The kind of model that the objective trains. Default: any. */
   readonly modelKind?: Model['kind'];
   /**
    * All values that `variantAt` may return, if known: each is checked against the data and evaluated separately. `a`
-   * stands for a part whose own variants, `a/low`, are not known.
+   * stands for a part whose own variants (`a/low`) are unknown.
    */
   readonly variants?: readonly string[];
   /**
-   * Makes choices that depend on model and tokenizer. The run calls it before the first step; otherwise `prepare` must
-   * make them. Throws DataError if options, model and tokenizer are incompatible.
+   * Makes the choices that depend on model and tokenizer. The run calls it before the first step; without that call,
+   * `prepare` must make them. Throws DataError if options, model and tokenizer are incompatible.
    */
   settle?(context: SettleContext): Settled;
-  /** Required fields of each example or of a ready batch; undefined: that kind of source is not supported. */
+  /**
+   * Required fields of each example, or of a ready batch; undefined if the objective does not support this kind of
+   * source.
+   */
   inputFields(kind: ObjectiveSource['kind'], variant?: string): readonly FieldSpec[] | undefined;
   /** Fields of the batch that `prepare` returns and `loss` receives. */
   readonly batchFields: readonly FieldSpec[];
   /**
-   * Pads, shifts right, makes masks. The only place where the shift to the right happens. Throws DataError for examples or ready
-   * batches that mean nothing to it: data/batch-checks.ts says which check decides on what.
+   * Pads, shifts right and makes masks, on the host. No other code shifts to the right. Throws DataError for examples
+   * or ready batches that the objective cannot use; data/batch-checks.ts lists which check covers what.
    */
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields;
   /**
-   * Traceable: pure tf code. `options` are for the model: `training` and the key of what it draws (see ForwardOptions).
+   * Traceable: pure tf code. `options` are for the model: `training`, and the key of its random draws (see
+   * ForwardOptions).
    */
   loss(
     model: Model,
@@ -110,27 +118,27 @@ export interface Objective {
     options: { training: boolean; randomKey?: tf.Tensor; variant?: string },
   ): LossOutput;
   /**
-   * The variant of the loss at a step, for objectives that change between steps: each variant is compiled separately,
-   * and `prepare` and `loss` receive it. `step`: completed steps before. Must depend only on its arguments.
+   * The variant of the loss at a step, for objectives that change between steps. Each variant is compiled separately,
+   * and `prepare` and `loss` receive it. `step`: number of completed steps. Must depend only on its arguments.
    */
   variantAt?(step: number, random: RandomStream): string | undefined;
   /**
-   * The requested length of an example in tokens, by its index in the whole batch, if the dataset cuts text to
-   * requested lengths (`Dataset.cut`). Undefined: as the dataset yields it. Must depend only on its arguments; `random`
-   * is that of `prepare`.
+   * The requested length of an example in tokens, by its index in the whole batch, for a dataset that cuts text to
+   * requested lengths (`Dataset.cut`). Undefined: the length that the dataset chooses. Must depend only on its
+   * arguments; `random` is the same as for `prepare`.
    */
   exampleTokens?(context: Pick<ObjectiveContext, 'model' | 'random' | 'variant'>, index: number): number | undefined;
   /**
-   * Tokens of a prepared batch that count for tokens/s (encoder and decoder positions). `variant`: the one that `prepare` got.
-   * Default: all ids.
+   * Number of tokens of a prepared batch that count for tokens/s (encoder and decoder positions). `variant`: the one
+   * that `prepare` received. Default: all ids.
    */
   countTokens?(batch: HostFields, variant?: string): number;
   /**
-   * Digests of files that it reads in addition to the data, by description ("the teacher /models/2b"): workers compare
-   * them before the first step. Default: none.
+   * Digests of files that the objective reads in addition to the data, by description ("the teacher /models/2b").
+   * Workers compare them before the first step. Default: none.
    */
   fileDigests?(): Promise<Readonly<Record<string, string>>>;
-  /** Frees resources of the objective (a teacher's parameters). The run calls it at its end. */
+  /** Frees resources of the objective (a teacher's parameters). The run calls it when it ends. */
   dispose?(): void;
 }
 
@@ -141,7 +149,7 @@ export interface OptimizerUpdate {
   readonly gradients: Parameters;
   readonly parameters: Parameters;
   readonly state: OptimizerState;
-  /** Number of steps of these parameters before this one, including skipped ones, float32 scalar. */
+  /** Number of previous steps of these parameters, including skipped ones, float32 scalar. */
   readonly step: tf.Scalar;
   /** Learning rate of this step, float32 scalar: the base rate times the schedule's factor. */
   readonly learningRate: tf.Scalar;
@@ -151,13 +159,13 @@ export interface OptimizerUpdate {
   readonly weightDecayFactor?: number;
 }
 
-/** Turns gradients into new parameters and state. Pure, so that it can be compiled into the step. */
+/** Computes new parameters and state from gradients. Pure, so that it can be compiled into the step. */
 export interface Optimizer {
   /** Base learning rate that a Schedule scales: a finite number >= 0. */
   readonly learningRate: number;
   /**
-   * The state before the first step: float32 or int32 tensors by name, which the run then owns. Called within a
-   * `tf.tidy` of the run; not async. The name of a parameter's state ends in `/<parameter>`.
+   * The state before the first step: float32 or int32 tensors by name, which the run then owns. The run calls it within
+   * `tf.tidy`; it is not async. The name of a parameter's state ends in `/<parameter>`.
    */
   init(parameters: Parameters): OptimizerState;
   update(arguments_: OptimizerUpdate): { parameters: Parameters; state: OptimizerState };
@@ -181,47 +189,47 @@ export interface Dataset extends AsyncIterable<HostFields> {
   readonly tokenizer?: TokenizerFacts;
   /** Items per epoch, if known. */
   readonly length?: number;
-  /** Whether it begins another epoch after its last item. Default: not known. */
+  /** Whether the dataset starts another epoch after its last item. Default: unknown. */
   readonly repeats?: boolean;
   /**
-   * Variants of the objective for which the dataset has separate items; `a` stands for `a/low` and all others of that
-   * part.
+   * Variants of the objective for which the dataset has separate items; `a` stands for all variants of that part
+   * (`a/low` and so on).
    */
   readonly variants?: readonly string[];
   /**
-   * Selects the items for a variant of the objective, before those of a batch are read; returns their fields. Throws
-   * DataError if there are none.
+   * Selects the items for a variant of the objective, before the items of a batch are read; returns their fields.
+   * Throws DataError if there are none.
    */
   select?(variant: string | undefined): readonly FieldSpec[];
   /**
-   * Sets the length in tokens of the next items, until the next call, for text that can be cut anywhere; undefined: as
-   * its options set. Default: items have their own lengths.
+   * Sets the length in tokens of the following items, until the next call, for text that can be cut anywhere;
+   * undefined: the length in the dataset's options. Default: the dataset determines the length of each item.
    */
   cut?(tokens: number | undefined): void;
-  /** The position of the next item as plain JSON: a checkpoint stores it, and `restore` receives it. */
+  /** The position of the next item as plain JSON: a checkpoint stores it and `restore` receives it. */
   position(): JsonValue;
   restore(position: JsonValue): Promise<void>;
   /**
-   * Skips the next items (of the selected variant) without creating them: other workers and threads create those.
-   * Returns how many; fewer only if the iteration would end. A running iteration continues after them. Default: they
-   * are read and dropped.
+   * Skips the next items (of the selected variant) without creating them, because other workers or threads create
+   * those. Returns how many it skipped; fewer than `items` only if the iteration would end. A running iteration
+   * continues after them. Default: the items are read and dropped.
    */
   skip?(items: number): Promise<number>;
   /**
-   * The run calls it at its end, in the thread in which the dataset was created. The run waits at most 2 s for a
-   * separate thread.
+   * The run calls it when it ends, in the thread that created the dataset. The run waits at most 2 s for a separate
+   * thread.
    */
   dispose?(): void;
 }
 
-/** How far an evaluator is. */
+/** Progress of an evaluator. */
 export interface EvaluationProgress {
-  /** How many of `unit` are done, and of how many; `total` undefined: not known. */
+  /** How many of `unit` are done, and how many there are; `total` undefined: unknown. */
   readonly done: number;
   readonly total?: number;
   /** In the plural: `batches`, `steps`. */
   readonly unit: string;
-  /** The part of the evaluation that `done` and `total` are of, if it has several: `BoolQ, 2 of 9`. */
+  /** The part of the evaluation that `done` and `total` describe, if it has several: `BoolQ, 2 of 9`. */
   readonly part?: string;
 }
 
@@ -231,11 +239,11 @@ export interface EvaluationContext {
   /** Completed steps so far. */
   readonly step: number;
   readonly random: RandomStream;
-  /** Aborted when the user wants to stop. A long evaluator then throws, and is run again on resume. */
+  /** Aborted when the user wants to stop. A long evaluator then throws; a resumed run calls it again. */
   readonly signal?: AbortSignal;
   /**
-   * Shows the user how far the evaluator is. Optional for both: an evaluator that takes more than a few seconds calls it as often
-   * as it likes, and calls nothing where it is undefined.
+   * Shows the user the progress of the evaluator. An evaluator that takes more than a few seconds should call it, as
+   * often as it likes. Undefined if the caller does not show progress.
    */
   readonly progress?: (progress: EvaluationProgress) => void;
 }
@@ -243,8 +251,8 @@ export interface EvaluationContext {
 /** Measures a model and returns named numbers. */
 export interface Evaluator {
   /**
-   * Checks before the first step what `evaluate` needs, above all that there is something to measure. Throws what `evaluate`
-   * would throw. Default: nothing is checked.
+   * Checks before the first step that `evaluate` can run, in particular that there is something to measure. Throws the
+   * same errors as `evaluate`. Default: nothing is checked.
    */
   check?(context: Pick<EvaluationContext, 'model' | 'signal'>): Promise<void>;
   evaluate(context: EvaluationContext): Promise<Record<string, number>>;
@@ -265,9 +273,9 @@ export interface NamedToken {
 
 /** Facts about a tokenizer's ids without the tokenizer: plain data, which can be sent between threads. */
 export interface TokenizerFacts {
-  /** Ids from here on do not belong to the tokenizer: no text produces them. */
+  /** Ids from this number on do not belong to the tokenizer: no text produces them. */
   readonly vocabularySize: number;
-  /** Every other id of the vocabulary is a piece of text. Undefined: not known. */
+  /** All other ids of the vocabulary are pieces of ordinary text. Undefined: unknown. */
   readonly namedTokens?: readonly NamedToken[];
   /** Its special tokens, if known: a run warns if they differ from the model's. */
   readonly padId?: number;
@@ -280,13 +288,13 @@ export interface Tokenizer extends TokenizerFacts {
   readonly padId: number;
   readonly bosId: number;
   readonly eosId: number;
-  /** Ids of only the text: no bos, no eos. */
+  /** Ids of the text only, without bos and eos. */
   encode(text: string): Int32Array;
   decode(ids: ArrayLike<number>, options?: { keepSpecial?: boolean }): string;
   /**
    * Whether every text may be encoded in two parts between these two characters (code points): `encode(a + b)` is
    * `encode(a)` followed by `encode(b)` whenever `a` ends with `before` and `b` begins with `after`. Long documents are
-   * encoded in parts that are cut there; a tokenizer without this method receives every document whole.
+   * cut at such places and encoded in parts; a tokenizer without this method receives every document whole.
    */
   separates?(before: string, after: string): boolean;
 }
@@ -301,95 +309,104 @@ export interface RunInfo {
   readonly modelFamily?: string;
   /** Total steps of the run. */
   readonly totalSteps?: number;
-  /** Where a run was resumed: the steps that it had done. Undefined in a new run, and before the checkpoint was read. */
+  /**
+   * Number of completed steps from which the run was resumed. Undefined in a new run, and before the checkpoint has
+   * been read.
+   */
   readonly resumedFromStep?: number;
-  /** The objective of the run, as the config names it; `create` accepts it, including secrets. */
+  /** The objective of the run, as the config names it, including secrets; `create` accepts it. */
   readonly trainingObjective?: ComponentSpec;
   /** How the checkpoint from which the run starts or resumes was trained: sections of its graft.json. */
   readonly recorded?: Readonly<Record<string, JsonValue>>;
-  /** The effective policy, by which data sets append end tokens. Undefined if no model is known. */
+  /** The effective policy, by which datasets append end tokens. Undefined if the model is unknown. */
   readonly specialTokens?: SpecialTokenPolicy;
 }
 
-/** What trackers know of a run that begins, in addition. */
+/** Additional facts that trackers receive when a run begins. */
 export interface TrackedRun extends RunInfo {
   /** Where and how this process works on the run. */
   readonly environment?: RunEnvironment;
-  /** Parameters of the model. */
+  /** Number of the model's parameters. */
   readonly parameterCount?: number;
-  /** The run's report as one HTML page, from what is in its folder. Undefined if the program that runs it has none. */
+  /**
+   * Returns the run's report as one HTML page, made from the files in its folder. Undefined if the program that runs it
+   * does not provide one.
+   */
   readonly report?: () => Promise<string>;
 }
 
 /** Sends metrics out of the process. A failing tracker never stops a run. */
 export interface Tracker {
-  /** `run.resumedFromStep`: numbers of later steps, which an earlier process logged, will be logged again. */
+  /**
+   * After a resume (`run.resumedFromStep`), the tracker again receives numbers of later steps that an earlier process
+   * already logged.
+   */
   start(run: TrackedRun): Promise<void>;
   log(step: number, metrics: Readonly<Record<string, number>>): void;
   finish(status: EndStatus): Promise<void>;
 }
 
-/** How a run ended, as run.json has it. */
+/** How a run ended, as run.json stores it. */
 export type EndStatus = 'finished' | 'interrupted' | 'failed';
 
-/** What every hook of a callback is given. */
+/** The argument of every hook of a callback contains this. */
 export interface CallbackContext {
   readonly run: RunInfo;
   readonly model: Model;
-  /** Steps done, those before a resume included. */
+  /** Completed steps, including those before a resume. */
   readonly step: number;
   /**
-   * Ends the training as if this step were the last: the run evaluates, saves, and is finished. `reason` is one clause, which
-   * the log and run.json show. All workers stop after the same step. A second call changes nothing.
+   * Ends the training as if this step were the last: the run evaluates, saves, and is finished. `reason` is one clause,
+   * shown in the log and in run.json. All workers stop after the same step. A second call has no effect.
    */
   stop(reason: string): void;
 }
 
-/** After a step. */
+/** Argument of `onStep`, after a step. */
 export interface StepInfo extends CallbackContext {
-  /** What metrics.jsonl has of the step. */
+  /** The metrics that metrics.jsonl contains for the step. */
   readonly metrics: Readonly<Record<string, number>>;
-  /** The loop's: neither to be changed nor to be disposed, and valid during the call alone. */
+  /** Owned by the loop: the callback must not change or dispose them. They are valid only during the call. */
   readonly parameters: Parameters;
 }
 
-/** After one evaluator has evaluated. */
+/** Argument of the hook after one evaluator has finished. */
 export interface EvaluationInfo extends CallbackContext {
-  /** The name that the config gives it. */
+  /** The evaluator's name in the config. */
   readonly evaluator: string;
   readonly metrics: Readonly<Record<string, number>>;
   readonly seconds: number;
 }
 
-/** After a checkpoint was written. */
+/** Argument of the hook after a checkpoint has been written. */
 export interface CheckpointInfo extends CallbackContext {
   /** The checkpoint's folder. A later checkpoint may remove it (`train.keepCheckpoints`). */
   readonly folder: string;
 }
 
-/** At the end. */
+/** Argument of `onEnd`. */
 export interface EndInfo extends CallbackContext {
   readonly status: EndStatus;
 }
 
 /**
- * Hooks of the training loop, all optional. They may be async; the run waits for them. What one throws ends the run, which
- * names callback and hook. With several workers, callbacks exist in worker 0 alone.
+ * Hooks of the training loop, all optional. They may be async; the run waits for them. An error in a hook ends the run
+ * with a message that names callback and hook. With several workers, only worker 0 has callbacks.
  */
 export interface Callback {
-  /** `onStep` is called after every step that this divides, and after the last one. An integer from 1. Default 1. */
+  /** The run calls `onStep` after every `every`-th step and after the last one. An integer from 1. Default 1. */
   readonly every?: number;
   /** Before the first step of this process; after `restore`. */
   onStart?(context: CallbackContext): Promise<void> | void;
   onStep?(info: StepInfo): Promise<void> | void;
   onEvaluation?(info: EvaluationInfo): Promise<void> | void;
   onCheckpoint?(info: CheckpointInfo): Promise<void> | void;
-  /** Once, whatever ends the run. Where the status is `failed`, what it throws is only logged. */
+  /** Called once, whatever ends the run. If the status is `failed`, an error that it throws is only logged. */
   onEnd?(info: EndInfo): Promise<void> | void;
-  /** Saved with every checkpoint, as plain JSON. Default: nothing. */
+  /** Plain JSON that every checkpoint stores. Default: nothing. */
   state?(): JsonValue;
   /**
-   * Called before `onStart` of a run that is resumed, with the state in its checkpoint; not where the checkpoint has none,
+   * Called before `onStart` of a resumed run, with the state in its checkpoint. Not called if the checkpoint has none
    * because the callback is new in the config.
    */
   restore?(state: JsonValue): Promise<void> | void;

@@ -1,16 +1,24 @@
-/** Generation as a family provides it. Shapes: B rows, P prompt length, D width of a state, V vocabulary. */
+/**
+ * Functions that a family provides for generation. Shapes: B rows, P prompt length, D width of a state, V vocabulary.
+ */
 import type { tf } from '@graft/engine';
 import type { BatchTensors } from './batch';
 import type { Parameters } from './parameters';
 
-/** Tensors between the steps of generation, by names that the family chooses; the first axis of each is the row. */
+/**
+ * Tensors that persist between the steps of generation, by names that the family chooses; the first axis of each is the
+ * row.
+ */
 export type DecodingState = Readonly<Record<string, tf.Tensor>>;
 
-/** What a decoder keeps of the tokens that it has read. A family that needs no such division keeps all in `recent`. */
+/**
+ * A decoder's cache of the tokens that it has read. A family that does not need the division stores everything in
+ * `recent`.
+ */
 export interface DecodingCache {
-  /** Only read by steps. */
+  /** Steps only read it. */
   readonly long: DecodingState;
-  /** Replaced by every step, with the same names and shapes. */
+  /** Every step replaces it, with the same names and shapes. */
   readonly recent: DecodingState;
 }
 
@@ -24,7 +32,7 @@ export interface DecodingPrompt {
 export interface DecodingStart {
   /** [B, D]: the states from which `logits` computes the first token after the prompt. */
   readonly states: tf.Tensor;
-  /** The same for every token, such as cross-attention's keys and values. */
+  /** Tensors that do not change between tokens, such as cross-attention's keys and values. */
   readonly fixed: DecodingState;
   readonly cache: DecodingCache;
 }
@@ -36,20 +44,22 @@ export interface DecodingStep {
   readonly position: tf.Tensor;
   readonly fixed: DecodingState;
   readonly cache: DecodingCache;
-  /** As in `prefill`. */
+  /** The same as in `prefill`. */
   readonly capacity: number;
 }
 
 /**
- * Generation, one token at a time. Core chooses tokens (greedily, by sampling, by beam search), compiles these functions
- * and frees their tensors; a family computes states. All functions but `cacheBytes` are traceable and pure.
+ * Generation, one token at a time. A family computes states; core chooses tokens (greedily, by sampling, by beam
+ * search), compiles these functions and frees their tensors. All functions except `cacheBytes` are traceable and pure.
  */
 export interface Decoding {
-  /** Reads the source, `input_ids` and perhaps `attention_mask`. Encoder-decoders only, which must have it. */
+  /**
+   * Reads the source: `input_ids` and optionally `attention_mask`. Required for encoder-decoders; other models omit it.
+   */
   encode?(parameters: Parameters, source: BatchTensors): DecodingState;
   /**
-   * Reads the prompt (for an encoder-decoder usually the start token alone); `encoded` is the result of `encode`.
-   * `capacity`: the number of positions that prompt and steps will take altogether, a plain number.
+   * Reads the prompt (usually only the start token for an encoder-decoder); `encoded` is the result of `encode`.
+   * `capacity`: the total number of positions of prompt and steps, a plain number.
    */
   prefill(
     parameters: Parameters,
@@ -59,9 +69,12 @@ export interface Decoding {
   ): DecodingStart;
   /** Reads one more token. */
   step(parameters: Parameters, step: DecodingStep): { readonly states: tf.Tensor; readonly recent: DecodingState };
-  /** Logits [B, V], as of `forward`, from states [B, D]. */
+  /** Logits [B, V], as `forward` returns them, from states [B, D]. */
   logits(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
-  /** Scores [B, V] in the order of the logits, for greedy decoding, if they cost less. Default: `logits`. */
+  /**
+   * Scores [B, V] in the same order as the logits, for greedy decoding, if they are cheaper to compute. Default:
+   * `logits`.
+   */
   ranking?(parameters: Parameters, states: tf.Tensor): tf.Tensor2D;
   /**
    * Moves `recent` into `long`; core calls it after each position p for which p + 1 is a multiple of `every`. Default:
@@ -71,7 +84,10 @@ export interface Decoding {
     readonly every: number;
     fold(cache: DecodingCache, position: tf.Tensor): DecodingCache;
   };
-  /** Bytes that the cache of `rows` sequences takes, to refuse what does not fit into memory. Default: unknown. */
+  /**
+   * Bytes of the cache for `rows` sequences, so that core can reject a cache that does not fit into memory. Default:
+   * unknown.
+   */
   cacheBytes?(rows: number, capacity: number): number;
 }
 
@@ -79,9 +95,9 @@ export interface Decoding {
 export interface GenerationDefaults {
   /** Path of the file with the settings; undefined if only config.json's token ids are known. */
   readonly from?: string;
-  /** Any of these ends a sequence; none: sequences run to the limit. */
+  /** Any of these tokens ends a sequence. If empty, sequences run to the limit. */
   readonly eos: readonly number[];
-  /** Fills positions after an end. */
+  /** Fills positions after the end. */
   readonly pad: number;
   /** Begins an encoder-decoder's output. */
   readonly start: number;
@@ -97,8 +113,11 @@ export interface GenerationDefaults {
   readonly beams?: number;
   readonly lengthPenalty?: number;
   readonly maxNewTokens?: number;
-  /** Includes the prompt; in an encoder-decoder, the start token. */
+  /** Total length, including the prompt or, in an encoder-decoder, the start token. */
   readonly maxLength?: number;
-  /** Settings that would change what the published implementation generates, and that Graft lacks: each `key value`. */
+  /**
+   * Settings that Graft does not support and that would change the output of the published implementation, each
+   * as `key value`.
+   */
   readonly ignored: readonly string[];
 }

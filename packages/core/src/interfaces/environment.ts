@@ -28,9 +28,9 @@ export interface RunEnvironment {
   /** The process's command line for a shell, with secrets masked. */
   readonly command: string;
   readonly workingFolder: string;
-  /** Name of the user who ran it. Undefined if the system does not know one. */
+  /** Name of the user who ran it. Undefined if the system does not know it. */
   readonly user?: string;
-  /** Undefined outside a git repository, and without git. */
+  /** Undefined outside a git repository, or if git is not installed. */
   readonly git?: GitState;
   readonly host: HostFacts;
 }

@@ -1,4 +1,4 @@
-/** What a model family may do beyond building models: each hook makes commands work on its checkpoints. */
+/** Optional abilities of a model family besides building models: each hook makes commands work on its checkpoints. */
 import type { CheckpointReader } from '@graft/checkpoint';
 import type { tf } from '@graft/engine';
 import type { BatchTensors } from './batch';
@@ -9,30 +9,33 @@ import type { CheckpointStorage } from './storage';
 /** Settings of a run for a model, in addition to its family's options. */
 export interface ModelSettings {
   /**
-   * To be stored as `specialTokens.policy`: the config's policy merged over the checkpoint's. Default: the
-   * checkpoint's.
+   * The config's policy merged over the checkpoint's; the model stores it as `specialTokens.policy`. Default: the
+   * checkpoint's policy.
    */
   readonly specialTokens?: SpecialTokenPolicy;
-  /** The checkpoint's generation_config.json, to be stored as `generationConfig` of the model. */
+  /** The checkpoint's generation_config.json; the model stores it as its `generationConfig`. */
   readonly generationConfig?: Record<string, unknown>;
-  /** Path of the file with these settings, which errors and `GenerationDefaults.from` name. Default: unknown. */
+  /** Path of the file with these settings, for errors and `GenerationDefaults.from`. Default: unknown. */
   readonly generationFrom?: string;
-  /** The checkpoint's folder, whose config.json errors name. Default: unknown. */
+  /** The checkpoint's folder; errors name its config.json. Default: unknown. */
   readonly folder?: string;
 }
 
 /** Builds models of one family. The config's `model:` section contains its options (presets, sizes, switches). */
 export interface ModelFamily {
   /**
-   * The values of `model_type` in config.json that are this family's. Commands find the family of a checkpoint by them;
-   * all of its options must then have defaults. Default: commands do not find it.
+   * The values of `model_type` in config.json that belong to this family. Commands use them to find the family of a
+   * checkpoint; all options of the family must then have defaults. Default: commands do not find the family.
    */
   readonly modelTypes?: readonly string[];
-  /** `checkpointConfig`: a Hugging Face config.json from the initializer; the options override it field by field. */
+  /**
+   * `checkpointConfig`: a Hugging Face config.json from the initializer; the family's options override it field by
+   * field.
+   */
   build(checkpointConfig?: Record<string, unknown>, settings?: ModelSettings): Model;
-  /** For `graft classify`: the classifier in a folder. Throws CheckpointError if the folder holds none. */
+  /** For `graft classify`: the classifier in a folder. Throws CheckpointError if the folder does not contain one. */
   classifier?(checkpoint: CheckpointReader, settings?: ModelSettings): Promise<Classifier>;
-  /** For `graft adapt`: writes an encoder-decoder made of decoder-only checkpoints of this family. */
+  /** For `graft adapt`: writes an encoder-decoder made from decoder-only checkpoints of this family. */
   adapt?(request: FamilyAdaptRequest): Promise<FamilyAdaptResult>;
 }
 
@@ -42,13 +45,16 @@ export interface Classifier {
   readonly vocabularySize: number;
   readonly specialTokens: SpecialTokens;
   readonly parameters: readonly ParameterSpec[];
-  /** `sequence`: a class for each text; `token`: one for each token. */
+  /** `sequence`: one class per text; `token`: one class per token. */
   readonly task: 'sequence' | 'token';
   /** Names of the classes, in the order of the logits. */
   readonly labels: readonly string[];
   /** See `Model.storage`. */
   storage?(checkpoint: CheckpointReader): CheckpointStorage | Promise<CheckpointStorage>;
-  /** [B, classes], or [B, T, classes] of a token classifier, for `input_ids` and `attention_mask` [B, T]. Traceable. */
+  /**
+   * Logits [B, classes], or [B, T, classes] of a token classifier, from `input_ids` and `attention_mask` [B, T].
+   * Traceable.
+   */
   logits(parameters: Parameters, fields: BatchTensors): tf.Tensor;
 }
 
@@ -61,16 +67,16 @@ export interface FamilyAdaptRequest {
   readonly out: string;
   /** float32, bfloat16 or float16. Default: the sources' if they agree, otherwise float32. */
   readonly dtype?: string;
-  /** Largest file of weights, in bytes. Default: the family's. */
+  /** Maximum size of a weights file, in bytes. Default: the family's. */
   readonly maxShardBytes?: number;
-  /** Continues what an interrupted call left. */
+  /** Continues an interrupted call in the same folder. */
   readonly resume?: boolean;
   /** Aborting it ends the call with a CheckpointError whose code ends in `.adapt-interrupted`. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { readonly doneBytes: number; readonly bytes: number }) => void;
-  /** Called with a sentence if it takes a while to find out whether another process is still writing there. */
+  /** Called with a sentence if checking whether another process is still writing to the folder takes a while. */
   readonly onWatch?: (sentence: string) => void;
-  /** The command's other options (`crossAttention`, `seed`, …), undefined where not given; see `graft adapt --help`. */
+  /** The command's other options (`crossAttention`, `seed`, …), undefined if not given; see `graft adapt --help`. */
   readonly choices: Readonly<Record<string, unknown>>;
 }
 

@@ -13,18 +13,16 @@ export interface ParameterSpec {
   readonly shape: readonly number[];
   readonly part: ModelPart;
   /**
-   * How a random initializer fills it: `normal` (std from the initializer), `zeros` (biases, and norm weights where the gain
-   * is 1 + w) or `ones` (gains).
+   * How a random initializer fills it: `normal` (std from the initializer), `zeros` (biases, and norm weights if the
+   * gain is 1 + w) or `ones` (gains).
    */
   readonly initial: 'normal' | 'zeros' | 'ones';
 }
 
-/**
- * Dropout rates, each in [0, 1): the share of values that training sets to zero; the others are divided by 1 - rate.
- */
+/** Dropout rates, each in [0, 1): the share of values that training sets to zero. It divides the others by 1 - rate. */
 export interface DropoutRates {
   /**
-   * For embeddings, for outputs of sub-layers before the residual addition, inside the feed-forward, and for the final
+   * For embeddings, outputs of sub-layers before the residual addition, the inside of the feed-forward, and the final
    * states.
    */
   readonly dropout: number;
@@ -38,44 +36,44 @@ export interface ForwardOptions {
   /** true while training (dropout applies). Default false. */
   training?: boolean;
   /**
-   * Key for dropout, int32 [2], or [3] with the index of the batch's first row in the whole batch (`random.atRow`);
-   * required if `training` is set and the model has dropout.
+   * Key for dropout, int32 [2], or [3] with the index of the batch's first row in the whole batch (`random.atRow`).
+   * Required if `training` is set and the model has dropout.
    */
   randomKey?: tf.Tensor;
-  /** Rates that replace the model's own, for those that it has. */
+  /** Rates that replace the model's own. Only for dropout that the model has. */
   dropout?: Partial<DropoutRates>;
 }
 
 export interface ModelOutputs {
   /**
-   * [batch, targetLength, vocabulary], after the final soft cap, float32. An encoder alone has no logits: reading them
-   * throws.
+   * [batch, targetLength, vocabulary], after the final soft cap, float32. An encoder-only model does not have logits:
+   * reading them throws.
    */
   logits: tf.Tensor3D;
   /** [batch, sourceLength, encoderHidden], after the final norm; not for decoder-only models. */
   encoderStates?: tf.Tensor3D;
 }
 
-/** `auto`: determined by the model's kind, or by the data set. */
+/** `auto`: the model's kind or the dataset determines it. */
 export type SpecialTokenRule = 'auto' | boolean;
 
 /** Special tokens around one side's text. */
 export interface SideRules {
   /** The start token before the text. `auto`: yes for a decoder-only model, no for an encoder. */
   readonly bos: SpecialTokenRule;
-  /** The end token after the text. `auto`: a data set's own `appendEos`; sources have none. */
+  /** The end token after the text. `auto`: a dataset's own `appendEos` decides; sources have none. */
   readonly eos: SpecialTokenRule;
 }
 
-/** The special tokens around a model's text. `specialTokenPolicy` and `modelInput` read it. */
+/** Which special tokens surround a model's text. `specialTokenPolicy` and `modelInput` read it. */
 export interface SpecialTokenPolicy {
-  /** For sources. Not used by decoder-only models. */
+  /** For sources. Decoder-only models do not use it. */
   readonly encoder: SideRules;
   /**
    * For targets of a decoder, which always begins with its start token; for texts and prompts of a decoder-only model.
    */
   readonly decoder: SideRules;
-  /** For the texts of a teacher of this model. `auto`: the teacher's own policy. */
+  /** For the texts that a teacher of this model reads. `auto`: the teacher's own policy. */
   readonly teacher: { readonly bos: SpecialTokenRule };
 }
 
@@ -93,28 +91,28 @@ export interface SpecialTokens {
 export interface Representation {
   /** Width of a state. */
   readonly width: number;
-  /** Names of the parameters that the states depend on; the others need not be trained, or even exist. */
+  /** Names of the parameters on which the states depend; the others need not be trained, or even exist. */
   readonly parameters: readonly string[];
   /** The family's standard deviation of initial weights, for initializing the head. Default 0.02. */
   readonly initializerRange?: number;
-  /** [batch, length, width] after the final norm, of `input_ids` and `attention_mask`. Traceable. */
+  /** [batch, length, width] after the final norm, from `input_ids` and `attention_mask`. Traceable. */
   states(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor3D;
 }
 
-/** A model's output layer separately from the rest, for losses that never materialize all logits at once. */
+/** A model's output layer, separate from the rest, for losses that never materialize all logits at once. */
 export interface OutputHead {
   /** Names of the parameters that `logits` reads. */
   readonly parameters: readonly string[];
-  /** Final states [N, width], one row for each position of the labels; fields as of `forward`. Traceable. */
+  /** Final states [N, width], one row per position of the labels; fields as for `forward`. Traceable. */
   rows(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): tf.Tensor2D;
-  /** Logits [n, vocabulary] of some of the rows, as `forward` returns them. Traceable. */
+  /** Logits [n, vocabulary] of some of the rows, equal to those of `forward`. Traceable. */
   logits(parameters: Parameters, rows: tf.Tensor): tf.Tensor2D;
 }
 
-/** `encoder-only` models produce states, but no tokens: they have `representation`, and no logits. */
+/** `encoder-only` models produce states, but not tokens: they have `representation`, but not logits. */
 export type ModelKind = 'encoder-decoder' | 'decoder-only' | 'encoder-only';
 
-/** A model is a set of parameter names and pure functions of them: it owns no tensors. */
+/** A model is a set of parameter names and pure functions of the parameters. It does not own tensors. */
 export interface Model {
   readonly kind: ModelKind;
   readonly vocabularySize: number;
@@ -124,13 +122,13 @@ export interface Model {
   /** The checkpoint's config.json, in the Hugging Face dialect, as `save` writes it. */
   readonly checkpointConfig: Record<string, unknown>;
   /**
-   * The generation_config.json of the model's original checkpoint, as `save` writes it: checkpoints of the model keep
+   * The generation_config.json of the model's original checkpoint, which `save` writes: checkpoints of the model keep
    * its end tokens and settings.
    */
   readonly generationConfig?: Record<string, unknown>;
   /**
-   * The checkpoint's settings for generation, which `Generator` uses for whatever its caller omits. Default: read from
-   * `generationConfig`, otherwise the special tokens alone.
+   * The checkpoint's settings for generation; `Generator` uses them for everything that its caller omits. Default: read
+   * from `generationConfig`, otherwise only the special tokens.
    */
   readonly generation?: GenerationDefaults;
   /** Any of these ends a generated sequence. Default: `specialTokens.eos`. */
@@ -142,19 +140,24 @@ export interface Model {
   readonly readsSegments?: boolean;
   /** The model's dropout rates by kind. Default: no dropout. */
   readonly dropout?: Partial<DropoutRates>;
-  /** Floating point operations of one training step (forward and backward matmuls) on such a batch; for reports. */
+  /**
+   * Floating point operations of one training step (forward and backward matmuls) on a batch of this shape; for
+   * reports.
+   */
   flopsPerStep?(shapes: { batch: number; sourceLength: number; targetLength: number }): number;
   /**
-   * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones when missing):
-   * encoder-decoder: input_ids, attention_mask [batch, sourceLength], decoder_input_ids, decoder_attention_mask [batch, targetLength];
-   * decoder-only and encoder-only: input_ids, attention_mask. With `readsSegments` also segment_ids, and decoder_segment_ids, of the same shapes.
+   * Forward pass, traceable. Fields (Hugging Face names; masks optional, all ones if missing):
+   * encoder-decoder: input_ids, attention_mask [batch, sourceLength], decoder_input_ids, decoder_attention_mask [batch,
+   * targetLength];
+   * decoder-only and encoder-only: input_ids, attention_mask [batch, length].
+   * With `readsSegments` also segment_ids (and decoder_segment_ids), with the shapes of the ids.
    */
   forward(parameters: Parameters, fields: BatchTensors, options?: ForwardOptions): ModelOutputs;
   /** Generation with a cache. Default: the model does not generate. */
   readonly decoding?: Decoding;
   /**
-   * How a checkpoint stores the parameters, and checks of it beyond names and shapes. Throws CheckpointError for a
-   * checkpoint that contradicts itself. Default: tensors have the names of parameters.
+   * How a checkpoint stores the parameters, after checks beyond names and shapes. Throws CheckpointError for a
+   * checkpoint that contradicts itself. Default: tensors have the names of the parameters.
    */
   storage?(checkpoint: CheckpointReader): CheckpointStorage | Promise<CheckpointStorage>;
   readonly head?: OutputHead;

@@ -1,7 +1,7 @@
-/** How a folder stores a model, where names alone do not say it. */
+/** How a folder stores a model, if the tensor names differ from the parameter names. */
 export interface CheckpointStorage {
-  /** The stored tensor of a parameter. Default: the one of the same name. */
+  /** Name of the stored tensor of a parameter. Default: the parameter's name. */
   readonly nameOf?: (parameter: string) => string;
-  /** Tensors that may be there although no parameter reads them: copies of tied ones. Default: none. */
+  /** Tensors that a checkpoint may contain although no parameter reads them: copies of tied ones. Default: none. */
   readonly redundant?: readonly string[];
 }

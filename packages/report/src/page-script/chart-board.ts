@@ -49,7 +49,7 @@ export function chartBoard(
         symbolSize: 6,
         connectNulls: false,
         animation: false,
-        // Spikes stay: of the points that share a pixel the smallest and the largest are drawn.
+        // Preserves spikes: of the points that share a pixel, it draws the smallest and the largest.
         sampling: 'minmax',
         emphasis: { focus: 'series', lineStyle: { width: 3 } },
         lineStyle: { width: 2, type: dashOf(color) },
@@ -69,7 +69,7 @@ export function chartBoard(
     });
   };
 
-  /** The readings nearest to a height, where there are too many for a tooltip; in their order. */
+  /** The readings nearest to a height, in their order, if there are too many for a tooltip. */
   const nearestTo = (all: readonly Reading[], height: number | undefined): readonly Reading[] => {
     if (all.length <= MOST_READINGS) return all;
     const distance = ({ value, smoothed: smooth }: Reading): number =>
@@ -88,7 +88,7 @@ export function chartBoard(
   const valueText = ({ value, smoothed: smooth }: Reading): string =>
     smooth === undefined ? exact(value) : `${exact(smooth)} (${exact(value)})`;
 
-  /** As elements, not as HTML: names of runs are text. */
+  /** Built from elements, not from HTML, because names of runs are text. */
   const tooltipOf = (chart: Chart, x: number, height: number | undefined): HTMLElement => {
     const all = readings(chart, view, x);
     const shown = nearestTo(all, height);
@@ -149,7 +149,10 @@ export function chartBoard(
     };
   };
 
-  /** The instance of a shown element; while the pointer is in it, the element's data holds its height in pixels. */
+  /**
+   * The chart of a shown element; while the pointer is over it, the element's data contains the pointer's height in
+   * pixels.
+   */
   const instanceOf = (place: HTMLElement): ECharts => {
     const found = instances.get(place);
     if (found) return found;
@@ -169,7 +172,7 @@ export function chartBoard(
       ? undefined
       : instance.convertFromPixel({ yAxisIndex: 0 }, Number(place.dataset.pointer));
 
-  /** Hides panels without points, which would only be in the way, and groups of nothing but such panels. */
+  /** Hides panels without points, and groups that contain only such panels. */
   const hideEmpty = (): void => {
     for (const chart of charts) {
       const figure = document.getElementById(chart.id)?.closest('figure');
@@ -181,7 +184,7 @@ export function chartBoard(
 
   const redraw = (): void => {
     drawn = [];
-    // Before anything is drawn: what is hidden has no size.
+    // Before drawing, because hidden elements do not have a size.
     hideEmpty();
     for (const chart of charts) {
       const place = document.getElementById(chart.id);

@@ -2,8 +2,8 @@ import type { Chart, ChartLine } from '../charts';
 import type { CurveTools, Reading, View } from './types';
 
 /**
- * What is drawn of a line, and what is read off it. Its source text is embedded in the page: it uses nothing outside
- * itself but types.
+ * Computes the points to draw of a line, and the values to read from it. Its source text is embedded in the page: it
+ * uses nothing outside itself but types.
  */
 export function curveTools(): CurveTools {
   const SMOOTHED_FROM_POINTS = 100;
@@ -79,7 +79,7 @@ export function curveTools(): CurveTools {
           [first, last] = [Math.min(first, at), Math.max(last, at)];
           if (best < 0 || Math.abs(at - x) < Math.abs(own[best]! - x)) best = i;
         });
-        // A line that ended earlier has nothing to say here; rounding on the way to pixels and back is forgiven.
+        // A line that ended earlier has no reading here; the tolerance covers rounding between values and pixels.
         const tolerance = (last - first) / 100;
         if (best < 0 || x < first - tolerance || x > last + tolerance) return [];
         const smooth = smoothed(chart, line, view)?.[best] ?? undefined;

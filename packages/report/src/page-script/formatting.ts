@@ -1,6 +1,6 @@
 import type { Formatting } from './types';
 
-/** How numbers are shown. Its source text is embedded in the page: it uses nothing outside itself but types. */
+/** Formats numbers. Its source text is embedded in the page: it uses nothing outside itself but types. */
 export function formatting(): Formatting {
   const small = (value: number): boolean => value !== 0 && Math.abs(value) < 1e-3;
   return {

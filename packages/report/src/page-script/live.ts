@@ -5,13 +5,16 @@ import type { PageUpdate } from './types';
  * but types.
  */
 export function followServer(onUpdate: (update: PageUpdate) => void): void {
-  /** The pause after an update is at least this many times as long as the update took. */
+  /** The pause after an update lasts at least this many times as long as the update. */
   const IDLE_SHARE = 3;
   const status = document.getElementById('live');
   const say = (text: string): void => {
     if (status && status.textContent !== text) status.textContent = text;
   };
-  /** Parts of the page as the server last sent them: what has not changed keeps its focus and its scrolling. */
+  /**
+   * Parts of the page as the server last sent them. Unchanged parts are not replaced, so that they keep focus and
+   * scrolling.
+   */
   const sent = new Map<string, string>();
 
   const focusable = (element: HTMLElement): HTMLElement[] =>
@@ -23,7 +26,7 @@ export function followServer(onUpdate: (update: PageUpdate) => void): void {
       Array.from(element.querySelectorAll('details[open] > summary'), ({ textContent }) => textContent),
     );
     const scrolled = Array.from(element.querySelectorAll('.scroll'), ({ scrollLeft }) => scrollLeft);
-    // The server escapes every text in it, as in the page itself.
+    // The server escapes all text in it, as in the page itself.
     element.innerHTML = html;
     for (const summary of Array.from(element.querySelectorAll('details > summary')))
       if (open.has(summary.textContent)) (summary.parentElement as HTMLDetailsElement).open = true;
@@ -46,14 +49,14 @@ export function followServer(onUpdate: (update: PageUpdate) => void): void {
     say(`Live: updated ${new Date().toLocaleTimeString()}`);
   };
 
-  /** A page that is not looked at, or that takes long to draw, updates less often. */
+  /** A page that is hidden, or that takes long to draw, updates less often. */
   const pause = async (spentMs: number): Promise<void> => {
     await new Promise((resolve) => setTimeout(resolve, IDLE_SHARE * spentMs));
     while (document.hidden)
       await new Promise((resolve) => document.addEventListener('visibilitychange', resolve, { once: true }));
   };
 
-  /** One update at a time; what changes meanwhile makes another. */
+  /** Only one update runs at a time; changes in the meantime cause another. */
   let isUpdating = false;
   let isDue = false;
   const request = async (): Promise<void> => {

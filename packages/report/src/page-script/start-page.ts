@@ -67,7 +67,7 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
   const onSwitch = (input: HTMLInputElement): void => {
     if (input.name === 'axis') {
       view.axis = input.value as Axis;
-      // Steps and seconds have no range in common.
+      // Ranges of different axes have nothing in common.
       view.range = undefined;
     }
     if (input.name === 'logarithmic') view.logarithmic = input.checked;
@@ -86,7 +86,7 @@ export function startPage(parts: PageParts, echarts: Charting | undefined, data:
     zoomed();
   };
 
-  // One listener for each kind of event: a live page replaces elements.
+  // One listener per kind of event, because a live page replaces elements.
   document.addEventListener('change', ({ target }) => {
     if (!(target instanceof HTMLInputElement)) return;
     if (target.dataset.show !== undefined) {

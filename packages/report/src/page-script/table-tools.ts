@@ -5,7 +5,7 @@ import type { TableTools } from './types';
  * the page: it uses nothing outside itself but types.
  */
 export function tableTools(): TableTools {
-  /** By caption, so that a table that is replaced stays sorted. */
+  /** By caption, so that a replaced table stays sorted. */
   const sorted = new Map<string, { title: string; direction: 'ascending' | 'descending' }>();
 
   const captionOf = (table: HTMLTableElement): string => table.caption?.textContent ?? '';
@@ -28,7 +28,7 @@ export function tableTools(): TableTools {
     rows.sort((a, b) => {
       if (!isNumeric) return sign * textOf(a).localeCompare(textOf(b), 'en', { numeric: true });
       const [x, y] = [numberOf(a.cells[column]), numberOf(b.cells[column])];
-      // Rows without a number are last in both directions.
+      // Rows without a number come last in both directions.
       if (x === undefined || y === undefined) return Number(x === undefined) - Number(y === undefined);
       return sign * (x - y);
     });
@@ -53,7 +53,7 @@ export function tableTools(): TableTools {
     }
   };
 
-  /** As the server marks them when all rows are shown. */
+  /** Marks the best values, as the server does when all rows are shown. */
   const markBest = (table: HTMLTableElement): void => {
     for (const [column, head] of headsOf(table).entries()) {
       const { better } = head.dataset;

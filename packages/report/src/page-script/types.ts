@@ -32,29 +32,29 @@ export interface View {
   axis: Axis;
   logarithmic: boolean;
   smooth: boolean;
-  /** The seconds axis counts no tracing and compiling. */
+  /** Whether the seconds axis excludes tracing and compilation. */
   withoutCompiling: boolean;
   /** Indices of runs. */
   readonly hidden: Set<number>;
-  /** The part of the x axis shown, of all charts; undefined: all. */
+  /** The shown part of the x axis, the same for all charts; undefined: all. */
   range?: Range;
-  /** The part of the y axis shown, by the id of a chart. */
+  /** The shown part of the y axis, by chart id. */
   readonly heights: Map<string, Range>;
 }
 
 export interface Formatting {
   /** For axes. */
   readonly short: (value: number) => string;
-  /** For readings. */
+  /** For values that the reader reads from a line. */
   readonly exact: (value: number) => string;
 }
 
-/** A point of a line, as the reader reads it off. */
+/** A value that the reader reads from a line. */
 export interface Reading {
   readonly line: ChartLine;
   readonly x: number;
   readonly value: number;
-  /** Where a smoothed line is drawn. */
+  /** Height at which a smoothed line is drawn. */
   readonly smoothed?: number;
 }
 
@@ -63,18 +63,20 @@ export type Point = [x: number, value: number | null];
 export interface CurveTools {
   /** Lines of runs that are not hidden and have a point on the selected axis. */
   readonly visible: (chart: Chart, view: View) => ChartLine[];
-  /** The points of a line in the shown range, with a neighbour on each side. `values`: its own, or smoothed ones. */
+  /**
+   * The points of a line in the shown range, with a neighbour on each side. `values`: the line's own, or smoothed ones.
+   */
   readonly points: (line: ChartLine, view: View, values: readonly (number | null)[]) => Point[];
-  /** A moving average over a fiftieth of the line; undefined where the line is drawn as it is. */
+  /** A moving average over a fiftieth of the line; undefined if the line is not smoothed. */
   readonly smoothed: (chart: Chart, line: ChartLine, view: View) => (number | null)[] | undefined;
-  /** All x in the shown range at which a visible line has a value, in order. */
+  /** All x in the shown range at which a visible line has a value, in ascending order. */
   readonly stops: (chart: Chart, view: View) => number[];
-  /** For each visible line that reaches x, its point nearest to it; largest value first. */
+  /** For each visible line that reaches x, its nearest point; largest value first. */
   readonly readings: (chart: Chart, view: View, x: number) => Reading[];
 }
 
 export interface TableTools {
-  /** Adds buttons for sorting to new tables, and applies what is hidden and sorted. */
+  /** Adds sorting buttons to new tables, and applies the hidden runs and the selected order. */
   readonly refresh: (hidden: ReadonlySet<number>) => void;
 }
 
@@ -85,14 +87,14 @@ export interface Drawn {
 }
 
 export interface ChartBoard {
-  /** Shows these charts in the elements of their ids. */
+  /** Shows these charts in the elements with their ids. */
   readonly show: (charts: readonly Chart[]) => void;
   readonly redraw: () => void;
-  /** Emphasizes the lines of a run; undefined: of none. */
+  /** Emphasizes the lines of a run; undefined: none. */
   readonly highlight: (run: number | undefined) => void;
   readonly resize: () => void;
-  /** The chart drawn in an element that contains this one. */
+  /** The chart of the nearest element that contains `target`. */
   readonly at: (target: EventTarget | null) => Drawn | undefined;
-  /** Shows the tooltip at an x of its axis and returns what it says. */
+  /** Shows the tooltip at an x of the chart's axis, and returns its text. */
   readonly readOff: (drawn: Drawn, x: number) => string;
 }

@@ -1,6 +1,6 @@
 import type { ChartBoard, CurveTools, Drawn, Range, View } from './types';
 
-/** The gestures and keys of the charts. Its source text is embedded in the page: it uses nothing outside but types. */
+/** The charts' gestures and keys. Its source text is embedded in the page: it uses nothing outside itself but types. */
 export function zoomCharts(
   board: ChartBoard,
   view: View,
@@ -8,12 +8,12 @@ export function zoomCharts(
   changed: () => void,
   announce: (sentence: string) => void,
 ): { reset(): void } {
-  /** Pixels from which a movement of the pointer is a selection. */
+  /** Minimum distance in pixels that turns a movement of the pointer into a selection. */
   const DRAG = 8;
-  /** Pixels of height from which a selection zooms the y axis too. */
+  /** Minimum height in pixels at which a selection also zooms the y axis. */
   const HEIGHT = 40;
   let drag: { drawn: Drawn; x: number; y: number; box: HTMLElement } | undefined;
-  /** Index among the stops of the chart with the focus. */
+  /** Index among the stops of the focused chart. */
   let cursor = -1;
 
   const reset = (): void => {
@@ -66,7 +66,7 @@ export function zoomCharts(
     if (Math.abs(endY - y) >= HEIGHT) view.heights.set(drawn.chart.id, sorted(up(y), up(endY)));
     changed();
   });
-  // A touch that scrolls the page after all.
+  // The browser turned the touch into scrolling.
   document.addEventListener('pointercancel', () => {
     drag?.box.remove();
     drag = undefined;

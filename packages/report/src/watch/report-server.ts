@@ -1,9 +1,9 @@
-/** Serves a page and announces its changes, to this machine alone. */
+/** Serves a page, and announces its changes, only to this machine. */
 import { GraftError } from '@graft/core';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** Other machines cannot reach it. */
+/** Other machines cannot reach this address. */
 const LOOPBACK = '127.0.0.1';
 /** Maximum number of pages that follow the server at the same time. */
 const MOST_FOLLOWERS = 64;
@@ -33,7 +33,7 @@ export class ReportServer {
     private readonly served: ServedPage,
   ) {}
 
-  /** Throws GraftError where the port is not free. `port` 0: any free one. */
+  /** Throws GraftError if the port is in use. `port` 0: any free one. */
   static async start(port: number, served: ServedPage): Promise<ReportServer> {
     const server = createServer();
     const own = new ReportServer(server, served);
@@ -49,12 +49,12 @@ export class ReportServer {
     return `http://${LOOPBACK}:${this.port}/`;
   }
 
-  /** Tells every open page to fetch `/update`. */
+  /** Notifies every open page that it should fetch `/update`. */
   announce(): void {
     for (const follower of this.followers) follower.write('event: changed\ndata:\n\n');
   }
 
-  /** Ends all connections, open pages' too. */
+  /** Closes all connections, including those of open pages. */
   async close(): Promise<void> {
     const closed = new Promise((resolve) => this.server.close(resolve));
     this.server.closeAllConnections();
@@ -81,8 +81,9 @@ export class ReportServer {
   }
 
   /**
-   * A page elsewhere can have its own name resolve to this machine, and a browser then lets it read the answers: the Host
-   * header gives it away. Requests that another page makes without reading are refused by their origin.
+   * Rejects requests from foreign pages. A foreign page can make its own host name resolve to this machine, and the
+   * browser then lets it read responses: the Host header reveals this. The Origin header reveals requests that such a
+   * page sends without reading the response.
    */
   private isOwn({ headers: { host, origin } }: IncomingMessage): boolean {
     const hosts = [`${LOOPBACK}:${this.port}`, `localhost:${this.port}`];
@@ -93,7 +94,7 @@ export class ReportServer {
   private follow(response: ServerResponse, refuse: (status: number, sentence: string) => void): void {
     if (this.followers.size >= MOST_FOLLOWERS) return refuse(503, 'Too many pages follow this server.');
     response.writeHead(200, { ...HEADERS, 'Content-Type': 'text/event-stream; charset=utf-8' });
-    // What changed while the page was loading, or out of reach.
+    // Covers changes while the page was loading or disconnected.
     response.write('retry: 2000\nevent: changed\ndata:\n\n');
     this.followers.add(response);
     response.on('close', () => this.followers.delete(response));

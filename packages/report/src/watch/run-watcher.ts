@@ -14,21 +14,21 @@ export interface WatchedRuns {
 }
 
 interface Known {
-  /** What the run's files were like when it was read. */
+  /** The state of the run's files when it was read. */
   readonly signature: string;
-  /** The last good reading. */
+  /** The result of the last successful read. */
   readonly run?: RunData;
   readonly problem?: string;
 }
 
-/** The runs in some folders, as they are now. */
+/** The current state of the runs in some folders. */
 export class RunWatcher {
   private readonly known = new Map<string, Known>();
 
-  /** @param paths folders of runs, or of names: of these, always the latest run. */
+  /** @param paths folders of runs, or of names: for a name, always its latest run. */
   constructor(private readonly paths: readonly string[]) {}
 
-  /** What was read last. */
+  /** The result of the last `refresh`. */
   get state(): WatchedRuns {
     const all = this.paths.map((path) => this.known.get(path));
     return {
@@ -38,8 +38,8 @@ export class RunWatcher {
   }
 
   /**
-   * Reads what has changed; resolves to whether anything has. A run that cannot be read keeps its last good state and is
-   * named. Rejects only with what is not a GraftError.
+   * Reads the runs that have changed; resolves to whether any has. A run that cannot be read keeps its last good state
+   * and is listed in `leftOut`. Rejects only with errors other than GraftError.
    */
   async refresh(): Promise<boolean> {
     let hasChanged = false;
@@ -59,7 +59,7 @@ export class RunWatcher {
   }
 }
 
-/** Differs when another run has become the latest, or when one of its files was written. */
+/** Changes when another run becomes the latest, or when one of its files is written. */
 async function signatureOf(path: string): Promise<string> {
   const folder = await findRun(path).catch(() => undefined);
   if (folder === undefined) return 'none';

@@ -6,26 +6,26 @@ import { ReportServer } from './report-server';
 import { RunWatcher, type WatchedRuns } from './run-watcher';
 
 export interface WatchOptions {
-  /** Ends the server. */
+  /** Aborting it stops the server. */
   readonly signal: AbortSignal;
   /** Default 0: any free port. */
   readonly port?: number;
-  /** Gets the address once the page can be opened. */
+  /** Called with the address once the page can be opened. */
   readonly onReady?: (address: string) => void;
-  /** Gets a sentence when a run can no longer be read. */
+  /** Called with a sentence when a run can no longer be read. */
   readonly onProblem?: (sentence: string) => void;
-  /** Pause between two looks at the files, in seconds. Default: 1; longer where reading the runs takes long. */
+  /** Seconds between two checks of the files. Default: 1, or longer if reading the runs takes long. */
   readonly everySeconds?: number;
 }
 
-/** Looking and reading takes at most this share of the time: a long run that goes on must not be slowed down. */
+/** Maximum share of the time spent checking and reading, so that the report does not slow down a running training. */
 const BUSY_SHARE = 0.1;
 
 /**
- * Serves the page about some runs on the loopback address (127.0.0.1) and keeps open pages up to date while the runs go
- * on. Of the folder of a name it always shows the latest run. A run that cannot be read is named on the page until it can.
- * Resolves when `signal` is aborted. Throws UsageError for a folder that is not a run's, and GraftError if the port is not
- * free.
+ * Serves the page about some runs on the loopback address (127.0.0.1) and keeps open pages up to date while the runs
+ * continue. For the folder of a name, it always shows the latest run. The page lists runs that cannot be read until
+ * they can. Resolves when `signal` is aborted. Throws UsageError for a folder that is not a run's, and GraftError if
+ * the port is in use.
  */
 export async function watchReport(runFolders: readonly string[], options: WatchOptions): Promise<void> {
   const { signal, port = 0, onReady, onProblem, everySeconds = 1 } = options;
@@ -39,7 +39,7 @@ export async function watchReport(runFolders: readonly string[], options: WatchO
   };
   await watcher.refresh();
   reportProblems(watcher.state);
-  /** Several pages, or a page that is loaded again, get the same text. */
+  /** Cached, because several pages, or a reloaded page, receive the same text. */
   let update: string | undefined;
   const server = await ReportServer.start(port, {
     page: () => renderReport(watcher.state.runs, watcher.state.leftOut, { live: true }),

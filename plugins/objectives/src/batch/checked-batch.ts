@@ -3,8 +3,9 @@ import { checkTokenIds, maskLabels } from './fields';
 import { checkSegments } from './segments';
 
 /**
- * A batch as the model gets it, its labels of weight 0 ignored. Throws DataError for ids that the model does not have, for labels of
- * which none counts, and for segments that the model cannot keep apart; `where` names the batch.
+ * The batch that the model receives: labels of weight 0 become ignored ones. Throws DataError if the model lacks one of
+ * the ids, if no label counts, or if the model cannot keep the batch's segments apart. `where` names the batch in
+ * errors.
  */
 export function checkedBatch(batch: HostFields, where: string, context: ObjectiveContext): HostFields {
   const { model } = context;

@@ -21,7 +21,7 @@ export const BATCH_FIELDS = {
   labels: ids(FIELDS.labels, 2, `token ids to predict, one for each position; ${IGNORED_LABEL} is ignored`),
 } as const;
 
-/** How much each label counts; no other loss than that of labels looks at it. */
+/** How much each label counts. Only losses over labels read it. */
 export const LABEL_WEIGHTS: FieldSpec = {
   name: 'label_weights',
   dtype: 'float32',
@@ -30,7 +30,7 @@ export const LABEL_WEIGHTS: FieldSpec = {
   meaning: 'how much each label counts in the mean; 0: not at all',
 };
 
-/** The same in an example: one for each token of `target`, or of `tokens`. */
+/** The same for an example: one weight for each token of `target`, or of `tokens`. */
 export const EXAMPLE_WEIGHTS: FieldSpec = {
   name: 'weights',
   dtype: 'float32',
@@ -39,7 +39,7 @@ export const EXAMPLE_WEIGHTS: FieldSpec = {
   meaning: 'how much each token counts as a label; 0: not at all',
 };
 
-/** Batch fields of rows that hold several sequences, each int32 [batch, length]. */
+/** Batch fields of rows that contain several sequences, each int32 [batch, length]. */
 export const BATCH_SEGMENTS = {
   segmentIds: optional(ids(SEGMENT_FIELDS.segmentIds, 2, 'segment of each position of input_ids, from 1 on; 0: none')),
   decoderSegmentIds: optional(ids(SEGMENT_FIELDS.decoderSegmentIds, 2, 'the same of decoder_input_ids and labels')),
@@ -52,17 +52,17 @@ export const EXAMPLE_FIELDS = {
   target: ids('target', 1, 'token ids to write, end of sequence included'),
 } as const;
 
-/** Segments of an example that holds several sequences, each int32 [length]: numbers from 1 on, 0 for filling. */
+/** Segments of an example that contains several sequences, each int32 [length]: numbers from 1 on, 0 for padding. */
 export const EXAMPLE_SEGMENTS = {
   tokens: optional(ids('segments', 1, 'segment of each token, from 1 on; 0: filling')),
   source: optional(ids('source_segments', 1, 'segment of each token of the source')),
   target: optional(ids('target_segments', 1, 'segment of each token of the target')),
 } as const;
 
-/** What an example of text consists of, one or several in a row. */
+/** The fields of a text example, which contains one sequence, or several in a row. */
 export const TEXT_FIELDS: readonly FieldSpec[] = [EXAMPLE_FIELDS.tokens, EXAMPLE_WEIGHTS, EXAMPLE_SEGMENTS.tokens];
 
-/** What an encoder-decoder batch may consist of. */
+/** The fields that an encoder-decoder batch may have. */
 export const ENCODER_DECODER_FIELDS: readonly FieldSpec[] = [
   ...Object.values(BATCH_FIELDS),
   LABEL_WEIGHTS,
@@ -73,7 +73,7 @@ export function optional(spec: FieldSpec): FieldSpec {
   return { ...spec, optional: true };
 }
 
-/** Throws DataError for a token id that the model's tables do not have: compiled look-ups would quietly take another row. */
+/** Throws DataError for a token id outside the model's tables: a compiled lookup would silently use another row. */
 export function checkTokenIds(
   array: HostArray,
   name: string,
@@ -95,7 +95,10 @@ function rangeHint(id: number, name: string): string | undefined {
   return id === IGNORED_LABEL ? `${IGNORED_LABEL} marks ignored labels; it has no meaning in "${name}".` : undefined;
 }
 
-/** Throws DataError unless an example of text has tokens enough, and weights, if any, for each; `need` says for what. */
+/**
+ * Throws DataError unless a text example has at least `least` tokens, and one valid weight for each if it has weights.
+ * `need` begins the reason in the error: `denoising needs`.
+ */
 export function checkText(example: HostFields, need: string, where: string, least = 2): void {
   checkFields(example, TEXT_FIELDS, where);
   const { tokens, weights } = example;
@@ -108,7 +111,7 @@ export function checkText(example: HostFields, need: string, where: string, leas
   if (weights) checkWeights(weights, length, 'tokens', where);
 }
 
-/** Throws DataError unless an example's weights are numbers from 0 on, one for each of `length` tokens. */
+/** Throws DataError unless an example's weights are finite numbers >= 0, one for each of `length` tokens. */
 export function checkWeights({ values }: HostArray, length: number, of: string, where: string): void {
   if (values.length !== length) {
     throw new DataError(`${where}: "weights" has length ${values.length}, but "${of}" has ${length} tokens.`, {
@@ -119,8 +122,8 @@ export function checkWeights({ values }: HostArray, length: number, of: string, 
 }
 
 /**
- * A batch whose labels of weight 0 are ignored ones. Behind the shift to the right: what is not learnt is read all the same.
- * Throws DataError for weights that are not numbers from 0 on, or of another shape than the labels.
+ * Replaces labels of weight 0 by ignored ones. Call it after the shift to the right, because the decoder still reads
+ * these tokens. Throws DataError if weights are not finite numbers >= 0, or do not have the shape of the labels.
  */
 export function maskLabels<B extends HostFields>(batch: B, where: string): B {
   const { labels, [LABEL_WEIGHTS.name]: weights } = batch;
@@ -139,7 +142,7 @@ function checkWeightValues(values: HostArray['values'], name: string, where: str
   });
 }
 
-/** Throws DataError unless both arrays have one shape. */
+/** Throws DataError if the arrays `name` and `as` differ in shape. A missing array is not an error. */
 export function checkSameShape(fields: HostFields, name: string, as: string, where: string): void {
   const [a, b] = [fields[name], fields[as]];
   if (a && b && a.shape.join() !== b.shape.join()) {
@@ -152,7 +155,7 @@ export function checkSameShape(fields: HostFields, name: string, as: string, whe
   }
 }
 
-/** Throws DataError unless the model is of the kind that the objective is for. */
+/** Throws DataError unless the model is of the kind that the objective trains. */
 export function requireModelKind(model: Model, expected: Model['kind'], objective: string, alternative: string): void {
   if (model.kind !== expected) {
     throw new DataError(`The objective "${objective}" trains ${expected} models, but this model is ${model.kind}.`, {

@@ -6,7 +6,8 @@ export function roundUp(length: number, multiple: number): number {
 }
 
 /**
- * Rows of unequal length as one int32 array [rows, length], filled up on the right. No row may be longer than `length`.
+ * Rows of unequal length as one int32 array [rows, length], padded on the right with `filler`. No row may be longer
+ * than `length`.
  *
  *     rows [[5, 6, 7], [8]], length 4, filler 0   ->   [[5, 6, 7, 0], [8, 0, 0, 0]]
  */
@@ -17,7 +18,9 @@ export function padRows(rows: readonly ArrayLike<number>[], length: number, fill
   return { dtype: 'int32', shape: [rows.length, length], values };
 }
 
-/** The same of weights, float32: filled up with 0; a row that has none counts fully where its mask is 1. */
+/**
+ * Weights as one float32 array of the mask's shape, padded with 0. A row without weights gets 1 wherever its mask is 1.
+ */
 export function padWeights(rows: readonly (ArrayLike<number> | undefined)[], mask: HostArray): HostArray {
   const length = mask.shape[1];
   const values = Float32Array.from(mask.values);
@@ -25,7 +28,7 @@ export function padWeights(rows: readonly (ArrayLike<number> | undefined)[], mas
   return { dtype: 'float32', shape: mask.shape, values };
 }
 
-/** 1 where `padRows` puts a row's own value, 0 where it fills up: int32 [rows, length]. */
+/** int32 [rows, length]: 1 where `padRows` copies a value of the row, 0 where it pads. */
 export function paddingMask(rows: readonly ArrayLike<number>[], length: number): HostArray {
   const values = new Int32Array(rows.length * length);
   rows.forEach((row, i) => values.fill(1, i * length, i * length + row.length));

@@ -1,15 +1,18 @@
-/** Rows that hold several sequences, segments, which do not see each other. */
+/** Rows that contain several sequences (segments), which do not attend to each other. */
 import { checkFields, DataError, IGNORED_LABEL, type HostArray, type HostFields, type Model } from '@graft/core';
 import { EXAMPLE_SEGMENTS } from './fields';
 
-/** A stretch of a row: positions start..end-1. */
+/** Part of a row: positions start..end-1. */
 export interface Segment {
   readonly id: number;
   readonly start: number;
   readonly end: number;
 }
 
-/** The segments of an example's field; undefined where it is one sequence. Throws DataError unless each token has one. */
+/**
+ * The segments in an example's field; undefined if the example is one sequence. Throws DataError unless each token has
+ * one.
+ */
 export function segmentsOf(
   example: HostFields,
   field: keyof typeof EXAMPLE_SEGMENTS,
@@ -28,7 +31,7 @@ export function segmentsOf(
   return segments.values as Int32Array;
 }
 
-/** Neighbours with the same number, in order; filling (0) left out. */
+/** Splits a row into runs of the same segment number, in order. Skips padding (0). */
 export function stretchesOf(segments: ArrayLike<number>): Segment[] {
   const stretches: Segment[] = [];
   for (let start = 0, end = 1; end <= segments.length; end++) {
@@ -39,7 +42,7 @@ export function stretchesOf(segments: ArrayLike<number>): Segment[] {
   return stretches;
 }
 
-/** Segments of sequences of these lengths that lie one behind the other, numbered from 1. */
+/** Segment numbers, from 1 on, of consecutive sequences with these lengths. */
 export function numberedSegments(lengths: readonly number[]): Int32Array {
   const numbered = new Int32Array(lengths.reduce((sum, length) => sum + length, 0));
   let at = 0;
@@ -47,12 +50,12 @@ export function numberedSegments(lengths: readonly number[]): Int32Array {
   return numbered;
 }
 
-/** 1 where a position belongs to a segment: int32, the shape of `segments`. */
+/** int32 mask of the shape of `segments`: 1 at positions that belong to a segment. */
 export function segmentsMask({ shape, values }: HostArray): HostArray {
   return { dtype: 'int32', shape, values: Int32Array.from(values, (id) => (id === 0 ? 0 : 1)) };
 }
 
-/** Throws DataError unless the model keeps segments apart: another one would quietly mix them. */
+/** Throws DataError if the fields contain segments that the model does not keep apart: it would silently mix them. */
 export function checkSegments(fields: HostFields, model: Model): void {
   if (!fields.segment_ids && !fields.decoder_segment_ids) return;
   if (!model.readsSegments) {
@@ -71,7 +74,7 @@ export function checkSegments(fields: HostFields, model: Model): void {
   checkSources(fields.segment_ids, fields.decoder_segment_ids, fields.labels);
 }
 
-/** A target whose source is empty would read every source of its row. */
+/** Rejects targets without a source, which would attend to every source of their row. */
 function checkSources(source: HostArray, target: HostArray, labels: HostArray | undefined): void {
   const [rows, length] = source.shape;
   const width = target.shape[1];

@@ -1,13 +1,13 @@
-/** What objectives share that make source and target of one piece of text, or of each of several in a row. */
+/** Shared code of the objectives that split a text, or each of several texts in a row, into source and target. */
 import { checkLabels, DataError, type HostFields, type ObjectiveContext } from '@graft/core';
 import { checkText, checkTokenIds, maskLabels } from './fields';
 import { checkSegments, numberedSegments, segmentsOf, stretchesOf, type Segment } from './segments';
 import { encoderDecoderBatch } from '../objectives/seq2seq';
 
 /**
- * The sequences of an example's `tokens`, each of at least two: the whole of it, or its segments but those that are too short to
- * be read and to be predicted. Throws DataError where none is left, or where the example's fields are not what they
- * should be; `need` says in that sentence for what.
+ * The sequences in an example's `tokens`: all of it, or its segments, without those of fewer than 2 tokens, which leave
+ * nothing to read or nothing to predict. Throws DataError if no segment is long enough, or if the example's fields are
+ * invalid; `need` begins the reason in the error: `denoising needs`.
  */
 export function segmentsOfExample(
   example: HostFields,
@@ -24,22 +24,25 @@ export function segmentsOfExample(
   throw new DataError(`${where} has no segment of at least 2 tokens.`, { code: 'data.too-short' });
 }
 
-/** Whether rows made of these examples hold several sequences that must not see each other. */
+/** Whether the rows made from these examples contain several sequences that must not attend to each other. */
 export const isPacked = (examples: readonly HostFields[]): boolean => examples.some(({ segments }) => segments);
 
-/** What a sequence became; weights are those of the target's tokens. */
+/** Source and target of a sequence. `weights` has one number per token of the target. */
 export interface SplitSequence {
   readonly source: ArrayLike<number>;
   readonly target: ArrayLike<number>;
   readonly weights?: ArrayLike<number>;
 }
 
-/** Tokens of a row, one side of its sequences together. */
+/** Number of tokens on one side of a row, summed over its sequences. */
 export function tokensOf(row: readonly SplitSequence[], side: 'source' | 'target'): number {
   return row.reduce((sum, sequence) => sum + sequence[side].length, 0);
 }
 
-/** The encoder-decoder batch of rows that hold a sequence each, or several of them if `packed`, checked; `where` names it. */
+/**
+ * Builds and checks the encoder-decoder batch of rows with one sequence each, or several if `packed`. `where` names the
+ * batch in errors.
+ */
 export function batchOfRows(
   rows: readonly (readonly SplitSequence[])[],
   layout: { readonly sourceLength: number; readonly targetLength: number; readonly packed: boolean },

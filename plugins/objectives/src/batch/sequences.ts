@@ -2,25 +2,25 @@ import { IGNORED_LABEL, withoutModelInput, type HostFields, type Model } from '@
 import { createHash } from 'node:crypto';
 import { stretchesOf } from './segments';
 
-/** What a row (or a segment of one) of a student's batch reads, and what it writes up to the last label that counts. */
+/** The source of a row (or of a segment) in a student's batch, and its target up to the last label that counts. */
 export interface Sequence {
   readonly source: Int32Array;
   readonly target: Int32Array;
 }
 
-/** A sequence with its place in the batch. */
+/** A sequence and its position in the batch. */
 export interface PlacedSequence extends Sequence {
   readonly row: number;
-  /** Place of its first label in the row. */
+  /** Index of its first label in the row. */
   readonly at: number;
-  /** Its number among the segments of the row; 1 where a row is one sequence. */
+  /** Its segment number in the row; 1 if the row is one sequence. */
   readonly segment: number;
 }
 
 /**
- * The rows of an encoder-decoder batch without their padding, and without the special tokens that the student's policy puts
- * around a source; of a row with segments each is a sequence. A label within the
- * target that does not count is known from what the decoder reads behind it.
+ * Extracts the sequences of an encoder-decoder batch, one per row or per segment, without padding and without the
+ * special tokens that the student's policy puts around a source. Where an ignored label lies inside the target, its
+ * token is the one that the decoder reads at the next position.
  *
  *     input_ids [5, 6, 7, 0], decoder_input_ids [2, 8, 9, 1], labels [-100, 9, 1, -100]   ->   [5, 6, 7] and [8, 9, 1]
  */
@@ -59,7 +59,10 @@ export function sequencesInBatch(batch: HostFields, student: Model): PlacedSeque
   return Array.from({ length: rows }, (_, row) => ofRow(row)).flat();
 }
 
-/** Names a sequence by its content, 16 bytes as a text of one-byte characters: one of them costs some 60 bytes in a map. */
+/**
+ * Identifies a sequence by a 16-byte hash of its content, as a string of one-byte characters: such a key takes about 60
+ * bytes in a Map.
+ */
 export function keyOf({ source, target }: Sequence): string {
   const bytes = (values: Int32Array): Uint8Array => new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
   return createHash('sha256')

@@ -1,4 +1,4 @@
-/** Denoisers, and how much text they need for how much input. */
+/** Denoisers, and how much text each needs to fill a given input. */
 import { DataError } from '@graft/core';
 import { z } from 'zod';
 import { roundUp } from '../batch/padding';
@@ -35,7 +35,7 @@ const span = (meanSpan: number, rate: number, prefix: string): Denoiser => ({
 
 /** The published mixtures. */
 export const UL2_PRESETS: Readonly<Record<'ul2' | 't5gemma2', readonly Denoiser[]>> = {
-  // Tay et al. (2022), table 1: seven denoisers, mixed uniformly; S takes the last quarter.
+  // Tay et al. (2022), table 1: seven denoisers, mixed uniformly; S predicts the last quarter.
   ul2: [
     span(3, 0.15, 'R'),
     span(8, 0.15, 'R'),
@@ -45,7 +45,7 @@ export const UL2_PRESETS: Readonly<Record<'ul2' | 't5gemma2', readonly Denoiser[
     span(64, 0.5, 'X'),
     { kind: 'suffix', meanSpan: 3, rate: 0.25, weight: 1, prefix: 'S' },
   ],
-  // T5Gemma 2 (2512.14856): five denoisers at 1:1:1:1:4, the last one takes three quarters.
+  // T5Gemma 2 (2512.14856): five denoisers at 1:1:1:1:4; the last one predicts the last three quarters.
   t5gemma2: [
     span(3, 0.15, 'R'),
     span(12, 0.5, 'X'),
@@ -55,7 +55,7 @@ export const UL2_PRESETS: Readonly<Record<'ul2' | 't5gemma2', readonly Denoiser[
   ],
 };
 
-/** Tokens that a denoiser reads and writes besides those of the text and its sentinels. */
+/** Number of tokens that a denoiser adds to source and target besides the text and its sentinels. */
 export interface Additions {
   readonly source: number;
   readonly target: number;
@@ -66,7 +66,7 @@ export interface Lengths {
   readonly target: number;
 }
 
-/** The longest source and the longest target of them. */
+/** The longest source and the longest target among them. */
 export function longestOf(all: readonly Lengths[]): Lengths {
   return {
     source: Math.max(...all.map(({ source }) => source)),
@@ -74,7 +74,7 @@ export function longestOf(all: readonly Lengths[]): Lengths {
   };
 }
 
-/** Source and target that a denoiser makes of `length` tokens. */
+/** Lengths of the source and the target that a denoiser makes from `length` tokens. `more`: tokens that it adds. */
 export function lengthsOf({ kind, rate, meanSpan }: Denoiser, length: number, more: Additions): Lengths {
   if (kind === 'suffix') {
     const suffix = suffixLength(length, rate);
@@ -84,20 +84,20 @@ export function lengthsOf({ kind, rate, meanSpan }: Denoiser, length: number, mo
   return { source: length - noiseTokens + spans + more.source, target: noiseTokens + spans + more.target };
 }
 
-/** Tokens of the suffix: at least one on each side. */
+/** Tokens of the suffix. At least one token remains on each side. */
 export function suffixLength(length: number, rate: number): number {
   return Math.min(Math.max(Math.round(length * rate), 1), length - 1);
 }
 
 /**
- * The most tokens of text that give no more than `limit.source` tokens to read and `limit.target` to write. Throws
- * DataError where two are too many.
+ * The largest number of text tokens whose source and target fit into `limit`. Throws DataError if not even two tokens
+ * fit.
  *
  *     meanSpan 3, rate 0.15, limit 512 and 512, an end for each   ->   568: 512 to read, 114 to write
  */
 export function fittingLength(denoiser: Denoiser, limit: Lengths, more: Additions): number {
   const { rate } = denoiser;
-  // The number of noise tokens is rounded, and may be half a token less.
+  // Rounding may lower the number of noise tokens by up to half a token.
   const longest = Math.min((limit.source + 0.5) / (1 - rate), (limit.target + 0.5) / rate);
   for (let length = Math.ceil(longest); length >= 2; length--) {
     const { source, target } = lengthsOf(denoiser, length, more);
@@ -109,21 +109,24 @@ export function fittingLength(denoiser: Denoiser, limit: Lengths, more: Addition
   );
 }
 
-/** A denoiser with the tokens of text that it gets, and what it makes of them. */
+/** A denoiser, the number of text tokens that it receives, and the lengths of its source and target. */
 export interface FittedDenoiser {
   readonly denoiser: Denoiser;
   readonly tokens: number;
   readonly lengths: Lengths;
 }
 
-/** Denoisers whose batches have one shape: each step draws one such group, and each of its examples one of the denoisers. */
+/**
+ * Denoisers whose batches have the same shape. Each step draws one group, and each of its examples draws a denoiser of
+ * it.
+ */
 export interface DenoiserGroup {
   readonly name: string;
   readonly members: readonly FittedDenoiser[];
   readonly shape: Lengths;
 }
 
-/** Of the positions of a batch, the most that may be padding for one of its denoisers. */
+/** Largest share of a batch's positions that may be padding for any denoiser of a group. */
 const MOST_PADDING = 0.05;
 
 export interface FitOptions {
@@ -132,20 +135,20 @@ export interface FitOptions {
   readonly padToMultipleOf: number;
 }
 
-/** A denoiser with as much text as the limit has room for. */
+/** A denoiser with the longest text that fits into the limit. */
 function fitted(denoiser: Denoiser, { limit, additions }: FitOptions): FittedDenoiser {
   const more = additions(denoiser);
   const tokens = fittingLength(denoiser, limit, more);
   return { denoiser, tokens, lengths: lengthsOf(denoiser, tokens, more) };
 }
 
-/** The shape that has room for all of them. */
+/** The smallest shape that fits all of them, rounded up to multiples of `padToMultipleOf`. */
 function shapeOf(members: readonly FittedDenoiser[], padToMultipleOf: number): Lengths {
   const { source, target } = longestOf(members.map(({ lengths }) => lengths));
   return { source: roundUp(source, padToMultipleOf), target: roundUp(target, padToMultipleOf) };
 }
 
-/** The same groups under the same names, fitted again: `additions` may differ from those that they were created with. */
+/** The same groups with the same names, fitted to new options: `additions` may have changed since they were created. */
 export function refitGroups(groups: readonly DenoiserGroup[], options: FitOptions): DenoiserGroup[] {
   return groups.map(({ name, members: before }) => {
     const members = before.map(({ denoiser }) => fitted(denoiser, options));
@@ -153,7 +156,9 @@ export function refitGroups(groups: readonly DenoiserGroup[], options: FitOption
   });
 }
 
-/** Denoisers fitted to the limit, in as few groups as can be with little padding; in the denoisers' order. */
+/**
+ * Fits the denoisers to the limit and combines them into few groups with little padding, in the order of the denoisers.
+ */
 export function groupDenoisers(denoisers: readonly Denoiser[], options: FitOptions): DenoiserGroup[] {
   const all = denoisers.map((denoiser) => fitted(denoiser, options));
   const isTight = (members: readonly FittedDenoiser[]): boolean => {
@@ -162,7 +167,7 @@ export function groupDenoisers(denoisers: readonly Denoiser[], options: FitOptio
     return 1 - Math.min(...used) <= MOST_PADDING;
   };
   const groups: FittedDenoiser[][] = [];
-  // The longest first: others are padded to it.
+  // The longest target first: shorter ones are padded to it.
   for (const one of [...all].sort((a, b) => b.lengths.target - a.lengths.target)) {
     const fitting = groups.find((group) => isTight([...group, one]));
     if (fitting) fitting.push(one);

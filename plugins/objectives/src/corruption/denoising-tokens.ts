@@ -25,7 +25,9 @@ const recordSchema = z.object({
   modeTokens: z.record(z.string(), id),
 });
 
-/** What a checkpoint says of the tokens that it was trained with; undefined where it says nothing that can be read. */
+/**
+ * The tokens that a checkpoint was trained with, from its graft.json; undefined if the section is missing or invalid.
+ */
 export function recordedTokens(section: JsonValue | undefined): DenoisingTokens | undefined {
   const parsed = recordSchema.safeParse(section);
   return parsed.success ? { ...parsed.data, sentinels: idsOfStretches(parsed.data.sentinels) } : undefined;
@@ -34,11 +36,11 @@ export function recordedTokens(section: JsonValue | undefined): DenoisingTokens 
 export interface TokenRequest {
   readonly sentinels: SentinelOptions;
   readonly modeTokens: ModeTokenOptions;
-  /** Of the denoisers, each once. */
+  /** Prefixes of the denoisers, without duplicates. */
   readonly prefixes: readonly string[];
-  /** Whether any denoiser makes spans: otherwise there are no sentinels. */
+  /** Whether any denoiser corrupts spans; otherwise there are no sentinels. */
   readonly needsSentinels: boolean;
-  /** What the checkpoint was trained with that the run begins with. */
+  /** The tokens of the checkpoint from which the run starts. */
   readonly recorded?: DenoisingTokens;
 }
 
@@ -47,8 +49,8 @@ export interface ChosenTokens extends Settled {
 }
 
 /**
- * Sentinels and mode tokens as the config wants them: what it leaves to `auto` as the checkpoint has it, else out of the
- * free tokens. They never overlap. Throws DataError where that cannot be.
+ * Chooses sentinels and mode tokens according to the config. For `auto` it uses the checkpoint's tokens if they fit,
+ * otherwise free tokens. Sentinels and mode tokens never overlap. Throws DataError if that is impossible.
  */
 export function chooseTokens(request: TokenRequest, supply: TokenSupply): ChosenTokens {
   const { recorded, prefixes, needsSentinels } = request;
@@ -61,7 +63,8 @@ export function chooseTokens(request: TokenRequest, supply: TokenSupply): Chosen
   const keepsSentinels =
     needsSentinels && wantsSentinels && recorded && recorded.sentinels.length > 0 && fits(recorded.sentinels);
   const none = { sentinels: [], reuse: false };
-  // Where both are free to choose, mode tokens come first, from the end of the free tokens.
+  // If the config leaves the mode tokens to `auto`, they are chosen first, from the end of the free tokens; they avoid
+  // only explicit sentinels and those of the checkpoint.
   const explicit =
     needsSentinels && !wantsSentinels && wantsModes ? chooseSentinels(request.sentinels, {}, prefixes, supply) : none;
   const reserved = new Set([...explicit.sentinels, ...(keepsSentinels ? recorded.sentinels : [])]);

@@ -2,7 +2,7 @@ import { DataError, matchesName, type Model, type NamedToken, type TokenizerFact
 import { z } from 'zod';
 
 const id = z.int().nonnegative();
-/** An id, a token's name, or a pattern of names in which `*` stands for any text. */
+/** An id, the name of a token, or a pattern of names in which `*` matches any text. */
 const tokenOption = z.union([id, z.string().min(1)], {
   error: 'expected a token id, or a name of tokens as "<unused0>" or "<unused*>"',
 });
@@ -53,19 +53,19 @@ export const modeTokenOptions = z.union([z.literal(AUTO), z.record(z.string(), t
 
 export type ModeTokenOptions = z.output<typeof modeTokenOptions>;
 
-/** The tokens that denoising puts into texts: what the model learns to read must be written so ever after. */
+/** The tokens that denoising inserts into texts. A model must keep using those that it was trained with. */
 export interface DenoisingTokens {
-  /** Ids, the first span's first. */
+  /** Ids in the order of the spans. */
   readonly sentinels: readonly number[];
   readonly reuse: boolean;
-  /** Ids by the prefix of denoisers. */
+  /** Ids by denoiser prefix. */
   readonly modeTokens: Readonly<Record<string, number>>;
 }
 
-/** What the tokens are chosen from. */
+/** Facts from which the tokens are chosen. */
 export interface TokenSupply {
   readonly model: Pick<Model, 'vocabularySize' | 'specialTokens'>;
-  /** Undefined: the dataset does not tell. */
+  /** Undefined: the dataset does not provide it. */
   readonly tokenizer?: TokenizerFacts;
 }
 
@@ -77,8 +77,8 @@ const wrong = (option: 'sentinels' | 'modeTokens', message: string, hint?: strin
   });
 
 /**
- * Tokens that mean nothing yet, by id: the tokenizer's unused ones, or where it has none the ids of the model's vocabulary behind the tokenizer's.
- * Throws DataError where there are none, or nothing is known of the tokenizer.
+ * Tokens without a meaning yet, sorted by id: the tokenizer's unused tokens or, if it has none, ids of the model's
+ * vocabulary after the tokenizer's last one. Throws DataError if there are none, or if the tokenizer is unknown.
  */
 export function freeTokens({ model, tokenizer }: TokenSupply, option: 'sentinels' | 'modeTokens'): number[] {
   const ids = option === 'sentinels' ? '{ first: 7, step: 1, count: 90 }' : '{ R: 7, X: 8, S: 9 }';
@@ -106,9 +106,9 @@ export function freeTokens({ model, tokenizer }: TokenSupply, option: 'sentinels
 }
 
 /**
- * Sentinels as the config has them. `auto` takes all free tokens but the last ones, which it leaves to mode tokens of the denoisers'
- * `prefixes`, whether there are any or not: a run that goes on with mode tokens finds the same sentinels. Throws DataError where sentinels are
- * outside the vocabulary, or mean something else.
+ * Chooses the sentinels according to the config. `auto` uses all free tokens except the last ones, which it reserves
+ * for mode tokens of the denoisers' `prefixes` even if there are none, so that a later run with mode tokens gets the
+ * same sentinels. Throws DataError if sentinels are outside the vocabulary or already have another meaning.
  */
 export function chooseSentinels(
   options: SentinelOptions,
@@ -140,7 +140,10 @@ export function chooseSentinels(
   return { sentinels: named, reuse };
 }
 
-/** Mode tokens by the denoisers' `prefixes`; `auto` takes the last of the free tokens. Throws DataError where one is not a token of the vocabulary. */
+/**
+ * Mode tokens by the denoisers' `prefixes`; `auto` uses the last free tokens. Throws DataError if one of them is not in
+ * the vocabulary.
+ */
 export function chooseModeTokens(
   options: ModeTokenOptions,
   prefixes: readonly string[],
@@ -177,7 +180,7 @@ function asObject(options: SentinelOptions): Exclude<SentinelOptions, string | r
   return isRange ? options : { ...options, tokens: tokens ?? AUTO };
 }
 
-/** Ids of tokens that are named by id, name or pattern; `single`: each is one token. */
+/** Ids of tokens given by id, name or pattern. `single`: each is one token, not a pattern. */
 function idsOf(
   tokens: readonly (string | number)[],
   option: 'sentinels' | 'modeTokens',
@@ -229,7 +232,7 @@ function named(
   );
 }
 
-/** Ids that mean something already. */
+/** Ids that already have a meaning, with that meaning. */
 function meanings(
   modeTokens: Readonly<Record<string, number>>,
   { specialTokens }: Pick<Model, 'specialTokens'>,
@@ -243,7 +246,9 @@ function meanings(
   ]);
 }
 
-/** The ids of a range. Throws DataError unless every one is a token of the model's vocabulary with no other meaning. */
+/**
+ * The ids of a range. Throws DataError unless all of them are in the model's vocabulary and without another meaning.
+ */
 function checkedRange(
   { first, step, count }: { readonly first: number; readonly step: number; readonly count: number },
   modeTokens: Readonly<Record<string, number>>,
@@ -270,7 +275,7 @@ function checkedRange(
   );
 }
 
-/** Those of the tokens that text can give as it gives words: a sentence's end about them, if there are any. */
+/** Those of `tokens` that the tokenizer also produces for ordinary text; none if its named tokens are unknown. */
 export function ordinaryTokens(tokens: readonly number[], tokenizer: TokenizerFacts | undefined): readonly number[] {
   if (!tokenizer?.namedTokens) return [];
   const kinds = new Map(tokenizer.namedTokens.map(({ id: token, kind }) => [token, kind]));
@@ -278,7 +283,7 @@ export function ordinaryTokens(tokens: readonly number[], tokenizer: TokenizerFa
   return tokens.filter((token) => token < tokenizer.vocabularySize && !isReserved(kinds.get(token)));
 }
 
-/** Ids as stretches: `[7..9, 20]` is `[[7, 9], [20, 20]]`, `[9, 8]` is `[[9, 8]]`. */
+/** Compresses ids into ranges: `[7..9, 20]` becomes `[[7, 9], [20, 20]]`, `[9, 8]` becomes `[[9, 8]]`. */
 export function stretchesOfIds(ids: readonly number[]): [first: number, last: number][] {
   const stretches: [number, number][] = [];
   for (const [i, token] of ids.entries()) {

@@ -1,20 +1,22 @@
 import type { RandomStream } from '@graft/core';
 
-/** A stretch of noise in a sequence: tokens start..end-1. */
+/** A noise span of a sequence: tokens start..end-1. */
 export interface Span {
   readonly start: number;
   readonly end: number;
 }
 
-/** How much noise span corruption puts into a sequence: fixed by its length, so that lengths are known beforehand. */
+/**
+ * Numbers of noise tokens and spans. They depend only on the sequence's length, so that lengths are known in advance.
+ */
 export interface NoisePlan {
   readonly noiseTokens: number;
   readonly spans: number;
 }
 
 /**
- * Noise tokens and spans for a sequence of `length` >= 2 tokens: about `rate` of them, in spans of `meanSpan` on average.
- * At least one token stays on each side of the cut, and each span has at least one token before it.
+ * Plans noise for a sequence of `length` >= 2 tokens: about `rate * length` noise tokens, in spans of `meanSpan` tokens
+ * on average. At least one token is noise and one is not, and each span follows at least one token of text.
  */
 export function planNoise(length: number, rate: number, meanSpan: number): NoisePlan {
   const noiseTokens = Math.min(Math.max(Math.round(length * rate), 1), length - 1);
@@ -22,9 +24,9 @@ export function planNoise(length: number, rate: number, meanSpan: number): Noise
   return { noiseTokens, spans };
 }
 
-/** `total` as a sum of `parts` positive integers, every such sum with equal chance. */
+/** Splits `total` into `parts` positive integers; all such compositions are equally likely. */
 export function randomComposition(total: number, parts: number, random: RandomStream): number[] {
-  // Cuts between neighbours: choosing parts - 1 of the total - 1 places, in order.
+  // Chooses parts - 1 of the total - 1 cuts between neighbours, in order.
   const sizes: number[] = [];
   let cutsLeft = parts - 1;
   let size = 1;
@@ -41,8 +43,8 @@ export function randomComposition(total: number, parts: number, random: RandomSt
 }
 
 /**
- * Random spans for a plan: text and noise alternate, text first, so that an input never begins with a sentinel and a
- * target always does.
+ * Draws random spans for a plan. Text and noise alternate and text comes first, so that a source never begins with a
+ * sentinel and a target always does.
  */
 export function drawSpans(length: number, { noiseTokens, spans }: NoisePlan, random: RandomStream): Span[] {
   const texts = randomComposition(length - noiseTokens, spans, random);
@@ -55,7 +57,10 @@ export function drawSpans(length: number, { noiseTokens, spans }: NoisePlan, ran
   });
 }
 
-/** A corrupted sequence. `origins`: which token each one of the target is, or stands before: a sentinel's is its span's first. */
+/**
+ * A corrupted sequence. `origins`: for each token of the target, the index of the original token; for a sentinel, that
+ * of its span's first token.
+ */
 export interface Corrupted {
   readonly source: number[];
   readonly target: number[];
@@ -63,7 +68,7 @@ export interface Corrupted {
 }
 
 /**
- * Replaces each span by its sentinel in the source; the target is each sentinel followed by what it stands for.
+ * Replaces each span in the source by its sentinel. The target contains each sentinel, followed by the span's tokens.
  *
  *     tokens [5, 6, 7, 8, 9], spans 1..3 and 4..5, sentinels 99, 98
  *       source  [5, 99, 8, 98]

@@ -43,21 +43,23 @@ import { teachersOf, withoutTeachers, type ObjectiveTeacher } from './taught-obj
 export interface CacheTeacherOptions {
   /** Folder of the teacher's checkpoint. Default: the config's `distillation.teacher`. */
   readonly teacher?: string;
-  /** Folder of the cache, which is added to where there is one. Default: the config's `distillation.cache`. */
+  /** Folder of the cache; an existing cache is extended. Default: the config's `distillation.cache`. */
   readonly folder?: string;
-  /** Most probable tokens kept of each distribution, for the losses `blend` and `gemma2`. Default 64. */
+  /** Number of most probable tokens stored per distribution, for the losses `blend` and `gemma2`. Default 64. */
   readonly topK?: number;
-  /** Tokens drawn of each distribution, for the loss `gemma3`. Default: the config's `distillation.samples`. */
+  /** Number of tokens drawn per distribution, for the loss `gemma3`. Default: the config's `distillation.samples`. */
   readonly samples?: number;
   /** Steps of the run whose sequences are cached. Default: all of them. */
   readonly steps?: number;
-  /** How log-probabilities are stored. Default F16. */
+  /** Type in which log-probabilities are stored. Default F16. */
   readonly dtype?: 'F16' | 'F32';
-  /** Sequences that the teacher reads at a time. Default: the run's batch size over its micro-batches. */
+  /**
+   * Number of sequences that the teacher reads at a time. Default: the run's batch size divided by its micro-batches.
+   */
   readonly batchSize?: number;
-  /** A file of the cache is written when there is that much for it. Default 256 MiB. */
+  /** The cache writes a shard as soon as it has collected this many bytes. Default 256 MiB. */
   readonly shardBytes?: number;
-  /** Aborting it writes what there is and stops. */
+  /** Aborting it stops after the current step and writes the predictions collected so far. */
   readonly signal?: AbortSignal;
   readonly engine?: Engine;
   readonly logger?: Logger;
@@ -67,9 +69,9 @@ export interface CacheTeacherOptions {
 export interface CacheTeacherResult {
   readonly status: 'finished' | 'interrupted';
   readonly folder: string;
-  /** Steps of the run that the cache serves. */
+  /** Steps of the run whose sequences the cache contains. */
   readonly steps: number;
-  /** In the cache; those that the teacher read now. */
+  /** Sequences in the cache; `added` counts those that the teacher read in this call. */
   readonly sequences: number;
   readonly added: number;
   readonly positions: number;
@@ -80,14 +82,15 @@ const DEFAULT_TOP_K = 64;
 const DEFAULT_SHARD_BYTES = 2 ** 28;
 
 /**
- * Lets a teacher read what a run will learn from, step by step, and keeps the most probable tokens of each distribution, or some
- * that are drawn, on disk: for a teacher that is too big to be held beside the student. Sequences that are there already are not read again.
+ * Runs a teacher over the sequences of a run, step by step, and stores the most probable tokens of each distribution
+ * (or a sample) on disk, for a teacher too big to fit into memory next to the student. Skips sequences that the cache
+ * already contains.
  */
 export async function cacheTeacher(
   { config, registry }: LoadedExperiment,
   options: CacheTeacherOptions = {},
 ): Promise<CacheTeacherResult> {
-  // Before anything is opened: it is the quickest to know.
+  // First, because it is the cheapest check.
   if (options.folder !== undefined) await checkCacheFolder(options.folder);
   const logger = options.logger ?? silentLogger();
   const engine = options.engine ?? (await openEngine({ ...config.engine, precision: config.train.precision }));
@@ -104,7 +107,7 @@ export async function cacheTeacher(
     return resource;
   };
   try {
-    // The student is never filled: its shapes and special tokens are all that batches depend on.
+    // The student gets no parameters: batches depend only on its shapes and special tokens.
     const first = componentsOf(unread);
     const initializer = await first.create('initializer', config.initializer);
     const student = buildModel(await first.create('model', config.model), await initializer.checkpointConfig(), {
@@ -203,7 +206,7 @@ async function fill(build: CacheBuild): Promise<CacheTeacherResult> {
     }
   } finally {
     await loader.close().catch(() => undefined);
-    // Whatever went wrong, what the teacher said is kept.
+    // Keeps the teacher's predictions even after an error.
     if (step > (before?.step ?? 0)) await writer.flush(identity, step, position);
   }
   return {
@@ -232,19 +235,19 @@ async function addMissing(
   [...missing.keys()].forEach((key, i) => writer.add(key, answers[i]));
 }
 
-/** What decides which sequences a step has: of the objective everything but its teachers. */
+/** Hashes everything that determines the sequences of a step: of the objective, everything except its teachers. */
 function configIdentity(
   { seed, model, objective, dataset, train: { batchSize } }: ExperimentConfig,
   student: Model,
   teachers: readonly ObjectiveTeacher[],
 ): string {
   const tokens = storedSpecialTokens(student);
-  // Caches have it in their index: neither the order nor the form of its parts may change.
+  // The index of a cache contains this hash, so neither the order nor the form of its parts may change.
   const content = JSON.stringify([seed, model, withoutTeachers(objective, teachers), dataset, batchSize, tokens]);
   return createHash('sha256').update(content).digest('hex').slice(0, 16);
 }
 
-/** Which tokens, and how many, the run will want. Throws UsageError where the command asks for others. */
+/** Which tokens the run needs, and how many. Throws UsageError if the command's options contradict that. */
 function keptOf(
   distillation: ResolvedDistillationOptions,
   { topK, samples }: CacheTeacherOptions,
@@ -274,7 +277,7 @@ function keptOf(
   return { selection: 'sample', tokens: wanted.samples! };
 }
 
-/** What the command and the objective together ask for. */
+/** The settings that result from the command's options and the objective. */
 interface CachePlan {
   readonly teacher: string;
   readonly folder: string;
@@ -282,11 +285,11 @@ interface CachePlan {
   readonly variant: string | undefined;
   readonly distillation: ResolvedDistillationOptions;
   readonly selection: TeacherCacheIndex['selection'];
-  /** Kept of each distribution. */
+  /** Number of tokens stored per distribution. */
   readonly tokens: number;
 }
 
-/** Throws UsageError where they ask for nothing, or contradict each other. */
+/** Throws UsageError if command and objective do not name a teacher and a cache, or contradict each other. */
 async function planOf(objective: Objective, options: CacheTeacherOptions): Promise<CachePlan> {
   const { variant, distillation } = oneOf(teachersOf(objective));
   const teacher = options.teacher ?? distillation.teacher;

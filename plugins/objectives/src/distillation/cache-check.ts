@@ -1,4 +1,4 @@
-/** What a teacher's cache must be before anything is learnt from it: its files may come from anywhere. */
+/** Validates a teacher's cache before training uses it: its files are untrusted. */
 import {
   CheckpointError,
   storedWidth,
@@ -11,15 +11,15 @@ import { KEY_BYTES } from '../batch/sequences';
 import type { TeacherCacheIndex } from './cache-index';
 
 /**
- * Bytes of token ids, and as many numbers of log-probabilities, that are checked when a cache is opened: a few seconds of
- * reading. What lies behind them is checked when it is read.
+ * Opening a cache checks this many bytes of token ids, and their log-probabilities, which takes a few seconds.
+ * `TeacherCache.read` checks every sequence that it returns.
  */
 const CHECKED_BYTES = 2 ** 31;
 const CHUNK_NUMBERS = 2 ** 22;
 
-/** Above the logarithm of 1 by no more than rounding: float16 has three digits. */
+/** Largest valid log-probability: above log 1 = 0 only by rounding, because float16 has about three digits. */
 const MOST_LOG_PROBABILITY = 0.01;
-/** Probabilities of a position, with the rest, make 1; in float16 they miss it by less than a hundredth. */
+/** A position's probabilities and its rest sum to 1; in float16 the error is below 0.01. */
 const SUM_TOLERANCE = 0.05;
 
 const HINT = 'Make the cache again, in another folder.';
@@ -30,7 +30,7 @@ export interface ShardTensors {
   readonly logRest: TensorInfo;
 }
 
-/** The tensors of a shard. Throws CheckpointError where one of them is not what the index says, before any is read. */
+/** The tensors of a shard. Throws CheckpointError, before any of them is read, if one differs from the index. */
 export function checkShard(
   reader: SafetensorsReader,
   { sequences, positions }: TeacherCacheIndex['shards'][number],
@@ -53,7 +53,10 @@ export function checkShard(
   };
 }
 
-/** Where the sequences of a shard begin. Throws CheckpointError where they do not lie behind each other from 0 to the end. */
+/**
+ * The first position of each sequence of a shard. Throws CheckpointError unless the offsets ascend from 0 to
+ * `positions`.
+ */
 export async function readOffsets(reader: SafetensorsReader, positions: number): Promise<Int32Array> {
   const offsets = await reader.readInt32('offsets');
   let before = 0;
@@ -66,13 +69,15 @@ export async function readOffsets(reader: SafetensorsReader, positions: number):
   throw contradicts(reader.file, `"offsets" ends at ${before}, expected ${positions}`);
 }
 
-/** Checks the rows of shards as they are opened, up to a limit in all. */
+/** Checks the rows of shards while they are opened, up to a limit for all shards together. */
 export class RowCheck {
   private left = CHECKED_BYTES;
 
   constructor(private readonly index: TeacherCacheIndex) {}
 
-  /** Throws CheckpointError naming the file and the position of what is not a distribution of the vocabulary. */
+  /**
+   * Throws CheckpointError, naming file and position, for a token outside the vocabulary or an invalid log-probability.
+   */
   async check(reader: SafetensorsReader, { tokens, logProbabilities, logRest }: ShardTensors): Promise<void> {
     const { topK } = this.index;
     const checked = Math.min(tokens.byteLength, this.left) / 4;
@@ -89,7 +94,9 @@ export class RowCheck {
   }
 }
 
-/** The first `count` numbers of a tensor, some at a time; `from`: the first of them, counted from the tensor's beginning. */
+/**
+ * Ranges of the first `count` numbers of a tensor, in chunks. `from`: index of a chunk's first number in the tensor.
+ */
 function* chunks({ name, dtype }: TensorInfo, count: number): Generator<Chunk> {
   const width = storedWidth(dtype);
   for (let from = 0; from < count; from += CHUNK_NUMBERS) {
@@ -105,7 +112,7 @@ interface Chunk extends Pick<TensorInfo, 'name' | 'dtype'> {
 
 const int32 = (bytes: Uint8Array): Int32Array => new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
 
-/** `first`: place of the first number in its tensor. */
+/** `first`: index of the first number in its tensor. */
 function checkTokens(file: string, ids: Int32Array, { vocabulary, topK }: TeacherCacheIndex, first: number): void {
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i];
@@ -120,15 +127,15 @@ function checkTokens(file: string, ids: Int32Array, { vocabulary, topK }: Teache
 
 function checkLogarithms(file: string, values: Float32Array, width: number, first: number): void {
   for (let i = 0; i < values.length; i++) {
-    // Not a number is not below it either.
+    // The comparison is false for NaN too.
     if (values[i] <= MOST_LOG_PROBABILITY) continue;
     throw notProbable(file, Math.floor((first + i) / width), `${values[i]}, expected the logarithm of a probability`);
   }
 }
 
 /**
- * Rows that are about to be used, from position `first` on. Throws CheckpointError for a token that is not in the vocabulary or
- * is there twice, and for probabilities that do not make 1.
+ * Checks rows before they are used; `first` is the position of the first one. Throws CheckpointError for a token
+ * outside the vocabulary, for a repeated token, and for probabilities that do not sum to 1.
  */
 export function checkRows(
   file: string,
@@ -142,7 +149,7 @@ export function checkRows(
     const from = row * topK;
     let sum = Math.exp(logRest[row]);
     for (let i = from; i < from + topK; i++) sum += Math.exp(logProbabilities[i]);
-    // NaN is not a valid sum either.
+    // The comparison is false for NaN too.
     if (!(Math.abs(sum - 1) <= SUM_TOLERANCE))
       throw notProbable(file, first + row, `probabilities that make ${sum}, expected 1`);
     if (new Set(tokens.subarray(from, from + topK)).size === topK) continue;

@@ -1,11 +1,11 @@
 /**
- * What a teacher said, on disk: for each sequence and each position of its target the k most probable tokens, their
- * log-probabilities at the temperature, and the logarithm of what all others have together.
+ * A teacher's predictions on disk: for each position of each target, k tokens (the most probable ones, or a sample),
+ * their log-probabilities at the temperature, and the logarithm of the total probability of all other tokens.
  *
- *     index.json             what it is of, and the list of shards
+ *     index.json             teacher and settings of the cache, and the list of shards
  *     shard-00000.safetensors
  *       keys                 U8 [sequences, 16]: a hash of source and target
- *       offsets              I32 [sequences + 1]: where a sequence's positions begin
+ *       offsets              I32 [sequences + 1]: the first position of each sequence
  *       tokens               I32 [positions, k]
  *       log_probabilities    F16 or F32 [positions, k]
  *       log_rest             F32 [positions]
@@ -28,7 +28,7 @@ import { checkRows, checkShard, contradicts, readOffsets, RowCheck, type ShardTe
 import { INDEX_FILE, readCacheIndex, type TeacherCacheIndex } from './cache-index';
 import { KEY_BYTES } from '../batch/sequences';
 
-/** Throws DataError where a file is in the place of a cache's folder. */
+/** Throws DataError if the path of a cache's folder is a file. */
 export async function checkCacheFolder(folder: string): Promise<void> {
   const found = await stat(folder).catch(() => undefined);
   if (!found || found.isDirectory()) return;
@@ -39,10 +39,10 @@ export async function checkCacheFolder(folder: string): Promise<void> {
   });
 }
 
-/** Bytes at the beginning of each tensor that count for the fingerprint: enough to tell trained weights apart. */
+/** Bytes at the start of each tensor that the fingerprint covers: enough to distinguish trained weights. */
 const FINGERPRINT_BYTES = 4096;
 
-/** Tells one checkpoint from another: names, shapes, dtypes, the first 4 KiB of each tensor, and config.json. */
+/** Identifies a checkpoint by the names, shapes, dtypes and first 4 KiB of its tensors, and by its config.json. */
 export async function teacherFingerprint(folder: string): Promise<string> {
   const reader = await CheckpointReader.open(folder);
   try {
@@ -59,7 +59,7 @@ export async function teacherFingerprint(folder: string): Promise<string> {
   }
 }
 
-/** Tells one cache from another: all of its index but where the teacher lay, and the first 4 KiB of each tensor. */
+/** Identifies a cache by its index, except the teacher's path, and by the first 4 KiB of each tensor. */
 export async function cacheFingerprint(folder: string): Promise<string> {
   const { teacher, progress: _, ...index } = (await readCacheIndex(folder))!;
   const hash = createHash('sha256').update(JSON.stringify([teacher.fingerprint, index]));
@@ -75,7 +75,7 @@ export async function cacheFingerprint(folder: string): Promise<string> {
   return hash.digest('hex').slice(0, 32);
 }
 
-/** What is stored of one sequence. */
+/** The stored predictions for one sequence. */
 export interface StoredSequence {
   readonly positions: number;
   /** [positions, k], [positions, k], [positions]. */
@@ -88,10 +88,10 @@ interface Shard extends ShardTensors {
   readonly file: string;
 }
 
-/** Files that are open at a time: a cache may have more of them than a process may open. */
+/** Maximum number of open files: a cache may have more files than a process may open. */
 const OPEN_FILES = 64;
 
-/** A cache to look sequences up in. Keys are held in memory, the rest is read when it is asked for. Owns open files. */
+/** Reads a cache by sequence. Keeps the keys in memory and reads the rest on demand. Owns its open files. */
 export class TeacherCache {
   private readonly open = new Map<string, number>();
 
@@ -99,14 +99,14 @@ export class TeacherCache {
     readonly folder: string,
     readonly index: TeacherCacheIndex,
     private readonly shards: readonly Shard[],
-    /** Shard, first position and number of positions of each key. */
+    /** Row of each key in the table, which contains its shard, first position and number of positions. */
     private readonly rowOfKey: ReadonlyMap<string, number>,
     private readonly table: Int32Array,
   ) {}
 
   /**
-   * Throws DataError where there is no cache, CheckpointError where one of its files is broken, is not what the index says, or
-   * has token ids beyond the vocabulary.
+   * Throws DataError if there is no cache, and CheckpointError if one of its files is damaged, contradicts the index,
+   * or contains token ids outside the vocabulary.
    */
   static async open(folder: string): Promise<TeacherCache> {
     const index = await readCacheIndex(folder);
@@ -125,7 +125,7 @@ export class TeacherCache {
       const file = join(folder, shard.file);
       const reader = await SafetensorsReader.open(file);
       try {
-        // Before anything is read: what follows is no longer than the file.
+        // Before any tensor is read: ensures that reads stay within the file.
         const tensors = checkShard(reader, shard, index);
         const offsets = await readOffsets(reader, shard.positions);
         const keys = Buffer.from(await reader.readBytes('keys'));
@@ -144,7 +144,7 @@ export class TeacherCache {
     return new TeacherCache(folder, index, shards, rowOfKey, table);
   }
 
-  /** Sequences that it holds. */
+  /** Number of sequences in the cache. */
   get size(): number {
     return this.rowOfKey.size;
   }
@@ -157,7 +157,10 @@ export class TeacherCache {
     return this.rowOfKey.has(key);
   }
 
-  /** What is stored of a sequence; undefined where there is nothing. Blocks for the read: batches are made synchronously. */
+  /**
+   * The stored predictions for a sequence; undefined if there are none. Blocks while reading, because batches are made
+   * synchronously.
+   */
   read(key: string): StoredSequence | undefined {
     const row = this.rowOfKey.get(key);
     if (row === undefined) return undefined;

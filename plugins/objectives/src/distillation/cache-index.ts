@@ -1,4 +1,4 @@
-/** index.json of a teacher's cache: what it is of, and the list of its shards. */
+/** index.json of a teacher's cache: its teacher and settings, and the list of its shards. */
 import { isPlainFileName, readJsonObject, writeFileAtomically } from '@graft/checkpoint/internal';
 import { DataError, fieldProblem } from '@graft/core';
 import { shortened } from '@graft/core/internal';
@@ -7,13 +7,13 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 
-/** Token ids are int32, and no vocabulary comes near this. */
+/** Token ids are int32, and real vocabularies are far smaller than this. */
 const MAX_VOCABULARY = 2 ** 28;
-/** Of one shard, whose `offsets` are int32. */
+/** Maximum number of positions in a shard, whose `offsets` are int32. */
 const MAX_POSITIONS = 2 ** 31 - 1;
-/** With shards of the usual 256 MiB that is 64 TiB. */
+/** 64 TiB with shards of the usual 256 MiB. */
 const MAX_SHARDS = 2 ** 18;
-/** Keys are held in a Map, which takes no more of them. */
+/** A Map contains the keys, and cannot have more of them. */
 const MAX_SEQUENCES = 2 ** 24 - 1;
 
 const count = z.int().nonnegative();
@@ -23,21 +23,26 @@ export const CACHE_SELECTIONS = ['top', 'sample'] as const;
 const indexSchema = z.strictObject({
   format: z.literal('graft-teacher-cache'),
   version: z.literal(1),
-  /** `path` is where the teacher lay, for humans; the fingerprint tells which it was. */
+  /** `path` was the teacher's folder, for humans only; the fingerprint identifies the teacher. */
   teacher: z.strictObject({ fingerprint: z.string(), path: z.string() }),
   vocabulary: count.max(MAX_VOCABULARY),
-  /** Tokens that are kept of each distribution. */
+  /** Number of tokens stored per distribution. */
   topK: z.int().positive(),
-  /** Which: the most probable ones, or some that were drawn by their probability without replacement. */
+  /** `top`: the most probable tokens. `sample`: tokens drawn by their probability, without replacement. */
   selection: z.enum(CACHE_SELECTIONS).default('top'),
   temperature: z.number().positive(),
-  /** Whether the teacher read a start token in front of each sequence. Absent in caches from before there was a choice: it read none. */
+  /**
+   * Whether the teacher read a start token before each sequence. Absent in caches older than this option, whose
+   * teachers read none.
+   */
   bos: z.boolean().optional(),
   dtype: z.enum(['F16', 'F32']),
   shards: z
     .array(z.strictObject({ file: z.string(), sequences: count, positions: count.max(MAX_POSITIONS) }))
     .max(MAX_SHARDS),
-  /** By config: steps whose sequences are all here, and where the data stood behind them. */
+  /**
+   * For each config: the number of steps whose sequences are all in the cache, and the position of the data after them.
+   */
   progress: z.record(z.string(), z.strictObject({ step: count, data: z.json() })).default({}),
 });
 
@@ -45,7 +50,10 @@ export type TeacherCacheIndex = z.output<typeof indexSchema>;
 
 export const INDEX_FILE = 'index.json';
 
-/** undefined where the folder holds no cache. Throws DataError for one that is not ours or of another version. */
+/**
+ * undefined if the folder does not contain a cache. Throws DataError for an index in another format or of another
+ * version.
+ */
 export async function readCacheIndex(folder: string): Promise<TeacherCacheIndex | undefined> {
   const file = join(folder, INDEX_FILE);
   if (!existsSync(file)) return undefined;
@@ -62,7 +70,7 @@ export async function writeCacheIndex(folder: string, index: TeacherCacheIndex):
   await writeFileAtomically(join(folder, INDEX_FILE), (file) => writeFile(file, `${JSON.stringify(index, null, 2)}\n`));
 }
 
-/** What contradicts itself in an index whose fields have the right types; undefined where nothing does. */
+/** Describes a contradiction in an index whose fields have the right types; undefined if there is none. */
 function problemOfIndex({ topK, vocabulary, shards }: TeacherCacheIndex): string | undefined {
   if (topK > vocabulary) return `topK is ${topK}, but the vocabulary has ${vocabulary} tokens`;
   const sequences = shards.reduce((sum, shard) => sum + shard.sequences, 0);

@@ -8,7 +8,7 @@ import { KEY_BYTES } from '../batch/sequences';
 import { TeacherCache, type StoredSequence } from './cache-format';
 import { readCacheIndex, writeCacheIndex, type TeacherCacheIndex } from './cache-index';
 
-/** What a cache is of; nothing else may be added to it. */
+/** The teacher and the settings of a cache: only predictions with the same ones may be added. */
 export type CacheIdentity = Pick<
   TeacherCacheIndex,
   'teacher' | 'vocabulary' | 'topK' | 'selection' | 'temperature' | 'dtype'
@@ -16,7 +16,7 @@ export type CacheIdentity = Pick<
   readonly bos: boolean;
 };
 
-/** Fills a cache, shard by shard: what a shard holds is safe, however the process ends. */
+/** Fills a cache shard by shard. A written shard survives whatever ends the process. */
 export class TeacherCacheWriter {
   private readonly waiting: { readonly key: string; readonly stored: StoredSequence }[] = [];
   private waitingPositions = 0;
@@ -30,8 +30,8 @@ export class TeacherCacheWriter {
   ) {}
 
   /**
-   * A new cache, or one that is gone on with; it has to be closed. Throws DataError where that is of something else, or the folder
-   * holds something else, and UsageError where another process fills it.
+   * Creates a cache, or continues an existing one; the caller must close it. Throws DataError if the existing cache has
+   * another identity or the folder contains something else, and UsageError if another process is filling it.
    */
   static async open(
     folder: string,
@@ -80,12 +80,12 @@ export class TeacherCacheWriter {
     return new TeacherCacheWriter(folder, found, known, shardBytes, lock);
   }
 
-  /** Gives the folder back; what is waiting is not written. */
+  /** Releases the folder's lock. Discards what has not been flushed. */
   close(): Promise<void> {
     return this.lock.release();
   }
 
-  /** Sequences in it, those that are not on the disk yet included. */
+  /** Sequences in the cache, including those not written yet. */
   get sequences(): number {
     return this.known.size;
   }
@@ -108,12 +108,12 @@ export class TeacherCacheWriter {
     this.waitingPositions += stored.positions;
   }
 
-  /** Between two steps: writes a shard where there is enough for one. */
+  /** Call it between two steps: writes a shard if enough is waiting. */
   async stepDone(config: string, step: number, data: JsonValue): Promise<void> {
     if (this.waitingPositions * bytesPerPosition(this.index) >= this.shardBytes) await this.flush(config, step, data);
   }
 
-  /** Writes what is waiting, and how far that config is. */
+  /** Writes everything that is waiting, and the progress of this config. */
   async flush(config: string, step: number, data: JsonValue): Promise<void> {
     await this.lock.check();
     const shards = [...this.index.shards];
@@ -176,7 +176,7 @@ export class TeacherCacheWriter {
   }
 }
 
-/** A folder that holds other things than a cache is somebody's: nothing is put beside them. */
+/** Rejects a folder that contains other files but not a cache: they may belong to someone. */
 async function refuseOthers(folder: string): Promise<void> {
   if ((await readCacheIndex(folder)) !== undefined) return;
   const names = await readdir(folder);
@@ -189,7 +189,7 @@ async function refuseOthers(folder: string): Promise<void> {
   });
 }
 
-/** Bytes on the disk for each position of a target. */
+/** Bytes on disk per position of a target. */
 export function bytesPerPosition({ topK, dtype }: Pick<TeacherCacheIndex, 'topK' | 'dtype'>): number {
   return topK * (4 + storedWidth(dtype)) + 4;
 }

@@ -1,4 +1,4 @@
-/** Shapes: B batch, T target length, K tokens kept of a distribution, V vocabulary. */
+/** Shapes: B batch, T target length, K stored tokens per distribution, V vocabulary. */
 import { CheckpointReader } from '@graft/checkpoint';
 import {
   AUTO_POLICY,
@@ -17,21 +17,21 @@ import { keyOf, sequencesInBatch } from '../batch/sequences';
 import { TeacherCache, teacherFingerprint } from './cache-format';
 import { NO_PROBABILITY } from './teacher-samples';
 
-/** What a cache adds to a student's batch. */
+/** The fields that a cache adds to a student's batch. */
 export const CACHE_FIELDS = {
   tokens: { name: 'teacher_tokens', dtype: 'int32', rank: 3, meaning: "the teacher's most probable tokens" },
   logProbabilities: { name: 'teacher_log_probabilities', dtype: 'float32', rank: 3, meaning: 'of these tokens' },
   logRest: { name: 'teacher_log_rest', dtype: 'float32', rank: 2, meaning: 'of all other tokens together' },
 } as const satisfies Record<string, FieldSpec>;
 
-/** A teacher that was asked beforehand. Owns the cache. */
+/** A teacher whose predictions were computed in advance. Owns the cache. */
 export class CachedTeacher implements TeacherTargets {
   readonly batchFields = Object.values(CACHE_FIELDS);
 
   constructor(
     private readonly cache: TeacherCache,
     readonly options: DistillationSettings,
-    /** Whether the teacher, where it is named beside the cache, reads a start token by its own policy. */
+    /** Whether the teacher's own policy includes a start token; undefined if the options name only the cache. */
     private readonly teacherReadsBos?: boolean,
   ) {}
 
@@ -44,16 +44,18 @@ export class CachedTeacher implements TeacherTargets {
       );
     }
     const { bos } = specialTokenPolicy(student).teacher;
-    // A cache that says what was read is believed; one that is silent is from a time when no teacher read a start token.
+    // The index records whether the teacher read a start token; in an old cache without that record, it read none.
     const wanted = bos === 'auto' ? (this.teacherReadsBos ?? index.bos ?? true) : bos;
     if (wanted !== (index.bos ?? false)) throw otherBos(folder, wanted);
   }
 
-  /** What is stored of each row, or of each segment of a row. Throws DataError where there is nothing of one. */
+  /**
+   * The stored predictions for each row, or for each segment of a row. Throws DataError if the cache lacks one of them.
+   */
   fields(batch: HostFields, _padToMultipleOf: number, student: Model): HostFields {
     const { topK } = this.cache.index;
     const [rows, length] = batch.labels.shape;
-    // What no label asks for may be anything finite with different tokens.
+    // At positions without a label, any finite values with distinct tokens will do.
     const tokens = Int32Array.from({ length: rows * length * topK }, (_, i) => i % topK);
     const logProbabilities = new Float32Array(rows * length * topK).fill(-Math.log(topK));
     const logRest = new Float32Array(rows * length).fill(NO_PROBABILITY);
@@ -100,7 +102,10 @@ function missing({ folder, size }: TeacherCache, row: number): DataError {
   );
 }
 
-/** Opens the cache of a run. Throws DataError where it is of another teacher or temperature than the options say. */
+/**
+ * Opens the cache of a run. Throws DataError if its teacher, temperature or selection of tokens differs from the
+ * options.
+ */
 export async function openCachedTeacher(
   options: ResolvedDistillationOptions & { readonly cache: string },
 ): Promise<CachedTeacher> {
@@ -132,7 +137,7 @@ export async function openCachedTeacher(
   }
 }
 
-/** Whether a decoder-only checkpoint reads a start token by its own policy. */
+/** Whether the policy of a decoder-only checkpoint includes a start token. */
 async function policyReadsBos(folder: string): Promise<boolean> {
   const reader = await CheckpointReader.open(folder);
   try {
@@ -142,7 +147,7 @@ async function policyReadsBos(folder: string): Promise<boolean> {
   }
 }
 
-/** A cache whose teacher did not read as it is to read now. */
+/** The error for a cache whose teacher read a start token although it should not, or vice versa. */
 export function otherBos(folder: string, wanted: boolean): DataError {
   const [did, should] = wanted ? ['no start token (BOS)', 'one'] : ['a start token (BOS)', 'none'];
   return new DataError(
@@ -155,7 +160,7 @@ export function otherBos(folder: string, wanted: boolean): DataError {
   );
 }
 
-/** `what` follows "is of". */
+/** The error for a cache with other settings; `what` continues the sentence after "is of". */
 export function mismatch(folder: string, what: string): DataError {
   return new DataError(`The teacher's cache ${folder} is of ${what}.`, {
     code: 'distillation.cache-mismatch',

@@ -1,4 +1,4 @@
-/** Shapes: N labels, C of them at a time, V vocabulary, K tokens that are known of a distribution. */
+/** Shapes: N labels, C labels of a chunk, V vocabulary, K known tokens of a distribution. */
 import {
   labelWeights,
   weightedCrossEntropy,
@@ -16,8 +16,9 @@ import { outputHeadOf, type LossSettings } from '../loss/language-model-loss';
 import { topKDivergence, topKEntropy } from '../loss/top-k-divergence';
 
 /**
- * A student's loss, mean over the labels that count, with the number of them. Both output layers are computed chunk by chunk where
- * `chunkTokens` says so. Metrics: `crossEntropy` of the labels and `divergence` from the teacher, whatever they weigh.
+ * A student's loss: the weighted mean over the labels that count, with their total weight. If `chunkTokens` is set,
+ * both output layers are computed in chunks. Metrics, whatever their share in the loss: `crossEntropy` of the labels
+ * and `divergence` from the teacher.
  */
 export function distillationLoss(
   model: Model,
@@ -53,7 +54,7 @@ export function distillationLoss(
   }
 }
 
-/** Sums over logits [C, V] and labels [C]: the loss, and of metrics the cross-entropy and the divergence. */
+/** Weighted sums over logits [C, V] and labels [C]: the loss, and the metrics cross-entropy and divergence. */
 function lossAgainst(
   logits: tf.Tensor2D,
   classes: tf.Tensor1D,
@@ -63,7 +64,7 @@ function lossAgainst(
   settings: CrossEntropySettings,
 ): { loss: tf.Scalar; metrics: tf.Scalar[] } {
   const alpha = kind === 'blend' ? ofBlend : 0;
-  // What the loss takes nothing of is only measured.
+  // A term of weight 0 is only measured, without a gradient.
   const measured = (weight: number, fn: () => tf.Scalar): tf.Scalar => (weight > 0 ? fn() : withoutGradient(fn));
   const crossEntropy = measured(alpha, () => weightedCrossEntropy(logits, classes, weights, settings));
   const divergence = measured(1 - alpha, () => {
@@ -74,7 +75,7 @@ function lossAgainst(
   });
   const metrics = [crossEntropy, divergence];
   if (kind === 'blend') return { loss: tf.add(scaled(crossEntropy, alpha), scaled(divergence, 1 - alpha)), metrics };
-  // The published losses are cross-entropies: the divergence and what the teacher leaves open itself.
+  // The published losses are cross-entropies: the divergence plus the entropy of the teacher.
   const entropy = withoutGradient(() =>
     'logits' in target ? denseEntropy(target.logits, weights) : topKEntropy(target, weights),
   );

@@ -99,7 +99,7 @@ export function distillationSettings({
   return { loss, alpha: loss === 'blend' ? (alpha ?? 0.25) : 0, temperature, ...sampled };
 }
 
-/** What the teacher reads, beside the student's fields. */
+/** The teacher's inputs, in addition to the student's fields. */
 export const TEACHER_FIELDS = {
   inputIds: { name: 'teacher_input_ids', dtype: 'int32', rank: 2, meaning: 'source and target without a gap' },
   attentionMask: { name: 'teacher_attention_mask', dtype: 'int32', rank: 2, meaning: '1 for a token, 0 for padding' },
@@ -123,16 +123,15 @@ export class Teacher implements TeacherTargets {
     readonly options: DistillationSettings,
   ) {}
 
-  /** Throws DataError unless the two models speak of the same tokens. */
+  /** Throws DataError unless the teacher is decoder-only and both models have the same vocabulary size. */
   checkStudent(student: Model): void {
     checkTeacher(this.model, student);
   }
 
   /**
-   * The teacher's fields for a student's batch: it reads source ++ target[:-1] without padding between, behind its own start
-   * token, and predicts target j at the position before it.
-   *
-   * Of a row with segments each is such a sequence, one behind the other.
+   * The teacher's fields for a student's batch. The teacher reads its start token, then source ++ target[:-1] without
+   * padding in between, and predicts target j at the position before it. For a row with segments, the inputs of its
+   * segments follow one another.
    *
    *     source [5, 6, 7], target [8, 9, 1], start 2
    *       teacher_input_ids [2, 5, 6, 7, 8, 9]
@@ -171,8 +170,8 @@ export class Teacher implements TeacherTargets {
   }
 
   /**
-   * The teacher's logits for each label, at the temperature, or those of them that are drawn. Where its output layer is to be had
-   * apart, they are made for some labels at a time.
+   * The teacher's logits for each label, at the temperature; with the loss `gemma3`, samples of them. If the model has
+   * a separate output layer, logits are computed only for the requested labels.
    */
   targets(batch: BatchTensors): SoftTargets {
     const { loss, temperature, samples = DEFAULT_SAMPLES } = this.options;
@@ -193,7 +192,9 @@ export class Teacher implements TeacherTargets {
     };
   }
 
-  /** What logits are made of at the place where each label is predicted, [B T, D]; the logits [B T, V] themselves without `head`. */
+  /**
+   * The states from which the teacher predicts each label, [B T, D]; for a model without `head`, the logits [B T, V].
+   */
   private states(batch: BatchTensors): tf.Tensor2D {
     const fields = {
       input_ids: batch.teacher_input_ids,
@@ -202,7 +203,7 @@ export class Teacher implements TeacherTargets {
     };
     const [rows, length] = fields.input_ids.shape as [number, number];
     const all = teacherHead(this.model).rows(this.parameters, fields);
-    // Rows of all sequences in one table: tfjs's wasm backend gathers wrongly along a batch axis.
+    // Gathers from one table with the rows of all sequences: tfjs's wasm backend gathers wrongly along a batch axis.
     const offsets = tf.range(0, rows, 1, 'int32').mul(length).expandDims(1); // [B, 1]
     const at = tf.add(batch.teacher_positions, offsets).reshape([-1]).toInt(); // [B T]
     return tf.gather(all, at as tf.Tensor1D);
@@ -213,7 +214,7 @@ export class Teacher implements TeacherTargets {
   }
 }
 
-/** Targets of which all that is known is in memory. */
+/** Targets that are slices of tensors in memory. */
 export function knownTargets({ tokens, logProbabilities, logRest }: TopK): SoftTargets {
   return {
     slice: (from, size) => ({
@@ -224,17 +225,17 @@ export function knownTargets({ tokens, logProbabilities, logRest }: TopK): SoftT
   };
 }
 
-/** A key for each row, int32 [rows, 2]. */
+/** int32 [rows, 2]: one key per row. */
 function keysOf(rows: number, randomOf: (row: number) => RandomStream): HostArray {
   const values = new Int32Array(2 * rows);
   for (let row = 0; row < rows; row++) values.set(randomOf(row).fork(SAMPLES_STREAM).key(), 2 * row);
   return { dtype: 'int32', shape: [rows, 2], values };
 }
 
-/** Name of the random stream, of an example or of a cached sequence, that samples of a teacher's distributions come from. */
+/** Name of the random stream, forked from that of an example or a cached sequence, that draws a teacher's samples. */
 export const SAMPLES_STREAM = 'teacher-samples';
 
-/** Throws DataError unless the teacher is decoder-only and both speak of the same tokens. */
+/** Throws DataError unless the teacher is decoder-only and both models have the same vocabulary size. */
 export function checkTeacher(teacher: Model, student: Model): void {
   if (teacher.kind !== 'decoder-only') {
     throw new DataError(`A teacher is a decoder-only model; this one is ${teacher.kind}.`, {
@@ -251,8 +252,8 @@ export function checkTeacher(teacher: Model, student: Model): void {
 }
 
 /**
- * The start token that a teacher's input begins with; undefined: none. The student's policy decides where it speaks of its
- * teacher, else the teacher's own.
+ * The start token of the teacher's input; undefined: none. The student's policy for its teacher decides; if that is
+ * `auto`, the teacher's own policy does.
  */
 export function teacherBos(teacher: Model, student: Model): number | undefined {
   const { bos } = specialTokenPolicy(student).teacher;
@@ -260,8 +261,9 @@ export function teacherBos(teacher: Model, student: Model): number | undefined {
 }
 
 /**
- * What a teacher reads of a sequence, and at which position of it the target's first token is predicted: start token, source,
- * and target without its last token, behind which nothing is predicted. Throws DataError where nothing stands before a target.
+ * The teacher's input for a sequence, and the position in it that predicts the target's first token. The input is the
+ * start token (unless the source begins with it), the source, and the target without its last token, after which
+ * nothing is predicted. Throws DataError if a target has neither source nor start token before it.
  */
 export function readByTeacher(
   { source, target }: Sequence,
@@ -287,7 +289,7 @@ export interface LoadedTeacher {
   readonly parameters: Parameters;
 }
 
-/** Loads a teacher through the same components that a run's own model comes from. The caller disposes the parameters. */
+/** Loads a teacher with the same components as a run's own model. The caller disposes the parameters. */
 export async function loadTeacherModel(
   folder: string,
   components: ComponentFactory,

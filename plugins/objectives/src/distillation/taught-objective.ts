@@ -1,18 +1,18 @@
 import type { Objective } from '@graft/core';
 import type { ResolvedDistillationOptions } from './distillation';
 
-/** A teacher of an objective, and where the objective's section of the config names it. */
+/** A teacher of an objective, and its place in the objective's section of the config. */
 export interface ObjectiveTeacher {
-  /** The variant of the objective whose batches it reads; undefined: all batches. */
+  /** The variant of the objective whose batches the teacher reads; undefined: all batches. */
   readonly variant?: string;
-  /** Keys and indices that lead from the objective's section to the teacher's: `['distillation']`. */
+  /** Path of keys and indices from the objective's section to the teacher's: `['distillation']`. */
   readonly section: readonly (string | number)[];
   readonly distillation: ResolvedDistillationOptions;
 }
 
 /**
- * An objective that learns from teachers, and says from which: also where it was made for its batches alone, and has loaded
- * none of them. That is all that `graft teacher cache` knows of it.
+ * An objective that learns from teachers, and lists them even if it was created only to make batches and has not loaded
+ * them. `graft teacher cache` knows nothing else about it.
  */
 export interface TaughtObjective extends Objective {
   readonly teachers: readonly ObjectiveTeacher[];
@@ -22,7 +22,7 @@ export function teachersOf(objective: Objective): readonly ObjectiveTeacher[] {
   return (objective as Partial<TaughtObjective>).teachers ?? [];
 }
 
-/** An objective's section without those of its teachers. All other keys keep their order. */
+/** An objective's section without its teachers' sections. All other keys keep their order. */
 export function withoutTeachers<T>(section: T, teachers: readonly ObjectiveTeacher[]): T {
   return teachers.reduce<unknown>((rest, teacher) => without(rest, teacher.section), section) as T;
 }

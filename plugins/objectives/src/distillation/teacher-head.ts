@@ -3,8 +3,8 @@ import type { Model, OutputHead } from '@graft/core';
 import type { tf } from '@graft/engine';
 
 /**
- * A teacher's output layer: rows [B L, D], and the logits [N, V] of some of them. Of a model that does not give it apart, rows are
- * the logits themselves.
+ * A teacher's output layer: rows [B L, D], and the logits [N, V] of some of them. For a model without a separate output
+ * layer, the rows are the logits themselves.
  */
 export function teacherHead(model: Model): Pick<OutputHead, 'rows' | 'logits'> {
   return (

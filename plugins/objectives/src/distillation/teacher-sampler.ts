@@ -1,4 +1,7 @@
-/** Shapes: B batch, L teacher length, N positions that are asked for, C of them at a time, D width, V vocabulary, K kept. */
+/**
+ * Shapes: B batch, L teacher length, N requested positions, C positions of a chunk, D width, V vocabulary, K stored
+ * tokens.
+ */
 import type { ExperimentConfig, Model, Parameters, RandomStream } from '@graft/core';
 import { random, tf, type Engine } from '@graft/engine';
 import { readByTeacher, SAMPLES_STREAM } from './distillation';
@@ -9,24 +12,27 @@ import type { TeacherCacheIndex } from './cache-index';
 import { teacherHead } from './teacher-head';
 import { BLOCK_LABELS, noiseOf, sampleTokens } from './teacher-samples';
 
-/** Rows of logits that are in memory together: of 256,000 tokens they take half a gigabyte. */
+/** Number of rows whose logits are in memory together: with 256,000 tokens they take half a gigabyte. */
 const CHUNK = 512;
 
 export interface TeacherSamplerSettings {
-  /** Tokens that are kept of each distribution. */
+  /** Number of tokens stored per distribution. */
   readonly topK: number;
   readonly selection: TeacherCacheIndex['selection'];
-  /** Of the config's seed: what is drawn for a sequence depends on it and on the sequence alone. */
+  /** Forked from the config's seed: the draws for a sequence depend only on it and the sequence. */
   readonly random: RandomStream;
-  /** In front of every sequence; undefined: none. */
+  /** The start token before every sequence; undefined: none. */
   readonly bos: number | undefined;
   readonly temperature: number;
-  /** Sequences at a time. */
+  /** Number of sequences per forward pass. */
   readonly rows: number;
   readonly precision: ExperimentConfig['train']['precision'];
 }
 
-/** Asks a teacher for tokens of its distributions: the most probable ones, or drawn ones. The parameters stay the caller's. */
+/**
+ * Runs a teacher and extracts tokens of its distributions: the most probable ones, or a sample. The caller keeps
+ * ownership of the parameters.
+ */
 export class TeacherSampler {
   private readonly states;
   private readonly tokens;
@@ -58,7 +64,7 @@ export class TeacherSampler {
         const row = tf.range(0, rows.shape[0], 1, 'int32').expandDims(1).tile([1, topK]).reshape([-1]);
         const indices = tf.stack([row, tokens.reshape([-1])], 1) as tf.Tensor2D; // [C K, 2]
         const values = tf.gatherND(logits, indices).reshape([rows.shape[0], topK]); // [C, K]
-        // Summed by itself, for the same reason as in `topKDivergence`.
+        // Summed separately, for the same reason as in `topKDivergence`.
         const tail = tf.sum(tf.tensorScatterUpdate(e, indices, tf.zeros([rows.shape[0] * topK])), 1); // [C]
         const top = tf.exp(tf.sub(values, peak)); // [C, K]
         const logTotal = tf.log(tf.add(tail, tf.sum(top, 1))); // [C]
@@ -76,7 +82,7 @@ export class TeacherSampler {
     return { topK: this.settings.topK, dtype };
   }
 
-  /** One answer for each sequence. */
+  /** Returns the predictions for each sequence. */
   async read(sequences: readonly Sequence[]): Promise<StoredSequence[]> {
     const answers: StoredSequence[] = [];
     for (let from = 0; from < sequences.length; from += this.settings.rows)
@@ -88,13 +94,13 @@ export class TeacherSampler {
     const { rows } = this.settings;
     const readings = sequences.map((sequence) => readByTeacher(sequence, this.settings.bos));
     const inputs = readings.map(({ input }) => input);
-    // Always as many rows, and few lengths: a new shape is compiled again.
+    // Always the same number of rows and few lengths, because every new shape is compiled.
     const length = roundUp(Math.max(...inputs.map((input) => input.length)), PAD_TO);
     while (inputs.length < rows) inputs.push(Int32Array.of(this.model.specialTokens.pad));
     const asked = sequences.flatMap(({ target }, row) =>
       Array.from(target, (_, j) => row * length + readings[row].first + j),
     );
-    // The last block that is drawn may reach beyond what is asked for.
+    // The last block of samples may extend beyond the requested positions.
     const beyond = this.settings.selection === 'sample' ? BLOCK_LABELS : 0;
     const count = roundUp(asked.length + beyond, PAD_TO);
     const at = new Int32Array(count);
@@ -115,13 +121,16 @@ export class TeacherSampler {
     }
   }
 
-  /** Of the first `wanted` of `count` states, which belong to these sequences: what is computed together. */
+  /**
+   * Splits the first `wanted` of `count` states, which belong to these sequences, into pieces that are computed
+   * together.
+   */
   private pieces(sequences: readonly Sequence[], wanted: number, count: number): Piece[] {
     if (this.settings.selection === 'top') {
       const size = Math.min(CHUNK, count);
       return Array.from({ length: Math.ceil(wanted / size) }, (_, i) => {
         const from = i * size;
-        // The last piece begins earlier: a shorter one would be compiled again.
+        // The last piece starts earlier, because a shorter one would need another compilation.
         return { start: Math.min(from, count - size), size, from, kept: Math.min(size, wanted - from), first: 0 };
       });
     }
@@ -174,21 +183,21 @@ export class TeacherSampler {
   }
 }
 
-/** Where nothing is drawn. */
+/** The key if nothing is drawn. */
 const NO_KEY: readonly [number, number] = [0, 0];
 
-/** States start..start+size-1, of which those from `from` on are wanted, `kept` of them. */
+/** States start..start+size-1, of which `kept` are used, starting at `from`. */
 interface Piece {
   readonly start: number;
   readonly size: number;
   readonly from: number;
   readonly kept: number;
-  /** Of samples: the first label in its sequence, and the sequence's key. */
+  /** For samples: the index of the first label in its sequence, and the sequence's key. */
   readonly first: number;
   readonly key?: readonly [number, number];
 }
 
-/** Lengths and numbers of positions are rounded up to multiples of it. */
+/** Lengths and numbers of positions are rounded up to multiples of this. */
 const PAD_TO = 32;
 
 function split(all: Omit<StoredSequence, 'positions'>, sequences: readonly Sequence[], topK: number): StoredSequence[] {

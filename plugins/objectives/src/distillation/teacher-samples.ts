@@ -1,14 +1,14 @@
-/** Shapes: B rows of a batch, T labels of a row, N = B T labels, C of them at a time, V vocabulary, K samples. */
+/** Shapes: B rows of a batch, T labels of a row, N = B T labels, C labels of a group, V vocabulary, K samples. */
 import { orderAfter, random, tf } from '@graft/engine';
 import type { TopK } from '../loss/top-k-divergence';
 
-/** A log-probability that is none: nothing is nothing, and no infinity. */
+/** Stands for the log-probability of 0: finite, but its exponential is negligible. */
 export const NO_PROBABILITY = -80;
 
-/** Labels whose logits are in memory together: products of fewer rows are slow. */
+/** Number of labels whose logits are in memory together: matrix products with fewer rows are slow. */
 export const BLOCK_LABELS = 128;
 
-/** Gumbel noise [labels, V] of labels from..from+labels-1 of the row, or the sequence, of that key. */
+/** Gumbel noise [labels, V] for labels from..from+labels-1 of the row (or sequence) with this key. */
 export const noiseOf = (
   key: tf.Tensor1D,
   from: number | tf.Scalar,
@@ -16,8 +16,8 @@ export const noiseOf = (
 ): tf.Tensor => random.gumbel(random.atRow(key, from), [labels, vocabulary]);
 
 /**
- * K tokens of each row of logits [C, V], drawn by their probability without replacement: the K largest of logits plus Gumbel
- * noise [C, V]. The log-probabilities are the logits', less a number that each row has in common.
+ * Draws K tokens from each row of logits [C, V] by their probability, without replacement: the K largest sums of logits
+ * and Gumbel noise [C, V]. The log-probabilities are normalized over the K drawn tokens.
  */
 export function sampleTokens(
   logits: tf.Tensor2D,
@@ -34,9 +34,10 @@ export function sampleTokens(
 }
 
 /**
- * What a teacher says of each label by K sampled tokens, the rest being nothing (Gemma 3's report: "set to zero probability for
- * non-sampled logits, and renormalized"). `states` [N, D]: what `logitsOf` makes logits of, some rows at a time. `keys` int32
- * [B, 2], one a row of the batch: what is drawn for a label depends on its row's key and its place in the row alone.
+ * A teacher's distribution for each label, estimated by K sampled tokens; all others get probability 0 (Gemma 3's
+ * report: "set to zero probability for non-sampled logits, and renormalized"). `states` [N, D]: input of `logitsOf`,
+ * which computes the logits of some rows at a time. `keys` int32 [B, 2], one per row of the batch: the draws for a
+ * label depend only on its row's key and its index in the row.
  */
 export function sampledTargets(
   states: tf.Tensor2D,
@@ -51,7 +52,7 @@ export function sampledTargets(
     const { from } = blocks[0];
     const size = blocks.reduce((sum, block) => sum + block.size, 0);
     const last = drawn.at(-1);
-    // One behind the other, so that the logits of one group are in memory at a time.
+    // In sequence, so that only one group's logits are in memory at a time.
     const all = last ? orderAfter(states, [last.logProbabilities]) : states;
     const logits = logitsOf(tf.slice(all, [from, 0], [size, -1]) as tf.Tensor2D); // [C, V]
     const noise = blocks.map(({ row, at, size: labels }) => {
@@ -70,13 +71,13 @@ export function sampledTargets(
 
 interface Block {
   readonly row: number;
-  /** Its first label in the row, and among all. */
+  /** Index of the first label in its row; `from`: its index among all labels. */
   readonly at: number;
   readonly from: number;
   readonly size: number;
 }
 
-/** The blocks of every row, in groups of BLOCK_LABELS labels or more. */
+/** Splits every row into blocks, in groups of at least BLOCK_LABELS labels (the last group may be smaller). */
 function groupsOf(batch: number, length: number): Block[][] {
   const groups: Block[][] = [];
   let labelsLeft = 0;

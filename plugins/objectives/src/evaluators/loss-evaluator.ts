@@ -49,7 +49,7 @@ export type LossEvaluatorOptions = z.input<typeof lossEvaluatorOptions>;
 /** The same with every default filled in. */
 export type ResolvedLossEvaluatorOptions = z.output<typeof lossEvaluatorOptions>;
 
-/** What remains of the options where the parts are made. */
+/** The options that remain once the parts have been created. */
 const sizeOptions = lossEvaluatorOptions.pick({ batches: true, batchSize: true });
 
 type Loss = Jitted<[Parameters, BatchTensors, string | undefined], tf.Scalar>;
@@ -63,9 +63,9 @@ interface Parts {
 }
 
 /**
- * Held-out loss. Gives `loss` (nats a target token), `perplexity` (its exponential) and `tokens` (target tokens
- * measured). Every evaluation sees the same batches: neither the step nor the state of the training data counts. Of a mixture
- * each part is measured by itself, as `loss/<part>` and so on.
+ * Held-out loss. Returns `loss` (nats per target token), `perplexity` (its exponential) and `tokens` (number of target
+ * tokens measured). Every evaluation uses the same batches, whatever the step and the state of the training data. For a
+ * mixture, it measures each part separately: `loss/<part>` and so on.
  */
 export class LossEvaluator implements Evaluator {
   private readonly start: JsonValue;
@@ -82,7 +82,9 @@ export class LossEvaluator implements Evaluator {
     this.start = dataset.position();
   }
 
-  /** Throws DataError where there is nothing to measure: rather before the training than after it. */
+  /**
+   * Throws DataError if there is nothing to measure, so that the run fails before the training rather than after it.
+   */
   async check({ model }: Pick<EvaluationContext, 'model'>): Promise<void> {
     const { dataset, objective } = this.parts;
     for (const variant of objective.variants ?? [undefined]) {
@@ -128,7 +130,7 @@ export class LossEvaluator implements Evaluator {
       let mean: tf.Scalar | undefined;
       try {
         mean = await loss.async(parameters, batch, variant);
-        // Weighted by target tokens, so that neither the batch size nor a short last batch moves the result.
+        // Weighted by target tokens, so that neither the batch size nor a short last batch affects the result.
         sum += (await mean.data())[0] * counted.weight;
         weight += counted.weight;
         tokens += counted.labels;
@@ -142,7 +144,7 @@ export class LossEvaluator implements Evaluator {
     return { loss: sum / weight, perplexity: Math.exp(sum / weight), tokens };
   }
 
-  /** Batches to measure: fewer where the data are known to end earlier. */
+  /** Number of batches to measure: fewer than `batches` if the dataset is known to be shorter. */
   private total(): number {
     const { dataset } = this.parts;
     const { batches, batchSize } = this.options;
@@ -179,8 +181,8 @@ export class LossEvaluator implements Evaluator {
     let made = 0;
     let firstExample = 0;
     const prepare = (items: readonly HostFields[]): HostFields => {
-      // Draws belong to examples: another batchSize makes the same ones.
-      // A batch without a label that counts is not an error where others have some.
+      // Draws depend on the example only, so that any batchSize yields the same ones. A batch whose labels are all
+      // ignored is not an error, because others may have labels.
       const { tokenizer } = dataset;
       const context = { model, tokenizer, variant, random: random.fork('examples'), firstExample, partOfBatch: true };
       firstExample += items.length;
@@ -216,7 +218,7 @@ function nothingHeldOut(variant: string | undefined): DataError {
   });
 }
 
-/** Labels that count, and what they weigh together; a batch without labels counts as one. */
+/** Number of labels that count, and their total weight; a batch without labels counts as one label of weight 1. */
 function countTargets({ labels, label_weights: weights }: HostFields): { labels: number; weight: number } {
   if (!labels) return { labels: 1, weight: 1 };
   const counted = { labels: 0, weight: 0 };

@@ -2,7 +2,10 @@
 import type { OutputHead, Parameters } from '@graft/core';
 import { innerGradients, orderAfter, tf, withGradient, withoutGradient } from '@graft/engine';
 
-/** Logits [C, V] of tokens `from` to `from + C - 1`; `behind`: what is to be computed first, for whatever else is made of them. */
+/**
+ * Loss and metrics from logits [C, V] of tokens `from` to `from + C - 1`. `behind`: tensors to compute before any other
+ * input of the loss.
+ */
 export type ChunkLoss = (
   logits: tf.Tensor2D,
   from: number,
@@ -10,10 +13,10 @@ export type ChunkLoss = (
 ) => { readonly loss: tf.Scalar; readonly metrics: readonly tf.Scalar[] };
 
 /**
- * The sum of `lossOf` over chunks of the model's logits for rows [N, D], of which there are never more than those of one chunk:
- * the logits of 2,048 tokens of a vocabulary of 256,000 take 2 GB, and a step holds three of their size. The gradient is
- * known with the value, chunk by chunk, and needs no second pass over the output table. `head`: the model's output layer.
- * Sums of `metrics` have no gradient.
+ * The sum of `lossOf` over chunks of tokens, so that only one chunk's logits are in memory: for 2,048 tokens and a
+ * vocabulary of 256,000, all logits take 2 GB, and a step needs three tensors of this size. The forward pass also
+ * computes each chunk's gradient, so that the backward pass need not read the output table again. `rows` [N, D]: final
+ * states. `head`: the model's output layer. The sums of `metrics` have no gradient.
  */
 export function sumOverChunks(
   head: OutputHead,
@@ -31,7 +34,7 @@ export function sumOverChunks(
     const rowGradients: tf.Tensor[] = [];
     for (let from = 0; from < total; from += chunkTokens) {
       const size = Math.min(chunkTokens, total - from);
-      // Not before the chunk before is done with: this is what keeps two chunks from being in memory together.
+      // Waits for the previous chunk, so that two chunks are never in memory together.
       const behind = from === 0 ? [] : [sum, ...(ownSums ?? []), ...rowGradients.slice(-1)];
       const all = from === 0 ? x : orderAfter(x, behind);
       const chunk = tf.slice(all, [from, 0], [size, -1]); // [C, D]
@@ -62,7 +65,7 @@ export function sumOverChunks(
     }
     if (training) save([tf.concat(rowGradients), ...ownSums!]);
     return {
-      // A function has one value: with metrics it is a list, of which the loss is the first.
+      // A function with a gradient has one value: with metrics it is a stack, whose first entry is the loss.
       value: metricSums?.length ? tf.stack([sum, ...metricSums]) : sum,
       gradients: (dy, saved) => {
         const ofLoss = dy.rank === 0 ? dy : tf.slice(dy, 0, 1).asScalar();

@@ -11,8 +11,8 @@ import { tf } from '@graft/engine';
 import { sumOverChunks } from './chunks';
 
 /**
- * As `maskedCrossEntropy` of the model's logits for rows [N, D], of which there are never more than those of one chunk (see
- * `sumOverChunks`). `head`: the model's output layer.
+ * The same as `maskedCrossEntropy` of the model's logits for rows [N, D], but only one chunk's logits are in memory
+ * (see `sumOverChunks`). `head`: the model's output layer.
  */
 export function chunkedCrossEntropy(
   head: OutputHead,

@@ -2,11 +2,11 @@
 import { tf, withGradient, withoutGradient } from '@graft/engine';
 
 /**
- * Sum of `weights` [N] times KL(teacher || student). Logits [N, V] of both, with the temperature in them already; the student's
- * alone get a gradient. Traceable.
+ * Sum of `weights` [N] times KL(teacher || student). Both logits [N, V] are already divided by the temperature; only
+ * the student's get a gradient. Traceable.
  *
- * The gradient, softmax(student) - softmax(teacher), is written by hand: two temporaries of the logits' size are kept where the
- * automatic one keeps five.
+ * The gradient, softmax(student) - softmax(teacher), is written by hand: it keeps two temporaries of the logits' size,
+ * and automatic differentiation five.
  *
  *     teacher ln [0.5, 0.25, 0.25], student 0 for each   ->   0.5 ln(0.5 / (1/3)) + 0.5 ln(0.25 / (1/3))
  */

@@ -41,8 +41,9 @@ export interface LossSettings {
 }
 
 /**
- * Mean cross-entropy of the model's logits against `labels`, weighted by `label_weights` where there are some, with the number
- * of labels that counted. Smoothing and z-loss belong to training: an evaluation is of the cross-entropy alone.
+ * Mean cross-entropy of the model's logits against `labels`, weighted by `label_weights` if present, and the total
+ * weight of the labels that count. Smoothing and z-loss apply only to training: an evaluation measures plain
+ * cross-entropy.
  */
 export function languageModelLoss(
   model: Model,
@@ -67,7 +68,7 @@ export function languageModelLoss(
   }
 }
 
-/** The model's output layer, for `chunkTokens`. Throws GraftError where it is not to be had apart. */
+/** The model's output layer, for `chunkTokens`. Throws GraftError if the model does not provide it separately. */
 export function outputHeadOf({ head }: Model): OutputHead {
   if (head) return head;
   throw new GraftError('objective.chunkTokens needs a model that gives its output layer apart; this one does not.', {
@@ -77,7 +78,7 @@ export function outputHeadOf({ head }: Model): OutputHead {
   });
 }
 
-/** Positions of a batch that hold tokens: the ones of its masks. */
+/** Number of positions of a batch that contain tokens: the ones in its masks. */
 export function countMaskedTokens(batch: HostFields): number {
   let tokens = 0;
   for (const mask of [batch.attention_mask, batch.decoder_attention_mask]) {

@@ -1,22 +1,22 @@
 /** Shapes: N labels, V vocabulary, K of its tokens. */
 import { tf, withGradient } from '@graft/engine';
 
-/** A teacher's distribution of which the K most probable tokens are known, and what the others have together. */
+/** A teacher's distribution, of which K tokens are known, and the total probability of all others. */
 export interface TopK {
   /** int32 [N, K], no token twice. */
   readonly tokens: tf.Tensor2D;
-  /** float32 [N, K]. Together with the rest they make 1, but for rounding, which is levelled here. */
+  /** float32 [N, K]. Together with the rest, the probabilities sum to 1 up to rounding, which is corrected here. */
   readonly logProbabilities: tf.Tensor2D;
-  /** float32 [N]: logarithm of the probability of all other tokens; very negative where there are none. */
+  /** float32 [N]: logarithm of the total probability of all other tokens; very negative if it is 0. */
   readonly logRest: tf.Tensor1D;
 }
 
-/** exp of it is nothing that counts, and its logarithm is finite. */
+/** A negligible probability whose logarithm is finite. */
 const LEAST = 1e-37;
 
 const logOf = (x: tf.Tensor): tf.Tensor => tf.log(tf.maximum(x, LEAST));
 
-/** Probabilities of the K + 1 outcomes, levelled: [N, K] and [N]; and what is left open by them, [N], in nats. */
+/** Normalized probabilities of the K + 1 outcomes, [N, K] and [N], and their entropies [N] in nats. */
 function outcomesOf(teacher: TopK): { p: tf.Tensor; pRest: tf.Tensor; entropies: tf.Tensor } {
   const likely = tf.exp(teacher.logProbabilities); // [N, K]
   const rest = tf.exp(teacher.logRest); // [N]
@@ -32,9 +32,9 @@ export function topKEntropy(teacher: TopK, weights: tf.Tensor1D): tf.Scalar {
 }
 
 /**
- * Sum of `weights` [N] times KL(teacher || student) over K + 1 outcomes: the K tokens one by one, all others as one. That is
- * the true divergence where K = V, and never more than it otherwise. logits: the student's [N, V], with the temperature in
- * them already. Only they get a gradient. Traceable.
+ * Sum of `weights` [N] times KL(teacher || student) over K + 1 outcomes: each of the K tokens, and all others as one.
+ * If K = V, it is the true divergence; otherwise a lower bound. `logits`: the student's [N, V], already divided by the
+ * temperature. Only they get a gradient. Traceable.
  *
  *     teacher 0.5, 0.25 and a rest of 0.25; student 0.25 for each of four tokens
  *       ->   0.5 ln(0.5 / 0.25) + 0.25 ln(0.25 / 0.25) + 0.25 ln(0.25 / 0.5)
@@ -48,7 +48,8 @@ export function topKDivergence(logits: tf.Tensor2D, teacher: TopK, weights: tf.T
     const peak = tf.max(x, 1, true); // [N, 1]
     const e = tf.exp(tf.sub(x, peak)); // [N, V]
     const top = tf.gatherND(e, indices as tf.Tensor2D).reshape([rows, k]); // [N, K]
-    // The tail is summed by itself: 1 less what the others have would be rounding errors where they have nearly all.
+    // The tail is summed directly: 1 minus the sum of the known tokens would be mostly rounding error if that is near
+    // 1.
     const tail = tf.tensorScatterUpdate(e, indices as tf.Tensor2D, tf.zeros([rows * k])); // [N, V]
     const tailSum = tf.sum(tail, 1); // [N]
     const total = tf.add(tailSum, tf.sum(top, 1)); // [N]
@@ -62,7 +63,7 @@ export function topKDivergence(logits: tf.Tensor2D, teacher: TopK, weights: tf.T
       value: tf.sum(tf.mul(divergences, weights)),
       gradients: (dy, [others, own, sums, otherSum, taught, taughtRest, at, w]) => {
         const scale = tf.mul(w, dy); // [N]
-        // Of a token of the tail e (1 / total - pRest / tailSum), of another e / total - p.
+        // For a token of the tail e (1 / total - pRest / tailSum), for any other e / total - p.
         const share = tf.sub(tf.div(1, sums), tf.div(taughtRest, tf.maximum(otherSum, LEAST))); // [N]
         const plain = tf.mul(others, tf.mul(share, scale).expandDims(1)); // [N, V]
         const ours = tf.mul(tf.sub(tf.div(own, sums.expandDims(1)), taught), scale.expandDims(1)); // [N, K]

@@ -47,19 +47,19 @@ const { inputIds, attentionMask, labels } = BATCH_FIELDS;
 const { segmentIds } = BATCH_SEGMENTS;
 
 /**
- * Next-token prediction for decoder-only models, behind the model's start token unless its policy for special tokens says
- * otherwise.
+ * Next-token prediction for decoder-only models. The input begins with the model's start token, unless its policy for
+ * special tokens excludes it.
  *
  *     tokens [5, 6, 7, 8, 9, 1], start 2, pad 0, padToMultipleOf 8
  *       input_ids      [2, 5, 6, 7, 8, 9, 0, 0]
  *       attention_mask [1, 1, 1, 1, 1, 1, 0, 0]
  *       labels         [5, 6, 7, 8, 9, 1, -100, -100]
  *
- * Of a row with `segments` each has a start token of its own, and predicts within itself: nothing is predicted over a border.
+ * In a row with `segments`, each segment has its own start token, and no label crosses the border between segments.
  *
- * Ready batches bring labels that are aligned to the logits already, and whatever start tokens they should have; a missing mask
- * is all ones. `weights` of an example say how much each of its tokens counts as a label (without a start token in front the
- * first is none), `label_weights` of a ready batch the same of each label.
+ * The labels of ready batches are already aligned with the logits, and their inputs already contain any start tokens; a
+ * missing mask means all ones. An example's `weights` determine how much each of its tokens counts as a label (without
+ * a start token, the first one is not a label); a ready batch's `label_weights` do the same for each label.
  */
 export class CausalLm extends LanguageModelObjective<ResolvedCausalLmOptions> {
   readonly modelKind = 'decoder-only';

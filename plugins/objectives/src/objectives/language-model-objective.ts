@@ -12,7 +12,7 @@ import type {
 import type { tf } from '@graft/engine';
 import { countMaskedTokens, languageModelLoss, type LossSettings } from '../loss/language-model-loss';
 
-/** An objective whose loss is the cross-entropy of tokens. What tells one from another is how it makes its batches. */
+/** An objective whose loss is the cross-entropy of tokens. Subclasses differ in how they make batches. */
 export abstract class LanguageModelObjective<Options extends LossSettings = LossSettings> implements Objective {
   abstract readonly modelKind: Model['kind'];
   abstract readonly batchFields: readonly FieldSpec[];

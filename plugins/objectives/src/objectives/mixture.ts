@@ -56,22 +56,22 @@ export type ResolvedMixtureOptions = z.output<typeof mixtureOptions>;
 export interface MixtureMember {
   readonly name: string;
   readonly objective: Objective;
-  /** Relative chance of a step. Default: 1. */
+  /** Relative probability of being drawn for a step. Default: 1. */
   readonly rate?: number;
-  /** Steps at the start that never have it. Default: 0. */
+  /** Number of steps at the start that never draw it. Default: 0. */
   readonly fromStep?: number;
-  /** Step from which on none has it. Default: the end of the run. */
+  /** From this step on, no step draws it. Default: the end of the run. */
   readonly untilStep?: number;
 }
 
 type Member = MixtureMember & { readonly rate: number; readonly fromStep: number };
 
-/** From a member's name to a variant of its own, where it has them. */
+/** Separates a member's name from its own variant. */
 const SEPARATOR = '/';
 
 /**
- * Several objectives, of which each step draws one by its rate: a function of the seed and the step alone, so that a resumed
- * run draws the same. Owns its members.
+ * Several objectives, of which each step draws one according to its rate. The draw depends only on the seed and the
+ * step, so that a resumed run makes the same draws. Owns its members.
  *
  *     prefix-lm untilStep 900, ul2 fromStep 900   ->   steps 1 to 900 are prefix-lm, the others ul2
  */
@@ -80,14 +80,19 @@ export class Mixture implements TaughtObjective {
   private readonly members: readonly Member[];
   readonly variants: readonly string[];
   readonly batchFields: readonly FieldSpec[];
-  /** Those of the members. */
+  /** The teachers of all members. */
   readonly teachers: readonly ObjectiveTeacher[];
 
-  /** `totalSteps`: of the run, where that is known. Throws DataError where members clash, or a step would have none. */
+  /**
+   * `totalSteps`: length of the run, if known. Throws DataError if members clash, or if a step has no member to draw.
+   */
   constructor(
     given: readonly MixtureMember[],
     totalSteps = Infinity,
-    /** What the checkpoint that training begins with says: a section under a part's name is for that part alone. */
+    /**
+     * The record of the checkpoint from which training starts. A section that ends in a part's name applies to that
+     * part only.
+     */
     private readonly recorded?: RunInfo['recorded'],
   ) {
     const members = given.map((member) => ({ rate: 1, fromStep: 0, ...member }));
@@ -95,7 +100,7 @@ export class Mixture implements TaughtObjective {
     checkNames(members);
     this.modelKind = commonKind(members);
     this.variants = members.flatMap(({ name, objective }) =>
-      // A part that does not say its variants is one, as it would be by itself.
+      // A part without `variants` counts as one variant.
       objective.variants ? objective.variants.map((inner) => `${name}${SEPARATOR}${inner}`) : [name],
     );
     this.batchFields = union(members.map(({ objective }) => objective.batchFields));
@@ -128,7 +133,10 @@ export class Mixture implements TaughtObjective {
     return inner === undefined ? drawn.name : `${drawn.name}${SEPARATOR}${inner}`;
   }
 
-  /** What all parts settle, also those that come late in a run; of what they record differently each part's own is in its name. */
+  /**
+   * Lets all parts make their choices, even those that start late in a run. If two parts record different values for a
+   * section, the later one's is stored with its name appended.
+   */
   settle(context: SettleContext): Settled {
     const recorded = context.recorded ?? this.recorded;
     const settled = this.members.flatMap(({ name, objective }) => {
@@ -175,7 +183,7 @@ export class Mixture implements TaughtObjective {
     return member.objective.exampleTokens?.({ ...context, variant: inner }, index);
   }
 
-  /** As the member that made the batch counts them; those of its masks where nobody says which one that was. */
+  /** Counts like the member that made the batch; if the variant is unknown, counts the ones in its masks. */
   countTokens(batch: HostFields, variant?: string): number {
     if (variant === undefined) return countMaskedTokens(batch);
     const { member, inner } = this.find(variant);
@@ -212,7 +220,7 @@ export class Mixture implements TaughtObjective {
   }
 }
 
-/** The sections that a part reads: those under its name stand before those of all. */
+/** The sections that a part reads: sections with its name override the shared ones. */
 function ownRecord(recorded: NonNullable<RunInfo['recorded']>, part: string): NonNullable<RunInfo['recorded']> {
   const behind = `${SEPARATOR}${part}`;
   const own = Object.entries(recorded).filter(([section]) => section.endsWith(behind));
@@ -233,7 +241,7 @@ function noneAt(step: number): DataError {
   });
 }
 
-/** What may be drawn changes only where a part begins or ends. */
+/** Checks only the steps at which a part begins or ends: the set of parts to draw changes only there. */
 function checkSteps(members: readonly Member[], totalSteps: number): void {
   const changes = [0, ...members.flatMap(({ fromStep, untilStep = 0 }) => [fromStep, untilStep])];
   const gap = changes
@@ -263,7 +271,7 @@ function commonKind(members: readonly Member[]): Model['kind'] | undefined {
   );
 }
 
-/** Every field of some list; one that is not in all of them is optional. */
+/** The union of several lists of fields; a field that some list lacks becomes optional. */
 function union(lists: readonly (readonly FieldSpec[])[]): FieldSpec[] {
   const found = new Map<string, FieldSpec>();
   for (const list of lists) for (const spec of list) if (!found.has(spec.name)) found.set(spec.name, spec);

@@ -52,24 +52,24 @@ export type PrefixLmOptions = z.input<typeof prefixLmOptions>;
 export type ResolvedPrefixLmOptions = z.output<typeof prefixLmOptions>;
 
 /**
- * Prefix language modelling for encoder-decoder models: the encoder reads the first part of a sequence, the decoder
- * predicts the rest. The end of sequence is a token like others here; the Dataset puts it there.
+ * Prefix language modelling for encoder-decoder models: the encoder reads the first part of a sequence, and the decoder
+ * predicts the rest. The end of sequence is an ordinary token here; the Dataset adds it.
  *
  *     tokens [5, 6, 7, 8, 9, 1], pad 0, start 2, padToMultipleOf 1
  *       input_ids         [5, 6, 7]
  *       decoder_input_ids [2, 8, 9]
  *       labels            [8, 9, 1]
  *
- * `weights` of an example say how much each of its tokens counts as a label. Of an odd number of tokens the target gets the odd
- * one. A row with `segments` is split segment by segment; one of a single token has nothing to predict and is left out. With
- * `split: random` both sides are padded to the length of
- * the whole sequence, so that one compiled step serves every split.
+ * An example's `weights` determine how much each of its tokens counts as a label. If the number of tokens is odd, the
+ * target is the longer half. Each segment of a row with `segments` is split separately; a segment of a single token has
+ * nothing to predict and is omitted. With `split: random`, both sides are padded to the length of the whole sequence,
+ * so that one compiled step serves every split.
  */
 export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> implements TaughtObjective {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields: readonly FieldSpec[];
   readonly teachers: readonly ObjectiveTeacher[];
-  /** A ready batch is source and target already; completing one is the same as for `seq2seq`. */
+  /** A ready batch already consists of source and target; it is completed as for `seq2seq`. */
   private readonly ready = new Seq2Seq();
 
   constructor(
@@ -97,7 +97,7 @@ export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> im
 
   prepare(source: ObjectiveSource, context: ObjectiveContext): HostFields {
     const batch = source.kind === 'batch' ? this.ready.prepare(source, context) : this.split(source.examples, context);
-    // An evaluation is of the cross-entropy alone.
+    // An evaluation measures only the cross-entropy.
     if (!this.teacher || context.step === undefined) return batch;
     this.teacher.checkStudent(context.model);
     const padTo = source.kind === 'batch' ? 1 : this.options.padToMultipleOf;
@@ -148,7 +148,7 @@ export class PrefixLm extends LanguageModelObjective<ResolvedPrefixLmOptions> im
       const lengths = examples.map(({ tokens: { values } }, i) => {
         const around = side === 'source' ? rows[i].length * modelInputSurplus(model) : 0;
         if (!half) return values.length - 1 + around;
-        // Of rows with segments, halves differ in length by a few tokens: as few shapes as can be.
+        // The halves of rows with segments vary by a few tokens: a common minimum keeps the number of shapes small.
         return Math.max(tokensOf(rows[i], side), packed ? Math.floor(values.length / 2) + around : 0);
       });
       return roundUp(Math.max(0, ...lengths), this.options.padToMultipleOf);
@@ -166,7 +166,7 @@ export const prefixLm = defineComponent({
   useFactory: async (context) => {
     const { options, purpose } = context;
     const { distillation } = options;
-    // Only a loss of training needs it.
+    // Only the training loss needs a teacher.
     if (!distillation || purpose !== 'training') return new PrefixLm(options);
     const { teacher, cache } = distillation;
     if (cache !== undefined) return new PrefixLm(options, await openCachedTeacher({ ...distillation, cache }));

@@ -65,7 +65,7 @@ export type ResolvedSeq2SeqOptions = z.output<typeof seq2seqOptions>;
 /**
  * Sequence to sequence for encoder-decoder models.
  *
- * From examples: `source` and `target` are padded to the batch's longest, rounded up.
+ * From examples: `source` and `target` are padded to the longest of the batch, rounded up.
  *
  *     source [5, 6, 7], target [8, 9, 1], padToMultipleOf 4, pad 0, start 2
  *       input_ids              [5, 6, 7, 0]
@@ -74,11 +74,11 @@ export type ResolvedSeq2SeqOptions = z.output<typeof seq2seqOptions>;
  *       decoder_attention_mask [1, 1, 1, 0]
  *       labels                 [8, 9, 1, -100]
  *
- * From ready batches: a missing mask is all ones; `decoder_input_ids` are taken as they are where present, and otherwise
- * are the labels shifted right behind the model's start token with pad for -100. Never both.
+ * From ready batches: a missing mask means all ones. Existing `decoder_input_ids` are used unchanged; if they are
+ * missing, they are the model's start token followed by the labels shifted right, with pad in place of -100.
  *
- * `weights` of an example, `label_weights` of a ready batch: how much each target token counts. One of weight 0 is read and
- * not learnt:
+ * `weights` of an example and `label_weights` of a ready batch determine how much each target token counts. The decoder
+ * reads a token of weight 0, but does not learn to predict it:
  *
  *     source [5, 6, 7], target [8, 9, 1], weights [0, 1, 0.5]   ->   decoder_input_ids [2, 8, 9], labels [-100, 9, 1]
  */
@@ -170,7 +170,7 @@ export class Seq2Seq extends LanguageModelObjective<ResolvedSeq2SeqOptions> {
     });
   }
 
-  /** With the special tokens that the model's policy puts around each source, for which `maxSourceTokens` has to have room. */
+  /** The sources, with the special tokens that the model's policy adds, which count towards `maxSourceTokens`. */
   private sources(
     examples: readonly HostFields[],
     model: Model,
@@ -194,7 +194,7 @@ export class Seq2Seq extends LanguageModelObjective<ResolvedSeq2SeqOptions> {
     };
   }
 
-  /** `surpluses`: what comes to each row's tokens. */
+  /** `surpluses`: number of tokens added to each row. */
   private rows(
     examples: readonly HostFields[],
     name: 'source' | 'target',
@@ -233,8 +233,8 @@ export class Seq2Seq extends LanguageModelObjective<ResolvedSeq2SeqOptions> {
 }
 
 /**
- * A whole batch from rows of source and target ids, padded to the given lengths; with the weights of target tokens, where some
- * row has any. Shared by the objectives of this plugin.
+ * The batch of rows of source and target ids, padded to the given lengths; with `label_weights` if any row has weights.
+ * Shared by the objectives of this plugin.
  */
 export function encoderDecoderBatch(
   sources: readonly ArrayLike<number>[],
@@ -249,7 +249,7 @@ export function encoderDecoderBatch(
     readonly sourceLength: number;
     readonly targetLength: number;
     readonly weights?: readonly (ArrayLike<number> | undefined)[];
-    /** Of rows that hold several sequences. */
+    /** For rows that contain several sequences. */
     readonly segments?: { readonly sources: readonly Int32Array[]; readonly targets: readonly Int32Array[] };
   },
 ): Record<string, HostFields[string]> {
@@ -272,7 +272,7 @@ export function encoderDecoderBatch(
   };
 }
 
-/** Segments of every example, or of none. */
+/** Segments of every example; undefined if no example has any. */
 function segmentRows(examples: readonly HostFields[], field: 'source' | 'target'): Int32Array[] | undefined {
   const rows = examples.map((example, i) => segmentsOf(example, field, `Example ${i} of the batch`));
   const without = rows.indexOf(undefined);

@@ -73,12 +73,12 @@ export type Ul2Options = z.input<typeof ul2Options>;
 /** The same with every default filled in. */
 export type ResolvedUl2Options = z.output<typeof ul2Options>;
 
-/** The config's own, or else the preset's. */
+/** The denoisers of the config, otherwise those of its preset. */
 export function denoisersOf({ preset, denoisers }: ResolvedUl2Options): readonly Denoiser[] {
   return denoisers ?? UL2_PRESETS[preset];
 }
 
-/** Throws DataError unless the denoisers' prefixes and the names of the mode tokens go together. */
+/** Throws DataError unless the denoisers' prefixes match the names of the mode tokens. */
 export function checkPrefixes(options: ResolvedUl2Options): void {
   const { denoisers, modeTokens } = options;
   if (modeTokens === AUTO) return;

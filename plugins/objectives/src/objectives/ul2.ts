@@ -38,28 +38,30 @@ import { batchOfRows, isPacked, segmentsOfExample } from '../batch/sequence-rows
 import { corrupt, drawSpans, planNoise, type Corrupted } from '../corruption/spans';
 
 const EVERY_LENGTH_MULTIPLE = 32;
-/** With `inputTokens` there are few lengths, whatever they are. */
+/** With `inputTokens`, there are only a few lengths, so that a small multiple is enough. */
 const FITTED_LENGTH_MULTIPLE = 8;
-/** Steps that have the groups' shares among them, as nearly as whole steps can. */
+/** Number of steps in a round, within which each group occurs in proportion to its weight, up to whole steps. */
 const ROUND = 32;
 
 /**
- * UL2: a mixture of denoisers. Each example draws one; a span denoiser replaces stretches of the tokens by sentinels and
- * the decoder writes what they stood for, a suffix denoiser is prefix language modelling.
+ * UL2: a mixture of denoisers. Each example draws one. A span denoiser replaces spans of tokens by sentinels, and the
+ * decoder writes the spans; a suffix denoiser is prefix language modelling.
  *
  *     tokens [5, 6, 7, 8, 9], noise at 1..3 and 4..5, sentinels 99, 98, eos 1, mode token 50
  *       source [50, 5, 99, 8, 98]
  *       target [99, 6, 7, 98, 9, 1]
  *
- * With `inputTokens` each denoiser asks for as much text as fills them. Steps then draw a group of denoisers whose batches have one
- * shape, and examples one of the group. Without, every batch is padded to what the longest denoiser needs, so that examples of one length need one compiled step. Each segment
- * of a row with `segments` draws for itself, as if it stood alone; one of a single token is left out. `weights` of an example
- * say how much its tokens count as labels: a sentinel as much as its span's first token, the end as much as the last token.
+ * With `inputTokens`, each denoiser requests enough text to fill its input. Each step then draws a group of denoisers
+ * whose batches have the same shape, and each example a denoiser of the group. Without `inputTokens`, every batch is
+ * padded to the lengths that the longest denoiser needs, so that examples of one length need one compiled step. Each
+ * segment of a row with `segments` draws its own denoiser, as a separate sequence would; a segment of a single token is
+ * omitted. An example's `weights` determine how much its tokens count as labels: a sentinel counts as much as its
+ * span's first token, and the end token as much as the last token.
  */
 export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
   readonly modelKind = 'encoder-decoder';
   readonly batchFields = ENCODER_DECODER_FIELDS;
-  /** The groups' names, where there are several. */
+  /** Names of the groups, if there are several. */
   readonly variants?: readonly string[];
   private readonly denoisers: readonly Denoiser[];
   private readonly groups: readonly DenoiserGroup[] | undefined;
@@ -67,7 +69,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
   private chosen:
     { readonly model: Model; readonly of: ChosenTokens; readonly groups?: readonly DenoiserGroup[] } | undefined;
 
-  /** `recorded`: what the checkpoint that training begins with says of its sentinels and mode tokens; `auto` takes those. */
+  /** `recorded`: the sentinels and mode tokens that the checkpoint was trained with; `auto` uses them. */
   constructor(given: Ul2Options = {}, recorded?: JsonValue) {
     const options = parseOptions(ul2Options, given, 'Ul2');
     super(options);
@@ -86,14 +88,17 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
 
   inputFields(kind: ObjectiveSource['kind']): readonly FieldSpec[] | undefined {
     if (kind !== 'examples') return undefined;
-    // A row that is filled by one denoiser cannot be several sequences.
+    // A row that one denoiser fills cannot contain several sequences.
     const { inputTokens } = this.options;
     return inputTokens === undefined
       ? TEXT_FIELDS
       : TEXT_FIELDS.filter(({ name }) => name !== EXAMPLE_SEGMENTS.tokens.name);
   }
 
-  /** The group of the step, by the weights of its denoisers together: steps are dealt out, so that few of them have the shares already. */
+  /**
+   * Draws the group of a step by the total weight of its denoisers. Draws are stratified over ROUND steps, so that even
+   * short runs keep the proportions.
+   */
   variantAt(step: number, random: RandomStream): string | undefined {
     if (!this.variants) return undefined;
     const round = random.fork(Math.floor(step / ROUND));
@@ -111,7 +116,10 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return drawn(members, weightOf, exampleRandom({ random, model }, index)).tokens;
   }
 
-  /** Throws DataError for a decoder-only model, and for sentinels or mode tokens that its vocabulary does not have to spare. */
+  /**
+   * Throws DataError for a decoder-only model, and if its vocabulary does not have enough free sentinels and mode
+   * tokens.
+   */
   settle({ model, tokenizer, recorded }: SettleContext): ChosenTokens {
     if (this.chosen?.model === model) return this.chosen.of;
     requireModelKind(model, 'encoder-decoder', 'ul2', 'Use `causal-lm` for a decoder-only model.');
@@ -155,7 +163,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
       const parts = segmentsOfExample(example, model, 'denoising needs', where);
       const { tokens, weights } = example;
       const random = exampleRandom(context, i);
-      // Whatever is drawn: it is known now that a later step would lack them.
+      // Checked for all denoisers, not only the drawn one, so that a later step does not fail.
       this.checkSentinels(Math.max(...parts.map(({ start, end }) => end - start)), chosen, denoisers);
       const sequences = parts.map(({ start, end }) => {
         const one = drawn(denoisers, ({ weight }) => weight, random);
@@ -190,7 +198,9 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return batchOfRows(sequences, layout, context, 'The ul2 batch');
   }
 
-  /** Longest source and target that any denoiser of the mixture makes of `length` tokens. */
+  /**
+   * Length of the longest source and of the longest target that any denoiser of the mixture makes from `length` tokens.
+   */
   neededLengths(length: number): Lengths {
     return longestOf(this.denoisers.map((one) => lengthsOf(one, length, this.additionsOf(one))));
   }
@@ -200,15 +210,15 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return { source: this.hasMode(one) ? 1 : 0, target: ends ? 1 : 0 };
   }
 
-  /** Denoisers by shape; undefined without `inputTokens`. */
+  /** Denoisers grouped by shape; undefined without `inputTokens`. */
   private group(): DenoiserGroup[] | undefined {
     const fitting = this.fitting(0);
     return fitting && groupDenoisers(this.denoisers, fitting);
   }
 
   /**
-   * The groups as a model needs them; `surplus`: tokens that its policy adds to a source. They change lengths, but not what goes
-   * together: the groups are named before there is a model.
+   * The groups for a model. `surplus`: number of tokens that its policy adds to a source. It changes lengths, but not
+   * which denoisers form a group: groups have their names before the model is known.
    */
   private fit(surplus: number): readonly DenoiserGroup[] | undefined {
     const fitting = this.fitting(surplus);
@@ -226,7 +236,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return { limit: { source: inputTokens, target: targetTokens }, additions, padToMultipleOf };
   }
 
-  /** The group of a variant; all groups where none is named. */
+  /** The group of a variant; all groups if `variant` is undefined. */
   private groupsOf(variant: string | undefined, model: Model): readonly DenoiserGroup[] {
     const groups = this.chosen?.model === model ? this.chosen.groups : this.fit(modelInputSurplus(model));
     return groups!.filter(({ name }) => variant === undefined || !this.variants || name === variant);
@@ -245,7 +255,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return [`Denoisers read tokens of text, in batches of source + target: ${texts.join('; ')}.`];
   }
 
-  /** A sequence, as a denoiser makes it. */
+  /** Source and target of a sequence, made by one denoiser. */
   private denoise(
     tokens: HostFields[string]['values'],
     one: Denoiser,
@@ -274,7 +284,9 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return end({ source: [...prefix, ...source], target, origins });
   }
 
-  /** The most spans that any of the denoisers makes of `length` tokens; undefined where none makes spans. */
+  /**
+   * The largest number of spans that any of the denoisers makes from `length` tokens; undefined if none corrupts spans.
+   */
   neededSentinels(
     length: number,
     denoisers: readonly Denoiser[] = this.denoisers,
@@ -304,7 +316,7 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
     return prefix !== undefined && (modeTokens === AUTO || Object.hasOwn(modeTokens, prefix));
   }
 
-  /** Examples of a dataset that cuts nothing to order are as long as they are. */
+  /** Checks the length of an example: a dataset without `cut` ignores the requested lengths. */
   private checkFits(length: number, { denoiser, tokens }: FittedDenoiser, where: string): void {
     if (length <= tokens) return;
     throw new DataError(
@@ -331,18 +343,18 @@ export class Ul2 extends LanguageModelObjective<ResolvedUl2Options> {
   }
 }
 
-/** One of the choices, by their weights. */
+/** Draws one of the choices according to their weights. */
 function drawn<T>(choices: readonly T[], weight: (one: T) => number, random: RandomStream): T {
   return chosenAt(random.uniform(), choices, weight);
 }
 
-/** The choice at a point from 0 to 1 of all of them in a row, each as long as its weight. */
+/** The choice at `point`, in [0, 1), if all choices are laid end to end with their weights as lengths. */
 function chosenAt<T>(point: number, choices: readonly T[], weight: (one: T) => number): T {
   let left = point * choices.reduce((sum, one) => sum + weight(one), 0);
   return choices.find((one) => (left -= weight(one)) < 0) ?? choices[choices.length - 1];
 }
 
-/** Of a denoiser, or of those of a group together. */
+/** Weight of a denoiser, or the total weight of a group. */
 function weightOf(one: DenoiserGroup | FittedDenoiser): number {
   return 'members' in one ? one.members.reduce((sum, member) => sum + weightOf(member), 0) : one.denoiser.weight;
 }

@@ -25,7 +25,7 @@ export interface BeamSearchOptions {
   readonly eos?: number | readonly number[];
   /** Aborting it ends the search with the sequences so far. */
   readonly signal?: AbortSignal;
-  /** Sequences that are followed at a time, from 1 to the vocabulary's size. Default: the checkpoint's. */
+  /** Number of beams, from 1 to the vocabulary's size. Default: the checkpoint's. */
   readonly beams?: number;
   /**
    * The score of a finished sequence is its log-probability divided by its length to this power. Default: the
@@ -35,7 +35,9 @@ export interface BeamSearchOptions {
 }
 
 export interface ScoredSequences {
-  /** The prompt, the new tokens, and after them pad, or the first eos if pad is token 0: the published filling. */
+  /**
+   * The prompt, the new tokens, then pad tokens (the first eos if pad is token 0, as in the published implementation).
+   */
   readonly sequences: Int32Array[];
   /**
    * Log-probability of the new tokens, including the end, divided by their number to the power of the length penalty.
@@ -51,7 +53,7 @@ interface Best {
 }
 
 interface Started extends Best {
-  /** Already with one row per beam. */
+  /** Already repeated: one row per beam. */
   readonly fixed: DecodingState;
   readonly cache: DecodingCache;
 }
@@ -69,7 +71,7 @@ interface StepInputs {
   readonly cache: DecodingCache;
 }
 
-/** The log-probability of a beam without a sequence: none of its continuations is a candidate. */
+/** The log-probability of an empty beam: none of its continuations is a candidate. */
 const IMPOSSIBLE = -Infinity;
 
 /** A cache whose rows follow the beams. */
@@ -81,7 +83,7 @@ const gatherCache = ({ long, recent }: DecodingCache, rows: tf.Tensor1D): Decodi
 const gatherRows = <T extends Readonly<Record<string, tf.Tensor>>>(tensors: T, rows: tf.Tensor1D): T =>
   Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tf.gather(tensor, rows)])) as unknown as T;
 
-/** The `count` best of log-probabilities [B * perExample, V] that start from `sums` [B * perExample]. */
+/** The `count` best continuations of beams whose log-probabilities so far are `sums` [B * perExample]. */
 function bestOf(logits: tf.Tensor2D, sums: tf.Tensor1D | undefined, count: number, perExample: number): Best {
   const [rows, vocabulary] = logits.shape;
   const all = sums ? tf.add(tf.logSoftmax(logits), tf.expandDims(sums, 1)) : tf.logSoftmax(logits);
@@ -204,7 +206,7 @@ export class BeamSearch {
     this.cacheBuffer.dispose();
   }
 
-  /** Reads the candidates and lets every example choose among its own; finished examples do not change. */
+  /** Reads the candidates and lets each example choose among its own. Finished examples do not change. */
   private async advance(examples: readonly BeamRow[], { sums, indices }: Best, beams: number): Promise<Chosen> {
     const [allSums, allIndices] = await Promise.all([sums.data(), indices.data()]);
     const perExample = sums.shape[1];
@@ -225,7 +227,7 @@ export class BeamSearch {
       const next = example.done ? [] : example.advance(candidates);
       for (let beam = 0; beam < beams; beam++) {
         const row = i * beams + beam;
-        // A finished example, and beams without a sequence, still need rows.
+        // Finished examples and empty beams still need rows.
         chosen.tokens[row] = next[beam]?.token ?? this.model.specialTokens.pad;
         chosen.rows[row] = i * beams + (next[beam]?.beam ?? beam);
         chosen.sums[row] = next[beam]?.sum ?? IMPOSSIBLE;
@@ -235,7 +237,7 @@ export class BeamSearch {
   }
 }
 
-/** For each of N rows, its continuation. */
+/** The continuation of each of N rows. */
 interface Chosen {
   readonly tokens: Int32Array;
   readonly rows: Int32Array;

@@ -23,8 +23,9 @@ export interface BeamOptions {
 }
 
 /**
- * How many candidates a step needs for this many beams to continue, whatever ends: of each beam's continuations every
- * end token and one more. At least two per beam, like the published implementation; fewer only if there are no more.
+ * Number of candidates that a step needs so that this many beams can continue whichever candidates end: for each beam,
+ * all end tokens and one more. At least two per beam, like the published implementation; fewer only if there are not
+ * more.
  */
 export const candidateCount = (beams: number, eos: ReadonlySet<number>, continuations: number): number =>
   Math.min(Math.max(2, 1 + eos.size) * beams, continuations);
@@ -46,15 +47,15 @@ export class BeamRow {
   }
 
   /**
-   * Takes the candidates for the next token, `candidateCount` of them, best first. Returns for each beam the one that
-   * it continues, and its token: fewer than `beams` if too few candidates do not end.
+   * Takes the `candidateCount` best candidates for the next token, best first. Returns for each beam the candidate that
+   * it continues with; fewer than `beams` if too few candidates do not end.
    */
   advance(candidates: readonly Candidate[]): readonly Candidate[] {
     const { beams, eos } = this.options;
     const next: Candidate[] = [];
     for (const [rank, candidate] of candidates.entries()) {
       if (!eos.has(candidate.token)) next.push(candidate);
-      // A candidate that ends counts only if it would have been a beam.
+      // A candidate that ends counts only if it is among the best `beams`.
       else if (rank < beams) this.finish(this.extend(candidate));
       if (next.length === beams) break;
     }
@@ -66,7 +67,7 @@ export class BeamRow {
     return next;
   }
 
-  /** The best sequence and its score, once there are no more tokens to come. */
+  /** The best sequence and its score. Call it after the last token. */
   best(): { readonly tokens: readonly number[]; readonly score: number } {
     if (!this.isDone) for (const hypothesis of this.running) this.finish(hypothesis);
     return this.finished[0];

@@ -2,7 +2,9 @@ import { DataError, tf, type Engine, type Jitted } from '@graft/engine';
 import type { Decoding, DecodingCache } from '../../interfaces';
 import { availableMemory, formatMemory } from '../../training/memory';
 
-/** Merges recent parts of a cache into long ones when the family asks for it; compiled once per shape. */
+/**
+ * Moves the recent part of a cache into the long part when the family's `folding` requires it; compiled once per shape.
+ */
 export class CacheBuffer {
   private readonly merged: Jitted<[DecodingCache, tf.Tensor], DecodingCache> | undefined;
 
@@ -32,8 +34,8 @@ export class CacheBuffer {
 }
 
 /**
- * Throws DataError if the cache of `rows` sequences of at most `capacity` positions does not fit into memory, which is
- * reserved for all of them at the beginning.
+ * Throws DataError if the cache of `rows` sequences of at most `capacity` positions does not fit into memory.
+ * Generation reserves this memory for all of them at the start.
  */
 export function checkCacheMemory(
   decoding: Pick<Decoding, 'cacheBytes'>,

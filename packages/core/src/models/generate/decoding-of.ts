@@ -1,7 +1,7 @@
 import { GraftError } from '@graft/engine';
 import type { BatchTensors, Decoding, DecodingPrompt, DecodingStart, Model, Parameters } from '../../interfaces';
 
-/** A model's way to generate. Throws GraftError for a model without one. */
+/** A model's functions for generation. Throws GraftError for a model that does not generate. */
 export function decodingOf(model: Model): Decoding {
   const { decoding, kind } = model;
   const lacks = (what: string): GraftError =>

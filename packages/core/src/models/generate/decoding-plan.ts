@@ -11,7 +11,7 @@ export interface DecodingRequest {
   /** 1: no beam search. */
   readonly beams?: number;
   readonly lengthPenalty?: number;
-  /** Whether tokens are streamed, or sequences may be stopped, which rules out beam search. */
+  /** Whether the caller streams tokens or may stop sequences, which rules out beam search. */
   readonly streams?: boolean;
 }
 
@@ -20,15 +20,15 @@ export interface DecodingPlan {
   readonly beams: number;
   readonly lengthPenalty: number;
   /**
-   * One sentence: the settings taken from the checkpoint's file, and the ones not taken; undefined if there are none.
+   * One sentence about the settings taken from the checkpoint's file and those ignored; undefined if there are none.
    */
   readonly note?: string;
 }
 
 /**
- * Whether to use beam search, and which settings come from the checkpoint. Callers without settings get greedy
- * decoding: only sampling uses the checkpoint's sampling settings. Beams that the checkpoint requests are used unless
- * the caller samples, streams or stops.
+ * Decides whether to use beam search, and which settings come from the checkpoint. Callers without settings get greedy
+ * decoding: the checkpoint's sampling settings apply only if the caller samples. Beams that the checkpoint requests are
+ * used unless the caller samples, streams or stops.
  */
 export function planDecoding(
   model: Pick<Model, 'generation' | 'generationConfig' | 'specialTokens' | 'vocabularySize'>,
@@ -45,7 +45,10 @@ export function planDecoding(
   if (from === undefined) return { beams, lengthPenalty };
   const taken: string[] = [];
   const left: string[] = [];
-  /** A setting is used if `applies`, and is named then unless the caller gave its own. */
+  /**
+   * Lists a setting of the checkpoint in the note, unless the caller set it: as taken if `applies`, otherwise as
+   * ignored, with the reason `why`.
+   */
   const setting = (
     name: string,
     value: number | undefined,

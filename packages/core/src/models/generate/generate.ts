@@ -34,7 +34,7 @@ export interface GenerateOptions {
   readonly sampling?: Sampling;
   /** Sequences for each row of the fields, one after the other in the result. Default 1. */
   readonly sequences?: number;
-  /** Whether a row should end after these new tokens, for example because its stop string is complete. */
+  /** Returns whether a row ends after these new tokens, for example because its stop string is complete. */
   readonly shouldStop?: (newTokens: readonly number[], row: number) => boolean;
   /** Called after every token. Rows that have ended get the pad token. */
   readonly onToken?: (event: TokenEvent) => void;
@@ -63,8 +63,8 @@ interface Continued {
 }
 
 /**
- * Generates with one model on one engine; keeps its compiled functions, one pair per shape, for the next call.
- * `dispose` frees them.
+ * Generates with one model on one engine. Keeps its compiled functions, one pair per shape, for later calls; `dispose`
+ * frees them.
  */
 export class Generator {
   private readonly start: Jitted<[Parameters, BatchTensors, BatchTensors | undefined, number, Choice], Started>;
@@ -120,7 +120,8 @@ export class Generator {
         const continued = decoding.step(parameters, { tokens, position, fixed, cache, capacity });
         return { recent: continued.recent, next: choose(parameters, continued.states, choice) };
       },
-      // The small products of one token leave too little to compile: each call costs more than it saves.
+      // The small matrix products of one token do not benefit from compilation: each call would cost more than it
+      // saves.
       { name: 'decodeToken', executor: engine.executor === 'mixed' ? 'graph' : undefined },
     );
   }
@@ -140,7 +141,7 @@ export class Generator {
     return rows.map((row) => Int32Array.from({ length: width }, (_, i) => row[i] ?? pad));
   }
 
-  /** The tokens as they are generated, as an async iterator; leaving it early frees its memory. */
+  /** Yields the tokens as they are generated. Leaving the iteration early frees its memory. */
   async *stream(parameters: Parameters, options: GenerateOptions): AsyncGenerator<TokenEvent, undefined, undefined> {
     for await (const { index, tokens, ended } of this.decode(parameters, options)) yield { index, tokens, ended };
     return undefined;
@@ -186,7 +187,9 @@ export class Generator {
     let cache: DecodingCache = { long: {}, recent: {} };
     let next: tf.Tensor1D | undefined;
     let ahead: Promise<tf.Tensor1D> | undefined;
-    /** Processes the token of that index, after the prompt's `length` tokens; the next one may still be in progress. */
+    /**
+     * Processes the token with that index, after the prompt's `length` tokens; the next one may still be in progress.
+     */
     const feed = async (index: number, tokens: tf.Tensor1D): Promise<tf.Tensor1D> => {
       const at = length + index;
       const position = tf.scalar(at, 'int32');
@@ -205,8 +208,8 @@ export class Generator {
       ({ fixed, cache, next } = started);
       for (let index = 0; ; index++) {
         const last = index + 1 === maxNewTokens || signal?.aborted === true;
-        // The next token is enqueued before this one is known, so that nothing waits for the read; the work is wasted
-        // only if this one is the last.
+        // Enqueues the next token before this one has been read, so that the engine does not wait for the read. The
+        // work is wasted only if this token is the last.
         if (!last && !chooser.readsRows) ahead = quietly(feed(index, next));
         const event = take((await next.data()) as Int32Array, index);
         if (!last && chooser.readsRows) ahead = quietly(feed(index, next));
@@ -232,7 +235,7 @@ export class Generator {
   }
 }
 
-/** Prepares the inputs, besides the logits, for choosing the next token. */
+/** Prepares the inputs, other than the logits, for choosing the next token. */
 class Chooser {
   private readonly stream: RandomStream;
 
@@ -273,7 +276,7 @@ function seenTokens(rows: readonly (readonly number[])[], vocabularySize: number
   return tf.tensor2d(seen, [rows.length, vocabularySize]);
 }
 
-/** Greedy decoding with a key/value cache; see Generator, which serves repeated calls without compiling again. */
+/** Greedy decoding with a key/value cache. See Generator, which serves repeated calls without compiling again. */
 export async function generate(
   engine: Engine,
   model: Model,
@@ -288,7 +291,7 @@ export async function generate(
   }
 }
 
-/** It is awaited a round later: until then its failure must not count as an unhandled rejection. */
+/** The promise is awaited one round later: until then, its failure must not count as an unhandled rejection. */
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => undefined);
   return promise;

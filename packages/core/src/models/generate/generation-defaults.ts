@@ -7,19 +7,20 @@ import { shortened, shownJson } from '@graft/engine/internal';
 import { join } from 'node:path';
 import type { GenerationDefaults, Model, SpecialTokens } from '../../interfaces';
 
-/** Largest number of beams in a file: each costs as much as a sequence. A caller may ask for more. */
+/** Largest number of beams that a file may request: each costs as much as a sequence. A caller may request more. */
 const MOST_BEAMS = 128;
 /**
- * Largest number of tokens in a file, for which memory is reserved in advance; published models read 131,072 at most.
+ * Largest number of tokens that a file may request: memory for them is reserved in advance. Published models read at
+ * most 131,072.
  */
 const MOST_TOKENS = 2 ** 17;
-/** Settings that Graft does not have, named in a sentence. */
+/** Largest number of unsupported settings that a sentence names. */
 const MOST_IGNORED_NAMED = 40;
 
 /** New tokens if neither caller nor checkpoint sets their number. */
 export const DEFAULT_NEW_TOKENS = 20;
 
-/** Largest vocabulary that a file may speak of, and largest number of its end tokens. */
+/** Largest vocabulary that a file may declare, and largest number of its end tokens. */
 const MOST_VOCABULARY = 2 ** 28;
 const MOST_END_TOKENS = 1024;
 
@@ -28,7 +29,7 @@ const shown = (value: unknown): string => shownJson(value, 'missing', SHOWN_CHAR
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** What generation must know of a model besides its settings. */
+/** Facts about a model that generation needs in addition to its settings. */
 export interface TokenFacts {
   readonly vocabularySize: number;
   readonly specialTokens: Omit<SpecialTokens, 'policy'>;
@@ -104,7 +105,7 @@ const HEEDED: readonly string[] = [
   'max_length',
 ];
 
-/** Keys about the writer of the file, the result of a call, or the storage of a cache: none changes a token. */
+/** Keys about the file's writer, the result of a call, or the storage of a cache: none of them changes a token. */
 const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   '_from_model_config',
   'transformers_version',
@@ -122,7 +123,7 @@ const WITHOUT_EFFECT: ReadonlySet<string> = new Set([
   'use_cache',
 ]);
 
-/** Values with which a setting changes nothing; null, false and empty values never do. */
+/** Values with which a setting has no effect; null, false and empty values never have one. */
 const NEUTRAL: Readonly<Record<string, number>> = {
   diversity_penalty: 0,
   encoder_no_repeat_ngram_size: 0,
@@ -147,9 +148,9 @@ function isNeutral(key: string, value: unknown): boolean {
 }
 
 /**
- * The settings in `json` (a generation_config.json), which overrides config.json completely: without an end token
- * there, there is none. Without `json`, config.json's token ids. Throws CheckpointError naming `where`, the key, and
- * what was expected.
+ * The settings in `json` (a generation_config.json), which replaces config.json completely: if it does not contain an
+ * end token, there is none. Without `json`, config.json's token ids. Throws CheckpointError naming `where`, the key and
+ * the expected value.
  */
 export function generationDefaults(
   { vocabularySize, specialTokens }: TokenFacts,
@@ -185,15 +186,17 @@ function ignoredSettings(json: Json): string[] {
   return all.length > named.length ? [...named, `${all.length - named.length} more`] : named;
 }
 
-/** Settings of generation that older writers put into config.json; they apply if there is no generation_config.json. */
+/**
+ * Settings of generation that older writers put into config.json. They apply if there is not a generation_config.json.
+ */
 const OLD_KEYS: readonly string[] = [
   ...HEEDED.filter((key) => !key.endsWith('_token_id')),
   ...Object.keys(NEUTRAL).filter((key) => key !== 'top_h' && key !== 'guidance_scale'),
 ];
 
 /**
- * The generation_config.json of a checkpoint; without one, the old keys of generation in config.json, if any, with that
- * file's token ids. Undefined if there is neither. `where`: the file's path, for errors.
+ * A checkpoint's generation_config.json; if it is missing, the old keys for generation in config.json with that file's
+ * token ids; undefined if both are missing. `where`: the file's path, for errors.
  */
 export async function readGenerationConfig(
   reader: CheckpointReader,
@@ -215,7 +218,7 @@ export async function readGenerationConfig(
   };
 }
 
-/** The settings of a model: its own, or those of its generation_config.json. */
+/** The generation settings of a model: its own, or those of its generation_config.json. */
 export function generationOf(
   model: Pick<Model, 'generation' | 'generationConfig' | 'vocabularySize' | 'specialTokens'>,
 ): GenerationDefaults {

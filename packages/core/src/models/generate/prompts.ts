@@ -5,8 +5,8 @@ import { checkIdsAndMask } from '../heads/host-fields';
 import { DEFAULT_NEW_TOKENS, generationOf } from './generation-defaults';
 
 /**
- * How many tokens may follow a prompt of `promptTokens`, padding included: the caller's number, otherwise the
- * checkpoint's, otherwise 20. Throws DataError for an impossible number, and for a prompt that leaves none.
+ * Maximum number of tokens after a prompt of `promptTokens` tokens (including padding): the caller's number, otherwise
+ * the checkpoint's, otherwise 20. Throws DataError for an invalid number, and for a prompt that leaves none.
  */
 export function newTokensLimit(asked: number | undefined, defaults: GenerationDefaults, promptTokens: number): number {
   const { maxNewTokens, maxLength, from } = defaults;
@@ -25,7 +25,7 @@ export function newTokensLimit(asked: number | undefined, defaults: GenerationDe
   );
 }
 
-/** Every row `times` times, one after the other. */
+/** Repeats every row `times` times; the copies are adjacent. */
 export function repeatRows(fields: HostFields, times: number): HostFields {
   if (times === 1) return fields;
   if (!Number.isSafeInteger(times) || times < 1) {
@@ -62,13 +62,13 @@ export interface Prompt {
   readonly mask?: HostArray;
 }
 
-/** The decoder's prompt, and the encoder's source if there is one. Throws DataError for fields that do not fit. */
+/** The decoder's prompt, and the encoder's source if there is one. Throws DataError for invalid fields. */
 export function promptAndSource(model: Model, fields: HostFields): { prompt: Prompt; source?: HostFields } {
   const where = 'The inputs of generate';
   checkIdsAndMask(fields, 'input_ids', 'attention_mask', model, where);
   const { input_ids: ids, attention_mask: mask } = fields;
   if (model.kind === 'decoder-only') return { prompt: alignRight({ ids, mask }, model.specialTokens.pad) };
-  // A mask that hides nothing would cost a pass over every layer's scores.
+  // A mask of ones would cost a pass over every layer's scores.
   const hides = mask?.values.some((seen) => seen === 0) ?? false;
   const source: HostFields = mask && hides ? { input_ids: ids, attention_mask: mask } : { input_ids: ids };
   if (fields.decoder_input_ids) {
@@ -91,8 +91,8 @@ export function promptAndSource(model: Model, fields: HostFields): { prompt: Pro
 }
 
 /**
- * Moves every row's padding to its left, so that all rows continue at the same position (quirk 9: positions count from
- * 0 anyway).
+ * Moves each row's padding to the left, so that all rows continue at the same position (quirk 9: positions count from 0
+ * anyway).
  */
 function alignRight({ ids, mask }: Prompt, pad: number): Prompt {
   if (!mask || mask.values.every((seen) => seen !== 0)) return { ids };
@@ -116,7 +116,7 @@ function alignRight({ ids, mask }: Prompt, pad: number): Prompt {
   };
 }
 
-/** The prompts' own tokens. */
+/** The tokens of the prompts without padding. */
 export function promptRows({ ids, mask }: Prompt): number[][] {
   const [batch, length] = ids.shape;
   return Array.from({ length: batch }, (_, row) => {

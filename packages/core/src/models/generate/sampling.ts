@@ -13,16 +13,16 @@ export interface Sampling {
    * Divides the logits before drawing; 0: no drawing, the most probable token. Default: the checkpoint's, otherwise 1.
    */
   readonly temperature?: number;
-  /** Only the k most probable tokens are drawn from; 0: all. Default: the checkpoint's, otherwise 50 as published. */
+  /** Draws only from the k most probable tokens; 0: from all. Default: the checkpoint's, otherwise 50 as published. */
   readonly topK?: number;
   /**
-   * Only the most probable tokens that together have this probability, in (0, 1]. Default: the checkpoint's, otherwise
-   * 1.
+   * Draws only from the smallest set of most probable tokens that together reach this probability, in (0, 1]. Default:
+   * the checkpoint's, otherwise 1.
    */
   readonly topP?: number;
   /**
-   * Logits of tokens that are already in the row are divided (negative ones multiplied) by it. Default: the
-   * checkpoint's, otherwise 1: none.
+   * Logits of tokens that the row already contains are divided by it (multiplied if negative). Default: the
+   * checkpoint's, otherwise 1: no penalty.
    */
   readonly repetitionPenalty?: number;
   /** Seed of the draws. Default 0. */
@@ -42,7 +42,7 @@ export function checkSampling({ temperature, topK, topP, repetitionPenalty }: Sa
     throw wrong('repetitionPenalty', 'a number above 0', repetitionPenalty);
 }
 
-/** Whether tokens are drawn, rather than the most probable one taken. */
+/** Whether tokens are drawn, rather than chosen as the most probable ones. */
 export function draws({ sample, temperature, topK, topP }: Sampling): boolean {
   if (temperature === 0) return false;
   return sample ?? (temperature !== undefined || topK !== undefined || topP !== undefined);
@@ -52,8 +52,9 @@ export function draws({ sample, temperature, topK, topP }: Sampling): boolean {
 const DEFAULT_TOP_K = 50;
 
 /**
- * A caller's settings, completed: when it samples, missing settings come from the checkpoint. A repetition penalty
- * there applies to greedy decoding too. Throws DataError for a checkpoint with temperature 0 if the caller gives none.
+ * A caller's settings with defaults: if it samples, missing settings come from the checkpoint. The checkpoint's
+ * repetition penalty applies to greedy decoding too. Throws DataError if the checkpoint has temperature 0 and the
+ * caller does not set one.
  */
 export function completeSampling(asked: Sampling, defaults: GenerationDefaults): Sampling {
   const { seed } = asked;
@@ -91,7 +92,7 @@ export function chooseTokens(logits: tf.Tensor2D, choice: Choice): tf.Tensor1D {
   const { key } = choice;
   let scores = scoresOf(logits, choice);
   if (key) {
-    // Gumbel's trick: the largest of logits with this noise is a draw from their softmax.
+    // Gumbel's trick: the largest of the logits plus this noise is a draw from their softmax.
     const uniform = tf.maximum(random.uniform(key as RandomKey, scores.shape), 1e-20);
     scores = tf.sub(scores, tf.log(tf.neg(tf.log(uniform))));
   }
@@ -120,7 +121,7 @@ export function scoresOf(logits: tf.Tensor2D, { sampling, seen, key }: Choice): 
   return scores;
 }
 
-/** Rows [B, V] with everything but the most probable tokens made impossible. */
+/** Rows [B, V] in which all but the most probable tokens are impossible. */
 function keepMostProbable(scores: tf.Tensor, topK: number | undefined, topP: number | undefined): tf.Tensor {
   if (topK === undefined && (topP === undefined || topP === 1)) return scores;
   const vocabulary = scores.shape[1]!;
@@ -128,7 +129,7 @@ function keepMostProbable(scores: tf.Tensor, topK: number | undefined, topP: num
   const best = tf.topk(scores, count).values; // [B, count], largest first
   let least = tf.slice(best, [0, count - 1], [-1, 1]); // [B, 1]
   if (topP !== undefined && topP < 1) {
-    // The smallest set that reaches topP: kept are the tokens with less than that before them.
+    // The smallest set that reaches topP: keeps each token if the total probability before it is below topP.
     const before = tf.cumsum(tf.softmax(best), 1, true); // [B, count]
     const kept = tf.where(tf.less(before, topP), best, tf.fill(best.shape, -IMPOSSIBLE));
     least = tf.min(kept, 1, true);

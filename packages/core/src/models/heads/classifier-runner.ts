@@ -7,7 +7,7 @@ import { checkIdsAndMask } from './host-fields';
 export interface Classification {
   /** float32 [B, C], or [B, T, C] of a token classifier. */
   readonly logits: HostArray;
-  /** Of the same shape; the sum over classes is 1. */
+  /** The same shape; the sum over classes is 1. */
   readonly probabilities: HostArray;
 }
 
@@ -29,8 +29,8 @@ export class ClassifierRunner {
   }
 
   /**
-   * Classifies `input_ids` with `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields that do
-   * not fit. Probabilities at a token classifier's padding are meaningless.
+   * Classifies `input_ids` with `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for invalid
+   * fields. A token classifier's probabilities at padding are meaningless.
    */
   async classify(parameters: Parameters, fields: HostFields): Promise<Classification> {
     checkIdsAndMask(fields, 'input_ids', 'attention_mask', this.classifier, 'The inputs of classify');

@@ -4,18 +4,20 @@ import { uploadBatch } from '../../data/loader';
 import type { BatchTensors, HostArray, HostFields, Model, Parameters } from '../../interfaces';
 import { checkIdsAndMask } from './host-fields';
 
-/** `mean`: of all tokens' states; `last`: of the last token's. Padding does not count. */
+/** `mean`: the mean of all tokens' states; `last`: the last token's state. Padding does not count. */
 export type Pooling = 'mean' | 'last';
 export const POOLINGS: readonly Pooling[] = ['mean', 'last'];
 
 export interface EmbedOptions {
   /** Default mean. */
   readonly pool?: Pooling;
-  /** Scaled to length 1, so that products are cosines. Default false. */
+  /** Whether to scale vectors to length 1, so that dot products are cosines. Default false. */
   readonly normalize?: boolean;
 }
 
-/** Texts to vectors, from the states of the encoder, or of a decoder-only model itself; compiled once per shape. */
+/**
+ * Turns texts into vectors, from the states of the encoder, or of a decoder-only model itself; compiled once per shape.
+ */
 export class Embedder {
   private readonly compute: Jitted<[Parameters, BatchTensors, Pooling, boolean], tf.Tensor2D>;
 
@@ -44,8 +46,8 @@ export class Embedder {
   }
 
   /**
-   * float32 [B, D] from `input_ids` and `attention_mask` (default: all ones), int32 [B, T]. Throws DataError for fields
-   * that do not fit, and for a text without a token.
+   * Returns float32 [B, D] from `input_ids` and `attention_mask` (default: all ones), int32 [B, T]. Throws DataError
+   * for invalid fields and for a text without a token.
    */
   async embed(parameters: Parameters, fields: HostFields, options: EmbedOptions = {}): Promise<HostArray> {
     const { pool = 'mean', normalize = false } = options;
@@ -78,7 +80,7 @@ function meanWeights(mask: tf.Tensor): tf.Tensor {
   return tf.div(seen, tf.sum(seen, 1, true));
 }
 
-/** 1 at each row's last token, wherever its padding is. */
+/** 1 at each row's last token, on whichever side its padding is; 0 elsewhere. */
 function lastTokens({ values, shape }: HostArray): HostArray {
   const [batch, length] = shape;
   const last = new Float32Array(batch * length);

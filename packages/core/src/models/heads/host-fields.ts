@@ -1,15 +1,17 @@
-/** Checks a user's inputs of a model, on the host. Shapes: B batch, T target length, S source length. */
+/**
+ * Checks the inputs that a user provides for a model, on the host. Shapes: B batch, T target length, S source length.
+ */
 import { DataError } from '@graft/engine';
 import { hasLabels } from '../../data/batch-checks';
 import { shiftRight } from '../../data/shift-right';
 import { IGNORED_LABEL, type HostArray, type HostFields, type Model } from '../../interfaces';
 
-/** What a user gives a command: status 2. */
+/** The error for invalid input of a user: exit code 2. */
 function fail(message: string, code = 'inputs.field', hint?: string): DataError {
   return new DataError(message, { code, exitCode: 2, hint });
 }
 
-/** An int32 field [B, length]. Throws DataError describing what is there instead. */
+/** An int32 field [B, length]. Throws DataError that describes the actual value. */
 function integers(fields: HostFields, name: string, where: string, batch?: number): HostArray {
   const field = fields[name];
   if (!field) {
@@ -52,7 +54,7 @@ export function checkIdsAndMask(
   if (fields[maskName]) sameShape(integers(fields, maskName, where), maskName, ids, idsName, where);
 }
 
-/** Labels [B, T] that belong to logits of the same shape; at least one must count. */
+/** Checks labels [B, T] against logits of the same shape; at least one must count. */
 export function checkLabelIds(
   fields: HostFields,
   expected: HostArray,

@@ -22,15 +22,15 @@ export interface ForwardRequest {
   readonly outputs?: readonly ForwardOutput[];
   /** Default: mean cross-entropy over the labels that are not -100. */
   readonly loss?: LossFunction;
-  /** Begins the sentences of errors: the file of the inputs. */
+  /** Begins the sentences of errors: the path of the inputs. */
   readonly where?: string;
 }
 
 /**
- * One compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and on request
- * `encoder_last_hidden_state` [B, S, E], `loss` [] and `grad.<parameter>`; the tied output's gradient is part of its
- * embedding's. An encoder alone gives its states, and no logits. Throws DataError naming the field that is missing or
- * wrong.
+ * Runs one compiled forward pass. Returns float32 host arrays: `logits` [B, T, V], and on request
+ * `encoder_last_hidden_state` [B, S, E], `loss` [] and `grad.<parameter>`; a tied output's gradient is part of its
+ * embedding's. An encoder-only model returns its states, but not logits. Throws DataError naming the missing or invalid
+ * field.
  */
 export async function runForward(request: ForwardRequest): Promise<Record<string, HostArray>> {
   const {

@@ -3,15 +3,15 @@ import { CheckpointError, packBfloat16, tf } from '@graft/engine';
 import { listedProblems, tensorOfPieces } from '@graft/engine/internal';
 import type { Model } from '../../interfaces';
 
-/** A model or a classifier, as far as its checkpoints are concerned. */
+/** The parts of a model or a classifier that loading its checkpoint needs. */
 export type Stored = Pick<Model, 'parameters' | 'storage'>;
 
-/** Precision of the weights in memory. bfloat16: matrices take half the bytes; for inference on the native engine. */
+/** Precision of the weights in memory. bfloat16: matrices need half the bytes; for inference on the native engine. */
 export type WeightPrecision = 'float32' | 'bfloat16';
 
 /**
- * Rejects a checkpoint that lacks a parameter, or has one of another shape. Returns the names of stored tensors that
- * the model does not use. `what` ends the error's sentence: `this model`.
+ * Rejects a checkpoint that lacks a parameter, or contains it with another shape. Returns the names of stored tensors
+ * that the model does not use. `what` ends the error's sentence: `this model`.
  */
 export async function checkTensors(model: Stored, reader: CheckpointReader, what = 'this model'): Promise<string[]> {
   const { nameOf = same, redundant = [] } = (await model.storage?.(reader)) ?? {};

@@ -7,18 +7,18 @@ import { reasonOf } from '../../util/reason';
 /** A model family and where it comes from. */
 export interface FoundFamily {
   readonly family: ModelFamily;
-  /** As a config's `model.use` names it: `plugin/id`. */
+  /** Its name in a config's `model.use`: `plugin/id`. */
   readonly use: string;
   /** Its id, for sentences: the family "gemma". */
   readonly id: string;
-  /** The plugin that brings it. */
+  /** The plugin that contains it. */
   readonly plugin: string;
 }
 
 /**
- * The family whose `modelTypes` contain the config.json's `model_type`, created with `options`. `where` names the
- * config.json in errors. Throws CheckpointError, which lists the known types with their plugins, if there is none, and
- * PluginError if several plugins have one.
+ * Finds the family whose `modelTypes` contain config.json's `model_type`, and creates it with `options`. `where` names
+ * the config.json in errors. Throws CheckpointError, which lists the known types with their plugins, if no family
+ * matches, and PluginError if several plugins match.
  */
 export async function findFamily(
   registry: Registry,

@@ -11,17 +11,17 @@ import { findFamily, type FoundFamily } from './find-family';
 import { refuseCommand } from './refuse-command';
 
 export interface LoadCheckpointOptions {
-  /** Whose plugins are asked for the family. */
+  /** Contains the plugins among which the family is searched. */
   readonly registry: Registry;
   /** Creates components of that registry. */
   readonly components: ComponentFactory;
   /** Options of the family that override the checkpoint, as in a config's `model:` section. */
   readonly model?: Readonly<Record<string, unknown>>;
-  /** Like a config's `specialTokens`. */
+  /** The same as a config's `specialTokens`. */
   readonly specialTokens?: SpecialTokensSection;
   /** Default float32. */
   readonly weights?: WeightPrecision;
-  /** Throws if the model is not what the caller needs, before any parameter is read. */
+  /** Throws if the model does not meet the caller's requirements; called before any parameter is read. */
   readonly check?: (model: Model, found: FoundFamily) => void;
 }
 
@@ -35,9 +35,9 @@ export interface LoadedModel<M extends Model = Model> {
 }
 
 /**
- * Loads a checkpoint folder of any family: finds it by config.json's `model_type`, builds the model with the folder's
- * special tokens and generation settings, and streams its parameters, whose names and shapes are checked first. Throws
- * CheckpointError naming what does not fit. The caller disposes the result.
+ * Loads a checkpoint folder of any family: finds the family by config.json's `model_type`, builds the model with the
+ * folder's special tokens and generation settings, checks the parameters' names and shapes, and streams the parameters.
+ * Throws CheckpointError naming the mismatch. The caller disposes the result.
  */
 export async function loadCheckpoint(
   folder: string,
@@ -53,7 +53,7 @@ export async function loadCheckpoint(
   });
 }
 
-/** The model that a family builds for a folder, without its parameters. */
+/** The model that a family builds for a folder, without parameters. */
 export async function modelOfFolder(
   family: ModelFamily,
   reader: CheckpointReader,
@@ -84,7 +84,7 @@ export interface LoadedClassifier {
 
 /**
  * Loads a classifier's folder, of any family that reads classifiers. Throws CheckpointError naming what is missing or
- * does not fit, and UsageError, which names `command`, if the family reads none.
+ * does not match, and UsageError, which names `command`, if the family does not read classifiers.
  */
 export async function loadClassifierCheckpoint(
   folder: string,
@@ -112,7 +112,7 @@ async function withReader<T>(folder: string, use: (reader: CheckpointReader) => 
   }
 }
 
-/** All of a stream; what has come is freed if it breaks off. */
+/** Collects the whole stream; if it fails, frees the tensors received so far. */
 async function collect(
   stream: AsyncIterable<readonly [string, tf.Tensor]>,
 ): Promise<{ readonly parameters: Parameters; dispose(): void }> {

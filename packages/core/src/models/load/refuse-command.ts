@@ -1,7 +1,7 @@
 import { UsageError } from '@graft/engine';
 import type { FoundFamily } from './find-family';
 
-/** The error for a command that needs what a family does not have; `lacks`: `reads no classifiers`. */
+/** The error for a command that needs an ability that the family lacks; `lacks`: `reads no classifiers`. */
 export function refuseCommand(
   { id, plugin }: Pick<FoundFamily, 'id' | 'plugin'>,
   command: string,
