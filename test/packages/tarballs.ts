@@ -39,22 +39,25 @@ export const manifestOf = (folder: string): Manifest =>
   JSON.parse(readFileSync(join(ROOT, folder, 'package.json'), 'utf8')) as Manifest;
 
 /** What `npm pack --json` prints for one package. */
-interface Packed {
+export interface Packed {
   readonly name: string;
   readonly filename: string;
   readonly files: readonly { readonly path: string }[];
+}
+
+export async function npmPack(args: readonly string[], cwd: string): Promise<Packed[]> {
+  const { stdout } = await run('npm', ['pack', '--json', ...args], { cwd, maxBuffer: 1 << 26 });
+  // Newer npm prints an object by name, older npm a list.
+  return Object.values(JSON.parse(stdout) as Packed[] | Record<string, Packed>);
 }
 
 /** `npm pack` of every package, as it was built. */
 export async function packAll(target: string): Promise<Tarball[]> {
   mkdirSync(target, { recursive: true });
   const chosen = WORKSPACES.flatMap((folder) => ['--workspace', folder]);
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', target, ...chosen], {
-    cwd: ROOT,
-    maxBuffer: 1 << 26,
-  });
-  // Newer npm prints an object by name, older npm a list.
-  const packed = Object.values(JSON.parse(stdout) as Packed[] | Record<string, Packed>);
+  const packed = await npmPack(['--pack-destination', target, ...chosen], ROOT);
+  if (packed.length !== WORKSPACES.length)
+    throw new Error(`${packed.length} of ${WORKSPACES.length} packages were packed.`);
   return WORKSPACES.map((folder) => {
     const manifest = manifestOf(folder);
     const { filename, files } = packed.find(({ name }) => name === manifest.name)!;

@@ -1,7 +1,5 @@
 import { redact } from '@graft/core/redact';
 import { Command, CommanderError } from 'commander';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { addAdaptCommand } from './commands/adapt';
 import { addAverageCommand } from './commands/average';
 import { addConfigCommand } from './commands/config';
@@ -21,6 +19,7 @@ import { addReportCommand } from './commands/report';
 import { addRunCommand } from './commands/run';
 import { addTeacherCommand } from './commands/teacher';
 import { addTokenizerCommand } from './commands/tokenizer';
+import { ownVersion } from './version';
 import type { CommandContext } from './commands/shared/context';
 import { refuseEmptyValues } from './commands/shared/empty-values';
 import { INTERRUPTED } from './commands/shared/runnable';
@@ -54,10 +53,6 @@ const COMMANDS = [
   addDoctorCommand,
   addEngineCommand,
 ];
-
-function ownVersion(): string {
-  return (JSON.parse(readFileSync(join(__dirname, '..', 'package.json'), 'utf8')) as { version: string }).version;
-}
 
 function createProgram(context: CommandContext, streams: MainStreams): Command {
   const program = new Command('graft')

@@ -98,3 +98,4 @@ export {
   type TrainStep,
 } from './training';
 export { barOf, cutTo, openStatusLine, type StatusLine } from './util/status-line';
+export { describeLost } from './util/plain-json';

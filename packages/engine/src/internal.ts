@@ -40,3 +40,4 @@ export {
   type ReadOptions,
   type StreamOptions,
 } from '@graft/files';
+export { bytesField, integerField, textField, varint } from './native/protobuf';

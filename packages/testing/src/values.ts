@@ -50,24 +50,6 @@ export function copyFields(fields: HostFields): HostFields {
   );
 }
 
-/** What is wrong with a value as plain JSON; undefined: nothing. */
-export function jsonProblem(value: unknown): string | undefined {
-  const text = JSON.stringify(value) as string | undefined;
-  if (text === undefined) return `${String(value)} has no JSON`;
-  return samePlain(value, JSON.parse(text)) ? undefined : `${text} is not what it was before it became JSON`;
-}
-
-function samePlain(value: unknown, parsed: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return value === parsed;
-  if (typeof parsed !== 'object' || parsed === null) return false;
-  if (Array.isArray(value) !== Array.isArray(parsed)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  if (!Array.isArray(value) && prototype !== null && Object.getPrototypeOf(prototype) !== null) return false;
-  // A member that is undefined is left out, which reads the same.
-  const [own, other] = [value as Record<string, unknown>, parsed as Record<string, unknown>];
-  return Object.keys(own).every((key) => own[key] === undefined || samePlain(own[key], other[key]));
-}
-
 /** As a checkpoint stores it and gives it back. */
 export const throughJson = (value: JsonValue): JsonValue => JSON.parse(JSON.stringify(value)) as JsonValue;
 

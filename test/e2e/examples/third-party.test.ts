@@ -1,9 +1,11 @@
 import { findNativeLibrary } from '@graft/engine';
 import { execFile } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { cpSync, readdirSync, realpathSync } from 'node:fs';
 import { join, sep } from 'node:path';
 import { promisify } from 'node:util';
 import { ROOT, temporaryFolder } from '../../support';
+import { installTarballs } from '../../packages/outside';
+import { nodeTool, npmPack, type Packed } from '../../packages/tarballs';
 import { readJson, readMetrics, write } from '../support/graft';
 
 const NAME = 'graft-plugin-denoising';
@@ -22,75 +24,23 @@ const modules = join(home, 'node_modules');
 const pluginFolder = join(home, NAME);
 const project = join(home, 'project');
 
-const tsc = (args: readonly string[], cwd: string): Promise<unknown> =>
-  run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), ...args], { cwd }).catch(
-    (error: { stdout: string }) => {
-      throw new Error(`tsc ${args.join(' ')} found:\n${error.stdout}`);
-    },
-  );
+const tsc = (args: readonly string[], cwd: string): Promise<void> => nodeTool('typescript/bin/tsc', args, cwd);
 
 const graft = async (args: readonly string[]): Promise<string> =>
   (await run(process.execPath, [join(modules, '@graft', 'cli', 'bin', 'graft.js'), ...args], { cwd: project })).stdout;
-
-/** What `npm pack --json` tells of one package. */
-interface Packed {
-  readonly name: string;
-  readonly filename: string;
-  readonly files: readonly { readonly path: string }[];
-}
-
-/** Newer npm gives an object by name, older npm a list. */
-async function pack(args: readonly string[], cwd: string): Promise<Packed[]> {
-  const answer = JSON.parse(await npm(['pack', '--json', ...args], cwd)) as Packed[] | Record<string, Packed>;
-  return Object.values(answer);
-}
-
-/** Folders of the workspaces that are packages of Graft. */
-const workspaces = ['packages', 'plugins'].flatMap((folder) =>
-  readdirSync(join(ROOT, folder)).map((name) => join(folder, name)),
-);
-
-async function unpackGraft(): Promise<void> {
-  const tarballs = join(home, 'tarballs');
-  mkdirSync(tarballs);
-  const chosen = workspaces.flatMap((folder) => ['--workspace', folder]);
-  const packed = await pack(['--pack-destination', tarballs, ...chosen], ROOT);
-  expect(packed).toHaveLength(workspaces.length);
-  for (const { name, filename } of packed) {
-    const target = join(modules, name);
-    mkdirSync(target, { recursive: true });
-    await run('tar', ['-xzf', join(tarballs, filename), '--strip-components=1', '-C', target]);
-  }
-}
-
-/** Links what npm has put into one node_modules folder, Graft's own packages excepted, into another. */
-function linkOthers(from: string, to: string): void {
-  if (!existsSync(from)) return;
-  mkdirSync(to, { recursive: true });
-  for (const name of readdirSync(from)) {
-    if (name.startsWith('.') || ['@graft', 'graft-quickstart'].includes(name)) continue;
-    symlinkSync(join(from, name), join(to, name), 'junction');
-  }
-}
 
 describe('a plugin from outside of the repository', () => {
   let packed: Packed;
 
   beforeAll(async () => {
-    linkOthers(join(ROOT, 'node_modules'), modules);
-    await unpackGraft();
-    // Of some packages two versions are needed: the rarer one lies in the workspace that wants it.
-    for (const workspace of workspaces) {
-      const { name } = readJson<{ name: string }>(join(ROOT, workspace, 'package.json'));
-      linkOthers(join(ROOT, workspace, 'node_modules'), join(modules, name, 'node_modules'));
-    }
+    await installTarballs(home);
     cpSync(join(ROOT, 'examples', 'third-party-plugin'), pluginFolder, {
       recursive: true,
       filter: (path) => !path.includes(`${sep}dist`) && !path.includes(`${sep}node_modules`),
     });
     await tsc([], pluginFolder);
     // Scripts may be off in the user's npm, and `prepack` would want a tsc of the plugin's own: it was built above.
-    [packed] = await pack(['--ignore-scripts'], pluginFolder);
+    [packed] = await npmPack(['--ignore-scripts'], pluginFolder);
     write(join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }));
     const flags = ['--offline', '--no-audit', '--no-fund', '--legacy-peer-deps'];
     await npm(['install', ...flags, join(pluginFolder, packed.filename)], project);

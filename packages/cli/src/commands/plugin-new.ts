@@ -1,9 +1,9 @@
 import type { InterfaceName } from '@graft/core';
 import type { Command } from 'commander';
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { pluginNames } from '../plugins/plugin-names';
 import { writePlugin } from '../plugins/write-plugin';
+import { ownVersion } from '../version';
 import type { CommandContext } from './shared/context';
 
 /** As `INTERFACES` of @graft/core, which is loaded only by commands that compute. */
@@ -19,11 +19,6 @@ const KINDS: readonly InterfaceName[] = [
   'tracker',
   'callback',
 ];
-
-function ownVersion(): string {
-  const file = join(__dirname, '..', '..', 'package.json');
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
-}
 
 export function addPluginCommand(program: Command, context: CommandContext): void {
   program

@@ -1,6 +1,7 @@
 import type { CheckpointReader } from '@graft/checkpoint';
 import type { GenerationDefaults } from '@graft/core';
 import type { AnyGemma, ClassifierConfig } from '@graft/gemma';
+import { listed, messageOf } from '@graft/errors';
 import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -35,8 +36,7 @@ export interface FolderFacts {
 type Json = Readonly<Record<string, unknown>>;
 
 /** An error's sentence as part of another. */
-const reasonOf = (error: unknown): string =>
-  (error instanceof Error ? error.message : String(error)).replace(/\.$/, '');
+const reasonOf = (error: unknown): string => messageOf(error).replace(/\.$/, '');
 
 /**
  * Reads everything but the tensors themselves. Malformed files are reported as problems, not thrown. `inspect` opens a
@@ -165,11 +165,6 @@ async function ignoredFiles(folder: string): Promise<string[]> {
 
 const MOST_NAMED = 8;
 
-function listed(names: readonly string[]): string {
-  const more = names.length - MOST_NAMED;
-  return `${names.slice(0, MOST_NAMED).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
-}
-
 /** The facts for a reader, one line each. */
 export function factLines(facts: FolderFacts): string[] {
   const { model, classifier, problem, specialTokens, dropout, tokenizer, chatTemplate, generation, dtype, recorded } =
@@ -179,7 +174,7 @@ export function factLines(facts: FolderFacts): string[] {
   if (model) lines.push(`Architecture: ${[model.architecture ?? model.type, model.kind].join(', ')}`);
   if (classifier)
     lines.push(
-      `Classifier: of a ${classifier.task}, reads the ${classifier.reads}, ${classifier.labels.length} classes: ${listed(classifier.labels)}`,
+      `Classifier: of a ${classifier.task}, reads the ${classifier.reads}, ${classifier.labels.length} classes: ${listed(classifier.labels, MOST_NAMED)}`,
     );
   if (specialTokens !== undefined) lines.push(specialTokens);
   if (dropout)
@@ -197,7 +192,7 @@ export function factLines(facts: FolderFacts): string[] {
   else lines.push(`Chat template: ${chatTemplate.from ?? "none; Gemma's markup"}`);
   if (generation) lines.push(generationLine(generation));
   if (dtype !== undefined) lines.push(`dtype in config.json: ${dtype}`);
-  if (recorded.length > 0) lines.push(`graft.json: ${listed(recorded)}`);
+  if (recorded.length > 0) lines.push(`graft.json: ${listed(recorded, MOST_NAMED)}`);
   const { configKeys, generationKeys, tensors, files } = facts.ignored;
   const ignored = [
     [configKeys, 'keys of config.json'],
@@ -205,7 +200,8 @@ export function factLines(facts: FolderFacts): string[] {
     [tensors, 'tensors'],
     [files, 'files'],
   ] as const;
-  for (const [names, what] of ignored) if (names.length > 0) lines.push(`Ignored ${what}: ${listed(names)}`);
+  for (const [names, what] of ignored)
+    if (names.length > 0) lines.push(`Ignored ${what}: ${listed(names, MOST_NAMED)}`);
   return lines;
 }
 

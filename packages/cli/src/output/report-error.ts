@@ -1,20 +1,16 @@
 import { join, sep } from 'node:path';
 import { inspect, types } from 'node:util';
 import { redact } from '@graft/core/redact';
-
-/** The fields of the library's errors. Recognised by shape: importing the class would load the engine before `--help`. */
-interface ExplainedError extends Error {
-  readonly exitCode: 1 | 2;
-  readonly hint?: string;
-}
+import { GraftError } from '@graft/errors';
 
 /** `instanceof` fails for errors of another realm, such as the system's in a test runner. */
 function isError(value: unknown): value is Error {
   return types.isNativeError(value);
 }
 
-function isExplained(error: unknown): error is ExplainedError {
-  return isError(error) && 'exitCode' in error && 'code' in error;
+/** An error of Graft's, of any copy of its packages. */
+function isExplained(error: unknown): error is GraftError {
+  return error instanceof GraftError;
 }
 
 const SYSTEM_REASONS: Readonly<Record<string, string>> = {

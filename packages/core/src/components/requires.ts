@@ -1,10 +1,10 @@
 import { PluginError } from '@graft/engine';
 import { satisfies, validRange } from 'semver';
 import { show } from '../util/show';
-import { VERSION } from '../util/version';
+import { ownVersion } from '../util/version';
 
 /** Throws PluginError if a plugin's `requires` excludes this version of Graft, or is not a valid range. */
-export function checkRequires(name: string, requires: unknown, origin: string, version = VERSION): void {
+export function checkRequires(name: string, requires: unknown, origin: string, version = ownVersion()): void {
   if (requires === undefined) return;
   if (typeof requires !== 'string' || requires.trim() === '' || validRange(requires) === null)
     throw new PluginError(

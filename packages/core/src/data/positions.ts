@@ -1,5 +1,5 @@
 import { PluginError } from '@graft/engine';
-import { isRecord, kindOf } from '../util/returned';
+import { describeLost } from '../util/plain-json';
 
 /**
  * Checks that a dataset's position survives a checkpoint, which is JSON. `name` is for the error: `dataset "text"`.
@@ -11,28 +11,4 @@ export function checkPosition(position: unknown, name: string): void {
   throw new PluginError(`${name}: its position ${problem}, which a checkpoint cannot keep; expected plain JSON.`, {
     code: 'data.position',
   });
-}
-
-/** What JSON would change in a value, as `holds NaN at "a.b"`; undefined where it stays as it is. */
-export function describeLost(value: unknown): string | undefined {
-  const found = lost(value, []);
-  if (!found) return undefined;
-  return found.path.length > 0 ? `holds ${found.kind} at "${found.path.join('.')}"` : `is ${found.kind}`;
-}
-
-/** The first value that JSON would change. */
-function lost(value: unknown, path: readonly string[]): { path: readonly string[]; kind: string } | undefined {
-  if (value === null || typeof value === 'string' || typeof value === 'boolean' || Number.isFinite(value))
-    return undefined;
-  const entries = Array.isArray(value)
-    ? Array.from(value as unknown[], (item, i) => [String(i), item] as const)
-    : isRecord(value)
-      ? Object.entries(value).filter(([, item]) => item !== undefined)
-      : undefined;
-  if (!entries) return { path, kind: kindOf(value) };
-  for (const [key, item] of entries) {
-    const found = lost(item, [...path, key]);
-    if (found) return found;
-  }
-  return undefined;
 }

@@ -147,13 +147,10 @@ async function evaluateAll(
     random: random.fork(STREAMS.sampling),
     sink: folder,
   });
-  const onRecord = async ({ evaluator, metrics, seconds }: EvaluationRecord): Promise<void> => {
+  const onRecord = async (record: EvaluationRecord): Promise<void> => {
     await folder.becomeLatest();
-    trackers.log(
-      step,
-      Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])),
-    );
-    logger?.info(`${evaluator}: done in ${seconds.toFixed(1)} s`);
+    trackers.logEvaluation(record);
+    logger?.info(`${record.evaluator}: done in ${record.seconds.toFixed(1)} s`);
   };
   try {
     await evaluations.run(step, parameters, onRecord, signal);

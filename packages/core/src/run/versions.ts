@@ -1,10 +1,10 @@
 import type { Engine } from '@graft/engine';
-import { VERSION } from '../util/version';
+import { ownVersion } from '../util/version';
 
 /** The versions that made a run, for its config.json. */
 export function versions(engine: Engine): Record<string, string> {
   return {
-    graft: VERSION,
+    graft: ownVersion(),
     node: process.versions.node,
     engine: engine.description,
     platform: `${process.platform}-${process.arch}`,

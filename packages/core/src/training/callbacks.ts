@@ -1,10 +1,10 @@
 import { PluginError } from '@graft/engine';
 import { shortened } from '@graft/engine/internal';
-import { describeLost } from '../data/positions';
 import type { Callback, CallbackContext, EndStatus, JsonValue, Model, Parameters, RunInfo } from '../interfaces';
 import type { EvaluationRecord } from '../evaluation/evaluations';
 import { failedAt } from '../util/training-error';
 import type { Logger } from '../util/logger';
+import { describeLost } from '../util/plain-json';
 import { reasonOf } from '../util/reason';
 
 /** A callback and its name in the config; a repeated name gets a number: `watch`, `watch#2`. */

@@ -53,6 +53,8 @@ export class TrainingLoop {
   /** false once the parameters contain values that no checkpoint should, or after a checkpoint could not be written. */
   private worthSaving = true;
   private readonly callbacks: Callbacks;
+  /** Of the checkpoint that the run is resumed from. */
+  private readonly callbackStates: TrainingStart['callbacks'];
   private readonly memory: MemoryWatch;
   /** A callback has ended the training: no further step follows. */
   private isStopped = false;
@@ -61,7 +63,7 @@ export class TrainingLoop {
     private readonly parts: TrainingParts,
     private readonly settings: TrainingSettings,
     private readonly context: TrainingContext,
-    private readonly start: TrainingStart,
+    start: TrainingStart,
   ) {
     const { parameters, state, average } = start;
     this.trained = { parameters, state, average };
@@ -69,6 +71,7 @@ export class TrainingLoop {
     this.step = this.savedStep = start.step;
     this.firstStep = start.step + 1;
     this.lastCheckpoint = start.checkpoint;
+    this.callbackStates = start.callbacks;
     this.position = structuredClone(parts.dataset.position());
     this.memory = new MemoryWatch(parts, settings, context);
     this.callbacks = new Callbacks(parts.callbacks, {
@@ -212,7 +215,7 @@ export class TrainingLoop {
 
   private async toTheEnd(open: Open): Promise<void> {
     const { settings, context } = this;
-    await this.callbacks.start(this.start.callbacks);
+    await this.callbacks.start(this.callbackStates);
     await this.evaluate(open);
     while (this.step < settings.steps && (await this.goesOn())) {
       if (!(await this.oneStep(open))) break;
@@ -391,10 +394,7 @@ export class TrainingLoop {
       parameters,
       async (record) => {
         const { step, evaluator, metrics } = record;
-        trackers.log(
-          step,
-          Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])),
-        );
+        trackers.logEvaluation(record);
         const numbers = Object.entries(metrics).map(([key, value]) => `${key} ${Number(value.toPrecision(6))}`);
         progress.note(`${evaluator} at step ${step}: ${numbers.join(', ')}`);
         await this.callbacks.evaluated(record);

@@ -1,5 +1,4 @@
 import type { LoadedBatch } from '../data/loader';
-import type { Logger } from '../util/logger';
 import { measureForwardMemory } from './forward-memory';
 import type { TrainingContext, TrainingParts, TrainingSettings } from './loop-types';
 import { memoryAdvice, stepWarning } from './memory';
@@ -7,15 +6,11 @@ import type { TrainingState } from './update';
 
 /** Warns before a step that will probably not fit into memory. */
 export class MemoryWatch {
-  private readonly logger: Logger;
-
   constructor(
     private readonly parts: Pick<TrainingParts, 'engine' | 'model' | 'objective'>,
     private readonly settings: TrainingSettings,
     private readonly context: Pick<TrainingContext, 'logger' | 'random' | 'sink'>,
-  ) {
-    this.logger = context.logger;
-  }
+  ) {}
 
   /** On the portable engine, which traces nothing and so cannot estimate the step: scales up one row's forward pass. */
   measure({ fields }: LoadedBatch, trained: TrainingState, step: number): void {
@@ -31,6 +26,6 @@ export class MemoryWatch {
   warn({ parameters, state, average }: TrainingState, temporaryBytes: number): void {
     const held = { parameters, 'optimizer state': state, 'moving average': average };
     const warning = stepWarning({ held, temporaryBytes }, memoryAdvice(this.settings));
-    if (warning) this.logger.warn(warning);
+    if (warning) this.context.logger.warn(warning);
   }
 }

@@ -1,4 +1,5 @@
 import { messageOf } from '@graft/engine/internal';
+import type { EvaluationRecord } from '../evaluation/evaluations';
 import type { TrackedRun, Tracker } from '../interfaces';
 import type { Logger } from '../util/logger';
 
@@ -39,6 +40,11 @@ export class Trackers {
         this.reportFailure(tracker, error);
       }
     }
+  }
+
+  /** The metrics of an evaluator, as `evaluator/metric`. */
+  logEvaluation({ step, evaluator, metrics }: EvaluationRecord): void {
+    this.log(step, Object.fromEntries(Object.entries(metrics).map(([key, value]) => [`${evaluator}/${key}`, value])));
   }
 
   async finish(status: 'finished' | 'interrupted' | 'failed'): Promise<void> {

@@ -1,8 +1,8 @@
 /**
- * Protocol buffers are encoded by hand, because Graft sends only two small messages. Numbers are integers below 2^31.
+ * Protocol buffers are encoded by hand, because Graft writes only a few small messages. Numbers are safe integers from 0.
  */
 export const varint = (value: number): number[] =>
-  value < 128 ? [value] : [(value & 127) | 128, ...varint(value >>> 7)];
+  value < 128 ? [value] : [(value % 128) | 128, ...varint(Math.floor(value / 128))];
 
 export const integerField = (field: number, value: number): number[] => [...varint(field << 3), ...varint(value)];
 

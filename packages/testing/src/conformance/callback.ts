@@ -1,8 +1,9 @@
 import type { Callback, CallbackContext, EndStatus, JsonValue, Parameters, RunInfo } from '@graft/core';
+import { describeLost } from '@graft/core/internal';
 import { tf } from '@graft/engine';
 import { check, type Check, type Make } from '../check';
 import { randomParameters, toyModel } from '../toys/model';
-import { jsonProblem, tensorCount, throughJson, valuesDifference, valuesOf } from '../values';
+import { tensorCount, throughJson, valuesDifference, valuesOf } from '../values';
 
 export interface CallbackOptions {
   /** The run that it is given. Default: one without a folder. */
@@ -96,8 +97,8 @@ export function callback(
       const made = await make();
       const look = (when: string): void => {
         const state = made.state?.();
-        const problem = state === undefined ? undefined : jsonProblem(state);
-        if (problem !== undefined) broken(`${when}, ${problem}.`);
+        const problem = state === undefined ? undefined : describeLost(state);
+        if (problem !== undefined) broken(`${when}, the state ${problem}.`);
       };
       look('before the run');
       await made.onStart?.(context(0));

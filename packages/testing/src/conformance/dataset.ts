@@ -1,6 +1,7 @@
 import { checkFields, type Dataset, type FieldSpec, type HostFields, type JsonValue } from '@graft/core';
+import { describeLost } from '@graft/core/internal';
 import { check, type Broken, type Check, type Make } from '../check';
-import { copyFields, fieldsDifference, jsonProblem, throughJson } from '../values';
+import { copyFields, fieldsDifference, throughJson } from '../values';
 
 export interface DatasetOptions {
   /** Items to read; positions before, between and after all of them are restored. Default 12. */
@@ -140,8 +141,8 @@ export function dataset(
     check('dataset', 'position', 'the position is plain JSON', async (broken) => {
       await reading(make, async (reader, made) => {
         for (let i = 0; i < count; i++) {
-          const problem = jsonProblem(made.position());
-          if (problem !== undefined) broken(`after ${i} items: ${problem}.`);
+          const problem = describeLost(made.position());
+          if (problem !== undefined) broken(`after ${i} items the position ${problem}.`);
           if (!(await reader.next())) return;
         }
       });

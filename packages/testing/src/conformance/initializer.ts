@@ -1,8 +1,9 @@
 import { createRandom, type Initializer, type Model } from '@graft/core';
+import { describeLost } from '@graft/core/internal';
 import { tf } from '@graft/engine';
 import { check, type Check, type Make } from '../check';
 import { toyModel } from '../toys/model';
-import { isFiniteList, jsonProblem, tensorCount, valuesDifference, valuesOf, type Values } from '../values';
+import { isFiniteList, tensorCount, valuesDifference, valuesOf, type Values } from '../values';
 
 export interface InitializerOptions {
   /** The model to fill. Default: `toyModel()`. An initializer of one family needs a model of that family. */
@@ -75,9 +76,8 @@ export function initializer(
         };
         for (const [name, config] of Object.entries(configs)) {
           if (config === undefined) continue;
-          const problem =
-            typeof config === 'object' && config !== null ? jsonProblem(config) : `it is ${typeof config}`;
-          if (problem !== undefined) broken(`${name}: ${problem}.`);
+          const problem = typeof config === 'object' && config !== null ? describeLost(config) : `is ${typeof config}`;
+          if (problem !== undefined) broken(`${name} ${problem}.`);
         }
       },
     ),

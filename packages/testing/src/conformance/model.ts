@@ -1,10 +1,11 @@
 /** Shapes: B batch, S source length, T target length, V vocabulary. */
 import { createRandom, type BatchTensors, type Model, type ModelFamily, type Parameters } from '@graft/core';
+import { describeLost } from '@graft/core/internal';
 import { tf, valueAndGradients } from '@graft/engine';
 import { check, type Check, type Make } from '../check';
 import { openStrictEngine } from '../engine/strict-engine';
 import { randomParameters } from '../toys/model';
-import { isFiniteList, jsonProblem, numberDifference, tensorCount, valuesDifference, valuesOf } from '../values';
+import { isFiniteList, numberDifference, tensorCount, valuesDifference, valuesOf } from '../values';
 
 export interface ModelFamilyOptions {
   /** The checkpoint's config that the family is given. Default: none. */
@@ -84,8 +85,8 @@ export function model(
       'the config of a model is plain JSON and builds the same model',
       async (broken) => {
         const [family, made] = [await make(), await build()];
-        const problem = jsonProblem(made.checkpointConfig);
-        if (problem !== undefined) broken(`checkpointConfig: ${problem}.`);
+        const problem = describeLost(made.checkpointConfig);
+        if (problem !== undefined) broken(`checkpointConfig ${problem}.`);
         const again = family.build(JSON.parse(JSON.stringify(made.checkpointConfig)) as Record<string, unknown>);
         for (const part of ['kind', 'vocabularySize', 'parameters'] as const)
           if (JSON.stringify(again[part]) !== JSON.stringify(made[part]))

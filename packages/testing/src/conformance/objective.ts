@@ -12,13 +12,14 @@ import {
   type Parameters,
   type TokenizerFacts,
 } from '@graft/core';
+import { describeLost } from '@graft/core/internal';
 import { tf, valueAndGradients } from '@graft/engine';
 import { check, type Broken, type Check, type Make } from '../check';
 import { openStrictEngine } from '../engine/strict-engine';
 import { toyExamples } from '../toys/dataset';
 import { randomParameters, toyModel } from '../toys/model';
 import { ToyTokenizer } from '../toys/tokenizer';
-import { copyFields, fieldsDifference, jsonProblem, tensorCount } from '../values';
+import { copyFields, fieldsDifference, tensorCount } from '../values';
 
 export interface ObjectiveOptions {
   /** A model of the kind that it trains. Default: the toy model of `modelKind`, or an encoder-decoder. */
@@ -263,8 +264,8 @@ export function objective(make: Make<Objective>, options: ObjectiveOptions = {})
       if (!settled) return;
       for (const text of [...settled.notes, ...settled.warnings])
         if (typeof text !== 'string') broken(`a note is ${typeof text}.`);
-      const problem = jsonProblem(settled.record);
-      if (problem !== undefined) broken(`record: ${problem}.`);
+      const problem = describeLost(settled.record);
+      if (problem !== undefined) broken(`record ${problem}.`);
       made.dispose?.();
     }),
   ];
